@@ -1,0 +1,84 @@
+"""The one interface between the desk and any broker."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from brokers.types import (
+    Account,
+    AccountState,
+    AssetClass,
+    Bar,
+    BarSize,
+    BrokerOrder,
+    Capabilities,
+    Instrument,
+    OrderRequest,
+    Position,
+    Preview,
+    Quote,
+    Transaction,
+)
+
+
+class Broker(Protocol):
+    """One connection to one broker. Plain blocking calls, made from worker threads.
+
+    Every method may raise ``brokers.errors.BrokerError``. Reads may be retried by the caller; ``submit``
+    and ``cancel`` are sent exactly once by the adapter and by every library beneath it.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def accounts(self) -> list[Account]: ...
+
+    def account_state(self, account_id: str) -> AccountState: ...
+
+    def positions(self, account_id: str) -> list[Position]: ...
+
+    def transactions(
+        self, account_id: str, *, start: datetime | None, end: datetime | None, limit: int
+    ) -> list[Transaction]:
+        """Newest first; ``start`` is included, ``end`` is not."""
+        ...
+
+    def find_instruments(
+        self, query: str, *, asset_class: AssetClass | None = None, limit: int = 10
+    ) -> list[Instrument]: ...
+
+    def instrument(self, symbol: str) -> Instrument:
+        """Raises InvalidSymbol."""
+        ...
+
+    def quotes(self, symbols: Sequence[str]) -> list[Quote]:
+        """One quote per symbol, in the order asked. Raises InvalidSymbol."""
+        ...
+
+    def bars(
+        self,
+        symbol: str,
+        size: BarSize,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int = 100,
+    ) -> list[Bar]:
+        """The newest ``limit`` complete bars in [start, end), oldest first."""
+        ...
+
+    def preview(self, account_id: str, request: OrderRequest) -> Preview:
+        """Check the order by the broker's rules and estimate its effect. Raises what ``submit`` would."""
+        ...
+
+    def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
+        """Send once. Rejected, NotSent and UnknownOutcome tell the three failures apart."""
+        ...
+
+    def order(self, account_id: str, client_order_id: str) -> BrokerOrder | None:
+        """The order by our id, fills included; ``None`` when the broker says it has none."""
+        ...
+
+    def cancel(self, account_id: str, client_order_id: str) -> BrokerOrder:
+        """Raises OrderNotFound, or NotCancellable when the order has ended."""
+        ...

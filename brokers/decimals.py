@@ -1,0 +1,66 @@
+"""Exact decimals: text in, text out, and a database column that keeps every digit."""
+
+import decimal
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+
+MAX_DIGITS = 38
+DECIMAL_PLACES = 18
+
+# The default of 28 digits would round quantity x price silently. New threads copy DefaultContext.
+decimal.DefaultContext.prec = 2 * MAX_DIGITS
+decimal.setcontext(decimal.DefaultContext.copy())
+
+
+def plain(value: Decimal) -> str:
+    """Shortest plain notation: ``Decimal("1E+2")`` → ``"100"``, ``Decimal("0.10")`` → ``"0.1"``."""
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
+
+
+def is_multiple(value: Decimal, step: Decimal) -> bool:
+    return value % step == 0
+
+
+if TYPE_CHECKING:
+    _Field = models.Field[Any, Any]
+else:  # generic for the type checker only
+    _Field = models.Field
+
+
+class ExactDecimalField(_Field):
+    """numeric(38, 18) on PostgreSQL; text on SQLite, whose own decimals are floats past 15 digits.
+
+    The text does not sort as a number, so no query may order by or compare on it.
+    """
+
+    def db_type(self, connection: Any) -> str:
+        return f"numeric({MAX_DIGITS}, {DECIMAL_PLACES})" if connection.vendor == "postgresql" else "text"
+
+    def get_internal_type(self) -> str:
+        return "ExactDecimalField"
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Decimal | None:
+        return None if value is None else self.to_python(value)
+
+    def to_python(self, value: Any) -> Decimal | None:
+        if value is None or value == "":
+            return None
+        if isinstance(value, float):
+            raise TypeError("A float cannot be an exact decimal.")
+        try:
+            return Decimal(plain(Decimal(value)))
+        except InvalidOperation as error:
+            raise ValueError(f"{value!r} is not a decimal number.") from error
+
+    def get_prep_value(self, value: Any) -> Any:
+        number = self.to_python(super().get_prep_value(value))
+        return None if number is None else plain(number)
+
+    def value_to_string(self, obj: models.Model) -> str:
+        value = self.value_from_object(obj)
+        return "" if value is None else plain(value)

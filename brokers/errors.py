@@ -1,0 +1,85 @@
+"""What can go wrong at a broker, each with what it means for a write that was under way.
+
+BrokerError
+├── NotSent                 nothing reached the broker
+│   └── BrokerUnavailable
+├── Rejected                the broker, or its rules read back to us, said no
+│   ├── InvalidSymbol
+│   ├── InvalidAccount
+│   ├── InvalidOrder        names the field
+│   ├── InsufficientFunds
+│   ├── InsufficientPosition
+│   ├── MarketClosed
+│   ├── DuplicateClientId
+│   ├── OrderNotFound
+│   └── NotCancellable
+└── UnknownOutcome          it may stand: never resend, look it up
+"""
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    NOT_SENT = "not_sent"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+
+class BrokerError(Exception):
+    """``str(error)`` is safe to show: no URL, no credential, no raw body."""
+
+    outcome = Outcome.UNKNOWN
+
+
+class NotSent(BrokerError):
+    outcome = Outcome.NOT_SENT
+
+
+class BrokerUnavailable(NotSent):
+    pass
+
+
+class Rejected(BrokerError):
+    outcome = Outcome.REJECTED
+
+
+class InvalidSymbol(Rejected):
+    pass
+
+
+class InvalidAccount(Rejected):
+    pass
+
+
+class InvalidOrder(Rejected):
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class InsufficientFunds(Rejected):
+    pass
+
+
+class InsufficientPosition(Rejected):
+    pass
+
+
+class MarketClosed(Rejected):
+    pass
+
+
+class DuplicateClientId(Rejected):
+    """An order with this client order id stands already: look it up, never report a rejection."""
+
+
+class OrderNotFound(Rejected):
+    pass
+
+
+class NotCancellable(Rejected):
+    pass
+
+
+class UnknownOutcome(BrokerError):
+    outcome = Outcome.UNKNOWN

@@ -1,0 +1,161 @@
+"""The paper broker's own books. Nothing outside ``brokers.paper`` reads them; ``books`` is their one writer."""
+
+from django.db import models
+
+from brokers.decimals import ExactDecimalField
+from brokers.types import AssetClass, BarSize, BrokerStatus, OrderType, Side, TimeInForce
+
+OPEN_STATUSES = [status.value for status in BrokerStatus if status.is_open]
+
+
+class PaperAccount(models.Model):
+    key = models.CharField(max_length=16, unique=True)
+    """Public account id: random, so it says nothing about its owner."""
+    name = models.CharField(max_length=100)
+    currency = models.CharField(max_length=3)
+    starting_cash = ExactDecimalField()
+    hours = models.CharField(max_length=8, choices=[("always", "Always open"), ("venue", "Exchange hours")])
+    seed = models.PositiveBigIntegerField()
+    """Accounts with the same seed see the same simulated prices."""
+    created = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.key})"
+
+
+class CashBalance(models.Model):
+    account = models.ForeignKey(PaperAccount, on_delete=models.CASCADE, related_name="balances")
+    currency = models.CharField(max_length=3)
+    amount = ExactDecimalField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "currency"], name="paper_one_balance_per_currency")]
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency}"
+
+
+class Holding(models.Model):
+    """A position that is not zero; a position sold out has no row."""
+
+    account = models.ForeignKey(PaperAccount, on_delete=models.CASCADE, related_name="holdings")
+    symbol = models.CharField(max_length=32)
+    quantity = ExactDecimalField()
+    average_price = ExactDecimalField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "symbol"], name="paper_one_holding_per_symbol")]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} {self.symbol}"
+
+
+class PaperOrder(models.Model):
+    account = models.ForeignKey(PaperAccount, on_delete=models.CASCADE, related_name="orders")
+    client_order_id = models.CharField(max_length=64)
+    broker_order_id = models.CharField(max_length=24, unique=True)
+    symbol = models.CharField(max_length=32)
+    currency = models.CharField(max_length=3)
+    side = models.CharField(max_length=4, choices=[(side.value, side.value) for side in Side])
+    order_type = models.CharField(max_length=10, choices=[(kind.value, kind.value) for kind in OrderType])
+    tif = models.CharField(max_length=3, choices=[(tif.value, tif.value) for tif in TimeInForce])
+    quantity = ExactDecimalField()
+    limit_price = ExactDecimalField(null=True)
+    stop_price = ExactDecimalField(null=True)
+    triggered = models.BooleanField(default=False)
+    """Stop-limit only: the stop was touched, the order is a limit order from now on."""
+    status = models.CharField(max_length=16, choices=[(status.value, status.value) for status in BrokerStatus])
+    filled_quantity = ExactDecimalField()
+    average_price = ExactDecimalField(null=True)
+    fees = ExactDecimalField()
+    reserved_cash = ExactDecimalField()
+    """Held while the order is open, fee included; zero once it has ended."""
+    reserved_quantity = ExactDecimalField()
+    reason = models.CharField(max_length=200, blank=True)
+    created = models.DateTimeField()
+    updated = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    matched_until = models.DateTimeField()
+    """Bars that ended by this time have been matched."""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "client_order_id"], name="paper_one_order_per_client_id"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["matched_until"], name="paper_open_orders", condition=models.Q(status__in=OPEN_STATUSES)
+            ),
+            models.Index(fields=["account", "status"], name="paper_orders_by_account"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.quantity} {self.symbol} {self.order_type} ({self.status})"
+
+
+class PaperFill(models.Model):
+    order = models.ForeignKey(PaperOrder, on_delete=models.CASCADE, related_name="fills")
+    fill_id = models.CharField(max_length=32, unique=True)
+    price = ExactDecimalField()
+    quantity = ExactDecimalField()
+    fee = ExactDecimalField()
+    source = models.CharField(max_length=100)
+    recorded_at = models.DateTimeField(null=True)
+    """Replay only: when the price was really traded."""
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.quantity} at {self.price}"
+
+
+class LedgerEntry(models.Model):
+    """Append-only. The entries of an account sum to its balances and, by symbol, to its holdings."""
+
+    account = models.ForeignKey(PaperAccount, on_delete=models.CASCADE, related_name="ledger")
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=8, choices=[("deposit", "Deposit"), ("trade", "Trade"), ("fee", "Fee")])
+    currency = models.CharField(max_length=3)
+    amount = ExactDecimalField()
+    symbol = models.CharField(max_length=32, blank=True)
+    quantity = ExactDecimalField(null=True)
+    price = ExactDecimalField(null=True)
+    client_order_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["account", "at"], name="paper_ledger_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.amount} {self.currency}"
+
+
+class ImportedSeries(models.Model):
+    """Recorded bars that the operator brought. Never changed after the import."""
+
+    symbol = models.CharField(max_length=32, unique=True)
+    name = models.CharField(max_length=100)
+    asset_class = models.CharField(max_length=8, choices=[(kind.value, kind.value) for kind in AssetClass])
+    currency = models.CharField(max_length=3)
+    tick = ExactDecimalField()
+    lot = ExactDecimalField()
+    minimum = ExactDecimalField()
+    size = models.CharField(max_length=3, choices=[(BarSize.MINUTE.value, "Minute"), (BarSize.DAY.value, "Day")])
+    imported = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.symbol} ({self.size})"
+
+
+class ImportedBar(models.Model):
+    series = models.ForeignKey(ImportedSeries, on_delete=models.CASCADE, related_name="bars")
+    start = models.DateTimeField()
+    open = ExactDecimalField()
+    high = ExactDecimalField()
+    low = ExactDecimalField()
+    close = ExactDecimalField()
+    volume = ExactDecimalField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["series", "start"], name="paper_one_bar_per_time")]
+
+    def __str__(self) -> str:
+        return f"{self.start:%Y-%m-%d %H:%M} {self.close}"

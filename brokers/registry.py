@@ -1,0 +1,23 @@
+"""Broker name → its adapter. The one place that names every adapter."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from brokers.base import Broker
+from brokers.errors import BrokerUnavailable
+from brokers.paper.adapter import PaperBroker
+
+_ADAPTERS: dict[str, Callable[[Mapping[str, Any]], Broker]] = {
+    "paper": PaperBroker.open,
+}
+
+NAMES = {"paper": "Tradelatch Paper"}
+
+
+def open_broker(name: str, settings: Mapping[str, Any]) -> Broker:
+    """The adapter for one connection; ``settings`` is the connection's own record, opaque to everyone else."""
+    try:
+        adapter = _ADAPTERS[name]
+    except KeyError:
+        raise BrokerUnavailable(f"This installation has no adapter for the broker {name!r}.") from None
+    return adapter(settings)

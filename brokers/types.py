@@ -1,0 +1,248 @@
+"""The words every broker adapter speaks: frozen values, exact decimals, aware UTC times.
+
+Money and quantities are ``Decimal`` built from text, never from a float. ``None`` means "not known",
+which is not zero.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+
+class Environment(StrEnum):
+    PAPER = "paper"
+    LIVE = "live"
+
+
+class AssetClass(StrEnum):
+    STOCK = "stock"
+    ETF = "etf"
+    CRYPTO = "crypto"
+
+
+class Side(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class OrderType(StrEnum):
+    MARKET = "MKT"
+    LIMIT = "LMT"
+    STOP = "STP"
+    STOP_LIMIT = "STP_LIMIT"
+
+    @property
+    def needs_limit(self) -> bool:
+        return self in (OrderType.LIMIT, OrderType.STOP_LIMIT)
+
+    @property
+    def needs_stop(self) -> bool:
+        return self in (OrderType.STOP, OrderType.STOP_LIMIT)
+
+
+class TimeInForce(StrEnum):
+    DAY = "DAY"
+    GTC = "GTC"
+    IOC = "IOC"
+
+
+class BarSize(StrEnum):
+    MINUTE = "1m"
+    FIVE_MINUTES = "5m"
+    FIFTEEN_MINUTES = "15m"
+    HOUR = "1h"
+    DAY = "1d"
+
+    @property
+    def seconds(self) -> int:
+        return {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "1d": 86400}[self.value]
+
+
+class BrokerStatus(StrEnum):
+    """Where an order stands at the broker. The desk has its own, richer states."""
+
+    WORKING = "working"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+
+    @property
+    def is_open(self) -> bool:
+        return self in (BrokerStatus.WORKING, BrokerStatus.PARTIALLY_FILLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instrument:
+    symbol: str
+    name: str
+    asset_class: AssetClass
+    exchange: str
+    currency: str
+    tick: Decimal
+    """Smallest price step, in ``currency``."""
+    lot: Decimal
+    """Smallest quantity step, in units of the instrument."""
+    minimum: Decimal
+    """Smallest quantity of one order."""
+    price_source: str
+    """Where its prices come from, in words a person can read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    symbol: str
+    currency: str
+    last: Decimal
+    bid: Decimal
+    ask: Decimal
+    open: Decimal | None
+    high: Decimal | None
+    low: Decimal | None
+    """First, highest and lowest price of the last 24 hours."""
+    change_percent: Decimal | None
+    as_of: datetime
+    source: str
+    recorded_at: datetime | None = None
+    """Replay only: when the price was really seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    start: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    account_id: str
+    name: str
+    currency: str
+    environment: Environment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cash:
+    currency: str
+    total: Decimal
+    reserved: Decimal
+    """Held for open buy orders, their fees included."""
+
+    @property
+    def available(self) -> Decimal:
+        return self.total - self.reserved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountState:
+    account_id: str
+    currency: str
+    cash: tuple[Cash, ...]
+    positions_value: Decimal
+    equity: Decimal
+    buying_power: Decimal
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    symbol: str
+    asset_class: AssetClass
+    currency: str
+    quantity: Decimal
+    reserved: Decimal
+    """Held for open sell orders."""
+    average_price: Decimal
+    """Average price paid per unit, fees not included."""
+    last: Decimal
+    market_value: Decimal
+    unrealized_pnl: Decimal
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRequest:
+    """An order as it is sent. ``client_order_id`` is ours: 32 lower-case hex digits."""
+
+    client_order_id: str
+    symbol: str
+    side: Side
+    order_type: OrderType
+    quantity: Decimal
+    tif: TimeInForce
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    fill_id: str
+    client_order_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    currency: str
+    filled_at: datetime
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerOrder:
+    broker_order_id: str
+    client_order_id: str
+    status: BrokerStatus
+    filled_quantity: Decimal
+    average_price: Decimal | None
+    fees: Decimal
+    updated_at: datetime
+    reason: str = ""
+    """The broker's own words, when it ended the order early."""
+    fills: tuple[Fill, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What an order would do, by the broker's own arithmetic. Sends nothing."""
+
+    price: Decimal
+    """Price per unit the estimate rests on."""
+    notional: Decimal
+    fee: Decimal
+    cash_effect: Decimal
+    """Signed change of cash, fee included: negative for a buy."""
+    buying_power: Decimal
+    """Buying power before the order."""
+    quote: Quote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction:
+    transaction_id: str
+    at: datetime
+    kind: str
+    """``deposit``, ``trade`` or ``fee``."""
+    currency: str
+    amount: Decimal
+    """Signed change of cash."""
+    symbol: str = ""
+    quantity: Decimal | None = None
+    """Signed change of position."""
+    price: Decimal | None = None
+    client_order_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    asset_classes: frozenset[AssetClass]
+    order_types: frozenset[OrderType]
+    time_in_force: frozenset[TimeInForce]
+    not_found_after: float
+    """Seconds after a send from which "no such order" from this broker is final."""

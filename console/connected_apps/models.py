@@ -1,0 +1,50 @@
+from django.conf import settings
+from django.db import models
+
+from console import scopes
+from console.clients.models import Client
+from console.connections.models import Connection
+from console.scopes import Scope, Source
+
+
+class ConnectedApp(models.Model):
+    """The one noun for permission: who may act on which connection, and how far.
+
+    A grant or a key only proves to be one; whether it still holds is read from this row on every call.
+    """
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="connected_apps")
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="connected_apps")
+    source = models.CharField(max_length=16, choices=[(s.value, s.value) for s in Source])
+    client = models.ForeignKey(Client, on_delete=models.PROTECT, null=True, related_name="connected_apps")
+    name = models.CharField(max_length=255)
+    scopes = models.CharField(max_length=100)
+    current_account = models.CharField(max_length=64, blank=True)
+    """Account used when a call names none; empty: the connection's first."""
+    created_at = models.DateTimeField(auto_now_add=True)
+    activated_at = models.DateTimeField(null=True)
+    """When its first credential was issued: an OAuth grant that was allowed but never redeemed has none."""
+    last_used_at = models.DateTimeField(null=True)
+    last_used_ip = models.CharField(max_length=45, blank=True)
+    last_used_agent = models.CharField(max_length=200, blank=True)
+    paused_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    revoked_reason = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def granted(self) -> frozenset[Scope]:
+        return scopes.parse(self.scopes)
+
+    @property
+    def scope_label(self) -> str:
+        return scopes.label(self.granted)
+
+    @property
+    def can_trade(self) -> bool:
+        return Scope.TRADE in self.granted

@@ -1,0 +1,48 @@
+from django.conf import settings
+from django.db import models
+
+from brokers.decimals import ExactDecimalField
+from brokers.types import Environment
+
+
+class Policy(models.TextChoices):
+    TWO_STEP = "two_step", "The assistant confirms after you agreed"
+
+
+class Connection(models.Model):
+    """One broker account set a person linked. Paper or live for good: ``environment`` never changes."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="connections")
+    name = models.CharField(max_length=60)
+    broker = models.CharField(max_length=20)
+    environment = models.CharField(max_length=8, choices=[(e.value, e.value) for e in Environment])
+    settings = models.JSONField(default=dict)
+    """The adapter's own record, opaque to everyone else."""
+    trading_enabled = models.BooleanField(default=False)
+    policy = models.CharField(max_length=16, choices=Policy.choices, default=Policy.TWO_STEP)
+    created_at = models.DateTimeField(auto_now_add=True)
+    paused_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+
+    # The last thing the broker said, for pages: a page never waits for a broker.
+    equity = ExactDecimalField(null=True)
+    day_change_percent = ExactDecimalField(null=True)
+    currency = models.CharField(max_length=8, blank=True)
+    detail = models.CharField(max_length=120, blank=True)
+    checked_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "name"], condition=models.Q(closed_at=None), name="connections_name_per_owner"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_live(self) -> bool:
+        return self.environment != Environment.PAPER

@@ -1,0 +1,203 @@
+"""Every refusal Tradelatch can give, each with one stable code: the same in MCP, audit and console."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from brokers import errors as broker
+
+
+class Code(StrEnum):
+    # the request itself
+    INVALID_REQUEST = "invalid_request"
+    UNKNOWN_TOOL = "unknown_tool"
+    UNKNOWN_ARGUMENT = "unknown_argument"
+    MISSING_ARGUMENT = "missing_argument"
+    INVALID_ARGUMENT = "invalid_argument"
+    BODY_TOO_LARGE = "body_too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    ORIGIN_REFUSED = "origin_refused"
+    # who may act
+    UNAUTHENTICATED = "unauthenticated"
+    INSUFFICIENT_SCOPE = "insufficient_scope"
+    TRADING_DISABLED = "trading_disabled"
+    APP_PAUSED = "app_paused"
+    APP_REVOKED = "app_revoked"
+    CONNECTION_PAUSED = "connection_paused"
+    RATE_LIMITED = "rate_limited"
+    # the order
+    UNKNOWN_SYMBOL = "unknown_symbol"
+    UNKNOWN_ACCOUNT = "unknown_account"
+    UNKNOWN_ORDER = "unknown_order"
+    INVALID_ORDER = "invalid_order"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    INSUFFICIENT_POSITION = "insufficient_position"
+    MARKET_CLOSED = "market_closed"
+    PRICE_MOVED = "price_moved"
+    NOT_CANCELLABLE = "not_cancellable"
+    DUPLICATE_ORDER_ID = "duplicate_order_id"
+    CONFIRMATION_UNKNOWN = "confirmation_unknown"
+    CONFIRMATION_EXPIRED = "confirmation_expired"
+    CONFIRMATION_USED = "confirmation_used"
+    CONFIRMATION_CHANGED = "confirmation_changed"
+    # what came back
+    BROKER_REJECTED = "broker_rejected"
+    BROKER_UNAVAILABLE = "broker_unavailable"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    AUDIT_UNAVAILABLE = "audit_unavailable"
+    INTERNAL_ERROR = "internal_error"
+
+
+class Blame(StrEnum):
+    CALLER = "the caller"
+    GATEWAY = "Tradelatch"
+    BROKER = "the broker"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    title: str
+    advice: str
+    blame: Blame = Blame.CALLER
+
+
+EXPLANATIONS: dict[Code, Explanation] = {
+    Code.INVALID_REQUEST: Explanation(
+        "The request was not valid MCP", "Update the assistant or its MCP client; it sent a malformed request."
+    ),
+    Code.UNKNOWN_TOOL: Explanation(
+        "No such tool", "The assistant called a tool this server does not have. Ask it to list the tools again."
+    ),
+    Code.UNKNOWN_ARGUMENT: Explanation(
+        "An argument the tool does not take", "Nothing was done. The assistant can read the arguments in the tool list."
+    ),
+    Code.MISSING_ARGUMENT: Explanation(
+        "A required argument was missing", "Nothing was done. The assistant can call again with the argument."
+    ),
+    Code.INVALID_ARGUMENT: Explanation(
+        "An argument had a value the tool cannot use", "Nothing was done. The message names the argument and what fits."
+    ),
+    Code.BODY_TOO_LARGE: Explanation("The request was too large", "Send a request of at most 256 kB."),
+    Code.UNSUPPORTED_MEDIA_TYPE: Explanation(
+        "The request was not JSON", "Send Content-Type: application/json and accept application/json."
+    ),
+    Code.ORIGIN_REFUSED: Explanation(
+        "A web page of another origin called",
+        "Browsers may call only from this server's own address. Nothing was done.",
+    ),
+    Code.UNAUTHENTICATED: Explanation(
+        "The sign-in was missing or has ended",
+        "Connect the assistant again, or check under Connected apps and API keys whether access was taken back.",
+    ),
+    Code.INSUFFICIENT_SCOPE: Explanation(
+        "The tool needs permission to trade",
+        "Connect the assistant again and choose Read and trade, or use a key that may trade.",
+    ),
+    Code.TRADING_DISABLED: Explanation(
+        "Trading is switched off for the connection", "Switch trading on under Connections, if you want orders there."
+    ),
+    Code.APP_PAUSED: Explanation("The app is paused", "Resume it under Connected apps when you want it to act again."),
+    Code.APP_REVOKED: Explanation("The app's access was taken back", "Connect the assistant again to allow it anew."),
+    Code.CONNECTION_PAUSED: Explanation(
+        "The connection is paused", "Resume it under Connections. Orders can still be cancelled meanwhile."
+    ),
+    Code.RATE_LIMITED: Explanation(
+        "Too many calls in a minute", "The message says when to try again. Limits count all apps of one user together."
+    ),
+    Code.UNKNOWN_SYMBOL: Explanation(
+        "No such instrument", "Search for it with search_security and use the symbol exactly as listed."
+    ),
+    Code.UNKNOWN_ACCOUNT: Explanation(
+        "No such account on this connection", "Use an account_id from get_accounts, or leave it out."
+    ),
+    Code.UNKNOWN_ORDER: Explanation("No such order", "Use an order_id from get_orders."),
+    Code.INVALID_ORDER: Explanation(
+        "The order breaks a rule of the instrument", "The message names the rule. Nothing was sent."
+    ),
+    Code.INSUFFICIENT_FUNDS: Explanation(
+        "Not enough buying power", "Lower the quantity, or add funds. Open buy orders hold cash until they end."
+    ),
+    Code.INSUFFICIENT_POSITION: Explanation(
+        "Not enough to sell", "Sell at most what is held and not already offered by another order."
+    ),
+    Code.MARKET_CLOSED: Explanation(
+        "The market is closed", "Send a limit order that can rest, or wait for the session to open."
+    ),
+    Code.PRICE_MOVED: Explanation(
+        "The price moved too far before the confirmation", "Nothing was sent. Prepare the order again at today's price."
+    ),
+    Code.NOT_CANCELLABLE: Explanation("The order had already ended", "There is nothing left to cancel."),
+    Code.DUPLICATE_ORDER_ID: Explanation(
+        "The client order id was used for a different order", "Use a new client_order_id for a new order."
+    ),
+    Code.CONFIRMATION_UNKNOWN: Explanation(
+        "No such confirmation for this app", "Only the app that prepared an order can confirm it. Prepare it again."
+    ),
+    Code.CONFIRMATION_EXPIRED: Explanation(
+        "The confirmation came after 120 seconds", "Nothing was sent. Prepare the order again."
+    ),
+    Code.CONFIRMATION_USED: Explanation(
+        "The confirmation was used already", "Look at the order it released; nothing was sent again."
+    ),
+    Code.CONFIRMATION_CHANGED: Explanation(
+        "The order's terms changed after they were shown", "Nothing was sent. Prepare the order again.", Blame.GATEWAY
+    ),
+    Code.BROKER_REJECTED: Explanation(
+        "The broker rejected the order", "The broker's own words say why.", Blame.BROKER
+    ),
+    Code.BROKER_UNAVAILABLE: Explanation(
+        "The broker could not be reached", "Nothing was sent. Try again in a minute.", Blame.BROKER
+    ),
+    Code.OUTCOME_UNKNOWN: Explanation(
+        "The broker's answer was lost",
+        "The order may stand. It is being looked up and is never sent again; see Orders before doing anything else.",
+        Blame.BROKER,
+    ),
+    Code.AUDIT_UNAVAILABLE: Explanation(
+        "The activity log could not be written",
+        "No order is sent without a record. Check the disk and the database of this server.",
+        Blame.GATEWAY,
+    ),
+    Code.INTERNAL_ERROR: Explanation(
+        "Something went wrong in Tradelatch", "Look for the request id in the server's log.", Blame.GATEWAY
+    ),
+}
+
+
+class Refusal(Exception):
+    """A clear no: what was wrong, where, what to do. ``str(refusal)`` is safe to show to a person or a model."""
+
+    def __init__(
+        self, code: Code, message: str, *, field: str = "", retry_after: float | None = None, order_id: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field
+        self.retry_after = retry_after
+        """Seconds until the same call can succeed, where time is what is missing."""
+        self.order_id = order_id
+
+
+_FROM_BROKER: dict[type[broker.BrokerError], Code] = {
+    broker.InvalidSymbol: Code.UNKNOWN_SYMBOL,
+    broker.InvalidAccount: Code.UNKNOWN_ACCOUNT,
+    broker.InvalidOrder: Code.INVALID_ORDER,
+    broker.InsufficientFunds: Code.INSUFFICIENT_FUNDS,
+    broker.InsufficientPosition: Code.INSUFFICIENT_POSITION,
+    broker.MarketClosed: Code.MARKET_CLOSED,
+    broker.DuplicateClientId: Code.DUPLICATE_ORDER_ID,
+    broker.OrderNotFound: Code.UNKNOWN_ORDER,
+    broker.NotCancellable: Code.NOT_CANCELLABLE,
+    broker.Rejected: Code.BROKER_REJECTED,
+    broker.NotSent: Code.BROKER_UNAVAILABLE,
+    broker.BrokerError: Code.OUTCOME_UNKNOWN,
+}
+
+
+def code_of(error: broker.BrokerError) -> Code:
+    """Our code for a broker's error: that of the nearest named ancestor."""
+    return next(_FROM_BROKER[kind] for kind in type(error).__mro__ if kind in _FROM_BROKER)
+
+
+def refusal_of(error: broker.BrokerError) -> Refusal:
+    """The broker's own words under our code."""
+    return Refusal(code_of(error), str(error), field=getattr(error, "field", ""))

@@ -1,0 +1,53 @@
+"""The instance's own folder: database, generated secrets, broker queue. Read once, by settings."""
+
+import os
+import secrets
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def open_home(path: Path) -> Path:
+    """The folder, made with mode 0700 when it is new. Raises ImproperlyConfigured when it cannot be written."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = path / f".write-test-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ImproperlyConfigured(f"TRADELATCH_HOME {path} cannot be written: {error.strerror}.") from error
+    return path
+
+
+def queue_folder(home: Path) -> Path:
+    """Where Celery's filesystem transport keeps its messages. Mode 0700: whoever writes there gives us work."""
+    for folder in (home / "queue", home / "queue" / "messages", home / "queue" / "control"):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return home / "queue"
+
+
+def secret(home: Path, name: str, *, database_exists: bool) -> str:
+    """The secret called ``name``: from the environment, or its file under ``home``, or made new with mode 0600.
+
+    A database without its secret is refused: a new secret would end every session and look like a working
+    instance.
+    """
+    variable = f"TRADELATCH_{name.upper()}"
+    if value := os.environ.get(variable):
+        return value
+    file = home / "secrets" / name
+    if file.exists():
+        return file.read_text().strip()
+    if database_exists:
+        raise ImproperlyConfigured(
+            f"The database exists, but its secret is missing: put {file} back, or set {variable}."
+        )
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    made = secrets.token_urlsafe(48)
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:  # another process of this instance was first
+        return file.read_text().strip()
+    with os.fdopen(descriptor, "w") as handle:
+        handle.write(made)
+    return made

@@ -1,0 +1,99 @@
+from decimal import Decimal
+
+from django.db import models
+
+from brokers.decimals import ExactDecimalField
+from console.connected_apps.models import ConnectedApp
+from console.connections.models import Connection
+from console.orders.states import WORDS, Status
+
+
+class Confirmation(models.Model):
+    """A promise to do exactly what was shown, once, within 120 s, for the app it was shown to."""
+
+    public_id = models.CharField(max_length=40, unique=True)
+    app = models.ForeignKey(ConnectedApp, on_delete=models.PROTECT, related_name="confirmations")
+    terms = models.JSONField()
+    """What was shown: every value a person could judge the order by, as text."""
+    terms_digest = models.CharField(max_length=64)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    redeemed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.public_id
+
+
+class Order(models.Model):
+    """The truth about one order. Written by ``console.orders.desk`` alone."""
+
+    public_id = models.CharField(max_length=40, unique=True)
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="orders")
+    app = models.ForeignKey(ConnectedApp, on_delete=models.PROTECT, related_name="orders")
+    confirmation = models.ForeignKey(Confirmation, on_delete=models.PROTECT, related_name="orders")
+    account_id = models.CharField(max_length=64)
+    client_order_id = models.CharField(max_length=64)
+    """The caller's name for it; ours where the caller gave none."""
+    wire_id = models.CharField(max_length=32, unique=True)
+    """The client order id the broker sees: 32 hex digits, which every venue takes."""
+    symbol = models.CharField(max_length=40)
+    asset_class = models.CharField(max_length=10)
+    currency = models.CharField(max_length=8)
+    side = models.CharField(max_length=4)
+    order_type = models.CharField(max_length=10)
+    tif = models.CharField(max_length=3)
+    quantity = ExactDecimalField()
+    limit_price = ExactDecimalField(null=True)
+    stop_price = ExactDecimalField(null=True)
+    shown_price = ExactDecimalField()
+    """Price per unit the estimate rested on when the order was shown."""
+    status = models.CharField(max_length=24, choices=[(s.value, WORDS[s]) for s in Status], db_index=True)
+    filled_quantity = ExactDecimalField(default=Decimal(0))
+    average_price = ExactDecimalField(null=True)
+    fees = ExactDecimalField(default=Decimal(0))
+    broker_order_id = models.CharField(max_length=64, blank=True)
+    code = models.CharField(max_length=40, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField()
+    moved_at = models.DateTimeField()
+    """Last change of status."""
+    sent_at = models.DateTimeField(null=True)
+    looked_up_at = models.DateTimeField(null=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "client_order_id"], name="orders_client_order_id_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def state(self) -> Status:
+        return Status(self.status)
+
+    @property
+    def status_words(self) -> str:
+        return WORDS[self.state]
+
+
+class OrderEvent(models.Model):
+    """One step in an order's life, committed with the change it tells of."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField()
+    before = models.CharField(max_length=24, blank=True)
+    after = models.CharField(max_length=24)
+    what = models.CharField(max_length=500)
+    data = models.JSONField(default=dict)
+    by = models.CharField(max_length=255, blank=True)
+    request_id = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+
+    @property
+    def status_words(self) -> str:
+        return WORDS[Status(self.after)]

@@ -1,0 +1,91 @@
+"""Where an order can stand, and every move between. No database.
+
+DENIED is ours, REJECTED is the broker's, UNKNOWN is nobody's until it is looked up.
+"""
+
+from enum import StrEnum
+
+from brokers.types import BrokerStatus
+
+
+class Status(StrEnum):
+    AWAITING = "awaiting_confirmation"
+    """Prepared and shown; nothing was sent."""
+    LAPSED = "lapsed"
+    """Nobody confirmed within 120 s; nothing was sent."""
+    DENIED = "denied"
+    """Refused by us at release; nothing was sent."""
+    INTENT = "intent"
+    """Confirmed and committed; about to be sent, once."""
+    SENDING = "sending"
+    """On its way. A crash here leaves it UNKNOWN."""
+    UNKNOWN = "unknown"
+    """It may stand at the broker. Looked up by its id, never sent again."""
+    NOT_SENT = "not_sent"
+    """The broker could not be reached; nothing was sent."""
+    NOT_FOUND = "not_found"
+    """The broker has no such order, long enough after the send to be sure."""
+    REJECTED = "rejected"
+    WORKING = "working"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+AT_BROKER = frozenset({Status.WORKING, Status.PARTIALLY_FILLED})
+IN_FLIGHT = frozenset({Status.INTENT, Status.SENDING, Status.UNKNOWN})
+OPEN = AT_BROKER | IN_FLIGHT
+ENDED = frozenset(Status) - OPEN - {Status.AWAITING}
+
+_ANSWERS = frozenset(
+    {
+        Status.WORKING,
+        Status.PARTIALLY_FILLED,
+        Status.FILLED,
+        Status.CANCELLED,
+        Status.EXPIRED,
+        Status.REJECTED,
+    }
+)
+
+MOVES: dict[Status, frozenset[Status]] = {
+    Status.AWAITING: frozenset({Status.INTENT, Status.DENIED, Status.LAPSED}),
+    Status.INTENT: frozenset({Status.SENDING}),
+    Status.SENDING: _ANSWERS | {Status.UNKNOWN, Status.NOT_SENT},
+    Status.UNKNOWN: _ANSWERS | {Status.NOT_FOUND},
+    Status.WORKING: _ANSWERS - {Status.WORKING, Status.REJECTED},
+    Status.PARTIALLY_FILLED: frozenset({Status.FILLED, Status.CANCELLED, Status.EXPIRED}),
+    # A lookup that said "no such order" can be overtaken by a broker that was merely late.
+    Status.NOT_FOUND: _ANSWERS,
+}
+
+FROM_BROKER: dict[BrokerStatus, Status] = {
+    BrokerStatus.WORKING: Status.WORKING,
+    BrokerStatus.PARTIALLY_FILLED: Status.PARTIALLY_FILLED,
+    BrokerStatus.FILLED: Status.FILLED,
+    BrokerStatus.CANCELLED: Status.CANCELLED,
+    BrokerStatus.EXPIRED: Status.EXPIRED,
+    BrokerStatus.REJECTED: Status.REJECTED,
+}
+
+WORDS: dict[Status, str] = {
+    Status.AWAITING: "Waiting for confirmation",
+    Status.LAPSED: "Not confirmed in time",
+    Status.DENIED: "Refused by Tradelatch",
+    Status.INTENT: "Confirmed",
+    Status.SENDING: "Being sent",
+    Status.UNKNOWN: "Being looked up",
+    Status.NOT_SENT: "Not sent",
+    Status.NOT_FOUND: "Not at the broker",
+    Status.REJECTED: "Rejected by the broker",
+    Status.WORKING: "Working",
+    Status.PARTIALLY_FILLED: "Partly filled",
+    Status.FILLED: "Filled",
+    Status.CANCELLED: "Cancelled",
+    Status.EXPIRED: "Expired",
+}
+
+
+def allowed(before: Status, after: Status) -> bool:
+    return after in MOVES.get(before, frozenset())

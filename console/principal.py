@@ -1,0 +1,28 @@
+"""Who acts, through what, with which scopes. A frozen value that carries no secret."""
+
+from dataclasses import dataclass
+
+from brokers.types import Environment
+from console.scopes import Scope, Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    user_id: int
+    user_label: str
+    source: Source
+    credential_id: str
+    """Public id of the key, or the row id of the token: never anything that opens a door."""
+    app_id: int
+    app_label: str
+    paused: bool
+    scopes: frozenset[Scope]
+    connection_id: int
+    connection_label: str
+    broker: str
+    environment: Environment
+    ip: str = ""
+    user_agent: str = ""
+
+    def may(self, scope: Scope) -> bool:
+        return scope in self.scopes

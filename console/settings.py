@@ -1,0 +1,221 @@
+"""Settings, every one of them from the environment. Names start with TRADELATCH_, only PORT goes bare."""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from console import home
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def _number(name: str, default: int, *, least: int = 1) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal() or int(text) < least:
+        raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}, not {text!r}.")
+    return int(text)
+
+
+# Where it lives
+HOME = home.open_home(Path(os.environ.get("TRADELATCH_HOME", str(BASE_DIR / "var"))).absolute())
+PORT = _number("PORT", 8000)
+HOST = os.environ.get("TRADELATCH_HOST", "127.0.0.1")
+PUBLIC_URL = os.environ.get("TRADELATCH_PUBLIC_URL", f"http://localhost:{PORT}").rstrip("/")
+_PUBLIC = urlsplit(PUBLIC_URL)
+if _PUBLIC.scheme not in ("http", "https") or not _PUBLIC.hostname or _PUBLIC.path or _PUBLIC.query:
+    raise ImproperlyConfigured(
+        f"TRADELATCH_PUBLIC_URL must be an origin such as https://desk.example.com, not {PUBLIC_URL!r}."
+    )
+ISSUER = PUBLIC_URL
+MCP_URL = f"{PUBLIC_URL}/mcp"
+ALLOWED_HOSTS = sorted({_PUBLIC.hostname, "localhost", "127.0.0.1", "[::1]"})
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+
+# Data
+DATABASE_URL = os.environ.get("TRADELATCH_DATABASE_URL", f"sqlite:///{HOME / 'tradelatch.sqlite3'}")
+DATABASES = {"default": dj_database_url.parse(DATABASE_URL)}
+_database = DATABASES["default"]
+EMBEDDED_DATABASE = _database["ENGINE"] == "django.db.backends.sqlite3"
+if EMBEDDED_DATABASE:
+    # IMMEDIATE: a read-then-write transaction that has to upgrade its lock fails at once with "database is
+    # locked". FULL: an order's intent must survive a power cut. The connection stays with its thread.
+    _database["CONN_MAX_AGE"] = None
+    _database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864",
+    }
+else:
+    # A kept connection belongs to a thread, and ASGI makes many threads: the pool bounds them instead.
+    _database["CONN_MAX_AGE"] = 0
+    _database["OPTIONS"] = {
+        "pool": {
+            "min_size": 2,
+            "max_size": _number("TRADELATCH_DATABASE_POOL", 16, least=2),
+            "timeout": 5,
+            "max_lifetime": 1800,
+            "max_idle": 300,
+        }
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+SECRET_KEY = home.secret(
+    HOME,
+    "secret_key",
+    database_exists=EMBEDDED_DATABASE and Path(str(_database["NAME"])).exists(),
+)
+
+REDIS_URL = os.environ.get("TRADELATCH_REDIS_URL", "")
+CACHES = {
+    "default": (
+        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+        if REDIS_URL
+        else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    )
+}
+
+# Limits
+CALLS_PER_MINUTE = _number("TRADELATCH_CALLS_PER_MINUTE", 60)
+TRADE_CALLS_PER_MINUTE = _number("TRADELATCH_TRADE_CALLS_PER_MINUTE", 30)
+CANCELS_PER_MINUTE = 120
+MAX_BODY_BYTES = 256 * 1024
+CONFIRMATION_SECONDS = 120
+SENDING_LEASE_SECONDS = _number("TRADELATCH_SENDING_LEASE_SECONDS", 30)
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+# Django
+ROOT_URLCONF = "console.urls"
+WSGI_APPLICATION = "console.wsgi.application"
+ASGI_APPLICATION = "console.asgi.application"
+AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "/sign-in/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/sign-in/"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+USE_I18N = False
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "rest_framework",
+    "oauth2_provider",
+    "csp",
+    "brokers.paper",
+    "console",
+    "console.accounts",
+    "console.audit",
+    "console.clients",
+    "console.connections",
+    "console.connected_apps",
+    "console.keys",
+    "console.oauth",
+    "console.orders",
+    "console.onboarding",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "console.onboarding.context.instance",
+            ],
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+STATIC_URL = "/static/"
+STATIC_ROOT = HOME / "static"
+STATICFILES_DIRS = [BASE_DIR / "console" / "static"]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+
+# Security
+_SECURE = _PUBLIC.scheme == "https"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _SECURE
+SESSION_COOKIE_NAME = "__Host-session" if _SECURE else "tradelatch_session"
+CSRF_COOKIE_NAME = "__Host-csrf" if _SECURE else "tradelatch_csrf"
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_USE_SESSIONS = False
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 31536000 if _SECURE else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _SECURE else None
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF],
+    }
+}
+
+# OAuth: what is not set here is decided in console.oauth
+OAUTH2_PROVIDER_APPLICATION_MODEL = "clients.Client"
+OAUTH2_PROVIDER_GRANT_MODEL = "oauth.Grant"
+OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL = "oauth.AccessToken"
+OAUTH2_PROVIDER_REFRESH_TOKEN_MODEL = "oauth.RefreshToken"
+OAUTH2_PROVIDER_ID_TOKEN_MODEL = "oauth.IDToken"
+
+# Background work: state machines in the database; Celery only nudges, beat sweeps
+CELERY_BROKER_URL = os.environ.get("TRADELATCH_BROKER_URL") or REDIS_URL or "filesystem://"
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TIMEZONE = "UTC"
+if CELERY_BROKER_URL == "filesystem://":
+    _queue = home.queue_folder(HOME)
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(_queue / "messages"),
+        "data_folder_out": str(_queue / "messages"),
+        "control_folder": str(_queue / "control"),
+        "polling_interval": 0.2,
+    }
+CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "beat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    "sweep-orders": {"task": "console.orders.tasks.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "match-paper-orders": {"task": "console.orders.tasks.match_paper", "schedule": 2.0, "options": {"expires": 10}},
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {"mcp": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+}
