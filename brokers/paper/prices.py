@@ -1,0 +1,208 @@
+"""Prices as pure functions of time: the same question at the same ``now`` always has the same answer.
+
+A ``Tape`` knows the bars of one instrument; quotes and bars of every kind are derived from it here, and
+only ever from bars that are complete at ``now``. Orders are matched against the very same bars.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
+from difflib import get_close_matches
+from typing import NamedTuple, Protocol
+
+from brokers.errors import InvalidOrder, InvalidSymbol
+from brokers.paper import hours
+from brokers.types import AssetClass, Bar, BarSize, Instrument, Quote
+
+
+class Ohlcv(NamedTuple):
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+
+
+class Tape(Protocol):
+    """The bars of one instrument. Minutes are counted as in ``hours``."""
+
+    @property
+    def instrument(self) -> Instrument: ...
+
+    @property
+    def hours(self) -> str: ...
+
+    @property
+    def step(self) -> int:
+        """Minutes in its smallest bar: 1, or 1440 for a daily series."""
+        ...
+
+    def aggregate(self, first: int, end: int) -> Ohlcv | None:
+        """One bar over the minutes [first, end), both multiples of ``step``; None when none of them trades."""
+        ...
+
+    def spread(self, minute: int, last: Decimal) -> tuple[Decimal, Decimal]:
+        """Bid and ask after the bar that holds ``minute`` closed at ``last``."""
+        ...
+
+    def recorded_at(self, minute: int) -> datetime | None:
+        """Start of the recorded bar that plays at ``minute``; None when the prices are computed."""
+        ...
+
+
+def quote(tape: Tape, now: datetime) -> Quote:
+    """Last is the close of the last complete bar, and ``as_of`` the moment that bar ended."""
+    instrument = tape.instrument
+    minute = hours.last_minute(tape.hours, completed(tape, now))
+    end = minute + 1
+    bar = _traded(tape, end - tape.step, end)
+    day = _traded(tape, end - hours.DAY_MINUTES, end)
+    bid, ask = tape.spread(minute, bar.close)
+    change = (bar.close - day.open) / day.open * 100
+    return Quote(
+        symbol=instrument.symbol,
+        currency=instrument.currency,
+        last=bar.close,
+        bid=bid,
+        ask=ask,
+        open=day.open,
+        high=day.high,
+        low=day.low,
+        change_percent=change.quantize(Decimal("0.01"), ROUND_HALF_UP),
+        as_of=hours.at_minute(end),
+        source=instrument.price_source,
+        recorded_at=tape.recorded_at(minute),
+    )
+
+
+def bars(
+    tape: Tape, size: BarSize, *, start: datetime | None, end: datetime | None, limit: int, now: datetime
+) -> list[Bar]:
+    """The newest ``limit`` complete bars that start in [start, end), oldest first. Bars are aligned to the UTC day."""
+    minutes = size.seconds // 60
+    if minutes < tape.step:
+        raise InvalidOrder(f"{tape.instrument.symbol} has daily bars only.", "size")
+    first = 0 if start is None else max(0, hours.minute_from(start))
+    done = completed(tape, now)
+    stop = done if end is None else min(done, hours.minute_from(end))
+    found: list[Bar] = []
+    for bucket, opened, closed in _buckets_backwards(tape.hours, minutes, first, stop):
+        if len(found) >= limit:
+            break
+        if closed <= done:
+            bar = tape.aggregate(opened, closed)
+            if bar is not None:
+                found.append(Bar(start=hours.at_minute(bucket), **bar._asdict()))
+    found.reverse()
+    return found
+
+
+def completed(tape: Tape, now: datetime) -> int:
+    """Every bar that ends by this minute is complete at ``now``."""
+    minute = hours.minute_of(now)
+    return minute - minute % tape.step
+
+
+def fold(parts: Iterable[tuple[Decimal, Decimal, Decimal, Decimal, Decimal]]) -> Ohlcv:
+    """Consecutive bars, at least one, as one bar."""
+    opens, highs, lows, closes, volumes = zip(*parts, strict=True)
+    return Ohlcv(opens[0], max(highs), min(lows), closes[-1], sum(volumes, Decimal(0)))
+
+
+class Market:
+    """Every instrument one account can trade. ``tapes`` maps a symbol to what builds its tape."""
+
+    def __init__(self, listing: Iterable["Listed"]) -> None:
+        self._listing = {entry.symbol: entry for entry in listing}
+        self._by_alias: dict[str, Listed] = {}
+        for entry in self._listing.values():
+            if "/" in entry.symbol:
+                self._by_alias.setdefault(_letters(entry.symbol.split("/")[0]), entry)
+        self._by_alias |= {_letters(entry.symbol): entry for entry in self._listing.values()}
+
+    def instruments(self) -> list[Instrument]:
+        return [entry.tape().instrument for entry in self._listing.values()]
+
+    def tape(self, symbol: str) -> Tape:
+        """By symbol or alias, in any case: ``BTC/USD``, ``btcusd``, ``BTC-USD``, ``btc``. Raises InvalidSymbol."""
+        entry = self._by_alias.get(_letters(symbol))
+        if entry is None:
+            raise InvalidSymbol(self._unknown(symbol))
+        return entry.tape()
+
+    def quote(self, symbol: str, now: datetime) -> Quote:
+        return quote(self.tape(symbol), now)
+
+    def bars(
+        self, symbol: str, size: BarSize, start: datetime | None, end: datetime | None, limit: int, now: datetime
+    ) -> list[Bar]:
+        return bars(self.tape(symbol), size, start=start, end=end, limit=limit, now=now)
+
+    def find(self, query: str, asset_class: AssetClass | None, limit: int) -> list[Instrument]:
+        """Exact symbols first, then symbols that start with the query, then names that hold it."""
+        letters, words = _letters(query), query.strip().lower()
+        ranked = []
+        for position, entry in enumerate(self._listing.values()):
+            if asset_class is not None and entry.asset_class is not asset_class:
+                continue
+            rank = _rank(entry, letters, words, exact=self._by_alias.get(letters))
+            if rank is not None:
+                ranked.append((rank, position, entry))
+        ranked.sort(key=lambda item: item[:2])
+        return [entry.tape().instrument for _, _, entry in ranked[: max(limit, 0)]]
+
+    def _unknown(self, symbol: str) -> str:
+        shown = symbol.strip()[:24]
+        letters = _letters(symbol)
+        near = [self._by_alias[alias].symbol for alias in get_close_matches(letters, self._by_alias, n=6, cutoff=0.5)]
+        if len(letters) > 2:
+            near += [instrument.symbol for instrument in self.find(symbol, None, 3)]
+        names = list(dict.fromkeys(near))[:3]
+        hint = f" Did you mean {' or '.join(names)}?" if names else ""
+        return f"There is no instrument {shown!r} in the paper market.{hint}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One line of a market's list. The tape is built when somebody asks for it."""
+
+    symbol: str
+    name: str
+    asset_class: AssetClass
+    tape: Callable[[], Tape]
+
+
+def _letters(symbol: str) -> str:
+    return "".join(character for character in symbol.upper() if character.isalnum())
+
+
+def _rank(entry: Listed, letters: str, words: str, exact: Listed | None) -> int | None:
+    if entry is exact:
+        return 0
+    if letters and _letters(entry.symbol).startswith(letters):
+        return 1
+    if words in entry.name.lower() or (letters and letters in _letters(entry.symbol)):
+        return 2
+    return None
+
+
+def _traded(tape: Tape, first: int, end: int) -> Ohlcv:
+    bar = tape.aggregate(first, end)
+    if bar is None:
+        raise ValueError(f"{tape.instrument.symbol} did not trade in minutes {first} to {end}.")
+    return bar
+
+
+def _buckets_backwards(kind: str, minutes: int, first: int, stop: int) -> Iterator[tuple[int, int, int]]:
+    """Aligned start, first traded minute and end of each bar that starts in [first, stop), newest first."""
+    for day in range((stop - 1) // hours.DAY_MINUTES, first // hours.DAY_MINUTES - 1, -1):
+        session = hours.session(kind, day)
+        if session is None:
+            continue
+        opened, closed = session
+        newest = min(closed, stop) - 1
+        for bucket in range(newest - newest % minutes, opened - opened % minutes - 1, -minutes):
+            if bucket < first:
+                return
+            yield bucket, max(bucket, opened), min(bucket + minutes, closed)

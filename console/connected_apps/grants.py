@@ -1,0 +1,115 @@
+"""Every change of what an app may do. Revoking is one update of one row, and holds from the next request."""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from console import scopes
+from console.accounts.models import User
+from console.audit import journal
+from console.clients.models import Client
+from console.connected_apps.models import ConnectedApp
+from console.connections.models import Connection
+from console.scopes import Scope, Source
+
+# "Last used" is for a person's eye: a write a minute is enough, and a busy app costs no write per call.
+_USED_EVERY = timedelta(seconds=60)
+
+
+@transaction.atomic
+def grant(
+    owner: User,
+    connection: Connection,
+    granted: frozenset[Scope],
+    *,
+    source: Source,
+    name: str,
+    client: Client | None = None,
+) -> ConnectedApp:
+    """Let something act on ``connection``. It can do nothing until a credential is issued for it."""
+    if connection.owner_id != owner.pk or connection.closed_at is not None:
+        raise ValueError("An app can be granted only an open connection of its owner.")
+    if not granted:
+        raise ValueError("An app without a scope could do nothing.")
+    app = ConnectedApp.objects.create(
+        owner=owner,
+        connection=connection,
+        source=source,
+        client=client,
+        name=name[:255],
+        scopes=scopes.render(scopes.expand(granted)),
+    )
+    journal.record_change(
+        owner, "granted", "app", app.pk, app.name, connection=connection.name, scopes=app.scopes, source=source
+    )
+    return app
+
+
+@transaction.atomic
+def activate(app: ConnectedApp) -> None:
+    """The first credential was issued. An older grant of the same client to the same connection ends with it."""
+    now = timezone.now()
+    if not ConnectedApp.objects.filter(pk=app.pk, activated_at=None).update(activated_at=now):
+        return
+    app.activated_at = now
+    if app.client_id is None:
+        return
+    older = ConnectedApp.objects.filter(
+        owner_id=app.owner_id,
+        connection_id=app.connection_id,
+        client_id=app.client_id,
+        revoked_at=None,
+        pk__lt=app.pk,
+    )
+    for other in older:
+        revoke(other, by=None, reason="Replaced by a newer grant")
+
+
+def _change(app: ConnectedApp, by: User | None, action: str, condition: Q, **fields: object) -> bool:
+    """One conditional update and its line in the journal; False when it was so already."""
+    with transaction.atomic():
+        if not ConnectedApp.objects.filter(condition, pk=app.pk).update(**fields):
+            return False
+        journal.record_change(
+            by, action, "app", app.pk, app.name, **{key: str(value) for key, value in fields.items()}
+        )
+    app.refresh_from_db()
+    return True
+
+
+def revoke(app: ConnectedApp, *, by: User | None, reason: str) -> bool:
+    return _change(
+        app, by, "revoked", Q(revoked_at=None), revoked_at=timezone.now(), revoked_reason=reason[:100]
+    )
+
+
+def pause(app: ConnectedApp, *, by: User | None) -> bool:
+    return _change(app, by, "paused", Q(paused_at=None, revoked_at=None), paused_at=timezone.now())
+
+
+def resume(app: ConnectedApp, *, by: User) -> bool:
+    return _change(app, by, "resumed", Q(paused_at__isnull=False, revoked_at=None), paused_at=None)
+
+
+def narrow(app: ConnectedApp, *, by: User | None) -> bool:
+    """From trade to read, in place: its tokens and keys keep working, with less."""
+    return _change(
+        app,
+        by,
+        "narrowed",
+        Q(revoked_at=None, scopes__contains=Scope.TRADE.value),
+        scopes=scopes.render(frozenset({Scope.READ})),
+    )
+
+
+def set_account(app_id: int, account_id: str) -> None:
+    ConnectedApp.objects.filter(pk=app_id).update(current_account=account_id)
+
+
+def used(app_id: int, *, ip: str, user_agent: str) -> None:
+    now = timezone.now()
+    ConnectedApp.objects.filter(
+        Q(last_used_at=None) | Q(last_used_at__lt=now - _USED_EVERY) | ~Q(last_used_ip=ip[:45]), pk=app_id
+    ).update(last_used_at=now, last_used_ip=ip[:45], last_used_agent=journal.mask(user_agent)[:200])
