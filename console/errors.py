@@ -62,19 +62,23 @@ class Explanation:
 
 EXPLANATIONS: dict[Code, Explanation] = {
     Code.INVALID_REQUEST: Explanation(
-        "The request was not valid MCP", "Update the assistant or its MCP client; it sent a malformed request."
+        "The request was not valid MCP",
+        "Update the assistant or its MCP client; it sent a malformed request.",
     ),
     Code.UNKNOWN_TOOL: Explanation(
-        "No such tool", "The assistant called a tool this server does not have. Ask it to list the tools again."
+        "No such tool",
+        "The assistant called a tool this server does not have. Ask it to list the tools again.",
     ),
     Code.UNKNOWN_ARGUMENT: Explanation(
-        "An argument the tool does not take", "Nothing was done. The assistant can read the arguments in the tool list."
+        "An argument the tool does not take",
+        "Nothing was done. The assistant can read the arguments in the tool list.",
     ),
     Code.MISSING_ARGUMENT: Explanation(
         "A required argument was missing", "Nothing was done. The assistant can call again with the argument."
     ),
     Code.INVALID_ARGUMENT: Explanation(
-        "An argument had a value the tool cannot use", "Nothing was done. The message names the argument and what fits."
+        "An argument had a value the tool cannot use",
+        "Nothing was done. The message names the argument and what fits.",
     ),
     Code.BODY_TOO_LARGE: Explanation("The request was too large", "Send a request of at most 256 kB."),
     Code.UNSUPPORTED_MEDIA_TYPE: Explanation(
@@ -93,15 +97,21 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "Connect the assistant again and choose Read and trade, or use a key that may trade.",
     ),
     Code.TRADING_DISABLED: Explanation(
-        "Trading is switched off for the connection", "Switch trading on under Connections, if you want orders there."
+        "Trading is switched off for the connection",
+        "Switch trading on under Connections, if you want orders there.",
     ),
-    Code.APP_PAUSED: Explanation("The app is paused", "Resume it under Connected apps when you want it to act again."),
-    Code.APP_REVOKED: Explanation("The app's access was taken back", "Connect the assistant again to allow it anew."),
+    Code.APP_PAUSED: Explanation(
+        "The app is paused", "Resume it under Connected apps when you want it to act again."
+    ),
+    Code.APP_REVOKED: Explanation(
+        "The app's access was taken back", "Connect the assistant again to allow it anew."
+    ),
     Code.CONNECTION_PAUSED: Explanation(
         "The connection is paused", "Resume it under Connections. Orders can still be cancelled meanwhile."
     ),
     Code.RATE_LIMITED: Explanation(
-        "Too many calls in a minute", "The message says when to try again. Limits count all apps of one user together."
+        "Too many calls in a minute",
+        "The message says when to try again. Limits count all apps of one user together.",
     ),
     Code.UNKNOWN_SYMBOL: Explanation(
         "No such instrument", "Search for it with search_security and use the symbol exactly as listed."
@@ -114,7 +124,8 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "The order breaks a rule of the instrument", "The message names the rule. Nothing was sent."
     ),
     Code.INSUFFICIENT_FUNDS: Explanation(
-        "Not enough buying power", "Lower the quantity, or add funds. Open buy orders hold cash until they end."
+        "Not enough buying power",
+        "Lower the quantity, or add funds. Open buy orders hold cash until they end.",
     ),
     Code.INSUFFICIENT_POSITION: Explanation(
         "Not enough to sell", "Sell at most what is held and not already offered by another order."
@@ -123,14 +134,16 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "The market is closed", "Send a limit order that can rest, or wait for the session to open."
     ),
     Code.PRICE_MOVED: Explanation(
-        "The price moved too far before the confirmation", "Nothing was sent. Prepare the order again at today's price."
+        "The price moved too far before the confirmation",
+        "Nothing was sent. Prepare the order again at today's price.",
     ),
     Code.NOT_CANCELLABLE: Explanation("The order had already ended", "There is nothing left to cancel."),
     Code.DUPLICATE_ORDER_ID: Explanation(
         "The client order id was used for a different order", "Use a new client_order_id for a new order."
     ),
     Code.CONFIRMATION_UNKNOWN: Explanation(
-        "No such confirmation for this app", "Only the app that prepared an order can confirm it. Prepare it again."
+        "No such confirmation for this app",
+        "Only the app that prepared an order can confirm it. Prepare it again.",
     ),
     Code.CONFIRMATION_EXPIRED: Explanation(
         "The confirmation came after 120 seconds", "Nothing was sent. Prepare the order again."
@@ -139,7 +152,9 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "The confirmation was used already", "Look at the order it released; nothing was sent again."
     ),
     Code.CONFIRMATION_CHANGED: Explanation(
-        "The order's terms changed after they were shown", "Nothing was sent. Prepare the order again.", Blame.GATEWAY
+        "The order's terms changed after they were shown",
+        "Nothing was sent. Prepare the order again.",
+        Blame.GATEWAY,
     ),
     Code.BROKER_REJECTED: Explanation(
         "The broker rejected the order", "The broker's own words say why.", Blame.BROKER
@@ -167,7 +182,13 @@ class Refusal(Exception):
     """A clear no: what was wrong, where, what to do. ``str(refusal)`` is safe to show to a person or a model."""
 
     def __init__(
-        self, code: Code, message: str, *, field: str = "", retry_after: float | None = None, order_id: str = ""
+        self,
+        code: Code,
+        message: str,
+        *,
+        field: str = "",
+        retry_after: float | None = None,
+        order_id: str = "",
     ) -> None:
         super().__init__(message)
         self.code = code

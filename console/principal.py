@@ -19,8 +19,11 @@ class Principal:
     scopes: frozenset[Scope]
     connection_id: int
     connection_label: str
+    connection_paused: bool
     broker: str
     environment: Environment
+    current_account: str = ""
+    """The app's default account; empty: the connection's first."""
     ip: str = ""
     user_agent: str = ""
 

@@ -57,7 +57,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """``price`` is that of the fill, or None when there is none. ``triggered`` is the stop-limit's new state."""
+    """``price`` is that of the fill, None when there is none. ``triggered`` is a stop order's new state."""
 
     price: Decimal | None = None
     triggered: bool = False
@@ -93,7 +93,7 @@ def reservation(terms: Terms, asset_class: AssetClass, quote: Quote) -> Decimal:
 
 
 def on_arrival(terms: Terms, quote: Quote) -> Match:
-    """A new order against the quote: buys at the ask, sells at the bid, limits too (they take, so they pay that price).
+    """A new order against the quote: it buys at the ask and sells at the bid, marketable limits too.
 
     A stop whose price the last trade has reached already triggers at once.
     """
@@ -112,12 +112,12 @@ def on_arrival(terms: Terms, quote: Quote) -> Match:
 
 
 def in_bar(terms: Terms, bar: Bar) -> Match:
-    """A resting order against one complete bar. ``Match()`` means nothing happened.
+    """A resting order against one complete bar. No price and the old ``triggered`` mean nothing happened.
 
-    A stop-limit whose stop lies at or beyond the open triggers at the open and is a limit order for the whole bar.
-    One that triggers later in the bar fills there only if that is certain: at the stop when its limit allows that
-    price, else at its limit when the close, which comes last, is through the limit. Otherwise it rests as a limit
-    order from the next bar on.
+    A stop-limit whose stop the open has reached already triggers at the open and is a limit order for the
+    whole bar. One that triggers later in the bar fills there only if that is certain: at the stop when its
+    limit allows that price, else at its limit when the close, which comes last, is through the limit.
+    Otherwise it rests as a limit order from the next bar on.
     """
     if terms.side is Side.SELL:
         mirrored = in_bar(_mirror(terms), _mirror_bar(bar))

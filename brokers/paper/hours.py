@@ -1,7 +1,7 @@
-"""When the simulated market trades. Time is counted in whole minutes since 1970, UTC; a session lies within one UTC day.
+"""When the simulated market trades. Time is counted in whole minutes since 1970, UTC.
 
-``always`` is open at all hours and its session is the UTC day. ``venue`` keeps New York stock hours. Holidays are
-known for 2026 to 2028; in other years only weekends are closed.
+A session lies within one UTC day. ``always`` is open at all hours, and its session is the UTC day. ``venue``
+keeps New York stock hours; its holidays are known for 2026 to 2028, in other years only weekends are closed.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -17,16 +17,26 @@ _MINUTE = timedelta(minutes=1)
 _NEW_YORK = ZoneInfo("America/New_York")
 _OPEN, _CLOSE, _EARLY_CLOSE = time(9, 30), time(16, 0), time(13, 0)
 
-_HOLIDAYS = frozenset(
-    date.fromisoformat(text)
-    for text in """
-    2026-01-01 2026-01-19 2026-02-16 2026-04-03 2026-05-25 2026-06-19 2026-07-03 2026-09-07 2026-11-26 2026-12-25
-    2027-01-01 2027-01-18 2027-02-15 2027-03-26 2027-05-31 2027-06-18 2027-07-05 2027-09-06 2027-11-25 2027-12-24
-    2028-01-17 2028-02-21 2028-04-14 2028-05-29 2028-06-19 2028-07-04 2028-09-04 2028-11-23 2028-12-25
-    """.split()
+
+def _days_of(table: dict[int, str]) -> frozenset[date]:
+    return frozenset(
+        date.fromisoformat(f"{year}-{day}") for year, days in table.items() for day in days.split()
+    )
+
+
+_HOLIDAYS = _days_of(
+    {
+        2026: "01-01 01-19 02-16 04-03 05-25 06-19 07-03 09-07 11-26 12-25",
+        2027: "01-01 01-18 02-15 03-26 05-31 06-18 07-05 09-06 11-25 12-24",
+        2028: "01-17 02-21 04-14 05-29 06-19 07-04 09-04 11-23 12-25",
+    }
 )
-_EARLY_CLOSES = frozenset(
-    date.fromisoformat(text) for text in "2026-11-27 2026-12-24 2027-11-26 2028-07-03 2028-11-24".split()
+_EARLY_CLOSES = _days_of(
+    {
+        2026: "11-27 12-24",
+        2027: "11-26",
+        2028: "07-03 11-24",
+    }
 )
 
 
@@ -66,7 +76,7 @@ def is_open(hours: str, now: datetime) -> bool:
 
 
 def session_end(hours: str, now: datetime) -> datetime:
-    """End of the session that runs at ``now``, else of the next one: when a DAY order of that moment expires."""
+    """End of the session that runs at ``now``, else of the next one: when a DAY order expires."""
     return at_minute(_coming_session(hours, minute_of(now))[1])
 
 

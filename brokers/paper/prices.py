@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from difflib import get_close_matches
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from brokers.errors import InvalidOrder, InvalidSymbol
 from brokers.paper import hours
 from brokers.types import AssetClass, Bar, BarSize, Instrument, Quote
+
+Number = TypeVar("Number", int, Decimal)
 
 
 class Ohlcv(NamedTuple):
@@ -39,7 +41,7 @@ class Tape(Protocol):
         ...
 
     def aggregate(self, first: int, end: int) -> Ohlcv | None:
-        """One bar over the minutes [first, end), both multiples of ``step``; None when none of them trades."""
+        """One bar over the minutes [first, end), multiples of ``step``; None when none of them trades."""
         ...
 
     def spread(self, minute: int, last: Decimal) -> tuple[Decimal, Decimal]:
@@ -79,7 +81,7 @@ def quote(tape: Tape, now: datetime) -> Quote:
 def bars(
     tape: Tape, size: BarSize, *, start: datetime | None, end: datetime | None, limit: int, now: datetime
 ) -> list[Bar]:
-    """The newest ``limit`` complete bars that start in [start, end), oldest first. Bars are aligned to the UTC day."""
+    """The newest ``limit`` complete bars that start in [start, end), oldest first, aligned to the UTC day."""
     minutes = size.seconds // 60
     if minutes < tape.step:
         raise InvalidOrder(f"{tape.instrument.symbol} has daily bars only.", "size")
@@ -104,10 +106,10 @@ def completed(tape: Tape, now: datetime) -> int:
     return minute - minute % tape.step
 
 
-def fold(parts: Iterable[tuple[Decimal, Decimal, Decimal, Decimal, Decimal]]) -> Ohlcv:
-    """Consecutive bars, at least one, as one bar."""
+def fold(parts: Iterable[tuple[Number, Number, Number, Number, Number]]) -> tuple[Number, ...]:
+    """Consecutive bars, at least one, as one bar: open, high, low, close, volume."""
     opens, highs, lows, closes, volumes = zip(*parts, strict=True)
-    return Ohlcv(opens[0], max(highs), min(lows), closes[-1], sum(volumes, Decimal(0)))
+    return opens[0], max(highs), min(lows), closes[-1], sum(volumes[1:], volumes[0])
 
 
 class Market:
@@ -125,17 +127,27 @@ class Market:
         return [entry.tape().instrument for entry in self._listing.values()]
 
     def tape(self, symbol: str) -> Tape:
-        """By symbol or alias, in any case: ``BTC/USD``, ``btcusd``, ``BTC-USD``, ``btc``. Raises InvalidSymbol."""
+        """By symbol or alias: ``BTC/USD``, ``btcusd``, ``BTC-USD``, ``btc``. Raises InvalidSymbol."""
         entry = self._by_alias.get(_letters(symbol))
         if entry is None:
             raise InvalidSymbol(self._unknown(symbol))
         return entry.tape()
 
+    def lists(self, symbol: str) -> bool:
+        """By its own symbol; an alias such as ``BTC`` does not count."""
+        return _letters(symbol) in {_letters(own) for own in self._listing}
+
     def quote(self, symbol: str, now: datetime) -> Quote:
         return quote(self.tape(symbol), now)
 
     def bars(
-        self, symbol: str, size: BarSize, start: datetime | None, end: datetime | None, limit: int, now: datetime
+        self,
+        symbol: str,
+        size: BarSize,
+        start: datetime | None,
+        end: datetime | None,
+        limit: int,
+        now: datetime,
     ) -> list[Bar]:
         return bars(self.tape(symbol), size, start=start, end=end, limit=limit, now=now)
 
@@ -155,7 +167,10 @@ class Market:
     def _unknown(self, symbol: str) -> str:
         shown = symbol.strip()[:24]
         letters = _letters(symbol)
-        near = [self._by_alias[alias].symbol for alias in get_close_matches(letters, self._by_alias, n=6, cutoff=0.5)]
+        near = [
+            self._by_alias[alias].symbol
+            for alias in get_close_matches(letters, self._by_alias, n=6, cutoff=0.5)
+        ]
         if len(letters) > 2:
             near += [instrument.symbol for instrument in self.find(symbol, None, 3)]
         names = list(dict.fromkeys(near))[:3]

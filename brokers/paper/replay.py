@@ -48,7 +48,7 @@ class ReplayTape:
 
     def _fold_from(self, place: int, count: int) -> Ohlcv:
         length = len(self._bars)
-        return fold(self._bars[(place + offset) % length] for offset in range(count))
+        return Ohlcv(*fold(self._bars[(place + offset) % length] for offset in range(count)))
 
 
 @lru_cache(maxsize=1)
@@ -65,7 +65,7 @@ def btc_usd() -> ReplayTape:
         tick=Decimal("0.01"),
         lot=Decimal("0.00000001"),
         minimum=Decimal("0.00001"),
-        price_source="replay of recorded BTC/USD bars (Coinbase, 5–6 Apr 2018)",
+        price_source="replay of recorded BTC/USD bars (Coinbase, 5 and 6 Apr 2018)",
     )
     return ReplayTape(
         instrument,

@@ -1,15 +1,16 @@
 """A simulated stock market: every price is computed from (seed, symbol, minute), none is recorded.
 
-Integers only. Each UTC day's bar comes first: its open and close lie on slow value noise around a base price.
-The day is then split into shorter bars, those into shorter ones, down to the minute. A split hands the open to
-its first child, the close to its last, the high and the low to one child each and the volume to all, so coarse
-bars are exactly what their minutes add up to, and a daily bar costs no walk over its minutes.
+Integers only. Each UTC day's bar comes first: its open and close lie on slow value noise around a base
+price. The day is then split into shorter bars, those into shorter ones, down to the minute. A split hands
+the open to its first child, the close to its last, the high and the low to one child each and the volume to
+all, so coarse bars are exactly what their minutes add up to, and a daily bar costs no walk over its minutes.
 """
 
 from collections.abc import Iterator
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
+from itertools import pairwise
 from typing import NamedTuple
 
 from brokers.paper import hours
@@ -59,11 +60,11 @@ _SECURITIES = (
 )
 
 _MILLION = 1_000_000
-_OCTAVES = ((256, 90_000), (64, 50_000), (16, 28_000), (4, 16_000), (1, 9_000))
+_OCTAVES = ((256, 90_000), (64, 50_000), (16, 28_000), (4, 16_000), (1, 11_000))
 """Period in days, and amplitude in millionths of the price."""
 _GAP = 6_000
 """Largest overnight gap of a venue-hours market, in millionths of the price."""
-_WICK = 9_000
+_WICK = 14_000
 """Furthest a day's high or low goes beyond its open and close, in millionths of the price."""
 _SPLITS = {1440: (4, 6, 4, 3, 5), 390: (13, 2, 3, 5), 210: (7, 2, 3, 5)}
 """Session length in minutes → into how many children each level splits, down to the minute."""
@@ -101,8 +102,9 @@ class SimulatedTape:
         parts = [bar for day in _days(first, end) for bar in self._cover(day, first, end)]
         if not parts:
             return None
-        whole = fold(parts) if len(parts) > 1 else parts[0]
-        return Ohlcv(*(Decimal(cents).scaleb(-2) for cents in whole[:4]), Decimal(whole[4]))
+        *cents, shares = fold(parts) if len(parts) > 1 else parts[0]
+        opened, high, low, close = (Decimal(price).scaleb(-2) for price in cents)
+        return Ohlcv(opened, high, low, close, Decimal(shares))
 
     def spread(self, minute: int, last: Decimal) -> tuple[Decimal, Decimal]:
         below = _mix(self._key ^ _mix(minute)) & 1
@@ -166,16 +168,18 @@ class SimulatedTape:
         path = [first]
         for place in range(1, count):
             jitter = (high - low) * (next(noise) % 41 - 20) // 120
-            path.append(min(high, max(low, _between(knots, 2 * place) + jitter)))
+            path.append(_reflect(_between(knots, 2 * place) + jitter, low, high))
         path.append(last)
         wick = (high - low) // (2 * count) + 1
         weights = [50 + next(noise) % 101 for _ in range(count)]
         shares = [volume * weight // sum(weights) for weight in weights]
         shares[-1] += volume - sum(shares)
         children = []
-        for child, (a, b) in enumerate(zip(path, path[1:], strict=False)):
-            peak = high if child == top else min(high, max(a, b) + next(noise) % wick)
-            trough = low if child == bottom else max(low, min(a, b) - next(noise) % wick)
+        for child, (a, b) in enumerate(pairwise(path)):
+            risen = max(a, b, _reflect(max(a, b) + next(noise) % wick, low, high))
+            peak = high if child == top else risen
+            sunk = min(a, b, _reflect(min(a, b) - next(noise) % wick, low, high))
+            trough = low if child == bottom else sunk
             children.append((a, peak, trough, b, shares[child]))
         return tuple(children)
 
@@ -186,7 +190,7 @@ def listing(seed: int, market_hours: str) -> list[Listed]:
             security.symbol,
             security.name,
             security.asset_class,
-            lambda place=place: tape(place, seed, market_hours),  # type: ignore[misc]
+            partial(tape, place, seed, market_hours),
         )
         for place, security in enumerate(_SECURITIES)
     ]
@@ -222,11 +226,18 @@ def _signed(key: int, place: int) -> int:
     return _mix(key ^ _mix(place)) % (2 * _RESOLUTION + 1) - _RESOLUTION
 
 
+def _reflect(value: int, low: int, high: int) -> int:
+    """Turned back inside where it crosses a border; plain clamping would draw flat lines at the high."""
+    if value > high:
+        value = 2 * high - value
+    elif value < low:
+        value = 2 * low - value
+    return min(high, max(low, value))
+
+
 def _between(knots: list[tuple[int, int]], place: int) -> int:
     """The straight line through ``knots`` at ``place``, which is never itself a turning point."""
-    for (x0, y0), (x1, y1) in zip(knots, knots[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(knots):
         if x0 <= place <= x1 and x0 < x1:
             return y0 + (y1 - y0) * (place - x0) // (x1 - x0)
     raise ValueError(f"{place} lies outside the line.")
-
-

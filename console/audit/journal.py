@@ -7,11 +7,11 @@ from typing import Any
 
 from django.utils import timezone
 
+from console import scopes
 from console.accounts.models import User
 from console.audit.models import Call, Change, Outcome
 from console.errors import Code
 from console.principal import Principal
-from console import scopes
 
 # A bearer, a key or a token that a caller put where it does not belong.
 _SECRET = re.compile(r"tl_[a-z]+_[A-Za-z0-9]{8}_[A-Za-z0-9]+|[Bb]earer\s+\S+|eyJ[\w-]+\.[\w-]+\.[\w-]*")

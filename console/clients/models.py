@@ -1,7 +1,11 @@
+from typing import Any
+
 from django.db import models
 from oauth2_provider.models import AbstractApplication
 
 from console import scopes
+from console.clients import rules
+from console.scopes import Scope
 
 
 class Kind(models.TextChoices):
@@ -23,3 +27,17 @@ class Client(AbstractApplication):
 
     def __str__(self) -> str:
         return self.name or self.client_id
+
+    @property
+    def may_hold(self) -> frozenset[Scope]:
+        return scopes.parse(self.scopes)
+
+    @property
+    def registered_itself(self) -> bool:
+        return self.kind == Kind.DYNAMIC
+
+    def redirect_uri_allowed(self, uri: str) -> bool:
+        return rules.redirect_allowed(uri, self.redirect_uris.split())
+
+    def is_usable(self, request: Any) -> bool:
+        return self.deleted_at is None

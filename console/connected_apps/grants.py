@@ -42,7 +42,14 @@ def grant(
         scopes=scopes.render(scopes.expand(granted)),
     )
     journal.record_change(
-        owner, "granted", "app", app.pk, app.name, connection=connection.name, scopes=app.scopes, source=source
+        owner,
+        "granted",
+        "app",
+        app.pk,
+        app.name,
+        connection=connection.name,
+        scopes=app.scopes,
+        source=source,
     )
     return app
 

@@ -36,7 +36,9 @@ class Connection(models.Model):
         ordering = ["name", "id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["owner", "name"], condition=models.Q(closed_at=None), name="connections_name_per_owner"
+                fields=["owner", "name"],
+                condition=models.Q(closed_at=None),
+                name="connections_name_per_owner",
             )
         ]
 

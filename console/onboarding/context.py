@@ -1,9 +1,71 @@
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
+
+from console.accounts.models import User
+from console.onboarding import home
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    label: str
+    url: str
+    current: bool
+    counts_waiting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    title: str
+    items: list[Item]
 
 
 def instance(request: HttpRequest) -> dict[str, Any]:
-    """What every page may say of this instance."""
-    return {"mcp_url": settings.MCP_URL, "public_url": settings.PUBLIC_URL}
+    """What every page may say of this instance, and the way to the other pages."""
+    known: dict[str, Any] = {"mcp_url": settings.MCP_URL, "public_url": settings.PUBLIC_URL}
+    user = getattr(request, "user", None)
+    if isinstance(user, User):
+        known["navigation"] = _navigation(request, user)
+        # A callable: pages without the sidebar ask no question of the database.
+        known["waiting_orders"] = cache(lambda: home.waiting(user).count())
+    return known
+
+
+def _navigation(request: HttpRequest, user: User) -> list[Section]:
+    everyone = "everyone" in request.GET
+
+    def item(label: str, name: str, *, query: str = "", counts_waiting: bool = False) -> Item:
+        url = reverse(name)
+        here = request.path == url if url == "/" else request.path.startswith(url)
+        return Item(label, url + query, here and bool(query) == everyone, counts_waiting)
+
+    sections = [
+        Section(
+            "",
+            [
+                item("Home", "home"),
+                item("Connections", "connections:list"),
+                item("Connected apps", "apps:list"),
+                item("API keys", "keys:list"),
+                item("Orders", "orders:list", counts_waiting=True),
+                item("Activity", "activity:list"),
+                item("Recent errors", "errors"),
+            ],
+        ),
+        Section("Developers", [item("OAuth clients", "clients:list")]),
+    ]
+    if user.is_operator:
+        sections.append(
+            Section(
+                "Operators",
+                [
+                    item("Everyone’s activity", "activity:list", query="?everyone=1"),
+                    item("Everyone’s errors", "errors", query="?everyone=1"),
+                ],
+            )
+        )
+    return sections

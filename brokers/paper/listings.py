@@ -1,0 +1,64 @@
+"""What an account can trade: the BTC/USD replay, what the operator imported, and the simulated market."""
+
+from datetime import datetime
+from functools import lru_cache, partial
+
+from brokers.paper import hours, prices, replay, simulated
+from brokers.paper.models import ImportedSeries, PaperAccount
+from brokers.types import AssetClass, BarSize, Instrument
+
+
+def market_of(account: PaperAccount) -> prices.Market:
+    return prices.Market([*built_in(account.seed, account.hours), *_imported()])
+
+
+@lru_cache(maxsize=64)
+def built_in(seed: int, market_hours: str) -> tuple[prices.Listed, ...]:
+    bitcoin = prices.Listed(replay.BTC_USD, replay.BTC_NAME, AssetClass.CRYPTO, replay.btc_usd)
+    return (bitcoin, *simulated.listing(seed, market_hours))
+
+
+def is_taken(symbol: str) -> bool:
+    """Whether a symbol, or one that reads the same without its punctuation, is listed already."""
+    return prices.Market([*built_in(0, hours.ALWAYS), *_imported()]).lists(symbol)
+
+
+def _imported() -> list[prices.Listed]:
+    return [
+        prices.Listed(
+            series.symbol,
+            series.name,
+            AssetClass(series.asset_class),
+            partial(_series_tape, series.pk, series.imported),
+        )
+        for series in ImportedSeries.objects.order_by("symbol")
+    ]
+
+
+@lru_cache(maxsize=64)
+def _series_tape(pk: int, imported: datetime) -> replay.ReplayTape:
+    """Kept for good, because a series never changes; ``imported`` tells two series of one number apart."""
+    series = ImportedSeries.objects.get(pk=pk)
+    rows = list(series.bars.order_by("start"))
+    span = f"{_day(rows[0].start)} to {_day(rows[-1].start)}"
+    instrument = Instrument(
+        symbol=series.symbol,
+        name=series.name,
+        asset_class=AssetClass(series.asset_class),
+        exchange="Tradelatch Paper",
+        currency=series.currency,
+        tick=series.tick,
+        lot=series.lot,
+        minimum=series.minimum,
+        price_source=f"replay of imported {series.symbol} bars ({span})",
+    )
+    return replay.ReplayTape(
+        instrument,
+        [row.start for row in rows],
+        [prices.Ohlcv(row.open, row.high, row.low, row.close, row.volume) for row in rows],
+        step=hours.DAY_MINUTES if series.size == BarSize.DAY else 1,
+    )
+
+
+def _day(when: datetime) -> str:
+    return f"{when.day} {when:%b %Y}"

@@ -1,0 +1,30 @@
+from typing import Any
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm
+from django.core.exceptions import ValidationError
+
+from console.accounts.throttle import Attempt
+
+
+class SignInForm(AuthenticationForm):
+    username = forms.EmailField(
+        label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
+    )
+    error_messages = {
+        "invalid_login": "The e-mail address or the password is not right.",
+        "inactive": "The e-mail address or the password is not right.",
+        "throttled": "Too many attempts. Wait 5 minutes, then try again.",
+    }
+
+    def clean(self) -> dict[str, Any]:
+        assert self.request is not None
+        attempt = Attempt(
+            ip=self.request.META.get("REMOTE_ADDR", ""), email=self.cleaned_data.get("username", "")
+        )
+        if not attempt.begin():
+            raise ValidationError(self.error_messages["throttled"], code="throttled")
+        cleaned = super().clean()
+        if self.get_user() is not None:
+            attempt.succeeded()
+        return cleaned

@@ -1,0 +1,42 @@
+"""Guessing passwords is slow: failures are counted per address and per account over five minutes."""
+
+import hashlib
+from dataclasses import dataclass
+
+from django.core.cache import cache
+
+WINDOW_SECONDS = 300
+FAILURES_PER_IP = 10
+FAILURES_PER_ACCOUNT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    ip: str
+    email: str
+
+    def begin(self) -> bool:
+        """Count it before the password is looked at, so that parallel guesses cannot all slip through."""
+        by_ip, by_account = _add(self._ip_key), _add(self._account_key)
+        return by_ip <= FAILURES_PER_IP and by_account <= FAILURES_PER_ACCOUNT
+
+    def succeeded(self) -> None:
+        cache.delete(self._account_key)
+        cache.decr(self._ip_key)
+
+    @property
+    def _ip_key(self) -> str:
+        return f"sign-in:ip:{self.ip}"
+
+    @property
+    def _account_key(self) -> str:
+        return f"sign-in:account:{hashlib.sha256(self.email.strip().lower().encode()).hexdigest()}"
+
+
+def _add(key: str) -> int:
+    cache.add(key, 0, WINDOW_SECONDS)
+    try:
+        return cache.incr(key)
+    except ValueError:  # it ran out between the two lines
+        cache.set(key, 1, WINDOW_SECONDS)
+        return 1

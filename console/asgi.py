@@ -1,0 +1,20 @@
+"""The whole of Tradelatch in one process: ``/mcp`` beside the console. The composition root."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+from starlette.types import Receive, Scope, Send
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+
+from mcpserver import asgi as mcp
+
+_console = get_asgi_application()
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Dispatch by path. Django's handler knows no lifespan, so that is the MCP app's too."""
+    if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] in mcp.PATHS):
+        await mcp.application(scope, receive, send)
+    else:
+        await _console(scope, receive, send)

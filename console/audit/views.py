@@ -1,0 +1,61 @@
+import json
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from console.accounts.current import user_of
+from console.audit import errors, paging, reads
+from console.audit.forms import ActivityFilter
+from console.audit.models import Call
+
+
+@require_safe
+def activity(request: HttpRequest) -> HttpResponse:
+    user = user_of(request)
+    everyone = reads.sees_everyone(request, user)
+    filters = ActivityFilter(request.GET, owner=user, everyone=everyone)
+    calls = filters.apply(reads.visible(user, everyone=everyone))
+    page = paging.page(calls, request.GET.get("before", ""))
+    return render(request, "audit/activity.html", {"page": page, "filters": filters, "everyone": everyone})
+
+
+@require_safe
+def call(request: HttpRequest, request_id: str) -> HttpResponse:
+    user = user_of(request)
+    found = get_object_or_404(reads.visible(user, everyone=user.is_operator), request_id=request_id)
+    return render(request, "audit/call.html", {"call": found, **_told(found)})
+
+
+@require_safe
+def recent_errors(request: HttpRequest) -> HttpResponse:
+    user = user_of(request)
+    everyone = reads.sees_everyone(request, user)
+    calls = reads.visible(user, everyone=everyone)
+    now = timezone.now()
+    chosen = request.GET.get("span", "")
+    span, span_words = errors.SPANS.get(chosen, errors.SPANS["12h"])
+    found = errors.groups(calls, span=span, now=now)
+    selected = next((group for group in found if group.key == request.GET.get("group")), None)
+    context = {
+        "groups": found,
+        "failed": sum(group.calls for group in found),
+        "total": calls.filter(at__gte=now - span).count(),
+        "span": chosen if chosen in errors.SPANS else "12h",
+        "spans": [(key, words) for key, (_, words) in errors.SPANS.items()],
+        "span_words": span_words,
+        "everyone": everyone,
+        "capped": len(found) == errors.SHOWN,
+    }
+    if shown := selected or (found[0] if found else None):
+        newest, *earlier = errors.of_group(calls, shown)[:6]
+        context |= {"selected": shown, "call": newest, "earlier": earlier, **_told(newest)}
+    return render(request, "audit/errors.html", context)
+
+
+def _told(call: Call) -> dict[str, object]:
+    return {
+        "explanation": errors.explain(call.code) if call.code else None,
+        "arguments": json.dumps(call.arguments, indent=2, ensure_ascii=False),
+    }

@@ -1,0 +1,102 @@
+"""The one answer to "who is this?", for MCP and REST alike.
+
+One indexed query per request and nothing remembered between requests: what is revoked stops at the next one.
+"""
+
+import hashlib
+import secrets
+from datetime import datetime
+
+from django.utils import timezone
+
+from brokers.types import Environment
+from console import scopes
+from console.connected_apps.models import ConnectedApp
+from console.errors import Code, Refusal
+from console.keys import minting
+from console.keys.models import ApiKey
+from console.oauth.models import AccessToken
+from console.principal import Principal
+from console.scopes import Source
+
+_JOINS = ("app__connection", "app__owner")
+_MAX_BEARER = 512
+
+
+class Unauthenticated(Refusal):
+    """Nobody may act with this bearer. ``principal`` is set when it once was somebody's, for the log."""
+
+    def __init__(self, message: str, principal: Principal | None = None) -> None:
+        super().__init__(Code.UNAUTHENTICATED, message)
+        self.principal = principal
+
+
+def authenticate(raw: str, *, ip: str = "", user_agent: str = "") -> Principal:
+    """The principal behind a bearer token (RFC 6750). Raises Unauthenticated.
+
+    The reason is worded for the holder of a credential that once worked; anything else is simply unknown.
+    """
+    if not raw or len(raw) > _MAX_BEARER:
+        raise Unauthenticated("The bearer token is not one of this server's.")
+    if raw.startswith("tl_"):
+        return _by_key(raw, ip, user_agent)
+    return _by_token(raw, ip, user_agent)
+
+
+def _by_key(raw: str, ip: str, user_agent: str) -> Principal:
+    public_id = minting.public_id_of(raw)
+    if public_id is None:
+        raise Unauthenticated("The API key is mistyped or cut off: its checksum does not fit.")
+    key = ApiKey.objects.select_related(*_JOINS).filter(public_id=public_id).first()
+    if key is None or not secrets.compare_digest(key.digest, minting.digest(raw)):
+        raise Unauthenticated("The bearer token is not one of this server's.")
+    principal = _principal(key.app, Source.API_KEY, public_id, key.app.scopes, ip, user_agent)
+    if key.revoked_at is not None:
+        raise Unauthenticated("This API key was revoked.", principal)
+    _check(key.app, principal, key.expires_at, "This API key has expired.")
+    return principal
+
+
+def _by_token(raw: str, ip: str, user_agent: str) -> Principal:
+    checksum = hashlib.sha256(raw.encode()).hexdigest()
+    token = AccessToken.objects.select_related(*_JOINS).filter(token_checksum=checksum).first()
+    # A row without an app is a registration access token (RFC 7592): it opens nothing here.
+    if token is None or token.app is None:
+        raise Unauthenticated("The bearer token is not one of this server's, or has been replaced.")
+    # An app narrowed after the token was issued narrows the token with it.
+    held = scopes.render(scopes.parse(token.scope) & token.app.granted)
+    principal = _principal(token.app, Source.OAUTH, f"token-{token.pk}", held, ip, user_agent)
+    _check(token.app, principal, token.expires, "This access token has expired.")
+    return principal
+
+
+def _check(app: ConnectedApp, principal: Principal, expires_at: datetime | None, expired: str) -> None:
+    if app.revoked_at is not None:
+        raise Unauthenticated("This app's access was taken back in the console.", principal)
+    if expires_at is not None and expires_at <= timezone.now():
+        raise Unauthenticated(expired, principal)
+    if not app.owner.is_active or app.connection.closed_at is not None:
+        raise Unauthenticated("The account behind this credential is closed.", principal)
+
+
+def _principal(
+    app: ConnectedApp, source: Source, credential_id: str, held: str, ip: str, user_agent: str
+) -> Principal:
+    return Principal(
+        user_id=app.owner_id,
+        user_label=app.owner.email,
+        source=source,
+        credential_id=credential_id,
+        app_id=app.pk,
+        app_label=app.name,
+        paused=app.paused_at is not None,
+        scopes=scopes.parse(held),
+        connection_id=app.connection_id,
+        connection_label=app.connection.name,
+        connection_paused=app.connection.paused_at is not None,
+        broker=app.connection.broker,
+        environment=Environment(app.connection.environment),
+        current_account=app.current_account,
+        ip=ip,
+        user_agent=user_agent,
+    )

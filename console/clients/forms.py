@@ -1,0 +1,38 @@
+from django import forms
+
+from console.accounts.choice import Choice
+from console.scopes import ALL, WORDS, Scope, label
+
+
+class ClientForm(forms.Form):
+    name = forms.CharField(
+        label="Name", max_length=100, help_text="Shown to people when they are asked to allow it."
+    )
+    redirect_uris = forms.CharField(
+        label="Redirect addresses",
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "mono"}),
+        max_length=8000,
+        help_text="One per line, exactly as the app sends them, to the last slash.",
+    )
+    scope = forms.ChoiceField(
+        label="The most it may ask for",
+        initial="read",
+        widget=forms.RadioSelect,
+        choices=[
+            ("read", Choice(label(frozenset({Scope.READ})), WORDS[Scope.READ])),
+            ("trade", Choice(label(frozenset(ALL)), f"Also: {WORDS[Scope.TRADE][0].lower()}{WORDS[Scope.TRADE][1:]}")),
+        ],
+    )
+    confidential = forms.BooleanField(
+        label=Choice("It can keep a secret", "For a program on a server. Leave it off for apps on people's devices."),
+        required=False,
+    )
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        return frozenset(ALL) if self.cleaned_data["scope"] == "trade" else frozenset({Scope.READ})
+
+    @property
+    def addresses(self) -> list[str]:
+        lines = (line.strip() for line in self.cleaned_data["redirect_uris"].splitlines())
+        return [line for line in lines if line]

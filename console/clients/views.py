@@ -1,0 +1,67 @@
+from django.contrib import messages
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from console.accounts import once
+from console.accounts.current import user_of
+from console.accounts.models import User
+from console.clients import registration
+from console.clients.forms import ClientForm
+from console.clients.models import Client, Kind
+from console.errors import Refusal
+
+_CONNECTED = Q(connected_apps__revoked_at=None, connected_apps__activated_at__isnull=False)
+
+
+def _own(user: User) -> QuerySet[Client]:
+    return Client.objects.filter(user=user, kind=Kind.STATIC, deleted_at=None).annotate(
+        apps=Count("connected_apps", filter=_CONNECTED)
+    )
+
+
+@require_safe
+def list_(request: HttpRequest) -> HttpResponse:
+    return render(request, "clients/list.html", {"clients": _own(user_of(request)).order_by("name", "pk")})
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    form = ClientForm(request.POST or None)
+    if request.method == "POST" and not once.unused(request):
+        messages.info(request, "This form was sent before. A secret is shown only once.")
+        return redirect("clients:list")
+    if request.method == "POST" and form.is_valid():
+        try:
+            client, secret = registration.register_static(
+                user_of(request),
+                name=form.cleaned_data["name"],
+                redirect_uris=form.addresses,
+                scopes=form.scopes,
+                confidential=form.cleaned_data["confidential"],
+            )
+        except Refusal as refusal:
+            form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+        else:
+            once.use(request)
+            return render(request, "clients/made.html", {"client": client, "secret": secret})
+    token = request.POST.get("once") or once.issue(request)
+    return render(request, "clients/new.html", {"form": form, "once": token})
+
+
+@require_safe
+def detail(request: HttpRequest, pk: int) -> HttpResponse:
+    return render(request, "clients/detail.html", {"client": get_object_or_404(_own(user_of(request)), pk=pk)})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def delete(request: HttpRequest, pk: int) -> HttpResponse:
+    client = get_object_or_404(_own(user_of(request)), pk=pk)
+    if request.method == "POST":
+        registration.delete(client, user_of(request))
+        messages.success(request, f"{client.name} is deleted. Nobody can sign in through it any more.")
+        return redirect("clients:list")
+    return render(request, "clients/delete.html", {"client": client})

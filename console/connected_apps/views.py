@@ -1,0 +1,74 @@
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from console.accounts.current import user_of
+from console.audit import reads
+from console.connected_apps import grants
+from console.connected_apps.models import ConnectedApp
+from console.onboarding import home
+
+
+def _own(request: HttpRequest, pk: int) -> ConnectedApp:
+    return get_object_or_404(
+        ConnectedApp.objects.select_related("connection", "client"),
+        pk=pk,
+        owner=user_of(request),
+        activated_at__isnull=False,
+    )
+
+
+@require_safe
+def list_(request: HttpRequest) -> HttpResponse:
+    user = user_of(request)
+    ended = ConnectedApp.objects.filter(owner=user, activated_at__isnull=False, revoked_at__isnull=False)
+    context = {"apps": home.apps(user), "ended": ended.select_related("connection").order_by("-revoked_at")[:100]}
+    return render(request, "connected_apps/list.html", context)
+
+
+@require_safe
+def detail(request: HttpRequest, pk: int) -> HttpResponse:
+    app = _own(request, pk)
+    context = {
+        "app": app,
+        "calls": reads.own(user_of(request)).filter(app_id=app.pk).order_by("-id")[:20],
+        "keys": app.api_keys.all(),
+        "last_hour": reads.last_hour([app.pk]).get(app.pk, 0),
+    }
+    return render(request, "connected_apps/detail.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    app = _own(request, pk)
+    if request.method == "POST":
+        if grants.revoke(app, by=user_of(request), reason="Revoked by its owner"):
+            messages.success(request, f"{app.name} can no longer reach {app.connection.name}.")
+        return redirect("apps:list")
+    last_hour = reads.last_hour([app.pk]).get(app.pk, 0)
+    return render(request, "connected_apps/revoke.html", {"app": app, "last_hour": last_hour})
+
+
+@require_POST
+def pause(request: HttpRequest, pk: int) -> HttpResponse:
+    app = _own(request, pk)
+    if grants.pause(app, by=user_of(request)):
+        messages.success(request, f"{app.name} is paused. Every call it makes is refused until you resume it.")
+    return redirect("apps:detail", pk)
+
+
+@require_POST
+def resume(request: HttpRequest, pk: int) -> HttpResponse:
+    app = _own(request, pk)
+    if grants.resume(app, by=user_of(request)):
+        messages.success(request, f"{app.name} works again.")
+    return redirect("apps:detail", pk)
+
+
+@require_POST
+def narrow(request: HttpRequest, pk: int) -> HttpResponse:
+    app = _own(request, pk)
+    if grants.narrow(app, by=user_of(request)):
+        messages.success(request, f"{app.name} can now only read. It stays connected.")
+    return redirect("apps:detail", pk)

@@ -1,0 +1,51 @@
+"""What a tool or a page may read from a broker, for one connection. No write passes here."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from brokers import registry
+from brokers.base import Broker
+from brokers.errors import BrokerError, NotSent, UnknownOutcome
+from brokers.types import Account
+from console.connections.models import Connection
+from console.errors import Code, Refusal, refusal_of
+from console.principal import Principal
+
+
+def broker_of(connection: Connection) -> Broker:
+    return registry.open_broker(connection.broker, connection.settings)
+
+
+@contextmanager
+def broker_for(principal: Principal) -> Iterator[Broker]:
+    """The broker behind a principal's connection, for reads: its errors come out as Refusals.
+
+    A read that got no answer changed nothing, so it is "unavailable", never "unknown".
+    """
+    connection = Connection.objects.only("broker", "settings").get(pk=principal.connection_id)
+    try:
+        yield broker_of(connection)
+    except (NotSent, UnknownOutcome) as error:
+        raise Refusal(Code.BROKER_UNAVAILABLE, str(error)) from error
+    except BrokerError as error:
+        raise refusal_of(error) from error
+
+
+def choose_account(broker: Broker, account_id: str | None, current: str) -> Account:
+    """The account a call means: the one named, else the app's current one, else the connection's first.
+
+    Raises Refusal when the named one is not on this connection: the call is never turned to another account.
+    """
+    accounts = broker.accounts()
+    wanted = account_id or current
+    if not wanted and accounts:
+        return accounts[0]
+    for account in accounts:
+        if account.account_id == wanted:
+            return account
+    known = ", ".join(account.account_id for account in accounts) or "none"
+    raise Refusal(
+        Code.UNKNOWN_ACCOUNT,
+        f"This connection has no account {wanted!r}. Its accounts: {known}.",
+        field="account_id",
+    )

@@ -1,0 +1,14 @@
+from django.urls import path
+
+from console.connections import views
+
+app_name = "connections"
+urlpatterns = [
+    path("", views.list_, name="list"),
+    path("add/", views.add, name="add"),
+    path("<int:pk>/", views.detail, name="detail"),
+    path("<int:pk>/pause/", views.pause, name="pause"),
+    path("<int:pk>/resume/", views.resume, name="resume"),
+    path("<int:pk>/trading-on/", views.enable_trading, name="trading-on"),
+    path("<int:pk>/trading-off/", views.disable_trading, name="trading-off"),
+]

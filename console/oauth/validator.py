@@ -1,0 +1,200 @@
+"""What oauthlib asks while it answers a token or revocation request, answered from our rows.
+
+An app has one family of tokens: the app is made on the consent page, its code is redeemed once, and every
+refresh token descends from that. So whatever ends a family ends the app, and whoever writes a token first locks
+the row of the app: a refresh that was under way when the app was revoked cannot mint after it.
+
+oauthlib's ``Request`` answers for a missing attribute with a parameter that the client sent. What this class
+puts on a request is therefore read from ``request.__dict__``, never as an attribute.
+"""
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from oauth2_provider.models import set_token_value
+from oauth2_provider.oauth2_validators import OAuth2Validator
+from oauthlib.oauth2.rfc6749 import errors
+
+from console import scopes
+from console.clients.models import Client
+from console.clients.registration import secret_digest
+from console.connected_apps import grants
+from console.connected_apps.models import ConnectedApp
+from console.oauth import resource
+from console.oauth.models import AccessToken, Grant, RefreshToken
+from console.scopes import Scope
+
+ACCESS_LIFETIME = timedelta(hours=1)
+REFRESH_LIFETIME = timedelta(days=30)
+# Hosts refresh from several processes at once and retry when an answer is lost: a refresh token that was just
+# used works again this long, with a new pair, and the access token it replaced lives as long.
+SIBLING_WINDOW = timedelta(seconds=60)
+# A second redemption this soon is a host's own retry; later it means that the code leaked.
+CODE_RETRY_WINDOW = timedelta(seconds=10)
+
+
+def digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Validator(OAuth2Validator):  # type: ignore[misc]  # the toolkit is untyped
+    # The client
+
+    def _check_secret(self, provided_secret: str, stored_secret: str) -> bool:
+        return bool(stored_secret) and constant_time_compare(secret_digest(provided_secret), stored_secret)
+
+    # The authorization endpoint
+
+    def validate_scopes(
+        self, client_id: str, scopes: list[str], client: Client, request: Any, *args: Any, **kwargs: Any
+    ) -> bool:
+        """Hosts ask for ``openid``, ``email`` or ``offline_access``: what we do not know is left out, unrefused.
+
+        RFC 6749 section 3.3 allows it, as the token answer names the scope.
+        """
+        return True
+
+    def get_default_scopes(self, client_id: str, request: Any, *args: Any, **kwargs: Any) -> list[str]:
+        return [scope.value for scope in scopes.ALL]
+
+    # Redeeming a code (RFC 6749 section 4.1.3)
+
+    def validate_code(
+        self, client_id: str, code: str, client: Client, request: Any, *args: Any, **kwargs: Any
+    ) -> bool:
+        _check_resource(request)
+        now = timezone.now()
+        unlocked = Grant.objects.filter(code=digest(code), application=client).first()
+        if unlocked is not None:
+            app = _lock(unlocked.app_id)
+            grant = Grant.objects.filter(pk=unlocked.pk).first()
+            if grant is not None:
+                if grant.expires <= now or not _stands(app):
+                    return False
+                request.app, request.grant = app, grant
+                request.user = app.owner
+                request.scopes = _words(scopes.parse(grant.scope) & app.granted)
+                return bool(request.scopes)
+        self._refuse_replayed_code(code, client, now)
+        return False
+
+    def _refuse_replayed_code(self, code: str, client: Client, now: datetime) -> None:
+        """A code that was redeemed before: what it gave ends, except within moments (OAuth 2.1, 4.1.3)."""
+        first = RefreshToken.objects.filter(code_digest=digest(code), application=client).first()
+        if first is not None and first.created <= now - CODE_RETRY_WINDOW:
+            grants.revoke(_lock(first.app_id), by=None, reason="Its sign-in code was used a second time")
+
+    def get_code_challenge(self, code: str, request: Any) -> str:
+        return str(request.__dict__["grant"].code_challenge)
+
+    def get_code_challenge_method(self, code: str, request: Any) -> str:
+        return str(request.__dict__["grant"].code_challenge_method)
+
+    def get_default_redirect_uri(self, client_id: str, request: Any, *args: Any, **kwargs: Any) -> str:
+        """OAuth 2.1 section 10.2: clients with PKCE may leave ``redirect_uri`` out of the token request."""
+        grant = request.__dict__.get("grant")
+        return str(grant.redirect_uri if grant else request.client.default_redirect_uri)
+
+    def confirm_redirect_uri(
+        self, client_id: str, code: str, redirect_uri: str, client: Client, request: Any, *args: Any, **kwargs: Any
+    ) -> bool:
+        if redirect_uri != request.__dict__["grant"].redirect_uri:
+            raise errors.InvalidGrantError(
+                description="redirect_uri differs from the one of the authorization request.", request=request
+            )
+        return True
+
+    def invalidate_authorization_code(
+        self, client_id: str, code: str, request: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        request.__dict__["grant"].delete()
+
+    # Refreshing (RFC 6749 section 6, rotation as of OAuth 2.1 section 4.3.1)
+
+    def validate_refresh_token(
+        self, refresh_token: str, client: Client, request: Any, *args: Any, **kwargs: Any
+    ) -> bool:
+        _check_resource(request)
+        now = timezone.now()
+        unlocked = RefreshToken.objects.filter(token_checksum=digest(refresh_token), application=client).first()
+        if unlocked is None:
+            return False
+        app = _lock(unlocked.app_id)
+        used = RefreshToken.objects.get(pk=unlocked.pk)
+        if not _stands(app):
+            return False
+        if used.revoked is not None and used.revoked <= now - SIBLING_WINDOW:
+            grants.revoke(app, by=None, reason="A refresh token was used again after it was replaced")
+            return False
+        if used.created <= now - REFRESH_LIFETIME:
+            return False
+        request.app, request.used = app, used
+        request.user = app.owner
+        return True
+
+    def get_original_scopes(self, refresh_token: str, request: Any, *args: Any, **kwargs: Any) -> list[str]:
+        return _words(request.__dict__["app"].granted)
+
+    def is_within_original_scope(
+        self, request_scopes: list[str], refresh_token: str, request: Any, *args: Any, **kwargs: Any
+    ) -> bool:
+        """A host repeats what it asked for at first, though the person granted less or narrowed it since."""
+        granted = request.__dict__["app"].granted
+        request.scopes = _words(scopes.parse(" ".join(request_scopes)) & granted or granted)
+        return True
+
+    # Minting
+
+    def save_bearer_token(self, token: dict[str, Any], request: Any, *args: Any, **kwargs: Any) -> None:
+        app: ConnectedApp = request.__dict__["app"]
+        used: RefreshToken | None = request.__dict__.get("used")
+        grant: Grant | None = request.__dict__.get("grant")
+        now = timezone.now()
+        bound = {"user": app.owner, "app": app, "application": request.client, "resource": [settings.MCP_URL]}
+        access = AccessToken(scope=token["scope"], expires=now + ACCESS_LIFETIME, **bound)
+        set_token_value(access, token["access_token"])
+        access.save()
+        refresh = RefreshToken(access_token=access, code_digest=grant.code if grant else "", **bound)
+        set_token_value(refresh, token["refresh_token"])
+        refresh.save()
+        if used is None:
+            grants.activate(app)
+        elif used.revoked is None:
+            _rotate_out(used, now)
+        token["resource"] = settings.MCP_URL
+
+    # Ending (RFC 7009)
+
+    def revoke_token(self, token: str, token_type_hint: str, request: Any, *args: Any, **kwargs: Any) -> None:
+        """Either token of a pair ends the app. One that is unknown, or another client's, changes nothing."""
+        for model in (RefreshToken, AccessToken):
+            row = model.objects.filter(token_checksum=digest(token), application=request.client).first()
+            if row is not None and row.app is not None:
+                grants.revoke(row.app, by=None, reason="Signed out by the app")
+
+
+def _check_resource(request: Any) -> None:
+    resource.check((value for key, value in request.decoded_body or [] if key == "resource"), request)
+
+
+def _lock(app_id: int) -> ConnectedApp:
+    return ConnectedApp.objects.select_for_update().get(pk=app_id)
+
+
+def _stands(app: ConnectedApp) -> bool:
+    return app.revoked_at is None and app.owner.is_active and app.connection.closed_at is None
+
+
+def _words(held: frozenset[Scope]) -> list[str]:
+    return scopes.render(held).split()
+
+
+def _rotate_out(used: RefreshToken, now: datetime) -> None:
+    """Calls that are under way with the old access token still get their answer."""
+    until = now + SIBLING_WINDOW
+    AccessToken.objects.filter(pk=used.access_token_id, expires__gt=until).update(expires=until)
+    RefreshToken.objects.filter(pk=used.pk).update(revoked=now, access_token=None)

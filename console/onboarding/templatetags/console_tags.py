@@ -1,0 +1,120 @@
+"""How the pages write money, quantities, times and the paper or live tag."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from brokers.types import Environment
+
+register = template.Library()
+
+NOTHING = "–"
+
+
+@register.simple_tag
+def environment(value: str) -> SafeString:
+    """Paper or live, never left out: what is not known to be paper is shown as live."""
+    if not value:
+        return SafeString("")
+    if value == Environment.PAPER:
+        return format_html('<span class="{}">Paper</span>', "tag-paper")
+    return format_html('<span class="{}">Live</span>', "tag-live")
+
+
+@register.filter
+def environment_word(value: str) -> str:
+    return "Paper" if value == Environment.PAPER else "Live"
+
+
+@register.filter
+def number(value: Decimal | None) -> str:
+    """Thousands apart and not a digit dropped: 12,430.5 stays 12,430.5."""
+    if value is None:
+        return NOTHING
+    text = f"{value:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+@register.filter
+def money(value: Decimal | None) -> str:
+    """At least two decimals; more where the amount has more."""
+    if value is None:
+        return NOTHING
+    whole, _, decimals = number(value).partition(".")
+    return f"{whole}.{decimals.ljust(2, '0')}"
+
+
+@register.filter
+def balance(value: Decimal | None) -> str:
+    """An account's worth to the cent, for a list; the exact value is the broker's."""
+    return NOTHING if value is None else f"{value:,.2f}"
+
+
+@register.filter
+def percent(value: Decimal | None) -> str:
+    return NOTHING if value is None else f"{value:+.2f}%"
+
+
+@register.filter
+def direction(value: Decimal | None) -> str:
+    """The class for a gain or a loss, once it is large enough to be seen in two decimals."""
+    if value is None or abs(value) < Decimal("0.005"):
+        return ""
+    return "good" if value > 0 else "bad"
+
+
+@register.filter
+def duration(microseconds: int) -> str:
+    if microseconds < 10_000:
+        return f"{microseconds / 1000:.1f} ms"
+    return f"{microseconds // 1000:,} ms"
+
+
+@register.simple_tag
+def when(value: datetime | None, missing: str = "") -> SafeString | str:
+    """How long ago or how soon, with the exact time in UTC beneath."""
+    if value is None:
+        return missing
+    return _time(value, relative(value, timezone.now()), moving=True)
+
+
+@register.simple_tag
+def exactly(value: datetime) -> SafeString:
+    value = value.astimezone(UTC)
+    return _time(value, f"{value.day} {value:%b %Y %H:%M:%S}.{value.microsecond // 1000:03d} UTC", moving=False)
+
+
+def _time(value: datetime, words: str, *, moving: bool) -> SafeString:
+    exact = value.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}" title="{} UTC"{}>{}</time>',
+        exact.isoformat(timespec="milliseconds"),
+        f"{exact:%Y-%m-%d %H:%M:%S}",
+        SafeString(" data-relative") if moving else "",
+        words,
+    )
+
+
+def relative(value: datetime, now: datetime) -> str:
+    """``2 min ago``, ``in 3 days``; a date beyond thirty days. app.js has the same words."""
+    ago = now - value
+    span = abs(ago)
+    if span >= timedelta(days=30):
+        value = value.astimezone(UTC)
+        return f"{value.day} {value:%b %Y}"
+    if span < timedelta(seconds=10):
+        return "just now"
+    seconds = int(span.total_seconds())
+    if seconds < 60:
+        words = f"{seconds} s"
+    elif seconds < 3600:
+        words = f"{seconds // 60} min"
+    elif seconds < 86400:
+        words = f"{seconds // 3600} h"
+    else:
+        words = "1 day" if seconds < 2 * 86400 else f"{seconds // 86400} days"
+    return f"{words} ago" if ago > timedelta() else f"in {words}"

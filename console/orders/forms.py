@@ -1,0 +1,35 @@
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+
+from console.accounts.models import User
+from console.connections.models import Connection
+from console.orders.models import Order
+from console.orders.states import WORDS, Status
+
+
+class OrderFilter(forms.Form):
+    connection = forms.ModelChoiceField(
+        label="Connection", required=False, queryset=Connection.objects.none(), empty_label="Any"
+    )
+    status = forms.ChoiceField(
+        label="Status", required=False, choices=[("", "Any"), *((s.value, WORDS[s]) for s in Status)]
+    )
+
+    def __init__(self, *args: Any, owner: User, **kwargs: Any) -> None:
+        super().__init__(*args, use_required_attribute=False, **kwargs)
+        connections = Connection.objects.filter(owner=owner).order_by("name")
+        self.fields["connection"].queryset = connections  # type: ignore[attr-defined]  # set on the instance only
+
+    @property
+    def is_active(self) -> bool:
+        return any(self.cleaned_data.values())
+
+    def apply(self, orders: QuerySet[Order]) -> QuerySet[Order]:
+        self.is_valid()
+        if connection := self.cleaned_data.get("connection"):
+            orders = orders.filter(connection=connection)
+        if status := self.cleaned_data.get("status"):
+            orders = orders.filter(status=status)
+        return orders

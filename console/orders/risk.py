@@ -1,0 +1,49 @@
+"""Whether an order may go: decided from values, no database, no broker."""
+
+from decimal import Decimal
+
+from brokers.decimals import plain
+from brokers.types import OrderType, Preview
+from console.connected_apps.models import ConnectedApp
+from console.connections.models import Connection
+from console.errors import Code, Refusal
+
+MAX_DRIFT = Decimal("0.02")
+"""How far a price may move between showing an order and releasing it, as a share of the shown price."""
+
+
+def check_permission(app: ConnectedApp, connection: Connection) -> None:
+    """May this app trade on this connection now? Trading takes the scope and the connection's own switch."""
+    if app.revoked_at is not None:
+        raise Refusal(Code.APP_REVOKED, "This app's access was taken back in the console.")
+    if app.paused_at is not None:
+        raise Refusal(Code.APP_PAUSED, "This app is paused. Its owner can resume it under Connected apps.")
+    if not app.can_trade:
+        raise Refusal(
+            Code.INSUFFICIENT_SCOPE,
+            "This app may only read. Trading needs the scope mcp:trade; its owner can grant it in the console.",
+        )
+    if connection.closed_at is not None or connection.paused_at is not None:
+        raise Refusal(
+            Code.CONNECTION_PAUSED,
+            f"The connection {connection.name} is paused. Its owner can resume it under Connections.",
+        )
+    if not connection.trading_enabled:
+        raise Refusal(
+            Code.TRADING_DISABLED,
+            f"Trading is switched off for the connection {connection.name}, whatever the app's scope. "
+            "Its owner can switch it on under Connections.",
+        )
+
+
+def check_drift(order_type: OrderType, shown: Decimal, preview: Preview) -> None:
+    """A price limit bounds itself; an order without one must not be released far from where it was shown."""
+    if order_type.needs_limit or shown == 0:
+        return
+    drift = abs(preview.price - shown) / shown
+    if drift > MAX_DRIFT:
+        raise Refusal(
+            Code.PRICE_MOVED,
+            f"The price moved from {plain(shown)} to {plain(preview.price)} since the order was shown, more than "
+            f"{plain(MAX_DRIFT * 100)} %. Nothing was sent; prepare the order again.",
+        )

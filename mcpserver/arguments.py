@@ -1,0 +1,192 @@
+"""What a tool takes: each argument declared once, for the schema a model reads and for the check we make.
+
+The check is ours, so that every refusal has a stable code, names the argument and says what would fit.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from console.errors import Code, Refusal
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+_MAX_TEXT = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arg:
+    name: str
+    required: bool = False
+    about: str = ""
+
+    def schema(self) -> dict[str, Any]:
+        raise TypeError("Declare one of the kinds below.")
+
+    def parse(self, value: Any) -> Any:
+        raise TypeError("Declare one of the kinds below.")
+
+    def _described(self, schema: dict[str, Any]) -> dict[str, Any]:
+        return schema | {"description": self.about} if self.about else schema
+
+    def _wrong(self, what: str) -> Refusal:
+        return Refusal(Code.INVALID_ARGUMENT, f"{self.name} {what}", field=self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text(Arg):
+    longest: int = _MAX_TEXT
+
+    def schema(self) -> dict[str, Any]:
+        return self._described({"type": "string"})
+
+    def parse(self, value: Any) -> str:
+        if not isinstance(value, str) or not value.strip():
+            raise self._wrong("must be text that is not empty.")
+        if len(value) > self.longest:
+            raise self._wrong(f"may have at most {self.longest} characters.")
+        if "\x00" in value or not value.isprintable():
+            raise self._wrong("has a character that cannot be printed.")
+        return value.strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Symbols(Arg):
+    """One symbol or several; models send either."""
+
+    most: int = 20
+
+    def schema(self) -> dict[str, Any]:
+        return self._described({"type": "array", "items": {"type": "string"}, "maxItems": self.most})
+
+    def parse(self, value: Any) -> list[str]:
+        items = value.split(",") if isinstance(value, str) else value
+        if not isinstance(items, list) or not items:
+            raise self._wrong('must be a list of symbols, such as ["AAPL", "BTC/USD"].')
+        if len(items) > self.most:
+            raise self._wrong(f"may name at most {self.most} symbols.")
+        one = Text(name=self.name, longest=40)
+        return [one.parse(item) for item in items]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amount(Arg):
+    """An exact decimal, as text. A JSON number is taken where it says the same: floats past 15 digits do not."""
+
+    def schema(self) -> dict[str, Any]:
+        return self._described({"type": "string"})
+
+    def parse(self, value: Any) -> Decimal:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise self._wrong('must be a decimal number as text, such as "0.1".')
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                raise self._wrong("must be a finite number.")
+            text = repr(value)
+            if len(Decimal(text).normalize().as_tuple().digits) > 15:
+                raise self._wrong('has more digits than a JSON number keeps; send it as text, such as "0.1".')
+        else:
+            # int() of a very long integer is refused by Python itself; its text is too long all the same.
+            text = value.strip() if isinstance(value, str) else (str(value) if abs(value) < 10**30 else "")
+        if len(text) > 60 or not _NUMBER.fullmatch(text):
+            raise self._wrong('must be a plain decimal number, such as "0.1" or "250".')
+        try:
+            number = Decimal(text)
+        except InvalidOperation as error:
+            raise self._wrong("is not a decimal number.") from error
+        if abs(number.adjusted()) > 40:
+            raise self._wrong("is too large or too small to be an amount.")
+        return number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole(Arg):
+    least: int = 1
+    most: int = 500
+
+    def schema(self) -> dict[str, Any]:
+        return self._described({"type": "integer", "minimum": self.least, "maximum": self.most})
+
+    def parse(self, value: Any) -> int:
+        if isinstance(value, str) and value.isdecimal() and len(value) < 10:
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self._wrong("must be a whole number.")
+        if not self.least <= value <= self.most:
+            raise self._wrong(f"must be from {self.least} to {self.most}.")
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice(Arg):
+    choices: tuple[str, ...]
+    also: Mapping[str, str] | None = None
+    """Other spellings taken at call time, not listed."""
+
+    def schema(self) -> dict[str, Any]:
+        return self._described({"type": "string", "enum": list(self.choices)})
+
+    def parse(self, value: Any) -> str:
+        if isinstance(value, str):
+            for choice in self.choices:
+                if value.strip().casefold() == choice.casefold():
+                    return choice
+            if self.also and (meant := self.also.get(value.strip().upper())):
+                return meant
+        raise self._wrong(f"must be one of {', '.join(self.choices)}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment(Arg):
+    """A UTC date or an ISO 8601 time with its zone."""
+
+    def schema(self) -> dict[str, Any]:
+        return self._described({"type": "string"})
+
+    def parse(self, value: Any) -> datetime:
+        if isinstance(value, str) and len(value) <= 40:
+            try:
+                if len(value) == 10:
+                    return datetime.combine(date.fromisoformat(value), time(), tzinfo=UTC)
+                moment = datetime.fromisoformat(value)
+            except ValueError:
+                pass
+            else:
+                if moment.tzinfo is not None and 1970 < moment.year < 2200:
+                    return moment.astimezone(UTC)
+        raise self._wrong(
+            "must be a date such as 2026-11-20, or a time with its zone, such as 2026-11-20T14:30:00Z."
+        )
+
+
+def schema(args: tuple[Arg, ...]) -> dict[str, Any]:
+    """The closed JSON schema of a tool's arguments."""
+    made: dict[str, Any] = {
+        "type": "object",
+        "properties": {arg.name: arg.schema() for arg in args},
+        "additionalProperties": False,
+    }
+    if required := [arg.name for arg in args if arg.required]:
+        made["required"] = required
+    return made
+
+
+def parse(args: tuple[Arg, ...], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every argument parsed; those left out (or null) are absent. Raises Refusal at the first that does not fit."""
+    known = {arg.name: arg for arg in args}
+    for name in given:
+        if name not in known:
+            takes = ", ".join(known) or "none"
+            raise Refusal(
+                Code.UNKNOWN_ARGUMENT,
+                f"This tool takes no argument {str(name)[:60]!r}. It takes: {takes}.",
+                field=str(name)[:60],
+            )
+    parsed = {name: known[name].parse(value) for name, value in given.items() if value is not None}
+    for arg in args:
+        if arg.required and arg.name not in parsed:
+            raise Refusal(Code.MISSING_ARGUMENT, f"{arg.name} is required.", field=arg.name)
+    return parsed

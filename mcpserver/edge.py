@@ -1,0 +1,281 @@
+"""HTTP rules of the protocol, before the SDK sees a request: who may connect, as what, and how large.
+
+MCP 2026-07-28 and 2025-11-25, basic/transports/streamable-http and basic/authorization. The SDK is handed
+only authenticated POSTs of bounded, well-formed JSON.
+"""
+
+import ipaddress
+import json
+import logging
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import anyio.to_thread
+from django.conf import settings
+from django.db import close_old_connections
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp_types import INVALID_REQUEST, PARSE_ERROR
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from console import ids, scopes
+from console.authority import bearer
+from console.authority.bearer import Unauthenticated
+from console.errors import Code, Refusal
+from console.principal import Principal
+from console.scopes import Source
+from mcpserver import catalog, gate, server
+
+log = logging.getLogger(__name__)
+
+METADATA_URL = f"{settings.PUBLIC_URL}/.well-known/oauth-protected-resource/mcp"
+_ALL_SCOPES = scopes.render(frozenset(scopes.ALL))
+_ALLOWED_HEADERS = (
+    "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id"
+)
+
+
+class _TooLarge(Exception):
+    pass
+
+
+def app(manager: StreamableHTTPSessionManager) -> ASGIApp:
+    """The ASGI app of ``/mcp``. ``manager.run()`` must be entered by whoever owns the lifespan."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        # Some servers keep the blanks around header values; the protocol compares them.
+        scope = dict(scope, headers=[(name, value.strip(b" \t")) for name, value in scope["headers"]])
+        headers = Headers(scope=scope)
+        request_id = ids.new("req")
+        origin = headers.get("origin")
+
+        async def answering(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                extra = [(b"x-request-id", request_id.encode())]
+                if origin is not None and _origin_fits(origin):
+                    extra += _cors(origin)
+                message = dict(message, headers=[*message.get("headers", []), *extra])
+            await send(message)
+
+        response = await _respond(manager, scope, receive, answering, headers, request_id)
+        if response is not None:
+            await response(scope, receive, answering)
+
+    return serve
+
+
+async def _respond(
+    manager: StreamableHTTPSessionManager,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    headers: Headers,
+    request_id: str,
+) -> Response | None:
+    """The refusal to send, or None when the SDK has answered."""
+    ip = scope["client"][0] if scope.get("client") else ""
+    agent = headers.get("user-agent", "")
+    if not _host_fits(headers.get("host", "")):
+        return _plain(421, Code.INVALID_REQUEST, "This server does not answer to that Host name.", request_id)
+    origin = headers.get("origin")
+    if origin is not None and not _origin_fits(origin):
+        refusal = Refusal(Code.ORIGIN_REFUSED, f"Web pages of {origin[:100]} may not call this server.")
+        await _turn_away(None, refusal, request_id, ip, agent)
+        return _plain(403, refusal.code, str(refusal), request_id)
+    if scope["method"] == "OPTIONS":
+        return Response(
+            status_code=204,
+            headers={
+                "Allow": "POST, OPTIONS",
+                "Access-Control-Allow-Methods": "POST, OPTIONS",
+                "Access-Control-Allow-Headers": _ALLOWED_HEADERS,
+                "Access-Control-Max-Age": "600",
+            },
+        )
+
+    raw = _bearer(headers)
+    if raw is None:
+        return _challenge(
+            401, None, Code.UNAUTHENTICATED, "Sign in, or send an API key as a bearer.", request_id
+        )
+    try:
+        principal = await anyio.to_thread.run_sync(_authenticate, raw, ip, agent)
+    except Unauthenticated as error:
+        if error.principal is not None:
+            await _turn_away(error.principal, error, request_id, ip, agent)
+        return _challenge(401, "invalid_token", error.code, str(error), request_id)
+
+    async def refuse(status: int, refusal: Refusal, rpc_code: int = INVALID_REQUEST) -> Response:
+        await _turn_away(principal, refusal, request_id, ip, agent)
+        return _plain(status, refusal.code, str(refusal), request_id, rpc_code)
+
+    if scope["method"] != "POST":
+        # No stream to listen on and no session to end: 405, and only after the token check, so that a host
+        # that begins with GET learns from the 401 where to sign in.
+        return Response(status_code=405, headers={"Allow": "POST, OPTIONS"})
+    if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+        return await refuse(
+            415, Refusal(Code.UNSUPPORTED_MEDIA_TYPE, "Send JSON, with Content-Type: application/json.")
+        )
+    try:
+        body = await _read(receive, headers)
+    except _TooLarge:
+        return await refuse(
+            413,
+            Refusal(Code.BODY_TOO_LARGE, f"A request may have at most {settings.MAX_BODY_BYTES:,} bytes."),
+        )
+    try:
+        message = json.loads(body, parse_constant=_no_constants)
+    except (ValueError, RecursionError):
+        return await refuse(
+            400, Refusal(Code.INVALID_REQUEST, "The body is not well-formed JSON."), PARSE_ERROR
+        )
+
+    tool = _tool_called(message)
+    # A host with an OAuth token can step up from a 403; the holder of a key is told by the gate, as a tool error.
+    if tool is not None and principal.source is Source.OAUTH and not principal.may(tool.scope):
+        refusal = gate.scope_refusal(tool)
+        await _turn_away(principal, refusal, request_id, ip, agent, tool.name)
+        return _challenge(403, "insufficient_scope", refusal.code, str(refusal), request_id)
+
+    scope = dict(scope)
+    scope[server.PRINCIPAL], scope[server.REQUEST_ID] = principal, request_id
+    await manager.asgi_app(scope, _replay(body, receive), send)
+    return None
+
+
+def _authenticate(raw: str, ip: str, agent: str) -> Principal:
+    close_old_connections()
+    try:
+        return bearer.authenticate(raw, ip=ip, user_agent=agent)
+    finally:
+        close_old_connections()
+
+
+async def _turn_away(
+    principal: Principal | None, refusal: Refusal, request_id: str, ip: str, agent: str, tool: str = ""
+) -> None:
+    def write() -> None:
+        gate.turn_away(principal, refusal, request_id=request_id, tool=tool, ip=ip, user_agent=agent)
+
+    await anyio.to_thread.run_sync(write)
+
+
+def _bearer(headers: Headers) -> str | None:
+    """The token of the one Authorization header (RFC 6750 section 2.1); never of the query string."""
+    values = headers.getlist("authorization")
+    if len(values) != 1:
+        return None
+    scheme, _, token = values[0].partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def _host_fits(host: str) -> bool:
+    name = urlsplit(f"//{host}").hostname if host.isprintable() else None
+    return name is not None and name in {allowed.strip("[]").lower() for allowed in settings.ALLOWED_HOSTS}
+
+
+def _origin_fits(origin: str) -> bool:
+    """Our own pages, the origins the operator named, and on a loopback instance other loopback pages.
+
+    A page that rebinds a name to this address still carries its own origin, so it is refused.
+    """
+    if origin in settings.ALLOWED_ORIGINS:
+        return True
+    return _is_loopback(settings.PUBLIC_URL) and _is_loopback(origin)
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return False
+    if parts.scheme not in ("http", "https") or host is None:
+        return False
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _cors(origin: str) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"access-control-allow-origin", origin.encode()),
+        (b"access-control-expose-headers", b"WWW-Authenticate, X-Request-ID"),
+        (b"vary", b"Origin"),
+    ]
+
+
+async def _read(receive: Receive, headers: Headers) -> bytes:
+    length = headers.get("content-length", "")
+    if length.isdecimal() and int(length[:12]) > settings.MAX_BODY_BYTES:
+        raise _TooLarge
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return bytes(body)
+        body += message.get("body", b"")
+        if len(body) > settings.MAX_BODY_BYTES:
+            raise _TooLarge
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """The body once more, then whatever really comes: a disconnect has to reach the SDK."""
+    told = False
+
+    async def again() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+def _no_constants(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON.")
+
+
+def _tool_called(message: Any) -> catalog.Tool | None:
+    if not isinstance(message, dict) or message.get("method") != "tools/call":
+        return None
+    params = message.get("params")
+    name = params.get("name") if isinstance(params, dict) else None
+    return catalog.find(name) if isinstance(name, str) else None
+
+
+def _challenge(status: int, error: str | None, code: Code, message: str, request_id: str) -> Response:
+    """401 and 403 with where to sign in and what for (RFC 9728 section 5.1, RFC 6750 section 3)."""
+    challenge = f'Bearer resource_metadata="{METADATA_URL}", scope="{_ALL_SCOPES}"'
+    if error is not None:
+        challenge += f', error="{error}", error_description="{message}"'
+    return JSONResponse(
+        {"error": error or code, "error_description": message, "code": code, "request_id": request_id},
+        status_code=status,
+        headers={"WWW-Authenticate": challenge, "Cache-Control": "no-store"},
+    )
+
+
+def _plain(
+    status: int, code: Code, message: str, request_id: str, rpc_code: int = INVALID_REQUEST
+) -> Response:
+    return JSONResponse(
+        {
+            "jsonrpc": "2.0",
+            "id": None,
+            "error": {
+                "code": rpc_code,
+                "message": message,
+                "data": {"code": code, "request_id": request_id},
+            },
+        },
+        status_code=status,
+    )

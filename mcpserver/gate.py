@@ -1,0 +1,176 @@
+"""One tool call, top to bottom: pause, scope, throttle, arguments, the tool, the journal. Runs in a worker thread.
+
+The answer is returned only after its row in the journal is committed.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import DatabaseError, close_old_connections
+from django.utils import timezone
+
+from console.audit import journal
+from console.audit.models import Outcome
+from console.authority import throttle
+from console.authority.throttle import Kind
+from console.connected_apps import grants
+from console.errors import Code, Refusal
+from console.principal import Principal
+from console.scopes import Scope
+from mcpserver import arguments, catalog
+from mcpserver.call import Answer, Call
+from mcpserver.catalog import Tool
+from mcpserver.tools.render import compact, moment
+
+log = logging.getLogger(__name__)
+
+
+class UnknownTool(Exception):
+    """No such tool: a protocol error (MCP tools, "Error Handling"), not a tool's answer."""
+
+
+def call(principal: Principal, name: str, given: Mapping[str, Any], *, request_id: str) -> Answer:
+    """Run one tool for one principal. Refusals come back as answers a model can act on; raises UnknownTool."""
+    close_old_connections()
+    try:
+        return _call(principal, name, given, request_id)
+    finally:
+        close_old_connections()
+
+
+def _call(principal: Principal, name: str, given: Mapping[str, Any], request_id: str) -> Answer:
+    started = time.perf_counter_ns()
+    tool = catalog.find(name)
+    this = Call(principal=principal, request_id=request_id, args={}, account_id=principal.current_account)
+    refusal: Refusal | None = None
+    outcome, content = Outcome.OK, dict[str, Any]()
+    try:
+        if tool is None:
+            raise Refusal(
+                Code.UNKNOWN_TOOL, f"This server has no tool {name[:128]!r}. List the tools to see them."
+            )
+        _admit(principal, tool)
+        this.args = arguments.parse(tool.args, given)
+        content = tool.run(this)
+    except Refusal as error:
+        refusal, outcome = error, Outcome.REFUSED
+        this.order_id = this.order_id or error.order_id
+    except Exception:
+        log.exception("Tool %s failed in request %s", name[:128], request_id)
+        refusal = Refusal(
+            Code.INTERNAL_ERROR,
+            f"Something went wrong in Tradelatch. Its operator finds it in the log under {request_id}.",
+            order_id=this.order_id,
+        )
+        outcome = Outcome.FAILED
+
+    entry = journal.Entry(
+        request_id=request_id,
+        principal=principal,
+        tool=tool.name if tool else name,
+        arguments=given,
+        outcome=outcome,
+        code=refusal.code if refusal else None,
+        message=str(refusal) if refusal else "",
+        order_id=this.order_id,
+        duration_us=(time.perf_counter_ns() - started) // 1000,
+        ip=principal.ip,
+        user_agent=principal.user_agent,
+    )
+    try:
+        journal.record_call(entry)
+        grants.used(principal.app_id, ip=principal.ip, user_agent=principal.user_agent)
+    except DatabaseError:
+        log.exception("The journal cannot be written in request %s", request_id)
+        # A cancel has happened and its caller must know; anything else must not leave without its row.
+        if tool is None or tool.throttle is not Kind.CANCEL:
+            refusal = Refusal(
+                Code.AUDIT_UNAVAILABLE,
+                "The activity log cannot be written, so this answer is withheld. Ask get_order_status before "
+                "doing anything again.",
+                order_id=this.order_id,
+            )
+    if tool is None:
+        raise UnknownTool(str(refusal))
+    context = _context(this)
+    if refusal is not None:
+        return Answer(content={"error": _error(refusal), "context": context}, is_error=True)
+    return Answer(content={**content, "context": context})
+
+
+def _admit(principal: Principal, tool: Tool) -> None:
+    """May this principal call this tool now? Raises Refusal."""
+    if principal.paused:
+        raise Refusal(Code.APP_PAUSED, "This app is paused. Its owner can resume it under Connected apps.")
+    if not principal.may(tool.scope):
+        raise scope_refusal(tool)
+    throttle.check(principal.user_id, tool.throttle)
+    if principal.connection_paused and tool.throttle is not Kind.CANCEL:
+        raise Refusal(
+            Code.CONNECTION_PAUSED,
+            f"The connection {principal.connection_label} is paused. Its owner can resume it under Connections; "
+            "orders can still be cancelled.",
+        )
+
+
+def scope_refusal(tool: Tool) -> Refusal:
+    return Refusal(
+        Code.INSUFFICIENT_SCOPE,
+        f"{tool.name} needs the scope {Scope.TRADE}, and this app may only read. Its owner can allow trading by "
+        "connecting it again, or with a key that may trade.",
+    )
+
+
+def turn_away(
+    principal: Principal | None,
+    refusal: Refusal,
+    *,
+    request_id: str,
+    tool: str = "",
+    ip: str,
+    user_agent: str,
+) -> None:
+    """Write the row of a request that got no further than the door."""
+    close_old_connections()
+    try:
+        journal.record_call(
+            journal.Entry(
+                request_id=request_id,
+                principal=principal,
+                tool=tool,
+                outcome=Outcome.REFUSED,
+                code=refusal.code,
+                message=str(refusal),
+                duration_us=0,
+                ip=ip,
+                user_agent=user_agent,
+            )
+        )
+    except DatabaseError:
+        log.exception("The journal cannot be written in request %s", request_id)
+    finally:
+        close_old_connections()
+
+
+def _context(this: Call) -> dict[str, Any]:
+    who = this.principal
+    return compact(
+        connection=who.connection_label,
+        broker=who.broker,
+        environment=who.environment.value,
+        account_id=this.account_id,
+        as_of=moment(timezone.now()),
+        request_id=this.request_id,
+    )
+
+
+def _error(refusal: Refusal) -> dict[str, Any]:
+    return compact(
+        code=refusal.code.value,
+        message=str(refusal),
+        field=refusal.field,
+        retry_after_seconds=refusal.retry_after,
+        order_id=refusal.order_id,
+    )

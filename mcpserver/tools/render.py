@@ -1,0 +1,121 @@
+"""Our values as JSON a model reads: decimals as text, times as ISO 8601 in UTC, nothing that says nothing."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from brokers.decimals import plain
+from brokers.types import Bar, Instrument, Position, Quote, Transaction
+from console.orders.models import Order
+
+
+def moment(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def compact(**fields: Any) -> dict[str, Any]:
+    """The fields that say something, decimals and times as text."""
+    made: dict[str, Any] = {}
+    for name, value in fields.items():
+        if value is None or value == "":
+            continue
+        if isinstance(value, Decimal):
+            value = plain(value)
+        elif isinstance(value, datetime):
+            value = moment(value)
+        made[name] = value
+    return made
+
+
+def quote(value: Quote) -> dict[str, Any]:
+    return compact(
+        symbol=value.symbol,
+        currency=value.currency,
+        last=value.last,
+        bid=value.bid,
+        ask=value.ask,
+        day_open=value.open,
+        day_high=value.high,
+        day_low=value.low,
+        change_percent=value.change_percent,
+        as_of=value.as_of,
+        source=value.source,
+        recorded_at=value.recorded_at,
+    )
+
+
+def instrument(value: Instrument) -> dict[str, Any]:
+    return compact(
+        symbol=value.symbol,
+        name=value.name,
+        asset_class=value.asset_class.value,
+        exchange=value.exchange,
+        currency=value.currency,
+        tick=value.tick,
+        lot=value.lot,
+        minimum=value.minimum,
+        source=value.price_source,
+    )
+
+
+def bar(value: Bar) -> dict[str, Any]:
+    return compact(
+        start=value.start,
+        open=value.open,
+        high=value.high,
+        low=value.low,
+        close=value.close,
+        volume=value.volume,
+    )
+
+
+def position(value: Position) -> dict[str, Any]:
+    return compact(
+        symbol=value.symbol,
+        asset_class=value.asset_class.value,
+        currency=value.currency,
+        quantity=value.quantity,
+        reserved=value.reserved,
+        average_price=value.average_price,
+        last=value.last,
+        market_value=value.market_value,
+        unrealized_pnl=value.unrealized_pnl,
+        source=value.source,
+    )
+
+
+def transaction(value: Transaction) -> dict[str, Any]:
+    return compact(
+        transaction_id=value.transaction_id,
+        at=value.at,
+        kind=value.kind,
+        currency=value.currency,
+        amount=value.amount,
+        symbol=value.symbol,
+        quantity=value.quantity,
+        price=value.price,
+    )
+
+
+def order(value: Order) -> dict[str, Any]:
+    return compact(
+        order_id=value.public_id,
+        client_order_id=value.client_order_id,
+        status=value.status,
+        symbol=value.symbol,
+        side=value.side,
+        order_type=value.order_type,
+        tif=value.tif,
+        quantity=value.quantity,
+        limit_price=value.limit_price,
+        stop_price=value.stop_price,
+        filled_quantity=value.filled_quantity,
+        average_price=value.average_price,
+        fees=value.fees,
+        currency=value.currency,
+        account_id=value.account_id,
+        code=value.code,
+        reason=value.reason,
+        created_at=value.created_at,
+        updated_at=value.moved_at,
+    )
