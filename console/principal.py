@@ -22,8 +22,8 @@ class Principal:
     connection_paused: bool
     broker: str
     environment: Environment
-    current_account: str = ""
-    """The app's default account; empty: the connection's first."""
+    account_id: str
+    """The account a call means when it names none."""
     ip: str = ""
     user_agent: str = ""
 

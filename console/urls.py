@@ -1,3 +1,13 @@
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("console.oauth.urls")),
+    path("", include("console.onboarding.urls")),
+    path("", include("console.accounts.urls")),
+    path("connections/", include("console.connections.urls")),
+    path("apps/", include("console.connected_apps.urls")),
+    path("keys/", include("console.keys.urls")),
+    path("clients/", include("console.clients.urls")),
+    path("orders/", include("console.orders.urls")),
+    path("", include("console.audit.urls")),
+]

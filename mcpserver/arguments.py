@@ -157,9 +157,7 @@ class Moment(Arg):
             else:
                 if moment.tzinfo is not None and 1970 < moment.year < 2200:
                     return moment.astimezone(UTC)
-        raise self._wrong(
-            "must be a date such as 2026-11-20, or a time with its zone, such as 2026-11-20T14:30:00Z."
-        )
+        raise self._wrong("must be a date such as 2026-11-20, or a time with its zone, such as 2026-11-20T14:30:00Z.")
 
 
 def schema(args: tuple[Arg, ...]) -> dict[str, Any]:

@@ -31,9 +31,7 @@ log = logging.getLogger(__name__)
 
 METADATA_URL = f"{settings.PUBLIC_URL}/.well-known/oauth-protected-resource/mcp"
 _ALL_SCOPES = scopes.render(frozenset(scopes.ALL))
-_ALLOWED_HEADERS = (
-    "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id"
-)
+_ALLOWED_HEADERS = "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id"
 
 
 class _TooLarge(Exception):
@@ -96,9 +94,7 @@ async def _respond(
 
     raw = _bearer(headers)
     if raw is None:
-        return _challenge(
-            401, None, Code.UNAUTHENTICATED, "Sign in, or send an API key as a bearer.", request_id
-        )
+        return _challenge(401, None, Code.UNAUTHENTICATED, "Sign in, or send an API key as a bearer.", request_id)
     try:
         principal = await anyio.to_thread.run_sync(_authenticate, raw, ip, agent)
     except Unauthenticated as error:
@@ -128,9 +124,7 @@ async def _respond(
     try:
         message = json.loads(body, parse_constant=_no_constants)
     except (ValueError, RecursionError):
-        return await refuse(
-            400, Refusal(Code.INVALID_REQUEST, "The body is not well-formed JSON."), PARSE_ERROR
-        )
+        return await refuse(400, Refusal(Code.INVALID_REQUEST, "The body is not well-formed JSON."), PARSE_ERROR)
 
     tool = _tool_called(message)
     # A host with an OAuth token can step up from a 403; the holder of a key is told by the gate, as a tool error.
@@ -264,9 +258,7 @@ def _challenge(status: int, error: str | None, code: Code, message: str, request
     )
 
 
-def _plain(
-    status: int, code: Code, message: str, request_id: str, rpc_code: int = INVALID_REQUEST
-) -> Response:
+def _plain(status: int, code: Code, message: str, request_id: str, rpc_code: int = INVALID_REQUEST) -> Response:
     return JSONResponse(
         {
             "jsonrpc": "2.0",

@@ -43,14 +43,12 @@ def call(principal: Principal, name: str, given: Mapping[str, Any], *, request_i
 def _call(principal: Principal, name: str, given: Mapping[str, Any], request_id: str) -> Answer:
     started = time.perf_counter_ns()
     tool = catalog.find(name)
-    this = Call(principal=principal, request_id=request_id, args={}, account_id=principal.current_account)
+    this = Call(principal=principal, request_id=request_id, args={}, account_id=principal.account_id)
     refusal: Refusal | None = None
     outcome, content = Outcome.OK, dict[str, Any]()
     try:
         if tool is None:
-            raise Refusal(
-                Code.UNKNOWN_TOOL, f"This server has no tool {name[:128]!r}. List the tools to see them."
-            )
+            raise Refusal(Code.UNKNOWN_TOOL, f"This server has no tool {name[:128]!r}. List the tools to see them.")
         _admit(principal, tool)
         this.args = arguments.parse(tool.args, given)
         content = tool.run(this)

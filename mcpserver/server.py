@@ -11,6 +11,7 @@ from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
+from starlette.requests import Request
 
 from console.errors import Code
 from console.principal import Principal
@@ -31,7 +32,6 @@ INSTRUCTIONS = (
 )
 
 
-@functools.cache
 def listed(tool: Tool) -> types.Tool:
     """A tool as a model sees it."""
     return types.Tool(
@@ -47,20 +47,24 @@ def listed(tool: Tool) -> types.Tool:
     )
 
 
-def _caller(context: ServerRequestContext[Any, Any]) -> tuple[Principal, str]:
+_LISTED = {tool.name: listed(tool) for tool in catalog.TOOLS}
+
+
+def _caller(context: ServerRequestContext[Any, Request]) -> tuple[Principal, str]:
+    assert context.request is not None  # every message of this server came in a POST
     scope = context.request.scope
     return scope[PRINCIPAL], scope[REQUEST_ID]
 
 
 async def _list_tools(
-    context: ServerRequestContext[Any, Any], params: types.PaginatedRequestParams | None
+    context: ServerRequestContext[Any, Request], params: types.PaginatedRequestParams | None
 ) -> types.ListToolsResult:
     principal, _ = _caller(context)
-    return types.ListToolsResult(tools=[listed(tool) for tool in catalog.visible(principal.scopes)])
+    return types.ListToolsResult(tools=[_LISTED[tool.name] for tool in catalog.visible(principal.scopes)])
 
 
 async def _call_tool(
-    context: ServerRequestContext[Any, Any], params: types.CallToolRequestParams
+    context: ServerRequestContext[Any, Request], params: types.CallToolRequestParams
 ) -> types.CallToolResult:
     principal, request_id = _caller(context)
     call = functools.partial(gate.call, principal, params.name, params.arguments or {}, request_id=request_id)

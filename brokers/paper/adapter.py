@@ -62,11 +62,7 @@ class PaperBroker:
 
     def accounts(self) -> list[Account]:
         mine = self._account
-        return [
-            Account(
-                account_id=mine.key, name=mine.name, currency=mine.currency, environment=Environment.PAPER
-            )
-        ]
+        return [Account(account_id=mine.key, name=mine.name, currency=mine.currency, environment=Environment.PAPER)]
 
     def account_state(self, account_id: str) -> AccountState:
         now = self._current(account_id)
@@ -77,8 +73,7 @@ class PaperBroker:
             account_id=account_id,
             currency=self._account.currency,
             cash=tuple(
-                Cash(currency=currency, total=held.total, reserved=held.reserved)
-                for currency, held in cash.items()
+                Cash(currency=currency, total=held.total, reserved=held.reserved) for currency, held in cash.items()
             ),
             positions_value=value,
             equity=own.total + value,

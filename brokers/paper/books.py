@@ -105,9 +105,7 @@ def match_locked(account: PaperAccount, now: datetime) -> int:
     for at, _, order, tape, event in sorted(due, key=lambda item: item[:2]):
         if event.price is None:
             ledger.end(order, BrokerStatus.EXPIRED, at=at, reason=_EXPIRED)
-        elif not ledger.fill(
-            account, order, tape.instrument, price=event.price, at=at, recorded_at=event.recorded_at
-        ):
+        elif not ledger.fill(account, order, tape.instrument, price=event.price, at=at, recorded_at=event.recorded_at):
             ledger.end(order, BrokerStatus.CANCELLED, at=at, reason=_OUT_OF_CASH)
     return len(due)
 
@@ -131,9 +129,7 @@ def terms_of(order: PaperOrder) -> exchange.Terms:
 
 def _waiting(now: datetime) -> Q:
     """Open orders that a bar or the end of their day may have reached."""
-    return Q(status__in=OPEN_STATUSES) & (
-        Q(matched_until__lte=now - timedelta(minutes=1)) | Q(expires_at__lte=now)
-    )
+    return Q(status__in=OPEN_STATUSES) & (Q(matched_until__lte=now - timedelta(minutes=1)) | Q(expires_at__lte=now))
 
 
 def _look(order: PaperOrder, tape: prices.Tape, now: datetime) -> _Outlook:

@@ -152,6 +152,4 @@ def _mirror(terms: Terms) -> Terms:
 
 
 def _mirror_bar(bar: Bar) -> Bar:
-    return Bar(
-        start=bar.start, open=-bar.open, high=-bar.low, low=-bar.high, close=-bar.close, volume=bar.volume
-    )
+    return Bar(start=bar.start, open=-bar.open, high=-bar.low, low=-bar.high, close=-bar.close, volume=bar.volume)

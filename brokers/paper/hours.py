@@ -19,9 +19,7 @@ _OPEN, _CLOSE, _EARLY_CLOSE = time(9, 30), time(16, 0), time(13, 0)
 
 
 def _days_of(table: dict[int, str]) -> frozenset[date]:
-    return frozenset(
-        date.fromisoformat(f"{year}-{day}") for year, days in table.items() for day in days.split()
-    )
+    return frozenset(date.fromisoformat(f"{year}-{day}") for year, days in table.items() for day in days.split())
 
 
 _HOLIDAYS = _days_of(

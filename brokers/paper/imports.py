@@ -129,9 +129,7 @@ def _read(lines: Iterable[str], tick: Decimal) -> tuple[BarSize, list[_Row]]:
         try:
             if len(cells) != len(header):
                 raise ValueError(f"{len(cells)} values where the header has {len(header)}")
-            row = _row(
-                {word: cell.strip() for word, cell in zip(header, cells, strict=True)}, time_column, tick
-            )
+            row = _row({word: cell.strip() for word, cell in zip(header, cells, strict=True)}, time_column, tick)
             if rows and row.start <= rows[-1].start:
                 raise ValueError(f"{time_column} must be later than on the line before")
             rows.append(row)

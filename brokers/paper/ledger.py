@@ -62,9 +62,7 @@ def cash(account: PaperAccount) -> dict[str, Held]:
     reserved: dict[str, Decimal] = {}
     for currency, amount in _open_orders(account).values_list("currency", "reserved_cash"):
         reserved[currency] = reserved.get(currency, Decimal(0)) + amount
-    balances = sorted(
-        account.balances.all(), key=lambda row: (row.currency != account.currency, row.currency)
-    )
+    balances = sorted(account.balances.all(), key=lambda row: (row.currency != account.currency, row.currency))
     return {row.currency: Held(row.amount, reserved.get(row.currency, Decimal(0))) for row in balances}
 
 
@@ -151,9 +149,7 @@ def end(order: PaperOrder, status: BrokerStatus, *, at: datetime, reason: str = 
     order.save()
 
 
-def post(
-    account: PaperAccount, *, at: datetime, kind: str, currency: str, amount: Decimal, **trade: object
-) -> None:
+def post(account: PaperAccount, *, at: datetime, kind: str, currency: str, amount: Decimal, **trade: object) -> None:
     """A ledger entry and the balance it changes, always together."""
     LedgerEntry.objects.create(account=account, at=at, kind=kind, currency=currency, amount=amount, **trade)
     balance = account.balances.get(currency=currency)

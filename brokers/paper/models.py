@@ -29,9 +29,7 @@ class CashBalance(models.Model):
     amount = ExactDecimalField()
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["account", "currency"], name="paper_one_balance_per_currency")
-        ]
+        constraints = [models.UniqueConstraint(fields=["account", "currency"], name="paper_one_balance_per_currency")]
 
     def __str__(self) -> str:
         return f"{self.amount} {self.currency}"
@@ -46,9 +44,7 @@ class Holding(models.Model):
     average_price = ExactDecimalField()
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["account", "symbol"], name="paper_one_holding_per_symbol")
-        ]
+        constraints = [models.UniqueConstraint(fields=["account", "symbol"], name="paper_one_holding_per_symbol")]
 
     def __str__(self) -> str:
         return f"{self.quantity} {self.symbol}"
@@ -68,9 +64,7 @@ class PaperOrder(models.Model):
     stop_price = ExactDecimalField(null=True)
     triggered = models.BooleanField(default=False)
     """Stop-limit only: the stop was touched, the order is a limit order from now on."""
-    status = models.CharField(
-        max_length=16, choices=[(status.value, status.value) for status in BrokerStatus]
-    )
+    status = models.CharField(max_length=16, choices=[(status.value, status.value) for status in BrokerStatus])
     filled_quantity = ExactDecimalField()
     average_price = ExactDecimalField(null=True)
     fees = ExactDecimalField()
@@ -86,9 +80,7 @@ class PaperOrder(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["account", "client_order_id"], name="paper_one_order_per_client_id"
-            ),
+            models.UniqueConstraint(fields=["account", "client_order_id"], name="paper_one_order_per_client_id"),
         ]
         indexes = [
             models.Index(
@@ -123,9 +115,7 @@ class LedgerEntry(models.Model):
 
     account = models.ForeignKey(PaperAccount, on_delete=models.CASCADE, related_name="ledger")
     at = models.DateTimeField()
-    kind = models.CharField(
-        max_length=8, choices=[("deposit", "Deposit"), ("trade", "Trade"), ("fee", "Fee")]
-    )
+    kind = models.CharField(max_length=8, choices=[("deposit", "Deposit"), ("trade", "Trade"), ("fee", "Fee")])
     currency = models.CharField(max_length=3)
     amount = ExactDecimalField()
     symbol = models.CharField(max_length=32, blank=True)
@@ -150,9 +140,7 @@ class ImportedSeries(models.Model):
     tick = ExactDecimalField()
     lot = ExactDecimalField()
     minimum = ExactDecimalField()
-    size = models.CharField(
-        max_length=3, choices=[(BarSize.MINUTE.value, "Minute"), (BarSize.DAY.value, "Day")]
-    )
+    size = models.CharField(max_length=3, choices=[(BarSize.MINUTE.value, "Minute"), (BarSize.DAY.value, "Day")])
     imported = models.DateTimeField()
 
     def __str__(self) -> str:

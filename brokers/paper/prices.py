@@ -167,10 +167,7 @@ class Market:
     def _unknown(self, symbol: str) -> str:
         shown = symbol.strip()[:24]
         letters = _letters(symbol)
-        near = [
-            self._by_alias[alias].symbol
-            for alias in get_close_matches(letters, self._by_alias, n=6, cutoff=0.5)
-        ]
+        near = [self._by_alias[alias].symbol for alias in get_close_matches(letters, self._by_alias, n=6, cutoff=0.5)]
         if len(letters) > 2:
             near += [instrument.symbol for instrument in self.find(symbol, None, 3)]
         names = list(dict.fromkeys(near))[:3]

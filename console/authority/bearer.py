@@ -79,9 +79,7 @@ def _check(app: ConnectedApp, principal: Principal, expires_at: datetime | None,
         raise Unauthenticated("The account behind this credential is closed.", principal)
 
 
-def _principal(
-    app: ConnectedApp, source: Source, credential_id: str, held: str, ip: str, user_agent: str
-) -> Principal:
+def _principal(app: ConnectedApp, source: Source, credential_id: str, held: str, ip: str, user_agent: str) -> Principal:
     return Principal(
         user_id=app.owner_id,
         user_label=app.owner.email,
@@ -96,7 +94,7 @@ def _principal(
         connection_paused=app.connection.paused_at is not None,
         broker=app.connection.broker,
         environment=Environment(app.connection.environment),
-        current_account=app.current_account,
+        account_id=app.current_account or app.connection.default_account,
         ip=ip,
         user_agent=user_agent,
     )

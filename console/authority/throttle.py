@@ -35,7 +35,7 @@ def _limiter() -> MovingWindowRateLimiter:
 def _limits(kind: Kind) -> list[tuple[str, RateLimitItem]]:
     if kind is Kind.CANCEL:
         return [("cancel", RateLimitItemPerMinute(settings.CANCELS_PER_MINUTE))]
-    every = [("all", RateLimitItemPerMinute(settings.CALLS_PER_MINUTE))]
+    every: list[tuple[str, RateLimitItem]] = [("all", RateLimitItemPerMinute(settings.CALLS_PER_MINUTE))]
     if kind is Kind.TRADE:
         every.append(("trade", RateLimitItemPerMinute(settings.TRADE_CALLS_PER_MINUTE)))
     return every

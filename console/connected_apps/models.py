@@ -20,7 +20,7 @@ class ConnectedApp(models.Model):
     name = models.CharField(max_length=255)
     scopes = models.CharField(max_length=100)
     current_account = models.CharField(max_length=64, blank=True)
-    """Account used when a call names none; empty: the connection's first."""
+    """Account used when a call names none; empty: the connection's own default."""
     created_at = models.DateTimeField(auto_now_add=True)
     activated_at = models.DateTimeField(null=True)
     """When its first credential was issued: an OAuth grant that was allowed but never redeemed has none."""

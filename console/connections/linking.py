@@ -40,6 +40,7 @@ def link_paper(
                 broker="paper",
                 environment=Environment.PAPER,
                 settings={"account": account.key},
+                default_account=account.key,
                 trading_enabled=trading_enabled,
                 currency=currency,
                 equity=starting_cash,

@@ -18,6 +18,8 @@ class Connection(models.Model):
     environment = models.CharField(max_length=8, choices=[(e.value, e.value) for e in Environment])
     settings = models.JSONField(default=dict)
     """The adapter's own record, opaque to everyone else."""
+    default_account = models.CharField(max_length=64, blank=True)
+    """Account used when neither the call nor the app names one."""
     trading_enabled = models.BooleanField(default=False)
     policy = models.CharField(max_length=16, choices=Policy.choices, default=Policy.TWO_STEP)
     created_at = models.DateTimeField(auto_now_add=True)

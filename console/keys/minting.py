@@ -73,13 +73,15 @@ def add_secret(
     app: ConnectedApp, *, by: User, expires_at: datetime | None = None, is_default: bool = False
 ) -> tuple[ApiKey, str]:
     """One more secret for the same app, for rotation."""
-    body = f"tl_{app.connection.environment}_{_random(8)}_{_random(30)}"
+    public_id = _random(8)
+    prefix = f"tl_{app.connection.environment}_{public_id}_"
+    body = prefix + _random(30)
     raw = body + _checksum(body)
     key = ApiKey.objects.create(
         app=app,
-        public_id=public_id_of(raw),
+        public_id=public_id,
         digest=digest(raw),
-        hint=f"{body[: body.rindex('_')]}_…{raw[-4:]}",
+        hint=f"{prefix}…{raw[-4:]}",
         is_default=is_default,
         expires_at=expires_at,
     )

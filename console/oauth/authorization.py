@@ -8,17 +8,15 @@ from django.conf import settings
 from django.db import transaction
 from django.http import QueryDict
 from django.utils import timezone
-from oauth2_provider.oauth2_backends import get_oauthlib_core
-from oauthlib.common import add_params_to_uri, generate_token
-from oauthlib.oauth2.rfc6749 import errors
 
 from console import scopes
 from console.accounts.models import User
 from console.clients.models import Client
 from console.connected_apps import grants
 from console.connections.models import Connection
-from console.oauth import resource
+from console.oauth import resource, toolkit
 from console.oauth.models import Grant
+from console.oauth.toolkit import errors
 from console.oauth.validator import digest
 from console.scopes import Scope, Source
 
@@ -42,10 +40,8 @@ class AuthorizationRequest:
 
 def read(query: QueryDict) -> AuthorizationRequest:
     """Raises oauthlib's FatalClientError when nobody may be redirected, OAuth2Error when the client is to know."""
-    server = get_oauthlib_core().server
     # Encoded anew: oauthlib raises ValueError on a query that Django could read.
-    _, found = server.validate_authorization_request(f"{settings.ISSUER}/oauth/authorize?{query.urlencode()}")
-    request = found["request"]
+    request, found = toolkit.read_authorization_request(f"{settings.ISSUER}/oauth/authorize?{query.urlencode()}")
     challenge = found["code_challenge"]
     if found["code_challenge_method"] != "S256" or not _S256.fullmatch(challenge):
         raise errors.InvalidRequestError(
@@ -69,10 +65,8 @@ def allow(asked: AuthorizationRequest, owner: User, connection: Connection, gran
     """Make the app that the person allowed, and the code that starts it. Only the code's digest is kept."""
     if not granted <= asked.offered:
         raise ValueError("A grant may be narrower than what was offered, never wider.")
-    app = grants.grant(
-        owner, connection, granted, source=Source.OAUTH, name=asked.client.name, client=asked.client
-    )
-    code = generate_token()
+    app = grants.grant(owner, connection, granted, source=Source.OAUTH, name=asked.client.name, client=asked.client)
+    code = toolkit.new_code()
     Grant.objects.create(
         user=owner,
         app=app,
@@ -85,9 +79,9 @@ def allow(asked: AuthorizationRequest, owner: User, connection: Connection, gran
         code_challenge_method="S256",
         resource=[settings.MCP_URL],
     )
-    return str(code)
+    return code
 
 
 def answer(redirect_uri: str, state: str, **parameters: str) -> str:
     named = {**parameters, "state": state} if state else parameters
-    return str(add_params_to_uri(redirect_uri, [*named.items(), ("iss", settings.ISSUER)]))
+    return toolkit.with_parameters(redirect_uri, [*named.items(), ("iss", settings.ISSUER)])

@@ -15,9 +15,7 @@ _TRADE = frozenset(scopes.ALL)
 
 
 class ConsentForm(forms.Form):
-    connection = forms.ModelChoiceField(
-        Connection.objects.none(), error_messages={"required": "Choose a connection."}
-    )
+    connection = forms.ModelChoiceField(Connection.objects.none(), error_messages={"required": "Choose a connection."})
     scope = forms.ChoiceField(error_messages={"required": "Choose what it may do."})
 
     def __init__(self, data: object = None, *, owner: User, offered: frozenset[Scope]) -> None:

@@ -103,9 +103,7 @@ def _text(data: dict[str, Any], field: str, absent: str) -> str:
     return value
 
 
-def _texts(
-    data: dict[str, Any], field: str, absent: list[str], *, error: str = "invalid_client_metadata"
-) -> list[str]:
+def _texts(data: dict[str, Any], field: str, absent: list[str], *, error: str = "invalid_client_metadata") -> list[str]:
     value = data.get(field)
     if value is None:
         return absent

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from oauthlib.oauth2.rfc6749 import errors
+
+from console.oauth.toolkit import errors
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 

@@ -15,9 +15,6 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
-from oauth2_provider.models import set_token_value
-from oauth2_provider.oauth2_validators import OAuth2Validator
-from oauthlib.oauth2.rfc6749 import errors
 
 from console import scopes
 from console.clients.models import Client
@@ -26,9 +23,9 @@ from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.oauth import resource
 from console.oauth.models import AccessToken, Grant, RefreshToken
+from console.oauth.toolkit import OAuth2Validator, errors, set_token_value
 from console.scopes import Scope
 
-ACCESS_LIFETIME = timedelta(hours=1)
 REFRESH_LIFETIME = timedelta(days=30)
 # Hosts refresh from several processes at once and retry when an answer is lost: a refresh token that was just
 # used works again this long, with a new pair, and the access token it replaced lives as long.
@@ -41,7 +38,7 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class Validator(OAuth2Validator):  # type: ignore[misc]  # the toolkit is untyped
+class Validator(OAuth2Validator):
     # The client
 
     def _check_secret(self, provided_secret: str, stored_secret: str) -> bool:
@@ -63,9 +60,7 @@ class Validator(OAuth2Validator):  # type: ignore[misc]  # the toolkit is untype
 
     # Redeeming a code (RFC 6749 section 4.1.3)
 
-    def validate_code(
-        self, client_id: str, code: str, client: Client, request: Any, *args: Any, **kwargs: Any
-    ) -> bool:
+    def validate_code(self, client_id: str, code: str, client: Client, request: Any, *args: Any, **kwargs: Any) -> bool:
         _check_resource(request)
         now = timezone.now()
         unlocked = Grant.objects.filter(code=digest(code), application=client).first()
@@ -108,9 +103,7 @@ class Validator(OAuth2Validator):  # type: ignore[misc]  # the toolkit is untype
             )
         return True
 
-    def invalidate_authorization_code(
-        self, client_id: str, code: str, request: Any, *args: Any, **kwargs: Any
-    ) -> None:
+    def invalidate_authorization_code(self, client_id: str, code: str, request: Any, *args: Any, **kwargs: Any) -> None:
         request.__dict__["grant"].delete()
 
     # Refreshing (RFC 6749 section 6, rotation as of OAuth 2.1 section 4.3.1)
@@ -155,7 +148,7 @@ class Validator(OAuth2Validator):  # type: ignore[misc]  # the toolkit is untype
         grant: Grant | None = request.__dict__.get("grant")
         now = timezone.now()
         bound = {"user": app.owner, "app": app, "application": request.client, "resource": [settings.MCP_URL]}
-        access = AccessToken(scope=token["scope"], expires=now + ACCESS_LIFETIME, **bound)
+        access = AccessToken(scope=token["scope"], expires=now + timedelta(seconds=token["expires_in"]), **bound)
         set_token_value(access, token["access_token"])
         access.save()
         refresh = RefreshToken(access_token=access, code_digest=grant.code if grant else "", **bound)
@@ -196,5 +189,5 @@ def _words(held: frozenset[Scope]) -> list[str]:
 def _rotate_out(used: RefreshToken, now: datetime) -> None:
     """Calls that are under way with the old access token still get their answer."""
     until = now + SIBLING_WINDOW
-    AccessToken.objects.filter(pk=used.access_token_id, expires__gt=until).update(expires=until)
+    AccessToken.objects.filter(refresh_token=used, expires__gt=until).update(expires=until)
     RefreshToken.objects.filter(pk=used.pk).update(revoked=now, access_token=None)

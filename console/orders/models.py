@@ -64,9 +64,7 @@ class Order(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["connection", "client_order_id"], name="orders_client_order_id_once"
-            )
+            models.UniqueConstraint(fields=["connection", "client_order_id"], name="orders_client_order_id_once")
         ]
 
     def __str__(self) -> str:

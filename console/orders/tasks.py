@@ -1,8 +1,8 @@
 from celery import shared_task
 
-from console.orders import desk
+from console.orders import sweeps
 
 
 @shared_task
 def sweep() -> None:
-    desk.sweep()
+    sweeps.sweep()

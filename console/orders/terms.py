@@ -38,9 +38,7 @@ class Terms:
             if price is not None:
                 _positive(field, price)
             if needed and price is None:
-                raise Refusal(
-                    Code.MISSING_ARGUMENT, f"A {self.order_type} order needs a {field}.", field=field
-                )
+                raise Refusal(Code.MISSING_ARGUMENT, f"A {self.order_type} order needs a {field}.", field=field)
             if price is not None and not needed:
                 raise Refusal(
                     Code.INVALID_ARGUMENT,
@@ -100,9 +98,7 @@ def _positive(field: str, value: Decimal) -> None:
     if not value.is_finite():
         raise Refusal(Code.INVALID_ARGUMENT, f"{field} must be a finite number.", field=field)
     if value <= 0:
-        raise Refusal(
-            Code.INVALID_ARGUMENT, f"{field} must be greater than zero, not {plain(value)}.", field=field
-        )
+        raise Refusal(Code.INVALID_ARGUMENT, f"{field} must be greater than zero, not {plain(value)}.", field=field)
     if value >= _LARGEST:
         raise Refusal(Code.INVALID_ARGUMENT, f"{field} is too large: at most 15 digits.", field=field)
     exponent = value.normalize().as_tuple().exponent

@@ -10,6 +10,9 @@ from console.onboarding import home
 from console.orders.forms import OrderFilter
 from console.orders.models import Order
 
+# The terms a person judges an order by, beside the sentence.
+_SHOWN = (("price", "Price at the time"), ("notional", "Value"), ("fee", "Fee, estimated"), ("currency", "Currency"))
+
 
 def _own(user: User) -> QuerySet[Order]:
     return Order.objects.filter(connection__owner=user).select_related("connection", "app", "confirmation")
@@ -32,6 +35,7 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
         "order": order,
         "events": order.events.all(),
         "terms": order.confirmation.terms,
+        "shown": [(name, order.confirmation.terms.get(key)) for key, name in _SHOWN if order.confirmation.terms.get(key)],
         "explanation": errors.explain(order.code) if order.code else None,
     }
     return render(request, "orders/detail.html", context)

@@ -22,14 +22,14 @@ def _account(value: Account, current: str) -> dict[str, Any]:
 
 def get_accounts(call: Call) -> dict[str, Any]:
     with reads.broker_for(call.principal) as broker:
-        current = reads.choose_account(broker, None, call.principal.current_account)
+        current = reads.choose_account(broker, None, call.principal.account_id)
         call.account_id = current.account_id
         return {"accounts": [_account(each, current.account_id) for each in broker.accounts()]}
 
 
 def get_current_account(call: Call) -> dict[str, Any]:
     with reads.broker_for(call.principal) as broker:
-        current = reads.choose_account(broker, None, call.principal.current_account)
+        current = reads.choose_account(broker, None, call.principal.account_id)
     call.account_id = current.account_id
     return {"account": _account(current, current.account_id)}
 
@@ -60,7 +60,7 @@ def _totals(state: AccountState) -> dict[str, Any]:
 
 def get_cash(call: Call) -> dict[str, Any]:
     with reads.broker_for(call.principal) as broker:
-        account = reads.choose_account(broker, call.args.get("account_id"), call.principal.current_account)
+        account = reads.choose_account(broker, call.args.get("account_id"), call.principal.account_id)
         call.account_id = account.account_id
         state = broker.account_state(account.account_id)
     return {"cash": _cash(state), "buying_power": render.compact(amount=state.buying_power)["amount"]}
@@ -68,7 +68,7 @@ def get_cash(call: Call) -> dict[str, Any]:
 
 def get_positions(call: Call) -> dict[str, Any]:
     with reads.broker_for(call.principal) as broker:
-        account = reads.choose_account(broker, call.args.get("account_id"), call.principal.current_account)
+        account = reads.choose_account(broker, call.args.get("account_id"), call.principal.account_id)
         call.account_id = account.account_id
         wanted = call.args.get("symbol")
         symbol = broker.instrument(wanted).symbol if wanted else None
@@ -78,7 +78,7 @@ def get_positions(call: Call) -> dict[str, Any]:
 
 def get_portfolio(call: Call) -> dict[str, Any]:
     with reads.broker_for(call.principal) as broker:
-        account = reads.choose_account(broker, call.args.get("account_id"), call.principal.current_account)
+        account = reads.choose_account(broker, call.args.get("account_id"), call.principal.account_id)
         call.account_id = account.account_id
         state = broker.account_state(account.account_id)
         held = broker.positions(account.account_id)
@@ -91,7 +91,7 @@ def get_portfolio(call: Call) -> dict[str, Any]:
 
 def get_transactions(call: Call) -> dict[str, Any]:
     with reads.broker_for(call.principal) as broker:
-        account = reads.choose_account(broker, call.args.get("account_id"), call.principal.current_account)
+        account = reads.choose_account(broker, call.args.get("account_id"), call.principal.account_id)
         call.account_id = account.account_id
         rows = broker.transactions(
             account.account_id,

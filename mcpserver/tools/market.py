@@ -76,9 +76,7 @@ def get_change(call: Call) -> dict[str, Any]:
     with reads.broker_for(call.principal) as broker:
         for symbol in call.args["symbols"]:
             instrument = broker.instrument(symbol)
-            bars = broker.bars(
-                instrument.symbol, _BAR_OF[period], start=now - PERIODS[period], limit=MOST_BARS * 2
-            )
+            bars = broker.bars(instrument.symbol, _BAR_OF[period], start=now - PERIODS[period], limit=MOST_BARS * 2)
             if not bars:
                 changes.append(compact(symbol=instrument.symbol, note="No bars in this period."))
                 continue

@@ -7,7 +7,7 @@ from brokers.errors import BrokerError
 from brokers.types import OrderType, Side, TimeInForce
 from console.connections import reads
 from console.errors import Code, Refusal
-from console.orders import desk, states
+from console.orders import desk, sending, states
 from console.orders.models import Order
 from console.orders.terms import Terms
 from mcpserver.call import Call
@@ -83,7 +83,7 @@ def cancel_order(call: Call) -> dict[str, Any]:
 def get_orders(call: Call) -> dict[str, Any]:
     args = call.args
     with reads.broker_for(call.principal) as broker:
-        account = reads.choose_account(broker, args.get("account_id"), call.principal.current_account)
+        account = reads.choose_account(broker, args.get("account_id"), call.principal.account_id)
         call.account_id = account.account_id
         symbol = broker.instrument(args["symbol"]).symbol if "symbol" in args else None
     orders = desk.listing(
@@ -103,7 +103,7 @@ def get_order_status(call: Call) -> dict[str, Any]:
     order = desk.find(call.principal, args.get("order_id") or args["client_order_id"])
     call.account_id, call.order_id = order.account_id, order.public_id
     try:
-        desk.refresh(order)
+        sending.refresh(order)
     except BrokerError as error:
         log.warning("Order %s could not be refreshed: %s", order.public_id, error)
     return {"order": render.order(order), "fills": desk.fills(order), "history": _history(order)}

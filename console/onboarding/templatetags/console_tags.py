@@ -8,7 +8,11 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from brokers.types import Environment
+from brokers.types import Environment, OrderType, Side, TimeInForce
+from console import scopes
+from console.orders.models import Order
+from console.orders.terms import Terms
+from console.scopes import Source
 
 register = template.Library()
 
@@ -72,6 +76,31 @@ def duration(microseconds: int) -> str:
     if microseconds < 10_000:
         return f"{microseconds / 1000:.1f} ms"
     return f"{microseconds // 1000:,} ms"
+
+
+@register.filter
+def order_words(order: Order) -> str:
+    """``Buy 10 AAPL at 181.5 limit, day``: the words the order was shown with."""
+    return Terms(
+        symbol=order.symbol,
+        side=Side(order.side),
+        quantity=order.quantity,
+        order_type=OrderType(order.order_type),
+        tif=TimeInForce(order.tif),
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+    ).words()
+
+
+@register.filter
+def scope_words(text: str) -> str:
+    """``Read only`` for the scopes as they are stored."""
+    return scopes.label(scopes.parse(text)) if text else ""
+
+
+@register.filter
+def source_words(source: str) -> str:
+    return {Source.OAUTH: "OAuth", Source.API_KEY: "API key"}.get(Source(source), source) if source else ""
 
 
 @register.simple_tag

@@ -4,6 +4,7 @@ import csv
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_coarse_bars_are_exactly_their_minutes(symbol: str, hours: str, size: Ba
 def test_every_simulated_minute_is_a_sound_bar_that_starts_where_the_last_one_ended(symbol: str) -> None:
     minutes = market().bars(symbol, BarSize.MINUTE, None, None, 5_000, NOON)
     assert len(minutes) == 5_000
-    for before, bar in zip(minutes, minutes[1:], strict=False):
+    for before, bar in pairwise(minutes):
         assert bar.open == before.close
         assert bar.start == before.start + MINUTE
         assert Decimal(0) < bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high

@@ -13,9 +13,7 @@ class Command(BaseCommand):
     help = "Add recorded bars from a CSV file to the paper market. They are replayed in a loop."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "file", type=Path, help="CSV with header: ts or date, open, high, low, close, volume"
-        )
+        parser.add_argument("file", type=Path, help="CSV with header: ts or date, open, high, low, close, volume")
         parser.add_argument("--symbol", required=True, help="such as ETH/USD")
         parser.add_argument("--name", required=True, help='such as "Ether"')
         parser.add_argument("--asset-class", required=True, choices=[kind.value for kind in AssetClass])

@@ -1,0 +1,42 @@
+import json
+from argparse import ArgumentParser
+from dataclasses import asdict
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from console.errors import Refusal
+from console.onboarding import quickstart, schema
+
+
+class Command(BaseCommand):
+    help = "Make the owner's account, a paper connection and two keys, once, and say how to get in."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+        parser.add_argument(
+            "--rotate", action="store_true", help="make a new password and new keys; the old ones end"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with schema.starting(settings.HOME):
+            schema.bring_up_to_date()
+            try:
+                prepared = quickstart.prepare(rotate=options["rotate"])
+            except Refusal as refusal:
+                raise CommandError(str(refusal)) from refusal
+        if options["json"]:
+            self.stdout.write(json.dumps(asdict(prepared)))
+            return
+        kept = "(shown when it was made; --rotate makes a new one)"
+        for label, value in (
+            ("Console", prepared.console_url),
+            ("Sign in as", prepared.username),
+            ("Password", prepared.password or kept),
+            ("MCP", prepared.mcp_url),
+            ("Key that trades", prepared.paper_key_trade or kept),
+            ("Key that reads", prepared.paper_key_read or kept),
+        ):
+            self.stdout.write(f"{label:<16} {value}")

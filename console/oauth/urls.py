@@ -1,0 +1,25 @@
+"""Addresses of the authorization server. The names and the namespace are the ones the toolkit reverses."""
+
+from django.urls import path, re_path
+
+from console.oauth import views
+
+app_name = "oauth2_provider"
+
+urlpatterns = [
+    re_path(
+        r"^\.well-known/oauth-protected-resource(?:/mcp)?/?$",
+        views.protected_resource_metadata,
+        name="oauth-resource-metadata",
+    ),
+    re_path(
+        r"^\.well-known/oauth-authorization-server(?:/mcp)?/?$",
+        views.authorization_server_metadata,
+        name="oauth-server-metadata",
+    ),
+    re_path(r"^\.well-known/", views.not_found),
+    path("oauth/authorize", views.authorize, name="authorize"),
+    path("oauth/token", views.token, name="token"),
+    path("oauth/revoke", views.revoke, name="revoke-token"),
+    path("oauth/register", views.register_client, name="dcr-register"),
+]

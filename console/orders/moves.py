@@ -1,0 +1,82 @@
+"""One allowed move of an order and its event, in one transaction. The desk, its sender and its sweep use it;
+nobody else writes an order.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from console.errors import Code, Refusal
+from console.orders import states
+from console.orders.models import Order, OrderEvent
+from console.orders.states import Status
+
+log = logging.getLogger(__name__)
+
+
+class Moved(Exception):
+    """Somebody else moved the order first."""
+
+
+def move(
+    order: Order,
+    after: Status,
+    what: str,
+    by: str,
+    request_id: str,
+    *,
+    data: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> None:
+    """One allowed move and its event, in one transaction. Raises Moved when the order stood elsewhere."""
+    before = order.state
+    if not states.allowed(before, after):
+        raise Moved(f"{order.public_id}: {before} → {after}")
+    now = timezone.now()
+    with transaction.atomic():
+        changed = Order.objects.filter(pk=order.pk, status=before).update(status=after, moved_at=now, **fields)
+        if not changed:
+            raise Moved(f"{order.public_id} is no longer {before}")
+        order.status, order.moved_at = after, now
+        for name, value in fields.items():
+            setattr(order, name, value)
+        event(order, before, what, by, request_id, data or {})
+
+
+def settle(order: Order, after: Status, code: Code, reason: str) -> None:
+    try:
+        move(order, after, reason, "broker", "", code=code, reason=reason[:500])
+    except Moved:
+        order.refresh_from_db()
+
+
+def event(order: Order, before: str, what: str, by: str, request_id: str, data: Mapping[str, Any]) -> None:
+    OrderEvent.objects.create(
+        order=order,
+        at=timezone.now(),
+        before=before,
+        after=order.status,
+        what=what[:500],
+        data=dict(data),
+        by=by,
+        request_id=request_id,
+    )
+
+
+def deny(order: Order, refusal: Refusal, by: str, request_id: str) -> None:
+    refusal.order_id = order.public_id
+    try:
+        move(
+            order,
+            Status.DENIED,
+            f"Refused at release: {refusal}",
+            by,
+            request_id,
+            code=refusal.code,
+            reason=str(refusal)[:500],
+        )
+    except Moved:
+        log.info("Order %s was moved while it was being refused", order.public_id)

@@ -1,0 +1,164 @@
+"""Sending a committed intent, once, and learning what became of it.
+
+No broker is called inside a transaction: a row is claimed by a conditional move, the broker is called, the
+outcome is recorded by another move.
+"""
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from brokers.base import Broker
+from brokers.decimals import plain
+from brokers.errors import BrokerError, DuplicateClientId, Outcome
+from brokers.types import BrokerOrder, Fill, OrderRequest, OrderType, Side, TimeInForce
+from console.connections import reads
+from console.errors import Code, code_of
+from console.orders import moves, states
+from console.orders.models import Order
+from console.orders.moves import Moved
+from console.orders.states import Status
+
+log = logging.getLogger(__name__)
+
+
+def send(order: Order, *, by: str, request_id: str = "") -> Order:
+    """Send a committed intent, once: whoever moves it to SENDING is the one who sends."""
+    now = timezone.now()
+    try:
+        moves.move(order, Status.SENDING, "Sent to the broker.", by, request_id, sent_at=now)
+    except Moved:
+        order.refresh_from_db()
+        return order
+    broker = reads.broker_of(order.connection)
+    try:
+        answer = broker.submit(order.account_id, request_of(order))
+    except DuplicateClientId:
+        moves.settle(order, Status.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker has an order of this id already.")
+        return look_up(order, broker)
+    except BrokerError as error:
+        after = {
+            Outcome.REJECTED: Status.REJECTED,
+            Outcome.NOT_SENT: Status.NOT_SENT,
+            Outcome.UNKNOWN: Status.UNKNOWN,
+        }[error.outcome]
+        moves.settle(order, after, code_of(error), str(error))
+        return order
+    except Exception:
+        # Not proved to be unsent, so it may stand.
+        log.exception("Sending order %s failed", order.public_id)
+        moves.settle(order, Status.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker's answer was lost.")
+        return order
+    adopt(order, answer)
+    return order
+
+
+def refresh(order: Order) -> None:
+    """Bring one order up to date with its broker. Raises BrokerError."""
+    if order.state in states.AT_BROKER or order.state is Status.UNKNOWN:
+        look_up(order, reads.broker_of(order.connection))
+
+
+def look_up(order: Order, broker: Broker) -> Order:
+    now = timezone.now()
+    answer = broker.order(order.account_id, order.wire_id)
+    if answer is not None:
+        adopt(order, answer)
+        return order
+    Order.objects.filter(pk=order.pk).update(looked_up_at=now)
+    if order.state is Status.UNKNOWN and order.sent_at is not None:
+        settled = order.sent_at + timedelta(seconds=_horizon(broker))
+        if now >= settled:
+            moves.settle(
+                order,
+                Status.NOT_FOUND,
+                Code.BROKER_UNAVAILABLE,
+                "The broker has no such order: it never arrived, and it will not be sent again.",
+            )
+    elif order.state in states.AT_BROKER:
+        log.error("Order %s is open here, but its broker does not know it", order.public_id)
+    return order
+
+
+def _horizon(broker: Broker) -> float:
+    """A sender may still be alive for as long as its lease; before that "no such order" proves nothing."""
+    return max(broker.capabilities.not_found_after, settings.SENDING_LEASE_SECONDS)
+
+
+def adopt(order: Order, answer: BrokerOrder) -> None:
+    """Take over what the broker says about the order. Its word is final about fills."""
+    after = states.FROM_BROKER[answer.status]
+    fields: dict[str, Any] = {
+        "filled_quantity": answer.filled_quantity,
+        "average_price": answer.average_price,
+        "fees": answer.fees,
+        "broker_order_id": answer.broker_order_id,
+        "looked_up_at": timezone.now(),
+    }
+    if after in (Status.CANCELLED, Status.EXPIRED, Status.REJECTED):
+        fields["reason"] = answer.reason[:500]
+    if after is Status.REJECTED:
+        fields["code"] = Code.BROKER_REJECTED
+    elif order.state in (Status.UNKNOWN, Status.NOT_FOUND):
+        fields |= {"code": "", "reason": fields.get("reason", "")}
+    try:
+        if after is order.state:
+            _note(order, answer, fields)
+        else:
+            moves.move(order, after, _news(order, answer), "broker", "", data=_fills(answer), **fields)
+    except Moved:
+        order.refresh_from_db()
+
+
+def _note(order: Order, answer: BrokerOrder, fields: dict[str, Any]) -> None:
+    """News that do not change where the order stands."""
+    with transaction.atomic():
+        news = order.filled_quantity != answer.filled_quantity
+        Order.objects.filter(pk=order.pk, status=order.status).update(**fields)
+        for name, value in fields.items():
+            setattr(order, name, value)
+        if news:
+            moves.event(order, order.status, _news(order, answer), "broker", "", _fills(answer))
+
+
+def _news(order: Order, answer: BrokerOrder) -> str:
+    words = states.WORDS[states.FROM_BROKER[answer.status]]
+    if answer.filled_quantity:
+        words += (
+            f": {plain(answer.filled_quantity)} of {plain(order.quantity)} at "
+            f"{plain(answer.average_price) if answer.average_price is not None else '?'} {order.currency}, "
+            f"fee {plain(answer.fees)} {order.currency}"
+        )
+    return f"{words}. {answer.reason}".strip() if answer.reason else f"{words}."
+
+
+def _fills(answer: BrokerOrder) -> dict[str, Any]:
+    return {"fills": [_fill_record(fill) for fill in answer.fills]}
+
+
+def _fill_record(fill: Fill) -> dict[str, str]:
+    return {
+        "quantity": plain(fill.quantity),
+        "price": plain(fill.price),
+        "fee": plain(fill.fee),
+        "currency": fill.currency,
+        "filled_at": fill.filled_at.isoformat(),
+        "priced_by": fill.source,
+    }
+
+
+def request_of(order: Order) -> OrderRequest:
+    return OrderRequest(
+        client_order_id=order.wire_id,
+        symbol=order.symbol,
+        side=Side(order.side),
+        order_type=OrderType(order.order_type),
+        quantity=order.quantity,
+        tif=TimeInForce(order.tif),
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+    )

@@ -1,0 +1,89 @@
+"""The sweep: carry on every order that nobody is carrying on, the same after a crash as on any other day."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from brokers.errors import BrokerError
+from console.errors import Code, Refusal
+from console.orders import moves, risk, sending
+from console.orders.models import Order
+from console.orders.moves import Moved
+from console.orders.states import Status
+
+log = logging.getLogger(__name__)
+
+_AT_MOST = 200
+_STALE_AFTER = timedelta(seconds=settings.CONFIRMATION_SECONDS)
+
+
+def sweep(now: datetime | None = None) -> None:
+    """Carry on every order that nobody is carrying on: the same after a crash as on any other day."""
+    now = now or timezone.now()
+    lease = now - timedelta(seconds=settings.SENDING_LEASE_SECONDS)
+    each(_with(Status.AWAITING).filter(confirmation__expires_at__lte=now), _lapse)
+    each(_with(Status.INTENT).filter(moved_at__lte=lease), _resume)
+    each(_with(Status.SENDING).filter(moved_at__lte=lease), _lose)
+    each(_with(Status.UNKNOWN, Status.WORKING, Status.PARTIALLY_FILLED), sending.refresh)
+
+
+def _with(*statuses: Status) -> QuerySet[Order]:
+    return (
+        Order.objects.filter(status__in=statuses)
+        .select_related("app", "connection", "confirmation")
+        .order_by(F("looked_up_at").asc(nulls_first=True), "pk")
+    )
+
+
+def each(orders: QuerySet[Order], step: Callable[[Order], None]) -> None:
+    for order in orders[:_AT_MOST]:
+        try:
+            step(order)
+        except BrokerError as error:
+            Order.objects.filter(pk=order.pk).update(looked_up_at=timezone.now())
+            log.warning("Order %s could not be looked up: %s", order.public_id, error)
+        except Moved:
+            continue
+        except Exception:  # one broken order must not stop the others
+            log.exception("Sweeping order %s failed", order.public_id)
+
+
+def _lapse(order: Order) -> None:
+    moves.move(
+        order,
+        Status.LAPSED,
+        f"Nobody confirmed within {settings.CONFIRMATION_SECONDS} s. Nothing was sent.",
+        "Tradelatch",
+        "",
+        code=Code.CONFIRMATION_EXPIRED,
+    )
+
+
+def _resume(order: Order) -> None:
+    """An intent whose process died before it sent. Sent now if the person's yes is still fresh, else refused."""
+    try:
+        risk.check_permission(order.app, order.connection)
+        if order.confirmation.redeemed_at is None or (timezone.now() - order.confirmation.redeemed_at > _STALE_AFTER):
+            raise Refusal(
+                Code.CONFIRMATION_EXPIRED,
+                "It was confirmed, but Tradelatch stopped before it could be sent, and the confirmation is too "
+                "old now. Nothing was sent.",
+            )
+    except Refusal as refusal:
+        moves.deny(order, refusal, "Tradelatch", "")
+        return
+    sending.send(order, by="Tradelatch")
+
+
+def _lose(order: Order) -> None:
+    moves.settle(
+        order,
+        Status.UNKNOWN,
+        Code.OUTCOME_UNKNOWN,
+        "Tradelatch stopped while it was being sent. It is being looked up.",
+    )
+    sending.refresh(order)
