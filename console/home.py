@@ -21,9 +21,10 @@ def open_home(path: Path) -> Path:
 
 def queue_folder(home: Path) -> Path:
     """Where Celery's filesystem transport keeps its messages. Mode 0700: whoever writes there gives us work."""
-    for folder in (home / "queue", home / "queue" / "messages", home / "queue" / "control"):
+    queue = home / "queue"
+    for folder in (queue, queue / "messages", queue / "control", queue / "taken"):
         folder.mkdir(mode=0o700, exist_ok=True)
-    return home / "queue"
+    return queue
 
 
 def secret(home: Path, name: str, *, database_exists: bool) -> str:

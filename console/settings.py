@@ -200,7 +200,6 @@ OAUTH2_PROVIDER = {
     "OIDC_ISS_ENDPOINT": ISSUER,
     "SCOPES": {"mcp:read": "Read", "mcp:trade": "Read and trade"},
     "ACCESS_TOKEN_EXPIRE_SECONDS": 3600,
-    "AUTHORIZATION_CODE_EXPIRE_SECONDS": 60,
     "REFRESH_TOKEN_EXPIRE_SECONDS": 30 * 86400,
     "REFRESH_TOKEN_REUSE_PROTECTION": True,
     "ALLOW_LOCALHOST_LOOPBACK": True,
@@ -216,14 +215,16 @@ OAUTH2_PROVIDER = {
 }
 
 # Background work: state machines in the database; Celery only nudges, beat sweeps
-CELERY_BROKER_URL = os.environ.get("TRADELATCH_BROKER_URL") or REDIS_URL or "filesystem://"
+CELERY_BROKER_URL = os.environ.get("TRADELATCH_BROKER_URL") or REDIS_URL or "filesystem://localhost"
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
-if CELERY_BROKER_URL == "filesystem://":
+EMBEDDED_QUEUE = CELERY_BROKER_URL.startswith("filesystem:")
+if EMBEDDED_QUEUE:
     _queue = home.queue_folder(HOME)
+    CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # a queue of its own to poll, for commands nobody sends here
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(_queue / "messages"),
         "data_folder_out": str(_queue / "messages"),

@@ -191,7 +191,7 @@ def _check_price(
     if not needed:
         raise InvalidOrder(f"A {kind} order takes no {words}.", field)
     _check_amount(price, field, f"A {words}")
-    if False:
+    if not is_multiple(price, instrument.tick):
         raise InvalidOrder(_off_step(instrument, "is priced", instrument.tick, price), field)
 
 

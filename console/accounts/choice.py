@@ -1,13 +1,12 @@
-from typing import Self
+from dataclasses import dataclass
 
 
-class Choice(str):
+@dataclass(frozen=True, slots=True)
+class Choice:
     """The label of a radio button, with the sentence that stands beneath it."""
 
-    __slots__ = ("text",)
+    label: str
     text: str
 
-    def __new__(cls, label: str, text: str) -> Self:
-        choice = super().__new__(cls, label)
-        choice.text = text
-        return choice
+    def __str__(self) -> str:
+        return self.label

@@ -19,9 +19,7 @@ class SignInForm(AuthenticationForm):
 
     def clean(self) -> dict[str, Any]:
         assert self.request is not None
-        attempt = Attempt(
-            ip=self.request.META.get("REMOTE_ADDR", ""), email=self.cleaned_data.get("username", "")
-        )
+        attempt = Attempt(ip=self.request.META.get("REMOTE_ADDR", ""), email=self.cleaned_data.get("username", ""))
         if not attempt.begin():
             raise ValidationError(self.error_messages["throttled"], code="throttled")
         cleaned = super().clean()

@@ -76,9 +76,7 @@ def groups(calls: QuerySet[Call], *, span: timedelta, now: datetime) -> list[Gro
     step = span / BARS
     start = now - span
     bars = {
-        f"bar{index}": Count(
-            "id", filter=Q(at__gte=start + index * step, at__lt=start + (index + 1) * step)
-        )
+        f"bar{index}": Count("id", filter=Q(at__gte=start + index * step, at__lt=start + (index + 1) * step))
         for index in range(BARS)
     }
     rows = (
@@ -96,7 +94,7 @@ def groups(calls: QuerySet[Call], *, span: timedelta, now: datetime) -> list[Gro
         )
         .order_by("-last_seen")
     )
-    return [_group(row) for row in rows[:SHOWN]]
+    return [_group(dict(row)) for row in rows[:SHOWN]]
 
 
 def _group(row: dict[str, Any]) -> Group:
@@ -110,8 +108,4 @@ def _group(row: dict[str, Any]) -> Group:
 
 
 def of_group(calls: QuerySet[Call], group: Group) -> QuerySet[Call]:
-    return (
-        failed(calls)
-        .filter(code=group.code, tool=group.tool, connection_id=group.connection_id)
-        .order_by("-id")
-    )
+    return failed(calls).filter(code=group.code, tool=group.tool, connection_id=group.connection_id).order_by("-id")

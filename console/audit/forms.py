@@ -13,23 +13,20 @@ from console.errors import Code
 class ActivityFilter(forms.Form):
     """The query string is the only filter state. A value that does not fit is left out, and said so."""
 
+    use_required_attribute = False
     request = forms.CharField(label="Request id", required=False, max_length=40)
     tool = forms.CharField(label="Tool", required=False, max_length=128)
-    outcome = forms.ChoiceField(
-        label="Result", required=False, choices=[("", "Any"), *Outcome.choices]
-    )
+    outcome = forms.ChoiceField(label="Result", required=False, choices=[("", "Any"), *Outcome.choices])
     connection = forms.ModelChoiceField(
         label="Connection", required=False, queryset=Connection.objects.none(), empty_label="Any"
     )
-    app = forms.ModelChoiceField(
-        label="App", required=False, queryset=ConnectedApp.objects.none(), empty_label="Any"
-    )
+    app = forms.ModelChoiceField(label="App", required=False, queryset=ConnectedApp.objects.none(), empty_label="Any")
     code = forms.ChoiceField(
         label="Code", required=False, choices=[("", "Any"), *sorted((code.value, code.value) for code in Code)]
     )
 
     def __init__(self, *args: Any, owner: User, everyone: bool, **kwargs: Any) -> None:
-        super().__init__(*args, use_required_attribute=False, **kwargs)
+        super().__init__(*args, **kwargs)
         connections, apps = Connection.objects.order_by("name"), ConnectedApp.objects.order_by("name", "-id")
         if not everyone:
             connections, apps = connections.filter(owner=owner), apps.filter(owner=owner)

@@ -5,9 +5,7 @@ from console.scopes import ALL, WORDS, Scope, label
 
 
 class ClientForm(forms.Form):
-    name = forms.CharField(
-        label="Name", max_length=100, help_text="Shown to people when they are asked to allow it."
-    )
+    name = forms.CharField(label="Name", max_length=100, help_text="Shown to people when they are asked to allow it.")
     redirect_uris = forms.CharField(
         label="Redirect addresses",
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "mono"}),
@@ -24,7 +22,8 @@ class ClientForm(forms.Form):
         ],
     )
     confidential = forms.BooleanField(
-        label=Choice("It can keep a secret", "For a program on a server. Leave it off for apps on people's devices."),
+        label="It can keep a secret",
+        help_text="For a program on a server. Leave it off for apps on people's devices.",
         required=False,
     )
 

@@ -32,7 +32,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     app = _own(request, pk)
     context = {
         "app": app,
-        "calls": reads.own(user_of(request)).filter(app_id=app.pk).order_by("-id")[:20],
+        "calls": reads.own(user_of(request)).filter(app_id=app.pk).order_by("-id")[:10],
         "keys": app.api_keys.all(),
         "last_hour": reads.last_hour([app.pk]).get(app.pk, 0),
     }

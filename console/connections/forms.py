@@ -37,16 +37,13 @@ class PaperConnectionForm(forms.Form):
             ),
             (
                 "venue",
-                Choice(
-                    "Keep the exchange's hours", "Orders fill only while the real exchange would be open."
-                ),
+                Choice("Keep the exchange's hours", "Orders fill only while the real exchange would be open."),
             ),
         ],
     )
     trading_enabled = forms.BooleanField(
-        label=Choice(
-            "Allow trading", "Apps with permission to trade can place orders here. Each is confirmed first."
-        ),
+        label="Allow trading",
+        help_text="Apps with permission to trade can place orders here. Each is confirmed first.",
         required=False,
         initial=True,
     )

@@ -69,6 +69,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "connection": connection,
         "apps": apps,
         "calls": sum(reads.last_hour(app.pk for app in apps).values()),
+        "orders": Order.objects.filter(connection=connection).select_related("app")[:5],
         "open_orders": Order.objects.filter(connection=connection, status__in=OPEN).count(),
     }
     return render(request, "connections/detail.html", context)

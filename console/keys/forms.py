@@ -14,9 +14,8 @@ _DAYS = {"30": 30, "90": 90, "365": 365}
 _READ, _TRADE = frozenset({Scope.READ}), frozenset({Scope.READ, Scope.TRADE})
 
 
-class ConnectionChoice(forms.ModelChoiceField):
-    def label_from_instance(self, obj: Any) -> str:
-        assert isinstance(obj, Connection)
+class ConnectionChoice(forms.ModelChoiceField[Connection]):
+    def label_from_instance(self, obj: Connection) -> str:
         return f"{obj.name} ({obj.environment})"
 
 
@@ -44,8 +43,8 @@ class KeyForm(forms.Form):
         super().__init__(*args, **kwargs)
         connections = home.connections(owner)
         self.fields["connection"].queryset = connections  # type: ignore[attr-defined]  # set on the instance only
-        if only := connections[:2]:
-            self.fields["connection"].initial = only[0].pk
+        if len(choices := connections[:2]) == 1:
+            self.fields["connection"].initial = choices[0].pk
 
     @property
     def granted(self) -> frozenset[Scope]:

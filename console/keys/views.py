@@ -37,7 +37,8 @@ def list_(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
-    form = KeyForm(request.POST or None, owner=user, initial={"connection": request.GET.get("connection")})
+    chosen = {"connection": request.GET["connection"]} if "connection" in request.GET else {}
+    form = KeyForm(request.POST or None, owner=user, initial=chosen)
     if request.method == "POST" and not once.unused(request):
         messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
         return redirect("keys:list")

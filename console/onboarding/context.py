@@ -63,8 +63,8 @@ def _navigation(request: HttpRequest, user: User) -> list[Section]:
             Section(
                 "Operators",
                 [
-                    item("Everyone’s activity", "activity:list", query="?everyone=1"),
-                    item("Everyone’s errors", "errors", query="?everyone=1"),
+                    item("All activity", "activity:list", query="?everyone=1"),
+                    item("All errors", "errors", query="?everyone=1"),
                 ],
             )
         )

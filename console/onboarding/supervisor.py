@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import functools
 import http.client
+import math
 import os
 import select
 import signal
@@ -29,17 +30,15 @@ class Child:
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     vital: bool = False
-    """Nothing is of use without it: when it ends, everything does. Any other is started again."""
+    """Nothing is of use without it: it starts first, and when it ends, everything does."""
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     failures: int = 0
     due: float = 0.0
 
 
-def instance(*, host: str, port: int, home: Path) -> list[Child]:
+def instance(*, host: str, port: int, home: Path, embedded_queue: bool) -> list[Child]:
     """What one instance consists of."""
-    taken = home / "queue" / "taken"
-    taken.mkdir(mode=0o700, exist_ok=True)
     celery = [sys.executable, "-m", "celery", "-q", "-A", "console.celery"]
     return [
         Child(name="web", command=web_command(host, port), vital=True),
@@ -51,8 +50,13 @@ def instance(*, host: str, port: int, home: Path) -> list[Child]:
                 *("worker", "--pool", "threads", "--concurrency", "2", "--loglevel", "WARNING"),
                 *("--without-gossip", "--without-mingle", "--without-heartbeat", "--hostname", "worker@tradelatch"),
             ],
-            # The transport moves a message through the temp folder; a move is atomic only on one file system.
-            environment={"TMPDIR": str(taken)},
+            environment={
+                # The embedded transport takes a message by moving it to the temp folder, and a move is atomic
+                # only within one file system.
+                **({"TMPDIR": str(home / "queue" / "taken")} if embedded_queue else {}),
+                # Our messages are JSON ids: what makes root dangerous for Celery is pickle.
+                "PYTHONWARNINGS": "ignore:You're running the worker with superuser",
+            },
         ),
         Child(
             name="beat",
@@ -106,7 +110,11 @@ class Supervisor:
         self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda number, frame: None)
         self._wake_before = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         for child in self._children:
-            self._start(child)
+            # The others wait for it, so that on two cores they do not slow the first page down.
+            if child.vital:
+                self._start(child)
+            else:
+                child.due = math.inf
         return self
 
     def __exit__(
@@ -129,7 +137,9 @@ class Supervisor:
         return False
 
     def run(self) -> int:
-        """Watch until it is over. The exit code: 0 when somebody asked to stop."""
+        """Start the others and watch until it is over. The exit code: 0 when somebody asked to stop."""
+        for child in self._children:
+            child.due = 0.0
         while not self._over():
             self._sleep(1.0)
         return 0 if self._signals else 1
@@ -226,5 +236,5 @@ def _end_with_parent(parent: int, libc: ctypes.CDLL | None) -> None:
 def _relay(name: str, stream: IO[bytes]) -> None:
     with stream:
         for line in stream:
-            text = line.decode("utf-8", "replace").rstrip()
-            print(f"{name:>6} | {text}", file=sys.stderr, flush=True)  # noqa: T201  the children's own output
+            if text := line.decode("utf-8", "replace").rstrip():
+                print(f"{name:>6} | {text}", file=sys.stderr, flush=True)  # noqa: T201  the children's own output

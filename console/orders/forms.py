@@ -10,6 +10,7 @@ from console.orders.states import WORDS, Status
 
 
 class OrderFilter(forms.Form):
+    use_required_attribute = False
     connection = forms.ModelChoiceField(
         label="Connection", required=False, queryset=Connection.objects.none(), empty_label="Any"
     )
@@ -18,7 +19,7 @@ class OrderFilter(forms.Form):
     )
 
     def __init__(self, *args: Any, owner: User, **kwargs: Any) -> None:
-        super().__init__(*args, use_required_attribute=False, **kwargs)
+        super().__init__(*args, **kwargs)
         connections = Connection.objects.filter(owner=owner).order_by("name")
         self.fields["connection"].queryset = connections  # type: ignore[attr-defined]  # set on the instance only
 

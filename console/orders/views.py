@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -11,7 +13,7 @@ from console.orders.forms import OrderFilter
 from console.orders.models import Order
 
 # The terms a person judges an order by, beside the sentence.
-_SHOWN = (("price", "Price at the time"), ("notional", "Value"), ("fee", "Fee, estimated"), ("currency", "Currency"))
+_SHOWN = (("price", "Price at the time"), ("notional", "Value"), ("fee", "Fee, estimated"))
 
 
 def _own(user: User) -> QuerySet[Order]:
@@ -31,11 +33,12 @@ def list_(request: HttpRequest) -> HttpResponse:
 @require_safe
 def detail(request: HttpRequest, public_id: str) -> HttpResponse:
     order = get_object_or_404(_own(user_of(request)), public_id=public_id)
+    terms = order.confirmation.terms
     context = {
         "order": order,
         "events": order.events.all(),
-        "terms": order.confirmation.terms,
-        "shown": [(name, order.confirmation.terms.get(key)) for key, name in _SHOWN if order.confirmation.terms.get(key)],
+        "terms": terms,
+        "shown": [(words, Decimal(terms[name])) for name, words in _SHOWN if terms.get(name)],
         "explanation": errors.explain(order.code) if order.code else None,
     }
     return render(request, "orders/detail.html", context)

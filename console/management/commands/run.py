@@ -36,7 +36,7 @@ class Command(BaseCommand):
             sys.exit(self._supervise(host, port, home, prepared))
 
     def _supervise(self, host: str, port: int, home: Path, prepared: quickstart.Prepared) -> int:
-        children = supervisor.instance(host=host, port=port, home=home)
+        children = supervisor.instance(host=host, port=port, home=home, embedded_queue=settings.EMBEDDED_QUEUE)
         with supervisor.Supervisor(children, folder=settings.BASE_DIR, say=self._say) as running:
             if not running.wait_until(lambda: supervisor.answers(host, port), seconds=_READY_SECONDS):
                 if running.asked_to_stop:

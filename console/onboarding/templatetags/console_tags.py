@@ -16,7 +16,7 @@ from console.scopes import Source
 
 register = template.Library()
 
-NOTHING = "–"
+NOTHING = "\N{EN DASH}"
 
 
 @register.simple_tag
@@ -60,7 +60,7 @@ def balance(value: Decimal | None) -> str:
 
 @register.filter
 def percent(value: Decimal | None) -> str:
-    return NOTHING if value is None else f"{value:+.2f}%"
+    return NOTHING if value is None else f"{value:+.2f}%".replace("-", "\N{MINUS SIGN}")
 
 
 @register.filter

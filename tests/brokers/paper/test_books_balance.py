@@ -29,7 +29,7 @@ orders = st.tuples(
     st.sampled_from(["BUY", "BUY", "SELL"]),
     st.sampled_from(sorted(LOTS)),
     st.integers(1, 12),
-    st.sampled_from(["MKT", "LMT", "STP", "STP_LIMIT"]),
+    st.sampled_from(["MKT", "LMT", "LMT", "STP", "STP_LIMIT"]),
     st.integers(-30, 30),
     st.integers(-30, 30),
     st.sampled_from(["DAY", "GTC", "IOC"]),
@@ -57,7 +57,9 @@ def make(broker: PaperBroker, step: tuple[Any, ...]) -> OrderRequest:
 
 def check(broker: PaperBroker, account: PaperAccount, start: Decimal, sent: dict[str, OrderRequest]) -> None:
     """Cash and positions follow from the fills alone; reserves from the open orders alone; the ledger from both."""
-    cash, units, held = start, defaultdict(Decimal), defaultdict(Decimal)
+    cash = start
+    units: defaultdict[str, Decimal] = defaultdict(Decimal)
+    held: defaultdict[str, Decimal] = defaultdict(Decimal)
     reserved_at_most = Decimal(0)
     state = broker.account_state(account.key)
     for client_order_id, request in sent.items():
@@ -84,8 +86,8 @@ def check(broker: PaperBroker, account: PaperAccount, start: Decimal, sent: dict
     assert {symbol: found.quantity for symbol, found in positions.items()} == {
         symbol: quantity for symbol, quantity in units.items() if quantity
     }
-    for symbol, found in positions.items():
-        assert found.reserved == held[symbol] <= found.quantity
+    for symbol, position in positions.items():
+        assert position.reserved == held[symbol] <= position.quantity
     entries = LedgerEntry.objects.filter(account=account)
     assert sum(entry.amount for entry in entries) == cash
     for symbol in LOTS:
@@ -97,7 +99,7 @@ def check(broker: PaperBroker, account: PaperAccount, start: Decimal, sent: dict
 
 
 @settings(
-    max_examples=40,
+    max_examples=60,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -110,6 +112,11 @@ def test_cash_positions_reserves_and_ledger_agree_after_any_run_of_orders(
         clock = Clock()
         broker, account = open_broker(clock, cash)
         sent: dict[str, OrderRequest] = {}
+        for symbol, lots in (("INTC", 5), ("BTC/USD", 2)):
+            request = order("BUY", str(LOTS[symbol] * lots), symbol)
+            with suppress(Rejected):
+                broker.submit(account.key, request)
+                sent[request.client_order_id] = request
         for step in script:
             if step[0] == "clock":
                 clock.advance(seconds=step[1])

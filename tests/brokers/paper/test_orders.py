@@ -92,6 +92,7 @@ def test_a_resting_sell_holds_its_units_and_nothing_held_twice_can_be_sold() -> 
         broker.submit(account.key, order("SELL", "4"))
     assert "3 is available: 10 held, 7 set aside" in str(refused.value)
     broker.cancel(account.key, resting.client_order_id)
+    assert PaperOrder.objects.get(client_order_id=resting.client_order_id).reserved_quantity == 0
     assert broker.submit(account.key, order("SELL", "10")).status is BrokerStatus.FILLED
 
 
@@ -289,6 +290,21 @@ def test_a_sale_pays_for_the_purchase_that_follows_it_whenever_anybody_looks() -
         assert cash_of(broker, account.key)[0] == Decimal("350") - Decimal("100.25") + Decimal("94.76") - Decimal(
             "300.75"
         )
+
+
+@pytest.mark.parametrize("looks", [(2, 3, 4), (4,)])
+def test_a_stop_limit_stays_triggered_until_the_price_comes_back_to_its_limit(looks: tuple[int, ...]) -> None:
+    """The stop is touched in the second bar only, the limit reached in the fourth only."""
+    first = script("100 100 100 100", "100 106 100 104", "104 104 103 104", "104 104 101 104")
+    clock = Clock(first + timedelta(minutes=1))
+    broker, account = paper(clock)
+    resting = broker.submit(account.key, order("BUY", "1", "TEST/USD", stop="105", limit="102"))
+    for minutes in looks:
+        clock.now = first + timedelta(minutes=minutes)
+        books.match_resting(clock.now)
+    found = broker.order(account.key, resting.client_order_id)
+    assert found is not None
+    assert (found.average_price, found.updated_at) == (Decimal(102), first + timedelta(minutes=4))
 
 
 def test_average_price_counts_buys_only_and_no_fees() -> None:

@@ -1,0 +1,68 @@
+# Needs make and Python 3.11. Everything else is installed into .venv from the lock files.
+SHELL := /bin/bash
+.DEFAULT_GOAL := run
+.PHONY: run test lint lock rotate clean
+
+BIN := .venv/bin
+PYTHON := $(BIN)/python
+# The checks load the settings, which want a home: never the one with somebody's data in it.
+CHECK_HOME := $(CURDIR)/.cache/home
+
+run: .venv/.runs
+	@exec $(PYTHON) manage.py run
+
+rotate: .venv/.runs
+	@exec $(PYTHON) manage.py quickstart --rotate
+
+test: lint
+	@tests/tools/chromium.sh
+	$(PYTHON) -m pytest -n 2 --dist loadscope
+
+lint: export TRADELATCH_HOME := $(CHECK_HOME)
+lint: .venv/.tests
+	@mkdir -p .cache
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/lint-imports --no-logo > .cache/lint-imports || { cat .cache/lint-imports; exit 1; }
+	$(PYTHON) manage.py makemigrations --check --dry-run
+	$(BIN)/mypy .
+
+# The newest versions that pyproject.toml allows, each with its hashes, for every platform: make lock UPGRADE=1
+lock: UV = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
+lock: .venv/.tests
+	$(UV) --output-file requirements.lock
+	$(UV) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean:
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .test-tools
+	find . -name __pycache__ -not -path './var/*' -prune -exec rm -rf {} +
+
+$(PYTHON):
+	@found=; for python in python3.11 python3; do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then \
+			found=$$python; break; \
+		fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "Tradelatch needs Python 3.11 or newer: install it so that python3.11 or python3 starts it." >&2; \
+		exit 1; \
+	fi; \
+	if ! "$$found" -m venv .venv; then \
+		rm -rf .venv; \
+		echo "$$found cannot make a virtual environment: on Debian and Ubuntu, install python3-venv." >&2; \
+		exit 1; \
+	fi
+
+INSTALL := $(PYTHON) -m pip --disable-pip-version-check install --quiet --require-hashes
+
+.venv/.runs: requirements.lock | $(PYTHON)
+	@echo "Installing what Tradelatch needs into .venv ..."
+	$(INSTALL) -r requirements.lock
+	touch $@
+
+# The second lock contains the first.
+.venv/.tests: requirements.lock requirements-dev.lock | $(PYTHON)
+	@echo "Installing what the tests need into .venv ..."
+	$(INSTALL) -r requirements-dev.lock
+	touch .venv/.runs $@

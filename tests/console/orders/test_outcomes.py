@@ -1,0 +1,162 @@
+"""What a broker's answer, refusal or silence makes of an order; and that nothing is ever sent twice."""
+
+from collections.abc import Callable
+
+import pytest
+
+from brokers.errors import BrokerUnavailable, MarketClosed, Rejected, UnknownOutcome
+from brokers.types import OrderRequest
+from console.errors import Code, Refusal
+from console.orders import desk, sweeps
+from console.orders.models import Order
+from console.orders.states import Status
+from console.principal import Principal
+from tests.clock import Clock
+from tests.console.orders.conftest import bitcoin
+from tests.watched_broker import Watch
+
+pytestmark = pytest.mark.django_db
+
+
+def failing(error: Exception) -> Callable[[OrderRequest], None]:
+    def fail(request: OrderRequest) -> None:
+        raise error
+
+    return fail
+
+
+def placed(trader: Principal) -> Order:
+    return desk.confirm(trader, desk.prepare(trader, bitcoin()).confirmation.public_id)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (Rejected("201, insufficient margin"), Status.REJECTED, Code.BROKER_REJECTED),
+        (MarketClosed("The market is closed."), Status.REJECTED, Code.MARKET_CLOSED),
+        (BrokerUnavailable("Connection refused."), Status.NOT_SENT, Code.BROKER_UNAVAILABLE),
+        (UnknownOutcome("No answer within 10 s."), Status.UNKNOWN, Code.OUTCOME_UNKNOWN),
+        (RuntimeError("a bug in an adapter"), Status.UNKNOWN, Code.OUTCOME_UNKNOWN),
+    ],
+    ids=["rejected", "market closed", "not sent", "unknown", "crash"],
+)
+def test_each_failure_of_a_send_has_its_own_status(
+    trader: Principal, watch: Watch, error: Exception, status: Status, code: Code
+) -> None:
+    watch.before_submit = failing(error)
+    order = placed(trader)
+    assert (order.state, order.code) == (status, code)
+    order.refresh_from_db()
+    assert (order.state, order.code) == (status, code)
+    assert len(watch.submitted) == 1
+
+
+def test_an_order_whose_answer_was_lost_is_found_by_its_id_and_adopted(trader: Principal, watch: Watch) -> None:
+    watch.after_submit = failing(UnknownOutcome("The connection was cut."))
+    order = placed(trader)
+    assert order.state is Status.UNKNOWN
+    sweeps.sweep()
+    order.refresh_from_db()
+    assert (order.state, order.filled_quantity, order.code) == (Status.FILLED, order.quantity, "")
+    assert len(watch.submitted) == 1
+
+
+def test_an_order_the_broker_never_got_is_not_found_only_after_the_horizon(
+    trader: Principal, watch: Watch, clock: Clock
+) -> None:
+    watch.before_submit = failing(UnknownOutcome("The connection was cut."))
+    order = placed(trader)
+    sweeps.sweep()
+    order.refresh_from_db()
+    assert order.state is Status.UNKNOWN
+    clock.advance(seconds=31)
+    sweeps.sweep()
+    order.refresh_from_db()
+    assert order.state is Status.NOT_FOUND
+    assert len(watch.submitted) == 1
+
+
+def test_while_the_broker_cannot_be_asked_an_unknown_order_stays_unknown(
+    trader: Principal, watch: Watch, clock: Clock
+) -> None:
+    watch.before_submit = failing(UnknownOutcome("The connection was cut."))
+    order = placed(trader)
+
+    def silent(client_order_id: str) -> None:
+        raise BrokerUnavailable("Connection refused.")
+
+    watch.on_lookup = silent
+    clock.advance(days=2)
+    sweeps.sweep()
+    order.refresh_from_db()
+    assert order.state is Status.UNKNOWN
+
+
+def test_an_order_that_died_before_it_was_sent_is_sent_once_by_the_sweep(
+    trader: Principal, watch: Watch, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as crash:
+        crash.setattr(desk.sending, "send", lambda order, **rest: order)
+        order = placed(trader)
+    assert order.state is Status.INTENT
+    sweeps.sweep()
+    order.refresh_from_db()
+    assert order.state is Status.INTENT, "its sender may still be alive"
+    clock.advance(seconds=31)
+    sweeps.sweep()
+    sweeps.sweep()
+    order.refresh_from_db()
+    assert order.state is Status.FILLED
+    assert len(watch.submitted) == 1
+
+
+def test_an_intent_found_long_after_its_confirmation_is_refused_not_sent(
+    trader: Principal, watch: Watch, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as crash:
+        crash.setattr(desk.sending, "send", lambda order, **rest: order)
+        order = placed(trader)
+    clock.advance(minutes=10)
+    sweeps.sweep()
+    order.refresh_from_db()
+    assert (order.state, order.code) == (Status.DENIED, Code.CONFIRMATION_EXPIRED)
+    assert watch.submitted == []
+
+
+def test_an_order_that_died_while_being_sent_is_looked_up_and_never_sent_again(
+    trader: Principal, watch: Watch, clock: Clock
+) -> None:
+    order = placed(trader)
+    Order.objects.filter(pk=order.pk).update(status=Status.SENDING, filled_quantity=0, average_price=None)
+    clock.advance(seconds=31)
+    sweeps.sweep()
+    order.refresh_from_db()
+    assert (order.state, order.filled_quantity) == (Status.FILLED, order.quantity)
+    assert len(watch.submitted) == 1
+
+
+def test_an_order_nobody_confirmed_lapses(trader: Principal, watch: Watch, clock: Clock) -> None:
+    prepared = desk.prepare(trader, bitcoin())
+    clock.advance(seconds=121)
+    sweeps.sweep()
+    prepared.order.refresh_from_db()
+    assert prepared.order.state is Status.LAPSED
+    assert watch.submitted == []
+
+
+def test_a_resting_order_is_cancelled_once_and_then_has_ended(trader: Principal, watch: Watch) -> None:
+    prepared = desk.prepare(trader, bitcoin(limit="1000"))
+    order = desk.confirm(trader, prepared.confirmation.public_id)
+    assert desk.cancel(trader, order.public_id).state is Status.CANCELLED
+    with pytest.raises(Refusal) as caught:
+        desk.cancel(trader, order.public_id)
+    assert caught.value.code is Code.NOT_CANCELLABLE
+    assert len(watch.cancelled) == 1
+
+
+def test_an_order_still_waiting_for_its_confirmation_can_be_taken_back(trader: Principal, watch: Watch) -> None:
+    prepared = desk.prepare(trader, bitcoin())
+    assert desk.cancel(trader, prepared.order.public_id).state is Status.DENIED
+    with pytest.raises(Refusal):
+        desk.confirm(trader, prepared.confirmation.public_id)
+    assert (watch.submitted, watch.cancelled) == ([], [])

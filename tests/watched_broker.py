@@ -1,0 +1,52 @@
+"""The paper broker behind a pane of glass: it counts what reaches the broker and breaks what a test tells it to."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from brokers import registry
+from brokers.paper.adapter import PaperBroker
+from brokers.types import BrokerOrder, OrderRequest
+
+
+class Watch:
+    """What reached the broker, and what is to go wrong there."""
+
+    def __init__(self) -> None:
+        self.submitted: list[OrderRequest] = []
+        self.cancelled: list[str] = []
+        self.before_submit: Callable[[OrderRequest], None] = lambda request: None
+        self.after_submit: Callable[[OrderRequest], None] = lambda request: None
+        self.on_lookup: Callable[[str], None] = lambda client_order_id: None
+
+
+class WatchedBroker(PaperBroker):
+    watch: Watch
+
+    def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
+        self.watch.submitted.append(request)
+        self.watch.before_submit(request)
+        answer = super().submit(account_id, request)
+        self.watch.after_submit(request)
+        return answer
+
+    def order(self, account_id: str, client_order_id: str) -> BrokerOrder | None:
+        self.watch.on_lookup(client_order_id)
+        return super().order(account_id, client_order_id)
+
+    def cancel(self, account_id: str, client_order_id: str) -> BrokerOrder:
+        self.watch.cancelled.append(client_order_id)
+        return super().cancel(account_id, client_order_id)
+
+
+def install(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    watch = Watch()
+
+    def opened(settings: Mapping[str, Any]) -> WatchedBroker:
+        broker = WatchedBroker.open(settings)
+        broker.watch = watch
+        return broker
+
+    monkeypatch.setitem(registry._ADAPTERS, "paper", opened)
+    return watch
