@@ -13,7 +13,7 @@ from typing import Any
 
 from console.errors import Code, Refusal
 
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _MAX_TEXT = 200
 
 
@@ -111,7 +111,7 @@ class Whole(Arg):
         return self._described({"type": "integer", "minimum": self.least, "maximum": self.most})
 
     def parse(self, value: Any) -> int:
-        if isinstance(value, str) and value.isdecimal() and len(value) < 10:
+        if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self._wrong("must be a whole number.")

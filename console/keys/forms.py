@@ -14,14 +14,9 @@ _DAYS = {"30": 30, "90": 90, "365": 365}
 _READ, _TRADE = frozenset({Scope.READ}), frozenset({Scope.READ, Scope.TRADE})
 
 
-class ConnectionChoice(forms.ModelChoiceField[Connection]):
-    def label_from_instance(self, obj: Connection) -> str:
-        return f"{obj.name} ({obj.environment})"
-
-
 class KeyForm(forms.Form):
     name = forms.CharField(label="Name", max_length=100, help_text="What will use the key, such as nightly-report.")
-    connection = ConnectionChoice(
+    connection = forms.ModelChoiceField(
         label="Connection", queryset=Connection.objects.none(), empty_label=None, widget=forms.RadioSelect
     )
     scope = forms.ChoiceField(

@@ -69,11 +69,6 @@ def no_registrations_counted() -> None:
     cache.clear()
 
 
-@pytest.fixture
-def owner(db: None) -> User:
-    return User.objects.create_user("dana@example.com", "correct horse battery")
-
-
 def body(**fields: Any) -> dict[str, Any]:
     return {"redirect_uris": GOOD[:1], "token_endpoint_auth_method": "none"} | fields
 
@@ -112,7 +107,7 @@ def test_a_static_client_is_public_and_holds_no_more_than_its_owner_said(owner: 
     assert secret is None
     assert (client.user, client.kind, client.client_type) == (owner, "static", "public")
     assert (client.name, client.scopes, client.redirect_uris) == ("My desk", "mcp:read", GOOD[0])
-    assert Change.objects.get().action == "registered"
+    assert Change.objects.get(target="client").action == "registered"
 
 
 def test_a_confidential_clients_secret_is_told_once_and_kept_hashed(owner: User) -> None:

@@ -200,3 +200,10 @@ def post(path: str, fields: dict[str, Any], wire: Browser | None = None, **heade
 def register(body: object, **headers: Any) -> HttpResponse:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Browser().generic("POST", "/oauth/register", raw, content_type="application/json", **headers)
+
+
+def allowed_apps() -> Any:
+    """The apps that came through the consent page, oldest first."""
+    from console.connected_apps.models import ConnectedApp  # late: this file may be read before Django is set up
+
+    return ConnectedApp.objects.filter(source="oauth").order_by("pk")

@@ -14,7 +14,7 @@ from console.clients import registration
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.scopes import Scope
-from tests.console.oauth.hosts import BOTH, Host, location
+from tests.console.oauth.hosts import BOTH, Host, allowed_apps, location
 
 
 def text_of(page: object) -> str:
@@ -34,7 +34,7 @@ def test_it_names_the_app_the_person_the_return_address_and_that_nobody_reviewed
 ) -> None:
     text = text_of(host.open())
     assert "Let Claude use one of your connections?" in text
-    assert "Signed in as dana@example.com" in text
+    assert "Signed in as olivia@example.com" in text
     assert "claude.ai/api/mcp/auth_callback" in text
     assert "This app registered itself and nobody has reviewed it." in text
     assert "You can take this back at any time under Connected apps. It stops at once." in text
@@ -97,7 +97,7 @@ def test_the_person_may_grant_less_than_was_asked(host: Host, paper: Connection)
 @pytest.mark.parametrize("forged", [BOTH, "mcp:trade", "mcp:read mcp:manage", "", "admin"])
 def test_the_form_cannot_widen_what_was_asked(forged: str, host: Host, paper: Connection) -> None:
     assert host.allow(paper.pk, forged, scope="mcp:read").status_code == 400
-    assert not ConnectedApp.objects.exists()
+    assert not allowed_apps().exists()
 
 
 def test_another_persons_connection_cannot_be_chosen(
@@ -108,7 +108,7 @@ def test_another_persons_connection_cannot_be_chosen(
         if forged == f"{paper.pk} ":
             continue
         assert answer.status_code == 400
-    assert not ConnectedApp.objects.exclude(connection=paper).exists()
+    assert not allowed_apps().exclude(connection=paper).exists()
     assert str(others_paper.pk) not in inputs_of(host.open(), "connection")
 
 
@@ -122,11 +122,11 @@ def test_parameters_that_a_client_adds_decide_nothing(
     host: Host, paper: Connection, others_paper: Connection, other: User
 ) -> None:
     ConnectedApp.objects.create(owner=other, connection=others_paper, source="oauth", name="x", scopes=BOTH)
-    forged = str(ConnectedApp.objects.get().pk)
+    forged = str(allowed_apps().get().pk)
     added = dict.fromkeys(("app", "app_id", "connection_id", "user", "client", "used", "grant"), forged)
     polluted = added | {"connection": str(others_paper.pk), "scopes": BOTH, "choice": "allow"}
     assert host.open(**polluted).status_code == 200, "a choice in the URL is no choice"
-    assert ConnectedApp.objects.count() == 1
+    assert allowed_apps().count() == 1
 
     code = location(host.allow(paper.pk, "mcp:read", **polluted))["code"]
     at_token = added | {"refresh_token_instance": "1", "scopes": BOTH, "scope": BOTH, "expires_in": "9"}
@@ -136,9 +136,9 @@ def test_parameters_that_a_client_adds_decide_nothing(
     again = host.refresh(tokens.json()["refresh_token"], **at_token)
     assert again.status_code == 200, again.content
     assert again.json()["scope"] == "mcp:read"
-    made = ConnectedApp.objects.latest("pk")
+    made = allowed_apps().last()
     assert (made.owner, made.connection, made.access_tokens.count()) == (paper.owner, paper, 2)
-    assert ConnectedApp.objects.get(pk=forged).access_tokens.count() == 0
+    assert allowed_apps().get(pk=forged).access_tokens.count() == 0
 
 
 def test_it_is_asked_every_time(host: Host, paper: Connection) -> None:
@@ -151,7 +151,7 @@ def test_saying_no_tells_the_client(host: Host, paper: Connection) -> None:
     told = location(host.browser.post(host.url(), {"choice": "cancel"}))
     assert (told["error"], told["state"], told["iss"]) == ("access_denied", "st/at+e=1", "http://localhost:8000")
     assert "code" not in told
-    assert not ConnectedApp.objects.exists()
+    assert not allowed_apps().exists()
 
 
 def test_switching_the_user_signs_out_and_comes_back(host: Host, paper: Connection) -> None:

@@ -10,10 +10,10 @@ from django.conf import settings
 from console.accounts.models import User
 from console.clients import registration
 from console.clients.models import Client
-from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.oauth.models import Grant
-from tests.console.oauth.hosts import Host, challenge_of, location
+from console.scopes import ALL
+from tests.console.oauth.hosts import Host, allowed_apps, challenge_of, location
 
 
 def refused_page(answer: Any) -> str:
@@ -61,7 +61,7 @@ def test_an_address_that_differs_anywhere_is_shown_beside_the_registered_one(
     assert "https://claude.ai/api/mcp/auth_callback" in page
     assert "Sent" in page and "Registered" in page
     refused_page(host.allow(paper.pk, redirect_uri=sent))
-    assert not ConnectedApp.objects.exists()
+    assert not allowed_apps().exists()
 
 
 @pytest.mark.parametrize(
@@ -95,16 +95,10 @@ def test_the_port_is_free_on_loopback_and_nowhere_else(
 
 def test_ipv6_loopback_has_a_free_port_too(browser: Any, owner: User, paper: Connection) -> None:
     client, _ = registration.register_static(
-        owner, name="Six", redirect_uris=["http://[::1]/cb"], scopes=frozenset({*settings_scopes()})
+        owner, name="Six", redirect_uris=["http://[::1]/cb"], scopes=frozenset(ALL)
     )
     host = Host(browser, client.client_id, "http://[::1]:4711/cb")
     assert host.connect(paper.pk)["scope"] == "mcp:read"
-
-
-def settings_scopes() -> Any:
-    from console.scopes import ALL
-
-    return ALL
 
 
 @pytest.mark.parametrize("client_id", ["nobody", "", "x" * 5000, "a\x00b", "https://claude.ai/oauth/metadata"])
@@ -121,7 +115,7 @@ def test_a_deleted_client_is_unknown(host: Host, paper: Connection, owner: User)
     refused_page(host.open())
     for answer in (host.redeem(code), host.refresh(tokens["refresh_token"])):
         assert answer.json()["error"] == "invalid_client"
-    assert not ConnectedApp.objects.filter(revoked_at=None).exists()
+    assert not allowed_apps().filter(revoked_at=None).exists()
 
 
 @pytest.mark.parametrize(
@@ -165,7 +159,7 @@ def test_the_client_is_told_of_its_own_mistakes_before_consent(
         assert told["state"] == "st/at+e=1"
         assert told["iss"] == settings.ISSUER
         assert "code" not in told
-    assert not ConnectedApp.objects.exists()
+    assert not allowed_apps().exists()
 
 
 @pytest.mark.parametrize("state", ["", "\u00fcber & so", "a\nb", "x" * 4000, None])
@@ -238,7 +232,7 @@ def test_another_resource_is_refused_before_anything_is_written(
     resource: str, host: Host, paper: Connection
 ) -> None:
     assert location(host.allow(paper.pk, resource=resource))["error"] == "invalid_target"
-    assert not ConnectedApp.objects.exists()
+    assert not allowed_apps().exists()
     code = host.code(paper.pk)
     refused = host.redeem(code, resource=resource)
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_target")

@@ -7,10 +7,9 @@ import pytest
 from django.conf import settings
 from django.test import Client as Browser
 
-from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.oauth.models import AccessToken, Grant, RefreshToken
-from tests.console.oauth.hosts import BOTH, REGISTRATIONS, Host, location
+from tests.console.oauth.hosts import BOTH, REGISTRATIONS, Host, allowed_apps, location
 
 EVERY_ADDRESS = [(name, uri) for name, body in REGISTRATIONS.items() for uri in body["redirect_uris"]]
 
@@ -54,7 +53,7 @@ def test_an_app_is_made_for_the_chosen_connection_and_starts_with_the_first_toke
     host: Host, paper: Connection
 ) -> None:
     code = host.code(paper.pk, "mcp:read")
-    app = ConnectedApp.objects.get()
+    app = allowed_apps().get()
     assert (app.owner, app.connection, app.name, app.scopes) == (paper.owner, paper, "Claude", "mcp:read")
     assert app.client is not None and app.client.client_id == host.client_id
     assert app.activated_at is None
@@ -75,7 +74,7 @@ def test_signing_in_again_ends_the_older_app_of_the_same_client_and_connection(
     assert host.refresh(old["refresh_token"]).status_code == 200, "an unredeemed code ends nothing"
     assert host.redeem(code).status_code == 200
     assert host.refresh(old["refresh_token"]).json()["error"] == "invalid_grant"
-    assert [bool(app.revoked_at) for app in ConnectedApp.objects.order_by("pk")] == [True, False]
+    assert [bool(app.revoked_at) for app in allowed_apps()] == [True, False]
 
 
 def test_nothing_that_opens_a_door_is_stored_readable(host: Host, paper: Connection) -> None:
@@ -126,7 +125,7 @@ def test_a_code_is_bound_to_its_client(host: Host, connect_host: Callable[..., H
 
 @pytest.mark.parametrize("grant_type", ["password", "client_credentials", "implicit", "device_code", "", "x"])
 def test_there_are_no_other_grants(host: Host, grant_type: str) -> None:
-    answer = host.token({"grant_type": grant_type, "username": "dana@example.com", "password": "x"})
+    answer = host.token({"grant_type": grant_type, "username": "olivia@example.com", "password": "x"})
     assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_grant_type")
 
 

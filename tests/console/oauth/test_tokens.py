@@ -1,5 +1,6 @@
 """What a code and a refresh token are worth, to whom and for how long. Time passes by rewriting rows."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -9,11 +10,10 @@ from django.utils import timezone
 
 from console.accounts.models import User
 from console.connected_apps import grants
-from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.oauth.models import AccessToken, Grant, RefreshToken
 from console.oauth.validator import digest
-from tests.console.oauth.hosts import BOTH, Host
+from tests.console.oauth.hosts import BOTH, Host, allowed_apps
 
 
 def pass_time(**by: int) -> None:
@@ -67,7 +67,7 @@ def test_a_code_sent_twice_later_ends_what_it_gave(host: Host, paper: Connection
     assert refused(host.redeem(code))
     assert not opens(newer["access_token"])
     assert refused(host.refresh(newer["refresh_token"]))
-    assert ConnectedApp.objects.get().revoked_reason == "Its sign-in code was used a second time"
+    assert allowed_apps().get().revoked_reason == "Its sign-in code was used a second time"
 
 
 def test_a_refresh_gives_a_new_pair_and_the_old_access_token_lives_one_more_minute(
@@ -109,7 +109,7 @@ def test_a_refresh_token_used_again_after_a_minute_ends_the_whole_family(host: H
     for pair in (first, second, third):
         assert not opens(pair["access_token"])
         assert refused(host.refresh(pair["refresh_token"]))
-    assert ConnectedApp.objects.get().revoked_reason == "A refresh token was used again after it was replaced"
+    assert allowed_apps().get().revoked_reason == "A refresh token was used again after it was replaced"
 
 
 def test_a_refresh_token_lives_thirty_days_from_its_own_issue(host: Host, paper: Connection) -> None:
@@ -120,7 +120,7 @@ def test_a_refresh_token_lives_thirty_days_from_its_own_issue(host: Host, paper:
     third = host.refresh(second).json()["refresh_token"]
     pass_time(days=30)
     assert refused(host.refresh(third))
-    assert ConnectedApp.objects.get().revoked_at is None, "out of date is not misuse"
+    assert allowed_apps().get().revoked_at is None, "out of date is not misuse"
 
 
 @pytest.mark.parametrize("token", ["x", "\x00", "\u00e9", "x" * 5000])
@@ -130,18 +130,18 @@ def test_an_unknown_refresh_token_is_refused(token: str, host: Host) -> None:
 
 def test_a_revoked_app_can_neither_start_nor_go_on(host: Host, paper: Connection, owner: User) -> None:
     code = host.code(paper.pk)
-    grants.revoke(ConnectedApp.objects.get(), by=owner, reason="Taken back")
+    grants.revoke(allowed_apps().get(), by=owner, reason="Taken back")
     assert refused(host.redeem(code))
     assert not AccessToken.objects.exists()
     tokens = host.connect(paper.pk)
-    grants.revoke(ConnectedApp.objects.latest("pk"), by=owner, reason="Taken back")
+    grants.revoke(allowed_apps().last(), by=owner, reason="Taken back")
     assert refused(host.refresh(tokens["refresh_token"]))
     assert AccessToken.objects.count() == 1
 
 
 def test_a_paused_app_can_refresh_as_a_pause_is_not_the_end(host: Host, paper: Connection, owner: User) -> None:
     tokens = host.connect(paper.pk)
-    grants.pause(ConnectedApp.objects.get(), by=owner)
+    grants.pause(allowed_apps().get(), by=owner)
     assert host.refresh(tokens["refresh_token"]).status_code == 200
 
 
@@ -160,7 +160,7 @@ def test_a_closed_connection_and_a_locked_account_end_refreshing(
 def test_a_narrowed_app_goes_on_with_less(asked: str | None, host: Host, paper: Connection, owner: User) -> None:
     tokens = host.connect(paper.pk, BOTH)
     assert tokens["scope"] == BOTH
-    grants.narrow(ConnectedApp.objects.get(), by=owner)
+    grants.narrow(allowed_apps().get(), by=owner)
     answer = host.refresh(tokens["refresh_token"], scope=asked)
     assert answer.status_code == 200, answer.content
     assert answer.json()["scope"] == "mcp:read"
@@ -170,7 +170,7 @@ def test_an_app_narrowed_before_its_code_is_redeemed_starts_with_less(
     host: Host, paper: Connection, owner: User
 ) -> None:
     code = host.code(paper.pk, BOTH)
-    grants.narrow(ConnectedApp.objects.get(), by=owner)
+    grants.narrow(allowed_apps().get(), by=owner)
     assert host.redeem(code).json()["scope"] == "mcp:read"
 
 
@@ -195,11 +195,13 @@ def test_signing_out_ends_the_app(which: str, hint: str | None, host: Host, pape
     assert (answer.status_code, answer.content) == (200, b"")
     assert not opens(tokens["access_token"])
     assert refused(host.refresh(tokens["refresh_token"]))
-    assert ConnectedApp.objects.get().revoked_reason == "Signed out by the app"
+    assert allowed_apps().get().revoked_reason == "Signed out by the app"
     assert host.revoke(tokens[which]).status_code == 200, "a second time is no error"
 
 
-def test_only_the_client_that_holds_a_token_can_revoke_it(host: Host, connect_host, paper: Connection) -> None:  # type: ignore[no-untyped-def]
+def test_only_the_client_that_holds_a_token_can_revoke_it(
+    host: Host, connect_host: Callable[..., Host], paper: Connection
+) -> None:
     tokens = host.connect(paper.pk)
     assert connect_host("claude").revoke(tokens["refresh_token"]).status_code == 200
     assert host.revoke("nonsense\x00").status_code == 200

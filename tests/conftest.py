@@ -1,0 +1,138 @@
+"""The run's own home, no network, three people, a paper connection and its keys.
+
+The environment is set while this file is imported, before anything can load the settings.
+"""
+
+import atexit
+import ipaddress
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NoReturn
+
+_HOME = tempfile.mkdtemp(prefix="tradelatch-tests-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+for _name in [name for name in os.environ if name.startswith("TRADELATCH_") or name == "PORT"]:
+    del os.environ[_name]
+os.environ["TRADELATCH_HOME"] = _HOME
+os.environ["DJANGO_SETTINGS_MODULE"] = "console.settings"
+
+import django  # noqa: E402  after the environment
+
+django.setup()
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+from django.conf import settings  # noqa: E402
+
+from console import scopes  # noqa: E402
+from console.accounts.models import User  # noqa: E402
+from console.connections.models import Connection  # noqa: E402
+from console.keys import minting  # noqa: E402
+from console.onboarding import open_connection  # noqa: E402
+from tests import serving  # noqa: E402
+
+PASSWORD = "correct horse battery"
+
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A real password hash takes a third of a second, by design; the servers the tests start still use it.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    _close_the_network()
+
+
+def _close_the_network() -> None:
+    """Connections to this computer only, for this process. Nothing looks up a name either."""
+    connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def refuse(host: object) -> NoReturn:
+        raise PermissionError(f"A test tried to reach {host!r}: tests stay on this computer.")
+
+    def check(host: object) -> None:
+        if host in (None, "", b"", "localhost", "testserver", "0.0.0.0", "::"):  # noqa: S104  compared, not bound
+            return
+        try:
+            here = ipaddress.ip_address(str(host)).is_loopback
+        except ValueError:
+            here = False
+        if not here:
+            refuse(host)
+
+    def guarded(original: Any) -> Any:
+        def call(self: socket.socket, address: Any) -> Any:
+            if self.family in (socket.AF_INET, socket.AF_INET6):
+                check(address[0])
+            return original(self, address)
+
+        return call
+
+    def looked_up(host: Any, *args: Any, **kwargs: Any) -> Any:
+        check(host.decode() if isinstance(host, bytes) else host)
+        return getaddrinfo(host, *args, **kwargs)
+
+    socket.socket.connect = guarded(connect)  # type: ignore[method-assign]
+    socket.socket.connect_ex = guarded(connect_ex)  # type: ignore[method-assign]
+    socket.getaddrinfo = looked_up
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """A file, as in production: with threads, SQLite's shared memory database locks whole tables."""
+    settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = str(Path(_HOME) / "test.sqlite3")
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    return User.objects.create_user("olivia@example.com", PASSWORD)
+
+
+@pytest.fixture
+def other(db: None) -> User:
+    return User.objects.create_user("oscar@example.com", PASSWORD)
+
+
+@pytest.fixture
+def operator(db: None) -> User:
+    return User.objects.create_user("opal@example.com", PASSWORD, is_operator=True)
+
+
+@pytest.fixture
+def paper(owner: User) -> Connection:
+    connection, _ = open_connection.open_paper(owner, name="Practice", starting_cash=Decimal(100_000))
+    return connection
+
+
+@pytest.fixture
+def trade_key(owner: User, paper: Connection) -> str:
+    return _key(owner, paper, "mcp:trade")
+
+
+@pytest.fixture
+def read_key(owner: User, paper: Connection) -> str:
+    return _key(owner, paper, "mcp:read")
+
+
+def _key(owner: User, connection: Connection, scope: str) -> str:
+    _, secret = minting.mint(owner, connection, scopes.parse(scope), name=f"Test key {scope}")
+    return secret
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Server]:
+    """The whole web server, for one file of tests: its own home, its own data, generous call limits."""
+    with serving.serve(tmp_path_factory.mktemp("server") / "home") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Server]:
+    """What ``make run`` starts: the web server with its worker and scheduler."""
+    with serving.serve(tmp_path_factory.mktemp("instance") / "home", supervised=True) as started:
+        yield started

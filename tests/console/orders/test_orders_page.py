@@ -1,0 +1,93 @@
+from datetime import datetime, timedelta
+from itertools import count
+
+from django.test import Client as Browser
+from django.utils import timezone
+
+from console.connected_apps.models import ConnectedApp
+from console.orders.models import Confirmation, Order, OrderEvent
+from console.orders.states import Status
+from tests.console.pages import text_of, words_of
+
+_numbers = count(1)
+
+
+def make(app: ConnectedApp, status: Status, *, symbol: str = "AAPL", at: datetime | None = None) -> Order:
+    number, at = next(_numbers), at or timezone.now()
+    confirmation = Confirmation.objects.create(
+        public_id=f"cnf_{number}",
+        app=app,
+        terms={"summary": f"Buy 10 {symbol}, about 1,815.00 USD.", "notional": "1815", "fee": "1"},
+        terms_digest="0" * 64,
+        created_at=at,
+        expires_at=at + timedelta(seconds=120),
+    )
+    order = Order.objects.create(
+        public_id=f"ord_{number}",
+        connection=app.connection,
+        app=app,
+        confirmation=confirmation,
+        account_id="PAPER-1",
+        client_order_id=f"mine-{number}",
+        wire_id=f"{number:032d}",
+        symbol=symbol,
+        asset_class="stock",
+        currency="USD",
+        side="BUY",
+        order_type="LMT",
+        tif="DAY",
+        quantity="10",
+        limit_price="181.5",
+        shown_price="181.5",
+        status=status,
+        created_at=at,
+        moved_at=at,
+    )
+    OrderEvent.objects.create(order=order, at=at, after=status, what="Prepared and shown.", by=app.name)
+    return order
+
+
+def test_the_empty_list_says_what_to_do_next(browser: Browser) -> None:
+    assert "No order yet" in words_of(browser.get("/orders/"))
+
+
+def test_an_order_reads_as_it_was_shown(browser: Browser, app: ConnectedApp) -> None:
+    make(app, Status.FILLED)
+    assert "Buy 10 AAPL at 181.5 limit, day Claude Practice Paper Filled 0 of 10" in words_of(browser.get("/orders/"))
+
+
+def test_filters_narrow_the_list(browser: Browser, app: ConnectedApp) -> None:
+    make(app, Status.FILLED, symbol="AAPL")
+    make(app, Status.CANCELLED, symbol="MSFT")
+    words = words_of(browser.get(f"/orders/?status=filled&connection={app.connection_id}"))
+    assert "AAPL" in words
+    assert "MSFT" not in words
+    assert "No order fits" in words_of(browser.get("/orders/?status=rejected"))
+
+
+def test_the_second_page_goes_on_where_the_first_ended(browser: Browser, app: ConnectedApp) -> None:
+    orders = [make(app, Status.FILLED) for _ in range(52)]
+    assert f"before={orders[2].pk}" in text_of(browser.get("/orders/"))
+    second = text_of(browser.get(f"/orders/?before={orders[2].pk}"))
+    assert f"/orders/{orders[1].public_id}/" in second
+    assert f"/orders/{orders[2].public_id}/" not in second
+
+
+def test_its_page_tells_its_whole_story(browser: Browser, app: ConnectedApp) -> None:
+    order = make(app, Status.AWAITING)
+    words = words_of(browser.get(f"/orders/{order.public_id}/"))
+    assert "Buy 10 AAPL, about 1,815.00 USD." in words
+    assert "Value 1,815.00 USD" in words
+    assert "Prepared and shown. By Claude." in words
+    assert "and nothing was sent." in words
+
+
+def test_an_order_waiting_for_confirmation_is_counted_everywhere_until_it_lapses(
+    browser: Browser, app: ConnectedApp
+) -> None:
+    make(app, Status.AWAITING)
+    make(app, Status.AWAITING, at=timezone.now() - timedelta(minutes=3))
+    home = words_of(browser.get("/"))
+    assert "One order is waiting for confirmation." in home
+    assert "It waits for the assistant’s confirmation; nothing was sent." in home
+    assert "1 waiting" in words_of(browser.get("/keys/"))

@@ -1,0 +1,69 @@
+"""The tables of README that are made from the code. ``python -m tests.readme`` writes them anew."""
+
+import os
+import re
+from pathlib import Path
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+django.setup()
+
+from console.errors import EXPLANATIONS, Code  # noqa: E402 - after django.setup()
+from console.orders.states import WORDS, Status  # noqa: E402
+from console.scopes import Scope  # noqa: E402
+from mcpserver import catalog  # noqa: E402
+
+README = Path(__file__).parents[1] / "README.md"
+
+# What each status means, in the words of its own docstring where it has one.
+_STATUS_NOTES = {
+    Status.AWAITING: "shown, nothing was sent",
+    Status.LAPSED: "nobody confirmed within 120 s; nothing was sent",
+    Status.DENIED: "refused by Tradelatch at release; nothing was sent",
+    Status.INTENT: "confirmed and on record; about to be sent, once",
+    Status.SENDING: "on its way",
+    Status.UNKNOWN: "it may stand at the broker; looked up by its id, never sent again",
+    Status.NOT_SENT: "the broker could not be reached; nothing was sent",
+    Status.NOT_FOUND: "the broker has no such order, long enough after the send to be sure",
+    Status.REJECTED: "the broker said no",
+    Status.WORKING: "resting at the broker",
+    Status.PARTIALLY_FILLED: "partly filled, the rest is resting",
+    Status.FILLED: "done",
+    Status.CANCELLED: "taken back",
+    Status.EXPIRED: "its time in force ran out",
+}
+
+
+def tables() -> dict[str, list[str]]:
+    return {
+        "tools": [
+            "| tool | who sees it | what it does |",
+            "|---|---|---|",
+            *(
+                f"| `{tool.name}` | {'readers' if tool.scope is Scope.READ else 'traders'} | {tool.about} |"
+                for tool in catalog.TOOLS
+            ),
+        ],
+        "statuses": [
+            "| status | meaning |",
+            "|---|---|",
+            *(f"| `{status}` | {WORDS[status]}: {_STATUS_NOTES[status]} |" for status in Status),
+        ],
+        "codes": [
+            "| code | meaning | what to do |",
+            "|---|---|---|",
+            *(f"| `{code}` | {EXPLANATIONS[code].title} | {EXPLANATIONS[code].advice} |" for code in Code),
+        ],
+    }
+
+
+def rendered(text: str) -> str:
+    for name, rows in tables().items():
+        body = "\n".join([f"<!-- {name} -->", *rows])
+        text = re.sub(rf"<!-- {name} -->(\n\|.*)*", lambda _, body=body: body, text)
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(rendered(README.read_text()))

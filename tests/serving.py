@@ -1,0 +1,201 @@
+"""Real servers for tests: processes of their own, in homes of their own, never left behind."""
+
+import contextlib
+import functools
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+REPOSITORY = Path(__file__).resolve().parent.parent
+READY_SECONDS = 45.0
+# Tests make more calls in a minute than people do; those about throttles set their own.
+GENEROUS = {"TRADELATCH_CALLS_PER_MINUTE": "100000", "TRADELATCH_TRADE_CALLS_PER_MINUTE": "100000"}
+_WEB = [
+    *("-m", "uvicorn", "console.asgi:application", "--host", "127.0.0.1", "--lifespan", "on"),
+    *("--loop", "uvloop", "--http", "httptools", "--log-level", "warning", "--no-server-header"),
+    *("--timeout-graceful-shutdown", "3"),
+]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def until(probe: Callable[[], T], *, seconds: float, what: str) -> T:
+    """The first true answer of ``probe``, or AssertionError with ``what`` when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not (answer := probe()):
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.05)
+    return answer
+
+
+def environment(home: Path, port: int, **variables: str) -> dict[str, str]:
+    """The environment of an instance: nothing of the person's own settings gets in."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("TRADELATCH_")}
+    clean.pop("DJANGO_SETTINGS_MODULE", None)
+    return clean | {"TRADELATCH_HOME": str(home), "PORT": str(port)} | variables
+
+
+def manage(home: Path, port: int, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=REPOSITORY,
+        env=environment(home, port, **variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def processes_of(home: Path) -> set[int]:
+    """Ids of the living processes that were started for this home."""
+    needle = f"TRADELATCH_HOME={home}".encode()
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if needle in (folder / "environ").read_bytes().split(b"\0"):
+                found.add(int(folder.name))
+    return found
+
+
+@functools.cache
+def _prepared() -> tuple[Path, dict[str, str]]:
+    """A home on which quickstart ran once; every server gets a copy, and none pays for the migrations."""
+    home = Path(tempfile.mkdtemp(prefix="prepared-", dir=os.environ["TRADELATCH_HOME"])) / "home"
+    ran = manage(home, 8000, "quickstart", "--json")
+    assert ran.returncode == 0, ran.stderr
+    answer: dict[str, str] = json.loads(ran.stdout)
+    return home, answer
+
+
+@dataclass(slots=True)
+class Server:
+    home: Path
+    port: int
+    quickstart: dict[str, str]
+    supervised: bool = False
+    """Started by ``manage.py run``, with worker and scheduler, instead of the web server alone."""
+    variables: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Without a slash at its end."""
+        return f"http://localhost:{self.port}"
+
+    @property
+    def mcp_url(self) -> str:
+        return f"{self.url}/mcp"
+
+    @property
+    def log(self) -> str:
+        """Everything the processes have written."""
+        return self._log_file.read_text(errors="replace") if self._log_file.exists() else ""
+
+    @property
+    def _log_file(self) -> Path:
+        return self.home.with_name(f"{self.home.name}.log")
+
+    def query(self, sql: str, *values: object) -> list[tuple[object, ...]]:
+        """Rows of the server's own database, read beside it."""
+        with contextlib.closing(sqlite3.connect(self.home / "tradelatch.sqlite3", timeout=20)) as database:
+            return database.execute(sql, values).fetchall()
+
+    def start(self) -> None:
+        """Start and wait until it answers."""
+        command = ["manage.py", "run"] if self.supervised else [*_WEB, "--port", str(self.port)]
+        before = len(self.log)
+        with self._log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=REPOSITORY,
+                env=environment(self.home, self.port, **self.variables),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        process = self.process
+
+        def ready() -> bool:
+            assert process.poll() is None, f"the server ended with {process.returncode}:\n{self.log[-4000:]}"
+            if self.supervised:
+                return "claude mcp add" in self.log[before:]
+            return _answers(self.port)
+
+        until(ready, seconds=READY_SECONDS, what=f"the server answers; it wrote:\n{self.log[-2000:]}")
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Ask the process to stop; its exit code. Whatever is left after 15 seconds is killed."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(15)
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash or a power cut would: no goodbye, and the children go too."""
+        if self.process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+        self.process = None
+        until(lambda: not processes_of(self.home), seconds=10, what="every process of the server ended")
+
+    def restart(self) -> None:
+        """Kill it and start it again on the same home and port."""
+        self.kill()
+        self.start()
+
+
+@contextlib.contextmanager
+def serve(home: Path, *, supervised: bool = False, **variables: str) -> Iterator[Server]:
+    """A started server with the owner and keys of quickstart, ended however the block ends."""
+    prepared, answer = _prepared()
+    shutil.copytree(prepared, home)
+    server = Server(home, free_port(), {}, supervised, GENEROUS | variables)
+    server.quickstart = answer | {"console_url": f"{server.url}/", "mcp_url": server.mcp_url}
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+        _kill_left_behind(home)
+
+
+def _kill_left_behind(home: Path) -> None:
+    for pid in processes_of(home):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("HEAD", "/livez")
+        connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
