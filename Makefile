@@ -1,7 +1,7 @@
 # Needs make and Python 3.11. Everything else is installed into .venv from the lock files.
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
-.PHONY: run test lint lock rotate clean
+.PHONY: run test clients lint lock rotate clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -17,6 +17,11 @@ rotate: .venv/.runs
 test: lint
 	@tests/tools/chromium.sh
 	$(PYTHON) -m pytest -n 2 --dist loadscope
+
+# Real MCP hosts against a running instance. Apart from test: npm brings 660 MB.
+clients: .venv/.tests
+	@tests/tools/hosts.sh
+	$(PYTHON) -m pytest tests/hosts/*_*.py
 
 lint: export TRADELATCH_HOME := $(CHECK_HOME)
 lint: .venv/.tests

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -114,10 +114,12 @@ class Server:
     def _log_file(self) -> Path:
         return self.home.with_name(f"{self.home.name}.log")
 
-    def query(self, sql: str, *values: object) -> list[tuple[object, ...]]:
-        """Rows of the server's own database, read beside it."""
-        with contextlib.closing(sqlite3.connect(self.home / "tradelatch.sqlite3", timeout=20)) as database:
-            return database.execute(sql, values).fetchall()
+    def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Run one statement on its database, committed, and return the rows."""
+        with contextlib.closing(sqlite3.connect(self.home / "tradelatch.sqlite3", timeout=20)) as connection:
+            rows = connection.execute(sql, parameters).fetchall()
+            connection.commit()
+        return rows
 
     def start(self) -> None:
         """Start and wait until it answers."""
@@ -173,8 +175,15 @@ def serve(home: Path, *, supervised: bool = False, **variables: str) -> Iterator
     """A started server with the owner and keys of quickstart, ended however the block ends."""
     prepared, answer = _prepared()
     shutil.copytree(prepared, home)
+    with fresh(home, supervised=supervised, **variables) as server:
+        server.quickstart = answer | {"console_url": f"{server.url}/", "mcp_url": server.mcp_url}
+        yield server
+
+
+@contextlib.contextmanager
+def fresh(home: Path, *, supervised: bool, **variables: str) -> Iterator[Server]:
+    """The same on a home that may not exist yet."""
     server = Server(home, free_port(), {}, supervised, GENEROUS | variables)
-    server.quickstart = answer | {"console_url": f"{server.url}/", "mcp_url": server.mcp_url}
     try:
         server.start()
         yield server

@@ -4,7 +4,6 @@ from typing import cast
 
 from django import forms
 
-from brokers.types import Environment
 from console import scopes
 from console.accounts.models import User
 from console.connections.models import Connection
@@ -20,8 +19,9 @@ class ConsentForm(forms.Form):
 
     def __init__(self, data: object = None, *, owner: User, offered: frozenset[Scope]) -> None:
         super().__init__(data)  # type: ignore[arg-type]  # a QueryDict or None
-        self.connections = list(Connection.objects.filter(owner=owner, closed_at=None))
-        self._connection_field.queryset = Connection.objects.filter(owner=owner, closed_at=None)
+        own = Connection.objects.filter(owner=owner, closed_at=None)
+        self._connection_field.queryset = own
+        self.connections = sorted(own, key=lambda connection: connection.is_live)
         self.may_trade = Scope.TRADE in offered
         levels = [_READ, _TRADE] if self.may_trade else [_READ]
         self._scope_field.choices = [(scopes.render(level), scopes.label(level)) for level in levels]
@@ -41,7 +41,7 @@ class ConsentForm(forms.Form):
         """The paper account is a good first choice; real money is chosen by hand, unless it is all there is."""
         if self.is_bound:
             return str(self.data.get("connection", ""))
-        paper = [each for each in self.connections if each.environment == Environment.PAPER]
+        paper = [each for each in self.connections if not each.is_live]
         first = paper[:1] or (self.connections if len(self.connections) == 1 else [])
         return str(first[0].pk) if first else ""
 

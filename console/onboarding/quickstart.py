@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import transaction
 
 from console.accounts.models import User
@@ -81,6 +83,12 @@ def _owner() -> tuple[User, str | None]:
             f"{email} is a user already but not an active operator: set TRADELATCH_OWNER_EMAIL to another address.",
             field="email",
         )
+    try:
+        validate_email(email)
+    except ValidationError as error:
+        raise Refusal(
+            Code.INVALID_ARGUMENT, f"TRADELATCH_OWNER_EMAIL {email!r} is not an e-mail address.", field="email"
+        ) from error
     password = _new_password()
     owner = User.objects.create_user(email, password, is_operator=True)
     journal.record_change(owner, "added", "user", owner.pk, owner.email, operator=True)

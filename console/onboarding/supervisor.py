@@ -182,7 +182,7 @@ class Supervisor:
 
     def _start(self, child: Child) -> None:
         child.started = time.monotonic()
-        child.process = subprocess.Popen(
+        child.process = subprocess.Popen(  # noqa: S603  our own commands, no shell
             list(child.command),
             cwd=self._folder,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **child.environment},

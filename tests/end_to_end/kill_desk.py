@@ -107,9 +107,7 @@ def main() -> None:
                 "orders": len(orders),
                 "sent_twice": sum(count > 1 for count in at_broker.values()),
                 "lost": [
-                    o.public_id
-                    for o in orders
-                    if (o.wire_id in at_broker) != (o.status in ("filled", "working"))
+                    o.public_id for o in orders if (o.wire_id in at_broker) != (o.status in ("filled", "working"))
                 ],
                 "unknown_to_the_desk": len(set(at_broker) - {o.wire_id for o in orders}),
                 "bought_minus_held": str(bought - held),

@@ -16,9 +16,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-        parser.add_argument(
-            "--rotate", action="store_true", help="make a new password and new keys; the old ones end"
-        )
+        parser.add_argument("--rotate", action="store_true", help="make a new password and new keys; the old ones end")
 
     def handle(self, *args: Any, **options: Any) -> None:
         with schema.starting(settings.HOME):

@@ -1,3 +1,4 @@
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ def test_adding_a_paper_connection_shows_its_read_only_key_once(browser: Browser
     made = submit(browser, ADD, FIELDS)
     connection = Connection.objects.get(owner=owner)
     key = ApiKey.objects.get(app__connection=connection)
-    assert (connection.name, connection.environment, str(connection.equity)) == ("Swing", "paper", "25000.50")
+    assert (connection.name, connection.environment, connection.equity) == ("Swing", "paper", Decimal("25000.5"))
     assert key.is_default
     assert key.app.scope_label == "Read only"
     raw = text_of(made).split("Bearer ")[1].split('"')[0].removesuffix("&quot;")

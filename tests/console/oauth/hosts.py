@@ -3,12 +3,11 @@
 import base64
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from django.conf import settings
-from django.http import HttpResponse
 from django.test import Client as Browser
 
 BOTH = "mcp:read mcp:trade"
@@ -105,7 +104,7 @@ def challenge_of(verifier: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
 
 
-def location(response: HttpResponse) -> dict[str, str]:
+def location(response: Any) -> dict[str, str]:
     """The parameters of a redirect, each of which must be there once."""
     assert response.status_code in (302, 303), response.content.decode()
     values = parse_qs(urlsplit(response["Location"]).query, keep_blank_values=True)
@@ -122,7 +121,6 @@ class Host:
     redirect_uri: str
     secret: str = ""
     verifier: str = "v" * 64
-    wire: Browser = field(default_factory=Browser)
 
     @classmethod
     def register(cls, browser: Browser, body: dict[str, Any], redirect_uri: str = "") -> "Host":
@@ -147,14 +145,15 @@ class Host:
             "state": "st/at+e=1",
             "scope": BOTH,
             "resource": settings.MCP_URL,
-        } | changes
+            **changes,
+        }
         kept = {name: value for name, value in parameters.items() if value is not None}
         return "/oauth/authorize?" + urlencode(kept)
 
-    def open(self, **changes: str | None) -> HttpResponse:
+    def open(self, **changes: str | None) -> Any:
         return self.browser.get(self.url(**changes))
 
-    def allow(self, connection_id: object, granted: str = "mcp:read", /, **changes: str | None) -> HttpResponse:
+    def allow(self, connection_id: object, granted: str = "mcp:read", /, **changes: str | None) -> Any:
         return self.browser.post(
             self.url(**changes), {"choice": "allow", "connection": str(connection_id), "scope": granted}
         )
@@ -162,7 +161,7 @@ class Host:
     def code(self, connection_id: object, granted: str = "mcp:read", /, **changes: str | None) -> str:
         return location(self.allow(connection_id, granted, **changes))["code"]
 
-    def redeem(self, code: str, /, **changes: str | None) -> HttpResponse:
+    def redeem(self, code: str, /, **changes: str | None) -> Any:
         return self.token(
             {
                 "grant_type": "authorization_code",
@@ -170,19 +169,19 @@ class Host:
                 "redirect_uri": self.redirect_uri,
                 "code_verifier": self.verifier,
                 "resource": settings.MCP_URL,
+                **changes,
             }
-            | changes
         )
 
-    def refresh(self, refresh_token: str, /, **changes: str | None) -> HttpResponse:
-        return self.token({"grant_type": "refresh_token", "refresh_token": refresh_token} | changes)
+    def refresh(self, refresh_token: str, /, **changes: str | None) -> Any:
+        return self.token({"grant_type": "refresh_token", "refresh_token": refresh_token, **changes})
 
-    def revoke(self, token: str, **changes: str | None) -> HttpResponse:
-        return self.token({"token": token} | changes, path="/oauth/revoke")
+    def revoke(self, token: str, **changes: str | None) -> Any:
+        return self.token({"token": token, **changes}, path="/oauth/revoke")
 
-    def token(self, fields: dict[str, Any], path: str = "/oauth/token") -> HttpResponse:
+    def token(self, fields: dict[str, Any], path: str = "/oauth/token") -> Any:
         named = {"client_id": self.client_id, "client_secret": self.secret or None} | fields
-        return post(path, {name: value for name, value in named.items() if value is not None}, self.wire)
+        return post(path, {name: value for name, value in named.items() if value is not None})
 
     def connect(self, connection_id: object, scope: str = "mcp:read") -> dict[str, Any]:
         answer = self.redeem(self.code(connection_id, scope))
@@ -191,13 +190,11 @@ class Host:
         return told
 
 
-def post(path: str, fields: dict[str, Any], wire: Browser | None = None, **headers: Any) -> HttpResponse:
-    return (wire or Browser()).post(
-        path, urlencode(fields), content_type="application/x-www-form-urlencoded", **headers
-    )
+def post(path: str, fields: dict[str, Any], **headers: Any) -> Any:
+    return Browser().post(path, urlencode(fields), content_type="application/x-www-form-urlencoded", **headers)
 
 
-def register(body: object, **headers: Any) -> HttpResponse:
+def register(body: object, **headers: Any) -> Any:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Browser().generic("POST", "/oauth/register", raw, content_type="application/json", **headers)
 

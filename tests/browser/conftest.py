@@ -1,0 +1,68 @@
+"""A real browser that forgives nothing: an error on the console or a request that leaves the origin fails the test."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+
+# Django sees the event loop that playwright runs in this thread and would refuse the ORM to the fixtures.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("no chromium on this computer")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    context = chromium.new_context(viewport={"width": 1320, "height": 900})
+    context.set_default_timeout(10_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page of the first origin it opens. What went wrong on it fails the test when it ends."""
+    page = context.new_page()
+    wrong: list[str] = []
+    origins: set[str] = set()
+
+    def note_request(url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https"):
+            origins.add(f"{parts.scheme}://{parts.netloc}")
+
+    def note_failure(request: Request) -> None:
+        # Leaving a page cuts off what it was still loading: that is no failure.
+        if request.failure != "net::ERR_ABORTED":
+            wrong.append(f"failed: {request.url} {request.failure}")
+
+    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("requestfailed", note_failure)
+    page.on("request", lambda request: note_request(request.url))
+    yield page
+    assert wrong == []
+    assert len(origins) <= 1, f"requests left the origin: {sorted(origins)}"

@@ -1,0 +1,106 @@
+"""The console as a person uses it, in Chromium."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.conftest import PASSWORD
+
+# Not part of the repository: ``npm pack axe-core`` unpacked there. Without it that one test is left out.
+AXE = Path(__file__).resolve().parents[2] / ".test-tools" / "axe-core" / "axe.min.js"
+LISTS = ("/", "/connections/", "/apps/", "/keys/", "/orders/", "/activity/", "/errors/", "/clients/")
+FORMS = ("/connections/add/", "/keys/new/", "/clients/new/")
+
+
+@pytest.fixture
+def home(page: Page, owner: Any, live_server: Any) -> str:
+    """The owner, signed in; the address of the console, without a slash at its end."""
+    page.goto(f"{live_server.url}/sign-in/")
+    page.get_by_label("E-mail").fill(owner.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Home")).to_be_visible()
+    return str(live_server.url)
+
+
+def add_connection(page: Page, home: str) -> None:
+    page.goto(f"{home}/connections/add/")
+    page.get_by_label("Name").fill("Swing")
+    page.get_by_label("Starting cash").fill("25000")
+    page.get_by_role("button", name="Add connection").click()
+    expect(page.get_by_role("heading", name="Swing is ready")).to_be_visible()
+
+
+def test_from_signing_in_to_taking_a_key_back(page: Page, home: str) -> None:
+    add_connection(page, home)
+    page.get_by_role("link", name="API keys").click()
+    page.get_by_role("link", name="Make a key").click()
+    page.get_by_label("Name").fill("nightly-report")
+    page.get_by_role("button", name="Make key").click()
+    secret = page.locator(".secret code").inner_text()
+    assert secret.startswith("tl_paper_")
+    page.reload()
+    expect(page.get_by_role("heading", name="API keys")).to_be_visible()
+    assert secret not in page.content()
+    page.get_by_role("row", name="nightly-report").get_by_role("link", name="Revoke").click()
+    page.get_by_role("button", name="Revoke key").click()
+    expect(page.get_by_text("no longer works")).to_be_visible()
+    page.get_by_text("No longer working (1)").click()
+    expect(page.get_by_text("nightly-report", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Sign out").first.click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_the_tabs_and_the_copy_button_work(page: Page, home: str) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_text("Cursor", exact=True).click()
+    panel = page.locator(".panel:visible")
+    panel.get_by_role("button", name="Copy").click()
+    expect(panel.get_by_role("button", name="Copied")).to_be_visible()
+    copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    assert copied["mcpServers"]["tradelatch"]["url"].endswith("/mcp")
+
+
+def test_everything_works_by_keyboard(page: Page, home: str) -> None:
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Add connection").first).to_be_focused()
+
+
+@pytest.mark.parametrize("width", [390, 760, 1320])
+def test_no_page_scrolls_sideways(page: Page, home: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    add_connection(page, home)
+    for url in (*LISTS, *FORMS):
+        page.goto(home + url)
+        beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert beyond <= 0, (url, beyond)
+
+
+def test_on_a_phone_the_menu_leads_everywhere(page: Page, home: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.get_by_role("link", name="Recent errors")).to_be_hidden()
+    page.get_by_text("Menu", exact=True).click()
+    page.get_by_role("link", name="Recent errors").click()
+    expect(page.get_by_role("heading", name="Recent errors")).to_be_visible()
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not in .test-tools")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(page: Page, home: str, scheme: Any) -> None:
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    add_connection(page, home)
+    for url in (None, *LISTS, *FORMS):
+        if url:
+            page.goto(home + url)
+        page.evaluate(AXE.read_text())
+        found = page.evaluate(
+            "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
+        )
+        problems = [(problem["id"], [node["html"] for node in problem["nodes"]]) for problem in found["violations"]]
+        assert problems == [], url or page.url

@@ -1,0 +1,226 @@
+"""The real ``mcp`` SDK client against the whole server: both eras by key, and OAuth from registration to revocation."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+from mcp.client.auth import OAuthClientProvider
+from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from mcp_types import CallToolResult
+
+from tests.person import Person
+from tests.serving import Server
+
+ERAS = {"2026-07-28": "auto", "2025-11-25": "legacy"}
+
+
+class Memory:
+    """Token storage of one client."""
+
+    def __init__(self) -> None:
+        self.tokens: OAuthToken | None = None
+        self.info: OAuthClientInformationFull | None = None
+
+    async def get_tokens(self) -> OAuthToken | None:
+        return self.tokens
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        self.tokens = tokens
+
+    async def get_client_info(self) -> OAuthClientInformationFull | None:
+        return self.info
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        self.info = client_info
+
+
+def with_key(server: Server, key: str, era: str, use: Callable[[Client], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with (
+            httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"}, timeout=30) as http,
+            Client(streamable_http_client(server.mcp_url, http_client=http), mode=era) as client,
+        ):
+            await use(client)
+
+    asyncio.run(run())
+
+
+async def told(client: Client, tool: str, **arguments: object) -> dict[str, Any]:
+    result: CallToolResult = await client.call_tool(tool, arguments)
+    assert not result.is_error, result.content
+    assert result.structured_content is not None
+    assert result.structured_content["context"]["environment"] == "paper"
+    return result.structured_content
+
+
+async def cash(client: Client) -> Decimal:
+    return Decimal((await told(client, "get_cash"))["cash"][0]["total"])
+
+
+async def held(client: Client, symbol: str) -> Decimal:
+    positions = (await told(client, "get_positions", symbol=symbol))["positions"]
+    return sum((Decimal(each["quantity"]) for each in positions), Decimal(0))
+
+
+@pytest.mark.parametrize("era", ERAS.values(), ids=ERAS.keys())
+@pytest.mark.parametrize(("symbol", "quantity"), [("BTC/USD", "0.1"), ("AAPL", "10")])
+def test_a_trade_key_buys_and_the_cash_falls_by_price_and_fee_to_the_cent(
+    server: Server, era: str, symbol: str, quantity: str
+) -> None:
+    async def buy(client: Client) -> None:
+        cash_before, held_before = await cash(client), await held(client, symbol)
+        prepared = await told(client, "place_order", symbol=symbol, side="BUY", quantity=quantity)
+        assert prepared["status"] == "needs_confirmation"
+        assert await cash(client) == cash_before, "nothing happens before the confirmation"
+        done = await told(client, "confirm_trade", confirmation_id=prepared["confirmation_id"])
+        assert done["status"] == "filled"
+        order = done["order"]
+        cost = (Decimal(order["average_price"]) * Decimal(quantity)).quantize(Decimal("0.01"))
+        assert cash_before - await cash(client) == cost + Decimal(order["fees"])
+        assert await held(client, symbol) == held_before + Decimal(quantity)
+        # The price is one the bars say: that of the last complete minute when it was filled.
+        status = await told(client, "get_order_status", order_id=order["order_id"])
+        filled_at = status["fills"][0]["filled_at"]
+        bars = (await told(client, "get_history", symbol=symbol, bar="1m", end=filled_at, limit=1))["bars"]
+        slack = Decimal(0) if symbol == "BTC/USD" else Decimal("0.02")  # half the simulated spread
+        assert abs(Decimal(order["average_price"]) - Decimal(bars[-1]["close"])) <= slack
+
+    with_key(server, server.quickstart["paper_key_trade"], era, buy)
+
+
+@pytest.mark.parametrize("era", ERAS.values(), ids=ERAS.keys())
+def test_keys_list_the_tools_of_their_scope(server: Server, era: str) -> None:
+    async def names(client: Client) -> None:
+        listed.append([tool.name for tool in (await client.list_tools()).tools])
+
+    listed: list[list[str]] = []
+    with_key(server, server.quickstart["paper_key_trade"], era, names)
+    with_key(server, server.quickstart["paper_key_read"], era, names)
+    trade, read = listed
+    assert len(trade) == 17 and len(read) == 13
+    assert set(trade) - set(read) == {"set_current_account", "place_order", "confirm_trade", "cancel_order"}
+
+
+def through_oauth(
+    server: Server,
+    storage: Memory,
+    *,
+    connection: str,
+    scope: str,
+    use: Callable[[Client], Awaitable[None]],
+    redirect: str = "http://127.0.0.1:43117/callback",
+) -> None:
+    """Register, sign in, consent and use the connection, all by the SDK's own OAuth client."""
+    callback: list[str] = []
+    with Person(server.url, server.quickstart["username"], server.quickstart["password"]) as person:
+
+        async def open_browser(url: str) -> None:
+            callback.append(await asyncio.to_thread(person.consent, url, connection=connection, scope=scope))
+
+        async def wait_for_callback() -> AuthorizationCodeResult:
+            query = parse_qs(urlsplit(callback[-1]).query)
+            return AuthorizationCodeResult(code=query["code"][0], state=query["state"][0], iss=query["iss"][0])
+
+        provider = OAuthClientProvider(
+            server_url=server.mcp_url,
+            client_metadata=OAuthClientMetadata(
+                client_name="SDK client",
+                redirect_uris=[redirect],
+                grant_types=["authorization_code", "refresh_token"],
+                token_endpoint_auth_method="none",
+            ),
+            storage=storage,
+            redirect_handler=open_browser,
+            callback_handler=wait_for_callback,
+        )
+
+        async def run() -> None:
+            async with (
+                httpx2.AsyncClient(auth=provider, timeout=30) as http,
+                Client(streamable_http_client(server.mcp_url, http_client=http)) as client,
+            ):
+                await use(client)
+
+        asyncio.run(run())
+
+
+def test_the_connection_picked_at_consent_is_the_one_the_tools_see_until_it_is_revoked(server: Server) -> None:
+    with Person(server.url, server.quickstart["username"], server.quickstart["password"]) as person:
+        page = person.get("/connections/add/")
+        made = person.post(
+            "/connections/add/", page, name="Second", starting_cash="777", currency="USD", hours="always"
+        )
+        assert made.status_code == 200, made.text[:2000]
+    storage = Memory()
+
+    async def look(client: Client) -> None:
+        assert len((await client.list_tools()).tools) == 13
+        portfolio = await told(client, "get_portfolio")
+        assert portfolio["context"]["connection"] == "Second"
+        assert portfolio["totals"]["equity"] == "777"
+
+    through_oauth(server, storage, connection="Second", scope="mcp:read", use=look)
+    assert storage.tokens is not None
+    bearer = {"Authorization": f"Bearer {storage.tokens.access_token}"}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    headers = bearer | {"Accept": "application/json"}
+    assert httpx2.post(server.mcp_url, json=body, headers=headers).status_code == 200
+    with Person(server.url, server.quickstart["username"], server.quickstart["password"]) as person:
+        person.revoke_app("SDK client")
+    refused = httpx2.post(server.mcp_url, json=body, headers=headers)
+    assert refused.status_code == 401
+    assert 'error="invalid_token"' in refused.headers["www-authenticate"]
+
+
+def test_an_app_allowed_to_trade_trades_and_its_refresh_token_keeps_it_going(server: Server) -> None:
+    storage = Memory()
+
+    async def buy(client: Client) -> None:
+        prepared = await told(client, "create_order", symbol="SPY", side="BUY", quantity="1")
+        done = await told(client, "confirm_trade", confirmation_id=prepared["confirmation_id"])
+        assert done["status"] == "filled"
+
+    through_oauth(server, storage, connection="Practice", scope="mcp:read mcp:trade", use=buy)
+    assert storage.tokens is not None and storage.info is not None
+    first = storage.tokens.access_token
+    answer = httpx2.post(
+        f"{server.url}/oauth/token",
+        data={
+            "grant_type": "refresh_token",
+            "refresh_token": storage.tokens.refresh_token or "",
+            "client_id": storage.info.client_id or "",
+        },
+    )
+    assert answer.status_code == 200, answer.text
+    fresh = answer.json()
+    assert fresh["access_token"] != first and fresh["refresh_token"] != storage.tokens.refresh_token
+    body = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    headers = {"Authorization": f"Bearer {fresh['access_token']}", "Accept": "application/json"}
+    assert httpx2.post(server.mcp_url, json=body, headers=headers).status_code == 200
+
+
+def test_a_reader_that_calls_a_trading_tool_gets_a_403_it_can_step_up_from(server: Server) -> None:
+    storage = Memory()
+
+    async def look(client: Client) -> None:
+        await told(client, "get_cash")
+
+    through_oauth(server, storage, connection="Practice", scope="mcp:read", use=look)
+    assert storage.tokens is not None
+    refused = httpx2.post(
+        server.mcp_url,
+        json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "place_order", "arguments": {}}},
+        headers={"Authorization": f"Bearer {storage.tokens.access_token}", "Accept": "application/json"},
+    )
+    assert refused.status_code == 403
+    challenge = refused.headers["www-authenticate"]
+    assert 'error="insufficient_scope"' in challenge and 'scope="mcp:read mcp:trade"' in challenge
+    assert server.query("SELECT code, source FROM audit_call ORDER BY id DESC LIMIT 1") == [
+        ("insufficient_scope", "oauth")
+    ]

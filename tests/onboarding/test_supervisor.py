@@ -1,0 +1,101 @@
+"""The supervisor, on small programs: who is started when, and how it all ends."""
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from console.onboarding import supervisor
+from console.onboarding.supervisor import Child, Supervisor
+from tests.serving import until
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "_GRACE_SECONDS", 1.0)
+    monkeypatch.setattr(supervisor, "_BACKOFF_SECONDS", (0.05,))
+
+
+def _python(name: str, code: str, *, vital: bool = False) -> Child:
+    return Child(name=name, command=[sys.executable, "-c", code], vital=vital)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _pid(child: Child) -> int:
+    assert child.process is not None
+    return child.process.pid
+
+
+SLEEP = "import time; time.sleep(60)"
+
+
+def test_when_a_vital_process_ends_everything_does(tmp_path: Path) -> None:
+    said: list[str] = []
+    web = _python("web", "import time; time.sleep(0.3); raise SystemExit(3)", vital=True)
+    worker = _python("worker", SLEEP)
+    with Supervisor([web, worker], folder=tmp_path, say=said.append) as running:
+        assert running.run() == 1
+        pid = _pid(worker)
+    assert said == ["The web process ended unexpectedly (exit code 3); stopping everything."]
+    assert not _alive(pid)
+
+
+def test_any_other_process_is_started_again(tmp_path: Path) -> None:
+    said: list[str] = []
+    marks = tmp_path / "starts"
+    worker = _python("worker", f"import time; open({str(marks)!r}, 'a').write('x'); time.sleep(0.1)")
+    web = _python("web", SLEEP, vital=True)
+
+    def stop_after_three_starts() -> None:
+        until(lambda: marks.exists() and len(marks.read_text()) >= 3, seconds=20, what="three starts")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with Supervisor([web, worker], folder=tmp_path, say=said.append) as running:
+        threading.Thread(target=stop_after_three_starts).start()
+        assert running.run() == 0
+        assert running.asked_to_stop
+    assert said[0].startswith("The worker process ended unexpectedly (exit code 0); starting it again")
+
+
+def test_a_process_that_ignores_the_request_is_killed(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    stubborn = _python(
+        "web",
+        f"import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open({str(ready)!r}, 'w').close(); "
+        "time.sleep(60)",
+        vital=True,
+    )
+    with Supervisor([stubborn], folder=tmp_path, say=print) as running:
+        assert running.wait_until(ready.exists, seconds=10)
+        pid = _pid(stubborn)
+    assert not _alive(pid)
+
+
+def test_the_others_wait_for_the_vital_one(tmp_path: Path) -> None:
+    web, worker = _python("web", SLEEP, vital=True), _python("worker", SLEEP)
+    with Supervisor([web, worker], folder=tmp_path, say=print) as running:
+        assert running.wait_until(lambda: True, seconds=5)
+        assert worker.process is None
+
+
+def test_it_does_not_wait_for_what_never_comes(tmp_path: Path) -> None:
+    with Supervisor([_python("web", SLEEP, vital=True)], folder=tmp_path, say=print) as running:
+        assert not running.wait_until(lambda: False, seconds=0.2)
+        assert not running.asked_to_stop
+
+
+def test_the_signal_handlers_are_as_before_afterwards(tmp_path: Path) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)]
+    with Supervisor([], folder=tmp_path, say=print):
+        assert signal.getsignal(signal.SIGTERM) not in before
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)] == before
