@@ -1,5 +1,6 @@
 """Guessing passwords is slow: failures are counted per address and per account over five minutes."""
 
+import contextlib
 import hashlib
 from dataclasses import dataclass
 
@@ -22,7 +23,8 @@ class Attempt:
 
     def succeeded(self) -> None:
         cache.delete(self._account_key)
-        cache.decr(self._ip_key)
+        with contextlib.suppress(ValueError):  # the window ended while the password was checked
+            cache.decr(self._ip_key)
 
     @property
     def _ip_key(self) -> str:

@@ -1,6 +1,6 @@
 """What Home says. Stored snapshots only: a page never waits for a broker."""
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from console.accounts.models import User
@@ -17,10 +17,9 @@ def connections(owner: User) -> QuerySet[Connection]:
 
 
 def apps(owner: User) -> QuerySet[ConnectedApp]:
-    """Apps that can act, or could once resumed. A grant whose code was never redeemed is none yet."""
-    return ConnectedApp.objects.filter(owner=owner, revoked_at=None, activated_at__isnull=False).select_related(
-        "connection"
-    )
+    """Apps that can act, or could once resumed; the last used first. A grant whose code was never redeemed is none yet."""
+    found = ConnectedApp.objects.filter(owner=owner, revoked_at=None, activated_at__isnull=False)
+    return found.select_related("connection").order_by(F("last_used_at").desc(nulls_last=True), "-id")
 
 
 def waiting(owner: User) -> QuerySet[Order]:

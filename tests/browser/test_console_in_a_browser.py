@@ -26,12 +26,12 @@ def home(page: Page, owner: Any, live_server: Any) -> str:
     return str(live_server.url)
 
 
-def add_connection(page: Page, home: str) -> None:
+def add_connection(page: Page, home: str, name: str = "Swing") -> None:
     page.goto(f"{home}/connections/add/")
-    page.get_by_label("Name").fill("Swing")
+    page.get_by_label("Name").fill(name)
     page.get_by_label("Starting cash").fill("25000")
     page.get_by_role("button", name="Add connection").click()
-    expect(page.get_by_role("heading", name="Swing is ready")).to_be_visible()
+    expect(page.get_by_role("heading", name=f"{name} is ready")).to_be_visible()
 
 
 def test_from_signing_in_to_taking_a_key_back(page: Page, home: str) -> None:
@@ -75,7 +75,7 @@ def test_everything_works_by_keyboard(page: Page, home: str) -> None:
 @pytest.mark.parametrize("width", [390, 760, 1320])
 def test_no_page_scrolls_sideways(page: Page, home: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 844})
-    add_connection(page, home)
+    add_connection(page, home, "W" * 60)
     for url in (*LISTS, *FORMS):
         page.goto(home + url)
         beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

@@ -67,6 +67,14 @@ def test_the_bars_stand_where_the_calls_were(failures: None, owner: User) -> Non
     assert (newest.calls, newest.app_label, newest.connection_label) == (3, "Claude", "Practice")
 
 
+def test_only_an_operator_who_asks_sees_everyones(
+    browser: Browser, others_browser: Browser, operators_browser: Browser, failures: None
+) -> None:
+    assert "Nothing was asked" in words_of(operators_browser.get("/errors/"))
+    assert "4 failed calls" in words_of(operators_browser.get("/errors/?everyone=1"))
+    assert "Nothing was asked" in words_of(others_browser.get("/errors/?everyone=1"))
+
+
 def test_a_tool_name_of_any_characters_can_be_chosen(browser: Browser, app: ConnectedApp) -> None:
     log(app, tool="a:b&c=d", outcome="refused", code="unknown_tool")
     query = urlencode({"group": f"unknown_tool:{app.connection_id}:a:b&c=d"})
