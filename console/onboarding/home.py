@@ -17,7 +17,7 @@ def connections(owner: User) -> QuerySet[Connection]:
 
 
 def apps(owner: User) -> QuerySet[ConnectedApp]:
-    """Apps that can act, or could once resumed; the last used first. A grant whose code was never redeemed is none yet."""
+    """Those that can act, or could once resumed; last used first. A grant never redeemed is no app yet."""
     found = ConnectedApp.objects.filter(owner=owner, revoked_at=None, activated_at__isnull=False)
     return found.select_related("connection").order_by(F("last_used_at").desc(nulls_last=True), "-id")
 

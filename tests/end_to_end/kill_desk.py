@@ -87,7 +87,16 @@ def main() -> None:
     dice = random.Random(seed)  # noqa: S311 - a test's dice
     who = trader()
     typical = min(how_long(who) for _ in range(3))
-    left = collections.Counter(one_round(who, n, dice.uniform(0.2 * typical, 1.2 * typical)) for n in range(rounds))
+    left: collections.Counter[str] = collections.Counter()
+    for number in range(rounds):
+        started = time.perf_counter()
+        became = one_round(who, number, patience=dice.uniform(0.2, 1.1) * typical)
+        if became == "answered":
+            # Follow the machine's mood, so that the kills keep falling over the whole of a child's life.
+            typical += 0.3 * (time.perf_counter() - started - typical)
+        else:
+            typical *= 1.01
+        left[became] += 1
 
     # What a restart does, later: first while the person's yes is fresh, then after everything has run out.
     for later in (timedelta(seconds=60), timedelta(seconds=200)):
