@@ -16,7 +16,7 @@ rotate: .venv/.runs
 
 test: lint
 	@tests/tools/chromium.sh
-	$(PYTHON) -m pytest -n 2 --dist loadscope
+	$(PYTHON) -m pytest -n 2 --dist loadscope --ignore tests/hosts
 
 # Real MCP hosts against a running instance. Apart from test: npm brings 660 MB.
 clients: .venv/.tests

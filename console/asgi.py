@@ -17,4 +17,4 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] in mcp.PATHS):
         await mcp.application(scope, receive, send)
     else:
-        await _console(scope, receive, send)
+        await _console(dict(scope), receive, send)  # type: ignore[arg-type]  # the stubs want Mapping, ASGI says dict

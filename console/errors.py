@@ -100,12 +100,8 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "Trading is switched off for the connection",
         "Switch trading on under Connections, if you want orders there.",
     ),
-    Code.APP_PAUSED: Explanation(
-        "The app is paused", "Resume it under Connected apps when you want it to act again."
-    ),
-    Code.APP_REVOKED: Explanation(
-        "The app's access was taken back", "Connect the assistant again to allow it anew."
-    ),
+    Code.APP_PAUSED: Explanation("The app is paused", "Resume it under Connected apps when you want it to act again."),
+    Code.APP_REVOKED: Explanation("The app's access was taken back", "Connect the assistant again to allow it anew."),
     Code.CONNECTION_PAUSED: Explanation(
         "The connection is paused", "Resume it under Connections. Orders can still be cancelled meanwhile."
     ),
@@ -156,9 +152,7 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "Nothing was sent. Prepare the order again.",
         Blame.GATEWAY,
     ),
-    Code.BROKER_REJECTED: Explanation(
-        "The broker rejected the order", "The broker's own words say why.", Blame.BROKER
-    ),
+    Code.BROKER_REJECTED: Explanation("The broker rejected the order", "The broker's own words say why.", Blame.BROKER),
     Code.BROKER_UNAVAILABLE: Explanation(
         "The broker could not be reached", "Nothing was sent. Try again in a minute.", Blame.BROKER
     ),

@@ -48,7 +48,7 @@ if EMBEDDED_DATABASE:
     # IMMEDIATE: a read-then-write transaction that has to upgrade its lock fails at once with "database is
     # locked". FULL: an order's intent must survive a power cut. The connection stays with its thread.
     _database["CONN_MAX_AGE"] = None
-    _database["OPTIONS"] = {
+    _database["OPTIONS"] = _database.get("OPTIONS", {}) | {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864",
@@ -56,7 +56,7 @@ if EMBEDDED_DATABASE:
 else:
     # A kept connection belongs to a thread, and ASGI makes many threads: the pool bounds them instead.
     _database["CONN_MAX_AGE"] = 0
-    _database["OPTIONS"] = {
+    _database["OPTIONS"] = _database.get("OPTIONS", {}) | {
         "pool": {
             "min_size": 2,
             "max_size": _number("TRADELATCH_DATABASE_POOL", 16, least=2),
@@ -173,7 +173,8 @@ CSRF_COOKIE_HTTPONLY = True
 CSRF_USE_SESSIONS = False
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
-SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+# A host that opens sign-in and consent in a window watches that window; with a policy it looks closed at once.
+SECURE_CROSS_ORIGIN_OPENER_POLICY = None
 SECURE_HSTS_SECONDS = 31536000 if _SECURE else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _SECURE else None
 X_FRAME_OPTIONS = "DENY"

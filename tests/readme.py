@@ -61,7 +61,7 @@ def tables() -> dict[str, list[str]]:
 def rendered(text: str) -> str:
     for name, rows in tables().items():
         body = "\n".join([f"<!-- {name} -->", *rows])
-        text = re.sub(rf"<!-- {name} -->(\n\|.*)*", lambda _, body=body: body, text)
+        text = re.sub(rf"<!-- {name} -->(\n\|.*)*", body.replace("\\", r"\\"), text)
     return text
 
 

@@ -19,8 +19,10 @@ def issue(request: HttpRequest) -> str:
 
 
 def unused(request: HttpRequest) -> bool:
-    return request.POST.get("once", "") in request.session.get(_KEY, [])
+    """False for a form that was sent before. A program that sends none has no Back button to guard against."""
+    token = request.POST.get("once")
+    return token is None or token in request.session.get(_KEY, [])
 
 
 def use(request: HttpRequest) -> None:
-    request.session[_KEY] = [token for token in request.session[_KEY] if token != request.POST.get("once")]
+    request.session[_KEY] = [token for token in request.session.get(_KEY, []) if token != request.POST.get("once")]

@@ -4,18 +4,14 @@ import hashlib
 import secrets
 
 from django.db import transaction
-from django.utils import timezone
 
 from console import scopes
 from console.accounts.models import User
 from console.audit import journal
 from console.clients.models import Client, Kind
-from console.clients.rules import check_redirect_uri, check_redirect_uris, clean_name
-from console.connected_apps import grants
+from console.clients.rules import check_redirect_uris, clean_name
 from console.errors import Code, Refusal
 from console.scopes import Scope
-
-__all__ = ["check_redirect_uri", "delete", "register_dynamic", "register_static"]
 
 
 def register_static(
@@ -55,19 +51,6 @@ def register_dynamic(
         confidential=confidential,
         ip=ip,
     )
-
-
-@transaction.atomic
-def delete(client: Client, by: User | None) -> bool:
-    """No new sign-in through the client, and every app that came through it ends. False when done before."""
-    now = timezone.now()
-    if not Client.objects.filter(pk=client.pk, deleted_at=None).update(deleted_at=now):
-        return False
-    client.deleted_at = now
-    for app in client.connected_apps.filter(revoked_at=None):
-        grants.revoke(app, by=by, reason="Its client was deleted")
-    journal.record_change(by, "deleted", "client", client.pk, client.name, client_id=client.client_id)
-    return True
 
 
 @transaction.atomic

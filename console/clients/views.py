@@ -11,6 +11,7 @@ from console.accounts.models import User
 from console.clients import registration
 from console.clients.forms import ClientForm
 from console.clients.models import Client, Kind
+from console.connected_apps import grants
 from console.errors import Refusal
 
 _CONNECTED = Q(connected_apps__revoked_at=None, connected_apps__activated_at__isnull=False)
@@ -61,7 +62,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     client = get_object_or_404(_own(user_of(request)), pk=pk)
     if request.method == "POST":
-        registration.delete(client, user_of(request))
+        grants.delete_client(client, by=user_of(request))
         messages.success(request, f"{client.name} is deleted. Nobody can sign in through it any more.")
         return redirect("clients:list")
     return render(request, "clients/delete.html", {"client": client})

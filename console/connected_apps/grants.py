@@ -79,17 +79,26 @@ def _change(app: ConnectedApp, by: User | None, action: str, condition: Q, **fie
     with transaction.atomic():
         if not ConnectedApp.objects.filter(condition, pk=app.pk).update(**fields):
             return False
-        journal.record_change(
-            by, action, "app", app.pk, app.name, **{key: str(value) for key, value in fields.items()}
-        )
+        journal.record_change(by, action, "app", app.pk, app.name, **{key: str(value) for key, value in fields.items()})
     app.refresh_from_db()
     return True
 
 
 def revoke(app: ConnectedApp, *, by: User | None, reason: str) -> bool:
-    return _change(
-        app, by, "revoked", Q(revoked_at=None), revoked_at=timezone.now(), revoked_reason=reason[:100]
-    )
+    return _change(app, by, "revoked", Q(revoked_at=None), revoked_at=timezone.now(), revoked_reason=reason[:100])
+
+
+@transaction.atomic
+def delete_client(client: Client, *, by: User | None) -> bool:
+    """No new sign-in through the client, and every app that came through it ends. False when done before."""
+    now = timezone.now()
+    if not Client.objects.filter(pk=client.pk, deleted_at=None).update(deleted_at=now):
+        return False
+    client.deleted_at = now
+    for app in client.connected_apps.filter(revoked_at=None):
+        revoke(app, by=by, reason="Its client was deleted")
+    journal.record_change(by, "deleted", "client", client.pk, client.name, client_id=client.client_id)
+    return True
 
 
 def pause(app: ConnectedApp, *, by: User | None) -> bool:

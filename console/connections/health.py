@@ -18,9 +18,7 @@ def check(connection: Connection) -> None:
     try:
         states = [broker.account_state(account.account_id) for account in broker.accounts()]
     except BrokerError as error:
-        Connection.objects.filter(pk=connection.pk).update(
-            last_error=str(error)[:300], checked_at=timezone.now()
-        )
+        Connection.objects.filter(pk=connection.pk).update(last_error=str(error)[:300], checked_at=timezone.now())
         return
     Connection.objects.filter(pk=connection.pk).update(
         equity=sum((state.equity for state in states), Decimal(0)),

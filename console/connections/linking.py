@@ -31,9 +31,7 @@ def link_paper(
     """A new paper account and its connection. Raises Refusal when the owner has a connection of that name."""
     try:
         with transaction.atomic():
-            account = books.open_account(
-                name=name, starting_cash=starting_cash, currency=currency, hours=hours
-            )
+            account = books.open_account(name=name, starting_cash=starting_cash, currency=currency, hours=hours)
             connection = Connection.objects.create(
                 owner=owner,
                 name=name,
@@ -51,9 +49,7 @@ def link_paper(
                 owner, "added", "connection", connection.pk, name, broker="paper", trading=trading_enabled
             )
     except IntegrityError as error:
-        raise Refusal(
-            Code.INVALID_ARGUMENT, f"You have a connection called {name} already.", field="name"
-        ) from error
+        raise Refusal(Code.INVALID_ARGUMENT, f"You have a connection called {name} already.", field="name") from error
     return connection
 
 

@@ -91,13 +91,6 @@ def revoke(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def authorize(request: HttpRequest) -> HttpResponse:
     """RFC 6749 section 4.1.1. The request stays in the URL; the form holds the person's choice and no more."""
-    response = _authorize(request)
-    # A host that opened this page in a window waits there for its own callback to report back to it.
-    response["Cross-Origin-Opener-Policy"] = "unsafe-none"
-    return response
-
-
-def _authorize(request: HttpRequest) -> HttpResponse:
     assert isinstance(request.user, User)
     try:
         asked = authorization.read(request.GET)

@@ -5,13 +5,14 @@ object that says where the kills fell and what became of every order.
 """
 
 import collections
+import functools
 import json
 import os
 import random
 import signal
 import sys
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import django
@@ -36,6 +37,10 @@ from console.principal import Principal  # noqa: E402
 from console.scopes import Scope  # noqa: E402
 
 _REAL_NOW = timezone.now
+
+
+def _later(by: timedelta) -> datetime:
+    return _REAL_NOW() + by
 
 
 def trader() -> Principal:
@@ -100,7 +105,7 @@ def main() -> None:
 
     # What a restart does, later: first while the person's yes is fresh, then after everything has run out.
     for later in (timedelta(seconds=60), timedelta(seconds=200)):
-        timezone.now = lambda later=later: _REAL_NOW() + later
+        timezone.now = functools.partial(_later, later)
         for _ in range(rounds // 100 + 2):
             sweeps.sweep()
 

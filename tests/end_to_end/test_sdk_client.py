@@ -14,6 +14,7 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 from mcp_types import CallToolResult
+from pydantic import AnyUrl
 
 from tests.person import Person
 from tests.serving import Server
@@ -63,7 +64,8 @@ async def told(client: Client, tool: str, **arguments: object) -> dict[str, Any]
     assert not result.is_error, result.content
     assert result.structured_content is not None
     assert result.structured_content["context"]["environment"] == "paper"
-    return result.structured_content
+    content: dict[str, Any] = result.structured_content
+    return content
 
 
 async def cash(client: Client) -> Decimal:
@@ -138,7 +140,7 @@ def through_oauth(
             server_url=server.mcp_url,
             client_metadata=OAuthClientMetadata(
                 client_name="SDK client",
-                redirect_uris=[redirect],
+                redirect_uris=[AnyUrl(redirect)],
                 grant_types=["authorization_code", "refresh_token"],
                 token_endpoint_auth_method="none",
             ),

@@ -33,7 +33,7 @@ def read(server: Server) -> Wire:
         (BUY | {"quantity": "1e400"}, "invalid_argument", "quantity"),
         (BUY | {"quantity": "1e99"}, "invalid_argument", "quantity"),
         (BUY | {"quantity": "1_0"}, "invalid_argument", "quantity"),
-        (BUY | {"quantity": "１"}, "invalid_argument", "quantity"),
+        (BUY | {"quantity": "\uff11"}, "invalid_argument", "quantity"),
         (BUY | {"quantity": True}, "invalid_argument", "quantity"),
         (BUY | {"quantity": ["1"]}, "invalid_argument", "quantity"),
         (BUY | {"quantity": 0.1234567890123456}, "invalid_argument", "quantity"),
@@ -129,7 +129,9 @@ def test_malformed_json_is_refused(trade: Wire, body: bytes) -> None:
     assert (error["code"], error["data"]["code"]) == (-32700, "invalid_request")
 
 
-@pytest.mark.parametrize("body", [b"null", b"[]", b"3", b'"text"', b"{}", b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]'])
+@pytest.mark.parametrize(
+    "body", [b"null", b"[]", b"3", b'"text"', b"{}", b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]']
+)
 @pytest.mark.parametrize("version", [None, "2025-11-25", MODERN])
 def test_json_that_is_not_one_request_is_refused(trade: Wire, body: bytes, version: str | None) -> None:
     answer = trade.post(body, **({"MCP-Protocol-Version": version} if version else {}))

@@ -2,9 +2,7 @@
 # The browser tests drive Chromium. Where it is missing, get it from the system's packages.
 set -euo pipefail
 
-for name in chromium chromium-browser google-chrome; do
-    if command -v "$name" > /dev/null; then exit 0; fi
-done
+if command -v chromium > /dev/null; then exit 0; fi
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get > /dev/null; then
     echo "The browser tests need Chromium: install it (Debian and Ubuntu: apt-get install chromium) and try again." >&2
     exit 1

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from console.accounts.models import User
 from console.authority import bearer
@@ -34,7 +35,7 @@ def test_a_key_is_its_app_on_its_connection_with_its_scopes(trade_key: str, owne
     assert trade_key.split("_")[-1] not in repr(who)
 
 
-def test_a_key_costs_one_query(trade_key: str, django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]  # a plugin's fixture
+def test_a_key_costs_one_query(trade_key: str, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with django_assert_num_queries(1):
         bearer.authenticate(trade_key)
 
@@ -51,9 +52,7 @@ def test_only_a_hash_of_the_key_is_stored(trade_key: str) -> None:
 
 @pytest.mark.parametrize("position", [0, 4, 12, 25, -1])
 def test_a_mistyped_key_is_refused_before_any_query(
-    trade_key: str,
-    position: int,
-    django_assert_num_queries,  # type: ignore[no-untyped-def]  # a plugin's fixture
+    trade_key: str, position: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     place = len("tl_paper_") + position if position >= 0 else len(trade_key) - 1
     wrong = trade_key[:place] + ("A" if trade_key[place] != "A" else "B") + trade_key[place + 1 :]
@@ -131,7 +130,7 @@ def oauth_app(owner: User, paper: Connection) -> ConnectedApp:
 def test_an_access_token_is_its_app(owner: User, paper: Connection) -> None:
     app = oauth_app(owner, paper)
     who = bearer.authenticate(oauth_token(app, "mcp:read mcp:trade"))
-    assert (who.app_id, who.source, who.scopes) == (app.pk, Source.OAUTH, {Scope.READ, Scope.TRADE})
+    assert (who.app_id, who.source, who.scopes) == (app.pk, Source.OAUTH, frozenset({Scope.READ, Scope.TRADE}))
 
 
 def test_an_expired_access_token_is_refused(owner: User, paper: Connection) -> None:

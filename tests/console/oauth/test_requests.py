@@ -10,6 +10,7 @@ from django.conf import settings
 from console.accounts.models import User
 from console.clients import registration
 from console.clients.models import Client
+from console.connected_apps import grants
 from console.connections.models import Connection
 from console.oauth.models import Grant
 from console.scopes import ALL
@@ -110,8 +111,8 @@ def test_an_unknown_client_gets_a_page_that_says_what_to_do(client_id: str, host
 def test_a_deleted_client_is_unknown(host: Host, paper: Connection, owner: User) -> None:
     code, tokens = host.code(paper.pk), host.connect(paper.pk)
     client = Client.objects.get()
-    assert registration.delete(client, owner)
-    assert not registration.delete(client, owner), "once"
+    assert grants.delete_client(client, by=owner)
+    assert not grants.delete_client(client, by=owner), "once"
     refused_page(host.open())
     for answer in (host.redeem(code), host.refresh(tokens["refresh_token"])):
         assert answer.json()["error"] == "invalid_client"

@@ -4,15 +4,15 @@ from decimal import Decimal
 
 import pytest
 
+from console.accounts.models import User
 from console.authority import bearer
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections import linking
 from console.connections.models import Connection
-from console.accounts.models import User
 from console.errors import Code, Refusal
 from console.keys import minting
-from console.orders import desk
+from console.orders import desk, risk
 from console.orders.models import Confirmation, Order
 from console.orders.states import Status
 from console.principal import Principal
@@ -139,9 +139,7 @@ def test_permission_taken_back_between_the_checks_and_the_release_still_stops_it
 ) -> None:
     prepared = desk.prepare(trader, bitcoin())
     app = ConnectedApp.objects.get(pk=trader.app_id)
-    monkeypatch.setattr(
-        desk.risk, "check_drift", lambda *values: grants.revoke(app, by=owner, reason="in between")
-    )
+    monkeypatch.setattr(risk, "check_drift", lambda *values: grants.revoke(app, by=owner, reason="in between"))
     assert refused(trader, prepared.confirmation).code is Code.APP_REVOKED
     assert watch.submitted == []
 

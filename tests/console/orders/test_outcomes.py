@@ -7,7 +7,7 @@ import pytest
 from brokers.errors import BrokerUnavailable, MarketClosed, Rejected, UnknownOutcome
 from brokers.types import OrderRequest
 from console.errors import Code, Refusal
-from console.orders import desk, sweeps
+from console.orders import desk, sending, sweeps
 from console.orders.models import Order
 from console.orders.states import Status
 from console.principal import Principal
@@ -29,6 +29,12 @@ def placed(trader: Principal) -> Order:
     return desk.confirm(trader, desk.prepare(trader, bitcoin()).confirmation.public_id)
 
 
+def state(order: Order) -> Status:
+    """Where the order stands in the database."""
+    order.refresh_from_db()
+    return order.state
+
+
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
@@ -46,8 +52,7 @@ def test_each_failure_of_a_send_has_its_own_status(
     watch.before_submit = failing(error)
     order = placed(trader)
     assert (order.state, order.code) == (status, code)
-    order.refresh_from_db()
-    assert (order.state, order.code) == (status, code)
+    assert (state(order), order.code) == (status, code)
     assert len(watch.submitted) == 1
 
 
@@ -56,8 +61,7 @@ def test_an_order_whose_answer_was_lost_is_found_by_its_id_and_adopted(trader: P
     order = placed(trader)
     assert order.state is Status.UNKNOWN
     sweeps.sweep()
-    order.refresh_from_db()
-    assert (order.state, order.filled_quantity, order.code) == (Status.FILLED, order.quantity, "")
+    assert (state(order), order.filled_quantity, order.code) == (Status.FILLED, order.quantity, "")
     assert len(watch.submitted) == 1
 
 
@@ -67,12 +71,10 @@ def test_an_order_the_broker_never_got_is_not_found_only_after_the_horizon(
     watch.before_submit = failing(UnknownOutcome("The connection was cut."))
     order = placed(trader)
     sweeps.sweep()
-    order.refresh_from_db()
-    assert order.state is Status.UNKNOWN
+    assert state(order) is Status.UNKNOWN
     clock.advance(seconds=31)
     sweeps.sweep()
-    order.refresh_from_db()
-    assert order.state is Status.NOT_FOUND
+    assert state(order) is Status.NOT_FOUND
     assert len(watch.submitted) == 1
 
 
@@ -88,25 +90,22 @@ def test_while_the_broker_cannot_be_asked_an_unknown_order_stays_unknown(
     watch.on_lookup = silent
     clock.advance(days=2)
     sweeps.sweep()
-    order.refresh_from_db()
-    assert order.state is Status.UNKNOWN
+    assert state(order) is Status.UNKNOWN
 
 
 def test_an_order_that_died_before_it_was_sent_is_sent_once_by_the_sweep(
     trader: Principal, watch: Watch, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as crash:
-        crash.setattr(desk.sending, "send", lambda order, **rest: order)
+        crash.setattr(sending, "send", lambda order, **rest: order)
         order = placed(trader)
     assert order.state is Status.INTENT
     sweeps.sweep()
-    order.refresh_from_db()
-    assert order.state is Status.INTENT, "its sender may still be alive"
+    assert state(order) is Status.INTENT, "its sender may still be alive"
     clock.advance(seconds=31)
     sweeps.sweep()
     sweeps.sweep()
-    order.refresh_from_db()
-    assert order.state is Status.FILLED
+    assert state(order) is Status.FILLED
     assert len(watch.submitted) == 1
 
 
@@ -114,12 +113,11 @@ def test_an_intent_found_long_after_its_confirmation_is_refused_not_sent(
     trader: Principal, watch: Watch, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as crash:
-        crash.setattr(desk.sending, "send", lambda order, **rest: order)
+        crash.setattr(sending, "send", lambda order, **rest: order)
         order = placed(trader)
     clock.advance(minutes=10)
     sweeps.sweep()
-    order.refresh_from_db()
-    assert (order.state, order.code) == (Status.DENIED, Code.CONFIRMATION_EXPIRED)
+    assert (state(order), order.code) == (Status.DENIED, Code.CONFIRMATION_EXPIRED)
     assert watch.submitted == []
 
 
@@ -130,8 +128,7 @@ def test_an_order_that_died_while_being_sent_is_looked_up_and_never_sent_again(
     Order.objects.filter(pk=order.pk).update(status=Status.SENDING, filled_quantity=0, average_price=None)
     clock.advance(seconds=31)
     sweeps.sweep()
-    order.refresh_from_db()
-    assert (order.state, order.filled_quantity) == (Status.FILLED, order.quantity)
+    assert (state(order), order.filled_quantity) == (Status.FILLED, order.quantity)
     assert len(watch.submitted) == 1
 
 
@@ -139,8 +136,7 @@ def test_an_order_nobody_confirmed_lapses(trader: Principal, watch: Watch, clock
     prepared = desk.prepare(trader, bitcoin())
     clock.advance(seconds=121)
     sweeps.sweep()
-    prepared.order.refresh_from_db()
-    assert prepared.order.state is Status.LAPSED
+    assert state(prepared.order) is Status.LAPSED
     assert watch.submitted == []
 
 
