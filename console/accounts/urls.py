@@ -1,17 +1,10 @@
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from console.accounts.forms import SignInForm
+from console.accounts import views
 
 urlpatterns = [
-    path(
-        "sign-in/",
-        LoginView.as_view(
-            template_name="accounts/sign_in.html",
-            authentication_form=SignInForm,
-            redirect_authenticated_user=True,
-        ),
-        name="sign-in",
-    ),
+    path("sign-in/", views.SignIn.as_view(), name="sign-in"),
     path("sign-out/", LogoutView.as_view(), name="sign-out"),
+    path("re-authenticate/", views.re_authenticate, name="re-authenticate"),
 ]
