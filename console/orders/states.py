@@ -50,8 +50,8 @@ _ANSWERS = frozenset(
 )
 
 MOVES: dict[Status, frozenset[Status]] = {
-    Status.AWAITING: frozenset({Status.INTENT, Status.DENIED, Status.LAPSED}),
-    Status.INTENT: frozenset({Status.SENDING, Status.DENIED}),
+    Status.AWAITING: frozenset({Status.INTENT, Status.DENIED, Status.LAPSED, Status.CANCELLED}),
+    Status.INTENT: frozenset({Status.SENDING, Status.DENIED, Status.CANCELLED}),
     Status.SENDING: _ANSWERS | {Status.UNKNOWN, Status.NOT_SENT},
     Status.UNKNOWN: _ANSWERS | {Status.NOT_FOUND},
     Status.WORKING: _ANSWERS - {Status.WORKING, Status.REJECTED},

@@ -28,7 +28,9 @@ def sweep(now: datetime | None = None) -> None:
     each(_with(Status.AWAITING).filter(confirmation__expires_at__lte=now), _lapse)
     each(_with(Status.INTENT).filter(moved_at__lte=lease), _resume)
     each(_with(Status.SENDING).filter(moved_at__lte=lease), _lose)
-    each(_with(Status.UNKNOWN, Status.WORKING, Status.PARTIALLY_FILLED), sending.refresh)
+    at_broker = _with(Status.UNKNOWN, Status.WORKING, Status.PARTIALLY_FILLED)
+    each(at_broker.filter(cancel_requested_at=None), sending.refresh)
+    each(at_broker.filter(cancel_requested_at__isnull=False), sending.take_back)
 
 
 def _with(*statuses: Status) -> QuerySet[Order]:

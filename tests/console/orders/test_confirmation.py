@@ -189,3 +189,18 @@ def test_another_users_app_cannot_confirm_cancel_or_find_the_order(
             attempt(stranger, prepared.order.public_id)
         assert caught.value.code is Code.UNKNOWN_ORDER
     assert (watch.submitted, watch.cancelled) == ([], [])
+
+
+def test_when_two_calls_confirm_at_once_the_later_one_is_told_it_was_used(
+    trader: Principal, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = desk.prepare(trader, bitcoin("10"))
+
+    def overtaken(*values: object) -> None:
+        monkeypatch.undo()
+        desk.confirm(trader, prepared.confirmation.public_id)
+
+    # The other call gets in between this one's reading of the rows and its check of the funds, and spends them.
+    monkeypatch.setattr(risk, "check_permission", overtaken)
+    refusal = refused(trader, prepared.confirmation)
+    assert (refusal.code, refusal.order_id) == (Code.CONFIRMATION_USED, prepared.order.public_id)

@@ -152,7 +152,45 @@ def test_a_resting_order_is_cancelled_once_and_then_has_ended(trader: Principal,
 
 def test_an_order_still_waiting_for_its_confirmation_can_be_taken_back(trader: Principal, watch: Watch) -> None:
     prepared = desk.prepare(trader, bitcoin())
-    assert desk.cancel(trader, prepared.order.public_id).state is Status.DENIED
+    assert desk.cancel(trader, prepared.order.public_id).state is Status.CANCELLED
     with pytest.raises(Refusal):
         desk.confirm(trader, prepared.confirmation.public_id)
     assert (watch.submitted, watch.cancelled) == ([], [])
+
+
+def test_a_cancel_the_broker_did_not_hear_is_sent_again_until_it_answers(trader: Principal, watch: Watch) -> None:
+    order = desk.confirm(trader, desk.prepare(trader, bitcoin(limit="1000")).confirmation.public_id)
+
+    def deaf(client_order_id: str) -> None:
+        raise UnknownOutcome("No answer within 10 s.")
+
+    watch.before_cancel = deaf
+    with pytest.raises(Refusal) as caught:
+        desk.cancel(trader, order.public_id)
+    assert caught.value.code is Code.OUTCOME_UNKNOWN
+    assert state(order) is Status.WORKING
+    watch.before_cancel = lambda client_order_id: None
+    sweeps.sweep()
+    assert state(order) is Status.CANCELLED
+    assert len(watch.cancelled) == 2
+
+
+def test_an_order_whose_answer_was_lost_is_cancelled_when_it_is_found(trader: Principal, watch: Watch) -> None:
+    watch.after_submit = failing(UnknownOutcome("The connection was cut."))
+    order = desk.confirm(trader, desk.prepare(trader, bitcoin(limit="1000")).confirmation.public_id)
+    assert order.state is Status.UNKNOWN
+    assert desk.cancel(trader, order.public_id).state is Status.CANCELLED
+    assert len(watch.submitted) == len(watch.cancelled) == 1
+
+
+def test_a_confirmed_order_can_be_taken_back_before_it_is_sent(
+    trader: Principal, watch: Watch, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as crash:
+        crash.setattr(sending, "send", lambda order, **rest: order)
+        order = placed(trader)
+    assert desk.cancel(trader, order.public_id).state is Status.CANCELLED
+    clock.advance(seconds=31)
+    sweeps.sweep()
+    assert state(order) is Status.CANCELLED
+    assert watch.submitted == []
