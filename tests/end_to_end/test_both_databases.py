@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from tests import postgres, serving
@@ -76,3 +77,10 @@ def test_orders_at_once_never_spend_the_same_cash_twice(trade: Wire) -> None:
         became = sorted(pool.map(buy, range(6)))
     assert became == ["filled"] * 2 + ["insufficient_funds"] * 4
     assert Decimal(trade.result("get_cash", {})["cash"][0]["total"]) >= 0
+
+
+@pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke"])
+def test_a_nul_in_a_client_id_is_an_unknown_client(anywhere: Server, path: str) -> None:
+    sent = {"client_id": "a\0b", "grant_type": "refresh_token", "refresh_token": "x\0", "token": "y\0"}
+    answer = httpx2.post(f"{anywhere.url}{path}", data=sent)
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")

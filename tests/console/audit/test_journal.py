@@ -8,24 +8,26 @@ import pytest
 from console.audit import journal
 from console.audit.models import Call, Outcome
 from console.authority import bearer
+from console.oauth import tokens
 
 pytestmark = pytest.mark.django_db
 
 
 def written(**fields: Any) -> Call:
-    journal.record_call(journal.Entry(**({"request_id": "req_1", "outcome": Outcome.OK, "duration_us": 1500} | fields)))
+    given: dict[str, Any] = {"request_id": "req_1", "outcome": Outcome.OK, "duration_us": 1500} | fields
+    journal.record_call(journal.Entry(**given))
     return Call.objects.get()
 
 
 @pytest.mark.parametrize("place", ["tool", "message", "user_agent", "argument", "argument name", "nested"])
 def test_a_key_or_token_is_masked_wherever_it_stands(trade_key: str, place: str) -> None:
     said = f"please use {trade_key} thanks"
-    fields: dict[str, Any] = {
+    places: dict[str, dict[str, Any]] = {
         "argument": {"arguments": {"symbol": said}},
         "argument name": {"arguments": {said: 1}},
         "nested": {"arguments": {"a": [{"b": [said]}]}},
-    }.get(place, {place: said})
-    row = written(**fields)
+    }
+    row = written(**places.get(place, {place: said}))
     everything = json.dumps({name: str(value) for name, value in vars(row).items()})
     assert trade_key.split("_")[-1] not in everything
     assert "[masked]" in everything
@@ -34,6 +36,13 @@ def test_a_key_or_token_is_masked_wherever_it_stands(trade_key: str, place: str)
 def test_a_bearer_header_or_a_jwt_in_an_argument_is_masked() -> None:
     row = written(arguments={"note": "Authorization: Bearer abc.def-123", "jwt": "eyJhbGciOi.eyJzdWIi.c2lnbmF0dXJl"})
     assert row.arguments == {"note": "Authorization: [masked]", "jwt": "[masked]"}
+
+
+def test_an_oauth_token_in_an_argument_is_masked() -> None:
+    request = object()
+    for made in (tokens.access_token(request), tokens.refresh_token(request)):
+        assert journal.mask(f"use {made}!") == "use [masked]!"
+    assert journal.mask("BEARER abc") == "[masked]"
 
 
 def test_a_row_stays_small_whatever_was_sent() -> None:

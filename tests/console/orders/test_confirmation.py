@@ -204,3 +204,19 @@ def test_when_two_calls_confirm_at_once_the_later_one_is_told_it_was_used(
     monkeypatch.setattr(risk, "check_permission", overtaken)
     refusal = refused(trader, prepared.confirmation)
     assert (refusal.code, refusal.order_id) == (Code.CONFIRMATION_USED, prepared.order.public_id)
+
+
+def test_a_connection_whose_policy_asks_for_the_owner_is_not_released_by_an_assistant(
+    trader: Principal, paper: Connection, watch: Watch
+) -> None:
+    Connection.objects.filter(pk=paper.pk).update(policy="owner_approval")
+    prepared = desk.prepare(trader, bitcoin())
+    assert refused(trader, prepared.confirmation).code is Code.APPROVAL_REQUIRED
+    assert watch.submitted == []
+
+
+@pytest.mark.parametrize("taken", ["ord_01M7XS0CGHVQ93QT4MX5Z3YT5E", "cnf_1"])
+def test_a_callers_id_cannot_look_like_one_of_ours(trader: Principal, taken: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        desk.prepare(trader, bitcoin(), client_order_id=taken)
+    assert (caught.value.code, caught.value.field) == (Code.INVALID_ARGUMENT, "client_order_id")
