@@ -1,4 +1,7 @@
-"""Guessing passwords is slow: failures are counted per address and per account over five minutes."""
+"""Guessing is slow: failures are counted per address and per account over five minutes.
+
+Each kind of guess has its own counts: passwords ("sign-in"), second steps, recovery, links.
+"""
 
 import contextlib
 import hashlib
@@ -14,11 +17,14 @@ FAILURES_PER_ACCOUNT = 5
 @dataclass(frozen=True, slots=True)
 class Attempt:
     ip: str
-    email: str
+    email: str = ""
+    """Empty where no account is named before the answer: then addresses alone are counted."""
+    kind: str = "sign-in"
 
     def begin(self) -> bool:
         """Count it before the password is looked at, so that parallel guesses cannot all slip through."""
-        by_ip, by_account = _add(self._ip_key), _add(self._account_key)
+        by_ip = _add(self._ip_key)
+        by_account = _add(self._account_key) if self.email else 0
         return by_ip <= FAILURES_PER_IP and by_account <= FAILURES_PER_ACCOUNT
 
     def succeeded(self) -> None:
@@ -28,11 +34,11 @@ class Attempt:
 
     @property
     def _ip_key(self) -> str:
-        return f"sign-in:ip:{self.ip}"
+        return f"{self.kind}:ip:{self.ip}"
 
     @property
     def _account_key(self) -> str:
-        return f"sign-in:account:{hashlib.sha256(self.email.strip().lower().encode()).hexdigest()}"
+        return f"{self.kind}:account:{hashlib.sha256(self.email.strip().lower().encode()).hexdigest()}"
 
 
 def _add(key: str) -> int:
