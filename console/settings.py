@@ -172,6 +172,7 @@ AUTH_PASSWORD_VALIDATORS = [
 MFA_ADAPTER = "console.accounts.adapters.SecondFactors"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "Tradelatch"
+MFA_TOTP_TOLERANCE = 1  # a code typed as it changed, or on a phone half a minute off
 MFA_WEBAUTHN_USER_VERIFICATION = "required"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -274,5 +275,5 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"mcp": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+    "loggers": {"mcp": {"level": "WARNING"}, "httpx2": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
 }

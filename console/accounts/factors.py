@@ -3,6 +3,7 @@
 Every passkey verifies its user (a finger, a face, a PIN), so one alone is two factors and may sign in by itself.
 """
 
+import hashlib
 import json
 from typing import Any
 
@@ -11,6 +12,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth as totp
 from allauth.mfa.webauthn.internal import auth as webauthn
+from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
@@ -21,6 +23,7 @@ from console.accounts.models import User
 Factor = Authenticator
 APP, PASSKEY, CODES = Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN, Authenticator.Type.RECOVERY_CODES
 _PENDING = "authenticator_app"
+_CODE_SECONDS = 120
 # What a browser sends is anybody's JSON: the parsers beneath answer some of it with these.
 _NONSENSE = (ValidationError, ValueError, TypeError, KeyError, AttributeError, OverflowError)
 
@@ -42,10 +45,16 @@ def check_code(user: User, code: str) -> bool:
     """Whether it is the app's code of this moment, or a recovery code. Either works once."""
     code = "".join(code.split())
     for factor in Factor.objects.filter(user=user, type__in=(APP, CODES)).order_by("-type"):
-        if factor.wrap().validate_code(code):
+        if factor.wrap().validate_code(code) and _first_use(user, code):
             factor.record_usage()
             return True
     return False
+
+
+def _first_use(user: User, code: str) -> bool:
+    """A code of the app stands for 90 seconds: whoever looked over the shoulder must not use it in that time."""
+    digest = hashlib.sha256(f"{user.pk}:{code}".encode()).hexdigest()
+    return cache.add(f"second-step:used:{digest}", True, _CODE_SECONDS)
 
 
 # Authenticator app
