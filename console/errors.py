@@ -23,6 +23,7 @@ class Code(StrEnum):
     APP_PAUSED = "app_paused"
     APP_REVOKED = "app_revoked"
     CONNECTION_PAUSED = "connection_paused"
+    LIVE_FROZEN = "live_frozen"
     RATE_LIMITED = "rate_limited"
     # the order
     UNKNOWN_SYMBOL = "unknown_symbol"
@@ -105,6 +106,10 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.APP_REVOKED: Explanation("The app's access was taken back", "Connect the assistant again to allow it anew."),
     Code.CONNECTION_PAUSED: Explanation(
         "The connection is paused", "Resume it under Connections. Orders can still be cancelled meanwhile."
+    ),
+    Code.LIVE_FROZEN: Explanation(
+        "Live trading rests after an account recovery",
+        "For 24 hours no order goes to a live connection. Paper goes on, and orders can be cancelled.",
     ),
     Code.RATE_LIMITED: Explanation(
         "Too many calls in a minute",

@@ -9,7 +9,7 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from console import home
+from console import home, identity, mail
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
@@ -20,6 +20,13 @@ def _number(name: str, default: int, *, least: int = 1) -> int:
     if not text.isdecimal() or int(text) < least:
         raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}, not {text!r}.")
     return int(text)
+
+
+def _flag(name: str) -> bool:
+    text = os.environ.get(name, "0")
+    if text not in ("0", "1"):
+        raise ImproperlyConfigured(f"{name} must be 0 or 1, not {text!r}.")
+    return text == "1"
 
 
 # Where it lives: in files that only this user can read, also in a home that was there before
@@ -67,11 +74,11 @@ else:
         }
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-SECRET_KEY = home.secret(
-    HOME,
-    "secret_key",
-    database_exists=EMBEDDED_DATABASE and Path(str(_database["NAME"])).exists(),
-)
+_DATABASE_EXISTS = EMBEDDED_DATABASE and Path(str(_database["NAME"])).exists()
+SECRET_KEY = home.secret(HOME, "secret_key", database_exists=_DATABASE_EXISTS)
+# Seals what must be read back, such as the seeds of authenticator apps. Several, separated by blanks: the first
+# seals, all of them open.
+VAULT_KEYS = home.secret(HOME, "vault_key", database_exists=_DATABASE_EXISTS).split()
 
 REDIS_URL = os.environ.get("TRADELATCH_REDIS_URL", "")
 CACHES = {
@@ -117,6 +124,9 @@ INSTALLED_APPS = [
     "rest_framework",
     "oauth2_provider",
     "csp",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     "brokers.paper",
     "console",
     "console.accounts",
@@ -139,6 +149,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "console.accounts.required.SecondFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -162,6 +174,24 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+# allauth brings authenticator apps, passkeys and recovery codes; the pages and the way in are ours.
+MFA_ADAPTER = "console.accounts.adapters.SecondFactors"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER = "Tradelatch"
+MFA_TOTP_TOLERANCE = 1  # a code typed as it changed, or on a phone half a minute off
+MFA_WEBAUTHN_USER_VERIFICATION = "required"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+REQUIRE_SECOND_FACTOR = _flag("TRADELATCH_REQUIRE_SECOND_FACTOR")
+IDENTITY_PROVIDERS = identity.providers(os.environ)
+
+EMAIL_BACKEND, _SMTP = mail.backend(os.environ.get("TRADELATCH_SMTP_URL", ""))
+EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _SMTP.host, _SMTP.port, _SMTP.user, _SMTP.password
+EMAIL_USE_SSL, EMAIL_USE_TLS, EMAIL_TIMEOUT = _SMTP.tls, _SMTP.starttls, 10
+DEFAULT_FROM_EMAIL = os.environ.get("TRADELATCH_EMAIL_FROM", f"Tradelatch <tradelatch@{_PUBLIC.hostname}>")
+
 STATIC_URL = "/static/"
 STATIC_ROOT = HOME / "static"
 STATIC_ROOT.mkdir(exist_ok=True)
@@ -253,5 +283,5 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"mcp": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+    "loggers": {"mcp": {"level": "WARNING"}, "httpx2": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
 }

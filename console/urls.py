@@ -4,6 +4,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("console.oauth.urls")),
     path("", include("console.onboarding.urls")),
     path("", include("console.accounts.urls")),
+    path("security/", include("console.security.urls")),
+    path("people/", include("console.people.urls")),
     path("connections/", include("console.connections.urls")),
     path("apps/", include("console.connected_apps.urls")),
     path("keys/", include("console.keys.urls")),

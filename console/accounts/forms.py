@@ -1,22 +1,26 @@
 from typing import Any
 
 from django import forms
+from django.contrib.auth import password_validation
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
+from console.accounts import factors
 from console.accounts.models import User
 from console.accounts.throttle import Attempt
+
+TOO_MANY = "Too many attempts. Wait 5 minutes, then try again."
 
 
 class SignInForm(AuthenticationForm):
     username = forms.EmailField(
-        label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
+        label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "username webauthn", "autofocus": True})
     )
     error_messages = {
         "invalid_login": "The e-mail address or the password is not right.",
         "inactive": "The e-mail address or the password is not right.",
-        "throttled": "Too many attempts. Wait 5 minutes, then try again.",
+        "throttled": TOO_MANY,
     }
 
     def clean(self) -> dict[str, Any]:
@@ -42,11 +46,82 @@ class PasswordAgainForm(forms.Form):
         self._request, self._user = request, user
 
     def clean_password(self) -> str:
-        attempt = Attempt(ip=self._request.META.get("REMOTE_ADDR", ""), email=f"again:{self._user.pk}")
+        attempt = Attempt(ip=self._request.META.get("REMOTE_ADDR", ""), email=self._user.email, kind="again")
         if not attempt.begin():
-            raise ValidationError(SignInForm.error_messages["throttled"], code="throttled")
+            raise ValidationError(TOO_MANY, code="throttled")
         password: str = self.cleaned_data["password"]
         if not self._user.check_password(password):
             raise ValidationError("That is not your password.", code="wrong")
         attempt.succeeded()
         return password
+
+
+class CodeForm(forms.Form):
+    """A code of the person's authenticator app, or one of their recovery codes."""
+
+    code = forms.CharField(
+        label="Code",
+        max_length=20,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
+    )
+
+    def __init__(self, request: HttpRequest, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._request, self._user = request, user
+
+    def clean_code(self) -> str:
+        ip = self._request.META.get("REMOTE_ADDR", "")
+        attempt = Attempt(ip=ip, email=self._user.email, kind="second-step")
+        if not attempt.begin():
+            raise ValidationError(TOO_MANY, code="throttled")
+        code: str = self.cleaned_data["code"]
+        if not factors.check_code(self._user, code):
+            raise ValidationError("That code is not right, or was used before.", code="wrong")
+        attempt.succeeded()
+        return code
+
+
+class RecoverForm(forms.Form):
+    email = forms.EmailField(
+        label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
+    )
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._request = request
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data["email"]
+        # Never counted as a success: letters are limited, whether or not the address is somebody's.
+        if not Attempt(ip=self._request.META.get("REMOTE_ADDR", ""), email=email, kind="recovery").begin():
+            raise ValidationError(TOO_MANY, code="throttled")
+        return email
+
+
+class NewPasswordForm(forms.Form):
+    password = forms.CharField(
+        label="New password",
+        strip=False,
+        help_text="At least 12 characters. A few words that are not a saying make a good one.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    again = forms.CharField(
+        label="New password again",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._user = user
+
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        password_validation.validate_password(password, self._user)
+        return password
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if "password" in cleaned and cleaned["password"] != cleaned.get("again"):
+            self.add_error("again", "The two are not the same.")
+        return cleaned

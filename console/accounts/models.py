@@ -4,6 +4,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils import timezone
 
 
 class UserManager(BaseUserManager["User"]):
@@ -27,6 +28,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     is_operator = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
+    live_frozen_until = models.DateTimeField(null=True)
+    """Set by account recovery: until then no order goes to a live connection."""
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -38,3 +41,22 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    @property
+    def live_is_frozen(self) -> bool:
+        return self.live_frozen_until is not None and self.live_frozen_until > timezone.now()
+
+
+class Link(models.Model):
+    """An address that lets its holder set a password, once. Kept as a hash."""
+
+    class Purpose(models.TextChoices):
+        INVITE = "invite", "Invitation"
+        RECOVERY = "recovery", "Recovery"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="links")
+    purpose = models.CharField(max_length=8, choices=Purpose.choices)
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)

@@ -1,4 +1,7 @@
-"""Guessing passwords is slow: failures are counted per address and per account over five minutes."""
+"""Guessing is slow: failures are counted per address and per account over five minutes.
+
+Each kind of guess has its own counts: passwords ("sign-in"), second steps, recovery, links.
+"""
 
 import contextlib
 import hashlib
@@ -15,13 +18,15 @@ FAILURES_PER_ACCOUNT = 5
 @dataclass(frozen=True, slots=True)
 class Attempt:
     ip: str
-    email: str
+    email: str = ""
+    """Empty where no account is named before the answer: then addresses alone are counted."""
+    kind: str = "sign-in"
 
     def begin(self) -> bool:
         """Count it before the password is looked at, so that parallel guesses cannot all slip through."""
         if _add(self._ip_key) > FAILURES_PER_IP:
             return False  # and no new counter for whatever account it names
-        return _add(self._account_key) <= FAILURES_PER_ACCOUNT
+        return not self.email or _add(self._account_key) <= FAILURES_PER_ACCOUNT
 
     def succeeded(self) -> None:
         cache.delete(self._account_key)
@@ -32,11 +37,11 @@ class Attempt:
     def _ip_key(self) -> str:
         # One customer of a provider holds a whole /64 of IPv6 addresses.
         network = ipaddress.ip_network(f"{self.ip}/64", strict=False) if ":" in self.ip else self.ip
-        return f"sign-in:ip:{network}"
+        return f"{self.kind}:ip:{network}"
 
     @property
     def _account_key(self) -> str:
-        return f"sign-in:account:{hashlib.sha256(self.email.strip().lower().encode()).hexdigest()}"
+        return f"{self.kind}:account:{hashlib.sha256(self.email.strip().lower().encode()).hexdigest()}"
 
 
 def _add(key: str) -> int:

@@ -1,14 +1,28 @@
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
-from console.accounts import fresh
+from console.accounts import factors, fresh, links, oidc, signing_in
 from console.accounts.current import user_of
-from console.accounts.forms import PasswordAgainForm, SignInForm
+from console.accounts.forms import TOO_MANY, CodeForm, NewPasswordForm, PasswordAgainForm, RecoverForm, SignInForm
+from console.accounts.models import Link, User
+from console.accounts.required import before_second_factor
+from console.accounts.tasks import send_recovery_link
+from console.accounts.throttle import Attempt
+from console.identity import Provider
+from console.security import keeping
+
+WRONG_PASSKEY = "That passkey does not open anything here."
 
 
 class SignIn(LoginView):
@@ -16,20 +30,174 @@ class SignIn(LoginView):
     authentication_form = SignInForm
     redirect_authenticated_user = True
 
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**kwargs) | {"providers": settings.IDENTITY_PROVIDERS}
+
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        answer = super().form_valid(form)
-        fresh.mark(self.request)
-        return answer
+        user = form.get_user()
+        assert isinstance(user, User)
+        return signing_in.proceed(self.request, user, self.get_success_url())
 
 
 @never_cache
+@login_not_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def passkey(request: HttpRequest) -> HttpResponse:
+    """What the browser must sign, and the answer to it: a passkey alone signs its owner in."""
+    if request.method != "POST":
+        signing_in.brief(request)
+        return JsonResponse(factors.request_options())
+    attempt = _attempt(request, "passkey")
+    next_ = signing_in.here(request, request.POST.get("next", ""))
+    if not attempt.begin():
+        messages.error(request, TOO_MANY)
+    elif user := factors.check_passkey(request.POST.get("credential", "")):
+        attempt.succeeded()
+        return signing_in.finish(request, user, next_)
+    else:
+        messages.error(request, WRONG_PASSKEY)
+    return redirect(f"{reverse('sign-in')}?{urlencode({'next': next_})}")
+
+
+@never_cache
+@login_not_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def second_step(request: HttpRequest) -> HttpResponse:
+    waiting = signing_in.half_way(request)
+    if waiting is None:
+        return redirect("sign-in")
+    if "options" in request.GET:
+        return JsonResponse(factors.request_options(waiting.user))
+    form = CodeForm(request, waiting.user, request.POST if "code" in request.POST else None)
+    if request.method == "POST" and (_shown_passkey(request, waiting.user) or form.is_valid()):
+        return signing_in.finish(request, waiting.user, waiting.next)
+    return render(
+        request,
+        "accounts/second_step.html",
+        {
+            "form": form,
+            "email": waiting.user.email,
+            "has_passkey": factors.has(waiting.user, factors.PASSKEY),
+            "has_app": factors.has(waiting.user, factors.APP),
+        },
+    )
+
+
+@never_cache
+@before_second_factor
 @require_http_methods(["GET", "HEAD", "POST"])
 def re_authenticate(request: HttpRequest) -> HttpResponse:
-    """Ask for the password again, then go on to ``next``."""
-    wanted = request.POST.get("next") or request.GET.get("next", "")
-    here = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()})
-    form = PasswordAgainForm(request, user_of(request), request.POST or None)
-    if request.method == "POST" and form.is_valid():
+    """Ask for one more proof, then go on to ``next``: the password, a code of the app, or a passkey."""
+    user = user_of(request)
+    if "options" in request.GET:
+        return JsonResponse(factors.request_options(user))
+    next_ = signing_in.here(request, request.POST.get("next") or request.GET.get("next", ""))
+    form = PasswordAgainForm(request, user, request.POST if "password" in request.POST else None)
+    code_form = CodeForm(request, user, request.POST if "code" in request.POST else None)
+    if request.method == "POST" and (_shown_passkey(request, user) or code_form.is_valid() or form.is_valid()):
         fresh.mark(request)
-        return HttpResponseRedirect(wanted if here else "/")
-    return render(request, "accounts/re_authenticate.html", {"form": form, "next": wanted if here else "/"})
+        return HttpResponseRedirect(next_)
+    return render(
+        request,
+        "accounts/re_authenticate.html",
+        {
+            "form": form,
+            "code_form": code_form,
+            "next": next_,
+            "has_passkey": factors.has(user, factors.PASSKEY),
+            "has_app": factors.has(user, factors.APP),
+        },
+    )
+
+
+@never_cache
+@login_not_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def recover(request: HttpRequest) -> HttpResponse:
+    """Ask for a letter with a link. The answer is the same whether or not the address is somebody's."""
+    form = RecoverForm(request, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        user = User.objects.filter(email__iexact=form.cleaned_data["email"]).first()
+        send_recovery_link.delay(user.pk if user else 0)
+        return render(request, "accounts/recovery_sent.html", {"email": form.cleaned_data["email"]})
+    return render(request, "accounts/recover.html", {"form": form})
+
+
+@never_cache
+@login_not_required
+@before_second_factor
+@require_http_methods(["GET", "HEAD", "POST"])
+def set_password(request: HttpRequest, token: str) -> HttpResponse:
+    """Where the link of an invitation or of a recovery leads. Looking at it uses nothing up."""
+    attempt = _attempt(request, "link")
+    if not attempt.begin():
+        return render(request, "accounts/link_over.html", {"throttled": True}, status=429)
+    link = links.find(token)
+    if link is None:
+        return render(request, "accounts/link_over.html", status=404)
+    attempt.succeeded()
+    form = NewPasswordForm(link.user, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        ip = request.META.get("REMOTE_ADDR", "")
+        if not keeping.set_password(link, form.cleaned_data["password"], ip=ip):
+            return render(request, "accounts/link_over.html", status=404)
+        messages.success(request, "Your password is set. Sign in with it.")
+        return redirect("sign-in")
+    recovery = link.purpose == Link.Purpose.RECOVERY
+    return render(request, "accounts/set_password.html", {"form": form, "email": link.user.email, "recovery": recovery})
+
+
+@never_cache
+@login_not_required
+@require_safe
+def identity_start(request: HttpRequest, slug: str) -> HttpResponse:
+    provider = _provider(slug)
+    signing_in.brief(request)
+    try:
+        return redirect(oidc.start(request, provider, signing_in.here(request, request.GET.get("next", ""))))
+    except oidc.Failed as failed:
+        messages.error(request, str(failed))
+        return redirect("sign-in")
+
+
+@never_cache
+@login_not_required
+@require_safe
+def identity_callback(request: HttpRequest, slug: str) -> HttpResponse:
+    provider = _provider(slug)
+    try:
+        arrival = oidc.arrive(request, provider)
+    except oidc.Failed as failed:
+        messages.error(request, str(failed))
+        return redirect("sign-in")
+    user = oidc.account(arrival.email)
+    if user is None:
+        messages.error(request, f"Nobody here has the address {arrival.email}. Ask your operator.")
+        return redirect("sign-in")
+    return signing_in.proceed(request, user, arrival.next)
+
+
+def _provider(slug: str) -> Provider:
+    provider: Provider | None = settings.IDENTITY_PROVIDERS.get(slug)
+    if provider is None:
+        raise Http404
+    return provider
+
+
+def _attempt(request: HttpRequest, kind: str, email: str = "") -> Attempt:
+    return Attempt(ip=request.META.get("REMOTE_ADDR", ""), email=email, kind=kind)
+
+
+def _shown_passkey(request: HttpRequest, user: User) -> bool:
+    """Whether the form carries an answer of this person's passkey. What does not fit is said on the page."""
+    if "credential" not in request.POST:
+        return False
+    attempt = _attempt(request, "second-step", user.email)
+    if not attempt.begin():
+        messages.error(request, TOO_MANY)
+    elif factors.check_passkey(request.POST["credential"], user):
+        attempt.succeeded()
+        return True
+    else:
+        messages.error(request, WRONG_PASSKEY)
+    return False

@@ -57,12 +57,14 @@ def _navigation(request: HttpRequest, user: User) -> list[Section]:
             ],
         ),
         Section("Developers", [item("OAuth clients", "clients:list")]),
+        Section("You", [item("Security", "security:overview")]),
     ]
     if user.is_operator:
         sections.append(
             Section(
                 "Operators",
                 [
+                    item("People", "people:list"),
                     item("All activity", "activity:list", query="?everyone=1"),
                     item("All errors", "errors", query="?everyone=1"),
                 ],

@@ -34,6 +34,12 @@ def check_permission(app: ConnectedApp, connection: Connection) -> None:
             f"Trading is switched off for the connection {connection.name}, whatever the app's scope. "
             "Its owner can switch it on under Connections.",
         )
+    if connection.is_live and connection.owner.live_is_frozen:
+        raise Refusal(
+            Code.LIVE_FROZEN,
+            f"Live trading rests until {connection.owner.live_frozen_until:%Y-%m-%d %H:%M} UTC, because the owner's "
+            "account was recovered. Nothing was sent.",
+        )
 
 
 def check_policy(connection: Connection) -> None:

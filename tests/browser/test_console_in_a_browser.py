@@ -12,8 +12,11 @@ from tests.conftest import PASSWORD
 
 # The package carries the file; its own wrapper is not used.
 AXE = Path(str(resources.files("axe_playwright_python") / "axe.min.js"))
-LISTS = ("/", "/connections/", "/apps/", "/keys/", "/orders/", "/activity/", "/errors/", "/clients/")
-FORMS = ("/connections/add/", "/keys/new/", "/clients/new/")
+LISTS = ("/", "/connections/", "/apps/", "/keys/", "/orders/", "/activity/", "/errors/", "/clients/", "/security/")
+FORMS = (
+    *("/connections/add/", "/keys/new/", "/clients/new/", "/re-authenticate/", "/recover/"),
+    *("/security/password/", "/security/app/", "/security/passkey/"),
+)
 
 
 @pytest.fixture
@@ -22,7 +25,7 @@ def home(page: Page, owner: Any, live_server: Any) -> str:
     page.goto(f"{live_server.url}/sign-in/")
     page.get_by_label("E-mail").fill(owner.email)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", name="Home")).to_be_visible()
     return str(live_server.url)
 

@@ -15,6 +15,7 @@ from console.keys import minting
 from console.orders.models import Confirmation, Order
 from console.scopes import Scope
 from tests.console.pages import log, text_of
+from tests.console.second_factors import just_proved
 
 READ = frozenset({Scope.READ})
 
@@ -47,7 +48,18 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order) -> di
         "activity": "/activity/",
         "a call": f"/activity/{call.request_id}/",
         "errors": "/errors/",
+        "security": "/security/",
+        "change password": "/security/password/",
+        "add app": "/security/app/",
+        "add passkey": "/security/passkey/",
+        "prove presence": "/re-authenticate/",
     }
+
+
+@pytest.fixture
+def browser(owner: User) -> Browser:
+    """One that has just proved who it is, so that no page asks for that first."""
+    return just_proved(owner)
 
 
 @pytest.fixture

@@ -1,0 +1,159 @@
+"""Second factors: authenticator app, passkeys, recovery codes. The one place that speaks to allauth.
+
+Every passkey verifies its user (a finger, a face, a PIN), so one alone is two factors and may sign in by itself.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from allauth.mfa.adapter import get_adapter
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal import auth as totp
+from allauth.mfa.webauthn.internal import auth as webauthn
+from django.core.cache import cache
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest
+
+from console.accounts import seal
+from console.accounts.models import User
+
+Factor = Authenticator
+APP, PASSKEY, CODES = Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN, Authenticator.Type.RECOVERY_CODES
+_PENDING = "authenticator_app"
+_CODE_SECONDS = 120
+# What a browser sends is anybody's JSON: the parsers beneath answer some of it with these.
+_NONSENSE = (ValidationError, ValueError, TypeError, KeyError, AttributeError, OverflowError)
+
+
+def of(user: User) -> list[Factor]:
+    """Authenticator app and passkeys. Recovery codes stand in for these, they are none."""
+    return list(Factor.objects.filter(user=user, type__in=(APP, PASSKEY)).order_by("type", "pk"))
+
+
+def has_any(user: User) -> bool:
+    return Factor.objects.filter(user=user, type__in=(APP, PASSKEY)).exists()
+
+
+def has(user: User, kind: Authenticator.Type) -> bool:
+    return Factor.objects.filter(user=user, type=kind).exists()
+
+
+def check_code(user: User, code: str) -> bool:
+    """Whether it is the app's code of this moment, or a recovery code. Either works once."""
+    code = "".join(code.split())
+    for factor in Factor.objects.filter(user=user, type__in=(APP, CODES)).order_by("-type"):
+        if factor.wrap().validate_code(code) and _first_use(user, code):
+            factor.record_usage()
+            return True
+    return False
+
+
+def _first_use(user: User, code: str) -> bool:
+    """A code of the app stands for 90 seconds: whoever looked over the shoulder must not use it in that time."""
+    digest = hashlib.sha256(f"{user.pk}:{code}".encode()).hexdigest()
+    return cache.add(f"second-step:used:{digest}", True, _CODE_SECONDS)
+
+
+# Authenticator app
+
+
+def pending_app(request: HttpRequest, *, anew: bool) -> str:
+    """The secret shown to the person until a code proves that their app has it. Sealed in the session, too."""
+    sealed = request.session.get(_PENDING)
+    if sealed is not None and not anew:
+        return seal.unseal(sealed)
+    secret: str = totp.generate_totp_secret()
+    request.session[_PENDING] = seal.seal(secret)
+    return secret
+
+
+def picture(user: User, secret: str) -> str:
+    """The secret as a QR code, in SVG."""
+    adapter = get_adapter()
+    svg: str = adapter.build_totp_svg(adapter.build_totp_url(user, secret))
+    return svg.partition("?>")[2].strip()
+
+
+def add_app(request: HttpRequest, user: User, code: str) -> Factor | None:
+    """None when the code is not what an app with the secret shows now."""
+    secret = pending_app(request, anew=False)
+    if not totp.validate_totp_code(secret, "".join(code.split())):
+        return None
+    try:
+        with transaction.atomic():
+            factor: Factor = totp.TOTP.activate(user, secret).instance
+    except IntegrityError:  # sent twice
+        return None
+    del request.session[_PENDING]
+    return factor
+
+
+# Passkeys
+
+
+def creation_options(user: User) -> dict[str, Any]:
+    options: dict[str, Any] = webauthn.begin_registration(user, passwordless=True)
+    return options
+
+
+def add_passkey(user: User, name: str, credential: str) -> Factor | None:
+    """None when the browser's answer does not fit what it was asked."""
+    try:
+        parsed = json.loads(credential)
+        webauthn.parse_registration_response(parsed)
+        made = webauthn.complete_registration(parsed)
+        if not made.is_user_verified():
+            return None
+    except _NONSENSE:
+        return None
+    factor: Factor = webauthn.WebAuthn.add(user, name, parsed).instance
+    return factor
+
+
+def request_options(user: User | None = None) -> dict[str, Any]:
+    """What to ask the browser for: a passkey of this person, or of anybody."""
+    options: dict[str, Any] = webauthn.begin_authentication(user)
+    return options
+
+
+def check_passkey(credential: str, user: User | None = None) -> User | None:
+    """Whose passkey signed what was asked; None when nobody's, or somebody else's than ``user``."""
+    try:
+        parsed = json.loads(credential)
+        webauthn.parse_authentication_response(parsed)
+        owner = webauthn.extract_user_from_response(parsed) if user is None else user
+        factor = webauthn.complete_authentication(owner, parsed)
+    except _NONSENSE:
+        return None
+    if not isinstance(owner, User) or not owner.is_active:
+        return None
+    factor.record_usage()
+    return owner
+
+
+# Recovery codes
+
+
+def codes_left(user: User) -> int:
+    codes = Factor.objects.filter(user=user, type=CODES).first()
+    return len(codes.wrap().get_unused_codes()) if codes else 0
+
+
+@transaction.atomic
+def new_codes(user: User) -> list[str]:
+    """The only time they are shown. Those from before stop working."""
+    Factor.objects.filter(user=user, type=CODES).delete()
+    codes: list[str] = RecoveryCodes.activate(user).generate_codes()
+    return codes
+
+
+@transaction.atomic
+def remove(factor: Factor) -> None:
+    """Codes that stand in for nothing go with the last factor."""
+    user = factor.user
+    factor.delete()
+    if not has_any(user):
+        Factor.objects.filter(user=user).delete()

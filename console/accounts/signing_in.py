@@ -1,0 +1,64 @@
+"""The end of every way in, whatever it began with: a second step where there is one, then a session of its own."""
+
+import time
+from dataclasses import dataclass
+from secrets import compare_digest
+
+from django.contrib.auth import login
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from console.accounts import factors, fresh, sessions
+from console.accounts.models import User
+
+HALF_WAY_SECONDS = 600
+_KEY = "half_way_in"
+
+
+@dataclass(frozen=True, slots=True)
+class HalfWay:
+    user: User
+    next: str
+
+
+def here(request: HttpRequest, wanted: str) -> str:
+    """Where to go on to: an address of ours, or Home."""
+    allowed = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
+    return wanted if allowed else "/"
+
+
+def proceed(request: HttpRequest, user: User, next_: str) -> HttpResponse:
+    """The person proved one thing. Whoever has a second factor must show it before they are signed in."""
+    if not factors.has_any(user):
+        return finish(request, user, next_)
+    request.session.cycle_key()
+    request.session[_KEY] = {"user": user.pk, "hash": user.get_session_auth_hash(), "at": time.time(), "next": next_}
+    brief(request)
+    return redirect("second-step")
+
+
+def half_way(request: HttpRequest) -> HalfWay | None:
+    """Who is waiting at the second step; nobody once it took too long or the password was changed meanwhile."""
+    kept = request.session.get(_KEY)
+    if kept is None or not 0 <= time.time() - kept["at"] < HALF_WAY_SECONDS:
+        return None
+    user = User.objects.filter(pk=kept["user"], is_active=True).first()
+    if user is None or not compare_digest(kept["hash"], user.get_session_auth_hash()):
+        return None
+    return HalfWay(user, kept["next"])
+
+
+def finish(request: HttpRequest, user: User, next_: str) -> HttpResponse:
+    request.session.pop(_KEY, None)
+    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    request.session.set_expiry(None)
+    sessions.note(request)
+    fresh.mark(request)
+    return redirect(here(request, next_))
+
+
+def brief(request: HttpRequest) -> None:
+    """Nobody is signed in yet: what the session holds is of use for minutes, not weeks."""
+    if not request.user.is_authenticated:
+        request.session.set_expiry(HALF_WAY_SECONDS)

@@ -1,0 +1,10 @@
+from django import forms
+
+
+class InviteForm(forms.Form):
+    email = forms.EmailField(label="E-mail", widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "off"}))
+    operator = forms.BooleanField(
+        label="Operator",
+        required=False,
+        help_text="May also invite and disable people, and see everybody's activity.",
+    )

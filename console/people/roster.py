@@ -1,0 +1,88 @@
+"""Who may sign in to this instance, and who runs it. Accounts are made here and by quickstart, nowhere else."""
+
+from allauth.mfa.models import Authenticator
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from console.accounts import links, sessions
+from console.accounts.models import Link, User
+from console.audit import journal
+
+
+class LastOperator(Exception):
+    """Without this operator nobody could run the instance."""
+
+
+class AlreadyHere(Exception):
+    """Somebody has that address."""
+
+
+def people() -> QuerySet[User]:
+    second = Authenticator.objects.filter(user=OuterRef("pk")).filter(Q(type="totp") | Q(type="webauthn"))
+    return User.objects.annotate(has_second_factor=Exists(second)).order_by("email")
+
+
+@transaction.atomic
+def invite(email: str, *, operator: bool, by: User) -> tuple[User, str]:
+    """The new user and the only copy of the link that lets them set a password. Raises AlreadyHere."""
+    if User.objects.filter(email__iexact=email).exists():
+        raise AlreadyHere
+    user = User.objects.create_user(email, is_operator=operator)
+    journal.record_change(by, "invited", "user", user.pk, user.email, operator=operator)
+    return user, links.make(user, Link.Purpose.INVITE)
+
+
+@transaction.atomic
+def invite_again(user: User, *, by: User) -> str:
+    """A new link for somebody who has not set a password yet; the old one stops working."""
+    journal.record_change(by, "invited again", "user", user.pk, user.email)
+    return links.make(user, Link.Purpose.INVITE)
+
+
+@transaction.atomic
+def disable(user: User, *, by: User) -> None:
+    """Sessions and links end, and no token or key of theirs is answered any more. Raises LastOperator."""
+    _spare_the_last_operator(user)
+    user.is_active = False
+    user.save(update_fields=["is_active"])
+    sessions.end(user)
+    links.void(user)
+    journal.record_change(by, "disabled", "user", user.pk, user.email)
+
+
+@transaction.atomic
+def enable(user: User, *, by: User) -> None:
+    user.is_active = True
+    user.save(update_fields=["is_active"])
+    journal.record_change(by, "enabled", "user", user.pk, user.email)
+
+
+@transaction.atomic
+def make_operator(user: User, *, by: User) -> None:
+    user.is_operator = True
+    user.save(update_fields=["is_operator"])
+    journal.record_change(by, "made operator", "user", user.pk, user.email)
+
+
+@transaction.atomic
+def unmake_operator(user: User, *, by: User) -> None:
+    """Raises LastOperator."""
+    _spare_the_last_operator(user)
+    user.is_operator = False
+    user.save(update_fields=["is_operator"])
+    journal.record_change(by, "operator no more", "user", user.pk, user.email)
+
+
+@transaction.atomic
+def forget_factors(user: User, *, by: User) -> None:
+    """For somebody who lost their phone and their recovery codes: the password alone lets them in again."""
+    Authenticator.objects.filter(user=user).delete()
+    sessions.end(user)
+    journal.record_change(by, "second factors removed", "user", user.pk, user.email)
+
+
+def _spare_the_last_operator(user: User) -> None:
+    # All of them are locked, so that two operators cannot each disable the other at once.
+    operators = User.objects.select_for_update().filter(is_operator=True, is_active=True).order_by("pk")
+    if {operator.pk for operator in operators} == {user.pk}:
+        raise LastOperator

@@ -1,0 +1,99 @@
+from collections.abc import Callable
+from functools import wraps
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from console.accounts import fresh, once
+from console.accounts.current import user_of
+from console.accounts.models import User
+from console.people import roster
+from console.people.forms import InviteForm
+
+LAST = "This is the last operator: somebody must run the instance. Make somebody else an operator first."
+
+_ACTIONS: dict[str, tuple[Callable[..., None], str]] = {
+    "disable": (roster.disable, "{} is disabled: signed out everywhere, and every app and key of theirs is refused."),
+    "enable": (roster.enable, "{} may sign in again, and their apps and keys work again."),
+    "make-operator": (roster.make_operator, "{} is an operator now."),
+    "unmake-operator": (roster.unmake_operator, "{} is no longer an operator."),
+    "forget-factors": (roster.forget_factors, "{} signs in with the password alone until they add a second factor."),
+}
+
+
+def _operators_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        if not user_of(request).is_operator:
+            raise Http404
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+@_operators_only
+@require_safe
+def list_(request: HttpRequest) -> HttpResponse:
+    return render(request, "people/list.html", {"people": roster.people()})
+
+
+@never_cache
+@_operators_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def invite(request: HttpRequest) -> HttpResponse:
+    if not fresh.is_fresh(request):
+        return fresh.ask(request.path)
+    form = InviteForm(request.POST or None)
+    if request.method == "POST" and not once.unused(request):
+        messages.info(request, "This form was sent before. A link is shown only once.")
+        return redirect("people:list")
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        try:
+            user, address = roster.invite(data["email"], operator=data["operator"], by=user_of(request))
+        except roster.AlreadyHere:
+            form.add_error("email", "Somebody here has that address already.")
+        else:
+            once.use(request)
+            return render(request, "people/invited.html", {"person": user, "address": address})
+    token = request.POST.get("once") or once.issue(request)
+    return render(request, "people/invite.html", {"form": form, "once": token})
+
+
+@never_cache
+@_operators_only
+@require_POST
+def invite_again(request: HttpRequest, pk: int) -> HttpResponse:
+    person = get_object_or_404(User, pk=pk, is_active=True)
+    if not fresh.is_fresh(request):
+        return fresh.ask("/people/")
+    if person.has_usable_password():
+        messages.error(request, f"{person.email} has a password. They can ask for a new one where they sign in.")
+        return redirect("people:list")
+    address = roster.invite_again(person, by=user_of(request))
+    return render(request, "people/invited.html", {"person": person, "address": address})
+
+
+@never_cache
+@_operators_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def act(request: HttpRequest, pk: int, action: str) -> HttpResponse:
+    """Ask first, then do it."""
+    if action not in _ACTIONS:
+        raise Http404
+    person = get_object_or_404(User, pk=pk)
+    if not fresh.is_fresh(request):
+        return fresh.ask(request.path)
+    if request.method != "POST":
+        return render(request, "people/act.html", {"person": person, "action": action})
+    do, done = _ACTIONS[action]
+    try:
+        do(person, by=user_of(request))
+    except roster.LastOperator:
+        messages.error(request, LAST)
+    else:
+        messages.success(request, done.format(person.email))
+    return redirect("people:list" if user_of(request).pk != person.pk or person.is_operator else "home")

@@ -1,0 +1,100 @@
+"""What changes how a person gets in. Each change is journalled, and each ends what it must end."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from console.accounts import factors, links, sessions
+from console.accounts.factors import Factor
+from console.accounts.models import Link, User
+from console.audit import journal
+
+FREEZE = timedelta(hours=24)
+
+
+class LastFactor(Exception):
+    """The operator requires a second factor of everyone, and this is the person's last."""
+
+
+@transaction.atomic
+def change_password(user: User, password: str, *, session: str | None, ip: str) -> None:
+    """Every other session ends, and so do links that would set the password once more."""
+    _set(user, password)
+    sessions.end(user, but=session)
+    journal.record_change(user, "password changed", "user", user.pk, user.email, ip=ip)
+
+
+@transaction.atomic
+def set_password(link: Link, password: str, *, ip: str) -> bool:
+    """Use the link. After recovery live trading rests for a day: who holds the mailbox is not proved to be the owner.
+
+    False when somebody else was faster.
+    """
+    if not links.use(link):
+        return False
+    user = User.objects.select_for_update().get(pk=link.user_id)
+    _set(user, password)
+    sessions.end(user)
+    if link.purpose == Link.Purpose.INVITE:
+        journal.record_change(user, "invitation accepted", "user", user.pk, user.email, ip=ip)
+        return True
+    user.live_frozen_until = timezone.now() + FREEZE
+    user.save(update_fields=["live_frozen_until"])
+    journal.record_change(
+        user, "account recovered", "user", user.pk, user.email, ip=ip, live_frozen_until=user.live_frozen_until
+    )
+    return True
+
+
+def _set(user: User, password: str) -> None:
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    links.void(user)
+
+
+def recovery_link(user: User) -> str | None:
+    """None for somebody who never had a password here: the operator's invitation is their way in."""
+    if not user.is_active or not user.has_usable_password():
+        return None
+    with transaction.atomic():
+        address = links.make(user, Link.Purpose.RECOVERY)
+        journal.record_change(user, "recovery asked for", "user", user.pk, user.email)
+    return address
+
+
+@transaction.atomic
+def factor_added(user: User, factor: Factor, *, ip: str) -> list[str]:
+    """Journal it. The recovery codes, when this is the first factor; otherwise none."""
+    journal.record_change(user, "second factor added", "user", user.pk, user.email, ip=ip, factor=describe(factor))
+    if factors.has(user, factors.CODES):
+        return []
+    return factors.new_codes(user)
+
+
+@transaction.atomic
+def remove_factor(user: User, factor: Factor, *, ip: str) -> None:
+    """Raises LastFactor."""
+    User.objects.select_for_update().get(pk=user.pk)
+    if settings.REQUIRE_SECOND_FACTOR and len(factors.of(user)) == 1:
+        raise LastFactor
+    journal.record_change(user, "second factor removed", "user", user.pk, user.email, ip=ip, factor=describe(factor))
+    factors.remove(factor)
+
+
+@transaction.atomic
+def new_codes(user: User, *, ip: str) -> list[str]:
+    journal.record_change(user, "recovery codes replaced", "user", user.pk, user.email, ip=ip)
+    return factors.new_codes(user)
+
+
+@transaction.atomic
+def end_other_sessions(user: User, *, session: str | None, ip: str) -> int:
+    ended = sessions.end(user, but=session)
+    journal.record_change(user, "other sessions ended", "user", user.pk, user.email, ip=ip, ended=ended)
+    return ended
+
+
+def describe(factor: Factor) -> str:
+    return f"passkey {factor}" if factor.type == factors.PASSKEY else "authenticator app"

@@ -1,0 +1,14 @@
+from django.urls import path
+
+from console.security import views
+
+app_name = "security"
+urlpatterns = [
+    path("", views.overview, name="overview"),
+    path("password/", views.password, name="password"),
+    path("app/", views.add_app, name="add-app"),
+    path("passkey/", views.add_passkey, name="add-passkey"),
+    path("factors/<int:pk>/remove/", views.remove_factor, name="remove-factor"),
+    path("codes/", views.new_codes, name="new-codes"),
+    path("sessions/end/", views.end_sessions, name="end-sessions"),
+]

@@ -1,0 +1,160 @@
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.safestring import SafeString
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from console.accounts import factors, fresh, once, required, sessions
+from console.accounts.current import user_of
+from console.accounts.factors import Factor
+from console.accounts.required import before_second_factor
+from console.security import keeping
+from console.security.forms import AppForm, ChangePasswordForm, PasskeyForm
+
+STALE = "The browser's answer does not fit. Try again."
+
+
+@never_cache
+@before_second_factor
+@require_safe
+def overview(request: HttpRequest) -> HttpResponse:
+    user = user_of(request)
+    return render(
+        request,
+        "security/overview.html",
+        {
+            "factors": [(factor, keeping.describe(factor)) for factor in factors.of(user)],
+            "has_app": factors.has(user, factors.APP),
+            "codes_left": factors.codes_left(user),
+            "browsers": sessions.browsers(user, request),
+            "required": settings.REQUIRE_SECOND_FACTOR,
+            "missing": required.missing(user),
+        },
+    )
+
+
+@never_cache
+@before_second_factor
+@require_http_methods(["GET", "HEAD", "POST"])
+def password(request: HttpRequest) -> HttpResponse:
+    user = user_of(request)
+    form = ChangePasswordForm(request, user, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        keeping.change_password(
+            user, form.cleaned_data["password"], session=request.session.session_key, ip=_ip(request)
+        )
+        update_session_auth_hash(request, user)
+        messages.success(request, "Your password is changed. Everywhere else you are signed out.")
+        return redirect("security:overview")
+    return render(request, "security/password.html", {"form": form})
+
+
+@never_cache
+@before_second_factor
+@require_http_methods(["GET", "HEAD", "POST"])
+def add_app(request: HttpRequest) -> HttpResponse:
+    user = user_of(request)
+    if not fresh.is_fresh(request):
+        return fresh.ask(request.path)
+    if factors.has(user, factors.APP):
+        messages.info(request, "You have an authenticator app already. Remove it first to set up another.")
+        return redirect("security:overview")
+    form = AppForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        factor = factors.add_app(request, user, form.cleaned_data["code"])
+        if factor is not None:
+            return _added(request, factor)
+        form.add_error("code", "That is not what the app should show now. Is the phone's clock right?")
+    # Shown again after a wrong code, not made anew: the app has it by now.
+    secret = factors.pending_app(request, anew=request.method != "POST")
+    context = {
+        "form": form,
+        "secret": " ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
+        "picture": SafeString(factors.picture(user, secret)),  # drawn here, of nothing anybody sent
+    }
+    return render(request, "security/app.html", context)
+
+
+@never_cache
+@before_second_factor
+@require_http_methods(["GET", "HEAD", "POST"])
+def add_passkey(request: HttpRequest) -> HttpResponse:
+    user = user_of(request)
+    if not fresh.is_fresh(request):
+        return fresh.ask(request.path)
+    if "options" in request.GET:
+        return JsonResponse(factors.creation_options(user))
+    form = PasskeyForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        factor = factors.add_passkey(user, form.cleaned_data["name"], form.cleaned_data["credential"])
+        if factor is not None:
+            return _added(request, factor)
+        form.add_error(None, STALE)
+    return render(request, "security/passkey.html", {"form": form})
+
+
+@never_cache
+@before_second_factor
+@require_http_methods(["GET", "HEAD", "POST"])
+def remove_factor(request: HttpRequest, pk: int) -> HttpResponse:
+    user = user_of(request)
+    factor = get_object_or_404(Factor, pk=pk, user=user, type__in=(factors.APP, factors.PASSKEY))
+    if not fresh.is_fresh(request):
+        return fresh.ask(request.path)
+    what = keeping.describe(factor)
+    if request.method == "POST":
+        try:
+            keeping.remove_factor(user, factor, ip=_ip(request))
+        except keeping.LastFactor:
+            messages.error(request, "Everyone here needs a second factor. Add another before you remove this one.")
+        else:
+            messages.success(request, f"Your {what} is removed.")
+        return redirect("security:overview")
+    last = len(factors.of(user)) == 1
+    return render(request, "security/remove.html", {"what": what, "last": last})
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def new_codes(request: HttpRequest) -> HttpResponse:
+    user = user_of(request)
+    if not fresh.is_fresh(request):
+        return fresh.ask(request.path)
+    if not factors.has_any(user):
+        messages.info(request, "Recovery codes stand in for a second factor. Add one first.")
+        return redirect("security:overview")
+    if request.method == "POST" and not once.unused(request):
+        messages.info(request, "This form was sent before. Recovery codes are shown only once.")
+        return redirect("security:overview")
+    if request.method == "POST":
+        codes = keeping.new_codes(user, ip=_ip(request))
+        once.use(request)
+        return render(request, "security/codes.html", {"codes": codes, "onward": reverse("security:overview")})
+    context = {"once": once.issue(request), "left": factors.codes_left(user)}
+    return render(request, "security/new_codes.html", context)
+
+
+@require_POST
+def end_sessions(request: HttpRequest) -> HttpResponse:
+    ended = keeping.end_other_sessions(user_of(request), session=request.session.session_key, ip=_ip(request))
+    messages.success(request, f"Signed out of {ended} other browser{'' if ended == 1 else 's'}.")
+    return redirect("security:overview")
+
+
+def _added(request: HttpRequest, factor: Factor) -> HttpResponse:
+    """On to where the person was going; past their recovery codes, when these were made just now."""
+    codes = keeping.factor_added(user_of(request), factor, ip=_ip(request))
+    onward = required.where_to(request) or reverse("security:overview")
+    if codes:
+        return render(request, "security/codes.html", {"codes": codes, "onward": onward, "first": True})
+    messages.success(request, f"Your {keeping.describe(factor)} is added.")
+    return redirect(onward)
+
+
+def _ip(request: HttpRequest) -> str:
+    ip: str = request.META.get("REMOTE_ADDR", "")
+    return ip

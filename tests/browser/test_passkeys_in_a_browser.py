@@ -1,0 +1,115 @@
+"""Passkeys, with the virtual authenticator of Chromium in place of a finger."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from playwright.sync_api import Page, expect
+
+from tests.conftest import PASSWORD
+
+
+@pytest.fixture
+def console(live_server: Any, settings: LazySettings) -> str:
+    """By name: passkeys refuse the address of a computer."""
+    url = str(live_server.url).replace("127.0.0.1", "localhost")
+    settings.PUBLIC_URL = url
+    return url
+
+
+@pytest.fixture
+def authenticator(page: Page) -> Iterator[Any]:
+    """Its devtools session and its id."""
+    session = page.context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    made = session.send(
+        "WebAuthn.addVirtualAuthenticator",
+        {
+            "options": {
+                "protocol": "ctap2",
+                "transport": "internal",
+                "hasResidentKey": True,
+                "hasUserVerification": True,
+                "isUserVerified": True,
+                "automaticPresenceSimulation": True,
+            }
+        },
+    )
+    yield session, made["authenticatorId"]
+    session.detach()
+
+
+def sign_in(page: Page, console: str, email: str) -> None:
+    page.goto(f"{console}/sign-in/")
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+
+
+def add_passkey(page: Page, console: str) -> None:
+    page.goto(f"{console}/security/")
+    page.get_by_role("link", name="Add a passkey").click()
+    page.get_by_label("Name").fill("Laptop")
+    page.get_by_role("button", name="Add passkey").click()
+    expect(page.get_by_role("heading", name="Keep your recovery codes")).to_be_visible()
+    page.get_by_role("link", name="I have kept them").click()
+    expect(page.get_by_text("Passkey Laptop", exact=True)).to_be_visible()
+
+
+def sign_out(page: Page) -> None:
+    page.get_by_role("button", name="Sign out").first.click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_a_passkey_is_added_and_signs_in_without_a_password(
+    page: Page, owner: Any, console: str, authenticator: Any
+) -> None:
+    sign_in(page, console, owner.email)
+    add_passkey(page, console)
+    sign_out(page)
+    page.goto(f"{console}/keys/")
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    expect(page.get_by_role("heading", name="API keys")).to_be_visible()
+
+
+def test_with_a_passkey_the_password_is_only_half_the_way(
+    page: Page, owner: Any, console: str, authenticator: Any
+) -> None:
+    sign_in(page, console, owner.email)
+    add_passkey(page, console)
+    sign_out(page)
+    sign_in(page, console, owner.email)
+    expect(page.get_by_role("heading", name="One more step")).to_be_visible()
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_role("heading", name="Home")).to_be_visible()
+
+
+def test_a_passkey_proves_presence(page: Page, owner: Any, console: str, authenticator: Any) -> None:
+    sign_in(page, console, owner.email)
+    add_passkey(page, console)
+    page.goto(f"{console}/re-authenticate/?next=/security/password/")
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_role("heading", name="Change password")).to_be_visible()
+
+
+def test_a_removed_passkey_opens_nothing(page: Page, owner: Any, console: str, authenticator: Any) -> None:
+    sign_in(page, console, owner.email)
+    add_passkey(page, console)
+    page.get_by_role("link", name="Remove passkey Laptop").click()
+    page.get_by_role("button", name="Remove").click()
+    expect(page.get_by_text("Your passkey Laptop is removed.")).to_be_visible()
+    sign_out(page)
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    expect(page.get_by_text("That passkey does not open anything here.")).to_be_visible()
+
+
+def test_a_finger_that_is_not_the_owners_adds_nothing(page: Page, owner: Any, console: str, authenticator: Any) -> None:
+    session, number = authenticator
+    sign_in(page, console, owner.email)
+    session.send("WebAuthn.setUserVerified", {"authenticatorId": number, "isUserVerified": False})
+    page.goto(f"{console}/security/passkey/")
+    page.get_by_role("button", name="Add passkey").click()
+    expect(page.get_by_text("Nothing was chosen. Try again when you are ready.")).to_be_visible()
+    page.goto(f"{console}/security/")
+    expect(page.get_by_text("Your password is all there is")).to_be_visible()
