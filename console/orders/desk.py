@@ -300,11 +300,15 @@ def _redeem(confirmation: Confirmation, order: Order, by: str, request_id: str) 
 
 
 def cancel(principal: Principal, order_id: str, *, request_id: str = "") -> Order:
+    """An app takes an order of its connection back; see ``take_back``."""
+    return take_back(find(principal, order_id), by=principal.app_label, request_id=request_id)
+
+
+def take_back(order: Order, *, by: str, request_id: str = "") -> Order:
     """Take an order back. Passes every limit and pause but the app's own; raises Refusal when it has ended."""
-    order = find(principal, order_id)
     if order.state is Status.AWAITING:
         refusal = Refusal(Code.NOT_CANCELLABLE, "Cancelled before it was confirmed.")
-        moves.deny(order, refusal, principal.app_label, request_id)
+        moves.deny(order, refusal, by, request_id)
         return order
     if order.state not in states.OPEN:
         raise Refusal(
