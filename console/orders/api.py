@@ -3,6 +3,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -51,10 +52,12 @@ class OrderOut(serializers.Serializer[Any]):
 
 
 class FillOut(serializers.Serializer[Any]):
-    at = serializers.CharField()
+    filled_at = serializers.CharField()
     quantity = serializers.CharField()
     price = serializers.CharField()
     fee = serializers.CharField()
+    currency = serializers.CharField()
+    priced_by = serializers.CharField()
 
 
 class EventOut(serializers.Serializer[Any]):
@@ -70,6 +73,7 @@ class OrderWithHistoryOut(OrderOut):
     fills = serializers.SerializerMethodField()
     history = EventOut(many=True, source="events")
 
+    @extend_schema_field(FillOut(many=True))
     def get_fills(self, order: Order) -> list[dict[str, str]]:
         return desk.fills(order)
 
