@@ -43,6 +43,13 @@ class Whole(serializers.IntegerField):
         return int(data)
 
 
+class Id(serializers.IntegerField):
+    """The number of a row. Beyond 64 bits the database could not even look."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=1, max_value=2**63 - 1, **options)
+
+
 class Flag(serializers.BooleanField):
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):

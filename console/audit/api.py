@@ -50,8 +50,8 @@ class ActivityQuery(PageQuery, Everyone):
     tool = parsing.Text(required=False, max_length=128)
     outcome = parsing.Choice(choices=[outcome.value for outcome in Outcome], required=False)
     code = parsing.Choice(choices=[code.value for code in Code], required=False)
-    connection_id = serializers.IntegerField(required=False, min_value=1)
-    app_id = serializers.IntegerField(required=False, min_value=1)
+    connection_id = parsing.Id(required=False)
+    app_id = parsing.Id(required=False)
     order_id = parsing.Text(required=False, max_length=40)
 
 

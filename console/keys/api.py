@@ -48,7 +48,7 @@ class MintedOut(serializers.Serializer[Any]):
 
 class KeyIn(Strict):
     name = Text(max_length=100)
-    connection_id = Whole(min_value=1)
+    connection_id = Whole(min_value=1, max_value=2**63 - 1)
     scopes = serializers.ListField(
         child=Choice(choices=[scope.value for scope in scopes.ALL]),
         allow_empty=False,

@@ -116,7 +116,7 @@ class ConfirmIn(Strict):
 class OrdersQuery(PageQuery):
     status = parsing.Choice(choices=[status.value for status in Status], required=False)
     symbol = Text(required=False, max_length=40)
-    connection_id = serializers.IntegerField(required=False, min_value=1)
+    connection_id = parsing.Id(required=False)
 
 
 class _Orders(Door):

@@ -47,6 +47,7 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order) -> di
         "activity": "/activity/",
         "a call": f"/activity/{call.request_id}/",
         "errors": "/errors/",
+        "developers": "/developers/",
     }
 
 

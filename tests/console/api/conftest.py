@@ -9,7 +9,11 @@ from console.accounts.models import User
 from console.authority import throttle
 from console.connections.models import Connection
 from console.onboarding import open_connection
+from tests import clock as clocks
+from tests import watched_broker
+from tests.clock import Clock
 from tests.console.api.rest import Rest
+from tests.watched_broker import Watch
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +26,16 @@ def proved(browser: Browser, *, ago: timedelta = timedelta()) -> Browser:
     session["proved_at"] = time.time() - ago.total_seconds()
     session.save()
     return browser
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return clocks.install(monkeypatch)
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    return watched_broker.install(monkeypatch)
 
 
 @pytest.fixture
