@@ -1,14 +1,16 @@
-import json
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
+from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.request import Request
+from rest_framework.response import Response
 
-from console import ids
 from console.api import openapi
+from console.api.door import Act, Door
+from console.authority.drf import Need
 from console.errors import EXPLANATIONS
 
 
@@ -21,14 +23,19 @@ class Endpoint:
     callers: str
 
 
-@login_not_required
-@require_safe
-def schema(request: HttpRequest) -> HttpResponse:
+class Schema(Door):
     """The description holds nothing of anybody's, so whoever writes a client may have it."""
-    response = HttpResponse(json.dumps(openapi.document()), content_type="application/json")
-    response["X-Request-ID"] = ids.new("req")
-    response["Cache-Control"] = "public, max-age=300"
-    return response
+
+    schema = None  # type: ignore[assignment]  # DRF's way to leave a view out
+    acts = {"GET": Act(name="describe", needs=Need.READ, about="This description.")}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.format_kwarg = None
+        if self.act is None and request.method != "OPTIONS":
+            raise MethodNotAllowed(request.method or "")
+
+    def get(self, request: Request) -> Response:
+        return Response(openapi.document(), headers={"Cache-Control": "public, max-age=300"})
 
 
 @require_safe

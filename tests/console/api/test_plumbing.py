@@ -219,6 +219,7 @@ def test_the_description_is_openapi_3_1_and_open_to_all() -> None:
     assert document["components"]["securitySchemes"].keys() == {"key", "session"}
     assert document["paths"]["/api/v1/orders"]["post"]["security"] == [{"key": []}]
     assert response["X-Request-ID"]
+    assert problem(Browser().post("/api/v1/schema.json"))["code"] == "method_not_allowed"
 
 
 def test_no_number_in_the_description_may_be_a_float() -> None:

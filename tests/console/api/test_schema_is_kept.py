@@ -56,7 +56,7 @@ def served(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 [REJECTS_WHAT_IS_WRONG] = CHECKS.get_by_names(["negative_data_rejection"])
 SCHEMA = schemathesis.openapi.from_wsgi("/api/v1/schema.json", served)
 BOUNDED = hypothesis.settings(
-    max_examples=4, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=3, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 
