@@ -16,8 +16,14 @@ class Code(StrEnum):
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     ORIGIN_REFUSED = "origin_refused"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
     # who may act
     UNAUTHENTICATED = "unauthenticated"
+    WRONG_AUDIENCE = "wrong_audience"
+    NOT_PERMITTED = "not_permitted"
+    CSRF_FAILED = "csrf_failed"
+    RE_AUTHENTICATION_REQUIRED = "re_authentication_required"
     INSUFFICIENT_SCOPE = "insufficient_scope"
     TRADING_DISABLED = "trading_disabled"
     APP_PAUSED = "app_paused"
@@ -64,8 +70,8 @@ class Explanation:
 
 EXPLANATIONS: dict[Code, Explanation] = {
     Code.INVALID_REQUEST: Explanation(
-        "The request was not valid MCP",
-        "Update the assistant or its MCP client; it sent a malformed request.",
+        "The request was malformed",
+        "Update the assistant or the program that sent it; the message says what it could not read.",
     ),
     Code.UNKNOWN_TOOL: Explanation(
         "No such tool",
@@ -90,9 +96,29 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "A web page of another origin called",
         "Browsers may call only from this server's own address. Nothing was done.",
     ),
+    Code.NOT_FOUND: Explanation(
+        "No such thing", "Look at the list it should be in; what belongs to somebody else is not there either."
+    ),
+    Code.METHOD_NOT_ALLOWED: Explanation(
+        "The address does not take this method", "The Allow header and the schema name the methods it takes."
+    ),
     Code.UNAUTHENTICATED: Explanation(
         "The sign-in was missing or has ended",
         "Connect the assistant again, or check under Connected apps and API keys whether access was taken back.",
+    ),
+    Code.WRONG_AUDIENCE: Explanation(
+        "A token for /mcp was sent to the REST API",
+        "An assistant's sign-in works at /mcp alone. Use an API key for the REST API.",
+    ),
+    Code.NOT_PERMITTED: Explanation(
+        "This kind of sign-in may not do this", "The message says which kind may. Nothing was done."
+    ),
+    Code.CSRF_FAILED: Explanation(
+        "The request did not prove that it came from the console",
+        "Send the CSRF token of the session as X-CSRFToken, or use a key.",
+    ),
+    Code.RE_AUTHENTICATION_REQUIRED: Explanation(
+        "The sign-in is too old for this", "Enter the password again at /re-authenticate/, then repeat the request."
     ),
     Code.INSUFFICIENT_SCOPE: Explanation(
         "The tool needs permission to trade",

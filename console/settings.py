@@ -253,6 +253,30 @@ OAUTH2_PROVIDER = {
     "COMPLIANT_BCP_RFC9700_REDIRECT_URI_MATCHING": True,
 }
 
+# REST: what a door answers is decided in console.api; this is what its description says
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.1",
+    "TITLE": "Tradelatch REST API",
+    "DESCRIPTION": "Amounts are decimal text, times are in UTC. Refusals are RFC 9457 problem details.",
+    "VERSION": VERSION,
+    "SERVERS": [{"url": PUBLIC_URL}],
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": [],
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "key": {"type": "http", "scheme": "bearer", "description": "An API key, tl_…"},
+            "session": {
+                "type": "apiKey",
+                "in": "cookie",
+                "name": SESSION_COOKIE_NAME,
+                "description": "The console's own session; changes also take its CSRF token as X-CSRFToken.",
+            },
+        }
+    },
+}
+
 # Background work: state machines in the database; Celery only nudges, beat sweeps
 CELERY_BROKER_URL = os.environ.get("TRADELATCH_BROKER_URL") or REDIS_URL or "filesystem://localhost"
 CELERY_TASK_SERIALIZER = "json"

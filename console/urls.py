@@ -12,4 +12,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("clients/", include("console.clients.urls")),
     path("orders/", include("console.orders.urls")),
     path("", include("console.audit.urls")),
+    path("", include("console.api.urls")),
 ]

@@ -327,12 +327,15 @@ def _redeem(confirmation: Confirmation, order: Order, by: str, request_id: str) 
 
 
 def cancel(principal: Principal, order_id: str, *, request_id: str = "") -> Order:
+    """An app takes an order of its connection back; see ``take_back``."""
+    return take_back(find(principal, order_id), by=principal.app_label, request_id=request_id)
+
+
+def take_back(order: Order, *, by: str, request_id: str = "") -> Order:
     """Take an order back. Passes every limit and pause but the app's own; raises Refusal when it has ended.
 
     An order that is just being sent is cancelled as soon as its broker knows it.
     """
-    order = find(principal, order_id)
-    by = principal.app_label
     if order.state in (Status.AWAITING, Status.INTENT) and moves.attempt(
         order, Status.CANCELLED, "Cancelled before it was sent.", by, request_id, reason="Cancelled before it was sent."
     ):

@@ -53,6 +53,7 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order) -> di
         "add app": "/security/app/",
         "add passkey": "/security/passkey/",
         "prove presence": "/re-authenticate/",
+        "developers": "/developers/",
     }
 
 

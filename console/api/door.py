@@ -1,0 +1,246 @@
+"""What every REST door does: who, may they, how often, what was sent; then the journal, and only then the answer."""
+
+import base64
+import binascii
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest
+from django.utils.http import urlencode
+from rest_framework import exceptions, serializers
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from console import ids
+from console.api import parsing, problems
+from console.api.openapi import Described
+from console.api.parsing import Nothing, Strict, StrictJSON
+from console.audit import journal, paging
+from console.audit.models import Outcome
+from console.authority import drf
+from console.authority.bearer import Unauthenticated
+from console.authority.drf import Caller, Credential, Need
+from console.connected_apps import grants
+from console.errors import Code, Refusal
+from console.principal import Principal
+
+log = logging.getLogger(__name__)
+
+MAX_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """One thing a door does, declared once: for the check, for the journal and for the schema."""
+
+    name: str
+    needs: Need
+    about: str
+    answers: type[serializers.BaseSerializer[Any]] | None = None
+    """None: the answer has no body."""
+    status: int = 200
+    also: tuple[int, ...] = ()
+    """Other statuses of success."""
+    paged: bool = False
+    takes: type[Strict] = Nothing
+    asks: type[Strict] = field(default=Nothing)
+
+
+class PageQuery(Strict):
+    limit = serializers.IntegerField(required=False, min_value=1, max_value=MAX_PAGE, help_text="50 unless told.")
+    cursor = parsing.Text(required=False, max_length=60, help_text="From the next link of the page before.")
+
+
+class AlwaysJSON(BaseContentNegotiation):
+    """There is one representation, so Accept is not weighed (RFC 9110 section 12.4.1 allows it)."""
+
+    def select_parser(self, request: Request, parsers: Any) -> BaseParser | None:
+        media_type = (request.content_type or "").split(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == media_type), None)
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type
+
+
+class Door(APIView):
+    """Subclasses declare ``acts`` by method, and a handler for each that finds what was sent in ``given``."""
+
+    acts: ClassVar[Mapping[str, Act]] = {}
+    tag: ClassVar[str] = ""
+    schema = Described()
+    authentication_classes = (Credential,)
+    permission_classes = ()
+    renderer_classes = (JSONRenderer,)
+    parser_classes = (StrictJSON,)
+    content_negotiation_class = AlwaysJSON
+
+    caller: Caller
+    given: dict[str, Any]
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        self.request_id = ids.new("req")
+        self.order_id = ""
+        self._started = time.perf_counter_ns()
+        self._who: Principal | None = None
+        self._sent: dict[str, Any] = dict(kwargs)
+        self._refusal: Refusal | None = None
+
+    @property
+    def act(self) -> Act | None:
+        method = self.request.method or ""
+        return self.acts.get("GET" if method == "HEAD" else method)
+
+    # -- in ------------------------------------------------------------------------------------------------
+
+    def perform_authentication(self, request: Request) -> None:
+        if request.method == "OPTIONS":
+            return
+        try:
+            caller = request.auth
+        except Unauthenticated as error:
+            self._who = error.principal
+            raise
+        if not isinstance(caller, Caller):
+            raise Unauthenticated("Send an API key as a bearer, or sign in to the console.")
+        self.caller, self._who = caller, caller.principal
+
+    def check_permissions(self, request: Request) -> None:
+        if request.method == "OPTIONS":
+            return
+        if self.act is None:
+            raise exceptions.MethodNotAllowed(request.method or "")
+        drf.admit(self.caller, self.act.needs)
+        query = request.query_params
+        self._sent |= query.dict()
+        self.given = parsing.read_query(self.act.asks, query)
+        if request.method not in ("GET", "HEAD"):
+            body = dict(request.data)  # an object: StrictJSON takes nothing else
+            self._sent |= body
+            self.given |= parsing.read(self.act.takes, body)
+
+    def need(self, need: Need) -> None:
+        """For a door whose need depends on what was sent."""
+        drf.permit(self.caller, need)
+
+    # -- out -----------------------------------------------------------------------------------------------
+
+    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
+        return Response(status=204)
+
+    @property
+    def allowed_methods(self) -> list[str]:
+        return [*self.acts, *(["HEAD"] if "GET" in self.acts else []), "OPTIONS"]
+
+    def handle_exception(self, exc: Exception) -> Response:
+        self._refusal = problems.refusal_from(exc, self.request_id)
+        response = problems.answer(self._refusal, self.request_id)
+        response.exception = True
+        return response
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        if self._who is not None and request.method != "OPTIONS":
+            response = self._record(response)
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response["X-Request-ID"] = self.request_id
+        if "Cache-Control" not in response:
+            response["Cache-Control"] = "private, no-cache"
+        return response
+
+    def _record(self, response: Response) -> Response:
+        """Commit the call's row. An answer without its row does not leave, but for a cancel, which has happened."""
+        who, refusal, act = self._who, self._refusal, self.act
+        assert who is not None
+        outcome = Outcome.OK
+        if refusal is not None:
+            outcome = Outcome.FAILED if refusal.code is Code.INTERNAL_ERROR else Outcome.REFUSED
+        entry = journal.Entry(
+            request_id=self.request_id,
+            principal=who,
+            tool=f"rest:{act.name if act else (self.request.method or '').lower()}",
+            arguments=self._sent,
+            outcome=outcome,
+            code=refusal.code if refusal else None,
+            message=str(refusal) if refusal else "",
+            order_id=self.order_id or (refusal.order_id if refusal else ""),
+            duration_us=(time.perf_counter_ns() - self._started) // 1000,
+            ip=who.ip,
+            user_agent=who.user_agent,
+        )
+        try:
+            journal.record_call(entry)
+            if not isinstance(refusal, Refusal) or refusal.code not in (Code.UNAUTHENTICATED, Code.WRONG_AUDIENCE):
+                grants.used(who.app_id, ip=who.ip, user_agent=who.user_agent)
+        except DatabaseError:
+            log.exception("The journal cannot be written in request %s", self.request_id)
+            if act is None or act.needs is not Need.CANCEL:
+                withheld = Refusal(
+                    Code.AUDIT_UNAVAILABLE,
+                    "The activity log cannot be written, so this answer is withheld. Look at the orders before "
+                    "doing anything again.",
+                    order_id=entry.order_id,
+                )
+                return problems.answer(withheld, self.request_id)
+        return response
+
+    def answer(self, value: Any, *, status: int | None = None, secret: bool = False) -> Response:
+        """``value`` in the words of the act. ``secret``: it is in this answer alone and must not be kept."""
+        act = self.act
+        assert act is not None
+        if act.answers is None:
+            return Response(status=status or act.status)
+        response = Response(act.answers(value).data, status=status or act.status)
+        if secret:
+            response["Cache-Control"] = "no-store"
+        return response
+
+    def page(self, found: QuerySet[Any]) -> Response:
+        """Keyset paging: the second page stays the second page while new rows arrive on top."""
+        act = self.act
+        assert act is not None and act.answers is not None
+        size = self.given.get("limit", 50)
+        page = paging.page(found, _position(self.given.get("cursor")), size=size)
+        following = None
+        if page.next_before is not None:
+            query = {**self.request.GET.dict(), "cursor": _cursor(page.next_before)}
+            following = f"{settings.PUBLIC_URL}{self.request.path}?{urlencode(query)}"
+        return Response({"items": act.answers(page.rows, many=True).data, "next": following})
+
+
+def _cursor(pk: int) -> str:
+    return base64.urlsafe_b64encode(f"before:{pk}".encode()).decode().rstrip("=")
+
+
+def _position(cursor: str | None) -> str:
+    if cursor is None:
+        return ""
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except (binascii.Error, ValueError):
+        text = ""
+    word, _, position = text.partition(":")
+    if word != "before" or not position.isdecimal() or len(position) > 18:
+        raise Refusal(Code.INVALID_ARGUMENT, "This is no cursor of a next link.", field="cursor")
+    return position
+
+
+class Nowhere(Door):
+    """Whatever else is asked for below ``/api/``."""
+
+    schema = None  # type: ignore[assignment]  # DRF's way to leave a view out
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.format_kwarg = None
+        raise Http404

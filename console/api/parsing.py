@@ -1,0 +1,153 @@
+"""What a request may hold: closed objects of exact types. A field that fits none is refused by its name."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import IO, Any, NoReturn
+
+from django.conf import settings
+from django.http import QueryDict
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+from rest_framework.parsers import BaseParser
+
+from brokers.decimals import plain
+from console.errors import Code, Refusal
+
+_AMOUNT = r"^-?[0-9]{1,20}(\.[0-9]{1,18})?$"
+
+
+class Text(serializers.CharField):
+    """Text and nothing that could be read as text: 1 is not "1"."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str) or not data.isprintable():
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Choice(serializers.ChoiceField):
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str):
+            self.fail("invalid_choice", input=data)
+        return super().to_internal_value(data)
+
+
+class Whole(serializers.IntegerField):
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, bool) or not isinstance(data, int):
+            self.fail("invalid")
+        return int(data)
+
+
+class Id(serializers.IntegerField):
+    """The number of a row. Beyond 64 bits the database could not even look."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=1, max_value=2**63 - 1, **options)
+
+
+class Flag(serializers.BooleanField):
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return bool(data)
+
+
+@extend_schema_field({"type": "string", "pattern": _AMOUNT, "examples": ["0.1"]})
+class Amount(serializers.Field[Decimal, str, str, Any]):
+    """An exact decimal, as text both ways: a JSON number may have been a float on its way here."""
+
+    default_error_messages = {"invalid": 'Write a decimal number as text, such as "0.1".'}
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        if not isinstance(data, str) or not re.fullmatch(_AMOUNT, data, re.ASCII) or data.endswith("\n"):
+            self.fail("invalid")
+        return Decimal(data)
+
+    def to_representation(self, value: Decimal) -> str:
+        return plain(value)
+
+
+class Strict(serializers.Serializer[Any]):
+    """What a body or a query string may hold, and nothing beside it."""
+
+
+class Nothing(Strict):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    field: str
+    code: Code
+    detail: str
+
+
+class Invalid(Refusal):
+    """Everything that was wrong with a request, field by field."""
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        first = errors[0]
+        super().__init__(first.code, f"{first.field}: {first.detail}", field=first.field)
+        self.errors = errors
+
+
+def read(kind: type[Strict], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of ``kind``, parsed. Raises Invalid."""
+    form = kind(data=given)
+    errors = [
+        FieldError(name[:60], Code.UNKNOWN_ARGUMENT, f"This takes: {', '.join(form.fields) or 'nothing'}.")
+        for name in given
+        if name not in form.fields
+    ]
+    if not form.is_valid():
+        errors += [error for name, details in form.errors.items() for error in _told(name, details)]
+    if errors:
+        raise Invalid(errors)
+    return dict(form.validated_data)
+
+
+def _told(name: str, details: Any) -> list[FieldError]:
+    if isinstance(details, Mapping):  # the items of a list, by their position
+        return [error for place, inner in details.items() for error in _told(f"{name}.{place}", inner)]
+    return [FieldError(name, _code(detail), str(detail)) for detail in details]
+
+
+def _code(detail: ErrorDetail) -> Code:
+    return Code.MISSING_ARGUMENT if detail.code == "required" else Code.INVALID_ARGUMENT
+
+
+def read_query(kind: type[Strict], given: QueryDict) -> dict[str, Any]:
+    """The same for a query string, in which every value is text and a repeated name has no clear meaning."""
+    for name, values in given.lists():
+        if len(values) > 1:
+            raise Invalid([FieldError(name[:60], Code.INVALID_ARGUMENT, "Give it once.")])
+    return read(kind, given.dict())
+
+
+class StrictJSON(BaseParser):
+    """One JSON object (RFC 8259) of bounded size."""
+
+    media_type = "application/json"
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        raw = stream.read(settings.MAX_BODY_BYTES + 1)
+        if len(raw) > settings.MAX_BODY_BYTES:
+            raise Refusal(Code.BODY_TOO_LARGE, f"A request may have at most {settings.MAX_BODY_BYTES:,} bytes.")
+        try:
+            body = json.loads(raw, parse_constant=_no_constants)
+        except (ValueError, RecursionError) as error:
+            raise Refusal(Code.INVALID_REQUEST, "The body is not well-formed JSON.") from error
+        if not isinstance(body, dict):
+            raise Refusal(Code.INVALID_REQUEST, "The body must be a JSON object.")
+        return body
+
+
+def _no_constants(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON.")

@@ -1,0 +1,45 @@
+from django.urls import include, path, re_path
+
+from console.api import views
+from console.api.door import Nowhere
+from console.audit import api as audit
+from console.clients import api as clients
+from console.connected_apps import api as apps
+from console.connections import api as connections
+from console.keys import api as keys
+from console.orders import api as orders
+
+_V1 = [
+    path("connections", connections.Connections.as_view()),
+    path("connections/<int:connection_id>", connections.OneConnection.as_view()),
+    path("connections/<int:connection_id>/pause", connections.Pause.as_view()),
+    path("connections/<int:connection_id>/resume", connections.Resume.as_view()),
+    path("connections/<int:connection_id>/trading-on", connections.TradingOn.as_view()),
+    path("connections/<int:connection_id>/trading-off", connections.TradingOff.as_view()),
+    path("clients", clients.Clients.as_view()),
+    path("clients/<int:client_pk>", clients.OneClient.as_view()),
+    path("keys", keys.Keys.as_view()),
+    path("keys/<str:key_id>", keys.OneKey.as_view()),
+    path("keys/<str:key_id>/revoke", keys.RevokeKey.as_view()),
+    path("connected-apps", apps.Apps.as_view()),
+    path("connected-apps/<int:app_id>", apps.OneApp.as_view()),
+    path("connected-apps/<int:app_id>/narrow", apps.Narrow.as_view()),
+    path("connected-apps/<int:app_id>/pause", apps.Pause.as_view()),
+    path("connected-apps/<int:app_id>/resume", apps.Resume.as_view()),
+    path("connected-apps/<int:app_id>/revoke", apps.Revoke.as_view()),
+    path("orders", orders.Orders.as_view()),
+    path("orders/confirm", orders.Confirm.as_view()),
+    path("orders/<str:order_id>", orders.OneOrder.as_view()),
+    path("orders/<str:order_id>/cancel", orders.Cancel.as_view()),
+    path("activity", audit.Activity.as_view()),
+    path("activity/<str:request_id>", audit.OneCall.as_view()),
+    path("errors", audit.Errors.as_view()),
+]
+
+urlpatterns = [
+    path("developers/", views.developers, name="developers"),
+    path("api/v1/schema.json", views.Schema.as_view(), name="schema"),
+    path("api/v1/", include(_V1)),
+    # Last: a page for people would be no answer to a program.
+    re_path(r"^api/", Nowhere.as_view()),
+]

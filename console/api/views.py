@@ -1,0 +1,54 @@
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from console.api import openapi
+from console.api.door import Act, Door
+from console.authority.drf import Need
+from console.errors import EXPLANATIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    method: str
+    path: str
+    name: str
+    about: str
+    callers: str
+
+
+class Schema(Door):
+    """The description holds nothing of anybody's, so whoever writes a client may have it."""
+
+    schema = None  # type: ignore[assignment]  # DRF's way to leave a view out
+    acts = {"GET": Act(name="describe", needs=Need.READ, about="This description.")}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.format_kwarg = None
+        if self.act is None and request.method != "OPTIONS":
+            raise MethodNotAllowed(request.method or "")
+
+    def get(self, request: Request) -> Response:
+        return Response(openapi.document(), headers={"Cache-Control": "public, max-age=300"})
+
+
+@require_safe
+def developers(request: HttpRequest) -> HttpResponse:
+    sections: dict[str, list[Endpoint]] = {}
+    for path, methods in openapi.document()["paths"].items():
+        for method, operation in methods.items():
+            sections.setdefault(operation["tags"][0], []).append(_endpoint(method, path, operation))
+    codes = [(code.value, told) for code, told in EXPLANATIONS.items()]
+    return render(request, "api/developers.html", {"sections": list(sections.items()), "codes": codes})
+
+
+def _endpoint(method: str, path: str, operation: dict[str, Any]) -> Endpoint:
+    schemes = [next(iter(scheme)) for scheme in operation["security"]]
+    callers = " or ".join(openapi.CALLERS[scheme] for scheme in schemes)
+    return Endpoint(method.upper(), path, operation["operationId"], operation["summary"], callers)

@@ -1,0 +1,144 @@
+from typing import Any
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from console.api import parsing
+from console.api.door import Act, Door, PageQuery
+from console.api.parsing import Strict
+from console.audit import errors, reads
+from console.audit.models import Call, Outcome
+from console.authority.drf import Need
+from console.errors import Code, Refusal
+
+
+class CallOut(serializers.Serializer[Any]):
+    request_id = serializers.CharField()
+    at = serializers.DateTimeField()
+    user = serializers.CharField(source="user_label")
+    source = serializers.CharField()  # type: ignore[assignment]  # a field's name, not the attribute
+    credential_id = serializers.CharField()
+    scopes = serializers.SerializerMethodField()
+    app_id = serializers.IntegerField(allow_null=True)
+    app = serializers.CharField(source="app_label")
+    connection_id = serializers.IntegerField(allow_null=True)
+    connection = serializers.CharField(source="connection_label")
+    environment = serializers.CharField()
+    tool = serializers.CharField()
+    arguments = serializers.DictField()
+    outcome = serializers.ChoiceField(choices=Outcome.choices)
+    code = serializers.CharField(help_text="Empty for a call that was done.")
+    message = serializers.CharField()
+    order_id = serializers.CharField()
+    duration_us = serializers.IntegerField()
+    ip = serializers.CharField()
+    user_agent = serializers.CharField()
+
+    def get_scopes(self, call: Call) -> list[str]:
+        return call.scopes.split()
+
+
+class Everyone(Strict):
+    everyone = parsing.Choice(choices=["1"], required=False, help_text="Of all users; for operators.")
+
+
+class ActivityQuery(PageQuery, Everyone):
+    tool = parsing.Text(required=False, max_length=128)
+    outcome = parsing.Choice(choices=[outcome.value for outcome in Outcome], required=False)
+    code = parsing.Choice(choices=[code.value for code in Code], required=False)
+    connection_id = parsing.Id(required=False)
+    app_id = parsing.Id(required=False)
+    order_id = parsing.Text(required=False, max_length=40)
+
+
+class ErrorsQuery(Everyone):
+    span = parsing.Choice(choices=list(errors.SPANS), default="12h")
+
+
+class GroupOut(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    title = serializers.CharField()
+    advice = serializers.SerializerMethodField()
+    blame = serializers.SerializerMethodField()
+    tool = serializers.CharField()
+    connection_id = serializers.IntegerField(allow_null=True)
+    connection = serializers.CharField(source="connection_label")
+    environment = serializers.CharField()
+    apps = serializers.IntegerField(help_text="How many apps met it.")
+    calls = serializers.IntegerField()
+    last_seen = serializers.DateTimeField()
+
+    def get_advice(self, group: errors.Group) -> str:
+        return errors.explain(group.code).advice
+
+    def get_blame(self, group: errors.Group) -> str:
+        return errors.explain(group.code).blame.value
+
+
+class GroupsOut(serializers.Serializer[Any]):
+    since = serializers.DateTimeField()
+    items = GroupOut(many=True)
+
+
+class _Journal(Door):
+    tag = "Activity"
+
+    def visible(self) -> QuerySet[Call]:
+        """A key sees its own app's calls; a person all of theirs, and an operator who asks everybody's."""
+        if self.caller.principal is not None:
+            calls = Call.objects.filter(app_id=self.caller.principal.app_id)
+        else:
+            calls = reads.own(self.caller.owner)
+        if "everyone" in self.given:
+            if not self.caller.sees_everyone:
+                raise Refusal(Code.NOT_PERMITTED, "Only an operator, at a console session, sees everyone's.")
+            calls = Call.objects.all()
+        return calls
+
+
+class Activity(_Journal):
+    acts = {
+        "GET": Act(
+            name="list_activity",
+            needs=Need.READ,
+            about="Calls, newest first.",
+            answers=CallOut,
+            paged=True,
+            asks=ActivityQuery,
+        )
+    }
+
+    def get(self, request: Request) -> Response:
+        asked = {
+            name: self.given[name]
+            for name in ("tool", "outcome", "code", "connection_id", "app_id", "order_id")
+            if name in self.given
+        }
+        return self.page(self.visible().filter(**asked))
+
+
+class OneCall(_Journal):
+    acts = {"GET": Act(name="get_call", needs=Need.READ, about="One call.", answers=CallOut, asks=Everyone)}
+
+    def get(self, request: Request, request_id: str) -> Response:
+        return self.answer(get_object_or_404(self.visible(), request_id=request_id))
+
+
+class Errors(_Journal):
+    acts = {
+        "GET": Act(
+            name="list_errors",
+            needs=Need.READ,
+            about="Failed calls by code, tool and connection, those seen last first; at most 100 groups.",
+            answers=GroupsOut,
+            asks=ErrorsQuery,
+        )
+    }
+
+    def get(self, request: Request) -> Response:
+        span, now = errors.SPANS[self.given["span"]][0], timezone.now()
+        return self.answer({"since": now - span, "items": errors.groups(self.visible(), span=span, now=now)})

@@ -1,0 +1,165 @@
+"""Who may come in by the REST doors, and what each kind of credential may do there.
+
+``ALLOWED`` is the REST half of the authority matrix. A new kind of credential is a row of it, and a line of
+``Credential.authenticate`` that says how it is recognised.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import UnsupportedMediaType
+from rest_framework.request import Request
+
+from console.accounts import fresh
+from console.accounts.models import User
+from console.authority import bearer, throttle
+from console.authority.bearer import Unauthenticated
+from console.errors import Code, Refusal
+from console.principal import Principal
+from console.scopes import Scope, Source
+
+
+class Kind(StrEnum):
+    SESSION = "a console session"
+    API_KEY = "an API key"
+
+
+class Need(StrEnum):
+    """What a door asks of its caller: the columns of the matrix."""
+
+    READ = "read"
+    TRADE = "trade"
+    CANCEL = "cancel"
+    MANAGE = "manage"
+    """Connections, clients, keys and apps; seeing them, too."""
+    WIDEN = "widen"
+    """Let others do more than before. A session must have proved within five minutes who sits at it."""
+
+
+# An order belongs to the app that prepared it, and a session is no app: it may see orders and take them back.
+ALLOWED: dict[Kind, frozenset[Need]] = {
+    Kind.SESSION: frozenset({Need.READ, Need.CANCEL, Need.MANAGE, Need.WIDEN}),
+    Kind.API_KEY: frozenset({Need.READ, Need.TRADE, Need.CANCEL}),
+}
+
+_SCOPE = {Need.READ: Scope.READ, Need.TRADE: Scope.TRADE, Need.CANCEL: Scope.TRADE}
+_THROTTLE = {Need.TRADE: throttle.Kind.TRADE, Need.CANCEL: throttle.Kind.CANCEL}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    kind: Kind
+    user_id: int
+    person: User | None = None
+    """Set for the kinds that act as their owner; an app acts as itself."""
+    principal: Principal | None = None
+    """Set for the kinds that prove to be a connected app."""
+    is_fresh: bool = False
+
+    @property
+    def owner(self) -> User:
+        """The person who manages. Only kinds with ``person`` pass a door that needs one."""
+        assert self.person is not None
+        return self.person
+
+    @property
+    def sees_everyone(self) -> bool:
+        return self.person is not None and self.person.is_operator
+
+
+class WrongAudience(Unauthenticated):
+    """An OAuth access token is for ``/mcp`` (RFC 8707); it opens no REST door."""
+
+    def __init__(self, principal: Principal) -> None:
+        super().__init__("This access token is for /mcp. The REST API takes an API key.", principal)
+        self.code = Code.WRONG_AUDIENCE
+
+
+class _Csrf(CsrfViewMiddleware):
+    def _reject(self, request: HttpRequest, reason: str) -> str:
+        return reason
+
+
+class Credential(BaseAuthentication):
+    """A bearer (RFC 6750) where the request names one, else the console's session with its CSRF token."""
+
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, Caller] | None:
+        header = request.META.get("HTTP_AUTHORIZATION")
+        if header is not None:
+            return AnonymousUser(), _by_bearer(request, header)
+        user = getattr(request._request, "user", None)
+        if not isinstance(user, User) or not user.is_active:
+            return None
+        _check_csrf(request)
+        caller = Caller(kind=Kind.SESSION, user_id=user.pk, person=user, is_fresh=fresh.is_fresh(request._request))
+        return AnonymousUser(), caller
+
+
+def _by_bearer(request: Request, header: str) -> Caller:
+    scheme, _, raw = header.partition(" ")
+    if scheme.lower() != "bearer" or not raw.strip():
+        raise Unauthenticated("Send the API key as Authorization: Bearer, with nothing else in the header.")
+    principal = bearer.authenticate(
+        raw.strip(),
+        ip=request.META.get("REMOTE_ADDR", ""),
+        user_agent=request.META.get("HTTP_USER_AGENT", ""),
+    )
+    if principal.source is Source.OAUTH:
+        raise WrongAudience(principal)
+    return Caller(kind=Kind.API_KEY, user_id=principal.user_id, principal=principal)
+
+
+def _check_csrf(request: Request) -> None:
+    # Django would look for the token in a form; there are none here, and a broken one must not break the check.
+    if request.content_type.startswith(("multipart/", "application/x-www-form-urlencoded")):
+        raise UnsupportedMediaType(request.content_type)
+
+    def answer(_: HttpRequest) -> HttpResponse:
+        return HttpResponse()
+
+    check = _Csrf(answer)
+    check.process_request(request._request)
+    reason: Any = check.process_view(request._request, answer, (), {})
+    if reason:
+        raise Refusal(
+            Code.CSRF_FAILED,
+            "A console session must send its CSRF token as X-CSRFToken with every request that changes something.",
+        )
+
+
+def permit(caller: Caller, need: Need) -> None:
+    """May this caller come through a door with this need? The order of ``mcpserver.gate``. Raises Refusal."""
+    who = caller.principal
+    if who is not None and who.paused:
+        raise Refusal(Code.APP_PAUSED, "This app is paused. Its owner can resume it under Connected apps.")
+    if need not in ALLOWED[caller.kind]:
+        kinds = " or ".join(kind for kind, allowed in ALLOWED.items() if need in allowed)
+        raise Refusal(Code.NOT_PERMITTED, f"This takes {kinds}, not {caller.kind}. Nothing was done.")
+    if who is not None and need in _SCOPE and not who.may(_SCOPE[need]):
+        raise Refusal(
+            Code.INSUFFICIENT_SCOPE,
+            f"This needs the scope {_SCOPE[need]}, which the key does not have. Its owner can make one that does.",
+        )
+    if need is Need.WIDEN and caller.kind is Kind.SESSION and not caller.is_fresh:
+        raise Refusal(
+            Code.RE_AUTHENTICATION_REQUIRED,
+            "This lets others do more than before. Enter your password again at /re-authenticate/, then repeat it.",
+        )
+
+
+def admit(caller: Caller, need: Need) -> None:
+    """``permit``, then count the call and look at the connection. Raises Refusal."""
+    permit(caller, need)
+    who = caller.principal
+    throttle.check(caller.user_id, who.app_id if who else 0, _THROTTLE.get(need, throttle.Kind.READ))
+    if who is not None and who.connection_paused and need is not Need.CANCEL:
+        raise Refusal(
+            Code.CONNECTION_PAUSED,
+            f"The connection {who.connection_label} is paused. Its owner can resume it under Connections; "
+            "orders can still be cancelled.",
+        )

@@ -1,0 +1,115 @@
+from typing import Any
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from console import scopes
+from console.api.door import Act, Door, PageQuery
+from console.api.parsing import Choice, Flag, Strict, Text
+from console.authority.drf import Need
+from console.clients import registration
+from console.clients.models import Client, Kind
+from console.clients.rules import MAX_NAME_LENGTH, MAX_REDIRECT_URIS, MAX_URI_LENGTH
+from console.connected_apps import grants
+from console.scopes import Scope
+
+
+class ClientOut(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    client_id = serializers.CharField()
+    name = serializers.CharField()
+    redirect_uris = serializers.SerializerMethodField()
+    scopes = serializers.SerializerMethodField(help_text="The most it may ask for.")
+    confidential = serializers.SerializerMethodField()
+    created_at = serializers.DateTimeField(source="created")
+
+    def get_redirect_uris(self, client: Client) -> list[str]:
+        return client.redirect_uris.split()
+
+    def get_scopes(self, client: Client) -> list[str]:
+        return client.scopes.split()
+
+    def get_confidential(self, client: Client) -> bool:
+        return client.client_type == Client.CLIENT_CONFIDENTIAL
+
+
+class RegisteredOut(serializers.Serializer[Any]):
+    client = ClientOut()
+    client_secret = serializers.CharField(allow_null=True, help_text="Of a confidential client. Shown this once.")
+
+
+class ClientIn(Strict):
+    name = Text(max_length=MAX_NAME_LENGTH)
+    redirect_uris = serializers.ListField(
+        child=Text(max_length=MAX_URI_LENGTH), allow_empty=False, max_length=MAX_REDIRECT_URIS
+    )
+    scopes = serializers.ListField(
+        child=Choice(choices=[scope.value for scope in scopes.ALL]),
+        allow_empty=False,
+        max_length=len(scopes.ALL),
+        help_text="The most it may ask for.",
+    )
+    confidential = Flag(default=False)
+
+
+class _Clients(Door):
+    tag = "OAuth clients"
+
+    def own(self) -> QuerySet[Client]:
+        return Client.objects.filter(user=self.caller.owner, kind=Kind.STATIC, deleted_at=None)
+
+
+class Clients(_Clients):
+    acts = {
+        "GET": Act(
+            name="list_clients",
+            needs=Need.MANAGE,
+            about="The OAuth clients you registered, newest first.",
+            answers=ClientOut,
+            paged=True,
+            asks=PageQuery,
+        ),
+        "POST": Act(
+            name="register_client",
+            needs=Need.MANAGE,
+            about="Register an OAuth client. A confidential one's secret is in the answer, once.",
+            answers=RegisteredOut,
+            status=201,
+            takes=ClientIn,
+        ),
+    }
+
+    def get(self, request: Request) -> Response:
+        return self.page(self.own())
+
+    def post(self, request: Request) -> Response:
+        client, secret = registration.register_static(
+            self.caller.owner,
+            name=self.given["name"],
+            redirect_uris=self.given["redirect_uris"],
+            scopes=frozenset(Scope(scope) for scope in self.given["scopes"]),
+            confidential=self.given["confidential"],
+        )
+        return self.answer({"client": client, "client_secret": secret}, secret=True)
+
+
+class OneClient(_Clients):
+    acts = {
+        "GET": Act(name="get_client", needs=Need.MANAGE, about="One OAuth client.", answers=ClientOut),
+        "DELETE": Act(
+            name="delete_client",
+            needs=Need.MANAGE,
+            about="Delete an OAuth client. Every app that came through it loses its access.",
+            status=204,
+        ),
+    }
+
+    def get(self, request: Request, client_pk: int) -> Response:
+        return self.answer(get_object_or_404(self.own(), pk=client_pk))
+
+    def delete(self, request: Request, client_pk: int) -> Response:
+        grants.delete_client(get_object_or_404(self.own(), pk=client_pk), by=self.caller.owner)
+        return self.answer(None)

@@ -1,0 +1,104 @@
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from console.accounts.models import User
+from console.api.door import Act, Door, PageQuery
+from console.authority.drf import Need
+from console.connected_apps import grants
+from console.connected_apps.models import ConnectedApp
+from console.scopes import Source
+
+
+class AppOut(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    source = serializers.ChoiceField(  # type: ignore[assignment]  # a field's name, not the attribute
+        choices=[source.value for source in Source]
+    )
+    connection_id = serializers.IntegerField()
+    connection = serializers.CharField(source="connection.name")
+    environment = serializers.CharField(source="connection.environment")
+    scopes = serializers.SerializerMethodField()
+    client_id = serializers.CharField(source="client.client_id", default=None, allow_null=True)
+    created_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField(allow_null=True)
+    paused_at = serializers.DateTimeField(allow_null=True)
+    revoked_at = serializers.DateTimeField(allow_null=True)
+    revoked_reason = serializers.CharField()
+
+    def get_scopes(self, app: ConnectedApp) -> list[str]:
+        return app.scopes.split()
+
+
+class _Apps(Door):
+    tag = "Connected apps"
+
+    def own(self) -> QuerySet[ConnectedApp]:
+        found = ConnectedApp.objects.filter(owner=self.caller.owner, activated_at__isnull=False)
+        return found.select_related("connection", "client")
+
+
+class Apps(_Apps):
+    acts = {
+        "GET": Act(
+            name="list_apps",
+            needs=Need.MANAGE,
+            about="Your connected apps, newest first; those that have ended, too.",
+            answers=AppOut,
+            paged=True,
+            asks=PageQuery,
+        )
+    }
+
+    def get(self, request: Request) -> Response:
+        return self.page(self.own())
+
+
+class OneApp(_Apps):
+    acts = {"GET": Act(name="get_app", needs=Need.MANAGE, about="One connected app.", answers=AppOut)}
+
+    def get(self, request: Request, app_id: int) -> Response:
+        return self.answer(get_object_or_404(self.own(), pk=app_id))
+
+
+class _Change(_Apps):
+    verb: ClassVar[Callable[..., bool]]
+
+    def post(self, request: Request, app_id: int) -> Response:
+        app = get_object_or_404(self.own(), pk=app_id)
+        type(self).verb(app, by=self.caller.owner)
+        return self.answer(app)
+
+
+def _act(name: str, about: str) -> dict[str, Act]:
+    return {"POST": Act(name=name, needs=Need.MANAGE, about=about, answers=AppOut)}
+
+
+def _revoke(app: ConnectedApp, *, by: User) -> bool:
+    return grants.revoke(app, by=by, reason="Revoked by its owner")
+
+
+class Narrow(_Change):
+    acts = _act("narrow_app", "From trade to read, in place: it stays connected and can do less.")
+    verb = staticmethod(grants.narrow)
+
+
+class Pause(_Change):
+    acts = _act("pause_app", "Refuse every call of the app until it is resumed.")
+    verb = staticmethod(grants.pause)
+
+
+class Resume(_Change):
+    acts = _act("resume_app", "Let a paused app act again.")
+    verb = staticmethod(grants.resume)
+
+
+class Revoke(_Change):
+    acts = _act("revoke_app", "Take the app's access back for good, from the next request on.")
+    verb = staticmethod(_revoke)

@@ -1,0 +1,127 @@
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from brokers.types import Environment
+from console.api.door import Act, Door, PageQuery
+from console.api.parsing import Amount, Choice, Flag, Strict, Text
+from console.authority.drf import Need
+from console.connections import linking
+from console.connections.models import Connection, Policy
+from console.onboarding import home, open_connection
+
+
+class ConnectionOut(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    broker = serializers.CharField()
+    environment = serializers.ChoiceField(choices=[each.value for each in Environment])
+    trading_enabled = serializers.BooleanField()
+    policy = serializers.ChoiceField(choices=Policy.choices)
+    currency = serializers.CharField()
+    equity = Amount(allow_null=True, help_text="When the broker was last asked; see checked_at.")
+    checked_at = serializers.DateTimeField(allow_null=True)
+    last_error = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    paused_at = serializers.DateTimeField(allow_null=True)
+
+
+class OpenedOut(serializers.Serializer[Any]):
+    connection = ConnectionOut()
+    key = serializers.CharField(help_text="The connection's default key, which may read. Shown this once.")
+
+
+class PaperIn(Strict):
+    name = Text(max_length=60)
+    starting_cash = Amount(help_text="From 1 to 1,000,000,000, with at most 2 decimals.")
+    currency = Choice(choices=["USD", "EUR", "GBP"], default="USD")
+    hours = Choice(choices=list(linking.HOURS), default="always")
+    trading_enabled = Flag(default=True)
+
+    def validate_starting_cash(self, value: Decimal) -> Decimal:
+        if not 1 <= value <= 1_000_000_000 or value != round(value, 2):
+            raise serializers.ValidationError("Write an amount from 1 to 1000000000, with at most 2 decimals.")
+        return value
+
+
+class _Connections(Door):
+    tag = "Connections"
+
+    def own(self) -> QuerySet[Connection]:
+        return home.connections(self.caller.owner)
+
+
+class Connections(_Connections):
+    acts = {
+        "GET": Act(
+            name="list_connections",
+            needs=Need.MANAGE,
+            about="Your open connections, newest first.",
+            answers=ConnectionOut,
+            paged=True,
+            asks=PageQuery,
+        ),
+        "POST": Act(
+            name="open_paper_connection",
+            needs=Need.MANAGE,
+            about="Open a paper connection. The answer holds its default key, once.",
+            answers=OpenedOut,
+            status=201,
+            takes=PaperIn,
+        ),
+    }
+
+    def get(self, request: Request) -> Response:
+        return self.page(self.own())
+
+    def post(self, request: Request) -> Response:
+        connection, raw = open_connection.open_paper(self.caller.owner, **self.given)
+        return self.answer({"connection": connection, "key": raw}, secret=True)
+
+
+class OneConnection(_Connections):
+    acts = {
+        "GET": Act(name="get_connection", needs=Need.MANAGE, about="One connection.", answers=ConnectionOut),
+    }
+
+    def get(self, request: Request, connection_id: int) -> Response:
+        return self.answer(get_object_or_404(self.own(), pk=connection_id))
+
+
+class _Change(_Connections):
+    verb: ClassVar[Callable[..., bool]]
+
+    def post(self, request: Request, connection_id: int) -> Response:
+        connection = get_object_or_404(self.own(), pk=connection_id)
+        type(self).verb(connection, by=self.caller.owner)
+        return self.answer(connection)
+
+
+def _act(name: str, about: str, needs: Need = Need.MANAGE) -> dict[str, Act]:
+    return {"POST": Act(name=name, needs=needs, about=about, answers=ConnectionOut)}
+
+
+class Pause(_Change):
+    acts = _act("pause_connection", "Refuse every call on the connection but cancels.")
+    verb = staticmethod(linking.pause)
+
+
+class Resume(_Change):
+    acts = _act("resume_connection", "Let calls through again.")
+    verb = staticmethod(linking.resume)
+
+
+class TradingOn(_Change):
+    acts = _act("enable_trading", "Let apps that may trade place orders here.", Need.WIDEN)
+    verb = staticmethod(linking.enable_trading)
+
+
+class TradingOff(_Change):
+    acts = _act("disable_trading", "Refuse new orders here, whatever an app's scope.")
+    verb = staticmethod(linking.disable_trading)

@@ -1,0 +1,245 @@
+import logging
+from typing import Any
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from brokers.errors import BrokerError
+from brokers.types import OrderType, Side, TimeInForce
+from console.api import parsing
+from console.api.door import Act, Door, PageQuery
+from console.api.parsing import Amount, Choice, Strict, Text
+from console.authority.drf import Need
+from console.errors import Code, Refusal
+from console.orders import desk, sending
+from console.orders.models import Order
+from console.orders.states import WORDS, Status
+from console.orders.terms import Terms
+from console.principal import Principal
+
+log = logging.getLogger(__name__)
+
+
+class OrderOut(serializers.Serializer[Any]):
+    id = serializers.CharField(source="public_id")
+    client_order_id = serializers.CharField()
+    connection_id = serializers.IntegerField()
+    environment = serializers.CharField(source="connection.environment")
+    account_id = serializers.CharField()
+    app_id = serializers.IntegerField()
+    app = serializers.CharField(source="app.name")
+    status = serializers.ChoiceField(choices=[(status.value, WORDS[status]) for status in Status])
+    symbol = serializers.CharField()
+    asset_class = serializers.CharField()
+    side = serializers.ChoiceField(choices=[side.value for side in Side])
+    order_type = serializers.ChoiceField(choices=[kind.value for kind in OrderType])
+    tif = serializers.ChoiceField(choices=[tif.value for tif in TimeInForce])
+    quantity = Amount()
+    limit_price = Amount(allow_null=True)
+    stop_price = Amount(allow_null=True)
+    filled_quantity = Amount()
+    average_price = Amount(allow_null=True)
+    fees = Amount()
+    currency = serializers.CharField()
+    code = serializers.CharField(help_text="Why it was refused or rejected, if it was.")
+    reason = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField(source="moved_at")
+
+
+class FillOut(serializers.Serializer[Any]):
+    filled_at = serializers.CharField()
+    quantity = serializers.CharField()
+    price = serializers.CharField()
+    fee = serializers.CharField()
+    currency = serializers.CharField()
+    priced_by = serializers.CharField()
+
+
+class EventOut(serializers.Serializer[Any]):
+    at = serializers.DateTimeField()
+    before = serializers.CharField()
+    after = serializers.ChoiceField(choices=[(status.value, WORDS[status]) for status in Status])
+    what = serializers.CharField()
+    by = serializers.CharField()
+    request_id = serializers.CharField()
+
+
+class OrderWithHistoryOut(OrderOut):
+    fills = serializers.SerializerMethodField()
+    history = EventOut(many=True, source="events")
+
+    @extend_schema_field(FillOut(many=True))
+    def get_fills(self, order: Order) -> list[dict[str, str]]:
+        return desk.fills(order)
+
+
+class ConfirmationOut(serializers.Serializer[Any]):
+    id = serializers.CharField(source="public_id")
+    expires_at = serializers.DateTimeField()
+    summary = serializers.CharField(source="terms.summary")
+    price = serializers.CharField(source="terms.price")
+    notional = serializers.CharField(source="terms.notional")
+    fee = serializers.CharField(source="terms.fee")
+    cash_effect = serializers.CharField(source="terms.cash_effect")
+    buying_power = serializers.CharField(source="terms.buying_power")
+    priced_by = serializers.CharField(source="terms.priced_by")
+
+
+class PreparedOut(serializers.Serializer[Any]):
+    order = OrderOut()
+    confirmation = ConfirmationOut(
+        allow_null=True, help_text="Null when this client_order_id was prepared before and needs none any more."
+    )
+
+
+class OrderIn(Strict):
+    symbol = Text(max_length=40)
+    side = Choice(choices=[side.value for side in Side])
+    quantity = Amount()
+    order_type = Choice(choices=[kind.value for kind in OrderType], default=OrderType.MARKET.value)
+    tif = Choice(choices=[tif.value for tif in TimeInForce], default=TimeInForce.DAY.value)
+    limit_price = Amount(required=False)
+    stop_price = Amount(required=False)
+    client_order_id = Text(required=False, max_length=64, help_text="Yours; repeating it returns the same order.")
+    account_id = Text(required=False, max_length=64)
+
+
+class ConfirmIn(Strict):
+    confirmation_id = Text(max_length=64)
+
+
+class OrdersQuery(PageQuery):
+    status = parsing.Choice(choices=[status.value for status in Status], required=False)
+    symbol = Text(required=False, max_length=40)
+    connection_id = parsing.Id(required=False)
+
+
+class _Orders(Door):
+    tag = "Orders"
+
+    def visible(self) -> QuerySet[Order]:
+        """A key sees its connection's orders, as it does at ``/mcp``; a person those of all their connections."""
+        orders = Order.objects.select_related("connection", "app", "confirmation")
+        if self.caller.principal is not None:
+            return orders.filter(connection_id=self.caller.principal.connection_id)
+        return orders.filter(connection__owner_id=self.caller.user_id)
+
+    def one(self, order_id: str) -> Order:
+        order = get_object_or_404(self.visible(), public_id=order_id)
+        self.order_id = order.public_id
+        return order
+
+    @property
+    def trader(self) -> Principal:
+        """Set for every kind that may trade: an order belongs to an app."""
+        assert self.caller.principal is not None
+        return self.caller.principal
+
+
+class Orders(_Orders):
+    acts = {
+        "GET": Act(
+            name="list_orders",
+            needs=Need.READ,
+            about="Orders as they were last known, newest first.",
+            answers=OrderOut,
+            paged=True,
+            asks=OrdersQuery,
+        ),
+        "POST": Act(
+            name="place_order",
+            needs=Need.TRADE,
+            about="Prepare an order. Nothing is sent: show the summary to whoever decides, then confirm.",
+            answers=PreparedOut,
+            status=201,
+            also=(200,),
+            takes=OrderIn,
+        ),
+    }
+
+    def get(self, request: Request) -> Response:
+        asked = {name: self.given[name] for name in ("status", "symbol", "connection_id") if name in self.given}
+        return self.page(self.visible().filter(**asked))
+
+    def post(self, request: Request) -> Response:
+        given = self.given
+        terms = Terms(
+            symbol=given["symbol"],
+            side=Side(given["side"]),
+            quantity=given["quantity"],
+            order_type=OrderType(given["order_type"]),
+            tif=TimeInForce(given["tif"]),
+            limit_price=given.get("limit_price"),
+            stop_price=given.get("stop_price"),
+        )
+        prepared = desk.prepare(
+            self.trader,
+            terms,
+            account_id=given.get("account_id"),
+            client_order_id=given.get("client_order_id"),
+            request_id=self.request_id,
+        )
+        order = prepared.order
+        self.order_id = order.public_id
+        waiting = order.state is Status.AWAITING
+        return self.answer(
+            {"order": order, "confirmation": prepared.confirmation if waiting else None},
+            status=201 if prepared.preview is not None else 200,
+        )
+
+
+class Confirm(_Orders):
+    acts = {
+        "POST": Act(
+            name="confirm_order",
+            needs=Need.TRADE,
+            about="Send a prepared order, once, within 120 s. 202: its outcome is looked up; do not place it again.",
+            answers=OrderOut,
+            also=(202,),
+            takes=ConfirmIn,
+        )
+    }
+
+    def post(self, request: Request) -> Response:
+        order = desk.confirm(self.trader, self.given["confirmation_id"], request_id=self.request_id)
+        self.order_id = order.public_id
+        if order.state in (Status.REJECTED, Status.NOT_SENT):
+            raise Refusal(Code(order.code), order.reason, order_id=order.public_id)
+        return self.answer(order, status=202 if order.state is Status.UNKNOWN else 200)
+
+
+class OneOrder(_Orders):
+    acts = {
+        "GET": Act(
+            name="get_order",
+            needs=Need.READ,
+            about="One order with its fills and history, brought up to date with the broker first.",
+            answers=OrderWithHistoryOut,
+        )
+    }
+
+    def get(self, request: Request, order_id: str) -> Response:
+        order = self.one(order_id)
+        try:
+            sending.refresh(order)
+        except BrokerError as error:
+            log.warning("Order %s could not be refreshed: %s", order.public_id, error)
+        return self.answer(order)
+
+
+class Cancel(_Orders):
+    acts = {
+        "POST": Act(
+            name="cancel_order", needs=Need.CANCEL, about="Take an order back that has not ended.", answers=OrderOut
+        )
+    }
+
+    def post(self, request: Request, order_id: str) -> Response:
+        who = self.caller.principal
+        by = who.app_label if who is not None else self.caller.owner.email
+        return self.answer(desk.take_back(self.one(order_id), by=by, request_id=self.request_id))

@@ -1,0 +1,248 @@
+"""Every kind of credential against every door of the REST API: allowed or refused, and on record."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.test import Client as Browser
+from django.utils import timezone
+
+from console.accounts.models import User
+from console.api import openapi
+from console.audit.models import Call, Change
+from console.authority import throttle
+from console.clients import registration
+from console.connected_apps import grants
+from console.connected_apps.models import ConnectedApp
+from console.connections import linking
+from console.connections.models import Connection
+from console.keys import minting
+from console.oauth.models import AccessToken
+from console.scopes import Scope, Source
+from tests.console.api.conftest import proved
+from tests.console.api.rest import Rest, problem
+from tests.console.pages import log
+
+READ, TRADE = frozenset({Scope.READ}), frozenset({Scope.TRADE})
+ORDER = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.1"}
+
+
+@dataclass(frozen=True)
+class Door:
+    column: str
+    method: str
+    path: str
+    body: Any = None
+    own: bool = True
+    """It names something of the owner's."""
+
+
+@pytest.fixture
+def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade_key: str) -> dict[str, Door]:
+    prepared = trader.post("/orders", ORDER, status=201)
+    client, _ = registration.register_static(
+        owner, name="Widget", redirect_uris=["https://widget.example.com/cb"], scopes=READ
+    )
+    key, _ = minting.mint(owner, paper, READ, name="nightly-report")
+    call = log(ConnectedApp.objects.get(api_keys__public_id=minting.public_id_of(trade_key)))
+    connection, order = f"/connections/{paper.pk}", f"/orders/{prepared['order']['id']}"
+    new_client = {"name": "W", "redirect_uris": ["https://w.example.com/cb"], "scopes": ["mcp:read"]}
+    new_key = {"name": "n", "connection_id": paper.pk}
+    return {
+        "list_connections": Door("manage", "GET", "/connections", own=False),
+        "open_paper_connection": Door(
+            "manage", "POST", "/connections", {"name": "New", "starting_cash": "1000"}, own=False
+        ),
+        "get_connection": Door("manage", "GET", connection),
+        "pause_connection": Door("manage", "POST", f"{connection}/pause"),
+        "resume_connection": Door("manage", "POST", f"{connection}/resume"),
+        "disable_trading": Door("manage", "POST", f"{connection}/trading-off"),
+        "enable_trading": Door("widen", "POST", f"{connection}/trading-on"),
+        "list_clients": Door("manage", "GET", "/clients", own=False),
+        "register_client": Door("manage", "POST", "/clients", new_client, own=False),
+        "get_client": Door("manage", "GET", f"/clients/{client.pk}"),
+        "delete_client": Door("manage", "DELETE", f"/clients/{client.pk}"),
+        "list_keys": Door("manage", "GET", "/keys", own=False),
+        "mint_key": Door("manage", "POST", "/keys", new_key),
+        "mint_key that may trade": Door("widen", "POST", "/keys", {**new_key, "scopes": ["mcp:trade"]}),
+        "get_key": Door("manage", "GET", f"/keys/{key.public_id}"),
+        "revoke_key": Door("manage", "POST", f"/keys/{key.public_id}/revoke"),
+        "list_apps": Door("manage", "GET", "/connected-apps", own=False),
+        "get_app": Door("manage", "GET", f"/connected-apps/{app.pk}"),
+        "narrow_app": Door("manage", "POST", f"/connected-apps/{app.pk}/narrow"),
+        "pause_app": Door("manage", "POST", f"/connected-apps/{app.pk}/pause"),
+        "resume_app": Door("manage", "POST", f"/connected-apps/{app.pk}/resume"),
+        "revoke_app": Door("manage", "POST", f"/connected-apps/{app.pk}/revoke"),
+        "list_orders": Door("read", "GET", "/orders", own=False),
+        "place_order": Door("trade", "POST", "/orders", ORDER, own=False),
+        "confirm_order": Door("trade", "POST", "/orders/confirm", {"confirmation_id": prepared["confirmation"]["id"]}),
+        "get_order": Door("read", "GET", order),
+        "cancel_order": Door("cancel", "POST", f"{order}/cancel"),
+        "list_activity": Door("read", "GET", "/activity", own=False),
+        "get_call": Door("read", "GET", f"/activity/{call.request_id}"),
+        "list_errors": Door("read", "GET", "/errors", own=False),
+    }
+
+
+def test_the_matrix_knows_every_door(doors: dict[str, Door]) -> None:
+    declared = {
+        operation["operationId"] for path in openapi.document()["paths"].values() for operation in path.values()
+    }
+    assert {name.split()[0] for name in doors} == declared
+
+
+ALLOWED = ""
+PERSON = {"read": ALLOWED, "cancel": ALLOWED, "manage": ALLOWED, "widen": ALLOWED, "trade": "not_permitted"}
+KEY = {"read": ALLOWED, "manage": "not_permitted", "widen": "not_permitted"}
+
+# One row for each credential, one column for each kind of door: the code it is refused with, or ALLOWED.
+MATRIX: dict[str, dict[str, str]] = {
+    "no credential": dict.fromkeys(PERSON, "unauthenticated"),
+    "the owner's session": PERSON,
+    "the owner's session, proved too long ago": {**PERSON, "widen": "re_authentication_required"},
+    "somebody else's session": PERSON,
+    "an operator's session": PERSON,
+    "a read key": {**KEY, "trade": "insufficient_scope", "cancel": "insufficient_scope"},
+    "a trade key": {**KEY, "trade": ALLOWED, "cancel": ALLOWED},
+    "somebody else's trade key": {**KEY, "trade": ALLOWED, "cancel": ALLOWED},
+    "an OAuth access token": dict.fromkeys(PERSON, "wrong_audience"),
+    "a revoked key": dict.fromkeys(PERSON, "unauthenticated"),
+    "an expired key": dict.fromkeys(PERSON, "unauthenticated"),
+    "the key of a revoked app": dict.fromkeys(PERSON, "unauthenticated"),
+    "a paused app's key": dict.fromkeys(PERSON, "app_paused"),
+    "a key that never was": dict.fromkeys(PERSON, "unauthenticated"),
+}
+STRANGERS = ("somebody else's session", "an operator's session", "somebody else's trade key")
+ON_RECORD = (
+    "a read key",
+    "a trade key",
+    "somebody else's trade key",
+    "an OAuth access token",
+    "a revoked key",
+    "an expired key",
+    "the key of a revoked app",
+    "a paused app's key",
+)
+
+
+def expected(credential: str, name: str, door: Door) -> str:
+    code = MATRIX[credential][door.column]
+    if code == ALLOWED and door.own and credential in STRANGERS:
+        return "confirmation_unknown" if name == "confirm_order" else "not_found"
+    if code == ALLOWED and name == "get_call" and credential == "a read key":
+        return "not_found"  # it is another app's call
+    return code
+
+
+@pytest.fixture
+def credentials(
+    owner: User, other: User, operator: User, paper: Connection, others_paper: Connection, trade_key: str, read_key: str
+) -> dict[str, Callable[[], Rest]]:
+    def session(user: User, ago: timedelta = timedelta()) -> Rest:
+        browser = Browser()
+        browser.force_login(user)
+        return Rest(proved(browser, ago=ago))
+
+    def key(user: User, connection: Connection, **fields: Any) -> tuple[Any, Rest]:
+        made, raw = minting.mint(user, connection, TRADE, name="script", **fields)
+        return made, Rest(Browser(), raw)
+
+    def token() -> Rest:
+        app = grants.grant(owner, paper, TRADE, source=Source.OAUTH, name="Claude")
+        grants.activate(app)
+        AccessToken.objects.create(
+            app=app, user=owner, token="t", scope=app.scopes, expires=timezone.now() + timedelta(hours=1)
+        )
+        return Rest(Browser(), "t")
+
+    def revoked() -> Rest:
+        made, rest = key(owner, paper)
+        minting.revoke(made, by=owner)
+        return rest
+
+    def of_revoked_app() -> Rest:
+        made, rest = key(owner, paper)
+        grants.revoke(made.app, by=owner, reason="test")
+        return rest
+
+    def paused() -> Rest:
+        made, rest = key(owner, paper)
+        grants.pause(made.app, by=owner)
+        return rest
+
+    return {
+        "no credential": lambda: Rest(Browser()),
+        "the owner's session": lambda: session(owner),
+        "the owner's session, proved too long ago": lambda: session(owner, timedelta(minutes=6)),
+        "somebody else's session": lambda: session(other),
+        "an operator's session": lambda: session(operator),
+        "a read key": lambda: Rest(Browser(), read_key),
+        "a trade key": lambda: Rest(Browser(), trade_key),
+        "somebody else's trade key": lambda: key(other, others_paper)[1],
+        "an OAuth access token": token,
+        "a revoked key": revoked,
+        "an expired key": lambda: key(owner, paper, expires_at=timezone.now() - timedelta(seconds=1))[1],
+        "the key of a revoked app": of_revoked_app,
+        "a paused app's key": paused,
+        "a key that never was": lambda: Rest(Browser(), "tl_paper_00000000_nothing"),
+    }
+
+
+@pytest.mark.parametrize("credential", MATRIX)
+def test_each_credential_opens_its_doors_and_no_other(
+    credential: str, doors: dict[str, Door], credentials: dict[str, Callable[[], Rest]]
+) -> None:
+    rest = credentials[credential]()
+    for name, door in doors.items():
+        throttle.reset()
+        with transaction.atomic():
+            before, changes = set(Call.objects.values_list("pk", flat=True)), Change.objects.count()
+            response = rest.send(door.method, door.path, door.body)
+            code = "" if response.status_code < 400 else problem(response)["code"]
+            assert code == expected(credential, name, door), (name, response.content.decode())
+            assert "Location" not in response
+            rows = list(Call.objects.exclude(pk__in=before))
+            if credential in ON_RECORD:
+                [row] = rows
+                assert row.tool == f"rest:{name.split()[0]}"
+                assert (row.outcome, row.code) == ("refused" if code else "ok", code), name
+                assert row.request_id == response["X-Request-ID"]
+                assert (row.source, row.duration_us > 0) == ("oauth" if "OAuth" in credential else "apikey", True)
+            else:
+                assert rows == []
+            if code:
+                assert Change.objects.count() == changes, name
+            transaction.set_rollback(True)
+
+
+def test_a_refused_credential_is_challenged(credentials: dict[str, Callable[[], Rest]]) -> None:
+    for credential in ("no credential", "an OAuth access token", "a revoked key"):
+        response = credentials[credential]().send("GET", "/orders")
+        assert response.status_code == 401
+        assert response["WWW-Authenticate"].startswith("Bearer ")
+
+
+def test_a_bearer_is_weighed_alone_where_a_session_came_along(browser: Browser, read_key: str) -> None:
+    assert Rest(browser, read_key).refused("GET", "/connections")["code"] == "not_permitted"
+    assert Rest(browser, "tl_paper_nothing").refused("GET", "/orders")["code"] == "unauthenticated"
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic b2xpdmlh", "Token x"])
+def test_an_authorization_of_another_form_is_refused(browser: Browser, paper: Connection, header: str) -> None:
+    assert problem(Rest(browser).send("GET", "/orders", Authorization=header))["code"] == "unauthenticated"
+
+
+def test_a_paused_connection_takes_nothing_but_cancels(trader: Rest, owner: User, paper: Connection) -> None:
+    prepared = trader.post("/orders", ORDER, status=201)
+    linking.pause(paper, by=owner)
+    assert trader.refused("GET", "/orders")["code"] == "connection_paused"
+    assert trader.refused("POST", "/orders", ORDER)["code"] == "connection_paused"
+    trader.post(f"/orders/{prepared['order']['id']}/cancel")
+
+
+def test_a_disabled_users_session_ends(browser: Browser, owner: User) -> None:
+    User.objects.filter(pk=owner.pk).update(is_active=False)
+    assert Rest(browser).refused("GET", "/orders")["code"] == "unauthenticated"
