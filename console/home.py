@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -27,7 +28,11 @@ def queue_folder(home: Path) -> Path:
     return queue
 
 
-def secret(home: Path, name: str, *, database_exists: bool) -> str:
+def _random_text() -> str:
+    return secrets.token_urlsafe(48)
+
+
+def secret(home: Path, name: str, *, database_exists: bool, make: Callable[[], str] = _random_text) -> str:
     """The secret called ``name``: from the environment, or its file under ``home``, or made new with mode 0600.
 
     A database without its secret is refused: a new secret would end every session and look like a working
@@ -44,11 +49,15 @@ def secret(home: Path, name: str, *, database_exists: bool) -> str:
             f"The database exists, but its secret is missing: put {file} back, or set {variable}."
         )
     file.parent.mkdir(mode=0o700, exist_ok=True)
-    made = secrets.token_urlsafe(48)
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:  # another process of this instance was first
-        return file.read_text().strip()
-    with os.fdopen(descriptor, "w") as handle:
+    made = make()
+    # Written aside and linked: another process of this instance never reads half a secret.
+    aside = file.with_name(f".{name}-{os.getpid()}-{secrets.token_hex(4)}")
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
         handle.write(made)
+    try:
+        os.link(aside, file)
+    except FileExistsError:  # the other process was first
+        return file.read_text().strip()
+    finally:
+        aside.unlink()
     return made

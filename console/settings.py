@@ -121,6 +121,7 @@ INSTALLED_APPS = [
     "console.connected_apps",
     "console.keys",
     "console.oauth",
+    "console.platforms",
     "console.orders",
     "console.onboarding",
 ]

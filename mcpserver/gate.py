@@ -13,11 +13,10 @@ from django.utils import timezone
 
 from console.audit import journal
 from console.audit.models import Outcome
-from console.authority import throttle
+from console.authority import throttle, usage
 from console.authority.throttle import Kind
-from console.connected_apps import grants
 from console.errors import Code, Refusal
-from console.principal import Principal
+from console.principal import Manager, Principal
 from console.scopes import Scope
 from mcpserver import arguments, catalog
 from mcpserver.call import Answer, Call
@@ -79,7 +78,7 @@ def _call(principal: Principal, name: str, given: Mapping[str, Any], request_id:
     )
     try:
         journal.record_call(entry)
-        grants.used(principal.app_id, ip=principal.ip, user_agent=principal.user_agent)
+        usage.record(principal)
     except DatabaseError:
         log.exception("The journal cannot be written in request %s", request_id)
         # A cancel has happened and its caller must know; anything else must not leave without its row.
@@ -122,7 +121,7 @@ def scope_refusal(tool: Tool) -> Refusal:
 
 
 def turn_away(
-    principal: Principal | None,
+    principal: Principal | Manager | None,
     refusal: Refusal,
     *,
     request_id: str,

@@ -65,6 +65,7 @@ def _navigation(request: HttpRequest, user: User) -> list[Section]:
                 [
                     item("All activity", "activity:list", query="?everyone=1"),
                     item("All errors", "errors", query="?everyone=1"),
+                    item("Platforms", "platforms:list"),
                 ],
             )
         )
