@@ -131,7 +131,9 @@ def test_a_stranger_is_asked_to_sign_in_everywhere(pages: dict[str, str]) -> Non
 
 
 def test_somebody_else_finds_nothing_of_it(others_browser: Browser, pages: dict[str, str], actions: list[str]) -> None:
-    of_one_thing = [url for name, url in pages.items() if name.startswith(("a ", "an ", "revoke", "replace", "what", "delete"))]
+    of_one_thing = [
+        url for name, url in pages.items() if name.startswith(("a ", "an ", "revoke", "replace", "what", "delete"))
+    ]
     assert len(of_one_thing) == 11
     for url in of_one_thing:
         assert others_browser.get(url).status_code == 404, url
@@ -142,7 +144,15 @@ def test_somebody_else_finds_nothing_of_it(others_browser: Browser, pages: dict[
 def test_somebody_elses_lists_do_not_name_it(others_browser: Browser, pages: dict[str, str]) -> None:
     for name in ("home", "connections", "apps", "keys", "new key", "clients", "orders", "activity", "errors"):
         html = text_of(others_browser.get(pages[name] + "?everyone=1"))
-        for private in ("Practice", "AAPL", "place_order", "nightly-report", "terraform", "Widget", "olivia@example.com"):
+        for private in (
+            "Practice",
+            "AAPL",
+            "place_order",
+            "nightly-report",
+            "terraform",
+            "Widget",
+            "olivia@example.com",
+        ):
             assert private not in html.replace('value="Practice"', ""), (name, private)
 
 
@@ -159,7 +169,16 @@ def test_what_a_caller_sent_is_shown_as_text(browser: Browser, pages: dict[str, 
 
 
 def test_a_page_about_one_connection_says_paper_in_its_title(browser: Browser, pages: dict[str, str]) -> None:
-    for name in ("a connection", "an app", "revoke an app", "revoke a key", "replace a key", "what a key did", "an order", "a call"):
+    for name in (
+        "a connection",
+        "an app",
+        "revoke an app",
+        "revoke a key",
+        "replace a key",
+        "what a key did",
+        "an order",
+        "a call",
+    ):
         title = re.search(r"<title>(.*?)</title>", text_of(browser.get(pages[name])), re.S)
         assert title and "Paper" in title[1], name
 

@@ -84,7 +84,9 @@ def test_a_trade_token_places_an_order_that_is_confirmed_and_filled(server: Serv
 
 def test_a_read_token_is_refused_an_order(server: Server, product: Product) -> None:
     wire = Wire(server.mcp_url, product.token(product.make_user(), READ))
-    assert wire.refusal("place_order", {"symbol": "AAPL", "side": "BUY", "quantity": "3"})["code"] == "insufficient_scope"
+    assert (
+        wire.refusal("place_order", {"symbol": "AAPL", "side": "BUY", "quantity": "3"})["code"] == "insufficient_scope"
+    )
 
 
 def test_two_users_of_a_platform_do_not_see_each_other(server: Server, product: Product) -> None:
