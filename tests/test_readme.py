@@ -21,4 +21,4 @@ def test_every_setting_read_from_the_environment_is_documented_and_the_other_way
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 read |= set(re.findall(r"^(TRADELATCH_[A-Z_]+[A-Z])$", node.value))
     documented = set(re.findall(r"`(TRADELATCH_[A-Z_]+)`", readme.README.read_text()))
-    assert documented - {"TRADELATCH_SECRET_KEY"} == read
+    assert documented - {"TRADELATCH_SECRET_KEY", "TRADELATCH_PLATFORM_SIGNING_KEY"} == read

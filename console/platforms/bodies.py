@@ -17,8 +17,10 @@ _MOST_CASH = Decimal(1_000_000_000)
 
 def read(request: HttpRequest, *, optional: bool = False) -> dict[str, Any]:
     """The JSON object of the body; ``optional``: an empty body is an empty object. Raises Refusal."""
-    if optional and not request.body:
-        return {}
+    if not request.body:
+        if optional:
+            return {}
+        raise Refusal(Code.INVALID_REQUEST, "The body is empty; send a JSON object.")
     if request.content_type != "application/json":
         raise Refusal(Code.UNSUPPORTED_MEDIA_TYPE, "Send JSON, with Content-Type: application/json.")
     try:

@@ -71,7 +71,7 @@ def test_a_key_of_a_connection_manages_nothing(trade_key: str) -> None:
 
 
 def test_what_has_ended_opens_nothing(owner: User) -> None:
-    expired, raw_expired = managing.mint(owner, name="old", expires_at=timezone.now() - timedelta(seconds=1))
+    _, raw_expired = managing.mint(owner, name="old", expires_at=timezone.now() - timedelta(seconds=1))
     revoked, raw_revoked = managing.mint(owner, name="gone", expires_at=None)
     _, raw = managing.mint(owner, name="good", expires_at=None)
     managing.revoke(revoked, by=owner)
