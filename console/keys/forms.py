@@ -98,6 +98,7 @@ class RotateForm(SecretForm):
 
     def __init__(self, data: QueryDict | None, *, key: ApiKey, typed: dict[str, str]) -> None:
         super().__init__(data, initial={"note": key.note, "networks": "\n".join(key.networks)} | typed)
+        self.fields["expiry"].label = "The new key works for"
 
     @property
     def grace(self) -> timedelta:

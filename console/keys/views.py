@@ -203,6 +203,7 @@ def traced(request: HttpRequest, public_id: str) -> HttpResponse:
         "label": key.app.name if isinstance(key, ApiKey) else key.name,
         "trace": reads.trace(calls),
         "page": paging.page(calls, request.GET.get("before", "")),
+        "ran_out": key.expires_at is not None and key.expires_at <= timezone.now(),
         "everyone": user.is_operator and leaked.owner_of(key).pk != user.pk,
     }
     return render(request, "keys/traced.html", context)

@@ -13,7 +13,7 @@ from tests.conftest import PASSWORD
 # The package carries the file; its own wrapper is not used.
 AXE = Path(str(resources.files("axe_playwright_python") / "axe.min.js"))
 LISTS = ("/", "/connections/", "/apps/", "/keys/", "/orders/", "/activity/", "/errors/", "/clients/")
-FORMS = ("/connections/add/", "/keys/new/", "/clients/new/")
+FORMS = ("/connections/add/", "/keys/new/", "/keys/manage/new/", "/keys/leaked/", "/clients/new/")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +95,17 @@ def test_two_users_of_a_platform_do_not_see_each_other(server: Server, product: 
     seen = Wire(server.mcp_url, product.token(one, READ)).result("get_portfolio", {})
     assert seen["context"]["connection"] == "First"
     assert product.mint(two, READ | {"connection_id": one["connections"][0]["id"]}).status_code == 409
+
+
+def test_tokens_minted_at_once_stand_for_one_app(server: Server, product: Product) -> None:
+    user = product.make_user()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: product.mint(user, READ).status_code, range(16)))
+    assert answers == [200] * 16
+    apps = server.query(
+        "SELECT count(*) FROM connected_apps_connectedapp WHERE connection_id = ?", user["connections"][0]["id"]
+    )
+    assert apps == [(1,)]
 
 
 def test_the_published_key_is_the_one_that_signs(server: Server, product: Product) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from django.contrib.sessions.models import Session
 from django.test import Client as Browser
+from django.utils import timezone
 
 from console.accounts.models import User
 from console.audit.models import Call, Change
+from console.connected_apps import grants
 from console.connections.models import Connection
 from console.keys import managing, minting
 from console.keys.models import ApiKey
@@ -74,6 +76,16 @@ def test_one_that_was_revoked_before_is_found_too(browser: Browser, owner: User,
     key, raw = leaked
     minting.revoke(key, by=owner)
     assert "was revoked before" in words_of(paste(browser, raw, follow=True))
+
+
+def test_the_page_says_whether_the_key_still_works(browser: Browser, owner: User, paper: Connection) -> None:
+    past = timezone.now() - timedelta(days=2)
+    live, _ = minting.mint(owner, paper, READ, name="live")
+    over, _ = minting.mint(owner, paper, READ, name="over", expires_at=past)
+    assert "It still works" in words_of(browser.get(f"/keys/{live.public_id}/activity/"))
+    assert "It ran out 2 days ago" in words_of(browser.get(f"/keys/{over.public_id}/activity/"))
+    grants.revoke(live.app, by=owner, reason="test")
+    assert "It ended with its app just now" in words_of(browser.get(f"/keys/{live.public_id}/activity/"))
 
 
 def test_a_management_key_is_found_and_ended(browser: Browser, owner: User) -> None:

@@ -70,7 +70,7 @@ def test_both_are_listed_with_their_last_use_and_the_old_one_can_be_ended_now(
     new, _ = rotated(browser, key)
     page = browser.get("/keys/")
     words = words_of(page)
-    assert key.hint in words and minting.public_id_of(new) in words
+    assert key.hint in words and new.split("_")[2] in words
     assert "Replaced" in words and "203.0.113.9" in words and "End now" in words
     assert "Never used" in words, "the new one"
     browser.post(f"/keys/{key.public_id}/revoke/")

@@ -31,11 +31,11 @@ class Product:
         present = {name: value for name, value in sent.items() if value}
         return self.http.generic(method, path, data, content_type="application/json", headers=present)
 
-    def mint(self, user: PlatformUser, secret: str, body: Any = None, **headers: str) -> Any:
+    def mint(self, trader: tuple[PlatformUser, str], body: Any = None, **headers: str) -> Any:
+        user, secret = trader
         body = {"scopes": ["read"]} if body is None else body
-        return self.send(
-            "POST", "/auth/tokens/user", body, **{"user_id": user.public_id, "user_secret": secret} | headers
-        )
+        pair = {"user_id": user.public_id, "user_secret": secret}
+        return self.send("POST", "/auth/tokens/user", body, **(pair | headers))
 
 
 @pytest.fixture

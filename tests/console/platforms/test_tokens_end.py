@@ -28,7 +28,7 @@ Trader = tuple[PlatformUser, str]
 
 @pytest.fixture
 def raw(product: Product, trader: Trader) -> str:
-    return str(product.mint(*trader).json()["access_token"])
+    return str(product.mint(trader).json()["access_token"])
 
 
 def why_not(raw: str) -> str:
@@ -103,17 +103,17 @@ def test_a_platform_that_is_enabled_again_mints_but_its_old_tokens_stay_ended(
     product: Product, trader: Trader, operator: User, raw: str
 ) -> None:
     provisioning.disable_platform(product.platform, by=operator)
-    assert product.mint(*trader).status_code == 401
+    assert product.mint(trader).status_code == 401
     provisioning.enable_platform(product.platform, by=operator)
     why_not(raw)
-    bearer.authenticate(product.mint(*trader).json()["access_token"])
+    bearer.authenticate(product.mint(trader).json()["access_token"])
 
 
 def test_a_changed_user_secret_ends_the_old_one(product: Product, trader: Trader) -> None:
     user, old = trader
     new = product.send("POST", f"/api/v1/platform/users/{user.public_id}/secret").json()["user_secret"]
-    assert product.mint(user, old).status_code == 401
-    assert product.mint(user, new).status_code == 200
+    assert product.mint((user, old)).status_code == 401
+    assert product.mint((user, new)).status_code == 200
 
 
 def test_another_user_of_the_platform_keeps_its_tokens(product: Product, trader: Trader, raw: str) -> None:
