@@ -38,6 +38,7 @@ class Code(StrEnum):
     PRICE_MOVED = "price_moved"
     NOT_CANCELLABLE = "not_cancellable"
     DUPLICATE_ORDER_ID = "duplicate_order_id"
+    APPROVAL_REQUIRED = "approval_required"
     CONFIRMATION_UNKNOWN = "confirmation_unknown"
     CONFIRMATION_EXPIRED = "confirmation_expired"
     CONFIRMATION_USED = "confirmation_used"
@@ -149,6 +150,9 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.NOT_CANCELLABLE: Explanation("The order had already ended", "There is nothing left to cancel."),
     Code.DUPLICATE_ORDER_ID: Explanation(
         "The client order id was used for a different order", "Use a new client_order_id for a new order."
+    ),
+    Code.APPROVAL_REQUIRED: Explanation(
+        "Only the owner can release orders here", "The connection asks for its owner's own approval of each order."
     ),
     Code.CONFIRMATION_UNKNOWN: Explanation(
         "No such confirmation for this app",

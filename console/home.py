@@ -1,5 +1,6 @@
 """The instance's own folder: database, generated secrets, broker queue. Read once, by settings."""
 
+import contextlib
 import os
 import secrets
 from collections.abc import Callable
@@ -42,22 +43,29 @@ def secret(home: Path, name: str, *, database_exists: bool, make: Callable[[], s
     if value := os.environ.get(variable):
         return value
     file = home / "secrets" / name
-    if file.exists():
-        return file.read_text().strip()
+    if kept := _kept(file):
+        return kept
     if database_exists:
         raise ImproperlyConfigured(
             f"The database exists, but its secret is missing: put {file} back, or set {variable}."
         )
     file.parent.mkdir(mode=0o700, exist_ok=True)
-    made = make()
-    # Written aside and linked: another process of this instance never reads half a secret.
-    aside = file.with_name(f".{name}-{os.getpid()}-{secrets.token_hex(4)}")
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-        handle.write(made)
+    # Written whole under another name first: a process beside this one never reads half a secret.
+    draft = file.with_name(f".{name}-{os.getpid()}-{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as handle:
+        handle.write(make())
+        handle.flush()
+        os.fsync(handle.fileno())
+    with contextlib.suppress(FileExistsError):  # another process of this instance was first
+        os.link(draft, file)
+    draft.unlink()
+    return _kept(file)
+
+
+def _kept(file: Path) -> str:
+    """The secret in ``file``; nothing when there is none, or only an empty file."""
     try:
-        os.link(aside, file)
-    except FileExistsError:  # the other process was first
         return file.read_text().strip()
-    finally:
-        aside.unlink()
-    return made
+    except FileNotFoundError:
+        return ""

@@ -22,7 +22,8 @@ def _number(name: str, default: int, *, least: int = 1) -> int:
     return int(text)
 
 
-# Where it lives
+# Where it lives: in files that only this user can read, also in a home that was there before
+os.umask(0o077)
 HOME = home.open_home(Path(os.environ.get("TRADELATCH_HOME", str(BASE_DIR / "var"))).absolute())
 PORT = _number("PORT", 8000)
 HOST = os.environ.get("TRADELATCH_HOST", "127.0.0.1")
@@ -77,7 +78,11 @@ CACHES = {
     "default": (
         {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
         if REDIS_URL
-        else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+        # Counters of failed sign-ins live here: with the default of 300 entries a flood would evict them.
+        else {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            "OPTIONS": {"MAX_ENTRIES": 100_000},
+        }
     )
 }
 
@@ -126,6 +131,7 @@ INSTALLED_APPS = [
     "console.onboarding",
 ]
 MIDDLEWARE = [
+    "console.middleware.refuse_nul",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -201,6 +207,8 @@ OAUTH2_PROVIDER = {
     "OAUTH2_VALIDATOR_CLASS": "console.oauth.validator.Validator",
     "OIDC_ISS_ENDPOINT": ISSUER,
     "SCOPES": {"mcp:read": "Read", "mcp:trade": "Read and trade"},
+    "ACCESS_TOKEN_GENERATOR": "console.oauth.tokens.access_token",
+    "REFRESH_TOKEN_GENERATOR": "console.oauth.tokens.refresh_token",
     "ACCESS_TOKEN_EXPIRE_SECONDS": 3600,
     "REFRESH_TOKEN_EXPIRE_SECONDS": 30 * 86400,
     "REFRESH_TOKEN_REUSE_PROTECTION": True,

@@ -79,7 +79,7 @@ async def _respond(
     origin = headers.get("origin")
     if origin is not None and not _origin_fits(origin):
         refusal = Refusal(Code.ORIGIN_REFUSED, f"Web pages of {origin[:100]} may not call this server.")
-        await _turn_away(None, refusal, request_id, ip, agent)
+        log.warning("Refused a web page of %r from %s, in request %s", origin[:100], ip, request_id)
         return _plain(403, refusal.code, str(refusal), request_id)
     if scope["method"] == "OPTIONS":
         return Response(
@@ -169,7 +169,10 @@ def _bearer(headers: Headers) -> str | None:
 
 
 def _host_fits(host: str) -> bool:
-    name = urlsplit(f"//{host}").hostname if host.isprintable() else None
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:
+        return False
     return name is not None and name in {allowed.strip("[]").lower() for allowed in settings.ALLOWED_HOSTS}
 
 

@@ -26,6 +26,10 @@ from mcpserver.tools.render import compact, moment
 log = logging.getLogger(__name__)
 
 
+# Refusals that come before the throttle has counted the call, or because of it.
+_FREE = frozenset({Code.RATE_LIMITED, Code.APP_PAUSED, Code.INSUFFICIENT_SCOPE})
+
+
 class UnknownTool(Exception):
     """No such tool: a protocol error (MCP tools, "Error Handling"), not a tool's answer."""
 
@@ -47,6 +51,7 @@ def _call(principal: Principal, name: str, given: Mapping[str, Any], request_id:
     outcome, content = Outcome.OK, dict[str, Any]()
     try:
         if tool is None:
+            throttle.check(principal.user_id, principal.app_id, Kind.READ)
             raise Refusal(Code.UNKNOWN_TOOL, f"This server has no tool {name[:128]!r}. List the tools to see them.")
         _admit(principal, tool)
         this.args = arguments.parse(tool.args, given)
@@ -63,6 +68,9 @@ def _call(principal: Principal, name: str, given: Mapping[str, Any], request_id:
         )
         outcome = Outcome.FAILED
 
+    if refusal is not None and refusal.code in _FREE and throttle.is_flood(principal.app_id):
+        log.warning("Refused %s for %s, in request %s", refusal.code, principal.app_label, request_id)
+        return Answer(content={"error": _error(refusal), "context": _context(this)}, is_error=True)
     entry = journal.Entry(
         request_id=request_id,
         principal=principal,
@@ -103,7 +111,7 @@ def _admit(principal: Principal, tool: Tool) -> None:
         raise Refusal(Code.APP_PAUSED, "This app is paused. Its owner can resume it under Connected apps.")
     if not principal.may(tool.scope):
         raise scope_refusal(tool)
-    throttle.check(principal.user_id, tool.throttle)
+    throttle.check(principal.user_id, principal.app_id, tool.throttle)
     if principal.connection_paused and tool.throttle is not Kind.CANCEL:
         raise Refusal(
             Code.CONNECTION_PAUSED,
@@ -129,7 +137,11 @@ def turn_away(
     ip: str,
     user_agent: str,
 ) -> None:
-    """Write the row of a request that got no further than the door."""
+    """Write the row of a request that got no further than the door, up to a number of them a minute."""
+    app = principal if isinstance(principal, Principal) else None
+    if throttle.is_flood(app.app_id if app else None):
+        log.warning("Turned away %s: %s, in request %s", app.app_label if app else ip, refusal, request_id)
+        return
     close_old_connections()
     try:
         journal.record_call(

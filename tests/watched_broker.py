@@ -18,6 +18,7 @@ class Watch:
         self.cancelled: list[str] = []
         self.before_submit: Callable[[OrderRequest], None] = lambda request: None
         self.after_submit: Callable[[OrderRequest], None] = lambda request: None
+        self.before_cancel: Callable[[str], None] = lambda client_order_id: None
         self.on_lookup: Callable[[str], None] = lambda client_order_id: None
 
 
@@ -37,6 +38,7 @@ class WatchedBroker(PaperBroker):
 
     def cancel(self, account_id: str, client_order_id: str) -> BrokerOrder:
         self.watch.cancelled.append(client_order_id)
+        self.watch.before_cancel(client_order_id)
         return super().cancel(account_id, client_order_id)
 
 

@@ -42,7 +42,7 @@ class PasswordAgainForm(forms.Form):
         self._request, self._user = request, user
 
     def clean_password(self) -> str:
-        attempt = Attempt(ip=self._request.META.get("REMOTE_ADDR", ""), email=self._user.email)
+        attempt = Attempt(ip=self._request.META.get("REMOTE_ADDR", ""), email=f"again:{self._user.pk}")
         if not attempt.begin():
             raise ValidationError(SignInForm.error_messages["throttled"], code="throttled")
         password: str = self.cleaned_data["password"]

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import ipaddress
 from dataclasses import dataclass
 
 from django.core.cache import cache
@@ -18,8 +19,9 @@ class Attempt:
 
     def begin(self) -> bool:
         """Count it before the password is looked at, so that parallel guesses cannot all slip through."""
-        by_ip, by_account = _add(self._ip_key), _add(self._account_key)
-        return by_ip <= FAILURES_PER_IP and by_account <= FAILURES_PER_ACCOUNT
+        if _add(self._ip_key) > FAILURES_PER_IP:
+            return False  # and no new counter for whatever account it names
+        return _add(self._account_key) <= FAILURES_PER_ACCOUNT
 
     def succeeded(self) -> None:
         cache.delete(self._account_key)
@@ -28,7 +30,9 @@ class Attempt:
 
     @property
     def _ip_key(self) -> str:
-        return f"sign-in:ip:{self.ip}"
+        # One customer of a provider holds a whole /64 of IPv6 addresses.
+        network = ipaddress.ip_network(f"{self.ip}/64", strict=False) if ":" in self.ip else self.ip
+        return f"sign-in:ip:{network}"
 
     @property
     def _account_key(self) -> str:

@@ -1,7 +1,7 @@
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
@@ -31,5 +31,5 @@ def re_authenticate(request: HttpRequest) -> HttpResponse:
     form = PasswordAgainForm(request, user_of(request), request.POST or None)
     if request.method == "POST" and form.is_valid():
         fresh.mark(request)
-        return redirect(wanted if here else "/")
+        return HttpResponseRedirect(wanted if here else "/")
     return render(request, "accounts/re_authenticate.html", {"form": form, "next": wanted if here else "/"})

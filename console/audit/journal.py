@@ -14,7 +14,9 @@ from console.principal import Manager, Principal
 
 # A bearer, a key or a token that a caller put where it does not belong.
 _SECRET = re.compile(
-    r"tl_[a-z]+_[A-Za-z0-9]{8}_[A-Za-z0-9]+|tl[cu]_secret_[A-Za-z0-9]+|[Bb]earer\s+\S+|eyJ[\w-]+\.[\w-]+\.[\w-]*"
+    r"tl_[a-z]+_[A-Za-z0-9]{8}_[A-Za-z0-9]+|tl[ar]_[A-Za-z0-9]{20,}|tl[cu]_secret_[A-Za-z0-9]+"
+    r"|bearer\s+\S+|eyJ[\w-]+\.[\w-]+\.[\w-]*",
+    re.IGNORECASE,
 )
 _MASK = "[masked]"
 

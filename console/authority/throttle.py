@@ -20,6 +20,9 @@ from console.errors import Code, Refusal
 log = logging.getLogger(__name__)
 
 
+_TURNED_AWAY = RateLimitItemPerMinute(120)
+
+
 class Kind(StrEnum):
     READ = "read"
     TRADE = "trade"
@@ -41,17 +44,21 @@ def _limits(kind: Kind) -> list[tuple[str, RateLimitItem]]:
     return every
 
 
-def check(user_id: int, kind: Kind) -> None:
-    """Count one call. Raises Refusal with ``retry_after`` in seconds when the user has used up the minute."""
+def check(user_id: int, app_id: int, kind: Kind) -> None:
+    """Count one call; cancels by app, so that no app can use up another's way out.
+
+    Raises Refusal with ``retry_after`` in seconds when the minute is used up.
+    """
+    who = f"app-{app_id}" if kind is Kind.CANCEL else f"user-{user_id}"
     try:
         limiter = _limiter()
         buckets = _limits(kind)
         for bucket, limit in buckets:
-            if not limiter.test(limit, bucket, str(user_id)):
-                raise _refusal(kind, limit, limiter.get_window_stats(limit, bucket, str(user_id)).reset_time)
+            if not limiter.test(limit, bucket, who):
+                raise _refusal(kind, limit, limiter.get_window_stats(limit, bucket, who).reset_time)
         for bucket, limit in buckets:
-            if not limiter.hit(limit, bucket, str(user_id)):
-                raise _refusal(kind, limit, limiter.get_window_stats(limit, bucket, str(user_id)).reset_time)
+            if not limiter.hit(limit, bucket, who):
+                raise _refusal(kind, limit, limiter.get_window_stats(limit, bucket, who).reset_time)
     except Refusal:
         raise
     except Exception as error:
@@ -74,6 +81,18 @@ def _refusal(kind: Kind, limit: RateLimitItem, reset_time: float) -> Refusal:
         f"More than {limit.amount} {what} in a minute for this user. Try again in {wait} s.",
         retry_after=wait,
     )
+
+
+def is_flood(app_id: int | None) -> bool:
+    """Whether this app, or nobody in particular, was turned away so often this minute that no further row is due.
+
+    Every row is a synchronous write; without a bound, calls that cost the caller nothing would fill the disk.
+    """
+    try:
+        return not _limiter().hit(_TURNED_AWAY, "turned-away", f"app-{app_id}")
+    except Exception:
+        log.exception("The throttle cannot be reached; the row is written")
+        return False
 
 
 def reset() -> None:

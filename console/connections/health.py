@@ -1,7 +1,7 @@
 """The last thing the broker said about a connection, stored for pages."""
 
 import logging
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from django.utils import timezone
 
@@ -20,12 +20,25 @@ def check(connection: Connection) -> None:
     except BrokerError as error:
         Connection.objects.filter(pk=connection.pk).update(last_error=str(error)[:300], checked_at=timezone.now())
         return
+    now = timezone.now()
+    equity = sum((state.equity for state in states), Decimal(0))
+    began = connection.day_equity if connection.day == now.date() else connection.equity
     Connection.objects.filter(pk=connection.pk).update(
-        equity=sum((state.equity for state in states), Decimal(0)),
+        equity=equity,
+        day=now.date(),
+        day_equity=began if began is not None else equity,
+        day_change_percent=_change(began, equity),
         currency=states[0].currency if states else connection.currency,
         last_error="",
-        checked_at=timezone.now(),
+        checked_at=now,
     )
+
+
+def _change(before: Decimal | None, after: Decimal) -> Decimal | None:
+    """In percent, to two decimals; None where there is nothing to compare with."""
+    if not before:
+        return None
+    return ((after / before - 1) * 100).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
 
 
 def check_all() -> int:

@@ -28,6 +28,10 @@ class Connection(models.Model):
 
     # The last thing the broker said, for pages: a page never waits for a broker.
     equity = ExactDecimalField(null=True)
+    day = models.DateField(null=True)
+    """The UTC day that ``day_equity`` and ``day_change_percent`` speak of."""
+    day_equity = ExactDecimalField(null=True)
+    """Equity when the day began: the last that was known before it."""
     day_change_percent = ExactDecimalField(null=True)
     currency = models.CharField(max_length=8, blank=True)
     detail = models.CharField(max_length=120, blank=True)

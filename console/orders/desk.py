@@ -6,19 +6,19 @@ confirm → INTENT              committed before anything is sent
           the rest            the same steps after a crash, and the news about orders that rest (sweeps)
 """
 
+import logging
 import uuid
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
 from brokers.decimals import plain
 from brokers.errors import BrokerError, Outcome
-from brokers.types import OrderRequest, OrderType, Preview, Side
+from brokers.types import OrderRequest, Preview, Side
 from console import ids
 from console.connected_apps.models import ConnectedApp
 from console.connections import reads
@@ -30,6 +30,8 @@ from console.orders.moves import Moved
 from console.orders.states import Status
 from console.orders.terms import Terms, check_client_order_id, digest
 from console.principal import Principal
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,11 @@ def prepare(
             )
             moves.event(order, "", "Prepared and shown. Nothing was sent.", principal.app_label, request_id, shown)
     except IntegrityError as error:
-        raise _id_conflict(client_order_id or wire_id) from error
+        # The same id was prepared by a call beside this one.
+        earlier = _same_id(connection, app, client_order_id or wire_id, account.account_id, request)
+        if earlier is None:
+            raise _id_conflict(client_order_id or wire_id) from error
+        return earlier
     return Prepared(order=order, confirmation=confirmation, preview=preview)
 
 
@@ -208,24 +214,43 @@ def confirm(principal: Principal, confirmation_id: str, *, request_id: str = "")
     by = principal.app_label
     try:
         risk.check_permission(confirmation.app, order.connection)
-        preview = reads.broker_of(order.connection).preview(order.account_id, sending.request_of(order))
-        risk.check_drift(OrderType(order.order_type), order.shown_price, preview)
+        risk.check_policy(order.connection)
+        sending.check_release(order)
     except BrokerError as error:
-        refusal = refusal_of(error)
         if error.outcome is not Outcome.REJECTED:
             # Nothing was decided about the order: the same confirmation may still be used.
-            raise Refusal(Code.BROKER_UNAVAILABLE, str(error)) from error
-        moves.deny(order, refusal, by, request_id)
-        raise refusal from error
+            raise Refusal(Code.BROKER_UNAVAILABLE, str(error), order_id=order.public_id) from error
+        _refuse(confirmation, order, refusal_of(error), by, request_id)
     except Refusal as refusal:
-        moves.deny(order, refusal, by, request_id)
-        raise
+        _refuse(confirmation, order, refusal, by, request_id)
     _redeem(confirmation, order, by, request_id)
-    return sending.send(order, by=by, request_id=request_id)
+    try:
+        return sending.send(order, by=by, request_id=request_id)
+    except Refusal:
+        raise
+    except Exception as error:
+        # It was released: whatever failed now, the caller must not believe that nothing happened.
+        log.exception("Order %s was released, but what became of it was not recorded", order.public_id)
+        raise Refusal(
+            Code.OUTCOME_UNKNOWN,
+            "The order was confirmed, but its outcome could not be recorded. Do not place it again; ask "
+            "get_order_status.",
+            order_id=order.public_id,
+        ) from error
+
+
+def _refuse(confirmation: Confirmation, order: Order, refusal: Refusal, by: str, request_id: str) -> NoReturn:
+    """End the order unsent. If another call has released it meanwhile, that is what the caller is told."""
+    if not moves.deny(order, refusal, by, request_id):
+        confirmation.refresh_from_db()
+        order.refresh_from_db()
+        _check_redeemable(confirmation, order)
+    raise refusal
 
 
 def _check_redeemable(confirmation: Confirmation, order: Order) -> None:
-    if confirmation.redeemed_at is not None:
+    # The order may have moved on between the reading of the two rows, so either of them tells.
+    if confirmation.redeemed_at is not None or order.state not in (Status.AWAITING, Status.DENIED, Status.LAPSED):
         raise Refusal(
             Code.CONFIRMATION_USED,
             f"This confirmation was used already, for order {order.public_id}, which is {order.status}. "
@@ -279,7 +304,9 @@ def _redeem(confirmation: Confirmation, order: Order, by: str, request_id: str) 
     """
     now = timezone.now()
     app = ConnectedApp.objects.select_for_update().get(pk=confirmation.app_id)
-    risk.check_permission(app, Connection.objects.get(pk=order.connection_id))
+    connection = Connection.objects.select_for_update().get(pk=order.connection_id)
+    risk.check_permission(app, connection)
+    risk.check_policy(connection)
     used = Confirmation.objects.filter(pk=confirmation.pk, redeemed_at=None, expires_at__gt=now).update(redeemed_at=now)
     if not used:
         confirmation.refresh_from_db()
@@ -300,34 +327,46 @@ def _redeem(confirmation: Confirmation, order: Order, by: str, request_id: str) 
 
 
 def cancel(principal: Principal, order_id: str, *, request_id: str = "") -> Order:
-    """Take an order back. Passes every limit and pause but the app's own; raises Refusal when it has ended."""
+    """Take an order back. Passes every limit and pause but the app's own; raises Refusal when it has ended.
+
+    An order that is just being sent is cancelled as soon as its broker knows it.
+    """
     order = find(principal, order_id)
-    if order.state is Status.AWAITING:
-        refusal = Refusal(Code.NOT_CANCELLABLE, "Cancelled before it was confirmed.")
-        moves.deny(order, refusal, principal.app_label, request_id)
+    by = principal.app_label
+    if order.state in (Status.AWAITING, Status.INTENT) and moves.attempt(
+        order, Status.CANCELLED, "Cancelled before it was sent.", by, request_id, reason="Cancelled before it was sent."
+    ):
         return order
-    if order.state not in states.OPEN:
-        raise Refusal(
-            Code.NOT_CANCELLABLE,
-            f"Order {order.public_id} has ended: {order.status_words.lower()}.",
-            order_id=order.public_id,
-        )
-    Order.objects.filter(pk=order.pk, cancel_requested_at=None).update(cancel_requested_at=timezone.now())
+    if order.state not in states.OPEN and order.state is not Status.NOT_FOUND:
+        raise _has_ended(order)
     try:
-        answer = reads.broker_of(order.connection).cancel(order.account_id, order.wire_id)
+        Order.objects.filter(pk=order.pk, cancel_requested_at=None).update(cancel_requested_at=timezone.now())
+    except DatabaseError:  # a full disk must not keep anyone from getting out
+        log.exception("The cancel of order %s could not be put on record", order.public_id)
+    try:
+        sending.take_back(order)
     except BrokerError as error:
-        if error.outcome is Outcome.UNKNOWN:
+        if error.outcome is not Outcome.REJECTED:
             raise Refusal(
                 Code.OUTCOME_UNKNOWN,
-                "The broker did not answer the cancel. Look at the order before doing anything else.",
+                "The broker did not answer. The cancel is on record and is sent again until the broker answers; "
+                "ask get_order_status.",
                 order_id=order.public_id,
             ) from error
-        sending.refresh(order)
         refusal = refusal_of(error)
         refusal.order_id = order.public_id
         raise refusal from error
-    sending.adopt(order, answer)
+    if order.state in states.ENDED - {Status.CANCELLED}:
+        raise _has_ended(order)
     return order
+
+
+def _has_ended(order: Order) -> Refusal:
+    return Refusal(
+        Code.NOT_CANCELLABLE,
+        f"Order {order.public_id} has ended: {order.status_words.lower()}.",
+        order_id=order.public_id,
+    )
 
 
 # -- read ----------------------------------------------------------------------------------------------------
@@ -335,11 +374,10 @@ def cancel(principal: Principal, order_id: str, *, request_id: str = "") -> Orde
 
 def find(principal: Principal, order_id: str) -> Order:
     """An order of the principal's own connection, by our id or by the caller's. Raises Refusal."""
-    order = (
-        Order.objects.select_related("app", "connection", "confirmation")
-        .filter(Q(public_id=order_id) | Q(client_order_id=order_id), connection_id=principal.connection_id)
-        .first()
+    mine = Order.objects.select_related("app", "connection", "confirmation").filter(
+        connection_id=principal.connection_id
     )
+    order = mine.filter(public_id=order_id).first() or mine.filter(client_order_id=order_id).first()
     if order is None:
         raise Refusal(Code.UNKNOWN_ORDER, f"This connection has no order {order_id!r}.", field="order_id")
     return order

@@ -2,7 +2,6 @@
 nobody else writes an order.
 """
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +12,6 @@ from console.errors import Code, Refusal
 from console.orders import states
 from console.orders.models import Order, OrderEvent
 from console.orders.states import Status
-
-log = logging.getLogger(__name__)
 
 
 class Moved(Exception):
@@ -46,11 +43,9 @@ def move(
         event(order, before, what, by, request_id, data or {})
 
 
-def settle(order: Order, after: Status, code: Code, reason: str) -> None:
-    try:
-        move(order, after, reason, "broker", "", code=code, reason=reason[:500])
-    except Moved:
-        order.refresh_from_db()
+def settle(order: Order, after: Status, code: Code, reason: str) -> bool:
+    """Record what became of a send, where the broker gave no order to adopt."""
+    return attempt(order, after, reason, "broker", "", code=code, reason=reason[:500])
 
 
 def event(order: Order, before: str, what: str, by: str, request_id: str, data: Mapping[str, Any]) -> None:
@@ -66,17 +61,25 @@ def event(order: Order, before: str, what: str, by: str, request_id: str, data: 
     )
 
 
-def deny(order: Order, refusal: Refusal, by: str, request_id: str) -> None:
-    refusal.order_id = order.public_id
+def attempt(order: Order, after: Status, what: str, by: str, request_id: str, **fields: Any) -> bool:
+    """The move, or False when somebody else moved the order first; ``order`` then says where it stands."""
     try:
-        move(
-            order,
-            Status.DENIED,
-            f"Refused at release: {refusal}",
-            by,
-            request_id,
-            code=refusal.code,
-            reason=str(refusal)[:500],
-        )
+        move(order, after, what, by, request_id, **fields)
     except Moved:
-        log.info("Order %s was moved while it was being refused", order.public_id)
+        order.refresh_from_db()
+        return False
+    return True
+
+
+def deny(order: Order, refusal: Refusal, by: str, request_id: str) -> bool:
+    """End an order that was not sent, by our own refusal."""
+    refusal.order_id = order.public_id
+    return attempt(
+        order,
+        Status.DENIED,
+        f"Refused at release: {refusal}",
+        by,
+        request_id,
+        code=refusal.code,
+        reason=str(refusal)[:500],
+    )

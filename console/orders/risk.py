@@ -5,7 +5,7 @@ from decimal import Decimal
 from brokers.decimals import plain
 from brokers.types import OrderType, Preview
 from console.connected_apps.models import ConnectedApp
-from console.connections.models import Connection
+from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 
 MAX_DRIFT = Decimal("0.02")
@@ -33,6 +33,15 @@ def check_permission(app: ConnectedApp, connection: Connection) -> None:
             Code.TRADING_DISABLED,
             f"Trading is switched off for the connection {connection.name}, whatever the app's scope. "
             "Its owner can switch it on under Connections.",
+        )
+
+
+def check_policy(connection: Connection) -> None:
+    """May an assistant redeem a confirmation here? Any policy this code does not know is one that says no."""
+    if connection.policy != Policy.TWO_STEP:
+        raise Refusal(
+            Code.APPROVAL_REQUIRED,
+            f"On {connection.name} only its owner can release an order, in the console. Nothing was sent.",
         )
 
 

@@ -5,6 +5,7 @@ outcome is recorded by another move.
 """
 
 import logging
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -14,11 +15,13 @@ from django.utils import timezone
 
 from brokers.base import Broker
 from brokers.decimals import plain
-from brokers.errors import BrokerError, DuplicateClientId, Outcome
+from brokers.errors import BrokerError, DuplicateClientId, Outcome, Rejected
 from brokers.types import BrokerOrder, Fill, OrderRequest, OrderType, Side, TimeInForce
+from console.connected_apps.models import ConnectedApp
 from console.connections import reads
-from console.errors import Code, code_of
-from console.orders import moves, states
+from console.connections.models import Connection
+from console.errors import Code, Refusal, code_of
+from console.orders import moves, risk, states
 from console.orders.models import Order
 from console.orders.moves import Moved
 from console.orders.states import Status
@@ -26,20 +29,29 @@ from console.orders.states import Status
 log = logging.getLogger(__name__)
 
 
+def check_release(order: Order) -> None:
+    """Funds and rules by the broker's own word, and the price against the one shown. Raises BrokerError, Refusal."""
+    preview = reads.broker_of(order.connection).preview(order.account_id, request_of(order))
+    risk.check_drift(OrderType(order.order_type), order.shown_price, preview)
+
+
 def send(order: Order, *, by: str, request_id: str = "") -> Order:
-    """Send a committed intent, once: whoever moves it to SENDING is the one who sends."""
-    now = timezone.now()
+    """Send a committed intent, once. Raises Refusal, the order then DENIED, when permission was taken back."""
     try:
-        moves.move(order, Status.SENDING, "Sent to the broker.", by, request_id, sent_at=now)
+        _claim(order, by, request_id)
     except Moved:
         order.refresh_from_db()
         return order
-    broker = reads.broker_of(order.connection)
+    except Refusal as refusal:
+        moves.deny(order, refusal, by, request_id)
+        raise
     try:
-        answer = broker.submit(order.account_id, request_of(order))
+        answer = reads.broker_of(order.connection).submit(order.account_id, request_of(order))
     except DuplicateClientId:
         moves.settle(order, Status.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker has an order of this id already.")
-        return look_up(order, broker)
+        with suppress(BrokerError):  # the sweep asks again
+            refresh(order)
+        return order
     except BrokerError as error:
         after = {
             Outcome.REJECTED: Status.REJECTED,
@@ -57,22 +69,43 @@ def send(order: Order, *, by: str, request_id: str = "") -> Order:
     return order
 
 
+@transaction.atomic
+def _claim(order: Order, by: str, request_id: str) -> None:
+    """Whoever moves it to SENDING is the one who sends, with permission looked at under the same locks."""
+    risk.check_permission(
+        ConnectedApp.objects.select_for_update().get(pk=order.app_id),
+        Connection.objects.select_for_update().get(pk=order.connection_id),
+    )
+    moves.move(order, Status.SENDING, "Sent to the broker.", by, request_id, sent_at=timezone.now())
+
+
+def take_back(order: Order) -> None:
+    """Ask the broker to cancel; for an order still on its way, only once the broker knows it. Raises BrokerError."""
+    refresh(order)
+    if order.state in states.AT_BROKER:
+        try:
+            answer = reads.broker_of(order.connection).cancel(order.account_id, order.wire_id)
+        except Rejected:
+            refresh(order)
+            raise
+        adopt(order, answer)
+
+
 def refresh(order: Order) -> None:
     """Bring one order up to date with its broker. Raises BrokerError."""
-    if order.state in states.AT_BROKER or order.state is Status.UNKNOWN:
-        look_up(order, reads.broker_of(order.connection))
+    if order.state in states.AT_BROKER or order.state in (Status.UNKNOWN, Status.NOT_FOUND):
+        _look_up(order, reads.broker_of(order.connection))
 
 
-def look_up(order: Order, broker: Broker) -> Order:
+def _look_up(order: Order, broker: Broker) -> None:
     now = timezone.now()
     answer = broker.order(order.account_id, order.wire_id)
     if answer is not None:
         adopt(order, answer)
-        return order
+        return
     Order.objects.filter(pk=order.pk).update(looked_up_at=now)
-    if order.state is Status.UNKNOWN and order.sent_at is not None:
-        settled = order.sent_at + timedelta(seconds=_horizon(broker))
-        if now >= settled:
+    if order.state is Status.UNKNOWN:
+        if now >= order.moved_at + timedelta(seconds=_horizon(broker)):
             moves.settle(
                 order,
                 Status.NOT_FOUND,
@@ -81,11 +114,10 @@ def look_up(order: Order, broker: Broker) -> Order:
             )
     elif order.state in states.AT_BROKER:
         log.error("Order %s is open here, but its broker does not know it", order.public_id)
-    return order
 
 
 def _horizon(broker: Broker) -> float:
-    """A sender may still be alive for as long as its lease; before that "no such order" proves nothing."""
+    """Seconds as UNKNOWN before "no such order" proves anything: until then a slow sender may still be at work."""
     return max(broker.capabilities.not_found_after, settings.SENDING_LEASE_SECONDS)
 
 
@@ -105,17 +137,24 @@ def adopt(order: Order, answer: BrokerOrder) -> None:
         fields["code"] = Code.BROKER_REJECTED
     elif order.state in (Status.UNKNOWN, Status.NOT_FOUND):
         fields |= {"code": "", "reason": fields.get("reason", "")}
-    try:
-        if after is order.state:
-            _note(order, answer, fields)
+    # The sweep may have moved the order while its answer was on the way: the broker's word still counts.
+    for _ in range(2):
+        try:
+            if after is order.state:
+                _note(order, answer, fields)
+            else:
+                moves.move(order, after, _news(order, answer), "broker", "", data=_fills(answer), **fields)
+        except Moved:
+            order.refresh_from_db()
         else:
-            moves.move(order, after, _news(order, answer), "broker", "", data=_fills(answer), **fields)
-    except Moved:
-        order.refresh_from_db()
+            return
+    log.warning("Order %s is %s here and %s at its broker", order.public_id, order.status, after)
 
 
 def _note(order: Order, answer: BrokerOrder, fields: dict[str, Any]) -> None:
     """News that do not change where the order stands."""
+    if answer.filled_quantity < order.filled_quantity:
+        return  # an older answer that arrived late
     with transaction.atomic():
         news = order.filled_quantity != answer.filled_quantity
         Order.objects.filter(pk=order.pk, status=order.status).update(**fields)

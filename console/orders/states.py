@@ -50,12 +50,13 @@ _ANSWERS = frozenset(
 )
 
 MOVES: dict[Status, frozenset[Status]] = {
-    Status.AWAITING: frozenset({Status.INTENT, Status.DENIED, Status.LAPSED}),
-    Status.INTENT: frozenset({Status.SENDING, Status.DENIED}),
+    Status.AWAITING: frozenset({Status.INTENT, Status.DENIED, Status.LAPSED, Status.CANCELLED}),
+    Status.INTENT: frozenset({Status.SENDING, Status.DENIED, Status.CANCELLED}),
     Status.SENDING: _ANSWERS | {Status.UNKNOWN, Status.NOT_SENT},
     Status.UNKNOWN: _ANSWERS | {Status.NOT_FOUND},
-    Status.WORKING: _ANSWERS - {Status.WORKING, Status.REJECTED},
-    Status.PARTIALLY_FILLED: frozenset({Status.FILLED, Status.CANCELLED, Status.EXPIRED}),
+    # Some brokers accept an order first and reject it a moment later.
+    Status.WORKING: _ANSWERS - {Status.WORKING},
+    Status.PARTIALLY_FILLED: frozenset({Status.FILLED, Status.CANCELLED, Status.EXPIRED, Status.REJECTED}),
     # A lookup that said "no such order" can be overtaken by a broker that was merely late.
     Status.NOT_FOUND: _ANSWERS,
 }

@@ -2,15 +2,16 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from brokers.errors import BrokerError
-from console.errors import Code, Refusal
-from console.orders import moves, risk, sending
+from brokers.errors import BrokerError, Rejected
+from console.errors import Code, Refusal, refusal_of
+from console.orders import moves, sending
 from console.orders.models import Order
 from console.orders.moves import Moved
 from console.orders.states import Status
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 _AT_MOST = 200
 _STALE_AFTER = timedelta(seconds=settings.CONFIRMATION_SECONDS)
+_LOOK_AGAIN_FOR = timedelta(days=1)
+_LOOK_AGAIN_EVERY = timedelta(minutes=1)
 
 
 def sweep(now: datetime | None = None) -> None:
@@ -28,7 +31,12 @@ def sweep(now: datetime | None = None) -> None:
     each(_with(Status.AWAITING).filter(confirmation__expires_at__lte=now), _lapse)
     each(_with(Status.INTENT).filter(moved_at__lte=lease), _resume)
     each(_with(Status.SENDING).filter(moved_at__lte=lease), _lose)
-    each(_with(Status.UNKNOWN, Status.WORKING, Status.PARTIALLY_FILLED), sending.refresh)
+    at_broker = _with(Status.UNKNOWN, Status.WORKING, Status.PARTIALLY_FILLED)
+    each(at_broker.filter(cancel_requested_at=None), sending.refresh)
+    each(at_broker.filter(cancel_requested_at__isnull=False), sending.take_back)
+    # "No such order" can be overtaken by a sender that was only slow: look again for a day, now and then.
+    missing = _with(Status.NOT_FOUND).filter(moved_at__gte=now - _LOOK_AGAIN_FOR)
+    each(missing.filter(looked_up_at__lte=now - _LOOK_AGAIN_EVERY), sending.refresh)
 
 
 def _with(*statuses: Status) -> QuerySet[Order]:
@@ -48,7 +56,8 @@ def each(orders: QuerySet[Order], step: Callable[[Order], None]) -> None:
             log.warning("Order %s could not be looked up: %s", order.public_id, error)
         except Moved:
             continue
-        except Exception:  # one broken order must not stop the others
+        except Exception:  # one broken order must not stop the others, nor stand before them the next time
+            Order.objects.filter(pk=order.pk).update(looked_up_at=timezone.now())
             log.exception("Sweeping order %s failed", order.public_id)
 
 
@@ -65,18 +74,23 @@ def _lapse(order: Order) -> None:
 
 def _resume(order: Order) -> None:
     """An intent whose process died before it sent. Sent now if the person's yes is still fresh, else refused."""
+    redeemed_at = order.confirmation.redeemed_at
     try:
-        risk.check_permission(order.app, order.connection)
-        if order.confirmation.redeemed_at is None or (timezone.now() - order.confirmation.redeemed_at > _STALE_AFTER):
+        if redeemed_at is None or timezone.now() - redeemed_at > _STALE_AFTER:
             raise Refusal(
                 Code.CONFIRMATION_EXPIRED,
                 "It was confirmed, but Tradelatch stopped before it could be sent, and the confirmation is too "
                 "old now. Nothing was sent.",
             )
+        try:
+            sending.check_release(order)
+        except Rejected as error:
+            raise refusal_of(error) from error
     except Refusal as refusal:
         moves.deny(order, refusal, "Tradelatch", "")
         return
-    sending.send(order, by="Tradelatch")
+    with suppress(Refusal):  # permission taken back: the order says so
+        sending.send(order, by="Tradelatch")
 
 
 def _lose(order: Order) -> None:

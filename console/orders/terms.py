@@ -77,10 +77,12 @@ class Terms:
 
 
 def check_client_order_id(value: str) -> None:
-    if not _CLIENT_ORDER_ID.fullmatch(value):
+    # Ours begin so; a caller's must never be taken for one.
+    if not _CLIENT_ORDER_ID.fullmatch(value) or value.startswith(("ord_", "cnf_")):
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            "client_order_id takes 1 to 64 letters, digits, dots, colons, hyphens or underscores.",
+            "client_order_id takes 1 to 64 letters, digits, dots, colons, hyphens or underscores, and does not begin "
+            "with ord_ or cnf_.",
             field="client_order_id",
         )
 

@@ -85,9 +85,8 @@ def key_set(request: HttpRequest) -> HttpResponse:
 
 
 def _user(platform: Platform, user_id: str) -> PlatformUser:
-    # PostgreSQL takes no NUL in a text, and a path can hold one.
     users = platform.users.select_related("user", "platform__owner")
-    found = users.filter(public_id=user_id).first() if user_id.isprintable() else None
+    found = users.filter(public_id=user_id).first()
     if found is None:
         raise Refusal(Code.UNKNOWN_USER, f"This platform has no user {user_id[:60]!r}.", field="user_id")
     return found

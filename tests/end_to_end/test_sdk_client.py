@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -90,7 +90,7 @@ def test_a_trade_key_buys_and_the_cash_falls_by_price_and_fee_to_the_cent(
         done = await told(client, "confirm_trade", confirmation_id=prepared["confirmation_id"])
         assert done["status"] == "filled"
         order = done["order"]
-        cost = (Decimal(order["average_price"]) * Decimal(quantity)).quantize(Decimal("0.01"))
+        cost = (Decimal(order["average_price"]) * Decimal(quantity)).quantize(Decimal("0.01"), ROUND_HALF_UP)
         assert cash_before - await cash(client) == cost + Decimal(order["fees"])
         assert await held(client, symbol) == held_before + Decimal(quantity)
         # The price is one the bars say: that of the last complete minute when it was filled.

@@ -158,8 +158,18 @@ def test_a_web_page_of_a_foreign_origin_is_refused(trade: Wire, origin: str) -> 
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_a_foreign_host_name_is_refused(trade: Wire) -> None:
-    assert trade.post(b"{}", Host="rebound.example").status_code == 421
+@pytest.mark.parametrize("host", ["rebound.example", "localhost.evil.example", "[", "[::1", "127.0.0.1@evil.example"])
+def test_a_foreign_or_broken_host_name_is_refused(trade: Wire, host: str) -> None:
+    assert trade.post(b"{}", Host=host).status_code == 421
+
+
+def test_calls_that_cost_nothing_cannot_fill_the_journal(trade: Wire, server: Server) -> None:
+    before = server.query("SELECT count(*) FROM audit_call")[0][0]
+    for _ in range(150):
+        assert trade.post(b"{}", **{"Content-Type": "text/plain"}).status_code == 415
+    after = server.query("SELECT count(*) FROM audit_call")[0][0]
+    assert isinstance(before, int) and isinstance(after, int)
+    assert 0 < after - before <= 120
 
 
 def test_a_token_in_the_query_string_opens_nothing(server: Server) -> None:

@@ -189,3 +189,34 @@ def test_another_users_app_cannot_confirm_cancel_or_find_the_order(
             attempt(stranger, prepared.order.public_id)
         assert caught.value.code is Code.UNKNOWN_ORDER
     assert (watch.submitted, watch.cancelled) == ([], [])
+
+
+def test_when_two_calls_confirm_at_once_the_later_one_is_told_it_was_used(
+    trader: Principal, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = desk.prepare(trader, bitcoin("10"))
+
+    def overtaken(*values: object) -> None:
+        monkeypatch.undo()
+        desk.confirm(trader, prepared.confirmation.public_id)
+
+    # The other call gets in between this one's reading of the rows and its check of the funds, and spends them.
+    monkeypatch.setattr(risk, "check_permission", overtaken)
+    refusal = refused(trader, prepared.confirmation)
+    assert (refusal.code, refusal.order_id) == (Code.CONFIRMATION_USED, prepared.order.public_id)
+
+
+def test_a_connection_whose_policy_asks_for_the_owner_is_not_released_by_an_assistant(
+    trader: Principal, paper: Connection, watch: Watch
+) -> None:
+    Connection.objects.filter(pk=paper.pk).update(policy="owner_approval")
+    prepared = desk.prepare(trader, bitcoin())
+    assert refused(trader, prepared.confirmation).code is Code.APPROVAL_REQUIRED
+    assert watch.submitted == []
+
+
+@pytest.mark.parametrize("taken", ["ord_01M7XS0CGHVQ93QT4MX5Z3YT5E", "cnf_1"])
+def test_a_callers_id_cannot_look_like_one_of_ours(trader: Principal, taken: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        desk.prepare(trader, bitcoin(), client_order_id=taken)
+    assert (caught.value.code, caught.value.field) == (Code.INVALID_ARGUMENT, "client_order_id")

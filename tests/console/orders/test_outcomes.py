@@ -1,11 +1,17 @@
 """What a broker's answer, refusal or silence makes of an order; and that nothing is ever sent twice."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
+from django.db import DatabaseError
+from django.db.models import QuerySet
 
 from brokers.errors import BrokerUnavailable, MarketClosed, Rejected, UnknownOutcome
 from brokers.types import OrderRequest
+from console.accounts.models import User
+from console.connected_apps import grants
+from console.connected_apps.models import ConnectedApp
 from console.errors import Code, Refusal
 from console.orders import desk, sending, sweeps
 from console.orders.models import Order
@@ -152,7 +158,129 @@ def test_a_resting_order_is_cancelled_once_and_then_has_ended(trader: Principal,
 
 def test_an_order_still_waiting_for_its_confirmation_can_be_taken_back(trader: Principal, watch: Watch) -> None:
     prepared = desk.prepare(trader, bitcoin())
-    assert desk.cancel(trader, prepared.order.public_id).state is Status.DENIED
+    assert desk.cancel(trader, prepared.order.public_id).state is Status.CANCELLED
     with pytest.raises(Refusal):
         desk.confirm(trader, prepared.confirmation.public_id)
     assert (watch.submitted, watch.cancelled) == ([], [])
+
+
+def test_a_cancel_the_broker_did_not_hear_is_sent_again_until_it_answers(trader: Principal, watch: Watch) -> None:
+    order = desk.confirm(trader, desk.prepare(trader, bitcoin(limit="1000")).confirmation.public_id)
+
+    def deaf(client_order_id: str) -> None:
+        raise UnknownOutcome("No answer within 10 s.")
+
+    watch.before_cancel = deaf
+    with pytest.raises(Refusal) as caught:
+        desk.cancel(trader, order.public_id)
+    assert caught.value.code is Code.OUTCOME_UNKNOWN
+    assert state(order) is Status.WORKING
+    watch.before_cancel = lambda client_order_id: None
+    sweeps.sweep()
+    assert state(order) is Status.CANCELLED
+    assert len(watch.cancelled) == 2
+
+
+def test_an_order_whose_answer_was_lost_is_cancelled_when_it_is_found(trader: Principal, watch: Watch) -> None:
+    watch.after_submit = failing(UnknownOutcome("The connection was cut."))
+    order = desk.confirm(trader, desk.prepare(trader, bitcoin(limit="1000")).confirmation.public_id)
+    assert order.state is Status.UNKNOWN
+    assert desk.cancel(trader, order.public_id).state is Status.CANCELLED
+    assert len(watch.submitted) == len(watch.cancelled) == 1
+
+
+def test_a_confirmed_order_can_be_taken_back_before_it_is_sent(
+    trader: Principal, watch: Watch, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as crash:
+        crash.setattr(sending, "send", lambda order, **rest: order)
+        order = placed(trader)
+    assert desk.cancel(trader, order.public_id).state is Status.CANCELLED
+    clock.advance(seconds=31)
+    sweeps.sweep()
+    assert state(order) is Status.CANCELLED
+    assert watch.submitted == []
+
+
+def test_a_sender_slower_than_its_lease_still_has_the_last_word(trader: Principal, watch: Watch, clock: Clock) -> None:
+    def asleep(request: OrderRequest) -> None:
+        clock.advance(seconds=31)
+        sweeps.sweep()
+        clock.advance(seconds=31)
+        sweeps.sweep()
+        assert Order.objects.get(wire_id=request.client_order_id).state is Status.NOT_FOUND
+
+    watch.before_submit = asleep
+    prepared = desk.prepare(trader, bitcoin(limit="1000"))
+    order = desk.confirm(trader, prepared.confirmation.public_id)
+    assert order.state is Status.WORKING
+    assert state(order) is Status.WORKING
+    assert len(watch.submitted) == 1
+
+
+def test_an_order_said_to_be_missing_is_looked_for_again(trader: Principal, watch: Watch, clock: Clock) -> None:
+    watch.after_submit = failing(UnknownOutcome("The connection was cut."))
+    order = desk.confirm(trader, desk.prepare(trader, bitcoin(limit="1000")).confirmation.public_id)
+    Order.objects.filter(pk=order.pk).update(status=Status.NOT_FOUND, looked_up_at=clock.now)
+    sweeps.sweep()
+    assert state(order) is Status.NOT_FOUND, "not more than once a minute"
+    clock.advance(seconds=61)
+    sweeps.sweep()
+    assert state(order) is Status.WORKING
+
+
+def test_an_order_said_to_be_missing_can_still_be_cancelled(trader: Principal, watch: Watch) -> None:
+    watch.after_submit = failing(UnknownOutcome("The connection was cut."))
+    order = desk.confirm(trader, desk.prepare(trader, bitcoin(limit="1000")).confirmation.public_id)
+    Order.objects.filter(pk=order.pk).update(status=Status.NOT_FOUND)
+    assert desk.cancel(trader, order.public_id).state is Status.CANCELLED
+
+
+def test_when_the_outcome_cannot_be_recorded_the_caller_is_told_not_to_place_it_again(
+    trader: Principal, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*values: object) -> None:
+        raise DatabaseError("database or disk is full")
+
+    prepared = desk.prepare(trader, bitcoin())
+    with monkeypatch.context() as broken:
+        broken.setattr(sending, "adopt", full_disk)
+        with pytest.raises(Refusal) as caught:
+            desk.confirm(trader, prepared.confirmation.public_id)
+    assert (caught.value.code, caught.value.order_id) == (Code.OUTCOME_UNKNOWN, prepared.order.public_id)
+
+
+def test_a_cancel_reaches_the_broker_even_when_nothing_can_be_written(
+    trader: Principal, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = desk.confirm(trader, desk.prepare(trader, bitcoin(limit="1000")).confirmation.public_id)
+
+    def full_disk(*values: object, **more: object) -> None:
+        raise DatabaseError("database or disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(QuerySet, "update", full_disk)
+        broken.setattr(sending, "refresh", lambda order: None)
+        with suppress(DatabaseError, Refusal):
+            desk.cancel(trader, order.public_id)
+    assert len(watch.cancelled) == 1
+
+
+@pytest.mark.parametrize("what", ["revoked", "price moved", "funds spent"])
+def test_the_sweep_checks_what_a_release_checks_before_it_sends(
+    trader: Principal, owner: User, watch: Watch, clock: Clock, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    with monkeypatch.context() as crash:
+        crash.setattr(sending, "send", lambda order, **rest: order)
+        order = desk.confirm(trader, desk.prepare(trader, bitcoin("10")).confirmation.public_id)
+    if what == "revoked":
+        grants.revoke(ConnectedApp.objects.get(pk=trader.app_id), by=owner, reason="test")
+    elif what == "price moved":
+        Order.objects.filter(pk=order.pk).update(shown_price=1)
+    else:
+        desk.confirm(trader, desk.prepare(trader, bitcoin("10")).confirmation.public_id)
+    sent = len(watch.submitted)
+    clock.advance(seconds=31)
+    sweeps.sweep()
+    assert state(order) is Status.DENIED
+    assert len(watch.submitted) == sent

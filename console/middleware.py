@@ -1,0 +1,28 @@
+"""What no view should have to think of."""
+
+from collections.abc import Callable
+
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+_FORM = "application/x-www-form-urlencoded"
+
+
+def refuse_nul(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+    """400 for a NUL character in an address or a form: PostgreSQL cannot store one, and no person typed it.
+
+    The authorization server answers in its own words, which OAuth clients understand.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if request.path.startswith("/oauth/"):
+            return get_response(request)
+        sent = [request.path.encode(), request.META.get("QUERY_STRING", "").encode("latin-1", "replace")]
+        if request.method == "POST" and request.content_type == _FORM:
+            sent.append(request.body)
+        if any(b"\0" in part or b"%00" in part for part in sent):
+            raise BadRequest("A NUL character in the request.")
+        return get_response(request)
+
+    return middleware

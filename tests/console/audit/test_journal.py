@@ -1,0 +1,73 @@
+"""A row of the journal never holds a secret, whatever a caller puts where, and never grows without bound."""
+
+import json
+from typing import Any
+
+import pytest
+
+from console.audit import journal
+from console.audit.models import Call, Outcome
+from console.authority import bearer
+from console.oauth import tokens
+
+pytestmark = pytest.mark.django_db
+
+
+def written(**fields: Any) -> Call:
+    given: dict[str, Any] = {"request_id": "req_1", "outcome": Outcome.OK, "duration_us": 1500} | fields
+    journal.record_call(journal.Entry(**given))
+    return Call.objects.get()
+
+
+@pytest.mark.parametrize("place", ["tool", "message", "user_agent", "argument", "argument name", "nested"])
+def test_a_key_or_token_is_masked_wherever_it_stands(trade_key: str, place: str) -> None:
+    said = f"please use {trade_key} thanks"
+    places: dict[str, dict[str, Any]] = {
+        "argument": {"arguments": {"symbol": said}},
+        "argument name": {"arguments": {said: 1}},
+        "nested": {"arguments": {"a": [{"b": [said]}]}},
+    }
+    row = written(**places.get(place, {place: said}))
+    everything = json.dumps({name: str(value) for name, value in vars(row).items()})
+    assert trade_key.split("_")[-1] not in everything
+    assert "[masked]" in everything
+
+
+def test_a_bearer_header_or_a_jwt_in_an_argument_is_masked() -> None:
+    row = written(arguments={"note": "Authorization: Bearer abc.def-123", "jwt": "eyJhbGciOi.eyJzdWIi.c2lnbmF0dXJl"})
+    assert row.arguments == {"note": "Authorization: [masked]", "jwt": "[masked]"}
+
+
+def test_an_oauth_token_in_an_argument_is_masked() -> None:
+    request = object()
+    for made in (tokens.access_token(request), tokens.refresh_token(request)):
+        assert journal.mask(f"use {made}!") == "use [masked]!"
+    assert journal.mask("BEARER abc") == "[masked]"
+
+
+def test_a_row_stays_small_whatever_was_sent() -> None:
+    deep: Any = "x"
+    for _ in range(50):
+        deep = {"deeper": deep}
+    row = written(
+        arguments={f"name{n}": "v" * 10_000 for n in range(500)} | {"deep": deep},
+        message="m" * 10_000,
+        user_agent="u" * 10_000,
+        tool="t" * 10_000,
+    )
+    assert len(json.dumps(row.arguments)) < 10_000
+    assert (len(row.message), len(row.user_agent), len(row.tool)) == (500, 200, 128)
+
+
+@pytest.mark.parametrize("value", ["a\x00b", "\ud800", float("inf"), 10**400, b"bytes", {1: 2}])
+def test_any_value_can_be_stored(value: Any) -> None:
+    row = written(arguments={"value": value})
+    assert "value" in row.arguments
+
+
+def test_a_row_tells_who_through_what_and_where(trade_key: str) -> None:
+    who = bearer.authenticate(trade_key, ip="203.0.113.9", user_agent="host/1")
+    row = written(principal=who, tool="get_cash", ip=who.ip, user_agent=who.user_agent)
+    assert (row.user_label, row.source, row.scopes) == ("olivia@example.com", "apikey", "mcp:read mcp:trade")
+    assert (row.connection_label, row.environment, row.duration_ms) == ("Practice", "paper", 1.5)
+    assert row.credential_id and row.credential_id in trade_key

@@ -1,0 +1,86 @@
+"""The same on SQLite and on PostgreSQL: an order to the cent, and what many calls at once may not do."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests import postgres, serving
+from tests.mcpserver.wire import Wire
+from tests.serving import Server
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def anywhere(request: pytest.FixtureRequest) -> Iterator[Server]:
+    # PostgreSQL's socket lives in its folder, and a socket's path has to be short.
+    with tempfile.TemporaryDirectory(prefix="tl-") as folder:
+        if request.param == "sqlite":
+            with serving.serve(Path(folder) / "home") as server:
+                yield server
+        else:
+            home = Path(folder) / "home"
+            with postgres.database(Path(folder) / "pg") as url:
+                prepared = serving.manage(home, 8000, "quickstart", "--json", TRADELATCH_DATABASE_URL=url)
+                assert prepared.returncode == 0, prepared.stderr
+                with serving.fresh(home, supervised=False, TRADELATCH_DATABASE_URL=url) as server:
+                    server.quickstart = json.loads(prepared.stdout)
+                    yield server
+
+
+@pytest.fixture
+def trade(anywhere: Server) -> Wire:
+    return Wire(anywhere.mcp_url, anywhere.quickstart["paper_key_trade"])
+
+
+def test_an_order_fills_and_the_cash_falls_to_the_cent(trade: Wire) -> None:
+    before = Decimal(trade.result("get_cash", {})["cash"][0]["total"])
+    prepared = trade.result("place_order", {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.12345678"})
+    order = trade.result("confirm_trade", {"confirmation_id": prepared["confirmation_id"]})["order"]
+    assert (order["status"], order["filled_quantity"]) == ("filled", "0.12345678")
+    cost = (Decimal(order["average_price"]) * Decimal("0.12345678")).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    after = Decimal(trade.result("get_cash", {})["cash"][0]["total"])
+    assert before - after == cost + Decimal(order["fees"])
+
+
+def test_twenty_confirmations_of_one_order_at_once_make_one_order(trade: Wire) -> None:
+    prepared = trade.result("place_order", {"symbol": "SPY", "side": "BUY", "quantity": "1"})
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(
+            pool.map(
+                lambda _: trade.result("confirm_trade", {"confirmation_id": prepared["confirmation_id"]}), range(20)
+            )
+        )
+    filled = [answer for answer in answers if answer.get("status") == "filled"]
+    refused = [answer["error"]["code"] for answer in answers if "error" in answer]
+    assert len(filled) == 1
+    assert set(refused) == {"confirmation_used"} and len(refused) == 19
+    trades = [row for row in trade.result("get_transactions", {})["transactions"] if row.get("symbol") == "SPY"]
+    assert sum(row["kind"] == "trade" for row in trades) == 1
+
+
+def test_orders_at_once_never_spend_the_same_cash_twice(trade: Wire) -> None:
+    available = Decimal(trade.result("get_cash", {})["cash"][0]["available"])
+    price = Decimal(trade.result("get_quote", {"symbols": ["AAPL"]})["quotes"][0]["ask"])
+    quantity = str(int(available * Decimal("0.4") / price))
+
+    def buy(_: int) -> str:
+        prepared = trade.result("place_order", {"symbol": "AAPL", "side": "BUY", "quantity": quantity})
+        answer = trade.result("confirm_trade", {"confirmation_id": prepared["confirmation_id"]})
+        return str(answer.get("status") or answer["error"]["code"])
+
+    with ThreadPoolExecutor(6) as pool:
+        became = sorted(pool.map(buy, range(6)))
+    assert became == ["filled"] * 2 + ["insufficient_funds"] * 4
+    assert Decimal(trade.result("get_cash", {})["cash"][0]["total"]) >= 0
+
+
+@pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke"])
+def test_a_nul_in_a_client_id_is_an_unknown_client(anywhere: Server, path: str) -> None:
+    sent = {"client_id": "a\0b", "grant_type": "refresh_token", "refresh_token": "x\0", "token": "y\0"}
+    answer = httpx2.post(f"{anywhere.url}{path}", data=sent)
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
