@@ -24,6 +24,7 @@ class Code(StrEnum):
     NOT_PERMITTED = "not_permitted"
     CSRF_FAILED = "csrf_failed"
     RE_AUTHENTICATION_REQUIRED = "re_authentication_required"
+    IP_NOT_ALLOWED = "ip_not_allowed"
     INSUFFICIENT_SCOPE = "insufficient_scope"
     TRADING_DISABLED = "trading_disabled"
     APP_PAUSED = "app_paused"
@@ -31,6 +32,8 @@ class Code(StrEnum):
     CONNECTION_PAUSED = "connection_paused"
     LIVE_FROZEN = "live_frozen"
     RATE_LIMITED = "rate_limited"
+    UNKNOWN_USER = "unknown_user"
+    CONNECTION_REQUIRED = "connection_required"
     # the order
     UNKNOWN_SYMBOL = "unknown_symbol"
     UNKNOWN_ACCOUNT = "unknown_account"
@@ -120,6 +123,10 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.RE_AUTHENTICATION_REQUIRED: Explanation(
         "The sign-in is too old for this", "Enter the password again at /re-authenticate/, then repeat the request."
     ),
+    Code.IP_NOT_ALLOWED: Explanation(
+        "The call came from an address the key does not allow",
+        "If the address is yours, add it by rotating the key under API keys. If not, revoke the key: it has leaked.",
+    ),
     Code.INSUFFICIENT_SCOPE: Explanation(
         "The tool needs permission to trade",
         "Connect the assistant again and choose Read and trade, or use a key that may trade.",
@@ -140,6 +147,12 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.RATE_LIMITED: Explanation(
         "Too many calls in a minute",
         "The message says when to try again. Limits count all apps of one user together.",
+    ),
+    Code.UNKNOWN_USER: Explanation(
+        "The platform has no such user", "Use a user_id that this platform made and has not disabled."
+    ),
+    Code.CONNECTION_REQUIRED: Explanation(
+        "The user has several connections, or none", "Name one of them as connection_id; the answer lists them."
     ),
     Code.UNKNOWN_SYMBOL: Explanation(
         "No such instrument", "Search for it with search_security and use the symbol exactly as listed."

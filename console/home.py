@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -28,7 +29,11 @@ def queue_folder(home: Path) -> Path:
     return queue
 
 
-def secret(home: Path, name: str, *, database_exists: bool) -> str:
+def _random_text() -> str:
+    return secrets.token_urlsafe(48)
+
+
+def secret(home: Path, name: str, *, database_exists: bool, make: Callable[[], str] = _random_text) -> str:
     """The secret called ``name``: from the environment, or its file under ``home``, or made new with mode 0600.
 
     A database without its secret is refused: a new secret would end every session and look like a working
@@ -46,10 +51,10 @@ def secret(home: Path, name: str, *, database_exists: bool) -> str:
         )
     file.parent.mkdir(mode=0o700, exist_ok=True)
     # Written whole under another name first: a process beside this one never reads half a secret.
-    draft = file.with_name(f".{name}-{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    draft = file.with_name(f".{name}-{os.getpid()}-{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as handle:
-        handle.write(secrets.token_urlsafe(48))
+        handle.write(make())
         handle.flush()
         os.fsync(handle.fileno())
     with contextlib.suppress(FileExistsError):  # another process of this instance was first

@@ -12,11 +12,11 @@ _FORM = "application/x-www-form-urlencoded"
 def refuse_nul(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
     """400 for a NUL character in an address or a form: PostgreSQL cannot store one, and no person typed it.
 
-    The authorization server answers in its own words, which OAuth clients understand.
+    The authorization server and the REST API answer in words of their own, which their clients understand.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if request.path.startswith("/oauth/"):
+        if request.path.startswith(("/oauth/", "/api/")):
             return get_response(request)
         sent = [request.path.encode(), request.META.get("QUERY_STRING", "").encode("latin-1", "replace")]
         if request.method == "POST" and request.content_type == _FORM:

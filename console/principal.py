@@ -1,4 +1,4 @@
-"""Who acts, through what, with which scopes. A frozen value that carries no secret."""
+"""Who acts, through what, with which scopes. Frozen values that carry no secret."""
 
 from dataclasses import dataclass
 
@@ -29,3 +29,25 @@ class Principal:
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manager:
+    """Who manages an account with a management key. It stands for no app: no connection, no tool, no order."""
+
+    user_id: int
+    user_label: str
+    credential_id: str
+    """Public id of the key."""
+    label: str
+    """What its owner called it."""
+    ip: str = ""
+    user_agent: str = ""
+
+    @property
+    def source(self) -> Source:
+        return Source.MANAGEMENT
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        return frozenset({Scope.MANAGE})

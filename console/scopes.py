@@ -6,6 +6,7 @@ from enum import StrEnum
 class Scope(StrEnum):
     READ = "mcp:read"
     TRADE = "mcp:trade"
+    MANAGE = "manage"
 
 
 class Source(StrEnum):
@@ -13,15 +14,26 @@ class Source(StrEnum):
 
     OAUTH = "oauth"
     API_KEY = "apikey"
+    PLATFORM = "platform"
+    MANAGEMENT = "management"
 
 
 # What a person reads on the consent page and in lists.
 WORDS = {
     Scope.READ: "See accounts, positions, orders and prices.",
     Scope.TRADE: "Prepare orders and cancel them. Each order still needs a confirmation within 2 minutes.",
+    Scope.MANAGE: "Manage connections, keys and apps over the REST API. It reaches no broker account and cannot trade.",
 }
 
+# What an app may hold, and what hosts are told of. Managing is not among them: no app can ask for it.
 ALL = (Scope.READ, Scope.TRADE)
+
+MAY_HOLD: dict[Source, frozenset[Scope]] = {
+    Source.OAUTH: frozenset(ALL),
+    Source.API_KEY: frozenset(ALL),
+    Source.PLATFORM: frozenset(ALL),
+    Source.MANAGEMENT: frozenset({Scope.MANAGE}),
+}
 
 
 def expand(scopes: frozenset[Scope]) -> frozenset[Scope]:

@@ -136,6 +136,7 @@ INSTALLED_APPS = [
     "console.connected_apps",
     "console.keys",
     "console.oauth",
+    "console.platforms",
     "console.orders",
     "console.onboarding",
 ]
@@ -267,6 +268,8 @@ SPECTACULAR_SETTINGS = {
     "APPEND_COMPONENTS": {
         "securitySchemes": {
             "key": {"type": "http", "scheme": "bearer", "description": "An API key, tl_…"},
+            "platform": {"type": "http", "scheme": "bearer", "description": "A platform's token for one user"},
+            "management": {"type": "http", "scheme": "bearer", "description": "A management key, tl_manage_…"},
             "session": {
                 "type": "apiKey",
                 "in": "cookie",

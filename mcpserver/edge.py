@@ -21,9 +21,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from console import ids, scopes
 from console.authority import bearer
-from console.authority.bearer import Unauthenticated
+from console.authority.bearer import Unauthenticated, WrongAddress
 from console.errors import Code, Refusal
-from console.principal import Principal
+from console.principal import Manager, Principal
 from console.scopes import Source
 from mcpserver import catalog, gate, server
 
@@ -101,6 +101,9 @@ async def _respond(
         if error.principal is not None:
             await _turn_away(error.principal, error, request_id, ip, agent)
         return _challenge(401, "invalid_token", error.code, str(error), request_id)
+    except WrongAddress as error:
+        await _turn_away(error.principal, error, request_id, ip, agent)
+        return _plain(403, error.code, str(error), request_id)
 
     async def refuse(status: int, refusal: Refusal, rpc_code: int = INVALID_REQUEST) -> Response:
         await _turn_away(principal, refusal, request_id, ip, agent)
@@ -148,7 +151,7 @@ def _authenticate(raw: str, ip: str, agent: str) -> Principal:
 
 
 async def _turn_away(
-    principal: Principal | None, refusal: Refusal, request_id: str, ip: str, agent: str, tool: str = ""
+    principal: Principal | Manager | None, refusal: Refusal, request_id: str, ip: str, agent: str, tool: str = ""
 ) -> None:
     def write() -> None:
         gate.turn_away(principal, refusal, request_id=request_id, tool=tool, ip=ip, user_agent=agent)

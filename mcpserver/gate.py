@@ -13,11 +13,10 @@ from django.utils import timezone
 
 from console.audit import journal
 from console.audit.models import Outcome
-from console.authority import throttle
+from console.authority import throttle, usage
 from console.authority.throttle import Kind
-from console.connected_apps import grants
 from console.errors import Code, Refusal
-from console.principal import Principal
+from console.principal import Manager, Principal
 from console.scopes import Scope
 from mcpserver import arguments, catalog
 from mcpserver.call import Answer, Call
@@ -87,7 +86,7 @@ def _call(principal: Principal, name: str, given: Mapping[str, Any], request_id:
     )
     try:
         journal.record_call(entry)
-        grants.used(principal.app_id, ip=principal.ip, user_agent=principal.user_agent)
+        usage.record(principal)
     except DatabaseError:
         log.exception("The journal cannot be written in request %s", request_id)
         # A cancel has happened and its caller must know; anything else must not leave without its row.
@@ -130,7 +129,7 @@ def scope_refusal(tool: Tool) -> Refusal:
 
 
 def turn_away(
-    principal: Principal | None,
+    principal: Principal | Manager | None,
     refusal: Refusal,
     *,
     request_id: str,
@@ -139,8 +138,9 @@ def turn_away(
     user_agent: str,
 ) -> None:
     """Write the row of a request that got no further than the door, up to a number of them a minute."""
-    if throttle.is_flood(principal.app_id if principal else None):
-        log.warning("Turned away %s: %s, in request %s", principal.app_label if principal else ip, refusal, request_id)
+    app = principal if isinstance(principal, Principal) else None
+    if throttle.is_flood(app.app_id if app else None):
+        log.warning("Turned away %s: %s, in request %s", app.app_label if app else ip, refusal, request_id)
         return
     close_old_connections()
     try:

@@ -27,12 +27,11 @@ from console.api.openapi import Described
 from console.api.parsing import Nothing, Strict, StrictJSON
 from console.audit import journal, paging
 from console.audit.models import Outcome
-from console.authority import drf
-from console.authority.bearer import Unauthenticated
+from console.authority import drf, usage
 from console.authority.drf import Caller, Credential, Need
-from console.connected_apps import grants
+from console.authority.refusals import Unauthenticated, WrongAddress
 from console.errors import Code, Refusal
-from console.principal import Principal
+from console.principal import Manager, Principal
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +93,7 @@ class Door(APIView):
         self.request_id = ids.new("req")
         self.order_id = ""
         self._started = time.perf_counter_ns()
-        self._who: Principal | None = None
+        self._who: Principal | Manager | None = None
         self._sent: dict[str, Any] = dict(kwargs)
         self._refusal: Refusal | None = None
 
@@ -110,12 +109,12 @@ class Door(APIView):
             return
         try:
             caller = request.auth
-        except Unauthenticated as error:
+        except (Unauthenticated, WrongAddress) as error:
             self._who = error.principal
             raise
         if not isinstance(caller, Caller):
             raise Unauthenticated("Send an API key as a bearer, or sign in to the console.")
-        self.caller, self._who = caller, caller.principal
+        self.caller, self._who = caller, caller.on_record
 
     def check_permissions(self, request: Request) -> None:
         if request.method == "OPTIONS":
@@ -182,7 +181,7 @@ class Door(APIView):
         try:
             journal.record_call(entry)
             if not isinstance(refusal, Refusal) or refusal.code not in (Code.UNAUTHENTICATED, Code.WRONG_AUDIENCE):
-                grants.used(who.app_id, ip=who.ip, user_agent=who.user_agent)
+                usage.record(who)
         except DatabaseError:
             log.exception("The journal cannot be written in request %s", self.request_id)
             if act is None or act.needs is not Need.CANCEL:

@@ -10,7 +10,12 @@ from console.api import problems
 from console.api.parsing import Nothing, Strict
 from console.authority.drf import ALLOWED, Kind
 
-_SCHEME = {Kind.SESSION: "session", Kind.API_KEY: "key"}
+_SCHEME = {
+    Kind.SESSION: "session",
+    Kind.API_KEY: "key",
+    Kind.PLATFORM: "platform",
+    Kind.MANAGEMENT: "management",
+}
 _READING = (400, 401, 403, 404, 429, 500, 503)
 _CHANGING = (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503)
 _REQUEST_ID = {
@@ -104,4 +109,4 @@ def _tidy(value: Any) -> Any:
 
 
 # As a person reads the names of the security schemes.
-CALLERS = {"session": "Session", "key": "API key"}
+CALLERS = {"session": "Session", "key": "API key", "platform": "Platform token", "management": "Management key"}

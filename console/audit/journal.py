@@ -7,15 +7,15 @@ from typing import Any
 
 from django.utils import timezone
 
-from console import scopes
 from console.accounts.models import User
 from console.audit.models import Call, Change, Outcome
 from console.errors import Code
-from console.principal import Principal
+from console.principal import Manager, Principal
 
 # A bearer, a key or a token that a caller put where it does not belong.
 _SECRET = re.compile(
-    r"tl_[a-z]+_[A-Za-z0-9]{8}_[A-Za-z0-9]+|tl[ar]_[A-Za-z0-9]{20,}|bearer\s+\S+|eyJ[\w-]+\.[\w-]+\.[\w-]*",
+    r"tl_[a-z]+_[A-Za-z0-9]{8}_[A-Za-z0-9]+|tl[ar]_[A-Za-z0-9]{20,}|tl[cu]_secret_[A-Za-z0-9]+"
+    r"|bearer\s+\S+|eyJ[\w-]+\.[\w-]+\.[\w-]*",
     re.IGNORECASE,
 )
 _MASK = "[masked]"
@@ -28,7 +28,7 @@ class Entry:
     request_id: str
     outcome: Outcome
     duration_us: int
-    principal: Principal | None = None
+    principal: Principal | Manager | None = None
     tool: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     code: Code | None = None
@@ -41,6 +41,7 @@ class Entry:
 def record_call(entry: Entry) -> None:
     """Commit one row. Raises django.db.DatabaseError when it cannot: the caller's answer must not leave then."""
     who = entry.principal
+    app = who if isinstance(who, Principal) else None
     Call.objects.create(
         request_id=entry.request_id,
         at=timezone.now(),
@@ -48,12 +49,12 @@ def record_call(entry: Entry) -> None:
         user_label=who.user_label if who else "",
         source=who.source if who else "",
         credential_id=who.credential_id if who else "",
-        scopes=scopes.render(who.scopes) if who else "",
-        app_id=who.app_id if who else None,
-        app_label=who.app_label if who else "",
-        connection_id=who.connection_id if who else None,
-        connection_label=who.connection_label if who else "",
-        environment=who.environment if who else "",
+        scopes=" ".join(sorted(who.scopes)) if who else "",
+        app_id=app.app_id if app else None,
+        app_label=app.app_label if app else who.label if isinstance(who, Manager) else "",
+        connection_id=app.connection_id if app else None,
+        connection_label=app.connection_label if app else "",
+        environment=app.environment if app else "",
         tool=mask(entry.tool)[:128],
         arguments=_bounded(entry.arguments),
         outcome=entry.outcome,

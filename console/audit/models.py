@@ -38,6 +38,7 @@ class Call(models.Model):
         indexes = [
             models.Index(fields=["user_id", "-id"], name="audit_call_user"),
             models.Index(fields=["app_id", "-id"], name="audit_call_app"),
+            models.Index(fields=["credential_id", "-id"], name="audit_call_credential"),
             models.Index(
                 fields=["user_id", "code", "tool", "-id"],
                 name="audit_call_errors",

@@ -1,14 +1,15 @@
 """Which calls a person may see."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Max, Min, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from console.accounts.models import User
-from console.audit.models import Call
+from console.audit.models import Call, Outcome
 
 
 def own(user: User) -> QuerySet[Call]:
@@ -29,3 +30,47 @@ def last_hour(app_ids: Iterable[int]) -> dict[int, int]:
     since = timezone.now() - timedelta(hours=1)
     rows = Call.objects.filter(app_id__in=list(app_ids), at__gte=since).values_list("app_id")
     return {app_id: count for app_id, count in rows.annotate(count=Count("id")) if app_id is not None}
+
+
+def of_credential(credential_id: str) -> QuerySet[Call]:
+    """All that came with one credential, whosever it was: the caller has asked whether the person may see it."""
+    return Call.objects.filter(credential_id=credential_id)
+
+
+def last_hour_of(credential_id: str) -> int:
+    return of_credential(credential_id).filter(at__gte=timezone.now() - timedelta(hours=1)).count()
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What a credential did, in numbers."""
+
+    calls: int
+    refused: int
+    orders: int
+    addresses: int
+    first: datetime | None
+    last: datetime | None
+    tools: list[tuple[str, int]]
+    """The most called first."""
+
+
+def trace(calls: QuerySet[Call]) -> Trace:
+    told = calls.aggregate(
+        total=Count("id"),
+        refused=Count("id", filter=~Q(outcome=Outcome.OK)),
+        orders=Count("order_id", distinct=True, filter=~Q(order_id="")),
+        addresses=Count("ip", distinct=True),
+        first=Min("at"),
+        last=Max("at"),
+    )
+    tools = calls.exclude(tool="").values_list("tool").annotate(count=Count("id")).order_by("-count", "tool")
+    return Trace(
+        calls=told["total"],
+        refused=told["refused"],
+        orders=told["orders"],
+        addresses=told["addresses"],
+        first=told["first"],
+        last=told["last"],
+        tools=[(tool, count) for tool, count in tools[:20]],
+    )

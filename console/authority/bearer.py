@@ -11,35 +11,39 @@ from django.utils import timezone
 
 from brokers.types import Environment
 from console import scopes
+from console.authority import management
+from console.authority.refusals import Unauthenticated, WrongAddress
 from console.connected_apps.models import ConnectedApp
-from console.errors import Code, Refusal
-from console.keys import minting
+from console.keys import minting, networks
 from console.keys.models import ApiKey
 from console.oauth.models import AccessToken
+from console.platforms import tokens
 from console.principal import Principal
 from console.scopes import Source
 
 _JOINS = ("app__connection", "app__owner")
-_MAX_BEARER = 512
+_MAX_BEARER = 2048
 
-
-class Unauthenticated(Refusal):
-    """Nobody may act with this bearer. ``principal`` is set when it once was somebody's, for the log."""
-
-    def __init__(self, message: str, principal: Principal | None = None) -> None:
-        super().__init__(Code.UNAUTHENTICATED, message)
-        self.principal = principal
+__all__ = ["Unauthenticated", "WrongAddress", "authenticate"]
 
 
 def authenticate(raw: str, *, ip: str = "", user_agent: str = "") -> Principal:
-    """The principal behind a bearer token (RFC 6750). Raises Unauthenticated.
+    """The principal behind a bearer token (RFC 6750). Raises Unauthenticated or WrongAddress.
 
     The reason is worded for the holder of a credential that once worked; anything else is simply unknown.
     """
     if not raw or len(raw) > _MAX_BEARER:
         raise Unauthenticated("The bearer token is not one of this server's.")
+    if management.is_management_key(raw):
+        manager = management.authenticate(raw, ip=ip, user_agent=user_agent)
+        raise Unauthenticated(
+            "This is a management key: it works for /api/v1 management alone. Use an API key of a connection here.",
+            manager,
+        )
     if raw.startswith("tl_"):
         return _by_key(raw, ip, user_agent)
+    if raw.count(".") == 2:
+        return _by_platform(raw, ip, user_agent)
     return _by_token(raw, ip, user_agent)
 
 
@@ -54,6 +58,8 @@ def _by_key(raw: str, ip: str, user_agent: str) -> Principal:
     if key.revoked_at is not None:
         raise Unauthenticated("This API key was revoked.", principal)
     _check(key.app, principal, key.expires_at, "This API key has expired.")
+    if key.networks and not networks.contain(key.networks, ip):
+        raise WrongAddress(principal)
     return principal
 
 
@@ -67,6 +73,21 @@ def _by_token(raw: str, ip: str, user_agent: str) -> Principal:
     held = scopes.render(scopes.parse(token.scope) & token.app.granted)
     principal = _principal(token.app, Source.OAUTH, f"token-{token.pk}", held, ip, user_agent)
     _check(token.app, principal, token.expires, "This access token has expired.")
+    return principal
+
+
+def _by_platform(raw: str, ip: str, user_agent: str) -> Principal:
+    held = tokens.look_up(raw)
+    if held is None:
+        raise Unauthenticated("The bearer token is not one of this server's.")
+    app = held.access.app
+    scope = scopes.render(scopes.parse(held.scope) & app.granted)
+    principal = _principal(app, Source.PLATFORM, held.token_id, scope, ip, user_agent)
+    if held.expired:
+        raise Unauthenticated("This access token has expired.", principal)
+    if held.superseded:
+        raise Unauthenticated("A secret behind this token was changed, or its user or platform disabled.", principal)
+    _check(app, principal, None, "")
     return principal
 
 

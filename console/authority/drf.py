@@ -17,16 +17,18 @@ from rest_framework.request import Request
 
 from console.accounts import fresh
 from console.accounts.models import User
-from console.authority import bearer, throttle
+from console.authority import bearer, management, throttle
 from console.authority.bearer import Unauthenticated
 from console.errors import Code, Refusal
-from console.principal import Principal
+from console.principal import Manager, Principal
 from console.scopes import Scope, Source
 
 
 class Kind(StrEnum):
     SESSION = "a console session"
     API_KEY = "an API key"
+    PLATFORM = "a platform token"
+    MANAGEMENT = "a management key"
 
 
 class Need(StrEnum):
@@ -45,6 +47,9 @@ class Need(StrEnum):
 ALLOWED: dict[Kind, frozenset[Need]] = {
     Kind.SESSION: frozenset({Need.READ, Need.CANCEL, Need.MANAGE, Need.WIDEN}),
     Kind.API_KEY: frozenset({Need.READ, Need.TRADE, Need.CANCEL}),
+    Kind.PLATFORM: frozenset({Need.READ, Need.TRADE, Need.CANCEL}),
+    # Its owner proved who they are when they made it.
+    Kind.MANAGEMENT: frozenset({Need.READ, Need.MANAGE, Need.WIDEN}),
 }
 
 _SCOPE = {Need.READ: Scope.READ, Need.TRADE: Scope.TRADE, Need.CANCEL: Scope.TRADE}
@@ -59,6 +64,8 @@ class Caller:
     """Set for the kinds that act as their owner; an app acts as itself."""
     principal: Principal | None = None
     """Set for the kinds that prove to be a connected app."""
+    manager: Manager | None = None
+    """Set for a management key."""
     is_fresh: bool = False
 
     @property
@@ -69,7 +76,12 @@ class Caller:
 
     @property
     def sees_everyone(self) -> bool:
-        return self.person is not None and self.person.is_operator
+        return self.kind is Kind.SESSION and self.owner.is_operator
+
+    @property
+    def on_record(self) -> Principal | Manager | None:
+        """Who the journal names for a call; a session's calls are told by the changes they make."""
+        return self.principal or self.manager
 
 
 class WrongAudience(Unauthenticated):
@@ -104,14 +116,17 @@ def _by_bearer(request: Request, header: str) -> Caller:
     scheme, _, raw = header.partition(" ")
     if scheme.lower() != "bearer" or not raw.strip():
         raise Unauthenticated("Send the API key as Authorization: Bearer, with nothing else in the header.")
-    principal = bearer.authenticate(
-        raw.strip(),
-        ip=request.META.get("REMOTE_ADDR", ""),
-        user_agent=request.META.get("HTTP_USER_AGENT", ""),
-    )
+    raw, ip = raw.strip(), request.META.get("REMOTE_ADDR", "")
+    user_agent = request.META.get("HTTP_USER_AGENT", "")
+    if management.is_management_key(raw):
+        manager = management.authenticate(raw, ip=ip, user_agent=user_agent)
+        owner = User.objects.get(pk=manager.user_id)
+        return Caller(kind=Kind.MANAGEMENT, user_id=owner.pk, person=owner, manager=manager)
+    principal = bearer.authenticate(raw, ip=ip, user_agent=user_agent)
     if principal.source is Source.OAUTH:
         raise WrongAudience(principal)
-    return Caller(kind=Kind.API_KEY, user_id=principal.user_id, principal=principal)
+    kind = Kind.PLATFORM if principal.source is Source.PLATFORM else Kind.API_KEY
+    return Caller(kind=kind, user_id=principal.user_id, principal=principal)
 
 
 def _check_csrf(request: Request) -> None:

@@ -33,6 +33,8 @@ def grant(
         raise ValueError("An app can be granted only an open connection of its owner.")
     if not granted:
         raise ValueError("An app without a scope could do nothing.")
+    if not granted <= scopes.MAY_HOLD[source]:
+        raise ValueError(f"A credential of the kind {source} cannot hold {granted - scopes.MAY_HOLD[source]}.")
     app = ConnectedApp.objects.create(
         owner=owner,
         connection=connection,

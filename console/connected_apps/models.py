@@ -15,7 +15,7 @@ class ConnectedApp(models.Model):
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="connected_apps")
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="connected_apps")
-    source = models.CharField(max_length=16, choices=[(s.value, s.value) for s in Source])
+    source = models.CharField(max_length=16, choices=[(s.value, s.value) for s in Source if s is not Source.MANAGEMENT])
     client = models.ForeignKey(Client, on_delete=models.PROTECT, null=True, related_name="connected_apps")
     name = models.CharField(max_length=255)
     scopes = models.CharField(max_length=100)

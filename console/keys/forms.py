@@ -2,11 +2,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
 from django.utils import timezone
 
 from console.accounts.choice import Choice
 from console.accounts.models import User
 from console.connections.models import Connection
+from console.keys import networks
+from console.keys.models import ApiKey
 from console.onboarding import home
 from console.scopes import WORDS, Scope, label
 
@@ -14,7 +18,41 @@ _DAYS = {"30": 30, "90": 90, "365": 365}
 _READ, _TRADE = frozenset({Scope.READ}), frozenset({Scope.READ, Scope.TRADE})
 
 
-class KeyForm(forms.Form):
+class SecretForm(forms.Form):
+    """What every new secret is asked for."""
+
+    expiry = forms.ChoiceField(
+        label="It works for",
+        initial="90",
+        choices=[("30", "30 days"), ("90", "90 days"), ("365", "1 year"), ("never", "Until you revoke it")],
+    )
+    note = forms.CharField(
+        label="Note (optional)",
+        max_length=200,
+        required=False,
+        help_text="For your own memory: where it is kept, who asked for it.",
+    )
+    networks = forms.CharField(
+        label="Only from these addresses (optional)",
+        max_length=2500,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false", "autocomplete": "off"}),
+        help_text="Such as 203.0.113.7 or 203.0.113.0/24, one per line. Empty: from anywhere.",
+    )
+
+    def clean_networks(self) -> list[str]:
+        try:
+            return networks.parse(self.cleaned_data["networks"])
+        except ValueError as error:
+            raise ValidationError(str(error), code="invalid") from error
+
+    @property
+    def expires_at(self) -> datetime | None:
+        days = _DAYS.get(self.cleaned_data["expiry"])
+        return None if days is None else timezone.now() + timedelta(days=days)
+
+
+class KeyForm(SecretForm):
     name = forms.CharField(label="Name", max_length=100, help_text="What will use the key, such as nightly-report.")
     connection = forms.ModelChoiceField(
         label="Connection", queryset=Connection.objects.none(), empty_label=None, widget=forms.RadioSelect
@@ -28,11 +66,6 @@ class KeyForm(forms.Form):
             ("trade", Choice(label(_TRADE), f"Also: {WORDS[Scope.TRADE][0].lower()}{WORDS[Scope.TRADE][1:]}")),
         ],
     )
-    expiry = forms.ChoiceField(
-        label="It works for",
-        initial="90",
-        choices=[("30", "30 days"), ("90", "90 days"), ("365", "1 year"), ("never", "Until you revoke it")],
-    )
 
     def __init__(self, *args: Any, owner: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -45,7 +78,39 @@ class KeyForm(forms.Form):
     def granted(self) -> frozenset[Scope]:
         return _TRADE if self.cleaned_data["scope"] == "trade" else _READ
 
+
+class ManagementKeyForm(SecretForm):
+    name = forms.CharField(label="Name", max_length=100, help_text="What will use the key, such as terraform.")
+
+
+class RotateForm(SecretForm):
+    overlap = forms.ChoiceField(
+        label="The old key",
+        initial="24h",
+        widget=forms.RadioSelect,
+        choices=[
+            ("now", Choice("Stops now", "Whatever still uses it is refused from its next call on.")),
+            ("1h", Choice("Works for 1 more hour", "")),
+            ("24h", Choice("Works for 24 more hours", "")),
+            ("7d", Choice("Works for 7 more days", "You can end it at any time.")),
+        ],
+    )
+
+    def __init__(self, data: QueryDict | None, *, key: ApiKey, typed: dict[str, str]) -> None:
+        super().__init__(data, initial={"note": key.note, "networks": "\n".join(key.networks)} | typed)
+        self.fields["expiry"].label = "The new key works for"
+
     @property
-    def expires_at(self) -> datetime | None:
-        days = _DAYS.get(self.cleaned_data["expiry"])
-        return None if days is None else timezone.now() + timedelta(days=days)
+    def grace(self) -> timedelta:
+        spans = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
+        return spans.get(self.cleaned_data["overlap"], timedelta())
+
+
+class LeakedForm(forms.Form):
+    # A password field is never filled again by Django, whatever happened, and browsers keep no history of it.
+    pasted = forms.CharField(
+        label="The key, or its SHA-256",
+        max_length=2000,
+        widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "off", "spellcheck": "false"}),
+        error_messages={"max_length": "That is too long for a key. Paste the key alone."},
+    )

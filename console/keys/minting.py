@@ -1,4 +1,4 @@
-"""API keys: ``tl_<paper|live>_<public id>_<secret><checksum>``.
+"""Keys: ``tl_<paper|live|manage>_<public id>_<secret><checksum>``.
 
 The prefix tells a key from any other bearer before a query runs, the public id finds its row, the checksum
 lets a scanner tell a key from a look-alike offline. The secret has 30 base62 characters (178 bits), so its
@@ -10,7 +10,9 @@ import re
 import secrets
 import string
 import zlib
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -20,11 +22,12 @@ from console.audit import journal
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
+from console.errors import Code, Refusal
 from console.keys.models import ApiKey
 from console.scopes import Scope, Source
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
-_FORM = re.compile(r"(tl_(?:paper|live)_([0-9A-Za-z]{8})_[0-9A-Za-z]{30})([0-9A-Za-z]{6})")
+_FORM = re.compile(r"(tl_(?:paper|live|manage)_([0-9A-Za-z]{8})_[0-9A-Za-z]{30})([0-9A-Za-z]{6})")
 
 
 def _random(length: int) -> str:
@@ -52,6 +55,28 @@ def digest(raw: str) -> str:
     return hashlib.sha256(raw.encode()).hexdigest()
 
 
+def found_in(text: str) -> str | None:
+    """The first well-formed key anywhere in a text, such as a line of a configuration file."""
+    return next((match[0] for match in _FORM.finditer(text) if public_id_of(match[0]) is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class NewSecret:
+    raw: str
+    """The only copy there will ever be."""
+    public_id: str
+    digest: str
+    hint: str
+
+
+def generate(kind: str) -> NewSecret:
+    public_id = _random(8)
+    prefix = f"tl_{kind}_{public_id}_"
+    body = prefix + _random(30)
+    raw = body + _checksum(body)
+    return NewSecret(raw, public_id, digest(raw), f"{prefix}…{raw[-4:]}")
+
+
 @transaction.atomic
 def mint(
     owner: User,
@@ -61,32 +86,68 @@ def mint(
     name: str,
     expires_at: datetime | None = None,
     is_default: bool = False,
+    note: str = "",
+    networks: Sequence[str] = (),
 ) -> tuple[ApiKey, str]:
     """A new app with one key. The returned text is the only copy there will ever be."""
     app = grants.grant(owner, connection, granted, source=Source.API_KEY, name=name)
     grants.activate(app)
-    return add_secret(app, by=owner, expires_at=expires_at, is_default=is_default)
+    return add_secret(app, by=owner, expires_at=expires_at, is_default=is_default, note=note, networks=networks)
 
 
 @transaction.atomic
 def add_secret(
-    app: ConnectedApp, *, by: User, expires_at: datetime | None = None, is_default: bool = False
+    app: ConnectedApp,
+    *,
+    by: User,
+    expires_at: datetime | None = None,
+    is_default: bool = False,
+    note: str = "",
+    networks: Sequence[str] = (),
 ) -> tuple[ApiKey, str]:
-    """One more secret for the same app, for rotation."""
-    public_id = _random(8)
-    prefix = f"tl_{app.connection.environment}_{public_id}_"
-    body = prefix + _random(30)
-    raw = body + _checksum(body)
+    """One more secret for the same app."""
+    made = generate(app.connection.environment)
     key = ApiKey.objects.create(
         app=app,
-        public_id=public_id,
-        digest=digest(raw),
-        hint=f"{prefix}…{raw[-4:]}",
+        public_id=made.public_id,
+        digest=made.digest,
+        hint=made.hint,
         is_default=is_default,
         expires_at=expires_at,
+        note=note,
+        networks=list(networks),
     )
     journal.record_change(by, "minted", "key", key.public_id, app.name, scopes=app.scopes, hint=key.hint)
-    return key, raw
+    return key, made.raw
+
+
+@transaction.atomic
+def rotate(
+    key: ApiKey,
+    *,
+    by: User,
+    overlap: timedelta,
+    expires_at: datetime | None = None,
+    note: str = "",
+    networks: Sequence[str] = (),
+) -> tuple[ApiKey, str]:
+    """A new secret for the same app; the old one works on for ``overlap``, and never longer than it would have.
+
+    Raises Refusal when the old one has ended or was replaced before.
+    """
+    now = timezone.now()
+    made, raw = add_secret(
+        key.app, by=by, expires_at=expires_at, is_default=key.is_default, note=note, networks=networks
+    )
+    ends = now + overlap if key.expires_at is None else min(key.expires_at, now + overlap)
+    usable = ApiKey.objects.filter(pk=key.pk, revoked_at=None, replaced_by=None, app__revoked_at=None)
+    if ends < now or not usable.update(replaced_by=made, expires_at=ends):
+        raise Refusal(Code.INVALID_ARGUMENT, "That key has ended, or was replaced before.")
+    key.replaced_by, key.expires_at = made, ends
+    journal.record_change(by, "replaced", "key", key.public_id, key.app.name, by_key=made.public_id, until=str(ends))
+    if not overlap:
+        revoke(key, by=by, reason="Replaced")
+    return made, raw
 
 
 @transaction.atomic

@@ -1,23 +1,43 @@
+from django.conf import settings
 from django.db import models
 
 from console.connected_apps.models import ConnectedApp
 
 
-class ApiKey(models.Model):
-    """One secret that proves to be its app. Only a hash is kept; ``hint`` is what a person recognises it by."""
+class Secret(models.Model):
+    """One secret text. Only a hash is kept; ``hint`` is what a person recognises it by."""
 
-    app = models.ForeignKey(ConnectedApp, on_delete=models.CASCADE, related_name="api_keys")
     public_id = models.CharField(max_length=16, unique=True)
-    digest = models.CharField(max_length=64)
+    digest = models.CharField(max_length=64, db_index=True)
     hint = models.CharField(max_length=40)
-    is_default = models.BooleanField(default=False)
-    """The read-only key that came with the connection."""
+    note = models.CharField(max_length=200, blank=True)
+    networks = models.JSONField(default=list)
+    """Addresses it works from, as CIDR; empty: from anywhere."""
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+    last_used_ip = models.CharField(max_length=45, blank=True)
 
     class Meta:
+        abstract = True
         ordering = ["-id"]
 
     def __str__(self) -> str:
         return self.hint
+
+
+class ApiKey(Secret):
+    """A secret that proves to be its app. An app has several while one is being replaced by the next."""
+
+    app = models.ForeignKey(ConnectedApp, on_delete=models.CASCADE, related_name="api_keys")
+    is_default = models.BooleanField(default=False)
+    """The read-only key that came with the connection."""
+    replaced_by = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="replaces")
+
+
+class ManagementKey(Secret):
+    """A secret that manages its owner's account through /api/v1. It is no app: it reaches no broker and no tool."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="management_keys")
+    name = models.CharField(max_length=100)

@@ -1,34 +1,47 @@
 from django.contrib import messages
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from console.accounts import once
+from console.accounts import fresh, once
 from console.accounts.current import user_of
 from console.accounts.models import User
-from console.audit import reads
-from console.keys import minting
-from console.keys.forms import KeyForm
-from console.keys.models import ApiKey
+from console.audit import paging, reads
+from console.errors import Refusal
+from console.keys import kept, leaked, managing, minting, usage
+from console.keys.forms import KeyForm, LeakedForm, ManagementKeyForm, RotateForm
+from console.keys.models import ApiKey, ManagementKey
 from console.onboarding import home
+from console.scopes import Scope
+
+_SHOWN = 100
 
 
 def _own(user: User) -> QuerySet[ApiKey]:
-    return ApiKey.objects.filter(app__owner=user).select_related("app__connection")
+    return ApiKey.objects.filter(app__owner=user).select_related("app__connection", "replaced_by")
+
+
+def _managing(user: User) -> QuerySet[ManagementKey]:
+    return ManagementKey.objects.filter(owner=user)
 
 
 @require_safe
 def list_(request: HttpRequest) -> HttpResponse:
-    keys, now = _own(user_of(request)), timezone.now()
-    ended = Q(revoked_at__isnull=False) | Q(app__revoked_at__isnull=False) | Q(expires_at__lte=now)
+    user, now = user_of(request), timezone.now()
+    over = Q(revoked_at__isnull=False) | Q(expires_at__lte=now)
+    ended = over | Q(app__revoked_at__isnull=False)
+    # The secrets of one app stand together, the newest first.
+    keys = _own(user).exclude(ended).order_by("-app_id", "-id")
     context = {
-        "keys": keys.exclude(ended),
-        "ended": keys.filter(ended)[:100],
-        "has_connection": home.connections(user_of(request)).exists(),
-        "now": now,
+        "rows": [(key, usage.badges(key, now)) for key in keys],
+        "ended": _own(user).filter(ended)[:_SHOWN],
+        "managing": [(key, usage.badges(key, now)) for key in _managing(user).exclude(over)],
+        "managing_ended": _managing(user).filter(over)[:_SHOWN],
+        "has_connection": home.connections(user).exists(),
     }
     return render(request, "keys/list.html", context)
 
@@ -38,17 +51,23 @@ def list_(request: HttpRequest) -> HttpResponse:
 def new(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     chosen = {"connection": request.GET["connection"]} if "connection" in request.GET else {}
-    form = KeyForm(request.POST or None, owner=user, initial=chosen)
+    returned = {} if request.method == "POST" else kept.take(request)
+    form = KeyForm(request.POST or None, owner=user, initial=chosen | returned)
     if request.method == "POST" and not once.unused(request):
         messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
         return redirect("keys:list")
     if request.method == "POST" and form.is_valid():
+        if Scope.TRADE in form.granted and not fresh.is_fresh(request):
+            kept.keep(request)
+            return fresh.ask(request.path)
         key, raw = minting.mint(
             user,
             form.cleaned_data["connection"],
             form.granted,
             name=form.cleaned_data["name"],
             expires_at=form.expires_at,
+            note=form.cleaned_data["note"],
+            networks=form.cleaned_data["networks"],
         )
         once.use(request)
         return render(request, "keys/made.html", {"key": key, "raw": raw, "connection": key.app.connection})
@@ -56,8 +75,70 @@ def new(request: HttpRequest) -> HttpResponse:
         "form": form,
         "has_connection": home.connections(user).exists(),
         "once": request.POST.get("once") or once.issue(request),
+        "returned": bool(returned),
     }
     return render(request, "keys/new.html", context)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def new_management(request: HttpRequest) -> HttpResponse:
+    if not fresh.is_fresh(request):
+        if request.method == "POST":
+            kept.keep(request)
+        return fresh.ask(request.path)
+    returned = {} if request.method == "POST" else kept.take(request)
+    form = ManagementKeyForm(request.POST or None, initial=returned)
+    if request.method == "POST" and not once.unused(request):
+        messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
+        return redirect("keys:list")
+    if request.method == "POST" and form.is_valid():
+        key, raw = managing.mint(
+            user_of(request),
+            name=form.cleaned_data["name"],
+            expires_at=form.expires_at,
+            note=form.cleaned_data["note"],
+            networks=form.cleaned_data["networks"],
+        )
+        once.use(request)
+        return render(request, "keys/made_management.html", {"key": key, "raw": raw})
+    token = request.POST.get("once") or once.issue(request)
+    return render(request, "keys/new_management.html", {"form": form, "once": token})
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def rotate(request: HttpRequest, public_id: str) -> HttpResponse:
+    usable = _own(user_of(request)).filter(revoked_at=None, app__revoked_at=None, replaced_by=None)
+    sent_before = request.method == "POST" and not once.unused(request)
+    if sent_before:
+        messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
+        return redirect("keys:list")
+    key = get_object_or_404(usable.exclude(expires_at__lte=timezone.now()), public_id=public_id)
+    if key.app.can_trade and not fresh.is_fresh(request):
+        if request.method == "POST":
+            kept.keep(request)
+        return fresh.ask(request.path)
+    typed = {} if request.method == "POST" else kept.take(request)
+    form = RotateForm(request.POST or None, key=key, typed=typed)
+    if request.method == "POST" and form.is_valid():
+        try:
+            made, raw = minting.rotate(
+                key,
+                by=user_of(request),
+                overlap=form.grace,
+                expires_at=form.expires_at,
+                note=form.cleaned_data["note"],
+                networks=form.cleaned_data["networks"],
+            )
+        except Refusal as refusal:
+            messages.error(request, str(refusal))
+            return redirect("keys:list")
+        once.use(request)
+        context = {"key": made, "raw": raw, "connection": key.app.connection, "old": key}
+        return render(request, "keys/made.html", context)
+    token = request.POST.get("once") or once.issue(request)
+    return render(request, "keys/rotate.html", {"form": form, "key": key, "once": token})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -67,6 +148,62 @@ def revoke(request: HttpRequest, public_id: str) -> HttpResponse:
         if minting.revoke(key, by=user_of(request)):
             messages.success(request, f"The key {key.hint} of {key.app.name} no longer works.")
         return redirect("keys:list")
-    last_hour = reads.last_hour([key.app_id]).get(key.app_id, 0)
-    others = key.app.api_keys.filter(revoked_at=None).exclude(pk=key.pk).count()
-    return render(request, "keys/revoke.html", {"key": key, "last_hour": last_hour, "others": others})
+    context = {
+        "key": key,
+        "last_hour": reads.last_hour_of(key.public_id),
+        "others": key.app.api_keys.filter(revoked_at=None).exclude(pk=key.pk).count(),
+    }
+    return render(request, "keys/revoke.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def revoke_management(request: HttpRequest, public_id: str) -> HttpResponse:
+    key = get_object_or_404(_managing(user_of(request)), public_id=public_id)
+    if request.method == "POST":
+        if managing.revoke(key, by=user_of(request)):
+            messages.success(request, f"The management key {key.name} no longer works.")
+        return redirect("keys:list")
+    context = {"key": key, "last_hour": reads.last_hour_of(key.public_id)}
+    return render(request, "keys/revoke_management.html", context)
+
+
+@sensitive_post_parameters("pasted")
+@sensitive_variables("form")
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def report_leaked(request: HttpRequest) -> HttpResponse:
+    """The paste goes no further than this function: what follows is an address with the public id alone."""
+    form = LeakedForm(request.POST or None)
+    unknown = False
+    if request.method == "POST" and form.is_valid():
+        user = user_of(request)
+        key = leaked.find(form.cleaned_data["pasted"], by=user)
+        if key is not None:
+            if leaked.report(key, by=user):
+                messages.success(request, f"{key.hint} is revoked. It no longer works.")
+            else:
+                messages.info(request, f"{key.hint} was revoked before.")
+            return redirect("keys:traced", key.public_id)
+        unknown = True
+    return render(request, "keys/leaked.html", {"form": form, "unknown": unknown})
+
+
+@require_safe
+def traced(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Everything one key did."""
+    user = user_of(request)
+    key = leaked.by_public_id(public_id, by=user)
+    if key is None:
+        raise Http404
+    calls = reads.of_credential(key.public_id)
+    context = {
+        "key": key,
+        "owner": leaked.owner_of(key),
+        "app": key.app if isinstance(key, ApiKey) else None,
+        "label": key.app.name if isinstance(key, ApiKey) else key.name,
+        "trace": reads.trace(calls),
+        "page": paging.page(calls, request.GET.get("before", "")),
+        "ran_out": key.expires_at is not None and key.expires_at <= timezone.now(),
+        "everyone": user.is_operator and leaked.owner_of(key).pk != user.pk,
+    }
+    return render(request, "keys/traced.html", context)

@@ -67,6 +67,7 @@ def _navigation(request: HttpRequest, user: User) -> list[Section]:
                     item("People", "people:list"),
                     item("All activity", "activity:list", query="?everyone=1"),
                     item("All errors", "errors", query="?everyone=1"),
+                    item("Platforms", "platforms:list"),
                 ],
             )
         )

@@ -14,8 +14,8 @@ from tests.conftest import PASSWORD
 AXE = Path(str(resources.files("axe_playwright_python") / "axe.min.js"))
 LISTS = ("/", "/connections/", "/apps/", "/keys/", "/orders/", "/activity/", "/errors/", "/clients/", "/security/")
 FORMS = (
-    *("/connections/add/", "/keys/new/", "/clients/new/", "/re-authenticate/", "/recover/"),
-    *("/security/password/", "/security/app/", "/security/passkey/"),
+    *("/connections/add/", "/keys/new/", "/keys/manage/new/", "/keys/leaked/", "/clients/new/"),
+    *("/re-authenticate/", "/recover/", "/security/password/", "/security/app/", "/security/passkey/"),
 )
 
 

@@ -5,10 +5,11 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.test import Client as Browser
 from django.utils import timezone
 
+from console.accounts import fresh
 from console.audit.models import Call, Outcome
 from console.connected_apps.models import ConnectedApp
 
@@ -33,6 +34,14 @@ def submit(browser: Browser, url: str, fields: dict[str, Any]) -> Any:
     return browser.post(url, {**fields, "once": found[1]})
 
 
+def prove(browser: Browser) -> None:
+    """The person has just typed the password again."""
+    request = HttpRequest()
+    request.session = session = browser.session
+    fresh.mark(request)
+    session.save()
+
+
 def log(
     app: ConnectedApp,
     *,
@@ -43,6 +52,7 @@ def log(
     arguments: dict[str, Any] | None = None,
     ago: timedelta = timedelta(),
     at: datetime | None = None,
+    credential: str = "",
 ) -> Call:
     return Call.objects.create(
         request_id=f"req_{next(_numbers):026d}",
@@ -50,6 +60,7 @@ def log(
         user_id=app.owner_id,
         user_label=app.owner.email,
         source=app.source,
+        credential_id=credential,
         scopes=app.scopes,
         app_id=app.pk,
         app_label=app.name,

@@ -11,7 +11,7 @@ from console.accounts.models import User
 from console.clients import registration
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
-from console.keys import minting
+from console.keys import managing, minting
 from console.orders.models import Confirmation, Order
 from console.scopes import Scope
 from tests.console.pages import log, text_of
@@ -24,6 +24,7 @@ READ = frozenset({Scope.READ})
 def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order) -> dict[str, str]:
     """Every address of the console, by what it shows; each with something on it."""
     key, _ = minting.mint(owner, paper, READ, name="nightly-report")
+    management, _ = managing.mint(owner, name="terraform", expires_at=None)
     client, _ = registration.register_static(
         owner, name="Widget", redirect_uris=["https://widget.example.com/cb"], scopes=READ
     )
@@ -37,8 +38,12 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order) -> di
         "an app": f"/apps/{app.pk}/",
         "revoke an app": f"/apps/{app.pk}/revoke/",
         "keys": "/keys/",
+        "leaked key": "/keys/leaked/",
         "new key": "/keys/new/",
         "revoke a key": f"/keys/{key.public_id}/revoke/",
+        "replace a key": f"/keys/{key.public_id}/rotate/",
+        "what a key did": f"/keys/{key.public_id}/activity/",
+        "revoke a management key": f"/keys/manage/{management.public_id}/revoke/",
         "clients": "/clients/",
         "new client": "/clients/new/",
         "a client": f"/clients/{client.pk}/",
@@ -67,7 +72,7 @@ def browser(owner: User) -> Browser:
 def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp) -> list[str]:
     on_connection = [f"/connections/{paper.pk}/{verb}/" for verb in ("pause", "resume", "trading-on", "trading-off")]
     on_app = [f"/apps/{app.pk}/{verb}/" for verb in ("revoke", "pause", "resume", "narrow")]
-    return [*on_connection, *on_app, pages["revoke a key"], pages["delete a client"]]
+    return [*on_connection, *on_app, pages["revoke a key"], pages["revoke a management key"], pages["delete a client"]]
 
 
 @pytest.fixture
@@ -139,8 +144,10 @@ def test_a_stranger_is_asked_to_sign_in_everywhere(pages: dict[str, str]) -> Non
 
 
 def test_somebody_else_finds_nothing_of_it(others_browser: Browser, pages: dict[str, str], actions: list[str]) -> None:
-    of_one_thing = [url for name, url in pages.items() if name.startswith(("a ", "an ", "revoke", "delete"))]
-    assert len(of_one_thing) == 8
+    of_one_thing = [
+        url for name, url in pages.items() if name.startswith(("a ", "an ", "revoke", "replace", "what", "delete"))
+    ]
+    assert len(of_one_thing) == 11
     for url in of_one_thing:
         assert others_browser.get(url).status_code == 404, url
     for url in actions:
@@ -150,7 +157,15 @@ def test_somebody_else_finds_nothing_of_it(others_browser: Browser, pages: dict[
 def test_somebody_elses_lists_do_not_name_it(others_browser: Browser, pages: dict[str, str]) -> None:
     for name in ("home", "connections", "apps", "keys", "new key", "clients", "orders", "activity", "errors"):
         html = text_of(others_browser.get(pages[name] + "?everyone=1"))
-        for private in ("Practice", "AAPL", "place_order", "nightly-report", "Widget", "olivia@example.com"):
+        for private in (
+            "Practice",
+            "AAPL",
+            "place_order",
+            "nightly-report",
+            "terraform",
+            "Widget",
+            "olivia@example.com",
+        ):
             assert private not in html.replace('value="Practice"', ""), (name, private)
 
 
@@ -167,7 +182,16 @@ def test_what_a_caller_sent_is_shown_as_text(browser: Browser, pages: dict[str, 
 
 
 def test_a_page_about_one_connection_says_paper_in_its_title(browser: Browser, pages: dict[str, str]) -> None:
-    for name in ("a connection", "an app", "revoke an app", "revoke a key", "an order", "a call"):
+    for name in (
+        "a connection",
+        "an app",
+        "revoke an app",
+        "revoke a key",
+        "replace a key",
+        "what a key did",
+        "an order",
+        "a call",
+    ):
         title = re.search(r"<title>(.*?)</title>", text_of(browser.get(pages[name])), re.S)
         assert title and "Paper" in title[1], name
 

@@ -12,11 +12,17 @@ from brokers.types import Environment, OrderType, Side, TimeInForce
 from console import scopes
 from console.orders.models import Order
 from console.orders.terms import Terms
-from console.scopes import Source
+from console.scopes import Scope, Source
 
 register = template.Library()
 
 NOTHING = "\N{EN DASH}"
+_SOURCES: dict[str, str] = {
+    Source.OAUTH: "OAuth",
+    Source.API_KEY: "API key",
+    Source.PLATFORM: "Platform token",
+    Source.MANAGEMENT: "Management key",
+}
 
 
 @register.simple_tag
@@ -95,12 +101,14 @@ def order_words(order: Order) -> str:
 @register.filter
 def scope_words(text: str) -> str:
     """``Read only`` for the scopes as they are stored."""
+    if text == Scope.MANAGE:
+        return "Manage"
     return scopes.label(scopes.parse(text)) if text else ""
 
 
 @register.filter
 def source_words(source: str) -> str:
-    return {Source.OAUTH: "OAuth", Source.API_KEY: "API key"}.get(Source(source), source) if source else ""
+    return _SOURCES.get(source, source)
 
 
 @register.simple_tag

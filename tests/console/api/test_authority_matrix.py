@@ -19,7 +19,7 @@ from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections import linking
 from console.connections.models import Connection
-from console.keys import minting
+from console.keys import managing, minting
 from console.oauth.models import AccessToken
 from console.scopes import Scope, Source
 from tests.console.api.conftest import proved
@@ -98,6 +98,8 @@ ALLOWED = ""
 PERSON = {"read": ALLOWED, "cancel": ALLOWED, "manage": ALLOWED, "widen": ALLOWED, "trade": "not_permitted"}
 KEY = {"read": ALLOWED, "manage": "not_permitted", "widen": "not_permitted"}
 
+MANAGER = {"read": ALLOWED, "manage": ALLOWED, "widen": ALLOWED, "trade": "not_permitted", "cancel": "not_permitted"}
+
 # One row for each credential, one column for each kind of door: the code it is refused with, or ALLOWED.
 MATRIX: dict[str, dict[str, str]] = {
     "no credential": dict.fromkeys(PERSON, "unauthenticated"),
@@ -114,8 +116,17 @@ MATRIX: dict[str, dict[str, str]] = {
     "the key of a revoked app": dict.fromkeys(PERSON, "unauthenticated"),
     "a paused app's key": dict.fromkeys(PERSON, "app_paused"),
     "a key that never was": dict.fromkeys(PERSON, "unauthenticated"),
+    "a key used from another address": dict.fromkeys(PERSON, "ip_not_allowed"),
+    "a management key": MANAGER,
+    "somebody else's management key": MANAGER,
+    "a revoked management key": dict.fromkeys(PERSON, "unauthenticated"),
 }
-STRANGERS = ("somebody else's session", "an operator's session", "somebody else's trade key")
+STRANGERS = (
+    "somebody else's session",
+    "an operator's session",
+    "somebody else's trade key",
+    "somebody else's management key",
+)
 ON_RECORD = (
     "a read key",
     "a trade key",
@@ -125,6 +136,10 @@ ON_RECORD = (
     "an expired key",
     "the key of a revoked app",
     "a paused app's key",
+    "a key used from another address",
+    "a management key",
+    "somebody else's management key",
+    "a revoked management key",
 )
 
 
@@ -173,7 +188,17 @@ def credentials(
         grants.pause(made.app, by=owner)
         return rest
 
+    def manager(user: User, *, revoked: bool = False) -> Rest:
+        made, raw = managing.mint(user, name="terraform", expires_at=None)
+        if revoked:
+            managing.revoke(made, by=user)
+        return Rest(Browser(), raw)
+
     return {
+        "a key used from another address": lambda: key(owner, paper, networks=["203.0.113.0/24"])[1],
+        "a management key": lambda: manager(owner),
+        "somebody else's management key": lambda: manager(other),
+        "a revoked management key": lambda: manager(owner, revoked=True),
         "no credential": lambda: Rest(Browser()),
         "the owner's session": lambda: session(owner),
         "the owner's session, proved too long ago": lambda: session(owner, timedelta(minutes=6)),
@@ -210,7 +235,8 @@ def test_each_credential_opens_its_doors_and_no_other(
                 assert row.tool == f"rest:{name.split()[0]}"
                 assert (row.outcome, row.code) == ("refused" if code else "ok", code), name
                 assert row.request_id == response["X-Request-ID"]
-                assert (row.source, row.duration_us > 0) == ("oauth" if "OAuth" in credential else "apikey", True)
+                source = "oauth" if "OAuth" in credential else "management" if "management" in credential else "apikey"
+                assert (row.source, row.duration_us > 0) == (source, True)
             else:
                 assert rows == []
             if code:

@@ -121,7 +121,7 @@ def test_a_resting_order_is_taken_back_by_its_key_or_at_the_console(trader: Rest
 
 def test_a_person_who_cancels_before_the_confirmation_is_named(trader: Rest, session: Rest) -> None:
     made = prepared(trader)
-    assert session.post(f"/orders/{made['order']['id']}/cancel")["status"] == "denied"
+    assert session.post(f"/orders/{made['order']['id']}/cancel")["status"] == "cancelled"
     assert trader.get(f"/orders/{made['order']['id']}")["history"][-1]["by"] == "olivia@example.com"
     told = trader.refused("POST", "/orders/confirm", {"confirmation_id": made["confirmation"]["id"]})
     assert told["code"] == "confirmation_used"

@@ -190,7 +190,7 @@ def test_an_answer_without_its_row_does_not_leave_but_a_cancel_does(
     response = trader.send("GET", "/orders")
     assert (response.status_code, problem(response)["code"]) == (503, "audit_unavailable")
     assert order["id"] not in response.content.decode()
-    assert trader.post(f"/orders/{order['id']}/cancel")["status"] == "denied"
+    assert trader.post(f"/orders/{order['id']}/cancel")["status"] == "cancelled"
 
 
 def test_a_fault_of_ours_says_nothing_of_itself(
@@ -216,8 +216,8 @@ def test_the_description_is_openapi_3_1_and_open_to_all() -> None:
     response = Browser().get("/api/v1/schema.json")
     document = json.loads(text_of(response))
     assert document["openapi"].startswith("3.1")
-    assert document["components"]["securitySchemes"].keys() == {"key", "session"}
-    assert document["paths"]["/api/v1/orders"]["post"]["security"] == [{"key": []}]
+    assert document["components"]["securitySchemes"].keys() == {"key", "session", "platform", "management"}
+    assert document["paths"]["/api/v1/orders"]["post"]["security"] == [{"key": []}, {"platform": []}]
     assert response["X-Request-ID"]
     assert problem(Browser().post("/api/v1/schema.json"))["code"] == "method_not_allowed"
 

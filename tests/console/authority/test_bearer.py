@@ -16,6 +16,7 @@ from console.connections.models import Connection
 from console.keys import minting
 from console.keys.models import ApiKey
 from console.oauth.models import REGISTRATION_SCOPE, AccessToken
+from console.principal import Principal
 from console.scopes import Scope, Source
 
 pytestmark = pytest.mark.django_db
@@ -77,7 +78,7 @@ def test_a_revoked_key_stops_at_the_next_look_and_the_refusal_knows_whose_it_was
     minting.revoke(key, by=owner)
     with pytest.raises(Unauthenticated) as caught:
         bearer.authenticate(trade_key)
-    assert caught.value.principal is not None
+    assert isinstance(caught.value.principal, Principal)
     assert caught.value.principal.app_id == key.app_id
 
 

@@ -13,7 +13,7 @@ from console.connections.models import Connection
 from console.keys import minting
 from console.keys.models import ApiKey
 from console.scopes import Scope
-from tests.console.pages import log, submit, text_of, words_of
+from tests.console.pages import log, prove, submit, text_of, words_of
 
 READ = frozenset({Scope.READ})
 
@@ -94,6 +94,7 @@ def test_it_may_also_last_until_it_is_revoked(browser: Browser, paper: Connectio
 
 
 def test_trade_is_chosen_on_purpose(browser: Browser, paper: Connection) -> None:
+    prove(browser)
     submit(browser, "/keys/new/", fields(paper, scope="trade"))
     assert minted().app.can_trade
 
@@ -124,7 +125,7 @@ def test_the_list_knows_a_key_by_its_hint(browser: Browser, owner: User, paper: 
 
 def test_revoking_says_what_stops_and_ends_the_key(browser: Browser, owner: User, paper: Connection) -> None:
     key, _ = minting.mint(owner, paper, READ, name="nightly-report")
-    log(key.app, ago=timedelta(minutes=2))
+    log(key.app, ago=timedelta(minutes=2), credential=key.public_id)
     url = f"/keys/{key.public_id}/revoke/"
     assert "1 call in the last hour" in words_of(browser.get(url))
     assert "no longer works" in words_of(browser.post(url, follow=True))

@@ -1,0 +1,41 @@
+"""Who manages an account over /api/v1: the holder of a management key, and nobody else."""
+
+import secrets
+
+from django.utils import timezone
+
+from console.authority.refusals import Unauthenticated, WrongAddress
+from console.keys import managing, minting, networks
+from console.keys.models import ManagementKey
+from console.principal import Manager
+
+
+def is_management_key(raw: str) -> bool:
+    return raw.startswith(managing.PREFIX)
+
+
+def authenticate(raw: str, *, ip: str = "", user_agent: str = "") -> Manager:
+    """The holder of a management key; one query, nothing remembered. Raises Unauthenticated or WrongAddress."""
+    public_id = minting.public_id_of(raw) if is_management_key(raw) else None
+    if public_id is None:
+        raise Unauthenticated("This is no management key, or it is mistyped or cut off.")
+    key = ManagementKey.objects.select_related("owner").filter(public_id=public_id).first()
+    if key is None or not secrets.compare_digest(key.digest, minting.digest(raw)):
+        raise Unauthenticated("The management key is not one of this server's.")
+    manager = Manager(
+        user_id=key.owner_id,
+        user_label=key.owner.email,
+        credential_id=public_id,
+        label=key.name,
+        ip=ip,
+        user_agent=user_agent,
+    )
+    if key.revoked_at is not None:
+        raise Unauthenticated("This management key was revoked.", manager)
+    if key.expires_at is not None and key.expires_at <= timezone.now():
+        raise Unauthenticated("This management key has expired.", manager)
+    if not key.owner.is_active:
+        raise Unauthenticated("The account behind this credential is closed.", manager)
+    if key.networks and not networks.contain(key.networks, ip):
+        raise WrongAddress(manager)
+    return manager

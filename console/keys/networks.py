@@ -1,0 +1,43 @@
+"""The addresses a key works from: single ones or networks in CIDR notation, IPv4 and IPv6."""
+
+import ipaddress
+import re
+from collections.abc import Iterable
+
+MOST = 50
+
+
+def parse(text: str) -> list[str]:
+    """Normalised networks from what a person typed, apart by commas, blanks or lines. Raises ValueError."""
+    found: list[str] = []
+    for word in re.split(r"[\s,;]+", text.strip()):
+        if not word:
+            continue
+        try:
+            network = str(ipaddress.ip_network(word))
+        except ValueError as error:
+            raise ValueError(_advice(word)) from error
+        if network not in found:
+            found.append(network)
+    if len(found) > MOST:
+        raise ValueError(f"Name at most {MOST} addresses; a network such as 203.0.113.0/24 stands for many.")
+    return found
+
+
+def _advice(word: str) -> str:
+    try:
+        meant = ipaddress.ip_network(word, strict=False)
+    except ValueError:
+        return f"{word[:50]} is no address. Write 203.0.113.7, or a network such as 203.0.113.0/24."
+    return f"{word[:50]} points into the middle of a network. Did you mean {meant}?"
+
+
+def contain(networks: Iterable[str], ip: str) -> bool:
+    """Whether ``ip`` is in one of them. What is no address is in none."""
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        return False
+    # A socket that listens for both families reports IPv4 callers as ::ffff:203.0.113.7.
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return any(mapped in ipaddress.ip_network(network) for network in networks)

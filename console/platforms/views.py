@@ -1,0 +1,113 @@
+from collections.abc import Callable
+from functools import wraps
+
+from django.conf import settings
+from django.contrib import messages
+from django.db.models import Count, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from console.accounts import fresh, once
+from console.accounts.current import user_of
+from console.audit import paging
+from console.platforms import provisioning
+from console.platforms.forms import PlatformForm
+from console.platforms.models import Platform
+
+View = Callable[..., HttpResponse]
+
+
+def _operators(view: View) -> View:
+    """To everybody else these pages do not exist."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: str, **kwargs: str) -> HttpResponse:
+        if not user_of(request).is_operator:
+            raise Http404
+        return view(request, *args, **kwargs)
+
+    return wrapped
+
+
+def _all() -> QuerySet[Platform]:
+    return Platform.objects.select_related("owner").annotate(
+        active_users=Count("users", filter=Q(users__disabled_at=None))
+    )
+
+
+@require_safe
+@_operators
+def list_(request: HttpRequest) -> HttpResponse:
+    return render(request, "platforms/list.html", {"platforms": _all()})
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@_operators
+def new(request: HttpRequest) -> HttpResponse:
+    if not fresh.is_fresh(request):
+        return fresh.ask(request.path)
+    form = PlatformForm(request.POST or None)
+    if request.method == "POST" and not once.unused(request):
+        messages.info(request, "This form was sent before. A secret is shown only once.")
+        return redirect("platforms:list")
+    if request.method == "POST" and form.is_valid():
+        platform, raw = provisioning.create_platform(user_of(request), name=form.cleaned_data["name"])
+        once.use(request)
+        return _show_secret(request, platform, raw)
+    token = request.POST.get("once") or once.issue(request)
+    return render(request, "platforms/new.html", {"form": form, "once": token})
+
+
+@require_safe
+@_operators
+def detail(request: HttpRequest, client_id: str) -> HttpResponse:
+    platform = get_object_or_404(_all(), client_id=client_id)
+    page = paging.page(platform.users.select_related("user"), request.GET.get("before", ""))
+    return render(request, "platforms/detail.html", {"platform": platform, "page": page})
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@_operators
+def secret(request: HttpRequest, client_id: str) -> HttpResponse:
+    platform = get_object_or_404(_all(), client_id=client_id)
+    if not fresh.is_fresh(request):
+        return fresh.ask(request.path)
+    if request.method == "POST":
+        if not once.unused(request):
+            messages.info(request, "This form was sent before. A secret is shown only once.")
+            return redirect("platforms:detail", client_id)
+        raw = provisioning.rotate_platform_secret(platform, by=user_of(request))
+        once.use(request)
+        return _show_secret(request, platform, raw)
+    return render(request, "platforms/secret.html", {"platform": platform, "once": once.issue(request)})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@_operators
+def disable(request: HttpRequest, client_id: str) -> HttpResponse:
+    platform = get_object_or_404(_all(), client_id=client_id)
+    if request.method == "POST":
+        if provisioning.disable_platform(platform, by=user_of(request)):
+            messages.success(request, f"{platform.name} is disabled. Its tokens no longer work.")
+        return redirect("platforms:detail", client_id)
+    return render(request, "platforms/disable.html", {"platform": platform})
+
+
+@require_POST
+@_operators
+def enable(request: HttpRequest, client_id: str) -> HttpResponse:
+    platform = get_object_or_404(_all(), client_id=client_id)
+    if not fresh.is_fresh(request):
+        return fresh.ask(f"/platforms/{client_id}/")
+    if provisioning.enable_platform(platform, by=user_of(request)):
+        messages.success(request, f"{platform.name} can mint tokens again. Those from before stay ended.")
+    return redirect("platforms:detail", client_id)
+
+
+def _show_secret(request: HttpRequest, platform: Platform, raw: str) -> HttpResponse:
+    context = {"platform": platform, "raw": raw, "token_url": f"{settings.PUBLIC_URL}/auth/tokens/user"}
+    return render(request, "platforms/made.html", context)

@@ -1,0 +1,78 @@
+"""Each key knows when it was last used, and the list points out what is forgotten or about to end."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client as Browser
+from django.utils import timezone
+
+from console.accounts.models import User
+from console.authority import bearer, management, usage
+from console.connections.models import Connection
+from console.keys import managing, minting
+from console.keys.models import ApiKey
+from console.keys.usage import badges
+from console.scopes import Scope
+from tests import clock
+from tests.console.pages import words_of
+
+READ = frozenset({Scope.READ})
+
+
+def test_the_use_of_one_key_is_not_the_use_of_its_sibling(owner: User, paper: Connection) -> None:
+    first, raw = minting.mint(owner, paper, READ, name="nightly")
+    second, _ = minting.add_secret(first.app, by=owner)
+    usage.record(bearer.authenticate(raw, ip="203.0.113.9"))
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert first.last_used_at is not None and first.last_used_ip == "203.0.113.9"
+    assert second.last_used_at is None
+
+
+def test_it_is_written_once_a_minute_or_when_the_address_changes(
+    owner: User, paper: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, raw = minting.mint(owner, paper, READ, name="nightly")
+    time = clock.install(monkeypatch)
+    started = time.now
+    seen = []
+    for seconds, ip in ((0, "203.0.113.9"), (59, "203.0.113.9"), (2, "203.0.113.9"), (1, "203.0.113.10")):
+        time.advance(seconds=seconds)
+        usage.record(bearer.authenticate(raw, ip=ip))
+        key.refresh_from_db()
+        assert key.last_used_at is not None
+        seen.append((key.last_used_at - started).total_seconds())
+    assert seen == [0, 0, 61, 62]
+
+
+def test_a_management_key_is_seen_too(owner: User) -> None:
+    key, raw = managing.mint(owner, name="terraform", expires_at=None)
+    usage.record(management.authenticate(raw, ip="203.0.113.9"))
+    key.refresh_from_db()
+    assert key.last_used_ip == "203.0.113.9"
+
+
+@pytest.mark.parametrize(
+    ("used", "ends", "words"),
+    [
+        (None, None, ["Never used"]),
+        (29, None, []),
+        (31, None, ["Unused for 30 days"]),
+        (1, 15, []),
+        (1, 13, ["Ends soon"]),
+        (None, 13, ["Never used", "Ends soon"]),
+    ],
+)
+def test_badges(used: int | None, ends: int | None, words: list[str]) -> None:
+    now = timezone.now()
+    key = ApiKey(
+        last_used_at=None if used is None else now - timedelta(days=used),
+        expires_at=None if ends is None else now + timedelta(days=ends),
+    )
+    assert badges(key, now) == words
+
+
+def test_the_list_shows_them(browser: Browser, owner: User, paper: Connection) -> None:
+    minting.mint(owner, paper, READ, name="nightly", expires_at=timezone.now() + timedelta(days=2))
+    words = words_of(browser.get("/keys/"))
+    assert "Never used" in words and "Ends soon" in words
