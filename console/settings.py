@@ -3,7 +3,7 @@
 import os
 import tomllib
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from csp.constants import NONE, SELF
@@ -38,6 +38,11 @@ ALLOWED_HOSTS = sorted({_PUBLIC.hostname, "localhost", "127.0.0.1", "[::1]"})
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 # Web pages that may call /mcp from a browser. None but our own is needed by any host that runs outside one.
 ALLOWED_ORIGINS = [PUBLIC_URL, *os.environ.get("TRADELATCH_ALLOWED_ORIGINS", "").split()]
+
+# Apps that nobody here registered by hand: open, review (an operator looks first) or off
+SELF_REGISTRATION = os.environ.get("TRADELATCH_SELF_REGISTRATION", "open")
+if SELF_REGISTRATION not in ("open", "review", "off"):
+    raise ImproperlyConfigured(f"TRADELATCH_SELF_REGISTRATION must be open, review or off, not {SELF_REGISTRATION!r}.")
 
 # Data
 DATABASE_URL = os.environ.get("TRADELATCH_DATABASE_URL", f"sqlite:///{HOME / 'tradelatch.sqlite3'}")
@@ -89,6 +94,20 @@ MAX_BODY_BYTES = 256 * 1024
 CONFIRMATION_SECONDS = 120
 SENDING_LEASE_SECONDS = _number("TRADELATCH_SENDING_LEASE_SECONDS", 30)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+# E-mail: printed to the server's own output until a mail server is named
+_MAIL = urlsplit(os.environ.get("TRADELATCH_EMAIL_URL", ""))
+if _MAIL.scheme not in ("", "smtp", "smtps") or bool(_MAIL.scheme) != bool(_MAIL.hostname):
+    raise ImproperlyConfigured("TRADELATCH_EMAIL_URL must be smtps://user:password@host:465 or smtp://host:587.")
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if _MAIL.scheme else 'console'}.EmailBackend"
+EMAIL_HOST = _MAIL.hostname or "localhost"
+EMAIL_USE_SSL = _MAIL.scheme == "smtps"
+EMAIL_USE_TLS = _MAIL.scheme == "smtp" and EMAIL_HOST not in ("localhost", "127.0.0.1", "::1")
+EMAIL_PORT = _MAIL.port or (465 if EMAIL_USE_SSL else 587)
+EMAIL_HOST_USER = unquote(_MAIL.username or "")
+EMAIL_HOST_PASSWORD = unquote(_MAIL.password or "")
+EMAIL_TIMEOUT = 5
+DEFAULT_FROM_EMAIL = os.environ.get("TRADELATCH_EMAIL_FROM", f"tradelatch@{_PUBLIC.hostname}")
 
 # Django
 ROOT_URLCONF = "console.urls"
@@ -198,6 +217,9 @@ OAUTH2_PROVIDER_ID_TOKEN_MODEL = "oauth.IDToken"
 OAUTH2_PROVIDER = {
     "OAUTH2_SERVER_CLASS": "oauthlib.oauth2.WebApplicationServer",  # code and refresh grants, no others
     "OAUTH2_VALIDATOR_CLASS": "console.oauth.validator.Validator",
+    # Our own code reads metadata documents, on the authorization endpoint alone: the toolkit would do it in the
+    # token endpoint's transaction as well.
+    "CIMD_METADATA_FETCHER": "console.clients.fetching.Fetcher",
     "OIDC_ISS_ENDPOINT": ISSUER,
     "SCOPES": {"mcp:read": "Read", "mcp:trade": "Read and trade"},
     "ACCESS_TOKEN_EXPIRE_SECONDS": 3600,
