@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -70,7 +69,7 @@ def allow(asked: AuthorizationRequest, owner: User, connection: Connection, gran
         raise ValueError("An operator has not accepted this client.")
     app = grants.grant(owner, connection, granted, source=Source.OAUTH, name=asked.client.name, client=asked.client)
     # Robust: a mail server that is away is written to the log, and takes nothing from anybody.
-    transaction.on_commit(partial(notices.tell_of_grant, app), robust=True)
+    transaction.on_commit(lambda: notices.tell_of_grant(app), robust=True)
     code = toolkit.new_code()
     Grant.objects.create(
         user=owner,

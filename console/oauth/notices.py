@@ -18,8 +18,8 @@ def tell_of_grant(app: ConnectedApp) -> None:
     money = "real money" if app.connection.is_live else "paper, simulated money"
     body = f"""Somebody signed in as {app.owner.email} let an app use a connection.
 
-App: "{_NO_WORD.sub(" ", app.name).strip()}" (the name it gives itself)
-Connection: {_NO_WORD.sub(" ", app.connection.name).strip()} ({money})
+App: "{_words(app.name)}" (the name it gives itself)
+Connection: {_words(app.connection.name)} ({money})
 May: {app.scope_label}
 When: {timezone.now():%Y-%m-%d %H:%M} UTC
 
@@ -27,3 +27,7 @@ If that was you, there is nothing to do. If not, take its access back under Conn
 {settings.PUBLIC_URL}/apps/
 """
     send_mail(_SUBJECT, body, None, [app.owner.email])
+
+
+def _words(name: str) -> str:
+    return " ".join(_NO_WORD.sub(" ", name).split())
