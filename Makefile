@@ -1,7 +1,7 @@
 # Needs make and Python 3.11. Everything else is installed into .venv from the lock files.
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
-.PHONY: run test clients lint lock rotate clean
+.PHONY: run test clients races lint lock rotate clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -22,6 +22,11 @@ test: lint
 clients: .venv/.tests
 	@tests/tools/hosts.sh
 	$(PYTHON) -m pytest tests/hosts/*_*.py
+
+# 50 rounds of parallel redemptions and refreshes on each database; test runs two.
+races: .venv/.tests
+	$(PYTHON) -m tests.races --on sqlite --rounds 50
+	$(PYTHON) -m tests.races --on postgresql --rounds 50
 
 lint: export TRADELATCH_HOME := $(CHECK_HOME)
 lint: .venv/.tests

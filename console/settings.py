@@ -47,6 +47,11 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 # Web pages that may call /mcp from a browser. None but our own is needed by any host that runs outside one.
 ALLOWED_ORIGINS = [PUBLIC_URL, *os.environ.get("TRADELATCH_ALLOWED_ORIGINS", "").split()]
 
+# Apps that nobody here registered by hand: open, review (an operator looks first) or off
+SELF_REGISTRATION = os.environ.get("TRADELATCH_SELF_REGISTRATION", "open")
+if SELF_REGISTRATION not in ("open", "review", "off"):
+    raise ImproperlyConfigured(f"TRADELATCH_SELF_REGISTRATION must be open, review or off, not {SELF_REGISTRATION!r}.")
+
 # Data
 DATABASE_URL = os.environ.get("TRADELATCH_DATABASE_URL", f"sqlite:///{HOME / 'tradelatch.sqlite3'}")
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL)}
@@ -188,6 +193,7 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 REQUIRE_SECOND_FACTOR = _flag("TRADELATCH_REQUIRE_SECOND_FACTOR")
 IDENTITY_PROVIDERS = identity.providers(os.environ)
 
+# E-mail: written to the log until a mail server is named
 EMAIL_BACKEND, _SMTP = mail.backend(os.environ.get("TRADELATCH_SMTP_URL", ""))
 EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _SMTP.host, _SMTP.port, _SMTP.user, _SMTP.password
 EMAIL_USE_SSL, EMAIL_USE_TLS, EMAIL_TIMEOUT = _SMTP.tls, _SMTP.starttls, 10
@@ -235,6 +241,9 @@ OAUTH2_PROVIDER_ID_TOKEN_MODEL = "oauth.IDToken"
 OAUTH2_PROVIDER = {
     "OAUTH2_SERVER_CLASS": "oauthlib.oauth2.WebApplicationServer",  # code and refresh grants, no others
     "OAUTH2_VALIDATOR_CLASS": "console.oauth.validator.Validator",
+    # Our own code reads metadata documents, on the authorization endpoint alone: the toolkit would do it in the
+    # token endpoint's transaction as well.
+    "CIMD_METADATA_FETCHER": "console.clients.fetching.Fetcher",
     "OIDC_ISS_ENDPOINT": ISSUER,
     "SCOPES": {"mcp:read": "Read", "mcp:trade": "Read and trade"},
     "ACCESS_TOKEN_GENERATOR": "console.oauth.tokens.access_token",

@@ -58,7 +58,7 @@ class Person:
             re.S,
         )
         assert choice is not None, page.text[:3000]
-        answer = self.post(authorize_url, page, connection=choice[1], scope=scope, choice="allow")
+        answer = self.post(str(page.url), page, connection=choice[1], scope=scope, choice="allow")
         assert answer.status_code in (302, 303), answer.text[:2000]
         target: str = answer.headers["location"]
         return target

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,3 +24,10 @@ def database(folder: Path) -> Iterator[str]:
         yield str(server.get_uri())
     finally:
         server.cleanup()
+
+
+@contextlib.contextmanager
+def running() -> Iterator[str]:
+    """The same, in a temporary folder with a short path: a socket's path may have 107 characters."""
+    with tempfile.TemporaryDirectory(prefix="tl-") as folder, database(Path(folder) / "pg") as url:
+        yield url

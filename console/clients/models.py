@@ -1,4 +1,5 @@
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.db import models
 from oauth2_provider.models import AbstractApplication
@@ -11,6 +12,16 @@ from console.scopes import Scope
 class Kind(models.TextChoices):
     STATIC = "static", "Registered by its owner"
     DYNAMIC = "dynamic", "Registered itself"
+    DOCUMENT = "document", "Known by its own address"
+
+
+class Review(models.TextChoices):
+    """What operators said of a client that nobody here registered by hand."""
+
+    NOT_NEEDED = "", "Not needed"
+    WAITING = "waiting", "Waiting for an operator"
+    ACCEPTED = "accepted", "Accepted by an operator"
+    REFUSED = "refused", "Refused by an operator"
 
 
 class Client(AbstractApplication):
@@ -19,7 +30,15 @@ class Client(AbstractApplication):
     kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.STATIC)
     scopes = models.CharField(max_length=100, default=scopes.render(frozenset(scopes.ALL)))
     """The most a grant to this client may hold."""
+    auth_method = models.CharField(max_length=20, default="none")
+    """How it proves itself at the token endpoint, in the words of RFC 7591 section 2."""
     registered_ip = models.CharField(max_length=45, blank=True)
+    registration_token_digest = models.CharField(max_length=64, blank=True)
+    """SHA-256 of the token that manages a dynamic client (RFC 7592). It is no access token and opens nothing else."""
+    document_fetched_at = models.DateTimeField(null=True)
+    """When its metadata document was last read; empty for a document client that stands on a known copy."""
+    review = models.CharField(max_length=8, choices=Review.choices, default=Review.NOT_NEEDED, blank=True)
+    reviewed_at = models.DateTimeField(null=True)
     deleted_at = models.DateTimeField(null=True)
 
     class Meta(AbstractApplication.Meta):
@@ -36,8 +55,21 @@ class Client(AbstractApplication):
     def registered_itself(self) -> bool:
         return self.kind == Kind.DYNAMIC
 
+    @property
+    def document_host(self) -> str:
+        """The host that vouches for a document client: its id is an address there. Empty for the others."""
+        return urlsplit(self.client_id).netloc if self.kind == Kind.DOCUMENT else ""
+
+    @property
+    def stands_on_a_copy(self) -> bool:
+        return self.kind == Kind.DOCUMENT and self.document_fetched_at is None
+
+    @property
+    def awaits_review(self) -> bool:
+        return self.review == Review.WAITING
+
     def redirect_uri_allowed(self, uri: str) -> bool:
         return rules.redirect_allowed(uri, self.redirect_uris.split())
 
     def is_usable(self, request: Any) -> bool:
-        return self.deleted_at is None
+        return self.deleted_at is None and self.review != Review.REFUSED

@@ -1,17 +1,28 @@
-"""Registering and deleting OAuth clients (RFC 6749 section 2, RFC 7591)."""
+"""Registering, changing and reviewing OAuth clients (RFC 6749 section 2, RFC 7591, RFC 7592)."""
 
 import hashlib
 import secrets
+from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 
 from console import scopes
 from console.accounts.models import User
 from console.audit import journal
-from console.clients.models import Client, Kind
+from console.clients.models import Client, Kind, Review
 from console.clients.rules import check_redirect_uris, clean_name
 from console.errors import Code, Refusal
 from console.scopes import Scope
+
+
+class ClosedDoor(Exception):
+    """Self-registration is switched off: the operator registers every client by hand."""
+
+    def __init__(self) -> None:
+        super().__init__("Apps cannot register themselves on this server. Its operator registers them by hand.")
 
 
 def register_static(
@@ -34,23 +45,80 @@ def register_static(
         name=name,
         redirect_uris=redirect_uris,
         most=scopes,
-        confidential=confidential,
+        auth_method="client_secret_basic" if confidential else "none",
     )
 
 
-def register_dynamic(
-    *, name: str, redirect_uris: list[str], confidential: bool = False, ip: str = ""
-) -> tuple[Client, str | None]:
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A client that registered itself, with what it is told once and never again."""
+
+    client: Client
+    secret: str | None
+    token: str
+
+
+@transaction.atomic
+def register_dynamic(*, name: str, redirect_uris: list[str], auth_method: str = "none", ip: str = "") -> Registered:
     """A client that registered itself. It may ask for every scope: a person decides on the consent page."""
-    return _register(
+    if settings.SELF_REGISTRATION == "off":
+        raise ClosedDoor
+    client, secret = _register(
         None,
         kind=Kind.DYNAMIC,
         name=clean_name(name) or "Unnamed app",
         redirect_uris=redirect_uris,
         most=frozenset(scopes.ALL),
-        confidential=confidential,
+        auth_method=auth_method,
         ip=ip,
     )
+    token = secrets.token_urlsafe(32)
+    client.registration_token_digest = secret_digest(token)
+    client.save(update_fields=["registration_token_digest"])
+    return Registered(client, secret, token)
+
+
+@transaction.atomic
+def update_dynamic(client: Client, *, name: str, redirect_uris: list[str], ip: str = "") -> None:
+    """Replace what the client said of itself (RFC 7592 section 2.2). A review that was passed is due again."""
+    client.name = clean_name(name) or "Unnamed app"
+    client.redirect_uris = " ".join(check_redirect_uris(redirect_uris))
+    client.review = first_review()
+    client.save(update_fields=["name", "redirect_uris", "review", "updated"])
+    journal.record_change(
+        None,
+        "changed",
+        "client",
+        client.pk,
+        client.name,
+        ip=ip,
+        client_id=client.client_id,
+        redirect_uris=client.redirect_uris.split(),
+    )
+
+
+def managed_by(client_id: str, token: str) -> Client | None:
+    """The dynamic client that ``token`` manages, when it is the one named."""
+    found = Client.objects.filter(client_id=client_id, kind=Kind.DYNAMIC, deleted_at=None).first()
+    known = found.registration_token_digest if found else ""
+    if not constant_time_compare(secret_digest(token), known or secret_digest("")):
+        return None
+    return found if known else None
+
+
+@transaction.atomic
+def accept(client: Client, *, by: User) -> bool:
+    """People may now allow the client. False when it does not wait for that."""
+    now = timezone.now()
+    waiting = Client.objects.filter(pk=client.pk, review=Review.WAITING, deleted_at=None)
+    if not waiting.update(review=Review.ACCEPTED, reviewed_at=now):
+        return False
+    journal.record_change(by, "accepted", "client", client.pk, client.name, client_id=client.client_id)
+    return True
+
+
+def first_review() -> Review:
+    return Review.WAITING if settings.SELF_REGISTRATION == "review" else Review.NOT_NEEDED
 
 
 @transaction.atomic
@@ -61,10 +129,11 @@ def _register(
     name: str,
     redirect_uris: list[str],
     most: frozenset[Scope],
-    confidential: bool,
+    auth_method: str,
     ip: str = "",
 ) -> tuple[Client, str | None]:
     uris = check_redirect_uris(redirect_uris)
+    confidential = auth_method != "none"
     secret = secrets.token_urlsafe(32) if confidential else None
     client = Client.objects.create(
         user=owner,
@@ -72,6 +141,8 @@ def _register(
         name=name,
         redirect_uris=" ".join(uris),
         scopes=scopes.render(scopes.expand(most)),
+        auth_method=auth_method,
+        review=Review.NOT_NEEDED if kind == Kind.STATIC else first_review(),
         client_type=Client.CLIENT_CONFIDENTIAL if confidential else Client.CLIENT_PUBLIC,
         authorization_grant_type=Client.GRANT_AUTHORIZATION_CODE,
         client_secret=secret_digest(secret) if secret else "",
@@ -83,19 +154,23 @@ def _register(
         ),
         registered_ip=ip[:45],
     )
-    journal.record_change(
-        owner,
-        "registered",
-        "client",
-        client.pk,
-        name,
-        ip=ip,
-        client_id=client.client_id,
-        kind=kind.value,
-        redirect_uris=uris,
-    )
+    record_registered(client, by=owner)
     return client, secret
 
 
+def record_registered(client: Client, *, by: User | None) -> None:
+    journal.record_change(
+        by,
+        "registered",
+        "client",
+        client.pk,
+        client.name,
+        ip=client.registered_ip,
+        client_id=client.client_id,
+        kind=client.kind,
+        redirect_uris=client.redirect_uris.split(),
+    )
+
+
 def secret_digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

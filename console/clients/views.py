@@ -1,16 +1,16 @@
 from django.contrib import messages
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console.accounts import once
 from console.accounts.current import user_of
 from console.accounts.models import User
 from console.clients import registration
 from console.clients.forms import ClientForm
-from console.clients.models import Client, Kind
+from console.clients.models import Client, Kind, Review
 from console.connected_apps import grants
 from console.errors import Refusal
 
@@ -66,3 +66,38 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         messages.success(request, f"{client.name} is deleted. Nobody can sign in through it any more.")
         return redirect("clients:list")
     return render(request, "clients/delete.html", {"client": client})
+
+
+def _reviewer(request: HttpRequest) -> User:
+    """The operator who asks. Nobody else learns that the page exists."""
+    user = user_of(request)
+    if not user.is_operator:
+        raise Http404
+    return user
+
+
+@require_safe
+def review(request: HttpRequest) -> HttpResponse:
+    _reviewer(request)
+    named = Client.objects.filter(deleted_at=None)
+    waiting = named.filter(review=Review.WAITING).order_by("created")
+    decided = named.filter(review__in=(Review.ACCEPTED, Review.REFUSED)).order_by("-reviewed_at")[:50]
+    return render(request, "clients/review.html", {"waiting": waiting, "decided": decided})
+
+
+@require_POST
+def accept(request: HttpRequest, pk: int) -> HttpResponse:
+    operator = _reviewer(request)
+    client = get_object_or_404(Client, pk=pk, deleted_at=None)
+    if registration.accept(client, by=operator):
+        messages.success(request, f"{client.name} is accepted. People can now connect it.")
+    return redirect("clients:review")
+
+
+@require_POST
+def refuse(request: HttpRequest, pk: int) -> HttpResponse:
+    operator = _reviewer(request)
+    client = get_object_or_404(Client.objects.exclude(kind=Kind.STATIC), pk=pk, deleted_at=None)
+    if grants.refuse_client(client, by=operator):
+        messages.success(request, f"{client.name} is refused. Nobody can sign in through it.")
+    return redirect("clients:review")

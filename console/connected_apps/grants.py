@@ -9,7 +9,7 @@ from django.utils import timezone
 from console import scopes
 from console.accounts.models import User
 from console.audit import journal
-from console.clients.models import Client
+from console.clients.models import Client, Review
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.scopes import Scope, Source
@@ -100,6 +100,19 @@ def delete_client(client: Client, *, by: User | None) -> bool:
     for app in client.connected_apps.filter(revoked_at=None):
         revoke(app, by=by, reason="Its client was deleted")
     journal.record_change(by, "deleted", "client", client.pk, client.name, client_id=client.client_id)
+    return True
+
+
+@transaction.atomic
+def refuse_client(client: Client, *, by: User) -> bool:
+    """An operator said no: nobody signs in through it, and what came through it ends. False when said before."""
+    now = timezone.now()
+    open_ = Client.objects.filter(pk=client.pk, deleted_at=None).exclude(review=Review.REFUSED)
+    if not open_.update(review=Review.REFUSED, reviewed_at=now):
+        return False
+    for app in client.connected_apps.filter(revoked_at=None):
+        revoke(app, by=by, reason="Its client was refused by an operator")
+    journal.record_change(by, "refused", "client", client.pk, client.name, client_id=client.client_id)
     return True
 
 

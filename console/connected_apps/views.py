@@ -30,9 +30,11 @@ def list_(request: HttpRequest) -> HttpResponse:
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     app = _own(request, pk)
+    calls = reads.own(user_of(request)).filter(app_id=app.pk).order_by("-id")
     context = {
         "app": app,
-        "calls": reads.own(user_of(request)).filter(app_id=app.pk).order_by("-id")[:10],
+        "calls": calls[:10],
+        "later": calls.filter(at__gt=app.revoked_at).count() if app.revoked_at else 0,
         "keys": app.api_keys.all(),
         "last_hour": reads.last_hour([app.pk]).get(app.pk, 0),
     }

@@ -14,7 +14,7 @@ from console.accounts.models import User
 from console.clients.models import Client
 from console.connected_apps import grants
 from console.connections.models import Connection
-from console.oauth import resource, toolkit
+from console.oauth import notices, resource, toolkit
 from console.oauth.models import Grant
 from console.oauth.toolkit import errors
 from console.oauth.validator import digest
@@ -65,7 +65,11 @@ def allow(asked: AuthorizationRequest, owner: User, connection: Connection, gran
     """Make the app that the person allowed, and the code that starts it. Only the code's digest is kept."""
     if not granted <= asked.offered:
         raise ValueError("A grant may be narrower than what was offered, never wider.")
+    if asked.client.awaits_review:
+        raise ValueError("An operator has not accepted this client.")
     app = grants.grant(owner, connection, granted, source=Source.OAUTH, name=asked.client.name, client=asked.client)
+    # Robust: a mail server that is away is written to the log, and takes nothing from anybody.
+    transaction.on_commit(lambda: notices.tell_of_grant(app), robust=True)
     code = toolkit.new_code()
     Grant.objects.create(
         user=owner,

@@ -26,11 +26,12 @@ def protected_resource() -> dict[str, Any]:
 
 def authorization_server() -> dict[str, Any]:
     """RFC 8414 section 2. ``issuer`` is one fixed string, the same as ``iss`` in authorization responses."""
+    is_open = settings.SELF_REGISTRATION != "off"
     return {
         "issuer": settings.ISSUER,
         "authorization_endpoint": _url("authorize"),
         "token_endpoint": _url("token"),
-        "registration_endpoint": _url("dcr-register"),
+        **({"registration_endpoint": _url("dcr-register")} if is_open else {}),
         "revocation_endpoint": _url("revoke-token"),
         # Some hosts ask for a refresh token only where offline_access is on offer; they get one anyway.
         "scopes_supported": [*SCOPES, "offline_access"],
@@ -41,6 +42,7 @@ def authorization_server() -> dict[str, Any]:
         "token_endpoint_auth_methods_supported": AUTH_METHODS,
         "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
         "authorization_response_iss_parameter_supported": True,
+        "client_id_metadata_document_supported": is_open,
     }
 
 

@@ -4,6 +4,7 @@ Only the SHA-256 of a token is stored. A token row without an app opens nothing:
 token of RFC 7591 is such a row.
 """
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from oauth2_provider.models import AbstractAccessToken, AbstractGrant, AbstractIDToken, AbstractRefreshToken
@@ -47,3 +48,20 @@ class IDToken(AbstractIDToken):
 
     class Meta(AbstractIDToken.Meta):
         swappable = "OAUTH2_PROVIDER_ID_TOKEN_MODEL"
+
+
+class PendingConsent(models.Model):
+    """An authorization request that was found valid and waits for a person's answer, once, for ten minutes.
+
+    The browser holds a handle, of which only the digest is kept; the request itself never leaves the server again.
+    """
+
+    handle_digest = models.CharField(max_length=64, unique=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    session_digest = models.CharField(max_length=64)
+    query = models.TextField()
+    """As the client sent it. It is read anew each time: its client may have been deleted or changed meanwhile."""
+    connection = models.CharField(max_length=20, blank=True)
+    scope = models.CharField(max_length=100, blank=True)
+    """What the person chose before being asked to prove who they are, for the page they come back to."""
+    expires_at = models.DateTimeField(db_index=True)

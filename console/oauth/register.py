@@ -1,4 +1,4 @@
-"""Dynamic client registration (RFC 7591): a request body into a client, a client into an answer.
+"""Dynamic client registration (RFC 7591) and its management (RFC 7592).
 
 Hosts send more than we use. Extra grant types and unknown fields are left out, not refused; a field that is null
 counts as absent.
@@ -8,7 +8,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.core.cache import cache
+from django.urls import reverse
+from django.utils.crypto import constant_time_compare
 
 from console import scopes
 from console.clients import registration
@@ -33,6 +36,9 @@ class Registration:
     name: str
     redirect_uris: list[str]
     auth_method: str
+    client_id: str | None
+    client_secret: str | None
+    """The two that a request to change a registration repeats (RFC 7592 section 2.2)."""
 
 
 def parse(body: bytes) -> Registration:
@@ -51,21 +57,43 @@ def parse(body: bytes) -> Registration:
     method = _text(data, "token_endpoint_auth_method", "client_secret_basic")
     if method not in AUTH_METHODS:
         raise _bad(f"token_endpoint_auth_method must be one of {', '.join(AUTH_METHODS)}.")
-    return Registration(name=_text(data, "client_name", ""), redirect_uris=uris, auth_method=method)
+    return Registration(
+        name=_text(data, "client_name", ""),
+        redirect_uris=uris,
+        auth_method=method,
+        client_id=_text(data, "client_id", "") or None,
+        client_secret=_text(data, "client_secret", "") or None,
+    )
 
 
 def register(asked: Registration, *, ip: str) -> dict[str, Any]:
     """Make the client. The answer (section 3.2.1) tells what was registered, which may be less than was asked."""
     try:
-        client, secret = registration.register_dynamic(
-            name=asked.name,
-            redirect_uris=asked.redirect_uris,
-            confidential=asked.auth_method != "none",
-            ip=ip,
+        made = registration.register_dynamic(
+            name=asked.name, redirect_uris=asked.redirect_uris, auth_method=asked.auth_method, ip=ip
         )
     except Refusal as refusal:
-        raise BadRegistration("invalid_redirect_uri", str(refusal)) from refusal
-    return _answer(client, secret, asked.auth_method)
+        raise _refused(refusal) from refusal
+    answer = describe(made.client) | {"registration_access_token": made.token}
+    if made.secret is not None:
+        answer |= {"client_secret": made.secret, "client_secret_expires_at": 0}
+    return answer
+
+
+def replace(client: Client, asked: Registration, *, ip: str) -> None:
+    """RFC 7592 section 2.2. What it proves itself with stays as it is: that would be another client."""
+    if asked.client_id != client.client_id:
+        raise _bad("client_id must be the one of the address.")
+    if asked.auth_method != client.auth_method:
+        raise _bad("token_endpoint_auth_method cannot change. Register anew.")
+    if asked.client_secret is not None and not constant_time_compare(
+        registration.secret_digest(asked.client_secret), client.client_secret
+    ):
+        raise _bad("client_secret is not the one that was issued.")
+    try:
+        registration.update_dynamic(client, name=asked.name, redirect_uris=asked.redirect_uris, ip=ip)
+    except Refusal as refusal:
+        raise _refused(refusal) from refusal
 
 
 def within_limit(ip: str) -> bool:
@@ -78,20 +106,25 @@ def within_limit(ip: str) -> bool:
         return True
 
 
-def _answer(client: Client, secret: str | None, method: str) -> dict[str, Any]:
-    answer: dict[str, Any] = {
+def describe(client: Client) -> dict[str, Any]:
+    """RFC 7592 section 3, without the secret and the token: only their digests are kept."""
+    address = reverse("oauth2_provider:dcr-register-management", args=[client.client_id])
+    return {
         "client_id": client.client_id,
         "client_id_issued_at": int(client.created.timestamp()),
         "client_name": client.name,
         "redirect_uris": client.redirect_uris.split(),
         "grant_types": GRANT_TYPES,
         "response_types": RESPONSE_TYPES,
-        "token_endpoint_auth_method": method,
+        "token_endpoint_auth_method": client.auth_method,
         "scope": scopes.render(client.may_hold),
+        "registration_client_uri": settings.ISSUER + address,
     }
-    if secret is not None:
-        answer |= {"client_secret": secret, "client_secret_expires_at": 0}
-    return answer
+
+
+def _refused(refusal: Refusal) -> BadRegistration:
+    about_uris = refusal.field == "redirect_uris"
+    return BadRegistration("invalid_redirect_uri" if about_uris else "invalid_client_metadata", str(refusal))
 
 
 def _text(data: dict[str, Any], field: str, absent: str) -> str:

@@ -19,7 +19,9 @@ urlpatterns = [
     ),
     re_path(r"^\.well-known/", views.not_found),
     path("oauth/authorize", views.authorize, name="authorize"),
+    path("oauth/consent/<str:handle>", views.consent, name="consent"),
     path("oauth/token", views.token, name="token"),
     path("oauth/revoke", views.revoke, name="revoke-token"),
     path("oauth/register", views.register_client, name="dcr-register"),
+    path("oauth/register/<str:client_id>", views.manage_client, name="dcr-register-management"),
 ]

@@ -1,26 +1,33 @@
 """The authorization server's pages and endpoints: parse, call one verb, render."""
 
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from csp.decorators import csp_replace
+from django.conf import settings
 from django.contrib.auth import logout
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
-from django.shortcuts import render
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from console import scopes
-from console.accounts.models import User
-from console.clients import rules
+from console.accounts import fresh
+from console.accounts.current import user_of
+from console.clients import documents, registration, rules
 from console.clients.models import Client
-from console.oauth import authorization, metadata, register, toolkit
+from console.clients.registration import ClosedDoor
+from console.connected_apps import grants
+from console.oauth import authorization, metadata, pending, register, toolkit
 from console.oauth.authorization import AuthorizationRequest
 from console.oauth.forms import ConsentForm
+from console.oauth.models import PendingConsent
 from console.oauth.public import error, public
 from console.oauth.toolkit import errors
 from console.scopes import Scope
@@ -47,9 +54,9 @@ def register_client(request: HttpRequest) -> HttpResponse:
     """RFC 7591 section 3."""
     ip = request.META.get("REMOTE_ADDR", "")
     try:
-        if int(request.META.get("CONTENT_LENGTH") or 0) > register.MAX_BODY_BYTES:
-            return error("invalid_client_metadata", "The body is too large for a registration.")
-        asked = register.parse(request.body)
+        if settings.SELF_REGISTRATION == "off":
+            raise ClosedDoor
+        asked = _registration(request)
         if not register.within_limit(ip):
             response = error(
                 "temporarily_unavailable", "Too many registrations from this address. Try later.", status=429
@@ -57,11 +64,49 @@ def register_client(request: HttpRequest) -> HttpResponse:
             response["Retry-After"] = "3600"
             return response
         answer = register.register(asked, ip=ip)
+    except ClosedDoor as closed:
+        return error("access_denied", str(closed), status=403)
     except register.BadRegistration as refused:
         return error(refused.error, str(refused))
-    except SuspiciousOperation:
-        return error("invalid_client_metadata", "The body is too large for a registration.")
-    return JsonResponse(answer, status=201, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
+    return _told(answer, status=201)
+
+
+@public("GET", "PUT", "DELETE")
+def manage_client(request: HttpRequest, client_id: str) -> HttpResponse:
+    """RFC 7592 section 2: a client that registered itself reads, replaces or removes its registration."""
+    scheme, _, token_ = request.headers.get("Authorization", "").partition(" ")
+    client = registration.managed_by(client_id, token_.strip()) if scheme.lower() == "bearer" else None
+    if client is None:
+        response = error("invalid_token", "The registration access token is not this client's.", status=401)
+        response["WWW-Authenticate"] = 'Bearer error="invalid_token"'
+        return response
+    if request.method == "DELETE":
+        grants.delete_client(client, by=None)
+        return HttpResponse(status=204, headers={"Cache-Control": "no-store"})
+    if request.method == "PUT":
+        try:
+            if settings.SELF_REGISTRATION == "off":
+                raise ClosedDoor
+            register.replace(client, _registration(request), ip=request.META.get("REMOTE_ADDR", ""))
+        except ClosedDoor as closed:
+            return error("access_denied", str(closed), status=403)
+        except register.BadRegistration as refused:
+            return error(refused.error, str(refused))
+    return _told(register.describe(client), status=200)
+
+
+def _registration(request: HttpRequest) -> register.Registration:
+    too_large = register.BadRegistration("invalid_client_metadata", "The body is too large for a registration.")
+    if int(request.META.get("CONTENT_LENGTH") or 0) > register.MAX_BODY_BYTES:
+        raise too_large
+    try:
+        return register.parse(request.body)
+    except SuspiciousOperation as error:
+        raise too_large from error
+
+
+def _told(answer: dict[str, Any], *, status: int) -> HttpResponse:
+    return JsonResponse(answer, status=status, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
 
 
 @public("POST")
@@ -84,39 +129,82 @@ def revoke(request: HttpRequest) -> HttpResponse:
         return toolkit.revocation_response(request)
 
 
+@never_cache
+@require_http_methods(["GET", "HEAD"])
+def authorize(request: HttpRequest) -> HttpResponse:
+    """RFC 6749 section 4.1.1. A valid request is kept here and waits for the person under a handle."""
+    try:
+        _know_document(request)
+        authorization.read(request.GET)
+    except documents.DocumentRefused as refused:
+        context = {"address": request.GET["client_id"], "reason": str(refused)}
+        return render(request, "oauth/document_refused.html", context, status=400)
+    except errors.FatalClientError as fatal:
+        return _refused(request, request.GET, fatal)
+    except errors.OAuth2Error as failed:
+        return _failed(failed)
+    return redirect("oauth2_provider:consent", pending.keep(request, request.GET))
+
+
+def _know_document(request: HttpRequest) -> None:
+    sent = request.GET.getlist("client_id")
+    if len(sent) == 1 and documents.is_address(sent[0]):
+        documents.resolve(sent[0], ip=request.META.get("REMOTE_ADDR", ""))
+
+
 # No form-action: Chromium applies it to every redirect that follows the form, and a host's callback may go on
 # to its own program's scheme.
-@csp_replace({"form-action": None})
+@csp_replace({"form-action": None})  # type: ignore[arg-type]  # it is typed for views without arguments
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def authorize(request: HttpRequest) -> HttpResponse:
-    """RFC 6749 section 4.1.1. The request stays in the URL; the form holds the person's choice and no more."""
-    assert isinstance(request.user, User)
+def consent(request: HttpRequest, handle: str) -> HttpResponse:
+    """The request behind a handle, until it is answered. The form holds the person's choice and no more."""
     try:
-        asked = authorization.read(request.GET)
+        waiting = pending.find(request, handle)
+    except pending.Elsewhere as elsewhere:
+        return _again(elsewhere.query)
+    if waiting is None:
+        return render(request, "oauth/ended.html", status=410)
+    query = QueryDict(waiting.query)
+    try:
+        asked = authorization.read(query)
     except errors.FatalClientError as fatal:
-        return _refused(request, fatal)
+        return _refused(request, query, fatal)
     except errors.OAuth2Error as failed:
-        return _to_client(
-            authorization.answer(
-                failed.redirect_uri, failed.state or "", error=failed.error, error_description=failed.description
-            )
-        )
+        return _failed(failed)
     choice = request.POST.get("choice")
     if choice == "switch":
+        pending.use_up(waiting)
         logout(request)
-        return HttpResponseRedirect(request.get_full_path())
+        return _again(waiting.query)
     if choice == "cancel":
+        pending.use_up(waiting)
         return _to_client(asked.answer(error="access_denied", error_description="The person said no."))
-    form = ConsentForm(request.POST if choice == "allow" else None, owner=request.user, offered=asked.offered)
-    if form.is_valid():
-        chosen = form.cleaned_data["connection"]
-        return _to_client(asked.answer(code=authorization.allow(asked, request.user, chosen, form.granted)))
-    return _consent_page(request, asked, form)
+    if asked.client.awaits_review:
+        return render(request, "oauth/awaits_review.html", {"client": asked.client}, status=403)
+    return _decide(request, waiting, asked, allowing=choice == "allow")
+
+
+def _decide(
+    request: HttpRequest, waiting: PendingConsent, asked: AuthorizationRequest, *, allowing: bool
+) -> HttpResponse:
+    owner = user_of(request)
+    chosen = {"connection": waiting.connection, "scope": waiting.scope}
+    form = ConsentForm(request.POST if allowing else None, initial=chosen, owner=owner, offered=asked.offered)
+    if not form.is_valid():
+        return _consent_page(request, asked, form)
+    connection, granted = form.cleaned_data["connection"], form.granted
+    if Scope.TRADE in granted and not fresh.is_fresh(request):
+        pending.keep_choice(waiting, connection=str(connection.pk), scope=scopes.render(granted))
+        return fresh.ask(request.path)
+    with transaction.atomic():
+        if not pending.use_up(waiting):
+            return render(request, "oauth/ended.html", status=410)
+        code = authorization.allow(asked, owner, connection, granted)
+    return _to_client(asked.answer(code=code))
 
 
 def _consent_page(request: HttpRequest, asked: AuthorizationRequest, form: ConsentForm) -> HttpResponse:
-    here = request.get_full_path()
     trade_words = scopes.WORDS[Scope.TRADE]
     context = {
         "client": asked.client,
@@ -124,36 +212,49 @@ def _consent_page(request: HttpRequest, asked: AuthorizationRequest, form: Conse
         "form": form,
         "read_words": scopes.WORDS[Scope.READ],
         "trade_words": f"Also {trade_words[0].lower()}{trade_words[1:]}",
-        "add_connection": f"/connections/add/?{urlencode({'next': here})}",
+        "add_connection": f"/connections/add/?{urlencode({'next': request.path})}",
     }
     return render(request, "oauth/consent.html", context, status=400 if form.is_bound else 200)
+
+
+def _again(query: str) -> HttpResponse:
+    return redirect(f"{reverse('oauth2_provider:authorize')}?{query}")
+
+
+def _failed(failed: errors.OAuth2Error) -> HttpResponse:
+    return _to_client(
+        authorization.answer(
+            failed.redirect_uri, failed.state or "", error=failed.error, error_description=failed.description
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
     """Where the browser goes next, in words a person can check."""
 
-    text: str
+    host: str
+    path: str
     is_local: bool
 
     @classmethod
     def of(cls, uri: str) -> "Destination":
         parts = urlsplit(uri)
         if parts.scheme not in ("https", "http"):
-            return cls(uri, is_local=True)
-        return cls(parts.netloc + parts.path, is_local=parts.scheme == "http")
+            return cls(f"{parts.scheme}://{parts.netloc}", parts.path, is_local=True)
+        return cls(parts.netloc, parts.path, is_local=parts.scheme == "http")
 
 
-def _refused(request: HttpRequest, fatal: errors.FatalClientError) -> HttpResponse:
+def _refused(request: HttpRequest, query: QueryDict, fatal: errors.FatalClientError) -> HttpResponse:
     """RFC 6749 section 4.1.2.1: with a client or an address we do not know, the person is told and stays here."""
-    client = Client.objects.filter(client_id=request.GET.get("client_id", "").replace("\x00", "")).first()
+    client = Client.objects.filter(client_id=query.get("client_id", "").replace("\x00", "")).first()
     if isinstance(fatal, errors.InvalidClientIdError | errors.MissingClientIdError) or client is None:
         template, context = "oauth/unknown_client.html", {}
-    elif "redirect_uri" in request.GET and not client.redirect_uri_allowed(request.GET["redirect_uri"]):
+    elif (sent := query.get("redirect_uri")) is not None and not client.redirect_uri_allowed(sent):
         template = "oauth/wrong_redirect.html"
         context = {
             "client": client,
-            "sent": request.GET["redirect_uri"],
+            "sent": sent,
             "registered": client.redirect_uris.split(),
         }
     else:

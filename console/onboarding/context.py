@@ -41,6 +41,7 @@ def _navigation(request: HttpRequest, user: User) -> list[Section]:
     def item(label: str, name: str, *, query: str = "", counts_waiting: bool = False) -> Item:
         url = reverse(name)
         here = request.path == url if url == "/" else request.path.startswith(url)
+        here = here and (name != "clients:list" or not request.path.startswith(reverse("clients:review")))
         return Item(label, url + query, here and bool(query) == everyone, counts_waiting)
 
     sections = [
@@ -65,6 +66,7 @@ def _navigation(request: HttpRequest, user: User) -> list[Section]:
                 "Operators",
                 [
                     item("People", "people:list"),
+                    item("Apps to review", "clients:review"),
                     item("All activity", "activity:list", query="?everyone=1"),
                     item("All errors", "errors", query="?everyone=1"),
                     item("Platforms", "platforms:list"),

@@ -59,5 +59,5 @@ def test_deleting_ends_it_for_everybody(browser: Browser, owner: User) -> None:
 
 
 def test_clients_that_registered_themselves_are_nobodys_to_delete(browser: Browser) -> None:
-    client, _ = registration.register_dynamic(name="Claude", redirect_uris=["https://claude.ai/cb"])
+    client = registration.register_dynamic(name="Claude", redirect_uris=["https://claude.ai/cb"]).client
     assert browser.post(f"/clients/{client.pk}/delete/").status_code == 404

@@ -120,7 +120,7 @@ def test_a_confidential_clients_secret_is_told_once_and_kept_hashed(owner: User)
     assert client.scopes == BOTH, "trade implies read"
 
 
-@pytest.mark.parametrize("fields", [{"name": " \u202e\x00 "}, {"scopes": frozenset()}])
+@pytest.mark.parametrize("fields", [{"name": "  "}, {"name": "\u202eedualC"}, {"scopes": frozenset()}])
 def test_a_static_client_needs_a_name_and_a_scope(fields: dict[str, Any], owner: User) -> None:
     good: dict[str, Any] = {"name": "x", "redirect_uris": GOOD[:1], "scopes": frozenset({Scope.READ})}
     with pytest.raises(Refusal) as refusal:
@@ -227,17 +227,9 @@ def test_a_bad_body_gets_the_error_of_rfc_7591_and_makes_nothing(raw: bytes) -> 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("sent", "kept"),
-    [
-        ("Claude\x00\x1b[31m", "Claude [31m"),
-        ("\u202eedualC", "edualC"),
-        ("  a \n b  ", "a b"),
-        ("x" * 500, "x" * 100),
-        ("\ud800\ud800", "Unnamed app"),
-        ("", "Unnamed app"),
-        ("\u2067\u200b", "Unnamed app"),
-    ],
+    [("  a \n b  ", "a b"), ("x" * 500, "x" * 100), ("", "Unnamed app"), ("\uff23laude", "Claude")],
 )
-def test_a_name_is_cleaned_of_what_could_disguise_it(sent: str, kept: str) -> None:
+def test_a_name_is_kept_in_its_plainest_form(sent: str, kept: str) -> None:
     assert register(body(client_name=sent)).json()["client_name"] == kept
 
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from django.conf import settings
 from django.test import Client as Browser
 
+PASSWORD = "correct horse battery"
 BOTH = "mcp:read mcp:trade"
 REFRESHING = ["authorization_code", "refresh_token"]
 
@@ -150,13 +151,39 @@ class Host:
         kept = {name: value for name, value in parameters.items() if value is not None}
         return "/oauth/authorize?" + urlencode(kept)
 
-    def open(self, **changes: str | None) -> Any:
+    def begin(self, **changes: str | None) -> Any:
+        """The answer to the authorization request itself: for a good one, a redirect to the consent page."""
         return self.browser.get(self.url(**changes))
 
+    def page(self, **changes: str | None) -> str:
+        """The address of the consent page."""
+        answer = self.begin(**changes)
+        assert answer.status_code == 302, answer.content.decode()
+        assert answer["Location"].startswith("/oauth/consent/"), answer["Location"]
+        return str(answer["Location"])
+
+    def open(self, **changes: str | None) -> Any:
+        """The consent page, or what the host or the person gets instead of it."""
+        answer = self.begin(**changes)
+        there = answer.get("Location", "")
+        return self.browser.get(there) if there.startswith("/oauth/consent/") else answer
+
+    def choose(self, page: str, choice: str, **fields: object) -> Any:
+        return self.browser.post(page, {"choice": choice, **fields})
+
     def allow(self, connection_id: object, granted: str = "mcp:read", /, **changes: str | None) -> Any:
-        return self.browser.post(
-            self.url(**changes), {"choice": "allow", "connection": str(connection_id), "scope": granted}
-        )
+        """Start over, choose and allow; the password on the way, when it is asked for."""
+        answer = self.begin(**changes)
+        page = str(answer.get("Location", ""))
+        if not page.startswith("/oauth/consent/"):
+            return answer
+        chosen = {"connection": str(connection_id), "scope": granted}
+        answer = self.choose(page, "allow", **chosen)
+        if str(answer.get("Location", "")).startswith("/re-authenticate/"):
+            back = self.browser.post(answer["Location"], {"password": PASSWORD, "next": page})
+            assert back["Location"] == page
+            answer = self.choose(page, "allow", **chosen)
+        return answer
 
     def code(self, connection_id: object, granted: str = "mcp:read", /, **changes: str | None) -> str:
         return location(self.allow(connection_id, granted, **changes))["code"]

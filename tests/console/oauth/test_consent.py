@@ -36,7 +36,8 @@ def test_it_names_the_app_the_person_the_return_address_and_that_nobody_reviewed
     text = text_of(host.open())
     assert "Let Claude use one of your connections?" in text
     assert "Signed in as olivia@example.com" in text
-    assert "claude.ai/api/mcp/auth_callback" in text
+    assert "Returns to claude.ai /api/mcp/auth_callback" in text
+    assert "Unverified." in text and "The name is its own claim." in text
     assert "This app registered itself and nobody has reviewed it." in text
     assert "You can take this back at any time under Connected apps. It stops at once." in text
 
@@ -51,7 +52,7 @@ def test_a_client_of_ones_own_is_not_called_unreviewed(browser: Browser, owner: 
 
 
 def test_a_return_to_this_computer_is_called_that(connect_host: Callable[..., Host], paper: Connection) -> None:
-    assert "a program on the computer in front of you, at 127.0.0.1:46589/callback" in text_of(
+    assert "a program on the computer in front of you, at 127.0.0.1:46589 /callback" in text_of(
         connect_host("codex").open()
     )
 
@@ -147,22 +148,30 @@ def test_it_is_asked_every_time(host: Host, paper: Connection) -> None:
 
 
 def test_saying_no_tells_the_client(host: Host, paper: Connection) -> None:
-    told = location(host.browser.post(host.url(), {"choice": "cancel"}))
+    told = location(host.choose(host.page(), "cancel"))
     assert (told["error"], told["state"], told["iss"]) == ("access_denied", "st/at+e=1", "http://localhost:8000")
     assert "code" not in told
     assert not allowed_apps().exists()
 
 
-def test_switching_the_user_signs_out_and_comes_back(host: Host, paper: Connection) -> None:
-    answer = host.browser.post(host.url(), {"choice": "switch"})
+def test_switching_the_user_signs_out_and_comes_back_to_the_same_request(
+    host: Host, paper: Connection, other: User
+) -> None:
+    first = host.page()
+    answer = host.choose(first, "switch")
     assert answer["Location"] == host.url()
-    assert host.open()["Location"].endswith(quote(host.url(), safe="/"))
+    assert host.begin()["Location"].endswith(quote(host.url(), safe="/")), "signed out"
+    host.browser.force_login(other)
+    page = host.browser.get(host.page())
+    assert "Signed in as oscar@example.com" in text_of(page)
+    assert host.browser.get(first).status_code == 410, "the first one's request is not the second one's"
 
 
 def test_without_a_connection_the_page_leads_to_making_one(host: Host) -> None:
-    page = host.open()
+    address = host.page()
+    page = host.browser.get(address)
     assert "You have no connection yet" in text_of(page)
-    assert f"/connections/add/?next={quote(host.url(), safe='')}" in unescape(page.content.decode())
+    assert f"/connections/add/?next={quote(address, safe='')}" in unescape(page.content.decode())
 
 
 def test_it_says_where_trading_is_switched_off(host: Host, paper: Connection) -> None:
@@ -175,8 +184,10 @@ def test_it_says_where_trading_is_switched_off(host: Host, paper: Connection) ->
 def test_the_form_is_protected_and_the_page_cannot_be_framed(host: Host, owner: User, paper: Connection) -> None:
     strict = Browser(enforce_csrf_checks=True)
     strict.force_login(owner)
-    choice = {"choice": "allow", "connection": paper.pk, "scope": "mcp:read"}
-    assert strict.post(host.url(), choice).status_code == 403
+    host.browser = strict
+    page = host.page()
+    assert host.choose(page, "allow", connection=paper.pk, scope="mcp:read").status_code == 403
+    assert not allowed_apps().exists()
     page = host.open()
     policy = page["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in policy
@@ -188,10 +199,10 @@ def test_the_form_is_protected_and_the_page_cannot_be_framed(host: Host, owner: 
 
 def test_markup_in_a_name_stays_text(browser: Browser, paper: Connection) -> None:
     body = {
-        "client_name": "<b>\u202eedualC</b>\n\x07Signed in",
+        "client_name": "<b>edualC</b>\nSigned in",
         "redirect_uris": ["https://x.example/cb"],
         "token_endpoint_auth_method": "none",
     }
     html = Host.register(browser, body).open().content.decode()
-    assert "&lt;b&gt; edualC&lt;/b&gt; Signed in" in html
+    assert "&lt;b&gt;edualC&lt;/b&gt; Signed in" in html
     assert "<b>" not in html

@@ -1,0 +1,33 @@
+"""The e-mail that tells a person about a new grant. It leads to a page and does nothing by itself."""
+
+import re
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.utils import timezone
+
+from console.connected_apps.models import ConnectedApp
+
+_SUBJECT = "An app may now use one of your connections"
+# A client names itself: nothing in its name may turn into a link or a line of ours.
+_NO_WORD = re.compile(r"[^\w ()'&+-]+")
+
+
+def tell_of_grant(app: ConnectedApp) -> None:
+    """Call it when the grant is committed. Raises what the mail server does."""
+    money = "real money" if app.connection.is_live else "paper, simulated money"
+    body = f"""Somebody signed in as {app.owner.email} let an app use a connection.
+
+App: "{_words(app.name)}" (the name it gives itself)
+Connection: {_words(app.connection.name)} ({money})
+May: {app.scope_label}
+When: {timezone.now():%Y-%m-%d %H:%M} UTC
+
+If that was you, there is nothing to do. If not, take its access back under Connected apps and change your password:
+{settings.PUBLIC_URL}/apps/
+"""
+    send_mail(_SUBJECT, body, None, [app.owner.email])
+
+
+def _words(name: str) -> str:
+    return " ".join(_NO_WORD.sub(" ", name).split())
