@@ -4,11 +4,12 @@ from django.contrib import messages
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.accounts import once
+from console.accounts import fresh, once
 from console.accounts.current import user_of
 from console.audit import reads
 from console.connections import linking
@@ -94,6 +95,9 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def enable_trading(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
+    if not fresh.is_fresh(request):
+        messages.info(request, "Now switch trading on.")
+        return fresh.ask(reverse("connections:detail", args=[pk]))
     if linking.enable_trading(connection, by=user_of(request)):
         messages.success(request, f"Trading is on for {connection.name}.")
     return redirect("connections:detail", pk)

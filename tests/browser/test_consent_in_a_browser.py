@@ -77,7 +77,7 @@ def test_a_person_signs_in_adds_a_connection_mints_a_key_consents_and_revokes(
     page.goto(f"{server.url}/oauth/authorize?{urlencode(asked)}")
     page.get_by_label("E-mail").fill(server.quickstart["username"])
     page.get_by_label("Password").fill(server.quickstart["password"])
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", name="Let Notebook use one of your connections?")).to_be_visible()
     expect(page.get_by_label("Read only")).to_be_checked()
 

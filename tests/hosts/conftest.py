@@ -1,13 +1,85 @@
-"""Where ``make clients`` has put the hosts, and a home of their own for each test."""
+"""Where ``make clients`` has put the hosts, a home of their own for each test, and a terminal to drive them in."""
 
+import contextlib
+import fcntl
 import os
+import pty
+import re
+import signal
+import struct
 import subprocess
+import termios
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-_BIN = Path(__file__).parents[2] / ".test-tools" / "hosts" / "node_modules" / ".bin"
+from tests.person import Person
+from tests.serving import Server, until
+
+_TOOLS = Path(__file__).parents[2] / ".test-tools"
+_BIN = _TOOLS / "hosts" / "node_modules" / ".bin"
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_()][0-9A-Za-z]?)")
+_AUTHORIZE = re.compile(r"http://localhost:\d+/oauth/authorize\?[\x21-\x7e]+")
+
+
+class Terminal:
+    """A process in a pseudo-terminal so wide that no address is broken into lines. What it says, without colours."""
+
+    def __init__(self, command: list[str], *, cwd: Path, env: dict[str, str]) -> None:
+        self._mine, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 4000, 0, 0))
+        self.process = subprocess.Popen(
+            command, cwd=cwd, env=env, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        )
+        os.close(theirs)
+        self._heard = bytearray()
+        self._listening = threading.Thread(target=self._listen, daemon=True)
+        self._listening.start()
+
+    def _listen(self) -> None:
+        # Linux answers EIO, not the end of the file, when the last process has closed the terminal.
+        with contextlib.suppress(OSError):
+            while heard := os.read(self._mine, 65536):
+                self._heard += heard
+
+    @property
+    def said(self) -> str:
+        return _ESCAPES.sub("", bytes(self._heard).decode(errors="replace"))
+
+    def type(self, text: str) -> None:
+        os.write(self._mine, text.encode())
+
+    def authorize_address(self) -> str:
+        """The address that the host asks the person to open."""
+
+        def asked() -> str | None:
+            assert self.process.poll() is None, f"it ended with {self.process.returncode}: {self.said}"
+            found = _AUTHORIZE.search(self.said)
+            # A whole line, or half an address could have been heard so far.
+            return found[0] if found and len(self.said) > found.end() else None
+
+        address = until(asked, seconds=40, what=f"the host asks to sign in to {self.process.args!r}")
+        assert address is not None
+        return address
+
+    def ended(self) -> int:
+        """Its exit code."""
+        try:
+            code = self.process.wait(60)
+        except subprocess.TimeoutExpired as late:
+            raise AssertionError(f"it did not end; it said {self.said}") from late
+        self._listening.join(5)
+        return code
+
+    def close(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+        self._listening.join(5)
+        os.close(self._mine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +90,8 @@ class Host:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("TRADELATCH_", "CLAUDE"))}
+        unwanted = ("TRADELATCH_", "CLAUDE", "CODEX")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
         return kept | {
             "PATH": f"{_BIN}:{os.environ['PATH']}",
             "HOME": str(self.home),
@@ -44,7 +117,30 @@ class Host:
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout + ran.stderr
 
+    @contextlib.contextmanager
+    def terminal(self, name: str, *arguments: str) -> Iterator[Terminal]:
+        """The same at a terminal; killed when the block ends."""
+        terminal = Terminal([self.command(name), *arguments], cwd=self.home, env=self.environment)
+        try:
+            yield terminal
+        finally:
+            terminal.close()
+
+
+def consent(server: Server, address: str, *, scope: str = "mcp:read") -> str:
+    """Sign in at the authorize address of a host, allow it on the paper connection, and the address that leads to."""
+    with Person(server.url, server.quickstart["username"], server.quickstart["password"]) as person:
+        return person.consent(address, connection="Practice", scope=scope)
+
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
+
+
+@pytest.fixture
+def fastmcp_python() -> Path:
+    """The interpreter of the environment that fastmcp has for itself: its dependencies are not ours."""
+    python = _TOOLS / "python" / "fastmcp" / "bin" / "python"
+    assert python.exists(), "fastmcp is not installed: run make clients"
+    return python

@@ -9,7 +9,7 @@ from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.keys import minting
 from console.keys.models import ApiKey
-from tests.console.pages import submit, text_of, words_of
+from tests.console.pages import prove, submit, text_of, words_of
 
 ADD = "/connections/add/"
 FIELDS: dict[str, Any] = {
@@ -100,6 +100,11 @@ def test_the_owner_switches_trading_off_and_on(browser: Browser, paper: Connecti
     browser.post(f"/connections/{paper.pk}/trading-off/")
     paper.refresh_from_db()
     assert not paper.trading_enabled
+    asked = browser.post(f"/connections/{paper.pk}/trading-on/")
+    assert asked["Location"].startswith("/re-authenticate/"), "it lets apps do more, so the person proves presence"
+    paper.refresh_from_db()
+    assert not paper.trading_enabled
+    prove(browser)
     browser.post(f"/connections/{paper.pk}/trading-on/")
     paper.refresh_from_db()
     assert paper.trading_enabled

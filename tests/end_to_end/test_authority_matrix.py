@@ -1,0 +1,122 @@
+"""Every kind of credential at the MCP door and at the REST doors of data and management, on the whole server.
+
+The REST half is told door by door in tests/console/api/test_authority_matrix.py; here stand all kinds side by side.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx2
+import pytest
+
+from tests.end_to_end.test_platform import READ, TRADE, Product, add_platform
+from tests.end_to_end.test_sdk_client import Memory, through_oauth
+from tests.mcpserver.wire import Wire
+from tests.person import Person
+from tests.serving import Server
+
+ORDER = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.001"}
+DOORS = ("mcp read", "mcp trade", "rest read", "rest trade", "rest manage")
+OK = "ok"
+
+# What each door answers: "ok", or the code it refuses with. A 401 and a 403 of the edge are told by their code.
+MATRIX: dict[str, tuple[str, str, str, str, str]] = {
+    "nothing": ("unauthenticated",) * 5,
+    "an OAuth token that may read": (OK, "insufficient_scope", *("wrong_audience",) * 3),
+    "an OAuth token that may trade": (OK, OK, *("wrong_audience",) * 3),
+    "a read key": (OK, "insufficient_scope", OK, "insufficient_scope", "not_permitted"),
+    "a trade key": (OK, OK, OK, OK, "not_permitted"),
+    "a platform token that may read": (OK, "insufficient_scope", OK, "insufficient_scope", "not_permitted"),
+    "a platform token that may trade": (OK, OK, OK, OK, "not_permitted"),
+    "a management key": ("unauthenticated", "unauthenticated", OK, "not_permitted", OK),
+    "a platform's own secret": ("unauthenticated",) * 5,
+    "a refresh token": ("unauthenticated",) * 5,
+    "a session cookie as a bearer": ("unauthenticated",) * 5,
+}
+
+
+@dataclass(frozen=True)
+class Instance:
+    server: Server
+    bearers: dict[str, str | None]
+
+
+def oauth(server: Server, scope: str, port: int) -> Memory:
+    storage = Memory()
+
+    async def nothing(client: object) -> None:
+        pass
+
+    redirect = f"http://127.0.0.1:{port}/callback"
+    through_oauth(server, storage, connection="Practice", scope=scope, use=nothing, redirect=redirect)
+    return storage
+
+
+@pytest.fixture(scope="module")
+def instance(server: Server) -> Iterator[Instance]:
+    reader, trader = oauth(server, "mcp:read", 43201), oauth(server, "mcp:read mcp:trade", 43202)
+    assert reader.tokens is not None and trader.tokens is not None
+    product: Product = add_platform(server)
+    user = product.make_user()
+    with Person(server.url, server.quickstart["username"], server.quickstart["password"]) as person:
+        page = person.get("/keys/manage/new/")
+        made = person.post("/keys/manage/new/", page, name="terraform", expiry="90")
+        session = next(cookie.value for cookie in person.browser.cookies.jar if "session" in cookie.name)
+    manage = re.search(r"tl_manage_[0-9A-Za-z]{8}_[0-9A-Za-z]{36}", made.text)
+    assert manage is not None, made.text[:3000]
+    yield Instance(
+        server,
+        {
+            "nothing": None,
+            "an OAuth token that may read": reader.tokens.access_token,
+            "an OAuth token that may trade": trader.tokens.access_token,
+            "a read key": server.quickstart["paper_key_read"],
+            "a trade key": server.quickstart["paper_key_trade"],
+            "a platform token that may read": product.token(user, READ),
+            "a platform token that may trade": product.token(user, TRADE),
+            "a management key": manage[0],
+            "a platform's own secret": product.client_secret,
+            "a refresh token": trader.tokens.refresh_token,
+            "a session cookie as a bearer": session,
+        },
+    )
+
+
+def at_mcp(server: Server, bearer: str | None, tool: str, arguments: dict[str, str]) -> str:
+    answer = Wire(server.mcp_url, bearer).call(tool, arguments)
+    body = answer.json()
+    if answer.status_code != 200:
+        return str(body["code"])
+    content = body["result"]["structuredContent"]
+    return str(content["error"]["code"]) if "error" in content else OK
+
+
+def at_rest(server: Server, bearer: str | None, method: str, path: str, body: dict[str, str] | None = None) -> str:
+    headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
+    answer = httpx2.request(method, f"{server.url}/api/v1{path}", json=body, headers=headers)
+    return OK if answer.status_code < 400 else str(answer.json()["code"])
+
+
+@pytest.mark.parametrize("credential", MATRIX)
+def test_each_kind_of_credential_opens_its_doors_and_no_other(instance: Instance, credential: str) -> None:
+    server, bearer = instance.server, instance.bearers[credential]
+    before = server.query("SELECT count(*) FROM orders_order WHERE status != 'awaiting_confirmation'")
+    answers = (
+        at_mcp(server, bearer, "get_cash", {}),
+        at_mcp(server, bearer, "place_order", ORDER),
+        at_rest(server, bearer, "GET", "/orders"),
+        at_rest(server, bearer, "POST", "/orders", ORDER),
+        at_rest(server, bearer, "GET", "/keys"),
+    )
+    assert dict(zip(DOORS, answers, strict=True)) == dict(zip(DOORS, MATRIX[credential], strict=True))
+    assert server.query("SELECT count(*) FROM orders_order WHERE status != 'awaiting_confirmation'") == before
+
+
+@pytest.mark.parametrize("credential", [name for name in MATRIX if name != "nothing"])
+@pytest.mark.parametrize("path", ["/orders/", "/connections/add/", "/keys/new/", "/people/", "/security/"])
+def test_no_bearer_opens_a_page_of_the_console(instance: Instance, credential: str, path: str) -> None:
+    bearer = instance.bearers[credential]
+    answer = httpx2.get(f"{instance.server.url}{path}", headers={"Authorization": f"Bearer {bearer}"})
+    assert answer.status_code == 302
+    assert answer.headers["location"].startswith("/sign-in/")
