@@ -9,9 +9,13 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from mcp.client.client import Client
 
 from tests import postgres, serving
+from tests.end_to_end.test_platform import READ, add_platform, tools
+from tests.end_to_end.test_sdk_client import Memory, through_oauth, told
 from tests.mcpserver.wire import Wire
+from tests.person import Person
 from tests.serving import Server
 
 
@@ -84,3 +88,26 @@ def test_a_nul_in_a_client_id_is_an_unknown_client(anywhere: Server, path: str) 
     sent = {"client_id": "a\0b", "grant_type": "refresh_token", "refresh_token": "x\0", "token": "y\0"}
     answer = httpx2.post(f"{anywhere.url}{path}", data=sent)
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+def test_a_host_signs_in_and_a_platform_mints(anywhere: Server) -> None:
+    async def look(client: Client) -> None:
+        assert (await told(client, "get_cash"))["cash"]
+
+    through_oauth(anywhere, Memory(), connection="Practice", scope="mcp:read", use=look)
+    product = add_platform(anywhere)
+    token = product.token(product.make_user(), READ)
+    assert len(tools(anywhere, token)) == 13
+    assert httpx2.get(f"{anywhere.url}/api/v1/orders", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/connections/", "/apps/", "/keys/", "/clients/", "/clients/review/", "/orders/", "/activity/"),
+        *("/activity/?tool=get_cash&everyone=1", "/errors/", "/people/", "/platforms/", "/security/", "/developers/"),
+    ],
+)
+def test_every_page_opens(anywhere: Server, path: str) -> None:
+    with Person(anywhere.url, anywhere.quickstart["username"], anywhere.quickstart["password"]) as person:
+        assert person.get(path).status_code == 200
