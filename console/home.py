@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +62,15 @@ def secret(home: Path, name: str, *, database_exists: bool, make: Callable[[], s
         os.link(draft, file)
     draft.unlink()
     return _kept(file)
+
+
+def holds(database: Path, table: str) -> bool:
+    """Whether an SQLite file has a row in ``table``: one that was made before the table was has none."""
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=20)) as connection:
+        try:
+            return connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None  # noqa: S608  our own names
+        except sqlite3.OperationalError:
+            return False
 
 
 def _kept(file: Path) -> str:

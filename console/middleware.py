@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest
+from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
+
+from console.errors import Code
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -17,6 +19,8 @@ def refuse_nul(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if request.path.startswith(("/oauth/", "/api/")):
+            if "\0" in request.path:
+                return JsonResponse({"error": "invalid_request", "code": Code.INVALID_REQUEST}, status=400)
             return get_response(request)
         sent = [request.path.encode(), request.META.get("QUERY_STRING", "").encode("latin-1", "replace")]
         if request.method == "POST" and request.content_type == _FORM:

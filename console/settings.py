@@ -83,7 +83,8 @@ _DATABASE_EXISTS = EMBEDDED_DATABASE and Path(str(_database["NAME"])).exists()
 SECRET_KEY = home.secret(HOME, "secret_key", database_exists=_DATABASE_EXISTS)
 # Seals what must be read back, such as the seeds of authenticator apps. Several, separated by blanks: the first
 # seals, all of them open.
-VAULT_KEYS = home.secret(HOME, "vault_key", database_exists=_DATABASE_EXISTS).split()
+_SEALED = _DATABASE_EXISTS and home.holds(Path(str(_database["NAME"])), "mfa_authenticator")
+VAULT_KEYS = home.secret(HOME, "vault_key", database_exists=_SEALED).split()
 
 REDIS_URL = os.environ.get("TRADELATCH_REDIS_URL", "")
 CACHES = {
@@ -310,6 +311,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep-orders": {"task": "console.orders.tasks.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "match-paper-orders": {"task": "brokers.paper.tasks.match_resting", "schedule": 2.0, "options": {"expires": 10}},
+    "forget-what-ended": {"task": "console.oauth.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "check-connections": {"task": "console.connections.tasks.check_all", "schedule": 30.0, "options": {"expires": 60}},
 }
 

@@ -68,7 +68,7 @@ def _call(principal: Principal, name: str, given: Mapping[str, Any], request_id:
         )
         outcome = Outcome.FAILED
 
-    if refusal is not None and refusal.code in _FREE and throttle.is_flood(principal.app_id):
+    if refusal is not None and refusal.code in _FREE and throttle.is_flood(principal.credential_id):
         log.warning("Refused %s for %s, in request %s", refusal.code, principal.app_label, request_id)
         return Answer(content={"error": _error(refusal), "context": _context(this)}, is_error=True)
     entry = journal.Entry(
@@ -139,7 +139,7 @@ def turn_away(
 ) -> None:
     """Write the row of a request that got no further than the door, up to a number of them a minute."""
     app = principal if isinstance(principal, Principal) else None
-    if throttle.is_flood(app.app_id if app else None):
+    if throttle.is_flood(principal.credential_id if principal else ""):
         log.warning("Turned away %s: %s, in request %s", app.app_label if app else ip, refusal, request_id)
         return
     close_old_connections()

@@ -25,7 +25,7 @@ APP, PASSKEY, CODES = Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN, Auth
 _PENDING = "authenticator_app"
 _CODE_SECONDS = 120
 # What a browser sends is anybody's JSON: the parsers beneath answer some of it with these.
-_NONSENSE = (ValidationError, ValueError, TypeError, KeyError, AttributeError, OverflowError)
+_NONSENSE = (ValidationError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
 
 def of(user: User) -> list[Factor]:

@@ -35,13 +35,16 @@ class Attempt:
 
     @property
     def _ip_key(self) -> str:
-        # One customer of a provider holds a whole /64 of IPv6 addresses.
-        network = ipaddress.ip_network(f"{self.ip}/64", strict=False) if ":" in self.ip else self.ip
-        return f"{self.kind}:ip:{network}"
+        return f"{self.kind}:ip:{neighbourhood(self.ip)}"
 
     @property
     def _account_key(self) -> str:
         return f"{self.kind}:account:{hashlib.sha256(self.email.strip().lower().encode()).hexdigest()}"
+
+
+def neighbourhood(ip: str) -> str:
+    """What one customer of a provider holds: an IPv4 address, or a whole /64 of IPv6 addresses."""
+    return str(ipaddress.ip_network(f"{ip}/64", strict=False)) if ":" in ip else ip
 
 
 def _add(key: str) -> int:

@@ -45,6 +45,9 @@ class SignIn(LoginView):
 def passkey(request: HttpRequest) -> HttpResponse:
     """What the browser must sign, and the answer to it: a passkey alone signs its owner in."""
     if request.method != "POST":
+        # A stranger's question is a row in the session table.
+        if not _attempt(request, "passkey-question").begin():
+            return JsonResponse({"error": TOO_MANY}, status=429)
         signing_in.brief(request)
         return JsonResponse(factors.request_options())
     attempt = _attempt(request, "passkey")
@@ -152,6 +155,9 @@ def set_password(request: HttpRequest, token: str) -> HttpResponse:
 @require_safe
 def identity_start(request: HttpRequest, slug: str) -> HttpResponse:
     provider = _provider(slug)
+    if not _attempt(request, "identity").begin():
+        messages.error(request, TOO_MANY)
+        return redirect("sign-in")
     signing_in.brief(request)
     try:
         return redirect(oidc.start(request, provider, signing_in.here(request, request.GET.get("next", ""))))

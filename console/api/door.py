@@ -27,7 +27,7 @@ from console.api.openapi import Described
 from console.api.parsing import Nothing, Strict, StrictJSON
 from console.audit import journal, paging
 from console.audit.models import Outcome
-from console.authority import drf, usage
+from console.authority import drf, throttle, usage
 from console.authority.drf import Caller, Credential, Need
 from console.authority.refusals import Unauthenticated, WrongAddress
 from console.errors import Code, Refusal
@@ -58,6 +58,20 @@ class Act:
 class PageQuery(Strict):
     limit = serializers.IntegerField(required=False, min_value=1, max_value=MAX_PAGE, help_text="50 unless told.")
     cursor = parsing.Text(required=False, max_length=60, help_text="From the next link of the page before.")
+
+
+# Refusals that come before the throttle has counted the call, or because of it: no use of the key either.
+_FREE = frozenset(
+    {
+        Code.UNAUTHENTICATED,
+        Code.WRONG_AUDIENCE,
+        Code.IP_NOT_ALLOWED,
+        Code.RATE_LIMITED,
+        Code.APP_PAUSED,
+        Code.NOT_PERMITTED,
+        Code.INSUFFICIENT_SCOPE,
+    }
+)
 
 
 class AlwaysJSON(BaseContentNegotiation):
@@ -165,6 +179,9 @@ class Door(APIView):
         outcome = Outcome.OK
         if refusal is not None:
             outcome = Outcome.FAILED if refusal.code is Code.INTERNAL_ERROR else Outcome.REFUSED
+        if refusal is not None and refusal.code in _FREE and throttle.is_flood(who.credential_id):
+            log.warning("Refused %s for %s, in request %s", refusal.code, who.credential_id, self.request_id)
+            return response
         entry = journal.Entry(
             request_id=self.request_id,
             principal=who,
@@ -180,7 +197,7 @@ class Door(APIView):
         )
         try:
             journal.record_call(entry)
-            if not isinstance(refusal, Refusal) or refusal.code not in (Code.UNAUTHENTICATED, Code.WRONG_AUDIENCE):
+            if refusal is None or refusal.code not in _FREE:
                 usage.record(who)
         except DatabaseError:
             log.exception("The journal cannot be written in request %s", self.request_id)

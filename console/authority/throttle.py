@@ -83,13 +83,14 @@ def _refusal(kind: Kind, limit: RateLimitItem, reset_time: float) -> Refusal:
     )
 
 
-def is_flood(app_id: int | None) -> bool:
-    """Whether this app, or nobody in particular, was turned away so often this minute that no further row is due.
+def is_flood(credential_id: str) -> bool:
+    """Whether this credential, or nobody in particular (""), was turned away so often this minute that no further
+    row is due.
 
     Every row is a synchronous write; without a bound, calls that cost the caller nothing would fill the disk.
     """
     try:
-        return not _limiter().hit(_TURNED_AWAY, "turned-away", f"app-{app_id}")
+        return not _limiter().hit(_TURNED_AWAY, "turned-away", credential_id or "nobody")
     except Exception:
         log.exception("The throttle cannot be reached; the row is written")
         return False

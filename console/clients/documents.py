@@ -20,7 +20,7 @@ from console import scopes
 from console.audit import journal
 from console.clients import known, registration
 from console.clients.fetching import CIMDError
-from console.clients.models import Client, Kind
+from console.clients.models import Client, Kind, Review
 from console.clients.rules import MAX_REDIRECT_URIS, check_redirect_uri, clean_name
 from console.errors import Refusal
 
@@ -137,6 +137,8 @@ def _store(client_id: str, document: Document, *, fetched_at: datetime | None, e
     if client.kind != Kind.DOCUMENT:
         raise DocumentRefused("another client has this id")
     changed = (client.name, client.redirect_uris) != (document.name, uris)
+    if changed and not made and client.review == Review.ACCEPTED:
+        client.review = registration.first_review()  # it is not what the operator saw
     client.name, client.redirect_uris = document.name, uris
     client.document_fetched_at, client.cimd_expires_at = fetched_at, expires_at
     client.save()

@@ -1,3 +1,4 @@
+import hashlib
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -63,6 +64,11 @@ class Client(AbstractApplication):
     @property
     def stands_on_a_copy(self) -> bool:
         return self.kind == Kind.DOCUMENT and self.document_fetched_at is None
+
+    @property
+    def looks(self) -> str:
+        """A digest of what an operator judges it by, so that a decision holds for what was seen."""
+        return hashlib.sha256(f"{self.name}\n{self.redirect_uris}".encode()).hexdigest()
 
     @property
     def awaits_review(self) -> bool:

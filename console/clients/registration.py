@@ -107,9 +107,12 @@ def managed_by(client_id: str, token: str) -> Client | None:
 
 
 @transaction.atomic
-def accept(client: Client, *, by: User) -> bool:
-    """People may now allow the client. False when it does not wait for that."""
+def accept(client: Client, *, by: User, seen: str) -> bool:
+    """People may now allow the client. False when it does not wait for that, or is not what was ``seen``."""
     now = timezone.now()
+    client = Client.objects.select_for_update().get(pk=client.pk)
+    if not secrets.compare_digest(client.looks, seen):
+        return False
     waiting = Client.objects.filter(pk=client.pk, review=Review.WAITING, deleted_at=None)
     if not waiting.update(review=Review.ACCEPTED, reviewed_at=now):
         return False

@@ -89,8 +89,10 @@ def review(request: HttpRequest) -> HttpResponse:
 def accept(request: HttpRequest, pk: int) -> HttpResponse:
     operator = _reviewer(request)
     client = get_object_or_404(Client, pk=pk, deleted_at=None)
-    if registration.accept(client, by=operator):
+    if registration.accept(client, by=operator, seen=request.POST.get("seen", "")):
         messages.success(request, f"{client.name} is accepted. People can now connect it.")
+    else:
+        messages.error(request, f"{client.name} changed while you looked, or is decided already. Look again.")
     return redirect("clients:review")
 
 

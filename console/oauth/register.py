@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
 from console import scopes
+from console.accounts.throttle import neighbourhood
 from console.clients import registration
 from console.clients.models import Client
 from console.errors import Refusal
@@ -98,7 +99,7 @@ def replace(client: Client, asked: Registration, *, ip: str) -> None:
 
 def within_limit(ip: str) -> bool:
     """Counts one registration; anybody may register, so that only the number is held down."""
-    key = f"oauth-registrations:{ip}"
+    key = f"oauth-registrations:{neighbourhood(ip)}"
     cache.add(key, 0, timeout=3600)
     try:
         return cache.incr(key) <= PER_HOUR

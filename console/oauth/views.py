@@ -58,11 +58,7 @@ def register_client(request: HttpRequest) -> HttpResponse:
             raise ClosedDoor
         asked = _registration(request)
         if not register.within_limit(ip):
-            response = error(
-                "temporarily_unavailable", "Too many registrations from this address. Try later.", status=429
-            )
-            response["Retry-After"] = "3600"
-            return response
+            return _too_many()
         answer = register.register(asked, ip=ip)
     except ClosedDoor as closed:
         return error("access_denied", str(closed), status=403)
@@ -87,6 +83,8 @@ def manage_client(request: HttpRequest, client_id: str) -> HttpResponse:
         try:
             if settings.SELF_REGISTRATION == "off":
                 raise ClosedDoor
+            if not register.within_limit(request.META.get("REMOTE_ADDR", "")):
+                return _too_many()
             register.replace(client, _registration(request), ip=request.META.get("REMOTE_ADDR", ""))
         except ClosedDoor as closed:
             return error("access_denied", str(closed), status=403)
@@ -103,6 +101,12 @@ def _registration(request: HttpRequest) -> register.Registration:
         return register.parse(request.body)
     except SuspiciousOperation as error:
         raise too_large from error
+
+
+def _too_many() -> HttpResponse:
+    response = error("temporarily_unavailable", "Too many registrations from this address. Try later.", status=429)
+    response["Retry-After"] = "3600"
+    return response
 
 
 def _told(answer: dict[str, Any], *, status: int) -> HttpResponse:

@@ -29,13 +29,13 @@ def digest(raw: str) -> str:
 
 def platform(client_id: str, client_secret: str) -> Platform:
     """Raises Refusal, in the same words for an unknown id and a wrong secret."""
-    found = Platform.objects.filter(client_id=client_id).first()
+    found = Platform.objects.select_related("owner").filter(client_id=client_id).first()
     fits = secrets.compare_digest(found.digest if found else _NOBODY, digest(client_secret))
     if found is None or not fits:
         raise Refusal(
             Code.UNAUTHENTICATED, "client-id and client-secret are not those of a platform.", field="client-secret"
         )
-    if found.disabled_at is not None:
+    if found.disabled_at is not None or not found.owner.is_active:
         raise Refusal(Code.UNAUTHENTICATED, "This platform is disabled.", field="client-id")
     return found
 

@@ -126,7 +126,7 @@ def look_up(raw: str) -> Held | None:
     if claims is None or not _well_formed(claims):
         return None
     access = (
-        Access.objects.select_related("app__connection", "app__owner", "platform_user__platform")
+        Access.objects.select_related("app__connection", "app__owner", "platform_user__platform__owner")
         .filter(app_id=claims["app"])
         .first()
     )
@@ -140,7 +140,12 @@ def look_up(raw: str) -> Held | None:
         token_id=claims["jti"],
         scope=claims["scope"],
         expired=claims["exp"] <= timezone.now().timestamp(),
-        superseded=claims["cv"] != version(user) or user.disabled_at is not None or platform.disabled_at is not None,
+        superseded=(
+            claims["cv"] != version(user)
+            or user.disabled_at is not None
+            or platform.disabled_at is not None
+            or not platform.owner.is_active
+        ),
     )
 
 

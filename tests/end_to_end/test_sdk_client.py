@@ -1,9 +1,11 @@
 """The real ``mcp`` SDK client against the whole server: both eras by key, and OAuth from registration to revocation."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,7 +19,7 @@ from mcp_types import CallToolResult
 from pydantic import AnyUrl
 
 from tests.person import Person
-from tests.serving import Server
+from tests.serving import Server, serve
 
 ERAS = {"2026-07-28": "auto", "2025-11-25": "legacy"}
 
@@ -124,13 +126,22 @@ def through_oauth(
     scope: str,
     use: Callable[[Client], Awaitable[None]],
     redirect: str = "http://127.0.0.1:43117/callback",
-) -> None:
-    """Register, sign in, consent and use the connection, all by the SDK's own OAuth client."""
+    scope_of_next: str = "",
+    document: str | None = None,
+) -> list[str]:
+    """Register, sign in, consent and use the connection, all by the SDK's own OAuth client.
+
+    ``scope`` is allowed first, ``scope_of_next`` whenever the client asks again. With ``document``, the address of
+    its metadata document, the client does not register. Answers with the addresses it sent the person to.
+    """
+    asked: list[str] = []
     callback: list[str] = []
     with Person(server.url, server.quickstart["username"], server.quickstart["password"]) as person:
 
         async def open_browser(url: str) -> None:
-            callback.append(await asyncio.to_thread(person.consent, url, connection=connection, scope=scope))
+            allowed = scope_of_next if asked else scope
+            asked.append(url)
+            callback.append(await asyncio.to_thread(person.consent, url, connection=connection, scope=allowed))
 
         async def wait_for_callback() -> AuthorizationCodeResult:
             query = parse_qs(urlsplit(callback[-1]).query)
@@ -147,6 +158,7 @@ def through_oauth(
             storage=storage,
             redirect_handler=open_browser,
             callback_handler=wait_for_callback,
+            client_metadata_url=document,
         )
 
         async def run() -> None:
@@ -157,6 +169,7 @@ def through_oauth(
                 await use(client)
 
         finish(run())
+    return asked
 
 
 def test_the_connection_picked_at_consent_is_the_one_the_tools_see_until_it_is_revoked(server: Server) -> None:
@@ -233,3 +246,54 @@ def test_a_reader_that_calls_a_trading_tool_gets_a_403_it_can_step_up_from(serve
     assert server.query("SELECT code, source FROM audit_call ORDER BY id DESC LIMIT 1") == [
         ("insufficient_scope", "oauth")
     ]
+
+
+def test_the_sdk_steps_up_from_read_to_trade_in_the_middle_of_a_session(server: Server) -> None:
+    storage = Memory()
+    granted: list[str | None] = []
+
+    def remember() -> None:
+        assert storage.tokens is not None
+        granted.append(storage.tokens.scope)
+
+    async def look_then_buy(client: Client) -> None:
+        await told(client, "get_cash")
+        remember()
+        prepared = await told(client, "place_order", symbol="SPY", side="BUY", quantity="1")
+        remember()
+        done = await told(client, "confirm_trade", confirmation_id=prepared["confirmation_id"])
+        assert done["status"] == "filled"
+
+    asked = through_oauth(
+        server,
+        storage,
+        connection="Practice",
+        scope="mcp:read",
+        scope_of_next="mcp:read mcp:trade",
+        use=look_then_buy,
+    )
+    assert granted == ["mcp:read", "mcp:read mcp:trade"]
+    assert len(asked) == 2, "once at the start and once for the trade"
+    assert {"mcp:read", "mcp:trade"} <= set(parse_qs(urlsplit(asked[1]).query)["scope"][0].split())
+    assert storage.info is not None
+    grants = server.query(
+        "SELECT app.scopes, app.revoked_at IS NULL FROM connected_apps_connectedapp app"
+        " JOIN clients_client client ON client.id = app.client_id WHERE client.client_id = ? ORDER BY app.id",
+        storage.info.client_id,
+    )
+    assert grants == [("mcp:read", False), ("mcp:read mcp:trade", True)], "the new grant takes the place of the old"
+
+
+def test_the_sdk_introduces_itself_by_a_metadata_document_instead_of_registering(tmp_path: Path) -> None:
+    document = "https://claude.ai/oauth/claude-code-client-metadata"
+    storage = Memory()
+
+    async def look(client: Client) -> None:
+        await told(client, "get_cash")
+
+    # A server that trusts no certificate cannot read the document, on a computer with internet neither.
+    with serve(tmp_path / "home", SSL_CERT_FILE=os.devnull) as server:
+        asked = through_oauth(server, storage, connection="Practice", scope="mcp:read", use=look, document=document)
+        clients = server.query("SELECT client_id, kind, document_fetched_at FROM clients_client")
+    assert parse_qs(urlsplit(asked[0]).query)["client_id"] == [document]
+    assert clients == [(document, "document", None)], "the copy we know, and nobody registered"

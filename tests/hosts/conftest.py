@@ -14,13 +14,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from tests.person import Person
 from tests.serving import Server, until
 
 _TOOLS = Path(__file__).parents[2] / ".test-tools"
-_BIN = _TOOLS / "hosts" / "node_modules" / ".bin"
+_NODE = _TOOLS / "hosts" / "node_modules" / ".bin"
+_FASTMCP = _TOOLS / "fastmcp" / "bin"
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_()][0-9A-Za-z]?)")
 _AUTHORIZE = re.compile(r"http://localhost:\d+/oauth/authorize\?[\x21-\x7e]+")
 
@@ -93,13 +95,13 @@ class Host:
         unwanted = ("TRADELATCH_", "CLAUDE", "CODEX")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
         return kept | {
-            "PATH": f"{_BIN}:{os.environ['PATH']}",
+            "PATH": f"{_NODE}:{os.environ['PATH']}",
             "HOME": str(self.home),
             "BROWSER": "/bin/false",
         }
 
     def command(self, name: str) -> str:
-        path = _BIN / name
+        path = (_FASTMCP if name == "fastmcp" else _NODE) / name
         assert path.exists(), f"{name} is not installed: run make clients"
         return str(path)
 
@@ -118,9 +120,9 @@ class Host:
         return ran.stdout + ran.stderr
 
     @contextlib.contextmanager
-    def terminal(self, name: str, *arguments: str) -> Iterator[Terminal]:
+    def terminal(self, name: str, *arguments: str, **variables: str) -> Iterator[Terminal]:
         """The same at a terminal; killed when the block ends."""
-        terminal = Terminal([self.command(name), *arguments], cwd=self.home, env=self.environment)
+        terminal = Terminal([self.command(name), *arguments], cwd=self.home, env=self.environment | variables)
         try:
             yield terminal
         finally:
@@ -133,14 +135,19 @@ def consent(server: Server, address: str, *, scope: str = "mcp:read") -> str:
         return person.consent(address, connection="Practice", scope=scope)
 
 
+def return_to(callback: str) -> None:
+    """Open the address on which the host waits; some print the one to sign in at before they listen there."""
+
+    def answered() -> httpx2.Response | None:
+        try:
+            return httpx2.get(callback, timeout=20)
+        except httpx2.ConnectError:
+            return None
+
+    answer = until(answered, seconds=20, what=f"the host listens at {callback}")
+    assert answer is not None and answer.status_code == 200, answer
+
+
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
-
-
-@pytest.fixture
-def fastmcp_python() -> Path:
-    """The interpreter of the environment that fastmcp has for itself: its dependencies are not ours."""
-    python = _TOOLS / "python" / "fastmcp" / "bin" / "python"
-    assert python.exists(), "fastmcp is not installed: run make clients"
-    return python

@@ -1,40 +1,67 @@
 """Hosts complete OAuth by their own command lines: sign-in, consent, and the connection works. ``make clients``."""
 
 import json
+from typing import Any
 
-import httpx2
-
-from tests.hosts.conftest import Host, consent
+from tests.hosts.conftest import Host, consent, return_to
 from tests.serving import Server
 
 
-def test_claude_code_signs_in_and_connects(server: Server, host: Host) -> None:
-    host.run("claude", "mcp", "add", "--transport", "http", "gw", server.mcp_url)
-    with host.terminal("claude", "mcp", "login", "gw", "--no-browser") as terminal:
-        address = terminal.authorize_address()
-        print(address)
-        back = consent(server, address)
-        print(back, terminal.said)
-        terminal.type(back + "\r")
-        code = terminal.ended()
-        print(code, terminal.said)
-    got = host.run("claude", "mcp", "get", "gw")
-    print(got)
-    assert "Connected" in got
-    print(server.query("SELECT client_id, kind, name, cimd_expires_at, document_fetched_at FROM clients_client"))
-    print(server.log)
-    assert 0
+def answer_in(said: str) -> Any:
+    """The JSON at the end of what a host said, after what it said to the person."""
+    before, brace, answer = said.replace("\r\n", "\n").partition("\n{")
+    assert brace, before
+    return json.loads("{" + answer)
 
 
-def test_the_inspector_signs_in_and_lists_the_tools(server: Server, host: Host) -> None:
-    with host.terminal(
-        "mcp-inspector", "--cli", server.mcp_url, "--transport", "http", "--method", "tools/list"
-    ) as terminal:
+def apps(server: Server, name: str) -> list[tuple[str, str, bool]]:
+    """Kind of client, scopes and whether tokens were issued, of the connected apps of this name."""
+    return server.query(
+        "SELECT client.kind, app.scopes, app.activated_at IS NOT NULL FROM connected_apps_connectedapp app"
+        " JOIN clients_client client ON client.id = app.client_id WHERE app.name = ?",
+        name,
+    )
+
+
+def test_claude_code_signs_in_by_its_metadata_document_and_connects(server: Server, host: Host) -> None:
+    host.run("claude", "mcp", "add", "--transport", "http", "tradelatch", server.mcp_url)
+    assert "Needs authentication" in host.run("claude", "mcp", "get", "tradelatch")
+    with host.terminal("claude", "mcp", "login", "tradelatch", "--no-browser") as terminal:
         address = terminal.authorize_address()
-        print(address)
-        back = consent(server, address)
-        print(back)
-        print(httpx2.get(back, timeout=20))
-        code = terminal.ended()
-        print(code, terminal.said)
-    assert 0
+        assert "client_id=https%3A%2F%2Fclaude.ai%2Foauth%2Fclaude-code-client-metadata&" in address
+        # Nobody's browser is on this computer: the person pastes the address that theirs could not open.
+        terminal.type(consent(server, address) + "\r")
+        assert terminal.ended() == 0, terminal.said
+    assert "Connected" in host.run("claude", "mcp", "get", "tradelatch")
+    assert ("document", "mcp:read", True) in apps(server, "Claude Code")
+
+
+def test_claude_code_waits_at_its_callback_too(server: Server, host: Host) -> None:
+    host.run("claude", "mcp", "add", "--transport", "http", "tradelatch", server.mcp_url)
+    with host.terminal("claude", "mcp", "login", "tradelatch", "--no-browser") as terminal:
+        return_to(consent(server, terminal.authorize_address(), scope="mcp:read mcp:trade"))
+        assert terminal.ended() == 0, terminal.said
+    assert "Connected" in host.run("claude", "mcp", "get", "tradelatch")
+    assert ("document", "mcp:read mcp:trade", True) in apps(server, "Claude Code")
+
+
+def test_the_inspector_registers_signs_in_and_lists_the_tools(server: Server, host: Host) -> None:
+    arguments = ("--cli", server.mcp_url, "--transport", "http", "--method", "tools/list")
+    with host.terminal("mcp-inspector", *arguments) as terminal:
+        return_to(consent(server, terminal.authorize_address()))
+        assert terminal.ended() == 0, terminal.said
+    names = {tool["name"] for tool in answer_in(terminal.said)["tools"]}
+    assert len(names) == 13 and "get_quote" in names and "place_order" not in names
+    assert ("dynamic", "mcp:read", True) in apps(server, "MCP Inspector")
+
+
+def test_fastmcp_registers_signs_in_and_calls_a_tool(server: Server, host: Host) -> None:
+    arguments = ("call", server.mcp_url, "get_cash", "--auth", "oauth", "--json")
+    # A browser that is no more than told the address; fastmcp listens at its callback after that.
+    with host.terminal("fastmcp", *arguments, BROWSER="echo %s") as terminal:
+        return_to(consent(server, terminal.authorize_address()))
+        assert terminal.ended() == 0, terminal.said
+    called = answer_in(terminal.said)
+    assert called["structured_content"]["context"]["environment"] == "paper"
+    assert called["structured_content"]["context"]["connection"] == "Practice"
+    assert ("dynamic", "mcp:read", True) in apps(server, "FastMCP Client")

@@ -1,17 +1,21 @@
 """Who may introduce an app is the operator's choice, and discovery tells hosts the truth about it."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.test import Client as Browser
+from django.utils import timezone
 from pytest_django import Settings
 
 from console.accounts.models import User
 from console.audit.models import Change
-from console.clients.models import Client
+from console.clients.models import Client, Kind, Review
 from console.connections.models import Connection
+from console.oauth import tasks
 from tests.console.oauth.hosts import REGISTRATIONS, Host, allowed_apps, location, register
 from tests.console.oauth.test_consent import text_of
 from tests.serving import manage
@@ -99,12 +103,12 @@ def test_under_review_an_app_is_made_and_waits_for_an_operator(
     listed = text_of(operators.get("/clients/review/"))
     assert "Claude" in listed and "https://claude.ai/api/mcp/auth_callback" in listed
     client = Client.objects.get()
-    assert operators.post(f"/clients/{client.pk}/accept/")["Location"] == "/clients/review/"
+    assert operators.post(f"/clients/{client.pk}/accept/", {"seen": client.looks})["Location"] == "/clients/review/"
     page = text_of(host.open())
     assert "nobody has reviewed it" not in page
     assert host.connect(paper.pk)["scope"] == "mcp:read"
     assert Change.objects.filter(action="accepted", target="client").count() == 1
-    assert operators.post(f"/clients/{client.pk}/accept/").status_code == 302
+    assert operators.post(f"/clients/{client.pk}/accept/", {"seen": client.looks}).status_code == 302
     assert Change.objects.filter(action="accepted", target="client").count() == 1, "once"
 
 
@@ -114,7 +118,7 @@ def test_a_refused_app_is_unknown_and_what_came_through_it_ends(
     settings.SELF_REGISTRATION = "review"
     host = Host.register(browser, REGISTRATIONS["claude"])
     client = Client.objects.get()
-    operators.post(f"/clients/{client.pk}/accept/")
+    operators.post(f"/clients/{client.pk}/accept/", {"seen": client.looks})
     tokens = host.connect(paper.pk)
     waiting = host.page()
     assert operators.post(f"/clients/{client.pk}/refuse/").status_code == 302
@@ -130,7 +134,7 @@ def test_an_accepted_app_that_changes_itself_is_reviewed_again(
 ) -> None:
     settings.SELF_REGISTRATION = "review"
     told = register(REGISTRATIONS["claude"]).json()
-    operators.post(f"/clients/{Client.objects.get().pk}/accept/")
+    operators.post(f"/clients/{Client.objects.get().pk}/accept/", {"seen": Client.objects.get().looks})
     changed = {**REGISTRATIONS["claude"], "client_id": told["client_id"], "redirect_uris": ["https://other.example/"]}
     assert manage_own("PUT", told, changed).status_code == 200
     assert Host(browser, told["client_id"], "https://other.example/").open().status_code == 403
@@ -164,3 +168,28 @@ def test_a_word_that_is_no_choice_stops_the_start(tmp_path: Any) -> None:
 def test_a_mail_server_that_is_not_named_properly_stops_the_start(url: str, tmp_path: Any) -> None:
     ran = manage(tmp_path / "home", 8000, "check", TRADELATCH_SMTP_URL=url)
     assert "TRADELATCH_SMTP_URL must read" in ran.stderr
+
+
+def test_an_app_that_changed_while_the_operator_looked_is_not_accepted(operators: Browser) -> None:
+    client = Client.objects.create(
+        name="Nice Notes",
+        kind=Kind.DYNAMIC,
+        review=Review.WAITING,
+        redirect_uris="https://notes.example/cb",
+        client_type=Client.CLIENT_PUBLIC,
+        authorization_grant_type=Client.GRANT_AUTHORIZATION_CODE,
+    )
+    seen = client.looks
+    Client.objects.filter(pk=client.pk).update(redirect_uris="https://evil.example/cb")
+    operators.post(f"/clients/{client.pk}/accept/", {"seen": seen})
+    client.refresh_from_db()
+    assert client.awaits_review
+
+
+def test_what_has_run_out_is_forgotten_and_nothing_else(owner: User) -> None:
+    browser = Browser()
+    browser.force_login(owner)
+    Session.objects.create(session_key="over", session_data="x", expire_date=timezone.now() - timedelta(days=1))
+    tasks.forget()
+    assert Session.objects.count() == 1
+    assert browser.get("/").status_code == 200
