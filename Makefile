@@ -18,7 +18,7 @@ test: lint
 	@tests/tools/chromium.sh
 	$(PYTHON) -m pytest -n 2 --dist loadscope --ignore tests/hosts
 
-# Real MCP hosts against a running instance. Apart from test: npm brings 660 MB, and pip 135 MB for fastmcp.
+# Real MCP hosts against a running instance. Apart from test: npm brings 1 GB, and pip 135 MB for fastmcp.
 clients: .venv/.tests
 	@tests/tools/hosts.sh
 	$(PYTHON) -m pytest $(filter-out %/conformance_authorization.py,$(wildcard tests/hosts/[a-z]*_*.py))

@@ -128,6 +128,17 @@ def scope_refusal(tool: Tool) -> Refusal:
     )
 
 
+def note_use(principal: Principal) -> None:
+    """A host that lists the tools is connected, whether or not it ever calls one."""
+    close_old_connections()
+    try:
+        usage.record(principal)
+    except DatabaseError:
+        log.exception("The last use of %s cannot be written", principal.app_label)
+    finally:
+        close_old_connections()
+
+
 def turn_away(
     principal: Principal | Manager | None,
     refusal: Refusal,

@@ -60,6 +60,7 @@ async def _list_tools(
     context: ServerRequestContext[Any, Request], params: types.PaginatedRequestParams | None
 ) -> types.ListToolsResult:
     principal, _ = _caller(context)
+    await anyio.to_thread.run_sync(gate.note_use, principal)
     return types.ListToolsResult(tools=[_LISTED[tool.name] for tool in catalog.visible(principal.scopes)])
 
 

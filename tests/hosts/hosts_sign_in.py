@@ -65,3 +65,12 @@ def test_fastmcp_registers_signs_in_and_calls_a_tool(server: Server, host: Host)
     assert called["structured_content"]["context"]["environment"] == "paper"
     assert called["structured_content"]["context"]["connection"] == "Practice"
     assert ("dynamic", "mcp:read", True) in apps(server, "FastMCP Client")
+
+
+def test_codex_signs_in_as_far_as_it_goes_without_an_account(server: Server, host: Host) -> None:
+    with host.terminal("codex", "mcp", "add", "tradelatch", "--url", server.mcp_url) as terminal:
+        return_to(consent(server, terminal.authorize_address()))
+        assert terminal.ended() == 0, terminal.said
+    assert "Successfully logged in" in terminal.said
+    assert "OAuth" in host.run("codex", "mcp", "list")
+    assert ("document", "mcp:read", True) in apps(server, "Codex")

@@ -20,6 +20,6 @@ if cmp -s tests/hosts/package.json "$folder/package.json" && [ -d "$folder/node_
     exit 0
 fi
 command -v npm > /dev/null || { echo "The MCP hosts need npm: install Node.js first." >&2; exit 1; }
-echo "Installing MCP hosts and Node 22 from npm into $folder (about 660 MB) ..."
+echo "Installing MCP hosts and Node 22 from npm into $folder (about 1 GB) ..."
 cp tests/hosts/package.json "$folder/package.json"
 npm install --prefix "$folder" --silent --no-audit --no-fund || { rm "$folder/package.json"; exit 1; }

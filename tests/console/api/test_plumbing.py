@@ -12,8 +12,10 @@ from console.accounts.models import User
 from console.api import openapi
 from console.audit import journal
 from console.audit.models import Call
+from console.authority import throttle
 from console.connections.models import Connection
 from console.keys import minting
+from console.keys.models import ApiKey
 from console.scopes import Scope
 from tests.console.api.rest import Rest, problem
 from tests.console.pages import text_of
@@ -233,3 +235,20 @@ def test_the_developers_page_lists_every_operation_and_every_code(browser: Brows
             assert f'id="{operation["operationId"]}"' in page
     assert 'id="insufficient_funds"' in page
     assert "REST API" in page
+
+
+def test_calls_that_cost_nothing_cannot_fill_the_journal(trade_key: str, owner: User) -> None:
+    key = ApiKey.objects.get(public_id=minting.public_id_of(trade_key))
+    minting.revoke(key, by=owner)
+    throttle.reset()
+    rest = Rest(Browser(), trade_key)
+    for _ in range(150):
+        assert rest.send("GET", "/orders").status_code == 401
+    assert Call.objects.filter(code="unauthenticated").count() == 120
+    key.app.refresh_from_db()
+    assert key.app.last_used_at is None, "to be turned away is no use"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/orders/%00", "/api/v1/keys/%00", "/oauth/register/%00"])
+def test_a_nul_in_an_address_is_a_bad_request(path: str) -> None:
+    assert Browser().get(path).status_code == 400

@@ -174,3 +174,11 @@ def test_another_type_of_our_own_signature_opens_nothing(raw: str) -> None:
     claims = dict(signing.read(raw) or {})
     other = jwt.encode({"alg": "ES256", "typ": "JWT"}, claims, signing._key(), algorithms=["ES256"])
     why_not(other)
+
+
+def test_a_platform_stands_and_falls_with_the_operator_who_owns_it(
+    raw: str, product: Product, trader: Trader, operator: User
+) -> None:
+    User.objects.filter(pk=operator.pk).update(is_active=False)
+    why_not(raw)
+    assert product.mint(trader).status_code == 401
