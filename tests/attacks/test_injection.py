@@ -111,7 +111,7 @@ def test_a_registration_and_its_management(hostile: str) -> None:
     path = f"/oauth/register/{quote(hostile)}"
     for answer in (Browser().get(path), Browser().delete(path), Browser().put(path)):
         sound(answer)
-        assert answer.status_code in (401, 404)
+        assert answer.status_code in (401, 404) or ("\0" in hostile and answer.status_code == 400)
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
