@@ -22,8 +22,8 @@ def _number(name: str, default: int, *, least: int = 1) -> int:
     return int(text)
 
 
-def _flag(name: str) -> bool:
-    text = os.environ.get(name, "0")
+def _flag(name: str, default: str = "0") -> bool:
+    text = os.environ.get(name, default)
     if text not in ("0", "1"):
         raise ImproperlyConfigured(f"{name} must be 0 or 1, not {text!r}.")
     return text == "1"
@@ -239,6 +239,8 @@ OAUTH2_PROVIDER_GRANT_MODEL = "oauth.Grant"
 OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL = "oauth.AccessToken"
 OAUTH2_PROVIDER_REFRESH_TOKEN_MODEL = "oauth.RefreshToken"
 OAUTH2_PROVIDER_ID_TOKEN_MODEL = "oauth.IDToken"
+# RFC 9207. Codex 0.143 and 0.144 drop the parameter and then miss it; not advertised, they let it go.
+ADVERTISE_ISS = _flag("TRADELATCH_ADVERTISE_ISS", "1")
 OAUTH2_PROVIDER = {
     "OAUTH2_SERVER_CLASS": "oauthlib.oauth2.WebApplicationServer",  # code and refresh grants, no others
     "OAUTH2_VALIDATOR_CLASS": "console.oauth.validator.Validator",

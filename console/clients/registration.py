@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -16,6 +17,8 @@ from console.clients.models import Client, Kind, Review
 from console.clients.rules import check_redirect_uris, clean_name
 from console.errors import Code, Refusal
 from console.scopes import Scope
+
+UNUSED_FOR = timedelta(days=30)
 
 
 class ClosedDoor(Exception):
@@ -118,6 +121,18 @@ def accept(client: Client, *, by: User, seen: str) -> bool:
         return False
     journal.record_change(by, "accepted", "client", client.pk, client.name, client_id=client.client_id)
     return True
+
+
+def forget_unused(now: datetime) -> int:
+    """Delete self-registered clients of more than 30 days that nobody ever allowed. Hosts register at every
+    attempt; one that was ever allowed stays, for its host would be lost without it."""
+    unused = Client.objects.filter(
+        kind=Kind.DYNAMIC,
+        created__lt=now - UNUSED_FOR,
+        connected_apps=None,
+        review__in=(Review.NOT_NEEDED, Review.WAITING),
+    )
+    return unused.delete()[0]
 
 
 def first_review() -> Review:

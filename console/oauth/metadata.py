@@ -41,7 +41,7 @@ def authorization_server() -> dict[str, Any]:
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": AUTH_METHODS,
         "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
-        "authorization_response_iss_parameter_supported": True,
+        **({"authorization_response_iss_parameter_supported": True} if settings.ADVERTISE_ISS else {}),
         "client_id_metadata_document_supported": is_open,
     }
 

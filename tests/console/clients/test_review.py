@@ -14,13 +14,16 @@ from pytest_django import Settings
 from console.accounts.models import User
 from console.audit.models import Change
 from console.clients.models import Client, Kind, Review
+from console.connected_apps import grants
 from console.connections.models import Connection
 from console.oauth import tasks
+from console.scopes import Scope, Source
 from tests.console.oauth.hosts import REGISTRATIONS, Host, allowed_apps, location, register
 from tests.console.oauth.test_consent import text_of
 from tests.serving import manage
 
 SERVER = "/.well-known/oauth-authorization-server"
+READ = frozenset({Scope.READ})
 CLAUDE = "https://claude.ai/oauth/mcp-oauth-client-metadata"
 
 
@@ -193,3 +196,30 @@ def test_what_has_run_out_is_forgotten_and_nothing_else(owner: User) -> None:
     tasks.forget()
     assert Session.objects.count() == 1
     assert browser.get("/").status_code == 200
+
+
+def test_a_client_nobody_ever_allowed_is_forgotten_after_30_days_and_one_that_was_never(
+    owner: User, paper: Connection
+) -> None:
+    def client(name: str, days: int) -> Client:
+        made = Client.objects.create(
+            name=name,
+            kind=Kind.DYNAMIC,
+            redirect_uris="https://notes.example/cb",
+            client_type=Client.CLIENT_PUBLIC,
+            authorization_grant_type=Client.GRANT_AUTHORIZATION_CODE,
+        )
+        Client.objects.filter(pk=made.pk).update(created=timezone.now() - timedelta(days=days))
+        return made
+
+    client("unused", 31)
+    client("new", 29)
+    app = grants.grant(owner, paper, READ, source=Source.OAUTH, name="used", client=client("used", 400))
+    grants.revoke(app, by=owner, reason="test")
+    tasks.forget()
+    assert set(Client.objects.values_list("name", flat=True)) == {"new", "used"}
+
+
+def test_iss_can_be_kept_out_of_discovery_for_hosts_that_drop_it(client: Browser, settings: Settings) -> None:
+    settings.ADVERTISE_ISS = False
+    assert "authorization_response_iss_parameter_supported" not in client.get(SERVER).json()
