@@ -12,6 +12,7 @@ from django.utils import timezone
 from console.accounts.models import User
 from console.connected_apps import grants
 from console.connections.models import Connection
+from console.oauth import tasks
 from console.oauth.models import AccessToken, Grant, RefreshToken
 from console.oauth.validator import digest
 from tests.console.oauth.hosts import BOTH, Host, allowed_apps
@@ -211,3 +212,18 @@ def test_only_the_client_that_holds_a_token_can_revoke_it(
 def test_a_token_without_an_app_cannot_be_stored(host: Host, paper: Connection) -> None:
     with pytest.raises(IntegrityError):
         AccessToken.objects.create(token_checksum="0" * 64, scope=BOTH, expires=timezone.now())
+
+
+def test_cleaning_up_leaves_everything_that_can_still_be_used(host: Host, paper: Connection) -> None:
+    first = host.connect(paper.pk)
+    second = host.refresh(first["refresh_token"]).json()
+    sibling = host.refresh(first["refresh_token"]).json()
+    # A day later: every access token has expired, no refresh token has.
+    AccessToken.objects.update(expires=timezone.now() - timedelta(hours=23))
+    RefreshToken.objects.filter(revoked__isnull=False).update(revoked=timezone.now() - timedelta(days=1))
+    tasks.forget()
+    for pair in (second, sibling):
+        assert host.refresh(pair["refresh_token"]).status_code == 200
+    late = host.refresh(first["refresh_token"])
+    assert late.status_code == 400, "a used token is still known, so that its replay ends the family"
+    assert host.refresh(second["refresh_token"]).status_code == 400
