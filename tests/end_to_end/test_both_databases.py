@@ -111,3 +111,14 @@ def test_a_host_signs_in_and_a_platform_mints(anywhere: Server) -> None:
 def test_every_page_opens(anywhere: Server, path: str) -> None:
     with Person(anywhere.url, anywhere.quickstart["username"], anywhere.quickstart["password"]) as person:
         assert person.get(path).status_code == 200
+
+
+def test_a_verified_address_opens_the_account_of_exactly_that_address(anywhere: Server) -> None:
+    script = (
+        "from console.accounts import oidc; from console.accounts.models import User; "
+        "User.objects.create_user('mike@example.com'); "
+        "print([bool(oidc.account(email)) for email in "
+        "('mike@example.com', 'Mike@Example.COM', 'm\\u0131ke@example.com', 'mike@example.org')])"
+    )
+    ran = serving.manage(anywhere.home, anywhere.port, "shell", "-v", "0", "-c", script, **anywhere.variables)
+    assert ran.stdout.strip() == "[True, True, False, False]", ran.stdout + ran.stderr

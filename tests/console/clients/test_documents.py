@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from console.accounts.models import User
 from console.audit.models import Change
-from console.clients import documents, known
+from console.clients import documents, known, registration
 from console.clients.documents import DocumentRefused
 from console.clients.models import Client
 from console.connected_apps import grants
@@ -273,3 +273,17 @@ def test_an_unknown_address_at_the_token_endpoint_is_an_unknown_client(vendor: V
 def test_a_code_for_a_document_client_is_told_its_issuer(vendor: Vendor, browser: Browser, paper: Connection) -> None:
     told = location(host_of(browser, vendor.publish()).allow(paper.pk))
     assert told["iss"] == django_settings.ISSUER
+
+
+def test_an_accepted_document_client_waits_for_review_again_when_its_document_changes(
+    vendor: Vendor, settings: Settings, operator: User
+) -> None:
+    settings.SELF_REGISTRATION = "review"
+    address = vendor.publish()
+    client = documents.resolve(address)
+    assert registration.accept(client, by=operator, seen=client.looks)
+    _out_of_date()
+    assert not documents.resolve(address).awaits_review, "the same document, read again"
+    vendor.publish(redirect_uris=["https://vendor.example/elsewhere"])
+    _out_of_date()
+    assert documents.resolve(address).awaits_review
