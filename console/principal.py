@@ -17,6 +17,8 @@ class Principal:
     app_label: str
     paused: bool
     scopes: frozenset[Scope]
+    toolsets: frozenset[str] | None = None
+    """The toolsets its owner left switched on; None: all of them."""
     connection_id: int
     connection_label: str
     connection_paused: bool

@@ -61,7 +61,7 @@ async def _list_tools(
 ) -> types.ListToolsResult:
     principal, _ = _caller(context)
     await anyio.to_thread.run_sync(gate.note_use, principal)
-    return types.ListToolsResult(tools=[_LISTED[tool.name] for tool in catalog.visible(principal.scopes)])
+    return types.ListToolsResult(tools=[_LISTED[tool.name] for tool in catalog.visible(principal)])
 
 
 async def _call_tool(

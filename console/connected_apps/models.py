@@ -19,6 +19,8 @@ class ConnectedApp(models.Model):
     client = models.ForeignKey(Client, on_delete=models.PROTECT, null=True, related_name="connected_apps")
     name = models.CharField(max_length=255)
     scopes = models.CharField(max_length=100)
+    toolsets = models.JSONField(null=True)
+    """Names of the toolsets its owner left switched on; None: all of them."""
     current_account = models.CharField(max_length=64, blank=True)
     """Account used when a call names none; empty: the connection's own default."""
     created_at = models.DateTimeField(auto_now_add=True)
