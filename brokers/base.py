@@ -13,6 +13,7 @@ from brokers.types import (
     BrokerOrder,
     Capabilities,
     Instrument,
+    OrderChanges,
     OrderRequest,
     Position,
     Preview,
@@ -24,8 +25,8 @@ from brokers.types import (
 class Broker(Protocol):
     """One connection to one broker. Plain blocking calls, made from worker threads.
 
-    Every method may raise ``brokers.errors.BrokerError``. Reads may be retried by the caller; ``submit``
-    and ``cancel`` are sent exactly once by the adapter and by every library beneath it.
+    Every method may raise ``brokers.errors.BrokerError``. Reads may be retried by the caller; ``submit``,
+    ``replace`` and ``cancel`` are sent exactly once by the adapter and by every library beneath it.
     """
 
     @property
@@ -72,13 +73,33 @@ class Broker(Protocol):
         ...
 
     def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
-        """Send once. Rejected, NotSent and UnknownOutcome tell the three failures apart."""
+        """Send once. Rejected, NotSent and UnknownOutcome tell the three failures apart.
+
+        With ``request.legs`` all its orders stand or none does; each is then known by its own client order id.
+        """
         ...
 
     def order(self, account_id: str, client_order_id: str) -> BrokerOrder | None:
         """The order by our id, fills included; ``None`` when the broker says it has none."""
         ...
 
+    def orders(
+        self, account_id: str, *, open_only: bool = False, since: datetime | None = None, limit: int = 100
+    ) -> list[BrokerOrder]:
+        """Newest first, orders made elsewhere included; ``since`` bounds when they were made."""
+        ...
+
+    def replace(
+        self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
+    ) -> BrokerOrder:
+        """Change a resting order, once. The answer's ``client_order_id`` is the one it goes by from now on.
+
+        A broker that changes in place keeps the old id; one that makes a new order gives it ``new_client_order_id``
+        (32 lower-case hex digits), and the old one then reads as cancelled. Raises OrderNotFound, NotCancellable
+        when the order has ended, NotSupported where ``capabilities.replace`` is false.
+        """
+        ...
+
     def cancel(self, account_id: str, client_order_id: str) -> BrokerOrder:
-        """Raises OrderNotFound, or NotCancellable when the order has ended."""
+        """Raises OrderNotFound, or NotCancellable when the order has ended. Legs that wait for it end with it."""
         ...

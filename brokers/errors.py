@@ -12,7 +12,8 @@ BrokerError
 │   ├── MarketClosed
 │   ├── DuplicateClientId
 │   ├── OrderNotFound
-│   └── NotCancellable
+│   ├── NotCancellable
+│   └── NotSupported        the broker has no such thing
 └── UnknownOutcome          it may stand: never resend, look it up
 """
 
@@ -78,6 +79,10 @@ class OrderNotFound(Rejected):
 
 
 class NotCancellable(Rejected):
+    pass
+
+
+class NotSupported(Rejected):
     pass
 
 

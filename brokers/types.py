@@ -4,6 +4,7 @@ Money and quantities are ``Decimal`` built from text, never from a float. ``None
 which is not zero.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -31,6 +32,8 @@ class OrderType(StrEnum):
     LIMIT = "LMT"
     STOP = "STP"
     STOP_LIMIT = "STP_LIMIT"
+    TRAIL = "TRAIL"
+    """A stop that follows the price at a distance, ``trail_amount`` or ``trail_percent``, and never goes back."""
 
     @property
     def needs_limit(self) -> bool:
@@ -40,11 +43,31 @@ class OrderType(StrEnum):
     def needs_stop(self) -> bool:
         return self in (OrderType.STOP, OrderType.STOP_LIMIT)
 
+    @property
+    def needs_trail(self) -> bool:
+        return self is OrderType.TRAIL
+
 
 class TimeInForce(StrEnum):
     DAY = "DAY"
     GTC = "GTC"
     IOC = "IOC"
+    """What can fill at once does, the rest is cancelled."""
+    FOK = "FOK"
+    """All of it at once, or nothing."""
+    OPG = "OPG"
+    """In the next opening only."""
+    CLS = "CLS"
+    """In the next closing only."""
+
+
+class OrderClass(StrEnum):
+    """How the orders of one request hang together. See ``OrderRequest.legs``."""
+
+    SIMPLE = "simple"
+    BRACKET = "bracket"
+    OCO = "oco"
+    OTO = "oto"
 
 
 class BarSize(StrEnum):
@@ -167,6 +190,22 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LegRequest:
+    """A further order of the same request, in the same symbol, looked up by its own ``client_order_id``."""
+
+    client_order_id: str
+    side: Side
+    order_type: OrderType
+    tif: TimeInForce = TimeInForce.GTC
+    quantity: Decimal | None = None
+    """None: as many units as the order it hangs on."""
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail_amount: Decimal | None = None
+    trail_percent: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
     """An order as it is sent. ``client_order_id`` is ours: 32 lower-case hex digits."""
 
@@ -174,10 +213,63 @@ class OrderRequest:
     symbol: str
     side: Side
     order_type: OrderType
-    quantity: Decimal
+    quantity: Decimal | None
+    """In units of the instrument; None when ``notional`` is given instead."""
     tif: TimeInForce
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    notional: Decimal | None = None
+    """Market orders only: what to spend or raise, in the instrument's currency, fee not included."""
+    trail_amount: Decimal | None = None
+    """How far a TRAIL stop stays behind the best price since it was placed, in the instrument's currency."""
+    trail_percent: Decimal | None = None
+    """The same in percent of that price: 5 is five percent. One of the two, never both."""
+    outside_rth: bool = False
+    """May also fill before and after the regular session."""
+    reduce_only: bool = False
+    """Never opens or turns a position: what is beyond it is not filled."""
+    post_only: bool = False
+    """Refused when it would take a price that stands already."""
+    order_class: OrderClass = OrderClass.SIMPLE
+    legs: tuple[LegRequest, ...] = ()
+    """SIMPLE: none. BRACKET: a profit target and a stop, both on the other side, which wait until this order
+    fills; when one of them fills the other ends. OCO: one, live at once; what fills of either ends or shrinks
+    the other. OTO: one or more, which wait until this order fills."""
+
+    @property
+    def units(self) -> Decimal:
+        """The quantity of an order that was given one. Raises ValueError for one by notional."""
+        if self.quantity is None:
+            raise ValueError("An order by notional has no quantity before it fills.")
+        return self.quantity
+
+    @property
+    def take_profit(self) -> LegRequest | None:
+        """The profit target of a bracket."""
+        return self._exit(OrderType.LIMIT)
+
+    @property
+    def stop_loss(self) -> LegRequest | None:
+        """The protective stop of a bracket."""
+        return self._exit(OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL)
+
+    def _exit(self, *kinds: OrderType) -> LegRequest | None:
+        if self.order_class is not OrderClass.BRACKET:
+            return None
+        return next((leg for leg in self.legs if leg.order_type in kinds), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderChanges:
+    """What to change of a resting order. None leaves a term as it is."""
+
+    quantity: Decimal | None = None
+    """The new whole quantity, what has filled included."""
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail_amount: Decimal | None = None
+    trail_percent: Decimal | None = None
+    tif: TimeInForce | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +298,22 @@ class BrokerOrder:
     reason: str = ""
     """The broker's own words, when it ended the order early."""
     fills: tuple[Fill, ...] = field(default=())
+    symbol: str = ""
+    side: Side | None = None
+    order_type: OrderType | None = None
+    tif: TimeInForce | None = None
+    quantity: Decimal | None = None
+    """In units. With ``symbol``, ``side`` and the prices: what is needed to show an order made elsewhere."""
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    """The stop as it stands now, where it follows the price."""
+    trail_amount: Decimal | None = None
+    trail_percent: Decimal | None = None
+    currency: str = ""
+    order_class: OrderClass = OrderClass.SIMPLE
+    parent_client_order_id: str = ""
+    """The order this leg hangs on."""
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,3 +354,19 @@ class Capabilities:
     time_in_force: frozenset[TimeInForce]
     not_found_after: float
     """Seconds after a send from which "no such order" from this broker is final."""
+    order_classes: frozenset[OrderClass] = frozenset({OrderClass.SIMPLE})
+    """Done by the broker itself; any other has to be synthesised or refused."""
+    pairs: Mapping[OrderType, frozenset[TimeInForce]] = field(default_factory=dict)
+    """Where an order type takes fewer times in force than ``time_in_force``: those it takes."""
+    replace: bool = False
+    """A resting order can be changed in one call."""
+    notional: bool = False
+    fractional: bool = False
+    """Stocks in parts of a unit."""
+    short: bool = False
+    extended_hours: bool = False
+    reduce_only: bool = False
+    post_only: bool = False
+
+    def takes(self, order_type: OrderType, tif: TimeInForce) -> bool:
+        return order_type in self.order_types and tif in self.pairs.get(order_type, self.time_in_force)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from brokers.types import AssetClass, BarSize, OrderType, Side, TimeInForce
+from brokers.types import AssetClass, BarSize, Side
 from console.authority.throttle import Kind
+from console.orders.terms import ORDER_TYPES, TIMES_IN_FORCE
 from console.principal import Principal
 from console.scopes import Scope
 from mcpserver.arguments import Amount, Arg, Choice, Moment, Symbols, Text, Whole
@@ -185,7 +186,7 @@ TOOLS: tuple[Tool, ...] = (
             Amount(name="quantity", required=True, about='Units as decimal text, e.g. "0.1".'),
             Choice(
                 name="order_type",
-                choices=tuple(each.value for each in OrderType),
+                choices=tuple(each.value for each in ORDER_TYPES),
                 also={
                     "MARKET": "MKT",
                     "LIMIT": "LMT",
@@ -197,7 +198,7 @@ TOOLS: tuple[Tool, ...] = (
             ),
             Amount(name="limit_price"),
             Amount(name="stop_price"),
-            Choice(name="tif", choices=tuple(each.value for each in TimeInForce), about="Default DAY."),
+            Choice(name="tif", choices=tuple(each.value for each in TIMES_IN_FORCE), about="Default DAY."),
             Text(name="client_order_id", longest=64, about="Your id; repeating it returns the same order."),
             ACCOUNT,
         ),

@@ -7,11 +7,11 @@ from typing import Any, Self
 
 from django.utils import timezone
 
-from brokers.errors import InvalidAccount, NotCancellable, OrderNotFound
+from brokers.errors import InvalidAccount, NotCancellable, NotSupported, OrderNotFound
 from brokers.paper import exchange, intake, ledger
 from brokers.paper.books import catch_up
 from brokers.paper.listings import market_of
-from brokers.paper.models import LedgerEntry, PaperAccount, PaperFill, PaperOrder
+from brokers.paper.models import OPEN_STATUSES, LedgerEntry, PaperAccount, PaperFill, PaperOrder
 from brokers.paper.prices import Market
 from brokers.types import (
     Account,
@@ -26,6 +26,7 @@ from brokers.types import (
     Environment,
     Fill,
     Instrument,
+    OrderChanges,
     OrderRequest,
     OrderType,
     Position,
@@ -34,13 +35,6 @@ from brokers.types import (
     Side,
     TimeInForce,
     Transaction,
-)
-
-_CAPABILITIES = Capabilities(
-    asset_classes=frozenset(AssetClass),
-    order_types=frozenset(OrderType),
-    time_in_force=frozenset(TimeInForce),
-    not_found_after=10.0,
 )
 
 
@@ -58,7 +52,7 @@ class PaperBroker:
 
     @property
     def capabilities(self) -> Capabilities:
-        return _CAPABILITIES
+        return intake.CAPABILITIES
 
     def accounts(self) -> list[Account]:
         mine = self._account
@@ -131,6 +125,23 @@ class PaperBroker:
         found = self._account.orders.filter(client_order_id=client_order_id).first()
         return None if found is None else _broker_order(found)
 
+    def orders(
+        self, account_id: str, *, open_only: bool = False, since: datetime | None = None, limit: int = 100
+    ) -> list[BrokerOrder]:
+        self._current(account_id)
+        found = self._account.orders.order_by("-created", "-pk")
+        if open_only:
+            found = found.filter(status__in=OPEN_STATUSES)
+        if since is not None:
+            found = found.filter(created__gte=since)
+        return [_broker_order(order) for order in found[: max(limit, 0)]]
+
+    def replace(
+        self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
+    ) -> BrokerOrder:
+        self._check(account_id)
+        raise NotSupported("The paper broker cannot change an order. Cancel it and send another.")
+
     def cancel(self, account_id: str, client_order_id: str) -> BrokerOrder:
         now = self._current(account_id)
         with ledger.locked(self._account) as account:
@@ -190,6 +201,15 @@ def _broker_order(order: PaperOrder) -> BrokerOrder:
         updated_at=order.updated,
         reason=order.reason,
         fills=tuple(_fill(order, row) for row in order.fills.order_by("pk")),
+        symbol=order.symbol,
+        side=Side(order.side),
+        order_type=OrderType(order.order_type),
+        tif=TimeInForce(order.tif),
+        quantity=order.quantity,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        currency=order.currency,
+        created_at=order.created,
     )
 
 

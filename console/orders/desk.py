@@ -284,7 +284,7 @@ def _check_unchanged(confirmation: Confirmation, order: Order) -> None:
         "side": request.side.value,
         "order_type": request.order_type.value,
         "tif": request.tif.value,
-        "quantity": plain(request.quantity),
+        "quantity": plain(request.units),
         "limit_price": None if request.limit_price is None else plain(request.limit_price),
         "stop_price": None if request.stop_price is None else plain(request.stop_price),
     }
