@@ -14,6 +14,7 @@ from brokers.paper.listings import market_of
 from brokers.paper.models import LedgerEntry, PaperAccount, PaperFill, PaperOrder
 from brokers.paper.prices import Market
 from brokers.types import (
+    Ability,
     Account,
     AccountState,
     AssetClass,
@@ -36,7 +37,8 @@ from brokers.types import (
     Transaction,
 )
 
-_CAPABILITIES = Capabilities(
+CAPABILITIES = Capabilities(
+    abilities=frozenset(Ability),
     asset_classes=frozenset(AssetClass),
     order_types=frozenset(OrderType),
     time_in_force=frozenset(TimeInForce),
@@ -58,7 +60,7 @@ class PaperBroker:
 
     @property
     def capabilities(self) -> Capabilities:
-        return _CAPABILITIES
+        return CAPABILITIES
 
     def accounts(self) -> list[Account]:
         mine = self._account
