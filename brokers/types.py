@@ -347,8 +347,17 @@ class Transaction:
     client_order_id: str = ""
 
 
+class Ability(StrEnum):
+    """What not every broker's interface can do. A tool that needs one is not listed where it is missing."""
+
+    BARS = "bars"
+    TRANSACTIONS = "transactions"
+    ORDERS = "orders"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
+    abilities: frozenset[Ability]
     asset_classes: frozenset[AssetClass]
     order_types: frozenset[OrderType]
     time_in_force: frozenset[TimeInForce]

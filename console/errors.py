@@ -26,6 +26,8 @@ class Code(StrEnum):
     RE_AUTHENTICATION_REQUIRED = "re_authentication_required"
     IP_NOT_ALLOWED = "ip_not_allowed"
     INSUFFICIENT_SCOPE = "insufficient_scope"
+    TOOLSET_OFF = "toolset_off"
+    NOT_OFFERED_BY_BROKER = "not_offered_by_broker"
     TRADING_DISABLED = "trading_disabled"
     APP_PAUSED = "app_paused"
     APP_REVOKED = "app_revoked"
@@ -130,6 +132,14 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.INSUFFICIENT_SCOPE: Explanation(
         "The tool needs permission to trade",
         "Connect the assistant again and choose Read and trade, or use a key that may trade.",
+    ),
+    Code.TOOLSET_OFF: Explanation(
+        "The owner switched this set of tools off for the app",
+        "Switch it on again on the app's page under Connected apps, if the app should have it.",
+    ),
+    Code.NOT_OFFERED_BY_BROKER: Explanation(
+        "The connection's broker cannot do this",
+        "Use another connection; the tool list leaves out what cannot be done.",
     ),
     Code.TRADING_DISABLED: Explanation(
         "Trading is switched off for the connection",

@@ -1,15 +1,22 @@
-"""Every tool, declared once: what a model reads, what we check, what runs."""
+"""Every tool, declared once: what a model reads, what we check, what runs, what comes back.
 
+The list, the documentation in the console, the table in README and the sizes an owner sees are all derived from here.
+"""
+
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from brokers.types import AssetClass, BarSize, Side
+from brokers.types import Ability, AssetClass, BarSize, Side
 from console.authority.throttle import Kind
+from console.connections import reads
+from console.errors import Code, Refusal
 from console.orders.terms import ORDER_TYPES, TIMES_IN_FORCE
 from console.principal import Principal
 from console.scopes import Scope
+from console.toolsets import WORDS, Toolset, switched_on
 from mcpserver.arguments import Amount, Arg, Choice, Moment, Symbols, Text, Whole
 from mcpserver.call import Call
 from mcpserver.tools import accounts, core, market, orders
@@ -21,28 +28,19 @@ class Access(StrEnum):
     DESTRUCTIVE = "destructive"
 
 
-class Toolset(StrEnum):
-    """What an owner switches on and off for an app, so that a model sees only what it needs."""
-
-    CORE = "core"
-    ACCOUNT = "account"
-    MARKET = "market"
-    TRADE_READ = "trade_read"
-    TRADE = "trade"
-    PAPER = "paper"
-    RISK = "risk"
-    JOURNAL = "journal"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
     name: str
     toolset: Toolset
     about: str
     run: Callable[[Call], dict[str, Any]]
+    returns: Any = None
+    """The TypedDict of its result, declared beside the handler; the gate adds ``context``. Not sent in the list."""
     args: tuple[Arg, ...] = ()
     access: Access = Access.READ
     throttle: Kind = Kind.READ
+    ability: Ability | None = None
+    """What the connection's broker must be able to do; None: every broker can."""
     asks: bool = False
     """May answer with a question to the user, where the client can ask one."""
     reports: bool = False
@@ -109,6 +107,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_transactions",
         toolset=Toolset.ACCOUNT,
+        ability=Ability.TRANSACTIONS,
         about="Ledger, newest first: deposits, trades, fees.",
         run=accounts.get_transactions,
         args=(ACCOUNT, Moment(name="start"), Moment(name="end"), LIMIT),
@@ -134,6 +133,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_history",
         toolset=Toolset.MARKET,
+        ability=Ability.BARS,
         about="OHLCV bars, oldest first.",
         run=market.get_history,
         args=(
@@ -148,6 +148,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_change",
         toolset=Toolset.MARKET,
+        ability=Ability.BARS,
         about="Percent change over a period.",
         run=market.get_change,
         args=(SYMBOLS, Choice(name="period", choices=tuple(market.PERIODS), about="Default 1d.")),
@@ -174,6 +175,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="place_order",
         toolset=Toolset.TRADE,
+        ability=Ability.ORDERS,
         about=(
             "Prepare an order. Sends nothing: returns a summary to show the user and a confirmation_id for "
             "confirm_trade."
@@ -208,6 +210,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="confirm_trade",
         toolset=Toolset.TRADE,
+        ability=Ability.ORDERS,
         about="Submit a prepared order after the user agreed to its summary. Single use, expires in 120 s.",
         run=orders.confirm_trade,
         args=(Text(name="confirmation_id", required=True, longest=64),),
@@ -217,6 +220,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="cancel_order",
         toolset=Toolset.TRADE,
+        ability=Ability.ORDERS,
         about="Cancel a working order.",
         run=orders.cancel_order,
         args=(Text(name="order_id", required=True, longest=64),),
@@ -235,6 +239,33 @@ def find(name: str) -> Tool | None:
     return _BY_NAME.get(ALIASES.get(name, name))
 
 
-def visible(principal: Principal) -> list[Tool]:
-    """The tools this principal may use, in their one fixed order."""
-    return [tool for tool in TOOLS if tool.scope in principal.scopes]
+def visible(principal: Principal) -> tuple[Tool, ...]:
+    """The tools this principal may use, in their one fixed order: by scope, broker and what its owner left on."""
+    return _visible(principal.scopes, principal.toolsets, principal.broker)
+
+
+@functools.lru_cache(maxsize=1024)
+def _visible(scopes: frozenset[Scope], toolsets: frozenset[str] | None, broker: str) -> tuple[Tool, ...]:
+    return tuple(
+        tool for tool in TOOLS if tool.scope in scopes and switched_on(toolsets, tool.toolset) and can(broker, tool)
+    )
+
+
+def can(broker: str, tool: Tool) -> bool:
+    """Whether a kind of broker can do what the tool does."""
+    return tool.ability is None or tool.ability in reads.abilities(broker)
+
+
+def check_offered(principal: Principal, tool: Tool) -> None:
+    """A tool that is not in the principal's list cannot be called either. Raises Refusal."""
+    if not switched_on(principal.toolsets, tool.toolset):
+        raise Refusal(
+            Code.TOOLSET_OFF,
+            f"{tool.name} belongs to the set {WORDS[tool.toolset][0]!r} ({tool.toolset}), which this app's owner "
+            "switched off. The owner can switch it on under Connected apps.",
+        )
+    if not can(principal.broker, tool):
+        raise Refusal(
+            Code.NOT_OFFERED_BY_BROKER,
+            f"The broker of {principal.connection_label} cannot do {tool.name}.",
+        )

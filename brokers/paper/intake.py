@@ -20,6 +20,7 @@ from brokers.paper.books import first_match, match_locked
 from brokers.paper.listings import market_of
 from brokers.paper.models import PaperAccount, PaperOrder
 from brokers.types import (
+    Ability,
     AssetClass,
     BrokerStatus,
     Capabilities,
@@ -33,6 +34,7 @@ from brokers.types import (
 )
 
 CAPABILITIES = Capabilities(
+    abilities=frozenset(Ability),
     asset_classes=frozenset(AssetClass),
     order_types=frozenset(OrderType) - {OrderType.TRAIL},
     time_in_force=frozenset({TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC}),

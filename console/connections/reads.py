@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from brokers import registry
 from brokers.base import Broker
 from brokers.errors import BrokerError, NotSent, UnknownOutcome
-from brokers.types import Account
+from brokers.types import Ability, Account
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.principal import Principal
@@ -14,6 +14,12 @@ from console.principal import Principal
 
 def broker_of(connection: Connection) -> Broker:
     return registry.open_broker(connection.broker, connection.settings)
+
+
+def abilities(broker: str) -> frozenset[Ability]:
+    """What the kind of broker can do; no connection is opened. Nothing for one this installation does not have."""
+    known = registry.capabilities(broker)
+    return known.abilities if known else frozenset()
 
 
 @contextmanager
