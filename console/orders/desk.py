@@ -1,7 +1,7 @@
 """What may be done with an order. Doors call this module; nothing else in Tradelatch moves one.
 
 prepare → AWAITING            shown, nothing sent
-confirm → INTENT              committed before anything is sent
+confirm → INTENT              checked again, committed before anything is sent (release)
           SENDING → answer    sent once (sending); a lost answer is UNKNOWN and is looked up, never resent
           the rest            the same steps after a crash, and the news about orders that rest (sweeps)
 """
@@ -10,7 +10,7 @@ import logging
 import uuid
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, transaction
@@ -24,9 +24,8 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
-from console.orders import moves, risk, sending, states, sweeps
+from console.orders import moves, release, risk, sending, states, sweeps
 from console.orders.models import Confirmation, Order
-from console.orders.moves import Moved
 from console.orders.states import Status
 from console.orders.terms import Terms, check_client_order_id, digest
 from console.principal import Principal
@@ -193,134 +192,19 @@ def _money(value: Any) -> str:
 
 
 def confirm(principal: Principal, confirmation_id: str, *, request_id: str = "") -> Order:
-    """Release the order behind a confirmation and send it, once. Everything is checked again first.
+    """Release the plan behind a confirmation and send it, once. Everything is checked again first.
 
-    Raises Refusal; ``order_id`` tells which order a used confirmation had released.
+    Returns its first order; ``order.confirmation.orders`` are all of them. Raises Refusal; ``order_id`` tells which
+    order a used confirmation had released.
     """
-    confirmation = (
-        Confirmation.objects.filter(public_id=confirmation_id, app_id=principal.app_id)
-        .select_related("app__connection")
-        .first()
-    )
+    confirmation = Confirmation.objects.filter(public_id=confirmation_id, app_id=principal.app_id).first()
     if confirmation is None:
         raise Refusal(
             Code.CONFIRMATION_UNKNOWN,
             "This app has no such confirmation. Prepare the order again with place_order.",
             field="confirmation_id",
         )
-    order = Order.objects.select_related("app", "connection").get(confirmation=confirmation)
-    _check_redeemable(confirmation, order)
-    _check_unchanged(confirmation, order)
-    by = principal.app_label
-    try:
-        risk.check_permission(confirmation.app, order.connection)
-        risk.check_policy(order.connection)
-        sending.check_release(order)
-    except BrokerError as error:
-        if error.outcome is not Outcome.REJECTED:
-            # Nothing was decided about the order: the same confirmation may still be used.
-            raise Refusal(Code.BROKER_UNAVAILABLE, str(error), order_id=order.public_id) from error
-        _refuse(confirmation, order, refusal_of(error), by, request_id)
-    except Refusal as refusal:
-        _refuse(confirmation, order, refusal, by, request_id)
-    _redeem(confirmation, order, by, request_id)
-    try:
-        return sending.send(order, by=by, request_id=request_id)
-    except Refusal:
-        raise
-    except Exception as error:
-        # It was released: whatever failed now, the caller must not believe that nothing happened.
-        log.exception("Order %s was released, but what became of it was not recorded", order.public_id)
-        raise Refusal(
-            Code.OUTCOME_UNKNOWN,
-            "The order was confirmed, but its outcome could not be recorded. Do not place it again; ask "
-            "get_order_status.",
-            order_id=order.public_id,
-        ) from error
-
-
-def _refuse(confirmation: Confirmation, order: Order, refusal: Refusal, by: str, request_id: str) -> NoReturn:
-    """End the order unsent. If another call has released it meanwhile, that is what the caller is told."""
-    if not moves.deny(order, refusal, by, request_id):
-        confirmation.refresh_from_db()
-        order.refresh_from_db()
-        _check_redeemable(confirmation, order)
-    raise refusal
-
-
-def _check_redeemable(confirmation: Confirmation, order: Order) -> None:
-    # The order may have moved on between the reading of the two rows, so either of them tells.
-    if confirmation.redeemed_at is not None or order.state not in (Status.AWAITING, Status.DENIED, Status.LAPSED):
-        raise Refusal(
-            Code.CONFIRMATION_USED,
-            f"This confirmation was used already, for order {order.public_id}, which is {order.status}. "
-            "Nothing was sent again.",
-            order_id=order.public_id,
-        )
-    if order.state is Status.DENIED:
-        raise Refusal(
-            Code.CONFIRMATION_USED,
-            f"This confirmation's order was refused: {order.reason} Prepare it again.",
-            order_id=order.public_id,
-        )
-    if confirmation.expires_at <= timezone.now() or order.state is not Status.AWAITING:
-        raise Refusal(
-            Code.CONFIRMATION_EXPIRED,
-            f"This confirmation expired after {settings.CONFIRMATION_SECONDS} s. Nothing was sent; prepare the "
-            "order again.",
-            order_id=order.public_id,
-        )
-
-
-def _check_unchanged(confirmation: Confirmation, order: Order) -> None:
-    """The order must still be what was shown, to the last digit."""
-    terms = confirmation.terms
-    request = sending.request_of(order)
-    now = {
-        "connection_id": order.connection_id,
-        "environment": order.connection.environment,
-        "account_id": order.account_id,
-        "symbol": request.symbol,
-        "side": request.side.value,
-        "order_type": request.order_type.value,
-        "tif": request.tif.value,
-        "quantity": plain(request.units),
-        "limit_price": None if request.limit_price is None else plain(request.limit_price),
-        "stop_price": None if request.stop_price is None else plain(request.stop_price),
-    }
-    if digest(terms) != confirmation.terms_digest or any(terms[key] != value for key, value in now.items()):
-        raise Refusal(
-            Code.CONFIRMATION_CHANGED,
-            "The order is no longer what was shown. Nothing was sent; prepare it again.",
-            order_id=order.public_id,
-        )
-
-
-@transaction.atomic
-def _redeem(confirmation: Confirmation, order: Order, by: str, request_id: str) -> None:
-    """Use the confirmation up and commit the intent, under the lock of the app's row.
-
-    A revocation committed before this one is seen; one committed after finds the order released.
-    """
-    now = timezone.now()
-    app = ConnectedApp.objects.select_for_update().get(pk=confirmation.app_id)
-    connection = Connection.objects.select_for_update().get(pk=order.connection_id)
-    risk.check_permission(app, connection)
-    risk.check_policy(connection)
-    used = Confirmation.objects.filter(pk=confirmation.pk, redeemed_at=None, expires_at__gt=now).update(redeemed_at=now)
-    if not used:
-        confirmation.refresh_from_db()
-        order.refresh_from_db()
-        _check_redeemable(confirmation, order)
-        raise Refusal(Code.CONFIRMATION_EXPIRED, "This confirmation expired. Nothing was sent.")
-    try:
-        moves.move(order, Status.INTENT, "Confirmed. The intent is on record; it will be sent once.", by, request_id)
-    except Moved as error:
-        raise Refusal(
-            Code.CONFIRMATION_EXPIRED,
-            "This confirmation expired. Nothing was sent.",
-            order_id=order.public_id,
-        ) from error
+    return release.release(confirmation, may=risk.check_policy, by=principal.app_label, request_id=request_id)[0]
 
 
 # -- cancel --------------------------------------------------------------------------------------------------
