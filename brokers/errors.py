@@ -12,6 +12,8 @@ BrokerError
 │   ├── MarketClosed
 │   ├── DuplicateClientId
 │   ├── OrderNotFound
+│   ├── InvalidRequest      a read asked for what cannot be; names the argument
+│   ├── NoRate
 │   └── NotCancellable
 └── UnknownOutcome          it may stand: never resend, look it up
 """
@@ -79,6 +81,16 @@ class OrderNotFound(Rejected):
 
 class NotCancellable(Rejected):
     pass
+
+
+class InvalidRequest(Rejected):
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class NoRate(Rejected):
+    """This broker cannot tell what one currency costs in the other."""
 
 
 class UnknownOutcome(BrokerError):

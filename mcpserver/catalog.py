@@ -19,7 +19,8 @@ from console.scopes import Scope
 from console.toolsets import WORDS, Toolset, switched_on
 from mcpserver.arguments import Amount, Arg, Choice, Moment, Symbols, Text, Whole
 from mcpserver.call import Call
-from mcpserver.tools import accounts, core, market, orders
+from mcpserver.kinds import Currency, Cursor, Day, Filters, Flag, Texts
+from mcpserver.tools import accounts, core, holdings, market, orders, performance, records, screens
 
 
 class Access(StrEnum):
@@ -71,6 +72,9 @@ CURSOR = Text(name="cursor", longest=64)
 LIMIT = Whole(name="limit", most=200)
 SYMBOL = Text(name="symbol", required=True, longest=40)
 SYMBOLS = Symbols(name="symbols", required=True)
+ASSET_CLASS = Choice(name="asset_class", choices=tuple(each.value for each in AssetClass))
+BAR = Choice(name="bar", choices=tuple(each.value for each in BarSize))
+PERIOD = Choice(name="period", choices=tuple(market.PERIODS))
 
 # What an order is asked for with, whether to place it or to look at it first.
 ORDER: tuple[Arg, ...] = (
@@ -140,51 +144,151 @@ TOOLS: tuple[Tool, ...] = (
         access=Access.WRITE,
     ),
     Tool(
+        name="get_account_summary",
+        toolset=Toolset.ACCOUNT,
+        ability=Ability.TRANSACTIONS,
+        about="Equity, cash, buying power, unrealized, day and total P&L.",
+        run=holdings.get_account_summary,
+        returns=holdings.Summary,
+        args=(ACCOUNT,),
+    ),
+    Tool(
         name="get_portfolio",
         toolset=Toolset.ACCOUNT,
         about="Positions, cash and totals in one call.",
-        run=accounts.get_portfolio,
+        run=holdings.get_portfolio,
+        returns=holdings.Portfolio,
         args=(ACCOUNT,),
     ),
     Tool(
         name="get_positions",
         toolset=Toolset.ACCOUNT,
         about="Open positions with cost, value and P&L.",
-        run=accounts.get_positions,
-        args=(ACCOUNT, Text(name="symbol", longest=40)),
+        run=holdings.get_positions,
+        returns=holdings.Positions,
+        args=(ACCOUNT, Text(name="symbol", longest=40), ASSET_CLASS),
     ),
     Tool(
         name="get_cash",
         toolset=Toolset.ACCOUNT,
-        about="Cash by currency: total, reserved for open orders, available.",
-        run=accounts.get_cash,
+        about="Cash by currency: settled, unsettled, reserved for open orders, available.",
+        run=holdings.get_cash,
+        returns=holdings.CashState,
         args=(ACCOUNT,),
     ),
     Tool(
         name="get_transactions",
         toolset=Toolset.ACCOUNT,
         ability=Ability.TRANSACTIONS,
-        about="Ledger, newest first: deposits, trades, fees.",
-        run=accounts.get_transactions,
-        args=(ACCOUNT, Moment(name="start"), Moment(name="end"), LIMIT),
+        about="Ledger, newest first: deposits, trades, fees, dividends, interest, transfers.",
+        run=records.get_transactions,
+        returns=records.Transactions,
+        args=(
+            ACCOUNT,
+            Moment(name="start"),
+            Moment(name="end"),
+            Texts(name="types", choices=records.TRANSACTION_TYPES),
+            LIMIT,
+            Cursor(of=records.TRANSACTIONS),
+        ),
+    ),
+    Tool(
+        name="get_executions",
+        toolset=Toolset.ACCOUNT,
+        ability=Ability.FILLS,
+        about="Fills, newest first, with price and fee.",
+        run=records.get_executions,
+        returns=records.Executions,
+        args=(
+            ACCOUNT,
+            Text(name="order_id", longest=64),
+            Text(name="symbol", longest=40),
+            Moment(name="start"),
+            Moment(name="end"),
+            LIMIT,
+            Cursor(of=records.EXECUTIONS),
+        ),
+    ),
+    Tool(
+        name="get_pnl",
+        toolset=Toolset.ACCOUNT,
+        ability=Ability.FILLS,
+        about="Realized and unrealized P&L by average cost, fees apart.",
+        run=performance.get_pnl,
+        returns=performance.ProfitAndLoss,
+        args=(
+            ACCOUNT,
+            Moment(name="start"),
+            Moment(name="end"),
+            Choice(name="group_by", choices=performance.GROUPS),
+        ),
+    ),
+    Tool(
+        name="get_portfolio_history",
+        toolset=Toolset.ACCOUNT,
+        about="Equity over time.",
+        run=performance.get_portfolio_history,
+        returns=performance.History,
+        args=(
+            ACCOUNT,
+            Choice(name="period", choices=tuple(performance.PERIODS), about="Default 1m."),
+            Choice(name="bar", choices=tuple(performance.BARS)),
+        ),
+    ),
+    Tool(
+        name="get_watermarks",
+        toolset=Toolset.ACCOUNT,
+        about="Highest and lowest equity, by day too; drawdown now and at its worst.",
+        run=performance.get_watermarks,
+        returns=performance.Watermarks,
+        args=(ACCOUNT, Choice(name="period", choices=tuple(performance.PERIODS), about="Default all.")),
+    ),
+    Tool(
+        name="get_trading_fees",
+        toolset=Toolset.ACCOUNT,
+        ability=Ability.FEES,
+        about="Commission and fee schedule, in numbers and words.",
+        run=records.get_trading_fees,
+        returns=records.Fees,
+        args=(ACCOUNT, Text(name="symbol", longest=40)),
     ),
     Tool(
         name="search_security",
         toolset=Toolset.MARKET,
         about="Find instruments by ticker or name.",
         run=market.search_security,
+        returns=market.Instruments,
         args=(
             Text(name="query", required=True),
-            Choice(name="asset_class", choices=tuple(each.value for each in AssetClass)),
+            ASSET_CLASS,
+            Flag(name="by_name", about="Names only."),
             Whole(name="limit", most=50),
         ),
     ),
     Tool(
+        name="get_security",
+        toolset=Toolset.MARKET,
+        about="Contract details: tick, lot, minimum, multiplier, currency, hours, shortable.",
+        run=market.get_security,
+        returns=market.OneInstrument,
+        args=(SYMBOL,),
+    ),
+    Tool(
         name="get_quote",
         toolset=Toolset.MARKET,
-        about="Last, bid, ask, day range and change; each with its time and source.",
+        about="Last, bid, ask, sizes, 24 h range, volume and change; each with time, delay and source.",
         run=market.get_quote,
+        returns=market.Quotes,
         args=(SYMBOLS,),
+    ),
+    Tool(
+        name="get_order_book",
+        toolset=Toolset.MARKET,
+        ability=Ability.ORDER_BOOK,
+        about="Depth; says whether it is simulated.",
+        run=market.get_order_book,
+        returns=market.Book,
+        args=(SYMBOL, Whole(name="depth", most=market.MOST_LEVELS)),
     ),
     Tool(
         name="get_history",
@@ -192,12 +296,15 @@ TOOLS: tuple[Tool, ...] = (
         ability=Ability.BARS,
         about="OHLCV bars, oldest first.",
         run=market.get_history,
+        returns=market.Bars,
         args=(
             SYMBOL,
-            Choice(name="bar", choices=tuple(each.value for each in BarSize), about="Default 1d."),
-            Choice(name="period", choices=tuple(market.PERIODS)),
+            replace(BAR, about="Default 1d."),
+            PERIOD,
             Moment(name="start"),
             Moment(name="end"),
+            Flag(name="outside_rth"),
+            Choice(name="adjust", choices=market.ADJUSTMENTS),
             Whole(name="limit", most=market.MOST_BARS),
         ),
     ),
@@ -207,7 +314,79 @@ TOOLS: tuple[Tool, ...] = (
         ability=Ability.BARS,
         about="Percent change over a period.",
         run=market.get_change,
-        args=(SYMBOLS, Choice(name="period", choices=tuple(market.PERIODS), about="Default 1d.")),
+        returns=market.Changes,
+        args=(SYMBOLS, replace(PERIOD, about="Default 1d.")),
+    ),
+    Tool(
+        name="get_trades",
+        toolset=Toolset.MARKET,
+        ability=Ability.PRINTS,
+        about="Recent prints, newest first; a note says what one stands for.",
+        run=market.get_trades,
+        returns=market.PrintsOut,
+        args=(SYMBOL, Whole(name="limit", most=market.MOST_PRINTS)),
+    ),
+    Tool(
+        name="get_indicators",
+        toolset=Toolset.MARKET,
+        ability=Ability.BARS,
+        about="RSI, MACD, SMA, EMA, BBANDS, ATR, VWAP, computed here; newest values.",
+        run=screens.get_indicators,
+        returns=screens.Indicators,
+        args=(
+            SYMBOL,
+            Texts(name="indicators", required=True, about='e.g. ["RSI(14)", "MACD(12,26,9)", "SMA(50)"].'),
+            replace(BAR, about="Default 1d."),
+            PERIOD,
+            Whole(name="last", most=screens.MOST_VALUES, about="Default 1."),
+        ),
+    ),
+    Tool(
+        name="screen_securities",
+        toolset=Toolset.MARKET,
+        ability=Ability.SCREENING,
+        about="Instruments for which all filters hold. Volumes and changes of 24 h, indicators of daily bars.",
+        run=screens.screen_securities,
+        returns=screens.Screened,
+        args=(
+            Filters(
+                name="filters", required=True, fields=screens.FIELDS, about="value: decimal text or another field."
+            ),
+            ASSET_CLASS,
+            Text(name="sort", longest=20, about="A field; -field for largest first."),
+            Whole(name="limit", most=50),
+        ),
+    ),
+    Tool(
+        name="get_movers",
+        toolset=Toolset.MARKET,
+        ability=Ability.SCREENING,
+        about="Gainers, losers or most active of the last 24 h.",
+        run=screens.get_movers,
+        returns=screens.Screened,
+        args=(
+            Choice(name="kind", required=True, choices=screens.MOVERS),
+            ASSET_CLASS,
+            Whole(name="limit", most=50),
+        ),
+    ),
+    Tool(
+        name="get_market_hours",
+        toolset=Toolset.MARKET,
+        ability=Ability.MARKET_HOURS,
+        about="Session state now, hours of a day, holidays ahead.",
+        run=market.get_market_hours,
+        returns=market.Markets,
+        args=(Day(name="date"), Text(name="market", longest=20)),
+    ),
+    Tool(
+        name="get_exchange_rate",
+        toolset=Toolset.MARKET,
+        ability=Ability.EXCHANGE_RATES,
+        about="Exchange rate between two currencies.",
+        run=market.get_exchange_rate,
+        returns=market.RateOut,
+        args=(Currency(name="base", required=True), Currency(name="quote", required=True)),
     ),
     Tool(
         name="get_orders",

@@ -8,6 +8,7 @@ from typing import Literal
 from django.utils import timezone
 
 from brokers.errors import BrokerError
+from console.connections import equity as equity_kept
 from console.connections import reads
 from console.connections.models import Connection
 
@@ -85,6 +86,15 @@ def check(connection: Connection) -> None:
         Connection.objects.filter(pk=connection.pk).update(last_error=str(error)[:300], checked_at=timezone.now())
         return
     now = timezone.now()
+    for state in states:
+        equity_kept.record(
+            connection,
+            state.account_id,
+            currency=state.currency,
+            equity=state.equity,
+            cash=sum((held.total for held in state.cash if held.currency == state.currency), Decimal(0)),
+            now=now,
+        )
     equity = sum((state.equity for state in states), Decimal(0))
     began = connection.day_equity if connection.day == now.date() else connection.equity
     Connection.objects.filter(pk=connection.pk).update(

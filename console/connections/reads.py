@@ -42,6 +42,13 @@ def broker_for(principal: Principal) -> Iterator[Broker]:
         raise refusal_of(error) from error
 
 
+@contextmanager
+def account_for(principal: Principal, account_id: str | None) -> Iterator[tuple[Broker, Account]]:
+    """As ``broker_for``, with the account that a call means. Raises Refusal as ``choose_account`` does."""
+    with broker_for(principal) as broker:
+        yield broker, choose_account(broker, account_id, principal.account_id)
+
+
 def choose_account(broker: Broker, account_id: str | None, current: str) -> Account:
     """The account a call means: the one named, else the app's current one, else the connection's first.
 
