@@ -6,7 +6,7 @@ which is not zero.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -112,6 +112,11 @@ class Instrument:
     """Smallest quantity of one order."""
     price_source: str
     """Where its prices come from, in words a person can read."""
+    multiplier: Decimal = Decimal(1)
+    """Units of value per unit of price and quantity: 1 for stocks and coins."""
+    hours: str = ""
+    """When it trades, in words a person can read."""
+    shortable: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +135,12 @@ class Quote:
     source: str
     recorded_at: datetime | None = None
     """Replay only: when the price was really seen."""
+    change: Decimal | None = None
+    """``last`` less the price 24 hours before it, in ``currency``."""
+    volume: Decimal | None = None
+    """Units traded in the last 24 hours."""
+    bid_size: Decimal | None = None
+    ask_size: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +167,8 @@ class Cash:
     total: Decimal
     reserved: Decimal
     """Held for open buy orders, their fees included."""
+    settled: Decimal | None = None
+    """What of ``total`` has settled; None where the broker does not tell."""
 
     @property
     def available(self) -> Decimal:
@@ -352,7 +365,112 @@ class Ability(StrEnum):
 
     BARS = "bars"
     TRANSACTIONS = "transactions"
+    FILLS = "fills"
+    FEES = "fees"
+    ORDER_BOOK = "order_book"
+    PRINTS = "prints"
+    SCREENING = "screening"
+    MARKET_HOURS = "market_hours"
+    EXCHANGE_RATES = "exchange_rates"
     ORDERS = "orders"
+
+
+class Adjustment(StrEnum):
+    """What bars are corrected for."""
+
+    NONE = "none"
+    SPLITS = "splits"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    price: Decimal
+    size: Decimal
+    """Units of the instrument."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderBook:
+    symbol: str
+    currency: str
+    bids: tuple[Level, ...]
+    """Highest price first."""
+    asks: tuple[Level, ...]
+    """Lowest price first."""
+    as_of: datetime
+    source: str
+    simulated: bool
+    """The depth is computed: no such orders rest anywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Print:
+    at: datetime
+    price: Decimal
+    size: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prints:
+    symbol: str
+    currency: str
+    prints: tuple[Print, ...]
+    """Newest first."""
+    source: str
+    note: str = ""
+    """What one print stands for, where it is not one trade."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeeRule:
+    asset_class: AssetClass
+    basis: str
+    """``notional``: ``rate`` is a share of price times quantity; ``unit``: money per unit."""
+    rate: Decimal
+    minimum: Decimal
+    """Least fee of one fill, in the instrument's currency."""
+    words: str
+
+
+class SessionState(StrEnum):
+    OPEN = "open"
+    PRE_MARKET = "pre_market"
+    AFTER_HOURS = "after_hours"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketDay:
+    """One market on one day, and its state now."""
+
+    market: str
+    name: str
+    time_zone: str
+    day: date
+    opens: datetime | None
+    """None: no session on that day."""
+    closes: datetime | None
+    why: str
+    """``regular``, ``always_open``, ``early_close``, ``weekend`` or ``holiday``."""
+    state: SessionState
+    next_open: datetime | None
+    """None for a market that never closes."""
+    next_close: datetime | None
+    exceptions: tuple[tuple[date, str], ...] = ()
+    """Holidays and early closes in the 60 days from ``day``."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """One unit of ``base`` costs ``rate`` of ``quote``."""
+
+    base: str
+    quote: str
+    rate: Decimal
+    as_of: datetime
+    source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -379,3 +497,6 @@ class Capabilities:
 
     def takes(self, order_type: OrderType, tif: TimeInForce) -> bool:
         return order_type in self.order_types and tif in self.pairs.get(order_type, self.time_in_force)
+    bars_outside_hours: bool = False
+    """``bars`` has those outside regular hours too."""
+    adjustments: frozenset[Adjustment] = frozenset({Adjustment.NONE})

@@ -44,6 +44,7 @@ class Code(StrEnum):
     INSUFFICIENT_FUNDS = "insufficient_funds"
     INSUFFICIENT_POSITION = "insufficient_position"
     MARKET_CLOSED = "market_closed"
+    NO_RATE = "no_rate"
     PRICE_MOVED = "price_moved"
     NOT_CANCELLABLE = "not_cancellable"
     DUPLICATE_ORDER_ID = "duplicate_order_id"
@@ -184,6 +185,10 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.MARKET_CLOSED: Explanation(
         "The market is closed", "Send a limit order that can rest, or wait for the session to open."
     ),
+    Code.NO_RATE: Explanation(
+        "No exchange rate between the two currencies",
+        "The connection's broker quotes none. Keep the amounts apart; never guess a rate.",
+    ),
     Code.PRICE_MOVED: Explanation(
         "The price moved too far before the confirmation",
         "Nothing was sent. Prepare the order again at today's price.",
@@ -260,6 +265,8 @@ _FROM_BROKER: dict[type[broker.BrokerError], Code] = {
     broker.DuplicateClientId: Code.DUPLICATE_ORDER_ID,
     broker.OrderNotFound: Code.UNKNOWN_ORDER,
     broker.NotCancellable: Code.NOT_CANCELLABLE,
+    broker.InvalidRequest: Code.INVALID_ARGUMENT,
+    broker.NoRate: Code.NO_RATE,
     broker.Rejected: Code.BROKER_REJECTED,
     broker.NotSent: Code.BROKER_UNAVAILABLE,
     broker.BrokerError: Code.OUTCOME_UNKNOWN,

@@ -16,6 +16,11 @@ def broker_of(connection: Connection) -> Broker:
     return registry.open_broker(connection.broker, connection.settings)
 
 
+def brokers() -> frozenset[str]:
+    """Names of the brokers this installation has an adapter for."""
+    return frozenset(registry.NAMES)
+
+
 def abilities(broker: str) -> frozenset[Ability]:
     """What the kind of broker can do; no connection is opened. Nothing for one this installation does not have."""
     known = registry.capabilities(broker)
@@ -35,6 +40,13 @@ def broker_for(principal: Principal) -> Iterator[Broker]:
         raise Refusal(Code.BROKER_UNAVAILABLE, str(error)) from error
     except BrokerError as error:
         raise refusal_of(error) from error
+
+
+@contextmanager
+def account_for(principal: Principal, account_id: str | None) -> Iterator[tuple[Broker, Account]]:
+    """As ``broker_for``, with the account that a call means. Raises Refusal as ``choose_account`` does."""
+    with broker_for(principal) as broker:
+        yield broker, choose_account(broker, account_id, principal.account_id)
 
 
 def choose_account(broker: Broker, account_id: str | None, current: str) -> Account:

@@ -34,11 +34,7 @@ def release(confirmation: Confirmation, *, may: Rule, by: str, request_id: str =
     Of a plan that may go in part, what does not pass is DENIED and the rest goes; if nothing passes, the first
     refusal is raised.
     """
-    plan = list(
-        Order.objects.select_related("app", "connection", "confirmation")
-        .filter(confirmation=confirmation, parent=None)
-        .order_by("pk")
-    )
+    plan = _plan(confirmation)
     lead = next((order for order in plan if order.state is Status.AWAITING), plan[0])
     _check_redeemable(confirmation, lead)
     _check_unchanged(confirmation, plan)
@@ -67,6 +63,26 @@ def release(confirmation: Confirmation, *, may: Rule, by: str, request_id: str =
         moves.deny(order, refusal, by, request_id)
     _send(going, by, request_id)
     return plan
+
+
+def drop(confirmation: Confirmation, what: str, *, by: str, request_id: str = "") -> list[Order]:
+    """End a plan before it is released, ``what`` saying why. Raises Refusal when it has moved on."""
+    plan = _plan(confirmation)
+    waiting = [order for order in plan if order.state is Status.AWAITING]
+    _check_redeemable(confirmation, (waiting or plan)[0])
+    for order in waiting:
+        if not moves.attempt(order, Status.CANCELLED, what, by, request_id, reason=what[:500]):
+            confirmation.refresh_from_db()
+            _check_redeemable(confirmation, order)
+    return plan
+
+
+def _plan(confirmation: Confirmation) -> list[Order]:
+    return list(
+        Order.objects.select_related("app", "connection", "confirmation")
+        .filter(confirmation=confirmation, parent=None)
+        .order_by("pk")
+    )
 
 
 def _send(going: list[Order], by: str, request_id: str) -> None:

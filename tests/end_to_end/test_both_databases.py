@@ -64,7 +64,7 @@ def test_twenty_confirmations_of_one_order_at_once_make_one_order(trade: Wire) -
     assert len(filled) == 1
     assert set(refused) == {"confirmation_used"} and len(refused) == 19
     trades = [row for row in trade.result("get_transactions", {})["transactions"] if row.get("symbol") == "SPY"]
-    assert sum(row["kind"] == "trade" for row in trades) == 1
+    assert sum(row["type"] == "trade" for row in trades) == 1
 
 
 def test_orders_at_once_never_spend_the_same_cash_twice(trade: Wire) -> None:
