@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from brokers.types import Ability, AssetClass, BarSize, Side
+from brokers.types import Ability, AssetClass, BarSize, OrderType, Side, TimeInForce
 from console.authority.throttle import Kind
 from console.connections import reads
 from console.errors import Code, Refusal
-from console.orders.terms import ORDER_TYPES, TIMES_IN_FORCE
 from console.principal import Principal
 from console.scopes import Scope
 from console.toolsets import WORDS, Toolset, switched_on
@@ -188,7 +187,7 @@ TOOLS: tuple[Tool, ...] = (
             Amount(name="quantity", required=True, about='Units as decimal text, e.g. "0.1".'),
             Choice(
                 name="order_type",
-                choices=tuple(each.value for each in ORDER_TYPES),
+                choices=tuple(each.value for each in OrderType),
                 also={
                     "MARKET": "MKT",
                     "LIMIT": "LMT",
@@ -200,7 +199,7 @@ TOOLS: tuple[Tool, ...] = (
             ),
             Amount(name="limit_price"),
             Amount(name="stop_price"),
-            Choice(name="tif", choices=tuple(each.value for each in TIMES_IN_FORCE), about="Default DAY."),
+            Choice(name="tif", choices=tuple(each.value for each in TimeInForce), about="Default DAY."),
             Text(name="client_order_id", longest=64, about="Your id; repeating it returns the same order."),
             ACCOUNT,
         ),

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.conf import settings
 
+from brokers.types import OrderType, TimeInForce
 from console import scopes
 from console.connections.models import Connection
-from console.orders.terms import ORDER_TYPES, TIMES_IN_FORCE
 from console.scopes import Scope
 from mcpserver.call import Call
 
@@ -22,8 +22,8 @@ def get_capabilities(call: Call) -> dict[str, Any]:
             "enabled_on_connection": connection.trading_enabled,
             "confirmation": connection.policy,
             "confirmation_seconds": settings.CONFIRMATION_SECONDS,
-            "order_types": [each.value for each in ORDER_TYPES],
-            "time_in_force": [each.value for each in TIMES_IN_FORCE],
+            "order_types": [each.value for each in OrderType],
+            "time_in_force": [each.value for each in TimeInForce],
         },
         "limits": {
             "calls_per_minute": settings.CALLS_PER_MINUTE,

@@ -51,7 +51,7 @@ def place_order(call: Call) -> dict[str, Any]:
         "summary": shown["summary"],
         "estimate": compact(
             price=shown["price"],
-            notional=shown["notional"],
+            notional=shown["value"],
             fee=shown["fee"],
             cash_effect=shown["cash_effect"],
             buying_power=shown["buying_power"],
