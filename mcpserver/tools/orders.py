@@ -87,7 +87,7 @@ def _terms(args: Mapping[str, Any]) -> Terms:
 def _estimate(shown: Mapping[str, Any]) -> dict[str, Any]:
     return compact(
         price=shown["price"],
-        notional=shown["notional"],
+        notional=shown["value"],
         fee=shown["fee"],
         cash_effect=shown["cash_effect"],
         buying_power=shown["buying_power"],
