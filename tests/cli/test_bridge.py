@@ -99,9 +99,11 @@ def test_a_cancelled_request_closes_its_stream_and_answers_nothing_more() -> Non
 
 def test_when_the_host_is_done_answers_in_flight_still_leave_and_streams_end() -> None:
     go = threading.Event()
+    streams: list[Asked] = []
 
     def act(asked: Asked) -> None:
         if asked.message["method"] == "subscriptions/listen":
+            streams.append(asked)
             asked.stream()
             asked.stream_until_hung_up()
         else:
@@ -115,6 +117,7 @@ def test_when_the_host_is_done_answers_in_flight_still_leave_and_streams_end() -
             up.next()
         assert it.process.stdin is not None
         it.process.stdin.close()
+        assert streams[0].hung_up.wait(20)
         go.set()
         assert it.heard()["id"] == 2
         assert it.process.wait(20) == 0
