@@ -8,10 +8,10 @@ PYTHON := $(BIN)/python
 # The checks load the settings, which want a home: never the one with somebody's data in it.
 CHECK_HOME := $(CURDIR)/.cache/home
 
-run: .venv/.runs
+run: .venv/.runs $(BIN)/tradelatch
 	@exec $(PYTHON) manage.py run
 
-rotate: .venv/.runs
+rotate: .venv/.runs $(BIN)/tradelatch
 	@exec $(PYTHON) manage.py quickstart --rotate
 
 test: lint
@@ -46,11 +46,11 @@ lint: .venv/.tests
 lock: UV = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 lock: .venv/.tests
-	$(UV) --output-file requirements.lock
-	$(UV) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(UV) --group build --output-file requirements.lock
+	$(UV) --group build --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
 clean:
-	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .test-tools
+	rm -rf .venv build tradelatch.egg-info .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .test-tools
 	find . -name __pycache__ -not -path './var/*' -prune -exec rm -rf {} +
 
 $(PYTHON):
@@ -69,11 +69,17 @@ $(PYTHON):
 		exit 1; \
 	fi
 
-INSTALL := $(PYTHON) -m pip --disable-pip-version-check install --quiet --require-hashes
+PIP := $(PYTHON) -m pip --disable-pip-version-check install --quiet
+INSTALL := $(PIP) --require-hashes
 
 .venv/.runs: requirements.lock | $(PYTHON)
 	@echo "Installing what Tradelatch needs into .venv ..."
 	$(INSTALL) -r requirements.lock
+	touch $@
+
+# The command, for this checkout: built by the setuptools of the lock, without asking any index.
+$(BIN)/tradelatch: pyproject.toml | .venv/.runs
+	$(PIP) --quiet --no-index --no-deps --no-build-isolation --editable .
 	touch $@
 
 # The second lock contains the first.
