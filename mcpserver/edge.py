@@ -143,7 +143,6 @@ async def _respond(
 
 
 def _authenticate(raw: str, ip: str, agent: str) -> Principal:
-    close_old_connections()
     try:
         return bearer.authenticate(raw, ip=ip, user_agent=agent)
     finally:
