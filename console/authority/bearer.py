@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from django.utils import timezone
 
+from brokers.statements import Statement
 from brokers.types import Environment
 from console import scopes
 from console.authority import management
@@ -21,7 +22,6 @@ from console.platforms import tokens
 from console.platforms.models import Access
 from console.principal import Principal
 from console.scopes import Scope, Source
-from console.statements import Statement
 
 _MAX_BEARER = 2048
 
