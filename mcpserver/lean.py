@@ -9,11 +9,10 @@ import asyncio
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError
 from mcp.server.streamable_http import check_accept_headers
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.inbound import InboundModernRoute, classify_inbound_request, find_duplicated_routing_header
@@ -37,8 +36,8 @@ from console.scopes import Source
 from mcpserver import catalog, gate
 from mcpserver.call import Answer, write
 from mcpserver.catalog import Tool
+from mcpserver.threads import Threads
 
-_THREADS = 40
 _LISTS = 256
 _ENVELOPE = {"jsonrpc", "id", "method", "params"}
 _RESERVED = PROTOCOL_VERSION_META_KEY.partition("/")[0] + "/"
@@ -158,9 +157,7 @@ class Lean:
     def __init__(self, manager: StreamableHTTPSessionManager) -> None:
         stamp = write({SERVER_INFO_META_KEY: manager.app.server_info_stamp})
         self._modern_end = f',"resultType":"complete","_meta":{stamp}}}}}'
-        # Threads of its own: anyio's cost a context, a scope and a wake-up more, and each answer is told by the
-        # journal's writer, not by the thread that made it.
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mcp")
+        self._threads = Threads()
         self._lists: dict[tuple[str, ...], str] = {}
 
     async def serve(self, plain: Plain, raw: str, ip: str, agent: str, request_id: str) -> bytes | Listing:
@@ -185,8 +182,6 @@ class Lean:
                     self._call(plain, plain.tool, principal, request_id, tell)
             except Exception as error:
                 tell(error)
-            finally:
-                close_old_connections()
 
         self._threads.submit(work)
         return await answered
