@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 import anyio.to_thread
 from django.conf import settings
 from django.db import close_old_connections
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types import INVALID_REQUEST, PARSE_ERROR
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,7 +26,9 @@ from console.authority.bearer import Unauthenticated, WrongAddress
 from console.errors import Code, Refusal
 from console.principal import Manager, Principal
 from console.scopes import Source
-from mcpserver import catalog, gate, server
+from mcpserver import gate, server
+from mcpserver.catalog import Tool
+from mcpserver.surface import Surface
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +41,8 @@ class _TooLarge(Exception):
     pass
 
 
-def app(manager: StreamableHTTPSessionManager) -> ASGIApp:
-    """The ASGI app of ``/mcp``. ``manager.run()`` must be entered by whoever owns the lifespan."""
+def app(inner: ASGIApp, surface: Surface) -> ASGIApp:
+    """The ASGI app of ``/mcp``: hands what it lets in to ``inner``, which finds the principal in the scope."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         # Some servers keep the blanks around header values; the protocol compares them.
@@ -56,7 +59,7 @@ def app(manager: StreamableHTTPSessionManager) -> ASGIApp:
                 message = dict(message, headers=[*message.get("headers", []), *extra])
             await send(message)
 
-        response = await _respond(manager, scope, receive, answering, headers, request_id)
+        response = await _respond(inner, surface, scope, receive, answering, headers, request_id)
         if response is not None:
             await response(scope, receive, answering)
 
@@ -64,7 +67,8 @@ def app(manager: StreamableHTTPSessionManager) -> ASGIApp:
 
 
 async def _respond(
-    manager: StreamableHTTPSessionManager,
+    inner: ASGIApp,
+    surface: Surface,
     scope: Scope,
     receive: Receive,
     send: Send,
@@ -129,7 +133,7 @@ async def _respond(
     except (ValueError, RecursionError):
         return await refuse(400, Refusal(Code.INVALID_REQUEST, "The body is not well-formed JSON."), PARSE_ERROR)
 
-    tool = _tool_called(message)
+    tool = _tool_called(message, surface)
     # A host with an OAuth token can step up from a 403; the holder of a key is told by the gate, as a tool error.
     if tool is not None and principal.source is Source.OAUTH and not principal.may(tool.scope):
         refusal = gate.scope_refusal(tool)
@@ -138,7 +142,8 @@ async def _respond(
 
     scope = dict(scope)
     scope[server.PRINCIPAL], scope[server.REQUEST_ID] = principal, request_id
-    await manager.asgi_app(scope, _replay(body, receive), send)
+    scope[server.STREAMS] = _may_stream(headers, tool)
+    await inner(scope, _replay(body, receive), send)
     return None
 
 
@@ -244,12 +249,24 @@ def _no_constants(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON.")
 
 
-def _tool_called(message: Any) -> catalog.Tool | None:
+def _tool_called(message: Any, surface: Surface) -> Tool | None:
     if not isinstance(message, dict) or message.get("method") != "tools/call":
         return None
     params = message.get("params")
     name = params.get("name") if isinstance(params, dict) else None
-    return catalog.find(name) if isinstance(name, str) else None
+    return surface.find(name) if isinstance(name, str) else None
+
+
+def _may_stream(headers: Headers, tool: Tool | None) -> bool:
+    """Whether the answer may be a stream: the client reads them, and something can come before the answer.
+
+    In the modern era the SDK streams only when something does; before, whenever it may.
+    """
+    if not any("text/event-stream" in value.lower() for value in headers.getlist("accept")):
+        return False
+    if headers.get(MCP_PROTOCOL_VERSION_HEADER) in MODERN_PROTOCOL_VERSIONS:
+        return True
+    return tool is not None and tool.reports
 
 
 def _challenge(status: int, error: str | None, code: Code, message: str, request_id: str) -> Response:

@@ -5,7 +5,7 @@ The answer is returned only after its row in the journal is committed.
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db import DatabaseError, close_old_connections
@@ -19,7 +19,7 @@ from console.errors import Code, Refusal
 from console.principal import Manager, Principal
 from console.scopes import Scope
 from mcpserver import arguments, catalog
-from mcpserver.call import Answer, Call
+from mcpserver.call import Answer, Call, Report, unheard
 from mcpserver.catalog import Tool
 from mcpserver.tools.render import compact, moment
 
@@ -34,19 +34,38 @@ class UnknownTool(Exception):
     """No such tool: a protocol error (MCP tools, "Error Handling"), not a tool's answer."""
 
 
-def call(principal: Principal, name: str, given: Mapping[str, Any], *, request_id: str) -> Answer:
-    """Run one tool for one principal. Refusals come back as answers a model can act on; raises UnknownTool."""
+def call(
+    principal: Principal,
+    name: str,
+    given: Mapping[str, Any],
+    *,
+    request_id: str,
+    find: Callable[[str], Tool | None] = catalog.find,
+    report: Report = unheard,
+) -> Answer:
+    """Run one tool for one principal. Refusals come back as answers a model can act on; raises UnknownTool.
+
+    ``find`` says which tools there are; reads that are no tools (resources, prompts, completion) pass with a
+    table of their own.
+    """
     close_old_connections()
     try:
-        return _call(principal, name, given, request_id)
+        return _call(principal, name, given, request_id, find, report)
     finally:
         close_old_connections()
 
 
-def _call(principal: Principal, name: str, given: Mapping[str, Any], request_id: str) -> Answer:
+def _call(
+    principal: Principal,
+    name: str,
+    given: Mapping[str, Any],
+    request_id: str,
+    find: Callable[[str], Tool | None],
+    report: Report,
+) -> Answer:
     started = time.perf_counter_ns()
-    tool = catalog.find(name)
-    this = Call(principal=principal, request_id=request_id, args={}, account_id=principal.account_id)
+    tool = find(name)
+    this = Call(principal=principal, request_id=request_id, args={}, account_id=principal.account_id, report=report)
     refusal: Refusal | None = None
     outcome, content = Outcome.OK, dict[str, Any]()
     try:
