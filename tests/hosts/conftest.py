@@ -105,7 +105,7 @@ class Host:
         assert path.exists(), f"{name} is not installed: run make clients"
         return str(path)
 
-    def run(self, name: str, *arguments: str) -> str:
+    def run(self, name: str, *arguments: str, seconds: float = 60) -> str:
         ran = subprocess.run(
             [self.command(name), *arguments],
             cwd=self.home,
@@ -113,7 +113,7 @@ class Host:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=seconds,
             check=False,
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr
