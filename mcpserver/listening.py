@@ -100,7 +100,13 @@ class Listeners:
 
     @property
     def open(self) -> int:
+        """How many streams are open."""
         return len(self._streams)
+
+    @property
+    def watching(self) -> bool:
+        """Whether anything is watched: only while a stream is open, and for one look more."""
+        return bool(self._running)
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
