@@ -1,7 +1,7 @@
 """The sets of tools an owner switches for an app, and what the storey above says is in them.
 
-The console may not import ``mcpserver``, so whoever composes the two (``console.asgi``) calls ``provide`` once at
-start. Where nothing was provided (the console alone, under WSGI) there are no tools to tell of.
+The console may not import ``mcpserver``, so ``mcpserver.asgi``, which ``console.asgi`` composes with the console, calls
+``provide`` once at start. Where ``/mcp`` is not served (the console alone, under WSGI) there are no tools to tell of.
 """
 
 from collections.abc import Collection, Iterable
@@ -79,11 +79,25 @@ class ToolInfo:
     """Names of the brokers that can do it."""
 
 
+def listed(
+    tools: Iterable[ToolInfo], scopes: Collection[Scope], kept: Collection[str] | None, broker: str
+) -> list[ToolInfo]:
+    """Those that an app with these scopes and sets is shown on a connection of this broker."""
+    return [
+        tool for tool in tools if tool.scope in scopes and switched_on(kept, tool.toolset) and broker in tool.brokers
+    ]
+
+
+def size(tools: Iterable[ToolInfo]) -> int:
+    """Bytes of JSON that a list of these adds to what an assistant reads."""
+    return sum(tool.listed_bytes for tool in tools)
+
+
 _provided: tuple[ToolInfo, ...] = ()
 
 
 def provide(tools: Iterable[ToolInfo]) -> None:
-    """Say which tools there are, in the order they are listed. Called once, by the composition root."""
+    """Say which tools there are, in the order they are listed. Called once, by who serves them."""
     global _provided
     _provided = tuple(tools)
 

@@ -13,6 +13,7 @@ from brokers.types import Ability, AssetClass, BarSize, OrderType, Side, TimeInF
 from console.authority.throttle import Kind
 from console.connections import reads
 from console.errors import Code, Refusal
+from console.orders.states import Status
 from console.principal import Principal
 from console.scopes import Scope
 from console.toolsets import WORDS, Toolset, switched_on
@@ -48,10 +49,26 @@ class Tool:
 
     @property
     def scope(self) -> Scope:
-        return Scope.READ if self.access is Access.READ else Scope.TRADE
+        """Reading takes the one, the rest the other; only who may prepare an order has any to look at."""
+        reads_only = self.access is Access.READ and self.toolset is not Toolset.TRADE
+        return Scope.READ if reads_only else Scope.TRADE
+
+    @property
+    def annotations(self) -> dict[str, bool]:
+        """Hints of MCP (2025-11-25, "ToolAnnotations"), those left out that say what is so without them.
+
+        Idempotent and destructive mean something for writes alone; every tool speaks to a world outside.
+        """
+        if self.access is Access.READ:
+            return {"readOnlyHint": True}
+        if self.access is Access.WRITE:
+            return {"readOnlyHint": False, "destructiveHint": False, "idempotentHint": True}
+        return {"readOnlyHint": False, "destructiveHint": True}
 
 
 ACCOUNT = Text(name="account_id", longest=64)
+CLIENT_ORDER_ID = Text(name="client_order_id", longest=64)
+CURSOR = Text(name="cursor", longest=64)
 LIMIT = Whole(name="limit", most=200)
 SYMBOL = Text(name="symbol", required=True, longest=40)
 SYMBOLS = Symbols(name="symbols", required=True)
@@ -59,30 +76,70 @@ ASSET_CLASS = Choice(name="asset_class", choices=tuple(each.value for each in As
 BAR = Choice(name="bar", choices=tuple(each.value for each in BarSize))
 PERIOD = Choice(name="period", choices=tuple(market.PERIODS))
 
+# What an order is asked for with, whether to place it or to look at it first.
+ORDER: tuple[Arg, ...] = (
+    SYMBOL,
+    Choice(name="side", required=True, choices=tuple(each.value for each in Side)),
+    Amount(name="quantity", required=True, about='Units as decimal text, e.g. "0.1".'),
+    Choice(
+        name="order_type",
+        choices=tuple(each.value for each in OrderType),
+        also={
+            "MARKET": "MKT",
+            "LIMIT": "LMT",
+            "STOP": "STP",
+            "STP_LMT": "STP_LIMIT",
+            "STOP_LIMIT": "STP_LIMIT",
+        },
+        about="Default MKT.",
+    ),
+    Amount(name="limit_price"),
+    Amount(name="stop_price"),
+    Choice(name="tif", choices=tuple(each.value for each in TimeInForce), about="Default DAY."),
+)
+
 TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_capabilities",
         toolset=Toolset.CORE,
-        about="What this client may do here: paper or live, scopes, limits, confirmation policy.",
+        about="Server, mode (paper or live), scopes, toolsets, limits, confirmation policy.",
         run=core.get_capabilities,
+        returns=core.Capabilities,
+    ),
+    Tool(
+        name="self_test",
+        toolset=Toolset.CORE,
+        about="Check the connection now; says what is broken and what to do.",
+        run=core.self_test,
+        returns=core.SelfTest,
+    ),
+    Tool(
+        name="get_connections",
+        toolset=Toolset.CORE,
+        about="Broker connection: state, environment, last error.",
+        run=core.get_connections,
+        returns=core.Connections,
     ),
     Tool(
         name="get_accounts",
         toolset=Toolset.CORE,
         about="Accounts this client may see, with environment.",
         run=accounts.get_accounts,
+        returns=accounts.Accounts,
     ),
     Tool(
         name="get_current_account",
         toolset=Toolset.CORE,
         about="Account used when account_id is omitted.",
         run=accounts.get_current_account,
+        returns=accounts.OneAccount,
     ),
     Tool(
         name="set_current_account",
         toolset=Toolset.CORE,
         about="Set the account used when account_id is omitted, for this client.",
         run=accounts.set_current_account,
+        returns=accounts.OneAccount,
         args=(Text(name="account_id", required=True, longest=64),),
         access=Access.WRITE,
     ),
@@ -336,11 +393,20 @@ TOOLS: tuple[Tool, ...] = (
         toolset=Toolset.TRADE_READ,
         about="Orders, newest first; open ones by default.",
         run=orders.get_orders,
+        returns=orders.Orders,
         args=(
             ACCOUNT,
-            Choice(name="status", choices=("open", "all")),
+            Choice(
+                name="status",
+                choices=(*orders.STATUSES, *(status.value for status in Status)),
+                is_listed=False,
+                about="open (default), closed, all, or one status.",
+            ),
             Text(name="symbol", longest=40),
+            Moment(name="start"),
+            Moment(name="end"),
             LIMIT,
+            CURSOR,
         ),
     ),
     Tool(
@@ -348,7 +414,17 @@ TOOLS: tuple[Tool, ...] = (
         toolset=Toolset.TRADE_READ,
         about="One order with fills and history, by order_id or client_order_id.",
         run=orders.get_order_status,
-        args=(Text(name="order_id", longest=64), Text(name="client_order_id", longest=64)),
+        returns=orders.OneOrder,
+        args=(Text(name="order_id", longest=64), Text(name="client_order_id", longest=64), ACCOUNT),
+    ),
+    Tool(
+        name="preview_order",
+        toolset=Toolset.TRADE_READ,
+        ability=Ability.ORDERS,
+        about="Cost, fee, effect on cash, checks and warnings of an order. Sends nothing, keeps nothing.",
+        run=orders.preview_order,
+        returns=orders.Previewed,
+        args=(*ORDER, CLIENT_ORDER_ID, ACCOUNT),
     ),
     Tool(
         name="place_order",
@@ -359,27 +435,11 @@ TOOLS: tuple[Tool, ...] = (
             "confirm_trade."
         ),
         run=orders.place_order,
+        returns=orders.Placed,
         asks=True,
         args=(
-            SYMBOL,
-            Choice(name="side", required=True, choices=tuple(each.value for each in Side)),
-            Amount(name="quantity", required=True, about='Units as decimal text, e.g. "0.1".'),
-            Choice(
-                name="order_type",
-                choices=tuple(each.value for each in OrderType),
-                also={
-                    "MARKET": "MKT",
-                    "LIMIT": "LMT",
-                    "STOP": "STP",
-                    "STP_LMT": "STP_LIMIT",
-                    "STOP_LIMIT": "STP_LIMIT",
-                },
-                about="Default MKT.",
-            ),
-            Amount(name="limit_price"),
-            Amount(name="stop_price"),
-            Choice(name="tif", choices=tuple(each.value for each in TimeInForce), about="Default DAY."),
-            Text(name="client_order_id", longest=64, about="Your id; repeating it returns the same order."),
+            *ORDER,
+            replace(CLIENT_ORDER_ID, about="Your id; repeating it returns the same order."),
             ACCOUNT,
         ),
         access=Access.DESTRUCTIVE,
@@ -391,9 +451,30 @@ TOOLS: tuple[Tool, ...] = (
         ability=Ability.ORDERS,
         about="Submit a prepared order after the user agreed to its summary. Single use, expires in 120 s.",
         run=orders.confirm_trade,
+        returns=orders.Moved,
         args=(Text(name="confirmation_id", required=True, longest=64),),
         access=Access.DESTRUCTIVE,
         throttle=Kind.TRADE,
+    ),
+    Tool(
+        name="get_pending_confirmations",
+        toolset=Toolset.TRADE,
+        ability=Ability.ORDERS,
+        about="What this client prepared and may still confirm.",
+        run=orders.get_pending_confirmations,
+        returns=orders.Waiting,
+        args=(ACCOUNT,),
+    ),
+    Tool(
+        name="discard_confirmation",
+        toolset=Toolset.TRADE,
+        ability=Ability.ORDERS,
+        about="Drop a prepared order, so that it can no longer be confirmed.",
+        run=orders.discard_confirmation,
+        returns=orders.Moved,
+        args=(Text(name="confirmation_id", required=True, longest=64),),
+        access=Access.WRITE,
+        throttle=Kind.CANCEL,
     ),
     Tool(
         name="cancel_order",
@@ -401,7 +482,8 @@ TOOLS: tuple[Tool, ...] = (
         ability=Ability.ORDERS,
         about="Cancel a working order.",
         run=orders.cancel_order,
-        args=(Text(name="order_id", required=True, longest=64),),
+        returns=orders.Moved,
+        args=(Text(name="order_id", required=True, longest=64), ACCOUNT),
         access=Access.DESTRUCTIVE,
         throttle=Kind.CANCEL,
     ),

@@ -16,6 +16,11 @@ def broker_of(connection: Connection) -> Broker:
     return registry.open_broker(connection.broker, connection.settings)
 
 
+def brokers() -> frozenset[str]:
+    """Names of the brokers this installation has an adapter for."""
+    return frozenset(registry.NAMES)
+
+
 def abilities(broker: str) -> frozenset[Ability]:
     """What the kind of broker can do; no connection is opened. Nothing for one this installation does not have."""
     known = registry.capabilities(broker)

@@ -1,6 +1,8 @@
 """What may be done with an order. Doors call this module; nothing else in Tradelatch moves one.
 
+preview                       what an order would cost; nothing is kept
 prepare → AWAITING            shown, nothing sent
+discard → CANCELLED           dropped before anybody confirmed
 confirm → INTENT              committed before anything is sent
           SENDING → answer    sent once (sending); a lost answer is UNKNOWN and is looked up, never resent
           the rest            the same steps after a crash, and the news about orders that rest (sweeps)
@@ -8,12 +10,15 @@ confirm → INTENT              committed before anything is sent
 
 import logging
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, NoReturn
 
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from brokers.decimals import plain
@@ -33,6 +38,8 @@ from console.principal import Principal
 
 log = logging.getLogger(__name__)
 
+_MOST_PENDING = 50
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
@@ -40,6 +47,76 @@ class Prepared:
     confirmation: Confirmation
     preview: Preview | None
     """None when the same client_order_id had been prepared before."""
+
+
+# -- preview -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that must hold before an order goes, and whether it holds now."""
+
+    name: str
+    refusal: Refusal | None = None
+    """Why the order would be refused; None: it would pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previewed:
+    account_id: str
+    shown: dict[str, Any]
+    """What ``prepare`` would show for the same order."""
+    buying_power_after: Decimal | None
+    """None where the order frees money only when it fills."""
+    checks: tuple[Check, ...]
+    warnings: tuple[str, ...]
+
+
+def preview(
+    principal: Principal, terms: Terms, *, account_id: str | None = None, client_order_id: str | None = None
+) -> Previewed:
+    """What an order would cost and whether it would pass. Sends nothing and keeps nothing.
+
+    Raises Refusal for an order that no permission could save: bad terms, unknown symbol, broken rule, no funds.
+    """
+    terms.check()
+    app = ConnectedApp.objects.select_related("connection__owner").get(pk=principal.app_id)
+    connection = app.connection
+    warnings: list[str] = []
+    if client_order_id is not None:
+        check_client_order_id(client_order_id)
+        if Order.objects.filter(connection=connection, client_order_id=client_order_id).exists():
+            warnings.append(f"client_order_id {client_order_id} names an order already: it is no new one.")
+    with reads.broker_for(principal) as broker:
+        account = reads.choose_account(broker, account_id, principal.account_id)
+        instrument = broker.instrument(terms.symbol)
+        terms = replace(terms, symbol=instrument.symbol)
+        estimate = broker.preview(account.account_id, terms.request(uuid.uuid4().hex))
+    return Previewed(
+        account_id=account.account_id,
+        shown=_shown(connection, account.account_id, terms, estimate, instrument.currency),
+        buying_power_after=estimate.buying_power + estimate.cash_effect if terms.side is Side.BUY else None,
+        checks=(
+            Check(name="rules and funds of the broker"),
+            Check(name="permission to trade", refusal=_refused(risk.check_permission, app, connection)),
+            Check(name="release by the assistant", refusal=_refused(risk.check_policy, connection)),
+        ),
+        warnings=(*warnings, *risk.warnings(terms, estimate)),
+    )
+
+
+def _refused(check: Callable[..., None], *about: object) -> Refusal | None:
+    try:
+        check(*about)
+    except Refusal as refusal:
+        return refusal
+    return None
+
+
+def refusal_to_trade(principal: Principal) -> Refusal | None:
+    """Why this app could prepare no order now, whatever the order; None: it could."""
+    app = ConnectedApp.objects.select_related("connection__owner").get(pk=principal.app_id)
+    return _refused(risk.check_permission, app, app.connection)
 
 
 # -- prepare -------------------------------------------------------------------------------------------------
@@ -197,19 +274,7 @@ def confirm(principal: Principal, confirmation_id: str, *, request_id: str = "")
 
     Raises Refusal; ``order_id`` tells which order a used confirmation had released.
     """
-    confirmation = (
-        Confirmation.objects.filter(public_id=confirmation_id, app_id=principal.app_id)
-        .select_related("app__connection")
-        .first()
-    )
-    if confirmation is None:
-        raise Refusal(
-            Code.CONFIRMATION_UNKNOWN,
-            "This app has no such confirmation. Prepare the order again with place_order.",
-            field="confirmation_id",
-        )
-    order = Order.objects.select_related("app", "connection").get(confirmation=confirmation)
-    _check_redeemable(confirmation, order)
+    confirmation, order = _held(principal, confirmation_id)
     _check_unchanged(confirmation, order)
     by = principal.app_label
     try:
@@ -237,6 +302,24 @@ def confirm(principal: Principal, confirmation_id: str, *, request_id: str = "")
             "get_order_status.",
             order_id=order.public_id,
         ) from error
+
+
+def _held(principal: Principal, confirmation_id: str) -> tuple[Confirmation, Order]:
+    """A confirmation of the principal's own that can still be used, and its order. Raises Refusal."""
+    confirmation = (
+        Confirmation.objects.filter(public_id=confirmation_id, app_id=principal.app_id)
+        .select_related("app__connection")
+        .first()
+    )
+    if confirmation is None:
+        raise Refusal(
+            Code.CONFIRMATION_UNKNOWN,
+            "This app has no such confirmation. Prepare the order again with place_order.",
+            field="confirmation_id",
+        )
+    order = Order.objects.select_related("app", "connection").get(confirmation=confirmation)
+    _check_redeemable(confirmation, order)
+    return confirmation, order
 
 
 def _refuse(confirmation: Confirmation, order: Order, refusal: Refusal, by: str, request_id: str) -> NoReturn:
@@ -323,12 +406,35 @@ def _redeem(confirmation: Confirmation, order: Order, by: str, request_id: str) 
         ) from error
 
 
+# -- discard -------------------------------------------------------------------------------------------------
+
+
+def pending(principal: Principal, account_id: str | None = None) -> list[Order]:
+    """What this app prepared and may still confirm, newest first."""
+    waiting = Order.objects.select_related("app", "connection", "confirmation").filter(
+        app_id=principal.app_id, status=Status.AWAITING, confirmation__expires_at__gt=timezone.now()
+    )
+    if account_id:
+        waiting = waiting.filter(account_id=account_id)
+    return list(waiting.order_by("-id")[:_MOST_PENDING])
+
+
+def discard(principal: Principal, confirmation_id: str, *, request_id: str = "") -> Order:
+    """Drop what waits behind a confirmation: it can no longer be confirmed. Raises Refusal when it has moved on."""
+    confirmation, order = _held(principal, confirmation_id)
+    what = "Discarded before it was confirmed."
+    if not moves.attempt(order, Status.CANCELLED, what, principal.app_label, request_id, reason=what):
+        confirmation.refresh_from_db()
+        _check_redeemable(confirmation, order)
+    return order
+
+
 # -- cancel --------------------------------------------------------------------------------------------------
 
 
-def cancel(principal: Principal, order_id: str, *, request_id: str = "") -> Order:
+def cancel(principal: Principal, order_id: str, *, account_id: str | None = None, request_id: str = "") -> Order:
     """An app takes an order of its connection back; see ``take_back``."""
-    return take_back(find(principal, order_id), by=principal.app_label, request_id=request_id)
+    return take_back(find(principal, order_id, account_id), by=principal.app_label, request_id=request_id)
 
 
 def take_back(order: Order, *, by: str, request_id: str = "") -> Order:
@@ -375,30 +481,62 @@ def _has_ended(order: Order) -> Refusal:
 # -- read ----------------------------------------------------------------------------------------------------
 
 
-def find(principal: Principal, order_id: str) -> Order:
+def find(principal: Principal, order_id: str, account_id: str | None = None) -> Order:
     """An order of the principal's own connection, by our id or by the caller's. Raises Refusal."""
-    mine = Order.objects.select_related("app", "connection", "confirmation").filter(
-        connection_id=principal.connection_id
-    )
+    mine = _of_connection(principal)
     order = mine.filter(public_id=order_id).first() or mine.filter(client_order_id=order_id).first()
-    if order is None:
-        raise Refusal(Code.UNKNOWN_ORDER, f"This connection has no order {order_id!r}.", field="order_id")
+    if order is None or account_id not in (None, order.account_id):
+        where = "connection" if account_id is None else f"connection's account {account_id}"
+        raise Refusal(Code.UNKNOWN_ORDER, f"This {where} has no order {order_id!r}.", field="order_id")
     return order
 
 
-def listing(
-    principal: Principal, account_id: str, *, only_open: bool, symbol: str | None = None, limit: int = 50
-) -> list[Order]:
-    """Orders of one account, newest first, open ones brought up to date with the broker first."""
-    mine = Order.objects.select_related("app", "connection", "confirmation").filter(
-        connection_id=principal.connection_id, account_id=account_id
+def _of_connection(principal: Principal) -> QuerySet[Order]:
+    return Order.objects.select_related("app", "connection", "confirmation").filter(
+        connection_id=principal.connection_id
     )
-    if symbol is not None:
-        mine = mine.filter(symbol=symbol)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which orders of an account. Times are when the order was prepared: ``start`` is included, ``end`` is not."""
+
+    statuses: frozenset[Status] | None = states.OPEN
+    """None: whatever the status."""
+    symbol: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+def listing(
+    principal: Principal, account_id: str, wanted: Wanted, *, limit: int = 50, after: str | None = None
+) -> tuple[list[Order], str | None]:
+    """Orders of one account, newest first, open ones brought up to date with the broker first.
+
+    With them comes the id to give as ``after`` for those that follow, None when these were the last. Keyset: a page
+    stays what it is while new orders come in. Raises Refusal for an ``after`` that is no order of the connection.
+    """
+    mine = _of_connection(principal).filter(account_id=account_id)
+    if wanted.symbol is not None:
+        mine = mine.filter(symbol=wanted.symbol)
+    if wanted.start is not None:
+        mine = mine.filter(created_at__gte=wanted.start)
+    if wanted.end is not None:
+        mine = mine.filter(created_at__lt=wanted.end)
+    if after is not None:
+        last = _of_connection(principal).filter(public_id=after).first()
+        if last is None:
+            raise Refusal(
+                Code.INVALID_ARGUMENT,
+                "cursor is not a next_cursor of this connection. Leave it out to start at the newest.",
+                field="cursor",
+            )
+        mine = mine.filter(pk__lt=last.pk)
     sweeps.each(mine.filter(status__in=(*states.AT_BROKER, Status.UNKNOWN)).order_by("-id"), sending.refresh)
-    if only_open:
-        mine = mine.filter(status__in=states.OPEN)
-    return list(mine.order_by("-id")[:limit])
+    if wanted.statuses is not None:
+        mine = mine.filter(status__in=wanted.statuses)
+    found = list(mine.order_by("-id")[: limit + 1])
+    return found[:limit], found[limit - 1].public_id if len(found) > limit else None
 
 
 def fills(order: Order) -> list[dict[str, str]]:

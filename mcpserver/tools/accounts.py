@@ -2,11 +2,29 @@
 
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from brokers.types import Account
 from console.connected_apps import grants
 from console.connections import reads
 from mcpserver.call import Call
 from mcpserver.tools.render import compact
+
+
+class AccountOut(TypedDict):
+    account_id: str
+    name: str
+    currency: str
+    environment: str
+    current: bool
+
+
+class Accounts(TypedDict):
+    accounts: list[AccountOut]
+
+
+class OneAccount(TypedDict):
+    account: AccountOut
 
 
 def _account(value: Account, current: str) -> dict[str, Any]:
