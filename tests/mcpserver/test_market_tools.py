@@ -134,6 +134,18 @@ def test_a_screen_returns_exactly_the_instruments_for_which_every_filter_holds(r
     assert traded == sorted(traded, reverse=True)
 
 
+def test_a_change_is_from_the_first_open_to_the_last_close_of_its_bars(read: Wire) -> None:
+    for _ in range(TRIES):
+        (change,) = read.result("get_change", {"symbols": ["DIS"], "period": "3m"})["changes"]
+        history = read.result("get_history", {"symbol": "DIS", "period": "3m", "limit": 500})
+        if change["as_of"] == history["as_of"]:
+            break
+    first, last = history["bars"][0], history["bars"][-1]
+    assert (change["first"], change["last"], change["start"]) == (first["open"], last["close"], first["start"])
+    percent = (Decimal(last["close"]) / Decimal(first["open"]) - 1) * 100
+    assert Decimal(change["change_percent"]) == percent.quantize(Decimal("0.01"))
+
+
 def test_movers_are_the_screen_sorted_by_change_or_by_value_traded(read: Wire) -> None:
     for _ in range(TRIES):
         every = read.result("screen_securities", {"filters": [], "limit": 50, "sort": "-change_percent"})["matches"]
