@@ -35,7 +35,7 @@ class Tool:
     toolset: Toolset
     about: str
     run: Callable[[Call], dict[str, Any]]
-    returns: Any = None
+    returns: type[Any]
     """The TypedDict of its result, declared beside the handler; the gate adds ``context``. Not sent in the list."""
     args: tuple[Arg, ...] = ()
     access: Access = Access.READ
@@ -68,7 +68,6 @@ class Tool:
 
 ACCOUNT = Text(name="account_id", longest=64)
 CLIENT_ORDER_ID = Text(name="client_order_id", longest=64)
-CURSOR = Text(name="cursor", longest=64)
 LIMIT = Whole(name="limit", most=200)
 SYMBOL = Text(name="symbol", required=True, longest=40)
 SYMBOLS = Symbols(name="symbols", required=True)
@@ -406,7 +405,7 @@ TOOLS: tuple[Tool, ...] = (
             Moment(name="start"),
             Moment(name="end"),
             LIMIT,
-            CURSOR,
+            Cursor(of=orders.LISTING),
         ),
     ),
     Tool(

@@ -16,6 +16,7 @@ from mcpserver import catalog  # noqa: E402
 
 README = Path(__file__).parents[1] / "README.md"
 
+_READERS = {Scope.READ: "readers", Scope.TRADE: "traders"}
 # What each status means, in the words of its own docstring where it has one.
 _STATUS_NOTES = {
     Status.AWAITING: "shown, nothing was sent",
@@ -38,10 +39,10 @@ _STATUS_NOTES = {
 def tables() -> dict[str, list[str]]:
     return {
         "tools": [
-            "| tool | who sees it | what it does |",
-            "|---|---|---|",
+            "| tool | set | who sees it | what it does |",
+            "|---|---|---|---|",
             *(
-                f"| `{tool.name}` | {'readers' if tool.scope is Scope.READ else 'traders'} | {tool.about} |"
+                f"| `{tool.name}` | `{tool.toolset}` | {_READERS[tool.scope]} | {tool.about} |"
                 for tool in catalog.TOOLS
             ),
         ],
