@@ -65,6 +65,9 @@ class Placed(TypedDict):
     estimate: NotRequired[Estimate]
     next: NotRequired[str]
     note: NotRequired[str]
+    fills: NotRequired[list["FillOut"]]
+    """With ``history``: how it stands after its owner was asked in the console."""
+    history: NotRequired[list["Step"]]
 
 
 class Moved(TypedDict):
