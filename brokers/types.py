@@ -156,10 +156,12 @@ class Cash:
     total: Decimal
     reserved: Decimal
     """Held for open buy orders, their fees included."""
+    unsettled: Decimal = Decimal(0)
+    """Proceeds of sales that cannot be spent yet; part of ``total``."""
 
     @property
     def available(self) -> Decimal:
-        return self.total - self.reserved
+        return self.total - self.reserved - self.unsettled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +173,10 @@ class AccountState:
     equity: Decimal
     buying_power: Decimal
     as_of: datetime
+    initial_margin: Decimal | None = None
+    """Own means that the positions need to be opened, in ``currency``; None for a cash account."""
+    maintenance_margin: Decimal | None = None
+    """Own means that they need to be kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,6 +290,8 @@ class Fill:
     currency: str
     filled_at: datetime
     source: str
+    model: str = ""
+    """Paper only: the fee and slippage preset it was made under, with its version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,6 +321,8 @@ class BrokerOrder:
     order_class: OrderClass = OrderClass.SIMPLE
     parent_client_order_id: str = ""
     """The order this leg hangs on."""
+    held: bool = False
+    """It waits for its parent to fill, and cannot fill itself before."""
     created_at: datetime | None = None
 
 
@@ -336,7 +346,7 @@ class Transaction:
     transaction_id: str
     at: datetime
     kind: str
-    """``deposit``, ``trade`` or ``fee``."""
+    """``deposit``, ``trade``, ``fee``, ``transfer``, ``dividend``, ``split``, ``borrow``, ``interest`` or ``reset``."""
     currency: str
     amount: Decimal
     """Signed change of cash."""

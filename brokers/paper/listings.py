@@ -1,15 +1,31 @@
 """What an account can trade: the BTC/USD replay, what the operator imported, and the simulated market."""
 
+from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache, partial
 
 from brokers.paper import hours, prices, replay, simulated
-from brokers.paper.models import ImportedSeries, PaperAccount
+from brokers.paper.models import CorporateAction, ImportedSeries, PaperAccount
 from brokers.types import AssetClass, BarSize, Instrument
 
 
 def market_of(account: PaperAccount) -> prices.Market:
-    return prices.Market([*built_in(account.seed, account.hours), *_imported()])
+    return market_for(account.seed, account.hours)
+
+
+def market_for(seed: int, market_hours: str) -> prices.Market:
+    splits: dict[str, list[tuple[int, Decimal]]] = {}
+    for action in CorporateAction.objects.filter(kind="split").order_by("at"):
+        splits.setdefault(action.symbol, []).append((hours.minute_of(action.at), action.value))
+    listed = [*built_in(seed, market_hours), *_imported()]
+    return prices.Market([_with_splits(entry, splits.get(entry.symbol)) for entry in listed])
+
+
+def _with_splits(entry: prices.Listed, splits: list[tuple[int, Decimal]] | None) -> prices.Listed:
+    if not splits:
+        return entry
+    return replace(entry, tape=lambda: prices.SplitTape(entry.tape(), splits))
 
 
 @lru_cache(maxsize=64)
