@@ -158,10 +158,11 @@ def due(account: PaperAccount, market: prices.Market, now: datetime) -> list[int
 
 
 def pending(account: PaperAccount, now: datetime) -> bool:
-    """Whether something other than an order is due."""
-    if account.accrues_at is not None and account.accrues_at <= now:
+    """Whether something other than an order is due. Asks the database: the caller's row may be an old one."""
+    fresh = PaperAccount.objects.only("accrues_at", "acted_until", "created").get(pk=account.pk)
+    if fresh.accrues_at is not None and fresh.accrues_at <= now:
         return True
-    return _actions(account, now).exists()
+    return _actions(fresh, now).exists()
 
 
 def settle_ends(account: PaperAccount, tape: prices.Tape, at: datetime) -> datetime | None:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from brokers.errors import Rejected
-from brokers.paper import books
+from brokers.paper import books, ledger
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.models import CashBalance, LedgerEntry, PaperAccount, PaperOrder
 from brokers.types import BrokerStatus, OrderRequest
@@ -96,6 +96,7 @@ def check(broker: PaperBroker, account: PaperAccount, start: Decimal, sent: dict
     for row in PaperOrder.objects.filter(account=account).exclude(status="working"):
         assert row.reserved_cash == row.reserved_quantity == 0
     assert CashBalance.objects.get(account=account).amount == cash
+    assert ledger.rebuild(account) == ledger.book(account)
 
 
 @settings(
