@@ -100,6 +100,7 @@ class PaperOrder(models.Model):
     created = models.DateTimeField()
     updated = models.DateTimeField()
     expires_at = models.DateTimeField(null=True)
+    """Null once it has ended, as its bounds are: an index then finds open orders alone."""
     matched_until = models.DateTimeField()
     """Bars that ended by this time have been matched."""
     tape = models.CharField(max_length=64, default="")
@@ -114,17 +115,10 @@ class PaperOrder(models.Model):
             models.UniqueConstraint(fields=["account", "client_order_id"], name="paper_one_order_per_client_id"),
         ]
         indexes = [
-            models.Index(
-                fields=["tape", "touch_below"],
-                name="paper_touched_below",
-                condition=models.Q(status__in=OPEN_STATUSES),
-            ),
-            models.Index(
-                fields=["tape", "touch_above"],
-                name="paper_touched_above",
-                condition=models.Q(status__in=OPEN_STATUSES),
-            ),
-            models.Index(fields=["expires_at"], name="paper_expiring", condition=models.Q(status__in=OPEN_STATUSES)),
+            # Not partial: SQLite cannot use a partial index for a statement whose values are bound.
+            models.Index(fields=["tape", "touch_below"], name="paper_touched_below"),
+            models.Index(fields=["tape", "touch_above"], name="paper_touched_above"),
+            models.Index(fields=["expires_at"], name="paper_expiring"),
             models.Index(fields=["account", "status"], name="paper_orders_by_account"),
         ]
 
