@@ -13,6 +13,8 @@ BrokerError
 │   ├── DuplicateClientId
 │   ├── OrderNotFound
 │   ├── NotCancellable
+│   ├── InvalidRequest      a read asked for what cannot be; names the argument
+│   ├── NoRate
 │   └── NotSupported        the broker has no such thing
 └── UnknownOutcome          it may stand: never resend, look it up
 """
@@ -84,6 +86,16 @@ class NotCancellable(Rejected):
 
 class NotSupported(Rejected):
     pass
+
+
+class InvalidRequest(Rejected):
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class NoRate(Rejected):
+    """This broker cannot tell what one currency costs in the other."""
 
 
 class UnknownOutcome(BrokerError):

@@ -6,7 +6,7 @@ which is not zero.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -25,6 +25,10 @@ class AssetClass(StrEnum):
 class Side(StrEnum):
     BUY = "BUY"
     SELL = "SELL"
+
+    @property
+    def opposite(self) -> "Side":
+        return Side.SELL if self is Side.BUY else Side.BUY
 
 
 class OrderType(StrEnum):
@@ -112,6 +116,11 @@ class Instrument:
     """Smallest quantity of one order."""
     price_source: str
     """Where its prices come from, in words a person can read."""
+    multiplier: Decimal = Decimal(1)
+    """Units of value per unit of price and quantity: 1 for stocks and coins."""
+    hours: str = ""
+    """When it trades, in words a person can read."""
+    shortable: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +139,12 @@ class Quote:
     source: str
     recorded_at: datetime | None = None
     """Replay only: when the price was really seen."""
+    change: Decimal | None = None
+    """``last`` less the price 24 hours before it, in ``currency``."""
+    volume: Decimal | None = None
+    """Units traded in the last 24 hours."""
+    bid_size: Decimal | None = None
+    ask_size: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,8 +171,13 @@ class Cash:
     total: Decimal
     reserved: Decimal
     """Held for open buy orders, their fees included."""
-    unsettled: Decimal = Decimal(0)
-    """Proceeds of sales that cannot be spent yet; part of ``total``."""
+    settled: Decimal | None = None
+    """What of ``total`` has settled; None where the broker does not tell."""
+
+    @property
+    def unsettled(self) -> Decimal:
+        """Proceeds of sales that cannot be spent yet, as far as the broker tells."""
+        return Decimal(0) if self.settled is None else self.total - self.settled
 
     @property
     def available(self) -> Decimal:
@@ -193,6 +213,8 @@ class Position:
     market_value: Decimal
     unrealized_pnl: Decimal
     source: str
+    as_of: datetime | None = None
+    """When ``last`` was made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,8 +379,122 @@ class Transaction:
     client_order_id: str = ""
 
 
+class Ability(StrEnum):
+    """What not every broker's interface can do. A tool that needs one is not listed where it is missing."""
+
+    BARS = "bars"
+    TRANSACTIONS = "transactions"
+    FILLS = "fills"
+    FEES = "fees"
+    ORDER_BOOK = "order_book"
+    PRINTS = "prints"
+    SCREENING = "screening"
+    MARKET_HOURS = "market_hours"
+    EXCHANGE_RATES = "exchange_rates"
+    ORDERS = "orders"
+
+
+class Adjustment(StrEnum):
+    """What bars are corrected for."""
+
+    NONE = "none"
+    SPLITS = "splits"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    price: Decimal
+    size: Decimal
+    """Units of the instrument."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderBook:
+    symbol: str
+    currency: str
+    bids: tuple[Level, ...]
+    """Highest price first."""
+    asks: tuple[Level, ...]
+    """Lowest price first."""
+    as_of: datetime
+    source: str
+    simulated: bool
+    """The depth is computed: no such orders rest anywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Print:
+    at: datetime
+    price: Decimal
+    size: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prints:
+    symbol: str
+    currency: str
+    prints: tuple[Print, ...]
+    """Newest first."""
+    source: str
+    note: str = ""
+    """What one print stands for, where it is not one trade."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeeRule:
+    asset_class: AssetClass
+    basis: str
+    """``notional``: ``rate`` is a share of price times quantity; ``unit``: money per unit."""
+    rate: Decimal
+    minimum: Decimal
+    """Least fee of one order, in the instrument's currency."""
+    words: str
+
+
+class SessionState(StrEnum):
+    OPEN = "open"
+    PRE_MARKET = "pre_market"
+    AFTER_HOURS = "after_hours"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketDay:
+    """One market on one day, and its state now."""
+
+    market: str
+    name: str
+    time_zone: str
+    day: date
+    opens: datetime | None
+    """None: no session on that day."""
+    closes: datetime | None
+    why: str
+    """``regular``, ``always_open``, ``early_close``, ``weekend`` or ``holiday``."""
+    state: SessionState
+    next_open: datetime | None
+    """None for a market that never closes."""
+    next_close: datetime | None
+    exceptions: tuple[tuple[date, str], ...] = ()
+    """Holidays and early closes in the 60 days from ``day``."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """One unit of ``base`` costs ``rate`` of ``quote``."""
+
+    base: str
+    quote: str
+    rate: Decimal
+    as_of: datetime
+    source: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
+    abilities: frozenset[Ability]
     asset_classes: frozenset[AssetClass]
     order_types: frozenset[OrderType]
     time_in_force: frozenset[TimeInForce]
@@ -377,6 +513,12 @@ class Capabilities:
     extended_hours: bool = False
     reduce_only: bool = False
     post_only: bool = False
+    bars_outside_hours: bool = False
+    """``bars`` has those outside regular hours too."""
+    adjustments: frozenset[Adjustment] = frozenset({Adjustment.NONE})
+
+    def times_in_force(self, order_type: OrderType) -> frozenset[TimeInForce]:
+        return self.pairs.get(order_type, self.time_in_force)
 
     def takes(self, order_type: OrderType, tif: TimeInForce) -> bool:
-        return order_type in self.order_types and tif in self.pairs.get(order_type, self.time_in_force)
+        return order_type in self.order_types and tif in self.times_in_force(order_type)

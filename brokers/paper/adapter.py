@@ -1,21 +1,26 @@
 """The paper broker behind the one interface every broker has."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Self
 
+from django.db.models import Q
 from django.utils import timezone
 
-from brokers.errors import InvalidAccount, NotCancellable, OrderNotFound
-from brokers.paper import costs, exchange, intake, ledger, means
+from brokers.errors import InvalidAccount, InvalidRequest, NotCancellable, OrderNotFound
+from brokers.paper import costs, exchange, intake, ledger, means, rates, sessions, tariff
+from brokers.paper import depth as simulated_depth
 from brokers.paper.books import catch_up
 from brokers.paper.listings import market_of
 from brokers.paper.matching import Matcher
 from brokers.paper.models import OPEN_STATUSES, LedgerEntry, PaperAccount, PaperFill, PaperOrder
-from brokers.paper.prices import Market
+from brokers.paper.prices import Market, Tape
+from brokers.paper.prices import bars as bars_of
+from brokers.paper.prices import quote as quote_of
 from brokers.types import (
     Account,
     AccountState,
@@ -27,15 +32,21 @@ from brokers.types import (
     Capabilities,
     Cash,
     Environment,
+    FeeRule,
     Fill,
     Instrument,
+    MarketDay,
+    OrderBook,
     OrderChanges,
     OrderClass,
     OrderRequest,
     OrderType,
     Position,
     Preview,
+    Print,
+    Prints,
     Quote,
+    Rate,
     Side,
     TimeInForce,
     Transaction,
@@ -78,7 +89,12 @@ class PaperBroker:
             account_id=account_id,
             currency=account.currency,
             cash=tuple(
-                Cash(currency=currency, total=held.total, reserved=held.reserved, unsettled=held.unsettled)
+                Cash(
+                    currency=currency,
+                    total=held.total,
+                    reserved=held.reserved,
+                    settled=held.total - held.unsettled,
+                )
                 for currency, held in cash.items()
             ),
             positions_value=value,
@@ -101,27 +117,96 @@ class PaperBroker:
         return self._positions(*self._current(account_id))
 
     def transactions(
-        self, account_id: str, *, start: datetime | None, end: datetime | None, limit: int
+        self,
+        account_id: str,
+        *,
+        start: datetime | None,
+        end: datetime | None,
+        limit: int,
+        kinds: Collection[str] = (),
+        after: str = "",
     ) -> list[Transaction]:
         account, _ = self._current(account_id)
         entries = account.ledger.order_by("-at", "-pk")
+        if after:
+            entries = entries.filter(_older_than(account.ledger.filter(pk=_number(after)).first()))
+        if kinds:
+            entries = entries.filter(kind__in=kinds)
         if start is not None:
             entries = entries.filter(at__gte=start)
         if end is not None:
             entries = entries.filter(at__lt=end)
         return [_transaction(entry) for entry in entries[: max(limit, 0)]]
 
+    def fills(
+        self,
+        account_id: str,
+        *,
+        client_order_id: str = "",
+        symbol: str = "",
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int,
+        after: str = "",
+    ) -> list[Fill]:
+        account, _ = self._current(account_id)
+        mine = PaperFill.objects.filter(order__account=account)
+        rows = mine.select_related("order").order_by("-at", "-pk")
+        if after:
+            rows = rows.filter(_older_than(mine.filter(fill_id=after).first()))
+        if client_order_id:
+            rows = rows.filter(order__client_order_id=client_order_id)
+        if symbol:
+            rows = rows.filter(order__symbol=symbol)
+        if start is not None:
+            rows = rows.filter(at__gte=start)
+        if end is not None:
+            rows = rows.filter(at__lt=end)
+        return [_fill(row.order, row) for row in rows[: max(limit, 0)]]
+
+    def fees(self, account_id: str) -> list[FeeRule]:
+        return tariff.rules(costs.PRESETS[self._of(account_id).preset])
+
     def find_instruments(
-        self, query: str, *, asset_class: AssetClass | None = None, limit: int = 10
+        self, query: str, *, asset_class: AssetClass | None = None, limit: int = 10, by_name: bool = False
     ) -> list[Instrument]:
-        return self._market().find(query, asset_class, limit)
+        return self._market().find(query, asset_class, limit, by_name=by_name)
+
+    def instruments(self, *, asset_class: AssetClass | None = None, limit: int) -> list[Instrument]:
+        fitting = (each for each in self._market().instruments() if asset_class in (None, each.asset_class))
+        return list(islice(fitting, max(limit, 0)))
 
     def instrument(self, symbol: str) -> Instrument:
-        return self._market().tape(symbol).instrument
+        tape = self._market().tape(symbol)
+        return replace(tape.instrument, hours=sessions.words(tape.hours))
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
         market, now = self._market(), self._clock()
-        return [market.quote(symbol, now) for symbol in symbols]
+        return [self._quote(market.tape(symbol), now) for symbol in symbols]
+
+    def order_book(self, symbol: str, depth: int) -> OrderBook:
+        return simulated_depth.book(self._market().tape(symbol), self._clock(), depth)
+
+    def prints(self, symbol: str, limit: int) -> Prints:
+        tape, now = self._market().tape(symbol), self._clock()
+        size = BarSize.MINUTE if tape.step == 1 else BarSize.DAY
+        found = bars_of(tape, size, start=None, end=None, limit=limit, now=now)
+        return Prints(
+            symbol=tape.instrument.symbol,
+            currency=tape.instrument.currency,
+            prints=tuple(
+                Print(at=bar.start + timedelta(seconds=size.seconds), price=bar.close, size=bar.volume)
+                for bar in reversed(found)
+            ),
+            source=tape.instrument.price_source,
+            note=f"One print per {size.value} bar: its close and volume. Single trades are not known.",
+        )
+
+    def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
+        return sessions.markets(self._account.hours, self._clock(), day=day, market=market)
+
+    def exchange_rate(self, base: str, quote: str) -> Rate:
+        return rates.rate(self._market(), base, quote, self._clock())
 
     def bars(
         self,
@@ -194,6 +279,14 @@ class PaperBroker:
         catch_up(account, now)
         return account, now
 
+    def _quote(self, tape: Tape, now: datetime) -> Quote:
+        """Sizes come with computed prices alone: a recording has none, and made-up ones would look recorded."""
+        quote = quote_of(tape, now)
+        if quote.recorded_at is not None:
+            return quote
+        bid_size, ask_size = simulated_depth.top(tape, quote)
+        return replace(quote, bid_size=bid_size, ask_size=ask_size)
+
     def _market(self) -> Market:
         return market_of(self._account)
 
@@ -215,9 +308,23 @@ class PaperBroker:
                     market_value=value,
                     unrealized_pnl=value - costs.gross(holding.average_price, holding.quantity),
                     source=quote.source,
+                    as_of=quote.as_of,
                 )
             )
         return found
+
+
+def _older_than(row: PaperFill | LedgerEntry | None) -> Q:
+    """What comes after this row in a list that is newest first. Raises InvalidRequest when there is no row."""
+    if row is None:
+        raise InvalidRequest("This account has no such place to go on from.", "cursor")
+    return Q(at__lt=row.at) | Q(at=row.at, pk__lt=row.pk)
+
+
+def _number(transaction_id: str) -> int:
+    """0, which no row has, for what cannot be one of our ids."""
+    fits = transaction_id.isascii() and transaction_id.isdecimal() and len(transaction_id) <= 18
+    return int(transaction_id) if fits else 0
 
 
 def _broker_order(order: PaperOrder) -> BrokerOrder:

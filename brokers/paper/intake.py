@@ -14,6 +14,7 @@ from brokers.paper.listings import market_of
 from brokers.paper.matching import Arrival, Matcher, set_bounds, terms_of, window
 from brokers.paper.models import OPEN_STATUSES, PaperAccount, PaperOrder
 from brokers.types import (
+    Ability,
     AssetClass,
     BrokerStatus,
     Capabilities,
@@ -34,6 +35,7 @@ _WAITING = frozenset({TimeInForce.DAY, TimeInForce.GTC})
 _STOPS = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL)
 
 CAPABILITIES = Capabilities(
+    abilities=frozenset(Ability),
     asset_classes=frozenset(AssetClass),
     order_types=frozenset(OrderType),
     time_in_force=frozenset(TimeInForce),

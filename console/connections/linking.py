@@ -10,6 +10,7 @@ from brokers.paper import books
 from brokers.types import Environment
 from console.accounts.models import User
 from console.audit import journal
+from console.connections import equity
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 
@@ -32,6 +33,7 @@ def link_paper(
     try:
         with transaction.atomic():
             account = books.open_account(name=name, starting_cash=starting_cash, currency=currency, hours=hours)
+            now = timezone.now()
             connection = Connection.objects.create(
                 owner=owner,
                 name=name,
@@ -43,8 +45,9 @@ def link_paper(
                 currency=currency,
                 equity=starting_cash,
                 detail=HOURS[hours],
-                checked_at=timezone.now(),
+                checked_at=now,
             )
+            equity.record(connection, account.key, currency=currency, equity=starting_cash, cash=starting_cash, now=now)
             journal.record_change(
                 owner, "added", "connection", connection.pk, name, broker="paper", trading=trading_enabled
             )

@@ -52,12 +52,21 @@ def _navigation(request: HttpRequest, user: User) -> list[Section]:
                 item("Connections", "connections:list"),
                 item("Connected apps", "apps:list"),
                 item("API keys", "keys:list"),
+                item("Connect an assistant", "connect"),
                 item("Orders", "orders:list", counts_waiting=True),
                 item("Activity", "activity:list"),
                 item("Recent errors", "errors"),
             ],
         ),
-        Section("Developers", [item("OAuth clients", "clients:list"), item("REST API", "developers")]),
+        Section(
+            "Developers",
+            [
+                item("OAuth clients", "clients:list"),
+                item("MCP tools", "tools"),
+                item("Playground", "playground"),
+                item("REST API", "developers"),
+            ],
+        ),
         Section("You", [item("Security", "security:overview")]),
     ]
     if user.is_operator:

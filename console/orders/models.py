@@ -3,14 +3,28 @@ from decimal import Decimal
 from django.db import models
 
 from brokers.decimals import ExactDecimalField
+from brokers.types import LegRequest, OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.orders.states import WORDS, Status
 
 
-class Confirmation(models.Model):
-    """A promise to do exactly what was shown, once, within 120 s, for the app it was shown to."""
+class Action(models.TextChoices):
+    """What a confirmation lets happen."""
 
+    PLACE = "place", "Place"
+    BATCH = "batch", "Place several"
+
+
+class Confirmation(models.Model):
+    """A promise to do exactly what was shown, once, within 120 s, for the app it was shown to.
+
+    It may cover a bounded plan: every order that hangs on it was shown with it.
+    """
+
+    action = models.CharField(max_length=10, choices=Action.choices, default=Action.PLACE)
+    all_or_none = models.BooleanField(default=True)
+    """Of several orders: none is released unless every one passes every check."""
     public_id = models.CharField(max_length=40, unique=True)
     app = models.ForeignKey(ConnectedApp, on_delete=models.PROTECT, related_name="confirmations")
     terms = models.JSONField()
@@ -31,6 +45,8 @@ class Order(models.Model):
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="orders")
     app = models.ForeignKey(ConnectedApp, on_delete=models.PROTECT, related_name="orders")
     confirmation = models.ForeignKey(Confirmation, on_delete=models.PROTECT, related_name="orders")
+    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="legs")
+    """The order this leg hangs on: it is sent within that order's request, never by itself."""
     account_id = models.CharField(max_length=64)
     client_order_id = models.CharField(max_length=64)
     """The caller's name for it; ours where the caller gave none."""
@@ -42,9 +58,17 @@ class Order(models.Model):
     side = models.CharField(max_length=4)
     order_type = models.CharField(max_length=10)
     tif = models.CharField(max_length=3)
-    quantity = ExactDecimalField()
+    quantity = ExactDecimalField(null=True)
+    """In units; None for an order by ``notional``."""
+    notional = ExactDecimalField(null=True)
     limit_price = ExactDecimalField(null=True)
     stop_price = ExactDecimalField(null=True)
+    trail_amount = ExactDecimalField(null=True)
+    trail_percent = ExactDecimalField(null=True)
+    outside_rth = models.BooleanField(default=False)
+    reduce_only = models.BooleanField(default=False)
+    post_only = models.BooleanField(default=False)
+    order_class = models.CharField(max_length=8, default=OrderClass.SIMPLE)
     shown_price = ExactDecimalField()
     """Price per unit the estimate rested on when the order was shown."""
     status = models.CharField(max_length=24, choices=[(s.value, WORDS[s]) for s in Status], db_index=True)
@@ -77,6 +101,42 @@ class Order(models.Model):
     @property
     def status_words(self) -> str:
         return WORDS[self.state]
+
+    @property
+    def request(self) -> OrderRequest:
+        """What is sent for this order, its legs within it."""
+        hanging = self.legs.order_by("pk") if self.order_class != OrderClass.SIMPLE and self.parent_id is None else []
+        return OrderRequest(
+            client_order_id=self.wire_id,
+            symbol=self.symbol,
+            side=Side(self.side),
+            order_type=OrderType(self.order_type),
+            quantity=self.quantity,
+            notional=self.notional,
+            tif=TimeInForce(self.tif),
+            limit_price=self.limit_price,
+            stop_price=self.stop_price,
+            trail_amount=self.trail_amount,
+            trail_percent=self.trail_percent,
+            outside_rth=self.outside_rth,
+            reduce_only=self.reduce_only,
+            post_only=self.post_only,
+            order_class=OrderClass(self.order_class),
+            legs=tuple(leg.as_leg for leg in hanging),
+        )
+
+    @property
+    def as_leg(self) -> LegRequest:
+        return LegRequest(
+            client_order_id=self.wire_id,
+            side=Side(self.side),
+            order_type=OrderType(self.order_type),
+            tif=TimeInForce(self.tif),
+            limit_price=self.limit_price,
+            stop_price=self.stop_price,
+            trail_amount=self.trail_amount,
+            trail_percent=self.trail_percent,
+        )
 
 
 class OrderEvent(models.Model):

@@ -3,10 +3,11 @@
 from decimal import Decimal
 
 from brokers.decimals import plain
-from brokers.types import OrderType, Preview
+from brokers.types import OrderType, Preview, Side
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
+from console.orders.terms import Terms
 
 MAX_DRIFT = Decimal("0.02")
 """How far a price may move between showing an order and releasing it, as a share of the shown price."""
@@ -62,3 +63,21 @@ def check_drift(order_type: OrderType, shown: Decimal, preview: Preview) -> None
             f"The price moved from {plain(shown)} to {plain(preview.price)} since the order was shown, more than "
             f"{plain(MAX_DRIFT * 100)} %. Nothing was sent; prepare the order again.",
         )
+
+
+def warnings(terms: Terms, preview: Preview) -> list[str]:
+    """What passes every check and may still surprise the person."""
+    said = []
+    if not terms.order_type.needs_limit:
+        said.append(
+            f"It has no limit price: it fills at the price of its moment. It is shown at {plain(preview.price)}, and "
+            f"refused at confirmation if that moves more than {plain(MAX_DRIFT * 100)} %."
+        )
+    if terms.order_type is OrderType.LIMIT and terms.limit_price is not None:
+        buys = terms.side is Side.BUY
+        other = preview.quote.ask if buys else preview.quote.bid
+        if terms.limit_price >= other if buys else terms.limit_price <= other:
+            said.append(
+                f"Its limit is through the {'ask' if buys else 'bid'} of {plain(other)}: it would fill at once."
+            )
+    return said

@@ -51,6 +51,7 @@ def test_an_order_by_notional_has_no_units() -> None:
 
 def test_a_type_may_take_fewer_times_in_force_than_its_broker() -> None:
     capabilities = Capabilities(
+        abilities=frozenset(),
         asset_classes=frozenset(AssetClass),
         order_types=frozenset({OrderType.MARKET, OrderType.STOP}),
         time_in_force=frozenset({TimeInForce.DAY, TimeInForce.IOC}),

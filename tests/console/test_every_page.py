@@ -59,6 +59,10 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order) -> di
         "add passkey": "/security/passkey/",
         "prove presence": "/re-authenticate/",
         "developers": "/developers/",
+        "tools": "/docs/tools/",
+        "connect": "/connect/",
+        "setup guide": "/connect/cursor/",
+        "playground": "/playground/",
     }
 
 
@@ -71,7 +75,7 @@ def browser(owner: User) -> Browser:
 @pytest.fixture
 def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp) -> list[str]:
     on_connection = [f"/connections/{paper.pk}/{verb}/" for verb in ("pause", "resume", "trading-on", "trading-off")]
-    on_app = [f"/apps/{app.pk}/{verb}/" for verb in ("revoke", "pause", "resume", "narrow")]
+    on_app = [f"/apps/{app.pk}/{verb}/" for verb in ("revoke", "pause", "resume", "narrow", "toolsets")]
     return [*on_connection, *on_app, pages["revoke a key"], pages["revoke a management key"], pages["delete a client"]]
 
 
@@ -155,7 +159,18 @@ def test_somebody_else_finds_nothing_of_it(others_browser: Browser, pages: dict[
 
 
 def test_somebody_elses_lists_do_not_name_it(others_browser: Browser, pages: dict[str, str]) -> None:
-    for name in ("home", "connections", "apps", "keys", "new key", "clients", "orders", "activity", "errors"):
+    for name in (
+        "home",
+        "connections",
+        "apps",
+        "keys",
+        "new key",
+        "clients",
+        "orders",
+        "activity",
+        "errors",
+        "playground",
+    ):
         html = text_of(others_browser.get(pages[name] + "?everyone=1"))
         for private in (
             "Practice",
