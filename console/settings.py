@@ -140,6 +140,7 @@ INSTALLED_APPS = [
     "console.clients",
     "console.connections",
     "console.connected_apps",
+    "console.halts",
     "console.keys",
     "console.oauth",
     "console.platforms",

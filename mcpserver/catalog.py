@@ -11,7 +11,7 @@ from console.principal import Principal
 from console.scopes import Scope
 from mcpserver.arguments import Amount, Arg, Choice, Moment, Symbols, Text, Whole
 from mcpserver.call import Call
-from mcpserver.tools import accounts, core, market, orders
+from mcpserver.tools import accounts, core, market, orders, risk
 
 
 class Access(StrEnum):
@@ -219,6 +219,25 @@ TOOLS: tuple[Tool, ...] = (
         about="Cancel a working order.",
         run=orders.cancel_order,
         args=(Text(name="order_id", required=True, longest=64),),
+        access=Access.DESTRUCTIVE,
+        throttle=Kind.CANCEL,
+    ),
+    Tool(
+        name="get_risk_status",
+        toolset=Toolset.RISK,
+        about="Limits, used today, headroom, halts and who confirms orders. Ask before planning trades.",
+        run=risk.get_risk_status,
+        args=(ACCOUNT,),
+    ),
+    Tool(
+        name="halt_trading",
+        toolset=Toolset.RISK,
+        about=(
+            "Stop all order entry on this connection now, for every app, or on one account of it. Only a person in the "
+            "console can lift it. Cancels still work."
+        ),
+        run=risk.halt_trading,
+        args=(ACCOUNT, Text(name="reason", longest=300, about="Shown to the owner as your words.")),
         access=Access.DESTRUCTIVE,
         throttle=Kind.CANCEL,
     ),

@@ -10,4 +10,5 @@ urlpatterns = [
     path("<int:pk>/pause/", views.pause, name="pause"),
     path("<int:pk>/resume/", views.resume, name="resume"),
     path("<int:pk>/narrow/", views.narrow, name="narrow"),
+    path("<int:pk>/limits/", views.limits, name="limits"),
 ]

@@ -24,9 +24,12 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
-from console.orders import moves, risk, sending, states, sweeps
+from console.halts import verbs as halts
+from console.halts.verbs import Action
+from console.orders import exposure, moves, risk, sending, states, sweeps
 from console.orders.models import Confirmation, Order
 from console.orders.moves import Moved
+from console.orders.risk import Facts
 from console.orders.states import Status
 from console.orders.terms import Terms, check_client_order_id, digest
 from console.principal import Principal
@@ -66,6 +69,7 @@ def prepare(
     wire_id = uuid.uuid4().hex
     try:
         account = reads.choose_account(broker, account_id, principal.account_id)
+        halts.check(Action.PREPARE, connection, app.pk, account.account_id)
         instrument = broker.instrument(terms.symbol)
         terms = replace(terms, symbol=instrument.symbol)
         request = terms.request(wire_id)
@@ -74,8 +78,10 @@ def prepare(
             if earlier := _same_id(connection, app, client_order_id, account.account_id, request):
                 return earlier
         preview = broker.preview(account.account_id, request)
+        facts = exposure.look(broker, connection, app, instrument, preview.quote)
     except BrokerError as error:
         raise refusal_of(error) from error
+    worst = exposure.check(request, facts, connection, app)
 
     now = timezone.now()
     expires_at = now + timedelta(seconds=settings.CONFIRMATION_SECONDS)
@@ -108,6 +114,7 @@ def prepare(
                 limit_price=terms.limit_price,
                 stop_price=terms.stop_price,
                 shown_price=preview.price,
+                worst_notional=worst,
                 status=Status.AWAITING,
                 created_at=now,
                 moved_at=now,
@@ -189,6 +196,11 @@ def _money(value: Any) -> str:
     return f"{value:,.2f}"
 
 
+def approval_url(order: Order) -> str:
+    """Where its owner sees the order and can release it."""
+    return f"{settings.PUBLIC_URL}/orders/{order.public_id}/"
+
+
 # -- confirm -------------------------------------------------------------------------------------------------
 
 
@@ -211,11 +223,12 @@ def confirm(principal: Principal, confirmation_id: str, *, request_id: str = "")
     order = Order.objects.select_related("app", "connection").get(confirmation=confirmation)
     _check_redeemable(confirmation, order)
     _check_unchanged(confirmation, order)
+    risk.check_policy(order.connection)
     by = principal.app_label
     try:
         risk.check_permission(confirmation.app, order.connection)
-        risk.check_policy(order.connection)
-        sending.check_release(order)
+        halts.check(Action.RELEASE, order.connection, order.app_id, order.account_id)
+        facts = sending.check_release(order)
     except BrokerError as error:
         if error.outcome is not Outcome.REJECTED:
             # Nothing was decided about the order: the same confirmation may still be used.
@@ -223,7 +236,12 @@ def confirm(principal: Principal, confirmation_id: str, *, request_id: str = "")
         _refuse(confirmation, order, refusal_of(error), by, request_id)
     except Refusal as refusal:
         _refuse(confirmation, order, refusal, by, request_id)
-    _redeem(confirmation, order, by, request_id)
+    try:
+        _redeem(confirmation, order, facts, by, request_id)
+    except Refusal as refusal:
+        if refusal.code in _FINAL and not _worth_another_try(refusal):
+            _refuse(confirmation, order, refusal, by, request_id)
+        raise
     try:
         return sending.send(order, by=by, request_id=request_id)
     except Refusal:
@@ -237,6 +255,15 @@ def confirm(principal: Principal, confirmation_id: str, *, request_id: str = "")
             "get_order_status.",
             order_id=order.public_id,
         ) from error
+
+
+# A limit or a halt said no under the locks: the order ends. Anything else leaves it to the same confirmation.
+_FINAL = frozenset({Code.HALTED, Code.LIMIT_EXCEEDED, Code.OUTSIDE_LIMITS, Code.LIMITS_REQUIRED})
+
+
+def _worth_another_try(refusal: Refusal) -> bool:
+    """Whether the same confirmation can still be good by the time there is room."""
+    return refusal.retry_after is not None and refusal.retry_after < settings.CONFIRMATION_SECONDS
 
 
 def _refuse(confirmation: Confirmation, order: Order, refusal: Refusal, by: str, request_id: str) -> NoReturn:
@@ -297,24 +324,35 @@ def _check_unchanged(confirmation: Confirmation, order: Order) -> None:
 
 
 @transaction.atomic
-def _redeem(confirmation: Confirmation, order: Order, by: str, request_id: str) -> None:
-    """Use the confirmation up and commit the intent, under the lock of the app's row.
+def _redeem(confirmation: Confirmation, order: Order, facts: Facts, by: str, request_id: str) -> None:
+    """Use the confirmation up and commit the intent, under the locks of the app's and the connection's row.
 
-    A revocation committed before this one is seen; one committed after finds the order released.
+    A revocation, a halt or a tighter limit committed before this one is seen; one committed after finds the order
+    released. What it takes of the limits is on record with the intent, so that orders released at once share them.
     """
     now = timezone.now()
     app = ConnectedApp.objects.select_for_update().get(pk=confirmation.app_id)
     connection = Connection.objects.select_for_update().get(pk=order.connection_id)
     risk.check_permission(app, connection)
     risk.check_policy(connection)
+    halts.check(Action.RELEASE, connection, app.pk, order.account_id)
     used = Confirmation.objects.filter(pk=confirmation.pk, redeemed_at=None, expires_at__gt=now).update(redeemed_at=now)
     if not used:
         confirmation.refresh_from_db()
         order.refresh_from_db()
         _check_redeemable(confirmation, order)
         raise Refusal(Code.CONFIRMATION_EXPIRED, "This confirmation expired. Nothing was sent.")
+    worst = exposure.check(sending.request_of(order), facts, connection, app, besides=order.pk)
     try:
-        moves.move(order, Status.INTENT, "Confirmed. The intent is on record; it will be sent once.", by, request_id)
+        moves.move(
+            order,
+            Status.INTENT,
+            "Confirmed. The intent is on record; it will be sent once.",
+            by,
+            request_id,
+            worst_notional=worst,
+            released_at=now,
+        )
     except Moved as error:
         raise Refusal(
             Code.CONFIRMATION_EXPIRED,
