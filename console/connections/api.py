@@ -130,6 +130,27 @@ class ConnectionLimits(_Connections):
         return self.answer(limiting.told(limits, lines))
 
 
+class PolicyIn(Strict):
+    policy = Choice(choices=Policy.values)
+
+
+class ConnectionPolicy(_Connections):
+    acts = {
+        "PUT": Act(
+            name="set_connection_policy",
+            needs=Need.IN_PERSON,
+            about="Who releases orders. Only a console session that has just proved who sits at it.",
+            answers=ConnectionOut,
+            takes=PolicyIn,
+        )
+    }
+
+    def put(self, request: Request, connection_id: int) -> Response:
+        connection = get_object_or_404(self.own(), pk=connection_id)
+        linking.set_policy(connection, Policy(self.given["policy"]), by=self.caller.owner, may_loosen=True)
+        return self.answer(connection)
+
+
 class _Change(_Connections):
     verb: ClassVar[Callable[..., bool]]
 

@@ -14,6 +14,7 @@ from console.connected_apps.models import ConnectedApp
 from console.errors import Code, Refusal
 from console.halts import verbs
 from console.halts.models import Halt, Scope
+from console.halts.verbs import Proof
 from console.onboarding import home
 
 
@@ -77,4 +78,22 @@ class Halts(Door):
         else:
             connection = get_object_or_404(home.connections(self.caller.owner), pk=named)
             halt = verbs.halt_connection(connection, by=self.caller.owner, reason=reason)
+        return self.answer(halt)
+
+
+class Lift(Door):
+    tag = "Halts"
+    acts = {
+        "POST": Act(
+            name="lift_halt",
+            needs=Need.IN_PERSON,
+            about="Let orders go again. Only a console session that has just proved who sits at it, and only on paper.",
+            answers=HaltOut,
+        )
+    }
+
+    def post(self, request: Request, halt_id: int) -> Response:
+        halt = get_object_or_404(verbs.visible(self.caller.owner), pk=halt_id)
+        # A passkey is shown on the page of the halt, so what needs one is lifted there.
+        verbs.lift(halt, by=self.caller.owner, proof=Proof.PASSWORD)
         return self.answer(halt)
