@@ -31,7 +31,7 @@ TITLES: dict[str, str] = {
     "order_notional": "Value of one order",
     "daily_notional": "Value of all orders in a day",
     "position_value": "Value of one position",
-    "equity_share": "One position's share of the equity",
+    "equity_share": "Position against equity",
     "daily_loss": "Loss in a day",
     "price_collar": "Distance from the last price",
     "orders_per_minute": "Orders in a minute",

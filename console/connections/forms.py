@@ -1,5 +1,6 @@
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -61,9 +62,9 @@ _HELP = {
     "order_notional": "The most one order may come to. A market order is taken to reach 2 % beyond the price now.",
     "daily_notional": "All orders released since midnight UTC: open ones at the most they can come to.",
     "position_value": "What one position may be worth after an order, open orders included.",
-    "equity_share": "In percent, such as 20.",
+    "equity_share": "How much of your whole equity one position may be, such as 20.",
     "daily_loss": "From this loss since midnight UTC on, orders can only make positions smaller.",
-    "price_collar": "In percent: how much worse than the last price an order may be. Market orders on live: 2 at most.",
+    "price_collar": "How much worse than the last price an order may be. Market orders on live: 2 at most.",
     "orders_per_minute": "",
     "symbols": "Separated by commas or spaces. Empty: every symbol.",
     "denied_symbols": "Separated by commas or spaces.",
@@ -82,6 +83,16 @@ _TYPES = {
 
 # 25,000 is clear; 0,5 is not, and is refused.
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A field with what is used of its limit now, what is left of it, and the unit of both."""
+
+    field: forms.BoundField
+    used: Decimal | None
+    left: Decimal | None
+    unit: str
 
 
 class LimitsForm(forms.Form):
@@ -109,7 +120,7 @@ class LimitsForm(forms.Form):
 
     def __init__(self, data: Any = None, *, currency: str, current: Limits) -> None:
         super().__init__(data, initial=_shown(current))
-        self.currency = currency
+        self.currency, self.current = currency, current
         for name, field in self.fields.items():
             field.required = False
             field.label = TITLES[name]
@@ -123,10 +134,14 @@ class LimitsForm(forms.Form):
                 if name in limits.NUMBERS:
                     field.widget.attrs["inputmode"] = "decimal"
 
-    def beside(self, spent: Mapping[str, Decimal | None]) -> list[tuple[forms.BoundField, Decimal | None, str]]:
-        """Each number with what is used of it now and its unit."""
+    def beside(self, spent: Mapping[str, Decimal | None]) -> list[Beside]:
         units = dict.fromkeys(AMOUNTS, self.currency) | {"orders_per_minute": "orders"}
-        return [(self[name], spent.get(name), units.get(name, "%")) for name in (*limits.NUMBERS, "orders_per_minute")]
+        made = []
+        for name in (*limits.NUMBERS, "orders_per_minute"):
+            used, value = spent.get(name), getattr(self.current, name)
+            left = None if used is None or value is None else max(Decimal(value) - used, Decimal(0))
+            made.append(Beside(self[name], used, left, units.get(name, "%")))
+        return made
 
     @property
     def ticks(self) -> list[forms.BoundField]:
@@ -155,14 +170,14 @@ class LimitsForm(forms.Form):
 
 
 def _shown(current: Limits) -> dict[str, Any]:
-    return {
-        name: plain(value)
-        if isinstance(value, Decimal)
-        else ", ".join(sorted(value))
-        if name in ("symbols", "denied_symbols") and value
-        else sorted(value)
-        if isinstance(value, frozenset)
-        else value
-        for name in TITLES
-        if (value := getattr(current, name)) is not None
-    }
+    shown: dict[str, Any] = {}
+    for name in TITLES:
+        value = getattr(current, name)
+        if isinstance(value, Decimal):
+            value = plain(value)
+        elif name in ("symbols", "denied_symbols"):
+            value = ", ".join(sorted(value or ()))
+        elif isinstance(value, frozenset):
+            value = sorted(value)
+        shown[name] = value
+    return shown

@@ -54,6 +54,7 @@ def test_tightening_is_saved_at_once_and_shown_again(browser: Browser, place: An
     page = text_of(browser.get(url))
     assert 'value="AAPL, BTC/USD, SPY"' in page
     assert 'value="25000"' in page
+    assert "[]" not in page, "an empty list is an empty field"
 
 
 def test_allowing_more_asks_who_it_is_and_keeps_what_was_typed(browser: Browser, place: Any) -> None:

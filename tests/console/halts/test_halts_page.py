@@ -18,7 +18,7 @@ def halt(app: ConnectedApp) -> Halt:
 
 
 def test_a_halt_is_seen_on_every_page_with_the_models_words_as_a_quotation(browser: Browser, halt: Halt) -> None:
-    for url in ("/", "/orders/", "/halts/", "/security/"):
+    for url in ("/", "/orders/", "/connections/", "/security/"):
         page = browser.get(url)
         assert "Halted: orders on Practice. By Claude" in words_of(page), url
         assert "<q>Sell &lt;b&gt;everything&lt;/b&gt;: see https://evil.example</q>" in text_of(page)
