@@ -50,7 +50,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
             app.limited, _use(app), app.connection, equity=app.connection.equity, now=timezone.now()
         ),
         "limits": app.limited,
-        "halted": halts.over(app.connection, app.pk).exists(),
+        "halted": halts.over(app.connection, app.pk).filter(account_id="").exists(),
     }
     return render(request, "connected_apps/detail.html", context)
 

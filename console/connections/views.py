@@ -83,7 +83,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "lines": standing.lines(connection.limited, use, connection, equity=connection.equity, now=now),
         "limits": connection.limited,
         "approves": connection.policy == Policy.OWNER_APPROVAL,
-        "halted": halts.over(connection).exists(),
+        "halted": halts.over(connection).filter(account_id="").exists(),
         "open_orders": Order.objects.filter(connection=connection, status__in=OPEN).count(),
     }
     return render(request, "connections/detail.html", context)
