@@ -1,7 +1,7 @@
 """The one interface between the desk and any broker."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import date, datetime
 from typing import Protocol
 
 from brokers.types import (
@@ -12,11 +12,18 @@ from brokers.types import (
     BarSize,
     BrokerOrder,
     Capabilities,
+    FeeRule,
+    Fill,
     Instrument,
+    MarketDay,
+    OrderBook,
+    OrderChanges,
     OrderRequest,
     Position,
     Preview,
+    Prints,
     Quote,
+    Rate,
     Transaction,
 )
 
@@ -24,8 +31,8 @@ from brokers.types import (
 class Broker(Protocol):
     """One connection to one broker. Plain blocking calls, made from worker threads.
 
-    Every method may raise ``brokers.errors.BrokerError``. Reads may be retried by the caller; ``submit``
-    and ``cancel`` are sent exactly once by the adapter and by every library beneath it.
+    Every method may raise ``brokers.errors.BrokerError``. Reads may be retried by the caller; ``submit``,
+    ``replace`` and ``cancel`` are sent exactly once by the adapter and by every library beneath it.
     """
 
     @property
@@ -38,14 +45,48 @@ class Broker(Protocol):
     def positions(self, account_id: str) -> list[Position]: ...
 
     def transactions(
-        self, account_id: str, *, start: datetime | None, end: datetime | None, limit: int
+        self,
+        account_id: str,
+        *,
+        start: datetime | None,
+        end: datetime | None,
+        limit: int,
+        kinds: Collection[str] = (),
+        after: str = "",
     ) -> list[Transaction]:
-        """Newest first; ``start`` is included, ``end`` is not."""
+        """Newest first; ``start`` is included, ``end`` is not. No ``kinds`` means all.
+
+        ``after`` is the transaction_id the list goes on from; raises InvalidRequest for one the account has not.
+        """
+        ...
+
+    def fills(
+        self,
+        account_id: str,
+        *,
+        client_order_id: str = "",
+        symbol: str = "",
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int,
+        after: str = "",
+    ) -> list[Fill]:
+        """Newest first; ``start`` is included, ``end`` is not. ``after`` is a fill_id, as in ``transactions``."""
+        ...
+
+    def fees(self, account_id: str) -> list[FeeRule]:
+        """What a fill costs, by asset class."""
         ...
 
     def find_instruments(
-        self, query: str, *, asset_class: AssetClass | None = None, limit: int = 10
-    ) -> list[Instrument]: ...
+        self, query: str, *, asset_class: AssetClass | None = None, limit: int = 10, by_name: bool = False
+    ) -> list[Instrument]:
+        """Best match first. ``by_name`` looks in names alone, never in tickers."""
+        ...
+
+    def instruments(self, *, asset_class: AssetClass | None = None, limit: int) -> list[Instrument]:
+        """What can be screened, in the broker's own order."""
+        ...
 
     def instrument(self, symbol: str) -> Instrument:
         """Raises InvalidSymbol."""
@@ -67,18 +108,54 @@ class Broker(Protocol):
         """The newest ``limit`` complete bars in [start, end), oldest first."""
         ...
 
+    def order_book(self, symbol: str, depth: int) -> OrderBook:
+        """At most ``depth`` levels a side. Raises InvalidSymbol."""
+        ...
+
+    def prints(self, symbol: str, limit: int) -> Prints:
+        """The newest ``limit`` trades. Raises InvalidSymbol."""
+        ...
+
+    def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
+        """Every market, or one. ``day`` is in the market's time zone, today where left out. Raises InvalidRequest."""
+        ...
+
+    def exchange_rate(self, base: str, quote: str) -> Rate:
+        """Between two currencies, by their three letters. Raises NoRate."""
+        ...
+
     def preview(self, account_id: str, request: OrderRequest) -> Preview:
         """Check the order by the broker's rules and estimate its effect. Raises what ``submit`` would."""
         ...
 
     def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
-        """Send once. Rejected, NotSent and UnknownOutcome tell the three failures apart."""
+        """Send once. Rejected, NotSent and UnknownOutcome tell the three failures apart.
+
+        With ``request.legs`` all its orders stand or none does; each is then known by its own client order id.
+        """
         ...
 
     def order(self, account_id: str, client_order_id: str) -> BrokerOrder | None:
         """The order by our id, fills included; ``None`` when the broker says it has none."""
         ...
 
+    def orders(
+        self, account_id: str, *, open_only: bool = False, since: datetime | None = None, limit: int = 100
+    ) -> list[BrokerOrder]:
+        """Newest first, orders made elsewhere included; ``since`` bounds when they were made."""
+        ...
+
+    def replace(
+        self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
+    ) -> BrokerOrder:
+        """Change a resting order, once. The answer's ``client_order_id`` is the one it goes by from now on.
+
+        A broker that changes in place keeps the old id; one that makes a new order gives it ``new_client_order_id``
+        (32 lower-case hex digits), and the old one then reads as cancelled. Raises OrderNotFound, NotCancellable
+        when the order has ended, NotSupported where ``capabilities.replace`` is false.
+        """
+        ...
+
     def cancel(self, account_id: str, client_order_id: str) -> BrokerOrder:
-        """Raises OrderNotFound, or NotCancellable when the order has ended."""
+        """Raises OrderNotFound, or NotCancellable when the order has ended. Legs that wait for it end with it."""
         ...

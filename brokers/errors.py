@@ -12,7 +12,10 @@ BrokerError
 │   ├── MarketClosed
 │   ├── DuplicateClientId
 │   ├── OrderNotFound
-│   └── NotCancellable
+│   ├── NotCancellable
+│   ├── InvalidRequest      a read asked for what cannot be; names the argument
+│   ├── NoRate
+│   └── NotSupported        the broker has no such thing
 └── UnknownOutcome          it may stand: never resend, look it up
 """
 
@@ -79,6 +82,20 @@ class OrderNotFound(Rejected):
 
 class NotCancellable(Rejected):
     pass
+
+
+class NotSupported(Rejected):
+    pass
+
+
+class InvalidRequest(Rejected):
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class NoRate(Rejected):
+    """This broker cannot tell what one currency costs in the other."""
 
 
 class UnknownOutcome(BrokerError):

@@ -5,10 +5,16 @@ from typing import Any
 
 from brokers.base import Broker
 from brokers.errors import BrokerUnavailable
-from brokers.paper.adapter import PaperBroker
+from brokers.paper import adapter as paper
+from brokers.paper import intake as paper_intake
+from brokers.types import Capabilities
 
 _ADAPTERS: dict[str, Callable[[Mapping[str, Any]], Broker]] = {
-    "paper": PaperBroker.open,
+    "paper": paper.PaperBroker.open,
+}
+
+_CAPABILITIES: dict[str, Capabilities] = {
+    "paper": paper_intake.CAPABILITIES,
 }
 
 NAMES = {"paper": "Tradelatch Paper"}
@@ -21,3 +27,8 @@ def open_broker(name: str, settings: Mapping[str, Any]) -> Broker:
     except KeyError:
         raise BrokerUnavailable(f"This installation has no adapter for the broker {name!r}.") from None
     return adapter(settings)
+
+
+def capabilities(name: str) -> Capabilities | None:
+    """What a kind of broker can do, known without opening a connection; None for a broker without an adapter."""
+    return _CAPABILITIES.get(name)

@@ -4,8 +4,9 @@ Money and quantities are ``Decimal`` built from text, never from a float. ``None
 which is not zero.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -31,6 +32,8 @@ class OrderType(StrEnum):
     LIMIT = "LMT"
     STOP = "STP"
     STOP_LIMIT = "STP_LIMIT"
+    TRAIL = "TRAIL"
+    """A stop that follows the price at a distance, ``trail_amount`` or ``trail_percent``, and never goes back."""
 
     @property
     def needs_limit(self) -> bool:
@@ -40,11 +43,31 @@ class OrderType(StrEnum):
     def needs_stop(self) -> bool:
         return self in (OrderType.STOP, OrderType.STOP_LIMIT)
 
+    @property
+    def needs_trail(self) -> bool:
+        return self is OrderType.TRAIL
+
 
 class TimeInForce(StrEnum):
     DAY = "DAY"
     GTC = "GTC"
     IOC = "IOC"
+    """What can fill at once does, the rest is cancelled."""
+    FOK = "FOK"
+    """All of it at once, or nothing."""
+    OPG = "OPG"
+    """In the next opening only."""
+    CLS = "CLS"
+    """In the next closing only."""
+
+
+class OrderClass(StrEnum):
+    """How the orders of one request hang together. See ``OrderRequest.legs``."""
+
+    SIMPLE = "simple"
+    BRACKET = "bracket"
+    OCO = "oco"
+    OTO = "oto"
 
 
 class BarSize(StrEnum):
@@ -89,6 +112,11 @@ class Instrument:
     """Smallest quantity of one order."""
     price_source: str
     """Where its prices come from, in words a person can read."""
+    multiplier: Decimal = Decimal(1)
+    """Units of value per unit of price and quantity: 1 for stocks and coins."""
+    hours: str = ""
+    """When it trades, in words a person can read."""
+    shortable: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +135,12 @@ class Quote:
     source: str
     recorded_at: datetime | None = None
     """Replay only: when the price was really seen."""
+    change: Decimal | None = None
+    """``last`` less the price 24 hours before it, in ``currency``."""
+    volume: Decimal | None = None
+    """Units traded in the last 24 hours."""
+    bid_size: Decimal | None = None
+    ask_size: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +167,8 @@ class Cash:
     total: Decimal
     reserved: Decimal
     """Held for open buy orders, their fees included."""
+    settled: Decimal | None = None
+    """What of ``total`` has settled; None where the broker does not tell."""
 
     @property
     def available(self) -> Decimal:
@@ -167,6 +203,22 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LegRequest:
+    """A further order of the same request, in the same symbol, looked up by its own ``client_order_id``."""
+
+    client_order_id: str
+    side: Side
+    order_type: OrderType
+    tif: TimeInForce = TimeInForce.GTC
+    quantity: Decimal | None = None
+    """None: as many units as the order it hangs on."""
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail_amount: Decimal | None = None
+    trail_percent: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
     """An order as it is sent. ``client_order_id`` is ours: 32 lower-case hex digits."""
 
@@ -174,10 +226,63 @@ class OrderRequest:
     symbol: str
     side: Side
     order_type: OrderType
-    quantity: Decimal
+    quantity: Decimal | None
+    """In units of the instrument; None when ``notional`` is given instead."""
     tif: TimeInForce
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    notional: Decimal | None = None
+    """Market orders only: what to spend or raise, in the instrument's currency, fee not included."""
+    trail_amount: Decimal | None = None
+    """How far a TRAIL stop stays behind the best price since it was placed, in the instrument's currency."""
+    trail_percent: Decimal | None = None
+    """The same in percent of that price: 5 is five percent. One of the two, never both."""
+    outside_rth: bool = False
+    """May also fill before and after the regular session."""
+    reduce_only: bool = False
+    """Never opens or turns a position: what is beyond it is not filled."""
+    post_only: bool = False
+    """Refused when it would take a price that stands already."""
+    order_class: OrderClass = OrderClass.SIMPLE
+    legs: tuple[LegRequest, ...] = ()
+    """SIMPLE: none. BRACKET: a profit target and a stop, both on the other side, which wait until this order
+    fills; when one of them fills the other ends. OCO: one, live at once; what fills of either ends or shrinks
+    the other. OTO: one or more, which wait until this order fills."""
+
+    @property
+    def units(self) -> Decimal:
+        """The quantity of an order that was given one. Raises ValueError for one by notional."""
+        if self.quantity is None:
+            raise ValueError("An order by notional has no quantity before it fills.")
+        return self.quantity
+
+    @property
+    def take_profit(self) -> LegRequest | None:
+        """The profit target of a bracket."""
+        return self._exit(OrderType.LIMIT)
+
+    @property
+    def stop_loss(self) -> LegRequest | None:
+        """The protective stop of a bracket."""
+        return self._exit(OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL)
+
+    def _exit(self, *kinds: OrderType) -> LegRequest | None:
+        if self.order_class is not OrderClass.BRACKET:
+            return None
+        return next((leg for leg in self.legs if leg.order_type in kinds), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderChanges:
+    """What to change of a resting order. None leaves a term as it is."""
+
+    quantity: Decimal | None = None
+    """The new whole quantity, what has filled included."""
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail_amount: Decimal | None = None
+    trail_percent: Decimal | None = None
+    tif: TimeInForce | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +311,22 @@ class BrokerOrder:
     reason: str = ""
     """The broker's own words, when it ended the order early."""
     fills: tuple[Fill, ...] = field(default=())
+    symbol: str = ""
+    side: Side | None = None
+    order_type: OrderType | None = None
+    tif: TimeInForce | None = None
+    quantity: Decimal | None = None
+    """In units. With ``symbol``, ``side`` and the prices: what is needed to show an order made elsewhere."""
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    """The stop as it stands now, where it follows the price."""
+    trail_amount: Decimal | None = None
+    trail_percent: Decimal | None = None
+    currency: str = ""
+    order_class: OrderClass = OrderClass.SIMPLE
+    parent_client_order_id: str = ""
+    """The order this leg hangs on."""
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,10 +360,144 @@ class Transaction:
     client_order_id: str = ""
 
 
+class Ability(StrEnum):
+    """What not every broker's interface can do. A tool that needs one is not listed where it is missing."""
+
+    BARS = "bars"
+    TRANSACTIONS = "transactions"
+    FILLS = "fills"
+    FEES = "fees"
+    ORDER_BOOK = "order_book"
+    PRINTS = "prints"
+    SCREENING = "screening"
+    MARKET_HOURS = "market_hours"
+    EXCHANGE_RATES = "exchange_rates"
+    ORDERS = "orders"
+
+
+class Adjustment(StrEnum):
+    """What bars are corrected for."""
+
+    NONE = "none"
+    SPLITS = "splits"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    price: Decimal
+    size: Decimal
+    """Units of the instrument."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderBook:
+    symbol: str
+    currency: str
+    bids: tuple[Level, ...]
+    """Highest price first."""
+    asks: tuple[Level, ...]
+    """Lowest price first."""
+    as_of: datetime
+    source: str
+    simulated: bool
+    """The depth is computed: no such orders rest anywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Print:
+    at: datetime
+    price: Decimal
+    size: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prints:
+    symbol: str
+    currency: str
+    prints: tuple[Print, ...]
+    """Newest first."""
+    source: str
+    note: str = ""
+    """What one print stands for, where it is not one trade."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeeRule:
+    asset_class: AssetClass
+    basis: str
+    """``notional``: ``rate`` is a share of price times quantity; ``unit``: money per unit."""
+    rate: Decimal
+    minimum: Decimal
+    """Least fee of one fill, in the instrument's currency."""
+    words: str
+
+
+class SessionState(StrEnum):
+    OPEN = "open"
+    PRE_MARKET = "pre_market"
+    AFTER_HOURS = "after_hours"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketDay:
+    """One market on one day, and its state now."""
+
+    market: str
+    name: str
+    time_zone: str
+    day: date
+    opens: datetime | None
+    """None: no session on that day."""
+    closes: datetime | None
+    why: str
+    """``regular``, ``always_open``, ``early_close``, ``weekend`` or ``holiday``."""
+    state: SessionState
+    next_open: datetime | None
+    """None for a market that never closes."""
+    next_close: datetime | None
+    exceptions: tuple[tuple[date, str], ...] = ()
+    """Holidays and early closes in the 60 days from ``day``."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """One unit of ``base`` costs ``rate`` of ``quote``."""
+
+    base: str
+    quote: str
+    rate: Decimal
+    as_of: datetime
+    source: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
+    abilities: frozenset[Ability]
     asset_classes: frozenset[AssetClass]
     order_types: frozenset[OrderType]
     time_in_force: frozenset[TimeInForce]
     not_found_after: float
     """Seconds after a send from which "no such order" from this broker is final."""
+    order_classes: frozenset[OrderClass] = frozenset({OrderClass.SIMPLE})
+    """Done by the broker itself; any other has to be synthesised or refused."""
+    pairs: Mapping[OrderType, frozenset[TimeInForce]] = field(default_factory=dict)
+    """Where an order type takes fewer times in force than ``time_in_force``: those it takes."""
+    replace: bool = False
+    """A resting order can be changed in one call."""
+    notional: bool = False
+    fractional: bool = False
+    """Stocks in parts of a unit."""
+    short: bool = False
+    extended_hours: bool = False
+    reduce_only: bool = False
+    post_only: bool = False
+
+    def takes(self, order_type: OrderType, tif: TimeInForce) -> bool:
+        return order_type in self.order_types and tif in self.pairs.get(order_type, self.time_in_force)
+
+    bars_outside_hours: bool = False
+    """``bars`` has those outside regular hours too."""
+    adjustments: frozenset[Adjustment] = frozenset({Adjustment.NONE})

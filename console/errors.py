@@ -27,6 +27,8 @@ class Code(StrEnum):
     RE_AUTHENTICATION_REQUIRED = "re_authentication_required"
     IP_NOT_ALLOWED = "ip_not_allowed"
     INSUFFICIENT_SCOPE = "insufficient_scope"
+    TOOLSET_OFF = "toolset_off"
+    NOT_OFFERED_BY_BROKER = "not_offered_by_broker"
     TRADING_DISABLED = "trading_disabled"
     APP_PAUSED = "app_paused"
     APP_REVOKED = "app_revoked"
@@ -44,6 +46,7 @@ class Code(StrEnum):
     INSUFFICIENT_FUNDS = "insufficient_funds"
     INSUFFICIENT_POSITION = "insufficient_position"
     MARKET_CLOSED = "market_closed"
+    NO_RATE = "no_rate"
     PRICE_MOVED = "price_moved"
     NOT_CANCELLABLE = "not_cancellable"
     DUPLICATE_ORDER_ID = "duplicate_order_id"
@@ -138,6 +141,14 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "The tool needs permission to trade",
         "Connect the assistant again and choose Read and trade, or use a key that may trade.",
     ),
+    Code.TOOLSET_OFF: Explanation(
+        "The owner switched this set of tools off for the app",
+        "Switch it on again on the app's page under Connected apps, if the app should have it.",
+    ),
+    Code.NOT_OFFERED_BY_BROKER: Explanation(
+        "The connection's broker cannot do this",
+        "Use another connection; the tool list leaves out what cannot be done.",
+    ),
     Code.TRADING_DISABLED: Explanation(
         "Trading is switched off for the connection",
         "Switch trading on under Connections, if you want orders there.",
@@ -184,6 +195,10 @@ EXPLANATIONS: dict[Code, Explanation] = {
     ),
     Code.MARKET_CLOSED: Explanation(
         "The market is closed", "Send a limit order that can rest, or wait for the session to open."
+    ),
+    Code.NO_RATE: Explanation(
+        "No exchange rate between the two currencies",
+        "The connection's broker quotes none. Keep the amounts apart; never guess a rate.",
     ),
     Code.PRICE_MOVED: Explanation(
         "The price moved too far before the confirmation",
@@ -284,6 +299,8 @@ _FROM_BROKER: dict[type[broker.BrokerError], Code] = {
     broker.DuplicateClientId: Code.DUPLICATE_ORDER_ID,
     broker.OrderNotFound: Code.UNKNOWN_ORDER,
     broker.NotCancellable: Code.NOT_CANCELLABLE,
+    broker.InvalidRequest: Code.INVALID_ARGUMENT,
+    broker.NoRate: Code.NO_RATE,
     broker.Rejected: Code.BROKER_REJECTED,
     broker.NotSent: Code.BROKER_UNAVAILABLE,
     broker.BrokerError: Code.OUTCOME_UNKNOWN,

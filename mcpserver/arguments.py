@@ -29,6 +29,10 @@ class Arg:
     def parse(self, value: Any) -> Any:
         raise TypeError("Declare one of the kinds below.")
 
+    def words(self) -> str:
+        """What fits, for a person who reads the documentation."""
+        return "text"
+
     def _described(self, schema: dict[str, Any]) -> dict[str, Any]:
         return schema | {"description": self.about} if self.about else schema
 
@@ -62,6 +66,9 @@ class Symbols(Arg):
     def schema(self) -> dict[str, Any]:
         return self._described({"type": "array", "items": {"type": "string"}, "maxItems": self.most})
 
+    def words(self) -> str:
+        return f"list of up to {self.most} symbols"
+
     def parse(self, value: Any) -> list[str]:
         items = value.split(",") if isinstance(value, str) else value
         if not isinstance(items, list) or not items:
@@ -78,6 +85,9 @@ class Amount(Arg):
 
     def schema(self) -> dict[str, Any]:
         return self._described({"type": "string"})
+
+    def words(self) -> str:
+        return "decimal text"
 
     def parse(self, value: Any) -> Decimal:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -110,6 +120,9 @@ class Whole(Arg):
     def schema(self) -> dict[str, Any]:
         return self._described({"type": "integer", "minimum": self.least, "maximum": self.most})
 
+    def words(self) -> str:
+        return f"whole number, {self.least} to {self.most}"
+
     def parse(self, value: Any) -> int:
         if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
             value = int(value)
@@ -125,9 +138,14 @@ class Choice(Arg):
     choices: tuple[str, ...]
     also: Mapping[str, str] | None = None
     """Other spellings taken at call time, not listed."""
+    is_listed: bool = True
+    """False where the choices are too many for every model's context; ``about`` then says what they are."""
 
     def schema(self) -> dict[str, Any]:
-        return self._described({"type": "string", "enum": list(self.choices)})
+        return self._described({"type": "string"} | ({"enum": list(self.choices)} if self.is_listed else {}))
+
+    def words(self) -> str:
+        return f"one of {', '.join(self.choices)}"
 
     def parse(self, value: Any) -> str:
         if isinstance(value, str):
@@ -145,6 +163,9 @@ class Moment(Arg):
 
     def schema(self) -> dict[str, Any]:
         return self._described({"type": "string"})
+
+    def words(self) -> str:
+        return "date, or time with its zone"
 
     def parse(self, value: Any) -> datetime:
         if isinstance(value, str) and len(value) <= 40:

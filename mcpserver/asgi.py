@@ -11,7 +11,8 @@ django.setup()
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager  # noqa: E402 - needs django.setup()
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
-from mcpserver import edge, server  # noqa: E402
+from console import toolsets  # noqa: E402
+from mcpserver import described, edge, server  # noqa: E402
 
 PATHS = ("/mcp", "/mcp/")
 
@@ -46,4 +47,5 @@ async def lifespan(mcp: McpApp, receive: Receive, send: Send) -> None:
     await send({"type": "lifespan.shutdown.complete"})
 
 
+toolsets.provide(described.tools())
 application = McpApp()

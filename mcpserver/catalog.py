@@ -1,17 +1,26 @@
-"""Every tool, declared once: what a model reads, what we check, what runs."""
+"""Every tool, declared once: what a model reads, what we check, what runs, what comes back.
 
+The list, the documentation in the console, the table in README and the sizes an owner sees are all derived from here.
+"""
+
+import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from brokers.types import AssetClass, BarSize, OrderType, Side, TimeInForce
+from brokers.types import Ability, AssetClass, BarSize, OrderType, Side, TimeInForce
 from console.authority.throttle import Kind
+from console.connections import reads
+from console.errors import Code, Refusal
+from console.orders.states import Status
 from console.principal import Principal
 from console.scopes import Scope
+from console.toolsets import WORDS, Toolset, switched_on
 from mcpserver.arguments import Amount, Arg, Choice, Moment, Symbols, Text, Whole
 from mcpserver.call import Call
-from mcpserver.tools import accounts, core, market, orders, risk
+from mcpserver.kinds import Currency, Cursor, Day, Filters, Flag, Texts
+from mcpserver.tools import accounts, core, holdings, market, orders, performance, records, risk, screens
 
 
 class Access(StrEnum):
@@ -20,28 +29,19 @@ class Access(StrEnum):
     DESTRUCTIVE = "destructive"
 
 
-class Toolset(StrEnum):
-    """What an owner switches on and off for an app, so that a model sees only what it needs."""
-
-    CORE = "core"
-    ACCOUNT = "account"
-    MARKET = "market"
-    TRADE_READ = "trade_read"
-    TRADE = "trade"
-    PAPER = "paper"
-    RISK = "risk"
-    JOURNAL = "journal"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
     name: str
     toolset: Toolset
     about: str
     run: Callable[[Call], dict[str, Any]]
+    returns: Any = None
+    """The TypedDict of its result, declared beside the handler; the gate adds ``context``. Not sent in the list."""
     args: tuple[Arg, ...] = ()
     access: Access = Access.READ
     throttle: Kind = Kind.READ
+    ability: Ability | None = None
+    """What the connection's broker must be able to do; None: every broker can."""
     asks: bool = False
     """May answer with a question to the user, where the client can ask one."""
     reports: bool = False
@@ -49,118 +49,364 @@ class Tool:
 
     @property
     def scope(self) -> Scope:
-        return Scope.READ if self.access is Access.READ else Scope.TRADE
+        """Reading takes the one, the rest the other; only who may prepare an order has any to look at."""
+        reads_only = self.access is Access.READ and self.toolset is not Toolset.TRADE
+        return Scope.READ if reads_only else Scope.TRADE
+
+    @property
+    def annotations(self) -> dict[str, bool]:
+        """Hints of MCP (2025-11-25, "ToolAnnotations"), those left out that say what is so without them.
+
+        Idempotent and destructive mean something for writes alone; every tool speaks to a world outside.
+        """
+        if self.access is Access.READ:
+            return {"readOnlyHint": True}
+        if self.access is Access.WRITE:
+            return {"readOnlyHint": False, "destructiveHint": False, "idempotentHint": True}
+        return {"readOnlyHint": False, "destructiveHint": True}
 
 
 ACCOUNT = Text(name="account_id", longest=64)
+CLIENT_ORDER_ID = Text(name="client_order_id", longest=64)
+CURSOR = Text(name="cursor", longest=64)
 LIMIT = Whole(name="limit", most=200)
 SYMBOL = Text(name="symbol", required=True, longest=40)
 SYMBOLS = Symbols(name="symbols", required=True)
+ASSET_CLASS = Choice(name="asset_class", choices=tuple(each.value for each in AssetClass))
+BAR = Choice(name="bar", choices=tuple(each.value for each in BarSize))
+PERIOD = Choice(name="period", choices=tuple(market.PERIODS))
+
+# What an order is asked for with, whether to place it or to look at it first.
+ORDER: tuple[Arg, ...] = (
+    SYMBOL,
+    Choice(name="side", required=True, choices=tuple(each.value for each in Side)),
+    Amount(name="quantity", required=True, about='Units as decimal text, e.g. "0.1".'),
+    Choice(
+        name="order_type",
+        choices=tuple(each.value for each in OrderType),
+        also={
+            "MARKET": "MKT",
+            "LIMIT": "LMT",
+            "STOP": "STP",
+            "STP_LMT": "STP_LIMIT",
+            "STOP_LIMIT": "STP_LIMIT",
+        },
+        about="Default MKT.",
+    ),
+    Amount(name="limit_price"),
+    Amount(name="stop_price"),
+    Choice(name="tif", choices=tuple(each.value for each in TimeInForce), about="Default DAY."),
+)
 
 TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_capabilities",
         toolset=Toolset.CORE,
-        about="What this client may do here: paper or live, scopes, limits, confirmation policy.",
+        about="Server, mode (paper or live), scopes, toolsets, limits, confirmation policy.",
         run=core.get_capabilities,
+        returns=core.Capabilities,
+    ),
+    Tool(
+        name="self_test",
+        toolset=Toolset.CORE,
+        about="Check the connection now; says what is broken and what to do.",
+        run=core.self_test,
+        returns=core.SelfTest,
+    ),
+    Tool(
+        name="get_connections",
+        toolset=Toolset.CORE,
+        about="Broker connection: state, environment, last error.",
+        run=core.get_connections,
+        returns=core.Connections,
     ),
     Tool(
         name="get_accounts",
         toolset=Toolset.CORE,
         about="Accounts this client may see, with environment.",
         run=accounts.get_accounts,
+        returns=accounts.Accounts,
     ),
     Tool(
         name="get_current_account",
         toolset=Toolset.CORE,
         about="Account used when account_id is omitted.",
         run=accounts.get_current_account,
+        returns=accounts.OneAccount,
     ),
     Tool(
         name="set_current_account",
         toolset=Toolset.CORE,
         about="Set the account used when account_id is omitted, for this client.",
         run=accounts.set_current_account,
+        returns=accounts.OneAccount,
         args=(Text(name="account_id", required=True, longest=64),),
         access=Access.WRITE,
+    ),
+    Tool(
+        name="get_account_summary",
+        toolset=Toolset.ACCOUNT,
+        ability=Ability.TRANSACTIONS,
+        about="Equity, cash, buying power, unrealized, day and total P&L.",
+        run=holdings.get_account_summary,
+        returns=holdings.Summary,
+        args=(ACCOUNT,),
     ),
     Tool(
         name="get_portfolio",
         toolset=Toolset.ACCOUNT,
         about="Positions, cash and totals in one call.",
-        run=accounts.get_portfolio,
+        run=holdings.get_portfolio,
+        returns=holdings.Portfolio,
         args=(ACCOUNT,),
     ),
     Tool(
         name="get_positions",
         toolset=Toolset.ACCOUNT,
         about="Open positions with cost, value and P&L.",
-        run=accounts.get_positions,
-        args=(ACCOUNT, Text(name="symbol", longest=40)),
+        run=holdings.get_positions,
+        returns=holdings.Positions,
+        args=(ACCOUNT, Text(name="symbol", longest=40), ASSET_CLASS),
     ),
     Tool(
         name="get_cash",
         toolset=Toolset.ACCOUNT,
-        about="Cash by currency: total, reserved for open orders, available.",
-        run=accounts.get_cash,
+        about="Cash by currency: settled, unsettled, reserved for open orders, available.",
+        run=holdings.get_cash,
+        returns=holdings.CashState,
         args=(ACCOUNT,),
     ),
     Tool(
         name="get_transactions",
         toolset=Toolset.ACCOUNT,
-        about="Ledger, newest first: deposits, trades, fees.",
-        run=accounts.get_transactions,
-        args=(ACCOUNT, Moment(name="start"), Moment(name="end"), LIMIT),
+        ability=Ability.TRANSACTIONS,
+        about="Ledger, newest first: deposits, trades, fees, dividends, interest, transfers.",
+        run=records.get_transactions,
+        returns=records.Transactions,
+        args=(
+            ACCOUNT,
+            Moment(name="start"),
+            Moment(name="end"),
+            Texts(name="types", choices=records.TRANSACTION_TYPES),
+            LIMIT,
+            Cursor(of=records.TRANSACTIONS),
+        ),
+    ),
+    Tool(
+        name="get_executions",
+        toolset=Toolset.ACCOUNT,
+        ability=Ability.FILLS,
+        about="Fills, newest first, with price and fee.",
+        run=records.get_executions,
+        returns=records.Executions,
+        args=(
+            ACCOUNT,
+            Text(name="order_id", longest=64),
+            Text(name="symbol", longest=40),
+            Moment(name="start"),
+            Moment(name="end"),
+            LIMIT,
+            Cursor(of=records.EXECUTIONS),
+        ),
+    ),
+    Tool(
+        name="get_pnl",
+        toolset=Toolset.ACCOUNT,
+        ability=Ability.FILLS,
+        about="Realized and unrealized P&L by average cost, fees apart.",
+        run=performance.get_pnl,
+        returns=performance.ProfitAndLoss,
+        args=(
+            ACCOUNT,
+            Moment(name="start"),
+            Moment(name="end"),
+            Choice(name="group_by", choices=performance.GROUPS),
+        ),
+    ),
+    Tool(
+        name="get_portfolio_history",
+        toolset=Toolset.ACCOUNT,
+        about="Equity over time.",
+        run=performance.get_portfolio_history,
+        returns=performance.History,
+        args=(
+            ACCOUNT,
+            Choice(name="period", choices=tuple(performance.PERIODS), about="Default 1m."),
+            Choice(name="bar", choices=tuple(performance.BARS)),
+        ),
+    ),
+    Tool(
+        name="get_watermarks",
+        toolset=Toolset.ACCOUNT,
+        about="Highest and lowest equity, by day too; drawdown now and at its worst.",
+        run=performance.get_watermarks,
+        returns=performance.Watermarks,
+        args=(ACCOUNT, Choice(name="period", choices=tuple(performance.PERIODS), about="Default all.")),
+    ),
+    Tool(
+        name="get_trading_fees",
+        toolset=Toolset.ACCOUNT,
+        ability=Ability.FEES,
+        about="Commission and fee schedule, in numbers and words.",
+        run=records.get_trading_fees,
+        returns=records.Fees,
+        args=(ACCOUNT, Text(name="symbol", longest=40)),
     ),
     Tool(
         name="search_security",
         toolset=Toolset.MARKET,
         about="Find instruments by ticker or name.",
         run=market.search_security,
+        returns=market.Instruments,
         args=(
             Text(name="query", required=True),
-            Choice(name="asset_class", choices=tuple(each.value for each in AssetClass)),
+            ASSET_CLASS,
+            Flag(name="by_name", about="Names only."),
             Whole(name="limit", most=50),
         ),
     ),
     Tool(
+        name="get_security",
+        toolset=Toolset.MARKET,
+        about="Contract details: tick, lot, minimum, multiplier, currency, hours, shortable.",
+        run=market.get_security,
+        returns=market.OneInstrument,
+        args=(SYMBOL,),
+    ),
+    Tool(
         name="get_quote",
         toolset=Toolset.MARKET,
-        about="Last, bid, ask, day range and change; each with its time and source.",
+        about="Last, bid, ask, sizes, 24 h range, volume and change; each with time, delay and source.",
         run=market.get_quote,
+        returns=market.Quotes,
         args=(SYMBOLS,),
+    ),
+    Tool(
+        name="get_order_book",
+        toolset=Toolset.MARKET,
+        ability=Ability.ORDER_BOOK,
+        about="Depth; says whether it is simulated.",
+        run=market.get_order_book,
+        returns=market.Book,
+        args=(SYMBOL, Whole(name="depth", most=market.MOST_LEVELS)),
     ),
     Tool(
         name="get_history",
         toolset=Toolset.MARKET,
+        ability=Ability.BARS,
         about="OHLCV bars, oldest first.",
         run=market.get_history,
+        returns=market.Bars,
         args=(
             SYMBOL,
-            Choice(name="bar", choices=tuple(each.value for each in BarSize), about="Default 1d."),
-            Choice(name="period", choices=tuple(market.PERIODS)),
+            replace(BAR, about="Default 1d."),
+            PERIOD,
             Moment(name="start"),
             Moment(name="end"),
+            Flag(name="outside_rth"),
+            Choice(name="adjust", choices=market.ADJUSTMENTS),
             Whole(name="limit", most=market.MOST_BARS),
         ),
     ),
     Tool(
         name="get_change",
         toolset=Toolset.MARKET,
+        ability=Ability.BARS,
         about="Percent change over a period.",
         run=market.get_change,
-        args=(SYMBOLS, Choice(name="period", choices=tuple(market.PERIODS), about="Default 1d.")),
+        returns=market.Changes,
+        args=(SYMBOLS, replace(PERIOD, about="Default 1d.")),
+    ),
+    Tool(
+        name="get_trades",
+        toolset=Toolset.MARKET,
+        ability=Ability.PRINTS,
+        about="Recent prints, newest first; a note says what one stands for.",
+        run=market.get_trades,
+        returns=market.PrintsOut,
+        args=(SYMBOL, Whole(name="limit", most=market.MOST_PRINTS)),
+    ),
+    Tool(
+        name="get_indicators",
+        toolset=Toolset.MARKET,
+        ability=Ability.BARS,
+        about="RSI, MACD, SMA, EMA, BBANDS, ATR, VWAP, computed here; newest values.",
+        run=screens.get_indicators,
+        returns=screens.Indicators,
+        args=(
+            SYMBOL,
+            Texts(name="indicators", required=True, about='e.g. ["RSI(14)", "MACD(12,26,9)", "SMA(50)"].'),
+            replace(BAR, about="Default 1d."),
+            PERIOD,
+            Whole(name="last", most=screens.MOST_VALUES, about="Default 1."),
+        ),
+    ),
+    Tool(
+        name="screen_securities",
+        toolset=Toolset.MARKET,
+        ability=Ability.SCREENING,
+        about="Instruments for which all filters hold. Volumes and changes of 24 h, indicators of daily bars.",
+        run=screens.screen_securities,
+        returns=screens.Screened,
+        args=(
+            Filters(
+                name="filters", required=True, fields=screens.FIELDS, about="value: decimal text or another field."
+            ),
+            ASSET_CLASS,
+            Text(name="sort", longest=20, about="A field; -field for largest first."),
+            Whole(name="limit", most=50),
+        ),
+    ),
+    Tool(
+        name="get_movers",
+        toolset=Toolset.MARKET,
+        ability=Ability.SCREENING,
+        about="Gainers, losers or most active of the last 24 h.",
+        run=screens.get_movers,
+        returns=screens.Screened,
+        args=(
+            Choice(name="kind", required=True, choices=screens.MOVERS),
+            ASSET_CLASS,
+            Whole(name="limit", most=50),
+        ),
+    ),
+    Tool(
+        name="get_market_hours",
+        toolset=Toolset.MARKET,
+        ability=Ability.MARKET_HOURS,
+        about="Session state now, hours of a day, holidays ahead.",
+        run=market.get_market_hours,
+        returns=market.Markets,
+        args=(Day(name="date"), Text(name="market", longest=20)),
+    ),
+    Tool(
+        name="get_exchange_rate",
+        toolset=Toolset.MARKET,
+        ability=Ability.EXCHANGE_RATES,
+        about="Exchange rate between two currencies.",
+        run=market.get_exchange_rate,
+        returns=market.RateOut,
+        args=(Currency(name="base", required=True), Currency(name="quote", required=True)),
     ),
     Tool(
         name="get_orders",
         toolset=Toolset.TRADE_READ,
         about="Orders, newest first; open ones by default.",
         run=orders.get_orders,
+        returns=orders.Orders,
         args=(
             ACCOUNT,
-            Choice(name="status", choices=("open", "all")),
+            Choice(
+                name="status",
+                choices=(*orders.STATUSES, *(status.value for status in Status)),
+                is_listed=False,
+                about="open (default), closed, all, or one status.",
+            ),
             Text(name="symbol", longest=40),
+            Moment(name="start"),
+            Moment(name="end"),
             LIMIT,
+            CURSOR,
         ),
     ),
     Tool(
@@ -168,37 +414,32 @@ TOOLS: tuple[Tool, ...] = (
         toolset=Toolset.TRADE_READ,
         about="One order with fills and history, by order_id or client_order_id.",
         run=orders.get_order_status,
-        args=(Text(name="order_id", longest=64), Text(name="client_order_id", longest=64)),
+        returns=orders.OneOrder,
+        args=(Text(name="order_id", longest=64), Text(name="client_order_id", longest=64), ACCOUNT),
+    ),
+    Tool(
+        name="preview_order",
+        toolset=Toolset.TRADE_READ,
+        ability=Ability.ORDERS,
+        about="Cost, fee, effect on cash, checks and warnings of an order. Sends nothing, keeps nothing.",
+        run=orders.preview_order,
+        returns=orders.Previewed,
+        args=(*ORDER, CLIENT_ORDER_ID, ACCOUNT),
     ),
     Tool(
         name="place_order",
         toolset=Toolset.TRADE,
+        ability=Ability.ORDERS,
         about=(
             "Prepare an order. Sends nothing: returns a summary to show the user and a confirmation_id for "
             "confirm_trade."
         ),
         run=orders.place_order,
+        returns=orders.Placed,
         asks=True,
         args=(
-            SYMBOL,
-            Choice(name="side", required=True, choices=tuple(each.value for each in Side)),
-            Amount(name="quantity", required=True, about='Units as decimal text, e.g. "0.1".'),
-            Choice(
-                name="order_type",
-                choices=tuple(each.value for each in OrderType),
-                also={
-                    "MARKET": "MKT",
-                    "LIMIT": "LMT",
-                    "STOP": "STP",
-                    "STP_LMT": "STP_LIMIT",
-                    "STOP_LIMIT": "STP_LIMIT",
-                },
-                about="Default MKT.",
-            ),
-            Amount(name="limit_price"),
-            Amount(name="stop_price"),
-            Choice(name="tif", choices=tuple(each.value for each in TimeInForce), about="Default DAY."),
-            Text(name="client_order_id", longest=64, about="Your id; repeating it returns the same order."),
+            *ORDER,
+            replace(CLIENT_ORDER_ID, about="Your id; repeating it returns the same order."),
             ACCOUNT,
         ),
         access=Access.DESTRUCTIVE,
@@ -207,18 +448,42 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="confirm_trade",
         toolset=Toolset.TRADE,
+        ability=Ability.ORDERS,
         about="Submit a prepared order after the user agreed to its summary. Single use, expires in 120 s.",
         run=orders.confirm_trade,
+        returns=orders.Moved,
         args=(Text(name="confirmation_id", required=True, longest=64),),
         access=Access.DESTRUCTIVE,
         throttle=Kind.TRADE,
     ),
     Tool(
+        name="get_pending_confirmations",
+        toolset=Toolset.TRADE,
+        ability=Ability.ORDERS,
+        about="What this client prepared and may still confirm.",
+        run=orders.get_pending_confirmations,
+        returns=orders.Waiting,
+        args=(ACCOUNT,),
+    ),
+    Tool(
+        name="discard_confirmation",
+        toolset=Toolset.TRADE,
+        ability=Ability.ORDERS,
+        about="Drop a prepared order, so that it can no longer be confirmed.",
+        run=orders.discard_confirmation,
+        returns=orders.Moved,
+        args=(Text(name="confirmation_id", required=True, longest=64),),
+        access=Access.WRITE,
+        throttle=Kind.CANCEL,
+    ),
+    Tool(
         name="cancel_order",
         toolset=Toolset.TRADE,
+        ability=Ability.ORDERS,
         about="Cancel a working order.",
         run=orders.cancel_order,
-        args=(Text(name="order_id", required=True, longest=64),),
+        returns=orders.Moved,
+        args=(Text(name="order_id", required=True, longest=64), ACCOUNT),
         access=Access.DESTRUCTIVE,
         throttle=Kind.CANCEL,
     ),
@@ -227,6 +492,7 @@ TOOLS: tuple[Tool, ...] = (
         toolset=Toolset.RISK,
         about="Limits, used today, headroom, halts and who confirms orders. Ask before planning trades.",
         run=risk.get_risk_status,
+        returns=risk.RiskStatus,
         args=(ACCOUNT,),
     ),
     Tool(
@@ -237,6 +503,7 @@ TOOLS: tuple[Tool, ...] = (
             "console can lift it. Cancels still work."
         ),
         run=risk.halt_trading,
+        returns=risk.Stopped,
         args=(ACCOUNT, Text(name="reason", longest=300, about="Shown to the owner as your words.")),
         access=Access.DESTRUCTIVE,
         throttle=Kind.CANCEL,
@@ -253,6 +520,33 @@ def find(name: str) -> Tool | None:
     return _BY_NAME.get(ALIASES.get(name, name))
 
 
-def visible(principal: Principal) -> list[Tool]:
-    """The tools this principal may use, in their one fixed order."""
-    return [tool for tool in TOOLS if tool.scope in principal.scopes]
+def visible(principal: Principal) -> tuple[Tool, ...]:
+    """The tools this principal may use, in their one fixed order: by scope, broker and what its owner left on."""
+    return _visible(principal.scopes, principal.toolsets, principal.broker)
+
+
+@functools.lru_cache(maxsize=1024)
+def _visible(scopes: frozenset[Scope], toolsets: frozenset[str] | None, broker: str) -> tuple[Tool, ...]:
+    return tuple(
+        tool for tool in TOOLS if tool.scope in scopes and switched_on(toolsets, tool.toolset) and can(broker, tool)
+    )
+
+
+def can(broker: str, tool: Tool) -> bool:
+    """Whether a kind of broker can do what the tool does."""
+    return tool.ability is None or tool.ability in reads.abilities(broker)
+
+
+def check_offered(principal: Principal, tool: Tool) -> None:
+    """A tool that is not in the principal's list cannot be called either. Raises Refusal."""
+    if not switched_on(principal.toolsets, tool.toolset):
+        raise Refusal(
+            Code.TOOLSET_OFF,
+            f"{tool.name} belongs to the set {WORDS[tool.toolset][0]!r} ({tool.toolset}), which this app's owner "
+            "switched off. The owner can switch it on under Connected apps.",
+        )
+    if not can(principal.broker, tool):
+        raise Refusal(
+            Code.NOT_OFFERED_BY_BROKER,
+            f"The broker of {principal.connection_label} cannot do {tool.name}.",
+        )

@@ -112,6 +112,7 @@ def _admit(principal: Principal, tool: Tool) -> None:
     if not principal.may(tool.scope):
         raise scope_refusal(tool)
     throttle.check(principal.user_id, principal.app_id, tool.throttle)
+    catalog.check_offered(principal, tool)
     if principal.connection_paused and tool.throttle is not Kind.CANCEL:
         raise Refusal(
             Code.CONNECTION_PAUSED,

@@ -17,7 +17,7 @@ from console.errors import Code
 from console.principal import Principal
 from mcpserver import arguments, catalog, gate
 from mcpserver.call import Answer
-from mcpserver.catalog import Access, Tool
+from mcpserver.catalog import Tool
 
 PRINCIPAL = "tradelatch.principal"
 REQUEST_ID = "tradelatch.request_id"
@@ -38,12 +38,7 @@ def listed(tool: Tool) -> types.Tool:
         name=tool.name,
         description=tool.about,
         input_schema=arguments.schema(tool.args),
-        annotations=types.ToolAnnotations(
-            read_only_hint=tool.access is Access.READ,
-            destructive_hint=tool.access is Access.DESTRUCTIVE,
-            idempotent_hint=tool.access is not Access.DESTRUCTIVE,
-            open_world_hint=True,
-        ),
+        annotations=types.ToolAnnotations.model_validate(tool.annotations),
     )
 
 

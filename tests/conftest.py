@@ -29,11 +29,12 @@ import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 from django.conf import settings  # noqa: E402
 
-from console import scopes  # noqa: E402
+from console import scopes, toolsets  # noqa: E402
 from console.accounts.models import User  # noqa: E402
 from console.connections.models import Connection  # noqa: E402
 from console.keys import minting  # noqa: E402
 from console.onboarding import open_connection  # noqa: E402
+from mcpserver import described  # noqa: E402
 from tests import serving  # noqa: E402
 
 PASSWORD = "correct horse battery"
@@ -45,6 +46,8 @@ hypothesis.settings.load_profile("tests")
 def pytest_configure(config: pytest.Config) -> None:
     # A real password hash takes a third of a second, by design; the servers the tests start still use it.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # What the web server does when it starts to serve /mcp.
+    toolsets.provide(described.tools())
     _close_the_network()
 
 

@@ -1,18 +1,24 @@
 """The paper broker behind the one interface every broker has."""
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Self
 
+from django.db.models import Q
 from django.utils import timezone
 
-from brokers.errors import InvalidAccount, NotCancellable, OrderNotFound
-from brokers.paper import exchange, intake, ledger
+from brokers.errors import InvalidAccount, InvalidRequest, NotCancellable, NotSupported, OrderNotFound
+from brokers.paper import depth as simulated_depth
+from brokers.paper import exchange, intake, ledger, rates, sessions, tariff
 from brokers.paper.books import catch_up
 from brokers.paper.listings import market_of
-from brokers.paper.models import LedgerEntry, PaperAccount, PaperFill, PaperOrder
-from brokers.paper.prices import Market
+from brokers.paper.models import OPEN_STATUSES, LedgerEntry, PaperAccount, PaperFill, PaperOrder
+from brokers.paper.prices import Market, Tape
+from brokers.paper.prices import bars as bars_of
+from brokers.paper.prices import quote as quote_of
 from brokers.types import (
     Account,
     AccountState,
@@ -24,23 +30,23 @@ from brokers.types import (
     Capabilities,
     Cash,
     Environment,
+    FeeRule,
     Fill,
     Instrument,
+    MarketDay,
+    OrderBook,
+    OrderChanges,
     OrderRequest,
     OrderType,
     Position,
     Preview,
+    Print,
+    Prints,
     Quote,
+    Rate,
     Side,
     TimeInForce,
     Transaction,
-)
-
-_CAPABILITIES = Capabilities(
-    asset_classes=frozenset(AssetClass),
-    order_types=frozenset(OrderType),
-    time_in_force=frozenset(TimeInForce),
-    not_found_after=10.0,
 )
 
 
@@ -58,7 +64,7 @@ class PaperBroker:
 
     @property
     def capabilities(self) -> Capabilities:
-        return _CAPABILITIES
+        return intake.CAPABILITIES
 
     def accounts(self) -> list[Account]:
         mine = self._account
@@ -73,7 +79,8 @@ class PaperBroker:
             account_id=account_id,
             currency=self._account.currency,
             cash=tuple(
-                Cash(currency=currency, total=held.total, reserved=held.reserved) for currency, held in cash.items()
+                Cash(currency=currency, total=held.total, reserved=held.reserved, settled=held.total)
+                for currency, held in cash.items()
             ),
             positions_value=value,
             equity=own.total + value,
@@ -85,27 +92,97 @@ class PaperBroker:
         return self._positions(self._current(account_id))
 
     def transactions(
-        self, account_id: str, *, start: datetime | None, end: datetime | None, limit: int
+        self,
+        account_id: str,
+        *,
+        start: datetime | None,
+        end: datetime | None,
+        limit: int,
+        kinds: Collection[str] = (),
+        after: str = "",
     ) -> list[Transaction]:
         self._current(account_id)
         entries = self._account.ledger.order_by("-at", "-pk")
+        if after:
+            entries = entries.filter(_older_than(self._account.ledger.filter(pk=_number(after)).first()))
+        if kinds:
+            entries = entries.filter(kind__in=kinds)
         if start is not None:
             entries = entries.filter(at__gte=start)
         if end is not None:
             entries = entries.filter(at__lt=end)
         return [_transaction(entry) for entry in entries[: max(limit, 0)]]
 
+    def fills(
+        self,
+        account_id: str,
+        *,
+        client_order_id: str = "",
+        symbol: str = "",
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int,
+        after: str = "",
+    ) -> list[Fill]:
+        self._current(account_id)
+        mine = PaperFill.objects.filter(order__account=self._account)
+        rows = mine.select_related("order").order_by("-at", "-pk")
+        if after:
+            rows = rows.filter(_older_than(mine.filter(fill_id=after).first()))
+        if client_order_id:
+            rows = rows.filter(order__client_order_id=client_order_id)
+        if symbol:
+            rows = rows.filter(order__symbol=symbol)
+        if start is not None:
+            rows = rows.filter(at__gte=start)
+        if end is not None:
+            rows = rows.filter(at__lt=end)
+        return [_fill(row.order, row) for row in rows[: max(limit, 0)]]
+
+    def fees(self, account_id: str) -> list[FeeRule]:
+        self._check(account_id)
+        return tariff.rules()
+
     def find_instruments(
-        self, query: str, *, asset_class: AssetClass | None = None, limit: int = 10
+        self, query: str, *, asset_class: AssetClass | None = None, limit: int = 10, by_name: bool = False
     ) -> list[Instrument]:
-        return self._market().find(query, asset_class, limit)
+        return self._market().find(query, asset_class, limit, by_name=by_name)
+
+    def instruments(self, *, asset_class: AssetClass | None = None, limit: int) -> list[Instrument]:
+        fitting = (each for each in self._market().instruments() if asset_class in (None, each.asset_class))
+        return list(islice(fitting, max(limit, 0)))
 
     def instrument(self, symbol: str) -> Instrument:
-        return self._market().tape(symbol).instrument
+        tape = self._market().tape(symbol)
+        return replace(tape.instrument, hours=sessions.words(tape.hours))
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
         market, now = self._market(), self._clock()
-        return [market.quote(symbol, now) for symbol in symbols]
+        return [self._quote(market.tape(symbol), now) for symbol in symbols]
+
+    def order_book(self, symbol: str, depth: int) -> OrderBook:
+        return simulated_depth.book(self._market().tape(symbol), self._clock(), depth)
+
+    def prints(self, symbol: str, limit: int) -> Prints:
+        tape, now = self._market().tape(symbol), self._clock()
+        size = BarSize.MINUTE if tape.step == 1 else BarSize.DAY
+        found = bars_of(tape, size, start=None, end=None, limit=limit, now=now)
+        return Prints(
+            symbol=tape.instrument.symbol,
+            currency=tape.instrument.currency,
+            prints=tuple(
+                Print(at=bar.start + timedelta(seconds=size.seconds), price=bar.close, size=bar.volume)
+                for bar in reversed(found)
+            ),
+            source=tape.instrument.price_source,
+            note=f"One print per {size.value} bar: its close and volume. Single trades are not known.",
+        )
+
+    def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
+        return sessions.markets(self._account.hours, self._clock(), day=day, market=market)
+
+    def exchange_rate(self, base: str, quote: str) -> Rate:
+        return rates.rate(self._market(), base, quote, self._clock())
 
     def bars(
         self,
@@ -131,6 +208,23 @@ class PaperBroker:
         found = self._account.orders.filter(client_order_id=client_order_id).first()
         return None if found is None else _broker_order(found)
 
+    def orders(
+        self, account_id: str, *, open_only: bool = False, since: datetime | None = None, limit: int = 100
+    ) -> list[BrokerOrder]:
+        self._current(account_id)
+        found = self._account.orders.order_by("-created", "-pk")
+        if open_only:
+            found = found.filter(status__in=OPEN_STATUSES)
+        if since is not None:
+            found = found.filter(created__gte=since)
+        return [_broker_order(order) for order in found[: max(limit, 0)]]
+
+    def replace(
+        self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
+    ) -> BrokerOrder:
+        self._check(account_id)
+        raise NotSupported("The paper broker cannot change an order. Cancel it and send another.")
+
     def cancel(self, account_id: str, client_order_id: str) -> BrokerOrder:
         now = self._current(account_id)
         with ledger.locked(self._account) as account:
@@ -152,6 +246,14 @@ class PaperBroker:
         now = self._clock()
         catch_up(self._account, now)
         return now
+
+    def _quote(self, tape: Tape, now: datetime) -> Quote:
+        """Sizes come with computed prices alone: a recording has none, and made-up ones would look recorded."""
+        quote = quote_of(tape, now)
+        if quote.recorded_at is not None:
+            return quote
+        bid_size, ask_size = simulated_depth.top(tape, quote)
+        return replace(quote, bid_size=bid_size, ask_size=ask_size)
 
     def _market(self) -> Market:
         return market_of(self._account)
@@ -179,6 +281,19 @@ class PaperBroker:
         return found
 
 
+def _older_than(row: PaperFill | LedgerEntry | None) -> Q:
+    """What comes after this row in a list that is newest first. Raises InvalidRequest when there is no row."""
+    if row is None:
+        raise InvalidRequest("This account has no such place to go on from.", "cursor")
+    return Q(at__lt=row.at) | Q(at=row.at, pk__lt=row.pk)
+
+
+def _number(transaction_id: str) -> int:
+    """0, which no row has, for what cannot be one of our ids."""
+    fits = transaction_id.isascii() and transaction_id.isdecimal() and len(transaction_id) <= 18
+    return int(transaction_id) if fits else 0
+
+
 def _broker_order(order: PaperOrder) -> BrokerOrder:
     return BrokerOrder(
         broker_order_id=order.broker_order_id,
@@ -190,6 +305,15 @@ def _broker_order(order: PaperOrder) -> BrokerOrder:
         updated_at=order.updated,
         reason=order.reason,
         fills=tuple(_fill(order, row) for row in order.fills.order_by("pk")),
+        symbol=order.symbol,
+        side=Side(order.side),
+        order_type=OrderType(order.order_type),
+        tif=TimeInForce(order.tif),
+        quantity=order.quantity,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        currency=order.currency,
+        created_at=order.created,
     )
 
 

@@ -13,13 +13,17 @@ from brokers.errors import (
     InsufficientPosition,
     InvalidOrder,
     MarketClosed,
+    NotSupported,
 )
 from brokers.paper import exchange, hours, ledger, prices
 from brokers.paper.books import first_match, match_locked
 from brokers.paper.listings import market_of
 from brokers.paper.models import PaperAccount, PaperOrder
 from brokers.types import (
+    Ability,
+    AssetClass,
     BrokerStatus,
+    Capabilities,
     Instrument,
     OrderRequest,
     OrderType,
@@ -27,6 +31,14 @@ from brokers.types import (
     Quote,
     Side,
     TimeInForce,
+)
+
+CAPABILITIES = Capabilities(
+    abilities=frozenset(Ability),
+    asset_classes=frozenset(AssetClass),
+    order_types=frozenset(OrderType) - {OrderType.TRAIL},
+    time_in_force=frozenset({TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC}),
+    not_found_after=10.0,
 )
 
 _NOT_AT_ONCE = "An IOC order fills at once or not at all, and the price was not there."
@@ -55,7 +67,7 @@ def assess(account: PaperAccount, request: OrderRequest, now: datetime) -> Asses
     if account.orders.filter(client_order_id=request.client_order_id).exists():
         raise DuplicateClientId("An order with this client order id exists already.")
     tape = market_of(account).tape(request.symbol)
-    _check_form(request, tape.instrument)
+    quantity = _check_form(request, tape.instrument)
     if tape.instrument.currency != account.currency:
         raise InvalidOrder(
             f"{tape.instrument.symbol} trades in {tape.instrument.currency}, "
@@ -73,7 +85,7 @@ def assess(account: PaperAccount, request: OrderRequest, now: datetime) -> Asses
     terms = exchange.Terms(
         side=request.side,
         order_type=request.order_type,
-        quantity=request.quantity,
+        quantity=quantity,
         limit_price=request.limit_price,
         stop_price=request.stop_price,
     )
@@ -97,7 +109,7 @@ def assess(account: PaperAccount, request: OrderRequest, now: datetime) -> Asses
 def preview(account: PaperAccount, request: OrderRequest, now: datetime) -> Preview:
     """What ``submit`` would do now, by the same checks and the same fee function."""
     found = assess(account, request, now)
-    asset_class, quantity = found.instrument.asset_class, request.quantity
+    asset_class, quantity = found.instrument.asset_class, found.terms.quantity
     price = _expected_price(found)
     return Preview(
         price=price,
@@ -124,7 +136,7 @@ def submit(account: PaperAccount, request: OrderRequest, now: datetime) -> Paper
             side=request.side.value,
             order_type=request.order_type.value,
             tif=request.tif.value,
-            quantity=request.quantity,
+            quantity=found.terms.quantity,
             limit_price=request.limit_price,
             stop_price=request.stop_price,
             triggered=found.triggered,
@@ -132,7 +144,7 @@ def submit(account: PaperAccount, request: OrderRequest, now: datetime) -> Paper
             filled_quantity=Decimal(0),
             fees=Decimal(0),
             reserved_cash=found.reserve,
-            reserved_quantity=request.quantity if rests and request.side is Side.SELL else Decimal(0),
+            reserved_quantity=found.terms.quantity if rests and request.side is Side.SELL else Decimal(0),
             created=now,
             updated=now,
             expires_at=hours.session_end(found.tape.hours, now) if request.tif is TimeInForce.DAY else None,
@@ -162,16 +174,40 @@ def _expected_price(found: Assessment) -> Decimal:
     return found.terms.limit if found.terms.order_type.needs_limit else found.terms.stop
 
 
-def _check_form(request: OrderRequest, instrument: Instrument) -> None:
+def _check_offered(request: OrderRequest) -> None:
+    """Refuse what the exchange does not do, whatever its terms."""
+    kind, tif = request.order_type, request.tif
+    if kind not in CAPABILITIES.order_types:
+        raise NotSupported(f"The paper broker takes no {kind} orders.")
+    if not CAPABILITIES.takes(kind, tif):
+        raise NotSupported(f"The paper broker takes no {kind} orders with the time in force {tif}.")
+    if request.legs or request.order_class not in CAPABILITIES.order_classes:
+        raise NotSupported("The paper broker takes single orders only, none with legs.")
+    for asked, offered, words in (
+        (request.notional is not None, CAPABILITIES.notional, "orders by notional; give a quantity"),
+        (request.outside_rth, CAPABILITIES.extended_hours, "orders outside the regular session"),
+        (request.reduce_only, CAPABILITIES.reduce_only, "reduce-only orders"),
+        (request.post_only, CAPABILITIES.post_only, "post-only orders"),
+    ):
+        if asked and not offered:
+            raise NotSupported(f"The paper broker takes no {words}.")
+
+
+def _check_form(request: OrderRequest, instrument: Instrument) -> Decimal:
+    """The quantity, in units."""
+    _check_offered(request)
+    quantity = request.quantity
+    if quantity is None:
+        raise InvalidOrder("An order needs a quantity.", "quantity")
     if not 1 <= len(request.client_order_id) <= 64:
         raise InvalidOrder("A client order id has 1 to 64 characters.", "client_order_id")
-    _check_amount(request.quantity, "quantity", "A quantity")
-    if not is_multiple(request.quantity, instrument.lot):
-        raise InvalidOrder(_off_step(instrument, "trades", instrument.lot, request.quantity), "quantity")
-    if request.quantity < instrument.minimum:
+    _check_amount(quantity, "quantity", "A quantity")
+    if not is_multiple(quantity, instrument.lot):
+        raise InvalidOrder(_off_step(instrument, "trades", instrument.lot, quantity), "quantity")
+    if quantity < instrument.minimum:
         raise InvalidOrder(
             f"The smallest order in {instrument.symbol} is {plain(instrument.minimum)}; "
-            f"{plain(request.quantity)} is less than that.",
+            f"{plain(quantity)} is less than that.",
             "quantity",
         )
     kind = request.order_type
@@ -179,6 +215,7 @@ def _check_form(request: OrderRequest, instrument: Instrument) -> None:
     _check_price(request.stop_price, "stop_price", "stop price", kind, kind.needs_stop, instrument)
     if kind.needs_stop and request.tif is TimeInForce.IOC:
         raise InvalidOrder("A stop order waits for its price, so it cannot be IOC. Use DAY or GTC.", "tif")
+    return quantity
 
 
 def _check_price(

@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from difflib import get_close_matches
 from typing import NamedTuple, Protocol, TypeVar
 
-from brokers.errors import InvalidOrder, InvalidSymbol
+from brokers.errors import InvalidRequest, InvalidSymbol
 from brokers.paper import hours
 from brokers.types import AssetClass, Bar, BarSize, Instrument, Quote
 
@@ -75,6 +75,8 @@ def quote(tape: Tape, now: datetime) -> Quote:
         as_of=hours.at_minute(end),
         source=instrument.price_source,
         recorded_at=tape.recorded_at(minute),
+        change=bar.close - day.open,
+        volume=day.volume,
     )
 
 
@@ -84,7 +86,7 @@ def bars(
     """The newest ``limit`` complete bars that start in [start, end), oldest first, aligned to the UTC day."""
     minutes = size.seconds // 60
     if minutes < tape.step:
-        raise InvalidOrder(f"{tape.instrument.symbol} has daily bars only.", "size")
+        raise InvalidRequest(f"{tape.instrument.symbol} has daily bars only.", "bar")
     first = 0 if start is None else max(0, hours.minute_from(start))
     done = completed(tape, now)
     stop = done if end is None else min(done, hours.minute_from(end))
@@ -151,9 +153,14 @@ class Market:
     ) -> list[Bar]:
         return bars(self.tape(symbol), size, start=start, end=end, limit=limit, now=now)
 
-    def find(self, query: str, asset_class: AssetClass | None, limit: int) -> list[Instrument]:
-        """Exact symbols first, then symbols that start with the query, then names that hold it."""
-        letters, words = _letters(query), query.strip().lower()
+    def find(
+        self, query: str, asset_class: AssetClass | None, limit: int, *, by_name: bool = False
+    ) -> list[Instrument]:
+        """Exact symbols first, then symbols that start with the query, then names that hold it.
+
+        ``by_name`` leaves the symbols out of it.
+        """
+        letters, words = "" if by_name else _letters(query), query.strip().lower()
         ranked = []
         for position, entry in enumerate(self._listing.values()):
             if asset_class is not None and entry.asset_class is not asset_class:

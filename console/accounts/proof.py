@@ -4,9 +4,8 @@ from django.contrib import messages
 from django.http import HttpRequest
 
 from console.accounts import factors
-from console.accounts.forms import TOO_MANY
 from console.accounts.models import User
-from console.accounts.throttle import Attempt
+from console.accounts.throttle import TOO_MANY, Attempt
 
 WRONG_PASSKEY = "That passkey does not open anything here."
 

@@ -14,11 +14,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from console.accounts import factors, fresh, links, oidc, proof, signing_in
 from console.accounts.current import user_of
-from console.accounts.forms import TOO_MANY, CodeForm, NewPasswordForm, PasswordAgainForm, RecoverForm, SignInForm
+from console.accounts.forms import CodeForm, NewPasswordForm, PasswordAgainForm, RecoverForm, SignInForm
 from console.accounts.models import Link, User
 from console.accounts.required import before_second_factor
 from console.accounts.tasks import send_recovery_link
-from console.accounts.throttle import Attempt
+from console.accounts.throttle import TOO_MANY, Attempt
 from console.identity import Provider
 from console.security import keeping
 

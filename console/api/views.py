@@ -8,10 +8,13 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from console import toolsets
 from console.api import openapi
 from console.api.door import Act, Door
 from console.authority.drf import Need
 from console.errors import EXPLANATIONS
+from console.scopes import Scope
+from console.toolsets import ToolInfo, Toolset
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +55,28 @@ def _endpoint(method: str, path: str, operation: dict[str, Any]) -> Endpoint:
     schemes = [next(iter(scheme)) for scheme in operation["security"]]
     callers = " or ".join(openapi.CALLERS[scheme] for scheme in schemes)
     return Endpoint(method.upper(), path, operation["operationId"], operation["summary"], callers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSection:
+    toolset: Toolset
+    title: str
+    words: str
+    tools: list[ToolInfo]
+    size: int
+
+
+@require_safe
+def tools(request: HttpRequest) -> HttpResponse:
+    """The documentation of every tool at /mcp, made from the catalog that serves them."""
+    sections = []
+    for toolset in Toolset:
+        inside = [tool for tool in toolsets.provided() if tool.toolset is toolset]
+        if inside:
+            title, words = toolsets.WORDS[toolset]
+            sections.append(
+                ToolSection(toolset=toolset, title=title, words=words, tools=inside, size=toolsets.size(inside))
+            )
+    every = toolsets.provided()
+    context = {"sections": sections, "tools": len(every), "bytes": toolsets.size(every), "trade": Scope.TRADE}
+    return render(request, "api/tools.html", context)

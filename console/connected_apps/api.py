@@ -12,11 +12,13 @@ from rest_framework.response import Response
 from console.accounts.models import User
 from console.api import limiting
 from console.api.door import Act, Door, PageQuery
+from console.api.parsing import Choice, Strict
 from console.authority.drf import Need
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.orders import exposure, standing
 from console.scopes import Source
+from console.toolsets import Toolset
 
 
 class AppOut(serializers.Serializer[Any]):
@@ -29,6 +31,7 @@ class AppOut(serializers.Serializer[Any]):
     connection = serializers.CharField(source="connection.name")
     environment = serializers.CharField(source="connection.environment")
     scopes = serializers.SerializerMethodField()
+    toolsets = serializers.ListField(child=serializers.CharField(), source="toolset_names")
     client_id = serializers.CharField(source="client.client_id", default=None, allow_null=True)
     created_at = serializers.DateTimeField()
     last_used_at = serializers.DateTimeField(allow_null=True)
@@ -38,6 +41,14 @@ class AppOut(serializers.Serializer[Any]):
 
     def get_scopes(self, app: ConnectedApp) -> list[str]:
         return app.scopes.split()
+
+
+class AppPatch(Strict):
+    toolsets = serializers.ListField(
+        child=Choice(choices=[each.value for each in Toolset]),
+        max_length=len(Toolset),
+        help_text="The sets of tools that are to be on, each by name; core is always on.",
+    )
 
 
 class _Apps(Door):
@@ -65,10 +76,24 @@ class Apps(_Apps):
 
 
 class OneApp(_Apps):
-    acts = {"GET": Act(name="get_app", needs=Need.MANAGE, about="One connected app.", answers=AppOut)}
+    acts = {
+        "GET": Act(name="get_app", needs=Need.MANAGE, about="One connected app.", answers=AppOut),
+        "PATCH": Act(
+            name="switch_toolsets",
+            needs=Need.MANAGE,
+            about="Switch sets of tools on and off for the app. Its scopes stay what they are.",
+            answers=AppOut,
+            takes=AppPatch,
+        ),
+    }
 
     def get(self, request: Request, app_id: int) -> Response:
         return self.answer(get_object_or_404(self.own(), pk=app_id))
+
+    def patch(self, request: Request, app_id: int) -> Response:
+        app = get_object_or_404(self.own(), pk=app_id)
+        grants.set_toolsets(app, {Toolset(each) for each in self.given["toolsets"]}, by=self.caller.owner)
+        return self.answer(app)
 
 
 class AppLimits(_Apps):

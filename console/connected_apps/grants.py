@@ -1,5 +1,6 @@
 """Every change of what an app may do. Revoking is one update of one row, and holds from the next request."""
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from django.db import transaction
@@ -7,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from console import limits as bounds
-from console import scopes
+from console import scopes, toolsets
 from console.accounts.models import User
 from console.audit import journal
 from console.clients.models import Client, Review
@@ -16,6 +17,7 @@ from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.limits import Limits
 from console.scopes import Scope, Source
+from console.toolsets import Toolset
 
 # "Last used" is for a person's eye: a write a minute is enough, and a busy app costs no write per call.
 _USED_EVERY = timedelta(seconds=60)
@@ -75,7 +77,11 @@ def activate(app: ConnectedApp) -> None:
         revoked_at=None,
         pk__lt=app.pk,
     )
-    for other in older:
+    for other in older:  # the newest first
+        if app.toolsets is None and other.toolsets is not None:
+            # What the owner switched off stays off when the same app signs in again.
+            ConnectedApp.objects.filter(pk=app.pk).update(toolsets=other.toolsets)
+            app.toolsets = other.toolsets
         revoke(other, by=None, reason="Replaced by a newer grant")
 
 
@@ -159,6 +165,34 @@ def set_limits(app: ConnectedApp, limits: Limits, *, by: User, may_widen: bool =
             by, "limits changed", "app", mine.pk, mine.name, before=before.told(), after=limits.told()
         )
     app.refresh_from_db()
+    return True
+
+
+@transaction.atomic
+def set_toolsets(app: ConnectedApp, on: Collection[Toolset], *, by: User) -> bool:
+    """The sets of tools the app has from its next call on; the basics always. False when it was so already.
+
+    With all of them it also has those of later versions; with fewer it has these alone. Its scope stays what it is,
+    so no set lets it do what it was not allowed.
+    """
+    kept = frozenset(on) | {toolsets.ALWAYS}
+    stored = None if kept == frozenset(Toolset) else [each.value for each in Toolset if each in kept]
+    found = ConnectedApp.objects.select_for_update().filter(pk=app.pk, revoked_at=None).first()
+    if found is None or found.toolsets == stored:
+        return False
+    ConnectedApp.objects.filter(pk=app.pk).update(toolsets=stored)
+    before = found.toolset_names
+    app.toolsets = stored
+    after = app.toolset_names
+    journal.record_change(
+        by,
+        "switched toolsets of",
+        "app",
+        app.pk,
+        app.name,
+        on=" ".join(each for each in after if each not in before),
+        off=" ".join(each for each in before if each not in after),
+    )
     return True
 
 

@@ -6,6 +6,7 @@ from console.clients.models import Client
 from console.connections.models import Connection
 from console.limits import Limits
 from console.scopes import Scope, Source
+from console.toolsets import Toolset, switched_on
 
 
 class ConnectedApp(models.Model):
@@ -49,6 +50,11 @@ class ConnectedApp(models.Model):
     @property
     def scope_label(self) -> str:
         return scopes.label(self.granted)
+
+    @property
+    def toolset_names(self) -> list[str]:
+        """Of the sets of tools that are switched on."""
+        return [each.value for each in Toolset if switched_on(self.toolsets, each)]
 
     @property
     def can_trade(self) -> bool:

@@ -11,4 +11,5 @@ urlpatterns = [
     path("<int:pk>/resume/", views.resume, name="resume"),
     path("<int:pk>/narrow/", views.narrow, name="narrow"),
     path("<int:pk>/limits/", views.limits, name="limits"),
+    path("<int:pk>/toolsets/", views.toolsets, name="toolsets"),
 ]

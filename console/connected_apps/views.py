@@ -1,3 +1,4 @@
+from dataclasses import dataclass
 from functools import partial
 
 from django.contrib import messages
@@ -17,6 +18,7 @@ from console.halts import verbs as halts
 from console.onboarding import home
 from console.orders import exposure, standing
 from console.orders.risk import Use
+from console.toolsets import ALWAYS, WORDS, Toolset, listed, provided, size, switched_on
 
 
 def _own(request: HttpRequest, pk: int) -> ConnectedApp:
@@ -36,12 +38,50 @@ def list_(request: HttpRequest) -> HttpResponse:
     return render(request, "connected_apps/list.html", context)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Set:
+    """One set of tools, as the owner sees it beside its switch."""
+
+    name: str
+    title: str
+    words: str
+    tools: int
+    size: int
+    is_on: bool
+    is_always: bool
+
+
+def _sets(app: ConnectedApp) -> list[Set]:
+    """Those that hold a tool for this app; every one where this process does not know the tools."""
+    granted, broker = app.granted, app.connection.broker
+    inside = {
+        each: listed([tool for tool in provided() if tool.toolset is each], granted, None, broker) for each in Toolset
+    }
+    return [
+        Set(
+            name=each.value,
+            title=WORDS[each][0],
+            words=WORDS[each][1],
+            tools=len(inside[each]),
+            size=size(inside[each]),
+            is_on=switched_on(app.toolsets, each),
+            is_always=each is ALWAYS,
+        )
+        for each in Toolset
+        if inside[each] or not provided()
+    ]
+
+
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     app = _own(request, pk)
     calls = reads.own(user_of(request)).filter(app_id=app.pk).order_by("-id")
+    sets = [] if app.revoked_at else _sets(app)
     context = {
         "app": app,
+        "sets": sets,
+        "listed_tools": sum(each.tools for each in sets if each.is_on),
+        "listed_bytes": sum(each.size for each in sets if each.is_on),
         "calls": calls[:10],
         "later": calls.filter(at__gt=app.revoked_at).count() if app.revoked_at else 0,
         "keys": app.api_keys.all(),
@@ -110,4 +150,16 @@ def narrow(request: HttpRequest, pk: int) -> HttpResponse:
     app = _own(request, pk)
     if grants.narrow(app, by=user_of(request)):
         messages.success(request, f"{app.name} can now only read. It stays connected.")
+    return redirect("apps:detail", pk)
+
+
+@require_POST
+def toolsets(request: HttpRequest, pk: int) -> HttpResponse:
+    """The ticked boxes are on, the other boxes off; a set that had no box stays as it is."""
+    app = _own(request, pk)
+    boxes = {each.name for each in _sets(app)}
+    ticked = boxes & set(request.POST.getlist("on"))
+    on = {Toolset(name) for name in ticked | (set(app.toolset_names) - boxes)}
+    if grants.set_toolsets(app, on, by=user_of(request)):
+        messages.success(request, f"{app.name} sees its new list of tools from its next call on.")
     return redirect("apps:detail", pk)

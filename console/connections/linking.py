@@ -11,6 +11,7 @@ from brokers.types import Environment
 from console import limits as bounds
 from console.accounts.models import User
 from console.audit import journal
+from console.connections import equity
 from console.connections.models import Connection, Policy, default_policy
 from console.errors import Code, Refusal
 from console.limits import LIVE_NEEDS, TITLES, Limits
@@ -34,6 +35,7 @@ def link_paper(
     try:
         with transaction.atomic():
             account = books.open_account(name=name, starting_cash=starting_cash, currency=currency, hours=hours)
+            now = timezone.now()
             connection = Connection.objects.create(
                 owner=owner,
                 name=name,
@@ -46,8 +48,9 @@ def link_paper(
                 currency=currency,
                 equity=starting_cash,
                 detail=HOURS[hours],
-                checked_at=timezone.now(),
+                checked_at=now,
             )
+            equity.record(connection, account.key, currency=currency, equity=starting_cash, cash=starting_cash, now=now)
             journal.record_change(
                 owner, "added", "connection", connection.pk, name, broker="paper", trading=trading_enabled
             )

@@ -78,3 +78,38 @@ class Connection(models.Model):
         """The last equity that was known before the UTC day began; None where none was."""
         began: Decimal | None = self.day_equity if self.day == day else self.equity
         return began
+
+
+class EquitySnapshot(models.Model):
+    """What one account was worth in one slot of time; written by ``console.connections.equity`` alone."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="equity_snapshots")
+    account_id = models.CharField(max_length=64)
+    currency = models.CharField(max_length=8)
+    slot = models.DateTimeField()
+    """Start of the time the row covers, a multiple of ``grain`` since 1970."""
+    grain = models.PositiveIntegerField()
+    """Seconds the row covers: 300, 3600 or 86400."""
+    opened_at = models.DateTimeField()
+    opened = ExactDecimalField()
+    """The equity that was read first in the slot, and when."""
+    at = models.DateTimeField()
+    """When ``equity`` and ``cash`` were last read in the slot."""
+    equity = ExactDecimalField()
+    high = ExactDecimalField()
+    low = ExactDecimalField()
+    cash = ExactDecimalField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["connection", "account_id", "grain", "slot"], name="connections_one_snapshot_per_slot"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["connection", "account_id", "at"], name="connections_equity_by_time"),
+            models.Index(fields=["grain", "slot"], name="connections_equity_to_thin"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.equity} {self.currency} at {self.at:%Y-%m-%d %H:%M}"

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from brokers import registry
 from brokers.base import Broker
 from brokers.errors import BrokerError, NotSent, UnknownOutcome
-from brokers.types import Account
+from brokers.types import Ability, Account
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.principal import Principal
@@ -14,6 +14,17 @@ from console.principal import Principal
 
 def broker_of(connection: Connection) -> Broker:
     return registry.open_broker(connection.broker, connection.settings)
+
+
+def brokers() -> frozenset[str]:
+    """Names of the brokers this installation has an adapter for."""
+    return frozenset(registry.NAMES)
+
+
+def abilities(broker: str) -> frozenset[Ability]:
+    """What the kind of broker can do; no connection is opened. Nothing for one this installation does not have."""
+    known = registry.capabilities(broker)
+    return known.abilities if known else frozenset()
 
 
 @contextmanager
@@ -29,6 +40,13 @@ def broker_for(principal: Principal) -> Iterator[Broker]:
         raise Refusal(Code.BROKER_UNAVAILABLE, str(error)) from error
     except BrokerError as error:
         raise refusal_of(error) from error
+
+
+@contextmanager
+def account_for(principal: Principal, account_id: str | None) -> Iterator[tuple[Broker, Account]]:
+    """As ``broker_for``, with the account that a call means. Raises Refusal as ``choose_account`` does."""
+    with broker_for(principal) as broker:
+        yield broker, choose_account(broker, account_id, principal.account_id)
 
 
 def choose_account(broker: Broker, account_id: str | None, current: str) -> Account:

@@ -1,8 +1,13 @@
 from celery import shared_task
 
-from console.connections import health
+from console.connections import equity, health
 
 
 @shared_task
 def check_all() -> None:
     health.check_all()
+
+
+@shared_task
+def thin_equity() -> None:
+    equity.thin()

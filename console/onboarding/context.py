@@ -60,7 +60,10 @@ def _navigation(request: HttpRequest, user: User) -> list[Section]:
                 item("Recent errors", "errors"),
             ],
         ),
-        Section("Developers", [item("OAuth clients", "clients:list"), item("REST API", "developers")]),
+        Section(
+            "Developers",
+            [item("OAuth clients", "clients:list"), item("MCP tools", "tools"), item("REST API", "developers")],
+        ),
         Section("You", [item("Security", "security:overview")]),
     ]
     if user.is_operator:

@@ -1,6 +1,9 @@
 """What may be done with an order. Doors call this module; nothing else in Tradelatch moves one.
 
+preview                       what an order would cost; nothing is kept
 prepare → AWAITING            shown, nothing sent
+confirm → INTENT              checked again, committed before anything is sent (release)
+discard → CANCELLED           dropped before anybody confirmed
 confirm → INTENT              committed before anything is sent
           SENDING → answer    sent once (sending); a lost answer is UNKNOWN and is looked up, never resent
           the rest            the same steps after a crash, and the news about orders that rest (sweeps)
@@ -8,12 +11,15 @@ confirm → INTENT              committed before anything is sent
 
 import logging
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Any, NoReturn
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from brokers.decimals import plain
@@ -26,15 +32,15 @@ from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.halts import verbs as halts
 from console.halts.verbs import Action
-from console.orders import exposure, moves, risk, sending, states, sweeps
+from console.orders import exposure, moves, release, risk, sending, states, sweeps
 from console.orders.models import Confirmation, Order
-from console.orders.moves import Moved
-from console.orders.risk import Facts
 from console.orders.states import Status
 from console.orders.terms import Terms, check_client_order_id, digest
 from console.principal import Principal
 
 log = logging.getLogger(__name__)
+
+_MOST_PENDING = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,83 @@ class Prepared:
     confirmation: Confirmation
     preview: Preview | None
     """None when the same client_order_id had been prepared before."""
+
+
+# -- preview -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that must hold before an order goes, and whether it holds now."""
+
+    name: str
+    refusal: Refusal | None = None
+    """Why the order would be refused; None: it would pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previewed:
+    account_id: str
+    shown: dict[str, Any]
+    """What ``prepare`` would show for the same order."""
+    buying_power_after: Decimal | None
+    """None where the order frees money only when it fills."""
+    checks: tuple[Check, ...]
+    warnings: tuple[str, ...]
+
+
+def preview(
+    principal: Principal, terms: Terms, *, account_id: str | None = None, client_order_id: str | None = None
+) -> Previewed:
+    """What an order would cost and whether it would pass. Sends nothing and keeps nothing.
+
+    Raises Refusal for an order that no permission could save: bad terms, unknown symbol, broken rule, no funds.
+    """
+    terms.check()
+    app = ConnectedApp.objects.select_related("connection__owner").get(pk=principal.app_id)
+    connection = app.connection
+    warnings: list[str] = []
+    if client_order_id is not None:
+        check_client_order_id(client_order_id)
+        if Order.objects.filter(connection=connection, client_order_id=client_order_id).exists():
+            warnings.append(f"client_order_id {client_order_id} names an order already: it is no new one.")
+    with reads.broker_for(principal) as broker:
+        account = reads.choose_account(broker, account_id, principal.account_id)
+        instrument = broker.instrument(terms.symbol)
+        terms = replace(terms, symbol=instrument.symbol)
+        request = terms.request(uuid.uuid4().hex)
+        estimate = broker.preview(account.account_id, request)
+        facts = exposure.look(broker, connection, app, instrument, estimate.quote)
+    return Previewed(
+        account_id=account.account_id,
+        shown=_shown(connection, account.account_id, terms, estimate, instrument.currency),
+        buying_power_after=estimate.buying_power + estimate.cash_effect if terms.side is Side.BUY else None,
+        checks=(
+            Check(name="rules and funds of the broker"),
+            Check(name="permission to trade", refusal=_refused(risk.check_permission, app, connection)),
+            Check(
+                name="halts",
+                refusal=_refused(halts.check, Action.PREPARE, connection, app.pk, account.account_id),
+            ),
+            Check(name="limits", refusal=_refused(exposure.check, request, facts, connection, app)),
+            Check(name="release by the assistant", refusal=_refused(risk.check_policy, connection)),
+        ),
+        warnings=(*warnings, *risk.warnings(terms, estimate)),
+    )
+
+
+def _refused(check: Callable[..., object], *about: object) -> Refusal | None:
+    try:
+        check(*about)
+    except Refusal as refusal:
+        return refusal
+    return None
+
+
+def refusal_to_trade(principal: Principal) -> Refusal | None:
+    """Why this app could prepare no order now, whatever the order; None: it could."""
+    app = ConnectedApp.objects.select_related("connection__owner").get(pk=principal.app_id)
+    return _refused(risk.check_permission, app, app.connection)
 
 
 # -- prepare -------------------------------------------------------------------------------------------------
@@ -205,168 +288,53 @@ def approval_url(order: Order) -> str:
 
 
 def confirm(principal: Principal, confirmation_id: str, *, request_id: str = "") -> Order:
-    """Release the order behind a confirmation and send it, once. Everything is checked again first.
+    """Release the plan behind a confirmation and send it, once. Everything is checked again first.
 
-    Raises Refusal; ``order_id`` tells which order a used confirmation had released.
+    Returns its first order; ``order.confirmation.orders`` are all of them. Raises Refusal; ``order_id`` tells which
+    order a used confirmation had released.
     """
-    confirmation = (
-        Confirmation.objects.filter(public_id=confirmation_id, app_id=principal.app_id)
-        .select_related("app__connection")
-        .first()
-    )
-    if confirmation is None:
+    held = _held(principal, confirmation_id)
+    return release.release(held, may=risk.check_policy, by=principal.app_label, request_id=request_id)[0]
+
+
+def _held(principal: Principal, confirmation_id: str) -> Confirmation:
+    """A confirmation of the principal's own app, whether or not it can still be used. Raises Refusal."""
+    held = Confirmation.objects.filter(public_id=confirmation_id, app_id=principal.app_id).first()
+    if held is None:
         raise Refusal(
             Code.CONFIRMATION_UNKNOWN,
             "This app has no such confirmation. Prepare the order again with place_order.",
             field="confirmation_id",
         )
-    order = Order.objects.select_related("app", "connection").get(confirmation=confirmation)
-    _check_redeemable(confirmation, order)
-    _check_unchanged(confirmation, order)
-    risk.check_policy(order.connection)
-    by = principal.app_label
-    try:
-        risk.check_permission(confirmation.app, order.connection)
-        halts.check(Action.RELEASE, order.connection, order.app_id, order.account_id)
-        facts = sending.check_release(order)
-    except BrokerError as error:
-        if error.outcome is not Outcome.REJECTED:
-            # Nothing was decided about the order: the same confirmation may still be used.
-            raise Refusal(Code.BROKER_UNAVAILABLE, str(error), order_id=order.public_id) from error
-        _refuse(confirmation, order, refusal_of(error), by, request_id)
-    except Refusal as refusal:
-        _refuse(confirmation, order, refusal, by, request_id)
-    try:
-        _redeem(confirmation, order, facts, by, request_id)
-    except Refusal as refusal:
-        if refusal.code in _FINAL and not _worth_another_try(refusal):
-            _refuse(confirmation, order, refusal, by, request_id)
-        raise
-    try:
-        return sending.send(order, by=by, request_id=request_id)
-    except Refusal:
-        raise
-    except Exception as error:
-        # It was released: whatever failed now, the caller must not believe that nothing happened.
-        log.exception("Order %s was released, but what became of it was not recorded", order.public_id)
-        raise Refusal(
-            Code.OUTCOME_UNKNOWN,
-            "The order was confirmed, but its outcome could not be recorded. Do not place it again; ask "
-            "get_order_status.",
-            order_id=order.public_id,
-        ) from error
+    return held
 
 
-# A limit or a halt said no under the locks: the order ends. Anything else leaves it to the same confirmation.
-_FINAL = frozenset({Code.HALTED, Code.LIMIT_EXCEEDED, Code.OUTSIDE_LIMITS, Code.LIMITS_REQUIRED})
+# -- discard -------------------------------------------------------------------------------------------------
 
 
-def _worth_another_try(refusal: Refusal) -> bool:
-    """Whether the same confirmation can still be good by the time there is room."""
-    return refusal.retry_after is not None and refusal.retry_after < settings.CONFIRMATION_SECONDS
+def pending(principal: Principal, account_id: str | None = None) -> list[Order]:
+    """What this app prepared and may still confirm, newest first."""
+    waiting = Order.objects.select_related("app", "connection", "confirmation").filter(
+        app_id=principal.app_id, status=Status.AWAITING, confirmation__expires_at__gt=timezone.now()
+    )
+    if account_id:
+        waiting = waiting.filter(account_id=account_id)
+    return list(waiting.order_by("-id")[:_MOST_PENDING])
 
 
-def _refuse(confirmation: Confirmation, order: Order, refusal: Refusal, by: str, request_id: str) -> NoReturn:
-    """End the order unsent. If another call has released it meanwhile, that is what the caller is told."""
-    if not moves.deny(order, refusal, by, request_id):
-        confirmation.refresh_from_db()
-        order.refresh_from_db()
-        _check_redeemable(confirmation, order)
-    raise refusal
-
-
-def _check_redeemable(confirmation: Confirmation, order: Order) -> None:
-    # The order may have moved on between the reading of the two rows, so either of them tells.
-    if confirmation.redeemed_at is not None or order.state not in (Status.AWAITING, Status.DENIED, Status.LAPSED):
-        raise Refusal(
-            Code.CONFIRMATION_USED,
-            f"This confirmation was used already, for order {order.public_id}, which is {order.status}. "
-            "Nothing was sent again.",
-            order_id=order.public_id,
-        )
-    if order.state is Status.DENIED:
-        raise Refusal(
-            Code.CONFIRMATION_USED,
-            f"This confirmation's order was refused: {order.reason} Prepare it again.",
-            order_id=order.public_id,
-        )
-    if confirmation.expires_at <= timezone.now() or order.state is not Status.AWAITING:
-        raise Refusal(
-            Code.CONFIRMATION_EXPIRED,
-            f"This confirmation expired after {settings.CONFIRMATION_SECONDS} s. Nothing was sent; prepare the "
-            "order again.",
-            order_id=order.public_id,
-        )
-
-
-def _check_unchanged(confirmation: Confirmation, order: Order) -> None:
-    """The order must still be what was shown, to the last digit."""
-    terms = confirmation.terms
-    request = sending.request_of(order)
-    now = {
-        "connection_id": order.connection_id,
-        "environment": order.connection.environment,
-        "account_id": order.account_id,
-        "symbol": request.symbol,
-        "side": request.side.value,
-        "order_type": request.order_type.value,
-        "tif": request.tif.value,
-        "quantity": plain(request.quantity),
-        "limit_price": None if request.limit_price is None else plain(request.limit_price),
-        "stop_price": None if request.stop_price is None else plain(request.stop_price),
-    }
-    if digest(terms) != confirmation.terms_digest or any(terms[key] != value for key, value in now.items()):
-        raise Refusal(
-            Code.CONFIRMATION_CHANGED,
-            "The order is no longer what was shown. Nothing was sent; prepare it again.",
-            order_id=order.public_id,
-        )
-
-
-@transaction.atomic
-def _redeem(confirmation: Confirmation, order: Order, facts: Facts, by: str, request_id: str) -> None:
-    """Use the confirmation up and commit the intent, under the locks of the app's and the connection's row.
-
-    A revocation, a halt or a tighter limit committed before this one is seen; one committed after finds the order
-    released. What it takes of the limits is on record with the intent, so that orders released at once share them.
-    """
-    now = timezone.now()
-    app = ConnectedApp.objects.select_for_update().get(pk=confirmation.app_id)
-    connection = Connection.objects.select_for_update().get(pk=order.connection_id)
-    risk.check_permission(app, connection)
-    risk.check_policy(connection)
-    halts.check(Action.RELEASE, connection, app.pk, order.account_id)
-    used = Confirmation.objects.filter(pk=confirmation.pk, redeemed_at=None, expires_at__gt=now).update(redeemed_at=now)
-    if not used:
-        confirmation.refresh_from_db()
-        order.refresh_from_db()
-        _check_redeemable(confirmation, order)
-        raise Refusal(Code.CONFIRMATION_EXPIRED, "This confirmation expired. Nothing was sent.")
-    worst = exposure.check(sending.request_of(order), facts, connection, app, besides=order.pk)
-    try:
-        moves.move(
-            order,
-            Status.INTENT,
-            "Confirmed. The intent is on record; it will be sent once.",
-            by,
-            request_id,
-            worst_notional=worst,
-            released_at=now,
-        )
-    except Moved as error:
-        raise Refusal(
-            Code.CONFIRMATION_EXPIRED,
-            "This confirmation expired. Nothing was sent.",
-            order_id=order.public_id,
-        ) from error
+def discard(principal: Principal, confirmation_id: str, *, request_id: str = "") -> Order:
+    """Drop what waits behind a confirmation: it can no longer be confirmed. Raises Refusal when it has moved on."""
+    held = _held(principal, confirmation_id)
+    what = "Discarded before it was confirmed."
+    return release.drop(held, what, by=principal.app_label, request_id=request_id)[0]
 
 
 # -- cancel --------------------------------------------------------------------------------------------------
 
 
-def cancel(principal: Principal, order_id: str, *, request_id: str = "") -> Order:
+def cancel(principal: Principal, order_id: str, *, account_id: str | None = None, request_id: str = "") -> Order:
     """An app takes an order of its connection back; see ``take_back``."""
-    return take_back(find(principal, order_id), by=principal.app_label, request_id=request_id)
+    return take_back(find(principal, order_id, account_id), by=principal.app_label, request_id=request_id)
 
 
 def take_back(order: Order, *, by: str, request_id: str = "") -> Order:
@@ -413,30 +381,62 @@ def _has_ended(order: Order) -> Refusal:
 # -- read ----------------------------------------------------------------------------------------------------
 
 
-def find(principal: Principal, order_id: str) -> Order:
+def find(principal: Principal, order_id: str, account_id: str | None = None) -> Order:
     """An order of the principal's own connection, by our id or by the caller's. Raises Refusal."""
-    mine = Order.objects.select_related("app", "connection", "confirmation").filter(
-        connection_id=principal.connection_id
-    )
+    mine = _of_connection(principal)
     order = mine.filter(public_id=order_id).first() or mine.filter(client_order_id=order_id).first()
-    if order is None:
-        raise Refusal(Code.UNKNOWN_ORDER, f"This connection has no order {order_id!r}.", field="order_id")
+    if order is None or account_id not in (None, order.account_id):
+        where = "connection" if account_id is None else f"connection's account {account_id}"
+        raise Refusal(Code.UNKNOWN_ORDER, f"This {where} has no order {order_id!r}.", field="order_id")
     return order
 
 
-def listing(
-    principal: Principal, account_id: str, *, only_open: bool, symbol: str | None = None, limit: int = 50
-) -> list[Order]:
-    """Orders of one account, newest first, open ones brought up to date with the broker first."""
-    mine = Order.objects.select_related("app", "connection", "confirmation").filter(
-        connection_id=principal.connection_id, account_id=account_id
+def _of_connection(principal: Principal) -> QuerySet[Order]:
+    return Order.objects.select_related("app", "connection", "confirmation").filter(
+        connection_id=principal.connection_id
     )
-    if symbol is not None:
-        mine = mine.filter(symbol=symbol)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which orders of an account. Times are when the order was prepared: ``start`` is included, ``end`` is not."""
+
+    statuses: frozenset[Status] | None = states.OPEN
+    """None: whatever the status."""
+    symbol: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+def listing(
+    principal: Principal, account_id: str, wanted: Wanted, *, limit: int = 50, after: str | None = None
+) -> tuple[list[Order], str | None]:
+    """Orders of one account, newest first, open ones brought up to date with the broker first.
+
+    With them comes the id to give as ``after`` for those that follow, None when these were the last. Keyset: a page
+    stays what it is while new orders come in. Raises Refusal for an ``after`` that is no order of the connection.
+    """
+    mine = _of_connection(principal).filter(account_id=account_id)
+    if wanted.symbol is not None:
+        mine = mine.filter(symbol=wanted.symbol)
+    if wanted.start is not None:
+        mine = mine.filter(created_at__gte=wanted.start)
+    if wanted.end is not None:
+        mine = mine.filter(created_at__lt=wanted.end)
+    if after is not None:
+        last = _of_connection(principal).filter(public_id=after).first()
+        if last is None:
+            raise Refusal(
+                Code.INVALID_ARGUMENT,
+                "cursor is not a next_cursor of this connection. Leave it out to start at the newest.",
+                field="cursor",
+            )
+        mine = mine.filter(pk__lt=last.pk)
     sweeps.each(mine.filter(status__in=(*states.AT_BROKER, Status.UNKNOWN)).order_by("-id"), sending.refresh)
-    if only_open:
-        mine = mine.filter(status__in=states.OPEN)
-    return list(mine.order_by("-id")[:limit])
+    if wanted.statuses is not None:
+        mine = mine.filter(status__in=wanted.statuses)
+    found = list(mine.order_by("-id")[: limit + 1])
+    return found[:limit], found[limit - 1].public_id if len(found) > limit else None
 
 
 def fills(order: Order) -> list[dict[str, str]]:

@@ -37,7 +37,12 @@ def look(broker: Broker, connection: Connection, app: ConnectedApp, instrument: 
             "pk", "filled_quantity"
         )
     )
-    held = equity = None
+    held = equity = rate = None
+    if instrument.currency == connection.currency:
+        rate = Decimal(1)
+    elif connection.currency:
+        with suppress(BrokerError):
+            rate = broker.exchange_rate(instrument.currency, connection.currency).rate
     wants_equity = limits.equity_share is not None or limits.daily_loss is not None
     with suppress(BrokerError):
         if wants_equity or limits.position_value is not None:
@@ -50,6 +55,8 @@ def look(broker: Broker, connection: Connection, app: ConnectedApp, instrument: 
         currency=connection.currency,
         asset_class=instrument.asset_class,
         price_currency=instrument.currency,
+        rate=rate,
+        multiplier=instrument.multiplier,
         quote=quote,
         held=held,
         equity=equity,

@@ -8,9 +8,22 @@ from console.connections.models import Connection
 from console.orders.states import WORDS, Status
 
 
-class Confirmation(models.Model):
-    """A promise to do exactly what was shown, once, within 120 s, for the app it was shown to."""
+class Action(models.TextChoices):
+    """What a confirmation lets happen."""
 
+    PLACE = "place", "Place"
+    BATCH = "batch", "Place several"
+
+
+class Confirmation(models.Model):
+    """A promise to do exactly what was shown, once, within 120 s, for the app it was shown to.
+
+    It may cover a bounded plan: every order that hangs on it was shown with it.
+    """
+
+    action = models.CharField(max_length=10, choices=Action.choices, default=Action.PLACE)
+    all_or_none = models.BooleanField(default=True)
+    """Of several orders: none is released unless every one passes every check."""
     public_id = models.CharField(max_length=40, unique=True)
     app = models.ForeignKey(ConnectedApp, on_delete=models.PROTECT, related_name="confirmations")
     terms = models.JSONField()
@@ -31,6 +44,8 @@ class Order(models.Model):
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="orders")
     app = models.ForeignKey(ConnectedApp, on_delete=models.PROTECT, related_name="orders")
     confirmation = models.ForeignKey(Confirmation, on_delete=models.PROTECT, related_name="orders")
+    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="legs")
+    """The order this leg hangs on: it is sent within that order's request, never by itself."""
     account_id = models.CharField(max_length=64)
     client_order_id = models.CharField(max_length=64)
     """The caller's name for it; ours where the caller gave none."""

@@ -11,6 +11,7 @@ from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.limits import LIVE_NEEDS, TITLES, Limits
+from console.orders.terms import Terms
 
 DEFAULT_COLLAR = Decimal(2)
 """Percent. A market order on live keeps to it where no collar is set; elsewhere it is how far one is taken to reach."""
@@ -75,6 +76,9 @@ class Facts:
     """The connection's own, in which its limits are."""
     asset_class: AssetClass
     price_currency: str
+    rate: Decimal | None
+    """What one unit of ``price_currency`` costs in ``currency``."""
+    multiplier: Decimal
     quote: Quote
     held: Decimal | None = None
     """Signed quantity of the symbol over all accounts of the connection."""
@@ -115,7 +119,8 @@ def worst_price(request: OrderRequest, quote: Quote, collar: Decimal | None) -> 
     best = max(quote.last, quote.ask if request.side is Side.BUY else quote.bid)
     if request.limit_price is not None:
         return request.limit_price if request.side is Side.BUY else max(request.limit_price, best)
-    reach = max(best, request.stop_price or best)
+    trail = request.trail_amount or best * (request.trail_percent or Decimal(0)) / 100
+    reach = max(best, request.stop_price or best) + trail
     return reach * (1 + (DEFAULT_COLLAR if collar is None else collar) / 100)
 
 
@@ -152,10 +157,16 @@ def check_limits(
     collar = collar_of(bounds, is_live=is_live, order_type=request.order_type)
     if collar is not None:
         _check_collar(request, facts.quote, collar, now)
-    price = worst_price(request, _priced(facts.quote), collar)
-    notional = price * request.quantity if facts.price_currency == facts.currency else None
+    per_unit = worst_price(request, _priced(facts.quote), collar) * facts.multiplier
+    units = request.quantity
+    if units is None:
+        # By money: as many as that buys or sells at the best price, at most.
+        best = facts.quote.ask if request.side is Side.BUY else facts.quote.bid
+        units = (request.notional or Decimal(0)) / (best * facts.multiplier)
+    price = None if facts.rate is None else per_unit * facts.rate
+    notional = None if price is None else price * units
     held = facts.held
-    signed = request.quantity if request.side is Side.BUY else -request.quantity
+    signed = units if request.side is Side.BUY else -units
     after = None if held is None else held + outstanding + signed
     for bound in bounds:
         _check_amounts(request, facts, bound, notional, price, after, now)
@@ -214,7 +225,7 @@ def _check_amounts(
     facts: Facts,
     bound: Bound,
     notional: Decimal | None,
-    price: Decimal,
+    price: Decimal | None,
     after: Decimal | None,
     now: datetime,
 ) -> None:
@@ -248,17 +259,18 @@ def _check_amounts(
     if not grows:
         return
     if limits.position_value is not None or limits.equity_share is not None:
-        value = abs(after) * _in_currency(bound, "position_value", price if notional is not None else None, facts)
+        value = abs(after) * _in_currency(bound, "position_value", price, facts)
+        asked = _in_currency(bound, "position_value", notional, facts)
         if limits.position_value is not None and value > limits.position_value:
-            before = max(value - price * request.quantity, Decimal(0))
+            before = max(value - asked, Decimal(0))
             raise _exceeded(
-                bound, "position_value", limits.position_value, facts.currency, before, price * request.quantity,
+                bound, "position_value", limits.position_value, facts.currency, before, asked,
                 "A smaller order may pass.",
             )  # fmt: skip
         if limits.equity_share is not None:
             if facts.equity is None or facts.equity <= 0:
                 raise _unprovable(bound, "equity_share", "the equity could not be read")
-            share, before = value / facts.equity * 100, (value - price * request.quantity) / facts.equity * 100
+            share, before = value / facts.equity * 100, (value - asked) / facts.equity * 100
             if share > limits.equity_share:
                 raise _exceeded(
                     bound, "equity_share", limits.equity_share, "%", max(before, Decimal(0)), share - before,
@@ -373,3 +385,21 @@ def check_drift(order_type: OrderType, shown: Decimal, preview: Preview) -> None
             f"The price moved from {plain(shown)} to {plain(preview.price)} since the order was shown, more than "
             f"{plain(MAX_DRIFT * 100)} %. Nothing was sent; prepare the order again.",
         )
+
+
+def warnings(terms: Terms, preview: Preview) -> list[str]:
+    """What passes every check and may still surprise the person."""
+    said = []
+    if not terms.order_type.needs_limit:
+        said.append(
+            f"It has no limit price: it fills at the price of its moment. It is shown at {plain(preview.price)}, and "
+            f"refused at confirmation if that moves more than {plain(MAX_DRIFT * 100)} %."
+        )
+    if terms.order_type is OrderType.LIMIT and terms.limit_price is not None:
+        buys = terms.side is Side.BUY
+        other = preview.quote.ask if buys else preview.quote.bid
+        if terms.limit_price >= other if buys else terms.limit_price <= other:
+            said.append(
+                f"Its limit is through the {'ask' if buys else 'bid'} of {plain(other)}: it would fill at once."
+            )
+    return said

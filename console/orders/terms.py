@@ -13,6 +13,10 @@ from console.errors import Code, Refusal
 
 # Twenty digits before the point and eighteen after fit the column and every venue.
 _LARGEST = Decimal(10) ** 15
+ORDER_TYPES = (OrderType.MARKET, OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT)
+"""What the desk takes, whatever a broker could do."""
+TIMES_IN_FORCE = (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC)
+
 _CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -30,6 +34,10 @@ class Terms:
 
     def check(self) -> None:
         """Raises Refusal, naming the field, for an order that makes no sense at any broker."""
+        if self.order_type not in ORDER_TYPES:
+            raise Refusal(Code.INVALID_ARGUMENT, f"{self.order_type} orders are not offered.", field="order_type")
+        if self.tif not in TIMES_IN_FORCE:
+            raise Refusal(Code.INVALID_ARGUMENT, f"{self.tif} orders are not offered.", field="tif")
         _positive("quantity", self.quantity)
         for field, price, needed in (
             ("limit_price", self.limit_price, self.order_type.needs_limit),
@@ -67,11 +75,15 @@ class Terms:
             OrderType.STOP_LIMIT: (
                 f"when the price reaches {_text(self.stop_price)}, at {_text(self.limit_price)} limit"
             ),
+            OrderType.TRAIL: "at a trailing stop",
         }[self.order_type]
         until = {
             TimeInForce.DAY: "day",
             TimeInForce.GTC: "until cancelled",
             TimeInForce.IOC: "at once or not at all",
+            TimeInForce.FOK: "all at once or not at all",
+            TimeInForce.OPG: "at the next opening",
+            TimeInForce.CLS: "at the next closing",
         }[self.tif]
         return f"{self.side.capitalize()} {plain(self.quantity)} {self.symbol} {at}, {until}"
 

@@ -1,21 +1,75 @@
-"""What this server is and what this client may do here."""
+"""What this server is, what this client may do here, and whether it works."""
 
-from typing import Any
+from typing import Any, Literal, NotRequired
 
 from django.conf import settings
+from typing_extensions import TypedDict
 
 from brokers.types import OrderType, TimeInForce
-from console import scopes
+from console import scopes, toolsets
+from console.connections import health
 from console.connections.models import Connection
+from console.orders import desk
+from console.principal import Principal
 from console.scopes import Scope
+from console.toolsets import Toolset
 from mcpserver.call import Call
+from mcpserver.shapes import Instant
+from mcpserver.tools.render import compact
+
+
+class Server(TypedDict):
+    name: str
+    version: str
+
+
+class ToolsetOff(TypedDict):
+    toolset: str
+    why: str
+
+
+class Toolsets(TypedDict):
+    on: list[str]
+    off: NotRequired[list[ToolsetOff]]
+
+
+class Trading(TypedDict):
+    allowed: bool
+    """This app may trade and its connection lets orders through, both."""
+    scope: bool
+    enabled_on_connection: bool
+    confirmation: str
+    confirmation_seconds: int
+    order_types: list[str]
+    time_in_force: list[str]
+
+
+class CallLimits(TypedDict):
+    calls_per_minute: int
+    trade_calls_per_minute: int
+    cancels_per_minute: int
+
+
+class Capabilities(TypedDict):
+    server: Server
+    mode: Literal["paper", "live"]
+    app: str
+    scopes: list[str]
+    toolsets: Toolsets
+    trading: Trading
+    limits: CallLimits
+    manage_at: str
 
 
 def get_capabilities(call: Call) -> dict[str, Any]:
     who = call.principal
     connection = Connection.objects.get(pk=who.connection_id)
     return {
+        "server": {"name": "Tradelatch", "version": settings.VERSION},
+        "mode": who.environment.value,
+        "app": who.app_label,
         "scopes": scopes.render(who.scopes).split(),
+        "toolsets": _toolsets(who),
         "trading": {
             "allowed": who.may(Scope.TRADE) and connection.trading_enabled,
             "scope": who.may(Scope.TRADE),
@@ -28,7 +82,98 @@ def get_capabilities(call: Call) -> dict[str, Any]:
         "limits": {
             "calls_per_minute": settings.CALLS_PER_MINUTE,
             "trade_calls_per_minute": settings.TRADE_CALLS_PER_MINUTE,
+            "cancels_per_minute": settings.CANCELS_PER_MINUTE,
         },
-        "app": who.app_label,
         "manage_at": f"{settings.PUBLIC_URL}/apps/{who.app_id}/",
+    }
+
+
+def _toolsets(who: Principal) -> dict[str, Any]:
+    tools = toolsets.provided()
+    listed = {tool.toolset for tool in toolsets.listed(tools, who.scopes, who.toolsets, who.broker)}
+    off = []
+    for toolset in Toolset:
+        inside = [tool for tool in tools if tool.toolset is toolset]
+        if not inside or toolset in listed:
+            continue
+        if not toolsets.switched_on(who.toolsets, toolset):
+            why = "The app's owner switched it off."
+        elif not any(who.may(tool.scope) for tool in inside):
+            why = f"It needs the scope {inside[0].scope}."
+        else:
+            why = "The connection's broker cannot do it."
+        off.append({"toolset": toolset.value, "why": why})
+    return compact(on=[toolset.value for toolset in Toolset if toolset in listed], off=off or None)
+
+
+class Check(TypedDict):
+    check: str
+    ok: bool
+    detail: NotRequired[str]
+    next: NotRequired[str]
+
+
+class ConnectionTest(TypedDict):
+    name: str
+    ok: bool
+    checks: list[Check]
+
+
+class SelfTest(TypedDict):
+    ok: bool
+    connections: list[ConnectionTest]
+
+
+def self_test(call: Call) -> dict[str, Any]:
+    who = call.principal
+    connection = Connection.objects.select_related("owner").get(pk=who.connection_id)
+    found = health.examine(connection)
+    checks = [compact(check=each.check, ok=each.ok, detail=each.detail, next=each.next) for each in found]
+    if who.may(Scope.TRADE):
+        refusal = desk.refusal_to_trade(who)
+        checks.append(
+            compact(
+                check="trading",
+                ok=refusal is None,
+                detail="Orders can be prepared." if refusal is None else f"{refusal.code}: {refusal}",
+                next=None if refusal is None else "Tell the user; only the owner can change this, in the console.",
+            )
+        )
+    good = all(each["ok"] for each in checks)
+    return {"ok": good, "connections": [{"name": connection.name, "ok": good, "checks": checks}]}
+
+
+class ConnectionOut(TypedDict):
+    connection_id: str
+    name: str
+    broker: str
+    environment: Literal["paper", "live"]
+    state: Literal["ok", "error", "paused", "not_checked"]
+    last_error: NotRequired[str]
+    checked_at: NotRequired[Instant]
+    trading_enabled: bool
+    confirmation: str
+
+
+class Connections(TypedDict):
+    connections: list[ConnectionOut]
+
+
+def get_connections(call: Call) -> dict[str, Any]:
+    """The one connection the app was given. A stored snapshot: ``self_test`` asks the broker itself."""
+    connection = Connection.objects.get(pk=call.principal.connection_id)
+    return {
+        "connections": [
+            compact(
+                connection_id=str(connection.pk),
+                name=connection.name,
+                broker=connection.broker,
+                environment=connection.environment,
+                state=health.state(connection),
+                last_error=connection.last_error,
+                checked_at=connection.checked_at,
+                trading_enabled=connection.trading_enabled,
+                confirmation=connection.policy,
+            )
+        ]
     }

@@ -2,14 +2,16 @@
 
 from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any
+from typing import Any, NotRequired
 
 from django.utils import timezone
+from typing_extensions import TypedDict
 
-from brokers.types import AssetClass, BarSize
+from brokers.types import Adjustment, AssetClass, BarSize, Capabilities, MarketDay
 from console.connections import reads
 from console.errors import Code, Refusal
 from mcpserver.call import Call
+from mcpserver.shapes import Instant, Number
 from mcpserver.tools import render
 from mcpserver.tools.render import compact
 
@@ -31,6 +33,152 @@ _BAR_OF = {
     "1y": BarSize.DAY,
 }
 MOST_BARS = 500
+MOST_LEVELS = 20
+MOST_PRINTS = 100
+ADJUSTMENTS = tuple(each.value for each in Adjustment)
+
+
+class InstrumentOut(TypedDict):
+    symbol: str
+    name: str
+    asset_class: str
+    exchange: str
+    currency: str
+    tick: Number
+    lot: Number
+    minimum: Number
+    multiplier: NotRequired[Number]
+    hours: NotRequired[str]
+    shortable: NotRequired[bool]
+    source: str
+
+
+class Instruments(TypedDict):
+    instruments: list[InstrumentOut]
+
+
+class OneInstrument(TypedDict):
+    instrument: InstrumentOut
+
+
+class QuoteOut(TypedDict):
+    symbol: str
+    currency: str
+    last: Number
+    bid: Number
+    bid_size: NotRequired[Number]
+    ask: Number
+    ask_size: NotRequired[Number]
+    day_open: NotRequired[Number]
+    day_high: NotRequired[Number]
+    day_low: NotRequired[Number]
+    day_volume: NotRequired[Number]
+    change: NotRequired[Number]
+    change_percent: NotRequired[Number]
+    as_of: Instant
+    delay_seconds: int
+    source: str
+    recorded_at: NotRequired[Instant]
+
+
+class Quotes(TypedDict):
+    quotes: list[QuoteOut]
+
+
+class LevelOut(TypedDict):
+    price: Number
+    size: Number
+
+
+class Book(TypedDict):
+    symbol: str
+    currency: str
+    bids: list[LevelOut]
+    asks: list[LevelOut]
+    simulated: bool
+    as_of: Instant
+    delay_seconds: int
+    source: str
+
+
+class BarOut(TypedDict):
+    start: Instant
+    open: Number
+    high: Number
+    low: Number
+    close: Number
+    volume: Number
+
+
+class Bars(TypedDict):
+    symbol: str
+    currency: str
+    bar: str
+    adjusted: str
+    source: str
+    bars: list[BarOut]
+
+
+class Change(TypedDict):
+    symbol: str
+    period: NotRequired[str]
+    first: NotRequired[Number]
+    last: NotRequired[Number]
+    change_percent: NotRequired[Number]
+    start: NotRequired[Instant]
+    source: NotRequired[str]
+    note: NotRequired[str]
+
+
+class Changes(TypedDict):
+    changes: list[Change]
+
+
+class PrintOut(TypedDict):
+    at: Instant
+    price: Number
+    size: Number
+
+
+class PrintsOut(TypedDict):
+    symbol: str
+    currency: str
+    trades: list[PrintOut]
+    source: str
+    note: NotRequired[str]
+
+
+class ExceptionOut(TypedDict):
+    day: str
+    what: str
+
+
+class MarketOut(TypedDict):
+    market: str
+    name: str
+    state: str
+    day: str
+    what: str
+    opens: NotRequired[Instant]
+    closes: NotRequired[Instant]
+    time_zone: str
+    next_open: NotRequired[Instant]
+    next_close: NotRequired[Instant]
+    exceptions: NotRequired[list[ExceptionOut]]
+    note: NotRequired[str]
+
+
+class Markets(TypedDict):
+    markets: list[MarketOut]
+
+
+class RateOut(TypedDict):
+    base: str
+    quote: str
+    rate: Number
+    as_of: Instant
+    delay_seconds: int
+    source: str
 
 
 def search_security(call: Call) -> dict[str, Any]:
@@ -40,8 +188,18 @@ def search_security(call: Call) -> dict[str, Any]:
             call.args["query"],
             asset_class=AssetClass(asset_class) if asset_class else None,
             limit=call.args.get("limit", 10),
+            by_name=call.args.get("by_name", False),
         )
     return {"instruments": [render.instrument(each) for each in found]}
+
+
+def get_security(call: Call) -> dict[str, Any]:
+    with reads.broker_for(call.principal) as broker:
+        found = broker.instrument(call.args["symbol"])
+    return {
+        "instrument": render.instrument(found)
+        | compact(multiplier=found.multiplier, hours=found.hours, shortable=found.shortable)
+    }
 
 
 def get_quote(call: Call) -> dict[str, Any]:
@@ -54,19 +212,101 @@ def get_history(call: Call) -> dict[str, Any]:
     args = call.args
     size = BarSize(args.get("bar", BarSize.DAY.value))
     start, end = args.get("start"), args.get("end")
-    if start and end and start >= end:
-        raise Refusal(Code.INVALID_ARGUMENT, "start must be before end.", field="start")
+    adjusted = Adjustment(args.get("adjust", Adjustment.NONE.value))
+    render.check_span(args)
     if start is None and "period" in args:
         start = (end or timezone.now()) - PERIODS[args["period"]]
     with reads.broker_for(call.principal) as broker:
+        _check_honoured(broker.capabilities, adjusted, outside_rth=args.get("outside_rth", False))
         instrument = broker.instrument(args["symbol"])
         bars = broker.bars(instrument.symbol, size, start=start, end=end, limit=args.get("limit", 100))
     return compact(
         symbol=instrument.symbol,
         currency=instrument.currency,
         bar=size.value,
+        adjusted=adjusted.value,
         source=instrument.price_source,
     ) | {"bars": [render.bar(each) for each in bars]}
+
+
+def _check_honoured(can: Capabilities, adjusted: Adjustment, *, outside_rth: bool) -> None:
+    """Bars that are not what was asked for would be worse than none. Raises Refusal."""
+    if outside_rth and not can.bars_outside_hours:
+        raise Refusal(
+            Code.INVALID_ARGUMENT,
+            "This broker has no bars outside regular hours of its own. Leave outside_rth out.",
+            field="outside_rth",
+        )
+    if adjusted not in can.adjustments:
+        known = ", ".join(sorted(each.value for each in can.adjustments))
+        raise Refusal(
+            Code.INVALID_ARGUMENT,
+            f"This broker's bars cannot be adjusted for {adjusted.value}. It has: {known}.",
+            field="adjust",
+        )
+
+
+def get_order_book(call: Call) -> dict[str, Any]:
+    with reads.broker_for(call.principal) as broker:
+        book = broker.order_book(call.args["symbol"], call.args.get("depth", 5))
+    return compact(
+        symbol=book.symbol,
+        currency=book.currency,
+        bids=[compact(price=each.price, size=each.size) for each in book.bids],
+        asks=[compact(price=each.price, size=each.size) for each in book.asks],
+        simulated=book.simulated,
+        as_of=book.as_of,
+        delay_seconds=render.delay(book.as_of),
+        source=book.source,
+    )
+
+
+def get_trades(call: Call) -> dict[str, Any]:
+    with reads.broker_for(call.principal) as broker:
+        found = broker.prints(call.args["symbol"], call.args.get("limit", 20))
+    return compact(
+        symbol=found.symbol,
+        currency=found.currency,
+        trades=[compact(at=each.at, price=each.price, size=each.size) for each in found.prints],
+        source=found.source,
+        note=found.note,
+    )
+
+
+def get_market_hours(call: Call) -> dict[str, Any]:
+    with reads.broker_for(call.principal) as broker:
+        found = broker.market_hours(day=call.args.get("date"), market=call.args.get("market", "").lower())
+    return {"markets": [_market(each) for each in found]}
+
+
+def get_exchange_rate(call: Call) -> dict[str, Any]:
+    with reads.broker_for(call.principal) as broker:
+        found = broker.exchange_rate(call.args["base"], call.args["quote"])
+    return compact(
+        base=found.base,
+        quote=found.quote,
+        rate=found.rate,
+        as_of=found.as_of,
+        delay_seconds=render.delay(found.as_of),
+        source=found.source,
+    )
+
+
+def _market(value: MarketDay) -> dict[str, Any]:
+    return compact(
+        market=value.market,
+        name=value.name,
+        state=value.state.value,
+        day=value.day.isoformat(),
+        what=value.why,
+        opens=value.opens,
+        closes=value.closes,
+        time_zone=value.time_zone,
+        next_open=value.next_open,
+        next_close=value.next_close,
+        exceptions=[{"day": day.isoformat(), "what": why} for day, why in value.exceptions] or None,
+        note=value.note,
+    )
 
 
 def get_change(call: Call) -> dict[str, Any]:

@@ -1,12 +1,18 @@
 """Our values as JSON a model reads: decimals as text, times as ISO 8601 in UTC, nothing that says nothing."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
+
+from django.utils import timezone
 
 from brokers.decimals import plain
 from brokers.types import Bar, Instrument, Position, Quote, Transaction
+from console.errors import Code, Refusal
 from console.orders.models import Order
+
+_CENT = Decimal("0.01")
 
 
 def moment(value: datetime) -> str:
@@ -27,18 +33,48 @@ def compact(**fields: Any) -> dict[str, Any]:
     return made
 
 
+def money(value: Decimal) -> Decimal:
+    """To the cent, for sums that rest on an average."""
+    return value.quantize(_CENT, ROUND_HALF_EVEN)
+
+
+def percent_of(part: Decimal, whole: Decimal) -> Decimal | None:
+    """To two decimals; None where there is nothing to compare with."""
+    return (part / whole * 100).quantize(_CENT, ROUND_HALF_EVEN) if whole > 0 else None
+
+
+def day_of(value: datetime) -> str:
+    return value.astimezone(UTC).date().isoformat()
+
+
+def check_span(args: Mapping[str, Any]) -> None:
+    """Raises Refusal for a time that ends before it starts."""
+    if args.get("start") and args.get("end") and args["start"] >= args["end"]:
+        raise Refusal(Code.INVALID_ARGUMENT, "start must be before end.", field="start")
+
+
+def delay(as_of: datetime) -> int:
+    """Whole seconds since the price was made."""
+    return max(0, int((timezone.now() - as_of).total_seconds()))
+
+
 def quote(value: Quote) -> dict[str, Any]:
     return compact(
         symbol=value.symbol,
         currency=value.currency,
         last=value.last,
         bid=value.bid,
+        bid_size=value.bid_size,
         ask=value.ask,
+        ask_size=value.ask_size,
         day_open=value.open,
         day_high=value.high,
         day_low=value.low,
+        day_volume=value.volume,
+        change=value.change,
         change_percent=value.change_percent,
         as_of=value.as_of,
+        delay_seconds=delay(value.as_of),
         source=value.source,
         recorded_at=value.recorded_at,
     )
@@ -80,6 +116,7 @@ def position(value: Position) -> dict[str, Any]:
         last=value.last,
         market_value=value.market_value,
         unrealized_pnl=value.unrealized_pnl,
+        unrealized_percent=percent_of(value.unrealized_pnl, abs(value.average_price * value.quantity)),
         source=value.source,
     )
 
@@ -88,7 +125,7 @@ def transaction(value: Transaction) -> dict[str, Any]:
     return compact(
         transaction_id=value.transaction_id,
         at=value.at,
-        kind=value.kind,
+        type=value.kind,
         currency=value.currency,
         amount=value.amount,
         symbol=value.symbol,

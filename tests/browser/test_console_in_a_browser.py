@@ -12,7 +12,18 @@ from tests.conftest import PASSWORD
 
 # The package carries the file; its own wrapper is not used.
 AXE = Path(str(resources.files("axe_playwright_python") / "axe.min.js"))
-LISTS = ("/", "/connections/", "/apps/", "/keys/", "/orders/", "/activity/", "/errors/", "/clients/", "/security/")
+LISTS = (
+    "/",
+    "/connections/",
+    "/apps/",
+    "/keys/",
+    "/orders/",
+    "/activity/",
+    "/errors/",
+    "/clients/",
+    "/security/",
+    "/docs/tools/",
+)
 FORMS = (
     *("/connections/add/", "/keys/new/", "/keys/manage/new/", "/keys/leaked/", "/clients/new/"),
     *("/re-authenticate/", "/recover/", "/security/password/", "/security/app/", "/security/passkey/"),

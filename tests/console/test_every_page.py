@@ -65,6 +65,7 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order) -> di
         "add passkey": "/security/passkey/",
         "prove presence": "/re-authenticate/",
         "developers": "/developers/",
+        "tools": "/docs/tools/",
     }
 
 
@@ -78,7 +79,7 @@ def browser(owner: User) -> Browser:
 def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp) -> list[str]:
     on_connection = [f"/connections/{paper.pk}/{verb}/" for verb in ("pause", "resume", "trading-on", "trading-off")]
     on_connection += [f"/connections/{paper.pk}/policy/", f"/halts/connection/{paper.pk}/"]
-    on_app = [f"/apps/{app.pk}/{verb}/" for verb in ("revoke", "pause", "resume", "narrow")]
+    on_app = [f"/apps/{app.pk}/{verb}/" for verb in ("revoke", "pause", "resume", "narrow", "toolsets")]
     return [
         *on_connection,
         *on_app,

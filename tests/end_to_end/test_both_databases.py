@@ -64,7 +64,7 @@ def test_twenty_confirmations_of_one_order_at_once_make_one_order(trade: Wire) -
     assert len(filled) == 1
     assert set(refused) == {"confirmation_used"} and len(refused) == 19
     trades = [row for row in trade.result("get_transactions", {})["transactions"] if row.get("symbol") == "SPY"]
-    assert sum(row["kind"] == "trade" for row in trades) == 1
+    assert sum(row["type"] == "trade" for row in trades) == 1
 
 
 def test_orders_at_once_never_spend_the_same_cash_twice(trade: Wire) -> None:
@@ -97,7 +97,7 @@ def test_a_host_signs_in_and_a_platform_mints(anywhere: Server) -> None:
     through_oauth(anywhere, Memory(), connection="Practice", scope="mcp:read", use=look)
     product = add_platform(anywhere)
     token = product.token(product.make_user(), READ)
-    assert len(tools(anywhere, token)) == 14
+    assert len(tools(anywhere, token)) == 13
     assert httpx2.get(f"{anywhere.url}/api/v1/orders", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 

@@ -121,4 +121,4 @@ def test_the_published_key_is_the_one_that_signs(server: Server, product: Produc
 def test_tokens_outlive_a_restart(server: Server, product: Product) -> None:
     token = product.token(product.make_user(), READ)
     server.restart()
-    assert len(tools(server, token)) == 14
+    assert len(tools(server, token)) == 13

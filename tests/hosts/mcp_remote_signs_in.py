@@ -46,7 +46,7 @@ def test_mcp_remote_registers_signs_in_and_calls_a_tool(server: Server, host: Ho
                 await session.initialize()
                 await person
                 tools = (await session.list_tools()).tools
-                assert len(tools) == 14
+                assert len(tools) == 13
                 cash = await session.call_tool("get_cash", {})
                 assert cash.structured_content is not None
                 assert cash.structured_content["context"]["connection"] == "Practice"

@@ -102,7 +102,7 @@ def test_every_tool_refuses_an_argument_it_does_not_take(trade: Wire) -> None:
 
 def test_the_read_key_sees_no_write_tool_and_is_refused_when_it_calls_one(read: Wire, server: Server) -> None:
     tools = read.rpc("tools/list", {}).json()["result"]["tools"]
-    assert len(tools) == 14
+    assert {"get_quote", "get_orders"} <= {tool["name"] for tool in tools}
     assert all(tool["annotations"]["readOnlyHint"] for tool in tools)
     for name in ("place_order", "create_order", "confirm_trade", "cancel_order", "set_current_account"):
         assert read.refusal(name, {})["code"] == "insufficient_scope"

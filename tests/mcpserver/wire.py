@@ -3,8 +3,22 @@
 from typing import Any
 
 import httpx2
+import jsonschema  # type: ignore[import-untyped]
+
+from mcpserver import catalog, shapes
 
 MODERN = "2026-07-28"
+
+
+def check_shape(tool: str, answer: httpx2.Response) -> None:
+    """Whatever a tool answers has the shape the catalog declares for it, or that of a failure."""
+    declared = catalog.find(tool)
+    body = answer.json() if answer.status_code == 200 else {}
+    content = body.get("result", {}).get("structuredContent")
+    if declared is None or declared.returns is None or content is None:
+        return
+    returns = shapes.Failure if body["result"].get("isError") else declared.returns
+    jsonschema.validate(content, shapes.schema(returns), jsonschema.Draft202012Validator)
 
 
 class Wire:
@@ -33,12 +47,15 @@ class Wire:
         headers = {"MCP-Protocol-Version": MODERN, "Mcp-Method": method}
         if name:
             headers["Mcp-Name"] = name
-        return httpx2.post(
+        answer = httpx2.post(
             self.url,
             json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params | {"_meta": meta}},
             headers=self.headers | headers,
             timeout=30,
         )
+        if method == "tools/call":
+            check_shape(name, answer)
+        return answer
 
     def result(self, tool: str, arguments: object) -> dict[str, Any]:
         """The structured content of a call that reached the tool."""

@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('connected_apps', '0004_limits'),
-        ('connections', '0003_limits'),
+        ('connections', '0004_limits'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -60,6 +60,12 @@ def money(value: Decimal | None) -> str:
 
 
 @register.filter
+def kilobytes(value: int) -> str:
+    """1 kB is 1,000 bytes."""
+    return f"{value / 1000:,.1f} kB"
+
+
+@register.filter
 def balance(value: Decimal | None) -> str:
     """An account's worth to the cent, for a list; the exact value is the broker's."""
     return NOTHING if value is None else f"{value:,.2f}"

@@ -74,9 +74,9 @@ def check(broker: PaperBroker, account: PaperAccount, start: Decimal, sent: dict
             if request.limit_price is not None:
                 assert sign * (request.limit_price - fill.price) >= 0
         if found.status.is_open and sign < 0:
-            held[request.symbol] += request.quantity
+            held[request.symbol] += request.units
         if found.status.is_open and sign > 0 and request.limit_price is not None:
-            gross = (request.limit_price * request.quantity).quantize(Decimal("0.01"), "ROUND_HALF_UP")
+            gross = (request.limit_price * request.units).quantize(Decimal("0.01"), "ROUND_HALF_UP")
             assert state.cash[0].reserved > gross
             reserved_at_most += gross
     assert state.cash[0].total == cash

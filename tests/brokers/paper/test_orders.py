@@ -21,7 +21,7 @@ from brokers.paper import books
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.models import PaperOrder
 from brokers.registry import open_broker
-from brokers.types import BrokerStatus, OrderRequest
+from brokers.types import BrokerStatus, OrderRequest, Side
 
 from .support import NOON, Clock, new_id, order, script
 from .support import open_broker as paper
@@ -368,3 +368,24 @@ def test_opening_an_account_checks_its_amount() -> None:
     for name, currency, hours in (("", "USD", "always"), ("P", "usd", "always"), ("P", "USD", "never")):
         with pytest.raises(ValueError, match=r"account|currency|hours"):
             books.open_account(name, Decimal(1), currency, hours)
+
+
+def test_orders_are_listed_newest_first_with_their_terms() -> None:
+    clock = Clock()
+    broker, account = paper(clock)
+    first = broker.submit(account.key, order("BUY", "2", limit="100"))
+    clock.advance(minutes=1)
+    second = broker.submit(account.key, order("BUY", "1"))
+    assert [one.client_order_id for one in broker.orders(account.key)] == [
+        second.client_order_id,
+        first.client_order_id,
+    ]
+    (resting,) = broker.orders(account.key, open_only=True)
+    assert (resting.symbol, resting.side, resting.quantity, resting.limit_price) == (
+        "AAPL",
+        Side.BUY,
+        Decimal(2),
+        Decimal(100),
+    )
+    assert broker.orders(account.key, since=clock.now) == [second]
+    assert len(broker.orders(account.key, limit=1)) == 1

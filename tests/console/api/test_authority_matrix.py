@@ -83,6 +83,7 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
         "revoke_key": Door("manage", "POST", f"/keys/{key.public_id}/revoke"),
         "list_apps": Door("manage", "GET", "/connected-apps", own=False),
         "get_app": Door("manage", "GET", f"/connected-apps/{app.pk}"),
+        "switch_toolsets": Door("manage", "PATCH", f"/connected-apps/{app.pk}", {"toolsets": ["market"]}),
         "narrow_app": Door("manage", "POST", f"/connected-apps/{app.pk}/narrow"),
         "pause_app": Door("manage", "POST", f"/connected-apps/{app.pk}/pause"),
         "resume_app": Door("manage", "POST", f"/connected-apps/{app.pk}/resume"),

@@ -1,4 +1,12 @@
+from typing import Any
+
+import pytest
+from django.test import Client as Browser
+
+from console.accounts.models import User
 from console.connected_apps.models import ConnectedApp
+from console.keys import managing
+from console.toolsets import Toolset
 from tests.console.api.rest import Rest
 
 
@@ -37,10 +45,51 @@ def test_a_grant_that_was_never_redeemed_is_no_app_yet(session: Rest, app: Conne
     assert session.refused("GET", f"/connected-apps/{app.pk}")["code"] == "not_found"
 
 
+def test_sets_of_tools_are_switched_and_stay_as_they_were_left(session: Rest, app: ConnectedApp) -> None:
+    address = f"/connected-apps/{app.pk}"
+    assert session.get(address)["toolsets"] == [each.value for each in Toolset]
+    assert session._json(session.send("PATCH", address, {"toolsets": ["market"]}), 200)["toolsets"] == [
+        "core",
+        "market",
+    ]
+    assert session.get(address)["toolsets"] == ["core", "market"]
+    assert session.get(address)["scopes"] == ["mcp:read", "mcp:trade"]
+    session.send("PATCH", address, {"toolsets": [each.value for each in Toolset]})
+    app.refresh_from_db()
+    assert app.toolsets is None
+
+
+def test_a_management_key_switches_them_and_a_key_of_the_app_itself_does_not(
+    owner: User, app: ConnectedApp, trader: Rest
+) -> None:
+    _, secret = managing.mint(owner, name="terraform", expires_at=None)
+    manager = Rest(Browser(), secret)
+    assert manager.send("PATCH", f"/connected-apps/{app.pk}", {"toolsets": []}).status_code == 200
+    assert trader.refused("PATCH", f"/connected-apps/{app.pk}", {"toolsets": []})["code"] == "not_permitted"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, "missing_argument"),
+        ({"toolsets": ["withdrawals"]}, "invalid_argument"),
+        ({"toolsets": "market"}, "invalid_argument"),
+        ({"toolsets": None}, "invalid_argument"),
+        ({"toolsets": [], "scopes": ["mcp:trade"]}, "unknown_argument"),
+    ],
+)
+def test_what_is_no_list_of_sets_is_refused(session: Rest, app: ConnectedApp, body: Any, code: str) -> None:
+    assert session.refused("PATCH", f"/connected-apps/{app.pk}", body)["code"] == code
+    app.refresh_from_db()
+    assert app.toolsets is None
+
+
 def test_somebody_elses_app_is_not_there(others_session: Rest, app: ConnectedApp) -> None:
     assert others_session.get("/connected-apps")["items"] == []
     assert others_session.refused("GET", f"/connected-apps/{app.pk}")["code"] == "not_found"
     for verb in ("narrow", "pause", "resume", "revoke"):
         assert others_session.refused("POST", f"/connected-apps/{app.pk}/{verb}")["code"] == "not_found"
+    assert others_session.refused("PATCH", f"/connected-apps/{app.pk}", {"toolsets": []})["code"] == "not_found"
     app.refresh_from_db()
     assert app.revoked_at is None
+    assert app.toolsets is None

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('connections', '0002_day_equity'),
+        ('connections', '0003_equity_snapshots'),
     ]
 
     operations = [

@@ -14,8 +14,8 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('connected_apps', '0004_limits'),
-        ('connections', '0003_limits'),
-        ('orders', '0001_initial'),
+        ('connections', '0004_limits'),
+        ('orders', '0002_plans'),
     ]
 
     operations = [

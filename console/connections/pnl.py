@@ -1,0 +1,110 @@
+"""Profit and loss from fills, by average cost.
+
+A purchase that adds to a position moves its average price; a sale realizes the difference to it, and the other way
+round for a short position. A fill through zero closes the one side and opens the other at its own price. Fees count
+when they are paid, so realized less fees, plus unrealized, is what trading has earned so far.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from brokers.base import Broker
+from brokers.types import Fill, Side
+from console.errors import Code, Refusal
+
+ZERO = Decimal(0)
+MOST_FILLS = 100_000
+_PAGE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Realized:
+    """What one fill realized before fees, exact."""
+
+    fill: Fill
+    profit: Decimal
+    closed: Decimal
+    """Units of an earlier position it closed; 0 for a fill that only opened."""
+
+
+@dataclass(slots=True)
+class Sum:
+    profit: Decimal = ZERO
+    fees: Decimal = ZERO
+    fills: int = 0
+
+    @property
+    def net(self) -> Decimal:
+        return self.profit - self.fees
+
+    def add(self, realized: Realized) -> None:
+        self.profit += realized.profit
+        self.fees += realized.fill.fee
+        self.fills += 1
+
+
+@dataclass(slots=True)
+class _Position:
+    quantity: Decimal = ZERO
+    """Negative when short."""
+    cost: Decimal = field(default=ZERO)
+    """Average price times quantity, of the same sign."""
+
+
+def history(broker: Broker, account_id: str) -> list[Fill]:
+    """Every fill of the account, oldest first. Raises BrokerError, and Refusal when there are too many."""
+    found: list[Fill] = []
+    after = ""
+    while page := broker.fills(account_id, limit=_PAGE, after=after):
+        found += page
+        after = page[-1].fill_id
+        if len(found) > MOST_FILLS:
+            raise Refusal(
+                Code.INVALID_REQUEST,
+                f"This account has more than {MOST_FILLS} fills, too many to work out an average cost from.",
+            )
+        if len(page) < _PAGE:
+            break
+    found.reverse()
+    return found
+
+
+def realize(fills: Iterable[Fill]) -> Iterator[Realized]:
+    """``fills`` from the first the account ever had, oldest first."""
+    held: dict[str, _Position] = {}
+    for fill in fills:
+        position = held.setdefault(fill.symbol, _Position())
+        moved = fill.quantity if fill.side is Side.BUY else -fill.quantity
+        profit = closed = ZERO
+        if position.quantity * moved < 0:
+            closed = min(abs(moved), abs(position.quantity))
+            share = position.cost * closed / abs(position.quantity)
+            proceeds = fill.price * closed if position.quantity > 0 else -fill.price * closed
+            profit = proceeds - share
+            part = closed if moved > 0 else -closed
+            position.quantity += part
+            position.cost -= share
+            moved -= part
+        position.quantity += moved
+        position.cost += fill.price * moved
+        if position.quantity == 0:
+            position.cost = ZERO
+        yield Realized(fill, profit, closed)
+
+
+def sums(
+    realized: Iterable[Realized],
+    key: Callable[[Fill], str],
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> dict[tuple[str, str], Sum]:
+    """By currency and key, of the fills in [start, end)."""
+    found: dict[tuple[str, str], Sum] = {}
+    for each in realized:
+        at = each.fill.filled_at
+        if (start is None or at >= start) and (end is None or at < end):
+            found.setdefault((each.fill.currency, key(each.fill)), Sum()).add(each)
+    return found

@@ -1,0 +1,260 @@
+"""From a yes to the broker: a confirmation is used up once, and everything it covers is checked again before.
+
+The assistant's ``desk.confirm`` and the owner's approval both end here; they differ in who may say yes.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import NoReturn
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from brokers.decimals import plain
+from brokers.errors import BrokerError, Outcome
+from console.connected_apps.models import ConnectedApp
+from console.connections.models import Connection
+from console.errors import Code, Refusal, refusal_of
+from console.halts import verbs as halts
+from console.halts.verbs import Action
+from console.orders import exposure, moves, risk, sending
+from console.orders.models import Confirmation, Order
+from console.orders.moves import Moved
+from console.orders.risk import Facts
+from console.orders.states import Status
+from console.orders.terms import digest
+
+log = logging.getLogger(__name__)
+
+Rule = Callable[[Connection], None]
+"""Whether this way of saying yes is good enough for the connection. Raises Refusal."""
+
+
+def release(confirmation: Confirmation, *, may: Rule, by: str, request_id: str = "") -> list[Order]:
+    """Use the confirmation up and send what it covers, once, in the order it was shown. Raises Refusal.
+
+    Of a plan that may go in part, what does not pass is DENIED and the rest goes; if nothing passes, the first
+    refusal is raised.
+    """
+    plan = _plan(confirmation)
+    lead = next((order for order in plan if order.state is Status.AWAITING), plan[0])
+    _check_redeemable(confirmation, lead)
+    _check_unchanged(confirmation, plan)
+    may(plan[0].connection)  # whoever may not say yes does not end what waits for somebody else's
+    going: list[tuple[Order, Facts]] = []
+    refused: list[tuple[Order, Refusal]] = []
+    for order in plan:
+        if order.state is not Status.AWAITING:
+            continue  # taken back before it was confirmed
+        try:
+            risk.check_permission(order.app, order.connection)
+            halts.check(Action.RELEASE, order.connection, order.app_id, order.account_id)
+            facts = sending.check_release(order)
+        except BrokerError as error:
+            if error.outcome is not Outcome.REJECTED:
+                # Nothing was decided about the order: the same confirmation may still be used.
+                raise Refusal(Code.BROKER_UNAVAILABLE, str(error), order_id=order.public_id) from error
+            refused.append((order, refusal_of(error)))
+        except Refusal as error:
+            refused.append((order, error))
+        else:
+            going.append((order, facts))
+    if refused and (confirmation.all_or_none or not going):
+        _refuse(confirmation, plan, refused[0], by, request_id)
+    try:
+        gone, over = _redeem(confirmation, going, may, by, request_id)
+    except _Stopped as stopped:
+        if not _ends(stopped.refusal):
+            raise stopped.refusal from None
+        _refuse(confirmation, plan, (stopped.order, stopped.refusal), by, request_id)
+    for order, refusal in (*refused, *over):
+        moves.deny(order, refusal, by, request_id)
+    _send(gone, by, request_id)
+    return plan
+
+
+class _Stopped(Exception):
+    """A limit or a halt said no to an order under the locks, and so to the whole plan."""
+
+    def __init__(self, order: Order, refusal: Refusal) -> None:
+        super().__init__(str(refusal))
+        self.order, self.refusal = order, refusal
+
+
+# What ends an order. Where a price or a balance was missing or far off, the same confirmation may still be used.
+_FINAL = frozenset({Code.HALTED, Code.LIMIT_EXCEEDED, Code.OUTSIDE_LIMITS, Code.LIMITS_REQUIRED})
+
+
+def _ends(refusal: Refusal) -> bool:
+    """Unless there is room again within the life of the confirmation."""
+    soon = refusal.retry_after is not None and refusal.retry_after < settings.CONFIRMATION_SECONDS
+    return refusal.code in _FINAL and not soon
+
+
+def drop(confirmation: Confirmation, what: str, *, by: str, request_id: str = "") -> list[Order]:
+    """End a plan before it is released, ``what`` saying why. Raises Refusal when it has moved on."""
+    plan = _plan(confirmation)
+    waiting = [order for order in plan if order.state is Status.AWAITING]
+    _check_redeemable(confirmation, (waiting or plan)[0])
+    for order in waiting:
+        if not moves.attempt(order, Status.CANCELLED, what, by, request_id, reason=what[:500]):
+            confirmation.refresh_from_db()
+            _check_redeemable(confirmation, order)
+    return plan
+
+
+def _plan(confirmation: Confirmation) -> list[Order]:
+    return list(
+        Order.objects.select_related("app", "connection", "confirmation")
+        .filter(confirmation=confirmation, parent=None)
+        .order_by("pk")
+    )
+
+
+def _send(going: list[Order], by: str, request_id: str) -> None:
+    """One after another. What could not be sent says so in its own row, and does not keep the next from going."""
+    for order in going:
+        try:
+            sending.send(order, by=by, request_id=request_id)
+        except Refusal:
+            if len(going) == 1:
+                raise
+        except Exception as error:
+            # It was released: whatever failed now, the caller must not believe that nothing happened.
+            log.exception("Order %s was released, but what became of it was not recorded", order.public_id)
+            raise Refusal(
+                Code.OUTCOME_UNKNOWN,
+                "The order was confirmed, but its outcome could not be recorded. Do not place it again; ask "
+                "get_order_status.",
+                order_id=order.public_id,
+            ) from error
+
+
+def _refuse(
+    confirmation: Confirmation, plan: list[Order], refused: tuple[Order, Refusal], by: str, request_id: str
+) -> NoReturn:
+    """End the plan unsent. If another call has released it meanwhile, that is what the caller is told."""
+    culprit, refusal = refused
+    if not moves.deny(culprit, refusal, by, request_id):
+        confirmation.refresh_from_db()
+        culprit.refresh_from_db()
+        _check_redeemable(confirmation, culprit)
+    for order in plan:
+        if order is not culprit and order.state is Status.AWAITING:
+            moves.deny(order, _with_it(culprit, refusal), by, request_id)
+    refusal.order_id = culprit.public_id
+    raise refusal
+
+
+def _with_it(culprit: Order, refusal: Refusal) -> Refusal:
+    return Refusal(refusal.code, f"Not sent, because {culprit.public_id} of the same confirmation was refused.")
+
+
+def _check_redeemable(confirmation: Confirmation, order: Order) -> None:
+    # The order may have moved on between the reading of the two rows, so either of them tells.
+    if confirmation.redeemed_at is not None or order.state not in (Status.AWAITING, Status.DENIED, Status.LAPSED):
+        raise Refusal(
+            Code.CONFIRMATION_USED,
+            f"This confirmation was used already, for order {order.public_id}, which is {order.status}. "
+            "Nothing was sent again.",
+            order_id=order.public_id,
+        )
+    if order.state is Status.DENIED:
+        raise Refusal(
+            Code.CONFIRMATION_USED,
+            f"This confirmation's order was refused: {order.reason} Prepare it again.",
+            order_id=order.public_id,
+        )
+    if confirmation.expires_at <= timezone.now() or order.state is not Status.AWAITING:
+        raise Refusal(
+            Code.CONFIRMATION_EXPIRED,
+            f"This confirmation expired after {settings.CONFIRMATION_SECONDS} s. Nothing was sent; prepare the "
+            "order again.",
+            order_id=order.public_id,
+        )
+
+
+def _check_unchanged(confirmation: Confirmation, plan: list[Order]) -> None:
+    """Every order must still be what was shown, to the last digit."""
+    terms = confirmation.terms
+    shown = terms.get("orders", [terms])
+    same = digest(terms) == confirmation.terms_digest and len(shown) == len(plan)
+    if not same or any(_differs(order, was) for order, was in zip(plan, shown, strict=True)):
+        raise Refusal(
+            Code.CONFIRMATION_CHANGED,
+            "The order is no longer what was shown. Nothing was sent; prepare it again.",
+            order_id=plan[0].public_id,
+        )
+
+
+def _differs(order: Order, shown: dict[str, object]) -> bool:
+    request = sending.request_of(order)
+    now = {
+        "connection_id": order.connection_id,
+        "environment": order.connection.environment,
+        "account_id": order.account_id,
+        "symbol": request.symbol,
+        "side": request.side.value,
+        "order_type": request.order_type.value,
+        "tif": request.tif.value,
+        "quantity": plain(request.units),
+        "limit_price": None if request.limit_price is None else plain(request.limit_price),
+        "stop_price": None if request.stop_price is None else plain(request.stop_price),
+    }
+    return any(shown[key] != value for key, value in now.items())
+
+
+@transaction.atomic
+def _redeem(
+    confirmation: Confirmation, going: list[tuple[Order, Facts]], may: Rule, by: str, request_id: str
+) -> tuple[list[Order], list[tuple[Order, Refusal]]]:
+    """Use the confirmation up and commit every intent, under the locks of the app's and the connection's row.
+
+    A revocation, a halt or a tighter limit committed before this one is seen; one committed after finds the orders
+    released. What an order takes of the limits is on record with its intent, so orders released at once share them.
+    Returns what went, and what a limit held back of a plan that may go in part. Raises _Stopped, Refusal.
+    """
+    now = timezone.now()
+    app = ConnectedApp.objects.select_for_update().get(pk=confirmation.app_id)
+    lead = going[0][0]
+    connection = Connection.objects.select_for_update().get(pk=lead.connection_id)
+    risk.check_permission(app, connection)
+    may(connection)
+    used = Confirmation.objects.filter(pk=confirmation.pk, redeemed_at=None, expires_at__gt=now).update(redeemed_at=now)
+    if not used:
+        confirmation.refresh_from_db()
+        lead.refresh_from_db()
+        _check_redeemable(confirmation, lead)
+        raise Refusal(Code.CONFIRMATION_EXPIRED, "This confirmation expired. Nothing was sent.")
+    gone: list[Order] = []
+    held: list[tuple[Order, Refusal]] = []
+    for order, facts in going:
+        try:
+            halts.check(Action.RELEASE, connection, app.pk, order.account_id)
+            worst = exposure.check(sending.request_of(order), facts, connection, app, besides=order.pk)
+        except Refusal as refusal:
+            if confirmation.all_or_none:
+                raise _Stopped(order, refusal) from refusal
+            held.append((order, refusal))
+            continue
+        try:
+            moves.move(
+                order,
+                Status.INTENT,
+                "Confirmed. The intent is on record; it will be sent once.",
+                by,
+                request_id,
+                worst_notional=worst,
+                released_at=now,
+            )
+        except Moved as error:
+            raise Refusal(
+                Code.CONFIRMATION_EXPIRED,
+                "This confirmation expired, or its order was taken back. Nothing was sent.",
+                order_id=order.public_id,
+            ) from error
+        gone.append(order)
+    if not gone:
+        raise _Stopped(*held[0])
+    return gone, held

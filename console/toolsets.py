@@ -1,0 +1,106 @@
+"""The sets of tools an owner switches for an app, and what the storey above says is in them.
+
+The console may not import ``mcpserver``, so ``mcpserver.asgi``, which ``console.asgi`` composes with the console, calls
+``provide`` once at start. Where ``/mcp`` is not served (the console alone, under WSGI) there are no tools to tell of.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from console.scopes import Scope
+
+
+class Toolset(StrEnum):
+    """What an owner switches on and off for an app, so that a model sees only what it needs."""
+
+    CORE = "core"
+    ACCOUNT = "account"
+    MARKET = "market"
+    TRADE_READ = "trade_read"
+    TRADE = "trade"
+    PAPER = "paper"
+    RISK = "risk"
+    JOURNAL = "journal"
+
+
+ALWAYS = Toolset.CORE
+"""Without it an assistant could not tell where it is, so no owner switches it off."""
+
+# The name a person reads, and what the set lets an assistant do.
+WORDS: dict[Toolset, tuple[str, str]] = {
+    Toolset.CORE: ("Basics", "What it may do here, which connection and accounts it has, and whether they work."),
+    Toolset.ACCOUNT: ("Account", "Balances, positions, cash and what happened on the account."),
+    Toolset.MARKET: ("Market", "Prices, price history and the search for instruments."),
+    Toolset.TRADE_READ: ("Orders, to look at", "Your orders and their fills, and what an order would cost."),
+    Toolset.TRADE: ("Orders, to act on", "Prepare, confirm, change and cancel orders."),
+    Toolset.PAPER: ("Practice accounts", "Open, reset and tune practice accounts with simulated money."),
+    Toolset.RISK: ("Limits", "Your limits, how much of them is used, and a stop of all trading."),
+    Toolset.JOURNAL: ("Journal", "Its own calls and refusals, and the record of trades."),
+}
+
+
+def switched_on(kept: Collection[str] | None, toolset: Toolset) -> bool:
+    """Whether an app with ``kept`` (None: everything) has the set."""
+    return kept is None or toolset is ALWAYS or toolset.value in kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """An argument a tool takes or a value its result has."""
+
+    name: str
+    kind: str
+    """"text", "decimal text", "whole number from 1 to 50", ..."""
+    always: bool
+    """An argument that must be given; a value that is never absent."""
+    about: str = ""
+    depth: int = 0
+    """How deep in the result it sits: 0 for the top."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolInfo:
+    """One tool as the console tells of it."""
+
+    name: str
+    toolset: Toolset
+    scope: Scope
+    about: str
+    access: str
+    """"read", "write" or "destructive"."""
+    takes: tuple[Field, ...]
+    gives: tuple[Field, ...]
+    output_schema: str
+    """JSON Schema of the result, indented."""
+    listed_bytes: int
+    """What the tool adds to the list an assistant reads, in bytes of JSON."""
+    brokers: frozenset[str]
+    """Names of the brokers that can do it."""
+
+
+def listed(
+    tools: Iterable[ToolInfo], scopes: Collection[Scope], kept: Collection[str] | None, broker: str
+) -> list[ToolInfo]:
+    """Those that an app with these scopes and sets is shown on a connection of this broker."""
+    return [
+        tool for tool in tools if tool.scope in scopes and switched_on(kept, tool.toolset) and broker in tool.brokers
+    ]
+
+
+def size(tools: Iterable[ToolInfo]) -> int:
+    """Bytes of JSON that a list of these adds to what an assistant reads."""
+    return sum(tool.listed_bytes for tool in tools)
+
+
+_provided: tuple[ToolInfo, ...] = ()
+
+
+def provide(tools: Iterable[ToolInfo]) -> None:
+    """Say which tools there are, in the order they are listed. Called once, by who serves them."""
+    global _provided
+    _provided = tuple(tools)
+
+
+def provided() -> tuple[ToolInfo, ...]:
+    return _provided

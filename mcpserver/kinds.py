@@ -1,0 +1,190 @@
+"""Kinds of arguments that reading takes beside those of ``arguments``: flags, days, lists, cursors and filters."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from console.errors import Code, Refusal
+from mcpserver.arguments import Amount, Arg, Choice, Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag(Arg):
+    def schema(self) -> dict[str, Any]:
+        return self._described({"type": "boolean"})
+
+    def words(self) -> str:
+        return "true or false"
+
+    def parse(self, value: Any) -> bool:
+        if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+            return value.strip().lower() == "true"
+        if not isinstance(value, bool):
+            raise self._wrong("must be true or false.")
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day(Arg):
+    """A calendar day."""
+
+    def schema(self) -> dict[str, Any]:
+        return self._described({"type": "string"})
+
+    def words(self) -> str:
+        return "date"
+
+    def parse(self, value: Any) -> date:
+        if isinstance(value, str) and len(value) == 10:
+            try:
+                day = date.fromisoformat(value)
+            except ValueError:
+                pass
+            else:
+                if 1970 < day.year < 2200:
+                    return day
+        raise self._wrong("must be a date such as 2026-11-20.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts(Arg):
+    """A list of words; one word alone is taken as a list of one."""
+
+    most: int = 10
+    choices: tuple[str, ...] = ()
+
+    def schema(self) -> dict[str, Any]:
+        items: dict[str, Any] = {"type": "string"}
+        if self.choices:
+            items["enum"] = list(self.choices)
+        return self._described({"type": "array", "items": items, "maxItems": self.most})
+
+    def words(self) -> str:
+        return f"list of up to {self.most}: " + (", ".join(self.choices) or "text")
+
+    def parse(self, value: Any) -> list[str]:
+        items = [value] if isinstance(value, str) else value
+        if not isinstance(items, list) or not items:
+            raise self._wrong("must be a list of text.")
+        if len(items) > self.most:
+            raise self._wrong(f"may have at most {self.most} entries.")
+        one = Choice(name=self.name, choices=self.choices) if self.choices else Text(name=self.name, longest=40)
+        return list(dict.fromkeys(one.parse(item) for item in items))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Currency(Arg):
+    def schema(self) -> dict[str, Any]:
+        return self._described({"type": "string"})
+
+    def words(self) -> str:
+        return "three letters of a currency"
+
+    def parse(self, value: Any) -> str:
+        text = value.strip().upper() if isinstance(value, str) else ""
+        if not (len(text) == 3 and text.isascii() and text.isalpha()):
+            raise self._wrong("must be the three letters of a currency, such as USD.")
+        return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor(Arg):
+    """Where a list goes on: the ``next_cursor`` of the same tool's last answer. Parsed, it is the row's id."""
+
+    name: str = "cursor"
+    of: str
+    """What is listed: a cursor of another list is refused."""
+
+    def schema(self) -> dict[str, Any]:
+        return self._described({"type": "string"})
+
+    def words(self) -> str:
+        return "next_cursor of the last answer"
+
+    def parse(self, value: Any) -> str:
+        text = Text(name=self.name, longest=120).parse(value)
+        try:
+            plain = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
+        except (binascii.Error, ValueError):
+            plain = ""
+        of, _, row = plain.partition(":")
+        if of != self.of or not row or not row.isprintable():
+            raise Refusal(
+                Code.INVALID_ARGUMENT,
+                f"{self.name} must be the next_cursor of this tool's last answer, unchanged.",
+                field=self.name,
+            )
+        return row
+
+
+def cursor(of: str, row: str) -> str:
+    """The opaque text that ``Cursor(of=of)`` reads back as ``row``."""
+    return base64.urlsafe_b64encode(f"{of}:{row}".encode("ascii")).decode("ascii").rstrip("=")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    field: str
+    op: str
+    value: Decimal | str
+    """A number, or the field it is compared with."""
+
+
+OPS = (">", ">=", "<", "<=")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters(Arg):
+    """Conditions that all must hold: ``{"field": "rsi_14", "op": "<", "value": "30"}``."""
+
+    fields: tuple[str, ...]
+    most: int = 10
+
+    def schema(self) -> dict[str, Any]:
+        return self._described(
+            {
+                "type": "array",
+                "maxItems": self.most,
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "field": {"enum": list(self.fields)},
+                        "op": {"enum": list(OPS)},
+                        "value": {"type": "string"},
+                    },
+                    "required": ["field", "op", "value"],
+                },
+            }
+        )
+
+    def words(self) -> str:
+        return f"list of up to {self.most} conditions: field, op and value"
+
+    def parse(self, value: Any) -> list[Filter]:
+        if not isinstance(value, list):
+            raise self._wrong('must be a list such as [{"field": "price", "op": ">", "value": "100"}].')
+        if len(value) > self.most:
+            raise self._wrong(f"may have at most {self.most} conditions.")
+        return [self._one(item) for item in value]
+
+    def _one(self, item: Any) -> Filter:
+        if not isinstance(item, dict) or set(item) != {"field", "op", "value"}:
+            raise self._wrong("need a field, an op and a value each, and nothing else.")
+        field, op, given = item["field"], item["op"], item["value"]
+        if field not in self.fields:
+            raise self._wrong(f"know the fields {', '.join(self.fields)}.")
+        if op not in OPS:
+            raise self._wrong(f"know the ops {', '.join(OPS)}.")
+        if isinstance(given, str) and given.strip().lower() in self.fields:
+            return Filter(field, op, given.strip().lower())
+        try:
+            return Filter(field, op, Amount(name=self.name).parse(given))
+        except Refusal:
+            raise self._wrong(f"compare {field} with a decimal number or with another field.") from None
+
+
+def decide(op: str, left: Decimal, right: Decimal) -> bool:
+    return {">": left > right, ">=": left >= right, "<": left < right, "<=": left <= right}[op]

@@ -1,0 +1,170 @@
+"""What an account holds and is worth now."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, NotRequired
+
+from django.utils import timezone
+from typing_extensions import TypedDict
+
+from brokers.types import AccountState, AssetClass
+from console.connections import equity, reads
+from mcpserver.call import Call
+from mcpserver.shapes import Instant, Number
+from mcpserver.tools import render
+from mcpserver.tools.render import compact, percent_of
+
+
+class CashOut(TypedDict):
+    currency: str
+    total: Number
+    settled: NotRequired[Number]
+    unsettled: NotRequired[Number]
+    reserved: Number
+    available: Number
+
+
+class CashState(TypedDict):
+    cash: list[CashOut]
+    buying_power: Number
+
+
+class PositionOut(TypedDict):
+    symbol: str
+    asset_class: str
+    currency: str
+    quantity: Number
+    reserved: Number
+    average_price: Number
+    last: Number
+    market_value: Number
+    unrealized_pnl: Number
+    unrealized_percent: NotRequired[Number]
+    source: str
+
+
+class Positions(TypedDict):
+    positions: list[PositionOut]
+
+
+class Totals(TypedDict):
+    currency: str
+    equity: Number
+    positions_value: Number
+    buying_power: Number
+
+
+class Portfolio(TypedDict):
+    totals: Totals
+    cash: list[CashOut]
+    positions: list[PositionOut]
+
+
+class Earned(TypedDict):
+    amount: Number
+    percent: NotRequired[Number]
+    since: Instant
+
+
+class Summary(TypedDict):
+    currency: str
+    equity: Number
+    positions_value: Number
+    cash: Number
+    reserved: Number
+    buying_power: Number
+    unrealized_pnl: Number
+    day_pnl: NotRequired[Earned]
+    total_pnl: NotRequired[Earned]
+
+
+def get_account_summary(call: Call) -> dict[str, Any]:
+    """Day and total P&L are changes of equity since UTC midnight and since the account was linked, less what was
+    paid in."""
+    connection_id = call.principal.connection_id
+    midnight = equity.floor(timezone.now(), timedelta(days=1))
+    with reads.account_for(call.principal, call.args.get("account_id")) as (broker, account):
+        call.account_id = account.account_id
+        state = broker.account_state(account.account_id)
+        held = broker.positions(account.account_id)
+        known = [
+            equity.known_at(connection_id, account.account_id, midnight),
+            equity.known_at(connection_id, account.account_id),
+        ]
+        paid_in = [
+            equity.paid_in(broker, account.account_id, state.currency, at) if at else Decimal(0)
+            for at in (each[1] if each else None for each in known)
+        ]
+    cash = next((each for each in state.cash if each.currency == state.currency), None)
+    day, total = (
+        _earned(state.equity, began, paid) if began else None for began, paid in zip(known, paid_in, strict=True)
+    )
+    return compact(
+        **_totals(state),
+        cash=cash.total if cash else None,
+        reserved=cash.reserved if cash else None,
+        unrealized_pnl=sum((each.unrealized_pnl for each in held if each.currency == state.currency), Decimal(0)),
+        day_pnl=day,
+        total_pnl=total,
+    )
+
+
+def get_cash(call: Call) -> dict[str, Any]:
+    with reads.account_for(call.principal, call.args.get("account_id")) as (broker, account):
+        call.account_id = account.account_id
+        state = broker.account_state(account.account_id)
+    return {"cash": _cash(state), **compact(buying_power=state.buying_power)}
+
+
+def get_positions(call: Call) -> dict[str, Any]:
+    wanted, asset_class = call.args.get("symbol"), call.args.get("asset_class")
+    with reads.account_for(call.principal, call.args.get("account_id")) as (broker, account):
+        call.account_id = account.account_id
+        symbol = broker.instrument(wanted).symbol if wanted else None
+        held = broker.positions(account.account_id)
+    kind = AssetClass(asset_class) if asset_class else None
+    return {
+        "positions": [
+            render.position(each) for each in held if symbol in (None, each.symbol) and kind in (None, each.asset_class)
+        ]
+    }
+
+
+def get_portfolio(call: Call) -> dict[str, Any]:
+    with reads.account_for(call.principal, call.args.get("account_id")) as (broker, account):
+        call.account_id = account.account_id
+        state = broker.account_state(account.account_id)
+        held = broker.positions(account.account_id)
+    return {
+        "totals": _totals(state),
+        "cash": _cash(state),
+        "positions": [render.position(each) for each in held],
+    }
+
+
+def _totals(state: AccountState) -> dict[str, Any]:
+    return compact(
+        currency=state.currency,
+        equity=state.equity,
+        positions_value=state.positions_value,
+        buying_power=state.buying_power,
+    )
+
+
+def _cash(state: AccountState) -> list[dict[str, Any]]:
+    return [
+        compact(
+            currency=each.currency,
+            total=each.total,
+            settled=each.settled,
+            unsettled=None if each.settled is None else each.total - each.settled,
+            reserved=each.reserved,
+            available=each.available,
+        )
+        for each in state.cash
+    ]
+
+
+def _earned(now: Decimal, began: tuple[Decimal, Any], paid_in: Decimal) -> dict[str, Any]:
+    amount = now - began[0] - paid_in
+    return compact(amount=amount, percent=percent_of(amount, began[0] + paid_in), since=began[1])

@@ -1,0 +1,236 @@
+"""How an account has done: profit and loss, its equity over time, its highest and lowest points."""
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, NotRequired
+
+from django.utils import timezone
+from typing_extensions import TypedDict
+
+from brokers.types import AccountState, Fill, Position
+from console.connections import equity, pnl, reads
+from console.connections.equity import Point
+from mcpserver.call import Call
+from mcpserver.shapes import Instant, Number
+from mcpserver.tools.render import check_span, compact, day_of, money, percent_of
+
+PERIODS: dict[str, timedelta | None] = {
+    "1d": timedelta(days=1),
+    "1w": timedelta(weeks=1),
+    "1m": timedelta(days=30),
+    "3m": timedelta(days=91),
+    "1y": timedelta(days=365),
+    "all": None,
+}
+BARS = {"5m": equity.FINE, "1h": equity.HOUR, "1d": equity.DAY}
+_BAR_OF = {"1d": "5m", "1w": "1h"}
+_MOST_POINTS = 300
+_MOST_GROUPS = 200
+_MOST_DAYS = 31
+
+_KEYS: dict[str, Callable[[Fill], str]] = {
+    "symbol": lambda fill: fill.symbol,
+    "day": lambda fill: fill.filled_at.strftime("%Y-%m-%d"),
+    "month": lambda fill: fill.filled_at.strftime("%Y-%m"),
+}
+GROUPS = tuple(_KEYS)
+METHOD = (
+    "Average cost over all fills, per symbol. realized_pnl is before fees; net_realized_pnl takes off the fees paid "
+    "in the time asked for. unrealized_pnl is at the last price now, before fees. Days and months are UTC."
+)
+
+
+class Profit(TypedDict):
+    currency: str
+    realized_pnl: Number
+    fees: Number
+    net_realized_pnl: Number
+    unrealized_pnl: NotRequired[Number]
+    fills: int
+
+
+class Group(Profit):
+    symbol: NotRequired[str]
+    day: NotRequired[str]
+    month: NotRequired[str]
+
+
+class ProfitAndLoss(TypedDict):
+    totals: list[Profit]
+    groups: NotRequired[list[Group]]
+    truncated: NotRequired[bool]
+    method: str
+
+
+class EquityPoint(TypedDict):
+    start: Instant
+    equity: Number
+    high: Number
+    low: Number
+
+
+class History(TypedDict):
+    currency: str
+    bar: str
+    equity: Number
+    change: NotRequired[Number]
+    change_percent: NotRequired[Number]
+    since: NotRequired[Instant]
+    points: list[EquityPoint]
+    truncated: NotRequired[bool]
+
+
+class Mark(TypedDict):
+    equity: Number
+    at: Instant
+
+
+class Fall(TypedDict):
+    amount: Number
+    percent: Number
+    peak: Number
+    peak_at: Instant
+    trough: NotRequired[Number]
+    trough_at: NotRequired[Instant]
+
+
+class DayRange(TypedDict):
+    day: str
+    high: Number
+    low: Number
+    close: Number
+
+
+class Watermarks(TypedDict):
+    currency: str
+    equity: Number
+    high: Mark
+    low: Mark
+    drawdown: NotRequired[Fall]
+    max_drawdown: NotRequired[Fall]
+    days: list[DayRange]
+    note: str
+
+
+def get_pnl(call: Call) -> dict[str, Any]:
+    args = call.args
+    check_span(args)
+    with reads.account_for(call.principal, args.get("account_id")) as (broker, account):
+        call.account_id = account.account_id
+        fills = pnl.history(broker, account.account_id)
+        held = broker.positions(account.account_id)
+    realized = list(pnl.realize(fills))
+    span = {"start": args.get("start"), "end": args.get("end")}
+    totals = {currency: each for (currency, _), each in pnl.sums(realized, lambda fill: "", **span).items()}
+    open_profit = _open_profit(held, lambda position: "")
+    answer: dict[str, Any] = {
+        "totals": [
+            _profit(currency, totals.get(currency, pnl.Sum()), open_profit.get((currency, ""), Decimal(0)))
+            for currency in sorted({*totals, *(currency for currency, _ in open_profit)} or {account.currency})
+        ]
+    }
+    if group_by := args.get("group_by"):
+        found = pnl.sums(realized, _KEYS[group_by], **span)
+        by_symbol = _open_profit(held, lambda position: position.symbol) if group_by == "symbol" else {}
+        keys = sorted({*found, *by_symbol}, key=lambda key: (key[1], key[0]), reverse=group_by != "symbol")
+        answer["groups"] = [
+            {group_by: key[1]} | _profit(key[0], found.get(key, pnl.Sum()), by_symbol.get(key))
+            for key in keys[:_MOST_GROUPS]
+        ]
+        answer |= compact(truncated=len(keys) > _MOST_GROUPS or None)
+    return answer | {"method": METHOD}
+
+
+def get_portfolio_history(call: Call) -> dict[str, Any]:
+    period = call.args.get("period", "1m")
+    bar = call.args.get("bar", _BAR_OF.get(period, "1d"))
+    state, known = _known(call, period, BARS[bar])
+    first = known[0]
+    change = state.equity - first.opened
+    return compact(
+        currency=state.currency,
+        bar=bar,
+        equity=state.equity,
+        change=change,
+        change_percent=percent_of(change, first.opened),
+        since=first.opened_at,
+        truncated=len(known) > _MOST_POINTS or None,
+        points=[
+            compact(start=each.start, equity=each.equity, high=each.high, low=each.low)
+            for each in known[-_MOST_POINTS:]
+        ],
+    )
+
+
+def get_watermarks(call: Call) -> dict[str, Any]:
+    state, known = _known(call, call.args.get("period", "all"), equity.FINE)
+    high, low = max(known, key=lambda each: each.high), min(known, key=lambda each: each.low)
+    deepest = equity.deepest(known)
+    below = high.high - state.equity
+    return compact(
+        currency=state.currency,
+        equity=state.equity,
+        high=compact(equity=high.high, at=high.at),
+        low=compact(equity=low.low, at=low.at),
+        drawdown=compact(amount=below, percent=percent_of(below, high.high), peak=high.high, peak_at=high.at)
+        if below > 0
+        else None,
+        max_drawdown=compact(
+            amount=deepest.amount,
+            percent=percent_of(deepest.amount, deepest.peak),
+            peak=deepest.peak,
+            peak_at=deepest.peak_at,
+            trough=deepest.trough,
+            trough_at=deepest.trough_at,
+        )
+        if deepest
+        else None,
+        days=_days(known),
+        note="Equity as sampled, at most every 30 seconds; what is paid in or out moves it too.",
+    )
+
+
+def _known(call: Call, period: str, bar: timedelta) -> tuple[AccountState, list[Point]]:
+    """What the account is worth now, and its history up to and with now; at least one point."""
+    with reads.account_for(call.principal, call.args.get("account_id")) as (broker, account):
+        call.account_id = account.account_id
+        state = broker.account_state(account.account_id)
+    now = timezone.now()
+    back = PERIODS[period]
+    known = equity.points(call.principal.connection_id, account.account_id, since=now - back if back else None, bar=bar)
+    return state, equity.with_now(known, state, now, bar)
+
+
+def _days(known: Iterable[Point]) -> list[dict[str, Any]]:
+    days: dict[str, list[Point]] = {}
+    for point in known:
+        days.setdefault(day_of(point.start), []).append(point)
+    return [
+        compact(
+            day=day,
+            high=max(each.high for each in points),
+            low=min(each.low for each in points),
+            close=points[-1].equity,
+        )
+        for day, points in list(days.items())[-_MOST_DAYS:]
+    ]
+
+
+def _open_profit(held: Iterable[Position], key: Callable[[Position], str]) -> dict[tuple[str, str], Decimal]:
+    found: dict[tuple[str, str], Decimal] = {}
+    for position in held:
+        place = (position.currency, key(position))
+        found[place] = found.get(place, Decimal(0)) + position.unrealized_pnl
+    return found
+
+
+def _profit(currency: str, total: pnl.Sum, unrealized: Decimal | None) -> dict[str, Any]:
+    return compact(
+        currency=currency,
+        realized_pnl=money(total.profit),
+        fees=money(total.fees),
+        net_realized_pnl=money(total.net),
+        unrealized_pnl=None if unrealized is None else money(unrealized),
+        fills=total.fills,
+    )

@@ -1,0 +1,154 @@
+"""What happened on an account: its ledger, its fills, and what they cost."""
+
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
+
+from brokers.types import Fill
+from console.connections import reads
+from console.orders import desk
+from console.orders.models import Order
+from mcpserver.call import Call
+from mcpserver.kinds import cursor
+from mcpserver.shapes import Instant, Number
+from mcpserver.tools import render
+from mcpserver.tools.render import check_span, compact
+
+TRANSACTION_TYPES = ("deposit", "withdrawal", "transfer", "trade", "fee", "dividend", "interest")
+TRANSACTIONS, EXECUTIONS = "transactions", "executions"
+"""What their cursors are of."""
+_USUAL = 50
+
+
+class TransactionOut(TypedDict):
+    transaction_id: str
+    at: Instant
+    type: str
+    currency: str
+    amount: Number
+    symbol: NotRequired[str]
+    quantity: NotRequired[Number]
+    price: NotRequired[Number]
+
+
+class Transactions(TypedDict):
+    transactions: list[TransactionOut]
+    next_cursor: NotRequired[str]
+
+
+class ExecutionOut(TypedDict):
+    execution_id: str
+    order_id: NotRequired[str]
+    at: Instant
+    symbol: str
+    side: str
+    quantity: Number
+    price: Number
+    fee: Number
+    currency: str
+    source: str
+
+
+class Executions(TypedDict):
+    executions: list[ExecutionOut]
+    next_cursor: NotRequired[str]
+
+
+class FeeOut(TypedDict):
+    asset_class: str
+    basis: str
+    rate: Number
+    minimum: NotRequired[Number]
+    words: str
+
+
+class Fees(TypedDict):
+    symbol: NotRequired[str]
+    fees: list[FeeOut]
+
+
+def get_transactions(call: Call) -> dict[str, Any]:
+    args = call.args
+    check_span(args)
+    limit = args.get("limit", _USUAL)
+    with reads.account_for(call.principal, args.get("account_id")) as (broker, account):
+        call.account_id = account.account_id
+        rows = broker.transactions(
+            account.account_id,
+            start=args.get("start"),
+            end=args.get("end"),
+            limit=limit + 1,
+            kinds=args.get("types", ()),
+            after=args.get("cursor", ""),
+        )
+    shown = rows[:limit]
+    going_on = cursor(TRANSACTIONS, shown[-1].transaction_id) if len(rows) > limit else None
+    return {"transactions": [render.transaction(each) for each in shown], **compact(next_cursor=going_on)}
+
+
+def get_executions(call: Call) -> dict[str, Any]:
+    args = call.args
+    check_span(args)
+    limit = args.get("limit", _USUAL)
+    order = desk.find(call.principal, args["order_id"]) if "order_id" in args else None
+    account_id = args.get("account_id") or (order.account_id if order else None)
+    with reads.account_for(call.principal, account_id) as (broker, account):
+        call.account_id = account.account_id
+        rows = broker.fills(
+            account.account_id,
+            client_order_id=order.wire_id if order else "",
+            symbol=broker.instrument(args["symbol"]).symbol if "symbol" in args else "",
+            start=args.get("start"),
+            end=args.get("end"),
+            limit=limit + 1,
+            after=args.get("cursor", ""),
+        )
+    shown = rows[:limit]
+    going_on = cursor(EXECUTIONS, shown[-1].fill_id) if len(rows) > limit else None
+    named = _order_ids(call, shown)
+    return {
+        "executions": [_execution(each, named.get(each.client_order_id)) for each in shown],
+        **compact(next_cursor=going_on),
+    }
+
+
+def get_trading_fees(call: Call) -> dict[str, Any]:
+    with reads.account_for(call.principal, call.args.get("account_id")) as (broker, account):
+        call.account_id = account.account_id
+        instrument = broker.instrument(call.args["symbol"]) if "symbol" in call.args else None
+        rules = broker.fees(account.account_id)
+    return compact(symbol=instrument.symbol if instrument else None) | {
+        "fees": [
+            compact(
+                asset_class=rule.asset_class.value,
+                basis=rule.basis,
+                rate=rule.rate,
+                minimum=rule.minimum or None,
+                words=rule.words,
+            )
+            for rule in rules
+            if instrument is None or rule.asset_class is instrument.asset_class
+        ]
+    }
+
+
+def _order_ids(call: Call, fills: list[Fill]) -> dict[str, str]:
+    """Our public order id by the id the broker saw; a fill of an order made elsewhere has none."""
+    seen = {fill.client_order_id for fill in fills}
+    orders = Order.objects.filter(connection_id=call.principal.connection_id, wire_id__in=seen)
+    return dict(orders.values_list("wire_id", "public_id"))
+
+
+def _execution(fill: Fill, order_id: str | None) -> dict[str, Any]:
+    return compact(
+        execution_id=fill.fill_id,
+        order_id=order_id,
+        at=fill.filled_at,
+        symbol=fill.symbol,
+        side=fill.side.value,
+        quantity=fill.quantity,
+        price=fill.price,
+        fee=fill.fee,
+        currency=fill.currency,
+        source=fill.source,
+    )
