@@ -26,6 +26,10 @@ class Side(StrEnum):
     BUY = "BUY"
     SELL = "SELL"
 
+    @property
+    def opposite(self) -> "Side":
+        return Side.SELL if self is Side.BUY else Side.BUY
+
 
 class OrderType(StrEnum):
     MARKET = "MKT"
@@ -494,10 +498,12 @@ class Capabilities:
     extended_hours: bool = False
     reduce_only: bool = False
     post_only: bool = False
-
-    def takes(self, order_type: OrderType, tif: TimeInForce) -> bool:
-        return order_type in self.order_types and tif in self.pairs.get(order_type, self.time_in_force)
-
     bars_outside_hours: bool = False
     """``bars`` has those outside regular hours too."""
     adjustments: frozenset[Adjustment] = frozenset({Adjustment.NONE})
+
+    def times_in_force(self, order_type: OrderType) -> frozenset[TimeInForce]:
+        return self.pairs.get(order_type, self.time_in_force)
+
+    def takes(self, order_type: OrderType, tif: TimeInForce) -> bool:
+        return order_type in self.order_types and tif in self.times_in_force(order_type)

@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,7 +13,14 @@ from django.core.exceptions import ImproperlyConfigured
 from console import home, identity, mail
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
+# A checkout, or an installed package: that one has its templates in console, and its data in the person's own folder.
+_CHECKOUT = (BASE_DIR / "manage.py").is_file()
+VERSION: str = (
+    tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
+    if _CHECKOUT
+    else metadata.version("tradelatch")
+)
+_OWN_DATA = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "tradelatch"
 
 
 def _number(name: str, default: int, *, least: int = 1) -> int:
@@ -31,7 +39,8 @@ def _flag(name: str, default: str = "0") -> bool:
 
 # Where it lives: in files that only this user can read, also in a home that was there before
 os.umask(0o077)
-HOME = home.open_home(Path(os.environ.get("TRADELATCH_HOME", str(BASE_DIR / "var"))).absolute())
+_DEFAULT_HOME = BASE_DIR / "var" if _CHECKOUT else _OWN_DATA
+HOME = home.open_home(Path(os.environ.get("TRADELATCH_HOME", str(_DEFAULT_HOME))).absolute())
 PORT = _number("PORT", 8000)
 HOST = os.environ.get("TRADELATCH_HOST", "127.0.0.1")
 PUBLIC_URL = os.environ.get("TRADELATCH_PUBLIC_URL", f"http://localhost:{PORT}").rstrip("/")
@@ -165,7 +174,7 @@ MIDDLEWARE = [
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [BASE_DIR / "templates" if _CHECKOUT else BASE_DIR / "console" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -316,6 +325,11 @@ CELERY_BEAT_SCHEDULE = {
     "match-paper-orders": {"task": "brokers.paper.tasks.match_resting", "schedule": 2.0, "options": {"expires": 10}},
     "forget-what-ended": {"task": "console.oauth.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "thin-equity": {"task": "console.connections.tasks.thin_equity", "schedule": 3600.0, "options": {"expires": 600}},
+    "end-playgrounds": {
+        "task": "console.onboarding.tasks.end_playgrounds",
+        "schedule": 300.0,
+        "options": {"expires": 120},
+    },
     "check-connections": {"task": "console.connections.tasks.check_all", "schedule": 30.0, "options": {"expires": 60}},
 }
 

@@ -1,5 +1,6 @@
 """``/mcp`` as an ASGI app of its own: beside the console in one process, or deployed alone."""
 
+import gc
 import os
 from contextlib import AbstractAsyncContextManager
 
@@ -41,6 +42,9 @@ class McpApp:
 async def lifespan(mcp: McpApp, receive: Receive, send: Send) -> None:
     """The ASGI lifespan protocol around ``mcp.run()``."""
     await receive()
+    # What is loaded by now stays for good: no collection needs to walk over it again.
+    gc.collect()
+    gc.freeze()
     async with mcp.run():
         await send({"type": "lifespan.startup.complete"})
         await receive()

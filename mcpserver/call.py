@@ -1,10 +1,14 @@
 """One tool call on its way through: who, with what, and what came of it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from console.principal import Principal
+
+write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""A value as JSON text, as short as it can be: a model pays for every byte."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -35,7 +35,7 @@ class Tool:
     toolset: Toolset
     about: str
     run: Callable[[Call], dict[str, Any]]
-    returns: Any = None
+    returns: type[Any]
     """The TypedDict of its result, declared beside the handler; the gate adds ``context``. Not sent in the list."""
     args: tuple[Arg, ...] = ()
     access: Access = Access.READ
@@ -68,7 +68,6 @@ class Tool:
 
 ACCOUNT = Text(name="account_id", longest=64)
 CLIENT_ORDER_ID = Text(name="client_order_id", longest=64)
-CURSOR = Text(name="cursor", longest=64)
 LIMIT = Whole(name="limit", most=200)
 SYMBOL = Text(name="symbol", required=True, longest=40)
 SYMBOLS = Symbols(name="symbols", required=True)
@@ -406,7 +405,7 @@ TOOLS: tuple[Tool, ...] = (
             Moment(name="start"),
             Moment(name="end"),
             LIMIT,
-            CURSOR,
+            Cursor(of=orders.LISTING),
         ),
     ),
     Tool(
@@ -498,10 +497,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="halt_trading",
         toolset=Toolset.RISK,
-        about=(
-            "Stop all order entry on this connection now, for every app, or on one account of it. Only a person in the "
-            "console can lift it. Cancels still work."
-        ),
+        about="Stop all order entry now, of every app, here or on one account. Only a person can lift it.",
         run=risk.halt_trading,
         returns=risk.Stopped,
         args=(ACCOUNT, Text(name="reason", longest=300, about="Shown to the owner as your words.")),

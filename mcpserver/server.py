@@ -1,7 +1,6 @@
 """The MCP server behind the edge: the SDK's low-level server, with our list and our gate."""
 
 import functools
-import json
 from typing import Any
 
 import anyio.to_thread
@@ -16,7 +15,7 @@ from starlette.requests import Request
 from console.errors import Code
 from console.principal import Principal
 from mcpserver import arguments, catalog, gate
-from mcpserver.call import Answer
+from mcpserver.call import Answer, write
 from mcpserver.catalog import Tool
 
 PRINCIPAL = "tradelatch.principal"
@@ -76,7 +75,7 @@ async def _call_tool(
 
 def result_of(answer: Answer) -> types.CallToolResult:
     return types.CallToolResult(
-        content=[types.TextContent(text=json.dumps(answer.content, ensure_ascii=False))],
+        content=[types.TextContent(text=write(answer.content))],
         structured_content=answer.content,
         is_error=answer.is_error,
     )

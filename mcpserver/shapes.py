@@ -5,7 +5,6 @@ Each handler's module declares its results beside the handlers; what every resul
 asks for below Python 3.12.
 """
 
-import functools
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field, TypeAdapter
@@ -42,7 +41,6 @@ class Failure(TypedDict):
     error: Error
 
 
-@functools.cache
 def schema(returns: Any) -> dict[str, Any]:
     """The closed JSON schema (2020-12) of a whole result: what the tool ``returns`` and the context."""
     made: dict[str, Any] = _closed(TypeAdapter(returns).json_schema())

@@ -10,12 +10,15 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django.setup()
 
 from console.errors import EXPLANATIONS, Code  # noqa: E402 - after django.setup()
+from console.onboarding import hosts  # noqa: E402
+from console.onboarding.guide import Place, Runs  # noqa: E402
 from console.orders.states import WORDS, Status  # noqa: E402
 from console.scopes import Scope  # noqa: E402
 from mcpserver import catalog  # noqa: E402
 
 README = Path(__file__).parents[1] / "README.md"
 
+_READERS = {Scope.READ: "readers", Scope.TRADE: "traders"}
 # What each status means, in the words of its own docstring where it has one.
 _STATUS_NOTES = {
     Status.AWAITING: "shown, nothing was sent",
@@ -35,13 +38,22 @@ _STATUS_NOTES = {
 }
 
 
+_NEEDS = {Runs.HERE: "", Runs.INTERNET: "; needs a public https address", Runs.SCRIPT: ""}
+
+
 def tables() -> dict[str, list[str]]:
+    place = Place(public_url="http://localhost:8000")
     return {
+        "hosts": [
+            "| host | what to do |",
+            "|---|---|",
+            *(f"| {guide.name} | {guide.brief}{_NEEDS[guide.runs]} |" for guide in hosts.table(place)),
+        ],
         "tools": [
-            "| tool | who sees it | what it does |",
-            "|---|---|---|",
+            "| tool | set | who sees it | what it does |",
+            "|---|---|---|---|",
             *(
-                f"| `{tool.name}` | {'readers' if tool.scope is Scope.READ else 'traders'} | {tool.about} |"
+                f"| `{tool.name}` | `{tool.toolset}` | {_READERS[tool.scope]} | {tool.about} |"
                 for tool in catalog.TOOLS
             ),
         ],

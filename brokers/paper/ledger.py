@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db import models, transaction
+from django.db import DEFAULT_DB_ALIAS, models, transaction
 
 from brokers.decimals import DECIMAL_PLACES
 from brokers.errors import InvalidAccount
@@ -23,6 +23,7 @@ from brokers.paper.models import (
     PaperFill,
     PaperOrder,
 )
+from brokers.statements import Statement
 from brokers.types import BrokerStatus, Instrument, Side
 
 LARGEST = Decimal(10) ** 12
@@ -42,12 +43,16 @@ class Held:
         return self.total - self.reserved
 
 
+_ACCOUNT_FIELDS = [field.attname for field in PaperAccount._meta.concrete_fields]
+_ACCOUNTS = Statement(lambda key: PaperAccount.objects.filter(key=key).values_list(*_ACCOUNT_FIELDS))
+
+
 def account(key: str) -> PaperAccount:
     """Raises InvalidAccount."""
-    try:
-        return PaperAccount.objects.get(key=key)
-    except PaperAccount.DoesNotExist:
-        raise InvalidAccount("There is no such paper account.") from None
+    row = _ACCOUNTS.first(key)
+    if row is None:
+        raise InvalidAccount("There is no such paper account.")
+    return PaperAccount.from_db(DEFAULT_DB_ALIAS, _ACCOUNT_FIELDS, row)
 
 
 @contextmanager

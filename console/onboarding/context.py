@@ -54,6 +54,7 @@ def _navigation(request: HttpRequest, user: User) -> list[Section]:
                 item("Connections", "connections:list"),
                 item("Connected apps", "apps:list"),
                 item("API keys", "keys:list"),
+                item("Connect an assistant", "connect"),
                 item("Orders", "orders:list", counts_waiting=True),
                 item("Halts", "halts:list"),
                 item("Activity", "activity:list"),
@@ -62,7 +63,12 @@ def _navigation(request: HttpRequest, user: User) -> list[Section]:
         ),
         Section(
             "Developers",
-            [item("OAuth clients", "clients:list"), item("MCP tools", "tools"), item("REST API", "developers")],
+            [
+                item("OAuth clients", "clients:list"),
+                item("MCP tools", "tools"),
+                item("Playground", "playground"),
+                item("REST API", "developers"),
+            ],
         ),
         Section("You", [item("Security", "security:overview")]),
     ]

@@ -19,7 +19,7 @@ from console.errors import Code, Refusal
 from console.orders import desk, sending
 from console.orders.models import Order
 from console.orders.states import WORDS, Status
-from console.orders.terms import ORDER_TYPES, TIMES_IN_FORCE, Terms
+from console.orders.terms import Terms
 from console.principal import Principal
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,8 @@ class OrderOut(serializers.Serializer[Any]):
     symbol = serializers.CharField()
     asset_class = serializers.CharField()
     side = serializers.ChoiceField(choices=[side.value for side in Side])
-    order_type = serializers.ChoiceField(choices=[kind.value for kind in ORDER_TYPES])
-    tif = serializers.ChoiceField(choices=[tif.value for tif in TIMES_IN_FORCE])
+    order_type = serializers.ChoiceField(choices=[kind.value for kind in OrderType])
+    tif = serializers.ChoiceField(choices=[tif.value for tif in TimeInForce])
     quantity = Amount()
     limit_price = Amount(allow_null=True)
     stop_price = Amount(allow_null=True)
@@ -84,7 +84,7 @@ class ConfirmationOut(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField()
     summary = serializers.CharField(source="terms.summary")
     price = serializers.CharField(source="terms.price")
-    notional = serializers.CharField(source="terms.notional")
+    notional = serializers.CharField(source="terms.value")
     fee = serializers.CharField(source="terms.fee")
     cash_effect = serializers.CharField(source="terms.cash_effect")
     buying_power = serializers.CharField(source="terms.buying_power")
@@ -105,8 +105,8 @@ class OrderIn(Strict):
     symbol = Text(max_length=40)
     side = Choice(choices=[side.value for side in Side])
     quantity = Amount()
-    order_type = Choice(choices=[kind.value for kind in ORDER_TYPES], default=OrderType.MARKET.value)
-    tif = Choice(choices=[tif.value for tif in TIMES_IN_FORCE], default=TimeInForce.DAY.value)
+    order_type = Choice(choices=[kind.value for kind in OrderType], default=OrderType.MARKET.value)
+    tif = Choice(choices=[tif.value for tif in TimeInForce], default=TimeInForce.DAY.value)
     limit_price = Amount(required=False)
     stop_price = Amount(required=False)
     client_order_id = Text(required=False, max_length=64, help_text="Yours; repeating it returns the same order.")

@@ -11,7 +11,7 @@ confirm → INTENT              committed before anything is sent
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -22,20 +22,20 @@ from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from brokers.base import Broker
 from brokers.decimals import plain
 from brokers.errors import BrokerError, Outcome
-from brokers.types import OrderRequest, Preview, Side
+from brokers.types import Instrument, LegRequest, OrderRequest, Preview, Side
 from console import ids
 from console.connected_apps.models import ConnectedApp
 from console.connections import reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.halts import verbs as halts
-from console.halts.verbs import Action
 from console.orders import exposure, moves, release, risk, sending, states, sweeps
-from console.orders.models import Confirmation, Order
+from console.orders.models import Action, Confirmation, Order
 from console.orders.states import Status
-from console.orders.terms import Terms, check_client_order_id, digest
+from console.orders.terms import Terms, as_shown, check_client_order_id, digest, words
 from console.principal import Principal
 
 log = logging.getLogger(__name__)
@@ -46,9 +46,30 @@ _MOST_PENDING = 50
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     order: Order
+    """The first of ``orders``."""
     confirmation: Confirmation
     preview: Preview | None
     """None when the same client_order_id had been prepared before."""
+    orders: tuple[Order, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One order of a plan, before it is checked."""
+
+    terms: Terms
+    client_order_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """One order that passed every check and is about to be shown."""
+
+    terms: Terms
+    request: OrderRequest
+    client_order_id: str
+    instrument: Instrument
+    preview: Preview
 
 
 # -- preview -------------------------------------------------------------------------------------------------
@@ -91,23 +112,22 @@ def preview(
             warnings.append(f"client_order_id {client_order_id} names an order already: it is no new one.")
     with reads.broker_for(principal) as broker:
         account = reads.choose_account(broker, account_id, principal.account_id)
-        instrument = broker.instrument(terms.symbol)
-        terms = replace(terms, symbol=instrument.symbol)
-        request = terms.request(uuid.uuid4().hex)
-        estimate = broker.preview(account.account_id, request)
-        facts = exposure.look(broker, connection, app, instrument, estimate.quote)
+        item = Item(terms=terms, client_order_id=client_order_id)
+        draft = _draft(broker, account.account_id, item, _request(broker, terms))
+        facts = exposure.look(broker, connection, app, draft.instrument, draft.preview.quote)
+    estimate = draft.preview
     return Previewed(
         account_id=account.account_id,
-        shown=_shown(connection, account.account_id, terms, estimate, instrument.currency),
+        shown=_shown(connection, account.account_id, draft),
         buying_power_after=estimate.buying_power + estimate.cash_effect if terms.side is Side.BUY else None,
         checks=(
             Check(name="rules and funds of the broker"),
             Check(name="permission to trade", refusal=_refused(risk.check_permission, app, connection)),
             Check(
                 name="halts",
-                refusal=_refused(halts.check, Action.PREPARE, connection, app.pk, account.account_id),
+                refusal=_refused(halts.check, halts.Action.PREPARE, connection, app.pk, account.account_id),
             ),
-            Check(name="limits", refusal=_refused(exposure.check, request, facts, connection, app)),
+            Check(name="limits", refusal=_refused(exposure.check, draft.request, facts, connection, app)),
             Check(name="release by the assistant", refusal=_refused(risk.check_policy, connection)),
         ),
         warnings=(*warnings, *risk.warnings(terms, estimate)),
@@ -144,96 +164,179 @@ def prepare(
     The same ``client_order_id`` with the same terms returns the order it named before; with others it is
     refused. Raises Refusal.
     """
-    terms.check()
+    item = Item(terms=terms, client_order_id=client_order_id)
+    return prepare_plan(principal, [item], account_id=account_id, request_id=request_id)
+
+
+def prepare_plan(
+    principal: Principal,
+    items: Sequence[Item],
+    *,
+    account_id: str | None = None,
+    action: Action = Action.PLACE,
+    all_or_none: bool = True,
+    request_id: str = "",
+) -> Prepared:
+    """Check several orders and hold them for one confirmation. Sends nothing. Raises Refusal, naming the item.
+
+    A plan is known again by its client order ids: all of them with the same terms, or none.
+    """
+    for item in items:
+        item.terms.check()
     app = ConnectedApp.objects.select_related("connection").get(pk=principal.app_id)
     connection = app.connection
     risk.check_permission(app, connection)
     broker = reads.broker_of(connection)
-    wire_id = uuid.uuid4().hex
     try:
         account = reads.choose_account(broker, account_id, principal.account_id)
-        halts.check(Action.PREPARE, connection, app.pk, account.account_id)
-        instrument = broker.instrument(terms.symbol)
-        terms = replace(terms, symbol=instrument.symbol)
-        request = terms.request(wire_id)
-        if client_order_id is not None:
-            check_client_order_id(client_order_id)
-            if earlier := _same_id(connection, app, client_order_id, account.account_id, request):
-                return earlier
-        preview = broker.preview(account.account_id, request)
-        facts = exposure.look(broker, connection, app, instrument, preview.quote)
+        halts.check(halts.Action.PREPARE, connection, app.pk, account.account_id)
+        requests = [_request(broker, item.terms) for item in items]
+        if earlier := _prepared_before(connection, app, items, account.account_id, requests):
+            return earlier
+        drafts = [
+            _draft(broker, account.account_id, item, request) for item, request in zip(items, requests, strict=True)
+        ]
+        facts = [exposure.look(broker, connection, app, each.instrument, each.preview.quote) for each in drafts]
     except BrokerError as error:
         raise refusal_of(error) from error
-    worst = exposure.check(request, facts, connection, app)
+    for draft, known in zip(drafts, facts, strict=True):
+        exposure.check(draft.request, known, connection, app)
 
-    now = timezone.now()
-    expires_at = now + timedelta(seconds=settings.CONFIRMATION_SECONDS)
-    shown = _shown(connection, account.account_id, terms, preview, instrument.currency)
+    shown = _plan_shown(connection, account.account_id, drafts)
     try:
-        with transaction.atomic():
-            confirmation = Confirmation.objects.create(
-                public_id=ids.new("cnf"),
-                app=app,
-                terms=shown,
-                terms_digest=digest(shown),
-                created_at=now,
-                expires_at=expires_at,
-            )
-            order = Order.objects.create(
-                public_id=ids.new("ord"),
-                connection=connection,
-                app=app,
-                confirmation=confirmation,
-                account_id=account.account_id,
-                client_order_id=client_order_id or wire_id,
-                wire_id=wire_id,
-                symbol=instrument.symbol,
-                asset_class=instrument.asset_class,
-                currency=instrument.currency,
-                side=terms.side,
-                order_type=terms.order_type,
-                tif=terms.tif,
-                quantity=terms.quantity,
-                limit_price=terms.limit_price,
-                stop_price=terms.stop_price,
-                shown_price=preview.price,
-                worst_notional=worst,
-                status=Status.AWAITING,
-                created_at=now,
-                moved_at=now,
-            )
-            moves.event(order, "", "Prepared and shown. Nothing was sent.", principal.app_label, request_id, shown)
+        confirmation, orders = _hold(
+            app, account.account_id, drafts, shown, action, all_or_none, principal.app_label, request_id
+        )
     except IntegrityError as error:
         # The same id was prepared by a call beside this one.
-        earlier = _same_id(connection, app, client_order_id or wire_id, account.account_id, request)
+        earlier = _prepared_before(connection, app, items, account.account_id, requests)
         if earlier is None:
-            raise _id_conflict(client_order_id or wire_id) from error
+            raise _id_conflict(drafts[0].client_order_id) from error
         return earlier
-    return Prepared(order=order, confirmation=confirmation, preview=preview)
+    return Prepared(order=orders[0], orders=tuple(orders), confirmation=confirmation, preview=drafts[0].preview)
 
 
-def _same_id(
-    connection: Connection, app: ConnectedApp, client_order_id: str, account_id: str, request: OrderRequest
-) -> Prepared | None:
-    order = (
-        Order.objects.select_related("confirmation")
-        .filter(connection=connection, client_order_id=client_order_id)
-        .first()
+def _request(broker: Broker, terms: Terms) -> OrderRequest:
+    terms.check_offered(broker.capabilities)
+    terms = replace(terms, symbol=broker.instrument(terms.symbol).symbol)
+    return terms.request(_wire_id(), terms.legs(_wire_id))
+
+
+def _wire_id() -> str:
+    return uuid.uuid4().hex
+
+
+def _draft(broker: Broker, account_id: str, item: Item, request: OrderRequest) -> Draft:
+    return Draft(
+        terms=item.terms,
+        request=request,
+        client_order_id=item.client_order_id or request.client_order_id,
+        instrument=broker.instrument(request.symbol),
+        preview=broker.preview(account_id, request),
     )
-    if order is None:
+
+
+@transaction.atomic
+def _hold(
+    app: ConnectedApp,
+    account_id: str,
+    drafts: Sequence[Draft],
+    shown: dict[str, Any],
+    action: Action,
+    all_or_none: bool,
+    by: str,
+    request_id: str,
+) -> tuple[Confirmation, list[Order]]:
+    now = timezone.now()
+    confirmation = Confirmation.objects.create(
+        public_id=ids.new("cnf"),
+        app=app,
+        action=action,
+        all_or_none=all_or_none,
+        terms=shown,
+        terms_digest=digest(shown),
+        created_at=now,
+        expires_at=now + timedelta(seconds=settings.CONFIRMATION_SECONDS),
+    )
+    orders = []
+    for draft, told in zip(drafts, shown.get("orders", [shown]), strict=True):
+        order = _row(confirmation, account_id, draft, draft.request, draft.client_order_id, None)
+        moves.event(order, "", "Prepared and shown. Nothing was sent.", by, request_id, told)
+        for leg in draft.request.legs:
+            row = _row(confirmation, account_id, draft, leg, leg.client_order_id, order)
+            moves.event(row, "", f"Prepared and shown with {order.public_id}. Nothing was sent.", by, request_id, {})
+        orders.append(order)
+    return confirmation, orders
+
+
+def _row(
+    confirmation: Confirmation,
+    account_id: str,
+    draft: Draft,
+    request: OrderRequest | LegRequest,
+    client_order_id: str,
+    parent: Order | None,
+) -> Order:
+    whole = draft.request
+    return Order.objects.create(
+        public_id=ids.new("ord"),
+        connection_id=confirmation.app.connection_id,
+        app=confirmation.app,
+        confirmation=confirmation,
+        parent=parent,
+        account_id=account_id,
+        client_order_id=client_order_id,
+        wire_id=request.client_order_id,
+        symbol=whole.symbol,
+        asset_class=draft.instrument.asset_class,
+        currency=draft.instrument.currency,
+        side=request.side,
+        order_type=request.order_type,
+        tif=request.tif,
+        quantity=request.quantity or whole.quantity,
+        notional=whole.notional,
+        limit_price=request.limit_price,
+        stop_price=request.stop_price,
+        trail_amount=request.trail_amount,
+        trail_percent=request.trail_percent,
+        outside_rth=whole.outside_rth,
+        reduce_only=whole.reduce_only,
+        post_only=whole.post_only and parent is None,
+        order_class=whole.order_class,
+        shown_price=draft.preview.price,
+        status=Status.AWAITING,
+        created_at=confirmation.created_at,
+        moved_at=confirmation.created_at,
+    )
+
+
+def _prepared_before(
+    connection: Connection,
+    app: ConnectedApp,
+    items: Sequence[Item],
+    account_id: str,
+    requests: Sequence[OrderRequest],
+) -> Prepared | None:
+    """What the same client order ids named before, if it is the same plan. Raises Refusal when it is another."""
+    named = [item.client_order_id for item in items if item.client_order_id is not None]
+    for name in named:
+        check_client_order_id(name)
+    if len(set(named)) != len(named):
+        raise Refusal(Code.INVALID_ARGUMENT, "Every order needs a client_order_id of its own.", field="client_order_id")
+    known = Order.objects.select_related("confirmation").filter(connection=connection, client_order_id__in=named)
+    if not (before := list(known)):
         return None
-    before = sending.request_of(order)
-    same = (order.account_id, before.symbol, before.side, before.order_type, before.quantity, before.tif) == (
-        account_id,
-        request.symbol,
-        request.side,
-        request.order_type,
-        request.quantity,
-        request.tif,
-    ) and (before.limit_price, before.stop_price) == (request.limit_price, request.stop_price)
-    if not same or order.app_id != app.pk:
-        raise _id_conflict(client_order_id)
-    return Prepared(order=order, confirmation=order.confirmation, preview=None)
+    confirmation = before[0].confirmation
+    plan = list(confirmation.orders.filter(parent=None).order_by("pk"))
+    same = len(plan) == len(items) and all(
+        order.client_order_id == item.client_order_id
+        and (order.account_id, order.app_id) == (account_id, app.pk)
+        and as_shown(order.request) == as_shown(request)
+        for order, item, request in zip(plan, items, requests, strict=True)
+    )
+    if not same:
+        raise _id_conflict(before[0].client_order_id)
+    return Prepared(order=plan[0], orders=tuple(plan), confirmation=confirmation, preview=None)
 
 
 def _id_conflict(client_order_id: str) -> Refusal:
@@ -244,11 +347,27 @@ def _id_conflict(client_order_id: str) -> Refusal:
     )
 
 
-def _shown(connection: Connection, account_id: str, terms: Terms, preview: Preview, currency: str) -> dict[str, Any]:
-    """Everything a person judges the order by, as text: what the digest binds."""
-    effect = "costs" if terms.side is Side.BUY else "brings in"
+def _plan_shown(connection: Connection, account_id: str, drafts: Sequence[Draft]) -> dict[str, Any]:
+    """Everything a person judges the plan by, as text: what the digest binds."""
+    each = [_shown(connection, account_id, draft) for draft in drafts]
+    if len(each) == 1:
+        return each[0]
+    steps = " ".join(f"{number}. {words(draft.request)}." for number, draft in enumerate(drafts, start=1))
+    return {
+        "connection": connection.name,
+        "connection_id": connection.pk,
+        "environment": connection.environment,
+        "account_id": account_id,
+        "summary": f"{len(each)} orders on {connection.name} ({connection.environment}): {steps}",
+        "orders": each,
+    }
+
+
+def _shown(connection: Connection, account_id: str, draft: Draft) -> dict[str, Any]:
+    preview, currency = draft.preview, draft.instrument.currency
+    effect = "costs" if draft.request.side is Side.BUY else "brings in"
     summary = (
-        f"{terms.words()}, on {connection.name} ({connection.environment}). It {effect} about "
+        f"{words(draft.request)}, on {connection.name} ({connection.environment}). It {effect} about "
         f"{_money(abs(preview.cash_effect))} {currency}, of which {_money(preview.fee)} {currency} is the fee, "
         f"at {plain(preview.price)} {currency} each."
     )
@@ -257,16 +376,10 @@ def _shown(connection: Connection, account_id: str, terms: Terms, preview: Previ
         "connection_id": connection.pk,
         "environment": connection.environment,
         "account_id": account_id,
-        "symbol": terms.symbol,
-        "side": terms.side.value,
-        "order_type": terms.order_type.value,
-        "tif": terms.tif.value,
-        "quantity": plain(terms.quantity),
-        "limit_price": None if terms.limit_price is None else plain(terms.limit_price),
-        "stop_price": None if terms.stop_price is None else plain(terms.stop_price),
+        **as_shown(draft.request),
         "currency": currency,
         "price": plain(preview.price),
-        "notional": plain(preview.notional),
+        "value": plain(preview.notional),
         "fee": plain(preview.fee),
         "cash_effect": plain(preview.cash_effect),
         "buying_power": plain(preview.buying_power),

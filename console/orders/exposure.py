@@ -136,12 +136,19 @@ def counted(order: Order, currency: str) -> Decimal:
         if order.worst_notional is not None:
             worst: Decimal = order.worst_notional
             return worst
-        return Decimal(order.quantity * (order.limit_price or order.shown_price))
+        return Decimal(_units(order) * (order.limit_price or order.shown_price))
     if order.average_price is None or not order.filled_quantity:
         return Decimal(0)
     if order.currency != currency:
         return Decimal(order.worst_notional or 0)
     return Decimal(order.filled_quantity * order.average_price)
+
+
+def _units(order: Order) -> Decimal:
+    """Its quantity; of an order by money, what that came to at the price it was shown with."""
+    if order.quantity is not None:
+        return Decimal(order.quantity)
+    return Decimal(order.notional or 0) / Decimal(order.shown_price)
 
 
 def outstanding(request: OrderRequest, connection: Connection, facts: Facts, *, besides: int | None = None) -> Decimal:
@@ -160,7 +167,7 @@ def outstanding(request: OrderRequest, connection: Connection, facts: Facts, *, 
     if besides is not None:
         rows = rows.exclude(pk=besides)
     filled = facts.filled_before or {}
-    total = sum((order.quantity - filled.get(order.pk, Decimal(0)) for order in rows), Decimal(0))
+    total = sum((_units(order) - filled.get(order.pk, Decimal(0)) for order in rows), Decimal(0))
     return total if request.side is Side.BUY else -total
 
 

@@ -3,6 +3,7 @@ from decimal import Decimal
 from django.db import models
 
 from brokers.decimals import ExactDecimalField
+from brokers.types import LegRequest, OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.orders.states import WORDS, Status
@@ -57,9 +58,17 @@ class Order(models.Model):
     side = models.CharField(max_length=4)
     order_type = models.CharField(max_length=10)
     tif = models.CharField(max_length=3)
-    quantity = ExactDecimalField()
+    quantity = ExactDecimalField(null=True)
+    """In units; None for an order by ``notional``."""
+    notional = ExactDecimalField(null=True)
     limit_price = ExactDecimalField(null=True)
     stop_price = ExactDecimalField(null=True)
+    trail_amount = ExactDecimalField(null=True)
+    trail_percent = ExactDecimalField(null=True)
+    outside_rth = models.BooleanField(default=False)
+    reduce_only = models.BooleanField(default=False)
+    post_only = models.BooleanField(default=False)
+    order_class = models.CharField(max_length=8, default=OrderClass.SIMPLE)
     shown_price = ExactDecimalField()
     """Price per unit the estimate rested on when the order was shown."""
     worst_notional = ExactDecimalField(null=True)
@@ -101,6 +110,42 @@ class Order(models.Model):
     @property
     def status_words(self) -> str:
         return WORDS[self.state]
+
+    @property
+    def request(self) -> OrderRequest:
+        """What is sent for this order, its legs within it."""
+        hanging = self.legs.order_by("pk") if self.order_class != OrderClass.SIMPLE and self.parent_id is None else []
+        return OrderRequest(
+            client_order_id=self.wire_id,
+            symbol=self.symbol,
+            side=Side(self.side),
+            order_type=OrderType(self.order_type),
+            quantity=self.quantity,
+            notional=self.notional,
+            tif=TimeInForce(self.tif),
+            limit_price=self.limit_price,
+            stop_price=self.stop_price,
+            trail_amount=self.trail_amount,
+            trail_percent=self.trail_percent,
+            outside_rth=self.outside_rth,
+            reduce_only=self.reduce_only,
+            post_only=self.post_only,
+            order_class=OrderClass(self.order_class),
+            legs=tuple(leg.as_leg for leg in hanging),
+        )
+
+    @property
+    def as_leg(self) -> LegRequest:
+        return LegRequest(
+            client_order_id=self.wire_id,
+            side=Side(self.side),
+            order_type=OrderType(self.order_type),
+            tif=TimeInForce(self.tif),
+            limit_price=self.limit_price,
+            stop_price=self.stop_price,
+            trail_amount=self.trail_amount,
+            trail_percent=self.trail_percent,
+        )
 
 
 class OrderEvent(models.Model):

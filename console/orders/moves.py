@@ -13,6 +13,13 @@ from console.orders import states
 from console.orders.models import Order, OrderEvent
 from console.orders.states import Status
 
+_TOGETHER = frozenset(
+    {
+        *(Status.INTENT, Status.SENDING, Status.DENIED, Status.LAPSED, Status.CANCELLED),
+        *(Status.UNKNOWN, Status.NOT_SENT, Status.REJECTED),
+    }
+)
+
 
 class Moved(Exception):
     """Somebody else moved the order first."""
@@ -41,6 +48,10 @@ def move(
         for name, value in fields.items():
             setattr(order, name, value)
         event(order, before, what, by, request_id, data or {})
+        if after in _TOGETHER:
+            # Until the broker knows them, the legs stand where the order stands that they are sent with.
+            for leg in Order.objects.filter(parent=order, status=before):
+                move(leg, after, what, by, request_id, **fields)
 
 
 def settle(order: Order, after: Status, code: Code, reason: str) -> bool:

@@ -11,7 +11,6 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from brokers.decimals import plain
 from brokers.errors import BrokerError, Outcome
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
@@ -23,7 +22,7 @@ from console.orders.models import Confirmation, Order
 from console.orders.moves import Moved
 from console.orders.risk import Facts
 from console.orders.states import Status
-from console.orders.terms import digest
+from console.orders.terms import as_shown, digest
 
 log = logging.getLogger(__name__)
 
@@ -189,20 +188,13 @@ def _check_unchanged(confirmation: Confirmation, plan: list[Order]) -> None:
 
 
 def _differs(order: Order, shown: dict[str, object]) -> bool:
-    request = sending.request_of(order)
     now = {
         "connection_id": order.connection_id,
         "environment": order.connection.environment,
         "account_id": order.account_id,
-        "symbol": request.symbol,
-        "side": request.side.value,
-        "order_type": request.order_type.value,
-        "tif": request.tif.value,
-        "quantity": plain(request.units),
-        "limit_price": None if request.limit_price is None else plain(request.limit_price),
-        "stop_price": None if request.stop_price is None else plain(request.stop_price),
+        **as_shown(order.request),
     }
-    return any(shown[key] != value for key, value in now.items())
+    return any(shown.get(key) != value for key, value in now.items())
 
 
 @transaction.atomic
@@ -232,7 +224,7 @@ def _redeem(
     for order, facts in going:
         try:
             halts.check(Action.RELEASE, connection, app.pk, order.account_id)
-            worst = exposure.check(sending.request_of(order), facts, connection, app, besides=order.pk)
+            worst = exposure.check(order.request, facts, connection, app, besides=order.pk)
         except Refusal as refusal:
             if confirmation.all_or_none:
                 raise _Stopped(order, refusal) from refusal

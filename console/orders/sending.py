@@ -16,7 +16,7 @@ from django.utils import timezone
 from brokers.base import Broker
 from brokers.decimals import plain
 from brokers.errors import BrokerError, DuplicateClientId, Outcome, Rejected
-from brokers.types import BrokerOrder, Fill, OrderRequest, OrderType, Side, TimeInForce
+from brokers.types import BrokerOrder, Fill, OrderType
 from console.connected_apps.models import ConnectedApp
 from console.connections import reads
 from console.connections.models import Connection
@@ -38,7 +38,7 @@ def check_release(order: Order) -> Facts:
     Returns what the limits need to know of the broker, for the transaction that releases the order.
     """
     broker = reads.broker_of(order.connection)
-    preview = broker.preview(order.account_id, request_of(order))
+    preview = broker.preview(order.account_id, order.request)
     risk.check_drift(OrderType(order.order_type), order.shown_price, preview)
     instrument = broker.instrument(order.symbol)
     return exposure.look(broker, order.connection, order.app, instrument, preview.quote)
@@ -55,7 +55,7 @@ def send(order: Order, *, by: str, request_id: str = "") -> Order:
         moves.deny(order, refusal, by, request_id)
         raise
     try:
-        answer = reads.broker_of(order.connection).submit(order.account_id, request_of(order))
+        answer = reads.broker_of(order.connection).submit(order.account_id, order.request)
     except DuplicateClientId:
         moves.settle(order, Status.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker has an order of this id already.")
         with suppress(BrokerError):  # the sweep asks again
@@ -75,6 +75,9 @@ def send(order: Order, *, by: str, request_id: str = "") -> Order:
         moves.settle(order, Status.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker's answer was lost.")
         return order
     adopt(order, answer)
+    for leg in order.legs.filter(status=Status.SENDING):
+        with suppress(BrokerError):  # the sweep asks again
+            refresh(leg)
     return order
 
 
@@ -102,7 +105,8 @@ def take_back(order: Order) -> None:
 
 def refresh(order: Order) -> None:
     """Bring one order up to date with its broker. Raises BrokerError."""
-    if order.state in states.AT_BROKER or order.state in (Status.UNKNOWN, Status.NOT_FOUND):
+    sent_with_its_parent = order.parent_id is not None and order.state is Status.SENDING
+    if order.state in states.AT_BROKER or order.state in (Status.UNKNOWN, Status.NOT_FOUND) or sent_with_its_parent:
         _look_up(order, reads.broker_of(order.connection))
 
 
@@ -177,11 +181,15 @@ def _news(order: Order, answer: BrokerOrder) -> str:
     words = states.WORDS[states.FROM_BROKER[answer.status]]
     if answer.filled_quantity:
         words += (
-            f": {plain(answer.filled_quantity)} of {plain(order.quantity)} at "
+            f": {plain(answer.filled_quantity)}{_of(order)} at "
             f"{plain(answer.average_price) if answer.average_price is not None else '?'} {order.currency}, "
             f"fee {plain(answer.fees)} {order.currency}"
         )
     return f"{words}. {answer.reason}".strip() if answer.reason else f"{words}."
+
+
+def _of(order: Order) -> str:
+    return "" if order.quantity is None else f" of {plain(order.quantity)}"
 
 
 def _fills(answer: BrokerOrder) -> dict[str, Any]:
@@ -197,16 +205,3 @@ def _fill_record(fill: Fill) -> dict[str, str]:
         "filled_at": fill.filled_at.isoformat(),
         "priced_by": fill.source,
     }
-
-
-def request_of(order: Order) -> OrderRequest:
-    return OrderRequest(
-        client_order_id=order.wire_id,
-        symbol=order.symbol,
-        side=Side(order.side),
-        order_type=OrderType(order.order_type),
-        quantity=order.quantity,
-        tif=TimeInForce(order.tif),
-        limit_price=order.limit_price,
-        stop_price=order.stop_price,
-    )

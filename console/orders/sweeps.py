@@ -28,8 +28,8 @@ def sweep(now: datetime | None = None) -> None:
     """Carry on every order that nobody is carrying on: the same after a crash as on any other day."""
     now = now or timezone.now()
     lease = now - timedelta(seconds=settings.SENDING_LEASE_SECONDS)
-    each(_with(Status.AWAITING).filter(confirmation__expires_at__lte=now), _lapse)
-    each(_with(Status.INTENT).filter(moved_at__lte=lease), _resume)
+    each(_with(Status.AWAITING).filter(parent=None, confirmation__expires_at__lte=now), _lapse)
+    each(_with(Status.INTENT).filter(parent=None, moved_at__lte=lease), _resume)
     each(_with(Status.SENDING).filter(moved_at__lte=lease), _lose)
     at_broker = _with(Status.UNKNOWN, Status.WORKING, Status.PARTIALLY_FILLED)
     each(at_broker.filter(cancel_requested_at=None), sending.refresh)

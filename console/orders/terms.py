@@ -3,42 +3,117 @@
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from brokers.decimals import DECIMAL_PLACES, plain
-from brokers.types import OrderRequest, OrderType, Side, TimeInForce
+from brokers.types import Capabilities, LegRequest, OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from console.errors import Code, Refusal
 
 # Twenty digits before the point and eighteen after fit the column and every venue.
 _LARGEST = Decimal(10) ** 15
-ORDER_TYPES = (OrderType.MARKET, OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT)
-"""What the desk takes, whatever a broker could do."""
-TIMES_IN_FORCE = (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC)
 
 _CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+_UNTIL = {
+    TimeInForce.DAY: "day",
+    TimeInForce.GTC: "until cancelled",
+    TimeInForce.IOC: "at once or not at all",
+    TimeInForce.FOK: "whole and at once or not at all",
+    TimeInForce.OPG: "in the opening auction",
+    TimeInForce.CLS: "in the closing auction",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """One order as it was asked for. Prices in the instrument's currency, quantity in its units."""
+    """One order as it was asked for, with the exits that hang on it. Prices in the instrument's currency."""
 
     symbol: str
     side: Side
-    quantity: Decimal
+    quantity: Decimal | None = None
+    """In units of the instrument. Either this or ``notional``."""
+    notional: Decimal | None = None
+    """Market orders only: what to spend or raise, in the instrument's currency, fee not included."""
     order_type: OrderType = OrderType.MARKET
     tif: TimeInForce = TimeInForce.DAY
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    trail_amount: Decimal | None = None
+    trail_percent: Decimal | None = None
+    outside_rth: bool = False
+    reduce_only: bool = False
+    post_only: bool = False
+    order_class: OrderClass = OrderClass.SIMPLE
+    take_profit: Decimal | None = None
+    """Price of the profit target."""
+    stop_loss: Decimal | None = None
+    """Price of the protective stop."""
+    stop_loss_trail_percent: Decimal | None = None
+    """The protective stop follows the price at this distance, in percent of it."""
 
     def check(self) -> None:
         """Raises Refusal, naming the field, for an order that makes no sense at any broker."""
-        if self.order_type not in ORDER_TYPES:
-            raise Refusal(Code.INVALID_ARGUMENT, f"{self.order_type} orders are not offered.", field="order_type")
-        if self.tif not in TIMES_IN_FORCE:
-            raise Refusal(Code.INVALID_ARGUMENT, f"{self.tif} orders are not offered.", field="tif")
-        _positive("quantity", self.quantity)
+        self._check_size()
+        self._check_prices()
+        self._check_flags()
+        self._check_exits()
+
+    def check_offered(self, capabilities: Capabilities) -> None:
+        """Raises Refusal, naming the field, for what this broker does not do by itself. We never imitate it."""
+        if self.order_type not in capabilities.order_types:
+            raise _not_offered("order_type", f"{self.order_type} orders", capabilities.order_types)
+        if not capabilities.takes(self.order_type, self.tif):
+            raise _not_offered(
+                "tif", f"{self.order_type} orders with {self.tif}", capabilities.times_in_force(self.order_type)
+            )
+        if self.order_class not in capabilities.order_classes:
+            raise _not_offered("order_class", f"orders of the class {self.order_class}", capabilities.order_classes)
+        for field, asked, offered, what in (
+            (
+                "notional",
+                self.notional is not None,
+                capabilities.notional,
+                "orders by amount of money; give a quantity",
+            ),
+            ("outside_rth", self.outside_rth, capabilities.extended_hours, "orders outside the regular session"),
+            ("reduce_only", self.reduce_only, capabilities.reduce_only, "reduce-only orders"),
+            ("post_only", self.post_only, capabilities.post_only, "post-only orders"),
+        ):
+            if asked and not offered:
+                raise _not_offered(field, what)
+
+    def _check_size(self) -> None:
+        if (self.quantity is None) == (self.notional is None):
+            raise Refusal(
+                Code.MISSING_ARGUMENT if self.quantity is None else Code.INVALID_ARGUMENT,
+                "Give either a quantity or a notional amount, not both.",
+                field="quantity",
+            )
+        if self.quantity is not None:
+            _positive("quantity", self.quantity)
+        if self.notional is not None:
+            _positive("notional", self.notional)
+            if self.order_type is not OrderType.MARKET or self.order_class is not OrderClass.SIMPLE:
+                raise Refusal(
+                    Code.INVALID_ARGUMENT,
+                    "A notional amount goes with a simple MKT order; give a quantity for any other.",
+                    field="notional",
+                )
+
+    def _check_prices(self) -> None:
+        if self.order_class is OrderClass.OCO:
+            if self.order_type is not OrderType.MARKET or (self.limit_price, self.stop_price) != (None, None):
+                raise Refusal(
+                    Code.INVALID_ARGUMENT,
+                    "An oco order is a profit target and a protective stop: leave out order_type, limit_price and "
+                    "stop_price, and give take_profit and stop_loss.",
+                    field="order_type",
+                )
+            return
         for field, price, needed in (
             ("limit_price", self.limit_price, self.order_type.needs_limit),
             ("stop_price", self.stop_price, self.order_type.needs_stop),
@@ -53,39 +128,215 @@ class Terms:
                     f"A {self.order_type} order takes no {field}; leave it out or choose another order_type.",
                     field=field,
                 )
+        trails = [name for name in ("trail_amount", "trail_percent") if getattr(self, name) is not None]
+        if self.order_type.needs_trail and len(trails) != 1:
+            raise Refusal(
+                Code.INVALID_ARGUMENT if trails else Code.MISSING_ARGUMENT,
+                "A TRAIL order needs one of trail_amount and trail_percent.",
+                field="trail_percent",
+            )
+        if trails and not self.order_type.needs_trail:
+            raise Refusal(
+                Code.INVALID_ARGUMENT, f"A {self.order_type} order takes no {trails[0]}; TRAIL does.", field=trails[0]
+            )
+        if self.trail_amount is not None:
+            _positive("trail_amount", self.trail_amount)
+        if self.trail_percent is not None:
+            _percent("trail_percent", self.trail_percent)
 
-    def request(self, wire_id: str) -> OrderRequest:
+    def _check_flags(self) -> None:
+        if self.post_only and self.order_type is not OrderType.LIMIT:
+            raise Refusal(Code.INVALID_ARGUMENT, "post_only goes with a LMT order.", field="post_only")
+        if self.post_only and self.tif in (TimeInForce.IOC, TimeInForce.FOK):
+            raise Refusal(
+                Code.INVALID_ARGUMENT, f"A post_only order rests, and {self.tif} does not let it.", field="post_only"
+            )
+        if self.outside_rth and self.order_type is not OrderType.LIMIT:
+            raise Refusal(
+                Code.INVALID_ARGUMENT, "Outside the regular session only a LMT order is taken.", field="outside_rth"
+            )
+
+    def _check_exits(self) -> None:
+        stops = [name for name in ("stop_loss", "stop_loss_trail_percent") if getattr(self, name) is not None]
+        exits = (self.take_profit is not None) + bool(stops)
+        if len(stops) > 1:
+            raise Refusal(
+                Code.INVALID_ARGUMENT, "Give stop_loss or stop_loss_trail_percent, not both.", field="stop_loss"
+            )
+        if self.order_class is OrderClass.SIMPLE:
+            if exits:
+                field = stops[0] if self.take_profit is None else "take_profit"
+                raise Refusal(
+                    Code.INVALID_ARGUMENT, f"{field} goes with the order_class bracket, oco or oto.", field=field
+                )
+            return
+        if self.tif not in (TimeInForce.DAY, TimeInForce.GTC):
+            raise Refusal(
+                Code.INVALID_ARGUMENT, f"A {self.order_class} order takes DAY or GTC, not {self.tif}.", field="tif"
+            )
+        if self.order_class is OrderClass.OTO:
+            if exits != 1:
+                raise Refusal(
+                    Code.MISSING_ARGUMENT if not exits else Code.INVALID_ARGUMENT,
+                    "An oto order takes one exit: take_profit or stop_loss. With both it is a bracket.",
+                    field="take_profit",
+                )
+        elif exits != 2:
+            raise Refusal(
+                Code.MISSING_ARGUMENT,
+                f"A {self.order_class} order needs take_profit and stop_loss (or stop_loss_trail_percent).",
+                field="take_profit" if self.take_profit is None else "stop_loss",
+            )
+        if self.take_profit is not None:
+            _positive("take_profit", self.take_profit)
+        if self.stop_loss is not None:
+            _positive("stop_loss", self.stop_loss)
+        if self.stop_loss_trail_percent is not None:
+            _percent("stop_loss_trail_percent", self.stop_loss_trail_percent)
+        self._check_sides()
+
+    def _check_sides(self) -> None:
+        """The target must lie on the winning side of the entry and the stop on the losing one."""
+        up = (self.side is Side.BUY) is (self.order_class is not OrderClass.OCO)
+        entry = self.limit_price or self.stop_price
+        ladder = [("stop_loss", self.stop_loss), ("limit_price", entry), ("take_profit", self.take_profit)]
+        known = [(name, price) for name, price in ladder if price is not None]
+        for (low, below), (high, above) in pairwise(known):
+            if (below >= above) if up else (below <= above):
+                field = low if low != "limit_price" else high
+                raise Refusal(
+                    Code.INVALID_ARGUMENT,
+                    f"For this order {high} must be {'above' if up else 'below'} {low}: {plain(above)} is not "
+                    f"{'above' if up else 'below'} {plain(below)}.",
+                    field=field,
+                )
+
+    def legs(self, name: Callable[[], str]) -> tuple[LegRequest, ...]:
+        """What hangs on the order, each under a client order id of its own from ``name``."""
+        if self.order_class is OrderClass.SIMPLE:
+            return ()
+        side = self.side if self.order_class is OrderClass.OCO else self.side.opposite
+        made = []
+        if self.take_profit is not None and self.order_class is not OrderClass.OCO:
+            made.append(
+                LegRequest(
+                    client_order_id=name(),
+                    side=side,
+                    order_type=OrderType.LIMIT,
+                    tif=self._exit_tif,
+                    limit_price=self.take_profit,
+                )
+            )
+        if self.stop_loss is not None or self.stop_loss_trail_percent is not None:
+            made.append(
+                LegRequest(
+                    client_order_id=name(),
+                    side=side,
+                    order_type=OrderType.STOP if self.stop_loss is not None else OrderType.TRAIL,
+                    tif=self._exit_tif,
+                    stop_price=self.stop_loss,
+                    trail_percent=self.stop_loss_trail_percent,
+                )
+            )
+        return tuple(made)
+
+    @property
+    def _exit_tif(self) -> TimeInForce:
+        # An exit that ended with the day would leave the position without it over night.
+        return self.tif if self.order_class is OrderClass.OCO else TimeInForce.GTC
+
+    def as_sent(self) -> "Terms":
+        """An oco order's first half is its profit target."""
+        if self.order_class is not OrderClass.OCO:
+            return self
+        return replace(self, order_type=OrderType.LIMIT, limit_price=self.take_profit)
+
+    def request(self, wire_id: str, legs: tuple[LegRequest, ...] = ()) -> OrderRequest:
+        sent = self.as_sent()
         return OrderRequest(
             client_order_id=wire_id,
-            symbol=self.symbol,
-            side=self.side,
-            order_type=self.order_type,
-            quantity=self.quantity,
-            tif=self.tif,
-            limit_price=self.limit_price,
-            stop_price=self.stop_price,
+            symbol=sent.symbol,
+            side=sent.side,
+            order_type=sent.order_type,
+            quantity=sent.quantity,
+            notional=sent.notional,
+            tif=sent.tif,
+            limit_price=sent.limit_price,
+            stop_price=sent.stop_price,
+            trail_amount=sent.trail_amount,
+            trail_percent=sent.trail_percent,
+            outside_rth=sent.outside_rth,
+            reduce_only=sent.reduce_only,
+            post_only=sent.post_only,
+            order_class=sent.order_class,
+            legs=legs,
         )
 
-    def words(self) -> str:
-        """ "Buy 10 AAPL at 181.5 limit, day" """
-        at = {
-            OrderType.MARKET: "at market",
-            OrderType.LIMIT: f"at {_text(self.limit_price)} limit",
-            OrderType.STOP: f"when the price reaches {_text(self.stop_price)}",
-            OrderType.STOP_LIMIT: (
-                f"when the price reaches {_text(self.stop_price)}, at {_text(self.limit_price)} limit"
-            ),
-            OrderType.TRAIL: "at a trailing stop",
-        }[self.order_type]
-        until = {
-            TimeInForce.DAY: "day",
-            TimeInForce.GTC: "until cancelled",
-            TimeInForce.IOC: "at once or not at all",
-            TimeInForce.FOK: "all at once or not at all",
-            TimeInForce.OPG: "at the next opening",
-            TimeInForce.CLS: "at the next closing",
-        }[self.tif]
-        return f"{self.side.capitalize()} {plain(self.quantity)} {self.symbol} {at}, {until}"
+
+_PRICED = ("quantity", "notional", "limit_price", "stop_price", "trail_amount", "trail_percent")
+
+
+def as_shown(request: OrderRequest) -> dict[str, Any]:
+    """Every term of an order as text, those it does not have as None: what the digest binds."""
+    flags = {name: getattr(request, name) for name in ("outside_rth", "reduce_only", "post_only")}
+    return {
+        "symbol": request.symbol,
+        "order_class": request.order_class.value,
+        **_each(request, _PRICED),
+        **flags,
+        "legs": [_each(leg, _PRICED[2:]) for leg in request.legs],
+    }
+
+
+def _each(order: OrderRequest | LegRequest, names: tuple[str, ...]) -> dict[str, Any]:
+    prices: dict[str, Decimal | None] = {name: getattr(order, name) for name in names}
+    return {
+        "side": order.side.value,
+        "order_type": order.order_type.value,
+        "tif": order.tif.value,
+        **{name: None if price is None else plain(price) for name, price in prices.items()},
+    }
+
+
+def words(request: OrderRequest) -> str:
+    """ "Buy 10 AAPL at 181.5 limit, day" """
+    if request.quantity is None:
+        size = f"{_text(request.notional)} worth of {request.symbol}"
+    else:
+        size = f"{plain(request.quantity)} {request.symbol}"
+    said = f"{request.side.capitalize()} {size} {_at(request)}, {_UNTIL[request.tif]}"
+    for flag, meaning in (
+        (request.outside_rth, "also outside the regular session"),
+        (request.reduce_only, "only to make a position smaller"),
+        (request.post_only, "only if it rests first"),
+    ):
+        if flag:
+            said += f", {meaning}"
+    if request.legs:
+        joined = " and ".join(_at(leg) for leg in request.legs)
+        if request.order_class is OrderClass.OCO:
+            said += f"; or else {joined}: what fills of one ends the other"
+        else:
+            then = "sell" if request.legs[0].side is Side.SELL else "buy"
+            said += f"; once it fills, {then} {joined}"
+            if request.order_class is OrderClass.BRACKET:
+                said += ", whichever comes first"
+    return said
+
+
+def _at(order: OrderRequest | LegRequest) -> str:
+    match order.order_type:
+        case OrderType.MARKET:
+            return "at market"
+        case OrderType.LIMIT:
+            return f"at {_text(order.limit_price)} limit"
+        case OrderType.STOP:
+            return f"when the price reaches {_text(order.stop_price)}"
+        case OrderType.STOP_LIMIT:
+            return f"when the price reaches {_text(order.stop_price)}, at {_text(order.limit_price)} limit"
+        case OrderType.TRAIL:
+            by = _text(order.trail_amount) if order.trail_amount is not None else f"{_text(order.trail_percent)} %"
+            return f"when the price turns back {by} from its best"
 
 
 def check_client_order_id(value: str) -> None:
@@ -104,8 +355,21 @@ def digest(shown: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(shown, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+def _not_offered(field: str, what: str, instead: frozenset[Any] = frozenset()) -> Refusal:
+    message = f"This broker does not take {what}."
+    if instead:
+        message += f" It takes {', '.join(sorted(each.value for each in instead))}."
+    return Refusal(Code.NOT_OFFERED_BY_BROKER, message, field=field)
+
+
 def _text(value: Decimal | None) -> str:
     return "" if value is None else plain(value)
+
+
+def _percent(field: str, value: Decimal) -> None:
+    _positive(field, value)
+    if value >= 100:
+        raise Refusal(Code.INVALID_ARGUMENT, f"{field} is in percent and must be below 100.", field=field)
 
 
 def _positive(field: str, value: Decimal) -> None:

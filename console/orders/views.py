@@ -13,7 +13,7 @@ from console.orders.forms import OrderFilter
 from console.orders.models import Order
 
 # The terms a person judges an order by, beside the sentence.
-_SHOWN = (("price", "Price at the time"), ("notional", "Value"), ("fee", "Fee, estimated"))
+_SHOWN = (("price", "Price at the time"), ("value", "Value"), ("fee", "Fee, estimated"))
 
 
 def _own(user: User) -> QuerySet[Order]:

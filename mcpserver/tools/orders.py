@@ -14,6 +14,7 @@ from console.errors import Code, Refusal
 from console.orders import desk, sending, states
 from console.orders.terms import Terms
 from mcpserver.call import Call
+from mcpserver.kinds import cursor
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools import render
 from mcpserver.tools.render import compact, moment
@@ -90,7 +91,7 @@ def _terms(args: Mapping[str, Any]) -> Terms:
 def _estimate(shown: Mapping[str, Any]) -> dict[str, Any]:
     return compact(
         price=shown["price"],
-        notional=shown["notional"],
+        notional=shown["value"],
         fee=shown["fee"],
         cash_effect=shown["cash_effect"],
         buying_power=shown["buying_power"],
@@ -237,6 +238,10 @@ def discard_confirmation(call: Call) -> dict[str, Any]:
     return {"status": order.status, "order": render.order(order)}
 
 
+LISTING = "orders"
+"""The kind of cursor that ``get_orders`` gives."""
+
+
 class Orders(TypedDict):
     orders: list[OrderOut]
     next_cursor: NotRequired[str]
@@ -265,7 +270,7 @@ def get_orders(call: Call) -> dict[str, Any]:
     found, following = desk.listing(
         call.principal, account.account_id, wanted, limit=args.get("limit", 50), after=args.get("cursor")
     )
-    return compact(orders=[render.order(each) for each in found], next_cursor=following)
+    return compact(orders=[render.order(each) for each in found], next_cursor=following and cursor(LISTING, following))
 
 
 class FillOut(TypedDict):

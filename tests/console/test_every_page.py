@@ -66,6 +66,9 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order) -> di
         "prove presence": "/re-authenticate/",
         "developers": "/developers/",
         "tools": "/docs/tools/",
+        "connect": "/connect/",
+        "setup guide": "/connect/cursor/",
+        "playground": "/playground/",
     }
 
 
@@ -172,7 +175,18 @@ def test_somebody_else_finds_nothing_of_it(others_browser: Browser, pages: dict[
 
 
 def test_somebody_elses_lists_do_not_name_it(others_browser: Browser, pages: dict[str, str]) -> None:
-    for name in ("home", "connections", "apps", "keys", "new key", "clients", "orders", "activity", "errors"):
+    for name in (
+        "home",
+        "connections",
+        "apps",
+        "keys",
+        "new key",
+        "clients",
+        "orders",
+        "activity",
+        "errors",
+        "playground",
+    ):
         html = text_of(others_browser.get(pages[name] + "?everyone=1"))
         for private in (
             "Practice",

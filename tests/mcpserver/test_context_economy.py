@@ -58,4 +58,4 @@ def test_the_size_an_owner_reads_is_what_is_sent(server: Server) -> None:
 def test_no_description_says_nothing_and_no_value_is_null(server: Server) -> None:
     _, tools = listed(server, "paper_key_trade")
     assert "null" not in json.dumps(tools)
-    assert all(20 <= len(tool["description"]) <= 160 for tool in tools)
+    assert all(15 <= len(tool["description"]) <= 160 for tool in tools)

@@ -9,10 +9,10 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from brokers.types import Environment, OrderType, Side, TimeInForce
+from brokers.types import Environment
 from console import scopes
 from console.orders.models import Order
-from console.orders.terms import Terms
+from console.orders.terms import words
 from console.scopes import Scope, Source
 
 register = template.Library()
@@ -107,15 +107,7 @@ def duration(microseconds: int) -> str:
 @register.filter
 def order_words(order: Order) -> str:
     """``Buy 10 AAPL at 181.5 limit, day``: the words the order was shown with."""
-    return Terms(
-        symbol=order.symbol,
-        side=Side(order.side),
-        quantity=order.quantity,
-        order_type=OrderType(order.order_type),
-        tif=TimeInForce(order.tif),
-        limit_price=order.limit_price,
-        stop_price=order.stop_price,
-    ).words()
+    return words(order.request)
 
 
 @register.filter

@@ -51,6 +51,9 @@ def test_the_basics_cannot_be_switched_off(browser: Browser, app: ConnectedApp) 
     switch(browser, app)
     app.refresh_from_db()
     assert "core" in app.toolset_names
+    switch(browser, app, *(tool.toolset.value for tool in toolsets.provided() if tool.toolset is not Toolset.CORE))
+    app.refresh_from_db()
+    assert app.toolsets is None, "with every box ticked it has all of them, those of later versions too"
 
 
 def test_a_set_without_a_box_stays_as_it_is(browser: Browser, owner: User, paper: Connection) -> None:

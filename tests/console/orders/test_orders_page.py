@@ -17,7 +17,7 @@ def make(app: ConnectedApp, status: Status, *, symbol: str = "AAPL", at: datetim
     confirmation = Confirmation.objects.create(
         public_id=f"cnf_{number}",
         app=app,
-        terms={"summary": f"Buy 10 {symbol}, about 1,815.00 USD.", "notional": "1815", "fee": "1"},
+        terms={"summary": f"Buy 10 {symbol}, about 1,815.00 USD.", "value": "1815", "fee": "1"},
         terms_digest="0" * 64,
         created_at=at,
         expires_at=at + timedelta(seconds=120),

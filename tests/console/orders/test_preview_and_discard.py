@@ -1,0 +1,94 @@
+"""Looking before ordering keeps nothing, and what waits can be dropped, but only by the app it waits for."""
+
+from decimal import Decimal
+
+import pytest
+
+from console.accounts.models import User
+from console.authority import bearer
+from console.connected_apps.models import ConnectedApp
+from console.connections import linking
+from console.connections.models import Connection
+from console.errors import Code, Refusal
+from console.keys import minting
+from console.onboarding import open_connection
+from console.orders import desk
+from console.orders.models import Confirmation, Order
+from console.orders.states import Status
+from console.principal import Principal
+from console.scopes import Scope
+from tests.clock import Clock
+from tests.console.orders.conftest import bitcoin
+from tests.watched_broker import Watch
+
+pytestmark = pytest.mark.django_db
+TRADE = frozenset({Scope.TRADE})
+
+
+@pytest.fixture
+def strangers(owner: User, other: User, paper: Connection) -> list[Principal]:
+    """Another app of the same owner on the same connection, and an app of somebody else."""
+    theirs, _ = open_connection.open_paper(other, name="Theirs", starting_cash=Decimal(1000))
+    keys = [minting.mint(owner, paper, TRADE, name="Second")[1], minting.mint(other, theirs, TRADE, name="Theirs")[1]]
+    return [bearer.authenticate(key) for key in keys]
+
+
+def test_no_other_app_sees_or_drops_what_waits(trader: Principal, strangers: list[Principal]) -> None:
+    prepared = desk.prepare(trader, bitcoin())
+    for stranger in strangers:
+        assert desk.pending(stranger) == []
+        with pytest.raises(Refusal) as refused:
+            desk.discard(stranger, prepared.confirmation.public_id)
+        assert refused.value.code is Code.CONFIRMATION_UNKNOWN
+    assert [order.public_id for order in desk.pending(trader)] == [prepared.order.public_id]
+    assert Order.objects.get().state is Status.AWAITING
+
+
+def test_no_order_of_another_connection_serves_as_a_cursor(trader: Principal, strangers: list[Principal]) -> None:
+    prepared = desk.prepare(trader, bitcoin())
+    with pytest.raises(Refusal) as refused:
+        desk.listing(strangers[1], "", desk.Wanted(), after=prepared.order.public_id)
+    assert refused.value.field == "cursor"
+
+
+def test_what_was_dropped_was_never_sent_and_says_so(trader: Principal, watch: Watch) -> None:
+    prepared = desk.prepare(trader, bitcoin())
+    order = desk.discard(trader, prepared.confirmation.public_id, request_id="req_9")
+    assert order.state is Status.CANCELLED
+    assert order.reason == "Discarded before it was confirmed."
+    last = order.events.last()
+    assert last is not None
+    assert (last.after, last.by, last.request_id) == ("cancelled", "Test key mcp:trade", "req_9")
+    assert watch.submitted == []
+    assert watch.cancelled == []
+
+
+def test_what_lapsed_waits_no_longer_and_cannot_be_dropped(trader: Principal, clock: Clock) -> None:
+    prepared = desk.prepare(trader, bitcoin())
+    clock.advance(seconds=121)
+    assert desk.pending(trader) == []
+    with pytest.raises(Refusal) as refused:
+        desk.discard(trader, prepared.confirmation.public_id)
+    assert refused.value.code is Code.CONFIRMATION_EXPIRED
+
+
+def test_a_preview_keeps_nothing_and_sends_nothing(trader: Principal, watch: Watch) -> None:
+    seen = desk.preview(trader, bitcoin())
+    assert all(check.refusal is None for check in seen.checks)
+    assert Order.objects.count() == Confirmation.objects.count() == 0
+    assert watch.submitted == []
+
+
+def test_a_preview_says_what_would_stop_the_order(trader: Principal, owner: User, paper: Connection) -> None:
+    linking.disable_trading(paper, by=owner)
+    Connection.objects.filter(pk=paper.pk).update(policy="owner_approval")
+    found = {check.name: check.refusal and check.refusal.code for check in desk.preview(trader, bitcoin()).checks}
+    assert found == {
+        "rules and funds of the broker": None,
+        "permission to trade": Code.TRADING_DISABLED,
+        "release by the assistant": Code.APPROVAL_REQUIRED,
+    }
+    refusal = desk.refusal_to_trade(trader)
+    assert refusal is not None
+    assert refusal.code is Code.TRADING_DISABLED
+    assert ConnectedApp.objects.get(pk=trader.app_id).can_trade
