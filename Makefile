@@ -42,6 +42,8 @@ bench-growth: .venv/.tests
 races: .venv/.tests
 	$(PYTHON) -m tests.races --on sqlite --rounds 50
 	$(PYTHON) -m tests.races --on postgresql --rounds 50
+	$(PYTHON) -m tests.limit_race --on sqlite
+	$(PYTHON) -m tests.limit_race --on postgresql
 
 # Ticks a second through the paper exchange, by orders resting and by orders touched. About two minutes.
 bench-paper: .venv/.tests
