@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def measure(resting: int, near: int, minutes: int) -> tuple[int, int, float, float]:
-    """(ticks, orders that ended, seconds, seconds of CPU) of matching ``minutes`` new bars of every instrument, one bar at a time."""
+    """(ticks, orders that ended, seconds, seconds of CPU) of matching ``minutes`` new bars of every instrument."""
     # Imported here, because Django must have been set up.
     from brokers.paper import books, prices, simulated
     from brokers.paper.listings import market_for
