@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from brokers.types import Ability, AssetClass, BarSize, OrderType, Side, TimeInForce
+from brokers.types import Ability, AssetClass, BarSize, OrderClass, OrderType, Side, TimeInForce
 from console.authority.throttle import Kind
 from console.connections import reads
 from console.errors import Code, Refusal
@@ -19,7 +19,7 @@ from console.scopes import Scope
 from console.toolsets import WORDS, Toolset, switched_on
 from mcpserver.arguments import Amount, Arg, Choice, Moment, Symbols, Text, Whole
 from mcpserver.call import Call
-from mcpserver.kinds import Currency, Cursor, Day, Filters, Flag, Texts
+from mcpserver.kinds import Currency, Cursor, Day, Filters, Flag, OptionLegs, OrderItems, Texts
 from mcpserver.tools import accounts, core, holdings, market, orders, performance, records, screens
 
 
@@ -79,7 +79,8 @@ PERIOD = Choice(name="period", choices=tuple(market.PERIODS))
 ORDER: tuple[Arg, ...] = (
     SYMBOL,
     Choice(name="side", required=True, choices=tuple(each.value for each in Side)),
-    Amount(name="quantity", required=True, about='Units as decimal text, e.g. "0.1".'),
+    Amount(name="quantity", about='Units as decimal text, e.g. "0.1".'),
+    Amount(name="notional", about="Instead: money to spend or raise, MKT only."),
     Choice(
         name="order_type",
         choices=tuple(each.value for each in OrderType),
@@ -94,7 +95,27 @@ ORDER: tuple[Arg, ...] = (
     ),
     Amount(name="limit_price"),
     Amount(name="stop_price"),
+    Amount(name="trail_amount"),
+    Amount(name="trail_percent"),
     Choice(name="tif", choices=tuple(each.value for each in TimeInForce), about="Default DAY."),
+    Flag(name="outside_rth"),
+    Flag(name="reduce_only"),
+    Flag(name="post_only"),
+    Choice(name="order_class", choices=tuple(each.value for each in OrderClass)),
+    Amount(name="take_profit"),
+    Amount(name="stop_loss"),
+    Amount(name="stop_loss_trail_percent"),
+    OptionLegs(name="legs"),
+)
+
+# What can be changed of an order that rests.
+MODIFY: tuple[Arg, ...] = (
+    Amount(name="quantity", about="New whole quantity, filled part included."),
+    Amount(name="limit_price"),
+    Amount(name="stop_price"),
+    Amount(name="trail_amount"),
+    Amount(name="trail_percent"),
+    Choice(name="tif", choices=tuple(each.value for each in TimeInForce)),
 )
 
 TOOLS: tuple[Tool, ...] = (
