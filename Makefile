@@ -21,12 +21,12 @@ test: lint
 # Real MCP hosts against a running instance. Apart from test: npm brings 1 GB, and pip 135 MB for fastmcp.
 clients: .venv/.tests
 	@tests/tools/hosts.sh
-	$(PYTHON) -m pytest $(filter-out %/conformance_authorization.py,$(wildcard tests/hosts/[a-z]*_*.py))
+	$(PYTHON) -m pytest $(filter-out $(wildcard tests/hosts/conformance_*.py),$(wildcard tests/hosts/[a-z]*_*.py))
 
-# The conformance suite of the Model Context Protocol, its part about authorization servers, the same way.
+# The conformance suite of the Model Context Protocol, for servers and authorization servers, the same way.
 conformance: .venv/.tests
 	@tests/tools/hosts.sh
-	$(PYTHON) -m pytest tests/hosts/conformance_authorization.py
+	$(PYTHON) -m pytest tests/hosts/conformance_authorization.py tests/hosts/conformance_server.py
 
 # What a guarded call costs, against the SDK's own server without a guard; some four minutes on two idle cores.
 bench: .venv/.tests

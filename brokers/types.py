@@ -204,6 +204,8 @@ class Position:
     market_value: Decimal
     unrealized_pnl: Decimal
     source: str
+    as_of: datetime | None = None
+    """When ``last`` was made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -246,7 +246,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_portfolio_history",
         toolset=Toolset.ACCOUNT,
-        about="Equity over time.",
+        about="Equity curve, with the change over it.",
         run=performance.get_portfolio_history,
         returns=performance.History,
         args=(
@@ -305,7 +305,7 @@ TOOLS: tuple[Tool, ...] = (
         name="get_order_book",
         toolset=Toolset.MARKET,
         ability=Ability.ORDER_BOOK,
-        about="Depth; says whether it is simulated.",
+        about="Bids and asks by depth; says whether they are simulated.",
         run=market.get_order_book,
         returns=market.Book,
         args=(SYMBOL, Whole(name="depth", most=market.MOST_LEVELS)),

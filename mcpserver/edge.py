@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import anyio.to_thread
 from django.conf import settings
 from django.db import close_old_connections
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types import INVALID_REQUEST, PARSE_ERROR
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,8 +27,10 @@ from console.authority.bearer import Unauthenticated, WrongAddress
 from console.errors import Code, Refusal
 from console.principal import Manager, Principal
 from console.scopes import Source
-from mcpserver import catalog, gate, server
-from mcpserver.lean import Lean, OutOfScope, Plain, read
+from mcpserver import gate, server
+from mcpserver.catalog import Tool
+from mcpserver.lean import Lean, OutOfScope, Plain
+from mcpserver.surface import Surface
 
 log = logging.getLogger(__name__)
 
@@ -66,12 +69,11 @@ class _Arrived:
         return extra
 
 
-def app(manager: StreamableHTTPSessionManager, *, is_lean: bool = True) -> ASGIApp:
-    """The ASGI app of ``/mcp``. ``manager.run()`` must be entered by whoever owns the lifespan.
+def app(inner: ASGIApp, surface: Surface, lean: Lean | None) -> ASGIApp:
+    """The ASGI app of ``/mcp``: hands what it lets in to ``inner``, which finds the principal in the scope.
 
-    Without ``is_lean`` the SDK answers everything.
+    Without ``lean``, ``inner`` answers everything.
     """
-    lean = Lean(manager) if is_lean else None
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         arrived = _Arrived(scope)
@@ -81,7 +83,7 @@ def app(manager: StreamableHTTPSessionManager, *, is_lean: bool = True) -> ASGIA
                 message = dict(message, headers=[*message.get("headers", []), *arrived.extra_headers])
             await send(message)
 
-        response = await _respond(manager, lean, arrived, receive, answering)
+        response = await _respond(inner, surface, lean, arrived, receive, answering)
         if isinstance(response, bytes):
             head = [(b"content-type", b"application/json"), (b"content-length", str(len(response)).encode())]
             await send({"type": "http.response.start", "status": 200, "headers": head + arrived.extra_headers})
@@ -93,7 +95,7 @@ def app(manager: StreamableHTTPSessionManager, *, is_lean: bool = True) -> ASGIA
 
 
 async def _respond(
-    manager: StreamableHTTPSessionManager, lean: Lean | None, arrived: _Arrived, receive: Receive, send: Send
+    inner: ASGIApp, surface: Surface, lean: Lean | None, arrived: _Arrived, receive: Receive, send: Send
 ) -> Response | bytes | None:
     """What to send, a refusal or the JSON of an answer; or None when the SDK has answered."""
     headers, request_id, ip, agent = arrived.headers, arrived.request_id, arrived.ip, arrived.agent
@@ -123,7 +125,7 @@ async def _respond(
     if lean is not None and _may_read_first(arrived):
         body = await _read(receive, headers)
         receive = _replay(body, receive)
-        plain = _plain_request(arrived, body)
+        plain = _plain_request(lean, arrived, body)
     try:
         if lean is not None and plain is not None:
             answer = await lean.serve(plain, raw, ip, agent, request_id)
@@ -166,15 +168,20 @@ async def _respond(
     except (ValueError, RecursionError):
         return await refuse(400, Refusal(Code.INVALID_REQUEST, "The body is not well-formed JSON."), PARSE_ERROR)
 
-    tool = _tool_called(message)
+    tool = _tool_called(message, surface)
     # A host with an OAuth token can step up from a 403; the holder of a key is told by the gate, as a tool error.
     if tool is not None and principal.source is Source.OAUTH and not principal.may(tool.scope):
         return await _step_up(OutOfScope(principal, tool), request_id, ip, agent)
 
-    scope = {**arrived.scope, server.PRINCIPAL: principal, server.REQUEST_ID: request_id}
+    scope = {
+        **arrived.scope,
+        server.PRINCIPAL: principal,
+        server.REQUEST_ID: request_id,
+        server.STREAMS: _may_stream(arrived, tool),
+    }
     if lean is not None and listing is not None:
         send = lean.remembering(listing, send)
-    await manager.asgi_app(scope, _replay(body, receive), send)
+    await inner(scope, _replay(body, receive), send)
     return None
 
 
@@ -201,12 +208,12 @@ def _may_read_first(arrived: _Arrived) -> bool:
     )
 
 
-def _plain_request(arrived: _Arrived, body: bytes) -> Plain | None:
+def _plain_request(lean: Lean, arrived: _Arrived, body: bytes) -> Plain | None:
     try:
         message = _decoder.decode(body.decode())
     except (ValueError, RecursionError):
         return None
-    return read(arrived.lines, arrived.headers, message)
+    return lean.read(arrived.lines, arrived.headers, message)
 
 
 async def _step_up(wanted: OutOfScope, request_id: str, ip: str, agent: str) -> Response:
@@ -321,12 +328,24 @@ def _no_constants(name: str) -> NoReturn:
 _decoder = json.JSONDecoder(parse_constant=_no_constants)
 
 
-def _tool_called(message: Any) -> catalog.Tool | None:
+def _tool_called(message: Any, surface: Surface) -> Tool | None:
     if not isinstance(message, dict) or message.get("method") != "tools/call":
         return None
     params = message.get("params")
     name = params.get("name") if isinstance(params, dict) else None
-    return catalog.find(name) if isinstance(name, str) else None
+    return surface.find(name) if isinstance(name, str) else None
+
+
+def _may_stream(arrived: _Arrived, tool: Tool | None) -> bool:
+    """Whether the answer may be a stream: the client reads them, and something can come before the answer.
+
+    In the modern era the SDK streams only when something does; before, whenever it may.
+    """
+    if not any(name == "accept" and "text/event-stream" in value.lower() for name, value in arrived.lines):
+        return False
+    if arrived.headers.get(MCP_PROTOCOL_VERSION_HEADER) in MODERN_PROTOCOL_VERSIONS:
+        return True
+    return tool is not None and tool.reports
 
 
 def _challenge(status: int, error: str | None, code: Code, message: str, request_id: str) -> Response:

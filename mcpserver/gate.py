@@ -5,7 +5,7 @@ The answer is returned only after its row in the journal is committed.
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from console.errors import Code, Refusal
 from console.principal import Manager, Principal
 from console.scopes import Scope
 from mcpserver import arguments, catalog
-from mcpserver.call import Answer, Call
+from mcpserver.call import Answer, Call, Report, unheard
 from mcpserver.catalog import Tool
 from mcpserver.tools.render import compact, moment
 
@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 # Refusals that come before the throttle has counted the call, or because of it.
 _FREE = frozenset({Code.RATE_LIMITED, Code.APP_PAUSED, Code.INSUFFICIENT_SCOPE})
+
+
+Find = Callable[[str], Tool | None]
 
 
 class UnknownTool(Exception):
@@ -66,10 +69,22 @@ class Attempt:
         return Answer(content={**self.content, "context": context})
 
 
-def call(principal: Principal, name: str, given: Mapping[str, Any], *, request_id: str) -> Answer:
-    """Run one tool for one principal. Refusals come back as answers a model can act on; raises UnknownTool."""
+def call(
+    principal: Principal,
+    name: str,
+    given: Mapping[str, Any],
+    *,
+    request_id: str,
+    find: Find = catalog.find,
+    report: Report = unheard,
+) -> Answer:
+    """Run one tool for one principal. Refusals come back as answers a model can act on; raises UnknownTool.
+
+    ``find`` says which tools there are; reads that are no tools (resources, prompts, completion) pass with a
+    table of their own.
+    """
     try:
-        made = attempt(principal, name, given, request_id=request_id)
+        made = attempt(principal, name, given, request_id=request_id, find=find, report=report)
         if made.entry is None:
             return made.answer()
         try:
@@ -81,11 +96,19 @@ def call(principal: Principal, name: str, given: Mapping[str, Any], *, request_i
         close_old_connections()
 
 
-def attempt(principal: Principal, name: str, given: Mapping[str, Any], *, request_id: str) -> Attempt:
+def attempt(
+    principal: Principal,
+    name: str,
+    given: Mapping[str, Any],
+    *,
+    request_id: str,
+    find: Find = catalog.find,
+    report: Report = unheard,
+) -> Attempt:
     """The same, up to its row: the caller has it committed and returns this thread's connection."""
     started = time.perf_counter_ns()
-    tool = catalog.find(name)
-    this = Call(principal=principal, request_id=request_id, args={}, account_id=principal.account_id)
+    tool = find(name)
+    this = Call(principal=principal, request_id=request_id, args={}, account_id=principal.account_id, report=report)
     refusal: Refusal | None = None
     outcome, content = Outcome.OK, dict[str, Any]()
     try:

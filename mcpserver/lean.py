@@ -14,7 +14,6 @@ from typing import Any
 
 from django.db import DatabaseError
 from mcp.server.streamable_http import check_accept_headers
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.inbound import InboundModernRoute, classify_inbound_request, find_duplicated_routing_header
 from mcp_types import (
     CLIENT_CAPABILITIES_META_KEY,
@@ -33,9 +32,10 @@ from console.authority import bearer
 from console.errors import Refusal
 from console.principal import Principal
 from console.scopes import Source
-from mcpserver import catalog, gate
+from mcpserver import gate
 from mcpserver.call import Answer, write
 from mcpserver.catalog import Tool
+from mcpserver.surface import Surface
 from mcpserver.threads import Threads
 
 _LISTS = 256
@@ -86,7 +86,7 @@ _Answer = bytes | Listing
 _Tell = Callable[[_Answer | Exception], None]
 
 
-def read(lines: Sequence[tuple[str, str]], headers: Mapping[str, str], message: Any) -> Plain | None:
+def read(surface: Surface, lines: Sequence[tuple[str, str]], headers: Mapping[str, str], message: Any) -> Plain | None:
     """``lines`` are the header lines as they came, ``headers`` the first of each name."""
     if not isinstance(message, dict) or not message.keys() <= _ENVELOPE or message.get("jsonrpc") != "2.0":
         return None
@@ -105,13 +105,11 @@ def read(lines: Sequence[tuple[str, str]], headers: Mapping[str, str], message: 
     if token is not None and type(token) not in (str, int):
         return None
 
-    capabilities: Mapping[str, Any] = {}
     if version in MODERN_PROTOCOL_VERSIONS:
         if find_duplicated_routing_header(lines) is not None:
             return None
         if not isinstance(classify_inbound_request(message, headers=headers), InboundModernRoute):
             return None
-        capabilities = meta[CLIENT_CAPABILITIES_META_KEY]
         envelope = {name: meta[name] for name in _KNOWN_META if name in meta}
         if not _is_well_formed(version, write(envelope)):
             return None
@@ -124,10 +122,10 @@ def read(lines: Sequence[tuple[str, str]], headers: Mapping[str, str], message: 
 
     if method == "tools/call":
         name, arguments = params.get("name"), params.get("arguments", {})
-        tool = catalog.find(name) if isinstance(name, str) else None
+        tool = surface.find(name) if isinstance(name, str) else None
         if tool is None or not isinstance(arguments, dict) or not params.keys() <= {"name", "arguments", "_meta"}:
             return None
-        if (tool.reports and token is not None) or (tool.asks and "elicitation" in capabilities):
+        if tool.reports or tool.asks:
             return None
         return Plain(write(request_id), method, version, tool, arguments)
     if method in _LISTING and params.keys() <= {"_meta"}:
@@ -154,11 +152,16 @@ def _is_well_formed(version: str, meta: str) -> bool:
 
 
 class Lean:
-    def __init__(self, manager: StreamableHTTPSessionManager) -> None:
-        stamp = write({SERVER_INFO_META_KEY: manager.app.server_info_stamp})
-        self._modern_end = f',"resultType":"complete","_meta":{stamp}}}}}'
+    def __init__(self, surface: Surface, stamp: Mapping[str, Any]) -> None:
+        """``stamp``: what the server says of itself on each modern result."""
+        self._surface = surface
+        about = write({SERVER_INFO_META_KEY: stamp})
+        self._modern_end = f',"resultType":"complete","_meta":{about}}}}}'
         self._threads = Threads()
         self._lists: dict[tuple[str, ...], str] = {}
+
+    def read(self, lines: Sequence[tuple[str, str]], headers: Mapping[str, str], message: Any) -> Plain | None:
+        return read(self._surface, lines, headers, message)
 
     async def serve(self, plain: Plain, raw: str, ip: str, agent: str, request_id: str) -> bytes | Listing:
         """The body of the answer, for the holder of the bearer ``raw``; it may leave at once.
@@ -189,7 +192,7 @@ class Lean:
     def _call(self, plain: Plain, tool: Tool, principal: Principal, request_id: str, tell: _Tell) -> None:
         if principal.source is Source.OAUTH and not principal.may(tool.scope):
             raise OutOfScope(principal, tool)
-        made = gate.attempt(principal, tool.name, plain.arguments, request_id=request_id)
+        made = gate.attempt(principal, tool.name, plain.arguments, request_id=request_id, find=self._surface.find)
         body = self._body(plain, made.answer())
         if made.entry is None:
             tell(body)
@@ -212,7 +215,7 @@ class Lean:
         return said.encode("utf-8", "replace")
 
     def _list(self, plain: Plain, principal: Principal) -> bytes | Listing:
-        key = (plain.method, plain.version or "", *(tool.name for tool in catalog.visible(principal)))
+        key = (plain.method, plain.version or "", *(tool.name for tool in self._surface.visible(principal)))
         result = self._lists.get(key)
         if result is None:
             return Listing(principal, key)

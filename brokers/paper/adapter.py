@@ -276,6 +276,7 @@ class PaperBroker:
                     market_value=value,
                     unrealized_pnl=value - exchange.gross(holding.average_price, holding.quantity),
                     source=quote.source,
+                    as_of=quote.as_of,
                 )
             )
         return found

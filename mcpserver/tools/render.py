@@ -117,6 +117,8 @@ def position(value: Position) -> dict[str, Any]:
         market_value=value.market_value,
         unrealized_pnl=value.unrealized_pnl,
         unrealized_percent=percent_of(value.unrealized_pnl, abs(value.average_price * value.quantity)),
+        as_of=value.as_of,
+        delay_seconds=delay(value.as_of) if value.as_of else None,
         source=value.source,
     )
 

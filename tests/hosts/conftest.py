@@ -106,13 +106,13 @@ class Host:
         assert path.exists(), f"{name} is not installed: run make clients"
         return str(path)
 
-    def run(self, name: str, *arguments: str, **variables: str) -> str:
-        return self._run([self.command(name), *arguments], variables)
+    def run(self, name: str, *arguments: str, seconds: float = 60, **variables: str) -> str:
+        return self._run([self.command(name), *arguments], variables, seconds)
 
     def run_as_typed(self, words: list[str], **variables: str) -> str:
         """A command of a setup guide, on the programs that are installed here."""
         name, *arguments = self.installed(words)
-        return self.run(name, *arguments, **variables)
+        return self._run([self.command(name), *arguments], variables)
 
     def run_python(self, program: Path, **variables: str) -> str:
         """A program, on the SDK that the tests have."""
@@ -126,7 +126,7 @@ class Host:
         programs = {"@modelcontextprotocol/inspector": "mcp-inspector", "mcp-remote": "mcp-remote"}
         return [programs[words[2]], *words[3:]]
 
-    def _run(self, command: list[str], variables: dict[str, str]) -> str:
+    def _run(self, command: list[str], variables: dict[str, str], seconds: float = 60) -> str:
         ran = subprocess.run(
             command,
             cwd=self.home,
@@ -134,7 +134,7 @@ class Host:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=seconds,
             check=False,
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr
