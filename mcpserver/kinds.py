@@ -175,7 +175,7 @@ class OrderItems(Arg):
         try:
             return parse(self.args, item)
         except Refusal as refusal:
-            raise Refusal(refusal.code, f"{where}: {refusal}", field=f"{where}.{refusal.field}") from None
+            raise refusal.at(where) from None
 
 
 @dataclass(frozen=True, slots=True)
