@@ -42,6 +42,8 @@ bench-growth: .venv/.tests
 races: .venv/.tests
 	$(PYTHON) -m tests.races --on sqlite --rounds 50
 	$(PYTHON) -m tests.races --on postgresql --rounds 50
+	$(PYTHON) -m tests.limit_race --on sqlite
+	$(PYTHON) -m tests.limit_race --on postgresql
 
 lint: export TRADELATCH_HOME := $(CHECK_HOME)
 lint: .venv/.tests

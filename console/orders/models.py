@@ -77,6 +77,8 @@ class Order(models.Model):
     """Signed position that the quantity of a closing or reversing order rests on; None for any other order."""
     shown_price = ExactDecimalField()
     """Price per unit the estimate rested on when the order was shown."""
+    worst_notional = ExactDecimalField(null=True)
+    """The most it can come to, in the connection's currency; what the daily limit counts while it is open."""
     status = models.CharField(max_length=24, choices=[(s.value, WORDS[s]) for s in Status], db_index=True)
     filled_quantity = ExactDecimalField(default=Decimal(0))
     average_price = ExactDecimalField(null=True)
@@ -87,6 +89,8 @@ class Order(models.Model):
     created_at = models.DateTimeField()
     moved_at = models.DateTimeField()
     """Last change of status."""
+    released_at = models.DateTimeField(null=True)
+    """When its intent was committed: the day and the minute it counts in."""
     sent_at = models.DateTimeField(null=True)
     looked_up_at = models.DateTimeField(null=True)
     cancel_requested_at = models.DateTimeField(null=True)
@@ -95,6 +99,11 @@ class Order(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        indexes = [
+            models.Index(
+                fields=["connection", "released_at"], name="orders_released", condition=~models.Q(released_at=None)
+            )
+        ]
         constraints = [
             models.UniqueConstraint(fields=["connection", "client_order_id"], name="orders_client_order_id_once")
         ]
