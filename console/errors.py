@@ -290,9 +290,7 @@ class Retry(StrEnum):
 
 
 _SAFE = frozenset({Code.RATE_LIMITED, Code.BROKER_UNAVAILABLE})
-_CHECK_STATUS = frozenset(
-    {Code.OUTCOME_UNKNOWN, Code.CONFIRMATION_USED, Code.AUDIT_UNAVAILABLE, Code.INTERNAL_ERROR}
-)
+_CHECK_STATUS = frozenset({Code.OUTCOME_UNKNOWN, Code.CONFIRMATION_USED, Code.AUDIT_UNAVAILABLE, Code.INTERNAL_ERROR})
 
 
 def retry_of(code: Code) -> Retry:
@@ -356,3 +354,10 @@ def code_of(error: broker.BrokerError) -> Code:
 def refusal_of(error: broker.BrokerError) -> Refusal:
     """The broker's own words under our code."""
     return Refusal(code_of(error), str(error), field=getattr(error, "field", ""))
+
+
+def refusal_of_read(error: broker.BrokerError) -> Refusal:
+    """The same where nothing was to be written: a question without an answer changed nothing."""
+    if error.outcome is broker.Outcome.REJECTED:
+        return refusal_of(error)
+    return Refusal(Code.BROKER_UNAVAILABLE, str(error))

@@ -1,4 +1,4 @@
-"""One allowed move of a modification, with its event on the order. Sending and the sweep use it; nobody else writes one."""
+"""One allowed move of a modification, with its event on the order. Nothing else writes a modification."""
 
 from collections.abc import Mapping
 from typing import Any

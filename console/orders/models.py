@@ -41,6 +41,14 @@ class Confirmation(models.Model):
     def __str__(self) -> str:
         return self.public_id
 
+    @property
+    def order(self) -> "Order":
+        """The one to look at: the first it covers, or the one it changes."""
+        if self.action == Action.MODIFY:
+            changed: Order = self.modification.order
+            return changed
+        return self.orders.filter(parent=None).earliest("pk")
+
 
 class Order(models.Model):
     """The truth about one order. Written by ``console.orders.desk`` alone."""

@@ -16,14 +16,14 @@ from django.utils import timezone
 from brokers.base import Broker
 from brokers.decimals import plain
 from brokers.errors import BrokerError, DuplicateClientId, Outcome, Rejected
-from brokers.types import BrokerOrder, BrokerStatus, Fill, OrderType
+from brokers.types import BrokerOrder, BrokerStatus, Fill, OrderType, Preview
 from console.connected_apps.models import ConnectedApp
 from console.connections import reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal, code_of
 from console.halts import verbs as halts
 from console.halts.verbs import Action
-from console.orders import changes, exposure, moves, risk, states
+from console.orders import changes, exposure, moves, risk, sizing, states
 from console.orders.models import Modification, Order
 from console.orders.moves import Moved
 from console.orders.risk import Facts
@@ -32,16 +32,18 @@ from console.orders.states import Change, Status
 log = logging.getLogger(__name__)
 
 
-def check_release(order: Order) -> Facts:
+def check_release(order: Order) -> tuple[Preview, Facts]:
     """Funds and rules by the broker's own word, and the price against the one shown. Raises BrokerError, Refusal.
 
-    Returns what the limits need to know of the broker, for the transaction that releases the order.
+    With the broker's estimate comes what the limits need to know, for the transaction that releases the order.
     """
     broker = reads.broker_of(order.connection)
+    if order.position_shown is not None:
+        sizing.check_still(order, broker)
     preview = broker.preview(order.account_id, order.request)
     risk.check_drift(OrderType(order.order_type), order.shown_price, preview)
     instrument = broker.instrument(order.symbol)
-    return exposure.look(broker, order.connection, order.app, instrument, preview.quote)
+    return preview, exposure.look(broker, order.connection, order.app, instrument, preview.quote)
 
 
 def send(order: Order, *, by: str, request_id: str = "") -> Order:
@@ -152,9 +154,12 @@ def take_back(order: Order) -> None:
 def refresh(order: Order) -> None:
     """Bring one order up to date with its broker. Raises BrokerError."""
     sent_with_its_parent = order.parent_id is not None and order.state is Status.SENDING
-    if order.state in states.AT_BROKER or order.state in (Status.UNKNOWN, Status.NOT_FOUND) or sent_with_its_parent:
-        _look_up(order, reads.broker_of(order.connection))
-    elif order.modifications.filter(status=Change.UNKNOWN).exists():
+    if (
+        order.state in states.AT_BROKER
+        or order.state in (Status.UNKNOWN, Status.NOT_FOUND)
+        or sent_with_its_parent
+        or order.modifications.filter(status=Change.UNKNOWN).exists()
+    ):
         _look_up(order, reads.broker_of(order.connection))
 
 
