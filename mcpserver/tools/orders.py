@@ -109,6 +109,9 @@ class Placed(TypedDict):
     """Positions that cannot be closed now."""
     next: NotRequired[str]
     note: NotRequired[str]
+    fills: NotRequired[list["FillOut"]]
+    """With ``history``: how it stands after its owner was asked in the console."""
+    history: NotRequired[list["Step"]]
 
 
 class Moved(TypedDict):
