@@ -1,7 +1,7 @@
 # Needs make and Python 3.11. Everything else is installed into .venv from the lock files.
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
-.PHONY: run test clients conformance bench bench-growth races lint lock rotate clean
+.PHONY: run test clients conformance bench bench-growth bench-paper races lint lock rotate clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -42,6 +42,12 @@ bench-growth: .venv/.tests
 races: .venv/.tests
 	$(PYTHON) -m tests.races --on sqlite --rounds 50
 	$(PYTHON) -m tests.races --on postgresql --rounds 50
+	$(PYTHON) -m tests.limit_race --on sqlite
+	$(PYTHON) -m tests.limit_race --on postgresql
+
+# Ticks a second through the paper exchange, by orders resting and by orders touched. About two minutes.
+bench-paper: .venv/.tests
+	$(PYTHON) -m tests.bench.paper
 
 lint: export TRADELATCH_HOME := $(CHECK_HOME)
 lint: .venv/.tests

@@ -149,6 +149,7 @@ INSTALLED_APPS = [
     "console.clients",
     "console.connections",
     "console.connected_apps",
+    "console.halts",
     "console.keys",
     "console.oauth",
     "console.platforms",

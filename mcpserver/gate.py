@@ -242,4 +242,5 @@ def _error(refusal: Refusal) -> dict[str, Any]:
         field=refusal.field,
         retry_after_seconds=refusal.retry_after,
         order_id=refusal.order_id,
+        limit=dict(refusal.limit) if refusal.limit else None,
     )

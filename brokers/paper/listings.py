@@ -1,28 +1,49 @@
 """What an account can trade: the BTC/USD replay, what the operator imported, and the simulated market."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any
 
 from brokers.paper import hours, prices, replay, simulated
-from brokers.paper.models import ImportedSeries, PaperAccount
+from brokers.paper.models import CorporateAction, ImportedSeries, PaperAccount
 from brokers.statements import Statement
 from brokers.types import AssetClass, BarSize, Instrument
 
 _SERIES = Statement(
     lambda: ImportedSeries.objects.order_by("symbol").values_list("pk", "imported", "symbol", "name", "asset_class")
 )
+_SPLITS = Statement(
+    lambda kind: CorporateAction.objects.filter(kind=kind).order_by("at").values_list("symbol", "at", "value")
+)
 
 
 def market_of(account: PaperAccount) -> prices.Market:
-    return _market(account.seed, account.hours, tuple(_SERIES.rows()))
+    return market_for(account.seed, account.hours)
+
+
+def market_for(seed: int, market_hours: str) -> prices.Market:
+    return _market(seed, market_hours, tuple(_SERIES.rows()), tuple(_SPLITS.rows("split")))
 
 
 @lru_cache(maxsize=64)
-def _market(seed: int, market_hours: str, series: tuple[tuple[Any, ...], ...]) -> prices.Market:
+def _market(
+    seed: int, market_hours: str, series: tuple[tuple[Any, ...], ...], splits: tuple[tuple[Any, ...], ...]
+) -> prices.Market:
     """What is imported is looked up each time; the list is made anew only when that has changed."""
-    return prices.Market([*built_in(seed, market_hours), *_listed(series)])
+    ratios: dict[str, list[tuple[int, Decimal]]] = {}
+    for symbol, at, ratio in splits:
+        ratios.setdefault(symbol, []).append((hours.minute_of(at), ratio))
+    listed = [*built_in(seed, market_hours), *_listed(series)]
+    return prices.Market([_with_splits(entry, ratios.get(entry.symbol)) for entry in listed])
+
+
+def _with_splits(entry: prices.Listed, splits: list[tuple[int, Decimal]] | None) -> prices.Listed:
+    if not splits:
+        return entry
+    return replace(entry, tape=lambda: prices.SplitTape(entry.tape(), splits))
 
 
 @lru_cache(maxsize=64)

@@ -2,6 +2,7 @@
 
 import json
 
+from tests.catalogued import ALL
 from tests.hosts import guide
 from tests.hosts.conftest import Host
 from tests.serving import Server
@@ -18,7 +19,7 @@ def test_the_inspector_lists_the_tools_and_calls_one(server: Server, host: Host)
 def test_the_inspector_speaks_the_modern_era_too(server: Server, host: Host) -> None:
     list_, _ = guide.commands(server, "inspector", "key")
     listed = json.loads(host.run_as_typed([*list_, "--protocol-era", "modern"]))
-    assert len(listed["tools"]) == 17
+    assert [tool["name"] for tool in listed["tools"]] == ALL
 
 
 def test_claude_code_connects(server: Server, host: Host) -> None:

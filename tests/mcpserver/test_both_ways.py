@@ -138,7 +138,9 @@ def same(reply: Reply) -> Any:
     """Without what differs from one request to the next."""
 
     def settled(value: Any, key: str = "") -> Any:
-        if key in ("request_id", "as_of") or (key == "text" and isinstance(value, str) and value.startswith("{")):
+        if key in ("request_id", "as_of", "delay_seconds") or (
+            key == "text" and isinstance(value, str) and value.startswith("{")
+        ):
             if key == "text":
                 return settled(json.loads(value))
             return type(value).__name__

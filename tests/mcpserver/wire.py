@@ -19,7 +19,8 @@ MODERN = "2026-07-28"
 def check_shape(tool: str, answer: httpx2.Response) -> None:
     """Whatever a tool answers has the shape the catalog declares for it, or that of a failure."""
     declared = catalog.find(tool)
-    body = answer.json() if answer.status_code == 200 else {}
+    is_json = answer.headers.get("content-type", "").startswith("application/json")
+    body = answer.json() if answer.status_code == 200 and is_json else {}
     content = body.get("result", {}).get("structuredContent")
     if declared is None or content is None:
         return

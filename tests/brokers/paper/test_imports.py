@@ -125,7 +125,7 @@ def test_a_daily_series_plays_a_bar_a_day_and_has_no_finer_ones() -> None:
     assert (quote.last, quote.as_of) == (days[-1].close, today)
     with pytest.raises(InvalidRequest) as refused:
         broker.bars("SHOP", BarSize.MINUTE)
-    assert refused.value.field == "size"
+    assert refused.value.field == "bar"
     resting = broker.submit(account.key, order("BUY", "1", "SHOP", limit="12"))
     if resting.status is BrokerStatus.WORKING:
         clock.advance(days=7)
