@@ -29,9 +29,11 @@ from brokers.types import (
     BrokerStatus,
     Capabilities,
     Cash,
+    ConnectionInfo,
     Environment,
     FeeRule,
     Fill,
+    Health,
     Instrument,
     MarketDay,
     OrderBook,
@@ -65,6 +67,14 @@ class PaperBroker:
     @property
     def capabilities(self) -> Capabilities:
         return intake.CAPABILITIES
+
+    def connect(self) -> ConnectionInfo:
+        return ConnectionInfo(
+            accounts=tuple(self.accounts()), environment=Environment.PAPER, can_trade=True, can_withdraw=False
+        )
+
+    def ping(self) -> Health:
+        return Health(latency=0.0, clock_skew=None)
 
     def accounts(self) -> list[Account]:
         mine = self._account
@@ -203,7 +213,7 @@ class PaperBroker:
         self._check(account_id)
         return _broker_order(intake.submit(self._account, request, self._clock()))
 
-    def order(self, account_id: str, client_order_id: str) -> BrokerOrder | None:
+    def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
         self._current(account_id)
         found = self._account.orders.filter(client_order_id=client_order_id).first()
         return None if found is None else _broker_order(found)
@@ -225,7 +235,7 @@ class PaperBroker:
         self._check(account_id)
         raise NotSupported("The paper broker cannot change an order. Cancel it and send another.")
 
-    def cancel(self, account_id: str, client_order_id: str) -> BrokerOrder:
+    def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
         now = self._current(account_id)
         with ledger.locked(self._account) as account:
             found = account.orders.filter(client_order_id=client_order_id).first()

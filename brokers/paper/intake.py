@@ -35,7 +35,7 @@ from brokers.types import (
 
 CAPABILITIES = Capabilities(
     abilities=frozenset(Ability),
-    asset_classes=frozenset(AssetClass),
+    asset_classes=frozenset({AssetClass.STOCK, AssetClass.ETF, AssetClass.CRYPTO}),
     order_types=frozenset(OrderType) - {OrderType.TRAIL},
     time_in_force=frozenset({TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC}),
     not_found_after=10.0,
