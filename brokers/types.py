@@ -212,8 +212,13 @@ class Cash:
     """What of ``total`` has settled; None where the broker does not tell."""
 
     @property
+    def unsettled(self) -> Decimal:
+        """Proceeds of sales that cannot be spent yet, as far as the broker tells."""
+        return Decimal(0) if self.settled is None else self.total - self.settled
+
+    @property
     def available(self) -> Decimal:
-        return self.total - self.reserved
+        return self.total - self.reserved - self.unsettled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +230,10 @@ class AccountState:
     equity: Decimal
     buying_power: Decimal
     as_of: datetime
+    initial_margin: Decimal | None = None
+    """Own means that the positions need to be opened, in ``currency``; None for a cash account."""
+    maintenance_margin: Decimal | None = None
+    """Own means that they need to be kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +250,8 @@ class Position:
     market_value: Decimal
     unrealized_pnl: Decimal | None
     source: str
+    as_of: datetime | None = None
+    """When ``last`` was made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,6 +349,8 @@ class Fill:
     currency: str
     filled_at: datetime
     source: str
+    model: str = ""
+    """Paper only: the fee and slippage preset it was made under, with its version."""
     fee_asset: str = ""
     """What the fee was charged in, where that is not ``currency``."""
     fee_charged: Decimal | None = None
@@ -371,6 +384,8 @@ class BrokerOrder:
     order_class: OrderClass = OrderClass.SIMPLE
     parent_client_order_id: str = ""
     """The order this leg hangs on."""
+    held: bool = False
+    """It waits for its parent to fill, and cannot fill itself before."""
     created_at: datetime | None = None
 
 
@@ -394,7 +409,7 @@ class Transaction:
     transaction_id: str
     at: datetime
     kind: str
-    """``deposit``, ``trade`` or ``fee``."""
+    """``deposit``, ``trade``, ``fee``, ``transfer``, ``dividend``, ``split``, ``borrow``, ``interest`` or ``reset``."""
     currency: str
     amount: Decimal
     """Signed change of cash."""
@@ -474,7 +489,7 @@ class FeeRule:
     """``notional``: ``rate`` is a share of price times quantity; ``unit``: money per unit."""
     rate: Decimal
     minimum: Decimal
-    """Least fee of one fill, in the instrument's currency."""
+    """Least fee of one order, in the instrument's currency."""
     words: str
 
 

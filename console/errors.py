@@ -1,5 +1,6 @@
 """Every refusal Tradelatch can give, each with one stable code: the same in MCP, audit and console."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -33,6 +34,7 @@ class Code(StrEnum):
     APP_REVOKED = "app_revoked"
     CONNECTION_PAUSED = "connection_paused"
     LIVE_FROZEN = "live_frozen"
+    HALTED = "halted"
     RATE_LIMITED = "rate_limited"
     UNKNOWN_USER = "unknown_user"
     CONNECTION_REQUIRED = "connection_required"
@@ -53,6 +55,11 @@ class Code(StrEnum):
     CONFIRMATION_EXPIRED = "confirmation_expired"
     CONFIRMATION_USED = "confirmation_used"
     CONFIRMATION_CHANGED = "confirmation_changed"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    OUTSIDE_LIMITS = "outside_limits"
+    PRICE_OUTSIDE_COLLAR = "price_outside_collar"
+    LIMIT_UNPROVABLE = "limit_unprovable"
+    LIMITS_REQUIRED = "limits_required"
     # what came back
     BROKER_REJECTED = "broker_rejected"
     BROKER_UNAVAILABLE = "broker_unavailable"
@@ -159,6 +166,10 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "Live trading rests after an account recovery",
         "For 24 hours no order goes to a live connection. Paper goes on, and orders can be cancelled.",
     ),
+    Code.HALTED: Explanation(
+        "Order entry is halted",
+        "Orders can still be cancelled. Only a person can lift the halt, in the console under Halts.",
+    ),
     Code.RATE_LIMITED: Explanation(
         "Too many calls in a minute",
         "The message says when to try again. Limits count all apps of one user together.",
@@ -219,6 +230,26 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "Nothing was sent. Prepare the order again.",
         Blame.GATEWAY,
     ),
+    Code.LIMIT_EXCEEDED: Explanation(
+        "The order would go over a limit",
+        "The message names the limit, what is used and what is left. Its owner can change limits in the console.",
+    ),
+    Code.OUTSIDE_LIMITS: Explanation(
+        "The limits do not allow this kind of order",
+        "The message names what is allowed. Its owner can change limits in the console.",
+    ),
+    Code.PRICE_OUTSIDE_COLLAR: Explanation(
+        "The price is too far from the last one", "Use a limit price nearer to the last price, or wait."
+    ),
+    Code.LIMIT_UNPROVABLE: Explanation(
+        "A limit could not be checked",
+        "A price, a balance or an exchange rate that a limit needs could not be had, so nothing was sent. Try again.",
+        Blame.BROKER,
+    ),
+    Code.LIMITS_REQUIRED: Explanation(
+        "A live connection needs limits",
+        "Set the value of one order and of a day's orders under Limits of the connection. Until then nothing is sent.",
+    ),
     Code.BROKER_REJECTED: Explanation("The broker rejected the order", "The broker's own words say why.", Blame.BROKER),
     Code.BROKER_UNAVAILABLE: Explanation(
         "The broker could not be reached", "Nothing was sent. Try again in a minute.", Blame.BROKER
@@ -268,6 +299,7 @@ class Refusal(Exception):
         field: str = "",
         retry_after: float | None = None,
         order_id: str = "",
+        limit: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -275,6 +307,8 @@ class Refusal(Exception):
         self.retry_after = retry_after
         """Seconds until the same call can succeed, where time is what is missing."""
         self.order_id = order_id
+        self.limit = limit
+        """Which limit said no: its name, whose it is, its value, what was used and what is left, as text."""
 
 
 _FROM_BROKER: dict[type[broker.BrokerError], Code] = {

@@ -1,6 +1,8 @@
 """Who acts, through what, with which scopes. Frozen values that carry no secret."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from brokers.types import Environment
 from console.scopes import Scope, Source
@@ -23,11 +25,15 @@ class Principal:
     connection_label: str
     connection_paused: bool
     broker: str
+    broker_settings: Mapping[str, Any] = field(repr=False, compare=False)
+    """The connection's own record, opaque to everyone but its adapter."""
     environment: Environment
     account_id: str
     """The account a call means when it names none."""
     ip: str = ""
     user_agent: str = ""
+    is_use_on_record: bool = False
+    """Whether its rows already say that it was used within this minute, and from this address."""
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes

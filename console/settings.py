@@ -149,6 +149,7 @@ INSTALLED_APPS = [
     "console.clients",
     "console.connections",
     "console.connected_apps",
+    "console.halts",
     "console.keys",
     "console.oauth",
     "console.platforms",
@@ -324,6 +325,11 @@ CELERY_BEAT_SCHEDULE = {
     "match-paper-orders": {"task": "brokers.paper.tasks.match_resting", "schedule": 2.0, "options": {"expires": 10}},
     "forget-what-ended": {"task": "console.oauth.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "thin-equity": {"task": "console.connections.tasks.thin_equity", "schedule": 3600.0, "options": {"expires": 600}},
+    "end-playgrounds": {
+        "task": "console.onboarding.tasks.end_playgrounds",
+        "schedule": 300.0,
+        "options": {"expires": 120},
+    },
     "check-connections": {"task": "console.connections.tasks.check_all", "schedule": 30.0, "options": {"expires": 60}},
 }
 

@@ -9,6 +9,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("people/", include("console.people.urls")),
     path("connections/", include("console.connections.urls")),
     path("apps/", include("console.connected_apps.urls")),
+    path("halts/", include("console.halts.urls")),
     path("keys/", include("console.keys.urls")),
     path("clients/", include("console.clients.urls")),
     path("orders/", include("console.orders.urls")),

@@ -1,7 +1,9 @@
 """``/mcp`` as an ASGI app of its own: beside the console in one process, or deployed alone."""
 
+import gc
 import os
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import django
 
@@ -13,6 +15,9 @@ from starlette.types import Receive, Scope, Send  # noqa: E402
 
 from console import toolsets  # noqa: E402
 from mcpserver import described, edge, server  # noqa: E402
+from mcpserver.lean import Lean  # noqa: E402
+from mcpserver.listening import Listeners  # noqa: E402
+from mcpserver.surface import OURS, Surface  # noqa: E402
 
 PATHS = ("/mcp", "/mcp/")
 
@@ -20,13 +25,26 @@ PATHS = ("/mcp", "/mcp/")
 class McpApp:
     """Serves both eras, stateless: any process may answer any request."""
 
-    def __init__(self) -> None:
-        self._manager = StreamableHTTPSessionManager(server.make(), json_response=True, stateless=True)
-        self._edge = edge.app(self._manager)
+    def __init__(self, surface: Surface = OURS, *, is_lean: bool = True) -> None:
+        """Without ``is_lean`` the SDK answers everything: what the short way is compared with."""
+        self._listeners = Listeners(surface)
+        self.server = server.make(surface, self._listeners)
+        # One JSON object per answer, or a stream where something may come before the answer.
+        self._plain = StreamableHTTPSessionManager(self.server, json_response=True, stateless=True)
+        self._streamed = StreamableHTTPSessionManager(self.server, json_response=False, stateless=True)
+        lean = Lean(surface, self.server.server_info_stamp) if is_lean else None
+        self._edge = edge.app(self.serve, surface, lean)
 
-    def run(self) -> AbstractAsyncContextManager[None]:
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
         """Enter once, before the first request, and leave at shutdown."""
-        return self._manager.run()
+        async with self._plain.run(), self._streamed.run(), self._listeners.run():
+            yield
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What the edge lets in and the short way does not take."""
+        manager = self._streamed if scope[server.STREAMS] else self._plain
+        await manager.asgi_app(scope, receive, send)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -41,6 +59,9 @@ class McpApp:
 async def lifespan(mcp: McpApp, receive: Receive, send: Send) -> None:
     """The ASGI lifespan protocol around ``mcp.run()``."""
     await receive()
+    # What is loaded by now stays for good: no collection needs to walk over it again.
+    gc.collect()
+    gc.freeze()
     async with mcp.run():
         await send({"type": "lifespan.startup.complete"})
         await receive()

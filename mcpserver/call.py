@@ -1,10 +1,20 @@
 """One tool call on its way through: who, with what, and what came of it."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from console.principal import Principal
+
+write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""A value as JSON text, as short as it can be: a model pays for every byte."""
+Report = Callable[[float, float | None, str], None]
+"""How far a call has come: done, of how much (None: nobody knows), and a sentence for a person."""
+
+
+def unheard(done: float, total: float | None = None, message: str = "") -> None:
+    """Where nobody asked for progress."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -16,6 +26,8 @@ class Call:
     """The account the call turned out to be about; stamped on the result."""
     order_id: str = ""
     """The order it turned out to be about; kept in the journal."""
+    report: Report = unheard
+    """Tools marked ``reports`` say here how far they are; ``done`` must grow from one report to the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from console.toolsets import WORDS, Toolset, switched_on
 from mcpserver.arguments import Amount, Arg, Choice, Moment, Symbols, Text, Whole
 from mcpserver.call import Call
 from mcpserver.kinds import Currency, Cursor, Day, Filters, Flag, Texts
-from mcpserver.tools import accounts, core, holdings, market, orders, performance, records, screens
+from mcpserver.tools import accounts, core, holdings, market, orders, performance, records, risk, screens
 
 
 class Access(StrEnum):
@@ -225,7 +225,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_portfolio_history",
         toolset=Toolset.ACCOUNT,
-        about="Equity over time.",
+        about="Equity curve, with the change over it.",
         run=performance.get_portfolio_history,
         returns=performance.History,
         args=(
@@ -284,7 +284,7 @@ TOOLS: tuple[Tool, ...] = (
         name="get_order_book",
         toolset=Toolset.MARKET,
         ability=Ability.ORDER_BOOK,
-        about="Depth; says whether it is simulated.",
+        about="Bids and asks by depth; says whether they are simulated.",
         run=market.get_order_book,
         returns=market.Book,
         args=(SYMBOL, Whole(name="depth", most=market.MOST_LEVELS)),
@@ -483,6 +483,24 @@ TOOLS: tuple[Tool, ...] = (
         run=orders.cancel_order,
         returns=orders.Moved,
         args=(Text(name="order_id", required=True, longest=64), ACCOUNT),
+        access=Access.DESTRUCTIVE,
+        throttle=Kind.CANCEL,
+    ),
+    Tool(
+        name="get_risk_status",
+        toolset=Toolset.RISK,
+        about="Limits, used today, headroom, halts and who confirms orders. Ask before planning trades.",
+        run=risk.get_risk_status,
+        returns=risk.RiskStatus,
+        args=(ACCOUNT,),
+    ),
+    Tool(
+        name="halt_trading",
+        toolset=Toolset.RISK,
+        about="Stop all order entry now, of every app, here or on one account. Only a person can lift it.",
+        run=risk.halt_trading,
+        returns=risk.Stopped,
+        args=(ACCOUNT, Text(name="reason", longest=300, about="Shown to the owner as your words.")),
         access=Access.DESTRUCTIVE,
         throttle=Kind.CANCEL,
     ),

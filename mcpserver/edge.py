@@ -4,18 +4,20 @@ MCP 2026-07-28 and 2025-11-25, basic/transports/streamable-http and basic/author
 only authenticated POSTs of bounded, well-formed JSON.
 """
 
+import functools
 import ipaddress
 import json
 import logging
+from collections.abc import Mapping
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import anyio.to_thread
 from django.conf import settings
 from django.db import close_old_connections
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types import INVALID_REQUEST, PARSE_ERROR
-from starlette.datastructures import Headers
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,63 +27,86 @@ from console.authority.bearer import Unauthenticated, WrongAddress
 from console.errors import Code, Refusal
 from console.principal import Manager, Principal
 from console.scopes import Source
-from mcpserver import catalog, gate, server
+from mcpserver import gate, server
+from mcpserver.catalog import Tool
+from mcpserver.lean import Lean, OutOfScope, Plain
+from mcpserver.surface import Surface
 
 log = logging.getLogger(__name__)
 
 METADATA_URL = f"{settings.PUBLIC_URL}/.well-known/oauth-protected-resource/mcp"
 _ALL_SCOPES = scopes.render(frozenset(scopes.ALL))
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id"
+_HOSTS = frozenset(allowed.strip("[]").lower() for allowed in settings.ALLOWED_HOSTS)
+_READ_FIRST_BYTES = 64 * 1024
 
 
 class _TooLarge(Exception):
     pass
 
 
-def app(manager: StreamableHTTPSessionManager) -> ASGIApp:
-    """The ASGI app of ``/mcp``. ``manager.run()`` must be entered by whoever owns the lifespan."""
+class _Arrived:
+    """One HTTP request, its headers read once."""
+
+    def __init__(self, scope: Scope) -> None:
+        # Some servers keep the blanks around header values; the protocol compares them.
+        raw = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
+        self.scope: Scope = {**scope, "headers": raw}
+        self.lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
+        self.headers = dict(reversed(self.lines))
+        """The first of each name."""
+        self.method: str = scope["method"]
+        self.ip: str = scope["client"][0] if scope.get("client") else ""
+        self.agent = self.headers.get("user-agent", "")
+        self.origin = self.headers.get("origin")
+        self.request_id = ids.new("req")
+
+    @property
+    def extra_headers(self) -> list[tuple[bytes, bytes]]:
+        extra = [(b"x-request-id", self.request_id.encode())]
+        if self.origin is not None and _origin_fits(self.origin):
+            extra += _cors(self.origin)
+        return extra
+
+
+def app(inner: ASGIApp, surface: Surface, lean: Lean | None) -> ASGIApp:
+    """The ASGI app of ``/mcp``: hands what it lets in to ``inner``, which finds the principal in the scope.
+
+    Without ``lean``, ``inner`` answers everything.
+    """
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        # Some servers keep the blanks around header values; the protocol compares them.
-        scope = dict(scope, headers=[(name, value.strip(b" \t")) for name, value in scope["headers"]])
-        headers = Headers(scope=scope)
-        request_id = ids.new("req")
-        origin = headers.get("origin")
+        arrived = _Arrived(scope)
 
         async def answering(message: Message) -> None:
             if message["type"] == "http.response.start":
-                extra = [(b"x-request-id", request_id.encode())]
-                if origin is not None and _origin_fits(origin):
-                    extra += _cors(origin)
-                message = dict(message, headers=[*message.get("headers", []), *extra])
+                message = dict(message, headers=[*message.get("headers", []), *arrived.extra_headers])
             await send(message)
 
-        response = await _respond(manager, scope, receive, answering, headers, request_id)
-        if response is not None:
-            await response(scope, receive, answering)
+        response = await _respond(inner, surface, lean, arrived, receive, answering)
+        if isinstance(response, bytes):
+            head = [(b"content-type", b"application/json"), (b"content-length", str(len(response)).encode())]
+            await send({"type": "http.response.start", "status": 200, "headers": head + arrived.extra_headers})
+            await send({"type": "http.response.body", "body": response})
+        elif response is not None:
+            await response(arrived.scope, receive, answering)
 
     return serve
 
 
 async def _respond(
-    manager: StreamableHTTPSessionManager,
-    scope: Scope,
-    receive: Receive,
-    send: Send,
-    headers: Headers,
-    request_id: str,
-) -> Response | None:
-    """The refusal to send, or None when the SDK has answered."""
-    ip = scope["client"][0] if scope.get("client") else ""
-    agent = headers.get("user-agent", "")
+    inner: ASGIApp, surface: Surface, lean: Lean | None, arrived: _Arrived, receive: Receive, send: Send
+) -> Response | bytes | None:
+    """What to send, a refusal or the JSON of an answer; or None when the SDK has answered."""
+    headers, request_id, ip, agent = arrived.headers, arrived.request_id, arrived.ip, arrived.agent
     if not _host_fits(headers.get("host", "")):
         return _plain(421, Code.INVALID_REQUEST, "This server does not answer to that Host name.", request_id)
-    origin = headers.get("origin")
+    origin = arrived.origin
     if origin is not None and not _origin_fits(origin):
         refusal = Refusal(Code.ORIGIN_REFUSED, f"Web pages of {origin[:100]} may not call this server.")
         log.warning("Refused a web page of %r from %s, in request %s", origin[:100], ip, request_id)
         return _plain(403, refusal.code, str(refusal), request_id)
-    if scope["method"] == "OPTIONS":
+    if arrived.method == "OPTIONS":
         return Response(
             status_code=204,
             headers={
@@ -92,11 +117,23 @@ async def _respond(
             },
         )
 
-    raw = _bearer(headers)
+    raw = _bearer(arrived.lines)
     if raw is None:
         return _challenge(401, None, Code.UNAUTHENTICATED, "Sign in, or send an API key as a bearer.", request_id)
+
+    plain, listing = None, None
+    if lean is not None and _may_read_first(arrived):
+        body = await _read(receive, headers)
+        receive = _replay(body, receive)
+        plain = _plain_request(lean, arrived, body)
     try:
-        principal = await anyio.to_thread.run_sync(_authenticate, raw, ip, agent)
+        if lean is not None and plain is not None:
+            answer = await lean.serve(plain, raw, ip, agent, request_id)
+            if isinstance(answer, bytes):
+                return answer
+            listing, principal = answer, answer.principal
+        else:
+            principal = await anyio.to_thread.run_sync(_authenticate, raw, ip, agent)
     except Unauthenticated as error:
         if error.principal is not None:
             await _turn_away(error.principal, error, request_id, ip, agent)
@@ -104,16 +141,18 @@ async def _respond(
     except WrongAddress as error:
         await _turn_away(error.principal, error, request_id, ip, agent)
         return _plain(403, error.code, str(error), request_id)
+    except OutOfScope as error:
+        return await _step_up(error, request_id, ip, agent)
 
     async def refuse(status: int, refusal: Refusal, rpc_code: int = INVALID_REQUEST) -> Response:
         await _turn_away(principal, refusal, request_id, ip, agent)
         return _plain(status, refusal.code, str(refusal), request_id, rpc_code)
 
-    if scope["method"] != "POST":
+    if arrived.method != "POST":
         # No stream to listen on and no session to end: 405, and only after the token check, so that a host
         # that begins with GET learns from the 401 where to sign in.
         return Response(status_code=405, headers={"Allow": "POST, OPTIONS"})
-    if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+    if not _is_json(headers):
         return await refuse(
             415, Refusal(Code.UNSUPPORTED_MEDIA_TYPE, "Send JSON, with Content-Type: application/json.")
         )
@@ -129,21 +168,61 @@ async def _respond(
     except (ValueError, RecursionError):
         return await refuse(400, Refusal(Code.INVALID_REQUEST, "The body is not well-formed JSON."), PARSE_ERROR)
 
-    tool = _tool_called(message)
+    tool = _tool_called(message, surface)
     # A host with an OAuth token can step up from a 403; the holder of a key is told by the gate, as a tool error.
     if tool is not None and principal.source is Source.OAUTH and not principal.may(tool.scope):
-        refusal = gate.scope_refusal(tool)
-        await _turn_away(principal, refusal, request_id, ip, agent, tool.name)
-        return _challenge(403, "insufficient_scope", refusal.code, str(refusal), request_id)
+        return await _step_up(OutOfScope(principal, tool), request_id, ip, agent)
 
-    scope = dict(scope)
-    scope[server.PRINCIPAL], scope[server.REQUEST_ID] = principal, request_id
-    await manager.asgi_app(scope, _replay(body, receive), send)
+    scope = {
+        **arrived.scope,
+        server.PRINCIPAL: principal,
+        server.REQUEST_ID: request_id,
+        server.STREAMS: _may_stream(arrived, tool),
+    }
+    if lean is not None and listing is not None:
+        send = lean.remembering(listing, send)
+    await inner(scope, _replay(body, receive), send)
     return None
 
 
+def _is_json(headers: Mapping[str, str]) -> bool:
+    return headers.get("content-type", "").split(";")[0].strip().lower() == "application/json"
+
+
+def _may_read_first(arrived: _Arrived) -> bool:
+    """Whether the body may be read before its sender is known, so that one hop to a thread does the rest.
+
+    Only what the web server buffers from anybody in any case (uvicorn pauses a socket at 64 kB), with its length said
+    in advance, and where nobody waits for permission to send it.
+    """
+    headers = arrived.headers
+    length = headers.get("content-length", "")
+    return (
+        arrived.method == "POST"
+        and 0 < len(length) < 6
+        and length.isdecimal()
+        and int(length) <= _READ_FIRST_BYTES
+        and "transfer-encoding" not in headers
+        and "expect" not in headers
+        and _is_json(headers)
+    )
+
+
+def _plain_request(lean: Lean, arrived: _Arrived, body: bytes) -> Plain | None:
+    try:
+        message = _decoder.decode(body.decode())
+    except (ValueError, RecursionError):
+        return None
+    return lean.read(arrived.lines, arrived.headers, message)
+
+
+async def _step_up(wanted: OutOfScope, request_id: str, ip: str, agent: str) -> Response:
+    refusal = wanted.refusal
+    await _turn_away(wanted.principal, refusal, request_id, ip, agent, wanted.tool.name)
+    return _challenge(403, "insufficient_scope", refusal.code, str(refusal), request_id)
+
+
 def _authenticate(raw: str, ip: str, agent: str) -> Principal:
-    close_old_connections()
     try:
         return bearer.authenticate(raw, ip=ip, user_agent=agent)
     finally:
@@ -159,23 +238,25 @@ async def _turn_away(
     await anyio.to_thread.run_sync(write)
 
 
-def _bearer(headers: Headers) -> str | None:
+def _bearer(lines: list[tuple[str, str]]) -> str | None:
     """The token of the one Authorization header (RFC 6750 section 2.1); never of the query string."""
-    values = headers.getlist("authorization")
+    values = [value for name, value in lines if name == "authorization"]
     if len(values) != 1:
         return None
     scheme, _, token = values[0].partition(" ")
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
+@functools.lru_cache(maxsize=256)
 def _host_fits(host: str) -> bool:
     try:
         name = urlsplit(f"//{host}").hostname
     except ValueError:
         return False
-    return name is not None and name in {allowed.strip("[]").lower() for allowed in settings.ALLOWED_HOSTS}
+    return name is not None and name in _HOSTS
 
 
+@functools.lru_cache(maxsize=256)
 def _origin_fits(origin: str) -> bool:
     """Our own pages, the origins the operator named, and on a loopback instance other loopback pages.
 
@@ -210,7 +291,7 @@ def _cors(origin: str) -> list[tuple[bytes, bytes]]:
     ]
 
 
-async def _read(receive: Receive, headers: Headers) -> bytes:
+async def _read(receive: Receive, headers: Mapping[str, str]) -> bytes:
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length[:12]) > settings.MAX_BODY_BYTES:
         raise _TooLarge
@@ -244,12 +325,27 @@ def _no_constants(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON.")
 
 
-def _tool_called(message: Any) -> catalog.Tool | None:
+_decoder = json.JSONDecoder(parse_constant=_no_constants)
+
+
+def _tool_called(message: Any, surface: Surface) -> Tool | None:
     if not isinstance(message, dict) or message.get("method") != "tools/call":
         return None
     params = message.get("params")
     name = params.get("name") if isinstance(params, dict) else None
-    return catalog.find(name) if isinstance(name, str) else None
+    return surface.find(name) if isinstance(name, str) else None
+
+
+def _may_stream(arrived: _Arrived, tool: Tool | None) -> bool:
+    """Whether the answer may be a stream: the client reads them, and something can come before the answer.
+
+    In the modern era the SDK streams only when something does; before, whenever it may.
+    """
+    if not any(name == "accept" and "text/event-stream" in value.lower() for name, value in arrived.lines):
+        return False
+    if arrived.headers.get(MCP_PROTOCOL_VERSION_HEADER) in MODERN_PROTOCOL_VERSIONS:
+        return True
+    return tool is not None and tool.reports
 
 
 def _challenge(status: int, error: str | None, code: Code, message: str, request_id: str) -> Response:

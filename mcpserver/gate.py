@@ -5,7 +5,8 @@ The answer is returned only after its row in the journal is committed.
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import DatabaseError, close_old_connections
@@ -19,7 +20,7 @@ from console.errors import Code, Refusal
 from console.principal import Manager, Principal
 from console.scopes import Scope
 from mcpserver import arguments, catalog
-from mcpserver.call import Answer, Call
+from mcpserver.call import Answer, Call, Report, unheard
 from mcpserver.catalog import Tool
 from mcpserver.tools.render import compact, moment
 
@@ -30,23 +31,84 @@ log = logging.getLogger(__name__)
 _FREE = frozenset({Code.RATE_LIMITED, Code.APP_PAUSED, Code.INSUFFICIENT_SCOPE})
 
 
+Find = Callable[[str], Tool | None]
+
+
 class UnknownTool(Exception):
     """No such tool: a protocol error (MCP tools, "Error Handling"), not a tool's answer."""
 
 
-def call(principal: Principal, name: str, given: Mapping[str, Any], *, request_id: str) -> Answer:
-    """Run one tool for one principal. Refusals come back as answers a model can act on; raises UnknownTool."""
-    close_old_connections()
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A call that was made. Its answer may leave once ``entry``, where there is one, is committed."""
+
+    call: Call
+    tool: Tool | None
+    content: dict[str, Any]
+    refusal: Refusal | None
+    entry: journal.Entry | None
+
+    def answer(self, error: DatabaseError | None = None) -> Answer:
+        """``error``: why the entry is not in the journal. Raises UnknownTool."""
+        refusal = self.refusal
+        if error is not None:
+            log.error("The journal cannot be written in request %s", self.call.request_id, exc_info=error)
+            # A cancel has happened and its caller must know; anything else must not leave without its row.
+            if self.tool is None or self.tool.throttle is not Kind.CANCEL:
+                refusal = Refusal(
+                    Code.AUDIT_UNAVAILABLE,
+                    "The activity log cannot be written, so this answer is withheld. Ask get_order_status before "
+                    "doing anything again.",
+                    order_id=self.call.order_id,
+                )
+        if self.tool is None and self.entry is not None:
+            raise UnknownTool(str(refusal))
+        context = _context(self.call)
+        if refusal is not None:
+            return Answer(content={"error": _error(refusal), "context": context}, is_error=True)
+        return Answer(content={**self.content, "context": context})
+
+
+def call(
+    principal: Principal,
+    name: str,
+    given: Mapping[str, Any],
+    *,
+    request_id: str,
+    find: Find = catalog.find,
+    report: Report = unheard,
+) -> Answer:
+    """Run one tool for one principal. Refusals come back as answers a model can act on; raises UnknownTool.
+
+    ``find`` says which tools there are; reads that are no tools (resources, prompts, completion) pass with a
+    table of their own.
+    """
     try:
-        return _call(principal, name, given, request_id)
+        made = attempt(principal, name, given, request_id=request_id, find=find, report=report)
+        if made.entry is None:
+            return made.answer()
+        try:
+            journal.record_call(made.entry)
+        except DatabaseError as error:
+            return made.answer(error)
+        return made.answer()
     finally:
         close_old_connections()
 
 
-def _call(principal: Principal, name: str, given: Mapping[str, Any], request_id: str) -> Answer:
+def attempt(
+    principal: Principal,
+    name: str,
+    given: Mapping[str, Any],
+    *,
+    request_id: str,
+    find: Find = catalog.find,
+    report: Report = unheard,
+) -> Attempt:
+    """The same, up to its row: the caller has it committed and returns this thread's connection."""
     started = time.perf_counter_ns()
-    tool = catalog.find(name)
-    this = Call(principal=principal, request_id=request_id, args={}, account_id=principal.account_id)
+    tool = find(name)
+    this = Call(principal=principal, request_id=request_id, args={}, account_id=principal.account_id, report=report)
     refusal: Refusal | None = None
     outcome, content = Outcome.OK, dict[str, Any]()
     try:
@@ -70,7 +132,8 @@ def _call(principal: Principal, name: str, given: Mapping[str, Any], request_id:
 
     if refusal is not None and refusal.code in _FREE and throttle.is_flood(principal.credential_id):
         log.warning("Refused %s for %s, in request %s", refusal.code, principal.app_label, request_id)
-        return Answer(content={"error": _error(refusal), "context": _context(this)}, is_error=True)
+        return Attempt(this, tool, content, refusal, None)
+    _note_use(principal)
     entry = journal.Entry(
         request_id=request_id,
         principal=principal,
@@ -84,25 +147,7 @@ def _call(principal: Principal, name: str, given: Mapping[str, Any], request_id:
         ip=principal.ip,
         user_agent=principal.user_agent,
     )
-    try:
-        journal.record_call(entry)
-        usage.record(principal)
-    except DatabaseError:
-        log.exception("The journal cannot be written in request %s", request_id)
-        # A cancel has happened and its caller must know; anything else must not leave without its row.
-        if tool is None or tool.throttle is not Kind.CANCEL:
-            refusal = Refusal(
-                Code.AUDIT_UNAVAILABLE,
-                "The activity log cannot be written, so this answer is withheld. Ask get_order_status before "
-                "doing anything again.",
-                order_id=this.order_id,
-            )
-    if tool is None:
-        raise UnknownTool(str(refusal))
-    context = _context(this)
-    if refusal is not None:
-        return Answer(content={"error": _error(refusal), "context": context}, is_error=True)
-    return Answer(content={**content, "context": context})
+    return Attempt(this, tool, content, refusal, entry)
 
 
 def _admit(principal: Principal, tool: Tool) -> None:
@@ -131,13 +176,17 @@ def scope_refusal(tool: Tool) -> Refusal:
 
 def note_use(principal: Principal) -> None:
     """A host that lists the tools is connected, whether or not it ever calls one."""
-    close_old_connections()
+    try:
+        _note_use(principal)
+    finally:
+        close_old_connections()
+
+
+def _note_use(principal: Principal) -> None:
     try:
         usage.record(principal)
     except DatabaseError:
         log.exception("The last use of %s cannot be written", principal.app_label)
-    finally:
-        close_old_connections()
 
 
 def turn_away(
@@ -154,7 +203,6 @@ def turn_away(
     if throttle.is_flood(principal.credential_id if principal else ""):
         log.warning("Turned away %s: %s, in request %s", app.app_label if app else ip, refusal, request_id)
         return
-    close_old_connections()
     try:
         journal.record_call(
             journal.Entry(
@@ -194,4 +242,5 @@ def _error(refusal: Refusal) -> dict[str, Any]:
         field=refusal.field,
         retry_after_seconds=refusal.retry_after,
         order_id=refusal.order_id,
+        limit=dict(refusal.limit) if refusal.limit else None,
     )

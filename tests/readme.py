@@ -10,6 +10,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django.setup()
 
 from console.errors import EXPLANATIONS, Code  # noqa: E402 - after django.setup()
+from console.onboarding import hosts  # noqa: E402
+from console.onboarding.guide import Place, Runs  # noqa: E402
 from console.orders.states import WORDS, Status  # noqa: E402
 from console.scopes import Scope  # noqa: E402
 from mcpserver import catalog  # noqa: E402
@@ -36,8 +38,17 @@ _STATUS_NOTES = {
 }
 
 
+_NEEDS = {Runs.HERE: "", Runs.INTERNET: "; needs a public https address", Runs.SCRIPT: ""}
+
+
 def tables() -> dict[str, list[str]]:
+    place = Place(public_url="http://localhost:8000")
     return {
+        "hosts": [
+            "| host | what to do |",
+            "|---|---|",
+            *(f"| {guide.name} | {guide.brief}{_NEEDS[guide.runs]} |" for guide in hosts.table(place)),
+        ],
         "tools": [
             "| tool | set | who sees it | what it does |",
             "|---|---|---|---|",

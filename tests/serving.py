@@ -24,7 +24,7 @@ READY_SECONDS = 45.0
 # Tests make more calls in a minute than people do; those about throttles set their own.
 GENEROUS = {"TRADELATCH_CALLS_PER_MINUTE": "100000", "TRADELATCH_TRADE_CALLS_PER_MINUTE": "100000"}
 _WEB = [
-    *("-m", "uvicorn", "console.asgi:application", "--host", "127.0.0.1", "--lifespan", "on"),
+    *("--host", "127.0.0.1", "--lifespan", "on"),
     *("--loop", "uvloop", "--http", "httptools", "--log-level", "warning", "--no-server-header"),
     *("--timeout-graceful-shutdown", "3"),
 ]
@@ -95,6 +95,7 @@ class Server:
     """Started by ``manage.py run``, with worker and scheduler, instead of the web server alone."""
     variables: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    app: str = "console.asgi:application"
 
     @property
     def url(self) -> str:
@@ -123,7 +124,9 @@ class Server:
 
     def start(self) -> None:
         """Start and wait until it answers."""
-        command = ["manage.py", "run"] if self.supervised else [*_WEB, "--port", str(self.port)]
+        command = (
+            ["manage.py", "run"] if self.supervised else ["-m", "uvicorn", self.app, *_WEB, "--port", str(self.port)]
+        )
         before = len(self.log)
         with self._log_file.open("ab") as log:
             self.process = subprocess.Popen(
@@ -171,19 +174,21 @@ class Server:
 
 
 @contextlib.contextmanager
-def serve(home: Path, *, supervised: bool = False, **variables: str) -> Iterator[Server]:
+def serve(
+    home: Path, *, supervised: bool = False, app: str = "console.asgi:application", **variables: str
+) -> Iterator[Server]:
     """A started server with the owner and keys of quickstart, ended however the block ends."""
     prepared, answer = _prepared()
     shutil.copytree(prepared, home)
-    with fresh(home, supervised=supervised, **variables) as server:
+    with fresh(home, supervised=supervised, app=app, **variables) as server:
         server.quickstart = answer | {"console_url": f"{server.url}/", "mcp_url": server.mcp_url}
         yield server
 
 
 @contextlib.contextmanager
-def fresh(home: Path, *, supervised: bool, **variables: str) -> Iterator[Server]:
+def fresh(home: Path, *, supervised: bool, app: str = "console.asgi:application", **variables: str) -> Iterator[Server]:
     """The same on a home that may not exist yet."""
-    server = Server(home, free_port(), {}, supervised, GENEROUS | variables)
+    server = Server(home, free_port(), {}, supervised, GENEROUS | variables, app=app)
     try:
         server.start()
         yield server

@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+from console.onboarding import hosts
+from console.onboarding.guide import Place
 from tests import readme
 
 ROOT = Path(__file__).parents[1]
@@ -12,6 +14,13 @@ ROOT = Path(__file__).parents[1]
 def test_the_tables_of_tools_statuses_and_codes_are_those_of_the_code() -> None:
     text = readme.README.read_text()
     assert readme.rendered(text) == text, "run python -m tests.readme"
+
+
+def test_the_program_is_the_one_of_the_setup_guide() -> None:
+    assert (
+        f"```python\n{hosts.python_program(Place(public_url='http://localhost:8000'))}\n```"
+        in readme.README.read_text()
+    )
 
 
 def test_every_setting_read_from_the_environment_is_documented_and_the_other_way_round() -> None:

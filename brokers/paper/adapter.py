@@ -1,6 +1,7 @@
 """The paper broker behind the one interface every broker has."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -10,11 +11,12 @@ from typing import Any, Self
 from django.db.models import Q
 from django.utils import timezone
 
-from brokers.errors import InvalidAccount, InvalidRequest, NotCancellable, NotSupported, OrderNotFound
+from brokers.errors import InvalidAccount, InvalidRequest, NotCancellable, OrderNotFound
+from brokers.paper import costs, exchange, intake, ledger, means, rates, sessions, tariff
 from brokers.paper import depth as simulated_depth
-from brokers.paper import exchange, intake, ledger, rates, sessions, tariff
 from brokers.paper.books import catch_up
 from brokers.paper.listings import market_of
+from brokers.paper.matching import Matcher
 from brokers.paper.models import OPEN_STATUSES, LedgerEntry, PaperAccount, PaperFill, PaperOrder
 from brokers.paper.prices import Market, Tape
 from brokers.paper.prices import bars as bars_of
@@ -38,6 +40,7 @@ from brokers.types import (
     MarketDay,
     OrderBook,
     OrderChanges,
+    OrderClass,
     OrderRequest,
     OrderType,
     Position,
@@ -53,16 +56,21 @@ from brokers.types import (
 
 
 class PaperBroker:
-    """One paper account. What reads or changes it first matches its orders up to now."""
+    """One or more paper accounts. What reads or changes one first matches its orders up to now."""
 
-    def __init__(self, account: PaperAccount, *, clock: Callable[[], datetime] = timezone.now) -> None:
-        self._account = account
+    def __init__(self, accounts: Sequence[PaperAccount], *, clock: Callable[[], datetime] = timezone.now) -> None:
+        self._account = accounts[0]
+        self._accounts = {account.key: account for account in accounts}
         self._clock = clock
 
     @classmethod
     def open(cls, settings: Mapping[str, Any], *, clock: Callable[[], datetime] = timezone.now) -> Self:
-        """``settings`` is ``{"account": key}``. Raises InvalidAccount."""
-        return cls(ledger.account(str(settings.get("account", ""))), clock=clock)
+        """``settings`` is ``{"account": key}``, or ``{"accounts": [key, …]}`` with the main one first.
+
+        Quotes, and orders in them, are those of the main account's market. Raises InvalidAccount.
+        """
+        keys = settings.get("accounts") or [settings.get("account", "")]
+        return cls([ledger.account(str(key)) for key in keys], clock=clock)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -77,19 +85,26 @@ class PaperBroker:
         return Health(latency=0.0, clock_skew=None)
 
     def accounts(self) -> list[Account]:
-        mine = self._account
-        return [Account(account_id=mine.key, name=mine.name, currency=mine.currency, environment=Environment.PAPER)]
+        return [
+            Account(account_id=each.key, name=each.name, currency=each.currency, environment=Environment.PAPER)
+            for each in self._accounts.values()
+        ]
 
     def account_state(self, account_id: str) -> AccountState:
-        now = self._current(account_id)
-        cash = ledger.cash(self._account)
-        value = sum((position.market_value for position in self._positions(now)), Decimal(0))
-        own = cash[self._account.currency]
-        return AccountState(
+        account, now = self._current(account_id)
+        cash = ledger.cash(account, now)
+        value = sum((position.market_value for position in self._positions(account, now)), Decimal(0))
+        own = cash[account.currency]
+        state = AccountState(
             account_id=account_id,
-            currency=self._account.currency,
+            currency=account.currency,
             cash=tuple(
-                Cash(currency=currency, total=held.total, reserved=held.reserved, settled=held.total)
+                Cash(
+                    currency=currency,
+                    total=held.total,
+                    reserved=held.reserved,
+                    settled=held.total - held.unsettled,
+                )
                 for currency, held in cash.items()
             ),
             positions_value=value,
@@ -97,9 +112,19 @@ class PaperBroker:
             buying_power=own.available,
             as_of=now,
         )
+        if account.kind == means.CASH:
+            return state
+        margin = means.standing(account, market_of(account), now)
+        free = max(margin.equity - margin.initial - own.reserved, Decimal(0))
+        return replace(
+            state,
+            buying_power=(free / costs.INITIAL_MARGIN).quantize(exchange.CENT),
+            initial_margin=margin.initial,
+            maintenance_margin=margin.maintenance,
+        )
 
     def positions(self, account_id: str) -> list[Position]:
-        return self._positions(self._current(account_id))
+        return self._positions(*self._current(account_id))
 
     def transactions(
         self,
@@ -111,10 +136,10 @@ class PaperBroker:
         kinds: Collection[str] = (),
         after: str = "",
     ) -> list[Transaction]:
-        self._current(account_id)
-        entries = self._account.ledger.order_by("-at", "-pk")
+        account, _ = self._current(account_id)
+        entries = account.ledger.order_by("-at", "-pk")
         if after:
-            entries = entries.filter(_older_than(self._account.ledger.filter(pk=_number(after)).first()))
+            entries = entries.filter(_older_than(account.ledger.filter(pk=_number(after)).first()))
         if kinds:
             entries = entries.filter(kind__in=kinds)
         if start is not None:
@@ -134,8 +159,8 @@ class PaperBroker:
         limit: int,
         after: str = "",
     ) -> list[Fill]:
-        self._current(account_id)
-        mine = PaperFill.objects.filter(order__account=self._account)
+        account, _ = self._current(account_id)
+        mine = PaperFill.objects.filter(order__account=account)
         rows = mine.select_related("order").order_by("-at", "-pk")
         if after:
             rows = rows.filter(_older_than(mine.filter(fill_id=after).first()))
@@ -150,8 +175,7 @@ class PaperBroker:
         return [_fill(row.order, row) for row in rows[: max(limit, 0)]]
 
     def fees(self, account_id: str) -> list[FeeRule]:
-        self._check(account_id)
-        return tariff.rules()
+        return tariff.rules(costs.PRESETS[self._of(account_id).preset])
 
     def find_instruments(
         self, query: str, *, asset_class: AssetClass | None = None, limit: int = 10, by_name: bool = False
@@ -206,23 +230,22 @@ class PaperBroker:
         return self._market().bars(symbol, size, start, end, limit, self._clock())
 
     def preview(self, account_id: str, request: OrderRequest) -> Preview:
-        now = self._current(account_id)
-        return intake.preview(self._account, request, now)
+        account, now = self._current(account_id)
+        return intake.preview(account, request, now)
 
     def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
-        self._check(account_id)
-        return _broker_order(intake.submit(self._account, request, self._clock()))
+        return _broker_order(intake.submit(self._of(account_id), request, self._clock()))
 
     def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
-        self._current(account_id)
-        found = self._account.orders.filter(client_order_id=client_order_id).first()
+        account, _ = self._current(account_id)
+        found = account.orders.filter(client_order_id=client_order_id).select_related("parent").first()
         return None if found is None else _broker_order(found)
 
     def orders(
         self, account_id: str, *, open_only: bool = False, since: datetime | None = None, limit: int = 100
     ) -> list[BrokerOrder]:
-        self._current(account_id)
-        found = self._account.orders.order_by("-created", "-pk")
+        account, _ = self._current(account_id)
+        found = account.orders.select_related("parent").prefetch_related("fills").order_by("-created", "-pk")
         if open_only:
             found = found.filter(status__in=OPEN_STATUSES)
         if since is not None:
@@ -232,30 +255,39 @@ class PaperBroker:
     def replace(
         self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
     ) -> BrokerOrder:
-        self._check(account_id)
-        raise NotSupported("The paper broker cannot change an order. Cancel it and send another.")
+        """In place: the order keeps its client order id, and loses its place in time."""
+        with self._resting(account_id, client_order_id) as (account, order, now):
+            order = intake.change(account, order, changes, now)
+        return _broker_order(order)
 
     def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
-        now = self._current(account_id)
-        with ledger.locked(self._account) as account:
-            found = account.orders.filter(client_order_id=client_order_id).first()
+        with self._resting(account_id, client_order_id) as (account, order, now):
+            Matcher(account, market_of(account), now).cancel(order)
+        return _broker_order(order)
+
+    @contextmanager
+    def _resting(self, account_id: str, client_order_id: str) -> Iterator[tuple[PaperAccount, PaperOrder, datetime]]:
+        """An open order with its account, locked. What has filled or ended by now stays so if the order has ended."""
+        account, now = self._current(account_id)
+        with ledger.locked(account) as mine:
+            found = mine.orders.filter(client_order_id=client_order_id).first()
             if found is None:
                 raise OrderNotFound("This account has no order with that client order id.")
             if not BrokerStatus(found.status).is_open:
                 raise NotCancellable(f"This order is {found.status} already.")
-            ledger.end(found, BrokerStatus.CANCELLED, at=now, reason="Cancelled on request.")
-        return _broker_order(found)
+            yield mine, found, now
 
-    def _check(self, account_id: str) -> None:
-        if account_id != self._account.key:
-            raise InvalidAccount("This connection has no account with that id.")
+    def _of(self, account_id: str) -> PaperAccount:
+        try:
+            return self._accounts[account_id]
+        except KeyError:
+            raise InvalidAccount("This connection has no account with that id.") from None
 
-    def _current(self, account_id: str) -> datetime:
-        """Now, with the account's orders matched up to it."""
-        self._check(account_id)
-        now = self._clock()
-        catch_up(self._account, now)
-        return now
+    def _current(self, account_id: str) -> tuple[PaperAccount, datetime]:
+        """The account and now, with its orders matched up to it."""
+        account, now = self._of(account_id), self._clock()
+        catch_up(account, now)
+        return account, now
 
     def _quote(self, tape: Tape, now: datetime) -> Quote:
         """Sizes come with computed prices alone: a recording has none, and made-up ones would look recorded."""
@@ -268,12 +300,12 @@ class PaperBroker:
     def _market(self) -> Market:
         return market_of(self._account)
 
-    def _positions(self, now: datetime) -> list[Position]:
-        market, reserved = self._market(), ledger.reserved_quantities(self._account)
+    def _positions(self, account: PaperAccount, now: datetime) -> list[Position]:
+        market, reserved = market_of(account), ledger.reserved_quantities(account)
         found = []
-        for holding in self._account.holdings.order_by("symbol"):
+        for holding in account.holdings.order_by("symbol"):
             instrument, quote = market.tape(holding.symbol).instrument, market.quote(holding.symbol, now)
-            value = exchange.gross(quote.last, holding.quantity)
+            value = costs.gross(quote.last, holding.quantity)
             found.append(
                 Position(
                     symbol=holding.symbol,
@@ -284,8 +316,9 @@ class PaperBroker:
                     average_price=holding.average_price,
                     last=quote.last,
                     market_value=value,
-                    unrealized_pnl=value - exchange.gross(holding.average_price, holding.quantity),
+                    unrealized_pnl=value - costs.gross(holding.average_price, holding.quantity),
                     source=quote.source,
+                    as_of=quote.as_of,
                 )
             )
         return found
@@ -314,7 +347,7 @@ def _broker_order(order: PaperOrder) -> BrokerOrder:
         fees=order.fees,
         updated_at=order.updated,
         reason=order.reason,
-        fills=tuple(_fill(order, row) for row in order.fills.order_by("pk")),
+        fills=tuple(_fill(order, row) for row in sorted(order.fills.all(), key=lambda row: row.pk)),
         symbol=order.symbol,
         side=Side(order.side),
         order_type=OrderType(order.order_type),
@@ -322,7 +355,12 @@ def _broker_order(order: PaperOrder) -> BrokerOrder:
         quantity=order.quantity,
         limit_price=order.limit_price,
         stop_price=order.stop_price,
+        trail_amount=order.trail_amount,
+        trail_percent=order.trail_percent,
         currency=order.currency,
+        order_class=OrderClass(order.order_class),
+        parent_client_order_id="" if order.parent is None else order.parent.client_order_id,
+        held=order.held,
         created_at=order.created,
     )
 
@@ -339,6 +377,7 @@ def _fill(order: PaperOrder, row: PaperFill) -> Fill:
         currency=order.currency,
         filled_at=row.at,
         source=row.source,
+        model=row.model,
     )
 
 

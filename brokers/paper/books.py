@@ -1,45 +1,40 @@
-"""Paper accounts, and how their resting orders meet the bars completed since they were last looked at.
-
-What happens to an order depends only on the bars, never on when anybody looked: matching every second and
-matching once a week leave the same books.
-"""
+"""Paper accounts: opened, cloned, reset, and brought up to date. ``matching`` has the rules."""
 
 import logging
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
-from django.db import transaction
-from django.db.models import Q
+from django.db import connection, transaction
 from django.utils import timezone
 
-from brokers.paper import exchange, hours, ledger, prices
-from brokers.paper.listings import market_of
-from brokers.paper.models import OPEN_STATUSES, CashBalance, PaperAccount, PaperOrder
-from brokers.types import Bar, BrokerStatus, OrderType, Side
+from brokers.paper import costs, exchange, hours, ledger, matching, means, prices
+from brokers.paper.listings import market_for, market_of
+from brokers.paper.models import OPEN_STATUSES, CashBalance, Holding, MatchedTape, PaperAccount, PaperOrder
+from brokers.types import BrokerStatus
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_SEED = 1
 """Accounts share one simulated market unless somebody asks for another."""
-
-_OUT_OF_CASH = "The price moved past what was held for this order, and the cash left could not pay for it."
-_EXPIRED = "A DAY order ends with the trading day."
-
-
-@dataclass(frozen=True, slots=True)
-class _Event:
-    at: datetime
-    price: Decimal | None
-    """None: it expired."""
-    recorded_at: datetime | None = None
+LONGEST_SETTLEMENT = 5
+_BATCH = 500
+# Two statements in one, because each half has an index of its own, and in SQL, because it runs for every tick.
+_TABLE = PaperOrder._meta.db_table
+_TOUCHED = (
+    f"SELECT id, account_id FROM {_TABLE} WHERE tape = %s AND touch_below >= %s"  # noqa: S608 - our own table's name
+    f" UNION SELECT id, account_id FROM {_TABLE} WHERE tape = %s AND touch_above <= %s"
+)
 
 
-@dataclass(frozen=True, slots=True)
-class _Outlook:
-    event: _Event | None
-    triggered: bool
-    matched_until: datetime
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lot:
+    """A position to start with: units, negative when short, and what was paid for one."""
+
+    symbol: str
+    quantity: Decimal
+    average_price: Decimal
 
 
 def open_account(
@@ -49,11 +44,24 @@ def open_account(
     hours: str = hours.ALWAYS,
     *,
     seed: int = DEFAULT_SEED,
+    kind: str = means.CASH,
+    preset: str = costs.STANDARD.name,
+    settlement_days: int = 0,
     now: datetime | None = None,
 ) -> PaperAccount:
-    """A new account with its first deposit. ``hours`` is "always" or "venue". Raises ValueError."""
+    """A new account with its first deposit. Raises ValueError.
+
+    ``hours`` is "always" or "venue", ``kind`` "cash" or "margin", ``preset`` a name in ``costs.PRESETS``;
+    ``settlement_days`` are business days, for stocks in a cash account (1 is what US brokers have had since 2024).
+    """
     now = now or timezone.now()
     _check_opening(name, starting_cash, currency, hours)
+    if kind not in (means.CASH, means.MARGIN):
+        raise ValueError('The kind must be "cash" or "margin".')
+    if preset not in costs.PRESETS:
+        raise ValueError(f"The preset must be one of {', '.join(costs.PRESETS)}.")
+    if not 0 <= settlement_days <= LONGEST_SETTLEMENT:
+        raise ValueError(f"Settlement takes 0 to {LONGEST_SETTLEMENT} business days.")
     with transaction.atomic():
         account = PaperAccount.objects.create(
             key=ledger.new_code(8),
@@ -62,6 +70,9 @@ def open_account(
             starting_cash=starting_cash,
             hours=hours,
             seed=seed,
+            kind=kind,
+            preset=preset,
+            settlement_days=settlement_days,
             created=now,
         )
         CashBalance.objects.create(account=account, currency=currency, amount=Decimal(0))
@@ -69,102 +80,163 @@ def open_account(
     return account
 
 
+def clone(
+    name: str,
+    cash: Decimal,
+    positions: Sequence[Lot],
+    currency: str = "USD",
+    market_hours: str = hours.ALWAYS,
+    *,
+    kind: str = means.CASH,
+    preset: str = costs.STANDARD.name,
+    settlement_days: int = 0,
+    now: datetime | None = None,
+) -> tuple[PaperAccount, list[str]]:
+    """A new account that starts with somebody's cash and positions, and the symbols the paper market does not have.
+
+    Those are left out; so is what the market lists in another currency, and short positions outside a margin account.
+    Raises ValueError.
+    """
+    now = now or timezone.now()
+    left_out: list[str] = []
+    with transaction.atomic():
+        account = open_account(
+            name, cash, currency, market_hours, kind=kind, preset=preset, settlement_days=settlement_days, now=now
+        )
+        market = market_of(account)
+        for lot in positions:
+            if not lot.quantity:
+                continue
+            if not market.lists(lot.symbol) or (lot.quantity < 0 and kind == means.CASH):
+                left_out.append(lot.symbol)
+                continue
+            instrument = market.tape(lot.symbol).instrument
+            if instrument.currency != currency:
+                left_out.append(lot.symbol)
+                continue
+            ledger.post(
+                account,
+                at=now,
+                kind="transfer",
+                currency=currency,
+                amount=Decimal(0),
+                symbol=instrument.symbol,
+                quantity=lot.quantity,
+                price=lot.average_price,
+            )
+            ledger.move_holding(account, instrument.symbol, lot.quantity, lot.average_price)
+    return account, left_out
+
+
+def reset(account: PaperAccount, now: datetime) -> None:
+    """Back to the starting cash: open orders are cancelled, positions and other cash are written off in the ledger."""
+    with ledger.locked(account) as mine:
+        match_locked(mine, now)
+        for order in mine.orders.filter(status__in=OPEN_STATUSES).order_by("pk"):
+            ledger.end(order, BrokerStatus.CANCELLED, at=now, reason="The account was reset.")
+        for holding in list(mine.holdings.order_by("pk")):
+            ledger.post(
+                mine,
+                at=now,
+                kind="reset",
+                currency=mine.currency,
+                amount=Decimal(0),
+                symbol=holding.symbol,
+                quantity=-holding.quantity,
+                price=holding.average_price,
+            )
+        Holding.objects.filter(account=mine).delete()
+        mine.ledger.filter(settles_at__gt=now).update(settles_at=now)
+        for balance in mine.balances.all():
+            target = mine.starting_cash if balance.currency == mine.currency else Decimal(0)
+            ledger.post(mine, at=now, kind="reset", currency=balance.currency, amount=target - balance.amount)
+        mine.accrues_at = None
+        mine.save(update_fields=["accrues_at"])
+
+
 def match_resting(now: datetime) -> int:
-    """Match every open order; returns how many ended. An account in trouble does not delay the others."""
-    waiting = PaperOrder.objects.filter(_waiting(now))
+    """Match every open order that a new bar touches; returns how many ended.
+
+    The work grows with the instruments that have orders and with the orders touched, not with the orders resting:
+    one indexed look per instrument finds them. An account in trouble does not delay the others, and is tried again.
+    """
+    keys: dict[int, set[int]] = {}
+    tapes: dict[int, set[str]] = {}
+    shown: dict[datetime, list[str]] = {}
+    markets: dict[tuple[int, str], prices.Market] = {}
+    for mark in MatchedTape.objects.order_by("pk"):
+        if (mark.seed, mark.hours) not in markets:
+            markets[mark.seed, mark.hours] = market_for(mark.seed, mark.hours)
+        done, found = _touched(mark, markets[mark.seed, mark.hours], now)
+        if done is not None:
+            shown.setdefault(done, []).append(mark.tape)
+        for order, owner in found:
+            keys.setdefault(owner, set()).add(order)
+            tapes.setdefault(owner, set()).add(mark.tape)
+    for order, owner in PaperOrder.objects.filter(expires_at__lte=now, held=False).values_list("pk", "account"):
+        keys.setdefault(owner, set()).add(order)
     ended = 0
-    for account in PaperAccount.objects.filter(pk__in=waiting.values("account")).order_by("pk"):
+    missed: set[str] = set()
+    for account in PaperAccount.objects.filter(pk__in=list(keys)).order_by("pk"):
         try:
-            ended += catch_up(account, now)
+            with ledger.locked(account) as mine:
+                market = markets.get((mine.seed, mine.hours)) or market_of(mine)
+                ended += matching.Matcher(mine, market, now).run(keys[mine.pk])
         except Exception:
             logger.exception("Matching the orders of paper account %s failed.", account.key)
+            missed |= tapes.get(account.pk, set())
+    for done, names in shown.items():
+        kept = [name for name in names if name not in missed]
+        for start in range(0, len(kept), _BATCH):
+            MatchedTape.objects.filter(tape__in=kept[start : start + _BATCH], seen__lt=done).update(seen=done)
     return ended
 
 
 def catch_up(account: PaperAccount, now: datetime) -> int:
-    """Bring one account up to ``now``. Takes the lock only when a bar was completed since the last time."""
-    if not account.orders.filter(_waiting(now)).exists():
+    """Bring one account up to ``now``. Takes the lock only when there may be something to do."""
+    market = market_of(account)
+    if not matching.due(account, market, now) and not matching.pending(account, now):
         return 0
     with ledger.locked(account) as mine:
-        return match_locked(mine, now)
+        return match_locked(mine, now, market)
 
 
-def match_locked(account: PaperAccount, now: datetime) -> int:
+def match_locked(account: PaperAccount, now: datetime, market: prices.Market | None = None) -> int:
     """As ``catch_up``, within the caller's transaction and lock."""
-    market = market_of(account)
-    due: list[tuple[datetime, int, PaperOrder, prices.Tape, _Event]] = []
-    for order in account.orders.filter(status__in=OPEN_STATUSES).order_by("pk"):
-        tape = market.tape(order.symbol)
-        outlook = _look(order, tape, now)
-        if (outlook.matched_until, outlook.triggered) != (order.matched_until, order.triggered):
-            order.matched_until, order.triggered = outlook.matched_until, outlook.triggered
-            order.save(update_fields=["matched_until", "triggered"])
-        if outlook.event is not None:
-            due.append((outlook.event.at, order.pk, order, tape, outlook.event))
-    # In order of time over all orders, because a sale may pay for a later purchase.
-    for at, _, order, tape, event in sorted(due, key=lambda item: item[:2]):
-        if event.price is None:
-            ledger.end(order, BrokerStatus.EXPIRED, at=at, reason=_EXPIRED)
-        elif not ledger.fill(account, order, tape.instrument, price=event.price, at=at, recorded_at=event.recorded_at):
-            ledger.end(order, BrokerStatus.CANCELLED, at=at, reason=_OUT_OF_CASH)
-    return len(due)
+    market = market or market_of(account)
+    return matching.Matcher(account, market, now).run(matching.due(account, market, now))
 
 
-def first_match(tape: prices.Tape, placed: datetime) -> datetime:
-    """Start of the first bar that begins at or after ``placed``: the one under way has older trades in it."""
-    minute = hours.minute_from(placed)
-    return hours.at_minute(minute + -minute % tape.step)
-
-
-def terms_of(order: PaperOrder) -> exchange.Terms:
-    return exchange.Terms(
-        side=Side(order.side),
-        order_type=OrderType(order.order_type),
-        quantity=order.quantity,
-        limit_price=order.limit_price,
-        stop_price=order.stop_price,
-        triggered=order.triggered,
+def watch(account: PaperAccount, tape: prices.Tape, now: datetime) -> None:
+    """Have ``match_resting`` look at this tape from now on. Called before an order in it is saved."""
+    mark, made = MatchedTape.objects.get_or_create(
+        tape=tape.key,
+        defaults={"symbol": tape.instrument.symbol, "seed": account.seed, "hours": account.hours, "seen": now},
     )
+    # Where the clock was set back, bars that come again have not been shown to this order.
+    if not made and mark.seen > now:
+        MatchedTape.objects.filter(pk=mark.pk).update(seen=now)
 
 
-def _waiting(now: datetime) -> Q:
-    """Open orders that a bar or the end of their day may have reached."""
-    return Q(status__in=OPEN_STATUSES) & (Q(matched_until__lte=now - timedelta(minutes=1)) | Q(expires_at__lte=now))
-
-
-def _look(order: PaperOrder, tape: prices.Tape, now: datetime) -> _Outlook:
-    """What the bars since ``matched_until`` do to this order."""
-    terms = terms_of(order)
-    minute = hours.minute_of(order.matched_until)
+def _touched(mark: MatchedTape, market: prices.Market, now: datetime) -> tuple[datetime | None, list[tuple[int, int]]]:
+    """Up to when the tape is complete, None without a new bar, and (order, account) of those the new bars touch."""
+    try:
+        tape = market.tape(mark.symbol)
+    except Exception:
+        logger.exception("The bars of %s cannot be read.", mark.tape)
+        return None, []
     end = prices.completed(tape, now)
-    if order.expires_at is not None:
-        last = hours.minute_of(order.expires_at)
-        end = min(end, last - last % tape.step)
-    while minute < end:
-        stretch = min(end, (minute // hours.DAY_MINUTES + 1) * hours.DAY_MINUTES)
-        # One look at the whole stretch spares a look at each of its bars when its price never came near.
-        if _meet(terms, tape, minute, stretch) == exchange.Match(triggered=terms.triggered):
-            minute = stretch
-            continue
-        while minute < stretch:
-            match = _meet(terms, tape, minute, minute + tape.step)
-            terms = replace(terms, triggered=match.triggered)
-            if match.price is not None:
-                at = hours.at_minute(minute + tape.step)
-                return _Outlook(_Event(at, match.price, tape.recorded_at(minute)), terms.triggered, at)
-            minute += tape.step
-    reached = max(order.matched_until, hours.at_minute(minute))
-    expiry = None
-    if order.expires_at is not None and now >= order.expires_at:
-        expiry = _Event(order.expires_at, None)
-    return _Outlook(expiry, terms.triggered, reached)
-
-
-def _meet(terms: exchange.Terms, tape: prices.Tape, first: int, end: int) -> exchange.Match:
-    traded = tape.aggregate(first, end)
-    if traded is None:
-        return exchange.Match(triggered=terms.triggered)
-    return exchange.in_bar(terms, Bar(start=hours.at_minute(first), **traded._asdict()))
+    done = hours.at_minute(end)
+    if done <= mark.seen:
+        return None, []
+    first = hours.minute_of(mark.seen - matching.GRACE)
+    bar = tape.aggregate(first - first % tape.step, end)
+    if bar is None:
+        return done, []
+    low, high = matching.touched(bar)
+    with connection.cursor() as cursor:
+        cursor.execute(_TOUCHED, [mark.tape, low, mark.tape, high])
+        return done, cursor.fetchall()
 
 
 def _check_opening(name: str, starting_cash: Decimal, currency: str, kind: str) -> None:

@@ -1,34 +1,32 @@
-"""How an order meets a price. Pure: no database, no clock, no Django.
+"""How an order meets a price. Pure: no database, no clock, no Django, no money.
 
 A bar is four prices in an unknown order, except that its open comes first and its close last, and that the
 price moves through every value between them. Where the order of events inside a bar is not known, the rule
 taken is the one that cannot flatter the trader.
 
-==========  =====================================  ===============================================
-resting     fills in a bar when                    at
-==========  =====================================  ===============================================
-limit buy   low <= limit                           min(open, limit): a gap in its favour is its own
-limit sell  high >= limit                          max(open, limit)
-stop buy    high >= stop                           max(open, stop): a gap against it is its loss
-stop sell   low <= stop                            min(open, stop)
-stop-limit  the stop is touched, then as a limit   see ``in_bar``
-==========  =====================================  ===============================================
+==============  ======================================  ===============================================
+resting         fills in a bar when                     at
+==============  ======================================  ===============================================
+market          it trades                               open
+limit buy       low <= limit                            min(open, limit): a gap in its favour is its own
+limit sell      high >= limit                           max(open, limit)
+stop buy        high >= stop                            max(open, stop): a gap against it is its loss
+stop sell       low <= stop                             min(open, stop)
+trailing stop   the stop it has come to is touched      as a stop, see ``_trail_in_bar``
+stop-limit      the stop is touched, then as a limit    see ``in_bar``
+OPG, CLS        open, close is within its limit if any  open of a session's first, close of its last bar
+==============  ======================================  ===============================================
+
+How much of it fills, and what slippage and fees then do to it, is the business of ``costs``. A stop that filled
+in part is a market order from then on.
 """
 
-from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
+from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, Decimal
 
-from brokers.types import AssetClass, Bar, OrderType, Quote, Side
+from brokers.types import Bar, OrderType, Quote, Side, TimeInForce
 
 CENT = Decimal("0.01")
-CRYPTO_FEE_RATE = Decimal("0.0025")
-"""Share of the notional: 0.25 %."""
-SHARE_FEE = Decimal("0.005")
-"""Per share of a stock or ETF, in the instrument's currency."""
-SHARE_FEE_MINIMUM = Decimal("1.00")
-"""Per fill of a stock or ETF, in the instrument's currency."""
-STOP_CUSHION = Decimal("1.02")
-"""A stop may fill beyond its price: a resting stop buy reserves this multiple of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +36,14 @@ class Terms:
     side: Side
     order_type: OrderType
     quantity: Decimal
+    tif: TimeInForce = TimeInForce.GTC
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    trail_amount: Decimal | None = None
+    trail_percent: Decimal | None = None
+    best: Decimal | None = None
+    """TRAIL only: the highest price since it was placed for a sell, the lowest for a buy."""
+    tick: Decimal = CENT
     triggered: bool = False
 
     @property
@@ -50,69 +54,64 @@ class Terms:
 
     @property
     def stop(self) -> Decimal:
+        """Where it stands now: that of a trailing stop moves with ``best``. On a tick, rounded away from the trader."""
+        if self.order_type is OrderType.TRAIL:
+            if self.best is None:
+                raise ValueError("A trailing stop follows no price yet.")
+            if self.side is Side.SELL:
+                return -_mirror(self).stop
+            return _to_tick(self.best + self._distance(self.best), self.tick)
         if self.stop_price is None:
             raise ValueError(f"A {self.order_type} order has no stop price.")
         return self.stop_price
 
+    @property
+    def at_market(self) -> bool:
+        """Nothing but a trade stands between it and its fill."""
+        if self.order_type.needs_limit:
+            return False
+        return self.order_type is OrderType.MARKET or self.triggered
+
+    def _distance(self, best: Decimal) -> Decimal:
+        if self.trail_amount is not None:
+            return self.trail_amount
+        if self.trail_percent is None:
+            raise ValueError("A trailing stop needs its distance.")
+        return abs(best) * self.trail_percent / 100
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """``price`` is that of the fill, None when there is none. ``triggered`` is a stop order's new state."""
+    """``price`` is that of the fill, None when there is none. The rest is the order's new state."""
 
     price: Decimal | None = None
     triggered: bool = False
-
-
-def gross(price: Decimal, quantity: Decimal) -> Decimal:
-    """Price times quantity, rounded half up to the cent."""
-    return (price * quantity).quantize(CENT, ROUND_HALF_UP)
-
-
-def fee(asset_class: AssetClass, price: Decimal, quantity: Decimal) -> Decimal:
-    """The one fee function: reservations, previews and fills all use it."""
-    if asset_class is AssetClass.CRYPTO:
-        return (gross(price, quantity) * CRYPTO_FEE_RATE).quantize(CENT, ROUND_HALF_UP)
-    return max(SHARE_FEE_MINIMUM, (SHARE_FEE * quantity).quantize(CENT, ROUND_HALF_UP))
-
-
-def cash_effect(side: Side, asset_class: AssetClass, price: Decimal, quantity: Decimal) -> Decimal:
-    """Signed change of cash by a fill, fee included."""
-    amount = gross(price, quantity)
-    return (-amount if side is Side.BUY else amount) - fee(asset_class, price, quantity)
-
-
-def reservation(terms: Terms, asset_class: AssetClass, quote: Quote) -> Decimal:
-    """Cash a resting order holds back: the worst price it may pay, and the fee on that. Sells hold none."""
-    if terms.side is Side.SELL:
-        return Decimal(0)
-    if terms.order_type.needs_limit:
-        worst = terms.limit
-    else:
-        worst = (max(quote.ask, terms.stop) * STOP_CUSHION).quantize(CENT, ROUND_CEILING)
-    return -cash_effect(Side.BUY, asset_class, worst, terms.quantity)
+    best: Decimal | None = None
 
 
 def on_arrival(terms: Terms, quote: Quote) -> Match:
     """A new order against the quote: it buys at the ask and sells at the bid, marketable limits too.
 
-    A stop whose price the last trade has reached already triggers at once.
+    A stop whose price the last trade has reached already triggers at once. A trailing stop starts at the last trade.
     """
     buying = terms.side is Side.BUY
     here = quote.ask if buying else quote.bid
     if terms.order_type is OrderType.MARKET:
         return Match(here)
-    if terms.order_type.needs_stop:
+    if terms.order_type is OrderType.TRAIL:
+        return Match(here, triggered=True) if terms.triggered else Match(best=terms.best or quote.last)
+    if terms.order_type.needs_stop and not terms.triggered:
         reached = quote.last >= terms.stop if buying else quote.last <= terms.stop
         if not reached:
             return Match()
-        if terms.order_type is OrderType.STOP:
-            return Match(here, triggered=True)
+    if terms.order_type is OrderType.STOP:
+        return Match(here, triggered=True)
     marketable = here <= terms.limit if buying else here >= terms.limit
     return Match(here if marketable else None, triggered=terms.order_type.needs_stop)
 
 
 def in_bar(terms: Terms, bar: Bar) -> Match:
-    """A resting order against one complete bar. No price and the old ``triggered`` mean nothing happened.
+    """A resting order against one complete bar. No price and its old state mean nothing happened.
 
     A stop-limit whose stop the open has reached already triggers at the open and is a limit order for the
     whole bar. One that triggers later in the bar fills there only if that is certain: at the stop when its
@@ -120,13 +119,20 @@ def in_bar(terms: Terms, bar: Bar) -> Match:
     Otherwise it rests as a limit order from the next bar on.
     """
     if terms.side is Side.SELL:
-        mirrored = in_bar(_mirror(terms), _mirror_bar(bar))
-        return Match(None if mirrored.price is None else -mirrored.price, mirrored.triggered)
+        match = in_bar(_mirror(terms), _mirror_bar(bar))
+        return Match(_negative(match.price), match.triggered, _negative(match.best))
+    if terms.tif in (TimeInForce.OPG, TimeInForce.CLS):
+        price = bar.open if terms.tif is TimeInForce.OPG else bar.close
+        return Match(price if terms.at_market or price <= terms.limit else None)
+    if terms.at_market:
+        return Match(bar.open, terms.triggered, terms.best)
+    if terms.order_type is OrderType.TRAIL:
+        return _trail_in_bar(terms, bar)
     if terms.order_type is OrderType.STOP:
         return Match(max(bar.open, terms.stop), triggered=True) if bar.high >= terms.stop else Match()
     if terms.order_type is OrderType.LIMIT or terms.triggered:
         return Match(_limit_price(terms, bar), terms.triggered)
-    if terms.order_type is not OrderType.STOP_LIMIT or bar.high < terms.stop:
+    if bar.high < terms.stop:
         return Match()
     if bar.open >= terms.stop:
         return Match(_limit_price(terms, bar), triggered=True)
@@ -135,21 +141,63 @@ def in_bar(terms: Terms, bar: Bar) -> Match:
     return Match(terms.limit if bar.close <= terms.limit else None, triggered=True)
 
 
+def touches(terms: Terms) -> tuple[Decimal | None, Decimal | None]:
+    """(below, above): no bar does anything to this order unless its low is <= below or its high >= above.
+
+    (None, None) stands for an order at market, which every bar reaches.
+    """
+    if terms.at_market or terms.tif in (TimeInForce.OPG, TimeInForce.CLS):
+        return None, None
+    buying = terms.side is Side.BUY
+    if terms.order_type is OrderType.TRAIL:
+        if terms.best is None:
+            return None, None
+        # Beyond its best price it fills nothing, but its stop moves.
+        return (terms.best, terms.stop) if buying else (terms.stop, terms.best)
+    if terms.order_type.needs_stop and not terms.triggered:
+        return (None, terms.stop) if buying else (terms.stop, None)
+    return (terms.limit, None) if buying else (None, terms.limit)
+
+
+def _trail_in_bar(terms: Terms, bar: Bar) -> Match:
+    """A buy, whose stop lies above the lowest price. The open comes first, so it may move the stop and then be met.
+
+    The low may come before or after the high: the stop it would draw counts within the bar only against the close.
+    """
+    if terms.best is None:
+        terms = replace(terms, best=bar.open)
+    if bar.open >= terms.stop:
+        return Match(bar.open, triggered=True, best=terms.best)
+    for turn, price in ((bar.open, bar.high), (bar.low, bar.close)):
+        if terms.best is None or turn < terms.best:
+            terms = replace(terms, best=turn)
+        if price >= terms.stop:
+            return Match(terms.stop, triggered=True, best=terms.best)
+    return Match(best=terms.best)
+
+
 def _limit_price(terms: Terms, bar: Bar) -> Decimal | None:
     return min(bar.open, terms.limit) if bar.low <= terms.limit else None
 
 
 def _mirror(terms: Terms) -> Terms:
     """A sell is a buy with every price negated: one set of rules, so the two sides cannot drift apart."""
-    return Terms(
+    return replace(
+        terms,
         side=Side.BUY,
-        order_type=terms.order_type,
-        quantity=terms.quantity,
-        limit_price=None if terms.limit_price is None else -terms.limit_price,
-        stop_price=None if terms.stop_price is None else -terms.stop_price,
-        triggered=terms.triggered,
+        limit_price=_negative(terms.limit_price),
+        stop_price=_negative(terms.stop_price),
+        best=_negative(terms.best),
     )
 
 
 def _mirror_bar(bar: Bar) -> Bar:
     return Bar(start=bar.start, open=-bar.open, high=-bar.low, low=-bar.high, close=-bar.close, volume=bar.volume)
+
+
+def _negative(price: Decimal | None) -> Decimal | None:
+    return None if price is None else -price
+
+
+def _to_tick(price: Decimal, tick: Decimal) -> Decimal:
+    return (price / tick).to_integral_value(ROUND_CEILING) * tick

@@ -83,6 +83,24 @@ def next_open(hours: str, now: datetime) -> datetime:
     return at_minute(_coming_session(hours, minute_of(now))[0]).astimezone(_NEW_YORK)
 
 
+def coming_session(hours: str, now: datetime) -> tuple[datetime, datetime]:
+    """Start and end of the first session that begins after ``now``: where an order for the opening goes."""
+    minute = minute_of(now) + 1
+    opened, closed = _coming_session(hours, minute)
+    if opened < minute:
+        opened, closed = _coming_session(hours, closed)
+    return at_minute(opened), at_minute(closed)
+
+
+def settles(hours: str, at: datetime, days: int) -> datetime:
+    """00:00 UTC of the business day ``days`` after the one ``at`` lies in."""
+    day = minute_of(at) // DAY_MINUTES
+    while days > 0:
+        day += 1
+        days -= session(hours, day) is not None
+    return at_minute(day * DAY_MINUTES)
+
+
 def last_minute(hours: str, before: int) -> int:
     """The latest session minute earlier than ``before``."""
     day = (before - 1) // DAY_MINUTES

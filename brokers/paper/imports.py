@@ -151,7 +151,7 @@ def _read(lines: Iterable[str], tick: Decimal) -> tuple[BarSize, list[_Row]]:
 def _row(cells: dict[str, str], time_column: str, tick: Decimal) -> _Row:
     start = _minute(cells["ts"]) if time_column == "ts" else _day(cells["date"])
     opened, high, low, close = (_price(cells[word], word, tick) for word in _PRICES)
-    volume = _number(cells["volume"], "volume")
+    volume = number(cells["volume"], "volume")
     if volume < 0:
         raise ValueError("volume is negative")
     if not low <= min(opened, close) or not max(opened, close) <= high:
@@ -179,7 +179,7 @@ def _day(text: str) -> datetime:
 
 
 def _price(text: str, word: str, tick: Decimal) -> Decimal:
-    value = _number(text, word)
+    value = number(text, word)
     if value <= 0:
         raise ValueError(f"{word} must be greater than 0")
     if not is_multiple(value, tick):
@@ -187,7 +187,7 @@ def _price(text: str, word: str, tick: Decimal) -> Decimal:
     return value
 
 
-def _number(text: str, word: str) -> Decimal:
+def number(text: str, word: str) -> Decimal:
     try:
         value = Decimal(text)
     except InvalidOperation:

@@ -1,47 +1,54 @@
 """A new order: its checks, which ``preview`` and ``submit`` share, and its acceptance."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 from django.db import IntegrityError, transaction
 
 from brokers.decimals import is_multiple, plain
-from brokers.errors import (
-    DuplicateClientId,
-    InsufficientFunds,
-    InsufficientPosition,
-    InvalidOrder,
-    MarketClosed,
-    NotSupported,
-)
-from brokers.paper import exchange, hours, ledger, prices
-from brokers.paper.books import first_match, match_locked
+from brokers.errors import DuplicateClientId, InsufficientPosition, InvalidOrder, MarketClosed, NotSupported
+from brokers.paper import costs, hours, ledger, means, prices
+from brokers.paper.books import match_locked, watch
 from brokers.paper.listings import market_of
-from brokers.paper.models import PaperAccount, PaperOrder
+from brokers.paper.matching import Arrival, Matcher, set_bounds, terms_of, window
+from brokers.paper.models import OPEN_STATUSES, PaperAccount, PaperOrder
 from brokers.types import (
     Ability,
     AssetClass,
     BrokerStatus,
     Capabilities,
     Instrument,
+    LegRequest,
+    OrderChanges,
+    OrderClass,
     OrderRequest,
     OrderType,
     Preview,
-    Quote,
     Side,
     TimeInForce,
 )
 
+_AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
+_AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
+_WAITING = frozenset({TimeInForce.DAY, TimeInForce.GTC})
+_STOPS = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL)
+
 CAPABILITIES = Capabilities(
     abilities=frozenset(Ability),
     asset_classes=frozenset({AssetClass.STOCK, AssetClass.ETF, AssetClass.CRYPTO}),
-    order_types=frozenset(OrderType) - {OrderType.TRAIL},
-    time_in_force=frozenset({TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC}),
+    order_types=frozenset(OrderType),
+    time_in_force=frozenset(TimeInForce),
     not_found_after=10.0,
+    order_classes=frozenset(OrderClass),
+    pairs=dict.fromkeys(_STOPS, _WAITING),
+    replace=True,
+    notional=True,
+    short=True,
+    extended_hours=False,
+    reduce_only=True,
+    post_only=True,
 )
-
-_NOT_AT_ONCE = "An IOC order fills at once or not at all, and the price was not there."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,158 +56,343 @@ class Assessment:
     """An order that passed every check, and what it would do now."""
 
     tape: prices.Tape
-    quote: Quote
-    terms: exchange.Terms
-    fill_price: Decimal | None
-    """None: it rests, or ends unfilled when it is IOC."""
-    triggered: bool
-    reserve: Decimal
-    """Cash to hold while it rests."""
+    order: PaperOrder
+    """Not saved."""
+    legs: tuple[PaperOrder, ...]
+    arrival: Arrival
+    price: Decimal
+    """What one unit is expected to cost or bring."""
 
     @property
     def instrument(self) -> Instrument:
         return self.tape.instrument
 
 
-def assess(account: PaperAccount, request: OrderRequest, now: datetime) -> Assessment:
+def assess(account: PaperAccount, market: prices.Market, request: OrderRequest, now: datetime) -> Assessment:
     """Raises what is wrong with the order; checks only, changes nothing."""
-    if account.orders.filter(client_order_id=request.client_order_id).exists():
+    ids = [request.client_order_id, *(leg.client_order_id for leg in request.legs)]
+    if account.orders.filter(client_order_id__in=ids).exists():
         raise DuplicateClientId("An order with this client order id exists already.")
-    tape = market_of(account).tape(request.symbol)
-    quantity = _check_form(request, tape.instrument)
-    if tape.instrument.currency != account.currency:
+    if len(set(ids)) < len(ids):
+        raise InvalidOrder("Every leg needs a client order id of its own.", "legs")
+    tape = market.tape(request.symbol)
+    instrument = tape.instrument
+    _check_offered(request, tape)
+    if instrument.currency != account.currency:
         raise InvalidOrder(
-            f"{tape.instrument.symbol} trades in {tape.instrument.currency}, "
-            f"and this account holds {account.currency}.",
-            "symbol",
+            f"{instrument.symbol} trades in {instrument.currency}, and this account holds {account.currency}.", "symbol"
         )
-    trading = hours.is_open(tape.hours, now)
-    if not trading and (request.order_type is OrderType.MARKET or request.tif is TimeInForce.IOC):
+    quantity = _quantity(request, tape, now)
+    _check_form(request, quantity, instrument)
+    _check_legs(request, instrument)
+    if not hours.is_open(tape.hours, now) and _cannot_wait(request):
         opens = hours.next_open(tape.hours, now)
         raise MarketClosed(
-            f"The market for {tape.instrument.symbol} is closed until "
+            f"The market for {instrument.symbol} is closed until "
             f"{opens:%A} {opens.day} {opens:%B %Y, %H:%M} New York time. "
             "Until then it takes limit and stop orders that wait (DAY or GTC)."
         )
-    terms = exchange.Terms(
-        side=request.side,
-        order_type=request.order_type,
-        quantity=quantity,
-        limit_price=request.limit_price,
-        stop_price=request.stop_price,
+    order = _row(account, request, tape, quantity, now)
+    legs = tuple(_leg_row(order, request, leg, tape, now) for leg in request.legs)
+    matcher = Matcher(account, market, now)
+    arrival = matcher.arrival(order, tape)
+    if request.post_only and arrival.match.price is not None:
+        raise InvalidOrder(
+            f"This order would trade at once, at {plain(arrival.match.price)}, and it is post-only.", "limit_price"
+        )
+    if request.reduce_only:
+        able = means.closable(account, order.symbol, request.side)
+        if quantity > able:
+            raise InsufficientPosition(
+                f"A reduce-only order can close {plain(able)} {order.symbol} here, and this one is for "
+                f"{plain(quantity)}."
+            )
+    reserve(account, market, order, tape, arrival, now)
+    price = _expected_price(order, tape, arrival)
+    if costs.gross(price, quantity) == 0:
+        raise InvalidOrder("This order is worth less than one cent.", "quantity")
+    if request.order_class is OrderClass.OCO:
+        for leg in legs:
+            reserve(account, market, leg, tape, matcher.arrival(leg, tape), now)
+    return Assessment(tape=tape, order=order, legs=legs, arrival=arrival, price=price)
+
+
+def reserve(
+    account: PaperAccount,
+    market: prices.Market,
+    order: PaperOrder,
+    tape: prices.Tape,
+    arrival: Arrival,
+    now: datetime,
+    *,
+    but: PaperOrder | None = None,
+) -> None:
+    """Set what the order holds while it rests, and check that it can be paid. Saves nothing."""
+    preset, terms = costs.PRESETS[account.preset], terms_of(order, tape)
+    if terms.order_type is OrderType.TRAIL:
+        terms = replace(terms, best=arrival.match.best)
+    able = means.closable(account, order.symbol, terms.side, but=but)
+    held = needed = means.worst(
+        account, preset, terms, tape.instrument, arrival.quote, able, filled=order.filled_quantity
     )
-    quote = prices.quote(tape, now)
-    arrival = exchange.on_arrival(terms, quote) if trading else exchange.Match()
-    reserve = Decimal(0)
-    if arrival.price is None and request.tif is not TimeInForce.IOC:
-        reserve = exchange.reservation(terms, tape.instrument.asset_class, quote)
-    assessment = Assessment(
-        tape=tape,
-        quote=quote,
-        terms=terms,
-        fill_price=arrival.price,
-        triggered=arrival.triggered,
-        reserve=reserve,
-    )
-    _check_means(account, assessment)
-    return assessment
+    fills = arrival.match.price is not None and (arrival.room is None or arrival.room >= terms.quantity)
+    if arrival.match.price is not None and (fills or terms.tif in _AT_ONCE):
+        # Nothing of it will rest, so it has to pay no more than what stands now.
+        needed = means.need(
+            account, preset, terms, tape.instrument, able, arrival.match.price, filled=order.filled_quantity
+        )
+    elif terms.tif in _AT_ONCE:
+        needed = means.Need(Decimal(0), held.units)
+    means.check(account, market, terms, tape.instrument, needed, now, but=but)
+    order.reserved_cash, order.reserved_quantity = held.cash, held.units
 
 
 def preview(account: PaperAccount, request: OrderRequest, now: datetime) -> Preview:
     """What ``submit`` would do now, by the same checks and the same fee function."""
-    found = assess(account, request, now)
-    asset_class, quantity = found.instrument.asset_class, found.terms.quantity
-    price = _expected_price(found)
+    market = market_of(account)
+    found = assess(account, market, request, now)
+    asset_class, quantity = found.instrument.asset_class, found.order.quantity
+    preset = costs.PRESETS[account.preset]
+    maker = found.arrival.match.price is None and request.order_type is OrderType.LIMIT
     return Preview(
-        price=price,
-        notional=exchange.gross(price, quantity),
-        fee=exchange.fee(asset_class, price, quantity),
-        cash_effect=exchange.cash_effect(request.side, asset_class, price, quantity),
-        buying_power=ledger.cash_in(account, account.currency).available,
-        quote=found.quote,
+        price=found.price,
+        notional=costs.gross(found.price, quantity),
+        fee=costs.fee(preset, asset_class, found.price, quantity, maker=maker),
+        cash_effect=costs.cash_effect(preset, request.side, asset_class, found.price, quantity, maker=maker),
+        buying_power=means.free(account, market, now),
+        quote=found.arrival.quote,
     )
 
 
 def submit(account: PaperAccount, request: OrderRequest, now: datetime) -> PaperOrder:
-    """Accept the order, and fill it if it can fill at once: one transaction, all of it or nothing."""
+    """Accept the order with its legs, and fill what can fill at once: one transaction, all of it or nothing."""
     with ledger.locked(account) as mine:
-        match_locked(mine, now)
-        found = assess(mine, request, now)
-        rests = found.fill_price is None
-        order = PaperOrder(
-            account=mine,
-            client_order_id=request.client_order_id,
-            broker_order_id=ledger.new_order_id(),
-            symbol=found.instrument.symbol,
-            currency=found.instrument.currency,
-            side=request.side.value,
-            order_type=request.order_type.value,
-            tif=request.tif.value,
-            quantity=found.terms.quantity,
-            limit_price=request.limit_price,
-            stop_price=request.stop_price,
-            triggered=found.triggered,
-            status=BrokerStatus.WORKING.value,
-            filled_quantity=Decimal(0),
-            fees=Decimal(0),
-            reserved_cash=found.reserve,
-            reserved_quantity=found.terms.quantity if rests and request.side is Side.SELL else Decimal(0),
-            created=now,
-            updated=now,
-            expires_at=hours.session_end(found.tape.hours, now) if request.tif is TimeInForce.DAY else None,
-            matched_until=first_match(found.tape, now),
-        )
+        market = market_of(mine)
+        match_locked(mine, now, market)
+        found = assess(mine, market, request, now)
+        watch(mine, found.tape, now)
         try:
             with transaction.atomic():
-                order.save(force_insert=True)
+                found.order.save(force_insert=True)
+                for leg in found.legs:
+                    leg.parent = found.order
+                    leg.save(force_insert=True)
         except IntegrityError:
             raise DuplicateClientId("An order with this client order id exists already.") from None
-        if found.fill_price is not None:
-            _fill_on_arrival(mine, order, found, now)
-        elif request.tif is TimeInForce.IOC:
-            ledger.end(order, BrokerStatus.CANCELLED, at=now, reason=_NOT_AT_ONCE)
+        matcher = Matcher(mine, market, now)
+        matcher.arrive(found.order, found.tape, found.arrival)
+        if request.order_class is OrderClass.OCO:
+            for leg in mine.orders.filter(parent=found.order, status__in=OPEN_STATUSES):
+                matcher.arrive(leg, found.tape, matcher.arrival(leg, found.tape))
+        found.order.refresh_from_db()
+    return found.order
+
+
+def change(account: PaperAccount, order: PaperOrder, changes: OrderChanges, now: datetime) -> PaperOrder:
+    """Change a resting order in place. It then meets the quote, and bars that begin from now on, as a new one would.
+
+    The caller holds the lock, has matched up to ``now`` and knows that the order is open.
+    """
+    market = market_of(account)
+    tape = market.tape(order.symbol)
+    kind, tif = OrderType(order.order_type), changes.tif or TimeInForce(order.tif)
+    if changes == OrderChanges():
+        raise InvalidOrder("There is nothing to change.", "quantity")
+    if changes.tif is not None and (tif not in _WAITING or order.tif not in _WAITING):
+        raise InvalidOrder("Only DAY and GTC can take each other's place.", "tif")
+    for field in ("limit_price", "stop_price", "trail_amount", "trail_percent"):
+        value = getattr(changes, field)
+        if value is not None and getattr(order, field) is None:
+            raise InvalidOrder(f"This {kind} order has no {field} to change.", field)
+    if changes.quantity is not None:
+        if order.pair or order.follows:
+            raise InvalidOrder("The quantity of an order that hangs on another cannot be changed.", "quantity")
+        _check_units(changes.quantity, tape.instrument)
+        if changes.quantity <= order.filled_quantity:
+            raise InvalidOrder(
+                f"{plain(order.filled_quantity)} has filled already; the new quantity must be more.", "quantity"
+            )
+        order.quantity = changes.quantity
+    for field in ("limit_price", "stop_price", "trail_amount", "trail_percent"):
+        setattr(order, field, getattr(changes, field) or getattr(order, field))
+    _check_prices(order, kind, tape.instrument)
+    order.tif, order.updated = tif.value, now
+    if order.held:
+        order.save()
+        return order
+    order.matched_until, order.expires_at = window(tape, tif, now)
+    matcher = Matcher(account, market, now)
+    arrival = matcher.arrival(order, tape)
+    reserve(account, market, order, tape, arrival, now, but=order)
+    order.save()
+    matcher.arrive(order, tape, arrival)
+    order.refresh_from_db()
     return order
 
 
-def _fill_on_arrival(account: PaperAccount, order: PaperOrder, found: Assessment, now: datetime) -> None:
-    price = found.quote.last if found.fill_price is None else found.fill_price
-    if not ledger.fill(account, order, found.instrument, price=price, at=now, recorded_at=found.quote.recorded_at):
-        raise InsufficientFunds("There is not enough cash for this order.")
+def _row(
+    account: PaperAccount, request: OrderRequest, tape: prices.Tape, quantity: Decimal, now: datetime
+) -> PaperOrder:
+    start, expires_at = window(tape, request.tif, now)
+    order = PaperOrder(
+        account=account,
+        client_order_id=request.client_order_id,
+        broker_order_id=ledger.new_order_id(),
+        symbol=tape.instrument.symbol,
+        currency=tape.instrument.currency,
+        side=request.side.value,
+        order_type=request.order_type.value,
+        tif=request.tif.value,
+        quantity=quantity,
+        limit_price=request.limit_price,
+        stop_price=request.stop_price,
+        trail_amount=request.trail_amount,
+        trail_percent=request.trail_percent,
+        reduce_only=request.reduce_only,
+        outside_rth=request.outside_rth,
+        order_class=request.order_class.value,
+        pair=ledger.new_order_id() if request.order_class is OrderClass.OCO else "",
+        status=BrokerStatus.WORKING.value,
+        filled_quantity=Decimal(0),
+        fees=Decimal(0),
+        reserved_cash=Decimal(0),
+        reserved_quantity=Decimal(0),
+        created=now,
+        updated=now,
+        expires_at=expires_at,
+        matched_until=start,
+        tape=tape.key,
+    )
+    set_bounds(order, tape)
+    return order
 
 
-def _expected_price(found: Assessment) -> Decimal:
-    if found.fill_price is not None:
-        return found.fill_price
-    return found.terms.limit if found.terms.order_type.needs_limit else found.terms.stop
+def _leg_row(
+    parent: PaperOrder, request: OrderRequest, leg: LegRequest, tape: prices.Tape, now: datetime
+) -> PaperOrder:
+    waits = request.order_class is not OrderClass.OCO
+    alone = OrderRequest(
+        client_order_id=leg.client_order_id,
+        symbol=request.symbol,
+        side=leg.side,
+        order_type=leg.order_type,
+        quantity=None,
+        tif=leg.tif,
+        limit_price=leg.limit_price,
+        stop_price=leg.stop_price,
+        trail_amount=leg.trail_amount,
+        trail_percent=leg.trail_percent,
+        order_class=request.order_class,
+    )
+    follows = waits and leg.quantity is None
+    row = _row(parent.account, alone, tape, Decimal(0) if follows else leg.quantity or parent.quantity, now)
+    row.held, row.follows = waits, follows
+    row.pair = parent.pair
+    if request.order_class is OrderClass.BRACKET:
+        row.pair = f"{parent.broker_order_id}-X"
+    set_bounds(row, tape)
+    return row
 
 
-def _check_offered(request: OrderRequest) -> None:
+def _expected_price(order: PaperOrder, tape: prices.Tape, arrival: Arrival) -> Decimal:
+    if arrival.match.price is not None:
+        return arrival.match.price
+    terms = terms_of(order, tape)
+    if terms.order_type.needs_limit:
+        return terms.limit
+    if terms.order_type is OrderType.TRAIL:
+        return replace(terms, best=arrival.match.best or arrival.quote.last).stop
+    return terms.stop if terms.order_type.needs_stop else arrival.quote.last
+
+
+def _quantity(request: OrderRequest, tape: prices.Tape, now: datetime) -> Decimal:
+    if request.notional is None:
+        if request.quantity is None:
+            raise InvalidOrder("An order needs a quantity.", "quantity")
+        return request.quantity
+    if request.quantity is not None:
+        raise InvalidOrder("An order takes a quantity or a notional amount, not both.", "notional")
+    if request.order_type is not OrderType.MARKET:
+        raise InvalidOrder("Only a market order takes a notional amount.", "notional")
+    _check_amount(request.notional, "notional", "A notional amount")
+    quote, lot = prices.quote(tape, now), tape.instrument.lot
+    price = quote.ask if request.side is Side.BUY else quote.bid
+    units = (request.notional / price / lot).to_integral_value(ROUND_DOWN) * lot
+    if units < tape.instrument.minimum:
+        raise InvalidOrder(
+            f"{plain(request.notional)} {tape.instrument.currency} is less than the smallest order in "
+            f"{tape.instrument.symbol}, {plain(tape.instrument.minimum)} at {plain(price)}.",
+            "notional",
+        )
+    return units
+
+
+def _cannot_wait(request: OrderRequest) -> bool:
+    if request.tif in _AUCTIONS:
+        return False
+    return request.order_type is OrderType.MARKET or request.tif in _AT_ONCE
+
+
+def _check_offered(request: OrderRequest, tape: prices.Tape) -> None:
     """Refuse what the exchange does not do, whatever its terms."""
-    kind, tif = request.order_type, request.tif
-    if kind not in CAPABILITIES.order_types:
-        raise NotSupported(f"The paper broker takes no {kind} orders.")
-    if not CAPABILITIES.takes(kind, tif):
-        raise NotSupported(f"The paper broker takes no {kind} orders with the time in force {tif}.")
-    if request.legs or request.order_class not in CAPABILITIES.order_classes:
-        raise NotSupported("The paper broker takes single orders only, none with legs.")
-    for asked, offered, words in (
-        (request.notional is not None, CAPABILITIES.notional, "orders by notional; give a quantity"),
-        (request.outside_rth, CAPABILITIES.extended_hours, "orders outside the regular session"),
-        (request.reduce_only, CAPABILITIES.reduce_only, "reduce-only orders"),
-        (request.post_only, CAPABILITIES.post_only, "post-only orders"),
-    ):
-        if asked and not offered:
-            raise NotSupported(f"The paper broker takes no {words}.")
+    if request.outside_rth and tape.hours != hours.ALWAYS:
+        raise NotSupported("The simulated market has no trades outside the regular session.")
+    if request.tif in _AUCTIONS and tape.hours == hours.ALWAYS:
+        raise InvalidOrder(
+            f"{tape.instrument.symbol} never closes here, so it has no opening and no closing. Use DAY, GTC, IOC or "
+            "FOK.",
+            "tif",
+        )
 
 
-def _check_form(request: OrderRequest, instrument: Instrument) -> Decimal:
-    """The quantity, in units."""
-    _check_offered(request)
-    quantity = request.quantity
-    if quantity is None:
-        raise InvalidOrder("An order needs a quantity.", "quantity")
-    if not 1 <= len(request.client_order_id) <= 64:
+def _check_legs(request: OrderRequest, instrument: Instrument) -> None:
+    kind, legs = request.order_class, request.legs
+    if kind is OrderClass.SIMPLE:
+        if legs:
+            raise InvalidOrder("A simple order has no legs.", "legs")
+        return
+    if request.notional is not None or request.tif in _AT_ONCE | _AUCTIONS:
+        raise InvalidOrder(f"A {kind} order takes a quantity, and DAY or GTC.", "order_class")
+    for leg in legs:
+        _check_id(leg.client_order_id)
+        if leg.tif not in _WAITING:
+            raise InvalidOrder("A leg waits, so it is DAY or GTC.", "legs")
+        if leg.quantity is not None:
+            _check_units(leg.quantity, instrument)
+        _check_prices(leg, leg.order_type, instrument)
+    other_side = all(leg.side is not request.side for leg in legs)
+    if kind is OrderClass.BRACKET:
+        target, stop = request.take_profit, request.stop_loss
+        if target is None or stop is None or len(legs) != 2 or not other_side or any(leg.quantity for leg in legs):
+            raise InvalidOrder(
+                "A bracket has two legs on the other side, without a quantity: a limit order and a stop.", "legs"
+            )
+    elif kind is OrderClass.OCO:
+        if len(legs) != 1 or legs[0].side is not request.side or legs[0].quantity not in (None, request.quantity):
+            raise InvalidOrder("An OCO order has one leg, of the same side and quantity.", "legs")
+        if OrderType.MARKET in (request.order_type, legs[0].order_type):
+            raise InvalidOrder("Both orders of an OCO wait for a price.", "order_type")
+    elif not legs:
+        raise InvalidOrder("An OTO order has at least one leg.", "legs")
+
+
+def _check_id(client_order_id: str) -> None:
+    if not 1 <= len(client_order_id) <= 64:
         raise InvalidOrder("A client order id has 1 to 64 characters.", "client_order_id")
+
+
+def _check_form(request: OrderRequest, quantity: Decimal, instrument: Instrument) -> None:
+    _check_id(request.client_order_id)
+    _check_units(quantity, instrument)
+    kind = request.order_type
+    _check_prices(request, kind, instrument)
+    if kind in _STOPS and request.tif in _AT_ONCE | _AUCTIONS:
+        raise InvalidOrder(f"A stop order waits for its price, so it cannot be {request.tif}. Use DAY or GTC.", "tif")
+    if request.post_only and (kind is not OrderType.LIMIT or request.tif not in _WAITING):
+        raise InvalidOrder("Only a limit order that waits (DAY or GTC) can be post-only.", "post_only")
+
+
+def _check_units(quantity: Decimal, instrument: Instrument) -> None:
     _check_amount(quantity, "quantity", "A quantity")
     if not is_multiple(quantity, instrument.lot):
         raise InvalidOrder(_off_step(instrument, "trades", instrument.lot, quantity), "quantity")
@@ -210,12 +402,20 @@ def _check_form(request: OrderRequest, instrument: Instrument) -> Decimal:
             f"{plain(quantity)} is less than that.",
             "quantity",
         )
-    kind = request.order_type
-    _check_price(request.limit_price, "limit_price", "limit price", kind, kind.needs_limit, instrument)
-    _check_price(request.stop_price, "stop_price", "stop price", kind, kind.needs_stop, instrument)
-    if kind.needs_stop and request.tif is TimeInForce.IOC:
-        raise InvalidOrder("A stop order waits for its price, so it cannot be IOC. Use DAY or GTC.", "tif")
-    return quantity
+
+
+def _check_prices(order: OrderRequest | LegRequest | PaperOrder, kind: OrderType, instrument: Instrument) -> None:
+    _check_price(order.limit_price, "limit_price", "limit price", kind, kind.needs_limit, instrument)
+    _check_price(order.stop_price, "stop_price", "stop price", kind, kind.needs_stop, instrument)
+    if not kind.needs_trail:
+        if order.trail_amount is not None or order.trail_percent is not None:
+            raise InvalidOrder(f"A {kind} order takes no trailing distance.", "trail_amount")
+    elif (order.trail_amount is None) == (order.trail_percent is None):
+        raise InvalidOrder("A TRAIL order needs a trail amount or a trail percentage, and not both.", "trail_amount")
+    elif order.trail_amount is not None:
+        _check_price(order.trail_amount, "trail_amount", "trail amount", kind, True, instrument)
+    elif order.trail_percent is not None and not 0 < order.trail_percent < 100:
+        raise InvalidOrder("A trail percentage lies between 0 and 100.", "trail_percent")
 
 
 def _check_price(
@@ -250,30 +450,3 @@ def _off_step(instrument: Instrument, verb: str, step: Decimal, value: Decimal) 
 
 def _places(value: Decimal) -> int:
     return len(plain(value).partition(".")[2])
-
-
-def _check_means(account: PaperAccount, found: Assessment) -> None:
-    """Cash for a buy, units for a sell. A resting sell holds no cash: its proceeds pay its fee."""
-    terms, instrument = found.terms, found.instrument
-    if exchange.gross(_expected_price(found), terms.quantity) == 0:
-        raise InvalidOrder("This order is worth less than one cent.", "quantity")
-    if terms.side is Side.SELL:
-        units = ledger.held(account, instrument.symbol)
-        if terms.quantity > units.available:
-            raise InsufficientPosition(_short_of_units(instrument.symbol, terms.quantity, units))
-    needed = found.reserve
-    if found.fill_price is not None:
-        needed = -exchange.cash_effect(terms.side, instrument.asset_class, found.fill_price, terms.quantity)
-    available = ledger.cash_in(account, instrument.currency).available
-    if needed > max(available, Decimal(0)):
-        raise InsufficientFunds(
-            f"This order needs {needed:,.2f} {instrument.currency} "
-            f"and {available:,.2f} {instrument.currency} is available."
-        )
-
-
-def _short_of_units(symbol: str, wanted: Decimal, units: ledger.Held) -> str:
-    held = f"This order sells {plain(wanted)} {symbol}, and {plain(units.available)} is available"
-    if units.reserved:
-        return f"{held}: {plain(units.total)} held, {plain(units.reserved)} set aside for open sell orders."
-    return f"{held}. Selling what is not held is not offered."

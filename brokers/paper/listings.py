@@ -1,15 +1,49 @@
 """What an account can trade: the BTC/USD replay, what the operator imported, and the simulated market."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache, partial
+from typing import Any
 
 from brokers.paper import hours, prices, replay, simulated
-from brokers.paper.models import ImportedSeries, PaperAccount
+from brokers.paper.models import CorporateAction, ImportedSeries, PaperAccount
+from brokers.statements import Statement
 from brokers.types import AssetClass, BarSize, Instrument
+
+_SERIES = Statement(
+    lambda: ImportedSeries.objects.order_by("symbol").values_list("pk", "imported", "symbol", "name", "asset_class")
+)
+_SPLITS = Statement(
+    lambda kind: CorporateAction.objects.filter(kind=kind).order_by("at").values_list("symbol", "at", "value")
+)
 
 
 def market_of(account: PaperAccount) -> prices.Market:
-    return prices.Market([*built_in(account.seed, account.hours), *_imported()])
+    return market_for(account.seed, account.hours)
+
+
+def market_for(seed: int, market_hours: str) -> prices.Market:
+    return _market(seed, market_hours, tuple(_SERIES.rows()), tuple(_SPLITS.rows("split")))
+
+
+@lru_cache(maxsize=64)
+def _market(
+    seed: int, market_hours: str, series: tuple[tuple[Any, ...], ...], splits: tuple[tuple[Any, ...], ...]
+) -> prices.Market:
+    """What is imported is looked up each time; the list is made anew only when that has changed."""
+    ratios: dict[str, list[tuple[int, Decimal]]] = {}
+    for symbol, at, ratio in splits:
+        ratios.setdefault(symbol, []).append((hours.minute_of(at), ratio))
+    listed = [*built_in(seed, market_hours), *_listed(series)]
+    return prices.Market([_with_splits(entry, ratios.get(entry.symbol)) for entry in listed])
+
+
+def _with_splits(entry: prices.Listed, splits: list[tuple[int, Decimal]] | None) -> prices.Listed:
+    if not splits:
+        return entry
+    return replace(entry, tape=lambda: prices.SplitTape(entry.tape(), splits))
 
 
 @lru_cache(maxsize=64)
@@ -20,18 +54,13 @@ def built_in(seed: int, market_hours: str) -> tuple[prices.Listed, ...]:
 
 def is_taken(symbol: str) -> bool:
     """Whether a symbol, or one that reads the same without its punctuation, is listed already."""
-    return prices.Market([*built_in(0, hours.ALWAYS), *_imported()]).lists(symbol)
+    return prices.Market([*built_in(0, hours.ALWAYS), *_listed(_SERIES.rows())]).lists(symbol)
 
 
-def _imported() -> list[prices.Listed]:
+def _listed(series: Iterable[tuple[Any, ...]]) -> list[prices.Listed]:
     return [
-        prices.Listed(
-            series.symbol,
-            series.name,
-            AssetClass(series.asset_class),
-            partial(_series_tape, series.pk, series.imported),
-        )
-        for series in ImportedSeries.objects.order_by("symbol")
+        prices.Listed(symbol, name, AssetClass(asset_class), partial(_series_tape, pk, imported))
+        for pk, imported, symbol, name, asset_class in series
     ]
 
 

@@ -3,7 +3,7 @@
 from django.db import models
 
 from brokers.decimals import ExactDecimalField
-from brokers.types import AssetClass, BarSize, BrokerStatus, OrderType, Side, TimeInForce
+from brokers.types import AssetClass, BarSize, BrokerStatus, OrderClass, OrderType, Side, TimeInForce
 
 OPEN_STATUSES = [status.value for status in BrokerStatus if status.is_open]
 
@@ -17,6 +17,15 @@ class PaperAccount(models.Model):
     hours = models.CharField(max_length=8, choices=[("always", "Always open"), ("venue", "Exchange hours")])
     seed = models.PositiveBigIntegerField()
     """Accounts with the same seed see the same simulated prices."""
+    kind = models.CharField(max_length=6, choices=[("cash", "Cash"), ("margin", "Margin")], default="cash")
+    preset = models.CharField(max_length=16, default="standard")
+    """Fees, slippage and volume limits: a name in ``costs.PRESETS``."""
+    settlement_days = models.PositiveSmallIntegerField(default=0)
+    """Business days until the proceeds of a stock can be spent. 0: at once."""
+    acted_until = models.DateTimeField(null=True)
+    """Corporate actions up to this time are in the books."""
+    accrues_at = models.DateTimeField(null=True)
+    """When the next day's borrowing is charged; null while nothing is borrowed."""
     created = models.DateTimeField()
 
     def __str__(self) -> str:
@@ -36,7 +45,7 @@ class CashBalance(models.Model):
 
 
 class Holding(models.Model):
-    """A position that is not zero; a position sold out has no row."""
+    """A position that is not zero, negative when it was sold short; a position sold out has no row."""
 
     account = models.ForeignKey(PaperAccount, on_delete=models.CASCADE, related_name="holdings")
     symbol = models.CharField(max_length=32)
@@ -62,8 +71,24 @@ class PaperOrder(models.Model):
     quantity = ExactDecimalField()
     limit_price = ExactDecimalField(null=True)
     stop_price = ExactDecimalField(null=True)
+    trail_amount = ExactDecimalField(null=True)
+    trail_percent = ExactDecimalField(null=True)
+    best = ExactDecimalField(null=True)
+    """Trailing stop only: the best price it has followed so far."""
     triggered = models.BooleanField(default=False)
-    """Stop-limit only: the stop was touched, the order is a limit order from now on."""
+    """The stop was touched: the order is a limit or market order from now on."""
+    reduce_only = models.BooleanField(default=False)
+    outside_rth = models.BooleanField(default=False)
+    order_class = models.CharField(
+        max_length=8, choices=[(one.value, one.value) for one in OrderClass], default=OrderClass.SIMPLE.value
+    )
+    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, related_name="legs")
+    held = models.BooleanField(default=False)
+    """It waits for its parent to fill and meets no bar."""
+    follows = models.BooleanField(default=False)
+    """Its quantity is what its parent has filled."""
+    pair = models.CharField(max_length=24, blank=True)
+    """What fills of one order of a pair is taken from the others, and the pair reserves only once."""
     status = models.CharField(max_length=16, choices=[(status.value, status.value) for status in BrokerStatus])
     filled_quantity = ExactDecimalField()
     average_price = ExactDecimalField(null=True)
@@ -75,19 +100,25 @@ class PaperOrder(models.Model):
     created = models.DateTimeField()
     updated = models.DateTimeField()
     expires_at = models.DateTimeField(null=True)
+    """Null once it has ended, as its bounds are: an index then finds open orders alone."""
     matched_until = models.DateTimeField()
     """Bars that ended by this time have been matched."""
+    tape = models.CharField(max_length=64, default="")
+    """Whose bars it meets: ``Tape.key``."""
+    touch_below = models.FloatField(null=True)
+    touch_above = models.FloatField(null=True)
+    """No bar concerns it whose low is above the one and whose high is below the other. Only to find orders by:
+    rounded away from the market, so that no order is missed. The exact prices decide."""
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["account", "client_order_id"], name="paper_one_order_per_client_id"),
         ]
         indexes = [
-            models.Index(
-                fields=["matched_until"],
-                name="paper_open_orders",
-                condition=models.Q(status__in=OPEN_STATUSES),
-            ),
+            # Not partial: SQLite cannot use a partial index for a statement whose values are bound.
+            models.Index(fields=["tape", "touch_below"], name="paper_touched_below"),
+            models.Index(fields=["tape", "touch_above"], name="paper_touched_above"),
+            models.Index(fields=["expires_at"], name="paper_expiring"),
             models.Index(fields=["account", "status"], name="paper_orders_by_account"),
         ]
 
@@ -102,6 +133,10 @@ class PaperFill(models.Model):
     quantity = ExactDecimalField()
     fee = ExactDecimalField()
     source = models.CharField(max_length=100)
+    model = models.CharField(max_length=24, default="standard/1")
+    """The preset it was made under, with its version."""
+    bar = models.BigIntegerField(default=-1)
+    """The minute whose volume it took; -1 for fills older than this column."""
     recorded_at = models.DateTimeField(null=True)
     """Replay only: when the price was really traded."""
     at = models.DateTimeField()
@@ -113,15 +148,29 @@ class PaperFill(models.Model):
 class LedgerEntry(models.Model):
     """Append-only. The entries of an account sum to its balances and, by symbol, to its holdings."""
 
+    KINDS = (
+        ("deposit", "Deposit"),
+        ("trade", "Trade"),
+        ("fee", "Fee"),
+        ("transfer", "Transfer"),
+        ("dividend", "Dividend"),
+        ("split", "Split"),
+        ("borrow", "Borrow fee"),
+        ("interest", "Interest"),
+        ("reset", "Reset"),
+    )
+
     account = models.ForeignKey(PaperAccount, on_delete=models.CASCADE, related_name="ledger")
     at = models.DateTimeField()
-    kind = models.CharField(max_length=8, choices=[("deposit", "Deposit"), ("trade", "Trade"), ("fee", "Fee")])
+    kind = models.CharField(max_length=8, choices=KINDS)
     currency = models.CharField(max_length=3)
     amount = ExactDecimalField()
     symbol = models.CharField(max_length=32, blank=True)
     quantity = ExactDecimalField(null=True)
     price = ExactDecimalField(null=True)
     client_order_id = models.CharField(max_length=64, blank=True)
+    settles_at = models.DateTimeField(null=True)
+    """Proceeds of a sale: until then they cannot be spent."""
 
     class Meta:
         indexes = [models.Index(fields=["account", "at"], name="paper_ledger_by_time")]
@@ -161,3 +210,35 @@ class ImportedBar(models.Model):
 
     def __str__(self) -> str:
         return f"{self.start:%Y-%m-%d %H:%M} {self.close}"
+
+
+class MatchedTape(models.Model):
+    """How far one instrument's bars have been shown to every open order, so that nothing is looked at twice."""
+
+    tape = models.CharField(max_length=64, unique=True)
+    symbol = models.CharField(max_length=32)
+    seed = models.PositiveBigIntegerField()
+    hours = models.CharField(max_length=8)
+    """With ``seed``: the market it belongs to, as an account has them."""
+    seen = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.tape} until {self.seen:%Y-%m-%d %H:%M}"
+
+
+class CorporateAction(models.Model):
+    """A dividend or split that was announced before it took effect. Never changed after the import."""
+
+    symbol = models.CharField(max_length=32)
+    kind = models.CharField(max_length=8, choices=[("dividend", "Dividend"), ("split", "Split")])
+    at = models.DateTimeField()
+    """00:00 UTC of the ex-date: whoever holds the stock then is concerned."""
+    value = ExactDecimalField()
+    """Dividend: cash a share, in the instrument's currency. Split: new shares for one old."""
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["symbol", "kind", "at"], name="paper_one_action_per_day")]
+        indexes = [models.Index(fields=["at"], name="paper_actions_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.symbol} {self.kind} {self.value}"

@@ -4,11 +4,13 @@ A ``Tape`` knows the bars of one instrument; quotes and bars of every kind are d
 only ever from bars that are complete at ``now``. Orders are matched against the very same bars.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from difflib import get_close_matches
+from itertools import pairwise
+from math import prod
 from typing import NamedTuple, Protocol, TypeVar
 
 from brokers.errors import InvalidRequest, InvalidSymbol
@@ -33,6 +35,11 @@ class Tape(Protocol):
     def instrument(self) -> Instrument: ...
 
     @property
+    def key(self) -> str:
+        """Two tapes with the same key have the same bars."""
+        ...
+
+    @property
     def hours(self) -> str: ...
 
     @property
@@ -51,6 +58,42 @@ class Tape(Protocol):
     def recorded_at(self, minute: int) -> datetime | None:
         """Start of the recorded bar that plays at ``minute``; None when the prices are computed."""
         ...
+
+
+class SplitTape:
+    """A tape whose stock is split: from each split on its prices are divided by the ratio, to the nearest tick."""
+
+    def __init__(self, tape: Tape, splits: Sequence[tuple[int, Decimal]]) -> None:
+        self._tape = tape
+        self._splits = tuple(splits)
+        self.instrument = tape.instrument
+        self.key = tape.key
+        self.hours = tape.hours
+        self.step = tape.step
+
+    def aggregate(self, first: int, end: int) -> Ohlcv | None:
+        cuts = [first, *(minute for minute, _ in self._splits if first < minute < end), end]
+        parts = [self._divided(start, stop) for start, stop in pairwise(cuts)]
+        traded = [part for part in parts if part is not None]
+        return Ohlcv(*fold(traded)) if traded else None
+
+    def spread(self, minute: int, last: Decimal) -> tuple[Decimal, Decimal]:
+        return self._tape.spread(minute, last)
+
+    def recorded_at(self, minute: int) -> datetime | None:
+        return self._tape.recorded_at(minute)
+
+    def _divided(self, first: int, end: int) -> Ohlcv | None:
+        bar = self._tape.aggregate(first, end)
+        ratio = prod((value for minute, value in self._splits if minute <= first), start=Decimal(1))
+        if bar is None or ratio == 1:
+            return bar
+        tick = self.instrument.tick
+
+        def cut(price: Decimal) -> Decimal:
+            return max(tick, (price / ratio / tick).to_integral_value(ROUND_HALF_UP) * tick)
+
+        return Ohlcv(cut(bar.open), cut(bar.high), cut(bar.low), cut(bar.close), bar.volume * ratio)
 
 
 def quote(tape: Tape, now: datetime) -> Quote:

@@ -28,6 +28,7 @@ class ReplayTape:
         self, instrument: Instrument, recorded: Sequence[datetime], recorded_bars: Sequence[Ohlcv], step: int
     ) -> None:
         self.instrument = instrument
+        self.key = instrument.symbol
         self.step = step
         self._recorded = tuple(recorded)
         self._bars = tuple(recorded_bars)

@@ -92,6 +92,7 @@ class SimulatedTape:
             price_source=SOURCE,
         )
         self.hours = market_hours
+        self.key = f"{security.symbol}@{seed}/{market_hours}"
         self._security = security
         digest = blake2b(f"{seed}:{security.symbol}".encode(), digest_size=8).digest()
         self._key = int.from_bytes(digest, "big")
@@ -196,7 +197,7 @@ def listing(seed: int, market_hours: str) -> list[Listed]:
     ]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=2048)
 def tape(place: int, seed: int, market_hours: str) -> SimulatedTape:
     """Kept, because its caches of computed bars are what makes a quote cheap."""
     return SimulatedTape(_SECURITIES[place], seed, market_hours)

@@ -1,31 +1,39 @@
-"""The paper market's fees in words and numbers: what ``exchange.fee`` computes."""
+"""The fees of one account in words and numbers: what ``costs.fee`` computes."""
 
-from brokers.paper import exchange
+from decimal import Decimal
+
+from brokers.decimals import plain
+from brokers.paper import costs
 from brokers.types import AssetClass, FeeRule
 
-_SHARES = "0.005 per share, at least 1.00 per fill, in the instrument's currency."
-_CRYPTO = "0.25 % of price times quantity, rounded half up to the cent."
+
+def rules(preset: costs.Preset) -> list[FeeRule]:
+    return [_crypto(preset) if each is AssetClass.CRYPTO else _shares(preset, each) for each in AssetClass]
 
 
-def rules() -> list[FeeRule]:
-    return [_crypto() if each is AssetClass.CRYPTO else _shares(each) for each in AssetClass]
-
-
-def _shares(asset_class: AssetClass) -> FeeRule:
+def _shares(preset: costs.Preset, asset_class: AssetClass) -> FeeRule:
+    words = (
+        f"{plain(preset.per_share)} per share, at least {preset.order_minimum:.2f} per order, in the instrument's "
+        "currency."
+    )
     return FeeRule(
         asset_class=asset_class,
         basis="unit",
-        rate=exchange.SHARE_FEE,
-        minimum=exchange.SHARE_FEE_MINIMUM,
-        words=_SHARES,
+        rate=preset.per_share,
+        minimum=preset.order_minimum,
+        words=words if preset.per_share else "No fee.",
     )
 
 
-def _crypto() -> FeeRule:
+def _crypto(preset: costs.Preset) -> FeeRule:
+    taker, maker = (f"{plain(rate * 100)} %" for rate in (preset.taker, preset.maker))
+    words = f"{taker} of price times quantity, rounded half up to the cent."
+    if preset.maker != preset.taker:
+        words += f" {maker} for a limit order that waited for its price."
     return FeeRule(
         asset_class=AssetClass.CRYPTO,
         basis="notional",
-        rate=exchange.CRYPTO_FEE_RATE,
-        minimum=exchange.CENT * 0,
-        words=_CRYPTO,
+        rate=preset.taker,
+        minimum=Decimal(0),
+        words=words if preset.taker else "No fee.",
     )

@@ -8,9 +8,7 @@ from django.http import HttpRequest
 
 from console.accounts import factors
 from console.accounts.models import User
-from console.accounts.throttle import Attempt
-
-TOO_MANY = "Too many attempts. Wait 5 minutes, then try again."
+from console.accounts.throttle import TOO_MANY, Attempt
 
 
 class SignInForm(AuthenticationForm):

@@ -13,6 +13,7 @@ from django.core.cache import cache
 WINDOW_SECONDS = 300
 FAILURES_PER_IP = 10
 FAILURES_PER_ACCOUNT = 5
+TOO_MANY = "Too many attempts. Wait 5 minutes, then try again."
 
 
 @dataclass(frozen=True, slots=True)

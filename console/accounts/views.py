@@ -12,17 +12,15 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from console.accounts import factors, fresh, links, oidc, signing_in
+from console.accounts import factors, fresh, links, oidc, proof, signing_in
 from console.accounts.current import user_of
-from console.accounts.forms import TOO_MANY, CodeForm, NewPasswordForm, PasswordAgainForm, RecoverForm, SignInForm
+from console.accounts.forms import CodeForm, NewPasswordForm, PasswordAgainForm, RecoverForm, SignInForm
 from console.accounts.models import Link, User
 from console.accounts.required import before_second_factor
 from console.accounts.tasks import send_recovery_link
-from console.accounts.throttle import Attempt
+from console.accounts.throttle import TOO_MANY, Attempt
 from console.identity import Provider
 from console.security import keeping
-
-WRONG_PASSKEY = "That passkey does not open anything here."
 
 
 class SignIn(LoginView):
@@ -58,7 +56,7 @@ def passkey(request: HttpRequest) -> HttpResponse:
         attempt.succeeded()
         return signing_in.finish(request, user, next_)
     else:
-        messages.error(request, WRONG_PASSKEY)
+        messages.error(request, proof.WRONG_PASSKEY)
     return redirect(f"{reverse('sign-in')}?{urlencode({'next': next_})}")
 
 
@@ -72,7 +70,7 @@ def second_step(request: HttpRequest) -> HttpResponse:
     if "options" in request.GET:
         return JsonResponse(factors.request_options(waiting.user))
     form = CodeForm(request, waiting.user, request.POST if "code" in request.POST else None)
-    if request.method == "POST" and (_shown_passkey(request, waiting.user) or form.is_valid()):
+    if request.method == "POST" and (proof.by_passkey(request, waiting.user) or form.is_valid()):
         return signing_in.finish(request, waiting.user, waiting.next)
     return render(
         request,
@@ -97,7 +95,7 @@ def re_authenticate(request: HttpRequest) -> HttpResponse:
     next_ = signing_in.here(request, request.POST.get("next") or request.GET.get("next", ""))
     form = PasswordAgainForm(request, user, request.POST if "password" in request.POST else None)
     code_form = CodeForm(request, user, request.POST if "code" in request.POST else None)
-    if request.method == "POST" and (_shown_passkey(request, user) or code_form.is_valid() or form.is_valid()):
+    if request.method == "POST" and (proof.by_passkey(request, user) or code_form.is_valid() or form.is_valid()):
         fresh.mark(request)
         return HttpResponseRedirect(next_)
     return render(
@@ -192,18 +190,3 @@ def _provider(slug: str) -> Provider:
 
 def _attempt(request: HttpRequest, kind: str, email: str = "") -> Attempt:
     return Attempt(ip=request.META.get("REMOTE_ADDR", ""), email=email, kind=kind)
-
-
-def _shown_passkey(request: HttpRequest, user: User) -> bool:
-    """Whether the form carries an answer of this person's passkey. What does not fit is said on the page."""
-    if "credential" not in request.POST:
-        return False
-    attempt = _attempt(request, "second-step", user.email)
-    if not attempt.begin():
-        messages.error(request, TOO_MANY)
-    elif factors.check_passkey(request.POST["credential"], user):
-        attempt.succeeded()
-        return True
-    else:
-        messages.error(request, WRONG_PASSKEY)
-    return False

@@ -28,6 +28,8 @@ STATUS: dict[Code, int] = {
     Code.NOT_PERMITTED: 403,
     Code.IP_NOT_ALLOWED: 403,
     Code.LIVE_FROZEN: 403,
+    Code.HALTED: 403,
+    Code.LIMITS_REQUIRED: 403,
     Code.APPROVAL_REQUIRED: 403,
     Code.CSRF_FAILED: 403,
     Code.RE_AUTHENTICATION_REQUIRED: 403,
@@ -51,6 +53,7 @@ STATUS: dict[Code, int] = {
     Code.INTERNAL_ERROR: 500,
     Code.OUTCOME_UNKNOWN: 502,
     Code.BROKER_UNAVAILABLE: 503,
+    Code.LIMIT_UNPROVABLE: 503,
     Code.AUDIT_UNAVAILABLE: 503,
 }
 
@@ -59,6 +62,17 @@ class FieldProblem(serializers.Serializer[Any]):
     field = serializers.CharField()
     code = serializers.CharField()
     detail = serializers.CharField()
+
+
+class LimitProblem(serializers.Serializer[Any]):
+    """Amounts as text, in ``unit``."""
+
+    name = serializers.CharField()
+    of = serializers.CharField()
+    value = serializers.CharField()
+    unit = serializers.CharField()
+    used = serializers.CharField()
+    headroom = serializers.CharField()
 
 
 class Problem(serializers.Serializer[Any]):
@@ -71,6 +85,7 @@ class Problem(serializers.Serializer[Any]):
     code = serializers.ChoiceField(choices=[code.value for code in Code])
     request_id = serializers.CharField()
     order_id = serializers.CharField(required=False, help_text="The order it is about.")
+    limit = LimitProblem(required=False, help_text="The limit that said no.")
     errors = FieldProblem(many=True, required=False)  # type: ignore[assignment]  # a field's name, not the attribute
 
 
@@ -108,6 +123,8 @@ def answer(refusal: Refusal, request_id: str) -> Response:
     }
     if refusal.order_id:
         body["order_id"] = refusal.order_id
+    if refusal.limit:
+        body["limit"] = dict(refusal.limit)
     if isinstance(refusal, Invalid):
         body["errors"] = [{"field": e.field, "code": e.code.value, "detail": e.detail} for e in refusal.errors]
     elif refusal.field:

@@ -6,6 +6,7 @@ from console.audit import api as audit
 from console.clients import api as clients
 from console.connected_apps import api as apps
 from console.connections import api as connections
+from console.halts import api as halts
 from console.keys import api as keys
 from console.orders import api as orders
 
@@ -16,6 +17,8 @@ _V1 = [
     path("connections/<int:connection_id>/resume", connections.Resume.as_view()),
     path("connections/<int:connection_id>/trading-on", connections.TradingOn.as_view()),
     path("connections/<int:connection_id>/trading-off", connections.TradingOff.as_view()),
+    path("connections/<int:connection_id>/limits", connections.ConnectionLimits.as_view()),
+    path("connections/<int:connection_id>/policy", connections.ConnectionPolicy.as_view()),
     path("clients", clients.Clients.as_view()),
     path("clients/<int:client_pk>", clients.OneClient.as_view()),
     path("keys", keys.Keys.as_view()),
@@ -27,6 +30,9 @@ _V1 = [
     path("connected-apps/<int:app_id>/pause", apps.Pause.as_view()),
     path("connected-apps/<int:app_id>/resume", apps.Resume.as_view()),
     path("connected-apps/<int:app_id>/revoke", apps.Revoke.as_view()),
+    path("connected-apps/<int:app_id>/limits", apps.AppLimits.as_view()),
+    path("halts", halts.Halts.as_view()),
+    path("halts/<int:halt_id>/lift", halts.Lift.as_view()),
     path("orders", orders.Orders.as_view()),
     path("orders/confirm", orders.Confirm.as_view()),
     path("orders/<str:order_id>", orders.OneOrder.as_view()),

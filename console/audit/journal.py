@@ -8,7 +8,8 @@ from typing import Any
 from django.utils import timezone
 
 from console.accounts.models import User
-from console.audit.models import Call, Change, Outcome
+from console.audit.commits import Done, Row, writer
+from console.audit.models import Change, Outcome
 from console.errors import Code
 from console.principal import Manager, Principal
 
@@ -40,30 +41,43 @@ class Entry:
 
 def record_call(entry: Entry) -> None:
     """Commit one row. Raises django.db.DatabaseError when it cannot: the caller's answer must not leave then."""
+    writer.write(_row(entry))
+
+
+def hand_over(entry: Entry, done: Done) -> None:
+    """The same without waiting: ``done`` is told in the writer's thread, once the row is committed or cannot be.
+
+    Not inside a transaction, which the row would not be part of.
+    """
+    writer.hand_over(_row(entry), done)
+
+
+def _row(entry: Entry) -> Row:
+    """The values of ``Call``, in the order of its fields."""
     who = entry.principal
     app = who if isinstance(who, Principal) else None
-    Call.objects.create(
-        request_id=entry.request_id,
-        at=timezone.now(),
-        user_id=who.user_id if who else None,
-        user_label=who.user_label if who else "",
-        source=who.source if who else "",
-        credential_id=who.credential_id if who else "",
-        scopes=" ".join(sorted(who.scopes)) if who else "",
-        app_id=app.app_id if app else None,
-        app_label=app.app_label if app else who.label if isinstance(who, Manager) else "",
-        connection_id=app.connection_id if app else None,
-        connection_label=app.connection_label if app else "",
-        environment=app.environment if app else "",
-        tool=mask(entry.tool)[:128],
-        arguments=_bounded(entry.arguments),
-        outcome=entry.outcome,
-        code=entry.code or "",
-        message=mask(entry.message)[:500],
-        order_id=entry.order_id[:40],
-        duration_us=entry.duration_us,
-        ip=entry.ip[:45],
-        user_agent=mask(entry.user_agent)[:200],
+    return (
+        entry.request_id,
+        timezone.now(),
+        who.user_id if who else None,
+        who.user_label if who else "",
+        who.source.value if who else "",
+        who.credential_id if who else "",
+        " ".join(sorted(who.scopes)) if who else "",
+        app.app_id if app else None,
+        app.app_label if app else who.label if isinstance(who, Manager) else "",
+        app.connection_id if app else None,
+        app.connection_label if app else "",
+        app.environment.value if app else "",
+        mask(entry.tool)[:128],
+        _bounded(entry.arguments),
+        entry.outcome.value,
+        entry.code.value if entry.code else "",
+        mask(entry.message)[:500],
+        entry.order_id[:40],
+        entry.duration_us,
+        entry.ip[:45],
+        mask(entry.user_agent)[:200],
     )
 
 

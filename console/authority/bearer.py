@@ -6,22 +6,23 @@ One indexed query per request and nothing remembered between requests: what is r
 import hashlib
 import secrets
 from datetime import datetime
+from typing import Any, NamedTuple
 
 from django.utils import timezone
 
+from brokers.statements import Statement
 from brokers.types import Environment
 from console import scopes
 from console.authority import management
 from console.authority.refusals import Unauthenticated, WrongAddress
-from console.connected_apps.models import ConnectedApp
-from console.keys import minting, networks
+from console.keys import minting, networks, usage
 from console.keys.models import ApiKey
 from console.oauth.models import AccessToken
 from console.platforms import tokens
+from console.platforms.models import Access
 from console.principal import Principal
-from console.scopes import Source
+from console.scopes import Scope, Source
 
-_JOINS = ("app__connection", "app__owner")
 _MAX_BEARER = 2048
 
 __all__ = ["Unauthenticated", "WrongAddress", "authenticate"]
@@ -47,76 +48,141 @@ def authenticate(raw: str, *, ip: str = "", user_agent: str = "") -> Principal:
     return _by_token(raw, ip, user_agent)
 
 
+class _App(NamedTuple):
+    """What a request needs to know of an app, its owner and its connection."""
+
+    app_id: int
+    name: str
+    scopes: str
+    toolsets: list[str] | None
+    current_account: str
+    paused_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    last_used_ip: str
+    owner_id: int
+    owner_email: str
+    owner_is_active: bool
+    connection_id: int
+    connection_name: str
+    broker: str
+    broker_settings: dict[str, Any]
+    environment: str
+    default_account: str
+    connection_paused_at: datetime | None
+    connection_closed_at: datetime | None
+
+    @property
+    def granted(self) -> frozenset[Scope]:
+        return scopes.parse(self.scopes)
+
+
+_APP = (
+    *("app__id", "app__name", "app__scopes", "app__toolsets", "app__current_account"),
+    *("app__paused_at", "app__revoked_at", "app__last_used_at", "app__last_used_ip"),
+    *("app__owner_id", "app__owner__email", "app__owner__is_active"),
+    *("app__connection_id", "app__connection__name", "app__connection__broker", "app__connection__settings"),
+    *("app__connection__environment", "app__connection__default_account"),
+    *("app__connection__paused_at", "app__connection__closed_at"),
+)
+_KEY = ("digest", "revoked_at", "expires_at", "networks", "last_used_at", "last_used_ip")
+_KEYS = Statement(lambda public_id: ApiKey.objects.filter(public_id=public_id).values_list(*_APP, *_KEY))
+_TOKENS = Statement(
+    lambda checksum: AccessToken.objects.filter(token_checksum=checksum).values_list(*_APP, "pk", "scope", "expires")
+)
+_ACCESSES = Statement(lambda app_id: Access.objects.filter(app_id=app_id).values_list(*_APP, *tokens.Standing._fields))
+
+
 def _by_key(raw: str, ip: str, user_agent: str) -> Principal:
     public_id = minting.public_id_of(raw)
     if public_id is None:
         raise Unauthenticated("The API key is mistyped or cut off: its checksum does not fit.")
-    key = ApiKey.objects.select_related(*_JOINS).filter(public_id=public_id).first()
-    if key is None or not secrets.compare_digest(key.digest, minting.digest(raw)):
+    row = _KEYS.first(public_id)
+    if row is None or not secrets.compare_digest(row[len(_APP)], minting.digest(raw)):
         raise Unauthenticated("The bearer token is not one of this server's.")
-    principal = _principal(key.app, Source.API_KEY, public_id, key.app.scopes, ip, user_agent)
-    if key.revoked_at is not None:
+    app = _App(*row[: len(_APP)])
+    _, revoked_at, expires_at, allowed, last_used_at, last_used_ip = row[len(_APP) :]
+    principal = _principal(
+        app, Source.API_KEY, public_id, app.scopes, ip, user_agent, key_use=(last_used_at, last_used_ip)
+    )
+    if revoked_at is not None:
         raise Unauthenticated("This API key was revoked.", principal)
-    _check(key.app, principal, key.expires_at, "This API key has expired.")
-    if key.networks and not networks.contain(key.networks, ip):
+    _check(app, principal, expires_at, "This API key has expired.")
+    if allowed and not networks.contain(allowed, ip):
         raise WrongAddress(principal)
     return principal
 
 
 def _by_token(raw: str, ip: str, user_agent: str) -> Principal:
-    checksum = hashlib.sha256(raw.encode()).hexdigest()
-    token = AccessToken.objects.select_related(*_JOINS).filter(token_checksum=checksum).first()
+    row = _TOKENS.first(hashlib.sha256(raw.encode()).hexdigest())
     # A row without an app is a registration access token (RFC 7592): it opens nothing here.
-    if token is None or token.app is None:
+    if row is None or row[0] is None:
         raise Unauthenticated("The bearer token is not one of this server's, or has been replaced.")
+    app = _App(*row[: len(_APP)])
+    pk, scope, expires = row[len(_APP) :]
     # An app narrowed after the token was issued narrows the token with it.
-    held = scopes.render(scopes.parse(token.scope) & token.app.granted)
-    principal = _principal(token.app, Source.OAUTH, f"token-{token.pk}", held, ip, user_agent)
-    _check(token.app, principal, token.expires, "This access token has expired.")
+    held = scopes.render(scopes.parse(scope) & app.granted)
+    principal = _principal(app, Source.OAUTH, f"token-{pk}", held, ip, user_agent)
+    _check(app, principal, expires, "This access token has expired.")
     return principal
 
 
 def _by_platform(raw: str, ip: str, user_agent: str) -> Principal:
-    held = tokens.look_up(raw)
-    if held is None:
+    claims = tokens.claims_of(raw)
+    row = None if claims is None else _ACCESSES.first(claims.app_id)
+    if claims is None or row is None:
         raise Unauthenticated("The bearer token is not one of this server's.")
-    app = held.access.app
-    scope = scopes.render(scopes.parse(held.scope) & app.granted)
-    principal = _principal(app, Source.PLATFORM, held.token_id, scope, ip, user_agent)
-    if held.expired:
+    app, standing = _App(*row[: len(_APP)]), tokens.Standing(*row[len(_APP) :])
+    if not standing.is_of(claims):
+        raise Unauthenticated("The bearer token is not one of this server's.")
+    scope = scopes.render(scopes.parse(claims.scope) & app.granted)
+    principal = _principal(app, Source.PLATFORM, claims.token_id, scope, ip, user_agent)
+    if claims.expired:
         raise Unauthenticated("This access token has expired.", principal)
-    if held.superseded:
+    if standing.supersedes(claims):
         raise Unauthenticated("A secret behind this token was changed, or its user or platform disabled.", principal)
     _check(app, principal, None, "")
     return principal
 
 
-def _check(app: ConnectedApp, principal: Principal, expires_at: datetime | None, expired: str) -> None:
+def _check(app: _App, principal: Principal, expires_at: datetime | None, expired: str) -> None:
     if app.revoked_at is not None:
         raise Unauthenticated("This app's access was taken back in the console.", principal)
     if expires_at is not None and expires_at <= timezone.now():
         raise Unauthenticated(expired, principal)
-    if not app.owner.is_active or app.connection.closed_at is not None:
+    if not app.owner_is_active or app.connection_closed_at is not None:
         raise Unauthenticated("The account behind this credential is closed.", principal)
 
 
-def _principal(app: ConnectedApp, source: Source, credential_id: str, held: str, ip: str, user_agent: str) -> Principal:
+def _principal(
+    app: _App,
+    source: Source,
+    credential_id: str,
+    held: str,
+    ip: str,
+    user_agent: str,
+    *,
+    key_use: tuple[datetime | None, str] | None = None,
+) -> Principal:
+    uses = [(app.last_used_at, app.last_used_ip), *([key_use] if key_use else [])]
     return Principal(
         user_id=app.owner_id,
-        user_label=app.owner.email,
+        user_label=app.owner_email,
         source=source,
         credential_id=credential_id,
-        app_id=app.pk,
+        app_id=app.app_id,
         app_label=app.name,
         paused=app.paused_at is not None,
         scopes=scopes.parse(held),
         toolsets=None if app.toolsets is None else frozenset(app.toolsets),
         connection_id=app.connection_id,
-        connection_label=app.connection.name,
-        connection_paused=app.connection.paused_at is not None,
-        broker=app.connection.broker,
-        environment=Environment(app.connection.environment),
-        account_id=app.current_account or app.connection.default_account,
+        connection_label=app.connection_name,
+        connection_paused=app.connection_paused_at is not None,
+        broker=app.broker,
+        broker_settings=app.broker_settings,
+        environment=Environment(app.environment),
+        account_id=app.current_account or app.default_account,
         ip=ip,
         user_agent=user_agent,
+        is_use_on_record=all(usage.is_recent(at, where, ip) for at, where in uses),
     )

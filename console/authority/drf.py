@@ -41,11 +41,13 @@ class Need(StrEnum):
     """Connections, clients, keys and apps; seeing them, too."""
     WIDEN = "widen"
     """Let others do more than before. A session must have proved within five minutes who sits at it."""
+    IN_PERSON = "in person"
+    """Lift a halt, change who releases orders: the owner at the console with a fresh proof, and nothing else."""
 
 
 # An order belongs to the app that prepared it, and a session is no app: it may see orders and take them back.
 ALLOWED: dict[Kind, frozenset[Need]] = {
-    Kind.SESSION: frozenset({Need.READ, Need.CANCEL, Need.MANAGE, Need.WIDEN}),
+    Kind.SESSION: frozenset({Need.READ, Need.CANCEL, Need.MANAGE, Need.WIDEN, Need.IN_PERSON}),
     Kind.API_KEY: frozenset({Need.READ, Need.TRADE, Need.CANCEL}),
     Kind.PLATFORM: frozenset({Need.READ, Need.TRADE, Need.CANCEL}),
     # Its owner proved who they are when they made it.
@@ -160,7 +162,7 @@ def permit(caller: Caller, need: Need) -> None:
             Code.INSUFFICIENT_SCOPE,
             f"This needs the scope {_SCOPE[need]}, which the key does not have. Its owner can make one that does.",
         )
-    if need is Need.WIDEN and caller.kind is Kind.SESSION and not caller.is_fresh:
+    if need in (Need.WIDEN, Need.IN_PERSON) and caller.kind is Kind.SESSION and not caller.is_fresh:
         raise Refusal(
             Code.RE_AUTHENTICATION_REQUIRED,
             "This lets others do more than before. Enter your password again at /re-authenticate/, then repeat it.",

@@ -11,16 +11,17 @@ import time
 from enum import StrEnum
 
 from django.conf import settings
-from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.storage import MemoryStorage, RedisStorage, Storage
+from limits import RateLimitItemPerMinute
+from limits.storage import RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from console.authority.windows import Windows
 from console.errors import Code, Refusal
 
 log = logging.getLogger(__name__)
 
 
-_TURNED_AWAY = RateLimitItemPerMinute(120)
+_TURNED_AWAY = 120
 
 
 class Kind(StrEnum):
@@ -29,18 +30,37 @@ class Kind(StrEnum):
     CANCEL = "cancel"
 
 
+class _Shared:
+    """The windows of all processes, in Redis. Raises what the client raises when it cannot be reached."""
+
+    def __init__(self) -> None:
+        self._storage = RedisStorage(settings.REDIS_URL)
+        self._limiter = MovingWindowRateLimiter(self._storage)
+
+    def take(self, limits: list[tuple[str, int]]) -> tuple[int, float] | None:
+        items = [(key, RateLimitItemPerMinute(most)) for key, most in limits]
+        for act in (self._limiter.test, self._limiter.hit):
+            for place, (key, item) in enumerate(items):
+                if not act(item, key):
+                    return place, self._limiter.get_window_stats(item, key).reset_time - time.time()
+        return None
+
+    def clear(self) -> None:
+        self._storage.reset()
+
+
 @functools.cache
-def _limiter() -> MovingWindowRateLimiter:
-    storage: Storage = RedisStorage(settings.REDIS_URL) if settings.REDIS_URL else MemoryStorage()
-    return MovingWindowRateLimiter(storage)
+def _limiter() -> _Shared | Windows:
+    # The library's own memory grows a thread and a walk over all entries into every call.
+    return _Shared() if settings.REDIS_URL else Windows()
 
 
-def _limits(kind: Kind) -> list[tuple[str, RateLimitItem]]:
+def _limits(user_id: int, app_id: int, kind: Kind) -> list[tuple[str, int]]:
     if kind is Kind.CANCEL:
-        return [("cancel", RateLimitItemPerMinute(settings.CANCELS_PER_MINUTE))]
-    every: list[tuple[str, RateLimitItem]] = [("all", RateLimitItemPerMinute(settings.CALLS_PER_MINUTE))]
+        return [(f"cancel/app-{app_id}", settings.CANCELS_PER_MINUTE)]
+    every = [(f"all/user-{user_id}", settings.CALLS_PER_MINUTE)]
     if kind is Kind.TRADE:
-        every.append(("trade", RateLimitItemPerMinute(settings.TRADE_CALLS_PER_MINUTE)))
+        every.append((f"trade/user-{user_id}", settings.TRADE_CALLS_PER_MINUTE))
     return every
 
 
@@ -49,18 +69,9 @@ def check(user_id: int, app_id: int, kind: Kind) -> None:
 
     Raises Refusal with ``retry_after`` in seconds when the minute is used up.
     """
-    who = f"app-{app_id}" if kind is Kind.CANCEL else f"user-{user_id}"
+    limits = _limits(user_id, app_id, kind)
     try:
-        limiter = _limiter()
-        buckets = _limits(kind)
-        for bucket, limit in buckets:
-            if not limiter.test(limit, bucket, who):
-                raise _refusal(kind, limit, limiter.get_window_stats(limit, bucket, who).reset_time)
-        for bucket, limit in buckets:
-            if not limiter.hit(limit, bucket, who):
-                raise _refusal(kind, limit, limiter.get_window_stats(limit, bucket, who).reset_time)
-    except Refusal:
-        raise
+        refused = _limiter().take(limits)
     except Exception as error:
         if kind is Kind.CANCEL:
             log.exception("The throttle cannot be reached; a cancel passes")
@@ -69,16 +80,19 @@ def check(user_id: int, app_id: int, kind: Kind) -> None:
         raise Refusal(
             Code.RATE_LIMITED, "The call counter cannot be reached; try again in a minute.", retry_after=60
         ) from error
+    if refused is not None:
+        place, seconds = refused
+        raise _refusal(kind, limits[place][1], seconds)
 
 
-def _refusal(kind: Kind, limit: RateLimitItem, reset_time: float) -> Refusal:
-    wait = max(1, math.ceil(reset_time - time.time()))
+def _refusal(kind: Kind, limit: int, seconds: float) -> Refusal:
+    wait = max(1, math.ceil(seconds))
     what = {Kind.READ: "calls", Kind.TRADE: "calls or trading calls", Kind.CANCEL: "cancels"}[kind]
-    if kind is Kind.TRADE and limit.amount == settings.TRADE_CALLS_PER_MINUTE:
+    if kind is Kind.TRADE and limit == settings.TRADE_CALLS_PER_MINUTE:
         what = "trading calls"
     return Refusal(
         Code.RATE_LIMITED,
-        f"More than {limit.amount} {what} in a minute for this user. Try again in {wait} s.",
+        f"More than {limit} {what} in a minute for this user. Try again in {wait} s.",
         retry_after=wait,
     )
 
@@ -90,7 +104,7 @@ def is_flood(credential_id: str) -> bool:
     Every row is a synchronous write; without a bound, calls that cost the caller nothing would fill the disk.
     """
     try:
-        return not _limiter().hit(_TURNED_AWAY, "turned-away", credential_id or "nobody")
+        return _limiter().take([(f"turned-away/{credential_id or 'nobody'}", _TURNED_AWAY)]) is not None
     except Exception:
         log.exception("The throttle cannot be reached; the row is written")
         return False
@@ -98,4 +112,4 @@ def is_flood(credential_id: str) -> bool:
 
 def reset() -> None:
     """Forget every count. For a new test, and for an operator who raised a limit."""
-    _limiter().storage.reset()
+    _limiter().clear()

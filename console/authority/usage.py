@@ -12,6 +12,8 @@ def record(who: Principal | Manager) -> None:
     if isinstance(who, Manager):
         usage.record(ManagementKey, who.credential_id, ip=who.ip)
         return
+    if who.is_use_on_record:
+        return
     grants.used(who.app_id, ip=who.ip, user_agent=who.user_agent)
     if who.source is Source.API_KEY:
         usage.record(ApiKey, who.credential_id, ip=who.ip)

@@ -1,18 +1,22 @@
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
+from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.accounts.models import User
+from console.api import limiting
 from console.api.door import Act, Door, PageQuery
 from console.api.parsing import Choice, Strict
 from console.authority.drf import Need
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
+from console.orders import exposure, standing
 from console.scopes import Source
 from console.toolsets import Toolset
 
@@ -90,6 +94,38 @@ class OneApp(_Apps):
         app = get_object_or_404(self.own(), pk=app_id)
         grants.set_toolsets(app, {Toolset(each) for each in self.given["toolsets"]}, by=self.caller.owner)
         return self.answer(app)
+
+
+class AppLimits(_Apps):
+    acts = {
+        "GET": Act(
+            name="get_app_limits",
+            needs=Need.MANAGE,
+            about="An app's own limits, on top of its connection's, what is used of them and what is left.",
+            answers=limiting.StandingOut,
+        ),
+        "PUT": Act(
+            name="set_app_limits",
+            needs=Need.MANAGE,
+            about="Replace all limits of an app. A management key can only tighten them.",
+            answers=limiting.StandingOut,
+            takes=limiting.LimitsIn,
+        ),
+    }
+
+    def get(self, request: Request, app_id: int) -> Response:
+        return self._told(get_object_or_404(self.own(), pk=app_id))
+
+    def put(self, request: Request, app_id: int) -> Response:
+        app = get_object_or_404(self.own(), pk=app_id)
+        limiting.change(self.caller, self.given, partial(grants.set_limits, app))
+        return self._told(app)
+
+    def _told(self, app: ConnectedApp) -> Response:
+        now, limits, connection = timezone.now(), app.limited, app.connection
+        use = exposure.use_of_app(app, connection, now)
+        lines = standing.lines(limits, use, connection, equity=connection.equity, now=now)
+        return self.answer(limiting.told(limits, lines))
 
 
 class _Change(_Apps):

@@ -7,12 +7,15 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from console import limits as bounds
 from console import scopes, toolsets
 from console.accounts.models import User
 from console.audit import journal
 from console.clients.models import Client, Review
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
+from console.errors import Code, Refusal
+from console.limits import Limits
 from console.scopes import Scope, Source
 from console.toolsets import Toolset
 
@@ -139,6 +142,30 @@ def narrow(app: ConnectedApp, *, by: User | None) -> bool:
         Q(revoked_at=None, scopes__contains=Scope.TRADE.value),
         scopes=scopes.render(frozenset({Scope.READ})),
     )
+
+
+def set_limits(app: ConnectedApp, limits: Limits, *, by: User, may_widen: bool = False) -> bool:
+    """False when nothing changed. ``may_widen``: the owner has just proved, in the console, who they are.
+
+    Raises Refusal when it would allow anything more without that. They come on top of the connection's own.
+    """
+    with transaction.atomic():
+        mine = ConnectedApp.objects.select_for_update().get(pk=app.pk)
+        before = mine.limited
+        if limits == before:
+            return False
+        if not may_widen and not bounds.is_tighter_or_equal(limits, before):
+            raise Refusal(
+                Code.RE_AUTHENTICATION_REQUIRED,
+                "This allows more than before, so only the owner can do it, in the console, with a fresh sign-in. "
+                "Nothing was changed.",
+            )
+        ConnectedApp.objects.filter(pk=mine.pk).update(limits=limits.stored())
+        journal.record_change(
+            by, "limits changed", "app", mine.pk, mine.name, before=before.told(), after=limits.told()
+        )
+    app.refresh_from_db()
+    return True
 
 
 @transaction.atomic

@@ -1,9 +1,10 @@
 from django.conf import settings
 from django.db import models
 
-from console import scopes
+from console import limits, scopes
 from console.clients.models import Client
 from console.connections.models import Connection
+from console.limits import Limits
 from console.scopes import Scope, Source
 from console.toolsets import Toolset, switched_on
 
@@ -22,6 +23,8 @@ class ConnectedApp(models.Model):
     scopes = models.CharField(max_length=100)
     toolsets = models.JSONField(null=True)
     """Names of the toolsets its owner left switched on; None: all of them."""
+    limits = models.JSONField(default=dict)
+    """As ``Limits.stored`` writes them, in the connection's currency, on top of the connection's own."""
     current_account = models.CharField(max_length=64, blank=True)
     """Account used when a call names none; empty: the connection's own default."""
     created_at = models.DateTimeField(auto_now_add=True)
@@ -56,3 +59,7 @@ class ConnectedApp(models.Model):
     @property
     def can_trade(self) -> bool:
         return Scope.TRADE in self.granted
+
+    @property
+    def limited(self) -> Limits:
+        return limits.parse(self.limits)

@@ -10,5 +10,6 @@ urlpatterns = [
     path("<int:pk>/pause/", views.pause, name="pause"),
     path("<int:pk>/resume/", views.resume, name="resume"),
     path("<int:pk>/narrow/", views.narrow, name="narrow"),
+    path("<int:pk>/limits/", views.limits, name="limits"),
     path("<int:pk>/toolsets/", views.toolsets, name="toolsets"),
 ]

@@ -1,15 +1,23 @@
 from dataclasses import dataclass
+from functools import partial
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console.accounts.current import user_of
 from console.audit import reads
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
+from console.connections.views import limits_page
+from console.halts import verbs as halts
 from console.onboarding import home
+from console.orders import exposure, standing
+from console.orders.risk import Use
 from console.toolsets import ALWAYS, WORDS, Toolset, listed, provided, size, switched_on
 
 
@@ -78,8 +86,36 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "later": calls.filter(at__gt=app.revoked_at).count() if app.revoked_at else 0,
         "keys": app.api_keys.all(),
         "last_hour": reads.last_hour([app.pk]).get(app.pk, 0),
+        "lines": standing.lines(
+            app.limited, _use(app), app.connection, equity=app.connection.equity, now=timezone.now()
+        ),
+        "limits": app.limited,
+        "halted": halts.over(app.connection, app.pk).filter(account_id="").exists(),
     }
     return render(request, "connected_apps/detail.html", context)
+
+
+def _use(app: ConnectedApp) -> Use:
+    return exposure.use_of_app(app, app.connection, timezone.now())
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def limits(request: HttpRequest, pk: int) -> HttpResponse:
+    app = _own(request, pk)
+    back = reverse("apps:detail", args=[pk])
+    form = limits_page(request, app.limited, app.connection.currency, partial(grants.set_limits, app), back)
+    if isinstance(form, HttpResponse):
+        return form
+    spent = standing.spent(_use(app), app.connection, equity=app.connection.equity, now=timezone.now())
+    context = {
+        "app": app,
+        "connection": app.connection,
+        "form": form,
+        "numbers": form.beside(spent),
+        "back": back,
+    }
+    return render(request, "connections/limits.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

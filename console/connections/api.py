@@ -1,20 +1,24 @@
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
+from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from brokers.types import Environment
+from console.api import limiting
 from console.api.door import Act, Door, PageQuery
 from console.api.parsing import Amount, Choice, Flag, Strict, Text
 from console.authority.drf import Need
 from console.connections import linking
 from console.connections.models import Connection, Policy
 from console.onboarding import home, open_connection
+from console.orders import exposure, standing
 
 
 class ConnectionOut(serializers.Serializer[Any]):
@@ -92,6 +96,59 @@ class OneConnection(_Connections):
 
     def get(self, request: Request, connection_id: int) -> Response:
         return self.answer(get_object_or_404(self.own(), pk=connection_id))
+
+
+class ConnectionLimits(_Connections):
+    acts = {
+        "GET": Act(
+            name="get_connection_limits",
+            needs=Need.MANAGE,
+            about="The limits of a connection, what is used of them and what is left.",
+            answers=limiting.StandingOut,
+        ),
+        "PUT": Act(
+            name="set_connection_limits",
+            needs=Need.MANAGE,
+            about="Replace all limits of a connection. A management key can only tighten them.",
+            answers=limiting.StandingOut,
+            takes=limiting.LimitsIn,
+        ),
+    }
+
+    def get(self, request: Request, connection_id: int) -> Response:
+        return self._told(get_object_or_404(self.own(), pk=connection_id))
+
+    def put(self, request: Request, connection_id: int) -> Response:
+        connection = get_object_or_404(self.own(), pk=connection_id)
+        limiting.change(self.caller, self.given, partial(linking.set_limits, connection))
+        return self._told(connection)
+
+    def _told(self, connection: Connection) -> Response:
+        now, limits = timezone.now(), connection.limited
+        use = exposure.use_of_connection(connection, now)
+        lines = standing.lines(limits, use, connection, equity=connection.equity, now=now)
+        return self.answer(limiting.told(limits, lines))
+
+
+class PolicyIn(Strict):
+    policy = Choice(choices=Policy.values)
+
+
+class ConnectionPolicy(_Connections):
+    acts = {
+        "PUT": Act(
+            name="set_connection_policy",
+            needs=Need.IN_PERSON,
+            about="Who releases orders. Only a console session that has just proved who sits at it.",
+            answers=ConnectionOut,
+            takes=PolicyIn,
+        )
+    }
+
+    def put(self, request: Request, connection_id: int) -> Response:
+        connection = get_object_or_404(self.own(), pk=connection_id)
+        linking.set_policy(connection, Policy(self.given["policy"]), by=self.caller.owner, may_loosen=True)
+        return self.answer(connection)
 
 
 class _Change(_Connections):

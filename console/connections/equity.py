@@ -44,6 +44,15 @@ class Point:
     low: Decimal
     cash: Decimal
 
+    @property
+    def high_at(self) -> datetime:
+        """When the high was read, as near as it is known."""
+        return self.opened_at if self.high == self.opened else self.at
+
+    @property
+    def low_at(self) -> datetime:
+        return self.opened_at if self.low == self.opened else self.at
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawdown:
@@ -131,9 +140,9 @@ def deepest(known: Iterable[Point]) -> Drawdown | None:
     peak: tuple[Decimal, datetime] | None = None
     for point in known:
         if peak is not None:
-            found = _deeper(found, peak, point.low, point.at)
+            found = _deeper(found, peak, point.low, point.low_at)
         if peak is None or point.high > peak[0]:
-            peak = (point.high, point.at)
+            peak = (point.high, point.high_at)
         found = _deeper(found, peak, point.equity, point.at)
     return found
 

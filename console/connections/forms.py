@@ -1,8 +1,17 @@
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from django import forms
 
+from brokers.decimals import plain
+from brokers.types import AssetClass, OrderType
+from console import limits
 from console.accounts.choice import Choice
+from console.errors import Refusal
+from console.limits import AMOUNTS, TITLES, Limits
 
 
 class PaperConnectionForm(forms.Form):
@@ -47,3 +56,128 @@ class PaperConnectionForm(forms.Form):
         required=False,
         initial=True,
     )
+
+
+_HELP = {
+    "order_notional": "The most one order may come to. A market order is taken to reach 2 % beyond the price now.",
+    "daily_notional": "All orders released since midnight UTC: open ones at the most they can come to.",
+    "position_value": "What one position may be worth after an order, open orders included.",
+    "equity_share": "How much of your whole equity one position may be, such as 20.",
+    "daily_loss": "From this loss since midnight UTC on, orders can only make positions smaller.",
+    "price_collar": "How much worse than the last price an order may be. Market orders on live: 2 at most.",
+    "orders_per_minute": "",
+    "symbols": "Separated by commas or spaces. Empty: every symbol.",
+    "denied_symbols": "Separated by commas or spaces.",
+    "asset_classes": "None ticked: every kind.",
+    "order_types": "None ticked: every type.",
+    "trading_hours_only": "Stocks and funds: New York hours. Crypto trades at all hours.",
+}
+_CLASSES = {AssetClass.STOCK: "Stocks", AssetClass.ETF: "Funds (ETF)", AssetClass.CRYPTO: "Crypto"}
+_TYPES = {
+    OrderType.MARKET: "Market",
+    OrderType.LIMIT: "Limit",
+    OrderType.STOP: "Stop",
+    OrderType.STOP_LIMIT: "Stop-limit",
+}
+
+
+# 25,000 is clear; 0,5 is not, and is refused.
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A field with what is used of its limit now, what is left of it, and the unit of both."""
+
+    field: forms.BoundField
+    used: Decimal | None
+    left: Decimal | None
+    unit: str
+
+
+class LimitsForm(forms.Form):
+    """All limits of a connection or an app. What is left empty is no limit."""
+
+    use_required_attribute = False
+    order_notional = forms.CharField()
+    daily_notional = forms.CharField()
+    position_value = forms.CharField()
+    daily_loss = forms.CharField()
+    equity_share = forms.CharField()
+    price_collar = forms.CharField()
+    orders_per_minute = forms.IntegerField(min_value=1, max_value=limits.MOST_PER_MINUTE)
+    trading_hours_only = forms.BooleanField()
+    symbols = forms.CharField(widget=forms.TextInput)
+    denied_symbols = forms.CharField(widget=forms.TextInput)
+    asset_classes = forms.MultipleChoiceField(
+        widget=forms.CheckboxSelectMultiple,
+        choices=[(each.value, _CLASSES.get(each, each.value)) for each in AssetClass],
+    )
+    order_types = forms.MultipleChoiceField(
+        widget=forms.CheckboxSelectMultiple,
+        choices=[(each.value, _TYPES.get(each, each.value)) for each in OrderType],
+    )
+
+    def __init__(self, data: Any = None, *, currency: str, current: Limits) -> None:
+        super().__init__(data, initial=_shown(current))
+        self.currency, self.current = currency, current
+        for name, field in self.fields.items():
+            field.required = False
+            field.label = TITLES[name]
+            if name in AMOUNTS and currency:
+                field.label += f" ({currency})"
+            elif name in limits.PERCENTS:
+                field.label += " (%)"
+            field.help_text = _HELP[name]
+            if isinstance(field, forms.CharField):
+                field.widget.attrs = {"autocomplete": "off", "spellcheck": "false"}
+                if name in limits.NUMBERS:
+                    field.widget.attrs["inputmode"] = "decimal"
+
+    def beside(self, spent: Mapping[str, Decimal | None]) -> list[Beside]:
+        units = dict.fromkeys(AMOUNTS, self.currency) | {"orders_per_minute": "orders"}
+        made = []
+        for name in (*limits.NUMBERS, "orders_per_minute"):
+            used, value = spent.get(name), getattr(self.current, name)
+            left = None if used is None or value is None else max(Decimal(value) - used, Decimal(0))
+            made.append(Beside(self[name], used, left, units.get(name, "%")))
+        return made
+
+    @property
+    def ticks(self) -> list[forms.BoundField]:
+        return [self["asset_classes"], self["order_types"]]
+
+    @property
+    def limits(self) -> Limits | None:
+        """What was asked for; None when some of it cannot be read, which the form then says."""
+        if not self.is_valid():
+            return None
+        given: dict[str, Any] = {}
+        for name, value in self.cleaned_data.items():
+            if name in ("symbols", "denied_symbols"):
+                value = [part for part in re.split(r"[,;\s]+", value) if part]
+            elif isinstance(value, str):
+                value = value.strip()
+                if _THOUSANDS.fullmatch(value):
+                    value = value.replace(",", "")
+            if value not in (None, "", [], False):
+                given[name] = value
+        try:
+            return limits.parse(given)
+        except Refusal as refusal:
+            self.add_error(refusal.field, f"This {str(refusal).removeprefix(refusal.field).strip()}")
+            return None
+
+
+def _shown(current: Limits) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for name in TITLES:
+        value = getattr(current, name)
+        if isinstance(value, Decimal):
+            value = plain(value)
+        elif name in ("symbols", "denied_symbols"):
+            value = ", ".join(sorted(value or ()))
+        elif isinstance(value, frozenset):
+            value = sorted(value)
+        shown[name] = value
+    return shown

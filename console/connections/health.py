@@ -96,7 +96,7 @@ def check(connection: Connection) -> None:
             now=now,
         )
     equity = sum((state.equity for state in states), Decimal(0))
-    began = connection.day_equity if connection.day == now.date() else connection.equity
+    began = connection.equity_at_start_of(now.date())
     Connection.objects.filter(pk=connection.pk).update(
         equity=equity,
         day=now.date(),

@@ -8,11 +8,13 @@ from django.utils import timezone
 
 from brokers.paper import books
 from brokers.types import Environment
+from console import limits as bounds
 from console.accounts.models import User
 from console.audit import journal
 from console.connections import equity
-from console.connections.models import Connection
+from console.connections.models import Connection, Policy, default_policy
 from console.errors import Code, Refusal
+from console.limits import LIVE_NEEDS, TITLES, Limits
 
 HOURS = {
     "always": "Open at all hours",
@@ -42,6 +44,7 @@ def link_paper(
                 settings={"account": account.key},
                 default_account=account.key,
                 trading_enabled=trading_enabled,
+                policy=default_policy(Environment.PAPER),
                 currency=currency,
                 equity=starting_cash,
                 detail=HOURS[hours],
@@ -79,3 +82,56 @@ def enable_trading(connection: Connection, *, by: User) -> bool:
 
 def disable_trading(connection: Connection, *, by: User) -> bool:
     return _change(connection, by, "trading disabled", Q(trading_enabled=True), trading_enabled=False)
+
+
+def set_limits(connection: Connection, limits: Limits, *, by: User, may_widen: bool = False) -> bool:
+    """False when nothing changed. ``may_widen``: the owner has just proved, in the console, who they are.
+
+    Raises Refusal when it would allow anything more without that, or leave a live connection without what it needs.
+    """
+    with transaction.atomic():
+        mine = Connection.objects.select_for_update().get(pk=connection.pk)
+        before = mine.limited
+        if limits == before:
+            return False
+        if mine.is_live and (missing := [name for name in LIVE_NEEDS if getattr(limits, name) is None]):
+            named = " and ".join(TITLES[name].lower() for name in missing)
+            raise Refusal(
+                Code.LIMITS_REQUIRED, f"A live connection always needs a limit for: {named}.", field=missing[0]
+            )
+        if not may_widen and not bounds.is_tighter_or_equal(limits, before):
+            raise Refusal(
+                Code.RE_AUTHENTICATION_REQUIRED,
+                "This allows more than before, so only the owner can do it, in the console, with a fresh sign-in. "
+                "Nothing was changed.",
+            )
+        Connection.objects.filter(pk=mine.pk).update(limits=limits.stored())
+        journal.record_change(
+            by, "limits changed", "connection", mine.pk, mine.name, before=before.told(), after=limits.told()
+        )
+    connection.refresh_from_db()
+    return True
+
+
+_LOOSENESS = list(Policy)
+
+
+def set_policy(connection: Connection, policy: Policy, *, by: User, may_loosen: bool = False) -> bool:
+    """False when it was so already. No token leads here. ``may_loosen``: the owner has just proved who they are."""
+    with transaction.atomic():
+        mine = Connection.objects.select_for_update().get(pk=connection.pk)
+        before = Policy(mine.policy)
+        if policy is before:
+            return False
+        if not may_loosen and _LOOSENESS.index(policy) < _LOOSENESS.index(before):
+            raise Refusal(
+                Code.RE_AUTHENTICATION_REQUIRED,
+                "This lets orders go without the owner's own approval, so it takes a fresh sign-in. Nothing was "
+                "changed.",
+            )
+        Connection.objects.filter(pk=mine.pk).update(policy=policy)
+        journal.record_change(
+            by, "policy changed", "connection", mine.pk, mine.name, before=before.value, after=policy.value
+        )
+    connection.refresh_from_db()
+    return True

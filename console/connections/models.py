@@ -1,12 +1,25 @@
+from datetime import date
+from decimal import Decimal
+
 from django.conf import settings
 from django.db import models
 
 from brokers.decimals import ExactDecimalField
 from brokers.types import Environment
+from console import limits
+from console.limits import Limits
 
 
 class Policy(models.TextChoices):
+    """Who releases an order, the loosest first."""
+
     TWO_STEP = "two_step", "The assistant confirms after you agreed"
+    OWNER_APPROVAL = "owner_approval", "You approve each order in the console"
+
+
+def default_policy(environment: Environment) -> Policy:
+    """What is not known to be paper asks its owner."""
+    return Policy.TWO_STEP if environment is Environment.PAPER else Policy.OWNER_APPROVAL
 
 
 class Connection(models.Model):
@@ -22,6 +35,8 @@ class Connection(models.Model):
     """Account used when neither the call nor the app names one."""
     trading_enabled = models.BooleanField(default=False)
     policy = models.CharField(max_length=16, choices=Policy.choices, default=Policy.TWO_STEP)
+    limits = models.JSONField(default=dict)
+    """As ``Limits.stored`` writes them, in ``currency``; read through ``limited``."""
     created_at = models.DateTimeField(auto_now_add=True)
     paused_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
@@ -54,6 +69,15 @@ class Connection(models.Model):
     @property
     def is_live(self) -> bool:
         return self.environment != Environment.PAPER
+
+    @property
+    def limited(self) -> Limits:
+        return limits.parse(self.limits)
+
+    def equity_at_start_of(self, day: date) -> Decimal | None:
+        """The last equity that was known before the UTC day began; None where none was."""
+        began: Decimal | None = self.day_equity if self.day == day else self.equity
+        return began
 
 
 class EquitySnapshot(models.Model):

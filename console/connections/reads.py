@@ -33,9 +33,8 @@ def broker_for(principal: Principal) -> Iterator[Broker]:
 
     A read that got no answer changed nothing, so it is "unavailable", never "unknown".
     """
-    connection = Connection.objects.only("broker", "settings").get(pk=principal.connection_id)
     try:
-        yield broker_of(connection)
+        yield registry.open_broker(principal.broker, principal.broker_settings)
     except (NotSent, UnknownOutcome) as error:
         raise Refusal(Code.BROKER_UNAVAILABLE, str(error)) from error
     except BrokerError as error:

@@ -11,4 +11,6 @@ urlpatterns = [
     path("<int:pk>/resume/", views.resume, name="resume"),
     path("<int:pk>/trading-on/", views.enable_trading, name="trading-on"),
     path("<int:pk>/trading-off/", views.disable_trading, name="trading-off"),
+    path("<int:pk>/limits/", views.limits, name="limits"),
+    path("<int:pk>/policy/", views.policy, name="policy"),
 ]

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -5,18 +7,23 @@ from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from console import limits as bounds
 from console.accounts import fresh, once
 from console.accounts.current import user_of
 from console.audit import reads
 from console.connections import linking
-from console.connections.forms import PaperConnectionForm
-from console.connections.models import Connection
-from console.errors import Refusal
+from console.connections.forms import LimitsForm, PaperConnectionForm
+from console.connections.models import Connection, Policy
+from console.errors import Code, Refusal
+from console.halts import verbs as halts
+from console.limits import Limits
 from console.onboarding import home, open_connection
+from console.orders import exposure, standing
 from console.orders.models import Order
 from console.orders.states import OPEN
 
@@ -66,11 +73,17 @@ def add(request: HttpRequest) -> HttpResponse:
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
     apps = list(home.apps(user_of(request)).filter(connection=connection))
+    now = timezone.now()
+    use = exposure.use_of_connection(connection, now)
     context: dict[str, Any] = {
         "connection": connection,
         "apps": apps,
         "calls": sum(reads.last_hour(app.pk for app in apps).values()),
         "orders": Order.objects.filter(connection=connection).select_related("app")[:5],
+        "lines": standing.lines(connection.limited, use, connection, equity=connection.equity, now=now),
+        "limits": connection.limited,
+        "approves": connection.policy == Policy.OWNER_APPROVAL,
+        "halted": halts.over(connection).filter(account_id="").exists(),
         "open_orders": Order.objects.filter(connection=connection, status__in=OPEN).count(),
     }
     return render(request, "connections/detail.html", context)
@@ -109,5 +122,69 @@ def disable_trading(request: HttpRequest, pk: int) -> HttpResponse:
     if linking.disable_trading(connection, by=user_of(request)):
         messages.success(
             request, f"Trading is off for {connection.name}. New orders are refused from the next call on."
+        )
+    return redirect("connections:detail", pk)
+
+
+_TYPED = "typed_limits"
+
+
+def limits_page(
+    request: HttpRequest, current: Limits, currency: str, verb: Callable[..., bool], back: str
+) -> LimitsForm | HttpResponse:
+    """Show the form for limits, or save what was sent: at once when it only tightens, else after a fresh proof."""
+    kept = request.session.pop(_TYPED, None) if request.method != "POST" else None
+    returned = kept is not None and kept["path"] == request.path
+    shown = bounds.parse(kept["limits"]) if kept is not None and returned else current
+    form = LimitsForm(request.POST if request.method == "POST" else None, currency=currency, current=shown)
+    if returned:
+        messages.info(request, "Thank you. What you typed is still here: press Save limits.")
+    if request.method != "POST" or (wanted := form.limits) is None:
+        return form
+    try:
+        changed = verb(wanted, by=user_of(request), may_widen=fresh.is_fresh(request))
+    except Refusal as refusal:
+        if refusal.code is Code.RE_AUTHENTICATION_REQUIRED:
+            request.session[_TYPED] = {"path": request.path, "limits": wanted.stored()}
+            return fresh.ask(request.path)
+        form.add_error(refusal.field or None, str(refusal))
+        return form
+    messages.success(request, "The limits hold from the next order on." if changed else "Nothing was changed.")
+    return redirect(back)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def limits(request: HttpRequest, pk: int) -> HttpResponse:
+    connection = _own(request, pk)
+    back = reverse("connections:detail", args=[pk])
+    form = limits_page(request, connection.limited, connection.currency, partial(linking.set_limits, connection), back)
+    if isinstance(form, HttpResponse):
+        return form
+    now = timezone.now()
+    use = exposure.use_of_connection(connection, now)
+    spent = standing.spent(use, connection, equity=connection.equity, now=now)
+    context = {"connection": connection, "form": form, "numbers": form.beside(spent), "back": back}
+    return render(request, "connections/limits.html", context)
+
+
+@require_POST
+def policy(request: HttpRequest, pk: int) -> HttpResponse:
+    connection = _own(request, pk)
+    wanted = request.POST.get("policy", "")
+    if wanted not in Policy.values:
+        return redirect("connections:detail", pk)
+    try:
+        changed = linking.set_policy(
+            connection, Policy(wanted), by=user_of(request), may_loosen=fresh.is_fresh(request)
+        )
+    except Refusal:
+        messages.info(request, "Now let the assistant confirm.")
+        return fresh.ask(reverse("connections:detail", args=[pk]))
+    if changed and wanted == Policy.OWNER_APPROVAL:
+        messages.success(request, f"From now on each order on {connection.name} waits for your own approval.")
+    elif changed:
+        messages.success(
+            request, f"Assistants confirm orders on {connection.name} again, after you agreed in the chat."
         )
     return redirect("connections:detail", pk)

@@ -13,6 +13,11 @@ _UNUSED = timedelta(days=30)
 _SOON = timedelta(days=14)
 
 
+def is_recent(at: datetime | None, where: str, ip: str) -> bool:
+    """Whether ``record`` would have nothing to write for a use now, from ``ip``."""
+    return at is not None and at >= timezone.now() - _EVERY and where == ip[:45]
+
+
 def record(model: type[ApiKey] | type[ManagementKey], public_id: str, *, ip: str) -> None:
     now = timezone.now()
     model.objects.filter(

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from console.accounts.models import User
+from console.halts import verbs as halts
 from console.onboarding import home
 
 
@@ -32,6 +33,7 @@ def instance(request: HttpRequest) -> dict[str, Any]:
         known["navigation"] = _navigation(request, user)
         # A callable: pages without the sidebar ask no question of the database.
         known["waiting_orders"] = cache(lambda: home.waiting(user).count())
+        known["standing_halts"] = cache(lambda: list(halts.concerning(user)))
     return known
 
 
@@ -52,14 +54,21 @@ def _navigation(request: HttpRequest, user: User) -> list[Section]:
                 item("Connections", "connections:list"),
                 item("Connected apps", "apps:list"),
                 item("API keys", "keys:list"),
+                item("Connect an assistant", "connect"),
                 item("Orders", "orders:list", counts_waiting=True),
+                item("Halts", "halts:list"),
                 item("Activity", "activity:list"),
                 item("Recent errors", "errors"),
             ],
         ),
         Section(
             "Developers",
-            [item("OAuth clients", "clients:list"), item("MCP tools", "tools"), item("REST API", "developers")],
+            [
+                item("OAuth clients", "clients:list"),
+                item("MCP tools", "tools"),
+                item("Playground", "playground"),
+                item("REST API", "developers"),
+            ],
         ),
         Section("You", [item("Security", "security:overview")]),
     ]

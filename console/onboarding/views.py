@@ -1,14 +1,30 @@
-from urllib.parse import urlsplit
+from urllib.parse import urlencode
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_POST, require_safe
 
+from console.accounts import fresh
 from console.accounts.current import user_of
+from console.errors import Code, Refusal
+from console.oauth import metadata
+from console.onboarding import guides, hosts, playground
 from console.onboarding import home as facts
+from console.onboarding.forms import PlaygroundForm
+from console.onboarding.guide import Runs
+from console.scopes import Scope
 
-_LOCAL = {"localhost", "127.0.0.1", "::1"}
+_ON_HOME = ("claude-code", "claude", "cursor", "vscode", "python")
+_SECTIONS = (
+    (Runs.HERE, "On your computer", "They call from where you sit."),
+    (Runs.INTERNET, "On the web", "The vendor’s servers call, so this instance needs a public https address."),  # noqa: RUF001
+    (Runs.SCRIPT, "Scripts and tools", "For programs of your own, and to look closely."),
+)
 
 
 @require_safe
@@ -16,12 +32,110 @@ def home(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     apps, waiting = list(facts.apps(user)), list(facts.waiting(user)[:10])
     reached = {app.connection_id for app in apps if app.connection.closed_at is None}
+    place = guides.here()
+    shown = [guide for slug in _ON_HOME if (guide := guides.find(slug, place))]
     context = {
         "summary": facts.sentence(len(apps), len(reached), len(waiting)),
         "connections": facts.connections(user),
         "apps": apps[:6],
         "more_apps": max(0, len(apps) - 6),
         "waiting": waiting,
-        "is_local": urlsplit(settings.PUBLIC_URL).hostname in _LOCAL,
+        "guides": [(guide, guide.ways[0], guides.warning(guide, place)) for guide in shown],
     }
     return render(request, "onboarding/home.html", context)
+
+
+@require_safe
+def connect(request: HttpRequest) -> HttpResponse:
+    """Every host there is a guide for."""
+    place = guides.here()
+    table = hosts.table(place)
+    sections = [
+        (title, about, [(guide, guides.warning(guide, place)) for guide in table if guide.runs is runs])
+        for runs, title, about in _SECTIONS
+    ]
+    return render(request, "onboarding/connect.html", {"sections": sections, "place": place, "documents": _documents()})
+
+
+@require_safe
+def guide(request: HttpRequest, slug: str) -> HttpResponse:
+    place = guides.here(user_of(request), slug)
+    found = guides.find(slug, place)
+    if found is None:
+        raise Http404
+    context = {
+        "guide": found,
+        "place": place,
+        "warning": guides.warning(found, place),
+        "note": guides.note_on_reach(found, place),
+        "documents": _documents(),
+    }
+    return render(request, "onboarding/guide.html", context)
+
+
+def _documents() -> list[tuple[str, str]]:
+    """What a host may ask for by name, with this instance's address of it."""
+    server = metadata.authorization_server()
+    return [
+        ("MCP address", settings.MCP_URL),
+        ("Authorization URL", server["authorization_endpoint"]),
+        ("Token URL", server["token_endpoint"]),
+        *([("Registration URL", server["registration_endpoint"])] if "registration_endpoint" in server else []),
+        ("Scopes", " ".join(metadata.SCOPES)),
+    ]
+
+
+@never_cache
+@require_safe
+def play(request: HttpRequest) -> HttpResponse:
+    user = user_of(request)
+    asked = request.GET.get("app", "")
+    chosen = {"app": asked} if asked.isdecimal() else {}
+    form = PlaygroundForm(owner=user, initial=chosen)
+    context = {"form": form, "has_app": playground.choices(user).exists(), "version": settings.VERSION}
+    return render(request, "onboarding/playground.html", context)
+
+
+@sensitive_variables()
+@never_cache
+@require_POST
+def start(request: HttpRequest) -> HttpResponse:
+    """The secret goes into the body of this one answer, to the page's script, and is kept nowhere."""
+    user = user_of(request)
+    form = PlaygroundForm(request.POST, owner=user)
+    if not form.is_valid():
+        return _refused(404, Code.NOT_FOUND, "There is no such app any more. Reload the page and choose another.")
+    if Scope.TRADE in form.granted and not fresh.is_fresh(request):
+        back = f"{reverse('playground')}?{urlencode({'app': form.cleaned_data['app'].pk})}"
+        asks = fresh.ask(back)["Location"]
+        return _refused(403, Code.RE_AUTHENTICATION_REQUIRED, "Trading needs your password again.", url=asks)
+    playground.end_expired(timezone.now())
+    try:
+        opened = playground.start(user, form.cleaned_data["app"], form.granted)
+    except Refusal as refusal:
+        return _refused(403, refusal.code, str(refusal))
+    app = opened.key.app
+    return JsonResponse(
+        {
+            "secret": opened.secret,
+            "hint": opened.key.hint,
+            "public_id": opened.key.public_id,
+            "name": app.name,
+            "url": reverse("apps:detail", args=[app.pk]),
+            "connection": app.connection.name,
+            "environment": app.connection.environment,
+            "may": app.scope_label,
+            "seconds": int(playground.LASTS.total_seconds()),
+        },
+        status=201,
+    )
+
+
+@require_POST
+def stop(request: HttpRequest) -> HttpResponse:
+    playground.stop(user_of(request), request.POST.get("key", ""))
+    return HttpResponse(status=204)
+
+
+def _refused(status: int, code: Code, message: str, **more: str) -> JsonResponse:
+    return JsonResponse({"code": code, "message": message, **more}, status=status)

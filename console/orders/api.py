@@ -14,6 +14,7 @@ from console.api import parsing
 from console.api.door import Act, Door, PageQuery
 from console.api.parsing import Amount, Choice, Strict, Text
 from console.authority.drf import Need
+from console.connections.models import Policy
 from console.errors import Code, Refusal
 from console.orders import desk, sending
 from console.orders.models import Order
@@ -94,6 +95,9 @@ class PreparedOut(serializers.Serializer[Any]):
     order = OrderOut()
     confirmation = ConfirmationOut(
         allow_null=True, help_text="Null when this client_order_id was prepared before and needs none any more."
+    )
+    approve_at = serializers.URLField(
+        allow_null=True, help_text="Set where only the owner can release it: the page of the console to do so."
     )
 
 
@@ -187,8 +191,13 @@ class Orders(_Orders):
         order = prepared.order
         self.order_id = order.public_id
         waiting = order.state is Status.AWAITING
+        for_owner = waiting and order.connection.policy != Policy.TWO_STEP
         return self.answer(
-            {"order": order, "confirmation": prepared.confirmation if waiting else None},
+            {
+                "order": order,
+                "confirmation": prepared.confirmation if waiting else None,
+                "approve_at": desk.approval_url(order) if for_owner else None,
+            },
             status=201 if prepared.preview is not None else 200,
         )
 

@@ -31,7 +31,8 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
-from console.orders import moves, release, risk, sending, states, sweeps
+from console.halts import verbs as halts
+from console.orders import exposure, moves, release, risk, sending, states, sweeps
 from console.orders.models import Action, Confirmation, Order
 from console.orders.states import Status
 from console.orders.terms import Terms, as_shown, check_client_order_id, digest, words
@@ -113,6 +114,7 @@ def preview(
         account = reads.choose_account(broker, account_id, principal.account_id)
         item = Item(terms=terms, client_order_id=client_order_id)
         draft = _draft(broker, account.account_id, item, _request(broker, terms))
+        facts = exposure.look(broker, connection, app, draft.instrument, draft.preview.quote)
     estimate = draft.preview
     return Previewed(
         account_id=account.account_id,
@@ -121,13 +123,18 @@ def preview(
         checks=(
             Check(name="rules and funds of the broker"),
             Check(name="permission to trade", refusal=_refused(risk.check_permission, app, connection)),
+            Check(
+                name="halts",
+                refusal=_refused(halts.check, halts.Action.PREPARE, connection, app.pk, account.account_id),
+            ),
+            Check(name="limits", refusal=_refused(exposure.check, draft.request, facts, connection, app)),
             Check(name="release by the assistant", refusal=_refused(risk.check_policy, connection)),
         ),
         warnings=(*warnings, *risk.warnings(terms, estimate)),
     )
 
 
-def _refused(check: Callable[..., None], *about: object) -> Refusal | None:
+def _refused(check: Callable[..., object], *about: object) -> Refusal | None:
     try:
         check(*about)
     except Refusal as refusal:
@@ -182,14 +189,18 @@ def prepare_plan(
     broker = reads.broker_of(connection)
     try:
         account = reads.choose_account(broker, account_id, principal.account_id)
+        halts.check(halts.Action.PREPARE, connection, app.pk, account.account_id)
         requests = [_request(broker, item.terms) for item in items]
         if earlier := _prepared_before(connection, app, items, account.account_id, requests):
             return earlier
         drafts = [
             _draft(broker, account.account_id, item, request) for item, request in zip(items, requests, strict=True)
         ]
+        facts = [exposure.look(broker, connection, app, each.instrument, each.preview.quote) for each in drafts]
     except BrokerError as error:
         raise refusal_of(error) from error
+    for draft, known in zip(drafts, facts, strict=True):
+        exposure.check(draft.request, known, connection, app)
 
     shown = _plan_shown(connection, account.account_id, drafts)
     try:
@@ -379,6 +390,11 @@ def _shown(connection: Connection, account_id: str, draft: Draft) -> dict[str, A
 
 def _money(value: Any) -> str:
     return f"{value:,.2f}"
+
+
+def approval_url(order: Order) -> str:
+    """Where its owner sees the order and can release it."""
+    return f"{settings.PUBLIC_URL}/orders/{order.public_id}/"
 
 
 # -- confirm -------------------------------------------------------------------------------------------------

@@ -71,6 +71,8 @@ class Order(models.Model):
     order_class = models.CharField(max_length=8, default=OrderClass.SIMPLE)
     shown_price = ExactDecimalField()
     """Price per unit the estimate rested on when the order was shown."""
+    worst_notional = ExactDecimalField(null=True)
+    """The most it can come to, in the connection's currency; what the daily limit counts while it is open."""
     status = models.CharField(max_length=24, choices=[(s.value, WORDS[s]) for s in Status], db_index=True)
     filled_quantity = ExactDecimalField(default=Decimal(0))
     average_price = ExactDecimalField(null=True)
@@ -81,12 +83,19 @@ class Order(models.Model):
     created_at = models.DateTimeField()
     moved_at = models.DateTimeField()
     """Last change of status."""
+    released_at = models.DateTimeField(null=True)
+    """When its intent was committed: the day and the minute it counts in."""
     sent_at = models.DateTimeField(null=True)
     looked_up_at = models.DateTimeField(null=True)
     cancel_requested_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-id"]
+        indexes = [
+            models.Index(
+                fields=["connection", "released_at"], name="orders_released", condition=~models.Q(released_at=None)
+            )
+        ]
         constraints = [
             models.UniqueConstraint(fields=["connection", "client_order_id"], name="orders_client_order_id_once")
         ]

@@ -15,9 +15,12 @@ from brokers.errors import BrokerError, Outcome
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
-from console.orders import moves, risk, sending
+from console.halts import verbs as halts
+from console.halts.verbs import Action
+from console.orders import exposure, moves, risk, sending
 from console.orders.models import Confirmation, Order
 from console.orders.moves import Moved
+from console.orders.risk import Facts
 from console.orders.states import Status
 from console.orders.terms import as_shown, digest
 
@@ -37,15 +40,16 @@ def release(confirmation: Confirmation, *, may: Rule, by: str, request_id: str =
     lead = next((order for order in plan if order.state is Status.AWAITING), plan[0])
     _check_redeemable(confirmation, lead)
     _check_unchanged(confirmation, plan)
-    going: list[Order] = []
+    may(plan[0].connection)  # whoever may not say yes does not end what waits for somebody else's
+    going: list[tuple[Order, Facts]] = []
     refused: list[tuple[Order, Refusal]] = []
     for order in plan:
         if order.state is not Status.AWAITING:
             continue  # taken back before it was confirmed
         try:
             risk.check_permission(order.app, order.connection)
-            may(order.connection)
-            sending.check_release(order)
+            halts.check(Action.RELEASE, order.connection, order.app_id, order.account_id)
+            facts = sending.check_release(order)
         except BrokerError as error:
             if error.outcome is not Outcome.REJECTED:
                 # Nothing was decided about the order: the same confirmation may still be used.
@@ -54,14 +58,37 @@ def release(confirmation: Confirmation, *, may: Rule, by: str, request_id: str =
         except Refusal as error:
             refused.append((order, error))
         else:
-            going.append(order)
+            going.append((order, facts))
     if refused and (confirmation.all_or_none or not going):
         _refuse(confirmation, plan, refused[0], by, request_id)
-    _redeem(confirmation, going, may, by, request_id)
-    for order, refusal in refused:
+    try:
+        gone, over = _redeem(confirmation, going, may, by, request_id)
+    except _Stopped as stopped:
+        if not _ends(stopped.refusal):
+            raise stopped.refusal from None
+        _refuse(confirmation, plan, (stopped.order, stopped.refusal), by, request_id)
+    for order, refusal in (*refused, *over):
         moves.deny(order, refusal, by, request_id)
-    _send(going, by, request_id)
+    _send(gone, by, request_id)
     return plan
+
+
+class _Stopped(Exception):
+    """A limit or a halt said no to an order under the locks, and so to the whole plan."""
+
+    def __init__(self, order: Order, refusal: Refusal) -> None:
+        super().__init__(str(refusal))
+        self.order, self.refusal = order, refusal
+
+
+# What ends an order. Where a price or a balance was missing or far off, the same confirmation may still be used.
+_FINAL = frozenset({Code.HALTED, Code.LIMIT_EXCEEDED, Code.OUTSIDE_LIMITS, Code.LIMITS_REQUIRED})
+
+
+def _ends(refusal: Refusal) -> bool:
+    """Unless there is room again within the life of the confirmation."""
+    soon = refusal.retry_after is not None and refusal.retry_after < settings.CONFIRMATION_SECONDS
+    return refusal.code in _FINAL and not soon
 
 
 def drop(confirmation: Confirmation, what: str, *, by: str, request_id: str = "") -> list[Order]:
@@ -171,26 +198,47 @@ def _differs(order: Order, shown: dict[str, object]) -> bool:
 
 
 @transaction.atomic
-def _redeem(confirmation: Confirmation, going: list[Order], may: Rule, by: str, request_id: str) -> None:
+def _redeem(
+    confirmation: Confirmation, going: list[tuple[Order, Facts]], may: Rule, by: str, request_id: str
+) -> tuple[list[Order], list[tuple[Order, Refusal]]]:
     """Use the confirmation up and commit every intent, under the locks of the app's and the connection's row.
 
-    A revocation committed before this one is seen; one committed after finds the orders released.
+    A revocation, a halt or a tighter limit committed before this one is seen; one committed after finds the orders
+    released. What an order takes of the limits is on record with its intent, so orders released at once share them.
+    Returns what went, and what a limit held back of a plan that may go in part. Raises _Stopped, Refusal.
     """
     now = timezone.now()
     app = ConnectedApp.objects.select_for_update().get(pk=confirmation.app_id)
-    connection = Connection.objects.select_for_update().get(pk=going[0].connection_id)
+    lead = going[0][0]
+    connection = Connection.objects.select_for_update().get(pk=lead.connection_id)
     risk.check_permission(app, connection)
     may(connection)
     used = Confirmation.objects.filter(pk=confirmation.pk, redeemed_at=None, expires_at__gt=now).update(redeemed_at=now)
     if not used:
         confirmation.refresh_from_db()
-        going[0].refresh_from_db()
-        _check_redeemable(confirmation, going[0])
+        lead.refresh_from_db()
+        _check_redeemable(confirmation, lead)
         raise Refusal(Code.CONFIRMATION_EXPIRED, "This confirmation expired. Nothing was sent.")
-    for order in going:
+    gone: list[Order] = []
+    held: list[tuple[Order, Refusal]] = []
+    for order, facts in going:
+        try:
+            halts.check(Action.RELEASE, connection, app.pk, order.account_id)
+            worst = exposure.check(order.request, facts, connection, app, besides=order.pk)
+        except Refusal as refusal:
+            if confirmation.all_or_none:
+                raise _Stopped(order, refusal) from refusal
+            held.append((order, refusal))
+            continue
         try:
             moves.move(
-                order, Status.INTENT, "Confirmed. The intent is on record; it will be sent once.", by, request_id
+                order,
+                Status.INTENT,
+                "Confirmed. The intent is on record; it will be sent once.",
+                by,
+                request_id,
+                worst_notional=worst,
+                released_at=now,
             )
         except Moved as error:
             raise Refusal(
@@ -198,3 +246,7 @@ def _redeem(confirmation: Confirmation, going: list[Order], may: Rule, by: str, 
                 "This confirmation expired, or its order was taken back. Nothing was sent.",
                 order_id=order.public_id,
             ) from error
+        gone.append(order)
+    if not gone:
+        raise _Stopped(*held[0])
+    return gone, held

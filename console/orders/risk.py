@@ -1,13 +1,23 @@
 """Whether an order may go: decided from values, no database, no broker."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from brokers.decimals import plain
-from brokers.types import OrderType, Preview, Side
+from brokers.types import AssetClass, OrderRequest, OrderType, Preview, Quote, Side
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
+from console.limits import LIVE_NEEDS, TITLES, Limits
 from console.orders.terms import Terms
+
+DEFAULT_COLLAR = Decimal(2)
+"""Percent. A market order on live keeps to it where no collar is set; elsewhere it is how far one is taken to reach."""
+
+QUOTE_FRESH_FOR = timedelta(minutes=15)
+"""How old a price may be for an order that takes whatever price comes: as old as delayed feeds are."""
 
 MAX_DRIFT = Decimal("0.02")
 """How far a price may move between showing an order and releasing it, as a share of the shown price."""
@@ -48,8 +58,320 @@ def check_policy(connection: Connection) -> None:
     if connection.policy != Policy.TWO_STEP:
         raise Refusal(
             Code.APPROVAL_REQUIRED,
-            f"On {connection.name} only its owner can release an order, in the console. Nothing was sent.",
+            f"On {connection.name} only its owner can release an order, in the console. Nothing was sent; the order "
+            "waits for the owner until its confirmation expires.",
         )
+
+
+# -- limits --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What was read for one order before it is decided. ``None``: could not be had, which is not zero."""
+
+    at: datetime
+    """Before the broker was asked: what the database says of later moments is not in here yet."""
+    currency: str
+    """The connection's own, in which its limits are."""
+    asset_class: AssetClass
+    price_currency: str
+    rate: Decimal | None
+    """What one unit of ``price_currency`` costs in ``currency``."""
+    multiplier: Decimal
+    quote: Quote
+    held: Decimal | None = None
+    """Signed quantity of the symbol over all accounts of the connection."""
+    equity: Decimal | None = None
+    """Over all accounts of the connection, in ``currency``."""
+    equity_at_start: Decimal | None = None
+    """The same when the UTC day began."""
+    market_is_open: bool | None = None
+    filled_before: Mapping[int, Decimal] | None = None
+    """What had been filled of each open order at ``at``, by its row: those fills are in ``held``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What has been released under one set of limits. Amounts in the connection's currency."""
+
+    today: Decimal
+    """Since midnight UTC: open orders at the most they can come to, ended ones at what they came to."""
+    last_minute: int
+    room_in: int
+    """Seconds until one of those of the last minute no longer counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """One set of limits, whose it is, and what was used of it."""
+
+    of: str
+    limits: Limits
+    use: Use
+
+
+def worst_price(request: OrderRequest, quote: Quote, collar: Decimal | None) -> Decimal:
+    """The highest price per unit that the order can come to, buying or selling, in the instrument's currency.
+
+    A limit caps what a buyer pays, but not what a seller gets; an order without one may run as far as its collar.
+    """
+    best = max(quote.last, quote.ask if request.side is Side.BUY else quote.bid)
+    if request.limit_price is not None:
+        return request.limit_price if request.side is Side.BUY else max(request.limit_price, best)
+    trail = request.trail_amount or best * (request.trail_percent or Decimal(0)) / 100
+    reach = max(best, request.stop_price or best) + trail
+    return reach * (1 + (DEFAULT_COLLAR if collar is None else collar) / 100)
+
+
+def collar_of(bounds: tuple[Bound, ...], *, is_live: bool, order_type: OrderType) -> Decimal | None:
+    """Percent. The tightest that is set; on live a market order is never without one."""
+    set_ = [bound.limits.price_collar for bound in bounds if bound.limits.price_collar is not None]
+    if is_live and order_type is OrderType.MARKET:
+        set_.append(DEFAULT_COLLAR)
+    return min(set_, default=None)
+
+
+def check_limits(
+    request: OrderRequest,
+    facts: Facts,
+    bounds: tuple[Bound, ...],
+    *,
+    is_live: bool,
+    outstanding: Decimal,
+    now: datetime,
+) -> Decimal | None:
+    """May an order go under every one of ``bounds``, the connection's first? Raises Refusal, naming what says no.
+
+    ``outstanding`` is the signed quantity that other orders of the same side and symbol can still add. Returns the most
+    the order can come to, in the connection's currency; None when no exchange rate is known and no limit needs one.
+    """
+    if is_live and any(getattr(bounds[0].limits, name) is None for name in LIVE_NEEDS):
+        raise Refusal(
+            Code.LIMITS_REQUIRED,
+            "A live connection needs limits for the value of one order and of a day's orders, and this one has none. "
+            "Its owner can set them under Limits of the connection. Nothing was sent.",
+        )
+    for bound in bounds:
+        _check_kind(request, facts, bound)
+    collar = collar_of(bounds, is_live=is_live, order_type=request.order_type)
+    if collar is not None:
+        _check_collar(request, facts.quote, collar, now)
+    per_unit = worst_price(request, _priced(facts.quote), collar) * facts.multiplier
+    units = request.quantity
+    if units is None:
+        # By money: as many as that buys or sells at the best price, at most.
+        best = facts.quote.ask if request.side is Side.BUY else facts.quote.bid
+        units = (request.notional or Decimal(0)) / (best * facts.multiplier)
+    price = None if facts.rate is None else per_unit * facts.rate
+    notional = None if price is None else price * units
+    held = facts.held
+    signed = units if request.side is Side.BUY else -units
+    after = None if held is None else held + outstanding + signed
+    for bound in bounds:
+        _check_amounts(request, facts, bound, notional, price, after, now)
+    return notional
+
+
+def _check_kind(request: OrderRequest, facts: Facts, bound: Bound) -> None:
+    limits, symbol = bound.limits, request.symbol.upper()
+    if limits.symbols is not None and symbol not in limits.symbols:
+        raise _outside(bound, "symbols", f"allow only {_some(limits.symbols)}, not {symbol}")
+    if symbol in limits.denied_symbols:
+        raise _outside(bound, "denied_symbols", f"do not allow {symbol}")
+    if limits.asset_classes is not None and facts.asset_class not in limits.asset_classes:
+        raise _outside(
+            bound, "asset_classes", f"allow only {_some(limits.asset_classes)}, and {symbol} is {facts.asset_class}"
+        )
+    if limits.order_types is not None and request.order_type not in limits.order_types:
+        raise _outside(
+            bound, "order_types", f"allow only the order types {_some(limits.order_types)}, not {request.order_type}"
+        )
+    if limits.trading_hours_only and not facts.market_is_open:
+        if facts.market_is_open is None:
+            raise _unprovable(bound, "trading_hours_only", "whether the market is open is not known")
+        raise _outside(bound, "trading_hours_only", "allow orders only while the market is open, and it is closed")
+
+
+def _check_collar(request: OrderRequest, quote: Quote, collar: Decimal, now: datetime) -> None:
+    """A buyer must not pay, nor a seller take, much worse than the last price."""
+    quote = _priced(quote)
+    if request.order_type is OrderType.MARKET and now - quote.as_of > QUOTE_FRESH_FOR:
+        raise Refusal(
+            Code.LIMIT_UNPROVABLE,
+            f"The last price of {request.symbol} is from {quote.as_of.astimezone(UTC):%Y-%m-%d %H:%M} UTC, too old for "
+            "an order without a limit price. Nothing was sent; use a limit order or wait for a newer price.",
+        )
+    if request.limit_price is not None:
+        # A stop-limit order starts from its stop price, wherever the market is today.
+        price, base = request.limit_price, request.stop_price or quote.last
+    elif request.order_type is OrderType.MARKET:
+        price, base = (quote.ask if request.side is Side.BUY else quote.bid), quote.last
+    else:
+        return
+    worse = (price - base) if request.side is Side.BUY else (base - price)
+    share = worse / base * 100
+    if share > collar:
+        raise Refusal(
+            Code.PRICE_OUTSIDE_COLLAR,
+            f"{plain(price)} is {share:.2f} % worse than {plain(base)}, and the limits allow {plain(collar)} %. "
+            "Nothing was sent. It can pass once the prices are closer together, or with a nearer limit price.",
+            limit=_limit("price_collar", "connection or app", collar, "%", share, Decimal(0)),
+        )
+
+
+def _check_amounts(
+    request: OrderRequest,
+    facts: Facts,
+    bound: Bound,
+    notional: Decimal | None,
+    price: Decimal | None,
+    after: Decimal | None,
+    now: datetime,
+) -> None:
+    limits, use = bound.limits, bound.use
+    if limits.orders_per_minute is not None and use.last_minute >= limits.orders_per_minute:
+        raise _exceeded(
+            bound, "orders_per_minute", Decimal(limits.orders_per_minute), "orders", Decimal(use.last_minute), None,
+            f"Try again in {use.room_in} s.", retry_after=use.room_in,
+        )  # fmt: skip
+    if limits.order_notional is not None:
+        asked = _in_currency(bound, "order_notional", notional, facts)
+        if asked > limits.order_notional:
+            raise _exceeded(
+                bound, "order_notional", limits.order_notional, facts.currency, Decimal(0), asked,
+                "Trying again does not help; a smaller order may pass.",
+            )  # fmt: skip
+    if limits.daily_notional is not None:
+        asked = _in_currency(bound, "daily_notional", notional, facts)
+        if use.today + asked > limits.daily_notional:
+            raise _exceeded(
+                bound, "daily_notional", limits.daily_notional, facts.currency, use.today, asked,
+                "The day ends at midnight UTC; a smaller order may pass before.",
+                retry_after=_until_midnight(now),
+            )  # fmt: skip
+    if limits.position_value is None and limits.equity_share is None and limits.daily_loss is None:
+        return
+    if after is None:
+        raise _unprovable(bound, "position_value", "the positions could not be read")
+    # What only makes a position smaller always passes: no limit may lock anybody in.
+    grows = after > 0 if request.side is Side.BUY else after < 0
+    if not grows:
+        return
+    if limits.position_value is not None or limits.equity_share is not None:
+        value = abs(after) * _in_currency(bound, "position_value", price, facts)
+        asked = _in_currency(bound, "position_value", notional, facts)
+        if limits.position_value is not None and value > limits.position_value:
+            before = max(value - asked, Decimal(0))
+            raise _exceeded(
+                bound, "position_value", limits.position_value, facts.currency, before, asked,
+                "A smaller order may pass.",
+            )  # fmt: skip
+        if limits.equity_share is not None:
+            if facts.equity is None or facts.equity <= 0:
+                raise _unprovable(bound, "equity_share", "the equity could not be read")
+            share, before = value / facts.equity * 100, (value - asked) / facts.equity * 100
+            if share > limits.equity_share:
+                raise _exceeded(
+                    bound, "equity_share", limits.equity_share, "%", max(before, Decimal(0)), share - before,
+                    "A smaller order may pass.",
+                )  # fmt: skip
+    if limits.daily_loss is not None:
+        if facts.equity is None or facts.equity_at_start is None:
+            raise _unprovable(bound, "daily_loss", "the equity, now or when the day began, could not be read")
+        loss = facts.equity_at_start - facts.equity
+        if loss >= limits.daily_loss:
+            raise _exceeded(
+                bound, "daily_loss", limits.daily_loss, facts.currency, loss, None,
+                "Orders that only make a position smaller still pass; others may after midnight UTC.",
+                retry_after=_until_midnight(now),
+            )  # fmt: skip
+
+
+def _priced(quote: Quote) -> Quote:
+    if not all(price.is_finite() and price > 0 for price in (quote.last, quote.bid, quote.ask)):
+        raise Refusal(
+            Code.LIMIT_UNPROVABLE,
+            f"There is no usable price for {quote.symbol} now. Nothing was sent; try again later.",
+        )
+    return quote
+
+
+def _in_currency(bound: Bound, name: str, amount: Decimal | None, facts: Facts) -> Decimal:
+    if amount is None:
+        raise _unprovable(
+            bound,
+            name,
+            f"no exchange rate from {facts.price_currency or 'its currency'} to "
+            f"{facts.currency or 'the currency of the connection'} is known",
+        )
+    return amount
+
+
+def _until_midnight(now: datetime) -> int:
+    tomorrow = (now.astimezone(UTC) + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return int((tomorrow - now).total_seconds()) + 1
+
+
+def _some(names: frozenset[str]) -> str:
+    named = sorted(str(each) for each in names)
+    return ", ".join(named[:10]) + (f" and {len(named) - 10} more" if len(named) > 10 else "") if named else "nothing"
+
+
+def _limit(name: str, of: str, value: Decimal, unit: str, used: Decimal, headroom: Decimal) -> dict[str, str]:
+    return {
+        "name": name,
+        "of": of,
+        "value": plain(value),
+        "unit": unit,
+        "used": _short(used),
+        "headroom": _short(headroom),
+    }
+
+
+def _exceeded(
+    bound: Bound,
+    name: str,
+    value: Decimal,
+    unit: str,
+    used: Decimal,
+    asked: Decimal | None,
+    advice: str,
+    *,
+    retry_after: int | None = None,
+) -> Refusal:
+    left = max(value - used, Decimal(0))
+    wants = "" if asked is None else f" This order needs {_short(asked)} {unit}."
+    return Refusal(
+        Code.LIMIT_EXCEEDED,
+        f"Over a limit of {bound.of}: {TITLES[name].lower()}, at most {plain(value)} {unit}. Used: {_short(used)} "
+        f"{unit}, left: {_short(left)} {unit}.{wants} Nothing was sent. {advice}",
+        limit=_limit(name, bound.of, value, unit, used, left),
+        retry_after=retry_after,
+    )
+
+
+def _outside(bound: Bound, name: str, what: str) -> Refusal:
+    return Refusal(
+        Code.OUTSIDE_LIMITS,
+        f"The limits of {bound.of} {what}. Nothing was sent"
+        + ("; try again when it opens." if name == "trading_hours_only" else ", and trying again does not help."),
+    )
+
+
+def _unprovable(bound: Bound, name: str, why: str) -> Refusal:
+    return Refusal(
+        Code.LIMIT_UNPROVABLE,
+        f"A limit of {bound.of} could not be checked ({TITLES[name].lower()}): {why}. Nothing was sent.",
+    )
+
+
+def _short(value: Decimal) -> str:
+    """At most eight decimals: what a person and a model can use of a quotient."""
+    return plain(round(value, 8))
+
+
+# -- price ---------------------------------------------------------------------------------------------------
 
 
 def check_drift(order_type: OrderType, shown: Decimal, preview: Preview) -> None:

@@ -21,18 +21,27 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal, code_of
-from console.orders import moves, risk, states
+from console.halts import verbs as halts
+from console.halts.verbs import Action
+from console.orders import exposure, moves, risk, states
 from console.orders.models import Order
 from console.orders.moves import Moved
+from console.orders.risk import Facts
 from console.orders.states import Status
 
 log = logging.getLogger(__name__)
 
 
-def check_release(order: Order) -> None:
-    """Funds and rules by the broker's own word, and the price against the one shown. Raises BrokerError, Refusal."""
-    preview = reads.broker_of(order.connection).preview(order.account_id, order.request)
+def check_release(order: Order) -> Facts:
+    """Funds and rules by the broker's own word, and the price against the one shown. Raises BrokerError, Refusal.
+
+    Returns what the limits need to know of the broker, for the transaction that releases the order.
+    """
+    broker = reads.broker_of(order.connection)
+    preview = broker.preview(order.account_id, order.request)
     risk.check_drift(OrderType(order.order_type), order.shown_price, preview)
+    instrument = broker.instrument(order.symbol)
+    return exposure.look(broker, order.connection, order.app, instrument, preview.quote)
 
 
 def send(order: Order, *, by: str, request_id: str = "") -> Order:
@@ -75,10 +84,10 @@ def send(order: Order, *, by: str, request_id: str = "") -> Order:
 @transaction.atomic
 def _claim(order: Order, by: str, request_id: str) -> None:
     """Whoever moves it to SENDING is the one who sends, with permission looked at under the same locks."""
-    risk.check_permission(
-        ConnectedApp.objects.select_for_update().get(pk=order.app_id),
-        Connection.objects.select_for_update().get(pk=order.connection_id),
-    )
+    app = ConnectedApp.objects.select_for_update().get(pk=order.app_id)
+    connection = Connection.objects.select_for_update().get(pk=order.connection_id)
+    risk.check_permission(app, connection)
+    halts.check(Action.RELEASE, connection, app.pk, order.account_id)
     moves.move(order, Status.SENDING, "Sent to the broker.", by, request_id, sent_at=timezone.now())
 
 

@@ -6,8 +6,8 @@ platform's and the user's secrets; whether that still holds is read from the dat
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -109,43 +109,59 @@ def _app(user: PlatformUser, connection: Connection, wanted: frozenset[Scope]) -
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A token whose signature and claims are ours, with the rows that decide whether it still holds."""
+class Claims:
+    """What a token says, under a signature of ours. Whether it still holds, its ``Standing`` says."""
 
-    access: Access
+    app_id: int
     token_id: str
     scope: str
+    subject: str
+    client_id: str
+    version: str
     expired: bool
-    superseded: bool
-    """A secret was changed, or somebody was disabled, since it was minted."""
 
 
-def look_up(raw: str) -> Held | None:
-    """One query; None for what is no token of ours."""
+class Standing(NamedTuple):
+    """The platform and the user behind an ``Access``, as they are now. The fields are those of its query."""
+
+    platform_user__public_id: str
+    platform_user__credential_version: int
+    platform_user__disabled_at: datetime | None
+    platform_user__platform__client_id: str
+    platform_user__platform__credential_version: int
+    platform_user__platform__disabled_at: datetime | None
+    platform_user__platform__owner__is_active: bool
+
+    def is_of(self, claims: Claims) -> bool:
+        return (
+            claims.subject == self.platform_user__public_id
+            and claims.client_id == self.platform_user__platform__client_id
+        )
+
+    def supersedes(self, claims: Claims) -> bool:
+        """A secret was changed, or somebody was disabled, since the token was minted."""
+        return (
+            claims.version
+            != f"{self.platform_user__platform__credential_version}.{self.platform_user__credential_version}"
+            or self.platform_user__disabled_at is not None
+            or self.platform_user__platform__disabled_at is not None
+            or not self.platform_user__platform__owner__is_active
+        )
+
+
+def claims_of(raw: str) -> Claims | None:
+    """None for what is no token of ours. No query."""
     claims = signing.read(raw)
     if claims is None or not _well_formed(claims):
         return None
-    access = (
-        Access.objects.select_related("app__connection", "app__owner", "platform_user__platform__owner")
-        .filter(app_id=claims["app"])
-        .first()
-    )
-    if access is None:
-        return None
-    user, platform = access.platform_user, access.platform_user.platform
-    if claims["sub"] != user.public_id or claims["client_id"] != platform.client_id:
-        return None
-    return Held(
-        access=access,
+    return Claims(
+        app_id=claims["app"],
         token_id=claims["jti"],
         scope=claims["scope"],
+        subject=claims["sub"],
+        client_id=claims["client_id"],
+        version=claims["cv"],
         expired=claims["exp"] <= timezone.now().timestamp(),
-        superseded=(
-            claims["cv"] != version(user)
-            or user.disabled_at is not None
-            or platform.disabled_at is not None
-            or not platform.owner.is_active
-        ),
     )
 
 

@@ -41,6 +41,8 @@ class PositionOut(TypedDict):
     market_value: Number
     unrealized_pnl: NotRequired[Number]
     unrealized_percent: NotRequired[Number]
+    as_of: NotRequired[Instant]
+    delay_seconds: NotRequired[int]
     source: str
 
 

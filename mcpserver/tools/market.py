@@ -1,5 +1,6 @@
 """Instruments and prices. Each price says where it comes from."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, NotRequired
@@ -7,7 +8,7 @@ from typing import Any, NotRequired
 from django.utils import timezone
 from typing_extensions import TypedDict
 
-from brokers.types import Adjustment, AssetClass, BarSize, Capabilities, MarketDay
+from brokers.types import Adjustment, AssetClass, Bar, BarSize, Capabilities, MarketDay
 from console.connections import reads
 from console.errors import Code, Refusal
 from mcpserver.call import Call
@@ -115,6 +116,8 @@ class Bars(TypedDict):
     currency: str
     bar: str
     adjusted: str
+    as_of: NotRequired[Instant]
+    delay_seconds: NotRequired[int]
     source: str
     bars: list[BarOut]
 
@@ -126,6 +129,8 @@ class Change(TypedDict):
     last: NotRequired[Number]
     change_percent: NotRequired[Number]
     start: NotRequired[Instant]
+    as_of: NotRequired[Instant]
+    delay_seconds: NotRequired[int]
     source: NotRequired[str]
     note: NotRequired[str]
 
@@ -144,6 +149,7 @@ class PrintsOut(TypedDict):
     symbol: str
     currency: str
     trades: list[PrintOut]
+    delay_seconds: NotRequired[int]
     source: str
     note: NotRequired[str]
 
@@ -225,6 +231,7 @@ def get_history(call: Call) -> dict[str, Any]:
         currency=instrument.currency,
         bar=size.value,
         adjusted=adjusted.value,
+        **_newest(bars, size),
         source=instrument.price_source,
     ) | {"bars": [render.bar(each) for each in bars]}
 
@@ -268,6 +275,7 @@ def get_trades(call: Call) -> dict[str, Any]:
         symbol=found.symbol,
         currency=found.currency,
         trades=[compact(at=each.at, price=each.price, size=each.size) for each in found.prints],
+        delay_seconds=render.delay(found.prints[0].at) if found.prints else None,
         source=found.source,
         note=found.note,
     )
@@ -290,6 +298,14 @@ def get_exchange_rate(call: Call) -> dict[str, Any]:
         delay_seconds=render.delay(found.as_of),
         source=found.source,
     )
+
+
+def _newest(bars: Sequence[Bar], size: BarSize) -> dict[str, Any]:
+    """When the newest bar ended, and how long ago that is."""
+    if not bars:
+        return {}
+    ended = bars[-1].start + timedelta(seconds=size.seconds)
+    return {"as_of": ended, "delay_seconds": render.delay(ended)}
 
 
 def _market(value: MarketDay) -> dict[str, Any]:
@@ -330,6 +346,7 @@ def get_change(call: Call) -> dict[str, Any]:
                     last=last.close,
                     change_percent=percent,
                     start=first.start,
+                    **_newest(bars, _BAR_OF[period]),
                     source=instrument.price_source,
                 )
             )

@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 from brokers.errors import BrokerError
 from brokers.types import OrderType, Side, TimeInForce
 from console.connections import reads
+from console.connections.models import Policy
 from console.errors import Code, Refusal
 from console.orders import desk, sending, states
 from console.orders.terms import Terms
@@ -60,11 +61,16 @@ class Placed(TypedDict):
     status: str
     order: OrderOut
     confirmation_id: NotRequired[str]
+    approve_at: NotRequired[str]
+    """Where only its owner can release it: the page of the console to do so."""
     expires_at: NotRequired[Instant]
     summary: NotRequired[str]
     estimate: NotRequired[Estimate]
     next: NotRequired[str]
     note: NotRequired[str]
+    fills: NotRequired[list["FillOut"]]
+    """With ``history``: how it stands after its owner was asked in the console."""
+    history: NotRequired[list["Step"]]
 
 
 class Moved(TypedDict):
@@ -159,14 +165,22 @@ def place_order(call: Call) -> dict[str, Any]:
             "note": "This client_order_id was used before.",
         }
     shown = confirmation.terms
+    if order.connection.policy == Policy.TWO_STEP:
+        waits_for = {"status": "needs_confirmation", "confirmation_id": confirmation.public_id}
+        following = "Nothing was sent. Show the summary to the user; only after they agree, call confirm_trade."
+    else:
+        waits_for = {"status": "needs_approval", "approve_at": desk.approval_url(order)}
+        following = (
+            f"Nothing was sent. The owner must approve it in the console at {desk.approval_url(order)} before it "
+            "expires; you cannot confirm it. Then ask get_order_status."
+        )
     return {
-        "status": "needs_confirmation",
-        "confirmation_id": confirmation.public_id,
+        **waits_for,
         "expires_at": moment(confirmation.expires_at),
         "summary": shown["summary"],
         "estimate": _estimate(shown),
         "order": render.order(order),
-        "next": "Nothing was sent. Show the summary to the user; only after they agree, call confirm_trade.",
+        "next": following,
     }
 
 

@@ -171,9 +171,9 @@ def get_watermarks(call: Call) -> dict[str, Any]:
     return compact(
         currency=state.currency,
         equity=state.equity,
-        high=compact(equity=high.high, at=high.at),
-        low=compact(equity=low.low, at=low.at),
-        drawdown=compact(amount=below, percent=percent_of(below, high.high), peak=high.high, peak_at=high.at)
+        high=compact(equity=high.high, at=high.high_at),
+        low=compact(equity=low.low, at=low.low_at),
+        drawdown=compact(amount=below, percent=percent_of(below, high.high), peak=high.high, peak_at=high.high_at)
         if below > 0
         else None,
         max_drawdown=compact(

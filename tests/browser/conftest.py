@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
 # Django sees the event loop that playwright runs in this thread and would refuse the ORM to the fixtures.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -49,7 +49,13 @@ def elsewhere() -> set[str]:
 
 
 @pytest.fixture
-def page(context: BrowserContext, elsewhere: set[str]) -> Iterator[Page]:
+def refused() -> set[int]:
+    """Statuses a test means to be refused with: Chromium writes a line for each answer of 400 and above."""
+    return set()
+
+
+@pytest.fixture
+def page(context: BrowserContext, elsewhere: set[str], refused: set[int]) -> Iterator[Page]:
     """A page of the first origin it opens. What went wrong on it fails the test when it ends."""
     page = context.new_page()
     wrong: list[str] = []
@@ -65,7 +71,12 @@ def page(context: BrowserContext, elsewhere: set[str]) -> Iterator[Page]:
         if request.failure != "net::ERR_ABORTED":
             wrong.append(f"failed: {request.url} {request.failure}")
 
-    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    def note_message(message: ConsoleMessage) -> None:
+        meant = any(f"responded with a status of {status} " in message.text for status in refused)
+        if message.type in ("error", "warning") and not meant:
+            wrong.append(message.text)
+
+    page.on("console", note_message)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("requestfailed", note_failure)
     page.on("request", lambda request: note_request(request.url))

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from playwright.sync_api import Page, expect
 
 from tests.conftest import PASSWORD
@@ -24,8 +26,11 @@ LISTS = (
     "/security/",
     "/docs/tools/",
 )
+GUIDES = ("/connect/", "/connect/claude-code/", "/connect/vscode/", "/connect/chatgpt/", "/connect/python/")
 FORMS = (
     *("/connections/add/", "/keys/new/", "/keys/manage/new/", "/keys/leaked/", "/clients/new/"),
+    *GUIDES,
+    "/playground/",
     *("/re-authenticate/", "/recover/", "/security/password/", "/security/app/", "/security/passkey/"),
 )
 
@@ -77,6 +82,22 @@ def test_the_tabs_and_the_copy_button_work(page: Page, home: str) -> None:
     expect(panel.get_by_role("button", name="Copied")).to_be_visible()
     copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
     assert copied["mcpServers"]["tradelatch"]["url"].endswith("/mcp")
+
+
+def test_the_playground_asks_for_the_password_again_before_it_may_trade(
+    page: Page, home: str, trade_key: str, refused: set[int]
+) -> None:
+    refused.add(403)
+    session = SessionStore(Session.objects.get().session_key)
+    session["proved_at"] -= 3600
+    session.save()
+    page.goto(f"{home}/playground/")
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("heading", name="Is it you?")).to_be_visible()
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("heading", name="Playground")).to_be_visible()
+    expect(page.get_by_label("App", exact=True)).to_contain_text("Test key mcp:trade")
 
 
 def test_everything_works_by_keyboard(page: Page, home: str) -> None:

@@ -11,6 +11,7 @@ from console.accounts.models import User
 from console.clients import registration
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
+from console.halts import verbs as halts
 from console.keys import managing, minting
 from console.orders.models import Confirmation, Order
 from console.scopes import Scope
@@ -28,12 +29,17 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order) -> di
     client, _ = registration.register_static(
         owner, name="Widget", redirect_uris=["https://widget.example.com/cb"], scopes=READ
     )
+    halt = halts.halt_connection(paper, by=app, reason="<b>Enough</b>")
     call = log(app, tool="place_order", outcome="refused", code="insufficient_funds", arguments={"symbol": "<b>"})
     return {
         "home": "/",
         "connections": "/connections/",
         "add a connection": "/connections/add/",
         "a connection": f"/connections/{paper.pk}/",
+        "limits of a connection": f"/connections/{paper.pk}/limits/",
+        "limits of an app": f"/apps/{app.pk}/limits/",
+        "halts": "/halts/",
+        "lift a halt": f"/halts/{halt.pk}/lift/",
         "apps": "/apps/",
         "an app": f"/apps/{app.pk}/",
         "revoke an app": f"/apps/{app.pk}/revoke/",
@@ -60,6 +66,9 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order) -> di
         "prove presence": "/re-authenticate/",
         "developers": "/developers/",
         "tools": "/docs/tools/",
+        "connect": "/connect/",
+        "setup guide": "/connect/cursor/",
+        "playground": "/playground/",
     }
 
 
@@ -72,8 +81,16 @@ def browser(owner: User) -> Browser:
 @pytest.fixture
 def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp) -> list[str]:
     on_connection = [f"/connections/{paper.pk}/{verb}/" for verb in ("pause", "resume", "trading-on", "trading-off")]
+    on_connection += [f"/connections/{paper.pk}/policy/", f"/halts/connection/{paper.pk}/"]
     on_app = [f"/apps/{app.pk}/{verb}/" for verb in ("revoke", "pause", "resume", "narrow", "toolsets")]
-    return [*on_connection, *on_app, pages["revoke a key"], pages["revoke a management key"], pages["delete a client"]]
+    return [
+        *on_connection,
+        *on_app,
+        f"/halts/app/{app.pk}/",
+        pages["revoke a key"],
+        pages["revoke a management key"],
+        pages["delete a client"],
+    ]
 
 
 @pytest.fixture
@@ -146,9 +163,11 @@ def test_a_stranger_is_asked_to_sign_in_everywhere(pages: dict[str, str]) -> Non
 
 def test_somebody_else_finds_nothing_of_it(others_browser: Browser, pages: dict[str, str], actions: list[str]) -> None:
     of_one_thing = [
-        url for name, url in pages.items() if name.startswith(("a ", "an ", "revoke", "replace", "what", "delete"))
+        url
+        for name, url in pages.items()
+        if name.startswith(("a ", "an ", "revoke", "replace", "what", "delete", "limits", "lift"))
     ]
-    assert len(of_one_thing) == 11
+    assert len(of_one_thing) == 14
     for url in of_one_thing:
         assert others_browser.get(url).status_code == 404, url
     for url in actions:
@@ -156,7 +175,18 @@ def test_somebody_else_finds_nothing_of_it(others_browser: Browser, pages: dict[
 
 
 def test_somebody_elses_lists_do_not_name_it(others_browser: Browser, pages: dict[str, str]) -> None:
-    for name in ("home", "connections", "apps", "keys", "new key", "clients", "orders", "activity", "errors"):
+    for name in (
+        "home",
+        "connections",
+        "apps",
+        "keys",
+        "new key",
+        "clients",
+        "orders",
+        "activity",
+        "errors",
+        "playground",
+    ):
         html = text_of(others_browser.get(pages[name] + "?everyone=1"))
         for private in (
             "Practice",

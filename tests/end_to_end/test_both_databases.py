@@ -97,7 +97,7 @@ def test_a_host_signs_in_and_a_platform_mints(anywhere: Server) -> None:
     through_oauth(anywhere, Memory(), connection="Practice", scope="mcp:read", use=look)
     product = add_platform(anywhere)
     token = product.token(product.make_user(), READ)
-    assert len(tools(anywhere, token)) == 13
+    assert {"get_cash", "get_pnl", "get_quote"} <= set(tools(anywhere, token))
     assert httpx2.get(f"{anywhere.url}/api/v1/orders", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 

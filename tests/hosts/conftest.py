@@ -8,6 +8,7 @@ import re
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import threading
 from collections.abc import Iterator
@@ -105,15 +106,35 @@ class Host:
         assert path.exists(), f"{name} is not installed: run make clients"
         return str(path)
 
-    def run(self, name: str, *arguments: str) -> str:
+    def run(self, name: str, *arguments: str, seconds: float = 60, **variables: str) -> str:
+        return self._run([self.command(name), *arguments], variables, seconds)
+
+    def run_as_typed(self, words: list[str], **variables: str) -> str:
+        """A command of a setup guide, on the programs that are installed here."""
+        name, *arguments = self.installed(words)
+        return self._run([self.command(name), *arguments], variables)
+
+    def run_python(self, program: Path, **variables: str) -> str:
+        """A program, on the SDK that the tests have."""
+        return self._run([sys.executable, str(program)], variables)
+
+    @staticmethod
+    def installed(words: list[str]) -> list[str]:
+        """``npx -y package …`` is the program of the package that make clients installed; the rest is as typed."""
+        if words[:2] != ["npx", "-y"]:
+            return words
+        programs = {"@modelcontextprotocol/inspector": "mcp-inspector", "mcp-remote": "mcp-remote"}
+        return [programs[words[2]], *words[3:]]
+
+    def _run(self, command: list[str], variables: dict[str, str], seconds: float = 60) -> str:
         ran = subprocess.run(
-            [self.command(name), *arguments],
+            command,
             cwd=self.home,
-            env=self.environment,
+            env=self.environment | variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=seconds,
             check=False,
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -1,8 +1,9 @@
-"""Hosts complete OAuth by their own command lines: sign-in, consent, and the connection works. ``make clients``."""
+"""Hosts complete OAuth by the commands of their setup guides: sign-in, consent, and it works. ``make clients``."""
 
 import json
 from typing import Any
 
+from tests.hosts import guide
 from tests.hosts.conftest import Host, consent, return_to
 from tests.serving import Server
 
@@ -24,30 +25,32 @@ def apps(server: Server, name: str) -> list[tuple[str, str, bool]]:
 
 
 def test_claude_code_signs_in_by_its_metadata_document_and_connects(server: Server, host: Host) -> None:
-    host.run("claude", "mcp", "add", "--transport", "http", "tradelatch", server.mcp_url)
-    assert "Needs authentication" in host.run("claude", "mcp", "get", "tradelatch")
-    with host.terminal("claude", "mcp", "login", "tradelatch", "--no-browser") as terminal:
+    add, login, check = guide.commands(server, "claude-code", "oauth")
+    host.run_as_typed(add)
+    assert "Needs authentication" in host.run_as_typed(check)
+    with host.terminal(*login, "--no-browser") as terminal:
         address = terminal.authorize_address()
         assert "client_id=https%3A%2F%2Fclaude.ai%2Foauth%2Fclaude-code-client-metadata&" in address
         # Nobody's browser is on this computer: the person pastes the address that theirs could not open.
         terminal.type(consent(server, address) + "\r")
         assert terminal.ended() == 0, terminal.said
-    assert "Connected" in host.run("claude", "mcp", "get", "tradelatch")
+    assert "Connected" in host.run_as_typed(check)
     assert ("document", "mcp:read", True) in apps(server, "Claude Code")
 
 
 def test_claude_code_waits_at_its_callback_too(server: Server, host: Host) -> None:
-    host.run("claude", "mcp", "add", "--transport", "http", "tradelatch", server.mcp_url)
-    with host.terminal("claude", "mcp", "login", "tradelatch", "--no-browser") as terminal:
+    add, login, check = guide.commands(server, "claude-code", "oauth")
+    host.run_as_typed(add)
+    with host.terminal(*login, "--no-browser") as terminal:
         return_to(consent(server, terminal.authorize_address(), scope="mcp:read mcp:trade"))
         assert terminal.ended() == 0, terminal.said
-    assert "Connected" in host.run("claude", "mcp", "get", "tradelatch")
+    assert "Connected" in host.run_as_typed(check)
     assert ("document", "mcp:read mcp:trade", True) in apps(server, "Claude Code")
 
 
 def test_the_inspector_registers_signs_in_and_lists_the_tools(server: Server, host: Host) -> None:
-    arguments = ("--cli", server.mcp_url, "--transport", "http", "--method", "tools/list")
-    with host.terminal("mcp-inspector", *arguments) as terminal:
+    (list_,) = guide.commands(server, "inspector", "oauth")
+    with host.terminal(*host.installed(list_)) as terminal:
         return_to(consent(server, terminal.authorize_address()))
         assert terminal.ended() == 0, terminal.said
     names = {tool["name"] for tool in answer_in(terminal.said)["tools"]}
@@ -56,9 +59,9 @@ def test_the_inspector_registers_signs_in_and_lists_the_tools(server: Server, ho
 
 
 def test_fastmcp_registers_signs_in_and_calls_a_tool(server: Server, host: Host) -> None:
-    arguments = ("call", server.mcp_url, "get_cash", "--auth", "oauth", "--json")
+    _, call = guide.commands(server, "python", "oauth")
     # A browser that is no more than told the address; fastmcp listens at its callback after that.
-    with host.terminal("fastmcp", *arguments, BROWSER="echo %s") as terminal:
+    with host.terminal(*call, BROWSER="echo %s") as terminal:
         return_to(consent(server, terminal.authorize_address()))
         assert terminal.ended() == 0, terminal.said
     called = answer_in(terminal.said)
@@ -68,9 +71,10 @@ def test_fastmcp_registers_signs_in_and_calls_a_tool(server: Server, host: Host)
 
 
 def test_codex_signs_in_as_far_as_it_goes_without_an_account(server: Server, host: Host) -> None:
-    with host.terminal("codex", "mcp", "add", "tradelatch", "--url", server.mcp_url) as terminal:
+    add, check = guide.commands(server, "codex", "oauth")
+    with host.terminal(*add) as terminal:
         return_to(consent(server, terminal.authorize_address()))
         assert terminal.ended() == 0, terminal.said
     assert "Successfully logged in" in terminal.said
-    assert "OAuth" in host.run("codex", "mcp", "list")
+    assert "OAuth" in host.run_as_typed(check)
     assert ("document", "mcp:read", True) in apps(server, "Codex")

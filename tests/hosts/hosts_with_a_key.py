@@ -1,38 +1,56 @@
-"""Hosts that are given an API key connect and list the tools. Run by ``make clients``."""
+"""Hosts that are given an API key, by the commands of their setup guides, connect. Run by ``make clients``."""
 
 import json
 
+from tests.hosts import guide
 from tests.hosts.conftest import Host
 from tests.serving import Server
 
 
-def bearer(server: Server) -> str:
-    return f"Authorization: Bearer {server.quickstart['paper_key_trade']}"
-
-
 def test_the_inspector_lists_the_tools_and_calls_one(server: Server, host: Host) -> None:
-    base = ("--cli", server.mcp_url, "--transport", "http", "--header", bearer(server))
-    listed = json.loads(host.run("mcp-inspector", *base, "--method", "tools/list"))
+    list_, call = guide.commands(server, "inspector", "key")
+    listed = json.loads(host.run_as_typed(list_))
     assert {"place_order", "get_quote"} <= {tool["name"] for tool in listed["tools"]}
-    called = json.loads(host.run("mcp-inspector", *base, "--method", "tools/call", "--tool-name", "get_cash"))
+    called = json.loads(host.run_as_typed(call))
     assert called["structuredContent"]["context"]["environment"] == "paper"
 
 
 def test_the_inspector_speaks_the_modern_era_too(server: Server, host: Host) -> None:
-    base = ("--cli", server.mcp_url, "--transport", "http", "--header", bearer(server))
-    listed = json.loads(host.run("mcp-inspector", *base, "--protocol-era", "modern", "--method", "tools/list"))
+    list_, _ = guide.commands(server, "inspector", "key")
+    listed = json.loads(host.run_as_typed([*list_, "--protocol-era", "modern"]))
     assert len(listed["tools"]) == 17
 
 
 def test_claude_code_connects(server: Server, host: Host) -> None:
-    host.run("claude", "mcp", "add", "--transport", "http", "tradelatch", server.mcp_url, "--header", bearer(server))
-    assert "Connected" in host.run("claude", "mcp", "get", "tradelatch")
+    add, check = guide.commands(server, "claude-code", "key")
+    host.run_as_typed(add)
+    assert "Connected" in host.run_as_typed(check)
     rows = server.query("SELECT last_used_agent FROM connected_apps_connectedapp WHERE name = 'quickstart trade'")
     assert rows, "the app is listed"
 
 
 def test_mcp_remote_connects(server: Server, host: Host) -> None:
-    said = host.run(
-        "mcp-remote-client", server.mcp_url, "--allow-http", "--transport", "http-only", "--header", bearer(server)
-    )
+    started = guide.local_server(server, "mcp-remote", "key")
+    assert started["args"][:2] == ["-y", "mcp-remote"]
+    said = host.run("mcp-remote-client", *started["args"][2:], **started["env"])
     assert "Connected successfully" in said
+
+
+def test_codex_reads_the_file_of_its_guide(server: Server, host: Host) -> None:
+    settings = host.home / ".codex" / "config.toml"
+    settings.parent.mkdir()
+    settings.write_text(guide.file(server, "codex", "key"))
+    export, check = guide.commands(server, "codex", "key")
+    variable, _, key = export[1].partition("=")
+    listed = host.run_as_typed(check, **{variable: key})
+    assert server.mcp_url in listed
+    assert variable in listed and "Bearer token" in listed, listed
+
+
+def test_the_python_program_runs(server: Server, host: Host) -> None:
+    _, export = guide.commands(server, "python", "key")
+    variable, _, key = export[1].partition("=")
+    program = host.home / "program.py"
+    program.write_text(guide.file(server, "python", "key"))
+    said = host.run_python(program, **{variable: key})
+    assert "'environment': 'paper'" in said

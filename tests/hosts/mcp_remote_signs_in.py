@@ -8,6 +8,7 @@ import httpx2
 from mcp.client.session import ClientSession
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
+from tests.hosts import guide
 from tests.hosts.conftest import Host
 from tests.person import Person
 from tests.serving import Server, until
@@ -30,11 +31,9 @@ def consent_when_asked(server: Server, said: Path) -> None:
 def test_mcp_remote_registers_signs_in_and_calls_a_tool(server: Server, host: Host, tmp_path: Path) -> None:
     said = tmp_path / "mcp-remote.log"
     said.touch()
-    parameters = StdioServerParameters(
-        command=host.command("mcp-remote"),
-        args=[server.mcp_url, "--allow-http", "--transport", "http-only"],
-        env=host.environment,
-    )
+    started = guide.local_server(server, "mcp-remote", "oauth")
+    command, *arguments = host.installed([started["command"], *started["args"]])
+    parameters = StdioServerParameters(command=host.command(command), args=arguments, env=host.environment)
 
     async def run() -> None:
         with said.open("w") as log:

@@ -12,6 +12,7 @@ from mcpserver import catalog, shapes
 from tests.mcpserver.wire import Wire, check_shape
 from tests.serving import Server
 
+STOP = "halt_trading"
 RESTING = {
     "symbol": "BTC/USD",
     "side": "BUY",
@@ -58,7 +59,7 @@ def sample(trade: Wire, tool: str) -> dict[str, Any]:
             return SAMPLES.get(tool, {})
 
 
-@pytest.mark.parametrize("tool", catalog.TOOLS, ids=lambda tool: tool.name)
+@pytest.mark.parametrize("tool", [tool for tool in catalog.TOOLS if tool.name != STOP], ids=lambda tool: tool.name)
 def test_a_tool_answers_what_it_declares(trade: Wire, tool: catalog.Tool) -> None:
     answer = trade.call(tool.name, sample(trade, tool.name))  # and the wire holds it against the schema
     assert answer.json()["result"].get("isError") in (None, False), answer.text
@@ -119,3 +120,8 @@ def test_the_console_is_told_of_every_tool_once(trade: Wire) -> None:
 
 def test_no_reader_sees_the_tools_that_act_on_orders() -> None:
     assert {tool.scope for tool in catalog.TOOLS if tool.toolset is Toolset.TRADE} == {Scope.TRADE}
+
+
+def test_halting_answers_what_it_declares_and_comes_last_because_nobody_here_can_lift_it(trade: Wire) -> None:
+    answer = trade.call(STOP, {"reason": "The last test of this file."})
+    assert answer.json()["result"].get("isError") in (None, False), answer.text

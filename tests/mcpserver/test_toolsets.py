@@ -106,6 +106,7 @@ WHO = Principal(
     connection_label="Old bank",
     connection_paused=False,
     broker="paper",
+    broker_settings={},
     environment=Environment.PAPER,
     account_id="",
 )

@@ -1,11 +1,17 @@
 """Plain HTTP to ``/mcp``, for tests that say exactly what goes over the wire."""
 
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import jsonschema  # type: ignore[import-untyped]
 
 from mcpserver import catalog, shapes
+from tests.serving import until
 
 MODERN = "2026-07-28"
 
@@ -13,7 +19,8 @@ MODERN = "2026-07-28"
 def check_shape(tool: str, answer: httpx2.Response) -> None:
     """Whatever a tool answers has the shape the catalog declares for it, or that of a failure."""
     declared = catalog.find(tool)
-    body = answer.json() if answer.status_code == 200 else {}
+    is_json = answer.headers.get("content-type", "").startswith("application/json")
+    body = answer.json() if answer.status_code == 200 and is_json else {}
     content = body.get("result", {}).get("structuredContent")
     if declared is None or content is None:
         return
@@ -38,24 +45,51 @@ class Wire:
         """tools/call in the modern era; the arguments go out as given, valid or not."""
         return self.rpc("tools/call", {"name": tool, "arguments": arguments}, name=tool)
 
-    def rpc(self, method: str, params: dict[str, Any], *, name: str = "") -> httpx2.Response:
-        meta = {
+    def rpc(
+        self,
+        method: str,
+        params: dict[str, Any],
+        *,
+        name: str = "",
+        capabilities: dict[str, Any] | None = None,
+        **meta: Any,
+    ) -> httpx2.Response:
+        """One request of the modern era; ``meta`` goes beside what every request says of itself."""
+        request = self._request(method, params, name, capabilities or {}, meta)
+        answer = httpx2.post(self.url, timeout=30, **request)
+        if method == "tools/call":
+            check_shape(name, answer)
+        return answer
+
+    def _request(
+        self, method: str, params: dict[str, Any], name: str, capabilities: dict[str, Any], meta: dict[str, Any]
+    ) -> dict[str, Any]:
+        meta = meta | {
             "io.modelcontextprotocol/protocolVersion": MODERN,
-            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientCapabilities": capabilities,
             "io.modelcontextprotocol/clientInfo": {"name": "wire", "version": "1"},
         }
         headers = {"MCP-Protocol-Version": MODERN, "Mcp-Method": method}
         if name:
             headers["Mcp-Name"] = name
-        answer = httpx2.post(
-            self.url,
-            json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params | {"_meta": meta}},
-            headers=self.headers | headers,
-            timeout=30,
-        )
-        if method == "tools/call":
-            check_shape(name, answer)
-        return answer
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params | {"_meta": meta}}
+        return {"json": body, "headers": self.headers | headers}
+
+    @contextlib.contextmanager
+    def listen(self, *uris: str, **wanted: Any) -> Iterator["Heard"]:
+        """A stream of subscriptions/listen, open while the block runs."""
+        params = {"notifications": wanted | ({"resourceSubscriptions": list(uris)} if uris else {})}
+        request = self._request("subscriptions/listen", params, "", {}, {})
+        with (
+            httpx2.Client(timeout=httpx2.Timeout(30, read=60)) as client,
+            client.stream("POST", self.url, **request) as answer,
+        ):
+            try:
+                yield Heard(answer)
+            finally:
+                # Closing alone would wait for the thread that reads.
+                with contextlib.suppress(OSError):
+                    answer.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
     def result(self, tool: str, arguments: object) -> dict[str, Any]:
         """The structured content of a call that reached the tool."""
@@ -71,3 +105,40 @@ class Wire:
         assert result["isError"] is True, result
         error: dict[str, Any] = result["structuredContent"]["error"]
         return error
+
+
+class Heard:
+    """What a stream says, read by a thread of its own."""
+
+    def __init__(self, answer: httpx2.Response) -> None:
+        self.status = answer.status_code
+        self.ended = False
+        self.messages: list[dict[str, Any]] = []
+        self._answer = answer
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        with contextlib.suppress(httpx2.HTTPError, httpx2.StreamError):
+            if "application/json" in self._answer.headers["content-type"]:
+                self.messages.append(json.loads(self._answer.read()))
+            else:
+                for line in self._answer.iter_lines():
+                    if line.startswith("data: "):
+                        self.messages.append(json.loads(line.removeprefix("data: ")))
+        self.ended = True
+
+    def acknowledged(self) -> dict[str, Any]:
+        """What the server will tell of: its first word."""
+        until(lambda: self.messages, seconds=10, what="the stream is acknowledged")
+        first = self.messages[0]
+        assert first["method"] == "notifications/subscriptions/acknowledged", first
+        honored: dict[str, Any] = first["params"]["notifications"]
+        return honored
+
+    def updated(self) -> list[str]:
+        """The resources that were told to have changed, in that order."""
+        return [
+            message["params"]["uri"]
+            for message in self.messages
+            if message.get("method") == "notifications/resources/updated"
+        ]

@@ -1,5 +1,6 @@
 """How the pages write money, quantities, times and the paper or live tag."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -68,6 +69,19 @@ def kilobytes(value: int) -> str:
 def balance(value: Decimal | None) -> str:
     """An account's worth to the cent, for a list; the exact value is the broker's."""
     return NOTHING if value is None else f"{value:,.2f}"
+
+
+@register.filter
+def balance_of(value: Decimal | None, unit: str) -> str:
+    """An amount to the cent, a count as it is."""
+    return number(value) if unit == "orders" else balance(value)
+
+
+@register.filter
+def listed(names: Collection[object]) -> str:
+    """Some of them, and how many more."""
+    named = sorted(str(name) for name in names)
+    return ", ".join(named[:12]) + (f" and {len(named) - 12} more" if len(named) > 12 else "") if named else "Nothing"
 
 
 @register.filter

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from brokers.errors import Rejected
-from brokers.paper import books
+from brokers.paper import books, ledger
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.models import CashBalance, LedgerEntry, PaperAccount, PaperOrder
 from brokers.types import BrokerStatus, OrderRequest
@@ -96,6 +96,7 @@ def check(broker: PaperBroker, account: PaperAccount, start: Decimal, sent: dict
     for row in PaperOrder.objects.filter(account=account).exclude(status="working"):
         assert row.reserved_cash == row.reserved_quantity == 0
     assert CashBalance.objects.get(account=account).amount == cash
+    assert ledger.rebuild(account) == ledger.book(account)
 
 
 @settings(
@@ -190,11 +191,12 @@ def test_amounts_keep_all_eighteen_decimals() -> None:
     assert (row.quantity, row.limit_price) == (Decimal("0.000000000000000001"), exact)
 
 
-def test_matching_asks_the_database_nothing_about_accounts_without_open_orders(
+def test_matching_asks_the_database_about_instruments_and_never_about_accounts_without_open_orders(
     django_assert_num_queries: Any,
 ) -> None:
     for _ in range(3):
         broker, account = open_broker(Clock())
         broker.submit(account.key, order("BUY", "1"))
-    with django_assert_num_queries(1):
+    # The marks, imported series and splits; then who is touched, who expires, and the mark.
+    with django_assert_num_queries(6):
         assert books.match_resting(Clock().now + timedelta(days=1)) == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from brokers.errors import InvalidOrder
+from brokers.errors import InvalidRequest
 from brokers.paper.imports import ImportRefused, import_bars
 from brokers.paper.models import ImportedBar, ImportedSeries
 from brokers.types import AssetClass, BarSize, BrokerStatus
@@ -123,9 +123,9 @@ def test_a_daily_series_plays_a_bar_a_day_and_has_no_finer_ones() -> None:
     assert [bar.start for bar in days] == [today - timedelta(days=back) for back in range(10, 0, -1)]
     assert [bar.close for bar in days[:5]] == [bar.close for bar in days[5:]]
     assert (quote.last, quote.as_of) == (days[-1].close, today)
-    with pytest.raises(InvalidOrder) as refused:
+    with pytest.raises(InvalidRequest) as refused:
         broker.bars("SHOP", BarSize.MINUTE)
-    assert refused.value.field == "size"
+    assert refused.value.field == "bar"
     resting = broker.submit(account.key, order("BUY", "1", "SHOP", limit="12"))
     if resting.status is BrokerStatus.WORKING:
         clock.advance(days=7)

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.test import Client as Browser
 from django.utils import timezone
 
+from console import limits
 from console.accounts.models import User
 from console.api import openapi
 from console.audit.models import Call, Change
@@ -19,6 +20,7 @@ from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections import linking
 from console.connections.models import Connection
+from console.halts import verbs as halts
 from console.keys import managing, minting
 from console.oauth.models import AccessToken
 from console.scopes import Scope, Source
@@ -48,6 +50,10 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
     )
     key, _ = minting.mint(owner, paper, READ, name="nightly-report")
     call = log(ConnectedApp.objects.get(api_keys__public_id=minting.public_id_of(trade_key)))
+    linking.set_limits(paper, limits.parse({"order_notional": "90000"}), by=owner)
+    grants.set_limits(app, limits.parse({"daily_notional": "90000"}), by=owner)
+    # Of another app, so that it holds none of the doors shut.
+    halt = halts.halt_app(app, by=owner)
     connection, order = f"/connections/{paper.pk}", f"/orders/{prepared['order']['id']}"
     new_client = {"name": "W", "redirect_uris": ["https://w.example.com/cb"], "scopes": ["mcp:read"]}
     new_key = {"name": "n", "connection_id": paper.pk}
@@ -60,6 +66,11 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
         "pause_connection": Door("manage", "POST", f"{connection}/pause"),
         "resume_connection": Door("manage", "POST", f"{connection}/resume"),
         "disable_trading": Door("manage", "POST", f"{connection}/trading-off"),
+        "get_connection_limits": Door("manage", "GET", f"{connection}/limits"),
+        "set_connection_limits": Door("manage", "PUT", f"{connection}/limits", {"order_notional": "900"}),
+        "set_connection_limits to more": Door("more", "PUT", f"{connection}/limits", {}),
+        "set_connection_policy": Door("in person", "PUT", f"{connection}/policy", {"policy": "owner_approval"}),
+        "set_connection_policy to less": Door("in person", "PUT", f"{connection}/policy", {"policy": "two_step"}),
         "enable_trading": Door("widen", "POST", f"{connection}/trading-on"),
         "list_clients": Door("manage", "GET", "/clients", own=False),
         "register_client": Door("manage", "POST", "/clients", new_client, own=False),
@@ -77,6 +88,12 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
         "pause_app": Door("manage", "POST", f"/connected-apps/{app.pk}/pause"),
         "resume_app": Door("manage", "POST", f"/connected-apps/{app.pk}/resume"),
         "revoke_app": Door("manage", "POST", f"/connected-apps/{app.pk}/revoke"),
+        "get_app_limits": Door("manage", "GET", f"/connected-apps/{app.pk}/limits"),
+        "set_app_limits": Door("manage", "PUT", f"/connected-apps/{app.pk}/limits", {"daily_notional": "900"}),
+        "set_app_limits to more": Door("more", "PUT", f"/connected-apps/{app.pk}/limits", {}),
+        "list_halts": Door("read", "GET", "/halts", own=False),
+        "halt": Door("cancel", "POST", "/halts", {"reason": "Enough."}, own=False),
+        "lift_halt": Door("in person", "POST", f"/halts/{halt.pk}/lift"),
         "list_orders": Door("read", "GET", "/orders", own=False),
         "place_order": Door("trade", "POST", "/orders", ORDER, own=False),
         "confirm_order": Door("trade", "POST", "/orders/confirm", {"confirmation_id": prepared["confirmation"]["id"]}),
@@ -96,16 +113,37 @@ def test_the_matrix_knows_every_door(doors: dict[str, Door]) -> None:
 
 
 ALLOWED = ""
-PERSON = {"read": ALLOWED, "cancel": ALLOWED, "manage": ALLOWED, "widen": ALLOWED, "trade": "not_permitted"}
-KEY = {"read": ALLOWED, "manage": "not_permitted", "widen": "not_permitted"}
+PERSON = {
+    "read": ALLOWED,
+    "cancel": ALLOWED,
+    "manage": ALLOWED,
+    "widen": ALLOWED,
+    "more": ALLOWED,
+    "in person": ALLOWED,
+    "trade": "not_permitted",
+}
+KEY = {"read": ALLOWED} | dict.fromkeys(("manage", "widen", "more", "in person"), "not_permitted")
 
-MANAGER = {"read": ALLOWED, "manage": ALLOWED, "widen": ALLOWED, "trade": "not_permitted", "cancel": "not_permitted"}
+MANAGER = {
+    "read": ALLOWED,
+    "manage": ALLOWED,
+    "widen": ALLOWED,
+    "more": "not_permitted",
+    "in person": "not_permitted",
+    "trade": "not_permitted",
+    "cancel": "not_permitted",
+}
 
 # One row for each credential, one column for each kind of door: the code it is refused with, or ALLOWED.
 MATRIX: dict[str, dict[str, str]] = {
     "no credential": dict.fromkeys(PERSON, "unauthenticated"),
     "the owner's session": PERSON,
-    "the owner's session, proved too long ago": {**PERSON, "widen": "re_authentication_required"},
+    "the owner's session, proved too long ago": {
+        **PERSON,
+        "widen": "re_authentication_required",
+        "more": "re_authentication_required",
+        "in person": "re_authentication_required",
+    },
     "somebody else's session": PERSON,
     "an operator's session": PERSON,
     "a read key": {**KEY, "trade": "insufficient_scope", "cancel": "insufficient_scope"},
@@ -146,6 +184,8 @@ ON_RECORD = (
 
 def expected(credential: str, name: str, door: Door) -> str:
     code = MATRIX[credential][door.column]
+    if credential == "somebody else's management key" and door.column == "more":
+        return "not_found"
     if code == ALLOWED and door.own and credential in STRANGERS:
         return "confirmation_unknown" if name == "confirm_order" else "not_found"
     if code == ALLOWED and name == "get_call" and credential == "a read key":

@@ -50,4 +50,5 @@ def test_equity_and_change_come_from_the_stored_snapshot(browser: Browser, paper
 def test_every_way_to_connect_names_this_instance(browser: Browser) -> None:
     page = text_of(browser.get("/"))
     assert page.count("http://localhost:8000/mcp") >= 5
-    assert "cannot reach an address on this computer alone" in page
+    assert "http://localhost:8000, which Claude cannot reach" in page
+    assert 'href="/connect/"' in page

@@ -50,7 +50,7 @@ def test_nobody_elses_live_connection_rests(recovered: User, other: User, app: C
 
 
 def test_an_order_shown_before_the_recovery_is_not_released_after_it(owner: User, trader: Principal) -> None:
-    Connection.objects.update(environment="live")
+    Connection.objects.update(environment="live", limits={"order_notional": "90000", "daily_notional": "90000"})
     prepared = desk.prepare(trader, bitcoin())
     User.objects.filter(pk=owner.pk).update(live_frozen_until=timezone.now() + timedelta(hours=24))
     with pytest.raises(Refusal) as caught:

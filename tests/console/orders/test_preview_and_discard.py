@@ -86,6 +86,8 @@ def test_a_preview_says_what_would_stop_the_order(trader: Principal, owner: User
     assert found == {
         "rules and funds of the broker": None,
         "permission to trade": Code.TRADING_DISABLED,
+        "halts": None,
+        "limits": None,
         "release by the assistant": Code.APPROVAL_REQUIRED,
     }
     refusal = desk.refusal_to_trade(trader)

@@ -1,0 +1,488 @@
+"""How one account's open orders meet the bars completed since they were last looked at, in order of time.
+
+What happens to an order depends only on the bars, never on when anybody looked: matching every second and
+matching once a week leave the same books. At one time, in this order: fills at a bar's open, then stops, then
+other fills (of two orders that end each other the worse one wins), expiries, corporate actions, borrowing costs;
+within each the older order first.
+
+*Legs.* One that waits for its parent meets the first bar that begins after the parent filled, for as many units as
+have filled; it ends when its parent ends unfilled. What fills of one order of a pair is taken from the other.
+Cancelling one of a pair leaves the other. When the exit of a bracket fills, what is left of its entry ends.
+
+*Borrowing.* At 00:00 UTC a short position costs a day's borrow fee on its value, and negative cash a day's interest.
+
+*Corporate actions.* At 00:00 UTC of the ex-date a dividend is paid on every share held, and by whoever is short. A
+split multiplies the position, pays what is less than a lot in cash at the last price, and cancels the open orders in
+the stock, whose prices no longer mean what they did.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import ROUND_DOWN, Decimal
+from heapq import heappop, heappush
+
+from django.db.models import QuerySet
+
+from brokers.errors import InsufficientFunds, InsufficientPosition
+from brokers.paper import costs, exchange, hours, ledger, means, prices
+from brokers.paper.models import OPEN_STATUSES, CorporateAction, MatchedTape, PaperAccount, PaperOrder
+from brokers.types import AssetClass, Bar, BrokerStatus, OrderClass, OrderType, Quote, Side, TimeInForce
+
+GRACE = timedelta(minutes=5)
+"""No order takes longer from its time of placing to its commit; what was shown to all may have missed those younger."""
+EVERY_BAR = 1e300
+"""``touch_below`` of an order that every bar concerns."""
+
+_OUT_OF_CASH = "The price moved past what was held for this order, and the cash left could not pay for it."
+_NOT_AT_ONCE = "An IOC order fills at once or not at all, and the price was not there."
+_REST_CANCELLED = "An IOC order fills at once; what could not is cancelled."
+_NOT_WHOLE = "A FOK order fills as a whole at once, and that was not possible."
+_EXPIRED = {
+    TimeInForce.DAY: "A DAY order ends with the trading day.",
+    TimeInForce.OPG: "The opening it was for did not fill it.",
+    TimeInForce.CLS: "The closing it was for did not fill it.",
+}
+_PARENT_ENDED = "The order it waited for ended unfilled."
+_PAIR_FILLED = "The other order of its pair filled."
+_EXIT_FILLED = "Its exit began to fill before all of it had."
+_NOTHING_TO_REDUCE = "It may only reduce a position, and there is none left."
+_SPLIT = "The stock was split."
+_LEG_SHORT = "Its parent filled, and then there was too little for it."
+
+_AT_OPEN, _STOP, _OTHER, _EXPIRY, _ACTION, _ACCRUAL = range(6)
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    order: PaperOrder | None = None
+    tape: prices.Tape | None = None
+    price: Decimal | None = None
+    """None: it expired."""
+    minute: int = 0
+    volume: Decimal = Decimal(0)
+    triggered: bool = False
+    best: Decimal | None = None
+    action: CorporateAction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An order against the market of this moment."""
+
+    quote: Quote
+    match: exchange.Match
+    room: Decimal | None
+    """Units that volume allows; None: any number."""
+    minute: int
+
+
+def terms_of(order: PaperOrder, tape: prices.Tape) -> exchange.Terms:
+    """What is left of it."""
+    return exchange.Terms(
+        side=Side(order.side),
+        order_type=OrderType(order.order_type),
+        quantity=order.quantity - order.filled_quantity,
+        tif=TimeInForce(order.tif),
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        trail_amount=order.trail_amount,
+        trail_percent=order.trail_percent,
+        best=order.best,
+        tick=tape.instrument.tick,
+        triggered=order.triggered,
+    )
+
+
+def set_bounds(order: PaperOrder, tape: prices.Tape) -> None:
+    """What the database finds it by. Saves nothing."""
+    if order.held:
+        order.touch_below = order.touch_above = None
+        return
+    below, above = exchange.touches(terms_of(order, tape))
+    order.touch_below = EVERY_BAR if below is above is None else _up(below)
+    order.touch_above = _down(above)
+
+
+def first_match(tape: prices.Tape, placed: datetime) -> datetime:
+    """Start of the first bar that begins at or after ``placed``: the one under way has older trades in it."""
+    minute = hours.minute_from(placed)
+    return hours.at_minute(minute + -minute % tape.step)
+
+
+def window(tape: prices.Tape, tif: TimeInForce, now: datetime) -> tuple[datetime, datetime | None]:
+    """From when an order of this time in force meets bars, and when it expires."""
+    if tif is TimeInForce.OPG:
+        opened, _ = hours.coming_session(tape.hours, now)
+        return opened, opened + timedelta(minutes=tape.step)
+    if tif is TimeInForce.CLS:
+        closed = hours.session_end(tape.hours, now)
+        start = closed - timedelta(minutes=tape.step)
+        if start < now:
+            _, closed = hours.coming_session(tape.hours, now)
+            start = closed - timedelta(minutes=tape.step)
+        return start, closed
+    return first_match(tape, now), hours.session_end(tape.hours, now) if tif is TimeInForce.DAY else None
+
+
+def touched(bar: prices.Ohlcv) -> tuple[float, float]:
+    """(low, high) to compare ``touch_below`` and ``touch_above`` with."""
+    return _down(bar.low) or 0.0, _up(bar.high) or 0.0
+
+
+def due(account: PaperAccount, market: prices.Market, now: datetime) -> list[int]:
+    """Keys of the open orders that a bar, or the end of their time, may have reached."""
+    open_orders = account.orders.filter(status__in=OPEN_STATUSES, held=False)
+    rows = list(
+        open_orders.values_list("pk", "tape", "symbol", "touch_below", "touch_above", "matched_until", "expires_at")
+    )
+    seen = _seen({row[1] for row in rows})
+    spans: dict[str, datetime] = {}
+    for _, key, _, _, _, matched_until, _ in rows:
+        start = max(matched_until, seen.get(key, matched_until))
+        spans[key] = min(start, spans.get(key, start))
+    reach: dict[str, tuple[float, float] | None] = {}
+    found = []
+    for pk, key, symbol, below, above, _, expires_at in rows:
+        if key not in reach:
+            tape = market.tape(symbol)
+            first, end = hours.minute_of(spans[key]), prices.completed(tape, now)
+            bar = tape.aggregate(first, end) if first < end else None
+            reach[key] = None if bar is None else touched(bar)
+        span = reach[key]
+        met = span is not None and ((below or 0.0) >= span[0] or (above is not None and above <= span[1]))
+        if met or (expires_at is not None and expires_at <= now):
+            found.append(pk)
+    return found
+
+
+def pending(account: PaperAccount, now: datetime) -> bool:
+    """Whether something other than an order is due. Asks the database: the caller's row may be an old one."""
+    fresh = PaperAccount.objects.only("accrues_at", "acted_until", "created").get(pk=account.pk)
+    if fresh.accrues_at is not None and fresh.accrues_at <= now:
+        return True
+    return _actions(fresh, now).exists()
+
+
+def settle_ends(account: PaperAccount, tape: prices.Tape, at: datetime) -> datetime | None:
+    """When the proceeds of a sale at ``at`` can be spent; None: at once."""
+    settles_later = account.settlement_days and account.kind == means.CASH
+    if not settles_later or tape.instrument.asset_class is AssetClass.CRYPTO:
+        return None
+    return hours.settles(hours.VENUE, at, account.settlement_days)
+
+
+class Matcher:
+    """One account, locked by the caller, with its orders brought up to ``now``."""
+
+    def __init__(self, account: PaperAccount, market: prices.Market, now: datetime) -> None:
+        self.account = account
+        self.market = market
+        self.now = now
+        self.preset = costs.PRESETS[account.preset]
+        self.ended = 0
+        self._orders: dict[int, PaperOrder] = {}
+        self._seen: dict[str, datetime] = {}
+        self._heap: list[tuple[datetime, int, int, int, _Event]] = []
+        self._pushed = 0
+
+    def run(self, keys: Iterable[int]) -> int:
+        """Match these orders, and whatever follows from them; returns how many ended."""
+        rows = self.account.orders.filter(pk__in=list(keys), status__in=OPEN_STATUSES, held=False).order_by("pk")
+        self._orders = {order.pk: order for order in rows}
+        self._seen = _seen({order.tape for order in self._orders.values()})
+        for order in list(self._orders.values()):
+            self._look(order)
+        for action in _actions(self.account, self.now):
+            self._push(action.at, _ACTION, action.pk, _Event(action=action))
+        if self.account.accrues_at is not None:
+            self._push(self.account.accrues_at, _ACCRUAL, 0, _Event())
+        while self._heap:
+            at, _, _, _, event = heappop(self._heap)
+            if event.action is not None:
+                self._act(event.action)
+            elif event.order is None:
+                self._accrue(at)
+            elif BrokerStatus(event.order.status).is_open and event.tape is not None:
+                self._apply(event.order, event.tape, event, at)
+        return self.ended
+
+    def arrival(self, order: PaperOrder, tape: prices.Tape) -> Arrival:
+        """What the market of this moment does to it. Changes nothing."""
+        quote = prices.quote(tape, self.now)
+        minute = hours.minute_of(quote.as_of) - tape.step
+        bar = tape.aggregate(minute, minute + tape.step)
+        room = None
+        if self.preset.participation is not None:
+            volume = Decimal(0) if bar is None else bar.volume
+            used = ledger.taken(self.account, order.symbol, minute)
+            room = costs.room(self.preset, volume, used, tape.instrument.lot)
+        match = exchange.Match(best=order.best, triggered=order.triggered)
+        if self.meets_quote(order, tape):
+            match = exchange.on_arrival(terms_of(order, tape), quote)
+            if match.price is not None:
+                match = replace(match, price=costs.slipped(self.preset, terms_of(order, tape), match.price))
+        return Arrival(quote, match, room, minute)
+
+    def meets_quote(self, order: PaperOrder, tape: prices.Tape) -> bool:
+        return hours.is_open(tape.hours, self.now) and order.tif not in (TimeInForce.OPG, TimeInForce.CLS)
+
+    def arrive(self, order: PaperOrder, tape: prices.Tape, arrival: Arrival) -> None:
+        """Fill what can fill at once and end what may not wait. The order is saved."""
+        order.triggered = arrival.match.triggered or order.triggered
+        order.best = arrival.match.best if order.best is None else order.best
+        left = order.quantity - order.filled_quantity
+        quantity = left if arrival.room is None else min(left, arrival.room)
+        if order.tif == TimeInForce.FOK and (arrival.match.price is None or quantity < left):
+            self._end(order, BrokerStatus.CANCELLED, self.now, _NOT_WHOLE)
+            return
+        if arrival.match.price is not None and quantity:
+            event = _Event(order, tape, arrival.match.price, arrival.minute)
+            if not self._fill(order, tape, event, quantity, self.now, maker=False):
+                raise InsufficientFunds("There is not enough cash for this order.")
+        if BrokerStatus(order.status).is_open and order.tif == TimeInForce.IOC:
+            reason = _REST_CANCELLED if order.filled_quantity else _NOT_AT_ONCE
+            self._end(order, BrokerStatus.CANCELLED, self.now, reason)
+        if BrokerStatus(order.status).is_open:
+            set_bounds(order, tape)
+            order.save()
+
+    def cancel(self, order: PaperOrder) -> None:
+        self._end(order, BrokerStatus.CANCELLED, self.now, "Cancelled on request.")
+
+    def _push(self, at: datetime, rank: int, pk: int, event: _Event) -> None:
+        if at <= self.now:
+            self._pushed += 1
+            heappush(self._heap, (at, rank, pk, self._pushed, event))
+
+    def _look(self, order: PaperOrder) -> None:
+        """Find the next thing that the bars since ``matched_until`` do to this order."""
+        tape = self.market.tape(order.symbol)
+        terms = terms_of(order, tape)
+        start = max(order.matched_until, self._seen.get(order.tape, order.matched_until))
+        minute, end = hours.minute_of(start), prices.completed(tape, self.now)
+        if order.expires_at is not None:
+            last = hours.minute_of(order.expires_at)
+            end = min(end, last - last % tape.step)
+        while minute < end:
+            stretch = min(end, (minute // hours.DAY_MINUTES + 1) * hours.DAY_MINUTES)
+            # One look at the whole stretch spares a look at each of its bars when its price never came near.
+            if _meet(terms, tape, minute, stretch)[0] == _state(terms):
+                minute = stretch
+                continue
+            while minute < stretch:
+                match, bar = _meet(terms, tape, minute, minute + tape.step)
+                if match.price is not None and bar is not None:
+                    event = _Event(order, tape, match.price, minute, bar.volume, match.triggered, match.best)
+                    stops = order.order_type != OrderType.LIMIT
+                    rank = _AT_OPEN if match.price == bar.open else _STOP if stops else _OTHER
+                    self._push(hours.at_minute(minute + tape.step), rank, order.pk, event)
+                    return
+                terms = replace(terms, triggered=match.triggered, best=match.best)
+                minute += tape.step
+        reached = max(order.matched_until, hours.at_minute(minute))
+        if (reached, terms.triggered, terms.best) != (order.matched_until, order.triggered, order.best):
+            order.matched_until, order.triggered, order.best = reached, terms.triggered, terms.best
+            set_bounds(order, tape)
+            order.save(update_fields=["matched_until", "triggered", "best", "touch_below", "touch_above"])
+        if order.expires_at is not None:
+            self._push(order.expires_at, _EXPIRY, order.pk, _Event(order, tape))
+
+    def _apply(self, order: PaperOrder, tape: prices.Tape, event: _Event, at: datetime) -> None:
+        if event.price is None:
+            self._end(order, BrokerStatus.EXPIRED, at, _EXPIRED[TimeInForce(order.tif)])
+            return
+        maker = order.order_type == OrderType.LIMIT
+        terms = terms_of(order, tape)
+        event = replace(event, price=costs.slipped(self.preset, terms, event.price))
+        order.triggered, order.best, order.matched_until = event.triggered, event.best, at
+        left = terms.quantity
+        if order.reduce_only:
+            able = means.closable(self.account, order.symbol, terms.side, but=order)
+            if not able:
+                self._end(order, BrokerStatus.CANCELLED, at, _NOTHING_TO_REDUCE)
+                return
+            left = min(left, able)
+        if self.preset.participation is not None:
+            used = ledger.taken(self.account, order.symbol, event.minute)
+            left = min(left, costs.room(self.preset, event.volume, used, tape.instrument.lot) or Decimal(0))
+        if left and not self._fill(order, tape, event, left, at, maker=maker):
+            self._end(order, BrokerStatus.CANCELLED, at, _OUT_OF_CASH)
+        if BrokerStatus(order.status).is_open:
+            set_bounds(order, tape)
+            order.save()
+            self._look(order)
+
+    def _fill(
+        self, order: PaperOrder, tape: prices.Tape, event: _Event, quantity: Decimal, at: datetime, *, maker: bool
+    ) -> bool:
+        """False, and nothing changed, when it cannot be paid."""
+        price = event.price
+        assert price is not None
+        terms = replace(terms_of(order, tape), quantity=quantity)
+        if not means.affords(
+            self.account, self.market, self.preset, order, terms, tape.instrument, price, at, maker=maker
+        ):
+            return False
+        ledger.fill(
+            self.account,
+            order,
+            tape.instrument,
+            self.preset,
+            ledger.Execution(
+                price=price,
+                quantity=quantity,
+                at=at,
+                bar=event.minute,
+                maker=maker,
+                recorded_at=tape.recorded_at(event.minute),
+                settles_at=settle_ends(self.account, tape, at),
+            ),
+        )
+        self.ended += order.status == BrokerStatus.FILLED
+        self._release_legs(order, tape, quantity, price, at)
+        self._take_from_pair(order, quantity, at)
+        self._watch_borrowing(at)
+        return True
+
+    def _end(self, order: PaperOrder, status: BrokerStatus, at: datetime, reason: str) -> None:
+        ledger.end(order, status, at=at, reason=reason)
+        self.ended += 1
+        if order.order_class in (OrderClass.BRACKET, OrderClass.OTO) and order.parent_id is None:
+            for leg in self._open(order.legs.filter(held=True)):
+                ledger.end(leg, BrokerStatus.CANCELLED, at=at, reason=_PARENT_ENDED)
+                self.ended += 1
+
+    def _open(self, rows: Iterable[PaperOrder]) -> list[PaperOrder]:
+        """These orders, each as the one object this matching knows it by, if they still stand."""
+        known = [self._orders.setdefault(row.pk, row) for row in rows]
+        return [order for order in known if BrokerStatus(order.status).is_open]
+
+    def _release_legs(
+        self, parent: PaperOrder, tape: prices.Tape, quantity: Decimal, price: Decimal, at: datetime
+    ) -> None:
+        if parent.order_class not in (OrderClass.BRACKET, OrderClass.OTO) or parent.parent_id is not None:
+            return
+        for leg in self._open(parent.legs.order_by("pk")):
+            if leg.follows:
+                leg.quantity += quantity
+            elif parent.status != BrokerStatus.FILLED:
+                continue
+            if leg.held:
+                leg.held = False
+                leg.matched_until, leg.expires_at = window(tape, TimeInForce(leg.tif), at)
+                leg.best = price if leg.order_type == OrderType.TRAIL else None
+            terms = terms_of(leg, tape)
+            able = means.closable(self.account, leg.symbol, terms.side, but=leg)
+            held = means.worst(
+                self.account, self.preset, terms, tape.instrument, prices.quote(tape, at), able,
+                filled=leg.filled_quantity,
+            )  # fmt: skip
+            try:
+                means.check(self.account, self.market, terms, tape.instrument, held, at, but=leg)
+            except (InsufficientFunds, InsufficientPosition):
+                self._end(leg, BrokerStatus.REJECTED, at, _LEG_SHORT)
+                continue
+            leg.reserved_cash, leg.reserved_quantity = held.cash, held.units
+            set_bounds(leg, tape)
+            leg.save()
+            self._look(leg)
+
+    def _take_from_pair(self, order: PaperOrder, quantity: Decimal, at: datetime) -> None:
+        if not order.pair:
+            return
+        if order.parent is not None:
+            for parent in self._open([order.parent]):
+                if parent.order_class == OrderClass.BRACKET:
+                    self._end(parent, BrokerStatus.CANCELLED, at, _EXIT_FILLED)
+        for other in self._open(self.account.orders.filter(pair=order.pair).exclude(pk=order.pk)):
+            before = other.quantity - other.filled_quantity
+            if quantity >= before:
+                self._end(other, BrokerStatus.CANCELLED, at, _PAIR_FILLED)
+            else:
+                other.quantity -= quantity
+                ledger.shrink(other, before)
+                other.save()
+
+    def _act(self, action: CorporateAction) -> None:
+        tape = self.market.tape(action.symbol)
+        instrument = tape.instrument
+        held = ledger.held(self.account, instrument.symbol).total
+        if action.kind == "dividend":
+            if held:
+                amount = costs.gross(action.value, held)
+                self._post(action.at, "dividend", amount, symbol=instrument.symbol)
+        else:
+            for order in self._open(self.account.orders.filter(symbol=instrument.symbol, status__in=OPEN_STATUSES)):
+                if BrokerStatus(order.status).is_open:
+                    self._end(order, BrokerStatus.CANCELLED, action.at, _SPLIT)
+            if held:
+                whole = (held * action.value / instrument.lot).to_integral_value(ROUND_DOWN) * instrument.lot
+                rest = costs.gross(prices.quote(tape, action.at).last / action.value, held * action.value - whole)
+                self._post(action.at, "split", rest, symbol=instrument.symbol, quantity=whole - held)
+                ledger.split_holding(self.account, instrument.symbol, whole - held)
+        self._set(acted_until=action.at)
+
+    def _accrue(self, at: datetime) -> None:
+        for holding in list(self.account.holdings.order_by("pk")):
+            if holding.quantity < 0:
+                value = costs.gross(self.market.quote(holding.symbol, at).last, -holding.quantity)
+                fee = costs.a_day(self.preset.borrow, value)
+                if fee:
+                    self._post(at, "borrow", -fee, symbol=holding.symbol)
+        owed = -ledger.cash_in(self.account, self.account.currency, at).total
+        if owed > 0 and costs.a_day(self.preset.interest, owed):
+            self._post(at, "interest", -costs.a_day(self.preset.interest, owed))
+        self._set(accrues_at=None)
+        self._watch_borrowing(at)
+
+    def _watch_borrowing(self, at: datetime) -> None:
+        """Charge the next midnight, if anything is borrowed now."""
+        if self.account.kind == means.CASH or self.account.accrues_at is not None:
+            return
+        short = any(quantity < 0 for quantity in self.account.holdings.values_list("quantity", flat=True))
+        if short or ledger.cash_in(self.account, self.account.currency, at).total < 0:
+            day = hours.minute_of(at) // hours.DAY_MINUTES + 1
+            midnight = hours.at_minute(day * hours.DAY_MINUTES)
+            self._set(accrues_at=midnight)
+            self._push(midnight, _ACCRUAL, 0, _Event())
+
+    def _post(self, at: datetime, kind: str, amount: Decimal, **trade: object) -> None:
+        ledger.post(self.account, at=at, kind=kind, currency=self.account.currency, amount=amount, **trade)
+
+    def _set(self, **fields: datetime | None) -> None:
+        for name, value in fields.items():
+            setattr(self.account, name, value)
+        self.account.save(update_fields=list(fields))
+
+
+def _actions(account: PaperAccount, now: datetime) -> QuerySet[CorporateAction]:
+    return CorporateAction.objects.filter(at__gt=account.acted_until or account.created, at__lte=now).order_by(
+        "at", "pk"
+    )
+
+
+def _seen(keys: Iterable[str]) -> dict[str, datetime]:
+    """By tape: every order open then has been shown the bars that ended before."""
+    marks = MatchedTape.objects.filter(tape__in=list(keys))
+    return {tape: seen - GRACE for tape, seen in marks.values_list("tape", "seen")}
+
+
+def _meet(terms: exchange.Terms, tape: prices.Tape, first: int, end: int) -> tuple[exchange.Match, prices.Ohlcv | None]:
+    traded = tape.aggregate(first, end)
+    if traded is None:
+        return _state(terms), None
+    return exchange.in_bar(terms, Bar(start=hours.at_minute(first), **traded._asdict())), traded
+
+
+def _state(terms: exchange.Terms) -> exchange.Match:
+    return exchange.Match(triggered=terms.triggered, best=terms.best)
+
+
+def _up(price: Decimal | None) -> float | None:
+    return None if price is None else math.nextafter(float(price), math.inf)
+
+
+def _down(price: Decimal | None) -> float | None:
+    return None if price is None else math.nextafter(float(price), -math.inf)

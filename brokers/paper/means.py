@@ -1,0 +1,179 @@
+"""What an account can pay for.
+
+*Cash account.* A buy needs settled cash for its worst price and fee; a sell needs the units. Nothing is lent, and
+because only settled cash buys, no good-faith violation can arise.
+
+*Margin account.* What opens or adds to a position, long or short, needs ``costs.INITIAL_MARGIN`` of its value in own
+means: equity, less that share of every position, less what open orders hold. Crypto counts in full and cannot be
+sold short. What closes a position is always allowed. Once equity is below the maintenance margin every order that
+opens is refused until it is above again; nothing is liquidated.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from brokers.decimals import plain
+from brokers.errors import InsufficientFunds, InsufficientPosition
+from brokers.paper import costs, exchange, ledger
+from brokers.paper.models import PaperAccount, PaperOrder
+from brokers.paper.prices import Market
+from brokers.types import AssetClass, Instrument, Quote, Side
+
+CASH, MARGIN = "cash", "margin"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    cash: Decimal
+    """Own means to hold for the order while it rests."""
+    units: Decimal
+    """Units of a position that it closes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A margin account at one time, in its currency."""
+
+    equity: Decimal
+    initial: Decimal
+    maintenance: Decimal
+
+
+def standing(account: PaperAccount, market: Market, at: datetime) -> Standing:
+    """At the last prices known at ``at``."""
+    equity = ledger.cash_in(account, account.currency, at).total
+    initial = maintenance = Decimal(0)
+    for holding in account.holdings.all():
+        instrument = market.tape(holding.symbol).instrument
+        value = costs.gross(market.quote(holding.symbol, at).last, holding.quantity)
+        equity += value
+        initial += abs(value) * _initial(instrument)
+        if instrument.asset_class is AssetClass.CRYPTO:
+            maintenance += value
+        else:
+            maintenance += abs(value) * (costs.MAINTENANCE_LONG if value > 0 else costs.MAINTENANCE_SHORT)
+    return Standing(equity, initial, maintenance)
+
+
+def free(account: PaperAccount, market: Market, at: datetime, *, but: PaperOrder | None = None) -> Decimal:
+    """Own means that no open order holds; ``but`` leaves out one order."""
+    cash = ledger.cash_in(account, account.currency, at, but=but)
+    if account.kind == CASH:
+        return cash.available
+    now = standing(account, market, at)
+    return now.equity - now.initial - cash.reserved
+
+
+def closable(account: PaperAccount, symbol: str, side: Side, *, but: PaperOrder | None = None) -> Decimal:
+    """Units of the position that an order of this side could still close."""
+    units = ledger.held(account, symbol, but=but)
+    against = units.total if side is Side.SELL else -units.total
+    return max(Decimal(0), against - units.reserved)
+
+
+def need(
+    account: PaperAccount,
+    preset: costs.Preset,
+    terms: exchange.Terms,
+    instrument: Instrument,
+    closable: Decimal,
+    price: Decimal,
+    *,
+    filled: Decimal = Decimal(0),
+    maker: bool = False,
+) -> Need:
+    """For ``terms.quantity`` units at ``price``."""
+    quantity, asset_class = terms.quantity, instrument.asset_class
+    if account.kind == CASH:
+        if terms.side is Side.SELL:
+            return Need(Decimal(0), quantity)
+        effect = costs.cash_effect(preset, Side.BUY, asset_class, price, quantity, filled=filled, maker=maker)
+        return Need(-effect, Decimal(0))
+    closing = min(quantity, closable)
+    if closing == quantity:
+        return Need(Decimal(0), closing)
+    own = costs.gross(price, quantity - closing) * _initial(instrument)
+    return Need(
+        own.quantize(exchange.CENT) + costs.fee(preset, asset_class, price, quantity, filled=filled, maker=maker),
+        closing,
+    )
+
+
+def check(
+    account: PaperAccount,
+    market: Market,
+    terms: exchange.Terms,
+    instrument: Instrument,
+    needed: Need,
+    at: datetime,
+    *,
+    but: PaperOrder | None = None,
+) -> None:
+    """Raises InsufficientPosition or InsufficientFunds."""
+    able = closable(account, instrument.symbol, terms.side, but=but)
+    lends = account.kind == MARGIN and instrument.asset_class is not AssetClass.CRYPTO
+    if terms.side is Side.SELL and terms.quantity > able and not lends:
+        held = ledger.held(account, instrument.symbol, but=but)
+        raise InsufficientPosition(_short_of_units(instrument.symbol, terms.quantity, held))
+    available = free(account, market, at, but=but)
+    if needed.cash > max(available, Decimal(0)):
+        raise InsufficientFunds(
+            f"This order needs {needed.cash:,.2f} {instrument.currency} "
+            f"and {available:,.2f} {instrument.currency} is available."
+        )
+    if account.kind == MARGIN and terms.quantity > able:
+        now = standing(account, market, at)
+        if now.equity < now.maintenance:
+            raise InsufficientFunds(
+                f"The account's equity of {now.equity:,.2f} {account.currency} is below its maintenance margin of "
+                f"{now.maintenance:,.2f} {account.currency}: only orders that close a position are taken."
+            )
+
+
+def affords(
+    account: PaperAccount,
+    market: Market,
+    preset: costs.Preset,
+    order: PaperOrder,
+    terms: exchange.Terms,
+    instrument: Instrument,
+    price: Decimal,
+    at: datetime,
+    *,
+    maker: bool,
+) -> bool:
+    """Whether a fill of ``terms.quantity`` units at ``price`` can be paid, now that it comes."""
+    if account.kind == CASH:
+        effect = costs.cash_effect(
+            preset, terms.side, instrument.asset_class, price, terms.quantity, filled=order.filled_quantity, maker=maker
+        )
+        return effect >= 0 or free(account, market, at, but=order) + effect >= 0
+    able = closable(account, order.symbol, terms.side, but=order)
+    needed = need(account, preset, terms, instrument, able, price, filled=order.filled_quantity, maker=maker)
+    return not needed.cash or free(account, market, at, but=order) >= needed.cash
+
+
+def worst(
+    account: PaperAccount,
+    preset: costs.Preset,
+    terms: exchange.Terms,
+    instrument: Instrument,
+    quote: Quote,
+    closable: Decimal,
+    *,
+    filled: Decimal = Decimal(0),
+) -> Need:
+    """What an order holds while it rests."""
+    return need(account, preset, terms, instrument, closable, costs.worst_price(terms, quote), filled=filled)
+
+
+def _initial(instrument: Instrument) -> Decimal:
+    return Decimal(1) if instrument.asset_class is AssetClass.CRYPTO else costs.INITIAL_MARGIN
+
+
+def _short_of_units(symbol: str, wanted: Decimal, units: ledger.Held) -> str:
+    held = f"This order sells {plain(wanted)} {symbol}, and {plain(max(units.available, Decimal(0)))} is available"
+    if units.reserved:
+        return f"{held}: {plain(units.total)} held, {plain(units.reserved)} set aside for open sell orders."
+    return f"{held}. Selling what is not held is not offered."

@@ -1,0 +1,91 @@
+"""Limits as the REST API takes and tells them: for a connection and for an app alike."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rest_framework import serializers
+
+from brokers.types import AssetClass, OrderType
+from console import limits
+from console.api.parsing import Amount, Choice, Flag, Strict, Text, Whole
+from console.authority.drf import Caller, Kind
+from console.errors import Code, Refusal
+from console.limits import MOST_PER_MINUTE, MOST_SYMBOLS, Limits
+from console.orders.standing import Line
+
+
+def _amount(words: str) -> Amount:
+    return Amount(required=False, allow_null=True, help_text=words)
+
+
+class LimitsIn(Strict):
+    """All limits at once: what is left out, or null, is no limit. Amounts in the connection's currency."""
+
+    order_notional = _amount("The most one order may come to.")
+    daily_notional = _amount("The most all orders of a UTC day may come to.")
+    position_value = _amount("The most one position may be worth.")
+    equity_share = _amount("The most one position may be, in percent of the equity.")
+    daily_loss = _amount("From this loss in a UTC day on, no order that adds to a position.")
+    price_collar = _amount("How much worse than the last price an order may be, in percent.")
+    orders_per_minute = Whole(required=False, allow_null=True, min_value=1, max_value=MOST_PER_MINUTE)
+    symbols = serializers.ListField(
+        child=Text(max_length=40), required=False, allow_null=True, min_length=1, max_length=MOST_SYMBOLS
+    )
+    denied_symbols = serializers.ListField(child=Text(max_length=40), required=False, max_length=MOST_SYMBOLS)
+    asset_classes = serializers.ListField(
+        child=Choice(choices=[each.value for each in AssetClass]), required=False, allow_null=True, min_length=1
+    )
+    order_types = serializers.ListField(
+        child=Choice(choices=[each.value for each in OrderType]), required=False, allow_null=True, min_length=1
+    )
+    trading_hours_only = Flag(required=False)
+
+
+class LimitsOut(serializers.Serializer[Any]):
+    order_notional = Amount(allow_null=True)
+    daily_notional = Amount(allow_null=True)
+    position_value = Amount(allow_null=True)
+    equity_share = Amount(allow_null=True)
+    daily_loss = Amount(allow_null=True)
+    price_collar = Amount(allow_null=True)
+    orders_per_minute = serializers.IntegerField(allow_null=True)
+    symbols = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    denied_symbols = serializers.ListField(child=serializers.CharField())
+    asset_classes = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    order_types = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    trading_hours_only = serializers.BooleanField()
+
+
+class LineOut(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    value = Amount()
+    unit = serializers.CharField()
+    used = Amount(allow_null=True, help_text="Null where it is not one number, or is not known.")
+    headroom = Amount(allow_null=True)
+
+
+class StandingOut(serializers.Serializer[Any]):
+    limits = LimitsOut()
+    lines = LineOut(many=True, help_text="Each number that is limited, with what is used of it.")
+
+
+def told(value: Limits, lines: list[Line]) -> dict[str, Any]:
+    sets = ("symbols", "denied_symbols", "asset_classes", "order_types")
+    shown = {name: getattr(value, name) for name in limits.TITLES if name not in sets}
+    shown |= {name: None if getattr(value, name) is None else sorted(getattr(value, name)) for name in sets}
+    return {"limits": shown, "lines": lines}
+
+
+def change(caller: Caller, given: dict[str, Any], verb: Callable[..., bool]) -> None:
+    """Tighten for whoever manages; widen for the owner at the console who has just proved it. Raises Refusal."""
+    in_person = caller.kind is Kind.SESSION and caller.is_fresh
+    try:
+        verb(limits.parse(given), by=caller.owner, may_widen=in_person)
+    except Refusal as refusal:
+        if refusal.code is Code.RE_AUTHENTICATION_REQUIRED and caller.kind is not Kind.SESSION:
+            raise Refusal(
+                Code.NOT_PERMITTED,
+                f"This allows more than before, and that takes the owner at the console, not {caller.kind}. "
+                "Nothing was changed.",
+            ) from refusal
+        raise

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class HaltsConfig(AppConfig):
+    name = "console.halts"
+    label = "halts"

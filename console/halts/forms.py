@@ -1,0 +1,35 @@
+from typing import Any
+
+from django import forms
+
+from console.accounts.models import User
+
+
+class HaltForm(forms.Form):
+    """Stop oneself; an operator also everybody, or one person by address."""
+
+    use_required_attribute = False
+    reason = forms.CharField(
+        label="Reason",
+        required=False,
+        max_length=300,
+        help_text="For you to remember, if you like.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class HaltOthersForm(forms.Form):
+    use_required_attribute = False
+    prefix = "others"
+    who = forms.ModelChoiceField(label="Whose", queryset=User.objects.none(), empty_label="Everybody", required=False)
+    reason = forms.CharField(
+        label="Reason",
+        required=False,
+        max_length=300,
+        help_text="They see it with the halt.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["who"].queryset = User.objects.filter(is_active=True).order_by("email")  # type: ignore[attr-defined]  # set on the instance only

@@ -1,0 +1,223 @@
+"""Stopping order entry, and letting it go on. Anybody may stop what they may act on; only a person lets it go on.
+
+A halt takes the row locks that a release takes, so once ``place`` has returned nothing more is released under it.
+"""
+
+from enum import StrEnum
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from brokers.types import Environment
+from console.accounts.models import User
+from console.audit import journal
+from console.connected_apps.models import ConnectedApp
+from console.connections.models import Connection
+from console.errors import Code, Refusal
+from console.halts.models import Halt, Scope
+
+
+class Action(StrEnum):
+    """What somebody is about to do, as far as a halt cares."""
+
+    READ = "read"
+    PREPARE = "prepare"
+    """Place, modify, batch, close, reverse, transfer: whatever prepares something to be confirmed."""
+    RELEASE = "release"
+    FLATTEN = "flatten"
+    """The owner, in the console, closes everything."""
+    CANCEL = "cancel"
+    HALT = "halt"
+
+
+WHILE_HALTED = frozenset({Action.READ, Action.FLATTEN, Action.CANCEL, Action.HALT})
+
+
+class Proof(StrEnum):
+    """How the person at the browser has just proved who they are."""
+
+    PASSWORD = "password"  # noqa: S105  a kind of proof
+    PASSKEY = "passkey"
+
+
+# -- stop ----------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def halt_app(app: ConnectedApp, *, by: User, reason: str = "") -> Halt:
+    ConnectedApp.objects.select_for_update().get(pk=app.pk)
+    return _place(Scope.APP, owner=app.owner, app=app, by=by, reason=reason)
+
+
+@transaction.atomic
+def halt_connection(connection: Connection, *, by: User | ConnectedApp, reason: str = "", account_id: str = "") -> Halt:
+    """For every app. ``by`` is its owner, or the app that asked: the reason is then kept as the app's words."""
+    Connection.objects.select_for_update().get(pk=connection.pk)
+    return _place(
+        Scope.CONNECTION,
+        owner=connection.owner,
+        connection=connection,
+        account_id=account_id,
+        by=by,
+        reason=reason,
+    )
+
+
+@transaction.atomic
+def halt_user(user: User, *, by: User, reason: str = "") -> Halt:
+    """All connections of one person. Raises Refusal when ``by`` is neither that person nor an operator."""
+    if by.pk != user.pk and not by.is_operator:
+        raise Refusal(Code.NOT_PERMITTED, "Only an operator can halt somebody else's trading. Nothing was done.")
+    _lock(Connection.objects.filter(owner=user))
+    return _place(Scope.USER, owner=user, by=by, reason=reason, by_operator=by.pk != user.pk)
+
+
+@transaction.atomic
+def halt_instance(*, by: User, reason: str = "") -> Halt:
+    """Everybody's trading. Raises Refusal when ``by`` is no operator."""
+    if not by.is_operator:
+        raise Refusal(Code.NOT_PERMITTED, "Only an operator can halt everybody's trading. Nothing was done.")
+    _lock(Connection.objects.filter(closed_at=None))
+    return _place(Scope.INSTANCE, owner=None, by=by, reason=reason, by_operator=True)
+
+
+def _lock(connections: QuerySet[Connection]) -> None:
+    """In one order, so that two halts never wait for each other."""
+    list(connections.select_for_update().order_by("pk").values_list("pk", flat=True))
+
+
+def _place(
+    scope: Scope,
+    *,
+    owner: User | None,
+    by: User | ConnectedApp,
+    reason: str,
+    connection: Connection | None = None,
+    app: ConnectedApp | None = None,
+    account_id: str = "",
+    by_operator: bool = False,
+) -> Halt:
+    asked_by = by if isinstance(by, ConnectedApp) else None
+    label = by.name if isinstance(by, ConnectedApp) else by.email
+    same = Halt.objects.filter(
+        scope=scope,
+        owner=owner,
+        connection=connection,
+        app=app,
+        account_id=account_id,
+        by_app=asked_by,
+        by_label=label,
+        lifted_at=None,
+    ).first()
+    if same is not None:
+        return same
+    halt = Halt.objects.create(
+        scope=scope,
+        owner=owner,
+        connection=connection,
+        app=app,
+        account_id=account_id,
+        reason=journal.mask(reason)[:300],
+        by_app=asked_by,
+        by_label=label,
+        by_operator=by_operator,
+        at=timezone.now(),
+    )
+    journal.record_change(
+        None if isinstance(by, ConnectedApp) else by,
+        "halted",
+        "halt",
+        halt.pk,
+        halt.what,
+        scope=scope.value,
+        by=label,
+        reason=reason,
+    )
+    return halt
+
+
+# -- go on ---------------------------------------------------------------------------------------------------
+
+
+def may_lift(halt: Halt, user: User) -> bool:
+    if halt.scope == Scope.INSTANCE or halt.by_operator:
+        return user.is_operator
+    return halt.owner_id == user.pk
+
+
+def needs_passkey(halt: Halt) -> bool:
+    """Whether real money starts moving again when it is lifted."""
+    live = Connection.objects.filter(closed_at=None).exclude(environment=Environment.PAPER)
+    match halt.scope:
+        case Scope.APP:
+            return live.filter(connected_apps=halt.app_id).exists()
+        case Scope.CONNECTION:
+            return halt.connection is not None and halt.connection.is_live
+        case Scope.USER:
+            return live.filter(owner=halt.owner_id).exists()
+    return live.exists()
+
+
+@transaction.atomic
+def lift(halt: Halt, *, by: User, proof: Proof) -> bool:
+    """Let orders go again; False when it was lifted before. Raises Refusal when this person, or this proof, may not.
+
+    There is no door to it but the console: no token of any kind leads here.
+    """
+    if not may_lift(halt, by):
+        raise Refusal(Code.NOT_PERMITTED, "Only who may act there can lift this halt. It stands.")
+    if proof is not Proof.PASSKEY and needs_passkey(halt):
+        raise Refusal(
+            Code.RE_AUTHENTICATION_REQUIRED, "It holds back real money, so lifting it takes a passkey. It stands."
+        )
+    if not Halt.objects.filter(pk=halt.pk, lifted_at=None).update(lifted_at=timezone.now(), lifted_by=by.email):
+        return False
+    journal.record_change(by, "halt lifted", "halt", halt.pk, halt.what, scope=halt.scope, proof=proof.value)
+    halt.refresh_from_db()
+    return True
+
+
+# -- look ----------------------------------------------------------------------------------------------------
+
+_JOINS = ("owner", "connection", "app__connection", "by_app")
+
+
+def over(connection: Connection, app_id: int | None = None, account_id: str | None = None) -> QuerySet[Halt]:
+    """The halts that hold back an order there now, the newest first. ``account_id`` None: of any account."""
+    wider = Q(scope=Scope.INSTANCE) | Q(scope=Scope.USER, owner=connection.owner_id)
+    here = Q(scope=Scope.CONNECTION, connection=connection)
+    if account_id is not None:
+        here &= Q(account_id__in=("", account_id))
+    found = wider | here
+    if app_id is not None:
+        found |= Q(scope=Scope.APP, app=app_id)
+    return Halt.objects.filter(found, lifted_at=None).select_related(*_JOINS)
+
+
+def concerning(user: User) -> QuerySet[Halt]:
+    """The standing halts that this person should know of: their own, and everybody's."""
+    return Halt.objects.filter(Q(owner=user) | Q(scope=Scope.INSTANCE), lifted_at=None).select_related(*_JOINS)
+
+
+def visible(user: User) -> QuerySet[Halt]:
+    """Those this person may look at; an operator sees the ones operators placed, too."""
+    mine = Q(owner=user) | Q(scope=Scope.INSTANCE)
+    if user.is_operator:
+        mine |= Q(by_operator=True)
+    return Halt.objects.filter(mine).select_related(*_JOINS)
+
+
+def check(action: Action, connection: Connection, app_id: int, account_id: str) -> None:
+    """Raises Refusal when a halt forbids the action. At a release, call it under the locks of both rows."""
+    if action in WHILE_HALTED:
+        return
+    halt = over(connection, app_id, account_id).first()
+    if halt is None:
+        return
+    raise Refusal(
+        Code.HALTED,
+        f"Order entry is halted for {halt.what}, by {halt.by_label} since {halt.at:%Y-%m-%d %H:%M} UTC. "
+        "Nothing was sent. Trying again does not help: only a person can lift it, in the console. Orders can still "
+        "be cancelled.",
+    )

@@ -1,0 +1,188 @@
+"""Limits: how far a connection or an app may go. A frozen value with an order of tightness; no database.
+
+Amounts are in the connection's currency, shares and the collar in percent. ``None`` is no limit. The loosest value
+of every field is its default, so ``Limits()`` limits nothing.
+"""
+
+import re
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from brokers.decimals import DECIMAL_PLACES, plain
+from brokers.types import AssetClass, OrderType
+from console.errors import Code, Refusal
+
+MOST_SYMBOLS = 200
+MOST_PER_MINUTE = 1000
+_LARGEST = Decimal(10) ** 15
+_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9./:_-]{0,39}")
+
+AMOUNTS = ("order_notional", "daily_notional", "position_value", "daily_loss")
+PERCENTS = ("equity_share", "price_collar")
+NUMBERS = (*AMOUNTS, *PERCENTS)
+LISTS = ("symbols", "denied_symbols", "asset_classes", "order_types")
+LIVE_NEEDS = ("order_notional", "daily_notional")
+"""What a live connection is never without."""
+
+TITLES: dict[str, str] = {
+    "order_notional": "Value of one order",
+    "daily_notional": "Value of all orders in a day",
+    "position_value": "Value of one position",
+    "equity_share": "Position against equity",
+    "daily_loss": "Loss in a day",
+    "price_collar": "Distance from the last price",
+    "orders_per_minute": "Orders in a minute",
+    "symbols": "Only these symbols",
+    "denied_symbols": "Never these symbols",
+    "asset_classes": "Only these kinds of instrument",
+    "order_types": "Only these order types",
+    "trading_hours_only": "Only while the market is open",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    order_notional: Decimal | None = None
+    daily_notional: Decimal | None = None
+    """Over all orders released since midnight UTC."""
+    position_value: Decimal | None = None
+    equity_share: Decimal | None = None
+    daily_loss: Decimal | None = None
+    """Equity now against equity when the UTC day began."""
+    price_collar: Decimal | None = None
+    orders_per_minute: int | None = None
+    symbols: frozenset[str] | None = None
+    denied_symbols: frozenset[str] = frozenset()
+    asset_classes: frozenset[AssetClass] | None = None
+    order_types: frozenset[OrderType] | None = None
+    trading_hours_only: bool = False
+
+    @property
+    def limits_nothing(self) -> bool:
+        return self == NONE
+
+    def stored(self) -> dict[str, Any]:
+        """For a JSON column: what limits something, decimals as text, sets in order."""
+        made: dict[str, Any] = {}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value == each.default:
+                continue
+            if isinstance(value, Decimal):
+                value = plain(value)
+            elif isinstance(value, frozenset):
+                value = sorted(str(item) for item in value)
+            made[each.name] = value
+        return made
+
+    def told(self) -> dict[str, Any]:
+        """For the journal, whose lists are short: many symbols on few lines."""
+        return {
+            name: textwrap.wrap(", ".join(value), 180) if isinstance(value, list) else value
+            for name, value in self.stored().items()
+        }
+
+
+NONE = Limits()
+
+
+def combine(one: Limits, other: Limits) -> Limits:
+    """What both allow: the tightest of two, field by field."""
+    return Limits(
+        **{name: _least(getattr(one, name), getattr(other, name)) for name in (*NUMBERS, "orders_per_minute")},
+        **{
+            name: _both(getattr(one, name), getattr(other, name))
+            for name in ("symbols", "asset_classes", "order_types")
+        },
+        denied_symbols=one.denied_symbols | other.denied_symbols,
+        trading_hours_only=one.trading_hours_only or other.trading_hours_only,
+    )
+
+
+def is_tighter_or_equal(new: Limits, old: Limits) -> bool:
+    """Whether ``new`` allows nothing that ``old`` did not: such a change needs no further proof of who asks."""
+    return combine(new, old) == new
+
+
+def _least(one: Any, other: Any) -> Any:
+    return other if one is None else one if other is None else min(one, other)
+
+
+def _both(one: Any, other: Any) -> Any:
+    return other if one is None else one if other is None else one & other
+
+
+def parse(given: Mapping[str, Any]) -> Limits:
+    """Limits from the form that ``stored`` gives. Raises Refusal, naming the field; an unknown name is refused."""
+    made: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in TITLES:
+            raise Refusal(
+                Code.UNKNOWN_ARGUMENT,
+                f"There is no limit {name[:60]!r}. There are: {', '.join(TITLES)}.",
+                field=name[:60],
+            )
+        if value is not None:
+            made[name] = _parsed(name, value)
+    return Limits(**made)
+
+
+def _parsed(name: str, value: Any) -> Any:
+    if name in NUMBERS:
+        return _number(name, value)
+    if name == "orders_per_minute":
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_PER_MINUTE:
+            raise _wrong(name, f"must be a whole number from 1 to {MOST_PER_MINUTE}.")
+        return value
+    if name == "trading_hours_only":
+        if not isinstance(value, bool):
+            raise _wrong(name, "must be true or false.")
+        return value
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise _wrong(name, "must be a list of text.")
+    if name == "asset_classes":
+        return _members(name, AssetClass, value)
+    if name == "order_types":
+        return _members(name, OrderType, value)
+    return _symbols(name, value)
+
+
+def _number(name: str, value: Any) -> Decimal:
+    try:
+        number = Decimal(value) if isinstance(value, str | Decimal) else None
+    except InvalidOperation:
+        number = None
+    if number is None or not number.is_finite():
+        raise _wrong(name, 'must be a decimal number as text, such as "1000".')
+    if not 0 < number < _LARGEST:
+        raise _wrong(name, "must be greater than zero, with at most 15 digits. To stop all orders, halt instead.")
+    exponent = number.normalize().as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > DECIMAL_PLACES:
+        raise _wrong(name, f"has more than {DECIMAL_PLACES} decimals.")
+    return Decimal(plain(number))
+
+
+def _members(name: str, kind: Any, value: Any) -> frozenset[Any]:
+    known = {each.value: each for each in kind}
+    if not value or any(item not in known for item in value):
+        raise _wrong(name, f"must name at least one of {', '.join(known)}, and nothing else.")
+    return frozenset(known[item] for item in value)
+
+
+def _symbols(name: str, value: Any) -> frozenset[str]:
+    symbols = frozenset(item.strip().upper() for item in value)
+    if len(symbols) > MOST_SYMBOLS:
+        raise _wrong(name, f"may name at most {MOST_SYMBOLS} symbols.")
+    if name == "symbols" and not symbols:
+        raise _wrong(name, "must name at least one symbol. To stop all orders, halt instead.")
+    for symbol in sorted(symbols):
+        if not _SYMBOL.fullmatch(symbol):
+            raise _wrong(name, f"has {symbol[:40]!r}, which is no symbol.")
+    return symbols
+
+
+def _wrong(name: str, what: str) -> Refusal:
+    return Refusal(Code.INVALID_ARGUMENT, f"{name} {what}", field=name)

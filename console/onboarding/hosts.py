@@ -1,0 +1,654 @@
+"""Every host and how to connect it: the one table that a page, Home, what a new key shows and README render.
+
+What can be run here is run from these very words by ``make clients``: a guide that is wrong fails there.
+"""
+
+import base64
+import json
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from django.urls import reverse
+
+from console.onboarding.guide import CLIENT_ID, KEY, KEY_VARIABLE, NAME, Guide, Place, Reach, Runs, Step, Use, Way
+
+_SIGN_IN = "A window opens here, where you pick the connection and whether it may trade."
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _oauth(*steps: Step) -> Way:
+    return Way(slug="oauth", title="Sign in", steps=steps)
+
+
+def _key(*steps: Step) -> Way:
+    return Way(slug="key", title="API key", steps=steps)
+
+
+_MINT = Step(text=f"Make a key for it and put it in place of `{KEY}` below.", mints=True)
+_RAN = "Our tests run these very commands, against version {}."
+_NOT_RUN = "Not run here: it follows what the vendor documents, and may have moved since."
+_REPLAYED = "Not run here: what it is reported to send is replayed in our tests."
+
+
+def _registering(place: Place, name: str, redirects: Iterable[str]) -> tuple[Step, ...]:
+    """First of all, where apps may not register themselves."""
+    if not place.needs_client:
+        return ()
+    addresses = "\n".join(redirects)
+    if not addresses:
+        return (
+            Step(
+                text=f"Apps cannot register themselves here. {name} shows a redirect address while you add it: "
+                "register a client with that address, then paste the client id there.",
+                registers=True,
+            ),
+        )
+    if place.client_id != CLIENT_ID:
+        return (
+            Step(
+                text="Apps cannot register themselves here; your registered client is filled in. It has to hold these "
+                "redirect addresses.",
+                copy=addresses,
+            ),
+        )
+    return (
+        Step(
+            text="Apps cannot register themselves here. Register a client with these redirect addresses, and put its "
+            f"id in place of `{CLIENT_ID}`.",
+            copy=addresses,
+            registers=True,
+        ),
+    )
+
+
+def cursor_link(config: dict[str, Any]) -> str:
+    """Cursor's install link: the server's part of mcp.json as base64, every character of it escaped for a query."""
+    encoded = base64.b64encode(json.dumps(config, separators=(",", ":")).encode()).decode()
+    return "cursor://anysphere.cursor-deeplink/mcp/install?" + urlencode({"name": NAME, "config": encoded})
+
+
+def vscode_link(config: dict[str, Any]) -> str:
+    """VS Code's install link: the server with its name as JSON, the way encodeURIComponent escapes it."""
+    text = json.dumps({"name": NAME} | config, separators=(",", ":"))
+    return "vscode:mcp/install?" + quote(text, safe="-_.!~*'()")
+
+
+def python_program(place: Place) -> str:
+    return f"""import asyncio
+import os
+
+import httpx2
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+
+async def main():
+    key = os.environ["{KEY_VARIABLE}"]
+    async with httpx2.AsyncClient(headers={{"Authorization": f"Bearer {{key}}"}}) as http:
+        async with Client(streamable_http_client("{place.url}", http_client=http)) as client:
+            print((await client.call_tool("get_accounts", {{}})).structured_content)
+
+
+asyncio.run(main())"""
+
+
+def table(place: Place) -> tuple[Guide, ...]:
+    """Every guide, filled in."""
+    return (
+        _claude_code(place),
+        _codex(place),
+        _cursor(place),
+        _vscode(place),
+        _windsurf(place),
+        _gemini(place),
+        _desktop(place),
+        _claude(place),
+        _chatgpt(place),
+        _copilot_studio(place),
+        _perplexity(place),
+        _python(place),
+        _mcp_remote(place),
+        _inspector(place),
+    )
+
+
+def _claude_code(place: Place) -> Guide:
+    redirects = ("http://localhost/callback", "http://127.0.0.1/callback")
+    add = f"claude mcp add --transport http {NAME} {place.url}"
+    client = f" --client-id {place.client_id}" if place.needs_client else ""
+    return Guide(
+        slug="claude-code",
+        name="Claude Code",
+        runs=Runs.HERE,
+        brief=f"`{add}`, then `/mcp` to sign in",
+        seen=_RAN.format("2.1.329"),
+        redirects=redirects,
+        ways=(
+            _oauth(
+                *_registering(place, "Claude Code", redirects),
+                Step(text="Run this once in a terminal.", copy=add + client, use=Use.SHELL),
+                Step(
+                    text=f"Sign in, here or with `/mcp` inside Claude Code. {_SIGN_IN}",
+                    copy=f"claude mcp login {NAME}",
+                    use=Use.SHELL,
+                ),
+                Step(text="It should say Connected.", copy=f"claude mcp get {NAME}", use=Use.SHELL),
+            ),
+            _key(
+                _MINT,
+                Step(
+                    text="Run this once in a terminal.",
+                    copy=f'{add} --header "Authorization: {place.bearer}"',
+                    use=Use.SHELL,
+                ),
+                Step(text="It should say Connected.", copy=f"claude mcp get {NAME}", use=Use.SHELL),
+            ),
+        ),
+        notes=("Add `--scope user` to have it in every project, not in this folder alone.",),
+    )
+
+
+def _codex(place: Place) -> Guide:
+    redirects = ("http://127.0.0.1/callback",)
+    add = f"codex mcp add {NAME} --url {place.url}"
+    client = f" --oauth-client-id {place.client_id}" if place.needs_client else ""
+    config = f'[mcp_servers.{NAME}]\nurl = "{place.url}"\nbearer_token_env_var = "{KEY_VARIABLE}"'
+    return Guide(
+        slug="codex",
+        name="Codex",
+        runs=Runs.HERE,
+        brief=f"`{add}`; it signs in at once",
+        seen="Our tests run these very commands against version 0.169.0, up to the sign-in: it makes no call "
+        "without an account.",
+        redirects=redirects,
+        ways=(
+            _oauth(
+                *_registering(place, "Codex", redirects),
+                Step(
+                    text=f"Run this once in a terminal; it opens your browser. {_SIGN_IN}",
+                    copy=add + client,
+                    use=Use.SHELL,
+                ),
+                Step(text="It should be listed with OAuth.", copy="codex mcp list", use=Use.SHELL),
+            ),
+            _key(
+                Step(text="Make a key for it.", mints=True),
+                Step(text="Put this into `~/.codex/config.toml`.", copy=config, use=Use.FILE),
+                Step(
+                    text="Codex reads the key from the environment: set it where you start Codex.",
+                    copy=f"export {KEY_VARIABLE}={place.key}",
+                    use=Use.SHELL,
+                ),
+                Step(text="It should be listed with Bearer token.", copy="codex mcp list", use=Use.SHELL),
+            ),
+        ),
+        notes=(
+            "Codex 0.143 and 0.144 stop after the sign-in unless this server runs with `TRADELATCH_ADVERTISE_ISS=0`.",
+        ),
+    )
+
+
+def _cursor(place: Place) -> Guide:
+    redirects = ("cursor://anysphere.cursor-mcp/oauth/callback",)
+    plain: dict[str, Any] = {"url": place.url}
+    if place.needs_client:
+        plain["auth"] = {"CLIENT_ID": place.client_id}
+    keyed = {"url": place.url, "headers": {"Authorization": place.bearer}}
+    return Guide(
+        slug="cursor",
+        name="Cursor",
+        runs=Runs.HERE,
+        brief="add it with the link of its guide, or put the address into `~/.cursor/mcp.json`",
+        seen=_REPLAYED,
+        redirects=redirects,
+        ways=(
+            _oauth(
+                *_registering(place, "Cursor", redirects),
+                Step(
+                    text="On a computer with Cursor, add it with one click, or put the text below into "
+                    "`~/.cursor/mcp.json`.",
+                    copy=_json({"mcpServers": {NAME: plain}}),
+                    use=Use.FILE,
+                    link=cursor_link(plain),
+                    link_label="Add to Cursor",
+                ),
+                Step(text=f"In Cursor's settings under MCP, press Connect next to {NAME}. {_SIGN_IN}"),
+            ),
+            _key(
+                _MINT,
+                Step(
+                    text="Put this into `~/.cursor/mcp.json`.",
+                    copy=_json({"mcpServers": {NAME: keyed}}),
+                    use=Use.FILE,
+                ),
+            ),
+        ),
+    )
+
+
+def _vscode(place: Place) -> Guide:
+    redirects = ("http://127.0.0.1:33418/", "https://vscode.dev/redirect")
+    plain = {"type": "http", "url": place.url}
+    prompt = {"type": "promptString", "id": f"{NAME}-key", "description": "Tradelatch API key", "password": True}
+    asks = {
+        "inputs": [prompt],
+        "servers": {NAME: plain | {"headers": {"Authorization": f"Bearer ${{input:{NAME}-key}}"}}},
+    }
+    asked = " It asks for a client id: paste yours." if place.needs_client else ""
+    return Guide(
+        slug="vscode",
+        name="VS Code",
+        runs=Runs.HERE,
+        brief="add it with the link of its guide, or put the address into `.vscode/mcp.json`",
+        seen=_REPLAYED,
+        redirects=redirects,
+        ways=(
+            _oauth(
+                *_registering(place, "VS Code", redirects),
+                *([Step(text="The client id to paste.", copy=place.client_id)] if place.needs_client else []),
+                Step(
+                    text="On a computer with VS Code, add it with one click, or put the text below into "
+                    "`.vscode/mcp.json` of a folder.",
+                    copy=_json({"servers": {NAME: plain}}),
+                    use=Use.FILE,
+                    link=vscode_link(plain),
+                    link_label="Add to VS Code",
+                ),
+                Step(text=f"Press Start above the server's name and allow the sign-in.{asked} {_SIGN_IN}"),
+            ),
+            _key(
+                Step(text="Make a key for it. VS Code asks for it when the server starts and keeps it.", mints=True),
+                Step(
+                    text="Put this into `.vscode/mcp.json` of a folder. The key is not in the file.",
+                    copy=_json(asks),
+                    use=Use.FILE,
+                ),
+            ),
+        ),
+        notes=("Copilot's agent mode uses the tools; choose them with the tools button of the chat.",),
+    )
+
+
+def _windsurf(place: Place) -> Guide:
+    file = "`~/.codeium/windsurf/mcp_config.json`"
+    keyed = {"serverUrl": place.url, "headers": {"Authorization": f"Bearer ${{env:{KEY_VARIABLE}}}"}}
+    signing = _oauth(
+        Step(
+            text=f"Put this into {file}.",
+            copy=_json({"mcpServers": {NAME: {"serverUrl": place.url}}}),
+            use=Use.FILE,
+        ),
+        Step(text=f"Press Refresh in the MCP panel of Cascade and sign in when it asks. {_SIGN_IN}"),
+    )
+    keying = _key(
+        Step(text="Make a key for it.", mints=True),
+        Step(text=f"Put this into {file}.", copy=_json({"mcpServers": {NAME: keyed}}), use=Use.FILE),
+        Step(
+            text="Windsurf reads the key from the environment: set it where you start Windsurf.",
+            copy=f"export {KEY_VARIABLE}={place.key}",
+            use=Use.SHELL,
+        ),
+    )
+    return Guide(
+        slug="windsurf",
+        name="Windsurf",
+        runs=Runs.HERE,
+        brief="put the address into `~/.codeium/windsurf/mcp_config.json` as `serverUrl`",
+        seen=_NOT_RUN,
+        # Its documentation names no field for a client id.
+        ways=(keying,) if place.needs_client else (signing, keying),
+        notes=(
+            ("Apps cannot register themselves on this instance, and Windsurf has no field for a client id: use a key.",)
+            if place.needs_client
+            else ()
+        ),
+    )
+
+
+def _gemini(place: Place) -> Guide:
+    redirects = ("http://localhost/oauth/callback",)
+    add = f"gemini mcp add --scope user --transport http {NAME} {place.url}"
+    plain: dict[str, Any] = {"httpUrl": place.url}
+    if place.needs_client:
+        plain["oauth"] = {"enabled": True, "clientId": place.client_id}
+        first = Step(
+            text="Put this into `~/.gemini/settings.json`.",
+            copy=_json({"mcpServers": {NAME: plain}}),
+            use=Use.FILE,
+        )
+    else:
+        first = Step(
+            text="Run this once in a terminal. It writes `httpUrl` into `~/.gemini/settings.json`.",
+            copy=add,
+            use=Use.SHELL,
+        )
+    keyed = plain | {"headers": {"Authorization": f"Bearer ${KEY_VARIABLE}"}}
+    keyed.pop("oauth", None)
+    return Guide(
+        slug="gemini-cli",
+        name="Gemini CLI",
+        runs=Runs.HERE,
+        brief=f"`{add}`, then `/mcp auth {NAME}`",
+        seen=_NOT_RUN,
+        redirects=redirects,
+        ways=(
+            _oauth(
+                *_registering(place, "Gemini CLI", redirects),
+                first,
+                Step(text=f"Type this inside Gemini CLI. {_SIGN_IN}", copy=f"/mcp auth {NAME}"),
+            ),
+            _key(
+                Step(text="Make a key for it.", mints=True),
+                Step(
+                    text="Put this into `~/.gemini/settings.json`.",
+                    copy=_json({"mcpServers": {NAME: keyed}}),
+                    use=Use.FILE,
+                ),
+                Step(
+                    text="Gemini CLI reads the key from the environment: set it where you start it.",
+                    copy=f"export {KEY_VARIABLE}={place.key}",
+                    use=Use.SHELL,
+                ),
+            ),
+        ),
+        notes=(
+            "A folder that Gemini CLI does not trust has its servers off; it asks when it starts.",
+            "In its settings `url` means the older SSE transport; use `httpUrl`.",
+        ),
+    )
+
+
+def _desktop(place: Place) -> Guide:
+    command = "/path/to/.venv/bin/tradelatch"
+    args = ["mcp", "--url", place.url]
+    if not place.is_https and place.reach is not Reach.LOOPBACK:
+        args.append("--allow-http")
+
+    def config(started: dict[str, Any]) -> str:
+        return _json({"mcpServers": {NAME: {"command": command} | started}})
+
+    where = (
+        "Put this into the host's configuration, with the whole path of the command that `make run` made; Claude "
+        "Desktop's is `claude_desktop_config.json`, under Settings, Developer, Edit Config."
+    )
+    again = Step(text="Quit the host and start it again.")
+    return Guide(
+        slug="stdio",
+        name="Claude Desktop and other local hosts",
+        runs=Runs.HERE,
+        brief="a host that starts a program: `tradelatch mcp`, with the key in its environment or in a file",
+        seen="Not run in Claude Desktop.",
+        ways=(
+            Way(
+                slug="key",
+                title="Key in the environment",
+                steps=(
+                    _MINT,
+                    Step(text=where, copy=config({"args": args, "env": {KEY_VARIABLE: place.key}}), use=Use.FILE),
+                    again,
+                ),
+            ),
+            Way(
+                slug="file",
+                title="Key in a file",
+                steps=(
+                    Step(text="Make a key and save it in a file.", mints=True),
+                    Step(
+                        text="Let nobody else open the file: one that others can open is refused.",
+                        copy="chmod 600 /path/to/key",
+                        use=Use.SHELL,
+                    ),
+                    Step(
+                        text=where,
+                        copy=config({"args": [*args, "--key-file", "/path/to/key"]}),
+                        use=Use.FILE,
+                    ),
+                    again,
+                ),
+            ),
+        ),
+        notes=(
+            "The command has to be on the computer where the host runs.",
+            "Claude Desktop also takes the address itself, as a custom connector: see Claude. Its servers then call "
+            "it, so the address has to be public.",
+        ),
+    )
+
+
+def _web_client(place: Place, redirects: tuple[str, ...]) -> tuple[Step, ...]:
+    """What to paste into the client id field of a form on the web."""
+    if not place.needs_client or not redirects:
+        return ()
+    return (Step(text="Under its advanced settings, paste the client id.", copy=place.client_id),)
+
+
+def _claude(place: Place) -> Guide:
+    redirects = ("https://claude.ai/api/mcp/auth_callback",)
+    return Guide(
+        slug="claude",
+        name="Claude",
+        runs=Runs.INTERNET,
+        brief="on the web and in the desktop and phone apps: add a custom connector with the address",
+        seen=_REPLAYED,
+        redirects=redirects,
+        ways=(
+            _oauth(
+                *_registering(place, "Claude", redirects),
+                Step(
+                    text="In Settings, Connectors, choose Add custom connector, and paste this address.",
+                    copy=place.url,
+                ),
+                *_web_client(place, redirects),
+                Step(text=f"Press Connect. {_SIGN_IN}"),
+                Step(text="In a chat, switch the connector on under the tools button."),
+            ),
+        ),
+        notes=(
+            "On Team and Enterprise plans an owner of the organisation adds the connector first.",
+            "A connector signs in; it has no field for an API key.",
+        ),
+    )
+
+
+def _chatgpt(place: Place) -> Guide:
+    redirects = ("https://chatgpt.com/connector_platform_oauth_redirect",)
+    return Guide(
+        slug="chatgpt",
+        name="ChatGPT",
+        runs=Runs.INTERNET,
+        brief="switch on developer mode, then create an app with the address",
+        seen=_REPLAYED,
+        redirects=redirects,
+        ways=(
+            _oauth(
+                *_registering(place, "ChatGPT", redirects),
+                Step(text="In Settings, Apps & Connectors, Advanced settings, switch on Developer mode."),
+                Step(
+                    text="Back under Apps & Connectors, press Create, choose OAuth, and paste this as the server URL.",
+                    copy=place.url,
+                ),
+                *_web_client(place, redirects),
+                Step(text=f"Press Create and sign in. {_SIGN_IN}"),
+                Step(text="In a chat, choose it under the plus button."),
+            ),
+        ),
+        notes=(
+            "Which plans may add one, and which of those may use tools that trade, is ChatGPT's to decide.",
+            "It signs in; it has no field for an API key.",
+        ),
+    )
+
+
+def _copilot_studio(place: Place) -> Guide:
+    authorize = place.public_url + reverse("oauth2_provider:authorize")
+    token = place.public_url + reverse("oauth2_provider:token")
+    by_hand = (
+        Step(text="Under Authentication choose OAuth 2.0, Manual, and paste these. Authorization URL:", copy=authorize),
+        Step(text="Token URL, and the same as Refresh URL:", copy=token),
+        Step(text="Scopes:", copy="mcp:read mcp:trade"),
+        Step(text="Client id and secret are those of the client you registered, marked as one that can keep a secret."),
+    )
+    adding = Step(
+        text="On the agent's Tools page choose Add a tool, New tool, Model Context Protocol, and paste this as the "
+        "server URL.",
+        copy=place.url,
+    )
+    found_out = (Step(text="Under Authentication choose OAuth 2.0, Dynamic discovery."),)
+    return Guide(
+        slug="copilot-studio",
+        name="Copilot Studio",
+        runs=Runs.INTERNET,
+        brief="add a tool of the kind Model Context Protocol with the address",
+        seen=_REPLAYED,
+        ways=(
+            _oauth(
+                *_registering(place, "Copilot Studio", ()),
+                adding,
+                *(by_hand if place.needs_client else found_out),
+                Step(text=f"Press Create, then make a connection and sign in. {_SIGN_IN}"),
+            ),
+            _key(
+                _MINT,
+                adding,
+                Step(text="Under Authentication choose API key, Header, with this header name.", copy="Authorization"),
+                Step(text="When you make the connection, it asks for the header's whole value.", copy=place.bearer),
+            ),
+        ),
+        notes=(
+            "Everybody who uses the agent with the maker's credentials uses the maker's sign-in or key, and so reaches "
+            "the maker's connection. Let each user sign in instead.",
+        ),
+    )
+
+
+def _perplexity(place: Place) -> Guide:
+    adding = (
+        Step(
+            text="In account settings, Connectors, choose Custom connector, Remote, and paste this as the MCP server "
+            "URL.",
+            copy=place.url,
+        ),
+    )
+    return Guide(
+        slug="perplexity",
+        name="Perplexity",
+        runs=Runs.INTERNET,
+        brief="add a custom remote connector with the address",
+        seen=_NOT_RUN,
+        ways=(
+            _oauth(
+                *_registering(place, "Perplexity", ()),
+                *adding,
+                Step(text="Choose OAuth and Streamable HTTP, and press Add."),
+                Step(text=f"Press the connector's card to sign in. {_SIGN_IN}"),
+            ),
+            _key(
+                _MINT,
+                *adding,
+                Step(text="Choose API key and Streamable HTTP, paste the key, and press Add.", copy=place.key),
+            ),
+        ),
+        notes=("Members of an organisation can add one if its admins allow that.",),
+    )
+
+
+def _python(place: Place) -> Guide:
+    signing = _oauth(
+        Step(text="fastmcp opens your browser to sign in.", copy="pip install fastmcp", use=Use.SHELL),
+        Step(
+            text=f"Call a tool. {_SIGN_IN}",
+            copy=f"fastmcp call {place.url} get_cash --auth oauth --json",
+            use=Use.SHELL,
+        ),
+    )
+    keying = _key(
+        Step(text="A script has nobody to click Allow, so it uses a key. Make one.", mints=True),
+        Step(text="Install the SDK.", copy="pip install mcp", use=Use.SHELL),
+        Step(text="Put the key into the environment.", copy=f"export {KEY_VARIABLE}={place.key}", use=Use.SHELL),
+        Step(text="Run this.", copy=python_program(place), use=Use.FILE),
+    )
+    return Guide(
+        slug="python",
+        name="Python",
+        runs=Runs.SCRIPT,
+        brief="the SDK, `pip install mcp`, with a key",
+        seen="Our tests run this program against mcp 2.3.0, and the commands against fastmcp 4.1.2.",
+        ways=(keying,) if place.needs_client else (keying, signing),
+    )
+
+
+def _mcp_remote(place: Place) -> Guide:
+    redirects = ("http://localhost/oauth/callback",)
+    args = ["-y", "mcp-remote", place.url, "--transport", "http-only"]
+    if not place.is_https and place.reach is not Reach.LOOPBACK:
+        args.append("--allow-http")
+    plain = args
+    if place.needs_client:
+        plain = [*args, "--static-oauth-client-info", json.dumps({"client_id": place.client_id})]
+    # Some hosts on Windows split an argument at its blank: the header's is in the environment.
+    keyed = {
+        "command": "npx",
+        "args": [*args, "--header", "Authorization:${AUTH_HEADER}"],
+        "env": {"AUTH_HEADER": place.bearer},
+    }
+    return Guide(
+        slug="mcp-remote",
+        name="mcp-remote",
+        runs=Runs.SCRIPT,
+        brief=f"hosts that only start local programs, with Node.js: `npx {' '.join(args[:3])}`",
+        seen=_RAN.format("0.15.1"),
+        redirects=redirects,
+        ways=(
+            _oauth(
+                *_registering(place, "mcp-remote", redirects),
+                Step(
+                    text="Put this into the host's configuration. It needs Node.js.",
+                    copy=_json({"mcpServers": {NAME: {"command": "npx", "args": plain}}}),
+                    use=Use.FILE,
+                ),
+                Step(text=f"Start the host; mcp-remote opens your browser. {_SIGN_IN}"),
+            ),
+            _key(
+                _MINT,
+                Step(
+                    text="Put this into the host's configuration. It needs Node.js.",
+                    copy=_json({"mcpServers": {NAME: keyed}}),
+                    use=Use.FILE,
+                ),
+            ),
+        ),
+        notes=("A host that can be given an address needs none of this: mcp-remote keeps the sign-in in your home.",),
+    )
+
+
+def _inspector(place: Place) -> Guide:
+    base = f"npx -y @modelcontextprotocol/inspector --cli {place.url} --transport http"
+    header = f' --header "Authorization: {place.bearer}"'
+    signing = _oauth(
+        Step(
+            text=f"List the tools. It prints an address to sign in at. {_SIGN_IN}",
+            copy=f"{base} --method tools/list",
+            use=Use.SHELL,
+        ),
+    )
+    keying = _key(
+        _MINT,
+        Step(text="List the tools.", copy=f"{base}{header} --method tools/list", use=Use.SHELL),
+        Step(
+            text="Call one.",
+            copy=f"{base}{header} --method tools/call --tool-name get_cash",
+            use=Use.SHELL,
+        ),
+    )
+    return Guide(
+        slug="inspector",
+        name="MCP Inspector",
+        runs=Runs.SCRIPT,
+        brief="looks at the server from a terminal; needs Node.js 22",
+        seen=_RAN.format("2.12.0"),
+        ways=(keying,) if place.needs_client else (signing, keying),
+    )

@@ -1,0 +1,191 @@
+"""What an order is measured against: read from the broker outside any transaction, and from the orders inside one."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from brokers.base import Broker
+from brokers.errors import BrokerError
+from brokers.paper import hours
+from brokers.types import AssetClass, Instrument, OrderRequest, Quote, Side
+from console.connected_apps.models import ConnectedApp
+from console.connections.models import Connection
+from console.limits import Limits, combine
+from console.orders import risk, states
+from console.orders.models import Order
+from console.orders.risk import Bound, Facts, Use
+from console.orders.states import Status
+
+_MINUTE = timedelta(minutes=1)
+_LATE_FOR = timedelta(days=1)
+"""How long an order that its broker did not know is looked for, by ``sweeps``."""
+_UNCOUNTED = Use(today=Decimal(0), last_minute=0, room_in=0)
+# What may still stand or fill at the broker. A lookup that found nothing can be overtaken, so it counts, too.
+LIVE = states.OPEN | {Status.NOT_FOUND}
+
+
+def look(broker: Broker, connection: Connection, app: ConnectedApp, instrument: Instrument, quote: Quote) -> Facts:
+    """Ask the broker for what the limits need, and for nothing else. What it does not tell stays ``None``."""
+    limits = combine(connection.limited, app.limited)
+    now = timezone.now()
+    filled_before = dict(
+        Order.objects.filter(connection=connection, symbol=instrument.symbol, status__in=LIVE).values_list(
+            "pk", "filled_quantity"
+        )
+    )
+    held = equity = rate = None
+    if instrument.currency == connection.currency:
+        rate = Decimal(1)
+    elif connection.currency:
+        with suppress(BrokerError):
+            rate = broker.exchange_rate(instrument.currency, connection.currency).rate
+    wants_equity = limits.equity_share is not None or limits.daily_loss is not None
+    with suppress(BrokerError):
+        if wants_equity or limits.position_value is not None:
+            accounts = [account.account_id for account in broker.accounts()]
+            held = held_of(broker, accounts, instrument.symbol)
+            if wants_equity:
+                equity = equity_of(broker, accounts, connection.currency)
+    return Facts(
+        at=now,
+        currency=connection.currency,
+        asset_class=instrument.asset_class,
+        price_currency=instrument.currency,
+        rate=rate,
+        multiplier=instrument.multiplier,
+        quote=quote,
+        held=held,
+        equity=equity,
+        equity_at_start=connection.equity_at_start_of(now.astimezone(UTC).date()),
+        market_is_open=market_is_open(instrument.asset_class, now) if limits.trading_hours_only else None,
+        filled_before=filled_before,
+    )
+
+
+def held_of(broker: Broker, accounts: Sequence[str], symbol: str) -> Decimal:
+    """Signed quantity over all accounts. Raises BrokerError."""
+    return sum(
+        (each.quantity for account in accounts for each in broker.positions(account) if each.symbol == symbol),
+        Decimal(0),
+    )
+
+
+def equity_of(broker: Broker, accounts: Sequence[str], currency: str) -> Decimal | None:
+    """Over all accounts; None when one is kept in another currency. Raises BrokerError."""
+    found = [broker.account_state(account) for account in accounts]
+    if any(state.currency != currency for state in found):
+        return None
+    return sum((state.equity for state in found), Decimal(0))
+
+
+def market_is_open(asset_class: AssetClass, now: datetime) -> bool:
+    """Whether its usual market is in session: stocks and funds keep New York hours, crypto trades at all hours."""
+    return asset_class is AssetClass.CRYPTO or hours.is_open(hours.VENUE, now)
+
+
+def bounds(connection: Connection, app: ConnectedApp, now: datetime) -> tuple[Bound, Bound]:
+    """The connection's limits and the app's own, each with what was used of it. At release, under their locks."""
+    mine, own = connection.limited, app.limited
+    return (
+        Bound(
+            of=f"the connection {connection.name}",
+            limits=mine,
+            use=use_of_connection(connection, now) if _counts(mine) else _UNCOUNTED,
+        ),
+        Bound(
+            of=f"the app {app.name}", limits=own, use=use_of_app(app, connection, now) if _counts(own) else _UNCOUNTED
+        ),
+    )
+
+
+def _counts(limits: Limits) -> bool:
+    return limits.daily_notional is not None or limits.orders_per_minute is not None
+
+
+def use_of_connection(connection: Connection, now: datetime) -> Use:
+    return _use(Order.objects.filter(connection=connection), connection, now)
+
+
+def use_of_app(app: ConnectedApp, connection: Connection, now: datetime) -> Use:
+    return _use(Order.objects.filter(connection=connection, app=app), connection, now)
+
+
+def _use(orders: QuerySet[Order], connection: Connection, now: datetime) -> Use:
+    now = now.astimezone(UTC)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    # Both ways: the minute reaches back over midnight.
+    released = orders.filter(released_at__gte=min(midnight, now - _MINUTE))
+    recent = released.filter(released_at__gt=now - _MINUTE).order_by("released_at")
+    oldest = recent.first()
+    today = sum(
+        (counted(order, connection.currency) for order in released.filter(released_at__gte=midnight)), Decimal(0)
+    )
+    room_in = 0
+    if oldest is not None and oldest.released_at is not None:
+        room_in = int((oldest.released_at + _MINUTE - now).total_seconds()) + 1
+    return Use(today=today, last_minute=recent.count(), room_in=room_in)
+
+
+def counted(order: Order, currency: str) -> Decimal:
+    """What one released order takes of a day: all it can come to while it may fill, then what it came to."""
+    if order.state in LIVE:
+        if order.worst_notional is not None:
+            worst: Decimal = order.worst_notional
+            return worst
+        return Decimal(_units(order) * (order.limit_price or order.shown_price))
+    if order.average_price is None or not order.filled_quantity:
+        return Decimal(0)
+    if order.currency != currency:
+        return Decimal(order.worst_notional or 0)
+    return Decimal(order.filled_quantity * order.average_price)
+
+
+def _units(order: Order) -> Decimal:
+    """Its quantity; of an order by money, what that came to at the price it was shown with."""
+    if order.quantity is not None:
+        return Decimal(order.quantity)
+    return Decimal(order.notional or 0) / Decimal(order.shown_price)
+
+
+def outstanding(request: OrderRequest, connection: Connection, facts: Facts, *, besides: int | None = None) -> Decimal:
+    """Signed quantity that other released orders of the same side and symbol can add to ``facts.held``.
+
+    An order that ended since the positions were read may be in them or not, so it counts in full.
+    """
+    late = Q(status=Status.NOT_FOUND, moved_at__gte=facts.at - _LATE_FOR)
+    rows = Order.objects.filter(
+        Q(status__in=states.OPEN) | late | Q(moved_at__gte=facts.at),
+        connection=connection,
+        symbol=request.symbol,
+        side=request.side,
+        released_at__isnull=False,
+    )
+    if besides is not None:
+        rows = rows.exclude(pk=besides)
+    filled = facts.filled_before or {}
+    total = sum((_units(order) - filled.get(order.pk, Decimal(0)) for order in rows), Decimal(0))
+    return total if request.side is Side.BUY else -total
+
+
+def check(
+    request: OrderRequest,
+    facts: Facts,
+    connection: Connection,
+    app: ConnectedApp,
+    *,
+    besides: int | None = None,
+) -> Decimal | None:
+    """``risk.check_limits`` with what the orders say now. Returns the most the order can come to."""
+    now = timezone.now()
+    return risk.check_limits(
+        request,
+        facts,
+        bounds(connection, app, now),
+        is_live=connection.is_live,
+        outstanding=Decimal(0) if facts.held is None else outstanding(request, connection, facts, besides=besides),
+        now=now,
+    )

@@ -1,0 +1,44 @@
+"""What may be meant by the first letters of an argument (MCP server/utilities/completion).
+
+Only what the caller's own connection knows is ever offered.
+"""
+
+from collections.abc import Callable, Mapping
+
+from console.connections import reads
+from console.orders import following
+from mcpserver.call import Call
+
+_MOST = 20
+"""Values in one answer; the protocol allows 100."""
+
+
+def _order_ids(call: Call, typed: str) -> list[str]:
+    return following.known_ids(call.principal, typed, limit=_MOST)
+
+
+def _symbol(call: Call, typed: str) -> list[str]:
+    with reads.broker_for(call.principal) as broker:
+        if not typed:
+            account = reads.choose_account(broker, None, call.principal.account_id)
+            return [held.symbol for held in broker.positions(account.account_id)][:_MOST]
+        return [found.symbol for found in broker.find_instruments(typed, limit=_MOST)]
+
+
+def _symbols(call: Call, typed: str) -> list[str]:
+    before, comma, last = typed.rpartition(",")
+    return [f"{before}{comma}{symbol}" for symbol in _symbol(call, last.strip())]
+
+
+_BY_ARGUMENT: Mapping[str, Callable[[Call, str], list[str]]] = {
+    "order_id": _order_ids,
+    "symbol": _symbol,
+    "symbols": _symbols,
+}
+
+
+def values(call: Call, argument: str, typed: str) -> list[str]:
+    """Best first; none for an argument that takes free text."""
+    complete = _BY_ARGUMENT.get(argument)
+    usable = len(typed) <= 200 and (not typed or typed.isprintable())
+    return complete(call, typed) if complete and usable else []

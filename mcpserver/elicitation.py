@@ -1,0 +1,180 @@
+"""Asking the user through their client before an order goes (MCP 2026-07-28, client/elicitation, basic/patterns/mrtr).
+
+A tool that ``asks`` is called as ever. When it prepared an order, and the client can ask, its answer is held back and
+the user is asked; the client calls again with what they said and with our sealed state. A yes redeems the very same
+confirmation through the gate, so every check holds again and the desk lets it be used once. The confirmation's id
+never reaches the model on this way, so nobody can both ask and confirm.
+
+form   the summary and "Send this order?", where the assistant may confirm
+url    the order's page in the console, where only its owner may, or where the client shows no forms
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import mcp_types as types
+from django.conf import settings
+from django.db import close_old_connections
+from django.utils.crypto import salted_hmac
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+
+from console.connections.models import Connection, Policy
+from console.principal import Principal
+from mcpserver.call import Answer
+
+_KEY = "order"
+"""The name of our one question among the client's responses."""
+
+
+class Mode(StrEnum):
+    FORM = "form"
+    URL = "url"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    """What the question was about. Sealed on the wire: the client can neither read nor change it."""
+
+    mode: Mode
+    order_id: str
+    confirmation_id: str
+    """Empty where the assistant may not confirm."""
+    summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One round of a call: what the client sent, and how it can ask its user."""
+
+    principal: Principal
+    tool: str
+    arguments: Mapping[str, Any]
+    capabilities: types.ClientCapabilities | None
+    state: str | None = None
+    """As we gave it: the boundary has unsealed it."""
+    responses: types.InputResponses | None = None
+
+    @property
+    def can(self) -> frozenset[Mode]:
+        """An empty declaration means forms, as before there were two modes."""
+        declared = self.capabilities.elicitation if self.capabilities else None
+        if declared is None:
+            return frozenset()
+        found = {Mode.URL} if declared.url is not None else set()
+        if declared.form is not None or declared.url is None:
+            found.add(Mode.FORM)
+        return frozenset(found)
+
+
+Gate = Callable[[str, Mapping[str, Any]], Answer]
+"""``gate.call`` for this principal and request: a tool's name and its arguments."""
+
+Ask = Callable[[Asked, Gate], Answer | types.CallToolResult | types.InputRequiredResult]
+
+
+def boundary(principal_of: Callable[[Any], Principal]) -> RequestStateBoundary:
+    """Seals our state for one app, one call and one instance, for as long as a confirmation lives.
+
+    The key comes from the instance's secret, so any process takes what another gave.
+    """
+    security = RequestStateSecurity(
+        keys=[salted_hmac("mcpserver.elicitation", "request-state", algorithm="sha256").digest()],
+        ttl=settings.CONFIRMATION_SECONDS,
+        bind_principal=lambda context: f"app-{principal_of(context).app_id}",
+    )
+    return RequestStateBoundary(security, default_audience=f"{settings.PUBLIC_URL}/mcp")
+
+
+def ask(asked: Asked, call: Gate) -> Answer | types.CallToolResult | types.InputRequiredResult:
+    """Call a tool that may ask, or go on where the user was asked. Runs in a worker thread."""
+    if asked.state is not None:
+        return _resume(_State(**json.loads(asked.state)), asked, call)
+    answer = call(asked.tool, asked.arguments)
+    confirmation_id = answer.content.get("confirmation_id")
+    if answer.is_error or not confirmation_id or not asked.can:
+        return answer
+    two_step = _is_two_step(asked.principal)
+    if not two_step and Mode.URL not in asked.can:
+        return answer
+    return _question(
+        _State(
+            mode=Mode.FORM if two_step and Mode.FORM in asked.can else Mode.URL,
+            order_id=answer.content["order"]["order_id"],
+            confirmation_id=confirmation_id if two_step else "",
+            summary=answer.content["summary"],
+        )
+    )
+
+
+def _is_two_step(principal: Principal) -> bool:
+    """Whether the assistant may confirm once the user agreed."""
+    close_old_connections()
+    try:
+        return Connection.objects.only("policy").get(pk=principal.connection_id).policy == Policy.TWO_STEP
+    finally:
+        close_old_connections()
+
+
+def _resume(state: _State, asked: Asked, call: Gate) -> Answer | types.InputRequiredResult:
+    """What the user's answer leads to. Only a plain yes sends the order."""
+    response = (asked.responses or {}).get(_KEY)
+    if isinstance(response, types.ElicitResult):
+        if response.action != "accept":
+            return _drop(state, call, "The user said no. Nothing was sent.")
+        if state.mode == Mode.URL:
+            return _standing(state, call)
+        send = (response.content or {}).get("send")
+        if send is True:
+            return call("confirm_trade", {"confirmation_id": state.confirmation_id})
+        if send is False:
+            return _drop(state, call, "The user said no. Nothing was sent.")
+    if state.mode not in asked.can:
+        return _drop(state, call, "The user could not be asked. Nothing was sent.")
+    return _question(state)
+
+
+def _question(state: _State) -> types.InputRequiredResult:
+    params: types.ElicitRequestParams
+    if state.mode == Mode.FORM:
+        params = types.ElicitRequestFormParams(
+            message=state.summary,
+            requested_schema={
+                "type": "object",
+                "properties": {"send": {"type": "boolean", "title": "Send this order?"}},
+                "required": ["send"],
+            },
+        )
+    else:
+        params = types.ElicitRequestURLParams(
+            message=f"{state.summary} Look at it in Tradelatch and decide there.",
+            url=f"{settings.PUBLIC_URL}/orders/{state.order_id}/",
+        )
+    return types.InputRequiredResult(
+        input_requests={_KEY: types.ElicitRequest(params=params)}, request_state=json.dumps(asdict(state))
+    )
+
+
+def _drop(state: _State, call: Gate, note: str) -> Answer:
+    """The order ends now, not when its two minutes are over."""
+    answer = call("cancel_order", {"order_id": state.order_id})
+    if answer.is_error:
+        return answer
+    return Answer(content={**answer.content, "note": note})
+
+
+def _standing(state: _State, call: Gate) -> Answer:
+    answer = call("get_order_status", {"order_id": state.order_id})
+    if answer.is_error:
+        return answer
+    content = {"status": answer.content["order"]["status"], **answer.content}
+    if content["status"] == "awaiting_confirmation" and state.confirmation_id:
+        content |= {
+            "confirmation_id": state.confirmation_id,
+            "next": "Nothing was sent. The user has seen the order; only if they agree, call confirm_trade.",
+        }
+    elif content["status"] == "awaiting_confirmation":
+        content["next"] = "Nothing was sent. Only its owner can release it, on that page; then ask get_order_status."
+    return Answer(content=content)

@@ -1,0 +1,253 @@
+"""The short way of plain requests: one look at the message, one hop to a thread, one commit, one answer.
+
+``read`` takes only what the SDK would accept and answer with a single JSON object; whatever is unusual or wrong in any
+way is None, and goes to the SDK. So every rejection has one source, and what is answered here is equal to what the SDK
+would have answered (tests/mcpserver/test_both_ways.py).
+"""
+
+import asyncio
+import functools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import DatabaseError
+from mcp.server.streamable_http import check_accept_headers
+from mcp.shared.inbound import InboundModernRoute, classify_inbound_request, find_duplicated_routing_header
+from mcp_types import (
+    CLIENT_CAPABILITIES_META_KEY,
+    CLIENT_INFO_META_KEY,
+    PROTOCOL_VERSION_META_KEY,
+    SERVER_INFO_META_KEY,
+    methods,
+)
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.types import Message, Send
+
+from console.audit import journal
+from console.authority import bearer
+from console.errors import Refusal
+from console.principal import Principal
+from console.scopes import Source
+from mcpserver import gate
+from mcpserver.call import Answer, write
+from mcpserver.catalog import Tool
+from mcpserver.surface import Surface
+from mcpserver.threads import Threads
+
+_LISTS = 256
+_ENVELOPE = {"jsonrpc", "id", "method", "params"}
+_RESERVED = PROTOCOL_VERSION_META_KEY.partition("/")[0] + "/"
+_KNOWN_META = {PROTOCOL_VERSION_META_KEY, CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY}
+_LISTING = ("tools/list", "server/discover")
+
+
+_LEGACY_END = "}}"
+
+
+class OutOfScope(Exception):
+    """A host with an OAuth token can step up: it is told by HTTP, before the tool."""
+
+    def __init__(self, principal: Principal, tool: Tool) -> None:
+        super().__init__(tool.name)
+        self.principal, self.tool = principal, tool
+        self.refusal: Refusal = gate.scope_refusal(tool)
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A request that needs no stream and no question back."""
+
+    id: str
+    """As JSON."""
+    method: str
+    version: str | None
+    """The protocol's, as the header gave it; None: it did not."""
+    tool: Tool | None
+    arguments: Mapping[str, Any]
+
+    @property
+    def is_modern(self) -> bool:
+        return self.version in MODERN_PROTOCOL_VERSIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Who may see an answer that is not remembered yet, and the name to remember it by."""
+
+    principal: Principal
+    key: tuple[str, ...]
+
+
+_Answer = bytes | Listing
+_Tell = Callable[[_Answer | Exception], None]
+
+
+def read(surface: Surface, lines: Sequence[tuple[str, str]], headers: Mapping[str, str], message: Any) -> Plain | None:
+    """``lines`` are the header lines as they came, ``headers`` the first of each name."""
+    if not isinstance(message, dict) or not message.keys() <= _ENVELOPE or message.get("jsonrpc") != "2.0":
+        return None
+    request_id, method, params = message.get("id"), message.get("method"), message.get("params", {})
+    if isinstance(request_id, str):
+        if not request_id.isascii() or not request_id.isprintable():
+            return None
+    elif type(request_id) is not int:
+        return None
+    if not isinstance(method, str) or not isinstance(params, dict):
+        return None
+    version, meta = headers.get("mcp-protocol-version"), params.get("_meta", {})
+    if not isinstance(meta, dict) or not _accepts(headers.get("accept", "")):
+        return None
+    token = meta.get("progressToken")
+    if token is not None and type(token) not in (str, int):
+        return None
+
+    if version in MODERN_PROTOCOL_VERSIONS:
+        if find_duplicated_routing_header(lines) is not None:
+            return None
+        if not isinstance(classify_inbound_request(message, headers=headers), InboundModernRoute):
+            return None
+        envelope = {name: meta[name] for name in _KNOWN_META if name in meta}
+        if not _is_well_formed(version, write(envelope)):
+            return None
+    elif version is not None and version not in HANDSHAKE_PROTOCOL_VERSIONS:
+        return None
+    if any(name.startswith(_RESERVED) and name not in _KNOWN_META for name in meta):
+        return None
+    if version not in MODERN_PROTOCOL_VERSIONS and not _KNOWN_META.isdisjoint(meta):
+        return None
+
+    if method == "tools/call":
+        name, arguments = params.get("name"), params.get("arguments", {})
+        tool = surface.find(name) if isinstance(name, str) else None
+        if tool is None or not isinstance(arguments, dict) or not params.keys() <= {"name", "arguments", "_meta"}:
+            return None
+        if tool.reports or tool.asks:
+            return None
+        return Plain(write(request_id), method, version, tool, arguments)
+    if method in _LISTING and params.keys() <= {"_meta"}:
+        if method == "server/discover" and version not in MODERN_PROTOCOL_VERSIONS:
+            return None
+        return Plain(write(request_id), method, version, None, {})
+    return None
+
+
+@functools.lru_cache(maxsize=256)
+def _accepts(accept: str) -> bool:
+    request = Request({"type": "http", "headers": [(b"accept", accept.encode("latin-1"))]})
+    return all(check_accept_headers(request))
+
+
+@functools.lru_cache(maxsize=256)
+def _is_well_formed(version: str, meta: str) -> bool:
+    """What the SDK asks of a modern request's envelope; clients send the same one with each request."""
+    try:
+        methods.validate_client_request("tools/list", version, {"_meta": json.loads(meta)})
+    except ValidationError:
+        return False
+    return True
+
+
+class Lean:
+    def __init__(self, surface: Surface, stamp: Mapping[str, Any]) -> None:
+        """``stamp``: what the server says of itself on each modern result."""
+        self._surface = surface
+        about = write({SERVER_INFO_META_KEY: stamp})
+        self._modern_end = f',"resultType":"complete","_meta":{about}}}}}'
+        self._threads = Threads()
+        self._lists: dict[tuple[str, ...], str] = {}
+
+    def read(self, lines: Sequence[tuple[str, str]], headers: Mapping[str, str], message: Any) -> Plain | None:
+        return read(self._surface, lines, headers, message)
+
+    async def serve(self, plain: Plain, raw: str, ip: str, agent: str, request_id: str) -> bytes | Listing:
+        """The body of the answer, for the holder of the bearer ``raw``; it may leave at once.
+
+        Raises Unauthenticated, WrongAddress and OutOfScope. A client that hangs up cuts nothing in half: the thread
+        goes on, and only the answer is lost.
+        """
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[_Answer] = loop.create_future()
+
+        def tell(answer: _Answer | Exception) -> None:
+            loop.call_soon_threadsafe(_settle, answered, answer)
+
+        def work() -> None:
+            try:
+                principal = bearer.authenticate(raw, ip=ip, user_agent=agent)
+                if plain.tool is None:
+                    gate.note_use(principal)
+                    tell(self._list(plain, principal))
+                else:
+                    self._call(plain, plain.tool, principal, request_id, tell)
+            except Exception as error:
+                tell(error)
+
+        self._threads.submit(work)
+        return await answered
+
+    def _call(self, plain: Plain, tool: Tool, principal: Principal, request_id: str, tell: _Tell) -> None:
+        if principal.source is Source.OAUTH and not principal.may(tool.scope):
+            raise OutOfScope(principal, tool)
+        made = gate.attempt(principal, tool.name, plain.arguments, request_id=request_id, find=self._surface.find)
+        body = self._body(plain, made.answer())
+        if made.entry is None:
+            tell(body)
+            return
+
+        def committed(error: DatabaseError | None) -> None:
+            tell(body if error is None else self._body(plain, made.answer(error)))
+
+        journal.hand_over(made.entry, committed)
+
+    def _body(self, plain: Plain, answer: Answer) -> bytes:
+        """The JSON-RPC response; the content is written once, for both places it stands in."""
+        text = write(answer.content)
+        said = (
+            f'{{"jsonrpc":"2.0","id":{plain.id},"result":{{"content":[{{"type":"text","text":{write(text)}}}],'
+            f'"structuredContent":{text},"isError":{"true" if answer.is_error else "false"}'
+            f"{self._modern_end if plain.is_modern else _LEGACY_END}"
+        )
+        # Half a surrogate pair, in what a caller sent and a refusal repeats, has no UTF-8.
+        return said.encode("utf-8", "replace")
+
+    def _list(self, plain: Plain, principal: Principal) -> bytes | Listing:
+        key = (plain.method, plain.version or "", *(tool.name for tool in self._surface.visible(principal)))
+        result = self._lists.get(key)
+        if result is None:
+            return Listing(principal, key)
+        return f'{{"jsonrpc":"2.0","id":{plain.id},"result":{result}}}'.encode()
+
+    def remembering(self, listing: Listing, send: Send) -> Send:
+        """Passes on what the SDK answers, and keeps its result for the next who may see the same."""
+        status, body = 0, bytearray()
+
+        async def passing(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif message["type"] == "http.response.body":
+                body.extend(message.get("body", b""))
+                if status == 200 and not message.get("more_body", False):
+                    self._remember(listing.key, json.loads(body))
+            await send(message)
+
+        return passing
+
+    def _remember(self, key: tuple[str, ...], answer: Mapping[str, Any]) -> None:
+        if "result" in answer:
+            if len(self._lists) >= _LISTS:
+                self._lists.clear()
+            self._lists[key] = write(answer["result"])
+
+
+def _settle(answered: asyncio.Future[_Answer], answer: _Answer | Exception) -> None:
+    if answered.done():
+        return
+    if isinstance(answer, Exception):
+        answered.set_exception(answer)
+    else:
+        answered.set_result(answer)

@@ -1,0 +1,159 @@
+"""What a client may read by address, each declared once. Every read passes the gate like a tool call.
+
+MCP server/resources. An address is a URI, or a template with one variable (RFC 6570): ``{name}`` up to the next
+slash, ``{+name}`` with slashes.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from urllib.parse import unquote
+
+from django.conf import settings
+
+from console import scopes
+from console.connections.models import Connection, Policy
+from console.errors import Code, Refusal
+from console.scopes import Scope
+from mcpserver.arguments import Text
+from mcpserver.call import Call
+from mcpserver.tools import holdings, market, orders
+
+JSON = "application/json"
+_VARIABLE = re.compile(r"\{(\+?)(\w+)\}")
+
+
+class Watch(StrEnum):
+    """What moves a resource, for those who listen."""
+
+    ORDER = "order"
+    ORDERS = "orders"
+    QUOTE = "quote"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    name: str
+    title: str
+    about: str
+    uri: str
+    run: Callable[[Call], dict[str, Any]]
+    """With the variable of the template in ``call.args``. JSON is the whole answer; other text is its ``text``,
+    anything else its ``blob`` in base64."""
+    mime: str = JSON
+    watch: Watch | None = None
+
+    @property
+    def is_template(self) -> bool:
+        return "{" in self.uri
+
+    def match(self, uri: str) -> dict[str, str] | None:
+        """The variables of the template in this address; None when it is not one of these."""
+        pattern, at = "", 0
+        for variable in _VARIABLE.finditer(self.uri):
+            slashes, name = variable.groups()
+            pattern += re.escape(self.uri[at : variable.start()]) + f"(?P<{name}>{'.+' if slashes else '[^/]+'})"
+            at = variable.end()
+        found = re.fullmatch(pattern + re.escape(self.uri[at:]), uri)
+        if found is None:
+            return None
+        return {name: Text(name=name, longest=64).parse(unquote(value)) for name, value in found.groupdict().items()}
+
+
+def find(resources: tuple[Resource, ...], uri: str) -> tuple[Resource, dict[str, str]]:
+    """The resource at an address, and the variable in it. Raises Refusal."""
+    for resource in resources:
+        variables = resource.match(uri)
+        if variables is not None:
+            return resource, variables
+    raise Refusal(
+        Code.NOT_FOUND,
+        f"This server has no resource {uri[:200]!r}. List the resources and their templates to see them.",
+        field="uri",
+    )
+
+
+def _quote(call: Call) -> dict[str, Any]:
+    call.args = {"symbols": [call.args["symbol"]]}
+    return market.get_quote(call)
+
+
+def _guide(call: Call) -> dict[str, Any]:
+    who = call.principal
+    connection = Connection.objects.only("trading_enabled", "policy").get(pk=who.connection_id)
+    money = "practice money on a simulated account" if who.environment.value == "paper" else "real money"
+    if not who.may(Scope.TRADE):
+        may = "This app may read only; its owner can allow trading by connecting it again."
+    elif not connection.trading_enabled:
+        may = "This app may trade, but trading is switched off for the connection. Its owner can switch it on."
+    elif connection.policy == Policy.TWO_STEP:
+        may = (
+            "This app may trade. place_order prepares an order and sends nothing; show its summary to the user, and "
+            f"call confirm_trade only after they agreed, within {settings.CONFIRMATION_SECONDS} seconds."
+        )
+    else:
+        may = "This app may prepare orders. Only the owner can release one, in the console."
+    return {
+        "text": f"""# This Tradelatch
+
+You speak for the app "{who.app_label}", on the connection "{who.connection_label}" ({who.broker}, {money}).
+
+- Scopes: {scopes.render(who.scopes)}. {may}
+- Limits: {settings.CALLS_PER_MINUTE} calls a minute over all apps of the user, {settings.TRADE_CALLS_PER_MINUTE} of
+  them about trading. Cancels have a limit of their own.
+- Every result has `context`: the connection, the account, whether it is paper or live, and the time. Amounts are
+  decimal text. Times are UTC.
+- A refusal has a stable `code` and says what to do. If an outcome is unknown, never place the order again: ask
+  get_order_status.
+- To follow an order, read or listen to tradelatch://orders/ and its order_id; to follow a price,
+  tradelatch://quotes/ and the symbol.
+- The owner pauses this app or takes its access back at {settings.PUBLIC_URL}/apps/{who.app_id}/, and sees every call
+  it made.
+"""
+    }
+
+
+RESOURCES: tuple[Resource, ...] = (
+    Resource(
+        name="account",
+        title="Account summary",
+        about="Cash, totals and positions of the current account.",
+        uri="tradelatch://account",
+        run=holdings.get_portfolio,
+        watch=Watch.ORDERS,
+    ),
+    Resource(
+        name="orders",
+        title="Open orders",
+        about="Orders of the current account that have not ended.",
+        uri="tradelatch://orders",
+        run=orders.get_orders,
+        watch=Watch.ORDERS,
+    ),
+    Resource(
+        name="guide",
+        title="Guide to this instance",
+        about="What this app may do here, and how orders are confirmed.",
+        uri="tradelatch://guide",
+        run=_guide,
+        mime="text/markdown",
+    ),
+    Resource(
+        name="order",
+        title="One order",
+        about="One order with its fills and history.",
+        uri="tradelatch://orders/{order_id}",
+        run=orders.get_order_status,
+        watch=Watch.ORDER,
+    ),
+    Resource(
+        name="quote",
+        title="One quote",
+        about="Last, bid and ask of one instrument, such as tradelatch://quotes/BTC/USD.",
+        uri="tradelatch://quotes/{+symbol}",
+        run=_quote,
+        watch=Watch.QUOTE,
+    ),
+)

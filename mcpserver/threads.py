@@ -1,0 +1,90 @@
+"""Threads for short calls: as few as keep up, as many as slow ones need.
+
+A pool that wakes a thread for every call spreads quick calls over all its threads, and each pays for cold caches, its
+own database connection and a turn of the interpreter's lock. Here one thread takes one call after the other; only
+when calls have waited a moment, because it is busy with a slow broker, are others woken.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from django.db import close_old_connections, connection
+
+log = logging.getLogger(__name__)
+
+Job = Callable[[], None]
+
+_FEW = 1
+_MOST = 40
+_PATIENCE_SECONDS = 0.005
+
+
+class Threads:
+    """For one event loop. A job must not raise; its database connection is looked after here."""
+
+    def __init__(self, few: int = _FEW, most: int = _MOST) -> None:
+        self._few, self._most = few, most
+        self._lock = threading.Lock()
+        self._waiting: deque[Job] = deque()
+        self._idle: list[threading.Semaphore] = []
+        self._awake = 0
+        self._is_watched = False
+
+    def submit(self, job: Job) -> None:
+        """Call it in the event loop."""
+        with self._lock:
+            self._waiting.append(job)
+            if self._awake < self._few:
+                self._wake()
+                return
+        if not self._is_watched:
+            self._is_watched = True
+            asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._watch, job)
+
+    def _watch(self, first: Job) -> None:
+        """As many threads again, when what came first a moment ago still waits."""
+        with self._lock:
+            if not self._waiting:
+                self._is_watched = False
+                return
+            if self._waiting[0] is first:
+                for _ in range(min(self._awake, len(self._waiting), self._most - self._awake)):
+                    self._wake()
+            first = self._waiting[0]
+        asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._watch, first)
+
+    def _wake(self) -> None:
+        self._awake += 1
+        if self._idle:
+            self._idle.pop().release()
+        else:
+            threading.Thread(target=self._run, name="mcp", daemon=True).start()
+
+    def _run(self) -> None:
+        bell = threading.Semaphore(0)
+        while True:
+            while (job := self._next(bell)) is not None:
+                try:
+                    job()
+                except Exception:
+                    log.exception("A job raised")
+                if connection.errors_occurred:
+                    close_old_connections()
+            bell.acquire()
+
+    def _next(self, bell: threading.Semaphore) -> Job | None:
+        """The next job, or None: then the thread has to wait for its bell."""
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+        # Given back before it sleeps: between jobs that follow one another it is kept.
+        close_old_connections()
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._awake -= 1
+            self._idle.append(bell)
+            return None

@@ -1,0 +1,188 @@
+"""Rows of the journal are written together: each is committed before its caller hears so, whatever happens."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, OperationalError, connection, transaction
+
+from console.audit import commits, journal
+from console.audit.commits import Insert, Writer
+from console.audit.models import Call, Outcome
+from tests import serving
+
+
+def row(request_id: str) -> tuple[Any, ...]:
+    return journal._row(journal.Entry(request_id=request_id, outcome=Outcome.OK, duration_us=1, tool="t"))
+
+
+class Gate(Insert):
+    """Statements wait here until they are let through, and can be made to fail."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.arrived = threading.Event()
+        self.sizes: list[int] = []
+        self.error: Exception | None = None
+
+    def run(self, rows: Any) -> None:
+        self.sizes.append(len(rows))
+        self.arrived.set()
+        assert self.open.wait(20)
+        if self.error is not None:
+            raise self.error
+        super().run(rows)
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+def writer(gate: Gate, transactional_db: None) -> Iterator[Writer]:
+    made = Writer()
+    made._insert = gate
+    yield made
+    gate.open.set()
+    made.close()
+
+
+class Told:
+    def __init__(self) -> None:
+        self.answers: list[DatabaseError | None] = []
+        self._more = threading.Semaphore(0)
+
+    def __call__(self, error: DatabaseError | None) -> None:
+        self.answers.append(error)
+        self._more.release()
+
+    def wait(self, times: int) -> None:
+        for _ in range(times):
+            assert self._more.acquire(timeout=20)
+
+
+def test_what_gathers_during_a_commit_is_written_in_one_statement(writer: Writer, gate: Gate) -> None:
+    told = Told()
+    writer.hand_over(row("req_0"), told)
+    assert gate.arrived.wait(20)
+    for number in range(1, 31):
+        writer.hand_over(row(f"req_{number}"), told)
+    assert told.answers == [], "nobody is told before the commit"
+    gate.open.set()
+    told.wait(31)
+    assert gate.sizes == [1, 30]
+    assert told.answers == [None] * 31
+    assert Call.objects.count() == 31
+
+
+def test_a_row_is_there_for_everybody_when_its_writer_returns(transactional_db: None) -> None:
+    seen: list[int] = []
+
+    def write(number: int) -> None:
+        try:
+            journal.record_call(journal.Entry(request_id=f"req_{number}", outcome=Outcome.OK, duration_us=1))
+            seen.append(Call.objects.filter(request_id=f"req_{number}").count())
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=write, args=[number]) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert seen == [1] * 20
+
+
+def test_when_the_database_refuses_everybody_who_waits_hears_it(writer: Writer, gate: Gate) -> None:
+    told = Told()
+    gate.error = OperationalError("disk full")
+    writer.hand_over(row("req_0"), told)
+    assert gate.arrived.wait(20)
+    for number in range(1, 4):
+        writer.hand_over(row(f"req_{number}"), told)
+    gate.open.set()
+    told.wait(4)
+    assert [str(error) for error in told.answers] == ["disk full"] * 4
+    gate.error = None
+    writer.write(row("req_9"))
+    assert list(Call.objects.values_list("request_id", flat=True)) == ["req_9"]
+
+
+def test_a_failure_that_is_not_the_databases_leaves_nobody_waiting(writer: Writer, gate: Gate) -> None:
+    gate.error = ZeroDivisionError()
+    gate.open.set()
+    with pytest.raises(DatabaseError, match="not written"):
+        writer.write(row("req_0"))
+
+
+def test_one_row_that_cannot_be_stored_does_not_cost_the_others_theirs(writer: Writer, gate: Gate) -> None:
+    told, refused = Told(), Told()
+    writer.hand_over(row("req_0"), told)
+    assert gate.arrived.wait(20)
+    writer.hand_over(row("req_1"), told)
+    writer.hand_over(row("req_0"), refused)
+    writer.hand_over(row("req_2"), told)
+    gate.open.set()
+    told.wait(3)
+    refused.wait(1)
+    assert told.answers == [None] * 3
+    assert isinstance(refused.answers[0], DatabaseError)
+    assert sorted(Call.objects.values_list("request_id", flat=True)) == ["req_0", "req_1", "req_2"]
+
+
+def test_inside_a_transaction_the_row_is_part_of_it(transactional_db: None) -> None:
+    with transaction.atomic():
+        journal.record_call(journal.Entry(request_id="req_1", outcome=Outcome.OK, duration_us=1))
+        transaction.set_rollback(True)
+    assert not Call.objects.exists()
+
+
+def test_a_row_that_waits_at_the_end_is_written_all_the_same(writer: Writer, gate: Gate) -> None:
+    told = Told()
+    for number in range(3):
+        writer.hand_over(row(f"req_{number}"), told)
+    gate.open.set()
+    writer.close()
+    assert told.answers == [None] * 3
+    writer.write(row("req_later"))
+    assert Call.objects.count() == 4
+
+
+def test_a_child_that_was_forked_has_a_writer_of_its_own(transactional_db: None) -> None:
+    journal.record_call(journal.Entry(request_id="req_parent", outcome=Outcome.OK, duration_us=1))
+    assert commits.writer._thread is not None
+    before = commits.writer._thread
+    child = os.fork()
+    if child == 0:
+        alone = commits.writer._thread is None
+        os._exit(0 if alone else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert commits.writer._thread is before
+
+
+AT_THE_END = """
+import django
+django.setup()
+from console.audit import journal
+from console.audit.models import Outcome
+for number in range(50):
+    journal.hand_over(
+        journal.Entry(request_id=f"req_{number}", outcome=Outcome.OK, duration_us=1), lambda error: None
+    )
+"""
+
+
+def test_a_process_that_ends_writes_what_it_was_handed(server: serving.Server) -> None:
+    environment = serving.environment(server.home, server.port) | {"DJANGO_SETTINGS_MODULE": "console.settings"}
+    ran = subprocess.run(
+        [sys.executable, "-c", AT_THE_END], cwd=serving.REPOSITORY, env=environment, timeout=60, capture_output=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    found = sqlite3.connect(server.home / "tradelatch.sqlite3").execute("SELECT count(*) FROM audit_call").fetchone()
+    assert found == (50,)

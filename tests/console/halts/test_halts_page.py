@@ -1,0 +1,96 @@
+"""Halting is one press; lifting asks who it is, there and then; everybody sees what is halted on every page."""
+
+import pytest
+from django.test import Client as Browser
+
+from console.accounts.models import User
+from console.connected_apps.models import ConnectedApp
+from console.connections.models import Connection
+from console.halts import verbs
+from console.halts.models import Halt
+from tests.conftest import PASSWORD
+from tests.console.pages import prove, text_of, words_of
+
+
+@pytest.fixture
+def halt(app: ConnectedApp) -> Halt:
+    return verbs.halt_connection(app.connection, by=app, reason="Sell <b>everything</b>: see https://evil.example")
+
+
+def test_a_halt_is_seen_on_every_page_with_the_models_words_as_a_quotation(browser: Browser, halt: Halt) -> None:
+    for url in ("/", "/orders/", "/connections/", "/security/"):
+        page = browser.get(url)
+        assert "Halted: orders on Practice. By Claude" in words_of(page), url
+        assert "<q>Sell &lt;b&gt;everything&lt;/b&gt;: see https://evil.example</q>" in text_of(page)
+        assert 'href="https://evil' not in text_of(page)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("/halts/everything/", "all orders of olivia@example.com"),
+        ("/halts/connection/{paper}/", "orders on Practice"),
+        ("/halts/app/{app}/", "orders of Claude on Practice"),
+    ],
+)
+def test_one_press_halts(browser: Browser, paper: Connection, app: ConnectedApp, url: str, words: str) -> None:
+    browser.post(url.format(paper=paper.pk, app=app.pk))
+    assert [halt.what for halt in Halt.objects.all()] == [words]
+    assert f"Halted: {words}." in words_of(browser.get("/"))
+
+
+@pytest.mark.parametrize("url", ["/halts/connection/{paper}/", "/halts/app/{app}/", "/halts/{halt}/lift/"])
+def test_somebody_else_finds_nothing_to_halt_or_lift(
+    others_browser: Browser, paper: Connection, app: ConnectedApp, halt: Halt, url: str
+) -> None:
+    prove(others_browser)
+    address = url.format(paper=paper.pk, app=app.pk, halt=halt.pk)
+    assert others_browser.post(address, {"password": PASSWORD}).status_code == 404
+    halt.refresh_from_db()
+    assert (Halt.objects.count(), halt.lifted_at) == (1, None)
+    assert "Practice" not in words_of(others_browser.get("/halts/"))
+
+
+def test_lifting_asks_for_the_password_even_of_a_fresh_session(browser: Browser, halt: Halt) -> None:
+    prove(browser)
+    lift = f"/halts/{halt.pk}/lift/"
+    for sent in ({}, {"password": ""}, {"password": "wrong"}, {"credential": "{}"}):
+        assert browser.post(lift, sent).status_code == 200
+        halt.refresh_from_db()
+        assert halt.lifted_at is None
+    assert browser.post(lift, {"password": PASSWORD})["Location"] == "/halts/"
+    halt.refresh_from_db()
+    assert halt.lifted_by == "olivia@example.com"
+    assert "Halted:" not in words_of(browser.get("/"))
+
+
+def test_behind_real_money_the_password_is_not_enough(browser: Browser, halt: Halt, paper: Connection) -> None:
+    Connection.objects.filter(pk=paper.pk).update(environment="live")
+    lift = f"/halts/{halt.pk}/lift/"
+    page = browser.get(lift)
+    assert "this takes a passkey" in words_of(page)
+    assert 'type="password"' not in text_of(page)
+    assert "so lifting it takes a passkey" in words_of(browser.post(lift, {"password": PASSWORD}))
+    halt.refresh_from_db()
+    assert halt.lifted_at is None
+
+
+def test_an_operator_halts_everybody_and_one_person_and_only_operators_lift_that(
+    operators_browser: Browser, browser: Browser, owner: User
+) -> None:
+    operators_browser.post("/halts/others/", {"others-who": "", "others-reason": "Maintenance"})
+    operators_browser.post("/halts/others/", {"others-who": owner.pk})
+    everybody, one = Halt.objects.order_by("pk")
+    assert (everybody.scope, one.scope, one.owner) == ("instance", "user", owner)
+    assert "Halted: all orders of everybody. By opal@example.com" in words_of(browser.get("/"))
+    for halt in (everybody, one):
+        assert browser.get(f"/halts/{halt.pk}/lift/").status_code == 404
+        assert browser.post(f"/halts/{halt.pk}/lift/", {"password": PASSWORD}).status_code == 404
+        assert operators_browser.post(f"/halts/{halt.pk}/lift/", {"password": PASSWORD}).status_code == 302
+    assert not Halt.objects.filter(lifted_at=None).exists()
+
+
+def test_nobody_but_an_operator_halts_others(browser: Browser, other: User) -> None:
+    assert browser.post("/halts/others/", {"others-who": other.pk}).status_code == 404
+    assert not Halt.objects.exists()
+    assert "For operators" not in words_of(browser.get("/halts/"))

@@ -1,0 +1,184 @@
+"""The playground's key: what it may, how it ends, and that it is nobody else's."""
+
+import json
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client as Browser
+from django.utils import timezone
+
+from console.accounts.models import User
+from console.audit.models import Change
+from console.authority import bearer
+from console.connected_apps import grants
+from console.connected_apps.models import ConnectedApp
+from console.connections.models import Connection
+from console.keys.models import ApiKey
+from console.onboarding import tasks
+from console.onboarding.models import StandIn
+from console.scopes import Scope
+from tests.console.pages import prove, text_of, words_of
+
+
+def start(browser: Browser, app: ConnectedApp, may: str = "read") -> Any:
+    return browser.post("/playground/start/", {"app": app.pk, "may": may})
+
+
+def secret_of(response: Any) -> str:
+    assert response.status_code == 201, response.content
+    secret: str = response.json()["secret"]
+    return secret
+
+
+def test_it_is_an_app_of_its_own_for_ten_minutes(browser: Browser, app: ConnectedApp) -> None:
+    secret = secret_of(start(browser, app))
+    principal = bearer.authenticate(secret)
+    assert principal.app_id != app.pk
+    assert principal.app_label == "Playground: Claude"
+    assert principal.connection_id == app.connection_id
+    left = ApiKey.objects.get(app_id=principal.app_id).expires_at - timezone.now()  # type: ignore[operator]  # it has one
+    assert timedelta(minutes=9) < left <= timedelta(minutes=10)
+
+
+def test_it_sees_and_may_what_the_app_does(browser: Browser, app: ConnectedApp) -> None:
+    ConnectedApp.objects.filter(pk=app.pk).update(toolsets=["core", "market"], current_account="PAPER-2")
+    prove(browser)
+    principal = bearer.authenticate(secret_of(start(browser, app, "same")))
+    assert principal.scopes == {Scope.READ, Scope.TRADE}
+    assert principal.toolsets == frozenset({"core", "market"})
+    assert principal.account_id == "PAPER-2"
+
+
+def test_for_a_paused_app_it_is_paused_too(browser: Browser, app: ConnectedApp) -> None:
+    grants.pause(app, by=app.owner)
+    assert bearer.authenticate(secret_of(start(browser, app))).paused
+
+
+def test_it_may_never_do_more_than_the_app(browser: Browser, app: ConnectedApp) -> None:
+    grants.narrow(app, by=app.owner)
+    prove(browser)
+    assert bearer.authenticate(secret_of(start(browser, app, "same"))).scopes == {Scope.READ}
+
+
+def test_one_that_may_trade_needs_the_password_again(browser: Browser, app: ConnectedApp) -> None:
+    asked = start(browser, app, "same")
+    assert asked.status_code == 403
+    assert asked.json()["code"] == "re_authentication_required"
+    assert asked.json()["url"] == f"/re-authenticate/?next=%2Fplayground%2F%3Fapp%3D{app.pk}"
+    assert not StandIn.objects.exists()
+    prove(browser)
+    assert Scope.TRADE in bearer.authenticate(secret_of(start(browser, app, "same"))).scopes
+
+
+def test_somebody_elses_app_is_refused(others_browser: Browser, app: ConnectedApp) -> None:
+    prove(others_browser)
+    for may in ("read", "same"):
+        assert start(others_browser, app, may).status_code == 404
+    assert not StandIn.objects.exists()
+    assert "Claude" not in text_of(others_browser.get("/playground/"))
+    assert "No app to try" in words_of(others_browser.get(f"/playground/?app={app.pk}"))
+
+
+def test_somebody_else_cannot_end_it(browser: Browser, others_browser: Browser, app: ConnectedApp) -> None:
+    made = start(browser, app)
+    others_browser.post("/playground/stop/", {"key": made.json()["public_id"]})
+    bearer.authenticate(made.json()["secret"])
+
+
+@pytest.mark.parametrize("ended", ["revoked", "closed"])
+def test_an_app_that_has_ended_has_no_playground(
+    browser: Browser, app: ConnectedApp, paper: Connection, ended: str
+) -> None:
+    if ended == "revoked":
+        grants.revoke(app, by=app.owner, reason="Revoked by its owner")
+    else:
+        Connection.objects.filter(pk=paper.pk).update(closed_at=timezone.now())
+    assert start(browser, app).status_code == 404
+
+
+def test_a_stand_in_has_no_stand_in(browser: Browser, app: ConnectedApp) -> None:
+    start(browser, app)
+    assert start(browser, StandIn.objects.get().app).status_code == 404
+
+
+def test_after_ten_minutes_it_is_refused_and_taken_out_of_the_lists(browser: Browser, app: ConnectedApp) -> None:
+    secret = secret_of(start(browser, app))
+    past = timezone.now() - timedelta(seconds=1)
+    ApiKey.objects.filter(app__stand_in__isnull=False).update(expires_at=past)
+    StandIn.objects.update(expires_at=past)
+    with pytest.raises(bearer.Unauthenticated, match="has expired"):
+        bearer.authenticate(secret)
+    tasks.end_playgrounds()
+    over = StandIn.objects.get().app
+    assert over.revoked_at is not None
+    assert over.revoked_reason == "Its ten minutes in the playground were over"
+    app.refresh_from_db()
+    assert app.revoked_at is None
+
+
+def test_cleaning_up_leaves_what_still_runs(browser: Browser, app: ConnectedApp) -> None:
+    secret = secret_of(start(browser, app))
+    tasks.end_playgrounds()
+    bearer.authenticate(secret)
+
+
+def test_ending_it_ends_the_stand_in_and_not_the_app(browser: Browser, app: ConnectedApp) -> None:
+    made = start(browser, app).json()
+    assert browser.post("/playground/stop/", {"key": made["public_id"]}).status_code == 204
+    with pytest.raises(bearer.Unauthenticated):
+        bearer.authenticate(made["secret"])
+    app.refresh_from_db()
+    assert app.revoked_at is None
+
+
+def test_no_other_key_can_be_ended_this_way(browser: Browser, app: ConnectedApp, read_key: str) -> None:
+    key = ApiKey.objects.get(app__name="Test key mcp:read")
+    browser.post("/playground/stop/", {"key": key.public_id})
+    bearer.authenticate(read_key)
+
+
+def test_a_second_one_for_the_same_app_ends_the_first(browser: Browser, app: ConnectedApp) -> None:
+    first = secret_of(start(browser, app))
+    second = secret_of(start(browser, app))
+    with pytest.raises(bearer.Unauthenticated, match="taken back"):
+        bearer.authenticate(first)
+    bearer.authenticate(second)
+
+
+def test_it_is_listed_with_the_keys_and_apps_and_can_be_revoked_there(browser: Browser, app: ConnectedApp) -> None:
+    made = start(browser, app).json()
+    assert "Playground: Claude" in words_of(browser.get("/apps/"))
+    assert "Playground: Claude" in words_of(browser.get("/keys/"))
+    browser.post(f"/keys/{made['public_id']}/revoke/")
+    with pytest.raises(bearer.Unauthenticated):
+        bearer.authenticate(made["secret"])
+
+
+def test_the_secret_is_in_that_one_answer_and_nowhere_else(browser: Browser, app: ConnectedApp) -> None:
+    made = start(browser, app)
+    secret = secret_of(made)
+    assert "no-store" in made["Cache-Control"]
+    for url in ("/playground/", "/apps/", "/keys/", "/activity/", made.json()["url"]):
+        assert secret not in text_of(browser.get(url)), url
+    changes = json.dumps(list(Change.objects.values()), default=str)
+    assert "granted" in changes and "minted" in changes
+    assert secret not in changes
+    assert not ApiKey.objects.filter(digest=secret).exists()
+    assert secret not in json.dumps(dict(browser.session), default=str)
+
+
+def test_the_page_says_that_it_needs_javascript(browser: Browser, app: ConnectedApp) -> None:
+    page = text_of(browser.get("/playground/"))
+    assert re.search(r"<noscript>.*needs JavaScript.*</noscript>", page, re.S)
+    assert f'value="{app.pk}" selected' in text_of(browser.get(f"/playground/?app={app.pk}"))
+
+
+def test_nothing_starts_by_following_a_link(browser: Browser, app: ConnectedApp, owner: User) -> None:
+    assert browser.get(f"/playground/start/?app={app.pk}&may=read").status_code == 405
+    assert browser.get("/playground/stop/").status_code == 405
+    strict = Browser(enforce_csrf_checks=True)
+    strict.force_login(owner)
+    assert start(strict, app).status_code == 403
+    assert not StandIn.objects.exists()

@@ -1,0 +1,25 @@
+"""The daily limit under 50 orders at once, on both databases."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.serving import REPOSITORY
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_orders_at_once_from_four_processes_keep_the_daily_limit_exactly(database: str) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("TRADELATCH_", "DJANGO_"))}
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.limit_race", "--on", database],
+        cwd=REPOSITORY,
+        env=clean,
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    assert "20 went, 30 were refused; the limit holds exactly" in ran.stdout

@@ -1,0 +1,333 @@
+"""The short way and the SDK's give the same answer to the same request, in every era, good or bad."""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import pytest
+from django.conf import LazySettings
+from django.utils import timezone
+from mcp_types import methods
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from starlette.types import Receive, Scope, Send
+
+from console import scopes
+from console.accounts.models import User
+from console.authority import throttle
+from console.connected_apps import grants
+from console.connected_apps.models import ConnectedApp
+from console.connections.models import Connection
+from console.oauth.models import AccessToken
+from console.scopes import Source
+from mcpserver.asgi import McpApp
+from tests.mcpserver.wire import MODERN
+
+ERAS = [None, *HANDSHAKE_PROTOCOL_VERSIONS, MODERN]
+META = {
+    "io.modelcontextprotocol/protocolVersion": MODERN,
+    "io.modelcontextprotocol/clientCapabilities": {},
+    "io.modelcontextprotocol/clientInfo": {"name": "wire", "version": "1"},
+}
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+class Counted(McpApp):
+    """One app behind the door, and how often its SDK was asked."""
+
+    asked = 0
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked += 1
+        await super().serve(scope, receive, send)
+
+
+@dataclass
+class Way:
+    is_lean: bool
+    asked: int = 0
+
+    def send(self, *requests: tuple[dict[str, str], bytes]) -> list[Reply]:
+        replies: list[Reply] = []
+
+        async def run() -> None:
+            app = Counted(is_lean=self.is_lean)
+            async with app.run():
+                for headers, body in requests:
+                    with anyio.fail_after(30):
+                        replies.append(await ask(app, headers, body))
+            self.asked += app.asked
+
+        anyio.run(run)
+        return replies
+
+
+async def ask(app: Callable[..., Awaitable[None]], headers: dict[str, str], body: bytes) -> Reply:
+    sent: list[Any] = []
+    told = False
+
+    async def receive() -> Any:
+        nonlocal told
+        if told:
+            await anyio.sleep_forever()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    lines = {"host": "localhost:8000", "content-length": str(len(body))} | headers
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/mcp",
+        "query_string": b"",
+        "client": ("127.0.0.1", 5000),
+        "headers": [
+            (name.encode("latin-1"), value.encode("latin-1"))
+            for name, values in lines.items()
+            for value in values.split("\n")
+        ],
+    }
+    await app(scope, receive, send)
+    text = b"".join(message.get("body", b"") for message in sent)
+    answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return Reply(sent[0]["status"], answered, json.loads(text) if text else None)
+
+
+@pytest.fixture
+def short(transactional_db: None, settings: LazySettings) -> Way:
+    settings.CALLS_PER_MINUTE = 100_000
+    throttle.reset()
+    return Way(is_lean=True)
+
+
+@pytest.fixture
+def sdk(short: Way) -> Way:
+    return Way(is_lean=False)
+
+
+def request(
+    key: str, era: str | None, method: str, params: dict[str, Any] | None = None, **changed: str
+) -> tuple[dict[str, str], bytes]:
+    headers = {
+        "authorization": f"Bearer {key}",
+        "accept": "application/json, text/event-stream",
+        "content-type": "application/json",
+    }
+    body: dict[str, Any] = {"jsonrpc": "2.0", "id": 7, "method": method, "params": params or {}}
+    if era is not None:
+        headers["mcp-protocol-version"] = era
+    if era == MODERN:
+        headers["mcp-method"] = method
+        if isinstance(body["params"].get("name"), str):
+            headers["mcp-name"] = body["params"]["name"]
+        body["params"] = {"_meta": META} | body["params"]
+    return headers | {name.replace("_", "-"): value for name, value in changed.items()}, json.dumps(body).encode()
+
+
+def same(reply: Reply) -> Any:
+    """Without what differs from one request to the next."""
+
+    def settled(value: Any, key: str = "") -> Any:
+        if key in ("request_id", "as_of", "delay_seconds") or (
+            key == "text" and isinstance(value, str) and value.startswith("{")
+        ):
+            if key == "text":
+                return settled(json.loads(value))
+            return type(value).__name__
+        if key in ("error_description", "message") and isinstance(value, str) and "req_" in value:
+            return "message"
+        if isinstance(value, dict):
+            return {name: settled(item, name) for name, item in value.items()}
+        if isinstance(value, list):
+            return [settled(item) for item in value]
+        return value
+
+    kept = {name: value for name, value in reply.headers.items() if name not in ("x-request-id", "content-length")}
+    assert len(reply.headers["x-request-id"]) == 30
+    return reply.status, kept, settled(reply.body)
+
+
+def call(name: Any, arguments: Any = None) -> dict[str, Any]:
+    return {"name": name} | ({} if arguments is None else {"arguments": arguments})
+
+
+GOOD = {
+    "a quote": ("tools/call", call("get_quote", {"symbols": ["BTC/USD", "AAPL"]})),
+    "no arguments": ("tools/call", call("get_accounts")),
+    "an alias": ("tools/call", call("create_order", {"symbol": "AAPL"})),
+    "an unknown symbol": ("tools/call", call("get_quote", {"symbols": ["NOPE"]})),
+    "an unknown argument": ("tools/call", call("get_quote", {"symbols": ["AAPL"], "x": 1})),
+    "no symbol": ("tools/call", call("get_quote", {})),
+    "letters outside ASCII": ("tools/call", call("get_quote", {"symbols": ["\u00fc\u20ac\U0001f600"]})),
+    "other meta": ("tools/call", call("get_cash") | {"_meta": META | {"traceparent": "00-1-2-01", "x/y": {"z": [1]}}}),
+    "a progress token": ("tools/call", call("get_cash") | {"_meta": META | {"progressToken": "p"}}),
+    "the list": ("tools/list", {}),
+}
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_a_good_request_never_reaches_the_sdk_and_the_answer_is_the_same(
+    short: Way, sdk: Way, trade_key: str, era: str | None
+) -> None:
+    legacy = [(m, {k: v for k, v in p.items() if k != "_meta"}) for m, p in GOOD.values()]
+    requests = [request(trade_key, era, m, p) for m, p in (GOOD.values() if era == MODERN else legacy)]
+    short_replies, sdk_replies = short.send(*requests), sdk.send(*requests)
+    for name, one, two in zip(GOOD, short_replies, sdk_replies, strict=True):
+        assert same(one) == same(two), name
+        assert one.status == 200, name
+        method = "tools/list" if name == "the list" else "tools/call"
+        methods.serialize_server_result(method, era or "2025-03-26", one.body["result"])
+    assert short.asked == 2, "the first list, and what may ask the user back"
+    assert sdk.asked == len(requests)
+
+
+def test_discover_is_remembered_too(short: Way, sdk: Way, read_key: str) -> None:
+    asked = request(read_key, MODERN, "server/discover")
+    first, second = short.send(asked, asked)
+    assert same(first) == same(second) == same(sdk.send(asked)[0])
+    assert short.asked == 1
+
+
+def test_each_sees_the_list_that_is_its_own(short: Way, sdk: Way, read_key: str, trade_key: str) -> None:
+    requests = [request(key, MODERN, "tools/list") for key in (read_key, trade_key, read_key, trade_key)]
+    short_replies, sdk_replies = short.send(*requests), sdk.send(*requests)
+    assert [same(reply) for reply in short_replies] == [same(reply) for reply in sdk_replies]
+    lengths = [len(reply.body["result"]["tools"]) for reply in short_replies]
+    assert lengths[0] == lengths[2] < lengths[1] == lengths[3]
+    assert short.asked == 2
+
+
+QUOTE = call("get_quote", {"symbols": ["AAPL"]})
+BAD: dict[str, Callable[[str, str | None], tuple[dict[str, str], bytes]]] = {
+    "no such tool": lambda key, era: request(key, era, "tools/call", call("withdraw")),
+    "no name": lambda key, era: request(key, era, "tools/call", {"arguments": {}}),
+    "a number for a name": lambda key, era: request(key, era, "tools/call", call(3)),
+    "a list of arguments": lambda key, era: request(key, era, "tools/call", call("get_quote", ["AAPL"])),
+    "null arguments": lambda key, era: request(key, era, "tools/call", {"name": "get_cash", "arguments": None}),
+    "no such method": lambda key, era: request(key, era, "tools/burn"),
+    "a cursor": lambda key, era: request(key, era, "tools/list", {"cursor": "x"}),
+    "ping": lambda key, era: request(key, era, "ping"),
+    "meta that is a text": lambda key, era: request(key, era, "tools/call", QUOTE | {"_meta": "x"}),
+    "meta without a version": lambda key, era: request(key, era, "tools/call", QUOTE | {"_meta": {}}),
+    "capabilities that are a list": lambda key, era: request(
+        key, era, "tools/list", {"_meta": META | {"io.modelcontextprotocol/clientCapabilities": []}}
+    ),
+    "client info without a name": lambda key, era: request(
+        key, era, "tools/list", {"_meta": META | {"io.modelcontextprotocol/clientInfo": {"version": "1"}}}
+    ),
+    "a version of the future": lambda key, era: request(
+        key, era, "tools/list", {"_meta": META | {"io.modelcontextprotocol/protocolVersion": "2027-01-01"}}
+    ),
+    "a log level that is none": lambda key, era: request(
+        key, era, "tools/list", {"_meta": META | {"io.modelcontextprotocol/logLevel": "loud"}}
+    ),
+    "a progress token that is a list": lambda key, era: request(
+        key, era, "tools/call", QUOTE | {"_meta": META | {"progressToken": []}}
+    ),
+    "another method in the header": lambda key, era: request(key, era, "tools/call", QUOTE, mcp_method="ping"),
+    "another name in the header": lambda key, era: request(key, era, "tools/call", QUOTE, mcp_name="get_cash"),
+    "the name in base64": lambda key, era: request(key, era, "tools/call", QUOTE, mcp_name="=?base64?Z2V0X3F1b3Rl?="),
+    "the name in broken base64": lambda key, era: request(key, era, "tools/call", QUOTE, mcp_name="=?base64?Z2?="),
+    "the name twice": lambda key, era: request(key, era, "tools/call", QUOTE, mcp_name="get_quote\nget_quote"),
+    "the version twice": lambda key, era: request(
+        key, era, "tools/call", QUOTE, mcp_protocol_version=f"{era or ''}\n{era or ''}"
+    ),
+    "blanks around the name": lambda key, era: request(key, era, "tools/call", QUOTE, mcp_name=" get_quote\t"),
+    "a version nobody knows": lambda key, era: request(
+        key, era, "tools/call", QUOTE, mcp_protocol_version="1999-01-01"
+    ),
+    "accepts JSON alone": lambda key, era: request(key, era, "tools/call", QUOTE, accept="application/json"),
+    "accepts anything": lambda key, era: request(key, era, "tools/call", QUOTE, accept="*/*"),
+    "accepts HTML": lambda key, era: request(key, era, "tools/call", QUOTE, accept="text/html"),
+    "a wrong key": lambda key, era: request(key[:-1], era, "tools/call", QUOTE),
+    "another content type": lambda key, era: request(key, era, "tools/call", QUOTE, content_type="text/plain"),
+    "a lying length": lambda key, era: request(key, era, "tools/call", QUOTE, content_length="300000"),
+}
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_a_request_with_something_wrong_or_unusual_gets_the_same_answer(
+    short: Way, sdk: Way, trade_key: str, era: str | None
+) -> None:
+    requests = [make(trade_key, era) for make in BAD.values()]
+    for name, one, two in zip(BAD, short.send(*requests), sdk.send(*requests), strict=True):
+        assert same(one) == same(two), name
+
+
+ENVELOPES = [
+    {"id": 1.5},
+    {"id": True},
+    {"id": None},
+    {"id": []},
+    {"id": "a text"},
+    {"id": '"quoted" \\ and \u00fc'},
+    {"id": -(2**70)},
+    {"jsonrpc": "1.0"},
+    {"jsonrpc": 2.0},
+    {"method": 3},
+    {"method": None},
+    {"params": []},
+    {"params": None},
+    {"extra": 1},
+    {"result": {}},
+]
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_a_strange_envelope_gets_the_same_answer(short: Way, sdk: Way, trade_key: str, era: str | None) -> None:
+    requests = []
+    for change in ENVELOPES:
+        headers, body = request(trade_key, era, "tools/call", QUOTE)
+        requests.append((headers, json.dumps(json.loads(body) | change).encode()))
+    headers, body = request(trade_key, era, "tools/call", QUOTE)
+    requests += [
+        (headers, text) for text in (b"", b"[]", b"{", b"\xff", b"\xef\xbb\xbf" + body, body.decode().encode("utf-16"))
+    ]
+    for sent, one, two in zip(requests, short.send(*requests), sdk.send(*requests), strict=True):
+        assert same(one) == same(two), sent[1]
+
+
+def test_half_a_surrogate_pair_is_answered(short: Way, trade_key: str) -> None:
+    for era in ERAS:
+        asked = request(trade_key, era, "tools/call", call("get_quote", {"symbols": ["AAPL"], "\ud800": 1}))
+        (reply,) = short.send(asked)
+        assert reply.body["result"]["structuredContent"]["error"]["code"] == "unknown_argument"
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_a_token_that_may_not_trade_is_asked_to_step_up(
+    short: Way, sdk: Way, owner: User, paper: Connection, era: str | None
+) -> None:
+    app = grants.grant(owner, paper, frozenset({scopes.Scope.READ}), source=Source.OAUTH, name="Host")
+    grants.activate(app)
+    asked = request(_token(app), era, "tools/call", call("place_order", {}))
+    one, two = short.send(asked)[0], sdk.send(asked)[0]
+    assert same(one) == same(two)
+    assert one.status == 403 and 'error="insufficient_scope"' in one.headers["www-authenticate"]
+
+
+def test_what_was_taken_back_is_refused_by_the_next_request(short: Way, owner: User, paper: Connection) -> None:
+    app = grants.grant(owner, paper, frozenset({scopes.Scope.READ}), source=Source.OAUTH, name="Host")
+    grants.activate(app)
+    asked = request(_token(app), MODERN, "tools/list")
+    assert short.send(asked)[0].status == 200
+    grants.revoke(app, by=owner, reason="Enough")
+    assert short.send(asked)[0].status == 401
+
+
+def _token(app: ConnectedApp) -> str:
+    raw = "tla_" + "x" * 40
+    AccessToken.objects.create(
+        user=app.owner, token=raw, app=app, scope=app.scopes, expires=timezone.now() + timedelta(hours=1)
+    )
+    return raw
