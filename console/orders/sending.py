@@ -96,7 +96,7 @@ def take_back(order: Order) -> None:
     refresh(order)
     if order.state in states.AT_BROKER:
         try:
-            answer = reads.broker_of(order.connection).cancel(order.account_id, order.wire_id)
+            answer = reads.broker_of(order.connection).cancel(order.account_id, order.wire_id, symbol=order.symbol)
         except Rejected:
             refresh(order)
             raise
@@ -112,7 +112,7 @@ def refresh(order: Order) -> None:
 
 def _look_up(order: Order, broker: Broker) -> None:
     now = timezone.now()
-    answer = broker.order(order.account_id, order.wire_id)
+    answer = broker.order(order.account_id, order.wire_id, symbol=order.symbol)
     if answer is not None:
         adopt(order, answer)
         return
