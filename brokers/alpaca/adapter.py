@@ -24,6 +24,7 @@ from brokers import http
 from brokers.alpaca import parse, rules
 from brokers.decimals import plain
 from brokers.errors import (
+    AuthFailed,
     BrokerError,
     BrokerUnavailable,
     DuplicateClientId,
@@ -36,6 +37,7 @@ from brokers.errors import (
     NoRate,
     NotCancellable,
     OrderNotFound,
+    RateLimited,
     Rejected,
     UnknownOutcome,
 )
@@ -48,9 +50,11 @@ from brokers.types import (
     BarSize,
     BrokerOrder,
     Capabilities,
+    ConnectionInfo,
     Environment,
     FeeRule,
     Fill,
+    Health,
     Instrument,
     MarketDay,
     OrderBook,
@@ -134,6 +138,26 @@ class AlpacaBroker:
     @property
     def capabilities(self) -> Capabilities:
         return rules.CAPABILITIES
+
+    def connect(self) -> ConnectionInfo:
+        with _reading():
+            told = parse.record(self._get("/v2/account"))
+        blocked = any(
+            told.get(name) is True for name in ("trading_blocked", "account_blocked", "trade_suspended_by_user")
+        )
+        return ConnectionInfo(
+            accounts=tuple(self.accounts()),
+            environment=self._environment,
+            can_trade=told.get("status") == "ACTIVE" and not blocked,
+            can_withdraw=None,
+            note="Alpaca's keys are not divided into rights: whoever holds them can do what its interface can.",
+        )
+
+    def ping(self) -> Health:
+        started = time.monotonic()
+        with _reading():
+            there = parse.moment(parse.record(self._get("/v2/clock")).get("timestamp"))
+        return Health(latency=time.monotonic() - started, clock_skew=(there - datetime.now(UTC)).total_seconds())
 
     # -- account -------------------------------------------------------------------------------------------------
 
@@ -503,7 +527,7 @@ class AlpacaBroker:
             raise UnknownOutcome(f"Alpaca answered {answer.status} without a reason: the order may stand there.")
         raise _refusal(answer.status, *told)
 
-    def order(self, account_id: str, client_order_id: str) -> BrokerOrder | None:
+    def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
         self._check(account_id)
         with _reading():
             told = self._find(client_order_id)
@@ -591,7 +615,7 @@ class AlpacaBroker:
         if changes.quantity is not None and changes.quantity % instrument.lot:
             raise InvalidOrder(f"The quantity must be a multiple of {plain(instrument.lot)}.", "quantity")
 
-    def cancel(self, account_id: str, client_order_id: str) -> BrokerOrder:
+    def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
         order_id = parse.order(self._standing(account_id, client_order_id)).broker_order_id
         answer = self._send("DELETE", f"/v2/orders/{order_id}", None)
         if answer.status == 204:
@@ -707,9 +731,10 @@ class AlpacaBroker:
             return answer.json()
         told = parse.safe_words(_json_of(answer), self._secret, self._headers["APCA-API-KEY-ID"])
         if answer.status == 401 or (answer.status == 403 and told is None):
-            raise Rejected("Alpaca does not take these keys. Link the account again with keys that hold.")
+            raise AuthFailed("Alpaca does not take these keys. Link the account again with keys that hold.")
         if answer.status == 429:
-            raise BrokerUnavailable("Alpaca takes no more calls for a moment. Ask again in a minute.")
+            wait = float(answer.retry_after) if answer.retry_after.isdecimal() else 60.0
+            raise RateLimited("Alpaca takes no more calls for a moment. Ask again in a minute.", wait)
         if answer.undecided:
             raise BrokerUnavailable(f"Alpaca could not answer ({answer.status}). Ask again.")
         raise Rejected(f"Alpaca refused to answer: {told[1] if told and told[1] else answer.status}")
@@ -743,7 +768,7 @@ def _refusal(status: int, code: int, message: str) -> Rejected:
     if "client_order_id" in low:
         return DuplicateClientId("Alpaca has an order with this client order id already.")
     kinds: list[tuple[bool, Callable[[str], Rejected]]] = [
-        (status == 401, Rejected),
+        (status == 401, AuthFailed),
         (status == 404 and "order" in low, OrderNotFound),
         ("insufficient qty" in low or "insufficient balance" in low, InsufficientPosition),
         ("buying power" in low or "insufficient" in low, InsufficientFunds),

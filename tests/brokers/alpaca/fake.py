@@ -22,7 +22,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from tests.brokers.fault_server import Asked, FakeBroker, Reply, run_alone
+from tests.brokers.faults import Asked, FakeBroker, Reply, run_alone
 
 KEY_ID, SECRET = "PKTESTTESTTESTTESTTE", "s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t"
 ACCOUNT = "PA3TESTTEST1"

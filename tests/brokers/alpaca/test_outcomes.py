@@ -6,11 +6,11 @@ import time
 import pytest
 
 from brokers.alpaca.adapter import AlpacaBroker
-from brokers.errors import BrokerUnavailable, DuplicateClientId, NotSent, UnknownOutcome
+from brokers.errors import BrokerUnavailable, DuplicateClientId, NotSent, RateLimited, UnknownOutcome
 from brokers.types import BrokerStatus, OrderChanges
 from tests.brokers.alpaca.conftest import settings_for
 from tests.brokers.alpaca.fake import ACCOUNT, KEY_ID, SECRET, FakeAlpaca
-from tests.brokers.fault_server import SENDING, Fault
+from tests.brokers.faults import SENDING, Fault
 from tests.brokers.paper.support import new_id, order
 
 
@@ -94,7 +94,7 @@ def test_a_look_up_that_fails_never_says_that_there_is_no_such_order(
     alpaca: AlpacaBroker, fake: FakeAlpaca, kind: str
 ) -> None:
     fake.faults.set(Fault(kind=kind, effect=kind == "drip", method="GET", path="/v2/orders:by"))
-    with pytest.raises(BrokerUnavailable):
+    with pytest.raises(RateLimited if kind == "429" else BrokerUnavailable):
         alpaca.order(ACCOUNT, new_id())
 
 
