@@ -33,9 +33,11 @@ from brokers.types import (
     BrokerStatus,
     Capabilities,
     Cash,
+    ConnectionInfo,
     Environment,
     FeeRule,
     Fill,
+    Health,
     Instrument,
     MarketDay,
     OrderBook,
@@ -83,6 +85,14 @@ class PaperBroker:
     @property
     def capabilities(self) -> Capabilities:
         return intake.CAPABILITIES
+
+    def connect(self) -> ConnectionInfo:
+        return ConnectionInfo(
+            accounts=tuple(self.accounts()), environment=Environment.PAPER, can_trade=True, can_withdraw=False
+        )
+
+    def ping(self) -> Health:
+        return Health(latency=0.0, clock_skew=None)
 
     def accounts(self) -> list[Account]:
         return [
@@ -239,7 +249,7 @@ class PaperBroker:
     def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
         return _broker_order(intake.submit(self._of(account_id), request, self._clock()))
 
-    def order(self, account_id: str, client_order_id: str) -> BrokerOrder | None:
+    def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
         account, _ = self._current(account_id)
         found = account.orders.filter(client_order_id=client_order_id).select_related("parent").first()
         return None if found is None else _broker_order(found)
@@ -263,7 +273,7 @@ class PaperBroker:
             order = intake.change(account, order, changes, now)
         return _broker_order(order)
 
-    def cancel(self, account_id: str, client_order_id: str) -> BrokerOrder:
+    def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
         with self._resting(account_id, client_order_id) as (account, order, now):
             Matcher(account, market_of(account), now).cancel(order)
         return _broker_order(order)
