@@ -37,6 +37,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "get_exchange_rate": {"base": "USD", "quote": "USD"},
     "preview_order": RESTING,
     "place_order": RESTING,
+    "create_paper_account": {"name": "Second", "cash": "5000", "preset": "realistic"},
 }
 
 
@@ -55,6 +56,11 @@ def sample(trade: Wire, tool: str) -> dict[str, Any]:
             prepared = trade.result("place_order", RESTING)
             trade.result("confirm_trade", {"confirmation_id": prepared["confirmation_id"]})
             return {"order_id": prepared["order"]["order_id"]}
+        case "reset_paper_account" | "set_paper_model":
+            return {"account_id": trade.result("get_current_account", {})["account"]["account_id"]}
+        case "add_journal_note":
+            prepared = trade.result("place_order", RESTING)
+            return {"id": prepared["order"]["order_id"], "text": "The owner waits for a lower price.", "tags": ["dip"]}
         case _:
             return SAMPLES.get(tool, {})
 
