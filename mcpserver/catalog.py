@@ -456,7 +456,7 @@ TOOLS: tuple[Tool, ...] = (
         about="Cost, fee, effect on cash, checks and warnings of an order. Sends nothing, keeps nothing.",
         run=orders.preview_order,
         returns=orders.Previewed,
-        args=(*ORDER, CLIENT_ORDER_ID, ACCOUNT),
+        args=(*(replace(arg, about="") for arg in ORDER), CLIENT_ORDER_ID, ACCOUNT),
     ),
     Tool(
         name="place_order",
@@ -623,7 +623,7 @@ TOOLS: tuple[Tool, ...] = (
         name="get_journal_trades",
         toolset=Toolset.JOURNAL,
         ability=Ability.FILLS,
-        about="Round trips from flat to flat, newest first: P&L, MFE/MAE, holding time, notes.",
+        about="Round trips: P&L, MFE/MAE, holding time, notes.",
         run=journal.get_journal_trades,
         returns=journal.Trades,
         args=(
@@ -638,7 +638,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="add_journal_note",
         toolset=Toolset.JOURNAL,
-        about="Attach a note or tags to a trade or order; the owner sees them as yours.",
+        about="Attach a note or tags to a trade or order.",
         run=journal.add_journal_note,
         returns=journal.Noted,
         args=(
@@ -651,7 +651,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_activity_log",
         toolset=Toolset.JOURNAL,
-        about="What this client did, newest first: calls, results, refusals.",
+        about="What this client did: calls, results, refusals.",
         run=journal.get_activity_log,
         returns=journal.Activity,
         args=(
@@ -681,7 +681,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="reset_paper_account",
         toolset=Toolset.PAPER,
-        about="Cancel its orders, write off its positions, start again with its first cash. Ask the user before.",
+        about="Cancel its orders, write off its positions, start with its first cash again. Ask the user first.",
         run=paper.reset_paper_account,
         returns=paper.Reset,
         args=(Text(name="account_id", required=True, longest=64), Amount(name="cash")),
@@ -691,17 +691,17 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="set_paper_model",
         toolset=Toolset.PAPER,
-        about="Fees, slippage, partial fills, borrow, interest, margin of a practice account.",
+        about="Fees, slippage, partial fills, borrow and margin of a practice account.",
         run=paper.set_paper_model,
         returns=paper.Tuned,
         args=(
             Text(name="account_id", required=True, longest=64),
-            Choice(name="preset", choices=paper.PRESETS),
+            Choice(name="preset", choices=paper.PRESETS, is_listed=False),
             Amounts(
                 name="overrides",
                 names=tuple(paper.KNOBS),
                 switches=("margin",),
-                about="e.g. slippage_percent, volume_percent, taker_fee_percent, margin.",
+                about="e.g. slippage_percent, margin.",
             ),
         ),
         access=Access.WRITE,
