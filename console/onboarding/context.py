@@ -56,6 +56,7 @@ def _navigation(request: HttpRequest, user: User) -> list[Section]:
                 item("API keys", "keys:list"),
                 item("Connect an assistant", "connect"),
                 item("Orders", "orders:list", counts_waiting=True),
+                item("Journal", "journal:list"),
                 item("Halts", "halts:list"),
                 item("Activity", "activity:list"),
                 item("Recent errors", "errors"),
