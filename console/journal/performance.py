@@ -150,8 +150,8 @@ def _row(name: str, currency: str, found: list[tuple[Decimal, Decimal]]) -> Row:
     return Row(
         name=name,
         currency=currency,
-        realized=_cents(sum((realized for realized, _ in found), Decimal(0))),
-        fees=_cents(sum((fee for _, fee in found), Decimal(0))),
+        realized=sum((realized for realized, _ in found), Decimal(0)),
+        fees=sum((fee for _, fee in found), Decimal(0)),
         fills=len(found),
     )
 
