@@ -45,6 +45,7 @@ CAPABILITIES = Capabilities(
     replace=True,
     notional=True,
     short=True,
+    crosses_zero=True,
     extended_hours=False,
     reduce_only=True,
     post_only=True,
