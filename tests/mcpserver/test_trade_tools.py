@@ -93,7 +93,9 @@ def test_a_bracket_shows_its_exits_which_are_orders_that_end_with_it(trade: Wire
         "stop_loss": "90",
     }
     prepared = trade.result("place_order", arguments)
-    assert "once it fills, sell at 120 limit and when the price reaches 90, whichever comes first" in prepared["summary"]
+    assert (
+        "once it fills, sell at 120 limit and when the price reaches 90, whichever comes first" in prepared["summary"]
+    )
     assert [leg["status"] for leg in prepared["legs"]] == ["awaiting_confirmation"] * 2
     sent = trade.result("confirm_trade", {"confirmation_id": prepared["confirmation_id"]})
     parent = sent["order"]["order_id"]
@@ -118,6 +120,10 @@ def test_one_cancels_the_other_and_one_triggers_the_other(trade: Wire) -> None:
     )
     assert (oco["order"]["order_type"], oco["order"]["limit_price"]) == ("LMT", "1000000")
     assert [leg["stop_price"] for leg in oco["legs"]] == ["100"]
+    trade.result("cancel_order", {"order_id": oco["order"]["order_id"]})
+    both = trade.result("get_order_status", {"order_id": oco["order"]["order_id"]})
+    assert [each["status"] for each in (both["order"], *both["legs"])] == ["cancelled"] * 2
+    assert "external" not in trade.result("get_orders", {})
     oto = confirmed(
         trade,
         "place_order",
@@ -189,7 +195,9 @@ def test_a_working_order_is_modified_in_one_step_that_is_confirmed(trade: Wire) 
 
 def test_cancel_all_says_what_became_of_each_and_takes_one_symbol_where_asked(trade: Wire) -> None:
     bitcoin = confirmed(trade, "place_order", REST)["order"]["order_id"]
-    apple = confirmed(trade, "place_order", REST | {"symbol": "AAPL", "quantity": "1", "limit_price": "10"})["order"]["order_id"]
+    apple = confirmed(trade, "place_order", REST | {"symbol": "AAPL", "quantity": "1", "limit_price": "10"})["order"][
+        "order_id"
+    ]
     first = trade.result("cancel_all_orders", {"symbol": "aapl"})
     assert (first["cancelled"], [each["order_id"] for each in first["results"]]) == (1, [apple])
     second = trade.result("cancel_all_orders", {})
