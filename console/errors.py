@@ -66,6 +66,10 @@ class Code(StrEnum):
     # what came back
     BROKER_REJECTED = "broker_rejected"
     BROKER_UNAVAILABLE = "broker_unavailable"
+    BROKER_SIGN_IN_REFUSED = "broker_sign_in_refused"
+    BROKER_NEEDS_LOGIN = "broker_needs_login"
+    BROKER_PERMISSION_MISSING = "broker_permission_missing"
+    BROKER_BUSY = "broker_busy"
     OUTCOME_UNKNOWN = "outcome_unknown"
     AUDIT_UNAVAILABLE = "audit_unavailable"
     INTERNAL_ERROR = "internal_error"
@@ -262,6 +266,24 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.BROKER_UNAVAILABLE: Explanation(
         "The broker could not be reached", "Nothing was sent. Try again in a minute.", Blame.BROKER
     ),
+    Code.BROKER_SIGN_IN_REFUSED: Explanation(
+        "The broker did not accept the connection's key",
+        "Nothing was done. Check at the broker that the key exists and allows this server's address, or link it anew.",
+        Blame.BROKER,
+    ),
+    Code.BROKER_NEEDS_LOGIN: Explanation(
+        "The session at the broker has ended",
+        "Nothing was done. Sign in at the broker again; the connection then goes on by itself.",
+        Blame.BROKER,
+    ),
+    Code.BROKER_PERMISSION_MISSING: Explanation(
+        "The connection's key may not do this at the broker",
+        "Nothing was done. Give the key permission to read and trade, never to withdraw.",
+        Blame.BROKER,
+    ),
+    Code.BROKER_BUSY: Explanation(
+        "The broker asked for fewer calls", "Nothing was done. Try again in a minute.", Blame.BROKER
+    ),
     Code.OUTCOME_UNKNOWN: Explanation(
         "The broker's answer was lost",
         "The order may stand. It is being looked up and is never sent again; see Orders before doing anything else.",
@@ -289,7 +311,7 @@ class Retry(StrEnum):
     """Not before get_order_status: something may have been done."""
 
 
-_SAFE = frozenset({Code.RATE_LIMITED, Code.BROKER_UNAVAILABLE})
+_SAFE = frozenset({Code.RATE_LIMITED, Code.BROKER_UNAVAILABLE, Code.LIMIT_UNPROVABLE})
 _CHECK_STATUS = frozenset({Code.OUTCOME_UNKNOWN, Code.CONFIRMATION_USED, Code.AUDIT_UNAVAILABLE, Code.INTERNAL_ERROR})
 
 
@@ -340,6 +362,10 @@ _FROM_BROKER: dict[type[broker.BrokerError], Code] = {
     broker.NotCancellable: Code.NOT_CANCELLABLE,
     broker.InvalidRequest: Code.INVALID_ARGUMENT,
     broker.NoRate: Code.NO_RATE,
+    broker.AuthFailed: Code.BROKER_SIGN_IN_REFUSED,
+    broker.NeedsLogin: Code.BROKER_NEEDS_LOGIN,
+    broker.PermissionDenied: Code.BROKER_PERMISSION_MISSING,
+    broker.RateLimited: Code.BROKER_BUSY,
     broker.Rejected: Code.BROKER_REJECTED,
     broker.NotSent: Code.BROKER_UNAVAILABLE,
     broker.BrokerError: Code.OUTCOME_UNKNOWN,
@@ -353,7 +379,12 @@ def code_of(error: broker.BrokerError) -> Code:
 
 def refusal_of(error: broker.BrokerError) -> Refusal:
     """The broker's own words under our code."""
-    return Refusal(code_of(error), str(error), field=getattr(error, "field", ""))
+    return Refusal(
+        code_of(error),
+        str(error),
+        field=getattr(error, "field", ""),
+        retry_after=getattr(error, "retry_after", None),
+    )
 
 
 def refusal_of_read(error: broker.BrokerError) -> Refusal:

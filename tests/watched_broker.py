@@ -44,11 +44,11 @@ class WatchedBroker(PaperBroker):
         self.watch.after_replace(changes)
         return answer
 
-    def order(self, account_id: str, client_order_id: str) -> BrokerOrder | None:
+    def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
         self.watch.on_lookup(client_order_id)
         return super().order(account_id, client_order_id)
 
-    def cancel(self, account_id: str, client_order_id: str) -> BrokerOrder:
+    def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
         self.watch.cancelled.append(client_order_id)
         self.watch.before_cancel(client_order_id)
         return super().cancel(account_id, client_order_id)

@@ -36,7 +36,7 @@ _STOPS = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL)
 
 CAPABILITIES = Capabilities(
     abilities=frozenset(Ability),
-    asset_classes=frozenset(AssetClass),
+    asset_classes=frozenset({AssetClass.STOCK, AssetClass.ETF, AssetClass.CRYPTO}),
     order_types=frozenset(OrderType),
     time_in_force=frozenset(TimeInForce),
     not_found_after=10.0,

@@ -6,10 +6,22 @@ from contextlib import contextmanager
 from brokers import registry
 from brokers.base import Broker
 from brokers.errors import BrokerError, NotSent, UnknownOutcome
+from brokers.statements import share_reads, stop_sharing
 from brokers.types import Ability, Account, Capabilities
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.principal import Principal
+
+__all__ = [
+    "abilities",
+    "account_for",
+    "broker_for",
+    "broker_of",
+    "brokers",
+    "choose_account",
+    "share_reads",
+    "stop_sharing",
+]
 
 
 def broker_of(connection: Connection) -> Broker:

@@ -74,9 +74,9 @@ def take_back(order: Order, *, by: str, request_id: str = "") -> Order:
     # and those that guard what has filled stay.
     halves = order.legs.filter(status__in=states.OPEN) if order.order_class == OrderClass.OCO else order.legs.none()
     try:
-        Order.objects.filter(
-            Q(pk=order.pk) | Q(pk__in=[half.pk for half in halves]), cancel_requested_at=None
-        ).update(cancel_requested_at=timezone.now())
+        Order.objects.filter(Q(pk=order.pk) | Q(pk__in=[half.pk for half in halves]), cancel_requested_at=None).update(
+            cancel_requested_at=timezone.now()
+        )
     except DatabaseError:  # a full disk must not keep anyone from getting out
         log.exception("The cancel of order %s could not be put on record", order.public_id)
     try:

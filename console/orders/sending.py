@@ -144,7 +144,7 @@ def take_back(order: Order) -> None:
     refresh(order)
     if order.state in states.AT_BROKER:
         try:
-            answer = reads.broker_of(order.connection).cancel(order.account_id, order.wire_id)
+            answer = reads.broker_of(order.connection).cancel(order.account_id, order.wire_id, symbol=order.symbol)
         except Rejected:
             refresh(order)
             raise
@@ -166,9 +166,9 @@ def refresh(order: Order) -> None:
 def _look_up(order: Order, broker: Broker) -> None:
     now = timezone.now()
     change = order.modifications.filter(status__in=(Change.SENDING, Change.UNKNOWN)).first()
-    answer = None if change is None else broker.order(order.account_id, change.wire_id)
+    answer = None if change is None else broker.order(order.account_id, change.wire_id, symbol=order.symbol)
     if answer is None:
-        answer = broker.order(order.account_id, order.wire_id)
+        answer = broker.order(order.account_id, order.wire_id, symbol=order.symbol)
         if change is not None and not _settle_change(change, answer, now, broker):
             Order.objects.filter(pk=order.pk).update(looked_up_at=now)
             return

@@ -116,7 +116,9 @@ def position(value: Position) -> dict[str, Any]:
         last=value.last,
         market_value=value.market_value,
         unrealized_pnl=value.unrealized_pnl,
-        unrealized_percent=percent_of(value.unrealized_pnl, abs(value.average_price * value.quantity)),
+        unrealized_percent=None
+        if value.unrealized_pnl is None or value.average_price is None
+        else percent_of(value.unrealized_pnl, abs(value.average_price * value.quantity)),
         as_of=value.as_of,
         delay_seconds=delay(value.as_of) if value.as_of else None,
         source=value.source,
