@@ -37,6 +37,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "get_exchange_rate": {"base": "USD", "quote": "USD"},
     "preview_order": RESTING,
     "place_order": RESTING,
+    "place_batch_orders": {"orders": [RESTING, RESTING | {"limit_price": "99"}]},
 }
 
 
@@ -55,6 +56,12 @@ def sample(trade: Wire, tool: str) -> dict[str, Any]:
             prepared = trade.result("place_order", RESTING)
             trade.result("confirm_trade", {"confirmation_id": prepared["confirmation_id"]})
             return {"order_id": prepared["order"]["order_id"]}
+        case "modify_order":
+            return sample(trade, "cancel_order") | {"limit_price": "101"}
+        case "close_position" | "reverse_position" | "flatten_account":
+            held = trade.result("place_order", {"symbol": "AAPL", "side": "BUY", "quantity": "2"})
+            trade.result("confirm_trade", {"confirmation_id": held["confirmation_id"]})
+            return {} if tool == "flatten_account" else {"symbol": "AAPL"}
         case _:
             return SAMPLES.get(tool, {})
 
