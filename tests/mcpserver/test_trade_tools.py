@@ -119,6 +119,10 @@ def test_one_cancels_the_other_and_one_triggers_the_other(trade: Wire) -> None:
     )
     assert (oco["order"]["order_type"], oco["order"]["limit_price"]) == ("LMT", "1000000")
     assert [leg["stop_price"] for leg in oco["legs"]] == ["100"]
+    trade.result("cancel_order", {"order_id": oco["order"]["order_id"]})
+    both = trade.result("get_order_status", {"order_id": oco["order"]["order_id"]})
+    assert [each["status"] for each in (both["order"], *both["legs"])] == ["cancelled"] * 2
+    assert "external" not in trade.result("get_orders", {})
     oto = confirmed(
         trade,
         "place_order",
