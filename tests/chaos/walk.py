@@ -42,6 +42,7 @@ from brokers.types import (  # noqa: E402
     BrokerOrder,
     BrokerStatus,
     Fill,
+    OrderChanges,
     OrderClass,
     OrderRequest,
     OrderType,
@@ -54,8 +55,8 @@ from console.connections import linking  # noqa: E402
 from console.errors import Code, Refusal  # noqa: E402
 from console.keys import minting  # noqa: E402
 from console.orders import desk, states, sweeps  # noqa: E402
-from console.orders.models import Confirmation, Order, OrderEvent  # noqa: E402
-from console.orders.states import AT_BROKER, IN_FLIGHT, Status  # noqa: E402
+from console.orders.models import Confirmation, Modification, Order, OrderEvent  # noqa: E402
+from console.orders.states import AT_BROKER, IN_FLIGHT, Change, Status  # noqa: E402
 from console.orders.terms import Terms  # noqa: E402
 from console.scopes import Scope  # noqa: E402
 
@@ -72,6 +73,7 @@ BOUNDS = {
     Code.CONFIRMATION_USED,
     Code.CONFIRMATION_EXPIRED,
     Code.NOT_CANCELLABLE,
+    Code.NOT_MODIFIABLE,
     Code.BROKER_REJECTED,
     Code.INVALID_ARGUMENT,
     Code.OUTCOME_UNKNOWN,
@@ -112,6 +114,15 @@ class MortalBroker(PaperBroker):
         self._die("after it was cancelled")
         return answer
 
+    def replace(
+        self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
+    ) -> BrokerOrder:
+        MortalBroker.sent[new_client_order_id] += 1
+        self._die("before it is changed")
+        answer = super().replace(account_id, client_order_id, changes, new_client_order_id)
+        self._die("after it was changed")
+        return answer
+
     def _die(self, where: str) -> None:
         if MortalBroker.dies == where:
             MortalBroker.dies = ""
@@ -119,6 +130,7 @@ class MortalBroker(PaperBroker):
 
 
 DEATHS = ("before it is sent", "after it was sent", "before it is cancelled", "after it was cancelled")
+CHANGING = ("before it is changed", "after it was changed")
 
 
 def opened(settings: Mapping[str, Any]) -> MortalBroker:
@@ -143,7 +155,8 @@ class Books:
     """Client order id → units."""
     held: dict[str, Decimal] = field(default_factory=dict)
     """Client order id → cash set aside."""
-    known: set[str] = field(default_factory=set)
+    known: dict[str, tuple[Decimal | None, ...]] = field(default_factory=dict)
+    """Client order id → its quantity and prices as they were last seen."""
 
     def fees(self, symbol: str, price: Decimal, quantity: Decimal, before: Decimal) -> set[Decimal]:
         """What one fill may cost: a maker's or a taker's fee."""
@@ -153,15 +166,16 @@ class Books:
         return {whole - (max(Decimal(1), cents(before * Decimal("0.005"))) if before else 0)}
 
     def place(self, order: BrokerOrder, ask: Decimal) -> None:
-        """A buy sets aside the most it may cost and the taker's fee of that."""
+        """A buy, new or changed, sets aside the most that the rest of it may cost and the taker's fee of that."""
         assert order.quantity is not None
         if order.side is Side.SELL:
             return
+        done = Decimal(self.filled[order.client_order_id])
         worst = order.limit_price
         if worst is None:
             worst = cents(max(ask, order.stop_price or ask) * CUSHION, ROUND_CEILING)
-        fee = max(self.fees(order.symbol, worst, order.quantity, Decimal(0)))
-        self.held[order.client_order_id] = cents(worst * order.quantity) + fee
+        fee = max(self.fees(order.symbol, worst, order.quantity - done, done))
+        self.held[order.client_order_id] = cents(worst * (order.quantity - done)) + fee
 
     def book(self, fill: Fill, quantity: Decimal) -> None:
         """One fill of an order of ``quantity`` units."""
@@ -216,6 +230,8 @@ class Walk(RuleBasedStateMachine):
     ) -> None:
         if kind is OrderType.TRAIL:
             side = Side.SELL
+        if not self.broker().capabilities.takes(kind, tif):
+            tif = TimeInForce.GTC
         price = cents(self.broker().quotes([symbol])[0].last * (1 + Decimal(away) / 10_000))
         prices: dict[str, Any] = {}
         if kind.needs_limit:
@@ -237,7 +253,7 @@ class Walk(RuleBasedStateMachine):
             self.waiting.append(prepared.confirmation)
 
     @precondition(lambda self: self.waiting)
-    @rule(which=st.integers(0, 50), dies=st.sampled_from(["", "", "", *DEATHS[:2]]))
+    @rule(which=st.integers(0, 50), dies=st.sampled_from(["", "", "", "", *DEATHS[:2], *CHANGING]))
     def confirm(self, which: int, dies: str) -> None:
         chosen = self.waiting[which % len(self.waiting)]
         MortalBroker.dies = dies
@@ -258,6 +274,18 @@ class Walk(RuleBasedStateMachine):
             chosen = mine[which % len(mine)]
             self.asked("cancel" if not dies else f"crash {dies}", lambda: desk.cancel(self.who, chosen.public_id))
             MortalBroker.dies = ""
+
+    @rule(which=st.integers(0, 50), away=st.integers(-300, 300), larger=st.booleans())
+    def change(self, which: int, away: int, larger: bool) -> None:
+        mine = [each for each in self.orders().filter(status__in=AT_BROKER) if each.limit_price or each.stop_price]
+        if mine:
+            chosen = mine[which % len(mine)]
+            field = "limit_price" if chosen.limit_price else "stop_price"
+            price = cents(getattr(chosen, field) * (1 + Decimal(away) / 10_000))
+            asked = OrderChanges(**{field: price}, quantity=chosen.quantity * 2 if larger else None)
+            held = self.asked("change", lambda: desk.prepare_change(self.who, chosen.public_id, asked))
+            if held is not None:
+                self.waiting.append(held.confirmation)
 
     @rule(seconds=st.sampled_from([1, 20, 31, 61, 130, 600, 3600, 40_000, 90_000]))
     def leap(self, seconds: int) -> None:
@@ -344,6 +372,8 @@ class Walk(RuleBasedStateMachine):
                 assert order.fees == there[name].fees
             else:
                 assert not order.filled_quantity and order.status not in AT_BROKER
+        unsettled = Modification.objects.filter(order__connection=self.connection)
+        assert not unsettled.filter(status__in=[Change.AWAITING, *states.UNSETTLED]).exists()
         self.every_move_is_in_the_table()
 
     # -- helpers ---------------------------------------------------------------------------------------------------
@@ -368,10 +398,12 @@ class Walk(RuleBasedStateMachine):
     def follow(self, broker: PaperBroker, orders: dict[str, BrokerOrder]) -> None:
         """Book the orders and fills that are new, in the order in which they came to be."""
         for order in reversed(list(orders.values())):
-            if order.client_order_id not in self.books.known:
-                self.books.known.add(order.client_order_id)
+            stop = None if order.order_type is OrderType.TRAIL else order.stop_price
+            terms = (order.quantity, order.limit_price, stop)
+            if self.books.known.get(order.client_order_id) != terms:
                 assert order.created_at is not None
-                made = order.created_at
+                made = CLOCK.now if order.client_order_id in self.books.known else order.created_at
+                self.books.known[order.client_order_id] = terms
                 then = PaperBroker.open(self.connection.settings, clock=lambda made=made: made)  # type: ignore[misc]
                 self.books.place(order, then.quotes([order.symbol])[0].ask)
             assert order.quantity is not None
