@@ -1,23 +1,38 @@
 """Broker name → its adapter. The one place that names every adapter."""
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
+from brokers.alpaca import rules as alpaca_rules
 from brokers.base import Broker
 from brokers.errors import BrokerUnavailable
 from brokers.paper import adapter as paper
 from brokers.paper import intake as paper_intake
 from brokers.types import Capabilities
 
+
+def _lazily(module: str, name: str) -> Callable[[Mapping[str, Any]], Broker]:
+    """Imported at the first connection to it: who has none does not pay for its libraries."""
+
+    def opened(settings: Mapping[str, Any]) -> Broker:
+        broker: Broker = getattr(import_module(module), name).open(settings)
+        return broker
+
+    return opened
+
+
 _ADAPTERS: dict[str, Callable[[Mapping[str, Any]], Broker]] = {
+    "alpaca": _lazily("brokers.alpaca.adapter", "AlpacaBroker"),
     "paper": paper.PaperBroker.open,
 }
 
 _CAPABILITIES: dict[str, Capabilities] = {
+    "alpaca": alpaca_rules.CAPABILITIES,
     "paper": paper_intake.CAPABILITIES,
 }
 
-NAMES = {"paper": "Tradelatch Paper"}
+NAMES = {"alpaca": "Alpaca", "paper": "Tradelatch Paper"}
 
 
 def open_broker(name: str, settings: Mapping[str, Any]) -> Broker:

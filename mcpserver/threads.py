@@ -8,10 +8,13 @@ when calls have waited a moment, because it is busy with a slow broker, are othe
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
 from django.db import close_old_connections, connection
+
+from console.connections import reads
 
 log = logging.getLogger(__name__)
 
@@ -20,15 +23,21 @@ Job = Callable[[], None]
 _FEW = 1
 _MOST = 40
 _PATIENCE_SECONDS = 0.005
+_SHARED_SECONDS = 0.01
+"""How long what was read for one job may serve those that waited with it."""
 
 
 class Threads:
-    """For one event loop. A job must not raise; its database connection is looked after here."""
+    """For one event loop. A job must not raise; its database connection is looked after here.
+
+    Jobs that waited together share their reads (``Statement.shared``): never a read from before a job was submitted.
+    """
 
     def __init__(self, few: int = _FEW, most: int = _MOST) -> None:
         self._few, self._most = few, most
         self._lock = threading.Lock()
-        self._waiting: deque[Job] = deque()
+        self._waiting: deque[tuple[int, Job]] = deque()
+        self._submitted = 0
         self._idle: list[threading.Semaphore] = []
         self._awake = 0
         self._is_watched = False
@@ -36,24 +45,25 @@ class Threads:
     def submit(self, job: Job) -> None:
         """Call it in the event loop."""
         with self._lock:
-            self._waiting.append(job)
+            self._submitted += 1
+            self._waiting.append((self._submitted, job))
             if self._awake < self._few:
                 self._wake()
                 return
         if not self._is_watched:
             self._is_watched = True
-            asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._watch, job)
+            asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._watch, self._submitted)
 
-    def _watch(self, first: Job) -> None:
+    def _watch(self, first: int) -> None:
         """As many threads again, when what came first a moment ago still waits."""
         with self._lock:
             if not self._waiting:
                 self._is_watched = False
                 return
-            if self._waiting[0] is first:
+            if self._waiting[0][0] == first:
                 for _ in range(min(self._awake, len(self._waiting), self._most - self._awake)):
                     self._wake()
-            first = self._waiting[0]
+            first = self._waiting[0][0]
         asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._watch, first)
 
     def _wake(self) -> None:
@@ -65,8 +75,13 @@ class Threads:
 
     def _run(self) -> None:
         bell = threading.Semaphore(0)
+        shared, until = 0, 0.0
         while True:
-            while (job := self._next(bell)) is not None:
+            while (found := self._next(bell)) is not None:
+                number, job = found
+                if number > shared or time.monotonic() > until:
+                    shared, until = self._submitted, time.monotonic() + _SHARED_SECONDS
+                    reads.share_reads()
                 try:
                     job()
                 except Exception:
@@ -75,13 +90,14 @@ class Threads:
                     close_old_connections()
             bell.acquire()
 
-    def _next(self, bell: threading.Semaphore) -> Job | None:
+    def _next(self, bell: threading.Semaphore) -> tuple[int, Job] | None:
         """The next job, or None: then the thread has to wait for its bell."""
         with self._lock:
             if self._waiting:
                 return self._waiting.popleft()
         # Given back before it sleeps: between jobs that follow one another it is kept.
         close_old_connections()
+        reads.stop_sharing()
         with self._lock:
             if self._waiting:
                 return self._waiting.popleft()

@@ -148,7 +148,8 @@ def affords(
         effect = costs.cash_effect(
             preset, terms.side, instrument.asset_class, price, terms.quantity, filled=order.filled_quantity, maker=maker
         )
-        return effect >= 0 or free(account, market, at, but=order) + effect >= 0
+        # What it holds itself is there without adding up what all the others hold.
+        return -effect <= max(order.reserved_cash, Decimal(0)) or free(account, market, at, but=order) + effect >= 0
     able = closable(account, order.symbol, terms.side, but=order)
     needed = need(account, preset, terms, instrument, able, price, filled=order.filled_quantity, maker=maker)
     return not needed.cash or free(account, market, at, but=order) >= needed.cash

@@ -16,7 +16,7 @@ from console.api.parsing import Amount, Choice, Strict, Text
 from console.authority.drf import Need
 from console.connections.models import Policy
 from console.errors import Code, Refusal
-from console.orders import desk, sending
+from console.orders import cancelling, desk, sending
 from console.orders.models import Order
 from console.orders.states import WORDS, Status
 from console.orders.terms import Terms
@@ -251,4 +251,4 @@ class Cancel(_Orders):
     def post(self, request: Request, order_id: str) -> Response:
         who = self.caller.principal
         by = who.app_label if who is not None else self.caller.owner.email
-        return self.answer(desk.take_back(self.one(order_id), by=by, request_id=self.request_id))
+        return self.answer(cancelling.take_back(self.one(order_id), by=by, request_id=self.request_id))

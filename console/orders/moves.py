@@ -50,8 +50,10 @@ def move(
         event(order, before, what, by, request_id, data or {})
         if after in _TOGETHER:
             # Until the broker knows them, the legs stand where the order stands that they are sent with.
+            # What a leg can come to is counted once, with its order.
+            own = {name: value for name, value in fields.items() if name not in ("worst_notional", "released_at")}
             for leg in Order.objects.filter(parent=order, status=before):
-                move(leg, after, what, by, request_id, **fields)
+                move(leg, after, what, by, request_id, **own)
 
 
 def settle(order: Order, after: Status, code: Code, reason: str) -> bool:

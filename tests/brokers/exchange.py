@@ -199,10 +199,10 @@ class CryptoFake(FakeBroker):
                 at=self.now(),
             )
         )
-        filled = sum(Decimal(each.amount) for each in order.trades)
+        filled = sum((Decimal(each.amount) for each in order.trades), Decimal(0))
         order.filled = _text(filled)
         order.average = _text(
-            sum(Decimal(each.amount) * Decimal(each.price) for each in order.trades) / filled if filled else Decimal(0)
+            sum((Decimal(each.amount) * Decimal(each.price) for each in order.trades), Decimal(0)) / filled
         )
         order.fee = _text(sum((Decimal(each.fee) for each in order.trades), Decimal(0)))
         order.status = "filled" if filled >= Decimal(order.amount) else "open"

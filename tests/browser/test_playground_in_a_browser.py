@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from tests.browser.test_console_in_a_browser import AXE
+from tests.catalogued import READERS
 from tests.serving import Server
 
 TRADE, READ = "quickstart trade", "quickstart read"
@@ -61,7 +62,7 @@ def test_a_reader_sees_its_tools_and_calls_one(server: Server, page: Page, sent:
     sign_in(page, server)
     begin(page, READ)
     tools = page.locator("[data-tools] button")
-    expect(tools).to_have_count(13)
+    expect(tools).to_have_count(len(READERS))
     expect(page.get_by_role("button", name="place_order")).to_have_count(0)
     assert page.title() == "Playground: quickstart read (Paper) · Tradelatch"
 

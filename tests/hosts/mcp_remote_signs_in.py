@@ -8,6 +8,7 @@ import httpx2
 from mcp.client.session import ClientSession
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
+from tests.catalogued import READERS
 from tests.hosts import guide
 from tests.hosts.conftest import Host
 from tests.person import Person
@@ -45,7 +46,7 @@ def test_mcp_remote_registers_signs_in_and_calls_a_tool(server: Server, host: Ho
                 await session.initialize()
                 await person
                 tools = (await session.list_tools()).tools
-                assert len(tools) == 13
+                assert [tool.name for tool in tools] == READERS
                 cash = await session.call_tool("get_cash", {})
                 assert cash.structured_content is not None
                 assert cash.structured_content["context"]["connection"] == "Practice"

@@ -4,7 +4,7 @@ The first half, ``test_reads``, needs no trading: an adapter in the making passe
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -12,11 +12,13 @@ from itertools import count
 from typing import Any
 
 from brokers.base import Broker
+from brokers.binance.adapter import BinanceBroker
 from brokers.errors import Outcome
 from brokers.okx.adapter import OkxBroker
 from brokers.paper import books
 from brokers.paper.adapter import PaperBroker
 from brokers.types import OrderRequest, OrderType, Side, TimeInForce
+from tests.brokers.binance import fake as binance
 from tests.brokers.exchange import CryptoFake
 from tests.brokers.faults import SENDING, Fault
 from tests.brokers.okx import fake as okx
@@ -88,6 +90,13 @@ class Case(ABC):
     @abstractmethod
     def opened(self) -> AbstractContextManager[Rig]: ...
 
+    def with_wrong_key(self, rig: Rig) -> Broker:
+        """Opened with a credential that the broker does not know. Only of those with a wire."""
+        raise NotImplementedError
+
+    def without_secret(self, rig: Rig) -> Broker:
+        raise NotImplementedError
+
 
 class PaperCase(Case):
     name = "paper"
@@ -101,7 +110,7 @@ class PaperCase(Case):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Venue:
-    fake: type[CryptoFake]
+    fake: Callable[[], CryptoFake]
     adapter: type[Any]
     settings: Mapping[str, str]
     symbol: str = "BTC/USDT"
@@ -170,6 +179,17 @@ OKX = CryptoCase(
     ),
 )
 
-CASES: tuple[Case, ...] = (PaperCase(), OKX)
+BINANCE = CryptoCase(
+    "binance",
+    _Venue(
+        fake=binance.BinanceFake,
+        adapter=BinanceBroker,
+        order_path="/api/v3/order",
+        cancel=("DELETE", "/api/v3/order"),
+        settings={"api_key": binance.KEY, "secret": binance.SECRET, "environment": "paper"},
+    ),
+)
+
+CASES: tuple[Case, ...] = (PaperCase(), OKX, BINANCE)
 WIRED = tuple(case for case in CASES if case.sending)
 """Those that speak over a network."""

@@ -62,9 +62,7 @@ def test_an_order_is_posted_once_and_its_outcome_is_what_the_table_says(case: Ca
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(
-    ("case", "fault"), [each for each in EACH if "duplicate" not in each.id and "drip" not in each.id]
-)
+@pytest.mark.parametrize(("case", "fault"), [each for each in EACH if "duplicate" not in str(each.id)])
 def test_a_cancel_is_sent_once_too(case: Case, fault: Fault) -> None:
     with case.opened() as rig:
         order = rig.order()
@@ -77,9 +75,8 @@ def test_a_cancel_is_sent_once_too(case: Case, fault: Fault) -> None:
             assert error.outcome is not Outcome.NOT_SENT
         else:
             assert ended.status is BrokerStatus.CANCELLED
-        assert (
-            len([each for each in rig.wire.received if each[0] == method and each[1].startswith(path)]) == case.cancels
-        )
+        sent = [each for each in rig.wire.received if each[0] == method and each[1].startswith(path)]
+        assert len(sent) == 1
         assert rig.wire.sent[order.client_order_id] == 1
 
 

@@ -122,3 +122,39 @@ def test_a_quote_outside_the_session_is_the_last_close_and_says_so() -> None:
 def test_daily_bars_of_the_venue_skip_weekends_and_holidays() -> None:
     days = [hours.session(hours.VENUE, day) for day in range(20_783, 20_790)]  # from Thursday 26 November 2026
     assert [found is not None for found in days] == [False, True, False, False, True, True, True]
+
+
+# Closed days and early closes (13:00) of NYSE and Nasdaq: QuantConnect/Lean, Data/market-hours, Equity-usa, commit
+# 2486390, Apache-2.0.
+PUBLISHED = {
+    2026: ("01-01 01-19 02-16 04-03 05-25 06-19 07-03 09-07 11-26 12-25", "11-27 12-24"),
+    2027: ("01-01 01-18 02-15 03-26 05-31 06-18 07-05 09-06 11-25 12-24", "11-26"),
+    2028: ("01-17 02-21 04-14 05-29 06-19 07-04 09-04 11-23 12-25", "07-03 11-24"),
+}
+
+
+@pytest.mark.parametrize("year", sorted(PUBLISHED))
+def test_every_day_of_the_year_is_what_the_exchanges_published(year: int) -> None:
+    closed, early = (set(days.split()) for days in PUBLISHED[year])
+    day = datetime(year, 1, 1, tzinfo=UTC)
+    while day.year == year:
+        found = hours.session(hours.VENUE, hours.minute_of(day) // hours.DAY_MINUTES)
+        name = f"{day:%m-%d}"
+        if day.weekday() >= 5 or name in closed:
+            assert found is None, day
+        else:
+            assert found is not None, day
+            assert found[1] - found[0] == (210 if name in early else 390), day
+        day += timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("sold", "days", "spendable"),
+    [
+        ("2026-11-20 15:00:00", 1, "2026-11-23 00:00:00"),  # over a weekend
+        ("2026-11-25 15:00:00", 1, "2026-11-27 00:00:00"),  # over Thanksgiving
+        ("2026-11-25 15:00:00", 2, "2026-11-30 00:00:00"),
+    ],
+)
+def test_settlement_counts_business_days(sold: str, days: int, spendable: str) -> None:
+    assert hours.settles(hours.VENUE, at(sold), days) == at(spendable)
