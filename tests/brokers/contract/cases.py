@@ -14,6 +14,7 @@ from typing import Any
 from brokers.base import Broker
 from brokers.binance.adapter import BinanceBroker
 from brokers.errors import Outcome
+from brokers.kraken.adapter import KrakenBroker
 from brokers.okx.adapter import OkxBroker
 from brokers.paper import books
 from brokers.paper.adapter import PaperBroker
@@ -21,6 +22,7 @@ from brokers.types import OrderRequest, OrderType, Side, TimeInForce
 from tests.brokers.binance import fake as binance
 from tests.brokers.exchange import CryptoFake
 from tests.brokers.faults import SENDING, Fault
+from tests.brokers.kraken import fake as kraken
 from tests.brokers.okx import fake as okx
 
 _ids = count(1)
@@ -190,6 +192,20 @@ BINANCE = CryptoCase(
     ),
 )
 
-CASES: tuple[Case, ...] = (PaperCase(), OKX, BINANCE)
+KRAKEN = CryptoCase(
+    "kraken",
+    _Venue(
+        fake=kraken.KrakenFake,
+        adapter=KrakenBroker,
+        symbol="BTC/USD",
+        exact_symbol="TINY/USD",
+        order_path="/0/private/AddOrder",
+        cancel=("POST", "/0/private/CancelOrder"),
+        settings={"api_key": kraken.KEY, "secret": kraken.SECRET, "environment": "live"},
+        wrong_secret="d3Jvbmc=",
+    ),
+)
+
+CASES: tuple[Case, ...] = (PaperCase(), OKX, BINANCE, KRAKEN)
 WIRED = tuple(case for case in CASES if case.sending)
 """Those that speak over a network."""
