@@ -64,6 +64,14 @@ def take_back(order: Order, *, by: str, request_id: str = "") -> Order:
 
     Both halves of an oco end. An order that is just being sent is cancelled as soon as its broker knows it.
     """
+    if order.parent_id is not None and order.state in (Status.AWAITING, Status.INTENT):
+        # It is sent within its parent's request: struck out here it would still be placed, and nobody would watch it.
+        assert order.parent is not None
+        raise Refusal(
+            Code.NOT_CANCELLABLE,
+            f"Order {order.public_id} was not sent yet and goes with {order.parent.public_id}. Cancel that one.",
+            order_id=order.public_id,
+        )
     if order.state in (Status.AWAITING, Status.INTENT) and moves.attempt(
         order, Status.CANCELLED, "Cancelled before it was sent.", by, request_id, reason="Cancelled before it was sent."
     ):

@@ -94,9 +94,8 @@ def test_a_bracket_shows_its_exits_which_are_orders_that_end_with_it(trade: Wire
         "stop_loss": "90",
     }
     prepared = trade.result("place_order", arguments)
-    assert (
-        "once it fills, sell at 120 limit and when the price reaches 90, whichever comes first" in prepared["summary"]
-    )
+    told = "once it fills, sell at 120 limit and when the price reaches 90, whichever comes first"
+    assert told in prepared["summary"]
     assert [leg["status"] for leg in prepared["legs"]] == ["awaiting_confirmation"] * 2
     sent = trade.result("confirm_trade", {"confirmation_id": prepared["confirmation_id"]})
     parent = sent["order"]["order_id"]
@@ -196,9 +195,8 @@ def test_a_working_order_is_modified_in_one_step_that_is_confirmed(trade: Wire) 
 
 def test_cancel_all_says_what_became_of_each_and_takes_one_symbol_where_asked(trade: Wire) -> None:
     bitcoin = confirmed(trade, "place_order", REST)["order"]["order_id"]
-    apple = confirmed(trade, "place_order", REST | {"symbol": "AAPL", "quantity": "1", "limit_price": "10"})["order"][
-        "order_id"
-    ]
+    one_apple = REST | {"symbol": "AAPL", "quantity": "1", "limit_price": "10"}
+    apple = confirmed(trade, "place_order", one_apple)["order"]["order_id"]
     first = trade.result("cancel_all_orders", {"symbol": "aapl"})
     assert (first["cancelled"], [each["order_id"] for each in first["results"]]) == (1, [apple])
     second = trade.result("cancel_all_orders", {})
