@@ -11,7 +11,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import Any
@@ -282,7 +282,8 @@ class Walk(RuleBasedStateMachine):
             chosen = mine[which % len(mine)]
             field = "limit_price" if chosen.limit_price else "stop_price"
             price = cents(getattr(chosen, field) * (1 + Decimal(away) / 10_000))
-            asked = OrderChanges(**{field: price}, quantity=chosen.quantity * 2 if larger else None)
+            moved = OrderChanges(limit_price=price) if field == "limit_price" else OrderChanges(stop_price=price)
+            asked = replace(moved, quantity=chosen.quantity * 2 if larger else None)
             held = self.asked("change", lambda: desk.prepare_change(self.who, chosen.public_id, asked))
             if held is not None:
                 self.waiting.append(held.confirmation)
