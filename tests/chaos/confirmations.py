@@ -51,12 +51,14 @@ def confirming(key: str, confirmation: str, start: Barrier, told: Any) -> None:
 
 
 def one_round(chaos: "Chaos") -> None:
-    from brokers.types import Side
+    from brokers.types import Side, TimeInForce
     from console.orders import desk
     from console.orders.models import Order
     from console.orders.terms import Terms
 
-    prepared = desk.prepare(chaos.who, Terms(symbol="BTC/USD", side=Side.BUY, quantity=Decimal("0.001")))
+    prepared = desk.prepare(
+        chaos.who, Terms(symbol="BTC/USD", side=Side.BUY, quantity=Decimal("0.001"), tif=TimeInForce.GTC)
+    )
     before = len(chaos.control("state")["sent"])
     apart = multiprocessing.get_context("spawn")
     start, told = apart.Barrier(PROCESSES * THREADS), apart.Queue()
@@ -85,6 +87,8 @@ def main() -> None:
     chosen = asked.parse_args()
     # A person may make 30 such calls a minute; this is not about that.
     os.environ["TRADELATCH_CALLS_PER_MINUTE"] = os.environ["TRADELATCH_TRADE_CALLS_PER_MINUTE"] = "100000"
+    # PostgreSQL takes 100 connections, and all of these calls are at once.
+    os.environ["TRADELATCH_DATABASE_POOL"] = "22"
     with instance(chosen.on):
         from tests.chaos.trials import Chaos, broker_apart
 
