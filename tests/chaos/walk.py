@@ -321,9 +321,7 @@ class Walk(RuleBasedStateMachine):
             moved = sum((each.quantity or Decimal(0) for each in ledger if each.symbol == symbol), Decimal(0))
             assert there == mine == moved >= 0, (symbol, there, mine, moved)
         resting = [each for each in orders.values() if each.status.is_open]
-        waiting = {
-            each.client_order_id for each in resting if each.parent_client_order_id and self.is_held(each, orders)
-        }
+        waiting = {each.client_order_id for each in resting if each.held}
         reserve = sum((books.held.get(each.client_order_id, Decimal(0)) for each in resting), Decimal(0))
         assert cash.reserved == reserve, (
             cash.reserved,
@@ -422,14 +420,6 @@ class Walk(RuleBasedStateMachine):
             assert (order.status is BrokerStatus.FILLED) is (order.filled_quantity == order.quantity)
             if order.tif is TimeInForce.FOK:
                 assert not order.status.is_open and order.filled_quantity in (0, order.quantity)
-
-    @staticmethod
-    def is_held(leg: BrokerOrder, orders: dict[str, BrokerOrder]) -> bool:
-        """A leg waits until its order has filled; both halves of an oco live at once."""
-        if leg.order_class is OrderClass.OCO:
-            return False
-        parent = orders[leg.parent_client_order_id]
-        return parent.status is not BrokerStatus.FILLED
 
     @staticmethod
     def pair_of(order: BrokerOrder) -> str:
