@@ -13,6 +13,7 @@ from typing import Any
 
 from brokers.base import Broker
 from brokers.binance.adapter import BinanceBroker
+from brokers.coinbase.adapter import CoinbaseBroker
 from brokers.errors import Outcome
 from brokers.kraken.adapter import KrakenBroker
 from brokers.okx.adapter import OkxBroker
@@ -20,6 +21,7 @@ from brokers.paper import books
 from brokers.paper.adapter import PaperBroker
 from brokers.types import OrderRequest, OrderType, Side, TimeInForce
 from tests.brokers.binance import fake as binance
+from tests.brokers.coinbase import fake as coinbase
 from tests.brokers.exchange import CryptoFake
 from tests.brokers.faults import SENDING, Fault
 from tests.brokers.kraken import fake as kraken
@@ -206,6 +208,23 @@ KRAKEN = CryptoCase(
     ),
 )
 
-CASES: tuple[Case, ...] = (PaperCase(), OKX, BINANCE, KRAKEN)
+COINBASE = CryptoCase(
+    "coinbase",
+    _Venue(
+        fake=coinbase.CoinbaseFake,
+        adapter=CoinbaseBroker,
+        symbol="BTC/USD",
+        exact_symbol="TINY/USD",
+        order_path="/api/v3/brokerage/orders",
+        cancel=("POST", "/api/v3/brokerage/orders/batch_cancel"),
+        settings={"api_key": coinbase.KEY, "secret": coinbase.SECRET, "environment": "live"},
+        wrong_secret=coinbase.WRONG_SECRET,
+        market_by_units=False,
+    ),
+    without=("duplicate",),
+    tells_duplicates=False,
+)
+
+CASES: tuple[Case, ...] = (PaperCase(), OKX, BINANCE, KRAKEN, COINBASE)
 WIRED = tuple(case for case in CASES if case.sending)
 """Those that speak over a network."""
