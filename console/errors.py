@@ -311,7 +311,7 @@ class Retry(StrEnum):
     """Not before get_order_status: something may have been done."""
 
 
-_SAFE = frozenset({Code.RATE_LIMITED, Code.BROKER_UNAVAILABLE})
+_SAFE = frozenset({Code.RATE_LIMITED, Code.BROKER_UNAVAILABLE, Code.LIMIT_UNPROVABLE})
 _CHECK_STATUS = frozenset({Code.OUTCOME_UNKNOWN, Code.CONFIRMATION_USED, Code.AUDIT_UNAVAILABLE, Code.INTERNAL_ERROR})
 
 

@@ -9,7 +9,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django.setup()
 
-from console.errors import EXPLANATIONS, Code  # noqa: E402 - after django.setup()
+from console.errors import EXPLANATIONS, Code, retry_of  # noqa: E402 - after django.setup()
 from console.onboarding import hosts  # noqa: E402
 from console.onboarding.guide import Place, Runs  # noqa: E402
 from console.orders.states import WORDS, Status  # noqa: E402
@@ -63,9 +63,12 @@ def tables() -> dict[str, list[str]]:
             *(f"| `{status}` | {WORDS[status]}: {_STATUS_NOTES[status]} |" for status in Status),
         ],
         "codes": [
-            "| code | meaning | what to do |",
-            "|---|---|---|",
-            *(f"| `{code}` | {EXPLANATIONS[code].title} | {EXPLANATIONS[code].advice} |" for code in Code),
+            "| code | meaning | what to do | retry |",
+            "|---|---|---|---|",
+            *(
+                f"| `{code}` | {EXPLANATIONS[code].title} | {EXPLANATIONS[code].advice} | `{retry_of(code)}` |"
+                for code in Code
+            ),
         ],
     }
 

@@ -74,8 +74,8 @@ class BinanceFake(CryptoFake):
         }
         if asked.path in public:
             return public[asked.path](asked.query)
-        params = asked.body if asked.method == "POST" else asked.query
-        if (refusal := self._distrusted(asked, params or {})) is not None:
+        params: dict[str, str] = dict((asked.body if asked.method == "POST" else asked.query) or {})
+        if (refusal := self._distrusted(asked, params)) is not None:
             return refusal
         private = {
             ("GET", "/api/v3/account"): self._account,
