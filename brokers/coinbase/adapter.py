@@ -110,7 +110,7 @@ class CoinbaseBroker(CryptoBroker):
         return "v3_private_post_brokerage_orders_batch_cancel", {"order_ids": [found["id"]]}
 
     def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[words.Answer]:
-        found = []
+        found: list[words.Answer] = []
         for answer in self._rows({"order_status": ["OPEN"]} if open_only else {}):
             at = words.moment(answer.get("timestamp"))
             if len(found) >= limit or (since and at and at < since):
@@ -136,7 +136,9 @@ class CoinbaseBroker(CryptoBroker):
 
     def _parsed(self, row: dict[str, Any]) -> words.Answer:
         found: words.Answer = self._client.exchange.parse_order(row)
-        return found
+        # Both are "canceled" to ccxt.
+        ended = {"EXPIRED": "expired", "FAILED": "rejected"}.get(str(row.get("status")))
+        return {**found, "status": ended} if ended else found
 
     def _trades_of(self, answer: words.Answer) -> list[words.Answer]:
         found: list[words.Answer] = self._client.read(
