@@ -17,8 +17,8 @@ from console.authority.drf import Need
 from console.connections.models import Policy
 from console.errors import Code, Refusal
 from console.orders import cancelling, desk, sending
-from console.orders.models import Order
-from console.orders.states import WORDS, Status
+from console.orders.models import Action, Order
+from console.orders.states import WORDS, Change, Status
 from console.orders.terms import Terms
 from console.principal import Principal
 
@@ -245,9 +245,18 @@ class Confirm(_Orders):
     def post(self, request: Request) -> Response:
         order = desk.confirm(self.trader, self.given["confirmation_id"], request_id=self.request_id)
         self.order_id = order.public_id
-        if order.state in (Status.REJECTED, Status.NOT_SENT):
+        confirmation = desk.held(self.trader, self.given["confirmation_id"])
+        if confirmation.action == Action.MODIFY:
+            change = confirmation.modification
+            if change.state in (Change.REJECTED, Change.NOT_SENT):
+                raise Refusal(Code(change.code), change.reason, order_id=order.public_id)
+            order.refresh_from_db()
+            return self.answer(order, status=202 if change.state is Change.UNKNOWN else 200)
+        orders = list(confirmation.orders.filter(parent=None))
+        if len(orders) == 1 and order.state in (Status.REJECTED, Status.NOT_SENT):
             raise Refusal(Code(order.code), order.reason, order_id=order.public_id)
-        return self.answer(order, status=202 if order.state is Status.UNKNOWN else 200)
+        unknown = any(each.state is Status.UNKNOWN for each in orders)
+        return self.answer(order, status=202 if unknown else 200)
 
 
 class OneOrder(_Orders):
