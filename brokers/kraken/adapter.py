@@ -26,9 +26,7 @@ ACCOUNT = "spot"
 
 def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
     if environment(settings) is not Environment.LIVE:
-        raise InvalidRequest(
-            "Kraken has no paper trading for spot. Use a paper connection of Tradelatch.", "environment"
-        )
+        raise InvalidRequest("Kraken has no paper trading: use a connection to Tradelatch Paper.", "environment")
     return {}
 
 

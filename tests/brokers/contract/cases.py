@@ -11,17 +11,23 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
+from brokers import http
+from brokers.alpaca.adapter import AlpacaBroker
 from brokers.base import Broker
 from brokers.binance.adapter import BinanceBroker
+from brokers.coinbase.adapter import CoinbaseBroker
 from brokers.errors import Outcome
 from brokers.kraken.adapter import KrakenBroker
 from brokers.okx.adapter import OkxBroker
 from brokers.paper import books
 from brokers.paper.adapter import PaperBroker
 from brokers.types import OrderRequest, OrderType, Side, TimeInForce
+from tests.brokers.alpaca import fake as alpaca
+from tests.brokers.alpaca.conftest import settings_for
 from tests.brokers.binance import fake as binance
+from tests.brokers.coinbase import fake as coinbase
 from tests.brokers.exchange import CryptoFake
-from tests.brokers.faults import SENDING, Fault
+from tests.brokers.faults import SENDING, FakeBroker, Fault
 from tests.brokers.kraken import fake as kraken
 from tests.brokers.okx import fake as okx
 
@@ -41,7 +47,11 @@ class Rig:
     price: Decimal
     """About what ``symbol`` costs now."""
     quantity: Decimal
-    fake: CryptoFake | None = None
+    fake: FakeBroker | None = None
+    sent: Callable[[str], int] = lambda client_order_id: 0
+    """How often an order of this id arrived at the broker."""
+    stands: Callable[[str], bool] = lambda client_order_id: False
+    """Whether the broker took it."""
     secrets: tuple[str, ...] = ()
     market_by_units: bool = True
     """A market buy can be given in units."""
@@ -59,8 +69,13 @@ class Rig:
         return self.price / 2 // tick * tick
 
     @property
-    def wire(self) -> CryptoFake:
+    def server(self) -> FakeBroker:
         assert self.fake is not None
+        return self.fake
+
+    @property
+    def wire(self) -> CryptoFake:
+        assert isinstance(self.fake, CryptoFake)
         return self.fake
 
     def order(self, **terms: Any) -> OrderRequest:
@@ -147,22 +162,52 @@ class CryptoCase(Case):
                 price=Decimal(30000),
                 quantity=Decimal("0.5"),
                 fake=fake,
+                sent=lambda client_order_id: fake.sent[client_order_id],
+                stands=lambda client_order_id: fake.by_client(client_order_id) is not None,
                 secrets=tuple(value for name, value in self.venue.settings.items() if name != "environment"),
                 exact_symbol=self.venue.exact_symbol,
                 market_by_units=self.venue.market_by_units,
             )
 
     def with_wrong_key(self, rig: Rig) -> Broker:
-        return self._open(rig.wire, secret=self.venue.wrong_secret or "wrong" + self.venue.settings["secret"])
+        return self._open(rig.server, secret=self.venue.wrong_secret or "wrong" + self.venue.settings["secret"])
 
     def without_secret(self, rig: Rig) -> Broker:
-        return self._open(rig.wire, secret="")
+        return self._open(rig.server, secret="")
 
-    def _open(self, fake: CryptoFake, **other: str) -> Broker:
+    def _open(self, fake: FakeBroker, **other: str) -> Broker:
         made: Broker = self.venue.adapter.open(
             {**self.venue.settings, "base_url": fake.url, "timeout": 0.3, "per_second": 1000, **other}
         )
         return made
+
+
+class AlpacaCase(Case):
+    name = "alpaca"
+    sending = SENDING
+    order_path = "/v2/orders"
+    cancel = ("DELETE", "/v2/orders/")
+
+    @contextmanager
+    def opened(self) -> Iterator[Rig]:
+        with alpaca.FakeAlpaca() as fake:
+            yield Rig(
+                broker=AlpacaBroker.open(settings_for(fake.url)),
+                symbol="AAPL",
+                price=fake.prices["AAPL"],
+                quantity=Decimal(2),
+                fake=fake,
+                sent=lambda ours: sum(body.get("client_order_id") == ours for body in fake.sent),
+                stands=lambda ours: any(each["client_order_id"] == ours for each in fake.orders.values()),
+                secrets=(alpaca.KEY_ID, alpaca.SECRET),
+            )
+            http.close_shared()
+
+    def with_wrong_key(self, rig: Rig) -> Broker:
+        return AlpacaBroker.open(settings_for(rig.server.url, secret="another"))
+
+    def without_secret(self, rig: Rig) -> Broker:
+        return AlpacaBroker.open(settings_for(rig.server.url, secret=""))
 
 
 OKX = CryptoCase(
@@ -206,6 +251,25 @@ KRAKEN = CryptoCase(
     ),
 )
 
-CASES: tuple[Case, ...] = (PaperCase(), OKX, BINANCE, KRAKEN)
+COINBASE = CryptoCase(
+    "coinbase",
+    _Venue(
+        fake=coinbase.CoinbaseFake,
+        adapter=CoinbaseBroker,
+        symbol="BTC/USD",
+        exact_symbol="TINY/USD",
+        order_path="/api/v3/brokerage/orders",
+        cancel=("POST", "/api/v3/brokerage/orders/batch_cancel"),
+        settings={"api_key": coinbase.KEY, "secret": coinbase.SECRET, "environment": "live"},
+        wrong_secret=coinbase.WRONG_SECRET,
+        market_by_units=False,
+    ),
+    without=("duplicate",),
+    tells_duplicates=False,
+)
+
+CRYPTO = (OKX, BINANCE, KRAKEN, COINBASE)
+"""Those whose fakes list an instrument with 18 decimals."""
+CASES: tuple[Case, ...] = (PaperCase(), AlpacaCase(), *CRYPTO)
 WIRED = tuple(case for case in CASES if case.sending)
 """Those that speak over a network."""
