@@ -9,7 +9,7 @@ from typing import Any
 
 from brokers.paper import hours, prices, replay, simulated
 from brokers.paper.models import CorporateAction, ImportedSeries, PaperAccount
-from brokers.statements import Statement
+from brokers.statements import Statement, shared
 from brokers.types import AssetClass, BarSize, Instrument
 
 _SERIES = Statement(
@@ -34,7 +34,11 @@ def market_shown(key: str) -> prices.Market | None:
 
     Reads what those share that wait together. What is booked goes by ``market_of``, in the transaction that books it.
     """
-    found = _MARKETS.shared_first(key)
+    return shared((market_shown, key), partial(_market_shown, key))
+
+
+def _market_shown(key: str) -> prices.Market | None:
+    found = _MARKETS.first(key)
     if found is None:
         return None
     seed, market_hours = found
