@@ -154,6 +154,7 @@ INSTALLED_APPS = [
     "console.oauth",
     "console.platforms",
     "console.orders",
+    "console.journal",
     "console.onboarding",
 ]
 MIDDLEWARE = [
@@ -325,6 +326,7 @@ CELERY_BEAT_SCHEDULE = {
     "match-paper-orders": {"task": "brokers.paper.tasks.match_resting", "schedule": 2.0, "options": {"expires": 10}},
     "forget-what-ended": {"task": "console.oauth.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "thin-equity": {"task": "console.connections.tasks.thin_equity", "schedule": 3600.0, "options": {"expires": 600}},
+    "keep-journals": {"task": "console.journal.tasks.keep", "schedule": 60.0, "options": {"expires": 60}},
     "end-playgrounds": {
         "task": "console.onboarding.tasks.end_playgrounds",
         "schedule": 300.0,

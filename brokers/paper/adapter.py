@@ -185,7 +185,8 @@ class PaperBroker:
         return [_fill(row.order, row) for row in rows[: max(limit, 0)]]
 
     def fees(self, account_id: str) -> list[FeeRule]:
-        return tariff.rules(costs.PRESETS[self._of(account_id).preset])
+        account = self._of(account_id)
+        return tariff.rules(costs.model_of(account.preset, account.overrides))
 
     def find_instruments(
         self, query: str, *, asset_class: AssetClass | None = None, limit: int = 10, by_name: bool = False

@@ -128,9 +128,16 @@ def clone(
     return account, left_out
 
 
-def reset(account: PaperAccount, now: datetime) -> None:
-    """Back to the starting cash: open orders are cancelled, positions and other cash are written off in the ledger."""
+def reset(account: PaperAccount, now: datetime, cash: Decimal | None = None) -> None:
+    """Back to the starting cash, or to a new one: open orders are cancelled, the rest is written off in the ledger.
+
+    Raises ValueError for an amount that no account can start with.
+    """
+    if cash is not None:
+        check_cash(cash)
     with ledger.locked(account) as mine:
+        if cash is not None:
+            mine.starting_cash = cash
         match_locked(mine, now)
         for order in mine.orders.filter(status__in=OPEN_STATUSES).order_by("pk"):
             ledger.end(order, BrokerStatus.CANCELLED, at=now, reason="The account was reset.")
@@ -151,7 +158,7 @@ def reset(account: PaperAccount, now: datetime) -> None:
             target = mine.starting_cash if balance.currency == mine.currency else Decimal(0)
             ledger.post(mine, at=now, kind="reset", currency=balance.currency, amount=target - balance.amount)
         mine.accrues_at = None
-        mine.save(update_fields=["accrues_at"])
+        mine.save(update_fields=["accrues_at", "starting_cash"])
 
 
 def match_resting(now: datetime) -> int:
@@ -239,13 +246,18 @@ def _touched(mark: MatchedTape, market: prices.Market, now: datetime) -> tuple[d
         return done, cursor.fetchall()
 
 
-def _check_opening(name: str, starting_cash: Decimal, currency: str, kind: str) -> None:
-    if not name.strip() or len(name.strip()) > 100:
-        raise ValueError("The account needs a name of at most 100 characters.")
+def check_cash(starting_cash: Decimal) -> None:
+    """Raises ValueError for an amount that no account can start with."""
     if not starting_cash.is_finite() or not 0 < starting_cash <= ledger.LARGEST:
         raise ValueError("The starting cash must be more than 0 and at most 1,000,000,000,000.")
     if starting_cash % exchange.CENT:
         raise ValueError("The starting cash must be in whole cents.")
+
+
+def _check_opening(name: str, starting_cash: Decimal, currency: str, kind: str) -> None:
+    if not name.strip() or len(name.strip()) > 100:
+        raise ValueError("The account needs a name of at most 100 characters.")
+    check_cash(starting_cash)
     if len(currency) != 3 or not currency.isascii() or not currency.isalpha() or not currency.isupper():
         raise ValueError("The currency must be a three-letter code such as USD.")
     if kind not in (hours.ALWAYS, hours.VENUE):

@@ -48,6 +48,7 @@ CAPABILITIES = Capabilities(
     extended_hours=False,
     reduce_only=True,
     post_only=True,
+    practice=True,
 )
 
 
@@ -128,7 +129,7 @@ def reserve(
     but: PaperOrder | None = None,
 ) -> None:
     """Set what the order holds while it rests, and check that it can be paid. Saves nothing."""
-    preset, terms = costs.PRESETS[account.preset], terms_of(order, tape)
+    preset, terms = costs.model_of(account.preset, account.overrides), terms_of(order, tape)
     if terms.order_type is OrderType.TRAIL:
         terms = replace(terms, best=arrival.match.best)
     able = means.closable(account, order.symbol, terms.side, but=but)
@@ -152,7 +153,7 @@ def preview(account: PaperAccount, request: OrderRequest, now: datetime) -> Prev
     market = market_of(account)
     found = assess(account, market, request, now)
     asset_class, quantity = found.instrument.asset_class, found.order.quantity
-    preset = costs.PRESETS[account.preset]
+    preset = costs.model_of(account.preset, account.overrides)
     maker = found.arrival.match.price is None and request.order_type is OrderType.LIMIT
     return Preview(
         price=found.price,

@@ -180,7 +180,7 @@ class Matcher:
         self.account = account
         self.market = market
         self.now = now
-        self.preset = costs.PRESETS[account.preset]
+        self.preset = costs.model_of(account.preset, account.overrides)
         self.ended = 0
         self._orders: dict[int, PaperOrder] = {}
         self._seen: dict[str, datetime] = {}

@@ -23,6 +23,8 @@ class PaperAccount(models.Model):
     kind = models.CharField(max_length=6, choices=[("cash", "Cash"), ("margin", "Margin")], default="cash")
     preset = models.CharField(max_length=16, default="standard")
     """Fees, slippage and volume limits: a name in ``costs.PRESETS``."""
+    overrides = models.JSONField(default=dict)
+    """What of the preset is different here: ``costs.TUNABLE`` names, values as text in percent or money."""
     settlement_days = models.PositiveSmallIntegerField(default=0)
     """Business days until the proceeds of a stock can be spent. 0: at once."""
     acted_until = models.DateTimeField(null=True)
