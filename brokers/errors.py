@@ -10,6 +10,7 @@ BrokerError
 │   ├── InsufficientFunds
 │   ├── InsufficientPosition
 │   ├── MarketClosed
+│   ├── StaleQuote          the newest price is too old to fill anything
 │   ├── DuplicateClientId
 │   ├── OrderNotFound
 │   ├── NotCancellable
@@ -74,6 +75,10 @@ class InsufficientPosition(Rejected):
 
 class MarketClosed(Rejected):
     pass
+
+
+class StaleQuote(Rejected):
+    """The newest price is too old to trade at."""
 
 
 class DuplicateClientId(Rejected):

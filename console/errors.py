@@ -46,6 +46,7 @@ class Code(StrEnum):
     INSUFFICIENT_FUNDS = "insufficient_funds"
     INSUFFICIENT_POSITION = "insufficient_position"
     MARKET_CLOSED = "market_closed"
+    STALE_QUOTE = "stale_quote"
     NO_RATE = "no_rate"
     PRICE_MOVED = "price_moved"
     NOT_CANCELLABLE = "not_cancellable"
@@ -202,6 +203,10 @@ EXPLANATIONS: dict[Code, Explanation] = {
     ),
     Code.MARKET_CLOSED: Explanation(
         "The market is closed", "Send a limit order that can rest, or wait for the session to open."
+    ),
+    Code.STALE_QUOTE: Explanation(
+        "The newest price is too old to trade at",
+        "Wait for the next price, or place a limit order that waits (DAY or GTC).",
     ),
     Code.NO_RATE: Explanation(
         "No exchange rate between the two currencies",
@@ -360,6 +365,7 @@ _FROM_BROKER: dict[type[broker.BrokerError], Code] = {
     broker.InsufficientFunds: Code.INSUFFICIENT_FUNDS,
     broker.InsufficientPosition: Code.INSUFFICIENT_POSITION,
     broker.MarketClosed: Code.MARKET_CLOSED,
+    broker.StaleQuote: Code.STALE_QUOTE,
     broker.DuplicateClientId: Code.DUPLICATE_ORDER_ID,
     broker.OrderNotFound: Code.UNKNOWN_ORDER,
     broker.NotCancellable: Code.NOT_CANCELLABLE,
