@@ -67,7 +67,8 @@ class CryptoBroker(ABC):
     """One key at one venue, opened from ``{"api_key", "secret", …}``.
 
     Further settings: ``environment`` ("paper" or "live"), ``timeout`` (seconds of one call), ``base_url`` (another
-    host of the same venue), ``state_dir`` (a folder that all processes of this installation share).
+    host of the same venue), ``state_dir`` (a folder that all processes of this installation share), ``per_second``
+    (calls, where the venue allows this key more or fewer).
     """
 
     VENUE: Venue

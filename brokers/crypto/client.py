@@ -59,7 +59,8 @@ class Line:
         venue.prepare(self.exchange, settings)
         if base := settings.get("base_url"):
             _point_at(self.exchange, str(base))
-        self._gate = Gate(venue.per_second, burst=max(int(venue.per_second), 1), patience=3 * seconds)
+        per_second = float(settings.get("per_second", venue.per_second))
+        self._gate = Gate(per_second, burst=max(int(per_second), 1), patience=3 * seconds)
         self._nonces = nonces
         if nonces is not None:
             now = self.exchange.milliseconds

@@ -239,9 +239,9 @@ def transaction(entry: Answer) -> Transaction:
     at = moment(entry.get("timestamp"))
     if at is None:
         raise BrokerUnavailable("The broker sent an entry without its time.")
-    amount = abs(known(entry.get("amount")))
-    if entry.get("direction") == "out":
-        amount = -amount
+    amount = known(entry.get("amount"))
+    if (direction := entry.get("direction")) is not None:
+        amount = -abs(amount) if direction == "out" else abs(amount)
     kind = str(entry.get("type") or "other")
     if kind == "transaction":
         kind = "deposit" if amount >= 0 else "withdrawal"

@@ -119,18 +119,15 @@ class IbkrBroker:
     # -- account -----------------------------------------------------------------------------------------------------
 
     def accounts(self) -> list[Account]:
-        tradable = self._session.accounts()
         with _understood():
-            told = {code(each.get("accountId") or each.get("id")): each for each in self._portfolio_accounts()}
             found = [
                 Account(
-                    account_id=each,
-                    name=str(told.get(each, {}).get("displayName") or each),
-                    currency=str(told.get(each, {}).get("currency") or "USD"),
-                    environment=parse.environment(each),
+                    account_id=number,
+                    name=str(told.get("displayName") or number),
+                    currency=str(told.get("currency") or "USD"),
+                    environment=parse.environment(number),
                 )
-                for each in tradable
-                if each != "All"
+                for number, told in self._session.accounts().items()
             ]
         if len({each.environment for each in found}) != 1:
             raise BrokerUnavailable(f"{BROKER} named paper and live accounts in one session, or none.")
@@ -444,10 +441,6 @@ class IbkrBroker:
                 return account
         raise InvalidAccount("This connection has no account with that id.")
 
-    def _portfolio_accounts(self) -> list[dict[str, Any]]:
-        """IBKR answers nothing about a portfolio before it was asked for this."""
-        return records(self._session.listing("/portfolio/accounts", fresh=False))
-
     def _contract(self, conid: str) -> Instrument:
         known = self._session.contracts.get(conid)
         if known is not None and known.fetched_at is not None and _now() - known.fetched_at < _CONTRACT_DAYS:
@@ -577,18 +570,24 @@ def _checked_url(value: Any) -> str:
     """https anywhere, http to this computer only: on any other way the session could be taken. InvalidRequest."""
     try:
         parts = urlsplit(str(value or ""))
-        host, _ = parts.hostname or "", parts.port
-        here = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        host = parts.hostname if parts.port != 0 else None
     except ValueError:
-        here = False
-    good = parts.hostname and not (parts.username or parts.password or parts.query or parts.fragment)
-    if not good or not (parts.scheme == "https" or (parts.scheme == "http" and here)):
+        host = None
+    more = host is None or parts.username or parts.password or parts.query or parts.fragment
+    if more or not (parts.scheme == "https" or (parts.scheme == "http" and _is_here(str(host)))):
         raise InvalidRequest(
             "Give the gateway's address with https, such as https://localhost:5000/v1/api. "
             "http is taken for this computer alone.",
             "base_url",
         )
     return str(value).rstrip("/")
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _now() -> datetime:

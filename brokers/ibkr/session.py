@@ -26,7 +26,7 @@ from brokers.errors import (
 from brokers.http import Answer, Garbled, Timeouts
 from brokers.ibkr import signing
 from brokers.ibkr.signing import Credentials, LiveToken
-from brokers.reading import record, shown, text
+from brokers.reading import code, record, records, shown, text
 from brokers.types import Instrument
 
 BROKER = "Interactive Brokers"
@@ -51,7 +51,7 @@ class Session:
         self._token: LiveToken | None = None
         self._lock = threading.RLock()
         self._good_until = 0.0
-        self._accounts: list[str] = []
+        self._accounts: dict[str, dict[str, Any]] = {}
         self._lists: dict[tuple[Any, ...], tuple[float, Any]] = {}
         self._read_at: dict[str, float] = {}
         self._lists_lock = threading.Lock()
@@ -60,13 +60,13 @@ class Session:
 
     # -- the session itself ------------------------------------------------------------------------------------------
 
-    def accounts(self) -> list[str]:
-        """Raises NeedsLogin where the session has ended."""
+    def accounts(self) -> dict[str, dict[str, Any]]:
+        """Number → what IBKR tells of it, of those that can be traded. Raises NeedsLogin."""
         self.ready()
-        return list(self._accounts)
+        return self._accounts
 
     def ready(self, *, now: bool = False) -> None:
-        """Signed in, kept alive, and asked for its accounts, without which IBKR answers nothing about orders.
+        """Signed in, kept alive, and asked for its accounts, without which IBKR answers nothing about them.
 
         ``now`` asks even where the last look is fresh. Raises NeedsLogin, AuthFailed, BrokerUnavailable.
         """
@@ -74,16 +74,20 @@ class Session:
             if not now and time.monotonic() < self._good_until:
                 return
             self._good_until = 0.0
-            state = record(record(self.ask("/tickle").get("iserver")).get("authStatus"))
+            state = (self.ask("/tickle").get("iserver") or {}).get("authStatus") or {}
             if self._credentials is not None and not state.get("authenticated") and not state.get("competing"):
                 # Never with "compete": that would throw the person's own program out.
-                state = record(self.ask("/iserver/auth/ssodh/init", {"publish": True, "compete": False}))
+                state = self.ask("/iserver/auth/ssodh/init", {"publish": True, "compete": False})
             _check_state(state)
-            told = record(self._get("/iserver/accounts", {}))
-            listed = told.get("accounts")
+            named = self._get("/iserver/accounts", {})
+            listed = named.get("accounts") if isinstance(named, dict) else None
             if not isinstance(listed, list) or not listed:
                 raise BrokerUnavailable(f"{BROKER} did not name this session's accounts.")
-            self._accounts = [text(each) for each in listed]
+            try:
+                told = {code(each.get("accountId")): each for each in records(self._get("/portfolio/accounts", {}))}
+                self._accounts = {text(each): told.get(each, {}) for each in listed if each != "All"}
+            except Garbled as error:
+                raise BrokerUnavailable(f"{BROKER} gave an answer nobody understands.") from error
             self._good_until = time.monotonic() + TICKLE_EVERY
 
     # -- calls -------------------------------------------------------------------------------------------------------
@@ -135,7 +139,9 @@ class Session:
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> Answer:
         headers = self._headers(method, path, {})
-        return self._client.write(method, self._prefix + path, headers=headers, body=body or {}, timeouts=self._timeouts)
+        return self._client.write(
+            method, self._prefix + path, headers=headers, body=body or {}, timeouts=self._timeouts
+        )
 
     def _get(self, path: str, params: Mapping[str, str]) -> Any:
         headers = self._headers("GET", path, params)

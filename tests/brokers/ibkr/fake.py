@@ -39,8 +39,12 @@ _TICKET = {
     *("quantity", "cashQty", "fxQty", "useAdaptive", "isCcyConv", "allocationMethod", "strategy"),
 }
 
-# A Mersenne prime does for arithmetic that is tested and not attacked.
-PRIME = 2**521 - 1
+# RFC 2409, section 6.1: enough for arithmetic that is tested and not attacked.
+PRIME = int(
+    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404DD"
+    "EF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A63A3620FFFFFFFFFFFFFFFF",
+    16,
+)
 
 
 @dataclass(frozen=True)
@@ -202,7 +206,7 @@ class FakeIbkr(FakeBroker):
                 return self._search(asked.body)
             case "GET", ["iserver", "contract", conid, "info-and-rules"]:
                 found = _CONTRACTS.get(int(conid))
-                return (500, {"error": "Contract not found"}) if found is None else (200, found)
+                return (404, {"error": "Contract not found"}) if found is None else (200, found)
             case "GET", ["iserver", "marketdata", "snapshot"]:
                 return 200, self._snapshot(asked.query)
             case "GET", ["iserver", "marketdata", "history"]:
