@@ -6,7 +6,9 @@ from typing import Any
 
 from brokers.alpaca import rules as alpaca_rules
 from brokers.base import Broker
+from brokers.crosstrade import rules as crosstrade_rules
 from brokers.errors import BrokerUnavailable
+from brokers.ibkr import rules as ibkr_rules
 from brokers.paper import adapter as paper
 from brokers.paper import intake as paper_intake
 from brokers.types import Capabilities
@@ -24,15 +26,24 @@ def _lazily(module: str, name: str) -> Callable[[Mapping[str, Any]], Broker]:
 
 _ADAPTERS: dict[str, Callable[[Mapping[str, Any]], Broker]] = {
     "alpaca": _lazily("brokers.alpaca.adapter", "AlpacaBroker"),
+    "crosstrade": _lazily("brokers.crosstrade.adapter", "CrossTradeBroker"),
+    "ibkr": _lazily("brokers.ibkr.adapter", "IbkrBroker"),
     "paper": paper.PaperBroker.open,
 }
 
 _CAPABILITIES: dict[str, Capabilities] = {
     "alpaca": alpaca_rules.CAPABILITIES,
+    "crosstrade": crosstrade_rules.CAPABILITIES,
+    "ibkr": ibkr_rules.CAPABILITIES,
     "paper": paper_intake.CAPABILITIES,
 }
 
-NAMES = {"alpaca": "Alpaca", "paper": "Tradelatch Paper"}
+NAMES = {
+    "alpaca": "Alpaca",
+    "crosstrade": "NinjaTrader (CrossTrade)",
+    "ibkr": "Interactive Brokers",
+    "paper": "Tradelatch Paper",
+}
 
 
 def open_broker(name: str, settings: Mapping[str, Any]) -> Broker:

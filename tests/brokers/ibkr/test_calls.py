@@ -80,7 +80,7 @@ def test_a_rate_is_told_or_refused(ibkr: IbkrBroker) -> None:
 
 def test_a_preview_shows_ibkrs_own_fee_at_its_most_and_sends_nothing(ibkr: IbkrBroker, fake: FakeIbkr) -> None:
     preview = ibkr.preview(PAPER, order("BUY", "10", SYMBOL, limit="100"))
-    assert (preview.notional, preview.fee, preview.cash_effect) == (1000, Decimal("1.2"), Decimal("-1001.2"))
+    assert (preview.notional, preview.fee, preview.cash_effect) == (Decimal(1000), Decimal("1.2"), Decimal("-1001.2"))
     with pytest.raises(Rejected, match="Insufficient funds"):
         ibkr.preview(PAPER, order("BUY", "1000000", SYMBOL, limit="100"))
     assert fake.sent == []
@@ -120,7 +120,7 @@ def test_every_kind_of_order_reads_back_as_it_was_sent(
         Side.SELL,
         asked.order_type,
         TimeInForce.DAY,
-        3,
+        Decimal(3),
     )
     assert (found.limit_price, found.stop_price) == (asked.limit_price, asked.stop_price)
 
@@ -151,16 +151,16 @@ def test_fills_are_counted_from_the_executions_with_their_fees(ibkr: IbkrBroker,
     assert found is not None
     assert (found.status, found.filled_quantity, found.average_price, found.fees) == (
         BrokerStatus.PARTIALLY_FILLED,
-        4,
+        Decimal(4),
         Decimal("1190.1"),
-        1,
+        Decimal(1),
     )
     fake.fill(asked.client_order_id, Decimal(6), Decimal("1190.20"), commission="0.5")
     found = ibkr.order(PAPER, asked.client_order_id)
     assert found is not None
     assert (found.status, found.average_price, found.fees) == (BrokerStatus.FILLED, Decimal("1190.16"), Decimal("1.5"))
     newest, older = ibkr.fills(PAPER, limit=5)
-    assert (newest.quantity, older.quantity) == (6, 4)
+    assert (newest.quantity, older.quantity) == (Decimal(6), Decimal(4))
     assert ibkr.fills(PAPER, limit=5, after=newest.fill_id) == [older]
     with pytest.raises(InvalidRequest):
         ibkr.fills(PAPER, limit=5, after="nothing")
@@ -172,7 +172,7 @@ def test_an_order_that_was_done_on_an_earlier_day_is_known_by_its_executions(ibk
     fake.live.clear()
     found = ibkr.order(PAPER, asked.client_order_id)
     assert found is not None
-    assert (found.status, found.filled_quantity) == (BrokerStatus.FILLED, 10)
+    assert (found.status, found.filled_quantity) == (BrokerStatus.FILLED, Decimal(10))
     assert ibkr.order(PAPER, "f" * 32) is None
 
 
@@ -206,7 +206,7 @@ def test_a_resting_order_is_changed_in_place_under_its_own_id(ibkr: IbkrBroker) 
     changed = ibkr.replace(PAPER, asked.client_order_id, OrderChanges(limit_price=Decimal("101.5")), new_id())
     assert changed.client_order_id == asked.client_order_id
     (found,) = ibkr.orders(PAPER)
-    assert (found.limit_price, found.quantity) == (Decimal("101.5"), 10)
+    assert (found.limit_price, found.quantity) == (Decimal("101.5"), Decimal(10))
     with pytest.raises(InvalidOrder):
         ibkr.replace(PAPER, asked.client_order_id, OrderChanges(limit_price=Decimal("101.555")))
 
@@ -293,7 +293,7 @@ def test_a_persons_yes_places_the_order_after_every_further_question(ibkr: IbkrB
     assert placed is not None
     found = ibkr.order(PAPER, asked.client_order_id)
     assert found is not None
-    assert (found.broker_order_id, found.filled_quantity) == (placed.broker_order_id, 650)
+    assert (found.broker_order_id, found.filled_quantity) == (placed.broker_order_id, Decimal(650))
     assert [yes for _, yes in fake.replies] == [True, True]
     assert len(fake.sent) == 1
 

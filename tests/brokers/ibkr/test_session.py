@@ -1,6 +1,7 @@
 """Signing in, and the three ways in which a session at Interactive Brokers ends."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -21,7 +22,7 @@ def test_a_session_that_has_ended_asks_a_person_to_sign_in_and_lists_nothing(
     ibkr: IbkrBroker, fake: FakeIbkr, mood: str
 ) -> None:
     fake.session = mood
-    reads = [
+    reads: list[Callable[[], object]] = [
         ibkr.accounts,
         ibkr.connect,
         ibkr.ping,
