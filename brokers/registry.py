@@ -11,6 +11,7 @@ from brokers.errors import BrokerUnavailable
 from brokers.ibkr import rules as ibkr_rules
 from brokers.paper import adapter as paper
 from brokers.paper import intake as paper_intake
+from brokers.tws import rules as tws_rules
 from brokers.types import Capabilities
 
 
@@ -18,7 +19,13 @@ def _lazily(module: str, name: str) -> Callable[[Mapping[str, Any]], Broker]:
     """Imported at the first connection to it: who has none does not pay for its libraries."""
 
     def opened(settings: Mapping[str, Any]) -> Broker:
-        broker: Broker = getattr(import_module(module), name).open(settings)
+        try:
+            adapter = getattr(import_module(module), name)
+        except ModuleNotFoundError as error:
+            raise BrokerUnavailable(
+                f"This installation lacks {error.name}, which this broker needs. Its operator can install it."
+            ) from error
+        broker: Broker = adapter.open(settings)
         return broker
 
     return opened
@@ -29,6 +36,7 @@ _ADAPTERS: dict[str, Callable[[Mapping[str, Any]], Broker]] = {
     "crosstrade": _lazily("brokers.crosstrade.adapter", "CrossTradeBroker"),
     "ibkr": _lazily("brokers.ibkr.adapter", "IbkrBroker"),
     "paper": paper.PaperBroker.open,
+    "tws": _lazily("brokers.tws.adapter", "TwsBroker"),
 }
 
 _CAPABILITIES: dict[str, Capabilities] = {
@@ -36,6 +44,7 @@ _CAPABILITIES: dict[str, Capabilities] = {
     "crosstrade": crosstrade_rules.CAPABILITIES,
     "ibkr": ibkr_rules.CAPABILITIES,
     "paper": paper_intake.CAPABILITIES,
+    "tws": tws_rules.CAPABILITIES,
 }
 
 NAMES = {
@@ -43,6 +52,7 @@ NAMES = {
     "crosstrade": "NinjaTrader (CrossTrade)",
     "ibkr": "Interactive Brokers",
     "paper": "Tradelatch Paper",
+    "tws": "Interactive Brokers TWS or IB Gateway (experimental)",
 }
 
 
