@@ -71,6 +71,7 @@ class Code(StrEnum):
     BROKER_NEEDS_LOGIN = "broker_needs_login"
     BROKER_PERMISSION_MISSING = "broker_permission_missing"
     BROKER_BUSY = "broker_busy"
+    BROKER_ASKS = "broker_asks"
     OUTCOME_UNKNOWN = "outcome_unknown"
     AUDIT_UNAVAILABLE = "audit_unavailable"
     INTERNAL_ERROR = "internal_error"
@@ -289,6 +290,11 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.BROKER_BUSY: Explanation(
         "The broker asked for fewer calls", "Nothing was done. Try again in a minute.", Blame.BROKER
     ),
+    Code.BROKER_ASKS: Explanation(
+        "The broker asks a person before it takes the order",
+        "Nothing was placed. Read the question to the user; it can be answered at the broker, never by an assistant.",
+        Blame.BROKER,
+    ),
     Code.OUTCOME_UNKNOWN: Explanation(
         "The broker's answer was lost",
         "The order may stand. It is being looked up and is never sent again; see Orders before doing anything else.",
@@ -375,6 +381,7 @@ _FROM_BROKER: dict[type[broker.BrokerError], Code] = {
     broker.NeedsLogin: Code.BROKER_NEEDS_LOGIN,
     broker.PermissionDenied: Code.BROKER_PERMISSION_MISSING,
     broker.RateLimited: Code.BROKER_BUSY,
+    broker.NeedsAnswer: Code.BROKER_ASKS,
     broker.Rejected: Code.BROKER_REJECTED,
     broker.NotSent: Code.BROKER_UNAVAILABLE,
     broker.BrokerError: Code.OUTCOME_UNKNOWN,

@@ -39,10 +39,10 @@ def market_shown(key: str, now: datetime) -> prices.Market | None:
 
     Reads what those share that wait together. What is booked goes by ``market_of``, in the transaction that books it.
     """
-    return shared((market_shown, key), partial(_market_shown, key))
+    return shared((market_shown, key), partial(_market_shown, key, now))
 
 
-def _market_shown(key: str) -> prices.Market | None:
+def _market_shown(key: str, now: datetime) -> prices.Market | None:
     found = _MARKETS.first(key)
     if found is None:
         return None
