@@ -311,7 +311,7 @@ class Retry(StrEnum):
     """Not before get_order_status: something may have been done."""
 
 
-_SAFE = frozenset({Code.RATE_LIMITED, Code.BROKER_UNAVAILABLE})
+_SAFE = frozenset({Code.RATE_LIMITED, Code.BROKER_UNAVAILABLE, Code.LIMIT_UNPROVABLE})
 _CHECK_STATUS = frozenset({Code.OUTCOME_UNKNOWN, Code.CONFIRMATION_USED, Code.AUDIT_UNAVAILABLE, Code.INTERNAL_ERROR})
 
 
@@ -333,6 +333,7 @@ class Refusal(Exception):
         retry_after: float | None = None,
         order_id: str = "",
         limit: Mapping[str, str] | None = None,
+        retry: Retry | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -340,6 +341,8 @@ class Refusal(Exception):
         self.retry_after = retry_after
         """Seconds until the same call can succeed, where time is what is missing."""
         self.order_id = order_id
+        self.retry = retry or retry_of(code)
+        """By the code, unless what was done says otherwise."""
         self.limit = limit
         """Which limit said no: its name, whose it is, its value, what was used and what is left, as text."""
 

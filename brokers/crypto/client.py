@@ -59,7 +59,8 @@ class Line:
         venue.prepare(self.exchange, settings)
         if base := settings.get("base_url"):
             _point_at(self.exchange, str(base))
-        self._gate = Gate(venue.per_second, burst=max(int(venue.per_second), 1), patience=3 * seconds)
+        per_second = float(settings.get("per_second", venue.per_second))
+        self._gate = Gate(per_second, burst=max(int(per_second), 1), patience=3 * seconds)
         self._nonces = nonces
         if nonces is not None:
             now = self.exchange.milliseconds
@@ -168,6 +169,11 @@ class Client:
             self.memory.client_ids[broker_order_id] = client_order_id
             while len(self.memory.client_ids) > _ORDERS_KEPT:
                 self.memory.client_ids.popitem(last=False)
+
+    def broker_id(self, client_order_id: str) -> str | None:
+        """The venue's id for an order of ours, where this process has seen it."""
+        with self._shared:
+            return next((theirs for theirs, ours in self.memory.client_ids.items() if ours == client_order_id), None)
 
     def _make_ready(self) -> None:
         """Markets and the venue's clock, before and apart from the call. Raises BrokerUnavailable: nothing was sent."""

@@ -18,10 +18,10 @@ from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.halts import verbs as halts
-from console.orders import amend, cancelling, exposure, moves, risk, sending
+from console.orders import amend, cancelling, exposure, moves, risk, sending, sizing
 from console.orders.models import Action, Confirmation, Order
 from console.orders.moves import Moved
-from console.orders.risk import Facts
+from console.orders.sending import Checked
 from console.orders.states import Status
 from console.orders.terms import as_shown, digest
 
@@ -46,7 +46,7 @@ def release(confirmation: Confirmation, *, may: Rule, by: str, request_id: str =
     may(plan[0].connection)  # whoever may not say yes does not end what waits for somebody else's
     if confirmation.action == Action.FLATTEN:
         _clear_the_way(plan[0], by=by, request_id=request_id)
-    going: list[tuple[Order, Facts]] = []
+    going: list[tuple[Order, Checked]] = []
     refused: list[tuple[Order, Refusal]] = []
     previews: list[tuple[OrderRequest, Preview]] = []
     for order in plan:
@@ -55,8 +55,8 @@ def release(confirmation: Confirmation, *, may: Rule, by: str, request_id: str =
         try:
             risk.check_permission(order.app, order.connection)
             halts.check(halts.Action.RELEASE, order.connection, order.app_id, order.account_id)
-            preview, facts = sending.check_release(order)
-            previews.append((order.request, preview))
+            checked = sending.check_release(order)
+            previews.append((order.request, checked.preview))
             risk.check_together(previews)
         except BrokerError as error:
             if error.outcome is not Outcome.REJECTED:
@@ -68,7 +68,7 @@ def release(confirmation: Confirmation, *, may: Rule, by: str, request_id: str =
                 previews.pop()
             refused.append((order, error))
         else:
-            going.append((order, facts))
+            going.append((order, checked))
     if refused and (confirmation.all_or_none or not going):
         _refuse(confirmation, plan, refused[0], by, request_id)
     try:
@@ -108,7 +108,7 @@ class _Stopped(Exception):
 
 
 # What ends an order. Where a price or a balance was missing or far off, the same confirmation may still be used.
-_FINAL = frozenset({Code.HALTED, Code.LIMIT_EXCEEDED, Code.OUTSIDE_LIMITS, Code.LIMITS_REQUIRED})
+_FINAL = frozenset({Code.HALTED, Code.LIMIT_EXCEEDED, Code.OUTSIDE_LIMITS, Code.LIMITS_REQUIRED, Code.POSITION_CHANGED})
 
 
 def _ends(refusal: Refusal) -> bool:
@@ -228,7 +228,7 @@ def _differs(order: Order, shown: dict[str, object]) -> bool:
 
 @transaction.atomic
 def _redeem(
-    confirmation: Confirmation, going: list[tuple[Order, Facts]], may: Rule, by: str, request_id: str
+    confirmation: Confirmation, going: list[tuple[Order, Checked]], may: Rule, by: str, request_id: str
 ) -> tuple[list[Order], list[tuple[Order, Refusal]]]:
     """Use the confirmation up and commit every intent, under the locks of the app's and the connection's row.
 
@@ -250,10 +250,12 @@ def _redeem(
         raise Refusal(Code.CONFIRMATION_EXPIRED, "This confirmation expired. Nothing was sent.")
     gone: list[Order] = []
     held: list[tuple[Order, Refusal]] = []
-    for order, facts in going:
+    for order, checked in going:
         try:
             halts.check(halts.Action.RELEASE, connection, app.pk, order.account_id)
-            worst = exposure.check(order.request, facts, connection, app, besides=order.pk)
+            if checked.held is not None:
+                sizing.check_still(order, checked.held)
+            worst = exposure.check(order.request, checked.facts, connection, app, besides=order.pk)
         except Refusal as refusal:
             if confirmation.all_or_none:
                 raise _Stopped(order, refusal) from refusal

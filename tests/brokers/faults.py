@@ -48,6 +48,9 @@ class Asked:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: Any
+    raw: bytes = b""
+    target: str = ""
+    """Path and query as they came."""
 
 
 Reply = tuple[int, Any]
@@ -118,6 +121,13 @@ class FakeBroker:
         self.server.server_close()
         self._thread.join(timeout=5)
 
+    def hang_up(self) -> None:
+        """Close every connection that clients keep open."""
+        for connection in list(self.server.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server.server_address[1]}"
@@ -126,6 +136,14 @@ class FakeBroker:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.connections: list[socket.socket] = []
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.connections.append(request)
+        super().process_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that was killed is no news."""
@@ -168,7 +186,9 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
                 path=unquote(split.path),
                 query=dict(parse_qsl(split.query, keep_blank_values=True)),
                 headers=dict(self.headers.items()),
-                body=json.loads(raw) if raw else None,
+                body=_body(raw, self.headers.get("Content-Type") or ""),
+                raw=raw,
+                target=self.path,
             )
 
         def _answer(self, asked: Asked) -> Reply:
@@ -234,6 +254,14 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
             self.connection.close()
 
     return Handler
+
+
+def _body(raw: bytes, kind: str) -> Any:
+    if not raw:
+        return None
+    if kind.startswith("application/x-www-form-urlencoded"):
+        return dict(parse_qsl(raw.decode(), keep_blank_values=True))
+    return json.loads(raw)
 
 
 def _bytes(body: Any) -> bytes:

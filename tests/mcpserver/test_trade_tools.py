@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from console.errors import Code, Retry, retry_of
 from tests import serving
 from tests.mcpserver.wire import Wire
 from tests.serving import Server
@@ -119,6 +120,10 @@ def test_one_cancels_the_other_and_one_triggers_the_other(trade: Wire) -> None:
     )
     assert (oco["order"]["order_type"], oco["order"]["limit_price"]) == ("LMT", "1000000")
     assert [leg["stop_price"] for leg in oco["legs"]] == ["100"]
+    trade.result("cancel_order", {"order_id": oco["order"]["order_id"]})
+    both = trade.result("get_order_status", {"order_id": oco["order"]["order_id"]})
+    assert [each["status"] for each in (both["order"], *both["legs"])] == ["cancelled"] * 2
+    assert "external" not in trade.result("get_orders", {})
     oto = confirmed(
         trade,
         "place_order",
@@ -207,7 +212,7 @@ def test_a_batch_is_shown_and_confirmed_as_one(trade: Wire) -> None:
     prepared = trade.result("place_batch_orders", {"orders": orders})
     assert prepared["execution"] == "synthesised"
     assert "3 orders" in prepared["summary"]
-    assert "All of them or none is sent." in prepared["summary"]
+    assert "None is sent unless all pass every check." in prepared["summary"]
     again = trade.result("place_batch_orders", {"orders": orders})
     assert again["confirmation_id"] == prepared["confirmation_id"]
     refusal = trade.refusal("place_batch_orders", {"orders": orders[:2]})
@@ -305,3 +310,28 @@ def test_open_orders_made_elsewhere_are_shown_as_external(trade: Wire, own: Serv
     answer = trade.result("get_orders", {})
     assert [(each["symbol"], each["limit_price"]) for each in answer["external"]] == [("BTC/USD", "100")]
     own.query("UPDATE orders_order SET status = 'cancelled' WHERE wire_id = 'elsewhere'")
+
+
+def test_every_code_says_whether_to_retry_and_only_what_did_nothing_is_safe() -> None:
+    by_kind = {kind: {code for code in Code if retry_of(code) is kind} for kind in Retry}
+    assert by_kind[Retry.SAFE] == {Code.RATE_LIMITED, Code.BROKER_UNAVAILABLE, Code.LIMIT_UNPROVABLE}
+    assert by_kind[Retry.CHECK_STATUS] == {
+        *(Code.OUTCOME_UNKNOWN, Code.CONFIRMATION_USED, Code.AUDIT_UNAVAILABLE, Code.INTERNAL_ERROR)
+    }
+
+
+def test_a_key_that_may_only_read_reaches_none_of_it(trade: Wire, own: Server) -> None:
+    order_id = confirmed(trade, "place_order", REST)["order"]["order_id"]
+    waiting = trade.result("modify_order", {"order_id": order_id, "limit_price": "90"})["confirmation_id"]
+    reader = Wire(own.mcp_url, own.quickstart["paper_key_read"])
+    assert reader.refusal("cancel_all_orders", {})["code"] == "insufficient_scope"
+    assert reader.refusal("confirm_trade", {"confirmation_id": waiting})["code"] == "insufficient_scope"
+    for tool, arguments in (
+        ("modify_order", {"order_id": order_id, "quantity": "1"}),
+        ("place_batch_orders", {"orders": [REST]}),
+        ("close_position", {"symbol": "BTC/USD"}),
+        ("reverse_position", {"symbol": "BTC/USD"}),
+        ("flatten_account", {}),
+    ):
+        assert reader.refusal(tool, arguments)["code"] == "insufficient_scope"
+    trade.result("discard_confirmation", {"confirmation_id": waiting})
