@@ -7,6 +7,7 @@ from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any
 
+from brokers.errors import InvalidAccount
 from brokers.paper import hours, prices, replay, simulated
 from brokers.paper.models import CorporateAction, ImportedSeries, PaperAccount
 from brokers.statements import Statement, shared
@@ -29,20 +30,26 @@ def market_for(seed: int, market_hours: str) -> prices.Market:
     return _market(seed, market_hours, tuple(_SERIES.rows()), tuple(_SPLITS.rows("split")))
 
 
-def market_shown(key: str) -> prices.Market | None:
-    """The market of the account with that key, to show prices of; None: there is no such account.
+def market_shown(key: str) -> prices.Market:
+    """The market of the account with that key, to show prices of. Raises InvalidAccount.
 
     Reads what those share that wait together. What is booked goes by ``market_of``, in the transaction that books it.
     """
     return shared((market_shown, key), partial(_market_shown, key))
 
 
-def _market_shown(key: str) -> prices.Market | None:
+def _market_shown(key: str) -> prices.Market:
+    seed, market_hours = _seed_and_hours(key)
+    return _market(seed, market_hours, tuple(_SERIES.shared()), tuple(_SPLITS.shared("split")))
+
+
+@lru_cache(maxsize=4096)
+def _seed_and_hours(key: str) -> tuple[int, str]:
+    """Kept, because they are set when an account is opened and never again."""
     found = _MARKETS.first(key)
     if found is None:
-        return None
-    seed, market_hours = found
-    return _market(seed, market_hours, tuple(_SERIES.shared()), tuple(_SPLITS.shared("split")))
+        raise InvalidAccount("There is no such paper account.")
+    return found[0], found[1]
 
 
 @lru_cache(maxsize=64)
