@@ -210,8 +210,6 @@ class PaperBroker:
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
         now = self._clock()
         market = market_shown(self._keys[0], now)
-        if market is None:
-            raise InvalidAccount("There is no such paper account.")
         if market.venue:
             return [_live_quote(market, symbol, now) for symbol in symbols]
         minute = minute_of(now)

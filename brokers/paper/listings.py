@@ -7,6 +7,7 @@ from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any
 
+from brokers.errors import InvalidAccount
 from brokers.paper import hours, live, prices, replay, simulated
 from brokers.paper.models import CorporateAction, ImportedSeries, PaperAccount
 from brokers.statements import Statement, shared
@@ -32,8 +33,8 @@ def market_for(seed: int, market_hours: str, venue: str = "") -> prices.Market:
     return _market(seed, market_hours, tuple(_SERIES.rows()), tuple(_SPLITS.rows("split")))
 
 
-def market_shown(key: str, now: datetime) -> prices.Market | None:
-    """The market of the account with that key, to show prices of; None: there is no such account.
+def market_shown(key: str, now: datetime) -> prices.Market:
+    """The market of the account with that key, to show prices of. Raises InvalidAccount.
 
     Raises BrokerUnavailable for a venue whose listing was never read and cannot be.
 
@@ -42,15 +43,21 @@ def market_shown(key: str, now: datetime) -> prices.Market | None:
     return shared((market_shown, key), partial(_market_shown, key, now))
 
 
-def _market_shown(key: str, now: datetime) -> prices.Market | None:
-    found = _MARKETS.first(key)
-    if found is None:
-        return None
-    seed, market_hours, venue = found
+def _market_shown(key: str, now: datetime) -> prices.Market:
+    seed, market_hours, venue = _origin(key)
     if venue:
         live.learn(venue, now)
         return live.market(venue)
     return _market(seed, market_hours, tuple(_SERIES.shared()), tuple(_SPLITS.shared("split")))
+
+
+@lru_cache(maxsize=4096)
+def _origin(key: str) -> tuple[int, str, str]:
+    """Seed, hours and venue: kept, because they are set when an account is opened and never again."""
+    found = _MARKETS.first(key)
+    if found is None:
+        raise InvalidAccount("There is no such paper account.")
+    return found[0], found[1], found[2]
 
 
 @lru_cache(maxsize=64)
