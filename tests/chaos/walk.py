@@ -86,8 +86,11 @@ class Crash(BaseException):
     """The process dies here: nothing catches it."""
 
 
+START = datetime(2026, 11, 20, 15, 33, 20, tzinfo=UTC)
+
+
 class Clock:
-    now = datetime(2026, 11, 20, 15, 33, 20, tzinfo=UTC)
+    now = START
 
     def __call__(self) -> datetime:
         return self.now
@@ -203,12 +206,17 @@ class Walk(RuleBasedStateMachine):
 
     @initialize(preset=st.sampled_from(sorted(COIN_FEES)), hours=st.integers(0, 200))
     def begin(self, preset: str, hours: int) -> None:
-        CLOCK.now += timedelta(hours=hours)
+        # Nothing of the walk before, or a failure could not be walked again.
+        CLOCK.now = START + timedelta(hours=hours)
         MortalBroker.dies = ""
+        for model in (OrderEvent, Modification):
+            model.objects.all().delete()
+        Order.objects.exclude(parent=None).delete()
+        Order.objects.all().delete()
         name = f"walker{Walk.accounts}"
         owner = User.objects.create(email=f"{name}@example.com")
         self.connection = linking.link_paper(owner, name=name, starting_cash=CASH)
-        PaperAccount.objects.filter(key=self.connection.default_account).update(preset=preset)
+        PaperAccount.objects.filter(key=self.connection.default_account).update(preset=preset, seed=1)
         _, raw = minting.mint(owner, self.connection, frozenset({Scope.TRADE}), name=name)
         self.who = bearer.authenticate(raw)
         self.account = self.connection.default_account
