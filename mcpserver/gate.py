@@ -87,6 +87,8 @@ def call(
         made = attempt(principal, name, given, request_id=request_id, find=find, report=report)
         if made.entry is None:
             return made.answer()
+        # The row is committed on a connection of its own: who kept one while waiting for it could empty the pool.
+        close_old_connections()
         try:
             journal.record_call(made.entry)
         except DatabaseError as error:

@@ -4,6 +4,7 @@
 own, which no kill touches: what it received and what it did is the truth here. Prints one JSON object.
 """
 
+import contextlib
 import functools
 import json
 import os
@@ -14,7 +15,7 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -95,8 +96,9 @@ class Chaos:
                 "timeouts": _TIMEOUTS,
             },
         )
-        _, raw = minting.mint(owner, connection, frozenset({Scope.TRADE}), name="killed")
-        self.who: Principal = bearer.authenticate(raw)
+        self.connection = connection
+        _, self.key = minting.mint(owner, connection, frozenset({Scope.TRADE}), name="killed")
+        self.who: Principal = bearer.authenticate(self.key)
         timezone.now = self._now
 
     def _now(self) -> datetime:
@@ -265,20 +267,27 @@ def reap(child: int, patience: float | None) -> int:
     return 1
 
 
-def main() -> None:
-    trials, seed = int(sys.argv[1]), int(sys.argv[2])
+@contextlib.contextmanager
+def broker_apart() -> Iterator[str]:
+    """The fake in a process of its own; its address."""
     with subprocess.Popen(
         [sys.executable, "-c", _BROKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as broker:
-        assert broker.stdin is not None and broker.stdout is not None
-        chaos = Chaos(seed, broker.stdout.readline().strip())
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.stdin.close()
+
+
+def main() -> None:
+    trials, seed = int(sys.argv[1]), int(sys.argv[2])
+    with broker_apart() as url:
+        chaos = Chaos(seed, url)
         for number in range(trials):
             chaos.trial(number)
             if number % BATCH == BATCH - 1 or number == trials - 1:
                 chaos.settle()
         chaos.settle()
         result = chaos.account()
-        broker.stdin.close()
     sys.stdout.write(json.dumps(result) + "\n")
 
 
