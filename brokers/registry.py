@@ -6,9 +6,14 @@ from typing import Any
 
 from brokers.alpaca import rules as alpaca_rules
 from brokers.base import Broker
+from brokers.binance.adapter import BinanceBroker
+from brokers.coinbase.adapter import CoinbaseBroker
 from brokers.crosstrade import rules as crosstrade_rules
+from brokers.crypto.adapter import CryptoBroker
 from brokers.errors import BrokerUnavailable
 from brokers.ibkr import rules as ibkr_rules
+from brokers.kraken.adapter import KrakenBroker
+from brokers.okx.adapter import OkxBroker
 from brokers.paper import adapter as paper
 from brokers.paper import intake as paper_intake
 from brokers.tws import rules as tws_rules
@@ -31,12 +36,21 @@ def _lazily(module: str, name: str) -> Callable[[Mapping[str, Any]], Broker]:
     return opened
 
 
+# Light to import: ccxt itself comes with the first call.
+_CRYPTO: dict[str, type[CryptoBroker]] = {
+    "binance": BinanceBroker,
+    "coinbase": CoinbaseBroker,
+    "kraken": KrakenBroker,
+    "okx": OkxBroker,
+}
+
 _ADAPTERS: dict[str, Callable[[Mapping[str, Any]], Broker]] = {
     "alpaca": _lazily("brokers.alpaca.adapter", "AlpacaBroker"),
     "crosstrade": _lazily("brokers.crosstrade.adapter", "CrossTradeBroker"),
     "ibkr": _lazily("brokers.ibkr.adapter", "IbkrBroker"),
     "paper": paper.PaperBroker.open,
     "tws": _lazily("brokers.tws.adapter", "TwsBroker"),
+    **{name: adapter.open for name, adapter in _CRYPTO.items()},
 }
 
 _CAPABILITIES: dict[str, Capabilities] = {
@@ -45,14 +59,16 @@ _CAPABILITIES: dict[str, Capabilities] = {
     "ibkr": ibkr_rules.CAPABILITIES,
     "paper": paper_intake.CAPABILITIES,
     "tws": tws_rules.CAPABILITIES,
+    **{name: adapter.CAPABILITIES for name, adapter in _CRYPTO.items()},
 }
 
 NAMES = {
     "alpaca": "Alpaca",
     "crosstrade": "NinjaTrader (CrossTrade)",
     "ibkr": "Interactive Brokers",
-    "paper": "Tradelatch Paper",
     "tws": "Interactive Brokers TWS or IB Gateway (experimental)",
+    "paper": "Tradelatch Paper",
+    **{name: adapter.VENUE.title for name, adapter in _CRYPTO.items()},
 }
 
 

@@ -551,6 +551,8 @@ class Capabilities:
     fractional: bool = False
     """Stocks in parts of a unit."""
     short: bool = False
+    crosses_zero: bool = False
+    """One order may take a position through zero to the other side."""
     extended_hours: bool = False
     reduce_only: bool = False
     post_only: bool = False

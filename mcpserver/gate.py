@@ -239,6 +239,7 @@ def _error(refusal: Refusal) -> dict[str, Any]:
     return compact(
         code=refusal.code.value,
         message=str(refusal),
+        retry=refusal.retry.value,
         field=refusal.field,
         retry_after_seconds=refusal.retry_after,
         order_id=refusal.order_id,

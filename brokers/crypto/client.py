@@ -170,6 +170,11 @@ class Client:
             while len(self.memory.client_ids) > _ORDERS_KEPT:
                 self.memory.client_ids.popitem(last=False)
 
+    def broker_id(self, client_order_id: str) -> str | None:
+        """The venue's id for an order of ours, where this process has seen it."""
+        with self._shared:
+            return next((theirs for theirs, ours in self.memory.client_ids.items() if ours == client_order_id), None)
+
     def _make_ready(self) -> None:
         """Markets and the venue's clock, before and apart from the call. Raises BrokerUnavailable: nothing was sent."""
         self.public.load()

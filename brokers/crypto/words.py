@@ -204,7 +204,7 @@ def status(answer: Answer, filled: Decimal) -> BrokerStatus:
 def order(answer: Answer, found: Instrument, now: datetime, fills: tuple[Fill, ...] = ()) -> BrokerOrder:
     filled = known(answer.get("filled"))
     average = (number(answer.get("average")) or None) if filled else None
-    stop = number(answer.get("triggerPrice")) or None
+    stop = number(answer.get("triggerPrice")) or number(answer.get("stopLossPrice")) or None
     limit = number(answer.get("price")) or None
     kind = str(answer.get("type") or "")
     if stop is not None:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any, Self
 
@@ -15,10 +16,11 @@ from brokers.errors import InvalidAccount, InvalidRequest, NotCancellable, Order
 from brokers.paper import costs, exchange, intake, ledger, means, rates, sessions, tariff
 from brokers.paper import depth as simulated_depth
 from brokers.paper.books import catch_up
-from brokers.paper.listings import market_of
+from brokers.paper.hours import at_minute, minute_of
+from brokers.paper.listings import market_of, market_shown
 from brokers.paper.matching import Matcher
 from brokers.paper.models import OPEN_STATUSES, LedgerEntry, PaperAccount, PaperFill, PaperOrder
-from brokers.paper.prices import Market, Tape
+from brokers.paper.prices import Market
 from brokers.paper.prices import bars as bars_of
 from brokers.paper.prices import quote as quote_of
 from brokers.types import (
@@ -58,19 +60,27 @@ from brokers.types import (
 class PaperBroker:
     """One or more paper accounts. What reads or changes one first matches its orders up to now."""
 
-    def __init__(self, accounts: Sequence[PaperAccount], *, clock: Callable[[], datetime] = timezone.now) -> None:
-        self._account = accounts[0]
-        self._accounts = {account.key: account for account in accounts}
+    def __init__(self, keys: Sequence[str], *, clock: Callable[[], datetime] = timezone.now) -> None:
+        self._keys = keys
         self._clock = clock
+
+    @cached_property
+    def _accounts(self) -> dict[str, PaperAccount]:
+        return {key: ledger.account(key) for key in self._keys}
+
+    @property
+    def _account(self) -> PaperAccount:
+        return self._accounts[self._keys[0]]
 
     @classmethod
     def open(cls, settings: Mapping[str, Any], *, clock: Callable[[], datetime] = timezone.now) -> Self:
         """``settings`` is ``{"account": key}``, or ``{"accounts": [key, …]}`` with the main one first.
 
-        Quotes, and orders in them, are those of the main account's market. Raises InvalidAccount.
+        Quotes, and orders in them, are those of the main account's market. Accounts are looked up when they are
+        needed; where there is no such account, the method that needs it raises InvalidAccount.
         """
         keys = settings.get("accounts") or [settings.get("account", "")]
-        return cls([ledger.account(str(key)) for key in keys], clock=clock)
+        return cls([str(key) for key in keys], clock=clock)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -191,8 +201,11 @@ class PaperBroker:
         return replace(tape.instrument, hours=sessions.words(tape.hours))
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
-        market, now = self._market(), self._clock()
-        return [self._quote(market.tape(symbol), now) for symbol in symbols]
+        market, now = market_shown(self._keys[0]), self._clock()
+        if market is None:
+            raise InvalidAccount("There is no such paper account.")
+        minute = minute_of(now)
+        return [_shown(market, symbol, minute) for symbol in symbols]
 
     def order_book(self, symbol: str, depth: int) -> OrderBook:
         return simulated_depth.book(self._market().tape(symbol), self._clock(), depth)
@@ -289,14 +302,6 @@ class PaperBroker:
         catch_up(account, now)
         return account, now
 
-    def _quote(self, tape: Tape, now: datetime) -> Quote:
-        """Sizes come with computed prices alone: a recording has none, and made-up ones would look recorded."""
-        quote = quote_of(tape, now)
-        if quote.recorded_at is not None:
-            return quote
-        bid_size, ask_size = simulated_depth.top(tape, quote)
-        return replace(quote, bid_size=bid_size, ask_size=ask_size)
-
     def _market(self) -> Market:
         return market_of(self._account)
 
@@ -322,6 +327,20 @@ class PaperBroker:
                 )
             )
         return found
+
+
+@lru_cache(maxsize=4096)
+def _shown(market: Market, symbol: str, minute: int) -> Quote:
+    """Kept, because a quote is the same for the whole of a minute.
+
+    Sizes come with computed prices alone: a recording has none, and made-up ones would look recorded.
+    """
+    tape = market.tape(symbol)
+    quote = quote_of(tape, at_minute(minute))
+    if quote.recorded_at is not None:
+        return quote
+    bid_size, ask_size = simulated_depth.top(tape, quote)
+    return replace(quote, bid_size=bid_size, ask_size=ask_size)
 
 
 def _older_than(row: PaperFill | LedgerEntry | None) -> Q:

@@ -21,6 +21,9 @@ _TOGETHER = frozenset(
 )
 
 
+_UNKNOWN_TO_THE_BROKER = frozenset({Status.AWAITING, Status.INTENT, Status.SENDING})
+
+
 class Moved(Exception):
     """Somebody else moved the order first."""
 
@@ -48,10 +51,12 @@ def move(
         for name, value in fields.items():
             setattr(order, name, value)
         event(order, before, what, by, request_id, data or {})
-        if after in _TOGETHER:
+        if after in _TOGETHER and before in _UNKNOWN_TO_THE_BROKER:
             # Until the broker knows them, the legs stand where the order stands that they are sent with.
+            # What a leg can come to is counted once, with its order.
+            own = {name: value for name, value in fields.items() if name not in ("worst_notional", "released_at")}
             for leg in Order.objects.filter(parent=order, status=before):
-                move(leg, after, what, by, request_id, **fields)
+                move(leg, after, what, by, request_id, **own)
 
 
 def settle(order: Order, after: Status, code: Code, reason: str) -> bool:

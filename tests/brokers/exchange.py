@@ -86,6 +86,7 @@ class CryptoFake(FakeBroker):
     """Subclass: routes and shapes. ``signed`` checks what authenticates a call, by code of its own."""
 
     FEE = Decimal("0.001")
+    REFUSES_SAME_ID = True
     CLOSED_IDS_STAY = True
     """The venue refuses an id it has seen, even of an order that has ended."""
 
@@ -148,7 +149,7 @@ class CryptoFake(FakeBroker):
         listing = self.listings.get(made.wire)
         if listing is None:
             raise VenueRefuses("no_symbol")
-        if made.client_id and any(
+        if self.REFUSES_SAME_ID and any(
             each.client_id == made.client_id and (self.CLOSED_IDS_STAY or each.status == "open")
             for each in self.orders.values()
         ):
@@ -199,10 +200,10 @@ class CryptoFake(FakeBroker):
                 at=self.now(),
             )
         )
-        filled = sum(Decimal(each.amount) for each in order.trades)
+        filled = sum((Decimal(each.amount) for each in order.trades), Decimal(0))
         order.filled = _text(filled)
         order.average = _text(
-            sum(Decimal(each.amount) * Decimal(each.price) for each in order.trades) / filled if filled else Decimal(0)
+            sum((Decimal(each.amount) * Decimal(each.price) for each in order.trades), Decimal(0)) / filled
         )
         order.fee = _text(sum((Decimal(each.fee) for each in order.trades), Decimal(0)))
         order.status = "filled" if filled >= Decimal(order.amount) else "open"

@@ -179,6 +179,8 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
         def _read(self) -> Asked:
             size = int(self.headers.get("Content-Length") or 0)
             raw = self.rfile.read(size) if size else b""
+            if len(raw) < size:
+                raise ConnectionAbortedError("The sender died in the middle of its request.")
             split = urlsplit(self.path)
             return Asked(
                 method=self.command,

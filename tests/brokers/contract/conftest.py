@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.brokers.contract.cases import CASES, WIRED, Case, Rig
+from tests.brokers.contract.cases import CASES, CRYPTO, WIRED, Case, Rig
 
 
 @pytest.fixture(params=CASES, ids=lambda case: case.name)
@@ -28,4 +28,10 @@ def rig(case: Case, db: None) -> Iterator[Rig]:
 @pytest.fixture
 def wired_rig(wired: Case, db: None) -> Iterator[Rig]:
     with wired.opened() as opened:
+        yield opened
+
+
+@pytest.fixture(params=CRYPTO, ids=lambda case: case.name)
+def exact_rig(request: pytest.FixtureRequest, db: None) -> Iterator[Rig]:
+    with request.param.opened() as opened:
         yield opened
