@@ -49,8 +49,8 @@ _ADAPTERS: dict[str, Callable[[Mapping[str, Any]], Broker]] = {
     "crosstrade": _lazily("brokers.crosstrade.adapter", "CrossTradeBroker"),
     "ibkr": _lazily("brokers.ibkr.adapter", "IbkrBroker"),
     "paper": paper.PaperBroker.open,
-    **{name: adapter.open for name, adapter in _CRYPTO.items()},
     "tws": _lazily("brokers.tws.adapter", "TwsBroker"),
+    **{name: adapter.open for name, adapter in _CRYPTO.items()},
 }
 
 _CAPABILITIES: dict[str, Capabilities] = {
@@ -58,17 +58,17 @@ _CAPABILITIES: dict[str, Capabilities] = {
     "crosstrade": crosstrade_rules.CAPABILITIES,
     "ibkr": ibkr_rules.CAPABILITIES,
     "paper": paper_intake.CAPABILITIES,
-    **{name: adapter.CAPABILITIES for name, adapter in _CRYPTO.items()},
     "tws": tws_rules.CAPABILITIES,
+    **{name: adapter.CAPABILITIES for name, adapter in _CRYPTO.items()},
 }
 
 NAMES = {
     "alpaca": "Alpaca",
-    **{name: adapter.VENUE.title for name, adapter in _CRYPTO.items()},
     "crosstrade": "NinjaTrader (CrossTrade)",
     "ibkr": "Interactive Brokers",
-    "paper": "Tradelatch Paper",
     "tws": "Interactive Brokers TWS or IB Gateway (experimental)",
+    "paper": "Tradelatch Paper",
+    **{name: adapter.VENUE.title for name, adapter in _CRYPTO.items()},
 }
 
 

@@ -15,6 +15,8 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from brokers.errors import (
+    AuthFailed,
+    BrokerError,
     BrokerUnavailable,
     DuplicateClientId,
     InsufficientFunds,
@@ -81,13 +83,14 @@ class IbkrBroker:
     def open(cls, settings: Mapping[str, Any]) -> Self:
         """``settings`` is ``{"base_url": …}`` for a gateway, without TLS on this computer only; for OAuth it is
         ``consumer_key access_token access_token_secret encryption_key signature_key dh_prime`` and, where they
-        differ from IBKR's own, ``base_url`` and ``realm``; ``timeouts`` in seconds. Raises InvalidRequest."""
+        differ from IBKR's own, ``base_url`` and ``realm``; ``timeouts`` in seconds.
+        Raises InvalidRequest, and AuthFailed where a credential is missing."""
         timeouts = Timeouts(**settings.get("timeouts", {"read": 15.0, "total": 30.0}))
         if not settings.get("consumer_key"):
             return cls(sessions.shared(_checked_url(settings.get("base_url")), None, timeouts))
         missing = [name for name in _OAUTH if not isinstance(settings.get(name), str) or not settings[name]]
         if missing:
-            raise InvalidRequest(f"The OAuth settings lack {', '.join(missing)}.", missing[0])
+            raise AuthFailed(f"The OAuth settings of this connection lack {', '.join(missing)}.")
         credentials = Credentials(
             **{name: settings[name] for name in _OAUTH}, realm=str(settings.get("realm") or "limited_poa")
         )
@@ -430,7 +433,19 @@ class IbkrBroker:
             raise NotCancellable(f"{BROKER} did not cancel the order. {problem}")
         if not _is_about(answer, current.broker_order_id):
             raise UnknownOutcome(f"{BROKER} gave no clear answer. The order may still work.")
-        return current  # "Request was submitted": only a later look tells that it ended
+        return self._after_cancel(current)
+
+    def _after_cancel(self, current: BrokerOrder) -> BrokerOrder:
+        """IBKR only says that the request was submitted: one look at what came of it.
+
+        Called cancelled only if nothing was executed meanwhile: executions are told by a later look, in full.
+        """
+        try:
+            told = record(self._session.read(f"/iserver/account/order/status/{current.broker_order_id}"))
+            ended = told.get("order_status") == "Cancelled" and number(told.get("cum_fill")) == current.filled_quantity
+        except (BrokerError, Garbled):
+            return current
+        return with_changes(current, status=BrokerStatus.CANCELLED) if ended else current
 
     # -- pieces ------------------------------------------------------------------------------------------------------
 

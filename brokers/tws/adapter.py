@@ -9,6 +9,7 @@ import math
 import re
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Self
@@ -280,7 +281,9 @@ class TwsBroker:
             trade = self._line.write(work)
         except TimeoutError as error:
             raise UnknownOutcome(f"{BROKER} did not answer. The order may stand.") from error
-        return _broker_order(trade, [])
+        # What was executed is told by a look, with its fees: an order that has ended is looked at no more.
+        placed = _broker_order(trade, [])
+        return replace(placed, status=BrokerStatus.WORKING, filled_quantity=Decimal(0), average_price=None)
 
     async def _taken(self, ib: Any, trade: Any) -> Any:
         """The order as soon as TWS says that it has it. Raises Rejected, or UnknownOutcome where it says nothing."""
@@ -354,7 +357,10 @@ class TwsBroker:
                 await asyncio.sleep(_POLL)
 
         self._line.write(work)
-        return _broker_order(trade, [])
+        _, told = self._look()
+        return _broker_order(
+            trade, [fill for fill in _fills(account_id, told) if fill.client_order_id == client_order_id]
+        )
 
     # -- pieces ------------------------------------------------------------------------------------------------------
 

@@ -127,6 +127,7 @@ class FakeIbkr(FakeBroker):
         self.price = Decimal("190.25")
         self.clock_ahead = 0.0
         self.dead: set[int] = set()
+        self.fills_before_cancel = Decimal(0)
         self.next_id = 1234567890
 
     # -- faults --------------------------------------------------------------------------------------------------
@@ -205,8 +206,8 @@ class FakeIbkr(FakeBroker):
             case "POST", ["iserver", "secdef", "search"]:
                 return self._search(asked.body)
             case "GET", ["iserver", "contract", conid, "info-and-rules"]:
-                found = _CONTRACTS.get(int(conid))
-                return (404, {"error": "Contract not found"}) if found is None else (200, found)
+                known = _CONTRACTS.get(int(conid))
+                return (404, {"error": "Contract not found"}) if known is None else (200, known)
             case "GET", ["iserver", "marketdata", "snapshot"]:
                 return 200, self._snapshot(asked.query)
             case "GET", ["iserver", "marketdata", "history"]:
@@ -220,7 +221,10 @@ class FakeIbkr(FakeBroker):
             case "GET", ["iserver", "account", "trades"]:
                 return 200, list(self.trades)
             case "GET", ["iserver", "account", "order", "status", order_id]:
-                return 200, {"order_id": int(order_id), "cannot_cancel_order": int(order_id) in self.dead}
+                found = self.live.get(int(order_id), {})
+                told = {"order_id": int(order_id), "order_status": found.get("status")}
+                told |= {"cum_fill": str(found.get("filledQuantity")), "total_size": str(found.get("totalSize"))}
+                return 200, told | {"cannot_cancel_order": int(order_id) in self.dead}
             case "POST", ["iserver", "account", whose, "orders"] if whose == account:
                 return self._place(_exact(asked)["orders"])
             case "POST", ["iserver", "account", whose, "orders", "whatif"] if whose == account:
@@ -436,6 +440,8 @@ class FakeIbkr(FakeBroker):
         order = self.live.get(order_id)
         if order is None or order["status"] not in _WORKING:
             return 200, {"error": f"OrderID {order_id} doesn't exist"}
+        if self.fills_before_cancel:
+            self.fill(order["order_ref"], self.fills_before_cancel, self.price)
         order["status"] = "Cancelled"
         return 200, {
             "msg": "Request was submitted",

@@ -214,13 +214,23 @@ def test_a_resting_order_is_changed_in_place_under_its_own_id(ibkr: IbkrBroker) 
 def test_a_cancel_ends_the_order_once(ibkr: IbkrBroker) -> None:
     asked = order("BUY", "10", SYMBOL, limit="100")
     ibkr.submit(PAPER, asked)
-    ibkr.cancel(PAPER, asked.client_order_id)
+    assert ibkr.cancel(PAPER, asked.client_order_id).status is BrokerStatus.CANCELLED
     assert [each.status for each in ibkr.orders(PAPER)] == [BrokerStatus.CANCELLED]
     assert ibkr.orders(PAPER, open_only=True) == []
     with pytest.raises(NotCancellable):
         ibkr.cancel(PAPER, asked.client_order_id)
     with pytest.raises(OrderNotFound):
         ibkr.cancel(PAPER, "f" * 32)
+
+
+def test_what_was_executed_just_before_a_cancel_is_not_lost(ibkr: IbkrBroker, fake: FakeIbkr) -> None:
+    asked = order("BUY", "10", SYMBOL, limit="100")
+    ibkr.submit(PAPER, asked)
+    fake.fills_before_cancel = Decimal(4)
+    assert ibkr.cancel(PAPER, asked.client_order_id).status.is_open, "a later look tells it with its executions"
+    found = ibkr.order(PAPER, asked.client_order_id)
+    assert found is not None
+    assert (found.status, found.filled_quantity) == (BrokerStatus.CANCELLED, Decimal(4))
 
 
 def test_an_account_of_somebody_else_never_gets_into_an_address(ibkr: IbkrBroker, fake: FakeIbkr) -> None:

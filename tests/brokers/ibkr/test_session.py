@@ -170,7 +170,7 @@ def test_keys_that_cannot_be_read_are_told_before_anything_is_asked(keys: Keys, 
         with pytest.raises(AuthFailed, match="cannot be read"):
             IbkrBroker.open(settings_for(fake, **{name: "nonsense"})).accounts()
         assert fake.received == []
-        with pytest.raises(InvalidRequest, match=name):
+        with pytest.raises(AuthFailed, match=name):
             IbkrBroker.open(settings_for(fake, **{name: ""}))
 
 
