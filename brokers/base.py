@@ -12,8 +12,10 @@ from brokers.types import (
     BarSize,
     BrokerOrder,
     Capabilities,
+    ConnectionInfo,
     FeeRule,
     Fill,
+    Health,
     Instrument,
     MarketDay,
     OrderBook,
@@ -37,6 +39,14 @@ class Broker(Protocol):
 
     @property
     def capabilities(self) -> Capabilities: ...
+
+    def connect(self) -> ConnectionInfo:
+        """Prove the credentials with one read, and say what they may do. Raises AuthFailed, PermissionDenied."""
+        ...
+
+    def ping(self) -> Health:
+        """One small read. Raises what says why the broker cannot be used now: AuthFailed, BrokerUnavailable."""
+        ...
 
     def accounts(self) -> list[Account]: ...
 
@@ -135,8 +145,11 @@ class Broker(Protocol):
         """
         ...
 
-    def order(self, account_id: str, client_order_id: str) -> BrokerOrder | None:
-        """The order by our id, fills included; ``None`` when the broker says it has none."""
+    def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
+        """The order by our id, fills included; ``None`` when the broker says it has none.
+
+        ``symbol`` is the order's own: some brokers find an order by nothing less, and raise without it.
+        """
         ...
 
     def orders(
@@ -156,6 +169,6 @@ class Broker(Protocol):
         """
         ...
 
-    def cancel(self, account_id: str, client_order_id: str) -> BrokerOrder:
+    def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
         """Raises OrderNotFound, or NotCancellable when the order has ended. Legs that wait for it end with it."""
         ...

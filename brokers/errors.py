@@ -15,6 +15,10 @@ BrokerError
 │   ├── NotCancellable
 │   ├── InvalidRequest      a read asked for what cannot be; names the argument
 │   ├── NoRate
+│   ├── AuthFailed          the key is wrong, was deleted, or is not for this address
+│   │   └── NeedsLogin      a person has to sign in at the broker again
+│   ├── PermissionDenied    the key is good, but may not do this
+│   ├── RateLimited         says when to try again
 │   └── NotSupported        the broker has no such thing
 └── UnknownOutcome          it may stand: never resend, look it up
 """
@@ -96,6 +100,26 @@ class InvalidRequest(Rejected):
 
 class NoRate(Rejected):
     """This broker cannot tell what one currency costs in the other."""
+
+
+class AuthFailed(Rejected):
+    """The broker did not accept the credentials."""
+
+
+class NeedsLogin(AuthFailed):
+    """The session at the broker has ended, and only a person can begin a new one."""
+
+
+class PermissionDenied(Rejected):
+    """The broker knows the key and does not let it do this."""
+
+
+class RateLimited(Rejected):
+    """The broker refused for want of time and did nothing. ``retry_after`` is in seconds."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class UnknownOutcome(BrokerError):

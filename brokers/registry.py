@@ -1,23 +1,57 @@
 """Broker name → its adapter. The one place that names every adapter."""
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
+from brokers.alpaca import rules as alpaca_rules
 from brokers.base import Broker
+from brokers.binance.adapter import BinanceBroker
+from brokers.coinbase.adapter import CoinbaseBroker
+from brokers.crypto.adapter import CryptoBroker
 from brokers.errors import BrokerUnavailable
+from brokers.kraken.adapter import KrakenBroker
+from brokers.okx.adapter import OkxBroker
 from brokers.paper import adapter as paper
 from brokers.paper import intake as paper_intake
 from brokers.types import Capabilities
 
+
+def _lazily(module: str, name: str) -> Callable[[Mapping[str, Any]], Broker]:
+    """Imported at the first connection to it: who has none does not pay for its libraries."""
+
+    def opened(settings: Mapping[str, Any]) -> Broker:
+        broker: Broker = getattr(import_module(module), name).open(settings)
+        return broker
+
+    return opened
+
+
+# Light to import: ccxt itself comes with the first call.
+_CRYPTO: dict[str, type[CryptoBroker]] = {
+    "binance": BinanceBroker,
+    "coinbase": CoinbaseBroker,
+    "kraken": KrakenBroker,
+    "okx": OkxBroker,
+}
+
 _ADAPTERS: dict[str, Callable[[Mapping[str, Any]], Broker]] = {
+    "alpaca": _lazily("brokers.alpaca.adapter", "AlpacaBroker"),
     "paper": paper.PaperBroker.open,
+    **{name: adapter.open for name, adapter in _CRYPTO.items()},
 }
 
 _CAPABILITIES: dict[str, Capabilities] = {
+    "alpaca": alpaca_rules.CAPABILITIES,
     "paper": paper_intake.CAPABILITIES,
+    **{name: adapter.CAPABILITIES for name, adapter in _CRYPTO.items()},
 }
 
-NAMES = {"paper": "Tradelatch Paper"}
+NAMES = {
+    "alpaca": "Alpaca",
+    "paper": "Tradelatch Paper",
+    **{name: adapter.VENUE.title for name, adapter in _CRYPTO.items()},
+}
 
 
 def open_broker(name: str, settings: Mapping[str, Any]) -> Broker:

@@ -3,11 +3,31 @@
 Building and compiling a query set costs several times what the database needs to answer it.
 """
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from django.db import connection
 from django.db.models import QuerySet
+
+
+class _Shared(threading.local):
+    rows: dict[Any, list[tuple[Any, ...]]] | None = None
+
+
+_here = _Shared()
+
+
+def share_reads() -> None:
+    """From here on this thread answers ``Statement.shared`` from what it reads now; what it read before is forgotten.
+
+    For requests that wait together: a read after the last of them came is a fresh read for each.
+    """
+    _here.rows = {}
+
+
+def stop_sharing() -> None:
+    _here.rows = None
 
 
 class Statement:
@@ -30,6 +50,21 @@ class Statement:
 
     def first(self, *values: str | int) -> tuple[Any, ...] | None:
         found = self.rows(*values)
+        return found[0] if found else None
+
+    def shared(self, *values: str | int) -> list[tuple[Any, ...]]:
+        """As ``rows``, but requests that this thread answers together read once; without ``share_reads``, each anew."""
+        known = _here.rows
+        if known is None:
+            return self.rows(*values)
+        key = (self, values)
+        found = known.get(key)
+        if found is None:
+            found = known[key] = self.rows(*values)
+        return found
+
+    def shared_first(self, *values: str | int) -> tuple[Any, ...] | None:
+        found = self.shared(*values)
         return found[0] if found else None
 
     def _compile(self, values: tuple[str | int, ...]) -> tuple[str, Any, dict[int, Any]]:

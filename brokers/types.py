@@ -20,6 +20,12 @@ class AssetClass(StrEnum):
     STOCK = "stock"
     ETF = "etf"
     CRYPTO = "crypto"
+    """Coins bought and held."""
+    PERPETUAL = "perpetual"
+    """A contract on a coin or an index that never expires."""
+    FUTURE = "future"
+    OPTION = "option"
+    FOREX = "forex"
 
 
 class Side(StrEnum):
@@ -121,6 +127,15 @@ class Instrument:
     hours: str = ""
     """When it trades, in words a person can read."""
     shortable: bool | None = None
+    minimum_notional: Decimal | None = None
+    """Smallest price x quantity x multiplier of one order, in ``currency``; None where the broker tells none."""
+    base: str = ""
+    """What is bought, for coins and forex: BTC of BTC/USDT."""
+    settle: str = ""
+    """What a contract pays out in."""
+    expires: datetime | None = None
+    fetched_at: datetime | None = None
+    """When the broker told these rules; None for rules of our own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +181,28 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionInfo:
+    """What the broker itself says about a connection and its key."""
+
+    accounts: tuple[Account, ...]
+    environment: Environment
+    can_trade: bool | None
+    can_withdraw: bool | None
+    """None: the broker does not tell. A key that can withdraw must not be kept."""
+    key_expires: datetime | None = None
+    note: str = ""
+    """What a person should know about this key, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    latency: float
+    """Seconds one small call took."""
+    clock_skew: float | None
+    """Seconds the broker's clock is ahead of ours; None where it does not tell the time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cash:
     currency: str
     total: Decimal
@@ -207,11 +244,11 @@ class Position:
     quantity: Decimal
     reserved: Decimal
     """Held for open sell orders."""
-    average_price: Decimal
-    """Average price paid per unit, fees not included."""
+    average_price: Decimal | None
+    """Average price paid per unit, fees not included; None where the broker does not keep it."""
     last: Decimal
     market_value: Decimal
-    unrealized_pnl: Decimal
+    unrealized_pnl: Decimal | None
     source: str
     as_of: datetime | None = None
     """When ``last`` was made."""
@@ -314,6 +351,10 @@ class Fill:
     source: str
     model: str = ""
     """Paper only: the fee and slippage preset it was made under, with its version."""
+    fee_asset: str = ""
+    """What the fee was charged in, where that is not ``currency``."""
+    fee_charged: Decimal | None = None
+    """The fee in ``fee_asset``. ``fee`` is its worth at this fill's price, and 0 where that price cannot tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -510,6 +551,8 @@ class Capabilities:
     fractional: bool = False
     """Stocks in parts of a unit."""
     short: bool = False
+    crosses_zero: bool = False
+    """One order may take a position through zero to the other side."""
     extended_hours: bool = False
     reduce_only: bool = False
     post_only: bool = False

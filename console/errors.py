@@ -49,6 +49,9 @@ class Code(StrEnum):
     NO_RATE = "no_rate"
     PRICE_MOVED = "price_moved"
     NOT_CANCELLABLE = "not_cancellable"
+    NOT_MODIFIABLE = "not_modifiable"
+    NO_POSITION = "no_position"
+    POSITION_CHANGED = "position_changed"
     DUPLICATE_ORDER_ID = "duplicate_order_id"
     APPROVAL_REQUIRED = "approval_required"
     CONFIRMATION_UNKNOWN = "confirmation_unknown"
@@ -64,6 +67,10 @@ class Code(StrEnum):
     # what came back
     BROKER_REJECTED = "broker_rejected"
     BROKER_UNAVAILABLE = "broker_unavailable"
+    BROKER_SIGN_IN_REFUSED = "broker_sign_in_refused"
+    BROKER_NEEDS_LOGIN = "broker_needs_login"
+    BROKER_PERMISSION_MISSING = "broker_permission_missing"
+    BROKER_BUSY = "broker_busy"
     OUTCOME_UNKNOWN = "outcome_unknown"
     AUDIT_UNAVAILABLE = "audit_unavailable"
     INTERNAL_ERROR = "internal_error"
@@ -206,6 +213,15 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "Nothing was sent. Prepare the order again at today's price.",
     ),
     Code.NOT_CANCELLABLE: Explanation("The order had already ended", "There is nothing left to cancel."),
+    Code.NOT_MODIFIABLE: Explanation(
+        "The order cannot be changed now",
+        "Only an order that rests at the broker can be changed, one change at a time. The message says what it is.",
+    ),
+    Code.NO_POSITION: Explanation("There is no position to close", "Look at get_positions; nothing was prepared."),
+    Code.POSITION_CHANGED: Explanation(
+        "The position is not what the order was sized by",
+        "Nothing was sent. Look at get_positions and prepare it again.",
+    ),
     Code.DUPLICATE_ORDER_ID: Explanation(
         "The client order id was used for a different order", "Use a new client_order_id for a new order."
     ),
@@ -255,6 +271,24 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.BROKER_UNAVAILABLE: Explanation(
         "The broker could not be reached", "Nothing was sent. Try again in a minute.", Blame.BROKER
     ),
+    Code.BROKER_SIGN_IN_REFUSED: Explanation(
+        "The broker did not accept the connection's key",
+        "Nothing was done. Check at the broker that the key exists and allows this server's address, or link it anew.",
+        Blame.BROKER,
+    ),
+    Code.BROKER_NEEDS_LOGIN: Explanation(
+        "The session at the broker has ended",
+        "Nothing was done. Sign in at the broker again; the connection then goes on by itself.",
+        Blame.BROKER,
+    ),
+    Code.BROKER_PERMISSION_MISSING: Explanation(
+        "The connection's key may not do this at the broker",
+        "Nothing was done. Give the key permission to read and trade, never to withdraw.",
+        Blame.BROKER,
+    ),
+    Code.BROKER_BUSY: Explanation(
+        "The broker asked for fewer calls", "Nothing was done. Try again in a minute.", Blame.BROKER
+    ),
     Code.OUTCOME_UNKNOWN: Explanation(
         "The broker's answer was lost",
         "The order may stand. It is being looked up and is never sent again; see Orders before doing anything else.",
@@ -271,6 +305,27 @@ EXPLANATIONS: dict[Code, Explanation] = {
 }
 
 
+class Retry(StrEnum):
+    """Whether the call that was refused may be made again."""
+
+    SAFE = "safe"
+    """As it is, after ``retry_after_seconds`` or a minute: nothing was done."""
+    AFTER_CHANGE = "after_change"
+    """Not as it is: nothing was done, and nothing will be until what the message names has changed."""
+    CHECK_STATUS = "check_status"
+    """Not before get_order_status: something may have been done."""
+
+
+_SAFE = frozenset({Code.RATE_LIMITED, Code.BROKER_UNAVAILABLE, Code.LIMIT_UNPROVABLE})
+_CHECK_STATUS = frozenset({Code.OUTCOME_UNKNOWN, Code.CONFIRMATION_USED, Code.AUDIT_UNAVAILABLE, Code.INTERNAL_ERROR})
+
+
+def retry_of(code: Code) -> Retry:
+    if code in _SAFE:
+        return Retry.SAFE
+    return Retry.CHECK_STATUS if code in _CHECK_STATUS else Retry.AFTER_CHANGE
+
+
 class Refusal(Exception):
     """A clear no: what was wrong, where, what to do. ``str(refusal)`` is safe to show to a person or a model."""
 
@@ -283,6 +338,7 @@ class Refusal(Exception):
         retry_after: float | None = None,
         order_id: str = "",
         limit: Mapping[str, str] | None = None,
+        retry: Retry | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -290,8 +346,16 @@ class Refusal(Exception):
         self.retry_after = retry_after
         """Seconds until the same call can succeed, where time is what is missing."""
         self.order_id = order_id
+        self.retry = retry or retry_of(code)
+        """By the code, unless what was done says otherwise."""
         self.limit = limit
         """Which limit said no: its name, whose it is, its value, what was used and what is left, as text."""
+
+    def at(self, where: str) -> "Refusal":
+        """The same, saying which of several things it is about."""
+        self.args = (f"{where}: {self}",)
+        self.field = f"{where}.{self.field}" if self.field else where
+        return self
 
 
 _FROM_BROKER: dict[type[broker.BrokerError], Code] = {
@@ -306,6 +370,10 @@ _FROM_BROKER: dict[type[broker.BrokerError], Code] = {
     broker.NotCancellable: Code.NOT_CANCELLABLE,
     broker.InvalidRequest: Code.INVALID_ARGUMENT,
     broker.NoRate: Code.NO_RATE,
+    broker.AuthFailed: Code.BROKER_SIGN_IN_REFUSED,
+    broker.NeedsLogin: Code.BROKER_NEEDS_LOGIN,
+    broker.PermissionDenied: Code.BROKER_PERMISSION_MISSING,
+    broker.RateLimited: Code.BROKER_BUSY,
     broker.Rejected: Code.BROKER_REJECTED,
     broker.NotSent: Code.BROKER_UNAVAILABLE,
     broker.BrokerError: Code.OUTCOME_UNKNOWN,
@@ -319,4 +387,16 @@ def code_of(error: broker.BrokerError) -> Code:
 
 def refusal_of(error: broker.BrokerError) -> Refusal:
     """The broker's own words under our code."""
-    return Refusal(code_of(error), str(error), field=getattr(error, "field", ""))
+    return Refusal(
+        code_of(error),
+        str(error),
+        field=getattr(error, "field", ""),
+        retry_after=getattr(error, "retry_after", None),
+    )
+
+
+def refusal_of_read(error: broker.BrokerError) -> Refusal:
+    """The same where nothing was to be written: a question without an answer changed nothing."""
+    if error.outcome is broker.Outcome.REJECTED:
+        return refusal_of(error)
+    return Refusal(Code.BROKER_UNAVAILABLE, str(error))

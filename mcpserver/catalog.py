@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from brokers.types import Ability, AssetClass, BarSize, OrderType, Side, TimeInForce
+from brokers.types import Ability, AssetClass, BarSize, OrderClass, OrderType, Side, TimeInForce
 from console.authority.throttle import Kind
 from console.connections import reads
 from console.errors import Code, Refusal
@@ -19,7 +19,7 @@ from console.scopes import Scope
 from console.toolsets import WORDS, Toolset, switched_on
 from mcpserver.arguments import Amount, Arg, Choice, Moment, Symbols, Text, Whole
 from mcpserver.call import Call
-from mcpserver.kinds import Currency, Cursor, Day, Filters, Flag, Texts
+from mcpserver.kinds import Currency, Cursor, Day, Filters, Flag, OptionLegs, OrderItems, Texts
 from mcpserver.tools import accounts, core, holdings, market, orders, performance, records, risk, screens
 
 
@@ -79,7 +79,8 @@ PERIOD = Choice(name="period", choices=tuple(market.PERIODS))
 ORDER: tuple[Arg, ...] = (
     SYMBOL,
     Choice(name="side", required=True, choices=tuple(each.value for each in Side)),
-    Amount(name="quantity", required=True, about='Units as decimal text, e.g. "0.1".'),
+    Amount(name="quantity", about='Units as decimal text, e.g. "0.1".'),
+    Amount(name="notional", about="Instead: money to spend or raise, MKT only."),
     Choice(
         name="order_type",
         choices=tuple(each.value for each in OrderType),
@@ -94,7 +95,27 @@ ORDER: tuple[Arg, ...] = (
     ),
     Amount(name="limit_price"),
     Amount(name="stop_price"),
+    Amount(name="trail_amount"),
+    Amount(name="trail_percent"),
     Choice(name="tif", choices=tuple(each.value for each in TimeInForce), about="Default DAY."),
+    Flag(name="outside_rth"),
+    Flag(name="reduce_only"),
+    Flag(name="post_only"),
+    Choice(name="order_class", choices=tuple(each.value for each in OrderClass)),
+    Amount(name="take_profit"),
+    Amount(name="stop_loss"),
+    Amount(name="stop_loss_trail_percent"),
+    OptionLegs(name="legs"),
+)
+
+# What can be changed of an order that rests.
+MODIFY: tuple[Arg, ...] = (
+    Amount(name="quantity", about="New whole quantity, filled part included."),
+    Amount(name="limit_price"),
+    Amount(name="stop_price"),
+    Amount(name="trail_amount"),
+    Amount(name="trail_percent"),
+    Choice(name="tif", choices=tuple(each.value for each in TimeInForce)),
 )
 
 TOOLS: tuple[Tool, ...] = (
@@ -476,6 +497,17 @@ TOOLS: tuple[Tool, ...] = (
         throttle=Kind.CANCEL,
     ),
     Tool(
+        name="modify_order",
+        toolset=Toolset.TRADE,
+        ability=Ability.ORDERS,
+        about="Prepare a change of a working order; then confirm_trade.",
+        run=orders.modify_order,
+        returns=orders.Placed,
+        args=(Text(name="order_id", required=True, longest=64), *MODIFY, ACCOUNT),
+        access=Access.DESTRUCTIVE,
+        throttle=Kind.TRADE,
+    ),
+    Tool(
         name="cancel_order",
         toolset=Toolset.TRADE,
         ability=Ability.ORDERS,
@@ -485,6 +517,77 @@ TOOLS: tuple[Tool, ...] = (
         args=(Text(name="order_id", required=True, longest=64), ACCOUNT),
         access=Access.DESTRUCTIVE,
         throttle=Kind.CANCEL,
+    ),
+    Tool(
+        name="cancel_all_orders",
+        toolset=Toolset.TRADE,
+        ability=Ability.ORDERS,
+        about="Cancel all working orders of an account now, or those in one symbol.",
+        run=orders.cancel_all_orders,
+        returns=orders.AllCancelled,
+        args=(ACCOUNT, Text(name="symbol", longest=40)),
+        access=Access.DESTRUCTIVE,
+        throttle=Kind.CANCEL,
+    ),
+    Tool(
+        name="place_batch_orders",
+        toolset=Toolset.TRADE,
+        ability=Ability.ORDERS,
+        about="Prepare up to 20 orders under one confirmation; then confirm_trade.",
+        run=orders.place_batch_orders,
+        returns=orders.Placed,
+        args=(
+            OrderItems(
+                name="orders",
+                required=True,
+                args=(*ORDER, CLIENT_ORDER_ID),
+                about="Each with place_order's arguments, without account_id.",
+            ),
+            ACCOUNT,
+            Flag(name="all_or_none", about="Default true: one refused at release stops all."),
+        ),
+        access=Access.DESTRUCTIVE,
+        throttle=Kind.TRADE,
+    ),
+    Tool(
+        name="close_position",
+        toolset=Toolset.TRADE,
+        ability=Ability.ORDERS,
+        about="Prepare closing all or part of a position; then confirm_trade.",
+        run=orders.close_position,
+        returns=orders.Placed,
+        args=(
+            SYMBOL,
+            ACCOUNT,
+            Amount(name="quantity"),
+            Amount(name="percent"),
+            Choice(name="order_type", choices=("MKT", "LMT")),
+            Amount(name="limit_price"),
+        ),
+        access=Access.DESTRUCTIVE,
+        throttle=Kind.TRADE,
+    ),
+    Tool(
+        name="reverse_position",
+        toolset=Toolset.TRADE,
+        ability=Ability.ORDERS,
+        about="Prepare turning a position into the opposite one; then confirm_trade.",
+        run=orders.reverse_position,
+        returns=orders.Placed,
+        args=(SYMBOL, ACCOUNT),
+        access=Access.DESTRUCTIVE,
+        throttle=Kind.TRADE,
+    ),
+    Tool(
+        name="flatten_account",
+        toolset=Toolset.TRADE,
+        ability=Ability.ORDERS,
+        about="Prepare cancelling all orders and closing all positions of an account; then confirm_trade.",
+        run=orders.flatten_account,
+        returns=orders.Placed,
+        args=(ACCOUNT,),
+        access=Access.DESTRUCTIVE,
+        throttle=Kind.TRADE,
     ),
     Tool(
         name="get_risk_status",

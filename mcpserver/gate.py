@@ -87,6 +87,8 @@ def call(
         made = attempt(principal, name, given, request_id=request_id, find=find, report=report)
         if made.entry is None:
             return made.answer()
+        # The row is committed on a connection of its own: who kept one while waiting for it could empty the pool.
+        close_old_connections()
         try:
             journal.record_call(made.entry)
         except DatabaseError as error:
@@ -239,6 +241,7 @@ def _error(refusal: Refusal) -> dict[str, Any]:
     return compact(
         code=refusal.code.value,
         message=str(refusal),
+        retry=refusal.retry.value,
         field=refusal.field,
         retry_after_seconds=refusal.retry_after,
         order_id=refusal.order_id,

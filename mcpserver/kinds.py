@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from console.errors import Code, Refusal
-from mcpserver.arguments import Amount, Arg, Choice, Text
+from mcpserver.arguments import Amount, Arg, Choice, Text, parse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +123,59 @@ class Cursor(Arg):
 def cursor(of: str, row: str) -> str:
     """The opaque text that ``Cursor(of=of)`` reads back as ``row``."""
     return base64.urlsafe_b64encode(f"{of}:{row}".encode("ascii")).decode("ascii").rstrip("=")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionLegs(Arg):
+    """The legs of a spread of options. No broker here trades options, so naming any is refused, never dropped."""
+
+    def schema(self) -> dict[str, Any]:
+        return self._described({"type": "array"})
+
+    def words(self) -> str:
+        return "legs of an option spread; no broker here takes them"
+
+    def parse(self, value: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise self._wrong("must be a list.")
+        if value:
+            raise Refusal(
+                Code.NOT_OFFERED_BY_BROKER,
+                "This broker takes no orders with several option legs. For exits of an order use order_class with "
+                "take_profit and stop_loss.",
+                field=self.name,
+            )
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderItems(Arg):
+    """Several orders, each with the arguments of one. Listed short: the tool for one order spells them out."""
+
+    args: tuple[Arg, ...]
+    most: int = 20
+
+    def schema(self) -> dict[str, Any]:
+        return self._described({"type": "array", "items": {"type": "object"}, "maxItems": self.most})
+
+    def words(self) -> str:
+        return f"list of up to {self.most} orders, each with the arguments of place_order but account_id"
+
+    def parse(self, value: Any) -> list[dict[str, Any]]:
+        if not isinstance(value, list) or not value:
+            raise self._wrong("must be a list of orders.")
+        if len(value) > self.most:
+            raise self._wrong(f"may have at most {self.most} orders.")
+        return [self._one(number, item) for number, item in enumerate(value)]
+
+    def _one(self, number: int, item: Any) -> dict[str, Any]:
+        where = f"{self.name}[{number}]"
+        if not isinstance(item, dict):
+            raise Refusal(Code.INVALID_ARGUMENT, f"{where} must be an object.", field=where)
+        try:
+            return parse(self.args, item)
+        except Refusal as refusal:
+            raise refusal.at(where) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ would have answered (tests/mcpserver/test_both_ways.py).
 import asyncio
 import functools
 import json
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,8 @@ from mcpserver.surface import Surface
 from mcpserver.threads import Threads
 
 _LISTS = 256
+_SETTLE_SECONDS = 0.004
+"""How long calls wait for the commit before theirs: started earlier, they would cost more and be answered no sooner."""
 _ENVELOPE = {"jsonrpc", "id", "method", "params"}
 _RESERVED = PROTOCOL_VERSION_META_KEY.partition("/")[0] + "/"
 _KNOWN_META = {PROTOCOL_VERSION_META_KEY, CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY}
@@ -110,12 +113,12 @@ def read(surface: Surface, lines: Sequence[tuple[str, str]], headers: Mapping[st
             return None
         if not isinstance(classify_inbound_request(message, headers=headers), InboundModernRoute):
             return None
-        envelope = {name: meta[name] for name in _KNOWN_META if name in meta}
+        envelope = meta if meta.keys() <= _KNOWN_META else {name: meta[name] for name in _KNOWN_META if name in meta}
         if not _is_well_formed(version, write(envelope)):
             return None
     elif version is not None and version not in HANDSHAKE_PROTOCOL_VERSIONS:
         return None
-    if any(name.startswith(_RESERVED) and name not in _KNOWN_META for name in meta):
+    if any(name.startswith(_RESERVED) for name in meta.keys() - _KNOWN_META):
         return None
     if version not in MODERN_PROTOCOL_VERSIONS and not _KNOWN_META.isdisjoint(meta):
         return None
@@ -151,13 +154,47 @@ def _is_well_formed(version: str, meta: str) -> bool:
     return True
 
 
+class Out:
+    """The way of answers back into the event loop, which is woken once for all that are ready together."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._ready: deque[tuple[asyncio.Future[_Answer], _Answer | Exception]] = deque()
+        self._is_woken = False
+
+    def expect(self) -> tuple[asyncio.Future[_Answer], _Tell]:
+        """Call it in the event loop. What is told, in any thread, becomes the future's."""
+        answered: asyncio.Future[_Answer] = self.loop.create_future()
+
+        def tell(answer: _Answer | Exception) -> None:
+            self._ready.append((answered, answer))
+            if not self._is_woken:
+                self._is_woken = True
+                self.loop.call_soon_threadsafe(self._settle)
+
+        return answered, tell
+
+    def _settle(self) -> None:
+        # Before the look: what is appended after the last of it wakes the loop again.
+        self._is_woken = False
+        while self._ready:
+            answered, answer = self._ready.popleft()
+            if answered.done():
+                continue
+            if isinstance(answer, Exception):
+                answered.set_exception(answer)
+            else:
+                answered.set_result(answer)
+
+
 class Lean:
     def __init__(self, surface: Surface, stamp: Mapping[str, Any]) -> None:
         """``stamp``: what the server says of itself on each modern result."""
         self._surface = surface
         about = write({SERVER_INFO_META_KEY: stamp})
         self._modern_end = f',"resultType":"complete","_meta":{about}}}}}'
-        self._threads = Threads()
+        self._threads = Threads(before=functools.partial(journal.settle, _SETTLE_SECONDS))
+        self._out: Out | None = None
         self._lists: dict[tuple[str, ...], str] = {}
 
     def read(self, lines: Sequence[tuple[str, str]], headers: Mapping[str, str], message: Any) -> Plain | None:
@@ -170,10 +207,9 @@ class Lean:
         goes on, and only the answer is lost.
         """
         loop = asyncio.get_running_loop()
-        answered: asyncio.Future[_Answer] = loop.create_future()
-
-        def tell(answer: _Answer | Exception) -> None:
-            loop.call_soon_threadsafe(_settle, answered, answer)
+        if self._out is None or self._out.loop is not loop:
+            self._out = Out(loop)
+        answered, tell = self._out.expect()
 
         def work() -> None:
             try:
@@ -242,12 +278,3 @@ class Lean:
             if len(self._lists) >= _LISTS:
                 self._lists.clear()
             self._lists[key] = write(answer["result"])
-
-
-def _settle(answered: asyncio.Future[_Answer], answer: _Answer | Exception) -> None:
-    if answered.done():
-        return
-    if isinstance(answer, Exception):
-        answered.set_exception(answer)
-    else:
-        answered.set_result(answer)

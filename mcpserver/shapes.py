@@ -5,7 +5,7 @@ Each handler's module declares its results beside the handlers; what every resul
 asks for below Python 3.12.
 """
 
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
@@ -30,6 +30,8 @@ class Context(TypedDict):
 class Error(TypedDict):
     code: str
     message: str
+    retry: Literal["safe", "after_change", "check_status"]
+    """Whether the call may be made again; see ``console.errors.Retry``."""
     field: NotRequired[str]
     retry_after_seconds: NotRequired[float]
     order_id: NotRequired[str]

@@ -8,10 +8,13 @@ when calls have waited a moment, because it is busy with a slow broker, are othe
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
 from django.db import close_old_connections, connection
+
+from console.connections import reads
 
 log = logging.getLogger(__name__)
 
@@ -19,41 +22,66 @@ Job = Callable[[], None]
 
 _FEW = 1
 _MOST = 40
-_PATIENCE_SECONDS = 0.005
+_PATIENCE_SECONDS = 0.01
+_TURNS = 1
+"""Of the event loop, before a thread is called: what arrives in them is done together."""
+_SHARED_SECONDS = 0.01
+"""How long what was read for one job may serve those that waited with it."""
 
 
 class Threads:
-    """For one event loop. A job must not raise; its database connection is looked after here."""
+    """For one event loop. A job must not raise; its database connection is looked after here.
 
-    def __init__(self, few: int = _FEW, most: int = _MOST) -> None:
+    Jobs that waited together share their reads (``Statement.shared``): never a read from before a job was submitted.
+    """
+
+    def __init__(self, few: int = _FEW, most: int = _MOST, *, before: Callable[[], None] | None = None) -> None:
+        """``before`` is called before jobs that waited together: what comes until it returns is one of them."""
+        self._before = before
         self._few, self._most = few, most
         self._lock = threading.Lock()
-        self._waiting: deque[Job] = deque()
+        self._waiting: deque[tuple[int, Job]] = deque()
+        self._submitted = 0
         self._idle: list[threading.Semaphore] = []
         self._awake = 0
         self._is_watched = False
+        self._is_calling = False
 
     def submit(self, job: Job) -> None:
         """Call it in the event loop."""
         with self._lock:
-            self._waiting.append(job)
+            self._submitted += 1
+            self._waiting.append((self._submitted, job))
+        if not self._is_calling:
+            self._is_calling = True
+            asyncio.get_running_loop().call_soon(self._call, _TURNS)
+
+    def _call(self, turns: int) -> None:
+        """Wake a thread for all that came in these turns of the loop."""
+        if turns:
+            asyncio.get_running_loop().call_soon(self._call, turns - 1)
+            return
+        self._is_calling = False
+        with self._lock:
+            if not self._waiting:
+                return
+            first = self._waiting[0][0]
             if self._awake < self._few:
                 self._wake()
-                return
         if not self._is_watched:
             self._is_watched = True
-            asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._watch, job)
+            asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._watch, first)
 
-    def _watch(self, first: Job) -> None:
+    def _watch(self, first: int) -> None:
         """As many threads again, when what came first a moment ago still waits."""
         with self._lock:
             if not self._waiting:
                 self._is_watched = False
                 return
-            if self._waiting[0] is first:
+            if self._waiting[0][0] == first:
                 for _ in range(min(self._awake, len(self._waiting), self._most - self._awake)):
                     self._wake()
-            first = self._waiting[0]
+            first = self._waiting[0][0]
         asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._watch, first)
 
     def _wake(self) -> None:
@@ -65,8 +93,15 @@ class Threads:
 
     def _run(self) -> None:
         bell = threading.Semaphore(0)
+        shared, until = 0, 0.0
         while True:
-            while (job := self._next(bell)) is not None:
+            while (found := self._next(bell)) is not None:
+                number, job = found
+                if number > shared or time.monotonic() > until:
+                    if self._before is not None:
+                        self._before()
+                    shared, until = self._submitted, time.monotonic() + _SHARED_SECONDS
+                    reads.share_reads()
                 try:
                     job()
                 except Exception:
@@ -75,13 +110,14 @@ class Threads:
                     close_old_connections()
             bell.acquire()
 
-    def _next(self, bell: threading.Semaphore) -> Job | None:
+    def _next(self, bell: threading.Semaphore) -> tuple[int, Job] | None:
         """The next job, or None: then the thread has to wait for its bell."""
         with self._lock:
             if self._waiting:
                 return self._waiting.popleft()
         # Given back before it sleeps: between jobs that follow one another it is kept.
         close_old_connections()
+        reads.stop_sharing()
         with self._lock:
             if self._waiting:
                 return self._waiting.popleft()

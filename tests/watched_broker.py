@@ -7,7 +7,7 @@ import pytest
 
 from brokers import registry
 from brokers.paper.adapter import PaperBroker
-from brokers.types import BrokerOrder, OrderRequest
+from brokers.types import BrokerOrder, OrderChanges, OrderRequest
 
 
 class Watch:
@@ -19,6 +19,9 @@ class Watch:
         self.before_submit: Callable[[OrderRequest], None] = lambda request: None
         self.after_submit: Callable[[OrderRequest], None] = lambda request: None
         self.before_cancel: Callable[[str], None] = lambda client_order_id: None
+        self.replaced: list[OrderChanges] = []
+        self.before_replace: Callable[[OrderChanges], None] = lambda changes: None
+        self.after_replace: Callable[[OrderChanges], None] = lambda changes: None
         self.on_lookup: Callable[[str], None] = lambda client_order_id: None
 
 
@@ -32,11 +35,20 @@ class WatchedBroker(PaperBroker):
         self.watch.after_submit(request)
         return answer
 
-    def order(self, account_id: str, client_order_id: str) -> BrokerOrder | None:
+    def replace(
+        self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
+    ) -> BrokerOrder:
+        self.watch.replaced.append(changes)
+        self.watch.before_replace(changes)
+        answer = super().replace(account_id, client_order_id, changes, new_client_order_id)
+        self.watch.after_replace(changes)
+        return answer
+
+    def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
         self.watch.on_lookup(client_order_id)
         return super().order(account_id, client_order_id)
 
-    def cancel(self, account_id: str, client_order_id: str) -> BrokerOrder:
+    def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
         self.watch.cancelled.append(client_order_id)
         self.watch.before_cancel(client_order_id)
         return super().cancel(account_id, client_order_id)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any, Self
 
@@ -15,10 +16,11 @@ from brokers.errors import InvalidAccount, InvalidRequest, NotCancellable, Order
 from brokers.paper import costs, exchange, intake, ledger, means, rates, sessions, tariff
 from brokers.paper import depth as simulated_depth
 from brokers.paper.books import catch_up
-from brokers.paper.listings import market_of
+from brokers.paper.hours import at_minute, minute_of
+from brokers.paper.listings import market_of, market_shown
 from brokers.paper.matching import Matcher
 from brokers.paper.models import OPEN_STATUSES, LedgerEntry, PaperAccount, PaperFill, PaperOrder
-from brokers.paper.prices import Market, Tape
+from brokers.paper.prices import Market
 from brokers.paper.prices import bars as bars_of
 from brokers.paper.prices import quote as quote_of
 from brokers.types import (
@@ -31,9 +33,11 @@ from brokers.types import (
     BrokerStatus,
     Capabilities,
     Cash,
+    ConnectionInfo,
     Environment,
     FeeRule,
     Fill,
+    Health,
     Instrument,
     MarketDay,
     OrderBook,
@@ -56,23 +60,39 @@ from brokers.types import (
 class PaperBroker:
     """One or more paper accounts. What reads or changes one first matches its orders up to now."""
 
-    def __init__(self, accounts: Sequence[PaperAccount], *, clock: Callable[[], datetime] = timezone.now) -> None:
-        self._account = accounts[0]
-        self._accounts = {account.key: account for account in accounts}
+    def __init__(self, keys: Sequence[str], *, clock: Callable[[], datetime] = timezone.now) -> None:
+        self._keys = keys
         self._clock = clock
+
+    @cached_property
+    def _accounts(self) -> dict[str, PaperAccount]:
+        return {key: ledger.account(key) for key in self._keys}
+
+    @property
+    def _account(self) -> PaperAccount:
+        return self._accounts[self._keys[0]]
 
     @classmethod
     def open(cls, settings: Mapping[str, Any], *, clock: Callable[[], datetime] = timezone.now) -> Self:
         """``settings`` is ``{"account": key}``, or ``{"accounts": [key, …]}`` with the main one first.
 
-        Quotes, and orders in them, are those of the main account's market. Raises InvalidAccount.
+        Quotes, and orders in them, are those of the main account's market. Accounts are looked up when they are
+        needed; where there is no such account, the method that needs it raises InvalidAccount.
         """
         keys = settings.get("accounts") or [settings.get("account", "")]
-        return cls([ledger.account(str(key)) for key in keys], clock=clock)
+        return cls([str(key) for key in keys], clock=clock)
 
     @property
     def capabilities(self) -> Capabilities:
         return intake.CAPABILITIES
+
+    def connect(self) -> ConnectionInfo:
+        return ConnectionInfo(
+            accounts=tuple(self.accounts()), environment=Environment.PAPER, can_trade=True, can_withdraw=False
+        )
+
+    def ping(self) -> Health:
+        return Health(latency=0.0, clock_skew=None)
 
     def accounts(self) -> list[Account]:
         return [
@@ -181,8 +201,11 @@ class PaperBroker:
         return replace(tape.instrument, hours=sessions.words(tape.hours))
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
-        market, now = self._market(), self._clock()
-        return [self._quote(market.tape(symbol), now) for symbol in symbols]
+        market, now = market_shown(self._keys[0]), self._clock()
+        if market is None:
+            raise InvalidAccount("There is no such paper account.")
+        minute = minute_of(now)
+        return [_shown(market, symbol, minute) for symbol in symbols]
 
     def order_book(self, symbol: str, depth: int) -> OrderBook:
         return simulated_depth.book(self._market().tape(symbol), self._clock(), depth)
@@ -226,7 +249,7 @@ class PaperBroker:
     def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
         return _broker_order(intake.submit(self._of(account_id), request, self._clock()))
 
-    def order(self, account_id: str, client_order_id: str) -> BrokerOrder | None:
+    def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
         account, _ = self._current(account_id)
         found = account.orders.filter(client_order_id=client_order_id).select_related("parent").first()
         return None if found is None else _broker_order(found)
@@ -250,7 +273,7 @@ class PaperBroker:
             order = intake.change(account, order, changes, now)
         return _broker_order(order)
 
-    def cancel(self, account_id: str, client_order_id: str) -> BrokerOrder:
+    def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
         with self._resting(account_id, client_order_id) as (account, order, now):
             Matcher(account, market_of(account), now).cancel(order)
         return _broker_order(order)
@@ -279,14 +302,6 @@ class PaperBroker:
         catch_up(account, now)
         return account, now
 
-    def _quote(self, tape: Tape, now: datetime) -> Quote:
-        """Sizes come with computed prices alone: a recording has none, and made-up ones would look recorded."""
-        quote = quote_of(tape, now)
-        if quote.recorded_at is not None:
-            return quote
-        bid_size, ask_size = simulated_depth.top(tape, quote)
-        return replace(quote, bid_size=bid_size, ask_size=ask_size)
-
     def _market(self) -> Market:
         return market_of(self._account)
 
@@ -312,6 +327,20 @@ class PaperBroker:
                 )
             )
         return found
+
+
+@lru_cache(maxsize=4096)
+def _shown(market: Market, symbol: str, minute: int) -> Quote:
+    """Kept, because a quote is the same for the whole of a minute.
+
+    Sizes come with computed prices alone: a recording has none, and made-up ones would look recorded.
+    """
+    tape = market.tape(symbol)
+    quote = quote_of(tape, at_minute(minute))
+    if quote.recorded_at is not None:
+        return quote
+    bid_size, ask_size = simulated_depth.top(tape, quote)
+    return replace(quote, bid_size=bid_size, ask_size=ask_size)
 
 
 def _older_than(row: PaperFill | LedgerEntry | None) -> Q:

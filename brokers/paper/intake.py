@@ -12,10 +12,9 @@ from brokers.paper import costs, hours, ledger, means, prices
 from brokers.paper.books import match_locked, watch
 from brokers.paper.listings import market_of
 from brokers.paper.matching import Arrival, Matcher, set_bounds, terms_of, window
-from brokers.paper.models import OPEN_STATUSES, PaperAccount, PaperOrder
+from brokers.paper.models import CLASSES, OPEN_STATUSES, PaperAccount, PaperOrder
 from brokers.types import (
     Ability,
-    AssetClass,
     BrokerStatus,
     Capabilities,
     Instrument,
@@ -36,7 +35,7 @@ _STOPS = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL)
 
 CAPABILITIES = Capabilities(
     abilities=frozenset(Ability),
-    asset_classes=frozenset(AssetClass),
+    asset_classes=frozenset(CLASSES),
     order_types=frozenset(OrderType),
     time_in_force=frozenset(TimeInForce),
     not_found_after=10.0,
@@ -45,6 +44,7 @@ CAPABILITIES = Capabilities(
     replace=True,
     notional=True,
     short=True,
+    crosses_zero=True,
     extended_hours=False,
     reduce_only=True,
     post_only=True,

@@ -15,6 +15,7 @@ from brokers.types import AssetClass, BarSize, Instrument
 _SERIES = Statement(
     lambda: ImportedSeries.objects.order_by("symbol").values_list("pk", "imported", "symbol", "name", "asset_class")
 )
+_MARKETS = Statement(lambda key: PaperAccount.objects.filter(key=key).values_list("seed", "hours"))
 _SPLITS = Statement(
     lambda kind: CorporateAction.objects.filter(kind=kind).order_by("at").values_list("symbol", "at", "value")
 )
@@ -26,6 +27,18 @@ def market_of(account: PaperAccount) -> prices.Market:
 
 def market_for(seed: int, market_hours: str) -> prices.Market:
     return _market(seed, market_hours, tuple(_SERIES.rows()), tuple(_SPLITS.rows("split")))
+
+
+def market_shown(key: str) -> prices.Market | None:
+    """The market of the account with that key, to show prices of; None: there is no such account.
+
+    Reads what those share that wait together. What is booked goes by ``market_of``, in the transaction that books it.
+    """
+    found = _MARKETS.shared_first(key)
+    if found is None:
+        return None
+    seed, market_hours = found
+    return _market(seed, market_hours, tuple(_SERIES.shared()), tuple(_SPLITS.shared("split")))
 
 
 @lru_cache(maxsize=64)

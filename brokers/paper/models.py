@@ -8,6 +8,9 @@ from brokers.types import AssetClass, BarSize, BrokerStatus, OrderClass, OrderTy
 OPEN_STATUSES = [status.value for status in BrokerStatus if status.is_open]
 
 
+CLASSES = (AssetClass.STOCK, AssetClass.ETF, AssetClass.CRYPTO)
+
+
 class PaperAccount(models.Model):
     key = models.CharField(max_length=16, unique=True)
     """Public account id: random, so it says nothing about its owner."""
@@ -184,7 +187,7 @@ class ImportedSeries(models.Model):
 
     symbol = models.CharField(max_length=32, unique=True)
     name = models.CharField(max_length=100)
-    asset_class = models.CharField(max_length=8, choices=[(kind.value, kind.value) for kind in AssetClass])
+    asset_class = models.CharField(max_length=8, choices=[(kind.value, kind.value) for kind in CLASSES])
     currency = models.CharField(max_length=3)
     tick = ExactDecimalField()
     lot = ExactDecimalField()

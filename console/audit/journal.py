@@ -19,10 +19,11 @@ _SECRET = re.compile(
     r"|bearer\s+\S+|eyJ[\w-]+\.[\w-]+\.[\w-]*",
     re.IGNORECASE,
 )
+_SHORTEST_SECRET = 7
 _MASK = "[masked]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Entry:
     """One call, as it is told to the journal. Durations in microseconds."""
 
@@ -50,6 +51,11 @@ def hand_over(entry: Entry, done: Done) -> None:
     Not inside a transaction, which the row would not be part of.
     """
     writer.hand_over(_row(entry), done)
+
+
+def settle(seconds: float) -> None:
+    """Return when every row handed over is committed or refused, or after ``seconds``."""
+    writer.settle(seconds)
 
 
 def _row(entry: Entry) -> Row:
@@ -110,6 +116,8 @@ def record_change(
 
 def mask(text: str) -> str:
     """The text without anything that looks like one of our secrets or a bearer, and storable everywhere."""
+    if not text or (len(text) < _SHORTEST_SECRET and text.isascii() and text.isprintable()):
+        return text
     return _SECRET.sub(_MASK, text).replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 

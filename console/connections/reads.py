@@ -3,22 +3,46 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.conf import settings
+
 from brokers import registry
 from brokers.base import Broker
 from brokers.errors import BrokerError, NotSent, UnknownOutcome
-from brokers.types import Ability, Account
+from brokers.statements import share_reads, stop_sharing
+from brokers.types import Ability, Account, Capabilities
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.principal import Principal
 
+__all__ = [
+    "abilities",
+    "account_for",
+    "broker_for",
+    "broker_of",
+    "brokers",
+    "choose_account",
+    "share_reads",
+    "stop_sharing",
+]
+
 
 def broker_of(connection: Connection) -> Broker:
-    return registry.open_broker(connection.broker, connection.settings)
+    """Opened with a folder that all our processes share: where a venue's call numbers must rise, they are kept there.
+
+    Raises BrokerError when the connection's own settings cannot be used.
+    """
+    shared = {"state_dir": str(settings.HOME / "brokers")}
+    return registry.open_broker(connection.broker, {**connection.settings, **shared})
 
 
 def brokers() -> frozenset[str]:
     """Names of the brokers this installation has an adapter for."""
     return frozenset(registry.NAMES)
+
+
+def capabilities(broker: str) -> Capabilities | None:
+    """What the kind of broker takes and does; no connection is opened. None where there is no such adapter."""
+    return registry.capabilities(broker)
 
 
 def abilities(broker: str) -> frozenset[Ability]:

@@ -1,10 +1,11 @@
 """The owner's own yes or no to what waits for it. Only the console leads here: no token of any kind does."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from console.accounts.models import User
@@ -13,8 +14,8 @@ from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.halts.verbs import Proof
 from console.orders import moves, release
-from console.orders.models import Confirmation, Order
-from console.orders.states import Status
+from console.orders.models import Action, Confirmation, Modification, Order
+from console.orders.states import Change, Status
 
 RELEASED, REJECTED = "order released", "order rejected"
 """What the journal of changes calls the two."""
@@ -53,9 +54,15 @@ def visible(owner: User) -> QuerySet[Confirmation]:
 
 def waiting(owner: User) -> QuerySet[Confirmation]:
     """Those that can still be decided, whoever else may release them, the soonest to end first."""
-    open_ = Order.objects.filter(status=Status.AWAITING, parent=None).values("confirmation")
-    soonest = visible(owner).filter(redeemed_at=None, expires_at__gt=timezone.now(), pk__in=open_)
-    return soonest.order_by("expires_at", "pk")
+    return undecided(timezone.now()).filter(pk__in=visible(owner)).order_by("expires_at", "pk")
+
+
+def undecided(now: datetime) -> QuerySet[Confirmation]:
+    """Everybody's: of orders, and of changes of orders."""
+    orders = Order.objects.filter(status=Status.AWAITING, parent=None).values("confirmation")
+    changes = Modification.objects.filter(status=Change.AWAITING).values("confirmation")
+    found = Confirmation.objects.filter(redeemed_at=None, expires_at__gt=now)
+    return found.filter(Q(pk__in=orders) | Q(pk__in=changes)).select_related("app__connection__owner")
 
 
 def for_owner(owner: User) -> QuerySet[Confirmation]:
@@ -113,7 +120,7 @@ def reject(
     what = f'Its owner rejected it in the console and said: "{said}"' if said else "Its owner rejected it."
     orders = release.drop(confirmation, what, by=by.email, request_id=request_id, code=Code.REJECTED_BY_OWNER)
     for order in orders:
-        if order.code == Code.REJECTED_BY_OWNER:
+        if order.code == Code.REJECTED_BY_OWNER or confirmation.action == Action.MODIFY:
             _journal(by, REJECTED, order, ip, reason=reason, words=words)
     return orders
 

@@ -2,9 +2,9 @@
 
 preview                       what an order would cost; nothing is kept
 prepare → AWAITING            shown, nothing sent
-confirm → INTENT              checked again, committed before anything is sent (release)
+modify                        the same steps for a change of an order that rests (amend)
 discard → CANCELLED           dropped before anybody confirmed
-confirm → INTENT              committed before anything is sent
+confirm → INTENT              checked again, committed before anything is sent (release)
           SENDING → answer    sent once (sending); a lost answer is UNKNOWN and is looked up, never resent
           the rest            the same steps after a crash, and the news about orders that rest (sweeps)
 """
@@ -15,32 +15,45 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db import DatabaseError, IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from brokers.base import Broker
 from brokers.decimals import plain
-from brokers.errors import BrokerError, Outcome
-from brokers.types import Instrument, LegRequest, OrderRequest, Preview, Side
+from brokers.errors import BrokerError, InsufficientFunds, InsufficientPosition, MarketClosed
+from brokers.types import (
+    BrokerOrder,
+    Instrument,
+    LegRequest,
+    OrderChanges,
+    OrderRequest,
+    OrderType,
+    Position,
+    Preview,
+    Side,
+)
 from console import ids
 from console.connected_apps.models import ConnectedApp
 from console.connections import reads
 from console.connections.models import Connection
-from console.errors import Code, Refusal, refusal_of
+from console.errors import Code, Refusal, refusal_of_read
 from console.halts import verbs as halts
-from console.orders import exposure, moves, release, risk, sending, states, sweeps
-from console.orders.models import Action, Confirmation, Order
-from console.orders.states import Status
+from console.orders import amend, cancelling, exposure, moves, release, risk, sending, sizing, states, sweeps
+from console.orders.models import Action, Confirmation, Modification, Order
+from console.orders.states import Change, Status
 from console.orders.terms import Terms, as_shown, check_client_order_id, digest, words
 from console.principal import Principal
 
 log = logging.getLogger(__name__)
 
 _MOST_PENDING = 50
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +72,8 @@ class Item:
 
     terms: Terms
     client_order_id: str | None = None
+    position: Decimal | None = None
+    """The signed position its quantity comes from, for an order that closes or turns one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +85,9 @@ class Draft:
     client_order_id: str
     instrument: Instrument
     preview: Preview
+    position: Decimal | None = None
+    with_fee: bool = True
+    """False: the broker gave no estimate, so that of ``preview`` is ours and leaves the fee out."""
 
 
 # -- preview -------------------------------------------------------------------------------------------------
@@ -181,8 +199,7 @@ def prepare_plan(
 
     A plan is known again by its client order ids: all of them with the same terms, or none.
     """
-    for item in items:
-        item.terms.check()
+    _of_each(items, lambda item: item.terms.check())
     app = ConnectedApp.objects.select_related("connection").get(pk=principal.app_id)
     connection = app.connection
     risk.check_permission(app, connection)
@@ -190,30 +207,68 @@ def prepare_plan(
     try:
         account = reads.choose_account(broker, account_id, principal.account_id)
         halts.check(halts.Action.PREPARE, connection, app.pk, account.account_id)
-        requests = [_request(broker, item.terms) for item in items]
+        requests = _of_each(items, lambda item: _request(broker, item.terms))
         if earlier := _prepared_before(connection, app, items, account.account_id, requests):
             return earlier
-        drafts = [
-            _draft(broker, account.account_id, item, request) for item, request in zip(items, requests, strict=True)
-        ]
-        facts = [exposure.look(broker, connection, app, each.instrument, each.preview.quote) for each in drafts]
-    except BrokerError as error:
-        raise refusal_of(error) from error
-    for draft, known in zip(drafts, facts, strict=True):
-        exposure.check(draft.request, known, connection, app)
-
-    shown = _plan_shown(connection, account.account_id, drafts)
-    try:
-        confirmation, orders = _hold(
-            app, account.account_id, drafts, shown, action, all_or_none, principal.app_label, request_id
+        drafts = _of_each(
+            list(zip(items, requests, strict=True)), lambda pair: _draft(broker, account.account_id, *pair)
         )
+    except BrokerError as error:
+        raise refusal_of_read(error) from error
+    if all_or_none:
+        risk.check_together([(draft.request, draft.preview) for draft in drafts])
+    plan = _Plan(app=app, account_id=account.account_id, action=action, all_or_none=all_or_none)
+    try:
+        return _prepared(principal, broker, plan, drafts, request_id)
     except IntegrityError as error:
         # The same id was prepared by a call beside this one.
         earlier = _prepared_before(connection, app, items, account.account_id, requests)
         if earlier is None:
             raise _id_conflict(drafts[0].client_order_id) from error
         return earlier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What holds for every order of one confirmation."""
+
+    app: ConnectedApp
+    account_id: str
+    action: Action = Action.PLACE
+    all_or_none: bool = True
+    opening: str = ""
+    """What the summary begins with, before the orders."""
+
+
+def _prepared(principal: Principal, broker: Broker, plan: _Plan, drafts: Sequence[Draft], request_id: str) -> Prepared:
+    """The limits, and the rows. Raises Refusal, IntegrityError."""
+    connection = plan.app.connection
+    try:
+        facts = [exposure.look(broker, connection, plan.app, each.instrument, each.preview.quote) for each in drafts]
+    except BrokerError as error:
+        raise refusal_of_read(error) from error
+    pairs = list(zip(drafts, facts, strict=True))
+    _of_each(pairs, lambda pair: exposure.check(pair[0].request, pair[1], connection, plan.app))
+    shown = _plan_shown(connection, plan, drafts)
+    confirmation, orders = _hold(plan, drafts, shown, principal.app_label, request_id)
     return Prepared(order=orders[0], orders=tuple(orders), confirmation=confirmation, preview=drafts[0].preview)
+
+
+def _of_each(things: Sequence[_T], step: Callable[[_T], _R]) -> list[_R]:
+    """What ``step`` makes of each. Of several, a Refusal names the one it is about."""
+    made = []
+    for number, thing in enumerate(things):
+        try:
+            made.append(step(thing))
+        except BrokerError as error:
+            if len(things) == 1:
+                raise
+            raise refusal_of_read(error).at(f"orders[{number}]") from error
+        except Refusal as refusal:
+            if len(things) > 1:
+                refusal.at(f"orders[{number}]")
+            raise
+    return made
 
 
 def _request(broker: Broker, terms: Terms) -> OrderRequest:
@@ -233,26 +288,20 @@ def _draft(broker: Broker, account_id: str, item: Item, request: OrderRequest) -
         client_order_id=item.client_order_id or request.client_order_id,
         instrument=broker.instrument(request.symbol),
         preview=broker.preview(account_id, request),
+        position=item.position,
     )
 
 
 @transaction.atomic
 def _hold(
-    app: ConnectedApp,
-    account_id: str,
-    drafts: Sequence[Draft],
-    shown: dict[str, Any],
-    action: Action,
-    all_or_none: bool,
-    by: str,
-    request_id: str,
+    plan: _Plan, drafts: Sequence[Draft], shown: dict[str, Any], by: str, request_id: str
 ) -> tuple[Confirmation, list[Order]]:
     now = timezone.now()
     confirmation = Confirmation.objects.create(
         public_id=ids.new("cnf"),
-        app=app,
-        action=action,
-        all_or_none=all_or_none,
+        app=plan.app,
+        action=plan.action,
+        all_or_none=plan.all_or_none,
         terms=shown,
         terms_digest=digest(shown),
         created_at=now,
@@ -260,10 +309,10 @@ def _hold(
     )
     orders = []
     for draft, told in zip(drafts, shown.get("orders", [shown]), strict=True):
-        order = _row(confirmation, account_id, draft, draft.request, draft.client_order_id, None)
+        order = _row(confirmation, plan.account_id, draft, draft.request, draft.client_order_id, None)
         moves.event(order, "", "Prepared and shown. Nothing was sent.", by, request_id, told)
         for leg in draft.request.legs:
-            row = _row(confirmation, account_id, draft, leg, leg.client_order_id, order)
+            row = _row(confirmation, plan.account_id, draft, leg, leg.client_order_id, order)
             moves.event(row, "", f"Prepared and shown with {order.public_id}. Nothing was sent.", by, request_id, {})
         orders.append(order)
     return confirmation, orders
@@ -303,6 +352,7 @@ def _row(
         reduce_only=whole.reduce_only,
         post_only=whole.post_only and parent is None,
         order_class=whole.order_class,
+        position_shown=draft.position if parent is None else None,
         shown_price=draft.preview.price,
         status=Status.AWAITING,
         created_at=confirmation.created_at,
@@ -347,45 +397,79 @@ def _id_conflict(client_order_id: str) -> Refusal:
     )
 
 
-def _plan_shown(connection: Connection, account_id: str, drafts: Sequence[Draft]) -> dict[str, Any]:
+def _plan_shown(connection: Connection, plan: _Plan, drafts: Sequence[Draft]) -> dict[str, Any]:
     """Everything a person judges the plan by, as text: what the digest binds."""
-    each = [_shown(connection, account_id, draft) for draft in drafts]
+    each = [_shown(connection, plan.account_id, draft) for draft in drafts]
     if len(each) == 1:
-        return each[0]
+        return each[0] | {"summary": f"{plan.opening}{each[0]['summary']}"}
     steps = " ".join(f"{number}. {words(draft.request)}." for number, draft in enumerate(drafts, start=1))
-    return {
-        "connection": connection.name,
-        "connection_id": connection.pk,
-        "environment": connection.environment,
-        "account_id": account_id,
-        "summary": f"{len(each)} orders on {connection.name} ({connection.environment}): {steps}",
-        "orders": each,
-    }
-
-
-def _shown(connection: Connection, account_id: str, draft: Draft) -> dict[str, Any]:
-    preview, currency = draft.preview, draft.instrument.currency
-    effect = "costs" if draft.request.side is Side.BUY else "brings in"
-    summary = (
-        f"{words(draft.request)}, on {connection.name} ({connection.environment}). It {effect} about "
-        f"{_money(abs(preview.cash_effect))} {currency}, of which {_money(preview.fee)} {currency} is the fee, "
-        f"at {plain(preview.price)} {currency} each."
+    together = (
+        "None is sent unless all pass every check."
+        if plan.all_or_none
+        else "What does not pass its checks then is left out."
     )
     return {
         "connection": connection.name,
         "connection_id": connection.pk,
         "environment": connection.environment,
+        "account_id": plan.account_id,
+        "summary": (
+            f"{plan.opening}{len(each)} orders on {connection.name} ({connection.environment}), sent one after "
+            f"another. {together} {steps} {_totals(drafts)}"
+        ),
+        "orders": each,
+    }
+
+
+def _totals(drafts: Sequence[Draft]) -> str:
+    """What the orders cost and bring in together, by currency."""
+    said = []
+    for currency in dict.fromkeys(draft.instrument.currency for draft in drafts):
+        effects = [draft.preview.cash_effect for draft in drafts if draft.instrument.currency == currency]
+        costs = -sum((each for each in effects if each < 0), Decimal(0))
+        brings = sum((each for each in effects if each > 0), Decimal(0))
+        parts = [f"cost about {_money(costs)} {currency}"] if costs else []
+        parts += [f"bring in about {_money(brings)} {currency}"] if brings else []
+        said.append(f"Together they {' and '.join(parts) or 'move no cash'}.")
+    return " ".join(said)
+
+
+def _shown(connection: Connection, account_id: str, draft: Draft) -> dict[str, Any]:
+    preview, currency = draft.preview, draft.instrument.currency
+    effect = "costs" if draft.request.side is Side.BUY else "brings in"
+    fee = f"of which {_money(preview.fee)} {currency} is the fee" if draft.with_fee else "before fees"
+    summary = (
+        f"{words(draft.request)}, on {connection.name} ({connection.environment}). It {effect} about "
+        f"{_money(abs(preview.cash_effect))} {currency}, {fee}, at {plain(preview.price)} {currency} each."
+    )
+    if draft.position is not None:
+        summary += f" {_becomes(draft)}"
+    return {
+        "connection": connection.name,
+        "connection_id": connection.pk,
+        "environment": connection.environment,
         "account_id": account_id,
+        "position": None if draft.position is None else plain(draft.position),
         **as_shown(draft.request),
         "currency": currency,
         "price": plain(preview.price),
         "value": plain(preview.notional),
-        "fee": plain(preview.fee),
+        "fee": plain(preview.fee) if draft.with_fee else None,
         "cash_effect": plain(preview.cash_effect),
         "buying_power": plain(preview.buying_power),
         "priced_by": preview.quote.source,
         "summary": summary,
     }
+
+
+def _becomes(draft: Draft) -> str:
+    """What the order does to the position it was sized by."""
+    assert draft.position is not None
+    signed = draft.request.units if draft.request.side is Side.BUY else -draft.request.units
+    after = draft.position + signed
+    if not after:
+        return f"It closes the whole position of {plain(draft.position)}."
+    return f"The position goes from {plain(draft.position)} to {plain(after)}."
 
 
 def _money(value: Any) -> str:
@@ -397,6 +481,163 @@ def approval_url(order: Order) -> str:
     return f"{settings.PUBLIC_URL}/orders/{order.public_id}/"
 
 
+# -- positions -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A position that cannot be closed now, and why."""
+
+    symbol: str
+    refusal: Refusal
+
+
+def prepare_close(
+    principal: Principal,
+    symbol: str,
+    *,
+    account_id: str | None = None,
+    quantity: Decimal | None = None,
+    percent: Decimal | None = None,
+    order_type: OrderType = OrderType.MARKET,
+    limit_price: Decimal | None = None,
+    request_id: str = "",
+) -> Prepared:
+    """Hold an order that closes a position, all or in part; at release it is refused if it would turn it.
+
+    Raises Refusal.
+    """
+    with reads.broker_for(principal) as broker:
+        account = reads.choose_account(broker, account_id, principal.account_id)
+        instrument = broker.instrument(symbol)
+        position = sizing.position_of(broker, account.account_id, instrument.symbol)
+        reduces = broker.capabilities.reduce_only
+    if order_type not in (OrderType.MARKET, OrderType.LIMIT):
+        raise Refusal(Code.INVALID_ARGUMENT, "A position is closed with a MKT or LMT order.", field="order_type")
+    item = Item(
+        terms=Terms(
+            symbol=instrument.symbol,
+            side=sizing.side_to_close(position.quantity),
+            quantity=sizing.part_of(position, instrument, quantity=quantity, percent=percent),
+            order_type=order_type,
+            limit_price=limit_price,
+            reduce_only=reduces,
+        ),
+        position=position.quantity,
+    )
+    return prepare_plan(principal, [item], account_id=account.account_id, action=Action.CLOSE, request_id=request_id)
+
+
+def prepare_reverse(
+    principal: Principal, symbol: str, *, account_id: str | None = None, request_id: str = ""
+) -> Prepared:
+    """Hold one market order of twice the position, which turns it around. Raises Refusal."""
+    with reads.broker_for(principal) as broker:
+        account = reads.choose_account(broker, account_id, principal.account_id)
+        instrument = broker.instrument(symbol)
+        if not broker.capabilities.crosses_zero:
+            raise Refusal(
+                Code.NOT_OFFERED_BY_BROKER,
+                "This broker takes no order that turns a position around. Close it with close_position, and place an "
+                "order for the other side once that has filled.",
+                field="symbol",
+            )
+        position = sizing.position_of(broker, account.account_id, instrument.symbol)
+    item = Item(
+        terms=Terms(
+            symbol=instrument.symbol,
+            side=sizing.side_to_close(position.quantity),
+            quantity=2 * abs(position.quantity),
+        ),
+        position=position.quantity,
+    )
+    return prepare_plan(principal, [item], account_id=account.account_id, action=Action.REVERSE, request_id=request_id)
+
+
+def prepare_flatten(
+    principal: Principal, *, account_id: str | None = None, request_id: str = ""
+) -> tuple[Prepared, list[LeftOut]]:
+    """Hold a plan that cancels every order of the account and closes every position. Raises Refusal.
+
+    Nothing is cancelled before the release; each close must then still be the whole position. With it come the
+    positions that cannot be closed now.
+    """
+    app = ConnectedApp.objects.select_related("connection").get(pk=principal.app_id)
+    risk.check_permission(app, app.connection)
+    broker = reads.broker_of(app.connection)
+    drafts, left_out = [], []
+    try:
+        account = reads.choose_account(broker, account_id, principal.account_id)
+        halts.check(halts.Action.PREPARE, app.connection, app.pk, account.account_id)
+        for position in broker.positions(account.account_id):
+            if position.quantity:
+                try:
+                    drafts.append(_draft_of_close(broker, account.account_id, position))
+                except MarketClosed as error:
+                    left_out.append(LeftOut(symbol=position.symbol, refusal=refusal_of_read(error)))
+    except BrokerError as error:
+        raise refusal_of_read(error) from error
+    if not drafts:
+        if left_out:
+            raise left_out[0].refusal
+        raise Refusal(Code.NO_POSITION, "This account has no position. To cancel its orders use cancel_all_orders.")
+    working = Order.objects.filter(
+        connection=app.connection, account_id=account.account_id, status__in=states.OPEN, parent=None
+    ).count()
+    opening = f"Close everything in account {account.account_id}. "
+    if working:
+        opening += f"First {working} working order{'s are' if working > 1 else ' is'} cancelled. "
+    plan = _Plan(app=app, account_id=account.account_id, action=Action.FLATTEN, all_or_none=False, opening=opening)
+    return _prepared(principal, broker, plan, drafts, request_id), left_out
+
+
+def _draft_of_close(broker: Broker, account_id: str, position: Position) -> Draft:
+    """What a working order holds of the position is free once that is cancelled: until then the estimate is ours."""
+    terms = Terms(
+        symbol=position.symbol,
+        side=sizing.side_to_close(position.quantity),
+        quantity=abs(position.quantity),
+        reduce_only=broker.capabilities.reduce_only,
+    )
+    request = _request(broker, terms)
+    try:
+        return _draft(broker, account_id, Item(terms=terms, position=position.quantity), request)
+    except (InsufficientPosition, InsufficientFunds):
+        quote = broker.quotes([request.symbol])[0]
+        price = quote.bid if request.side is Side.SELL else quote.ask
+        instrument = broker.instrument(request.symbol)
+        worth = price * request.units * instrument.multiplier
+        preview = Preview(
+            price=price,
+            notional=worth,
+            fee=Decimal(0),
+            cash_effect=worth if request.side is Side.SELL else -worth,
+            buying_power=broker.account_state(account_id).buying_power,
+            quote=quote,
+        )
+        return Draft(
+            terms=terms,
+            request=request,
+            client_order_id=request.client_order_id,
+            instrument=instrument,
+            preview=preview,
+            position=position.quantity,
+            with_fee=False,
+        )
+
+
+# -- modify --------------------------------------------------------------------------------------------------
+
+
+def prepare_change(
+    principal: Principal, order_id: str, asked: OrderChanges, *, account_id: str | None = None, request_id: str = ""
+) -> Modification:
+    """Hold a change of an order of the principal's connection for confirmation; see ``amend``. Raises Refusal."""
+    app = ConnectedApp.objects.select_related("connection").get(pk=principal.app_id)
+    order = find(principal, order_id, account_id)
+    return amend.prepare(app, order, asked, by=principal.app_label, request_id=request_id)
+
+
 # -- confirm -------------------------------------------------------------------------------------------------
 
 
@@ -406,88 +647,65 @@ def confirm(principal: Principal, confirmation_id: str, *, request_id: str = "")
     Returns its first order; ``order.confirmation.orders`` are all of them. Raises Refusal; ``order_id`` tells which
     order a used confirmation had released.
     """
-    held = _held(principal, confirmation_id)
-    return release.release(held, may=risk.check_policy, by=principal.app_label, request_id=request_id)[0]
+    confirmation = held(principal, confirmation_id)
+    return release.release(confirmation, may=risk.check_policy, by=principal.app_label, request_id=request_id)[0]
 
 
-def _held(principal: Principal, confirmation_id: str) -> Confirmation:
+def held(principal: Principal, confirmation_id: str) -> Confirmation:
     """A confirmation of the principal's own app, whether or not it can still be used. Raises Refusal."""
-    held = Confirmation.objects.filter(public_id=confirmation_id, app_id=principal.app_id).first()
-    if held is None:
+    found = Confirmation.objects.filter(public_id=confirmation_id, app_id=principal.app_id).first()
+    if found is None:
         raise Refusal(
             Code.CONFIRMATION_UNKNOWN,
             "This app has no such confirmation. Prepare the order again with place_order.",
             field="confirmation_id",
         )
-    return held
+    return found
 
 
 # -- discard -------------------------------------------------------------------------------------------------
 
 
-def pending(principal: Principal, account_id: str | None = None) -> list[Order]:
+def pending(principal: Principal, account_id: str | None = None) -> list[Confirmation]:
     """What this app prepared and may still confirm, newest first."""
-    waiting = Order.objects.select_related("app", "connection", "confirmation").filter(
-        app_id=principal.app_id, status=Status.AWAITING, confirmation__expires_at__gt=timezone.now()
-    )
+    waiting = Q(orders__status=Status.AWAITING) | Q(modification__status=Change.AWAITING)
+    mine = Confirmation.objects.filter(
+        waiting, app_id=principal.app_id, redeemed_at=None, expires_at__gt=timezone.now()
+    ).distinct()
     if account_id:
-        waiting = waiting.filter(account_id=account_id)
-    return list(waiting.order_by("-id")[:_MOST_PENDING])
+        mine = mine.filter(terms__account_id=account_id)
+    return list(mine.order_by("-id")[:_MOST_PENDING])
 
 
 def discard(principal: Principal, confirmation_id: str, *, request_id: str = "") -> Order:
     """Drop what waits behind a confirmation: it can no longer be confirmed. Raises Refusal when it has moved on."""
-    held = _held(principal, confirmation_id)
+    confirmation = held(principal, confirmation_id)
     what = "Discarded before it was confirmed."
-    return release.drop(held, what, by=principal.app_label, request_id=request_id)[0]
+    return release.drop(confirmation, what, by=principal.app_label, request_id=request_id)[0]
 
 
 # -- cancel --------------------------------------------------------------------------------------------------
 
 
 def cancel(principal: Principal, order_id: str, *, account_id: str | None = None, request_id: str = "") -> Order:
-    """An app takes an order of its connection back; see ``take_back``."""
-    return take_back(find(principal, order_id, account_id), by=principal.app_label, request_id=request_id)
+    """An app takes an order of its connection back; see ``cancelling.take_back``."""
+    return cancelling.take_back(find(principal, order_id, account_id), by=principal.app_label, request_id=request_id)
 
 
-def take_back(order: Order, *, by: str, request_id: str = "") -> Order:
-    """Take an order back. Passes every limit and pause but the app's own; raises Refusal when it has ended.
-
-    An order that is just being sent is cancelled as soon as its broker knows it.
-    """
-    if order.state in (Status.AWAITING, Status.INTENT) and moves.attempt(
-        order, Status.CANCELLED, "Cancelled before it was sent.", by, request_id, reason="Cancelled before it was sent."
-    ):
-        return order
-    if order.state not in states.OPEN and order.state is not Status.NOT_FOUND:
-        raise _has_ended(order)
+def cancel_all(
+    principal: Principal, *, account_id: str | None = None, symbol: str | None = None, request_id: str = ""
+) -> tuple[str, list[cancelling.Result]]:
+    """Every open order of one account, or those in one symbol; see ``cancelling.cancel_all``. Raises Refusal."""
+    connection = Connection.objects.get(pk=principal.connection_id)
     try:
-        Order.objects.filter(pk=order.pk, cancel_requested_at=None).update(cancel_requested_at=timezone.now())
-    except DatabaseError:  # a full disk must not keep anyone from getting out
-        log.exception("The cancel of order %s could not be put on record", order.public_id)
-    try:
-        sending.take_back(order)
+        broker = reads.broker_of(connection)
+        account_id = reads.choose_account(broker, account_id, principal.account_id).account_id
+        if symbol is not None:
+            symbol = broker.instrument(symbol).symbol
     except BrokerError as error:
-        if error.outcome is not Outcome.REJECTED:
-            raise Refusal(
-                Code.OUTCOME_UNKNOWN,
-                "The broker did not answer. The cancel is on record and is sent again until the broker answers; "
-                "ask get_order_status.",
-                order_id=order.public_id,
-            ) from error
-        refusal = refusal_of(error)
-        refusal.order_id = order.public_id
-        raise refusal from error
-    if order.state in states.ENDED - {Status.CANCELLED}:
-        raise _has_ended(order)
-    return order
-
-
-def _has_ended(order: Order) -> Refusal:
-    return Refusal(
-        Code.NOT_CANCELLABLE,
-        f"Order {order.public_id} has ended: {order.status_words.lower()}.",
-        order_id=order.public_id,
+        raise refusal_of_read(error) from error
+    return account_id, cancelling.cancel_all(
+        connection, account_id, symbol=symbol, by=principal.app_label, request_id=request_id
     )
 
 
@@ -505,7 +723,7 @@ def find(principal: Principal, order_id: str, account_id: str | None = None) -> 
 
 
 def _of_connection(principal: Principal) -> QuerySet[Order]:
-    return Order.objects.select_related("app", "connection", "confirmation").filter(
+    return Order.objects.select_related("app", "connection", "confirmation", "parent").filter(
         connection_id=principal.connection_id
     )
 
@@ -550,6 +768,22 @@ def listing(
         mine = mine.filter(status__in=wanted.statuses)
     found = list(mine.order_by("-id")[: limit + 1])
     return found[:limit], found[limit - 1].public_id if len(found) > limit else None
+
+
+def external(principal: Principal, account_id: str, *, symbol: str | None = None) -> list[BrokerOrder]:
+    """Open orders of the account that were made elsewhere, newest first. Read now, kept nowhere.
+
+    Limits do not count them; what they fill counts as position. Raises Refusal.
+    """
+    with reads.broker_for(principal) as broker:
+        told = broker.orders(account_id, open_only=True)
+    ids_ = [each.client_order_id for each in told]
+    ours = set(
+        Order.objects.filter(connection_id=principal.connection_id, wire_id__in=ids_).values_list("wire_id", flat=True)
+    )
+    changed = Modification.objects.filter(order__connection_id=principal.connection_id, wire_id__in=ids_)
+    ours |= set(changed.values_list("wire_id", flat=True))
+    return [each for each in told if each.client_order_id not in ours and symbol in (None, each.symbol)]
 
 
 def fills(order: Order) -> list[dict[str, str]]:

@@ -16,7 +16,7 @@ from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.limits import Limits, combine
 from console.orders import risk, states
-from console.orders.models import Order
+from console.orders.models import Modification, Order
 from console.orders.risk import Bound, Facts, Use
 from console.orders.states import Status
 
@@ -87,17 +87,21 @@ def market_is_open(asset_class: AssetClass, now: datetime) -> bool:
     return asset_class is AssetClass.CRYPTO or hours.is_open(hours.VENUE, now)
 
 
-def bounds(connection: Connection, app: ConnectedApp, now: datetime) -> tuple[Bound, Bound]:
-    """The connection's limits and the app's own, each with what was used of it. At release, under their locks."""
+def bounds(
+    connection: Connection, app: ConnectedApp, now: datetime, *, besides: int | None = None
+) -> tuple[Bound, Bound]:
+    """The connection's limits and the app's own, each with what other orders used of it. At release, under locks."""
     mine, own = connection.limited, app.limited
     return (
         Bound(
             of=f"the connection {connection.name}",
             limits=mine,
-            use=use_of_connection(connection, now) if _counts(mine) else _UNCOUNTED,
+            use=use_of_connection(connection, now, besides=besides) if _counts(mine) else _UNCOUNTED,
         ),
         Bound(
-            of=f"the app {app.name}", limits=own, use=use_of_app(app, connection, now) if _counts(own) else _UNCOUNTED
+            of=f"the app {app.name}",
+            limits=own,
+            use=use_of_app(app, connection, now, besides=besides) if _counts(own) else _UNCOUNTED,
         ),
     )
 
@@ -106,12 +110,16 @@ def _counts(limits: Limits) -> bool:
     return limits.daily_notional is not None or limits.orders_per_minute is not None
 
 
-def use_of_connection(connection: Connection, now: datetime) -> Use:
-    return _use(Order.objects.filter(connection=connection), connection, now)
+def use_of_connection(connection: Connection, now: datetime, *, besides: int | None = None) -> Use:
+    return _use(_besides(Order.objects.filter(connection=connection), besides), connection, now)
 
 
-def use_of_app(app: ConnectedApp, connection: Connection, now: datetime) -> Use:
-    return _use(Order.objects.filter(connection=connection, app=app), connection, now)
+def use_of_app(app: ConnectedApp, connection: Connection, now: datetime, *, besides: int | None = None) -> Use:
+    return _use(_besides(Order.objects.filter(connection=connection, app=app), besides), connection, now)
+
+
+def _besides(orders: QuerySet[Order], one: int | None) -> QuerySet[Order]:
+    return orders if one is None else orders.exclude(pk=one)
 
 
 def _use(orders: QuerySet[Order], connection: Connection, now: datetime) -> Use:
@@ -132,6 +140,8 @@ def _use(orders: QuerySet[Order], connection: Connection, now: datetime) -> Use:
 
 def counted(order: Order, currency: str) -> Decimal:
     """What one released order takes of a day: all it can come to while it may fill, then what it came to."""
+    if order.state is Status.NOT_FOUND and order.settled_by_hand_at is not None:
+        return Decimal(0)
     if order.state in LIVE:
         if order.worst_notional is not None:
             worst: Decimal = order.worst_notional
@@ -156,7 +166,7 @@ def outstanding(request: OrderRequest, connection: Connection, facts: Facts, *, 
 
     An order that ended since the positions were read may be in them or not, so it counts in full.
     """
-    late = Q(status=Status.NOT_FOUND, moved_at__gte=facts.at - _LATE_FOR)
+    late = Q(status=Status.NOT_FOUND, moved_at__gte=facts.at - _LATE_FOR, settled_by_hand_at=None)
     rows = Order.objects.filter(
         Q(status__in=states.OPEN) | late | Q(moved_at__gte=facts.at),
         connection=connection,
@@ -164,10 +174,17 @@ def outstanding(request: OrderRequest, connection: Connection, facts: Facts, *, 
         side=request.side,
         released_at__isnull=False,
     )
-    if besides is not None:
-        rows = rows.exclude(pk=besides)
+    rows = _besides(rows, besides)
     filled = facts.filled_before or {}
-    total = sum((_units(order) - filled.get(order.pk, Decimal(0)) for order in rows), Decimal(0))
+    # A change on its way may have made an order larger already.
+    growing = {
+        change.order_id: change.quantity or Decimal(0)
+        for change in Modification.objects.filter(order__in=rows, status__in=states.UNSETTLED)
+    }
+    total = sum(
+        (max(_units(order), growing.get(order.pk, Decimal(0))) - filled.get(order.pk, Decimal(0)) for order in rows),
+        Decimal(0),
+    )
     return total if request.side is Side.BUY else -total
 
 
@@ -184,7 +201,7 @@ def check(
     return risk.check_limits(
         request,
         facts,
-        bounds(connection, app, now),
+        bounds(connection, app, now, besides=besides),
         is_live=connection.is_live,
         outstanding=Decimal(0) if facts.held is None else outstanding(request, connection, facts, besides=besides),
         now=now,

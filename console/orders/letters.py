@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from console.accounts.models import User
 from console.connections.models import Connection, Policy
-from console.orders.models import Confirmation, Letter, NoLetters, Order
-from console.orders.states import Status
+from console.orders import approvals
+from console.orders.models import Confirmation, Letter, NoLetters
 
 log = logging.getLogger(__name__)
 
@@ -37,15 +37,11 @@ def tell() -> int:
 
 
 def _untold(now: datetime) -> QuerySet[Confirmation]:
-    awaiting = Order.objects.filter(status=Status.AWAITING, parent=None).values("confirmation")
-    return Confirmation.objects.filter(
-        redeemed_at=None,
-        told_at=None,
-        expires_at__gt=now,
-        pk__in=awaiting,
-        app__connection__owner__is_active=True,
-        app__connection__no_letters=None,
-    ).exclude(app__connection__policy=Policy.TWO_STEP)
+    return (
+        approvals.undecided(now)
+        .filter(told_at=None, app__connection__owner__is_active=True, app__connection__no_letters=None)
+        .exclude(app__connection__policy=Policy.TWO_STEP)
+    )
 
 
 def _tell_one(owner_id: int) -> int:
@@ -56,7 +52,7 @@ def _tell_one(owner_id: int) -> int:
         before, first = lately.count(), lately.first()
         if before > MOST:
             return 0
-        mine = list(_untold(now).filter(app__connection__owner=owner).select_related("app__connection").order_by("pk"))
+        mine = list(_untold(now).filter(app__connection__owner=owner).order_by("pk"))
         if not mine:
             return 0
         # Before it is sent: the order still waits on the page if this letter is lost, and no letter goes twice.

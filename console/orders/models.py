@@ -4,10 +4,10 @@ from django.conf import settings
 from django.db import models
 
 from brokers.decimals import ExactDecimalField
-from brokers.types import LegRequest, OrderClass, OrderRequest, OrderType, Side, TimeInForce
+from brokers.types import LegRequest, OrderChanges, OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
-from console.orders.states import WORDS, Status
+from console.orders.states import CHANGE_WORDS, UNSETTLED, WORDS, Change, Status
 
 
 class Action(models.TextChoices):
@@ -15,6 +15,10 @@ class Action(models.TextChoices):
 
     PLACE = "place", "Place"
     BATCH = "batch", "Place several"
+    MODIFY = "modify", "Change"
+    CLOSE = "close", "Close"
+    REVERSE = "reverse", "Reverse"
+    FLATTEN = "flatten", "Close everything"
 
 
 class Confirmation(models.Model):
@@ -39,6 +43,14 @@ class Confirmation(models.Model):
 
     def __str__(self) -> str:
         return self.public_id
+
+    @property
+    def order(self) -> "Order":
+        """The one to look at: the first it covers, or the one it changes."""
+        if self.action == Action.MODIFY:
+            changed: Order = self.modification.order
+            return changed
+        return self.orders.filter(parent=None).earliest("pk")
 
 
 class Order(models.Model):
@@ -72,6 +84,8 @@ class Order(models.Model):
     reduce_only = models.BooleanField(default=False)
     post_only = models.BooleanField(default=False)
     order_class = models.CharField(max_length=8, default=OrderClass.SIMPLE)
+    position_shown = ExactDecimalField(null=True)
+    """Signed position that the quantity of a closing or reversing order rests on; None for any other order."""
     shown_price = ExactDecimalField()
     """Price per unit the estimate rested on when the order was shown."""
     worst_notional = ExactDecimalField(null=True)
@@ -91,6 +105,8 @@ class Order(models.Model):
     sent_at = models.DateTimeField(null=True)
     looked_up_at = models.DateTimeField(null=True)
     cancel_requested_at = models.DateTimeField(null=True)
+    settled_by_hand_at = models.DateTimeField(null=True)
+    """When its owner last said what they saw at the broker."""
 
     class Meta:
         ordering = ["-id"]
@@ -148,6 +164,61 @@ class Order(models.Model):
             stop_price=self.stop_price,
             trail_amount=self.trail_amount,
             trail_percent=self.trail_percent,
+        )
+
+
+class Modification(models.Model):
+    """A change of a resting order: shown, confirmed, sent once. Written by ``console.orders.changes`` alone."""
+
+    public_id = models.CharField(max_length=40, unique=True)
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="modifications")
+    confirmation = models.OneToOneField(Confirmation, on_delete=models.PROTECT, related_name="modification")
+    wire_id = models.CharField(max_length=32, unique=True)
+    """What the order goes by afterwards at a broker that makes a new one of it."""
+    quantity = ExactDecimalField(null=True)
+    """None: as it was. So for every other term."""
+    limit_price = ExactDecimalField(null=True)
+    stop_price = ExactDecimalField(null=True)
+    trail_amount = ExactDecimalField(null=True)
+    trail_percent = ExactDecimalField(null=True)
+    tif = models.CharField(max_length=3, blank=True)
+    status = models.CharField(max_length=24, choices=[(s.value, CHANGE_WORDS[s]) for s in Change], db_index=True)
+    code = models.CharField(max_length=40, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField()
+    moved_at = models.DateTimeField()
+    looked_up_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["order"],
+                condition=models.Q(status__in=sorted(UNSETTLED)),
+                name="orders_one_change_under_way",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def state(self) -> Change:
+        return Change(self.status)
+
+    @property
+    def status_words(self) -> str:
+        return CHANGE_WORDS[self.state]
+
+    @property
+    def asked(self) -> OrderChanges:
+        return OrderChanges(
+            quantity=self.quantity,
+            limit_price=self.limit_price,
+            stop_price=self.stop_price,
+            trail_amount=self.trail_amount,
+            trail_percent=self.trail_percent,
+            tif=TimeInForce(self.tif) if self.tif else None,
         )
 
 

@@ -11,16 +11,17 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from brokers.decimals import plain
 from brokers.errors import BrokerError, Outcome
+from brokers.types import OrderRequest, Preview
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.halts import verbs as halts
-from console.halts.verbs import Action
-from console.orders import exposure, moves, risk, sending
-from console.orders.models import Confirmation, Order
+from console.orders import amend, cancelling, exposure, moves, risk, sending, sizing
+from console.orders.models import Action, Confirmation, Order
 from console.orders.moves import Moved
-from console.orders.risk import Facts
+from console.orders.sending import Checked
 from console.orders.states import Status
 from console.orders.terms import as_shown, digest
 
@@ -41,29 +42,38 @@ def release(
     Of a plan that may go in part, what does not pass is DENIED and the rest goes; if nothing passes, the first
     refusal is raised.
     """
+    if confirmation.action == Action.MODIFY:
+        return [amend.release(confirmation, may=may, by=by, request_id=request_id, record=record)]
     plan = _plan(confirmation)
     lead = next((order for order in plan if order.state is Status.AWAITING), plan[0])
     _check_redeemable(confirmation, lead)
     _check_unchanged(confirmation, plan)
     may(plan[0].connection)  # whoever may not say yes does not end what waits for somebody else's
-    going: list[tuple[Order, Facts]] = []
+    if confirmation.action == Action.FLATTEN:
+        _clear_the_way(plan[0], by=by, request_id=request_id)
+    going: list[tuple[Order, Checked]] = []
     refused: list[tuple[Order, Refusal]] = []
+    previews: list[tuple[OrderRequest, Preview]] = []
     for order in plan:
         if order.state is not Status.AWAITING:
             continue  # taken back before it was confirmed
         try:
             risk.check_permission(order.app, order.connection)
-            halts.check(Action.RELEASE, order.connection, order.app_id, order.account_id)
-            facts = sending.check_release(order)
+            halts.check(halts.Action.RELEASE, order.connection, order.app_id, order.account_id)
+            checked = sending.check_release(order)
+            previews.append((order.request, checked.preview))
+            risk.check_together(previews)
         except BrokerError as error:
             if error.outcome is not Outcome.REJECTED:
                 # Nothing was decided about the order: the same confirmation may still be used.
                 raise Refusal(Code.BROKER_UNAVAILABLE, str(error), order_id=order.public_id) from error
             refused.append((order, refusal_of(error)))
         except Refusal as error:
+            if previews and previews[-1][0].client_order_id == order.wire_id:
+                previews.pop()
             refused.append((order, error))
         else:
-            going.append((order, facts))
+            going.append((order, checked))
     if refused and (confirmation.all_or_none or not going):
         _refuse(confirmation, plan, refused[0], by, request_id)
     try:
@@ -78,6 +88,22 @@ def release(
     return plan
 
 
+def _clear_the_way(lead: Order, *, by: str, request_id: str) -> None:
+    """Before everything is closed, every working order of the account is taken back. Raises Refusal.
+
+    Cancelling passes every limit, but nobody without the right to release this plan can have it done.
+    """
+    risk.check_permission(lead.app, lead.connection)
+    halts.check(halts.Action.RELEASE, lead.connection, lead.app_id, lead.account_id)
+    for result in cancelling.cancel_all(lead.connection, lead.account_id, by=by, request_id=request_id):
+        if result.refusal is not None and result.refusal.code is not Code.NOT_CANCELLABLE:
+            raise Refusal(
+                result.refusal.code,
+                f"A working order could not be cancelled, so nothing was closed: {result.refusal}",
+                order_id=lead.public_id,
+            )
+
+
 class _Stopped(Exception):
     """A limit or a halt said no to an order under the locks, and so to the whole plan."""
 
@@ -87,7 +113,7 @@ class _Stopped(Exception):
 
 
 # What ends an order. Where a price or a balance was missing or far off, the same confirmation may still be used.
-_FINAL = frozenset({Code.HALTED, Code.LIMIT_EXCEEDED, Code.OUTSIDE_LIMITS, Code.LIMITS_REQUIRED})
+_FINAL = frozenset({Code.HALTED, Code.LIMIT_EXCEEDED, Code.OUTSIDE_LIMITS, Code.LIMITS_REQUIRED, Code.POSITION_CHANGED})
 
 
 def _ends(refusal: Refusal) -> bool:
@@ -100,6 +126,8 @@ def drop(
     confirmation: Confirmation, what: str, *, by: str, request_id: str = "", code: Code | None = None
 ) -> list[Order]:
     """End a plan before it is released, ``what`` saying why. Raises Refusal when it has moved on."""
+    if confirmation.action == Action.MODIFY:
+        return [amend.drop(confirmation, what, by=by, request_id=request_id, code=code)]
     plan = _plan(confirmation)
     waiting = [order for order in plan if order.state is Status.AWAITING]
     _check_redeemable(confirmation, (waiting or plan)[0])
@@ -201,6 +229,7 @@ def _differs(order: Order, shown: dict[str, object]) -> bool:
         "connection_id": order.connection_id,
         "environment": order.connection.environment,
         "account_id": order.account_id,
+        "position": None if order.position_shown is None else plain(order.position_shown),
         **as_shown(order.request),
     }
     return any(shown.get(key) != value for key, value in now.items())
@@ -209,7 +238,7 @@ def _differs(order: Order, shown: dict[str, object]) -> bool:
 @transaction.atomic
 def _redeem(
     confirmation: Confirmation,
-    going: list[tuple[Order, Facts]],
+    going: list[tuple[Order, Checked]],
     may: Rule,
     by: str,
     request_id: str,
@@ -235,10 +264,12 @@ def _redeem(
         raise Refusal(Code.CONFIRMATION_EXPIRED, "This confirmation expired. Nothing was sent.")
     gone: list[Order] = []
     held: list[tuple[Order, Refusal]] = []
-    for order, facts in going:
+    for order, checked in going:
         try:
-            halts.check(Action.RELEASE, connection, app.pk, order.account_id)
-            worst = exposure.check(order.request, facts, connection, app, besides=order.pk)
+            halts.check(halts.Action.RELEASE, connection, app.pk, order.account_id)
+            if checked.held is not None:
+                sizing.check_still(order, checked.held)
+            worst = exposure.check(order.request, checked.facts, connection, app, besides=order.pk)
         except Refusal as refusal:
             if confirmation.all_or_none:
                 raise _Stopped(order, refusal) from refusal

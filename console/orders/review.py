@@ -1,5 +1,5 @@
 """What a careful person looks at before they release an order: how it stands against the market, the account and
-the limits at this moment. Reads the broker, writes nothing, sends nothing.
+the limits at this moment. Decides nothing and sends nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,8 +18,8 @@ from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.halts import verbs as halts
 from console.limits import AMOUNTS, NUMBERS, TITLES
-from console.orders import exposure, risk, standing
-from console.orders.models import Confirmation, Order
+from console.orders import amend, exposure, risk, sizing, standing
+from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.risk import Bound, Facts
 from console.orders.states import Status
 from console.orders.terms import words
@@ -33,7 +33,13 @@ class Item:
     """One order of the plan. Prices in its own currency; None: could not be had, which is not zero."""
 
     order: Order
+    request: OrderRequest
+    """As it would be, once released."""
     words: str
+    shown: Decimal | None
+    """Price per unit when it was shown."""
+    was: str = ""
+    """Of an order that rests and would be changed: how it stands."""
     legs: list[str] = field(default_factory=list)
     quote: Quote | None = None
     preview: Preview | None = None
@@ -48,11 +54,12 @@ class Item:
     @property
     def signed(self) -> Decimal | None:
         """What it adds to the position, once filled."""
-        units: Decimal | None = self.order.quantity
+        units = self.request.quantity
         if units is None:
-            if self.order.notional is None or not self.price:
+            if self.request.notional is None or not self.price:
                 return None
-            units = Decimal(self.order.notional) / self.price
+            units = self.request.notional / self.price
+        units -= Decimal(self.order.filled_quantity)
         return units if self.order.side == Side.BUY else -units
 
     @property
@@ -65,17 +72,16 @@ class Item:
     @property
     def drift(self) -> Decimal | None:
         """How far the market moved since the order was shown, in percent."""
-        shown = self.order.confirmation.terms.get("price")
-        if self.preview is None or self.order.limit_price is not None or not shown or not Decimal(shown):
+        if self.preview is None or self.request.limit_price is not None or not self.shown:
             return None
-        return (self.preview.price / Decimal(shown) - 1) * 100
+        return (self.preview.price / self.shown - 1) * 100
 
     @property
     def off_market(self) -> Decimal | None:
         """How far its limit is from the last price, in percent: negative is below."""
-        if self.order.limit_price is None or self.quote is None or not self.quote.last:
+        if self.request.limit_price is None or self.quote is None or not self.quote.last:
             return None
-        return (Decimal(self.order.limit_price) / self.quote.last - 1) * 100
+        return (self.request.limit_price / self.quote.last - 1) * 100
 
     @property
     def age(self) -> int | None:
@@ -146,16 +152,28 @@ class Review:
 
 
 def plan(confirmation: Confirmation) -> list[Order]:
+    """The orders it is about: those it would send, or the one it would change."""
+    if confirmation.action == Action.MODIFY:
+        return [confirmation.order]
     orders = Order.objects.filter(confirmation=confirmation, parent=None).order_by("pk")
     return list(orders.select_related("app", "connection__owner", "confirmation"))
+
+
+def heading(confirmation: Confirmation) -> str:
+    orders = plan(confirmation)
+    if confirmation.action == Action.MODIFY:
+        change = confirmation.modification
+        return f"Change to: {words(amend.changed(change.order.request, change.asked))}"
+    return words(orders[0].request) if len(orders) == 1 else f"{len(orders)} orders in one"
 
 
 def look(confirmation: Confirmation) -> Review:
     """Ask the broker once about everything the confirmation covers. Never raises what the broker does."""
     orders = [order for order in plan(confirmation) if order.state is Status.AWAITING] or plan(confirmation)
     lead = orders[0]
-    app, connection = lead.app, lead.connection
-    items = [_item(order) for order in orders]
+    app, connection = confirmation.app, lead.connection
+    change = confirmation.modification if confirmation.action == Action.MODIFY else None
+    items = [_item(order, change) for order in orders]
     review = Review(confirmation=confirmation, items=items, at=timezone.now())
     _note(review.refusals, lambda: risk.check_permission(app, connection))
     _note(review.refusals, lambda: halts.check(halts.Action.RELEASE, connection, app.pk, lead.account_id))
@@ -168,14 +186,17 @@ def look(confirmation: Confirmation) -> Review:
         return review
     for item in items:
         item.held = held.get(item.order.symbol, Decimal(0))
-        _weigh(item, broker, connection, app)
+        if change is not None:
+            _weigh_change(item, change, broker, connection, app)
+        else:
+            _weigh(item, broker, connection, app)
     review.effects = _effects(items, state)
     review.rooms = _rooms(items, connection, app, review.at)
     return review
 
 
-def _item(order: Order) -> Item:
-    request = order.request
+def _item(order: Order, change: Modification | None) -> Item:
+    request = order.request if change is None else amend.changed(order.request, change.asked)
     alone = [
         words(
             OrderRequest(
@@ -193,13 +214,24 @@ def _item(order: Order) -> Item:
         )
         for leg in request.legs
     ]
-    return Item(order=order, words=words(request), legs=alone)
+    told = order.shown_price if change is None else change.confirmation.terms.get("price")
+    return Item(
+        order=order,
+        request=request,
+        words=words(request),
+        shown=None if told is None else Decimal(told),
+        was="" if change is None else words(order.request),
+        legs=alone,
+    )
 
 
 def _weigh(item: Item, broker: Broker, connection: Connection, app: ConnectedApp) -> None:
     """Every check of the release, each on its own, so that the person sees all that stands in the way."""
-    order, request = item.order, item.order.request
+    order, request = item.order, item.request
     try:
+        if order.position_shown is not None:
+            held = sizing.look(order, broker)
+            _note(item.refusals, lambda: sizing.check_still(order, held))
         instrument: Instrument = broker.instrument(order.symbol)
         item.quote = broker.quotes([order.symbol])[0]
     except BrokerError as error:
@@ -222,6 +254,19 @@ def _weigh(item: Item, broker: Broker, connection: Connection, app: ConnectedApp
         item.refusals.append(refusal)
     if item.worst is None and item.preview is not None and facts.rate is not None:
         item.worst = item.preview.notional * facts.rate
+
+
+def _weigh_change(item: Item, change: Modification, broker: Broker, connection: Connection, app: ConnectedApp) -> None:
+    """A broker estimates no change, so the cash it moves is not known."""
+    try:
+        item.quote = broker.quotes([item.order.symbol])[0]
+        weighed = amend.weigh(change.order, change.asked, connection, app)
+        item.facts = weighed.facts
+        item.worst = exposure.check(weighed.request, weighed.facts, connection, app, besides=item.order.pk)
+    except BrokerError as error:
+        item.refusals.append(_as_refusal(error))
+    except Refusal as refusal:
+        item.refusals.append(refusal)
 
 
 def _as_refusal(error: BrokerError) -> Refusal:
@@ -296,7 +341,7 @@ def _largest(name: str, items: Sequence[Item], connection: Connection) -> tuple[
         if facts is None or facts.held is None or facts.rate is None or item.price is None or item.signed is None:
             return None, None
         each = item.price * facts.multiplier * facts.rate
-        others = exposure.outstanding(item.order.request, connection, facts, besides=item.order.pk)
+        others = exposure.outstanding(item.request, connection, facts, besides=item.order.pk)
         before, after = abs(facts.held + others) * each, abs(facts.held + others + item.signed) * each
         if name == "equity_share":
             if not facts.equity or facts.equity <= 0:

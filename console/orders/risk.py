@@ -1,6 +1,6 @@
 """Whether an order may go: decided from values, no database, no broker."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -384,6 +384,19 @@ def check_drift(order_type: OrderType, shown: Decimal, preview: Preview) -> None
             Code.PRICE_MOVED,
             f"The price moved from {plain(shown)} to {plain(preview.price)} since the order was shown, more than "
             f"{plain(MAX_DRIFT * 100)} %. Nothing was sent; prepare the order again.",
+        )
+
+
+def check_together(previews: Sequence[tuple[OrderRequest, Preview]]) -> None:
+    """What several orders cost at once must be there at once. The first estimate tells what is. Raises Refusal."""
+    if len(previews) < 2:
+        return
+    needed = sum((max(-preview.cash_effect, Decimal(0)) for _, preview in previews), Decimal(0))
+    there = previews[0][1].buying_power
+    if needed > there:
+        raise Refusal(
+            Code.INSUFFICIENT_FUNDS,
+            f"Together the orders need {needed:,.2f}, and {there:,.2f} is available. Nothing was sent for this one.",
         )
 
 

@@ -6,7 +6,8 @@ outcome is recorded by another move.
 
 import logging
 from contextlib import suppress
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -16,32 +17,47 @@ from django.utils import timezone
 from brokers.base import Broker
 from brokers.decimals import plain
 from brokers.errors import BrokerError, DuplicateClientId, Outcome, Rejected
-from brokers.types import BrokerOrder, Fill, OrderType
+from brokers.types import BrokerOrder, BrokerStatus, Fill, OrderType, Preview
 from console.connected_apps.models import ConnectedApp
 from console.connections import reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal, code_of
 from console.halts import verbs as halts
 from console.halts.verbs import Action
-from console.orders import exposure, moves, risk, states
-from console.orders.models import Order
+from console.orders import changes, exposure, moves, risk, sizing, states
+from console.orders.models import Modification, Order
 from console.orders.moves import Moved
 from console.orders.risk import Facts
-from console.orders.states import Status
+from console.orders.states import Change, Status
 
 log = logging.getLogger(__name__)
 
 
-def check_release(order: Order) -> Facts:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """An order that passed every check outside a transaction, and what those inside one need."""
+
+    preview: Preview
+    facts: Facts
+    held: sizing.Held | None
+    """For an order that was sized by a position: what that is now."""
+
+
+def check_release(order: Order) -> Checked:
     """Funds and rules by the broker's own word, and the price against the one shown. Raises BrokerError, Refusal.
 
-    Returns what the limits need to know of the broker, for the transaction that releases the order.
+    What it returns is for the transaction that releases the order.
     """
     broker = reads.broker_of(order.connection)
+    held = None
+    if order.position_shown is not None:
+        held = sizing.look(order, broker)
+        sizing.check_still(order, held)
     preview = broker.preview(order.account_id, order.request)
     risk.check_drift(OrderType(order.order_type), order.shown_price, preview)
     instrument = broker.instrument(order.symbol)
-    return exposure.look(broker, order.connection, order.app, instrument, preview.quote)
+    facts = exposure.look(broker, order.connection, order.app, instrument, preview.quote)
+    return Checked(preview=preview, facts=facts, held=held)
 
 
 def send(order: Order, *, by: str, request_id: str = "") -> Order:
@@ -91,12 +107,58 @@ def _claim(order: Order, by: str, request_id: str) -> None:
     moves.move(order, Status.SENDING, "Sent to the broker.", by, request_id, sent_at=timezone.now())
 
 
+def replace(change: Modification, *, by: str, request_id: str = "") -> None:
+    """Send a committed modification, once. Raises Refusal, it then DENIED, when permission was taken back."""
+    order = change.order
+    try:
+        _claim_change(change, by, request_id)
+    except Moved:
+        change.refresh_from_db()
+        return
+    except Refusal as refusal:
+        changes.deny(change, refusal, by, request_id)
+        raise
+    try:
+        answer = reads.broker_of(order.connection).replace(
+            order.account_id, order.wire_id, change.asked, change.wire_id
+        )
+    except DuplicateClientId:
+        changes.settle(change, Change.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker has an order of this id already.")
+    except BrokerError as error:
+        after = {
+            Outcome.REJECTED: Change.REJECTED,
+            Outcome.NOT_SENT: Change.NOT_SENT,
+            Outcome.UNKNOWN: Change.UNKNOWN,
+        }[error.outcome]
+        changes.settle(change, after, code_of(error), str(error))
+    except Exception:
+        # Not proved to be unsent, so it may hold.
+        log.exception("Sending modification %s failed", change.public_id)
+        changes.settle(change, Change.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker's answer was lost.")
+    else:
+        changes.done(change, answer)
+        adopt(order, answer)
+        return
+    with suppress(BrokerError):  # the sweep asks again
+        refresh(order)
+    change.refresh_from_db()
+
+
+@transaction.atomic
+def _claim_change(change: Modification, by: str, request_id: str) -> None:
+    app = ConnectedApp.objects.select_for_update().get(pk=change.confirmation.app_id)
+    connection = Connection.objects.select_for_update().get(pk=change.order.connection_id)
+    risk.check_permission(app, connection)
+    halts.check(Action.RELEASE, connection, app.pk, change.order.account_id)
+    changes.move(change, Change.SENDING, "The change was sent to the broker.", by, request_id)
+
+
 def take_back(order: Order) -> None:
     """Ask the broker to cancel; for an order still on its way, only once the broker knows it. Raises BrokerError."""
     refresh(order)
     if order.state in states.AT_BROKER:
         try:
-            answer = reads.broker_of(order.connection).cancel(order.account_id, order.wire_id)
+            answer = reads.broker_of(order.connection).cancel(order.account_id, order.wire_id, symbol=order.symbol)
         except Rejected:
             refresh(order)
             raise
@@ -106,13 +168,28 @@ def take_back(order: Order) -> None:
 def refresh(order: Order) -> None:
     """Bring one order up to date with its broker. Raises BrokerError."""
     sent_with_its_parent = order.parent_id is not None and order.state is Status.SENDING
-    if order.state in states.AT_BROKER or order.state in (Status.UNKNOWN, Status.NOT_FOUND) or sent_with_its_parent:
+    if (
+        order.state in states.AT_BROKER
+        or order.state in (Status.UNKNOWN, Status.NOT_FOUND)
+        or sent_with_its_parent
+        or order.modifications.filter(status=Change.UNKNOWN).exists()
+    ):
         _look_up(order, reads.broker_of(order.connection))
 
 
 def _look_up(order: Order, broker: Broker) -> None:
     now = timezone.now()
-    answer = broker.order(order.account_id, order.wire_id)
+    change = order.modifications.filter(status__in=(Change.SENDING, Change.UNKNOWN)).first()
+    answer = None if change is None else broker.order(order.account_id, change.wire_id, symbol=order.symbol)
+    if answer is None:
+        answer = broker.order(order.account_id, order.wire_id, symbol=order.symbol)
+        if change is not None and not _settle_change(change, answer, now, broker):
+            Order.objects.filter(pk=order.pk).update(looked_up_at=now)
+            return
+    elif change is not None:
+        changes.done(change, answer)
+    if change is not None:
+        order.refresh_from_db()
     if answer is not None:
         adopt(order, answer)
         return
@@ -127,6 +204,23 @@ def _look_up(order: Order, broker: Broker) -> None:
             )
     elif order.state in states.AT_BROKER:
         log.error("Order %s is open here, but its broker does not know it", order.public_id)
+
+
+def _settle_change(change: Modification, answer: BrokerOrder | None, now: datetime, broker: Broker) -> bool:
+    """What the order as it is at the broker says of a modification under way. False: nothing can be said yet.
+
+    A broker that makes a new order of a changed one reports the old one as cancelled, so until it is settled
+    which of the two happened a cancelled order is not taken for one.
+    """
+    if answer is not None and changes.holds(change, answer):
+        changes.done(change, answer)
+        return True
+    if change.state is Change.UNKNOWN and now >= change.moved_at + timedelta(seconds=_horizon(broker)):
+        if answer is None or changes.holds(change, answer) is False:
+            reason = "The broker still has the order as it was: the change never arrived, and is not sent again."
+            changes.settle(change, Change.NOT_DONE, Code.BROKER_UNAVAILABLE, reason)
+        return True
+    return answer is not None and answer.status is not BrokerStatus.CANCELLED
 
 
 def _horizon(broker: Broker) -> float:

@@ -90,3 +90,47 @@ WORDS: dict[Status, str] = {
 
 def allowed(before: Status, after: Status) -> bool:
     return after in MOVES.get(before, frozenset())
+
+
+class Change(StrEnum):
+    """Where the modification of an order can stand. It is sent once; a lost answer is looked up, never sent again."""
+
+    AWAITING = "awaiting_confirmation"
+    LAPSED = "lapsed"
+    DENIED = "denied"
+    DISCARDED = "discarded"
+    INTENT = "intent"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    """It may hold at the broker: the order itself is read to learn whether it does."""
+    NOT_SENT = "not_sent"
+    REJECTED = "rejected"
+    DONE = "done"
+    NOT_DONE = "not_done"
+    """The broker still has, or ended, the order as it was, long enough after the send to be sure."""
+
+
+UNSETTLED = frozenset({Change.INTENT, Change.SENDING, Change.UNKNOWN})
+
+CHANGES: dict[Change, frozenset[Change]] = {
+    Change.AWAITING: frozenset({Change.INTENT, Change.DENIED, Change.LAPSED, Change.DISCARDED}),
+    Change.INTENT: frozenset({Change.SENDING, Change.DENIED}),
+    Change.SENDING: frozenset({Change.DONE, Change.REJECTED, Change.NOT_SENT, Change.UNKNOWN}),
+    Change.UNKNOWN: frozenset({Change.DONE, Change.NOT_DONE}),
+    # As with an order: "not there" can be overtaken by a broker that was merely late.
+    Change.NOT_DONE: frozenset({Change.DONE}),
+}
+
+CHANGE_WORDS: dict[Change, str] = {
+    Change.AWAITING: "Waiting for confirmation",
+    Change.LAPSED: "Not confirmed in time",
+    Change.DENIED: "Refused by Tradelatch",
+    Change.DISCARDED: "Dropped",
+    Change.INTENT: "Confirmed",
+    Change.SENDING: "Being sent",
+    Change.UNKNOWN: "Being looked up",
+    Change.NOT_SENT: "Not sent",
+    Change.REJECTED: "Rejected by the broker",
+    Change.DONE: "Changed",
+    Change.NOT_DONE: "Not changed",
+}

@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from brokers.errors import BrokerError, Rejected
 from console.errors import Code, Refusal, refusal_of
-from console.orders import moves, sending
-from console.orders.models import Order
+from console.orders import changes, moves, sending, states
+from console.orders.models import Modification, Order
 from console.orders.moves import Moved
-from console.orders.states import Status
+from console.orders.states import Change, Status
 
 log = logging.getLogger(__name__)
 
@@ -29,14 +29,31 @@ def sweep(now: datetime | None = None) -> None:
     now = now or timezone.now()
     lease = now - timedelta(seconds=settings.SENDING_LEASE_SECONDS)
     each(_with(Status.AWAITING).filter(parent=None, confirmation__expires_at__lte=now), _lapse)
+    _sweep_changes(now, lease)
     each(_with(Status.INTENT).filter(parent=None, moved_at__lte=lease), _resume)
     each(_with(Status.SENDING).filter(moved_at__lte=lease), _lose)
     at_broker = _with(Status.UNKNOWN, Status.WORKING, Status.PARTIALLY_FILLED)
     each(at_broker.filter(cancel_requested_at=None), sending.refresh)
     each(at_broker.filter(cancel_requested_at__isnull=False), sending.take_back)
+    changing = Order.objects.filter(modifications__status=Change.UNKNOWN, status__in=states.ENDED)
+    each(changing.select_related("app", "connection", "confirmation").distinct(), sending.refresh)
     # "No such order" can be overtaken by a sender that was only slow: look again for a day, now and then.
     missing = _with(Status.NOT_FOUND).filter(moved_at__gte=now - _LOOK_AGAIN_FOR)
     each(missing.filter(looked_up_at__lte=now - _LOOK_AGAIN_EVERY), sending.refresh)
+
+
+def _sweep_changes(now: datetime, lease: datetime) -> None:
+    """Modifications that nobody is carrying on. None is sent here: its order may be another one by now."""
+    found = Modification.objects.select_related("order")
+    for change in found.filter(status=Change.AWAITING, confirmation__expires_at__lte=now)[:_AT_MOST]:
+        what = f"Nobody confirmed the change within {settings.CONFIRMATION_SECONDS} s. Nothing was sent."
+        changes.attempt(change, Change.LAPSED, what, "Tradelatch", "", code=Code.CONFIRMATION_EXPIRED)
+    for change in found.filter(status=Change.INTENT, moved_at__lte=lease)[:_AT_MOST]:
+        stopped = "It was confirmed, but Tradelatch stopped before it could be sent. Nothing was sent."
+        changes.deny(change, Refusal(Code.CONFIRMATION_EXPIRED, stopped), "Tradelatch", "")
+    for change in found.filter(status=Change.SENDING, moved_at__lte=lease)[:_AT_MOST]:
+        lost = "Tradelatch stopped while it was being sent. The order is being looked up."
+        changes.settle(change, Change.UNKNOWN, Code.OUTCOME_UNKNOWN, lost)
 
 
 def _with(*statuses: Status) -> QuerySet[Order]:

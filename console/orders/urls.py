@@ -13,4 +13,5 @@ urlpatterns = [
     path("approvals/<str:public_id>/release/", views.release, name="release"),
     path("approvals/<str:public_id>/reject/", views.reject, name="reject"),
     path("<str:public_id>/", views.detail, name="detail"),
+    path("<str:public_id>/settle/", views.settle, name="settle"),
 ]

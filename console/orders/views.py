@@ -7,11 +7,12 @@ from django.contrib.auth.decorators import login_not_required
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
-from console.accounts import factors, proof
+from console.accounts import factors, fresh, proof
 from console.accounts.current import user_of
 from console.accounts.forms import PasswordAgainForm
 from console.accounts.models import User
@@ -22,10 +23,10 @@ from console.connections.models import Policy
 from console.errors import Refusal
 from console.halts.verbs import Proof
 from console.onboarding import home
-from console.orders import approvals, letters, review
+from console.orders import approvals, byhand, letters, review
 from console.orders.approvals import Evidence
 from console.orders.forms import OrderFilter, RejectForm
-from console.orders.models import Confirmation, Order
+from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import Status
 from console.orders.waiting import Waiting
 from console.security import keeping
@@ -38,7 +39,7 @@ _STOP_ASKING = 286
 
 
 def _own(user: User) -> QuerySet[Order]:
-    return Order.objects.filter(connection__owner=user).select_related("connection", "app", "confirmation")
+    return Order.objects.filter(connection__owner=user).select_related("connection", "app", "confirmation", "parent")
 
 
 @require_safe
@@ -59,14 +60,42 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
     if order.state is Status.AWAITING and order.confirmation.expires_at > timezone.now():
         return _to_decide(request, order.confirmation)
     terms = order.confirmation.terms
+    legs = order.legs.order_by("pk")
     context = {
         "order": order,
+        "legs": legs,
+        "plan": order.confirmation.orders.filter(parent=None).exclude(pk=order.pk).order_by("pk"),
+        "change_waits": approvals.waiting(order.connection.owner).filter(modification__order=order).first(),
+        "changes": order.modifications.select_related("confirmation").order_by("pk"),
+        "seen": byhand.WORDS.items() if byhand.waits_for_a_person(order) else None,
         "events": order.events.all(),
         "terms": terms,
         "shown": [(words, Decimal(terms[name])) for name, words in _SHOWN if terms.get(name)],
         "explanation": errors.explain(order.code) if order.code else None,
     }
     return render(request, "orders/detail.html", context)
+
+
+@require_POST
+def settle(request: HttpRequest, public_id: str) -> HttpResponse:
+    """The owner says what they saw at the broker, after a fresh proof of who they are."""
+    user = user_of(request)
+    order = get_object_or_404(_own(user), public_id=public_id)
+    page = reverse("orders:detail", args=[public_id])
+    if not fresh.is_fresh(request):
+        messages.info(request, "Now say again what you saw at the broker.")
+        return fresh.ask(page)
+    seen = request.POST.get("seen", "")
+    if seen not in set(byhand.Seen):
+        messages.error(request, "Choose what you saw at the broker.")
+        return redirect(page)
+    try:
+        byhand.settle(order, byhand.Seen(seen), by=user)
+    except Refusal as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, "Noted. If the broker reports something else later, that counts.")
+    return redirect(page)
 
 
 # -- approvals -----------------------------------------------------------------------------------------------
@@ -76,7 +105,7 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
 @require_safe
 def approval_list(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
-    found = [(each, review.plan(each)) for each in approvals.waiting(user)]
+    found = [(each, review.heading(each)) for each in approvals.waiting(user)]
     mine = [pair for pair in found if pair[0].app.connection.policy != Policy.TWO_STEP]
     decided = Change.objects.filter(user_id=user.pk, action__in=(approvals.RELEASED, approvals.REJECTED))
     context = {
@@ -160,13 +189,18 @@ def _to_decide(
     user = user_of(request)
     looked = review.look(confirmation)
     order = looked.lead
-    first = order.events.first()
+    is_change = confirmation.action == Action.MODIFY
+    steps = order.events.filter(data__modification=confirmation.modification.public_id) if is_change else order.events
+    first = steps.first()
     asked = Call.objects.filter(request_id=first.request_id).first() if first and first.request_id else None
     left = (confirmation.expires_at - timezone.now()).total_seconds()
     context: dict[str, Any] = {
         "review": looked,
         "confirmation": confirmation,
+        "heading": review.heading(confirmation),
         "order": order,
+        "app": confirmation.app,
+        "is_change": is_change,
         "connection": order.connection,
         "asked": asked,
         "seconds": max(0, math.ceil(left)),
@@ -202,6 +236,10 @@ def release(request: HttpRequest, public_id: str) -> HttpResponse:
     except Refusal as refusal:
         messages.error(request, str(refusal))
         return redirect("orders:approval", public_id)
+    if confirmation.action == Action.MODIFY:
+        change = Modification.objects.get(confirmation=confirmation)
+        messages.success(request, f"Released. The change: {change.status_words.lower()}.")
+        return redirect("orders:detail", orders[0].public_id)
     sent = [order for order in orders if order.released_at is not None]
     if len(orders) == 1:
         messages.success(request, f"Released. The order is {orders[0].status_words.lower()}.")
@@ -229,7 +267,7 @@ def reject(request: HttpRequest, public_id: str) -> HttpResponse:
             return redirect("orders:approval", public_id)
         return _to_decide(request, confirmation, reject=form)
     try:
-        orders = approvals.reject(
+        approvals.reject(
             confirmation,
             by=user_of(request),
             reason=form.cleaned_data["reason"],
@@ -239,5 +277,5 @@ def reject(request: HttpRequest, public_id: str) -> HttpResponse:
     except Refusal as refusal:
         messages.error(request, str(refusal))
         return redirect("orders:approval", public_id)
-    messages.success(request, f"Rejected. Nothing was sent, and {orders[0].app.name} is told why.")
+    messages.success(request, f"Rejected. Nothing was sent, and {confirmation.app.name} is told why.")
     return redirect("orders:approvals")

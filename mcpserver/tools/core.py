@@ -5,9 +5,9 @@ from typing import Any, Literal, NotRequired
 from django.conf import settings
 from typing_extensions import TypedDict
 
-from brokers.types import OrderType, TimeInForce
+from brokers.types import OrderClass, OrderType, TimeInForce
 from console import scopes, toolsets
-from console.connections import health
+from console.connections import health, reads
 from console.connections.models import Connection
 from console.orders import desk
 from console.principal import Principal
@@ -41,7 +41,13 @@ class Trading(TypedDict):
     confirmation: str
     confirmation_seconds: int
     order_types: list[str]
+    """What the connection's broker takes, here and below."""
     time_in_force: list[str]
+    time_in_force_of: NotRequired[dict[str, list[str]]]
+    """Where an order type takes fewer."""
+    order_classes: list[str]
+    also: list[str]
+    """What else it does: modify, notional, fractional, short, reverse, outside_rth, reduce_only, post_only."""
 
 
 class CallLimits(TypedDict):
@@ -76,8 +82,7 @@ def get_capabilities(call: Call) -> dict[str, Any]:
             "enabled_on_connection": connection.trading_enabled,
             "confirmation": connection.policy,
             "confirmation_seconds": settings.CONFIRMATION_SECONDS,
-            "order_types": [each.value for each in OrderType],
-            "time_in_force": [each.value for each in TimeInForce],
+            **_order_kinds(connection),
         },
         "limits": {
             "calls_per_minute": settings.CALLS_PER_MINUTE,
@@ -86,6 +91,32 @@ def get_capabilities(call: Call) -> dict[str, Any]:
         },
         "manage_at": f"{settings.PUBLIC_URL}/apps/{who.app_id}/",
     }
+
+
+def _order_kinds(connection: Connection) -> dict[str, Any]:
+    can = reads.capabilities(connection.broker)
+    if can is None:
+        return {"order_types": [], "time_in_force": [], "order_classes": [], "also": []}
+    also = {
+        "modify": can.replace,
+        "notional": can.notional,
+        "fractional": can.fractional,
+        "short": can.short,
+        "reverse": can.crosses_zero,
+        "outside_rth": can.extended_hours,
+        "reduce_only": can.reduce_only,
+        "post_only": can.post_only,
+    }
+    return compact(
+        order_types=[each.value for each in OrderType if each in can.order_types],
+        time_in_force=[each.value for each in TimeInForce if each in can.time_in_force],
+        time_in_force_of={
+            kind.value: [tif.value for tif in TimeInForce if tif in some] for kind, some in can.pairs.items()
+        }
+        or None,
+        order_classes=[each.value for each in OrderClass if each in can.order_classes],
+        also=[name for name, does in also.items() if does],
+    )
 
 
 def _toolsets(who: Principal) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What an account holds and is worth now."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, NotRequired
@@ -35,10 +36,10 @@ class PositionOut(TypedDict):
     currency: str
     quantity: Number
     reserved: Number
-    average_price: Number
+    average_price: NotRequired[Number]
     last: Number
     market_value: Number
-    unrealized_pnl: Number
+    unrealized_pnl: NotRequired[Number]
     unrealized_percent: NotRequired[Number]
     as_of: NotRequired[Instant]
     delay_seconds: NotRequired[int]
@@ -75,7 +76,7 @@ class Summary(TypedDict):
     cash: Number
     reserved: Number
     buying_power: Number
-    unrealized_pnl: Number
+    unrealized_pnl: NotRequired[Number]
     day_pnl: NotRequired[Earned]
     total_pnl: NotRequired[Earned]
 
@@ -105,10 +106,16 @@ def get_account_summary(call: Call) -> dict[str, Any]:
         **_totals(state),
         cash=cash.total if cash else None,
         reserved=cash.reserved if cash else None,
-        unrealized_pnl=sum((each.unrealized_pnl for each in held if each.currency == state.currency), Decimal(0)),
+        unrealized_pnl=_sum_known(each.unrealized_pnl for each in held if each.currency == state.currency),
         day_pnl=day,
         total_pnl=total,
     )
+
+
+def _sum_known(values: Iterable[Decimal | None]) -> Decimal | None:
+    """None as soon as one of them is not known: a part of the sum would look like all of it."""
+    found = list(values)
+    return None if None in found else sum((each for each in found if each is not None), Decimal(0))
 
 
 def get_cash(call: Call) -> dict[str, Any]:

@@ -1,17 +1,18 @@
 """Orders: prepared here, confirmed here, and moved only by the desk."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any, NotRequired
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
 from brokers.errors import BrokerError
-from brokers.types import OrderType, Side, TimeInForce
+from brokers.types import OrderChanges, OrderClass, OrderType, Side, TimeInForce
 from console.connections import reads
 from console.connections.models import Policy
-from console.errors import Code, Refusal
-from console.orders import desk, sending, states
+from console.errors import Code, Refusal, Retry
+from console.orders import changes, desk, sending, states
+from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.terms import Terms
 from mcpserver.call import Call
 from mcpserver.kinds import cursor
@@ -30,9 +31,19 @@ class OrderOut(TypedDict):
     side: str
     order_type: str
     tif: str
-    quantity: Number
+    quantity: NotRequired[Number]
+    """In units; absent for an order by ``notional``."""
+    notional: NotRequired[Number]
     limit_price: NotRequired[Number]
     stop_price: NotRequired[Number]
+    trail_amount: NotRequired[Number]
+    trail_percent: NotRequired[Number]
+    outside_rth: NotRequired[bool]
+    reduce_only: NotRequired[bool]
+    post_only: NotRequired[bool]
+    order_class: NotRequired[str]
+    parent_order_id: NotRequired[str]
+    """Of an exit: the order it hangs on."""
     filled_quantity: Number
     average_price: NotRequired[Number]
     fees: Number
@@ -49,7 +60,8 @@ class Estimate(TypedDict):
 
     price: Number
     notional: Number
-    fee: Number
+    fee: NotRequired[Number]
+    """Absent where the broker gave no estimate."""
     cash_effect: Number
     buying_power: Number
     """Before the order."""
@@ -57,15 +69,44 @@ class Estimate(TypedDict):
     source: str
 
 
+class ChangeOut(TypedDict):
+    """A modification of an order: what was to be new, and what became of it."""
+
+    status: str
+    quantity: NotRequired[Number]
+    limit_price: NotRequired[Number]
+    stop_price: NotRequired[Number]
+    trail_amount: NotRequired[Number]
+    trail_percent: NotRequired[Number]
+    tif: NotRequired[str]
+    code: NotRequired[str]
+    reason: NotRequired[str]
+    at: Instant
+
+
+class LeftOut(TypedDict):
+    symbol: str
+    code: str
+    message: str
+
+
 class Placed(TypedDict):
     status: str
     order: OrderOut
+    """Of several, the first."""
+    orders: NotRequired[list[OrderOut]]
+    legs: NotRequired[list[OrderOut]]
+    modification: NotRequired[ChangeOut]
     confirmation_id: NotRequired[str]
     approve_at: NotRequired[str]
     """Where only its owner can release it: the page of the console to do so."""
     expires_at: NotRequired[Instant]
     summary: NotRequired[str]
     estimate: NotRequired[Estimate]
+    execution: NotRequired[Literal["native", "synthesised"]]
+    """Whether the broker does it as one, or we send several orders for it."""
+    left_out: NotRequired[list[LeftOut]]
+    """Positions that cannot be closed now."""
     next: NotRequired[str]
     note: NotRequired[str]
     fills: NotRequired[list["FillOut"]]
@@ -75,19 +116,31 @@ class Placed(TypedDict):
 
 class Moved(TypedDict):
     status: str
+    """Of several orders: ``mixed`` where they differ."""
     order: OrderOut
+    orders: NotRequired[list[OrderOut]]
+    legs: NotRequired[list[OrderOut]]
+    modification: NotRequired[ChangeOut]
     next: NotRequired[str]
+
+
+_AMOUNTS = (
+    *("quantity", "notional", "limit_price", "stop_price", "trail_amount", "trail_percent"),
+    *("take_profit", "stop_loss", "stop_loss_trail_percent"),
+)
 
 
 def _terms(args: Mapping[str, Any]) -> Terms:
     return Terms(
         symbol=args["symbol"],
         side=Side(args["side"]),
-        quantity=args["quantity"],
         order_type=OrderType(args.get("order_type", OrderType.MARKET.value)),
         tif=TimeInForce(args.get("tif", TimeInForce.DAY.value)),
-        limit_price=args.get("limit_price"),
-        stop_price=args.get("stop_price"),
+        order_class=OrderClass(args.get("order_class", OrderClass.SIMPLE.value)),
+        outside_rth=args.get("outside_rth", False),
+        reduce_only=args.get("reduce_only", False),
+        post_only=args.get("post_only", False),
+        **{name: args.get(name) for name in _AMOUNTS},
     )
 
 
@@ -115,6 +168,7 @@ class Previewed(TypedDict):
     """Whether place_order and the release after it would let it through as things stand."""
     summary: str
     estimate: Estimate
+    execution: Literal["native", "synthesised"]
     buying_power_after: NotRequired[Number]
     checks: list[Verdict]
     warnings: NotRequired[list[str]]
@@ -133,6 +187,7 @@ def preview_order(call: Call) -> dict[str, Any]:
         would_pass=all(each.refusal is None for each in seen.checks),
         summary=seen.shown["summary"],
         estimate=_estimate(seen.shown),
+        execution="native",
         buying_power_after=seen.buying_power_after,
         checks=[
             compact(
@@ -156,43 +211,160 @@ def place_order(call: Call) -> dict[str, Any]:
         client_order_id=args.get("client_order_id"),
         request_id=call.request_id,
     )
+    return _prepared(call, prepared)
+
+
+def place_batch_orders(call: Call) -> dict[str, Any]:
+    args = call.args
+    prepared = desk.prepare_plan(
+        call.principal,
+        [desk.Item(terms=_terms(item), client_order_id=item.get("client_order_id")) for item in args["orders"]],
+        account_id=args.get("account_id"),
+        action=Action.BATCH,
+        all_or_none=args.get("all_or_none", True),
+        request_id=call.request_id,
+    )
+    return _prepared(call, prepared)
+
+
+def close_position(call: Call) -> dict[str, Any]:
+    args = call.args
+    prepared = desk.prepare_close(
+        call.principal,
+        args["symbol"],
+        account_id=args.get("account_id"),
+        quantity=args.get("quantity"),
+        percent=args.get("percent"),
+        order_type=OrderType(args.get("order_type", OrderType.MARKET.value)),
+        limit_price=args.get("limit_price"),
+        request_id=call.request_id,
+    )
+    return _prepared(call, prepared)
+
+
+def reverse_position(call: Call) -> dict[str, Any]:
+    prepared = desk.prepare_reverse(
+        call.principal, call.args["symbol"], account_id=call.args.get("account_id"), request_id=call.request_id
+    )
+    return _prepared(call, prepared)
+
+
+def flatten_account(call: Call) -> dict[str, Any]:
+    prepared, left_out = desk.prepare_flatten(
+        call.principal, account_id=call.args.get("account_id"), request_id=call.request_id
+    )
+    answer = _prepared(call, prepared)
+    if left_out:
+        answer["left_out"] = [
+            {"symbol": each.symbol, "code": each.refusal.code.value, "message": str(each.refusal)} for each in left_out
+        ]
+    return answer
+
+
+def modify_order(call: Call) -> dict[str, Any]:
+    args = call.args
+    asked = OrderChanges(
+        **{name: args.get(name) for name in changes.PRICED},
+        tif=TimeInForce(args["tif"]) if "tif" in args else None,
+    )
+    change = desk.prepare_change(
+        call.principal, args["order_id"], asked, account_id=args.get("account_id"), request_id=call.request_id
+    )
+    call.account_id, call.order_id = change.order.account_id, change.order.public_id
+    return {
+        **_waits_for(change.order, change.confirmation),
+        "modification": render.modification(change),
+        "order": render.order(change.order),
+        "execution": "native",
+    }
+
+
+def _prepared(call: Call, prepared: desk.Prepared) -> dict[str, Any]:
     order, confirmation = prepared.order, prepared.confirmation
     call.account_id, call.order_id = order.account_id, order.public_id
-    if order.state is not states.Status.AWAITING:
+    orders = list(prepared.orders)
+    if not any(each.state is states.Status.AWAITING for each in orders):
         return {
-            "status": order.status,
-            "order": render.order(order),
+            "status": _together(orders),
+            **_rows(orders),
             "note": "This client_order_id was used before.",
         }
-    shown = confirmation.terms
+    several = len(orders) > 1
+    return compact(
+        **_waits_for(order, confirmation),
+        estimate=None if several else _estimate(confirmation.terms),
+        execution="synthesised" if several or confirmation.action == Action.FLATTEN else "native",
+        **_rows(orders),
+    )
+
+
+def _waits_for(order: Order, confirmation: Confirmation) -> dict[str, Any]:
+    """Who has to say yes, until when and to what."""
     if order.connection.policy == Policy.TWO_STEP:
-        waits_for = {"status": "needs_confirmation", "confirmation_id": confirmation.public_id}
+        by = {"status": "needs_confirmation", "confirmation_id": confirmation.public_id}
         following = "Nothing was sent. Show the summary to the user; only after they agree, call confirm_trade."
     else:
-        waits_for = {"status": "needs_approval", "approve_at": desk.approval_url(order)}
+        by = {"status": "needs_approval", "approve_at": desk.approval_url(order)}
         following = (
             f"Nothing was sent. The owner must approve it in the console at {desk.approval_url(order)} before it "
             "expires; you cannot confirm it. Then ask get_order_status."
         )
     return {
-        **waits_for,
+        **by,
         "expires_at": moment(confirmation.expires_at),
-        "summary": shown["summary"],
-        "estimate": _estimate(shown),
-        "order": render.order(order),
+        "summary": confirmation.terms["summary"],
         "next": following,
     }
 
 
+def _rows(orders: Sequence[Order]) -> dict[str, Any]:
+    """The orders of a plan: the first, all where there are several, and what hangs on one alone."""
+    rows: dict[str, Any] = {"order": render.order(orders[0])}
+    if len(orders) > 1:
+        rows["orders"] = [render.order(each) for each in orders]
+    elif legs := list(orders[0].legs.select_related("parent").order_by("pk")):
+        rows["legs"] = [render.order(each) for each in legs]
+    return rows
+
+
+def _together(orders: Sequence[Order]) -> str:
+    statuses = {each.status for each in orders}
+    return statuses.pop() if len(statuses) == 1 else "mixed"
+
+
+_MAY_STAND = "The order may stand. Do not place it again; ask get_order_status."
+
+
 def confirm_trade(call: Call) -> dict[str, Any]:
-    order = desk.confirm(call.principal, call.args["confirmation_id"], request_id=call.request_id)
+    confirmation_id = call.args["confirmation_id"]
+    order = desk.confirm(call.principal, confirmation_id, request_id=call.request_id)
     call.account_id, call.order_id = order.account_id, order.public_id
-    answer: dict[str, Any] = {"status": order.status, "order": render.order(order)}
-    if order.state is states.Status.UNKNOWN:
-        answer["next"] = "The order may stand. Do not place it again; ask get_order_status."
-    elif order.state in (states.Status.REJECTED, states.Status.NOT_SENT):
-        raise Refusal(Code(order.code), order.reason, order_id=order.public_id)
-    return answer
+    confirmation = desk.held(call.principal, confirmation_id)
+    if confirmation.action == Action.MODIFY:
+        return _changed(order, confirmation.modification)
+    orders = list(confirmation.orders.filter(parent=None).order_by("pk"))
+    if len(orders) == 1 and order.state in (states.Status.REJECTED, states.Status.NOT_SENT):
+        raise _over(order.code, f"{order.reason} To try again, prepare it anew under a new client_order_id.", order)
+    unknown = any(each.state is states.Status.UNKNOWN for each in orders)
+    return compact(status=_together(orders), **_rows(orders), next=_MAY_STAND if unknown else None)
+
+
+def _over(code: str, message: str, order: Order) -> Refusal:
+    """The confirmation is used up, so the same call cannot help, whatever the code."""
+    return Refusal(Code(code), message, order_id=order.public_id, retry=Retry.AFTER_CHANGE)
+
+
+def _changed(order: Order, change: Modification) -> dict[str, Any]:
+    if change.state in (states.Change.REJECTED, states.Change.NOT_SENT):
+        raise _over(change.code, f"The order was not changed: {change.reason} To try again, prepare it anew.", order)
+    order.refresh_from_db()
+    unknown = change.state is states.Change.UNKNOWN
+    return compact(
+        status=change.status,
+        order=render.order(order),
+        modification=render.modification(change),
+        next="The change may hold. Do not ask for it again; ask get_order_status." if unknown else None,
+    )
 
 
 def cancel_order(call: Call) -> dict[str, Any]:
@@ -203,8 +375,48 @@ def cancel_order(call: Call) -> dict[str, Any]:
     return {"status": order.status, "order": render.order(order)}
 
 
+class Cancelled(TypedDict):
+    order_id: str
+    status: str
+    code: NotRequired[str]
+    message: NotRequired[str]
+    retry: NotRequired[str]
+
+
+class AllCancelled(TypedDict):
+    cancelled: int
+    results: list[Cancelled]
+    next: NotRequired[str]
+
+
+def cancel_all_orders(call: Call) -> dict[str, Any]:
+    call.account_id, done = desk.cancel_all(
+        call.principal,
+        account_id=call.args.get("account_id"),
+        symbol=call.args.get("symbol"),
+        request_id=call.request_id,
+    )
+    return compact(
+        cancelled=sum(each.order.state is states.Status.CANCELLED for each in done),
+        results=[
+            compact(
+                order_id=each.order.public_id,
+                status=each.order.status,
+                code=each.refusal and each.refusal.code.value,
+                message=each.refusal and str(each.refusal),
+                retry=each.refusal and each.refusal.retry.value,
+            )
+            for each in done
+        ],
+        next="Ask get_orders whether the others have ended."
+        if any(each.order.state is not states.Status.CANCELLED for each in done)
+        else None,
+    )
+
+
 class Pending(TypedDict):
     confirmation_id: str
+    action: str
     expires_at: Instant
     summary: str
     order_id: str
@@ -221,13 +433,14 @@ def get_pending_confirmations(call: Call) -> dict[str, Any]:
     return compact(
         pending=[
             {
-                "confirmation_id": order.confirmation.public_id,
-                "expires_at": moment(order.confirmation.expires_at),
-                "summary": order.confirmation.terms["summary"],
-                "order_id": order.public_id,
-                "account_id": order.account_id,
+                "confirmation_id": each.public_id,
+                "action": each.action,
+                "expires_at": moment(each.expires_at),
+                "summary": each.terms["summary"],
+                "order_id": each.order.public_id,
+                "account_id": each.terms["account_id"],
             }
-            for order in waiting
+            for each in waiting
         ],
         next="Call confirm_trade only for what the user agreed to; discard_confirmation for the rest."
         if waiting
@@ -238,15 +451,44 @@ def get_pending_confirmations(call: Call) -> dict[str, Any]:
 def discard_confirmation(call: Call) -> dict[str, Any]:
     order = desk.discard(call.principal, call.args["confirmation_id"], request_id=call.request_id)
     call.account_id, call.order_id = order.account_id, order.public_id
-    return {"status": order.status, "order": render.order(order)}
+    confirmation = desk.held(call.principal, call.args["confirmation_id"])
+    if confirmation.action == Action.MODIFY:
+        change = confirmation.modification
+        return {"status": change.status, "order": render.order(order), "modification": render.modification(change)}
+    orders = list(confirmation.orders.filter(parent=None).order_by("pk"))
+    return {"status": _together(orders), **_rows(orders)}
 
 
 LISTING = "orders"
 """The kind of cursor that ``get_orders`` gives."""
 
 
+class External(TypedDict):
+    """An order made elsewhere, in the broker's words: it cannot be changed or cancelled from here."""
+
+    broker_order_id: str
+    status: str
+    symbol: NotRequired[str]
+    side: NotRequired[str]
+    order_type: NotRequired[str]
+    tif: NotRequired[str]
+    quantity: NotRequired[Number]
+    limit_price: NotRequired[Number]
+    stop_price: NotRequired[Number]
+    trail_amount: NotRequired[Number]
+    trail_percent: NotRequired[Number]
+    filled_quantity: Number
+    average_price: NotRequired[Number]
+    currency: NotRequired[str]
+    created_at: NotRequired[Instant]
+
+
 class Orders(TypedDict):
     orders: list[OrderOut]
+    external: NotRequired[list[External]]
+    """Open orders of the account that were made elsewhere. With the first page of open or all orders."""
+    external_unknown: NotRequired[str]
+    """Why they could not be had."""
     next_cursor: NotRequired[str]
     """Only where there are more."""
 
@@ -273,7 +515,19 @@ def get_orders(call: Call) -> dict[str, Any]:
     found, following = desk.listing(
         call.principal, account.account_id, wanted, limit=args.get("limit", 50), after=args.get("cursor")
     )
-    return compact(orders=[render.order(each) for each in found], next_cursor=following and cursor(LISTING, following))
+    return compact(
+        orders=[render.order(each) for each in found],
+        **_external(call, account.account_id, symbol) if status in ("open", "all") and "cursor" not in args else {},
+        next_cursor=following and cursor(LISTING, following),
+    )
+
+
+def _external(call: Call, account_id: str, symbol: str | None) -> dict[str, Any]:
+    try:
+        found = desk.external(call.principal, account_id, symbol=symbol)
+    except Refusal as refusal:
+        return {"external_unknown": f"The broker did not tell which orders were made elsewhere: {refusal}"}
+    return {"external": [render.external(each) for each in found] or None}
 
 
 class FillOut(TypedDict):
@@ -293,6 +547,8 @@ class Step(TypedDict):
 
 class OneOrder(TypedDict):
     order: OrderOut
+    legs: NotRequired[list[OrderOut]]
+    modifications: NotRequired[list[ChangeOut]]
     fills: list[FillOut]
     history: list[Step]
     left_out: NotRequired[str]
@@ -320,7 +576,8 @@ def get_order_status(call: Call) -> dict[str, Any]:
         if len(all_) > most
     ]
     return compact(
-        order=render.order(order),
+        **_rows([order]),
+        modifications=[render.modification(each) for each in order.modifications.order_by("pk")][-MOST_STEPS:] or None,
         fills=fills[-MOST_FILLS:],
         history=steps[-MOST_STEPS:],
         left_out=" and ".join(earlier),

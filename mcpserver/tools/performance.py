@@ -217,11 +217,13 @@ def _days(known: Iterable[Point]) -> list[dict[str, Any]]:
     ]
 
 
-def _open_profit(held: Iterable[Position], key: Callable[[Position], str]) -> dict[tuple[str, str], Decimal]:
-    found: dict[tuple[str, str], Decimal] = {}
+def _open_profit(held: Iterable[Position], key: Callable[[Position], str]) -> dict[tuple[str, str], Decimal | None]:
+    """None where the broker does not tell the profit of one of them."""
+    found: dict[tuple[str, str], Decimal | None] = {}
     for position in held:
         place = (position.currency, key(position))
-        found[place] = found.get(place, Decimal(0)) + position.unrealized_pnl
+        so_far, its = found.get(place, Decimal(0)), position.unrealized_pnl
+        found[place] = None if so_far is None or its is None else so_far + its
     return found
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from django.utils import timezone
 
 from brokers.decimals import plain
-from brokers.types import Bar, Instrument, Position, Quote, Transaction
+from brokers.types import Bar, BrokerOrder, Instrument, OrderClass, Position, Quote, Transaction
 from console.errors import Code, Refusal
-from console.orders.models import Order
+from console.orders.models import Modification, Order
 
 _CENT = Decimal("0.01")
 
@@ -58,7 +58,21 @@ def delay(as_of: datetime) -> int:
     return max(0, int((timezone.now() - as_of).total_seconds()))
 
 
+_quotes: dict[int, tuple[Quote, dict[str, Any]]] = {}
+_MOST_QUOTES = 1024
+
+
 def quote(value: Quote) -> dict[str, Any]:
+    """A broker that answers with the same quote again, until there is a newer one, has it rendered once."""
+    known = _quotes.get(id(value))
+    if known is None or known[0] is not value:
+        if len(_quotes) >= _MOST_QUOTES:
+            _quotes.clear()
+        known = _quotes[id(value)] = value, _quote(value)
+    return known[1] | {"delay_seconds": delay(value.as_of)}
+
+
+def _quote(value: Quote) -> dict[str, Any]:
     return compact(
         symbol=value.symbol,
         currency=value.currency,
@@ -74,7 +88,7 @@ def quote(value: Quote) -> dict[str, Any]:
         change=value.change,
         change_percent=value.change_percent,
         as_of=value.as_of,
-        delay_seconds=delay(value.as_of),
+        delay_seconds=0,
         source=value.source,
         recorded_at=value.recorded_at,
     )
@@ -116,7 +130,9 @@ def position(value: Position) -> dict[str, Any]:
         last=value.last,
         market_value=value.market_value,
         unrealized_pnl=value.unrealized_pnl,
-        unrealized_percent=percent_of(value.unrealized_pnl, abs(value.average_price * value.quantity)),
+        unrealized_percent=None
+        if value.unrealized_pnl is None or value.average_price is None
+        else percent_of(value.unrealized_pnl, abs(value.average_price * value.quantity)),
         as_of=value.as_of,
         delay_seconds=delay(value.as_of) if value.as_of else None,
         source=value.source,
@@ -146,8 +162,16 @@ def order(value: Order) -> dict[str, Any]:
         order_type=value.order_type,
         tif=value.tif,
         quantity=value.quantity,
+        notional=value.notional,
         limit_price=value.limit_price,
         stop_price=value.stop_price,
+        trail_amount=value.trail_amount,
+        trail_percent=value.trail_percent,
+        outside_rth=value.outside_rth or None,
+        reduce_only=value.reduce_only or None,
+        post_only=value.post_only or None,
+        order_class=value.order_class if value.order_class != OrderClass.SIMPLE else None,
+        parent_order_id=value.parent.public_id if value.parent else None,
         filled_quantity=value.filled_quantity,
         average_price=value.average_price,
         fees=value.fees,
@@ -157,4 +181,41 @@ def order(value: Order) -> dict[str, Any]:
         reason=value.reason,
         created_at=value.created_at,
         updated_at=value.moved_at,
+    )
+
+
+def modification(value: Modification) -> dict[str, Any]:
+    """A change of an order: what was to be new, and what became of it."""
+    return compact(
+        status=value.status,
+        quantity=value.quantity,
+        limit_price=value.limit_price,
+        stop_price=value.stop_price,
+        trail_amount=value.trail_amount,
+        trail_percent=value.trail_percent,
+        tif=value.tif,
+        code=value.code,
+        reason=value.reason,
+        at=value.moved_at,
+    )
+
+
+def external(value: BrokerOrder) -> dict[str, Any]:
+    """An order that was made elsewhere, in the words of its broker."""
+    return compact(
+        broker_order_id=value.broker_order_id,
+        status=value.status.value,
+        symbol=value.symbol,
+        side=value.side and value.side.value,
+        order_type=value.order_type and value.order_type.value,
+        tif=value.tif and value.tif.value,
+        quantity=value.quantity,
+        limit_price=value.limit_price,
+        stop_price=value.stop_price,
+        trail_amount=value.trail_amount,
+        trail_percent=value.trail_percent,
+        filled_quantity=value.filled_quantity,
+        average_price=value.average_price,
+        currency=value.currency,
+        created_at=value.created_at,
     )

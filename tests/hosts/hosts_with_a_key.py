@@ -2,10 +2,13 @@
 
 import json
 
+import pytest
+
 from tests.catalogued import ALL
+from tests.cli.command import COMMAND
 from tests.hosts import guide
 from tests.hosts.conftest import Host
-from tests.serving import Server
+from tests.serving import REPOSITORY, Server
 
 
 def test_the_inspector_lists_the_tools_and_calls_one(server: Server, host: Host) -> None:
@@ -55,3 +58,18 @@ def test_the_python_program_runs(server: Server, host: Host) -> None:
     program.write_text(guide.file(server, "python", "key"))
     said = host.run_python(program, **{variable: key})
     assert "'environment': 'paper'" in said
+
+
+@pytest.mark.parametrize("way", ["key", "file"])
+def test_claude_code_starts_the_local_server(server: Server, host: Host, way: str) -> None:
+    started = guide.local_server(server, "stdio", way)
+    started["command"], *first = COMMAND
+    started["args"] = [*first, *started["args"]]
+    started["env"] = {"PYTHONPATH": str(REPOSITORY)} | started.get("env", {})
+    if way == "file":
+        secret = host.home / "key"
+        secret.write_text(server.quickstart["paper_key_trade"])
+        secret.chmod(0o600)
+        started["args"][-1] = str(secret)
+    host.run("claude", "mcp", "add-json", "local", json.dumps({"type": "stdio"} | started))
+    assert "Connected" in host.run("claude", "mcp", "get", "local")

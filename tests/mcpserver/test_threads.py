@@ -3,7 +3,12 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from typing import Any
 
+import pytest
+
+from brokers.statements import Statement
+from console.keys.models import ApiKey
 from mcpserver.threads import Threads
 
 
@@ -27,6 +32,41 @@ def test_quick_jobs_run_in_turn_in_one_thread() -> None:
 
     run([job(number) for number in range(50)], lambda: len(seen) == 50)
     assert [number for number, _ in seen] == list(range(50))
+
+
+def test_jobs_that_waited_together_share_a_read_and_one_that_came_later_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reads = iter(range(100))
+    monkeypatch.setattr(Statement, "rows", lambda self, *values: [(next(reads),)])
+    statement = Statement(ApiKey.objects.values_list)
+    seen: list[Any] = []
+    has_read, may_go_on = threading.Event(), threading.Event()
+
+    def look() -> None:
+        seen.append(statement.shared_first("a"))
+
+    def look_and_wait() -> None:
+        look()
+        has_read.set()
+        assert may_go_on.wait(20)
+
+    async def submit() -> None:
+        threads = Threads(most=1)
+        for job in (look, look, look_and_wait, look):
+            threads.submit(job)
+        assert await asyncio.to_thread(has_read.wait, 20)
+        threads.submit(look)
+        may_go_on.set()
+        async with asyncio.timeout(20):
+            while len(seen) < 5:
+                await asyncio.sleep(0.001)
+
+    asyncio.run(submit())
+    *together, later = seen
+    assert set(together[:3]) == {(0,)}
+    assert later != (0,)
+    assert statement.shared_first("a") != statement.shared_first("a"), "elsewhere nothing is shared"
 
 
 def test_slow_jobs_do_not_hold_up_a_quick_one() -> None:

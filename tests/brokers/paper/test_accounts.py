@@ -200,7 +200,9 @@ def test_one_connection_reaches_its_accounts_and_no_other() -> None:
     with pytest.raises(InvalidAccount):
         broker.positions(other.key)
     with pytest.raises(InvalidAccount):
-        PaperBroker.open({"accounts": [one.key, "NOBODY22"]})
+        PaperBroker.open({"accounts": [one.key, "NOBODY22"]}).accounts()
+    with pytest.raises(InvalidAccount):
+        PaperBroker.open({"accounts": ["NOBODY22"]}).quotes(["AAPL"])
 
 
 def test_a_reset_account_starts_again_and_its_history_stays() -> None:

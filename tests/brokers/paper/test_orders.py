@@ -212,7 +212,7 @@ def test_the_registry_opens_the_account_of_the_connection() -> None:
     assert [found.account_id for found in broker.accounts()] == [account.key]
     for settings in ({}, {"account": "NOBODY22"}):
         with pytest.raises(InvalidAccount):
-            open_broker("paper", settings)
+            open_broker("paper", settings).accounts()
 
 
 def test_what_has_ended_cannot_be_cancelled_and_what_never_was_is_not_found() -> None:

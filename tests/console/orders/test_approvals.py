@@ -10,7 +10,7 @@ from django.test import Client as Browser
 
 from brokers.errors import BrokerUnavailable
 from brokers.paper.adapter import PaperBroker
-from brokers.types import OrderClass, OrderType, Side
+from brokers.types import OrderChanges, OrderClass, OrderType, Side
 from console.accounts.models import User
 from console.audit.models import Change
 from console.connected_apps import grants
@@ -21,7 +21,7 @@ from console.errors import Code, Refusal
 from console.halts import verbs as halts
 from console.orders import desk
 from console.orders.desk import Prepared
-from console.orders.models import Confirmation, Order
+from console.orders.models import Confirmation, Modification, Order
 from console.orders.states import Status
 from console.orders.terms import Terms
 from console.principal import Principal
@@ -500,3 +500,44 @@ def test_the_moving_part_reloads_the_page_once_the_decision_changed(
     assert halt.pk
     browser.post(address(prepared, "reject"), {"reason": "timing"})
     assert browser.get(address(prepared, "now"), {"held": "1"})["HX-Refresh"] == "true"
+
+
+# -- changes of an order that rests --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def change(paper: Connection, trader: Principal, owner: User, watch: Watch) -> Modification:
+    resting = desk.prepare(trader, bitcoin(limit="1000"))
+    desk.confirm(trader, resting.confirmation.public_id)
+    linking.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+    return desk.prepare_change(trader, resting.order.public_id, OrderChanges(limit_price=Decimal(1100)))
+
+
+def test_a_change_is_led_to_shown_and_released(browser: Browser, trader: Principal, change: Modification) -> None:
+    page = f"/orders/approvals/{change.confirmation.public_id}/"
+    assert page in text_of(browser.get(f"/orders/{change.order.public_id}/"))
+    assert page in text_of(browser.get("/orders/approvals/"))
+    said = words_of(browser.get(page))
+    assert "Change to: Buy 0.1 BTC/USD at 1100 limit, day Paper" in said
+    assert "It rests at the broker as: Buy 0.1 BTC/USD at 1000 limit, day" in said
+    with pytest.raises(Refusal) as caught:
+        desk.confirm(trader, change.confirmation.public_id)
+    assert caught.value.code is Code.APPROVAL_REQUIRED
+    fields = {"seen": change.confirmation.terms_digest, "password": PASSWORD}
+    assert "Released. The change:" in words_of(browser.post(f"{page}release/", fields, follow=True))
+    change.order.refresh_from_db()
+    assert change.order.limit_price == Decimal(1100)
+    assert Change.objects.get(action="order released").target_id == change.order.public_id
+
+
+def test_a_change_is_rejected_and_the_order_rests_as_it_was(
+    browser: Browser, trader: Principal, change: Modification
+) -> None:
+    browser.post(f"/orders/approvals/{change.confirmation.public_id}/reject/", {"reason": "price"})
+    with pytest.raises(Refusal, match="The price is not right") as caught:
+        desk.confirm(trader, change.confirmation.public_id)
+    assert caught.value.code is Code.REJECTED_BY_OWNER
+    change.order.refresh_from_db()
+    assert (change.order.limit_price, change.order.state) == (Decimal(1000), Status.WORKING)
+    assert Change.objects.get(action="order rejected").target_id == change.order.public_id
+    assert "A change of this order waits." not in words_of(browser.get(f"/orders/{change.order.public_id}/"))

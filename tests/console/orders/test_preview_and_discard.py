@@ -40,7 +40,7 @@ def test_no_other_app_sees_or_drops_what_waits(trader: Principal, strangers: lis
         with pytest.raises(Refusal) as refused:
             desk.discard(stranger, prepared.confirmation.public_id)
         assert refused.value.code is Code.CONFIRMATION_UNKNOWN
-    assert [order.public_id for order in desk.pending(trader)] == [prepared.order.public_id]
+    assert [each.order for each in desk.pending(trader)] == [prepared.order]
     assert Order.objects.get().state is Status.AWAITING
 
 

@@ -1,0 +1,788 @@
+"""Alpaca (stocks, options, coins) over its Trading API v2 and Market Data API.
+
+``settings`` of a connection::
+
+    {"environment": "paper" | "live", "key_id": "…", "secret": "…"}
+
+and, where they differ from what Alpaca documents, ``account`` (its number, checked against every call), ``feed``
+(``iex`` or ``sip``), ``trading_url``, ``data_url`` and ``timeouts`` (seconds: ``connect``, ``read``, ``total``).
+
+An order always carries our client order id. Alpaca refuses one it has seen, for good, and finds an order by it,
+so a lost answer can be looked up whenever it was lost. Nothing is sent twice.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Self
+from urllib.parse import quote as encoded
+
+from brokers import http
+from brokers.alpaca import parse, rules
+from brokers.decimals import plain
+from brokers.errors import (
+    AuthFailed,
+    BrokerError,
+    BrokerUnavailable,
+    DuplicateClientId,
+    InsufficientFunds,
+    InsufficientPosition,
+    InvalidAccount,
+    InvalidOrder,
+    InvalidRequest,
+    InvalidSymbol,
+    NoRate,
+    NotCancellable,
+    OrderNotFound,
+    RateLimited,
+    Rejected,
+    UnknownOutcome,
+)
+from brokers.http import Answer, Garbled, Timeouts
+from brokers.types import (
+    Account,
+    AccountState,
+    AssetClass,
+    Bar,
+    BarSize,
+    BrokerOrder,
+    Capabilities,
+    ConnectionInfo,
+    Environment,
+    FeeRule,
+    Fill,
+    Health,
+    Instrument,
+    MarketDay,
+    OrderBook,
+    OrderChanges,
+    OrderRequest,
+    Position,
+    Preview,
+    Prints,
+    Quote,
+    Rate,
+    SessionState,
+    Side,
+    Transaction,
+)
+
+_TRADING = {
+    Environment.PAPER: "https://paper-api.alpaca.markets",
+    Environment.LIVE: "https://api.alpaca.markets",
+}
+_DATA = "https://data.alpaca.markets"
+_FEEDS = ("iex", "sip")
+_PAGE = 100
+_ORDERS_PAGE = 500
+_MANY_ASSETS = 64 * 1024 * 1024
+_ASSETS_STAY = 3600.0
+_SLACK = timedelta(seconds=2)
+_QUIET = "Alpaca's answer could not be read."
+
+_assets: dict[tuple[str, str], tuple[float, Instrument]] = {}
+_lists: dict[tuple[str, str], tuple[float, list[Instrument]]] = {}
+_lists_lock = threading.Lock()
+
+
+class AlpacaBroker:
+    """One account at Alpaca."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        key_id: str,
+        secret: str,
+        *,
+        account: str = "",
+        feed: str = "iex",
+        trading_url: str = "",
+        data_url: str = "",
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self._environment = environment
+        self._secret = secret
+        self._account = account
+        self._feed = feed
+        self._timeouts = timeouts or Timeouts()
+        self._headers = {"APCA-API-KEY-ID": key_id, "APCA-API-SECRET-KEY": secret}
+        self._trading_url = trading_url or _TRADING[environment]
+        self._trading = http.shared(self._trading_url, "Alpaca")
+        self._data = http.shared(data_url or _DATA, "Alpaca's market data")
+
+    @classmethod
+    def open(cls, settings: Mapping[str, Any]) -> Self:
+        """Raises BrokerUnavailable when the record of the connection is not complete."""
+        try:
+            environment = Environment(str(settings["environment"]))
+            key_id, secret = str(settings["key_id"]), str(settings["secret"])
+        except (KeyError, ValueError) as error:
+            raise BrokerUnavailable("The connection's record lacks its environment or its keys.") from error
+        feed = str(settings.get("feed", "iex"))
+        if feed not in _FEEDS or not (key_id.isascii() and secret.isascii() and key_id and secret):
+            raise BrokerUnavailable("The connection's record is not one of an Alpaca account.")
+        return cls(
+            environment,
+            key_id,
+            secret,
+            account=str(settings.get("account", "")),
+            feed=feed,
+            trading_url=str(settings.get("trading_url", "")),
+            data_url=str(settings.get("data_url", "")),
+            timeouts=Timeouts(**settings.get("timeouts", {})),
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return rules.CAPABILITIES
+
+    def connect(self) -> ConnectionInfo:
+        with _reading():
+            told = parse.record(self._get("/v2/account"))
+        blocked = any(
+            told.get(name) is True for name in ("trading_blocked", "account_blocked", "trade_suspended_by_user")
+        )
+        return ConnectionInfo(
+            accounts=tuple(self.accounts()),
+            environment=self._environment,
+            can_trade=told.get("status") == "ACTIVE" and not blocked,
+            can_withdraw=None,
+            note="Alpaca's keys are not divided into rights: whoever holds them can do what its interface can.",
+        )
+
+    def ping(self) -> Health:
+        started = time.monotonic()
+        with _reading():
+            there = parse.moment(parse.record(self._get("/v2/clock")).get("timestamp"))
+        return Health(latency=time.monotonic() - started, clock_skew=(there - datetime.now(UTC)).total_seconds())
+
+    # -- account -------------------------------------------------------------------------------------------------
+
+    def accounts(self) -> list[Account]:
+        """Raises Rejected when the account is not of the environment the connection is of."""
+        with _reading():
+            told = parse.record(self._get("/v2/account"))
+            number, currency = parse.text(told.get("account_number")), parse.text(told.get("currency"))
+        # The key pairs differ, so that the host answered proves it; the account's number must say the same.
+        is_paper = number.startswith("PA")
+        if is_paper is not (self._environment is Environment.PAPER):
+            raise Rejected(f"This Alpaca account is not a {self._environment} account, and its connection is one.")
+        if self._account and number != self._account:
+            raise Rejected("These keys belong to another Alpaca account than the one that was linked.")
+        self._account = number
+        return [Account(account_id=number, name=f"Alpaca {number}", currency=currency, environment=self._environment)]
+
+    def account_state(self, account_id: str) -> AccountState:
+        self._check(account_id)
+        with _reading():
+            return parse.account_state(parse.record(self._get("/v2/account")), datetime.now(UTC))
+
+    def positions(self, account_id: str) -> list[Position]:
+        self._check(account_id)
+        with _reading():
+            return [parse.position(each, "USD") for each in parse.records(self._get("/v2/positions"))]
+
+    def transactions(
+        self,
+        account_id: str,
+        *,
+        start: datetime | None,
+        end: datetime | None,
+        limit: int,
+        kinds: Collection[str] = (),
+        after: str = "",
+    ) -> list[Transaction]:
+        self._check(account_id)
+        types = [theirs for kind in kinds for theirs in parse.KINDS.get(kind, ())]
+        found: list[Transaction] = []
+        if kinds and not types and "other" not in kinds:
+            return found
+        with _reading():
+            for told in self._activities(() if "other" in kinds else types, start, end, after):
+                each = parse.transaction(told)
+                if _within(each.at, start, end) and (not kinds or each.kind in kinds):
+                    found.append(each)
+                if len(found) >= limit:
+                    break
+        return found
+
+    def fills(
+        self,
+        account_id: str,
+        *,
+        client_order_id: str = "",
+        symbol: str = "",
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int,
+        after: str = "",
+    ) -> list[Fill]:
+        self._check(account_id)
+        names: dict[str, str] = {}
+        wanted = ""
+        with _reading():
+            if client_order_id:
+                order = self._find(client_order_id)
+                if order is None:
+                    return []
+                wanted = parse.text(order.get("id"))
+                names[wanted] = client_order_id
+                start = max(start or datetime.min.replace(tzinfo=UTC), parse.moment(order.get("created_at")) - _SLACK)
+            found: list[Fill] = []
+            for told in self._activities(["FILL"], start, end, after):
+                order_id = parse.text(told.get("order_id"))
+                if wanted and order_id != wanted:
+                    continue
+                if order_id not in names:
+                    names[order_id] = parse.text(
+                        parse.record(self._get(f"/v2/orders/{order_id}")).get("client_order_id")
+                    )
+                each = parse.fill(told, names[order_id])
+                if (not symbol or each.symbol == symbol) and _within(each.filled_at, start, end):
+                    found.append(each)
+                if len(found) >= limit:
+                    break
+        return found
+
+    def fees(self, account_id: str) -> list[FeeRule]:
+        return rules.FEES
+
+    # -- instruments and prices ------------------------------------------------------------------------------------
+
+    def find_instruments(
+        self, query: str, *, asset_class: AssetClass | None = None, limit: int = 10, by_name: bool = False
+    ) -> list[Instrument]:
+        sought = query.strip().casefold()
+        if not by_name and sought:
+            try:
+                exact = self.instrument(query.strip())
+            except InvalidSymbol:
+                pass
+            else:
+                if asset_class in (None, exact.asset_class):
+                    return [exact, *(each for each in self._search(sought, asset_class, by_name) if each != exact)][
+                        :limit
+                    ]
+        return self._search(sought, asset_class, by_name)[:limit]
+
+    def _search(self, sought: str, asset_class: AssetClass | None, by_name: bool) -> list[Instrument]:
+        ranked = []
+        for each in self.instruments(asset_class=asset_class, limit=1_000_000):
+            symbol, name = each.symbol.casefold(), each.name.casefold()
+            if not by_name and symbol.startswith(sought):
+                ranked.append((len(symbol), symbol, each))
+            elif sought in name:
+                ranked.append((100 + name.index(sought), symbol, each))
+        return [each for _, _, each in sorted(ranked, key=lambda row: row[:2])]
+
+    def instruments(self, *, asset_class: AssetClass | None = None, limit: int) -> list[Instrument]:
+        """Stocks and coins that can be traded now. Options are found by their OCC symbol alone."""
+        found: list[Instrument] = []
+        for theirs, kind in parse.CLASSES.items():
+            if kind is not AssetClass.OPTION and asset_class in (None, kind):
+                found += self._list(theirs)
+        return found[: max(limit, 0)]
+
+    def _list(self, theirs: str) -> list[Instrument]:
+        with _lists_lock:
+            kept = _lists.get((self._trading_url, theirs))
+        if kept and kept[0] > time.monotonic():
+            return kept[1]
+        with _reading():
+            told = self._get("/v2/assets", {"status": "active", "asset_class": theirs}, most=_MANY_ASSETS)
+            found = [parse.instrument(each) for each in parse.records(told) if each.get("tradable") is True]
+        with _lists_lock:
+            _lists[self._trading_url, theirs] = time.monotonic() + _ASSETS_STAY, found
+        return found
+
+    def instrument(self, symbol: str) -> Instrument:
+        wanted = symbol.strip().upper()
+        kept = _assets.get((self._trading_url, wanted))
+        if kept and kept[0] > time.monotonic():
+            return kept[1]
+        if not wanted or not wanted.isascii() or len(wanted) > 32:
+            raise InvalidSymbol(f"Alpaca has no instrument {symbol[:32]!r}.")
+        is_option = parse.guess_class(wanted) is AssetClass.OPTION
+        path = "/v2/options/contracts/" if is_option else "/v2/assets/"
+        answer = self._ask(self._trading, path + encoded(wanted, safe=""))
+        if answer.status in (404, 422):
+            raise InvalidSymbol(f"Alpaca has no instrument {wanted!r}.")
+        with _reading():
+            told = parse.record(self._content(answer))
+            if told.get("tradable") is not True or told.get("status") != "active":
+                raise InvalidSymbol(f"{wanted} cannot be traded at Alpaca.")
+            found = parse.option(told) if is_option else parse.instrument(told)
+        _assets[self._trading_url, wanted] = time.monotonic() + _ASSETS_STAY, found
+        return found
+
+    def quotes(self, symbols: Sequence[str]) -> list[Quote]:
+        known = [self.instrument(symbol) for symbol in symbols]
+        found: dict[str, Quote] = {}
+        with _reading():
+            for kind in AssetClass:
+                names = [each.symbol for each in known if each.asset_class is kind]
+                if not names:
+                    continue
+                told = self._market(kind, "snapshots", ",".join(names))
+                for name in names:
+                    if name not in told:
+                        raise BrokerUnavailable(f"Alpaca has no price for {name} now.")
+                    found[name] = parse.quote(parse.record(told[name]), name, self._source(kind))
+        return [found[each.symbol] for each in known]
+
+    def bars(
+        self,
+        symbol: str,
+        size: BarSize,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int = 100,
+    ) -> list[Bar]:
+        instrument = self.instrument(symbol)
+        now = datetime.now(UTC)
+        params = {
+            "timeframe": parse.TIMEFRAMES[size],
+            "start": parse.stamp(start or _long_enough_ago(now, size, limit)),
+            "end": parse.stamp(end or now),
+            "limit": str(min(max(limit + 1, 1), 10_000)),
+            "sort": "desc",
+        }
+        with _reading():
+            told = self._market(instrument.asset_class, "bars", instrument.symbol, params)
+            rows = [parse.bar(each) for each in parse.records(told.get(instrument.symbol) or [])]
+        whole = [each for each in rows if each.start + timedelta(seconds=size.seconds) <= min(end or now, now)]
+        return whole[: max(limit, 0)][::-1]
+
+    def order_book(self, symbol: str, depth: int) -> OrderBook:
+        """Of coins all levels; of stocks and options the best bid and ask, which is all that Alpaca tells."""
+        instrument = self.instrument(symbol)
+        with _reading():
+            if instrument.asset_class is AssetClass.CRYPTO:
+                told = self._market(instrument.asset_class, "latest/orderbooks", instrument.symbol)
+                return parse.book(parse.record(told.get(instrument.symbol)), instrument.symbol, depth)
+            snapshot = parse.record(
+                self._market(instrument.asset_class, "snapshots", instrument.symbol).get(instrument.symbol)
+            )
+            top = parse.record(snapshot.get("latestQuote"))
+            told = {
+                "b": [{"p": top.get("bp"), "s": top.get("bs")}],
+                "a": [{"p": top.get("ap"), "s": top.get("as")}],
+                "t": top.get("t"),
+            }
+            book = parse.book(told, instrument.symbol, depth)
+        return replace(book, source=f"{self._source(instrument.asset_class)}, best bid and ask")
+
+    def prints(self, symbol: str, limit: int) -> Prints:
+        instrument = self.instrument(symbol)
+        params = {
+            "start": parse.stamp(datetime.now(UTC) - timedelta(days=5)),
+            "limit": str(min(max(limit, 1), 10_000)),
+            "sort": "desc",
+        }
+        with _reading():
+            told = self._market(instrument.asset_class, "trades", instrument.symbol, params)
+            rows = parse.records(told.get(instrument.symbol) or [])
+            return Prints(
+                symbol=instrument.symbol,
+                currency=instrument.currency,
+                prints=tuple(parse.one_print(each) for each in rows[:limit]),
+                source=self._source(instrument.asset_class),
+            )
+
+    def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
+        if market not in ("", "US", "CRYPTO"):
+            raise InvalidRequest("Alpaca has the markets US and CRYPTO.", "market")
+        found = []
+        now = datetime.now(UTC)
+        if market in ("", "US"):
+            first = day or now.astimezone(parse.NEW_YORK).date()
+            last = first + timedelta(days=60)
+            with _reading():
+                calendar = self._get("/v2/calendar", {"start": first.isoformat(), "end": last.isoformat()})
+                clock = self._get("/v2/clock")
+                found.append(parse.us_day(parse.records(calendar), parse.record(clock), first, last))
+        if market in ("", "CRYPTO"):
+            found.append(
+                MarketDay(
+                    market="CRYPTO",
+                    name="Coins",
+                    time_zone="UTC",
+                    day=day or now.date(),
+                    opens=None,
+                    closes=None,
+                    why="always_open",
+                    state=SessionState.OPEN,
+                    next_open=None,
+                    next_close=None,
+                )
+            )
+        return found
+
+    def exchange_rate(self, base: str, quote: str) -> Rate:
+        if base == quote:
+            return Rate(base=base, quote=quote, rate=Decimal(1), as_of=datetime.now(UTC), source="the same currency")
+        answer = self._ask(self._data, "/v1beta1/forex/latest/rates", {"currency_pairs": f"{base}{quote}"})
+        if answer.status in (400, 404, 422):
+            raise NoRate(f"Alpaca has no exchange rate from {base} to {quote}.")
+        with _reading():
+            told = parse.record(self._content(answer)).get("rates") or {}
+            if f"{base}{quote}" not in told:
+                raise NoRate(f"Alpaca has no exchange rate from {base} to {quote}.")
+            row = parse.record(told[f"{base}{quote}"])
+            return Rate(
+                base=base,
+                quote=quote,
+                rate=parse.number(row.get("mp")),
+                as_of=parse.moment(row.get("t")),
+                source="Alpaca",
+            )
+
+    # -- orders ----------------------------------------------------------------------------------------------------
+
+    def preview(self, account_id: str, request: OrderRequest) -> Preview:
+        """Our estimate: Alpaca has no preview."""
+        self._check(account_id)
+        instrument = self.instrument(request.symbol)
+        rules.check(request, instrument)
+        quote = self.quotes([instrument.symbol])[0]
+        buys = request.side is Side.BUY
+        at_once = quote.ask if buys else quote.bid
+        price = request.limit_price or request.stop_price or at_once
+        units = request.quantity if request.quantity is not None else (request.notional or Decimal(0)) / at_once
+        notional = request.notional or price * units * instrument.multiplier
+        fee = rules.fee(instrument.asset_class, notional)
+        with _reading():
+            told = parse.record(self._get("/v2/account"))
+            account = parse.account_state(told, datetime.now(UTC))
+            power = account.buying_power
+            if instrument.asset_class is not AssetClass.STOCK:
+                # Coins and options are bought with cash, never on margin.
+                power = account.cash[0].available
+        if buys and notional > power:
+            raise InsufficientFunds(
+                f"It costs about {plain(round(notional, 2))} USD, and {plain(power)} USD are there."
+            )
+        if not buys and not instrument.shortable:
+            self._check_holding(account_id, instrument, units)
+        return Preview(
+            price=price,
+            notional=notional,
+            fee=fee,
+            cash_effect=-notional if buys else notional - fee,
+            buying_power=power,
+            quote=quote,
+        )
+
+    def _check_holding(self, account_id: str, instrument: Instrument, units: Decimal) -> None:
+        held = next((each for each in self.positions(account_id) if each.symbol == instrument.symbol), None)
+        free = Decimal(0) if held is None else held.quantity - held.reserved
+        if units > free and instrument.asset_class is not AssetClass.OPTION:
+            raise InsufficientPosition(f"You can sell {plain(free)} {instrument.symbol} now, not {plain(units)}.")
+
+    def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
+        self._check(account_id)
+        instrument = self.instrument(request.symbol)
+        rules.check(request, instrument)
+        body: dict[str, Any] = {
+            "symbol": instrument.symbol,
+            "side": request.side.lower(),
+            "type": parse.TYPES[request.order_type],
+            "time_in_force": request.tif.lower(),
+            "client_order_id": request.client_order_id,
+        }
+        for name, value in (
+            ("qty", request.quantity),
+            ("notional", request.notional),
+            ("limit_price", request.limit_price),
+            ("stop_price", request.stop_price),
+            ("trail_price", request.trail_amount),
+            ("trail_percent", request.trail_percent),
+        ):
+            if value is not None:
+                body[name] = plain(value)
+        if request.outside_rth:
+            body["extended_hours"] = True
+        answer = self._send("POST", "/v2/orders", body)
+        return self._placed(answer, request.client_order_id)
+
+    def _placed(self, answer: Answer, client_order_id: str) -> BrokerOrder:
+        """The order in the answer to a write, or what its status says. Anything unclear is UnknownOutcome."""
+        if answer.undecided:
+            raise UnknownOutcome(f"Alpaca answered {answer.status}: the order may stand there.")
+        try:
+            if 200 <= answer.status < 300:
+                placed = parse.order(parse.record(answer.json()))
+                if placed.client_order_id == client_order_id:
+                    return placed
+                raise Garbled("Another order was answered.")
+            told = parse.safe_words(answer.json(), self._secret, self._headers["APCA-API-KEY-ID"])
+        except Garbled as error:
+            raise UnknownOutcome(f"{_QUIET} The order may stand there.") from error
+        if told is None:
+            # Not Alpaca's own error body: something between us and Alpaca spoke.
+            raise UnknownOutcome(f"Alpaca answered {answer.status} without a reason: the order may stand there.")
+        raise _refusal(answer.status, *told)
+
+    def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
+        self._check(account_id)
+        with _reading():
+            told = self._find(client_order_id)
+            if told is None:
+                return None
+            return parse.order(told, self._fills_of(told))
+
+    def _fills_of(self, told: dict[str, Any]) -> list[Fill]:
+        """Oldest first. The order's own total stands in while its executions are not all listed."""
+        filled, order_id = parse.number(told.get("filled_qty")), parse.text(told.get("id"))
+        if not filled:
+            return []
+        since = parse.moment(told.get("created_at")) - _SLACK
+        found: list[Fill] = []
+        for each in self._activities(["FILL"], since, None, "", direction="asc"):
+            if each.get("order_id") == order_id:
+                found.append(parse.fill(each, parse.text(told.get("client_order_id"))))
+                if sum(fill.quantity for fill in found) >= filled:
+                    break
+        if sum(fill.quantity for fill in found) != filled:
+            return [parse.order_total(told)]
+        return found
+
+    def orders(
+        self, account_id: str, *, open_only: bool = False, since: datetime | None = None, limit: int = 100
+    ) -> list[BrokerOrder]:
+        self._check(account_id)
+        params = {"status": "open" if open_only else "all", "direction": "desc"}
+        if since is not None:
+            params["after"] = parse.stamp(since - timedelta(microseconds=1))
+        found: list[BrokerOrder] = []
+        with _reading():
+            while len(found) < limit:
+                most = min(limit - len(found), _ORDERS_PAGE)
+                page = parse.records(self._get("/v2/orders", params | {"limit": str(most)}))
+                # Orders of several legs in one have no symbol or side of their own.
+                found += [parse.order(each) for each in page if each.get("order_class") != "mleg"]
+                if len(page) < most:
+                    break
+                params = {name: value for name, value in params.items() if name != "after"}
+                params["before_order_id"] = parse.text(page[-1].get("id"))
+                if since is not None and parse.moment(page[-1].get("created_at")) < since:
+                    break
+        return [each for each in found if since is None or (each.created_at and each.created_at >= since)][:limit]
+
+    def replace(
+        self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
+    ) -> BrokerOrder:
+        if not new_client_order_id:
+            raise InvalidOrder("Alpaca makes a new order of a changed one: it needs an id of its own.", "order_id")
+        told = self._standing(account_id, client_order_id)
+        order = parse.order(told)
+        if changes.quantity is not None and order.filled_quantity:
+            # Whether what has filled counts in the new quantity is nowhere documented.
+            raise InvalidOrder("Alpaca does not let the quantity of a partly filled order be changed here.", "quantity")
+        asked = {
+            "qty": changes.quantity,
+            "limit_price": changes.limit_price,
+            "stop_price": changes.stop_price,
+            "trail": changes.trail_amount if changes.trail_amount is not None else changes.trail_percent,
+        }
+        if (changes.trail_amount is not None and order.trail_amount is None) or (
+            changes.trail_percent is not None and order.trail_percent is None
+        ):
+            raise InvalidOrder(
+                "Alpaca changes how far a stop trails, but not from an amount to percent.", "trail_percent"
+            )
+        body: dict[str, Any] = {name: plain(value) for name, value in asked.items() if value is not None}
+        if changes.tif is not None:
+            body["time_in_force"] = changes.tif.lower()
+        self._check_changes(order, changes)
+        body["client_order_id"] = new_client_order_id
+        answer = self._send("PATCH", f"/v2/orders/{order.broker_order_id}", body)
+        try:
+            return self._placed(answer, new_client_order_id)
+        except Rejected as error:
+            raise self._told_again(client_order_id, error) from error
+
+    def _check_changes(self, order: BrokerOrder, changes: OrderChanges) -> None:
+        instrument = self.instrument(order.symbol)
+        for field in ("limit_price", "stop_price", "trail_amount"):
+            price = getattr(changes, field)
+            if price is not None and price % rules.step(price, instrument):
+                raise InvalidOrder(f"The {field} must be a multiple of {plain(rules.step(price, instrument))}.", field)
+        if changes.quantity is not None and changes.quantity % instrument.lot:
+            raise InvalidOrder(f"The quantity must be a multiple of {plain(instrument.lot)}.", "quantity")
+
+    def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
+        order_id = parse.order(self._standing(account_id, client_order_id)).broker_order_id
+        answer = self._send("DELETE", f"/v2/orders/{order_id}", None)
+        if answer.status == 204:
+            # What became of it is a read: its failure leaves the cancel standing.
+            try:
+                found = self.order(account_id, client_order_id)
+            except BrokerError as error:
+                raise UnknownOutcome("Alpaca took the cancel, and did not say what became of the order.") from error
+            if found is None:
+                raise UnknownOutcome("Alpaca took the cancel, and then did not find the order.")
+            return found
+        try:
+            return self._placed(answer, client_order_id)
+        except Rejected as error:
+            raise self._told_again(client_order_id, error) from error
+
+    def _standing(self, account_id: str, client_order_id: str) -> dict[str, Any]:
+        self._check(account_id)
+        with _reading():
+            told = self._find(client_order_id)
+            if told is None:
+                raise OrderNotFound("Alpaca has no order with that client order id.")
+            if not parse.order(told).status.is_open:
+                raise NotCancellable(f"This order is {parse.order(told).status} already.")
+        return told
+
+    def _told_again(self, client_order_id: str, error: Rejected) -> Rejected:
+        """Why a change or a cancel was refused: mostly because the order ended meanwhile, which a read can tell."""
+        try:
+            with _reading():
+                told = self._find(client_order_id)
+                status = None if told is None else parse.order(told).status
+        except BrokerUnavailable:
+            return error
+        if status is None or status.is_open:
+            return error
+        return NotCancellable(f"This order is {status} already.")
+
+    # -- the wire ----------------------------------------------------------------------------------------------------
+
+    def _check(self, account_id: str) -> None:
+        if not self._account:
+            self.accounts()
+        if account_id != self._account:
+            raise InvalidAccount("This connection has no account with that id.")
+
+    def _find(self, client_order_id: str) -> dict[str, Any] | None:
+        """The order by our id; None only when Alpaca itself says that it has none."""
+        params = {"client_order_id": client_order_id}
+        answer = self._ask(self._trading, "/v2/orders:by_client_order_id", params)
+        if answer.status == 404:
+            if parse.safe_words(answer.json()) is None:
+                raise Garbled("Not Alpaca's own words.")
+            return None
+        told = parse.record(self._content(answer))
+        if told.get("client_order_id") != client_order_id:
+            raise Garbled("Another order was answered.")
+        return told
+
+    def _activities(
+        self,
+        types: Collection[str],
+        start: datetime | None,
+        end: datetime | None,
+        after: str,
+        *,
+        direction: str = "desc",
+    ) -> Iterator[dict[str, Any]]:
+        params = {"direction": direction, "page_size": str(_PAGE)}
+        if types:
+            params["activity_types"] = ",".join(types)
+        if start is not None:
+            params["after"] = parse.stamp(start - _SLACK)
+        if end is not None:
+            params["until"] = parse.stamp(end + _SLACK)
+        if after:
+            params["page_token"] = after
+        while True:
+            page = parse.records(self._get("/v2/account/activities", params))
+            yield from page
+            if len(page) < _PAGE:
+                return
+            params["page_token"] = parse.text(page[-1].get("id"))
+
+    def _market(
+        self, kind: AssetClass, what: str, symbols: str, params: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """By symbol. Stock snapshots alone come without an envelope."""
+        asked = {"symbols": symbols} | dict(params or {})
+        path = f"/v1beta3/crypto/us/{what}"
+        if kind is AssetClass.OPTION:
+            path = f"/v1beta1/options/{what}"
+        elif kind is not AssetClass.CRYPTO:
+            path, asked["feed"] = f"/v2/stocks/{what}", self._feed
+        told = parse.record(self._content(self._ask(self._data, path, asked)))
+        bare = kind is AssetClass.STOCK and what == "snapshots"
+        return told if bare else parse.record(told.get(what.rpartition("/")[2]) or {})
+
+    def _source(self, kind: AssetClass) -> str:
+        return f"Alpaca {self._feed.upper()}" if kind is AssetClass.STOCK else "Alpaca market data"
+
+    def _get(self, path: str, params: Mapping[str, str] | None = None, most: int = 8 * 1024 * 1024) -> Any:
+        return self._content(self._ask(self._trading, path, params, most))
+
+    def _ask(
+        self, client: http.Client, path: str, params: Mapping[str, str] | None = None, most: int = 8 * 1024 * 1024
+    ) -> Answer:
+        return client.read(path, headers=self._headers, params=params, timeouts=self._timeouts, most=most)
+
+    def _content(self, answer: Answer) -> Any:
+        """What a read brought. Raises Rejected for a refusal in Alpaca's own words, else BrokerUnavailable."""
+        if 200 <= answer.status < 300:
+            return answer.json()
+        told = parse.safe_words(_json_of(answer), self._secret, self._headers["APCA-API-KEY-ID"])
+        if answer.status == 401 or (answer.status == 403 and told is None):
+            raise AuthFailed("Alpaca does not take these keys. Link the account again with keys that hold.")
+        if answer.status == 429:
+            wait = float(answer.retry_after) if answer.retry_after.isdecimal() else 60.0
+            raise RateLimited("Alpaca takes no more calls for a moment. Ask again in a minute.", wait)
+        if answer.undecided:
+            raise BrokerUnavailable(f"Alpaca could not answer ({answer.status}). Ask again.")
+        raise Rejected(f"Alpaca refused to answer: {told[1] if told and told[1] else answer.status}")
+
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> Answer:
+        return self._trading.write(method, path, headers=self._headers, body=body, timeouts=self._timeouts)
+
+
+class _reading:
+    """What a read cannot make sense of is unavailable, and may be asked again."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Garbled):
+            raise BrokerUnavailable(_QUIET) from error
+
+
+def _json_of(answer: Answer) -> Any:
+    try:
+        return answer.json()
+    except Garbled:
+        return None
+
+
+def _refusal(status: int, code: int, message: str) -> Rejected:
+    """Alpaca's refusal of an order. Source: its order guide and the answers 403 and 422 of its OpenAPI document."""
+    said = message or f"Alpaca's code is {code}."
+    low = message.casefold()
+    if "client_order_id" in low:
+        return DuplicateClientId("Alpaca has an order with this client order id already.")
+    kinds: list[tuple[bool, Callable[[str], Rejected]]] = [
+        (status == 401, AuthFailed),
+        (status == 404 and "order" in low, OrderNotFound),
+        ("insufficient qty" in low or "insufficient balance" in low, InsufficientPosition),
+        ("buying power" in low or "insufficient" in low, InsufficientFunds),
+        ("asset" in low and ("not found" in low or "not tradable" in low), InvalidSymbol),
+        ("not cancelable" in low or "already in" in low, NotCancellable),
+    ]
+    make = next((kind for fits, kind in kinds if fits), Rejected)
+    return make(f"Alpaca refused: {said}")
+
+
+def _within(at: datetime, start: datetime | None, end: datetime | None) -> bool:
+    return (start is None or at >= start) and (end is None or at < end)
+
+
+def _long_enough_ago(now: datetime, size: BarSize, limit: int) -> datetime:
+    """Stocks trade about a fifth of the hours of a week, and holidays come on top."""
+    return now - max(timedelta(seconds=size.seconds * limit) * 6, timedelta(days=7))

@@ -1,0 +1,135 @@
+"""What Alpaca takes, by asset class, checked here before anything is sent. An order is refused, never altered.
+
+Source: Alpaca Trading API 2.0.1 (OpenAPI), schemas OrderType, TimeInForce and OrderClass.
+"""
+
+from decimal import Decimal
+
+from brokers.decimals import is_multiple, plain
+from brokers.errors import InvalidOrder, NotSupported
+from brokers.types import (
+    Ability,
+    AssetClass,
+    Capabilities,
+    FeeRule,
+    Instrument,
+    LegRequest,
+    OrderClass,
+    OrderRequest,
+    OrderType,
+    TimeInForce,
+)
+
+_RESTING = frozenset({TimeInForce.DAY, TimeInForce.GTC})
+
+CAPABILITIES = Capabilities(
+    abilities=frozenset(Ability) - {Ability.SCREENING},
+    asset_classes=frozenset({AssetClass.STOCK, AssetClass.CRYPTO, AssetClass.OPTION}),
+    order_types=frozenset(OrderType),
+    time_in_force=frozenset(TimeInForce),
+    not_found_after=120.0,
+    order_classes=frozenset({OrderClass.SIMPLE}),
+    pairs={OrderType.STOP: _RESTING, OrderType.STOP_LIMIT: _RESTING | {TimeInForce.IOC}, OrderType.TRAIL: _RESTING},
+    replace=True,
+    notional=True,
+    fractional=True,
+    short=True,
+    extended_hours=True,
+)
+
+_TYPES = {
+    AssetClass.CRYPTO: frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LIMIT}),
+    AssetClass.OPTION: frozenset({OrderType.MARKET, OrderType.LIMIT}),
+}
+_TIMES = {
+    AssetClass.CRYPTO: frozenset({TimeInForce.GTC, TimeInForce.IOC}),
+    AssetClass.OPTION: frozenset({TimeInForce.DAY}),
+}
+_CRYPTO_FEE = Decimal("0.0025")
+_PENNY, _SUB_PENNY = Decimal("0.01"), Decimal("0.0001")
+
+
+def check(request: OrderRequest, instrument: Instrument) -> None:
+    """Raises InvalidOrder, naming the field, or NotSupported."""
+    kind = instrument.asset_class
+    if request.order_class is not OrderClass.SIMPLE:
+        # Alpaca names the legs itself, so after a lost answer ours could not be found by their ids.
+        raise NotSupported("Orders with exits are not offered on Alpaca: it does not let us name the exits.")
+    if request.reduce_only or request.post_only:
+        raise NotSupported("Alpaca has neither reduce-only nor post-only orders.")
+    if request.order_type not in _TYPES.get(kind, frozenset(OrderType)):
+        raise InvalidOrder(f"Alpaca takes no {request.order_type} orders for {kind}.", "order_type")
+    if request.tif not in _TIMES.get(kind, frozenset(TimeInForce)):
+        taken = ", ".join(sorted(_TIMES[kind]))
+        raise InvalidOrder(f"For {kind} Alpaca takes {taken}, not {request.tif}.", "tif")
+    if not CAPABILITIES.takes(request.order_type, request.tif):
+        raise InvalidOrder(f"Alpaca takes no {request.order_type} order with {request.tif}.", "tif")
+    if request.outside_rth and (request.order_type is not OrderType.LIMIT or request.tif not in _RESTING):
+        raise InvalidOrder("Outside the regular session Alpaca takes LMT orders alone, DAY or GTC.", "outside_rth")
+    _check_size(request, instrument)
+    check_prices(request, instrument)
+
+
+def _check_size(request: OrderRequest, instrument: Instrument) -> None:
+    stock = instrument.asset_class is AssetClass.STOCK
+    if request.notional is not None:
+        if request.order_type is not OrderType.MARKET or instrument.asset_class is AssetClass.OPTION:
+            raise InvalidOrder("Alpaca takes an amount of money with MKT orders for stocks and coins only.", "notional")
+        if stock and request.tif is not TimeInForce.DAY:
+            raise InvalidOrder("Alpaca takes an amount of money with DAY only.", "tif")
+        if not is_multiple(request.notional, _PENNY):
+            raise InvalidOrder("Alpaca takes an amount in whole cents.", "notional")
+        return
+    if not is_multiple(request.units, instrument.lot):
+        raise InvalidOrder(f"The quantity must be a multiple of {plain(instrument.lot)}.", "quantity")
+    if request.units < instrument.minimum:
+        raise InvalidOrder(f"The smallest order is {plain(instrument.minimum)}.", "quantity")
+    if stock and request.units % 1 and request.tif is not TimeInForce.DAY:
+        raise InvalidOrder("Parts of a share are taken with DAY only.", "tif")
+
+
+def check_prices(request: OrderRequest | LegRequest, instrument: Instrument) -> None:
+    """Whether prices lie on the instrument's steps. Raises InvalidOrder."""
+    for field, price in (
+        ("limit_price", request.limit_price),
+        ("stop_price", request.stop_price),
+        ("trail_amount", request.trail_amount),
+    ):
+        if price is not None and not is_multiple(price, step(price, instrument)):
+            raise InvalidOrder(f"The {field} must be a multiple of {plain(step(price, instrument))}.", field)
+
+
+def step(price: Decimal, instrument: Instrument) -> Decimal:
+    """Smallest price step at a price: below one dollar a stock moves in hundredths of a cent."""
+    return _SUB_PENNY if instrument.asset_class is AssetClass.STOCK and price < 1 else instrument.tick
+
+
+def fee(kind: AssetClass, notional: Decimal) -> Decimal:
+    """An estimate, in dollars."""
+    return notional * _CRYPTO_FEE if kind is AssetClass.CRYPTO else Decimal(0)
+
+
+FEES = [
+    FeeRule(
+        asset_class=AssetClass.STOCK,
+        basis="notional",
+        rate=Decimal(0),
+        minimum=Decimal(0),
+        words="No commission. Regulatory fees on sales are charged at the end of the day and not estimated here.",
+    ),
+    FeeRule(
+        asset_class=AssetClass.CRYPTO,
+        basis="notional",
+        rate=_CRYPTO_FEE,
+        minimum=Decimal(0),
+        words="0.25 % as Alpaca lists it for takers of its first tier; makers and larger volumes pay less. "
+        "Bought coins pay it in the coin.",
+    ),
+    FeeRule(
+        asset_class=AssetClass.OPTION,
+        basis="unit",
+        rate=Decimal(0),
+        minimum=Decimal(0),
+        words="No commission. Regulatory and clearing fees are charged at the end of the day and not estimated here.",
+    ),
+]

@@ -1,0 +1,669 @@
+"""What the crypto venues have in common behind the one interface; each says in its own room how it differs."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Self
+
+from brokers.crypto import checks, words
+from brokers.crypto.client import Client, Venue, client_for
+from brokers.crypto.gate import Turn
+from brokers.errors import (
+    BrokerError,
+    BrokerUnavailable,
+    InvalidAccount,
+    InvalidRequest,
+    InvalidSymbol,
+    NoRate,
+    NotCancellable,
+    NotSupported,
+    OrderNotFound,
+    Rejected,
+    UnknownOutcome,
+)
+from brokers.types import (
+    Ability,
+    Account,
+    AccountState,
+    AssetClass,
+    Bar,
+    BarSize,
+    BrokerOrder,
+    BrokerStatus,
+    Capabilities,
+    Cash,
+    ConnectionInfo,
+    Environment,
+    FeeRule,
+    Fill,
+    Health,
+    Instrument,
+    MarketDay,
+    OrderBook,
+    OrderChanges,
+    OrderRequest,
+    Position,
+    Preview,
+    Prints,
+    Quote,
+    Rate,
+    SessionState,
+    Side,
+    Transaction,
+)
+
+PAGE = 100
+PAGES = 20
+_FEES_KEPT = 3600.0
+# Held as cash: what prices are told in. Every other coin is a position.
+_CASH = frozenset(
+    {"USD", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD", "TRY", "BRL", "AED", "USDT", "USDC", "FDUSD", "USDG", "DAI"}
+)
+
+
+class CryptoBroker(ABC):
+    """One key at one venue, opened from ``{"api_key", "secret", …}``.
+
+    Further settings: ``environment`` ("paper" or "live"), ``timeout`` (seconds of one call), ``base_url`` (another
+    host of the same venue), ``state_dir`` (a folder that all processes of this installation share), ``per_second``
+    (calls, where the venue allows this key more or fewer).
+    """
+
+    VENUE: Venue
+    CAPABILITIES: Capabilities
+    CURRENCY: str
+    """What the account is valued in."""
+    ROWS = PAGE
+    """Entries in a full page of the account's history."""
+
+    def __init__(self, client: Client, settings: Mapping[str, Any]) -> None:
+        self._client = client
+        self._settings = settings
+
+    @classmethod
+    def open(cls, settings: Mapping[str, Any]) -> Self:
+        """Makes no call. Raises AuthFailed when a credential is missing."""
+        return cls(client_for(cls.VENUE, settings), settings)
+
+    # What each venue does in its own way.
+
+    @abstractmethod
+    def connect(self) -> ConnectionInfo: ...
+
+    @abstractmethod
+    def _create(self, request: OrderRequest, market: words.Answer) -> tuple[str, Any]:
+        """The call that places the order, and its body."""
+
+    @abstractmethod
+    def _created(self, answer: Any, request: OrderRequest) -> str:
+        """The venue's id for the order, or "" when this answer does not prove that it stands."""
+
+    @abstractmethod
+    def _find(self, client_order_id: str, symbol: str) -> words.Answer | None:
+        """ccxt's form of the order; None when every place it could be in was read to the end."""
+
+    @abstractmethod
+    def _cancel(self, found: words.Answer) -> tuple[str, Any]:
+        """The call that cancels the order, and its body."""
+
+    @abstractmethod
+    def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[words.Answer]:
+        """Newest first."""
+
+    # What all do alike.
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.CAPABILITIES
+
+    def ping(self) -> Health:
+        began = time.monotonic()
+        self._client.read("fetch_balance")
+        latency = time.monotonic() - began
+        return Health(latency=latency, clock_skew=self._client.skew() if self.VENUE.follows_clock else None)
+
+    def accounts(self) -> list[Account]:
+        if self._client.memory.accounts is None:
+            self._client.memory.accounts = self.connect().accounts
+        return list(self._client.memory.accounts)
+
+    def account_state(self, account_id: str) -> AccountState:
+        account = self._check(account_id)
+        now = datetime.now(UTC)
+        balance = self._client.read("fetch_balance")
+        held = self._spot(balance)
+        contracts = self._contracts()
+        cash = [
+            self._cash(code, balance) for code in self._codes(balance) if code not in {each.base for each, _ in held}
+        ]
+        own = next((each for each in cash if each.currency == account.currency), None)
+        rates = self._cash_rates(cash, account.currency)
+        value = sum((words.known(balance[each.base]["total"]) * last for each, last in held), Decimal(0))
+        value += sum((each.unrealized_pnl or Decimal(0) for each in contracts), Decimal(0))
+        return AccountState(
+            account_id=account_id,
+            currency=account.currency,
+            cash=tuple(cash),
+            positions_value=value,
+            equity=value + sum((each.total * rates.get(each.currency, Decimal(0)) for each in cash), Decimal(0)),
+            buying_power=own.available if own else Decimal(0),
+            as_of=now,
+        )
+
+    def positions(self, account_id: str) -> list[Position]:
+        self._check(account_id)
+        balance = self._client.read("fetch_balance")
+        found = []
+        for instrument, last in self._spot(balance):
+            held = balance[instrument.base]
+            quantity = words.known(held.get("total"))
+            found.append(
+                Position(
+                    symbol=instrument.symbol,
+                    asset_class=instrument.asset_class,
+                    currency=instrument.currency,
+                    quantity=quantity,
+                    reserved=words.known(held.get("used")),
+                    average_price=None,
+                    last=last,
+                    market_value=quantity * last,
+                    unrealized_pnl=None,
+                    source=self.VENUE.title,
+                )
+            )
+        return [*found, *self._contracts()]
+
+    def transactions(
+        self,
+        account_id: str,
+        *,
+        start: datetime | None,
+        end: datetime | None,
+        limit: int,
+        kinds: Collection[str] = (),
+        after: str = "",
+    ) -> list[Transaction]:
+        self._check(account_id)
+        self._able(Ability.TRANSACTIONS, "lists no entries of an account's money")
+
+        def page(until: datetime | None) -> list[Transaction]:
+            params = {} if until is None else {"until": words.milliseconds(until)}
+            since = None if start is None else words.milliseconds(start)
+            return [words.transaction(each) for each in self._ledger(since, params)]
+
+        wanted = self._walk(page, lambda each: (each.at, each.transaction_id), start, end, limit, after, kinds)
+        return [each for each in wanted if not kinds or each.kind in kinds][:limit]
+
+    def fills(
+        self,
+        account_id: str,
+        *,
+        client_order_id: str = "",
+        symbol: str = "",
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int,
+        after: str = "",
+    ) -> list[Fill]:
+        self._check(account_id)
+        if client_order_id:
+            order = self.order(account_id, client_order_id, symbol=symbol)
+            mine = sorted(order.fills if order else (), key=lambda each: (each.filled_at, each.fill_id), reverse=True)
+            return self._cut(mine, lambda each: (each.filled_at, each.fill_id), start, end, limit, after)
+        market = self._instrument(symbol).symbol if symbol else None
+
+        def page(until: datetime | None) -> list[Fill]:
+            params = {} if until is None else {"until": words.milliseconds(until)}
+            since = None if start is None else words.milliseconds(start)
+            return [self._fill(each) for each in self._trades(market, since, params)]
+
+        return self._walk(page, lambda each: (each.filled_at, each.fill_id), start, end, limit, after)
+
+    def fees(self, account_id: str) -> list[FeeRule]:
+        self._check(account_id)
+        found = []
+        for kind, symbol in self._fee_symbols().items():
+            maker, taker = self._fee_rates(symbol)
+            found.append(
+                FeeRule(
+                    asset_class=kind,
+                    basis="notional",
+                    rate=taker,
+                    minimum=Decimal(0),
+                    words=f"{_percent(taker)} of the order's worth when it takes a price that stands, "
+                    f"{_percent(maker)} when it rests first, as {self.VENUE.title} charges for {symbol} now.",
+                )
+            )
+        return found
+
+    def find_instruments(
+        self, query: str, *, asset_class: AssetClass | None = None, limit: int = 10, by_name: bool = False
+    ) -> list[Instrument]:
+        wanted = "".join(query.upper().split())
+        ranked = []
+        for each in self._all(asset_class):
+            texts = (each.name.upper(),) if by_name else (each.symbol, each.base)
+            if wanted in (each.symbol, each.symbol.replace("/", ""), each.base):
+                rank = 0 if wanted != each.base else 1
+            elif any(wanted in "".join(text.split()) for text in texts):
+                rank = 2
+            else:
+                continue
+            ranked.append((rank, each.currency != self.CURRENCY, len(each.symbol), each.symbol, each))
+        return [place[-1] for place in sorted(ranked, key=lambda place: place[:-1])[: max(limit, 0)]]
+
+    def instruments(self, *, asset_class: AssetClass | None = None, limit: int) -> list[Instrument]:
+        return self._all(asset_class)[: max(limit, 0)]
+
+    def instrument(self, symbol: str) -> Instrument:
+        return self._instrument(symbol)
+
+    def quotes(self, symbols: Sequence[str]) -> list[Quote]:
+        wanted = [self._instrument(symbol) for symbol in symbols]
+        return [words.quote(self._public("fetch_ticker", each.symbol), each, datetime.now(UTC)) for each in wanted]
+
+    def bars(
+        self,
+        symbol: str,
+        size: BarSize,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int = 100,
+    ) -> list[Bar]:
+        found, now = self._instrument(symbol), datetime.now(UTC)
+        step = timedelta(seconds=size.seconds)
+        until = min(end or now, now)
+        # One more than asked: the newest may still be running, and is left out.
+        count = min(max(limit, 1) + 1, 300)
+        since = max(start, until - step * count) if start else until - step * count
+        rows = self._public("fetch_ohlcv", found.symbol, size.value, words.milliseconds(since), count)
+        bars = sorted((words.bar(row) for row in rows), key=lambda each: each.start)
+        fitting = [each for each in bars if (start is None or each.start >= start) and each.start + step <= until]
+        return fitting[-limit:] if limit > 0 else []
+
+    def order_book(self, symbol: str, depth: int) -> OrderBook:
+        found = self._instrument(symbol)
+        return words.book(self._public("fetch_order_book", found.symbol), found, depth, datetime.now(UTC))
+
+    def prints(self, symbol: str, limit: int) -> Prints:
+        found = self._instrument(symbol)
+        trades = [words.print_of(each) for each in self._public("fetch_trades", found.symbol, None, min(limit, PAGE))]
+        newest = sorted(trades, key=lambda each: each.at, reverse=True)[: max(limit, 0)]
+        return Prints(symbol=found.symbol, currency=found.currency, prints=tuple(newest), source=found.price_source)
+
+    def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
+        if market not in ("", "CRYPTO"):
+            raise InvalidRequest(f"There is no market {market!r} here, only CRYPTO.", "market")
+        day = day or datetime.now(UTC).date()
+        opens = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        return [
+            MarketDay(
+                market="CRYPTO",
+                name=self.VENUE.title,
+                time_zone="UTC",
+                day=day,
+                opens=opens,
+                closes=opens + timedelta(days=1),
+                why="always_open",
+                state=SessionState.OPEN,
+                next_open=None,
+                next_close=None,
+            )
+        ]
+
+    def exchange_rate(self, base: str, quote: str) -> Rate:
+        now = datetime.now(UTC)
+        base, quote = base.upper(), quote.upper()
+        if base == quote:
+            return Rate(base=base, quote=quote, rate=Decimal(1), as_of=now, source=self.VENUE.title)
+        for symbol, upside_down in ((f"{base}/{quote}", False), (f"{quote}/{base}", True)):
+            if self._market(symbol) is not None:
+                found = self.quotes([symbol])[0]
+                rate = 1 / found.last if upside_down else found.last
+                return Rate(base=base, quote=quote, rate=rate, as_of=found.as_of, source=found.source)
+        raise NoRate(f"{self.VENUE.title} has no market between {base} and {quote}.")
+
+    def preview(self, account_id: str, request: OrderRequest) -> Preview:
+        self._check(account_id)
+        found = self._instrument(request.symbol)
+        quote = self.quotes([found.symbol])[0]
+        price = request.limit_price or request.stop_price or (quote.ask if request.side is Side.BUY else quote.bid)
+        self._check_order(request, found, price)
+        worth = request.notional if request.quantity is None else price * request.quantity * found.multiplier
+        assert worth is not None  # checked: one of the two is there
+        _, taker = self._fee_rates(found.symbol)
+        balance = self._client.read("fetch_balance")
+        fee = worth * taker
+        effect = Decimal(0) if found.settle else (-worth if request.side is Side.BUY else worth)
+        return Preview(
+            price=price,
+            notional=worth,
+            fee=fee,
+            cash_effect=effect - fee,
+            buying_power=words.known(balance.get(found.settle or found.currency, {}).get("free")),
+            quote=quote,
+        )
+
+    def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
+        try:
+            self._check(account_id)
+            found = self._instrument(request.symbol)
+        except Rejected:
+            raise
+        except BrokerError as error:
+            raise BrokerUnavailable(f"{error} Nothing was sent.") from None
+        self._check_order(request, found)
+        name, body = self._create(request, self._require(found.symbol))
+        answer = self._client.write(Turn.CREATE, name, body)
+        broker_order_id = self._created(answer, request)
+        if not broker_order_id:
+            if (meaning := self.VENUE.codes.meaning(answer)) is not None:
+                raise self.VENUE.codes.error(*meaning)
+            raise UnknownOutcome(f"{self.VENUE.title} answered without the order's id. It may stand.")
+        self._client.remember(broker_order_id, request.client_order_id)
+        try:
+            seen = self.order(account_id, request.client_order_id, symbol=found.symbol)
+        except BrokerError:
+            return _accepted(request, found, broker_order_id)
+        if seen is None:
+            raise UnknownOutcome(f"{self.VENUE.title} took the order and does not list it yet. It may stand.")
+        return seen
+
+    def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
+        self._check(account_id)
+        found = self._find(client_order_id, symbol)
+        return None if found is None else self._order(found, with_fills=True)
+
+    def orders(
+        self, account_id: str, *, open_only: bool = False, since: datetime | None = None, limit: int = 100
+    ) -> list[BrokerOrder]:
+        self._check(account_id)
+        listed = [self._order(each) for each in self._listed(open_only=open_only, since=since, limit=limit)]
+        newest = sorted(listed, key=lambda each: each.created_at or each.updated_at, reverse=True)
+        wanted = [each for each in newest if since is None or (each.created_at or each.updated_at) >= since]
+        return [each for each in wanted if not open_only or each.status.is_open][: max(limit, 0)]
+
+    def replace(
+        self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
+    ) -> BrokerOrder:
+        raise NotSupported(f"Orders at {self.VENUE.title} are not changed: cancel this one and send another.")
+
+    def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
+        self._check(account_id)
+        found = self._find(client_order_id, symbol)
+        if found is None:
+            raise OrderNotFound(f"{self.VENUE.title} has no order with that client order id.")
+        before = self._order(found)
+        if not before.status.is_open:
+            raise NotCancellable(f"This order is {before.status} already.")
+        name, body = self._cancel(found)
+        try:
+            self._client.write(Turn.CANCEL, name, body)
+        except OrderNotFound:
+            # It was there a moment ago: it ended meanwhile.
+            raise NotCancellable("This order ended before it could be cancelled.") from None
+        after = self.order(account_id, client_order_id, symbol=before.symbol)
+        if after is None or after.status.is_open:
+            raise UnknownOutcome(f"{self.VENUE.title} took the cancel, and has not ended the order yet.")
+        return after
+
+    # Shared by the venues.
+
+    def _check(self, account_id: str) -> Account:
+        for account in self.accounts():
+            if account.account_id == account_id:
+                return account
+        raise InvalidAccount("This connection has no account with that id.")
+
+    def _able(self, ability: Ability, lacks: str) -> None:
+        if ability not in self.CAPABILITIES.abilities:
+            raise NotSupported(f"{self.VENUE.title} {lacks}.")
+
+    def _check_order(self, request: OrderRequest, found: Instrument, price: Decimal | None = None) -> None:
+        """What a venue refuses beyond the shared rules is added by it."""
+        checks.check(request, found, self.CAPABILITIES, price)
+
+    def _public(self, name: str, *args: Any) -> Any:
+        self._client.public.load()
+        return self._client.public.read(name, *args)
+
+    def _market(self, symbol: str) -> words.Answer | None:
+        self._client.public.load()
+        found: words.Answer | None = self._client.public.exchange.markets.get(symbol)
+        return found
+
+    def _require(self, symbol: str) -> words.Answer:
+        market = self._market(symbol)
+        if market is None:
+            raise InvalidSymbol(f"{self.VENUE.title} has no instrument {symbol!r}.")
+        return market
+
+    def _instrument(self, symbol: str) -> Instrument:
+        market = self._market(symbol.strip().upper())
+        found = None if market is None else words.instrument(market, self.VENUE.title, self._client.public.fetched_at)
+        if found is None or found.asset_class not in self.CAPABILITIES.asset_classes:
+            raise InvalidSymbol(
+                f"{self.VENUE.title} has no instrument {symbol!r}. Search for it to see what it is called."
+            )
+        return found
+
+    def _all(self, asset_class: AssetClass | None) -> list[Instrument]:
+        self._client.public.load()
+        fetched_at = self._client.public.fetched_at
+        made = (
+            words.instrument(each, self.VENUE.title, fetched_at)
+            for each in self._client.public.exchange.markets.values()
+        )
+        kinds = self.CAPABILITIES.asset_classes if asset_class is None else {asset_class}
+        fitting = [each for each in made if each and each.asset_class in kinds & self.CAPABILITIES.asset_classes]
+        return sorted(fitting, key=lambda each: each.symbol)
+
+    def _of_symbol(self, symbol: Any) -> Instrument:
+        """For an order or fill that exists, even where its instrument is no longer offered."""
+        market = self._require(str(symbol))
+        found = words.instrument({**market, "active": True}, self.VENUE.title, self._client.public.fetched_at)
+        if found is None:
+            raise InvalidSymbol(f"{symbol} is not offered here.")
+        return found
+
+    def _order(self, answer: words.Answer, *, with_fills: bool = False) -> BrokerOrder:
+        found = self._of_symbol(answer.get("symbol"))
+        self._client.remember(str(answer.get("id") or ""), str(answer.get("clientOrderId") or ""))
+        order = words.order(answer, found, datetime.now(UTC))
+        if not with_fills or not order.filled_quantity:
+            return order
+        fills = tuple(self._fill(each) for each in self._trades_of(answer))
+        return words.order(answer, found, datetime.now(UTC), fills)
+
+    def _ledger(self, since: int | None, params: dict[str, Any]) -> list[words.Answer]:
+        """One page."""
+        found: list[words.Answer] = self._client.read("fetch_ledger", None, since, PAGE, params)
+        return found
+
+    def _trades(self, symbol: str | None, since: int | None, params: dict[str, Any]) -> list[words.Answer]:
+        """One page of the account's fills."""
+        found: list[words.Answer] = self._client.read("fetch_my_trades", symbol, since, PAGE, params)
+        return found
+
+    def _trades_of(self, answer: words.Answer) -> list[words.Answer]:
+        """Of one order, oldest first."""
+        trades = self._client.read("fetch_my_trades", answer["symbol"], answer.get("timestamp"), PAGE)
+        return [each for each in trades if each.get("order") == answer.get("id")]
+
+    def _fill(self, trade: words.Answer) -> Fill:
+        ours = self._client.memory.client_ids.get(str(trade.get("order")), "")
+        return words.fill(trade, self._of_symbol(trade.get("symbol")), ours)
+
+    def _codes(self, balance: words.Answer) -> list[str]:
+        """What the account has something of."""
+        skip = {"info", "free", "used", "total", "debt", "timestamp", "datetime"}
+        return [code for code in balance if code not in skip and words.known(balance[code].get("total"))]
+
+    def _cash(self, code: str, balance: words.Answer) -> Cash:
+        held = balance[code]
+        total = words.known(held.get("total"))
+        free = words.number(held.get("free"))
+        return Cash(currency=code, total=total, reserved=Decimal(0) if free is None else total - free)
+
+    def _spot(self, balance: words.Answer) -> list[tuple[Instrument, Decimal]]:
+        """Coins held that have a market against the account's currency, each with its last price there."""
+        found = []
+        for code in self._codes(balance):
+            market = self._market(f"{code}/{self.CURRENCY}")
+            if code in _CASH or market is None:
+                continue
+            instrument = words.instrument({**market, "active": True}, self.VENUE.title, self._client.public.fetched_at)
+            if instrument is not None:
+                last = words.known(self._public("fetch_ticker", instrument.symbol).get("last"))
+                found.append((instrument, last))
+        return found
+
+    def _cash_rates(self, cash: Sequence[Cash], currency: str) -> dict[str, Decimal]:
+        """What has no market to ``currency`` is missing: it has no worth that could be told."""
+        found = {}
+        for each in cash:
+            try:
+                found[each.currency] = self.exchange_rate(each.currency, currency).rate
+            except NoRate:
+                continue
+        return found
+
+    def _contracts(self) -> list[Position]:
+        if not self.CAPABILITIES.asset_classes & {AssetClass.PERPETUAL, AssetClass.FUTURE}:
+            return []
+        found = []
+        for each in self._client.read("fetch_positions"):
+            size = words.known(each.get("contracts"))
+            market = self._market(str(each.get("symbol")))
+            if not size or market is None:
+                continue
+            instrument = self._of_symbol(each["symbol"])
+            quantity = -abs(size) if each.get("side") == "short" else abs(size)
+            last = words.number(each.get("markPrice")) or words.number(each.get("lastPrice"))
+            if last is None:
+                last = self.quotes([instrument.symbol])[0].last
+            average = words.number(each.get("entryPrice"))
+            profit = words.number(each.get("unrealizedPnl"))
+            if profit is None and average is not None:
+                profit = (last - average) * quantity * instrument.multiplier
+            found.append(
+                Position(
+                    symbol=instrument.symbol,
+                    asset_class=instrument.asset_class,
+                    currency=instrument.currency,
+                    quantity=quantity,
+                    reserved=Decimal(0),
+                    average_price=average,
+                    last=last,
+                    market_value=quantity * last * instrument.multiplier,
+                    unrealized_pnl=profit,
+                    source=self.VENUE.title,
+                )
+            )
+        return found
+
+    def _fee_symbols(self) -> dict[AssetClass, str]:
+        """One instrument of each kind, whose fee stands for the kind's."""
+        found: dict[AssetClass, str] = {}
+        for kind in sorted(self.CAPABILITIES.asset_classes):
+            of_kind = [each for each in self._all(kind) if each.currency == self.CURRENCY]
+            if of_kind:
+                found[kind] = next((each.symbol for each in of_kind if each.base == "BTC"), of_kind[0].symbol)
+        return found
+
+    def _fee_rates(self, symbol: str) -> tuple[Decimal, Decimal]:
+        """Maker's and taker's share of an order's worth."""
+        kept = self._client.memory.fee_rates.get(symbol)
+        if kept is None or time.monotonic() - kept[0] > _FEES_KEPT:
+            kept = (time.monotonic(), self._read_fee_rates(symbol))
+            self._client.memory.fee_rates[symbol] = kept
+        rates: tuple[Decimal, Decimal] = kept[1]
+        return rates
+
+    def _read_fee_rates(self, symbol: str) -> tuple[Decimal, Decimal]:
+        found = self._client.read("fetch_trading_fee", symbol)
+        return words.known(found.get("maker")), words.known(found.get("taker"))
+
+    def _walk(
+        self,
+        page: Callable[[datetime | None], list[Any]],
+        key: Callable[[Any], tuple[datetime, str]],
+        start: datetime | None,
+        end: datetime | None,
+        limit: int,
+        after: str,
+        kinds: Collection[str] = (),
+    ) -> list[Any]:
+        """Newest first, as far back as it takes. Raises InvalidRequest when ``after`` is not among what was read."""
+        seen: dict[str, Any] = {}
+        until = end
+        for _ in range(PAGES):
+            rows = page(until)
+            fresh = [each for each in rows if key(each)[1] not in seen]
+            seen.update((key(each)[1], each) for each in fresh)
+            ordered = sorted(seen.values(), key=key, reverse=True)
+            try:
+                wanted = self._cut(ordered, key, start, end, len(ordered), after)
+            except InvalidRequest:
+                wanted = []
+            if not fresh or len(rows) < self.ROWS or sum(not kinds or each.kind in kinds for each in wanted) >= limit:
+                break
+            until = min(key(each)[0] for each in rows)
+        return self._cut(ordered, key, start, end, len(ordered) if kinds else limit, after)
+
+    @staticmethod
+    def _cut(
+        ordered: list[Any],
+        key: Callable[[Any], tuple[datetime, str]],
+        start: datetime | None,
+        end: datetime | None,
+        limit: int,
+        after: str,
+    ) -> list[Any]:
+        if after:
+            places = [place for place, each in enumerate(ordered) if key(each)[1] == after]
+            if not places:
+                raise InvalidRequest("This account has no such place to go on from.", "cursor")
+            ordered = ordered[places[0] + 1 :]
+        fitting = [
+            each for each in ordered if (start is None or key(each)[0] >= start) and (end is None or key(each)[0] < end)
+        ]
+        return fitting[: max(limit, 0)]
+
+
+def _percent(rate: Decimal) -> str:
+    return f"{(rate * 100).normalize():f} %"
+
+
+def _accepted(request: OrderRequest, found: Instrument, broker_order_id: str) -> BrokerOrder:
+    """What is known of an order that was taken, before it could be read."""
+    now = datetime.now(UTC)
+    return BrokerOrder(
+        broker_order_id=broker_order_id,
+        client_order_id=request.client_order_id,
+        status=BrokerStatus.WORKING,
+        filled_quantity=Decimal(0),
+        average_price=None,
+        fees=Decimal(0),
+        updated_at=now,
+        symbol=found.symbol,
+        side=request.side,
+        order_type=request.order_type,
+        tif=request.tif,
+        quantity=request.quantity,
+        limit_price=request.limit_price,
+        stop_price=request.stop_price,
+        currency=found.currency,
+        created_at=now,
+    )
+
+
+def environment(settings: Mapping[str, Any]) -> Environment:
+    """What the connection was linked as. Raises InvalidRequest for anything but the two words."""
+    try:
+        return Environment(str(settings.get("environment", "")))
+    except ValueError:
+        raise InvalidRequest("A connection is either paper or live.", "environment") from None

@@ -1,0 +1,130 @@
+"""What an error of ccxt means for a write, by our own tables: ccxt's classes alone cannot tell.
+
+The order is fixed: what is proved never to have left; then the venue's own code, by a table per venue; then the
+classes that only a refusal raises; and all else may stand.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from brokers.crypto.library import library, never_connected
+from brokers.errors import (
+    AuthFailed,
+    BrokerError,
+    BrokerUnavailable,
+    DuplicateClientId,
+    InsufficientFunds,
+    InvalidOrder,
+    InvalidSymbol,
+    MarketClosed,
+    NotCancellable,
+    OrderNotFound,
+    PermissionDenied,
+    RateLimited,
+    Rejected,
+    UnknownOutcome,
+)
+
+
+class Meaning(Enum):
+    """What a venue's code says, in our words."""
+
+    UNKNOWN = "did not say what became of it"
+    REJECTED = "refused it"
+    AUTH = "did not accept the key"
+    PERMISSION = "says the key may not do this"
+    CLOCK = "says our clock is wrong: check this server's time"
+    NONCE = "has seen a later call of this key: make a key that no other program uses"
+    RATE = "asked for fewer calls"
+    FUNDS = "says there is not enough money for it"
+    ORDER = "says the order breaks a rule of the market"
+    SYMBOL = "does not know the instrument"
+    CLOSED = "says the market is closed"
+    DUPLICATE = "has an order with this client order id already"
+    NOT_FOUND = "has no such order"
+    ENDED = "says the order has ended already"
+
+
+_ERRORS: dict[Meaning, Callable[[str], BrokerError]] = {
+    Meaning.UNKNOWN: UnknownOutcome,
+    Meaning.REJECTED: Rejected,
+    Meaning.AUTH: AuthFailed,
+    Meaning.PERMISSION: PermissionDenied,
+    Meaning.CLOCK: AuthFailed,
+    Meaning.NONCE: AuthFailed,
+    Meaning.RATE: lambda words: RateLimited(words, 10.0),
+    Meaning.FUNDS: InsufficientFunds,
+    Meaning.ORDER: lambda words: InvalidOrder(words, ""),
+    Meaning.SYMBOL: InvalidSymbol,
+    Meaning.CLOSED: MarketClosed,
+    Meaning.DUPLICATE: DuplicateClientId,
+    Meaning.NOT_FOUND: OrderNotFound,
+    Meaning.ENDED: NotCancellable,
+}
+
+# Only a refusal raises these. The first that fits counts, so the special come before the general.
+_CLASSES = (
+    ("PermissionDenied", Meaning.PERMISSION),
+    ("AuthenticationError", Meaning.AUTH),
+    ("InsufficientFunds", Meaning.FUNDS),
+    ("DuplicateOrderId", Meaning.DUPLICATE),
+    ("OrderNotFound", Meaning.NOT_FOUND),
+    ("InvalidOrder", Meaning.ORDER),
+    ("BadSymbol", Meaning.SYMBOL),
+    ("MarketClosed", Meaning.CLOSED),
+)
+_UNSENT_CLASSES = ("ArgumentsRequired", "NotSupported")
+_SAFE_CODE = re.compile(r"[\w :.\-]{1,60}")
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """A venue's codes: where they stand in its answer, and what each means for the write it answers."""
+
+    venue: str
+    found: Callable[[Any], Sequence[str]]
+    """Most exact first."""
+    meanings: Mapping[str, Meaning]
+
+    def meaning(self, answer: Any) -> tuple[Meaning, str] | None:
+        for code in self.found(answer):
+            if (known := self.meanings.get(code)) is not None:
+                return known, code
+        return None
+
+    def error(self, meaning: Meaning, code: str = "") -> BrokerError:
+        """Our words and the venue's code alone: what ccxt says holds addresses and whole answers."""
+        safe = f" ({code})" if code and _SAFE_CODE.fullmatch(code) else ""
+        if meaning is Meaning.UNKNOWN:
+            return UnknownOutcome(f"{self.venue} did not say whether the order was taken{safe}. It may stand.")
+        return _ERRORS[meaning](f"{self.venue} {meaning.value}{safe}.")
+
+
+def of_write(error: Exception, codes: Codes, answer: Any) -> BrokerError:
+    """``answer`` is what the venue sent for this very call, None where it sent nothing that could be read."""
+    ccxt = library()
+    if never_connected(error):
+        return BrokerUnavailable(f"{codes.venue} could not be reached. Nothing was sent.")
+    if isinstance(error, tuple(getattr(ccxt, name) for name in _UNSENT_CLASSES)):
+        return BrokerUnavailable(f"{codes.venue} does not take this order in this form. Nothing was sent.")
+    if (known := codes.meaning(answer)) is not None:
+        return codes.error(*known)
+    code = next(iter(codes.found(answer)), "")
+    for name, meaning in _CLASSES:
+        if isinstance(error, getattr(ccxt, name)):
+            return codes.error(meaning, code)
+    return codes.error(Meaning.UNKNOWN, code)
+
+
+def of_read(error: Exception, codes: Codes, answer: Any) -> BrokerError:
+    """A read that failed changed nothing: what a write would leave open is "unavailable" here."""
+    ccxt = library()
+    found = of_write(error, codes, answer)
+    if isinstance(found, UnknownOutcome):
+        if isinstance(error, (ccxt.RateLimitExceeded, ccxt.DDoSProtection)):
+            return codes.error(Meaning.RATE)
+        return BrokerUnavailable(f"{codes.venue} gave no answer that could be read. Nothing was changed.")
+    return found

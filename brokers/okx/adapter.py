@@ -1,0 +1,156 @@
+"""OKX through ccxt: spot, and contracts settled in a stablecoin. Demo trading is the same host with a header."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from brokers.crypto import words
+from brokers.crypto.adapter import PAGE, PAGES, CryptoBroker, environment
+from brokers.crypto.client import Venue
+from brokers.errors import BrokerUnavailable, NotSupported, OrderNotFound
+from brokers.okx import parse
+from brokers.types import (
+    Ability,
+    Account,
+    AssetClass,
+    Capabilities,
+    ConnectionInfo,
+    Environment,
+    OrderRequest,
+    OrderType,
+    TimeInForce,
+)
+
+_HEADER = "x-simulated-trading"
+# Where people register with another company of the group, keys work on its own host alone.
+_HOSTS = {"eea": "eea.okx.com", "us": "us.okx.com"}
+
+
+def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
+    config: dict[str, Any] = {"options": {"fetchMarkets": {"types": ["spot", "swap", "future"]}}}
+    if host := _HOSTS.get(str(settings.get("region", ""))):
+        config["hostname"] = host
+    return config
+
+
+def _prepare(exchange: Any, settings: Mapping[str, Any]) -> None:
+    if environment(settings) is Environment.PAPER:
+        exchange.headers = {**(exchange.headers or {}), _HEADER: "1"}
+
+
+class OkxBroker(CryptoBroker):
+    """Further settings: ``passphrase``; ``region`` "eea" or "us" for accounts of those companies."""
+
+    VENUE = Venue(
+        title="OKX",
+        library_name="okx",
+        codes=parse.CODES,
+        per_second=15,
+        credentials={"api_key": "apiKey", "secret": "secret", "passphrase": "password"},
+        config=_config,
+        prepare=_prepare,
+    )
+    CAPABILITIES = Capabilities(
+        abilities=frozenset(Ability) - {Ability.SCREENING},
+        asset_classes=frozenset({AssetClass.CRYPTO, AssetClass.PERPETUAL, AssetClass.FUTURE}),
+        order_types=frozenset({OrderType.MARKET, OrderType.LIMIT}),
+        time_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK}),
+        pairs={OrderType.MARKET: frozenset({TimeInForce.GTC, TimeInForce.IOC})},
+        not_found_after=120.0,
+        notional=True,
+        short=True,
+        reduce_only=True,
+        post_only=True,
+    )
+    CURRENCY = "USDT"
+
+    def connect(self) -> ConnectionInfo:
+        """A key works in the one environment it was made for, so the answer proves which this is."""
+        answer = self._client.read("private_get_account_config")
+        rows = answer.get("data") if isinstance(answer, dict) else None
+        if not isinstance(rows, list) or not rows or not rows[0].get("uid"):
+            raise BrokerUnavailable("OKX did not say whose key this is.")
+        row, proved = rows[0], environment(self._settings)
+        may = {each.strip() for each in str(row.get("perm", "")).split(",")}
+        self._client.memory.traits["hedged"] = row.get("posMode") == "long_short_mode"
+        account = Account(
+            account_id=str(row["uid"]),
+            name=str(row.get("label") or "OKX"),
+            currency=self.CURRENCY,
+            environment=proved,
+        )
+        unbound = not row.get("ip")
+        return ConnectionInfo(
+            accounts=(account,),
+            environment=proved,
+            can_trade="trade" in may,
+            can_withdraw="withdraw" in may,
+            note="OKX deletes a trading key that is bound to no address after 14 days without use." if unbound else "",
+        )
+
+    def _create(self, request: OrderRequest, market: words.Answer) -> tuple[str, Any]:
+        contract = bool(market["contract"])
+        if contract and self._client.memory.traits.get("hedged"):
+            raise NotSupported("This OKX account keeps longs and shorts apart. Set it to net positions to trade here.")
+        return "private_post_trade_order", parse.order_body(request, market["id"], contract=contract)
+
+    def _created(self, answer: Any, request: OrderRequest) -> str:
+        return parse.created(answer, request.client_order_id)
+
+    def _find(self, client_order_id: str, symbol: str) -> words.Answer | None:
+        """With the symbol one call; without it every list it could be in: open orders, and seven days of others."""
+        if symbol:
+            try:
+                found: words.Answer = self._client.read(
+                    "fetch_order", None, self._of_symbol(symbol).symbol, {"clOrdId": client_order_id}
+                )
+            except OrderNotFound:
+                return None
+            return found
+        for name, params in self._lists():
+            for answer in self._rows(name, params):
+                if answer.get("clientOrderId") == client_order_id:
+                    return answer
+        return None
+
+    def _cancel(self, found: words.Answer) -> tuple[str, Any]:
+        market = self._require(str(found["symbol"]))
+        return "private_post_trade_cancel_order", {"instId": market["id"], "ordId": found["id"]}
+
+    def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[words.Answer]:
+        found: dict[str, words.Answer] = {}
+        for name, params in self._lists()[: 1 if open_only else None]:
+            for place, answer in enumerate(self._rows(name, params)):
+                at = words.moment(answer.get("timestamp"))
+                if place >= limit or (since and at and at < since):
+                    break
+                found[str(answer["id"])] = answer
+        return list(found.values())
+
+    @staticmethod
+    def _lists() -> list[tuple[str, dict[str, Any]]]:
+        """Open orders first: an order that ends while we read moves to a list that is read later."""
+        history = [("private_get_trade_orders_history", {"instType": kind}) for kind in ("SPOT", "SWAP", "FUTURES")]
+        return [("private_get_trade_orders_pending", {}), *history]
+
+    def _rows(self, name: str, params: dict[str, Any]) -> Iterator[words.Answer]:
+        """Newest first, to the end. Raises BrokerUnavailable when there are more than we read."""
+        after: dict[str, Any] = {}
+        for _ in range(PAGES):
+            answer = self._client.read(name, {**params, **after, "limit": str(PAGE)})
+            rows = answer.get("data") if isinstance(answer, dict) else None
+            if not isinstance(rows, list):
+                raise BrokerUnavailable("OKX sent a list of orders that could not be read.")
+            yield from (self._client.exchange.parse_order(row) for row in rows)
+            if len(rows) < PAGE:
+                return
+            after = {"after": rows[-1]["ordId"]}
+        raise BrokerUnavailable("OKX has more orders than could be read at once.")
+
+    def _trades(self, symbol: str | None, since: int | None, params: dict[str, Any]) -> list[words.Answer]:
+        kinds = [{}] if symbol else [{"type": "spot"}, {"type": "swap"}, {"type": "future"}]
+        return [
+            trade
+            for kind in kinds
+            for trade in self._client.read("fetch_my_trades", symbol, since, PAGE, {**params, **kind})
+        ]

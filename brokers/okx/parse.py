@@ -1,0 +1,99 @@
+"""OKX's words: its codes, the body of an order, what its key may do. Source: www.okx.com/docs-v5/en/."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from brokers.crypto.outcomes import Codes, Meaning
+from brokers.decimals import plain
+from brokers.types import OrderRequest, OrderType, TimeInForce
+
+_M = Meaning
+MEANINGS: Mapping[str, Meaning] = {
+    "50001": _M.UNKNOWN,  # service temporarily unavailable
+    "50004": _M.UNKNOWN,  # endpoint timed out: "does not indicate success or failure of order"
+    "50013": _M.UNKNOWN,  # systems are busy
+    "50026": _M.UNKNOWN,  # system error
+    "51054": _M.UNKNOWN,  # request timed out
+    "51149": _M.UNKNOWN,  # order timed out
+    "50011": _M.RATE,
+    "50061": _M.RATE,  # of the sub-account's orders
+    "50102": _M.CLOCK,
+    "50112": _M.CLOCK,
+    "50030": _M.PERMISSION,
+    "50110": _M.AUTH,  # this address is not on the key's list
+    "50120": _M.PERMISSION,
+    "50007": _M.PERMISSION,  # account blocked
+    "50101": _M.AUTH,  # key of the other environment
+    "50103": _M.AUTH,
+    "50105": _M.AUTH,
+    "50111": _M.AUTH,
+    "50113": _M.AUTH,
+    "50114": _M.AUTH,
+    "50119": _M.AUTH,
+    "51000": _M.ORDER,
+    "51001": _M.SYMBOL,
+    "51004": _M.ORDER,
+    "51006": _M.ORDER,
+    "51008": _M.FUNDS,
+    "51010": _M.REJECTED,  # not in this account mode
+    "51016": _M.DUPLICATE,
+    "51020": _M.ORDER,
+    "51121": _M.ORDER,
+    "51127": _M.FUNDS,
+    "51131": _M.FUNDS,
+    "51155": _M.PERMISSION,  # not in this country
+    "51400": _M.NOT_FOUND,
+    "51401": _M.NOT_FOUND,
+    "51402": _M.NOT_FOUND,
+    "51410": _M.UNKNOWN,  # being cancelled already
+    "51603": _M.NOT_FOUND,
+}
+
+
+def codes(answer: Any) -> list[str]:
+    """That of the order before that of the request."""
+    if not isinstance(answer, dict):
+        return []
+    data = answer.get("data")
+    rows = [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
+    found = [str(row.get("sCode", "")) for row in rows] + [str(answer.get("code", ""))]
+    return [code for code in found if code not in ("", "0", "1", "2")]
+
+
+CODES = Codes(venue="OKX", found=codes, meanings=MEANINGS)
+
+_KIND = {TimeInForce.GTC: "limit", TimeInForce.IOC: "ioc", TimeInForce.FOK: "fok"}
+
+
+def order_body(request: OrderRequest, instrument_id: str, *, contract: bool) -> dict[str, Any]:
+    """Of POST /api/v5/trade/order. Every number is text, and ours to the digit."""
+    market = request.order_type is OrderType.MARKET
+    body: dict[str, Any] = {
+        "instId": instrument_id,
+        "clOrdId": request.client_order_id,
+        "tdMode": "cross" if contract else "cash",
+        "side": request.side.value.lower(),
+        "ordType": "market" if market else "post_only" if request.post_only else _KIND[request.tif],
+    }
+    if request.quantity is None:
+        assert request.notional is not None
+        body["sz"], body["tgtCcy"] = plain(request.notional), "quote_ccy"
+    else:
+        body["sz"] = plain(request.quantity)
+        if market and not contract:
+            body["tgtCcy"] = "base_ccy"
+    if request.limit_price is not None:
+        body["px"] = plain(request.limit_price)
+    if request.reduce_only:
+        body["reduceOnly"] = True
+    return body
+
+
+def created(answer: Any, client_order_id: str) -> str:
+    """The id of the one order in the answer, which names ours and no error; else nothing."""
+    rows = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(rows, list) or len(rows) != 1 or not isinstance(rows[0], dict):
+        return ""
+    row = rows[0]
+    ours = row.get("clOrdId") == client_order_id and str(row.get("sCode")) == "0" and str(answer.get("code")) == "0"
+    return str(row.get("ordId") or "") if ours else ""

@@ -1,0 +1,348 @@
+"""Changing an order that rests: shown, confirmed, checked again, sent once. We never cancel an order for it."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from brokers.base import Broker
+from brokers.decimals import is_multiple, plain
+from brokers.errors import BrokerError, Outcome
+from brokers.types import Instrument, OrderChanges, OrderRequest
+from console import ids
+from console.connected_apps.models import ConnectedApp
+from console.connections import reads
+from console.connections.models import Connection
+from console.errors import Code, Refusal, refusal_of, refusal_of_read
+from console.halts import verbs as halts
+from console.orders import changes, exposure, moves, risk, sending, states
+from console.orders.models import Action, Confirmation, Modification, Order
+from console.orders.moves import Moved
+from console.orders.risk import Facts
+from console.orders.states import Change
+from console.orders.terms import Terms, as_shown, digest, words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """A change that passed every check: what the order would be, and what the limits need to know."""
+
+    request: OrderRequest
+    instrument: Instrument
+    facts: Facts
+    price: Decimal
+
+
+def changed(request: OrderRequest, asked: OrderChanges) -> OrderRequest:
+    """The order as it would be. What is asked for as None stays."""
+    new = {name: getattr(asked, name) for name in changes.PRICED if getattr(asked, name) is not None}
+    if asked.trail_amount is not None:
+        new["trail_percent"] = None
+    elif asked.trail_percent is not None:
+        new["trail_amount"] = None
+    return replace(request, tif=asked.tif or request.tif, **new)
+
+
+# -- prepare -------------------------------------------------------------------------------------------------
+
+
+def prepare(app: ConnectedApp, order: Order, asked: OrderChanges, *, by: str, request_id: str = "") -> Modification:
+    """Check a change and hold it for confirmation. Sends nothing. Raises Refusal."""
+    connection = app.connection
+    risk.check_permission(app, connection)
+    halts.check(halts.Action.PREPARE, connection, app.pk, order.account_id)
+    try:
+        weighed = weigh(order, asked, connection, app)
+    except BrokerError as error:
+        raise refusal_of_read(error) from error
+    exposure.check(weighed.request, weighed.facts, connection, app, besides=order.pk)
+    now = timezone.now()
+    shown = _shown(connection, order, weighed)
+    with transaction.atomic():
+        confirmation = Confirmation.objects.create(
+            public_id=ids.new("cnf"),
+            app=app,
+            action=Action.MODIFY,
+            terms=shown,
+            terms_digest=digest(shown),
+            created_at=now,
+            expires_at=now + timedelta(seconds=settings.CONFIRMATION_SECONDS),
+        )
+        change = Modification.objects.create(
+            public_id=ids.new("mod"),
+            order=order,
+            confirmation=confirmation,
+            wire_id=uuid.uuid4().hex,
+            **{name: getattr(asked, name) for name in changes.PRICED},
+            tif=asked.tif or "",
+            status=Change.AWAITING,
+            created_at=now,
+            moved_at=now,
+        )
+        what = f"A change was prepared and shown: {words(weighed.request)}. Nothing was sent."
+        moves.event(order, order.status, what, by, request_id, {"modification": change.public_id})
+    return change
+
+
+def weigh(order: Order, asked: OrderChanges, connection: Connection, app: ConnectedApp) -> Weighed:
+    """Every check a change must pass, before it is shown and again before it is sent. Raises BrokerError, Refusal."""
+    sending.refresh(order)
+    if order.state not in states.AT_BROKER:
+        raise Refusal(
+            Code.NOT_MODIFIABLE,
+            f"Order {order.public_id} is {order.status_words.lower()}; only one that rests at the broker can be "
+            "changed.",
+            field="order_id",
+            order_id=order.public_id,
+        )
+    if changes.under_way(order) is not None:
+        raise _busy(order)
+    broker = reads.broker_of(connection)
+    if not broker.capabilities.replace:
+        raise Refusal(
+            Code.NOT_OFFERED_BY_BROKER,
+            "This broker does not change an order. Cancel it with cancel_order and place another.",
+            field="order_id",
+            order_id=order.public_id,
+        )
+    request = changed(order.request, asked)
+    _check(order, request, asked, broker)
+    instrument = broker.instrument(order.symbol)
+    _check_steps(request, instrument)
+    quote = broker.quotes([order.symbol])[0]
+    facts = exposure.look(broker, connection, app, instrument, quote)
+    price = request.limit_price or request.stop_price or quote.last
+    return Weighed(request=request, instrument=instrument, facts=facts, price=price)
+
+
+def _check(order: Order, request: OrderRequest, asked: OrderChanges, broker: Broker) -> None:
+    if request == order.request:
+        raise Refusal(
+            Code.INVALID_ARGUMENT, "Nothing would change. Give a new quantity, price or tif.", field="quantity"
+        )
+    terms = Terms(
+        symbol=request.symbol,
+        side=request.side,
+        quantity=request.quantity,
+        notional=request.notional,
+        order_type=request.order_type,
+        tif=request.tif,
+        limit_price=request.limit_price,
+        stop_price=request.stop_price,
+        trail_amount=request.trail_amount,
+        trail_percent=request.trail_percent,
+        outside_rth=request.outside_rth,
+        reduce_only=request.reduce_only,
+        post_only=request.post_only,
+    )
+    if order.notional is not None and asked.quantity is not None:
+        raise Refusal(Code.INVALID_ARGUMENT, "An order by amount of money has no quantity to change.", field="quantity")
+    terms.check()
+    if not broker.capabilities.takes(request.order_type, request.tif):
+        raise Refusal(
+            Code.NOT_OFFERED_BY_BROKER,
+            f"This broker takes no {request.order_type} orders with {request.tif}.",
+            field="tif",
+        )
+    if asked.quantity is not None and asked.quantity <= order.filled_quantity:
+        raise Refusal(
+            Code.INVALID_ARGUMENT,
+            f"{plain(order.filled_quantity)} have filled already, and quantity is the new whole. Give more than that, "
+            "or cancel the rest with cancel_order.",
+            field="quantity",
+        )
+    if asked.quantity is not None and order.parent_id is not None:
+        raise Refusal(
+            Code.INVALID_ARGUMENT,
+            "The quantity of an exit is that of the order it hangs on; change that.",
+            field="quantity",
+        )
+
+
+def _check_steps(request: OrderRequest, instrument: Instrument) -> None:
+    """We refuse what is off the steps and never round. Raises Refusal."""
+    for field, value, step, what in (
+        ("quantity", request.quantity, instrument.lot, "quantities"),
+        ("limit_price", request.limit_price, instrument.tick, "prices"),
+        ("stop_price", request.stop_price, instrument.tick, "prices"),
+    ):
+        if value is not None and not is_multiple(value, step):
+            raise Refusal(
+                Code.INVALID_ORDER,
+                f"{instrument.symbol} takes {what} in steps of {plain(step)}; {plain(value)} is not a multiple of "
+                "that.",
+                field=field,
+            )
+    if request.quantity is not None and request.quantity < instrument.minimum:
+        raise Refusal(
+            Code.INVALID_ORDER,
+            f"The smallest order in {instrument.symbol} is {plain(instrument.minimum)}.",
+            field="quantity",
+        )
+
+
+def _busy(order: Order) -> Refusal:
+    return Refusal(
+        Code.NOT_MODIFIABLE,
+        "Another change of this order is on its way. Ask get_order_status before you change it again.",
+        field="order_id",
+        order_id=order.public_id,
+    )
+
+
+def _shown(connection: Connection, order: Order, weighed: Weighed) -> dict[str, Any]:
+    request = weighed.request
+    whole = (
+        ""
+        if request.quantity is None
+        else (f" The whole order is then worth about {request.quantity * weighed.price:,.2f} {order.currency}.")
+    )
+    return {
+        "action": Action.MODIFY.value,
+        "connection": connection.name,
+        "connection_id": connection.pk,
+        "environment": connection.environment,
+        "account_id": order.account_id,
+        "order_id": order.public_id,
+        "before": as_shown(order.request),
+        "after": as_shown(request),
+        "currency": order.currency,
+        "price": plain(weighed.price),
+        "value": None if request.quantity is None else plain(request.quantity * weighed.price),
+        "summary": (
+            f"Change an order on {connection.name} ({connection.environment}). It is: {words(order.request)}. It "
+            f"becomes: {words(request)}.{whole}"
+        ),
+    }
+
+
+# -- release -------------------------------------------------------------------------------------------------
+
+
+def release(
+    confirmation: Confirmation,
+    *,
+    may: Callable[[Connection], None],
+    by: str,
+    request_id: str = "",
+    record: Callable[[list[Order]], None] | None = None,
+) -> Order:
+    """Use the confirmation up and send the change, once, after every check again. Raises Refusal."""
+    change = Modification.objects.select_related("order__connection", "order__app", "confirmation__app").get(
+        confirmation=confirmation
+    )
+    order, app = change.order, confirmation.app
+    _check_redeemable(confirmation, change)
+    _check_unchanged(confirmation, change)
+    may(order.connection)  # whoever may not say yes does not end what waits for somebody else's
+    try:
+        risk.check_permission(app, order.connection)
+        halts.check(halts.Action.RELEASE, order.connection, app.pk, order.account_id)
+        weighed = weigh(order, change.asked, order.connection, app)
+        _redeem(confirmation, change, weighed, may, by, request_id, record)
+    except BrokerError as error:
+        if error.outcome is not Outcome.REJECTED:
+            raise Refusal(Code.BROKER_UNAVAILABLE, str(error), order_id=order.public_id) from error
+        refusal = refusal_of(error)
+        changes.deny(change, refusal, by, request_id)
+        raise refusal from error
+    except _Used:
+        change.refresh_from_db()
+        confirmation.refresh_from_db()
+        _check_redeemable(confirmation, change)
+        raise _busy(order) from None
+    except Refusal as refusal:
+        changes.deny(change, refusal, by, request_id)
+        raise
+    sending.replace(change, by=by, request_id=request_id)
+    return order
+
+
+class _Used(Exception):
+    """Another call was first, with this confirmation or with another change of the order."""
+
+
+@transaction.atomic
+def _redeem(
+    confirmation: Confirmation,
+    change: Modification,
+    weighed: Weighed,
+    may: Callable[[Connection], None],
+    by: str,
+    request_id: str,
+    record: Callable[[list[Order]], None] | None,
+) -> None:
+    now = timezone.now()
+    app = ConnectedApp.objects.select_for_update().get(pk=confirmation.app_id)
+    connection = Connection.objects.select_for_update().get(pk=change.order.connection_id)
+    risk.check_permission(app, connection)
+    may(connection)
+    halts.check(halts.Action.RELEASE, connection, app.pk, change.order.account_id)
+    used = Confirmation.objects.filter(pk=confirmation.pk, redeemed_at=None, expires_at__gt=now).update(redeemed_at=now)
+    if not used:
+        raise _Used
+    worst = exposure.check(weighed.request, weighed.facts, connection, app, besides=change.order.pk)
+    try:
+        changes.move(change, Change.INTENT, "The change was confirmed; it will be sent once.", by, request_id)
+    except Moved as error:
+        raise _Used from error
+    # Until the broker has said which of the two the order is, it counts as the larger.
+    order = Order.objects.select_for_update().get(pk=change.order.pk)
+    if worst is not None and (order.worst_notional is None or worst > order.worst_notional):
+        Order.objects.filter(pk=order.pk).update(worst_notional=worst)
+    if record is not None:
+        record([order])
+
+
+def drop(confirmation: Confirmation, what: str, *, by: str, request_id: str = "", code: Code | None = None) -> Order:
+    """End a change before it is released. Raises Refusal when it has moved on."""
+    change = Modification.objects.select_related("order__connection").get(confirmation=confirmation)
+    _check_redeemable(confirmation, change)
+    if not changes.attempt(change, Change.DISCARDED, what, by, request_id, code=code or "", reason=what[:500]):
+        _check_redeemable(confirmation, change)
+    return change.order
+
+
+def _check_redeemable(confirmation: Confirmation, change: Modification) -> None:
+    order_id = change.order.public_id
+    if change.code == Code.REJECTED_BY_OWNER:
+        raise Refusal(Code.REJECTED_BY_OWNER, f"{change.reason} Nothing was sent.", order_id=order_id)
+    if confirmation.redeemed_at is not None or change.state not in (Change.AWAITING, Change.LAPSED):
+        raise Refusal(
+            Code.CONFIRMATION_USED,
+            f"This confirmation was used already, for a change of order {order_id}: {change.status_words.lower()}. "
+            "Nothing was sent again.",
+            order_id=order_id,
+        )
+    if confirmation.expires_at <= timezone.now() or change.state is Change.LAPSED:
+        raise Refusal(
+            Code.CONFIRMATION_EXPIRED,
+            f"This confirmation expired after {settings.CONFIRMATION_SECONDS} s. Nothing was sent; prepare the change "
+            "again.",
+            order_id=order_id,
+        )
+
+
+def _check_unchanged(confirmation: Confirmation, change: Modification) -> None:
+    """The order and its change must still be what was shown, to the last digit."""
+    shown, order = confirmation.terms, change.order
+    now = {
+        "connection_id": order.connection_id,
+        "environment": order.connection.environment,
+        "account_id": order.account_id,
+        "order_id": order.public_id,
+        "before": as_shown(order.request),
+        "after": as_shown(changed(order.request, change.asked)),
+    }
+    if digest(shown) != confirmation.terms_digest or any(shown.get(key) != value for key, value in now.items()):
+        raise Refusal(
+            Code.CONFIRMATION_CHANGED,
+            "The order is no longer what was shown. Nothing was sent; prepare the change again.",
+            order_id=order.public_id,
+        )

@@ -1,0 +1,116 @@
+"""Taking orders back. Passes every limit, halt and policy: nobody is kept from getting out."""
+
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+
+from django.db import DatabaseError
+from django.db.models import Q
+from django.utils import timezone
+
+from brokers.errors import BrokerError, Outcome
+from brokers.types import OrderClass
+from console.connections.models import Connection
+from console.errors import Code, Refusal, refusal_of
+from console.orders import moves, sending, states
+from console.orders.models import Order
+from console.orders.states import Status
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of one cancel."""
+
+    order: Order
+    refusal: Refusal | None = None
+    """Why it could not be cancelled, or that its broker did not answer; None: it is."""
+
+
+def cancel_all(
+    connection: Connection, account_id: str, *, symbol: str | None = None, by: str, request_id: str = ""
+) -> list[Result]:
+    """Take every open order of an account back, one after another, newest first, and say what became of each.
+
+    Orders that hang on another end with it. What still waits for a confirmation is not open and stays.
+    """
+    rows = Order.objects.select_related("app", "connection", "confirmation").filter(
+        connection=connection, account_id=account_id, status__in=states.OPEN
+    )
+    if symbol is not None:
+        rows = rows.filter(symbol=symbol)
+    done = []
+    for order in sorted(rows, key=lambda each: (each.parent_id is not None, -each.pk)):
+        if order.parent_id is not None:
+            order.refresh_from_db()
+            if order.state not in states.OPEN:
+                continue  # its order took it along
+        try:
+            take_back(order, by=by, request_id=request_id)
+        except Refusal as refusal:
+            done.append(Result(order=order, refusal=refusal))
+        except Exception:  # one broken order must not keep the others from being cancelled
+            log.exception("Order %s could not be cancelled", order.public_id)
+            lost = "Something went wrong in Tradelatch while it was being cancelled. Ask get_order_status."
+            done.append(Result(order=order, refusal=Refusal(Code.INTERNAL_ERROR, lost, order_id=order.public_id)))
+        else:
+            done.append(Result(order=order))
+    return done
+
+
+def take_back(order: Order, *, by: str, request_id: str = "") -> Order:
+    """Take an order back. Passes every limit and pause but the app's own; raises Refusal when it has ended.
+
+    Both halves of an oco end. An order that is just being sent is cancelled as soon as its broker knows it.
+    """
+    if order.parent_id is not None and order.state in (Status.AWAITING, Status.INTENT):
+        # It is sent within its parent's request: struck out here it would still be placed, and nobody would watch it.
+        assert order.parent is not None
+        raise Refusal(
+            Code.NOT_CANCELLABLE,
+            f"Order {order.public_id} was not sent yet and goes with {order.parent.public_id}. Cancel that one.",
+            order_id=order.public_id,
+        )
+    if order.state in (Status.AWAITING, Status.INTENT) and moves.attempt(
+        order, Status.CANCELLED, "Cancelled before it was sent.", by, request_id, reason="Cancelled before it was sent."
+    ):
+        return order
+    if order.state not in states.OPEN and order.state is not Status.NOT_FOUND:
+        raise _has_ended(order)
+    # The other half of an oco stands by itself at the broker; exits that wait for a fill are the broker's to end,
+    # and those that guard what has filled stay.
+    halves = order.legs.filter(status__in=states.OPEN) if order.order_class == OrderClass.OCO else order.legs.none()
+    try:
+        Order.objects.filter(Q(pk=order.pk) | Q(pk__in=[half.pk for half in halves]), cancel_requested_at=None).update(
+            cancel_requested_at=timezone.now()
+        )
+    except DatabaseError:  # a full disk must not keep anyone from getting out
+        log.exception("The cancel of order %s could not be put on record", order.public_id)
+    try:
+        sending.take_back(order)
+    except BrokerError as error:
+        if error.outcome is not Outcome.REJECTED:
+            raise Refusal(
+                Code.OUTCOME_UNKNOWN,
+                "The broker did not answer. The cancel is on record and is sent again until the broker answers; "
+                "ask get_order_status.",
+                order_id=order.public_id,
+            ) from error
+        refusal = refusal_of(error)
+        refusal.order_id = order.public_id
+        raise refusal from error
+    for half in halves:
+        with suppress(BrokerError):  # its cancel is on record: the sweep asks again
+            sending.take_back(half)
+    if order.state in states.ENDED - {Status.CANCELLED}:
+        raise _has_ended(order)
+    return order
+
+
+def _has_ended(order: Order) -> Refusal:
+    return Refusal(
+        Code.NOT_CANCELLABLE,
+        f"Order {order.public_id} has ended: {order.status_words.lower()}.",
+        order_id=order.public_id,
+    )

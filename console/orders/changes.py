@@ -1,0 +1,93 @@
+"""One allowed move of a modification, with its event on the order. Nothing else writes a modification."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from brokers.types import BrokerOrder
+from console.errors import Code, Refusal
+from console.orders import moves
+from console.orders.models import Modification, Order
+from console.orders.moves import Moved
+from console.orders.states import CHANGES, UNSETTLED, Change
+
+PRICED = ("quantity", "limit_price", "stop_price", "trail_amount", "trail_percent")
+"""What can be changed beside the time in force."""
+
+
+def move(change: Modification, after: Change, what: str, by: str, request_id: str, **fields: Any) -> None:
+    """Raises Moved when the modification stood elsewhere."""
+    before = change.state
+    if after not in CHANGES.get(before, frozenset()):
+        raise Moved(f"{change.public_id}: {before} → {after}")
+    now = timezone.now()
+    try:
+        with transaction.atomic():
+            mine = Modification.objects.filter(pk=change.pk, status=before)
+            if not mine.update(status=after, moved_at=now, **fields):
+                raise Moved(f"{change.public_id} is no longer {before}")
+            change.status, change.moved_at = after, now
+            for name, value in fields.items():
+                setattr(change, name, value)
+            order = Order.objects.get(pk=change.order_id)
+            moves.event(order, order.status, what, by, request_id, {"modification": change.public_id})
+    except IntegrityError as error:
+        raise Moved(f"Another modification of {change.order.public_id} is under way") from error
+
+
+def attempt(change: Modification, after: Change, what: str, by: str, request_id: str, **fields: Any) -> bool:
+    """The move, or False when somebody else moved it first; ``change`` then says where it stands."""
+    try:
+        move(change, after, what, by, request_id, **fields)
+    except Moved:
+        change.refresh_from_db()
+        return False
+    return True
+
+
+def deny(change: Modification, refusal: Refusal, by: str, request_id: str) -> bool:
+    refusal.order_id = change.order.public_id
+    what = f"The change was refused at release: {refusal}"
+    return attempt(change, Change.DENIED, what, by, request_id, code=refusal.code, reason=str(refusal)[:500])
+
+
+def settle(change: Modification, after: Change, code: Code, reason: str) -> bool:
+    """Record what became of a send that brought no order back."""
+    words = f"The change: {reason}"
+    return attempt(change, after, words, "broker", "", code=code, reason=reason[:500])
+
+
+@transaction.atomic
+def done(change: Modification, answer: BrokerOrder) -> bool:
+    """The broker has the order as it was asked for: our row says so from now on."""
+    if not attempt(change, Change.DONE, "The broker changed the order.", "broker", "", code="", reason=""):
+        return False
+    fields = terms_of(change)
+    if answer.client_order_id:
+        fields["wire_id"] = answer.client_order_id
+    Order.objects.filter(pk=change.order_id).update(**fields)
+    if change.quantity is not None:
+        Order.objects.filter(parent_id=change.order_id).update(quantity=change.quantity)
+    change.order.refresh_from_db()
+    return True
+
+
+def terms_of(change: Modification) -> dict[str, Any]:
+    """The terms that are to be new."""
+    asked = {name: getattr(change, name) for name in (*PRICED, "tif")}
+    return {name: value for name, value in asked.items() if value not in (None, "")}
+
+
+def holds(change: Modification, answer: BrokerOrder) -> bool | None:
+    """Whether the broker's order has the terms asked for; None where the broker does not tell."""
+    told: Mapping[str, Any] = {name: getattr(answer, name) for name in terms_of(change)}
+    if any(value is None for value in told.values()):
+        return None
+    return all(told[name] == value for name, value in terms_of(change).items())
+
+
+def under_way(order: Order) -> Modification | None:
+    """The one modification of the order that may reach, or may have reached, its broker."""
+    return order.modifications.filter(status__in=UNSETTLED).first()

@@ -1,0 +1,289 @@
+"""A broker on loopback that breaks when it is told to. What it speaks is its subclass's business.
+
+Driven in the same process or, once it runs by itself, over its address under ``/-/``: it must outlive the process
+that trades, which the kill tests end at any moment.
+"""
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What goes wrong with one request, and whether the broker does what was asked before it does."""
+
+    kind: str
+    """hang, late, slow, drip, cut, half, reset, garbage, empty, null, other, redirect, or a status such as 503."""
+    effect: bool
+    seconds: float = 0.0
+    method: str = "POST"
+    path: str = ""
+    """How the path begins."""
+
+
+SENDING = (
+    *(Fault(kind=kind, effect=effect) for kind in ("hang", "cut", "half", "reset") for effect in (False, True)),
+    *(Fault(kind=status, effect=effect) for status in ("500", "502", "503", "504", "429") for effect in (False, True)),
+    *(Fault(kind=kind, effect=effect) for kind in ("garbage", "empty", "null", "other") for effect in (False, True)),
+    *(Fault(kind=kind, effect=False) for kind in ("redirect", "408")),
+    *(Fault(kind=kind, effect=True) for kind in ("late", "slow", "drip", "duplicate")),
+)
+"""Every way in which the answer to an order can go wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: Any
+    raw: bytes = b""
+    target: str = ""
+    """Path and query as they came."""
+
+
+Reply = tuple[int, Any]
+
+
+@dataclass
+class Switchboard:
+    """Faults wait here until a request fits them; each breaks one request."""
+
+    waiting: list[Fault] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def set(self, *faults: Fault) -> None:
+        with self.lock:
+            self.waiting = list(faults)
+
+    def take(self, method: str, path: str) -> Fault | None:
+        with self.lock:
+            for place, fault in enumerate(self.waiting):
+                if fault.method == method and path.startswith(fault.path):
+                    return self.waiting.pop(place)
+        return None
+
+
+class FakeBroker:
+    """Subclass: ``answer`` speaks the broker's protocol, ``control`` what a test may do to it."""
+
+    patience = 0.5
+    """Seconds a hang lasts: longer than the client's timeout under test."""
+
+    def __init__(self) -> None:
+        self.faults = Switchboard()
+        self.lock = threading.RLock()
+        self.received: list[tuple[str, str]] = []
+        """Method and path of every request, those included that were broken before they had any effect."""
+
+    def answer(self, asked: Asked) -> Reply:
+        raise NotImplementedError
+
+    def posted(self, asked: Asked) -> None:
+        """Called for every request as it arrives, before any fault: where orders are counted."""
+
+    def duplicate(self) -> Reply:
+        """How this broker says that it has seen the id before."""
+        raise NotImplementedError
+
+    def other(self) -> Any:
+        """A well-formed answer about some other order."""
+        raise NotImplementedError
+
+    def control(self, what: str, told: Any) -> Any:
+        """Raises KeyError for what it does not know."""
+        if what == "faults":
+            self.faults.set(*(Fault(**each) for each in told))
+            return None
+        raise KeyError(what)
+
+    # -- running --------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        self.server = _Server(("127.0.0.1", 0), _handler(self))
+        self._thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self._thread.join(timeout=5)
+
+    def hang_up(self) -> None:
+        """Close every connection that clients keep open."""
+        for connection in list(self.server.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_address[1]}"
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.connections: list[socket.socket] = []
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.connections.append(request)
+        super().process_request(request, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was killed is no news."""
+
+
+def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1
+        timeout = 30
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+        def _do(self) -> None:
+            asked = self._read()
+            if asked.path.startswith("/-/"):
+                self._json(200, broker.control(asked.path.removeprefix("/-/"), asked.body))
+                return
+            with broker.lock:
+                broker.received.append((asked.method, asked.path))
+                broker.posted(asked)
+            fault = broker.faults.take(asked.method, asked.path)
+            if fault is None:
+                self._json(*self._answer(asked))
+            else:
+                self._break(asked, fault)
+
+        do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = _do
+
+        def _read(self) -> Asked:
+            size = int(self.headers.get("Content-Length") or 0)
+            raw = self.rfile.read(size) if size else b""
+            if len(raw) < size:
+                raise ConnectionAbortedError("The sender died in the middle of its request.")
+            split = urlsplit(self.path)
+            return Asked(
+                method=self.command,
+                path=unquote(split.path),
+                query=dict(parse_qsl(split.query, keep_blank_values=True)),
+                headers=dict(self.headers.items()),
+                body=_body(raw, self.headers.get("Content-Type") or ""),
+                raw=raw,
+                target=self.path,
+            )
+
+        def _answer(self, asked: Asked) -> Reply:
+            with broker.lock:
+                return broker.answer(asked)
+
+        def _break(self, asked: Asked, fault: Fault) -> None:
+            wait = fault.seconds or broker.patience
+            if fault.kind == "late":
+                time.sleep(wait)
+            status, body = self._answer(asked) if fault.effect else (200, broker.other())
+            match fault.kind:
+                case "hang":
+                    time.sleep(wait)
+                    self._end()
+                case "late" | "cut":
+                    self._end()
+                case "reset":
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self._end()
+                case "half":
+                    whole = _wire(status, _bytes(body))
+                    self._raw(whole[: len(whole) * 2 // 3])
+                    self._end()
+                case "slow":
+                    time.sleep(fault.seconds or broker.patience / 5)
+                    self._json(status, body)
+                case "drip":
+                    until = time.monotonic() + wait
+                    with suppress(OSError):
+                        for byte in _wire(status, _bytes(body)):
+                            if time.monotonic() > until:
+                                break
+                            self._raw(bytes([byte]))
+                            time.sleep(0.02)
+                    self._end()
+                case "garbage":
+                    self._raw(_wire(200, b"<html>Welcome</html>"))
+                case "empty":
+                    self._raw(_wire(200, b""))
+                case "null":
+                    self._raw(_wire(200, b"null"))
+                case "other":
+                    self._json(200, broker.other())
+                case "duplicate":
+                    self._json(*broker.duplicate())
+                case "redirect":
+                    self._raw(_wire(307, b"", f"Location: {self.path}\r\n"))
+                case _:
+                    self._raw(_wire(int(fault.kind), b"{}"))
+
+        def _json(self, status: int, body: Any) -> None:
+            self._raw(_wire(status, _bytes(body)))
+
+        def _raw(self, data: bytes) -> None:
+            self.wfile.write(data)
+            self.wfile.flush()
+
+        def _end(self) -> None:
+            self.close_connection = True
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
+            self.connection.close()
+
+    return Handler
+
+
+def _body(raw: bytes, kind: str) -> Any:
+    if not raw:
+        return None
+    if kind.startswith("application/x-www-form-urlencoded"):
+        return dict(parse_qsl(raw.decode(), keep_blank_values=True))
+    return json.loads(raw)
+
+
+def _bytes(body: Any) -> bytes:
+    return b"" if body is None else json.dumps(body).encode()
+
+
+def _wire(status: int, body: bytes, headers: str = "") -> bytes:
+    size = "" if status == 204 else f"Content-Length: {len(body)}\r\n"
+    head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n{headers}{size}\r\n"
+    return head.encode() + body
+
+
+def as_control(*faults: Fault) -> list[dict[str, Any]]:
+    """What ``/-/faults`` takes."""
+    return [asdict(fault) for fault in faults]
+
+
+def run_alone(make: Callable[[], FakeBroker]) -> None:
+    """Serve until standard input ends; the first line printed is the address."""
+    import sys
+
+    with make() as broker:
+        sys.stdout.write(broker.url + "\n")
+        sys.stdout.flush()
+        sys.stdin.read()
