@@ -46,6 +46,7 @@ class Code(StrEnum):
     INSUFFICIENT_FUNDS = "insufficient_funds"
     INSUFFICIENT_POSITION = "insufficient_position"
     MARKET_CLOSED = "market_closed"
+    STALE_QUOTE = "stale_quote"
     NO_RATE = "no_rate"
     PRICE_MOVED = "price_moved"
     NOT_CANCELLABLE = "not_cancellable"
@@ -71,6 +72,7 @@ class Code(StrEnum):
     BROKER_NEEDS_LOGIN = "broker_needs_login"
     BROKER_PERMISSION_MISSING = "broker_permission_missing"
     BROKER_BUSY = "broker_busy"
+    BROKER_ASKS = "broker_asks"
     OUTCOME_UNKNOWN = "outcome_unknown"
     AUDIT_UNAVAILABLE = "audit_unavailable"
     INTERNAL_ERROR = "internal_error"
@@ -204,6 +206,10 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.MARKET_CLOSED: Explanation(
         "The market is closed", "Send a limit order that can rest, or wait for the session to open."
     ),
+    Code.STALE_QUOTE: Explanation(
+        "The newest price is too old to trade at",
+        "Wait for the next price, or place a limit order that waits (DAY or GTC).",
+    ),
     Code.NO_RATE: Explanation(
         "No exchange rate between the two currencies",
         "The connection's broker quotes none. Keep the amounts apart; never guess a rate.",
@@ -289,6 +295,11 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.BROKER_BUSY: Explanation(
         "The broker asked for fewer calls", "Nothing was done. Try again in a minute.", Blame.BROKER
     ),
+    Code.BROKER_ASKS: Explanation(
+        "The broker asks a person before it takes the order",
+        "Nothing was placed. Read the question to the user; it can be answered at the broker, never by an assistant.",
+        Blame.BROKER,
+    ),
     Code.OUTCOME_UNKNOWN: Explanation(
         "The broker's answer was lost",
         "The order may stand. It is being looked up and is never sent again; see Orders before doing anything else.",
@@ -365,6 +376,7 @@ _FROM_BROKER: dict[type[broker.BrokerError], Code] = {
     broker.InsufficientFunds: Code.INSUFFICIENT_FUNDS,
     broker.InsufficientPosition: Code.INSUFFICIENT_POSITION,
     broker.MarketClosed: Code.MARKET_CLOSED,
+    broker.StaleQuote: Code.STALE_QUOTE,
     broker.DuplicateClientId: Code.DUPLICATE_ORDER_ID,
     broker.OrderNotFound: Code.UNKNOWN_ORDER,
     broker.NotCancellable: Code.NOT_CANCELLABLE,
@@ -374,6 +386,7 @@ _FROM_BROKER: dict[type[broker.BrokerError], Code] = {
     broker.NeedsLogin: Code.BROKER_NEEDS_LOGIN,
     broker.PermissionDenied: Code.BROKER_PERMISSION_MISSING,
     broker.RateLimited: Code.BROKER_BUSY,
+    broker.NeedsAnswer: Code.BROKER_ASKS,
     broker.Rejected: Code.BROKER_REJECTED,
     broker.NotSent: Code.BROKER_UNAVAILABLE,
     broker.BrokerError: Code.OUTCOME_UNKNOWN,
