@@ -59,7 +59,12 @@ document.addEventListener("htmx:afterSwap", (event) => {
   document.title = count ? `(${count}) ${titled}` : titled;
   for (const badge of document.querySelectorAll("[data-waiting]")) {
     badge.hidden = count === 0;
-    badge.querySelector("[data-waiting-count]").textContent = count;
+    badge.textContent = count || "";
+    if (!count) continue;
+    const words = document.createElement("span");
+    words.className = "sr-only";
+    words.textContent = " waiting";
+    badge.append(words);
   }
   if (event.detail.requestConfig?.path.startsWith("/orders/waiting/")) tell("news");
 });
