@@ -59,6 +59,7 @@ class Code(StrEnum):
     CONFIRMATION_EXPIRED = "confirmation_expired"
     CONFIRMATION_USED = "confirmation_used"
     CONFIRMATION_CHANGED = "confirmation_changed"
+    REJECTED_BY_OWNER = "rejected_by_owner"
     LIMIT_EXCEEDED = "limit_exceeded"
     OUTSIDE_LIMITS = "outside_limits"
     PRICE_OUTSIDE_COLLAR = "price_outside_collar"
@@ -247,6 +248,10 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "The order's terms changed after they were shown",
         "Nothing was sent. Prepare the order again.",
         Blame.GATEWAY,
+    ),
+    Code.REJECTED_BY_OWNER: Explanation(
+        "The owner rejected the order",
+        "Nothing was sent. The app was told the reason, if one was given; another order has to be asked for anew.",
     ),
     Code.LIMIT_EXCEEDED: Explanation(
         "The order would go over a limit",

@@ -136,6 +136,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    "django_htmx",
     "rest_framework",
     "oauth2_provider",
     "csp",
@@ -323,6 +324,7 @@ if EMBEDDED_QUEUE:
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep-orders": {"task": "console.orders.tasks.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "tell-owners": {"task": "console.orders.tasks.tell_owners", "schedule": 3.0, "options": {"expires": 10}},
     "match-paper-orders": {"task": "brokers.paper.tasks.match_resting", "schedule": 2.0, "options": {"expires": 10}},
     "follow-live-prices": {
         "task": "brokers.paper.tasks.follow_live_prices",
