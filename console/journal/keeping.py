@@ -122,7 +122,7 @@ def trip_id(connection_id: int, account_id: str, symbol: str, first: str) -> str
 
 
 def _copy(broker: Broker, connection: Connection, account_id: str, what: str, pages: int) -> bool:
-    """Walk on; True when the walk has come to its end."""
+    """Walk on; True once nothing older is missing."""
     mine, _ = Progress.objects.get_or_create(connection=connection, account_id=account_id, what=what)
     for _ in range(pages):
         before = {"walk": mine.walk, "copied": mine.copied, "after": mine.after}
@@ -155,8 +155,8 @@ def _copy(broker: Broker, connection: Connection, account_id: str, what: str, pa
                 return False  # somebody else walks here, or it was forgotten
             _store(connection, mine, rows, places)
         if mine.began_at is None:
-            return True
-    return False
+            break
+    return mine.whole_at is not None
 
 
 def _page(broker: Broker, account_id: str, mine: Progress) -> Sequence[Fill | Transaction]:

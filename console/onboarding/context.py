@@ -58,6 +58,7 @@ def _navigation(request: HttpRequest, user: User) -> list[Section]:
                 item("Connect an assistant", "connect"),
                 item("Approvals", "orders:approvals", counts_waiting=True),
                 item("Orders", "orders:list"),
+                item("Journal", "journal:list"),
                 item("Halts", "halts:list"),
                 item("Activity", "activity:list"),
                 item("Recent errors", "errors"),

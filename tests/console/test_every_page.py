@@ -7,14 +7,18 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
+from brokers.paper.adapter import PaperBroker
 from console.accounts.models import User
 from console.clients import registration
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.halts import verbs as halts
+from console.journal import keeping, notes
+from console.journal.models import RoundTrip
 from console.keys import managing, minting
 from console.orders.models import Confirmation, Order
 from console.scopes import Scope
+from tests.brokers.paper.support import order as paper_order
 from tests.console.pages import log, text_of
 from tests.console.second_factors import just_proved
 
@@ -22,7 +26,7 @@ READ = frozenset({Scope.READ})
 
 
 @pytest.fixture
-def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order) -> dict[str, str]:
+def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade: RoundTrip) -> dict[str, str]:
     """Every address of the console, by what it shows; each with something on it."""
     key, _ = minting.mint(owner, paper, READ, name="nightly-report")
     management, _ = managing.mint(owner, name="terraform", expires_at=None)
@@ -66,6 +70,13 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order) -> di
         "add app": "/security/app/",
         "add passkey": "/security/passkey/",
         "prove presence": "/re-authenticate/",
+        "journal": "/journal/",
+        "a trade": f"/journal/{trade.public_id}/",
+        "a performance": f"/connections/{paper.pk}/performance/",
+        "a list of practice accounts": f"/connections/{paper.pk}/practice/",
+        "a new practice account": f"/connections/{paper.pk}/practice/new/",
+        "a reset": f"/connections/{paper.pk}/practice/{paper.default_account}/reset/",
+        "a practice account's terms": f"/connections/{paper.pk}/practice/{paper.default_account}/model/",
         "developers": "/developers/",
         "tools": "/docs/tools/",
         "connect": "/connect/",
@@ -89,6 +100,10 @@ def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp, order: 
         *on_connection,
         *on_app,
         f"/halts/app/{app.pk}/",
+        f"/journal/rebuild/{paper.pk}/",
+        pages["a reset"],
+        pages["a practice account's terms"],
+        pages["a new practice account"],
         pages["revoke a key"],
         pages["revoke a management key"],
         pages["delete a client"],
@@ -96,6 +111,18 @@ def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp, order: 
         f"/orders/approvals/{order.confirmation.public_id}/reject/",
         f"/orders/approvals/letters/{paper.pk}/",
     ]
+
+
+@pytest.fixture
+def trade(paper: Connection) -> RoundTrip:
+    """One round trip with what led to it, and a note that means harm."""
+    broker = PaperBroker.open(paper.settings)
+    for side in ("BUY", "SELL"):
+        broker.submit(paper.default_account, paper_order(side, "1", "BTC/USD"))
+    keeping.keep(paper)
+    found = RoundTrip.objects.get()
+    notes.add(paper.pk, found.public_id, "<b>Sold too soon</b>", ["<i>haste</i>"], by="Claude", app_id=1)
+    return found
 
 
 @pytest.fixture
@@ -172,7 +199,7 @@ def test_somebody_else_finds_nothing_of_it(others_browser: Browser, pages: dict[
         for name, url in pages.items()
         if name.startswith(("a ", "an ", "revoke", "replace", "what", "delete", "limits", "lift"))
     ]
-    assert len(of_one_thing) == 15
+    assert len(of_one_thing) == 20
     for url in of_one_thing:
         assert others_browser.get(url).status_code == 404, url
     for url in actions:
@@ -191,12 +218,14 @@ def test_somebody_elses_lists_do_not_name_it(others_browser: Browser, pages: dic
         "approvals",
         "activity",
         "errors",
+        "journal",
         "playground",
     ):
         html = text_of(others_browser.get(pages[name] + "?everyone=1"))
         for private in (
             "Practice",
             "AAPL",
+            "BTC/USD",
             "place_order",
             "nightly-report",
             "terraform",
