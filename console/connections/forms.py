@@ -67,8 +67,8 @@ class PaperConnectionForm(forms.Form):
             ("", "Recorded and simulated"),
             *((venue, f"Live from {title}") for venue, title in linking.PRICES.items()),
         ],
-        help_text="Recorded and simulated: stocks, funds and BTC/USD. Live: coins at public prices, which takes internet "
-        "access and no key. Either way no order leaves Tradelatch.",
+        help_text="Recorded and simulated: stocks, funds and BTC/USD. Live: coins at public prices, which takes "
+        "internet access and no key. Either way no order leaves Tradelatch.",
     )
     kind = forms.ChoiceField(
         label="Account",
