@@ -87,12 +87,10 @@ class PaperConnectionForm(forms.Form):
         widget=forms.RadioSelect,
         choices=_FILLS,
     )
-    settlement_days = forms.TypedChoiceField(
+    settlement_days = forms.ChoiceField(
         label="Proceeds of sold stocks",
         required=False,
         initial=0,
-        coerce=int,
-        empty_value=0,
         choices=[
             (0, "Can be spent at once"),
             (1, "After 1 business day, as at US brokers"),
@@ -112,6 +110,9 @@ class PaperConnectionForm(forms.Form):
 
     def clean_preset(self) -> str:
         return self.cleaned_data["preset"] or "standard"
+
+    def clean_settlement_days(self) -> int:
+        return int(self.cleaned_data["settlement_days"] or 0)
 
 
 _HELP = {
