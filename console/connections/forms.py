@@ -87,7 +87,7 @@ class PaperConnectionForm(forms.Form):
         widget=forms.RadioSelect,
         choices=_FILLS,
     )
-    settlement_days = forms.TypedChoiceField(
+    settlement_days = forms.ChoiceField(
         label="Proceeds of sold stocks",
         required=False,
         initial=0,
@@ -112,6 +112,9 @@ class PaperConnectionForm(forms.Form):
 
     def clean_preset(self) -> str:
         return self.cleaned_data["preset"] or "standard"
+
+    def clean_settlement_days(self) -> int:
+        return int(self.cleaned_data["settlement_days"] or 0)
 
 
 _HELP = {
