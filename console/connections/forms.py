@@ -91,8 +91,6 @@ class PaperConnectionForm(forms.Form):
         label="Proceeds of sold stocks",
         required=False,
         initial=0,
-        coerce=int,
-        empty_value=0,  # type: ignore[arg-type]  # the stubs know texts alone
         choices=[
             (0, "Can be spent at once"),
             (1, "After 1 business day, as at US brokers"),
