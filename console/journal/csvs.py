@@ -52,11 +52,14 @@ def safe(cell: Cell) -> str:
 
 def _lines(heads: Iterable[str], rows: Iterator[Iterable[Cell]]) -> Iterator[str]:
     writer = csv.writer(_Line())
-    yield writer.writerow(heads)  # type: ignore[misc]  # what write() gives back
+    yield writer.writerow(heads)
     while chunk := list(islice(rows, _ROWS)):
-        yield "".join(writer.writerow([safe(cell) for cell in row]) for row in chunk)  # type: ignore[misc]
+        yield "".join(writer.writerow([safe(cell) for cell in row]) for row in chunk)
 
 
 async def _slowly(lines: Iterator[str]) -> AsyncIterator[str]:
-    while (text := await sync_to_async(next)(lines, None)) is not None:
+    def following() -> str | None:
+        return next(lines, None)
+
+    while (text := await sync_to_async(following)()) is not None:
         yield text

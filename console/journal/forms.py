@@ -8,7 +8,7 @@ from console.connections.models import Connection
 from console.journal import notes
 from console.journal.models import RoundTrip
 
-RESULTS = {"open": {"closed_at": None}, "won": {"won": True}, "lost": {"won": False}}
+RESULTS: dict[str, dict[str, Any]] = {"open": {"closed_at": None}, "won": {"won": True}, "lost": {"won": False}}
 
 
 class JournalFilter(forms.Form):

@@ -56,8 +56,8 @@ class ModelForm(forms.Form):
     )
 
     def __init__(self, *args: Any, terms: Terms, **kwargs: Any) -> None:
-        initial = {"preset": terms.preset, "margin": terms.margin, **terms.overrides}
-        super().__init__(*args, initial=initial, **kwargs)
+        super().__init__(*args, **kwargs)
+        self.initial = {"preset": terms.preset, "margin": terms.margin, **terms.overrides}
         for name, knob in KNOBS.items():
             self.fields[name] = forms.DecimalField(
                 label=knob.words,

@@ -13,7 +13,7 @@ from django.utils import timezone
 from brokers.base import Broker
 from brokers.errors import BrokerError, InvalidAccount
 from brokers.paper import books, costs, ledger, tuning
-from brokers.paper.tuning import Terms as Terms  # for its doors
+from brokers.paper.tuning import Terms as Terms  # what the verbs give back
 from brokers.types import AccountState, Position
 from console.accounts.models import User
 from console.audit import journal

@@ -11,6 +11,7 @@ from django.http import StreamingHttpResponse
 from django.test import AsyncRequestFactory
 from django.test import Client as Browser
 
+from brokers import registry
 from brokers.paper.adapter import PaperBroker
 from console.audit.models import Change
 from console.connections import health, reads
@@ -52,12 +53,12 @@ def _pages_ask_no_broker(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
     def asked(*args: object) -> None:
         raise AssertionError("a page asked a broker")
 
-    monkeypatch.setattr(reads.registry, "open_broker", asked)
+    monkeypatch.setattr(registry, "open_broker", asked)
 
 
 def rows_of(response: Any) -> list[dict[str, str]]:
     assert isinstance(response, StreamingHttpResponse)
-    return list(csv.DictReader(io.StringIO(b"".join(response).decode())))  # type: ignore[arg-type]
+    return list(csv.DictReader(io.StringIO(b"".join(response).decode())))
 
 
 def test_a_journal_without_a_trade_says_what_will_be_there(browser: Browser) -> None:
@@ -145,7 +146,7 @@ def test_a_file_is_streamed_where_the_web_server_is_asynchronous() -> None:
         request = AsyncRequestFactory().get("/journal/trades.csv")
         response = csvs.answer(request, "some", ["name"], iter([[str(number)] for number in range(2500)]))
         assert response.is_async
-        return [part async for part in response]  # type: ignore[union-attr]
+        return [part async for part in response]
 
     parts = asyncio.run(sent())
     assert len(parts) == 4 and parts[0] == b"name\r\n" and parts[3].endswith(b"2499\r\n")

@@ -33,26 +33,31 @@ def steps(*lines: str) -> list[Step]:
     return made
 
 
+def numbers(*values: object) -> list[object]:
+    """Beside decimals, mypy takes no whole numbers in a tuple."""
+    return list(values)
+
+
 def match(*lines: str) -> list[Trip]:
     return trips.match(steps(*lines))[0]
 
 
 def test_a_trip_runs_from_flat_to_flat() -> None:
     (trip,) = match("fill 10 100 1", "fill 30 120 2", "fill -20 125 1", "fill -20 105 1")
-    assert (trip.is_long, trip.entered, trip.entry_price, trip.exit_price) == (True, 40, 115, 115)
-    assert (trip.realized, trip.fees, trip.fills) == (0, 5, 4)
+    assert numbers(trip.is_long, trip.entered, trip.entry_price, trip.exit_price) == numbers(True, 40, 115, 115)
+    assert numbers(trip.realized, trip.fees, trip.fills) == numbers(0, 5, 4)
     assert trip.closed_at == START + timedelta(minutes=30)
 
 
 def test_a_short_trip_earns_when_it_is_bought_back_lower() -> None:
     (trip,) = match("fill -10 50 0", "fill -10 60 0", "fill 20 40 0")
-    assert (trip.is_long, trip.entry_price, trip.exit_price, trip.realized) == (False, 55, 40, 300)
+    assert numbers(trip.is_long, trip.entry_price, trip.exit_price, trip.realized) == numbers(False, 55, 40, 300)
 
 
 def test_a_fill_through_zero_ends_one_trip_and_begins_the_next_with_its_share_of_the_fee() -> None:
     first, second = match("fill 3 10 0", "fill -5 12 5", "fill 2 11 1")
-    assert (first.realized, first.fees, first.fills) == (6, 3, 2)
-    assert (second.is_long, second.realized, second.fees, second.fills) == (False, 2, 3, 2)
+    assert numbers(first.realized, first.fees, first.fills) == numbers(6, 3, 2)
+    assert numbers(second.is_long, second.realized, second.fees, second.fills) == numbers(False, 2, 3, 2)
     assert first.closed_at == second.opened_at
     assert first.fresh_start and not second.fresh_start
 
@@ -64,18 +69,18 @@ def test_an_open_trip_has_no_end() -> None:
 
 def test_a_reset_ends_a_trip_without_earning_anything() -> None:
     (trip,) = match("fill 4 10 1", "fill -1 12 1", "reset -3 10 0")
-    assert (trip.ended_by, trip.realized, trip.fees, trip.held) == ("reset", 2, 2, 0)
+    assert numbers(trip.ended_by, trip.realized, trip.fees, trip.held) == numbers("reset", 2, 2, 0)
     assert trip.closed_at == START + timedelta(minutes=20)
 
 
 def test_a_split_changes_units_and_not_what_was_paid() -> None:
     (trip,) = match("fill 2 100 0", "split 2 0 0", "fill -4 60 0")
-    assert (trip.entered, trip.entry_price, trip.exit_price, trip.realized) == (4, 50, 60, 40)
+    assert numbers(trip.entered, trip.entry_price, trip.exit_price, trip.realized) == numbers(4, 50, 60, 40)
 
 
 def test_what_was_brought_in_begins_a_trip_at_what_it_had_cost() -> None:
     (trip,) = match("transfer 5 20 0", "fill -5 22 1")
-    assert (trip.entry_price, trip.realized, trip.fills) == (20, 10, 1)
+    assert numbers(trip.entry_price, trip.realized, trip.fills) == numbers(20, 10, 1)
 
 
 def test_a_contract_for_a_hundred_units_earns_a_hundred_times_as_much() -> None:
@@ -93,18 +98,18 @@ def bar(minute: int, high: str, low: str) -> tuple[datetime, Bar]:
 def test_how_far_a_trip_went_is_told_by_the_bars_between_its_fills() -> None:
     (trip,) = match("fill 2 100 0", "fill 2 110 0", "fill -4 105 0")
     bars = [bar(1, "104", "97"), bar(12, "120", "101"), bar(19, "106", "104")]
-    assert trips.extremes(trip, bars) == (60, -16)  # 4 x (120 - 105), 4 x (101 - 105)
+    assert numbers(*trips.extremes(trip, bars)) == numbers(60, -16)  # 4 x (120 - 105), 4 x (101 - 105)
 
 
 def test_a_bar_from_before_a_trip_or_with_a_fill_inside_does_not_count() -> None:
     (trip,) = match("fill 1 100 0", "fill -1 103 0")
     before, across, after = bar(-1, "150", "50"), bar(10, "150", "50"), bar(30, "150", "50")
-    assert trips.extremes(trip, [before, across, after]) == (3, 0)
+    assert numbers(*trips.extremes(trip, [before, across, after])) == numbers(3, 0)
 
 
 def test_a_short_trip_is_hurt_by_the_highs() -> None:
     (trip,) = match("fill -2 50 0", "fill 2 49 0")
-    assert trips.extremes(trip, [bar(3, "57", "44")]) == (12, -14)
+    assert numbers(*trips.extremes(trip, [bar(3, "57", "44")])) == numbers(12, -14)
 
 
 @given(
