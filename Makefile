@@ -1,7 +1,7 @@
 # Needs make and Python 3.11. Everything else is installed into .venv from the lock files.
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
-.PHONY: run test clients conformance bench bench-growth bench-paper races lint lock rotate clean
+.PHONY: run test clients conformance bench bench-growth bench-paper races chaos lint lock rotate clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -48,6 +48,13 @@ races: .venv/.tests
 # Ticks a second through the paper exchange, by orders resting and by orders touched. About two minutes.
 bench-paper: .venv/.tests
 	$(PYTHON) -m tests.bench.paper
+
+# 1,000 trials of faults at a broker and kills of the desk, then 20,000 random steps; test runs a few. With
+# CHAOS="--seed 7" the same ones again.
+chaos: .venv/.tests
+	$(PYTHON) -m tests.chaos $(CHAOS)
+	$(PYTHON) -m tests.chaos.confirmations --on sqlite --rounds 3
+	$(PYTHON) -m tests.chaos.confirmations --on postgresql --rounds 3
 
 lint: export TRADELATCH_HOME := $(CHECK_HOME)
 lint: .venv/.tests

@@ -136,6 +136,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    "django_htmx",
     "rest_framework",
     "oauth2_provider",
     "csp",
@@ -323,7 +324,13 @@ if EMBEDDED_QUEUE:
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep-orders": {"task": "console.orders.tasks.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "tell-owners": {"task": "console.orders.tasks.tell_owners", "schedule": 3.0, "options": {"expires": 10}},
     "match-paper-orders": {"task": "brokers.paper.tasks.match_resting", "schedule": 2.0, "options": {"expires": 10}},
+    "follow-live-prices": {
+        "task": "brokers.paper.tasks.follow_live_prices",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
     "forget-what-ended": {"task": "console.oauth.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "thin-equity": {"task": "console.connections.tasks.thin_equity", "schedule": 3600.0, "options": {"expires": 600}},
     "keep-journals": {"task": "console.journal.tasks.keep", "schedule": 60.0, "options": {"expires": 60}},
@@ -334,6 +341,9 @@ CELERY_BEAT_SCHEDULE = {
     },
     "check-connections": {"task": "console.connections.tasks.check_all", "schedule": 30.0, "options": {"expires": 60}},
 }
+
+# A venue of paper's live prices → another address for it.
+PAPER_PRICE_HOSTS: dict[str, str] = {}
 
 LOGGING = {
     "version": 1,

@@ -49,10 +49,11 @@ class _Arrived:
     """One HTTP request, its headers read once."""
 
     def __init__(self, scope: Scope) -> None:
+        self._scope = scope
         # Some servers keep the blanks around header values; the protocol compares them.
-        raw = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
-        self.scope: Scope = {**scope, "headers": raw}
-        self.lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
+        self.lines = [
+            (name.decode("latin-1"), value.strip(b" \t").decode("latin-1")) for name, value in scope["headers"]
+        ]
         self.headers = dict(reversed(self.lines))
         """The first of each name."""
         self.method: str = scope["method"]
@@ -60,6 +61,10 @@ class _Arrived:
         self.agent = self.headers.get("user-agent", "")
         self.origin = self.headers.get("origin")
         self.request_id = ids.new("req")
+
+    @property
+    def scope(self) -> Scope:
+        return {**self._scope, "headers": [(name, value.strip(b" \t")) for name, value in self._scope["headers"]]}
 
     @property
     def extra_headers(self) -> list[tuple[bytes, bytes]]:

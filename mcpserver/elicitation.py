@@ -17,11 +17,9 @@ from typing import Any
 
 import mcp_types as types
 from django.conf import settings
-from django.db import close_old_connections
 from django.utils.crypto import salted_hmac
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 
-from console.connections.models import Connection, Policy
 from console.principal import Principal
 from mcpserver.call import Answer
 
@@ -93,29 +91,21 @@ def ask(asked: Asked, call: Gate) -> Answer | types.CallToolResult | types.Input
     if asked.state is not None:
         return _resume(_State(**json.loads(asked.state)), asked, call)
     answer = call(asked.tool, asked.arguments)
-    confirmation_id = answer.content.get("confirmation_id")
-    if answer.is_error or not confirmation_id or not asked.can:
+    confirmation_id = answer.content.get("confirmation_id", "")
+    # Where only the owner may release it, the assistant gets no confirmation, and a form's yes would be no yes.
+    two_step = "approve_at" not in answer.content
+    if answer.is_error or not asked.can or (two_step and not confirmation_id):
         return answer
-    two_step = _is_two_step(asked.principal)
     if not two_step and Mode.URL not in asked.can:
         return answer
     return _question(
         _State(
             mode=Mode.FORM if two_step and Mode.FORM in asked.can else Mode.URL,
             order_id=answer.content["order"]["order_id"],
-            confirmation_id=confirmation_id if two_step else "",
+            confirmation_id=confirmation_id,
             summary=answer.content["summary"],
         )
     )
-
-
-def _is_two_step(principal: Principal) -> bool:
-    """Whether the assistant may confirm once the user agreed."""
-    close_old_connections()
-    try:
-        return Connection.objects.only("policy").get(pk=principal.connection_id).policy == Policy.TWO_STEP
-    finally:
-        close_old_connections()
 
 
 def _resume(state: _State, asked: Asked, call: Gate) -> Answer | types.InputRequiredResult:
@@ -143,7 +133,7 @@ def _question(state: _State) -> types.InputRequiredResult:
             message=state.summary,
             requested_schema={
                 "type": "object",
-                "properties": {"send": {"type": "boolean", "title": "Send this order?"}},
+                "properties": {"send": {"type": "boolean", "title": "Send this?"}},
                 "required": ["send"],
             },
         )
@@ -159,7 +149,13 @@ def _question(state: _State) -> types.InputRequiredResult:
 
 def _drop(state: _State, call: Gate, note: str) -> Answer:
     """The order ends now, not when its two minutes are over."""
-    answer = call("cancel_order", {"order_id": state.order_id})
+    if state.confirmation_id:
+        answer = call("discard_confirmation", {"confirmation_id": state.confirmation_id})
+    else:
+        answer = call("get_order_status", {"order_id": state.order_id})
+        # A change that waits for the owner hangs on an order that stands: that one must not end with it.
+        if not answer.is_error and answer.content["order"]["status"] == "awaiting_confirmation":
+            answer = call("cancel_order", {"order_id": state.order_id})
     if answer.is_error:
         return answer
     return Answer(content={**answer.content, "note": note})

@@ -16,7 +16,7 @@ from console.audit import journal
 from console.audit.models import Outcome
 from console.authority import throttle, usage
 from console.authority.throttle import Kind
-from console.errors import Code, Refusal, retry_of
+from console.errors import Code, Refusal
 from console.principal import Manager, Principal
 from console.scopes import Scope
 from mcpserver import arguments, catalog
@@ -87,6 +87,8 @@ def call(
         made = attempt(principal, name, given, request_id=request_id, find=find, report=report)
         if made.entry is None:
             return made.answer()
+        # The row is committed on a connection of its own: who kept one while waiting for it could empty the pool.
+        close_old_connections()
         try:
             journal.record_call(made.entry)
         except DatabaseError as error:
@@ -239,7 +241,7 @@ def _error(refusal: Refusal) -> dict[str, Any]:
     return compact(
         code=refusal.code.value,
         message=str(refusal),
-        retry=retry_of(refusal.code).value,
+        retry=refusal.retry.value,
         field=refusal.field,
         retry_after_seconds=refusal.retry_after,
         order_id=refusal.order_id,

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from django.db import close_old_connections, connection
+from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
 
 from console.connections import reads
 
@@ -22,7 +22,9 @@ Job = Callable[[], None]
 
 _FEW = 1
 _MOST = 40
-_PATIENCE_SECONDS = 0.005
+_PATIENCE_SECONDS = 0.01
+_TURNS = 1
+"""Of the event loop, before a thread is called: what arrives in them is done together."""
 _SHARED_SECONDS = 0.01
 """How long what was read for one job may serve those that waited with it."""
 
@@ -33,7 +35,9 @@ class Threads:
     Jobs that waited together share their reads (``Statement.shared``): never a read from before a job was submitted.
     """
 
-    def __init__(self, few: int = _FEW, most: int = _MOST) -> None:
+    def __init__(self, few: int = _FEW, most: int = _MOST, *, before: Callable[[], None] | None = None) -> None:
+        """``before`` is called before jobs that waited together: what comes until it returns is one of them."""
+        self._before = before
         self._few, self._most = few, most
         self._lock = threading.Lock()
         self._waiting: deque[tuple[int, Job]] = deque()
@@ -41,18 +45,32 @@ class Threads:
         self._idle: list[threading.Semaphore] = []
         self._awake = 0
         self._is_watched = False
+        self._is_calling = False
 
     def submit(self, job: Job) -> None:
         """Call it in the event loop."""
         with self._lock:
             self._submitted += 1
             self._waiting.append((self._submitted, job))
+        if not self._is_calling:
+            self._is_calling = True
+            asyncio.get_running_loop().call_soon(self._call, _TURNS)
+
+    def _call(self, turns: int) -> None:
+        """Wake a thread for all that came in these turns of the loop."""
+        if turns:
+            asyncio.get_running_loop().call_soon(self._call, turns - 1)
+            return
+        self._is_calling = False
+        with self._lock:
+            if not self._waiting:
+                return
+            first = self._waiting[0][0]
             if self._awake < self._few:
                 self._wake()
-                return
         if not self._is_watched:
             self._is_watched = True
-            asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._watch, self._submitted)
+            asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._watch, first)
 
     def _watch(self, first: int) -> None:
         """As many threads again, when what came first a moment ago still waits."""
@@ -74,19 +92,21 @@ class Threads:
             threading.Thread(target=self._run, name="mcp", daemon=True).start()
 
     def _run(self) -> None:
-        bell = threading.Semaphore(0)
+        bell, database = threading.Semaphore(0), connections[DEFAULT_DB_ALIAS]
         shared, until = 0, 0.0
         while True:
             while (found := self._next(bell)) is not None:
                 number, job = found
                 if number > shared or time.monotonic() > until:
+                    if self._before is not None:
+                        self._before()
                     shared, until = self._submitted, time.monotonic() + _SHARED_SECONDS
                     reads.share_reads()
                 try:
                     job()
                 except Exception:
                     log.exception("A job raised")
-                if connection.errors_occurred:
+                if database.errors_occurred:
                     close_old_connections()
             bell.acquire()
 

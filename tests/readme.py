@@ -9,7 +9,9 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django.setup()
 
-from console.errors import EXPLANATIONS, Code  # noqa: E402 - after django.setup()
+from brokers import registry  # noqa: E402 - after django.setup()
+from brokers.types import Ability, AssetClass, OrderClass, OrderType  # noqa: E402
+from console.errors import EXPLANATIONS, Code, retry_of  # noqa: E402 - after django.setup()
 from console.onboarding import hosts  # noqa: E402
 from console.onboarding.guide import Place, Runs  # noqa: E402
 from console.orders.states import WORDS, Status  # noqa: E402
@@ -49,6 +51,14 @@ def tables() -> dict[str, list[str]]:
             "|---|---|",
             *(f"| {guide.name} | {guide.brief}{_NEEDS[guide.runs]} |" for guide in hosts.table(place)),
         ],
+        "brokers": [
+            "| broker | trades | orders | more it takes | what cannot be read there | run against the vendor |",
+            "|---|---|---|---|---|---|",
+            *(
+                _broker(name)
+                for name in sorted(registry.NAMES, key=lambda name: (name != "paper", registry.NAMES[name]))
+            ),
+        ],
         "tools": [
             "| tool | set | who sees it | what it does |",
             "|---|---|---|---|",
@@ -63,11 +73,40 @@ def tables() -> dict[str, list[str]]:
             *(f"| `{status}` | {WORDS[status]}: {_STATUS_NOTES[status]} |" for status in Status),
         ],
         "codes": [
-            "| code | meaning | what to do |",
-            "|---|---|---|",
-            *(f"| `{code}` | {EXPLANATIONS[code].title} | {EXPLANATIONS[code].advice} |" for code in Code),
+            "| code | meaning | what to do | retry |",
+            "|---|---|---|---|",
+            *(
+                f"| `{code}` | {EXPLANATIONS[code].title} | {EXPLANATIONS[code].advice} | `{retry_of(code)}` |"
+                for code in Code
+            ),
         ],
     }
+
+
+def _broker(name: str) -> str:
+    can = registry.capabilities(name)
+    assert can is not None
+    kinds = [f"{kind} ({', '.join(sorted(can.times_in_force(kind)))})" for kind in OrderType if kind in can.order_types]
+    offered = {
+        "changes in place or by replacement": can.replace,
+        "by value": can.notional,
+        "parts of a share": can.fractional,
+        "short": can.short,
+        "outside regular hours": can.extended_hours,
+        "reduce-only": can.reduce_only,
+        "post-only": can.post_only,
+    }
+    more = [words for words, has in offered.items() if has]
+    more += [each.value for each in OrderClass if each in can.order_classes and each is not OrderClass.SIMPLE]
+    cells = (
+        registry.NAMES[name],
+        ", ".join(each.value for each in AssetClass if each in can.asset_classes),
+        "; ".join(kinds),
+        ", ".join(more) or "-",
+        ", ".join(each.value.replace("_", " ") for each in Ability if each not in can.abilities) or "-",
+        "it is ours" if name == "paper" else "never",
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def rendered(text: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from brokers import registry
 from brokers.paper.adapter import PaperBroker
-from brokers.types import BrokerOrder, OrderRequest
+from brokers.types import BrokerOrder, OrderChanges, OrderRequest
 
 
 class Watch:
@@ -19,6 +19,9 @@ class Watch:
         self.before_submit: Callable[[OrderRequest], None] = lambda request: None
         self.after_submit: Callable[[OrderRequest], None] = lambda request: None
         self.before_cancel: Callable[[str], None] = lambda client_order_id: None
+        self.replaced: list[OrderChanges] = []
+        self.before_replace: Callable[[OrderChanges], None] = lambda changes: None
+        self.after_replace: Callable[[OrderChanges], None] = lambda changes: None
         self.on_lookup: Callable[[str], None] = lambda client_order_id: None
 
 
@@ -30,6 +33,15 @@ class WatchedBroker(PaperBroker):
         self.watch.before_submit(request)
         answer = super().submit(account_id, request)
         self.watch.after_submit(request)
+        return answer
+
+    def replace(
+        self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
+    ) -> BrokerOrder:
+        self.watch.replaced.append(changes)
+        self.watch.before_replace(changes)
+        answer = super().replace(account_id, client_order_id, changes, new_client_order_id)
+        self.watch.after_replace(changes)
         return answer
 
     def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:

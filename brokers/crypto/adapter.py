@@ -67,13 +67,16 @@ class CryptoBroker(ABC):
     """One key at one venue, opened from ``{"api_key", "secret", …}``.
 
     Further settings: ``environment`` ("paper" or "live"), ``timeout`` (seconds of one call), ``base_url`` (another
-    host of the same venue), ``state_dir`` (a folder that all processes of this installation share).
+    host of the same venue), ``state_dir`` (a folder that all processes of this installation share), ``per_second``
+    (calls, where the venue allows this key more or fewer).
     """
 
     VENUE: Venue
     CAPABILITIES: Capabilities
     CURRENCY: str
     """What the account is valued in."""
+    ROWS = PAGE
+    """Entries in a full page of the account's history."""
 
     def __init__(self, client: Client, settings: Mapping[str, Any]) -> None:
         self._client = client
@@ -364,8 +367,10 @@ class CryptoBroker(ABC):
         try:
             seen = self.order(account_id, request.client_order_id, symbol=found.symbol)
         except BrokerError:
-            seen = None
-        return seen or _accepted(request, found, broker_order_id)
+            return _accepted(request, found, broker_order_id)
+        if seen is None:
+            raise UnknownOutcome(f"{self.VENUE.title} took the order and does not list it yet. It may stand.")
+        return seen
 
     def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
         self._check(account_id)
@@ -604,7 +609,7 @@ class CryptoBroker(ABC):
                 wanted = self._cut(ordered, key, start, end, len(ordered), after)
             except InvalidRequest:
                 wanted = []
-            if not fresh or len(rows) < PAGE or sum(not kinds or each.kind in kinds for each in wanted) >= limit:
+            if not fresh or len(rows) < self.ROWS or sum(not kinds or each.kind in kinds for each in wanted) >= limit:
                 break
             until = min(key(each)[0] for each in rows)
         return self._cut(ordered, key, start, end, len(ordered) if kinds else limit, after)

@@ -25,7 +25,9 @@ def check(request: OrderRequest, found: Instrument, can: Capabilities, price: De
         )
     worth: Decimal | None
     if request.quantity is None:
-        worth = _notional(request)
+        worth = _notional(request, found, can)
+    elif request.notional is not None:
+        raise InvalidOrder("An order has a quantity or what to spend, not both.", "notional")
     else:
         _quantity(request.quantity, found)
         at = request.limit_price or request.stop_price or price
@@ -55,11 +57,12 @@ def _offered(request: OrderRequest, found: Instrument, can: Capabilities) -> Non
         raise NotSupported("Only limit orders can be post-only.")
 
 
-def _notional(request: OrderRequest) -> Decimal:
+def _notional(request: OrderRequest, found: Instrument, can: Capabilities) -> Decimal:
     if request.notional is None or request.notional <= 0:
         raise InvalidOrder("An order needs a quantity above 0, or what to spend.", "quantity")
-    if request.order_type is not OrderType.MARKET or request.side is not Side.BUY:
-        raise NotSupported("Only a market buy can be given by what to spend.")
+    offered = can.notional and found.asset_class is AssetClass.CRYPTO
+    if not offered or request.order_type is not OrderType.MARKET or request.side is not Side.BUY:
+        raise NotSupported(f"{found.exchange} takes no such order by what to spend. Give a quantity.")
     return request.notional
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from decimal import Decimal
 from functools import cache
 from importlib import import_module
 from typing import Any, NoReturn
@@ -24,9 +25,18 @@ def exact(text: str) -> Any:
     return json.loads(text, parse_float=str, parse_constant=_not_a_number)
 
 
+def _level(self: Any, level: Any, price: Any = 0, amount: Any = 1, *_: Any) -> list[Decimal]:
+    """One line of an order book, as numbers that sort: ccxt's own are floats."""
+    return [Decimal(str(level[price])), Decimal(str(level[amount]))]
+
+
 @cache
 def _exact_class(venue: str) -> type[Any]:
-    overridden = {"on_json_response": staticmethod(exact), "logger": _silent}
+    overridden = {
+        "on_json_response": staticmethod(exact),
+        "parse_order_book_bid_ask": _level,
+        "logger": _silent,
+    }
     return type(venue, (getattr(library(), venue),), overridden)
 
 

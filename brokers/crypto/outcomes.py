@@ -37,6 +37,7 @@ class Meaning(Enum):
     AUTH = "did not accept the key"
     PERMISSION = "says the key may not do this"
     CLOCK = "says our clock is wrong: check this server's time"
+    NONCE = "has seen a later call of this key: make a key that no other program uses"
     RATE = "asked for fewer calls"
     FUNDS = "says there is not enough money for it"
     ORDER = "says the order breaks a rule of the market"
@@ -53,6 +54,7 @@ _ERRORS: dict[Meaning, Callable[[str], BrokerError]] = {
     Meaning.AUTH: AuthFailed,
     Meaning.PERMISSION: PermissionDenied,
     Meaning.CLOCK: AuthFailed,
+    Meaning.NONCE: AuthFailed,
     Meaning.RATE: lambda words: RateLimited(words, 10.0),
     Meaning.FUNDS: InsufficientFunds,
     Meaning.ORDER: lambda words: InvalidOrder(words, ""),

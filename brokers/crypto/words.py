@@ -204,7 +204,7 @@ def status(answer: Answer, filled: Decimal) -> BrokerStatus:
 def order(answer: Answer, found: Instrument, now: datetime, fills: tuple[Fill, ...] = ()) -> BrokerOrder:
     filled = known(answer.get("filled"))
     average = (number(answer.get("average")) or None) if filled else None
-    stop = number(answer.get("triggerPrice")) or None
+    stop = number(answer.get("triggerPrice")) or number(answer.get("stopLossPrice")) or None
     limit = number(answer.get("price")) or None
     kind = str(answer.get("type") or "")
     if stop is not None:
@@ -239,9 +239,9 @@ def transaction(entry: Answer) -> Transaction:
     at = moment(entry.get("timestamp"))
     if at is None:
         raise BrokerUnavailable("The broker sent an entry without its time.")
-    amount = abs(known(entry.get("amount")))
-    if entry.get("direction") == "out":
-        amount = -amount
+    amount = known(entry.get("amount"))
+    if (direction := entry.get("direction")) is not None:
+        amount = -abs(amount) if direction == "out" else abs(amount)
     kind = str(entry.get("type") or "other")
     if kind == "transaction":
         kind = "deposit" if amount >= 0 else "withdrawal"

@@ -9,7 +9,7 @@ from decimal import Decimal
 from django.db import connection, transaction
 from django.utils import timezone
 
-from brokers.paper import costs, exchange, hours, ledger, matching, means, prices
+from brokers.paper import costs, exchange, feed, hours, ledger, matching, means, prices
 from brokers.paper.listings import market_for, market_of
 from brokers.paper.models import OPEN_STATUSES, CashBalance, Holding, MatchedTape, PaperAccount, PaperOrder
 from brokers.types import BrokerStatus
@@ -47,12 +47,14 @@ def open_account(
     kind: str = means.CASH,
     preset: str = costs.STANDARD.name,
     settlement_days: int = 0,
+    venue: str = "",
     now: datetime | None = None,
 ) -> PaperAccount:
     """A new account with its first deposit. Raises ValueError.
 
     ``hours`` is "always" or "venue", ``kind`` "cash" or "margin", ``preset`` a name in ``costs.PRESETS``;
     ``settlement_days`` are business days, for stocks in a cash account (1 is what US brokers have had since 2024).
+    ``venue`` is a name in ``feed.VENUES``, whose coins it then trades at live prices and nothing else.
     """
     now = now or timezone.now()
     _check_opening(name, starting_cash, currency, hours)
@@ -62,6 +64,8 @@ def open_account(
         raise ValueError(f"The preset must be one of {', '.join(costs.PRESETS)}.")
     if not 0 <= settlement_days <= LONGEST_SETTLEMENT:
         raise ValueError(f"Settlement takes 0 to {LONGEST_SETTLEMENT} business days.")
+    if venue:
+        _check_live(venue, currency, kind)
     with transaction.atomic():
         account = PaperAccount.objects.create(
             key=ledger.new_code(8),
@@ -73,6 +77,7 @@ def open_account(
             kind=kind,
             preset=preset,
             settlement_days=settlement_days,
+            venue=venue,
             created=now,
         )
         CashBalance.objects.create(account=account, currency=currency, amount=Decimal(0))
@@ -170,11 +175,12 @@ def match_resting(now: datetime) -> int:
     keys: dict[int, set[int]] = {}
     tapes: dict[int, set[str]] = {}
     shown: dict[datetime, list[str]] = {}
-    markets: dict[tuple[int, str], prices.Market] = {}
+    markets: dict[tuple[int, str, str], prices.Market] = {}
     for mark in MatchedTape.objects.order_by("pk"):
-        if (mark.seed, mark.hours) not in markets:
-            markets[mark.seed, mark.hours] = market_for(mark.seed, mark.hours)
-        done, found = _touched(mark, markets[mark.seed, mark.hours], now)
+        place = (mark.seed, mark.hours, mark.venue)
+        if place not in markets:
+            markets[place] = market_for(*place)
+        done, found = _touched(mark, markets[place], now)
         if done is not None:
             shown.setdefault(done, []).append(mark.tape)
         for order, owner in found:
@@ -187,7 +193,7 @@ def match_resting(now: datetime) -> int:
     for account in PaperAccount.objects.filter(pk__in=list(keys)).order_by("pk"):
         try:
             with ledger.locked(account) as mine:
-                market = markets.get((mine.seed, mine.hours)) or market_of(mine)
+                market = markets.get((mine.seed, mine.hours, mine.venue)) or market_of(mine)
                 ended += matching.Matcher(mine, market, now).run(keys[mine.pk])
         except Exception:
             logger.exception("Matching the orders of paper account %s failed.", account.key)
@@ -218,7 +224,13 @@ def watch(account: PaperAccount, tape: prices.Tape, now: datetime) -> None:
     """Have ``match_resting`` look at this tape from now on. Called before an order in it is saved."""
     mark, made = MatchedTape.objects.get_or_create(
         tape=tape.key,
-        defaults={"symbol": tape.instrument.symbol, "seed": account.seed, "hours": account.hours, "seen": now},
+        defaults={
+            "symbol": tape.instrument.symbol,
+            "seed": account.seed,
+            "hours": account.hours,
+            "venue": account.venue,
+            "seen": now,
+        },
     )
     # Where the clock was set back, bars that come again have not been shown to this order.
     if not made and mark.seen > now:
@@ -262,3 +274,12 @@ def _check_opening(name: str, starting_cash: Decimal, currency: str, kind: str) 
         raise ValueError("The currency must be a three-letter code such as USD.")
     if kind not in (hours.ALWAYS, hours.VENUE):
         raise ValueError('The hours must be "always" or "venue".')
+
+
+def _check_live(venue: str, currency: str, kind: str) -> None:
+    if venue not in feed.VENUES:
+        raise ValueError(f"There are live prices of {', '.join(feed.VENUES)} only.")
+    if currency not in feed.currencies(venue):
+        raise ValueError(f"At {feed.title(venue)} coins trade for {' or '.join(feed.currencies(venue))} here.")
+    if kind != means.CASH:
+        raise ValueError("Live prices are those of coins, which need a cash account.")

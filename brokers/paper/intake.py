@@ -7,15 +7,21 @@ from decimal import ROUND_DOWN, Decimal
 from django.db import IntegrityError, transaction
 
 from brokers.decimals import is_multiple, plain
-from brokers.errors import DuplicateClientId, InsufficientPosition, InvalidOrder, MarketClosed, NotSupported
+from brokers.errors import (
+    DuplicateClientId,
+    InsufficientPosition,
+    InvalidOrder,
+    MarketClosed,
+    NotSupported,
+    StaleQuote,
+)
 from brokers.paper import costs, hours, ledger, means, prices
 from brokers.paper.books import match_locked, watch
 from brokers.paper.listings import market_of
 from brokers.paper.matching import Arrival, Matcher, set_bounds, terms_of, window
-from brokers.paper.models import OPEN_STATUSES, PaperAccount, PaperOrder
+from brokers.paper.models import CLASSES, OPEN_STATUSES, PaperAccount, PaperOrder
 from brokers.types import (
     Ability,
-    AssetClass,
     BrokerStatus,
     Capabilities,
     Instrument,
@@ -36,7 +42,7 @@ _STOPS = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL)
 
 CAPABILITIES = Capabilities(
     abilities=frozenset(Ability),
-    asset_classes=frozenset({AssetClass.STOCK, AssetClass.ETF, AssetClass.CRYPTO}),
+    asset_classes=frozenset(CLASSES),
     order_types=frozenset(OrderType),
     time_in_force=frozenset(TimeInForce),
     not_found_after=10.0,
@@ -45,6 +51,7 @@ CAPABILITIES = Capabilities(
     replace=True,
     notional=True,
     short=True,
+    crosses_zero=True,
     extended_hours=False,
     reduce_only=True,
     post_only=True,
@@ -97,6 +104,11 @@ def assess(account: PaperAccount, market: prices.Market, request: OrderRequest, 
     legs = tuple(_leg_row(order, request, leg, tape, now) for leg in request.legs)
     matcher = Matcher(account, market, now)
     arrival = matcher.arrival(order, tape)
+    if _cannot_wait(request) and prices.is_stale(tape, arrival.quote, now):
+        raise StaleQuote(
+            f"The newest price of {instrument.symbol} is from {arrival.quote.as_of:%H:%M:%S} UTC, too old to trade at. "
+            "Until a newer one comes, only limit and stop orders that wait (DAY or GTC) are taken."
+        )
     if request.post_only and arrival.match.price is not None:
         raise InvalidOrder(
             f"This order would trade at once, at {plain(arrival.match.price)}, and it is post-only.", "limit_price"
@@ -316,7 +328,7 @@ def _quantity(request: OrderRequest, tape: prices.Tape, now: datetime) -> Decima
     if request.order_type is not OrderType.MARKET:
         raise InvalidOrder("Only a market order takes a notional amount.", "notional")
     _check_amount(request.notional, "notional", "A notional amount")
-    quote, lot = prices.quote(tape, now), tape.instrument.lot
+    quote, lot = prices.newest(tape, now), tape.instrument.lot
     price = quote.ask if request.side is Side.BUY else quote.bid
     units = (request.notional / price / lot).to_integral_value(ROUND_DOWN) * lot
     if units < tape.instrument.minimum:

@@ -4,11 +4,12 @@ from decimal import Decimal
 
 from brokers.decimals import plain
 from brokers.paper import costs
+from brokers.paper.models import CLASSES
 from brokers.types import AssetClass, FeeRule
 
 
 def rules(preset: costs.Preset) -> list[FeeRule]:
-    return [_crypto(preset) if each is AssetClass.CRYPTO else _shares(preset, each) for each in AssetClass]
+    return [_crypto(preset) if each is AssetClass.CRYPTO else _shares(preset, each) for each in CLASSES]
 
 
 def _shares(preset: costs.Preset, asset_class: AssetClass) -> FeeRule:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from django.utils import timezone
@@ -12,6 +13,7 @@ from console.audit.commits import Done, Row, writer
 from console.audit.models import Change, Outcome
 from console.errors import Code
 from console.principal import Manager, Principal
+from console.scopes import Scope
 
 # A bearer, a key or a token that a caller put where it does not belong.
 _SECRET = re.compile(
@@ -19,10 +21,11 @@ _SECRET = re.compile(
     r"|bearer\s+\S+|eyJ[\w-]+\.[\w-]+\.[\w-]*",
     re.IGNORECASE,
 )
+_SHORTEST_SECRET = 7
 _MASK = "[masked]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Entry:
     """One call, as it is told to the journal. Durations in microseconds."""
 
@@ -52,6 +55,11 @@ def hand_over(entry: Entry, done: Done) -> None:
     writer.hand_over(_row(entry), done)
 
 
+def settle(seconds: float) -> None:
+    """Return when every row handed over is committed or refused, or after ``seconds``."""
+    writer.settle(seconds)
+
+
 def _row(entry: Entry) -> Row:
     """The values of ``Call``, in the order of its fields."""
     who = entry.principal
@@ -63,7 +71,7 @@ def _row(entry: Entry) -> Row:
         who.user_label if who else "",
         who.source.value if who else "",
         who.credential_id if who else "",
-        " ".join(sorted(who.scopes)) if who else "",
+        _words(who.scopes) if who else "",
         app.app_id if app else None,
         app.app_label if app else who.label if isinstance(who, Manager) else "",
         app.connection_id if app else None,
@@ -79,6 +87,11 @@ def _row(entry: Entry) -> Row:
         entry.ip[:45],
         mask(entry.user_agent)[:200],
     )
+
+
+@lru_cache(maxsize=16)
+def _words(scopes: frozenset[Scope]) -> str:
+    return " ".join(sorted(scopes))
 
 
 def record_change(
@@ -110,11 +123,15 @@ def record_change(
 
 def mask(text: str) -> str:
     """The text without anything that looks like one of our secrets or a bearer, and storable everywhere."""
+    if not text or (len(text) < _SHORTEST_SECRET and text.isascii() and text.isprintable()):
+        return text
     return _SECRET.sub(_MASK, text).replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _bounded(value: Any, depth: int = 0) -> Any:
     """A JSON value small enough to keep: whatever a caller sends, a row stays under a few kilobytes."""
+    if type(value) is str:
+        return mask(value[:400])[:200]
     if isinstance(value, Mapping):
         if depth > 3:
             return "[nested too deep]"

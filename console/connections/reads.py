@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.conf import settings
+
 from brokers import registry
 from brokers.base import Broker
 from brokers.errors import BrokerError, NotSent, UnknownOutcome
@@ -25,7 +27,12 @@ __all__ = [
 
 
 def broker_of(connection: Connection) -> Broker:
-    return registry.open_broker(connection.broker, connection.settings)
+    """Opened with a folder that all our processes share: where a venue's call numbers must rise, they are kept there.
+
+    Raises BrokerError when the connection's own settings cannot be used.
+    """
+    shared = {"state_dir": str(settings.HOME / "brokers")}
+    return registry.open_broker(connection.broker, {**connection.settings, **shared})
 
 
 def brokers() -> frozenset[str]:

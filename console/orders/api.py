@@ -9,16 +9,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from brokers.errors import BrokerError
-from brokers.types import OrderType, Side, TimeInForce
+from brokers.types import OrderClass, OrderType, Side, TimeInForce
 from console.api import parsing
 from console.api.door import Act, Door, PageQuery
 from console.api.parsing import Amount, Choice, Strict, Text
 from console.authority.drf import Need
 from console.connections.models import Policy
 from console.errors import Code, Refusal
-from console.orders import cancelling, desk, sending
-from console.orders.models import Order
-from console.orders.states import WORDS, Status
+from console.halts.verbs import Proof
+from console.orders import approvals, cancelling, desk, sending
+from console.orders.approvals import Evidence
+from console.orders.models import Action, Order
+from console.orders.states import WORDS, Change, Status
 from console.orders.terms import Terms
 from console.principal import Principal
 
@@ -39,9 +41,19 @@ class OrderOut(serializers.Serializer[Any]):
     side = serializers.ChoiceField(choices=[side.value for side in Side])
     order_type = serializers.ChoiceField(choices=[kind.value for kind in OrderType])
     tif = serializers.ChoiceField(choices=[tif.value for tif in TimeInForce])
-    quantity = Amount()
+    quantity = Amount(allow_null=True, help_text="Null for an order by notional.")
+    notional = Amount(allow_null=True)
     limit_price = Amount(allow_null=True)
     stop_price = Amount(allow_null=True)
+    trail_amount = Amount(allow_null=True)
+    trail_percent = Amount(allow_null=True)
+    outside_rth = serializers.BooleanField()
+    reduce_only = serializers.BooleanField()
+    post_only = serializers.BooleanField()
+    order_class = serializers.ChoiceField(choices=[each.value for each in OrderClass])
+    parent_id = serializers.CharField(
+        source="parent.public_id", allow_null=True, default=None, help_text="Of an exit: the order it hangs on."
+    )
     filled_quantity = Amount()
     average_price = Amount(allow_null=True)
     fees = Amount()
@@ -104,13 +116,29 @@ class PreparedOut(serializers.Serializer[Any]):
 class OrderIn(Strict):
     symbol = Text(max_length=40)
     side = Choice(choices=[side.value for side in Side])
-    quantity = Amount()
+    quantity = Amount(required=False, help_text="Units. Either this or notional.")
+    notional = Amount(required=False, help_text="Money to spend or raise; MKT only.")
     order_type = Choice(choices=[kind.value for kind in OrderType], default=OrderType.MARKET.value)
     tif = Choice(choices=[tif.value for tif in TimeInForce], default=TimeInForce.DAY.value)
     limit_price = Amount(required=False)
     stop_price = Amount(required=False)
+    trail_amount = Amount(required=False)
+    trail_percent = Amount(required=False)
+    outside_rth = serializers.BooleanField(default=False)
+    reduce_only = serializers.BooleanField(default=False)
+    post_only = serializers.BooleanField(default=False)
+    order_class = Choice(choices=[each.value for each in OrderClass], default=OrderClass.SIMPLE.value)
+    take_profit = Amount(required=False)
+    stop_loss = Amount(required=False)
+    stop_loss_trail_percent = Amount(required=False)
     client_order_id = Text(required=False, max_length=64, help_text="Yours; repeating it returns the same order.")
     account_id = Text(required=False, max_length=64)
+
+
+_AMOUNTS = (
+    *("quantity", "notional", "limit_price", "stop_price", "trail_amount", "trail_percent"),
+    *("take_profit", "stop_loss", "stop_loss_trail_percent"),
+)
 
 
 class ConfirmIn(Strict):
@@ -128,7 +156,7 @@ class _Orders(Door):
 
     def visible(self) -> QuerySet[Order]:
         """A key sees its connection's orders, as it does at ``/mcp``; a person those of all their connections."""
-        orders = Order.objects.select_related("connection", "app", "confirmation")
+        orders = Order.objects.select_related("connection", "app", "confirmation", "parent")
         if self.caller.principal is not None:
             return orders.filter(connection_id=self.caller.principal.connection_id)
         return orders.filter(connection__owner_id=self.caller.user_id)
@@ -175,11 +203,13 @@ class Orders(_Orders):
         terms = Terms(
             symbol=given["symbol"],
             side=Side(given["side"]),
-            quantity=given["quantity"],
             order_type=OrderType(given["order_type"]),
             tif=TimeInForce(given["tif"]),
-            limit_price=given.get("limit_price"),
-            stop_price=given.get("stop_price"),
+            order_class=OrderClass(given["order_class"]),
+            outside_rth=given["outside_rth"],
+            reduce_only=given["reduce_only"],
+            post_only=given["post_only"],
+            **{name: given.get(name) for name in _AMOUNTS},
         )
         prepared = desk.prepare(
             self.trader,
@@ -217,9 +247,18 @@ class Confirm(_Orders):
     def post(self, request: Request) -> Response:
         order = desk.confirm(self.trader, self.given["confirmation_id"], request_id=self.request_id)
         self.order_id = order.public_id
-        if order.state in (Status.REJECTED, Status.NOT_SENT):
+        confirmation = desk.held(self.trader, self.given["confirmation_id"])
+        if confirmation.action == Action.MODIFY:
+            change = confirmation.modification
+            if change.state in (Change.REJECTED, Change.NOT_SENT):
+                raise Refusal(Code(change.code), change.reason, order_id=order.public_id)
+            order.refresh_from_db()
+            return self.answer(order, status=202 if change.state is Change.UNKNOWN else 200)
+        orders = list(confirmation.orders.filter(parent=None))
+        if len(orders) == 1 and order.state in (Status.REJECTED, Status.NOT_SENT):
             raise Refusal(Code(order.code), order.reason, order_id=order.public_id)
-        return self.answer(order, status=202 if order.state is Status.UNKNOWN else 200)
+        unknown = any(each.state is Status.UNKNOWN for each in orders)
+        return self.answer(order, status=202 if unknown else 200)
 
 
 class OneOrder(_Orders):
@@ -252,3 +291,32 @@ class Cancel(_Orders):
         who = self.caller.principal
         by = who.app_label if who is not None else self.caller.owner.email
         return self.answer(cancelling.take_back(self.one(order_id), by=by, request_id=self.request_id))
+
+
+class Approve(_Orders):
+    acts = {
+        "POST": Act(
+            name="approve_order",
+            needs=Need.IN_PERSON,
+            about="The owner releases what waits for them. Only a console session that has just proved who sits at it, "
+            "and only on paper.",
+            answers=OrderOut,
+        )
+    }
+
+    def post(self, request: Request, order_id: str) -> Response:
+        confirmation = self.one(order_id).confirmation
+        # A passkey is shown on the page of the order, so what is real money is released there.
+        evidence = Evidence(
+            proof=Proof.PASSWORD,
+            label="a session that had just proved who sits at it",
+            ip=request.META.get("REMOTE_ADDR", ""),
+        )
+        orders = approvals.approve(
+            confirmation,
+            by=self.caller.owner,
+            evidence=evidence,
+            seen=confirmation.terms_digest,
+            request_id=self.request_id,
+        )
+        return self.answer(orders[0])

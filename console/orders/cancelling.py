@@ -1,12 +1,15 @@
 """Taking orders back. Passes every limit, halt and policy: nobody is kept from getting out."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django.db import DatabaseError
+from django.db.models import Q
 from django.utils import timezone
 
 from brokers.errors import BrokerError, Outcome
+from brokers.types import OrderClass
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.orders import moves, sending, states
@@ -59,16 +62,29 @@ def cancel_all(
 def take_back(order: Order, *, by: str, request_id: str = "") -> Order:
     """Take an order back. Passes every limit and pause but the app's own; raises Refusal when it has ended.
 
-    An order that is just being sent is cancelled as soon as its broker knows it.
+    Both halves of an oco end. An order that is just being sent is cancelled as soon as its broker knows it.
     """
+    if order.parent_id is not None and order.state in (Status.AWAITING, Status.INTENT):
+        # It is sent within its parent's request: struck out here it would still be placed, and nobody would watch it.
+        assert order.parent is not None
+        raise Refusal(
+            Code.NOT_CANCELLABLE,
+            f"Order {order.public_id} was not sent yet and goes with {order.parent.public_id}. Cancel that one.",
+            order_id=order.public_id,
+        )
     if order.state in (Status.AWAITING, Status.INTENT) and moves.attempt(
         order, Status.CANCELLED, "Cancelled before it was sent.", by, request_id, reason="Cancelled before it was sent."
     ):
         return order
     if order.state not in states.OPEN and order.state is not Status.NOT_FOUND:
         raise _has_ended(order)
+    # The other half of an oco stands by itself at the broker; exits that wait for a fill are the broker's to end,
+    # and those that guard what has filled stay.
+    halves = order.legs.filter(status__in=states.OPEN) if order.order_class == OrderClass.OCO else order.legs.none()
     try:
-        Order.objects.filter(pk=order.pk, cancel_requested_at=None).update(cancel_requested_at=timezone.now())
+        Order.objects.filter(Q(pk=order.pk) | Q(pk__in=[half.pk for half in halves]), cancel_requested_at=None).update(
+            cancel_requested_at=timezone.now()
+        )
     except DatabaseError:  # a full disk must not keep anyone from getting out
         log.exception("The cancel of order %s could not be put on record", order.public_id)
     try:
@@ -84,6 +100,9 @@ def take_back(order: Order, *, by: str, request_id: str = "") -> Order:
         refusal = refusal_of(error)
         refusal.order_id = order.public_id
         raise refusal from error
+    for half in halves:
+        with suppress(BrokerError):  # its cancel is on record: the sweep asks again
+            sending.take_back(half)
     if order.state in states.ENDED - {Status.CANCELLED}:
         raise _has_ended(order)
     return order

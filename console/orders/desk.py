@@ -403,7 +403,11 @@ def _plan_shown(connection: Connection, plan: _Plan, drafts: Sequence[Draft]) ->
     if len(each) == 1:
         return each[0] | {"summary": f"{plan.opening}{each[0]['summary']}"}
     steps = " ".join(f"{number}. {words(draft.request)}." for number, draft in enumerate(drafts, start=1))
-    together = "All of them or none is sent." if plan.all_or_none else "What does not pass its checks then is left out."
+    together = (
+        "None is sent unless all pass every check."
+        if plan.all_or_none
+        else "What does not pass its checks then is left out."
+    )
     return {
         "connection": connection.name,
         "connection_id": connection.pk,

@@ -19,6 +19,7 @@ _TOGETHER = frozenset(
         *(Status.UNKNOWN, Status.NOT_SENT, Status.REJECTED),
     }
 )
+_NOT_SENT = (Status.AWAITING, Status.INTENT)
 
 
 class Moved(Exception):
@@ -48,8 +49,10 @@ def move(
         for name, value in fields.items():
             setattr(order, name, value)
         event(order, before, what, by, request_id, data or {})
-        if after in _TOGETHER:
-            # Until the broker knows them, the legs stand where the order stands that they are sent with.
+        unsent = before in _NOT_SENT or (before is Status.SENDING and after is not Status.CANCELLED)
+        if after in _TOGETHER and unsent:
+            # Until the broker knows them, the legs stand where the order stands that they are sent with. Of a cancel
+            # at the broker each has its own story: what ended one order of a pair may be the fill of the other.
             # What a leg can come to is counted once, with its order.
             own = {name: value for name, value in fields.items() if name not in ("worst_notional", "released_at")}
             for leg in Order.objects.filter(parent=order, status=before):

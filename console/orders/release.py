@@ -18,10 +18,10 @@ from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.halts import verbs as halts
-from console.orders import amend, cancelling, exposure, moves, risk, sending
+from console.orders import amend, cancelling, exposure, moves, risk, sending, sizing
 from console.orders.models import Action, Confirmation, Order
 from console.orders.moves import Moved
-from console.orders.risk import Facts
+from console.orders.sending import Checked
 from console.orders.states import Status
 from console.orders.terms import as_shown, digest
 
@@ -30,15 +30,20 @@ log = logging.getLogger(__name__)
 Rule = Callable[[Connection], None]
 """Whether this way of saying yes is good enough for the connection. Raises Refusal."""
 
+Record = Callable[[list[Order]], None]
+"""Puts more on record about the orders that go, committed with their intent or not at all."""
 
-def release(confirmation: Confirmation, *, may: Rule, by: str, request_id: str = "") -> list[Order]:
+
+def release(
+    confirmation: Confirmation, *, may: Rule, by: str, request_id: str = "", record: Record | None = None
+) -> list[Order]:
     """Use the confirmation up and send what it covers, once, in the order it was shown. Raises Refusal.
 
     Of a plan that may go in part, what does not pass is DENIED and the rest goes; if nothing passes, the first
     refusal is raised.
     """
     if confirmation.action == Action.MODIFY:
-        return [amend.release(confirmation, may=may, by=by, request_id=request_id)]
+        return [amend.release(confirmation, may=may, by=by, request_id=request_id, record=record)]
     plan = _plan(confirmation)
     lead = next((order for order in plan if order.state is Status.AWAITING), plan[0])
     _check_redeemable(confirmation, lead)
@@ -46,7 +51,7 @@ def release(confirmation: Confirmation, *, may: Rule, by: str, request_id: str =
     may(plan[0].connection)  # whoever may not say yes does not end what waits for somebody else's
     if confirmation.action == Action.FLATTEN:
         _clear_the_way(plan[0], by=by, request_id=request_id)
-    going: list[tuple[Order, Facts]] = []
+    going: list[tuple[Order, Checked]] = []
     refused: list[tuple[Order, Refusal]] = []
     previews: list[tuple[OrderRequest, Preview]] = []
     for order in plan:
@@ -55,8 +60,8 @@ def release(confirmation: Confirmation, *, may: Rule, by: str, request_id: str =
         try:
             risk.check_permission(order.app, order.connection)
             halts.check(halts.Action.RELEASE, order.connection, order.app_id, order.account_id)
-            preview, facts = sending.check_release(order)
-            previews.append((order.request, preview))
+            checked = sending.check_release(order)
+            previews.append((order.request, checked.preview))
             risk.check_together(previews)
         except BrokerError as error:
             if error.outcome is not Outcome.REJECTED:
@@ -68,11 +73,11 @@ def release(confirmation: Confirmation, *, may: Rule, by: str, request_id: str =
                 previews.pop()
             refused.append((order, error))
         else:
-            going.append((order, facts))
+            going.append((order, checked))
     if refused and (confirmation.all_or_none or not going):
         _refuse(confirmation, plan, refused[0], by, request_id)
     try:
-        gone, over = _redeem(confirmation, going, may, by, request_id)
+        gone, over = _redeem(confirmation, going, may, by, request_id, record)
     except _Stopped as stopped:
         if not _ends(stopped.refusal):
             raise stopped.refusal from None
@@ -108,7 +113,7 @@ class _Stopped(Exception):
 
 
 # What ends an order. Where a price or a balance was missing or far off, the same confirmation may still be used.
-_FINAL = frozenset({Code.HALTED, Code.LIMIT_EXCEEDED, Code.OUTSIDE_LIMITS, Code.LIMITS_REQUIRED})
+_FINAL = frozenset({Code.HALTED, Code.LIMIT_EXCEEDED, Code.OUTSIDE_LIMITS, Code.LIMITS_REQUIRED, Code.POSITION_CHANGED})
 
 
 def _ends(refusal: Refusal) -> bool:
@@ -117,15 +122,17 @@ def _ends(refusal: Refusal) -> bool:
     return refusal.code in _FINAL and not soon
 
 
-def drop(confirmation: Confirmation, what: str, *, by: str, request_id: str = "") -> list[Order]:
+def drop(
+    confirmation: Confirmation, what: str, *, by: str, request_id: str = "", code: Code | None = None
+) -> list[Order]:
     """End a plan before it is released, ``what`` saying why. Raises Refusal when it has moved on."""
     if confirmation.action == Action.MODIFY:
-        return [amend.drop(confirmation, what, by=by, request_id=request_id)]
+        return [amend.drop(confirmation, what, by=by, request_id=request_id, code=code)]
     plan = _plan(confirmation)
     waiting = [order for order in plan if order.state is Status.AWAITING]
     _check_redeemable(confirmation, (waiting or plan)[0])
     for order in waiting:
-        if not moves.attempt(order, Status.CANCELLED, what, by, request_id, reason=what[:500]):
+        if not moves.attempt(order, Status.CANCELLED, what, by, request_id, code=code or "", reason=what[:500]):
             confirmation.refresh_from_db()
             _check_redeemable(confirmation, order)
     return plan
@@ -179,6 +186,8 @@ def _with_it(culprit: Order, refusal: Refusal) -> Refusal:
 
 
 def _check_redeemable(confirmation: Confirmation, order: Order) -> None:
+    if order.code == Code.REJECTED_BY_OWNER:
+        raise Refusal(Code.REJECTED_BY_OWNER, f"{order.reason} Nothing was sent.", order_id=order.public_id)
     # The order may have moved on between the reading of the two rows, so either of them tells.
     if confirmation.redeemed_at is not None or order.state not in (Status.AWAITING, Status.DENIED, Status.LAPSED):
         raise Refusal(
@@ -228,7 +237,12 @@ def _differs(order: Order, shown: dict[str, object]) -> bool:
 
 @transaction.atomic
 def _redeem(
-    confirmation: Confirmation, going: list[tuple[Order, Facts]], may: Rule, by: str, request_id: str
+    confirmation: Confirmation,
+    going: list[tuple[Order, Checked]],
+    may: Rule,
+    by: str,
+    request_id: str,
+    record: Record | None,
 ) -> tuple[list[Order], list[tuple[Order, Refusal]]]:
     """Use the confirmation up and commit every intent, under the locks of the app's and the connection's row.
 
@@ -250,10 +264,12 @@ def _redeem(
         raise Refusal(Code.CONFIRMATION_EXPIRED, "This confirmation expired. Nothing was sent.")
     gone: list[Order] = []
     held: list[tuple[Order, Refusal]] = []
-    for order, facts in going:
+    for order, checked in going:
         try:
             halts.check(halts.Action.RELEASE, connection, app.pk, order.account_id)
-            worst = exposure.check(order.request, facts, connection, app, besides=order.pk)
+            if checked.held is not None:
+                sizing.check_still(order, checked.held)
+            worst = exposure.check(order.request, checked.facts, connection, app, besides=order.pk)
         except Refusal as refusal:
             if confirmation.all_or_none:
                 raise _Stopped(order, refusal) from refusal
@@ -278,4 +294,6 @@ def _redeem(
         gone.append(order)
     if not gone:
         raise _Stopped(*held[0])
+    if record is not None:
+        record(gone)
     return gone, held

@@ -6,6 +6,7 @@ outcome is recorded by another move.
 
 import logging
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,18 +33,31 @@ from console.orders.states import Change, Status
 log = logging.getLogger(__name__)
 
 
-def check_release(order: Order) -> tuple[Preview, Facts]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """An order that passed every check outside a transaction, and what those inside one need."""
+
+    preview: Preview
+    facts: Facts
+    held: sizing.Held | None
+    """For an order that was sized by a position: what that is now."""
+
+
+def check_release(order: Order) -> Checked:
     """Funds and rules by the broker's own word, and the price against the one shown. Raises BrokerError, Refusal.
 
-    With the broker's estimate comes what the limits need to know, for the transaction that releases the order.
+    What it returns is for the transaction that releases the order.
     """
     broker = reads.broker_of(order.connection)
+    held = None
     if order.position_shown is not None:
-        sizing.check_still(order, broker)
+        held = sizing.look(order, broker)
+        sizing.check_still(order, held)
     preview = broker.preview(order.account_id, order.request)
     risk.check_drift(OrderType(order.order_type), order.shown_price, preview)
     instrument = broker.instrument(order.symbol)
-    return preview, exposure.look(broker, order.connection, order.app, instrument, preview.quote)
+    facts = exposure.look(broker, order.connection, order.app, instrument, preview.quote)
+    return Checked(preview=preview, facts=facts, held=held)
 
 
 def send(order: Order, *, by: str, request_id: str = "") -> Order:

@@ -1,6 +1,10 @@
 """Orders whose quantity comes from a position: how much it is, and whether it still is when the order goes."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
+
+from django.utils import timezone
 
 from brokers.base import Broker
 from brokers.decimals import plain
@@ -8,6 +12,9 @@ from brokers.types import Instrument, Position, Side
 from console.errors import Code, Refusal
 from console.orders import states
 from console.orders.models import Action, Order
+from console.orders.states import Status
+
+_UNSENT = frozenset({Status.DENIED, Status.NOT_SENT, Status.REJECTED})
 
 
 def position_of(broker: Broker, account_id: str, symbol: str) -> Position:
@@ -52,34 +59,57 @@ def part_of(
     return whole if quantity is None else quantity
 
 
-def check_still(order: Order, broker: Broker) -> None:
-    """The position must still bear the order: a closing one never turns it. Raises Refusal, BrokerError."""
-    shown, now = order.position_shown, Decimal(0)
-    assert shown is not None and order.quantity is not None
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A position as its broker told it, and when it was asked."""
+
+    at: datetime
+    quantity: Decimal
+
+
+def look(order: Order, broker: Broker) -> Held:
+    """Raises BrokerError."""
+    at, quantity = timezone.now(), Decimal(0)
     for each in broker.positions(order.account_id):
         if each.symbol == order.symbol:
-            now = each.quantity
+            quantity = each.quantity
+    return Held(at, quantity)
+
+
+def check_still(order: Order, held: Held) -> None:
+    """The position must still bear the order: a closing one never turns it. Raises Refusal.
+
+    Under the connection's lock it sees every order that was released beside it.
+    """
+    shown, now = order.position_shown, held.quantity
+    assert shown is not None and order.quantity is not None
+    offered = _on_its_way(order, held.at)
     if order.confirmation.action == Action.CLOSE:
-        fits = now * shown > 0 and abs(now) >= order.quantity + _on_its_way(order)
+        fits = now * shown > 0 and abs(now) >= order.quantity + offered
     else:
-        fits = now == shown
+        fits = now == shown and not offered
     if not fits:
         raise Refusal(
             Code.POSITION_CHANGED,
             f"The position in {order.symbol} was {plain(shown)} when the order was sized and is {plain(now)} now, with "
-            f"{plain(_on_its_way(order))} of it offered by other orders. Nothing was sent; prepare it again.",
+            f"{plain(offered)} of it offered by other orders. Nothing was sent; prepare it again.",
         )
 
 
-def _on_its_way(order: Order) -> Decimal:
-    """Units that other orders of ours on the same side can still fill. Exits of one bracket count once."""
+def _on_its_way(order: Order, since: datetime) -> Decimal:
+    """Units that other orders of ours on the same side can still fill, or may have filled ``since``.
+
+    Exits of a bracket are not counted: their broker ends them with the position.
+    """
     rows = Order.objects.filter(
         connection_id=order.connection_id,
         account_id=order.account_id,
         symbol=order.symbol,
         side=order.side,
         parent=None,
-        status__in=states.OPEN,
         quantity__isnull=False,
     ).exclude(pk=order.pk)
-    return sum((each.quantity - each.filled_quantity for each in rows), Decimal(0))
+    resting = rows.filter(status__in=states.OPEN, moved_at__lt=since)
+    fresh = rows.filter(moved_at__gte=since, released_at__isnull=False).exclude(status__in=_UNSENT)
+    total = sum((each.quantity - each.filled_quantity for each in resting), Decimal(0))
+    return sum((each.quantity for each in fresh), total)

@@ -10,7 +10,7 @@ from brokers.errors import BrokerError
 from brokers.types import OrderChanges, OrderClass, OrderType, Side, TimeInForce
 from console.connections import reads
 from console.connections.models import Policy
-from console.errors import Code, Refusal, retry_of
+from console.errors import Code, Refusal, Retry
 from console.orders import changes, desk, sending, states
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.terms import Terms
@@ -344,14 +344,19 @@ def confirm_trade(call: Call) -> dict[str, Any]:
         return _changed(order, confirmation.modification)
     orders = list(confirmation.orders.filter(parent=None).order_by("pk"))
     if len(orders) == 1 and order.state in (states.Status.REJECTED, states.Status.NOT_SENT):
-        raise Refusal(Code(order.code), order.reason, order_id=order.public_id)
+        raise _over(order.code, f"{order.reason} To try again, prepare it anew under a new client_order_id.", order)
     unknown = any(each.state is states.Status.UNKNOWN for each in orders)
     return compact(status=_together(orders), **_rows(orders), next=_MAY_STAND if unknown else None)
 
 
+def _over(code: str, message: str, order: Order) -> Refusal:
+    """The confirmation is used up, so the same call cannot help, whatever the code."""
+    return Refusal(Code(code), message, order_id=order.public_id, retry=Retry.AFTER_CHANGE)
+
+
 def _changed(order: Order, change: Modification) -> dict[str, Any]:
     if change.state in (states.Change.REJECTED, states.Change.NOT_SENT):
-        raise Refusal(Code(change.code), f"The order was not changed: {change.reason}", order_id=order.public_id)
+        raise _over(change.code, f"The order was not changed: {change.reason} To try again, prepare it anew.", order)
     order.refresh_from_db()
     unknown = change.state is states.Change.UNKNOWN
     return compact(
@@ -399,7 +404,7 @@ def cancel_all_orders(call: Call) -> dict[str, Any]:
                 status=each.order.status,
                 code=each.refusal and each.refusal.code.value,
                 message=each.refusal and str(each.refusal),
-                retry=each.refusal and retry_of(each.refusal.code).value,
+                retry=each.refusal and each.refusal.retry.value,
             )
             for each in done
         ],

@@ -5,6 +5,7 @@ that trades, which the kill tests end at any moment.
 """
 
 import json
+import re
 import socket
 import struct
 import threading
@@ -48,6 +49,9 @@ class Asked:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: Any
+    raw: bytes = b""
+    target: str = ""
+    """Path and query as they came."""
 
 
 Reply = tuple[int, Any]
@@ -118,6 +122,13 @@ class FakeBroker:
         self.server.server_close()
         self._thread.join(timeout=5)
 
+    def hang_up(self) -> None:
+        """Close every connection that clients keep open."""
+        for connection in list(self.server.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server.server_address[1]}"
@@ -126,6 +137,14 @@ class FakeBroker:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.connections: list[socket.socket] = []
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.connections.append(request)
+        super().process_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that was killed is no news."""
@@ -160,13 +179,17 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
         def _read(self) -> Asked:
             size = int(self.headers.get("Content-Length") or 0)
             raw = self.rfile.read(size) if size else b""
+            if len(raw) < size:
+                raise ConnectionAbortedError("The sender died in the middle of its request.")
             split = urlsplit(self.path)
             return Asked(
                 method=self.command,
                 path=unquote(split.path),
                 query=dict(parse_qsl(split.query, keep_blank_values=True)),
                 headers=dict(self.headers.items()),
-                body=json.loads(raw) if raw else None,
+                body=_body(raw, self.headers.get("Content-Type") or ""),
+                raw=raw,
+                target=self.path,
             )
 
         def _answer(self, asked: Asked) -> Reply:
@@ -234,8 +257,20 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+def _body(raw: bytes, kind: str) -> Any:
+    if not raw:
+        return None
+    if kind.startswith("application/x-www-form-urlencoded"):
+        return dict(parse_qsl(raw.decode(), keep_blank_values=True))
+    return json.loads(raw)
+
+
 def _bytes(body: Any) -> bytes:
-    return b"" if body is None else json.dumps(body).encode()
+    """JSON with every digit of a Decimal."""
+    if body is None:
+        return b""
+    text = json.dumps(body, default=lambda number: f"\0{number:f}\0")
+    return re.sub(r'"\\u0000([0-9.-]*)\\u0000"', r"\1", text).encode()
 
 
 def _wire(status: int, body: bytes, headers: str = "") -> bytes:

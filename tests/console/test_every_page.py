@@ -60,6 +60,8 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "delete a client": f"/clients/{client.pk}/delete/",
         "orders": "/orders/",
         "an order": f"/orders/{order.public_id}/",
+        "approvals": "/orders/approvals/",
+        "an approval": f"/orders/approvals/{order.confirmation.public_id}/",
         "activity": "/activity/",
         "a call": f"/activity/{call.request_id}/",
         "errors": "/errors/",
@@ -90,7 +92,7 @@ def browser(owner: User) -> Browser:
 
 
 @pytest.fixture
-def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp) -> list[str]:
+def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp, order: Order) -> list[str]:
     on_connection = [f"/connections/{paper.pk}/{verb}/" for verb in ("pause", "resume", "trading-on", "trading-off")]
     on_connection += [f"/connections/{paper.pk}/policy/", f"/halts/connection/{paper.pk}/"]
     on_app = [f"/apps/{app.pk}/{verb}/" for verb in ("revoke", "pause", "resume", "narrow", "toolsets")]
@@ -105,6 +107,9 @@ def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp) -> list
         pages["revoke a key"],
         pages["revoke a management key"],
         pages["delete a client"],
+        f"/orders/approvals/{order.confirmation.public_id}/release/",
+        f"/orders/approvals/{order.confirmation.public_id}/reject/",
+        f"/orders/approvals/letters/{paper.pk}/",
     ]
 
 
@@ -210,6 +215,7 @@ def test_somebody_elses_lists_do_not_name_it(others_browser: Browser, pages: dic
         "new key",
         "clients",
         "orders",
+        "approvals",
         "activity",
         "errors",
         "journal",
@@ -231,7 +237,7 @@ def test_somebody_elses_lists_do_not_name_it(others_browser: Browser, pages: dic
 
 def test_nothing_changes_by_following_a_link(browser: Browser, actions: list[str], app: ConnectedApp) -> None:
     for url in actions:
-        assert browser.get(url).status_code in (200, 405), url
+        assert browser.get(url, follow=True).status_code in (200, 405), url
     app.refresh_from_db()
     assert app.revoked_at is None
     assert app.paused_at is None
@@ -250,6 +256,7 @@ def test_a_page_about_one_connection_says_paper_in_its_title(browser: Browser, p
         "replace a key",
         "what a key did",
         "an order",
+        "an approval",
         "a call",
     ):
         title = re.search(r"<title>(.*?)</title>", text_of(browser.get(pages[name])), re.S)

@@ -22,6 +22,9 @@ RESTING = {
     "tif": "GTC",
 }
 
+# Needs an account that may sell short: test_trade_tools.
+APART = (STOP, "reverse_position")
+
 # Arguments that each tool answers on the simulated market; of the rest, those of RESTING or none.
 SAMPLES: dict[str, dict[str, Any]] = {
     "search_security": {"query": "bitcoin"},
@@ -37,6 +40,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "get_exchange_rate": {"base": "USD", "quote": "USD"},
     "preview_order": RESTING,
     "place_order": RESTING,
+    "place_batch_orders": {"orders": [RESTING, RESTING | {"limit_price": "99"}]},
     "create_paper_account": {"name": "Second", "cash": "5000", "preset": "realistic"},
 }
 
@@ -56,6 +60,12 @@ def sample(trade: Wire, tool: str) -> dict[str, Any]:
             prepared = trade.result("place_order", RESTING)
             trade.result("confirm_trade", {"confirmation_id": prepared["confirmation_id"]})
             return {"order_id": prepared["order"]["order_id"]}
+        case "modify_order":
+            return sample(trade, "cancel_order") | {"limit_price": "101"}
+        case "close_position" | "flatten_account":
+            held = trade.result("place_order", {"symbol": "AAPL", "side": "BUY", "quantity": "2"})
+            trade.result("confirm_trade", {"confirmation_id": held["confirmation_id"]})
+            return {} if tool == "flatten_account" else {"symbol": "AAPL"}
         case "reset_paper_account" | "set_paper_model":
             return {"account_id": trade.result("get_current_account", {})["account"]["account_id"]}
         case "add_journal_note":
@@ -65,7 +75,7 @@ def sample(trade: Wire, tool: str) -> dict[str, Any]:
             return SAMPLES.get(tool, {})
 
 
-@pytest.mark.parametrize("tool", [tool for tool in catalog.TOOLS if tool.name != STOP], ids=lambda tool: tool.name)
+@pytest.mark.parametrize("tool", [each for each in catalog.TOOLS if each.name not in APART], ids=lambda tool: tool.name)
 def test_a_tool_answers_what_it_declares(trade: Wire, tool: catalog.Tool) -> None:
     answer = trade.call(tool.name, sample(trade, tool.name))  # and the wire holds it against the schema
     assert answer.json()["result"].get("isError") in (None, False), answer.text

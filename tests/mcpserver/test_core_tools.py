@@ -37,14 +37,17 @@ def test_capabilities_say_where_the_client_is_and_what_it_may(read: Wire, trade:
     assert told["server"]["name"] == "Tradelatch"
     assert told["mode"] == "paper"
     assert told["scopes"] == ["mcp:read"]
-    assert told["trading"] | {"order_types": 0, "time_in_force": 0} == {
+    assert told["trading"] == {
         "allowed": False,
         "scope": False,
         "enabled_on_connection": True,
         "confirmation": "two_step",
         "confirmation_seconds": 120,
-        "order_types": 0,
-        "time_in_force": 0,
+        "order_types": ["MKT", "LMT", "STP", "STP_LIMIT", "TRAIL"],
+        "time_in_force": ["DAY", "GTC", "IOC", "FOK", "OPG", "CLS"],
+        "time_in_force_of": {kind: ["DAY", "GTC"] for kind in ("STP", "STP_LIMIT", "TRAIL")},
+        "order_classes": ["simple", "bracket", "oco", "oto"],
+        "also": ["modify", "notional", "short", "reverse", "reduce_only", "post_only"],
     }
     assert trade.result("get_capabilities", {})["trading"]["allowed"] is True
 

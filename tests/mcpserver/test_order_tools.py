@@ -196,6 +196,7 @@ def test_what_waits_is_listed_until_it_is_discarded(trade: Wire, own: Server) ->
     waiting = trade.result("get_pending_confirmations", {})["pending"]
     assert waiting[0] == {
         "confirmation_id": prepared["confirmation_id"],
+        "action": "place",
         "expires_at": prepared["expires_at"],
         "summary": prepared["summary"],
         "order_id": prepared["order"]["order_id"],

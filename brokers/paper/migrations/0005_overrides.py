@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('paper', '0003_exchange'),
+        ("paper", "0004_live_prices"),
     ]
 
     operations = [

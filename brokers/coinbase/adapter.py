@@ -1,0 +1,151 @@
+"""Coinbase Advanced Trade spot through ccxt, with keys of the developer platform. It has no sandbox."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from brokers.coinbase import parse
+from brokers.crypto import checks, words
+from brokers.crypto.adapter import PAGES, CryptoBroker, environment
+from brokers.crypto.client import Venue
+from brokers.errors import BrokerUnavailable, InvalidRequest, NotSupported, OrderNotFound
+from brokers.types import (
+    Ability,
+    Account,
+    AssetClass,
+    Capabilities,
+    ConnectionInfo,
+    Environment,
+    Instrument,
+    OrderRequest,
+    OrderType,
+    Side,
+    TimeInForce,
+)
+
+_MOST = 250
+
+
+def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
+    if environment(settings) is not Environment.LIVE:
+        raise InvalidRequest("Coinbase has no paper trading: use a connection to Tradelatch Paper.", "environment")
+    return {"options": {"fetchBalance": "v3PrivateGetBrokerageAccounts", "fetchTime": "v3PublicGetBrokerageTime"}}
+
+
+def _prepare(exchange: Any, settings: Mapping[str, Any]) -> None:
+    # Its tokens tell the time by this, which knows nothing of the venue's clock.
+    exchange.seconds = lambda: int(exchange.nonce()) // 1000
+
+
+class CoinbaseBroker(CryptoBroker):
+    """``api_key`` is the key's name (organizations/…/apiKeys/…), ``secret`` its EC private key in PEM."""
+
+    VENUE = Venue(
+        title="Coinbase",
+        library_name="coinbase",
+        codes=parse.CODES,
+        per_second=15,
+        credentials={"api_key": "apiKey", "secret": "secret"},
+        config=_config,
+        prepare=_prepare,
+    )
+    CAPABILITIES = Capabilities(
+        abilities=frozenset(Ability) - {Ability.SCREENING, Ability.TRANSACTIONS},
+        asset_classes=frozenset({AssetClass.CRYPTO}),
+        order_types=frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LIMIT}),
+        time_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC}),
+        pairs={OrderType.STOP_LIMIT: frozenset({TimeInForce.GTC})},
+        not_found_after=300.0,
+        notional=True,
+        post_only=True,
+    )
+    CURRENCY = "USD"
+
+    def connect(self) -> ConnectionInfo:
+        may = self._client.read("v3_private_get_brokerage_key_permissions")
+        if not isinstance(may, dict) or "can_view" not in may:
+            raise BrokerUnavailable("Coinbase did not say what this key may do.")
+        account = Account(
+            account_id=str(may.get("portfolio_uuid") or "default"),
+            name="Coinbase",
+            currency=self.CURRENCY,
+            environment=Environment.LIVE,
+        )
+        return ConnectionInfo(
+            accounts=(account,),
+            environment=Environment.LIVE,
+            can_trade=may.get("can_trade") is True,
+            # What it does not deny, it may do.
+            can_withdraw=may.get("can_transfer") is not False,
+        )
+
+    def _check_order(self, request: OrderRequest, found: Instrument, price: Decimal | None = None) -> None:
+        checks.check(request, found, self.CAPABILITIES, price)
+        if request.order_type is OrderType.MARKET and request.side is Side.BUY and request.notional is None:
+            raise NotSupported("Coinbase takes a market buy by what to spend, not by quantity. Give notional.")
+
+    def _create(self, request: OrderRequest, market: words.Answer) -> tuple[str, Any]:
+        return "v3_private_post_brokerage_orders", parse.order_body(request, market["id"])
+
+    def _created(self, answer: Any, request: OrderRequest) -> str:
+        return parse.created(answer, request.client_order_id)
+
+    def _find(self, client_order_id: str, symbol: str) -> words.Answer | None:
+        """By its own id where this process knows it, else through the list: there is no look-up by ours."""
+        if (known := self._client.broker_id(client_order_id)) is not None:
+            try:
+                answer = self._client.read("v3_private_get_brokerage_orders_historical_order_id", {"order_id": known})
+            except OrderNotFound:
+                answer = {}
+            if isinstance(row := answer.get("order"), dict):
+                return self._parsed(row)
+        product = {"product_ids": [self._require(symbol)["id"]]} if symbol else {}
+        for found in self._rows(product):
+            if found.get("clientOrderId") == client_order_id:
+                return found
+        return None
+
+    def _cancel(self, found: words.Answer) -> tuple[str, Any]:
+        return "v3_private_post_brokerage_orders_batch_cancel", {"order_ids": [found["id"]]}
+
+    def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[words.Answer]:
+        found: list[words.Answer] = []
+        for answer in self._rows({"order_status": ["OPEN"]} if open_only else {}):
+            at = words.moment(answer.get("timestamp"))
+            if len(found) >= limit or (since and at and at < since):
+                break
+            found.append(answer)
+        return found
+
+    def _rows(self, params: dict[str, Any]) -> Iterator[words.Answer]:
+        """Newest first, to the end. Raises BrokerUnavailable when there are more than we read."""
+        cursor: dict[str, Any] = {}
+        for _ in range(PAGES):
+            answer = self._client.read(
+                "v3_private_get_brokerage_orders_historical_batch", {"limit": _MOST, **params, **cursor}
+            )
+            rows = answer.get("orders") if isinstance(answer, dict) else None
+            if not isinstance(rows, list):
+                raise BrokerUnavailable("Coinbase sent a list of orders that could not be read.")
+            yield from (self._parsed(row) for row in rows)
+            if answer.get("has_next") is not True or not answer.get("cursor"):
+                return
+            cursor = {"cursor": answer["cursor"]}
+        raise BrokerUnavailable("Coinbase has more orders than could be read at once.")
+
+    def _parsed(self, row: dict[str, Any]) -> words.Answer:
+        found: words.Answer = self._client.exchange.parse_order(row)
+        # Both are "canceled" to ccxt.
+        ended = {"EXPIRED": "expired", "FAILED": "rejected"}.get(str(row.get("status")))
+        return {**found, "status": ended} if ended else found
+
+    def _trades_of(self, answer: words.Answer) -> list[words.Answer]:
+        found: list[words.Answer] = self._client.read(
+            "fetch_my_trades", answer["symbol"], None, _MOST, {"order_ids": [answer["id"]]}
+        )
+        return found
+
+    def _read_fee_rates(self, symbol: str) -> tuple[Decimal, Decimal]:
+        tier = self._client.read("v3_private_get_brokerage_transaction_summary").get("fee_tier") or {}
+        return words.known(tier.get("maker_fee_rate")), words.known(tier.get("taker_fee_rate"))

@@ -1,0 +1,92 @@
+"""Coinbase Advanced Trade's words. Source: docs.cdp.coinbase.com/api-reference/advanced-trade-api/rest-api/."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from brokers.crypto.outcomes import Codes, Meaning
+from brokers.decimals import plain
+from brokers.types import OrderRequest, OrderType, Side, TimeInForce
+
+_M = Meaning
+MEANINGS: Mapping[str, Meaning] = {
+    "INSUFFICIENT_FUND": _M.FUNDS,
+    "PREVIEW_INSUFFICIENT_FUND": _M.FUNDS,
+    "PREVIEW_INSUFFICIENT_FUNDS_FOR_FUTURES": _M.FUNDS,
+    "UNSUPPORTED_ORDER_CONFIGURATION": _M.ORDER,
+    "INVALID_SIDE": _M.ORDER,
+    "INVALID_PRODUCT_ID": _M.SYMBOL,
+    "PREVIEW_INVALID_PRODUCT_ID": _M.SYMBOL,
+    "INVALID_SIZE_PRECISION": _M.ORDER,
+    "INVALID_PRICE_PRECISION": _M.ORDER,
+    "INVALID_LIMIT_PRICE": _M.ORDER,
+    "INVALID_LIMIT_PRICE_POST_ONLY": _M.ORDER,
+    "INVALID_NO_LIQUIDITY": _M.REJECTED,
+    "INVALID_CANCEL_REQUEST": _M.REJECTED,
+    "ORDER_ENTRY_DISABLED": _M.CLOSED,
+    "INELIGIBLE_PAIR": _M.PERMISSION,
+    "INVALID_REQUEST": _M.ORDER,
+    "INVALID_ARGUMENT": _M.ORDER,
+    "PREVIEW_INVALID_BASE_SIZE_TOO_SMALL": _M.ORDER,
+    "PREVIEW_INVALID_BASE_SIZE_TOO_LARGE": _M.ORDER,
+    "PREVIEW_INVALID_QUOTE_SIZE_TOO_SMALL": _M.ORDER,
+    "PREVIEW_INVALID_QUOTE_SIZE_TOO_LARGE": _M.ORDER,
+    "PREVIEW_INVALID_LIMIT_PRICE": _M.ORDER,
+    "PREVIEW_STOP_PRICE_ABOVE_LAST_TRADE_PRICE": _M.ORDER,
+    "PREVIEW_STOP_PRICE_BELOW_LAST_TRADE_PRICE": _M.ORDER,
+    "PERMISSION_DENIED": _M.PERMISSION,
+    "UNAUTHENTICATED": _M.AUTH,
+    "RESOURCE_EXHAUSTED": _M.RATE,
+    "rate_limit_exceeded": _M.RATE,
+    "authentication_error": _M.AUTH,
+    "NOT_FOUND": _M.NOT_FOUND,
+    "UNKNOWN_FAILURE_REASON": _M.UNKNOWN,
+    "INTERNAL": _M.UNKNOWN,
+    "UNAVAILABLE": _M.UNKNOWN,
+}
+
+
+def codes(answer: Any) -> list[str]:
+    """The reason of the failure before its kind, which may be "unknown" although the reason is there."""
+    if not isinstance(answer, dict):
+        return []
+    told = answer.get("error_response")
+    reasons = told if isinstance(told, dict) else {}
+    found = [reasons.get(name) for name in ("preview_failure_reason", "new_order_failure_reason", "error")]
+    found += [answer.get("error"), answer.get("code")]
+    texts = [str(each) for each in found if each not in (None, "", "UNKNOWN_PREVIEW_FAILURE_REASON")]
+    return sorted(texts, key=lambda text: text == "UNKNOWN_FAILURE_REASON")
+
+
+CODES = Codes(venue="Coinbase", found=codes, meanings=MEANINGS)
+
+
+def order_body(request: OrderRequest, instrument_id: str) -> dict[str, Any]:
+    """Of POST /api/v3/brokerage/orders."""
+    size = {"base_size": plain(request.quantity)} if request.quantity is not None else {}
+    if request.notional is not None:
+        size = {"quote_size": plain(request.notional)}
+    if request.limit_price is not None:
+        size["limit_price"] = plain(request.limit_price)
+    terms: dict[str, Any]
+    if request.order_type is OrderType.MARKET:
+        terms = {"market_market_ioc": size}
+    elif request.order_type is OrderType.STOP_LIMIT:
+        assert request.stop_price is not None
+        way = "STOP_DIRECTION_STOP_UP" if request.side is Side.BUY else "STOP_DIRECTION_STOP_DOWN"
+        terms = {"stop_limit_stop_limit_gtc": {**size, "stop_price": plain(request.stop_price), "stop_direction": way}}
+    elif request.tif is TimeInForce.IOC:
+        terms = {"sor_limit_ioc": size}
+    else:
+        terms = {"limit_limit_gtc": {**size, "post_only": request.post_only}}
+    return {
+        "client_order_id": request.client_order_id,
+        "product_id": instrument_id,
+        "side": request.side.value,
+        "order_configuration": terms,
+    }
+
+
+def created(answer: Any, client_order_id: str) -> str:
+    told = answer.get("success_response") if isinstance(answer, dict) and answer.get("success") is True else None
+    ours = isinstance(told, dict) and told.get("client_order_id") == client_order_id
+    return str(told.get("order_id") or "") if ours and isinstance(told, dict) else ""

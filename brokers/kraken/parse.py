@@ -1,0 +1,107 @@
+"""Kraken's words. Source: docs.kraken.com/api/docs/rest-api/ and its page on errors."""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from brokers.crypto.outcomes import Codes, Meaning
+from brokers.decimals import plain
+from brokers.types import OrderRequest, OrderType
+
+_M = Meaning
+# What the documents name no words for, but would have to name the field: an id that an open order has.
+DUPLICATE = "cl_ord_id"
+MEANINGS: Mapping[str, Meaning] = {
+    "EService:Timeout": _M.UNKNOWN,
+    "EService:Busy": _M.UNKNOWN,
+    "EService:Unavailable": _M.UNKNOWN,
+    "EService:Deadline elapsed": _M.UNKNOWN,
+    "EGeneral:Internal error": _M.UNKNOWN,
+    "EDatabase:Internal error": _M.UNKNOWN,
+    "EService:Market in cancel_only mode": _M.CLOSED,
+    "EService:Market in post_only mode": _M.REJECTED,
+    "EService:Market in limit_only mode": _M.REJECTED,
+    "EAPI:Invalid key": _M.AUTH,
+    "EAPI:Invalid signature": _M.AUTH,
+    "EAPI:Invalid nonce": _M.NONCE,
+    "EAPI:Rate limit exceeded": _M.RATE,
+    "EAPI:Feature disabled": _M.PERMISSION,
+    "EGeneral:Temporary lockout": _M.RATE,
+    "EGeneral:Too many requests": _M.RATE,
+    "EGeneral:Permission denied": _M.PERMISSION,
+    "EGeneral:Invalid arguments": _M.ORDER,
+    "EAccount:Invalid permissions": _M.PERMISSION,
+    "EQuery:Unknown asset pair": _M.SYMBOL,
+    "EQuery:Invalid asset pair": _M.SYMBOL,
+    "EOrder:Rate limit exceeded": _M.RATE,
+    "EOrder:Insufficient funds": _M.FUNDS,
+    "EOrder:Insufficient margin": _M.FUNDS,
+    "EOrder:Order minimum not met": _M.ORDER,
+    "EOrder:Cost minimum not met": _M.ORDER,
+    "EOrder:Tick size check failed": _M.ORDER,
+    "EOrder:Invalid price": _M.ORDER,
+    "EOrder:Invalid order": _M.ORDER,
+    "EOrder:Post only order": _M.ORDER,
+    "EOrder:Orders limit exceeded": _M.REJECTED,
+    "EOrder:Positions limit exceeded": _M.REJECTED,
+    "EOrder:Domain rate limit exceeded": _M.RATE,
+    "EOrder:Trading agreement required": _M.PERMISSION,
+    "EOrder:Unknown order": _M.NOT_FOUND,
+    DUPLICATE: _M.DUPLICATE,
+}
+
+
+def codes(answer: Any) -> list[str]:
+    """Each error whole, then without what follows its second colon."""
+    told = answer.get("error") if isinstance(answer, dict) else None
+    errors = [each for each in told if isinstance(each, str)] if isinstance(told, list) else []
+    found = [DUPLICATE] if any(DUPLICATE in each for each in errors) else []
+    for each in errors:
+        spaced = each.replace(": ", ":")
+        found += [spaced, ":".join(spaced.split(":")[:2])]
+    return found
+
+
+CODES = Codes(venue="Kraken", found=codes, meanings=MEANINGS)
+
+_KIND = {
+    OrderType.MARKET: "market",
+    OrderType.LIMIT: "limit",
+    OrderType.STOP: "stop-loss",
+    OrderType.STOP_LIMIT: "stop-loss-limit",
+}
+
+
+def order_body(request: OrderRequest, instrument_id: str) -> dict[str, Any]:
+    """Of POST /0/private/AddOrder. The fee is asked for in the quote currency."""
+    body: dict[str, Any] = {
+        "pair": instrument_id,
+        "type": request.side.value.lower(),
+        "ordertype": _KIND[request.order_type],
+        "volume": plain(request.units),
+        "cl_ord_id": request.client_order_id,
+        "oflags": "fciq,post" if request.post_only else "fciq",
+    }
+    if request.order_type is OrderType.LIMIT:
+        body["timeinforce"] = request.tif.value
+    if request.stop_price is not None:
+        body["price"] = plain(request.stop_price)
+        if request.limit_price is not None:
+            body["price2"] = plain(request.limit_price)
+    elif request.limit_price is not None:
+        body["price"] = plain(request.limit_price)
+    return body
+
+
+def created(answer: Any, request: OrderRequest) -> str:
+    """The answer does not name our id: its description has to be of our order, and the id is looked up after it."""
+    result = answer.get("result") if isinstance(answer, dict) and answer.get("error") == [] else None
+    told = result.get("txid") if isinstance(result, dict) else None
+    if not isinstance(result, dict) or not isinstance(told, list) or len(told) != 1:
+        return ""
+    described = str((result.get("descr") or {}).get("order", "")).split()
+    try:
+        ours = described[0] == request.side.value.lower() and Decimal(described[1]) == request.quantity
+    except (IndexError, InvalidOperation):
+        return ""
+    return str(told[0]) if ours else ""

@@ -1,0 +1,72 @@
+"""What its owner saw at the broker, for an order that nothing else can say anything about. Console only."""
+
+from datetime import timedelta
+from enum import StrEnum
+
+from django.db import transaction
+from django.utils import timezone
+
+from console.accounts.models import User
+from console.audit import journal
+from console.errors import Code, Refusal
+from console.orders import moves
+from console.orders.models import Order
+from console.orders.states import Status
+
+AFTER = timedelta(minutes=10)
+"""How long an order may be looked up before its owner is asked to look."""
+
+
+class Seen(StrEnum):
+    """What the owner saw at the broker itself."""
+
+    NOT_THERE = "not_there"
+    WORKING = "working"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+
+
+_AFTER = {Seen.WORKING: Status.WORKING, Seen.FILLED: Status.FILLED, Seen.CANCELLED: Status.CANCELLED}
+WORDS = {
+    Seen.NOT_THERE: "It is not there",
+    Seen.WORKING: "It is there and works",
+    Seen.FILLED: "It is there and has filled",
+    Seen.CANCELLED: "It is there and was cancelled",
+}
+
+
+def waits_for_a_person(order: Order) -> bool:
+    """Whether looking it up has led nowhere for so long that only a person can tell."""
+    if order.state is Status.NOT_FOUND:
+        return order.settled_by_hand_at is None
+    return order.state is Status.UNKNOWN and timezone.now() - order.moved_at >= AFTER
+
+
+@transaction.atomic
+def settle(order: Order, seen: Seen, *, by: User, request_id: str = "") -> Order:
+    """Record what the owner saw. The broker's own word still wins when it comes. Raises Refusal.
+
+    An order that is not there no longer counts against a limit; one that filled is taken to have filled whole, at a
+    price that is not known.
+    """
+    order = Order.objects.select_for_update().get(pk=order.pk)
+    if not waits_for_a_person(order):
+        raise Refusal(
+            Code.NOT_PERMITTED,
+            f"Order {order.public_id} is {order.status_words.lower()}: there is nothing to settle by hand.",
+            order_id=order.public_id,
+        )
+    words = f"{by.email} looked at the broker: {WORDS[seen][0].lower()}{WORDS[seen][1:]}."
+    now = timezone.now()
+    if seen is Seen.NOT_THERE and order.state is Status.NOT_FOUND:
+        Order.objects.filter(pk=order.pk).update(settled_by_hand_at=now, reason=words)
+        moves.event(order, order.status, words, by.email, request_id, {})
+    else:
+        fields = {"filled_quantity": order.quantity} if seen is Seen.FILLED and order.quantity is not None else {}
+        after = _AFTER.get(seen, Status.NOT_FOUND)
+        moves.move(order, after, words, by.email, request_id, settled_by_hand_at=now, reason=words, code="", **fields)
+    journal.record_change(
+        by, "settled by hand", "order", order.public_id, order.symbol, seen=seen.value, connection=order.connection.name
+    )
+    order.refresh_from_db()
+    return order

@@ -1,0 +1,254 @@
+"""Binance spot on loopback: api/v3 and what we use of sapi/v1.
+
+Shapes are the examples of developers.binance.com/docs/binance-spot-api-docs/rest-api.
+"""
+
+import hashlib
+import hmac
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qsl
+
+from tests.brokers.exchange import Asked, CryptoFake, Listing, Reply, SimOrder, VenueRefuses
+
+KEY, SECRET = "binance-key-vmPUZE6mv9", "binance-secret-NhqPtmdSJY"
+UID = 354937868
+
+_REFUSALS = {
+    "duplicate": (-2010, "Duplicate order sent."),
+    "funds": (-2010, "Account has insufficient balance for requested action."),
+    "no_symbol": (-1121, "Invalid symbol."),
+    "not_found": (-2011, "Unknown order sent."),
+    "ended": (-2011, "Unknown order sent."),
+    "too_small": (-1013, "Filter failure: LOT_SIZE"),
+}
+_STATES = {"open": "NEW", "filled": "FILLED", "canceled": "CANCELED"}
+_ORDER = "/api/v3/order"
+
+
+class BinanceFake(CryptoFake):
+    CLOSED_IDS_STAY = False
+
+    def __init__(self) -> None:
+        super().__init__(
+            [
+                Listing(
+                    symbol="BTC/USDT", wire="BTCUSDT", base="BTC", quote="USDT", tick="0.01", lot="0.00001",
+                    minimum="0.00001", least_cost="5",
+                ),
+                Listing(
+                    symbol="TINY/USDT", wire="TINYUSDT", base="TINY", quote="USDT", tick="0.000000000000000001",
+                    lot="0.000000000000000001", minimum="0.000000000000000001",
+                    bid="0.000000000000000009", ask="0.000000000000000011", last="1E-17",
+                ),
+            ]
+        )  # fmt: skip
+        self.live = False
+        """The host with keys of real money, which also tells what a key may do."""
+        self.withdrawals = False
+
+    # -- what arrives ---------------------------------------------------------------------------------------------
+
+    def client_id_of(self, asked: Asked) -> str | None:
+        if (asked.method, asked.path) != ("POST", _ORDER):
+            return None
+        return str((asked.body or {}).get("newClientOrderId"))
+
+    def duplicate(self) -> Reply:
+        return 400, _refusal("duplicate")
+
+    def other(self) -> Any:
+        return {"symbol": "BTCUSDT", "orderId": 28, "orderListId": -1, "clientOrderId": "6gCrw2kRUAF9CvJDGP16IP",
+                "transactTime": 1507725176595, "price": "1", "origQty": "1", "executedQty": "0",
+                "cummulativeQuoteQty": "0", "status": "NEW", "timeInForce": "GTC", "type": "LIMIT",
+                "side": "SELL"}  # fmt: skip
+
+    def speak(self, asked: Asked) -> Reply:
+        public = {
+            "/api/v3/time": self._time,
+            "/api/v3/exchangeInfo": self._exchange_info,
+            "/api/v3/ticker/24hr": self._ticker,
+            "/api/v3/depth": self._depth,
+            "/api/v3/aggTrades": self._agg_trades,
+            "/api/v3/klines": self._klines,
+        }
+        if asked.path in public:
+            return public[asked.path](asked.query)
+        params: dict[str, str] = dict((asked.body if asked.method == "POST" else asked.query) or {})
+        if (refusal := self._distrusted(asked, params)) is not None:
+            return refusal
+        private = {
+            ("GET", "/api/v3/account"): self._account,
+            ("GET", "/api/v3/account/commission"): self._commission,
+            ("GET", "/api/v3/openOrders"): self._open_orders,
+            ("GET", "/api/v3/myTrades"): self._my_trades,
+            ("POST", _ORDER): self._new_order,
+            ("GET", _ORDER): self._order_of,
+            ("DELETE", _ORDER): self._delete_order,
+        }
+        if self.live:
+            private["GET", "/sapi/v1/account/apiRestrictions"] = self._restrictions
+        found = private.get((asked.method, asked.path))
+        return found(params) if found else (404, {"code": -1, "msg": "no such path"})
+
+    def _distrusted(self, asked: Asked, params: dict[str, str]) -> Reply | None:
+        """HMAC-SHA256, in hex, over the query or the body without the signature; a time within recvWindow."""
+        headers = {name.lower(): value for name, value in asked.headers.items()}
+        signed = asked.raw.decode() if asked.method == "POST" else asked.target.partition("?")[2]
+        text, _, signature = signed.rpartition("&signature=")
+        wanted = hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
+        if headers.get("x-mbx-apikey") != KEY:
+            return self._no(401, -2014, "API-key format invalid.")
+        if signature != wanted or dict(parse_qsl(text)) != {k: v for k, v in params.items() if k != "signature"}:
+            return self._no(400, -1022, "Signature for this request is not valid.")
+        behind = self.now() - int(params["timestamp"])
+        if behind < -1000 or behind > int(params.get("recvWindow", 5000)):
+            return self._no(400, -1021, "Timestamp for this request is outside of the recvWindow.")
+        return None
+
+    def _no(self, status: int, code: int, message: str) -> Reply:
+        self.distrust(message)
+        return status, {"code": code, "msg": message}
+
+    # -- public ---------------------------------------------------------------------------------------------------
+
+    def _time(self, query: Any) -> Reply:
+        return 200, {"serverTime": self.now()}
+
+    def _exchange_info(self, query: Any) -> Reply:
+        return 200, {"timezone": "UTC", "serverTime": self.now(), "rateLimits": [], "exchangeFilters": [],
+                     "symbols": [_symbol(each) for each in self.listings.values()]}  # fmt: skip
+
+    def _ticker(self, query: Any) -> Reply:
+        each = self.listings[query["symbol"]]
+        return 200, {
+            "symbol": each.wire, "priceChange": "0", "priceChangePercent": "0", "weightedAvgPrice": each.last,
+            "prevClosePrice": each.last, "lastPrice": each.last, "lastQty": "1", "bidPrice": each.bid, "bidQty": "4",
+            "askPrice": each.ask, "askQty": "4", "openPrice": each.last, "highPrice": each.ask, "lowPrice": each.bid,
+            "volume": "8913.3", "quoteVolume": "15.3", "openTime": self.now() - 86_400_000, "closeTime": self.now(),
+            "firstId": 28385, "lastId": 28460, "count": 76,
+        }  # fmt: skip
+
+    def _depth(self, query: Any) -> Reply:
+        each = self.listings[query["symbol"]]
+        return 200, {"lastUpdateId": 1027024, "bids": [[each.bid, "4.0"]], "asks": [[each.ask, "12.0"]]}
+
+    def _agg_trades(self, query: Any) -> Reply:
+        each = self.listings[query["symbol"]]
+        return 200, [{"a": 26129, "p": each.last, "q": "4.70443515", "f": 27781, "l": 27781, "T": self.now(), "m": True,
+                      "M": True}]  # fmt: skip
+
+    def _klines(self, query: Any) -> Reply:
+        each, start = self.listings[query["symbol"]], self.now() // 60_000 * 60_000
+        return 200, [
+            [start - back * 60_000, each.last, each.ask, each.bid, each.last, "148976.1",
+             start - back * 60_000 + 59_999, "2434.1", 308, "1756.8", "28.4", "0"]
+            for back in reversed(range(5))
+        ]  # fmt: skip
+
+    # -- private --------------------------------------------------------------------------------------------------
+
+    def _account(self, params: dict[str, str]) -> Reply:
+        balances = [{"asset": code, "free": format(total, "f"), "locked": "0"} for code, total in self.balances.items()]
+        return 200, {"makerCommission": 15, "takerCommission": 15, "canTrade": True, "canWithdraw": True,
+                     "canDeposit": True, "updateTime": 123456789, "accountType": "SPOT", "balances": balances,
+                     "permissions": ["SPOT"], "uid": UID}  # fmt: skip
+
+    def _restrictions(self, params: dict[str, str]) -> Reply:
+        return 200, {"ipRestrict": False, "createTime": 1698645219000, "enableReading": True,
+                     "enableWithdrawals": self.withdrawals, "enableInternalTransfer": False,
+                     "enableSpotAndMarginTrading": True}  # fmt: skip
+
+    def _commission(self, params: dict[str, str]) -> Reply:
+        none = {"maker": "0.00000000", "taker": "0.00000000", "buyer": "0.00000000", "seller": "0.00000000"}
+        standard = {**none, "maker": "0.00080000", "taker": "0.00100000"}
+        return 200, {"symbol": params["symbol"], "standardCommission": standard,
+                     "specialCommission": none, "taxCommission": none,
+                     "discount": {"enabledForAccount": False, "enabledForSymbol": False, "discountAsset": "BNB",
+                                  "discount": "0.75000000"}}  # fmt: skip
+
+    def _open_orders(self, params: dict[str, str]) -> Reply:
+        return 200, [self._order(each) for each in self.newest() if each.status == "open"]
+
+    def _my_trades(self, params: dict[str, str]) -> Reply:
+        wanted = [
+            each
+            for each in reversed(self.trades())
+            if each.wire == params["symbol"] and params.get("orderId", each.order_id) == each.order_id
+        ]
+        return 200, [
+            {"symbol": each.wire, "id": int(each.trade_id), "orderId": int(each.order_id), "orderListId": -1,
+             "price": each.price, "qty": each.amount,
+             "quoteQty": format(Decimal(each.price) * Decimal(each.amount), "f"), "commission": each.fee,
+             "commissionAsset": each.fee_currency, "time": each.at, "isBuyer": each.side == "buy", "isMaker": False,
+             "isBestMatch": True}
+            for each in wanted
+        ]  # fmt: skip
+
+    def _new_order(self, params: dict[str, str]) -> Reply:
+        kind = params["type"]
+        try:
+            made = self.place(
+                {
+                    "client_id": params["newClientOrderId"],
+                    "wire": params["symbol"],
+                    "side": params["side"].lower(),
+                    "kind": kind,
+                    "tif": params.get("timeInForce", "GTC"),
+                    "price": params.get("price", ""),
+                    "stop": params.get("stopPrice", ""),
+                    "amount": params.get("quantity", ""),
+                    "cost": params.get("quoteOrderQty", ""),
+                    "post_only": kind == "LIMIT_MAKER",
+                }
+            )
+        except VenueRefuses as refusal:
+            return 400, _refusal(refusal.why)
+        return 200, self._order(made)
+
+    def _order_of(self, params: dict[str, str]) -> Reply:
+        found = self.by_client(params.get("origClientOrderId", ""))
+        if found is None or found.wire != params["symbol"]:
+            return 400, {"code": -2013, "msg": "Order does not exist."}
+        return 200, self._order(found)
+
+    def _delete_order(self, params: dict[str, str]) -> Reply:
+        try:
+            return 200, self._order(self.take_back(self.orders.get(params.get("orderId", ""))))
+        except VenueRefuses as refusal:
+            return 400, _refusal(refusal.why)
+
+    def _order(self, order: SimOrder) -> dict[str, Any]:
+        partly = order.status == "open" and order.filled != "0"
+        worth = sum((Decimal(each.price) * Decimal(each.amount) for each in order.trades), Decimal(0))
+        return {
+            "symbol": order.wire, "orderId": int(order.order_id), "orderListId": -1, "clientOrderId": order.client_id,
+            "price": order.price or "0.00000000", "origQty": order.amount, "executedQty": order.filled,
+            "origQuoteOrderQty": order.cost or "0.000000", "cummulativeQuoteQty": format(worth, "f"),
+            "status": order.reported_as or ("PARTIALLY_FILLED" if partly else _STATES[order.status]),
+            "timeInForce": order.tif, "type": order.kind, "side": order.side.upper(),
+            "stopPrice": order.stop or "0.00000000", "icebergQty": "0.00000000", "time": order.created,
+            "updateTime": order.updated, "isWorking": True, "workingTime": order.created,
+            "selfTradePreventionMode": "NONE",
+        }  # fmt: skip
+
+
+def _refusal(why: str) -> dict[str, Any]:
+    code, message = _REFUSALS[why]
+    return {"code": code, "msg": message}
+
+
+def _symbol(each: Listing) -> dict[str, Any]:
+    filters = [
+        {"filterType": "PRICE_FILTER", "minPrice": each.tick, "maxPrice": "1000000.00", "tickSize": each.tick},
+        {"filterType": "LOT_SIZE", "minQty": each.minimum, "maxQty": "9000000000000000000", "stepSize": each.lot},
+    ]
+    if each.least_cost:
+        filters.append({"filterType": "NOTIONAL", "minNotional": each.least_cost, "maxNotional": "9000000.00"})
+    return {
+        "symbol": each.wire, "status": "TRADING", "baseAsset": each.base, "baseAssetPrecision": 8,
+        "quoteAsset": each.quote, "quotePrecision": 8, "quoteAssetPrecision": 8,
+        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS_LIMIT"], "icebergAllowed": True,
+        "ocoAllowed": True, "isSpotTradingAllowed": True, "isMarginTradingAllowed": False, "filters": filters,
+        "permissions": [], "permissionSets": [["SPOT"]],
+    }  # fmt: skip

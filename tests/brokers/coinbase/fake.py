@@ -1,0 +1,261 @@
+"""Coinbase Advanced Trade on loopback: api/v3/brokerage.
+
+Shapes are the examples of docs.cdp.coinbase.com/api-reference/advanced-trade-api/rest-api/.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.brokers.exchange import Asked, CryptoFake, Listing, Reply, SimOrder, VenueRefuses
+
+KEY = "organizations/3b910e93-1f6e/apiKeys/9ba1-coinbase-key"
+_PRIVATE = ec.generate_private_key(ec.SECP256R1())
+SECRET, WRONG_SECRET = (
+    key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    ).decode()
+    for key in (_PRIVATE, ec.generate_private_key(ec.SECP256R1()))
+)
+PORTFOLIO = "b87a2d3f-8a1e-49b3-a4ea-402d8c389aca"
+
+_REFUSALS = {
+    "funds": ("INSUFFICIENT_FUND", "PREVIEW_INSUFFICIENT_FUND"),
+    "no_symbol": ("INVALID_PRODUCT_ID", "PREVIEW_INVALID_PRODUCT_ID"),
+    "too_small": ("UNKNOWN_FAILURE_REASON", "PREVIEW_INVALID_BASE_SIZE_TOO_SMALL"),
+}
+_STATES = {"open": "OPEN", "filled": "FILLED", "canceled": "CANCELLED"}
+_ORDERS = "/api/v3/brokerage/orders"
+
+
+class CoinbaseFake(CryptoFake):
+    REFUSES_SAME_ID = False
+    """What it does with an id it has seen is not established: here it takes the order."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            [
+                Listing(
+                    symbol="BTC/USD", wire="BTC-USD", base="BTC", quote="USD", tick="0.01", lot="0.00000001",
+                    minimum="0.00000001", least_cost="1",
+                ),
+                Listing(
+                    symbol="TINY/USD", wire="TINY-USD", base="TINY", quote="USD", tick="0.000000000000000001",
+                    lot="0.000000000000000001", minimum="0.000000000000000001",
+                    bid="0.000000000000000009", ask="0.000000000000000011", last="1E-17",
+                ),
+            ]
+        )  # fmt: skip
+        self.balances.pop("USDT")
+        self.can_transfer = False
+        self.page = 250
+        self.nonces: set[str] = set()
+
+    # -- what arrives ---------------------------------------------------------------------------------------------
+
+    def client_id_of(self, asked: Asked) -> str | None:
+        return str((asked.body or {}).get("client_order_id")) if asked.path == _ORDERS else None
+
+    def other(self) -> Any:
+        return {"success": True, "order_configuration": {}, "success_response": {
+            "order_id": "11111-00000-000000", "product_id": "BTC-USD", "side": "BUY",
+            "client_order_id": "0000-00000-000000"}}  # fmt: skip
+
+    def speak(self, asked: Asked) -> Reply:
+        path = asked.path.removeprefix("/api/v3/brokerage")
+        if path == "/time":
+            at = self.now()
+            return 200, {"iso": _iso(at), "epochSeconds": str(at // 1000), "epochMillis": str(at)}
+        if path.startswith("/market/"):
+            return self._public(path, asked.query)
+        if (why := self._distrusted(asked)) is not None:
+            self.distrust(why)
+            return 401, {"error": "UNAUTHENTICATED", "error_details": why, "message": why}
+        found = {
+            ("GET", "/key_permissions"): self._permissions,
+            ("GET", "/accounts"): self._accounts,
+            ("GET", "/transaction_summary"): self._summary,
+            ("POST", "/orders"): self._new_order,
+            ("POST", "/orders/batch_cancel"): self._batch_cancel,
+            ("GET", "/orders/historical/batch"): self._batch,
+            ("GET", "/orders/historical/fills"): self._fills,
+        }.get((asked.method, path))
+        if found is not None:
+            return found(asked)
+        if path.startswith("/orders/historical/"):
+            order = self.orders.get(path.rpartition("/")[2])
+            return (200, {"order": self._order(order)}) if order else (404, {"error": "NOT_FOUND"})
+        return 404, {"error": "no such path"}
+
+    def _distrusted(self, asked: Asked) -> str | None:
+        """A token of ES256 for this method, host and path, not older than two minutes, with a nonce of its own."""
+        headers = {name.lower(): value for name, value in asked.headers.items()}
+        token = headers.get("authorization", "").removeprefix("Bearer ")
+        try:
+            head = jwt.get_unverified_header(token)
+            told = jwt.decode(
+                token,
+                _PRIVATE.public_key(),
+                algorithms=["ES256"],
+                audience="retail_rest_api_proxy",
+                options={"verify_exp": False, "verify_nbf": False, "verify_iat": False},
+            )
+        except jwt.InvalidTokenError as error:
+            return str(error)
+        place = told["uri"].removeprefix(asked.method + " ")
+        split = urlsplit(place if "://" in place else "//" + place)
+        nonce, now = head.get("nonce", ""), self.now() / 1000
+        if told["sub"] != KEY or head["kid"] != KEY or told["iss"] != "coinbase-cloud":
+            return "not this key"
+        if place == told["uri"] or split.netloc != headers["host"] or split.path != asked.path:
+            return "not for this call"
+        if not told["nbf"] - 5 <= now <= told["exp"]:
+            return "not at this time"
+        if not nonce or nonce in self.nonces:
+            return "nonce used"
+        self.nonces.add(nonce)
+        return None
+
+    # -- public ---------------------------------------------------------------------------------------------------
+
+    def _public(self, path: str, query: Any) -> Reply:
+        parts = path.split("/")[2:]
+        if parts == ["products"]:
+            future = query.get("product_type") == "FUTURE"
+            return 200, {"products": [] if future else [_product(each) for each in self.listings.values()]}
+        if parts == ["product_book"]:
+            each = self.listings[query["product_id"]]
+            bids, asks = [{"price": each.bid, "size": "0.5"}], [{"price": each.ask, "size": "0.7"}]
+            return 200, {"pricebook": {"product_id": each.wire, "bids": bids, "asks": asks, "time": _iso(self.now())}}
+        each = self.listings[parts[1]]
+        if parts[2] == "ticker":
+            trade = {"trade_id": "34b080bf-fcfd-445a-832b-46b5ddc65601", "product_id": each.wire, "price": each.last,
+                     "size": "4", "time": _iso(self.now()), "side": "BUY", "bid": "", "ask": ""}  # fmt: skip
+            return 200, {"trades": [trade], "best_bid": each.bid, "best_ask": each.ask}
+        start = self.now() // 60_000 * 60
+        return 200, {"candles": [
+            {"start": str(start - back * 60), "low": each.bid, "high": each.ask, "open": each.last, "close": each.last,
+             "volume": "56437345"}
+            for back in range(5)
+        ]}  # fmt: skip
+
+    # -- private --------------------------------------------------------------------------------------------------
+
+    def _permissions(self, asked: Asked) -> Reply:
+        return 200, {"can_view": True, "can_trade": True, "can_transfer": self.can_transfer,
+                     "portfolio_uuid": PORTFOLIO, "portfolio_type": "DEFAULT"}  # fmt: skip
+
+    def _accounts(self, asked: Asked) -> Reply:
+        rows = [
+            {"uuid": f"8bfc20d7-{code}", "name": f"{code} Wallet", "currency": code,
+             "available_balance": {"value": format(total, "f"), "currency": code}, "default": True, "active": True,
+             "type": "ACCOUNT_TYPE_CRYPTO", "ready": True, "hold": {"value": "0", "currency": code}}
+            for code, total in self.balances.items()
+        ]  # fmt: skip
+        return 200, {"accounts": rows, "has_next": False, "cursor": "", "size": len(rows)}
+
+    def _summary(self, asked: Asked) -> Reply:
+        return 200, {"total_volume": 1000.5, "total_fees": 25, "fee_tier": {
+            "pricing_tier": "<$10k", "taker_fee_rate": "0.0010", "maker_fee_rate": "0.0020"}}  # fmt: skip
+
+    def _new_order(self, asked: Asked) -> Reply:
+        body = asked.body
+        kind, terms = next(iter(body["order_configuration"].items()))
+        try:
+            made = self.place(
+                {
+                    "client_id": body["client_order_id"],
+                    "wire": body["product_id"],
+                    "side": body["side"].lower(),
+                    "kind": kind,
+                    "tif": "IOC" if kind == "sor_limit_ioc" else "GTC",
+                    "price": terms.get("limit_price", ""),
+                    "stop": terms.get("stop_price", ""),
+                    "amount": terms.get("base_size", ""),
+                    "cost": terms.get("quote_size", ""),
+                    "post_only": terms.get("post_only", False),
+                }
+            )
+        except VenueRefuses as refusal:
+            error, why = _REFUSALS[refusal.why]
+            return 200, {"success": False, "order_configuration": body["order_configuration"], "error_response": {
+                "error": error, "message": "The order configuration was invalid", "error_details": "",
+                "preview_failure_reason": why}}  # fmt: skip
+        return 200, {"success": True, "order_configuration": body["order_configuration"], "success_response": {
+            "order_id": made.order_id, "product_id": made.wire, "side": body["side"],
+            "client_order_id": made.client_id}}  # fmt: skip
+
+    def _batch_cancel(self, asked: Asked) -> Reply:
+        results = []
+        for order_id in asked.body["order_ids"]:
+            try:
+                self.take_back(self.orders.get(order_id))
+                results.append(
+                    {"success": True, "failure_reason": "UNKNOWN_CANCEL_FAILURE_REASON", "order_id": order_id}
+                )
+            except VenueRefuses:
+                results.append({"success": False, "failure_reason": "UNKNOWN_CANCEL_ORDER", "order_id": order_id})
+        return 200, {"results": results}
+
+    def _batch(self, asked: Asked) -> Reply:
+        status, product = asked.query.get("order_status"), asked.query.get("product_ids")
+        rows = self.newest(
+            lambda each: (status is None or _STATES[each.status] == status) and product in (None, each.wire)
+        )
+        begin = int(asked.query.get("cursor", 0))
+        page = rows[begin : begin + self.page]
+        more = begin + self.page < len(rows)
+        return 200, {"orders": [self._order(each) for each in page], "sequence": "0", "has_next": more,
+                     "cursor": str(begin + self.page) if more else ""}  # fmt: skip
+
+    def _fills(self, asked: Asked) -> Reply:
+        wanted = asked.query.get("order_ids")
+        product = asked.query.get("product_id")
+        rows = [
+            {"entry_id": each.trade_id, "trade_id": each.trade_id, "order_id": each.order_id,
+             "trade_time": _iso(each.at), "trade_type": "FILL", "price": each.price, "size": each.amount,
+             "commission": each.fee, "product_id": each.wire, "sequence_timestamp": _iso(each.at),
+             "liquidity_indicator": "TAKER", "size_in_quote": False, "user_id": "3333", "side": each.side.upper()}
+            for each in self.trades()
+            if wanted in (None, each.order_id) and product in (None, each.wire)
+        ]  # fmt: skip
+        return 200, {"fills": rows, "cursor": ""}
+
+    def _order(self, order: SimOrder) -> dict[str, Any]:
+        size = {"quote_size": order.cost} if order.cost else {"base_size": order.amount}
+        prices = {name: value for name, value in (("limit_price", order.price), ("stop_price", order.stop)) if value}
+        market = order.kind == "market_market_ioc"
+        return {
+            "order_id": order.order_id, "product_id": order.wire, "user_id": "2222-000000-000000",
+            "order_configuration": {order.kind: {**size, **prices}}, "side": order.side.upper(),
+            "client_order_id": order.client_id, "status": order.reported_as or _STATES[order.status],
+            "time_in_force": "IMMEDIATE_OR_CANCEL" if market or order.tif == "IOC" else "GOOD_UNTIL_CANCELLED",
+            "created_time": _iso(order.created), "completion_percentage": "50", "filled_size": order.filled,
+            "average_filled_price": order.average or "0", "fee": "", "number_of_fills": str(len(order.trades)),
+            "filled_value": "10000", "pending_cancel": False, "size_in_quote": bool(order.cost),
+            "total_fees": order.fee, "size_inclusive_of_fees": False, "total_value_after_fees": "0",
+            "trigger_status": "INVALID_ORDER_TYPE",
+            "order_type": "MARKET" if market else "STOP_LIMIT" if order.stop else "LIMIT",
+            "reject_reason": "REJECT_REASON_UNSPECIFIED", "settled": True, "product_type": "SPOT", "reject_message": "",
+            "cancel_message": "", "last_fill_time": _iso(order.updated),
+        }  # fmt: skip
+
+
+def _iso(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _product(each: Listing) -> dict[str, Any]:
+    return {
+        "product_id": each.wire, "price": each.last, "price_percentage_change_24h": "0", "volume_24h": "1908432",
+        "base_increment": each.lot, "quote_increment": "0.000000000000000001", "quote_min_size": each.least_cost,
+        "quote_max_size": "10000000", "base_min_size": each.minimum, "base_max_size": "1000000000000000000000",
+        "base_name": each.base, "quote_name": each.quote, "status": "online", "cancel_only": False,
+        "limit_only": False, "post_only": False, "trading_disabled": False, "auction_mode": False,
+        "product_type": "SPOT", "quote_currency_id": each.quote, "base_currency_id": each.base, "alias": "",
+        "alias_to": [], "price_increment": each.tick,
+    }  # fmt: skip

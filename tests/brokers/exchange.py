@@ -1,0 +1,232 @@
+"""What the fakes of the crypto venues have in common: orders, fills and balances, without anybody's wire format."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+from tests.brokers.faults import Asked, FakeBroker, Reply
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(kw_only=True)
+class Listing:
+    """One instrument. Text, as venues send it."""
+
+    symbol: str
+    """Ours: BTC/USDT."""
+    wire: str
+    """The venue's."""
+    base: str
+    quote: str
+    tick: str
+    lot: str
+    minimum: str
+    least_cost: str = ""
+    kind: str = "spot"
+    contract: str = "1"
+    bid: str = "29999"
+    ask: str = "30001"
+    last: str = "30000"
+
+
+@dataclass(kw_only=True)
+class SimTrade:
+    trade_id: str
+    order_id: str
+    wire: str
+    side: str
+    price: str
+    amount: str
+    fee: str
+    fee_currency: str
+    at: int
+
+
+@dataclass(kw_only=True)
+class SimOrder:
+    order_id: str
+    client_id: str
+    wire: str
+    side: str
+    kind: str
+    tif: str = "GTC"
+    price: str = ""
+    stop: str = ""
+    amount: str = ""
+    cost: str = ""
+    post_only: bool = False
+    reduce_only: bool = False
+    filled: str = "0"
+    average: str = ""
+    fee: str = "0"
+    status: str = "open"
+    """open, filled, canceled"""
+    created: int = 0
+    updated: int = 0
+    trades: list[SimTrade] = field(default_factory=list)
+    reported_as: str = ""
+    """A word of the venue's that takes the place of the status, for tests."""
+
+
+class VenueRefuses(Exception):
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+        """duplicate, funds, no_symbol, not_found, ended, too_small, bad"""
+
+
+class CryptoFake(FakeBroker):
+    """Subclass: routes and shapes. ``signed`` checks what authenticates a call, by code of its own."""
+
+    FEE = Decimal("0.001")
+    REFUSES_SAME_ID = True
+    CLOSED_IDS_STAY = True
+    """The venue refuses an id it has seen, even of an order that has ended."""
+
+    def __init__(self, listings: list[Listing]) -> None:
+        super().__init__()
+        self.listings = {each.wire: each for each in listings}
+        self.orders: dict[str, SimOrder] = {}
+        self.balances: dict[str, Decimal] = {"USDT": Decimal("100000"), "USD": Decimal("100000"), "BTC": Decimal("2")}
+        self.sent: Counter[str] = Counter()
+        """Orders that arrived, by our client order id, those a fault then broke included."""
+        self.bodies: list[Any] = []
+        self.refused: list[str] = []
+        """Why requests were not believed."""
+        self.skew_ms = 0
+        """How far the venue's clock is ahead."""
+        self.says: list[Reply] = []
+        """Answers to the next orders, in place of our own."""
+        self._ids = count(700_000_001)
+
+    # -- for subclasses -------------------------------------------------------------------------------------------
+
+    def now(self) -> int:
+        return now_ms() + self.skew_ms
+
+    def client_id_of(self, asked: Asked) -> str | None:
+        """Our id in a request that places an order; None for any other."""
+        raise NotImplementedError
+
+    def speak(self, asked: Asked) -> Reply:
+        """The venue's answer to any request."""
+        raise NotImplementedError
+
+    def answer(self, asked: Asked) -> Reply:
+        if self.says and self.client_id_of(asked) is not None:
+            return self.says.pop(0)
+        return self.speak(asked)
+
+    def posted(self, asked: Asked) -> None:
+        found = self.client_id_of(asked)
+        if found is not None:
+            self.sent[found] += 1
+            self.bodies.append(asked.body)
+
+    def listing(self, symbol: str) -> Listing:
+        return next(each for each in self.listings.values() if each.symbol == symbol)
+
+    def by_client(self, client_id: str) -> SimOrder | None:
+        return next((each for each in reversed(self.orders.values()) if each.client_id == client_id), None)
+
+    def newest(self, wanted: Callable[[SimOrder], bool] = lambda each: True) -> list[SimOrder]:
+        return [each for each in reversed(self.orders.values()) if wanted(each)]
+
+    def trades(self) -> list[SimTrade]:
+        return [trade for order in reversed(self.orders.values()) for trade in reversed(order.trades)]
+
+    # -- the market -----------------------------------------------------------------------------------------------
+
+    def place(self, order: Mapping[str, Any]) -> SimOrder:
+        made = SimOrder(order_id=str(next(self._ids)), created=self.now(), updated=self.now(), **order)
+        listing = self.listings.get(made.wire)
+        if listing is None:
+            raise VenueRefuses("no_symbol")
+        if self.REFUSES_SAME_ID and any(
+            each.client_id == made.client_id and (self.CLOSED_IDS_STAY or each.status == "open")
+            for each in self.orders.values()
+        ):
+            raise VenueRefuses("duplicate")
+        price = Decimal(listing.ask if made.side == "buy" else listing.bid)
+        if made.cost:
+            made.amount = str(Decimal(made.cost) / price)
+        amount = Decimal(made.amount)
+        if amount < Decimal(listing.minimum):
+            raise VenueRefuses("too_small")
+        at = Decimal(made.price) if made.price else price
+        if listing.kind == "spot":
+            need, has = (
+                (at * amount, self.balances.get(listing.quote, Decimal(0)))
+                if made.side == "buy"
+                else (amount, self.balances.get(listing.base, Decimal(0)))
+            )
+            if need > has:
+                raise VenueRefuses("funds")
+        crosses = not made.stop and (not made.price or (at >= price if made.side == "buy" else at <= price))
+        self.orders[made.order_id] = made
+        if crosses and made.post_only:
+            made.status = "canceled"
+        elif crosses:
+            self.fill(made, str(price))
+        elif made.tif in ("IOC", "FOK"):
+            made.status = "canceled"
+        return made
+
+    def fill(self, order: SimOrder, price: str, amount: str = "") -> None:
+        """``amount`` or all that is left, at ``price``."""
+        listing = self.listings[order.wire]
+        part = Decimal(amount or order.amount) if not order.trades else Decimal(amount or "0")
+        if not part:
+            part = Decimal(order.amount) - Decimal(order.filled)
+        worth = part * Decimal(price) * Decimal(listing.contract)
+        fee = worth * self.FEE
+        order.trades.append(
+            SimTrade(
+                trade_id=str(next(self._ids)),
+                order_id=order.order_id,
+                wire=order.wire,
+                side=order.side,
+                price=price,
+                amount=_text(part),
+                fee=_text(fee),
+                fee_currency=listing.quote,
+                at=self.now(),
+            )
+        )
+        filled = sum((Decimal(each.amount) for each in order.trades), Decimal(0))
+        order.filled = _text(filled)
+        order.average = _text(
+            sum((Decimal(each.amount) * Decimal(each.price) for each in order.trades), Decimal(0)) / filled
+        )
+        order.fee = _text(sum((Decimal(each.fee) for each in order.trades), Decimal(0)))
+        order.status = "filled" if filled >= Decimal(order.amount) else "open"
+        order.updated = self.now()
+        if listing.kind == "spot":
+            sign = 1 if order.side == "buy" else -1
+            self.balances[listing.base] = self.balances.get(listing.base, Decimal(0)) + sign * part
+            self.balances[listing.quote] = self.balances.get(listing.quote, Decimal(0)) - sign * worth - fee
+
+    def take_back(self, order: SimOrder | None) -> SimOrder:
+        if order is None:
+            raise VenueRefuses("not_found")
+        if order.status != "open":
+            raise VenueRefuses("ended")
+        order.status, order.updated = "canceled", self.now()
+        return order
+
+    def distrust(self, why: str) -> None:
+        self.refused.append(why)
+
+
+def _text(value: Decimal) -> str:
+    return format(value, "f")
+
+
+__all__ = ["Asked", "CryptoFake", "Listing", "Reply", "SimOrder", "SimTrade", "VenueRefuses", "now_ms"]

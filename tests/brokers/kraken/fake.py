@@ -1,0 +1,222 @@
+"""Kraken spot on loopback: /0/public and /0/private. Shapes are the examples of docs.kraken.com/api/docs/rest-api/."""
+
+import base64
+import hashlib
+import hmac
+from decimal import Decimal
+from typing import Any
+
+from tests.brokers.exchange import Asked, CryptoFake, Listing, Reply, SimOrder, VenueRefuses
+
+KEY = "kraken-key-Zm9vYmFy"
+SECRET = base64.b64encode(b"kraken-secret-of-64-bytes-padded-with-some-more-text-0123456789").decode()
+
+_REFUSALS = {
+    "duplicate": "EOrder:Invalid cl_ord_id:duplicate",
+    "funds": "EOrder:Insufficient funds",
+    "no_symbol": "EQuery:Unknown asset pair",
+    "not_found": "EOrder:Unknown order",
+    "ended": "EOrder:Unknown order",
+    "too_small": "EOrder:Order minimum not met",
+}
+_STATES = {"open": "open", "filled": "closed", "canceled": "canceled"}
+_ASSETS = {"BTC": "XXBT", "USD": "ZUSD"}
+
+
+class KrakenFake(CryptoFake):
+    CLOSED_IDS_STAY = False
+
+    def __init__(self) -> None:
+        super().__init__(
+            [
+                Listing(
+                    symbol="BTC/USD", wire="XXBTZUSD", base="BTC", quote="USD", tick="0.1", lot="0.00000001",
+                    minimum="0.00005", least_cost="0.5",
+                ),
+                Listing(
+                    symbol="TINY/USD", wire="TINYUSD", base="TINY", quote="USD", tick="0.000000000000000001",
+                    lot="0.000000000000000001", minimum="0.000000000000000001",
+                    bid="0.000000000000000009", ask="0.000000000000000011", last="1E-17",
+                ),
+            ]
+        )  # fmt: skip
+        self.balances.pop("USDT")
+        self.nonce = 0
+        self.page = 50
+
+    # -- what arrives ---------------------------------------------------------------------------------------------
+
+    def client_id_of(self, asked: Asked) -> str | None:
+        return str((asked.body or {}).get("cl_ord_id")) if asked.path == "/0/private/AddOrder" else None
+
+    def duplicate(self) -> Reply:
+        return 200, {"error": [_REFUSALS["duplicate"]]}
+
+    def other(self) -> Any:
+        return {"error": [], "result": {"descr": {"order": "buy 1.25000000 XBTUSD @ limit 27500.0"},
+                                        "txid": ["OU22CG-KLAF2-FWUDD7"]}}  # fmt: skip
+
+    def speak(self, asked: Asked) -> Reply:
+        name = asked.path.rpartition("/")[2]
+        if asked.path.startswith("/0/public/"):
+            found = getattr(self, f"_public_{name.lower()}", None)
+            return found(asked.query) if found else (404, {"error": ["EGeneral:Unknown method"]})
+        if (why := self._distrusted(asked)) is not None:
+            self.distrust(why)
+            return 200, {"error": [why]}
+        found = getattr(self, f"_{name.lower()}", None)
+        if asked.method != "POST" or found is None:
+            return 404, {"error": ["EGeneral:Unknown method"]}
+        try:
+            return 200, {"error": [], "result": found(asked.body)}
+        except VenueRefuses as refusal:
+            return 200, {"error": [_REFUSALS[refusal.why]]}
+
+    def _distrusted(self, asked: Asked) -> str | None:
+        """API-Sign: base64 of HMAC-SHA512, with the decoded secret, over the path + SHA256(nonce + body)."""
+        headers = {name.lower(): value for name, value in asked.headers.items()}
+        nonce = asked.body["nonce"]
+        digest = hashlib.sha256(nonce.encode() + asked.raw).digest()
+        wanted = hmac.new(base64.b64decode(SECRET), asked.path.encode() + digest, hashlib.sha512).digest()
+        if headers.get("api-key") != KEY:
+            return "EAPI:Invalid key"
+        if headers.get("api-sign") != base64.b64encode(wanted).decode():
+            return "EAPI:Invalid signature"
+        if int(nonce) <= self.nonce:
+            return "EAPI:Invalid nonce"
+        self.nonce = int(nonce)
+        return None
+
+    # -- public ---------------------------------------------------------------------------------------------------
+
+    def _public_time(self, query: Any) -> Reply:
+        return 200, {"error": [], "result": {"unixtime": self.now() // 1000, "rfc1123": ""}}
+
+    def _public_assetpairs(self, query: Any) -> Reply:
+        return 200, {"error": [], "result": {each.wire: _pair(each) for each in self.listings.values()}}
+
+    def _public_ticker(self, query: Any) -> Reply:
+        each = self.listings[query["pair"]]
+        return 200, {"error": [], "result": {each.wire: {
+            "a": [each.ask, "1", "1.000"], "b": [each.bid, "1", "1.000"], "c": [each.last, "0.00067643"],
+            "v": ["4083.67001100", "4412.73601799"], "p": [each.last, each.last], "t": [34619, 38907],
+            "l": [each.bid, each.bid], "h": [each.ask, each.ask], "o": each.last,
+        }}}  # fmt: skip
+
+    def _public_depth(self, query: Any) -> Reply:
+        each, at = self.listings[query["pair"]], self.now() // 1000
+        return 200, {"error": [], "result": {each.wire: {"asks": [[each.ask, "2.059", at]],
+                                                         "bids": [[each.bid, "1.115", at]]}}}  # fmt: skip
+
+    def _public_trades(self, query: Any) -> Reply:
+        each = self.listings[query["pair"]]
+        rows = [[each.last, "0.34507674", self.now() / 1000, "b", "m", "", 61044952]]
+        return 200, {"error": [], "result": {each.wire: rows, "last": "1688671969993150842"}}
+
+    def _public_ohlc(self, query: Any) -> Reply:
+        each, start = self.listings[query["pair"]], self.now() // 60_000 * 60
+        rows = [
+            [start - back * 60, each.last, each.ask, each.bid, each.last, each.last, "3.39243896", 23]
+            for back in reversed(range(5))
+        ]
+        return 200, {"error": [], "result": {each.wire: rows, "last": start}}
+
+    # -- private --------------------------------------------------------------------------------------------------
+
+    def _balanceex(self, body: dict[str, str]) -> Any:
+        return {
+            _ASSETS.get(code, code): {"balance": format(total, "f"), "hold_trade": "0"}
+            for code, total in self.balances.items()
+        }
+
+    def _tradevolume(self, body: dict[str, str]) -> Any:
+        tier = {"minfee": "0.1000", "maxfee": "0.2600", "nextfee": "0.2400", "tiervolume": "0.0000"}
+        return {"currency": "ZUSD", "volume": "200709587.4223", "fees": {body["pair"]: {"fee": "0.1000", **tier}},
+                "fees_maker": {body["pair"]: {"fee": "0.0800", **tier}}}  # fmt: skip
+
+    def _ledgers(self, body: dict[str, str]) -> Any:
+        return {"ledger": {"L4UESK-KG3EQ-UFO4T5": {
+            "aclass": "currency", "amount": "-24.5000", "asset": "ZUSD", "balance": "459567.9171", "fee": "0.0490",
+            "refid": "TJKLXF-PGMUI-4NTLXU", "time": 1688464484.1787, "type": "trade", "subtype": ""}},
+            "count": 1}  # fmt: skip
+
+    def _addorder(self, body: dict[str, str]) -> Any:
+        kind = body["ordertype"]
+        stops = kind.startswith("stop-loss")
+        made = self.place(
+            {
+                "client_id": body["cl_ord_id"],
+                "wire": body["pair"],
+                "side": body["type"],
+                "kind": kind,
+                "tif": body.get("timeinforce", "GTC"),
+                "price": body.get("price2", "") if stops else body.get("price", ""),
+                "stop": body.get("price", "") if stops else "",
+                "amount": body["volume"],
+                "post_only": "post" in body.get("oflags", ""),
+            }
+        )
+        words = f"{made.side} {made.amount} {self.listings[made.wire].wire} @ {kind} {body.get('price', '')}"
+        return {"descr": {"order": words}, "txid": [made.order_id]}
+
+    def _cancelorder(self, body: dict[str, str]) -> Any:
+        self.take_back(self.orders.get(body["txid"]))
+        return {"count": 1}
+
+    def _openorders(self, body: dict[str, str]) -> Any:
+        return {"open": self._chosen(body, lambda each: each.status == "open")}
+
+    def _closedorders(self, body: dict[str, str]) -> Any:
+        found = self._chosen(body, lambda each: each.status != "open")
+        begin = int(body.get("ofs", 0))
+        return {"closed": dict(list(found.items())[begin : begin + self.page]), "count": len(found)}
+
+    def _chosen(self, body: dict[str, str], wanted: Any) -> dict[str, Any]:
+        ours = body.get("cl_ord_id")
+        return {
+            each.order_id: self._order(each)
+            for each in self.newest()
+            if wanted(each) and (ours is None or each.client_id == ours)
+        }
+
+    def _querytrades(self, body: dict[str, str]) -> Any:
+        wanted = body["txid"].split(",")
+        return {each.trade_id: self._trade(each) for each in self.trades() if each.trade_id in wanted}
+
+    def _tradeshistory(self, body: dict[str, str]) -> Any:
+        rows = {each.trade_id: self._trade(each) for each in self.trades()[: self.page]}
+        return {"trades": rows, "count": len(self.trades())}
+
+    def _trade(self, each: Any) -> dict[str, Any]:
+        return {"ordertxid": each.order_id, "postxid": "TKH2SE-M7IF5-CFI7LT", "pair": each.wire, "time": each.at / 1000,
+                "type": each.side, "ordertype": "limit", "price": each.price,
+                "cost": format(Decimal(each.price) * Decimal(each.amount), "f"), "fee": each.fee, "vol": each.amount,
+                "margin": "0.00000", "leverage": "0", "misc": "", "trade_id": 40274859, "maker": True}  # fmt: skip
+
+    def _order(self, order: SimOrder) -> dict[str, Any]:
+        stops = bool(order.stop)
+        return {
+            "refid": None, "userref": 0, "cl_ord_id": order.client_id,
+            "status": order.reported_as or _STATES[order.status], "opentm": order.created / 1000, "starttm": 0,
+            "expiretm": 0,
+            "descr": {"pair": order.wire, "type": order.side, "ordertype": order.kind,
+                      "price": (order.stop if stops else order.price) or "0", "price2": order.price if stops else "0",
+                      "leverage": "none", "order": "", "close": ""},
+            "vol": order.amount, "vol_exec": order.filled, "cost": "0", "fee": order.fee, "price": order.average or "0",
+            "stopprice": "0.00000", "limitprice": "0.00000", "misc": "", "oflags": "fciq",
+            "trades": [each.trade_id for each in order.trades],
+            **({} if order.status == "open" else {"closetm": order.updated / 1000, "reason": ""}),
+        }  # fmt: skip
+
+
+def _pair(each: Listing) -> dict[str, Any]:
+    decimals = len(each.tick.partition(".")[2])
+    return {
+        "altname": each.wire.replace("XXBTZ", "XBT"), "wsname": f"{each.base}/{each.quote}".replace("BTC", "XBT"),
+        "aclass_base": "currency", "base": _ASSETS.get(each.base, each.base), "aclass_quote": "currency",
+        "quote": _ASSETS.get(each.quote, each.quote), "lot": "unit", "cost_decimals": 5, "pair_decimals": decimals,
+        "lot_decimals": len(each.lot.partition(".")[2]), "lot_multiplier": 1, "leverage_buy": [], "leverage_sell": [],
+        "fees": [[0, 0.26]], "fees_maker": [[0, 0.16]], "fee_volume_currency": "ZUSD", "margin_call": 80,
+        "margin_stop": 40, "ordermin": each.minimum, "costmin": each.least_cost or None, "tick_size": each.tick,
+        "status": "online",
+    }  # fmt: skip

@@ -1,0 +1,292 @@
+"""OKX on loopback: api/v5 as www.okx.com/docs-v5/en/ describes it. Shapes are the examples given there."""
+
+import base64
+import hashlib
+import hmac
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from tests.brokers.exchange import Asked, CryptoFake, Listing, Reply, SimOrder, VenueRefuses
+
+KEY, SECRET, PASSPHRASE = "okx-key-5f1c", "okx-secret-77aa21", "okx-passphrase-!9"
+UID = "44705892343619584"
+
+_REFUSALS = {
+    "duplicate": ("51016", "Duplicated client order ID"),
+    "funds": ("51008", "Order failed. Insufficient USDT balance in account."),
+    "no_symbol": ("51001", "Instrument ID does not exist."),
+    "not_found": ("51400", "Cancellation failed as the order does not exist."),
+    "ended": ("51402", "Cancellation failed as the order is already completed."),
+    "too_small": ("51020", "Your order should meet or exceed the minimum order amount."),
+}
+_STATES = {"open": "live", "filled": "filled", "canceled": "canceled"}
+
+
+class OkxFake(CryptoFake):
+    def __init__(self) -> None:
+        super().__init__(
+            [
+                Listing(
+                    symbol="BTC/USDT", wire="BTC-USDT", base="BTC", quote="USDT", tick="0.1", lot="0.00000001",
+                    minimum="0.00001",
+                ),
+                Listing(
+                    symbol="TINY/USDT", wire="TINY-USDT", base="TINY", quote="USDT", tick="0.000000000000000001",
+                    lot="0.000000000000000001", minimum="0.000000000000000001",
+                    bid="0.000000000000000009", ask="0.000000000000000011", last="1E-17",
+                ),
+                Listing(
+                    symbol="BTC/USDT:USDT", wire="BTC-USDT-SWAP", base="BTC", quote="USDT", tick="0.1", lot="0.01",
+                    minimum="0.01", kind="swap", contract="0.01",
+                ),
+            ]
+        )  # fmt: skip
+        self.demo = True
+        """What the key was made for."""
+        self.perm = "read_only,trade"
+        self.pos_mode = "net_mode"
+
+    # -- what arrives ---------------------------------------------------------------------------------------------
+
+    def client_id_of(self, asked: Asked) -> str | None:
+        if (asked.method, asked.path) != ("POST", "/api/v5/trade/order"):
+            return None
+        return str((asked.body or {}).get("clOrdId"))
+
+    def duplicate(self) -> Reply:
+        return 200, _placed("", "", "51016", "Duplicated client order ID")
+
+    def other(self) -> Any:
+        return _placed("312269865356374016", "somebodyelses", "0", "Order placed")
+
+    def speak(self, asked: Asked) -> Reply:
+        if asked.path.startswith(("/api/v5/public/", "/api/v5/market/")):
+            return self._public(asked)
+        if (refusal := self._distrusted(asked)) is not None:
+            return refusal
+        found = getattr(self, "_" + asked.path.removeprefix("/api/v5/").replace("/", "_").replace("-", "_"), None)
+        if found is None:
+            return 404, {"code": "404", "msg": "no such path", "data": []}
+        reply: Reply = found(asked)
+        return reply
+
+    def _distrusted(self, asked: Asked) -> Reply | None:
+        """OK-ACCESS-SIGN is base64 of HMAC-SHA256 over timestamp + method + path with query + body."""
+        headers = {name.upper(): value for name, value in asked.headers.items()}
+        stamp = headers.get("OK-ACCESS-TIMESTAMP", "")
+        text = stamp.encode() + asked.method.encode() + asked.target.encode() + asked.raw
+        wanted = base64.b64encode(hmac.new(SECRET.encode(), text, hashlib.sha256).digest()).decode()
+        if headers.get("OK-ACCESS-KEY") != KEY:
+            return self._no("50111", "Invalid OK-ACCESS-KEY")
+        if headers.get("OK-ACCESS-PASSPHRASE") != PASSPHRASE:
+            return self._no("50105", "OK-ACCESS-PASSPHRASE incorrect")
+        try:
+            at = datetime.strptime(stamp, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+        except ValueError:
+            return self._no("50112", "Invalid OK-ACCESS-TIMESTAMP")
+        if abs(at.timestamp() * 1000 - self.now()) > 30_000:
+            return self._no("50102", "Timestamp request expired")
+        if headers.get("OK-ACCESS-SIGN") != wanted:
+            return self._no("50113", "Invalid Sign")
+        if (headers.get("X-SIMULATED-TRADING") == "1") != self.demo:
+            return self._no("50101", "APIKey does not match current environment")
+        if asked.method == "POST" and "trade" not in self.perm:
+            return self._no("50120", "This API key doesn't have permission to use this function", 200)
+        return None
+
+    def _no(self, code: str, message: str, status: int = 401) -> Reply:
+        self.distrust(message)
+        return status, {"msg": message, "code": code, "data": []}
+
+    # -- public ---------------------------------------------------------------------------------------------------
+
+    def _public(self, asked: Asked) -> Reply:
+        what = asked.path.removeprefix("/api/v5/")
+        if what == "public/time":
+            return _ok([{"ts": str(self.now())}])
+        if what == "public/instruments":
+            kind = asked.query["instType"]
+            return _ok([_instrument(each) for each in self.listings.values() if _type(each) == kind])
+        listing = self.listings.get(asked.query.get("instId", ""))
+        if listing is None:
+            return 200, {"code": "51001", "msg": "Instrument ID does not exist", "data": []}
+        if what == "market/ticker":
+            return _ok([self._ticker(listing)])
+        if what == "market/books":
+            return _ok(
+                [{"asks": [[listing.ask, "0.6", "0", "1"]], "bids": [[listing.bid, "1.5", "0", "2"]],
+                  "ts": str(self.now())}]
+            )  # fmt: skip
+        if what == "market/trades":
+            return _ok(
+                [{"instId": listing.wire, "side": "sell", "sz": "0.00001", "px": listing.last, "tradeId": "242720720",
+                  "ts": str(self.now())}]
+            )  # fmt: skip
+        if what in ("market/candles", "market/history-candles"):
+            start = self.now() // 60_000 * 60_000
+            row = [listing.last, listing.ask, listing.bid, listing.last, "12.5", "375000", "375000", "1"]
+            return _ok([[str(start - back * 60_000), *row] for back in range(5)])
+        return 404, {"code": "404", "msg": "no such path", "data": []}
+
+    def _ticker(self, listing: Listing) -> dict[str, str]:
+        return {
+            "instType": _type(listing), "instId": listing.wire, "last": listing.last, "lastSz": "0.1",
+            "askPx": listing.ask, "askSz": "11", "bidPx": listing.bid, "bidSz": "5", "open24h": listing.last,
+            "high24h": listing.ask, "low24h": listing.bid, "volCcy24h": "2222", "vol24h": "2222",
+            "ts": str(self.now()),
+        }  # fmt: skip
+
+    # -- private --------------------------------------------------------------------------------------------------
+
+    def _account_config(self, asked: Asked) -> Reply:
+        return _ok(
+            [{"uid": UID, "mainUid": UID, "acctLv": "2", "posMode": self.pos_mode, "autoLoan": False, "level": "Lv1",
+              "label": "tradelatch", "ip": "", "perm": self.perm, "kycLv": "3"}]
+        )  # fmt: skip
+
+    def _account_balance(self, asked: Asked) -> Reply:
+        details = [
+            {"ccy": code, "eq": format(total, "f"), "cashBal": format(total, "f"), "availEq": "",
+             "availBal": format(total, "f"), "frozenBal": "0", "uTime": str(self.now())}
+            for code, total in self.balances.items()
+        ]  # fmt: skip
+        return _ok([{"totalEq": "160000", "uTime": str(self.now()), "details": details}])
+
+    def _account_positions(self, asked: Asked) -> Reply:
+        return _ok(
+            [{"instType": "SWAP", "mgnMode": "cross", "posId": "307173036051017730", "posSide": "net", "pos": "-3.5",
+              "ccy": "USDT", "avgPx": "29000.1", "upl": "-35.0035", "instId": "BTC-USDT-SWAP", "lever": "5",
+              "markPx": "30000.2", "last": "30000", "cTime": str(self.now()), "uTime": str(self.now())}]
+        )  # fmt: skip
+
+    def _account_trade_fee(self, asked: Asked) -> Reply:
+        return _ok(
+            [{"category": "1", "instType": asked.query["instType"], "level": "Lv1", "maker": "-0.0008",
+              "taker": "-0.001", "makerU": "-0.0002", "takerU": "-0.0005", "ts": str(self.now())}]
+        )  # fmt: skip
+
+    def _account_bills(self, asked: Asked) -> Reply:
+        rows = [
+            {"bal": "8694.2179403378290202", "balChg": "-0.0219338232210000", "billId": "623950854533513219",
+             "ccy": "USDT", "fee": "-0.000021", "instId": "BTC-USDT", "instType": "SPOT", "ordId": "623950854525124608",
+             "subType": "1", "sz": "0.0219", "ts": "1695033476167", "type": "2"},
+            {"bal": "100", "balChg": "100", "billId": "623950854533513218", "ccy": "USDT", "fee": "0", "instId": "",
+             "instType": "", "ordId": "", "subType": "11", "sz": "100", "ts": "1695033400000", "type": "1"},
+        ]  # fmt: skip
+        end = int(asked.query.get("end", 10**15))
+        return _ok([row for row in rows if int(row["ts"]) < end])
+
+    def _trade_order(self, asked: Asked) -> Reply:
+        if asked.method == "GET":
+            found = self.by_client(asked.query.get("clOrdId", "")) or self.orders.get(asked.query.get("ordId", ""))
+            if found is None or found.wire != asked.query.get("instId"):
+                return 200, {"code": "51603", "msg": "Order does not exist", "data": []}
+            return _ok([self._order(found)])
+        body = asked.body
+        cost = body["sz"] if body.get("tgtCcy") == "quote_ccy" else ""
+        kind = body["ordType"]
+        if kind in ("limit", "ioc", "fok", "post_only") and "px" not in body:
+            return 200, _placed("", body["clOrdId"], "51000", "Parameter px error")
+        try:
+            made = self.place(
+                {
+                    "client_id": body["clOrdId"],
+                    "wire": body["instId"],
+                    "side": body["side"],
+                    "kind": kind,
+                    "tif": kind.upper() if kind in ("ioc", "fok") else "GTC",
+                    "price": body.get("px", ""),
+                    "cost": cost,
+                    "amount": "" if cost else body["sz"],
+                    "post_only": kind == "post_only",
+                    "reduce_only": body.get("reduceOnly", False) is True,
+                }
+            )
+        except VenueRefuses as refusal:
+            return 200, _placed("", body["clOrdId"], *_REFUSALS[refusal.why])
+        return 200, _placed(made.order_id, made.client_id, "0", "Order placed")
+
+    def _trade_cancel_order(self, asked: Asked) -> Reply:
+        try:
+            ended = self.take_back(self.orders.get(asked.body.get("ordId", "")))
+        except VenueRefuses as refusal:
+            return 200, _placed(asked.body.get("ordId", ""), "", *_REFUSALS[refusal.why])
+        return 200, _placed(ended.order_id, ended.client_id, "0", "")
+
+    def _trade_orders_pending(self, asked: Asked) -> Reply:
+        return _ok(self._page(asked, [each for each in self.newest() if each.status == "open"]))
+
+    def _trade_orders_history(self, asked: Asked) -> Reply:
+        kind = asked.query["instType"]
+        return _ok(
+            self._page(
+                asked,
+                [each for each in self.newest() if each.status != "open" and _type(self.listings[each.wire]) == kind],
+            )
+        )
+
+    def _page(self, asked: Asked, rows: list[SimOrder]) -> list[dict[str, Any]]:
+        after = int(asked.query.get("after", 10**18))
+        limit = min(int(asked.query.get("limit", 100)), 100)
+        return [self._order(each) for each in rows if int(each.order_id) < after][:limit]
+
+    def _trade_fills_history(self, asked: Asked) -> Reply:
+        rows = [
+            {"instType": _type(self.listings[each.wire]), "instId": each.wire, "tradeId": each.trade_id,
+             "ordId": each.order_id, "clOrdId": self.orders[each.order_id].client_id, "billId": each.trade_id,
+             "fillPx": each.price, "fillSz": each.amount, "side": each.side, "posSide": "net", "execType": "T",
+             "feeCcy": each.fee_currency, "fee": "-" + each.fee, "ts": str(each.at), "fillTime": str(each.at)}
+            for each in self.trades()
+            if _type(self.listings[each.wire]) == asked.query["instType"]
+            and asked.query.get("instId", each.wire) == each.wire
+        ]  # fmt: skip
+        begin, end = int(asked.query.get("begin", 0)), int(asked.query.get("end", 10**15))
+        return _ok([row for row in rows if begin <= int(str(row["ts"])) <= end][: int(asked.query.get("limit", 100))])
+
+    def _order(self, order: SimOrder) -> dict[str, Any]:
+        listing = self.listings[order.wire]
+        partly = order.status == "open" and order.filled != "0"
+        return {
+            "instType": _type(listing), "instId": order.wire, "ordId": order.order_id, "clOrdId": order.client_id,
+            "tag": "", "px": order.price, "sz": order.cost or order.amount, "ordType": order.kind, "side": order.side,
+            "posSide": "net", "tdMode": "cash", "accFillSz": order.filled, "fillPx": order.average,
+            "tradeId": order.trades[-1].trade_id if order.trades else "", "fillSz": order.filled,
+            "fillTime": str(order.updated) if order.trades else "", "avgPx": order.average,
+            "state": order.reported_as or ("partially_filled" if partly else _STATES[order.status]), "lever": "",
+            "feeCcy": listing.quote, "fee": "-" + order.fee if Decimal(order.fee) else "0", "rebate": "0",
+            "rebateCcy": listing.base, "tgtCcy": "quote_ccy" if order.cost else "base_ccy", "category": "normal",
+            "reduceOnly": "true" if order.reduce_only else "false", "uTime": str(order.updated),
+            "cTime": str(order.created),
+        }  # fmt: skip
+
+
+def _ok(data: list[Any]) -> Reply:
+    return 200, {"code": "0", "msg": "", "data": data}
+
+
+def _placed(order_id: str, client_id: str, code: str, message: str) -> dict[str, Any]:
+    return {
+        "code": "0" if code == "0" else "1",
+        "msg": "" if code == "0" else "All operations failed",
+        "data": [{"clOrdId": client_id, "ordId": order_id, "tag": "", "sCode": code, "sMsg": message}],
+        "inTime": "1695190491421339",
+        "outTime": "1695190491423240",
+    }
+
+
+def _type(listing: Listing) -> str:
+    return listing.kind.upper()
+
+
+def _instrument(each: Listing) -> dict[str, str]:
+    contract = each.kind != "spot"
+    return {
+        "instType": _type(each), "instId": each.wire, "uly": f"{each.base}-{each.quote}" if contract else "",
+        "instFamily": f"{each.base}-{each.quote}" if contract else "", "baseCcy": "" if contract else each.base,
+        "quoteCcy": "" if contract else each.quote, "settleCcy": each.quote if contract else "",
+        "ctVal": each.contract if contract else "", "ctMult": "1" if contract else "",
+        "ctValCcy": each.base if contract else "", "ctType": "linear" if contract else "", "lever": "10",
+        "tickSz": each.tick, "lotSz": each.lot, "minSz": each.minimum, "maxLmtSz": "9999999999", "maxMktSz": "1000000",
+        "state": "live", "listTime": "1606468572000", "expTime": "",
+    }  # fmt: skip

@@ -1,0 +1,201 @@
+"""A change of a resting order is shown, confirmed once, sent once, and looked up where its answer was lost."""
+
+from decimal import Decimal
+
+import pytest
+
+from brokers.errors import BrokerUnavailable, Rejected, UnknownOutcome
+from brokers.types import OrderChanges
+from console.accounts.models import User
+from console.authority import bearer
+from console.connections import linking
+from console.errors import Code, Refusal
+from console.keys import minting
+from console.orders import cancelling, desk, sweeps
+from console.orders.models import Modification, Order
+from console.orders.states import Change, Status
+from console.principal import Principal
+from console.scopes import Scope
+from tests.clock import Clock
+from tests.console.orders.conftest import bitcoin
+from tests.watched_broker import Watch
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def resting(trader: Principal, watch: Watch) -> Order:
+    order = desk.confirm(trader, desk.prepare(trader, bitcoin(limit="1000")).confirmation.public_id)
+    assert order.state is Status.WORKING
+    return order
+
+
+def cheaper(trader: Principal, order: Order, limit: str = "900") -> Modification:
+    return desk.prepare_change(trader, order.public_id, OrderChanges(limit_price=Decimal(limit)))
+
+
+def confirm(trader: Principal, change: Modification) -> Modification:
+    desk.confirm(trader, change.confirmation.public_id)
+    change.refresh_from_db()
+    return change
+
+
+def test_nothing_changes_before_the_confirmation_and_the_order_is_what_was_shown_after_it(
+    trader: Principal, resting: Order, watch: Watch
+) -> None:
+    change = cheaper(trader, resting)
+    assert watch.replaced == []
+    assert "at 1000 limit" in change.confirmation.terms["summary"]
+    assert "at 900 limit" in change.confirmation.terms["summary"]
+    assert confirm(trader, change).state is Change.DONE
+    resting.refresh_from_db()
+    assert (resting.limit_price, resting.quantity, resting.state) == (Decimal(900), Decimal("0.1"), Status.WORKING)
+    assert len(watch.replaced) == len(watch.submitted) == 1
+
+
+def test_a_change_is_confirmed_once(trader: Principal, resting: Order, watch: Watch) -> None:
+    change = cheaper(trader, resting)
+    confirm(trader, change)
+    with pytest.raises(Refusal) as caught:
+        confirm(trader, change)
+    assert (caught.value.code, caught.value.order_id) == (Code.CONFIRMATION_USED, resting.public_id)
+    assert len(watch.replaced) == 1
+
+
+def test_a_change_is_dropped_and_lapses_like_an_order(
+    trader: Principal, resting: Order, watch: Watch, clock: Clock
+) -> None:
+    dropped, late = cheaper(trader, resting), cheaper(trader, resting, "800")
+    desk.discard(trader, dropped.confirmation.public_id)
+    clock.advance(seconds=121)
+    sweeps.sweep()
+    for change, code in ((dropped, Code.CONFIRMATION_USED), (late, Code.CONFIRMATION_EXPIRED)):
+        with pytest.raises(Refusal) as caught:
+            confirm(trader, change)
+        assert caught.value.code is code
+    late.refresh_from_db()
+    assert (late.state, watch.replaced) == (Change.LAPSED, [])
+
+
+def test_a_change_of_an_order_that_moved_on_is_refused(trader: Principal, resting: Order, watch: Watch) -> None:
+    first, second = cheaper(trader, resting), cheaper(trader, resting, "800")
+    confirm(trader, first)
+    with pytest.raises(Refusal) as caught:
+        confirm(trader, second)
+    assert caught.value.code is Code.CONFIRMATION_CHANGED
+    third = cheaper(trader, resting, "700")
+    cancelling.take_back(Order.objects.get(pk=resting.pk), by="test")
+    with pytest.raises(Refusal) as caught:
+        confirm(trader, third)
+    assert caught.value.code is Code.NOT_MODIFIABLE
+    assert len(watch.replaced) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "field"),
+    [
+        (OrderChanges(), Code.INVALID_ARGUMENT, "quantity"),
+        (OrderChanges(limit_price=Decimal(1000)), Code.INVALID_ARGUMENT, "quantity"),
+        (OrderChanges(limit_price=Decimal("0.001")), Code.INVALID_ORDER, "limit_price"),
+        (OrderChanges(limit_price=Decimal(-1)), Code.INVALID_ARGUMENT, "limit_price"),
+        (OrderChanges(stop_price=Decimal(900)), Code.INVALID_ARGUMENT, "stop_price"),
+        (OrderChanges(trail_percent=Decimal(1)), Code.INVALID_ARGUMENT, "trail_percent"),
+        (OrderChanges(quantity=Decimal("0.1000000001")), Code.INVALID_ORDER, "quantity"),
+    ],
+    ids=["nothing", "the same", "off the tick", "negative", "no stop order", "no trailing order", "off the lot"],
+)
+def test_a_change_that_makes_no_sense_is_refused_by_name(
+    trader: Principal, resting: Order, asked: OrderChanges, code: Code, field: str
+) -> None:
+    with pytest.raises(Refusal) as caught:
+        desk.prepare_change(trader, resting.public_id, asked)
+    assert (caught.value.code, caught.value.field) == (code, field)
+    assert not Modification.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(Rejected("no"), Change.REJECTED), (BrokerUnavailable("away"), Change.NOT_SENT)],
+)
+def test_a_change_the_broker_did_not_take_leaves_the_order_as_it_was(
+    trader: Principal, resting: Order, watch: Watch, error: Exception, status: Change
+) -> None:
+    def fail(_: OrderChanges) -> None:
+        raise error
+
+    watch.before_replace = fail
+    assert confirm(trader, cheaper(trader, resting)).state is status
+    resting.refresh_from_db()
+    assert (resting.limit_price, resting.state) == (Decimal(1000), Status.WORKING)
+
+
+def lose(_: OrderChanges) -> None:
+    raise UnknownOutcome("The answer was lost.")
+
+
+def test_a_lost_answer_of_a_change_that_holds_is_found_by_reading_the_order(
+    trader: Principal, resting: Order, watch: Watch
+) -> None:
+    watch.after_replace = lose
+    assert confirm(trader, cheaper(trader, resting)).state is Change.DONE
+    resting.refresh_from_db()
+    assert resting.limit_price == Decimal(900)
+    assert len(watch.replaced) == 1
+
+
+def test_a_lost_change_that_never_arrived_is_unknown_until_the_horizon_and_never_sent_again(
+    trader: Principal, resting: Order, watch: Watch, clock: Clock
+) -> None:
+    watch.before_replace = lose
+    change = confirm(trader, cheaper(trader, resting))
+    assert change.state is Change.UNKNOWN
+    with pytest.raises(Refusal) as caught:
+        cheaper(trader, resting, "800")
+    assert caught.value.code is Code.NOT_MODIFIABLE
+    clock.advance(seconds=600)
+    sweeps.sweep()
+    change.refresh_from_db()
+    resting.refresh_from_db()
+    assert (change.state, resting.limit_price, resting.state) == (Change.NOT_DONE, Decimal(1000), Status.WORKING)
+    assert len(watch.replaced) == 1
+
+
+def test_a_change_whose_process_died_is_looked_up_and_an_unsent_one_is_refused(
+    trader: Principal, resting: Order, watch: Watch, clock: Clock
+) -> None:
+    unsent, sent = cheaper(trader, resting), cheaper(trader, resting, "800")
+    Modification.objects.filter(pk=unsent.pk).update(status=Change.INTENT)
+    clock.advance(seconds=600)
+    sweeps.sweep()
+    Modification.objects.filter(pk=sent.pk).update(status=Change.SENDING)
+    clock.advance(seconds=600)
+    sweeps.sweep()
+    unsent.refresh_from_db()
+    sent.refresh_from_db()
+    assert (unsent.state, sent.state) == (Change.DENIED, Change.UNKNOWN)
+    assert watch.replaced == []
+
+
+def test_an_order_of_another_owner_cannot_be_changed(other: User, trader: Principal, resting: Order) -> None:
+    theirs = linking.link_paper(other, name="Theirs", starting_cash=Decimal(1000))
+    _, raw = minting.mint(other, theirs, frozenset({Scope.TRADE}), name="stranger")
+    with pytest.raises(Refusal) as caught:
+        cheaper(bearer.authenticate(raw), resting)
+    assert caught.value.code is Code.UNKNOWN_ORDER
+    change = cheaper(trader, resting)
+    with pytest.raises(Refusal) as caught:
+        desk.confirm(bearer.authenticate(raw), change.confirmation.public_id)
+    assert caught.value.code is Code.CONFIRMATION_UNKNOWN
+
+
+def test_two_changes_are_never_under_way_at_once(trader: Principal, resting: Order, watch: Watch) -> None:
+    first, second = cheaper(trader, resting), cheaper(trader, resting, "800")
+
+    def meanwhile(_: OrderChanges) -> None:
+        with pytest.raises(Refusal) as caught:
+            confirm(trader, second)
+        assert caught.value.code is Code.NOT_MODIFIABLE
+
+    watch.before_replace = meanwhile
+    assert confirm(trader, first).state is Change.DONE
+    assert len(watch.replaced) == 1

@@ -1,0 +1,113 @@
+"""Orders sized by a position: shown with it, and refused when it is another one by then."""
+
+from decimal import Decimal
+
+import pytest
+
+from brokers.paper.models import PaperAccount
+from brokers.types import Side
+from console.connections import reads
+from console.connections.models import Connection
+from console.errors import Code, Refusal
+from console.orders import desk
+from console.orders.models import Action, Order
+from console.orders.states import Status
+from console.orders.terms import Terms
+from console.principal import Principal
+from tests.console.orders.conftest import bitcoin
+from tests.watched_broker import Watch
+
+pytestmark = pytest.mark.django_db
+
+
+def stock(quantity: str, side: Side = Side.BUY) -> Terms:
+    return Terms(symbol="AAPL", side=side, quantity=Decimal(quantity))
+
+
+def trade(trader: Principal, terms: Terms) -> Order:
+    order = desk.confirm(trader, desk.prepare(trader, terms).confirmation.public_id)
+    assert order.state is Status.FILLED
+    return order
+
+
+def held(paper: Connection, order: Order) -> Decimal:
+    found = reads.broker_of(paper).positions(order.account_id)
+    return sum((each.quantity for each in found if each.symbol == order.symbol), Decimal(0))
+
+
+def test_a_reversed_position_is_one_order_through_zero(trader: Principal, paper: Connection, watch: Watch) -> None:
+    PaperAccount.objects.update(kind="margin")
+    bought = trade(trader, stock("10"))
+    prepared = desk.prepare_reverse(trader, "AAPL")
+    assert prepared.order.quantity == Decimal(20)
+    assert "The position goes from 10 to -10." in prepared.confirmation.terms["summary"]
+    assert desk.confirm(trader, prepared.confirmation.public_id).state is Status.FILLED
+    assert held(paper, bought) == Decimal(-10)
+    assert len(watch.submitted) == 2
+
+
+def test_a_reverse_of_a_position_that_grew_is_refused(trader: Principal, paper: Connection, watch: Watch) -> None:
+    PaperAccount.objects.update(kind="margin")
+    trade(trader, stock("10"))
+    prepared = desk.prepare_reverse(trader, "AAPL")
+    bought = trade(trader, stock("1"))
+    with pytest.raises(Refusal) as caught:
+        desk.confirm(trader, prepared.confirmation.public_id)
+    assert caught.value.code is Code.POSITION_CHANGED
+    assert held(paper, bought) == Decimal(11)
+
+
+def test_a_close_counts_what_other_orders_of_its_side_still_offer(
+    trader: Principal, paper: Connection, watch: Watch
+) -> None:
+    bought = trade(trader, bitcoin())
+    closing = desk.prepare_close(trader, "BTC/USD")
+    offered = desk.prepare(trader, bitcoin("0.05", Side.SELL, limit="1000000"))
+    assert desk.confirm(trader, offered.confirmation.public_id).state is Status.WORKING
+    with pytest.raises(Refusal) as caught:
+        desk.confirm(trader, closing.confirmation.public_id)
+    assert caught.value.code is Code.POSITION_CHANGED
+    assert held(paper, bought) == Decimal("0.1")
+
+
+def test_two_confirmed_closes_of_one_position_never_turn_it(trader: Principal, paper: Connection, watch: Watch) -> None:
+    PaperAccount.objects.update(kind="margin")
+    bought = trade(trader, stock("10"))
+    first, second = desk.prepare_close(trader, "AAPL"), desk.prepare_close(trader, "AAPL")
+    desk.confirm(trader, first.confirmation.public_id)
+    with pytest.raises(Refusal) as caught:
+        desk.confirm(trader, second.confirmation.public_id)
+    assert caught.value.code is Code.POSITION_CHANGED
+    assert held(paper, bought) == Decimal(0)
+
+
+def test_what_was_shown_of_the_position_is_bound_by_the_confirmation(
+    trader: Principal, paper: Connection, watch: Watch
+) -> None:
+    trade(trader, bitcoin())
+    prepared = desk.prepare_close(trader, "BTC/USD")
+    Order.objects.filter(pk=prepared.order.pk).update(position_shown=Decimal(5))
+    with pytest.raises(Refusal) as caught:
+        desk.confirm(trader, prepared.confirmation.public_id)
+    assert caught.value.code is Code.CONFIRMATION_CHANGED
+
+
+def test_a_plan_that_may_go_in_part_leaves_out_what_does_not_pass(
+    trader: Principal, paper: Connection, watch: Watch
+) -> None:
+    sells = desk.Item(terms=bitcoin("0.1", Side.SELL))
+    trade(trader, bitcoin())
+    for all_or_none, statuses in ((True, [Status.DENIED, Status.DENIED]), (False, [Status.DENIED, Status.FILLED])):
+        prepared = desk.prepare_plan(
+            trader, [sells, desk.Item(terms=bitcoin("0.01"))], action=Action.BATCH, all_or_none=all_or_none
+        )
+        if all_or_none:
+            trade(trader, bitcoin("0.1", Side.SELL))
+            with pytest.raises(Refusal) as caught:
+                desk.confirm(trader, prepared.confirmation.public_id)
+            assert caught.value.code is Code.INSUFFICIENT_POSITION
+            trade(trader, bitcoin())
+        else:
+            trade(trader, bitcoin("0.1", Side.SELL))
+            desk.confirm(trader, prepared.confirmation.public_id)
+        assert [order.state for order in prepared.confirmation.orders.order_by("pk")] == statuses
