@@ -1,7 +1,8 @@
 """What a tool or a page may read from a broker, for one connection. No write passes here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from django.conf import settings
 
@@ -27,12 +28,13 @@ __all__ = [
 
 
 def broker_of(connection: Connection) -> Broker:
-    """Opened with a folder that all our processes share: where a venue's call numbers must rise, they are kept there.
+    """Raises BrokerError when the connection's own settings cannot be used."""
+    return _opened(connection.broker, connection.settings)
 
-    Raises BrokerError when the connection's own settings cannot be used.
-    """
-    shared = {"state_dir": str(settings.HOME / "brokers")}
-    return registry.open_broker(connection.broker, {**connection.settings, **shared})
+
+def _opened(broker: str, kept: Mapping[str, Any]) -> Broker:
+    """With a folder that all our processes share: where a venue's call numbers must rise, they are kept there."""
+    return registry.open_broker(broker, {**kept, "state_dir": str(settings.HOME / "brokers")})
 
 
 def brokers() -> frozenset[str]:
@@ -58,7 +60,7 @@ def broker_for(principal: Principal) -> Iterator[Broker]:
     A read that got no answer changed nothing, so it is "unavailable", never "unknown".
     """
     try:
-        yield registry.open_broker(principal.broker, principal.broker_settings)
+        yield _opened(principal.broker, principal.broker_settings)
     except (NotSent, UnknownOutcome) as error:
         raise Refusal(Code.BROKER_UNAVAILABLE, str(error)) from error
     except BrokerError as error:
