@@ -9,7 +9,7 @@ from tests.brokers.crosstrade.fake import ACCOUNT, TOKEN, FakeCrossTrade
 
 
 def settings_for(fake: FakeCrossTrade, **more: Any) -> dict[str, Any]:
-    timeouts = {"connect": 0.5, "read": 0.2, "total": 0.4}
+    timeouts = {"connect": 2.0, "read": 0.4, "total": 0.45}
     asked = {"base_url": fake.url, "token": TOKEN, "account": ACCOUNT, "simulation": True, "timeouts": timeouts}
     return asked | more
 

@@ -8,7 +8,7 @@ from brokers.ibkr import adapter, session
 from brokers.ibkr.adapter import IbkrBroker
 from tests.brokers.ibkr.fake import BASE, FakeIbkr, Keys, make_keys
 
-TIMEOUTS = {"connect": 0.5, "read": 0.2, "total": 0.4}
+TIMEOUTS = {"connect": 2.0, "read": 0.4, "total": 0.45}
 
 
 def settings_for(fake: FakeIbkr, **more: Any) -> dict[str, Any]:
