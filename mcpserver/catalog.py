@@ -745,14 +745,19 @@ def can(broker: str, tool: Tool) -> bool:
     return has and (known.practice or tool.toolset is not Toolset.PAPER)
 
 
-def check_offered(principal: Principal, tool: Tool) -> None:
-    """A tool that is not in the principal's list cannot be called either. Raises Refusal."""
-    if not switched_on(principal.toolsets, tool.toolset):
+def check_switched_on(principal: Principal, name: str, toolset: Toolset) -> None:
+    """What its owner switched off is off by every way to it, a resource or a stream like a tool. Raises Refusal."""
+    if not switched_on(principal.toolsets, toolset):
         raise Refusal(
             Code.TOOLSET_OFF,
-            f"{tool.name} belongs to the set {WORDS[tool.toolset][0]!r} ({tool.toolset}), which this app's owner "
-            "switched off. The owner can switch it on under Connected apps.",
+            f"{name} belongs to the set {WORDS[toolset][0]!r} ({toolset}), which this app's owner switched off. The "
+            "owner can switch it on under Connected apps.",
         )
+
+
+def check_offered(principal: Principal, tool: Tool) -> None:
+    """A tool that is not in the principal's list cannot be called either. Raises Refusal."""
+    check_switched_on(principal, tool.name, tool.toolset)
     if not can(principal.broker, tool):
         raise Refusal(
             Code.NOT_OFFERED_BY_BROKER,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from console.connections import reads
 from console.orders import following
+from console.toolsets import Toolset, switched_on
 from mcpserver.call import Call
 
 _MOST = 20
@@ -19,6 +20,8 @@ def _order_ids(call: Call, typed: str) -> list[str]:
 
 def _symbol(call: Call, typed: str) -> list[str]:
     with reads.broker_for(call.principal) as broker:
+        if not typed and not switched_on(call.principal.toolsets, Toolset.ACCOUNT):
+            return []
         if not typed:
             account = reads.choose_account(broker, None, call.principal.account_id)
             return [held.symbol for held in broker.positions(account.account_id)][:_MOST]
@@ -30,6 +33,9 @@ def _symbols(call: Call, typed: str) -> list[str]:
     return [f"{before}{comma}{symbol}" for symbol in _symbol(call, last.strip())]
 
 
+TOOLSETS = {"order_id": Toolset.TRADE_READ, "symbol": Toolset.MARKET, "symbols": Toolset.MARKET}
+"""Which toolset what is offered for an argument belongs to."""
+
 _BY_ARGUMENT: Mapping[str, Callable[[Call, str], list[str]]] = {
     "order_id": _order_ids,
     "symbol": _symbol,
@@ -40,5 +46,7 @@ _BY_ARGUMENT: Mapping[str, Callable[[Call, str], list[str]]] = {
 def values(call: Call, argument: str, typed: str) -> list[str]:
     """Best first; none for an argument that takes free text."""
     complete = _BY_ARGUMENT.get(argument)
+    if complete and not switched_on(call.principal.toolsets, TOOLSETS[argument]):
+        return []
     usable = len(typed) <= 200 and (not typed or typed.isprintable())
     return complete(call, typed) if complete and usable else []

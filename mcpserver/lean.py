@@ -229,7 +229,15 @@ class Lean:
         if principal.source is Source.OAUTH and not principal.may(tool.scope):
             raise OutOfScope(principal, tool)
         made = gate.attempt(principal, tool.name, plain.arguments, request_id=request_id, find=self._surface.find)
-        body = self._body(plain, made.answer())
+        try:
+            body = self._body(plain, made.answer())
+        except Exception as error:
+            if made.entry is None:
+                raise
+            # The tool has acted: whatever its answer could not be made of, its row is kept.
+            failure = error
+            journal.hand_over(made.entry, lambda _: tell(failure))
+            return
         if made.entry is None:
             tell(body)
             return

@@ -28,7 +28,8 @@ from console.connections import reads
 from console.errors import Code, Refusal
 from console.orders import desk, following
 from console.principal import Principal
-from mcpserver import resources
+from console.toolsets import Toolset
+from mcpserver import catalog, resources
 from mcpserver.call import Call
 from mcpserver.resources import Watch
 from mcpserver.surface import Surface
@@ -58,6 +59,8 @@ class Watched:
     orders: dict[str, set[str]] = field(default_factory=dict)
     every_order: set[str] = field(default_factory=set)
     quotes: dict[str, set[str]] = field(default_factory=dict)
+    toolsets: set[Toolset] = field(default_factory=set)
+    """What has to stay switched on for it."""
 
     @property
     def uris(self) -> set[str]:
@@ -140,10 +143,13 @@ class Listeners:
             uris = wanted.resource_subscriptions or []
             if len(uris) > MOST_RESOURCES:
                 raise Refusal(Code.INVALID_ARGUMENT, f"One stream may listen to at most {MOST_RESOURCES} resources.")
+            # Made apart: the watchers read what the stream has while this runs in another thread.
+            watched = Watched()
             for uri in uris:
-                self._admit(call.principal, stream.watched, uri)
-            if len(stream.watched.quotes) > MOST_QUOTES:
-                raise Refusal(Code.INVALID_ARGUMENT, f"One stream may listen to at most {MOST_QUOTES} quotes.")
+                self._admit(call.principal, watched, uri)
+                if len(watched.quotes) > MOST_QUOTES:
+                    raise Refusal(Code.INVALID_ARGUMENT, f"One stream may listen to at most {MOST_QUOTES} quotes.")
+            stream.watched = watched
             stream.tools = bool(wanted.tools_list_changed)
             stream.visible = self._visible(call.principal)
             return {}
@@ -154,6 +160,8 @@ class Listeners:
         """Note one address; what is not there, or is somebody else's, is left out of what is acknowledged."""
         try:
             resource, variables = resources.find(self._surface.resources, uri)
+            catalog.check_switched_on(principal, resource.name, resource.toolset)
+            watched.toolsets.add(resource.toolset)
             if resource.watch is Watch.ORDERS:
                 watched.every_order.add(uri)
             elif resource.watch is Watch.ORDER:
@@ -259,6 +267,8 @@ class Listeners:
                     raise Refusal(Code.APP_PAUSED, "This app is paused. Its owner can resume it under Connected apps.")
                 if who.connection_paused:
                     raise Refusal(Code.CONNECTION_PAUSED, "The connection is paused. Its owner can resume it.")
+                for toolset in stream.watched.toolsets:
+                    catalog.check_switched_on(who, "What this stream listens to", toolset)
             except Refusal as refusal:
                 anyio.from_thread.run_sync(stream.end, refusal)
                 continue
@@ -277,6 +287,11 @@ class Listeners:
                 async with anyio.create_task_group() as tasks:
                     for principal in connections.values():
                         tasks.start_soon(self._look_at_quotes, principal, listening, last)
+                watched = {
+                    (each.principal.connection_id, symbol) for each in listening for symbol in each.watched.quotes
+                }
+                for gone in last.keys() - watched:
+                    del last[gone]
                 await anyio.sleep(QUOTE_SECONDS)
         finally:
             self._running.discard("quotes")
@@ -286,6 +301,7 @@ class Listeners:
     ) -> None:
         mine = [each for each in listening if each.principal.connection_id == principal.connection_id]
         symbols = sorted({symbol for stream in mine for symbol in stream.watched.quotes})
+        # Whatever fails here must end no other stream: the watchers live in the task group of the whole endpoint.
         try:
             prices = await self._in_thread(_prices, principal, symbols)
         except Refusal as refusal:

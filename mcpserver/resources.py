@@ -17,6 +17,7 @@ from console import scopes
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.scopes import Scope
+from console.toolsets import Toolset
 from mcpserver.arguments import Text
 from mcpserver.call import Call
 from mcpserver.tools import holdings, market, orders
@@ -42,6 +43,8 @@ class Resource:
     run: Callable[[Call], dict[str, Any]]
     """With the variable of the template in ``call.args``. JSON is the whole answer; other text is its ``text``,
     anything else its ``blob`` in base64."""
+    toolset: Toolset = Toolset.CORE
+    """What its owner switches off with the tools of the same kind."""
     mime: str = JSON
     watch: Watch | None = None
 
@@ -122,6 +125,7 @@ RESOURCES: tuple[Resource, ...] = (
         about="Cash, totals and positions of the current account.",
         uri="tradelatch://account",
         run=holdings.get_portfolio,
+        toolset=Toolset.ACCOUNT,
         watch=Watch.ORDERS,
     ),
     Resource(
@@ -130,6 +134,7 @@ RESOURCES: tuple[Resource, ...] = (
         about="Orders of the current account that have not ended.",
         uri="tradelatch://orders",
         run=orders.get_orders,
+        toolset=Toolset.TRADE_READ,
         watch=Watch.ORDERS,
     ),
     Resource(
@@ -146,6 +151,7 @@ RESOURCES: tuple[Resource, ...] = (
         about="One order with its fills and history.",
         uri="tradelatch://orders/{order_id}",
         run=orders.get_order_status,
+        toolset=Toolset.TRADE_READ,
         watch=Watch.ORDER,
     ),
     Resource(
@@ -154,6 +160,7 @@ RESOURCES: tuple[Resource, ...] = (
         about="Last, bid and ask of one instrument, such as tradelatch://quotes/BTC/USD.",
         uri="tradelatch://quotes/{+symbol}",
         run=_quote,
+        toolset=Toolset.MARKET,
         watch=Watch.QUOTE,
     ),
 )

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from console.errors import Code, Refusal
 from console.principal import Principal
 from console.toolsets import Toolset
-from mcpserver import arguments, completion, elicitation, gate, progress, resources
+from mcpserver import arguments, catalog, completion, elicitation, gate, progress, resources
 from mcpserver.arguments import Text
 from mcpserver.call import Answer, Call, Report, unheard, write
 from mcpserver.catalog import Tool
@@ -282,6 +282,7 @@ class _Handlers:
 
         def run(call: Call) -> dict[str, Any]:
             resource, variables = resources.find(self._surface.resources, call.args["uri"])
+            catalog.check_switched_on(call.principal, f"The resource {resource.name}", resource.toolset)
             found.append(resource)
             call.args = variables
             return resource.run(call)

@@ -109,7 +109,7 @@ class Writer:
     def hand_over(self, row: Row, done: Done) -> None:
         """Return at once; ``done`` is called in the writer's thread."""
         with self._lock:
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="journal", args=[self._queue], daemon=True)
                 self._thread.start()
             self._handed_over += 1
@@ -184,8 +184,10 @@ class Writer:
             error = DatabaseError(f"The row was not written: {type(raised).__name__}.")
             if not isinstance(raised, Error):
                 connection.close()
-        finally:
+        try:
             close_old_connections()
+        except Exception:  # what is committed is committed, and who waits must hear of it
+            log.exception("The journal's connection could not be given back")
         for _, done in waiting:
             try:
                 done(error)

@@ -16,7 +16,9 @@ from console.toolsets import Toolset
 from mcpserver import catalog
 from tests.mcpserver.wire import Wire
 from tests.person import Person
-from tests.serving import Server
+from tests.serving import Server, until
+
+RESTS = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.1", "order_type": "LMT", "limit_price": "100", "tif": "GTC"}
 
 
 @pytest.fixture
@@ -66,6 +68,31 @@ def test_what_is_switched_off_is_not_listed_and_is_refused(trade: Wire, switched
     for tool in ("get_portfolio", "get_orders", "place_order", "cancel_order"):
         assert trade.refusal(tool, {})["code"] == "toolset_off", tool
     trade.result("get_quote", {"symbols": ["BTC/USD"]})
+
+
+def test_what_is_switched_off_is_off_by_address_and_by_completion_too(trade: Wire, switched: Switch) -> None:
+    trade.result("confirm_trade", {"confirmation_id": trade.result("place_order", RESTS)["confirmation_id"]})
+    order_id = trade.result("get_orders", {})["orders"][0]["order_id"]
+    switched("market")
+    for uri in ("tradelatch://account", "tradelatch://orders", f"tradelatch://orders/{order_id}"):
+        answer = trade.rpc("resources/read", {"uri": uri}, name=uri).json()
+        assert answer["error"]["data"]["code"] == "toolset_off", answer
+    uri = "tradelatch://quotes/BTC/USD"
+    assert "result" in trade.rpc("resources/read", {"uri": uri}, name=uri).json()
+    reference = {"type": "ref/resource", "uri": "tradelatch://orders/{order_id}"}
+    asked = {"ref": reference, "argument": {"name": "order_id", "value": "ord_"}}
+    assert trade.rpc("completion/complete", asked).json()["result"]["completion"]["values"] == []
+    switched(*Toolset)
+    assert order_id in trade.rpc("completion/complete", asked).json()["result"]["completion"]["values"]
+    trade.result("cancel_order", {"order_id": order_id})
+
+
+def test_a_stream_ends_when_what_it_listens_to_is_switched_off(trade: Wire, switched: Switch) -> None:
+    with trade.listen("tradelatch://orders") as heard:
+        assert heard.acknowledged()["resourceSubscriptions"] == ["tradelatch://orders"]
+        switched("market")
+        until(lambda: heard.ended, seconds=20, what="the stream ends")
+        assert heard.messages[-1]["error"]["data"]["code"] == "toolset_off"
 
 
 def test_it_works_again_when_it_is_switched_on(trade: Wire, switched: Switch) -> None:
