@@ -23,6 +23,7 @@ __all__ = [
     "broker_of",
     "brokers",
     "choose_account",
+    "is_remote",
     "open_remote",
     "share_reads",
     "stop_sharing",
@@ -49,6 +50,11 @@ def open_remote(key: Hashable, broker: str, told: Mapping[str, Any]) -> Broker:
     shared = {"state_dir": str(settings.HOME / "brokers")}
     overrides = settings.BROKER_OVERRIDES.get(broker, {})
     return bulkhead.guarded(registry.open_broker(broker, {**told, **shared, **overrides}), key, broker)
+
+
+def is_remote(broker: str) -> bool:
+    """Whether it answers over a network, and so may hang."""
+    return registry.is_remote(broker)
 
 
 def brokers() -> frozenset[str]:
