@@ -44,6 +44,7 @@ class Kind:
     """Those it has, each in its own words."""
     addresses: str
     """What to do about the broker's list of addresses."""
+    binds_addresses: bool = True
     paper_settings: Mapping[str, Any] = field(default_factory=dict)
     """What the adapter is told besides where the person picked paper."""
 
@@ -81,6 +82,7 @@ _ALL = (
         ),
         environments={PAPER: "Alpaca's paper account, with its own keys", LIVE: "Real money"},
         addresses="Alpaca has no list of addresses for a key.",
+        binds_addresses=False,
     ),
     Kind(
         broker="okx",
