@@ -11,6 +11,7 @@ BrokerError
 │   ├── InsufficientFunds
 │   ├── InsufficientPosition
 │   ├── MarketClosed
+│   ├── StaleQuote          the newest price is too old to fill anything
 │   ├── DuplicateClientId
 │   ├── OrderNotFound
 │   ├── NotCancellable
@@ -21,8 +22,10 @@ BrokerError
 │   │   └── NeedsLogin      a person has to sign in at the broker again
 │   ├── PermissionDenied    the key is good, but may not do this
 │   ├── RateLimited         says when to try again
+│   ├── NeedsAnswer         the broker asks a person something before it takes the order
 │   └── NotSupported        the broker has no such thing
 └── UnknownOutcome          it may stand: never resend, look it up
+    └── CannotTell          the broker cannot say whether it stands: a person has to look
 """
 
 from enum import StrEnum
@@ -86,6 +89,10 @@ class MarketClosed(Rejected):
     pass
 
 
+class StaleQuote(Rejected):
+    """The newest price is too old to trade at."""
+
+
 class DuplicateClientId(Rejected):
     """An order with this client order id stands already: look it up, never report a rejection."""
 
@@ -136,5 +143,22 @@ class RateLimited(Rejected):
         self.retry_after = retry_after
 
 
+class NeedsAnswer(Rejected):
+    """The broker asks before it takes the order. Nothing stands unless a person says yes; no program may.
+
+    ``questions`` are the broker's own words; ``token`` is what its adapter's ``answer`` wants.
+    """
+
+    def __init__(self, broker: str, questions: tuple[str, ...], token: str) -> None:
+        asked = " ".join(f"“{question}”" for question in questions)
+        super().__init__(f"{broker} asks before it takes this order, so nothing was placed: {asked}")
+        self.questions = questions
+        self.token = token
+
+
 class UnknownOutcome(BrokerError):
     outcome = Outcome.UNKNOWN
+
+
+class CannotTell(UnknownOutcome):
+    """No question this broker answers proves that the order stands or that it does not."""

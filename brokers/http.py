@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 import httpcore2
 import httpx2
 
+from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable, NotSent, UnknownOutcome
 
 _MEBIBYTE = 1024 * 1024
@@ -68,6 +69,19 @@ class Answer:
 
 def _no_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number")
+
+
+def exact_json(value: Any) -> str:
+    """JSON in which a Decimal is a number with every digit it has. No float may come in."""
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{json.dumps(name)}:{exact_json(each)}" for name, each in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(exact_json, value)) + "]"
+    if isinstance(value, float):
+        raise TypeError("A float cannot be an exact number.")
+    return json.dumps(value)
 
 
 class Client:
@@ -129,10 +143,12 @@ class Client:
         most: int,
     ) -> Answer:
         waits = httpx2.Timeout(timeouts.read, connect=timeouts.connect, pool=timeouts.connect)
+        content = None if body is None else exact_json(body).encode()
+        kind = {} if body is None else {"Content-Type": "application/json"}
         _deadline.at = time.monotonic() + timeouts.total
         try:
             with self._client.stream(
-                method, path, params=params, headers=dict(headers), json=body, timeout=waits
+                method, path, params=params, headers={**kind, **headers}, content=content, timeout=waits
             ) as response:
                 held = bytearray()
                 for piece in response.iter_bytes():

@@ -8,12 +8,15 @@ from brokers.alpaca import rules as alpaca_rules
 from brokers.base import Broker
 from brokers.binance.adapter import BinanceBroker
 from brokers.coinbase.adapter import CoinbaseBroker
+from brokers.crosstrade import rules as crosstrade_rules
 from brokers.crypto.adapter import CryptoBroker
 from brokers.errors import BrokerUnavailable
+from brokers.ibkr import rules as ibkr_rules
 from brokers.kraken.adapter import KrakenBroker
 from brokers.okx.adapter import OkxBroker
 from brokers.paper import adapter as paper
 from brokers.paper import intake as paper_intake
+from brokers.tws import rules as tws_rules
 from brokers.types import Capabilities
 
 
@@ -21,7 +24,13 @@ def _lazily(module: str, name: str) -> Callable[[Mapping[str, Any]], Broker]:
     """Imported at the first connection to it: who has none does not pay for its libraries."""
 
     def opened(settings: Mapping[str, Any]) -> Broker:
-        broker: Broker = getattr(import_module(module), name).open(settings)
+        try:
+            adapter = getattr(import_module(module), name)
+        except ModuleNotFoundError as error:
+            raise BrokerUnavailable(
+                f"This installation lacks {error.name}, which this broker needs. Its operator can install it."
+            ) from error
+        broker: Broker = adapter.open(settings)
         return broker
 
     return opened
@@ -37,18 +46,27 @@ _CRYPTO: dict[str, type[CryptoBroker]] = {
 
 _ADAPTERS: dict[str, Callable[[Mapping[str, Any]], Broker]] = {
     "alpaca": _lazily("brokers.alpaca.adapter", "AlpacaBroker"),
+    "crosstrade": _lazily("brokers.crosstrade.adapter", "CrossTradeBroker"),
+    "ibkr": _lazily("brokers.ibkr.adapter", "IbkrBroker"),
     "paper": paper.PaperBroker.open,
+    "tws": _lazily("brokers.tws.adapter", "TwsBroker"),
     **{name: adapter.open for name, adapter in _CRYPTO.items()},
 }
 
 _CAPABILITIES: dict[str, Capabilities] = {
     "alpaca": alpaca_rules.CAPABILITIES,
+    "crosstrade": crosstrade_rules.CAPABILITIES,
+    "ibkr": ibkr_rules.CAPABILITIES,
     "paper": paper_intake.CAPABILITIES,
+    "tws": tws_rules.CAPABILITIES,
     **{name: adapter.CAPABILITIES for name, adapter in _CRYPTO.items()},
 }
 
 NAMES = {
     "alpaca": "Alpaca",
+    "crosstrade": "NinjaTrader (CrossTrade)",
+    "ibkr": "Interactive Brokers",
+    "tws": "Interactive Brokers TWS or IB Gateway (experimental)",
     "paper": "Tradelatch Paper",
     **{name: adapter.VENUE.title for name, adapter in _CRYPTO.items()},
 }

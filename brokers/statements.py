@@ -5,29 +5,46 @@ Building and compiling a query set costs several times what the database needs t
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from django.db import connection
 from django.db.models import QuerySet
 
-
-class _Shared(threading.local):
-    rows: dict[Any, list[tuple[Any, ...]]] | None = None
+T = TypeVar("T")
 
 
-_here = _Shared()
+class _Here(threading.local):
+    shared: dict[Any, Any] | None = None
+
+
+_here = _Here()
 
 
 def share_reads() -> None:
-    """From here on this thread answers ``Statement.shared`` from what it reads now; what it read before is forgotten.
+    """From here on this thread answers ``shared`` from what it reads now; what it read before is forgotten.
 
     For requests that wait together: a read after the last of them came is a fresh read for each.
     """
-    _here.rows = {}
+    _here.shared = {}
 
 
 def stop_sharing() -> None:
-    _here.rows = None
+    _here.shared = None
+
+
+def shared(key: Any, read: Callable[[], T]) -> T:
+    """What ``read`` gives: for requests that this thread answers together once, and without ``share_reads`` each time.
+
+    What it raises is not kept. ``key`` is equal for equal reads alone.
+    """
+    known = _here.shared
+    if known is None:
+        return read()
+    if key in known:
+        return cast(T, known[key])
+    found = known[key] = read()
+    return found
 
 
 class Statement:
@@ -53,19 +70,8 @@ class Statement:
         return found[0] if found else None
 
     def shared(self, *values: str | int) -> list[tuple[Any, ...]]:
-        """As ``rows``, but requests that this thread answers together read once; without ``share_reads``, each anew."""
-        known = _here.rows
-        if known is None:
-            return self.rows(*values)
-        key = (self, values)
-        found = known.get(key)
-        if found is None:
-            found = known[key] = self.rows(*values)
-        return found
-
-    def shared_first(self, *values: str | int) -> tuple[Any, ...] | None:
-        found = self.shared(*values)
-        return found[0] if found else None
+        """As ``rows``, but read once for requests that this thread answers together."""
+        return shared((self, values), partial(self.rows, *values))
 
     def _compile(self, values: tuple[str | int, ...]) -> tuple[str, Any, dict[int, Any]]:
         compiler = self._build(*values).query.get_compiler(connection=connection)

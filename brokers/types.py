@@ -556,6 +556,8 @@ class Capabilities:
     extended_hours: bool = False
     reduce_only: bool = False
     post_only: bool = False
+    practice: bool = False
+    """Its accounts hold simulated money: they can be opened, reset and tuned from here."""
     bars_outside_hours: bool = False
     """``bars`` has those outside regular hours too."""
     adjustments: frozenset[Adjustment] = frozenset({Adjustment.NONE})

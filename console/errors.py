@@ -46,6 +46,7 @@ class Code(StrEnum):
     INSUFFICIENT_FUNDS = "insufficient_funds"
     INSUFFICIENT_POSITION = "insufficient_position"
     MARKET_CLOSED = "market_closed"
+    STALE_QUOTE = "stale_quote"
     NO_RATE = "no_rate"
     PRICE_MOVED = "price_moved"
     NOT_CANCELLABLE = "not_cancellable"
@@ -58,6 +59,7 @@ class Code(StrEnum):
     CONFIRMATION_EXPIRED = "confirmation_expired"
     CONFIRMATION_USED = "confirmation_used"
     CONFIRMATION_CHANGED = "confirmation_changed"
+    REJECTED_BY_OWNER = "rejected_by_owner"
     LIMIT_EXCEEDED = "limit_exceeded"
     OUTSIDE_LIMITS = "outside_limits"
     PRICE_OUTSIDE_COLLAR = "price_outside_collar"
@@ -70,6 +72,7 @@ class Code(StrEnum):
     BROKER_NEEDS_LOGIN = "broker_needs_login"
     BROKER_PERMISSION_MISSING = "broker_permission_missing"
     BROKER_BUSY = "broker_busy"
+    BROKER_ASKS = "broker_asks"
     OUTCOME_UNKNOWN = "outcome_unknown"
     AUDIT_UNAVAILABLE = "audit_unavailable"
     INTERNAL_ERROR = "internal_error"
@@ -203,6 +206,10 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.MARKET_CLOSED: Explanation(
         "The market is closed", "Send a limit order that can rest, or wait for the session to open."
     ),
+    Code.STALE_QUOTE: Explanation(
+        "The newest price is too old to trade at",
+        "Wait for the next price, or place a limit order that waits (DAY or GTC).",
+    ),
     Code.NO_RATE: Explanation(
         "No exchange rate between the two currencies",
         "The connection's broker quotes none. Keep the amounts apart; never guess a rate.",
@@ -241,6 +248,10 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "The order's terms changed after they were shown",
         "Nothing was sent. Prepare the order again.",
         Blame.GATEWAY,
+    ),
+    Code.REJECTED_BY_OWNER: Explanation(
+        "The owner rejected the order",
+        "Nothing was sent. The app was told the reason, if one was given; another order has to be asked for anew.",
     ),
     Code.LIMIT_EXCEEDED: Explanation(
         "The order would go over a limit",
@@ -283,6 +294,11 @@ EXPLANATIONS: dict[Code, Explanation] = {
     ),
     Code.BROKER_BUSY: Explanation(
         "The broker asked for fewer calls", "Nothing was done. Try again in a minute.", Blame.BROKER
+    ),
+    Code.BROKER_ASKS: Explanation(
+        "The broker asks a person before it takes the order",
+        "Nothing was placed. Read the question to the user; it can be answered at the broker, never by an assistant.",
+        Blame.BROKER,
     ),
     Code.OUTCOME_UNKNOWN: Explanation(
         "The broker's answer was lost",
@@ -360,6 +376,7 @@ _FROM_BROKER: dict[type[broker.BrokerError], Code] = {
     broker.InsufficientFunds: Code.INSUFFICIENT_FUNDS,
     broker.InsufficientPosition: Code.INSUFFICIENT_POSITION,
     broker.MarketClosed: Code.MARKET_CLOSED,
+    broker.StaleQuote: Code.STALE_QUOTE,
     broker.DuplicateClientId: Code.DUPLICATE_ORDER_ID,
     broker.OrderNotFound: Code.UNKNOWN_ORDER,
     broker.NotCancellable: Code.NOT_CANCELLABLE,
@@ -369,6 +386,7 @@ _FROM_BROKER: dict[type[broker.BrokerError], Code] = {
     broker.NeedsLogin: Code.BROKER_NEEDS_LOGIN,
     broker.PermissionDenied: Code.BROKER_PERMISSION_MISSING,
     broker.RateLimited: Code.BROKER_BUSY,
+    broker.NeedsAnswer: Code.BROKER_ASKS,
     broker.Rejected: Code.BROKER_REJECTED,
     broker.NotSent: Code.BROKER_UNAVAILABLE,
     broker.BrokerError: Code.OUTCOME_UNKNOWN,

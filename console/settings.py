@@ -148,6 +148,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    "django_htmx",
     "rest_framework",
     "oauth2_provider",
     "csp",
@@ -166,6 +167,7 @@ INSTALLED_APPS = [
     "console.oauth",
     "console.platforms",
     "console.orders",
+    "console.journal",
     "console.onboarding",
 ]
 MIDDLEWARE = [
@@ -334,9 +336,16 @@ if EMBEDDED_QUEUE:
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep-orders": {"task": "console.orders.tasks.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "tell-owners": {"task": "console.orders.tasks.tell_owners", "schedule": 3.0, "options": {"expires": 10}},
     "match-paper-orders": {"task": "brokers.paper.tasks.match_resting", "schedule": 2.0, "options": {"expires": 10}},
+    "follow-live-prices": {
+        "task": "brokers.paper.tasks.follow_live_prices",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
     "forget-what-ended": {"task": "console.oauth.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "thin-equity": {"task": "console.connections.tasks.thin_equity", "schedule": 3600.0, "options": {"expires": 600}},
+    "keep-journals": {"task": "console.journal.tasks.keep", "schedule": 60.0, "options": {"expires": 60}},
     "end-playgrounds": {
         "task": "console.onboarding.tasks.end_playgrounds",
         "schedule": 300.0,
@@ -344,6 +353,9 @@ CELERY_BEAT_SCHEDULE = {
     },
     "check-connections": {"task": "console.connections.tasks.check_all", "schedule": 30.0, "options": {"expires": 60}},
 }
+
+# A venue of paper's live prices → another address for it.
+PAPER_PRICE_HOSTS: dict[str, str] = {}
 
 LOGGING = {
     "version": 1,

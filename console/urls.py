@@ -7,6 +7,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("console.accounts.urls")),
     path("security/", include("console.security.urls")),
     path("people/", include("console.people.urls")),
+    path("", include("console.journal.urls")),
+    path("connections/<int:pk>/practice/", include("console.practice.urls")),
     path("connections/", include("console.connections.urls")),
     path("apps/", include("console.connected_apps.urls")),
     path("halts/", include("console.halts.urls")),

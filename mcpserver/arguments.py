@@ -118,7 +118,9 @@ class Whole(Arg):
     most: int = 500
 
     def schema(self) -> dict[str, Any]:
-        return self._described({"type": "integer", "minimum": self.least, "maximum": self.most})
+        # That a count begins at 1 goes without saying, in every model's context.
+        least = {} if self.least == 1 else {"minimum": self.least}
+        return self._described({"type": "integer", **least, "maximum": self.most})
 
     def words(self) -> str:
         return f"whole number, {self.least} to {self.most}"

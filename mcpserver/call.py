@@ -5,10 +5,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from console.principal import Principal
 
-write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-"""A value as JSON text, as short as it can be: a model pays for every byte."""
+_write_anything = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def write(value: Any) -> str:
+    """A value as JSON text, as short as it can be: a model pays for every byte."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        # Half a surrogate pair, or an integer of more than 64 bits, in what a caller sent and an answer repeats.
+        return _write_anything(value)
+
+
 Report = Callable[[float, float | None, str], None]
 """How far a call has come: done, of how much (None: nobody knows), and a sentence for a person."""
 

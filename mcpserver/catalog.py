@@ -19,8 +19,20 @@ from console.scopes import Scope
 from console.toolsets import WORDS, Toolset, switched_on
 from mcpserver.arguments import Amount, Arg, Choice, Moment, Symbols, Text, Whole
 from mcpserver.call import Call
-from mcpserver.kinds import Currency, Cursor, Day, Filters, Flag, OptionLegs, OrderItems, Texts
-from mcpserver.tools import accounts, core, holdings, market, orders, performance, records, risk, screens
+from mcpserver.kinds import Amounts, Currency, Cursor, Day, Filters, Flag, OptionLegs, OrderItems, Texts
+from mcpserver.tools import (
+    accounts,
+    core,
+    holdings,
+    journal,
+    market,
+    orders,
+    paper,
+    performance,
+    records,
+    risk,
+    screens,
+)
 
 
 class Access(StrEnum):
@@ -444,7 +456,7 @@ TOOLS: tuple[Tool, ...] = (
         about="Cost, fee, effect on cash, checks and warnings of an order. Sends nothing, keeps nothing.",
         run=orders.preview_order,
         returns=orders.Previewed,
-        args=(*ORDER, CLIENT_ORDER_ID, ACCOUNT),
+        args=(*(replace(arg, about="") for arg in ORDER), CLIENT_ORDER_ID, ACCOUNT),
     ),
     Tool(
         name="place_order",
@@ -502,6 +514,7 @@ TOOLS: tuple[Tool, ...] = (
         ability=Ability.ORDERS,
         about="Prepare a change of a working order; then confirm_trade.",
         run=orders.modify_order,
+        asks=True,
         returns=orders.Placed,
         args=(Text(name="order_id", required=True, longest=64), *MODIFY, ACCOUNT),
         access=Access.DESTRUCTIVE,
@@ -535,6 +548,7 @@ TOOLS: tuple[Tool, ...] = (
         ability=Ability.ORDERS,
         about="Prepare up to 20 orders under one confirmation; then confirm_trade.",
         run=orders.place_batch_orders,
+        asks=True,
         returns=orders.Placed,
         args=(
             OrderItems(
@@ -555,6 +569,7 @@ TOOLS: tuple[Tool, ...] = (
         ability=Ability.ORDERS,
         about="Prepare closing all or part of a position; then confirm_trade.",
         run=orders.close_position,
+        asks=True,
         returns=orders.Placed,
         args=(
             SYMBOL,
@@ -573,6 +588,7 @@ TOOLS: tuple[Tool, ...] = (
         ability=Ability.ORDERS,
         about="Prepare turning a position into the opposite one; then confirm_trade.",
         run=orders.reverse_position,
+        asks=True,
         returns=orders.Placed,
         args=(SYMBOL, ACCOUNT),
         access=Access.DESTRUCTIVE,
@@ -584,6 +600,7 @@ TOOLS: tuple[Tool, ...] = (
         ability=Ability.ORDERS,
         about="Prepare cancelling all orders and closing all positions of an account; then confirm_trade.",
         run=orders.flatten_account,
+        asks=True,
         returns=orders.Placed,
         args=(ACCOUNT,),
         access=Access.DESTRUCTIVE,
@@ -606,6 +623,94 @@ TOOLS: tuple[Tool, ...] = (
         args=(ACCOUNT, Text(name="reason", longest=300, about="Shown to the owner as your words.")),
         access=Access.DESTRUCTIVE,
         throttle=Kind.CANCEL,
+    ),
+    Tool(
+        name="get_journal_trades",
+        toolset=Toolset.JOURNAL,
+        ability=Ability.FILLS,
+        about="Round trips: P&L, MFE/MAE, holding time, notes.",
+        run=journal.get_journal_trades,
+        returns=journal.Trades,
+        args=(
+            ACCOUNT,
+            Text(name="symbol", longest=40),
+            Moment(name="start"),
+            Moment(name="end"),
+            LIMIT,
+            Cursor(of=journal.TRADES),
+        ),
+    ),
+    Tool(
+        name="add_journal_note",
+        toolset=Toolset.JOURNAL,
+        about="Attach a note or tags to a trade or order.",
+        run=journal.add_journal_note,
+        returns=journal.Noted,
+        args=(
+            Text(name="id", required=True, longest=40),
+            Text(name="text", required=True, longest=1000),
+            Texts(name="tags"),
+        ),
+        access=Access.WRITE,
+    ),
+    Tool(
+        name="get_activity_log",
+        toolset=Toolset.JOURNAL,
+        about="What this client did: calls, results, refusals.",
+        run=journal.get_activity_log,
+        returns=journal.Activity,
+        args=(
+            Moment(name="start"),
+            Moment(name="end"),
+            Choice(name="status", choices=journal.OUTCOMES),
+            LIMIT,
+            Cursor(of=journal.ACTIVITY),
+        ),
+    ),
+    Tool(
+        name="create_paper_account",
+        toolset=Toolset.PAPER,
+        about="Open one more practice account, or a copy of one.",
+        run=paper.create_paper_account,
+        returns=paper.Opened,
+        args=(
+            Text(name="name", required=True, longest=100),
+            Amount(name="cash"),
+            Currency(name="currency"),
+            Choice(name="preset", choices=paper.PRESETS),
+            Text(name="clone_account_id", longest=64),
+        ),
+        access=Access.WRITE,
+        throttle=Kind.TRADE,
+    ),
+    Tool(
+        name="reset_paper_account",
+        toolset=Toolset.PAPER,
+        about="Cancel its orders, write off its positions, start with its first cash again. Ask the user first.",
+        run=paper.reset_paper_account,
+        returns=paper.Reset,
+        args=(Text(name="account_id", required=True, longest=64), Amount(name="cash")),
+        access=Access.DESTRUCTIVE,
+        throttle=Kind.TRADE,
+    ),
+    Tool(
+        name="set_paper_model",
+        toolset=Toolset.PAPER,
+        about="Fees, slippage, partial fills, borrow and margin of a practice account.",
+        run=paper.set_paper_model,
+        returns=paper.Tuned,
+        args=(
+            Text(name="account_id", required=True, longest=64),
+            Choice(name="preset", choices=paper.PRESETS, is_listed=False),
+            Amounts(
+                name="overrides",
+                names=tuple(paper.KNOBS),
+                switches=("margin",),
+                about="e.g. slippage_percent, margin.",
+            ),
+        ),
+        access=Access.WRITE,
+        throttle=Kind.TRADE,
     ),
 )
 
@@ -633,7 +738,11 @@ def _visible(scopes: frozenset[Scope], toolsets: frozenset[str] | None, broker: 
 
 def can(broker: str, tool: Tool) -> bool:
     """Whether a kind of broker can do what the tool does."""
-    return tool.ability is None or tool.ability in reads.abilities(broker)
+    known = reads.capabilities(broker)
+    if known is None:
+        return tool.ability is None and tool.toolset is not Toolset.PAPER
+    has = tool.ability is None or tool.ability in known.abilities
+    return has and (known.practice or tool.toolset is not Toolset.PAPER)
 
 
 def check_offered(principal: Principal, tool: Tool) -> None:

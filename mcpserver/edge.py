@@ -300,16 +300,16 @@ async def _read(receive: Receive, headers: Mapping[str, str]) -> bytes:
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length[:12]) > settings.MAX_BODY_BYTES:
         raise _TooLarge
-    body: bytes = b""
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return body
+            return bytes(body)
         body += message.get("body", b"")
         if len(body) > settings.MAX_BODY_BYTES:
             raise _TooLarge
         if not message.get("more_body", False):
-            return body
+            return bytes(body)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

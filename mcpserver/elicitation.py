@@ -133,7 +133,7 @@ def _question(state: _State) -> types.InputRequiredResult:
             message=state.summary,
             requested_schema={
                 "type": "object",
-                "properties": {"send": {"type": "boolean", "title": "Send this order?"}},
+                "properties": {"send": {"type": "boolean", "title": "Send this?"}},
                 "required": ["send"],
             },
         )
@@ -152,7 +152,10 @@ def _drop(state: _State, call: Gate, note: str) -> Answer:
     if state.confirmation_id:
         answer = call("discard_confirmation", {"confirmation_id": state.confirmation_id})
     else:
-        answer = call("cancel_order", {"order_id": state.order_id})
+        answer = call("get_order_status", {"order_id": state.order_id})
+        # A change that waits for the owner hangs on an order that stands: that one must not end with it.
+        if not answer.is_error and answer.content["order"]["status"] == "awaiting_confirmation":
+            answer = call("cancel_order", {"order_id": state.order_id})
     if answer.is_error:
         return answer
     return Answer(content={**answer.content, "note": note})

@@ -76,6 +76,33 @@ class Texts(Arg):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Amounts(Arg):
+    """Decimals and switches by name: ``{"slippage_percent": "0.05", "margin": true}``."""
+
+    names: tuple[str, ...]
+    switches: tuple[str, ...] = ()
+
+    def schema(self) -> dict[str, Any]:
+        return self._described({"type": "object"})
+
+    def words(self) -> str:
+        return f"object; decimal text for {', '.join(self.names)}; true or false for {', '.join(self.switches)}"
+
+    def parse(self, value: Any) -> dict[str, Decimal | bool]:
+        if not isinstance(value, dict):
+            raise self._wrong(f'must be an object such as {{"{self.names[0]}": "0.1"}}.')
+        found: dict[str, Decimal | bool] = {}
+        for name, given in value.items():
+            if name in self.switches:
+                found[name] = Flag(name=f"{self.name}.{name}").parse(given)
+            elif name in self.names:
+                found[name] = Amount(name=f"{self.name}.{name}").parse(given)
+            else:
+                raise self._wrong(f"knows {', '.join((*self.names, *self.switches))}, and not {str(name)[:40]!r}.")
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Currency(Arg):
     def schema(self) -> dict[str, Any]:
         return self._described({"type": "string"})

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from django.db import close_old_connections, connection
+from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
 
 from console.connections import reads
 
@@ -92,7 +92,7 @@ class Threads:
             threading.Thread(target=self._run, name="mcp", daemon=True).start()
 
     def _run(self) -> None:
-        bell = threading.Semaphore(0)
+        bell, database = threading.Semaphore(0), connections[DEFAULT_DB_ALIAS]
         shared, until = 0, 0.0
         while True:
             while (found := self._next(bell)) is not None:
@@ -106,7 +106,7 @@ class Threads:
                     job()
                 except Exception:
                     log.exception("A job raised")
-                if connection.errors_occurred:
+                if database.errors_occurred:
                     close_old_connections()
             bell.acquire()
 

@@ -32,7 +32,11 @@ class Venue:
     library_name: str
     codes: Codes
     per_second: float
-    """Calls one key may make a second, well under what the venue allows."""
+    """Calls one key may make a second for long, under what the venue allows its smallest customers."""
+    burst: int = 0
+    """Calls at once after a rest; 0 for those of one second."""
+    public_per_second: float = 10
+    """Calls without a key, of all connections together."""
     credentials: Mapping[str, str]
     """Setting of the connection → ccxt's name for it."""
     config: Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -50,6 +54,7 @@ class Line:
     def __init__(
         self, venue: Venue, settings: Mapping[str, Any], config: dict[str, Any], nonces: Nonces | None = None
     ) -> None:
+        """Without credentials in ``config`` it is the line of all connections together."""
         seconds = float(settings.get("timeout", 10.0))
         self.venue = venue
         self.exchange = library.exchange(
@@ -59,8 +64,10 @@ class Line:
         venue.prepare(self.exchange, settings)
         if base := settings.get("base_url"):
             _point_at(self.exchange, str(base))
-        per_second = float(settings.get("per_second", venue.per_second))
-        self._gate = Gate(per_second, burst=max(int(per_second), 1), patience=3 * seconds)
+        usual = venue.per_second if config else venue.public_per_second
+        per_second = float(settings.get("per_second", usual))
+        burst = venue.burst if config and venue.burst else max(int(per_second), 1)
+        self._gate = Gate(per_second, burst, patience=3 * seconds)
         self._nonces = nonces
         if nonces is not None:
             now = self.exchange.milliseconds

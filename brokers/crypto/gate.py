@@ -23,7 +23,10 @@ class Turn(IntEnum):
 
 
 class Gate:
-    """One holder at a time. Calls are spaced so that a second has at most ``per_second``, after ``burst`` at once."""
+    """One holder at a time. Calls are spaced so that a second has at most ``per_second``, after ``burst`` at once.
+
+    A cancel waits for the call that is under way and for no budget.
+    """
 
     def __init__(self, per_second: float, burst: int, patience: float) -> None:
         self._every = 1 / per_second
@@ -55,7 +58,7 @@ class Gate:
                 now = time.monotonic()
                 budget = self._next_free - self._every * self._burst - now
                 first = self._waiting[0] == place
-                if first and not self._held and budget <= 0:
+                if first and not self._held and (budget <= 0 or turn is Turn.CANCEL):
                     heapq.heappop(self._waiting)
                     self._held = True
                     self._next_free = max(self._next_free, now) + self._every

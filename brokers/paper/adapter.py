@@ -1,5 +1,6 @@
 """The paper broker behind the one interface every broker has."""
 
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,14 +14,14 @@ from django.db.models import Q
 from django.utils import timezone
 
 from brokers.errors import InvalidAccount, InvalidRequest, NotCancellable, OrderNotFound
-from brokers.paper import costs, exchange, intake, ledger, means, rates, sessions, tariff
+from brokers.paper import costs, exchange, feed, intake, ledger, live, means, rates, sessions, tariff
 from brokers.paper import depth as simulated_depth
 from brokers.paper.books import catch_up
 from brokers.paper.hours import at_minute, minute_of
 from brokers.paper.listings import market_of, market_shown
 from brokers.paper.matching import Matcher
 from brokers.paper.models import OPEN_STATUSES, LedgerEntry, PaperAccount, PaperFill, PaperOrder
-from brokers.paper.prices import Market
+from brokers.paper.prices import Market, newest
 from brokers.paper.prices import bars as bars_of
 from brokers.paper.prices import quote as quote_of
 from brokers.types import (
@@ -92,7 +93,12 @@ class PaperBroker:
         )
 
     def ping(self) -> Health:
-        return Health(latency=0.0, clock_skew=None)
+        venue = self._account.venue
+        if not venue:
+            return Health(latency=0.0, clock_skew=None)
+        began = time.monotonic()
+        ahead = live.feed_of(venue).ping(self._clock())
+        return Health(latency=time.monotonic() - began, clock_skew=-ahead.total_seconds())
 
     def accounts(self) -> list[Account]:
         return [
@@ -101,7 +107,7 @@ class PaperBroker:
         ]
 
     def account_state(self, account_id: str) -> AccountState:
-        account, now = self._current(account_id)
+        account, now = self._priced(account_id)
         cash = ledger.cash(account, now)
         value = sum((position.market_value for position in self._positions(account, now)), Decimal(0))
         own = cash[account.currency]
@@ -134,7 +140,7 @@ class PaperBroker:
         )
 
     def positions(self, account_id: str) -> list[Position]:
-        return self._positions(*self._current(account_id))
+        return self._positions(*self._priced(account_id))
 
     def transactions(
         self,
@@ -185,7 +191,8 @@ class PaperBroker:
         return [_fill(row.order, row) for row in rows[: max(limit, 0)]]
 
     def fees(self, account_id: str) -> list[FeeRule]:
-        return tariff.rules(costs.PRESETS[self._of(account_id).preset])
+        account = self._of(account_id)
+        return tariff.rules(costs.model_of(account.preset, account.overrides))
 
     def find_instruments(
         self, query: str, *, asset_class: AssetClass | None = None, limit: int = 10, by_name: bool = False
@@ -201,19 +208,26 @@ class PaperBroker:
         return replace(tape.instrument, hours=sessions.words(tape.hours))
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
-        market, now = market_shown(self._keys[0]), self._clock()
-        if market is None:
-            raise InvalidAccount("There is no such paper account.")
+        now = self._clock()
+        market = market_shown(self._keys[0], now)
+        if market.venue:
+            return [_live_quote(market, symbol, now) for symbol in symbols]
         minute = minute_of(now)
         return [_shown(market, symbol, minute) for symbol in symbols]
 
     def order_book(self, symbol: str, depth: int) -> OrderBook:
-        return simulated_depth.book(self._market().tape(symbol), self._clock(), depth)
+        tape = self._market().tape(symbol)
+        if venue := self._account.venue:
+            return live.feed_of(venue).book(tape.instrument, depth, self._clock())
+        return simulated_depth.book(tape, self._clock(), depth)
 
     def prints(self, symbol: str, limit: int) -> Prints:
         tape, now = self._market().tape(symbol), self._clock()
         size = BarSize.MINUTE if tape.step == 1 else BarSize.DAY
-        found = bars_of(tape, size, start=None, end=None, limit=limit, now=now)
+        if venue := self._account.venue:
+            found = live.bars(venue, tape.instrument.symbol, size, None, None, limit, now)
+        else:
+            found = bars_of(tape, size, start=None, end=None, limit=limit, now=now)
         return Prints(
             symbol=tape.instrument.symbol,
             currency=tape.instrument.currency,
@@ -226,10 +240,17 @@ class PaperBroker:
         )
 
     def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
-        return sessions.markets(self._account.hours, self._clock(), day=day, market=market)
+        venue = self._account.venue
+        return sessions.markets(
+            self._account.hours, self._clock(), day=day, market=market, live=feed.title(venue) if venue else ""
+        )
 
     def exchange_rate(self, base: str, quote: str) -> Rate:
-        return rates.rate(self._market(), base, quote, self._clock())
+        market, now = self._market(), self._clock()
+        if venue := self._account.venue:
+            for pair in filter(market.lists, (f"{base}/{quote}", f"{quote}/{base}")):
+                live.bring_quote(venue, pair, now)
+        return rates.rate(market, base, quote, now)
 
     def bars(
         self,
@@ -240,14 +261,19 @@ class PaperBroker:
         end: datetime | None = None,
         limit: int = 100,
     ) -> list[Bar]:
-        return self._market().bars(symbol, size, start, end, limit, self._clock())
+        market, now = self._market(), self._clock()
+        if venue := self._account.venue:
+            return live.bars(venue, market.tape(symbol).instrument.symbol, size, start, end, limit, now)
+        return market.bars(symbol, size, start, end, limit, now)
 
     def preview(self, account_id: str, request: OrderRequest) -> Preview:
-        account, now = self._current(account_id)
+        account, now = self._brought(account_id, request.symbol)
+        catch_up(account, now)
         return intake.preview(account, request, now)
 
     def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
-        return _broker_order(intake.submit(self._of(account_id), request, self._clock()))
+        account, now = self._brought(account_id, request.symbol)
+        return _broker_order(intake.submit(account, request, now))
 
     def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
         account, _ = self._current(account_id)
@@ -269,11 +295,16 @@ class PaperBroker:
         self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
     ) -> BrokerOrder:
         """In place: the order keeps its client order id, and loses its place in time."""
+        if self._of(account_id).venue and (found := self.order(account_id, client_order_id)) is not None:
+            self._brought(account_id, found.symbol)
         with self._resting(account_id, client_order_id) as (account, order, now):
             order = intake.change(account, order, changes, now)
         return _broker_order(order)
 
     def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
+        if venue := self._of(account_id).venue:
+            # Where the venue cannot be reached the order is taken back all the same.
+            live.follow(self._clock(), venue)
         with self._resting(account_id, client_order_id) as (account, order, now):
             Matcher(account, market_of(account), now).cancel(order)
         return _broker_order(order)
@@ -302,7 +333,28 @@ class PaperBroker:
         catch_up(account, now)
         return account, now
 
+    def _priced(self, account_id: str) -> tuple[PaperAccount, datetime]:
+        """As ``_current``, with prices of now for what it holds. Raises BrokerUnavailable."""
+        account = self._of(account_id)
+        if account.venue:
+            now = self._clock()
+            live.learn(account.venue, now)
+            live.check(account.venue, account.holdings.values_list("symbol", flat=True), now)
+        return self._current(account_id)
+
+    def _brought(self, account_id: str, symbol: str) -> tuple[PaperAccount, datetime]:
+        """The account and now, with the newest prices for a new order in ``symbol``. Raises BrokerUnavailable."""
+        account, now = self._of(account_id), self._clock()
+        if account.venue:
+            live.learn(account.venue, now)
+            name = market_of(account).tape(symbol).instrument.symbol
+            live.bring_up(account.venue, [name], now, behind=timedelta(minutes=1))
+            live.bring_quote(account.venue, name, now)
+        return account, now
+
     def _market(self) -> Market:
+        if venue := self._account.venue:
+            live.learn(venue, self._clock())
         return market_of(self._account)
 
     def _positions(self, account: PaperAccount, now: datetime) -> list[Position]:
@@ -341,6 +393,12 @@ def _shown(market: Market, symbol: str, minute: int) -> Quote:
         return quote
     bid_size, ask_size = simulated_depth.top(tape, quote)
     return replace(quote, bid_size=bid_size, ask_size=ask_size)
+
+
+def _live_quote(market: Market, symbol: str, now: datetime) -> Quote:
+    tape = market.tape(symbol)
+    live.bring_quote(market.venue, tape.instrument.symbol, now)
+    return newest(tape, now)
 
 
 def _older_than(row: PaperFill | LedgerEntry | None) -> Q:

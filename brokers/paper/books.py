@@ -9,7 +9,7 @@ from decimal import Decimal
 from django.db import connection, transaction
 from django.utils import timezone
 
-from brokers.paper import costs, exchange, hours, ledger, matching, means, prices
+from brokers.paper import costs, exchange, feed, hours, ledger, matching, means, prices
 from brokers.paper.listings import market_for, market_of
 from brokers.paper.models import OPEN_STATUSES, CashBalance, Holding, MatchedTape, PaperAccount, PaperOrder
 from brokers.types import BrokerStatus
@@ -47,12 +47,14 @@ def open_account(
     kind: str = means.CASH,
     preset: str = costs.STANDARD.name,
     settlement_days: int = 0,
+    venue: str = "",
     now: datetime | None = None,
 ) -> PaperAccount:
     """A new account with its first deposit. Raises ValueError.
 
     ``hours`` is "always" or "venue", ``kind`` "cash" or "margin", ``preset`` a name in ``costs.PRESETS``;
     ``settlement_days`` are business days, for stocks in a cash account (1 is what US brokers have had since 2024).
+    ``venue`` is a name in ``feed.VENUES``, whose coins it then trades at live prices and nothing else.
     """
     now = now or timezone.now()
     _check_opening(name, starting_cash, currency, hours)
@@ -62,6 +64,8 @@ def open_account(
         raise ValueError(f"The preset must be one of {', '.join(costs.PRESETS)}.")
     if not 0 <= settlement_days <= LONGEST_SETTLEMENT:
         raise ValueError(f"Settlement takes 0 to {LONGEST_SETTLEMENT} business days.")
+    if venue:
+        _check_live(venue, currency, kind)
     with transaction.atomic():
         account = PaperAccount.objects.create(
             key=ledger.new_code(8),
@@ -73,6 +77,7 @@ def open_account(
             kind=kind,
             preset=preset,
             settlement_days=settlement_days,
+            venue=venue,
             created=now,
         )
         CashBalance.objects.create(account=account, currency=currency, amount=Decimal(0))
@@ -128,9 +133,16 @@ def clone(
     return account, left_out
 
 
-def reset(account: PaperAccount, now: datetime) -> None:
-    """Back to the starting cash: open orders are cancelled, positions and other cash are written off in the ledger."""
+def reset(account: PaperAccount, now: datetime, cash: Decimal | None = None) -> None:
+    """Back to the starting cash, or to a new one: open orders are cancelled, the rest is written off in the ledger.
+
+    Raises ValueError for an amount that no account can start with.
+    """
+    if cash is not None:
+        check_cash(cash)
     with ledger.locked(account) as mine:
+        if cash is not None:
+            mine.starting_cash = cash
         match_locked(mine, now)
         for order in mine.orders.filter(status__in=OPEN_STATUSES).order_by("pk"):
             ledger.end(order, BrokerStatus.CANCELLED, at=now, reason="The account was reset.")
@@ -151,7 +163,7 @@ def reset(account: PaperAccount, now: datetime) -> None:
             target = mine.starting_cash if balance.currency == mine.currency else Decimal(0)
             ledger.post(mine, at=now, kind="reset", currency=balance.currency, amount=target - balance.amount)
         mine.accrues_at = None
-        mine.save(update_fields=["accrues_at"])
+        mine.save(update_fields=["accrues_at", "starting_cash"])
 
 
 def match_resting(now: datetime) -> int:
@@ -163,11 +175,12 @@ def match_resting(now: datetime) -> int:
     keys: dict[int, set[int]] = {}
     tapes: dict[int, set[str]] = {}
     shown: dict[datetime, list[str]] = {}
-    markets: dict[tuple[int, str], prices.Market] = {}
+    markets: dict[tuple[int, str, str], prices.Market] = {}
     for mark in MatchedTape.objects.order_by("pk"):
-        if (mark.seed, mark.hours) not in markets:
-            markets[mark.seed, mark.hours] = market_for(mark.seed, mark.hours)
-        done, found = _touched(mark, markets[mark.seed, mark.hours], now)
+        place = (mark.seed, mark.hours, mark.venue)
+        if place not in markets:
+            markets[place] = market_for(*place)
+        done, found = _touched(mark, markets[place], now)
         if done is not None:
             shown.setdefault(done, []).append(mark.tape)
         for order, owner in found:
@@ -180,7 +193,7 @@ def match_resting(now: datetime) -> int:
     for account in PaperAccount.objects.filter(pk__in=list(keys)).order_by("pk"):
         try:
             with ledger.locked(account) as mine:
-                market = markets.get((mine.seed, mine.hours)) or market_of(mine)
+                market = markets.get((mine.seed, mine.hours, mine.venue)) or market_of(mine)
                 ended += matching.Matcher(mine, market, now).run(keys[mine.pk])
         except Exception:
             logger.exception("Matching the orders of paper account %s failed.", account.key)
@@ -211,7 +224,13 @@ def watch(account: PaperAccount, tape: prices.Tape, now: datetime) -> None:
     """Have ``match_resting`` look at this tape from now on. Called before an order in it is saved."""
     mark, made = MatchedTape.objects.get_or_create(
         tape=tape.key,
-        defaults={"symbol": tape.instrument.symbol, "seed": account.seed, "hours": account.hours, "seen": now},
+        defaults={
+            "symbol": tape.instrument.symbol,
+            "seed": account.seed,
+            "hours": account.hours,
+            "venue": account.venue,
+            "seen": now,
+        },
     )
     # Where the clock was set back, bars that come again have not been shown to this order.
     if not made and mark.seen > now:
@@ -239,14 +258,28 @@ def _touched(mark: MatchedTape, market: prices.Market, now: datetime) -> tuple[d
         return done, cursor.fetchall()
 
 
-def _check_opening(name: str, starting_cash: Decimal, currency: str, kind: str) -> None:
-    if not name.strip() or len(name.strip()) > 100:
-        raise ValueError("The account needs a name of at most 100 characters.")
+def check_cash(starting_cash: Decimal) -> None:
+    """Raises ValueError for an amount that no account can start with."""
     if not starting_cash.is_finite() or not 0 < starting_cash <= ledger.LARGEST:
         raise ValueError("The starting cash must be more than 0 and at most 1,000,000,000,000.")
     if starting_cash % exchange.CENT:
         raise ValueError("The starting cash must be in whole cents.")
+
+
+def _check_opening(name: str, starting_cash: Decimal, currency: str, kind: str) -> None:
+    if not name.strip() or len(name.strip()) > 100:
+        raise ValueError("The account needs a name of at most 100 characters.")
+    check_cash(starting_cash)
     if len(currency) != 3 or not currency.isascii() or not currency.isalpha() or not currency.isupper():
         raise ValueError("The currency must be a three-letter code such as USD.")
     if kind not in (hours.ALWAYS, hours.VENUE):
         raise ValueError('The hours must be "always" or "venue".')
+
+
+def _check_live(venue: str, currency: str, kind: str) -> None:
+    if venue not in feed.VENUES:
+        raise ValueError(f"There are live prices of {', '.join(feed.VENUES)} only.")
+    if currency not in feed.currencies(venue):
+        raise ValueError(f"At {feed.title(venue)} coins trade for {' or '.join(feed.currencies(venue))} here.")
+    if kind != means.CASH:
+        raise ValueError("Live prices are those of coins, which need a cash account.")

@@ -18,8 +18,12 @@ Fees are in the currency of the instrument. Where volume is limited, the orders 
 what a bar allows, the oldest first; with no such limit an order fills whole.
 """
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from functools import lru_cache
+from typing import Any
 
 from brokers.paper.exchange import CENT, Terms
 from brokers.types import AssetClass, Quote, Side
@@ -52,9 +56,12 @@ class Preset:
     interest: Decimal
     """Share of borrowed cash a year."""
 
+    tuned: str = ""
+    """Hash of what an account has different from the preset."""
+
     @property
     def stamp(self) -> str:
-        return f"{self.name}/{self.version}"
+        return f"{self.name}/{self.version}" + (f"+{self.tuned}" if self.tuned else "")
 
 
 def _preset(name: str, *rates: str | None) -> Preset:
@@ -87,6 +94,46 @@ PRESETS = {
         _preset("thin", "0.0025", "0.0040", "0.010", "1.00", "0.001", "0.02", "0.10", "0.12"),
     )
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """What of a preset can be set by itself."""
+
+    field: str
+    scale: Decimal
+    """What the text is multiplied with: percent become shares."""
+    most: Decimal
+    """Of the text; the least is 0."""
+    words: str
+
+
+_PERCENT, _MONEY = Decimal("0.01"), Decimal(1)
+TUNABLE = {
+    "maker_fee_percent": Knob("maker", _PERCENT, Decimal(10), "Crypto fee of a limit order that waited, percent"),
+    "taker_fee_percent": Knob("taker", _PERCENT, Decimal(10), "Crypto fee of any other order, percent"),
+    "fee_per_share": Knob("per_share", _MONEY, Decimal(100), "Stock and ETF fee a share"),
+    "minimum_fee": Knob("order_minimum", _MONEY, Decimal(1000), "Least stock and ETF fee of an order"),
+    "slippage_percent": Knob("slippage", _PERCENT, Decimal(10), "Slippage of market orders and stops, percent"),
+    "volume_percent": Knob("participation", _PERCENT, Decimal(100), "Most of a bar's volume that fills, percent"),
+    "borrow_percent": Knob("borrow", _PERCENT, Decimal(100), "Fee for stock sold short, percent a year"),
+    "interest_percent": Knob("interest", _PERCENT, Decimal(100), "Interest on borrowed cash, percent a year"),
+}
+
+
+@lru_cache(maxsize=256)
+def _tuned(name: str, changes: tuple[tuple[str, str], ...]) -> Preset:
+    preset = PRESETS[name]
+    fields: dict[str, Any] = {TUNABLE[key].field: Decimal(value) * TUNABLE[key].scale for key, value in changes}
+    if fields.get("participation") == 0:
+        fields["participation"] = None
+    named = ",".join(f"{key}={value}" for key, value in changes)
+    return replace(preset, tuned=hashlib.sha256(named.encode()).hexdigest()[:6], **fields)
+
+
+def model_of(name: str, overrides: Mapping[str, str]) -> Preset:
+    """A preset with what an account has different. A fill made under it names the preset and a hash of the rest."""
+    return _tuned(name, tuple(sorted(overrides.items()))) if overrides else PRESETS[name]
 
 
 def gross(price: Decimal, quantity: Decimal) -> Decimal:

@@ -7,7 +7,14 @@ from decimal import ROUND_DOWN, Decimal
 from django.db import IntegrityError, transaction
 
 from brokers.decimals import is_multiple, plain
-from brokers.errors import DuplicateClientId, InsufficientPosition, InvalidOrder, MarketClosed, NotSupported
+from brokers.errors import (
+    DuplicateClientId,
+    InsufficientPosition,
+    InvalidOrder,
+    MarketClosed,
+    NotSupported,
+    StaleQuote,
+)
 from brokers.paper import costs, hours, ledger, means, prices
 from brokers.paper.books import match_locked, watch
 from brokers.paper.listings import market_of
@@ -48,6 +55,7 @@ CAPABILITIES = Capabilities(
     extended_hours=False,
     reduce_only=True,
     post_only=True,
+    practice=True,
 )
 
 
@@ -96,6 +104,11 @@ def assess(account: PaperAccount, market: prices.Market, request: OrderRequest, 
     legs = tuple(_leg_row(order, request, leg, tape, now) for leg in request.legs)
     matcher = Matcher(account, market, now)
     arrival = matcher.arrival(order, tape)
+    if _cannot_wait(request) and prices.is_stale(tape, arrival.quote, now):
+        raise StaleQuote(
+            f"The newest price of {instrument.symbol} is from {arrival.quote.as_of:%H:%M:%S} UTC, too old to trade at. "
+            "Until a newer one comes, only limit and stop orders that wait (DAY or GTC) are taken."
+        )
     if request.post_only and arrival.match.price is not None:
         raise InvalidOrder(
             f"This order would trade at once, at {plain(arrival.match.price)}, and it is post-only.", "limit_price"
@@ -128,7 +141,7 @@ def reserve(
     but: PaperOrder | None = None,
 ) -> None:
     """Set what the order holds while it rests, and check that it can be paid. Saves nothing."""
-    preset, terms = costs.PRESETS[account.preset], terms_of(order, tape)
+    preset, terms = costs.model_of(account.preset, account.overrides), terms_of(order, tape)
     if terms.order_type is OrderType.TRAIL:
         terms = replace(terms, best=arrival.match.best)
     able = means.closable(account, order.symbol, terms.side, but=but)
@@ -152,7 +165,7 @@ def preview(account: PaperAccount, request: OrderRequest, now: datetime) -> Prev
     market = market_of(account)
     found = assess(account, market, request, now)
     asset_class, quantity = found.instrument.asset_class, found.order.quantity
-    preset = costs.PRESETS[account.preset]
+    preset = costs.model_of(account.preset, account.overrides)
     maker = found.arrival.match.price is None and request.order_type is OrderType.LIMIT
     return Preview(
         price=found.price,
@@ -315,7 +328,7 @@ def _quantity(request: OrderRequest, tape: prices.Tape, now: datetime) -> Decima
     if request.order_type is not OrderType.MARKET:
         raise InvalidOrder("Only a market order takes a notional amount.", "notional")
     _check_amount(request.notional, "notional", "A notional amount")
-    quote, lot = prices.quote(tape, now), tape.instrument.lot
+    quote, lot = prices.newest(tape, now), tape.instrument.lot
     price = quote.ask if request.side is Side.BUY else quote.bid
     units = (request.notional / price / lot).to_integral_value(ROUND_DOWN) * lot
     if units < tape.instrument.minimum:

@@ -1,4 +1,4 @@
-"""What an account can trade: the BTC/USD replay, what the operator imported, and the simulated market."""
+"""What an account can trade: a venue's coins at live prices, or the replay, the imported and the simulated market."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -7,38 +7,57 @@ from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any
 
-from brokers.paper import hours, prices, replay, simulated
+from brokers.errors import InvalidAccount
+from brokers.paper import hours, live, prices, replay, simulated
 from brokers.paper.models import CorporateAction, ImportedSeries, PaperAccount
-from brokers.statements import Statement
+from brokers.statements import Statement, shared
 from brokers.types import AssetClass, BarSize, Instrument
 
 _SERIES = Statement(
     lambda: ImportedSeries.objects.order_by("symbol").values_list("pk", "imported", "symbol", "name", "asset_class")
 )
-_MARKETS = Statement(lambda key: PaperAccount.objects.filter(key=key).values_list("seed", "hours"))
+_MARKETS = Statement(lambda key: PaperAccount.objects.filter(key=key).values_list("seed", "hours", "venue"))
 _SPLITS = Statement(
     lambda kind: CorporateAction.objects.filter(kind=kind).order_by("at").values_list("symbol", "at", "value")
 )
 
 
 def market_of(account: PaperAccount) -> prices.Market:
-    return market_for(account.seed, account.hours)
+    return market_for(account.seed, account.hours, account.venue)
 
 
-def market_for(seed: int, market_hours: str) -> prices.Market:
+def market_for(seed: int, market_hours: str, venue: str = "") -> prices.Market:
+    """Raises BrokerUnavailable for a venue whose listing was never read."""
+    if venue:
+        return live.market(venue)
     return _market(seed, market_hours, tuple(_SERIES.rows()), tuple(_SPLITS.rows("split")))
 
 
-def market_shown(key: str) -> prices.Market | None:
-    """The market of the account with that key, to show prices of; None: there is no such account.
+def market_shown(key: str, now: datetime) -> prices.Market:
+    """The market of the account with that key, to show prices of. Raises InvalidAccount.
+
+    Raises BrokerUnavailable for a venue whose listing was never read and cannot be.
 
     Reads what those share that wait together. What is booked goes by ``market_of``, in the transaction that books it.
     """
-    found = _MARKETS.shared_first(key)
-    if found is None:
-        return None
-    seed, market_hours = found
+    return shared((market_shown, key), partial(_market_shown, key, now))
+
+
+def _market_shown(key: str, now: datetime) -> prices.Market:
+    seed, market_hours, venue = _origin(key)
+    if venue:
+        live.learn(venue, now)
+        return live.market(venue)
     return _market(seed, market_hours, tuple(_SERIES.shared()), tuple(_SPLITS.shared("split")))
+
+
+@lru_cache(maxsize=4096)
+def _origin(key: str) -> tuple[int, str, str]:
+    """Seed, hours and venue: kept, because they are set when an account is opened and never again."""
+    found = _MARKETS.first(key)
+    if found is None:
+        raise InvalidAccount("There is no such paper account.")
+    return found[0], found[1], found[2]
 
 
 @lru_cache(maxsize=64)

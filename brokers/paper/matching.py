@@ -159,7 +159,7 @@ def due(account: PaperAccount, market: prices.Market, now: datetime) -> list[int
 
 def pending(account: PaperAccount, now: datetime) -> bool:
     """Whether something other than an order is due. Asks the database: the caller's row may be an old one."""
-    fresh = PaperAccount.objects.only("accrues_at", "acted_until", "created").get(pk=account.pk)
+    fresh = PaperAccount.objects.only("accrues_at", "acted_until", "created", "venue").get(pk=account.pk)
     if fresh.accrues_at is not None and fresh.accrues_at <= now:
         return True
     return _actions(fresh, now).exists()
@@ -180,7 +180,7 @@ class Matcher:
         self.account = account
         self.market = market
         self.now = now
-        self.preset = costs.PRESETS[account.preset]
+        self.preset = costs.model_of(account.preset, account.overrides)
         self.ended = 0
         self._orders: dict[int, PaperOrder] = {}
         self._seen: dict[str, datetime] = {}
@@ -210,8 +210,8 @@ class Matcher:
 
     def arrival(self, order: PaperOrder, tape: prices.Tape) -> Arrival:
         """What the market of this moment does to it. Changes nothing."""
-        quote = prices.quote(tape, self.now)
-        minute = hours.minute_of(quote.as_of) - tape.step
+        quote = prices.newest(tape, self.now)
+        minute = min(hours.minute_of(quote.as_of), prices.completed(tape, self.now)) - tape.step
         bar = tape.aggregate(minute, minute + tape.step)
         room = None
         if self.preset.participation is not None:
@@ -219,7 +219,7 @@ class Matcher:
             used = ledger.taken(self.account, order.symbol, minute)
             room = costs.room(self.preset, volume, used, tape.instrument.lot)
         match = exchange.Match(best=order.best, triggered=order.triggered)
-        if self.meets_quote(order, tape):
+        if self.meets_quote(order, tape) and not prices.is_stale(tape, quote, self.now):
             match = exchange.on_arrival(terms_of(order, tape), quote)
             if match.price is not None:
                 match = replace(match, price=costs.slipped(self.preset, terms_of(order, tape), match.price))
@@ -286,7 +286,8 @@ class Matcher:
             order.matched_until, order.triggered, order.best = reached, terms.triggered, terms.best
             set_bounds(order, tape)
             order.save(update_fields=["matched_until", "triggered", "best", "touch_below", "touch_above"])
-        if order.expires_at is not None:
+        # What it would have met before its end may not be known yet.
+        if order.expires_at is not None and prices.knows(tape, order.expires_at):
             self._push(order.expires_at, _EXPIRY, order.pk, _Event(order, tape))
 
     def _apply(self, order: PaperOrder, tape: prices.Tape, event: _Event, at: datetime) -> None:
@@ -458,6 +459,8 @@ class Matcher:
 
 
 def _actions(account: PaperAccount, now: datetime) -> QuerySet[CorporateAction]:
+    if account.venue:
+        return CorporateAction.objects.none()
     return CorporateAction.objects.filter(at__gt=account.acted_until or account.created, at__lte=now).order_by(
         "at", "pk"
     )

@@ -23,8 +23,12 @@ class PaperAccount(models.Model):
     kind = models.CharField(max_length=6, choices=[("cash", "Cash"), ("margin", "Margin")], default="cash")
     preset = models.CharField(max_length=16, default="standard")
     """Fees, slippage and volume limits: a name in ``costs.PRESETS``."""
+    overrides = models.JSONField(default=dict)
+    """What of the preset is different here: ``costs.TUNABLE`` names, values as text in percent or money."""
     settlement_days = models.PositiveSmallIntegerField(default=0)
     """Business days until the proceeds of a stock can be spent. 0: at once."""
+    venue = models.CharField(max_length=16, blank=True, default="")
+    """Whose live prices it trades at, a name in ``feed.VENUES``; empty: the recorded and simulated market."""
     acted_until = models.DateTimeField(null=True)
     """Corporate actions up to this time are in the books."""
     accrues_at = models.DateTimeField(null=True)
@@ -222,7 +226,8 @@ class MatchedTape(models.Model):
     symbol = models.CharField(max_length=32)
     seed = models.PositiveBigIntegerField()
     hours = models.CharField(max_length=8)
-    """With ``seed``: the market it belongs to, as an account has them."""
+    venue = models.CharField(max_length=16, blank=True, default="")
+    """With ``seed`` and ``hours``: the market it belongs to, as an account has them."""
     seen = models.DateTimeField()
 
     def __str__(self) -> str:
@@ -245,3 +250,62 @@ class CorporateAction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.symbol} {self.kind} {self.value}"
+
+
+class LiveVenue(models.Model):
+    """What a real venue lists, as it was last learnt."""
+
+    name = models.CharField(max_length=16, unique=True)
+    listing = models.TextField()
+    """JSON: symbol, name, currency, tick, lot and minimum of each pair."""
+    changed = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class LivePair(models.Model):
+    """What is known of one instrument's live prices."""
+
+    venue = models.CharField(max_length=16)
+    symbol = models.CharField(max_length=32)
+    known_until = models.DateTimeField()
+    """Every bar that ended by then, and was wanted, is stored."""
+    quoted_at = models.DateTimeField(null=True)
+    """When the newest quote was made, by the venue's word where it gives one."""
+    asked_at = models.DateTimeField(null=True)
+    bid = ExactDecimalField(null=True)
+    ask = ExactDecimalField(null=True)
+    last = ExactDecimalField(null=True)
+    open = ExactDecimalField(null=True)
+    high = ExactDecimalField(null=True)
+    low = ExactDecimalField(null=True)
+    volume = ExactDecimalField(null=True)
+    change = ExactDecimalField(null=True)
+    change_percent = ExactDecimalField(null=True)
+    bid_size = ExactDecimalField(null=True)
+    ask_size = ExactDecimalField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["venue", "symbol"], name="paper_one_pair_per_venue")]
+
+    def __str__(self) -> str:
+        return f"{self.symbol} at {self.venue}"
+
+
+class LiveBar(models.Model):
+    """A complete minute with trades, as the venue gave it. Never changed."""
+
+    pair = models.ForeignKey(LivePair, on_delete=models.CASCADE, related_name="bars")
+    start = models.DateTimeField()
+    open = ExactDecimalField()
+    high = ExactDecimalField()
+    low = ExactDecimalField()
+    close = ExactDecimalField()
+    volume = ExactDecimalField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["pair", "start"], name="paper_one_live_bar_per_time")]
+
+    def __str__(self) -> str:
+        return f"{self.start:%Y-%m-%d %H:%M} {self.close}"

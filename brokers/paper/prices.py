@@ -4,6 +4,7 @@ A ``Tape`` knows the bars of one instrument; quotes and bars of every kind are d
 only ever from bars that are complete at ``now``. Orders are matched against the very same bars.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -60,6 +61,25 @@ class Tape(Protocol):
         ...
 
 
+class Known(ABC):
+    """A tape of real prices, of which only those can be told that were brought here."""
+
+    @abstractmethod
+    def reached(self, minute: int) -> int:
+        """``minute``, or the earlier one up to which all its bars are known."""
+
+    @abstractmethod
+    def quote(self, at: datetime) -> Quote:
+        """By its bars. Raises BrokerUnavailable when there are none."""
+
+    @abstractmethod
+    def newest(self) -> Quote:
+        """What a new order meets. Raises BrokerUnavailable when there is none."""
+
+    @abstractmethod
+    def is_stale(self, quote: Quote, now: datetime) -> bool: ...
+
+
 class SplitTape:
     """A tape whose stock is split: from each split on its prices are divided by the ratio, to the nearest tick."""
 
@@ -98,6 +118,8 @@ class SplitTape:
 
 def quote(tape: Tape, now: datetime) -> Quote:
     """Last is the close of the last complete bar, and ``as_of`` the moment that bar ended."""
+    if isinstance(tape, Known):
+        return tape.quote(now)
     instrument = tape.instrument
     minute = hours.last_minute(tape.hours, completed(tape, now))
     end = minute + 1
@@ -121,6 +143,22 @@ def quote(tape: Tape, now: datetime) -> Quote:
         change=bar.close - day.open,
         volume=day.volume,
     )
+
+
+def newest(tape: Tape, now: datetime) -> Quote:
+    """What a new order meets: of live prices the quote that was brought last, else that of the last bar."""
+    return tape.newest() if isinstance(tape, Known) else quote(tape, now)
+
+
+def is_stale(tape: Tape, quote: Quote, now: datetime) -> bool:
+    """Too old to fill anything. Computed and recorded prices never are."""
+    return isinstance(tape, Known) and tape.is_stale(quote, now)
+
+
+def knows(tape: Tape, at: datetime) -> bool:
+    """Whether every bar that ended by then can be told."""
+    minute = hours.minute_of(at)
+    return not isinstance(tape, Known) or tape.reached(minute) >= minute
 
 
 def bars(
@@ -148,6 +186,8 @@ def bars(
 def completed(tape: Tape, now: datetime) -> int:
     """Every bar that ends by this minute is complete at ``now``."""
     minute = hours.minute_of(now)
+    if isinstance(tape, Known):
+        minute = tape.reached(minute)
     return minute - minute % tape.step
 
 
@@ -158,9 +198,11 @@ def fold(parts: Iterable[tuple[Number, Number, Number, Number, Number]]) -> tupl
 
 
 class Market:
-    """Every instrument one account can trade. ``tapes`` maps a symbol to what builds its tape."""
+    """Every instrument one account can trade. ``venue`` is whose live prices they have, empty for none."""
 
-    def __init__(self, listing: Iterable["Listed"]) -> None:
+    def __init__(self, listing: Iterable["Listed"], venue: str = "", where: str = "in the paper market") -> None:
+        self.venue = venue
+        self._where = where
         self._listing = {entry.symbol: entry for entry in listing}
         self._by_alias: dict[str, Listed] = {}
         for entry in self._listing.values():
@@ -222,7 +264,7 @@ class Market:
             near += [instrument.symbol for instrument in self.find(symbol, None, 3)]
         names = list(dict.fromkeys(near))[:3]
         hint = f" Did you mean {' or '.join(names)}?" if names else ""
-        return f"There is no instrument {shown!r} in the paper market.{hint}"
+        return f"There is no instrument {shown!r} {self._where}.{hint}"
 
 
 @dataclass(frozen=True, slots=True)

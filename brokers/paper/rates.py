@@ -35,4 +35,4 @@ def rate(market: prices.Market, base: str, quote: str, now: datetime) -> Rate:
 
 
 def _quote(market: prices.Market, pair: str, now: datetime) -> Quote | None:
-    return market.quote(pair, now) if market.lists(pair) else None
+    return prices.newest(market.tape(pair), now) if market.lists(pair) else None

@@ -27,15 +27,16 @@ def words(kind: str) -> str:
     return _WORDS[kind]
 
 
-def markets(stock_hours: str, now: datetime, *, day: date | None, market: str) -> list[MarketDay]:
-    """Raises InvalidRequest for a market there is not."""
-    known = {STOCKS: stock_hours, CRYPTO: hours.ALWAYS}
+def markets(stock_hours: str, now: datetime, *, day: date | None, market: str, live: str = "") -> list[MarketDay]:
+    """``live`` is the venue whose coins are all there is. Raises InvalidRequest for a market there is not."""
+    known = {CRYPTO: hours.ALWAYS} if live else {STOCKS: stock_hours, CRYPTO: hours.ALWAYS}
     if market and market not in known:
         raise InvalidRequest(f"There is no market {market!r} here, only {' and '.join(known)}.", "market")
-    return [_market(name, kind, now, day) for name, kind in known.items() if market in ("", name)]
+    titles = {STOCKS: "Simulated stocks and ETFs", CRYPTO: f"Crypto at {live}" if live else "Replayed crypto"}
+    return [_market(name, titles[name], kind, now, day) for name, kind in known.items() if market in ("", name)]
 
 
-def _market(market: str, kind: str, now: datetime, day: date | None) -> MarketDay:
+def _market(market: str, title: str, kind: str, now: datetime, day: date | None) -> MarketDay:
     if kind == hours.ALWAYS:
         day = day or now.astimezone(UTC).date()
     else:
@@ -46,7 +47,7 @@ def _market(market: str, kind: str, now: datetime, day: date | None) -> MarketDa
     closes = hours.session_end(kind, now)
     return MarketDay(
         market=market,
-        name="Simulated stocks and ETFs" if market == STOCKS else "Replayed crypto",
+        name=title,
         time_zone="UTC" if always else _NEW_YORK,
         day=day,
         opens=hours.at_minute(session[0]) if session else None,

@@ -1,10 +1,16 @@
 from celery import shared_task
 from django.utils import timezone
 
-from brokers.paper import books
+from brokers.paper import books, live
 
 
 @shared_task
 def match_resting() -> None:
     """Match resting orders against the bars completed since, and expire what is past its day."""
     books.match_resting(timezone.now())
+
+
+@shared_task
+def follow_live_prices() -> None:
+    """Store the new bars of what live accounts have orders and positions in. Slow venues keep nothing else waiting."""
+    live.follow(timezone.now())

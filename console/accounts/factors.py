@@ -4,7 +4,9 @@ Every passkey verifies its user (a finger, a face, a PIN), so one alone is two f
 """
 
 import hashlib
+import hmac
 import json
+import secrets
 from typing import Any
 
 from allauth.mfa.adapter import get_adapter
@@ -16,6 +18,8 @@ from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
+from fido2.utils import websafe_decode
+from fido2.webauthn import UserVerificationRequirement
 
 from console.accounts import seal
 from console.accounts.models import User
@@ -24,6 +28,8 @@ Factor = Authenticator
 APP, PASSKEY, CODES = Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN, Authenticator.Type.RECOVERY_CODES
 _PENDING = "authenticator_app"
 _CODE_SECONDS = 120
+_SALT = "salt"
+"""What the challenge of a question about one act was salted with, beside the state of the question."""
 # What a browser sends is anybody's JSON: the parsers beneath answer some of it with these.
 _NONSENSE = (ValidationError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
@@ -119,19 +125,50 @@ def request_options(user: User | None = None) -> dict[str, Any]:
     return options
 
 
-def check_passkey(credential: str, user: User | None = None) -> User | None:
-    """Whose passkey signed what was asked; None when nobody's, or somebody else's than ``user``."""
+def request_options_about(user: User, subject: str) -> dict[str, Any]:
+    """The same for one act: the challenge holds ``subject``, so what the passkey signs is good for nothing else."""
+    salt = secrets.token_bytes(32)
+    options, state = webauthn.get_server().authenticate_begin(
+        credentials=webauthn.get_credentials(user),
+        user_verification=UserVerificationRequirement.REQUIRED,
+        challenge=_challenge(salt, subject),
+    )
+    webauthn.set_state({**state, _SALT: salt.hex()})
+    return dict(options)
+
+
+def check_passkey(credential: str, user: User | None = None, *, subject: str = "") -> Factor | None:
+    """The passkey that signed what was asked; None when nobody's, or somebody else's than ``user``.
+
+    A question is answered once, rightly or wrongly. One asked about a ``subject`` counts for that subject alone.
+    """
     try:
+        if not _was_asked(subject):
+            return None
         parsed = json.loads(credential)
         webauthn.parse_authentication_response(parsed)
         owner = webauthn.extract_user_from_response(parsed) if user is None else user
-        factor = webauthn.complete_authentication(owner, parsed)
+        factor: Factor = webauthn.complete_authentication(owner, parsed)
     except _NONSENSE:
         return None
+    finally:
+        webauthn.clear_state()
     if not isinstance(owner, User) or not owner.is_active:
         return None
     factor.record_usage()
-    return owner
+    return factor
+
+
+def _was_asked(subject: str) -> bool:
+    state = webauthn.get_state() or {}
+    if not subject:
+        return _SALT not in state
+    asked = websafe_decode(state.get("challenge", ""))
+    return hmac.compare_digest(asked, _challenge(bytes.fromhex(state.get(_SALT, "")), subject))
+
+
+def _challenge(salt: bytes, subject: str) -> bytes:
+    return hashlib.sha256(salt + subject.encode()).digest()
 
 
 # Recovery codes

@@ -52,9 +52,9 @@ def passkey(request: HttpRequest) -> HttpResponse:
     next_ = signing_in.here(request, request.POST.get("next", ""))
     if not attempt.begin():
         messages.error(request, TOO_MANY)
-    elif user := factors.check_passkey(request.POST.get("credential", "")):
+    elif factor := factors.check_passkey(request.POST.get("credential", "")):
         attempt.succeeded()
-        return signing_in.finish(request, user, next_)
+        return signing_in.finish(request, factor.user, next_)
     else:
         messages.error(request, proof.WRONG_PASSKEY)
     return redirect(f"{reverse('sign-in')}?{urlencode({'next': next_})}")

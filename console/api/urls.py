@@ -36,6 +36,7 @@ _V1 = [
     path("orders", orders.Orders.as_view()),
     path("orders/confirm", orders.Confirm.as_view()),
     path("orders/<str:order_id>", orders.OneOrder.as_view()),
+    path("orders/<str:order_id>/approve", orders.Approve.as_view()),
     path("orders/<str:order_id>/cancel", orders.Cancel.as_view()),
     path("activity", audit.Activity.as_view()),
     path("activity/<str:request_id>", audit.OneCall.as_view()),

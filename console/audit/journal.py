@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from django.utils import timezone
@@ -12,6 +13,7 @@ from console.audit.commits import Done, Row, writer
 from console.audit.models import Change, Outcome
 from console.errors import Code
 from console.principal import Manager, Principal
+from console.scopes import Scope
 
 # A bearer, a key or a token that a caller put where it does not belong.
 _SECRET = re.compile(
@@ -69,7 +71,7 @@ def _row(entry: Entry) -> Row:
         who.user_label if who else "",
         who.source.value if who else "",
         who.credential_id if who else "",
-        " ".join(sorted(who.scopes)) if who else "",
+        _words(who.scopes) if who else "",
         app.app_id if app else None,
         app.app_label if app else who.label if isinstance(who, Manager) else "",
         app.connection_id if app else None,
@@ -85,6 +87,11 @@ def _row(entry: Entry) -> Row:
         entry.ip[:45],
         mask(entry.user_agent)[:200],
     )
+
+
+@lru_cache(maxsize=16)
+def _words(scopes: frozenset[Scope]) -> str:
+    return " ".join(sorted(scopes))
 
 
 def record_change(
@@ -123,6 +130,8 @@ def mask(text: str) -> str:
 
 def _bounded(value: Any, depth: int = 0) -> Any:
     """A JSON value small enough to keep: whatever a caller sends, a row stays under a few kilobytes."""
+    if type(value) is str:
+        return mask(value[:400])[:200]
     if isinstance(value, Mapping):
         if depth > 3:
             return "[nested too deep]"

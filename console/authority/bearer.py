@@ -1,17 +1,18 @@
 """The one answer to "who is this?", for MCP and REST alike.
 
 One indexed query per request and nothing remembered between requests: what is revoked stops at the next one. Requests
-with the same bearer that wait together are answered from one query, made after the last of them came.
+with the same bearer that wait together are one look: made after the last of them came, and milliseconds old at most.
 """
 
 import hashlib
 import secrets
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.utils import timezone
 
-from brokers.statements import Statement
+from brokers.statements import Statement, shared
 from brokers.types import Environment
 from console import scopes
 from console.authority import management
@@ -34,6 +35,10 @@ def authenticate(raw: str, *, ip: str = "", user_agent: str = "") -> Principal:
 
     The reason is worded for the holder of a credential that once worked; anything else is simply unknown.
     """
+    return shared((authenticate, raw, ip, user_agent), partial(_authenticate, raw, ip, user_agent))
+
+
+def _authenticate(raw: str, ip: str, user_agent: str) -> Principal:
     if not raw or len(raw) > _MAX_BEARER:
         raise Unauthenticated("The bearer token is not one of this server's.")
     if management.is_management_key(raw):
@@ -100,7 +105,7 @@ def _by_key(raw: str, ip: str, user_agent: str) -> Principal:
     public_id = minting.public_id_of(raw)
     if public_id is None:
         raise Unauthenticated("The API key is mistyped or cut off: its checksum does not fit.")
-    row = _KEYS.shared_first(public_id)
+    row = _KEYS.first(public_id)
     if row is None or not secrets.compare_digest(row[len(_APP)], minting.digest(raw)):
         raise Unauthenticated("The bearer token is not one of this server's.")
     app = _App(*row[: len(_APP)])
@@ -117,7 +122,7 @@ def _by_key(raw: str, ip: str, user_agent: str) -> Principal:
 
 
 def _by_token(raw: str, ip: str, user_agent: str) -> Principal:
-    row = _TOKENS.shared_first(hashlib.sha256(raw.encode()).hexdigest())
+    row = _TOKENS.first(hashlib.sha256(raw.encode()).hexdigest())
     # A row without an app is a registration access token (RFC 7592): it opens nothing here.
     if row is None or row[0] is None:
         raise Unauthenticated("The bearer token is not one of this server's, or has been replaced.")
@@ -132,7 +137,7 @@ def _by_token(raw: str, ip: str, user_agent: str) -> Principal:
 
 def _by_platform(raw: str, ip: str, user_agent: str) -> Principal:
     claims = tokens.claims_of(raw)
-    row = None if claims is None else _ACCESSES.shared_first(claims.app_id)
+    row = None if claims is None else _ACCESSES.first(claims.app_id)
     if claims is None or row is None:
         raise Unauthenticated("The bearer token is not one of this server's.")
     app, standing = _App(*row[: len(_APP)]), tokens.Standing(*row[len(_APP) :])

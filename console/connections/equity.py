@@ -94,6 +94,11 @@ def record(
             row.save(update_fields=["at", "equity", "cash", "high", "low"])
 
 
+def forget(connection_id: int, account_id: str) -> None:
+    """The account starts anew, as a practice account that is reset does."""
+    EquitySnapshot.objects.filter(connection_id=connection_id, account_id=account_id).delete()
+
+
 def points(connection_id: int, account_id: str, *, since: datetime | None = None, bar: timedelta = FINE) -> list[Point]:
     """Oldest first, one for each ``bar`` of UTC time that has any; coarser where only coarser is kept."""
     rows = EquitySnapshot.objects.filter(connection_id=connection_id, account_id=account_id)

@@ -10,12 +10,22 @@ from brokers.decimals import plain
 from brokers.types import AssetClass, Environment, OrderType
 from console import limits
 from console.accounts.choice import Choice
+from console.connections import linking
 from console.connections.kinds import Field, Kind
 from console.errors import Refusal
 from console.limits import AMOUNTS, LIVE_NEEDS, TITLES, Limits
 
+_FILLS = [
+    ("standard", Choice("Standard", "Coins 0.25 %; shares 0.005 each, at least 1.00 an order. No slippage.")),
+    ("frictionless", Choice("Frictionless", "No fees and no slippage.")),
+    ("realistic", Choice("Realistic", "Fees, 0.02 % slippage, and at most 10 % of a minute's volume.")),
+    ("thin", Choice("Thin market", "Higher fees, 0.1 % slippage, and at most 2 % of a minute's volume.")),
+]
+
 
 class PaperConnectionForm(forms.Form):
+    """What is left out of how it trades is as it always was."""
+
     name = forms.CharField(
         label="Name", max_length=60, initial="Practice", help_text="How you and your assistants will know it."
     )
@@ -51,12 +61,59 @@ class PaperConnectionForm(forms.Form):
             ),
         ],
     )
+    prices = forms.ChoiceField(
+        label="Prices",
+        required=False,
+        choices=[
+            ("", "Recorded and simulated"),
+            *((venue, f"Live from {title}") for venue, title in linking.PRICES.items()),
+        ],
+        help_text="Recorded and simulated: stocks, funds and BTC/USD. Live: coins at public prices, which takes "
+        "internet access and no key. Either way no order leaves Tradelatch.",
+    )
+    kind = forms.ChoiceField(
+        label="Account",
+        required=False,
+        initial="cash",
+        widget=forms.RadioSelect,
+        choices=[
+            ("cash", Choice("Cash", "Buys with the cash it has and sells what it holds. Live prices need this one.")),
+            ("margin", Choice("Margin", "Holds up to twice its own means in stocks, sells short, and pays to borrow.")),
+        ],
+    )
+    preset = forms.ChoiceField(
+        label="Fees and fills",
+        required=False,
+        initial="standard",
+        widget=forms.RadioSelect,
+        choices=_FILLS,
+    )
+    settlement_days = forms.ChoiceField(
+        label="Proceeds of sold stocks",
+        required=False,
+        initial=0,
+        choices=[
+            (0, "Can be spent at once"),
+            (1, "After 1 business day, as at US brokers"),
+            (2, "After 2 business days"),
+        ],
+        help_text="In a cash account. Coins settle at once.",
+    )
     trading_enabled = forms.BooleanField(
         label="Allow trading",
         help_text="Apps with permission to trade can place orders here. Each is confirmed first.",
         required=False,
         initial=True,
     )
+
+    def clean_kind(self) -> str:
+        return self.cleaned_data["kind"] or "cash"
+
+    def clean_preset(self) -> str:
+        return self.cleaned_data["preset"] or "standard"
+
+    def clean_settlement_days(self) -> int:
+        return int(self.cleaned_data["settlement_days"] or 0)
 
 
 class _WriteOnly(forms.PasswordInput):

@@ -19,7 +19,7 @@ from brokers.errors import (
     RateLimited,
     Rejected,
 )
-from brokers.paper import books
+from brokers.paper import books, feed
 from brokers.types import ConnectionInfo, Environment
 from console import limits as bounds
 from console.accounts.models import User
@@ -34,6 +34,8 @@ HOURS = {
     "always": "Open at all hours",
     "venue": "Trade only while the real exchange is open",
 }
+PRICES = {venue: feed.title(venue) for venue in feed.VENUES}
+"""Venues whose live public prices a paper account can have."""
 
 
 def link_paper(
@@ -44,11 +46,30 @@ def link_paper(
     currency: str = "USD",
     hours: str = "always",
     trading_enabled: bool = True,
+    prices: str = "",
+    kind: str = "cash",
+    preset: str = "standard",
+    settlement_days: int = 0,
 ) -> Connection:
-    """A new paper account and its connection. Raises Refusal when the owner has a connection of that name."""
+    """A new paper account and its connection. The venue of ``prices`` is not asked for anything yet.
+
+    ``prices`` is one of PRICES or empty for recorded and simulated ones; the rest is as ``books.open_account`` has it.
+    Raises Refusal when the owner has a connection of that name, or the account could not trade.
+    """
+    if prices:
+        _check_prices(prices, currency, hours, kind)
     try:
         with transaction.atomic():
-            account = books.open_account(name=name, starting_cash=starting_cash, currency=currency, hours=hours)
+            account = books.open_account(
+                name=name,
+                starting_cash=starting_cash,
+                currency=currency,
+                hours=hours,
+                kind=kind,
+                preset=preset,
+                settlement_days=settlement_days,
+                venue=prices,
+            )
             now = timezone.now()
             connection = Connection.objects.create(
                 owner=owner,
@@ -61,7 +82,7 @@ def link_paper(
                 policy=default_policy(Environment.PAPER),
                 currency=currency,
                 equity=starting_cash,
-                detail=HOURS[hours],
+                detail=f"Live prices of {PRICES[prices]}" if prices else HOURS[hours],
                 checked_at=now,
             )
             equity.record(connection, account.key, currency=currency, equity=starting_cash, cash=starting_cash, now=now)
@@ -273,6 +294,20 @@ def _check_limits(environment: Environment, limits: Limits) -> None:
     if missing := [name for name in LIVE_NEEDS if getattr(limits, name) is None]:
         named = " and ".join(TITLES[name].lower() for name in missing)
         raise Refusal(Code.LIMITS_REQUIRED, f"A live connection always needs a limit for: {named}.", field=missing[0])
+
+
+def _check_prices(prices: str, currency: str, hours: str, kind: str) -> None:
+    if prices not in PRICES:
+        raise Refusal(Code.INVALID_ARGUMENT, f"There are no live prices of {prices!r} here.", field="prices")
+    if currency not in feed.currencies(prices):
+        known = " or ".join(feed.currencies(prices))
+        raise Refusal(
+            Code.INVALID_ARGUMENT, f"At {PRICES[prices]} coins are traded for {known} here.", field="currency"
+        )
+    if kind != "cash":
+        raise Refusal(Code.INVALID_ARGUMENT, "Coins are traded from a cash account.", field="kind")
+    if hours != "always":
+        raise Refusal(Code.INVALID_ARGUMENT, "Coins are traded at all hours.", field="hours")
 
 
 def _change(connection: Connection, by: User, action: str, condition: Q, **fields: object) -> bool:

@@ -7,11 +7,11 @@ when they are paid, so realized less fees, plus unrealized, is what trading has 
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from brokers.base import Broker
-from brokers.types import Fill, Side
+from brokers.types import Ability, Fill, Side, Transaction
 from console.errors import Code, Refusal
 
 ZERO = Decimal(0)
@@ -53,11 +53,20 @@ class _Position:
     """Average price times quantity, of the same sign."""
 
 
-def history(broker: Broker, account_id: str) -> list[Fill]:
-    """Every fill of the account, oldest first. Raises BrokerError, and Refusal when there are too many."""
+def history(broker: Broker, account_id: str) -> list[Fill | Transaction]:
+    """Every fill of the account and every split and transfer of a position, oldest first.
+
+    A practice account that was reset begins there. Raises BrokerError, and Refusal when there are too many.
+    """
     found: list[Fill] = []
+    began, shifts = None, list[Transaction]()
+    if Ability.TRANSACTIONS in broker.capabilities.abilities:
+        moved = broker.transactions(account_id, start=None, end=None, limit=_PAGE, kinds=("transfer", "split", "reset"))
+        began = next((each.at for each in moved if each.kind == "reset"), None)
+        shifts = [each for each in moved if each.quantity and (began is None or each.at > began)]
+    start = began + timedelta(microseconds=1) if began else None
     after = ""
-    while page := broker.fills(account_id, limit=_PAGE, after=after):
+    while page := broker.fills(account_id, start=start, limit=_PAGE, after=after):
         found += page
         after = page[-1].fill_id
         if len(found) > MOST_FILLS:
@@ -68,13 +77,17 @@ def history(broker: Broker, account_id: str) -> list[Fill]:
         if len(page) < _PAGE:
             break
     found.reverse()
-    return found
+    # What was brought in or split is there before anything is traded at that moment.
+    return sorted([*reversed(shifts), *found], key=_at)
 
 
-def realize(fills: Iterable[Fill]) -> Iterator[Realized]:
-    """``fills`` from the first the account ever had, oldest first."""
+def realize(fills: Iterable[Fill | Transaction]) -> Iterator[Realized]:
+    """``fills`` from the first the account ever had, oldest first, with what else moved its positions."""
     held: dict[str, _Position] = {}
     for fill in fills:
+        if isinstance(fill, Transaction):
+            _shift(held.setdefault(fill.symbol, _Position()), fill)
+            continue
         position = held.setdefault(fill.symbol, _Position())
         moved = fill.quantity if fill.side is Side.BUY else -fill.quantity
         profit = closed = ZERO
@@ -92,6 +105,20 @@ def realize(fills: Iterable[Fill]) -> Iterator[Realized]:
         if position.quantity == 0:
             position.cost = ZERO
         yield Realized(fill, profit, closed)
+
+
+def _at(row: Fill | Transaction) -> datetime:
+    return row.at if isinstance(row, Transaction) else row.filled_at
+
+
+def _shift(position: _Position, moved: Transaction) -> None:
+    """Units that came or went without a fill: a split leaves the cost as it is, a transfer brings or takes its own."""
+    units = moved.quantity or ZERO
+    if moved.kind == "transfer" and position.quantity * units < 0:
+        position.cost += position.cost / position.quantity * units
+    elif moved.kind == "transfer":
+        position.cost += units * (moved.price or ZERO)
+    position.quantity += units
 
 
 def sums(

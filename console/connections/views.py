@@ -29,6 +29,7 @@ from console.onboarding import home, open_connection
 from console.orders import exposure, standing
 from console.orders.models import Order
 from console.orders.states import OPEN
+from console.practice import verbs as practice
 
 
 def _own(request: HttpRequest, pk: int) -> Connection:
@@ -178,6 +179,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "limits": connection.limited,
         "kind": KINDS.get(connection.broker),
         "approves": connection.policy == Policy.OWNER_APPROVAL,
+        "practises": practice.can_practise(connection),
         "halted": halts.over(connection).filter(account_id="").exists(),
         "open_orders": Order.objects.filter(connection=connection, status__in=OPEN).count(),
     }

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from console.accounts.models import User
 from console.halts import verbs as halts
-from console.onboarding import home
+from console.orders.waiting import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def instance(request: HttpRequest) -> dict[str, Any]:
     if isinstance(user, User):
         known["navigation"] = _navigation(request, user)
         # A callable: pages without the sidebar ask no question of the database.
-        known["waiting_orders"] = cache(lambda: home.waiting(user).count())
+        known["waiting_approvals"] = cache(lambda: Waiting.of(user))
         known["standing_halts"] = cache(lambda: list(halts.concerning(user)))
     return known
 
@@ -43,6 +43,7 @@ def _navigation(request: HttpRequest, user: User) -> list[Section]:
     def item(label: str, name: str, *, query: str = "", counts_waiting: bool = False) -> Item:
         url = reverse(name)
         here = request.path == url if url == "/" else request.path.startswith(url)
+        here = here and (name != "orders:list" or not request.path.startswith(reverse("orders:approvals")))
         here = here and (name != "clients:list" or not request.path.startswith(reverse("clients:review")))
         return Item(label, url + query, here and bool(query) == everyone, counts_waiting)
 
@@ -55,7 +56,9 @@ def _navigation(request: HttpRequest, user: User) -> list[Section]:
                 item("Connected apps", "apps:list"),
                 item("API keys", "keys:list"),
                 item("Connect an assistant", "connect"),
-                item("Orders", "orders:list", counts_waiting=True),
+                item("Approvals", "orders:approvals", counts_waiting=True),
+                item("Orders", "orders:list"),
+                item("Journal", "journal:list"),
                 item("Halts", "halts:list"),
                 item("Activity", "activity:list"),
                 item("Recent errors", "errors"),

@@ -23,9 +23,15 @@ def apps(owner: User) -> QuerySet[ConnectedApp]:
 
 
 def waiting(owner: User) -> QuerySet[Order]:
+    """Orders that are not sent yet, by whomever they can be released; what hangs on one is not counted."""
     return Order.objects.filter(
-        connection__owner=owner, status=Status.AWAITING, confirmation__expires_at__gt=timezone.now()
+        connection__owner=owner, parent=None, status=Status.AWAITING, confirmation__expires_at__gt=timezone.now()
     ).select_related("connection", "app", "confirmation")
+
+
+def waiting_plans(owner: User) -> list[Order]:
+    """The first order of each confirmation: what is decided in one is shown as one."""
+    return list({order.confirmation_id: order for order in waiting(owner)}.values())
 
 
 def sentence(reaching: int, reached: int, orders_waiting: int) -> str:

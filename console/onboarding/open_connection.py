@@ -27,6 +27,10 @@ def open_paper(
     currency: str = "USD",
     hours: str = "always",
     trading_enabled: bool = True,
+    prices: str = "",
+    kind: str = "cash",
+    preset: str = "standard",
+    settlement_days: int = 0,
     key_name: str = "",
 ) -> tuple[Connection, str]:
     """A paper connection and the only copy of its default key, which may read and never trade."""
@@ -37,6 +41,10 @@ def open_paper(
         currency=currency,
         hours=hours,
         trading_enabled=trading_enabled,
+        prices=prices,
+        kind=kind,
+        preset=preset,
+        settlement_days=settlement_days,
     )
     return connection, _default_key(connection, key_name)
 

@@ -30,7 +30,7 @@ _SECTIONS = (
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
-    apps, waiting = list(facts.apps(user)), list(facts.waiting(user)[:10])
+    apps, waiting = list(facts.apps(user)), facts.waiting_plans(user)[:10]
     reached = {app.connection_id for app in apps if app.connection.closed_at is None}
     place = guides.here()
     shown = [guide for slug in _ON_HOME if (guide := guides.find(slug, place))]

@@ -58,7 +58,7 @@ def prepare(app: ConnectedApp, order: Order, asked: OrderChanges, *, by: str, re
     risk.check_permission(app, connection)
     halts.check(halts.Action.PREPARE, connection, app.pk, order.account_id)
     try:
-        weighed = _weigh(order, asked, connection, app)
+        weighed = weigh(order, asked, connection, app)
     except BrokerError as error:
         raise refusal_of_read(error) from error
     exposure.check(weighed.request, weighed.facts, connection, app, besides=order.pk)
@@ -90,7 +90,7 @@ def prepare(app: ConnectedApp, order: Order, asked: OrderChanges, *, by: str, re
     return change
 
 
-def _weigh(order: Order, asked: OrderChanges, connection: Connection, app: ConnectedApp) -> Weighed:
+def weigh(order: Order, asked: OrderChanges, connection: Connection, app: ConnectedApp) -> Weighed:
     """Every check a change must pass, before it is shown and again before it is sent. Raises BrokerError, Refusal."""
     sending.refresh(order)
     if order.state not in states.AT_BROKER:
@@ -225,7 +225,14 @@ def _shown(connection: Connection, order: Order, weighed: Weighed) -> dict[str, 
 # -- release -------------------------------------------------------------------------------------------------
 
 
-def release(confirmation: Confirmation, *, may: Callable[[Connection], None], by: str, request_id: str = "") -> Order:
+def release(
+    confirmation: Confirmation,
+    *,
+    may: Callable[[Connection], None],
+    by: str,
+    request_id: str = "",
+    record: Callable[[list[Order]], None] | None = None,
+) -> Order:
     """Use the confirmation up and send the change, once, after every check again. Raises Refusal."""
     change = Modification.objects.select_related("order__connection", "order__app", "confirmation__app").get(
         confirmation=confirmation
@@ -237,8 +244,8 @@ def release(confirmation: Confirmation, *, may: Callable[[Connection], None], by
     try:
         risk.check_permission(app, order.connection)
         halts.check(halts.Action.RELEASE, order.connection, app.pk, order.account_id)
-        weighed = _weigh(order, change.asked, order.connection, app)
-        _redeem(confirmation, change, weighed, may, by, request_id)
+        weighed = weigh(order, change.asked, order.connection, app)
+        _redeem(confirmation, change, weighed, may, by, request_id, record)
     except BrokerError as error:
         if error.outcome is not Outcome.REJECTED:
             raise Refusal(Code.BROKER_UNAVAILABLE, str(error), order_id=order.public_id) from error
@@ -269,6 +276,7 @@ def _redeem(
     may: Callable[[Connection], None],
     by: str,
     request_id: str,
+    record: Callable[[list[Order]], None] | None,
 ) -> None:
     now = timezone.now()
     app = ConnectedApp.objects.select_for_update().get(pk=confirmation.app_id)
@@ -288,19 +296,23 @@ def _redeem(
     order = Order.objects.select_for_update().get(pk=change.order.pk)
     if worst is not None and (order.worst_notional is None or worst > order.worst_notional):
         Order.objects.filter(pk=order.pk).update(worst_notional=worst)
+    if record is not None:
+        record([order])
 
 
-def drop(confirmation: Confirmation, what: str, *, by: str, request_id: str = "") -> Order:
+def drop(confirmation: Confirmation, what: str, *, by: str, request_id: str = "", code: Code | None = None) -> Order:
     """End a change before it is released. Raises Refusal when it has moved on."""
     change = Modification.objects.select_related("order__connection").get(confirmation=confirmation)
     _check_redeemable(confirmation, change)
-    if not changes.attempt(change, Change.DISCARDED, what, by, request_id, reason=what[:500]):
+    if not changes.attempt(change, Change.DISCARDED, what, by, request_id, code=code or "", reason=what[:500]):
         _check_redeemable(confirmation, change)
     return change.order
 
 
 def _check_redeemable(confirmation: Confirmation, change: Modification) -> None:
     order_id = change.order.public_id
+    if change.code == Code.REJECTED_BY_OWNER:
+        raise Refusal(Code.REJECTED_BY_OWNER, f"{change.reason} Nothing was sent.", order_id=order_id)
     if confirmation.redeemed_at is not None or change.state not in (Change.AWAITING, Change.LAPSED):
         raise Refusal(
             Code.CONFIRMATION_USED,

@@ -16,7 +16,9 @@ from console.api.parsing import Amount, Choice, Strict, Text
 from console.authority.drf import Need
 from console.connections.models import Policy
 from console.errors import Code, Refusal
-from console.orders import cancelling, desk, sending
+from console.halts.verbs import Proof
+from console.orders import approvals, cancelling, desk, sending
+from console.orders.approvals import Evidence
 from console.orders.models import Action, Order
 from console.orders.states import WORDS, Change, Status
 from console.orders.terms import Terms
@@ -289,3 +291,32 @@ class Cancel(_Orders):
         who = self.caller.principal
         by = who.app_label if who is not None else self.caller.owner.email
         return self.answer(cancelling.take_back(self.one(order_id), by=by, request_id=self.request_id))
+
+
+class Approve(_Orders):
+    acts = {
+        "POST": Act(
+            name="approve_order",
+            needs=Need.IN_PERSON,
+            about="The owner releases what waits for them. Only a console session that has just proved who sits at it, "
+            "and only on paper.",
+            answers=OrderOut,
+        )
+    }
+
+    def post(self, request: Request, order_id: str) -> Response:
+        confirmation = self.one(order_id).confirmation
+        # A passkey is shown on the page of the order, so what is real money is released there.
+        evidence = Evidence(
+            proof=Proof.PASSWORD,
+            label="a session that had just proved who sits at it",
+            ip=request.META.get("REMOTE_ADDR", ""),
+        )
+        orders = approvals.approve(
+            confirmation,
+            by=self.caller.owner,
+            evidence=evidence,
+            seen=confirmation.terms_digest,
+            request_id=self.request_id,
+        )
+        return self.answer(orders[0])

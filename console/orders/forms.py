@@ -5,6 +5,7 @@ from django.db.models import QuerySet
 
 from console.accounts.models import User
 from console.connections.models import Connection
+from console.orders.approvals import LONGEST_WORDS, REASONS
 from console.orders.models import Order
 from console.orders.states import WORDS, Status
 
@@ -34,3 +35,19 @@ class OrderFilter(forms.Form):
         if status := self.cleaned_data.get("status"):
             orders = orders.filter(status=status)
         return orders
+
+
+class RejectForm(forms.Form):
+    """Why not. The app that asked is told, so that it does not ask the same again."""
+
+    use_required_attribute = False
+    reason = forms.ChoiceField(
+        label="Reason", choices=[(name, words or "No particular reason") for name, words in REASONS.items()]
+    )
+    words = forms.CharField(
+        label="In your words",
+        required=False,
+        max_length=LONGEST_WORDS,
+        help_text="If you like. The assistant reads this.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )

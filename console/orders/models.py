@@ -1,5 +1,6 @@
 from decimal import Decimal
 
+from django.conf import settings
 from django.db import models
 
 from brokers.decimals import ExactDecimalField
@@ -37,6 +38,8 @@ class Confirmation(models.Model):
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(db_index=True)
     redeemed_at = models.DateTimeField(null=True)
+    told_at = models.DateTimeField(null=True)
+    """When its owner was written to about it."""
 
     def __str__(self) -> str:
         return self.public_id
@@ -237,3 +240,19 @@ class OrderEvent(models.Model):
     @property
     def status_words(self) -> str:
         return WORDS[Status(self.after)]
+
+
+class Letter(models.Model):
+    """One e-mail that asked an owner to look at what waits for approval; kept to count them."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "at"], name="orders_letters_lately")]
+
+
+class NoLetters(models.Model):
+    """The owner wants no e-mail about approvals on this connection."""
+
+    connection = models.OneToOneField(Connection, on_delete=models.CASCADE, related_name="no_letters")

@@ -30,15 +30,20 @@ log = logging.getLogger(__name__)
 Rule = Callable[[Connection], None]
 """Whether this way of saying yes is good enough for the connection. Raises Refusal."""
 
+Record = Callable[[list[Order]], None]
+"""Puts more on record about the orders that go, committed with their intent or not at all."""
 
-def release(confirmation: Confirmation, *, may: Rule, by: str, request_id: str = "") -> list[Order]:
+
+def release(
+    confirmation: Confirmation, *, may: Rule, by: str, request_id: str = "", record: Record | None = None
+) -> list[Order]:
     """Use the confirmation up and send what it covers, once, in the order it was shown. Raises Refusal.
 
     Of a plan that may go in part, what does not pass is DENIED and the rest goes; if nothing passes, the first
     refusal is raised.
     """
     if confirmation.action == Action.MODIFY:
-        return [amend.release(confirmation, may=may, by=by, request_id=request_id)]
+        return [amend.release(confirmation, may=may, by=by, request_id=request_id, record=record)]
     plan = _plan(confirmation)
     lead = next((order for order in plan if order.state is Status.AWAITING), plan[0])
     _check_redeemable(confirmation, lead)
@@ -72,7 +77,7 @@ def release(confirmation: Confirmation, *, may: Rule, by: str, request_id: str =
     if refused and (confirmation.all_or_none or not going):
         _refuse(confirmation, plan, refused[0], by, request_id)
     try:
-        gone, over = _redeem(confirmation, going, may, by, request_id)
+        gone, over = _redeem(confirmation, going, may, by, request_id, record)
     except _Stopped as stopped:
         if not _ends(stopped.refusal):
             raise stopped.refusal from None
@@ -117,15 +122,17 @@ def _ends(refusal: Refusal) -> bool:
     return refusal.code in _FINAL and not soon
 
 
-def drop(confirmation: Confirmation, what: str, *, by: str, request_id: str = "") -> list[Order]:
+def drop(
+    confirmation: Confirmation, what: str, *, by: str, request_id: str = "", code: Code | None = None
+) -> list[Order]:
     """End a plan before it is released, ``what`` saying why. Raises Refusal when it has moved on."""
     if confirmation.action == Action.MODIFY:
-        return [amend.drop(confirmation, what, by=by, request_id=request_id)]
+        return [amend.drop(confirmation, what, by=by, request_id=request_id, code=code)]
     plan = _plan(confirmation)
     waiting = [order for order in plan if order.state is Status.AWAITING]
     _check_redeemable(confirmation, (waiting or plan)[0])
     for order in waiting:
-        if not moves.attempt(order, Status.CANCELLED, what, by, request_id, reason=what[:500]):
+        if not moves.attempt(order, Status.CANCELLED, what, by, request_id, code=code or "", reason=what[:500]):
             confirmation.refresh_from_db()
             _check_redeemable(confirmation, order)
     return plan
@@ -179,6 +186,8 @@ def _with_it(culprit: Order, refusal: Refusal) -> Refusal:
 
 
 def _check_redeemable(confirmation: Confirmation, order: Order) -> None:
+    if order.code == Code.REJECTED_BY_OWNER:
+        raise Refusal(Code.REJECTED_BY_OWNER, f"{order.reason} Nothing was sent.", order_id=order.public_id)
     # The order may have moved on between the reading of the two rows, so either of them tells.
     if confirmation.redeemed_at is not None or order.state not in (Status.AWAITING, Status.DENIED, Status.LAPSED):
         raise Refusal(
@@ -228,7 +237,12 @@ def _differs(order: Order, shown: dict[str, object]) -> bool:
 
 @transaction.atomic
 def _redeem(
-    confirmation: Confirmation, going: list[tuple[Order, Checked]], may: Rule, by: str, request_id: str
+    confirmation: Confirmation,
+    going: list[tuple[Order, Checked]],
+    may: Rule,
+    by: str,
+    request_id: str,
+    record: Record | None,
 ) -> tuple[list[Order], list[tuple[Order, Refusal]]]:
     """Use the confirmation up and commit every intent, under the locks of the app's and the connection's row.
 
@@ -280,4 +294,6 @@ def _redeem(
         gone.append(order)
     if not gone:
         raise _Stopped(*held[0])
+    if record is not None:
+        record(gone)
     return gone, held

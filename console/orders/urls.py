@@ -5,6 +5,13 @@ from console.orders import views
 app_name = "orders"
 urlpatterns = [
     path("", views.list_, name="list"),
+    path("waiting/", views.waiting, name="waiting"),
+    path("approvals/", views.approval_list, name="approvals"),
+    path("approvals/letters/<int:pk>/", views.letters_on, name="letters"),
+    path("approvals/<str:public_id>/", views.approval, name="approval"),
+    path("approvals/<str:public_id>/now/", views.now, name="now"),
+    path("approvals/<str:public_id>/release/", views.release, name="release"),
+    path("approvals/<str:public_id>/reject/", views.reject, name="reject"),
     path("<str:public_id>/", views.detail, name="detail"),
     path("<str:public_id>/settle/", views.settle, name="settle"),
 ]

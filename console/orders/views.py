@@ -1,24 +1,41 @@
+import math
 from decimal import Decimal
+from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
-from console.accounts import fresh
+from console.accounts import factors, fresh, proof
 from console.accounts.current import user_of
+from console.accounts.forms import PasswordAgainForm
 from console.accounts.models import User
+from console.accounts.required import before_second_factor
 from console.audit import errors, paging
+from console.audit.models import Call, Change
+from console.connections.models import Policy
 from console.errors import Refusal
+from console.halts.verbs import Proof
 from console.onboarding import home
-from console.orders import byhand
-from console.orders.forms import OrderFilter
-from console.orders.models import Order
+from console.orders import approvals, byhand, letters, review
+from console.orders.approvals import Evidence
+from console.orders.forms import OrderFilter, RejectForm
+from console.orders.models import Action, Confirmation, Modification, Order
+from console.orders.states import Status
+from console.orders.waiting import Waiting
+from console.security import keeping
 
 # The terms a person judges an order by, beside the sentence.
 _SHOWN = (("price", "Price at the time"), ("value", "Value"), ("fee", "Fee, estimated"))
+_DECIDED = 10
+_STOP_ASKING = 286
+"""htmx: show this, and ask no more."""
 
 
 def _own(user: User) -> QuerySet[Order]:
@@ -35,15 +52,20 @@ def list_(request: HttpRequest) -> HttpResponse:
     )
 
 
+@never_cache
 @require_safe
 def detail(request: HttpRequest, public_id: str) -> HttpResponse:
+    """The order; while it waits for a decision, everything to decide by."""
     order = get_object_or_404(_own(user_of(request)), public_id=public_id)
+    if order.state is Status.AWAITING and order.confirmation.expires_at > timezone.now():
+        return _to_decide(request, order.confirmation)
     terms = order.confirmation.terms
     legs = order.legs.order_by("pk")
     context = {
         "order": order,
         "legs": legs,
         "plan": order.confirmation.orders.filter(parent=None).exclude(pk=order.pk).order_by("pk"),
+        "change_waits": approvals.waiting(order.connection.owner).filter(modification__order=order).first(),
         "changes": order.modifications.select_related("confirmation").order_by("pk"),
         "seen": byhand.WORDS.items() if byhand.waits_for_a_person(order) else None,
         "events": order.events.all(),
@@ -74,3 +96,186 @@ def settle(request: HttpRequest, public_id: str) -> HttpResponse:
     else:
         messages.success(request, "Noted. If the broker reports something else later, that counts.")
     return redirect(page)
+
+
+# -- approvals -----------------------------------------------------------------------------------------------
+
+
+@never_cache
+@require_safe
+def approval_list(request: HttpRequest) -> HttpResponse:
+    user = user_of(request)
+    found = [(each, review.heading(each)) for each in approvals.waiting(user)]
+    mine = [pair for pair in found if pair[0].app.connection.policy != Policy.TWO_STEP]
+    decided = Change.objects.filter(user_id=user.pk, action__in=(approvals.RELEASED, approvals.REJECTED))
+    context = {
+        "mine": mine,
+        "others": [pair for pair in found if pair not in mine],
+        "decided": decided.order_by("-pk")[:_DECIDED],
+        "lettered": [
+            (connection, letters.wanted(connection))
+            for connection in home.connections(user)
+            if connection.policy != Policy.TWO_STEP
+        ],
+        "released": approvals.RELEASED,
+    }
+    return render(request, "orders/approvals.html", context)
+
+
+@never_cache
+@login_not_required
+@before_second_factor
+@require_GET
+def waiting(request: HttpRequest) -> HttpResponse:
+    """What an open page asks every few seconds: nothing while nothing is new, and no more once signed out."""
+    if not isinstance(request.user, User):
+        return HttpResponse(status=_STOP_ASKING)
+    found = Waiting.of(request.user)
+    if request.GET.get("seen") == found.mark:
+        return HttpResponse(status=204)
+    return render(request, "orders/waiting.html", {"waiting": found})
+
+
+@require_POST
+def letters_on(request: HttpRequest, pk: int) -> HttpResponse:
+    connection = get_object_or_404(home.connections(user_of(request)), pk=pk)
+    on = request.POST.get("on") == "1"
+    letters.switch(connection, on=on)
+    said = "You get an e-mail when an order waits" if on else "You get no more e-mail about orders that wait"
+    messages.success(request, f"{said} on {connection.name}.")
+    return redirect("orders:approvals")
+
+
+def _to_be_decided(request: HttpRequest, public_id: str) -> Confirmation:
+    return get_object_or_404(approvals.visible(user_of(request)), public_id=public_id)
+
+
+def _is_open(confirmation: Confirmation) -> bool:
+    return approvals.waiting(confirmation.app.connection.owner).filter(pk=confirmation.pk).exists()
+
+
+@never_cache
+@require_safe
+def approval(request: HttpRequest, public_id: str) -> HttpResponse:
+    confirmation = _to_be_decided(request, public_id)
+    if not _is_open(confirmation):
+        return redirect("orders:detail", review.plan(confirmation)[0].public_id)
+    return _to_decide(request, confirmation)
+
+
+@never_cache
+@login_not_required
+@require_GET
+def now(request: HttpRequest, public_id: str) -> HttpResponse:
+    """The part of the page that moves. The whole page is loaded again once what may be pressed has changed."""
+    if not isinstance(request.user, User):
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    confirmation = _to_be_decided(request, public_id)
+    if not _is_open(confirmation):
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    looked = review.look(confirmation)
+    if ("1" if looked.standing else "0") != request.GET.get("held", "0"):
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    return render(request, "orders/now.html", {"review": looked, "confirmation": confirmation})
+
+
+def _to_decide(
+    request: HttpRequest,
+    confirmation: Confirmation,
+    *,
+    password: PasswordAgainForm | None = None,
+    reject: RejectForm | None = None,
+) -> HttpResponse:
+    user = user_of(request)
+    looked = review.look(confirmation)
+    order = looked.lead
+    is_change = confirmation.action == Action.MODIFY
+    steps = order.events.filter(data__modification=confirmation.modification.public_id) if is_change else order.events
+    first = steps.first()
+    asked = Call.objects.filter(request_id=first.request_id).first() if first and first.request_id else None
+    left = (confirmation.expires_at - timezone.now()).total_seconds()
+    context: dict[str, Any] = {
+        "review": looked,
+        "confirmation": confirmation,
+        "heading": review.heading(confirmation),
+        "order": order,
+        "app": confirmation.app,
+        "is_change": is_change,
+        "connection": order.connection,
+        "asked": asked,
+        "seconds": max(0, math.ceil(left)),
+        "is_live": order.connection.is_live,
+        "by_assistant": order.connection.policy == Policy.TWO_STEP,
+        "has_passkey": factors.has(user, factors.PASSKEY),
+        "has_password": user.has_usable_password(),
+        "password": password or PasswordAgainForm(request, user),
+        "reject": reject or RejectForm(),
+    }
+    context["password"].fields["password"].widget.attrs.pop("autofocus", None)
+    return render(request, "orders/approval.html", context)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def release(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Ask who it is, there and then, for this very order: a passkey on live, a passkey or the password on paper."""
+    user = user_of(request)
+    confirmation = _to_be_decided(request, public_id)
+    if "options" in request.GET:
+        return JsonResponse(factors.request_options_about(user, approvals.subject(confirmation)))
+    if request.method != "POST":
+        return redirect("orders:approval", public_id)
+    form = PasswordAgainForm(request, user, request.POST if "password" in request.POST else None)
+    evidence = _evidence(request, user, form, confirmation)
+    if evidence is None:
+        if not _is_open(confirmation):
+            return redirect("orders:approval", public_id)
+        return _to_decide(request, confirmation, password=form)
+    try:
+        orders = approvals.approve(confirmation, by=user, evidence=evidence, seen=request.POST.get("seen", ""))
+    except Refusal as refusal:
+        messages.error(request, str(refusal))
+        return redirect("orders:approval", public_id)
+    if confirmation.action == Action.MODIFY:
+        change = Modification.objects.get(confirmation=confirmation)
+        messages.success(request, f"Released. The change: {change.status_words.lower()}.")
+        return redirect("orders:detail", orders[0].public_id)
+    sent = [order for order in orders if order.released_at is not None]
+    if len(orders) == 1:
+        messages.success(request, f"Released. The order is {orders[0].status_words.lower()}.")
+    else:
+        messages.success(request, f"Released: {len(sent)} of {len(orders)} orders were sent.")
+    return redirect("orders:detail", orders[0].public_id)
+
+
+def _evidence(request: HttpRequest, user: User, form: PasswordAgainForm, confirmation: Confirmation) -> Evidence | None:
+    ip = request.META.get("REMOTE_ADDR", "")
+    passkey = proof.by_passkey(request, user, subject=approvals.subject(confirmation))
+    if passkey is not None:
+        return Evidence(proof=Proof.PASSKEY, label=keeping.describe(passkey), credential=passkey.pk, ip=ip)
+    if form.is_bound and form.is_valid():
+        return Evidence(proof=Proof.PASSWORD, label="the password", ip=ip)
+    return None
+
+
+@require_POST
+def reject(request: HttpRequest, public_id: str) -> HttpResponse:
+    confirmation = _to_be_decided(request, public_id)
+    form = RejectForm(request.POST)
+    if not form.is_valid():
+        if not _is_open(confirmation):
+            return redirect("orders:approval", public_id)
+        return _to_decide(request, confirmation, reject=form)
+    try:
+        approvals.reject(
+            confirmation,
+            by=user_of(request),
+            reason=form.cleaned_data["reason"],
+            words=form.cleaned_data["words"],
+            ip=request.META.get("REMOTE_ADDR", ""),
+        )
+    except Refusal as refusal:
+        messages.error(request, str(refusal))
+        return redirect("orders:approval", public_id)
+    messages.success(request, f"Rejected. Nothing was sent, and {confirmation.app.name} is told why.")
+    return redirect("orders:approvals")

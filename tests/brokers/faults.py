@@ -5,6 +5,7 @@ that trades, which the kill tests end at any moment.
 """
 
 import json
+import re
 import socket
 import struct
 import threading
@@ -265,7 +266,11 @@ def _body(raw: bytes, kind: str) -> Any:
 
 
 def _bytes(body: Any) -> bytes:
-    return b"" if body is None else json.dumps(body).encode()
+    """JSON with every digit of a Decimal."""
+    if body is None:
+        return b""
+    text = json.dumps(body, default=lambda number: f"\0{number:f}\0")
+    return re.sub(r'"\\u0000([0-9.-]*)\\u0000"', r"\1", text).encode()
 
 
 def _wire(status: int, body: bytes, headers: str = "") -> bytes:

@@ -20,6 +20,7 @@ LISTS = (
     "/apps/",
     "/keys/",
     "/orders/",
+    "/journal/",
     "/activity/",
     "/errors/",
     "/clients/",

@@ -106,6 +106,7 @@ class Chaos:
 
     def control(self, what: str, told: Any = None) -> Any:
         request = urllib.request.Request(f"{self.url}/-/{what}", json.dumps(told).encode(), method="POST")
+        request.add_header("Content-Type", "application/json")
         with urllib.request.urlopen(request, timeout=10) as answer:
             body = answer.read()
         return json.loads(body) if body else None

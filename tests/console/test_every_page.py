@@ -7,14 +7,18 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
+from brokers.paper.adapter import PaperBroker
 from console.accounts.models import User
 from console.clients import registration
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.halts import verbs as halts
+from console.journal import keeping, notes
+from console.journal.models import RoundTrip
 from console.keys import managing, minting
 from console.orders.models import Confirmation, Order
 from console.scopes import Scope
+from tests.brokers.paper.support import order as paper_order
 from tests.console.pages import log, text_of
 from tests.console.second_factors import just_proved
 
@@ -22,7 +26,7 @@ READ = frozenset({Scope.READ})
 
 
 @pytest.fixture
-def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order) -> dict[str, str]:
+def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade: RoundTrip) -> dict[str, str]:
     """Every address of the console, by what it shows; each with something on it."""
     key, _ = minting.mint(owner, paper, READ, name="nightly-report")
     management, _ = managing.mint(owner, name="terraform", expires_at=None)
@@ -59,6 +63,8 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order) -> di
         "delete a client": f"/clients/{client.pk}/delete/",
         "orders": "/orders/",
         "an order": f"/orders/{order.public_id}/",
+        "approvals": "/orders/approvals/",
+        "an approval": f"/orders/approvals/{order.confirmation.public_id}/",
         "activity": "/activity/",
         "a call": f"/activity/{call.request_id}/",
         "errors": "/errors/",
@@ -67,6 +73,13 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order) -> di
         "add app": "/security/app/",
         "add passkey": "/security/passkey/",
         "prove presence": "/re-authenticate/",
+        "journal": "/journal/",
+        "a trade": f"/journal/{trade.public_id}/",
+        "a performance": f"/connections/{paper.pk}/performance/",
+        "a list of practice accounts": f"/connections/{paper.pk}/practice/",
+        "a new practice account": f"/connections/{paper.pk}/practice/new/",
+        "a reset": f"/connections/{paper.pk}/practice/{paper.default_account}/reset/",
+        "a practice account's terms": f"/connections/{paper.pk}/practice/{paper.default_account}/model/",
         "developers": "/developers/",
         "tools": "/docs/tools/",
         "connect": "/connect/",
@@ -82,7 +95,7 @@ def browser(owner: User) -> Browser:
 
 
 @pytest.fixture
-def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp) -> list[str]:
+def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp, order: Order) -> list[str]:
     on_connection = [f"/connections/{paper.pk}/{verb}/" for verb in ("pause", "resume", "trading-on", "trading-off")]
     on_connection += [f"/connections/{paper.pk}/{verb}/" for verb in ("check", "unlink")]
     on_connection += [f"/connections/{paper.pk}/policy/", f"/halts/connection/{paper.pk}/"]
@@ -91,10 +104,29 @@ def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp) -> list
         *on_connection,
         *on_app,
         f"/halts/app/{app.pk}/",
+        f"/journal/rebuild/{paper.pk}/",
+        pages["a reset"],
+        pages["a practice account's terms"],
+        pages["a new practice account"],
         pages["revoke a key"],
         pages["revoke a management key"],
         pages["delete a client"],
+        f"/orders/approvals/{order.confirmation.public_id}/release/",
+        f"/orders/approvals/{order.confirmation.public_id}/reject/",
+        f"/orders/approvals/letters/{paper.pk}/",
     ]
+
+
+@pytest.fixture
+def trade(paper: Connection) -> RoundTrip:
+    """One round trip with what led to it, and a note that means harm."""
+    broker = PaperBroker.open(paper.settings)
+    for side in ("BUY", "SELL"):
+        broker.submit(paper.default_account, paper_order(side, "1", "BTC/USD"))
+    keeping.keep(paper)
+    found = RoundTrip.objects.get()
+    notes.add(paper.pk, found.public_id, "<b>Sold too soon</b>", ["<i>haste</i>"], by="Claude", app_id=1)
+    return found
 
 
 @pytest.fixture
@@ -171,7 +203,7 @@ def test_somebody_else_finds_nothing_of_it(others_browser: Browser, pages: dict[
         for name, url in pages.items()
         if name.startswith(("a ", "an ", "revoke", "replace", "what", "delete", "limits", "lift", "unlink"))
     ]
-    assert len(of_one_thing) == 15
+    assert len(of_one_thing) == 22
     for url in of_one_thing:
         assert others_browser.get(url).status_code == 404, url
     for url in actions:
@@ -187,14 +219,17 @@ def test_somebody_elses_lists_do_not_name_it(others_browser: Browser, pages: dic
         "new key",
         "clients",
         "orders",
+        "approvals",
         "activity",
         "errors",
+        "journal",
         "playground",
     ):
         html = text_of(others_browser.get(pages[name] + "?everyone=1"))
         for private in (
             "Practice",
             "AAPL",
+            "BTC/USD",
             "place_order",
             "nightly-report",
             "terraform",
@@ -206,7 +241,7 @@ def test_somebody_elses_lists_do_not_name_it(others_browser: Browser, pages: dic
 
 def test_nothing_changes_by_following_a_link(browser: Browser, actions: list[str], app: ConnectedApp) -> None:
     for url in actions:
-        assert browser.get(url).status_code in (200, 405), url
+        assert browser.get(url, follow=True).status_code in (200, 405), url
     app.refresh_from_db()
     assert app.revoked_at is None
     assert app.paused_at is None
@@ -225,6 +260,7 @@ def test_a_page_about_one_connection_says_paper_in_its_title(browser: Browser, p
         "replace a key",
         "what a key did",
         "an order",
+        "an approval",
         "a call",
     ):
         title = re.search(r"<title>(.*?)</title>", text_of(browser.get(pages[name])), re.S)

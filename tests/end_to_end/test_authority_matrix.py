@@ -113,8 +113,59 @@ def test_each_kind_of_credential_opens_its_doors_and_no_other(instance: Instance
     assert server.query("SELECT count(*) FROM orders_order WHERE status != 'awaiting_confirmation'") == before
 
 
+# Doors that might release an order that waits for its owner, and how each kind of credential is turned away at
+# confirm_trade, at /orders/confirm and at /orders/{id}/approve. What is nobody's credential is not on record.
+NO_APPROVAL: dict[str, tuple[str, str, str]] = {
+    "nothing": ("unauthenticated",) * 3,
+    "an OAuth token that may read": ("insufficient_scope", "wrong_audience", "wrong_audience"),
+    "an OAuth token that may trade": ("confirmation_unknown", "wrong_audience", "wrong_audience"),
+    "a read key": ("insufficient_scope", "insufficient_scope", "not_permitted"),
+    "a trade key": ("approval_required", "approval_required", "not_permitted"),
+    "a platform token that may read": ("insufficient_scope", "insufficient_scope", "not_permitted"),
+    "a platform token that may trade": ("confirmation_unknown", "confirmation_unknown", "not_permitted"),
+    "a management key": ("unauthenticated", "not_permitted", "not_permitted"),
+    "a platform's own secret": ("unauthenticated",) * 3,
+    "a refresh token": ("unauthenticated",) * 3,
+    "a session cookie as a bearer": ("unauthenticated",) * 3,
+}
+
+
+@pytest.mark.parametrize("credential", MATRIX)
+def test_no_credential_approves_an_order_that_waits_for_its_owner(instance: Instance, credential: str) -> None:
+    server, bearer = instance.server, instance.bearers[credential]
+    server.query("UPDATE connections_connection SET policy = 'owner_approval'")
+    try:
+        assert at_mcp(server, instance.bearers["a trade key"], "place_order", ORDER) == OK
+        order = server.query("SELECT public_id FROM orders_order ORDER BY id DESC LIMIT 1")[0][0]
+        confirmation = server.query("SELECT public_id FROM orders_confirmation ORDER BY id DESC LIMIT 1")[0][0]
+        before = server.query("SELECT max(id) FROM audit_call")[0][0]
+        answers = (
+            at_mcp(server, bearer, "confirm_trade", {"confirmation_id": confirmation}),
+            at_rest(server, bearer, "POST", "/orders/confirm", {"confirmation_id": confirmation}),
+            at_rest(server, bearer, "POST", f"/orders/{order}/approve"),
+        )
+        assert answers == NO_APPROVAL[credential]
+        rows = [row for row in server.query("SELECT id, outcome, code FROM audit_call ORDER BY id") if row[0] > before]
+        assert all(outcome == "refused" for _, outcome, _ in rows)
+        told = [code for _, _, code in rows if code != "unauthenticated"]
+        assert told == [code for code in answers if code != "unauthenticated"]
+        headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
+        for address in (f"/orders/approvals/{confirmation}/release/", f"/orders/approvals/{confirmation}/reject/"):
+            for method in ("GET", "POST"):
+                page = httpx2.request(method, f"{server.url}{address}", headers=headers, data={"reason": "other"})
+                # Either led to the sign-in, or turned away before for want of the form's own token.
+                assert page.status_code == 403 or page.headers["location"].startswith("/sign-in/")
+        assert server.query("SELECT public_id, status FROM orders_order ORDER BY id DESC LIMIT 1") == [
+            (order, "awaiting_confirmation")
+        ]
+    finally:
+        server.query("UPDATE connections_connection SET policy = 'two_step'")
+
+
 @pytest.mark.parametrize("credential", [name for name in MATRIX if name != "nothing"])
-@pytest.mark.parametrize("path", ["/orders/", "/connections/add/", "/keys/new/", "/people/", "/security/"])
+@pytest.mark.parametrize(
+    "path", ["/orders/", "/connections/add/", "/keys/new/", "/people/", "/security/", "/orders/approvals/"]
+)
 def test_no_bearer_opens_a_page_of_the_console(instance: Instance, credential: str, path: str) -> None:
     bearer = instance.bearers[credential]
     answer = httpx2.get(f"{instance.server.url}{path}", headers={"Authorization": f"Bearer {bearer}"})

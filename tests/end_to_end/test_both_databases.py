@@ -122,3 +122,23 @@ def test_a_verified_address_opens_the_account_of_exactly_that_address(anywhere: 
     )
     ran = serving.manage(anywhere.home, anywhere.port, "shell", "-v", "0", "-c", script, **anywhere.variables)
     assert ran.stdout.strip() == "[True, True, False, False]", ran.stdout + ran.stderr
+
+
+def test_a_round_trip_is_in_the_journal_and_a_reset_writes_the_rest_off(trade: Wire) -> None:
+    account = trade.result("create_paper_account", {"name": "Journal", "cash": "20000"})["account"]["account_id"]
+    for side, quantity in (("BUY", "0.3"), ("SELL", "0.3"), ("BUY", "0.1")):
+        order = {"symbol": "BTC/USD", "side": side, "quantity": quantity, "account_id": account}
+        prepared = trade.result("place_order", order)
+        assert trade.result("confirm_trade", {"confirmation_id": prepared["confirmation_id"]})["status"] == "filled"
+    held, done = trade.result("get_journal_trades", {"account_id": account})["trades"]
+    assert (held["status"], done["status"], done["quantity"]) == ("open", "closed", "0.3")
+    cash = Decimal(trade.result("get_cash", {"account_id": account})["cash"][0]["total"])
+    executions = trade.result("get_executions", {"account_id": account})["executions"]
+    spent = (Decimal(executions[0]["price"]) * Decimal("0.1")).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    assert abs(cash - (20000 + Decimal(done["net_pnl"]) - spent - Decimal(held["fees"]))) <= Decimal("0.02")
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(lambda _: trade.result("get_journal_trades", {"account_id": account})["trades"], range(8)))
+    assert all(each == told[0] for each in told)
+    assert trade.result("reset_paper_account", {"account_id": account})["account"]["starting_cash"] == "20000"
+    assert trade.result("get_journal_trades", {"account_id": account})["trades"][0]["ended_by"] == "reset"
+    assert trade.result("get_account_summary", {"account_id": account})["equity"] == "20000"

@@ -41,6 +41,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "preview_order": RESTING,
     "place_order": RESTING,
     "place_batch_orders": {"orders": [RESTING, RESTING | {"limit_price": "99"}]},
+    "create_paper_account": {"name": "Second", "cash": "5000", "preset": "realistic"},
 }
 
 
@@ -65,6 +66,11 @@ def sample(trade: Wire, tool: str) -> dict[str, Any]:
             held = trade.result("place_order", {"symbol": "AAPL", "side": "BUY", "quantity": "2"})
             trade.result("confirm_trade", {"confirmation_id": held["confirmation_id"]})
             return {} if tool == "flatten_account" else {"symbol": "AAPL"}
+        case "reset_paper_account" | "set_paper_model":
+            return {"account_id": trade.result("get_current_account", {})["account"]["account_id"]}
+        case "add_journal_note":
+            prepared = trade.result("place_order", RESTING)
+            return {"id": prepared["order"]["order_id"], "text": "The owner waits for a lower price.", "tags": ["dip"]}
         case _:
             return SAMPLES.get(tool, {})
 

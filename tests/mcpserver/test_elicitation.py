@@ -57,7 +57,7 @@ def test_a_yes_sends_the_very_order_that_was_shown(trade: Wire, server: Server) 
     state, question = asked(trade)
     assert question["mode"] == "form"
     assert question["message"].startswith("Buy 0.1 BTC/USD")
-    assert question["requestedSchema"]["properties"]["send"] == {"type": "boolean", "title": "Send this order?"}
+    assert question["requestedSchema"]["properties"]["send"] == {"type": "boolean", "title": "Send this?"}
     order_id, status = last_order(server)
     assert status == "awaiting_confirmation"
     result = answer(trade, state, YES)
@@ -65,6 +65,35 @@ def test_a_yes_sends_the_very_order_that_was_shown(trade: Wire, server: Server) 
     assert last_order(server) == (order_id, "filled")
     tools = server.query("SELECT tool, outcome FROM audit_call ORDER BY id DESC LIMIT 2")
     assert tools == [("confirm_trade", "ok"), ("place_order", "ok")]
+
+
+RESTS = BUY | {"order_type": "LMT", "limit_price": "100", "tif": "GTC"}
+
+
+def asked_by(wire: Wire, tool: str, arguments: dict[str, Any], said: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What a tool answers once the user said ``said`` to its question."""
+    first = wire.rpc("tools/call", {"name": tool, "arguments": arguments}, name=tool, capabilities=FORM).json()[
+        "result"
+    ]
+    assert first["resultType"] == "input_required", first
+    more = {"requestState": first["requestState"], "inputResponses": {"order": said}}
+    again = wire.rpc("tools/call", {"name": tool, "arguments": arguments} | more, name=tool, capabilities=FORM)
+    content: dict[str, Any] = again.json()["result"]["structuredContent"]
+    return content
+
+
+def test_a_yes_to_several_orders_sends_them_all(trade: Wire) -> None:
+    told = asked_by(trade, "place_batch_orders", {"orders": [BUY, RESTS]}, YES)
+    assert [order["status"] for order in told["orders"]] == ["filled", "working"]
+
+
+def test_a_change_is_asked_like_an_order_and_a_no_leaves_the_order_as_it_is(trade: Wire, server: Server) -> None:
+    order_id = asked_by(trade, "place_order", RESTS, YES)["order"]["order_id"]
+    arguments = {"order_id": order_id, "limit_price": "101"}
+    asked_by(trade, "modify_order", arguments, {"action": "decline"})
+    order = trade.result("get_order_status", {"order_id": order_id})["order"]
+    assert (order["status"], order["limit_price"]) == ("working", "100")
+    assert asked_by(trade, "modify_order", arguments, YES)["order"]["limit_price"] == "101"
 
 
 def test_the_question_never_shows_the_confirmation_to_the_model(trade: Wire) -> None:

@@ -44,7 +44,7 @@ def test_jobs_that_waited_together_share_a_read_and_one_that_came_later_does_not
     has_read, may_go_on = threading.Event(), threading.Event()
 
     def look() -> None:
-        seen.append(statement.shared_first("a"))
+        seen.append(statement.shared("a")[0])
 
     def look_and_wait() -> None:
         look()
@@ -66,7 +66,7 @@ def test_jobs_that_waited_together_share_a_read_and_one_that_came_later_does_not
     *together, later = seen
     assert set(together[:3]) == {(0,)}
     assert later != (0,)
-    assert statement.shared_first("a") != statement.shared_first("a"), "elsewhere nothing is shared"
+    assert statement.shared("a") != statement.shared("a"), "elsewhere nothing is shared"
 
 
 def test_slow_jobs_do_not_hold_up_a_quick_one() -> None:

@@ -90,6 +90,27 @@ def percent(value: Decimal | None) -> str:
 
 
 @register.filter
+def signed(value: Decimal | None) -> str:
+    """A gain or a loss to the cent, with its sign."""
+    return NOTHING if value is None else f"{value:+,.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+@register.filter
+def price(value: Decimal | None) -> str:
+    """At least two decimals, at most eight: an average has as many as it likes."""
+    return NOTHING if value is None else money(value.quantize(Decimal("1E-8")).normalize() if value else value)
+
+
+@register.filter
+def span(value: timedelta) -> str:
+    """How long something took, in its two largest units."""
+    seconds = int(value.total_seconds())
+    parts = ((seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s"))
+    said = [f"{count} {unit}" for count, unit in parts if count]
+    return " ".join(said[:2]) or "less than a second"
+
+
+@register.filter
 def direction(value: Decimal | None) -> str:
     """The class for a gain or a loss, once it is large enough to be seen in two decimals."""
     if value is None or abs(value) < Decimal("0.005"):

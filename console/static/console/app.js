@@ -34,3 +34,52 @@ setInterval(refresh, 15000);
 // A page that shows a secret answers a form. Reload would send the form again: it loads the list instead.
 const after = document.querySelector("[data-after]");
 if (after) history.replaceState(null, "", after.dataset.after);
+
+// Pages ask again what waits for approval: often while somebody looks, seldom in a hidden tab.
+const tell = (name) => document.body.dispatchEvent(new Event(name));
+let ticks = 0;
+setInterval(() => {
+  ticks += 1;
+  if (!document.hidden || ticks % 4 === 0) tell("look");
+  if (!document.hidden && ticks % 2 === 0) tell("look-closely");
+}, 4000);
+document.addEventListener("visibilitychange", () => document.hidden || tell("look"));
+
+const titled = document.title.replace(/^\(\d+\) /, "");
+document.addEventListener("htmx:beforeSwap", (event) => {
+  // Signed out meanwhile: the page itself leads to the sign-in.
+  if (new URL(event.detail.xhr.responseURL).pathname !== "/sign-in/") return;
+  event.detail.shouldSwap = false;
+  location.reload();
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  const waiting = document.getElementById("waiting");
+  if (!waiting) return;
+  const count = Number(waiting.dataset.count);
+  document.title = count ? `(${count}) ${titled}` : titled;
+  for (const badge of document.querySelectorAll("[data-waiting]")) {
+    badge.hidden = count === 0;
+    badge.textContent = count || "";
+    if (!count) continue;
+    const words = document.createElement("span");
+    words.className = "sr-only";
+    words.textContent = " waiting";
+    badge.append(words);
+  }
+  if (event.detail.requestConfig?.path.startsWith("/orders/waiting/")) tell("news");
+});
+
+// The seconds that are left, from when the page came: this computer's own clock may be wrong.
+const countdown = document.querySelector("[data-seconds]");
+if (countdown) {
+  const ends = performance.now() + Number(countdown.dataset.seconds) * 1000;
+  const left = countdown.querySelector("[data-left]");
+  const timer = setInterval(() => {
+    const seconds = Math.max(0, Math.ceil((ends - performance.now()) / 1000));
+    left.textContent = seconds < 60 ? `${seconds} s left` : `${Math.floor(seconds / 60)} min ${seconds % 60} s left`;
+    countdown.classList.toggle("countdown-soon", seconds <= 20);
+    if (seconds > 0) return;
+    clearInterval(timer);
+    location.reload();
+  }, 1000);
+}

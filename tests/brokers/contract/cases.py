@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from itertools import count
 from typing import Any
+
+import pytest
 
 from brokers import http
 from brokers.alpaca.adapter import AlpacaBroker
@@ -17,6 +20,9 @@ from brokers.base import Broker
 from brokers.binance.adapter import BinanceBroker
 from brokers.coinbase.adapter import CoinbaseBroker
 from brokers.errors import Outcome
+from brokers.ibkr import adapter as ibkr_adapter
+from brokers.ibkr import session as ibkr_session
+from brokers.ibkr.adapter import IbkrBroker
 from brokers.kraken.adapter import KrakenBroker
 from brokers.okx.adapter import OkxBroker
 from brokers.paper import books
@@ -28,6 +34,8 @@ from tests.brokers.binance import fake as binance
 from tests.brokers.coinbase import fake as coinbase
 from tests.brokers.exchange import CryptoFake
 from tests.brokers.faults import SENDING, FakeBroker, Fault
+from tests.brokers.ibkr import fake as ibkr
+from tests.brokers.ibkr.conftest import settings_for as ibkr_settings
 from tests.brokers.kraken import fake as kraken
 from tests.brokers.okx import fake as okx
 
@@ -210,6 +218,47 @@ class AlpacaCase(Case):
         return AlpacaBroker.open(settings_for(rig.server.url, secret=""))
 
 
+class IbkrCase(Case):
+    """With OAuth, so that there are secrets and signatures."""
+
+    name = "ibkr"
+    sending = SENDING
+    order_path = f"{ibkr.BASE}/iserver/account/{ibkr.PAPER}/orders"
+    cancel = ("DELETE", f"{ibkr.BASE}/iserver/account/{ibkr.PAPER}/order/")
+
+    @contextmanager
+    def opened(self) -> Iterator[Rig]:
+        keys = _ibkr_keys()
+        with ibkr.FakeIbkr(keys) as fake, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ibkr_session, "LIST_EVERY", 0.0)
+            patch.setattr(ibkr_adapter, "_PRICE_PAUSE", 0.0)
+            yield Rig(
+                broker=IbkrBroker.open(ibkr_settings(fake)),
+                symbol=f"AAPL@{ibkr.APPLE}",
+                price=fake.price,
+                quantity=Decimal(2),
+                fake=fake,
+                sent=lambda ours: sum(ticket["cOID"] == ours for ticket in fake.sent),
+                stands=lambda ours: any(each["order_ref"] == ours for each in fake.live.values()),
+                secrets=tuple(value for name, value in keys.settings.items() if name != "consumer_key"),
+            )
+            ibkr_session.close_shared()
+            http.close_shared()
+
+    def with_wrong_key(self, rig: Rig) -> Broker:
+        assert isinstance(rig.server, ibkr.FakeIbkr)
+        return IbkrBroker.open(ibkr_settings(rig.server, signature_key=ibkr.make_keys().settings["signature_key"]))
+
+    def without_secret(self, rig: Rig) -> Broker:
+        assert isinstance(rig.server, ibkr.FakeIbkr)
+        return IbkrBroker.open(ibkr_settings(rig.server, signature_key=""))
+
+
+@cache
+def _ibkr_keys() -> ibkr.Keys:
+    return ibkr.make_keys()
+
+
 OKX = CryptoCase(
     "okx",
     _Venue(
@@ -270,6 +319,6 @@ COINBASE = CryptoCase(
 
 CRYPTO = (OKX, BINANCE, KRAKEN, COINBASE)
 """Those whose fakes list an instrument with 18 decimals."""
-CASES: tuple[Case, ...] = (PaperCase(), AlpacaCase(), *CRYPTO)
+CASES: tuple[Case, ...] = (PaperCase(), AlpacaCase(), IbkrCase(), *CRYPTO)
 WIRED = tuple(case for case in CASES if case.sending)
 """Those that speak over a network."""

@@ -40,6 +40,15 @@ def test_calls_keep_to_the_budget_after_a_burst() -> None:
     assert 0.15 <= time.monotonic() - began < 2
 
 
+def test_a_cancel_does_not_wait_for_the_budget() -> None:
+    gate = Gate(0.1, 1, patience=0.05)
+    for turn in (Turn.READ, Turn.READ, Turn.CANCEL):
+        with gate.turn(turn):
+            pass
+    with pytest.raises(BrokerUnavailable), gate.turn(Turn.CREATE):
+        pass
+
+
 def test_only_one_thread_is_inside() -> None:
     gate, inside, most = Gate(10_000, 10_000, patience=5), 0, 0
     lock = threading.Lock()

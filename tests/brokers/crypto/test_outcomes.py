@@ -84,7 +84,7 @@ def test_every_code_in_a_table_decides_whatever_class_ccxt_gives_it(
         (KRAKEN, _kraken("EGeneral:Invalid arguments:volume"), _REJECTED),
         (COINBASE, (401, "Unauthorized"), _REJECTED),
     ],
-    ids=str,
+    ids=lambda value: value.name if isinstance(value, CryptoCase) else str(value),
 )
 def test_what_is_in_no_table_may_stand_unless_only_a_refusal_looks_so(
     case: CryptoCase, reply: Any, outcome: Outcome

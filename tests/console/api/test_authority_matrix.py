@@ -98,6 +98,7 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
         "place_order": Door("trade", "POST", "/orders", ORDER, own=False),
         "confirm_order": Door("trade", "POST", "/orders/confirm", {"confirmation_id": prepared["confirmation"]["id"]}),
         "get_order": Door("read", "GET", order),
+        "approve_order": Door("in person", "POST", f"{order}/approve"),
         "cancel_order": Door("cancel", "POST", f"{order}/cancel"),
         "list_activity": Door("read", "GET", "/activity", own=False),
         "get_call": Door("read", "GET", f"/activity/{call.request_id}"),

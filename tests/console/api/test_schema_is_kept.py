@@ -17,6 +17,7 @@ from console.accounts.models import User
 from console.clients import registration
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
+from console.halts import verbs as halts
 from console.keys.models import ApiKey
 from console.scopes import Scope
 from console.wsgi import application
@@ -81,6 +82,7 @@ def known(owner: User, paper: Connection, trader: Rest, app: ConnectedApp) -> di
         "app_id": app.pk,
         "order_id": order["id"],
         "request_id": call.request_id,
+        "halt_id": halts.halt_app(app, by=owner).pk,
     }
 
 

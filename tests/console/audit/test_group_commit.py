@@ -186,3 +186,15 @@ def test_a_process_that_ends_writes_what_it_was_handed(server: serving.Server) -
     assert ran.returncode == 0, ran.stderr
     found = sqlite3.connect(server.home / "tradelatch.sqlite3").execute("SELECT count(*) FROM audit_call").fetchone()
     assert found == (50,)
+
+
+def test_settling_waits_for_what_was_handed_over_and_no_longer_than_asked(writer: Writer, gate: Gate) -> None:
+    told = Told()
+    writer.settle(20)
+    writer.hand_over(row("req_0"), told)
+    assert gate.arrived.wait(20)
+    writer.settle(0.001)
+    assert told.answers == []
+    gate.open.set()
+    writer.settle(20)
+    assert told.answers == [None]

@@ -3,9 +3,15 @@ from decimal import Decimal
 import pytest
 
 from brokers.types import OrderType, Side
+from console.accounts.models import User
 from console.authority import bearer
+from console.connections import linking
+from console.connections.models import Policy
+from console.keys import minting
+from console.onboarding import open_connection
 from console.orders.terms import Terms
 from console.principal import Principal
+from console.scopes import Scope
 from tests import clock as clocks
 from tests import watched_broker
 from tests.clock import Clock
@@ -35,3 +41,12 @@ def bitcoin(quantity: str = "0.1", side: Side = Side.BUY, limit: str | None = No
         order_type=OrderType.LIMIT if limit else OrderType.MARKET,
         limit_price=Decimal(limit) if limit else None,
     )
+
+
+@pytest.fixture
+def others_trader(other: User) -> Principal:
+    """An app of somebody else, on a connection where its owner approves each order."""
+    connection, _ = open_connection.open_paper(other, name="Theirs", starting_cash=Decimal(100_000))
+    linking.set_policy(connection, Policy.OWNER_APPROVAL, by=other)
+    _, raw = minting.mint(other, connection, frozenset({Scope.TRADE}), name="theirs")
+    return bearer.authenticate(raw)

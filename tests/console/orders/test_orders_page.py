@@ -5,6 +5,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from console.connected_apps.models import ConnectedApp
+from console.connections.models import Connection
 from console.orders.models import Confirmation, Order, OrderEvent
 from console.orders.states import Status
 from tests.console.pages import text_of, words_of
@@ -74,7 +75,7 @@ def test_the_second_page_goes_on_where_the_first_ended(browser: Browser, app: Co
 
 
 def test_its_page_tells_its_whole_story(browser: Browser, app: ConnectedApp) -> None:
-    order = make(app, Status.AWAITING)
+    order = make(app, Status.AWAITING, at=timezone.now() - timedelta(minutes=3))
     words = words_of(browser.get(f"/orders/{order.public_id}/"))
     assert "Buy 10 AAPL, about 1,815.00 USD." in words
     assert "Value 1,815.00 USD" in words
@@ -90,4 +91,6 @@ def test_an_order_waiting_for_confirmation_is_counted_everywhere_until_it_lapses
     home = words_of(browser.get("/"))
     assert "One order is waiting for confirmation." in home
     assert "confirmation; nothing was sent." in home
+    assert "1 waiting" not in words_of(browser.get("/keys/"))
+    Connection.objects.update(policy="owner_approval")
     assert "1 waiting" in words_of(browser.get("/keys/"))

@@ -1,0 +1,435 @@
+"""NinjaTrader 8 through CrossTrade's REST API: futures, one NinjaTrader account per connection.
+
+Written from CrossTrade's documents and never run against CrossTrade itself. An order carries our id as its
+``orderId``, by which it can be found; but older add-ons do not take it, so an order that is not found may stand all
+the same, and a person has to look.
+"""
+
+import re
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, Self
+from urllib.parse import quote as in_path
+
+from brokers import http
+from brokers.crosstrade import parse, rules
+from brokers.errors import (
+    AuthFailed,
+    BrokerUnavailable,
+    CannotTell,
+    DuplicateClientId,
+    InsufficientFunds,
+    InvalidAccount,
+    InvalidRequest,
+    InvalidSymbol,
+    NotCancellable,
+    NotSent,
+    NotSupported,
+    PermissionDenied,
+    RateLimited,
+    Rejected,
+    UnknownOutcome,
+)
+from brokers.http import Answer, Garbled, Timeouts
+from brokers.reading import record, records, shown, text
+from brokers.types import (
+    Account,
+    AccountState,
+    AssetClass,
+    Bar,
+    BarSize,
+    BrokerOrder,
+    BrokerStatus,
+    Capabilities,
+    ConnectionInfo,
+    Environment,
+    FeeRule,
+    Fill,
+    Health,
+    Instrument,
+    MarketDay,
+    OrderBook,
+    OrderChanges,
+    OrderRequest,
+    Position,
+    Preview,
+    Prints,
+    Quote,
+    Rate,
+    Side,
+    Transaction,
+)
+
+BROKER = "CrossTrade"
+URL = "https://app.crosstrade.io"
+_PREFIX = "/v1/api"
+_MOST_BARS = 5000
+_RETRY_AFTER = 20.0
+
+
+class CrossTradeBroker:
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._client = http.shared(str(settings.get("base_url") or URL).rstrip("/"), BROKER)
+        self._headers = {"Authorization": f"Bearer {settings['token']}"}
+        self._name: str = settings["account"]
+        self._simulation = settings.get("simulation") is True
+        self._timeouts = Timeouts(**settings.get("timeouts", {"read": 15.0, "total": 30.0}))
+        self._known: dict[str, Instrument] = {}
+
+    @classmethod
+    def open(cls, settings: Mapping[str, Any]) -> Self:
+        """``settings``: ``token``; ``account``, NinjaTrader's name for it; ``simulation``, true where the person
+        said that it is NinjaTrader's simulator. ``timeouts`` in seconds. Raises InvalidRequest."""
+        for name in ("token", "account"):
+            if not re.fullmatch(r"[!-~][ -~]{0,200}", str(settings.get(name) or "")):
+                raise InvalidRequest(f"The CrossTrade settings lack {name}.", name)
+        return cls(settings)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return rules.CAPABILITIES
+
+    def connect(self) -> ConnectionInfo:
+        account = self._account()
+        return ConnectionInfo(
+            accounts=(account,),
+            environment=account.environment,
+            can_trade=True,
+            can_withdraw=False,
+            note="CrossTrade cannot move money, but one key reaches every account in NinjaTrader.",
+        )
+
+    def ping(self) -> Health:
+        started = time.monotonic()
+        self._told_of_account()
+        return Health(latency=time.monotonic() - started, clock_skew=None)
+
+    # -- account -----------------------------------------------------------------------------------------------------
+
+    def accounts(self) -> list[Account]:
+        return [self._account()]
+
+    def account_state(self, account_id: str) -> AccountState:
+        self._check(account_id)
+        with _understood():
+            return parse.account_state(account_id, self._told_of_account(), _now())
+
+    def positions(self, account_id: str) -> list[Position]:
+        self._check(account_id)
+        with _understood():
+            rows = records(self._read(f"{self._path}/positions").get("positions"))
+            held = [row for row in rows if row.get("marketPosition") != "Flat"]
+            return [parse.position(row, self.instrument(text(row.get("instrument"))), _now()) for row in held]
+
+    def transactions(
+        self,
+        account_id: str,
+        *,
+        start: datetime | None,
+        end: datetime | None,
+        limit: int,
+        kinds: Collection[str] = (),
+        after: str = "",
+    ) -> list[Transaction]:
+        raise NotSupported(f"{BROKER} lists no transactions.")
+
+    def fills(
+        self,
+        account_id: str,
+        *,
+        client_order_id: str = "",
+        symbol: str = "",
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int,
+        after: str = "",
+    ) -> list[Fill]:
+        raise NotSupported(f"{BROKER} tells executions of the last 15 minutes alone.")
+
+    def fees(self, account_id: str) -> list[FeeRule]:
+        raise NotSupported(f"{BROKER} does not tell what NinjaTrader's broker charges.")
+
+    # -- instruments and prices --------------------------------------------------------------------------------------
+
+    def find_instruments(
+        self, query: str, *, asset_class: AssetClass | None = None, limit: int = 10, by_name: bool = False
+    ) -> list[Instrument]:
+        """CrossTrade has no search: what is found is the contract named in full."""
+        if by_name or asset_class not in (None, AssetClass.FUTURE) or not parse.is_dated(query.upper()):
+            return []
+        try:
+            return [self.instrument(query.upper())]
+        except InvalidSymbol:
+            return []
+
+    def instruments(self, *, asset_class: AssetClass | None = None, limit: int) -> list[Instrument]:
+        raise NotSupported(f"{BROKER} lists no instruments.")
+
+    def instrument(self, symbol: str) -> Instrument:
+        if symbol not in self._known:
+            self._quoted([symbol])
+        return self._known[symbol]
+
+    def quotes(self, symbols: Sequence[str]) -> list[Quote]:
+        with _understood():
+            return [parse.quote(told, self._known[text(told.get("instrument"))]) for told in self._quoted(symbols)]
+
+    def _quoted(self, symbols: Sequence[str]) -> list[dict[str, Any]]:
+        """One row per symbol, in the order asked; what each is, is known from then on. Raises InvalidSymbol."""
+        for symbol in symbols:
+            if not parse.is_dated(symbol):
+                raise InvalidSymbol(
+                    f'Name the contract with its month, such as "ES 12-26", not {symbol[:40]!r}: '
+                    "a root or a continuous name means another contract after each roll."
+                )
+        rows = []
+        for symbol in symbols:
+            try:
+                told = self._read("/market/quote", {"instrument": symbol})
+                known = parse.instrument(told, _now())
+            except (InvalidRequest, Garbled) as error:
+                raise InvalidSymbol(f"{BROKER} has no future called {symbol!r} that can be traded here.") from error
+            if known.symbol != symbol:
+                raise InvalidSymbol(f"{BROKER} takes {symbol!r} for another contract.")
+            self._known[symbol] = known
+            rows.append(told)
+        return rows
+
+    def bars(
+        self,
+        symbol: str,
+        size: BarSize,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int = 100,
+    ) -> list[Bar]:
+        known, until = self.instrument(symbol), min(end or _now(), _now())
+        asked = min(max(limit, 1), _MOST_BARS)
+        kind, period = parse.BAR_SIZES[size]
+        days = max(1, asked * size.seconds // 43_200 + 4)
+        body = {"instrument": known.symbol, "periodType": kind, "period": period, "limit": _MOST_BARS}
+        body |= {"from": _stamp(start)} if start else {"daysBack": days}
+        body |= {"to": _stamp(until)} if end else {}
+        with _understood():
+            told = parse.bars(self._ask("/market/bars", body), size)
+        whole = [bar for bar in sorted(told, key=lambda bar: bar.start) if bar.start < until]
+        return [bar for bar in whole if start is None or bar.start >= start][-asked:]
+
+    def order_book(self, symbol: str, depth: int) -> OrderBook:
+        raise NotSupported(f"{BROKER} shows no order book.")
+
+    def prints(self, symbol: str, limit: int) -> Prints:
+        raise NotSupported(f"{BROKER} lists no single trades.")
+
+    def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
+        raise NotSupported(f"{BROKER} tells hours of one contract, not of a market.")
+
+    def exchange_rate(self, base: str, quote: str) -> Rate:
+        raise NotSupported(f"{BROKER} tells no exchange rates.")
+
+    # -- orders ------------------------------------------------------------------------------------------------------
+
+    def preview(self, account_id: str, request: OrderRequest) -> Preview:
+        """Our own estimate: CrossTrade has none, and tells neither fee nor margin. ``notional`` is what is moved."""
+        state = self.account_state(account_id)
+        (quote,) = self.quotes([request.symbol])
+        known = self._known[request.symbol]
+        rules.check(request, known)
+        price = request.limit_price or request.stop_price or (quote.ask if request.side is Side.BUY else quote.bid)
+        return Preview(
+            price=price,
+            notional=price * request.units * known.multiplier,
+            fee=Decimal(0),
+            cash_effect=Decimal(0),
+            buying_power=state.buying_power,
+            quote=quote,
+        )
+
+    def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
+        self._check(account_id)
+        known = self.instrument(request.symbol)
+        rules.check(request, known)
+        told = self._write(f"{self._path}/orders/place", parse.ticket(request))
+        try:
+            broker_order_id = text(told.get("orderId"))
+        except Garbled as error:
+            raise UnknownOutcome(f"{BROKER} gave no clear answer. The order may stand.") from error
+        return BrokerOrder(
+            broker_order_id=broker_order_id,
+            client_order_id=request.client_order_id,
+            status=BrokerStatus.WORKING,
+            filled_quantity=Decimal(0),
+            average_price=None,
+            fees=Decimal(0),
+            updated_at=_now(),
+            symbol=known.symbol,
+            currency=known.currency,
+        )
+
+    def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
+        """Never None: raises CannotTell where no order goes by our id, which proves nothing here."""
+        self._check(account_id)
+        path = f"{self._path}/orders/{_id(client_order_id)}"
+        try:
+            told = self._read(path)
+        except InvalidRequest as error:
+            raise CannotTell(
+                "NinjaTrader has no order by this id, and an older CrossTrade add-on does not keep our ids. "
+                "Look in NinjaTrader whether the order stands."
+            ) from error
+        with _understood():
+            other = told.get("originalOrderId") not in (None, client_order_id)
+            if other or (symbol and told.get("instrument") != symbol):
+                raise Garbled("This is another order.")
+            return parse.order(told, client_order_id)
+
+    def orders(
+        self, account_id: str, *, open_only: bool = False, since: datetime | None = None, limit: int = 100
+    ) -> list[BrokerOrder]:
+        """Those of NinjaTrader's present session."""
+        self._check(account_id)
+        with _understood():
+            rows = records(self._read(f"{self._path}/orders").get("orders"))
+            found = [parse.order(row, str(row.get("originalOrderId") or "")) for row in rows]
+        found.sort(key=lambda order: order.updated_at, reverse=True)
+        return [
+            order
+            for order in found
+            if (order.status.is_open or not open_only) and (since is None or order.updated_at >= since)
+        ][: max(limit, 0)]
+
+    def replace(
+        self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
+    ) -> BrokerOrder:
+        raise NotSupported(
+            f"{BROKER} replaces an order by one that would not carry our id. Cancel it and send another."
+        )
+
+    def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
+        current = self.order(account_id, client_order_id, symbol=symbol)
+        assert current is not None
+        if not current.status.is_open:
+            raise NotCancellable(f"This order is {current.status} already.")
+        try:
+            self._write(f"{self._path}/orders/{_id(client_order_id)}/cancel", {})
+        except Rejected as error:
+            raise NotCancellable(str(error)) from error
+        return current  # only a later look tells that it ended
+
+    # -- pieces ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _path(self) -> str:
+        return f"/accounts/{in_path(self._name, safe='')}"
+
+    def _check(self, account_id: str) -> None:
+        if account_id != self._name:
+            raise InvalidAccount("This connection has no account with that id.")
+
+    def _told_of_account(self) -> dict[str, Any]:
+        try:
+            told = self._read(self._path)
+        except InvalidRequest as error:
+            raise InvalidAccount(f"NinjaTrader has no account called {self._name!r}.") from error
+        if str(told.get("name", "")).casefold() != self._name.casefold():
+            raise InvalidAccount(f"NinjaTrader has no account called {self._name!r}.")
+        return told
+
+    def _account(self) -> Account:
+        """Paper only where NinjaTrader's own name and provider say so and the person said it too."""
+        told = self._told_of_account()
+        simulated = re.fullmatch(r"Sim[0-9]+", self._name) and told.get("provider") == "Simulator"
+        paper = bool(simulated) and self._simulation
+        with _understood():
+            return Account(
+                account_id=self._name,
+                name=str(told.get("displayName") or self._name),
+                currency=parse.currency(told),
+                environment=Environment.PAPER if paper else Environment.LIVE,
+            )
+
+    def _read(self, path: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
+        answer = self._client.read(_PREFIX + path, headers=self._headers, params=params, timeouts=self._timeouts)
+        return self._judged(answer)
+
+    def _ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST that changes nothing."""
+        try:
+            return self._judged(self._post(path, body))
+        except (NotSent, UnknownOutcome) as error:
+            raise BrokerUnavailable(f"{BROKER} could not be asked.") from error
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> Answer:
+        return self._client.write("POST", _PREFIX + path, headers=self._headers, body=body, timeouts=self._timeouts)
+
+    def _judged(self, answer: Answer) -> dict[str, Any]:
+        """The body of a read, or what its status and its own words say."""
+        if answer.status == 401:
+            raise AuthFailed(f"{BROKER} did not accept this connection's key.")
+        if answer.status == 403:
+            raise PermissionDenied(f"{BROKER} does not let this key do that. It needs the Pro plan.")
+        if answer.status == 408:
+            raise BrokerUnavailable("NinjaTrader is not running, or its CrossTrade add-on is not connected.")
+        if answer.status == 429:
+            raise RateLimited(f"{BROKER} asks for fewer calls.", retry_after=_RETRY_AFTER)
+        told, error = _body(answer)
+        if (error and 400 <= answer.status < 500) or (error and answer.status < 300):
+            raise InvalidRequest(f"{BROKER} refused: {error}", "request")
+        if told is None or not 200 <= answer.status < 300 or told.get("success") is False:
+            raise BrokerUnavailable(f"{BROKER} gave an answer nobody understands.")
+        return told
+
+    def _write(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Sent once. 408, which is NinjaTrader out of reach, is unknown: it may have been passed on before."""
+        answer = self._post(path, body)
+        told, error = _body(answer)
+        if answer.undecided or (told is None and answer.status != 401):
+            raise UnknownOutcome(f"{BROKER} gave no clear answer. The order may stand.")
+        if answer.status == 401:
+            raise AuthFailed(f"{BROKER} did not accept this connection's key.")
+        if error and told is not None and told.get("success") is not True:
+            if "margin" in error.casefold() or "buying power" in error.casefold():
+                raise InsufficientFunds(f"{BROKER} refused: {error}")
+            if "duplicate" in error.casefold():
+                raise DuplicateClientId(f"{BROKER} has an order with this id already.")
+            raise Rejected(f"{BROKER} refused: {error}")
+        if told is None or told.get("success") is not True or answer.status >= 300:
+            raise UnknownOutcome(f"{BROKER} gave no clear answer. The order may stand.")
+        return told
+
+
+def _body(answer: Answer) -> tuple[dict[str, Any] | None, str]:
+    """The object that was sent, and the error it tells."""
+    try:
+        told = record(answer.json())
+    except Garbled:
+        return None, ""
+    error, detail = shown(told.get("error")), shown(told.get("detail"))
+    return told, f"{error}: {detail}" if error and detail else error
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Around what is read: what nobody understands changed nothing, so it is unavailable."""
+    try:
+        yield
+    except Garbled as error:
+        raise BrokerUnavailable(f"{BROKER} gave an answer nobody understands: {error}") from error
+
+
+def _id(client_order_id: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{32}", client_order_id):
+        raise InvalidRequest("An order's id is 32 lower-case hexadecimal digits.", "client_order_id")
+    return client_order_id
+
+
+def _stamp(value: datetime) -> str:
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,224 @@
+"""CrossTrade's words into ours. Raises Garbled for what its documents do not promise.
+
+Source of every shape: the answers shown at crosstrade.io/docs/api, and NinjaTrader 8's OrderState.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from brokers.http import Garbled
+from brokers.reading import epoch, maybe_number, number, record, records, text
+from brokers.types import (
+    AccountState,
+    AssetClass,
+    Bar,
+    BarSize,
+    BrokerOrder,
+    BrokerStatus,
+    Cash,
+    Instrument,
+    OrderRequest,
+    OrderType,
+    Position,
+    Quote,
+    Side,
+    TimeInForce,
+)
+
+SOURCE = "NinjaTrader through CrossTrade"
+
+TYPES = {
+    OrderType.MARKET: "MARKET",
+    OrderType.LIMIT: "LIMIT",
+    OrderType.STOP: "STOPMARKET",
+    OrderType.STOP_LIMIT: "STOPLIMIT",
+}
+_TYPES = {theirs: ours for ours, theirs in TYPES.items()}
+_STATES = {
+    **dict.fromkeys(
+        (
+            *("Initialized", "Submitted", "Accepted", "AcceptedByRisk", "TriggerPending", "Working"),
+            *("ChangePending", "ChangeSubmitted", "CancelPending", "CancelSubmitted", "PartFilled", "Unknown"),
+        ),
+        BrokerStatus.WORKING,
+    ),
+    "Filled": BrokerStatus.FILLED,
+    "Cancelled": BrokerStatus.CANCELLED,
+    "Rejected": BrokerStatus.REJECTED,
+}
+_CURRENCIES = {
+    "UsDollar": "USD",
+    "Euro": "EUR",
+    "BritishPound": "GBP",
+    "CanadianDollar": "CAD",
+    "AustralianDollar": "AUD",
+    "JapaneseYen": "JPY",
+    "SwissFranc": "CHF",
+}
+# A quote does not name its currency, so only exchanges that trade in one are taken.
+_EXCHANGES = {
+    **dict.fromkeys(("Globex", "Nymex", "Comex", "Cbot", "Cme", "Cfe", "Nybot"), "USD"),
+    "Eurex": "EUR",
+}
+BAR_SIZES = {
+    BarSize.MINUTE: ("minute", 1),
+    BarSize.FIVE_MINUTES: ("minute", 5),
+    BarSize.FIFTEEN_MINUTES: ("minute", 15),
+    BarSize.HOUR: ("minute", 60),
+    BarSize.DAY: ("day", 1),
+}
+
+
+def is_dated(symbol: str) -> bool:
+    """A future by its month, such as ``ES 12-26``. A bare root means another contract after each roll."""
+    return re.fullmatch(r"[A-Z0-9]{1,8} (0[1-9]|1[0-2])-[0-9]{2}", symbol) is not None
+
+
+def currency(told: Mapping[str, Any]) -> str:
+    try:
+        return _CURRENCIES[text(told.get("denomination"))]
+    except KeyError as error:
+        raise Garbled("A currency nobody knows.") from error
+
+
+def account_state(account_id: str, told: Mapping[str, Any], now: datetime) -> AccountState:
+    item, unit = record(told.get("item")), currency(told)
+    cash, equity = number(item.get("cashValue")), number(item.get("netLiquidation"))
+    # The simulator leaves the buying power at zero and counts the free margin.
+    power = maybe_number(item.get("buyingPower")) or number(item.get("excessInitialMargin"))
+    return AccountState(
+        account_id=account_id,
+        currency=unit,
+        cash=(Cash(currency=unit, total=cash, reserved=Decimal(0)),),
+        positions_value=equity - cash,
+        equity=equity,
+        buying_power=power,
+        as_of=now,
+    )
+
+
+def position(told: Mapping[str, Any], known: Instrument, now: datetime) -> Position:
+    sign = {"Long": 1, "Short": -1}.get(text(told.get("marketPosition")))
+    if sign is None:
+        raise Garbled("A side nobody knows.")
+    quantity, last = sign * number(told.get("quantity")), number(told.get("marketPrice"))
+    return Position(
+        symbol=known.symbol,
+        asset_class=known.asset_class,
+        currency=known.currency,
+        quantity=quantity,
+        reserved=Decimal(0),
+        average_price=maybe_number(told.get("averagePrice")),
+        last=last,
+        market_value=quantity * last * known.multiplier,
+        unrealized_pnl=maybe_number(told.get("unrealizedProfitLoss")),
+        source=SOURCE,
+        as_of=now,
+    )
+
+
+def ticket(request: OrderRequest) -> dict[str, Any]:
+    """One order as it is sent. ``orderId`` is our name for it: what NinjaTrader calls it may change."""
+    told: dict[str, Any] = {
+        "instrument": request.symbol,
+        "action": request.side.value,
+        "quantity": int(request.units),
+        "orderType": TYPES[request.order_type],
+        "timeInForce": request.tif.value,
+        "orderId": request.client_order_id,
+    }
+    if request.limit_price is not None:
+        told["limitPrice"] = request.limit_price
+    if request.stop_price is not None:
+        told["stopPrice"] = request.stop_price
+    return told
+
+
+def order(told: Mapping[str, Any], client_order_id: str) -> BrokerOrder:
+    status = _STATES.get(text(told.get("orderState")))
+    if status is None:
+        raise Garbled("An order state nobody knows.")
+    filled = number(told.get("filled"))
+    if status is BrokerStatus.WORKING and filled:
+        status = BrokerStatus.PARTIALLY_FILLED
+    action = str(told.get("orderAction") or told.get("action") or "")
+    kind = _TYPES.get(text(told.get("orderType")).upper())
+    moved = told.get("epoch")
+    return BrokerOrder(
+        broker_order_id=text(told.get("orderId")),
+        client_order_id=client_order_id,
+        status=status,
+        filled_quantity=filled,
+        average_price=(maybe_number(told.get("averageFillPrice")) or None) if filled else None,
+        fees=Decimal(0),
+        updated_at=epoch(moved) if moved else datetime.now(UTC),
+        symbol=text(told.get("instrument")),
+        side=Side.BUY if action.startswith("Buy") else Side.SELL if action.startswith("Sell") else None,
+        order_type=kind,
+        tif={"Day": TimeInForce.DAY, "Gtc": TimeInForce.GTC}.get(str(told.get("timeInForce"))),
+        quantity=number(told.get("quantity")),
+        limit_price=maybe_number(told.get("limitPrice")) if kind and kind.needs_limit else None,
+        stop_price=maybe_number(told.get("stopPrice")) if kind and kind.needs_stop else None,
+    )
+
+
+def instrument(told: Mapping[str, Any], now: datetime) -> Instrument:
+    """From a quote. Raises Garbled for what is no future or trades in a currency the quote does not give away."""
+    unit = _EXCHANGES.get(str(told.get("exchange")))
+    if told.get("type") != "Future" or unit is None:
+        raise Garbled("This is no future of an exchange whose currency is known.")
+    symbol = text(told.get("instrument"))
+    return Instrument(
+        symbol=symbol,
+        name=str(told.get("description") or symbol),
+        asset_class=AssetClass.FUTURE,
+        exchange=text(told.get("exchange")),
+        currency=unit,
+        tick=number(told.get("tickSize")),
+        lot=Decimal(1),
+        minimum=Decimal(1),
+        price_source=SOURCE,
+        multiplier=number(told.get("pointValue")),
+        hours=str(told.get("tradingHours") or ""),
+        fetched_at=now,
+    )
+
+
+def quote(told: Mapping[str, Any], known: Instrument) -> Quote:
+    last, before = number(told.get("last")), maybe_number(told.get("close"))
+    change = last - before if before else None
+    feed = told.get("dataSource")
+    live = not isinstance(feed, dict) or feed.get("status") in (None, "Live")
+    return Quote(
+        symbol=known.symbol,
+        currency=known.currency,
+        last=last,
+        bid=number(told.get("bid")),
+        ask=number(told.get("ask")),
+        open=maybe_number(told.get("open")),
+        high=maybe_number(told.get("high")),
+        low=maybe_number(told.get("low")),
+        change=change,
+        change_percent=round(change / before * 100, 2) if change is not None and before else None,
+        as_of=epoch(told.get("epoch"), per_second=1),
+        source=SOURCE if live else f"{SOURCE}, data feed not live",
+        volume=maybe_number(told.get("volume")),
+    )
+
+
+def bars(told: Mapping[str, Any], size: BarSize) -> list[Bar]:
+    """NinjaTrader stamps a bar with its end."""
+    return [
+        Bar(
+            start=epoch(each.get("epoch")) - timedelta(seconds=size.seconds),
+            open=number(each.get("open")),
+            high=number(each.get("high")),
+            low=number(each.get("low")),
+            close=number(each.get("close")),
+            volume=number(each.get("volume")),
+        )
+        for each in records(told.get("bars"))
+    ]

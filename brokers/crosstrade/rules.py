@@ -1,0 +1,48 @@
+"""What CrossTrade passes on to NinjaTrader, checked here before anything is sent. An order is refused, never altered.
+
+Source: crosstrade.io/docs/api, "POST Place Order".
+"""
+
+from decimal import Decimal
+
+from brokers.decimals import is_multiple, plain
+from brokers.errors import InvalidOrder, NotSupported
+from brokers.types import (
+    Ability,
+    AssetClass,
+    Capabilities,
+    Instrument,
+    OrderClass,
+    OrderRequest,
+    OrderType,
+    TimeInForce,
+)
+
+CAPABILITIES = Capabilities(
+    abilities=frozenset({Ability.BARS, Ability.ORDERS}),
+    asset_classes=frozenset({AssetClass.FUTURE}),
+    order_types=frozenset(OrderType) - {OrderType.TRAIL},
+    time_in_force=frozenset({TimeInForce.DAY, TimeInForce.GTC}),
+    not_found_after=86_400.0,  # never used: a missing order raises CannotTell
+    order_classes=frozenset({OrderClass.SIMPLE}),
+    short=True,
+)
+
+
+def check(request: OrderRequest, instrument: Instrument) -> None:
+    """Raises InvalidOrder, naming the field, or NotSupported."""
+    if request.order_class is not OrderClass.SIMPLE or request.reduce_only or request.post_only or request.outside_rth:
+        raise NotSupported(
+            "CrossTrade takes plain orders only: no exits, no reduce-only, no post-only, no extra hours."
+        )
+    if request.notional is not None or request.quantity is None:
+        raise NotSupported("At NinjaTrader an order is given in contracts, not as an amount of money.")
+    if request.order_type not in CAPABILITIES.order_types:
+        raise NotSupported(f"CrossTrade takes no {request.order_type} orders.")
+    if request.tif not in CAPABILITIES.time_in_force:
+        raise InvalidOrder(f"CrossTrade takes DAY and GTC, not {request.tif}.", "tif")
+    if request.quantity < 1 or not is_multiple(request.quantity, Decimal(1)):
+        raise InvalidOrder("The quantity must be a whole number of contracts.", "quantity")
+    for field, price in (("limit_price", request.limit_price), ("stop_price", request.stop_price)):
+        if price is not None and not is_multiple(price, instrument.tick):
+            raise InvalidOrder(f"The {field} must be a multiple of {plain(instrument.tick)}.", field)

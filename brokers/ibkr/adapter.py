@@ -1,0 +1,609 @@
+"""Interactive Brokers through its Web API: a Client Portal Gateway the person runs, or OAuth 1.0a.
+
+Written from IBKR's documents and never run against IBKR itself.
+"""
+
+import ipaddress
+import re
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace as with_changes
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from brokers.errors import (
+    AuthFailed,
+    BrokerError,
+    BrokerUnavailable,
+    DuplicateClientId,
+    InsufficientFunds,
+    InvalidAccount,
+    InvalidOrder,
+    InvalidRequest,
+    InvalidSymbol,
+    NeedsAnswer,
+    NoRate,
+    NotCancellable,
+    NotSupported,
+    OrderNotFound,
+    Rejected,
+    UnknownOutcome,
+)
+from brokers.http import Answer, Garbled, Timeouts
+from brokers.ibkr import parse, rules
+from brokers.ibkr import session as sessions
+from brokers.ibkr.session import BROKER, Session, error_of
+from brokers.ibkr.signing import Credentials
+from brokers.reading import code, number, record, records, shown, text
+from brokers.types import (
+    Account,
+    AccountState,
+    AssetClass,
+    Bar,
+    BarSize,
+    BrokerOrder,
+    BrokerStatus,
+    Capabilities,
+    ConnectionInfo,
+    FeeRule,
+    Fill,
+    Health,
+    Instrument,
+    MarketDay,
+    OrderBook,
+    OrderChanges,
+    OrderRequest,
+    Position,
+    Preview,
+    Prints,
+    Quote,
+    Rate,
+    Side,
+    Transaction,
+)
+
+_OAUTH = ("consumer_key", "access_token", "access_token_secret", "encryption_key", "signature_key", "dh_prime")
+_FIRST_LOOKS = 4
+"""The first answer of a list or a quote is empty: IBKR only begins to fetch it then."""
+_PRICE_PAUSE = 0.4
+_CONTRACT_DAYS = timedelta(days=1)
+_TRADE_DAYS = "7"
+_MOST_PAGES = 100
+_MOST_BARS = 1000
+
+
+class IbkrBroker:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @classmethod
+    def open(cls, settings: Mapping[str, Any]) -> Self:
+        """``settings`` is ``{"base_url": …}`` for a gateway, without TLS on this computer only; for OAuth it is
+        ``consumer_key access_token access_token_secret encryption_key signature_key dh_prime`` and, where they
+        differ from IBKR's own, ``base_url`` and ``realm``; ``timeouts`` in seconds.
+        Raises InvalidRequest, and AuthFailed where a credential is missing."""
+        timeouts = Timeouts(**settings.get("timeouts", {"read": 15.0, "total": 30.0}))
+        if not settings.get("consumer_key"):
+            return cls(sessions.shared(_checked_url(settings.get("base_url")), None, timeouts))
+        missing = [name for name in _OAUTH if not isinstance(settings.get(name), str) or not settings[name]]
+        if missing:
+            raise AuthFailed(f"The OAuth settings of this connection lack {', '.join(missing)}.")
+        credentials = Credentials(
+            **{name: settings[name] for name in _OAUTH}, realm=str(settings.get("realm") or "limited_poa")
+        )
+        base_url = _checked_url(settings.get("base_url") or sessions.OAUTH_URL)
+        return cls(sessions.shared(base_url, credentials, timeouts))
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return rules.CAPABILITIES
+
+    # -- connection --------------------------------------------------------------------------------------------------
+
+    def connect(self) -> ConnectionInfo:
+        self._session.ready(now=True)
+        accounts = tuple(self.accounts())
+        return ConnectionInfo(
+            accounts=accounts,
+            environment=accounts[0].environment,
+            can_trade=True,
+            can_withdraw=None,
+            note="Interactive Brokers does not tell what else this session may do. Tradelatch only reads and trades.",
+        )
+
+    def ping(self) -> Health:
+        started = time.monotonic()
+        self._session.ready(now=True)
+        return Health(latency=time.monotonic() - started, clock_skew=None)
+
+    # -- account -----------------------------------------------------------------------------------------------------
+
+    def accounts(self) -> list[Account]:
+        with _understood():
+            found = [
+                Account(
+                    account_id=number,
+                    name=str(told.get("displayName") or number),
+                    currency=str(told.get("currency") or "USD"),
+                    environment=parse.environment(number),
+                )
+                for number, told in self._session.accounts().items()
+            ]
+        if len({each.environment for each in found}) != 1:
+            raise BrokerUnavailable(f"{BROKER} named paper and live accounts in one session, or none.")
+        return found
+
+    def account_state(self, account_id: str) -> AccountState:
+        account = self._account(account_id)
+        with _understood():
+            ledger = record(self._session.read(f"/portfolio/{account_id}/ledger"))
+            summary = record(self._session.read(f"/portfolio/{account_id}/summary"))
+            return parse.account_state(account_id, account.currency, ledger, summary, _now())
+
+    def positions(self, account_id: str) -> list[Position]:
+        self._account(account_id)
+        found: dict[str, Position] = {}
+        with _understood():
+            for page in range(_MOST_PAGES):
+                rows = records(self._session.read(f"/portfolio/{account_id}/positions/{page}"))
+                held = [position for row in rows if (position := parse.position(row, _now())) is not None]
+                fresh = {position.symbol: position for position in held if position.symbol not in found}
+                found |= fresh
+                if not rows or (held and not fresh):
+                    return list(found.values())
+        raise BrokerUnavailable(f"{BROKER} did not come to the end of the positions.")
+
+    def transactions(
+        self,
+        account_id: str,
+        *,
+        start: datetime | None,
+        end: datetime | None,
+        limit: int,
+        kinds: Collection[str] = (),
+        after: str = "",
+    ) -> list[Transaction]:
+        raise NotSupported(f"{BROKER} lists no transactions of a whole account here.")
+
+    def fills(
+        self,
+        account_id: str,
+        *,
+        client_order_id: str = "",
+        symbol: str = "",
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int,
+        after: str = "",
+    ) -> list[Fill]:
+        """Of today and the six days before it: IBKR tells no more here."""
+        rows = sorted(
+            self._fills(account_id, fresh=False), key=lambda fill: (fill.filled_at, fill.fill_id), reverse=True
+        )
+        if after:
+            places = [place for place, fill in enumerate(rows) if fill.fill_id == after]
+            if not places:
+                raise InvalidRequest("This account has no such place to go on from.", "cursor")
+            rows = rows[places[0] + 1 :]
+        return [
+            fill
+            for fill in rows
+            if client_order_id in ("", fill.client_order_id)
+            and symbol in ("", fill.symbol)
+            and (start is None or fill.filled_at >= start)
+            and (end is None or fill.filled_at < end)
+        ][: max(limit, 0)]
+
+    def fees(self, account_id: str) -> list[FeeRule]:
+        raise NotSupported(f"{BROKER} tells the fee of one order, in its preview, and no rule.")
+
+    # -- instruments and prices --------------------------------------------------------------------------------------
+
+    def find_instruments(
+        self, query: str, *, asset_class: AssetClass | None = None, limit: int = 10, by_name: bool = False
+    ) -> list[Instrument]:
+        if (conid := parse.conid_of(query)) is not None:
+            return [self._contract(conid)]
+        with _understood():
+            told = self._session.ask_any(
+                "/iserver/secdef/search", {"symbol": query, "name": by_name, **_kind(asset_class, by_name)}
+            )
+            # What is not found is answered by an object with an error instead of a list.
+            rows = records(told) if isinstance(told, list) else []
+        found = []
+        for row in rows[: max(limit, 0)]:
+            with _understood():
+                conid = code(row.get("conid"))
+            try:
+                found.append(self._contract(conid))
+            except InvalidSymbol:  # an index or a bond: nobody here trades it
+                continue
+        return [each for each in found if asset_class in (None, each.asset_class)]
+
+    def instruments(self, *, asset_class: AssetClass | None = None, limit: int) -> list[Instrument]:
+        raise NotSupported(f"{BROKER} has too many instruments to list.")
+
+    def instrument(self, symbol: str) -> Instrument:
+        """By ``TICKER@number``, or by a ticker one US stock alone has. Raises InvalidSymbol with the candidates."""
+        conid = parse.conid_of(symbol)
+        if conid is not None:
+            return self._contract(conid)
+        if not re.fullmatch(r"[A-Za-z0-9. ]{1,20}", symbol):
+            raise InvalidSymbol(f"{BROKER} has no instrument called {symbol[:40]!r}.")
+        ticker = symbol.upper()
+        with _understood():
+            told = record(self._session.read("/trsrv/stocks", {"symbols": ticker}))
+            listed = [
+                (code(contract.get("conid")), str(contract.get("exchange") or ""), contract.get("isUS") is True)
+                for row in records(told.get(ticker) or [])
+                if row.get("assetClass") in (None, "STK")
+                for contract in records(row.get("contracts") or [])
+            ]
+        american = [each for each in listed if each[2]]
+        if len(american) == 1:
+            return self._contract(american[0][0])
+        if not listed:
+            raise InvalidSymbol(f"{BROKER} has no stock with the ticker {ticker}.")
+        choices = ", ".join(f"{parse.symbol_of(ticker, each)} ({place})" for each, place, _ in (american or listed)[:8])
+        raise InvalidSymbol(f"{BROKER} has several stocks with the ticker {ticker}. Name one of: {choices}.")
+
+    def quotes(self, symbols: Sequence[str]) -> list[Quote]:
+        known = [self.instrument(symbol) for symbol in symbols]
+        conids = [str(parse.conid_of(each.symbol)) for each in known]
+        if not conids:
+            return []
+        params = {"conids": ",".join(dict.fromkeys(conids)), "fields": ",".join(parse.QUOTE_FIELDS)}
+        for look in range(_FIRST_LOOKS):
+            if look:
+                time.sleep(_PRICE_PAUSE)
+            with _understood():
+                rows = records(self._session.read("/iserver/marketdata/snapshot", params))
+                told = {code(row.get("conid")): row for row in rows if parse.has_prices(row)}
+                if set(told) >= set(conids):
+                    return [parse.quote(told[conid], each) for conid, each in zip(conids, known, strict=True)]
+        raise BrokerUnavailable(f"{BROKER} has sent no price yet. Ask again in a moment.")
+
+    def bars(
+        self,
+        symbol: str,
+        size: BarSize,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int = 100,
+    ) -> list[Bar]:
+        known, now = self.instrument(symbol), _now()
+        until = min(end or now, now)
+        asked = min(max(limit, 1), _MOST_BARS)
+        span = timedelta(seconds=size.seconds) * asked
+        params = {
+            "conid": str(parse.conid_of(known.symbol)),
+            "bar": parse.BAR_SIZES[size],
+            "period": _period(span, size, known),
+            "startTime": until.astimezone(UTC).strftime("%Y%m%d-%H:%M:%S"),
+        }
+        with _understood():
+            told = parse.bars(record(self._session.read("/iserver/marketdata/history", params)))
+        whole = [
+            bar
+            for bar in sorted(told, key=lambda bar: bar.start)
+            if bar.start + timedelta(seconds=size.seconds) <= until and (start is None or bar.start >= start)
+        ]
+        return whole[-asked:]
+
+    def order_book(self, symbol: str, depth: int) -> OrderBook:
+        raise NotSupported(f"{BROKER} shows no order book here.")
+
+    def prints(self, symbol: str, limit: int) -> Prints:
+        raise NotSupported(f"{BROKER} lists no single trades here.")
+
+    def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
+        raise NotSupported(f"{BROKER} tells hours of one contract, not of a market.")
+
+    def exchange_rate(self, base: str, quote: str) -> Rate:
+        if base == quote:
+            return Rate(base=base, quote=quote, rate=Decimal(1), as_of=_now(), source=BROKER)
+        try:
+            with _understood():
+                told = record(self._session.read("/iserver/exchangerate", {"source": base, "target": quote}))
+                return Rate(base=base, quote=quote, rate=number(told.get("rate")), as_of=_now(), source=BROKER)
+        except InvalidRequest as error:
+            raise NoRate(f"{BROKER} has no rate between {base} and {quote}.") from error
+
+    # -- orders ------------------------------------------------------------------------------------------------------
+
+    def preview(self, account_id: str, request: OrderRequest) -> Preview:
+        state = self.account_state(account_id)
+        known = self._checked(request)
+        (quote,) = self.quotes([known.symbol])
+        ticket = parse.ticket(request, str(parse.conid_of(known.symbol)))
+        told = self._session.ask_any(f"/iserver/account/{account_id}/orders/whatif", {"orders": [ticket]})
+        with _understood():
+            estimate = record(told[0] if isinstance(told, list) and told else told)
+            if problem := shown(estimate.get("error")):
+                raise _refused(problem)
+            fee = parse.money(record(estimate.get("amount") or {}).get("commission")) or Decimal(0)
+        price = request.limit_price or request.stop_price or (quote.ask if request.side is Side.BUY else quote.bid)
+        notional = price * request.units * known.multiplier
+        return Preview(
+            price=price,
+            notional=notional,
+            fee=fee,
+            cash_effect=(-notional if request.side is Side.BUY else notional) - fee,
+            buying_power=state.buying_power,
+            quote=quote,
+        )
+
+    def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
+        """Raises NeedsAnswer where IBKR asks something first: a person may say yes, see ``answer``."""
+        self._account(account_id)
+        known = self._checked(request)
+        ticket = parse.ticket(request, str(parse.conid_of(known.symbol)))
+        answer = self._session.write("POST", f"/iserver/account/{account_id}/orders", {"orders": [ticket]})
+        return _placed(answer, request.client_order_id, known)
+
+    def answer(self, account_id: str, client_order_id: str, token: str, yes: bool) -> BrokerOrder | None:
+        """A person's answer to the question NeedsAnswer told of, sent once; None when the person said no.
+
+        IBKR may ask a further question, which is NeedsAnswer again.
+        """
+        self._account(account_id)
+        if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", token):
+            raise InvalidRequest("This is no question of Interactive Brokers.", "token")
+        answer = self._session.write("POST", f"/iserver/reply/{token}", {"confirmed": yes})
+        if yes:
+            return _placed(answer, client_order_id, None)
+        if answer.undecided:
+            raise UnknownOutcome(f"{BROKER} gave no clear answer. The question may still be open there.")
+        return None
+
+    def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
+        """Among today's orders and all that work, then among the executions of seven days."""
+        self._account(account_id)
+        listed = self._listed(account_id, client_order_id)
+        fills = [fill for fill in self._fills(account_id, fresh=True) if fill.client_order_id == client_order_id]
+        with _understood():
+            if listed is not None:
+                return parse.order(listed, fills, dead=self._is_dead(listed))
+            return parse.executed(client_order_id, fills) if fills else None
+
+    def orders(
+        self, account_id: str, *, open_only: bool = False, since: datetime | None = None, limit: int = 100
+    ) -> list[BrokerOrder]:
+        """Today's, and all that work: IBKR lists no older ones here."""
+        self._account(account_id)
+        fills: dict[str, list[Fill]] = {}
+        for fill in self._fills(account_id, fresh=False):
+            fills.setdefault(fill.client_order_id, []).append(fill)
+        with _understood():
+            found = [
+                parse.order(row, fills.get(str(row.get("order_ref") or "-"), []), dead=self._is_dead(row))
+                for row in self._live(account_id, fresh=False)
+            ]
+        found.sort(key=lambda order: int(order.broker_order_id or 0), reverse=True)
+        return [
+            order
+            for order in found
+            if (order.status.is_open or not open_only) and (since is None or order.updated_at >= since)
+        ][: max(limit, 0)]
+
+    def replace(
+        self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
+    ) -> BrokerOrder:
+        """In place, under the same id. Raises NeedsAnswer as ``submit`` does; the order then stands unchanged."""
+        current = self._open_order(account_id, client_order_id)
+        known = self.instrument(current.symbol)
+        if current.side is None or current.order_type is None or current.tif is None or current.quantity is None:
+            raise NotSupported("Interactive Brokers shows this order in terms that cannot be changed here.")
+        if current.order_type.needs_trail and changes.trail_amount is None and changes.trail_percent is None:
+            raise InvalidOrder("Give the new distance too: Interactive Brokers does not tell the present one.", "trail")
+        wanted = OrderRequest(
+            client_order_id=client_order_id,
+            symbol=known.symbol,
+            side=current.side,
+            order_type=current.order_type,
+            quantity=changes.quantity or current.quantity,
+            tif=changes.tif or current.tif,
+            limit_price=changes.limit_price or current.limit_price,
+            stop_price=None if current.order_type.needs_trail else changes.stop_price or current.stop_price,
+            trail_amount=changes.trail_amount,
+            trail_percent=changes.trail_percent,
+        )
+        rules.check(wanted, known)
+        ticket = parse.ticket(wanted, str(parse.conid_of(known.symbol)))
+        path = f"/iserver/account/{account_id}/order/{current.broker_order_id}"
+        placed = _placed(self._session.write("POST", path, ticket), client_order_id, known)
+        return with_changes(
+            placed,
+            filled_quantity=current.filled_quantity,
+            average_price=current.average_price,
+            fees=current.fees,
+            fills=current.fills,
+            status=current.status if placed.status.is_open else placed.status,
+        )
+
+    def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
+        current = self._open_order(account_id, client_order_id)
+        answer = self._session.write("DELETE", f"/iserver/account/{account_id}/order/{current.broker_order_id}")
+        problem = "" if answer.undecided else error_of(answer)
+        if problem:
+            raise NotCancellable(f"{BROKER} did not cancel the order. {problem}")
+        if not _is_about(answer, current.broker_order_id):
+            raise UnknownOutcome(f"{BROKER} gave no clear answer. The order may still work.")
+        return self._after_cancel(current)
+
+    def _after_cancel(self, current: BrokerOrder) -> BrokerOrder:
+        """IBKR only says that the request was submitted: one look at what came of it.
+
+        Called cancelled only if nothing was executed meanwhile: executions are told by a later look, in full.
+        """
+        try:
+            told = record(self._session.read(f"/iserver/account/order/status/{current.broker_order_id}"))
+            ended = told.get("order_status") == "Cancelled" and number(told.get("cum_fill")) == current.filled_quantity
+        except (BrokerError, Garbled):
+            return current
+        return with_changes(current, status=BrokerStatus.CANCELLED) if ended else current
+
+    # -- pieces ------------------------------------------------------------------------------------------------------
+
+    def _account(self, account_id: str) -> Account:
+        """Raises InvalidAccount: an id is never put into a path unless IBKR itself named it."""
+        for account in self.accounts():
+            if account.account_id == account_id:
+                return account
+        raise InvalidAccount("This connection has no account with that id.")
+
+    def _contract(self, conid: str) -> Instrument:
+        known = self._session.contracts.get(conid)
+        if known is not None and known.fetched_at is not None and _now() - known.fetched_at < _CONTRACT_DAYS:
+            return known
+        try:
+            told = record(self._session.read(f"/iserver/contract/{conid}/info-and-rules"))
+            known = parse.instrument(told, _now())
+        except (InvalidRequest, Garbled) as error:
+            raise InvalidSymbol(f"{BROKER} has no contract {conid} that can be traded here.") from error
+        self._session.contracts[conid] = known
+        return known
+
+    def _checked(self, request: OrderRequest) -> Instrument:
+        known = self.instrument(request.symbol)
+        rules.check(request, known)
+        return known
+
+    def _live(self, account_id: str, *, fresh: bool) -> list[dict[str, Any]]:
+        """Raises BrokerUnavailable while IBKR has not read the list: an empty one would look like no order."""
+        for _ in range(_FIRST_LOOKS):
+            told = record(self._session.listing("/iserver/account/orders", {"accountId": account_id}, fresh=fresh))
+            rows = records(told.get("orders") or [])
+            if rows or told.get("snapshot") is True:
+                return [row for row in rows if (row.get("acct") or row.get("account") or account_id) == account_id]
+            fresh = True
+        self._session.ready(now=True)  # a session that has ended lists nothing either
+        raise BrokerUnavailable(f"{BROKER} has not read the list of orders yet. Ask again in a moment.")
+
+    def _listed(self, account_id: str, client_order_id: str) -> dict[str, Any] | None:
+        with _understood():
+            rows = [row for row in self._live(account_id, fresh=True) if row.get("order_ref") == client_order_id]
+        return rows[0] if rows else None
+
+    def _is_dead(self, row: Mapping[str, Any]) -> bool:
+        """An inactive order was refused, or waits for shares to borrow: in the second case it can be cancelled."""
+        if row.get("status") != "Inactive":
+            return False
+        told = record(self._session.read(f"/iserver/account/order/status/{code(row.get('orderId'))}"))
+        return told.get("cannot_cancel_order") is True
+
+    def _open_order(self, account_id: str, client_order_id: str) -> BrokerOrder:
+        found = self.order(account_id, client_order_id)
+        if found is None:
+            raise OrderNotFound("This account has no order with that client order id.")
+        if not found.status.is_open:
+            raise NotCancellable(f"This order is {found.status} already.")
+        return found
+
+    def _fills(self, account_id: str, *, fresh: bool) -> list[Fill]:
+        self._account(account_id)
+        with _understood():
+            rows = records(self._session.listing("/iserver/account/trades", {"days": _TRADE_DAYS}, fresh=fresh))
+            mine = [row for row in rows if (row.get("account") or row.get("accountCode") or account_id) == account_id]
+            return [parse.fill(row, self._contract(code(row.get("conid"))).currency) for row in mine]
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Around what is read: what nobody understands changed nothing, so it is unavailable."""
+    try:
+        yield
+    except Garbled as error:
+        raise BrokerUnavailable(f"{BROKER} gave an answer nobody understands: {error}") from error
+
+
+def _is_about(answer: Answer, broker_order_id: str) -> bool:
+    """Whether a request to cancel was taken, in the words IBKR has for it."""
+    try:
+        return answer.status < 300 and code(record(answer.json()).get("order_id")) == broker_order_id
+    except Garbled:
+        return False
+
+
+def _placed(answer: Answer, client_order_id: str, known: Instrument | None) -> BrokerOrder:
+    """What IBKR said to an order, a change or an answer to its question."""
+    unclear = UnknownOutcome(f"{BROKER} gave no clear answer. The order may stand there.")
+    if answer.undecided:
+        raise unclear
+    if problem := error_of(answer):
+        raise _refused(problem)
+    if answer.status >= 400:  # without a word of IBKR's own: it may come from something in between
+        raise unclear
+    try:
+        rows = records(answer.json())
+        if len(rows) == 1 and isinstance(rows[0].get("message"), list):
+            asked = tuple(words for each in rows[0]["message"] if (words := shown(re.sub(r"<[^>]*>", " ", text(each)))))
+            raise NeedsAnswer(BROKER, asked or ("A question without words.",), text(rows[0].get("id")))
+        mine = [row for row in rows if row.get("local_order_id") in (None, client_order_id) and row.get("order_id")]
+        return BrokerOrder(
+            broker_order_id=code(mine[0]["order_id"]),
+            client_order_id=client_order_id,
+            status=BrokerStatus.WORKING,  # a fill is told by the executions alone
+            filled_quantity=Decimal(0),
+            average_price=None,
+            fees=Decimal(0),
+            updated_at=_now(),
+            symbol=known.symbol if known else "",
+            currency=known.currency if known else "",
+        )
+    except (Garbled, IndexError) as error:
+        raise unclear from error
+
+
+def _refused(problem: str) -> Rejected:
+    words = problem.casefold()
+    said = f"{BROKER} refused the order: {problem}"
+    if "already registered" in words:
+        return DuplicateClientId(f"{BROKER} has an order with this id already.")
+    if "insufficient" in words or "available funds" in words:
+        return InsufficientFunds(said)
+    return Rejected(said)
+
+
+def _kind(asset_class: AssetClass | None, by_name: bool) -> dict[str, str]:
+    return {} if asset_class is None or by_name else {"secType": parse.SEC_TYPES.get(asset_class, "STK")}
+
+
+def _period(span: timedelta, size: BarSize, known: Instrument) -> str:
+    """How far back to ask so that so many bars of trading time are in it, nights and holidays between them."""
+    around_the_clock = known.asset_class in (AssetClass.FOREX, AssetClass.FUTURE)
+    session = timedelta(hours=20 if around_the_clock else 6)
+    days = span / timedelta(days=1) if size is BarSize.DAY else span / session
+    return f"{min(int(days * 1.5) + 4, 1000)}d"
+
+
+def _checked_url(value: Any) -> str:
+    """https anywhere, http to this computer only: on any other way the session could be taken. InvalidRequest."""
+    try:
+        parts = urlsplit(str(value or ""))
+        host = parts.hostname if parts.port != 0 else None
+    except ValueError:
+        host = None
+    more = host is None or parts.username or parts.password or parts.query or parts.fragment
+    if more or not (parts.scheme == "https" or (parts.scheme == "http" and _is_here(str(host)))):
+        raise InvalidRequest(
+            "Give the gateway's address with https, such as https://localhost:5000/v1/api. "
+            "http is taken for this computer alone.",
+            "base_url",
+        )
+    return str(value).rstrip("/")
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,93 @@
+"""What a paper account trades under: its preset, what is different from it, and whether it may borrow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from brokers.decimals import plain
+from brokers.paper import costs, ledger, means
+from brokers.paper.books import match_locked
+from brokers.paper.models import PaperAccount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """As an account has them. Rates in percent, fees in the currency of the instrument."""
+
+    account_id: str
+    name: str
+    currency: str
+    starting_cash: Decimal
+    preset: str
+    stamp: str
+    margin: bool
+    hours: str
+    overrides: dict[str, str]
+    rates: dict[str, Decimal | None]
+    """All of ``costs.TUNABLE`` as they are now; None for no bound on volume."""
+
+
+def terms(key: str) -> Terms:
+    """Raises InvalidAccount."""
+    return _told(ledger.account(key))
+
+
+def set_model(
+    key: str,
+    *,
+    preset: str | None = None,
+    overrides: Mapping[str, Decimal] | None = None,
+    margin: bool | None = None,
+    now: datetime,
+) -> Terms:
+    """From now on; what the account could fill before is filled under the old terms first.
+
+    ``overrides`` replace all there were, and a new preset alone drops them. Raises InvalidAccount, ValueError.
+    """
+    if preset is not None and preset not in costs.PRESETS:
+        raise ValueError(f"The preset must be one of {', '.join(costs.PRESETS)}.")
+    for name, value in (overrides or {}).items():
+        knob = costs.TUNABLE.get(name)
+        if knob is None:
+            raise ValueError(f"There is no {name}: overrides are {', '.join(costs.TUNABLE)} and margin.")
+        if not 0 <= value <= knob.most or -int(value.as_tuple().exponent) > 6:
+            raise ValueError(f"{name} must be from 0 to {plain(knob.most)}, with at most 6 decimals.")
+    with ledger.locked(ledger.account(key)) as mine:
+        match_locked(mine, now)
+        if margin is False and mine.kind == means.MARGIN:
+            _check_no_loan(mine)
+        if margin is not None:
+            mine.kind = means.MARGIN if margin else means.CASH
+        if overrides is not None or preset is not None:
+            mine.overrides = {name: plain(value) for name, value in (overrides or {}).items()}
+        mine.preset = preset or mine.preset
+        mine.save(update_fields=["preset", "overrides", "kind"])
+        return _told(mine)
+
+
+def _check_no_loan(account: PaperAccount) -> None:
+    if any(holding.quantity < 0 for holding in account.holdings.all()):
+        raise ValueError("The account is short: buy that back before margin is switched off.")
+    if any(balance.amount < 0 for balance in account.balances.all()):
+        raise ValueError("The account has borrowed cash: pay it back before margin is switched off.")
+
+
+def _told(account: PaperAccount) -> Terms:
+    model = costs.model_of(account.preset, account.overrides)
+    rates: dict[str, Decimal | None] = {}
+    for name, knob in costs.TUNABLE.items():
+        value: Decimal | None = getattr(model, knob.field)
+        rates[name] = None if value is None else value / knob.scale
+    return Terms(
+        account_id=account.key,
+        name=account.name,
+        currency=account.currency,
+        starting_cash=account.starting_cash,
+        preset=account.preset,
+        stamp=model.stamp,
+        margin=account.kind == means.MARGIN,
+        hours=account.hours,
+        overrides=dict(account.overrides),
+        rates=rates,
+    )

@@ -1,0 +1,564 @@
+"""Experimental: Interactive Brokers through a TWS or IB Gateway the person runs, with ib_async.
+
+Never run against a real gateway. ib_async reads numbers as floats: beyond 15 digits what comes in is not exact; what
+goes out is. An order that TWS itself asks the person about waits there, and is unknown here until it is answered.
+"""
+
+import asyncio
+import math
+import re
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, Self
+
+import ib_async
+
+from brokers.decimals import plain
+from brokers.errors import (
+    BrokerUnavailable,
+    CannotTell,
+    InvalidAccount,
+    InvalidRequest,
+    InvalidSymbol,
+    NotCancellable,
+    NotSupported,
+    OrderNotFound,
+    Rejected,
+    UnknownOutcome,
+)
+from brokers.http import Garbled
+from brokers.ibkr import parse
+from brokers.ibkr import rules as ibkr_rules
+from brokers.reading import shown
+from brokers.tws import line as lines
+from brokers.tws import rules
+from brokers.tws.line import BROKER, Line
+from brokers.types import (
+    Account,
+    AccountState,
+    AssetClass,
+    Bar,
+    BarSize,
+    BrokerOrder,
+    BrokerStatus,
+    Capabilities,
+    Cash,
+    ConnectionInfo,
+    FeeRule,
+    Fill,
+    Health,
+    Instrument,
+    MarketDay,
+    OrderBook,
+    OrderChanges,
+    OrderRequest,
+    OrderType,
+    Position,
+    Preview,
+    Prints,
+    Quote,
+    Rate,
+    Side,
+    TimeInForce,
+    Transaction,
+)
+
+_TYPES = {OrderType.MARKET: "MKT", OrderType.LIMIT: "LMT", OrderType.STOP: "STP", OrderType.STOP_LIMIT: "STP LMT"}
+_TAKEN = ("PreSubmitted", "Submitted", "Filled")
+_STATUSES = {"Filled": BrokerStatus.FILLED, "Cancelled": BrokerStatus.CANCELLED, "ApiCancelled": BrokerStatus.CANCELLED}
+_POLL = 0.02
+
+
+class TwsBroker:
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    @classmethod
+    def open(cls, settings: Mapping[str, Any]) -> Self:
+        """``settings``: ``host``, ``port`` (gateway 4002 paper, 4001 live; TWS 7497, 7496), ``client_id`` from 1 on,
+        ours alone; ``timeout`` in seconds. Raises InvalidRequest."""
+        host, port, client_id = (settings.get(name) for name in ("host", "port", "client_id"))
+        if not isinstance(host, str) or not re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", host):
+            raise InvalidRequest("Give the computer on which TWS or IB Gateway runs.", "host")
+        if not isinstance(port, int) or not 0 < port < 65536:
+            raise InvalidRequest("Give the port, such as 4002.", "port")
+        if not isinstance(client_id, int) or not 0 < client_id < 2**31:
+            raise InvalidRequest("Give a client id from 1 on that no other program uses.", "client_id")
+        return cls(lines.shared(host, port, client_id, float(settings.get("timeout", 15.0))))
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return rules.CAPABILITIES
+
+    def connect(self) -> ConnectionInfo:
+        accounts = tuple(self.accounts())
+        return ConnectionInfo(
+            accounts=accounts,
+            environment=accounts[0].environment,
+            can_trade=None,
+            can_withdraw=False,
+            note="Experimental: never run against a real gateway. Whether orders are allowed is a setting in TWS.",
+        )
+
+    def ping(self) -> Health:
+        started = time.monotonic()
+
+        async def work(ib: Any) -> datetime:
+            told: datetime = await asyncio.wait_for(ib.reqCurrentTimeAsync(), self._line.timeout)
+            return told
+
+        theirs = self._line.read(work)
+        return Health(latency=time.monotonic() - started, clock_skew=(theirs - _now()).total_seconds())
+
+    # -- account -----------------------------------------------------------------------------------------------------
+
+    def accounts(self) -> list[Account]:
+        async def work(ib: Any) -> list[str]:
+            return [each for each in ib.managedAccounts() if each]
+
+        try:
+            found = [
+                Account(account_id=each, name=each, currency="USD", environment=parse.environment(each))
+                for each in self._line.read(work)
+            ]
+        except Garbled as error:
+            raise BrokerUnavailable(f"{BROKER} named an account nobody understands.") from error
+        if len({each.environment for each in found}) != 1:
+            raise BrokerUnavailable(f"{BROKER} named paper and live accounts at once, or none.")
+        return found
+
+    def account_state(self, account_id: str) -> AccountState:
+        values, _ = self._updates(account_id)
+        base = next((each.currency for each in values if each.tag == "NetLiquidation" and each.currency != "BASE"), "")
+        told = {each.tag: each.value for each in values if each.currency == base}
+        try:
+            equity, cash = _exact(told["NetLiquidation"]), _exact(told["TotalCashValue"])
+            power = _exact(told["BuyingPower"])
+        except KeyError as error:
+            raise BrokerUnavailable(f"{BROKER} did not tell the account's values.") from error
+        purses = [each for each in values if each.tag == "TotalCashBalance" and each.currency != "BASE"]
+        return AccountState(
+            account_id=account_id,
+            currency=base,
+            cash=tuple(Cash(currency=each.currency, total=_exact(each.value), reserved=Decimal(0)) for each in purses),
+            positions_value=equity - cash,
+            equity=equity,
+            buying_power=power,
+            as_of=_now(),
+        )
+
+    def positions(self, account_id: str) -> list[Position]:
+        _, held = self._updates(account_id)
+        return [_position(each) for each in held if each.position and each.contract.secType in parse.CLASSES]
+
+    def transactions(
+        self,
+        account_id: str,
+        *,
+        start: datetime | None,
+        end: datetime | None,
+        limit: int,
+        kinds: Collection[str] = (),
+        after: str = "",
+    ) -> list[Transaction]:
+        raise NotSupported(f"{BROKER} lists no transactions.")
+
+    def fills(
+        self,
+        account_id: str,
+        *,
+        client_order_id: str = "",
+        symbol: str = "",
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int,
+        after: str = "",
+    ) -> list[Fill]:
+        """Today's."""
+        self._check(account_id)
+        _, told = self._look()
+        rows = sorted(_fills(account_id, told), key=lambda fill: (fill.filled_at, fill.fill_id), reverse=True)
+        if after:
+            places = [place for place, fill in enumerate(rows) if fill.fill_id == after]
+            if not places:
+                raise InvalidRequest("This account has no such place to go on from.", "cursor")
+            rows = rows[places[0] + 1 :]
+        return [
+            fill
+            for fill in rows
+            if client_order_id in ("", fill.client_order_id)
+            and symbol in ("", fill.symbol)
+            and (start is None or fill.filled_at >= start)
+            and (end is None or fill.filled_at < end)
+        ][: max(limit, 0)]
+
+    def fees(self, account_id: str) -> list[FeeRule]:
+        raise NotSupported(f"{BROKER} tells no fee rules.")
+
+    # -- instruments and prices --------------------------------------------------------------------------------------
+
+    def find_instruments(
+        self, query: str, *, asset_class: AssetClass | None = None, limit: int = 10, by_name: bool = False
+    ) -> list[Instrument]:
+        if by_name:
+            return []
+        try:
+            found = [_instrument(each) for each in self._details(query)]
+        except InvalidSymbol:
+            return []
+        return [each for each in found if asset_class in (None, each.asset_class)][: max(limit, 0)]
+
+    def instruments(self, *, asset_class: AssetClass | None = None, limit: int) -> list[Instrument]:
+        raise NotSupported(f"{BROKER} has too many instruments to list.")
+
+    def instrument(self, symbol: str) -> Instrument:
+        """By ``TICKER@number``, or by a ticker one stock in US dollars alone has. Raises InvalidSymbol."""
+        return _instrument(self._one(symbol))
+
+    def quotes(self, symbols: Sequence[str]) -> list[Quote]:
+        known = [self._one(symbol) for symbol in symbols]
+
+        async def work(ib: Any) -> Any:
+            asked = ib.reqTickersAsync(*(each.contract for each in known))
+            return await asyncio.wait_for(asked, self._line.timeout)
+
+        tickers = {each.contract.conId: each for each in self._line.read(work)} if known else {}
+        return [_quote(tickers.get(each.contract.conId), _instrument(each)) for each in known]
+
+    def bars(
+        self,
+        symbol: str,
+        size: BarSize,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int = 100,
+    ) -> list[Bar]:
+        raise NotSupported(f"Bars are not read from {BROKER} yet.")
+
+    def order_book(self, symbol: str, depth: int) -> OrderBook:
+        raise NotSupported(f"The order book is not read from {BROKER}.")
+
+    def prints(self, symbol: str, limit: int) -> Prints:
+        raise NotSupported(f"Single trades are not read from {BROKER}.")
+
+    def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
+        raise NotSupported(f"{BROKER} tells hours of one contract, not of a market.")
+
+    def exchange_rate(self, base: str, quote: str) -> Rate:
+        raise NotSupported(f"Rates are not read from {BROKER}.")
+
+    # -- orders ------------------------------------------------------------------------------------------------------
+
+    def preview(self, account_id: str, request: OrderRequest) -> Preview:
+        """Our own estimate, the fee not in it."""
+        state = self.account_state(account_id)
+        (quote,) = self.quotes([request.symbol])
+        known = self._checked(request)
+        price = request.limit_price or request.stop_price or (quote.ask if request.side is Side.BUY else quote.bid)
+        notional = price * request.units * _instrument(known).multiplier
+        return Preview(
+            price=price,
+            notional=notional,
+            fee=Decimal(0),
+            cash_effect=-notional if request.side is Side.BUY else notional,
+            buying_power=state.buying_power,
+            quote=quote,
+        )
+
+    def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
+        self._check(account_id)
+        known = self._checked(request)
+        sent = _order(account_id, request)
+
+        async def work(ib: Any) -> Any:
+            return await self._taken(ib, ib.placeOrder(known.contract, sent))
+
+        try:
+            trade = self._line.write(work)
+        except TimeoutError as error:
+            raise UnknownOutcome(f"{BROKER} did not answer. The order may stand.") from error
+        # What was executed is told by a look, with its fees: an order that has ended is looked at no more.
+        placed = _broker_order(trade, [])
+        return replace(placed, status=BrokerStatus.WORKING, filled_quantity=Decimal(0), average_price=None)
+
+    async def _taken(self, ib: Any, trade: Any) -> Any:
+        """The order as soon as TWS says that it has it. Raises Rejected, or UnknownOutcome where it says nothing."""
+        until = asyncio.get_running_loop().time() + self._line.timeout
+        while True:
+            status = trade.orderStatus.status
+            if status in _TAKEN:
+                return trade
+            refused = [entry for entry in trade.log if entry.errorCode]
+            if status in ("Cancelled", "ApiCancelled", "Inactive") and refused:
+                raise Rejected(f"{BROKER} refused the order: {_words(refused[-1].message)}")
+            if not ib.isConnected() or asyncio.get_running_loop().time() > until:
+                raise UnknownOutcome(f"{BROKER} did not say that it has the order. It may stand.")
+            await asyncio.sleep(_POLL)
+
+    def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
+        """Never None: TWS lists working orders and today's executions, so that what is missing may have ended."""
+        self._check(account_id)
+        trades, told = self._look()
+        fills = [fill for fill in _fills(account_id, told) if fill.client_order_id == client_order_id]
+        mine = [each for each in trades if each.order.orderRef == client_order_id]
+        if mine:
+            return _broker_order(mine[-1], fills)
+        if fills:
+            return parse.executed(client_order_id, fills)
+        raise CannotTell(
+            "TWS lists only working orders and today's executions, and this order is in neither. "
+            "Look in TWS whether it stands or has ended."
+        )
+
+    def orders(
+        self, account_id: str, *, open_only: bool = False, since: datetime | None = None, limit: int = 100
+    ) -> list[BrokerOrder]:
+        """Those that work, and those that ended while this connection was up."""
+        self._check(account_id)
+        trades, told = self._look()
+        fills = _fills(account_id, told)
+        found = [
+            _broker_order(each, [fill for fill in fills if fill.client_order_id == each.order.orderRef != ""])
+            for each in trades
+            if each.order.account == account_id
+        ]
+        return [
+            order
+            for order in reversed(found)
+            if (order.status.is_open or not open_only) and (since is None or order.updated_at >= since)
+        ][: max(limit, 0)]
+
+    def replace(
+        self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
+    ) -> BrokerOrder:
+        raise NotSupported(f"Orders are not changed through {BROKER} yet. Cancel it and send another.")
+
+    def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
+        """Only orders of this client id can be cancelled: that is TWS's rule."""
+        self._check(account_id)
+        trades, _ = self._look()
+        mine = [each for each in trades if each.order.orderRef == client_order_id]
+        if not mine:
+            raise OrderNotFound("TWS lists no working order with that client order id.")
+        trade = mine[-1]
+        if trade.orderStatus.status in _STATUSES:
+            raise NotCancellable(f"This order is {_STATUSES[trade.orderStatus.status]} already.")
+
+        async def work(ib: Any) -> None:
+            ib.cancelOrder(trade.order)
+            until = asyncio.get_running_loop().time() + self._line.timeout
+            while trade.orderStatus.status not in _STATUSES:
+                if not ib.isConnected() or asyncio.get_running_loop().time() > until:
+                    raise UnknownOutcome(f"{BROKER} did not say that the order ended. It may still work.")
+                await asyncio.sleep(_POLL)
+
+        self._line.write(work)
+        _, told = self._look()
+        return _broker_order(
+            trade, [fill for fill in _fills(account_id, told) if fill.client_order_id == client_order_id]
+        )
+
+    # -- pieces ------------------------------------------------------------------------------------------------------
+
+    def _check(self, account_id: str) -> None:
+        if account_id not in [each.account_id for each in self.accounts()]:
+            raise InvalidAccount("This connection has no account with that id.")
+
+    def _updates(self, account_id: str) -> tuple[list[Any], list[Any]]:
+        self._check(account_id)
+
+        async def work(ib: Any) -> tuple[list[Any], list[Any]]:
+            await asyncio.wait_for(ib.reqAccountUpdatesAsync(account_id), self._line.timeout)
+            return ib.accountValues(account_id), ib.portfolio(account_id)
+
+        return self._line.read(work)
+
+    def _look(self) -> tuple[list[Any], list[Any]]:
+        async def work(ib: Any) -> tuple[list[Any], list[Any]]:
+            await asyncio.wait_for(ib.reqAllOpenOrdersAsync(), self._line.timeout)
+            await asyncio.wait_for(ib.reqExecutionsAsync(), self._line.timeout)
+            return list(ib.trades()), list(ib.fills())
+
+        return self._line.read(work)
+
+    def _details(self, symbol: str) -> list[Any]:
+        conid = parse.conid_of(symbol)
+        if conid is None and not re.fullmatch(r"[A-Za-z0-9. ]{1,20}", symbol):
+            raise InvalidSymbol(f"{BROKER} has no instrument called {symbol[:40]!r}.")
+        asked = ib_async.Contract(conId=int(conid)) if conid else ib_async.Stock(symbol.upper(), "SMART", "USD")
+
+        async def work(ib: Any) -> Any:
+            return await asyncio.wait_for(ib.reqContractDetailsAsync(asked), self._line.timeout)
+
+        try:
+            found = [each for each in self._line.read(work) if each.contract.secType in parse.CLASSES]
+        except InvalidSymbol as error:
+            raise InvalidSymbol(f"{BROKER} has no instrument called {symbol[:40]!r}.") from error
+        if not found:
+            raise InvalidSymbol(f"{BROKER} has no instrument called {symbol[:40]!r} that can be traded here.")
+        return found
+
+    def _one(self, symbol: str) -> Any:
+        found = self._details(symbol)
+        if len(found) > 1:
+            choices = ", ".join(f"{_symbol(each.contract)} ({each.contract.primaryExchange})" for each in found[:8])
+            raise InvalidSymbol(f"{BROKER} has several contracts called {symbol!r}. Name one of: {choices}.")
+        return found[0]
+
+    def _checked(self, request: OrderRequest) -> Any:
+        known = self._one(request.symbol)
+        if request.order_type not in _TYPES:
+            raise NotSupported(f"{request.order_type} orders are not sent through {BROKER} yet.")
+        ibkr_rules.check(request, _instrument(known))
+        return known
+
+
+def _order(account_id: str, request: OrderRequest) -> Any:
+    """Numbers go out as text, with every digit they have."""
+    order: Any = ib_async.Order(
+        action=request.side.value,
+        orderType=_TYPES[request.order_type],
+        tif=request.tif.value,
+        account=account_id,
+        orderRef=request.client_order_id,
+        outsideRth=request.outside_rth,
+        transmit=True,
+    )
+    order.totalQuantity = plain(request.units)
+    if request.limit_price is not None:
+        order.lmtPrice = plain(request.limit_price)
+    if request.stop_price is not None:
+        order.auxPrice = plain(request.stop_price)
+    return order
+
+
+def _symbol(contract: Any) -> str:
+    return parse.symbol_of(contract.localSymbol or contract.symbol, str(contract.conId))
+
+
+def _instrument(told: Any) -> Instrument:
+    contract = told.contract
+    kind = parse.CLASSES[contract.secType]
+    lot = Decimal(1) if kind is AssetClass.STOCK else (_maybe(told.sizeIncrement) or Decimal(1))
+    return Instrument(
+        symbol=_symbol(contract),
+        name=told.longName or contract.symbol,
+        asset_class=kind,
+        exchange=contract.primaryExchange or contract.exchange,
+        currency=contract.currency,
+        tick=_exact(told.minTick),
+        lot=lot,
+        minimum=lot,
+        price_source=BROKER,
+        multiplier=_maybe(contract.multiplier) or Decimal(1),
+        hours="As the exchange trades",
+        fetched_at=_now(),
+    )
+
+
+def _position(told: Any) -> Position:
+    multiplier = _maybe(told.contract.multiplier) or Decimal(1)
+    return Position(
+        symbol=_symbol(told.contract),
+        asset_class=parse.CLASSES[told.contract.secType],
+        currency=told.contract.currency,
+        quantity=_exact(told.position),
+        reserved=Decimal(0),
+        average_price=_exact(told.averageCost) / multiplier,
+        last=_exact(told.marketPrice),
+        market_value=_exact(told.marketValue),
+        unrealized_pnl=_maybe(told.unrealizedPNL),
+        source=BROKER,
+        as_of=_now(),
+    )
+
+
+def _quote(told: Any, known: Instrument) -> Quote:
+    bid, ask, last = (None if told is None else _maybe(each) for each in (told.bid, told.ask, told.last) if told)
+    last = last or bid or ask
+    if not last:
+        raise BrokerUnavailable(f"{BROKER} sent no price of {known.symbol}. It may need a market data subscription.")
+    return Quote(
+        symbol=known.symbol,
+        currency=known.currency,
+        last=last,
+        bid=bid or last,
+        ask=ask or last,
+        open=_maybe(told.open),
+        high=_maybe(told.high),
+        low=_maybe(told.low),
+        change_percent=None,
+        as_of=told.time or _now(),
+        source=BROKER if bid and ask else f"{BROKER}, last trade for want of a quote",
+    )
+
+
+def _broker_order(trade: Any, fills: list[Fill]) -> BrokerOrder:
+    status, order = trade.orderStatus, trade.order
+    filled = _maybe(status.filled) or Decimal(0)
+    known = _STATUSES.get(status.status, BrokerStatus.PARTIALLY_FILLED if filled else BrokerStatus.WORKING)
+    mine = tuple(fills)
+    return BrokerOrder(
+        broker_order_id=str(order.permId or order.orderId),
+        client_order_id=order.orderRef,
+        status=known,
+        filled_quantity=filled,
+        average_price=parse.average(mine, filled) or (_maybe(status.avgFillPrice) or None),
+        fees=sum((fill.fee for fill in mine), Decimal(0)),
+        updated_at=trade.log[-1].time if trade.log else _now(),
+        fills=mine,
+        symbol=_symbol(trade.contract),
+        side=parse.side(order.action),
+        order_type=parse.order_type(order.orderType),
+        tif=parse.tif(order.tif) or TimeInForce.DAY,
+        quantity=_exact(order.totalQuantity),
+        limit_price=_maybe(order.lmtPrice) if order.orderType in ("LMT", "STP LMT") else None,
+        stop_price=_maybe(order.auxPrice) if order.orderType in ("STP", "STP LMT") else None,
+        currency=trade.contract.currency,
+    )
+
+
+def _fills(account_id: str, told: list[Any]) -> list[Fill]:
+    return [
+        Fill(
+            fill_id=each.execution.execId,
+            client_order_id=each.execution.orderRef,
+            symbol=_symbol(each.contract),
+            side=Side.BUY if each.execution.side == "BOT" else Side.SELL,
+            quantity=_exact(each.execution.shares),
+            price=_exact(each.execution.price),
+            fee=_maybe(each.commissionReport.commission) or Decimal(0),
+            currency=each.contract.currency,
+            filled_at=each.execution.time.astimezone(UTC),
+            source=BROKER,
+        )
+        for each in told
+        if each.execution.acctNumber == account_id
+    ]
+
+
+def _exact(value: Any) -> Decimal:
+    found = _maybe(value)
+    if found is None:
+        raise BrokerUnavailable(f"{BROKER} sent no number where one was expected.")
+    return found
+
+
+def _maybe(value: Any) -> Decimal | None:
+    """The shortest decimal that the float stands for; None for what ib_async writes where there is nothing."""
+    if value in (None, "") or (isinstance(value, float) and (not math.isfinite(value) or value > 1e300)):
+        return None
+    return Decimal(str(value)).normalize() + 0
+
+
+def _words(message: str) -> str:
+    """Without the number of the request, which ib_async puts before it."""
+    return shown(re.sub(r"^(Error|Warning) \d+, reqId -?\d+: ", "", message).partition(", contract:")[0])
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

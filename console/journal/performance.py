@@ -1,0 +1,178 @@
+"""How an account has done, from stored rows alone: equity over time, its marks, and profit by symbol and month."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from console.connections import equity
+from console.connections.equity import FROM_OUTSIDE, Drawdown, Point
+from console.connections.models import Connection, EquitySnapshot
+from console.journal import keeping
+from console.journal.models import Execution, LedgerLine
+
+PERIODS: dict[str, tuple[str, timedelta | None]] = {
+    "1w": ("Week", timedelta(weeks=1)),
+    "1m": ("Month", timedelta(days=30)),
+    "3m": ("3 months", timedelta(days=91)),
+    "1y": ("Year", timedelta(days=365)),
+    "all": ("All", None),
+}
+MOST_POINTS = 300
+MOST_FILLS = 100_000
+WIDTH, HEIGHT = 720, 200
+_CENT = Decimal("0.01")
+_MARGIN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    amount: Decimal
+    percent: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Equity as lines of an SVG of 720 by 200, and the words beside it."""
+
+    line: str
+    area: str
+    high: Decimal
+    low: Decimal
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """Profit of one symbol or one month, fees apart."""
+
+    name: str
+    currency: str
+    realized: Decimal
+    fees: Decimal
+    fills: int
+
+    @property
+    def net(self) -> Decimal:
+        return self.realized - self.fees
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    currency: str
+    equity: Decimal
+    at: datetime
+    day: Change | None
+    total: Change | None
+    since: datetime
+    high: Point
+    low: Point
+    below: Change | None
+    """How far under the high it is now."""
+    deepest: Drawdown | None
+
+
+def accounts(connection: Connection) -> list[str]:
+    """Account ids with anything stored, the connection's default first."""
+    found = set(EquitySnapshot.objects.filter(connection=connection).values_list("account_id", flat=True).distinct())
+    return sorted(found, key=lambda each: (each != connection.default_account, each))
+
+
+def standing(connection: Connection, account_id: str, now: datetime) -> tuple[Standing, list[Point]] | None:
+    """None while nothing has been stored yet. With it every point that is known, oldest first."""
+    known = equity.points(connection.pk, account_id)
+    if not known:
+        return None
+    first, last = known[0], known[-1]
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    began = equity.known_at(connection.pk, account_id, midnight)
+    currency = EquitySnapshot.objects.filter(connection=connection, account_id=account_id).values_list(
+        "currency", flat=True
+    )[0]
+    high, low = max(known, key=lambda each: each.high), min(known, key=lambda each: each.low)
+    under = high.high - last.equity
+    told = Standing(
+        currency=currency,
+        equity=last.equity,
+        at=last.at,
+        day=_earned(connection, account_id, currency, last.equity, began),
+        total=_earned(connection, account_id, currency, last.equity, (first.opened, first.opened_at)),
+        since=first.opened_at,
+        high=high,
+        low=low,
+        below=Change(under, _percent(under, high.high)) if under > 0 else None,
+        deepest=equity.deepest(known),
+    )
+    return told, known
+
+
+def curve(known: Sequence[Point], since: datetime | None) -> Curve | None:
+    """None for fewer than two points."""
+    shown = [point for point in known if since is None or point.at >= since]
+    if len(shown) < 2:
+        return None
+    step = -(-len(shown) // MOST_POINTS)
+    picked = [*shown[:-1:step], shown[-1]]
+    high, low = max(point.high for point in picked), min(point.low for point in picked)
+    room = (high - low) or Decimal(1)
+    first, last = picked[0].at, picked[-1].at
+    seconds = Decimal((last - first).total_seconds()) or Decimal(1)
+    places = []
+    for point in picked:
+        x = Decimal((point.at - first).total_seconds()) / seconds * WIDTH
+        y = _MARGIN + (high - point.equity) / room * (HEIGHT - 2 * _MARGIN)
+        places.append(f"{x:.1f},{y:.1f}")
+    line = " ".join(places)
+    return Curve(line, f"0,{HEIGHT} {line} {WIDTH},{HEIGHT}", high, low, first, last)
+
+
+def profits(connection: Connection, account_id: str) -> tuple[list[Row], list[Row], bool]:
+    """By symbol, by month newest first, and whether every fill is in; since the last reset of a practice account."""
+    mine = {"connection": connection, "account_id": account_id}
+    reset = LedgerLine.objects.filter(**mine, kind="reset").order_by("-at").values_list("at", flat=True).first()
+    fills = Execution.objects.filter(**mine)
+    if reset is not None:
+        fills = fills.filter(at__gt=reset)
+    rows = list(fills.order_by("-at").values_list("symbol", "at", "realized", "fee", "currency")[: MOST_FILLS + 1])
+    whole = len(rows) <= MOST_FILLS and keeping.is_whole(connection.pk, account_id)
+    symbols: dict[tuple[str, str], list[tuple[Decimal, Decimal]]] = {}
+    months: dict[tuple[str, str], list[tuple[Decimal, Decimal]]] = {}
+    for symbol, at, realized, fee, currency in rows[:MOST_FILLS]:
+        symbols.setdefault((symbol, currency), []).append((realized, fee))
+        months.setdefault((f"{at:%Y-%m}", currency), []).append((realized, fee))
+    by_symbol = sorted((_row(*key, found) for key, found in symbols.items()), key=lambda row: (-row.net, row.name))
+    by_month = sorted((_row(*key, found) for key, found in months.items()), key=lambda row: row.name, reverse=True)
+    return by_symbol, by_month, whole
+
+
+def _row(name: str, currency: str, found: list[tuple[Decimal, Decimal]]) -> Row:
+    return Row(
+        name=name,
+        currency=currency,
+        realized=sum((realized for realized, _ in found), Decimal(0)),
+        fees=sum((fee for _, fee in found), Decimal(0)),
+        fills=len(found),
+    )
+
+
+def _earned(
+    connection: Connection, account_id: str, currency: str, now: Decimal, began: tuple[Decimal, datetime] | None
+) -> Change | None:
+    """Without what was paid in or out since; None where nothing is known of the beginning."""
+    if began is None:
+        return None
+    moved = LedgerLine.objects.filter(
+        connection=connection, account_id=account_id, kind__in=FROM_OUTSIDE, currency=currency, at__gte=began[1]
+    ).values_list("amount", flat=True)
+    paid = sum(moved, Decimal(0))
+    amount = now - began[0] - paid
+    return Change(_cents(amount), _percent(amount, began[0] + paid))
+
+
+def _cents(value: Decimal) -> Decimal:
+    return value.quantize(_CENT, ROUND_HALF_EVEN)
+
+
+def _percent(part: Decimal, whole: Decimal) -> Decimal | None:
+    return (part / whole * 100).quantize(_CENT, ROUND_HALF_EVEN) if whole > 0 else None

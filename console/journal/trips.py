@@ -1,0 +1,200 @@
+"""Round trips from what moved a position, by average cost. Pure: no database, no broker.
+
+A trip begins when a flat position is opened and ends when it is flat again. A fill through zero ends one trip and
+begins the next, its fee shared by units. Average cost and first-in-first-out earn the same over a whole trip; while
+one is open, what it has realized so far is by average cost, as ``get_pnl`` has it.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from brokers.decimals import DECIMAL_PLACES
+from brokers.types import Bar
+
+ZERO = Decimal(0)
+_STEP = Decimal(1).scaleb(-DECIMAL_PLACES)
+
+SHIFTS = ("transfer", "split", "reset")
+"""Ledger entries that move a position without a fill, in the order they come before fills of the same moment;
+a reset comes after them."""
+_ORDER = {"transfer": 0, "split": 0, "fill": 1, "reset": 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    at: datetime
+    place: int
+    ref: str
+    """The fill's or the entry's id."""
+    kind: str
+    """``fill`` or one of ``SHIFTS``."""
+    quantity: Decimal
+    """Signed."""
+    price: Decimal
+    fee: Decimal = ZERO
+
+    @property
+    def order(self) -> tuple[datetime, int, int]:
+        return (self.at, _ORDER[self.kind], self.place)
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where a trip stood from a moment on."""
+
+    at: datetime
+    held: Decimal
+    """Signed."""
+    average: Decimal
+    realized: Decimal
+    price: Decimal | None
+    """Of the fill that led there."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Trip:
+    first: str
+    is_long: bool
+    opened_at: datetime
+    fresh_start: bool
+    closed_at: datetime | None = None
+    entered: Decimal = ZERO
+    paid: Decimal = ZERO
+    """Price times units of what was entered; times ``multiplier`` it is money."""
+    left: Decimal = ZERO
+    """Units that fills took out again."""
+    got: Decimal = ZERO
+    held: Decimal = ZERO
+    cost: Decimal = ZERO
+    """Of what is held, of its sign."""
+    realized: Decimal = ZERO
+    fees: Decimal = ZERO
+    fills: int = 0
+    ended_by: str = ""
+    path: list[Stand] = field(default_factory=list)
+
+    @property
+    def entry_price(self) -> Decimal:
+        return rounded(self.paid / self.entered)
+
+    @property
+    def exit_price(self) -> Decimal | None:
+        return rounded(self.got / self.left) if self.left else None
+
+
+def rounded(value: Decimal) -> Decimal:
+    """To what a column keeps."""
+    return value.quantize(_STEP, ROUND_HALF_EVEN)
+
+
+def match(steps: Iterable[Step], multiplier: Decimal = Decimal(1)) -> tuple[list[Trip], dict[str, Decimal]]:
+    """The trips of one symbol, oldest first, and what each fill realized before fees.
+
+    ``steps`` begin where the position was flat. A split of what is not held, as any shift, changes nothing then.
+    """
+    made: list[Trip] = []
+    realized: dict[str, Decimal] = {}
+    now: Trip | None = None
+    last: datetime | None = None
+    for step in sorted(steps, key=lambda each: each.order):
+        moved, fee, earned, crossed = step.quantity, step.fee, ZERO, now is not None
+        if now is not None and step.kind == "split":
+            _split(now, moved)
+        elif now is not None and step.kind == "reset":
+            now.held = now.cost = ZERO
+            now.ended_by = "reset"
+        elif step.kind in ("fill", "transfer"):
+            if now is not None and now.held * moved < 0:
+                out = min(abs(moved), abs(now.held))
+                share = rounded(fee * out / abs(moved)) if out < abs(moved) else fee
+                earned = _take_out(now, out, step, multiplier)
+                now.fees, fee = now.fees + share, fee - share
+                moved += out if moved < 0 else -out
+                now.fills += step.kind == "fill"
+            now = _ended(now, step)
+            if moved:
+                if now is None:
+                    fresh = not crossed and (last is None or last < step.at)
+                    now = Trip(first=step.ref, is_long=moved > 0, opened_at=step.at, fresh_start=fresh)
+                    made.append(now)
+                _put_in(now, moved, step.price)
+                now.fees += fee
+                now.fills += step.kind == "fill"
+        now = _ended(now, step)
+        if now is not None:
+            _stand(now, step)
+        if step.kind == "fill":
+            realized[step.ref] = rounded(earned)
+        last = step.at
+    return made, realized
+
+
+def extremes(
+    trip: Trip, bars: Sequence[tuple[datetime, Bar]], multiplier: Decimal = Decimal(1)
+) -> tuple[Decimal, Decimal]:
+    """The best and the worst a trip stood at, before fees: never below and never above zero.
+
+    ``bars`` with the time each ends. Of them only those count within which nothing of the trip happened; what
+    happened itself counts at its own price.
+    """
+    found = [ZERO]
+    for stand in trip.path:
+        found.append(stand.realized)
+        if stand.price is not None:
+            found.append(stand.realized + stand.held * (stand.price - stand.average) * multiplier)
+    times = [stand.at for stand in trip.path]
+    for end, bar in bars:
+        after = bisect_right(times, bar.start)
+        until = times[after] if after < len(times) else trip.closed_at
+        if after and until is not None and end <= until:
+            stand = trip.path[after - 1]
+            found += [
+                stand.realized + stand.held * (price - stand.average) * multiplier for price in (bar.high, bar.low)
+            ]
+    return rounded(max(found)), rounded(min(found))
+
+
+def _put_in(trip: Trip, moved: Decimal, price: Decimal) -> None:
+    trip.entered += abs(moved)
+    trip.paid += abs(moved) * price
+    trip.held += moved
+    trip.cost += moved * price
+
+
+def _take_out(trip: Trip, out: Decimal, step: Step, multiplier: Decimal) -> Decimal:
+    """``out`` units of what is held; what that earned. A transfer takes them at cost."""
+    share = trip.cost * out / abs(trip.held)
+    signed = out if trip.held > 0 else -out
+    trip.held -= signed
+    trip.cost = trip.cost - share if trip.held else ZERO
+    if step.kind != "fill":
+        return ZERO
+    earned = (step.price * signed - share) * multiplier
+    trip.left += out
+    trip.got += out * step.price
+    trip.realized += earned
+    return earned
+
+
+def _split(trip: Trip, added: Decimal) -> None:
+    """As many more units at the same cost."""
+    ratio = (trip.held + added) / trip.held
+    trip.held += added
+    trip.entered, trip.left = trip.entered * ratio, trip.left * ratio
+
+
+def _ended(trip: Trip | None, step: Step) -> Trip | None:
+    if trip is None or trip.held:
+        return trip
+    trip.closed_at = step.at
+    _stand(trip, step)
+    return None
+
+
+def _stand(trip: Trip, step: Step) -> None:
+    average = trip.cost / trip.held if trip.held else ZERO
+    price = step.price if step.kind == "fill" else None
+    trip.path.append(Stand(step.at, trip.held, average, trip.realized, price))

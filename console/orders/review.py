@@ -1,0 +1,351 @@
+"""What a careful person looks at before they release an order: how it stands against the market, the account and
+the limits at this moment. Decides nothing and sends nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from django.utils import timezone
+
+from brokers.base import Broker
+from brokers.errors import BrokerError, Outcome
+from brokers.types import AccountState, Instrument, OrderRequest, OrderType, Preview, Quote, Side
+from console.connected_apps.models import ConnectedApp
+from console.connections import reads
+from console.connections.models import Connection
+from console.errors import Code, Refusal, refusal_of
+from console.halts import verbs as halts
+from console.limits import AMOUNTS, NUMBERS, TITLES
+from console.orders import amend, exposure, risk, sizing, standing
+from console.orders.models import Action, Confirmation, Modification, Order
+from console.orders.risk import Bound, Facts
+from console.orders.states import Status
+from console.orders.terms import words
+
+CAN_CLEAR = frozenset({Code.BROKER_UNAVAILABLE, Code.OUTCOME_UNKNOWN})
+"""What may be gone a second later: no reason to keep the owner from trying."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Item:
+    """One order of the plan. Prices in its own currency; None: could not be had, which is not zero."""
+
+    order: Order
+    request: OrderRequest
+    """As it would be, once released."""
+    words: str
+    shown: Decimal | None
+    """Price per unit when it was shown."""
+    was: str = ""
+    """Of an order that rests and would be changed: how it stands."""
+    legs: list[str] = field(default_factory=list)
+    quote: Quote | None = None
+    preview: Preview | None = None
+    facts: Facts | None = None
+    worst: Decimal | None = None
+    """The most it can come to, in the connection's currency."""
+    held: Decimal | None = None
+    """Signed position before it, in its account."""
+    refusals: list[Refusal] = field(default_factory=list)
+    """Why it would be refused, were it released now."""
+
+    @property
+    def signed(self) -> Decimal | None:
+        """What it adds to the position, once filled."""
+        units = self.request.quantity
+        if units is None:
+            if self.request.notional is None or not self.price:
+                return None
+            units = self.request.notional / self.price
+        units -= Decimal(self.order.filled_quantity)
+        return units if self.order.side == Side.BUY else -units
+
+    @property
+    def price(self) -> Decimal | None:
+        """What one unit costs now, by the broker's estimate; else by the last price."""
+        if self.preview is not None:
+            return self.preview.price
+        return None if self.quote is None else self.quote.last
+
+    @property
+    def drift(self) -> Decimal | None:
+        """How far the market moved since the order was shown, in percent."""
+        if self.preview is None or self.request.limit_price is not None or not self.shown:
+            return None
+        return (self.preview.price / self.shown - 1) * 100
+
+    @property
+    def off_market(self) -> Decimal | None:
+        """How far its limit is from the last price, in percent: negative is below."""
+        if self.request.limit_price is None or self.quote is None or not self.quote.last:
+            return None
+        return (self.request.limit_price / self.quote.last - 1) * 100
+
+    @property
+    def age(self) -> int | None:
+        """Whole seconds since the price was made."""
+        return None if self.quote is None else max(0, int((timezone.now() - self.quote.as_of).total_seconds()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """One thing that changes, before and after. None: not known."""
+
+    what: str
+    before: Decimal | None
+    after: Decimal | None
+    unit: str
+    is_money: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """One limit: what is used, and what stays free if everything here fills at its worst."""
+
+    of: str
+    title: str
+    value: Decimal
+    unit: str
+    used: Decimal | None
+    after: Decimal | None
+    """Used, with these orders."""
+
+    @property
+    def left(self) -> Decimal | None:
+        return None if self.after is None else max(self.value - self.after, Decimal(0))
+
+    @property
+    def is_over(self) -> bool:
+        return self.after is not None and self.after > self.value
+
+
+@dataclass(slots=True, kw_only=True)
+class Review:
+    confirmation: Confirmation
+    items: list[Item]
+    at: datetime
+    effects: list[Effect] = field(default_factory=list)
+    rooms: list[Room] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    """Why none of it would go now: permission, halts."""
+    trouble: str = ""
+    """The broker's words, when it could not be asked."""
+
+    @property
+    def lead(self) -> Order:
+        return self.items[0].order
+
+    @property
+    def standing(self) -> list[str]:
+        """Why a release would be refused now, each reason once."""
+        every = [*self.refusals, *(refusal for item in self.items for refusal in item.refusals)]
+        if not self.confirmation.all_or_none and any(not item.refusals for item in self.items):
+            every = list(self.refusals)  # the rest of it would go
+        return list(dict.fromkeys(str(refusal) for refusal in every if refusal.code not in CAN_CLEAR))
+
+    @property
+    def left_out(self) -> list[Item]:
+        """Of a plan that may go in part: what would not."""
+        return [] if self.confirmation.all_or_none else [item for item in self.items if item.refusals]
+
+
+def plan(confirmation: Confirmation) -> list[Order]:
+    """The orders it is about: those it would send, or the one it would change."""
+    if confirmation.action == Action.MODIFY:
+        return [confirmation.order]
+    orders = Order.objects.filter(confirmation=confirmation, parent=None).order_by("pk")
+    return list(orders.select_related("app", "connection__owner", "confirmation"))
+
+
+def heading(confirmation: Confirmation) -> str:
+    orders = plan(confirmation)
+    if confirmation.action == Action.MODIFY:
+        change = confirmation.modification
+        return f"Change to: {words(amend.changed(change.order.request, change.asked))}"
+    return words(orders[0].request) if len(orders) == 1 else f"{len(orders)} orders in one"
+
+
+def look(confirmation: Confirmation) -> Review:
+    """Ask the broker once about everything the confirmation covers. Never raises what the broker does."""
+    orders = [order for order in plan(confirmation) if order.state is Status.AWAITING] or plan(confirmation)
+    lead = orders[0]
+    app, connection = confirmation.app, lead.connection
+    change = confirmation.modification if confirmation.action == Action.MODIFY else None
+    items = [_item(order, change) for order in orders]
+    review = Review(confirmation=confirmation, items=items, at=timezone.now())
+    _note(review.refusals, lambda: risk.check_permission(app, connection))
+    _note(review.refusals, lambda: halts.check(halts.Action.RELEASE, connection, app.pk, lead.account_id))
+    try:
+        broker = reads.broker_of(connection)
+        state = broker.account_state(lead.account_id)
+        held = {position.symbol: position.quantity for position in broker.positions(lead.account_id)}
+    except BrokerError as error:
+        review.trouble = str(error)
+        return review
+    for item in items:
+        item.held = held.get(item.order.symbol, Decimal(0))
+        if change is not None:
+            _weigh_change(item, change, broker, connection, app)
+        else:
+            _weigh(item, broker, connection, app)
+    review.effects = _effects(items, state)
+    review.rooms = _rooms(items, connection, app, review.at)
+    return review
+
+
+def _item(order: Order, change: Modification | None) -> Item:
+    request = order.request if change is None else amend.changed(order.request, change.asked)
+    alone = [
+        words(
+            OrderRequest(
+                client_order_id=leg.client_order_id,
+                symbol=request.symbol,
+                side=leg.side,
+                order_type=leg.order_type,
+                quantity=leg.quantity or request.quantity,
+                tif=leg.tif,
+                limit_price=leg.limit_price,
+                stop_price=leg.stop_price,
+                trail_amount=leg.trail_amount,
+                trail_percent=leg.trail_percent,
+            )
+        )
+        for leg in request.legs
+    ]
+    told = order.shown_price if change is None else change.confirmation.terms.get("price")
+    return Item(
+        order=order,
+        request=request,
+        words=words(request),
+        shown=None if told is None else Decimal(told),
+        was="" if change is None else words(order.request),
+        legs=alone,
+    )
+
+
+def _weigh(item: Item, broker: Broker, connection: Connection, app: ConnectedApp) -> None:
+    """Every check of the release, each on its own, so that the person sees all that stands in the way."""
+    order, request = item.order, item.request
+    try:
+        if order.position_shown is not None:
+            held = sizing.look(order, broker)
+            _note(item.refusals, lambda: sizing.check_still(order, held))
+        instrument: Instrument = broker.instrument(order.symbol)
+        item.quote = broker.quotes([order.symbol])[0]
+    except BrokerError as error:
+        item.refusals.append(_as_refusal(error))
+        return
+    try:
+        item.preview = preview = broker.preview(order.account_id, request)
+        item.quote = preview.quote
+        _note(item.refusals, lambda: risk.check_drift(OrderType(order.order_type), order.shown_price, preview))
+    except BrokerError as error:
+        item.refusals.append(_as_refusal(error))
+    try:
+        item.facts = facts = exposure.look(broker, connection, app, instrument, item.quote)
+    except BrokerError as error:
+        item.refusals.append(_as_refusal(error))
+        return
+    try:
+        item.worst = exposure.check(request, facts, connection, app, besides=order.pk)
+    except Refusal as refusal:
+        item.refusals.append(refusal)
+    if item.worst is None and item.preview is not None and facts.rate is not None:
+        item.worst = item.preview.notional * facts.rate
+
+
+def _weigh_change(item: Item, change: Modification, broker: Broker, connection: Connection, app: ConnectedApp) -> None:
+    """A broker estimates no change, so the cash it moves is not known."""
+    try:
+        item.quote = broker.quotes([item.order.symbol])[0]
+        weighed = amend.weigh(change.order, change.asked, connection, app)
+        item.facts = weighed.facts
+        item.worst = exposure.check(weighed.request, weighed.facts, connection, app, besides=item.order.pk)
+    except BrokerError as error:
+        item.refusals.append(_as_refusal(error))
+    except Refusal as refusal:
+        item.refusals.append(refusal)
+
+
+def _as_refusal(error: BrokerError) -> Refusal:
+    if error.outcome is Outcome.REJECTED:
+        return refusal_of(error)
+    return Refusal(Code.BROKER_UNAVAILABLE, str(error))
+
+
+def _note(refusals: list[Refusal], check: Callable[[], object]) -> None:
+    try:
+        check()
+    except Refusal as refusal:
+        refusals.append(refusal)
+
+
+def _effects(items: Sequence[Item], state: AccountState) -> list[Effect]:
+    """Cash by currency, then each position, as if everything filled at the price of its estimate."""
+    made = []
+    for currency in dict.fromkeys(item.order.currency for item in items):
+        before = next((cash.total for cash in state.cash if cash.currency == currency), None)
+        moved = [item.preview and item.preview.cash_effect for item in items if item.order.currency == currency]
+        after = None if before is None or None in moved else before + sum((each or 0 for each in moved), Decimal(0))
+        made.append(Effect(what="Cash", before=before, after=after, unit=currency))
+    for symbol in dict.fromkeys(item.order.symbol for item in items):
+        these = [item for item in items if item.order.symbol == symbol]
+        signed = [item.signed for item in these]
+        held = these[0].held
+        after = None if held is None or None in signed else held + sum((each or 0 for each in signed), Decimal(0))
+        made.append(Effect(what=f"Position in {symbol}", before=held, after=after, unit="", is_money=False))
+    return made
+
+
+def _rooms(items: Sequence[Item], connection: Connection, app: ConnectedApp, now: datetime) -> list[Room]:
+    made = []
+    for bound, of in zip(exposure.bounds(connection, app, now), (connection.name, app.name), strict=True):
+        for name in (*NUMBERS, "orders_per_minute"):
+            value = getattr(bound.limits, name)
+            if value is None:
+                continue
+            used, after = _used(name, items, bound, connection, now)
+            unit = connection.currency if name in AMOUNTS else "orders" if name == "orders_per_minute" else "%"
+            made.append(Room(of=of, title=TITLES[name], value=Decimal(value), unit=unit, used=used, after=after))
+    return made
+
+
+def _used(
+    name: str, items: Sequence[Item], bound: Bound, connection: Connection, now: datetime
+) -> tuple[Decimal | None, Decimal | None]:
+    """What is used of one limit now, and what it would be with these orders."""
+    worst = [item.worst for item in items]
+    known = [each for each in worst if each is not None]
+    match name:
+        case "order_notional":
+            return None, max(known) if known and len(known) == len(worst) else None
+        case "daily_notional":
+            return bound.use.today, bound.use.today + sum(known) if len(known) == len(worst) else None
+        case "orders_per_minute":
+            return Decimal(bound.use.last_minute), Decimal(bound.use.last_minute + len(items))
+        case "daily_loss":
+            lost = standing.loss_today(connection, connection.equity, now)
+            return lost, lost
+        case "position_value" | "equity_share":
+            return _largest(name, items, connection)
+    return None, None
+
+
+def _largest(name: str, items: Sequence[Item], connection: Connection) -> tuple[Decimal | None, Decimal | None]:
+    """The largest position that these orders touch, before and after, over all accounts."""
+    found: list[tuple[Decimal, Decimal]] = []
+    for item in items:
+        facts = item.facts
+        if facts is None or facts.held is None or facts.rate is None or item.price is None or item.signed is None:
+            return None, None
+        each = item.price * facts.multiplier * facts.rate
+        others = exposure.outstanding(item.request, connection, facts, besides=item.order.pk)
+        before, after = abs(facts.held + others) * each, abs(facts.held + others + item.signed) * each
+        if name == "equity_share":
+            if not facts.equity or facts.equity <= 0:
+                return None, None
+            before, after = before / facts.equity * 100, after / facts.equity * 100
+        found.append((before, after))
+    return max(found, key=lambda pair: pair[1])

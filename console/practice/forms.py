@@ -1,0 +1,78 @@
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+
+from console.accounts.models import User
+from console.connections.models import Connection
+from console.practice.verbs import KNOBS, PRESETS, Terms
+
+_PRESETS = [(name, name.capitalize()) for name in PRESETS]
+
+
+def _amount(**more: Any) -> forms.DecimalField:
+    return forms.DecimalField(
+        required=False,
+        min_value=Decimal("0.01"),
+        max_digits=15,
+        decimal_places=2,
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+        error_messages={"invalid": "Write the amount in digits, such as 100000.00."},
+        **more,
+    )
+
+
+class AccountForm(forms.Form):
+    use_required_attribute = False
+    name = forms.CharField(label="Name", max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    cash = _amount(label="Starting cash", help_text="Empty: as the copied account, else as the first account here.")
+    preset = forms.ChoiceField(label="Fees and slippage", choices=_PRESETS)
+    clone = forms.ModelChoiceField(
+        label="Copy cash and positions from",
+        required=False,
+        queryset=Connection.objects.none(),
+        empty_label="Nothing: start with cash alone",
+        help_text="What it holds now. Instruments that the simulated market does not have are left out.",
+    )
+
+    def __init__(self, *args: Any, owner: User, currency: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        same = Connection.objects.filter(owner=owner, closed_at=None, currency=currency).order_by("name")
+        self.fields["clone"].queryset = same  # type: ignore[attr-defined]  # set on the instance only
+
+
+class ResetForm(forms.Form):
+    use_required_attribute = False
+    cash = _amount(label="Starting cash", help_text="Empty: what it started with.")
+
+
+class ModelForm(forms.Form):
+    """The preset, and beside it every rate; a rate left empty is the preset's own."""
+
+    use_required_attribute = False
+    preset = forms.ChoiceField(label="Preset", choices=_PRESETS)
+    margin = forms.BooleanField(
+        label="Margin", required=False, help_text="It may borrow cash, and sell stock it does not have."
+    )
+
+    def __init__(self, *args: Any, terms: Terms, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial = {"preset": terms.preset, "margin": terms.margin, **terms.overrides}
+        for name, knob in KNOBS.items():
+            self.fields[name] = forms.DecimalField(
+                label=knob.words,
+                required=False,
+                min_value=Decimal(0),
+                max_value=knob.most,
+                max_digits=12,
+                decimal_places=6,
+                widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+            )
+
+    @property
+    def overrides(self) -> dict[str, Decimal]:
+        return {name: self.cleaned_data[name] for name in KNOBS if self.cleaned_data.get(name) is not None}
+
+    @property
+    def rates(self) -> list[Any]:
+        return [self[name] for name in KNOBS]

@@ -1,0 +1,575 @@
+"""Interactive Brokers' Web API on loopback: its paths, bodies, questions and moods, and a market of one price.
+
+Shapes: IBKR Web API 1.0 (OpenAPI, mirrored in github.com/promobase/ibkr-web-api) and the Web API documents at
+ibkrcampus.com; texts of the questions: IBKR's list of suppressible messages. OAuth signatures are verified here with
+code that shares nothing with the adapter's: RSA by bare exponentiation, Diffie-Hellman by pow, HMAC by hashlib.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import secrets
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote_plus, unquote_plus
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.brokers.faults import Asked, FakeBroker, Fault, Reply, Switchboard
+
+PAPER, LIVE = "DU1234567", "U7654321"
+BASE = "/v1/api"
+APPLE, APPLE_MEXICO, FUTURE, TINY = 265598, 38708077, 495512563, 76792991
+
+QUESTION = (
+    "The following order BUY 650 AAPL NASDAQ.NMS value estimate of 124,995.00 USD exceeds \n"
+    "the Total Value Limit of 100,000 USD.\nAre you sure you want to submit this order?"
+)
+
+_WORKING = ("PreSubmitted", "Submitted", "PendingSubmit")
+_TICKET = {
+    *("acctId", "conid", "conidex", "secType", "cOID", "parentId", "orderType", "listingExchange", "isSingleGroup"),
+    *("outsideRTH", "price", "auxPrice", "side", "ticker", "tif", "trailingAmt", "trailingType", "referrer"),
+    *("quantity", "cashQty", "fxQty", "useAdaptive", "isCcyConv", "allocationMethod", "strategy"),
+}
+
+# RFC 2409, section 6.1: enough for arithmetic that is tested and not attacked.
+PRIME = int(
+    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404DD"
+    "EF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A63A3620FFFFFFFFFFFFFFFF",
+    16,
+)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """One person's OAuth keys, and what Interactive Brokers keeps of them."""
+
+    settings: dict[str, str]
+    modulus: int
+    exponent: int
+    secret: bytes
+
+
+def make_keys() -> Keys:
+    signature, encryption = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
+    secret = secrets.token_bytes(24)
+    public = encryption.public_key().public_numbers()
+    size = (public.n.bit_length() + 7) // 8
+    filler = bytes(secrets.choice(range(1, 256)) for _ in range(size - 3 - len(secret)))
+    sealed = pow(int.from_bytes(b"\0\2" + filler + b"\0" + secret, "big"), public.e, public.n).to_bytes(size, "big")
+    numbers = signature.public_key().public_numbers()
+    return Keys(
+        settings={
+            "consumer_key": "TESTCONSK",
+            "access_token": secrets.token_hex(10),
+            "access_token_secret": base64.b64encode(sealed).decode(),
+            "encryption_key": _pem(encryption),
+            "signature_key": _pem(signature),
+            "dh_prime": f"{PRIME:x}",
+        },
+        modulus=numbers.n,
+        exponent=numbers.e,
+        secret=secret,
+    )
+
+
+def _pem(key: rsa.RSAPrivateKey) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+
+class _OrderFaults(Switchboard):
+    """A fault without a path is meant for what sends orders: other questions are asked by POST here too."""
+
+    def take(self, method: str, path: str) -> Fault | None:
+        with self.lock:
+            for place, fault in enumerate(self.waiting):
+                meant = path.startswith(fault.path) if fault.path else method == "GET" or bool(_sends(path))
+                if fault.method == method and meant:
+                    return self.waiting.pop(place)
+        return None
+
+
+def _sends(path: str) -> re.Match[str] | None:
+    return re.fullmatch(rf"{BASE}/iserver/(account/[^/]+/(orders|order/\d+)|reply/[^/]+)", path)
+
+
+class FakeIbkr(FakeBroker):
+    def __init__(self, keys: Keys | None = None, account: str = PAPER) -> None:
+        super().__init__()
+        self.faults = _OrderFaults()
+        self.keys = keys
+        self.account = account
+        self.session = "good"
+        """good, gone (401), signed_out or competing."""
+        self.asked_accounts = self.asked_portfolio = False
+        self.looked_at: set[str] = set()
+        """What was asked for once: the first answer is empty."""
+        self.questions: list[str] = []
+        """Asked before the next order is taken, one after the other."""
+        self.pending: dict[str, tuple[dict[str, Any], list[str]]] = {}
+        self.live: dict[int, dict[str, Any]] = {}
+        self.trades: list[dict[str, Any]] = []
+        self.sent: list[dict[str, Any]] = []
+        """Every order that was posted, in the order of arrival, refused ones included."""
+        self.replies: list[tuple[str, bool]] = []
+        self.violations: list[str] = []
+        self.token: bytes | None = None
+        self.nonces: set[str] = set()
+        self.price = Decimal("190.25")
+        self.clock_ahead = 0.0
+        self.dead: set[int] = set()
+        self.fills_before_cancel = Decimal(0)
+        self.next_id = 1234567890
+
+    # -- faults --------------------------------------------------------------------------------------------------
+
+    def posted(self, asked: Asked) -> None:
+        if asked.method == "POST" and re.fullmatch(rf"{BASE}/iserver/account/[^/]+/orders", asked.path):
+            self.sent += _exact(asked)["orders"]
+
+    def duplicate(self) -> Reply:
+        return 200, {"error": f"Order couldn't be submitted: Local order ID={'0' * 32} is already registered."}
+
+    def other(self) -> Any:
+        return [{"order_id": "1", "local_order_id": "f" * 32, "order_status": "Submitted", "encrypt_message": "1"}]
+
+    # -- the wire ------------------------------------------------------------------------------------------------
+
+    def answer(self, asked: Asked) -> Reply:
+        path = asked.path.removeprefix(BASE)
+        if self.keys is not None and path == "/oauth/live_session_token":
+            return self._live_session_token(asked, self.keys)
+        if self.keys is not None and (problem := self._unsigned(asked, self.keys)):
+            self.violations.append(problem)
+            return 401, {"error": problem}
+        if self.session == "gone":
+            return 401, {"error": "Unauthorized"}
+        state = {
+            "authenticated": self.session == "good",
+            "competing": self.session == "competing",
+            "connected": True,
+            "message": "",
+            "MAC": "98:F2:B3:23:BF:A0",
+        }
+        match asked.method, path:
+            case "POST", "/tickle":
+                return 200, {
+                    "session": "cb0f2f5202aab5d3ca020c118356f315",
+                    "ssoExpires": 460311,
+                    "collission": False,
+                    "userId": 123456789,
+                    "hmds": {"error": "no bridge"},
+                    "iserver": {"authStatus": state},
+                }
+            case "POST", "/iserver/auth/ssodh/init":
+                if asked.body != {"publish": True, "compete": False}:
+                    self.violations.append("Nobody may be thrown out of their session.")
+                if self.session == "signed_out":
+                    self.session = "good"
+                return 200, state | {"authenticated": self.session == "good"}
+        if self.session != "good" and path.startswith("/iserver"):
+            return 200 if path == "/iserver/account/orders" else 401, {}
+        return self._signed_in(asked, path)
+
+    def _signed_in(self, asked: Asked, path: str) -> Reply:
+        account = self.account
+        if path.startswith(("/iserver/account/", "/iserver/reply/")) and not self.asked_accounts:
+            return 400, {"error": "Please query /accounts first", "statusCode": 400}
+        if path.startswith(f"/portfolio/{account}/") and not self.asked_portfolio:
+            return 400, {"error": "Please query /portfolio/accounts first", "statusCode": 400}
+        match asked.method, path.strip("/").split("/"):
+            case "GET", ["iserver", "accounts"]:
+                self.asked_accounts = True
+                return 200, {"accounts": [account], "aliases": {account: account}, "selectedAccount": account}
+            case "GET", ["portfolio", "accounts"]:
+                self.asked_portfolio = True
+                row = {"id": account, "accountId": account, "displayName": "Jane Doe", "currency": "USD"}
+                return 200, [row | {"type": "INDIVIDUAL", "clearingStatus": "O", "parent": {}}]
+            case "GET", ["portfolio", _, "ledger"]:
+                return 200, {name: self._purse(name) for name in ("USD", "EUR", "BASE")}
+            case "GET", ["portfolio", _, "summary"]:
+                amount = {"amount": 1234567.25, "currency": "USD", "isNull": False, "timestamp": 1702582422000}
+                return 200, {"buyingpower": amount | {"value": None, "severity": 0}}
+            case "GET", ["portfolio", _, "positions", page]:
+                return 200, self._positions() if page == "0" else []
+            case "GET", ["trsrv", "stocks"]:
+                return 200, self._stocks(asked.query["symbols"])
+            case "POST", ["iserver", "secdef", "search"]:
+                return self._search(asked.body)
+            case "GET", ["iserver", "contract", conid, "info-and-rules"]:
+                known = _CONTRACTS.get(int(conid))
+                return (404, {"error": "Contract not found"}) if known is None else (200, known)
+            case "GET", ["iserver", "marketdata", "snapshot"]:
+                return 200, self._snapshot(asked.query)
+            case "GET", ["iserver", "marketdata", "history"]:
+                return 200, self._history(asked.query)
+            case "GET", ["iserver", "exchangerate"]:
+                if asked.query["target"] == "XXX":
+                    return 400, {"error": "Invalid currency pair", "statusCode": 400}
+                return 200, {"rate": 0.9144}
+            case "GET", ["iserver", "account", "orders"]:
+                return 200, self._orders()
+            case "GET", ["iserver", "account", "trades"]:
+                return 200, list(self.trades)
+            case "GET", ["iserver", "account", "order", "status", order_id]:
+                found = self.live.get(int(order_id), {})
+                told = {"order_id": int(order_id), "order_status": found.get("status")}
+                told |= {"cum_fill": str(found.get("filledQuantity")), "total_size": str(found.get("totalSize"))}
+                return 200, told | {"cannot_cancel_order": int(order_id) in self.dead}
+            case "POST", ["iserver", "account", whose, "orders"] if whose == account:
+                return self._place(_exact(asked)["orders"])
+            case "POST", ["iserver", "account", whose, "orders", "whatif"] if whose == account:
+                return self._what_if(_exact(asked)["orders"][0])
+            case "POST", ["iserver", "account", whose, "order", order_id] if whose == account:
+                return self._modify(int(order_id), _exact(asked))
+            case "DELETE", ["iserver", "account", whose, "order", order_id] if whose == account:
+                return self._cancel(int(order_id))
+            case "POST", ["iserver", "reply", token]:
+                return self._reply(token, asked.body)
+        return 404, {"error": "Resource not found", "statusCode": 404}
+
+    # -- reads ---------------------------------------------------------------------------------------------------
+
+    def _purse(self, name: str) -> dict[str, Any]:
+        cash = {"USD": 100000.5, "EUR": 250.25, "BASE": 100270.75}[name]
+        return {
+            "currency": name,
+            "cashbalance": cash,
+            "settledcash": cash,
+            "netliquidationvalue": 119295.75 if name == "BASE" else cash,
+            "exchangerate": 1,
+            "key": "LedgerList",
+        }
+
+    def _positions(self) -> list[dict[str, Any]]:
+        row = {
+            "acctId": self.account,
+            "conid": APPLE,
+            "contractDesc": "AAPL",
+            "position": 100.0,
+            "mktPrice": 190.25,
+            "mktValue": 19025.0,
+            "currency": "USD",
+            "avgCost": 150.125,
+            "avgPrice": 150.125,
+            "realizedPnl": 0.0,
+            "unrealizedPnl": 4012.5,
+            "assetClass": "STK",
+            "ticker": "AAPL",
+        }
+        return [row, row | {"conid": 1, "position": 0.0, "ticker": "GONE"}]
+
+    def _stocks(self, symbol: str) -> dict[str, Any]:
+        places = {
+            "AAPL": [(APPLE, "NASDAQ", True), (APPLE_MEXICO, "MEXI", False)],
+            "TWIN": [(APPLE, "NYSE", True), (TINY, "AMEX", True)],
+        }
+        contracts = [{"conid": each, "exchange": at, "isUS": us} for each, at, us in places.get(symbol, [])]
+        return {symbol: [{"name": "APPLE INC", "assetClass": "STK", "contracts": contracts}] if contracts else []}
+
+    def _search(self, body: Any) -> Reply:
+        if body["symbol"].upper() not in ("AAPL", "APPLE"):
+            return 200, {"error": "No symbol found"}
+        row = {"companyHeader": "APPLE INC - NASDAQ", "companyName": "APPLE INC", "symbol": "AAPL"}
+        return 200, [row | {"conid": str(APPLE)}, row | {"conid": "2147483647"}]
+
+    def _first_look(self, what: str) -> bool:
+        fresh = what not in self.looked_at
+        self.looked_at.add(what)
+        return fresh
+
+    def _snapshot(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        rows = []
+        for conid in query["conids"].split(","):
+            row: dict[str, Any] = {"conid": int(conid), "conidEx": conid}
+            if not self._first_look(f"price {conid}"):
+                prices = {"31": f"C{self.price:,}", "84": "190.20", "86": "190.30", "85": "300", "88": "1,200"}
+                day = {"70": "191.00", "71": "188.5", "82": "1.25", "83": 0.66, "7295": "189", "7762": "45,000,100"}
+                row |= prices | day | {"55": "AAPL", "_updated": int(time.time() * 1000), "server_id": "q0"}
+            rows.append(row)
+        return rows
+
+    def _history(self, query: Mapping[str, str]) -> dict[str, Any]:
+        seconds = {"1min": 60, "5min": 300, "15min": 900, "1h": 3600, "1d": 86400}[query["bar"]]
+        last = int(time.time()) // seconds * seconds
+        rows = [
+            {"o": 190.1, "c": 190.2, "h": 190.3, "l": 190.0, "v": 21.8, "t": (last - seconds * back) * 1000}
+            for back in reversed(range(10))
+        ]
+        return {"symbol": "AAPL", "volumeFactor": 100, "priceFactor": 100, "barLength": seconds, "data": rows}
+
+    def _orders(self) -> dict[str, Any]:
+        if self._first_look("orders"):
+            return {"orders": [], "snapshot": False}
+        return {"orders": [dict(each) for each in self.live.values()], "snapshot": True}
+
+    # -- orders --------------------------------------------------------------------------------------------------
+
+    def _place(self, tickets: list[dict[str, Any]]) -> Reply:
+        (ticket,) = tickets
+        if problem := self._broken_rule(ticket):
+            self.violations.append(problem)
+            return 400, {"error": problem, "statusCode": 400}
+        if any(each["order_ref"] == ticket["cOID"] for each in self.live.values()):
+            text = f"Order couldn't be submitted: Local order ID={ticket['cOID']} is already registered."
+            return 200, {"error": text}
+        if ticket["quantity"] * self.price > 10_000_000:
+            return 200, {"error": "We cannot accept an order at the limit price you selected. Insufficient funds."}
+        if self.questions:
+            return self._ask(ticket, list(self.questions))
+        return 200, [self._accept(ticket)]
+
+    def _broken_rule(self, ticket: Mapping[str, Any]) -> str | None:
+        unknown = set(ticket) - _TICKET
+        numbers = {"conid", "quantity", "price", "auxPrice", "trailingAmt"} & set(ticket)
+        if unknown:
+            return f"unknown fields {sorted(unknown)}"
+        if not all(isinstance(ticket[each], int | Decimal) for each in numbers):
+            return "numbers are numbers here"
+        if ticket["conid"] not in _CONTRACTS:
+            return "unknown conid"
+        if ticket["orderType"] not in ("MKT", "LMT", "STP", "STOP_LIMIT", "TRAIL"):
+            return "unknown orderType"
+        if ticket["orderType"] in ("LMT", "STP", "STOP_LIMIT") and "price" not in ticket:
+            return "price is missing"
+        if (ticket["orderType"] == "STOP_LIMIT") is not ("auxPrice" in ticket):
+            return "auxPrice belongs to STOP_LIMIT"
+        if (ticket["orderType"] == "TRAIL") is not ("trailingAmt" in ticket):
+            return "trailingAmt belongs to TRAIL"
+        return None
+
+    def _ask(self, ticket: dict[str, Any], questions: list[str]) -> Reply:
+        token = str(uuid.uuid4())
+        self.pending[token] = (ticket, questions)
+        return 200, [
+            {"id": token, "message": [questions[0]], "isSuppressed": False, "messageIds": ["o451"]},
+        ]
+
+    def _reply(self, token: str, body: Any) -> Reply:
+        self.replies.append((token, body["confirmed"]))
+        if token not in self.pending:
+            return 400, {"error": f"reply id not found: '{token}'", "statusCode": 400}
+        ticket, questions = self.pending.pop(token)
+        if not body["confirmed"]:
+            return 400, {"error": "order not confirmed", "statusCode": 400}
+        if questions[1:]:
+            return self._ask(ticket, questions[1:])
+        return 200, [self._accept(ticket)]
+
+    def _accept(self, ticket: dict[str, Any]) -> dict[str, Any]:
+        self.next_id += 1
+        order_id, contract = self.next_id, _CONTRACTS[ticket["conid"]]
+        kind = {"MKT": "MARKET", "LMT": "LIMIT", "STP": "STOP", "STOP_LIMIT": "STOP_LIMIT", "TRAIL": "TRAILING_STOP"}
+        self.live[order_id] = {
+            "acct": self.account,
+            "account": self.account,
+            "conid": ticket["conid"],
+            "orderId": order_id,
+            "cashCcy": "USD",
+            "ticker": contract["symbol"],
+            "secType": contract["instrument_type"],
+            "totalSize": ticket["quantity"],
+            "remainingQuantity": ticket["quantity"],
+            "filledQuantity": 0,
+            "status": "Submitted",
+            "order_ref": ticket["cOID"],
+            "origOrderType": kind[ticket["orderType"]],
+            "side": ticket["side"],
+            "timeInForce": "CLOSE" if ticket["tif"] == "DAY" else ticket["tif"],
+            "lastExecutionTime_r": int(time.time() * 1000),
+            **{name: str(ticket[name]) for name in ("price", "auxPrice") if name in ticket},
+        }
+        if ticket["orderType"] == "MKT":
+            self.fill(ticket["cOID"], ticket["quantity"], self.price)
+        return {
+            "order_id": str(order_id),
+            "local_order_id": ticket["cOID"],
+            "order_status": "Submitted",
+            "encrypt_message": "1",
+        }
+
+    def fill(self, order_ref: str, quantity: Decimal, price: Decimal, commission: str = "1.00") -> None:
+        order = next(each for each in self.live.values() if each["order_ref"] == order_ref)
+        order["filledQuantity"] += quantity
+        order["remainingQuantity"] -= quantity
+        if not order["remainingQuantity"]:
+            order["status"] = "Filled"
+        order["avgPrice"] = f"{price:,}"
+        self.trades.append(
+            {
+                "execution_id": f"0000e0d5.{len(self.trades):08x}.01.01",
+                "symbol": order["ticker"],
+                "side": order["side"][0],
+                "trade_time": time.strftime("%Y%m%d-%H:%M:%S", time.gmtime()),
+                "trade_time_r": int(time.time() * 1000),
+                "size": quantity,
+                "price": f"{price:,}",
+                "order_ref": order_ref,
+                "exchange": "NASDAQ",
+                "commission": commission,
+                "net_amount": quantity * price,
+                "account": self.account,
+                "accountCode": self.account,
+                "sec_type": order["secType"],
+                "conid": order["conid"],
+            }
+        )
+
+    def _modify(self, order_id: int, ticket: dict[str, Any]) -> Reply:
+        order = self.live.get(order_id)
+        if order is None or order["status"] not in _WORKING:
+            return 400, {"error": f"OrderID {order_id} doesn't exist", "statusCode": 400}
+        if problem := self._broken_rule(ticket):
+            self.violations.append(problem)
+            return 400, {"error": problem, "statusCode": 400}
+        order["remainingQuantity"] = ticket["quantity"] - order["filledQuantity"]
+        order["totalSize"] = ticket["quantity"]
+        order |= {name: str(ticket[name]) for name in ("price", "auxPrice") if name in ticket}
+        return 200, [{"order_id": str(order_id), "local_order_id": order["order_ref"], "order_status": "Submitted"}]
+
+    def _cancel(self, order_id: int) -> Reply:
+        order = self.live.get(order_id)
+        if order is None or order["status"] not in _WORKING:
+            return 200, {"error": f"OrderID {order_id} doesn't exist"}
+        if self.fills_before_cancel:
+            self.fill(order["order_ref"], self.fills_before_cancel, self.price)
+        order["status"] = "Cancelled"
+        return 200, {
+            "msg": "Request was submitted",
+            "order_id": order_id,
+            "conid": order["conid"],
+            "account": self.account,
+        }
+
+    def _what_if(self, ticket: dict[str, Any]) -> Reply:
+        if problem := self._broken_rule(ticket):
+            return 400, {"error": problem, "statusCode": 400}
+        if ticket["quantity"] * self.price > 10_000_000:
+            return 200, {"error": "Insufficient funds for this order.", "amount": None}
+        value = ticket["quantity"] * self.price
+        return 200, {
+            "amount": {"amount": f"{value:,} USD", "commission": "1.1 ... 1.2 USD", "total": f"{value:,} USD"},
+            "equity": {"current": "215,415,594", "change": "0", "after": "215,415,594"},
+            "warn": None,
+            "error": None,
+        }
+
+    # -- OAuth ---------------------------------------------------------------------------------------------------
+
+    def _live_session_token(self, asked: Asked, keys: Keys) -> Reply:
+        told, problem = self._words(asked, keys, "RSA-SHA256")
+        if problem:
+            self.violations.append(problem)
+            return 401, {"error": problem}
+        signature = int.from_bytes(base64.b64decode(unquote_plus(told.pop("oauth_signature"))), "big")
+        base = keys.secret.hex() + _base("POST", self._address(asked), told)
+        size = (keys.modulus.bit_length() + 7) // 8
+        digest = bytes.fromhex("3031300d060960864801650304020105000420") + hashlib.sha256(base.encode()).digest()
+        expected = b"\0\1" + b"\xff" * (size - 3 - len(digest)) + b"\0" + digest
+        if pow(signature, keys.exponent, keys.modulus).to_bytes(size, "big") != expected:
+            self.violations.append("RSA signature")
+            return 401, {"error": "invalid signature"}
+        mine = secrets.randbits(256)
+        shared = pow(int(told["diffie_hellman_challenge"], 16), mine, PRIME)
+        octets = shared.to_bytes((shared.bit_length() + 7) // 8, "big")
+        if octets[0] & 0x80:
+            octets = b"\0" + octets
+        self.token = _hmac(octets, keys.secret, "sha1")
+        return 200, {
+            "diffie_hellman_response": f"{pow(2, mine, PRIME):x}",
+            "live_session_token_signature": _hmac(self.token, b"TESTCONSK", "sha1").hex(),
+            "live_session_token_expiration": int((time.time() + 86400) * 1000),
+        }
+
+    def _unsigned(self, asked: Asked, keys: Keys) -> str:
+        told, problem = self._words(asked, keys, "HMAC-SHA256")
+        if problem or self.token is None:
+            return problem or "no live session token"
+        signature = base64.b64decode(unquote_plus(told.pop("oauth_signature")))
+        base = _base(asked.method, self._address(asked), {**told, **asked.query})
+        return "" if signature == _hmac(self.token, base.encode(), "sha256") else "HMAC signature"
+
+    def _words(self, asked: Asked, keys: Keys, method: str) -> tuple[dict[str, str], str]:
+        header = asked.headers.get("Authorization", "")
+        told = dict(re.findall(r'(\w+)="([^"]*)"', header.removeprefix("OAuth ")))
+        if told.pop("realm", "") != "limited_poa" or told.get("oauth_signature_method") != method:
+            return told, "realm or method"
+        if told.get("oauth_consumer_key") != keys.settings["consumer_key"]:
+            return told, "consumer key"
+        if told.get("oauth_token") != keys.settings["access_token"]:
+            return told, "access token"
+        if abs(int(told["oauth_timestamp"]) - time.time() - self.clock_ahead) > 300:
+            return told, "timestamp"
+        if told["oauth_nonce"] in self.nonces:
+            return told, "nonce"
+        self.nonces.add(told["oauth_nonce"])
+        return told, ""
+
+    def _address(self, asked: Asked) -> str:
+        return f"{self.url}{asked.path}"
+
+
+def _base(method: str, address: str, words: Mapping[str, str]) -> str:
+    joined = "&".join("=".join(pair) for pair in sorted(words.items()))
+    return "&".join([method, quote_plus(address), quote_plus(joined)])
+
+
+def _hmac(key: bytes, message: bytes, name: str) -> bytes:
+    """RFC 2104, from the hash up."""
+    padded = (hashlib.new(name, key).digest() if len(key) > 64 else key).ljust(64, b"\0")
+    inner = hashlib.new(name, bytes(each ^ 0x36 for each in padded) + message).digest()
+    return hashlib.new(name, bytes(each ^ 0x5C for each in padded) + inner).digest()
+
+
+def _exact(asked: Asked) -> Any:
+    return json.loads(asked.raw, parse_float=Decimal)
+
+
+def _contract(conid: int, symbol: str, kind: str, exchange: str, **more: Any) -> dict[str, Any]:
+    rules = {"increment": 0.01, "incrementRules": [{"lowerEdge": 0.0, "increment": 0.01}], "sizeIncrement": 100}
+    return {
+        "con_id": conid,
+        "symbol": symbol,
+        "local_symbol": symbol,
+        "company_name": "APPLE INC",
+        "instrument_type": kind,
+        "currency": "USD",
+        "exchange": exchange,
+        "multiplier": None,
+        "maturity_date": None,
+        **more,
+        "rules": rules | more.get("rules", {}),
+    }
+
+
+_CONTRACTS = {
+    APPLE: _contract(APPLE, "AAPL", "STK", "NASDAQ"),
+    APPLE_MEXICO: _contract(APPLE_MEXICO, "AAPL", "STK", "MEXI", currency="MXN"),
+    FUTURE: _contract(
+        FUTURE,
+        "ES",
+        "FUT",
+        "CME",
+        local_symbol="ESZ6",
+        company_name="E-mini S&P 500",
+        multiplier="50",
+        maturity_date=20261218,
+        rules={"increment": 0.25, "incrementRules": [], "sizeIncrement": 1},
+    ),
+    TINY: _contract(
+        TINY,
+        "TINY",
+        "CASH",
+        "IDEALPRO",
+        rules={"increment": "0.000000000000000001", "incrementRules": [], "sizeIncrement": "0.000000000000000001"},
+    ),
+}

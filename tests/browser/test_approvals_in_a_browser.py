@@ -1,0 +1,191 @@
+"""Approving in Chromium: a new request appears by itself, and real money takes its virtual authenticator's finger."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from playwright.sync_api import Page, expect
+
+from console.authority import bearer
+from console.connections.models import Connection
+from console.orders import desk
+from console.orders.desk import Prepared
+from console.orders.states import Status
+from tests import watched_broker
+from tests.browser.test_console_in_a_browser import AXE
+from tests.browser.test_passkeys_in_a_browser import add_passkey, sign_in
+from tests.conftest import PASSWORD
+from tests.console.orders.conftest import bitcoin
+from tests.watched_broker import Watch
+
+LIMITS = {"order_notional": "90000", "daily_notional": "90000"}
+
+
+@pytest.fixture
+def console(live_server: Any, settings: LazySettings) -> str:
+    """By name: passkeys refuse the address of a computer."""
+    url = str(live_server.url).replace("127.0.0.1", "localhost")
+    settings.PUBLIC_URL = url
+    return url
+
+
+@pytest.fixture
+def authenticator(page: Page) -> Iterator[Any]:
+    """Its devtools session and its id."""
+    session = page.context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    made = session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    yield session, made["authenticatorId"]
+    session.detach()
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    return watched_broker.install(monkeypatch)
+
+
+@pytest.fixture
+def live(paper: Connection) -> Connection:
+    """The paper broker under a connection that says it is real money: every rule of a live one holds there."""
+    Connection.objects.filter(pk=paper.pk).update(environment="live", policy="owner_approval", limits=LIMITS)
+    return paper
+
+
+@pytest.fixture
+def asks(paper: Connection) -> Connection:
+    Connection.objects.filter(pk=paper.pk).update(policy="owner_approval", limits=LIMITS)
+    return paper
+
+
+def prepare(key: str, **terms: Any) -> Prepared:
+    return desk.prepare(bearer.authenticate(key), bitcoin(**terms))
+
+
+def status(prepared: Prepared) -> Status:
+    prepared.order.refresh_from_db()
+    return prepared.order.state
+
+
+def test_a_passkey_releases_a_live_order(
+    page: Page, owner: Any, console: str, authenticator: Any, live: Connection, trade_key: str, watch: Watch
+) -> None:
+    sign_in(page, console, owner.email)
+    add_passkey(page, console)
+    prepared = prepare(trade_key)
+    page.goto(desk.approval_url(prepared.order))
+    expect(page.get_by_role("heading", name="Buy 0.1 BTC/USD at market, day Live")).to_be_visible()
+    expect(page).to_have_title("(1) Buy 0.1 BTC/USD at market, day (Live) · Tradelatch")
+    assert watch.submitted == []
+    page.get_by_role("button", name="Release with a passkey").click()
+    expect(page.get_by_text("Released. The order is filled.")).to_be_visible()
+    expect(page.get_by_text("with passkey Laptop", exact=False)).to_be_visible()
+    assert status(prepared) is Status.FILLED
+    assert len(watch.submitted) == 1
+
+
+def test_without_a_passkey_a_live_order_cannot_be_released(
+    page: Page, owner: Any, console: str, authenticator: Any, live: Connection, trade_key: str, watch: Watch
+) -> None:
+    sign_in(page, console, owner.email)
+    prepared = prepare(trade_key)
+    page.goto(desk.approval_url(prepared.order))
+    expect(page.get_by_text("you have none yet")).to_be_visible()
+    expect(page.get_by_role("button", name="Release")).to_have_count(0)
+    expect(page.get_by_role("link", name="Add a passkey")).to_be_visible()
+    assert status(prepared) is Status.AWAITING
+    assert watch.submitted == []
+
+
+def test_an_authenticator_that_verifies_nobody_releases_nothing(
+    page: Page, owner: Any, console: str, authenticator: Any, live: Connection, trade_key: str, watch: Watch
+) -> None:
+    session, number = authenticator
+    sign_in(page, console, owner.email)
+    add_passkey(page, console)
+    prepared = prepare(trade_key)
+    session.send("WebAuthn.setUserVerified", {"authenticatorId": number, "isUserVerified": False})
+    page.goto(desk.approval_url(prepared.order))
+    page.get_by_role("button", name="Release with a passkey").click()
+    expect(page.get_by_text("Nothing was chosen. Try again when you are ready.")).to_be_visible()
+    assert status(prepared) is Status.AWAITING
+    assert watch.submitted == []
+
+
+def test_an_authenticator_that_is_gone_releases_nothing(
+    page: Page, owner: Any, console: str, authenticator: Any, live: Connection, trade_key: str, watch: Watch
+) -> None:
+    session, number = authenticator
+    sign_in(page, console, owner.email)
+    add_passkey(page, console)
+    prepared = prepare(trade_key)
+    session.send("WebAuthn.clearCredentials", {"authenticatorId": number})
+    page.goto(desk.approval_url(prepared.order))
+    page.get_by_role("button", name="Release with a passkey").click()
+    expect(page.get_by_text("Nothing was chosen. Try again when you are ready.")).to_be_visible()
+    assert status(prepared) is Status.AWAITING
+    assert watch.submitted == []
+
+
+def test_a_request_appears_in_an_open_page_and_is_rejected(
+    page: Page, owner: Any, console: str, asks: Connection, trade_key: str
+) -> None:
+    sign_in(page, console, owner.email)
+    page.goto(f"{console}/connections/")
+    prepared = prepare(trade_key)
+    expect(page.get_by_text("An order waits for your approval.")).to_be_visible()
+    expect(page).to_have_title("(1) Connections · Tradelatch")
+    expect(page.get_by_role("link", name="Approvals 1 waiting")).to_be_visible()
+    page.get_by_role("link", name="Look at it").click()
+    second = prepare(trade_key, quantity="0.2")
+    expect(page.get_by_role("link", name="Buy 0.2 BTC/USD at market, day")).to_be_visible()
+    page.get_by_role("link", name="Buy 0.1 BTC/USD at market, day").click()
+    page.get_by_label("Reason").select_option("Not now.")
+    page.get_by_label("In your words").fill("Ask me tomorrow")
+    page.get_by_role("button", name="Reject").click()
+    expect(page.get_by_text("Rejected. Nothing was sent")).to_be_visible()
+    prepared.order.refresh_from_db()
+    assert prepared.order.reason.endswith('"Not now. Ask me tomorrow"')
+    assert status(second) is Status.AWAITING
+
+
+def test_the_password_releases_a_paper_order_and_the_countdown_runs(
+    page: Page, owner: Any, console: str, asks: Connection, trade_key: str
+) -> None:
+    sign_in(page, console, owner.email)
+    prepared = prepare(trade_key)
+    page.goto(desk.approval_url(prepared.order))
+    expect(page.locator("[data-left]")).to_contain_text("1 min")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Release with the password").click()
+    expect(page.get_by_text("Released. The order is filled.")).to_be_visible()
+    assert status(prepared) is Status.FILLED
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1320])
+def test_the_pages_are_in_order_for_everybody(
+    page: Page, owner: Any, console: str, live: Connection, trade_key: str, scheme: Any, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    sign_in(page, console, owner.email)
+    prepared = prepare(trade_key)
+    for url in ("/orders/approvals/", f"/orders/{prepared.order.public_id}/", "/connections/"):
+        page.goto(console + url)
+        beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert beyond <= 0, (url, beyond)
+        page.evaluate(AXE.read_text())
+        found = page.evaluate(
+            "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
+        )
+        problems = [(problem["id"], [node["html"] for node in problem["nodes"]]) for problem in found["violations"]]
+        assert problems == [], url

@@ -1,0 +1,543 @@
+"""Only the owner releases what waits for them: for this very order, with a passkey where it is real money."""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client as Browser
+
+from brokers.errors import BrokerUnavailable
+from brokers.paper.adapter import PaperBroker
+from brokers.types import OrderChanges, OrderClass, OrderType, Side
+from console.accounts.models import User
+from console.audit.models import Change
+from console.connected_apps import grants
+from console.connected_apps.models import ConnectedApp
+from console.connections import linking
+from console.connections.models import Connection, Policy
+from console.errors import Code, Refusal
+from console.halts import verbs as halts
+from console.orders import desk
+from console.orders.desk import Prepared
+from console.orders.models import Confirmation, Modification, Order
+from console.orders.states import Status
+from console.orders.terms import Terms
+from console.principal import Principal
+from tests.clock import Clock
+from tests.conftest import PASSWORD
+from tests.console.orders.conftest import bitcoin
+from tests.console.pages import prove, text_of, words_of
+from tests.console.passkeys import Passkey, question
+from tests.watched_broker import Watch
+
+LIMITS = {"order_notional": "90000", "daily_notional": "90000"}
+
+
+@pytest.fixture
+def asks(paper: Connection, owner: User) -> Connection:
+    """The paper connection, where the owner approves each order."""
+    linking.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+    return paper
+
+
+@pytest.fixture
+def live(asks: Connection) -> Connection:
+    Connection.objects.filter(pk=asks.pk).update(environment="live", limits=LIMITS)
+    asks.refresh_from_db()
+    return asks
+
+
+@pytest.fixture
+def prepared(asks: Connection, trader: Principal, watch: Watch) -> Prepared:
+    return desk.prepare(trader, bitcoin(), client_order_id="see-evil.example")
+
+
+def address(prepared: Prepared, verb: str = "release") -> str:
+    return f"/orders/approvals/{prepared.confirmation.public_id}/{verb}/"
+
+
+def sent(prepared: Prepared, **fields: Any) -> dict[str, Any]:
+    return {"seen": prepared.confirmation.terms_digest, **fields}
+
+
+def status(prepared: Prepared) -> Status:
+    prepared.order.refresh_from_db()
+    return prepared.order.state
+
+
+def by_passkey(browser: Browser, prepared: Prepared, passkey: Passkey, **how: Any) -> Any:
+    asked = question(browser, address(prepared))
+    return browser.post(address(prepared), sent(prepared, credential=passkey.answer(asked, **how)))
+
+
+# -- who, and with what --------------------------------------------------------------------------------------
+
+
+def test_on_paper_the_password_releases_it(browser: Browser, prepared: Prepared, watch: Watch) -> None:
+    answer = browser.post(address(prepared), sent(prepared, password=PASSWORD))
+    assert answer["Location"] == f"/orders/{prepared.order.public_id}/"
+    assert status(prepared) is Status.FILLED
+    assert len(watch.submitted) == 1
+
+
+@pytest.mark.parametrize("fields", [{}, {"password": ""}, {"password": "wrong"}, {"credential": "{}"}])
+def test_without_a_proof_nothing_is_sent_even_from_a_fresh_session(
+    browser: Browser, prepared: Prepared, watch: Watch, fields: dict[str, str]
+) -> None:
+    prove(browser)
+    assert browser.post(address(prepared), sent(prepared, **fields)).status_code == 200
+    assert status(prepared) is Status.AWAITING
+    assert watch.submitted == []
+
+
+def test_on_live_a_passkey_releases_it(
+    browser: Browser, owner: User, live: Connection, prepared: Prepared, watch: Watch
+) -> None:
+    answer = by_passkey(browser, prepared, Passkey(owner))
+    assert answer["Location"] == f"/orders/{prepared.order.public_id}/"
+    assert status(prepared) is Status.FILLED
+    assert len(watch.submitted) == 1
+
+
+def test_on_live_the_password_is_not_enough(
+    browser: Browser, owner: User, live: Connection, prepared: Prepared, watch: Watch
+) -> None:
+    Passkey(owner)
+    page = browser.get(address(prepared, "")[:-1])
+    assert 'type="password"' not in text_of(page)
+    answer = browser.post(address(prepared), sent(prepared, password=PASSWORD), follow=True)
+    assert "It is real money, so releasing it takes a passkey." in words_of(answer)
+    assert status(prepared) is Status.AWAITING
+    assert watch.submitted == []
+
+
+def test_on_live_somebody_without_a_passkey_is_told_how_to_get_one(
+    browser: Browser, live: Connection, prepared: Prepared
+) -> None:
+    page = text_of(browser.get(f"/orders/{prepared.order.public_id}/"))
+    assert "Real money is released with a passkey, and you have none yet." in page
+    assert 'href="/security/passkey/"' in page
+    assert "Release with" not in page
+
+
+def test_a_touch_without_a_finger_is_refused(
+    browser: Browser, owner: User, live: Connection, prepared: Prepared, watch: Watch
+) -> None:
+    answer = by_passkey(browser, prepared, Passkey(owner), verified=False)
+    assert "That passkey does not open anything here." in words_of(answer)
+    assert status(prepared) is Status.AWAITING
+    assert watch.submitted == []
+
+
+def test_somebody_elses_passkey_is_refused(
+    browser: Browser, owner: User, other: User, live: Connection, prepared: Prepared
+) -> None:
+    Passkey(owner)
+    assert by_passkey(browser, prepared, Passkey(other)).status_code == 200
+    assert status(prepared) is Status.AWAITING
+
+
+def test_what_was_signed_for_another_order_releases_nothing(
+    browser: Browser, owner: User, live: Connection, prepared: Prepared, trader: Principal
+) -> None:
+    passkey, second = Passkey(owner), desk.prepare(trader, bitcoin("0.2"))
+    signed = passkey.answer(question(browser, address(second)))
+    assert browser.post(address(prepared), sent(prepared, credential=signed)).status_code == 200
+    assert (status(prepared), status(second)) == (Status.AWAITING, Status.AWAITING)
+    # The question was answered; the same signature does not release its own order any more either.
+    assert browser.post(address(second), sent(second, credential=signed)).status_code == 200
+    assert status(second) is Status.AWAITING
+
+
+@pytest.mark.parametrize("elsewhere", ["/re-authenticate/", "/halts/{halt}/lift/"])
+def test_a_passkey_shown_for_something_else_releases_nothing_and_the_other_way_round(
+    browser: Browser, owner: User, app: ConnectedApp, live: Connection, prepared: Prepared, elsewhere: str
+) -> None:
+    passkey, halt = Passkey(owner), halts.halt_app(app, by=owner)
+    url = elsewhere.format(halt=halt.pk)
+    signed = passkey.answer(question(browser, url))
+    assert browser.post(address(prepared), sent(prepared, credential=signed)).status_code == 200
+    assert status(prepared) is Status.AWAITING
+    signed = passkey.answer(question(browser, address(prepared)))
+    assert browser.post(url, {"credential": signed}).status_code == 200
+    halt.refresh_from_db()
+    assert halt.lifted_at is None
+
+
+def test_a_question_about_what_was_shown_before_a_change_releases_nothing(
+    browser: Browser, owner: User, live: Connection, prepared: Prepared
+) -> None:
+    passkey = Passkey(owner)
+    signed = passkey.answer(question(browser, address(prepared)))
+    Confirmation.objects.filter(pk=prepared.confirmation.pk).update(terms_digest="0" * 64)
+    assert browser.post(address(prepared), {"seen": "0" * 64, "credential": signed}).status_code == 200
+    assert status(prepared) is Status.AWAITING
+
+
+@pytest.mark.parametrize("verb", ["", "release/", "reject/", "now/"])
+def test_nobody_else_finds_it_not_even_an_operator(
+    others_browser: Browser, operators_browser: Browser, prepared: Prepared, verb: str
+) -> None:
+    url = f"/orders/approvals/{prepared.confirmation.public_id}/{verb}"
+    for browser in (others_browser, operators_browser):
+        prove(browser)
+        assert browser.get(url).status_code in (404, 405)
+        assert browser.get(url, {"options": ""}).status_code in (404, 405)
+        if verb in ("release/", "reject/"):
+            fields = sent(prepared, password=PASSWORD, reason="timing")
+            assert browser.post(url, fields).status_code == 404
+        assert "BTC/USD" not in text_of(browser.get("/orders/approvals/"))
+    assert status(prepared) is Status.AWAITING
+
+
+def test_a_letter_or_a_link_decides_nothing(browser: Browser, prepared: Prepared) -> None:
+    prove(browser)
+    browser.get(address(prepared), {"password": PASSWORD, "seen": prepared.confirmation.terms_digest})
+    assert browser.get(address(prepared, "reject")).status_code == 405
+    assert status(prepared) is Status.AWAITING
+
+
+def test_a_form_of_another_site_decides_nothing(owner: User, prepared: Prepared) -> None:
+    browser = Browser(enforce_csrf_checks=True)
+    browser.force_login(owner)
+    for verb in ("release", "reject"):
+        fields = sent(prepared, password=PASSWORD, reason="timing")
+        assert browser.post(address(prepared, verb), fields).status_code == 403
+    assert status(prepared) is Status.AWAITING
+
+
+# -- everything is checked again -----------------------------------------------------------------------------
+
+
+def _change(prepared: Prepared, owner: User) -> dict[str, Callable[[], Any]]:
+    app, connection = prepared.order.app, prepared.order.connection
+    shown = Order.objects.filter(pk=prepared.order.pk)
+    return {
+        "revoked": lambda: grants.revoke(app, by=owner, reason="test"),
+        "paused": lambda: grants.pause(app, by=owner),
+        "trading off": lambda: linking.disable_trading(connection, by=owner),
+        "halted": lambda: halts.halt_user(owner, by=owner),
+        "over a limit": lambda: Connection.objects.filter(pk=connection.pk).update(limits={"order_notional": "10"}),
+        "price moved": lambda: shown.update(shown_price=Decimal(1)),
+        "changed": lambda: shown.update(quantity=Decimal("0.2")),
+    }
+
+
+CODES = {
+    "revoked": Code.APP_REVOKED,
+    "paused": Code.APP_PAUSED,
+    "trading off": Code.TRADING_DISABLED,
+    "halted": Code.HALTED,
+    "over a limit": Code.LIMIT_EXCEEDED,
+    "price moved": Code.PRICE_MOVED,
+}
+
+
+@pytest.mark.parametrize("what", [*CODES, "changed"])
+def test_what_changed_since_it_was_shown_stops_the_release_and_the_page_says_so(
+    browser: Browser, owner: User, prepared: Prepared, watch: Watch, what: str
+) -> None:
+    _change(prepared, owner)[what]()
+    page = words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
+    if what != "changed":
+        assert "It cannot be released as things stand." in page
+        assert "Release with the password" not in page
+        assert "Reject" in page
+    answer = browser.post(address(prepared), sent(prepared, password=PASSWORD), follow=True)
+    assert "message-error" in text_of(answer)
+    assert watch.submitted == []
+    assert status(prepared) is (Status.AWAITING if what == "changed" else Status.DENIED)
+    assert prepared.order.code == CODES.get(what, "")
+
+
+def test_after_two_minutes_it_can_no_longer_be_released(
+    browser: Browser, prepared: Prepared, watch: Watch, clock: Clock
+) -> None:
+    clock.advance(seconds=120)
+    page = words_of(browser.get(f"/orders/approvals/{prepared.confirmation.public_id}/", follow=True))
+    assert "nobody released it in time, and nothing was sent" in page
+    assert "Release with" not in page
+    answer = browser.post(address(prepared), sent(prepared, password=PASSWORD), follow=True)
+    assert "This confirmation expired after 120 s." in words_of(answer)
+    assert watch.submitted == []
+
+
+def test_it_is_released_once(browser: Browser, prepared: Prepared, watch: Watch) -> None:
+    for _ in range(2):
+        answer = browser.post(address(prepared), sent(prepared, password=PASSWORD), follow=True)
+    assert "This confirmation was used already" in words_of(answer)
+    assert len(watch.submitted) == 1
+
+
+def test_a_page_that_showed_something_else_releases_nothing(browser: Browser, prepared: Prepared, watch: Watch) -> None:
+    for seen in ("", "0" * 64):
+        answer = browser.post(address(prepared), {"seen": seen, "password": PASSWORD}, follow=True)
+        assert "This is not what the page showed." in words_of(answer)
+    assert status(prepared) is Status.AWAITING
+    assert watch.submitted == []
+
+
+# -- what the model sees -------------------------------------------------------------------------------------
+
+
+def test_the_assistant_cannot_confirm_it(trader: Principal, prepared: Prepared, watch: Watch) -> None:
+    with pytest.raises(Refusal) as caught:
+        desk.confirm(trader, prepared.confirmation.public_id)
+    assert caught.value.code is Code.APPROVAL_REQUIRED
+    assert status(prepared) is Status.AWAITING
+    assert watch.submitted == []
+
+
+def test_a_rejection_ends_it_and_the_assistant_reads_the_owners_words(
+    browser: Browser, trader: Principal, prepared: Prepared, watch: Watch
+) -> None:
+    fields = {"reason": "price", "words": "Wait for\n tl_paper_aBcD1234_secret0secret  60,000"}
+    assert browser.post(address(prepared, "reject"), fields)["Location"] == "/orders/approvals/"
+    assert status(prepared) is Status.CANCELLED
+    said = 'Its owner rejected it in the console and said: "The price is not right. Wait for [masked] 60,000"'
+    assert (prepared.order.code, prepared.order.reason) == (Code.REJECTED_BY_OWNER, said)
+    with pytest.raises(Refusal, match="The price is not right") as caught:
+        desk.confirm(trader, prepared.confirmation.public_id)
+    assert caught.value.code is Code.REJECTED_BY_OWNER
+    assert watch.submitted == []
+    # Nor can the owner change their mind: it has to be asked for again.
+    answer = browser.post(address(prepared), sent(prepared, password=PASSWORD), follow=True)
+    assert "rejected it in the console" in words_of(answer)
+    assert status(prepared) is Status.CANCELLED
+
+
+def test_a_rejection_needs_one_of_the_reasons(browser: Browser, prepared: Prepared) -> None:
+    for fields in ({}, {"reason": "mood"}, {"reason": "price", "words": "x" * 301}):
+        assert browser.post(address(prepared, "reject"), fields).status_code == 200
+    assert status(prepared) is Status.AWAITING
+
+
+def test_while_halted_it_can_still_be_rejected(browser: Browser, owner: User, prepared: Prepared) -> None:
+    halts.halt_user(owner, by=owner)
+    browser.post(address(prepared, "reject"), {"reason": "other"})
+    assert (status(prepared), prepared.order.reason) == (Status.CANCELLED, "Its owner rejected it.")
+
+
+def test_where_the_assistant_may_confirm_the_owner_may_release_or_reject_first(
+    browser: Browser, paper: Connection, trader: Principal, watch: Watch
+) -> None:
+    first, second = desk.prepare(trader, bitcoin()), desk.prepare(trader, bitcoin())
+    page = words_of(browser.get(f"/orders/{first.order.public_id}/"))
+    assert "The assistant may confirm this itself once you agreed in the chat." in page
+    browser.post(address(first), sent(first, password=PASSWORD))
+    browser.post(address(second, "reject"), {"reason": "unasked"})
+    assert (status(first), status(second)) == (Status.FILLED, Status.CANCELLED)
+
+
+# -- on record -----------------------------------------------------------------------------------------------
+
+
+def test_who_released_it_how_and_from_where_is_on_record(
+    browser: Browser, owner: User, live: Connection, prepared: Prepared
+) -> None:
+    passkey = Passkey(owner, "Yellow key")
+    by_passkey(browser, prepared, passkey)
+    [event] = [each for each in prepared.order.events.all() if "decision" in each.data]
+    assert event.what == "Its owner released it in the console, with passkey Yellow key."
+    assert event.by == owner.email
+    decision = {"proof": "passkey", "how": "passkey Yellow key", "ip": "127.0.0.1", "credential": passkey.factor.pk}
+    assert event.data["decision"] == decision
+    change = Change.objects.get(action="order released")
+    assert (change.user_id, change.target_id, change.ip) == (owner.pk, prepared.order.public_id, "127.0.0.1")
+    assert change.detail == {
+        "environment": "live",
+        "proof": "passkey",
+        "how": "passkey Yellow key",
+        "credential": passkey.factor.pk,
+    }
+    page = words_of(browser.get("/orders/approvals/"))
+    assert "Buy BTC/USD on Practice Live Released with passkey Yellow key, from 127.0.0.1" in page
+
+
+def test_a_rejection_is_on_record(browser: Browser, owner: User, prepared: Prepared) -> None:
+    browser.post(address(prepared, "reject"), {"reason": "size", "words": "<b>Too</b> much"})
+    change = Change.objects.get(action="order rejected")
+    assert (change.user_id, change.target_id, change.detail["words"]) == (
+        owner.pk,
+        prepared.order.public_id,
+        "<b>Too</b> much",
+    )
+    assert "<q>&lt;b&gt;Too&lt;/b&gt; much</q>" in text_of(browser.get("/orders/approvals/"))
+
+
+def test_nothing_of_a_release_that_was_refused_is_on_record_as_done(
+    browser: Browser, owner: User, prepared: Prepared
+) -> None:
+    halts.halt_user(owner, by=owner)
+    browser.post(address(prepared), sent(prepared, password=PASSWORD))
+    assert not Change.objects.filter(action="order released").exists()
+
+
+# -- what the page shows -------------------------------------------------------------------------------------
+
+
+def test_the_page_says_everything_to_decide_by(
+    browser: Browser, asks: Connection, trader: Principal, owner: User
+) -> None:
+    linking.set_limits(asks, Connection(limits=LIMITS).limited, by=owner, may_widen=True)
+    prepared = desk.prepare(trader, bitcoin(), client_order_id="see-evil.example")
+    page = words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
+    for said in (
+        "Buy 0.1 BTC/USD at market, day Paper",
+        "asks for this on Practice. Nothing was sent. It is simulated money.",
+        "Market now",
+        "Bid and ask",
+        "Price made",
+        "Moved since shown +0.00%",
+        "Fee, estimated",
+        "Cash 100,000.00 USD",
+        "Position in BTC/USD 0 0.1",
+        "Value of one order Of Practice 90,000.00 USD",
+        "Value of all orders in a day Of Practice 90,000.00 USD",
+        "120 s left",
+        "Through API key",
+        "Its name for it see-evil.example",
+    ):
+        assert said in page, said
+    html = text_of(browser.get(f"/orders/{prepared.order.public_id}/"))
+    assert "<q>see-evil.example</q>" in html
+    assert 'href="https://' not in html
+
+
+def test_every_order_and_leg_of_a_plan_is_shown_and_released_together(
+    browser: Browser, asks: Connection, trader: Principal, watch: Watch
+) -> None:
+    exits = Terms(
+        symbol="BTC/USD",
+        side=Side.BUY,
+        quantity=Decimal("0.1"),
+        order_type=OrderType.LIMIT,
+        limit_price=Decimal(1000),
+        order_class=OrderClass.BRACKET,
+        take_profit=Decimal(2000),
+        stop_loss=Decimal(500),
+    )
+    items = [desk.Item(terms=bitcoin(limit="900")), desk.Item(terms=exits)]
+    prepared = desk.prepare_plan(trader, items)
+    page = words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
+    assert "2 orders in one Paper" in page
+    assert "1. Buy 0.1 BTC/USD at 900 limit, day" in page
+    assert "Sent with it; waits until it fills Sell 0.1 BTC/USD at 2000 limit" in page
+    assert "Sell 0.1 BTC/USD when the price reaches 500" in page
+    leg = prepared.orders[1].legs.first()
+    assert leg is not None
+    assert "2 orders in one" in words_of(browser.get(f"/orders/{leg.public_id}/"))
+    browser.post(address(prepared), sent(prepared, password=PASSWORD))
+    assert len(watch.submitted) == 2
+    assert Change.objects.filter(action="order released").count() == 2
+
+
+def test_a_broker_that_does_not_answer_leaves_a_page_that_says_so(
+    browser: Browser, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object) -> None:
+        raise BrokerUnavailable("The broker is silent.")
+
+    monkeypatch.setattr(PaperBroker, "account_state", silent)
+    monkeypatch.setattr(PaperBroker, "preview", silent)
+    page = words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
+    assert "could not be asked just now: The broker is silent." in page
+    answer = browser.post(address(prepared), sent(prepared, password=PASSWORD), follow=True)
+    assert "The broker is silent." in words_of(answer)
+    assert status(prepared) is Status.AWAITING
+
+
+# -- while a page stays open ---------------------------------------------------------------------------------
+
+
+def mark(page: str) -> str:
+    found = re.search(r'hx-get="(/orders/waiting/\?seen=[^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+def test_an_open_page_learns_of_a_new_request_and_of_its_end(
+    browser: Browser, asks: Connection, trader: Principal, clock: Clock
+) -> None:
+    ask = mark(text_of(browser.get("/connections/")))
+    assert browser.get(ask).status_code == 204
+    desk.prepare(trader, bitcoin())
+    news = browser.get(ask)
+    assert "An order waits for your approval. Paper" in words_of(news)
+    assert 'data-count="1"' in text_of(news)
+    ask = mark(text_of(news))
+    assert browser.get(ask).status_code == 204
+    assert "<title>(1) Connections" in text_of(browser.get("/connections/"))
+    clock.advance(seconds=120)
+    assert 'data-count="0"' in text_of(browser.get(ask))
+
+
+def test_what_the_assistant_may_confirm_is_listed_but_not_counted(
+    browser: Browser, paper: Connection, trader: Principal
+) -> None:
+    desk.prepare(trader, bitcoin())
+    page = text_of(browser.get("/orders/approvals/"))
+    assert "Buy 0.1 BTC/USD at market, day" in page
+    assert 'data-count="0"' in page
+
+
+def test_somebody_signed_out_is_asked_no_more_and_told_nothing(prepared: Prepared) -> None:
+    answer = Browser().get("/orders/waiting/")
+    assert (answer.status_code, answer.content) == (286, b"")
+    answer = Browser().get(address(prepared, "now"))
+    assert (answer["HX-Refresh"], answer.content) == ("true", b"")
+
+
+def test_the_moving_part_reloads_the_page_once_the_decision_changed(
+    browser: Browser, owner: User, prepared: Prepared
+) -> None:
+    assert "Market now" in words_of(browser.get(address(prepared, "now"), {"held": "0"}))
+    halt = halts.halt_user(owner, by=owner)
+    assert browser.get(address(prepared, "now"), {"held": "0"})["HX-Refresh"] == "true"
+    assert "HX-Refresh" not in browser.get(address(prepared, "now"), {"held": "1"})
+    assert halt.pk
+    browser.post(address(prepared, "reject"), {"reason": "timing"})
+    assert browser.get(address(prepared, "now"), {"held": "1"})["HX-Refresh"] == "true"
+
+
+# -- changes of an order that rests --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def change(paper: Connection, trader: Principal, owner: User, watch: Watch) -> Modification:
+    resting = desk.prepare(trader, bitcoin(limit="1000"))
+    desk.confirm(trader, resting.confirmation.public_id)
+    linking.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+    return desk.prepare_change(trader, resting.order.public_id, OrderChanges(limit_price=Decimal(1100)))
+
+
+def test_a_change_is_led_to_shown_and_released(browser: Browser, trader: Principal, change: Modification) -> None:
+    page = f"/orders/approvals/{change.confirmation.public_id}/"
+    assert page in text_of(browser.get(f"/orders/{change.order.public_id}/"))
+    assert page in text_of(browser.get("/orders/approvals/"))
+    said = words_of(browser.get(page))
+    assert "Change to: Buy 0.1 BTC/USD at 1100 limit, day Paper" in said
+    assert "It rests at the broker as: Buy 0.1 BTC/USD at 1000 limit, day" in said
+    with pytest.raises(Refusal) as caught:
+        desk.confirm(trader, change.confirmation.public_id)
+    assert caught.value.code is Code.APPROVAL_REQUIRED
+    fields = {"seen": change.confirmation.terms_digest, "password": PASSWORD}
+    assert "Released. The change:" in words_of(browser.post(f"{page}release/", fields, follow=True))
+    change.order.refresh_from_db()
+    assert change.order.limit_price == Decimal(1100)
+    assert Change.objects.get(action="order released").target_id == change.order.public_id
+
+
+def test_a_change_is_rejected_and_the_order_rests_as_it_was(
+    browser: Browser, trader: Principal, change: Modification
+) -> None:
+    browser.post(f"/orders/approvals/{change.confirmation.public_id}/reject/", {"reason": "price"})
+    with pytest.raises(Refusal, match="The price is not right") as caught:
+        desk.confirm(trader, change.confirmation.public_id)
+    assert caught.value.code is Code.REJECTED_BY_OWNER
+    change.order.refresh_from_db()
+    assert (change.order.limit_price, change.order.state) == (Decimal(1000), Status.WORKING)
+    assert Change.objects.get(action="order rejected").target_id == change.order.public_id
+    assert "A change of this order waits." not in words_of(browser.get(f"/orders/{change.order.public_id}/"))

@@ -1,0 +1,124 @@
+"""An owner is told by e-mail what waits for them; however much is asked, not often; a letter only leads to a page."""
+
+import smtplib
+from collections.abc import Callable
+
+import pytest
+from django.core import mail
+from django.test import Client as Browser
+
+from console.accounts.models import User
+from console.connected_apps.models import ConnectedApp
+from console.connections import linking
+from console.connections.models import Connection, Policy
+from console.orders import desk, letters, tasks
+from console.principal import Principal
+from tests.clock import Clock
+from tests.console.orders.conftest import bitcoin
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def asks(paper: Connection, owner: User) -> Connection:
+    linking.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+    return paper
+
+
+def ask(trader: Principal, times: int = 1) -> None:
+    for _ in range(times):
+        desk.prepare(trader, bitcoin(limit="100"))
+
+
+def test_a_letter_says_who_asks_where_and_leads_to_the_page(asks: Connection, trader: Principal, owner: User) -> None:
+    ConnectedApp.objects.filter(pk=trader.app_id).update(name="Claude https://evil.example\nRelease: here")
+    ask(trader)
+    tasks.tell_owners()
+    [letter] = mail.outbox
+    assert letter.to == [owner.email]
+    assert letter.subject == "An order waits for your approval"
+    assert "- Claude https evil example Release here asks on Practice (paper, simulated money)" in letter.body
+    assert "http://localhost:8000/orders/approvals/\n" in letter.body
+    for private in ("BTC", "0.1", "100", "evil.example", "cnf_", "ord_"):
+        assert private not in letter.body
+
+
+def test_each_is_told_once(asks: Connection, trader: Principal) -> None:
+    ask(trader)
+    assert [letters.tell(), letters.tell()] == [1, 0]
+    ask(trader, 2)
+    assert letters.tell() == 1
+    assert mail.outbox[1].subject == "2 orders wait for your approval"
+
+
+def test_a_flood_of_requests_is_four_letters_and_the_last_says_so(
+    asks: Connection, trader: Principal, clock: Clock
+) -> None:
+    for _ in range(10):
+        ask(trader)
+        letters.tell()
+        clock.advance(seconds=5)
+    assert [letter.subject for letter in mail.outbox] == [
+        *["An order waits for your approval"] * 3,
+        "More orders wait for your approval; no more letters for now",
+    ]
+    assert "no further letter is sent before" in mail.outbox[3].body
+    clock.advance(minutes=16)
+    ask(trader)
+    assert letters.tell() == 1
+
+
+def test_one_owners_flood_does_not_silence_anothers_letters(
+    asks: Connection, trader: Principal, other: User, others_trader: Principal
+) -> None:
+    for _ in range(6):
+        ask(trader)
+        letters.tell()
+    ask(others_trader)
+    letters.tell()
+    assert mail.outbox[-1].to == [other.email]
+
+
+@pytest.mark.parametrize("what", ["two-step", "switched off", "expired", "discarded", "disabled user"])
+def test_no_letter_goes_out_where_none_is_wanted(
+    asks: Connection, trader: Principal, owner: User, clock: Clock, what: str
+) -> None:
+    prepared = desk.prepare(trader, bitcoin())
+    happens: dict[str, Callable[[], object]] = {
+        "two-step": lambda: Connection.objects.update(policy=Policy.TWO_STEP),
+        "switched off": lambda: letters.switch(asks, on=False),
+        "expired": lambda: clock.advance(seconds=120),
+        "discarded": lambda: desk.discard(trader, prepared.confirmation.public_id),
+        "disabled user": lambda: User.objects.filter(pk=owner.pk).update(is_active=False),
+    }
+    happens[what]()
+    assert letters.tell() == 0
+    assert mail.outbox == []
+
+
+def test_the_owner_switches_letters_off_and_on_for_one_connection(
+    browser: Browser, others_browser: Browser, asks: Connection, trader: Principal
+) -> None:
+    url = f"/orders/approvals/letters/{asks.pk}/"
+    assert others_browser.post(url, {"on": "0"}).status_code == 404
+    assert letters.wanted(asks)
+    browser.post(url, {"on": "0"})
+    ask(trader)
+    assert letters.tell() == 0
+    browser.post(url, {"on": "1"})
+    assert letters.tell() == 1
+
+
+def test_a_mail_server_that_is_down_stops_nothing_and_is_not_asked_again_and_again(
+    asks: Connection, trader: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[object] = []
+
+    def down(*given: object) -> None:
+        tried.append(given)
+        raise smtplib.SMTPServerDisconnected
+
+    monkeypatch.setattr(letters, "send_mail", down)
+    ask(trader)
+    assert [letters.tell(), letters.tell()] == [0, 0]
+    assert len(tried) == 1

@@ -1,0 +1,44 @@
+"""``make chaos`` in small: the same trials, walks and races, fewer of them. Each runs in processes of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.__main__ import failures, trials, worker
+
+TRIALS, STEPS = 60, 300
+
+
+@pytest.mark.timeout(240)
+def test_no_order_is_lost_or_sent_twice_whatever_breaks_at_the_broker_and_whenever_the_desk_is_killed() -> None:
+    result = trials(TRIALS, seed=7, processes=1)
+    assert failures(result) == []
+    assert result["trials"] == TRIALS
+    # Faults and kills have to fall into the middle of things, or this test shows nothing.
+    assert result["kills"] >= TRIALS // 10, result
+    assert result["posts"] > result["accepted"] > TRIALS // 10, result
+
+
+@pytest.mark.timeout(240)
+def test_random_steps_leave_books_that_agree_to_the_last_digit() -> None:
+    walked = worker("walk", str(STEPS), "7")
+    assert walked["steps"] >= STEPS
+    assert walked["did"]["fill"] and walked["did"]["crash"], walked
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_100_confirmations_at_once_from_four_processes_send_one_order(database: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.chaos.confirmations", "--on", database],
+        env={name: value for name, value in os.environ.items() if not name.startswith("TRADELATCH_")},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=220,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
