@@ -19,9 +19,13 @@ from console.connections import health, linking, reads
 from console.connections.kinds import KINDS
 from console.connections.models import Connection
 from console.errors import Refusal
+from console.orders.models import Order
 from tests.console.connections.fakes import ALL, ALPACA, BINANCE, OKX, Linkable
 from tests.console.pages import submit, text_of, words_of
 from tests.console.second_factors import just_proved
+from tests.console.test_every_page import order
+
+__all__ = ["order"]
 
 each_broker = pytest.mark.parametrize("linkable", ALL, ids=lambda each: each.broker)
 
@@ -272,3 +276,12 @@ def test_the_verb_refuses_a_trading_switch_too(browser: Browser, owner: User) ->
         made = linked(browser, OKX)
     with pytest.raises(Refusal, match="does not let its key trade"):
         linking.enable_trading(made, by=owner)
+
+
+def test_it_is_not_unlinked_while_an_order_is_being_sent(browser: Browser, order: Order) -> None:
+    Order.objects.filter(pk=order.pk).update(status="sending")
+    connection = order.connection
+    answer = browser.post(f"/connections/{connection.pk}/unlink/", follow=True)
+    assert "An order is being sent there right now." in words_of(answer)
+    connection.refresh_from_db()
+    assert connection.closed_at is None
