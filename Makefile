@@ -1,7 +1,7 @@
 # Needs make and Python 3.11. Everything else is installed into .venv from the lock files.
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
-.PHONY: run test clients conformance bench bench-growth bench-paper races chaos lint lock rotate clean
+.PHONY: run test clients conformance bench bench-growth bench-paper bench-bulkhead races chaos lint lock rotate clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -48,6 +48,10 @@ races: .venv/.tests
 # Ticks a second through the paper exchange, by orders resting and by orders touched. About two minutes.
 bench-paper: .venv/.tests
 	$(PYTHON) -m tests.bench.paper
+
+# How much a broker that takes 10 s per call slows another one. About a minute.
+bench-bulkhead: .venv/.tests
+	$(PYTHON) -m tests.bench.bulkhead
 
 # 1,000 trials of faults at a broker and kills of the desk, then 20,000 random steps; test runs a few. With
 # CHAOS="--seed 7" the same ones again.

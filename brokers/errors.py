@@ -3,6 +3,7 @@
 BrokerError
 ├── NotSent                 nothing reached the broker
 │   └── BrokerUnavailable
+│       └── Busy            too many calls of ours are under way; says when to try again
 ├── Rejected                the broker, or its rules read back to us, said no
 │   ├── InvalidSymbol
 │   ├── InvalidAccount
@@ -17,6 +18,7 @@ BrokerError
 │   ├── InvalidRequest      a read asked for what cannot be; names the argument
 │   ├── NoRate
 │   ├── AuthFailed          the key is wrong, was deleted, or is not for this address
+│   │   ├── ClockSkew       our clock or the broker's is off
 │   │   └── NeedsLogin      a person has to sign in at the broker again
 │   ├── PermissionDenied    the key is good, but may not do this
 │   ├── RateLimited         says when to try again
@@ -47,6 +49,14 @@ class NotSent(BrokerError):
 
 class BrokerUnavailable(NotSent):
     pass
+
+
+class Busy(BrokerUnavailable):
+    """We did not ask: too many calls are under way there. ``retry_after`` is in seconds."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Rejected(BrokerError):
@@ -111,6 +121,10 @@ class NoRate(Rejected):
 
 class AuthFailed(Rejected):
     """The broker did not accept the credentials."""
+
+
+class ClockSkew(AuthFailed):
+    """The signature holds a time that the broker finds too far from its own."""
 
 
 class NeedsLogin(AuthFailed):

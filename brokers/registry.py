@@ -71,6 +71,14 @@ NAMES = {
     **{name: adapter.VENUE.title for name, adapter in _CRYPTO.items()},
 }
 
+CALLS_PER_MINUTE = {"alpaca": 180}
+"""Of one key, a little under what the broker allows, for adapters that do not count by themselves."""
+
+
+def is_remote(name: str) -> bool:
+    """Whether it answers over a network, and so may hang."""
+    return name in _ADAPTERS and name != "paper"
+
 
 def open_broker(name: str, settings: Mapping[str, Any]) -> Broker:
     """The adapter for one connection; ``settings`` is the connection's own record, opaque to everyone else."""

@@ -64,11 +64,11 @@ def secret(home: Path, name: str, *, database_exists: bool, make: Callable[[], s
     return _kept(file)
 
 
-def holds(database: Path, table: str) -> bool:
-    """Whether an SQLite file has a row in ``table``: one that was made before the table was has none."""
+def holds(database: Path, table: str, where: str = "1") -> bool:
+    """Whether an SQLite file has such a row in ``table``: one made before the table or its column was has none."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=20)) as connection:
         try:
-            return connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None  # noqa: S608  our own names
+            return connection.execute(f"SELECT 1 FROM {table} WHERE {where} LIMIT 1").fetchone() is not None  # noqa: S608  our own
         except sqlite3.OperationalError:
             return False
 

@@ -27,6 +27,8 @@ class Principal:
     broker: str
     broker_settings: Mapping[str, Any] = field(repr=False, compare=False)
     """The connection's own record, opaque to everyone but its adapter."""
+    broker_sealed: str = field(default="", repr=False, compare=False)
+    """The connection's credentials, still sealed."""
     environment: Environment
     account_id: str
     """The account a call means when it names none."""

@@ -3,6 +3,7 @@
 import os
 import tomllib
 from importlib import metadata
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -94,6 +95,9 @@ SECRET_KEY = home.secret(HOME, "secret_key", database_exists=_DATABASE_EXISTS)
 # seals, all of them open.
 _SEALED = _DATABASE_EXISTS and home.holds(Path(str(_database["NAME"])), "mfa_authenticator")
 VAULT_KEYS = home.secret(HOME, "vault_key", database_exists=_SEALED).split()
+# Seals brokers' credentials, apart from the above. The first is the newest: it seals, and vault_rotate seals anew.
+_LINKED = _DATABASE_EXISTS and home.holds(Path(str(_database["NAME"])), "connections_connection", "sealed != ''")
+CREDENTIAL_KEYS = home.secret(HOME, "vault_keys", database_exists=_LINKED).split()
 
 REDIS_URL = os.environ.get("TRADELATCH_REDIS_URL", "")
 CACHES = {
@@ -107,6 +111,14 @@ CACHES = {
         }
     )
 }
+
+# Brokers: what our calls seem to come from, for the lists of addresses that brokers bind a key to
+try:
+    OUTGOING_ADDRESSES = [str(ip_address(each)) for each in os.environ.get("TRADELATCH_OUTGOING_ADDRESSES", "").split()]
+except ValueError as error:
+    raise ImproperlyConfigured(f"TRADELATCH_OUTGOING_ADDRESSES: {error}.") from error
+# Broker → settings that win over a connection's own: tests put servers on this computer in the place of brokers.
+BROKER_OVERRIDES: dict[str, dict[str, object]] = {}
 
 # Limits
 CALLS_PER_MINUTE = _number("TRADELATCH_CALLS_PER_MINUTE", 60)

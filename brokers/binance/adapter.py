@@ -47,7 +47,7 @@ class BinanceBroker(CryptoBroker):
         prepare=_prepare,
     )
     CAPABILITIES = Capabilities(
-        abilities=frozenset(Ability) - {Ability.SCREENING, Ability.TRANSACTIONS, Ability.ORDERS},
+        abilities=frozenset(Ability) - {Ability.SCREENING, Ability.TRANSACTIONS},
         asset_classes=frozenset({AssetClass.CRYPTO}),
         order_types=frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LIMIT}),
         time_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK}),

@@ -73,6 +73,7 @@ class _App(NamedTuple):
     connection_name: str
     broker: str
     broker_settings: dict[str, Any]
+    broker_sealed: str
     environment: str
     default_account: str
     connection_paused_at: datetime | None
@@ -87,7 +88,8 @@ _APP = (
     *("app__id", "app__name", "app__scopes", "app__toolsets", "app__current_account"),
     *("app__paused_at", "app__revoked_at", "app__last_used_at", "app__last_used_ip"),
     *("app__owner_id", "app__owner__email", "app__owner__is_active"),
-    *("app__connection_id", "app__connection__name", "app__connection__broker", "app__connection__settings"),
+    *("app__connection_id", "app__connection__name", "app__connection__broker"),
+    *("app__connection__settings", "app__connection__sealed"),
     *("app__connection__environment", "app__connection__default_account"),
     *("app__connection__paused_at", "app__connection__closed_at"),
 )
@@ -186,6 +188,7 @@ def _principal(
         connection_paused=app.connection_paused_at is not None,
         broker=app.broker,
         broker_settings=app.broker_settings,
+        broker_sealed=app.broker_sealed,
         environment=Environment(app.environment),
         account_id=app.current_account or app.default_account,
         ip=ip,

@@ -7,12 +7,13 @@ from typing import Any
 from django import forms
 
 from brokers.decimals import plain
-from brokers.types import AssetClass, OrderType
+from brokers.types import AssetClass, Environment, OrderType
 from console import limits
 from console.accounts.choice import Choice
 from console.connections import linking
+from console.connections.kinds import Field, Kind
 from console.errors import Refusal
-from console.limits import AMOUNTS, TITLES, Limits
+from console.limits import AMOUNTS, LIVE_NEEDS, TITLES, Limits
 
 _FILLS = [
     ("standard", Choice("Standard", "Coins 0.25 %; shares 0.005 each, at least 1.00 an order. No slippage.")),
@@ -115,6 +116,103 @@ class PaperConnectionForm(forms.Form):
         return int(self.cleaned_data["settlement_days"] or 0)
 
 
+class _WriteOnly(forms.PasswordInput):
+    """Never shows what was typed before, not even on a form that comes back with an error."""
+
+    def __init__(self, lines: int = 1) -> None:
+        super().__init__(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"})
+        if lines > 1:
+            self.template_name = "django/forms/widgets/textarea.html"
+            self.attrs["rows"] = lines
+
+
+class CredentialsForm(forms.Form):
+    """What one kind of broker needs to be asked."""
+
+    use_required_attribute = False
+
+    def __init__(self, kind: Kind, data: Any = None, *, current: Mapping[str, Any] | None = None) -> None:
+        super().__init__(data)
+        self.kind = kind
+        for each in kind.fields:
+            self.fields[each.name] = _field(each, (current or {}).get(each.name, each.initial))
+
+    @property
+    def asked(self) -> list[forms.BoundField]:
+        return [self[each.name] for each in self.kind.fields]
+
+    def given(self) -> dict[str, dict[str, str]]:
+        """Settings and secrets apart. For a form that is valid."""
+        made: dict[str, dict[str, str]] = {"own": {}, "secrets": {}}
+        for each in self.kind.fields:
+            made["secrets" if each.is_secret else "own"][each.name] = self.cleaned_data[each.name].replace("\r\n", "\n")
+        return made
+
+    def refuse(self, refusal: Refusal) -> None:
+        self.add_error(refusal.field if refusal.field in self.fields else None, str(refusal))
+
+
+def _field(each: Field, initial: str) -> forms.Field:
+    told: dict[str, Any] = {"label": each.label, "help_text": each.help, "initial": initial}
+    if each.options:
+        return forms.ChoiceField(choices=each.options, required=False, **told)
+    widget = _WriteOnly(each.lines) if each.is_secret else forms.TextInput(attrs={"autocomplete": "off"})
+    return forms.CharField(
+        max_length=4000,
+        widget=widget,
+        error_messages={"required": f"{each.label} is needed."},
+        validators=[_no_blanks] if each.lines == 1 else [],
+        **told,
+    )
+
+
+def _no_blanks(text: str) -> None:
+    if any(char.isspace() for char in text) or not text.isascii():
+        raise forms.ValidationError("This has a blank or a sign that no key has. Copy it again.")
+
+
+class LinkForm(CredentialsForm):
+    """A new connection: its name, whether it is paper or live, the limits live needs, and the credentials."""
+
+    name = forms.CharField(label="Name", max_length=60, help_text="How you and your assistants will know it.")
+    environment = forms.ChoiceField(label="Which account", widget=forms.RadioSelect)
+    order_notional = forms.CharField(
+        label="Value of one order, at most", required=False, help_text="In the account's currency. Live needs it."
+    )
+    daily_notional = forms.CharField(
+        label="Value of all orders in a day", required=False, help_text="Over a UTC day. Live needs it."
+    )
+    trading_enabled = forms.BooleanField(
+        label="Allow trading",
+        help_text="Apps with permission to trade can place orders here. On live, each waits for your own approval.",
+        required=False,
+    )
+
+    def __init__(self, kind: Kind, data: Any = None) -> None:
+        super().__init__(kind, data)
+        environment = self.fields["environment"]
+        assert isinstance(environment, forms.ChoiceField)
+        environment.choices = [
+            (each.value, Choice("Paper" if each is Environment.PAPER else "Live", words))
+            for each, words in kind.environments.items()
+        ]
+        environment.initial = next(iter(kind.environments)).value
+        environment.error_messages["required"] = "Pick paper or live."
+        self.fields["name"].initial = kind.title
+        for name in LIVE_NEEDS:
+            self.fields[name].widget.attrs = {"inputmode": "decimal", "autocomplete": "off"}
+
+    @property
+    def limits(self) -> Limits | None:
+        """None when they cannot be read, which the form then says."""
+        given = {name: _amount(self.cleaned_data[name]) for name in LIVE_NEEDS if self.cleaned_data[name].strip()}
+        try:
+            return limits.parse(given)
+        except Refusal as refusal:
+            self.add_error(refusal.field, f"This {str(refusal).removeprefix(refusal.field).strip()}")
+            return None
+
+
 _HELP = {
     "order_notional": "The most one order may come to. A market order is taken to reach 2 % beyond the price now.",
     "daily_notional": "All orders released since midnight UTC: open ones at the most they can come to.",
@@ -140,6 +238,11 @@ _TYPES = {
 
 # 25,000 is clear; 0,5 is not, and is refused.
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
+
+
+def _amount(text: str) -> str:
+    text = text.strip()
+    return text.replace(",", "") if _THOUSANDS.fullmatch(text) else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +317,7 @@ class LimitsForm(forms.Form):
             if name in ("symbols", "denied_symbols"):
                 value = [part for part in re.split(r"[,;\s]+", value) if part]
             elif isinstance(value, str):
-                value = value.strip()
-                if _THOUSANDS.fullmatch(value):
-                    value = value.replace(",", "")
+                value = _amount(value)
             if value not in (None, "", [], False):
                 given[name] = value
         try:

@@ -1,18 +1,37 @@
 """The last thing the broker said about a connection, stored for pages."""
 
 import logging
+import random
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Literal
 
 from django.utils import timezone
 
-from brokers.errors import BrokerError
+from brokers.errors import (
+    AuthFailed,
+    BrokerError,
+    BrokerUnavailable,
+    ClockSkew,
+    NeedsLogin,
+    PermissionDenied,
+    Rejected,
+)
+from brokers.types import AccountState, ConnectionInfo
 from console.connections import equity as equity_kept
-from console.connections import reads
+from console.connections import linking, reads
 from console.connections.models import Connection
 
 log = logging.getLogger(__name__)
+
+_EVERY = (25.0, 55.0)
+"""Seconds between two checks of a connection over a network, by chance."""
+_KEY_ASKED_EVERY = timedelta(hours=1)
+_TOGETHER = 16
+PATIENCE = 20.0
+"""Seconds one round of checks waits for brokers: the worker has other things to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,24 +87,81 @@ def examine(connection: Connection) -> list[Finding]:
     return found
 
 
-def state(connection: Connection) -> Literal["ok", "error", "paused", "not_checked"]:
+def state(connection: Connection) -> Literal["ok", "error", "sign_in_again", "paused", "not_checked"]:
     """In one word, from what is stored."""
     if connection.paused_at is not None:
         return "paused"
+    if connection.needs_sign_in:
+        return "sign_in_again"
     if connection.checked_at is None:
         return "not_checked"
     return "error" if connection.last_error else "ok"
 
 
-def check(connection: Connection) -> None:
-    """Ask the broker for the equity and keep it, or keep what went wrong. Never raises a broker's error."""
-    broker = reads.broker_of(connection)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a broker said when it was asked how things are, or what went wrong."""
+
+    states: tuple[AccountState, ...] = ()
+    key: ConnectionInfo | None = None
+    error: BrokerError | None = None
+
+
+def check(connection: Connection, *, key_too: bool = False) -> None:
+    """Ask the broker for the equity and keep it, or keep what went wrong. Never raises a broker's error.
+
+    ``key_too``: what its key may do is asked as well, though it was asked a short time ago.
+    """
+    _keep(connection, _asked(connection, key_too=key_too))
+
+
+def _asked(connection: Connection, *, key_too: bool) -> Answer:
+    """Asks, and touches no row of ours but those of a broker that has its books here."""
     try:
-        states = [broker.account_state(account.account_id) for account in broker.accounts()]
+        broker = reads.broker_of(connection)
+        key = broker.connect() if connection.has_key and (key_too or _is_old(connection.key_checked_at)) else None
+        accounts = key.accounts if key else broker.accounts()
+        if not accounts:
+            raise Rejected("The broker shows no account.")
+        return Answer(states=tuple(broker.account_state(account.account_id) for account in accounts), key=key)
     except BrokerError as error:
-        Connection.objects.filter(pk=connection.pk).update(last_error=str(error)[:300], checked_at=timezone.now())
+        return Answer(error=error)
+
+
+def _is_old(key_checked_at: datetime | None) -> bool:
+    return key_checked_at is None or timezone.now() - key_checked_at > _KEY_ASKED_EVERY
+
+
+def _next_step(error: BrokerError) -> str:
+    """What a person can do about it."""
+    match error:
+        case NeedsLogin():
+            return "Sign in again at the broker, then press Check now."
+        case ClockSkew():
+            return "Set the clock of the computer that Tradelatch runs on."
+        case AuthFailed():
+            return "Replace the key, or look at the broker why it no longer takes it."
+        case PermissionDenied():
+            return "Give the key the right to read at the broker, or replace it."
+        case Rejected():
+            return "Look at the account at the broker."
+        case _:
+            return "It is asked again by itself. If it stays, look at the broker's status page."
+
+
+def _keep(connection: Connection, answer: Answer) -> None:
+    mine = Connection.objects.filter(pk=connection.pk, closed_at=None)
+    if answer.error is not None:
+        mine.update(
+            last_error=str(answer.error)[:300],
+            next_step=_next_step(answer.error),
+            needs_sign_in=isinstance(answer.error, NeedsLogin),
+            checked_at=timezone.now(),
+        )
         return
-    now = timezone.now()
+    if answer.key is not None:
+        linking.note_key(connection, answer.key)
+    states, now = answer.states, timezone.now()
     for state in states:
         equity_kept.record(
             connection,
@@ -97,13 +173,15 @@ def check(connection: Connection) -> None:
         )
     equity = sum((state.equity for state in states), Decimal(0))
     began = connection.equity_at_start_of(now.date())
-    Connection.objects.filter(pk=connection.pk).update(
+    mine.update(
         equity=equity,
         day=now.date(),
         day_equity=began if began is not None else equity,
         day_change_percent=_change(began, equity),
         currency=states[0].currency if states else connection.currency,
         last_error="",
+        next_step="",
+        needs_sign_in=False,
         checked_at=now,
     )
 
@@ -116,10 +194,53 @@ def _change(before: Decimal | None, after: Decimal) -> Decimal | None:
 
 
 def check_all() -> int:
-    connections = list(Connection.objects.filter(closed_at=None))
-    for connection in connections:
+    """Check every connection that is due, those over a network side by side. Returns how many were asked.
+
+    Those come round each at its own time, so that a broker is not asked by all of them in the same second.
+    """
+    local, remote, now = [], [], timezone.now()
+    open_ones = Connection.objects.filter(closed_at=None)
+    for connection in open_ones:
+        if not reads.is_remote(connection.broker):
+            local.append(connection)
+        elif connection.check_after is None or connection.check_after <= now:
+            after = now + timedelta(seconds=random.uniform(*_EVERY))  # noqa: S311  spreads load, guards nothing
+            mine = open_ones.filter(pk=connection.pk, check_after=connection.check_after)
+            if mine.update(check_after=after):  # else another worker is at it
+                remote.append(connection)
+    for connection in local:
         try:
             check(connection)
         except Exception:  # one broken connection must not keep the others from being checked
             log.exception("Checking connection %s failed", connection.pk)
-    return len(connections)
+    _check_remote(remote)
+    return len(local) + len(remote)
+
+
+def _check_remote(connections: list[Connection]) -> None:
+    if not connections:
+        return
+    threads = ThreadPoolExecutor(_TOGETHER, thread_name_prefix="health")
+    try:
+        asked = {threads.submit(_asked, connection, key_too=False): connection for connection in connections}
+        done, late = wait(asked, PATIENCE)
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+    for each in done:
+        try:
+            answer = each.result()
+        except Exception:  # one broken connection must not keep the others from being checked
+            log.exception("Checking connection %s failed", asked[each].pk)
+            continue
+        _safely(asked[each], answer)
+    for each in late:
+        if each.running():
+            error = BrokerUnavailable(f"The broker did not answer within {PATIENCE:.0f} s.")
+            _safely(asked[each], Answer(error=error))
+
+
+def _safely(connection: Connection, answer: Answer) -> None:
+    try:
+        _keep(connection, answer)
+    except Exception:
+        log.exception("Checking connection %s failed", connection.pk)

@@ -1,19 +1,33 @@
 """Making, pausing and closing connections."""
 
+import math
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any, NoReturn
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from brokers.errors import (
+    AuthFailed,
+    BrokerError,
+    ClockSkew,
+    InvalidRequest,
+    NeedsLogin,
+    PermissionDenied,
+    RateLimited,
+    Rejected,
+)
 from brokers.paper import books, feed
-from brokers.types import Environment
+from brokers.types import ConnectionInfo, Environment
 from console import limits as bounds
 from console.accounts.models import User
 from console.audit import journal
-from console.connections import equity
+from console.connections import equity, reads, vault
+from console.connections.kinds import KINDS, Kind
 from console.connections.models import Connection, Policy, default_policy
-from console.errors import Code, Refusal
+from console.errors import Code, Refusal, code_of
 from console.limits import LIVE_NEEDS, TITLES, Limits
 
 HOURS = {
@@ -76,8 +90,210 @@ def link_paper(
                 owner, "added", "connection", connection.pk, name, broker="paper", trading=trading_enabled
             )
     except IntegrityError as error:
-        raise Refusal(Code.INVALID_ARGUMENT, f"You have a connection called {name} already.", field="name") from error
+        raise _name_taken(name) from error
     return connection
+
+
+def _name_taken(name: str) -> Refusal:
+    return Refusal(Code.INVALID_ARGUMENT, f"You have a connection called {name} already.", field="name")
+
+
+def link(
+    owner: User,
+    kind: Kind,
+    *,
+    name: str,
+    environment: Environment,
+    own: Mapping[str, str],
+    secrets: Mapping[str, str],
+    limits: Limits,
+    trading_enabled: bool,
+) -> Connection:
+    """A connection to a broker's account, once its credentials are proved there. Nothing is kept of those that fail.
+
+    ``own`` are settings that are no secret. A key that may withdraw, or not trade, makes a read-only connection.
+    Raises Refusal, naming the field where there is one. Asks the broker: not for use inside a transaction.
+    """
+    _check_limits(environment, limits)
+    if Connection.objects.filter(owner=owner, name=name, closed_at=None).exists():
+        raise _name_taken(name)
+    stored = _settings(kind, environment, own)
+    info = prove(kind, environment, {**stored, **secrets}, by=owner)
+    now = timezone.now()
+    try:
+        with transaction.atomic():
+            connection = Connection(
+                owner=owner,
+                name=name,
+                broker=kind.broker,
+                environment=environment,
+                settings=stored,
+                default_account=info.accounts[0].account_id,
+                policy=default_policy(environment),
+                limits=limits.stored(),
+                currency=info.accounts[0].currency,
+                detail=kind.title,
+                **_of_key(info),
+            )
+            connection.trading_enabled = trading_enabled and not connection.why_read_only
+            connection.save()
+            connection.sealed = vault.seal(connection.pk, kind.broker, secrets)
+            connection.check_after = now
+            connection.save(update_fields=["sealed", "check_after"])
+            journal.record_change(
+                owner,
+                "added",
+                "connection",
+                connection.pk,
+                name,
+                broker=kind.broker,
+                environment=environment.value,
+                trading=connection.trading_enabled,
+            )
+    except IntegrityError as error:
+        raise _name_taken(name) from error
+    return connection
+
+
+def replace_key(connection: Connection, *, own: Mapping[str, str], secrets: Mapping[str, str], by: User) -> None:
+    """New credentials for the same account, proved first; the old ones are gone at once. Raises Refusal as ``link``."""
+    kind, environment = KINDS[connection.broker], Environment(connection.environment)
+    stored = _settings(kind, environment, own)
+    info = prove(kind, environment, {**stored, **secrets}, by=by)
+    if connection.default_account not in {account.account_id for account in info.accounts}:
+        raise Refusal(
+            Code.INVALID_ARGUMENT,
+            f"This key belongs to another account than {connection.default_account}. Link that one as a connection of "
+            "its own. Nothing was changed.",
+        )
+    with transaction.atomic():
+        mine = Connection.objects.select_for_update().get(pk=connection.pk)
+        if mine.closed_at is not None:
+            raise Refusal(Code.NOT_FOUND, f"{mine.name} was unlinked meanwhile. Nothing was changed.")
+        for field, value in _of_key(info).items():
+            setattr(mine, field, value)
+        mine.settings, mine.sealed = stored, vault.seal(mine.pk, mine.broker, secrets)
+        mine.trading_enabled = mine.trading_enabled and not mine.why_read_only
+        mine.last_error, mine.next_step, mine.needs_sign_in, mine.check_after = "", "", False, timezone.now()
+        mine.save()
+        journal.record_change(by, "key replaced", "connection", mine.pk, mine.name, trading=mine.trading_enabled)
+    connection.refresh_from_db()
+
+
+def close(connection: Connection, *, by: User) -> bool:
+    """End it for good and shred its credentials. False when it had ended."""
+    return _change(
+        connection, by, "unlinked", Q(), closed_at=timezone.now(), trading_enabled=False, sealed="", settings={}
+    )
+
+
+def note_key(connection: Connection, info: ConnectionInfo) -> None:
+    """Keep what the broker says of the key now. Where it may withdraw, or no longer trade, trading is switched off."""
+    with transaction.atomic():
+        mine = Connection.objects.select_for_update().get(pk=connection.pk)
+        of_key = _of_key(info)
+        for field, value in of_key.items():
+            setattr(mine, field, value)
+        mine.save(update_fields=list(of_key))
+        if mine.trading_enabled and mine.why_read_only:
+            Connection.objects.filter(pk=mine.pk).update(trading_enabled=False)
+            journal.record_change(None, "trading disabled", "connection", mine.pk, mine.name, why=mine.why_read_only)
+
+
+def _settings(kind: Kind, environment: Environment, own: Mapping[str, str]) -> dict[str, Any]:
+    more = kind.paper_settings if environment is Environment.PAPER else {}
+    return {**{name: value for name, value in own.items() if value}, **more, "environment": environment.value}
+
+
+def _of_key(info: ConnectionInfo) -> dict[str, Any]:
+    return {
+        "key_can_trade": info.can_trade,
+        "key_can_withdraw": info.can_withdraw,
+        "key_expires": info.key_expires,
+        "key_note": info.note[:300],
+        "key_checked_at": timezone.now(),
+    }
+
+
+def prove(kind: Kind, environment: Environment, told: Mapping[str, Any], *, by: User) -> ConnectionInfo:
+    """What the broker says of these credentials. Raises Refusal: what is wrong with them, and what to do about it."""
+    try:
+        info = _ask(kind, told, by)
+    except BrokerError as error:
+        _explain(kind, environment, told, error, by)
+    if info.environment is not environment:
+        raise _other_environment(kind, environment, info.environment)
+    if not info.accounts:
+        raise Refusal(Code.BROKER_REJECTED, f"{kind.title} shows no account for this key. Open one there first.")
+    return info
+
+
+def _ask(kind: Kind, told: Mapping[str, Any], by: User) -> ConnectionInfo:
+    return reads.open_remote(("linking", by.pk), kind.broker, told).connect()
+
+
+def _explain(kind: Kind, environment: Environment, told: Mapping[str, Any], error: BrokerError, by: User) -> NoReturn:
+    title, code = kind.title, code_of(error)
+    match error:
+        case ClockSkew():
+            words = (
+                f"{title} refused the call because the clock of this computer is off. Set it (timedatectl set-ntp "
+                "true, or your system's own way), then try again."
+            )
+        case NeedsLogin():
+            words = f"{title} wants you to sign in there first. Do that, then try again."
+        case PermissionDenied():
+            words = (
+                f"{title} knows this key, but does not let it read the account. Give it the rights listed on this "
+                "page, then try again."
+            )
+        case RateLimited():
+            words = f"{title} wants fewer calls. Try again in {math.ceil(error.retry_after)} seconds."
+        case InvalidRequest():
+            fields = {each.name for each in kind.fields} | {"environment"}
+            raise Refusal(code, str(error), field=error.field if error.field in fields else "") from error
+        case Rejected():
+            if (other := _fits_elsewhere(kind, environment, told, by)) is not None:
+                raise _other_environment(kind, environment, other) from error
+            if isinstance(error, AuthFailed):
+                words = (
+                    f"{title} does not take this key. Copy all of it again, and look there that it was not deleted, "
+                    "and that this instance's address is on its list if it has one."
+                )
+            else:
+                words = f"{title} refused: {error}"
+        case _:
+            code = Code.BROKER_UNAVAILABLE
+            words = f"{title} could not be asked, so nothing was saved. Try again in a minute. What happened: {error}"
+    raise Refusal(code, words, retry_after=getattr(error, "retry_after", None)) from error
+
+
+def _fits_elsewhere(kind: Kind, environment: Environment, told: Mapping[str, Any], by: User) -> Environment | None:
+    """The other environment of this broker that takes the key, so that a wrong tick can be told from a wrong key."""
+    for other in kind.environments:
+        if other is not environment:
+            try:
+                return _ask(kind, {**told, "environment": other.value}, by).environment
+            except BrokerError:
+                continue
+    return None
+
+
+def _other_environment(kind: Kind, picked: Environment, proved: Environment) -> Refusal:
+    return Refusal(
+        Code.INVALID_ARGUMENT,
+        f"By {kind.title}'s own answer this is a {proved.value} key, and you picked {picked.value}. Pick "
+        f"{proved.value}, or bring a key of the {picked.value} account. Nothing was saved.",
+        field="environment",
+    )
+
+
+def _check_limits(environment: Environment, limits: Limits) -> None:
+    if environment is Environment.PAPER:
+        return
+    if missing := [name for name in LIVE_NEEDS if getattr(limits, name) is None]:
+        named = " and ".join(TITLES[name].lower() for name in missing)
+        raise Refusal(Code.LIMITS_REQUIRED, f"A live connection always needs a limit for: {named}.", field=missing[0])
 
 
 def _check_prices(prices: str, currency: str, hours: str, kind: str) -> None:
@@ -112,6 +328,10 @@ def resume(connection: Connection, *, by: User) -> bool:
 
 
 def enable_trading(connection: Connection, *, by: User) -> bool:
+    """Raises Refusal while the key may withdraw, or may not trade."""
+    connection.refresh_from_db(fields=["key_can_trade", "key_can_withdraw"])
+    if connection.why_read_only:
+        raise Refusal(Code.TRADING_DISABLED, connection.why_read_only)
     return _change(connection, by, "trading enabled", Q(trading_enabled=False), trading_enabled=True)
 
 
@@ -129,11 +349,7 @@ def set_limits(connection: Connection, limits: Limits, *, by: User, may_widen: b
         before = mine.limited
         if limits == before:
             return False
-        if mine.is_live and (missing := [name for name in LIVE_NEEDS if getattr(limits, name) is None]):
-            named = " and ".join(TITLES[name].lower() for name in missing)
-            raise Refusal(
-                Code.LIMITS_REQUIRED, f"A live connection always needs a limit for: {named}.", field=missing[0]
-            )
+        _check_limits(Environment(mine.environment), limits)
         if not may_widen and not bounds.is_tighter_or_equal(limits, before):
             raise Refusal(
                 Code.RE_AUTHENTICATION_REQUIRED,

@@ -30,7 +30,9 @@ class Connection(models.Model):
     broker = models.CharField(max_length=20)
     environment = models.CharField(max_length=8, choices=[(e.value, e.value) for e in Environment])
     settings = models.JSONField(default=dict)
-    """The adapter's own record, opaque to everyone else."""
+    """The adapter's own record, opaque to everyone else. No secret."""
+    sealed = models.TextField(blank=True)
+    """The broker's credentials as ``vault.seal`` writes them, for this row alone; nothing where there are none."""
     default_account = models.CharField(max_length=64, blank=True)
     """Account used when neither the call nor the app names one."""
     trading_enabled = models.BooleanField(default=False)
@@ -52,6 +54,18 @@ class Connection(models.Model):
     detail = models.CharField(max_length=120, blank=True)
     checked_at = models.DateTimeField(null=True)
     last_error = models.CharField(max_length=300, blank=True)
+    next_step = models.CharField(max_length=200, blank=True)
+    """What to do about ``last_error``."""
+    needs_sign_in = models.BooleanField(default=False)
+    """The session at the broker has ended, and only a person can begin a new one."""
+    check_after = models.DateTimeField(null=True)
+
+    # What the broker said of its key when it was last asked; None where it does not tell, or there is no key.
+    key_can_trade = models.BooleanField(null=True)
+    key_can_withdraw = models.BooleanField(null=True)
+    key_expires = models.DateTimeField(null=True)
+    key_note = models.CharField(max_length=300, blank=True)
+    key_checked_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["name", "id"]
@@ -69,6 +83,19 @@ class Connection(models.Model):
     @property
     def is_live(self) -> bool:
         return self.environment != Environment.PAPER
+
+    @property
+    def has_key(self) -> bool:
+        return self.key_checked_at is not None
+
+    @property
+    def why_read_only(self) -> str:
+        """Why its key keeps trading switched off; nothing where it does not."""
+        if self.key_can_withdraw:
+            return "Its key can withdraw money, so it is read only until the key is replaced by one that cannot."
+        if self.key_can_trade is False:
+            return "The broker does not let its key trade, so it is read only until the key is replaced."
+        return ""
 
     @property
     def limited(self) -> Limits:

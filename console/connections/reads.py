@@ -1,6 +1,6 @@
 """What a tool or a page may read from a broker, for one connection. No write passes here."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,8 +11,9 @@ from brokers.base import Broker
 from brokers.errors import BrokerError, NotSent, UnknownOutcome
 from brokers.statements import share_reads, stop_sharing
 from brokers.types import Ability, Account, Capabilities
+from console.connections import bulkhead, vault
 from console.connections.models import Connection
-from console.errors import Code, Refusal, refusal_of
+from console.errors import Code, Refusal, refusal_of, refusal_of_read
 from console.principal import Principal
 
 __all__ = [
@@ -22,19 +23,38 @@ __all__ = [
     "broker_of",
     "brokers",
     "choose_account",
+    "is_remote",
+    "open_remote",
     "share_reads",
     "stop_sharing",
 ]
 
 
 def broker_of(connection: Connection) -> Broker:
-    """Raises BrokerError when the connection's own settings cannot be used."""
-    return _opened(connection.broker, connection.settings)
+    """Raises BrokerError when the connection's own settings cannot be used, or its credentials do not open."""
+    return _opened(connection.pk, connection.broker, connection.settings, connection.sealed)
 
 
-def _opened(broker: str, kept: Mapping[str, Any]) -> Broker:
-    """With a folder that all our processes share: where a venue's call numbers must rise, they are kept there."""
-    return registry.open_broker(broker, {**kept, "state_dir": str(settings.HOME / "brokers")})
+def _opened(connection_id: int, broker: str, own: Mapping[str, Any], sealed: str) -> Broker:
+    """Secrets are unsealed here, at the last moment, and kept by the adapter alone."""
+    if not registry.is_remote(broker):
+        return registry.open_broker(broker, own)
+    return open_remote(connection_id, broker, {**own, **vault.unseal(sealed, connection_id, broker)})
+
+
+def open_remote(key: Hashable, broker: str, told: Mapping[str, Any]) -> Broker:
+    """A broker over a network, behind the bulkhead of ``key``.
+
+    Opened with a folder that all our processes share: where a venue's call numbers must rise, they are kept there.
+    """
+    shared = {"state_dir": str(settings.HOME / "brokers")}
+    overrides = settings.BROKER_OVERRIDES.get(broker, {})
+    return bulkhead.guarded(registry.open_broker(broker, {**told, **shared, **overrides}), key, broker)
+
+
+def is_remote(broker: str) -> bool:
+    """Whether it answers over a network, and so may hang."""
+    return registry.is_remote(broker)
 
 
 def brokers() -> frozenset[str]:
@@ -60,9 +80,9 @@ def broker_for(principal: Principal) -> Iterator[Broker]:
     A read that got no answer changed nothing, so it is "unavailable", never "unknown".
     """
     try:
-        yield _opened(principal.broker, principal.broker_settings)
+        yield _opened(principal.connection_id, principal.broker, principal.broker_settings, principal.broker_sealed)
     except (NotSent, UnknownOutcome) as error:
-        raise Refusal(Code.BROKER_UNAVAILABLE, str(error)) from error
+        raise refusal_of_read(error) from error
     except BrokerError as error:
         raise refusal_of(error) from error
 

@@ -2,9 +2,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.db.models import Count, Q
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -12,12 +13,14 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from brokers.types import Environment
 from console import limits as bounds
 from console.accounts import fresh, once
 from console.accounts.current import user_of
 from console.audit import reads
-from console.connections import linking
-from console.connections.forms import LimitsForm, PaperConnectionForm
+from console.connections import health, linking
+from console.connections.forms import CredentialsForm, LimitsForm, LinkForm, PaperConnectionForm
+from console.connections.kinds import KINDS, Kind
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.halts import verbs as halts
@@ -67,7 +70,98 @@ def add(request: HttpRequest) -> HttpResponse:
             made = {"connection": connection, "raw": raw, "next": back_to}
             return render(request, "connections/made.html", made)
     token = request.POST.get("once") or once.issue(request)
-    return render(request, "connections/add.html", {"form": form, "next": back_to, "once": token})
+    context = {"form": form, "next": back_to, "once": token, "kinds": KINDS.values()}
+    return render(request, "connections/add.html", context)
+
+
+def _guide(kind: Kind) -> dict[str, Any]:
+    return {"kind": kind, "addresses": settings.OUTGOING_ADDRESSES}
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def link(request: HttpRequest, broker: str) -> HttpResponse:
+    """Credentials are typed after the proof of presence, so that nothing of them waits in a session."""
+    if (kind := KINDS.get(broker)) is None:
+        raise Http404
+    back_to = _local(request, request.POST.get("next") or request.GET.get("next", ""))
+    if not fresh.is_fresh(request):
+        return fresh.ask(request.get_full_path())
+    if request.method == "POST" and not once.unused(request):
+        messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
+        return redirect("connections:list")
+    form = LinkForm(kind, request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid() and (wanted := form.limits) is not None:
+        try:
+            connection, raw = open_connection.link(
+                user_of(request),
+                kind,
+                name=form.cleaned_data["name"],
+                environment=Environment(form.cleaned_data["environment"]),
+                limits=wanted,
+                trading_enabled=form.cleaned_data["trading_enabled"],
+                **form.given(),
+            )
+        except Refusal as refusal:
+            form.refuse(refusal)
+        else:
+            once.use(request)
+            return render(request, "connections/made.html", {"connection": connection, "raw": raw, "next": back_to})
+    token = request.POST.get("once") or once.issue(request)
+    return render(request, "connections/link.html", {"form": form, "next": back_to, "once": token, **_guide(kind)})
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def replace_key(request: HttpRequest, pk: int) -> HttpResponse:
+    connection = _own(request, pk)
+    if (kind := KINDS.get(connection.broker)) is None:
+        raise Http404
+    if not fresh.is_fresh(request):
+        return fresh.ask(request.path)
+    form = CredentialsForm(kind, request.POST if request.method == "POST" else None, current=connection.settings)
+    if request.method == "POST" and form.is_valid():
+        try:
+            linking.replace_key(connection, **form.given(), by=user_of(request))
+        except Refusal as refusal:
+            form.refuse(refusal)
+        else:
+            messages.success(request, f"{connection.name} uses the new key from now on. Delete the old one there.")
+            return redirect("connections:detail", pk)
+    return render(request, "connections/key.html", {"connection": connection, "form": form, **_guide(kind)})
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def unlink(request: HttpRequest, pk: int) -> HttpResponse:
+    connection = _own(request, pk)
+    if request.method == "POST":
+        try:
+            open_connection.unlink(connection, by=user_of(request))
+        except Refusal as refusal:
+            messages.error(request, str(refusal))
+            return redirect("connections:detail", pk)
+        messages.success(request, f"{connection.name} is unlinked. Now delete its key at the broker.")
+        return redirect("connections:list")
+    context = {
+        "connection": connection,
+        "apps": home.apps(user_of(request)).filter(connection=connection).count(),
+        "open_orders": Order.objects.filter(connection=connection, status__in=OPEN).count(),
+    }
+    return render(request, "connections/unlink.html", context)
+
+
+@require_POST
+def check(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask the broker now, its key included: the one page that waits for a broker, because its person asked for it."""
+    connection = _own(request, pk)
+    health.check(connection, key_too=True)
+    connection.refresh_from_db()
+    if connection.last_error:
+        messages.error(request, f"{connection.last_error} {connection.next_step}".strip())
+    else:
+        messages.success(request, f"{connection.name} answers, and its balances can be read.")
+    return redirect("connections:detail", pk)
 
 
 @require_safe
@@ -83,6 +177,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "orders": Order.objects.filter(connection=connection).select_related("app")[:5],
         "lines": standing.lines(connection.limited, use, connection, equity=connection.equity, now=now),
         "limits": connection.limited,
+        "kind": KINDS.get(connection.broker),
         "approves": connection.policy == Policy.OWNER_APPROVAL,
         "practises": practice.can_practise(connection),
         "halted": halts.over(connection).filter(account_id="").exists(),
@@ -113,8 +208,11 @@ def enable_trading(request: HttpRequest, pk: int) -> HttpResponse:
     if not fresh.is_fresh(request):
         messages.info(request, "Now switch trading on.")
         return fresh.ask(reverse("connections:detail", args=[pk]))
-    if linking.enable_trading(connection, by=user_of(request)):
-        messages.success(request, f"Trading is on for {connection.name}.")
+    try:
+        if linking.enable_trading(connection, by=user_of(request)):
+            messages.success(request, f"Trading is on for {connection.name}.")
+    except Refusal as refusal:
+        messages.error(request, str(refusal))
     return redirect("connections:detail", pk)
 
 

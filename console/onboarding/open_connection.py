@@ -1,13 +1,20 @@
-"""A new connection together with its default key."""
+"""A new connection together with its default key, and its end together with its apps."""
 
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 
 from console.accounts.models import User
+from console.connected_apps import grants
+from console.connected_apps.models import ConnectedApp
 from console.connections import linking
+from console.connections.kinds import Kind
 from console.connections.models import Connection
+from console.errors import Code, Refusal
 from console.keys import minting
+from console.orders.models import Order
+from console.orders.states import Status
 from console.scopes import Scope
 
 
@@ -39,11 +46,37 @@ def open_paper(
         preset=preset,
         settlement_days=settlement_days,
     )
+    return connection, _default_key(connection, key_name)
+
+
+def link(owner: User, kind: Kind, **told: Any) -> tuple[Connection, str]:
+    """As ``linking.link``, with the only copy of the connection's default key, which may read and never trade."""
+    connection = linking.link(owner, kind, **told)
+    return connection, _default_key(connection)
+
+
+def unlink(connection: Connection, *, by: User) -> bool:
+    """Close it, shred its credentials and end its apps. Orders that stand at the broker are followed no longer.
+
+    Raises Refusal while an order is being sent: its outcome could not be learned any more.
+    """
+    with transaction.atomic():
+        if Order.objects.filter(connection=connection, status__in=(Status.INTENT, Status.SENDING)).exists():
+            raise Refusal(
+                Code.INVALID_REQUEST,
+                "An order is being sent there right now. Try again in a minute. Nothing was changed.",
+            )
+        for app in ConnectedApp.objects.filter(connection=connection, revoked_at=None):
+            grants.revoke(app, by=by, reason="Its connection was unlinked")
+        return linking.close(connection, by=by)
+
+
+def _default_key(connection: Connection, name: str = "") -> str:
     _, secret = minting.mint(
-        owner,
+        connection.owner,
         connection,
         frozenset({Scope.READ}),
-        name=key_name or f"Default key of {name}",
+        name=name or f"Default key of {connection.name}",
         is_default=True,
     )
-    return connection, secret
+    return secret

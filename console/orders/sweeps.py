@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from brokers.errors import BrokerError, Rejected
@@ -36,6 +36,7 @@ def sweep(now: datetime | None = None) -> None:
     each(at_broker.filter(cancel_requested_at=None), sending.refresh)
     each(at_broker.filter(cancel_requested_at__isnull=False), sending.take_back)
     changing = Order.objects.filter(modifications__status=Change.UNKNOWN, status__in=states.ENDED)
+    changing = changing.filter(connection__closed_at=None)
     each(changing.select_related("app", "connection", "confirmation").distinct(), sending.refresh)
     # "No such order" can be overtaken by a sender that was only slow: look again for a day, now and then.
     missing = _with(Status.NOT_FOUND).filter(moved_at__gte=now - _LOOK_AGAIN_FOR)
@@ -56,9 +57,14 @@ def _sweep_changes(now: datetime, lease: datetime) -> None:
         changes.settle(change, Change.UNKNOWN, Code.OUTCOME_UNKNOWN, lost)
 
 
+_OURS = (Status.AWAITING, Status.INTENT)
+"""Not at any broker: they are carried on even when their connection was unlinked, which is asked nothing more."""
+
+
 def _with(*statuses: Status) -> QuerySet[Order]:
     return (
         Order.objects.filter(status__in=statuses)
+        .exclude(Q(connection__closed_at__isnull=False) & ~Q(status__in=_OURS))
         .select_related("app", "connection", "confirmation")
         .order_by(F("looked_up_at").asc(nulls_first=True), "pk")
     )

@@ -179,7 +179,7 @@ class ConnectionOut(TypedDict):
     name: str
     broker: str
     environment: Literal["paper", "live"]
-    state: Literal["ok", "error", "paused", "not_checked"]
+    state: Literal["ok", "error", "sign_in_again", "paused", "not_checked"]
     last_error: NotRequired[str]
     checked_at: NotRequired[Instant]
     trading_enabled: bool

@@ -39,6 +39,9 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "home": "/",
         "connections": "/connections/",
         "add a connection": "/connections/add/",
+        "link okx": "/connections/add/okx/",
+        "link coinbase": "/connections/add/coinbase/",
+        "unlink a connection": f"/connections/{paper.pk}/unlink/",
         "a connection": f"/connections/{paper.pk}/",
         "limits of a connection": f"/connections/{paper.pk}/limits/",
         "limits of an app": f"/apps/{app.pk}/limits/",
@@ -94,6 +97,7 @@ def browser(owner: User) -> Browser:
 @pytest.fixture
 def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp, order: Order) -> list[str]:
     on_connection = [f"/connections/{paper.pk}/{verb}/" for verb in ("pause", "resume", "trading-on", "trading-off")]
+    on_connection += [f"/connections/{paper.pk}/{verb}/" for verb in ("check", "unlink")]
     on_connection += [f"/connections/{paper.pk}/policy/", f"/halts/connection/{paper.pk}/"]
     on_app = [f"/apps/{app.pk}/{verb}/" for verb in ("revoke", "pause", "resume", "narrow", "toolsets")]
     return [
@@ -197,9 +201,9 @@ def test_somebody_else_finds_nothing_of_it(others_browser: Browser, pages: dict[
     of_one_thing = [
         url
         for name, url in pages.items()
-        if name.startswith(("a ", "an ", "revoke", "replace", "what", "delete", "limits", "lift"))
+        if name.startswith(("a ", "an ", "revoke", "replace", "what", "delete", "limits", "lift", "unlink"))
     ]
-    assert len(of_one_thing) == 21
+    assert len(of_one_thing) == 22
     for url in of_one_thing:
         assert others_browser.get(url).status_code == 404, url
     for url in actions:

@@ -109,7 +109,7 @@ def _ability(broker: Broker, rig: Rig) -> dict[Ability, Callable[[], Any]]:
         Ability.PRINTS: lambda: broker.prints(rig.symbol, 5),
         Ability.SCREENING: lambda: broker.instruments(limit=5),
         Ability.MARKET_HOURS: lambda: broker.market_hours(),
-        Ability.ORDERS: lambda: broker.orders(account, limit=5),
+        Ability.ORDERS: lambda: broker.orders(account, open_only=True, limit=5),
         Ability.EXCHANGE_RATES: lambda: broker.exchange_rate("USD", "USD"),
     }
 

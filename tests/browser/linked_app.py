@@ -1,0 +1,12 @@
+"""The whole server with the fakes of ``FAKE_BROKERS`` (JSON) in the place of brokers."""
+
+import json
+import os
+
+from console.asgi import application
+
+__all__ = ["application"]
+
+from django.conf import settings
+
+settings.BROKER_OVERRIDES = json.loads(os.environ["FAKE_BROKERS"])
