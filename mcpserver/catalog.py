@@ -380,6 +380,7 @@ TOOLS: tuple[Tool, ...] = (
         about="Instruments for which all filters hold. Volumes and changes of 24 h, indicators of daily bars.",
         run=screens.screen_securities,
         returns=screens.Screened,
+        reports=True,
         args=(
             Filters(
                 name="filters", required=True, fields=screens.FIELDS, about="value: decimal text or another field."

@@ -229,9 +229,11 @@ def _candidates(call: Call, asset_class: str | None, used: set[str]) -> tuple[li
         listed = found[:MOST_SCREENED]
         quotes = broker.quotes([each.symbol for each in listed])
         candidates = [_Candidate(each, quote, _of_quote(quote)) for each, quote in zip(listed, quotes, strict=True)]
-        for each in candidates:
+        for number, each in enumerate(candidates, start=1):
             bars = broker.bars(each.instrument.symbol, BarSize.DAY, limit=needed) if needed else []
             each.values |= {name: _latest(indicator.rows(bars)) for name, indicator in wanted.items()}
+            if needed:
+                call.report(number, len(candidates), f"{each.instrument.symbol} is screened.")
     for each in candidates:
         each.values = {name: each.values.get(name) for name in FIELDS}
     return candidates, len(found) > MOST_SCREENED

@@ -49,6 +49,15 @@ def test_who_gave_a_token_is_told_in_both_eras(wire: Wire) -> None:
         assert messages[-1]["result"]["content"][0]["text"] == "done"
 
 
+def test_a_screen_over_bars_tells_how_far_it_is(server: serving.Server) -> None:
+    wire = Wire(server.mcp_url, server.quickstart["paper_key_read"])
+    arguments = {"filters": [{"field": "rsi_14", "op": ">", "value": "1"}], "asset_class": "stock"}
+    params = {"name": "screen_securities", "arguments": arguments}
+    messages = frames(wire.rpc("tools/call", params, name="screen_securities", progressToken="s"))
+    screened = messages[-1]["result"]["structuredContent"]["screened"]
+    assert told(messages) == [("s", number, screened) for number in range(1, screened + 1)]
+
+
 def test_who_gave_none_is_not_told(wire: Wire) -> None:
     answer = wire.rpc("tools/call", {"name": TOOL, "arguments": {}}, name=TOOL)
     assert answer.headers["content-type"] == "application/json"
