@@ -287,15 +287,21 @@ def _redeem(
     used = Confirmation.objects.filter(pk=confirmation.pk, redeemed_at=None, expires_at__gt=now).update(redeemed_at=now)
     if not used:
         raise _Used
-    worst = exposure.check(weighed.request, weighed.facts, connection, app, besides=change.order.pk)
+    # Another change may be done since this one was weighed.
+    order = Order.objects.select_for_update().get(pk=change.order_id)
+    change.order.refresh_from_db()
+    _check_unchanged(confirmation, change)
+    if as_shown(weighed.request) != confirmation.terms["after"]:
+        raise _is_another(order)
+    worst = exposure.check(weighed.request, weighed.facts, connection, app, besides=order.pk)
     try:
         changes.move(change, Change.INTENT, "The change was confirmed; it will be sent once.", by, request_id)
     except Moved as error:
         raise _Used from error
-    # Until the broker has said which of the two the order is, it counts as the larger.
-    order = Order.objects.select_for_update().get(pk=change.order.pk)
+    # Until the broker has said which of the two the order is, it counts as the larger, and from today on.
     if worst is not None and (order.worst_notional is None or worst > order.worst_notional):
-        Order.objects.filter(pk=order.pk).update(worst_notional=worst)
+        own = {} if order.parent_id is not None else {"released_at": now}  # a leg is counted with its order
+        Order.objects.filter(pk=order.pk).update(worst_notional=worst, **own)
     if record is not None:
         record([order])
 
@@ -341,8 +347,12 @@ def _check_unchanged(confirmation: Confirmation, change: Modification) -> None:
         "after": as_shown(changed(order.request, change.asked)),
     }
     if digest(shown) != confirmation.terms_digest or any(shown.get(key) != value for key, value in now.items()):
-        raise Refusal(
-            Code.CONFIRMATION_CHANGED,
-            "The order is no longer what was shown. Nothing was sent; prepare the change again.",
-            order_id=order.public_id,
-        )
+        raise _is_another(order)
+
+
+def _is_another(order: Order) -> Refusal:
+    return Refusal(
+        Code.CONFIRMATION_CHANGED,
+        "The order is no longer what was shown. Nothing was sent; prepare the change again.",
+        order_id=order.public_id,
+    )
