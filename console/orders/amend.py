@@ -21,7 +21,7 @@ from console.connections import reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
 from console.halts import verbs as halts
-from console.orders import changes, exposure, moves, risk, sending, states
+from console.orders import changes, exposure, moves, risk, sending, sizing, states
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.moves import Moved
 from console.orders.risk import Facts
@@ -37,6 +37,8 @@ class Weighed:
     instrument: Instrument
     facts: Facts
     price: Decimal
+    held: sizing.Held | None
+    """For an order that closes a position and is made larger: what that is now."""
 
 
 def changed(request: OrderRequest, asked: OrderChanges) -> OrderRequest:
@@ -115,10 +117,15 @@ def weigh(order: Order, asked: OrderChanges, connection: Connection, app: Connec
     _check(order, request, asked, broker)
     instrument = broker.instrument(order.symbol)
     _check_steps(request, instrument)
+    held = None
+    closes = order.position_shown is not None and order.confirmation.action in (Action.CLOSE, Action.FLATTEN)
+    if closes and asked.quantity is not None and asked.quantity > order.quantity:
+        held = sizing.look(order, broker)
+        sizing.check_bears(order, asked.quantity, held)
     quote = broker.quotes([order.symbol])[0]
     facts = exposure.look(broker, connection, app, instrument, quote)
     price = request.limit_price or request.stop_price or quote.last
-    return Weighed(request=request, instrument=instrument, facts=facts, price=price)
+    return Weighed(request=request, instrument=instrument, facts=facts, price=price, held=held)
 
 
 def _check(order: Order, request: OrderRequest, asked: OrderChanges, broker: Broker) -> None:
@@ -287,15 +294,24 @@ def _redeem(
     used = Confirmation.objects.filter(pk=confirmation.pk, redeemed_at=None, expires_at__gt=now).update(redeemed_at=now)
     if not used:
         raise _Used
-    worst = exposure.check(weighed.request, weighed.facts, connection, app, besides=change.order.pk)
+    # Another change may be done since this one was weighed.
+    order = Order.objects.select_for_update().get(pk=change.order_id)
+    change.order.refresh_from_db()
+    _check_unchanged(confirmation, change)
+    if as_shown(weighed.request) != confirmation.terms["after"]:
+        raise _is_another(order)
+    if weighed.held is not None:
+        assert change.quantity is not None
+        sizing.check_bears(order, change.quantity, weighed.held)
+    worst = exposure.check(weighed.request, weighed.facts, connection, app, besides=order.pk)
     try:
         changes.move(change, Change.INTENT, "The change was confirmed; it will be sent once.", by, request_id)
     except Moved as error:
         raise _Used from error
-    # Until the broker has said which of the two the order is, it counts as the larger.
-    order = Order.objects.select_for_update().get(pk=change.order.pk)
+    # Until the broker has said which of the two the order is, it counts as the larger, and from today on.
     if worst is not None and (order.worst_notional is None or worst > order.worst_notional):
-        Order.objects.filter(pk=order.pk).update(worst_notional=worst)
+        own = {} if order.parent_id is not None else {"released_at": now}  # a leg is counted with its order
+        Order.objects.filter(pk=order.pk).update(worst_notional=worst, **own)
     if record is not None:
         record([order])
 
@@ -341,8 +357,12 @@ def _check_unchanged(confirmation: Confirmation, change: Modification) -> None:
         "after": as_shown(changed(order.request, change.asked)),
     }
     if digest(shown) != confirmation.terms_digest or any(shown.get(key) != value for key, value in now.items()):
-        raise Refusal(
-            Code.CONFIRMATION_CHANGED,
-            "The order is no longer what was shown. Nothing was sent; prepare the change again.",
-            order_id=order.public_id,
-        )
+        raise _is_another(order)
+
+
+def _is_another(order: Order) -> Refusal:
+    return Refusal(
+        Code.CONFIRMATION_CHANGED,
+        "The order is no longer what was shown. Nothing was sent; prepare the change again.",
+        order_id=order.public_id,
+    )

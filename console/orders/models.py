@@ -101,7 +101,7 @@ class Order(models.Model):
     moved_at = models.DateTimeField()
     """Last change of status."""
     released_at = models.DateTimeField(null=True)
-    """When its intent was committed: the day and the minute it counts in."""
+    """When its intent, or that of a change to a larger order, was committed: the day and the minute it counts in."""
     sent_at = models.DateTimeField(null=True)
     looked_up_at = models.DateTimeField(null=True)
     cancel_requested_at = models.DateTimeField(null=True)

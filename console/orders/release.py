@@ -46,6 +46,8 @@ def release(
         return [amend.release(confirmation, may=may, by=by, request_id=request_id, record=record)]
     plan = _plan(confirmation)
     lead = next((order for order in plan if order.state is Status.AWAITING), plan[0])
+    if confirmation.all_or_none:  # one refused order ends the plan, whatever became of the others' rows
+        lead = next((order for order in plan if order.state is Status.DENIED), lead)
     _check_redeemable(confirmation, lead)
     _check_unchanged(confirmation, plan)
     may(plan[0].connection)  # whoever may not say yes does not end what waits for somebody else's
@@ -81,6 +83,8 @@ def release(
     except _Stopped as stopped:
         if not _ends(stopped.refusal):
             raise stopped.refusal from None
+        for order in plan:  # what was moved to INTENT before it was rolled back
+            order.refresh_from_db()
         _refuse(confirmation, plan, (stopped.order, stopped.refusal), by, request_id)
     for order, refusal in (*refused, *over):
         moves.deny(order, refusal, by, request_id)

@@ -96,6 +96,21 @@ def check_still(order: Order, held: Held) -> None:
         )
 
 
+def check_bears(order: Order, quantity: Decimal, held: Held) -> None:
+    """A closing order is made larger only as far as what its position still bears. Raises Refusal."""
+    assert order.position_shown is not None
+    there = abs(held.quantity) if held.quantity * order.position_shown > 0 else Decimal(0)
+    most = order.filled_quantity + max(there - _on_its_way(order, held.at), Decimal(0))
+    if quantity > most:
+        raise Refusal(
+            Code.INSUFFICIENT_POSITION,
+            f"Order {order.public_id} closes a position in {order.symbol}, and at most {plain(most)} of it can close. "
+            f"Give no more than that as quantity, the new whole of the order; {plain(quantity)} would turn it.",
+            field="quantity",
+            order_id=order.public_id,
+        )
+
+
 def _on_its_way(order: Order, since: datetime) -> Decimal:
     """Units that other orders of ours on the same side can still fill, or may have filled ``since``.
 

@@ -10,7 +10,7 @@ import pytest
 
 from brokers.errors import BrokerUnavailable
 from brokers.paper.adapter import PaperBroker
-from brokers.types import OrderType, Side
+from brokers.types import OrderChanges, OrderType, Side, TimeInForce
 from console import limits
 from console.accounts.models import User
 from console.authority import bearer
@@ -21,7 +21,7 @@ from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.keys import minting
 from console.orders import desk, exposure
-from console.orders.models import Order
+from console.orders.models import Action, Order
 from console.orders.states import Status
 from console.orders.terms import Terms
 from console.principal import Principal
@@ -148,6 +148,18 @@ def test_the_day_begins_anew_at_midnight_utc(trader: Principal, paper: Connectio
     assert refused(lambda: desk.prepare(trader, resting())).code is Code.LIMIT_EXCEEDED
     clock.advance(seconds=61)
     assert go(trader, resting()).state is Status.WORKING
+
+
+def test_an_order_of_an_earlier_day_counts_today_once_it_is_made_larger(
+    trader: Principal, paper: Connection, owner: User, clock: Clock
+) -> None:
+    linking.set_limits(paper, limits.parse({"daily_notional": "250"}), by=owner)
+    order = go(trader, replace(resting(), tif=TimeInForce.GTC))
+    clock.advance(days=1)
+    for asked in (OrderChanges(limit_price=Decimal(90)), OrderChanges(quantity=Decimal(2), limit_price=Decimal(100))):
+        assert desk.prepare(trader, resting(quantity="2")).order.state is Status.AWAITING
+        desk.confirm(trader, desk.prepare_change(trader, order.public_id, asked).confirmation.public_id)
+    assert refused(lambda: desk.prepare(trader, resting())).code is Code.LIMIT_EXCEEDED
 
 
 def test_orders_a_minute_say_when_there_is_room_and_the_same_confirmation_then_works(
@@ -321,3 +333,22 @@ def test_a_market_order_on_live_is_collared_without_being_asked(
     assert refused(lambda: desk.prepare(trader, bitcoin("0.01"))).code is Code.PRICE_OUTSIDE_COLLAR
     Connection.objects.filter(pk=paper.pk).update(environment="paper")
     desk.prepare(trader, bitcoin("0.01"))
+
+
+@pytest.mark.parametrize("stopped_by", ["a limit", "a crash"])
+def test_of_a_plan_that_goes_whole_nothing_is_ever_sent_once_one_order_was_refused(
+    trader: Principal, paper: Connection, owner: User, watch: Watch, stopped_by: str
+) -> None:
+    prepared = desk.prepare_plan(
+        trader, [desk.Item(terms=resting()), desk.Item(terms=resting("200"))], action=Action.BATCH, all_or_none=True
+    )
+    orders = prepared.confirmation.orders.order_by("pk")
+    if stopped_by == "a limit":
+        linking.set_limits(paper, limits.parse({"order_notional": "150"}), by=owner)
+        assert refused(lambda: desk.confirm(trader, prepared.confirmation.public_id)).code is Code.LIMIT_EXCEEDED
+        assert [order.state for order in orders] == [Status.DENIED, Status.DENIED]
+        linking.set_limits(paper, limits.parse({}), by=owner, may_widen=True)
+    else:  # between the refusal of the one and that of the other
+        Order.objects.filter(pk=orders[1].pk).update(status=Status.DENIED)
+    assert refused(lambda: desk.confirm(trader, prepared.confirmation.public_id)).code is Code.CONFIRMATION_USED
+    assert watch.submitted == []

@@ -1,6 +1,7 @@
 """A change of a resting order is shown, confirmed once, sent once, and looked up where its answer was lost."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from console.authority import bearer
 from console.connections import linking
 from console.errors import Code, Refusal
 from console.keys import minting
-from console.orders import cancelling, desk, sweeps
+from console.orders import amend, cancelling, desk, sweeps
 from console.orders.models import Modification, Order
 from console.orders.states import Change, Status
 from console.principal import Principal
@@ -198,4 +199,26 @@ def test_two_changes_are_never_under_way_at_once(trader: Principal, resting: Ord
 
     watch.before_replace = meanwhile
     assert confirm(trader, first).state is Change.DONE
+    assert len(watch.replaced) == 1
+
+
+def test_a_change_overtaken_by_another_between_its_checks_and_its_release_is_refused(
+    trader: Principal, resting: Order, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    larger = desk.prepare_change(trader, resting.public_id, OrderChanges(quantity=Decimal("0.5")))
+    dearer = cheaper(trader, resting, "1100")
+    weigh = amend.weigh
+
+    def overtaken(*values: Any) -> amend.Weighed:
+        monkeypatch.setattr(amend, "weigh", weigh)
+        weighed = weigh(*values)
+        confirm(trader, larger)
+        return weighed
+
+    monkeypatch.setattr(amend, "weigh", overtaken)
+    with pytest.raises(Refusal) as caught:
+        confirm(trader, dearer)
+    assert caught.value.code is Code.CONFIRMATION_CHANGED
+    resting.refresh_from_db()
+    assert (resting.quantity, resting.limit_price) == (Decimal("0.5"), Decimal(1000))
     assert len(watch.replaced) == 1

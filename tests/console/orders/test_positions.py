@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from brokers.paper.models import PaperAccount
-from brokers.types import Side
+from brokers.types import OrderChanges, OrderType, Side
 from console.connections import reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal
@@ -111,3 +111,28 @@ def test_a_plan_that_may_go_in_part_leaves_out_what_does_not_pass(
             trade(trader, bitcoin("0.1", Side.SELL))
             desk.confirm(trader, prepared.confirmation.public_id)
         assert [order.state for order in prepared.confirmation.orders.order_by("pk")] == statuses
+
+
+def test_a_close_that_rests_is_never_changed_to_more_than_it_closes(
+    trader: Principal, paper: Connection, watch: Watch
+) -> None:
+    PaperAccount.objects.update(kind="margin")
+    trade(trader, stock("10"))
+    prepared = desk.prepare_close(
+        trader, "AAPL", quantity=Decimal(4), order_type=OrderType.LIMIT, limit_price=Decimal(100_000)
+    )
+    closing = desk.confirm(trader, prepared.confirmation.public_id)
+    too_much, all_of_it = OrderChanges(quantity=Decimal(11)), OrderChanges(quantity=Decimal(10))
+    with pytest.raises(Refusal) as caught:
+        desk.prepare_change(trader, closing.public_id, too_much)
+    assert (caught.value.code, caught.value.field) == (Code.INSUFFICIENT_POSITION, "quantity")
+    change = desk.prepare_change(trader, closing.public_id, all_of_it)
+    trade(trader, stock("1", Side.SELL))
+    with pytest.raises(Refusal) as caught:
+        desk.confirm(trader, change.confirmation.public_id)
+    assert caught.value.code is Code.INSUFFICIENT_POSITION
+    trade(trader, stock("1"))
+    change = desk.prepare_change(trader, closing.public_id, all_of_it)
+    desk.confirm(trader, change.confirmation.public_id)
+    closing.refresh_from_db()
+    assert (closing.quantity, closing.state) == (Decimal(10), Status.WORKING)
