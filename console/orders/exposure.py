@@ -151,7 +151,7 @@ def counted(order: Order, currency: str) -> Decimal:
     told = [half.worst_notional for half in halves if half.worst_notional is not None]
     worst: Decimal | None = max(told, default=None)
     if any(half.state in LIVE and not _is_not_there(half) for half in halves):
-        return _units(order) * (order.limit_price or order.shown_price) if worst is None else worst
+        return _units(order) * Decimal(order.limit_price or order.shown_price) if worst is None else worst
     return sum((_came_to(half, currency, worst) for half in halves), Decimal(0))
 
 
@@ -168,7 +168,7 @@ def _came_to(order: Order, currency: str, worst: Decimal | None) -> Decimal:
         return Decimal(0)
     is_plain = order.asset_class in _PLAIN and order.currency == currency
     if worst is None or (is_plain and order.average_price is not None):
-        return filled * (order.average_price or order.limit_price or order.shown_price)
+        return filled * Decimal(order.average_price or order.limit_price or order.shown_price)
     # How many units an amount of money buys was only ever an estimate.
     return worst if order.quantity is None else worst * filled / whole
 
