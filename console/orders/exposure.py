@@ -11,7 +11,7 @@ from django.utils import timezone
 from brokers.base import Broker
 from brokers.errors import BrokerError
 from brokers.paper import hours
-from brokers.types import AssetClass, Instrument, OrderRequest, Quote, Side
+from brokers.types import AssetClass, Instrument, OrderClass, OrderRequest, Quote, Side
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.limits import Limits, combine
@@ -26,6 +26,8 @@ _LATE_FOR = timedelta(days=1)
 _UNCOUNTED = Use(today=Decimal(0), last_minute=0, room_in=0)
 # What may still stand or fill at the broker. A lookup that found nothing can be overtaken, so it counts, too.
 LIVE = states.OPEN | {Status.NOT_FOUND}
+_PLAIN = frozenset({AssetClass.STOCK, AssetClass.ETF, AssetClass.CRYPTO})
+"""Worth price times quantity: a contract's multiplier is known only while it is weighed, and is in its worst."""
 
 
 def look(broker: Broker, connection: Connection, app: ConnectedApp, instrument: Instrument, quote: Quote) -> Facts:
@@ -129,9 +131,8 @@ def _use(orders: QuerySet[Order], connection: Connection, now: datetime) -> Use:
     released = orders.filter(released_at__gte=min(midnight, now - _MINUTE))
     recent = released.filter(released_at__gt=now - _MINUTE).order_by("released_at")
     oldest = recent.first()
-    today = sum(
-        (counted(order, connection.currency) for order in released.filter(released_at__gte=midnight)), Decimal(0)
-    )
+    of_today = released.filter(released_at__gte=midnight).prefetch_related("legs")
+    today = sum((counted(order, connection.currency) for order in of_today), Decimal(0))
     room_in = 0
     if oldest is not None and oldest.released_at is not None:
         room_in = int((oldest.released_at + _MINUTE - now).total_seconds()) + 1
@@ -139,19 +140,37 @@ def _use(orders: QuerySet[Order], connection: Connection, now: datetime) -> Use:
 
 
 def counted(order: Order, currency: str) -> Decimal:
-    """What one released order takes of a day: all it can come to while it may fill, then what it came to."""
-    if order.state is Status.NOT_FOUND and order.settled_by_hand_at is not None:
+    """What one released order takes of a day: all it can come to while it may fill, then what it came to.
+
+    In ``currency``, the connection's own. The halves of a pair count as one: either may fill, and the room is the
+    first one's.
+    """
+    halves = [order]
+    if order.order_class == OrderClass.OCO and order.parent_id is None:
+        halves += order.legs.all()
+    told = [half.worst_notional for half in halves if half.worst_notional is not None]
+    worst: Decimal | None = max(told, default=None)
+    if any(half.state in LIVE and not _is_not_there(half) for half in halves):
+        return _units(order) * Decimal(order.limit_price or order.shown_price) if worst is None else worst
+    return sum((_came_to(half, currency, worst) for half in halves), Decimal(0))
+
+
+def _is_not_there(order: Order) -> bool:
+    return order.state is Status.NOT_FOUND and order.settled_by_hand_at is not None
+
+
+def _came_to(order: Order, currency: str, worst: Decimal | None) -> Decimal:
+    """What an ended order filled for. Where price times quantity does not tell, the share of ``worst`` that filled."""
+    whole, filled = _units(order), Decimal(order.filled_quantity)
+    if not filled and order.state is Status.FILLED:
+        filled = whole
+    if not filled:
         return Decimal(0)
-    if order.state in LIVE:
-        if order.worst_notional is not None:
-            worst: Decimal = order.worst_notional
-            return worst
-        return Decimal(_units(order) * (order.limit_price or order.shown_price))
-    if order.average_price is None or not order.filled_quantity:
-        return Decimal(0)
-    if order.currency != currency:
-        return Decimal(order.worst_notional or 0)
-    return Decimal(order.filled_quantity * order.average_price)
+    is_plain = order.asset_class in _PLAIN and order.currency == currency
+    if worst is None or (is_plain and order.average_price is not None):
+        return filled * Decimal(order.average_price or order.limit_price or order.shown_price)
+    # How many units an amount of money buys was only ever an estimate.
+    return worst if order.quantity is None else worst * filled / whole
 
 
 def _units(order: Order) -> Decimal:

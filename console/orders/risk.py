@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from brokers.decimals import plain
-from brokers.types import AssetClass, OrderRequest, OrderType, Preview, Quote, Side
+from brokers.types import AssetClass, LegRequest, OrderClass, OrderRequest, OrderType, Preview, Quote, Side
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
@@ -115,12 +115,18 @@ def worst_price(request: OrderRequest, quote: Quote, collar: Decimal | None) -> 
     """The highest price per unit that the order can come to, buying or selling, in the instrument's currency.
 
     A limit caps what a buyer pays, but not what a seller gets; an order without one may run as far as its collar.
+    Of an OCO pair either half may fill.
     """
-    best = max(quote.last, quote.ask if request.side is Side.BUY else quote.bid)
-    if request.limit_price is not None:
-        return request.limit_price if request.side is Side.BUY else max(request.limit_price, best)
-    trail = request.trail_amount or best * (request.trail_percent or Decimal(0)) / 100
-    reach = max(best, request.stop_price or best) + trail
+    other = request.legs if request.order_class is OrderClass.OCO else ()
+    return max(_worst_price(half, quote, collar) for half in (request, *other))
+
+
+def _worst_price(order: OrderRequest | LegRequest, quote: Quote, collar: Decimal | None) -> Decimal:
+    best = max(quote.last, quote.ask if order.side is Side.BUY else quote.bid)
+    if order.limit_price is not None:
+        return order.limit_price if order.side is Side.BUY else max(order.limit_price, best)
+    trail = order.trail_amount or best * (order.trail_percent or Decimal(0)) / 100
+    reach = max(best, order.stop_price or best) + trail
     return reach * (1 + (DEFAULT_COLLAR if collar is None else collar) / 100)
 
 
@@ -183,10 +189,11 @@ def _check_kind(request: OrderRequest, facts: Facts, bound: Bound) -> None:
         raise _outside(
             bound, "asset_classes", f"allow only {_some(limits.asset_classes)}, and {symbol} is {facts.asset_class}"
         )
-    if limits.order_types is not None and request.order_type not in limits.order_types:
-        raise _outside(
-            bound, "order_types", f"allow only the order types {_some(limits.order_types)}, not {request.order_type}"
-        )
+    for part in (request, *request.legs):
+        if limits.order_types is not None and part.order_type not in limits.order_types:
+            raise _outside(
+                bound, "order_types", f"allow only the order types {_some(limits.order_types)}, not {part.order_type}"
+            )
     if limits.trading_hours_only and not facts.market_is_open:
         if facts.market_is_open is None:
             raise _unprovable(bound, "trading_hours_only", "whether the market is open is not known")

@@ -5,10 +5,12 @@ from decimal import Decimal
 import pytest
 
 from brokers.types import OrderClass, Side
-from console.connections import reads
+from console import limits
+from console.accounts.models import User
+from console.connections import linking, reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.orders import desk
+from console.orders import desk, exposure
 from console.orders.models import Order
 from console.orders.states import Status
 from console.orders.terms import Terms
@@ -58,3 +60,49 @@ def test_a_leg_that_was_not_sent_yet_is_not_taken_back_by_itself(trader: Princip
     assert set(Order.objects.values_list("status", flat=True)) == {Status.AWAITING}
     desk.cancel(trader, prepared.order.public_id)
     assert set(Order.objects.values_list("status", flat=True)) == {Status.CANCELLED}
+
+
+@pytest.mark.parametrize(
+    ("order_class", "allowed"),
+    [(OrderClass.OCO, ["LMT"]), (OrderClass.BRACKET, ["MKT", "LMT"])],
+    ids=["oco", "bracket"],
+)
+def test_an_order_type_that_is_not_allowed_does_not_come_in_as_a_leg(
+    trader: Principal, paper: Connection, owner: User, price: Decimal, order_class: OrderClass, allowed: list[str]
+) -> None:
+    desk.confirm(trader, desk.prepare(trader, bitcoin("0.5")).confirmation.public_id)
+    side = Side.SELL if order_class is OrderClass.OCO else Side.BUY
+    terms = exits(price, order_class, side, stop="0.5", target="2")
+    linking.set_limits(paper, limits.parse({"order_types": allowed}), by=owner, may_widen=True)
+    with pytest.raises(Refusal) as caught:
+        desk.prepare(trader, terms)
+    assert caught.value.code is Code.OUTSIDE_LIMITS
+    assert "not STP" in str(caught.value)
+    linking.set_limits(paper, limits.parse({"order_types": [*allowed, "STP"]}), by=owner, may_widen=True)
+    assert desk.prepare(trader, terms).order.state is Status.AWAITING
+
+
+def test_a_pair_is_weighed_at_the_worse_of_its_halves(
+    trader: Principal, paper: Connection, owner: User, price: Decimal
+) -> None:
+    terms = exits(price, OrderClass.OCO, Side.BUY, stop="1.5", target="0.5")
+    room = str(round(price / 2, 2))  # enough for 0.5 units at the target, not at the stop
+    linking.set_limits(paper, limits.parse({"order_notional": room}), by=owner, may_widen=True)
+    with pytest.raises(Refusal) as caught:
+        desk.prepare(trader, terms)
+    assert caught.value.code is Code.LIMIT_EXCEEDED
+    linking.set_limits(paper, limits.parse({}), by=owner, may_widen=True)
+    order = desk.confirm(trader, desk.prepare(trader, terms).confirmation.public_id)
+    stop = order.legs.get().stop_price
+    assert stop is not None
+    assert order.worst_notional == Decimal("0.5") * stop * Decimal("1.02")
+
+
+def test_what_fills_of_the_other_half_takes_of_the_day(trader: Principal, paper: Connection, price: Decimal) -> None:
+    bought = desk.confirm(trader, desk.prepare(trader, bitcoin("0.5")).confirmation.public_id)
+    before = exposure.use_of_connection(paper, bought.moved_at).today
+    prepared = desk.prepare(trader, exits(price, OrderClass.OCO, Side.SELL, stop="1.05", target="2"))
+    order = desk.confirm(trader, prepared.confirmation.public_id)
+    leg = order.legs.get()
+    assert leg.average_price is not None
+    assert exposure.use_of_connection(paper, order.moved_at).today - before == leg.average_price * Decimal("0.5")
