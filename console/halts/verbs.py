@@ -191,7 +191,11 @@ def over(connection: Connection, app_id: int | None = None, account_id: str | No
         here &= Q(account_id__in=("", account_id))
     found = wider | here
     if app_id is not None:
-        found |= Q(scope=Scope.APP, app=app_id)
+        # An app that signs in again is a new row, and still the app that was halted.
+        same = ConnectedApp.objects.filter(pk=app_id, client__isnull=False)
+        found |= Q(scope=Scope.APP) & (
+            Q(app=app_id) | Q(app__connection=connection, app__client__in=same.values("client"))
+        )
     return Halt.objects.filter(found, lifted_at=None).select_related(*_JOINS)
 
 
