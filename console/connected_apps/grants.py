@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import Q
+from django.dispatch import Signal
 from django.utils import timezone
 
 from console import limits as bounds
@@ -21,6 +22,9 @@ from console.toolsets import Toolset
 
 # "Last used" is for a person's eye: a write a minute is enough, and a busy app costs no write per call.
 _USED_EVERY = timedelta(seconds=60)
+
+changed = Signal()
+"""What an app may do has changed: sent with ``app``, inside the transaction of the change, for what is made of it."""
 
 
 @transaction.atomic
@@ -105,6 +109,7 @@ def _change(app: ConnectedApp, by: User | None, action: str, condition: Q, **fie
         if not ConnectedApp.objects.filter(condition, pk=app.pk).update(**fields):
             return False
         journal.record_change(by, action, "app", app.pk, app.name, **{key: str(value) for key, value in fields.items()})
+        changed.send(ConnectedApp, app=app)
     app.refresh_from_db()
     return True
 
@@ -178,6 +183,7 @@ def set_limits(app: ConnectedApp, limits: Limits, *, by: User, may_widen: bool =
         journal.record_change(
             by, "limits changed", "app", mine.pk, mine.name, before=before.told(), after=limits.told()
         )
+        changed.send(ConnectedApp, app=app)
     app.refresh_from_db()
     return True
 
@@ -207,6 +213,7 @@ def set_toolsets(app: ConnectedApp, on: Collection[Toolset], *, by: User) -> boo
         on=" ".join(each for each in after if each not in before),
         off=" ".join(each for each in before if each not in after),
     )
+    changed.send(ConnectedApp, app=app)
     return True
 
 

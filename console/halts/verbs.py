@@ -12,6 +12,7 @@ from django.utils import timezone
 from brokers.types import Environment
 from console.accounts.models import User
 from console.audit import journal
+from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal
@@ -47,6 +48,7 @@ class Proof(StrEnum):
 @transaction.atomic
 def halt_app(app: ConnectedApp, *, by: User, reason: str = "") -> Halt:
     ConnectedApp.objects.select_for_update().get(pk=app.pk)
+    grants.changed.send(ConnectedApp, app=app)
     return _place(Scope.APP, owner=app.owner, app=app, by=by, reason=reason)
 
 
