@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import Q
+from django.dispatch import Signal
 from django.utils import timezone
 
 from console import limits as bounds
@@ -21,6 +22,9 @@ from console.toolsets import Toolset
 
 # "Last used" is for a person's eye: a write a minute is enough, and a busy app costs no write per call.
 _USED_EVERY = timedelta(seconds=60)
+
+changed = Signal()
+"""What an app may do has changed: sent with ``app``, inside the transaction of the change, for what is made of it."""
 
 
 @transaction.atomic
@@ -63,14 +67,17 @@ def grant(
 
 @transaction.atomic
 def activate(app: ConnectedApp) -> None:
-    """The first credential was issued. An older grant of the same client to the same connection ends with it."""
+    """The first credential was issued. An older grant of the same client to the same connection ends with it.
+
+    Its toolsets, its limits and its pause go over to the new one.
+    """
     now = timezone.now()
     if not ConnectedApp.objects.filter(pk=app.pk, activated_at=None).update(activated_at=now):
         return
     app.activated_at = now
     if app.client_id is None:
         return
-    older = ConnectedApp.objects.filter(
+    older = ConnectedApp.objects.select_for_update().filter(
         owner_id=app.owner_id,
         connection_id=app.connection_id,
         client_id=app.client_id,
@@ -78,11 +85,22 @@ def activate(app: ConnectedApp) -> None:
         pk__lt=app.pk,
     )
     for other in older:  # the newest first
-        if app.toolsets is None and other.toolsets is not None:
-            # What the owner switched off stays off when the same app signs in again.
-            ConnectedApp.objects.filter(pk=app.pk).update(toolsets=other.toolsets)
-            app.toolsets = other.toolsets
+        _carry_over(other, app)
         revoke(other, by=None, reason="Replaced by a newer grant")
+
+
+def _carry_over(other: ConnectedApp, app: ConnectedApp) -> None:
+    """What the owner took from an app stays taken when it signs in again. Its halts hold anyway: see console.halts."""
+    if app.toolsets is None:
+        app.toolsets = other.toolsets
+    app.paused_at = app.paused_at or other.paused_at
+    both = bounds.combine(app.limited, other.limited)
+    if frozenset() in (both.symbols, both.asset_classes, both.order_types):
+        # Nothing is allowed by both, which no limit can say: the owner sorts it out and resumes the app.
+        app.paused_at = app.paused_at or timezone.now()
+    else:
+        app.limits = both.stored()
+    ConnectedApp.objects.filter(pk=app.pk).update(toolsets=app.toolsets, paused_at=app.paused_at, limits=app.limits)
 
 
 def _change(app: ConnectedApp, by: User | None, action: str, condition: Q, **fields: object) -> bool:
@@ -91,6 +109,7 @@ def _change(app: ConnectedApp, by: User | None, action: str, condition: Q, **fie
         if not ConnectedApp.objects.filter(condition, pk=app.pk).update(**fields):
             return False
         journal.record_change(by, action, "app", app.pk, app.name, **{key: str(value) for key, value in fields.items()})
+        changed.send(ConnectedApp, app=app)
     app.refresh_from_db()
     return True
 
@@ -164,6 +183,7 @@ def set_limits(app: ConnectedApp, limits: Limits, *, by: User, may_widen: bool =
         journal.record_change(
             by, "limits changed", "app", mine.pk, mine.name, before=before.told(), after=limits.told()
         )
+        changed.send(ConnectedApp, app=app)
     app.refresh_from_db()
     return True
 
@@ -193,6 +213,7 @@ def set_toolsets(app: ConnectedApp, on: Collection[Toolset], *, by: User) -> boo
         on=" ".join(each for each in after if each not in before),
         off=" ".join(each for each in before if each not in after),
     )
+    changed.send(ConnectedApp, app=app)
     return True
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 from brokers.types import Environment
 from console.accounts.models import User
 from console.audit import journal
+from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal
@@ -47,6 +48,7 @@ class Proof(StrEnum):
 @transaction.atomic
 def halt_app(app: ConnectedApp, *, by: User, reason: str = "") -> Halt:
     ConnectedApp.objects.select_for_update().get(pk=app.pk)
+    grants.changed.send(ConnectedApp, app=app)
     return _place(Scope.APP, owner=app.owner, app=app, by=by, reason=reason)
 
 
@@ -191,7 +193,11 @@ def over(connection: Connection, app_id: int | None = None, account_id: str | No
         here &= Q(account_id__in=("", account_id))
     found = wider | here
     if app_id is not None:
-        found |= Q(scope=Scope.APP, app=app_id)
+        # An app that signs in again is a new row, and still the app that was halted.
+        same = ConnectedApp.objects.filter(pk=app_id, client__isnull=False)
+        found |= Q(scope=Scope.APP) & (
+            Q(app=app_id) | Q(app__connection=connection, app__client__in=same.values("client"))
+        )
     return Halt.objects.filter(found, lifted_at=None).select_related(*_JOINS)
 
 

@@ -13,7 +13,8 @@ from django.http import HttpRequest, StreamingHttpResponse
 from brokers.decimals import plain
 
 _ROWS = 1000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# The wide ones too, which some spreadsheets read as the narrow ones (OWASP, CSV injection).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 Cell = str | int | Decimal | datetime | None
 
@@ -51,7 +52,7 @@ def safe(cell: Cell) -> str:
 
 
 def _lines(heads: Iterable[str], rows: Iterator[Iterable[Cell]]) -> Iterator[str]:
-    writer = csv.writer(_Line())
+    writer = csv.writer(_Line(), quoting=csv.QUOTE_ALL)
     yield writer.writerow(heads)
     while chunk := list(islice(rows, _ROWS)):
         yield "".join(writer.writerow([safe(cell) for cell in row]) for row in chunk)

@@ -15,6 +15,8 @@ from console.accounts.models import User
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.errors import Code, Refusal
+from console.halts import verbs as halts
+from console.halts.models import Scope as HaltScope
 from console.keys import minting
 from console.keys.models import ApiKey
 from console.onboarding.models import StandIn
@@ -43,18 +45,23 @@ def choices(owner: User) -> QuerySet[ConnectedApp]:
 def start(owner: User, app: ConnectedApp, granted: frozenset[Scope]) -> Opened:
     """A key for a stand-in of ``app``, with ``granted`` or, as the caller chose, less than the app holds.
 
-    The one before it ends. Raises Refusal when the app has ended or may not do what is asked for.
+    The one before it ends, and this one when what the app may do changes: see ``end_of``. Raises Refusal when the
+    app has ended or may not do what is asked for.
     """
     app = choices(owner).select_for_update(of=("self",)).filter(pk=app.pk).first() or _ended()
     if not granted or not granted <= app.granted:
         raise Refusal(Code.INSUFFICIENT_SCOPE, f"{app.name} may not trade, so its playground may not either.")
+    if Scope.TRADE in granted and halts.over(app.connection, app.pk).filter(scope=HaltScope.APP).exists():
+        raise Refusal(Code.HALTED, f"{app.name} is halted, so its playground may only read until you lift the halt.")
     for earlier in _open().filter(instead_of=app):
         grants.revoke(earlier.app, by=owner, reason="Replaced by a newer playground")
     ends = timezone.now() + LASTS
     key, secret = minting.mint(
         owner, app.connection, granted, name=f"Playground: {app.name}", expires_at=ends, note="Made by the playground"
     )
-    ConnectedApp.objects.filter(pk=key.app_id).update(toolsets=app.toolsets, current_account=app.current_account)
+    ConnectedApp.objects.filter(pk=key.app_id).update(
+        toolsets=app.toolsets, current_account=app.current_account, limits=app.limits
+    )
     if app.paused_at is not None:
         grants.pause(key.app, by=owner)
     StandIn.objects.create(app=key.app, instead_of=app, expires_at=ends)
@@ -65,6 +72,12 @@ def stop(owner: User, public_id: str) -> bool:
     """End a playground before its time; False when there is none, or it has ended."""
     key = ApiKey.objects.filter(public_id=public_id, app__owner=owner, app__stand_in__isnull=False).first()
     return key is not None and minting.revoke(key, by=owner, reason="Closed in the playground")
+
+
+def end_of(app: ConnectedApp, **signal: object) -> None:
+    """What ``app`` may do has changed, so what stands in for it as it was ends at once."""
+    for stale in _open().filter(instead_of=app):
+        grants.revoke(stale.app, by=None, reason="The app it stood in for was changed")
 
 
 def end_expired(now: datetime) -> None:

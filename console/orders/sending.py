@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from brokers.base import Broker
@@ -154,15 +154,31 @@ def _claim_change(change: Modification, by: str, request_id: str) -> None:
 
 
 def take_back(order: Order) -> None:
-    """Ask the broker to cancel; for an order still on its way, only once the broker knows it. Raises BrokerError."""
-    refresh(order)
+    """Ask the broker to cancel; for an order still on its way, only once the broker knows it. Raises BrokerError.
+
+    What is known to be at the broker is cancelled there even when it cannot be looked up, or nothing written here.
+    """
+    try:
+        refresh(order)
+    except (BrokerError, DatabaseError):
+        if order.state not in states.AT_BROKER:
+            raise
+        log.exception("Order %s could not be brought up to date before its cancel", order.public_id)
     if order.state in states.AT_BROKER:
         try:
             answer = reads.broker_of(order.connection).cancel(order.account_id, order.wire_id, symbol=order.symbol)
         except Rejected:
-            refresh(order)
+            try:
+                refresh(order)
+            except (BrokerError, DatabaseError):
+                log.exception("What stands of order %s, whose cancel was rejected, is not known", order.public_id)
             raise
-        adopt(order, answer)
+        try:
+            adopt(order, answer)
+        except DatabaseError:
+            log.exception("The broker's answer to the cancel of order %s is not on record", order.public_id)
+            # For the caller; the sweep puts it on record once it can.
+            order.status, order.filled_quantity = states.FROM_BROKER[answer.status], answer.filled_quantity
 
 
 def refresh(order: Order) -> None:

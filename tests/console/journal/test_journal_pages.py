@@ -135,10 +135,20 @@ def test_no_cell_is_run_as_a_formula(browser: Browser, traded: RoundTrip) -> Non
     Execution.objects.filter(symbol="AAPL", side="BUY").update(source='=HYPERLINK("https://evil.example")')
     told = rows_of(browser.get(f"/connections/{traded.connection_id}/performance/executions.csv"))[-1]
     assert told["source"] == '\'=HYPERLINK("https://evil.example")'
-    assert [csvs.safe(each) for each in ("+1", "-x", "@a", "\tb", Decimal("-1.50"), -3, None)] == [
-        *("'+1", "'-x", "'@a", "'\tb"),
+    assert [csvs.safe(each) for each in ("+1", "-x", "@a", "\tb", "\rc", "\nd", Decimal("-1.50"), -3, None)] == [
+        *("'+1", "'-x", "'@a", "'\tb", "'\rc", "'\nd"),
         *("-1.5", "-3", ""),
     ]
+    wide = [f"{sign}1" for sign in "\uff1d\uff0b\uff0d\uff20"]
+    assert [csvs.safe(each) for each in wide] == [f"'{each}" for each in wide]
+
+
+def test_every_cell_is_quoted_so_that_no_separator_starts_a_new_one(browser: Browser, traded: RoundTrip) -> None:
+    Execution.objects.filter(symbol="AAPL", side="BUY").update(source="a;=1+1")
+    response: Any = browser.get(f"/connections/{traded.connection_id}/performance/executions.csv")
+    text = b"".join(response).decode()
+    assert '"a;=1+1"' in text
+    assert all(line.startswith('"') and line.endswith('"') for line in text.splitlines())
 
 
 def test_a_file_is_streamed_where_the_web_server_is_asynchronous() -> None:
@@ -149,7 +159,7 @@ def test_a_file_is_streamed_where_the_web_server_is_asynchronous() -> None:
         return [part async for part in response]
 
     parts = asyncio.run(sent())
-    assert len(parts) == 4 and parts[0] == b"name\r\n" and parts[3].endswith(b"2499\r\n")
+    assert len(parts) == 4 and parts[0] == b'"name"\r\n' and parts[3].endswith(b'"2499"\r\n')
 
 
 def test_the_owner_has_the_journal_worked_out_anew(browser: Browser, traded: RoundTrip) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,10 +17,12 @@ from console.authority import bearer
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
+from console.halts import verbs as halts
 from console.keys.models import ApiKey
+from console.limits import Limits
 from console.onboarding import tasks
 from console.onboarding.models import StandIn
-from console.scopes import Scope
+from console.scopes import Scope, Source
 from tests.console.pages import prove, text_of, words_of
 
 
@@ -54,6 +58,44 @@ def test_it_sees_and_may_what_the_app_does(browser: Browser, app: ConnectedApp) 
 def test_for_a_paused_app_it_is_paused_too(browser: Browser, app: ConnectedApp) -> None:
     grants.pause(app, by=app.owner)
     assert bearer.authenticate(secret_of(start(browser, app))).paused
+
+
+def test_the_limits_of_the_app_hold_for_it(browser: Browser, app: ConnectedApp) -> None:
+    limits = Limits(order_notional=Decimal(100), symbols=frozenset({"AAPL"}))
+    grants.set_limits(app, limits, by=app.owner)
+    start(browser, app)
+    assert StandIn.objects.get().app.limited == limits
+
+
+CHANGES: dict[str, Callable[[ConnectedApp], object]] = {
+    "revoked": lambda app: grants.revoke(app, by=app.owner, reason="Revoked by its owner"),
+    "paused": lambda app: grants.pause(app, by=app.owner),
+    "narrowed": lambda app: grants.narrow(app, by=app.owner),
+    "limited": lambda app: grants.set_limits(app, Limits(order_notional=Decimal(100)), by=app.owner),
+    "toolsets switched off": lambda app: grants.set_toolsets(app, set(), by=app.owner),
+    "halted": lambda app: halts.halt_app(app, by=app.owner),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_it_ends_when_what_the_app_may_do_changes(browser: Browser, app: ConnectedApp, change: str) -> None:
+    another = grants.grant(app.owner, app.connection, frozenset({Scope.READ}), source=Source.OAUTH, name="Another")
+    grants.activate(another)
+    secret, kept = secret_of(start(browser, app)), secret_of(start(browser, another))
+    CHANGES[change](app)
+    with pytest.raises(bearer.Unauthenticated, match="taken back"):
+        bearer.authenticate(secret)
+    assert StandIn.objects.get(instead_of=app).app.revoked_reason == "The app it stood in for was changed"
+    bearer.authenticate(kept)
+
+
+def test_for_a_halted_app_it_may_only_read(browser: Browser, app: ConnectedApp) -> None:
+    halts.halt_app(app, by=app.owner)
+    prove(browser)
+    refused = start(browser, app, "same")
+    assert refused.status_code == 403
+    assert refused.json()["code"] == "halted"
+    assert bearer.authenticate(secret_of(start(browser, app))).scopes == {Scope.READ}
 
 
 def test_it_may_never_do_more_than_the_app(browser: Browser, app: ConnectedApp) -> None:

@@ -1,7 +1,6 @@
 """What a broker's answer, refusal or silence makes of an order; and that nothing is ever sent twice."""
 
 from collections.abc import Callable
-from contextlib import suppress
 
 import pytest
 from django.db import DatabaseError
@@ -260,10 +259,41 @@ def test_a_cancel_reaches_the_broker_even_when_nothing_can_be_written(
 
     with monkeypatch.context() as broken:
         broken.setattr(QuerySet, "update", full_disk)
-        broken.setattr(sending, "refresh", lambda order: None)
-        with suppress(DatabaseError, Refusal):
-            desk.cancel(trader, order.public_id)
+        told = desk.cancel(trader, order.public_id)
     assert len(watch.cancelled) == 1
+    assert told.state is Status.CANCELLED
+    assert state(order) is Status.WORKING
+    sweeps.sweep()
+    assert state(order) is Status.CANCELLED
+
+
+def test_a_cancel_reaches_the_broker_even_when_it_does_not_answer_what_it_has(trader: Principal, watch: Watch) -> None:
+    order = desk.confirm(trader, desk.prepare(trader, bitcoin(limit="1000")).confirmation.public_id)
+
+    def silent(client_order_id: str) -> None:
+        raise BrokerUnavailable("Connection refused.")
+
+    watch.on_lookup = silent
+    assert desk.cancel(trader, order.public_id).state is Status.CANCELLED
+    assert len(watch.cancelled) == 1
+
+
+def test_a_cancel_that_the_broker_rejects_is_told_as_such_even_when_nothing_can_be_written(
+    trader: Principal, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = desk.confirm(trader, desk.prepare(trader, bitcoin(limit="1000")).confirmation.public_id)
+
+    def full_disk(*values: object, **more: object) -> None:
+        raise DatabaseError("database or disk is full")
+
+    def too_late(client_order_id: str) -> None:
+        raise Rejected("Too late to cancel")
+
+    watch.before_cancel = too_late
+    with monkeypatch.context() as broken:
+        broken.setattr(QuerySet, "update", full_disk)
+        with pytest.raises(Refusal, match="Too late to cancel"):
+            desk.cancel(trader, order.public_id)
 
 
 @pytest.mark.parametrize("what", ["revoked", "price moved", "funds spent"])
