@@ -62,6 +62,7 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "an order": f"/orders/{order.public_id}/",
         "approvals": "/orders/approvals/",
         "an approval": f"/orders/approvals/{order.confirmation.public_id}/",
+        "a way out": f"/orders/closing/{paper.pk}/",
         "activity": "/activity/",
         "a call": f"/activity/{call.request_id}/",
         "errors": "/errors/",
@@ -110,6 +111,8 @@ def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp, order: 
         f"/orders/approvals/{order.confirmation.public_id}/release/",
         f"/orders/approvals/{order.confirmation.public_id}/reject/",
         f"/orders/approvals/letters/{paper.pk}/",
+        f"/orders/closing/{paper.pk}/prepare/",
+        f"/orders/closing/{paper.pk}/cancel/",
     ]
 
 
@@ -199,7 +202,7 @@ def test_somebody_else_finds_nothing_of_it(others_browser: Browser, pages: dict[
         for name, url in pages.items()
         if name.startswith(("a ", "an ", "revoke", "replace", "what", "delete", "limits", "lift"))
     ]
-    assert len(of_one_thing) == 20
+    assert len(of_one_thing) == 22
     for url in of_one_thing:
         assert others_browser.get(url).status_code == 404, url
     for url in actions:
