@@ -16,6 +16,8 @@ class Source(StrEnum):
     API_KEY = "apikey"
     PLATFORM = "platform"
     MANAGEMENT = "management"
+    CONSOLE = "console"
+    """No credential: the owner at the browser. Nothing that a call can carry ever stands for it."""
 
 
 # What a person reads on the consent page and in lists.
@@ -33,6 +35,7 @@ MAY_HOLD: dict[Source, frozenset[Scope]] = {
     Source.API_KEY: frozenset(ALL),
     Source.PLATFORM: frozenset(ALL),
     Source.MANAGEMENT: frozenset({Scope.MANAGE}),
+    Source.CONSOLE: frozenset(ALL),
 }
 
 

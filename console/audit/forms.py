@@ -8,6 +8,7 @@ from console.audit.models import Call, Outcome
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code
+from console.scopes import Source
 
 
 class ActivityFilter(forms.Form):
@@ -27,7 +28,8 @@ class ActivityFilter(forms.Form):
 
     def __init__(self, *args: Any, owner: User, everyone: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        connections, apps = Connection.objects.order_by("name"), ConnectedApp.objects.order_by("name", "-id")
+        connections = Connection.objects.order_by("name")
+        apps = ConnectedApp.objects.exclude(source=Source.CONSOLE).order_by("name", "-id")
         if not everyone:
             connections, apps = connections.filter(owner=owner), apps.filter(owner=owner)
         self.fields["connection"].queryset = connections  # type: ignore[attr-defined]  # set on the instance only

@@ -59,6 +59,7 @@ class _App(NamedTuple):
 
     app_id: int
     name: str
+    source: str
     scopes: str
     toolsets: list[str] | None
     current_account: str
@@ -85,7 +86,7 @@ class _App(NamedTuple):
 
 
 _APP = (
-    *("app__id", "app__name", "app__scopes", "app__toolsets", "app__current_account"),
+    *("app__id", "app__name", "app__source", "app__scopes", "app__toolsets", "app__current_account"),
     *("app__paused_at", "app__revoked_at", "app__last_used_at", "app__last_used_ip"),
     *("app__owner_id", "app__owner__email", "app__owner__is_active"),
     *("app__connection_id", "app__connection__name", "app__connection__broker"),
@@ -154,6 +155,8 @@ def _by_platform(raw: str, ip: str, user_agent: str) -> Principal:
 
 
 def _check(app: _App, principal: Principal, expires_at: datetime | None, expired: str) -> None:
+    if app.source == Source.CONSOLE:
+        raise Unauthenticated("The bearer token is not one of this server's.")
     if app.revoked_at is not None:
         raise Unauthenticated("This app's access was taken back in the console.", principal)
     if expires_at is not None and expires_at <= timezone.now():

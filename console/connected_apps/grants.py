@@ -66,11 +66,23 @@ def grant(
 
 
 @transaction.atomic
+def of_console(connection: Connection) -> ConnectedApp:
+    """What stands for the owner at the browser on an open connection, made when first needed; it has no credential."""
+    Connection.objects.select_for_update().get(pk=connection.pk)
+    found = ConnectedApp.objects.filter(connection=connection, source=Source.CONSOLE, revoked_at=None).first()
+    return found or grant(
+        connection.owner, connection, frozenset({Scope.TRADE}), source=Source.CONSOLE, name="Its owner, in the console"
+    )
+
+
+@transaction.atomic
 def activate(app: ConnectedApp) -> None:
     """The first credential was issued. An older grant of the same client to the same connection ends with it.
 
     Its toolsets, its limits and its pause go over to the new one.
     """
+    if app.is_console:
+        raise ValueError("No credential stands for the owner at the browser.")
     now = timezone.now()
     if not ConnectedApp.objects.filter(pk=app.pk, activated_at=None).update(activated_at=now):
         return

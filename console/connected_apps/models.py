@@ -29,7 +29,8 @@ class ConnectedApp(models.Model):
     """Account used when a call names none; empty: the connection's own default."""
     created_at = models.DateTimeField(auto_now_add=True)
     activated_at = models.DateTimeField(null=True)
-    """When its first credential was issued: an OAuth grant that was allowed but never redeemed has none."""
+    """When its first credential was issued. None: nothing can act as it, so no list of apps has it: an OAuth grant
+    that was allowed but never redeemed, or the owner at the browser."""
     last_used_at = models.DateTimeField(null=True)
     last_used_ip = models.CharField(max_length=45, blank=True)
     last_used_agent = models.CharField(max_length=200, blank=True)
@@ -39,6 +40,13 @@ class ConnectedApp(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["connection"],
+                condition=models.Q(source=Source.CONSOLE.value, revoked_at=None),
+                name="connected_apps_one_console",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -55,6 +63,11 @@ class ConnectedApp(models.Model):
     def toolset_names(self) -> list[str]:
         """Of the sets of tools that are switched on."""
         return [each.value for each in Toolset if switched_on(self.toolsets, each)]
+
+    @property
+    def is_console(self) -> bool:
+        """It stands for the owner at the browser, and no credential for it."""
+        return self.source == Source.CONSOLE
 
     @property
     def can_trade(self) -> bool:

@@ -16,6 +16,7 @@ from console.halts.verbs import Proof
 from console.orders import moves, release
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import Change, Status
+from console.scopes import Source
 
 RELEASED, REJECTED = "order released", "order rejected"
 """What the journal of changes calls the two."""
@@ -67,7 +68,7 @@ def undecided(now: datetime) -> QuerySet[Confirmation]:
 
 def for_owner(owner: User) -> QuerySet[Confirmation]:
     """Of those, the ones that nobody but the owner can release."""
-    return waiting(owner).exclude(app__connection__policy=Policy.TWO_STEP)
+    return waiting(owner).exclude(~Q(app__source=Source.CONSOLE), app__connection__policy=Policy.TWO_STEP)
 
 
 def subject(confirmation: Confirmation) -> str:

@@ -568,7 +568,8 @@ def prepare_flatten(
     drafts, left_out = [], []
     try:
         account = reads.choose_account(broker, account_id, principal.account_id)
-        halts.check(halts.Action.PREPARE, app.connection, app.pk, account.account_id)
+        asked = halts.Action.FLATTEN if app.is_console else halts.Action.PREPARE
+        halts.check(asked, app.connection, app.pk, account.account_id)
         for position in broker.positions(account.account_id):
             if position.quantity:
                 try:

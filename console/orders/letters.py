@@ -18,6 +18,7 @@ from console.accounts.models import User
 from console.connections.models import Connection, Policy
 from console.orders import approvals
 from console.orders.models import Confirmation, Letter, NoLetters
+from console.scopes import Source
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ def _untold(now: datetime) -> QuerySet[Confirmation]:
         approvals.undecided(now)
         .filter(told_at=None, app__connection__owner__is_active=True, app__connection__no_letters=None)
         .exclude(app__connection__policy=Policy.TWO_STEP)
+        .exclude(app__source=Source.CONSOLE)
     )
 
 

@@ -7,6 +7,7 @@ from brokers.decimals import ExactDecimalField
 from brokers.types import LegRequest, OrderChanges, OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
+from console.halts import verbs as halts
 from console.orders.states import CHANGE_WORDS, UNSETTLED, WORDS, Change, Status
 
 
@@ -43,6 +44,12 @@ class Confirmation(models.Model):
 
     def __str__(self) -> str:
         return self.public_id
+
+    @property
+    def at_halts(self) -> halts.Action:
+        """What its release is to a halt: the owner may close everything from the console while one stands."""
+        own = self.action == Action.FLATTEN and self.app.is_console
+        return halts.Action.FLATTEN if own else halts.Action.RELEASE
 
     @property
     def order(self) -> "Order":

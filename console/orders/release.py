@@ -52,7 +52,7 @@ def release(
     _check_unchanged(confirmation, plan)
     may(plan[0].connection)  # whoever may not say yes does not end what waits for somebody else's
     if confirmation.action == Action.FLATTEN:
-        _clear_the_way(plan[0], by=by, request_id=request_id)
+        _clear_the_way(confirmation, plan[0], by=by, request_id=request_id)
     going: list[tuple[Order, Checked]] = []
     refused: list[tuple[Order, Refusal]] = []
     previews: list[tuple[OrderRequest, Preview]] = []
@@ -61,7 +61,7 @@ def release(
             continue  # taken back before it was confirmed
         try:
             risk.check_permission(order.app, order.connection)
-            halts.check(halts.Action.RELEASE, order.connection, order.app_id, order.account_id)
+            halts.check(confirmation.at_halts, order.connection, order.app_id, order.account_id)
             checked = sending.check_release(order)
             previews.append((order.request, checked.preview))
             risk.check_together(previews)
@@ -92,13 +92,13 @@ def release(
     return plan
 
 
-def _clear_the_way(lead: Order, *, by: str, request_id: str) -> None:
+def _clear_the_way(confirmation: Confirmation, lead: Order, *, by: str, request_id: str) -> None:
     """Before everything is closed, every working order of the account is taken back. Raises Refusal.
 
     Cancelling passes every limit, but nobody without the right to release this plan can have it done.
     """
     risk.check_permission(lead.app, lead.connection)
-    halts.check(halts.Action.RELEASE, lead.connection, lead.app_id, lead.account_id)
+    halts.check(confirmation.at_halts, lead.connection, lead.app_id, lead.account_id)
     for result in cancelling.cancel_all(lead.connection, lead.account_id, by=by, request_id=request_id):
         if result.refusal is not None and result.refusal.code is not Code.NOT_CANCELLABLE:
             raise Refusal(
@@ -270,7 +270,7 @@ def _redeem(
     held: list[tuple[Order, Refusal]] = []
     for order, checked in going:
         try:
-            halts.check(halts.Action.RELEASE, connection, app.pk, order.account_id)
+            halts.check(confirmation.at_halts, connection, app.pk, order.account_id)
             if checked.held is not None:
                 sizing.check_still(order, checked.held)
             worst = exposure.check(order.request, checked.facts, connection, app, besides=order.pk)

@@ -164,6 +164,8 @@ def heading(confirmation: Confirmation) -> str:
     if confirmation.action == Action.MODIFY:
         change = confirmation.modification
         return f"Change to: {words(amend.changed(change.order.request, change.asked))}"
+    if confirmation.action == Action.FLATTEN:
+        return f"Cancel all orders and close all positions in {orders[0].account_id}"
     return words(orders[0].request) if len(orders) == 1 else f"{len(orders)} orders in one"
 
 
@@ -176,7 +178,7 @@ def look(confirmation: Confirmation) -> Review:
     items = [_item(order, change) for order in orders]
     review = Review(confirmation=confirmation, items=items, at=timezone.now())
     _note(review.refusals, lambda: risk.check_permission(app, connection))
-    _note(review.refusals, lambda: halts.check(halts.Action.RELEASE, connection, app.pk, lead.account_id))
+    _note(review.refusals, lambda: halts.check(confirmation.at_halts, connection, app.pk, lead.account_id))
     try:
         broker = reads.broker_of(connection)
         state = broker.account_state(lead.account_id)

@@ -103,7 +103,7 @@ def _claim(order: Order, by: str, request_id: str) -> None:
     app = ConnectedApp.objects.select_for_update().get(pk=order.app_id)
     connection = Connection.objects.select_for_update().get(pk=order.connection_id)
     risk.check_permission(app, connection)
-    halts.check(Action.RELEASE, connection, app.pk, order.account_id)
+    halts.check(order.confirmation.at_halts, connection, app.pk, order.account_id)
     moves.move(order, Status.SENDING, "Sent to the broker.", by, request_id, sent_at=timezone.now())
 
 

@@ -20,10 +20,10 @@ from console.accounts.required import before_second_factor
 from console.audit import errors, paging
 from console.audit.models import Call, Change
 from console.connections.models import Policy
-from console.errors import Refusal
+from console.errors import Code, Refusal
 from console.halts.verbs import Proof
 from console.onboarding import home
-from console.orders import approvals, byhand, letters, review
+from console.orders import approvals, byhand, closing, letters, review
 from console.orders.approvals import Evidence
 from console.orders.forms import OrderFilter, RejectForm
 from console.orders.models import Action, Confirmation, Modification, Order
@@ -106,7 +106,7 @@ def settle(request: HttpRequest, public_id: str) -> HttpResponse:
 def approval_list(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     found = [(each, review.heading(each)) for each in approvals.waiting(user)]
-    mine = [pair for pair in found if pair[0].app.connection.policy != Policy.TWO_STEP]
+    mine = [pair for pair in found if pair[0].app.is_console or pair[0].app.connection.policy != Policy.TWO_STEP]
     decided = Change.objects.filter(user_id=user.pk, action__in=(approvals.RELEASED, approvals.REJECTED))
     context = {
         "mine": mine,
@@ -205,7 +205,8 @@ def _to_decide(
         "asked": asked,
         "seconds": max(0, math.ceil(left)),
         "is_live": order.connection.is_live,
-        "by_assistant": order.connection.policy == Policy.TWO_STEP,
+        "by_assistant": order.connection.policy == Policy.TWO_STEP and not confirmation.app.is_console,
+        "cancels": _cancelled_first(confirmation, order),
         "has_passkey": factors.has(user, factors.PASSKEY),
         "has_password": user.has_usable_password(),
         "password": password or PasswordAgainForm(request, user),
@@ -213,6 +214,12 @@ def _to_decide(
     }
     context["password"].fields["password"].widget.attrs.pop("autofocus", None)
     return render(request, "orders/approval.html", context)
+
+
+def _cancelled_first(confirmation: Confirmation, order: Order) -> list[Order]:
+    if confirmation.action != Action.FLATTEN:
+        return []
+    return closing.open_orders(order.connection).get(order.account_id, [])
 
 
 @never_cache
@@ -277,5 +284,65 @@ def reject(request: HttpRequest, public_id: str) -> HttpResponse:
     except Refusal as refusal:
         messages.error(request, str(refusal))
         return redirect("orders:approval", public_id)
+    if confirmation.app.is_console:
+        messages.success(request, "Nothing was cancelled and nothing was closed.")
+        return redirect("connections:detail", confirmation.app.connection_id)
     messages.success(request, f"Rejected. Nothing was sent, and {confirmation.app.name} is told why.")
     return redirect("orders:approvals")
+
+
+# -- closing everything --------------------------------------------------------------------------------------
+
+
+@never_cache
+@require_safe
+def closing_page(request: HttpRequest, pk: int) -> HttpResponse:
+    """The accounts of the connection, and what is open in each."""
+    connection = get_object_or_404(home.connections(user_of(request)), pk=pk)
+    found, trouble = closing.open_orders(connection), ""
+    try:
+        accounts = closing.accounts(connection)
+    except Refusal as refusal:
+        trouble, accounts = str(refusal), sorted(found)
+    context = {
+        "connection": connection,
+        "trouble": trouble,
+        "accounts": [(account_id, found.get(account_id, [])) for account_id in accounts],
+    }
+    return render(request, "orders/closing.html", context)
+
+
+@require_POST
+def close_everything(request: HttpRequest, pk: int) -> HttpResponse:
+    """Prepare it and lead to the page where the owner sees all of it and releases it, or not."""
+    user = user_of(request)
+    connection = get_object_or_404(home.connections(user), pk=pk)
+    account_id = request.POST.get("account_id", "")
+    try:
+        if not account_id:
+            accounts = closing.accounts(connection)
+            if len(accounts) != 1:
+                return redirect("orders:closing", pk)
+            account_id = accounts[0]
+        prepared, left_out = closing.flatten_as_owner(connection, by=user, account_id=account_id)
+    except Refusal as refusal:
+        if refusal.code is Code.NO_POSITION:
+            messages.info(request, f"Account {account_id} has no position to close.")
+        else:
+            messages.error(request, str(refusal))
+        return redirect("orders:closing", pk)
+    for each in left_out:
+        messages.warning(request, f"{each.symbol} cannot be closed now and stays: {each.refusal}")
+    return redirect("orders:approval", prepared.confirmation.public_id)
+
+
+@require_POST
+def cancel_everything(request: HttpRequest, pk: int) -> HttpResponse:
+    user = user_of(request)
+    connection = get_object_or_404(home.connections(user), pk=pk)
+    done = closing.cancel_as_owner(connection, by=user, account_id=request.POST.get("account_id", ""))
+    kept = [each for each in done if each.refusal is not None]
+    for each in kept:
+        messages.error(request, str(each.refusal))
+    messages.success(request, f"Cancelled: {len(done) - len(kept)} of {len(done)} open orders.")
+    return redirect("orders:closing", pk)

@@ -65,6 +65,7 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "an order": f"/orders/{order.public_id}/",
         "approvals": "/orders/approvals/",
         "an approval": f"/orders/approvals/{order.confirmation.public_id}/",
+        "a way out": f"/orders/closing/{paper.pk}/",
         "activity": "/activity/",
         "a call": f"/activity/{call.request_id}/",
         "errors": "/errors/",
@@ -114,6 +115,8 @@ def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp, order: 
         f"/orders/approvals/{order.confirmation.public_id}/release/",
         f"/orders/approvals/{order.confirmation.public_id}/reject/",
         f"/orders/approvals/letters/{paper.pk}/",
+        f"/orders/closing/{paper.pk}/prepare/",
+        f"/orders/closing/{paper.pk}/cancel/",
     ]
 
 

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from brokers.types import Environment
 from console import scopes
+from console.connected_apps.models import ConnectedApp
 from console.orders.models import Order
 from console.orders.terms import words
 from console.scopes import Scope, Source
@@ -23,6 +24,7 @@ _SOURCES: dict[str, str] = {
     Source.API_KEY: "API key",
     Source.PLATFORM: "Platform token",
     Source.MANAGEMENT: "Management key",
+    Source.CONSOLE: "The console",
 }
 
 
@@ -142,6 +144,12 @@ def scope_words(text: str) -> str:
 @register.filter
 def source_words(source: str) -> str:
     return _SOURCES.get(source, source)
+
+
+@register.filter
+def app_words(app: ConnectedApp) -> str:
+    """The app as its owner knows it."""
+    return "You, in the console" if app.is_console else app.name
 
 
 @register.simple_tag

@@ -1,0 +1,72 @@
+"""The owner's way out: every order of an account cancelled and every position closed, also while it is halted.
+
+Only the console leads here: no token of any kind does. Nothing but the halt is waived: a paused or closed connection,
+trading switched off, live trading that rests and every limit still say no. Cancelling passes all of them.
+"""
+
+from brokers.errors import BrokerError
+from brokers.types import Environment
+from console.accounts.models import User
+from console.connected_apps import grants
+from console.connections import reads
+from console.connections.models import Connection
+from console.errors import Code, Refusal, refusal_of_read
+from console.orders import cancelling, desk, states
+from console.orders.models import Order
+from console.principal import Principal
+from console.scopes import Source
+
+
+def flatten_as_owner(
+    connection: Connection, *, by: User, account_id: str, request_id: str = ""
+) -> tuple[desk.Prepared, list[desk.LeftOut]]:
+    """Hold a plan for the owner's own release, as ``desk.prepare_flatten`` does. Raises Refusal."""
+    _check(connection, by)
+    app = grants.of_console(connection)
+    principal = Principal(
+        user_id=by.pk,
+        user_label=by.email,
+        source=Source.CONSOLE,
+        credential_id="",
+        app_id=app.pk,
+        app_label=by.email,
+        paused=False,
+        scopes=app.granted,
+        connection_id=connection.pk,
+        connection_label=connection.name,
+        connection_paused=connection.paused_at is not None,
+        broker=connection.broker,
+        broker_settings=connection.settings,
+        environment=Environment(connection.environment),
+        account_id=connection.default_account,
+    )
+    return desk.prepare_flatten(principal, account_id=account_id, request_id=request_id)
+
+
+def cancel_as_owner(connection: Connection, *, by: User, account_id: str) -> list[cancelling.Result]:
+    """Take every open order of the account back at once. Raises Refusal for anybody but the owner."""
+    _check(connection, by)
+    return cancelling.cancel_all(connection, account_id, by=by.email)
+
+
+def accounts(connection: Connection) -> list[str]:
+    """The accounts of the connection, by its broker. Raises Refusal when it cannot be asked."""
+    try:
+        return [account.account_id for account in reads.broker_of(connection).accounts()]
+    except BrokerError as error:
+        raise refusal_of_read(error) from error
+
+
+def open_orders(connection: Connection) -> dict[str, list[Order]]:
+    """What would be cancelled, by account, newest first; exits that hang on an order end with it."""
+    found: dict[str, list[Order]] = {}
+    for order in Order.objects.filter(connection=connection, status__in=states.OPEN, parent=None).order_by("-pk"):
+        found.setdefault(order.account_id, []).append(order)
+    return found
+
+
+def _check(connection: Connection, user: User) -> None:
+    if connection.owner_id != user.pk:
+        raise Refusal(Code.NOT_PERMITTED, "Only the owner of the connection can close everything on it.")
+    if connection.closed_at is not None:
+        raise Refusal(Code.CONNECTION_PAUSED, f"The connection {connection.name} was removed. Nothing was done.")
