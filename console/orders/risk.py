@@ -117,8 +117,10 @@ def worst_price(request: OrderRequest, quote: Quote, collar: Decimal | None) -> 
     A limit caps what a buyer pays, but not what a seller gets; an order without one may run as far as its collar.
     Of an OCO pair either half may fill.
     """
-    other = request.legs if request.order_class is OrderClass.OCO else ()
-    return max(_worst_price(half, quote, collar) for half in (request, *other))
+    halves: list[OrderRequest | LegRequest] = [request]
+    if request.order_class is OrderClass.OCO:
+        halves += request.legs
+    return max(_worst_price(half, quote, collar) for half in halves)
 
 
 def _worst_price(order: OrderRequest | LegRequest, quote: Quote, collar: Decimal | None) -> Decimal:
@@ -189,11 +191,9 @@ def _check_kind(request: OrderRequest, facts: Facts, bound: Bound) -> None:
         raise _outside(
             bound, "asset_classes", f"allow only {_some(limits.asset_classes)}, and {symbol} is {facts.asset_class}"
         )
-    for part in (request, *request.legs):
-        if limits.order_types is not None and part.order_type not in limits.order_types:
-            raise _outside(
-                bound, "order_types", f"allow only the order types {_some(limits.order_types)}, not {part.order_type}"
-            )
+    for kind in (request.order_type, *(leg.order_type for leg in request.legs)):
+        if limits.order_types is not None and kind not in limits.order_types:
+            raise _outside(bound, "order_types", f"allow only the order types {_some(limits.order_types)}, not {kind}")
     if limits.trading_hours_only and not facts.market_is_open:
         if facts.market_is_open is None:
             raise _unprovable(bound, "trading_hours_only", "whether the market is open is not known")
