@@ -117,8 +117,10 @@ def worst_price(request: OrderRequest, quote: Quote, collar: Decimal | None) -> 
     A limit caps what a buyer pays, but not what a seller gets; an order without one may run as far as its collar.
     Of an OCO pair either half may fill.
     """
-    other = request.legs if request.order_class is OrderClass.OCO else ()
-    return max(_worst_price(half, quote, collar) for half in (request, *other))
+    halves: list[OrderRequest | LegRequest] = [request]
+    if request.order_class is OrderClass.OCO:
+        halves += request.legs
+    return max(_worst_price(half, quote, collar) for half in halves)
 
 
 def _worst_price(order: OrderRequest | LegRequest, quote: Quote, collar: Decimal | None) -> Decimal:
@@ -189,11 +191,9 @@ def _check_kind(request: OrderRequest, facts: Facts, bound: Bound) -> None:
         raise _outside(
             bound, "asset_classes", f"allow only {_some(limits.asset_classes)}, and {symbol} is {facts.asset_class}"
         )
-    for part in (request, *request.legs):
-        if limits.order_types is not None and part.order_type not in limits.order_types:
-            raise _outside(
-                bound, "order_types", f"allow only the order types {_some(limits.order_types)}, not {part.order_type}"
-            )
+    for kind in (request.order_type, *(leg.order_type for leg in request.legs)):
+        if limits.order_types is not None and kind not in limits.order_types:
+            raise _outside(bound, "order_types", f"allow only the order types {_some(limits.order_types)}, not {kind}")
     if limits.trading_hours_only and not facts.market_is_open:
         if facts.market_is_open is None:
             raise _unprovable(bound, "trading_hours_only", "whether the market is open is not known")
@@ -395,15 +395,33 @@ def check_drift(order_type: OrderType, shown: Decimal, preview: Preview) -> None
 
 
 def check_together(previews: Sequence[tuple[OrderRequest, Preview]]) -> None:
-    """What several orders cost at once must be there at once. The first estimate tells what is. Raises Refusal."""
+    """What several orders cost at once must be there at once, in each currency. Raises Refusal.
+
+    The first estimate in a currency tells what is there. Where the same is told of two currencies it is one account's
+    buying power, which no sum of both can be held against.
+    """
     if len(previews) < 2:
         return
-    needed = sum((max(-preview.cash_effect, Decimal(0)) for _, preview in previews), Decimal(0))
-    there = previews[0][1].buying_power
-    if needed > there:
+    needed: dict[str, Decimal] = {}
+    there: dict[str, Decimal] = {}
+    for _, preview in previews:
+        cost, currency = max(-preview.cash_effect, Decimal(0)), preview.quote.currency
+        if cost:
+            needed[currency] = needed.get(currency, Decimal(0)) + cost
+            there.setdefault(currency, preview.buying_power)
+    for currency, cost in needed.items():
+        if cost > there[currency]:
+            raise Refusal(
+                Code.INSUFFICIENT_FUNDS,
+                f"Together the orders need {cost:,.2f} {currency}, and {there[currency]:,.2f} is available. Nothing "
+                "was sent for this one.",
+            )
+    if len(set(there.values())) < len(there):
         raise Refusal(
-            Code.INSUFFICIENT_FUNDS,
-            f"Together the orders need {needed:,.2f}, and {there:,.2f} is available. Nothing was sent for this one.",
+            Code.LIMIT_UNPROVABLE,
+            f"Whether there is enough for all orders together is not known: they cost {_some(frozenset(needed))}, and "
+            "the broker tells one buying power for these. Nothing was sent for this one; prepare the orders of each "
+            "currency by themselves.",
         )
 
 
