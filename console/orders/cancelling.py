@@ -13,7 +13,7 @@ from brokers.types import OrderClass
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.orders import moves, sending, states
-from console.orders.models import Order
+from console.orders.models import Confirmation, Order
 from console.orders.states import Status
 
 log = logging.getLogger(__name__)
@@ -29,17 +29,26 @@ class Result:
 
 
 def cancel_all(
-    connection: Connection, account_id: str, *, symbol: str | None = None, by: str, request_id: str = ""
+    connection: Connection,
+    account_id: str,
+    *,
+    symbol: str | None = None,
+    besides: Confirmation | None = None,
+    by: str,
+    request_id: str = "",
 ) -> list[Result]:
     """Take every open order of an account back, one after another, newest first, and say what became of each.
 
-    Orders that hang on another end with it. What still waits for a confirmation is not open and stays.
+    Orders that hang on another end with it. What still waits for a confirmation is not open and stays, and so does
+    what was released by the confirmation ``besides``.
     """
     rows = Order.objects.select_related("app", "connection", "confirmation").filter(
         connection=connection, account_id=account_id, status__in=states.OPEN
     )
     if symbol is not None:
         rows = rows.filter(symbol=symbol)
+    if besides is not None:
+        rows = rows.exclude(confirmation=besides)
     done = []
     for order in sorted(rows, key=lambda each: (each.parent_id is not None, -each.pk)):
         if order.parent_id is not None:

@@ -18,7 +18,7 @@ from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.halts import verbs as halts
-from console.orders import amend, cancelling, exposure, moves, risk, sending, sizing
+from console.orders import amend, cancelling, exposure, moves, risk, sending, sizing, states
 from console.orders.models import Action, Confirmation, Order
 from console.orders.moves import Moved
 from console.orders.sending import Checked
@@ -51,8 +51,7 @@ def release(
     _check_redeemable(confirmation, lead)
     _check_unchanged(confirmation, plan)
     may(plan[0].connection)  # whoever may not say yes does not end what waits for somebody else's
-    if confirmation.action == Action.FLATTEN:
-        _clear_the_way(confirmation, plan[0], by=by, request_id=request_id)
+    flattens = confirmation.action == Action.FLATTEN
     going: list[tuple[Order, Checked]] = []
     refused: list[tuple[Order, Refusal]] = []
     previews: list[tuple[OrderRequest, Preview]] = []
@@ -62,9 +61,10 @@ def release(
         try:
             risk.check_permission(order.app, order.connection)
             halts.check(confirmation.at_halts, order.connection, order.app_id, order.account_id)
-            checked = sending.check_release(order)
-            previews.append((order.request, checked.preview))
-            risk.check_together(previews)
+            checked = sending.check_ahead(order) if flattens else sending.check_release(order)
+            if checked.preview is not None:
+                previews.append((order.request, checked.preview))
+                risk.check_together(previews)
         except BrokerError as error:
             if error.outcome is not Outcome.REJECTED:
                 # Nothing was decided about the order: the same confirmation may still be used.
@@ -88,24 +88,56 @@ def release(
         _refuse(confirmation, plan, (stopped.order, stopped.refusal), by, request_id)
     for order, refusal in (*refused, *over):
         moves.deny(order, refusal, by, request_id)
+    if flattens:
+        gone = _clear_the_way(confirmation, gone, by=by, request_id=request_id)
     _send(gone, by, request_id)
     return plan
 
 
-def _clear_the_way(confirmation: Confirmation, lead: Order, *, by: str, request_id: str) -> None:
-    """Before everything is closed, every working order of the account is taken back. Raises Refusal.
+def _clear_the_way(confirmation: Confirmation, going: list[Order], *, by: str, request_id: str) -> list[Order]:
+    """Take every other order of the account back, then check the closes in full; those that pass are returned.
 
-    Cancelling passes every limit, but nobody without the right to release this plan can have it done.
+    Only once they are released: what guards a position is not cancelled for a plan that cannot go. Raises Refusal when
+    none of them goes, saying what was cancelled.
     """
-    risk.check_permission(lead.app, lead.connection)
-    halts.check(confirmation.at_halts, lead.connection, lead.app_id, lead.account_id)
-    for result in cancelling.cancel_all(lead.connection, lead.account_id, by=by, request_id=request_id):
-        if result.refusal is not None and result.refusal.code is not Code.NOT_CANCELLABLE:
-            raise Refusal(
-                result.refusal.code,
-                f"A working order could not be cancelled, so nothing was closed: {result.refusal}",
-                order_id=lead.public_id,
-            )
+    connection, account_id = going[0].connection, going[0].account_id
+    results = cancelling.cancel_all(connection, account_id, besides=confirmation, by=by, request_id=request_id)
+    stuck = [
+        each
+        for each in results
+        if each.order.state in states.IN_FLIGHT
+        or (each.refusal is not None and each.refusal.code is not Code.NOT_CANCELLABLE)
+    ]
+    cancelled = ", ".join(each.order.public_id for each in results if each.order.state is Status.CANCELLED) or "none"
+    passed: list[Order] = []
+    refused: list[tuple[Order, Refusal]] = []
+    previews: list[tuple[OrderRequest, Preview]] = []
+    for order in going:
+        try:
+            if stuck:
+                why = stuck[0].refusal or "its broker has not said yet what became of it."
+                raise Refusal(
+                    Code.OUTCOME_UNKNOWN if stuck[0].refusal is None else stuck[0].refusal.code,
+                    f"Working order {stuck[0].order.public_id} could not be cancelled, so nothing was closed: {why}",
+                )
+            preview = sending.check_release(order).preview
+            if preview is not None:
+                risk.check_together([*previews, (order.request, preview)])
+                previews.append((order.request, preview))
+        except BrokerError as error:
+            refused.append((order, refusal_of(error)))
+        except Refusal as refusal:
+            refused.append((order, refusal))
+        else:
+            passed.append(order)
+    for order, no in refused:
+        moves.deny(order, no, by, request_id)
+    if not passed:
+        first = refused[0][1]
+        raise Refusal(
+            first.code, f"{first} Working orders cancelled before: {cancelled}.", order_id=refused[0][0].public_id
+        )
+    return passed
 
 
 class _Stopped(Exception):

@@ -242,7 +242,7 @@ def _weigh(item: Item, broker: Broker, connection: Connection, app: ConnectedApp
     try:
         item.preview = preview = broker.preview(order.account_id, request)
         item.quote = preview.quote
-        _note(item.refusals, lambda: risk.check_drift(OrderType(order.order_type), order.shown_price, preview))
+        _note(item.refusals, lambda: risk.check_drift(OrderType(order.order_type), order.shown_price, preview.price))
     except BrokerError as error:
         item.refusals.append(_as_refusal(error))
     try:

@@ -381,15 +381,15 @@ def _short(value: Decimal) -> str:
 # -- price ---------------------------------------------------------------------------------------------------
 
 
-def check_drift(order_type: OrderType, shown: Decimal, preview: Preview) -> None:
+def check_drift(order_type: OrderType, shown: Decimal, price: Decimal) -> None:
     """A price limit bounds itself; an order without one must not be released far from where it was shown."""
     if order_type.needs_limit or shown == 0:
         return
-    drift = abs(preview.price - shown) / shown
+    drift = abs(price - shown) / shown
     if drift > MAX_DRIFT:
         raise Refusal(
             Code.PRICE_MOVED,
-            f"The price moved from {plain(shown)} to {plain(preview.price)} since the order was shown, more than "
+            f"The price moved from {plain(shown)} to {plain(price)} since the order was shown, more than "
             f"{plain(MAX_DRIFT * 100)} %. Nothing was sent; prepare the order again.",
         )
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 from brokers.base import Broker
 from brokers.decimals import plain
 from brokers.errors import BrokerError, DuplicateClientId, Outcome, Rejected
-from brokers.types import BrokerOrder, BrokerStatus, Fill, OrderType, Preview
+from brokers.types import BrokerOrder, BrokerStatus, Fill, OrderType, Preview, Side
 from console.connected_apps.models import ConnectedApp
 from console.connections import reads
 from console.connections.models import Connection
@@ -37,7 +37,8 @@ log = logging.getLogger(__name__)
 class Checked:
     """An order that passed every check outside a transaction, and what those inside one need."""
 
-    preview: Preview
+    preview: Preview | None
+    """None where the broker cannot estimate it yet."""
     facts: Facts
     held: sizing.Held | None
     """For an order that was sized by a position: what that is now."""
@@ -54,10 +55,30 @@ def check_release(order: Order) -> Checked:
         held = sizing.look(order, broker)
         sizing.check_still(order, held)
     preview = broker.preview(order.account_id, order.request)
-    risk.check_drift(OrderType(order.order_type), order.shown_price, preview)
+    risk.check_drift(OrderType(order.order_type), order.shown_price, preview.price)
     instrument = broker.instrument(order.symbol)
     facts = exposure.look(broker, order.connection, order.app, instrument, preview.quote)
     return Checked(preview=preview, facts=facts, held=held)
+
+
+def check_ahead(order: Order) -> Checked:
+    """What can be told of a close while other orders still hold its position: that it is as shown, and the price.
+
+    Raises BrokerError, Refusal.
+    """
+    broker = reads.broker_of(order.connection)
+    if sizing.look(order, broker).quantity != order.position_shown:
+        raise Refusal(
+            Code.POSITION_CHANGED,
+            f"The position in {order.symbol} is not what was shown. Nothing was cancelled or sent; prepare it again.",
+        )
+    quote = broker.quotes([order.symbol])[0]
+    risk.check_drift(
+        OrderType(order.order_type), order.shown_price, quote.bid if order.side == Side.SELL else quote.ask
+    )
+    instrument = broker.instrument(order.symbol)
+    facts = exposure.look(broker, order.connection, order.app, instrument, quote)
+    return Checked(preview=None, facts=facts, held=None)
 
 
 def send(order: Order, *, by: str, request_id: str = "") -> Order:

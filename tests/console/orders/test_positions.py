@@ -4,9 +4,12 @@ from decimal import Decimal
 
 import pytest
 
+from brokers.errors import UnknownOutcome
 from brokers.paper.models import PaperAccount
 from brokers.types import OrderChanges, OrderType, Side
-from console.connections import reads
+from console import limits
+from console.accounts.models import User
+from console.connections import linking, reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.orders import desk
@@ -136,3 +139,56 @@ def test_a_close_that_rests_is_never_changed_to_more_than_it_closes(
     desk.confirm(trader, change.confirmation.public_id)
     closing.refresh_from_db()
     assert (closing.quantity, closing.state) == (Decimal(10), Status.WORKING)
+
+
+def guarded(trader: Principal) -> Order:
+    """A position, and an order that rests to get out of it."""
+    trade(trader, bitcoin("0.2"))
+    guard = desk.prepare(trader, bitcoin("0.1", Side.SELL, limit="1000000"))
+    return desk.confirm(trader, guard.confirmation.public_id)
+
+
+def refused_flatten(trader: Principal, prepared: desk.Prepared) -> Refusal:
+    with pytest.raises(Refusal) as caught:
+        desk.confirm(trader, prepared.confirmation.public_id)
+    assert [order.state for order in prepared.confirmation.orders.all()] == [Status.DENIED]
+    return caught.value
+
+
+@pytest.mark.parametrize("what", ["limit", "price", "position"])
+def test_what_guards_a_position_is_not_cancelled_for_a_close_that_cannot_go(
+    trader: Principal, owner: User, paper: Connection, watch: Watch, what: str
+) -> None:
+    guard = guarded(trader)
+    prepared, _ = desk.prepare_flatten(trader)
+    if what == "limit":
+        linking.set_limits(paper, limits.parse({"order_notional": "1"}), by=owner)
+    elif what == "price":
+        Order.objects.filter(pk=prepared.order.pk).update(shown_price=prepared.order.shown_price * 2)
+    else:
+        trade(trader, bitcoin("0.1"))
+    code = {"limit": Code.LIMIT_EXCEEDED, "price": Code.PRICE_MOVED, "position": Code.POSITION_CHANGED}[what]
+    assert refused_flatten(trader, prepared).code is code
+    guard.refresh_from_db()
+    assert (guard.state, watch.cancelled) == (Status.WORKING, [])
+
+
+def test_nothing_is_closed_while_an_order_that_cannot_be_cancelled_may_still_stand(
+    trader: Principal, watch: Watch
+) -> None:
+    guard = guarded(trader)
+    prepared, _ = desk.prepare_flatten(trader)
+
+    def lose(_: object) -> None:
+        raise UnknownOutcome("The answer was lost.")
+
+    watch.before_submit = lose
+    lost = desk.confirm(trader, desk.prepare(trader, bitcoin("0.01", Side.SELL, limit="900000")).confirmation.public_id)
+    assert lost.state is Status.UNKNOWN
+    refusal = refused_flatten(trader, prepared)
+    assert refusal.code is Code.OUTCOME_UNKNOWN
+    assert f"{lost.public_id} could not be cancelled" in str(refusal)
+    assert f"Working orders cancelled before: {guard.public_id}." in str(refusal)
+    guard.refresh_from_db()
+    assert guard.state is Status.CANCELLED
+    assert len(watch.submitted) == 3
