@@ -72,6 +72,7 @@ BOUNDS = {
     Code.PRICE_MOVED,
     Code.CONFIRMATION_USED,
     Code.CONFIRMATION_EXPIRED,
+    Code.CONFIRMATION_CHANGED,  # of two changes of one order, the second no longer fits what was shown
     Code.NOT_CANCELLABLE,
     Code.NOT_MODIFIABLE,
     Code.BROKER_REJECTED,
