@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -6,7 +8,5 @@ class OnboardingConfig(AppConfig):
     label = "onboarding"
 
     def ready(self) -> None:
-        from console.connected_apps import grants
-        from console.onboarding import playground
-
-        grants.changed.connect(playground.end_of)
+        # Only now may models be loaded: whoever ends playgrounds has to hear of it from the first change on.
+        import_module("console.onboarding.playground")

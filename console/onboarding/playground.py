@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.dispatch import receiver
 from django.utils import timezone
 
 from console.accounts.models import User
@@ -74,6 +75,7 @@ def stop(owner: User, public_id: str) -> bool:
     return key is not None and minting.revoke(key, by=owner, reason="Closed in the playground")
 
 
+@receiver(grants.changed)
 def end_of(app: ConnectedApp, **signal: object) -> None:
     """What ``app`` may do has changed, so what stands in for it as it was ends at once."""
     for stale in _open().filter(instead_of=app):

@@ -74,7 +74,9 @@ def one_round(chaos: "Chaos") -> None:
     order = Order.objects.get(pk=prepared.order.pk)
     sent = [body["client_order_id"] for body in chaos.control("state")["sent"][before:]]
     assert sent == [order.wire_id], sent
-    assert sorted(code for code, _ in answers) == ["", *["confirmation_used"] * (len(answers) - 1)], answers
+    # Past the calls that one connection may have under way, a confirmation is refused before it is looked at.
+    codes = [code for code, _ in answers]
+    assert codes.count("") == 1 and set(codes) <= {"", "confirmation_used", "broker_unavailable"}, answers
     assert len(answers) == PROCESSES * THREADS
     assert {which for _, which in answers} == {order.public_id}, answers
     assert order.events.filter(after="sending").count() == 1

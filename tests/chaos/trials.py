@@ -29,6 +29,7 @@ from django.core.management import call_command  # noqa: E402 - after django.set
 from django.db import connections  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from brokers import registry  # noqa: E402
 from brokers.types import OrderType, Side, TimeInForce  # noqa: E402
 from console.accounts.models import User  # noqa: E402
 from console.authority import bearer  # noqa: E402
@@ -77,6 +78,7 @@ class Chaos:
         self.kills = 0
         self.typical = 0.05
         call_command("migrate", verbosity=0)
+        registry.CALLS_PER_MINUTE["alpaca"] = 10**9  # the fake has no such limit
         owner = User.objects.create_user("olivia@example.com", "correct horse battery")
         connection = Connection.objects.create(
             owner=owner,

@@ -1,7 +1,7 @@
 """Practice accounts through the gate: opened, copied, reset and tuned, and never a way round a limit."""
 
 import uuid
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
@@ -118,7 +118,7 @@ def test_fills_name_the_terms_they_were_made_under(paper: Connection, trade_key:
     assert "volume_percent" not in tuned and tuned["stamp"].startswith("realistic/1+")
     order = trade(trade_key, "BUY", "0.5", "BTC/USD")["order"]
     paid = Decimal(order["average_price"]) * Decimal("0.5")
-    assert Decimal(order["fees"]) == (paid.quantize(Decimal("0.01")) / 100).quantize(Decimal("0.01"))
+    assert Decimal(order["fees"]) == (paid / 100).quantize(Decimal("0.01"), ROUND_HALF_UP)
     assert PaperFill.objects.get().model == tuned["stamp"]
     rules = call(trade_key, "get_trading_fees", symbol="BTC/USD")["fees"]
     assert rules[0]["rate"] == "0.01"
