@@ -6,6 +6,7 @@ A read that takes too long is given up by its caller, and keeps its slot until i
 given up here: who sends an order stays to learn what became of it, within the adapter's own timeouts.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -166,3 +167,15 @@ _compartments: dict[tuple[str, Hashable], Compartment] = {}
 _of_brokers: dict[str, threading.Semaphore] = {}
 # As many as can be under way at once, so that nothing waits in its queue.
 _threads = ThreadPoolExecutor(READS_OF_A_BROKER * 16, thread_name_prefix="broker")
+
+
+def _start_anew() -> None:
+    """Threads do not survive a fork, and what the parent has under way is not the child's to wait for."""
+    global _making, _threads
+    _making = threading.Lock()
+    _compartments.clear()
+    _of_brokers.clear()
+    _threads = ThreadPoolExecutor(READS_OF_A_BROKER * 16, thread_name_prefix="broker")
+
+
+os.register_at_fork(after_in_child=_start_anew)
