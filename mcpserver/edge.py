@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
+import anyio
 import anyio.to_thread
 from django.conf import settings
 from django.db import close_old_connections
@@ -39,6 +40,8 @@ _ALL_SCOPES = scopes.render(frozenset(scopes.ALL))
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id"
 _HOSTS = frozenset(allowed.strip("[]").lower() for allowed in settings.ALLOWED_HOSTS)
 _READ_FIRST_BYTES = 64 * 1024
+_DOORKEEPERS = anyio.CapacityLimiter(20)
+"""Threads that tell who comes: apart from those of tools, all of which may be waiting for a broker."""
 
 
 class _TooLarge(Exception):
@@ -138,7 +141,7 @@ async def _respond(
                 return answer
             listing, principal = answer, answer.principal
         else:
-            principal = await anyio.to_thread.run_sync(_authenticate, raw, ip, agent)
+            principal = await anyio.to_thread.run_sync(_authenticate, raw, ip, agent, limiter=_DOORKEEPERS)
     except Unauthenticated as error:
         if error.principal is not None:
             await _turn_away(error.principal, error, request_id, ip, agent)
@@ -240,7 +243,7 @@ async def _turn_away(
     def write() -> None:
         gate.turn_away(principal, refusal, request_id=request_id, tool=tool, ip=ip, user_agent=agent)
 
-    await anyio.to_thread.run_sync(write)
+    await anyio.to_thread.run_sync(write, limiter=_DOORKEEPERS)
 
 
 def _bearer(lines: list[tuple[str, str]]) -> str | None:

@@ -30,6 +30,7 @@ from starlette.types import Message, Send
 
 from console.audit import journal
 from console.authority import bearer
+from console.authority.throttle import Kind
 from console.errors import Refusal
 from console.principal import Principal
 from console.scopes import Source
@@ -194,6 +195,8 @@ class Lean:
         about = write({SERVER_INFO_META_KEY: stamp})
         self._modern_end = f',"resultType":"complete","_meta":{about}}}}}'
         self._threads = Threads(before=functools.partial(journal.settle, _SETTLE_SECONDS))
+        # Of their own: with brokers that hang, reads may hold every other thread.
+        self._cancels = Threads()
         self._out: Out | None = None
         self._lists: dict[tuple[str, ...], str] = {}
 
@@ -222,7 +225,8 @@ class Lean:
             except Exception as error:
                 tell(error)
 
-        self._threads.submit(work)
+        is_cancel = plain.tool is not None and plain.tool.throttle is Kind.CANCEL
+        (self._cancels if is_cancel else self._threads).submit(work)
         return await answered
 
     def _call(self, plain: Plain, tool: Tool, principal: Principal, request_id: str, tell: _Tell) -> None:

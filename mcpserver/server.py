@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import anyio
 import anyio.to_thread
 import mcp_types as types
 from django.conf import settings
@@ -13,6 +14,7 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from starlette.requests import Request
 
+from console.authority.throttle import Kind
 from console.errors import Code, Refusal
 from console.principal import Principal
 from console.toolsets import Toolset
@@ -33,6 +35,8 @@ STREAMS = "tradelatch.streams"
 
 REFUSED = 1000
 """Our JSON-RPC error code where a Refusal is not about the request's words; ``data.code`` says which."""
+
+_CANCELS = 20
 
 _BAD_WORDS = frozenset(
     {
@@ -178,6 +182,8 @@ class _Handlers:
     def __init__(self, surface: Surface, listeners: Listeners) -> None:
         self._surface = surface
         self._listeners = listeners
+        # Of their own: with brokers that hang, reads may hold every other thread.
+        self._cancels = anyio.CapacityLimiter(_CANCELS)
 
     # -- tools -----------------------------------------------------------------------------------------------
 
@@ -215,7 +221,8 @@ class _Handlers:
                 async with progress.told(context.session) as report:
                     answer = await anyio.to_thread.run_sync(run, report)
             else:
-                answer = await anyio.to_thread.run_sync(run)
+                is_cancel = tool is not None and tool.throttle is Kind.CANCEL
+                answer = await anyio.to_thread.run_sync(run, limiter=self._cancels if is_cancel else None)
         except gate.UnknownTool as error:
             raise MCPError(
                 types.INVALID_PARAMS, str(error), data={"code": Code.UNKNOWN_TOOL, "request_id": request_id}

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from brokers import registry
 from brokers.errors import BrokerUnavailable, Busy
@@ -163,3 +164,27 @@ def test_a_caller_is_told_broker_unavailable_and_when_to_try_again(monkeypatch: 
 @pytest.mark.django_db
 def test_a_broker_in_this_process_has_no_bulkhead(paper: Connection) -> None:
     assert not isinstance(reads.broker_of(paper), bulkhead.Guarded)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("method", ["accounts", "submit", "cancel"])
+def test_a_call_waits_for_its_broker_without_a_database_connection(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[bool] = []
+    connection.ensure_connection()
+    # As with a pool, to which a connection goes back when it is closed.
+    monkeypatch.setattr(connection, "close_at", 0.0)
+    monkeypatch.setattr(connection, "close", lambda: closed.append(True))
+    closed_before: list[bool] = []
+
+    class Looking:
+        capabilities = "what it can"
+
+        def look(self, *args: Any) -> None:
+            closed_before.extend(closed)
+
+        accounts = submit = cancel = look
+
+    getattr(guarded(Looking()), method)()
+    assert closed_before

@@ -1,0 +1,86 @@
+"""With every other thread waiting for a broker that hangs, a cancel is still carried out."""
+
+import dataclasses
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from console.authority import bearer
+from console.principal import Principal
+from mcpserver import catalog, gate
+from mcpserver.asgi import McpApp
+from mcpserver.call import Answer, Call
+from mcpserver.catalog import Tool
+from mcpserver.gate import Attempt
+from mcpserver.surface import Surface
+from tests.mcpserver.test_watchers import PRINCIPAL
+
+MORE_THAN_ALL = 45
+"""Reads at once: there are 40 threads for them, on the short way and on the SDK's."""
+
+
+@pytest.mark.parametrize("is_lean", [True, False], ids=["short way", "the SDK's"])
+def test_a_cancel_passes_reads_that_hang(is_lean: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go, hanging = threading.Event(), threading.Semaphore(0)
+
+    def hang(call: Call) -> dict[str, Any]:
+        hanging.release()
+        assert let_go.wait(60)
+        return {}
+
+    tools = {name: catalog.find(name) for name in ("get_quote", "cancel_order")}
+    read, cancel = tools["get_quote"], tools["cancel_order"]
+    assert read is not None and cancel is not None
+    tools["get_quote"] = dataclasses.replace(read, run=hang)
+    tools["cancel_order"] = dataclasses.replace(cancel, run=lambda call: {"status": "cancelled"})
+
+    def attempt(principal: Principal, name: str, given: Mapping[str, Any], **named: Any) -> Attempt:
+        tool: Tool | None = tools[name]
+        assert tool is not None
+        call = Call(principal=principal, request_id="r", args={}, account_id="")
+        return Attempt(call, tool, tool.run(call), None, None)
+
+    def call(*args: Any, **named: Any) -> Answer:
+        return attempt(*args, **named).answer()
+
+    monkeypatch.setattr(bearer, "authenticate", lambda *args, **named: PRINCIPAL)
+    monkeypatch.setattr(gate, "attempt", attempt)
+    monkeypatch.setattr(gate, "call", call)
+    app = McpApp(Surface(find=tools.get), is_lean=is_lean)
+
+    async def ask(client: httpx.AsyncClient, name: str) -> dict[str, Any]:
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": {}}}
+        answer = await client.post("/mcp", json=body)
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()["result"]["structuredContent"]
+        return told
+
+    async def run() -> None:
+        headers = {
+            "Authorization": "Bearer any",
+            "Accept": "application/json, text/event-stream",
+            "MCP-Protocol-Version": "2025-11-25",
+        }
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.run(),
+            httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client,
+            anyio.create_task_group() as group,
+        ):
+            for _ in range(MORE_THAN_ALL):
+                group.start_soon(ask, client, "get_quote")
+            try:
+                with anyio.fail_after(30):
+                    for _ in range(40):
+                        # In a loop of the event loop's: the threads it would wait in are those that hang.
+                        while not hanging.acquire(blocking=False):
+                            await anyio.sleep(0.01)
+                    assert (await ask(client, "cancel_order"))["status"] == "cancelled"
+            finally:
+                let_go.set()
+
+    anyio.run(run)
