@@ -22,6 +22,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from console import ids
+from console.accounts.required import before_second_factor
 from console.api import parsing, problems
 from console.api.openapi import Described
 from console.api.parsing import Nothing, Strict, StrictJSON
@@ -101,6 +102,11 @@ class Door(APIView):
 
     caller: Caller
     given: dict[str, Any]
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        # A program is told by a problem document of ours, where a page would lead a person on.
+        return before_second_factor(super().as_view(**initkwargs))
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)

@@ -15,7 +15,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
 
-from console.accounts import fresh
+from console.accounts import fresh, required
 from console.accounts.models import User
 from console.authority import bearer, management, throttle
 from console.authority.bearer import Unauthenticated
@@ -110,6 +110,11 @@ class Credential(BaseAuthentication):
         if not isinstance(user, User) or not user.is_active:
             return None
         _check_csrf(request)
+        if required.missing(user):
+            raise Refusal(
+                Code.NOT_PERMITTED,
+                "Everyone here needs a second factor, and this account has none. Set one up at /security/.",
+            )
         caller = Caller(kind=Kind.SESSION, user_id=user.pk, person=user, is_fresh=fresh.is_fresh(request._request))
         return AnonymousUser(), caller
 

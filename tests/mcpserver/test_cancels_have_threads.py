@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 import pytest
 
 from console.authority import bearer
@@ -52,7 +52,7 @@ def test_a_cancel_passes_reads_that_hang(is_lean: bool, monkeypatch: pytest.Monk
     monkeypatch.setattr(gate, "call", call)
     app = McpApp(Surface(find=tools.get), is_lean=is_lean)
 
-    async def ask(client: httpx.AsyncClient, name: str) -> dict[str, Any]:
+    async def ask(client: httpx2.AsyncClient, name: str) -> dict[str, Any]:
         body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": {}}}
         answer = await client.post("/mcp", json=body)
         assert answer.status_code == 200, answer.text
@@ -65,10 +65,10 @@ def test_a_cancel_passes_reads_that_hang(is_lean: bool, monkeypatch: pytest.Monk
             "Accept": "application/json, text/event-stream",
             "MCP-Protocol-Version": "2025-11-25",
         }
-        transport = httpx.ASGITransport(app)
+        transport = httpx2.ASGITransport(app)
         async with (
             app.run(),
-            httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client,
+            httpx2.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client,
             anyio.create_task_group() as group,
         ):
             for _ in range(MORE_THAN_ALL):

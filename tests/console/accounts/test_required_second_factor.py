@@ -6,6 +6,9 @@ from django.test import Client as Browser
 
 from console.accounts import factors
 from console.accounts.models import User
+from console.connections.models import Connection
+from console.keys import minting
+from console.scopes import Scope
 from tests.conftest import PASSWORD
 from tests.console.pages import words_of
 from tests.console.second_factors import code, give_app, just_proved, shown_codes, shown_secret, sign_in
@@ -61,3 +64,19 @@ def test_by_default_nobody_is_asked(owner: User, settings: LazySettings) -> None
     settings.REQUIRE_SECOND_FACTOR = False
     browser, _ = sign_in(owner, PASSWORD)
     assert browser.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("url", ["/api/v1/orders", "/api/v1/keys"])
+def test_the_rest_api_says_so_to_a_session_in_its_own_words(owner: User, url: str) -> None:
+    browser, _ = sign_in(owner, PASSWORD)
+    answer = browser.get(url)
+    assert answer.status_code == 403
+    assert answer["Content-Type"] == "application/problem+json"
+    assert answer.json()["code"] == "not_permitted"
+    assert "second factor" in answer.json()["detail"]
+
+
+def test_a_key_works_on_without_one(owner: User, paper: Connection) -> None:
+    _, raw = minting.mint(owner, paper, frozenset({Scope.READ}), name="script")
+    answer = Browser().get("/api/v1/orders", headers={"Authorization": f"Bearer {raw}"})
+    assert answer.status_code == 200
