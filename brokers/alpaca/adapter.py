@@ -603,6 +603,8 @@ class AlpacaBroker:
         answer = self._send("PATCH", f"/v2/orders/{order.broker_order_id}", body)
         try:
             return self._placed(answer, new_client_order_id)
+        except DuplicateClientId:
+            raise  # the new order stands: it is looked up by its own id
         except Rejected as error:
             raise self._told_again(client_order_id, error) from error
 

@@ -66,9 +66,9 @@ _CASH = frozenset(
 class CryptoBroker(ABC):
     """One key at one venue, opened from ``{"api_key", "secret", …}``.
 
-    Further settings: ``environment`` ("paper" or "live"), ``timeout`` (seconds of one call), ``base_url`` (another
-    host of the same venue), ``state_dir`` (a folder that all processes of this installation share), ``per_second``
-    (calls, where the venue allows this key more or fewer).
+    Further settings: ``environment`` ("paper" or "live"), ``timeout`` (seconds without a byte; a call ends after twice
+    as long), ``base_url`` (another host of the same venue), ``state_dir`` (a folder that all processes of this
+    installation share), ``per_second`` (calls, where the venue allows this key more or fewer).
     """
 
     VENUE: Venue

@@ -56,6 +56,7 @@ class Line:
     ) -> None:
         """Without credentials in ``config`` it is the line of all connections together."""
         seconds = float(settings.get("timeout", 10.0))
+        self._most = 2 * seconds
         self.venue = venue
         self.exchange = library.exchange(
             venue.library_name, {"timeout": int(seconds * 1000), **venue.config(settings), **config}
@@ -92,7 +93,8 @@ class Line:
         with self._gate.turn(turn), other_processes:
             self.exchange.last_json_response = None
             try:
-                return getattr(self.exchange, name)(*args, **(named or {}))
+                with library.within(self._most):
+                    return getattr(self.exchange, name)(*args, **(named or {}))
             except Exception as error:
                 made = failed(error, self.venue.codes, self.exchange.last_json_response)
         # Not chained: what ccxt says holds the address and the venue's whole answer.

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from functools import cache
 from importlib import import_module
@@ -45,7 +46,19 @@ def exchange(venue: str, settings: dict[str, Any]) -> Any:
     made = _exact_class(venue)({"number": str, "enableRateLimit": False, "enableLastJsonResponse": True, **settings})
     made.session.max_redirects = 0
     made.session.trust_env = False
+    for scheme in ("http://", "https://"):
+        made.session.mount(scheme, _wire().Adapter())
     return made
+
+
+def within(seconds: float) -> AbstractContextManager[None]:
+    """One call of ``exchange``, however slowly its answer drips: then it fails like one that was not answered."""
+    held: AbstractContextManager[None] = _wire().within(seconds)
+    return held
+
+
+def _wire() -> Any:
+    return import_module("brokers.crypto.wire")
 
 
 def never_connected(error: BaseException) -> bool:

@@ -1,7 +1,8 @@
 """Experimental: Interactive Brokers through a TWS or IB Gateway the person runs, with ib_async.
 
-Never run against a real gateway. ib_async reads numbers as floats: beyond 15 digits what comes in is not exact; what
-goes out is. An order that TWS itself asks the person about waits there, and is unknown here until it is answered.
+Never run against a real gateway. ib_async reads numbers as floats: an order of more than 15 digits is refused, for it
+could not be read back. An order that TWS itself asks the person about waits there, and is unknown here until it is
+answered.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from brokers.errors import (
     BrokerUnavailable,
     CannotTell,
     InvalidAccount,
+    InvalidOrder,
     InvalidRequest,
     InvalidSymbol,
     NotCancellable,
@@ -70,6 +72,9 @@ _TYPES = {OrderType.MARKET: "MKT", OrderType.LIMIT: "LMT", OrderType.STOP: "STP"
 _TAKEN = ("PreSubmitted", "Submitted", "Filled")
 _STATUSES = {"Filled": BrokerStatus.FILLED, "Cancelled": BrokerStatus.CANCELLED, "ApiCancelled": BrokerStatus.CANCELLED}
 _POLL = 0.02
+_FLOAT_DIGITS = 15
+_CANCELLED = 202
+"""The code with which TWS tells of an order that ended, no refusal."""
 
 
 class TwsBroker:
@@ -277,10 +282,7 @@ class TwsBroker:
         async def work(ib: Any) -> Any:
             return await self._taken(ib, ib.placeOrder(known.contract, sent))
 
-        try:
-            trade = self._line.write(work)
-        except TimeoutError as error:
-            raise UnknownOutcome(f"{BROKER} did not answer. The order may stand.") from error
+        trade = self._line.write(work)
         # What was executed is told by a look, with its fees: an order that has ended is looked at no more.
         placed = _broker_order(trade, [])
         return replace(placed, status=BrokerStatus.WORKING, filled_quantity=Decimal(0), average_price=None)
@@ -292,9 +294,11 @@ class TwsBroker:
             status = trade.orderStatus.status
             if status in _TAKEN:
                 return trade
-            refused = [entry for entry in trade.log if entry.errorCode]
+            refused = [entry for entry in trade.log if entry.errorCode not in (0, _CANCELLED)]
             if status in ("Cancelled", "ApiCancelled", "Inactive") and refused:
                 raise Rejected(f"{BROKER} refused the order: {_words(refused[-1].message)}")
+            if status in _STATUSES and trade.order.permId:
+                return trade  # taken and ended at once, as what can fill only now may
             if not ib.isConnected() or asyncio.get_running_loop().time() > until:
                 raise UnknownOutcome(f"{BROKER} did not say that it has the order. It may stand.")
             await asyncio.sleep(_POLL)
@@ -379,9 +383,11 @@ class TwsBroker:
 
     def _look(self) -> tuple[list[Any], list[Any]]:
         async def work(ib: Any) -> tuple[list[Any], list[Any]]:
-            await asyncio.wait_for(ib.reqAllOpenOrdersAsync(), self._line.timeout)
+            working = await asyncio.wait_for(ib.reqAllOpenOrdersAsync(), self._line.timeout)
             await asyncio.wait_for(ib.reqExecutionsAsync(), self._line.timeout)
-            return list(ib.trades()), list(ib.fills())
+            # ib_async also keeps what was only sent, and what works no more without its having heard of that.
+            known = {id(each) for each in working}
+            return [each for each in ib.trades() if id(each) in known or each.isDone()], list(ib.fills())
 
         return self._line.read(work)
 
@@ -411,9 +417,15 @@ class TwsBroker:
 
     def _checked(self, request: OrderRequest) -> Any:
         known = self._one(request.symbol)
-        if request.order_type not in _TYPES:
-            raise NotSupported(f"{request.order_type} orders are not sent through {BROKER} yet.")
+        if not rules.CAPABILITIES.takes(request.order_type, request.tif):
+            raise NotSupported(f"{request.order_type} orders with {request.tif} are not sent through {BROKER} yet.")
         ibkr_rules.check(request, _instrument(known))
+        for field in ("quantity", "limit_price", "stop_price"):
+            value = getattr(request, field)
+            if value is not None and len(value.normalize().as_tuple().digits) > _FLOAT_DIGITS:
+                raise InvalidOrder(
+                    f"The {field} has more than the {_FLOAT_DIGITS} digits that can be read back.", field
+                )
         return known
 
 

@@ -12,7 +12,7 @@ import ib_async
 from ib_async.ib import StartupFetchNONE
 from ib_async.wrapper import RequestError
 
-from brokers.errors import BrokerError, BrokerUnavailable, InvalidSymbol
+from brokers.errors import BrokerError, BrokerUnavailable, InvalidSymbol, UnknownOutcome
 
 T = TypeVar("T")
 
@@ -51,8 +51,14 @@ class Line:
             raise BrokerUnavailable(f"{BROKER} did not answer.") from error
 
     def write(self, work: Callable[[Any], Awaitable[T]]) -> T:
-        """``work`` tells itself what its failure means; what fails before it began is BrokerUnavailable."""
-        return self._run(self._within(work))
+        """``work`` tells itself what its failure means; what fails before it began is BrokerUnavailable.
+
+        Raises UnknownOutcome where it did not come to its end in time, or the connection ended under it.
+        """
+        try:
+            return self._run(self._within(work))
+        except (TimeoutError, OSError, concurrent.futures.CancelledError) as error:
+            raise UnknownOutcome(f"{BROKER} did not answer. The order may stand.") from error
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)

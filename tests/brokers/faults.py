@@ -10,12 +10,13 @@ import socket
 import struct
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 
@@ -24,7 +25,8 @@ class Fault:
     """What goes wrong with one request, and whether the broker does what was asked before it does."""
 
     kind: str
-    """hang, late, slow, drip, cut, half, reset, garbage, empty, null, other, redirect, or a status such as 503."""
+    """hang, late, slow, drip, drizzle (from the body on), cut, half, reset, garbage, empty, null, other, redirect, or a
+    status such as 503."""
     effect: bool
     seconds: float = 0.0
     method: str = "POST"
@@ -76,6 +78,21 @@ class Switchboard:
         return None
 
 
+class Loopback(Protocol):
+    """What the contract asks of a broker on this computer, whatever it speaks."""
+
+    faults: Switchboard
+    received: list[tuple[str, str]]
+    writes: deque[bytes]
+
+    @property
+    def port(self) -> int: ...
+
+    def stop(self) -> None:
+        """Listen no more, and end what is open: a server that is gone has no connections."""
+        ...
+
+
 class FakeBroker:
     """Subclass: ``answer`` speaks the broker's protocol, ``control`` what a test may do to it."""
 
@@ -87,6 +104,8 @@ class FakeBroker:
         self.lock = threading.RLock()
         self.received: list[tuple[str, str]] = []
         """Method and path of every request, those included that were broken before they had any effect."""
+        self.writes: deque[bytes] = deque(maxlen=32)
+        """The newest bodies that came, as they came."""
 
     def answer(self, asked: Asked) -> Reply:
         raise NotImplementedError
@@ -129,9 +148,19 @@ class FakeBroker:
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
 
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.hang_up()
+
+    @property
+    def port(self) -> int:
+        port: int = self.server.server_address[1]
+        return port
+
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_address[1]}"
+        return f"http://127.0.0.1:{self.port}"
 
 
 class _Server(ThreadingHTTPServer):
@@ -167,6 +196,8 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
                 return
             with broker.lock:
                 broker.received.append((asked.method, asked.path))
+                if asked.raw:
+                    broker.writes.append(asked.raw)
                 broker.posted(asked)
             fault = broker.faults.take(asked.method, asked.path)
             if fault is None:
@@ -217,10 +248,13 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
                 case "slow":
                     time.sleep(fault.seconds or broker.patience / 5)
                     self._json(status, body)
-                case "drip":
+                case "drip" | "drizzle":
                     until = time.monotonic() + wait
+                    whole = _wire(status, _bytes(body))
+                    at_once = whole.index(b"\r\n\r\n") + 4 if fault.kind == "drizzle" else 0
+                    self._raw(whole[:at_once])
                     with suppress(OSError):
-                        for byte in _wire(status, _bytes(body)):
+                        for byte in whole[at_once:]:
                             if time.monotonic() > until:
                                 break
                             self._raw(bytes([byte]))

@@ -471,7 +471,7 @@ class FakeAlpaca(FakeBroker):
 
 
 def _snapshot(price: Decimal) -> dict[str, Any]:
-    number = float(price)
+    number = price
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     day = {"c": number, "h": number, "l": number, "n": 515139, "o": number, "t": now, "v": 56457696, "vw": number}
     return {

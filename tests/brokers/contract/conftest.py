@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.brokers.contract.cases import CASES, CRYPTO, WIRED, Case, Rig
+from tests.brokers.contract.cases import CASES, KEYED, WIRED, Case, Rig
 
 
 @pytest.fixture(params=CASES, ids=lambda case: case.name)
@@ -15,6 +15,12 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture(params=WIRED, ids=lambda case: case.name)
 def wired(request: pytest.FixtureRequest) -> Case:
+    found: Case = request.param
+    return found
+
+
+@pytest.fixture(params=KEYED, ids=lambda case: case.name)
+def keyed(request: pytest.FixtureRequest) -> Case:
     found: Case = request.param
     return found
 
@@ -31,7 +37,13 @@ def wired_rig(wired: Case, db: None) -> Iterator[Rig]:
         yield opened
 
 
-@pytest.fixture(params=CRYPTO, ids=lambda case: case.name)
-def exact_rig(request: pytest.FixtureRequest, db: None) -> Iterator[Rig]:
-    with request.param.opened() as opened:
+@pytest.fixture
+def keyed_rig(keyed: Case, db: None) -> Iterator[Rig]:
+    with keyed.opened() as opened:
         yield opened
+
+
+@pytest.fixture
+def exact_rig(wired: Case, wired_rig: Rig) -> Rig:
+    wired.make_exact(wired_rig)
+    return wired_rig

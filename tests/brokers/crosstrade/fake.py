@@ -49,6 +49,9 @@ class FakeCrossTrade(FakeBroker):
         self.says: Reply | None = None
         self.last = Decimal("6617.75")
         self.tick = Decimal("0.25")
+        self.cash = Decimal("100565.25")
+        self.most = 1000
+        """Contracts in one order."""
 
     def posted(self, asked: Asked) -> None:
         if asked.path.endswith("/orders/place"):
@@ -105,7 +108,7 @@ class FakeCrossTrade(FakeBroker):
         return next((each for each in self.orders.values() if each["orderId"] == order_id), None)
 
     def _told(self) -> dict[str, Any]:
-        item = {"buyingPower": 0.0, "cashValue": 100565.25, "netLiquidation": 103502.75, "excessInitialMargin": 99.5}
+        item = {"buyingPower": 0.0, "cashValue": self.cash, "netLiquidation": 103502.75, "excessInitialMargin": 99.5}
         return {
             "id": 2,
             "name": self.account,
@@ -180,7 +183,7 @@ class FakeCrossTrade(FakeBroker):
         if problem := self._broken_rule(body):
             self.violations.append(problem)
             return 400, {"success": False, "error": "invalid_request", "detail": problem}
-        if body["quantity"] > 1000:
+        if body["quantity"] > self.most:
             return 400, {"success": False, "error": "rejected", "detail": "Exceeds account's buying power"}
         ours = body["orderId"]
         if self.keeps_ids and ours in self.orders:

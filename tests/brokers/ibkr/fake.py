@@ -32,7 +32,7 @@ QUESTION = (
     "the Total Value Limit of 100,000 USD.\nAre you sure you want to submit this order?"
 )
 
-_WORKING = ("PreSubmitted", "Submitted", "PendingSubmit")
+WORKING = ("PreSubmitted", "Submitted", "PendingSubmit")
 _TICKET = {
     *("acctId", "conid", "conidex", "secType", "cOID", "parentId", "orderType", "listingExchange", "isSingleGroup"),
     *("outsideRTH", "price", "auxPrice", "side", "ticker", "tif", "trailingAmt", "trailingType", "referrer"),
@@ -125,6 +125,9 @@ class FakeIbkr(FakeBroker):
         self.token: bytes | None = None
         self.nonces: set[str] = set()
         self.price = Decimal("190.25")
+        self.cash = {"USD": Decimal("100000.5"), "EUR": Decimal("250.25"), "BASE": Decimal("100270.75")}
+        self.most = Decimal(10_000_000)
+        """What an order may be worth."""
         self.clock_ahead = 0.0
         self.dead: set[int] = set()
         self.fills_before_cancel = Decimal(0)
@@ -240,7 +243,7 @@ class FakeIbkr(FakeBroker):
     # -- reads ---------------------------------------------------------------------------------------------------
 
     def _purse(self, name: str) -> dict[str, Any]:
-        cash = {"USD": 100000.5, "EUR": 250.25, "BASE": 100270.75}[name]
+        cash = self.cash[name]
         return {
             "currency": name,
             "cashbalance": cash,
@@ -322,7 +325,7 @@ class FakeIbkr(FakeBroker):
         if any(each["order_ref"] == ticket["cOID"] for each in self.live.values()):
             text = f"Order couldn't be submitted: Local order ID={ticket['cOID']} is already registered."
             return 200, {"error": text}
-        if ticket["quantity"] * self.price > 10_000_000:
+        if ticket["quantity"] * self.price > self.most:
             return 200, {"error": "We cannot accept an order at the limit price you selected. Insufficient funds."}
         if self.questions:
             return self._ask(ticket, list(self.questions))
@@ -426,7 +429,7 @@ class FakeIbkr(FakeBroker):
 
     def _modify(self, order_id: int, ticket: dict[str, Any]) -> Reply:
         order = self.live.get(order_id)
-        if order is None or order["status"] not in _WORKING:
+        if order is None or order["status"] not in WORKING:
             return 400, {"error": f"OrderID {order_id} doesn't exist", "statusCode": 400}
         if problem := self._broken_rule(ticket):
             self.violations.append(problem)
@@ -438,7 +441,7 @@ class FakeIbkr(FakeBroker):
 
     def _cancel(self, order_id: int) -> Reply:
         order = self.live.get(order_id)
-        if order is None or order["status"] not in _WORKING:
+        if order is None or order["status"] not in WORKING:
             return 200, {"error": f"OrderID {order_id} doesn't exist"}
         if self.fills_before_cancel:
             self.fill(order["order_ref"], self.fills_before_cancel, self.price)
@@ -453,7 +456,7 @@ class FakeIbkr(FakeBroker):
     def _what_if(self, ticket: dict[str, Any]) -> Reply:
         if problem := self._broken_rule(ticket):
             return 400, {"error": problem, "statusCode": 400}
-        if ticket["quantity"] * self.price > 10_000_000:
+        if ticket["quantity"] * self.price > self.most:
             return 200, {"error": "Insufficient funds for this order.", "amount": None}
         value = ticket["quantity"] * self.price
         return 200, {

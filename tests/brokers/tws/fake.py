@@ -9,10 +9,16 @@ import socket
 import struct
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Self
 
+from tests.brokers.faults import Switchboard
+
 ACCOUNT = "DU1234567"
+FAULTS = ("hang", "cut", "half", "reset", "garbage", "other", "late", "slow", "drip")
+"""Those of the order desk's that this wire can have."""
 _APPLE = ("265598", "AAPL", "STK", "", "0.0", "", "", "SMART", "USD", "AAPL", "NMS")
 
 
@@ -23,9 +29,17 @@ class FakeTws:
         """By our reference."""
         self.sent: list[list[str]] = []
         self.executions: list[list[Any]] = []
+        self.faults = Switchboard()
+        """Method SEND, path ``order`` or ``cancel``. A hang says nothing and keeps the connection."""
+        self.received: list[tuple[str, str]] = []
+        self.writes: deque[bytes] = deque(maxlen=32)
+        self.patience = 0.5
+        """Seconds: longer than the client's timeout under test."""
         self.mood = ""
-        """silent, drop, drop_first, reject, lost, in_use or mute."""
+        """reject, lost, in_use or mute."""
         self.price = Decimal("190.25")
+        self.tick = "0.01"
+        self.cash = "100270.75"
         self.connections = 0
         self._open: list[socket.socket] = []
 
@@ -36,6 +50,11 @@ class FakeTws:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)  # a close alone leaves the accept that is under way
         self._listening.close()
         self.hang_up()
 
@@ -71,8 +90,49 @@ class FakeTws:
         return text.rstrip("\0").split("\0") if not text.endswith("\0") else text[:-1].split("\0")
 
     def _tell(self, client: socket.socket, *fields: Any) -> None:
-        text = "".join(f"{_text(each)}\0" for each in fields).encode()
-        client.sendall(struct.pack(">I", len(text)) + text)
+        client.sendall(_message(*fields))
+
+    def _done(self, client: socket.socket, what: str, do: Callable[[], bytes]) -> None:
+        """Do what was asked and say so, or break as the next fault wants it."""
+        self.received.append(("SEND", what))
+        fault = self.faults.take("SEND", what)
+        if fault is None:
+            client.sendall(do())
+            return
+        wait = fault.seconds or self.patience
+        if fault.kind == "late":
+            time.sleep(wait)
+        said = do() if fault.effect else b""
+        match fault.kind:
+            case "slow":
+                time.sleep(wait / 5)
+                client.sendall(said)
+            case "other":
+                client.sendall(_message(3, 999_999, "Submitted", 0, 1, 0, 1_600_000_000, 0, 0, 7, "", 0))
+            case "garbage":
+                client.sendall(_message(5, "this", "is", "no", "order"))
+            case "drip":
+                until = time.monotonic() + wait
+                for byte in said:
+                    if time.monotonic() > until:
+                        break
+                    client.sendall(bytes([byte]))
+                    time.sleep(0.02)
+                self._cut(client)
+            case "half":
+                whole = said or _message(3, 1, "Submitted", 0)
+                client.sendall(whole[: len(whole) * 2 // 3])
+                self._cut(client)
+            case "reset":
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.close()
+                raise EOFError
+            case "cut" | "late":
+                self._cut(client)
+
+    def _cut(self, client: socket.socket) -> None:
+        client.shutdown(socket.SHUT_RDWR)
+        raise EOFError
 
     def _hear(self, client: socket.socket, said: list[str]) -> None:
         match said[0]:
@@ -98,7 +158,7 @@ class FakeTws:
             case "16":
                 for order in list(self.orders.values()):
                     if order["status"] in ("Submitted", "PreSubmitted"):
-                        self._tell_order(client, order)
+                        client.sendall(self._told(order))
                 self._tell(client, 53, 1)
             case "7":
                 for each in self.executions:
@@ -111,9 +171,9 @@ class FakeTws:
                 self._cancel(client, int(said[2]))
 
     def _account_updates(self, client: socket.socket) -> None:
-        for tag, value in (("NetLiquidation", "119295.75"), ("TotalCashValue", "100270.75"), ("BuyingPower", "400000")):
+        for tag, value in (("NetLiquidation", "119295.75"), ("TotalCashValue", self.cash), ("BuyingPower", "400000")):
             self._tell(client, 6, 2, tag, value, "USD", self.account)
-        self._tell(client, 6, 2, "TotalCashBalance", "100270.75", "USD", self.account)
+        self._tell(client, 6, 2, "TotalCashBalance", self.cash, "USD", self.account)
         conid, symbol, kind, last, strike, right, multiplier, _, currency, local, trading = _APPLE
         contract = (conid, symbol, kind, last, strike, right, multiplier, "NASDAQ", currency, local, trading)
         self._tell(client, 7, 8, *contract, "100", "190.25", "19025", "150.125", "4012.5", "0", self.account)
@@ -127,7 +187,7 @@ class FakeTws:
         for number in ("265598",) if symbol != "TWIN" else ("265598", "4711"):
             self._tell(
                 client,
-                *(10, request, "AAPL", "STK", "", "0", "", "SMART", "USD", "AAPL", "NMS", "NMS", number, "0.01"),
+                *(10, request, "AAPL", "STK", "", "0", "", "SMART", "USD", "AAPL", "NMS", "NMS", number, self.tick),
                 *("", "MKT,LMT", "SMART,NASDAQ", "1", "0", "APPLE INC", "NASDAQ", "", "Technology", "Computers"),
                 *("Computers", "US/Eastern", "", "", "", "", "0", "1", "", "", "26", "", "COMMON", "1", "1", "100"),
             )
@@ -140,14 +200,13 @@ class FakeTws:
 
     def _place(self, client: socket.socket, said: list[str]) -> None:
         self.sent.append(said)
-        if self.mood == "drop_first":
-            client.shutdown(socket.SHUT_RDWR)
-            raise EOFError
+        self.writes.append("\0".join(said).encode())
         if self.mood == "reject":
             self._tell(client, 4, 2, said[1], 201, "Order rejected - reason:The margin is too small.", "")
             return
-        if self.mood == "nothing":
-            return
+        self._done(client, "order", lambda: self._take(said))
+
+    def _take(self, said: list[str]) -> bytes:
         order: dict[str, Any] = {
             "id": int(said[1]),
             "action": said[16],
@@ -165,11 +224,9 @@ class FakeTws:
         self.orders[order["ref"]] = order
         if order["type"] == "MKT":
             self._fill(order)
-        if self.mood == "drop":
-            client.shutdown(socket.SHUT_RDWR)
-            raise EOFError
-        if self.mood != "silent":
-            self._tell_order(client, order)
+        elif order["tif"] == "IOC":
+            order["status"] = "Cancelled"
+        return self._told(order)
 
     def _fill(self, order: dict[str, Any]) -> None:
         order |= {"status": "Filled", "filled": Decimal(order["quantity"])}
@@ -184,25 +241,31 @@ class FakeTws:
         filled = (side, order["quantity"], self.price, order["perm"], 7, 0, order["quantity"], self.price, order["ref"])
         self.executions.append([order["id"], *_APPLE, *execution, *filled, "", "", "", 2, 0])
 
-    def _tell_order(self, client: socket.socket, order: dict[str, Any]) -> None:
+    def _told(self, order: dict[str, Any]) -> bytes:
         told = [5, order["id"], *_APPLE, order["action"], order["quantity"], order["type"], order["limit"]]
         told += [order["stop"], order["tif"], "", order["account"], "O", 0, order["ref"], 7, order["perm"], 0, 0, 0]
         told += [*_nothing(5), *_nothing(29), *_nothing(7)]  # to faPercentage, deltaNeutralAuxPrice, comboLegsDescrip
         told += [0, 0, 0, *_nothing(3), "", *_nothing(4), 0, ""]  # to the algorithm
         told += ["", "", order["status"], *_nothing(14), "", ""]  # solicited to randomizePrice
         told += [0, *_nothing(16), *_nothing(3), *_nothing(5)]  # conditions to midOffsetAtHalf
-        self._tell(client, *told)
         left = Decimal(order["quantity"]) - order["filled"]
         average = self.price if order["filled"] else 0
-        self._tell(
-            client, 3, order["id"], order["status"], order["filled"], left, average, order["perm"], 0, 0, 7, "", 0
-        )
+        status = (3, order["id"], order["status"], order["filled"], left, average, order["perm"], 0, 0, 7, "", 0)
+        return _message(*told) + _message(*status)
 
     def _cancel(self, client: socket.socket, order_id: int) -> None:
         order = next(each for each in self.orders.values() if each["id"] == order_id)
-        order["status"] = "Cancelled"
-        if self.mood != "silent":
-            self._tell(client, 3, order_id, "Cancelled", 0, order["quantity"], 0, order["perm"], 0, 0, 7, "", 0)
+
+        def end() -> bytes:
+            order["status"] = "Cancelled"
+            return _message(3, order_id, "Cancelled", 0, order["quantity"], 0, order["perm"], 0, 0, 7, "", 0)
+
+        self._done(client, "cancel", end)
+
+
+def _message(*fields: Any) -> bytes:
+    text = "".join(f"{_text(each)}\0" for each in fields).encode()
+    return struct.pack(">I", len(text)) + text
 
 
 def _nothing(fields: int) -> list[str]:

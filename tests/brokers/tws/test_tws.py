@@ -19,6 +19,7 @@ from brokers.errors import (
 from brokers.tws import line
 from brokers.tws.adapter import TwsBroker
 from brokers.types import BrokerStatus, Environment
+from tests.brokers.faults import Fault
 from tests.brokers.paper.support import order
 from tests.brokers.tws.fake import ACCOUNT, FakeTws
 
@@ -94,28 +95,23 @@ def test_a_filled_order_has_its_execution_and_its_fee(tws: TwsBroker) -> None:
     assert [fill.client_order_id for fill in tws.fills(ACCOUNT, limit=5)] == [asked.client_order_id]
 
 
-@pytest.mark.parametrize(
-    ("mood", "stands"), [("silent", True), ("drop", True), ("drop_first", False), ("nothing", False)]
-)
-def test_an_order_tws_says_nothing_about_is_unknown_and_was_sent_once(
-    tws: TwsBroker, fake: FakeTws, mood: str, stands: bool
-) -> None:
-    tws.instrument(SYMBOL)
-    fake.mood = mood
+def test_an_order_that_never_arrived_is_not_taken_for_one_that_stands(tws: TwsBroker, fake: FakeTws) -> None:
+    """ib_async lists what it has sent, whether or not TWS ever said a word about it."""
+    fake.faults.set(Fault(kind="hang", effect=False, method="SEND"))
     asked = order("BUY", "1", SYMBOL, limit="100")
     with pytest.raises(UnknownOutcome):
         tws.submit(ACCOUNT, asked)
-    fake.mood = ""
-    if mood != "nothing":
-        fake.hang_up()
-    if stands:
-        found = tws.order(ACCOUNT, asked.client_order_id)
-        assert found is not None
-        assert found.limit_price == asked.limit_price
-    elif mood == "drop_first":
-        with pytest.raises(CannotTell, match="Look in TWS"):
-            tws.order(ACCOUNT, asked.client_order_id)
-    assert [each[26] for each in fake.sent] == [asked.client_order_id]
+    with pytest.raises(CannotTell, match="Look in TWS"):
+        tws.order(ACCOUNT, asked.client_order_id)
+    assert tws.orders(ACCOUNT) == []
+
+
+@pytest.mark.parametrize("price", ["0.1234567890123456", "1234567890123456.5"])
+def test_what_could_not_be_read_back_to_the_digit_is_not_sent(tws: TwsBroker, fake: FakeTws, price: str) -> None:
+    fake.tick = "0.0000000000000001"
+    with pytest.raises(InvalidOrder, match="15 digits"):
+        tws.submit(ACCOUNT, order("BUY", "1", SYMBOL, limit=price))
+    assert fake.sent == []
 
 
 def test_a_refusal_carries_tws_own_words(tws: TwsBroker, fake: FakeTws) -> None:
