@@ -6,6 +6,7 @@ BrokerError
 │       └── Busy            too many calls of ours are under way; says when to try again
 ├── Rejected                the broker, or its rules read back to us, said no
 │   ├── InvalidSymbol
+│   │   └── AmbiguousSymbol it means several instruments; names them
 │   ├── InvalidAccount
 │   ├── InvalidOrder        names the field
 │   ├── InsufficientFunds
@@ -29,6 +30,8 @@ BrokerError
 """
 
 from enum import StrEnum
+
+from brokers.types import Candidate
 
 
 class Outcome(StrEnum):
@@ -65,6 +68,14 @@ class Rejected(BrokerError):
 
 class InvalidSymbol(Rejected):
     pass
+
+
+class AmbiguousSymbol(InvalidSymbol):
+    """What was asked for means several instruments. ``candidates`` are some of them, none where they are not known."""
+
+    def __init__(self, message: str, candidates: tuple[Candidate, ...] = ()) -> None:
+        super().__init__(message)
+        self.candidates = candidates
 
 
 class InvalidAccount(Rejected):

@@ -9,6 +9,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
+
+from brokers import identity
+from brokers.identity import Identity, Kind
+
+LONGEST_SYMBOL = identity.LONGEST
+"""Characters of the longest name an instrument can be asked for by."""
 
 
 class Environment(StrEnum):
@@ -136,6 +143,92 @@ class Instrument:
     expires: datetime | None = None
     fetched_at: datetime | None = None
     """When the broker told these rules; None for rules of our own."""
+    ticker: str = ""
+    """What it is called everywhere, or the root of an option or a future, where ``symbol`` is the broker's own."""
+    venue: str = ""
+    """Where it is listed, as ``brokers.identity`` has it; empty where the broker does not tell."""
+    expiry: str = ""
+    """Of an option the last day, ``2026-12-18``; of a listed future the month of delivery, ``2026-09``."""
+    right: str = ""
+    """Of an option: ``C`` or ``P``."""
+    strike: Decimal | None = None
+
+    @property
+    def identity(self) -> Identity | None:
+        """Which instrument it is, at whatever broker; None where the broker does not tell enough to say."""
+        return _identity(
+            self.asset_class,
+            self.ticker or self.base or self.symbol.partition("/")[0],
+            self.currency,
+            self.settle,
+            self.expiry,
+            self.right,
+            self.strike,
+            self.venue,
+        )
+
+    @property
+    def instrument_id(self) -> str:
+        """``STK:AAPL.USD@XNAS``, see ``brokers.identity``; empty where there is none."""
+        found = self.identity
+        return "" if found is None else str(found)
+
+
+_KINDS = {
+    AssetClass.STOCK: Kind.STOCK,
+    AssetClass.ETF: Kind.ETF,
+    AssetClass.CRYPTO: Kind.CRYPTO,
+    AssetClass.PERPETUAL: Kind.PERPETUAL,
+    AssetClass.FUTURE: Kind.FUTURE,
+    AssetClass.OPTION: Kind.OPTION,
+    AssetClass.FOREX: Kind.FOREX,
+}
+
+
+@lru_cache(maxsize=16_384)
+def _identity(
+    asset_class: AssetClass,
+    name: str,
+    currency: str,
+    settle: str,
+    expiry: str,
+    right: str,
+    strike: Decimal | None,
+    venue: str,
+) -> Identity | None:
+    made = Identity(
+        kind=_KINDS[asset_class],
+        name=name,
+        currency=currency,
+        settle=settle,
+        expiry=expiry,
+        right=right,
+        strike=strike,
+        venue=venue,
+    )
+    try:
+        return made if identity.parse(str(made)) == made else None
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One of several instruments that a name may mean."""
+
+    symbol: str
+    """What to ask for to mean this one."""
+    instrument_id: str
+    name: str
+    exchange: str
+    expiry: str = ""
+
+
+def candidate(one: Instrument) -> Candidate:
+    expiry = one.expiry or (one.expires.date().isoformat() if one.expires else "")
+    return Candidate(
+        symbol=one.symbol, instrument_id=one.instrument_id, name=one.name, exchange=one.exchange, expiry=expiry
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +253,8 @@ class Quote:
     """Units traded in the last 24 hours."""
     bid_size: Decimal | None = None
     ask_size: Decimal | None = None
+    instrument_id: str = ""
+    """The instrument's, at whatever broker: see ``Instrument``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

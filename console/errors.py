@@ -1,10 +1,11 @@
 """Every refusal Tradelatch can give, each with one stable code: the same in MCP, audit and console."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from brokers import errors as broker
+from brokers.types import Candidate
 
 
 class Code(StrEnum):
@@ -40,6 +41,7 @@ class Code(StrEnum):
     CONNECTION_REQUIRED = "connection_required"
     # the order
     UNKNOWN_SYMBOL = "unknown_symbol"
+    AMBIGUOUS_SYMBOL = "ambiguous_symbol"
     UNKNOWN_ACCOUNT = "unknown_account"
     UNKNOWN_ORDER = "unknown_order"
     INVALID_ORDER = "invalid_order"
@@ -188,6 +190,10 @@ EXPLANATIONS: dict[Code, Explanation] = {
     ),
     Code.UNKNOWN_SYMBOL: Explanation(
         "No such instrument", "Search for it with search_security and use the symbol exactly as listed."
+    ),
+    Code.AMBIGUOUS_SYMBOL: Explanation(
+        "The name means several instruments",
+        "Choose one of the candidates the answer lists, and ask again with its symbol or instrument_id.",
     ),
     Code.UNKNOWN_ACCOUNT: Explanation(
         "No such account on this connection", "Use an account_id from get_accounts, or leave it out."
@@ -349,6 +355,7 @@ class Refusal(Exception):
         retry_after: float | None = None,
         order_id: str = "",
         limit: Mapping[str, str] | None = None,
+        candidates: Sequence[Mapping[str, str]] = (),
         retry: Retry | None = None,
     ) -> None:
         super().__init__(message)
@@ -361,6 +368,8 @@ class Refusal(Exception):
         """By the code, unless what was done says otherwise."""
         self.limit = limit
         """Which limit said no: its name, whose it is, its value, what was used and what is left, as text."""
+        self.candidates = candidates
+        """The instruments that a name may mean: symbol, instrument_id, name, exchange and expiry, where known."""
 
     def at(self, where: str) -> "Refusal":
         """The same, saying which of several things it is about."""
@@ -371,6 +380,7 @@ class Refusal(Exception):
 
 _FROM_BROKER: dict[type[broker.BrokerError], Code] = {
     broker.InvalidSymbol: Code.UNKNOWN_SYMBOL,
+    broker.AmbiguousSymbol: Code.AMBIGUOUS_SYMBOL,
     broker.InvalidAccount: Code.UNKNOWN_ACCOUNT,
     broker.InvalidOrder: Code.INVALID_ORDER,
     broker.InsufficientFunds: Code.INSUFFICIENT_FUNDS,
@@ -405,7 +415,12 @@ def refusal_of(error: broker.BrokerError) -> Refusal:
         str(error),
         field=getattr(error, "field", ""),
         retry_after=getattr(error, "retry_after", None),
+        candidates=_told(error.candidates) if isinstance(error, broker.AmbiguousSymbol) else (),
     )
+
+
+def _told(candidates: Sequence[Candidate]) -> list[dict[str, str]]:
+    return [{name: value for name, value in asdict(each).items() if value} for each in candidates]
 
 
 def refusal_of_read(error: broker.BrokerError) -> Refusal:

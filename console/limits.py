@@ -11,14 +11,16 @@ from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from brokers import identity
 from brokers.decimals import DECIMAL_PLACES, plain
+from brokers.identity import Identity, Kind
 from brokers.types import AssetClass, OrderType
 from console.errors import Code, Refusal
 
 MOST_SYMBOLS = 200
 MOST_PER_MINUTE = 1000
 _LARGEST = Decimal(10) ** 15
-_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9./:_-]{0,39}")
+_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9./:_@-]{0,39}")
 
 AMOUNTS = ("order_notional", "daily_notional", "position_value", "daily_loss")
 PERCENTS = ("equity_share", "price_collar")
@@ -55,7 +57,9 @@ class Limits:
     price_collar: Decimal | None = None
     orders_per_minute: int | None = None
     symbols: frozenset[str] | None = None
+    """Symbols as the broker has them, tickers and instrument_ids; see ``allows``."""
     denied_symbols: frozenset[str] = frozenset()
+    """The same; see ``denies``."""
     asset_classes: frozenset[AssetClass] | None = None
     order_types: frozenset[OrderType] | None = None
     trading_hours_only: bool = False
@@ -63,6 +67,33 @@ class Limits:
     @property
     def limits_nothing(self) -> bool:
         return self == NONE
+
+    def allows(self, symbol: str, known: Identity | None) -> bool:
+        """Whether ``symbols`` names this instrument beyond doubt: by its broker's symbol, its instrument_id, the
+        ticker of a share or the two sides of a pair. ``known`` is None where the broker tells too little."""
+        if self.symbols is None or symbol.upper() in self.symbols:
+            return True
+        if known is None:
+            return False
+        plain_names = {known.name} if known.is_share else {known.pair} if known.kind in _PAIRS else set()
+        return not plain_names.isdisjoint(self.symbols) or any(each.covers(known) for each in _ids(self.symbols))
+
+    def denies(self, symbol: str, known: Identity | None) -> bool | None:
+        """Whether ``denied_symbols`` may name this instrument: a plain name also stands for what is built on it, such
+        as the options of a ticker and the contracts on a coin, however it is punctuated; an instrument_id for one
+        instrument alone. None where that cannot be told."""
+        own = symbol.upper()
+        names = {own, own.partition("@")[0]}
+        if known is not None:
+            # After a split or a merger an option's root has a digit: AAPL1.
+            names |= {known.name, known.pair, known.name.rstrip("0123456789") or known.name}
+        listed = {_letters(each) for each in self.denied_symbols if not identity.is_one(each)}
+        if not listed.isdisjoint(_letters(name) for name in names):
+            return True
+        ids = _ids(self.denied_symbols)
+        if known is None:
+            return None if ids else False
+        return any(each.agrees(known) for each in ids)
 
     def stored(self) -> dict[str, Any]:
         """For a JSON column: what limits something, decimals as text, sets in order."""
@@ -84,6 +115,17 @@ class Limits:
             name: textwrap.wrap(", ".join(value), 180) if isinstance(value, list) else value
             for name, value in self.stored().items()
         }
+
+
+_PAIRS = (Kind.CRYPTO, Kind.FOREX)
+
+
+def _ids(names: frozenset[str]) -> list[Identity]:
+    return [identity.parse(name) for name in names if identity.is_one(name)]
+
+
+def _letters(symbol: str) -> str:
+    return "".join(character for character in symbol.upper() if character.isalnum())
 
 
 NONE = Limits()
@@ -173,15 +215,25 @@ def _members(name: str, kind: Any, value: Any) -> frozenset[Any]:
 
 
 def _symbols(name: str, value: Any) -> frozenset[str]:
-    symbols = frozenset(item.strip().upper() for item in value)
+    symbols = frozenset(_symbol(name, item) for item in value)
     if len(symbols) > MOST_SYMBOLS:
         raise _wrong(name, f"may name at most {MOST_SYMBOLS} symbols.")
     if name == "symbols" and not symbols:
         raise _wrong(name, "must name at least one symbol. To stop all orders, halt instead.")
-    for symbol in sorted(symbols):
-        if not _SYMBOL.fullmatch(symbol):
-            raise _wrong(name, f"has {symbol[:40]!r}, which is no symbol.")
     return symbols
+
+
+def _symbol(name: str, item: str) -> str:
+    """In one spelling, so that equal ones are equal."""
+    if identity.is_one(item):
+        try:
+            return str(identity.parse(item))
+        except ValueError as error:
+            raise _wrong(name, f"has {item.strip()[:64]!r}, which is no instrument_id.") from error
+    symbol = item.strip().upper()
+    if not _SYMBOL.fullmatch(symbol):
+        raise _wrong(name, f"has {symbol[:40]!r}, which is no symbol.")
+    return symbol
 
 
 def _wrong(name: str, what: str) -> Refusal:

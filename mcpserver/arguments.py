@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from brokers.types import LONGEST_SYMBOL
 from console.errors import Code, Refusal
 
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
@@ -75,7 +76,7 @@ class Symbols(Arg):
             raise self._wrong('must be a list of symbols, such as ["AAPL", "BTC/USD"].')
         if len(items) > self.most:
             raise self._wrong(f"may name at most {self.most} symbols.")
-        one = Text(name=self.name, longest=40)
+        one = Text(name=self.name, longest=LONGEST_SYMBOL)
         return [one.parse(item) for item in items]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from brokers.types import Ability, AssetClass, BarSize, OrderClass, OrderType, Side, TimeInForce
+from brokers.types import LONGEST_SYMBOL, Ability, AssetClass, BarSize, OrderClass, OrderType, Side, TimeInForce
 from console.authority.throttle import Kind
 from console.connections import reads
 from console.errors import Code, Refusal
@@ -81,7 +81,7 @@ class Tool:
 ACCOUNT = Text(name="account_id", longest=64)
 CLIENT_ORDER_ID = Text(name="client_order_id", longest=64)
 LIMIT = Whole(name="limit", most=200)
-SYMBOL = Text(name="symbol", required=True, longest=40)
+SYMBOL = Text(name="symbol", required=True, longest=LONGEST_SYMBOL)
 SYMBOLS = Symbols(name="symbols", required=True)
 ASSET_CLASS = Choice(name="asset_class", choices=tuple(each.value for each in AssetClass))
 BAR = Choice(name="bar", choices=tuple(each.value for each in BarSize))
@@ -198,7 +198,7 @@ TOOLS: tuple[Tool, ...] = (
         about="Open positions with cost, value and P&L.",
         run=holdings.get_positions,
         returns=holdings.Positions,
-        args=(ACCOUNT, Text(name="symbol", longest=40), ASSET_CLASS),
+        args=(ACCOUNT, Text(name="symbol", longest=LONGEST_SYMBOL), ASSET_CLASS),
     ),
     Tool(
         name="get_cash",
@@ -234,7 +234,7 @@ TOOLS: tuple[Tool, ...] = (
         args=(
             ACCOUNT,
             Text(name="order_id", longest=64),
-            Text(name="symbol", longest=40),
+            Text(name="symbol", longest=LONGEST_SYMBOL),
             Moment(name="start"),
             Moment(name="end"),
             LIMIT,
@@ -282,7 +282,7 @@ TOOLS: tuple[Tool, ...] = (
         about="Commission and fee schedule, in numbers and words.",
         run=records.get_trading_fees,
         returns=records.Fees,
-        args=(ACCOUNT, Text(name="symbol", longest=40)),
+        args=(ACCOUNT, Text(name="symbol", longest=LONGEST_SYMBOL)),
     ),
     Tool(
         name="search_security",
@@ -435,7 +435,7 @@ TOOLS: tuple[Tool, ...] = (
                 is_listed=False,
                 about="open (default), closed, all, or one status.",
             ),
-            Text(name="symbol", longest=40),
+            Text(name="symbol", longest=LONGEST_SYMBOL),
             Moment(name="start"),
             Moment(name="end"),
             LIMIT,
@@ -539,7 +539,7 @@ TOOLS: tuple[Tool, ...] = (
         about="Cancel all working orders of an account now, or those in one symbol.",
         run=orders.cancel_all_orders,
         returns=orders.AllCancelled,
-        args=(ACCOUNT, Text(name="symbol", longest=40)),
+        args=(ACCOUNT, Text(name="symbol", longest=LONGEST_SYMBOL)),
         access=Access.DESTRUCTIVE,
         throttle=Kind.CANCEL,
     ),
@@ -634,7 +634,7 @@ TOOLS: tuple[Tool, ...] = (
         returns=journal.Trades,
         args=(
             ACCOUNT,
-            Text(name="symbol", longest=40),
+            Text(name="symbol", longest=LONGEST_SYMBOL),
             Moment(name="start"),
             Moment(name="end"),
             LIMIT,

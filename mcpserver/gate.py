@@ -246,4 +246,5 @@ def _error(refusal: Refusal) -> dict[str, Any]:
         retry_after_seconds=refusal.retry_after,
         order_id=refusal.order_id,
         limit=dict(refusal.limit) if refusal.limit else None,
+        candidates=[dict(each) for each in refusal.candidates] or None,
     )

@@ -46,6 +46,7 @@ _BAD_WORDS = frozenset(
         Code.INVALID_ARGUMENT,
         Code.UNKNOWN_ORDER,
         Code.UNKNOWN_SYMBOL,
+        Code.AMBIGUOUS_SYMBOL,
         Code.UNKNOWN_ACCOUNT,
     }
 )
@@ -175,6 +176,8 @@ def _error(refusal: Refusal, request_id: str) -> MCPError:
         data["field"] = refusal.field
     if refusal.retry_after is not None:
         data["retry_after_seconds"] = refusal.retry_after
+    if refusal.candidates:
+        data["candidates"] = [dict(each) for each in refusal.candidates]
     return MCPError(code, str(refusal), data=data)
 
 
@@ -358,6 +361,7 @@ class _Handlers:
                 told["message"],
                 field=told.get("field", ""),
                 retry_after=told.get("retry_after_seconds"),
+                candidates=told.get("candidates", ()),
             )
             raise _error(refusal, request_id)
         return answer.content

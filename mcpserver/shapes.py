@@ -27,6 +27,14 @@ class Context(TypedDict):
     request_id: str
 
 
+class CandidateOut(TypedDict):
+    symbol: str
+    instrument_id: NotRequired[str]
+    name: str
+    exchange: str
+    expiry: NotRequired[str]
+
+
 class Error(TypedDict):
     code: str
     message: str
@@ -35,6 +43,10 @@ class Error(TypedDict):
     field: NotRequired[str]
     retry_after_seconds: NotRequired[float]
     order_id: NotRequired[str]
+    limit: NotRequired[dict[str, str]]
+    """Which limit said no."""
+    candidates: NotRequired[list[CandidateOut]]
+    """What an ambiguous name may mean."""
 
 
 class Failure(TypedDict):

@@ -20,7 +20,7 @@ from decimal import Decimal
 from typing import Any, Self
 from urllib.parse import quote as encoded
 
-from brokers import http
+from brokers import http, naming
 from brokers.alpaca import parse, rules
 from brokers.decimals import plain
 from brokers.errors import (
@@ -263,9 +263,8 @@ class AlpacaBroker:
                 pass
             else:
                 if asset_class in (None, exact.asset_class):
-                    return [exact, *(each for each in self._search(sought, asset_class, by_name) if each != exact)][
-                        :limit
-                    ]
+                    others = self._search(sought, asset_class, by_name)
+                    return [exact, *(each for each in others if each.symbol != exact.symbol)][:limit]
         return self._search(sought, asset_class, by_name)[:limit]
 
     def _search(self, sought: str, asset_class: AssetClass | None, by_name: bool) -> list[Instrument]:
@@ -293,12 +292,17 @@ class AlpacaBroker:
             return kept[1]
         with _reading():
             told = self._get("/v2/assets", {"status": "active", "asset_class": theirs}, most=_MANY_ASSETS)
-            found = [parse.instrument(each) for each in parse.records(told) if each.get("tradable") is True]
+            now = datetime.now(UTC)
+            found = [parse.instrument(each, now) for each in parse.records(told) if each.get("tradable") is True]
         with _lists_lock:
             _lists[self._trading_url, theirs] = time.monotonic() + _ASSETS_STAY, found
         return found
 
     def instrument(self, symbol: str) -> Instrument:
+        meant = naming.asked(symbol)
+        return naming.confirmed(meant, self._asset(symbol if meant is None else parse.symbol_named(meant)))
+
+    def _asset(self, symbol: str) -> Instrument:
         wanted = symbol.strip().upper()
         kept = _assets.get((self._trading_url, wanted))
         if kept and kept[0] > time.monotonic():
@@ -314,7 +318,8 @@ class AlpacaBroker:
             told = parse.record(self._content(answer))
             if told.get("tradable") is not True or told.get("status") != "active":
                 raise InvalidSymbol(f"{wanted} cannot be traded at Alpaca.")
-            found = parse.option(told) if is_option else parse.instrument(told)
+            now = datetime.now(UTC)
+            found = parse.option(told, now) if is_option else parse.instrument(told, now)
         _assets[self._trading_url, wanted] = time.monotonic() + _ASSETS_STAY, found
         return found
 
@@ -331,7 +336,7 @@ class AlpacaBroker:
                     if name not in told:
                         raise BrokerUnavailable(f"Alpaca has no price for {name} now.")
                     found[name] = parse.quote(parse.record(told[name]), name, self._source(kind))
-        return [found[each.symbol] for each in known]
+        return [replace(found[each.symbol], instrument_id=each.instrument_id) for each in known]
 
     def bars(
         self,

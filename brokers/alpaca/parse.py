@@ -9,7 +9,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from brokers.errors import InvalidSymbol
 from brokers.http import Garbled
+from brokers.identity import Identity, Kind, venue_of
+from brokers.naming import occ_of, option_of
 from brokers.types import (
     AccountState,
     AssetClass,
@@ -319,7 +322,7 @@ def transaction(told: Mapping[str, Any]) -> Transaction:
 # -- instruments and prices --------------------------------------------------------------------------------------
 
 
-def instrument(told: Mapping[str, Any]) -> Instrument:
+def instrument(told: Mapping[str, Any], now: datetime) -> Instrument:
     kind = asset_class(told.get("class"))
     coin = kind is AssetClass.CRYPTO
     lot = Decimal("0.000000001") if told.get("fractionable") else Decimal(1)
@@ -338,12 +341,18 @@ def instrument(told: Mapping[str, Any]) -> Instrument:
         price_source="Alpaca market data",
         hours="At all hours" if coin else "Weekdays 09:30 to 16:00 New York time",
         shortable=bool(told.get("shortable")),
+        fetched_at=now,
+        venue="alpaca" if coin else venue_of(str(told.get("exchange") or "")),
     )
 
 
-def option(told: Mapping[str, Any]) -> Instrument:
+def option(told: Mapping[str, Any], now: datetime) -> Instrument:
+    symbol = text(told.get("symbol"))
+    said = option_of(symbol)
+    if said is None:
+        raise Garbled("The symbol of an option was expected.")
     return Instrument(
-        symbol=text(told.get("symbol")),
+        symbol=symbol,
         name=str(told.get("name") or told["symbol"]),
         asset_class=AssetClass.OPTION,
         exchange="OPRA",
@@ -355,7 +364,23 @@ def option(told: Mapping[str, Any]) -> Instrument:
         multiplier=number(told.get("multiplier")),
         hours="Weekdays 09:30 to 16:00 New York time",
         shortable=False,
+        fetched_at=now,
+        ticker=said.root,
+        expiry=said.expiry,
+        right=said.right,
+        strike=said.strike,
     )
+
+
+def symbol_named(wanted: Identity) -> str:
+    """What Alpaca calls it. Raises InvalidSymbol for a kind that it does not trade."""
+    if wanted.is_share:
+        return wanted.name
+    if wanted.kind is Kind.CRYPTO:
+        return wanted.pair
+    if wanted.kind is Kind.OPTION:
+        return occ_of(wanted)
+    raise InvalidSymbol(f"Alpaca has no instrument {wanted}.")
 
 
 def quote(told: Mapping[str, Any], symbol: str, source: str) -> Quote:

@@ -14,9 +14,10 @@ from decimal import Decimal
 from typing import Any, Self
 from urllib.parse import quote as in_path
 
-from brokers import http
+from brokers import http, naming
 from brokers.crosstrade import parse, rules
 from brokers.errors import (
+    AmbiguousSymbol,
     AuthFailed,
     BrokerUnavailable,
     CannotTell,
@@ -158,7 +159,7 @@ class CrossTradeBroker:
         self, query: str, *, asset_class: AssetClass | None = None, limit: int = 10, by_name: bool = False
     ) -> list[Instrument]:
         """CrossTrade has no search: what is found is the contract named in full."""
-        if by_name or asset_class not in (None, AssetClass.FUTURE) or not parse.is_dated(query.upper()):
+        if by_name or asset_class not in (None, AssetClass.FUTURE):
             return []
         try:
             return [self.instrument(query.upper())]
@@ -169,20 +170,25 @@ class CrossTradeBroker:
         raise NotSupported(f"{BROKER} lists no instruments.")
 
     def instrument(self, symbol: str) -> Instrument:
-        if symbol not in self._known:
-            self._quoted([symbol])
-        return self._known[symbol]
+        meant = naming.asked(symbol)
+        name = symbol if meant is None else parse.symbol_named(meant)
+        if not name and meant is not None:
+            raise InvalidSymbol(f"{BROKER} has no instrument {meant}: it trades futures alone.")
+        if name not in self._known:
+            self._quoted([name])
+        return naming.confirmed(meant, self._known[name])
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
+        names = [symbol if naming.asked(symbol) is None else self.instrument(symbol).symbol for symbol in symbols]
         with _understood():
-            return [parse.quote(told, self._known[text(told.get("instrument"))]) for told in self._quoted(symbols)]
+            return [parse.quote(told, self._known[text(told.get("instrument"))]) for told in self._quoted(names)]
 
     def _quoted(self, symbols: Sequence[str]) -> list[dict[str, Any]]:
         """One row per symbol, in the order asked; what each is, is known from then on. Raises InvalidSymbol."""
         for symbol in symbols:
             if not parse.is_dated(symbol):
-                raise InvalidSymbol(
-                    f'Name the contract with its month, such as "ES 12-26", not {symbol[:40]!r}: '
+                raise AmbiguousSymbol(
+                    f'Name the contract with its month, such as "ES 12-26" or FUT:ES.USD:2026-12, not {symbol[:40]!r}: '
                     "a root or a continuous name means another contract after each roll."
                 )
         rows = []
@@ -237,7 +243,7 @@ class CrossTradeBroker:
         """Our own estimate: CrossTrade has none, and tells neither fee nor margin. ``notional`` is what is moved."""
         state = self.account_state(account_id)
         (quote,) = self.quotes([request.symbol])
-        known = self._known[request.symbol]
+        known = self._known[quote.symbol]
         rules.check(request, known)
         price = request.limit_price or request.stop_price or (quote.ask if request.side is Side.BUY else quote.bid)
         return Preview(

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from brokers.http import Garbled
+from brokers.identity import Identity, Kind, venue_of
 from brokers.reading import epoch, maybe_number, number, record, records, text
 from brokers.types import (
     AccountState,
@@ -72,9 +73,20 @@ BAR_SIZES = {
 }
 
 
+_DATED = re.compile(r"([A-Z0-9]{1,8}) (0[1-9]|1[0-2])-([0-9]{2})")
+
+
 def is_dated(symbol: str) -> bool:
     """A future by its month, such as ``ES 12-26``. A bare root means another contract after each roll."""
-    return re.fullmatch(r"[A-Z0-9]{1,8} (0[1-9]|1[0-2])-[0-9]{2}", symbol) is not None
+    return _DATED.fullmatch(symbol) is not None
+
+
+def symbol_named(wanted: Identity) -> str:
+    """NinjaTrader's name of a future, ``ES 12-26``; empty for what is none."""
+    if wanted.kind is not Kind.FUTURE or wanted.settle:
+        return ""
+    year, month = wanted.expiry.split("-")
+    return f"{wanted.name} {month}-{year[2:]}"
 
 
 def currency(told: Mapping[str, Any]) -> str:
@@ -171,6 +183,9 @@ def instrument(told: Mapping[str, Any], now: datetime) -> Instrument:
     if told.get("type") != "Future" or unit is None:
         raise Garbled("This is no future of an exchange whose currency is known.")
     symbol = text(told.get("instrument"))
+    dated = _DATED.fullmatch(symbol)
+    if dated is None:
+        raise Garbled("A future with its month was expected.")
     return Instrument(
         symbol=symbol,
         name=str(told.get("description") or symbol),
@@ -184,6 +199,9 @@ def instrument(told: Mapping[str, Any], now: datetime) -> Instrument:
         multiplier=number(told.get("pointValue")),
         hours=str(told.get("tradingHours") or ""),
         fetched_at=now,
+        ticker=dated[1],
+        expiry=f"20{dated[3]}-{dated[2]}",
+        venue=venue_of(text(told.get("exchange"))),
     )
 
 
@@ -206,6 +224,7 @@ def quote(told: Mapping[str, Any], known: Instrument) -> Quote:
         as_of=epoch(told.get("epoch"), per_second=1),
         source=SOURCE if live else f"{SOURCE}, data feed not live",
         volume=maybe_number(told.get("volume")),
+        instrument_id=known.instrument_id,
     )
 
 

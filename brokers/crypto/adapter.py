@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Self
 
+from brokers import naming
 from brokers.crypto import checks, words
 from brokers.crypto.client import Client, Venue, client_for
 from brokers.crypto.gate import Turn
@@ -442,13 +443,34 @@ class CryptoBroker(ABC):
         return market
 
     def _instrument(self, symbol: str) -> Instrument:
-        market = self._market(symbol.strip().upper())
+        """By its own name; else by a coin, or a pair without its stroke, that is traded in one way alone.
+
+        A contract is never meant by a loose name, nor by the name of a pair that is gone.
+        """
+        meant = naming.asked(symbol)
+        name = symbol.strip().upper() if meant is None else words.symbol_named(meant)
+        market = self._market(name)
         found = None if market is None else words.instrument(market, self.VENUE.title, self._client.public.fetched_at)
-        if found is None or found.asset_class not in self.CAPABILITIES.asset_classes:
+        if found is not None and found.asset_class in self.CAPABILITIES.asset_classes:
+            return naming.confirmed(meant, found)
+        alike = self._alike(name) if meant is None and "/" not in name else []
+        if not alike:
             raise InvalidSymbol(
-                f"{self.VENUE.title} has no instrument {symbol!r}. Search for it to see what it is called."
+                f"{self.VENUE.title} has no instrument {symbol[:40]!r}. Search for it to see what it is called."
             )
-        return found
+        if len(alike) == 1 and not alike[0].settle:
+            return alike[0]
+        raise naming.ambiguous(symbol, alike, self.VENUE.title)
+
+    def _alike(self, name: str) -> list[Instrument]:
+        """All that are called so where punctuation does not count: BTCUSDT and BTC-USDT, or BTC; ours first."""
+        letters = words.letters(name)
+        found = [
+            each
+            for each in self._all(None)
+            if letters and letters in (words.letters(each.base), words.letters(each.base + each.currency))
+        ]
+        return sorted(found, key=lambda each: (each.currency != self.CURRENCY, bool(each.settle), each.symbol))
 
     def _all(self, asset_class: AssetClass | None) -> list[Instrument]:
         self._client.public.load()

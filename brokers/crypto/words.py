@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from brokers.errors import BrokerUnavailable
+from brokers.identity import Identity, Kind
 from brokers.types import (
     AssetClass,
     Bar,
@@ -78,7 +79,7 @@ def instrument(market: Answer, venue: str, fetched_at: datetime) -> Instrument |
     tick, lot = number(market["precision"]["price"]), number(market["precision"]["amount"])
     if not offered or market.get("active") is False or not tick or not lot:
         return None
-    limits = market["limits"]
+    limits, expires = market["limits"], moment(market.get("expiry"))
     return Instrument(
         symbol=market["symbol"],
         name=_name(market, kind),
@@ -95,9 +96,26 @@ def instrument(market: Answer, venue: str, fetched_at: datetime) -> Instrument |
         shortable=kind is not AssetClass.CRYPTO,
         base=market["base"],
         settle=market.get("settle") or "",
-        expires=moment(market.get("expiry")),
+        expires=expires,
         fetched_at=fetched_at,
+        venue=venue.replace(" ", "").lower(),
+        expiry=f"{expires:%Y-%m-%d}" if expires and kind is AssetClass.FUTURE else "",
     )
+
+
+def symbol_named(wanted: Identity) -> str:
+    """ccxt's name of it; empty for a kind that no venue here has."""
+    if wanted.kind is Kind.CRYPTO:
+        return wanted.pair
+    if wanted.kind is Kind.PERPETUAL:
+        return f"{wanted.pair}:{wanted.settle}"
+    if wanted.kind is Kind.FUTURE and wanted.settle:
+        return f"{wanted.pair}:{wanted.settle}-{wanted.expiry[2:].replace('-', '')}"
+    return ""
+
+
+def letters(symbol: str) -> str:
+    return "".join(character for character in symbol.upper() if character.isalnum())
 
 
 def _name(market: Answer, kind: AssetClass) -> str:
@@ -126,6 +144,7 @@ def quote(ticker: Answer, found: Instrument, now: datetime) -> Quote:
         ask_size=number(ticker.get("askVolume")),
         as_of=moment(ticker.get("timestamp")) or now,
         source=found.price_source,
+        instrument_id=found.instrument_id,
     )
 
 

@@ -7,13 +7,15 @@ import ipaddress
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace as with_changes
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from brokers import naming
+from brokers.decimals import plain
 from brokers.errors import (
     AuthFailed,
     BrokerError,
@@ -37,6 +39,7 @@ from brokers.ibkr import parse, rules
 from brokers.ibkr import session as sessions
 from brokers.ibkr.session import BROKER, Session, error_of
 from brokers.ibkr.signing import Credentials
+from brokers.identity import Identity, Kind
 from brokers.reading import code, number, record, records, shown, text
 from brokers.types import (
     Account,
@@ -227,28 +230,95 @@ class IbkrBroker:
         raise NotSupported(f"{BROKER} has too many instruments to list.")
 
     def instrument(self, symbol: str) -> Instrument:
-        """By ``TICKER@number``, or by a ticker one US stock alone has. Raises InvalidSymbol with the candidates."""
+        """By ``TICKER@number`` or instrument_id, or by a ticker that one US stock and no future has.
+
+        Raises InvalidSymbol, AmbiguousSymbol.
+        """
         conid = parse.conid_of(symbol)
         if conid is not None:
             return self._contract(conid)
+        if (meant := naming.asked(symbol)) is not None:
+            return self._named(meant)
         if not re.fullmatch(r"[A-Za-z0-9. ]{1,20}", symbol):
             raise InvalidSymbol(f"{BROKER} has no instrument called {symbol[:40]!r}.")
-        ticker = symbol.upper()
+        ticker = symbol.strip().upper()
+        stocks, futures = self._stocks(ticker), self._futures(ticker)
+        if len(stocks) == 1 and not futures:
+            return self._contract(stocks[0])
+        if not stocks and not futures:
+            raise InvalidSymbol(f"{BROKER} has no stock and no future with the ticker {ticker}.")
+        nearest = [conid for conid, _ in futures]
+        # A root means another contract each month: it names none by itself, even where only one is listed.
+        raise naming.ambiguous(ticker, self._tradable([*stocks, *nearest]), BROKER)
+
+    def _named(self, meant: Identity) -> Instrument:
+        """What an instrument_id means. A venue that it does not name is the US one, where there is one."""
+        ticker = meant.name.replace(".", " ")
+        if meant.is_share:
+            found = self._tradable(self._stocks(ticker, everywhere=bool(meant.venue) or meant.currency != "USD"))
+        elif meant.kind is Kind.FUTURE and not meant.settle:
+            found = self._tradable(parse.near(self._futures(ticker), meant.expiry))
+        elif meant.kind is Kind.OPTION:
+            found = self._tradable(self._options(meant))
+        elif meant.kind is Kind.FOREX:
+            found = self._tradable(self._pairs(meant))
+        else:
+            found = []
+        fitting = [each for each in found if each.identity is not None and meant.agrees(each.identity)]
+        return naming.only(str(meant), fitting, BROKER)
+
+    def _tradable(self, conids: Sequence[str]) -> list[Instrument]:
+        """What the first of these contracts are, as many as are shown to anybody."""
+        found = []
+        for conid in conids[: naming.MOST_CANDIDATES]:
+            with suppress(InvalidSymbol):
+                found.append(self._contract(conid))
+        return found
+
+    def _stocks(self, ticker: str, *, everywhere: bool = False) -> list[str]:
+        """The contracts of US stocks with that ticker, and where there is none, or ``everywhere``, of all."""
         with _understood():
             told = record(self._session.read("/trsrv/stocks", {"symbols": ticker}))
             listed = [
-                (code(contract.get("conid")), str(contract.get("exchange") or ""), contract.get("isUS") is True)
+                (code(contract.get("conid")), contract.get("isUS") is True)
                 for row in records(told.get(ticker) or [])
                 if row.get("assetClass") in (None, "STK")
                 for contract in records(row.get("contracts") or [])
             ]
-        american = [each for each in listed if each[2]]
-        if len(american) == 1:
-            return self._contract(american[0][0])
-        if not listed:
-            raise InvalidSymbol(f"{BROKER} has no stock with the ticker {ticker}.")
-        choices = ", ".join(f"{parse.symbol_of(ticker, each)} ({place})" for each, place, _ in (american or listed)[:8])
-        raise InvalidSymbol(f"{BROKER} has several stocks with the ticker {ticker}. Name one of: {choices}.")
+        american = [conid for conid, is_american in listed if is_american]
+        return american if american and not everywhere else [conid for conid, _ in listed]
+
+    def _futures(self, root: str) -> list[tuple[str, str]]:
+        """Contract and last day (YYYYMMDD) of each future of a root, the nearest first."""
+        with _understood():
+            told = record(self._session.read("/trsrv/futures", {"symbols": root}))
+            rows = [row for row in records(told.get(root) or []) if row.get("symbol") in (None, root)]
+            return sorted(
+                ((code(row.get("conid")), code(row.get("expirationDate"))) for row in rows), key=lambda each: each[1]
+            )
+
+    def _options(self, meant: Identity) -> list[str]:
+        """Contracts of one month, right and strike. IBKR wants the underlying searched for first."""
+        found: list[str] = []
+        ticker, month = meant.name.replace(".", " "), date.fromisoformat(meant.expiry).strftime("%b%y").upper()
+        for conid in self._stocks(ticker):
+            asked = {"conid": conid, "sectype": "OPT", "month": month, "right": meant.right}
+            asked |= {"strike": plain(meant.strike or Decimal(0)), "exchange": "SMART"}
+            with _understood():
+                self._session.ask_any("/iserver/secdef/search", {"symbol": ticker, "name": False, "secType": "STK"})
+                told = self._session.read("/iserver/secdef/info", asked)
+                found += [
+                    code(row.get("conid"))
+                    for row in (records(told) if isinstance(told, list) else [])
+                    if row.get("maturityDate") in (None, meant.expiry.replace("-", ""))
+                ]
+        return found
+
+    def _pairs(self, meant: Identity) -> list[str]:
+        with _understood():
+            told = record(self._session.read("/iserver/currency/pairs", {"currency": meant.currency}))
+            rows = [row for name in sorted(told) for row in records(told[name])]
+            return [code(row.get("conid")) for row in rows if row.get("symbol") == f"{meant.name}.{meant.currency}"]
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
         known = [self.instrument(symbol) for symbol in symbols]

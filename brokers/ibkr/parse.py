@@ -11,6 +11,8 @@ from typing import Any
 
 from brokers.decimals import plain
 from brokers.http import Garbled
+from brokers.identity import ticker_of, venue_of
+from brokers.naming import option_of
 from brokers.reading import code, epoch, maybe_number, number, record, records, shown, text
 from brokers.types import (
     AccountState,
@@ -294,6 +296,7 @@ def instrument(told: Mapping[str, Any], now: datetime) -> Instrument:
     conid = code(told.get("con_id"))
     ticker = text(told.get("local_symbol") or told.get("symbol"))
     expiry = maybe_number(told.get("maturity_date"))
+    option = option_of(ticker) if kind is AssetClass.OPTION else None
     return Instrument(
         symbol=symbol_of(ticker, conid),
         name=str(told.get("company_name") or told.get("text") or ticker),
@@ -308,7 +311,24 @@ def instrument(told: Mapping[str, Any], now: datetime) -> Instrument:
         hours="As the exchange trades",
         expires=None if expiry is None else day(plain(expiry)),
         fetched_at=now,
+        ticker=option.root if option else ticker_of(str(told.get("symbol") or "")),
+        venue="" if option or kind is AssetClass.FOREX else venue_of(str(told.get("exchange") or "")),
+        expiry=option.expiry if option else month(told.get("contract_month")),
+        right=option.right if option else "",
+        strike=option.strike if option else None,
     )
+
+
+def month(value: Any) -> str:
+    """YYYY-MM of a month of delivery written YYYYMM; empty for none."""
+    found = re.fullmatch(r"([0-9]{4})(0[1-9]|1[0-2])", str(value))
+    return f"{found[1]}-{found[2]}" if found else ""
+
+
+def near(listed: Iterable[tuple[str, str]], delivery: str) -> list[str]:
+    """Contracts whose last day (YYYYMMDD) can be that of a month of delivery: of some it is weeks before it."""
+    first = datetime.strptime(delivery, "%Y-%m").replace(tzinfo=UTC)
+    return [conid for conid, last in listed if first - timedelta(45) <= day(last) <= first + timedelta(40)]
 
 
 def day(value: str) -> datetime:
@@ -352,6 +372,7 @@ def quote(told: Mapping[str, Any], known: Instrument) -> Quote:
         volume=price(told.get("7762")),
         bid_size=price(told.get("88")),
         ask_size=price(told.get("85")),
+        instrument_id=known.instrument_id,
     )
 
 

@@ -167,6 +167,7 @@ class LiveTape(prices.Known):
             currency=self.instrument.currency,
             as_of=as_of,
             source=self.instrument.price_source,
+            instrument_id=self.instrument.instrument_id,
             **{**dict.fromkeys(("open", "high", "low", "change_percent")), **known},
         )
 

@@ -14,7 +14,9 @@ from itertools import pairwise
 from math import prod
 from typing import NamedTuple, Protocol, TypeVar
 
+from brokers import naming
 from brokers.errors import InvalidRequest, InvalidSymbol
+from brokers.identity import Identity
 from brokers.paper import hours
 from brokers.types import AssetClass, Bar, BarSize, Instrument, Quote
 
@@ -139,6 +141,7 @@ def quote(tape: Tape, now: datetime) -> Quote:
         change_percent=change.quantize(Decimal("0.01"), ROUND_HALF_UP),
         as_of=hours.at_minute(end),
         source=instrument.price_source,
+        instrument_id=instrument.instrument_id,
         recorded_at=tape.recorded_at(minute),
         change=bar.close - day.open,
         volume=day.volume,
@@ -205,20 +208,33 @@ class Market:
         self._where = where
         self._listing = {entry.symbol: entry for entry in listing}
         self._by_alias: dict[str, Listed] = {}
+        self._by_base: dict[str, list[Listed]] = {}
         for entry in self._listing.values():
             if "/" in entry.symbol:
-                self._by_alias.setdefault(_letters(entry.symbol.split("/")[0]), entry)
+                self._by_base.setdefault(_letters(entry.symbol.split("/")[0]), []).append(entry)
+        self._by_alias |= {base: entries[0] for base, entries in self._by_base.items() if len(entries) == 1}
         self._by_alias |= {_letters(entry.symbol): entry for entry in self._listing.values()}
 
     def instruments(self) -> list[Instrument]:
         return [entry.tape().instrument for entry in self._listing.values()]
 
     def tape(self, symbol: str) -> Tape:
-        """By symbol or alias: ``BTC/USD``, ``btcusd``, ``BTC-USD``, ``btc``. Raises InvalidSymbol."""
-        entry = self._by_alias.get(_letters(symbol))
+        """By instrument_id, symbol or alias: ``CRY:BTC/USD``, ``BTC/USD``, ``btcusd``, ``BTC-USD``, ``btc``.
+
+        Raises InvalidSymbol, AmbiguousSymbol for a coin that is traded against several others.
+        """
+        meant = naming.asked(symbol)
+        entry = self._by_alias.get(_letters(symbol)) if meant is None else self._named(meant)
         if entry is None:
+            if meant is None and (several := self._by_base.get(_letters(symbol))):
+                raise naming.ambiguous(symbol, [each.tape().instrument for each in several], "this market")
             raise InvalidSymbol(self._unknown(symbol))
-        return entry.tape()
+        found = entry.tape()
+        naming.confirmed(meant, found.instrument)
+        return found
+
+    def _named(self, meant: Identity) -> "Listed | None":
+        return self._listing.get(meant.name) if meant.is_share else self._listing.get(meant.pair)
 
     def lists(self, symbol: str) -> bool:
         """By its own symbol; an alias such as ``BTC`` does not count."""

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import ib_async
 
+from brokers import naming
 from brokers.decimals import plain
 from brokers.errors import (
     BrokerUnavailable,
@@ -34,6 +35,7 @@ from brokers.errors import (
 from brokers.http import Garbled
 from brokers.ibkr import parse
 from brokers.ibkr import rules as ibkr_rules
+from brokers.identity import Identity, Kind, ticker_of, venue_of
 from brokers.reading import shown
 from brokers.tws import line as lines
 from brokers.tws import rules
@@ -392,10 +394,13 @@ class TwsBroker:
         return self._line.read(work)
 
     def _details(self, symbol: str) -> list[Any]:
-        conid = parse.conid_of(symbol)
-        if conid is None and not re.fullmatch(r"[A-Za-z0-9. ]{1,20}", symbol):
+        conid, meant = parse.conid_of(symbol), naming.asked(symbol)
+        if conid is None and meant is None and not re.fullmatch(r"[A-Za-z0-9. ]{1,20}", symbol):
             raise InvalidSymbol(f"{BROKER} has no instrument called {symbol[:40]!r}.")
-        asked = ib_async.Contract(conId=int(conid)) if conid else ib_async.Stock(symbol.upper(), "SMART", "USD")
+        if meant is not None:
+            asked = _contract(meant)
+        else:
+            asked = ib_async.Contract(conId=int(conid)) if conid else ib_async.Stock(symbol.upper(), "SMART", "USD")
 
         async def work(ib: Any) -> Any:
             return await asyncio.wait_for(ib.reqContractDetailsAsync(asked), self._line.timeout)
@@ -404,6 +409,9 @@ class TwsBroker:
             found = [each for each in self._line.read(work) if each.contract.secType in parse.CLASSES]
         except InvalidSymbol as error:
             raise InvalidSymbol(f"{BROKER} has no instrument called {symbol[:40]!r}.") from error
+        if meant is not None:
+            known = ((each, _instrument(each).identity) for each in found)
+            found = [each for each, other in known if other is not None and meant.agrees(other)]
         if not found:
             raise InvalidSymbol(f"{BROKER} has no instrument called {symbol[:40]!r} that can be traded here.")
         return found
@@ -411,8 +419,7 @@ class TwsBroker:
     def _one(self, symbol: str) -> Any:
         found = self._details(symbol)
         if len(found) > 1:
-            choices = ", ".join(f"{_symbol(each.contract)} ({each.contract.primaryExchange})" for each in found[:8])
-            raise InvalidSymbol(f"{BROKER} has several contracts called {symbol!r}. Name one of: {choices}.")
+            raise naming.ambiguous(symbol, [_instrument(each) for each in found], BROKER)
         return found[0]
 
     def _checked(self, request: OrderRequest) -> Any:
@@ -452,9 +459,26 @@ def _symbol(contract: Any) -> str:
     return parse.symbol_of(contract.localSymbol or contract.symbol, str(contract.conId))
 
 
+def _contract(meant: Identity) -> Any:
+    """What TWS is asked for an instrument_id. Raises InvalidSymbol for a kind it has not."""
+    ticker, day = meant.name.replace(".", " "), meant.expiry.replace("-", "")
+    if meant.is_share:
+        return ib_async.Stock(ticker, "SMART", meant.currency)
+    if meant.kind is Kind.OPTION:
+        # As a float because ib_async has no other: strikes have few digits, and what is found is compared exactly.
+        strike = float(meant.strike or 0)
+        return ib_async.Option(ticker, day, strike, meant.right, "SMART", currency=meant.currency)
+    if meant.kind is Kind.FUTURE and not meant.settle:
+        return ib_async.Future(ticker, day, currency=meant.currency)
+    if meant.kind is Kind.FOREX:
+        return ib_async.Forex(meant.name + meant.currency)
+    raise InvalidSymbol(f"{BROKER} has no instrument {meant}.")
+
+
 def _instrument(told: Any) -> Instrument:
     contract = told.contract
     kind = parse.CLASSES[contract.secType]
+    option = naming.option_of(contract.localSymbol) if kind is AssetClass.OPTION else None
     lot = Decimal(1) if kind is AssetClass.STOCK else (_maybe(told.sizeIncrement) or Decimal(1))
     return Instrument(
         symbol=_symbol(contract),
@@ -469,6 +493,11 @@ def _instrument(told: Any) -> Instrument:
         multiplier=_maybe(contract.multiplier) or Decimal(1),
         hours="As the exchange trades",
         fetched_at=_now(),
+        ticker=option.root if option else ticker_of(contract.symbol),
+        venue="" if option or kind is AssetClass.FOREX else venue_of(contract.primaryExchange or contract.exchange),
+        expiry=option.expiry if option else parse.month(told.contractMonth),
+        right=option.right if option else "",
+        strike=option.strike if option else None,
     )
 
 
@@ -506,6 +535,7 @@ def _quote(told: Any, known: Instrument) -> Quote:
         change_percent=None,
         as_of=told.time or _now(),
         source=BROKER if bid and ask else f"{BROKER}, last trade for want of a quote",
+        instrument_id=known.instrument_id,
     )
 
 

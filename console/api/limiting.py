@@ -5,7 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from brokers.types import AssetClass, OrderType
+from brokers.types import LONGEST_SYMBOL, AssetClass, OrderType
 from console import limits
 from console.api.parsing import Amount, Choice, Flag, Strict, Text, Whole
 from console.authority.drf import Caller, Kind
@@ -29,9 +29,11 @@ class LimitsIn(Strict):
     price_collar = _amount("How much worse than the last price an order may be, in percent.")
     orders_per_minute = Whole(required=False, allow_null=True, min_value=1, max_value=MOST_PER_MINUTE)
     symbols = serializers.ListField(
-        child=Text(max_length=40), required=False, allow_null=True, min_length=1, max_length=MOST_SYMBOLS
+        child=Text(max_length=LONGEST_SYMBOL), required=False, allow_null=True, min_length=1, max_length=MOST_SYMBOLS
     )
-    denied_symbols = serializers.ListField(child=Text(max_length=40), required=False, max_length=MOST_SYMBOLS)
+    denied_symbols = serializers.ListField(
+        child=Text(max_length=LONGEST_SYMBOL), required=False, max_length=MOST_SYMBOLS
+    )
     asset_classes = serializers.ListField(
         child=Choice(choices=[each.value for each in AssetClass]), required=False, allow_null=True, min_length=1
     )

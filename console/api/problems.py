@@ -75,6 +75,14 @@ class LimitProblem(serializers.Serializer[Any]):
     headroom = serializers.CharField()
 
 
+class CandidateProblem(serializers.Serializer[Any]):
+    symbol = serializers.CharField()
+    instrument_id = serializers.CharField(required=False)
+    name = serializers.CharField()
+    exchange = serializers.CharField()
+    expiry = serializers.CharField(required=False)
+
+
 class Problem(serializers.Serializer[Any]):
     """RFC 9457. ``code`` is stable; ``type`` leads to its explanation."""
 
@@ -86,6 +94,7 @@ class Problem(serializers.Serializer[Any]):
     request_id = serializers.CharField()
     order_id = serializers.CharField(required=False, help_text="The order it is about.")
     limit = LimitProblem(required=False, help_text="The limit that said no.")
+    candidates = CandidateProblem(many=True, required=False, help_text="The instruments that the name may mean.")
     errors = FieldProblem(many=True, required=False)  # type: ignore[assignment]  # a field's name, not the attribute
 
 
@@ -125,6 +134,8 @@ def answer(refusal: Refusal, request_id: str) -> Response:
         body["order_id"] = refusal.order_id
     if refusal.limit:
         body["limit"] = dict(refusal.limit)
+    if refusal.candidates:
+        body["candidates"] = [dict(each) for each in refusal.candidates]
     if isinstance(refusal, Invalid):
         body["errors"] = [{"field": e.field, "code": e.code.value, "detail": e.detail} for e in refusal.errors]
     elif refusal.field:

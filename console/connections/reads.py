@@ -6,11 +6,11 @@ from typing import Any
 
 from django.conf import settings
 
-from brokers import registry
+from brokers import identity, registry
 from brokers.base import Broker
-from brokers.errors import BrokerError, NotSent, UnknownOutcome
+from brokers.errors import BrokerError, InvalidSymbol, NotSent, UnknownOutcome
 from brokers.statements import share_reads, stop_sharing
-from brokers.types import Ability, Account, Capabilities
+from brokers.types import Ability, Account, AssetClass, Capabilities, Instrument
 from console.connections import bulkhead, vault
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
@@ -25,6 +25,7 @@ __all__ = [
     "choose_account",
     "is_remote",
     "open_remote",
+    "search",
     "share_reads",
     "stop_sharing",
 ]
@@ -85,6 +86,19 @@ def broker_for(principal: Principal) -> Iterator[Broker]:
         raise refusal_of_read(error) from error
     except BrokerError as error:
         raise refusal_of(error) from error
+
+
+def search(
+    broker: Broker, query: str, *, asset_class: AssetClass | None, limit: int, by_name: bool
+) -> list[Instrument]:
+    """As ``find_instruments``; an instrument_id finds what it names. Raises BrokerError."""
+    if by_name or not identity.is_one(query):
+        return broker.find_instruments(query, asset_class=asset_class, limit=limit, by_name=by_name)
+    try:
+        found = broker.instrument(query)
+    except InvalidSymbol:
+        return []
+    return [found] if asset_class in (None, found.asset_class) else []
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from brokers import identity
 from brokers.errors import BrokerError
-from brokers.types import OrderClass, OrderType, Side, TimeInForce
+from brokers.types import LONGEST_SYMBOL, OrderClass, OrderType, Side, TimeInForce
 from console.api import parsing
 from console.api.door import Act, Door, PageQuery
 from console.api.parsing import Amount, Choice, Strict, Text
@@ -114,7 +115,7 @@ class PreparedOut(serializers.Serializer[Any]):
 
 
 class OrderIn(Strict):
-    symbol = Text(max_length=40)
+    symbol = Text(max_length=LONGEST_SYMBOL)
     side = Choice(choices=[side.value for side in Side])
     quantity = Amount(required=False, help_text="Units. Either this or notional.")
     notional = Amount(required=False, help_text="Money to spend or raise; MKT only.")
@@ -147,7 +148,7 @@ class ConfirmIn(Strict):
 
 class OrdersQuery(PageQuery):
     status = parsing.Choice(choices=[status.value for status in Status], required=False)
-    symbol = Text(required=False, max_length=40)
+    symbol = Text(required=False, max_length=LONGEST_SYMBOL)
     connection_id = parsing.Id(required=False)
 
 
@@ -196,6 +197,12 @@ class Orders(_Orders):
 
     def get(self, request: Request) -> Response:
         asked = {name: self.given[name] for name in ("status", "symbol", "connection_id") if name in self.given}
+        if identity.is_one(asked.get("symbol", "")):
+            raise Refusal(
+                Code.INVALID_ARGUMENT,
+                "Orders are listed by the symbol that they show, not by an instrument_id.",
+                field="symbol",
+            )
         return self.page(self.visible().filter(**asked))
 
     def post(self, request: Request) -> Response:

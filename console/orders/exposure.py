@@ -56,6 +56,7 @@ def look(broker: Broker, connection: Connection, app: ConnectedApp, instrument: 
         at=now,
         currency=connection.currency,
         asset_class=instrument.asset_class,
+        identity=instrument.identity,
         price_currency=instrument.currency,
         rate=rate,
         multiplier=instrument.multiplier,

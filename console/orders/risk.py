@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from brokers.decimals import plain
+from brokers.identity import Identity
 from brokers.types import AssetClass, LegRequest, OrderClass, OrderRequest, OrderType, Preview, Quote, Side
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection, Policy
@@ -75,6 +76,8 @@ class Facts:
     currency: str
     """The connection's own, in which its limits are."""
     asset_class: AssetClass
+    identity: Identity | None
+    """Which instrument it is, at whatever broker."""
     price_currency: str
     rate: Decimal | None
     """What one unit of ``price_currency`` costs in ``currency``."""
@@ -183,9 +186,12 @@ def check_limits(
 
 def _check_kind(request: OrderRequest, facts: Facts, bound: Bound) -> None:
     limits, symbol = bound.limits, request.symbol.upper()
-    if limits.symbols is not None and symbol not in limits.symbols:
+    if limits.symbols is not None and not limits.allows(symbol, facts.identity):
         raise _outside(bound, "symbols", f"allow only {_some(limits.symbols)}, not {symbol}")
-    if symbol in limits.denied_symbols:
+    denied = limits.denies(symbol, facts.identity)
+    if denied is None:
+        raise _unprovable(bound, "denied_symbols", f"the broker does not tell enough of {symbol} to compare it")
+    if denied:
         raise _outside(bound, "denied_symbols", f"do not allow {symbol}")
     if limits.asset_classes is not None and facts.asset_class not in limits.asset_classes:
         raise _outside(

@@ -41,6 +41,7 @@ ADJUSTMENTS = tuple(each.value for each in Adjustment)
 
 class InstrumentOut(TypedDict):
     symbol: str
+    instrument_id: NotRequired[str]
     name: str
     asset_class: str
     exchange: str
@@ -49,8 +50,12 @@ class InstrumentOut(TypedDict):
     lot: Number
     minimum: Number
     multiplier: NotRequired[Number]
+    minimum_notional: NotRequired[Number]
+    expires: NotRequired[Instant]
     hours: NotRequired[str]
     shortable: NotRequired[bool]
+    rules_as_of: NotRequired[Instant]
+    """When the broker told tick, lot and minimum."""
     source: str
 
 
@@ -64,6 +69,7 @@ class OneInstrument(TypedDict):
 
 class QuoteOut(TypedDict):
     symbol: str
+    instrument_id: NotRequired[str]
     currency: str
     last: Number
     bid: Number
@@ -190,7 +196,8 @@ class RateOut(TypedDict):
 def search_security(call: Call) -> dict[str, Any]:
     asset_class = call.args.get("asset_class")
     with reads.broker_for(call.principal) as broker:
-        found = broker.find_instruments(
+        found = reads.search(
+            broker,
             call.args["query"],
             asset_class=AssetClass(asset_class) if asset_class else None,
             limit=call.args.get("limit", 10),
@@ -204,7 +211,14 @@ def get_security(call: Call) -> dict[str, Any]:
         found = broker.instrument(call.args["symbol"])
     return {
         "instrument": render.instrument(found)
-        | compact(multiplier=found.multiplier, hours=found.hours, shortable=found.shortable)
+        | compact(
+            multiplier=found.multiplier,
+            minimum_notional=found.minimum_notional,
+            expires=found.expires,
+            hours=found.hours,
+            shortable=found.shortable,
+            rules_as_of=found.fetched_at,
+        )
     }
 
 

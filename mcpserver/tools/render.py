@@ -75,6 +75,7 @@ def quote(value: Quote) -> dict[str, Any]:
 def _quote(value: Quote) -> dict[str, Any]:
     return compact(
         symbol=value.symbol,
+        instrument_id=value.instrument_id,
         currency=value.currency,
         last=value.last,
         bid=value.bid,
@@ -97,6 +98,7 @@ def _quote(value: Quote) -> dict[str, Any]:
 def instrument(value: Instrument) -> dict[str, Any]:
     return compact(
         symbol=value.symbol,
+        instrument_id=value.instrument_id,
         name=value.name,
         asset_class=value.asset_class.value,
         exchange=value.exchange,

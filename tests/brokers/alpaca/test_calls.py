@@ -311,6 +311,20 @@ def test_a_status_nobody_knows_is_not_guessed(alpaca: AlpacaBroker, fake: FakeAl
         alpaca.order(ACCOUNT, asked.client_order_id)
 
 
+def test_an_instrument_id_leads_to_what_alpaca_calls_it(alpaca: AlpacaBroker) -> None:
+    for named, symbol in (
+        ("STK:AAPL.USD@XNAS", "AAPL"),
+        ("CRY:BTC/USD@alpaca", "BTC/USD"),
+        ("OPT:AAPL.USD:2026-06-18:C:250", OPTION),
+    ):
+        found = alpaca.instrument(named)
+        assert (found.symbol, found.instrument_id) == (symbol, named)
+        assert found.fetched_at is not None
+    for other in ("STK:AAPL.USD@XNYS", "STK:AAPL.EUR", "CRY:BTC/USD@kraken", "FX:BTC/USD", "PERP:BTC/USD:USD"):
+        with pytest.raises(InvalidSymbol):
+            alpaca.instrument(other)
+
+
 def test_options_are_read_previewed_and_bought_by_their_occ_symbol(alpaca: AlpacaBroker, fake: FakeAlpaca) -> None:
     found = alpaca.instrument(OPTION.lower())
     assert (found.asset_class, found.multiplier, found.lot) == (AssetClass.OPTION, Decimal(100), Decimal(1))

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from brokers.crosstrade.adapter import CrossTradeBroker
-from brokers.errors import InvalidAccount, InvalidOrder, InvalidRequest, InvalidSymbol, NotSupported
+from brokers.errors import AmbiguousSymbol, InvalidAccount, InvalidOrder, InvalidRequest, InvalidSymbol, NotSupported
 from brokers.types import BarSize, BrokerStatus, Environment, OrderChanges, OrderType, Side, TimeInForce
 from tests.brokers.crosstrade.conftest import settings_for
 from tests.brokers.crosstrade.fake import ACCOUNT, FakeCrossTrade
@@ -56,6 +56,18 @@ def test_only_a_contract_with_its_month_is_taken(
     with pytest.raises(InvalidSymbol, match="with its month"):
         crosstrade.instrument(symbol)
     assert fake.received == []
+
+
+def test_a_root_is_ambiguous_and_an_instrument_id_names_one_month(crosstrade: CrossTradeBroker) -> None:
+    with pytest.raises(AmbiguousSymbol):
+        crosstrade.instrument("ES")
+    known = crosstrade.instrument("fut:es.usd:2026-12")
+    assert (known.symbol, known.instrument_id) == (SYMBOL, "FUT:ES.USD:2026-12@XCME")
+    assert crosstrade.quotes([known.instrument_id])[0].instrument_id == known.instrument_id
+    assert crosstrade.preview(ACCOUNT, order("BUY", "1", known.instrument_id)).quote.symbol == SYMBOL
+    for other in ("FUT:ES.USD:2026-12@XEUR", "FUT:ES.EUR:2026-12", "STK:ES.USD", "FUT:ES/USD:USD:2026-12-18"):
+        with pytest.raises(InvalidSymbol):
+            crosstrade.instrument(other)
 
 
 def test_a_contract_nobody_knows_or_in_a_currency_nobody_tells_is_refused(crosstrade: CrossTradeBroker) -> None:

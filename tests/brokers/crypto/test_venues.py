@@ -12,10 +12,12 @@ from brokers.binance.adapter import BinanceBroker
 from brokers.coinbase.adapter import CoinbaseBroker
 from brokers.crypto.adapter import CryptoBroker
 from brokers.errors import (
+    AmbiguousSymbol,
     AuthFailed,
     BrokerUnavailable,
     InvalidOrder,
     InvalidRequest,
+    InvalidSymbol,
     NotSupported,
     PermissionDenied,
 )
@@ -43,6 +45,33 @@ def test_okx_proves_the_environment_by_taking_the_key_only_there() -> None:
             _opened(OKX, fake, environment="live").connect()
         fake.demo = False
         assert _opened(OKX, fake, environment="live").connect().environment is Environment.LIVE
+
+
+def test_a_name_without_its_stroke_that_is_spot_and_perpetual_is_answered_with_both() -> None:
+    with OkxFake() as fake:
+        broker = _opened(OKX, fake)
+        for name in ("BTCUSDT", "btc-usdt", "BTC"):
+            with pytest.raises(AmbiguousSymbol) as several:
+                broker.instrument(name)
+            assert [each.instrument_id for each in several.value.candidates] == [
+                "CRY:BTC/USDT@okx",
+                "PERP:BTC/USDT:USDT@okx",
+            ]
+            for each in several.value.candidates:
+                assert broker.instrument(each.instrument_id).symbol == each.symbol
+        assert broker.instrument("BTC/USDT").asset_class is AssetClass.CRYPTO
+        assert broker.instrument("tiny-usdt").symbol == "TINY/USDT"
+
+
+def test_a_pair_that_is_gone_never_turns_into_a_contract_on_it() -> None:
+    with OkxFake() as fake:
+        del fake.listings["BTC-USDT"]
+        broker = _opened(OKX, fake)
+        with pytest.raises(AmbiguousSymbol, match="BTC/USDT:USDT"):
+            broker.instrument("BTCUSDT")
+        for gone in ("BTC/USDT", "CRY:BTC/USDT", "CRY:BTC/USDT@okx"):
+            with pytest.raises(InvalidSymbol):
+                broker.instrument(gone)
 
 
 def test_okx_tells_a_key_that_can_withdraw_and_one_that_cannot_trade() -> None:

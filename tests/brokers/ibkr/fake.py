@@ -26,6 +26,8 @@ from tests.brokers.faults import Asked, FakeBroker, Fault, Reply, Switchboard
 PAPER, LIVE = "DU1234567", "U7654321"
 BASE = "/v1/api"
 APPLE, APPLE_MEXICO, FUTURE, TINY = 265598, 38708077, 495512563, 76792991
+FUTURE_MARCH, EVERSOURCE, TWIN_NYSE, TWIN_AMEX = 495512568, 181273384, 4711, 4712
+CALL, EURO, BERKSHIRE = 731240095, 12087792, 72063691
 
 QUESTION = (
     "The following order BUY 650 AAPL NASDAQ.NMS value estimate of 124,995.00 USD exceeds \n"
@@ -206,7 +208,22 @@ class FakeIbkr(FakeBroker):
                 return 200, self._positions() if page == "0" else []
             case "GET", ["trsrv", "stocks"]:
                 return 200, self._stocks(asked.query["symbols"])
+            case "GET", ["trsrv", "futures"]:
+                root = asked.query["symbols"]
+                days = {FUTURE: 20261218, FUTURE_MARCH: 20270319} if root == "ES" else {}
+                told = {"symbol": root, "underlyingConid": 11004968}
+                return 200, {root: [told | {"conid": c, "expirationDate": at, "ltd": at} for c, at in days.items()]}
+            case "GET", ["iserver", "secdef", "info"]:
+                wanted = {name: asked.query[name] for name in ("conid", "sectype", "month", "right", "strike")}
+                listed = {"conid": str(APPLE), "sectype": "OPT", "month": "DEC26", "right": "C", "strike": "250"}
+                if self._first_look("search AAPL") or wanted != listed:
+                    return 200, []
+                return 200, [{"conid": CALL, "symbol": "AAPL", "secType": "OPT", "maturityDate": "20261218"}]
+            case "GET", ["iserver", "currency", "pairs"]:
+                pair: dict[str, Any] = {"symbol": "EUR.USD", "conid": EURO, "ccyPair": "EUR"}
+                return 200, {asked.query["currency"]: [pair] if asked.query["currency"] == "USD" else []}
             case "POST", ["iserver", "secdef", "search"]:
+                self.looked_at.add(f"search {asked.body['symbol']}")
                 return self._search(asked.body)
             case "GET", ["iserver", "contract", conid, "info-and-rules"]:
                 known = _CONTRACTS.get(int(conid))
@@ -274,7 +291,9 @@ class FakeIbkr(FakeBroker):
     def _stocks(self, symbol: str) -> dict[str, Any]:
         places = {
             "AAPL": [(APPLE, "NASDAQ", True), (APPLE_MEXICO, "MEXI", False)],
-            "TWIN": [(APPLE, "NYSE", True), (TINY, "AMEX", True)],
+            "TWIN": [(TWIN_NYSE, "NYSE", True), (TWIN_AMEX, "AMEX", True)],
+            "ES": [(EVERSOURCE, "NYSE", True)],
+            "BRK B": [(BERKSHIRE, "NYSE", True)],
         }
         contracts = [{"conid": each, "exchange": at, "isUS": us} for each, at, us in places.get(symbol, [])]
         return {symbol: [{"name": "APPLE INC", "assetClass": "STK", "contracts": contracts}] if contracts else []}
@@ -566,7 +585,36 @@ _CONTRACTS = {
         company_name="E-mini S&P 500",
         multiplier="50",
         maturity_date=20261218,
+        contract_month="202612",
         rules={"increment": 0.25, "incrementRules": [], "sizeIncrement": 1},
+    ),
+    FUTURE_MARCH: _contract(
+        FUTURE_MARCH,
+        "ES",
+        "FUT",
+        "CME",
+        local_symbol="ESH7",
+        company_name="E-mini S&P 500",
+        multiplier="50",
+        maturity_date=20270319,
+        contract_month="202703",
+        rules={"increment": 0.25, "incrementRules": [], "sizeIncrement": 1},
+    ),
+    EVERSOURCE: _contract(EVERSOURCE, "ES", "STK", "NYSE", company_name="EVERSOURCE ENERGY"),
+    BERKSHIRE: _contract(BERKSHIRE, "BRK B", "STK", "NYSE", company_name="BERKSHIRE HATHAWAY INC-CL B"),
+    TWIN_NYSE: _contract(TWIN_NYSE, "TWIN", "STK", "NYSE", company_name="TWIN ONE"),
+    TWIN_AMEX: _contract(TWIN_AMEX, "TWIN", "STK", "AMEX", company_name="TWIN TWO"),
+    CALL: _contract(
+        CALL, "AAPL", "OPT", "SMART", local_symbol="AAPL  261218C00250000", multiplier="100", maturity_date=20261218
+    ),
+    EURO: _contract(
+        EURO,
+        "EUR",
+        "CASH",
+        "IDEALPRO",
+        local_symbol="EUR.USD",
+        company_name="European Monetary Union Euro",
+        rules={"increment": 0.00005, "incrementRules": [], "sizeIncrement": 1},
     ),
     TINY: _contract(
         TINY,

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from brokers.errors import (
+    AmbiguousSymbol,
     BrokerUnavailable,
     InvalidAccount,
     InvalidOrder,
@@ -20,8 +21,30 @@ from brokers.errors import (
     Rejected,
 )
 from brokers.ibkr.adapter import IbkrBroker
-from brokers.types import AssetClass, BarSize, BrokerStatus, OrderChanges, OrderRequest, OrderType, Side, TimeInForce
-from tests.brokers.ibkr.fake import FUTURE, PAPER, QUESTION, TINY, FakeIbkr
+from brokers.types import (
+    AssetClass,
+    BarSize,
+    BrokerStatus,
+    Candidate,
+    OrderChanges,
+    OrderRequest,
+    OrderType,
+    Side,
+    TimeInForce,
+)
+from tests.brokers.ibkr.fake import (
+    APPLE,
+    APPLE_MEXICO,
+    BERKSHIRE,
+    CALL,
+    EURO,
+    FUTURE,
+    FUTURE_MARCH,
+    PAPER,
+    QUESTION,
+    TINY,
+    FakeIbkr,
+)
 from tests.brokers.paper.support import new_id, order
 
 SYMBOL = "AAPL@265598"
@@ -45,11 +68,59 @@ def test_a_price_that_ibkr_has_not_fetched_yet_is_asked_for_again(ibkr: IbkrBrok
 
 def test_a_ticker_means_the_one_us_stock_that_has_it_or_is_answered_with_the_candidates(ibkr: IbkrBroker) -> None:
     assert ibkr.instrument("aapl").symbol == SYMBOL
-    with pytest.raises(InvalidSymbol, match=r"TWIN@265598 \(NYSE\), TWIN@76792991 \(AMEX\)"):
+    with pytest.raises(AmbiguousSymbol, match=r"TWIN@4711 \(TWIN ONE, NYSE\), TWIN@4712 \(TWIN TWO, AMEX\)") as several:
         ibkr.instrument("TWIN")
+    assert several.value.candidates == (
+        Candidate(symbol="TWIN@4711", instrument_id="STK:TWIN.USD@XNYS", name="TWIN ONE", exchange="NYSE"),
+        Candidate(symbol="TWIN@4712", instrument_id="STK:TWIN.USD@XASE", name="TWIN TWO", exchange="AMEX"),
+    )
+    for each in several.value.candidates:
+        assert ibkr.instrument(each.instrument_id) == ibkr.instrument(each.symbol)
     for nothing in ("NOPE", "../accounts", "X@1", "@5", "AAPL@x", "AAPL@1/../2"):
         with pytest.raises(InvalidSymbol):
             ibkr.instrument(nothing)
+
+
+def test_a_ticker_that_is_a_future_s_root_too_names_neither_the_stock_nor_a_month(ibkr: IbkrBroker) -> None:
+    with pytest.raises(AmbiguousSymbol) as several:
+        ibkr.instrument("ES")
+    assert [(each.instrument_id, each.expiry) for each in several.value.candidates] == [
+        ("STK:ES.USD@XNYS", ""),
+        ("FUT:ES.USD:2026-12@XCME", "2026-12"),
+        ("FUT:ES.USD:2027-03@XCME", "2027-03"),
+    ]
+    for each in several.value.candidates:
+        assert ibkr.instrument(each.instrument_id).symbol == each.symbol
+
+
+@pytest.mark.parametrize(
+    ("instrument_id", "conid"),
+    [
+        ("STK:AAPL.USD@XNAS", APPLE),
+        ("STK:AAPL.USD", APPLE),
+        ("STK:AAPL.MXN@XMEX", APPLE_MEXICO),
+        ("STK:BRK.B.USD", BERKSHIRE),
+        ("FUT:ES.USD:2027-03", FUTURE_MARCH),
+        ("OPT:AAPL.USD:2026-12-18:C:250", CALL),
+        ("FX:EUR/USD", EURO),
+    ],
+)
+def test_an_instrument_id_leads_to_its_contract(ibkr: IbkrBroker, instrument_id: str, conid: int) -> None:
+    found = ibkr.instrument(instrument_id)
+    assert found.symbol.endswith(f"@{conid}")
+    assert found.instrument_id.startswith(instrument_id)
+
+
+@pytest.mark.parametrize(
+    "instrument_id",
+    [
+        *("STK:AAPL.USD@XLON", "STK:AAPL.EUR", "FUT:ES.USD:2027-06", "FUT:ES.USD:2026-12@XEUR", "CRY:BTC/USD"),
+        *("OPT:AAPL.USD:2026-12-18:P:250", "OPT:AAPL.USD:2026-12-11:C:250", "FX:EUR/GBP"),
+    ],
+)
+def test_an_instrument_id_never_leads_to_something_near_it(ibkr: IbkrBroker, instrument_id: str) -> None:
+    with pytest.raises(InvalidSymbol):
+        ibkr.instrument(instrument_id)
 
 
 def test_a_search_leaves_out_what_nobody_here_trades(ibkr: IbkrBroker) -> None:

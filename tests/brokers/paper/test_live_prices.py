@@ -50,7 +50,7 @@ def pass_minutes(clock: Clock, minutes: int) -> None:
 
 def test_a_quote_is_what_the_venue_says_to_the_digit(clock: Clock, kraken: PublicKraken) -> None:
     broker, _ = open_live(clock)
-    (quote,) = broker.quotes(["btc"])
+    (quote,) = broker.quotes(["btcusd"])
     assert (quote.symbol, quote.currency) == ("BTC/USD", "USD")
     assert (quote.bid, quote.ask, quote.last) == (Decimal("60000.0"), Decimal("60010.0"), Decimal("60005.0"))
     assert quote.volume == Decimal("4412.73601799")

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from brokers.errors import (
+    AmbiguousSymbol,
     BrokerUnavailable,
     CannotTell,
     InvalidAccount,
@@ -61,11 +62,20 @@ def test_money_positions_and_prices_are_read(tws: TwsBroker) -> None:
 
 
 def test_a_ticker_of_several_contracts_is_answered_with_the_candidates(tws: TwsBroker) -> None:
-    with pytest.raises(InvalidSymbol, match="AAPL@4711"):
+    with pytest.raises(AmbiguousSymbol, match="AAPL@4711") as several:
         tws.instrument("TWIN")
+    assert [each.symbol for each in several.value.candidates] == [SYMBOL, "AAPL@4711"]
     with pytest.raises(InvalidSymbol, match="NOPE"):
         tws.instrument("NOPE")
     assert tws.find_instruments("NOPE") == []
+
+
+def test_an_instrument_id_leads_to_its_contract_and_never_to_another(tws: TwsBroker) -> None:
+    assert tws.instrument(SYMBOL).instrument_id == "STK:AAPL.USD@XNAS"
+    assert tws.quotes(["stk:aapl.usd@xnas"])[0].instrument_id == "STK:AAPL.USD@XNAS"
+    for other in ("STK:AAPL.USD@XNYS", "STK:AAPL.EUR", "FUT:AAPL.USD:2026-12", "FX:AAP/USD", "CRY:BTC/USD"):
+        with pytest.raises(InvalidSymbol):
+            tws.instrument(other)
 
 
 def test_an_order_goes_out_to_the_digit_and_is_found_by_our_reference(tws: TwsBroker, fake: FakeTws) -> None:
