@@ -11,6 +11,7 @@ from brokers.crypto.adapter import CryptoBroker, environment
 from brokers.crypto.client import Venue
 from brokers.errors import BrokerUnavailable, InvalidRequest, NotSupported, OrderNotFound
 from brokers.types import (
+    USUAL,
     Ability,
     Account,
     AssetClass,
@@ -47,7 +48,7 @@ class BinanceBroker(CryptoBroker):
         prepare=_prepare,
     )
     CAPABILITIES = Capabilities(
-        abilities=frozenset(Ability) - {Ability.SCREENING, Ability.TRANSACTIONS},
+        abilities=USUAL - {Ability.SCREENING, Ability.TRANSACTIONS},
         asset_classes=frozenset({AssetClass.CRYPTO}),
         order_types=frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LIMIT}),
         time_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK}),

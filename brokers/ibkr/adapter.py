@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from brokers.base import Extras
 from brokers.errors import (
     AuthFailed,
     BrokerError,
@@ -75,7 +76,7 @@ _MOST_PAGES = 100
 _MOST_BARS = 1000
 
 
-class IbkrBroker:
+class IbkrBroker(Extras):
     def __init__(self, session: Session) -> None:
         self._session = session
 

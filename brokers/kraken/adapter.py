@@ -10,6 +10,7 @@ from brokers.crypto.client import Venue
 from brokers.errors import BrokerUnavailable, InvalidRequest
 from brokers.kraken import parse
 from brokers.types import (
+    USUAL,
     Ability,
     Account,
     AssetClass,
@@ -45,7 +46,7 @@ class KrakenBroker(CryptoBroker):
         rising_nonces=True,
     )
     CAPABILITIES = Capabilities(
-        abilities=frozenset(Ability) - {Ability.SCREENING},
+        abilities=USUAL - {Ability.SCREENING},
         asset_classes=frozenset({AssetClass.CRYPTO}),
         order_types=frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT}),
         time_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC}),

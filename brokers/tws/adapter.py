@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import ib_async
 
+from brokers.base import Extras
 from brokers.decimals import plain
 from brokers.errors import (
     BrokerUnavailable,
@@ -72,7 +73,7 @@ _STATUSES = {"Filled": BrokerStatus.FILLED, "Cancelled": BrokerStatus.CANCELLED,
 _POLL = 0.02
 
 
-class TwsBroker:
+class TwsBroker(Extras):
     def __init__(self, line: Line) -> None:
         self._line = line
 

@@ -65,6 +65,9 @@ class Rig:
     """A market buy can be given in units."""
     exact_symbol: str = ""
     """An instrument with a tick and a lot of 1E-18."""
+    perpetual: str = ""
+    root: str = ""
+    """What it has futures on."""
 
     @property
     def account_id(self) -> str:
@@ -144,6 +147,8 @@ class _Venue:
     order_path: str
     cancel: tuple[str, str]
     """Method and how the path begins."""
+    perpetual: str = ""
+    root: str = ""
     wrong_secret: str = ""
     """Of the right form, where the form is checked."""
     market_by_units: bool = True
@@ -175,6 +180,8 @@ class CryptoCase(Case):
                 secrets=tuple(value for name, value in self.venue.settings.items() if name != "environment"),
                 exact_symbol=self.venue.exact_symbol,
                 market_by_units=self.venue.market_by_units,
+                perpetual=self.venue.perpetual,
+                root=self.venue.root,
             )
 
     def with_wrong_key(self, rig: Rig) -> Broker:
@@ -264,6 +271,8 @@ OKX = CryptoCase(
     _Venue(
         fake=okx.OkxFake,
         adapter=OkxBroker,
+        perpetual="BTC/USDT:USDT",
+        root="BTC",
         order_path="/api/v5/trade/order",
         cancel=("POST", "/api/v5/trade/cancel-order"),
         settings={
