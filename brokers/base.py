@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
+from brokers.errors import NotSupported
 from brokers.types import (
     Account,
     AccountState,
@@ -13,11 +14,18 @@ from brokers.types import (
     BrokerOrder,
     Capabilities,
     ConnectionInfo,
+    DepositAddress,
+    Earn,
     FeeRule,
     Fill,
+    FundingRate,
+    FuturesContract,
     Health,
     Instrument,
     MarketDay,
+    OptionChain,
+    OptionExpiration,
+    OptionRight,
     OrderBook,
     OrderChanges,
     OrderRequest,
@@ -27,10 +35,47 @@ from brokers.types import (
     Quote,
     Rate,
     Transaction,
+    Transfer,
 )
 
 
-class Broker(Protocol):
+class Extras(Protocol):
+    """What few brokers have. An adapter inherits it, has methods of its own for what it names among its abilities,
+    and raises NotSupported for the rest. All are reads; nothing here or elsewhere sends money out.
+    """
+
+    def option_expirations(self, symbol: str) -> list[OptionExpiration]:
+        """Of the options on ``symbol``, nearest first. Raises InvalidSymbol."""
+        raise NotSupported("This broker lists no options.")
+
+    def option_chain(self, symbol: str, day: date, *, strikes: int, right: OptionRight | None = None) -> OptionChain:
+        """The ``strikes`` strikes nearest to the price; both rights where none is named. Raises InvalidRequest."""
+        raise NotSupported("This broker lists no options.")
+
+    def futures_contracts(self, root: str) -> list[FuturesContract]:
+        """Those that have not expired, nearest first. Raises InvalidSymbol for a root without any."""
+        raise NotSupported("This broker lists no contract months.")
+
+    def funding_rate(self, symbol: str, limit: int) -> FundingRate:
+        """With the newest ``limit`` payments. Raises InvalidSymbol, InvalidRequest for what is no perpetual."""
+        raise NotSupported("This broker has no perpetuals.")
+
+    def transfers(
+        self, account_id: str, *, start: datetime | None = None, end: datetime | None = None, limit: int
+    ) -> list[Transfer]:
+        """Deposits, withdrawals and moves between the person's accounts, newest first; ``end`` is not included."""
+        raise NotSupported("This broker lists no transfers.")
+
+    def deposit_addresses(self, account_id: str, asset: str) -> list[DepositAddress]:
+        """Those the account has; none is made. Raises InvalidSymbol for an asset the broker does not know."""
+        raise NotSupported("This broker tells no deposit addresses.")
+
+    def earn(self, account_id: str, asset: str = "") -> Earn:
+        """Staking and savings: what is offered, and what the account has in them. "" is every asset."""
+        raise NotSupported("This broker has nothing to earn with.")
+
+
+class Broker(Extras, Protocol):
     """One connection to one broker. Plain blocking calls, made from worker threads.
 
     Every method may raise ``brokers.errors.BrokerError``. Reads may be retried by the caller; ``submit``,

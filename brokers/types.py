@@ -528,6 +528,23 @@ class Ability(StrEnum):
     MARKET_HOURS = "market_hours"
     EXCHANGE_RATES = "exchange_rates"
     ORDERS = "orders"
+    OPTION_CHAINS = "option_chains"
+    FUTURES = "futures_contracts"
+    FUNDING_RATES = "funding_rates"
+    TRANSFERS = "transfers"
+    DEPOSIT_ADDRESSES = "deposit_addresses"
+    EARN = "earn_offers"
+
+
+USUAL = frozenset(Ability) - {
+    Ability.OPTION_CHAINS,
+    Ability.FUTURES,
+    Ability.FUNDING_RATES,
+    Ability.TRANSFERS,
+    Ability.DEPOSIT_ADDRESSES,
+    Ability.EARN,
+}
+"""What a broker has unless it says otherwise; each of the rest it names, and has the method of ``base.Extras``."""
 
 
 class Adjustment(StrEnum):
@@ -626,6 +643,168 @@ class Rate:
     rate: Decimal
     as_of: datetime
     source: str
+
+
+class OptionRight(StrEnum):
+    CALL = "call"
+    PUT = "put"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionExpiration:
+    day: date
+    """The last day on which the options can be exercised."""
+    strikes: int
+    lowest_strike: Decimal
+    highest_strike: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionContract:
+    symbol: str
+    right: OptionRight
+    strike: Decimal
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    last: Decimal | None = None
+    open_interest: Decimal | None = None
+    """Contracts."""
+    implied_volatility: Decimal | None = None
+    """A year's standard deviation as a share: 0.25 is 25 %."""
+    delta: Decimal | None = None
+    gamma: Decimal | None = None
+    theta: Decimal | None = None
+    vega: Decimal | None = None
+    rho: Decimal | None = None
+    as_of: datetime | None = None
+    """When the quote was made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionChain:
+    """One expiration, its strikes around the price. Prices are per unit of the underlying, in ``currency``."""
+
+    underlying: str
+    underlying_price: Decimal | None
+    day: date
+    currency: str
+    multiplier: Decimal
+    contracts: tuple[OptionContract, ...]
+    """By strike, the call before the put."""
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FuturesContract:
+    symbol: str
+    expires: date
+    currency: str = ""
+    exchange: str = ""
+    multiplier: Decimal | None = None
+    last_trade: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingPayment:
+    at: datetime
+    rate: Decimal
+    """As ``FundingRate.rate``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingRate:
+    """What holders of a perpetual pay each other."""
+
+    symbol: str
+    currency: str
+    rate: Decimal
+    """Share of a position's worth that longs pay shorts at ``next_at``, as it stands now; negative: shorts pay."""
+    next_at: datetime | None
+    interval_hours: Decimal | None
+    mark: Decimal | None
+    index: Decimal | None
+    open_interest: Decimal | None
+    """In units of ``open_interest_unit``."""
+    open_interest_unit: str
+    history: tuple[FundingPayment, ...]
+    """Newest first."""
+    as_of: datetime
+    source: str
+
+
+class TransferKind(StrEnum):
+    DEPOSIT = "deposit"
+    WITHDRAWAL = "withdrawal"
+    INTERNAL = "transfer"
+    """Between accounts of the same person at the same broker."""
+
+
+class TransferStatus(StrEnum):
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    transfer_id: str
+    at: datetime
+    kind: TransferKind
+    status: TransferStatus
+    asset: str
+    amount: Decimal
+    """Never negative: ``kind`` says which way it went."""
+    fee: Decimal | None = None
+    """In ``asset``; None where the broker does not tell."""
+    network: str = ""
+    transaction_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepositAddress:
+    """Where coins can be sent to reach the account."""
+
+    asset: str
+    address: str
+    network: str = ""
+    tag: str = ""
+    """What has to be given with the address, where the network asks for it: without it the coins are lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarnOffer:
+    offer_id: str
+    asset: str
+    kind: str
+    """``savings``, ``staking`` or the broker's own word."""
+    yearly_rate: Decimal | None
+    """Share of the amount a year, as the broker estimates it now: 0.05 is 5 %."""
+    term_days: int | None = None
+    """None: it can be taken back at any time, after the broker's own wait."""
+    minimum: Decimal | None = None
+    """Of one subscription, in ``asset``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarnHolding:
+    offer_id: str
+    asset: str
+    kind: str
+    amount: Decimal
+    earned: Decimal | None = None
+    """So far, in ``asset``."""
+    yearly_rate: Decimal | None = None
+    ends: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earn:
+    offers: tuple[EarnOffer, ...]
+    holdings: tuple[EarnHolding, ...]
+    note: str = ""
+    """What is missing from the lists, where the broker tells of a part alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

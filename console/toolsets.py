@@ -22,6 +22,9 @@ class Toolset(StrEnum):
     PAPER = "paper"
     RISK = "risk"
     JOURNAL = "journal"
+    DERIVATIVES = "derivatives"
+    FUNDING = "funding"
+    EARN = "earn"
 
 
 ALWAYS = Toolset.CORE
@@ -37,6 +40,12 @@ WORDS: dict[Toolset, tuple[str, str]] = {
     Toolset.PAPER: ("Practice accounts", "Open, reset and tune practice accounts with simulated money."),
     Toolset.RISK: ("Limits", "Your limits, how much of them is used, and a stop of all trading."),
     Toolset.JOURNAL: ("Journal", "Its own calls and refusals, and the record of trades."),
+    Toolset.DERIVATIVES: ("Options and futures", "Option chains, contract months and funding rates of perpetuals."),
+    Toolset.FUNDING: (
+        "Deposits and withdrawals",
+        "Which went in and out, and where coins can be sent to reach you. It cannot send anything.",
+    ),
+    Toolset.EARN: ("Staking and savings", "What the broker offers and what you have in it. It cannot change either."),
 }
 
 

@@ -1,7 +1,8 @@
-"""The tools there are, by what they take to see: so that no test counts them by hand."""
+"""The tools of a paper connection, by what they take to see: so that no test counts them by hand."""
 
 from console.scopes import Scope
 from mcpserver import catalog
 
-ALL = [tool.name for tool in catalog.TOOLS]
-READERS = [tool.name for tool in catalog.TOOLS if tool.scope is Scope.READ]
+_PAPER = [tool for tool in catalog.TOOLS if catalog.can("paper", tool)]
+ALL = [tool.name for tool in _PAPER]
+READERS = [tool.name for tool in _PAPER if tool.scope is Scope.READ]

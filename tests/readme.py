@@ -10,7 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django.setup()
 
 from brokers import registry  # noqa: E402 - after django.setup()
-from brokers.types import Ability, AssetClass, OrderClass, OrderType  # noqa: E402
+from brokers.types import USUAL, Ability, AssetClass, OrderClass, OrderType  # noqa: E402
 from console.errors import EXPLANATIONS, Code, retry_of  # noqa: E402 - after django.setup()
 from console.onboarding import hosts  # noqa: E402
 from console.onboarding.guide import Place, Runs  # noqa: E402
@@ -52,8 +52,9 @@ def tables() -> dict[str, list[str]]:
             *(f"| {guide.name} | {guide.brief}{_NEEDS[guide.runs]} |" for guide in hosts.table(place)),
         ],
         "brokers": [
-            "| broker | trades | orders | more it takes | what cannot be read there | run against the vendor |",
-            "|---|---|---|---|---|---|",
+            "| broker | trades | orders | more it takes | what cannot be read there | what else can be read | "
+            "run against the vendor |",
+            "|---|---|---|---|---|---|---|",
             *(
                 _broker(name)
                 for name in sorted(registry.NAMES, key=lambda name: (name != "paper", registry.NAMES[name]))
@@ -103,7 +104,8 @@ def _broker(name: str) -> str:
         ", ".join(each.value for each in AssetClass if each in can.asset_classes),
         "; ".join(kinds),
         ", ".join(more) or "-",
-        ", ".join(each.value.replace("_", " ") for each in Ability if each not in can.abilities) or "-",
+        ", ".join(each.value.replace("_", " ") for each in Ability if each in USUAL - can.abilities) or "-",
+        ", ".join(each.value.replace("_", " ") for each in Ability if each in can.abilities - USUAL) or "-",
         "it is ours" if name == "paper" else "never",
     )
     return f"| {' | '.join(cells)} |"

@@ -22,6 +22,7 @@ from urllib.parse import quote as encoded
 
 from brokers import http, naming
 from brokers.alpaca import parse, rules
+from brokers.base import Extras
 from brokers.decimals import plain
 from brokers.errors import (
     AuthFailed,
@@ -88,7 +89,7 @@ _lists: dict[tuple[str, str], tuple[float, list[Instrument]]] = {}
 _lists_lock = threading.Lock()
 
 
-class AlpacaBroker:
+class AlpacaBroker(Extras):
     """One account at Alpaca."""
 
     def __init__(

@@ -8,6 +8,7 @@ from decimal import Decimal
 from brokers.decimals import is_multiple, plain
 from brokers.errors import InvalidOrder, NotSupported
 from brokers.types import (
+    USUAL,
     Ability,
     AssetClass,
     Capabilities,
@@ -23,7 +24,7 @@ from brokers.types import (
 _RESTING = frozenset({TimeInForce.DAY, TimeInForce.GTC})
 
 CAPABILITIES = Capabilities(
-    abilities=frozenset(Ability) - {Ability.SCREENING},
+    abilities=USUAL - {Ability.SCREENING},
     asset_classes=frozenset({AssetClass.STOCK, AssetClass.CRYPTO, AssetClass.OPTION}),
     order_types=frozenset(OrderType),
     time_in_force=frozenset(TimeInForce),

@@ -1,28 +1,37 @@
 """Binance spot through ccxt. Paper is its testnet, another host with keys of its own."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from brokers.binance import parse
 from brokers.crypto import words
-from brokers.crypto.adapter import CryptoBroker, environment
+from brokers.crypto.adapter import PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
-from brokers.errors import BrokerUnavailable, InvalidRequest, NotSupported, OrderNotFound
+from brokers.errors import BrokerUnavailable, InvalidRequest, InvalidSymbol, NotSupported, OrderNotFound
 from brokers.types import (
+    USUAL,
     Ability,
     Account,
     AssetClass,
     Capabilities,
     ConnectionInfo,
+    DepositAddress,
+    Earn,
     Environment,
     OrderRequest,
     OrderType,
     TimeInForce,
+    Transfer,
 )
 
 _MOST = 1000
+_EARN_ROWS = 100
+_WINDOW = timedelta(days=90)
+_WINDOWS = 4
+_WALLET = frozenset({Ability.TRANSFERS, Ability.DEPOSIT_ADDRESSES, Ability.EARN})
 
 
 def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,7 +56,7 @@ class BinanceBroker(CryptoBroker):
         prepare=_prepare,
     )
     CAPABILITIES = Capabilities(
-        abilities=frozenset(Ability) - {Ability.SCREENING, Ability.TRANSACTIONS},
+        abilities=USUAL - {Ability.SCREENING, Ability.TRANSACTIONS} | _WALLET,
         asset_classes=frozenset({AssetClass.CRYPTO}),
         order_types=frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LIMIT}),
         time_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK}),
@@ -126,3 +135,79 @@ class BinanceBroker(CryptoBroker):
         parts = [told.get(name) or {} for name in ("standardCommission", "taxCommission", "specialCommission")]
         maker, taker = (sum((words.known(each.get(name)) for each in parts), Decimal(0)) for name in ("maker", "taker"))
         return maker, taker
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The testnet has no wallet."""
+        if environment(self._settings) is Environment.LIVE:
+            return self.CAPABILITIES
+        return replace(self.CAPABILITIES, abilities=self.CAPABILITIES.abilities - _WALLET)
+
+    def transfers(
+        self, account_id: str, *, start: datetime | None = None, end: datetime | None = None, limit: int
+    ) -> list[Transfer]:
+        """Of the last 90 days, or of up to 360 where ``start`` says so: Binance lists 90 days at a time."""
+        self._check_wallet(account_id)
+        newest = end or datetime.now(UTC)
+        oldest = start or newest - _WINDOW
+        if newest - oldest > _WINDOW * _WINDOWS:
+            raise InvalidRequest("Binance lists transfers of 360 days at most. Give a later start.", "start")
+        found = {
+            (each.kind, each.transfer_id): each
+            for kind, name in parse.TRANSFERS.items()
+            for each in self._moved(kind, name, oldest, newest, limit)
+            if oldest <= each.at < newest
+        }
+        return sorted(found.values(), key=lambda each: (each.at, each.transfer_id), reverse=True)[: max(limit, 0)]
+
+    def _moved(self, kind: str, name: str, oldest: datetime, newest: datetime, limit: int) -> Iterator[Transfer]:
+        """Window by window, newest first, until there are enough; a full page is read on from where it ends."""
+        until, count = newest, 0
+        for _ in range(PAGES):
+            since = max(oldest, until - _WINDOW)
+            span = {"startTime": words.milliseconds(since), "endTime": words.milliseconds(until), "limit": _MOST}
+            rows = self._client.read(name, span)
+            if not isinstance(rows, list):
+                raise BrokerUnavailable("Binance sent a list of transfers that could not be read.")
+            page = [words.transfer(self._client.exchange.parse_transaction({**row, "type": kind})) for row in rows]
+            yield from page
+            count += len(page)
+            until = min(each.at for each in page) if len(page) >= _MOST else since
+            if until <= oldest or count >= limit:
+                return
+
+    def deposit_addresses(self, account_id: str, asset: str) -> list[DepositAddress]:
+        """On the coin's usual network, which is named."""
+        self._check_wallet(account_id)
+        wanted = asset.strip().upper()
+        coins = self._client.read("sapi_get_capital_config_getall")
+        network = parse.usual_network(coins, wanted)
+        if not network:
+            raise InvalidSymbol(f"Binance takes no deposits of {asset!r}.")
+        rows = self._client.read("sapi_get_capital_deposit_address_list", {"coin": wanted, "network": network})
+        return [parse.deposit_address(row, network) for row in _rows(rows)]
+
+    def earn(self, account_id: str, asset: str = "") -> Earn:
+        """Simple Earn, flexible and locked: the first 100 offers of each, so name an asset where it matters."""
+        self._check_wallet(account_id)
+        asked: dict[str, Any] = {"size": _EARN_ROWS, **({"asset": asset.strip().upper()} if asset else {})}
+        told = [self._client.read(f"sapi_get_simple_earn_{name}", asked) for name in parse.EARN]
+        flexible, locked, held_flexible, held_locked = (_rows(each) for each in told)
+        more = any(int(words.known(each.get("total"))) > _EARN_ROWS for each in told)
+        return Earn(
+            offers=(*map(parse.flexible, flexible), *map(parse.locked, locked)),
+            holdings=(*map(parse.held_flexible, held_flexible), *map(parse.held_locked, held_locked)),
+            note="There are more than the first 100 of a kind: name an asset to see its own." if more else "",
+        )
+
+    def _check_wallet(self, account_id: str) -> None:
+        self._check(account_id)
+        if environment(self._settings) is not Environment.LIVE:
+            raise NotSupported("Binance's testnet has no wallet: no deposits, no addresses, nothing to earn.")
+
+
+def _rows(answer: Any) -> list[dict[str, Any]]:
+    rows = answer.get("rows") if isinstance(answer, dict) else answer
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise BrokerUnavailable("Binance sent a list that could not be read.")
+    return rows

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from brokers.crypto import words
 from brokers.crypto.outcomes import Codes, Meaning
 from brokers.decimals import plain
-from brokers.types import OrderRequest, OrderType
+from brokers.errors import BrokerUnavailable
+from brokers.reading import shown
+from brokers.types import DepositAddress, EarnHolding, EarnOffer, OrderRequest, OrderType
 
 _M = Meaning
 DUPLICATE = "Duplicate order sent."
@@ -80,3 +83,79 @@ def order_body(request: OrderRequest, instrument_id: str) -> dict[str, Any]:
 def created(answer: Any, client_order_id: str) -> str:
     ours = isinstance(answer, dict) and answer.get("clientOrderId") == client_order_id
     return str(answer.get("orderId") or "") if ours else ""
+
+
+Row = Mapping[str, Any]
+TRANSFERS = {"deposit": "sapi_get_capital_deposit_hisrec", "withdrawal": "sapi_get_capital_withdraw_history"}
+"""What ccxt calls an entry → the list it is in."""
+EARN = ("flexible_list", "locked_list", "flexible_position", "locked_position")
+
+
+def usual_network(coins: Any, asset: str) -> str:
+    """Of GET capital/config/getall; "" for a coin that cannot be deposited."""
+    if not isinstance(coins, list):
+        raise BrokerUnavailable("Binance sent a list of coins that could not be read.")
+    networks = next((each.get("networkList") or [] for each in coins if each.get("coin") == asset), [])
+    taken = [each for each in networks if each.get("depositEnable") is True]
+    usual = sorted(taken, key=lambda each: each.get("isDefault") is not True)
+    return str(usual[0].get("network") or "") if usual else ""
+
+
+def deposit_address(row: Row, network: str) -> DepositAddress:
+    """Of GET capital/deposit/address/list."""
+    return DepositAddress(
+        asset=str(row.get("coin") or ""),
+        address=words.address(row.get("address")),
+        network=shown(network),
+        tag=shown(row.get("tag")),
+    )
+
+
+def flexible(row: Row) -> EarnOffer:
+    """Of GET simple-earn/flexible/list."""
+    return EarnOffer(
+        offer_id=str(row.get("productId") or ""),
+        asset=str(row.get("asset") or ""),
+        kind="flexible",
+        yearly_rate=words.number(row.get("latestAnnualPercentageRate")),
+        minimum=words.number(row.get("minPurchaseAmount")),
+    )
+
+
+def locked(row: Row) -> EarnOffer:
+    """Of GET simple-earn/locked/list."""
+    detail, quota = row.get("detail") or {}, row.get("quota") or {}
+    return EarnOffer(
+        offer_id=str(row.get("projectId") or ""),
+        asset=str(detail.get("asset") or ""),
+        kind="locked",
+        yearly_rate=words.number(detail.get("apr")),
+        term_days=int(words.known(detail.get("duration"))) or None,
+        minimum=words.number(quota.get("minimum")),
+    )
+
+
+def held_flexible(row: Row) -> EarnHolding:
+    """Of GET simple-earn/flexible/position."""
+    return EarnHolding(
+        offer_id=str(row.get("productId") or ""),
+        asset=str(row.get("asset") or ""),
+        kind="flexible",
+        amount=words.known(row.get("totalAmount")),
+        earned=words.number(row.get("cumulativeTotalRewards")),
+        yearly_rate=words.number(row.get("latestAnnualPercentageRate")),
+    )
+
+
+def held_locked(row: Row) -> EarnHolding:
+    """Of GET simple-earn/locked/position; what it earned is told where it is paid in the same coin."""
+    same = row.get("rewardAsset") in (None, "", row.get("asset"))
+    return EarnHolding(
+        offer_id=str(row.get("projectId") or ""),
+        asset=str(row.get("asset") or ""),
+        kind="locked",
+        amount=words.known(row.get("amount")),
+        earned=words.number(row.get("rewardAmt")) if same else None,
+        yearly_rate=words.number(row.get("apy") or row.get("APY")),
+        ends=words.moment(row.get("deliverDate")),
+    )

@@ -7,24 +7,28 @@ from typing import Any
 
 from brokers.coinbase import parse
 from brokers.crypto import checks, words
-from brokers.crypto.adapter import PAGES, CryptoBroker, environment
+from brokers.crypto.adapter import PAGE, PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
-from brokers.errors import BrokerUnavailable, InvalidRequest, NotSupported, OrderNotFound
+from brokers.errors import BrokerUnavailable, InvalidRequest, InvalidSymbol, NotSupported, OrderNotFound
 from brokers.types import (
+    USUAL,
     Ability,
     Account,
     AssetClass,
     Capabilities,
     ConnectionInfo,
+    DepositAddress,
     Environment,
     Instrument,
     OrderRequest,
     OrderType,
     Side,
     TimeInForce,
+    Transfer,
 )
 
 _MOST = 250
+_WALLETS = 20
 
 
 def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,7 +55,7 @@ class CoinbaseBroker(CryptoBroker):
         prepare=_prepare,
     )
     CAPABILITIES = Capabilities(
-        abilities=frozenset(Ability) - {Ability.SCREENING, Ability.TRANSACTIONS},
+        abilities=USUAL - {Ability.SCREENING, Ability.TRANSACTIONS} | {Ability.TRANSFERS, Ability.DEPOSIT_ADDRESSES},
         asset_classes=frozenset({AssetClass.CRYPTO}),
         order_types=frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LIMIT}),
         time_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC}),
@@ -149,3 +153,59 @@ class CoinbaseBroker(CryptoBroker):
     def _read_fee_rates(self, symbol: str) -> tuple[Decimal, Decimal]:
         tier = self._client.read("v3_private_get_brokerage_transaction_summary").get("fee_tier") or {}
         return words.known(tier.get("maker_fee_rate")), words.known(tier.get("taker_fee_rate"))
+
+    def transfers(
+        self, account_id: str, *, start: datetime | None = None, end: datetime | None = None, limit: int
+    ) -> list[Transfer]:
+        """Of the 20 wallets used last: Coinbase lists what moved wallet by wallet."""
+        self._check(account_id)
+        used = [each for each in self._wallets() if each.get("updated_at") != each.get("created_at")]
+        newest = sorted(used, key=lambda each: str(each.get("updated_at") or ""), reverse=True)[:_WALLETS]
+        found: list[Transfer] = []
+        for wallet in newest:
+            found += self._moved(str(wallet["id"]), start, end, limit)
+        return sorted(found, key=lambda each: (each.at, each.transfer_id), reverse=True)[: max(limit, 0)]
+
+    def _moved(self, wallet_id: str, start: datetime | None, end: datetime | None, limit: int) -> list[Transfer]:
+        """Newest first, as far back as it takes."""
+        found: list[Transfer] = []
+        asked = {"account_id": wallet_id, "limit": PAGE, "order": "desc"}
+        for row in self._pages("v2_private_get_accounts_account_id_transactions", asked):
+            each = parse.transfer(row)
+            if each is None or (end and each.at >= end):
+                continue
+            if (start and each.at < start) or len(found) >= limit:
+                break
+            found.append(each)
+        return found
+
+    def deposit_addresses(self, account_id: str, asset: str) -> list[DepositAddress]:
+        self._check(account_id)
+        wanted = asset.strip().upper()
+        wallets = [each for each in self._wallets() if parse.currency(each) == wanted]
+        if not wallets:
+            raise InvalidSymbol(f"There is no wallet for {asset!r} at Coinbase.")
+        name = "v2_private_get_accounts_account_id_addresses"
+        return [
+            parse.deposit_address(row, wanted)
+            for wallet in wallets
+            for row in self._pages(name, {"account_id": str(wallet["id"]), "limit": PAGE})
+        ]
+
+    def _wallets(self) -> list[dict[str, Any]]:
+        return [each for each in self._pages("v2_private_get_accounts", {"limit": PAGE}) if each.get("id")]
+
+    def _pages(self, name: str, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Of the wallet interface (v2), to the end. Raises BrokerUnavailable when there is more than we read."""
+        after: dict[str, str] = {}
+        for _ in range(PAGES):
+            answer = self._client.read(name, {**params, **after})
+            rows = answer.get("data") if isinstance(answer, dict) else None
+            if not isinstance(rows, list):
+                raise BrokerUnavailable("Coinbase sent a list that could not be read.")
+            yield from rows
+            following = (answer.get("pagination") or {}).get("next_starting_after")
+            if not following or not rows:
+                return
+            after = {"starting_after": str(following)}
+        raise BrokerUnavailable("Coinbase has more entries than could be read at once. Ask for a shorter time.")

@@ -1,11 +1,24 @@
 """Coinbase Advanced Trade's words. Source: docs.cdp.coinbase.com/api-reference/advanced-trade-api/rest-api/."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from brokers.crypto import words
 from brokers.crypto.outcomes import Codes, Meaning
 from brokers.decimals import plain
-from brokers.types import OrderRequest, OrderType, Side, TimeInForce
+from brokers.errors import BrokerUnavailable
+from brokers.reading import shown
+from brokers.types import (
+    DepositAddress,
+    OrderRequest,
+    OrderType,
+    Side,
+    TimeInForce,
+    Transfer,
+    TransferKind,
+    TransferStatus,
+)
 
 _M = Meaning
 MEANINGS: Mapping[str, Meaning] = {
@@ -38,6 +51,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "RESOURCE_EXHAUSTED": _M.RATE,
     "rate_limit_exceeded": _M.RATE,
     "authentication_error": _M.AUTH,
+    "invalid_scope": _M.PERMISSION,
     "NOT_FOUND": _M.NOT_FOUND,
     "UNKNOWN_FAILURE_REASON": _M.UNKNOWN,
     "INTERNAL": _M.UNKNOWN,
@@ -53,6 +67,9 @@ def codes(answer: Any) -> list[str]:
     reasons = told if isinstance(told, dict) else {}
     found = [reasons.get(name) for name in ("preview_failure_reason", "new_order_failure_reason", "error")]
     found += [answer.get("error"), answer.get("code")]
+    # The wallet interface has a list of them.
+    several = answer.get("errors")
+    found += [each.get("id") for each in several if isinstance(each, dict)] if isinstance(several, list) else []
     texts = [str(each) for each in found if each not in (None, "", "UNKNOWN_PREVIEW_FAILURE_REASON")]
     return sorted(texts, key=lambda text: text == "UNKNOWN_FAILURE_REASON")
 
@@ -90,3 +107,60 @@ def created(answer: Any, client_order_id: str) -> str:
     told = answer.get("success_response") if isinstance(answer, dict) and answer.get("success") is True else None
     ours = isinstance(told, dict) and told.get("client_order_id") == client_order_id
     return str(told.get("order_id") or "") if ours and isinstance(told, dict) else ""
+
+
+Row = Mapping[str, Any]
+_INTERNAL = frozenset({"transfer", "exchange_deposit", "exchange_withdrawal", "pro_deposit", "pro_withdrawal"})
+_MOVED = _INTERNAL | {"send", "tx", "fiat_deposit", "fiat_withdrawal"}
+_DONE = {
+    "completed": TransferStatus.DONE,
+    "failed": TransferStatus.FAILED,
+    "expired": TransferStatus.FAILED,
+    "canceled": TransferStatus.CANCELLED,
+}
+
+
+def currency(wallet: Row) -> str:
+    """Of GET /v2/accounts: an object, or its code alone."""
+    told = wallet.get("currency")
+    return str(told.get("code") or "") if isinstance(told, dict) else str(told or "")
+
+
+def transfer(row: Row) -> Transfer | None:
+    """Of GET /v2/accounts/:id/transactions; None for what is a trade, a fee or a reward."""
+    kind, amount = str(row.get("type")), row.get("amount") or {}
+    if kind not in _MOVED:
+        return None
+    value = words.known(amount.get("amount"))
+    network = row.get("network") if isinstance(row.get("network"), dict) else {}
+    assert isinstance(network, dict)
+    fee = (network.get("transaction_fee") or {}).get("amount")
+    side = TransferKind.WITHDRAWAL if value < 0 else TransferKind.DEPOSIT
+    try:
+        at = datetime.fromisoformat(str(row.get("created_at")))
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise BrokerUnavailable("Coinbase sent a transfer without its time.")
+    return Transfer(
+        transfer_id=str(row.get("id") or ""),
+        at=at,
+        kind=TransferKind.INTERNAL if kind in _INTERNAL else side,
+        status=_DONE.get(str(row.get("status")), TransferStatus.PENDING),
+        asset=str(amount.get("currency") or ""),
+        amount=abs(value),
+        fee=words.number(fee),
+        network=shown(network.get("network_name")),
+        transaction_hash=shown(network.get("hash")),
+    )
+
+
+def deposit_address(row: Row, asset: str) -> DepositAddress:
+    """Of GET /v2/accounts/:id/addresses."""
+    more = row.get("address_info") or {}
+    return DepositAddress(
+        asset=asset,
+        address=words.address(more.get("address") or row.get("address")),
+        network=shown(row.get("network")),
+        tag=shown(more.get("destination_tag") or row.get("destination_tag")),
+    )

@@ -15,6 +15,7 @@ from typing import Any, Self
 from urllib.parse import quote as in_path
 
 from brokers import http, naming
+from brokers.base import Extras
 from brokers.crosstrade import parse, rules
 from brokers.errors import (
     AmbiguousSymbol,
@@ -71,7 +72,7 @@ _MOST_BARS = 5000
 _RETRY_AFTER = 20.0
 
 
-class CrossTradeBroker:
+class CrossTradeBroker(Extras):
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._client = http.shared(str(settings.get("base_url") or URL).rstrip("/"), BROKER)
         self._headers = {"Authorization": f"Bearer {settings['token']}"}

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Self
 
 from brokers import naming
+from brokers.base import Extras
 from brokers.crypto import checks, words
 from brokers.crypto.client import Client, Venue, client_for
 from brokers.crypto.gate import Turn
@@ -39,6 +40,8 @@ from brokers.types import (
     Environment,
     FeeRule,
     Fill,
+    FundingRate,
+    FuturesContract,
     Health,
     Instrument,
     MarketDay,
@@ -53,6 +56,7 @@ from brokers.types import (
     SessionState,
     Side,
     Transaction,
+    Transfer,
 )
 
 PAGE = 100
@@ -64,7 +68,7 @@ _CASH = frozenset(
 )
 
 
-class CryptoBroker(ABC):
+class CryptoBroker(Extras, ABC):
     """One key at one venue, opened from ``{"api_key", "secret", …}``.
 
     Further settings: ``environment`` ("paper" or "live"), ``timeout`` (seconds without a byte; a call ends after twice
@@ -327,6 +331,41 @@ class CryptoBroker(ABC):
                 return Rate(base=base, quote=quote, rate=rate, as_of=found.as_of, source=found.source)
         raise NoRate(f"{self.VENUE.title} has no market between {base} and {quote}.")
 
+    def futures_contracts(self, root: str) -> list[FuturesContract]:
+        self._able(Ability.FUTURES, "has no contract months")
+        wanted = root.strip().upper()
+        found = [
+            FuturesContract(
+                symbol=each.symbol,
+                expires=each.expires.date(),
+                currency=each.currency,
+                exchange=each.exchange,
+                multiplier=each.multiplier,
+            )
+            for each in self._all(AssetClass.FUTURE)
+            if each.base == wanted and each.expires is not None
+        ]
+        if not found:
+            raise InvalidSymbol(f"{self.VENUE.title} has no futures on {root!r}. Name a coin, such as BTC.")
+        return sorted(found, key=lambda each: (each.expires, each.symbol))
+
+    def funding_rate(self, symbol: str, limit: int) -> FundingRate:
+        self._able(Ability.FUNDING_RATES, "has no perpetuals")
+        found = self._instrument(symbol)
+        if found.asset_class is not AssetClass.PERPETUAL:
+            raise InvalidRequest(f"{found.symbol} is no perpetual, so it has no funding rate.", "symbol")
+        return self._funding_rate(found, self._require(found.symbol), limit)
+
+    def transfers(
+        self, account_id: str, *, start: datetime | None = None, end: datetime | None = None, limit: int
+    ) -> list[Transfer]:
+        self._check(account_id)
+        self._able(Ability.TRANSFERS, "lists no transfers")
+        found: list[Transfer] = []
+        for page in self._money_lists(start):
+            found += self._walk(page, lambda each: (each.at, each.transfer_id), start, end, limit, "")
+        return sorted(found, key=lambda each: (each.at, each.transfer_id), reverse=True)[: max(limit, 0)]
+
     def preview(self, account_id: str, request: OrderRequest) -> Preview:
         self._check(account_id)
         found = self._instrument(request.symbol)
@@ -586,6 +625,24 @@ class CryptoBroker(ABC):
                 )
             )
         return found
+
+    def _funding_rate(self, found: Instrument, market: words.Answer, limit: int) -> FundingRate:
+        """Of those that have perpetuals."""
+        raise NotSupported(f"{self.VENUE.title} has no perpetuals.")
+
+    def _money_lists(self, start: datetime | None) -> Sequence[Callable[[datetime | None], list[Transfer]]]:
+        """Each a list of its own: a page of it that ends before a time, newest first or not."""
+
+        def of(name: str) -> Callable[[datetime | None], list[Transfer]]:
+            def page(until: datetime | None) -> list[Transfer]:
+                # One more millisecond: a page may end between two of the same instant.
+                params = {} if until is None else {"until": words.milliseconds(until) + 1}
+                since = None if start is None else words.milliseconds(start)
+                return [words.transfer(each) for each in self._client.read(name, None, since, PAGE, params)]
+
+            return page
+
+        return [of("fetch_deposits"), of("fetch_withdrawals")]
 
     def _fee_symbols(self) -> dict[AssetClass, str]:
         """One instrument of each kind, whose fee stands for the kind's."""

@@ -1,5 +1,6 @@
 """ccxt's unified answers into our words. Every number comes as text and leaves as a Decimal."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -7,6 +8,7 @@ from typing import Any
 
 from brokers.errors import BrokerUnavailable
 from brokers.identity import Identity, Kind
+from brokers.reading import shown
 from brokers.types import (
     AssetClass,
     Bar,
@@ -22,6 +24,9 @@ from brokers.types import (
     Side,
     TimeInForce,
     Transaction,
+    Transfer,
+    TransferKind,
+    TransferStatus,
 )
 
 Answer = Mapping[str, Any]
@@ -36,6 +41,12 @@ _STATUS = {
     "rejected": BrokerStatus.REJECTED,
 }
 _TIF = {"GTC": TimeInForce.GTC, "PO": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
+_ADDRESS = re.compile(r"[!-~]{8,256}")
+_TRANSFER = {
+    "ok": TransferStatus.DONE,
+    "failed": TransferStatus.FAILED,
+    "canceled": TransferStatus.CANCELLED,
+}
 _LEDGER = {"trade": "trade", "fee": "fee", "deposit": "deposit", "withdrawal": "withdrawal"}
 
 
@@ -57,6 +68,13 @@ def number(value: Any) -> Decimal | None:
 def known(value: Any) -> Decimal:
     """0 for what was left out, where the venue leaves out zeros."""
     return number(value) or Decimal(0)
+
+
+def address(value: Any) -> str:
+    """Where coins are sent, to the letter. Raises BrokerUnavailable for text that can be none."""
+    if not isinstance(value, str) or not _ADDRESS.fullmatch(value):
+        raise BrokerUnavailable("The broker sent an address that cannot be read.")
+    return value
 
 
 def moment(milliseconds: Any) -> datetime | None:
@@ -270,4 +288,23 @@ def transaction(entry: Answer) -> Transaction:
         kind=_LEDGER.get(kind, kind),
         currency=str(entry.get("currency") or ""),
         amount=amount,
+    )
+
+
+def transfer(answer: Answer) -> Transfer:
+    """A deposit or withdrawal. A status we do not know is one that is not over."""
+    at = moment(answer.get("timestamp"))
+    if at is None:
+        raise BrokerUnavailable("The broker sent a transfer without its time.")
+    fee = (answer.get("fee") or {}).get("cost")
+    return Transfer(
+        transfer_id=str(answer.get("id") or answer.get("txid") or ""),
+        at=at,
+        kind=TransferKind.WITHDRAWAL if answer.get("type") == "withdrawal" else TransferKind.DEPOSIT,
+        status=_TRANSFER.get(str(answer.get("status")), TransferStatus.PENDING),
+        asset=str(answer.get("currency") or ""),
+        amount=abs(known(answer.get("amount"))),
+        fee=None if fee is None else abs(known(str(fee))),
+        network=shown(answer.get("network")),
+        transaction_hash=shown(answer.get("txid")),
     )

@@ -15,6 +15,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from brokers import naming
+from brokers.base import Extras
 from brokers.decimals import plain
 from brokers.errors import (
     AuthFailed,
@@ -78,7 +79,7 @@ _MOST_PAGES = 100
 _MOST_BARS = 1000
 
 
-class IbkrBroker:
+class IbkrBroker(Extras):
     def __init__(self, session: Session) -> None:
         self._session = session
 

@@ -1,27 +1,32 @@
 """Kraken spot through ccxt. It has no sandbox, and does not tell whose a key is or what it may do."""
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from brokers.crypto import words
 from brokers.crypto.adapter import PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
-from brokers.errors import BrokerUnavailable, InvalidRequest
+from brokers.errors import BrokerUnavailable, InvalidRequest, InvalidSymbol
 from brokers.kraken import parse
 from brokers.types import (
+    USUAL,
     Ability,
     Account,
     AssetClass,
     Capabilities,
     ConnectionInfo,
+    DepositAddress,
+    Earn,
     Environment,
     OrderRequest,
     OrderType,
     TimeInForce,
+    Transfer,
 )
 
 ACCOUNT = "spot"
+_METHODS = 8
 
 
 def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,7 +50,7 @@ class KrakenBroker(CryptoBroker):
         rising_nonces=True,
     )
     CAPABILITIES = Capabilities(
-        abilities=frozenset(Ability) - {Ability.SCREENING},
+        abilities=USUAL - {Ability.SCREENING} | {Ability.TRANSFERS, Ability.DEPOSIT_ADDRESSES, Ability.EARN},
         asset_classes=frozenset({AssetClass.CRYPTO}),
         order_types=frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT}),
         time_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC}),
@@ -120,6 +125,68 @@ class KrakenBroker(CryptoBroker):
             "fetch_order_trades", answer["id"], answer["symbol"], None, None, {"trades": list(ids)}
         )
         return found
+
+    def _money_lists(self, start: datetime | None) -> Sequence[Callable[[datetime | None], list[Transfer]]]:
+        """Deposits from their own list. What went out is read in the ledger: the list of withdrawals is not asked for,
+        because its call belongs to a right that no key here should have."""
+        since = None if start is None else words.milliseconds(start)
+
+        def deposits(until: datetime | None) -> list[Transfer]:
+            params = {} if until is None else {"until": words.milliseconds(until) + 1}
+            return [words.transfer(each) for each in self._client.read("fetch_deposits", None, since, None, params)]
+
+        def withdrawals(until: datetime | None) -> list[Transfer]:
+            params = {} if until is None else {"until": words.milliseconds(until) + 1}
+            return [parse.went_out(each) for each in self._ledger(since, {"type": "withdrawal", **params})]
+
+        return [deposits, withdrawals]
+
+    def deposit_addresses(self, account_id: str, asset: str) -> list[DepositAddress]:
+        """Of the first 8 ways to deposit the coin: Kraken tells them way by way, and allows few calls."""
+        self._check(account_id)
+        code, coin = self._coin(asset)
+        methods = _result(self._client.read("private_post_depositmethods", {"asset": coin}), list)
+        now, found = datetime.now(UTC), []
+        for method in [str(each.get("method") or "") for each in methods][:_METHODS]:
+            rows = _result(self._client.read("private_post_depositaddresses", {"asset": coin, "method": method}), list)
+            found += [parse.deposit_address(row, code, method) for row in rows if parse.is_valid(row, now)]
+        return found
+
+    def earn(self, account_id: str, asset: str = "") -> Earn:
+        self._check(account_id)
+        named = {"asset": self._coin(asset)[1]} if asset else {}
+        offers, cursor = [], dict[str, str]()
+        for _ in range(PAGES):
+            told = _result(self._client.read("private_post_earn_strategies", {**named, **cursor, "limit": 100}), dict)
+            offers += [parse.strategy(row, self._code(row.get("asset"))) for row in told.get("items") or []]
+            if not told.get("next_cursor"):
+                break
+            cursor = {"cursor": told["next_cursor"]}
+        mine = _result(self._client.read("private_post_earn_allocations", {"hide_zero_allocations": "true"}), dict)
+        held = [parse.allocation(row, self._code(row.get("native_asset"))) for row in mine.get("items") or []]
+        wanted = self._coin(asset)[0] if asset else ""
+        return Earn(
+            offers=tuple(each for each in offers if each is not None),
+            holdings=tuple(each for each in held if wanted in ("", each.asset)),
+        )
+
+    def _coin(self, asset: str) -> tuple[str, str]:
+        """Our name for a coin, and Kraken's."""
+        self._client.public.load()
+        found = self._client.public.exchange.currencies.get(asset.strip().upper())
+        if found is None:
+            raise InvalidSymbol(f"Kraken has no coin {asset!r}.")
+        return str(found["code"]), str(found["id"])
+
+    def _code(self, coin: Any) -> str:
+        return str(self._client.exchange.safe_currency_code(str(coin or "")))
+
+
+def _result(answer: Any, kind: type[Any]) -> Any:
+    result = answer.get("result") if isinstance(answer, dict) else None
+    if not isinstance(result, kind):
+        raise BrokerUnavailable("Kraken sent an answer that could not be read.")
+    return result
 
 
 _LISTS = (("private_post_openorders", "open"), ("private_post_closedorders", "closed"))

@@ -1,12 +1,25 @@
 """Kraken's words. Source: docs.kraken.com/api/docs/rest-api/ and its page on errors."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from brokers.crypto import words
 from brokers.crypto.outcomes import Codes, Meaning
 from brokers.decimals import plain
-from brokers.types import OrderRequest, OrderType
+from brokers.errors import BrokerUnavailable
+from brokers.reading import shown
+from brokers.types import (
+    DepositAddress,
+    EarnHolding,
+    EarnOffer,
+    OrderRequest,
+    OrderType,
+    Transfer,
+    TransferKind,
+    TransferStatus,
+)
 
 _M = Meaning
 # What the documents name no words for, but would have to name the field: an id that an open order has.
@@ -105,3 +118,67 @@ def created(answer: Any, request: OrderRequest) -> str:
     except (IndexError, InvalidOperation):
         return ""
     return str(told[0]) if ours else ""
+
+
+Row = Mapping[str, Any]
+_DAY = 86400
+
+
+def went_out(entry: words.Answer) -> Transfer:
+    """A withdrawal as ccxt reads it from the ledger, where it stands once it is booked."""
+    at = words.moment(entry.get("timestamp"))
+    if at is None:
+        raise BrokerUnavailable("Kraken sent an entry without its time.")
+    fee = (entry.get("fee") or {}).get("cost")
+    return Transfer(
+        transfer_id=str(entry.get("referenceId") or entry["id"]),
+        at=at,
+        kind=TransferKind.WITHDRAWAL,
+        status=TransferStatus.DONE,
+        asset=str(entry.get("currency") or ""),
+        amount=abs(words.known(entry.get("amount"))),
+        fee=None if fee is None else abs(words.known(str(fee))),
+    )
+
+
+def is_valid(row: Row, now: datetime) -> bool:
+    """An address may end; 0 is one that does not."""
+    ends = int(words.known(row.get("expiretm")))
+    return not ends or ends > now.timestamp()
+
+
+def deposit_address(row: Row, asset: str, method: str) -> DepositAddress:
+    """Of POST DepositAddresses, which makes none unless it is told to."""
+    return DepositAddress(
+        asset=asset,
+        address=words.address(row.get("address")),
+        network=shown(method),
+        tag=shown(row.get("tag") or row.get("memo")),
+    )
+
+
+def strategy(row: Row, asset: str) -> EarnOffer | None:
+    """Of POST Earn/Strategies: the low end of the yield it estimates; None for one that takes nobody in."""
+    if row.get("can_allocate") is not True:
+        return None
+    low = words.number((row.get("apr_estimate") or {}).get("low"))
+    lock = row.get("lock_type") or {}
+    return EarnOffer(
+        offer_id=str(row.get("id") or ""),
+        asset=asset,
+        kind=shown((row.get("yield_source") or {}).get("type")) or "earn",
+        yearly_rate=None if low is None else low / 100,
+        term_days=int(words.known(lock.get("duration"))) // _DAY or None,
+        minimum=words.number(row.get("user_min_allocation")),
+    )
+
+
+def allocation(row: Row, asset: str) -> EarnHolding:
+    """Of POST Earn/Allocations."""
+    return EarnHolding(
+        offer_id=str(row.get("strategy_id") or ""),
+        asset=asset,
+        kind="earn",
+        amount=words.known(((row.get("amount_allocated") or {}).get("total") or {}).get("native")),
+        earned=words.number((row.get("total_rewarded") or {}).get("native")),
+    )

@@ -1,21 +1,26 @@
 """OKX through ccxt: spot, and contracts settled in a stablecoin. Demo trading is the same host with a header."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from brokers.crypto import words
 from brokers.crypto.adapter import PAGE, PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
-from brokers.errors import BrokerUnavailable, NotSupported, OrderNotFound
+from brokers.errors import BrokerUnavailable, InvalidOrder, InvalidSymbol, NotSupported, OrderNotFound
 from brokers.okx import parse
 from brokers.types import (
+    USUAL,
     Ability,
     Account,
     AssetClass,
     Capabilities,
     ConnectionInfo,
+    DepositAddress,
+    Earn,
     Environment,
+    FundingRate,
+    Instrument,
     OrderRequest,
     OrderType,
     TimeInForce,
@@ -51,7 +56,14 @@ class OkxBroker(CryptoBroker):
         prepare=_prepare,
     )
     CAPABILITIES = Capabilities(
-        abilities=frozenset(Ability) - {Ability.SCREENING},
+        abilities=USUAL - {Ability.SCREENING}
+        | {
+            Ability.FUTURES,
+            Ability.FUNDING_RATES,
+            Ability.TRANSFERS,
+            Ability.DEPOSIT_ADDRESSES,
+            Ability.EARN,
+        },
         asset_classes=frozenset({AssetClass.CRYPTO, AssetClass.PERPETUAL, AssetClass.FUTURE}),
         order_types=frozenset({OrderType.MARKET, OrderType.LIMIT}),
         time_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK}),
@@ -154,3 +166,49 @@ class OkxBroker(CryptoBroker):
             for kind in kinds
             for trade in self._client.read("fetch_my_trades", symbol, since, PAGE, {**params, **kind})
         ]
+
+    def _funding_rate(self, found: Instrument, market: words.Answer, limit: int) -> FundingRate:
+        contract = {"instId": market["id"]}
+        return parse.funding_rate(
+            found,
+            self._row("public_get_public_funding_rate", contract),
+            self._row("public_get_public_mark_price", {"instType": "SWAP", **contract}),
+            self._row("public_get_market_index_tickers", {"instId": f"{found.base}-{found.currency}"}),
+            self._row("public_get_public_open_interest", {"instType": "SWAP", **contract}),
+            _data(self._public("public_get_public_funding_rate_history", {**contract, "limit": str(limit)})),
+            datetime.now(UTC),
+        )
+
+    def deposit_addresses(self, account_id: str, asset: str) -> list[DepositAddress]:
+        self._check(account_id)
+        try:
+            rows = _data(self._client.read("private_get_asset_deposit_address", {"ccy": asset.strip().upper()}))
+        except InvalidOrder:  # its word for any argument that is wrong
+            raise InvalidSymbol(f"OKX has no coin {asset!r}.") from None
+        return [parse.deposit_address(row) for row in rows]
+
+    def earn(self, account_id: str, asset: str = "") -> Earn:
+        """Simple Earn (savings) and On-chain Earn (staking)."""
+        self._check(account_id)
+        coin = {"ccy": asset.strip().upper()} if asset else {}
+        rates = _data(self._public("public_get_finance_savings_lending_rate_summary", coin))
+        saved = _data(self._client.read("private_get_finance_savings_balance", coin))
+        staking = _data(self._client.read("private_get_finance_staking_defi_offers", coin))
+        staked = _data(self._client.read("private_get_finance_staking_defi_orders_active", coin))
+        return Earn(
+            offers=(*map(parse.saving, rates), *map(parse.staking, staking)),
+            holdings=(*map(parse.saved, saved), *(each for row in staked for each in parse.staked(row))),
+        )
+
+    def _row(self, name: str, params: dict[str, str]) -> dict[str, Any]:
+        rows = _data(self._public(name, params))
+        if not rows:
+            raise BrokerUnavailable("OKX has no funding rate for this instrument now.")
+        return rows[0]
+
+
+def _data(answer: Any) -> list[dict[str, Any]]:
+    rows = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise BrokerUnavailable("OKX sent a list that could not be read.")
+    return rows

@@ -1,11 +1,26 @@
 """OKX's words: its codes, the body of an order, what its key may do. Source: www.okx.com/docs-v5/en/."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
+from brokers.crypto import words
 from brokers.crypto.outcomes import Codes, Meaning
 from brokers.decimals import plain
-from brokers.types import OrderRequest, OrderType, TimeInForce
+from brokers.errors import BrokerUnavailable
+from brokers.reading import shown
+from brokers.types import (
+    DepositAddress,
+    EarnHolding,
+    EarnOffer,
+    FundingPayment,
+    FundingRate,
+    Instrument,
+    OrderRequest,
+    OrderType,
+    TimeInForce,
+)
 
 _M = Meaning
 MEANINGS: Mapping[str, Meaning] = {
@@ -22,6 +37,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "50030": _M.PERMISSION,
     "50110": _M.AUTH,  # this address is not on the key's list
     "50120": _M.PERMISSION,
+    "50038": _M.PERMISSION,  # not in demo trading
     "50007": _M.PERMISSION,  # account blocked
     "50101": _M.AUTH,  # key of the other environment
     "50103": _M.AUTH,
@@ -97,3 +113,101 @@ def created(answer: Any, client_order_id: str) -> str:
     row = rows[0]
     ours = row.get("clOrdId") == client_order_id and str(row.get("sCode")) == "0" and str(answer.get("code")) == "0"
     return str(row.get("ordId") or "") if ours else ""
+
+
+Row = Mapping[str, Any]
+_HOUR = Decimal(3_600_000)
+_SAVINGS = "savings"
+
+
+def funding_rate(
+    found: Instrument, told: Row, mark: Row, index: Row, interest: Row, paid: Sequence[Row], now: datetime
+) -> FundingRate:
+    """Of GET public/funding-rate, public/mark-price, market/index-tickers, public/open-interest and the history."""
+    rate = words.number(told.get("fundingRate"))
+    if rate is None:
+        raise BrokerUnavailable("OKX told no funding rate.")
+    due, after = words.number(told.get("fundingTime")), words.number(told.get("nextFundingTime"))
+    return FundingRate(
+        symbol=found.symbol,
+        currency=found.currency,
+        rate=rate,
+        next_at=words.moment(due),
+        interval_hours=(after - due) / _HOUR if due and after and after > due else None,
+        mark=words.number(mark.get("markPx")),
+        index=words.number(index.get("idxPx")),
+        open_interest=words.number(interest.get("oiCcy")),
+        open_interest_unit=found.base,
+        history=tuple(_payments(paid)),
+        as_of=words.moment(told.get("ts")) or now,
+        source=found.price_source,
+    )
+
+
+def _payments(paid: Sequence[Row]) -> Iterator[FundingPayment]:
+    for row in paid:
+        at = words.moment(row.get("fundingTime"))
+        rate = words.number(row.get("realizedRate")) or words.number(row.get("fundingRate"))
+        if at is not None and rate is not None:
+            yield FundingPayment(at=at, rate=rate)
+
+
+def deposit_address(row: Row) -> DepositAddress:
+    """Of GET asset/deposit-address. ``chain`` is the coin, a hyphen and the network."""
+    more = row.get("addrEx")
+    tag = row.get("tag") or row.get("memo") or row.get("pmtId") or (more.get("comment") if more else "")
+    asset = str(row.get("ccy") or "")
+    return DepositAddress(
+        asset=asset,
+        address=words.address(row.get("addr")),
+        network=shown(row.get("chain")).removeprefix(f"{asset}-"),
+        tag=shown(tag),
+    )
+
+
+def saving(row: Row) -> EarnOffer:
+    """Of GET finance/savings/lending-rate-summary: what lenders are expected to earn in the next hour, by the year."""
+    asset = str(row.get("ccy") or "")
+    return EarnOffer(
+        offer_id=f"{_SAVINGS}-{asset}", asset=asset, kind=_SAVINGS, yearly_rate=words.number(row.get("estRate"))
+    )
+
+
+def saved(row: Row) -> EarnHolding:
+    """Of GET finance/savings/balance."""
+    asset = str(row.get("ccy") or "")
+    return EarnHolding(
+        offer_id=f"{_SAVINGS}-{asset}",
+        asset=asset,
+        kind=_SAVINGS,
+        amount=words.known(row.get("amt")),
+        earned=words.number(row.get("earnings")),
+    )
+
+
+def staking(row: Row) -> EarnOffer:
+    """Of GET finance/staking-defi/offers. A term of 0 days is one that ends when its owner wants."""
+    asset = str(row.get("ccy") or "")
+    mine: Row = next((each for each in row.get("investData") or [] if each.get("ccy") == asset), {})
+    return EarnOffer(
+        offer_id=str(row.get("productId") or ""),
+        asset=asset,
+        kind=shown(row.get("protocolType")) or "staking",
+        yearly_rate=words.number(row.get("apy")),
+        term_days=int(words.known(row.get("term"))) or None,
+        minimum=words.number(mine.get("minAmt")),
+    )
+
+
+def staked(row: Row) -> Iterator[EarnHolding]:
+    """Of GET finance/staking-defi/orders-active: one for each coin that was put in."""
+    earned = {each.get("ccy"): words.number(each.get("earnings")) for each in row.get("earningData") or []}
+    for each in row.get("investData") or []:
+        yield EarnHolding(
+            offer_id=str(row.get("productId") or ""),
+            asset=str(each.get("ccy") or ""),
+            kind=shown(row.get("protocolType")) or "staking",
+            amount=words.known(each.get("amt")),
+            earned=earned.get(each.get("ccy")),
+            yearly_rate=words.number(row.get("apy")),
+        )

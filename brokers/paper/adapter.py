@@ -13,6 +13,7 @@ from typing import Any, Self
 from django.db.models import Q
 from django.utils import timezone
 
+from brokers.base import Extras
 from brokers.errors import InvalidAccount, InvalidRequest, NotCancellable, OrderNotFound
 from brokers.paper import costs, exchange, feed, intake, ledger, live, means, rates, sessions, tariff
 from brokers.paper import depth as simulated_depth
@@ -58,7 +59,7 @@ from brokers.types import (
 )
 
 
-class PaperBroker:
+class PaperBroker(Extras):
     """One or more paper accounts. What reads or changes one first matches its orders up to now."""
 
     def __init__(self, keys: Sequence[str], *, clock: Callable[[], datetime] = timezone.now) -> None:

@@ -21,7 +21,7 @@ from brokers.paper.listings import market_of
 from brokers.paper.matching import Arrival, Matcher, set_bounds, terms_of, window
 from brokers.paper.models import CLASSES, OPEN_STATUSES, PaperAccount, PaperOrder
 from brokers.types import (
-    Ability,
+    USUAL,
     BrokerStatus,
     Capabilities,
     Instrument,
@@ -41,7 +41,7 @@ _WAITING = frozenset({TimeInForce.DAY, TimeInForce.GTC})
 _STOPS = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL)
 
 CAPABILITIES = Capabilities(
-    abilities=frozenset(Ability),
+    abilities=USUAL,
     asset_classes=frozenset(CLASSES),
     order_types=frozenset(OrderType),
     time_in_force=frozenset(TimeInForce),

@@ -18,6 +18,7 @@ from typing import Any, Self
 import ib_async
 
 from brokers import naming
+from brokers.base import Extras
 from brokers.decimals import plain
 from brokers.errors import (
     BrokerUnavailable,
@@ -79,7 +80,7 @@ _CANCELLED = 202
 """The code with which TWS tells of an order that ended, no refusal."""
 
 
-class TwsBroker:
+class TwsBroker(Extras):
     def __init__(self, line: Line) -> None:
         self._line = line
 

@@ -31,6 +31,8 @@ class Listing:
     least_cost: str = ""
     kind: str = "spot"
     contract: str = "1"
+    expires: str = ""
+    """When a future does, in milliseconds."""
     bid: str = "29999"
     ask: str = "30001"
     last: str = "30000"

@@ -34,6 +34,8 @@ class Fault:
     """How the path begins."""
 
 
+_WAY_OUT = re.compile("withdraw|transfer|allocate|subscribe|redeem|purchase", re.IGNORECASE)
+
 SENDING = (
     *(Fault(kind=kind, effect=effect) for kind in ("hang", "cut", "half", "reset") for effect in (False, True)),
     *(Fault(kind=status, effect=effect) for status in ("500", "502", "503", "504", "429") for effect in (False, True)),
@@ -140,6 +142,8 @@ class FakeBroker:
         self.server.shutdown()
         self.server.server_close()
         self._thread.join(timeout=5)
+        out = [(method, path) for method, path in self.received if method != "GET" and _WAY_OUT.search(path)]
+        assert out == [], "a call that moves money reached the broker"
 
     def hang_up(self) -> None:
         """Close every connection that clients keep open."""

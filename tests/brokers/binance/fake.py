@@ -5,6 +5,7 @@ Shapes are the examples of developers.binance.com/docs/binance-spot-api-docs/res
 
 import hashlib
 import hmac
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
@@ -46,6 +47,8 @@ class BinanceFake(CryptoFake):
         self.live = False
         """The host with keys of real money, which also tells what a key may do."""
         self.withdrawals = False
+        self.wallet_page = 1000
+        self.offers = 1
 
     # -- what arrives ---------------------------------------------------------------------------------------------
 
@@ -88,6 +91,14 @@ class BinanceFake(CryptoFake):
         }
         if self.live:
             private["GET", "/sapi/v1/account/apiRestrictions"] = self._restrictions
+            private["GET", "/sapi/v1/capital/deposit/hisrec"] = self._deposits
+            private["GET", "/sapi/v1/capital/withdraw/history"] = self._withdrawals
+            private["GET", "/sapi/v1/capital/config/getall"] = self._coins
+            private["GET", "/sapi/v1/capital/deposit/address/list"] = self._addresses
+            private["GET", "/sapi/v1/simple-earn/flexible/list"] = self._flexible
+            private["GET", "/sapi/v1/simple-earn/locked/list"] = self._locked
+            private["GET", "/sapi/v1/simple-earn/flexible/position"] = self._held_flexible
+            private["GET", "/sapi/v1/simple-earn/locked/position"] = self._held_locked
         found = private.get((asked.method, asked.path))
         return found(params) if found else (404, {"code": -1, "msg": "no such path"})
 
@@ -109,6 +120,72 @@ class BinanceFake(CryptoFake):
     def _no(self, status: int, code: int, message: str) -> Reply:
         self.distrust(message)
         return status, {"code": code, "msg": message}
+
+    # -- wallet: developers.binance.com/docs/wallet/ and /docs/simple_earn/ ------------------------------------------
+
+    def _deposits(self, params: dict[str, str]) -> Reply:
+        rows = [
+            {"id": f"7691834050{age}01112", "amount": "0.00999800", "coin": "PAXG", "network": "ETH", "status": 1,
+             "address": "0x788cabe9236ce061e5a892e1a59395a81fc8d62c", "addressTag": "", "txId": "0xaad4654a",
+             "insertTime": self.now() - age * 86_400_000, "transferType": 0, "confirmTimes": "12/12",
+             "unlockConfirm": 12, "walletType": 0}
+            for age in (1, 60, 100, 200, 300)
+        ]  # fmt: skip
+        return self._window(params, rows, "insertTime")
+
+    def _withdrawals(self, params: dict[str, str]) -> Reply:
+        at = self.now() - 2 * 86_400_000
+        applied = datetime.fromtimestamp(at // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        rows = [{"id": "b6ae22b3aa844210a7041aee7589627c", "amount": "8.91000000", "transactionFee": "0.004",
+                 "coin": "USDT", "status": 6, "address": "0x94df8b352de7f46f64b01d3666bf6e936e44ce60",
+                 "txId": "0xb5ef8c13b968a406cc62a93a8bd80f9e9a906ef1", "applyTime": applied, "network": "ETH",
+                 "transferType": 0, "at": at}]  # fmt: skip
+        return self._window(params, rows, "at")
+
+    def _window(self, params: dict[str, str], rows: list[dict[str, Any]], key: str) -> Reply:
+        start, end = int(params["startTime"]), int(params["endTime"])
+        if end - start > 90 * 86_400_000:
+            return 400, {"code": -1, "msg": "Time interval must be within 0-90 days"}
+        return 200, [row for row in rows if start <= int(row[key]) <= end][: self.wallet_page]
+
+    def _coins(self, params: dict[str, str]) -> Reply:
+        networks = [
+            {"network": "BSC", "isDefault": False, "depositEnable": True, "name": "BNB Smart Chain (BEP20)"},
+            {"network": "BTC", "isDefault": True, "depositEnable": True, "name": "Bitcoin"},
+        ]
+        return 200, [{"coin": "BTC", "depositAllEnable": True, "free": "0.08074558", "networkList": networks},
+                     {"coin": "OLD", "networkList": [{"network": "ETH", "depositEnable": False}]}]  # fmt: skip
+
+    def _addresses(self, params: dict[str, str]) -> Reply:
+        return 200, [{"coin": params["coin"], "address": "1HPn8Rx2y6nNSfagQBKy27GB99Vbzg89wv", "tag": "",
+                      "isDefault": 1, "network": params["network"]}]  # fmt: skip
+
+    def _flexible(self, params: dict[str, str]) -> Reply:
+        return 200, {"rows": [{"asset": "BTC", "latestAnnualPercentageRate": "0.05000000",
+                               "tierAnnualPercentageRate": {"0-5BTC": "0.05"}, "canPurchase": True, "canRedeem": True,
+                               "isSoldOut": False, "hot": True, "minPurchaseAmount": "0.01", "productId": "BTC001",
+                               "subscriptionStartTime": 1646182276000, "status": "PURCHASING"}],
+                     "total": self.offers}  # fmt: skip
+
+    def _locked(self, params: dict[str, str]) -> Reply:
+        return 200, {"rows": [{"projectId": "Axs*90", "detail": {
+            "asset": "AXS", "rewardAsset": "AXS", "duration": 90, "renewable": True, "isSoldOut": True,
+            "apr": "1.2069", "status": "CREATED", "subscriptionStartTime": 1646182276000},
+            "quota": {"totalPersonalQuota": "2", "minimum": "0.001"}}], "total": 1}  # fmt: skip
+
+    def _held_flexible(self, params: dict[str, str]) -> Reply:
+        return 200, {"rows": [{"totalAmount": "75.46000000", "latestAnnualPercentageRate": "0.02599895",
+                               "asset": "USDT", "canRedeem": True, "collateralAmount": "232.23123213",
+                               "productId": "USDT001", "cumulativeBonusRewards": "0.22759183",
+                               "cumulativeRealTimeRewards": "0.22759183", "cumulativeTotalRewards": "0.45459183",
+                               "autoSubscribe": True}], "total": 1}  # fmt: skip
+
+    def _held_locked(self, params: dict[str, str]) -> Reply:
+        return 200, {"rows": [{"positionId": 123123, "projectId": "Axs*90", "asset": "AXS", "amount": "122.09202928",
+                               "purchaseTime": "1646182276000", "duration": "60", "accrualDays": "4",
+                               "rewardAsset": "AXS", "apy": "0.2032", "rewardAmt": "5.17181528",
+                               "nextPay": "1.29295383", "payPeriod": "1", "deliverDate": "1651363200000",
+                               "canRedeemEarly": True, "status": "HOLDING"}], "total": 1}  # fmt: skip
 
     # -- public ---------------------------------------------------------------------------------------------------
 

@@ -53,6 +53,7 @@ class CoinbaseFake(CryptoFake):
         self.balances.pop("USDT")
         self.can_transfer = False
         self.page = 250
+        self.refuses: set[str] = set()
         self.nonces: set[str] = set()
 
     # -- what arrives ---------------------------------------------------------------------------------------------
@@ -75,6 +76,8 @@ class CoinbaseFake(CryptoFake):
         if (why := self._distrusted(asked)) is not None:
             self.distrust(why)
             return 401, {"error": "UNAUTHENTICATED", "error_details": why, "message": why}
+        if asked.path.startswith("/v2/"):
+            return self._wallet(asked)
         found = {
             ("GET", "/key_permissions"): self._permissions,
             ("GET", "/accounts"): self._accounts,
@@ -90,6 +93,50 @@ class CoinbaseFake(CryptoFake):
             order = self.orders.get(path.rpartition("/")[2])
             return (200, {"order": self._order(order)}) if order else (404, {"error": "NOT_FOUND"})
         return 404, {"error": "no such path"}
+
+    def _wallet(self, asked: Asked) -> Reply:
+        """docs.cdp.coinbase.com/coinbase-app/: api/v2 with the same tokens."""
+        if "show_accounts" in self.refuses:
+            return 403, {"errors": [{"id": "invalid_scope", "message": "Invalid scope"}]}
+        wallet = {
+            "id": "2bbf394c-193b-5b2a-9155-3b4732659ede", "name": "BTC Wallet", "primary": True, "type": "wallet",
+            "currency": {"code": "BTC", "name": "Bitcoin", "type": "crypto"},
+            "balance": {"amount": "39.59000000", "currency": "BTC"}, "created_at": "2015-01-31T20:49:02Z",
+            "updated_at": "2024-01-31T20:49:02Z", "resource": "account",
+            "resource_path": "/v2/accounts/2bbf394c-193b-5b2a-9155-3b4732659ede",
+        }  # fmt: skip
+        unused = {**wallet, "id": "82de7fcd-db72-5085-8ceb-bee19303080b", "currency": {"code": "XRP"},
+                  "updated_at": "2015-01-31T20:49:02Z"}  # fmt: skip
+        if asked.path == "/v2/accounts":
+            return _paged(asked, [wallet, unused])
+        account, _, what = asked.path.removeprefix("/v2/accounts/").partition("/")
+        if what == "addresses":
+            row = {"id": "dd3183eb-af1d-5f5d-a90d-cbff946435ff", "address": "mswUGcPHp1YnkLCgF1TtoryqSc5E9Q8xFa",
+                   "address_info": {"address": "mswUGcPHp1YnkLCgF1TtoryqSc5E9Q8xFa"}, "name": None, "network":
+                   "bitcoin", "created_at": "2015-01-31T20:49:02Z", "resource": "address"}  # fmt: skip
+            tagged = {**row, "address_info": {"address": "rw2ciyaNshpHe7bCHo4bRWq6pqqynnWKQg",
+                                              "destination_tag": "1170"}, "network": "ripple"}  # fmt: skip
+            return _paged(asked, [row if account == wallet["id"] else tagged])
+        if what == "transactions" and account == wallet["id"]:
+            return _paged(asked, self._transactions())
+        return 404, {"errors": [{"id": "not_found", "message": "Not found"}]}
+
+    def _transactions(self) -> list[dict[str, Any]]:
+        base = {"native_amount": {"amount": "-50.00", "currency": "USD"}, "resource": "transaction"}
+        rows = [
+            {"type": "send", "status": "pending", "amount": {"amount": "-0.00100000", "currency": "BTC"},
+             "network": {"status": "unconfirmed", "hash": "463397c87beddd9a61ade61359a13adc9efea260",
+                         "network_name": "bitcoin", "transaction_fee": {"amount": "0.00001", "currency": "BTC"}}},
+            {"type": "buy", "status": "completed", "amount": {"amount": "0.5", "currency": "BTC"}},
+            {"type": "send", "status": "completed", "amount": {"amount": "0.25", "currency": "BTC"},
+             "network": {"status": "off_blockchain"}},
+            {"type": "exchange_deposit", "status": "canceled", "amount": {"amount": "-1", "currency": "BTC"}},
+        ]  # fmt: skip
+        return [
+            {"id": f"57ffb4ae-0c59-5430-bcd3-3f98f797a66{number}", "created_at": f"2024-01-{20 - number}T20:49:02Z",
+             **base, **row}
+            for number, row in enumerate(rows)
+        ]  # fmt: skip
 
     def _distrusted(self, asked: Asked) -> str | None:
         """A token of ES256 for this method, host and path, not older than two minutes, with a nonce of its own."""
@@ -259,3 +306,13 @@ def _product(each: Listing) -> dict[str, Any]:
         "product_type": "SPOT", "quote_currency_id": each.quote, "base_currency_id": each.base, "alias": "",
         "alias_to": [], "price_increment": each.tick,
     }  # fmt: skip
+
+
+def _paged(asked: Asked, rows: list[dict[str, Any]]) -> Reply:
+    """Cursors of api/v2: the id of the row the page starts after."""
+    after = asked.query.get("starting_after")
+    begin = next((place + 1 for place, row in enumerate(rows) if row["id"] == after), 0)
+    page = rows[begin : begin + 2]
+    more = len(rows) > begin + len(page)
+    return 200, {"pagination": {"ending_before": None, "starting_after": after, "limit": 2, "order": "desc",
+                                "next_starting_after": page[-1]["id"] if more else None}, "data": page}  # fmt: skip

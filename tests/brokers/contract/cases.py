@@ -133,6 +133,9 @@ class Rig:
     """What the account has in each of its currencies."""
     tells_absence: bool = True
     """The broker can say that there is no such order."""
+    perpetual: str = ""
+    root: str = ""
+    """What it has futures on."""
 
     @property
     def account_id(self) -> str:
@@ -360,6 +363,8 @@ class _Venue:
     """Method and how the path begins."""
     sends: Mapping[Way, tuple[str, str]] = field(default_factory=dict)
     """Further ways."""
+    perpetual: str = ""
+    root: str = ""
     wrong_secret: str = ""
     """Of the right form, where the form is checked."""
     market_by_units: bool = True
@@ -393,6 +398,8 @@ class CryptoCase(Case):
                 set_price=lambda text: _quote(fake, self.venue.exact_symbol, text),
                 set_cash=lambda text: fake.balances.update(dict.fromkeys(fake.balances, Decimal(text))),
                 market_by_units=self.venue.market_by_units,
+                perpetual=self.venue.perpetual,
+                root=self.venue.root,
             )
 
     def make_exact(self, rig: Rig) -> None:
@@ -654,6 +661,8 @@ OKX = CryptoCase(
     _Venue(
         fake=okx.OkxFake,
         adapter=OkxBroker,
+        perpetual="BTC/USDT:USDT",
+        root="BTC",
         order_path="/api/v5/trade/order",
         cancel=("POST", "/api/v5/trade/cancel-order"),
         settings={

@@ -10,7 +10,7 @@ import pytest
 
 from brokers.base import Broker
 from brokers.errors import InvalidAccount, InvalidRequest, InvalidSymbol, NotSupported, Rejected
-from brokers.types import Ability, AssetClass, BarSize
+from brokers.types import USUAL, Ability, AssetClass, BarSize
 from tests.brokers.contract.cases import Rig
 
 
@@ -111,13 +111,30 @@ def _ability(broker: Broker, rig: Rig) -> dict[Ability, Callable[[], Any]]:
         Ability.MARKET_HOURS: lambda: broker.market_hours(),
         Ability.ORDERS: lambda: broker.orders(account, open_only=True, limit=5),
         Ability.EXCHANGE_RATES: lambda: broker.exchange_rate("USD", "USD"),
+        Ability.OPTION_CHAINS: lambda: _chain(broker, rig.symbol),
+        Ability.FUTURES: lambda: broker.futures_contracts(rig.root),
+        Ability.FUNDING_RATES: lambda: broker.funding_rate(rig.perpetual, 3),
+        Ability.TRANSFERS: lambda: broker.transfers(account, limit=5),
+        Ability.DEPOSIT_ADDRESSES: lambda: broker.deposit_addresses(account, "BTC"),
+        Ability.EARN: lambda: broker.earn(account),
     }
+
+
+def _chain(broker: Broker, symbol: str) -> Any:
+    days = broker.option_expirations(symbol)
+    return [days, broker.option_chain(symbol, days[0].day, strikes=2)]
+
+
+def test_every_ability_is_asked_for_here(rig: Rig) -> None:
+    assert set(_ability(rig.broker, rig)) == set(Ability)
 
 
 def test_what_the_capabilities_name_answers_and_what_they_leave_out_is_refused_or_still_true(rig: Rig) -> None:
     for ability, ask in _ability(rig.broker, rig).items():
         if ability in rig.broker.capabilities.abilities:
-            assert _floats(ask()) == []
+            found = ask()
+            assert _floats(found) == []
+            assert found or ability in USUAL, ability
         else:
             try:
                 ask()

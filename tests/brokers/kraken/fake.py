@@ -64,6 +64,7 @@ class KrakenFake(CryptoFake):
         if (why := self._distrusted(asked)) is not None:
             self.distrust(why)
             return 200, {"error": [why]}
+        name = "earn_" + name if "/Earn/" in asked.path else name
         found = getattr(self, f"_{name.lower()}", None)
         if asked.method != "POST" or found is None:
             return 404, {"error": ["EGeneral:Unknown method"]}
@@ -134,7 +135,63 @@ class KrakenFake(CryptoFake):
         return {"currency": "ZUSD", "volume": "200709587.4223", "fees": {body["pair"]: {"fee": "0.1000", **tier}},
                 "fees_maker": {body["pair"]: {"fee": "0.0800", **tier}}}  # fmt: skip
 
+    def _depositstatus(self, body: dict[str, str]) -> Any:
+        rows = [
+            {"method": "Bitcoin", "aclass": "currency", "asset": "XXBT", "refid": "FTQcuak-V6Za8qrWnhzTx67yYHz8Tg",
+             "txid": "6544b41b607d8b2512baf801755a3a87b6890eacdb451be8a94059fb11f0a8d9",
+             "info": "2Myd4eaAW96ojk38A2uDK4FbioCayvkEgVq", "amount": "0.78125000", "fee": "0.0000000000",
+             "time": 1688992722, "status": "Success"},
+            {"method": "Ether (Hex)", "aclass": "currency", "asset": "XETH", "refid": "FTQcuak-V6Za8qrPnhsTx47yYLz8Tg",
+             "txid": "0x339c505eba389bf2c6bebb982cc30c6d82d0bd6a37521fa292890b6b180affc0",
+             "info": "0xca210f4121dc891c9154026c3ae3d1832a005048", "amount": "0.1383862742", "fee": "0.0000000000",
+             "time": 1688992700, "status": "Settled", "status-prop": "on-hold"},
+        ]  # fmt: skip
+        begin, end = float(body.get("start", 0)), float(body.get("end", 10**12))
+        return [row for row in rows if begin <= int(str(row["time"])) <= end]
+
+    def _depositmethods(self, body: dict[str, str]) -> Any:
+        return [{"method": name, "limit": False, "fee": "0.0000000000", "gen-address": True, "minimum": "0.00010000"}
+                for name in ("Bitcoin", "Bitcoin Lightning")]  # fmt: skip
+
+    def _depositaddresses(self, body: dict[str, str]) -> Any:
+        if body.get("new") or body["method"] != "Bitcoin":
+            return []
+        return [{"address": "2N9fRkx5JTWXWHmXzZtvhQsufvoYRMq9ExV", "expiretm": "0", "new": True},
+                {"address": "2NCpXUCEYr8ur9WXM1tAjZSem2w3aQeTcAo", "expiretm": "1600000000"}]  # fmt: skip
+
+    def _earn_strategies(self, body: dict[str, str]) -> Any:
+        items = [
+            {"id": "ESRFUO3-Q62XD-WIOIL7", "asset": "DOT", "lock_type": {"type": "instant", "payout_frequency": 604800},
+             "apr_estimate": {"low": "8.0000", "high": "12.0000"}, "user_min_allocation": "0.01",
+             "allocation_fee": "0.0000", "deallocation_fee": "0.0000", "auto_compound": {"type": "enabled"},
+             "yield_source": {"type": "staking"}, "can_allocate": True, "can_deallocate": True,
+             "allocation_restriction_info": []},
+            {"id": "ESCLOSE-DDDDD-DDDDDD", "asset": "XXBT", "lock_type": {"type": "flex"}, "yield_source":
+             {"type": "off_chain"}, "can_allocate": False, "can_deallocate": True, "allocation_restriction_info":
+             ["tier"]},
+            {"id": "ESXUM7H-SJHQ6-KOQNNI", "asset": "ETH", "lock_type": {"type": "timed", "duration": 2592000},
+             "apr_estimate": {"low": "2.5000", "high": "7.0000"}, "user_min_allocation": "0.005", "allocation_fee":
+             "0.0000", "deallocation_fee": "0.0000", "auto_compound": {"type": "enabled"}, "yield_source":
+             {"type": "staking"}, "can_allocate": True, "can_deallocate": True, "allocation_restriction_info": []},
+        ]  # fmt: skip
+        fitting = [each for each in items if body.get("asset", each["asset"]) == each["asset"]]
+        begin = int(body.get("cursor", 0))
+        following = str(begin + 2) if begin + 2 < len(fitting) else None
+        return {"next_cursor": following, "items": fitting[begin : begin + 2]}
+
+    def _earn_allocations(self, body: dict[str, str]) -> Any:
+        return {"converted_asset": "USD", "total_allocated": "49.2398", "total_rewarded": "0.0675", "next_cursor": "2",
+                "items": [{"strategy_id": "ESDQCOL-WTZEU-NU55QF", "native_asset": "ETH", "amount_allocated":
+                           {"total": {"native": "0.0210000000", "converted": "39.0645"}}, "total_rewarded":
+                           {"native": "0.00002", "converted": "0.0675"}}]}  # fmt: skip
+
     def _ledgers(self, body: dict[str, str]) -> Any:
+        if body.get("type") == "withdrawal":
+            at = 1688464400.5
+            row = {"aclass": "currency", "amount": "-0.7250000000", "asset": "XXBT", "balance": "0.1", "fee":
+                   "0.0000200000", "refid": "FTQcuak-V6Za8qrPnhsTx47yYLz8Tg-W", "time": at, "type": "withdrawal",
+                   "subtype": ""}  # fmt: skip
+            return {"ledger": {"LWITHD-RAWAL1-UFO4T5": row} if at < float(body.get("end", 10**12)) else {}, "count": 1}
         return {"ledger": {"L4UESK-KG3EQ-UFO4T5": {
             "aclass": "currency", "amount": "-24.5000", "asset": "ZUSD", "balance": "459567.9171", "fee": "0.0490",
             "refid": "TJKLXF-PGMUI-4NTLXU", "time": 1688464484.1787, "type": "trade", "subtype": ""}},

@@ -20,6 +20,7 @@ _REFUSALS = {
     "ended": ("51402", "Cancellation failed as the order is already completed."),
     "too_small": ("51020", "Your order should meet or exceed the minimum order amount."),
 }
+_PUBLIC = ("/api/v5/public/", "/api/v5/market/", "/api/v5/finance/savings/lending-rate-summary")
 _STATES = {"open": "live", "filled": "filled", "canceled": "canceled"}
 
 
@@ -40,12 +41,21 @@ class OkxFake(CryptoFake):
                     symbol="BTC/USDT:USDT", wire="BTC-USDT-SWAP", base="BTC", quote="USDT", tick="0.1", lot="0.01",
                     minimum="0.01", kind="swap", contract="0.01",
                 ),
+                Listing(
+                    symbol="BTC/USDT:USDT-300329", wire="BTC-USDT-300329", base="BTC", quote="USDT", tick="0.1",
+                    lot="0.01", minimum="0.01", kind="futures", contract="0.01", expires="1901001600000",
+                ),
+                Listing(
+                    symbol="BTC/USDT:USDT-291228", wire="BTC-USDT-291228", base="BTC", quote="USDT", tick="0.1",
+                    lot="0.01", minimum="0.01", kind="futures", contract="0.01", expires="1893139200000",
+                ),
             ]
         )  # fmt: skip
         self.demo = True
         """What the key was made for."""
         self.perm = "read_only,trade"
         self.pos_mode = "net_mode"
+        self.deposits = 3
 
     # -- what arrives ---------------------------------------------------------------------------------------------
 
@@ -61,7 +71,7 @@ class OkxFake(CryptoFake):
         return _placed("312269865356374016", "somebodyelses", "0", "Order placed")
 
     def speak(self, asked: Asked) -> Reply:
-        if asked.path.startswith(("/api/v5/public/", "/api/v5/market/")):
+        if asked.path.startswith(_PUBLIC):
             return self._public(asked)
         if (refusal := self._distrusted(asked)) is not None:
             return refusal
@@ -108,9 +118,20 @@ class OkxFake(CryptoFake):
         if what == "public/instruments":
             kind = asked.query["instType"]
             return _ok([_instrument(each) for each in self.listings.values() if _type(each) == kind])
+        if what == "finance/savings/lending-rate-summary":
+            rows = [{"ccy": "USDT", "avgAmt": "10000", "avgAmtUsd": "10000000000", "avgRate": "0.01",
+                     "preRate": "0.02", "estRate": "0.0123"},
+                    {"ccy": "BTC", "avgAmt": "1", "avgAmtUsd": "30000", "avgRate": "0.01", "preRate": "0.02",
+                     "estRate": "0.01"}]  # fmt: skip
+            return _ok([row for row in rows if asked.query.get("ccy", row["ccy"]) == row["ccy"]])
+        if what == "market/index-tickers":
+            return _ok([{"instId": asked.query["instId"], "idxPx": "29998.1", "high24h": "30100", "sodUtc0": "1",
+                         "open24h": "29900", "low24h": "29800", "sodUtc8": "1", "ts": str(self.now())}])  # fmt: skip
         listing = self.listings.get(asked.query.get("instId", ""))
         if listing is None:
             return 200, {"code": "51001", "msg": "Instrument ID does not exist", "data": []}
+        if what.startswith("public/"):
+            return self._contract(what.removeprefix("public/"), listing, asked.query)
         if what == "market/ticker":
             return _ok([self._ticker(listing)])
         if what == "market/books":
@@ -136,6 +157,28 @@ class OkxFake(CryptoFake):
             "high24h": listing.ask, "low24h": listing.bid, "volCcy24h": "2222", "vol24h": "2222",
             "ts": str(self.now()),
         }  # fmt: skip
+
+    def _contract(self, what: str, listing: Listing, query: Any) -> Reply:
+        kind, at = {"instType": _type(listing), "instId": listing.wire}, self.now()
+        if what == "funding-rate":
+            return _ok([{**kind, "method": "current_period", "formulaType": "noRate", "fundingRate": "-0.0000182221",
+                         "nextFundingRate": "", "fundingTime": "1893484800000", "nextFundingTime": "1893513600000",
+                         "minFundingRate": "-0.00375", "maxFundingRate": "0.00375", "interestRate": "0",
+                         "impactValue": "", "settState": "settled", "settFundingRate": "0.0000145824401745",
+                         "premium": "0", "ts": str(at)}])  # fmt: skip
+        if what == "mark-price":
+            return _ok([{**kind, "markPx": "30000.2", "ts": str(at)}])
+        if what == "open-interest":
+            return _ok([{**kind, "oi": "2125419", "oiCcy": "21254.19", "oiUsd": "637625700", "ts": str(at)}])
+        if what == "funding-rate-history":
+            rows = [
+                {**kind, "formulaType": "noRate", "fundingRate": "0.0000746604960499",
+                 "fundingTime": str(1_703_059_200_000 - back * 28_800_000), "method": "next_period",
+                 "realizedRate": "0.0000746572360545"}
+                for back in range(5)
+            ]  # fmt: skip
+            return _ok(rows[: int(query["limit"])])
+        return 404, {"code": "404", "msg": "no such path", "data": []}
 
     # -- private --------------------------------------------------------------------------------------------------
 
@@ -176,6 +219,60 @@ class OkxFake(CryptoFake):
         ]  # fmt: skip
         end = int(asked.query.get("end", 10**15))
         return _ok([row for row in rows if int(row["ts"]) < end])
+
+    def _asset_deposit_history(self, asked: Asked) -> Reply:
+        rows = [
+            {"actualDepBlkConfirm": "2", "amt": "1.5", "areaCodeFrom": "", "ccy": "BTC", "chain": "BTC-Bitcoin",
+             "depId": f"8875{number:02d}", "from": "", "fromWdId": "", "state": "2" if number else "0",
+             "to": "bc1qfakefakefakefakefakefakefakefakefake0", "ts": str(1_674_103_661_000 - number * 1000),
+             "txId": "16f3638329d6bc0a6a0a2b0e5f3a6b3f"}
+            for number in range(self.deposits)
+        ]  # fmt: skip
+        return _ok(_between(asked, rows))
+
+    def _asset_withdrawal_history(self, asked: Asked) -> Reply:
+        rows = [
+            {"note": "", "chain": "ETH-Ethereum", "fee": "0.007", "feeCcy": "ETH", "ccy": "ETH", "clientId": "",
+             "toAddrType": "1", "amt": "0.029809", "txId": "0x35c360986dfa3a0b", "from": "156****359", "to":
+             "0xa30d1fab********7CF18C7B6C579", "state": "2", "ts": "1655251200000", "nonTradableAsset": False,
+             "wdId": "15447421"}
+        ]  # fmt: skip
+        return _ok(_between(asked, rows))
+
+    def _asset_deposit_address(self, asked: Asked) -> Reply:
+        if asked.query["ccy"] == "XRP":
+            return _ok([{"addr": "rfakefakefakefakefakefakefake", "tag": "1248", "chain": "XRP-Ripple", "ctAddr": "",
+                         "ccy": "XRP", "to": "6", "selected": True}])  # fmt: skip
+        if asked.query["ccy"] != "BTC":
+            return 200, {"code": "51000", "msg": "Parameter ccy error", "data": []}
+        return _ok([{"addr": "bc1qfakefakefakefakefakefakefakefakefake0", "chain": "BTC-Bitcoin", "ctAddr": "",
+                     "ccy": "BTC", "to": "6", "selected": True, "verifiedName": ""}])  # fmt: skip
+
+    def _finance_savings_balance(self, asked: Asked) -> Reply:
+        rows = [{"ccy": "USDT", "amt": "100.5", "earnings": "0.0010737388791526", "rate": "0.01",
+                     "loanAmt": "100", "pendingAmt": "0.5", "redemptAmt": "0"}]  # fmt: skip
+        return _ok([row for row in rows if asked.query.get("ccy", row["ccy"]) == row["ccy"]])
+
+    def _finance_staking_defi_offers(self, asked: Asked) -> Reply:
+        rows = [
+            {"ccy": "DOT", "productId": "101", "protocol": "Polkadot", "protocolType": "staking", "term": "28",
+             "apy": "0.1767", "earlyRedeem": False, "state": "purchasable", "earningData":
+             [{"ccy": "DOT", "earningType": "0"}], "investData":
+             [{"bal": "0", "ccy": "DOT", "maxAmt": "0", "minAmt": "2"}], "fastRedemptionDailyLimit": "",
+             "redeemPeriod": ["28D", "28D"]},
+            {"ccy": "ETH", "productId": "1", "protocol": "Aave", "protocolType": "defi", "term": "0", "apy": "0.0085",
+             "earlyRedeem": False, "state": "purchasable", "earningData": [{"ccy": "ETH", "earningType": "0"}],
+             "investData": [{"bal": "0", "ccy": "ETH", "maxAmt": "0", "minAmt": "0.001"}],
+             "fastRedemptionDailyLimit": "", "redeemPeriod": ["1D", "1D"]},
+        ]  # fmt: skip
+        return _ok([row for row in rows if asked.query.get("ccy", row["ccy"]) == row["ccy"]])
+
+    def _finance_staking_defi_orders_active(self, asked: Asked) -> Reply:
+        return _ok([{"ordId": "2413499", "ccy": "DOT", "productId": "101", "state": "1", "protocol": "Polkadot",
+                     "protocolType": "staking", "term": "28", "apy": "0.1014", "investData":
+                     [{"ccy": "DOT", "amt": "2.5"}], "earningData":
+                     [{"ccy": "DOT", "earningType": "0", "earnings": "0.10615025"}],
+                     "purchasedTime": "1597026383085", "estSettlementTime": "", "tag": ""}])  # fmt: skip
 
     def _trade_order(self, asked: Asked) -> Reply:
         if asked.method == "GET":
@@ -261,6 +358,12 @@ class OkxFake(CryptoFake):
         }  # fmt: skip
 
 
+def _between(asked: Asked, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """``before`` is the older end and ``after`` the newer one; neither is included."""
+    after, before = int(asked.query.get("after", 10**15)), int(asked.query.get("before", 0))
+    return [row for row in rows if before < int(row["ts"]) < after][: int(asked.query.get("limit", 100))]
+
+
 def _ok(data: list[Any]) -> Reply:
     return 200, {"code": "0", "msg": "", "data": data}
 
@@ -288,5 +391,5 @@ def _instrument(each: Listing) -> dict[str, str]:
         "ctVal": each.contract if contract else "", "ctMult": "1" if contract else "",
         "ctValCcy": each.base if contract else "", "ctType": "linear" if contract else "", "lever": "10",
         "tickSz": each.tick, "lotSz": each.lot, "minSz": each.minimum, "maxLmtSz": "9999999999", "maxMktSz": "1000000",
-        "state": "live", "listTime": "1606468572000", "expTime": "",
+        "state": "live", "listTime": "1606468572000", "expTime": each.expires,
     }  # fmt: skip

@@ -1,0 +1,136 @@
+"""What went in and out of an account, where coins reach it, and what they earn there. Nothing here moves any."""
+
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
+
+from brokers.types import Transfer
+from console.connections import reads
+from mcpserver.call import Call
+from mcpserver.shapes import Instant, Number
+from mcpserver.tools.render import check_span, compact
+
+_USUAL = 50
+_WARNING = (
+    "Read the address again at the broker before anything is sent: coins sent to another one, over another network "
+    "or without the tag are lost."
+)
+
+
+class TransferOut(TypedDict):
+    transfer_id: str
+    at: Instant
+    type: str
+    status: str
+    asset: str
+    amount: Number
+    fee: NotRequired[Number]
+    network: NotRequired[str]
+    transaction_hash: NotRequired[str]
+
+
+class Transfers(TypedDict):
+    transfers: list[TransferOut]
+
+
+class AddressOut(TypedDict):
+    asset: str
+    address: str
+    network: NotRequired[str]
+    tag: NotRequired[str]
+
+
+class Addresses(TypedDict):
+    addresses: list[AddressOut]
+    note: str
+
+
+class OfferOut(TypedDict):
+    offer_id: str
+    asset: str
+    kind: str
+    yearly_percent: NotRequired[Number]
+    term_days: NotRequired[int]
+    minimum: NotRequired[Number]
+
+
+class HoldingOut(TypedDict):
+    offer_id: str
+    asset: str
+    kind: str
+    amount: Number
+    earned: NotRequired[Number]
+    yearly_percent: NotRequired[Number]
+    ends: NotRequired[Instant]
+
+
+class Earnings(TypedDict):
+    offers: list[OfferOut]
+    holdings: list[HoldingOut]
+    note: NotRequired[str]
+
+
+def get_transfers(call: Call) -> dict[str, Any]:
+    args = call.args
+    check_span(args)
+    with reads.account_for(call.principal, args.get("account_id")) as (broker, account):
+        call.account_id = account.account_id
+        found = broker.transfers(
+            account.account_id, start=args.get("start"), end=args.get("end"), limit=args.get("limit", _USUAL)
+        )
+    return {"transfers": [_transfer(each) for each in found]}
+
+
+def get_deposit_address(call: Call) -> dict[str, Any]:
+    with reads.account_for(call.principal, call.args.get("account_id")) as (broker, account):
+        call.account_id = account.account_id
+        found = broker.deposit_addresses(account.account_id, call.args["asset"])
+    addresses = [compact(asset=each.asset, address=each.address, network=each.network, tag=each.tag) for each in found]
+    note = _WARNING if addresses else "The account has no address for this asset yet. Its owner makes one there."
+    return {"addresses": addresses, "note": note}
+
+
+def get_earn_offers(call: Call) -> dict[str, Any]:
+    with reads.account_for(call.principal, call.args.get("account_id")) as (broker, account):
+        call.account_id = account.account_id
+        found = broker.earn(account.account_id, call.args.get("asset", ""))
+    return compact(
+        offers=[
+            compact(
+                offer_id=each.offer_id,
+                asset=each.asset,
+                kind=each.kind,
+                yearly_percent=None if each.yearly_rate is None else each.yearly_rate * 100,
+                term_days=each.term_days,
+                minimum=each.minimum,
+            )
+            for each in found.offers
+        ],
+        holdings=[
+            compact(
+                offer_id=each.offer_id,
+                asset=each.asset,
+                kind=each.kind,
+                amount=each.amount,
+                earned=each.earned,
+                yearly_percent=None if each.yearly_rate is None else each.yearly_rate * 100,
+                ends=each.ends,
+            )
+            for each in found.holdings
+        ],
+        note=found.note,
+    )
+
+
+def _transfer(value: Transfer) -> dict[str, Any]:
+    return compact(
+        transfer_id=value.transfer_id,
+        at=value.at,
+        type=value.kind.value,
+        status=value.status.value,
+        asset=value.asset,
+        amount=value.amount,
+        fee=value.fee,
+        network=value.network,
+        transaction_hash=value.transaction_hash,
+    )

@@ -1,0 +1,185 @@
+"""Tools that only some brokers have: listed where the connection's broker can, refused elsewhere, and read only."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+
+from brokers import registry
+from brokers.types import USUAL, Environment
+from console.accounts.models import User
+from console.authority import bearer, throttle
+from console.connections import linking
+from console.connections.kinds import KINDS
+from console.connections.models import Connection
+from console.keys import minting
+from console.limits import Limits
+from console.scopes import Scope
+from console.toolsets import Toolset
+from mcpserver import catalog, gate, shapes
+from tests.brokers.okx import fake as okx
+from tests.console.connections.fakes import OKX, Linkable
+
+SETS = (Toolset.DERIVATIVES, Toolset.FUNDING, Toolset.EARN)
+TOOLS = [tool for tool in catalog.TOOLS if tool.toolset in SETS]
+
+
+@pytest.fixture(autouse=True)
+def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The gate is made for worker threads and lets connections go; the test's own must stay.
+    monkeypatch.setattr(gate, "close_old_connections", lambda: None)
+    monkeypatch.setattr(throttle, "check", lambda *about: None)
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    key: str
+    fake: Any
+
+    def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        return call(self.key, tool, **arguments)
+
+
+def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:
+    """What a tool answers, held against the schema it declares."""
+    content = gate.call(bearer.authenticate(key), tool, arguments, request_id=uuid.uuid4().hex).content
+    declared = catalog.find(tool)
+    assert declared is not None
+    returns = shapes.Failure if "error" in content else declared.returns
+    jsonschema.validate(content, shapes.schema(returns), jsonschema.Draft202012Validator)
+    return content
+
+
+def link(owner: User, linkable: Linkable) -> str:
+    """A connection to the fake, and a key that may only read."""
+    kind = KINDS[linkable.broker]
+    secrets = {field.name for field in kind.fields if field.is_secret}
+    made: Connection = linking.link(
+        owner,
+        kind,
+        name="Mine",
+        environment=Environment(linkable.environment),
+        own={name: value for name, value in linkable.credentials.items() if name not in secrets},
+        secrets={name: value for name, value in linkable.credentials.items() if name in secrets},
+        limits=Limits(),
+        trading_enabled=False,
+    )
+    _, key = minting.mint(owner, made, frozenset({Scope.READ}), name="Reader")
+    return key
+
+
+@pytest.fixture
+def linked(owner: User) -> Iterator[Linked]:
+    with OKX.running() as fake:
+        yield Linked(link(owner, OKX), fake)
+
+
+def test_each_is_one_of_the_sets_an_owner_switches_and_only_reads() -> None:
+    assert {tool.toolset for tool in TOOLS} == set(SETS)
+    assert {(tool.access, tool.scope) for tool in TOOLS} == {(catalog.Access.READ, Scope.READ)}
+
+
+@pytest.mark.parametrize("broker", sorted(registry.NAMES))
+def test_each_is_offered_by_the_brokers_whose_adapter_can(broker: str) -> None:
+    known = registry.capabilities(broker)
+    assert known is not None
+    offered = {tool.ability for tool in TOOLS if catalog.can(broker, tool)}
+    assert offered == known.abilities - USUAL
+
+
+def test_on_paper_none_is_listed_and_each_is_refused(read_key: str) -> None:
+    listed = {tool.name for tool in catalog.visible(bearer.authenticate(read_key))}
+    for tool in TOOLS:
+        assert tool.name not in listed
+        assert call(read_key, tool.name)["error"]["code"] == "not_offered_by_broker"
+
+
+def test_a_broker_with_perpetuals_and_no_options_lists_the_one_and_not_the_other(linked: Linked) -> None:
+    listed = {tool.name for tool in catalog.visible(bearer.authenticate(linked.key))}
+    assert {"get_futures_contracts", "get_funding_rate", "get_transfers", "get_deposit_address"} <= listed
+    assert "get_earn_offers" in listed
+    assert not {"get_option_chain", "get_option_expirations"} & listed
+    refused = linked.call("get_option_chain", symbol="BTC/USDT", expiration="2029-12-28")["error"]
+    assert refused["code"] == "not_offered_by_broker"
+
+
+def test_a_funding_rate_is_told_in_percent_with_who_pays_whom(linked: Linked) -> None:
+    told = linked.call("get_funding_rate", symbol="BTC/USDT:USDT", limit=2)
+    assert (told["funding_percent"], told["longs_pay"], told["interval_hours"]) == ("-0.00182221", False, "8")
+    assert (told["mark"], told["index"], told["open_interest"]) == ("30000.2", "29998.1", "21254.19")
+    assert [each["funding_percent"] for each in told["history"]] == ["0.00746572360545"] * 2
+    assert linked.call("get_funding_rate", symbol="BTC/USDT")["error"] == {
+        "code": "invalid_argument",
+        "message": "BTC/USDT is no perpetual, so it has no funding rate.",
+        "retry": "after_change",
+        "field": "symbol",
+    }
+
+
+def test_the_front_month_alone_is_marked(linked: Linked) -> None:
+    told = linked.call("get_futures_contracts", root="btc")
+    assert told["root"] == "BTC"
+    assert [(each["expiration"], each.get("front_month")) for each in told["contracts"]] == [
+        ("2029-12-28", True),
+        ("2030-03-29", None),
+    ]
+    assert linked.call("get_futures_contracts", root="NOPE")["error"]["code"] == "unknown_symbol"
+
+
+def test_transfers_say_what_went_which_way_and_whether_it_is_done(linked: Linked) -> None:
+    told = linked.call("get_transfers", start="2022-01-01", limit=10)
+    assert told["context"]["account_id"] == okx.UID
+    assert [(each["type"], each["status"]) for each in told["transfers"]] == [
+        ("deposit", "pending"),
+        ("deposit", "done"),
+        ("deposit", "done"),
+        ("withdrawal", "done"),
+    ]
+    assert told["transfers"][-1]["fee"] == "0.007"
+    assert linked.call("get_transfers", start="2023-01-01", end="2022-01-01")["error"]["field"] == "start"
+
+
+def test_a_deposit_address_comes_with_a_warning_and_none_with_what_to_do(linked: Linked) -> None:
+    told = linked.call("get_deposit_address", asset="XRP")
+    assert told["addresses"] == [
+        {"asset": "XRP", "address": "rfakefakefakefakefakefakefake", "network": "Ripple", "tag": "1248"}
+    ]
+    assert told["note"].startswith("Read the address again at the broker")
+    speak = linked.fake.speak
+    nothing = {"code": "0", "msg": "", "data": []}
+    linked.fake.speak = lambda asked: (200, nothing) if asked.path.endswith("deposit-address") else speak(asked)
+    told = linked.call("get_deposit_address", asset="BTC")
+    assert told["addresses"] == []
+    assert told["note"] == "The account has no address for this asset yet. Its owner makes one there."
+
+
+def test_offers_and_holdings_are_told_in_percent_a_year(linked: Linked) -> None:
+    told = linked.call("get_earn_offers", asset="DOT")
+    assert {"offer_id": "101", "asset": "DOT", "kind": "staking", "yearly_percent": "17.67", "term_days": 28,
+            "minimum": "2"} in told["offers"]  # fmt: skip
+    held = next(each for each in told["holdings"] if each["asset"] == "DOT")
+    assert (held["amount"], held["earned"], held["yearly_percent"]) == ("2.5", "0.10615025", "10.14")
+
+
+@pytest.mark.parametrize(
+    ("tool", "given"), [("get_transfers", {}), ("get_deposit_address", {"asset": "BTC"}), ("get_earn_offers", {})]
+)
+def test_an_account_of_somebody_else_is_one_that_does_not_exist(
+    linked: Linked, tool: str, given: dict[str, str]
+) -> None:
+    assert linked.call(tool, **given, account_id="4470589234361")["error"]["code"] == "unknown_account"
+
+
+def test_nothing_was_asked_of_the_broker_that_moves_anything(linked: Linked) -> None:
+    for tool, given in (
+        ("get_transfers", {}),
+        ("get_deposit_address", {"asset": "BTC"}),
+        ("get_earn_offers", {}),
+        ("get_funding_rate", {"symbol": "BTC/USDT:USDT"}),
+        ("get_futures_contracts", {"root": "BTC"}),
+    ):
+        assert "error" not in linked.call(tool, **given)
+    assert {method for method, _ in linked.fake.received} == {"GET"}
