@@ -474,6 +474,7 @@ class AlpacaBroker:
             fee=fee,
             cash_effect=-notional if buys else notional - fee,
             buying_power=power,
+            buying_power_currency=account.currency,
             quote=quote,
         )
 

@@ -246,6 +246,7 @@ class CrossTradeBroker:
             fee=Decimal(0),
             cash_effect=Decimal(0),
             buying_power=state.buying_power,
+            buying_power_currency=state.currency,
             quote=quote,
         )
 

@@ -344,6 +344,7 @@ class CryptoBroker(ABC):
             fee=fee,
             cash_effect=effect - fee,
             buying_power=words.known(balance.get(found.settle or found.currency, {}).get("free")),
+            buying_power_currency=found.settle or found.currency,
             quote=quote,
         )
 

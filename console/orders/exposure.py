@@ -11,8 +11,9 @@ from django.utils import timezone
 from brokers.base import Broker
 from brokers.errors import BrokerError
 from brokers.paper import hours
-from brokers.types import AssetClass, Instrument, OrderClass, OrderRequest, Quote, Side
+from brokers.types import AssetClass, Instrument, OrderClass, OrderRequest, Preview, Quote, Side
 from console.connected_apps.models import ConnectedApp
+from console.connections import reads
 from console.connections.models import Connection
 from console.limits import Limits, combine
 from console.orders import risk, states
@@ -44,7 +45,7 @@ def look(broker: Broker, connection: Connection, app: ConnectedApp, instrument: 
         rate = Decimal(1)
     elif connection.currency:
         with suppress(BrokerError):
-            rate = broker.exchange_rate(instrument.currency, connection.currency).rate
+            rate = _rate(broker, instrument.currency, connection.currency)
     wants_equity = limits.equity_share is not None or limits.daily_loss is not None
     with suppress(BrokerError):
         if wants_equity or limits.position_value is not None:
@@ -66,6 +67,32 @@ def look(broker: Broker, connection: Connection, app: ConnectedApp, instrument: 
         market_is_open=market_is_open(instrument.asset_class, now) if limits.trading_hours_only else None,
         filled_before=filled_before,
     )
+
+
+def _rate(broker: Broker, base: str, quote: str) -> Decimal | None:
+    """None for what is no rate, which a broker may tell when it has none. Raises BrokerError."""
+    rate = broker.exchange_rate(base, quote).rate
+    return rate if rate.is_finite() and rate > 0 else None
+
+
+class Together:
+    """What the orders of one plan cost at once, against what is there for them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._previews: list[Preview] = []
+        self._rates: dict[tuple[str, str], Decimal] = {}
+
+    def add(self, preview: Preview) -> None:
+        """One more of them. Raises Refusal, as ``risk.check_together`` does; it is then not one of them."""
+        pair = (preview.quote.currency, preview.buying_power_currency)
+        if pair[0] != pair[1] and pair not in self._rates:
+            with suppress(BrokerError):
+                rate = _rate(reads.broker_of(self._connection), *pair)
+                if rate is not None:
+                    self._rates[pair] = rate
+        risk.check_together([*self._previews, preview], self._rates)
+        self._previews.append(preview)
 
 
 def held_of(broker: Broker, accounts: Sequence[str], symbol: str) -> Decimal:

@@ -394,35 +394,43 @@ def check_drift(order_type: OrderType, shown: Decimal, price: Decimal) -> None:
         )
 
 
-def check_together(previews: Sequence[tuple[OrderRequest, Preview]]) -> None:
-    """What several orders cost at once must be there at once, in each currency. Raises Refusal.
+def check_together(previews: Sequence[Preview], rates: Mapping[tuple[str, str], Decimal]) -> None:
+    """What several orders cost at once must be there at once. Raises Refusal.
 
-    The first estimate in a currency tells what is there. Where the same is told of two currencies it is one account's
-    buying power, which no sum of both can be held against.
+    Orders draw together on what is told in one currency; ``rates`` say what one unit of another costs in it. Of two
+    sums told in one currency the smaller, such as cash without credit, is part of the larger.
     """
     if len(previews) < 2:
         return
-    needed: dict[str, Decimal] = {}
-    there: dict[str, Decimal] = {}
-    for _, preview in previews:
-        cost, currency = max(-preview.cash_effect, Decimal(0)), preview.quote.currency
-        if cost:
-            needed[currency] = needed.get(currency, Decimal(0)) + cost
-            there.setdefault(currency, preview.buying_power)
-    for currency, cost in needed.items():
-        if cost > there[currency]:
+    drawn: dict[str, list[Preview]] = {}
+    for preview in previews:
+        if preview.cash_effect < 0:
+            drawn.setdefault(preview.buying_power_currency, []).append(preview)
+    for currency, some in drawn.items():
+        costs: list[tuple[Decimal, Decimal]] = []
+        for preview in some:
+            own = preview.quote.currency
+            rate = Decimal(1) if own == currency else rates.get((own, currency))
+            if rate is not None:
+                costs.append((preview.buying_power, -preview.cash_effect * rate))
+        if len(costs) < len(some):
+            if len(some) == 1:
+                continue  # its broker has held it against the same already
+            names = _some(frozenset(preview.quote.currency for preview in some))
             raise Refusal(
-                Code.INSUFFICIENT_FUNDS,
-                f"Together the orders need {cost:,.2f} {currency}, and {there[currency]:,.2f} is available. Nothing "
-                "was sent for this one.",
+                Code.LIMIT_UNPROVABLE,
+                f"Whether there is enough for all orders together is not known: they cost {names}, the broker tells "
+                f"one buying power in {currency or 'a currency of its own'} for them, and no exchange rate is known. "
+                "Nothing was sent for this one; prepare the orders of each currency by themselves.",
             )
-    if len(set(there.values())) < len(there):
-        raise Refusal(
-            Code.LIMIT_UNPROVABLE,
-            f"Whether there is enough for all orders together is not known: they cost {_some(frozenset(needed))}, and "
-            "the broker tells one buying power for these. Nothing was sent for this one; prepare the orders of each "
-            "currency by themselves.",
-        )
+        for there in {told for told, _ in costs}:
+            cost = sum((each for told, each in costs if told <= there), Decimal(0))
+            if cost > there:
+                raise Refusal(
+                    Code.INSUFFICIENT_FUNDS,
+                    f"Together the orders need {cost:,.2f} {currency}, and {there:,.2f} is available. Nothing "
+                    "was sent for this one.",
+                )
 
 
 def warnings(terms: Terms, preview: Preview) -> list[str]:
