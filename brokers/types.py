@@ -496,6 +496,9 @@ class Preview:
     """Signed change of cash, fee included: negative for a buy."""
     buying_power: Decimal
     """Buying power before the order."""
+    buying_power_currency: str
+    """What ``buying_power`` is counted in, and what this order draws on with every other of the same: the account's
+    one currency where it has one buying power over all, the order's own where each currency stands for itself."""
     quote: Quote
 
 

@@ -480,6 +480,7 @@ class AlpacaBroker(Extras):
             fee=fee,
             cash_effect=-notional if buys else notional - fee,
             buying_power=power,
+            buying_power_currency=account.currency,
             quote=quote,
         )
 

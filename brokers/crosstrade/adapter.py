@@ -253,6 +253,7 @@ class CrossTradeBroker(Extras):
             fee=Decimal(0),
             cash_effect=Decimal(0),
             buying_power=state.buying_power,
+            buying_power_currency=state.currency,
             quote=quote,
         )
 

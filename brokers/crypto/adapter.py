@@ -384,6 +384,7 @@ class CryptoBroker(Extras, ABC):
             fee=fee,
             cash_effect=effect - fee,
             buying_power=words.known(balance.get(found.settle or found.currency, {}).get("free")),
+            buying_power_currency=found.settle or found.currency,
             quote=quote,
         )
 

@@ -405,6 +405,7 @@ class IbkrBroker(Extras):
             fee=fee,
             cash_effect=(-notional if request.side is Side.BUY else notional) - fee,
             buying_power=state.buying_power,
+            buying_power_currency=state.currency,
             quote=quote,
         )
 

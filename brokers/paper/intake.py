@@ -173,6 +173,7 @@ def preview(account: PaperAccount, request: OrderRequest, now: datetime) -> Prev
         fee=costs.fee(preset, asset_class, found.price, quantity, maker=maker),
         cash_effect=costs.cash_effect(preset, request.side, asset_class, found.price, quantity, maker=maker),
         buying_power=means.free(account, market, now),
+        buying_power_currency=account.currency,
         quote=found.arrival.quote,
     )
 

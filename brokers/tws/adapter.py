@@ -274,6 +274,7 @@ class TwsBroker(Extras):
             fee=Decimal(0),
             cash_effect=-notional if request.side is Side.BUY else notional,
             buying_power=state.buying_power,
+            buying_power_currency=state.currency,
             quote=quote,
         )
 

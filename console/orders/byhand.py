@@ -4,8 +4,10 @@ from datetime import timedelta
 from enum import StrEnum
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
+from brokers.types import OrderClass
 from console.accounts.models import User
 from console.audit import journal
 from console.errors import Code, Refusal
@@ -47,7 +49,7 @@ def settle(order: Order, seen: Seen, *, by: User, request_id: str = "") -> Order
     """Record what the owner saw. The broker's own word still wins when it comes. Raises Refusal.
 
     An order that is not there no longer counts against a limit; one that filled is taken to have filled whole, at a
-    price that is not known.
+    price that is not known. What was sent with it and is not known either stands or ends with it.
     """
     order = Order.objects.select_for_update().get(pk=order.pk)
     if not waits_for_a_person(order):
@@ -65,8 +67,26 @@ def settle(order: Order, seen: Seen, *, by: User, request_id: str = "") -> Order
         fields = {"filled_quantity": order.quantity} if seen is Seen.FILLED and order.quantity is not None else {}
         after = _AFTER.get(seen, Status.NOT_FOUND)
         moves.move(order, after, words, by.email, request_id, settled_by_hand_at=now, reason=words, code="", **fields)
+    if seen is Seen.NOT_THERE or (seen is not Seen.WORKING and order.order_class == OrderClass.OCO):
+        _settle_with(order, words, by, request_id)
     journal.record_change(
         by, "settled by hand", "order", order.public_id, order.symbol, seen=seen.value, connection=order.connection.name
     )
     order.refresh_from_db()
     return order
+
+
+def _settle_with(order: Order, said: str, by: User, request_id: str) -> None:
+    """Orders of one request are taken together or not at all, and of a pair one ends the other."""
+    whole = order.parent_id or order.pk
+    together = Order.objects.select_for_update().filter(Q(pk=whole) | Q(parent=whole), settled_by_hand_at=None)
+    for each in together.filter(status__in=(Status.UNKNOWN, Status.NOT_FOUND)).exclude(pk=order.pk):
+        words = f"Settled with {order.public_id}: {said}"
+        now = timezone.now()
+        if each.state is Status.UNKNOWN:
+            moves.move(
+                each, Status.NOT_FOUND, words, by.email, request_id, settled_by_hand_at=now, reason=words, code=""
+            )
+        else:
+            Order.objects.filter(pk=each.pk).update(settled_by_hand_at=now, reason=words)
+            moves.event(each, each.status, words, by.email, request_id, {})

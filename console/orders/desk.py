@@ -108,7 +108,7 @@ class Previewed:
     shown: dict[str, Any]
     """What ``prepare`` would show for the same order."""
     buying_power_after: Decimal | None
-    """None where the order frees money only when it fills."""
+    """None where the order frees money only when it fills, or costs another currency than the one it is told in."""
     checks: tuple[Check, ...]
     warnings: tuple[str, ...]
 
@@ -137,7 +137,7 @@ def preview(
     return Previewed(
         account_id=account.account_id,
         shown=_shown(connection, account.account_id, draft),
-        buying_power_after=estimate.buying_power + estimate.cash_effect if terms.side is Side.BUY else None,
+        buying_power_after=_left_of(estimate) if terms.side is Side.BUY else None,
         checks=(
             Check(name="rules and funds of the broker"),
             Check(name="permission to trade", refusal=_refused(risk.check_permission, app, connection)),
@@ -150,6 +150,12 @@ def preview(
         ),
         warnings=(*warnings, *risk.warnings(terms, estimate)),
     )
+
+
+def _left_of(estimate: Preview) -> Decimal | None:
+    if estimate.buying_power_currency != estimate.quote.currency:
+        return None
+    return estimate.buying_power + estimate.cash_effect
 
 
 def _refused(check: Callable[..., object], *about: object) -> Refusal | None:
@@ -216,7 +222,9 @@ def prepare_plan(
     except BrokerError as error:
         raise refusal_of_read(error) from error
     if all_or_none:
-        risk.check_together([(draft.request, draft.preview) for draft in drafts])
+        together = exposure.Together(connection)
+        for draft in drafts:
+            together.add(draft.preview)
     plan = _Plan(app=app, account_id=account.account_id, action=action, all_or_none=all_or_none)
     try:
         return _prepared(principal, broker, plan, drafts, request_id)
@@ -607,13 +615,15 @@ def _draft_of_close(broker: Broker, account_id: str, position: Position) -> Draf
         quote = broker.quotes([request.symbol])[0]
         price = quote.bid if request.side is Side.SELL else quote.ask
         instrument = broker.instrument(request.symbol)
+        state = broker.account_state(account_id)
         worth = price * request.units * instrument.multiplier
         preview = Preview(
             price=price,
             notional=worth,
             fee=Decimal(0),
             cash_effect=worth if request.side is Side.SELL else -worth,
-            buying_power=broker.account_state(account_id).buying_power,
+            buying_power=state.buying_power,
+            buying_power_currency=state.currency,
             quote=quote,
         )
         return Draft(

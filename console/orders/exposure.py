@@ -11,13 +11,14 @@ from django.utils import timezone
 from brokers.base import Broker
 from brokers.errors import BrokerError
 from brokers.paper import hours
-from brokers.types import AssetClass, Instrument, OrderClass, OrderRequest, Quote, Side
+from brokers.types import AssetClass, Instrument, OrderClass, OrderRequest, Preview, Quote, Side
 from console.connected_apps.models import ConnectedApp
+from console.connections import reads
 from console.connections.models import Connection
 from console.limits import Limits, combine
 from console.orders import risk, states
 from console.orders.models import Modification, Order
-from console.orders.risk import Bound, Facts, Use
+from console.orders.risk import Bound, Facts, Pending, Use
 from console.orders.states import Status
 
 _MINUTE = timedelta(minutes=1)
@@ -44,7 +45,7 @@ def look(broker: Broker, connection: Connection, app: ConnectedApp, instrument: 
         rate = Decimal(1)
     elif connection.currency:
         with suppress(BrokerError):
-            rate = broker.exchange_rate(instrument.currency, connection.currency).rate
+            rate = _rate(broker, instrument.currency, connection.currency)
     wants_equity = limits.equity_share is not None or limits.daily_loss is not None
     with suppress(BrokerError):
         if wants_equity or limits.position_value is not None:
@@ -67,6 +68,32 @@ def look(broker: Broker, connection: Connection, app: ConnectedApp, instrument: 
         market_is_open=market_is_open(instrument.asset_class, now) if limits.trading_hours_only else None,
         filled_before=filled_before,
     )
+
+
+def _rate(broker: Broker, base: str, quote: str) -> Decimal | None:
+    """None for what is no rate, which a broker may tell when it has none. Raises BrokerError."""
+    rate = broker.exchange_rate(base, quote).rate
+    return rate if rate.is_finite() and rate > 0 else None
+
+
+class Together:
+    """What the orders of one plan cost at once, against what is there for them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._previews: list[Preview] = []
+        self._rates: dict[tuple[str, str], Decimal] = {}
+
+    def add(self, preview: Preview) -> None:
+        """One more of them. Raises Refusal, as ``risk.check_together`` does; it is then not one of them."""
+        pair = (preview.quote.currency, preview.buying_power_currency)
+        if pair[0] != pair[1] and pair not in self._rates:
+            with suppress(BrokerError):
+                rate = _rate(reads.broker_of(self._connection), *pair)
+                if rate is not None:
+                    self._rates[pair] = rate
+        risk.check_together([*self._previews, preview], self._rates)
+        self._previews.append(preview)
 
 
 def held_of(broker: Broker, accounts: Sequence[str], symbol: str) -> Decimal:
@@ -144,16 +171,20 @@ def counted(order: Order, currency: str) -> Decimal:
     """What one released order takes of a day: all it can come to while it may fill, then what it came to.
 
     In ``currency``, the connection's own. The halves of a pair count as one: either may fill, and the room is the
-    first one's.
+    first one's. An order that waits for it and goes beyond what it fills counts with it.
     """
-    halves = [order]
-    if order.order_class == OrderClass.OCO and order.parent_id is None:
-        halves += order.legs.all()
-    told = [half.worst_notional for half in halves if half.worst_notional is not None]
+    parts = [order]
+    if order.parent_id is None and order.order_class in (OrderClass.OCO, OrderClass.OTO):
+        parts += [leg for leg in order.legs.all() if order.order_class == OrderClass.OCO or _goes_beyond(leg, order)]
+    told = [part.worst_notional for part in parts if part.worst_notional is not None]
     worst: Decimal | None = max(told, default=None)
-    if any(half.state in LIVE and not _is_not_there(half) for half in halves):
+    if any(part.state in LIVE and not _is_not_there(part) for part in parts):
         return _units(order) * Decimal(order.limit_price or order.shown_price) if worst is None else worst
-    return sum((_came_to(half, currency, worst) for half in halves), Decimal(0))
+    return sum((_came_to(part, currency, worst) for part in parts), Decimal(0))
+
+
+def _goes_beyond(leg: Order, order: Order) -> bool:
+    return leg.side == order.side or _units(leg) > _units(order)
 
 
 def _is_not_there(order: Order) -> bool:
@@ -181,31 +212,75 @@ def _units(order: Order) -> Decimal:
     return Decimal(order.notional or 0) / Decimal(order.shown_price)
 
 
-def outstanding(request: OrderRequest, connection: Connection, facts: Facts, *, besides: int | None = None) -> Decimal:
-    """Signed quantity that other released orders of the same side and symbol can add to ``facts.held``.
+def pending(symbol: str, side: Side, connection: Connection, facts: Facts, *, besides: int | None = None) -> Pending:
+    """What other released orders of one side of a symbol can add to ``facts.held``, their legs too.
 
-    An order that ended since the positions were read may be in them or not, so it counts in full.
+    An order that ended since the positions were read may be in them or not, so it counts in full. Of a pair, and of
+    the two exits of a bracket, one fills: they count once.
     """
     late = Q(status=Status.NOT_FOUND, moved_at__gte=facts.at - _LATE_FOR, settled_by_hand_at=None)
     rows = Order.objects.filter(
         Q(status__in=states.OPEN) | late | Q(moved_at__gte=facts.at),
+        Q(released_at__isnull=False) | Q(parent__released_at__isnull=False),
         connection=connection,
-        symbol=request.symbol,
-        side=request.side,
-        released_at__isnull=False,
-    )
-    rows = _besides(rows, besides)
-    filled = facts.filled_before or {}
-    # A change on its way may have made an order larger already.
+        symbol=symbol,
+        side=side,
+    ).select_related("parent")
+    groups: dict[tuple[str, int], list[Order]] = {}
+    for row in rows if besides is None else rows.exclude(pk__in=_together_with(besides)):
+        groups.setdefault(_group(row), []).append(row)
+    # A change on its way may have made an order larger already, and its legs with it.
     growing = {
         change.order_id: change.quantity or Decimal(0)
-        for change in Modification.objects.filter(order__in=rows, status__in=states.UNSETTLED)
+        for change in Modification.objects.filter(
+            order__connection=connection, order__symbol=symbol, status__in=states.UNSETTLED
+        )
     }
-    total = sum(
-        (max(_units(order), growing.get(order.pk, Decimal(0))) - filled.get(order.pk, Decimal(0)) for order in rows),
-        Decimal(0),
+    adds = exits = Decimal(0)
+    for (kind, root), some in groups.items():
+        can = max(
+            max(_units(row), growing.get(row.pk, Decimal(0)), growing.get(row.parent_id or row.pk, Decimal(0)))
+            for row in some
+        )
+        paired = Order.objects.filter(_of(kind, root)) if kind else some
+        can = max(can - sum((_filled_before(row, facts) for row in paired), Decimal(0)), Decimal(0))
+        adds += can
+        parent = some[0].parent
+        if parent is not None and parent.side != side:
+            exits += min(can, _units(parent))
+    sign = 1 if side is Side.BUY else -1
+    return Pending(adds=sign * adds, exits=sign * exits)
+
+
+def _group(order: Order) -> tuple[str, int]:
+    """Orders of one group end each other: one of them fills. Those of no kind stand by themselves."""
+    if order.order_class == OrderClass.OCO:
+        return "pair", order.parent_id or order.pk
+    if order.order_class == OrderClass.BRACKET and order.parent_id is not None:
+        return "exits", order.parent_id
+    return "", order.pk
+
+
+def _of(kind: str, root: int) -> Q:
+    legs = Q(parent=root)
+    return legs | Q(pk=root) if kind == "pair" else legs
+
+
+def _together_with(pk: int) -> list[int]:
+    """The order itself, what is weighed as a part of it, and what it ends when it fills."""
+    order = Order.objects.get(pk=pk)
+    kind, root = _group(order)
+    return list(
+        Order.objects.filter(Q(pk=pk) | Q(parent=pk) | (_of(kind, root) if kind else Q())).values_list("pk", flat=True)
     )
-    return total if request.side is Side.BUY else -total
+
+
+def _filled_before(order: Order, facts: Facts) -> Decimal:
+    """What of its fills is in ``facts.held`` for certain."""
+    known = (facts.filled_before or {}).get(order.pk)
+    if known is not None:
+        return known
+    return order.filled_quantity if order.state not in LIVE and order.moved_at < facts.at else Decimal(0)
 
 
 def check(
@@ -218,11 +293,12 @@ def check(
 ) -> Decimal | None:
     """``risk.check_limits`` with what the orders say now. Returns the most the order can come to."""
     now = timezone.now()
+    sides = frozenset() if facts.held is None else {request.side, *(leg.side for leg in request.legs)}
     return risk.check_limits(
         request,
         facts,
         bounds(connection, app, now, besides=besides),
         is_live=connection.is_live,
-        outstanding=Decimal(0) if facts.held is None else outstanding(request, connection, facts, besides=besides),
+        pending={side: pending(request.symbol, side, connection, facts, besides=besides) for side in sides},
         now=now,
     )

@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from brokers.decimals import plain
 from brokers.errors import BrokerError, Outcome
-from brokers.types import OrderRequest, Preview
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
@@ -54,7 +53,7 @@ def release(
     flattens = confirmation.action == Action.FLATTEN
     going: list[tuple[Order, Checked]] = []
     refused: list[tuple[Order, Refusal]] = []
-    previews: list[tuple[OrderRequest, Preview]] = []
+    together = exposure.Together(plan[0].connection)
     for order in plan:
         if order.state is not Status.AWAITING:
             continue  # taken back before it was confirmed
@@ -63,16 +62,13 @@ def release(
             halts.check(confirmation.at_halts, order.connection, order.app_id, order.account_id)
             checked = sending.check_ahead(order) if flattens else sending.check_release(order)
             if checked.preview is not None:
-                previews.append((order.request, checked.preview))
-                risk.check_together(previews)
+                together.add(checked.preview)
         except BrokerError as error:
             if error.outcome is not Outcome.REJECTED:
                 # Nothing was decided about the order: the same confirmation may still be used.
                 raise Refusal(Code.BROKER_UNAVAILABLE, str(error), order_id=order.public_id) from error
             refused.append((order, refusal_of(error)))
         except Refusal as error:
-            if previews and previews[-1][0].client_order_id == order.wire_id:
-                previews.pop()
             refused.append((order, error))
         else:
             going.append((order, checked))
@@ -111,7 +107,7 @@ def _clear_the_way(confirmation: Confirmation, going: list[Order], *, by: str, r
     cancelled = ", ".join(each.order.public_id for each in results if each.order.state is Status.CANCELLED) or "none"
     passed: list[Order] = []
     refused: list[tuple[Order, Refusal]] = []
-    previews: list[tuple[OrderRequest, Preview]] = []
+    together = exposure.Together(connection)
     for order in going:
         try:
             if stuck:
@@ -122,8 +118,7 @@ def _clear_the_way(confirmation: Confirmation, going: list[Order], *, by: str, r
                 )
             preview = sending.check_release(order).preview
             if preview is not None:
-                risk.check_together([*previews, (order.request, preview)])
-                previews.append((order.request, preview))
+                together.add(preview)
         except BrokerError as error:
             refused.append((order, refusal_of(error)))
         except Refusal as refusal:

@@ -343,7 +343,8 @@ def _largest(name: str, items: Sequence[Item], connection: Connection) -> tuple[
         if facts is None or facts.held is None or facts.rate is None or item.price is None or item.signed is None:
             return None, None
         each = item.price * facts.multiplier * facts.rate
-        others = exposure.outstanding(item.request, connection, facts, besides=item.order.pk)
+        symbol, side = item.request.symbol, item.request.side
+        others = exposure.pending(symbol, side, connection, facts, besides=item.order.pk).adds
         before, after = abs(facts.held + others) * each, abs(facts.held + others + item.signed) * each
         if name == "equity_share":
             if not facts.equity or facts.equity <= 0:

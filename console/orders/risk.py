@@ -106,6 +106,15 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """Signed quantity that other orders of one side and symbol can still add to the position."""
+
+    adds: Decimal = Decimal(0)
+    exits: Decimal = Decimal(0)
+    """The part of ``adds`` that hangs on orders of the other side, and so guards what they fill."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
     """One set of limits, whose it is, and what was used of it."""
 
@@ -149,13 +158,14 @@ def check_limits(
     bounds: tuple[Bound, ...],
     *,
     is_live: bool,
-    outstanding: Decimal,
+    pending: Mapping[Side, Pending],
     now: datetime,
 ) -> Decimal | None:
     """May an order go under every one of ``bounds``, the connection's first? Raises Refusal, naming what says no.
 
-    ``outstanding`` is the signed quantity that other orders of the same side and symbol can still add. Returns the most
-    the order can come to, in the connection's currency; None when no exchange rate is known and no limit needs one.
+    ``pending`` is needed, for the sides of the order and its legs, where ``facts.held`` is known. Returns the most that
+    the order can come to with what waits for it and goes beyond it, in the connection's currency; None when no exchange
+    rate is known and no limit needs one.
     """
     if is_live and any(getattr(bounds[0].limits, name) is None for name in LIVE_NEEDS):
         raise Refusal(
@@ -168,20 +178,61 @@ def check_limits(
     collar = collar_of(bounds, is_live=is_live, order_type=request.order_type)
     if collar is not None:
         _check_collar(request, facts.quote, collar, now)
-    per_unit = worst_price(request, _priced(facts.quote), collar) * facts.multiplier
+    quote = _priced(facts.quote)
     units = request.quantity
     if units is None:
         # By money: as many as that buys or sells at the best price, at most.
-        best = facts.quote.ask if request.side is Side.BUY else facts.quote.bid
+        best = quote.ask if request.side is Side.BUY else quote.bid
         units = (request.notional or Decimal(0)) / (best * facts.multiplier)
-    price = None if facts.rate is None else per_unit * facts.rate
-    notional = None if price is None else price * units
-    held = facts.held
-    signed = units if request.side is Side.BUY else -units
-    after = None if held is None else held + outstanding + signed
+    parts = [
+        _Part(side, each, None if facts.rate is None else price * facts.multiplier * facts.rate)
+        for side, each, price in _parts(request, units, quote, collar)
+    ]
+    worth = [part.worth for part in parts]
+    known = [each for each in worth if each is not None]
+    single, total = (max(known), sum(known, Decimal(0))) if len(known) == len(worth) else (None, None)
     for bound in bounds:
-        _check_amounts(request, facts, bound, notional, price, after, now)
-    return notional
+        _check_amounts(facts, bound, single, total, now)
+        for side in dict.fromkeys(part.side for part in parts):
+            _check_position(facts, bound, side, [part for part in parts if part.side is side], pending, now)
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What an order, or a leg that goes beyond it, adds to one side at most."""
+
+    side: Side
+    units: Decimal
+    price: Decimal | None
+    """The most per unit, in the connection's currency."""
+
+    @property
+    def worth(self) -> Decimal | None:
+        return None if self.price is None else self.price * self.units
+
+
+def _parts(
+    request: OrderRequest, units: Decimal, quote: Quote, collar: Decimal | None
+) -> list[tuple[Side, Decimal, Decimal]]:
+    """Side, units and highest price of what the order adds: itself, and of what waits for it whatever goes beyond.
+
+    Exits of no more than the order fills add nothing.
+    """
+    parts = [(request.side, units, worst_price(request, quote, collar))]
+    if request.order_class is not OrderClass.OTO:
+        return parts
+    back = Decimal(0)
+    for leg in request.legs:
+        size, price = units if leg.quantity is None else leg.quantity, _worst_price(leg, quote, collar)
+        if leg.side is request.side:
+            parts.append((leg.side, size, price))
+        else:
+            beyond = min(size, max(back + size - units, Decimal(0)))
+            back += size
+            if beyond:
+                parts.append((leg.side, beyond, price))
+    return parts
 
 
 def _check_kind(request: OrderRequest, facts: Facts, bound: Bound) -> None:
@@ -233,15 +284,8 @@ def _check_collar(request: OrderRequest, quote: Quote, collar: Decimal, now: dat
         )
 
 
-def _check_amounts(
-    request: OrderRequest,
-    facts: Facts,
-    bound: Bound,
-    notional: Decimal | None,
-    price: Decimal | None,
-    after: Decimal | None,
-    now: datetime,
-) -> None:
+def _check_amounts(facts: Facts, bound: Bound, single: Decimal | None, total: Decimal | None, now: datetime) -> None:
+    """``single`` is the worth of the largest order, ``total`` that of all it brings; None without a rate."""
     limits, use = bound.limits, bound.use
     if limits.orders_per_minute is not None and use.last_minute >= limits.orders_per_minute:
         raise _exceeded(
@@ -249,31 +293,42 @@ def _check_amounts(
             f"Try again in {use.room_in} s.", retry_after=use.room_in,
         )  # fmt: skip
     if limits.order_notional is not None:
-        asked = _in_currency(bound, "order_notional", notional, facts)
+        asked = _in_currency(bound, "order_notional", single, facts)
         if asked > limits.order_notional:
             raise _exceeded(
                 bound, "order_notional", limits.order_notional, facts.currency, Decimal(0), asked,
                 "Trying again does not help; a smaller order may pass.",
             )  # fmt: skip
     if limits.daily_notional is not None:
-        asked = _in_currency(bound, "daily_notional", notional, facts)
+        asked = _in_currency(bound, "daily_notional", total, facts)
         if use.today + asked > limits.daily_notional:
             raise _exceeded(
                 bound, "daily_notional", limits.daily_notional, facts.currency, use.today, asked,
                 "The day ends at midnight UTC; a smaller order may pass before.",
                 retry_after=_until_midnight(now),
             )  # fmt: skip
+
+
+def _check_position(
+    facts: Facts, bound: Bound, side: Side, parts: Sequence[_Part], pending: Mapping[Side, Pending], now: datetime
+) -> None:
+    """``parts`` are those of one side."""
+    limits = bound.limits
     if limits.position_value is None and limits.equity_share is None and limits.daily_loss is None:
         return
-    if after is None:
+    if facts.held is None:
         raise _unprovable(bound, "position_value", "the positions could not be read")
-    # What only makes a position smaller always passes: no limit may lock anybody in.
-    grows = after > 0 if request.side is Side.BUY else after < 0
+    units = sum((part.units for part in parts), Decimal(0))
+    others = pending[side]
+    after = facts.held + others.adds + (units if side is Side.BUY else -units)
+    # What only makes a position smaller always passes, whatever guards it: no limit may lock anybody in.
+    grows = after - others.exits > 0 if side is Side.BUY else after - others.exits < 0
     if not grows:
         return
     if limits.position_value is not None or limits.equity_share is not None:
-        value = abs(after) * _in_currency(bound, "position_value", price, facts)
-        asked = _in_currency(bound, "position_value", notional, facts)
+        prices = [_in_currency(bound, "position_value", part.price, facts) for part in parts]
+        value = abs(after) * max(prices)
+        asked = sum((part.units * price for part, price in zip(parts, prices, strict=True)), Decimal(0))
         if limits.position_value is not None and value > limits.position_value:
             before = max(value - asked, Decimal(0))
             raise _exceeded(
@@ -400,35 +455,43 @@ def check_drift(order_type: OrderType, shown: Decimal, price: Decimal) -> None:
         )
 
 
-def check_together(previews: Sequence[tuple[OrderRequest, Preview]]) -> None:
-    """What several orders cost at once must be there at once, in each currency. Raises Refusal.
+def check_together(previews: Sequence[Preview], rates: Mapping[tuple[str, str], Decimal]) -> None:
+    """What several orders cost at once must be there at once. Raises Refusal.
 
-    The first estimate in a currency tells what is there. Where the same is told of two currencies it is one account's
-    buying power, which no sum of both can be held against.
+    Orders draw together on what is told in one currency; ``rates`` say what one unit of another costs in it. Of two
+    sums told in one currency the smaller, such as cash without credit, is part of the larger.
     """
     if len(previews) < 2:
         return
-    needed: dict[str, Decimal] = {}
-    there: dict[str, Decimal] = {}
-    for _, preview in previews:
-        cost, currency = max(-preview.cash_effect, Decimal(0)), preview.quote.currency
-        if cost:
-            needed[currency] = needed.get(currency, Decimal(0)) + cost
-            there.setdefault(currency, preview.buying_power)
-    for currency, cost in needed.items():
-        if cost > there[currency]:
+    drawn: dict[str, list[Preview]] = {}
+    for preview in previews:
+        if preview.cash_effect < 0:
+            drawn.setdefault(preview.buying_power_currency, []).append(preview)
+    for currency, some in drawn.items():
+        costs: list[tuple[Decimal, Decimal]] = []
+        for preview in some:
+            own = preview.quote.currency
+            rate = Decimal(1) if own == currency else rates.get((own, currency))
+            if rate is not None:
+                costs.append((preview.buying_power, -preview.cash_effect * rate))
+        if len(costs) < len(some):
+            if len(some) == 1:
+                continue  # its broker has held it against the same already
+            names = _some(frozenset(preview.quote.currency for preview in some))
             raise Refusal(
-                Code.INSUFFICIENT_FUNDS,
-                f"Together the orders need {cost:,.2f} {currency}, and {there[currency]:,.2f} is available. Nothing "
-                "was sent for this one.",
+                Code.LIMIT_UNPROVABLE,
+                f"Whether there is enough for all orders together is not known: they cost {names}, the broker tells "
+                f"one buying power in {currency or 'a currency of its own'} for them, and no exchange rate is known. "
+                "Nothing was sent for this one; prepare the orders of each currency by themselves.",
             )
-    if len(set(there.values())) < len(there):
-        raise Refusal(
-            Code.LIMIT_UNPROVABLE,
-            f"Whether there is enough for all orders together is not known: they cost {_some(frozenset(needed))}, and "
-            "the broker tells one buying power for these. Nothing was sent for this one; prepare the orders of each "
-            "currency by themselves.",
-        )
+        for there in {told for told, _ in costs}:
+            cost = sum((each for told, each in costs if told <= there), Decimal(0))
+            if cost > there:
+                raise Refusal(
+                    Code.INSUFFICIENT_FUNDS,
+                    f"Together the orders need {cost:,.2f} {currency}, and {there:,.2f} is available. Nothing "
+                    "was sent for this one.",
+                )
 
 
 def warnings(terms: Terms, preview: Preview) -> list[str]:

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 
+from django.db.models import Q
 from django.utils import timezone
 
 from brokers.base import Broker
 from brokers.decimals import plain
-from brokers.types import Instrument, Position, Side
+from brokers.types import Instrument, OrderClass, Position, Side
 from console.errors import Code, Refusal
 from console.orders import states
 from console.orders.models import Action, Order
@@ -114,17 +115,26 @@ def check_bears(order: Order, quantity: Decimal, held: Held) -> None:
 def _on_its_way(order: Order, since: datetime) -> Decimal:
     """Units that other orders of ours on the same side can still fill, or may have filled ``since``.
 
-    Exits of a bracket are not counted: their broker ends them with the position.
+    Exits of a bracket are not counted: their broker ends them with the position. Of a pair one half fills.
     """
     rows = Order.objects.filter(
+        Q(parent=None) | Q(order_class=OrderClass.OCO),
         connection_id=order.connection_id,
         account_id=order.account_id,
         symbol=order.symbol,
         side=order.side,
-        parent=None,
         quantity__isnull=False,
     ).exclude(pk=order.pk)
     resting = rows.filter(status__in=states.OPEN, moved_at__lt=since)
-    fresh = rows.filter(moved_at__gte=since, released_at__isnull=False).exclude(status__in=_UNSENT)
-    total = sum((each.quantity - each.filled_quantity for each in resting), Decimal(0))
-    return sum((each.quantity for each in fresh), total)
+    released = Q(released_at__isnull=False) | Q(parent__released_at__isnull=False)
+    fresh = rows.filter(released, moved_at__gte=since).exclude(status__in=_UNSENT)
+    most: dict[int, Decimal] = {}
+    for each in resting:
+        whole = each.parent_id or each.pk
+        halves = Order.objects.filter(Q(pk=whole) | Q(parent=whole)) if each.order_class == OrderClass.OCO else [each]
+        left = each.quantity - sum((half.filled_quantity for half in halves), Decimal(0))
+        most[whole] = max(most.get(whole, left), left)
+    for each in fresh:
+        whole = each.parent_id or each.pk
+        most[whole] = max(most.get(whole, each.quantity), each.quantity)
+    return sum(most.values(), Decimal(0))

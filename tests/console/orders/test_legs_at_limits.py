@@ -1,0 +1,267 @@
+"""What hangs on an order counts for what it can add: once for a pair, and for as long as it may still fill."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from brokers.errors import BrokerUnavailable, UnknownOutcome
+from brokers.types import LegRequest, OrderChanges, OrderClass, OrderRequest, OrderType, Side
+from console import limits
+from console.accounts.models import User
+from console.connections import linking, reads
+from console.connections.models import Connection
+from console.errors import Code, Refusal
+from console.orders import byhand, desk, exposure, sweeps
+from console.orders.byhand import Seen
+from console.orders.models import Order
+from console.orders.states import Status
+from console.orders.terms import Terms
+from console.principal import Principal
+from tests.clock import Clock
+from tests.console.orders.conftest import bitcoin
+from tests.watched_broker import Watch
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def limit(paper: Connection, owner: User) -> Callable[..., None]:
+    def set_(**given: Any) -> None:
+        connection = Connection.objects.get(pk=paper.pk)
+        linking.set_limits(connection, limits.parse(given), by=owner, may_widen=True)
+
+    return set_
+
+
+@pytest.fixture
+def price(paper: Connection) -> Decimal:
+    return reads.broker_of(paper).quotes(["BTC/USD"])[0].last
+
+
+def together(order_class: OrderClass, side: Side, *, target: str, stop: str, quantity: str = "1") -> Terms:
+    """Far from the market: both halves or exits rest."""
+    return Terms(
+        symbol="BTC/USD",
+        side=side,
+        quantity=Decimal(quantity),
+        order_class=order_class,
+        take_profit=Decimal(target),
+        stop_loss=Decimal(stop),
+    )
+
+
+def go(trader: Principal, terms: Terms) -> Order:
+    return desk.confirm(trader, desk.prepare(trader, terms).confirmation.public_id)
+
+
+def refused(act: Callable[[], object]) -> Refusal:
+    with pytest.raises(Refusal) as caught:
+        act()
+    return caught.value
+
+
+@pytest.fixture
+def pair(trader: Principal, paper: Connection, price: Decimal, limit: Callable[..., None]) -> Order:
+    """Buys 0.1, far below the price or above it."""
+    return go(trader, together(OrderClass.OCO, Side.BUY, target="100", stop=f"{price * 4:.0f}", quantity="0.1"))
+
+
+def used(refusal: Refusal) -> Decimal:
+    return Decimal((refusal.limit or {})["used"])
+
+
+# -- the position ----------------------------------------------------------------------------------------------
+
+
+def test_a_pair_counts_once(trader: Principal, pair: Order, limit: Callable[..., None]) -> None:
+    limit(position_value="20")
+    # 0.1 of the pair and 0.1 more at 100; both halves would be 0.3.
+    assert desk.prepare(trader, bitcoin("0.1", limit="100")).order.state is Status.AWAITING
+    assert used(refused(lambda: desk.prepare(trader, bitcoin("0.2", limit="100")))) == 10
+
+
+def test_the_half_that_works_after_its_order_ended_still_counts(
+    trader: Principal, paper: Connection, pair: Order, limit: Callable[..., None]
+) -> None:
+    reads.broker_of(paper).cancel(paper.default_account, pair.wire_id)
+    sweeps.sweep()
+    pair.refresh_from_db()
+    assert (pair.state, pair.legs.get().state) == (Status.CANCELLED, Status.WORKING)
+    limit(position_value="15")
+    assert used(refused(lambda: desk.prepare(trader, bitcoin("0.1", limit="100")))) == 10
+    desk.cancel(trader, pair.legs.get().public_id)
+    assert desk.prepare(trader, bitcoin("0.1", limit="100")).order.state is Status.AWAITING
+
+
+def test_what_one_half_filled_is_no_longer_to_come_from_the_other(
+    trader: Principal, paper: Connection, pair: Order, limit: Callable[..., None]
+) -> None:
+    leg = pair.legs.get()
+    Order.objects.filter(pk=pair.pk).update(status=Status.CANCELLED, filled_quantity=Decimal("0.04"))
+    limit(position_value="10")
+    assert desk.prepare(trader, bitcoin("0.04", limit="100")).order.state is Status.AWAITING
+    assert used(refused(lambda: desk.prepare(trader, bitcoin("0.05", limit="100")))) == 6
+    assert leg.state is Status.WORKING
+
+
+def test_exits_without_the_position_they_guarded_count_for_the_other_side(
+    trader: Principal, paper: Connection, price: Decimal, limit: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at brokers that do not end them with it."""
+    entry = go(trader, together(OrderClass.BRACKET, Side.BUY, target=f"{price * 2:.0f}", stop="100", quantity="0.1"))
+    assert entry.state is Status.FILLED
+    assert {leg.state for leg in entry.legs.all()} == {Status.WORKING}
+    monkeypatch.setattr(exposure, "held_of", lambda *_: Decimal(0))
+    sell = bitcoin("0.1", Side.SELL, limit="1000000")
+    limit(position_value="150000")  # 0.1 at a million, and 0.1 once for the two exits
+    assert used(refused(lambda: _weigh(paper, trader, sell))) == 100_000
+    limit(position_value="200000")
+    _weigh(paper, trader, sell)
+
+
+def test_exits_keep_nobody_from_closing_what_they_guard(
+    trader: Principal, paper: Connection, price: Decimal, limit: Callable[..., None]
+) -> None:
+    go(trader, together(OrderClass.BRACKET, Side.BUY, target=f"{price * 2:.0f}", stop="100", quantity="0.1"))
+    limit(position_value="1")
+    _weigh(paper, trader, bitcoin("0.1", Side.SELL))
+    assert refused(lambda: _weigh(paper, trader, bitcoin("0.11", Side.SELL))).code is Code.LIMIT_EXCEEDED
+
+
+def test_a_half_that_is_changed_is_not_counted_beside_itself(
+    trader: Principal, pair: Order, price: Decimal, limit: Callable[..., None]
+) -> None:
+    leg = pair.legs.get()
+    room = price * 5 / 10 * Decimal("1.03")  # for 0.1 at five times the price, not for 0.2
+    limit(position_value=f"{room:.0f}")
+    change = desk.prepare_change(trader, leg.public_id, OrderChanges(stop_price=Decimal(f"{price * 5:.0f}")))
+    desk.confirm(trader, change.confirmation.public_id)
+    leg.refresh_from_db()
+    assert leg.stop_price == Decimal(f"{price * 5:.0f}")
+
+
+def _weigh(paper: Connection, trader: Principal, terms: Terms) -> Decimal | None:
+    """As a preview does, at a broker that would take the order."""
+    connection = Connection.objects.get(pk=paper.pk)
+    broker = reads.broker_of(connection)
+    app = connection.connected_apps.get(pk=trader.app_id)
+    instrument, quote = broker.instrument(terms.symbol), broker.quotes([terms.symbol])[0]
+    facts = exposure.look(broker, connection, app, instrument, quote)
+    return exposure.check(terms.request("f" * 32), facts, connection, app)
+
+
+# -- what waits for an order and goes beyond it ----------------------------------------------------------------
+
+
+def waits(monkeypatch: pytest.MonkeyPatch, side: Side, quantity: str | None) -> Terms:
+    """Buys 0.1 at 100, and once that fills buys or sells at 100."""
+
+    def legs(self: Terms, name: Callable[[], str]) -> tuple[LegRequest, ...]:
+        if self.order_class is OrderClass.SIMPLE:
+            return ()
+        size = None if quantity is None else Decimal(quantity)
+        leg = LegRequest(
+            client_order_id=name(),
+            side=side,
+            order_type=OrderType.LIMIT,
+            quantity=size,
+            limit_price=Decimal(100 if side is Side.BUY else 1_000_000),
+        )
+        return (leg,)
+
+    monkeypatch.setattr(Terms, "legs", legs)
+    return Terms(
+        symbol="BTC/USD",
+        side=Side.BUY,
+        quantity=Decimal("0.1"),
+        order_type=OrderType.LIMIT,
+        limit_price=Decimal(100),
+        order_class=OrderClass.OTO,
+        take_profit=Decimal(1_000_000),
+    )
+
+
+@pytest.mark.parametrize("name", ["daily_notional", "position_value"])
+def test_a_leg_that_adds_to_its_order_needs_the_room_for_both(
+    trader: Principal, paper: Connection, monkeypatch: pytest.MonkeyPatch, limit: Callable[..., None], name: str
+) -> None:
+    terms = waits(monkeypatch, Side.BUY, None)
+    prepared = desk.prepare(trader, terms)
+    limit(**{name: "19.99"})
+    assert refused(lambda: desk.prepare(trader, terms)).code is Code.LIMIT_EXCEEDED
+    assert refused(lambda: desk.confirm(trader, prepared.confirmation.public_id)).code is Code.LIMIT_EXCEEDED
+    limit(**{name: "20"})
+    order = go(trader, terms)
+    assert order.worst_notional == 20
+    assert used(refused(lambda: desk.prepare(trader, bitcoin("0.1", limit="100")))) == 20
+
+
+def test_each_of_them_is_held_against_what_one_order_may_be(
+    trader: Principal, monkeypatch: pytest.MonkeyPatch, limit: Callable[..., None]
+) -> None:
+    limit(order_notional="10")
+    assert go(trader, waits(monkeypatch, Side.BUY, None)).state is Status.WORKING
+
+
+def test_a_leg_that_adds_keeps_the_room_of_the_day_after_its_order_has_filled(
+    trader: Principal, paper: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = go(trader, waits(monkeypatch, Side.BUY, None))
+    Order.objects.filter(pk=order.pk).update(
+        status=Status.FILLED, filled_quantity=Decimal("0.1"), average_price=Decimal(90)
+    )
+    assert exposure.use_of_connection(paper, order.moved_at).today == 20
+    order.legs.update(status=Status.CANCELLED)
+    assert exposure.use_of_connection(paper, order.moved_at).today == 9
+
+
+def test_a_leg_that_turns_the_position_counts_for_what_is_beyond_its_order(
+    trader: Principal, paper: Connection, monkeypatch: pytest.MonkeyPatch, limit: Callable[..., None]
+) -> None:
+    limit(position_value="200000")
+    desk.prepare(trader, waits(monkeypatch, Side.SELL, "0.3"))
+    refusal = refused(lambda: desk.prepare(trader, waits(monkeypatch, Side.SELL, "0.31")))
+    assert (refusal.limit or {})["name"] == "position_value"
+    limit(position_value="200000", daily_notional="200010")
+    desk.prepare(trader, waits(monkeypatch, Side.SELL, "0.3"))
+    limit(position_value="200000", daily_notional="200009")
+    assert refused(lambda: desk.prepare(trader, waits(monkeypatch, Side.SELL, "0.3"))).code is Code.LIMIT_EXCEEDED
+
+
+# -- settled by hand -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seen", [Seen.NOT_THERE, Seen.CANCELLED])
+@pytest.mark.parametrize("status", [Status.UNKNOWN, Status.NOT_FOUND])
+@pytest.mark.parametrize("which", ["order", "leg"])
+def test_a_pair_that_its_owner_settled_no_longer_counts(
+    trader: Principal,
+    paper: Connection,
+    owner: User,
+    watch: Watch,
+    clock: Clock,
+    limit: Callable[..., None],
+    seen: Seen,
+    status: Status,
+    which: str,
+) -> None:
+    def lose(_: OrderRequest) -> None:
+        raise UnknownOutcome("The answer was lost.")
+
+    def away(_: str) -> None:
+        raise BrokerUnavailable("away")
+
+    watch.before_submit, watch.on_lookup = lose, away
+    order = go(trader, together(OrderClass.OCO, Side.BUY, target="100", stop="900000", quantity="0.01"))
+    clock.advance(seconds=600)
+    Order.objects.update(status=status)
+    assert exposure.use_of_connection(paper, order.moved_at).today > 0
+    settled = order if which == "order" else order.legs.get()
+    byhand.settle(settled, seen, by=owner)
+    clock.advance(seconds=1)
+    assert exposure.use_of_connection(paper, order.moved_at).today == 0
+    assert not any(byhand.waits_for_a_person(each) for each in Order.objects.all())
+    limit(position_value="1")
+    assert desk.prepare(trader, bitcoin("0.01", limit="100")).order.state is Status.AWAITING
