@@ -230,6 +230,7 @@ class Matcher:
 
     def arrive(self, order: PaperOrder, tape: prices.Tape, arrival: Arrival) -> None:
         """Fill what can fill at once and end what may not wait. The order is saved."""
+        self._orders[order.pk] = order
         order.triggered = arrival.match.triggered or order.triggered
         order.best = arrival.match.best if order.best is None else order.best
         left = order.quantity - order.filled_quantity
@@ -247,8 +248,10 @@ class Matcher:
         if BrokerStatus(order.status).is_open:
             set_bounds(order, tape)
             order.save()
+            self._allot(tape, self.now)
 
     def cancel(self, order: PaperOrder) -> None:
+        self._orders[order.pk] = order
         self._end(order, BrokerStatus.CANCELLED, self.now, "Cancelled on request.")
 
     def _push(self, at: datetime, rank: int, pk: int, event: _Event) -> None:
@@ -300,7 +303,7 @@ class Matcher:
         order.triggered, order.best, order.matched_until = event.triggered, event.best, at
         left = terms.quantity
         if order.reduce_only:
-            able = means.closable(self.account, order.symbol, terms.side, but=order)
+            able = means.position_against(self.account, order.symbol, terms.side)
             if not able:
                 self._end(order, BrokerStatus.CANCELLED, at, _NOTHING_TO_REDUCE)
                 return
@@ -342,12 +345,39 @@ class Matcher:
             ),
         )
         self.ended += order.status == BrokerStatus.FILLED
+        self._allot(tape, at)
         self._release_legs(order, tape, quantity, price, at)
         self._take_from_pair(order, quantity, at)
+        if order.order_class != OrderClass.SIMPLE:
+            self._allot(tape, at)
         self._watch_borrowing(at)
         return True
 
+    def allot_all(self) -> None:
+        """What every open order holds, after margin was switched on or the model has changed."""
+        for symbol in sorted(
+            set(self.account.orders.filter(status__in=OPEN_STATUSES).values_list("symbol", flat=True))
+        ):
+            self._allot(self.market.tape(symbol), self.now)
+
+    def _allot(self, tape: prices.Tape, at: datetime) -> None:
+        """On margin, what orders hold changes with the position and with each other: see ``means``."""
+        if self.account.kind == means.CASH:
+            return
+        instrument = tape.instrument
+        resting = self.account.orders.filter(symbol=instrument.symbol, status__in=OPEN_STATUSES, held=False)
+        orders = self._open(resting.order_by("pk"))
+        quote = prices.quote(tape, at)
+        for order in means.allot(
+            self.account, self.preset, orders, lambda each: terms_of(each, tape), instrument, quote
+        ):
+            order.save(update_fields=["reserved_cash", "reserved_quantity"])
+
     def _end(self, order: PaperOrder, status: BrokerStatus, at: datetime, reason: str) -> None:
+        self._finish(order, status, at, reason)
+        self._allot(self.market.tape(order.symbol), at)
+
+    def _finish(self, order: PaperOrder, status: BrokerStatus, at: datetime, reason: str) -> None:
         ledger.end(order, status, at=at, reason=reason)
         self.ended += 1
         if order.order_class in (OrderClass.BRACKET, OrderClass.OTO) and order.parent_id is None:
@@ -417,7 +447,7 @@ class Matcher:
         else:
             for order in self._open(self.account.orders.filter(symbol=instrument.symbol, status__in=OPEN_STATUSES)):
                 if BrokerStatus(order.status).is_open:
-                    self._end(order, BrokerStatus.CANCELLED, action.at, _SPLIT)
+                    self._finish(order, BrokerStatus.CANCELLED, action.at, _SPLIT)
             if held:
                 whole = (held * action.value / instrument.lot).to_integral_value(ROUND_DOWN) * instrument.lot
                 rest = costs.gross(prices.quote(tape, action.at).last / action.value, held * action.value - whole)

@@ -8,7 +8,9 @@ from decimal import Decimal
 from brokers.decimals import plain
 from brokers.paper import costs, ledger, means
 from brokers.paper.books import match_locked
-from brokers.paper.models import PaperAccount
+from brokers.paper.listings import market_of
+from brokers.paper.matching import Matcher
+from brokers.paper.models import OPEN_STATUSES, PaperAccount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +65,13 @@ def set_model(
             mine.overrides = {name: plain(value) for name, value in (overrides or {}).items()}
         mine.preset = preset or mine.preset
         mine.save(update_fields=["preset", "overrides", "kind"])
+        Matcher(mine, market_of(mine), now).allot_all()
         return _told(mine)
 
 
 def _check_no_loan(account: PaperAccount) -> None:
+    if account.orders.filter(status__in=OPEN_STATUSES).exists():
+        raise ValueError("Open orders were taken on margin: cancel them before margin is switched off.")
     if any(holding.quantity < 0 for holding in account.holdings.all()):
         raise ValueError("The account is short: buy that back before margin is switched off.")
     if any(balance.amount < 0 for balance in account.balances.all()):
