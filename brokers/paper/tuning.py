@@ -56,6 +56,8 @@ def set_model(
         if not 0 <= value <= knob.most or -int(value.as_tuple().exponent) > 6:
             raise ValueError(f"{name} must be from 0 to {plain(knob.most)}, with at most 6 decimals.")
     with ledger.locked(ledger.account(key)) as mine:
+        if mine.venue and (overrides or {}).get("latency_ms"):
+            raise ValueError("At live prices an order meets the price of the moment: latency_ms can only be 0.")
         match_locked(mine, now)
         if margin is False and mine.kind == means.MARGIN:
             _check_no_loan(mine)
@@ -84,6 +86,8 @@ def _told(account: PaperAccount) -> Terms:
     for name, knob in costs.TUNABLE.items():
         value: Decimal | None = getattr(model, knob.field)
         rates[name] = None if value is None else value / knob.scale
+    if account.venue:
+        rates["latency_ms"] = Decimal(0)
     return Terms(
         account_id=account.key,
         name=account.name,
