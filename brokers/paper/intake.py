@@ -99,7 +99,7 @@ def assess(account: PaperAccount, market: prices.Market, request: OrderRequest, 
         opens = hours.next_open(tape.hours, now)
         raise MarketClosed(
             f"The market for {instrument.symbol} is closed until "
-            f"{opens:%A} {opens.day} {opens:%B %Y, %H:%M} New York time. "
+            f"{opens:%A} {opens.day} {opens:%B %Y, %H:%M} {hours.place(tape.hours)} time. "
             "Until then it takes limit and stop orders that wait (DAY or GTC)."
         )
     order = _row(account, request, tape, quantity, now)
@@ -363,7 +363,11 @@ def _check_offered(request: OrderRequest, tape: prices.Tape) -> None:
     """Refuse what the exchange does not do, whatever its terms."""
     if request.outside_rth and tape.hours != hours.ALWAYS:
         raise NotSupported("The simulated market has no trades outside the regular session.")
-    if request.tif in _AUCTIONS and tape.hours == hours.ALWAYS:
+    venue = hours.exchange(tape.hours)
+    if request.tif in _AUCTIONS and venue is not None and (tape.step > 1 or not venue.auctions):
+        why = "has daily bars only" if venue.auctions else f"has no auctions at {venue.name}"
+        raise InvalidOrder(f"{tape.instrument.symbol} {why}. Use DAY, GTC, IOC or FOK.", "tif")
+    if request.tif in _AUCTIONS and venue is None:
         raise InvalidOrder(
             f"{tape.instrument.symbol} never closes here, so it has no opening and no closing. Use DAY, GTC, IOC or "
             "FOK.",

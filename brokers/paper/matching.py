@@ -203,7 +203,7 @@ def settle_ends(account: PaperAccount, tape: prices.Tape, at: datetime) -> datet
     settles_later = account.settlement_days and account.kind == means.CASH
     if not settles_later or tape.instrument.asset_class is AssetClass.CRYPTO:
         return None
-    return hours.settles(hours.VENUE, at, account.settlement_days)
+    return hours.settles(hours.VENUE if tape.hours == hours.ALWAYS else tape.hours, at, account.settlement_days)
 
 
 class Matcher:

@@ -204,6 +204,8 @@ class ImportedSeries(models.Model):
     lot = ExactDecimalField()
     minimum = ExactDecimalField()
     size = models.CharField(max_length=3, choices=[(BarSize.MINUTE.value, "Minute"), (BarSize.DAY.value, "Day")])
+    exchange = models.CharField(max_length=8, blank=True, default="")
+    """Whose hours it keeps where an account has exchange hours, a name in ``calendars.EXCHANGES``; empty: none."""
     imported = models.DateTimeField()
 
     def __str__(self) -> str:
