@@ -699,7 +699,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="set_paper_model",
         toolset=Toolset.PAPER,
-        about="Fees, slippage, partial fills, borrow and margin of a practice account.",
+        about="Fees, slippage, latency, partial fills, borrow, margin of a practice account.",
         run=paper.set_paper_model,
         returns=paper.Tuned,
         args=(

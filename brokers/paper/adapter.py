@@ -19,7 +19,7 @@ from brokers.paper import costs, exchange, feed, intake, ledger, live, means, ra
 from brokers.paper import depth as simulated_depth
 from brokers.paper.books import catch_up
 from brokers.paper.hours import at_minute, minute_of
-from brokers.paper.listings import market_of, market_shown
+from brokers.paper.listings import exchanges, market_of, market_shown
 from brokers.paper.matching import Matcher
 from brokers.paper.models import OPEN_STATUSES, LedgerEntry, PaperAccount, PaperFill, PaperOrder
 from brokers.paper.prices import Market, newest
@@ -243,7 +243,12 @@ class PaperBroker(Extras):
     def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
         venue = self._account.venue
         return sessions.markets(
-            self._account.hours, self._clock(), day=day, market=market, live=feed.title(venue) if venue else ""
+            self._account.hours,
+            self._clock(),
+            day=day,
+            market=market,
+            live=feed.title(venue) if venue else "",
+            exchanges=exchanges(),
         )
 
     def exchange_rate(self, base: str, quote: str) -> Rate:

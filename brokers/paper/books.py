@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from brokers.paper import costs, exchange, feed, hours, ledger, matching, means, prices
@@ -186,8 +187,10 @@ def match_resting(now: datetime) -> int:
         for order, owner in found:
             keys.setdefault(owner, set()).add(order)
             tapes.setdefault(owner, set()).add(mark.tape)
-    for order, owner in PaperOrder.objects.filter(expires_at__lte=now, held=False).values_list("pk", "account"):
+    on_time = Q(expires_at__lte=now) | Q(arrives_at__lte=now) | Q(cancels_at__lte=now)
+    for order, owner, name in PaperOrder.objects.filter(on_time, held=False).values_list("pk", "account", "tape"):
         keys.setdefault(owner, set()).add(order)
+        tapes.setdefault(owner, set()).add(name)
     ended = 0
     missed: set[str] = set()
     for account in PaperAccount.objects.filter(pk__in=list(keys)).order_by("pk"):

@@ -2,20 +2,22 @@
 
 A preset never changes: a better one gets a higher version, and fills keep the name they were made under.
 
-============  ==============  =================================  ========  =====================  ==================
-preset        crypto fee      stock and ETF fee                  slippage  most of a bar's        a year: stock lent,
-              maker, taker                                                 volume, all orders     cash lent
-============  ==============  =================================  ========  =====================  ==================
-standard      0.25 %, 0.25 %  0.005 a share, 1.00 an order       none      all there is to trade  3 %, 8 %
-frictionless  none            none                               none      all there is to trade  none
-realistic     0.16 %, 0.26 %  0.005 a share, 1.00 an order       0.02 %    10 %                   3 %, 8 %
-thin          0.25 %, 0.40 %  0.010 a share, 1.00 an order       0.10 %    2 %                    10 %, 12 %
-============  ==============  =================================  ========  =====================  ==================
+============  ==============  ============================  ========  ===============  ============  =======
+preset        crypto fee      stock and ETF fee             slippage  most of a bar's  a year:       latency
+              maker, taker                                            volume, all      stock lent,
+                                                                      orders           cash lent
+============  ==============  ============================  ========  ===============  ============  =======
+standard      0.25 %, 0.25 %  0.005 a share, 1.00 an order  none      all there is     3 %, 8 %      none
+frictionless  none            none                          none      all there is     none          none
+realistic     0.16 %, 0.26 %  0.005 a share, 1.00 an order  0.02 %    10 %             3 %, 8 %      200 ms
+thin          0.25 %, 0.40 %  0.010 a share, 1.00 an order  0.10 %    2 %              10 %, 12 %    none
+============  ==============  ============================  ========  ===============  ============  =======
 
 *Slippage* moves the price of a market order, and of a stop from its trigger on, against the trader, to the next
 tick; a limit price is never passed. A *maker* is a limit order that fills in a bar, every other fill is a taker's.
 Fees are in the currency of the instrument. Where volume is limited, the orders of an account in one symbol share
-what a bar allows, the oldest first; with no such limit an order fills whole.
+what a bar allows, the oldest first; with no such limit an order fills whole. *Latency* is how long a new order, a
+change or a cancel is on its way; see ``matching``.
 """
 
 import hashlib
@@ -55,6 +57,8 @@ class Preset:
     """Share of a short position's value a year."""
     interest: Decimal
     """Share of borrowed cash a year."""
+    latency: Decimal
+    """Milliseconds."""
 
     tuned: str = ""
     """Hash of what an account has different from the preset."""
@@ -64,7 +68,7 @@ class Preset:
         return f"{self.name}/{self.version}" + (f"+{self.tuned}" if self.tuned else "")
 
 
-def _preset(name: str, *rates: str | None) -> Preset:
+def _preset(name: str, *rates: str | None, version: int = 1, latency: str = "0") -> Preset:
     maker, taker, share, minimum, slippage, participation, borrow, interest = (
         None if rate is None else Decimal(rate) for rate in rates
     )
@@ -72,7 +76,7 @@ def _preset(name: str, *rates: str | None) -> Preset:
     assert slippage is not None and borrow is not None and interest is not None
     return Preset(
         name=name,
-        version=1,
+        version=version,
         maker=maker,
         taker=taker,
         per_share=share,
@@ -81,6 +85,7 @@ def _preset(name: str, *rates: str | None) -> Preset:
         participation=participation,
         borrow=borrow,
         interest=interest,
+        latency=Decimal(latency),
     )
 
 
@@ -90,7 +95,9 @@ PRESETS = {
     for preset in (
         STANDARD,
         _preset("frictionless", "0", "0", "0", "0", "0", None, "0", "0"),
-        _preset("realistic", "0.0016", "0.0026", "0.005", "1.00", "0.0002", "0.10", "0.03", "0.08"),
+        _preset(
+            "realistic", "0.0016", "0.0026", "0.005", "1.00", "0.0002", "0.10", "0.03", "0.08", version=2, latency="200"
+        ),
         _preset("thin", "0.0025", "0.0040", "0.010", "1.00", "0.001", "0.02", "0.10", "0.12"),
     )
 }
@@ -118,6 +125,7 @@ TUNABLE = {
     "volume_percent": Knob("participation", _PERCENT, Decimal(100), "Most of a bar's volume that fills, percent"),
     "borrow_percent": Knob("borrow", _PERCENT, Decimal(100), "Fee for stock sold short, percent a year"),
     "interest_percent": Knob("interest", _PERCENT, Decimal(100), "Interest on borrowed cash, percent a year"),
+    "latency_ms": Knob("latency", Decimal(1), Decimal(60_000), "Time until an order or cancel arrives, milliseconds"),
 }
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from brokers.decimals import is_multiple, plain
 from brokers.paper import ledger, listings
+from brokers.paper.calendars import EXCHANGES
 from brokers.paper.models import ImportedBar, ImportedSeries
 from brokers.types import AssetClass, BarSize
 
@@ -50,17 +51,20 @@ def import_bars(
     tick: Decimal = Decimal("0.01"),
     lot: Decimal | None = None,
     minimum: Decimal | None = None,
+    exchange: str = "",
     now: datetime | None = None,
 ) -> ImportedSeries:
     """Add a series from CSV text. Raises ImportRefused; nothing is kept then.
 
     Its header names open, high, low, close, volume and either ``ts`` (minute bars; ISO times, UTC where they
-    name no zone) or ``date`` (daily bars).
+    name no zone) or ``date`` (daily bars). ``exchange`` is a name in ``calendars.EXCHANGES`` or empty.
     """
     symbol = symbol.strip().upper()
     lot = lot if lot is not None else Decimal("0.00000001" if asset_class is AssetClass.CRYPTO else "1")
     minimum = minimum if minimum is not None else lot
     _check_instrument(symbol, name, currency, {"tick": tick, "lot": lot, "minimum": minimum})
+    if exchange and exchange not in EXCHANGES:
+        raise ImportRefused([f"There is no exchange {exchange!r}; those known are {', '.join(EXCHANGES)}."])
     size, rows = _read(lines, tick)
     with transaction.atomic():
         series = ImportedSeries.objects.create(
@@ -72,6 +76,7 @@ def import_bars(
             lot=lot,
             minimum=minimum,
             size=size.value,
+            exchange=exchange,
             imported=now or timezone.now(),
         )
         ImportedBar.objects.bulk_create(

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from brokers.decimals import is_multiple, plain
 from brokers.errors import (
     DuplicateClientId,
+    InsufficientFunds,
     InsufficientPosition,
     InvalidOrder,
     MarketClosed,
@@ -18,7 +19,7 @@ from brokers.errors import (
 from brokers.paper import costs, hours, ledger, means, prices
 from brokers.paper.books import match_locked, watch
 from brokers.paper.listings import market_of
-from brokers.paper.matching import Arrival, Matcher, set_bounds, terms_of, window
+from brokers.paper.matching import Arrival, Matcher, cannot_wait, latency, set_bounds, terms_of, window
 from brokers.paper.models import CLASSES, OPEN_STATUSES, PaperAccount, PaperOrder
 from brokers.types import (
     USUAL,
@@ -93,18 +94,19 @@ def assess(account: PaperAccount, market: prices.Market, request: OrderRequest, 
     quantity = _quantity(request, tape, now)
     _check_form(request, quantity, instrument)
     _check_legs(request, instrument)
-    if not hours.is_open(tape.hours, now) and _cannot_wait(request):
+    at_once = cannot_wait(request.order_type, request.tif)
+    if at_once and not hours.is_open(tape.hours, now):
         opens = hours.next_open(tape.hours, now)
         raise MarketClosed(
             f"The market for {instrument.symbol} is closed until "
-            f"{opens:%A} {opens.day} {opens:%B %Y, %H:%M} New York time. "
+            f"{opens:%A} {opens.day} {opens:%B %Y, %H:%M} {hours.place(tape.hours)} time. "
             "Until then it takes limit and stop orders that wait (DAY or GTC)."
         )
     order = _row(account, request, tape, quantity, now)
     legs = tuple(_leg_row(order, request, leg, tape, now) for leg in request.legs)
     matcher = Matcher(account, market, now)
     arrival = matcher.arrival(order, tape)
-    if _cannot_wait(request) and prices.is_stale(tape, arrival.quote, now):
+    if at_once and prices.is_stale(tape, arrival.quote, now):
         raise StaleQuote(
             f"The newest price of {instrument.symbol} is from {arrival.quote.as_of:%H:%M:%S} UTC, too old to trade at. "
             "Until a newer one comes, only limit and stop orders that wait (DAY or GTC) are taken."
@@ -149,12 +151,13 @@ def reserve(
         account, preset, terms, tape.instrument, arrival.quote, able, filled=order.filled_quantity
     )
     fills = arrival.match.price is not None and (arrival.room is None or arrival.room >= terms.quantity)
-    if arrival.match.price is not None and (fills or terms.tif in _AT_ONCE):
+    there = order.arrives_at is None  # else nobody knows yet what it will meet
+    if there and arrival.match.price is not None and (fills or terms.tif in _AT_ONCE):
         # Nothing of it will rest, so it has to pay no more than what stands now.
         needed = means.need(
             account, preset, terms, tape.instrument, able, arrival.match.price, filled=order.filled_quantity
         )
-    elif terms.tif in _AT_ONCE:
+    elif there and terms.tif in _AT_ONCE:
         needed = means.Need(Decimal(0), held.units)
     means.check(account, market, terms, tape.instrument, needed, now, but=but)
     order.reserved_cash, order.reserved_quantity = held.cash, held.units
@@ -193,17 +196,24 @@ def submit(account: PaperAccount, request: OrderRequest, now: datetime) -> Paper
                     leg.save(force_insert=True)
         except IntegrityError:
             raise DuplicateClientId("An order with this client order id exists already.") from None
+        if found.order.arrives_at is not None:
+            return found.order
         matcher = Matcher(mine, market, now)
-        matcher.arrive(found.order, found.tape, found.arrival)
+        _arrive(matcher, found.order, found.tape, found.arrival)
         if request.order_class is OrderClass.OCO:
             for leg in mine.orders.filter(parent=found.order, status__in=OPEN_STATUSES):
-                matcher.arrive(leg, found.tape, matcher.arrival(leg, found.tape))
+                _arrive(matcher, leg, found.tape, matcher.arrival(leg, found.tape))
         found.order.refresh_from_db()
     return found.order
 
 
+def _arrive(matcher: Matcher, order: PaperOrder, tape: prices.Tape, arrival: Arrival) -> None:
+    if not matcher.arrive(order, tape, arrival):
+        raise InsufficientFunds("There is not enough cash for this order.")
+
+
 def change(account: PaperAccount, order: PaperOrder, changes: OrderChanges, now: datetime) -> PaperOrder:
-    """Change a resting order in place. It then meets the quote, and bars that begin from now on, as a new one would.
+    """Change a resting order in place. It then is on its way and meets the quote and later bars, as a new one would.
 
     The caller holds the lock, has matched up to ``now`` and knows that the order is open.
     """
@@ -234,20 +244,25 @@ def change(account: PaperAccount, order: PaperOrder, changes: OrderChanges, now:
     if order.held:
         order.save()
         return order
-    order.matched_until, order.expires_at = window(tape, tif, now)
+    delay = latency(account)
+    order.arrives_at = now + delay if delay else None
+    order.matched_until, order.expires_at = window(tape, tif, now + delay)
+    set_bounds(order, tape)
     matcher = Matcher(account, market, now)
     arrival = matcher.arrival(order, tape)
     reserve(account, market, order, tape, arrival, now, but=order)
     order.save()
-    matcher.arrive(order, tape, arrival)
-    order.refresh_from_db()
+    if not delay:
+        _arrive(matcher, order, tape, arrival)
+        order.refresh_from_db()
     return order
 
 
 def _row(
     account: PaperAccount, request: OrderRequest, tape: prices.Tape, quantity: Decimal, now: datetime
 ) -> PaperOrder:
-    start, expires_at = window(tape, request.tif, now)
+    delay = latency(account)
+    start, expires_at = window(tape, request.tif, now + delay)
     order = PaperOrder(
         account=account,
         client_order_id=request.client_order_id,
@@ -263,6 +278,8 @@ def _row(
         trail_amount=request.trail_amount,
         trail_percent=request.trail_percent,
         reduce_only=request.reduce_only,
+        post_only=request.post_only,
+        arrives_at=now + delay if delay else None,
         outside_rth=request.outside_rth,
         order_class=request.order_class.value,
         pair=ledger.new_order_id() if request.order_class is OrderClass.OCO else "",
@@ -301,6 +318,8 @@ def _leg_row(
     follows = waits and leg.quantity is None
     row = _row(parent.account, alone, tape, Decimal(0) if follows else leg.quantity or parent.quantity, now)
     row.held, row.follows = waits, follows
+    if waits:
+        row.arrives_at = None
     row.pair = parent.pair
     if request.order_class is OrderClass.BRACKET:
         row.pair = f"{parent.broker_order_id}-X"
@@ -341,17 +360,15 @@ def _quantity(request: OrderRequest, tape: prices.Tape, now: datetime) -> Decima
     return units
 
 
-def _cannot_wait(request: OrderRequest) -> bool:
-    if request.tif in _AUCTIONS:
-        return False
-    return request.order_type is OrderType.MARKET or request.tif in _AT_ONCE
-
-
 def _check_offered(request: OrderRequest, tape: prices.Tape) -> None:
     """Refuse what the exchange does not do, whatever its terms."""
     if request.outside_rth and tape.hours != hours.ALWAYS:
         raise NotSupported("The simulated market has no trades outside the regular session.")
-    if request.tif in _AUCTIONS and tape.hours == hours.ALWAYS:
+    venue = hours.exchange(tape.hours)
+    if request.tif in _AUCTIONS and venue is not None and (tape.step > 1 or not venue.auctions):
+        why = "has daily bars only" if venue.auctions else f"has no auctions at {venue.name}"
+        raise InvalidOrder(f"{tape.instrument.symbol} {why}. Use DAY, GTC, IOC or FOK.", "tif")
+    if request.tif in _AUCTIONS and venue is None:
         raise InvalidOrder(
             f"{tape.instrument.symbol} never closes here, so it has no opening and no closing. Use DAY, GTC, IOC or "
             "FOK.",

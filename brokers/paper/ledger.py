@@ -186,7 +186,7 @@ def end(order: PaperOrder, status: BrokerStatus, *, at: datetime, reason: str = 
     order.status = status.value
     order.reason = reason
     order.reserved_cash = order.reserved_quantity = Decimal(0)
-    order.touch_below = order.touch_above = order.expires_at = None
+    order.touch_below = order.touch_above = order.expires_at = order.arrives_at = order.cancels_at = None
     order.updated = at
     order.save()
 

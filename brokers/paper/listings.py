@@ -9,12 +9,15 @@ from typing import Any
 
 from brokers.errors import InvalidAccount
 from brokers.paper import hours, live, prices, replay, simulated
+from brokers.paper.calendars import EXCHANGES
 from brokers.paper.models import CorporateAction, ImportedSeries, PaperAccount
 from brokers.statements import Statement, shared
 from brokers.types import AssetClass, BarSize, Instrument
 
 _SERIES = Statement(
-    lambda: ImportedSeries.objects.order_by("symbol").values_list("pk", "imported", "symbol", "name", "asset_class")
+    lambda: ImportedSeries.objects.order_by("symbol").values_list(
+        "pk", "imported", "symbol", "name", "asset_class", "exchange"
+    )
 )
 _MARKETS = Statement(lambda key: PaperAccount.objects.filter(key=key).values_list("seed", "hours", "venue"))
 _SPLITS = Statement(
@@ -68,7 +71,7 @@ def _market(
     ratios: dict[str, list[tuple[int, Decimal]]] = {}
     for symbol, at, ratio in splits:
         ratios.setdefault(symbol, []).append((hours.minute_of(at), ratio))
-    listed = [*built_in(seed, market_hours), *_listed(series)]
+    listed = [*built_in(seed, market_hours), *_listed(series, market_hours)]
     return prices.Market([_with_splits(entry, ratios.get(entry.symbol)) for entry in listed])
 
 
@@ -86,18 +89,28 @@ def built_in(seed: int, market_hours: str) -> tuple[prices.Listed, ...]:
 
 def is_taken(symbol: str) -> bool:
     """Whether a symbol, or one that reads the same without its punctuation, is listed already."""
-    return prices.Market([*built_in(0, hours.ALWAYS), *_listed(_SERIES.rows())]).lists(symbol)
+    return prices.Market([*built_in(0, hours.ALWAYS), *_listed(_SERIES.rows(), hours.ALWAYS)]).lists(symbol)
 
 
-def _listed(series: Iterable[tuple[Any, ...]]) -> list[prices.Listed]:
+def exchanges() -> list[str]:
+    """Those whose hours imported series keep, where an account has exchange hours."""
+    return sorted({row[-1] for row in _SERIES.rows() if row[-1]})
+
+
+def _listed(series: Iterable[tuple[Any, ...]], market_hours: str) -> list[prices.Listed]:
     return [
-        prices.Listed(symbol, name, AssetClass(asset_class), partial(_series_tape, pk, imported))
-        for pk, imported, symbol, name, asset_class in series
+        prices.Listed(
+            symbol,
+            name,
+            AssetClass(asset_class),
+            partial(_series_tape, pk, imported, exchange if exchange and market_hours == hours.VENUE else hours.ALWAYS),
+        )
+        for pk, imported, symbol, name, asset_class, exchange in series
     ]
 
 
 @lru_cache(maxsize=64)
-def _series_tape(pk: int, imported: datetime) -> replay.ReplayTape:
+def _series_tape(pk: int, imported: datetime, kind: str) -> replay.ReplayTape:
     """Kept for good, because a series never changes; ``imported`` tells two series of one number apart."""
     series = ImportedSeries.objects.get(pk=pk)
     rows = list(series.bars.order_by("start"))
@@ -106,7 +119,7 @@ def _series_tape(pk: int, imported: datetime) -> replay.ReplayTape:
         symbol=series.symbol,
         name=series.name,
         asset_class=AssetClass(series.asset_class),
-        exchange="Tradelatch Paper",
+        exchange=f"{EXCHANGES[series.exchange].name} (recorded)" if series.exchange else "Tradelatch Paper",
         currency=series.currency,
         tick=series.tick,
         lot=series.lot,
@@ -118,6 +131,7 @@ def _series_tape(pk: int, imported: datetime) -> replay.ReplayTape:
         [row.start for row in rows],
         [prices.Ohlcv(row.open, row.high, row.low, row.close, row.volume) for row in rows],
         step=hours.DAY_MINUTES if series.size == BarSize.DAY else 1,
+        kind=kind,
     )
 
 

@@ -2,8 +2,15 @@
 
 What happens to an order depends only on the bars, never on when anybody looked: matching every second and
 matching once a week leave the same books. At one time, in this order: fills at a bar's open, then stops, then
-other fills (of two orders that end each other the worse one wins), expiries, corporate actions, borrowing costs;
-within each the older order first.
+other fills (of two orders that end each other the worse one wins), arrivals, cancels, expiries, corporate actions,
+borrowing costs; within each the older order first.
+
+*Latency.* Where the model has one, a new order is on its way that long: it holds what it may cost, meets nothing, and
+then meets the quote of its arrival and bars that begin after it. What has changed meanwhile counts: a market order
+that finds the market closed, or a post-only order that would trade, is rejected. A change sends the order on its way
+again, under its new terms. A cancel ends the order when it arrives, unless a bar that ended before has filled it; a
+leg that waits for its parent is not at the market yet, and its cancel counts at once. Live prices come over a network
+with a latency of its own, and none is added to it.
 
 *Legs.* One that waits for its parent meets the first bar that begins after the parent filled, for as many units as
 have filled; it ends when its parent ends unfilled. What fills of one order of a pair is taken from the other.
@@ -44,14 +51,17 @@ _EXPIRED = {
     TimeInForce.OPG: "The opening it was for did not fill it.",
     TimeInForce.CLS: "The closing it was for did not fill it.",
 }
+_ON_REQUEST = "Cancelled on request."
 _PARENT_ENDED = "The order it waited for ended unfilled."
 _PAIR_FILLED = "The other order of its pair filled."
 _EXIT_FILLED = "Its exit began to fill before all of it had."
 _NOTHING_TO_REDUCE = "It may only reduce a position, and there is none left."
 _SPLIT = "The stock was split."
+_CLOSED = "The market had closed when it arrived."
+_WOULD_TRADE = "It would have traded at once when it arrived, and it is post-only."
 _LEG_SHORT = "Its parent filled, and then there was too little for it."
 
-_AT_OPEN, _STOP, _OTHER, _EXPIRY, _ACTION, _ACCRUAL = range(6)
+_AT_OPEN, _STOP, _OTHER, _ARRIVAL, _CANCEL, _EXPIRY, _ACTION, _ACCRUAL = range(8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +107,18 @@ def terms_of(order: PaperOrder, tape: prices.Tape) -> exchange.Terms:
 
 def set_bounds(order: PaperOrder, tape: prices.Tape) -> None:
     """What the database finds it by. Saves nothing."""
-    if order.held:
+    if order.held or order.arrives_at is not None:
         order.touch_below = order.touch_above = None
         return
     below, above = exchange.touches(terms_of(order, tape))
     order.touch_below = EVERY_BAR if below is above is None else _up(below)
     order.touch_above = _down(above)
+
+
+def latency(account: PaperAccount) -> timedelta:
+    """How long what is sent now is on its way."""
+    preset = costs.model_of(account.preset, account.overrides)
+    return timedelta(0) if account.venue else timedelta(microseconds=int(preset.latency * 1000))
 
 
 def first_match(tape: prices.Tape, placed: datetime) -> datetime:
@@ -126,6 +142,13 @@ def window(tape: prices.Tape, tif: TimeInForce, now: datetime) -> tuple[datetime
     return first_match(tape, now), hours.session_end(tape.hours, now) if tif is TimeInForce.DAY else None
 
 
+def cannot_wait(kind: OrderType, tif: TimeInForce) -> bool:
+    """Whether an order is for the market of this moment alone."""
+    if tif in (TimeInForce.OPG, TimeInForce.CLS):
+        return False
+    return kind is OrderType.MARKET or tif in (TimeInForce.IOC, TimeInForce.FOK)
+
+
 def touched(bar: prices.Ohlcv) -> tuple[float, float]:
     """(low, high) to compare ``touch_below`` and ``touch_above`` with."""
     return _down(bar.low) or 0.0, _up(bar.high) or 0.0
@@ -135,16 +158,26 @@ def due(account: PaperAccount, market: prices.Market, now: datetime) -> list[int
     """Keys of the open orders that a bar, or the end of their time, may have reached."""
     open_orders = account.orders.filter(status__in=OPEN_STATUSES, held=False)
     rows = list(
-        open_orders.values_list("pk", "tape", "symbol", "touch_below", "touch_above", "matched_until", "expires_at")
+        open_orders.values_list(
+            "pk",
+            "tape",
+            "symbol",
+            "touch_below",
+            "touch_above",
+            "matched_until",
+            "expires_at",
+            "arrives_at",
+            "cancels_at",
+        )
     )
     seen = _seen({row[1] for row in rows})
     spans: dict[str, datetime] = {}
-    for _, key, _, _, _, matched_until, _ in rows:
+    for _, key, _, _, _, matched_until, *_ in rows:
         start = max(matched_until, seen.get(key, matched_until))
         spans[key] = min(start, spans.get(key, start))
     reach: dict[str, tuple[float, float] | None] = {}
     found = []
-    for pk, key, symbol, below, above, _, expires_at in rows:
+    for pk, key, symbol, below, above, _, *times in rows:
         if key not in reach:
             tape = market.tape(symbol)
             first, end = hours.minute_of(spans[key]), prices.completed(tape, now)
@@ -152,7 +185,7 @@ def due(account: PaperAccount, market: prices.Market, now: datetime) -> list[int
             reach[key] = None if bar is None else touched(bar)
         span = reach[key]
         met = span is not None and ((below or 0.0) >= span[0] or (above is not None and above <= span[1]))
-        if met or (expires_at is not None and expires_at <= now):
+        if met or any(at is not None and at <= now for at in times):
             found.append(pk)
     return found
 
@@ -170,7 +203,7 @@ def settle_ends(account: PaperAccount, tape: prices.Tape, at: datetime) -> datet
     settles_later = account.settlement_days and account.kind == means.CASH
     if not settles_later or tape.instrument.asset_class is AssetClass.CRYPTO:
         return None
-    return hours.settles(hours.VENUE, at, account.settlement_days)
+    return hours.settles(hours.VENUE if tape.hours == hours.ALWAYS else tape.hours, at, account.settlement_days)
 
 
 class Matcher:
@@ -199,19 +232,25 @@ class Matcher:
         if self.account.accrues_at is not None:
             self._push(self.account.accrues_at, _ACCRUAL, 0, _Event())
         while self._heap:
-            at, _, _, _, event = heappop(self._heap)
+            at, rank, _, _, event = heappop(self._heap)
             if event.action is not None:
                 self._act(event.action)
             elif event.order is None:
                 self._accrue(at)
             elif BrokerStatus(event.order.status).is_open and event.tape is not None:
-                self._apply(event.order, event.tape, event, at)
+                if rank == _ARRIVAL:
+                    self._land(event.order, event.tape, at)
+                elif rank == _CANCEL:
+                    self._end(event.order, BrokerStatus.CANCELLED, at, _ON_REQUEST)
+                else:
+                    self._apply(event.order, event.tape, event, at)
         return self.ended
 
-    def arrival(self, order: PaperOrder, tape: prices.Tape) -> Arrival:
-        """What the market of this moment does to it. Changes nothing."""
-        quote = prices.newest(tape, self.now)
-        minute = min(hours.minute_of(quote.as_of), prices.completed(tape, self.now)) - tape.step
+    def arrival(self, order: PaperOrder, tape: prices.Tape, at: datetime | None = None) -> Arrival:
+        """What the market of that moment, now unless said, does to it. Changes nothing."""
+        at = at or self.now
+        quote = prices.newest(tape, at)
+        minute = min(hours.minute_of(quote.as_of), prices.completed(tape, at)) - tape.step
         bar = tape.aggregate(minute, minute + tape.step)
         room = None
         if self.preset.participation is not None:
@@ -219,37 +258,65 @@ class Matcher:
             used = ledger.taken(self.account, order.symbol, minute)
             room = costs.room(self.preset, volume, used, tape.instrument.lot)
         match = exchange.Match(best=order.best, triggered=order.triggered)
-        if self.meets_quote(order, tape) and not prices.is_stale(tape, quote, self.now):
+        if self.meets_quote(order, tape, at) and not prices.is_stale(tape, quote, at):
             match = exchange.on_arrival(terms_of(order, tape), quote)
             if match.price is not None:
                 match = replace(match, price=costs.slipped(self.preset, terms_of(order, tape), match.price))
         return Arrival(quote, match, room, minute)
 
-    def meets_quote(self, order: PaperOrder, tape: prices.Tape) -> bool:
-        return hours.is_open(tape.hours, self.now) and order.tif not in (TimeInForce.OPG, TimeInForce.CLS)
+    def meets_quote(self, order: PaperOrder, tape: prices.Tape, at: datetime) -> bool:
+        return hours.is_open(tape.hours, at) and order.tif not in (TimeInForce.OPG, TimeInForce.CLS)
 
-    def arrive(self, order: PaperOrder, tape: prices.Tape, arrival: Arrival) -> None:
-        """Fill what can fill at once and end what may not wait. The order is saved."""
+    def arrive(self, order: PaperOrder, tape: prices.Tape, arrival: Arrival, at: datetime | None = None) -> bool:
+        """Fill what can fill at once and end what may not wait. The order is saved. False: it cannot be paid."""
+        at = at or self.now
+        self._orders[order.pk] = order
         order.triggered = arrival.match.triggered or order.triggered
         order.best = arrival.match.best if order.best is None else order.best
         left = order.quantity - order.filled_quantity
         quantity = left if arrival.room is None else min(left, arrival.room)
+        if order.reduce_only:
+            quantity = min(quantity, means.position_against(self.account, order.symbol, Side(order.side)))
         if order.tif == TimeInForce.FOK and (arrival.match.price is None or quantity < left):
-            self._end(order, BrokerStatus.CANCELLED, self.now, _NOT_WHOLE)
-            return
+            self._end(order, BrokerStatus.CANCELLED, at, _NOT_WHOLE)
+            return True
         if arrival.match.price is not None and quantity:
             event = _Event(order, tape, arrival.match.price, arrival.minute)
-            if not self._fill(order, tape, event, quantity, self.now, maker=False):
-                raise InsufficientFunds("There is not enough cash for this order.")
+            if not self._fill(order, tape, event, quantity, at, maker=False):
+                return False
         if BrokerStatus(order.status).is_open and order.tif == TimeInForce.IOC:
             reason = _REST_CANCELLED if order.filled_quantity else _NOT_AT_ONCE
-            self._end(order, BrokerStatus.CANCELLED, self.now, reason)
+            self._end(order, BrokerStatus.CANCELLED, at, reason)
         if BrokerStatus(order.status).is_open:
             set_bounds(order, tape)
             order.save()
+            self._allot(tape, at)
+        return True
 
     def cancel(self, order: PaperOrder) -> None:
-        self._end(order, BrokerStatus.CANCELLED, self.now, "Cancelled on request.")
+        """At once, or when the cancel arrives: asking again does not make it later or sooner."""
+        delay = latency(self.account)
+        if delay and not order.held:
+            order.cancels_at = order.cancels_at or self.now + delay
+            order.save(update_fields=["cancels_at"])
+            return
+        self._orders[order.pk] = order
+        self._end(order, BrokerStatus.CANCELLED, self.now, _ON_REQUEST)
+
+    def _land(self, order: PaperOrder, tape: prices.Tape, at: datetime) -> None:
+        """What was on its way is there, and meets the market of that moment."""
+        if order.arrives_at is None:
+            return
+        order.arrives_at = None
+        arrival = self.arrival(order, tape, at)
+        if cannot_wait(OrderType(order.order_type), TimeInForce(order.tif)) and not hours.is_open(tape.hours, at):
+            self._end(order, BrokerStatus.REJECTED, at, _CLOSED)
+        elif order.post_only and arrival.match.price is not None:
+            self._end(order, BrokerStatus.REJECTED, at, _WOULD_TRADE)
+        elif not self.arrive(order, tape, arrival, at):
+            self._end(order, BrokerStatus.CANCELLED, at, _OUT_OF_CASH)
+        if BrokerStatus(order.status).is_open:
+            self._look(order)
 
     def _push(self, at: datetime, rank: int, pk: int, event: _Event) -> None:
         if at <= self.now:
@@ -259,6 +326,11 @@ class Matcher:
     def _look(self, order: PaperOrder) -> None:
         """Find the next thing that the bars since ``matched_until`` do to this order."""
         tape = self.market.tape(order.symbol)
+        if order.cancels_at is not None:
+            self._push(order.cancels_at, _CANCEL, order.pk, _Event(order, tape))
+        if order.arrives_at is not None:
+            self._push(order.arrives_at, _ARRIVAL, order.pk, _Event(order, tape))
+            return
         terms = terms_of(order, tape)
         start = max(order.matched_until, self._seen.get(order.tape, order.matched_until))
         minute, end = hours.minute_of(start), prices.completed(tape, self.now)
@@ -300,7 +372,7 @@ class Matcher:
         order.triggered, order.best, order.matched_until = event.triggered, event.best, at
         left = terms.quantity
         if order.reduce_only:
-            able = means.closable(self.account, order.symbol, terms.side, but=order)
+            able = means.position_against(self.account, order.symbol, terms.side)
             if not able:
                 self._end(order, BrokerStatus.CANCELLED, at, _NOTHING_TO_REDUCE)
                 return
@@ -342,12 +414,39 @@ class Matcher:
             ),
         )
         self.ended += order.status == BrokerStatus.FILLED
+        self._allot(tape, at)
         self._release_legs(order, tape, quantity, price, at)
         self._take_from_pair(order, quantity, at)
+        if order.order_class != OrderClass.SIMPLE:
+            self._allot(tape, at)
         self._watch_borrowing(at)
         return True
 
+    def allot_all(self) -> None:
+        """What every open order holds, after margin was switched on or the model has changed."""
+        for symbol in sorted(
+            set(self.account.orders.filter(status__in=OPEN_STATUSES).values_list("symbol", flat=True))
+        ):
+            self._allot(self.market.tape(symbol), self.now)
+
+    def _allot(self, tape: prices.Tape, at: datetime) -> None:
+        """On margin, what orders hold changes with the position and with each other: see ``means``."""
+        if self.account.kind == means.CASH:
+            return
+        instrument = tape.instrument
+        resting = self.account.orders.filter(symbol=instrument.symbol, status__in=OPEN_STATUSES, held=False)
+        orders = self._open(resting.order_by("pk"))
+        quote = prices.quote(tape, at)
+        for order in means.allot(
+            self.account, self.preset, orders, lambda each: terms_of(each, tape), instrument, quote
+        ):
+            order.save(update_fields=["reserved_cash", "reserved_quantity"])
+
     def _end(self, order: PaperOrder, status: BrokerStatus, at: datetime, reason: str) -> None:
+        self._finish(order, status, at, reason)
+        self._allot(self.market.tape(order.symbol), at)
+
+    def _finish(self, order: PaperOrder, status: BrokerStatus, at: datetime, reason: str) -> None:
         ledger.end(order, status, at=at, reason=reason)
         self.ended += 1
         if order.order_class in (OrderClass.BRACKET, OrderClass.OTO) and order.parent_id is None:
@@ -417,7 +516,7 @@ class Matcher:
         else:
             for order in self._open(self.account.orders.filter(symbol=instrument.symbol, status__in=OPEN_STATUSES)):
                 if BrokerStatus(order.status).is_open:
-                    self._end(order, BrokerStatus.CANCELLED, action.at, _SPLIT)
+                    self._finish(order, BrokerStatus.CANCELLED, action.at, _SPLIT)
             if held:
                 whole = (held * action.value / instrument.lot).to_integral_value(ROUND_DOWN) * instrument.lot
                 rest = costs.gross(prices.quote(tape, action.at).last / action.value, held * action.value - whole)

@@ -7,8 +7,16 @@ because only settled cash buys, no good-faith violation can arise.
 means: equity, less that share of every position, less what open orders hold. Crypto counts in full and cannot be
 sold short. What closes a position is always allowed. Once equity is below the maintenance margin every order that
 opens is refused until it is above again; nothing is liquidated.
+
+What open orders of a margin account hold follows from the position and the orders alone, whatever happened before:
+an order that only closes holds the units it closes and no money, one that opens holds its initial margin and fee.
+Several that close share the position's units, the oldest first and a pair as one order, so that together they never
+close more than there is; what they are for beyond that opens, and holds money unless it may only reduce. Whenever the
+position or the orders in it change, all of them are set anew (``allot``). That may leave an account with less own
+means than its orders hold: it opens nothing more then, and an order that it cannot pay when its price comes ends.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -70,6 +78,43 @@ def closable(account: PaperAccount, symbol: str, side: Side, *, but: PaperOrder 
     units = ledger.held(account, symbol, but=but)
     against = units.total if side is Side.SELL else -units.total
     return max(Decimal(0), against - units.reserved)
+
+
+def position_against(account: PaperAccount, symbol: str, side: Side) -> Decimal:
+    """Units of the position that an order of this side closes, whoever else waits to close them."""
+    row = account.holdings.filter(symbol=symbol).first()
+    total = row.quantity if row else Decimal(0)
+    return max(Decimal(0), total if side is Side.SELL else -total)
+
+
+def allot(
+    account: PaperAccount,
+    preset: costs.Preset,
+    orders: Iterable[PaperOrder],
+    terms_of: Callable[[PaperOrder], exchange.Terms],
+    instrument: Instrument,
+    quote: Quote,
+) -> list[PaperOrder]:
+    """Set what these orders hold: all that rest in one symbol of a margin account, the oldest first.
+
+    Saves nothing; returns those that hold something else now.
+    """
+    left = {side: position_against(account, instrument.symbol, side) for side in Side}
+    slots: dict[str, list[PaperOrder]] = {}
+    for order in orders:
+        slots.setdefault(order.pair or str(order.pk), []).append(order)
+    changed = []
+    for slot in slots.values():
+        able = left[Side(slot[0].side)]
+        for order in slot:
+            terms = terms_of(order)
+            held = worst(account, preset, terms, instrument, quote, able, filled=order.filled_quantity)
+            cash = Decimal(0) if order.reduce_only else held.cash
+            if (cash, held.units) != (order.reserved_cash, order.reserved_quantity):
+                order.reserved_cash, order.reserved_quantity = cash, held.units
+                changed.append(order)
+        left[Side(slot[0].side)] = able - max(order.reserved_quantity for order in slot)
+    return changed
 
 
 def need(
@@ -150,7 +195,8 @@ def affords(
         )
         # What it holds itself is there without adding up what all the others hold.
         return -effect <= max(order.reserved_cash, Decimal(0)) or free(account, market, at, but=order) + effect >= 0
-    able = closable(account, order.symbol, terms.side, but=order)
+    # It closes what there is, even where an older order waits to close the same: that one will open then.
+    able = position_against(account, order.symbol, terms.side)
     needed = need(account, preset, terms, instrument, able, price, filled=order.filled_quantity, maker=maker)
     return not needed.cash or free(account, market, at, but=order) >= needed.cash
 

@@ -106,6 +106,11 @@ class PaperOrder(models.Model):
     reason = models.CharField(max_length=200, blank=True)
     created = models.DateTimeField()
     updated = models.DateTimeField()
+    post_only = models.BooleanField(default=False)
+    arrives_at = models.DateTimeField(null=True)
+    """It, or its last change, is on its way until then and meets nothing; null once it is there."""
+    cancels_at = models.DateTimeField(null=True)
+    """When the cancel that was asked for arrives; null without one."""
     expires_at = models.DateTimeField(null=True)
     """Null once it has ended, as its bounds are: an index then finds open orders alone."""
     matched_until = models.DateTimeField()
@@ -126,6 +131,8 @@ class PaperOrder(models.Model):
             models.Index(fields=["tape", "touch_below"], name="paper_touched_below"),
             models.Index(fields=["tape", "touch_above"], name="paper_touched_above"),
             models.Index(fields=["expires_at"], name="paper_expiring"),
+            models.Index(fields=["arrives_at"], name="paper_arriving"),
+            models.Index(fields=["cancels_at"], name="paper_cancelling"),
             models.Index(fields=["account", "status"], name="paper_orders_by_account"),
         ]
 
@@ -197,6 +204,8 @@ class ImportedSeries(models.Model):
     lot = ExactDecimalField()
     minimum = ExactDecimalField()
     size = models.CharField(max_length=3, choices=[(BarSize.MINUTE.value, "Minute"), (BarSize.DAY.value, "Day")])
+    exchange = models.CharField(max_length=8, blank=True, default="")
+    """Whose hours it keeps where an account has exchange hours, a name in ``calendars.EXCHANGES``; empty: none."""
     imported = models.DateTimeField()
 
     def __str__(self) -> str:

@@ -124,7 +124,7 @@ def quote(tape: Tape, now: datetime) -> Quote:
         return tape.quote(now)
     instrument = tape.instrument
     minute = hours.last_minute(tape.hours, completed(tape, now))
-    end = minute + 1
+    end = minute + 1 + -(minute + 1) % tape.step
     bar = _traded(tape, end - tape.step, end)
     day = _traded(tape, end - hours.DAY_MINUTES, end)
     bid, ask = tape.spread(minute, bar.close)

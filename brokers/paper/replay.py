@@ -1,6 +1,7 @@
 """Recorded bars, played in a loop: each bar's place is the wall clock counted in bars, modulo their number.
 
-Where the recording has a hole the loop closes it up. At the end it jumps back to the first bar.
+Where the recording has a hole the loop closes it up. At the end it jumps back to the first bar. At the hours of an
+exchange the loop advances only while that trades, a daily series by one bar each trading day.
 """
 
 import csv
@@ -20,23 +21,33 @@ _BTC_FILE = Path(__file__).parent / "data" / "btcusd_minute.csv"
 
 
 class ReplayTape:
-    """``step`` is the minutes of one recorded bar. Always open; bid and ask are the last price."""
-
-    hours = hours.ALWAYS
+    """``step`` is the minutes of one recorded bar. Bid and ask are the last price."""
 
     def __init__(
-        self, instrument: Instrument, recorded: Sequence[datetime], recorded_bars: Sequence[Ohlcv], step: int
+        self,
+        instrument: Instrument,
+        recorded: Sequence[datetime],
+        recorded_bars: Sequence[Ohlcv],
+        step: int,
+        kind: str = hours.ALWAYS,
     ) -> None:
         self.instrument = instrument
-        self.key = instrument.symbol
+        self.hours = kind
+        self.key = instrument.symbol if kind == hours.ALWAYS else f"{instrument.symbol}/{kind}"
         self.step = step
         self._recorded = tuple(recorded)
         self._bars = tuple(recorded_bars)
         self._fold = lru_cache(maxsize=4096)(self._fold_from)
 
     def aggregate(self, first: int, end: int) -> Ohlcv | None:
-        place = first // self.step % len(self._bars)
-        count = (end - first) // self.step
+        if self.step == hours.DAY_MINUTES:
+            # The day's bar is whole, whatever part of the day is asked for.
+            first, end = first - first % self.step, end + -end % self.step
+        played = self._played(first)
+        count = self._played(end) - played
+        if not count:
+            return None
+        place = played % len(self._bars)
         if count == 1:
             return self._bars[place]
         return self._fold(place, count)
@@ -45,7 +56,13 @@ class ReplayTape:
         return last, last
 
     def recorded_at(self, minute: int) -> datetime | None:
-        return self._recorded[minute // self.step % len(self._bars)]
+        return self._recorded[self._played(minute) % len(self._bars)]
+
+    def _played(self, minute: int) -> int:
+        """How many bars have begun before ``minute``."""
+        if self.hours == hours.ALWAYS:
+            return minute // self.step
+        return hours.traded(self.hours, minute) if self.step == 1 else hours.days_traded(self.hours, minute)
 
     def _fold_from(self, place: int, count: int) -> Ohlcv:
         length = len(self._bars)

@@ -1,73 +1,92 @@
 """The paper markets' days as a person asks for them: open or not, from when to when, and why not."""
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from brokers.errors import InvalidRequest
 from brokers.paper import hours
+from brokers.paper.calendars import EXCHANGES
 from brokers.types import MarketDay, SessionState
 
 STOCKS, CRYPTO = "stocks", "crypto"
 
 _EPOCH = date(1970, 1, 1)
-_NEW_YORK = "America/New_York"
-_REGULAR_MINUTES = 390
 _AHEAD = 60
 """Days whose exceptions are told."""
-_KNOWN_YEARS = range(2026, 2029)
-"""Those whose holidays ``hours`` knows."""
-
-_WORDS = {
-    hours.ALWAYS: "at all hours, every day",
-    hours.VENUE: "09:30 to 16:00 New York time on exchange days",
-}
 
 
 def words(kind: str) -> str:
-    return _WORDS[kind]
+    venue = hours.exchange(kind)
+    if venue is None:
+        return "at all hours, every day"
+    if kind == "FX":
+        return "Sunday 17:00 to Friday 17:00 New York time"
+    spans = " and ".join(f"{opens:%H:%M} to {closes:%H:%M}" for opens, closes in venue.spans)
+    before = ", from the evening before" if venue.spans[0][0] >= venue.spans[0][1] else ""
+    return f"{spans} {venue.place} time on exchange days{before}"
 
 
-def markets(stock_hours: str, now: datetime, *, day: date | None, market: str, live: str = "") -> list[MarketDay]:
-    """``live`` is the venue whose coins are all there is. Raises InvalidRequest for a market there is not."""
-    known = {CRYPTO: hours.ALWAYS} if live else {STOCKS: stock_hours, CRYPTO: hours.ALWAYS}
+def markets(
+    stock_hours: str,
+    now: datetime,
+    *,
+    day: date | None,
+    market: str,
+    live: str = "",
+    exchanges: Iterable[str] = (),
+) -> list[MarketDay]:
+    """``live`` is the venue whose coins are all there is, ``exchanges`` are those of imported series.
+
+    Raises InvalidRequest for a market there is not.
+    """
+    if live:
+        known = {CRYPTO: (hours.ALWAYS, f"Crypto at {live}")}
+    else:
+        known = {STOCKS: (stock_hours, "Simulated stocks and ETFs"), CRYPTO: (hours.ALWAYS, "Replayed crypto")}
+        if stock_hours == hours.VENUE:
+            known |= {code: (code, f"Imported: {EXCHANGES[code].name}") for code in exchanges}
     if market and market not in known:
         raise InvalidRequest(f"There is no market {market!r} here, only {' and '.join(known)}.", "market")
-    titles = {STOCKS: "Simulated stocks and ETFs", CRYPTO: f"Crypto at {live}" if live else "Replayed crypto"}
-    return [_market(name, titles[name], kind, now, day) for name, kind in known.items() if market in ("", name)]
+    return [_market(name, title, kind, now, day) for name, (kind, title) in known.items() if market in ("", name)]
 
 
 def _market(market: str, title: str, kind: str, now: datetime, day: date | None) -> MarketDay:
-    if kind == hours.ALWAYS:
-        day = day or now.astimezone(UTC).date()
-    else:
-        day = day or now.astimezone(ZoneInfo(_NEW_YORK)).date()
-    session = hours.session(kind, (day - _EPOCH).days)
-    always = kind == hours.ALWAYS
+    venue = hours.exchange(kind)
     running = hours.is_open(kind, now)
     closes = hours.session_end(kind, now)
+    if day is None:
+        # A trading day that began the evening before has the date of its end.
+        today = closes if running and venue else now
+        day = today.astimezone(venue.zone if venue else UTC).date()
+    spans = hours.trading_day(kind, (day - _EPOCH).days)
+    notes = []
+    if venue and day.year not in venue.years:
+        notes.append("Holidays of this year are not known; weekends are.")
+    if len(spans) > 1:
+        notes.append(f"Trades {words(kind)}.")
     return MarketDay(
         market=market,
         name=title,
-        time_zone="UTC" if always else _NEW_YORK,
+        time_zone=venue.zone.key if venue else "UTC",
         day=day,
-        opens=hours.at_minute(session[0]) if session else None,
-        closes=hours.at_minute(session[1]) if session else None,
+        opens=hours.at_minute(spans[0][0]) if spans else None,
+        closes=hours.at_minute(spans[-1][1]) if spans else None,
         why=_why(kind, day),
         state=SessionState.OPEN if running else SessionState.CLOSED,
-        next_open=None if always else hours.next_open(kind, closes if running else now),
-        next_close=None if always else closes,
-        exceptions=() if always else tuple(_exceptions(kind, day)),
-        note="" if always or day.year in _KNOWN_YEARS else "Holidays of this year are not known; weekends are.",
+        next_open=None if venue is None else hours.next_open(kind, closes if running else now),
+        next_close=None if venue is None else closes,
+        exceptions=() if venue is None else tuple(_exceptions(kind, day)),
+        note=" ".join(notes),
     )
 
 
 def _why(kind: str, day: date) -> str:
-    if kind == hours.ALWAYS:
+    venue = hours.exchange(kind)
+    if venue is None:
         return "always_open"
-    session = hours.session(kind, (day - _EPOCH).days)
-    if session is None:
+    if not hours.trading_day(kind, (day - _EPOCH).days):
         return "weekend" if day.weekday() >= 5 else "holiday"
-    return "regular" if session[1] - session[0] == _REGULAR_MINUTES else "early_close"
+    return "early_close" if day in venue.early else "regular"
 
 
 def _exceptions(kind: str, day: date) -> list[tuple[date, str]]:

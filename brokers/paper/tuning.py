@@ -8,7 +8,9 @@ from decimal import Decimal
 from brokers.decimals import plain
 from brokers.paper import costs, ledger, means
 from brokers.paper.books import match_locked
-from brokers.paper.models import PaperAccount
+from brokers.paper.listings import market_of
+from brokers.paper.matching import Matcher
+from brokers.paper.models import OPEN_STATUSES, PaperAccount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,8 @@ def set_model(
         if not 0 <= value <= knob.most or -int(value.as_tuple().exponent) > 6:
             raise ValueError(f"{name} must be from 0 to {plain(knob.most)}, with at most 6 decimals.")
     with ledger.locked(ledger.account(key)) as mine:
+        if mine.venue and (overrides or {}).get("latency_ms"):
+            raise ValueError("At live prices an order meets the price of the moment: latency_ms can only be 0.")
         match_locked(mine, now)
         if margin is False and mine.kind == means.MARGIN:
             _check_no_loan(mine)
@@ -63,10 +67,13 @@ def set_model(
             mine.overrides = {name: plain(value) for name, value in (overrides or {}).items()}
         mine.preset = preset or mine.preset
         mine.save(update_fields=["preset", "overrides", "kind"])
+        Matcher(mine, market_of(mine), now).allot_all()
         return _told(mine)
 
 
 def _check_no_loan(account: PaperAccount) -> None:
+    if account.orders.filter(status__in=OPEN_STATUSES).exists():
+        raise ValueError("Open orders were taken on margin: cancel them before margin is switched off.")
     if any(holding.quantity < 0 for holding in account.holdings.all()):
         raise ValueError("The account is short: buy that back before margin is switched off.")
     if any(balance.amount < 0 for balance in account.balances.all()):
@@ -79,6 +86,8 @@ def _told(account: PaperAccount) -> Terms:
     for name, knob in costs.TUNABLE.items():
         value: Decimal | None = getattr(model, knob.field)
         rates[name] = None if value is None else value / knob.scale
+    if account.venue:
+        rates["latency_ms"] = Decimal(0)
     return Terms(
         account_id=account.key,
         name=account.name,

@@ -18,7 +18,7 @@ from console.limits import AMOUNTS, LIVE_NEEDS, TITLES, Limits
 _FILLS = [
     ("standard", Choice("Standard", "Coins 0.25 %; shares 0.005 each, at least 1.00 an order. No slippage.")),
     ("frictionless", Choice("Frictionless", "No fees and no slippage.")),
-    ("realistic", Choice("Realistic", "Fees, 0.02 % slippage, and at most 10 % of a minute's volume.")),
+    ("realistic", Choice("Realistic", "Fees, 0.02 % slippage, 200 ms on the way, at most 10 % of a minute's volume.")),
     ("thin", Choice("Thin market", "Higher fees, 0.1 % slippage, and at most 2 % of a minute's volume.")),
 ]
 

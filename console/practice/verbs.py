@@ -1,7 +1,7 @@
 """Practice accounts on a connection with simulated money: open one more, start again, change what it trades under."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -22,7 +22,7 @@ from console.connections import equity, reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.halts import verbs as halts
-from console.orders import cancelling, risk, states
+from console.orders import cancelling, risk, sending, states
 from console.orders.models import Order
 
 MOST_ACCOUNTS = 20
@@ -142,13 +142,16 @@ def reset_account(
             books.check_cash(cash)
     label = by.email if isinstance(by, User) else by.name
     done = cancelling.cancel_all(connection, account_id, by=label, request_id=request_id)
-    standing = Order.objects.filter(connection=connection, account_id=account_id, status__in=states.OPEN).first()
-    if standing is not None:
+    standing = Order.objects.filter(connection=connection, account_id=account_id, status__in=states.OPEN)
+    # A cancel may be on its way to the exchange, and the reset overtakes it there; any other open order stops it.
+    leaving = {each.order.pk for each in done if each.refusal is None and each.order.state in states.AT_BROKER}
+    stuck = standing.exclude(pk__in=leaving).first()
+    if stuck is not None:
         raise Refusal(
             Code.OUTCOME_UNKNOWN,
-            f"Order {standing.public_id} could not be taken back yet, so nothing was reset. Look at it with "
+            f"Order {stuck.public_id} could not be taken back yet, so nothing was reset. Look at it with "
             "get_order_status, then reset again.",
-            order_id=standing.public_id,
+            order_id=stuck.public_id,
         )
     before = _state(connection, account_id)
     with _bounded(), transaction.atomic():
@@ -160,6 +163,9 @@ def reset_account(
         equity.forget(connection.pk, account_id)
         _keep_equity(connection, after)
         _note(connection, by, "account reset", account=account_id, before=str(before.equity), after=str(after.equity))
+    for order in standing.select_related("app", "connection", "confirmation"):
+        with suppress(BrokerError):  # the sweep asks again
+            sending.refresh(order)
     cancelled = sum(result.refusal is None for result in done)
     return Reset(terms=tuning.terms(account_id), cancelled=cancelled, before=before.equity)
 

@@ -27,6 +27,7 @@ class Model(TypedDict):
     volume_percent: NotRequired[Number]
     borrow_percent: Number
     interest_percent: Number
+    latency_ms: Number
 
 
 class PaperAccount(TypedDict):
@@ -102,7 +103,7 @@ def set_paper_model(call: Call) -> dict[str, Any]:
         overrides=None if changes is None else {name: Decimal(value) for name, value in changes.items()},
         margin=margin,
     )
-    return {"account": _account(made), "note": "From the next fill on; each fill names the model it was made under."}
+    return {"account": _account(made), "note": "From now on; each fill names the model it was made under."}
 
 
 def _app(call: Call) -> ConnectedApp:

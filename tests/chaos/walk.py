@@ -65,6 +65,7 @@ CUSHION = Decimal("1.02")
 CASH = Decimal(100_000)
 # preset → (maker, taker) of coins; each stock order pays 0.005 a share, 1.00 at least, in these two.
 COIN_FEES = {"standard": ("0.0025", "0.0025"), "realistic": ("0.0016", "0.0026")}
+LATENCY = {"standard": timedelta(0), "realistic": timedelta(milliseconds=200)}
 SIZES = {"BTC/USD": ("0.5", "0.0375", "2"), "AAPL": ("1", "37", "250")}
 BOUNDS = {
     Code.INSUFFICIENT_FUNDS,
@@ -431,7 +432,9 @@ class Walk(RuleBasedStateMachine):
             if order.order_class is OrderClass.SIMPLE:  # what fills of a pair's other order makes this one smaller
                 assert (order.status is BrokerStatus.FILLED) is (order.filled_quantity == order.quantity)
             if order.tif is TimeInForce.FOK:
-                assert not order.status.is_open and order.filled_quantity in (0, order.quantity)
+                assert order.filled_quantity in (0, order.quantity)
+                assert order.created_at is not None
+                assert not order.status.is_open or CLOCK.now - order.created_at < LATENCY[self.books.preset]
 
     @staticmethod
     def pair_of(order: BrokerOrder) -> str:

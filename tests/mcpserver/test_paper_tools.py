@@ -112,10 +112,12 @@ def test_fills_name_the_terms_they_were_made_under(paper: Connection, trade_key:
         "set_paper_model",
         account_id=paper.default_account,
         preset="realistic",
-        overrides={"taker_fee_percent": "1", "slippage_percent": 0, "volume_percent": "0", "margin": True},
-    )["account"]["model"]
+        overrides={
+            "taker_fee_percent": "1", "slippage_percent": 0, "volume_percent": "0", "latency_ms": 0, "margin": True
+        },
+    )["account"]["model"]  # fmt: skip
     assert (tuned["taker_fee_percent"], tuned["slippage_percent"], tuned["margin"]) == ("1", "0", True)
-    assert "volume_percent" not in tuned and tuned["stamp"].startswith("realistic/1+")
+    assert "volume_percent" not in tuned and tuned["stamp"].startswith("realistic/2+")
     order = trade(trade_key, "BUY", "0.5", "BTC/USD")["order"]
     paid = Decimal(order["average_price"]) * Decimal("0.5")
     assert Decimal(order["fees"]) == (paid / 100).quantize(Decimal("0.01"), ROUND_HALF_UP)
@@ -128,6 +130,22 @@ def test_fills_name_the_terms_they_were_made_under(paper: Connection, trade_key:
     )
 
 
+def test_an_order_and_its_cancel_are_on_their_way_for_as_long_as_the_model_says(
+    paper: Connection, trade_key: str
+) -> None:
+    model = call(
+        trade_key, "set_paper_model", account_id=paper.default_account, overrides={"latency_ms": 30_000}
+    )["account"]["model"]  # fmt: skip
+    assert model["latency_ms"] == "30000"
+    order = trade(trade_key, "BUY", "0.5", "BTC/USD")["order"]
+    assert (order["status"], order["filled_quantity"]) == ("working", "0")
+    cancelled = call(trade_key, "cancel_order", order_id=order["order_id"])
+    assert cancelled["order"]["status"] == "working"
+    # Starting again overtakes both.
+    assert call(trade_key, "reset_paper_account", account_id=paper.default_account)["cancelled_orders"] == 1
+    assert Order.objects.get().status == "cancelled"
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments", "field"),
     [
@@ -138,6 +156,7 @@ def test_fills_name_the_terms_they_were_made_under(paper: Connection, trade_key:
         ("reset_paper_account", {"cash": "0"}, ""),
         ("set_paper_model", {"overrides": {"luck": "1"}}, "overrides"),
         ("set_paper_model", {"overrides": {"slippage_percent": "11"}}, ""),
+        ("set_paper_model", {"overrides": {"latency_ms": "60001"}}, ""),
         ("set_paper_model", {"overrides": {"slippage_percent": True}}, "overrides.slippage_percent"),
         ("set_paper_model", {"overrides": ["margin"]}, "overrides"),
     ],

@@ -66,12 +66,14 @@ def open_broker(
     return PaperBroker.open({"account": account.key}, clock=clock), account
 
 
-def script(*bars: str, symbol: str = "TEST/USD", asset_class: AssetClass = AssetClass.CRYPTO) -> datetime:
+def script(
+    *bars: str, symbol: str = "TEST/USD", asset_class: AssetClass = AssetClass.CRYPTO, volume: str = "1"
+) -> datetime:
     """Import hand-written minute bars, each "open high low close"; returns a minute at which the first one starts."""
     start = datetime(2020, 1, 1, tzinfo=UTC)
     lines = ["ts,open,high,low,close,volume"]
     for place, bar in enumerate(bars):
-        lines.append(f"{(start + timedelta(minutes=place)).isoformat()},{','.join(bar.split())},1")
+        lines.append(f"{(start + timedelta(minutes=place)).isoformat()},{','.join(bar.split())},{volume}")
     import_bars(lines, symbol=symbol, name="Test", asset_class=asset_class, minimum=None)
     whole = NOON.replace(second=0)
     minutes = (whole - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(minutes=1)

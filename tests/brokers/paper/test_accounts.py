@@ -1,5 +1,6 @@
 """Cash and margin accounts: what they can pay for, what they owe, and that the ledger alone explains them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -8,11 +9,11 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from brokers.errors import InsufficientFunds, InsufficientPosition, InvalidAccount
-from brokers.paper import books, ledger
+from brokers.paper import books, ledger, tuning
 from brokers.paper.actions import import_actions
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.imports import ImportRefused
-from brokers.paper.models import CorporateAction, PaperAccount
+from brokers.paper.models import OPEN_STATUSES, CorporateAction, PaperAccount
 from brokers.types import AssetClass, BrokerStatus
 
 from .support import NOON, Clock, order, script
@@ -72,6 +73,59 @@ def test_below_maintenance_margin_only_what_closes_is_taken() -> None:
             broker.submit(account.key, order(side, "1", symbol))
     assert broker.submit(account.key, order("BUY", "200", "XYZ")).status is BrokerStatus.FILLED
     assert broker.account_state(account.key).equity == 2_000
+
+
+def reserves(account: PaperAccount) -> list[tuple[Decimal, Decimal]]:
+    """(units, money) that each open order holds, the oldest first."""
+    rows = account.orders.filter(status__in=OPEN_STATUSES).order_by("pk")
+    return [(row.reserved_quantity, row.reserved_cash) for row in rows]
+
+
+def test_on_margin_orders_share_the_position_and_what_is_beyond_it_holds_its_initial_margin() -> None:
+    first = script(*[FLAT] * 4, symbol="XYZ", asset_class=AssetClass.STOCK)
+    clock = Clock(first + timedelta(minutes=1))
+    broker, account = margin(clock, "20000")
+    broker.submit(account.key, order("BUY", "100", "XYZ"))
+    older = broker.submit(account.key, order("SELL", "80", "XYZ", limit="120"))
+    broker.submit(account.key, order("SELL", "60", "XYZ", limit="110"))
+    assert reserves(account) == [(Decimal(80), Decimal(0)), (Decimal(20), Decimal(40 * 110) / 2)]
+    # The older one gone, the younger only closes.
+    broker.cancel(account.key, older.client_order_id)
+    assert reserves(account) == [(Decimal(60), Decimal(0))]
+    # The position gone by another order, it opens.
+    broker.submit(account.key, order("SELL", "100", "XYZ"))
+    assert broker.positions(account.key) == []
+    assert reserves(account) == [(Decimal(0), Decimal(60 * 110) / 2)]
+    assert broker.account_state(account.key).buying_power == (Decimal(20_000) - 3_300) * 2
+
+
+def test_what_rests_to_sell_never_keeps_a_short_position_from_being_bought_back() -> None:
+    first = script(FLAT, FLAT, "140 140 140 140", "140 140 140 140", symbol="XYZ", asset_class=AssetClass.STOCK)
+    clock = Clock(first + timedelta(minutes=1))
+    broker, account = margin(clock, "20000")
+    broker.submit(account.key, order("BUY", "136", "XYZ"))
+    broker.submit(account.key, order("SELL", "136", "XYZ", limit="200"))
+    broker.submit(account.key, order("SELL", "160", "XYZ"))
+    (position,) = broker.positions(account.key)
+    assert (position.quantity, position.reserved) == (Decimal(-24), Decimal(0))
+    covers = replace(order("BUY", "24", "XYZ"), reduce_only=True)
+    assert broker.submit(account.key, covers).status is BrokerStatus.FILLED
+    assert broker.positions(account.key) == []
+
+
+def test_margin_that_is_switched_on_counts_what_rests_and_goes_off_only_without_open_orders() -> None:
+    first = script(FLAT, FLAT, symbol="XYZ", asset_class=AssetClass.STOCK)
+    clock = Clock(first + timedelta(minutes=1))
+    broker, account = paper(clock, "10000")
+    tuning.set_model(account.key, preset="frictionless", now=clock.now)
+    resting = broker.submit(account.key, order("BUY", "10", "XYZ", limit="90"))
+    assert reserves(account) == [(Decimal(0), Decimal(900))]
+    tuning.set_model(account.key, margin=True, now=clock.now)
+    assert reserves(account) == [(Decimal(0), Decimal(450))]
+    with pytest.raises(ValueError, match="cancel them before"):
+        tuning.set_model(account.key, margin=False, now=clock.now)
+    PaperBroker.open({"account": account.key}, clock=clock).cancel(account.key, resting.client_order_id)
+    assert tuning.set_model(account.key, margin=False, now=clock.now).margin is False
 
 
 def test_crypto_is_paid_in_full_and_not_sold_short() -> None:

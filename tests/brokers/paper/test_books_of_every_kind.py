@@ -117,12 +117,34 @@ def check(broker: PaperBroker, account: PaperAccount, asked: dict[str, Decimal])
     check_pairs(account, asked)
     state = broker.account_state(account.key)
     for position in broker.positions(account.key):
-        # On margin one order may sell what another was going to close with; that one then opens, if it can be paid.
-        assert position.reserved <= position.quantity or account.kind == "margin"
+        assert position.reserved <= abs(position.quantity)
         assert position.quantity > 0 or (account.kind == "margin" and position.symbol != "BTC/USD")
     if account.kind == "cash":
         assert 0 <= state.cash[0].reserved <= state.cash[0].total
         assert state.cash[0].available >= 0
+    else:
+        for symbol in LOTS:
+            check_margin_reserves(account, symbol, kept.holdings.get(symbol, (Decimal(0),))[0])
+
+
+def check_margin_reserves(account: PaperAccount, symbol: str, position: Decimal) -> None:
+    """Orders that close share the position, the oldest first and a pair as one; what is beyond it holds its margin."""
+    for side, against in (("SELL", position), ("BUY", -position)):
+        able = max(Decimal(0), against)
+        rows = account.orders.filter(symbol=symbol, side=side, status__in=OPEN_STATUSES, held=False).order_by("pk")
+        slots: dict[str, list[PaperOrder]] = {}
+        for row in rows:
+            slots.setdefault(row.pair or row.client_order_id, []).append(row)
+        for slot in slots.values():
+            for row in slot:
+                left = row.quantity - row.filled_quantity
+                assert row.reserved_quantity == min(left, able)
+                opens = left - row.reserved_quantity
+                assert (row.reserved_cash > 0) == (opens > 0 and not row.reduce_only)
+                if opens and not row.reduce_only and row.limit_price is not None:
+                    share = 1 if symbol == "BTC/USD" else 2
+                    assert row.reserved_cash >= (row.limit_price * opens / share).quantize(CENT, "ROUND_DOWN")
+            able -= max(row.reserved_quantity for row in slot)
 
 
 def check_pairs(account: PaperAccount, asked: dict[str, Decimal]) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from brokers.paper.calendars import EXCHANGES
 from brokers.paper.imports import ImportRefused, import_bars
 from brokers.types import AssetClass
 
@@ -21,6 +22,12 @@ class Command(BaseCommand):
         parser.add_argument("--tick", default="0.01", help="smallest price step")
         parser.add_argument("--lot", help="smallest quantity step; 0.00000001 for crypto, else 1")
         parser.add_argument("--minimum", help="smallest order; one lot unless given")
+        parser.add_argument(
+            "--exchange",
+            default="",
+            choices=list(EXCHANGES),
+            help="whose hours it keeps on connections with exchange hours; at all hours unless given",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -34,6 +41,7 @@ class Command(BaseCommand):
                     tick=_decimal(options["tick"], "tick"),
                     lot=None if options["lot"] is None else _decimal(options["lot"], "lot"),
                     minimum=None if options["minimum"] is None else _decimal(options["minimum"], "minimum"),
+                    exchange=options["exchange"],
                 )
         except ImportRefused as error:
             raise CommandError("Nothing was imported.\n" + "\n".join(error.problems)) from None
