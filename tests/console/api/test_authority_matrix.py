@@ -95,6 +95,7 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
         "halt": Door("cancel", "POST", "/halts", {"reason": "Enough."}, own=False),
         "lift_halt": Door("in person", "POST", f"/halts/{halt.pk}/lift"),
         "list_orders": Door("read", "GET", "/orders", own=False),
+        "list_external_orders": Door("read", "GET", "/orders/external", own=False),
         "place_order": Door("trade", "POST", "/orders", ORDER, own=False),
         "confirm_order": Door("trade", "POST", "/orders/confirm", {"confirmation_id": prepared["confirmation"]["id"]}),
         "get_order": Door("read", "GET", order),
