@@ -337,6 +337,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep-orders": {"task": "console.orders.tasks.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "tell-owners": {"task": "console.orders.tasks.tell_owners", "schedule": 3.0, "options": {"expires": 10}},
+    "look-outside": {"task": "console.orders.tasks.look_outside", "schedule": 30.0, "options": {"expires": 30}},
     "match-paper-orders": {"task": "brokers.paper.tasks.match_resting", "schedule": 2.0, "options": {"expires": 10}},
     "follow-live-prices": {
         "task": "brokers.paper.tasks.follow_live_prices",

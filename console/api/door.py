@@ -4,7 +4,7 @@ import base64
 import binascii
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -230,19 +230,30 @@ class Door(APIView):
 
     def page(self, found: QuerySet[Any]) -> Response:
         """Keyset paging: the second page stays the second page while new rows arrive on top."""
+        position = self.position
+        if position and not (position.isdecimal() and len(position) < 19):
+            raise _no_cursor()
+        page = paging.page(found, position, size=self.given.get("limit", 50))
+        return self.listed(page.rows, "" if page.next_before is None else str(page.next_before))
+
+    @property
+    def position(self) -> str:
+        """What the cursor of the page before says: where its list ended. "" without one. Raises Refusal."""
+        return _position(self.given.get("cursor"))
+
+    def listed(self, rows: Sequence[Any], following: str) -> Response:
+        """One page of ``rows``, and the address of the next, which begins after ``following``; "" on the last."""
         act = self.act
         assert act is not None and act.answers is not None
-        size = self.given.get("limit", 50)
-        page = paging.page(found, _position(self.given.get("cursor")), size=size)
-        following = None
-        if page.next_before is not None:
-            query = {**self.request.GET.dict(), "cursor": _cursor(page.next_before)}
-            following = f"{settings.PUBLIC_URL}{self.request.path}?{urlencode(query)}"
-        return Response({"items": act.answers(page.rows, many=True).data, "next": following})
+        address = None
+        if following:
+            query = {**self.request.GET.dict(), "cursor": _cursor(following)}
+            address = f"{settings.PUBLIC_URL}{self.request.path}?{urlencode(query)}"
+        return Response({"items": act.answers(rows, many=True).data, "next": address})
 
 
-def _cursor(pk: int) -> str:
-    return base64.urlsafe_b64encode(f"before:{pk}".encode()).decode().rstrip("=")
+def _cursor(position: str) -> str:
+    return base64.urlsafe_b64encode(f"before:{position}".encode()).decode().rstrip("=")
 
 
 def _position(cursor: str | None) -> str:
@@ -253,9 +264,13 @@ def _position(cursor: str | None) -> str:
     except (binascii.Error, ValueError):
         text = ""
     word, _, position = text.partition(":")
-    if word != "before" or not position.isdecimal() or len(position) > 18:
-        raise Refusal(Code.INVALID_ARGUMENT, "This is no cursor of a next link.", field="cursor")
+    if word != "before" or not position or not position.isprintable():
+        raise _no_cursor()
     return position
+
+
+def _no_cursor() -> Refusal:
+    return Refusal(Code.INVALID_ARGUMENT, "This is no cursor of a next link.", field="cursor")
 
 
 class Nowhere(Door):

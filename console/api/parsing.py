@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import IO, Any, NoReturn
 
@@ -17,6 +18,7 @@ from rest_framework.parsers import BaseParser
 from brokers.decimals import plain
 from console.errors import Code, Refusal
 
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
 _AMOUNT = r"^-?[0-9]{1,20}(\.[0-9]{1,18})?$"
 
 
@@ -55,6 +57,17 @@ class Flag(serializers.BooleanField):
         if not isinstance(data, bool):
             self.fail("invalid", input=data)
         return bool(data)
+
+
+class Moment(serializers.DateTimeField):
+    """A time with its offset (RFC 3339): without one it could be anybody's."""
+
+    default_error_messages = {"naive": "Name the offset, such as 2026-11-02T15:00:00Z."}
+
+    def to_internal_value(self, value: Any) -> datetime:
+        if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+            self.fail("naive")
+        return super().to_internal_value(value)
 
 
 @extend_schema_field({"type": "string", "pattern": _AMOUNT, "examples": ["0.1"]})

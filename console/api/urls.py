@@ -7,8 +7,10 @@ from console.clients import api as clients
 from console.connected_apps import api as apps
 from console.connections import api as connections
 from console.halts import api as halts
+from console.journal import api as journal
 from console.keys import api as keys
 from console.orders import api as orders
+from console.practice import api as practice
 
 _V1 = [
     path("connections", connections.Connections.as_view()),
@@ -19,6 +21,13 @@ _V1 = [
     path("connections/<int:connection_id>/trading-off", connections.TradingOff.as_view()),
     path("connections/<int:connection_id>/limits", connections.ConnectionLimits.as_view()),
     path("connections/<int:connection_id>/policy", connections.ConnectionPolicy.as_view()),
+    path("connections/<int:connection_id>/performance", journal.Performance.as_view()),
+    path("connections/<int:connection_id>/profit", journal.Profit.as_view()),
+    path("connections/<int:connection_id>/equity", journal.Equity.as_view()),
+    path("connections/<int:connection_id>/practice-accounts", practice.Accounts.as_view()),
+    path("connections/<int:connection_id>/practice-accounts/<str:account_id>", practice.OneAccount.as_view()),
+    path("connections/<int:connection_id>/practice-accounts/<str:account_id>/reset", practice.Reset.as_view()),
+    path("connections/<int:connection_id>/practice-accounts/<str:account_id>/model", practice.Model.as_view()),
     path("clients", clients.Clients.as_view()),
     path("clients/<int:client_pk>", clients.OneClient.as_view()),
     path("keys", keys.Keys.as_view()),
@@ -34,10 +43,15 @@ _V1 = [
     path("halts", halts.Halts.as_view()),
     path("halts/<int:halt_id>/lift", halts.Lift.as_view()),
     path("orders", orders.Orders.as_view()),
+    path("orders/external", orders.Outside.as_view()),
     path("orders/confirm", orders.Confirm.as_view()),
     path("orders/<str:order_id>", orders.OneOrder.as_view()),
     path("orders/<str:order_id>/approve", orders.Approve.as_view()),
     path("orders/<str:order_id>/cancel", orders.Cancel.as_view()),
+    path("orders/<str:order_id>/notes", journal.OrderNotes.as_view()),
+    path("journal/trades", journal.Trades.as_view()),
+    path("journal/trades/<str:trade_id>", journal.OneTrade.as_view()),
+    path("journal/trades/<str:trade_id>/notes", journal.TradeNotes.as_view()),
     path("activity", audit.Activity.as_view()),
     path("activity/<str:request_id>", audit.OneCall.as_view()),
     path("errors", audit.Errors.as_view()),

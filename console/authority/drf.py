@@ -37,6 +37,8 @@ class Need(StrEnum):
     READ = "read"
     TRADE = "trade"
     CANCEL = "cancel"
+    KEEP = "keep"
+    """Notes and practice accounts: what an app may do at ``/mcp`` with the scope to trade, and moves no real money."""
     MANAGE = "manage"
     """Connections, clients, keys and apps; seeing them, too."""
     WIDEN = "widen"
@@ -47,15 +49,15 @@ class Need(StrEnum):
 
 # An order belongs to the app that prepared it, and a session is no app: it may see orders and take them back.
 ALLOWED: dict[Kind, frozenset[Need]] = {
-    Kind.SESSION: frozenset({Need.READ, Need.CANCEL, Need.MANAGE, Need.WIDEN, Need.IN_PERSON}),
-    Kind.API_KEY: frozenset({Need.READ, Need.TRADE, Need.CANCEL}),
-    Kind.PLATFORM: frozenset({Need.READ, Need.TRADE, Need.CANCEL}),
+    Kind.SESSION: frozenset({Need.READ, Need.CANCEL, Need.KEEP, Need.MANAGE, Need.WIDEN, Need.IN_PERSON}),
+    Kind.API_KEY: frozenset({Need.READ, Need.TRADE, Need.CANCEL, Need.KEEP}),
+    Kind.PLATFORM: frozenset({Need.READ, Need.TRADE, Need.CANCEL, Need.KEEP}),
     # Its owner proved who they are when they made it.
     Kind.MANAGEMENT: frozenset({Need.READ, Need.MANAGE, Need.WIDEN}),
 }
 
-_SCOPE = {Need.READ: Scope.READ, Need.TRADE: Scope.TRADE, Need.CANCEL: Scope.TRADE}
-_THROTTLE = {Need.TRADE: throttle.Kind.TRADE, Need.CANCEL: throttle.Kind.CANCEL}
+_SCOPE = {Need.READ: Scope.READ, Need.TRADE: Scope.TRADE, Need.CANCEL: Scope.TRADE, Need.KEEP: Scope.TRADE}
+_THROTTLE = {Need.TRADE: throttle.Kind.TRADE, Need.CANCEL: throttle.Kind.CANCEL, Need.KEEP: throttle.Kind.TRADE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

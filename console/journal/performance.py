@@ -18,6 +18,8 @@ PERIODS: dict[str, tuple[str, timedelta | None]] = {
     "1y": ("Year", timedelta(days=365)),
     "all": ("All", None),
 }
+GROUPS = {"symbol": "", "day": "%Y-%m-%d", "month": "%Y-%m"}
+"""By what profit is told apart, and how a UTC day or month is written."""
 MOST_POINTS = 300
 MOST_FILLS = 100_000
 WIDTH, HEIGHT = 720, 200
@@ -79,6 +81,12 @@ def accounts(connection: Connection) -> list[str]:
     return sorted(found, key=lambda each: (each != connection.default_account, each))
 
 
+def currency_of(connection: Connection, account_id: str) -> str:
+    """Of an account with anything stored."""
+    mine = EquitySnapshot.objects.filter(connection=connection, account_id=account_id)
+    return str(mine.values_list("currency", flat=True)[0])
+
+
 def standing(connection: Connection, account_id: str, now: datetime) -> tuple[Standing, list[Point]] | None:
     """None while nothing has been stored yet. With it every point that is known, oldest first."""
     known = equity.points(connection.pk, account_id)
@@ -87,9 +95,7 @@ def standing(connection: Connection, account_id: str, now: datetime) -> tuple[St
     first, last = known[0], known[-1]
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     began = equity.known_at(connection.pk, account_id, midnight)
-    currency = EquitySnapshot.objects.filter(connection=connection, account_id=account_id).values_list(
-        "currency", flat=True
-    )[0]
+    currency = currency_of(connection, account_id)
     high, low = max(known, key=lambda each: each.high), min(known, key=lambda each: each.low)
     under = high.high - last.equity
     told = Standing(
@@ -129,21 +135,47 @@ def curve(known: Sequence[Point], since: datetime | None) -> Curve | None:
 
 def profits(connection: Connection, account_id: str) -> tuple[list[Row], list[Row], bool]:
     """By symbol, by month newest first, and whether every fill is in; since the last reset of a practice account."""
+    fills, whole = _fills(connection, account_id)
+    return _grouped(fills, "symbol"), _grouped(fills, "month"), whole
+
+
+def profit(
+    connection: Connection, account_id: str, by: str, *, start: datetime | None = None, end: datetime | None = None
+) -> tuple[list[Row], bool]:
+    """By one of ``GROUPS``, of the fills in [start, end), and whether every fill is in; as ``profits`` otherwise."""
+    fills, whole = _fills(connection, account_id, start, end)
+    return _grouped(fills, by), whole
+
+
+_Fill = tuple[str, datetime, Decimal, Decimal, str]
+
+
+def _fills(
+    connection: Connection, account_id: str, start: datetime | None = None, end: datetime | None = None
+) -> tuple[list[_Fill], bool]:
     mine = {"connection": connection, "account_id": account_id}
     reset = LedgerLine.objects.filter(**mine, kind="reset").order_by("-at").values_list("at", flat=True).first()
     fills = Execution.objects.filter(**mine)
     if reset is not None:
         fills = fills.filter(at__gt=reset)
+    if start is not None:
+        fills = fills.filter(at__gte=start)
+    if end is not None:
+        fills = fills.filter(at__lt=end)
     rows = list(fills.order_by("-at").values_list("symbol", "at", "realized", "fee", "currency")[: MOST_FILLS + 1])
-    whole = len(rows) <= MOST_FILLS and keeping.is_whole(connection.pk, account_id)
-    symbols: dict[tuple[str, str], list[tuple[Decimal, Decimal]]] = {}
-    months: dict[tuple[str, str], list[tuple[Decimal, Decimal]]] = {}
-    for symbol, at, realized, fee, currency in rows[:MOST_FILLS]:
-        symbols.setdefault((symbol, currency), []).append((realized, fee))
-        months.setdefault((f"{at:%Y-%m}", currency), []).append((realized, fee))
-    by_symbol = sorted((_row(*key, found) for key, found in symbols.items()), key=lambda row: (-row.net, row.name))
-    by_month = sorted((_row(*key, found) for key, found in months.items()), key=lambda row: row.name, reverse=True)
-    return by_symbol, by_month, whole
+    return rows[:MOST_FILLS], len(rows) <= MOST_FILLS and keeping.is_whole(connection.pk, account_id)
+
+
+def _grouped(fills: Sequence[_Fill], by: str) -> list[Row]:
+    """Symbols by what they earned, days and months newest first."""
+    found: dict[tuple[str, str], list[tuple[Decimal, Decimal]]] = {}
+    for symbol, at, realized, fee, currency in fills:
+        name = symbol if by == "symbol" else at.strftime(GROUPS[by])
+        found.setdefault((name, currency), []).append((realized, fee))
+    rows = [_row(*key, earned) for key, earned in found.items()]
+    if by == "symbol":
+        return sorted(rows, key=lambda row: (-row.net, row.name))
+    return sorted(rows, key=lambda row: row.name, reverse=True)
 
 
 def _row(name: str, currency: str, found: list[tuple[Decimal, Decimal]]) -> Row:

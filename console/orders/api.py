@@ -20,7 +20,7 @@ from console.errors import Code, Refusal
 from console.halts.verbs import Proof
 from console.orders import approvals, cancelling, desk, sending
 from console.orders.approvals import Evidence
-from console.orders.models import Action, Order
+from console.orders.models import Action, Order, OutsideOrder
 from console.orders.states import WORDS, Change, Status
 from console.orders.terms import Terms
 from console.principal import Principal
@@ -63,6 +63,29 @@ class OrderOut(serializers.Serializer[Any]):
     reason = serializers.CharField()
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField(source="moved_at")
+
+
+class OutsideOrderOut(serializers.Serializer[Any]):
+    connection_id = serializers.IntegerField()
+    environment = serializers.CharField(source="connection.environment")
+    account_id = serializers.CharField()
+    broker_order_id = serializers.CharField()
+    client_order_id = serializers.CharField(help_text="By whoever made it; empty where there is none.")
+    status = serializers.CharField()
+    symbol = serializers.CharField(help_text="Empty, as every other term, where the broker does not tell.")
+    side = serializers.CharField()
+    order_type = serializers.CharField()
+    tif = serializers.CharField()
+    quantity = Amount(allow_null=True)
+    limit_price = Amount(allow_null=True)
+    stop_price = Amount(allow_null=True)
+    trail_amount = Amount(allow_null=True)
+    trail_percent = Amount(allow_null=True)
+    filled_quantity = Amount()
+    average_price = Amount(allow_null=True)
+    currency = serializers.CharField()
+    created_at = serializers.DateTimeField(source="made_at", allow_null=True)
+    seen_at = serializers.DateTimeField(help_text="When the broker last told of it.")
 
 
 class FillOut(serializers.Serializer[Any]):
@@ -237,6 +260,33 @@ class Orders(_Orders):
             },
             status=201 if prepared.preview is not None else 200,
         )
+
+
+class OutsideQuery(PageQuery):
+    symbol = Text(required=False, max_length=40)
+    connection_id = parsing.Id(required=False)
+
+
+class Outside(Door):
+    tag = "Orders"
+    acts = {
+        "GET": Act(
+            name="list_external_orders",
+            needs=Need.READ,
+            about="Open orders made elsewhere, as the broker told within about a minute. They can be neither confirmed "
+            "nor changed here; their owner can cancel them in the console.",
+            answers=OutsideOrderOut,
+            paged=True,
+            asks=OutsideQuery,
+        )
+    }
+
+    def get(self, request: Request) -> Response:
+        asked = {name: self.given[name] for name in ("symbol", "connection_id") if name in self.given}
+        found = OutsideOrder.objects.select_related("connection").filter(connection__closed_at=None, **asked)
+        who = self.caller.principal
+        mine = {"connection__owner_id": self.caller.user_id} if who is None else {"connection_id": who.connection_id}
+        return self.page(found.filter(**mine))
 
 
 class Confirm(_Orders):

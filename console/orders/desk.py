@@ -42,7 +42,7 @@ from console.connections import reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of_read
 from console.halts import verbs as halts
-from console.orders import amend, cancelling, exposure, moves, release, risk, sending, sizing, states, sweeps
+from console.orders import amend, cancelling, exposure, moves, outside, release, risk, sending, sizing, states, sweeps
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import Change, Status
 from console.orders.terms import Terms, as_shown, check_client_order_id, digest, words
@@ -787,14 +787,8 @@ def external(principal: Principal, account_id: str, *, symbol: str | None = None
     Limits do not count them; what they fill counts as position. Raises Refusal.
     """
     with reads.broker_for(principal) as broker:
-        told = broker.orders(account_id, open_only=True)
-    ids_ = [each.client_order_id for each in told]
-    ours = set(
-        Order.objects.filter(connection_id=principal.connection_id, wire_id__in=ids_).values_list("wire_id", flat=True)
-    )
-    changed = Modification.objects.filter(order__connection_id=principal.connection_id, wire_id__in=ids_)
-    ours |= set(changed.values_list("wire_id", flat=True))
-    return [each for each in told if each.client_order_id not in ours and symbol in (None, each.symbol)]
+        found = outside.told(broker, principal.connection_id, account_id)
+    return [each for each in found if symbol in (None, each.symbol)]
 
 
 def fills(order: Order) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from console.accounts.models import User
 from console.connections.models import Connection
 from console.orders.approvals import LONGEST_WORDS, REASONS
-from console.orders.models import Order
+from console.orders.models import Order, OutsideOrder
 from console.orders.states import WORDS, Status
 
 
@@ -29,6 +29,15 @@ class OrderFilter(forms.Form):
         return any(self.cleaned_data.values())
 
     def apply(self, orders: QuerySet[Order]) -> QuerySet[Order]:
+        self.is_valid()
+        if connection := self.cleaned_data.get("connection"):
+            orders = orders.filter(connection=connection)
+        if status := self.cleaned_data.get("status"):
+            orders = orders.filter(status=status)
+        return orders
+
+    def apply_elsewhere(self, orders: QuerySet[OutsideOrder]) -> QuerySet[OutsideOrder]:
+        """Orders made elsewhere are in other hands: they have no status of ours but that they are open."""
         self.is_valid()
         if connection := self.cleaned_data.get("connection"):
             orders = orders.filter(connection=connection)

@@ -4,11 +4,11 @@ from django.conf import settings
 from django.db import models
 
 from brokers.decimals import ExactDecimalField
-from brokers.types import LegRequest, OrderChanges, OrderClass, OrderRequest, OrderType, Side, TimeInForce
+from brokers.types import BrokerStatus, LegRequest, OrderChanges, OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.halts import verbs as halts
-from console.orders.states import CHANGE_WORDS, UNSETTLED, WORDS, Change, Status
+from console.orders.states import CHANGE_WORDS, FROM_BROKER, UNSETTLED, WORDS, Change, Status
 
 
 class Action(models.TextChoices):
@@ -247,6 +247,55 @@ class OrderEvent(models.Model):
     @property
     def status_words(self) -> str:
         return WORDS[Status(self.after)]
+
+
+class OutsideOrder(models.Model):
+    """An open order that was made elsewhere, as its broker last told. Written by ``console.orders.outside`` alone."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="outside_orders")
+    account_id = models.CharField(max_length=64)
+    broker_order_id = models.CharField(max_length=64)
+    client_order_id = models.CharField(max_length=128, blank=True)
+    """By whoever made it; brokers need it to cancel."""
+    status = models.CharField(max_length=16, choices=[(s.value, WORDS[FROM_BROKER[s]]) for s in BrokerStatus])
+    symbol = models.CharField(max_length=40, blank=True)
+    side = models.CharField(max_length=4, blank=True)
+    order_type = models.CharField(max_length=10, blank=True)
+    tif = models.CharField(max_length=3, blank=True)
+    quantity = ExactDecimalField(null=True)
+    limit_price = ExactDecimalField(null=True)
+    stop_price = ExactDecimalField(null=True)
+    trail_amount = ExactDecimalField(null=True)
+    trail_percent = ExactDecimalField(null=True)
+    filled_quantity = ExactDecimalField()
+    average_price = ExactDecimalField(null=True)
+    currency = models.CharField(max_length=8, blank=True)
+    made_at = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "account_id", "broker_order_id"], name="orders_outside_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.broker_order_id
+
+    @property
+    def status_words(self) -> str:
+        return WORDS[FROM_BROKER[BrokerStatus(self.status)]]
+
+    @property
+    def can_be_cancelled(self) -> bool:
+        return bool(self.client_order_id)
+
+
+class LookedOutside(models.Model):
+    """When a connection's broker was last asked for orders made elsewhere, and when it last told."""
+
+    connection = models.OneToOneField(Connection, on_delete=models.CASCADE, related_name="looked_outside")
+    tried_at = models.DateTimeField()
+    looked_at = models.DateTimeField(null=True)
 
 
 class Letter(models.Model):

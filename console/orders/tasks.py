@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from console.orders import letters, sweeps
+from console.orders import letters, outside, sweeps
 
 
 @shared_task
@@ -11,3 +11,8 @@ def sweep() -> None:
 @shared_task
 def tell_owners() -> None:
     letters.tell()
+
+
+@shared_task
+def look_outside() -> None:
+    outside.keep_all()

@@ -304,7 +304,7 @@ def words(request: OrderRequest) -> str:
         size = f"{_text(request.notional)} worth of {request.symbol}"
     else:
         size = f"{plain(request.quantity)} {request.symbol}"
-    said = f"{request.side.capitalize()} {size} {_at(request)}, {_UNTIL[request.tif]}"
+    said = f"{request.side.capitalize()} {size} {at(request)}, {_UNTIL[request.tif]}"
     for flag, meaning in (
         (request.outside_rth, "also outside the regular session"),
         (request.reduce_only, "only to make a position smaller"),
@@ -313,7 +313,7 @@ def words(request: OrderRequest) -> str:
         if flag:
             said += f", {meaning}"
     if request.legs:
-        joined = " and ".join(_at(leg) for leg in request.legs)
+        joined = " and ".join(at(leg) for leg in request.legs)
         if request.order_class is OrderClass.OCO:
             said += f"; or else {joined}: what fills of one ends the other"
         else:
@@ -324,7 +324,8 @@ def words(request: OrderRequest) -> str:
     return said
 
 
-def _at(order: OrderRequest | LegRequest) -> str:
+def at(order: OrderRequest | LegRequest) -> str:
+    """ "at 181.5 limit" """
     match order.order_type:
         case OrderType.MARKET:
             return "at market"

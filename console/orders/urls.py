@@ -15,6 +15,9 @@ urlpatterns = [
     path("approvals/<str:public_id>/now/", views.now, name="now"),
     path("approvals/<str:public_id>/release/", views.release, name="release"),
     path("approvals/<str:public_id>/reject/", views.reject, name="reject"),
+    path("elsewhere/<int:pk>/", views.elsewhere, name="elsewhere"),
+    path("elsewhere/<int:pk>/cancel/", views.cancel_elsewhere, name="cancel-elsewhere"),
     path("<str:public_id>/", views.detail, name="detail"),
+    path("<str:public_id>/cancel/", views.cancel, name="cancel"),
     path("<str:public_id>/settle/", views.settle, name="settle"),
 ]

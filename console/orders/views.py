@@ -23,7 +23,7 @@ from console.connections.models import Policy
 from console.errors import Code, Refusal
 from console.halts.verbs import Proof
 from console.onboarding import home
-from console.orders import approvals, byhand, closing, letters, review
+from console.orders import approvals, byhand, cancelling, closing, letters, outside, review, states
 from console.orders.approvals import Evidence
 from console.orders.forms import OrderFilter, RejectForm
 from console.orders.models import Action, Confirmation, Modification, Order
@@ -34,6 +34,7 @@ from console.security import keeping
 # The terms a person judges an order by, beside the sentence.
 _SHOWN = (("price", "Price at the time"), ("value", "Value"), ("fee", "Fee, estimated"))
 _DECIDED = 10
+_ELSEWHERE = 50
 _STOP_ASKING = 286
 """htmx: show this, and ask no more."""
 
@@ -47,9 +48,54 @@ def list_(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     filters = OrderFilter(request.GET, owner=user)
     page = paging.page(filters.apply(_own(user)), request.GET.get("before", ""))
-    return render(
-        request, "orders/list.html", {"page": page, "filters": filters, "waiting": home.waiting(user).count()}
-    )
+    context = {"page": page, "filters": filters, "waiting": home.waiting(user).count()}
+    if page.is_first:
+        found = filters.apply_elsewhere(outside.of(user))
+        context["elsewhere"] = [(each, outside.words_of(each)) for each in found[:_ELSEWHERE]]
+    return render(request, "orders/list.html", context)
+
+
+@require_safe
+def elsewhere(request: HttpRequest, pk: int) -> HttpResponse:
+    """An order that Tradelatch did not send, as its broker last told it."""
+    row = outside.of(user_of(request)).filter(pk=pk).first()
+    if row is None:
+        messages.info(request, "That order is no longer open at the broker.")
+        return redirect("orders:list")
+    return render(request, "orders/elsewhere.html", {"order": row, "words": outside.words_of(row)})
+
+
+@require_POST
+def cancel_elsewhere(request: HttpRequest, pk: int) -> HttpResponse:
+    user = user_of(request)
+    row = get_object_or_404(outside.of(user), pk=pk)
+    try:
+        answer = outside.cancel(row, by=user)
+    except Refusal as refusal:
+        messages.error(request, str(refusal))
+        return redirect("orders:list" if row.pk is None else reverse("orders:elsewhere", args=[pk]))
+    if answer.status.is_open:
+        messages.success(request, "The broker took the cancel. The order leaves this page once it has ended there.")
+    else:
+        messages.success(request, "The order is cancelled at the broker.")
+    return redirect("orders:list")
+
+
+@require_POST
+def cancel(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Take one order back: also while trading is halted, and without a proof, as every cancel."""
+    user = user_of(request)
+    order = get_object_or_404(_own(user), public_id=public_id)
+    try:
+        cancelling.take_back(order, by=user.email)
+    except Refusal as refusal:
+        messages.error(request, str(refusal))
+    else:
+        order.refresh_from_db()
+        done = order.state in states.ENDED
+        words = "The order is cancelled." if done else "The broker was asked to cancel it, and has not said yet."
+        messages.success(request, words)
+    return redirect("orders:detail", public_id)
 
 
 @never_cache
@@ -69,6 +115,7 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
         "changes": order.modifications.select_related("confirmation").order_by("pk"),
         "seen": byhand.WORDS.items() if byhand.waits_for_a_person(order) else None,
         "events": order.events.all(),
+        "may_cancel": order.state in states.OPEN,
         "terms": terms,
         "shown": [(words, Decimal(terms[name])) for name, words in _SHOWN if terms.get(name)],
         "explanation": errors.explain(order.code) if order.code else None,

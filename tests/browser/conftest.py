@@ -3,9 +3,11 @@
 import os
 import shutil
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from django.conf import LazySettings
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
 # Django sees the event loop that playwright runs in this thread and would refuse the ORM to the fixtures.
@@ -83,3 +85,29 @@ def page(context: BrowserContext, elsewhere: set[str], refused: set[int]) -> Ite
     yield page
     assert wrong == []
     assert len(origins - elsewhere) <= 1, f"requests left the origin: {sorted(origins)}"
+
+
+@pytest.fixture
+def console(live_server: Any, settings: LazySettings) -> str:
+    """By name: passkeys refuse the address of a computer."""
+    url = str(live_server.url).replace("127.0.0.1", "localhost")
+    settings.PUBLIC_URL = url
+    return url
+
+
+@pytest.fixture
+def authenticator(page: Page) -> Iterator[Any]:
+    """Chromium's virtual one, in place of a finger: its devtools session and its id."""
+    session = page.context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    made = session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    yield session, made["authenticatorId"]
+    session.detach()

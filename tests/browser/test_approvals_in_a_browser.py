@@ -1,10 +1,8 @@
 """Approving in Chromium: a new request appears by itself, and real money takes its virtual authenticator's finger."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.conf import LazySettings
 from playwright.sync_api import Page, expect
 
 from console.authority import bearer
@@ -20,32 +18,6 @@ from tests.console.orders.conftest import bitcoin
 from tests.watched_broker import Watch
 
 LIMITS = {"order_notional": "90000", "daily_notional": "90000"}
-
-
-@pytest.fixture
-def console(live_server: Any, settings: LazySettings) -> str:
-    """By name: passkeys refuse the address of a computer."""
-    url = str(live_server.url).replace("127.0.0.1", "localhost")
-    settings.PUBLIC_URL = url
-    return url
-
-
-@pytest.fixture
-def authenticator(page: Page) -> Iterator[Any]:
-    """Its devtools session and its id."""
-    session = page.context.new_cdp_session(page)
-    session.send("WebAuthn.enable")
-    options = {
-        "protocol": "ctap2",
-        "transport": "internal",
-        "hasResidentKey": True,
-        "hasUserVerification": True,
-        "isUserVerified": True,
-        "automaticPresenceSimulation": True,
-    }
-    made = session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
-    yield session, made["authenticatorId"]
-    session.detach()
 
 
 @pytest.fixture

@@ -1,43 +1,10 @@
 """Passkeys, with the virtual authenticator of Chromium in place of a finger."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-from django.conf import LazySettings
 from playwright.sync_api import Page, expect
 
 from tests.conftest import PASSWORD
-
-
-@pytest.fixture
-def console(live_server: Any, settings: LazySettings) -> str:
-    """By name: passkeys refuse the address of a computer."""
-    url = str(live_server.url).replace("127.0.0.1", "localhost")
-    settings.PUBLIC_URL = url
-    return url
-
-
-@pytest.fixture
-def authenticator(page: Page) -> Iterator[Any]:
-    """Its devtools session and its id."""
-    session = page.context.new_cdp_session(page)
-    session.send("WebAuthn.enable")
-    made = session.send(
-        "WebAuthn.addVirtualAuthenticator",
-        {
-            "options": {
-                "protocol": "ctap2",
-                "transport": "internal",
-                "hasResidentKey": True,
-                "hasUserVerification": True,
-                "isUserVerified": True,
-                "automaticPresenceSimulation": True,
-            }
-        },
-    )
-    yield session, made["authenticatorId"]
-    session.detach()
 
 
 def sign_in(page: Page, console: str, email: str) -> None:

@@ -16,7 +16,7 @@ from console.halts import verbs as halts
 from console.journal import keeping, notes
 from console.journal.models import RoundTrip
 from console.keys import managing, minting
-from console.orders.models import Confirmation, Order
+from console.orders.models import Confirmation, Order, OutsideOrder
 from console.scopes import Scope
 from tests.brokers.paper.support import order as paper_order
 from tests.console.pages import log, text_of
@@ -63,6 +63,7 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "delete a client": f"/clients/{client.pk}/delete/",
         "orders": "/orders/",
         "an order": f"/orders/{order.public_id}/",
+        "made elsewhere": f"/orders/elsewhere/{made_elsewhere(paper).pk}/",
         "approvals": "/orders/approvals/",
         "an approval": f"/orders/approvals/{order.confirmation.public_id}/",
         "a way out": f"/orders/closing/{paper.pk}/",
@@ -87,6 +88,19 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "setup guide": "/connect/cursor/",
         "playground": "/playground/",
     }
+
+
+def made_elsewhere(connection: Connection) -> OutsideOrder:
+    return OutsideOrder.objects.create(
+        connection=connection,
+        account_id=connection.default_account,
+        broker_order_id="B-1",
+        client_order_id="<b>by hand</b>",
+        status="working",
+        symbol="AAPL",
+        filled_quantity=0,
+        seen_at=timezone.now(),
+    )
 
 
 @pytest.fixture
@@ -114,6 +128,9 @@ def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp, order: 
         pages["delete a client"],
         f"/orders/approvals/{order.confirmation.public_id}/release/",
         f"/orders/approvals/{order.confirmation.public_id}/reject/",
+        f"/orders/{order.public_id}/cancel/",
+        f"/orders/{order.public_id}/settle/",
+        f"{pages['made elsewhere']}cancel/",
         f"/orders/approvals/letters/{paper.pk}/",
         f"/orders/closing/{paper.pk}/prepare/",
         f"/orders/closing/{paper.pk}/cancel/",

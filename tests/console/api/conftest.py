@@ -4,11 +4,14 @@ from decimal import Decimal
 
 import pytest
 from django.test import Client as Browser
+from django.utils import timezone
 
 from console.accounts.models import User
 from console.authority import throttle
 from console.connections.models import Connection
+from console.journal.models import RoundTrip
 from console.onboarding import open_connection
+from console.practice import verbs
 from tests import clock as clocks
 from tests import watched_broker
 from tests.clock import Clock
@@ -26,6 +29,35 @@ def proved(browser: Browser, *, ago: timedelta = timedelta()) -> Browser:
     session["proved_at"] = time.time() - ago.total_seconds()
     session.save()
     return browser
+
+
+def account_of(connection: Connection) -> str:
+    """The main one of a paper connection."""
+    return verbs.accounts(connection)[0].account_id
+
+
+def a_trade(connection: Connection) -> RoundTrip:
+    """A closed round trip, as the journal has it once it is worked out."""
+    opened = timezone.now() - timedelta(hours=2)
+    return RoundTrip.objects.create(
+        public_id="trd_0123456789abcdef",
+        connection=connection,
+        account_id=account_of(connection),
+        symbol="AAPL",
+        currency="USD",
+        side="long",
+        opened_at=opened,
+        closed_at=opened + timedelta(hours=1),
+        fresh_start=True,
+        quantity=Decimal(2),
+        held=Decimal(0),
+        entry_price=Decimal(100),
+        exit_price=Decimal(103),
+        realized=Decimal(6),
+        fees=Decimal(2),
+        fills=2,
+        won=True,
+    )
 
 
 @pytest.fixture

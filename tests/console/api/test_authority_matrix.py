@@ -24,7 +24,7 @@ from console.halts import verbs as halts
 from console.keys import managing, minting
 from console.oauth.models import AccessToken
 from console.scopes import Scope, Source
-from tests.console.api.conftest import proved
+from tests.console.api.conftest import a_trade, account_of, proved
 from tests.console.api.rest import Rest, problem
 from tests.console.pages import log
 
@@ -55,6 +55,10 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
     # Of another app, so that it holds none of the doors shut.
     halt = halts.halt_app(app, by=owner)
     connection, order = f"/connections/{paper.pk}", f"/orders/{prepared['order']['id']}"
+    trade, practice = (
+        f"/journal/trades/{a_trade(paper).public_id}",
+        f"{connection}/practice-accounts/{account_of(paper)}",
+    )
     new_client = {"name": "W", "redirect_uris": ["https://w.example.com/cb"], "scopes": ["mcp:read"]}
     new_key = {"name": "n", "connection_id": paper.pk}
     return {
@@ -95,11 +99,26 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
         "halt": Door("cancel", "POST", "/halts", {"reason": "Enough."}, own=False),
         "lift_halt": Door("in person", "POST", f"/halts/{halt.pk}/lift"),
         "list_orders": Door("read", "GET", "/orders", own=False),
+        "list_external_orders": Door("read", "GET", "/orders/external", own=False),
         "place_order": Door("trade", "POST", "/orders", ORDER, own=False),
         "confirm_order": Door("trade", "POST", "/orders/confirm", {"confirmation_id": prepared["confirmation"]["id"]}),
         "get_order": Door("read", "GET", order),
         "approve_order": Door("in person", "POST", f"{order}/approve"),
         "cancel_order": Door("cancel", "POST", f"{order}/cancel"),
+        "list_trades": Door("read", "GET", "/journal/trades", own=False),
+        "get_trade": Door("read", "GET", trade),
+        "list_trade_notes": Door("read", "GET", f"{trade}/notes"),
+        "add_trade_note": Door("keep", "POST", f"{trade}/notes", {"text": "Too soon."}),
+        "list_order_notes": Door("read", "GET", f"{order}/notes"),
+        "add_order_note": Door("keep", "POST", f"{order}/notes", {"text": "Why?"}),
+        "get_performance": Door("read", "GET", f"{connection}/performance"),
+        "get_profit": Door("read", "GET", f"{connection}/profit"),
+        "get_equity_curve": Door("read", "GET", f"{connection}/equity"),
+        "list_practice_accounts": Door("read", "GET", f"{connection}/practice-accounts"),
+        "open_practice_account": Door("keep", "POST", f"{connection}/practice-accounts", {"name": "Second"}),
+        "get_practice_account": Door("read", "GET", practice),
+        "reset_practice_account": Door("keep", "POST", f"{practice}/reset"),
+        "set_practice_model": Door("keep", "PUT", f"{practice}/model", {"preset": "standard"}),
         "list_activity": Door("read", "GET", "/activity", own=False),
         "get_call": Door("read", "GET", f"/activity/{call.request_id}"),
         "list_errors": Door("read", "GET", "/errors", own=False),
@@ -117,6 +136,7 @@ ALLOWED = ""
 PERSON = {
     "read": ALLOWED,
     "cancel": ALLOWED,
+    "keep": ALLOWED,
     "manage": ALLOWED,
     "widen": ALLOWED,
     "more": ALLOWED,
@@ -133,6 +153,7 @@ MANAGER = {
     "in person": "not_permitted",
     "trade": "not_permitted",
     "cancel": "not_permitted",
+    "keep": "not_permitted",
 }
 
 # One row for each credential, one column for each kind of door: the code it is refused with, or ALLOWED.
@@ -147,9 +168,9 @@ MATRIX: dict[str, dict[str, str]] = {
     },
     "somebody else's session": PERSON,
     "an operator's session": PERSON,
-    "a read key": {**KEY, "trade": "insufficient_scope", "cancel": "insufficient_scope"},
-    "a trade key": {**KEY, "trade": ALLOWED, "cancel": ALLOWED},
-    "somebody else's trade key": {**KEY, "trade": ALLOWED, "cancel": ALLOWED},
+    "a read key": {**KEY, **dict.fromkeys(("trade", "cancel", "keep"), "insufficient_scope")},
+    "a trade key": {**KEY, **dict.fromkeys(("trade", "cancel", "keep"), ALLOWED)},
+    "somebody else's trade key": {**KEY, **dict.fromkeys(("trade", "cancel", "keep"), ALLOWED)},
     "an OAuth access token": dict.fromkeys(PERSON, "wrong_audience"),
     "a revoked key": dict.fromkeys(PERSON, "unauthenticated"),
     "an expired key": dict.fromkeys(PERSON, "unauthenticated"),

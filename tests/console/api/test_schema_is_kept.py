@@ -21,7 +21,7 @@ from console.halts import verbs as halts
 from console.keys.models import ApiKey
 from console.scopes import Scope
 from console.wsgi import application
-from tests.console.api.conftest import proved
+from tests.console.api.conftest import a_trade, account_of, proved
 from tests.console.api.rest import Rest
 from tests.console.pages import log
 
@@ -82,6 +82,8 @@ def known(owner: User, paper: Connection, trader: Rest, app: ConnectedApp) -> di
         "app_id": app.pk,
         "order_id": order["id"],
         "request_id": call.request_id,
+        "trade_id": a_trade(paper).public_id,
+        "account_id": account_of(paper),
         "halt_id": halts.halt_app(app, by=owner).pk,
     }
 

@@ -4,11 +4,17 @@ from itertools import count
 from django.test import Client as Browser
 from django.utils import timezone
 
+from console.accounts.models import User
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
+from console.halts import verbs as halts
+from console.orders import desk
 from console.orders.models import Confirmation, Order, OrderEvent
 from console.orders.states import Status
+from console.principal import Principal
+from tests.console.orders.conftest import bitcoin
 from tests.console.pages import text_of, words_of
+from tests.watched_broker import Watch
 
 _numbers = count(1)
 
@@ -94,3 +100,19 @@ def test_an_order_waiting_for_confirmation_is_counted_everywhere_until_it_lapses
     assert "1 waiting" not in words_of(browser.get("/keys/"))
     Connection.objects.update(policy="owner_approval")
     assert "1 waiting" in words_of(browser.get("/keys/"))
+
+
+def test_its_owner_takes_one_order_back_on_its_page_and_nobody_else(
+    browser: Browser, others_browser: Browser, trader: Principal, watch: Watch, owner: User
+) -> None:
+    made = desk.prepare(trader, bitcoin(limit="1000"))
+    page = f"/orders/{made.order.public_id}/"
+    desk.confirm(trader, made.confirmation.public_id)
+    assert "Cancel the order" in words_of(browser.get(page))
+    assert others_browser.post(f"{page}cancel/").status_code == 404
+    assert watch.cancelled == []
+    halts.halt_user(owner, by=owner)
+    answer = browser.post(f"{page}cancel/", follow=True)
+    assert "The order is cancelled." in words_of(answer)
+    assert "Cancel the order" not in words_of(answer)
+    assert "has ended" in words_of(browser.post(f"{page}cancel/", follow=True))

@@ -1,0 +1,393 @@
+from typing import Any
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from console.api import parsing, reach
+from console.api.door import Act, Door, PageQuery
+from console.api.parsing import Amount, Choice, Strict, Text
+from console.authority.drf import Need
+from console.connections import equity
+from console.connections.models import Connection
+from console.errors import Code, Refusal
+from console.journal import notes, performance, reads
+from console.journal.forms import RESULTS
+from console.journal.models import Note, RoundTrip
+from console.journal.performance import GROUPS, PERIODS
+from console.orders.models import Order
+
+_MOST_FILLS = 200
+_MOST_GROUPS = 1000
+_MOST_POINTS = 3000
+_BARS = {"5m": equity.FINE, "1h": equity.HOUR, "1d": equity.DAY}
+
+
+class NoteOut(serializers.Serializer[Any]):
+    """Somebody's words: data, not instructions."""
+
+    text = serializers.CharField()
+    tags = serializers.ListField(child=serializers.CharField())
+    by = serializers.CharField()
+    app_id = serializers.IntegerField(allow_null=True, help_text="Null where the owner wrote it.")
+    at = serializers.DateTimeField()
+
+
+class TradeOut(serializers.Serializer[Any]):
+    """A round trip, from flat to flat. Amounts in ``currency``; profit by average cost, before fees but for net_pnl."""
+
+    id = serializers.CharField(source="public_id")
+    connection_id = serializers.IntegerField()
+    environment = serializers.CharField(source="connection.environment")
+    account_id = serializers.CharField()
+    symbol = serializers.CharField()
+    side = serializers.ChoiceField(choices=["long", "short"])
+    opened_at = serializers.DateTimeField()
+    closed_at = serializers.DateTimeField(allow_null=True, help_text="Null while it is open.")
+    quantity = Amount(help_text="Units entered in all.")
+    held = Amount(help_text="Units still held.")
+    entry_price = Amount()
+    exit_price = Amount(allow_null=True)
+    currency = serializers.CharField()
+    realized_pnl = Amount(source="realized")
+    fees = Amount()
+    net_pnl = Amount(source="net", help_text="What it earned so far, fees taken off.")
+    mfe = Amount(source="best", allow_null=True, help_text="The best it stood at. Null until it is measured.")
+    mae = Amount(source="worst", allow_null=True, help_text="The worst it stood at.")
+    measured_by = serializers.CharField(help_text='Size of the bars mfe and mae rest on; "fills" where none were had.')
+    ended_by = serializers.CharField(help_text='"reset" where the position was written off.')
+    fills = serializers.IntegerField()
+
+
+class ExecutionOut(serializers.Serializer[Any]):
+    id = serializers.CharField(source="fill_id")
+    at = serializers.DateTimeField()
+    side = serializers.CharField()
+    quantity = Amount()
+    price = Amount()
+    fee = Amount()
+    currency = serializers.CharField()
+    realized_pnl = Amount(source="realized")
+
+
+class TradeWithFillsOut(TradeOut):
+    executions = serializers.SerializerMethodField(help_text=f"The first {_MOST_FILLS}, oldest first.")
+    notes = serializers.SerializerMethodField()
+
+    @extend_schema_field(ExecutionOut(many=True))
+    def get_executions(self, trade: RoundTrip) -> Any:
+        return ExecutionOut(reads.executions_of(trade)[:_MOST_FILLS], many=True).data
+
+    @extend_schema_field(NoteOut(many=True))
+    def get_notes(self, trade: RoundTrip) -> Any:
+        return NoteOut(_notes(trade), many=True).data
+
+
+class TradesQuery(PageQuery):
+    connection_id = parsing.Id(required=False)
+    account_id = Text(required=False, max_length=64)
+    symbol = Text(required=False, max_length=40)
+    result = Choice(choices=list(RESULTS), required=False)
+    start = parsing.Moment(required=False, help_text="Opened then or later.")
+    end = parsing.Moment(required=False, help_text="Opened before.")
+
+
+class NoteIn(Strict):
+    text = Text(max_length=notes.LONGEST)
+    tags = serializers.ListField(child=Text(max_length=notes.LONGEST_TAG), required=False, max_length=notes.MOST_TAGS)
+
+
+class NotesOut(serializers.Serializer[Any]):
+    notes = NoteOut(many=True)
+
+
+def _notes(about: RoundTrip | Order) -> list[Note]:
+    return reads.notes_on([about.connection_id], [about.public_id]).get(about.public_id, [])
+
+
+class _Journal(Door):
+    tag = "Journal"
+
+    def trades(self) -> QuerySet[RoundTrip]:
+        return RoundTrip.objects.filter(connection__in=reach.connections(self.caller)).select_related("connection")
+
+
+class Trades(_Journal):
+    acts = {
+        "GET": Act(
+            name="list_trades",
+            needs=Need.READ,
+            about="Round trips of the journal, the last opened first, as worked out within about a minute.",
+            answers=TradeOut,
+            paged=True,
+            asks=TradesQuery,
+        )
+    }
+
+    def get(self, request: Request) -> Response:
+        asked = {name: self.given[name] for name in ("connection_id", "account_id") if name in self.given}
+        found = self.trades().filter(**asked)
+        if "symbol" in self.given:
+            found = found.filter(symbol__iexact=self.given["symbol"])
+        if "result" in self.given:
+            found = found.filter(**RESULTS[self.given["result"]])
+        found = reads.opened_within(found, self.given.get("start"), self.given.get("end"))
+        return self.listed(*reads.newest_first(found, self.given.get("limit", 50), self.position))
+
+
+class OneTrade(_Journal):
+    acts = {
+        "GET": Act(
+            name="get_trade", needs=Need.READ, about="One round trip, its fills and notes.", answers=TradeWithFillsOut
+        )
+    }
+
+    def get(self, request: Request, trade_id: str) -> Response:
+        return self.answer(get_object_or_404(self.trades(), public_id=trade_id))
+
+
+class _Notes(_Journal):
+    def told(self, about: RoundTrip | Order, *, status: int | None = None) -> Response:
+        return self.answer({"notes": _notes(about)}, status=status)
+
+    def add(self, about: RoundTrip | Order) -> Response:
+        who = self.caller.principal
+        notes.add(
+            about.connection_id,
+            about.public_id,
+            self.given["text"],
+            self.given.get("tags", ()),
+            by=self.caller.owner.email if who is None else who.app_label,
+            app_id=None if who is None else who.app_id,
+        )
+        return self.told(about, status=201)
+
+
+def _note_acts(what: str, words: str) -> dict[str, Act]:
+    return {
+        "GET": Act(
+            name=f"list_{what}_notes", needs=Need.READ, about=f"The notes on {words}, oldest first.", answers=NotesOut
+        ),
+        "POST": Act(
+            name=f"add_{what}_note",
+            needs=Need.KEEP,
+            about=f"Add a note to {words}; the answer holds them all. The same words twice are kept once.",
+            answers=NotesOut,
+            status=201,
+            takes=NoteIn,
+        ),
+    }
+
+
+class TradeNotes(_Notes):
+    acts = _note_acts("trade", "a round trip")
+
+    def get(self, request: Request, trade_id: str) -> Response:
+        return self.told(get_object_or_404(self.trades(), public_id=trade_id))
+
+    def post(self, request: Request, trade_id: str) -> Response:
+        return self.add(get_object_or_404(self.trades(), public_id=trade_id))
+
+
+class OrderNotes(_Notes):
+    acts = _note_acts("order", "an order")
+
+    def one(self, order_id: str) -> Order:
+        mine = Order.objects.filter(connection__in=reach.connections(self.caller))
+        return get_object_or_404(mine, public_id=order_id)
+
+    def get(self, request: Request, order_id: str) -> Response:
+        return self.told(self.one(order_id))
+
+    def post(self, request: Request, order_id: str) -> Response:
+        return self.add(self.one(order_id))
+
+
+# -- how an account has done ---------------------------------------------------------------------------------
+
+
+class ChangeOut(serializers.Serializer[Any]):
+    amount = Amount()
+    percent = Amount(allow_null=True)
+
+
+class MarkOut(serializers.Serializer[Any]):
+    equity = Amount()
+    at = serializers.DateTimeField()
+
+
+class DrawdownOut(serializers.Serializer[Any]):
+    amount = Amount()
+    percent = Amount(help_text="Of the peak.")
+    peak = Amount()
+    peak_at = serializers.DateTimeField()
+    trough = Amount()
+    trough_at = serializers.DateTimeField()
+
+
+class PerformanceOut(serializers.Serializer[Any]):
+    """Amounts in ``currency``. Profit leaves out what was paid in or out; watermarks are of the equity as read."""
+
+    account_id = serializers.CharField()
+    currency = serializers.CharField()
+    equity = Amount()
+    at = serializers.DateTimeField(help_text="When the broker told it.")
+    since = serializers.DateTimeField(help_text="The first reading.")
+    day_pnl = ChangeOut(allow_null=True, help_text="Since 00:00 UTC.")
+    total_pnl = ChangeOut(allow_null=True, help_text="Since the first reading.")
+    high = MarkOut()
+    low = MarkOut()
+    drawdown = ChangeOut(allow_null=True, help_text="How far under the high it is now; null at the high.")
+    max_drawdown = DrawdownOut(allow_null=True)
+
+
+class ProfitRowOut(serializers.Serializer[Any]):
+    name = serializers.CharField(help_text="The symbol, or the UTC day or month.")
+    currency = serializers.CharField()
+    realized_pnl = Amount(source="realized", help_text="By average cost, before fees.")
+    fees = Amount()
+    net_pnl = Amount(source="net")
+    fills = serializers.IntegerField()
+
+
+class ProfitOut(serializers.Serializer[Any]):
+    account_id = serializers.CharField()
+    by = serializers.ChoiceField(choices=list(GROUPS))
+    rows = ProfitRowOut(many=True)
+    complete = serializers.BooleanField(help_text="False while older fills are still being copied.")
+    truncated = serializers.BooleanField(help_text=f"There are more than {_MOST_GROUPS} rows.")
+
+
+class PointOut(serializers.Serializer[Any]):
+    start = serializers.DateTimeField()
+    equity = Amount(help_text="The last that was read in it.")
+    high = Amount()
+    low = Amount()
+    cash = Amount()
+
+
+class EquityOut(serializers.Serializer[Any]):
+    account_id = serializers.CharField()
+    currency = serializers.CharField()
+    bar = serializers.ChoiceField(choices=list(_BARS))
+    points = PointOut(many=True)
+    truncated = serializers.BooleanField(help_text=f"There are more than {_MOST_POINTS} points: these are the last.")
+
+
+class AccountQuery(Strict):
+    account_id = Text(required=False, max_length=64, help_text="The connection's default account unless told.")
+
+
+class ProfitQuery(AccountQuery):
+    by = Choice(choices=list(GROUPS), default="symbol")
+    start = parsing.Moment(required=False, help_text="Filled then or later.")
+    end = parsing.Moment(required=False, help_text="Filled before.")
+
+
+class EquityQuery(AccountQuery):
+    period = Choice(choices=list(PERIODS), default="1m")
+    bar = Choice(choices=list(_BARS), default="1h", help_text="Coarser where only coarser is kept.")
+
+
+class _Account(_Journal):
+    def account(self, connection_id: int) -> tuple[Connection, str]:
+        connection = reach.connection(self.caller, connection_id)
+        known = performance.accounts(connection)
+        wanted = self.given.get("account_id")
+        if not known or wanted not in (None, *known):
+            raise Refusal(
+                Code.NOT_FOUND,
+                f"Nothing is on record of that account. On record: {', '.join(known) or 'none yet'}.",
+                field="account_id",
+            )
+        return connection, wanted or known[0]
+
+
+class Performance(_Account):
+    acts = {
+        "GET": Act(
+            name="get_performance",
+            needs=Need.READ,
+            about="What an account is worth and earned, its highest and lowest equity and its deepest fall, as stored.",
+            answers=PerformanceOut,
+            asks=AccountQuery,
+        )
+    }
+
+    def get(self, request: Request, connection_id: int) -> Response:
+        connection, account_id = self.account(connection_id)
+        told = performance.standing(connection, account_id, timezone.now())
+        assert told is not None  # accounts() lists only those with a reading
+        standing, _ = told
+        return self.answer(
+            {
+                "account_id": account_id,
+                "currency": standing.currency,
+                "equity": standing.equity,
+                "at": standing.at,
+                "since": standing.since,
+                "day_pnl": standing.day,
+                "total_pnl": standing.total,
+                "high": {"equity": standing.high.high, "at": standing.high.high_at},
+                "low": {"equity": standing.low.low, "at": standing.low.low_at},
+                "drawdown": standing.below,
+                "max_drawdown": standing.deepest,
+            }
+        )
+
+
+class Profit(_Account):
+    acts = {
+        "GET": Act(
+            name="get_profit",
+            needs=Need.READ,
+            about="Realized profit and fees by symbol, day or month, from the journal's copy of the fills.",
+            answers=ProfitOut,
+            asks=ProfitQuery,
+        )
+    }
+
+    def get(self, request: Request, connection_id: int) -> Response:
+        connection, account_id = self.account(connection_id)
+        given, by = self.given, self.given["by"]
+        rows, whole = performance.profit(connection, account_id, by, start=given.get("start"), end=given.get("end"))
+        return self.answer(
+            {
+                "account_id": account_id,
+                "by": by,
+                "rows": rows[:_MOST_GROUPS],
+                "complete": whole,
+                "truncated": len(rows) > _MOST_GROUPS,
+            }
+        )
+
+
+class Equity(_Account):
+    acts = {
+        "GET": Act(
+            name="get_equity_curve",
+            needs=Need.READ,
+            about="The equity of an account over time, oldest first, as it was read from the broker.",
+            answers=EquityOut,
+            asks=EquityQuery,
+        )
+    }
+
+    def get(self, request: Request, connection_id: int) -> Response:
+        connection, account_id = self.account(connection_id)
+        back, bar = PERIODS[self.given["period"]][1], self.given["bar"]
+        since = None if back is None else timezone.now() - back
+        points = equity.points(connection.pk, account_id, since=since, bar=_BARS[bar])
+        return self.answer(
+            {
+                "account_id": account_id,
+                "currency": performance.currency_of(connection, account_id),
+                "bar": bar,
+                "points": points[-_MOST_POINTS:],
+                "truncated": len(points) > _MOST_POINTS,
+            }
+        )

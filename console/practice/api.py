@@ -1,0 +1,209 @@
+from typing import Any
+
+from django.http import Http404
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from console.api import parsing, reach
+from console.api.door import Act, Door
+from console.api.parsing import Amount, Choice, Flag, Strict, Text
+from console.authority.drf import Need
+from console.connections.models import Connection
+from console.practice import verbs
+from console.practice.verbs import KNOBS, PRESETS, Terms
+
+
+class PracticeModelOut(serializers.Serializer[Any]):
+    """What an account trades under; rates in percent, fees in the currency of the instrument."""
+
+    preset = serializers.CharField()
+    stamp = serializers.CharField(help_text="What each fill names it by.")
+    margin = serializers.BooleanField()
+    maker_fee_percent = Amount(source="rates.maker_fee_percent")
+    taker_fee_percent = Amount(source="rates.taker_fee_percent")
+    fee_per_share = Amount(source="rates.fee_per_share")
+    minimum_fee = Amount(source="rates.minimum_fee")
+    slippage_percent = Amount(source="rates.slippage_percent")
+    volume_percent = Amount(source="rates.volume_percent", allow_null=True, help_text="Null: no bound.")
+    borrow_percent = Amount(source="rates.borrow_percent", help_text="A year.")
+    interest_percent = Amount(source="rates.interest_percent", help_text="A year.")
+
+
+class PracticeAccountOut(serializers.Serializer[Any]):
+    account_id = serializers.CharField()
+    name = serializers.CharField()
+    currency = serializers.CharField()
+    starting_cash = Amount()
+    hours = serializers.CharField()
+    model = PracticeModelOut(source="*")
+
+
+class PracticeAccountsOut(serializers.Serializer[Any]):
+    accounts = PracticeAccountOut(many=True)
+
+
+class PracticeOpenedOut(serializers.Serializer[Any]):
+    account = PracticeAccountOut()
+    left_out = serializers.ListField(
+        child=serializers.CharField(), help_text="Symbols of the original that the simulated market does not have."
+    )
+
+
+class PracticeResetOut(serializers.Serializer[Any]):
+    account = PracticeAccountOut()
+    cancelled_orders = serializers.IntegerField()
+    equity_before = Amount()
+
+
+class PracticeAccountIn(Strict):
+    name = Text(max_length=100)
+    cash = Amount(required=False, help_text="Unless told: the cash of the copied account, else of the first one here.")
+    preset = Choice(choices=list(PRESETS), required=False)
+    clone_connection_id = parsing.Id(
+        required=False, help_text="Start as a copy of an account of this connection. A key reaches its own alone."
+    )
+    clone_account_id = Text(required=False, max_length=64, help_text="The connection's default account unless told.")
+
+
+class PracticeResetIn(Strict):
+    cash = Amount(required=False, help_text="What it started with unless told.")
+
+
+def _rate(name: str) -> Amount:
+    return Amount(required=False, help_text=f"{KNOBS[name].words}. The preset's own unless told.")
+
+
+class PracticeModelIn(Strict):
+    """All of it at once: a rate that is left out is the preset's own."""
+
+    preset = Choice(choices=list(PRESETS))
+    margin = Flag(required=False, help_text="It may borrow cash, and sell stock it does not have.")
+    maker_fee_percent = _rate("maker_fee_percent")
+    taker_fee_percent = _rate("taker_fee_percent")
+    fee_per_share = _rate("fee_per_share")
+    minimum_fee = _rate("minimum_fee")
+    slippage_percent = _rate("slippage_percent")
+    volume_percent = _rate("volume_percent")
+    borrow_percent = _rate("borrow_percent")
+    interest_percent = _rate("interest_percent")
+
+
+class _Practice(Door):
+    tag = "Practice accounts"
+
+    def connection(self, pk: int) -> Connection:
+        """Raises Http404, also for one whose money is not simulated."""
+        found = reach.connection(self.caller, pk)
+        if not verbs.can_practise(found):
+            raise Http404
+        return found
+
+    def account(self, pk: int, account_id: str) -> tuple[Connection, Terms]:
+        connection = self.connection(pk)
+        for each in verbs.accounts(connection):
+            if each.account_id == account_id:
+                return connection, each
+        raise Http404
+
+    @property
+    def by(self) -> verbs.By:
+        """An app asks as itself, so that what binds apps binds it."""
+        return reach.app_of(self.caller) or self.caller.owner
+
+
+class Accounts(_Practice):
+    acts = {
+        "GET": Act(
+            name="list_practice_accounts",
+            needs=Need.READ,
+            about="The practice accounts of a paper connection, the main one first.",
+            answers=PracticeAccountsOut,
+        ),
+        "POST": Act(
+            name="open_practice_account",
+            needs=Need.KEEP,
+            about="Open one more practice account, or a copy of an account. The connection's others stay as they are.",
+            answers=PracticeOpenedOut,
+            status=201,
+            takes=PracticeAccountIn,
+        ),
+    }
+
+    def get(self, request: Request, connection_id: int) -> Response:
+        return self.answer({"accounts": verbs.accounts(self.connection(connection_id))})
+
+    def post(self, request: Request, connection_id: int) -> Response:
+        connection, given = self.connection(connection_id), self.given
+        made = verbs.open_account(
+            connection,
+            name=given["name"],
+            by=self.by,
+            cash=given.get("cash"),
+            preset=given.get("preset"),
+            clone_of=self._original(connection),
+        )
+        return self.answer({"account": made.terms, "left_out": made.left_out})
+
+    def _original(self, connection: Connection) -> tuple[Connection, str] | None:
+        pk, account_id = self.given.get("clone_connection_id"), self.given.get("clone_account_id")
+        if pk is None and account_id is None:
+            return None
+        original = connection if pk is None else reach.connection(self.caller, pk)
+        return original, account_id or original.default_account
+
+
+class OneAccount(_Practice):
+    acts = {
+        "GET": Act(
+            name="get_practice_account", needs=Need.READ, about="One practice account.", answers=PracticeAccountOut
+        )
+    }
+
+    def get(self, request: Request, connection_id: int, account_id: str) -> Response:
+        return self.answer(self.account(connection_id, account_id)[1])
+
+
+class Reset(_Practice):
+    acts = {
+        "POST": Act(
+            name="reset_practice_account",
+            needs=Need.KEEP,
+            about="Cancel its orders, write its positions off and start again. Profit and equity begin anew; the "
+            "ledger and the journal keep what was.",
+            answers=PracticeResetOut,
+            takes=PracticeResetIn,
+        )
+    }
+
+    def post(self, request: Request, connection_id: int, account_id: str) -> Response:
+        connection, _ = self.account(connection_id, account_id)
+        done = verbs.reset_account(
+            connection, account_id, by=self.by, cash=self.given.get("cash"), request_id=self.request_id
+        )
+        return self.answer({"account": done.terms, "cancelled_orders": done.cancelled, "equity_before": done.before})
+
+
+class Model(_Practice):
+    acts = {
+        "PUT": Act(
+            name="set_practice_model",
+            needs=Need.KEEP,
+            about="What it trades under from the next fill on: fees, slippage, partial fills, borrowing, margin.",
+            answers=PracticeAccountOut,
+            takes=PracticeModelIn,
+        )
+    }
+
+    def put(self, request: Request, connection_id: int, account_id: str) -> Response:
+        connection, _ = self.account(connection_id, account_id)
+        given = self.given
+        made = verbs.set_model(
+            connection,
+            account_id,
+            by=self.by,
+            preset=given["preset"],
+            overrides={name: given[name] for name in KNOBS if name in given},
+            margin=given.get("margin"),
+        )
+        return self.answer(made)
