@@ -11,6 +11,7 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from brokers import reach
 from console import home, identity, mail
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -117,6 +118,15 @@ try:
     OUTGOING_ADDRESSES = [str(ip_address(each)) for each in os.environ.get("TRADELATCH_OUTGOING_ADDRESSES", "").split()]
 except ValueError as error:
     raise ImproperlyConfigured(f"TRADELATCH_OUTGOING_ADDRESSES: {error}.") from error
+# Computers on which people may have a gateway of their own (IBKR's, TWS), which has no password: this one while it is
+# its own address, so that nobody else comes in; else those the operator names.
+_ALONE = _PUBLIC.hostname == "localhost" or _PUBLIC.hostname.startswith("127.") or _PUBLIC.hostname == "::1"
+_GATEWAYS = os.environ.get("TRADELATCH_BROKER_ADDRESSES")
+BROKER_ADDRESSES = (list(reach.LOOPBACK) if _ALONE else []) if _GATEWAYS is None else _GATEWAYS.split()
+try:
+    reach.parse(BROKER_ADDRESSES)
+except ValueError as error:
+    raise ImproperlyConfigured(f"TRADELATCH_BROKER_ADDRESSES: {error}.") from error
 # Broker → settings that win over a connection's own: tests put servers on this computer in the place of brokers.
 BROKER_OVERRIDES: dict[str, dict[str, object]] = {}
 
