@@ -249,7 +249,7 @@ class _Stream(httpcore2.NetworkStream):
 
 
 def _digest(secured: ssl.SSLSocket | ssl.SSLObject) -> str:
-    return hashlib.sha256(secured.getpeercert(binary_form=True) or b"").hexdigest()
+    return hashlib.sha256(secured.getpeercert(True) or b"").hexdigest()
 
 
 class _Backend(httpcore2.SyncBackend):

@@ -82,6 +82,19 @@ def parse(entries: Iterable[str]) -> Reach:
     return _parsed(tuple(entries))
 
 
+def listed(text: str | None, *, own_host: str) -> list[str]:
+    """The entries, separated by blanks. Raises ValueError.
+
+    Where nobody said anything (None): this computer, while it is its own address, so that nobody else comes in to
+    what listens here; else nothing.
+    """
+    if text is not None:
+        parse(text.split())
+        return text.split()
+    alone = own_host == "localhost" or own_host == "::1" or re.fullmatch(r"127(\.\d+){3}", own_host)
+    return list(LOOPBACK) if alone else []
+
+
 def look_up(host: str, port: int) -> list[Address]:
     """Every address of a name, at least one. Raises BrokerUnavailable."""
     pool = ThreadPoolExecutor(1)

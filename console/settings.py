@@ -118,13 +118,9 @@ try:
     OUTGOING_ADDRESSES = [str(ip_address(each)) for each in os.environ.get("TRADELATCH_OUTGOING_ADDRESSES", "").split()]
 except ValueError as error:
     raise ImproperlyConfigured(f"TRADELATCH_OUTGOING_ADDRESSES: {error}.") from error
-# Computers on which people may have a gateway of their own (IBKR's, TWS), which has no password: this one while it is
-# its own address, so that nobody else comes in; else those the operator names.
-_ALONE = _PUBLIC.hostname == "localhost" or _PUBLIC.hostname.startswith("127.") or _PUBLIC.hostname == "::1"
-_GATEWAYS = os.environ.get("TRADELATCH_BROKER_ADDRESSES")
-BROKER_ADDRESSES = (list(reach.LOOPBACK) if _ALONE else []) if _GATEWAYS is None else _GATEWAYS.split()
+# Computers on which people may have a gateway of their own (IBKR's, TWS)
 try:
-    reach.parse(BROKER_ADDRESSES)
+    BROKER_ADDRESSES = reach.listed(os.environ.get("TRADELATCH_BROKER_ADDRESSES"), own_host=_PUBLIC.hostname)
 except ValueError as error:
     raise ImproperlyConfigured(f"TRADELATCH_BROKER_ADDRESSES: {error}.") from error
 # Broker → settings that win over a connection's own: tests put servers on this computer in the place of brokers.

@@ -127,6 +127,8 @@ class Session:
     def ask_any(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         try:
             answer = self._send("POST", path, body)
+        except BrokerUnavailable:  # it says itself why
+            raise
         except (NotSent, UnknownOutcome) as error:
             raise BrokerUnavailable(f"{BROKER} could not be asked.") from error
         return self._judge(answer)
