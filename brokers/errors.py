@@ -3,7 +3,8 @@
 BrokerError
 ├── NotSent                 nothing reached the broker
 │   └── BrokerUnavailable
-│       └── Busy            too many calls of ours are under way; says when to try again
+│       ├── Busy            too many calls of ours are under way; says when to try again
+│       └── OtherCertificate  the host is not the one whose certificate a person confirmed
 ├── Rejected                the broker, or its rules read back to us, said no
 │   ├── InvalidSymbol
 │   │   └── AmbiguousSymbol it means several instruments; names them
@@ -60,6 +61,10 @@ class Busy(BrokerUnavailable):
     def __init__(self, message: str, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class OtherCertificate(BrokerUnavailable):
+    """The host shows another certificate than the one a person confirmed."""
 
 
 class Rejected(BrokerError):

@@ -14,20 +14,26 @@ broker's documents say so. Nothing is sent twice and no redirect is followed: a 
 """
 
 import atexit
+import hashlib
 import json
 import os
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import httpcore2
 import httpx2
 
 from brokers.decimals import plain
-from brokers.errors import BrokerUnavailable, NotSent, UnknownOutcome
+from brokers.errors import BrokerUnavailable, NotSent, OtherCertificate, UnknownOutcome
+from brokers.reach import Reach
 
 _MEBIBYTE = 1024 * 1024
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
@@ -84,15 +90,24 @@ def exact_json(value: Any) -> str:
     return json.dumps(value)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """How a host is reached whose address a person typed."""
+
+    reach: Reach
+    fingerprint: str = ""
+    """SHA-256 of the one certificate that is taken, in hexadecimal; empty: one that the system's authorities sign."""
+
+
 class Client:
     """One broker's host. Safe to share between threads; holds no credential: each call brings its headers."""
 
-    def __init__(self, base_url: str, broker: str) -> None:
+    def __init__(self, base_url: str, broker: str, door: Door | None = None) -> None:
         """``broker`` is its name in what a person reads."""
         self._broker = broker
         self._client = httpx2.Client(
             base_url=base_url,
-            transport=_Transport(),
+            transport=_Transport(door),
             trust_env=False,
             follow_redirects=False,
             headers={"User-Agent": "Tradelatch", "Accept": "application/json"},
@@ -202,8 +217,8 @@ _deadline = _Deadline()
 
 
 class _Stream(httpcore2.NetworkStream):
-    def __init__(self, stream: httpcore2.NetworkStream) -> None:
-        self._stream = stream
+    def __init__(self, stream: httpcore2.NetworkStream, fingerprint: str = "") -> None:
+        self._stream, self._fingerprint = stream, fingerprint
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         left = _deadline.clamp(timeout)
@@ -223,13 +238,24 @@ class _Stream(httpcore2.NetworkStream):
     def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> "_Stream":
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, timeout))
+        secured = self._stream.start_tls(ssl_context, server_hostname, timeout)
+        if self._fingerprint and _digest(secured.get_extra_info("ssl_object")) != self._fingerprint:
+            secured.close()
+            raise OtherCertificate("The gateway shows another certificate than the one confirmed. Nothing was sent.")
+        return _Stream(secured)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
 
 
+def _digest(secured: ssl.SSLSocket | ssl.SSLObject) -> str:
+    return hashlib.sha256(secured.getpeercert(True) or b"").hexdigest()
+
+
 class _Backend(httpcore2.SyncBackend):
+    def __init__(self, door: Door | None) -> None:
+        self._door = door
+
     def connect_tcp(
         self,
         host: str,
@@ -238,14 +264,22 @@ class _Backend(httpcore2.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
-        return _Stream(super().connect_tcp(host, port, timeout, local_address, socket_options))
+        door, options = self._door, list(socket_options or ())
+        if door is None:
+            return _Stream(super().connect_tcp(host, port, timeout, local_address, options))
+        *others, last = door.reach.addresses(host, port)
+        for address in others:
+            with suppress(httpcore2.ConnectError):
+                return _Stream(super().connect_tcp(address, port, timeout, local_address, options), door.fingerprint)
+        return _Stream(super().connect_tcp(last, port, timeout, local_address, options), door.fingerprint)
 
 
 class _Transport(httpx2.HTTPTransport):
     """The library's own, its connections held to the deadline."""
 
-    def __init__(self) -> None:
-        tls = httpx2.create_ssl_context(trust_env=False)
+    def __init__(self, door: Door | None) -> None:
+        pinned = door is not None and door.fingerprint
+        tls = _takes_any() if pinned else httpx2.create_ssl_context(trust_env=False)
         super().__init__(verify=tls, trust_env=False, retries=0)
         self._pool = httpcore2.ConnectionPool(
             ssl_context=tls,
@@ -253,22 +287,64 @@ class _Transport(httpx2.HTTPTransport):
             max_keepalive_connections=20,
             keepalive_expiry=15.0,
             retries=0,
-            network_backend=_Backend(),
+            network_backend=_Backend(door),
         )
+
+
+def _takes_any() -> ssl.SSLContext:
+    """For a certificate that is judged by its fingerprint, before anything is said."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    return tls
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    fingerprint: str
+    """SHA-256, in hexadecimal."""
+    vouched: bool
+    """The system's authorities sign it for this name."""
+
+
+def certificate(base_url: str, reach: Reach, broker: str, seconds: float = 5.0) -> Certificate:
+    """What a host shows before anything is said to it. Raises OutOfReach, BrokerUnavailable."""
+    parts = urlsplit(base_url)
+    host, port = parts.hostname or "", parts.port or 443
+    addresses = reach.addresses(host, port)
+    for tls, vouched in ((httpx2.create_ssl_context(trust_env=False), True), (_takes_any(), False)):
+        try:
+            with (
+                _first(addresses, port, seconds) as plain_socket,
+                tls.wrap_socket(plain_socket, server_hostname=host) as secured,
+            ):
+                return Certificate(_digest(secured), vouched)
+        except ssl.SSLCertVerificationError:
+            continue
+        except (OSError, ValueError) as error:
+            raise BrokerUnavailable(f"{broker} could not be reached: no connection. Nothing was sent.") from error
+    raise BrokerUnavailable(f"{broker} shows no certificate. Nothing was sent.")
+
+
+def _first(addresses: list[str], port: int, seconds: float) -> socket.socket:
+    *others, last = addresses
+    for address in others:
+        with suppress(OSError):
+            return socket.create_connection((address, port), timeout=seconds)
+    return socket.create_connection((last, port), timeout=seconds)
 
 
 # -- one client per host and process -----------------------------------------------------------------------------
 
-_clients: dict[str, Client] = {}
+_clients: dict[tuple[str, Door | None], Client] = {}
 _making = threading.Lock()
 
 
-def shared(base_url: str, broker: str) -> Client:
+def shared(base_url: str, broker: str, door: Door | None = None) -> Client:
     """The process's client for a host: connections and TLS are set up once, not for each call."""
     with _making:
-        if base_url not in _clients:
-            _clients[base_url] = Client(base_url, broker)
-        return _clients[base_url]
+        if (base_url, door) not in _clients:
+            _clients[base_url, door] = Client(base_url, broker, door)
+        return _clients[base_url, door]
 
 
 @atexit.register

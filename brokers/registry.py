@@ -71,8 +71,12 @@ NAMES = {
     **{name: adapter.VENUE.title for name, adapter in _CRYPTO.items()},
 }
 
-CALLS_PER_MINUTE = {"alpaca": 180}
-"""Of one key, a little under what the broker allows, for adapters that do not count by themselves."""
+CALLS_PER_MINUTE = {"alpaca": 180, "crosstrade": 120, "ibkr": 240}
+"""Of one key, a little under what the broker allows, for adapters that do not count by themselves.
+
+CrossTrade takes 180 requests a minute and 20 at once; IBKR 10 a second, and shuts out for ten minutes who sends more. A
+call can be several requests. ib_async, below tws, counts by itself.
+"""
 
 
 def is_remote(name: str) -> bool:

@@ -11,6 +11,7 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from brokers import reach
 from console import home, identity, mail
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -117,6 +118,11 @@ try:
     OUTGOING_ADDRESSES = [str(ip_address(each)) for each in os.environ.get("TRADELATCH_OUTGOING_ADDRESSES", "").split()]
 except ValueError as error:
     raise ImproperlyConfigured(f"TRADELATCH_OUTGOING_ADDRESSES: {error}.") from error
+# Computers on which people may have a gateway of their own (IBKR's, TWS)
+try:
+    BROKER_ADDRESSES = reach.listed(os.environ.get("TRADELATCH_BROKER_ADDRESSES"), own_host=_PUBLIC.hostname)
+except ValueError as error:
+    raise ImproperlyConfigured(f"TRADELATCH_BROKER_ADDRESSES: {error}.") from error
 # Broker → settings that win over a connection's own: tests put servers on this computer in the place of brokers.
 BROKER_OVERRIDES: dict[str, dict[str, object]] = {}
 

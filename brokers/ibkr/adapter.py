@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from brokers import naming
+from brokers import naming, reach
 from brokers.base import Extras
 from brokers.decimals import plain
 from brokers.errors import (
@@ -35,7 +35,7 @@ from brokers.errors import (
     Rejected,
     UnknownOutcome,
 )
-from brokers.http import Answer, Garbled, Timeouts
+from brokers.http import Answer, Door, Garbled, Timeouts
 from brokers.ibkr import parse, rules
 from brokers.ibkr import session as sessions
 from brokers.ibkr.session import BROKER, Session, error_of
@@ -85,13 +85,18 @@ class IbkrBroker(Extras):
 
     @classmethod
     def open(cls, settings: Mapping[str, Any]) -> Self:
-        """``settings`` is ``{"base_url": …}`` for a gateway, without TLS on this computer only; for OAuth it is
+        """``settings`` is ``{"base_url": …}`` for a gateway, without TLS on this computer only, with the
+        ``fingerprint`` of its certificate and ``may_reach``, the list of computers that may be called; for OAuth it is
         ``consumer_key access_token access_token_secret encryption_key signature_key dh_prime`` and, where they
         differ from IBKR's own, ``base_url`` and ``realm``; ``timeouts`` in seconds.
         Raises InvalidRequest, and AuthFailed where a credential is missing."""
         timeouts = Timeouts(**settings.get("timeouts", {"read": 15.0, "total": 30.0}))
         if not settings.get("consumer_key"):
-            return cls(sessions.shared(_checked_url(settings.get("base_url")), None, timeouts))
+            door = Door(
+                reach=reach.parse(settings.get("may_reach", reach.LOOPBACK)),
+                fingerprint=str(settings.get("fingerprint") or ""),
+            )
+            return cls(sessions.shared(_checked_url(settings.get("base_url")), None, timeouts, door))
         missing = [name for name in _OAUTH if not isinstance(settings.get(name), str) or not settings[name]]
         if missing:
             raise AuthFailed(f"The OAuth settings of this connection lack {', '.join(missing)}.")

@@ -23,7 +23,7 @@ from brokers.errors import (
     RateLimited,
     UnknownOutcome,
 )
-from brokers.http import Answer, Garbled, Timeouts
+from brokers.http import Answer, Door, Garbled, Timeouts
 from brokers.ibkr import signing
 from brokers.ibkr.signing import Credentials, LiveToken
 from brokers.reading import code, record, records, shown, text
@@ -41,11 +41,13 @@ _TOKEN_MARGIN = 300.0
 class Session:
     """Safe to share between threads."""
 
-    def __init__(self, base_url: str, credentials: Credentials | None, timeouts: Timeouts) -> None:
+    def __init__(
+        self, base_url: str, credentials: Credentials | None, timeouts: Timeouts, door: Door | None = None
+    ) -> None:
         parts = urlsplit(base_url)
         self._url = base_url.rstrip("/")
         self._prefix = parts.path.rstrip("/")
-        self._client = http.shared(f"{parts.scheme}://{parts.netloc}", BROKER)
+        self._client = http.shared(f"{parts.scheme}://{parts.netloc}", BROKER, door)
         self._credentials = credentials
         self._timeouts = timeouts
         self._token: LiveToken | None = None
@@ -125,6 +127,8 @@ class Session:
     def ask_any(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         try:
             answer = self._send("POST", path, body)
+        except BrokerUnavailable:  # it says itself why
+            raise
         except (NotSent, UnknownOutcome) as error:
             raise BrokerUnavailable(f"{BROKER} could not be asked.") from error
         return self._judge(answer)
@@ -224,18 +228,18 @@ def error_of(answer: Answer) -> str:
 
 # -- one session per user name and process ---------------------------------------------------------------------------
 
-_sessions: dict[str, Session] = {}
+_sessions: dict[tuple[str, Door | None], Session] = {}
 _making = threading.Lock()
 
 
-def shared(base_url: str, credentials: Credentials | None, timeouts: Timeouts) -> Session:
+def shared(base_url: str, credentials: Credentials | None, timeouts: Timeouts, door: Door | None = None) -> Session:
     parts = [base_url] if credentials is None else [base_url, credentials.consumer_key, credentials.access_token]
     if credentials is not None:
         parts += [credentials.access_token_secret, credentials.signature_key, credentials.encryption_key]
-    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest(), door
     with _making:
         if key not in _sessions:
-            _sessions[key] = Session(base_url, credentials, timeouts)
+            _sessions[key] = Session(base_url, credentials, timeouts, door)
         return _sessions[key]
 
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import ib_async
 
-from brokers import naming
+from brokers import naming, reach
 from brokers.base import Extras
 from brokers.decimals import plain
 from brokers.errors import (
@@ -87,7 +87,8 @@ class TwsBroker(Extras):
     @classmethod
     def open(cls, settings: Mapping[str, Any]) -> Self:
         """``settings``: ``host``, ``port`` (gateway 4002 paper, 4001 live; TWS 7497, 7496), ``client_id`` from 1 on,
-        ours alone; ``timeout`` in seconds. Raises InvalidRequest."""
+        ours alone; ``may_reach``, the list of computers that may be called; ``timeout`` in seconds. Raises
+        InvalidRequest."""
         host, port, client_id = (settings.get(name) for name in ("host", "port", "client_id"))
         if not isinstance(host, str) or not re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", host):
             raise InvalidRequest("Give the computer on which TWS or IB Gateway runs.", "host")
@@ -95,7 +96,8 @@ class TwsBroker(Extras):
             raise InvalidRequest("Give the port, such as 4002.", "port")
         if not isinstance(client_id, int) or not 0 < client_id < 2**31:
             raise InvalidRequest("Give a client id from 1 on that no other program uses.", "client_id")
-        return cls(lines.shared(host, port, client_id, float(settings.get("timeout", 15.0))))
+        allowed = reach.parse(settings.get("may_reach", reach.LOOPBACK))
+        return cls(lines.shared(host, port, client_id, float(settings.get("timeout", 15.0)), allowed))
 
     @property
     def capabilities(self) -> Capabilities:

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import ib_async
@@ -13,6 +14,7 @@ from ib_async.ib import StartupFetchNONE
 from ib_async.wrapper import RequestError
 
 from brokers.errors import BrokerError, BrokerUnavailable, InvalidSymbol, UnknownOutcome
+from brokers.reach import Reach
 
 T = TypeVar("T")
 
@@ -27,9 +29,10 @@ _LOST, _BACK = 1100, (1101, 1102)
 class Line:
     """Safe to share between threads. Connects by itself before a call, never in the middle of one."""
 
-    def __init__(self, host: str, port: int, client_id: int, timeout: float) -> None:
+    def __init__(self, host: str, port: int, client_id: int, timeout: float, reach: Reach) -> None:
         """``timeout`` in seconds, for one request and for signing on."""
         self._where = (host, port, client_id)
+        self._reach = reach
         self.timeout = timeout
         self._ib: Any = None
         self._last_code = 0
@@ -84,15 +87,24 @@ class Line:
     async def _connected(self) -> Any:
         async with self._connecting:
             if self._ib is None or not self._ib.isConnected():
-                host, port, client_id = self._where
-                ib = ib_async.IB()
-                ib.RequestTimeout = self.timeout  # the default waits for ever
-                ib.RaiseRequestErrors = True  # by default an error comes back as an empty list
-                ib.errorEvent += self._on_error
-                self._last_code, self._lost = 0, False
-                await ib.connectAsync(host, port, client_id, timeout=self.timeout, fetchFields=StartupFetchNONE)
-                self._ib = ib
+                host, port, _ = self._where
+                *others, last = await asyncio.to_thread(self._reach.addresses, host, port)
+                for address in others:
+                    with suppress(OSError):
+                        return await self._connect(address)
+                await self._connect(last)
             return self._ib
+
+    async def _connect(self, address: str) -> Any:
+        _, port, client_id = self._where
+        ib = ib_async.IB()
+        ib.RequestTimeout = self.timeout  # the default waits for ever
+        ib.RaiseRequestErrors = True  # by default an error comes back as an empty list
+        ib.errorEvent += self._on_error
+        self._last_code, self._lost = 0, False
+        await ib.connectAsync(address, port, client_id, timeout=self.timeout, fetchFields=StartupFetchNONE)
+        self._ib = ib
+        return ib
 
     def _on_error(self, request: int, code: int, words: str, contract: Any) -> None:
         self._last_code = code
@@ -113,15 +125,15 @@ class Line:
         self._loop.close()
 
 
-_lines: dict[tuple[str, int, int], Line] = {}
+_lines: dict[tuple[str, int, int, Reach], Line] = {}
 _making = threading.Lock()
 
 
-def shared(host: str, port: int, client_id: int, timeout: float) -> Line:
+def shared(host: str, port: int, client_id: int, timeout: float, reach: Reach) -> Line:
     with _making:
-        key = (host, port, client_id)
+        key = (host, port, client_id, reach)
         if key not in _lines:
-            _lines[key] = Line(host, port, client_id, timeout)
+            _lines[key] = Line(host, port, client_id, timeout, reach)
         return _lines[key]
 
 

@@ -1,5 +1,5 @@
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -11,6 +11,7 @@ from brokers.types import AssetClass, Environment, OrderType
 from console import limits
 from console.accounts.choice import Choice
 from console.connections import linking
+from console.connections.gateways import UnknownCertificate
 from console.connections.kinds import Field, Kind
 from console.errors import Refusal
 from console.limits import AMOUNTS, LIVE_NEEDS, TITLES, Limits
@@ -130,12 +131,18 @@ class CredentialsForm(forms.Form):
     """What one kind of broker needs to be asked."""
 
     use_required_attribute = False
+    fingerprint = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
+    certificate_confirmed = forms.BooleanField(required=False, label="This is the certificate of my gateway")
 
     def __init__(self, kind: Kind, data: Any = None, *, current: Mapping[str, Any] | None = None) -> None:
         super().__init__(data)
         self.kind = kind
+        self.certificate = ""
+        """SHA-256, in hexadecimal, of one that nobody vouches for and the person is to confirm."""
         for each in kind.fields:
             self.fields[each.name] = _field(each, (current or {}).get(each.name, each.initial))
+        if not kind.has_certificate:
+            del self.fields["fingerprint"], self.fields["certificate_confirmed"]
 
     @property
     def asked(self) -> list[forms.BoundField]:
@@ -145,10 +152,20 @@ class CredentialsForm(forms.Form):
         """Settings and secrets apart. For a form that is valid."""
         made: dict[str, dict[str, str]] = {"own": {}, "secrets": {}}
         for each in self.kind.fields:
-            made["secrets" if each.is_secret else "own"][each.name] = self.cleaned_data[each.name].replace("\r\n", "\n")
+            value = str(self.cleaned_data[each.name]).replace("\r\n", "\n")
+            made["secrets" if each.is_secret else "own"][each.name] = value
+        if self.cleaned_data.get("certificate_confirmed"):
+            made["own"]["fingerprint"] = self.cleaned_data["fingerprint"]
         return made
 
+    @property
+    def certificate_in_pairs(self) -> str:
+        """As openssl writes it."""
+        return ":".join(self.certificate[place : place + 2] for place in range(0, len(self.certificate), 2)).upper()
+
     def refuse(self, refusal: Refusal) -> None:
+        if isinstance(refusal, UnknownCertificate):
+            self.certificate = refusal.fingerprint
         self.add_error(refusal.field if refusal.field in self.fields else None, str(refusal))
 
 
@@ -156,14 +173,38 @@ def _field(each: Field, initial: str) -> forms.Field:
     told: dict[str, Any] = {"label": each.label, "help_text": each.help, "initial": initial}
     if each.options:
         return forms.ChoiceField(choices=each.options, required=False, **told)
+    if each.most is not None:
+        wrong = f"{each.label} is a whole number from 1 to {each.most:,}."
+        return forms.IntegerField(
+            min_value=1,
+            max_value=each.most,
+            widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+            error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), wrong),
+            **told,
+        )
     widget = _WriteOnly(each.lines) if each.is_secret else forms.TextInput(attrs={"autocomplete": "off"})
-    return forms.CharField(
+    blanks = each.lines > 1 or each.with_blanks
+    return _Typed(
+        each.read,
         max_length=4000,
         widget=widget,
         error_messages={"required": f"{each.label} is needed."},
-        validators=[_no_blanks] if each.lines == 1 else [],
+        validators=[] if blanks else [_no_blanks],
         **told,
     )
+
+
+class _Typed(forms.CharField):
+    def __init__(self, read: Callable[[str], str] | None, **told: Any) -> None:
+        super().__init__(**told)
+        self._read = read
+
+    def clean(self, value: Any) -> str:
+        text = str(super().clean(value))
+        try:
+            return text if self._read is None else self._read(text)
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
 
 
 def _no_blanks(text: str) -> None:
@@ -196,7 +237,7 @@ class LinkForm(CredentialsForm):
             (each.value, Choice("Paper" if each is Environment.PAPER else "Live", words))
             for each, words in kind.environments.items()
         ]
-        environment.initial = next(iter(kind.environments)).value
+        environment.initial = None if kind.picked_by_person else next(iter(kind.environments)).value
         environment.error_messages["required"] = "Pick paper or live."
         self.fields["name"].initial = kind.title
         for name in LIVE_NEEDS:

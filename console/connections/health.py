@@ -16,12 +16,14 @@ from brokers.errors import (
     BrokerUnavailable,
     ClockSkew,
     NeedsLogin,
+    OtherCertificate,
     PermissionDenied,
     Rejected,
 )
+from brokers.reach import OutOfReach
 from brokers.types import AccountState, ConnectionInfo
 from console.connections import equity as equity_kept
-from console.connections import linking, reads
+from console.connections import kinds, linking, reads
 from console.connections.models import Connection
 
 log = logging.getLogger(__name__)
@@ -132,11 +134,20 @@ def _is_old(key_checked_at: datetime | None) -> bool:
     return key_checked_at is None or timezone.now() - key_checked_at > _KEY_ASKED_EVERY
 
 
-def _next_step(error: BrokerError) -> str:
+def _next_step(connection: Connection, error: BrokerError) -> str:
     """What a person can do about it."""
+    kind = kinds.of(connection.broker, connection.settings)
+    gateway = kind is not None and kind.is_gateway
     match error:
         case NeedsLogin():
-            return "Sign in again at the broker, then press Check now."
+            there = kind.sign_in if kind is not None else ""
+            return there or "Sign in again at the broker, then press Check now."
+        case OtherCertificate():
+            return "Look who changed it. If it was you, change the address and confirm the new certificate."
+        case OutOfReach():
+            return "Ask the operator of this instance to list the gateway, or give another address."
+        case BrokerUnavailable() if gateway:
+            return "Look whether the gateway runs and you are signed in there. It is asked again by itself."
         case ClockSkew():
             return "Set the clock of the computer that Tradelatch runs on."
         case AuthFailed():
@@ -154,7 +165,7 @@ def _keep(connection: Connection, answer: Answer) -> None:
     if answer.error is not None:
         mine.update(
             last_error=str(answer.error)[:300],
-            next_step=_next_step(answer.error),
+            next_step=_next_step(connection, answer.error),
             needs_sign_in=isinstance(answer.error, NeedsLogin),
             checked_at=timezone.now(),
         )

@@ -1,8 +1,11 @@
 """What a person does at each broker to link an account, and what the form asks: one declared table."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import dh
 
 from brokers import registry
 from brokers.types import Environment
@@ -21,6 +24,11 @@ class Field:
     lines: int = 1
     initial: str = ""
     options: tuple[tuple[str, str], ...] = ()
+    with_blanks: bool = False
+    most: int | None = None
+    """Where it is a whole number: the largest, the least being 1."""
+    read: Callable[[str], str] | None = None
+    """Makes of what was typed what the adapter takes. Raises ValueError, saying what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +43,12 @@ class Right:
 class Kind:
     broker: str
     summary: str
-    url: str
-    """Where keys are made."""
+    url: str = ""
+    """Where keys are made; empty where that is no page of the broker's."""
+    way: str = ""
+    """Of a broker that can be linked in more than one way: which this is."""
+    heading: str = ""
+    """Its title where the broker's name alone does not say it."""
     steps: tuple[str, ...]
     rights: tuple[Right, ...]
     fields: tuple[Field, ...]
@@ -45,12 +57,36 @@ class Kind:
     addresses: str
     """What to do about the broker's list of addresses."""
     binds_addresses: bool = True
+    picked_by_person: bool = False
+    """The broker's answer alone does not prove paper, so no environment is picked beforehand."""
     paper_settings: Mapping[str, Any] = field(default_factory=dict)
     """What the adapter is told besides where the person picked paper."""
+    thing: str = "key"
+    """What is brought: a key, or the address of a gateway."""
+    sign_in: str = ""
+    """Where a session that has ended is begun anew; empty where there is no such thing."""
 
     @property
     def title(self) -> str:
-        return registry.NAMES[self.broker]
+        return self.heading or registry.NAMES[self.broker]
+
+    @property
+    def slug(self) -> str:
+        return f"{self.broker}-{self.way}" if self.way else self.broker
+
+    @property
+    def is_gateway(self) -> bool:
+        """It is reached at an address that the person types."""
+        return self.thing == "address"
+
+    @property
+    def has_secrets(self) -> bool:
+        return any(each.is_secret for each in self.fields)
+
+    @property
+    def has_certificate(self) -> bool:
+        """What it is reached at may be https, by a certificate nobody vouches for."""
+        return any(each.name == "base_url" for each in self.fields)
 
 
 _READ = "so that balances, positions and orders can be shown"
@@ -59,6 +95,38 @@ _NEVER = "Tradelatch never moves money out. While a key may, its connection stay
 _KEY = Field(name="api_key", label="API key")
 _SECRET = Field(name="secret", label="Secret")
 _BIND = "Bind the key to the address this instance calls from."
+
+
+def _joined(text: str) -> str:
+    """What an editor or a mail broke into lines."""
+    return "".join(text.split())
+
+
+def _prime(text: str) -> str:
+    """The prime of Diffie-Hellman parameters in PEM, as IBKR's guide has them made, in hexadecimal."""
+    try:
+        if "BEGIN DH PARAMETERS" not in text:
+            return f"{int(_joined(text), 16):x}"
+        parameters = serialization.load_pem_parameters(text.strip().encode())
+    except ValueError as error:
+        raise ValueError("This is no file of Diffie-Hellman parameters, nor a hexadecimal number.") from error
+    if not isinstance(parameters, dh.DHParameters):
+        raise ValueError("These are parameters of another kind than Diffie-Hellman.")
+    return f"{parameters.parameter_numbers().p:x}"
+
+
+_IBKR_SESSION = (
+    "Interactive Brokers lets one user name have one such session, which TWS and the mobile app compete for. Give "
+    "Tradelatch a user name of its own: Settings, Users and access rights."
+)
+_IBKR_RIGHTS = (
+    Right(name="Trading and account data", wanted=True, why="rights belong to the user name that signs in"),
+    Right(
+        name="Funding",
+        wanted=False,
+        why="Interactive Brokers does not tell what a user name may do. Tradelatch never moves money",
+    ),
+)
 
 _ALL = (
     Kind(
@@ -169,6 +237,141 @@ _ALL = (
         environments={LIVE: "Real money"},
         addresses=f"{_BIND} It is called IP allowlist.",
     ),
+    Kind(
+        broker="ibkr",
+        way="gateway",
+        heading="Interactive Brokers, by a gateway you run",
+        summary="Stocks, options, futures and forex, through IBKR's Client Portal Gateway. Paper and live.",
+        url="https://www.interactivebrokers.com/campus/ibkr-api-page/cpapi-v1/#gw-step-one",
+        thing="address",
+        steps=(
+            "Download the Client Portal Gateway, unpack it, and start it: bin/run.sh root/conf.yaml. It needs Java.",
+            "On that computer open https://localhost:5000 in a browser and sign in, with the user name of the paper "
+            "account for paper.",
+            _IBKR_SESSION,
+            "The session ends about once a day. Tradelatch then says Sign in again, and you do as in step 2.",
+        ),
+        rights=_IBKR_RIGHTS,
+        fields=(
+            Field(
+                name="base_url",
+                label="Address of the gateway",
+                help="As this instance reaches it.",
+                is_secret=False,
+                initial="https://localhost:5000/v1/api",
+            ),
+        ),
+        environments={PAPER: "A paper account, its number begins with DU", LIVE: "Real money"},
+        addresses=(
+            "The gateway takes calls from the addresses under ips, allow, in its conf.yaml. Whoever reaches it reaches "
+            "the account: allow this instance and nobody else."
+        ),
+        sign_in="Open the gateway's page in a browser and sign in, then press Check now.",
+    ),
+    Kind(
+        broker="ibkr",
+        way="oauth",
+        heading="Interactive Brokers, by OAuth 1.0a",
+        summary="The same without a gateway, for IBKR Pro accounts that made keys of their own. Paper and live.",
+        url="https://ndcdyn.interactivebrokers.com/sso/Login?action=OAUTH&RL=1&ip2loc=US",
+        steps=(
+            "Make two RSA keys and the parameters: openssl genrsa -out private_signature.pem 2048, the same for "
+            "private_encryption.pem, and openssl dhparam -out dhparam.pem 2048.",
+            "Sign in at IBKR's page for OAuth, choose a consumer key of nine letters, and upload the two public keys "
+            "(openssl rsa -pubout) and dhparam.pem.",
+            "There generate the access token and its secret, and copy both. IBKR can take a night to switch them on.",
+            _IBKR_SESSION,
+        ),
+        rights=_IBKR_RIGHTS,
+        fields=(
+            Field(name="consumer_key", label="Consumer key", help="The nine letters you chose."),
+            Field(name="access_token", label="Access token"),
+            Field(name="access_token_secret", label="Access token secret", lines=4, read=_joined),
+            Field(name="encryption_key", label="Encryption key", help="All of private_encryption.pem.", lines=5),
+            Field(name="signature_key", label="Signature key", help="All of private_signature.pem.", lines=5),
+            Field(name="dh_prime", label="Parameters", help="All of dhparam.pem.", lines=5, read=_prime),
+        ),
+        environments={PAPER: "A paper account, its number begins with DU", LIVE: "Real money"},
+        addresses=f"{_BIND} IBKR has such a list for the user name, under Settings, Users and access rights.",
+        sign_in="Close the other program that took the session over, then press Check now.",
+    ),
+    Kind(
+        broker="tws",
+        heading="Interactive Brokers TWS or IB Gateway (experimental)",
+        summary="The same accounts through a TWS or IB Gateway you run. Never tried on a real one.",
+        url="https://www.interactivebrokers.com/en/trading/ibgateway-stable.php",
+        thing="address",
+        steps=(
+            "Start TWS or IB Gateway and sign in, to paper trading for paper.",
+            "Under Configure, API, Settings tick Enable ActiveX and Socket Clients, and note the socket port.",
+            "Leave Read-Only API ticked for a connection that only reads; untick it to trade.",
+            "Pick a client id that no other program uses: an order can only be cancelled by the id it was sent with.",
+            "TWS signs out once a day, unless Auto restart is on. Tradelatch then cannot reach it until you sign in.",
+        ),
+        rights=_IBKR_RIGHTS,
+        fields=(
+            Field(name="host", label="Computer", help="Its name or address.", is_secret=False, initial="127.0.0.1"),
+            Field(
+                name="port",
+                label="Port",
+                help="IB Gateway: 4002 paper, 4001 live. TWS: 7497 paper, 7496 live.",
+                is_secret=False,
+                initial="4002",
+                most=65535,
+            ),
+            Field(name="client_id", label="Client id", is_secret=False, initial="21", most=999_999),
+        ),
+        environments={PAPER: "A paper account, its number begins with DU", LIVE: "Real money"},
+        addresses=(
+            "On another computer add this instance to Trusted IPs there. What is said between the two is not "
+            "encrypted: keep them on one computer or in one private network."
+        ),
+    ),
+    Kind(
+        broker="crosstrade",
+        summary="Futures in NinjaTrader 8, through the CrossTrade add-on. Its simulator and live.",
+        url="https://app.crosstrade.io/user/my-account",
+        steps=(
+            "Install the CrossTrade add-on in NinjaTrader 8 and connect it. The API needs CrossTrade's Pro plan.",
+            "At CrossTrade, under My Account, copy the secret key.",
+            "In NinjaTrader, under Accounts, look up the name of the account, such as Sim101.",
+            "NinjaTrader must be running whenever an order is to go: without it nothing can be read or sent.",
+        ),
+        rights=(
+            Right(name="Everything the key has", wanted=True, why="CrossTrade's key is not divided into rights"),
+            Right(
+                name="Other accounts",
+                wanted=False,
+                why="One key reaches every account in NinjaTrader. Tradelatch uses the one you name and no other",
+            ),
+        ),
+        fields=(
+            Field(name="token", label="Secret key"),
+            Field(
+                name="account",
+                label="Account",
+                help="Its name in NinjaTrader, to the letter.",
+                is_secret=False,
+                initial="Sim101",
+                with_blanks=True,
+            ),
+        ),
+        environments={
+            PAPER: "I confirm that this is NinjaTrader's simulator, without real money. Its name is Sim and a number",
+            LIVE: "Real money, and everything that is not the simulator",
+        },
+        picked_by_person=True,
+        paper_settings={"simulation": True},
+        addresses="CrossTrade has no list of addresses for a key.",
+        binds_addresses=False,
+    ),
 )
 
-KINDS: dict[str, Kind] = {each.broker: each for each in _ALL}
+KINDS: dict[str, Kind] = {each.slug: each for each in _ALL}
+"""By the name it has in addresses of pages."""
+
+
+def of(broker: str, settings: Mapping[str, Any]) -> Kind | None:
+    """How such a connection was linked; None for one that is not linked by a page."""
+    way = str(settings.get("way") or "")
+    return KINDS.get(f"{broker}-{way}" if way else broker)

@@ -24,8 +24,8 @@ from brokers.types import ConnectionInfo, Environment
 from console import limits as bounds
 from console.accounts.models import User
 from console.audit import journal
-from console.connections import equity, reads, vault
-from console.connections.kinds import KINDS, Kind
+from console.connections import equity, gateways, kinds, reads, vault
+from console.connections.kinds import Kind
 from console.connections.models import Connection, Policy, default_policy
 from console.errors import Code, Refusal, code_of
 from console.limits import LIVE_NEEDS, TITLES, Limits
@@ -118,6 +118,7 @@ def link(
     if Connection.objects.filter(owner=owner, name=name, closed_at=None).exists():
         raise _name_taken(name)
     stored = _settings(kind, environment, own)
+    gateways.check(kind, stored, by=owner)
     info = prove(kind, environment, {**stored, **secrets}, by=owner)
     now = timezone.now()
     try:
@@ -157,14 +158,17 @@ def link(
 
 def replace_key(connection: Connection, *, own: Mapping[str, str], secrets: Mapping[str, str], by: User) -> None:
     """New credentials for the same account, proved first; the old ones are gone at once. Raises Refusal as ``link``."""
-    kind, environment = KINDS[connection.broker], Environment(connection.environment)
+    kind, environment = kinds.of(connection.broker, connection.settings), Environment(connection.environment)
+    if kind is None:
+        raise Refusal(Code.NOT_FOUND, f"{connection.name} has no key that could be replaced.")
     stored = _settings(kind, environment, own)
+    gateways.check(kind, stored, by=by)
     info = prove(kind, environment, {**stored, **secrets}, by=by)
     if connection.default_account not in {account.account_id for account in info.accounts}:
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            f"This key belongs to another account than {connection.default_account}. Link that one as a connection of "
-            "its own. Nothing was changed.",
+            f"This {kind.thing} belongs to another account than {connection.default_account}. Link that one as a "
+            "connection of its own. Nothing was changed.",
         )
     with transaction.atomic():
         mine = Connection.objects.select_for_update().get(pk=connection.pk)
@@ -201,8 +205,12 @@ def note_key(connection: Connection, info: ConnectionInfo) -> None:
 
 
 def _settings(kind: Kind, environment: Environment, own: Mapping[str, str]) -> dict[str, Any]:
-    more = kind.paper_settings if environment is Environment.PAPER else {}
-    return {**{name: value for name, value in own.items() if value}, **more, "environment": environment.value}
+    more = dict(kind.paper_settings) if environment is Environment.PAPER else {}
+    if kind.way:
+        more["way"] = kind.way
+    typed: dict[str, Any] = {name: value for name, value in own.items() if value}
+    typed |= {each.name: int(typed[each.name]) for each in kind.fields if each.most and each.name in typed}
+    return {**typed, **more, "environment": environment.value}
 
 
 def _of_key(info: ConnectionInfo) -> dict[str, Any]:
@@ -224,7 +232,9 @@ def prove(kind: Kind, environment: Environment, told: Mapping[str, Any], *, by: 
     if info.environment is not environment:
         raise _other_environment(kind, environment, info.environment)
     if not info.accounts:
-        raise Refusal(Code.BROKER_REJECTED, f"{kind.title} shows no account for this key. Open one there first.")
+        raise Refusal(
+            Code.BROKER_REJECTED, f"{kind.title} shows no account for this {kind.thing}. Open one there first."
+        )
     return info
 
 
@@ -241,7 +251,7 @@ def _explain(kind: Kind, environment: Environment, told: Mapping[str, Any], erro
                 "true, or your system's own way), then try again."
             )
         case NeedsLogin():
-            words = f"{title} wants you to sign in there first. Do that, then try again."
+            words = f"Nobody is signed in there, so nothing was saved. Sign in, then try again. What happened: {error}"
         case PermissionDenied():
             words = (
                 f"{title} knows this key, but does not let it read the account. Give it the rights listed on this "
@@ -280,10 +290,12 @@ def _fits_elsewhere(kind: Kind, environment: Environment, told: Mapping[str, Any
 
 
 def _other_environment(kind: Kind, picked: Environment, proved: Environment) -> Refusal:
+    what = "account" if kind.is_gateway else "key"
+    own = f"{'sign in to a' if kind.is_gateway else 'bring a key of the'} {picked.value} account"
     return Refusal(
         Code.INVALID_ARGUMENT,
-        f"By {kind.title}'s own answer this is a {proved.value} key, and you picked {picked.value}. Pick "
-        f"{proved.value}, or bring a key of the {picked.value} account. Nothing was saved.",
+        f"By {kind.title}'s own answer this is a {proved.value} {what}, and you picked {picked.value}. Pick "
+        f"{proved.value}, or {own}. Nothing was saved.",
         field="environment",
     )
 

@@ -46,9 +46,10 @@ def _opened(connection_id: int, broker: str, own: Mapping[str, Any], sealed: str
 def open_remote(key: Hashable, broker: str, told: Mapping[str, Any]) -> Broker:
     """A broker over a network, behind the bulkhead of ``key``.
 
-    Opened with a folder that all our processes share: where a venue's call numbers must rise, they are kept there.
+    Opened with a folder that all our processes share, where a venue's call numbers must rise, and with the list of
+    computers that may be called where a person typed the address.
     """
-    shared = {"state_dir": str(settings.HOME / "brokers")}
+    shared = {"state_dir": str(settings.HOME / "brokers"), "may_reach": settings.BROKER_ADDRESSES}
     overrides = settings.BROKER_OVERRIDES.get(broker, {})
     return bulkhead.guarded(registry.open_broker(broker, {**told, **shared, **overrides}), key, broker)
 

@@ -18,7 +18,7 @@ from console import limits as bounds
 from console.accounts import fresh, once
 from console.accounts.current import user_of
 from console.audit import reads
-from console.connections import health, linking
+from console.connections import health, kinds, linking
 from console.connections.forms import CredentialsForm, LimitsForm, LinkForm, PaperConnectionForm
 from console.connections.kinds import KINDS, Kind
 from console.connections.models import Connection, Policy
@@ -75,14 +75,14 @@ def add(request: HttpRequest) -> HttpResponse:
 
 
 def _guide(kind: Kind) -> dict[str, Any]:
-    return {"kind": kind, "addresses": settings.OUTGOING_ADDRESSES}
+    return {"kind": kind, "addresses": settings.OUTGOING_ADDRESSES, "reachable": settings.BROKER_ADDRESSES}
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def link(request: HttpRequest, broker: str) -> HttpResponse:
+def link(request: HttpRequest, slug: str) -> HttpResponse:
     """Credentials are typed after the proof of presence, so that nothing of them waits in a session."""
-    if (kind := KINDS.get(broker)) is None:
+    if (kind := KINDS.get(slug)) is None:
         raise Http404
     back_to = _local(request, request.POST.get("next") or request.GET.get("next", ""))
     if not fresh.is_fresh(request):
@@ -115,7 +115,7 @@ def link(request: HttpRequest, broker: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def replace_key(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
-    if (kind := KINDS.get(connection.broker)) is None:
+    if (kind := kinds.of(connection.broker, connection.settings)) is None:
         raise Http404
     if not fresh.is_fresh(request):
         return fresh.ask(request.path)
@@ -126,7 +126,8 @@ def replace_key(request: HttpRequest, pk: int) -> HttpResponse:
         except Refusal as refusal:
             form.refuse(refusal)
         else:
-            messages.success(request, f"{connection.name} uses the new key from now on. Delete the old one there.")
+            old = "" if kind.is_gateway else " Delete the old one there."
+            messages.success(request, f"{connection.name} uses the new {kind.thing} from now on.{old}")
             return redirect("connections:detail", pk)
     return render(request, "connections/key.html", {"connection": connection, "form": form, **_guide(kind)})
 
@@ -135,16 +136,20 @@ def replace_key(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def unlink(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
+    kind = kinds.of(connection.broker, connection.settings)
+    gateway = kind is not None and kind.is_gateway
     if request.method == "POST":
         try:
             open_connection.unlink(connection, by=user_of(request))
         except Refusal as refusal:
             messages.error(request, str(refusal))
             return redirect("connections:detail", pk)
-        messages.success(request, f"{connection.name} is unlinked. Now delete its key at the broker.")
+        there = "end its session at the gateway" if gateway else "delete its key at the broker"
+        messages.success(request, f"{connection.name} is unlinked. Now {there}.")
         return redirect("connections:list")
     context = {
         "connection": connection,
+        "kind": kind,
         "apps": home.apps(user_of(request)).filter(connection=connection).count(),
         "open_orders": Order.objects.filter(connection=connection, status__in=OPEN).count(),
     }
@@ -177,7 +182,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "orders": Order.objects.filter(connection=connection).select_related("app")[:5],
         "lines": standing.lines(connection.limited, use, connection, equity=connection.equity, now=now),
         "limits": connection.limited,
-        "kind": KINDS.get(connection.broker),
+        "kind": kinds.of(connection.broker, connection.settings),
         "approves": connection.policy == Policy.OWNER_APPROVAL,
         "practises": practice.can_practise(connection),
         "halted": halts.over(connection).filter(account_id="").exists(),

@@ -3,17 +3,27 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
+from unittest import mock
 
 from django.test import override_settings
 
 from brokers import http
+from brokers.ibkr import session
+from brokers.tws import line
 from tests.brokers.alpaca import fake as alpaca
 from tests.brokers.binance import fake as binance
 from tests.brokers.coinbase import fake as coinbase
-from tests.brokers.faults import FakeBroker
+from tests.brokers.crosstrade import fake as crosstrade
+from tests.brokers.ibkr import fake as ibkr
 from tests.brokers.kraken import fake as kraken
 from tests.brokers.okx import fake as okx
+from tests.brokers.tws import fake as tws
+
+WRONG_KEY = "does not take this key. Copy all of it again"
+NO_ANSWER = "could not be asked, so nothing was saved. Try again in a minute."
+_TIMEOUTS = {"connect": 0.5, "read": 0.5, "total": 1.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,45 +31,60 @@ class Linkable:
     broker: str
     make: Callable[[], Any]
     environment: str
-    credentials: dict[str, str]
     symbol: str
+    keys: dict[str, str] = field(default_factory=dict)
+    """What must be seen nowhere again."""
+    own: Callable[[Any], dict[str, str]] = lambda fake: {}
+    """What is typed besides, by the fake that is meant."""
     wrong: dict[str, str] = field(default_factory=lambda: {"secret": "d3Jvbmctc2VjcmV0"})
-    hints: tuple[str, ...] = ("base_url",)
+    told_wrong: str = WRONG_KEY
+    """What the page then says."""
+    hints: Callable[[Any], dict[str, Any]] = lambda fake: {"base_url": fake.url}
+    """What an adapter is told so that it takes the fake for the broker."""
+    quick: dict[str, Any] = field(default_factory=lambda: {"timeout": 0.5, "per_second": 1000})
+    slug: str = ""
 
-    def form(self, **more: Any) -> dict[str, Any]:
+    @property
+    def page(self) -> str:
+        return f"/connections/add/{self.slug or self.broker}/"
+
+    def credentials(self, fake: Any) -> dict[str, str]:
+        return self.keys | self.own(fake)
+
+    def form(self, fake: Any, **more: Any) -> dict[str, Any]:
         """What a person types."""
         limits = {"order_notional": "5000", "daily_notional": "20,000"} if self.environment == "live" else {}
         typed = {"name": "Mine", "environment": self.environment, "trading_enabled": "on"}
-        return {**typed, **self.credentials, **limits, **more}
+        return {**typed, **self.credentials(fake), **limits, **more}
 
     @contextmanager
     def running(self) -> Iterator[Any]:
         """The fake, in the place of the broker for this process."""
-        fake: FakeBroker
-        with self.make() as fake:
-            told: dict[str, object] = dict.fromkeys(self.hints, fake.url)
-            if self.broker == "alpaca":
-                told["timeouts"] = {"connect": 0.5, "read": 0.5, "total": 1.0}
-            else:
-                told |= {"timeout": 0.5, "per_second": 1000}
-            with override_settings(BROKER_OVERRIDES={self.broker: told}):
-                yield fake
+        pauses = mock.patch.multiple("brokers.ibkr.session", LIST_EVERY=0.0)
+        with self.make() as fake, pauses, override_settings(BROKER_OVERRIDES=self.overrides(fake)):
+            yield fake
+            session.close_shared()
+            line.close_shared()
             http.close_shared()
+
+    def overrides(self, fake: Any) -> dict[str, dict[str, Any]]:
+        return {self.broker: self.hints(fake) | self.quick}
 
 
 ALPACA = Linkable(
     broker="alpaca",
     make=alpaca.FakeAlpaca,
     environment="paper",
-    credentials={"key_id": alpaca.KEY_ID, "secret": alpaca.SECRET},
+    keys={"key_id": alpaca.KEY_ID, "secret": alpaca.SECRET},
     symbol="AAPL",
-    hints=("trading_url", "data_url"),
+    hints=lambda fake: {"trading_url": fake.url, "data_url": fake.url},
+    quick={"timeouts": _TIMEOUTS},
 )
 OKX = Linkable(
     broker="okx",
     make=okx.OkxFake,
     environment="paper",
-    credentials={"api_key": okx.KEY, "secret": okx.SECRET, "passphrase": okx.PASSPHRASE},
+    keys={"api_key": okx.KEY, "secret": okx.SECRET, "passphrase": okx.PASSPHRASE},
     symbol="BTC/USDT",
 )
 
@@ -74,22 +99,78 @@ BINANCE = Linkable(
     broker="binance",
     make=_live_binance,
     environment="live",
-    credentials={"api_key": binance.KEY, "secret": binance.SECRET},
+    keys={"api_key": binance.KEY, "secret": binance.SECRET},
     symbol="BTC/USDT",
 )
 KRAKEN = Linkable(
     broker="kraken",
     make=kraken.KrakenFake,
     environment="live",
-    credentials={"api_key": kraken.KEY, "secret": kraken.SECRET},
+    keys={"api_key": kraken.KEY, "secret": kraken.SECRET},
     symbol="BTC/USD",
 )
 COINBASE = Linkable(
     broker="coinbase",
     make=coinbase.CoinbaseFake,
     environment="live",
-    credentials={"api_key": coinbase.KEY, "secret": coinbase.SECRET.strip()},
+    keys={"api_key": coinbase.KEY, "secret": coinbase.SECRET.strip()},
     symbol="BTC/USD",
     wrong={"secret": coinbase.WRONG_SECRET.strip()},
 )
-ALL = (ALPACA, OKX, BINANCE, KRAKEN, COINBASE)
+IBKR = Linkable(
+    broker="ibkr",
+    slug="ibkr-gateway",
+    make=ibkr.FakeIbkr,
+    environment="paper",
+    own=lambda fake: {"base_url": fake.url + ibkr.BASE},
+    symbol=f"AAPL@{ibkr.APPLE}",
+    wrong={"base_url": "http://127.0.0.1:9/v1/api"},
+    told_wrong=NO_ANSWER,
+    hints=lambda fake: {},
+    quick={"timeouts": _TIMEOUTS},
+)
+TWS = Linkable(
+    broker="tws",
+    make=tws.FakeTws,
+    environment="paper",
+    own=lambda fake: {"host": "127.0.0.1", "port": str(fake.port), "client_id": "7"},
+    symbol=f"AAPL@{ibkr.APPLE}",
+    wrong={"port": "9"},
+    told_wrong=NO_ANSWER,
+    hints=lambda fake: {},
+    quick={"timeout": 0.5},
+)
+CROSSTRADE = Linkable(
+    broker="crosstrade",
+    make=crosstrade.FakeCrossTrade,
+    environment="paper",
+    keys={"token": crosstrade.TOKEN},
+    own=lambda fake: {"account": crosstrade.ACCOUNT},
+    symbol="ES 12-26",
+    wrong={"token": "xt-wr0ng"},
+    quick={"timeouts": _TIMEOUTS},
+)
+
+
+@cache
+def _oauth_keys() -> ibkr.Keys:
+    return ibkr.make_keys()
+
+
+def ibkr_oauth() -> Linkable:
+    """Made when it is asked for: RSA keys take a moment."""
+    return Linkable(
+        broker="ibkr",
+        slug="ibkr-oauth",
+        make=lambda: ibkr.FakeIbkr(_oauth_keys()),
+        environment="paper",
+        keys=_oauth_keys().settings,
+        symbol=f"AAPL@{ibkr.APPLE}",
+        wrong={"consumer_key": "WRONGKEYS"},
+        hints=lambda fake: {"base_url": fake.url + ibkr.BASE},
+        quick={"timeouts": _TIMEOUTS},
+    )
+
+
+ALL = (ALPACA, OKX, BINANCE, KRAKEN, COINBASE, IBKR, TWS, CROSSTRADE)
+"""All but one: Interactive Brokers by OAuth is ``ibkr_oauth``."""

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def linked(paper: Connection) -> Connection:
     paper.broker, paper.settings, paper.key_checked_at = "okx", {"environment": "paper"}, timezone.now()
-    paper.sealed = vault.seal(paper.pk, "okx", OKX.credentials)
+    paper.sealed = vault.seal(paper.pk, "okx", OKX.keys)
     paper.save()
     return paper
 

@@ -20,14 +20,14 @@ from console.connections.kinds import KINDS
 from console.connections.models import Connection
 from console.errors import Refusal
 from console.orders.models import Order
-from tests.console.connections.fakes import ALL, ALPACA, BINANCE, OKX, Linkable
+from tests.console.connections.fakes import ALL, ALPACA, BINANCE, NO_ANSWER, OKX, Linkable, ibkr_oauth
 from tests.console.pages import submit, text_of, words_of
 from tests.console.second_factors import just_proved
 from tests.console.test_every_page import order
 
 __all__ = ["order"]
 
-each_broker = pytest.mark.parametrize("linkable", ALL, ids=lambda each: each.broker)
+each_broker = pytest.mark.parametrize("linkable", [*ALL, ibkr_oauth()], ids=lambda each: each.slug or each.broker)
 
 
 @pytest.fixture
@@ -35,16 +35,12 @@ def browser(owner: User) -> Browser:
     return just_proved(owner)
 
 
-def page_of(linkable: Linkable) -> str:
-    return f"/connections/add/{linkable.broker}/"
+def link(browser: Browser, linkable: Linkable, fake: Any = None, **more: Any) -> Any:
+    return submit(browser, linkable.page, linkable.form(fake, **more))
 
 
-def link(browser: Browser, linkable: Linkable, **more: Any) -> Any:
-    return submit(browser, page_of(linkable), linkable.form(**more))
-
-
-def linked(browser: Browser, linkable: Linkable, **more: Any) -> Connection:
-    response = link(browser, linkable, **more)
+def linked(browser: Browser, linkable: Linkable, fake: Any = None, **more: Any) -> Connection:
+    response = link(browser, linkable, fake, **more)
     assert "Mine is ready" in words_of(response), words_of(response)
     return Connection.objects.get()
 
@@ -56,23 +52,23 @@ def refusal(response: Any) -> str:
 
 def test_every_broker_that_has_a_fake_here_is_offered(browser: Browser) -> None:
     html = text_of(browser.get("/connections/add/"))
-    assert set(KINDS) == {each.broker for each in ALL}
-    assert all(page_of(each) in html for each in ALL)
+    assert set(KINDS) == {each.slug or each.broker for each in (*ALL, ibkr_oauth())}
+    assert all(each.page in html for each in (*ALL, ibkr_oauth()))
     assert browser.get("/connections/add/nowhere/").status_code == 404
 
 
 def test_linking_takes_a_fresh_proof_before_anything_is_typed(owner: User) -> None:
     stale = Browser()
     stale.force_login(owner)
-    for answer in (stale.get(page_of(OKX)), stale.post(page_of(OKX), OKX.form())):
+    for answer in (stale.get(OKX.page), stale.post(OKX.page, OKX.form(None))):
         assert answer["Location"].startswith("/re-authenticate/")
     assert not Connection.objects.exists()
 
 
 @each_broker
 def test_a_key_that_works_makes_a_connection_by_the_brokers_own_answer(browser: Browser, linkable: Linkable) -> None:
-    with linkable.running():
-        made = linked(browser, linkable)
+    with linkable.running() as fake:
+        made = linked(browser, linkable, fake)
         assert (made.broker, made.environment, made.trading_enabled) == (linkable.broker, linkable.environment, True)
         assert made.policy == ("two_step" if linkable.environment == "paper" else "owner_approval")
         assert made.default_account == reads.broker_of(made).accounts()[0].account_id
@@ -88,9 +84,9 @@ def test_its_credentials_are_nowhere_in_clear(
     browser: Browser, linkable: Linkable, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with linkable.running():
-        failed = link(browser, linkable, **linkable.wrong)
-        made = linked(browser, linkable)
+    with linkable.running() as fake:
+        failed = link(browser, linkable, fake, **linkable.wrong)
+        made = linked(browser, linkable, fake)
         detail = browser.get(f"/connections/{made.pk}/")
         key = browser.get(f"/connections/{made.pk}/key/")
         with database.cursor() as cursor:
@@ -98,7 +94,7 @@ def test_its_credentials_are_nowhere_in_clear(
             rows = str(cursor.fetchall())
         shown = [text_of(failed), text_of(detail), text_of(key), rows, caplog.text, repr(vars(made))]
         shown += [str(row.detail) for row in Change.objects.all()]
-        for value in (*linkable.credentials.values(), *linkable.wrong.values()):
+        for value in (*linkable.keys.values(), *(linkable.wrong.values() if linkable.keys else ())):
             line = value.splitlines()[1] if "\n" in value else value
             assert not any(line in text for text in shown), linkable.broker
 
@@ -112,24 +108,24 @@ def test_the_database_file_holds_none_of_them(owner: User) -> None:
     file = Path(settings.DATABASES["default"]["NAME"])
     held = b"".join(each.read_bytes() for each in file.parent.glob(f"{file.name}*"))
     assert b"Mine" in held
-    assert not any(value.encode() in held for value in OKX.credentials.values())
+    assert not any(value.encode() in held for value in OKX.keys.values())
 
 
 @each_broker
 def test_a_wrong_key_is_named_with_what_to_do(browser: Browser, linkable: Linkable) -> None:
-    with linkable.running():
-        words = refusal(link(browser, linkable, **linkable.wrong))
-    assert "does not take this key. Copy all of it again" in words
-    assert "Nothing was saved. Type the key again" in words
+    with linkable.running() as fake:
+        words = refusal(link(browser, linkable, fake, **linkable.wrong))
+    assert linkable.told_wrong in words
+    assert ("Nothing was saved. Type the key again" in words) is bool(linkable.keys)
 
 
 @each_broker
 def test_a_broker_that_cannot_be_reached_is_told_from_a_wrong_key(browser: Browser, linkable: Linkable) -> None:
-    with linkable.running():
-        gone = dict.fromkeys(linkable.hints, "http://127.0.0.1:9")
+    with linkable.running() as fake:
+        gone = dict.fromkeys(linkable.hints(fake), "http://127.0.0.1:9")
         with override_settings(BROKER_OVERRIDES={linkable.broker: gone}):
-            words = refusal(link(browser, linkable))
-    assert "could not be asked, so nothing was saved. Try again in a minute." in words
+            words = refusal(link(browser, linkable, fake, **(linkable.wrong if not gone else {})))
+    assert NO_ANSWER in words
 
 
 def test_a_clock_that_is_off_is_told_from_a_wrong_key(browser: Browser) -> None:
@@ -185,7 +181,7 @@ def test_a_key_that_can_withdraw_is_read_only_until_it_is_replaced(browser: Brow
         made.refresh_from_db()
         assert not made.trading_enabled
         fake.perm = "read_only,trade"
-        browser.post(f"/connections/{made.pk}/key/", OKX.credentials)
+        browser.post(f"/connections/{made.pk}/key/", OKX.keys)
         browser.post(f"/connections/{made.pk}/trading-on/")
         made.refresh_from_db()
         assert made.trading_enabled
@@ -211,11 +207,11 @@ def test_replacing_the_key_keeps_the_connection_and_a_wrong_one_changes_nothing(
     with OKX.running():
         made = linked(browser, OKX)
         before = made.sealed
-        answer = browser.post(f"/connections/{made.pk}/key/", {**OKX.credentials, **OKX.wrong})
+        answer = browser.post(f"/connections/{made.pk}/key/", {**OKX.keys, **OKX.wrong})
         assert "The old key stays in use." in words_of(answer)
         made.refresh_from_db()
         assert made.sealed == before
-        browser.post(f"/connections/{made.pk}/key/", OKX.credentials)
+        browser.post(f"/connections/{made.pk}/key/", OKX.keys)
         made.refresh_from_db()
         assert made.sealed != before
         assert reads.broker_of(made).accounts()
@@ -226,7 +222,7 @@ def test_a_key_of_another_account_does_not_replace_it(browser: Browser) -> None:
     with OKX.running():
         made = linked(browser, OKX)
         Connection.objects.filter(pk=made.pk).update(default_account="another")
-        answer = browser.post(f"/connections/{made.pk}/key/", OKX.credentials)
+        answer = browser.post(f"/connections/{made.pk}/key/", OKX.keys)
     assert "This key belongs to another account than another." in words_of(answer)
 
 
@@ -248,7 +244,7 @@ def test_unlinking_shreds_the_key_and_ends_its_apps(browser: Browser) -> None:
 def test_sending_the_form_again_makes_no_second_connection(browser: Browser) -> None:
     with OKX.running():
         sent = link(browser, OKX)
-        again = browser.post(page_of(OKX), {**OKX.form(name="Other"), "once": sent.wsgi_request.POST["once"]})
+        again = browser.post(OKX.page, {**OKX.form(None, name="Other"), "once": sent.wsgi_request.POST["once"]})
     assert again["Location"] == "/connections/"
     assert Connection.objects.count() == 1
 
@@ -258,16 +254,16 @@ def test_somebody_else_can_neither_replace_check_nor_unlink_it(browser: Browser,
         made = linked(browser, OKX)
     stranger = just_proved(other)
     for page in ("key", "check", "unlink"):
-        assert stranger.post(f"/connections/{made.pk}/{page}/", OKX.credentials).status_code == 404
+        assert stranger.post(f"/connections/{made.pk}/{page}/", OKX.keys).status_code == 404
     made.refresh_from_db()
     assert made.sealed
     assert made.closed_at is None
 
 
 def test_the_address_of_this_instance_is_named_where_it_is_known(browser: Browser) -> None:
-    assert "nobody has told this instance" in words_of(browser.get(page_of(OKX)))
+    assert "nobody has told this instance" in words_of(browser.get(OKX.page))
     with override_settings(OUTGOING_ADDRESSES=["203.0.113.7"]):
-        assert "Calls come from 203.0.113.7." in words_of(browser.get(page_of(OKX)))
+        assert "Calls come from 203.0.113.7." in words_of(browser.get(OKX.page))
 
 
 def test_the_verb_refuses_a_trading_switch_too(browser: Browser, owner: User) -> None:

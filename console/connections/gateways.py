@@ -1,0 +1,104 @@
+"""Gateways that people run themselves: whether this instance may call one, and whether it is the one it is taken for.
+
+A gateway has no password: who reaches it reaches the account its person signed in to. So the operator lists what may
+be called, one person alone links a gateway, and a certificate nobody vouches for is confirmed by its fingerprint.
+"""
+
+import hmac
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from brokers import http, reach
+from brokers.errors import BrokerError
+from console.accounts.models import User
+from console.connections.kinds import Kind
+from console.connections.models import Connection
+from console.errors import Code, Refusal
+
+_BROKERS = ("ibkr", "tws")
+
+
+class UnknownCertificate(Refusal):
+    """Nobody vouches for the gateway's certificate, and the person has not confirmed this one."""
+
+    def __init__(self, message: str, fingerprint: str) -> None:
+        super().__init__(Code.INVALID_ARGUMENT, message, field="base_url")
+        self.fingerprint = fingerprint
+
+
+def check(kind: Kind, told: Mapping[str, Any], *, by: User) -> None:
+    """Raises Refusal unless ``by`` may link what was typed. Looks at its certificate; says nothing to it."""
+    if not kind.is_gateway:
+        return
+    field = kind.fields[0].name
+    where = _where(told)
+    if where is None:
+        raise Refusal(
+            Code.INVALID_ARGUMENT,
+            "This is no address of a gateway. Write it like https://localhost:5000/v1/api.",
+            field=field,
+        )
+    allowed = reach.parse(settings.BROKER_ADDRESSES)
+    try:
+        addresses = allowed.addresses(*where)
+    except reach.OutOfReach as error:
+        raise Refusal(Code.NOT_PERMITTED, str(error), field=field) from error
+    except BrokerError as error:
+        raise Refusal(Code.BROKER_UNAVAILABLE, str(error), field=field) from error
+    _check_alone(where, addresses, by)
+    if kind.has_certificate and urlsplit(str(told["base_url"])).scheme == "https":
+        _check_certificate(kind, str(told["base_url"]), allowed, str(told.get("fingerprint") or ""))
+
+
+def _where(told: Mapping[str, Any]) -> tuple[str, int] | None:
+    """Host and port of a gateway by a connection's settings; None where they name none."""
+    try:
+        if "base_url" in told:
+            parts = urlsplit(str(told["base_url"]))
+            port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+            return (parts.hostname, port) if parts.hostname and port else None
+        return str(told["host"]), int(told["port"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _check_alone(where: tuple[str, int], addresses: list[str], by: User) -> None:
+    """Two names of one computer are one gateway. What cannot be looked up now is compared by its name."""
+    host, port = where
+    others = Connection.objects.filter(broker__in=_BROKERS, closed_at=None).exclude(owner=by)
+    for told in others.values_list("settings", flat=True):
+        other = _where(told)
+        if other is None or other[1] != port:
+            continue
+        try:
+            theirs = {str(each) for each in reach.look_up(*other)}
+        except BrokerError:
+            theirs = set()
+        if theirs.intersection(addresses) or other[0].casefold() == host.casefold():
+            raise Refusal(
+                Code.NOT_PERMITTED,
+                "Somebody else on this instance uses this gateway. It shows the account of whoever signed in there, so "
+                "one person alone can link it. Run one of your own on another port or computer. Nothing was saved.",
+            )
+
+
+def _check_certificate(kind: Kind, base_url: str, allowed: reach.Reach, confirmed: str) -> None:
+    try:
+        seen = http.certificate(base_url, allowed, kind.title)
+    except BrokerError as error:
+        raise Refusal(Code.BROKER_UNAVAILABLE, f"{error} Is the gateway running there?", field="base_url") from error
+    if hmac.compare_digest(seen.fingerprint, confirmed) or (seen.vouched and not confirmed):
+        return
+    if confirmed:
+        raise UnknownCertificate(
+            "The gateway shows another certificate than the one you confirmed a moment ago. Nothing was saved.",
+            seen.fingerprint,
+        )
+    raise UnknownCertificate(
+        "Nobody vouches for the certificate of this gateway, as is usual for one that made it itself. Nothing was "
+        "saved yet: compare its fingerprint below, then confirm it.",
+        seen.fingerprint,
+    )

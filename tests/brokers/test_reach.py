@@ -1,0 +1,96 @@
+"""Where a person may type an address, only computers on the operator's list are connected to."""
+
+import socket
+from typing import Any
+
+import pytest
+
+from brokers import reach
+from brokers.errors import BrokerUnavailable
+
+
+def named(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]:
+    """Each look-up of any name gives the next answer, the last one for ever. Returns the names asked for."""
+    asked: list[str] = []
+    before = socket.getaddrinfo
+
+    def look_up(host: str, port: int, *form: Any, **more: Any) -> list[Any]:
+        if host == "127.0.0.1":
+            return before(host, port, *form, **more)
+        addresses = answers[min(len(asked), len(answers) - 1)]
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("entry", "host", "address"),
+    [
+        ("10.0.0.5", "10.0.0.5", "10.0.0.5"),
+        ("10.0.0.0/24", "desk.lan", "10.0.0.9"),
+        ("10.0.0.5:5000", "10.0.0.5", "10.0.0.5"),
+        ("desk.lan", "Desk.LAN.", "10.0.0.9"),
+        ("desk.lan:5000", "desk.lan", "10.0.0.9"),
+        ("::1", "localhost", "::1"),
+        ("[fd00::1]:5000", "desk.lan", "fd00::1"),
+        ("[fd00::/64]:5000", "desk.lan", "fd00::1"),
+        ("127.0.0.0/8", "desk.lan", "::ffff:127.0.0.1"),
+    ],
+)
+def test_what_is_on_the_list_is_called(monkeypatch: pytest.MonkeyPatch, entry: str, host: str, address: str) -> None:
+    named(monkeypatch, [address])
+    assert reach.parse([entry]).addresses(host, 5000) == [address.removeprefix("::ffff:")]
+
+
+@pytest.mark.parametrize(
+    ("entries", "host", "addresses"),
+    [
+        ([], "localhost", ["127.0.0.1"]),
+        (["127.0.0.0/8"], "169.254.169.254", ["169.254.169.254"]),
+        (["10.0.0.5:5001"], "10.0.0.5", ["10.0.0.5"]),
+        (["desk.lan"], "desk.lan.example.com", ["10.0.0.5"]),
+        (["10.0.0.0/24"], "desk.lan", ["10.0.0.5", "192.168.0.1"]),
+        (["127.0.0.0/8"], "localhost", ["127.0.0.1", "::1"]),
+    ],
+    ids=["nothing listed", "metadata", "another port", "longer name", "one address outside", "the other family"],
+)
+def test_what_is_not_on_it_is_not(
+    monkeypatch: pytest.MonkeyPatch, entries: list[str], host: str, addresses: list[str]
+) -> None:
+    named(monkeypatch, addresses)
+    with pytest.raises(reach.OutOfReach, match=r"TRADELATCH_BROKER_ADDRESSES\. Nothing was sent"):
+        reach.parse(entries).addresses(host, 5000)
+
+
+def test_a_name_nobody_knows_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*asked: Any, **more: Any) -> Any:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(BrokerUnavailable, match=r"The name desk\.lan is not known here"):
+        reach.parse(["desk.lan"]).addresses("desk.lan", 5000)
+
+
+@pytest.mark.parametrize("entry", ["10.0.0.300", "10.0.0.0/40", "desk lan", "-x", "desk:0", "desk:70000", "http://x"])
+def test_an_entry_that_is_none_is_named(entry: str) -> None:
+    with pytest.raises(ValueError, match=r"is no address|has no port"):
+        reach.parse([entry])
+
+
+@pytest.mark.parametrize(
+    ("text", "own_host", "entries"),
+    [
+        (None, "localhost", ["127.0.0.0/8", "::1"]),
+        (None, "127.0.0.1", ["127.0.0.0/8", "::1"]),
+        (None, "desk.example.com", []),
+        (None, "127.example.com", []),
+        ("", "localhost", []),
+        ("10.0.0.5:5000 desk.lan", "desk.example.com", ["10.0.0.5:5000", "desk.lan"]),
+    ],
+)
+def test_by_default_only_an_instance_for_one_computer_calls_gateways_and_only_there(
+    text: str | None, own_host: str, entries: list[str]
+) -> None:
+    assert reach.listed(text, own_host=own_host) == entries
