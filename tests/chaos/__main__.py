@@ -1,7 +1,7 @@
 """``python -m tests.chaos``: 1,000 trials of faults and kills, 20,000 random steps, and what they left, as a table.
 
 Ends with an error when an order was sent twice, was lost, or is still on its way, or when the books do not agree.
-``--seed`` repeats a run as far as the machine's timing lets it.
+``--seed`` repeats a run as far as the machine's timing lets it; ``--replay`` walks a failed walk again, step by step.
 """
 
 import argparse
@@ -80,7 +80,12 @@ def main() -> None:
     asked.add_argument("--steps", type=int, default=20_000)
     asked.add_argument("--seed", type=int, default=None)
     asked.add_argument("--processes", type=int, choices=[1, 2], default=2)
+    asked.add_argument("--replay", type=Path, help="a file that a failed walk left")
     chosen = asked.parse_args()
+    if chosen.replay:
+        walked = worker("walk", "--replay", str(chosen.replay.resolve()))
+        sys.stdout.write(f"{walked['steps']} steps walked again, and the books agreed after each\n")
+        return
     seed = secrets.randbelow(1_000_000) if chosen.seed is None else chosen.seed
     sys.stdout.write(f"seed {seed}\n")
     wrong: list[str] = []

@@ -4,16 +4,24 @@
 reserves and ledger must be what the books say, to the last digit, and no order may have moved outside the table of
 moves. The books know the rules that are written in the paper broker's documents and none of its code: they take the
 price and size of each fill and work out the rest. Prints one JSON object.
+
+A walk that fails is written down step by step as it was walked, whatever Hypothesis makes of it afterwards, and
+``python -m tests.chaos --replay FILE`` walks it again.
 """
 
+import functools
 import json
 import os
 import sys
+import traceback
+import typing
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
+from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import django
@@ -24,7 +32,7 @@ django.setup()
 from django.core.management import call_command  # noqa: E402 - after django.setup()
 from django.db import connection as database  # noqa: E402
 from django.utils import timezone  # noqa: E402
-from hypothesis import HealthCheck, Phase, note, seed, settings  # noqa: E402
+from hypothesis import HealthCheck, Phase, seed, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from hypothesis.stateful import (  # noqa: E402
     RuleBasedStateMachine,
@@ -142,6 +150,75 @@ def opened(settings: Mapping[str, Any]) -> MortalBroker:
     return MortalBroker.open(settings, clock=CLOCK)
 
 
+# -- a walk that can be walked again ---------------------------------------------------------------------------------
+
+FAILED = Path(__file__).parents[2] / ".cache" / "walks"
+
+
+class Diary:
+    """The steps of the walk under way, with their values, and those of the first one that failed."""
+
+    def __init__(self) -> None:
+        self.steps: list[dict[str, Any]] = []
+        self.failed: list[dict[str, Any]] | None = None
+        self.why = ""
+
+    def came(self, what: str) -> None:
+        if self.steps:
+            self.steps[-1]["came"] = what
+
+    def fails(self, where: str) -> None:
+        if self.failed is None:
+            self.failed, self.why = list(self.steps), f"in {where}: {traceback.format_exc()}"
+
+    def keep(self, name: str) -> Path:
+        """The file that the failed walk was written to."""
+        FAILED.mkdir(parents=True, exist_ok=True)
+        file = FAILED / f"{name}.json"
+        file.write_text(json.dumps({"steps": self.failed, "why": self.why}, indent=1))
+        return file
+
+
+DIARY = Diary()
+_Step = typing.TypeVar("_Step", bound=Callable[..., None])
+
+
+def kept(act: _Step) -> _Step:
+    """A step with its values goes into the diary before it is taken, and so does its failure."""
+
+    @functools.wraps(act)
+    def taken(walk: Any, **values: Any) -> None:
+        if act.__name__ == "begin":
+            DIARY.steps.clear()
+        if values or act.__name__ == "begin":
+            DIARY.steps.append({"step": act.__name__, **values})
+        try:
+            act(walk, **values)
+        except Exception:
+            DIARY.fails(act.__name__)
+            raise
+
+    return typing.cast(_Step, taken)
+
+
+def walk_again(steps: list[dict[str, Any]]) -> None:
+    """Raises what the walk raised when it failed."""
+    walk = Walk()
+    for number, step in enumerate(steps):
+        values = dict(step)
+        values.pop("came", None)
+        act = getattr(walk, values.pop("step"))
+        kinds = typing.get_type_hints(act)
+        for name, value in values.items():
+            if issubclass(kinds[name], StrEnum):
+                values[name] = kinds[name](value)
+        sys.stderr.write(f"{number + 1}. {json.dumps(step)}\n")
+        act(**values)
+        for name in INVARIANTS:
+            getattr(walk, name)()
+    walk.teardown()
+
+
 # -- the books beside ------------------------------------------------------------------------------------------------
 
 
@@ -207,6 +284,7 @@ class Walk(RuleBasedStateMachine):
         self.last_event = OrderEvent.objects.order_by("pk").values_list("pk", flat=True).last() or 0
 
     @initialize(preset=st.sampled_from(sorted(COIN_FEES)), hours=st.integers(0, 200))
+    @kept
     def begin(self, preset: str, hours: int) -> None:
         # Nothing of the walk before, or a failure could not be walked again.
         CLOCK.now = START + timedelta(hours=hours)
@@ -235,6 +313,7 @@ class Walk(RuleBasedStateMachine):
         away=st.integers(-300, 300),
         exits=st.sampled_from([OrderClass.SIMPLE, OrderClass.SIMPLE, OrderClass.BRACKET, OrderClass.OCO]),
     )
+    @kept
     def prepare(
         self, symbol: str, size: int, side: Side, kind: OrderType, tif: TimeInForce, away: int, exits: OrderClass
     ) -> None:
@@ -264,6 +343,7 @@ class Walk(RuleBasedStateMachine):
 
     @precondition(lambda self: self.waiting)
     @rule(which=st.integers(0, 50), dies=st.sampled_from(["", "", "", "", *DEATHS[:2], *CHANGING]))
+    @kept
     def confirm(self, which: int, dies: str) -> None:
         chosen = self.waiting[which % len(self.waiting)]
         MortalBroker.dies = dies
@@ -272,11 +352,13 @@ class Walk(RuleBasedStateMachine):
 
     @precondition(lambda self: self.waiting)
     @rule(which=st.integers(0, 50))
+    @kept
     def discard(self, which: int) -> None:
         chosen = self.waiting.pop(which % len(self.waiting))
         self.asked("discard", lambda: desk.discard(self.who, chosen.public_id))
 
     @rule(which=st.integers(0, 50), dies=st.sampled_from(["", "", *DEATHS[2:]]))
+    @kept
     def cancel(self, which: int, dies: str) -> None:
         mine = list(self.orders().filter(status__in=[*AT_BROKER, Status.UNKNOWN, Status.AWAITING]))
         if mine:
@@ -286,6 +368,7 @@ class Walk(RuleBasedStateMachine):
             MortalBroker.dies = ""
 
     @rule(which=st.integers(0, 50), away=st.integers(-300, 300), larger=st.booleans())
+    @kept
     def change(self, which: int, away: int, larger: bool) -> None:
         mine = [each for each in self.orders().filter(status__in=AT_BROKER) if each.limit_price or each.stop_price]
         if mine:
@@ -301,11 +384,13 @@ class Walk(RuleBasedStateMachine):
                 self.waiting.append(held.confirmation)
 
     @rule(seconds=st.sampled_from([1, 20, 31, 61, 130, 600, 3600, 40_000, 90_000]))
+    @kept
     def leap(self, seconds: int) -> None:
         CLOCK.now += timedelta(seconds=seconds)
         DID["leap of the clock"] += 1
 
     @rule(dies=st.sampled_from(["", "", *DEATHS]))
+    @kept
     def sweep(self, dies: str) -> None:
         MortalBroker.dies = dies
         self.asked("sweep", sweeps.sweep)
@@ -314,6 +399,7 @@ class Walk(RuleBasedStateMachine):
     # -- what must hold --------------------------------------------------------------------------------------------
 
     @invariant()
+    @kept
     def the_books_agree(self) -> None:
         if not hasattr(self, "books"):
             return
@@ -349,6 +435,7 @@ class Walk(RuleBasedStateMachine):
             assert held[symbol].reserved == expected <= held[symbol].quantity, (symbol, held[symbol].reserved, expected)
 
     @invariant()
+    @kept
     def every_move_is_in_the_table(self) -> None:
         for event in OrderEvent.objects.filter(pk__gt=self.last_event).order_by("pk"):
             self.last_event = event.pk
@@ -359,9 +446,11 @@ class Walk(RuleBasedStateMachine):
                 assert states.allowed(Status(before), after), f"{event.order_id}: {before} → {after}"
 
     @invariant()
+    @kept
     def nothing_is_sent_twice(self) -> None:
         assert not MortalBroker.sent or max(MortalBroker.sent.values()) == 1
 
+    @kept
     def teardown(self) -> None:
         """Whatever crashed, a few beats later the desk knows all that the broker does."""
         if not hasattr(self, "books"):
@@ -400,9 +489,9 @@ class Walk(RuleBasedStateMachine):
         try:
             return act()
         except Crash:
-            note(f"{what}: died")
+            DIARY.came("died")
         except Refusal as refusal:
-            note(f"{what}: {refusal}")
+            DIARY.came(refusal.code)
             assert refusal.code in BOUNDS, refusal
         return None
 
@@ -446,13 +535,25 @@ def left(order: BrokerOrder) -> Decimal:
     return order.quantity - order.filled_quantity
 
 
+INVARIANTS = ("the_books_agree", "every_move_is_in_the_table", "nothing_is_sent_twice")
+
+
 def main() -> None:
-    steps, start = int(sys.argv[1]), int(sys.argv[2])
     call_command("migrate", verbosity=0)
     with database.cursor() as cursor:
         cursor.execute("PRAGMA synchronous = OFF")
     timezone.now = CLOCK
     registry._ADAPTERS["paper"] = opened
+    if sys.argv[1] == "--replay":
+        walk_again(json.loads(Path(sys.argv[2]).read_text())["steps"])
+        result: dict[str, Any] = {"steps": sum(DID.values()), "accounts": Walk.accounts, "did": DID}
+    else:
+        result = walk_at_random(int(sys.argv[1]), int(sys.argv[2]))
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+def walk_at_random(steps: int, start: int) -> dict[str, Any]:
+    """Raises what a walk raised, once the walk is in a file."""
     each = min(50, steps)
     turn = 0
     taken = 0
@@ -465,11 +566,17 @@ def main() -> None:
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        run_state_machine_as_test(seed(start + turn)(Walk), settings=profile)
+        try:
+            run_state_machine_as_test(seed(start + turn)(Walk), settings=profile)
+        except BaseException:
+            if DIARY.failed is not None:
+                file = DIARY.keep(f"{start}-{start + turn}-{os.getpid()}")
+                told = "\n".join(f"{number}. {json.dumps(step)}" for number, step in enumerate(DIARY.failed, 1))
+                sys.stderr.write(f"{told}\n{DIARY.why}\nAgain: python -m tests.chaos --replay {file}\n")
+            raise
         turn += 1
         taken = sum(count for name, count in DID.items() if name != "fill")
-    result = {"steps": taken, "accounts": Walk.accounts, "did": DID}
-    sys.stdout.write(json.dumps(result) + "\n")
+    return {"steps": taken, "accounts": Walk.accounts, "did": DID}
 
 
 if __name__ == "__main__":

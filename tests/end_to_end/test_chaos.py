@@ -1,9 +1,11 @@
 """``make chaos`` in small: the same trials, walks and races, fewer of them. Each runs in processes of its own."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,17 @@ def test_random_steps_leave_books_that_agree_to_the_last_digit() -> None:
     walked = worker("walk", str(STEPS), "7")
     assert walked["steps"] >= STEPS
     assert walked["did"]["fill"] and walked["did"]["crash"], walked
+
+
+def test_a_walk_that_was_written_down_is_walked_again_to_the_same_end(tmp_path: Path) -> None:
+    bought = {"step": "prepare", "symbol": "BTC/USD", "size": 0, "side": "BUY", "kind": "MKT", "tif": "IOC"}
+    bought |= {"away": 0, "exits": "simple"}
+    steps: list[dict[str, Any]] = [{"step": "begin", "preset": "realistic", "hours": 68}, bought]
+    steps += [{"step": "confirm", "which": 17, "dies": "after it was sent"}, {"step": "leap", "seconds": 61}]
+    walk = tmp_path / "walk.json"
+    walk.write_text(json.dumps({"steps": steps, "why": ""}))
+    walked = worker("walk", "--replay", str(walk))
+    assert walked["did"] == {"prepare": 1, "crash": 1, "leap of the clock": 1, "fill": 1}
 
 
 @pytest.mark.timeout(240)
