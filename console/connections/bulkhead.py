@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from typing import Any, TypeVar, cast
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 
 from brokers import registry
 from brokers.base import Broker
@@ -77,7 +77,8 @@ class Compartment:
     def call(self, method: str, act: Callable[..., T], *args: Any, **named: Any) -> T:
         """Raises Busy when it is not its turn, BrokerUnavailable when a read took too long, and what ``act`` does."""
         # A pooled database connection kept through the wait for a broker that hangs would be one that others lack.
-        close_old_connections()
+        if not connection.in_atomic_block:
+            close_old_connections()
         if method in _CANCELS:
             self._spend(always=True)
             return self._in_turn(self._cancels, _CANCEL_PATIENCE, act, *args, **named)

@@ -53,17 +53,18 @@ def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:
     return content
 
 
-def link(owner: User, linkable: Linkable) -> str:
+def link(owner: User, linkable: Linkable, fake: Any) -> str:
     """A connection to the fake, and a key that may only read."""
     kind = KINDS[linkable.broker]
     secrets = {field.name for field in kind.fields if field.is_secret}
+    typed = linkable.credentials(fake)
     made: Connection = linking.link(
         owner,
         kind,
         name="Mine",
         environment=Environment(linkable.environment),
-        own={name: value for name, value in linkable.credentials.items() if name not in secrets},
-        secrets={name: value for name, value in linkable.credentials.items() if name in secrets},
+        own={name: value for name, value in typed.items() if name not in secrets},
+        secrets={name: value for name, value in typed.items() if name in secrets},
         limits=Limits(),
         trading_enabled=False,
     )
@@ -74,7 +75,7 @@ def link(owner: User, linkable: Linkable) -> str:
 @pytest.fixture
 def linked(owner: User) -> Iterator[Linked]:
     with OKX.running() as fake:
-        yield Linked(link(owner, OKX), fake)
+        yield Linked(link(owner, OKX, fake), fake)
 
 
 def test_each_is_one_of_the_sets_an_owner_switches_and_only_reads() -> None:
