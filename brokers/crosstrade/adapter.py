@@ -261,7 +261,7 @@ class CrossTradeBroker(Extras):
         self._check(account_id)
         known = self.instrument(request.symbol)
         rules.check(request, known)
-        told = self._write(f"{self._path}/orders/place", parse.ticket(request))
+        told = self._write(f"{self._path}/orders/place", parse.ticket(request, known.symbol))
         try:
             broker_order_id = text(told.get("orderId"))
         except Garbled as error:

@@ -132,10 +132,10 @@ def position(told: Mapping[str, Any], known: Instrument, now: datetime) -> Posit
     )
 
 
-def ticket(request: OrderRequest) -> dict[str, Any]:
+def ticket(request: OrderRequest, symbol: str) -> dict[str, Any]:
     """One order as it is sent. ``orderId`` is our name for it: what NinjaTrader calls it may change."""
     told: dict[str, Any] = {
-        "instrument": request.symbol,
+        "instrument": symbol,
         "action": request.side.value,
         "quantity": int(request.units),
         "orderType": TYPES[request.order_type],
