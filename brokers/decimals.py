@@ -26,6 +26,14 @@ def is_multiple(value: Decimal, step: Decimal) -> bool:
     return value % step == 0
 
 
+def nearest(value: Decimal, step: Decimal) -> str:
+    """What lies on a step beside ``value``, as the end of a refusal: ``The nearest are 181.5 and 181.51.``"""
+    below = value // step * step
+    if below <= 0:
+        return f"The nearest is {plain(step)}."
+    return f"The nearest are {plain(below)} and {plain(below + step)}."
+
+
 if TYPE_CHECKING:
     _Field = models.Field[Any, Any]
 else:  # generic for the type checker only

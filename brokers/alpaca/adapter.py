@@ -619,10 +619,10 @@ class AlpacaBroker(Extras):
         instrument = self.instrument(order.symbol)
         for field in ("limit_price", "stop_price", "trail_amount"):
             price = getattr(changes, field)
-            if price is not None and price % rules.step(price, instrument):
-                raise InvalidOrder(f"The {field} must be a multiple of {plain(rules.step(price, instrument))}.", field)
-        if changes.quantity is not None and changes.quantity % instrument.lot:
-            raise InvalidOrder(f"The quantity must be a multiple of {plain(instrument.lot)}.", "quantity")
+            if price is not None:
+                rules.check_price(field, price, instrument)
+        if changes.quantity is not None:
+            rules.check_quantity(changes.quantity, instrument)
 
     def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
         order_id = parse.order(self._standing(account_id, client_order_id)).broker_order_id

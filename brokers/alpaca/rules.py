@@ -5,7 +5,7 @@ Source: Alpaca Trading API 2.0.1 (OpenAPI), schemas OrderType, TimeInForce and O
 
 from decimal import Decimal
 
-from brokers.decimals import is_multiple, plain
+from brokers.decimals import is_multiple, nearest, plain
 from brokers.errors import InvalidOrder, NotSupported
 from brokers.types import (
     USUAL,
@@ -79,10 +79,11 @@ def _check_size(request: OrderRequest, instrument: Instrument) -> None:
         if stock and request.tif is not TimeInForce.DAY:
             raise InvalidOrder("Alpaca takes an amount of money with DAY only.", "tif")
         if not is_multiple(request.notional, _PENNY):
-            raise InvalidOrder("Alpaca takes an amount in whole cents.", "notional")
+            raise InvalidOrder(
+                f"Alpaca takes an amount in whole cents. {nearest(request.notional, _PENNY)}", "notional"
+            )
         return
-    if not is_multiple(request.units, instrument.lot):
-        raise InvalidOrder(f"The quantity must be a multiple of {plain(instrument.lot)}.", "quantity")
+    check_quantity(request.units, instrument)
     if request.units < instrument.minimum:
         raise InvalidOrder(f"The smallest order is {plain(instrument.minimum)}.", "quantity")
     if stock and request.units % 1 and request.tif is not TimeInForce.DAY:
@@ -96,8 +97,20 @@ def check_prices(request: OrderRequest | LegRequest, instrument: Instrument) -> 
         ("stop_price", request.stop_price),
         ("trail_amount", request.trail_amount),
     ):
-        if price is not None and not is_multiple(price, step(price, instrument)):
-            raise InvalidOrder(f"The {field} must be a multiple of {plain(step(price, instrument))}.", field)
+        if price is not None:
+            check_price(field, price, instrument)
+
+
+def check_price(field: str, price: Decimal, instrument: Instrument) -> None:
+    tick = step(price, instrument)
+    if not is_multiple(price, tick):
+        raise InvalidOrder(f"The {field} must be a multiple of {plain(tick)}. {nearest(price, tick)}", field)
+
+
+def check_quantity(quantity: Decimal, instrument: Instrument) -> None:
+    lot = instrument.lot
+    if not is_multiple(quantity, lot):
+        raise InvalidOrder(f"The quantity must be a multiple of {plain(lot)}. {nearest(quantity, lot)}", "quantity")
 
 
 def step(price: Decimal, instrument: Instrument) -> Decimal:

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Self
 from urllib.parse import quote as in_path
@@ -70,16 +70,21 @@ URL = "https://app.crosstrade.io"
 _PREFIX = "/v1/api"
 _MOST_BARS = 5000
 _RETRY_AFTER = 20.0
+_CONTRACT_DAYS = timedelta(days=1)
+
+_contracts: dict[str, dict[str, Instrument]] = {}
+"""By address and name: every quote tells its contract's steps anew."""
 
 
 class CrossTradeBroker(Extras):
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._client = http.shared(str(settings.get("base_url") or URL).rstrip("/"), BROKER)
+        url = str(settings.get("base_url") or URL).rstrip("/")
+        self._client = http.shared(url, BROKER)
         self._headers = {"Authorization": f"Bearer {settings['token']}"}
         self._name: str = settings["account"]
         self._simulation = settings.get("simulation") is True
         self._timeouts = Timeouts(**settings.get("timeouts", {"read": 15.0, "total": 30.0}))
-        self._known: dict[str, Instrument] = {}
+        self._known = _contracts.setdefault(url, {})
 
     @classmethod
     def open(cls, settings: Mapping[str, Any]) -> Self:
@@ -175,9 +180,11 @@ class CrossTradeBroker(Extras):
         name = symbol if meant is None else parse.symbol_named(meant)
         if not name and meant is not None:
             raise InvalidSymbol(f"{BROKER} has no instrument {meant}: it trades futures alone.")
-        if name not in self._known:
+        known = self._known.get(name)
+        if known is None or known.fetched_at is None or _now() - known.fetched_at > _CONTRACT_DAYS:
             self._quoted([name])
-        return naming.confirmed(meant, self._known[name])
+            known = self._known[name]
+        return naming.confirmed(meant, known)
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
         names = [symbol if naming.asked(symbol) is None else self.instrument(symbol).symbol for symbol in symbols]

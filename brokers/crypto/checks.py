@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from brokers.decimals import is_multiple, plain
+from brokers.decimals import is_multiple, nearest, plain
 from brokers.errors import InvalidOrder, NotSupported
 from brokers.types import AssetClass, Capabilities, Instrument, OrderClass, OrderRequest, OrderType, Side
 
@@ -71,7 +71,9 @@ def _quantity(quantity: Decimal, found: Instrument) -> None:
         raise InvalidOrder("The quantity must be above 0.", "quantity")
     if not is_multiple(quantity, found.lot):
         raise InvalidOrder(
-            f"{found.symbol} trades in steps of {plain(found.lot)}; {plain(quantity)} is not one.", "quantity"
+            f"{found.symbol} trades in steps of {plain(found.lot)}; {plain(quantity)} is not one. "
+            f"{nearest(quantity, found.lot)}",
+            "quantity",
         )
     if quantity < found.minimum:
         raise InvalidOrder(f"The smallest order in {found.symbol} is {plain(found.minimum)}.", "quantity")
@@ -84,6 +86,7 @@ def _price(field: str, price: Decimal | None, found: Instrument) -> None:
         raise InvalidOrder("A price must be above 0.", field)
     if not is_multiple(price, found.tick):
         raise InvalidOrder(
-            f"{found.symbol} has prices in steps of {plain(found.tick)} {found.currency}; {plain(price)} is not one.",
+            f"{found.symbol} has prices in steps of {plain(found.tick)} {found.currency}; {plain(price)} is not one. "
+            f"{nearest(price, found.tick)}",
             field,
         )

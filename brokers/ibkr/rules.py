@@ -5,7 +5,7 @@ An order is refused, never altered. Source: IBKR Web API 1.0, schemas order-requ
 
 from decimal import Decimal
 
-from brokers.decimals import is_multiple, plain
+from brokers.decimals import is_multiple, nearest, plain
 from brokers.errors import InvalidOrder, NotSupported
 from brokers.types import (
     Ability,
@@ -60,12 +60,14 @@ def check(request: OrderRequest, instrument: Instrument) -> None:
 
 
 def check_quantity(quantity: Decimal, instrument: Instrument) -> None:
-    if not is_multiple(quantity, instrument.lot):
-        raise InvalidOrder(f"The quantity must be a multiple of {plain(instrument.lot)}.", "quantity")
+    lot = instrument.lot
+    if not is_multiple(quantity, lot):
+        raise InvalidOrder(f"The quantity must be a multiple of {plain(lot)}. {nearest(quantity, lot)}", "quantity")
     if quantity < instrument.minimum:
         raise InvalidOrder(f"The smallest order is {plain(instrument.minimum)}.", "quantity")
 
 
 def check_price(field: str, price: Decimal | None, instrument: Instrument) -> None:
-    if price is not None and not is_multiple(price, instrument.tick):
-        raise InvalidOrder(f"The {field} must be a multiple of {plain(instrument.tick)}.", field)
+    tick = instrument.tick
+    if price is not None and not is_multiple(price, tick):
+        raise InvalidOrder(f"The {field} must be a multiple of {plain(tick)}. {nearest(price, tick)}", field)

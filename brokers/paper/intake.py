@@ -6,7 +6,7 @@ from decimal import ROUND_DOWN, Decimal
 
 from django.db import IntegrityError, transaction
 
-from brokers.decimals import is_multiple, plain
+from brokers.decimals import is_multiple, nearest, plain
 from brokers.errors import (
     DuplicateClientId,
     InsufficientFunds,
@@ -473,10 +473,12 @@ def _check_amount(value: Decimal, field: str, words: str) -> None:
 def _off_step(instrument: Instrument, verb: str, step: Decimal, value: Decimal) -> str:
     said = f"{instrument.symbol} {verb} in steps of {plain(step)}; {plain(value)}"
     if step == 1:
-        return f"{instrument.symbol} {verb} in whole units; {plain(value)} is not a whole number."
-    if _places(value) > _places(step):
-        return f"{said} has more decimals than that."
-    return f"{said} is not a multiple of that."
+        said = f"{instrument.symbol} {verb} in whole units; {plain(value)} is not a whole number."
+    elif _places(value) > _places(step):
+        said += " has more decimals than that."
+    else:
+        said += " is not a multiple of that."
+    return f"{said} {nearest(value, step)}"
 
 
 def _places(value: Decimal) -> int:
