@@ -221,6 +221,20 @@ class CryptoFake(FakeBroker):
         order.status, order.updated = "canceled", self.now()
         return order
 
+    def change(self, order: SimOrder | None, *, amount: str = "", price: str = "", stop: str = "") -> SimOrder:
+        if order is None:
+            raise VenueRefuses("not_found")
+        if order.status != "open":
+            raise VenueRefuses("ended")
+        order.amount, order.price, order.stop = amount or order.amount, price or order.price, stop or order.stop
+        order.updated = self.now()
+        listing = self.listings[order.wire]
+        best = Decimal(listing.ask if order.side == "buy" else listing.bid)
+        at = Decimal(order.price)
+        if not order.stop and (at >= best if order.side == "buy" else at <= best):
+            self.fill(order, str(best))
+        return order
+
     def distrust(self, why: str) -> None:
         self.refused.append(why)
 

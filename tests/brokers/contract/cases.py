@@ -376,6 +376,7 @@ class CryptoCase(Case):
         self.outcomes = venue.outcomes
         self.sends = {Way.SUBMIT: ("POST", venue.order_path), Way.CANCEL: venue.cancel, **venue.sends}
         self.tells_duplicates = tells_duplicates
+        self.new_id_when_replaced = venue.adapter.REPLACED_BY_NEW
 
     @contextmanager
     def opened(self) -> Iterator[Rig]:
@@ -656,6 +657,7 @@ OKX = CryptoCase(
         adapter=OkxBroker,
         order_path="/api/v5/trade/order",
         cancel=("POST", "/api/v5/trade/cancel-order"),
+        sends={Way.REPLACE: ("POST", "/api/v5/trade/amend-order")},
         settings={
             "api_key": okx.KEY,
             "secret": okx.SECRET,
@@ -672,6 +674,7 @@ BINANCE = CryptoCase(
         adapter=BinanceBroker,
         order_path="/api/v3/order",
         cancel=("DELETE", "/api/v3/order"),
+        sends={Way.REPLACE: ("POST", "/api/v3/order/cancelReplace")},
         settings={"api_key": binance.KEY, "secret": binance.SECRET, "environment": "paper"},
     ),
 )
@@ -685,6 +688,7 @@ KRAKEN = CryptoCase(
         exact_symbol="TINY/USD",
         order_path="/0/private/AddOrder",
         cancel=("POST", "/0/private/CancelOrder"),
+        sends={Way.REPLACE: ("POST", "/0/private/AmendOrder")},
         settings={"api_key": kraken.KEY, "secret": kraken.SECRET, "environment": "live"},
         wrong_secret="d3Jvbmc=",
     ),
@@ -699,6 +703,7 @@ COINBASE = CryptoCase(
         exact_symbol="TINY/USD",
         order_path="/api/v3/brokerage/orders",
         cancel=("POST", "/api/v3/brokerage/orders/batch_cancel"),
+        sends={Way.REPLACE: ("POST", "/api/v3/brokerage/orders/edit")},
         settings={"api_key": coinbase.KEY, "secret": coinbase.SECRET, "environment": "live"},
         wrong_secret=coinbase.WRONG_SECRET,
         market_by_units=False,
