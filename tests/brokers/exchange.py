@@ -100,6 +100,8 @@ class CryptoFake(FakeBroker):
         self.bodies: list[Any] = []
         self.refused: list[str] = []
         """Why requests were not believed."""
+        self.misfits: list[str] = []
+        """What of a request the venue's documents do not allow, where we have a table of them."""
         self.skew_ms = 0
         """How far the venue's clock is ahead."""
         self.says: list[Reply] = []

@@ -9,7 +9,9 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
 
+from tests.brokers.binance.requests import CALLS
 from tests.brokers.exchange import Asked, CryptoFake, Listing, Reply, SimOrder, VenueRefuses
+from tests.brokers.requests import misfit
 
 KEY, SECRET = "binance-key-vmPUZE6mv9", "binance-secret-NhqPtmdSJY"
 UID = 354937868
@@ -64,6 +66,9 @@ class BinanceFake(CryptoFake):
                 "side": "SELL"}  # fmt: skip
 
     def speak(self, asked: Asked) -> Reply:
+        if problem := misfit(CALLS, asked, asked.path):
+            self.misfits.append(problem)
+            return 400, {"code": -1102, "msg": problem}
         public = {
             "/api/v3/time": self._time,
             "/api/v3/exchangeInfo": self._exchange_info,

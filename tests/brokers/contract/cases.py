@@ -395,6 +395,7 @@ class CryptoCase(Case):
                 set_cash=lambda text: fake.balances.update(dict.fromkeys(fake.balances, Decimal(text))),
                 market_by_units=self.venue.market_by_units,
             )
+            assert fake.misfits == []
 
     def make_exact(self, rig: Rig) -> None:
         rig.wire.listing(rig.exact_symbol).ask = "0.000001"
@@ -462,6 +463,7 @@ class AlpacaCase(Case):
                 set_price=lambda text: fake.prices.update({"TINY/USD": Decimal(text)}),
                 set_cash=lambda text: setattr(fake, "cash", Decimal(text)),
             )
+            assert fake.violations == []
             http.close_shared()
 
     def make_exact(self, rig: Rig) -> None:
@@ -525,6 +527,7 @@ class IbkrCase(Case):
                 set_price=lambda text: setattr(fake, "price", Decimal(text)),
                 set_cash=lambda text: fake.cash.update(dict.fromkeys(fake.cash, Decimal(text))),
             )
+            assert set(fake.violations) <= {"RSA signature"}  # of the wrong key
             ibkr_session.close_shared()
             http.close_shared()
 

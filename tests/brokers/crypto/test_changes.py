@@ -1,10 +1,12 @@
 """What only one venue does when an order is changed: in place or as a new one, partly filled, with a stop."""
 
+import json
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from brokers.errors import InsufficientFunds, InvalidOrder, NotCancellable, NotSupported
+from brokers.errors import InsufficientFunds, InvalidOrder, NotCancellable, NotSupported, UnknownOutcome
 from brokers.types import BrokerStatus, OrderChanges, OrderType, TimeInForce
 from tests.brokers.contract.cases import BINANCE, COINBASE, KRAKEN, OKX, CryptoCase, Rig, new_id
 from tests.brokers.exchange import SimOrder
@@ -109,3 +111,27 @@ def test_how_long_an_order_stands_and_how_it_trails_is_not_changed() -> None:
             for changes in (OrderChanges(tif=TimeInForce.IOC), OrderChanges(trail_percent=Decimal(1))):
                 with pytest.raises(NotSupported):
                     rig.broker.replace(rig.account_id, order.client_order_id, changes, new_id())
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("case", "path", "taken"),
+    [
+        (OKX, "/amend-order", {"code": "0", "msg": "", "data": [{"ordId": "ID", "clOrdId": "OURS", "sCode": "0"}]}),
+        (KRAKEN, "/AmendOrder", {"error": [], "result": {"amend_id": "TEZA4R-DSDGT-IJBOJK"}}),
+        (COINBASE, "/orders/edit", {"success": True, "errors": []}),
+    ],
+)
+def test_a_change_that_was_taken_and_not_made_yet_is_unknown(case: CryptoCase, path: str, taken: Any) -> None:
+    with case.opened() as rig:
+        order, speak = rig.order(), rig.wire.speak
+        rig.broker.submit(rig.account_id, order)
+        ours, theirs = order.client_order_id, _at_venue(rig, order.client_order_id).order_id
+        answer = json.loads(json.dumps(taken).replace("OURS", ours).replace("ID", theirs, 1))
+
+        def slow(asked: Asked) -> Reply:
+            return (200, answer) if asked.path.endswith(path) else speak(asked)
+
+        rig.wire.speak = slow  # type: ignore[method-assign]
+        with pytest.raises(UnknownOutcome, match="has not made it yet"):
+            rig.broker.replace(rig.account_id, ours, OrderChanges(limit_price=rig.low_price - 1))
