@@ -10,7 +10,14 @@ from brokers.binance import parse
 from brokers.crypto import words
 from brokers.crypto.adapter import PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
-from brokers.errors import BrokerUnavailable, InvalidRequest, InvalidSymbol, NotSupported, OrderNotFound
+from brokers.errors import (
+    BrokerUnavailable,
+    InvalidOrder,
+    InvalidRequest,
+    InvalidSymbol,
+    NotSupported,
+    OrderNotFound,
+)
 from brokers.types import (
     USUAL,
     Ability,
@@ -21,6 +28,7 @@ from brokers.types import (
     DepositAddress,
     Earn,
     Environment,
+    OrderChanges,
     OrderRequest,
     OrderType,
     TimeInForce,
@@ -65,10 +73,12 @@ class BinanceBroker(CryptoBroker):
             OrderType.STOP_LIMIT: frozenset({TimeInForce.GTC}),
         },
         not_found_after=120.0,
+        replace=True,
         notional=True,
         post_only=True,
     )
     CURRENCY = "USDT"
+    REPLACED_BY_NEW = True
 
     def connect(self) -> ConnectionInfo:
         """Keys of the testnet work at its host alone, so the answer proves which this is."""
@@ -109,6 +119,17 @@ class BinanceBroker(CryptoBroker):
     def _cancel(self, found: words.Answer) -> tuple[str, Any]:
         market = self._require(str(found["symbol"]))
         return "private_delete_order", {"symbol": market["id"], "orderId": found["id"]}
+
+    def _amend(self, found: words.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
+        if words.known(found.get("filled")):
+            raise InvalidOrder(
+                "Binance makes a new order of a changed one, which is safe only before the first fill.", "order_id"
+            )
+        market = self._require(str(found["symbol"]))
+        return "private_post_order_cancelreplace", parse.replace_body(wanted, market["id"], str(found["id"]))
+
+    def _amended(self, answer: Any, found: words.Answer, wanted: OrderRequest) -> bool:
+        return parse.replaced(answer, wanted.client_order_id)
 
     def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[words.Answer]:
         if not open_only:

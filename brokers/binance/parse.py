@@ -37,6 +37,8 @@ MEANINGS: Mapping[str, Meaning] = {
     "-2010": _M.REJECTED,
     "-2011": _M.NOT_FOUND,  # of a cancel
     "-2013": _M.NOT_FOUND,
+    "-2021": _M.REJECTED,  # of a replacement: the old order was cancelled, the new one refused
+    "-2022": _M.REJECTED,  # of a replacement: neither half was done
     "-2014": _M.AUTH,
     "-2015": _M.AUTH,  # key, address or permission
 }
@@ -46,8 +48,15 @@ def codes(answer: Any) -> list[str]:
     """With its words first: one code stands for a duplicate and for a rejection."""
     if not isinstance(answer, dict) or "code" not in answer:
         return []
+    found = [code for each in _halves(answer) for code in codes(each)]
     code = str(answer["code"])
-    return [f"{code} {answer.get('msg', '')}", code]
+    return [*found, f"{code} {answer.get('msg', '')}", code]
+
+
+def _halves(answer: Mapping[str, Any]) -> list[Any]:
+    """Of a replacement that failed: why each half did, the new order's first. A half that was done says no code."""
+    told = answer.get("data")
+    return [told.get("newOrderResponse"), told.get("cancelResponse")] if isinstance(told, dict) else []
 
 
 CODES = Codes(venue="Binance", found=codes, meanings=MEANINGS)
@@ -78,6 +87,20 @@ def order_body(request: OrderRequest, instrument_id: str) -> dict[str, Any]:
         if value is not None:
             body[name] = plain(value)
     return body
+
+
+def replace_body(wanted: OrderRequest, instrument_id: str, order_id: str) -> dict[str, Any]:
+    """Of POST /api/v3/order/cancelReplace: no new order unless the old one could be cancelled before its first fill."""
+    return order_body(wanted, instrument_id) | {
+        "cancelReplaceMode": "STOP_ON_FAILURE",
+        "cancelOrderId": order_id,
+        "cancelRestrictions": "ONLY_NEW",
+    }
+
+
+def replaced(answer: Any, client_order_id: str) -> bool:
+    done = isinstance(answer, dict) and answer.get("cancelResult") == answer.get("newOrderResult") == "SUCCESS"
+    return done and bool(created(answer.get("newOrderResponse"), client_order_id))
 
 
 def created(answer: Any, client_order_id: str) -> str:

@@ -20,6 +20,7 @@ from brokers.types import (
     DepositAddress,
     Environment,
     Instrument,
+    OrderChanges,
     OrderRequest,
     OrderType,
     Side,
@@ -61,6 +62,7 @@ class CoinbaseBroker(CryptoBroker):
         time_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC}),
         pairs={OrderType.STOP_LIMIT: frozenset({TimeInForce.GTC})},
         not_found_after=300.0,
+        replace=True,
         notional=True,
         post_only=True,
     )
@@ -112,6 +114,14 @@ class CoinbaseBroker(CryptoBroker):
 
     def _cancel(self, found: words.Answer) -> tuple[str, Any]:
         return "v3_private_post_brokerage_orders_batch_cancel", {"order_ids": [found["id"]]}
+
+    def _amend(self, found: words.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
+        if wanted.order_type is not OrderType.LIMIT:
+            raise NotSupported("Coinbase changes limit orders alone: cancel this one and send another.")
+        return "v3_private_post_brokerage_orders_edit", parse.edit_body(wanted, str(found["id"]))
+
+    def _amended(self, answer: Any, found: words.Answer, wanted: OrderRequest) -> bool:
+        return isinstance(answer, dict) and answer.get("success") is True and "success_response" not in answer
 
     def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[words.Answer]:
         found: list[words.Answer] = []

@@ -53,6 +53,18 @@ MEANINGS: Mapping[str, Meaning] = {
     "authentication_error": _M.AUTH,
     "invalid_scope": _M.PERMISSION,
     "NOT_FOUND": _M.NOT_FOUND,
+    "COMMANDER_REJECTED_EDIT_ORDER": _M.REJECTED,
+    "CANNOT_EDIT_TO_BELOW_FILLED_SIZE": _M.ORDER,
+    "ORDER_NOT_FOUND": _M.NOT_FOUND,
+    "ONLY_LIMIT_ORDER_EDITS_SUPPORTED": _M.ORDER,
+    "INVALID_EDITED_SIZE": _M.ORDER,
+    "INVALID_EDITED_PRICE": _M.ORDER,
+    "EDIT_REQUEST_EQUAL_TO_ORIGINAL_REQUEST": _M.ORDER,
+    "ONLY_OPEN_ORDERS_CAN_BE_EDITED": _M.ENDED,
+    "ORDER_IS_ALREADY_BEING_REPLACED": _M.REJECTED,
+    "CANNOT_EDIT_ORDER_PENDING_CANCEL": _M.REJECTED,
+    "EXCEEDED_MAX_ALLOWED_EDIT_REQUEST_COUNT": _M.REJECTED,
+    "UNKNOWN_EDIT_ORDER_FAILURE_REASON": _M.UNKNOWN,
     "UNKNOWN_FAILURE_REASON": _M.UNKNOWN,
     "INTERNAL": _M.UNKNOWN,
     "UNAVAILABLE": _M.UNKNOWN,
@@ -66,12 +78,16 @@ def codes(answer: Any) -> list[str]:
     told = answer.get("error_response")
     reasons = told if isinstance(told, dict) else {}
     found = [reasons.get(name) for name in ("preview_failure_reason", "new_order_failure_reason", "error")]
+    errors = answer.get("errors") if answer.get("success") is False else None
+    for each in errors if isinstance(errors, list) else [errors]:
+        if isinstance(each, dict):
+            found += [each.get("preview_failure_reason"), each.get("edit_failure_reason")]
     found += [answer.get("error"), answer.get("code")]
     # The wallet interface has a list of them.
     several = answer.get("errors")
     found += [each.get("id") for each in several if isinstance(each, dict)] if isinstance(several, list) else []
     texts = [str(each) for each in found if each not in (None, "", "UNKNOWN_PREVIEW_FAILURE_REASON")]
-    return sorted(texts, key=lambda text: text == "UNKNOWN_FAILURE_REASON")
+    return sorted(texts, key=lambda text: text in ("UNKNOWN_FAILURE_REASON", "UNKNOWN_EDIT_ORDER_FAILURE_REASON"))
 
 
 CODES = Codes(venue="Coinbase", found=codes, meanings=MEANINGS)
@@ -101,6 +117,12 @@ def order_body(request: OrderRequest, instrument_id: str) -> dict[str, Any]:
         "side": request.side.value,
         "order_configuration": terms,
     }
+
+
+def edit_body(wanted: OrderRequest, order_id: str) -> dict[str, Any]:
+    """Of POST /api/v3/brokerage/orders/edit: both terms each time, for one left out counts as zero there."""
+    assert wanted.limit_price is not None
+    return {"order_id": order_id, "price": plain(wanted.limit_price), "size": plain(wanted.units)}
 
 
 def created(answer: Any, client_order_id: str) -> str:

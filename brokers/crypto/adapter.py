@@ -3,6 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Self
@@ -16,6 +17,7 @@ from brokers.errors import (
     BrokerError,
     BrokerUnavailable,
     InvalidAccount,
+    InvalidOrder,
     InvalidRequest,
     InvalidSymbol,
     NoRate,
@@ -48,6 +50,7 @@ from brokers.types import (
     OrderBook,
     OrderChanges,
     OrderRequest,
+    OrderType,
     Position,
     Preview,
     Prints,
@@ -82,6 +85,8 @@ class CryptoBroker(Extras, ABC):
     """What the account is valued in."""
     ROWS = PAGE
     """Entries in a full page of the account's history."""
+    REPLACED_BY_NEW = False
+    """A changed order is a new one with an id of its own; else it stays the same order."""
 
     def __init__(self, client: Client, settings: Mapping[str, Any]) -> None:
         self._client = client
@@ -112,6 +117,14 @@ class CryptoBroker(Extras, ABC):
     @abstractmethod
     def _cancel(self, found: words.Answer) -> tuple[str, Any]:
         """The call that cancels the order, and its body."""
+
+    def _amend(self, found: words.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
+        """The call that changes the order, and its body. Of those with ``replace`` among their capabilities."""
+        raise NotImplementedError
+
+    def _amended(self, answer: Any, found: words.Answer, wanted: OrderRequest) -> bool:
+        """Whether this answer proves that the change was taken."""
+        raise NotImplementedError
 
     @abstractmethod
     def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[words.Answer]:
@@ -430,7 +443,64 @@ class CryptoBroker(Extras, ABC):
     def replace(
         self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
     ) -> BrokerOrder:
-        raise NotSupported(f"Orders at {self.VENUE.title} are not changed: cancel this one and send another.")
+        """Once, by the venue's own call, and then read: a change is told as made only when the order shows it."""
+        if not self.CAPABILITIES.replace:
+            raise NotSupported(f"Orders at {self.VENUE.title} are not changed: cancel this one and send another.")
+        if self.REPLACED_BY_NEW and not new_client_order_id:
+            raise InvalidOrder(
+                f"{self.VENUE.title} makes a new order of a changed one: it needs an id of its own.", "order_id"
+            )
+        self._check(account_id)
+        found = self._find(client_order_id, "")
+        if found is None:
+            raise OrderNotFound(f"{self.VENUE.title} has no order with that client order id.")
+        before = self._order(found)
+        if not before.status.is_open:
+            raise NotCancellable(f"This order is {before.status} already.")
+        wanted = self._wanted(found, before, changes)
+        if self.REPLACED_BY_NEW:
+            wanted = replace(wanted, client_order_id=new_client_order_id)
+        self._check_order(wanted, self._instrument(before.symbol))
+        name, body = self._amend(found, wanted, changes)
+        try:
+            answer = self._client.write(Turn.CREATE, name, body)
+        except OrderNotFound:
+            # It was there a moment ago: it ended meanwhile.
+            raise NotCancellable("This order ended, or began to fill, before it could be changed.") from None
+        if not self._amended(answer, found, wanted):
+            if (meaning := self.VENUE.codes.meaning(answer)) is not None:
+                raise self.VENUE.codes.error(*meaning)
+            raise UnknownOutcome(f"{self.VENUE.title} gave no clear answer. The change may have been made.")
+        try:
+            after = self.order(account_id, wanted.client_order_id, symbol=before.symbol)
+        except BrokerError as error:
+            raise UnknownOutcome(f"{self.VENUE.title} took the change, and did not show the order.") from error
+        if after is None or _terms(after) != (wanted.quantity, wanted.limit_price, wanted.stop_price):
+            raise UnknownOutcome(f"{self.VENUE.title} took the change, and has not made it yet.")
+        return after
+
+    def _wanted(self, found: words.Answer, before: BrokerOrder, changes: OrderChanges) -> OrderRequest:
+        """The order as it is to be. Raises NotSupported, InvalidOrder."""
+        if changes.trail_amount is not None or changes.trail_percent is not None:
+            raise NotSupported(f"{self.VENUE.title} takes no trailing stops from us.")
+        if changes.tif not in (None, before.tif):
+            raise NotSupported(f"{self.VENUE.title} does not change how long an order stands.")
+        if before.side is None or before.order_type is None or before.tif is None or before.quantity is None:
+            raise NotSupported(f"{self.VENUE.title} shows this order in terms that cannot be changed here.")
+        quantity = before.quantity if changes.quantity is None else changes.quantity
+        if quantity <= before.filled_quantity:
+            raise InvalidOrder("More than that has filled already.", "quantity")
+        return OrderRequest(
+            client_order_id=before.client_order_id,
+            symbol=before.symbol,
+            side=before.side,
+            order_type=before.order_type,
+            quantity=quantity,
+            tif=before.tif,
+            limit_price=before.limit_price if changes.limit_price is None else changes.limit_price,
+            stop_price=before.stop_price if changes.stop_price is None else changes.stop_price,
+            post_only=found.get("postOnly") is True and before.order_type is OrderType.LIMIT,
+        )
 
     def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
         self._check(account_id)
@@ -716,6 +786,10 @@ class CryptoBroker(Extras, ABC):
 
 def _percent(rate: Decimal) -> str:
     return f"{(rate * 100).normalize():f} %"
+
+
+def _terms(order: BrokerOrder) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+    return order.quantity, order.limit_price, order.stop_price
 
 
 def _accepted(request: OrderRequest, found: Instrument, broker_order_id: str) -> BrokerOrder:

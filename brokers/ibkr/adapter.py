@@ -491,6 +491,7 @@ class IbkrBroker(Extras):
         )
         rules.check(wanted, known)
         ticket = parse.ticket(wanted, str(parse.conid_of(known.symbol)))
+        del ticket["cOID"]  # a change names no id: the order keeps the one it has
         path = f"/iserver/account/{account_id}/order/{current.broker_order_id}"
         placed = _placed(self._session.write("POST", path, ticket), client_order_id, known)
         return with_changes(
@@ -538,7 +539,8 @@ class IbkrBroker(Extras):
         if known is not None and known.fetched_at is not None and _now() - known.fetched_at < _CONTRACT_DAYS:
             return known
         try:
-            told = record(self._session.read(f"/iserver/contract/{conid}/info-and-rules"))
+            # The rules differ by side in what we do not use; IBKR's document wants one named.
+            told = record(self._session.read(f"/iserver/contract/{conid}/info-and-rules", {"isBuy": "true"}))
             known = parse.instrument(told, _now())
         except (InvalidRequest, Garbled) as error:
             raise InvalidSymbol(f"{BROKER} has no contract {conid} that can be traded here.") from error

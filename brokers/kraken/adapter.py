@@ -19,6 +19,7 @@ from brokers.types import (
     DepositAddress,
     Earn,
     Environment,
+    OrderChanges,
     OrderRequest,
     OrderType,
     TimeInForce,
@@ -59,6 +60,7 @@ class KrakenBroker(CryptoBroker):
             OrderType.STOP_LIMIT: frozenset({TimeInForce.GTC}),
         },
         not_found_after=120.0,
+        replace=True,
         post_only=True,
     )
     CURRENCY = "USD"
@@ -91,6 +93,12 @@ class KrakenBroker(CryptoBroker):
 
     def _cancel(self, found: words.Answer) -> tuple[str, Any]:
         return "private_post_cancelorder", {"txid": found["id"]}
+
+    def _amend(self, found: words.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
+        return "private_post_amendorder", parse.amend_body(changes, str(found["id"]), post_only=wanted.post_only)
+
+    def _amended(self, answer: Any, found: words.Answer, wanted: OrderRequest) -> bool:
+        return parse.amended(answer)
 
     def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[words.Answer]:
         found: dict[str, words.Answer] = {}

@@ -14,6 +14,7 @@ from brokers.types import (
     DepositAddress,
     EarnHolding,
     EarnOffer,
+    OrderChanges,
     OrderRequest,
     OrderType,
     Transfer,
@@ -104,6 +105,27 @@ def order_body(request: OrderRequest, instrument_id: str) -> dict[str, Any]:
     elif request.limit_price is not None:
         body["price"] = plain(request.limit_price)
     return body
+
+
+def amend_body(changes: OrderChanges, order_id: str, *, post_only: bool) -> dict[str, Any]:
+    """Of POST /0/private/AmendOrder. ``order_qty`` is the whole quantity, what has filled included."""
+    body: dict[str, Any] = {"txid": order_id}
+    for name, value in (
+        ("order_qty", changes.quantity),
+        ("limit_price", changes.limit_price),
+        ("trigger_price", changes.stop_price),
+    ):
+        if value is not None:
+            body[name] = plain(value)
+    if post_only and changes.limit_price is not None:
+        body["post_only"] = "true"
+    return body
+
+
+def amended(answer: Any) -> bool:
+    """The answer does not name the order: it is looked at after this."""
+    result = answer.get("result") if isinstance(answer, dict) and answer.get("error") == [] else None
+    return isinstance(result, dict) and isinstance(result.get("amend_id"), str) and bool(result["amend_id"])
 
 
 def created(answer: Any, request: OrderRequest) -> str:

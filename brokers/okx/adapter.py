@@ -21,6 +21,7 @@ from brokers.types import (
     Environment,
     FundingRate,
     Instrument,
+    OrderChanges,
     OrderRequest,
     OrderType,
     TimeInForce,
@@ -69,6 +70,7 @@ class OkxBroker(CryptoBroker):
         time_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK}),
         pairs={OrderType.MARKET: frozenset({TimeInForce.GTC, TimeInForce.IOC})},
         not_found_after=120.0,
+        replace=True,
         notional=True,
         short=True,
         reduce_only=True,
@@ -128,6 +130,13 @@ class OkxBroker(CryptoBroker):
     def _cancel(self, found: words.Answer) -> tuple[str, Any]:
         market = self._require(str(found["symbol"]))
         return "private_post_trade_cancel_order", {"instId": market["id"], "ordId": found["id"]}
+
+    def _amend(self, found: words.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
+        market = self._require(str(found["symbol"]))
+        return "private_post_trade_amend_order", parse.amend_body(changes, market["id"], str(found["id"]))
+
+    def _amended(self, answer: Any, found: words.Answer, wanted: OrderRequest) -> bool:
+        return parse.created(answer, wanted.client_order_id) == str(found["id"])
 
     def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[words.Answer]:
         found: dict[str, words.Answer] = {}

@@ -17,6 +17,7 @@ from brokers.types import (
     FundingPayment,
     FundingRate,
     Instrument,
+    OrderChanges,
     OrderRequest,
     OrderType,
     TimeInForce,
@@ -62,6 +63,14 @@ MEANINGS: Mapping[str, Meaning] = {
     "51401": _M.NOT_FOUND,
     "51402": _M.NOT_FOUND,
     "51410": _M.UNKNOWN,  # being cancelled already
+    "51500": _M.ORDER,
+    "51502": _M.FUNDS,
+    "51503": _M.NOT_FOUND,  # of a change
+    "51506": _M.ORDER,
+    "51508": _M.CLOSED,
+    "51509": _M.ENDED,
+    "51510": _M.ENDED,
+    "51511": _M.ORDER,
     "51603": _M.NOT_FOUND,
 }
 
@@ -102,6 +111,16 @@ def order_body(request: OrderRequest, instrument_id: str, *, contract: bool) -> 
         body["px"] = plain(request.limit_price)
     if request.reduce_only:
         body["reduceOnly"] = True
+    return body
+
+
+def amend_body(changes: OrderChanges, instrument_id: str, order_id: str) -> dict[str, Any]:
+    """Of POST /api/v5/trade/amend-order. ``newSz`` is the whole quantity, what has filled included."""
+    body: dict[str, Any] = {"instId": instrument_id, "ordId": order_id}
+    if changes.quantity is not None:
+        body["newSz"] = plain(changes.quantity)
+    if changes.limit_price is not None:
+        body["newPx"] = plain(changes.limit_price)
     return body
 
 

@@ -102,6 +102,8 @@ class CryptoFake(FakeBroker):
         self.bodies: list[Any] = []
         self.refused: list[str] = []
         """Why requests were not believed."""
+        self.misfits: list[str] = []
+        """What of a request the venue's documents do not allow, where we have a table of them."""
         self.skew_ms = 0
         """How far the venue's clock is ahead."""
         self.says: list[Reply] = []
@@ -221,6 +223,20 @@ class CryptoFake(FakeBroker):
         if order.status != "open":
             raise VenueRefuses("ended")
         order.status, order.updated = "canceled", self.now()
+        return order
+
+    def change(self, order: SimOrder | None, *, amount: str = "", price: str = "", stop: str = "") -> SimOrder:
+        if order is None:
+            raise VenueRefuses("not_found")
+        if order.status != "open":
+            raise VenueRefuses("ended")
+        order.amount, order.price, order.stop = amount or order.amount, price or order.price, stop or order.stop
+        order.updated = self.now()
+        listing = self.listings[order.wire]
+        best = Decimal(listing.ask if order.side == "buy" else listing.bid)
+        at = Decimal(order.price)
+        if not order.stop and (at >= best if order.side == "buy" else at <= best):
+            self.fill(order, str(best))
         return order
 
     def distrust(self, why: str) -> None:

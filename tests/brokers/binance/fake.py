@@ -10,7 +10,9 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
 
+from tests.brokers.binance.requests import CALLS
 from tests.brokers.exchange import Asked, CryptoFake, Listing, Reply, SimOrder, VenueRefuses
+from tests.brokers.requests import misfit
 
 KEY, SECRET = "binance-key-vmPUZE6mv9", "binance-secret-NhqPtmdSJY"
 UID = 354937868
@@ -67,6 +69,9 @@ class BinanceFake(CryptoFake):
                 "side": "SELL"}  # fmt: skip
 
     def speak(self, asked: Asked) -> Reply:
+        if problem := misfit(CALLS, asked, asked.path):
+            self.misfits.append(problem)
+            return 400, {"code": -1102, "msg": problem}
         public = {
             "/api/v3/time": self._time,
             "/api/v3/exchangeInfo": self._exchange_info,
@@ -86,6 +91,7 @@ class BinanceFake(CryptoFake):
             ("GET", "/api/v3/openOrders"): self._open_orders,
             ("GET", "/api/v3/myTrades"): self._my_trades,
             ("POST", _ORDER): self._new_order,
+            ("POST", _ORDER + "/cancelReplace"): self._cancel_replace,
             ("GET", _ORDER): self._order_of,
             ("DELETE", _ORDER): self._delete_order,
         }
@@ -283,6 +289,23 @@ class BinanceFake(CryptoFake):
             return 400, _refusal(refusal.why)
         return 200, self._order(made)
 
+    def _cancel_replace(self, params: dict[str, str]) -> Reply:
+        if params["cancelReplaceMode"] != "STOP_ON_FAILURE" or params["cancelRestrictions"] != "ONLY_NEW":
+            return 400, {"code": -1102, "msg": "These are what is tested here."}
+        old = self.orders.get(params["cancelOrderId"])
+        done: dict[str, Any] = {"cancelResult": "FAILURE", "newOrderResult": "NOT_ATTEMPTED", "newOrderResponse": None}
+        try:
+            if old is not None and old.filled != "0":
+                restricted = {"code": -2011, "msg": "Order was not canceled due to cancel restrictions."}
+                return 400, _failed(-2022, done | {"cancelResponse": restricted})
+            done["cancelResponse"] = self._order(self.take_back(old))
+        except VenueRefuses as refusal:
+            return 400, _failed(-2022, done | {"cancelResponse": _refusal(refusal.why)})
+        done["cancelResult"] = "SUCCESS"
+        status, done["newOrderResponse"] = self._new_order(params)
+        done["newOrderResult"] = "SUCCESS" if status == 200 else "FAILURE"
+        return (200, done) if status == 200 else (409, _failed(-2021, done))
+
     def _order_of(self, params: dict[str, str]) -> Reply:
         found = self.by_client(params.get("origClientOrderId", ""))
         if found is None or found.wire != params["symbol"]:
@@ -308,6 +331,11 @@ class BinanceFake(CryptoFake):
             "updateTime": order.updated, "isWorking": True, "workingTime": order.created,
             "selfTradePreventionMode": "NONE",
         }  # fmt: skip
+
+
+def _failed(code: int, data: dict[str, Any]) -> dict[str, Any]:
+    words = "partially failed" if code == -2021 else "failed"
+    return {"code": code, "msg": f"Order cancel-replace {words}.", "data": data}
 
 
 def _refusal(why: str) -> dict[str, Any]:

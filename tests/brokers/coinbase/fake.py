@@ -84,6 +84,7 @@ class CoinbaseFake(CryptoFake):
             ("GET", "/transaction_summary"): self._summary,
             ("POST", "/orders"): self._new_order,
             ("POST", "/orders/batch_cancel"): self._batch_cancel,
+            ("POST", "/orders/edit"): self._edit,
             ("GET", "/orders/historical/batch"): self._batch,
             ("GET", "/orders/historical/fills"): self._fills,
         }.get((asked.method, path))
@@ -247,6 +248,21 @@ class CoinbaseFake(CryptoFake):
             except VenueRefuses:
                 results.append({"success": False, "failure_reason": "UNKNOWN_CANCEL_ORDER", "order_id": order_id})
         return 200, {"results": results}
+
+    def _edit(self, asked: Asked) -> Reply:
+        body, order = asked.body, self.orders.get(asked.body["order_id"])
+        why = ""
+        if order is not None and order.kind != "limit_limit_gtc":
+            why = "ONLY_LIMIT_ORDER_EDITS_SUPPORTED"
+        elif not body.get("size") or not body.get("price"):
+            why = "INVALID_EDITED_SIZE"
+        else:
+            try:
+                self.change(order, amount=body["size"], price=body["price"])
+            except VenueRefuses as refusal:
+                why = {"not_found": "ORDER_NOT_FOUND", "ended": "ONLY_OPEN_ORDERS_CAN_BE_EDITED"}[refusal.why]
+        errors = [{"edit_failure_reason": why, "preview_failure_reason": "UNKNOWN_PREVIEW_FAILURE_REASON"}]
+        return 200, {"success": not why, "errors": errors if why else []}
 
     def _batch(self, asked: Asked) -> Reply:
         status, product = asked.query.get("order_status"), asked.query.get("product_ids")

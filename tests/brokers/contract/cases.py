@@ -381,6 +381,7 @@ class CryptoCase(Case):
         self.outcomes = venue.outcomes
         self.sends = {Way.SUBMIT: ("POST", venue.order_path), Way.CANCEL: venue.cancel, **venue.sends}
         self.tells_duplicates = tells_duplicates
+        self.new_id_when_replaced = venue.adapter.REPLACED_BY_NEW
 
     @contextmanager
     def opened(self) -> Iterator[Rig]:
@@ -401,6 +402,7 @@ class CryptoCase(Case):
                 perpetual=self.venue.perpetual,
                 root=self.venue.root,
             )
+            assert fake.misfits == []
 
     def make_exact(self, rig: Rig) -> None:
         rig.wire.listing(rig.exact_symbol).ask = "0.000001"
@@ -468,6 +470,7 @@ class AlpacaCase(Case):
                 set_price=lambda text: fake.prices.update({"TINY/USD": Decimal(text)}),
                 set_cash=lambda text: setattr(fake, "cash", Decimal(text)),
             )
+            assert fake.violations == []
             http.close_shared()
 
     def make_exact(self, rig: Rig) -> None:
@@ -531,6 +534,7 @@ class IbkrCase(Case):
                 set_price=lambda text: setattr(fake, "price", Decimal(text)),
                 set_cash=lambda text: fake.cash.update(dict.fromkeys(fake.cash, Decimal(text))),
             )
+            assert set(fake.violations) <= {"RSA signature"}  # of the wrong key
             ibkr_session.close_shared()
             http.close_shared()
 
@@ -665,6 +669,7 @@ OKX = CryptoCase(
         root="BTC",
         order_path="/api/v5/trade/order",
         cancel=("POST", "/api/v5/trade/cancel-order"),
+        sends={Way.REPLACE: ("POST", "/api/v5/trade/amend-order")},
         settings={
             "api_key": okx.KEY,
             "secret": okx.SECRET,
@@ -681,6 +686,7 @@ BINANCE = CryptoCase(
         adapter=BinanceBroker,
         order_path="/api/v3/order",
         cancel=("DELETE", "/api/v3/order"),
+        sends={Way.REPLACE: ("POST", "/api/v3/order/cancelReplace")},
         settings={"api_key": binance.KEY, "secret": binance.SECRET, "environment": "paper"},
     ),
 )
@@ -694,6 +700,7 @@ KRAKEN = CryptoCase(
         exact_symbol="TINY/USD",
         order_path="/0/private/AddOrder",
         cancel=("POST", "/0/private/CancelOrder"),
+        sends={Way.REPLACE: ("POST", "/0/private/AmendOrder")},
         settings={"api_key": kraken.KEY, "secret": kraken.SECRET, "environment": "live"},
         wrong_secret="d3Jvbmc=",
     ),
@@ -708,6 +715,7 @@ COINBASE = CryptoCase(
         exact_symbol="TINY/USD",
         order_path="/api/v3/brokerage/orders",
         cancel=("POST", "/api/v3/brokerage/orders/batch_cancel"),
+        sends={Way.REPLACE: ("POST", "/api/v3/brokerage/orders/edit")},
         settings={"api_key": coinbase.KEY, "secret": coinbase.SECRET, "environment": "live"},
         wrong_secret=coinbase.WRONG_SECRET,
         market_by_units=False,

@@ -220,6 +220,15 @@ class KrakenFake(CryptoFake):
         self.take_back(self.orders.get(body["txid"]))
         return {"count": 1}
 
+    def _amendorder(self, body: dict[str, str]) -> Any:
+        self.change(
+            self.orders.get(body["txid"]),
+            amount=body.get("order_qty", ""),
+            price=body.get("limit_price", ""),
+            stop=body.get("trigger_price", ""),
+        )
+        return {"amend_id": "TEZA4R-DSDGT-IJBOJK"}
+
     def _openorders(self, body: dict[str, str]) -> Any:
         return {"open": self._chosen(body, lambda each: each.status == "open")}
 
@@ -260,7 +269,8 @@ class KrakenFake(CryptoFake):
                       "price": (order.stop if stops else order.price) or "0", "price2": order.price if stops else "0",
                       "leverage": "none", "order": "", "close": ""},
             "vol": order.amount, "vol_exec": order.filled, "cost": "0", "fee": order.fee, "price": order.average or "0",
-            "stopprice": "0.00000", "limitprice": "0.00000", "misc": "", "oflags": "fciq",
+            "stopprice": "0.00000", "limitprice": "0.00000", "misc": "",
+            "oflags": "fciq,post" if order.post_only else "fciq",
             "trades": [each.trade_id for each in order.trades],
             **({} if order.status == "open" else {"closetm": order.updated / 1000, "reason": ""}),
         }  # fmt: skip

@@ -311,6 +311,20 @@ class OkxFake(CryptoFake):
             return 200, _placed(asked.body.get("ordId", ""), "", *_REFUSALS[refusal.why])
         return 200, _placed(ended.order_id, ended.client_id, "0", "")
 
+    def _trade_amend_order(self, asked: Asked) -> Reply:
+        body = asked.body
+        order = self.orders.get(body.get("ordId", ""))
+        if unknown := set(body) - {"instId", "ordId", "newSz", "newPx"}:
+            return 200, _placed("", "", "51000", f"Parameter {sorted(unknown)} error")
+        try:
+            if order is not None and order.wire != body["instId"]:
+                raise VenueRefuses("not_found")
+            made = self.change(order, amount=body.get("newSz", ""), price=body.get("newPx", ""))
+        except VenueRefuses as refusal:
+            code = {"not_found": "51503", "ended": "51510"}[refusal.why]
+            return 200, _placed(body.get("ordId", ""), "", code, "Modification failed")
+        return 200, _placed(made.order_id, made.client_id, "0", "")
+
     def _trade_orders_pending(self, asked: Asked) -> Reply:
         return _ok(self._page(asked, [each for each in self.newest() if each.status == "open"]))
 

@@ -1,0 +1,64 @@
+"""What Binance documents of the calls we make.
+
+Compared with spot_api.yaml of github.com/binance/binance-api-swagger, commit 64b327c (October 2024); recvWindow of
+account/commission is from developers.binance.com alone.
+"""
+
+from tests.brokers.requests import NUMBER, TEXT, WHOLE, Call
+
+_SIGNED = {"timestamp": WHOLE, "signature": "[0-9a-f]{64}"}
+_WINDOW = {"recvWindow": WHOLE}
+_SYMBOL = {"symbol": "[A-Z0-9]{1,20}"}
+_ID = "[.A-Z:/a-z0-9_-]{1,36}"
+_ORDER = {
+    "timeInForce": "GTC|IOC|FOK",
+    "quantity": NUMBER,
+    "quoteOrderQty": NUMBER,
+    "price": NUMBER,
+    "newClientOrderId": _ID,
+    "stopPrice": NUMBER,
+    "newOrderRespType": "ACK|RESULT|FULL",
+}
+_KIND = {
+    "side": "SELL|BUY",
+    "type": "LIMIT|MARKET|STOP_LOSS|STOP_LOSS_LIMIT|TAKE_PROFIT|TAKE_PROFIT_LIMIT|LIMIT_MAKER",
+}
+
+CALLS = {
+    "GET /api/v3/time": Call(),
+    "GET /api/v3/exchangeInfo": Call(takes={"symbol": TEXT, "symbols": TEXT, "permissions": TEXT}),
+    "GET /api/v3/ticker/24hr": Call(takes={**_SYMBOL, "type": "FULL|MINI"}),
+    "GET /api/v3/depth": Call(needs=_SYMBOL, takes={"limit": "[1-9][0-9]{0,3}"}),
+    "GET /api/v3/aggTrades": Call(
+        needs=_SYMBOL, takes={"fromId": WHOLE, "startTime": WHOLE, "endTime": WHOLE, "limit": WHOLE}
+    ),
+    "GET /api/v3/klines": Call(
+        needs={**_SYMBOL, "interval": "1s|1m|3m|5m|15m|30m|1h|2h|4h|6h|8h|12h|1d|3d|1w|1M"},
+        takes={"startTime": WHOLE, "endTime": WHOLE, "limit": WHOLE},
+    ),
+    "GET /api/v3/account": Call(needs=_SIGNED, takes=_WINDOW),
+    "GET /api/v3/account/commission": Call(needs={**_SYMBOL, **_SIGNED}, takes=_WINDOW),
+    "GET /api/v3/openOrders": Call(needs=_SIGNED, takes={**_SYMBOL, **_WINDOW}),
+    "GET /api/v3/myTrades": Call(
+        needs={**_SYMBOL, **_SIGNED},
+        takes={"orderId": WHOLE, "startTime": WHOLE, "endTime": WHOLE, "fromId": WHOLE, "limit": WHOLE, **_WINDOW},
+    ),
+    "POST /api/v3/order": Call(needs={**_SYMBOL, **_KIND, **_SIGNED}, takes={**_ORDER, **_WINDOW}),
+    "GET /api/v3/order": Call(
+        needs={**_SYMBOL, **_SIGNED}, takes={"orderId": WHOLE, "origClientOrderId": _ID, **_WINDOW}
+    ),
+    "DELETE /api/v3/order": Call(
+        needs={**_SYMBOL, **_SIGNED}, takes={"orderId": WHOLE, "origClientOrderId": _ID, **_WINDOW}
+    ),
+    "POST /api/v3/order/cancelReplace": Call(
+        needs={**_SYMBOL, **_KIND, "cancelReplaceMode": "STOP_ON_FAILURE|ALLOW_FAILURE", **_SIGNED},
+        takes={
+            **_ORDER,
+            "cancelOrderId": WHOLE,
+            "cancelOrigClientOrderId": _ID,
+            "cancelRestrictions": "ONLY_NEW|ONLY_PARTIALLY_FILLED",
+            **_WINDOW,
+        },
+    ),
+    "GET /sapi/v1/account/apiRestrictions": Call(needs=_SIGNED, takes=_WINDOW),
+}
