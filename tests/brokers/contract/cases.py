@@ -248,6 +248,7 @@ class IbkrCase(Case):
                 sent=lambda ours: sum(ticket["cOID"] == ours for ticket in fake.sent),
                 stands=lambda ours: any(each["order_ref"] == ours for each in fake.live.values()),
                 secrets=tuple(value for name, value in keys.settings.items() if name != "consumer_key"),
+                root="ES",
             )
             ibkr_session.close_shared()
             http.close_shared()

@@ -26,6 +26,9 @@ from tests.brokers.faults import Asked, FakeBroker, Fault, Reply, Switchboard
 PAPER, LIVE = "DU1234567", "U7654321"
 BASE = "/v1/api"
 APPLE, APPLE_MEXICO, FUTURE, TINY = 265598, 38708077, 495512563, 76792991
+OPTION = 700_000_000
+"""Where the numbers of options begin."""
+OPTION_DAYS = {"DEC29": ("20291221", "20291228"), "JAN30": ("20300118",)}
 
 QUESTION = (
     "The following order BUY 650 AAPL NASDAQ.NMS value estimate of 124,995.00 USD exceeds \n"
@@ -203,6 +206,12 @@ class FakeIbkr(FakeBroker):
                 return 200, self._positions() if page == "0" else []
             case "GET", ["trsrv", "stocks"]:
                 return 200, self._stocks(asked.query["symbols"])
+            case "GET", ["trsrv", "futures"]:
+                return 200, _futures(asked.query["symbols"])
+            case "GET", ["iserver", "secdef", "strikes"]:
+                return 200, _strikes(asked.query)
+            case "GET", ["iserver", "secdef", "info"]:
+                return 200, _options(asked.query)
             case "POST", ["iserver", "secdef", "search"]:
                 return self._search(asked.body)
             case "GET", ["iserver", "contract", conid, "info-and-rules"]:
@@ -280,7 +289,13 @@ class FakeIbkr(FakeBroker):
         if body["symbol"].upper() not in ("AAPL", "APPLE"):
             return 200, {"error": "No symbol found"}
         row = {"companyHeader": "APPLE INC - NASDAQ", "companyName": "APPLE INC", "symbol": "AAPL"}
-        return 200, [row | {"conid": str(APPLE)}, row | {"conid": "2147483647"}]
+        months = ";".join(OPTION_DAYS)
+        sections = [
+            {"secType": "STK"},
+            {"secType": "OPT", "months": months, "exchange": "SMART;AMEX"},
+            {"secType": "WAR"},
+        ]
+        return 200, [row | {"conid": str(APPLE), "sections": sections}, row | {"conid": "2147483647"}]
 
     def _first_look(self, what: str) -> bool:
         fresh = what not in self.looked_at
@@ -294,6 +309,11 @@ class FakeIbkr(FakeBroker):
             if not self._first_look(f"price {conid}"):
                 prices = {"31": f"C{self.price:,}", "84": "190.20", "86": "190.30", "85": "300", "88": "1,200"}
                 day = {"70": "191.00", "71": "188.5", "82": "1.25", "83": 0.66, "7295": "189", "7762": "45,000,100"}
+                if int(conid) in range(OPTION, OPTION + 100_000):
+                    prices = {"31": "4.10", "84": "4.15", "86": "4.30", "7308": "0.752", "7309": "0.062"}
+                    day = {"7310": "-0.285", "7311": "0.048", "7633": "33.7%", "7638": "1.2K"}
+                    if conid.endswith("685"):
+                        prices, day = {}, {}
                 row |= prices | day | {"55": "AAPL", "_updated": int(time.time() * 1000), "server_id": "q0"}
             rows.append(row)
         return rows
@@ -549,6 +569,38 @@ def _contract(conid: int, symbol: str, kind: str, exchange: str, **more: Any) ->
         **more,
         "rules": rules | more.get("rules", {}),
     }
+
+
+def _futures(symbol: str) -> dict[str, Any]:
+    """Example of GET /trsrv/futures; one that has ended, and two that have not, in no order."""
+    days = {495512557: ("20300315", "20300314"), FUTURE: ("20291221", "20291220"), 1: ("20200619", "20200618")}
+    rows = [
+        {"symbol": "ES", "conid": conid, "underlyingConid": 11004968, "expirationDate": int(ends), "ltd": int(last),
+         "shortFuturesCutOff": int(last), "longFuturesCutOff": int(last)}
+        for conid, (ends, last) in days.items()
+    ]  # fmt: skip
+    return {symbol: rows if symbol == "ES" else []}
+
+
+def _strikes(query: Mapping[str, str]) -> dict[str, Any]:
+    """Example of GET /iserver/secdef/strikes, which only knows a month that was searched for."""
+    if query["conid"] != str(APPLE) or query["month"] not in OPTION_DAYS:
+        return {"call": [], "put": []}
+    if query["month"] == "JAN30":
+        return {"call": [170.0 + 2.5 * step for step in range(14)], "put": [170.0]}
+    return {"call": [180.0, 185.0, 190.0, 192.5], "put": [180.0, 185.0, 190.0, 192.5, 200.0]}
+
+
+def _options(query: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Example of GET /iserver/secdef/info: one contract for each day of the month that has this strike."""
+    strike, right = Decimal(query["strike"]), query["right"]
+    return [
+        {"conid": OPTION + int(day) % 100 * 1000 + int(strike) + (0 if right == "C" else 500), "symbol": "AAPL",
+         "secType": "OPT", "exchange": "SMART", "listingExchange": None, "right": right, "strike": float(strike),
+         "currency": "USD", "cusip": None, "coupon": "No Coupon", "desc1": "AAPL", "desc2": "", "maturityDate": day,
+         "multiplier": "100", "tradingClass": "AAPL", "validExchanges": "SMART,AMEX,CBOE"}
+        for day in OPTION_DAYS[query["month"]]
+    ]  # fmt: skip
 
 
 _CONTRACTS = {
