@@ -1,6 +1,7 @@
 """Exact decimals: text in, text out, and a database column that keeps every digit."""
 
 import decimal
+from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
@@ -72,3 +73,8 @@ class ExactDecimalField(_Field):
     def value_to_string(self, obj: models.Model) -> str:
         value = self.value_from_object(obj)
         return "" if value is None else plain(value)
+
+
+def closest(values: Iterable[Decimal], to: Decimal, count: int) -> list[Decimal]:
+    """The ``count`` of them that lie nearest, each once, lowest first."""
+    return sorted(sorted(set(values), key=lambda each: (abs(each - to), each))[: max(count, 0)])

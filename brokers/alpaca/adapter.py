@@ -23,7 +23,7 @@ from urllib.parse import quote as encoded
 from brokers import http, naming
 from brokers.alpaca import parse, rules
 from brokers.base import Extras
-from brokers.decimals import plain
+from brokers.decimals import closest, plain
 from brokers.errors import (
     AuthFailed,
     BrokerError,
@@ -58,6 +58,9 @@ from brokers.types import (
     Health,
     Instrument,
     MarketDay,
+    OptionChain,
+    OptionExpiration,
+    OptionRight,
     OrderBook,
     OrderChanges,
     OrderRequest,
@@ -69,6 +72,7 @@ from brokers.types import (
     SessionState,
     Side,
     Transaction,
+    Transfer,
 )
 
 _TRADING = {
@@ -78,6 +82,8 @@ _TRADING = {
 _DATA = "https://data.alpaca.markets"
 _FEEDS = ("iex", "sip")
 _PAGE = 100
+_PAGES = 20
+_FARTHEST = timedelta(days=365 * 5)
 _ORDERS_PAGE = 500
 _MANY_ASSETS = 64 * 1024 * 1024
 _ASSETS_STAY = 3600.0
@@ -398,6 +404,93 @@ class AlpacaBroker(Extras):
                 prints=tuple(parse.one_print(each) for each in rows[:limit]),
                 source=self._source(instrument.asset_class),
             )
+
+    def option_expirations(self, symbol: str) -> list[OptionExpiration]:
+        told = self._contracts(symbol, {"expiration_date_lte": (datetime.now(UTC) + _FARTHEST).date().isoformat()})
+        strikes: dict[date, set[Decimal]] = {}
+        with _reading():
+            for each in told:
+                strikes.setdefault(parse.day(each.get("expiration_date")), set()).add(
+                    parse.number(each.get("strike_price"))
+                )
+        return [
+            OptionExpiration(day=day, strikes=len(some), lowest_strike=min(some), highest_strike=max(some))
+            for day, some in sorted(strikes.items())
+        ]
+
+    def option_chain(self, symbol: str, day: date, *, strikes: int, right: OptionRight | None = None) -> OptionChain:
+        asked = {"expiration_date": day.isoformat()}
+        if right is not None:
+            asked["type"] = right.value
+        told = self._contracts(symbol, asked)
+        if not told:
+            raise InvalidRequest(f"{symbol.upper()} has no options that end on {day}. Ask for its dates.", "expiration")
+        underlying = self.quotes([symbol])[0]
+        with _reading():
+            known = [(parse.number(each.get("strike_price")), each) for each in told]
+            near = closest((strike for strike, _ in known), underlying.last, strikes)
+            kept = [each for strike, each in known if strike in near]
+            prices = self._chain_prices(underlying.symbol, asked, near)
+            contracts = [parse.chain_row(each, prices.get(parse.text(each.get("symbol")), {})) for each in kept]
+            sizes = {parse.number(each.get("multiplier")) for each in kept}
+        return OptionChain(
+            underlying=underlying.symbol,
+            underlying_price=underlying.last,
+            day=day,
+            currency=underlying.currency,
+            multiplier=max(sizes, default=Decimal(100)),
+            contracts=tuple(sorted(contracts, key=lambda each: (each.strike, each.right, each.symbol))),
+            source="Alpaca market data",
+            note="Some of these contracts are of another size: read each before it is traded."
+            if len(sizes) > 1
+            else "",
+        )
+
+    def _contracts(self, symbol: str, asked: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Of options on a stock. Raises InvalidSymbol for what is none, or has no options."""
+        underlying = self.instrument(symbol)
+        if underlying.asset_class is not AssetClass.STOCK:
+            raise InvalidSymbol(f"Alpaca lists options on stocks alone, and {underlying.symbol} is none.")
+        params = {"underlying_symbols": underlying.symbol, "status": "active", "limit": "10000", **asked}
+        with _reading():
+            return list(self._pages(self._trading, "/v2/options/contracts", params, "option_contracts"))
+
+    def _chain_prices(
+        self, symbol: str, asked: Mapping[str, str], near: Sequence[Decimal]
+    ) -> dict[str, dict[str, Any]]:
+        """Snapshots by the symbol of the option; one that never traded nor was quoted is missing."""
+        if not near:
+            return {}
+        span = {"strike_price_gte": plain(near[0]), "strike_price_lte": plain(near[-1]), "limit": "1000"}
+        path = f"/v1beta1/options/snapshots/{encoded(symbol, safe='')}"
+        return dict(self._pages(self._data, path, {**asked, **span}, "snapshots"))
+
+    def _pages(self, client: http.Client, path: str, params: Mapping[str, str], inside: str) -> Iterator[Any]:
+        """Rows, or pairs of a name and a row. Raises BrokerUnavailable where there are more than can be read."""
+        token: dict[str, str] = {}
+        for _ in range(_PAGES):
+            told = parse.record(self._content(self._ask(client, path, {**params, **token}, _MANY_ASSETS)))
+            rows = told.get(inside) or []
+            yield from (parse.records(rows) if isinstance(rows, list) else parse.record(rows).items())
+            if not told.get("next_page_token"):
+                return
+            token = {"page_token": parse.text(told["next_page_token"])}
+        raise BrokerUnavailable("Alpaca lists more options than can be read at once.")
+
+    def transfers(
+        self, account_id: str, *, start: datetime | None = None, end: datetime | None = None, limit: int
+    ) -> list[Transfer]:
+        """Of money and of securities moved as they are; coins sent to or from a wallet are not among them."""
+        self._check(account_id)
+        found: list[Transfer] = []
+        with _reading():
+            for told in self._activities(parse.MOVES, start, end, ""):
+                each = parse.transfer(told)
+                if _within(each.at, start, end):
+                    found.append(each)
+                if len(found) >= limit:
+                    break
+        return found[: max(limit, 0)]
 
     def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
         if market not in ("", "US", "CRYPTO"):

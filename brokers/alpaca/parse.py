@@ -25,6 +25,8 @@ from brokers.types import (
     Instrument,
     Level,
     MarketDay,
+    OptionContract,
+    OptionRight,
     OrderBook,
     OrderType,
     Position,
@@ -34,6 +36,9 @@ from brokers.types import (
     Side,
     TimeInForce,
     Transaction,
+    Transfer,
+    TransferKind,
+    TransferStatus,
 )
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -74,6 +79,15 @@ KINDS = {
 }
 """Our word for a transaction → Alpaca's activity types. What is in none of them is ``other``."""
 _KINDS = {theirs: ours for ours, each in KINDS.items() for theirs in each}
+
+_MOVES = {
+    "CSD": TransferKind.DEPOSIT,
+    "CSW": TransferKind.WITHDRAWAL,
+    **dict.fromkeys(("ACATC", "ACATS"), None),
+    **dict.fromkeys(("JNL", "JNLC", "JNLS"), TransferKind.INTERNAL),
+}
+"""Activity type → what it is; None: by the sign of what it moved, from or to another broker."""
+MOVES = tuple(_MOVES)
 
 TIMEFRAMES = {
     BarSize.MINUTE: "1Min",
@@ -411,6 +425,55 @@ def quote(told: Mapping[str, Any], symbol: str, source: str) -> Quote:
         volume=maybe(day.get("v")),
         bid_size=maybe(top.get("bs")),
         ask_size=maybe(top.get("as")),
+    )
+
+
+def day(value: Any) -> date:
+    try:
+        return date.fromisoformat(text(value))
+    except ValueError as error:
+        raise Garbled("A day was expected.") from error
+
+
+def chain_row(contract: Mapping[str, Any], snapshot: Mapping[str, Any]) -> OptionContract:
+    """Of GET /v2/options/contracts and, where it has prices, of GET /v1beta1/options/snapshots."""
+    try:
+        right = OptionRight(text(contract.get("type")))
+    except ValueError as error:
+        raise Garbled("A call or a put was expected.") from error
+    top, trade = record(snapshot.get("latestQuote") or {}), record(snapshot.get("latestTrade") or {})
+    greeks = record(snapshot.get("greeks") or {})
+    when = top.get("t") or trade.get("t")
+    return OptionContract(
+        symbol=text(contract.get("symbol")),
+        right=right,
+        strike=number(contract.get("strike_price")),
+        bid=maybe(top.get("bp")),
+        ask=maybe(top.get("ap")),
+        last=maybe(trade.get("p")),
+        open_interest=maybe(contract.get("open_interest")),
+        implied_volatility=maybe(snapshot.get("impliedVolatility")),
+        delta=maybe(greeks.get("delta")),
+        gamma=maybe(greeks.get("gamma")),
+        theta=maybe(greeks.get("theta")),
+        vega=maybe(greeks.get("vega")),
+        rho=maybe(greeks.get("rho")),
+        as_of=moment(when) if when else None,
+    )
+
+
+def transfer(told: Mapping[str, Any]) -> Transfer:
+    """Of GET /v2/account/activities, those of ``MOVES``."""
+    moved, units = maybe(told.get("net_amount")) or Decimal(0), maybe(told.get("qty"))
+    value = units if not moved and units is not None else moved
+    kind = _MOVES.get(text(told.get("activity_type")))
+    return Transfer(
+        transfer_id=text(told.get("id")),
+        at=moment(told.get("created_at") or told.get("date")),
+        kind=kind or (TransferKind.WITHDRAWAL if value < 0 else TransferKind.DEPOSIT),
+        status=TransferStatus.CANCELLED if told.get("status") == "canceled" else TransferStatus.DONE,
+        asset=str(told.get("symbol") or "") if value is units else str(told.get("currency") or "USD"),
+        amount=abs(value),
     )
 
 

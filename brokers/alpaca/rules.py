@@ -24,7 +24,7 @@ from brokers.types import (
 _RESTING = frozenset({TimeInForce.DAY, TimeInForce.GTC})
 
 CAPABILITIES = Capabilities(
-    abilities=USUAL - {Ability.SCREENING},
+    abilities=USUAL - {Ability.SCREENING} | {Ability.OPTION_CHAINS, Ability.TRANSFERS},
     asset_classes=frozenset({AssetClass.STOCK, AssetClass.CRYPTO, AssetClass.OPTION}),
     order_types=frozenset(OrderType),
     time_in_force=frozenset(TimeInForce),

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from brokers import naming, reach
 from brokers.base import Extras
-from brokers.decimals import plain
+from brokers.decimals import closest, plain
 from brokers.errors import (
     AuthFailed,
     BrokerError,
@@ -54,9 +54,13 @@ from brokers.types import (
     ConnectionInfo,
     FeeRule,
     Fill,
+    FuturesContract,
     Health,
     Instrument,
     MarketDay,
+    OptionChain,
+    OptionExpiration,
+    OptionRight,
     OrderBook,
     OrderChanges,
     OrderRequest,
@@ -77,6 +81,8 @@ _CONTRACT_DAYS = timedelta(days=1)
 _TRADE_DAYS = "7"
 _MOST_PAGES = 100
 _MOST_BARS = 1000
+_MONTHS = 6
+_STRIKES = 10
 
 
 class IbkrBroker(Extras):
@@ -369,6 +375,116 @@ class IbkrBroker(Extras):
             if bar.start + timedelta(seconds=size.seconds) <= until and (start is None or bar.start >= start)
         ]
         return whole[-asked:]
+
+    def option_expirations(self, symbol: str) -> list[OptionExpiration]:
+        """Of the next six months that have any; IBKR tells strikes by the month, so each day has its month's."""
+        known, months = self._option_months(symbol)
+        found: dict[date, OptionExpiration] = {}
+        for month in months[:_MONTHS]:
+            strikes = self._strikes(known, month)
+            if not strikes:
+                continue
+            with _understood():
+                days = [parse.date_of(each.get("maturityDate")) for each in self._options_at(known, month, strikes)]
+            for day in days:
+                found[day] = OptionExpiration(
+                    day=day, strikes=len(strikes), lowest_strike=strikes[0], highest_strike=strikes[-1]
+                )
+        return [found[day] for day in sorted(found)]
+
+    def option_chain(self, symbol: str, day: date, *, strikes: int, right: OptionRight | None = None) -> OptionChain:
+        """Of at most ten strikes: IBKR tells its contracts one by one."""
+        known, months = self._option_months(symbol)
+        month = parse.month_of(day)
+        every = self._strikes(known, month) if month in months else []
+        price = self.quotes([known.symbol])[0].last
+        near = closest(every, price, min(strikes, _STRIKES))
+        rows: list[dict[str, Any]] = []
+        for strike in near:
+            for each in OptionRight if right is None else (right,):
+                rows += self._options_at(known, month, [strike], each)
+        with _understood():
+            wanted = {code(row.get("conid")): row for row in rows if parse.date_of(row.get("maturityDate")) == day}
+            if not wanted:
+                raise InvalidRequest(
+                    f"{known.symbol} has no options that end on {day} here. Ask for its dates.", "expiration"
+                )
+            prices = self._option_prices(list(wanted))
+            contracts = [parse.option_contract(row, prices.get(conid, {})) for conid, row in wanted.items()]
+            size = max((number(row.get("multiplier")) for row in wanted.values()), default=Decimal(100))
+        return OptionChain(
+            underlying=known.symbol,
+            underlying_price=price,
+            day=day,
+            currency=known.currency,
+            multiplier=size,
+            contracts=tuple(sorted(contracts, key=lambda each: (each.strike, each.right, each.symbol))),
+            source=parse.SOURCE,
+            note=f"The {_STRIKES} strikes nearest to the price: {BROKER} tells no more at once."
+            if min(strikes, len(every)) > _STRIKES
+            else "",
+        )
+
+    def _option_months(self, symbol: str) -> tuple[Instrument, list[str]]:
+        """The underlying, and the months its options end in, as IBKR writes them: DEC26. Raises InvalidSymbol."""
+        known = self.instrument(symbol)
+        conid, ticker = parse.conid_of(known.symbol), known.symbol.partition("@")[0]
+        with _understood():
+            told = self._session.ask_any("/iserver/secdef/search", {"symbol": ticker, "name": False})
+            rows = records(told) if isinstance(told, list) else []
+            mine = next((row for row in rows if str(row.get("conid")) == conid), {})
+            options = [each for each in records(mine.get("sections") or []) if each.get("secType") == "OPT"]
+        months = [month for each in options for month in str(each.get("months") or "").split(";") if month]
+        if not months:
+            raise InvalidSymbol(f"{BROKER} lists no options on {known.symbol}.")
+        return known, list(dict.fromkeys(months))
+
+    def _strikes(self, known: Instrument, month: str) -> list[Decimal]:
+        params = {"conid": str(parse.conid_of(known.symbol)), "sectype": "OPT", "month": month, "exchange": "SMART"}
+        with _understood():
+            told = record(self._session.read("/iserver/secdef/strikes", params))
+            return sorted({number(each) for side in ("call", "put") for each in told.get(side) or []})
+
+    def _options_at(
+        self, known: Instrument, month: str, strikes: Sequence[Decimal], right: OptionRight = OptionRight.CALL
+    ) -> list[dict[str, Any]]:
+        """Contracts of the month, of whatever day, at the middle one of the strikes."""
+        params = {
+            "conid": str(parse.conid_of(known.symbol)),
+            "sectype": "OPT",
+            "month": month,
+            "exchange": "SMART",
+            "strike": plain(strikes[len(strikes) // 2]),
+            "right": "C" if right is OptionRight.CALL else "P",
+        }
+        with _understood():
+            return records(self._session.read("/iserver/secdef/info", params))
+
+    def _option_prices(self, conids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """As far as IBKR has sent them: a contract that nobody quotes has none."""
+        params = {"conids": ",".join(conids), "fields": ",".join(parse.OPTION_FIELDS)}
+        told: dict[str, dict[str, Any]] = {}
+        for look in range(_FIRST_LOOKS):
+            if look:
+                time.sleep(_PRICE_PAUSE)
+            rows = records(self._session.read("/iserver/marketdata/snapshot", params))
+            told |= {code(row.get("conid")): row for row in rows if parse.has_prices(row)}
+            if set(told) >= set(conids):
+                break
+        return told
+
+    def futures_contracts(self, root: str) -> list[FuturesContract]:
+        ticker = root.strip().upper()
+        if not re.fullmatch(r"[A-Z0-9.]{1,12}", ticker):
+            raise InvalidSymbol(f"{BROKER} has no futures called {root!r}.")
+        with _understood():
+            told = record(self._session.read("/trsrv/futures", {"symbols": ticker}))
+            found = [parse.future(row) for row in records(told.get(ticker) or [])]
+        today = _now().date()
+        living = sorted((each for each in found if each.expires >= today), key=lambda each: (each.expires, each.symbol))
+        if not living:
+            raise InvalidSymbol(f"{BROKER} has no futures with the root {ticker}.")
+        return living
 
     def order_book(self, symbol: str, depth: int) -> OrderBook:
         raise NotSupported(f"{BROKER} shows no order book here.")

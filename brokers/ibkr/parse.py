@@ -5,7 +5,7 @@ Source of every shape: IBKR Web API 1.0 (OpenAPI) and the Web API documents at i
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -24,7 +24,10 @@ from brokers.types import (
     Cash,
     Environment,
     Fill,
+    FuturesContract,
     Instrument,
+    OptionContract,
+    OptionRight,
     OrderRequest,
     OrderType,
     Position,
@@ -80,6 +83,10 @@ BAR_SIZES = {
 }
 QUOTE_FIELDS = ("31", "55", "70", "71", "82", "83", "84", "85", "86", "88", "7295", "7762")
 """Last, symbol, high, low, change, change %, bid, ask size, ask, bid size, open, volume."""
+
+OPTION_FIELDS = ("31", "84", "86", "7308", "7309", "7310", "7311", "7633", "7638")
+"""Last, bid, ask, delta, gamma, theta, vega, implied volatility in percent, open interest."""
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
 # -- names -----------------------------------------------------------------------------------------------------------
@@ -337,6 +344,57 @@ def day(value: str) -> datetime:
         return datetime.strptime(value, "%Y%m%d").replace(tzinfo=UTC) + timedelta(days=1)
     except ValueError as error:
         raise Garbled("A day was expected.") from error
+
+
+def date_of(value: Any) -> date:
+    """Written YYYYMMDD, as a number or a text."""
+    try:
+        return datetime.strptime(plain(number(value)), "%Y%m%d").replace(tzinfo=UTC).date()
+    except ValueError as error:
+        raise Garbled("A day was expected.") from error
+
+
+def month_of(value: date) -> str:
+    """In the words of IBKR's search: DEC26."""
+    return f"{_MONTHS[value.month - 1]}{value.year % 100:02d}"
+
+
+def future(told: Mapping[str, Any]) -> FuturesContract:
+    """Of GET /trsrv/futures."""
+    last = told.get("ltd")
+    return FuturesContract(
+        symbol=symbol_of(text(told.get("symbol")), code(told.get("conid"))),
+        expires=date_of(told.get("expirationDate")),
+        last_trade=None if last in (None, "") else date_of(last),
+    )
+
+
+def option_contract(told: Mapping[str, Any], prices: Mapping[str, Any]) -> OptionContract:
+    """Of GET /iserver/secdef/info, with its row of /iserver/marketdata/snapshot."""
+    volatility = _greek(prices.get("7633"))
+    return OptionContract(
+        symbol=symbol_of(text(told.get("symbol")), code(told.get("conid"))),
+        right=OptionRight.PUT if told.get("right") == "P" else OptionRight.CALL,
+        strike=number(told.get("strike")),
+        bid=price(prices.get("84")),
+        ask=price(prices.get("86")),
+        last=price(prices.get("31")),
+        open_interest=_greek(prices.get("7638")),
+        implied_volatility=None if volatility is None else volatility / 100,
+        delta=_greek(prices.get("7308")),
+        gamma=_greek(prices.get("7309")),
+        theta=_greek(prices.get("7310")),
+        vega=_greek(prices.get("7311")),
+        as_of=epoch(prices["_updated"]) if prices.get("_updated") else None,
+    )
+
+
+def _greek(value: Any) -> Decimal | None:
+    """None also for words and short forms such as 1.2K, which would not be exact."""
+    try:
+        return maybe_number(value.removesuffix("%") if isinstance(value, str) else value)
+    except Garbled:
+        return None
 
 
 def price(value: Any) -> Decimal | None:

@@ -21,7 +21,8 @@ from brokers.types import (
 _RESTING = frozenset({TimeInForce.DAY, TimeInForce.GTC})
 
 CAPABILITIES = Capabilities(
-    abilities=frozenset({Ability.BARS, Ability.FILLS, Ability.ORDERS, Ability.EXCHANGE_RATES}),
+    abilities=frozenset({Ability.BARS, Ability.FILLS, Ability.ORDERS, Ability.EXCHANGE_RATES})
+    | {Ability.OPTION_CHAINS, Ability.FUTURES},
     asset_classes=frozenset({AssetClass.STOCK, AssetClass.OPTION, AssetClass.FUTURE, AssetClass.FOREX}),
     order_types=frozenset(OrderType),
     time_in_force=frozenset({TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.OPG}),

@@ -26,6 +26,7 @@ from tests.brokers.faults import Asked, FakeBroker, Reply, run_alone
 
 KEY_ID, SECRET = "PKTESTTESTTESTTESTTE", "s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t"
 ACCOUNT = "PA3TESTTEST1"
+EXPIRATIONS = tuple((datetime.now(UTC) + timedelta(days=ahead)).date() for ahead in (28, 56))
 OPEN = ("new", "accepted", "pending_new", "partially_filled", "held", "pending_cancel", "done_for_day")
 
 decimal.DefaultContext.prec = 76  # the threads of the server take it over
@@ -98,6 +99,7 @@ class FakeAlpaca(FakeBroker):
         self.fills: list[dict[str, Any]] = []
         self.activities: list[dict[str, Any]] = []
         self.held: Counter[str] = Counter()
+        self.page = 10_000
         self.sent: list[dict[str, Any]] = []
         """The body of every POST of an order, broken ones included."""
         self.violations: list[str] = []
@@ -186,6 +188,10 @@ class FakeAlpaca(FakeBroker):
             found = self.assets.get(path.removeprefix("/v2/assets/"))
             missing = {"code": 40410000, "message": f"asset not found for {path.removeprefix('/v2/assets/')}"}
             return (404, missing) if found is None else (200, found)
+        if path == "/v2/options/contracts":
+            return self._contracts(query)
+        if path.startswith("/v1beta1/options/snapshots/"):
+            return self._chain(path.rpartition("/")[2], query)
         if path.startswith("/v2/options/contracts/"):
             return self._contract(path.removeprefix("/v2/options/contracts/"))
         return self._market_data(path, query)
@@ -432,6 +438,55 @@ class FakeAlpaca(FakeBroker):
             "multiplier": "100",
             "size": "100",
         }
+
+    def _options(self, underlying: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Trading API 2.0.1, schema OptionContract: two dates, five strikes, calls and puts."""
+        rows: list[dict[str, Any]] = []
+        for day in EXPIRATIONS if underlying == "AAPL" else ():
+            for strike in ("170", "175.5", "180", "185", "190"):
+                for kind in ("call", "put"):
+                    symbol = f"AAPL{day:%y%m%d}{kind[0].upper()}{int(Decimal(strike) * 1000):08d}"
+                    rows.append(
+                        {"id": str(uuid.uuid5(uuid.NAMESPACE_DNS, symbol)), "symbol": symbol, "name": symbol,
+                         "status": "active", "tradable": True, "expiration_date": day.isoformat(),
+                         "root_symbol": "AAPL", "underlying_symbol": "AAPL", "type": kind, "style": "american",
+                         "strike_price": strike, "multiplier": "100", "size": "100", "open_interest": "237",
+                         "close_price": "148.38"}
+                    )  # fmt: skip
+        return [
+            row
+            for row in rows
+            if query.get("expiration_date", row["expiration_date"]) == row["expiration_date"]
+            and row["expiration_date"] <= query.get("expiration_date_lte", "9999")
+            and query.get("type", row["type"]) == row["type"]
+            and Decimal(query.get("strike_price_gte", "0")) <= Decimal(row["strike_price"])
+            and Decimal(row["strike_price"]) <= Decimal(query.get("strike_price_lte", "100000"))
+        ]
+
+    def _contracts(self, query: Mapping[str, str]) -> Reply:
+        """Without a date Alpaca lists those of the next weekend alone."""
+        if not {"expiration_date", "expiration_date_lte"} & set(query):
+            return 200, {"option_contracts": [], "next_page_token": None}
+        rows = self._options(query["underlying_symbols"], query)
+        begin = int(query.get("page_token", 0))
+        more = begin + self.page < len(rows)
+        return 200, {
+            "option_contracts": rows[begin : begin + self.page],
+            "next_page_token": str(begin + self.page) if more else None,
+        }
+
+    def _chain(self, underlying: str, query: Mapping[str, str]) -> Reply:
+        """Market Data API, example of the path; what was never quoted is left out."""
+        rows = [row["symbol"] for row in self._options(underlying, query) if row["strike_price"] != "185"]
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        snapshot = {
+            "greeks": {"delta": 0.7521304109871954, "gamma": 0.06241426404871288, "rho": 0.009910739032549095,
+                       "theta": -0.2847623059595503, "vega": 0.047540520834498785},
+            "impliedVolatility": 0.3372405712050441,
+            "latestQuote": {"ap": 4.3, "as": 91, "ax": "B", "bp": 4.15, "bs": 16, "bx": "C", "c": "A", "t": now},
+            "latestTrade": {"c": "I", "p": 4.1, "s": 1, "t": now, "x": "A"},
+        }  # fmt: skip
+        return 200, {"snapshots": dict.fromkeys(rows, snapshot), "next_page_token": None}
 
     def _market_data(self, path: str, query: Mapping[str, str]) -> Reply:
         """Market Data API, examples of each path; prices as JSON numbers, as Alpaca sends them."""

@@ -533,6 +533,7 @@ class IbkrCase(Case):
                 exact_symbol=f"TINY@{ibkr.TINY}",
                 set_price=lambda text: setattr(fake, "price", Decimal(text)),
                 set_cash=lambda text: fake.cash.update(dict.fromkeys(fake.cash, Decimal(text))),
+                root="ES",
             )
             assert set(fake.violations) <= {"RSA signature"}  # of the wrong key
             ibkr_session.close_shared()

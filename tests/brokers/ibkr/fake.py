@@ -28,8 +28,11 @@ from tests.brokers.requests import misfit
 PAPER, LIVE = "DU1234567", "U7654321"
 BASE = "/v1/api"
 APPLE, APPLE_MEXICO, FUTURE, TINY = 265598, 38708077, 495512563, 76792991
-FUTURE_MARCH, EVERSOURCE, TWIN_NYSE, TWIN_AMEX = 495512568, 181273384, 4711, 4712
+FUTURE_MARCH, EVERSOURCE, TWIN_NYSE, TWIN_AMEX = 495512557, 181273384, 4711, 4712
 CALL, EURO, BERKSHIRE = 731240095, 12087792, 72063691
+OPTION = 700_000_000
+"""Where the numbers of options begin."""
+OPTION_DAYS = {"DEC29": ("20291221", "20291228"), "JAN30": ("20300118",)}
 
 QUESTION = (
     "The following order BUY 650 AAPL NASDAQ.NMS value estimate of 124,995.00 USD exceeds \n"
@@ -208,16 +211,11 @@ class FakeIbkr(FakeBroker):
             case "GET", ["trsrv", "stocks"]:
                 return 200, self._stocks(asked.query["symbols"])
             case "GET", ["trsrv", "futures"]:
-                root = asked.query["symbols"]
-                days = {FUTURE: 20261218, FUTURE_MARCH: 20270319} if root == "ES" else {}
-                told = {"symbol": root, "underlyingConid": 11004968}
-                return 200, {root: [told | {"conid": c, "expirationDate": at, "ltd": at} for c, at in days.items()]}
+                return 200, _futures(asked.query["symbols"])
+            case "GET", ["iserver", "secdef", "strikes"]:
+                return 200, _strikes(asked.query)
             case "GET", ["iserver", "secdef", "info"]:
-                wanted = {name: asked.query[name] for name in ("conid", "sectype", "month", "right", "strike")}
-                listed = {"conid": str(APPLE), "sectype": "OPT", "month": "DEC26", "right": "C", "strike": "250"}
-                if self._first_look("search AAPL") or wanted != listed:
-                    return 200, []
-                return 200, [{"conid": CALL, "symbol": "AAPL", "secType": "OPT", "maturityDate": "20261218"}]
+                return 200, [] if self._first_look("search AAPL") else _options(asked.query)
             case "GET", ["iserver", "currency", "pairs"]:
                 pair: dict[str, Any] = {"symbol": "EUR.USD", "conid": EURO, "ccyPair": "EUR"}
                 return 200, {asked.query["currency"]: [pair] if asked.query["currency"] == "USD" else []}
@@ -301,7 +299,13 @@ class FakeIbkr(FakeBroker):
         if body["symbol"].upper() not in ("AAPL", "APPLE"):
             return 200, {"error": "No symbol found"}
         row = {"companyHeader": "APPLE INC - NASDAQ", "companyName": "APPLE INC", "symbol": "AAPL"}
-        return 200, [row | {"conid": str(APPLE)}, row | {"conid": "2147483647"}]
+        months = ";".join(OPTION_DAYS)
+        sections = [
+            {"secType": "STK"},
+            {"secType": "OPT", "months": months, "exchange": "SMART;AMEX"},
+            {"secType": "WAR"},
+        ]
+        return 200, [row | {"conid": str(APPLE), "sections": sections}, row | {"conid": "2147483647"}]
 
     def _first_look(self, what: str) -> bool:
         fresh = what not in self.looked_at
@@ -315,6 +319,11 @@ class FakeIbkr(FakeBroker):
             if not self._first_look(f"price {conid}"):
                 prices = {"31": f"C{self.price:,}", "84": "190.20", "86": "190.30", "85": "300", "88": "1,200"}
                 day = {"70": "191.00", "71": "188.5", "82": "1.25", "83": 0.66, "7295": "189", "7762": "45,000,100"}
+                if int(conid) in range(OPTION, OPTION + 100_000):
+                    prices = {"31": "4.10", "84": "4.15", "86": "4.30", "7308": "0.752", "7309": "0.062"}
+                    day = {"7310": "-0.285", "7311": "0.048", "7633": "33.7%", "7638": "1.2K"}
+                    if conid.endswith("685"):
+                        prices, day = {}, {}
                 row |= prices | day | {"55": "AAPL", "_updated": int(time.time() * 1000), "server_id": "q0"}
             rows.append(row)
         return rows
@@ -564,6 +573,42 @@ def _contract(conid: int, symbol: str, kind: str, exchange: str, **more: Any) ->
     }
 
 
+def _futures(symbol: str) -> dict[str, Any]:
+    """Example of GET /trsrv/futures; one that has ended, and two that have not, in no order."""
+    days = {FUTURE_MARCH: ("20300315", "20300314"), FUTURE: ("20291221", "20291220"), 1: ("20200619", "20200618")}
+    rows = [
+        {"symbol": "ES", "conid": conid, "underlyingConid": 11004968, "expirationDate": int(ends), "ltd": int(last),
+         "shortFuturesCutOff": int(last), "longFuturesCutOff": int(last)}
+        for conid, (ends, last) in days.items()
+    ]  # fmt: skip
+    return {symbol: rows if symbol == "ES" else []}
+
+
+def _strikes(query: Mapping[str, str]) -> dict[str, Any]:
+    """Example of GET /iserver/secdef/strikes, which only knows a month that was searched for."""
+    if query["conid"] != str(APPLE) or query["month"] not in OPTION_DAYS:
+        return {"call": [], "put": []}
+    if query["month"] == "JAN30":
+        return {"call": [170.0 + 2.5 * step for step in range(14)], "put": [170.0]}
+    return {"call": [180.0, 185.0, 190.0, 192.5], "put": [180.0, 185.0, 190.0, 192.5, 200.0]}
+
+
+def _options(query: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Example of GET /iserver/secdef/info: one contract for each day of the month that has this strike."""
+    strike, right = Decimal(query["strike"]), query["right"]
+    if (query["month"], right) == ("DEC29", "C") and strike == 250:
+        return [{"conid": CALL, "symbol": "AAPL", "secType": "OPT", "maturityDate": "20291221"}]
+    if all(float(strike) not in side for side in _strikes(query).values()):
+        return []
+    return [
+        {"conid": OPTION + int(day) % 100 * 1000 + int(strike) + (0 if right == "C" else 500), "symbol": "AAPL",
+         "secType": "OPT", "exchange": "SMART", "listingExchange": None, "right": right, "strike": float(strike),
+         "currency": "USD", "cusip": None, "coupon": "No Coupon", "desc1": "AAPL", "desc2": "", "maturityDate": day,
+         "multiplier": "100", "tradingClass": "AAPL", "validExchanges": "SMART,AMEX,CBOE"}
+        for day in OPTION_DAYS[query["month"]]
+    ]  # fmt: skip
+
+
 _CONTRACTS = {
     APPLE: _contract(APPLE, "AAPL", "STK", "NASDAQ"),
     APPLE_MEXICO: _contract(APPLE_MEXICO, "AAPL", "STK", "MEXI", currency="MXN"),
@@ -572,11 +617,11 @@ _CONTRACTS = {
         "ES",
         "FUT",
         "CME",
-        local_symbol="ESZ6",
+        local_symbol="ESZ9",
         company_name="E-mini S&P 500",
         multiplier="50",
-        maturity_date=20261218,
-        contract_month="202612",
+        maturity_date=20291221,
+        contract_month="202912",
         rules={"increment": 0.25, "incrementRules": [], "sizeIncrement": 1},
     ),
     FUTURE_MARCH: _contract(
@@ -584,11 +629,11 @@ _CONTRACTS = {
         "ES",
         "FUT",
         "CME",
-        local_symbol="ESH7",
+        local_symbol="ESH0",
         company_name="E-mini S&P 500",
         multiplier="50",
-        maturity_date=20270319,
-        contract_month="202703",
+        maturity_date=20300315,
+        contract_month="203003",
         rules={"increment": 0.25, "incrementRules": [], "sizeIncrement": 1},
     ),
     EVERSOURCE: _contract(EVERSOURCE, "ES", "STK", "NYSE", company_name="EVERSOURCE ENERGY"),
@@ -596,7 +641,7 @@ _CONTRACTS = {
     TWIN_NYSE: _contract(TWIN_NYSE, "TWIN", "STK", "NYSE", company_name="TWIN ONE"),
     TWIN_AMEX: _contract(TWIN_AMEX, "TWIN", "STK", "AMEX", company_name="TWIN TWO"),
     CALL: _contract(
-        CALL, "AAPL", "OPT", "SMART", local_symbol="AAPL  261218C00250000", multiplier="100", maturity_date=20261218
+        CALL, "AAPL", "OPT", "SMART", local_symbol="AAPL  291221C00250000", multiplier="100", maturity_date=20291221
     ),
     EURO: _contract(
         EURO,

@@ -16,6 +16,7 @@ _ORDER = {
     "tif": "DAY|GTC|IOC|OPG",
     "quantity": _NUMBER,
 }
+_MONTH = {"conid": WHOLE, "sectype": "OPT", "month": "[A-Z]{3}[0-9]{2}"}
 _TRAIL = {"trailingAmt": _NUMBER, "trailingType": "amt|%"}
 _TICKET = Call(needs=_ORDER, takes={"cOID": "[0-9a-f]{32}", "outsideRTH": _YES_NO, **_PRICES, **_TRAIL})
 
@@ -28,6 +29,13 @@ CALLS = {
     "GET /portfolio/{account}/summary": Call(),
     "GET /portfolio/{account}/positions/{page}": Call(),
     "GET /trsrv/stocks": Call(needs={"symbols": TEXT}),
+    "GET /trsrv/futures": Call(needs={"symbols": TEXT}),
+    "GET /iserver/secdef/strikes": Call(needs=_MONTH, takes={"exchange": TEXT}),
+    "GET /iserver/secdef/info": Call(
+        needs={"conid": WHOLE, "sectype": "OPT"},
+        takes={**_MONTH, "exchange": TEXT, "strike": NUMBER, "right": "C|P"},
+    ),
+    "GET /iserver/currency/pairs": Call(needs={"currency": "[A-Z]{3}"}),  # newer
     "POST /iserver/secdef/search": Call(needs={"symbol": TEXT}, takes={"name": _YES_NO, "secType": TEXT}),
     "GET /iserver/contract/{conid}/info-and-rules": Call(needs={"isBuy": YES_NO}),
     "GET /iserver/marketdata/snapshot": Call(

@@ -86,8 +86,8 @@ def test_a_ticker_that_is_a_future_s_root_too_names_neither_the_stock_nor_a_mont
         ibkr.instrument("ES")
     assert [(each.instrument_id, each.expiry) for each in several.value.candidates] == [
         ("STK:ES.USD@XNYS", ""),
-        ("FUT:ES.USD:2026-12@XCME", "2026-12"),
-        ("FUT:ES.USD:2027-03@XCME", "2027-03"),
+        ("FUT:ES.USD:2029-12@XCME", "2029-12"),
+        ("FUT:ES.USD:2030-03@XCME", "2030-03"),
     ]
     for each in several.value.candidates:
         assert ibkr.instrument(each.instrument_id).symbol == each.symbol
@@ -100,8 +100,8 @@ def test_a_ticker_that_is_a_future_s_root_too_names_neither_the_stock_nor_a_mont
         ("STK:AAPL.USD", APPLE),
         ("STK:AAPL.MXN@XMEX", APPLE_MEXICO),
         ("STK:BRK.B.USD", BERKSHIRE),
-        ("FUT:ES.USD:2027-03", FUTURE_MARCH),
-        ("OPT:AAPL.USD:2026-12-18:C:250", CALL),
+        ("FUT:ES.USD:2030-03", FUTURE_MARCH),
+        ("OPT:AAPL.USD:2029-12-21:C:250", CALL),
         ("FX:EUR/USD", EURO),
     ],
 )
@@ -114,8 +114,8 @@ def test_an_instrument_id_leads_to_its_contract(ibkr: IbkrBroker, instrument_id:
 @pytest.mark.parametrize(
     "instrument_id",
     [
-        *("STK:AAPL.USD@XLON", "STK:AAPL.EUR", "FUT:ES.USD:2027-06", "FUT:ES.USD:2026-12@XEUR", "CRY:BTC/USD"),
-        *("OPT:AAPL.USD:2026-12-18:P:250", "OPT:AAPL.USD:2026-12-11:C:250", "FX:EUR/GBP"),
+        *("STK:AAPL.USD@XLON", "STK:AAPL.EUR", "FUT:ES.USD:2030-06", "FUT:ES.USD:2029-12@XEUR", "CRY:BTC/USD"),
+        *("OPT:AAPL.USD:2029-12-21:P:250", "OPT:AAPL.USD:2029-12-11:C:250", "FX:EUR/GBP"),
     ],
 )
 def test_an_instrument_id_never_leads_to_something_near_it(ibkr: IbkrBroker, instrument_id: str) -> None:
@@ -130,9 +130,9 @@ def test_a_search_leaves_out_what_nobody_here_trades(ibkr: IbkrBroker) -> None:
 
 
 def test_a_future_has_its_steps_its_multiplier_and_its_end(ibkr: IbkrBroker) -> None:
-    future = ibkr.instrument(f"ESZ6@{FUTURE}")
+    future = ibkr.instrument(f"ESZ9@{FUTURE}")
     assert (future.asset_class, future.tick, future.multiplier) == (AssetClass.FUTURE, Decimal("0.25"), Decimal(50))
-    assert future.expires == datetime(2026, 12, 19, tzinfo=UTC)
+    assert future.expires == datetime(2029, 12, 22, tzinfo=UTC)
 
 
 def test_bars_are_whole_oldest_first_and_their_volume_is_scaled(ibkr: IbkrBroker) -> None:
