@@ -418,6 +418,7 @@ class AlpacaBroker:
                     state=SessionState.OPEN,
                     next_open=None,
                     next_close=None,
+                    asset_classes=frozenset({AssetClass.CRYPTO}),
                 )
             )
         return found

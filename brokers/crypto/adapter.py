@@ -311,6 +311,7 @@ class CryptoBroker(ABC):
                 state=SessionState.OPEN,
                 next_open=None,
                 next_close=None,
+                asset_classes=self.CAPABILITIES.asset_classes,
             )
         ]
 

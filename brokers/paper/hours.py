@@ -29,6 +29,7 @@ _HOLIDAYS = _days_of(
         2028: "01-17 02-21 04-14 05-29 06-19 07-04 09-04 11-23 12-25",
     }
 )
+KNOWN_YEARS = frozenset({2026, 2027, 2028})
 _EARLY_CLOSES = _days_of(
     {
         2026: "11-27 12-24",
@@ -65,6 +66,11 @@ def session(hours: str, day: int) -> tuple[int, int] | None:
         minute_of(datetime.combine(on, _OPEN, _NEW_YORK)),
         minute_of(datetime.combine(on, close, _NEW_YORK)),
     )
+
+
+def knows(now: datetime) -> bool:
+    """Whether the holidays of that year are known."""
+    return now.astimezone(_NEW_YORK).year in KNOWN_YEARS
 
 
 def is_open(hours: str, now: datetime) -> bool:

@@ -5,17 +5,19 @@ from zoneinfo import ZoneInfo
 
 from brokers.errors import InvalidRequest
 from brokers.paper import hours
-from brokers.types import MarketDay, SessionState
+from brokers.types import AssetClass, MarketDay, SessionState
 
 STOCKS, CRYPTO = "stocks", "crypto"
+_TRADED = {
+    STOCKS: frozenset({AssetClass.STOCK, AssetClass.ETF}),
+    CRYPTO: frozenset({AssetClass.CRYPTO}),
+}
 
 _EPOCH = date(1970, 1, 1)
 _NEW_YORK = "America/New_York"
 _REGULAR_MINUTES = 390
 _AHEAD = 60
 """Days whose exceptions are told."""
-_KNOWN_YEARS = range(2026, 2029)
-"""Those whose holidays ``hours`` knows."""
 
 _WORDS = {
     hours.ALWAYS: "at all hours, every day",
@@ -57,7 +59,8 @@ def _market(market: str, title: str, kind: str, now: datetime, day: date | None)
         next_open=None if always else hours.next_open(kind, closes if running else now),
         next_close=None if always else closes,
         exceptions=() if always else tuple(_exceptions(kind, day)),
-        note="" if always or day.year in _KNOWN_YEARS else "Holidays of this year are not known; weekends are.",
+        note="" if always or day.year in hours.KNOWN_YEARS else "Holidays of this year are not known; weekends are.",
+        asset_classes=_TRADED[market],
     )
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from brokers.base import Broker
 from brokers.errors import BrokerError
 from brokers.paper import hours
-from brokers.types import AssetClass, Instrument, OrderClass, OrderRequest, Preview, Quote, Side
+from brokers.types import Ability, AssetClass, Instrument, OrderClass, OrderRequest, Preview, Quote, SessionState, Side
 from console.connected_apps.models import ConnectedApp
 from console.connections import reads
 from console.connections.models import Connection
@@ -64,7 +64,7 @@ def look(broker: Broker, connection: Connection, app: ConnectedApp, instrument: 
         held=held,
         equity=equity,
         equity_at_start=connection.equity_at_start_of(now.astimezone(UTC).date()),
-        market_is_open=market_is_open(instrument.asset_class, now) if limits.trading_hours_only else None,
+        market_is_open=market_is_open(broker, instrument, now) if limits.trading_hours_only else None,
         filled_before=filled_before,
     )
 
@@ -111,9 +111,24 @@ def equity_of(broker: Broker, accounts: Sequence[str], currency: str) -> Decimal
     return sum((state.equity for state in found), Decimal(0))
 
 
-def market_is_open(asset_class: AssetClass, now: datetime) -> bool:
-    """Whether its usual market is in session: stocks and funds keep New York hours, crypto trades at all hours."""
-    return asset_class is AssetClass.CRYPTO or hours.is_open(hours.VENUE, now)
+def market_is_open(broker: Broker, instrument: Instrument, now: datetime) -> bool | None:
+    """Whether its market is in its regular session, by the broker's own word where it tells; None: not known.
+
+    Coins trade at all hours. Of a broker that tells no hours, stocks and funds priced in US dollars keep those of New
+    York, in the years whose holidays are known.
+    """
+    kind = instrument.asset_class
+    if kind is AssetClass.CRYPTO:
+        return True
+    if Ability.MARKET_HOURS in broker.capabilities.abilities:
+        try:
+            told = [each.state for each in broker.market_hours() if kind in each.asset_classes]
+        except BrokerError:
+            return None
+        return told[0] is SessionState.OPEN if len(set(told)) == 1 else None
+    if kind in (AssetClass.STOCK, AssetClass.ETF) and instrument.currency == "USD":
+        return hours.is_open(hours.VENUE, now) if hours.knows(now) else None
+    return None
 
 
 def bounds(
