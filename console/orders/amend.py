@@ -37,6 +37,8 @@ class Weighed:
     instrument: Instrument
     facts: Facts
     price: Decimal
+    """What the order then stands at: its limit or stop, else the last price."""
+    last: Decimal
     held: sizing.Held | None
     """For an order that closes a position and is made larger: what that is now."""
 
@@ -125,7 +127,12 @@ def weigh(order: Order, asked: OrderChanges, connection: Connection, app: Connec
     quote = broker.quotes([order.symbol])[0]
     facts = exposure.look(broker, connection, app, instrument, quote)
     price = request.limit_price or request.stop_price or quote.last
-    return Weighed(request=request, instrument=instrument, facts=facts, price=price, held=held)
+    return Weighed(request=request, instrument=instrument, facts=facts, price=price, last=quote.last, held=held)
+
+
+def check_drift(confirmation: Confirmation, weighed: Weighed) -> None:
+    """An order without a limit price must not become another one far from where that was shown. Raises Refusal."""
+    risk.check_drift(weighed.request.order_type, Decimal(confirmation.terms["last"]), weighed.last)
 
 
 def _check(order: Order, request: OrderRequest, asked: OrderChanges, broker: Broker) -> None:
@@ -221,6 +228,7 @@ def _shown(connection: Connection, order: Order, weighed: Weighed) -> dict[str, 
         "after": as_shown(request),
         "currency": order.currency,
         "price": plain(weighed.price),
+        "last": plain(weighed.last),
         "value": None if request.quantity is None else plain(request.quantity * weighed.price),
         "summary": (
             f"Change an order on {connection.name} ({connection.environment}). It is: {words(order.request)}. It "
@@ -252,6 +260,7 @@ def release(
         risk.check_permission(app, order.connection)
         halts.check(halts.Action.RELEASE, order.connection, app.pk, order.account_id)
         weighed = weigh(order, change.asked, order.connection, app)
+        check_drift(confirmation, weighed)
         _redeem(confirmation, change, weighed, may, by, request_id, record)
     except BrokerError as error:
         if error.outcome is not Outcome.REJECTED:

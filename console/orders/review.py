@@ -264,6 +264,7 @@ def _weigh_change(item: Item, change: Modification, broker: Broker, connection: 
         item.quote = broker.quotes([item.order.symbol])[0]
         weighed = amend.weigh(change.order, change.asked, connection, app)
         item.facts = weighed.facts
+        _note(item.refusals, lambda: amend.check_drift(change.confirmation, weighed))
         item.worst = exposure.check(weighed.request, weighed.facts, connection, app, besides=item.order.pk)
     except BrokerError as error:
         item.refusals.append(_as_refusal(error))
