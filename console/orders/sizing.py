@@ -97,6 +97,16 @@ def check_still(order: Order, held: Held) -> None:
         )
 
 
+def check_as_shown(order: Order, held: Held) -> None:
+    """As ``check_still``, while the orders that stand against the position are still to be cancelled."""
+    if held.quantity != order.position_shown:
+        raise Refusal(
+            Code.POSITION_CHANGED,
+            f"The position in {order.symbol} is not what was shown. Nothing was cancelled or sent for it; prepare it "
+            "again.",
+        )
+
+
 def check_bears(order: Order, quantity: Decimal, held: Held) -> None:
     """A closing order is made larger only as far as what its position still bears. Raises Refusal."""
     assert order.position_shown is not None
