@@ -120,8 +120,7 @@ def weigh(order: Order, asked: OrderChanges, connection: Connection, app: Connec
     instrument = broker.instrument(order.symbol)
     _check_steps(request, instrument)
     held = None
-    closes = order.position_shown is not None and order.confirmation.action in (Action.CLOSE, Action.FLATTEN)
-    if closes and asked.quantity is not None and asked.quantity > order.quantity:
+    if order.closes and asked.quantity is not None and asked.quantity > order.quantity:
         held = sizing.look(order, broker)
         sizing.check_bears(order, asked.quantity, held)
     quote = broker.quotes([order.symbol])[0]
@@ -212,11 +211,8 @@ def _busy(order: Order) -> Refusal:
 
 def _shown(connection: Connection, order: Order, weighed: Weighed) -> dict[str, Any]:
     request = weighed.request
-    whole = (
-        ""
-        if request.quantity is None
-        else (f" The whole order is then worth about {request.quantity * weighed.price:,.2f} {order.currency}.")
-    )
+    worth = None if request.quantity is None else request.quantity * weighed.price * weighed.instrument.multiplier
+    whole = "" if worth is None else (f" The whole order is then worth about {worth:,.2f} {order.currency}.")
     return {
         "action": Action.MODIFY.value,
         "connection": connection.name,
@@ -229,7 +225,7 @@ def _shown(connection: Connection, order: Order, weighed: Weighed) -> dict[str, 
         "currency": order.currency,
         "price": plain(weighed.price),
         "last": plain(weighed.last),
-        "value": None if request.quantity is None else plain(request.quantity * weighed.price),
+        "value": None if worth is None else plain(worth),
         "summary": (
             f"Change an order on {connection.name} ({connection.environment}). It is: {words(order.request)}. It "
             f"becomes: {words(request)}.{whole}"
@@ -318,7 +314,7 @@ def _redeem(
     except Moved as error:
         raise _Used from error
     # Until the broker has said which of the two the order is, it counts as the larger, and from today on.
-    if worst is not None and (order.worst_notional is None or worst > order.worst_notional):
+    if worst is None or order.worst_notional is None or worst > order.worst_notional:
         own = {} if order.parent_id is not None else {"released_at": now}  # a leg is counted with its order
         Order.objects.filter(pk=order.pk).update(worst_notional=worst, **own)
     if record is not None:

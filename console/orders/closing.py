@@ -13,7 +13,7 @@ from console.connected_apps import grants
 from console.connections import reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of_read
-from console.orders import cancelling, desk, states
+from console.orders import cancelling, desk
 from console.orders.models import Action, Confirmation, Order
 from console.principal import Principal
 from console.scopes import Source
@@ -60,9 +60,9 @@ def accounts(connection: Connection) -> list[str]:
 
 
 def open_orders(connection: Connection) -> dict[str, list[Order]]:
-    """What would be cancelled, by account, newest first; exits that hang on an order end with it."""
+    """What would be cancelled, by account, newest first; exits that hang on an open order end with it."""
     found: dict[str, list[Order]] = {}
-    for order in Order.objects.filter(connection=connection, status__in=states.OPEN, parent=None).order_by("-pk"):
+    for order in cancelling.open_by_themselves(connection).order_by("-pk"):
         found.setdefault(order.account_id, []).append(order)
     return found
 

@@ -259,7 +259,8 @@ def _prepared(principal: Principal, broker: Broker, plan: _Plan, drafts: Sequenc
     except BrokerError as error:
         raise refusal_of_read(error) from error
     pairs = list(zip(drafts, facts, strict=True))
-    _of_each(pairs, lambda pair: exposure.check(pair[0].request, pair[1], connection, plan.app))
+    closes = plan.action == Action.CLOSE
+    _of_each(pairs, lambda pair: exposure.check(pair[0].request, pair[1], connection, plan.app, closes=closes))
     return _held(principal, plan, drafts, request_id)
 
 
@@ -591,7 +592,7 @@ def prepare_flatten(
                 try:
                     draft = _draft_of_close(broker, account.account_id, position)
                     facts = exposure.look(broker, app.connection, app, draft.instrument, draft.preview.quote)
-                    exposure.check(draft.request, facts, app.connection, app)
+                    exposure.check(draft.request, facts, app.connection, app, closes=True)
                 except (AuthFailed, RateLimited):  # said of the connection, not of this position
                     raise
                 except Rejected as error:
@@ -618,11 +619,8 @@ def prepare_flatten(
 
 
 def _opening(connection: Connection, account_id: str, left_out: Sequence[LeftOut]) -> str:
-    working = Counter(
-        Order.objects.filter(
-            connection=connection, account_id=account_id, status__in=states.OPEN, parent=None
-        ).values_list("symbol", flat=True)
-    )
+    rows = cancelling.open_by_themselves(connection).filter(account_id=account_id)
+    working = Counter(rows.values_list("symbol", flat=True))
     kept = [(each, working.pop(each.symbol, 0)) for each in left_out]
     what = f"everything but {', '.join(each.symbol for each in left_out)}" if left_out else "everything"
     said = f"Close {what} in account {account_id}. "

@@ -174,27 +174,42 @@ def _use(orders: QuerySet[Order], connection: Connection, now: datetime) -> Use:
     recent = released.filter(released_at__gt=now - _MINUTE).order_by("released_at")
     oldest = recent.first()
     of_today = released.filter(released_at__gte=midnight).prefetch_related("legs")
-    today = sum((counted(order, connection.currency) for order in of_today), Decimal(0))
+    each = [counted(order, connection.currency) for order in of_today]
+    today = None if None in each else sum((some for some in each if some is not None), Decimal(0))
     room_in = 0
     if oldest is not None and oldest.released_at is not None:
         room_in = int((oldest.released_at + _MINUTE - now).total_seconds()) + 1
     return Use(today=today, last_minute=recent.count(), room_in=room_in)
 
 
-def counted(order: Order, currency: str) -> Decimal:
+def counted(order: Order, currency: str) -> Decimal | None:
     """What one released order takes of a day: all it can come to while it may fill, then what it came to.
 
-    In ``currency``, the connection's own. The halves of a pair count as one: either may fill, and the room is the
-    first one's. An order that waits for it and goes beyond what it fills counts with it.
+    In ``currency``, the connection's own; None where nobody could tell it in that when it was released. The halves of
+    a pair count as one: either may fill, and the room is the first one's. An order that waits for it and goes beyond
+    what it fills counts with it.
     """
     parts = [order]
     if order.parent_id is None and order.order_class in (OrderClass.OCO, OrderClass.OTO):
         parts += [leg for leg in order.legs.all() if order.order_class == OrderClass.OCO or _goes_beyond(leg, order)]
     told = [part.worst_notional for part in parts if part.worst_notional is not None]
     worst: Decimal | None = max(told, default=None)
-    if any(part.state in LIVE and not _is_not_there(part) for part in parts):
+    may_fill = any(part.state in LIVE and not _is_not_there(part) for part in parts)
+    if worst is None and not _is_plain(order, currency):
+        return None if may_fill or any(_filled(part) for part in parts) else Decimal(0)
+    if may_fill:
         return _units(order) * Decimal(order.limit_price or order.shown_price) if worst is None else worst
     return sum((_came_to(part, currency, worst) for part in parts), Decimal(0))
+
+
+def _is_plain(order: Order, currency: str) -> bool:
+    return order.asset_class in _PLAIN and order.currency == currency
+
+
+def _filled(order: Order) -> Decimal:
+    """In units; whole where no more than that it filled is known."""
+    filled = Decimal(order.filled_quantity)
+    return _units(order) if not filled and order.state is Status.FILLED else filled
 
 
 def _goes_beyond(leg: Order, order: Order) -> bool:
@@ -207,13 +222,10 @@ def _is_not_there(order: Order) -> bool:
 
 def _came_to(order: Order, currency: str, worst: Decimal | None) -> Decimal:
     """What an ended order filled for. Where price times quantity does not tell, the share of ``worst`` that filled."""
-    whole, filled = _units(order), Decimal(order.filled_quantity)
-    if not filled and order.state is Status.FILLED:
-        filled = whole
+    whole, filled = _units(order), _filled(order)
     if not filled:
         return Decimal(0)
-    is_plain = order.asset_class in _PLAIN and order.currency == currency
-    if worst is None or (is_plain and order.average_price is not None):
+    if worst is None or (_is_plain(order, currency) and order.average_price is not None):
         return filled * Decimal(order.average_price or order.limit_price or order.shown_price)
     # How many units an amount of money buys was only ever an estimate.
     return worst if order.quantity is None else worst * filled / whole
@@ -304,15 +316,20 @@ def check(
     app: ConnectedApp,
     *,
     besides: int | None = None,
+    closes: bool = False,
 ) -> Decimal | None:
-    """``risk.check_limits`` with what the orders say now. Returns the most the order can come to."""
+    """``risk.check_limits`` with what the orders say now. Returns the most the order can come to.
+
+    ``closes``: it is sized by a position of its account, and is held against it by itself.
+    """
     now = timezone.now()
-    sides = frozenset() if facts.held is None else {request.side, *(leg.side for leg in request.legs)}
+    sides = {request.side, *(leg.side for leg in request.legs)} if facts.held is not None and not closes else set()
     return risk.check_limits(
         request,
         facts,
         bounds(connection, app, now, besides=besides),
         is_live=connection.is_live,
         pending={side: pending(request.symbol, side, connection, facts, besides=besides) for side in sides},
+        closes=closes,
         now=now,
     )

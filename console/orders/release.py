@@ -343,7 +343,7 @@ def _redeem(
             halts.check(confirmation.at_halts, connection, app.pk, order.account_id)
             if checked.held is not None:
                 sizing.check_still(order, checked.held)
-            worst = exposure.check(order.request, checked.facts, connection, app, besides=order.pk)
+            worst = exposure.check(order.request, checked.facts, connection, app, besides=order.pk, closes=order.closes)
         except Refusal as refusal:
             if confirmation.all_or_none:
                 raise _Stopped(order, refusal) from refusal

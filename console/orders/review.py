@@ -259,7 +259,7 @@ def _weigh(item: Item, broker: Broker, connection: Connection, app: ConnectedApp
         item.refusals.append(_as_refusal(error))
         return
     try:
-        item.worst = exposure.check(request, facts, connection, app, besides=order.pk)
+        item.worst = exposure.check(request, facts, connection, app, besides=order.pk, closes=order.closes)
     except Refusal as refusal:
         item.refusals.append(refusal)
     if item.worst is None and item.preview is not None and facts.rate is not None:
@@ -333,7 +333,8 @@ def _used(
         case "order_notional":
             return None, max(known) if known and len(known) == len(worst) else None
         case "daily_notional":
-            return bound.use.today, bound.use.today + sum(known) if len(known) == len(worst) else None
+            today = bound.use.today
+            return today, today + sum(known) if today is not None and len(known) == len(worst) else None
         case "orders_per_minute":
             return Decimal(bound.use.last_minute), Decimal(bound.use.last_minute + len(items))
         case "daily_loss":

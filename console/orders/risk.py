@@ -95,8 +95,9 @@ class Facts:
 class Use:
     """What has been released under one set of limits. Amounts in the connection's currency."""
 
-    today: Decimal
-    """Since midnight UTC: open orders at the most they can come to, ended ones at what they came to."""
+    today: Decimal | None
+    """Since midnight UTC: open orders at the most they can come to, ended ones at what they came to. None: not known,
+    because one was released in another currency while there was no exchange rate."""
     last_minute: int
     room_in: int
     """Seconds until one of those of the last minute no longer counts."""
@@ -157,10 +158,12 @@ def check_limits(
     is_live: bool,
     pending: Mapping[Side, Pending],
     now: datetime,
+    closes: bool = False,
 ) -> Decimal | None:
     """May an order go under every one of ``bounds``, the connection's first? Raises Refusal, naming what says no.
 
-    ``pending`` is needed, for the sides of the order and its legs, where ``facts.held`` is known. Returns the most that
+    ``pending`` is needed, for the sides of the order and its legs, where ``facts.held`` is known. What ``closes`` a
+    position is never a matter of what is held: no limit may lock anybody in. Returns the most that
     the order can come to with what waits for it and goes beyond it, in the connection's currency; None when no exchange
     rate is known and no limit needs one.
     """
@@ -176,6 +179,11 @@ def check_limits(
     if collar is not None:
         _check_collar(request, facts.quote, collar, now)
     quote = _priced(facts.quote)
+    if not facts.multiplier.is_finite() or facts.multiplier <= 0:
+        raise Refusal(
+            Code.LIMIT_UNPROVABLE,
+            f"How much one unit of {request.symbol} is worth is not known. Nothing was sent; try again later.",
+        )
     units = request.quantity
     if units is None:
         # By money: as many as that buys or sells at the best price, at most.
@@ -190,7 +198,7 @@ def check_limits(
     single, total = (max(known), sum(known, Decimal(0))) if len(known) == len(worth) else (None, None)
     for bound in bounds:
         _check_amounts(facts, bound, single, total, now)
-        for side in dict.fromkeys(part.side for part in parts):
+        for side in dict.fromkeys(part.side for part in parts if not closes):
             _check_position(facts, bound, side, [part for part in parts if part.side is side], pending, now)
     return total
 
@@ -295,6 +303,10 @@ def _check_amounts(facts: Facts, bound: Bound, single: Decimal | None, total: De
             )  # fmt: skip
     if limits.daily_notional is not None:
         asked = _in_currency(bound, "daily_notional", total, facts)
+        if use.today is None:
+            raise _unprovable(
+                bound, "daily_notional", "what another order of today comes to was not known for want of a rate"
+            )
         if use.today + asked > limits.daily_notional:
             raise _exceeded(
                 bound, "daily_notional", limits.daily_notional, facts.currency, use.today, asked,

@@ -9,7 +9,7 @@ from django.test import Client as Browser
 
 from brokers.errors import BrokerUnavailable, InvalidOrder, MarketClosed, RateLimited, UnknownOutcome
 from brokers.paper.adapter import PaperBroker
-from brokers.types import OrderRequest, OrderType, Preview, Side, TimeInForce
+from brokers.types import OrderClass, OrderRequest, OrderType, Preview, Side, TimeInForce
 from console import limits
 from console.accounts.models import User
 from console.connected_apps import grants
@@ -273,3 +273,41 @@ def test_the_owner_can_release_it_while_every_position_is_guarded(
     assert list(approvals.for_owner(owner)) == [confirmation]
     browser.post(f"{address}release/", {"seen": confirmation.terms_digest, "password": PASSWORD})
     assert (held(paper), stand(guards)) == (set(), set())
+
+
+# -- nobody is locked in -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [{"position_value": "1"}, {"equity_share": "0.01"}, {"daily_loss": "1"}])
+def test_no_limit_on_a_position_keeps_a_guarded_one_from_being_closed(
+    trader: Principal, paper: Connection, owner: User, guards: dict[str, Order], given: dict[str, str]
+) -> None:
+    linking.set_limits(paper, limits.parse(given), by=owner)
+    Connection.objects.filter(pk=paper.pk).update(equity=Decimal(1_000_000), day=None)
+    prepared, left_out = desk.prepare_flatten(trader)
+    assert (left_out, review.look(prepared.confirmation).standing) == ([], [])
+    desk.confirm(trader, prepared.confirmation.public_id)
+    assert (held(paper), stand(guards)) == (set(), set())
+
+
+def test_exits_whose_entry_has_filled_are_told_and_cancelled(
+    trader: Principal, paper: Connection, browser: Browser
+) -> None:
+    entry = go(
+        trader,
+        Terms(
+            symbol="BTC/USD",
+            side=Side.BUY,
+            quantity=Decimal("0.1"),
+            order_class=OrderClass.BRACKET,
+            take_profit=Decimal(1_000_000),
+            stop_loss=Decimal(1),
+        ),
+    )
+    assert entry.state is Status.FILLED
+    prepared, _ = desk.prepare_flatten(trader)
+    assert "First 2 working orders are cancelled." in prepared.confirmation.terms["summary"]
+    assert cancelled_first(browser, prepared.confirmation) == {"BTC/USD"}
+    desk.confirm(trader, prepared.confirmation.public_id)
+    assert held(paper) == set()
+    assert {leg.state for leg in entry.legs.all()} == {Status.CANCELLED}

@@ -9,7 +9,7 @@ from django.test import Client as Browser
 
 from brokers.errors import BrokerUnavailable, Rejected, UnknownOutcome
 from brokers.paper.adapter import PaperBroker
-from brokers.types import OrderChanges, OrderType, Quote, Side
+from brokers.types import Instrument, OrderChanges, OrderType, Quote, Side
 from console.accounts.models import User
 from console.authority import bearer
 from console.connections import linking
@@ -277,3 +277,33 @@ def test_a_change_of_an_order_without_a_limit_price_is_not_made_far_from_the_pri
     assert (caught.value.code, change.state, change.code) == (Code.PRICE_MOVED, Change.DENIED, Code.PRICE_MOVED)
     assert watch.replaced == []
     assert confirm(trader, at_once).state is Change.DONE
+
+
+def test_what_a_changed_contract_is_worth_counts_its_multiplier(
+    trader: Principal, resting: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = PaperBroker.instrument
+
+    def contract(self: PaperBroker, symbol: str) -> Instrument:
+        return replace(real(self, symbol), multiplier=Decimal(50))
+
+    monkeypatch.setattr(PaperBroker, "instrument", contract)
+    terms = cheaper(trader, resting).confirmation.terms
+    assert terms["value"] == "4500"
+    assert "worth about 4,500.00 USD" in terms["summary"]
+
+
+@pytest.mark.parametrize("multiplier", ["0", "-1", "NaN"])
+def test_what_is_worth_nothing_anybody_knows_is_not_traded(
+    trader: Principal, resting: Order, monkeypatch: pytest.MonkeyPatch, multiplier: str
+) -> None:
+    real = PaperBroker.instrument
+
+    def contract(self: PaperBroker, symbol: str) -> Instrument:
+        return replace(real(self, symbol), multiplier=Decimal(multiplier))
+
+    monkeypatch.setattr(PaperBroker, "instrument", contract)
+    for act in (lambda: desk.prepare(trader, bitcoin(limit="1000")), lambda: cheaper(trader, resting)):
+        with pytest.raises(Refusal) as caught:
+            act()
+        assert caught.value.code is Code.LIMIT_UNPROVABLE
