@@ -315,8 +315,9 @@ def _redeem(
         raise _Used from error
     # Until the broker has said which of the two the order is, it counts as the larger, and from today on.
     if worst is None or order.worst_notional is None or worst > order.worst_notional:
-        own = {} if order.parent_id is not None else {"released_at": now}  # a leg is counted with its order
-        Order.objects.filter(pk=order.pk).update(worst_notional=worst, **own)
+        Order.objects.filter(pk=order.pk).update(worst_notional=worst)
+        if not exposure.is_exit(order):  # a leg is counted with its order, an exit is not counted
+            Order.objects.filter(pk=order.parent_id or order.pk).update(released_at=now)
     if record is not None:
         record([order])
 

@@ -167,8 +167,7 @@ def _besides(orders: QuerySet[Order], one: int | None) -> QuerySet[Order]:
 
 
 def _use(orders: QuerySet[Order], connection: Connection, now: datetime) -> Use:
-    now = now.astimezone(UTC)
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = _midnight(now)
     # Both ways: the minute reaches back over midnight.
     released = orders.filter(released_at__gte=min(midnight, now - _MINUTE))
     recent = released.filter(released_at__gt=now - _MINUTE).order_by("released_at")
@@ -202,6 +201,22 @@ def counted(order: Order, currency: str) -> Decimal | None:
     return sum((_came_to(part, currency, worst) for part in parts), Decimal(0))
 
 
+def _already(order: Order, currency: str, now: datetime) -> Decimal:
+    """What the day's use has of this very order when it is left out of it: a leg is counted with its order, an exit
+    never, as it only gives back what that took."""
+    whole = order.parent
+    if whole is None:
+        return Decimal(0)
+    if is_exit(order):
+        return Decimal("Infinity")
+    is_of_today = whole.released_at is not None and whole.released_at >= _midnight(now)
+    return (counted(whole, currency) or Decimal(0)) if is_of_today else Decimal(0)
+
+
+def _midnight(now: datetime) -> datetime:
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def _is_plain(order: Order, currency: str) -> bool:
     return order.asset_class in _PLAIN and order.currency == currency
 
@@ -210,6 +225,12 @@ def _filled(order: Order) -> Decimal:
     """In units; whole where no more than that it filled is known."""
     filled = Decimal(order.filled_quantity)
     return _units(order) if not filled and order.state is Status.FILLED else filled
+
+
+def is_exit(order: Order) -> bool:
+    """It waits for another order and gives back no more than that takes, so it takes nothing of the day itself."""
+    whole = order.parent
+    return whole is not None and order.order_class != OrderClass.OCO and not _goes_beyond(order, whole)
 
 
 def _goes_beyond(leg: Order, order: Order) -> bool:
@@ -331,5 +352,6 @@ def check(
         is_live=connection.is_live,
         pending={side: pending(request.symbol, side, connection, facts, besides=besides) for side in sides},
         closes=closes,
+        already=Decimal(0) if besides is None else _already(Order.objects.get(pk=besides), connection.currency, now),
         now=now,
     )

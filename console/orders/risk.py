@@ -159,13 +159,14 @@ def check_limits(
     pending: Mapping[Side, Pending],
     now: datetime,
     closes: bool = False,
+    already: Decimal = Decimal(0),
 ) -> Decimal | None:
     """May an order go under every one of ``bounds``, the connection's first? Raises Refusal, naming what says no.
 
     ``pending`` is needed, for the sides of the order and its legs, where ``facts.held`` is known. What ``closes`` a
-    position is never a matter of what is held: no limit may lock anybody in. Returns the most that
-    the order can come to with what waits for it and goes beyond it, in the connection's currency; None when no exchange
-    rate is known and no limit needs one.
+    position is never a matter of what is held: no limit may lock anybody in. ``already`` is what the day's use has of
+    this very order, where it is to be changed. Returns the most that the order can come to with what waits for it and
+    goes beyond it, in the connection's currency; None when no exchange rate is known and no limit needs one.
     """
     if is_live and any(getattr(bounds[0].limits, name) is None for name in LIVE_NEEDS):
         raise Refusal(
@@ -197,7 +198,7 @@ def check_limits(
     known = [each for each in worth if each is not None]
     single, total = (max(known), sum(known, Decimal(0))) if len(known) == len(worth) else (None, None)
     for bound in bounds:
-        _check_amounts(facts, bound, single, total, now)
+        _check_amounts(facts, bound, single, None if total is None else max(total - already, Decimal(0)), now)
         for side in dict.fromkeys(part.side for part in parts if not closes):
             _check_position(facts, bound, side, [part for part in parts if part.side is side], pending, now)
     return total
@@ -287,7 +288,7 @@ def _check_collar(request: OrderRequest, quote: Quote, collar: Decimal, now: dat
 
 
 def _check_amounts(facts: Facts, bound: Bound, single: Decimal | None, total: Decimal | None, now: datetime) -> None:
-    """``single`` is the worth of the largest order, ``total`` that of all it brings; None without a rate."""
+    """``single`` is the worth of the largest order, ``total`` what is to be added to the day; None without a rate."""
     limits, use = bound.limits, bound.use
     if limits.orders_per_minute is not None and use.last_minute >= limits.orders_per_minute:
         raise _exceeded(
@@ -303,11 +304,11 @@ def _check_amounts(facts: Facts, bound: Bound, single: Decimal | None, total: De
             )  # fmt: skip
     if limits.daily_notional is not None:
         asked = _in_currency(bound, "daily_notional", total, facts)
-        if use.today is None:
+        if asked and use.today is None:
             raise _unprovable(
                 bound, "daily_notional", "what another order of today comes to was not known for want of a rate"
             )
-        if use.today + asked > limits.daily_notional:
+        if asked and use.today is not None and use.today + asked > limits.daily_notional:
             raise _exceeded(
                 bound, "daily_notional", limits.daily_notional, facts.currency, use.today, asked,
                 "The day ends at midnight UTC; a smaller order may pass before.",
