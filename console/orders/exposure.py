@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from brokers.base import Broker
@@ -19,7 +20,7 @@ from console.limits import Limits, combine
 from console.orders import risk, states
 from console.orders.models import Modification, Order
 from console.orders.risk import Bound, Facts, Pending, Use
-from console.orders.states import Status
+from console.orders.states import Change, Status
 
 _MINUTE = timedelta(minutes=1)
 _LATE_FOR = timedelta(days=1)
@@ -31,9 +32,21 @@ _PLAIN = frozenset({AssetClass.STOCK, AssetClass.ETF, AssetClass.CRYPTO})
 """Worth price times quantity: a contract's multiplier is known only while it is weighed, and is in its worst."""
 
 
-def look(broker: Broker, connection: Connection, app: ConnectedApp, instrument: Instrument, quote: Quote) -> Facts:
-    """Ask the broker for what the limits need, and for nothing else. What it does not tell stays ``None``."""
+def look(
+    broker: Broker,
+    connection: Connection,
+    app: ConnectedApp,
+    instrument: Instrument,
+    quote: Quote,
+    whose: ConnectedApp | None = None,
+) -> Facts:
+    """Ask the broker for what the limits need, and for nothing else. What it does not tell stays ``None``.
+
+    ``whose``: the app that placed the order, where another changes it.
+    """
     limits = combine(connection.limited, app.limited)
+    if whose is not None:
+        limits = combine(limits, whose.limited)
     now = timezone.now()
     filled_before = dict(
         Order.objects.filter(connection=connection, symbol=instrument.symbol, status__in=LIVE).values_list(
@@ -159,7 +172,12 @@ def use_of_connection(connection: Connection, now: datetime, *, besides: int | N
 
 
 def use_of_app(app: ConnectedApp, connection: Connection, now: datetime, *, besides: int | None = None) -> Use:
-    return _use(_besides(Order.objects.filter(connection=connection, app=app), besides), connection, now)
+    """Its own orders, and those of other apps that it has changed: a change is no way round its limits."""
+    takes = Q(order__parent=None) | Q(order__order_class=OrderClass.OCO)  # moving an exit takes nothing
+    made = Modification.objects.filter(takes, confirmation__app=app, status__in=(*states.UNSETTLED, Change.DONE))
+    changed = made.exclude(order__app=app).values_list(Coalesce("order__parent", "order"), flat=True)
+    mine = Order.objects.filter(Q(app=app) | Q(pk__in=list(changed)), connection=connection)
+    return _use(_besides(mine, besides), connection, now)
 
 
 def _besides(orders: QuerySet[Order], one: int | None) -> QuerySet[Order]:
