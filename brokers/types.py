@@ -635,6 +635,8 @@ class MarketDay:
     exceptions: tuple[tuple[date, str], ...] = ()
     """Holidays and early closes in the 60 days from ``day``."""
     note: str = ""
+    asset_classes: frozenset[AssetClass] = frozenset()
+    """What trades in it; empty where that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,7 +82,7 @@ def run() -> Counter[str]:
         told, _ = worker.communicate(timeout=90)
         assert worker.returncode == 0, told
         became.update(json.loads(told))
-    used = sum((exposure.counted(order, "USD") for order in Order.objects.filter(status="working")), Decimal(0))
+    used = sum((exposure.counted(order, "USD") or 0 for order in Order.objects.filter(status="working")), Decimal(0))
     assert became == {"working": FIT, "limit_exceeded": ORDERS - FIT}, became
     assert used == FIT * 1000 <= LIMIT
     assert Order.objects.filter(status="denied", code="limit_exceeded").count() == ORDERS - FIT

@@ -517,6 +517,7 @@ class AlpacaBroker(Extras):
                     state=SessionState.OPEN,
                     next_open=None,
                     next_close=None,
+                    asset_classes=frozenset({AssetClass.CRYPTO}),
                 )
             )
         return found

@@ -533,6 +533,7 @@ def us_day(calendar: Sequence[Mapping[str, Any]], clock: Mapping[str, Any], day:
         next_open=moment(clock.get("next_open")),
         next_close=moment(clock.get("next_close")),
         exceptions=tuple(exceptions),
+        asset_classes=frozenset({AssetClass.STOCK, AssetClass.ETF, AssetClass.OPTION}),
     )
 
 

@@ -329,6 +329,7 @@ class CryptoBroker(Extras, ABC):
                 state=SessionState.OPEN,
                 next_open=None,
                 next_close=None,
+                asset_classes=self.CAPABILITIES.asset_classes,
             )
         ]
 

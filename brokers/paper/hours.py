@@ -86,6 +86,12 @@ def session(kind: str, day: int) -> tuple[int, int] | None:
     return (found[0][0], found[-1][1]) if found else None
 
 
+def knows(kind: str, now: datetime) -> bool:
+    """Whether its holidays of that year are known."""
+    venue = exchange(kind)
+    return venue is None or now.astimezone(venue.zone).year in venue.years
+
+
 def is_open(kind: str, now: datetime) -> bool:
     minute = minute_of(now)
     return any(opened <= minute < closed for opened, closed in _near(kind, minute // DAY_MINUTES))

@@ -125,6 +125,7 @@ def _series_tape(pk: int, imported: datetime, kind: str) -> replay.ReplayTape:
         lot=series.lot,
         minimum=series.minimum,
         price_source=f"replay of imported {series.symbol} bars ({span})",
+        venue=series.exchange if series.exchange.startswith("X") else "",  # FX and CME are no market identifier codes
     )
     return replay.ReplayTape(
         instrument,

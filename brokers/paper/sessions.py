@@ -6,9 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from brokers.errors import InvalidRequest
 from brokers.paper import hours
 from brokers.paper.calendars import EXCHANGES
-from brokers.types import MarketDay, SessionState
+from brokers.types import AssetClass, MarketDay, SessionState
 
 STOCKS, CRYPTO = "stocks", "crypto"
+_STOCKS, _CRYPTO = frozenset({AssetClass.STOCK, AssetClass.ETF}), frozenset({AssetClass.CRYPTO})
 
 _EPOCH = date(1970, 1, 1)
 _AHEAD = 60
@@ -77,6 +78,7 @@ def _market(market: str, title: str, kind: str, now: datetime, day: date | None)
         next_close=None if venue is None else closes,
         exceptions=() if venue is None else tuple(_exceptions(kind, day)),
         note=" ".join(notes),
+        asset_classes=_CRYPTO if market == CRYPTO else _STOCKS,
     )
 
 

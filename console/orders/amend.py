@@ -37,6 +37,8 @@ class Weighed:
     instrument: Instrument
     facts: Facts
     price: Decimal
+    """What the order then stands at: its limit or stop, else the last price."""
+    last: Decimal
     held: sizing.Held | None
     """For an order that closes a position and is made larger: what that is now."""
 
@@ -63,7 +65,7 @@ def prepare(app: ConnectedApp, order: Order, asked: OrderChanges, *, by: str, re
         weighed = weigh(order, asked, connection, app)
     except BrokerError as error:
         raise refusal_of_read(error) from error
-    exposure.check(weighed.request, weighed.facts, connection, app, besides=order.pk)
+    _check_limits(order, weighed, connection, app)
     now = timezone.now()
     shown = _shown(connection, order, weighed)
     with transaction.atomic():
@@ -118,14 +120,25 @@ def weigh(order: Order, asked: OrderChanges, connection: Connection, app: Connec
     instrument = broker.instrument(order.symbol)
     _check_steps(request, instrument)
     held = None
-    closes = order.position_shown is not None and order.confirmation.action in (Action.CLOSE, Action.FLATTEN)
-    if closes and asked.quantity is not None and asked.quantity > order.quantity:
+    if order.closes and asked.quantity is not None and asked.quantity > order.quantity:
         held = sizing.look(order, broker)
         sizing.check_bears(order, asked.quantity, held)
     quote = broker.quotes([order.symbol])[0]
-    facts = exposure.look(broker, connection, app, instrument, quote)
+    facts = exposure.look(broker, connection, app, instrument, quote, order.app)
     price = request.limit_price or request.stop_price or quote.last
-    return Weighed(request=request, instrument=instrument, facts=facts, price=price, held=held)
+    return Weighed(request=request, instrument=instrument, facts=facts, price=price, last=quote.last, held=held)
+
+
+def _check_limits(order: Order, weighed: Weighed, connection: Connection, app: ConnectedApp) -> Decimal | None:
+    """Those of the app that asks, and those of the app whose order it is. Raises Refusal."""
+    if order.app_id != app.pk:
+        exposure.check(weighed.request, weighed.facts, connection, order.app, besides=order.pk)
+    return exposure.check(weighed.request, weighed.facts, connection, app, besides=order.pk)
+
+
+def check_drift(confirmation: Confirmation, weighed: Weighed) -> None:
+    """An order without a limit price must not become another one far from where that was shown. Raises Refusal."""
+    risk.check_drift(weighed.request.order_type, Decimal(confirmation.terms["last"]), weighed.last)
 
 
 def _check(order: Order, request: OrderRequest, asked: OrderChanges, broker: Broker) -> None:
@@ -205,11 +218,8 @@ def _busy(order: Order) -> Refusal:
 
 def _shown(connection: Connection, order: Order, weighed: Weighed) -> dict[str, Any]:
     request = weighed.request
-    whole = (
-        ""
-        if request.quantity is None
-        else (f" The whole order is then worth about {request.quantity * weighed.price:,.2f} {order.currency}.")
-    )
+    worth = None if request.quantity is None else request.quantity * weighed.price * weighed.instrument.multiplier
+    whole = "" if worth is None else (f" The whole order is then worth about {worth:,.2f} {order.currency}.")
     return {
         "action": Action.MODIFY.value,
         "connection": connection.name,
@@ -221,7 +231,8 @@ def _shown(connection: Connection, order: Order, weighed: Weighed) -> dict[str, 
         "after": as_shown(request),
         "currency": order.currency,
         "price": plain(weighed.price),
-        "value": None if request.quantity is None else plain(request.quantity * weighed.price),
+        "last": plain(weighed.last),
+        "value": None if worth is None else plain(worth),
         "summary": (
             f"Change an order on {connection.name} ({connection.environment}). It is: {words(order.request)}. It "
             f"becomes: {words(request)}.{whole}"
@@ -252,6 +263,7 @@ def release(
         risk.check_permission(app, order.connection)
         halts.check(halts.Action.RELEASE, order.connection, app.pk, order.account_id)
         weighed = weigh(order, change.asked, order.connection, app)
+        check_drift(confirmation, weighed)
         _redeem(confirmation, change, weighed, may, by, request_id, record)
     except BrokerError as error:
         if error.outcome is not Outcome.REJECTED:
@@ -303,15 +315,16 @@ def _redeem(
     if weighed.held is not None:
         assert change.quantity is not None
         sizing.check_bears(order, change.quantity, weighed.held)
-    worst = exposure.check(weighed.request, weighed.facts, connection, app, besides=order.pk)
+    worst = _check_limits(order, weighed, connection, app)
     try:
         changes.move(change, Change.INTENT, "The change was confirmed; it will be sent once.", by, request_id)
     except Moved as error:
         raise _Used from error
     # Until the broker has said which of the two the order is, it counts as the larger, and from today on.
-    if worst is not None and (order.worst_notional is None or worst > order.worst_notional):
-        own = {} if order.parent_id is not None else {"released_at": now}  # a leg is counted with its order
-        Order.objects.filter(pk=order.pk).update(worst_notional=worst, **own)
+    if worst is None or order.worst_notional is None or worst > order.worst_notional:
+        Order.objects.filter(pk=order.pk).update(worst_notional=worst)
+        if not exposure.is_exit(order):  # a leg is counted with its order, an exit is not counted
+            Order.objects.filter(pk=order.parent_id or order.pk).update(released_at=now)
     if record is not None:
         record([order])
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from django.db import DatabaseError
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from brokers.errors import BrokerError, Outcome
@@ -26,6 +26,12 @@ class Result:
     order: Order
     refusal: Refusal | None = None
     """Why it could not be cancelled, or that its broker did not answer; None: it is."""
+
+
+def open_by_themselves(connection: Connection) -> QuerySet[Order]:
+    """Open orders that no other open order takes along: exits whose entry has filled are among them."""
+    rows = Order.objects.filter(connection=connection, status__in=states.OPEN)
+    return rows.exclude(parent__status__in=states.OPEN)
 
 
 def cancel_all(

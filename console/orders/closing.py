@@ -4,6 +4,8 @@ Only the console leads here: no token of any kind does. Nothing but the halt is 
 trading switched off, live trading that rests and every limit still say no. Cancelling passes all of them.
 """
 
+from collections.abc import Collection
+
 from brokers.errors import BrokerError
 from brokers.types import Environment
 from console.accounts.models import User
@@ -11,8 +13,8 @@ from console.connected_apps import grants
 from console.connections import reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of_read
-from console.orders import cancelling, desk, states
-from console.orders.models import Order
+from console.orders import cancelling, desk
+from console.orders.models import Action, Confirmation, Order
 from console.principal import Principal
 from console.scopes import Source
 
@@ -58,11 +60,20 @@ def accounts(connection: Connection) -> list[str]:
 
 
 def open_orders(connection: Connection) -> dict[str, list[Order]]:
-    """What would be cancelled, by account, newest first; exits that hang on an order end with it."""
+    """What would be cancelled, by account, newest first; exits that hang on an open order end with it."""
     found: dict[str, list[Order]] = {}
-    for order in Order.objects.filter(connection=connection, status__in=states.OPEN, parent=None).order_by("-pk"):
+    for order in cancelling.open_by_themselves(connection).order_by("-pk"):
         found.setdefault(order.account_id, []).append(order)
     return found
+
+
+def cancelled_first(confirmation: Confirmation, kept: Collection[str] = ()) -> list[Order]:
+    """What a plan that closes everything cancels when it is released, newest first; ``kept`` are further symbols that
+    would not be closed as things stand."""
+    if confirmation.action != Action.FLATTEN:
+        return []
+    order, stays = confirmation.order, {*confirmation.terms.get("stays", ()), *kept}
+    return [each for each in open_orders(order.connection).get(order.account_id, []) if each.symbol not in stays]
 
 
 def _check(connection: Connection, user: User) -> None:

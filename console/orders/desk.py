@@ -11,6 +11,7 @@ confirm → INTENT              checked again, committed before anything is sent
 
 import logging
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -24,7 +25,7 @@ from django.utils import timezone
 
 from brokers.base import Broker
 from brokers.decimals import plain
-from brokers.errors import BrokerError, InsufficientFunds, InsufficientPosition, MarketClosed
+from brokers.errors import AuthFailed, BrokerError, InsufficientFunds, InsufficientPosition, RateLimited, Rejected
 from brokers.types import (
     BrokerOrder,
     Instrument,
@@ -246,6 +247,8 @@ class _Plan:
     all_or_none: bool = True
     opening: str = ""
     """What the summary begins with, before the orders."""
+    stays: tuple[str, ...] = ()
+    """Symbols of positions that are not closed, and keep their orders."""
 
 
 def _prepared(principal: Principal, broker: Broker, plan: _Plan, drafts: Sequence[Draft], request_id: str) -> Prepared:
@@ -256,8 +259,13 @@ def _prepared(principal: Principal, broker: Broker, plan: _Plan, drafts: Sequenc
     except BrokerError as error:
         raise refusal_of_read(error) from error
     pairs = list(zip(drafts, facts, strict=True))
-    _of_each(pairs, lambda pair: exposure.check(pair[0].request, pair[1], connection, plan.app))
-    shown = _plan_shown(connection, plan, drafts)
+    closes = plan.action == Action.CLOSE
+    _of_each(pairs, lambda pair: exposure.check(pair[0].request, pair[1], connection, plan.app, closes=closes))
+    return _held(principal, plan, drafts, request_id)
+
+
+def _held(principal: Principal, plan: _Plan, drafts: Sequence[Draft], request_id: str) -> Prepared:
+    shown = _plan_shown(plan.app.connection, plan, drafts)
     confirmation, orders = _hold(plan, drafts, shown, principal.app_label, request_id)
     return Prepared(order=orders[0], orders=tuple(orders), confirmation=confirmation, preview=drafts[0].preview)
 
@@ -409,7 +417,7 @@ def _plan_shown(connection: Connection, plan: _Plan, drafts: Sequence[Draft]) ->
     """Everything a person judges the plan by, as text: what the digest binds."""
     each = [_shown(connection, plan.account_id, draft) for draft in drafts]
     if len(each) == 1:
-        return each[0] | {"summary": f"{plan.opening}{each[0]['summary']}"}
+        return each[0] | {"summary": f"{plan.opening}{each[0]['summary']}", "stays": list(plan.stays)}
     steps = " ".join(f"{number}. {words(draft.request)}." for number, draft in enumerate(drafts, start=1))
     together = (
         "None is sent unless all pass every check."
@@ -425,6 +433,7 @@ def _plan_shown(connection: Connection, plan: _Plan, drafts: Sequence[Draft]) ->
             f"{plan.opening}{len(each)} orders on {connection.name} ({connection.environment}), sent one after "
             f"another. {together} {steps} {_totals(drafts)}"
         ),
+        "stays": list(plan.stays),
         "orders": each,
     }
 
@@ -565,10 +574,10 @@ def prepare_reverse(
 def prepare_flatten(
     principal: Principal, *, account_id: str | None = None, request_id: str = ""
 ) -> tuple[Prepared, list[LeftOut]]:
-    """Hold a plan that cancels every order of the account and closes every position. Raises Refusal.
+    """Hold a plan that closes every position of the account and cancels its orders. Raises Refusal.
 
     Nothing is cancelled before the release; each close must then still be the whole position. With it come the
-    positions that cannot be closed now.
+    positions that cannot be closed now: their orders stay, because what guards a position goes only with it.
     """
     app = ConnectedApp.objects.select_related("connection").get(pk=principal.app_id)
     risk.check_permission(app, app.connection)
@@ -581,23 +590,50 @@ def prepare_flatten(
         for position in broker.positions(account.account_id):
             if position.quantity:
                 try:
-                    drafts.append(_draft_of_close(broker, account.account_id, position))
-                except MarketClosed as error:
+                    draft = _draft_of_close(broker, account.account_id, position)
+                    facts = exposure.look(broker, app.connection, app, draft.instrument, draft.preview.quote)
+                    exposure.check(draft.request, facts, app.connection, app, closes=True)
+                except (AuthFailed, RateLimited):  # said of the connection, not of this position
+                    raise
+                except Rejected as error:
                     left_out.append(LeftOut(symbol=position.symbol, refusal=refusal_of_read(error)))
+                except Refusal as refusal:
+                    left_out.append(LeftOut(symbol=position.symbol, refusal=refusal))
+                else:
+                    drafts.append(draft)
     except BrokerError as error:
         raise refusal_of_read(error) from error
     if not drafts:
         if left_out:
             raise left_out[0].refusal
         raise Refusal(Code.NO_POSITION, "This account has no position. To cancel its orders use cancel_all_orders.")
-    working = Order.objects.filter(
-        connection=app.connection, account_id=account.account_id, status__in=states.OPEN, parent=None
-    ).count()
-    opening = f"Close everything in account {account.account_id}. "
-    if working:
-        opening += f"First {working} working order{'s are' if working > 1 else ' is'} cancelled. "
-    plan = _Plan(app=app, account_id=account.account_id, action=Action.FLATTEN, all_or_none=False, opening=opening)
-    return _prepared(principal, broker, plan, drafts, request_id), left_out
+    plan = _Plan(
+        app=app,
+        account_id=account.account_id,
+        action=Action.FLATTEN,
+        all_or_none=False,
+        opening=_opening(app.connection, account.account_id, left_out),
+        stays=tuple(each.symbol for each in left_out),
+    )
+    return _held(principal, plan, drafts, request_id), left_out
+
+
+def _opening(connection: Connection, account_id: str, left_out: Sequence[LeftOut]) -> str:
+    rows = cancelling.open_by_themselves(connection).filter(account_id=account_id)
+    working = Counter(rows.values_list("symbol", flat=True))
+    kept = [(each, working.pop(each.symbol, 0)) for each in left_out]
+    what = f"everything but {', '.join(each.symbol for each in left_out)}" if left_out else "everything"
+    said = f"Close {what} in account {account_id}. "
+    if count := working.total():
+        said += f"First {_orders(count)} {'is' if count == 1 else 'are'} cancelled. "
+    for each, count in kept:
+        and_orders = f" and keeps {_orders(count)}" if count else ""
+        said += f"{each.symbol} stays{and_orders}: {each.refusal} "
+    return said
+
+
+def _orders(count: int) -> str:
+    return f"{count} working order{'' if count == 1 else 's'}"
 
 
 def _draft_of_close(broker: Broker, account_id: str, position: Position) -> Draft:

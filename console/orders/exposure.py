@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from brokers.base import Broker
 from brokers.errors import BrokerError
 from brokers.paper import hours
-from brokers.types import AssetClass, Instrument, OrderClass, OrderRequest, Preview, Quote, Side
+from brokers.types import Ability, AssetClass, Instrument, OrderClass, OrderRequest, Preview, Quote, SessionState, Side
 from console.connected_apps.models import ConnectedApp
 from console.connections import reads
 from console.connections.models import Connection
@@ -19,7 +20,7 @@ from console.limits import Limits, combine
 from console.orders import risk, states
 from console.orders.models import Modification, Order
 from console.orders.risk import Bound, Facts, Pending, Use
-from console.orders.states import Status
+from console.orders.states import Change, Status
 
 _MINUTE = timedelta(minutes=1)
 _LATE_FOR = timedelta(days=1)
@@ -31,9 +32,21 @@ _PLAIN = frozenset({AssetClass.STOCK, AssetClass.ETF, AssetClass.CRYPTO})
 """Worth price times quantity: a contract's multiplier is known only while it is weighed, and is in its worst."""
 
 
-def look(broker: Broker, connection: Connection, app: ConnectedApp, instrument: Instrument, quote: Quote) -> Facts:
-    """Ask the broker for what the limits need, and for nothing else. What it does not tell stays ``None``."""
+def look(
+    broker: Broker,
+    connection: Connection,
+    app: ConnectedApp,
+    instrument: Instrument,
+    quote: Quote,
+    whose: ConnectedApp | None = None,
+) -> Facts:
+    """Ask the broker for what the limits need, and for nothing else. What it does not tell stays ``None``.
+
+    ``whose``: the app that placed the order, where another changes it.
+    """
     limits = combine(connection.limited, app.limited)
+    if whose is not None:
+        limits = combine(limits, whose.limited)
     now = timezone.now()
     filled_before = dict(
         Order.objects.filter(connection=connection, symbol=instrument.symbol, status__in=LIVE).values_list(
@@ -65,7 +78,7 @@ def look(broker: Broker, connection: Connection, app: ConnectedApp, instrument: 
         held=held,
         equity=equity,
         equity_at_start=connection.equity_at_start_of(now.astimezone(UTC).date()),
-        market_is_open=market_is_open(instrument.asset_class, now) if limits.trading_hours_only else None,
+        market_is_open=market_is_open(broker, instrument, now) if limits.trading_hours_only else None,
         filled_before=filled_before,
     )
 
@@ -112,9 +125,26 @@ def equity_of(broker: Broker, accounts: Sequence[str], currency: str) -> Decimal
     return sum((state.equity for state in found), Decimal(0))
 
 
-def market_is_open(asset_class: AssetClass, now: datetime) -> bool:
-    """Whether its usual market is in session: stocks and funds keep New York hours, crypto trades at all hours."""
-    return asset_class is AssetClass.CRYPTO or hours.is_open(hours.VENUE, now)
+def market_is_open(broker: Broker, instrument: Instrument, now: datetime) -> bool | None:
+    """Whether its market is in its regular session, by the broker's own word where it tells; None: not known.
+
+    Coins trade at all hours. Of a broker that tells no hours, stocks and funds priced in US dollars keep those of New
+    York, in the years whose holidays are known.
+    """
+    kind = instrument.asset_class
+    if kind is AssetClass.CRYPTO:
+        return True
+    if Ability.MARKET_HOURS in broker.capabilities.abilities:
+        try:
+            trading = [each for each in broker.market_hours() if kind in each.asset_classes]
+        except BrokerError:
+            return None
+        its_own = [each for each in trading if each.market == instrument.venue]
+        told = {each.state for each in its_own or trading}
+        return SessionState.OPEN in told if len(told) == 1 else None
+    if kind in (AssetClass.STOCK, AssetClass.ETF) and instrument.currency == "USD":
+        return hours.is_open(hours.VENUE, now) if hours.knows(hours.VENUE, now) else None
+    return None
 
 
 def bounds(
@@ -145,7 +175,12 @@ def use_of_connection(connection: Connection, now: datetime, *, besides: int | N
 
 
 def use_of_app(app: ConnectedApp, connection: Connection, now: datetime, *, besides: int | None = None) -> Use:
-    return _use(_besides(Order.objects.filter(connection=connection, app=app), besides), connection, now)
+    """Its own orders, and those of other apps that it has changed: a change is no way round its limits."""
+    takes = Q(order__parent=None) | Q(order__order_class=OrderClass.OCO)  # moving an exit takes nothing
+    made = Modification.objects.filter(takes, confirmation__app=app, status__in=(*states.UNSETTLED, Change.DONE))
+    changed = made.exclude(order__app=app).values_list(Coalesce("order__parent", "order"), flat=True)
+    mine = Order.objects.filter(Q(app=app) | Q(pk__in=list(changed)), connection=connection)
+    return _use(_besides(mine, besides), connection, now)
 
 
 def _besides(orders: QuerySet[Order], one: int | None) -> QuerySet[Order]:
@@ -153,34 +188,70 @@ def _besides(orders: QuerySet[Order], one: int | None) -> QuerySet[Order]:
 
 
 def _use(orders: QuerySet[Order], connection: Connection, now: datetime) -> Use:
-    now = now.astimezone(UTC)
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = _midnight(now)
     # Both ways: the minute reaches back over midnight.
     released = orders.filter(released_at__gte=min(midnight, now - _MINUTE))
     recent = released.filter(released_at__gt=now - _MINUTE).order_by("released_at")
     oldest = recent.first()
     of_today = released.filter(released_at__gte=midnight).prefetch_related("legs")
-    today = sum((counted(order, connection.currency) for order in of_today), Decimal(0))
+    each = [counted(order, connection.currency) for order in of_today]
+    today = None if None in each else sum((some for some in each if some is not None), Decimal(0))
     room_in = 0
     if oldest is not None and oldest.released_at is not None:
         room_in = int((oldest.released_at + _MINUTE - now).total_seconds()) + 1
     return Use(today=today, last_minute=recent.count(), room_in=room_in)
 
 
-def counted(order: Order, currency: str) -> Decimal:
+def counted(order: Order, currency: str) -> Decimal | None:
     """What one released order takes of a day: all it can come to while it may fill, then what it came to.
 
-    In ``currency``, the connection's own. The halves of a pair count as one: either may fill, and the room is the
-    first one's. An order that waits for it and goes beyond what it fills counts with it.
+    In ``currency``, the connection's own; None where nobody could tell it in that when it was released. The halves of
+    a pair count as one: either may fill, and the room is the first one's. An order that waits for it and goes beyond
+    what it fills counts with it.
     """
     parts = [order]
     if order.parent_id is None and order.order_class in (OrderClass.OCO, OrderClass.OTO):
         parts += [leg for leg in order.legs.all() if order.order_class == OrderClass.OCO or _goes_beyond(leg, order)]
     told = [part.worst_notional for part in parts if part.worst_notional is not None]
     worst: Decimal | None = max(told, default=None)
-    if any(part.state in LIVE and not _is_not_there(part) for part in parts):
+    may_fill = any(part.state in LIVE and not _is_not_there(part) for part in parts)
+    if worst is None and not _is_plain(order, currency):
+        return None if may_fill or any(_filled(part) for part in parts) else Decimal(0)
+    if may_fill:
         return _units(order) * Decimal(order.limit_price or order.shown_price) if worst is None else worst
     return sum((_came_to(part, currency, worst) for part in parts), Decimal(0))
+
+
+def _already(order: Order, currency: str, now: datetime) -> Decimal:
+    """What the day's use has of this very order when it is left out of it: a leg is counted with its order, an exit
+    never, as it only gives back what that took."""
+    whole = order.parent
+    if whole is None:
+        return Decimal(0)
+    if is_exit(order):
+        return Decimal("Infinity")
+    is_of_today = whole.released_at is not None and whole.released_at >= _midnight(now)
+    return (counted(whole, currency) or Decimal(0)) if is_of_today else Decimal(0)
+
+
+def _midnight(now: datetime) -> datetime:
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _is_plain(order: Order, currency: str) -> bool:
+    return order.asset_class in _PLAIN and order.currency == currency
+
+
+def _filled(order: Order) -> Decimal:
+    """In units; whole where no more than that it filled is known."""
+    filled = Decimal(order.filled_quantity)
+    return _units(order) if not filled and order.state is Status.FILLED else filled
+
+
+def is_exit(order: Order) -> bool:
+    """It waits for another order and gives back no more than that takes, so it takes nothing of the day itself."""
+    whole = order.parent
+    return whole is not None and order.order_class != OrderClass.OCO and not _goes_beyond(order, whole)
 
 
 def _goes_beyond(leg: Order, order: Order) -> bool:
@@ -193,13 +264,10 @@ def _is_not_there(order: Order) -> bool:
 
 def _came_to(order: Order, currency: str, worst: Decimal | None) -> Decimal:
     """What an ended order filled for. Where price times quantity does not tell, the share of ``worst`` that filled."""
-    whole, filled = _units(order), Decimal(order.filled_quantity)
-    if not filled and order.state is Status.FILLED:
-        filled = whole
+    whole, filled = _units(order), _filled(order)
     if not filled:
         return Decimal(0)
-    is_plain = order.asset_class in _PLAIN and order.currency == currency
-    if worst is None or (is_plain and order.average_price is not None):
+    if worst is None or (_is_plain(order, currency) and order.average_price is not None):
         return filled * Decimal(order.average_price or order.limit_price or order.shown_price)
     # How many units an amount of money buys was only ever an estimate.
     return worst if order.quantity is None else worst * filled / whole
@@ -290,15 +358,21 @@ def check(
     app: ConnectedApp,
     *,
     besides: int | None = None,
+    closes: bool = False,
 ) -> Decimal | None:
-    """``risk.check_limits`` with what the orders say now. Returns the most the order can come to."""
+    """``risk.check_limits`` with what the orders say now. Returns the most the order can come to.
+
+    ``closes``: it is sized by a position of its account, and is held against it by itself.
+    """
     now = timezone.now()
-    sides = frozenset() if facts.held is None else {request.side, *(leg.side for leg in request.legs)}
+    sides = {request.side, *(leg.side for leg in request.legs)} if facts.held is not None and not closes else set()
     return risk.check_limits(
         request,
         facts,
         bounds(connection, app, now, besides=besides),
         is_live=connection.is_live,
         pending={side: pending(request.symbol, side, connection, facts, besides=besides) for side in sides},
+        closes=closes,
+        already=Decimal(0) if besides is None else _already(Order.objects.get(pk=besides), connection.currency, now),
         now=now,
     )

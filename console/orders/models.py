@@ -138,6 +138,11 @@ class Order(models.Model):
         return WORDS[self.state]
 
     @property
+    def closes(self) -> bool:
+        """Its quantity comes from a position, and it may make that smaller and no more."""
+        return self.position_shown is not None and self.confirmation.action in (Action.CLOSE, Action.FLATTEN)
+
+    @property
     def request(self) -> OrderRequest:
         """What is sent for this order, its legs within it."""
         hanging = self.legs.order_by("pk") if self.order_class != OrderClass.SIMPLE and self.parent_id is None else []

@@ -14,6 +14,7 @@ from django.utils import timezone
 from brokers.decimals import plain
 from brokers.errors import BrokerError, Outcome
 from console.connected_apps.models import ConnectedApp
+from console.connections import reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.halts import verbs as halts
@@ -85,37 +86,50 @@ def release(
     for order, refusal in (*refused, *over):
         moves.deny(order, refusal, by, request_id)
     if flattens:
-        gone = _clear_the_way(confirmation, gone, by=by, request_id=request_id)
+        gone = _clear_the_way(confirmation, gone, by, request_id)
     _send(gone, by, request_id)
     return plan
 
 
-def _clear_the_way(confirmation: Confirmation, going: list[Order], *, by: str, request_id: str) -> list[Order]:
-    """Take every other order of the account back, then check the closes in full; those that pass are returned.
+def _clear_the_way(confirmation: Confirmation, going: list[Order], by: str, request_id: str) -> list[Order]:
+    """Take back what works in the symbols that are closed, then check the closes in full; those that pass are returned.
 
-    Only once they are released: what guards a position is not cancelled for a plan that cannot go. Raises Refusal when
-    none of them goes, saying what was cancelled.
+    Orders without a position go, too. Those of a position that stays do not: they may be all that guards it. Raises
+    Refusal when no close goes, saying what was cancelled.
     """
     connection, account_id = going[0].connection, going[0].account_id
-    results = cancelling.cancel_all(connection, account_id, besides=confirmation, by=by, request_id=request_id)
-    stuck = [
-        each
-        for each in results
-        if each.order.state in states.IN_FLIGHT
-        or (each.refusal is not None and each.refusal.code is not Code.NOT_CANCELLABLE)
-    ]
-    cancelled = ", ".join(each.order.public_id for each in results if each.order.state is Status.CANCELLED) or "none"
-    passed: list[Order] = []
     refused: list[tuple[Order, Refusal]] = []
-    together = exposure.Together(connection)
+    cleared: list[Order] = []
+    cancelled: list[str] = []
+
+    def take_back(symbol: str) -> list[cancelling.Result]:
+        results = cancelling.cancel_all(
+            connection, account_id, symbol=symbol, besides=confirmation, by=by, request_id=request_id
+        )
+        cancelled.extend(each.order.public_id for each in results if each.order.state is Status.CANCELLED)
+        return [each for each in results if _is_stuck(each)]
+
     for order in going:
         try:
-            if stuck:
+            _check_still_allowed(confirmation, order)
+            if stuck := take_back(order.symbol):
                 why = stuck[0].refusal or "its broker has not said yet what became of it."
                 raise Refusal(
                     Code.OUTCOME_UNKNOWN if stuck[0].refusal is None else stuck[0].refusal.code,
-                    f"Working order {stuck[0].order.public_id} could not be cancelled, so nothing was closed: {why}",
+                    f"Working order {stuck[0].order.public_id} could not be cancelled, so {order.symbol} was not "
+                    f"closed: {why}",
                 )
+        except Refusal as refusal:
+            refused.append((order, refusal))
+        else:
+            cleared.append(order)
+    if cleared:
+        for symbol in _without_position(confirmation, connection, account_id):
+            take_back(symbol)
+    passed: list[Order] = []
+    together = exposure.Together(connection)
+    for order in cleared:
+        try:
             preview = sending.check_release(order).preview
             if preview is not None:
                 together.add(preview)
@@ -130,9 +144,38 @@ def _clear_the_way(confirmation: Confirmation, going: list[Order], *, by: str, r
     if not passed:
         first = refused[0][1]
         raise Refusal(
-            first.code, f"{first} Working orders cancelled before: {cancelled}.", order_id=refused[0][0].public_id
+            first.code,
+            f"{first} Working orders cancelled before: {', '.join(cancelled) or 'none'}.",
+            order_id=refused[0][0].public_id,
         )
     return passed
+
+
+def _check_still_allowed(confirmation: Confirmation, order: Order) -> None:
+    """A halt or a revocation since the release holds the close back: nothing is cancelled for it. Raises Refusal."""
+    app = ConnectedApp.objects.get(pk=order.app_id)
+    connection = Connection.objects.select_related("owner").get(pk=order.connection_id)
+    risk.check_permission(app, connection)
+    halts.check(confirmation.at_halts, connection, app.pk, order.account_id)
+
+
+def _is_stuck(result: cancelling.Result) -> bool:
+    refusal = result.refusal
+    return result.order.state in states.IN_FLIGHT or (refusal is not None and refusal.code is not Code.NOT_CANCELLABLE)
+
+
+def _without_position(confirmation: Confirmation, connection: Connection, account_id: str) -> list[str]:
+    """Symbols with working orders and nothing held; none where the broker does not tell what is held."""
+    working = Order.objects.filter(connection=connection, account_id=account_id, status__in=states.OPEN)
+    symbols = set(working.exclude(confirmation=confirmation).values_list("symbol", flat=True))
+    if symbols:
+        try:
+            positions = reads.broker_of(connection).positions(account_id)
+        except BrokerError as error:
+            log.warning("Orders without a position are not cancelled, as the positions are not known: %s", error)
+            return []
+        symbols -= {each.symbol for each in positions if each.quantity}
+    return sorted(symbols)
 
 
 class _Stopped(Exception):
@@ -300,7 +343,7 @@ def _redeem(
             halts.check(confirmation.at_halts, connection, app.pk, order.account_id)
             if checked.held is not None:
                 sizing.check_still(order, checked.held)
-            worst = exposure.check(order.request, checked.facts, connection, app, besides=order.pk)
+            worst = exposure.check(order.request, checked.facts, connection, app, besides=order.pk, closes=order.closes)
         except Refusal as refusal:
             if confirmation.all_or_none:
                 raise _Stopped(order, refusal) from refusal

@@ -10,7 +10,7 @@ from decimal import Decimal
 from django.utils import timezone
 
 from brokers.base import Broker
-from brokers.errors import BrokerError, Outcome
+from brokers.errors import BrokerError, InsufficientFunds, InsufficientPosition, Outcome
 from brokers.types import AccountState, Instrument, OrderRequest, OrderType, Preview, Quote, Side
 from console.connected_apps.models import ConnectedApp
 from console.connections import reads
@@ -165,7 +165,9 @@ def heading(confirmation: Confirmation) -> str:
         change = confirmation.modification
         return f"Change to: {words(amend.changed(change.order.request, change.asked))}"
     if confirmation.action == Action.FLATTEN:
-        return f"Cancel all orders and close all positions in {orders[0].account_id}"
+        stays = confirmation.terms.get("stays", ())
+        every = f" but {', '.join(stays)}" if stays else ""
+        return f"Cancel all orders and close all positions{every} in {orders[0].account_id}"
     return words(orders[0].request) if len(orders) == 1 else f"{len(orders)} orders in one"
 
 
@@ -230,10 +232,12 @@ def _item(order: Order, change: Modification | None) -> Item:
 def _weigh(item: Item, broker: Broker, connection: Connection, app: ConnectedApp) -> None:
     """Every check of the release, each on its own, so that the person sees all that stands in the way."""
     order, request = item.order, item.request
+    # What works against the position is cancelled first, and frees it.
+    frees = order.confirmation.action == Action.FLATTEN
     try:
         if order.position_shown is not None:
-            held = sizing.look(order, broker)
-            _note(item.refusals, lambda: sizing.check_still(order, held))
+            held, fits = sizing.look(order, broker), sizing.check_as_shown if frees else sizing.check_still
+            _note(item.refusals, lambda: fits(order, held))
         instrument: Instrument = broker.instrument(order.symbol)
         item.quote = broker.quotes([order.symbol])[0]
     except BrokerError as error:
@@ -244,14 +248,18 @@ def _weigh(item: Item, broker: Broker, connection: Connection, app: ConnectedApp
         item.quote = preview.quote
         _note(item.refusals, lambda: risk.check_drift(OrderType(order.order_type), order.shown_price, preview.price))
     except BrokerError as error:
-        item.refusals.append(_as_refusal(error))
+        if frees and isinstance(error, InsufficientPosition | InsufficientFunds):
+            price = item.quote.bid if request.side is Side.SELL else item.quote.ask
+            _note(item.refusals, lambda: risk.check_drift(OrderType(order.order_type), order.shown_price, price))
+        else:
+            item.refusals.append(_as_refusal(error))
     try:
         item.facts = facts = exposure.look(broker, connection, app, instrument, item.quote)
     except BrokerError as error:
         item.refusals.append(_as_refusal(error))
         return
     try:
-        item.worst = exposure.check(request, facts, connection, app, besides=order.pk)
+        item.worst = exposure.check(request, facts, connection, app, besides=order.pk, closes=order.closes)
     except Refusal as refusal:
         item.refusals.append(refusal)
     if item.worst is None and item.preview is not None and facts.rate is not None:
@@ -264,6 +272,7 @@ def _weigh_change(item: Item, change: Modification, broker: Broker, connection: 
         item.quote = broker.quotes([item.order.symbol])[0]
         weighed = amend.weigh(change.order, change.asked, connection, app)
         item.facts = weighed.facts
+        _note(item.refusals, lambda: amend.check_drift(change.confirmation, weighed))
         item.worst = exposure.check(weighed.request, weighed.facts, connection, app, besides=item.order.pk)
     except BrokerError as error:
         item.refusals.append(_as_refusal(error))
@@ -324,7 +333,8 @@ def _used(
         case "order_notional":
             return None, max(known) if known and len(known) == len(worst) else None
         case "daily_notional":
-            return bound.use.today, bound.use.today + sum(known) if len(known) == len(worst) else None
+            today = bound.use.today
+            return today, today + sum(known) if today is not None and len(known) == len(worst) else None
         case "orders_per_minute":
             return Decimal(bound.use.last_minute), Decimal(bound.use.last_minute + len(items))
         case "daily_loss":

@@ -98,8 +98,9 @@ class Facts:
 class Use:
     """What has been released under one set of limits. Amounts in the connection's currency."""
 
-    today: Decimal
-    """Since midnight UTC: open orders at the most they can come to, ended ones at what they came to."""
+    today: Decimal | None
+    """Since midnight UTC: open orders at the most they can come to, ended ones at what they came to. None: not known,
+    because one was released in another currency while there was no exchange rate."""
     last_minute: int
     room_in: int
     """Seconds until one of those of the last minute no longer counts."""
@@ -160,12 +161,15 @@ def check_limits(
     is_live: bool,
     pending: Mapping[Side, Pending],
     now: datetime,
+    closes: bool = False,
+    already: Decimal = Decimal(0),
 ) -> Decimal | None:
     """May an order go under every one of ``bounds``, the connection's first? Raises Refusal, naming what says no.
 
-    ``pending`` is needed, for the sides of the order and its legs, where ``facts.held`` is known. Returns the most that
-    the order can come to with what waits for it and goes beyond it, in the connection's currency; None when no exchange
-    rate is known and no limit needs one.
+    ``pending`` is needed, for the sides of the order and its legs, where ``facts.held`` is known. What ``closes`` a
+    position is never a matter of what is held: no limit may lock anybody in. ``already`` is what the day's use has of
+    this very order, where it is to be changed. Returns the most that the order can come to with what waits for it and
+    goes beyond it, in the connection's currency; None when no exchange rate is known and no limit needs one.
     """
     if is_live and any(getattr(bounds[0].limits, name) is None for name in LIVE_NEEDS):
         raise Refusal(
@@ -179,6 +183,11 @@ def check_limits(
     if collar is not None:
         _check_collar(request, facts.quote, collar, now)
     quote = _priced(facts.quote)
+    if not facts.multiplier.is_finite() or facts.multiplier <= 0:
+        raise Refusal(
+            Code.LIMIT_UNPROVABLE,
+            f"How much one unit of {request.symbol} is worth is not known. Nothing was sent; try again later.",
+        )
     units = request.quantity
     if units is None:
         # By money: as many as that buys or sells at the best price, at most.
@@ -192,8 +201,8 @@ def check_limits(
     known = [each for each in worth if each is not None]
     single, total = (max(known), sum(known, Decimal(0))) if len(known) == len(worth) else (None, None)
     for bound in bounds:
-        _check_amounts(facts, bound, single, total, now)
-        for side in dict.fromkeys(part.side for part in parts):
+        _check_amounts(facts, bound, single, None if total is None else max(total - already, Decimal(0)), now)
+        for side in dict.fromkeys(part.side for part in parts if not closes):
             _check_position(facts, bound, side, [part for part in parts if part.side is side], pending, now)
     return total
 
@@ -285,7 +294,7 @@ def _check_collar(request: OrderRequest, quote: Quote, collar: Decimal, now: dat
 
 
 def _check_amounts(facts: Facts, bound: Bound, single: Decimal | None, total: Decimal | None, now: datetime) -> None:
-    """``single`` is the worth of the largest order, ``total`` that of all it brings; None without a rate."""
+    """``single`` is the worth of the largest order, ``total`` what is to be added to the day; None without a rate."""
     limits, use = bound.limits, bound.use
     if limits.orders_per_minute is not None and use.last_minute >= limits.orders_per_minute:
         raise _exceeded(
@@ -301,7 +310,11 @@ def _check_amounts(facts: Facts, bound: Bound, single: Decimal | None, total: De
             )  # fmt: skip
     if limits.daily_notional is not None:
         asked = _in_currency(bound, "daily_notional", total, facts)
-        if use.today + asked > limits.daily_notional:
+        if asked and use.today is None:
+            raise _unprovable(
+                bound, "daily_notional", "what another order of today comes to was not known for want of a rate"
+            )
+        if asked and use.today is not None and use.today + asked > limits.daily_notional:
             raise _exceeded(
                 bound, "daily_notional", limits.daily_notional, facts.currency, use.today, asked,
                 "The day ends at midnight UTC; a smaller order may pass before.",

@@ -67,11 +67,7 @@ def check_ahead(order: Order) -> Checked:
     Raises BrokerError, Refusal.
     """
     broker = reads.broker_of(order.connection)
-    if sizing.look(order, broker).quantity != order.position_shown:
-        raise Refusal(
-            Code.POSITION_CHANGED,
-            f"The position in {order.symbol} is not what was shown. Nothing was cancelled or sent; prepare it again.",
-        )
+    sizing.check_as_shown(order, sizing.look(order, broker))
     quote = broker.quotes([order.symbol])[0]
     risk.check_drift(
         OrderType(order.order_type), order.shown_price, quote.bid if order.side == Side.SELL else quote.ask

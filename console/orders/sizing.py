@@ -1,5 +1,6 @@
 """Orders whose quantity comes from a position: how much it is, and whether it still is when the order goes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
@@ -62,19 +63,23 @@ def part_of(
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A position as its broker told it, and when it was asked."""
+    """A position as its broker told it, and what was known when it was asked."""
 
     at: datetime
     quantity: Decimal
+    filled: Mapping[int, Decimal]
+    """What had filled of each open order in the symbol, by its row: those fills are in ``quantity``."""
 
 
 def look(order: Order, broker: Broker) -> Held:
     """Raises BrokerError."""
     at, quantity = timezone.now(), Decimal(0)
+    rows = Order.objects.filter(connection_id=order.connection_id, symbol=order.symbol, status__in=states.OPEN)
+    filled = dict(rows.values_list("pk", "filled_quantity"))
     for each in broker.positions(order.account_id):
         if each.symbol == order.symbol:
             quantity = each.quantity
-    return Held(at, quantity)
+    return Held(at, quantity, filled)
 
 
 def check_still(order: Order, held: Held) -> None:
@@ -84,7 +89,7 @@ def check_still(order: Order, held: Held) -> None:
     """
     shown, now = order.position_shown, held.quantity
     assert shown is not None and order.quantity is not None
-    offered = _on_its_way(order, held.at)
+    offered = _on_its_way(order, held)
     if order.confirmation.action == Action.CLOSE:
         fits = now * shown > 0 and abs(now) >= order.quantity + offered
     else:
@@ -97,11 +102,21 @@ def check_still(order: Order, held: Held) -> None:
         )
 
 
+def check_as_shown(order: Order, held: Held) -> None:
+    """As ``check_still``, while the orders that stand against the position are still to be cancelled."""
+    if held.quantity != order.position_shown:
+        raise Refusal(
+            Code.POSITION_CHANGED,
+            f"The position in {order.symbol} is not what was shown. Nothing was cancelled or sent for it; prepare it "
+            "again.",
+        )
+
+
 def check_bears(order: Order, quantity: Decimal, held: Held) -> None:
     """A closing order is made larger only as far as what its position still bears. Raises Refusal."""
     assert order.position_shown is not None
     there = abs(held.quantity) if held.quantity * order.position_shown > 0 else Decimal(0)
-    most = order.filled_quantity + max(there - _on_its_way(order, held.at), Decimal(0))
+    most = held.filled.get(order.pk, Decimal(0)) + max(there - _on_its_way(order, held), Decimal(0))
     if quantity > most:
         raise Refusal(
             Code.INSUFFICIENT_POSITION,
@@ -112,8 +127,8 @@ def check_bears(order: Order, quantity: Decimal, held: Held) -> None:
         )
 
 
-def _on_its_way(order: Order, since: datetime) -> Decimal:
-    """Units that other orders of ours on the same side can still fill, or may have filled ``since``.
+def _on_its_way(order: Order, held: Held) -> Decimal:
+    """Units that other orders of ours on the same side can still fill, or may have filled since ``held`` was read.
 
     Exits of a bracket are not counted: their broker ends them with the position. Of a pair one half fills.
     """
@@ -125,16 +140,22 @@ def _on_its_way(order: Order, since: datetime) -> Decimal:
         side=order.side,
         quantity__isnull=False,
     ).exclude(pk=order.pk)
-    resting = rows.filter(status__in=states.OPEN, moved_at__lt=since)
+    resting = rows.filter(status__in=states.OPEN, moved_at__lt=held.at)
     released = Q(released_at__isnull=False) | Q(parent__released_at__isnull=False)
-    fresh = rows.filter(released, moved_at__gte=since).exclude(status__in=_UNSENT)
+    fresh = rows.filter(released, moved_at__gte=held.at).exclude(status__in=_UNSENT)
     most: dict[int, Decimal] = {}
     for each in resting:
         whole = each.parent_id or each.pk
         halves = Order.objects.filter(Q(pk=whole) | Q(parent=whole)) if each.order_class == OrderClass.OCO else [each]
-        left = each.quantity - sum((half.filled_quantity for half in halves), Decimal(0))
+        left = each.quantity - sum((_filled(half, held) for half in halves), Decimal(0))
         most[whole] = max(most.get(whole, left), left)
     for each in fresh:
         whole = each.parent_id or each.pk
         most[whole] = max(most.get(whole, each.quantity), each.quantity)
     return sum(most.values(), Decimal(0))
+
+
+def _filled(order: Order, held: Held) -> Decimal:
+    """What of its fills is in the position for certain."""
+    ended = order.state in states.ENDED and order.moved_at < held.at
+    return order.filled_quantity if ended else held.filled.get(order.pk, Decimal(0))

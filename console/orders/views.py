@@ -253,7 +253,7 @@ def _to_decide(
         "seconds": max(0, math.ceil(left)),
         "is_live": order.connection.is_live,
         "by_assistant": order.connection.policy == Policy.TWO_STEP and not confirmation.app.is_console,
-        "cancels": _cancelled_first(confirmation, order),
+        "cancels": closing.cancelled_first(confirmation, [item.order.symbol for item in looked.left_out]),
         "has_passkey": factors.has(user, factors.PASSKEY),
         "has_password": user.has_usable_password(),
         "password": password or PasswordAgainForm(request, user),
@@ -261,12 +261,6 @@ def _to_decide(
     }
     context["password"].fields["password"].widget.attrs.pop("autofocus", None)
     return render(request, "orders/approval.html", context)
-
-
-def _cancelled_first(confirmation: Confirmation, order: Order) -> list[Order]:
-    if confirmation.action != Action.FLATTEN:
-        return []
-    return closing.open_orders(order.connection).get(order.account_id, [])
 
 
 @never_cache

@@ -39,7 +39,8 @@ class Under(TypedDict):
     asset_classes: NotRequired[list[str]]
     order_types: NotRequired[list[str]]
     trading_hours_only: NotRequired[bool]
-    used_today: Number
+    used_today: NotRequired[Number]
+    """Absent where an order of today cannot be told in the connection's currency."""
     orders_last_minute: int
 
 

@@ -181,6 +181,10 @@ def test_an_apps_own_flatten_is_refused_while_halted(
     stop()
     assert refused(lambda: desk.prepare_flatten(trader)) is Code.HALTED
     assert refused(lambda: desk.confirm(trader, prepared.confirmation.public_id)) is Code.HALTED
+    prepared.order.refresh_from_db()
+    assert (prepared.order.state, prepared.order.code) == (Status.DENIED, Code.HALTED)
+    assert prepared.order.reason.startswith("Order entry is halted")
+    assert desk.pending(trader) == []
     resting.refresh_from_db()
     assert (resting.state, held(paper)) == (Status.WORKING, ["BTC/USD"])
 
@@ -194,6 +198,7 @@ def test_the_owners_approval_of_an_apps_flatten_is_refused_while_halted(
     answer = browser.post(address, {"seen": prepared.confirmation.terms_digest, "password": PASSWORD}, follow=True)
     assert "Order entry is halted" in words_of(answer)
     prepared.order.refresh_from_db()
+    assert (prepared.order.state, prepared.order.code) == (Status.DENIED, Code.HALTED)
     assert (prepared.order.released_at, held(paper)) == (None, ["BTC/USD"])
 
 

@@ -5,7 +5,11 @@ from decimal import Decimal
 import pytest
 
 from brokers.types import AssetClass, OrderClass
+from console import limits
+from console.accounts.models import User
+from console.connections import linking
 from console.connections.models import Connection
+from console.errors import Code, Refusal
 from console.orders import desk, exposure
 from console.orders.models import Order
 from console.orders.states import Status
@@ -23,7 +27,7 @@ def order(trader: Principal) -> Order:
     return released
 
 
-def used(paper: Connection, order: Order, **what: object) -> Decimal:
+def used(paper: Connection, order: Order, **what: object) -> Decimal | None:
     """Of the day, by the connection's only order."""
     Order.objects.filter(pk=order.pk).update(**what)
     return exposure.use_of_connection(paper, order.moved_at).today
@@ -83,3 +87,23 @@ def test_the_halves_of_a_pair_count_once_and_until_both_have_ended(
     assert used(paper, order) == 240
     Order.objects.filter(pk=mine.pk).update(average_price=None)
     assert used(paper, order) == 1000
+
+
+@pytest.mark.parametrize(
+    "what", [{"currency": "EUR"}, {"asset_class": AssetClass.FUTURE}], ids=["currency", "contract"]
+)
+def test_what_was_released_without_an_exchange_rate_is_not_known_and_lets_nothing_through(
+    trader: Principal, paper: Connection, owner: User, order: Order, what: dict[str, str]
+) -> None:
+    assert used(paper, order, worst_notional=None, **what) is None
+    waiting = desk.prepare(trader, bitcoin("1", limit="10"))
+    linking.set_limits(paper, limits.parse({"daily_notional": "90000"}), by=owner)
+    for act in (
+        lambda: desk.prepare(trader, bitcoin("1", limit="10")),
+        lambda: desk.confirm(trader, waiting.confirmation.public_id),
+    ):
+        with pytest.raises(Refusal) as caught:
+            act()
+        assert caught.value.code is Code.LIMIT_UNPROVABLE
+    assert used(paper, order, status=Status.CANCELLED) == 0
+    assert used(paper, order, filled_quantity=Decimal(1)) is None

@@ -105,4 +105,5 @@ def test_what_fills_of_the_other_half_takes_of_the_day(trader: Principal, paper:
     order = desk.confirm(trader, prepared.confirmation.public_id)
     leg = order.legs.get()
     assert leg.average_price is not None
-    assert exposure.use_of_connection(paper, order.moved_at).today - before == leg.average_price * Decimal("0.5")
+    assert before is not None
+    assert exposure.use_of_connection(paper, order.moved_at).today == before + leg.average_price * Decimal("0.5")

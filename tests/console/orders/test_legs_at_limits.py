@@ -257,7 +257,7 @@ def test_a_pair_that_its_owner_settled_no_longer_counts(
     order = go(trader, together(OrderClass.OCO, Side.BUY, target="100", stop="900000", quantity="0.01"))
     clock.advance(seconds=600)
     Order.objects.update(status=status)
-    assert exposure.use_of_connection(paper, order.moved_at).today > 0
+    assert exposure.use_of_connection(paper, order.moved_at).today not in (None, 0)
     settled = order if which == "order" else order.legs.get()
     byhand.settle(settled, seen, by=owner)
     clock.advance(seconds=1)
@@ -265,3 +265,44 @@ def test_a_pair_that_its_owner_settled_no_longer_counts(
     assert not any(byhand.waits_for_a_person(each) for each in Order.objects.all())
     limit(position_value="1")
     assert desk.prepare(trader, bitcoin("0.01", limit="100")).order.state is Status.AWAITING
+
+
+# -- changes of legs -------------------------------------------------------------------------------------------
+
+
+def test_moving_an_exit_takes_nothing_of_the_day(
+    trader: Principal, paper: Connection, price: Decimal, limit: Callable[..., None]
+) -> None:
+    entry = go(trader, together(OrderClass.BRACKET, Side.BUY, target=f"{price * 2:.0f}", stop="100", quantity="0.1"))
+    limit(daily_notional="1")
+    stop = entry.legs.get(order_type=OrderType.STOP)
+    change = desk.prepare_change(trader, stop.public_id, OrderChanges(stop_price=Decimal(200)))
+    desk.confirm(trader, change.confirmation.public_id)
+    stop.refresh_from_db()
+    assert stop.stop_price == 200
+
+
+def test_a_half_made_larger_takes_of_the_day_only_what_the_pair_did_not(
+    trader: Principal, paper: Connection, price: Decimal, pair: Order, limit: Callable[..., None], clock: Clock
+) -> None:
+    leg = pair.legs.get()
+    at = clock.now.replace(hour=12)
+    clock.now = at
+    Order.objects.filter(pk=pair.pk).update(released_at=at)
+    asked = OrderChanges(stop_price=Decimal(f"{price * 5:.0f}"))
+    assert asked.stop_price is not None
+    now_at, before = asked.stop_price * Decimal("0.102"), pair.worst_notional
+    limit(daily_notional=f"{now_at - 1:.2f}")
+    assert used(refused(lambda: desk.prepare_change(trader, leg.public_id, asked))) == before
+    limit(daily_notional=f"{now_at + 1:.2f}")
+    desk.confirm(trader, desk.prepare_change(trader, leg.public_id, asked).confirmation.public_id)
+    assert exposure.use_of_connection(paper, clock.now).today == now_at
+
+    # On the next day all of it is of that day, once it is made larger there.
+    clock.advance(days=1)
+    assert exposure.use_of_connection(paper, clock.now).today == 0
+    larger = OrderChanges(stop_price=asked.stop_price + 1000)
+    refused(lambda: desk.prepare_change(trader, leg.public_id, larger))
+    limit(daily_notional="200000")
+    desk.confirm(trader, desk.prepare_change(trader, leg.public_id, larger).confirmation.public_id)
+    assert exposure.use_of_connection(paper, clock.now).today == now_at + 102

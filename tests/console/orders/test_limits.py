@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from brokers.errors import BrokerUnavailable
 from brokers.paper.adapter import PaperBroker
-from brokers.types import OrderChanges, OrderType, Side, TimeInForce
+from brokers.types import OrderChanges, Side, TimeInForce
 from console import limits
 from console.accounts.models import User
 from console.authority import bearer
@@ -61,8 +60,6 @@ def refused(act: Callable[[], object]) -> Refusal:
 def go(trader: Principal, terms: Terms) -> Order:
     return desk.confirm(trader, desk.prepare(trader, terms).confirmation.public_id)
 
-
-CLOSED = datetime(2026, 11, 22, 15, 0, tzinfo=UTC)  # a Sunday
 
 # Limits, the order that goes over them, and how it is told.
 OVER: list[tuple[dict[str, Any], Terms, Code]] = [
@@ -236,17 +233,6 @@ def test_from_the_daily_loss_on_nothing_is_added(
     refusal = refused(lambda: desk.prepare(trader, resting()))
     assert (refusal.limit or {})["name"] == "daily_loss"
     assert (refusal.limit or {})["used"] == "500"
-
-
-def test_stocks_wait_for_the_session_where_only_trading_hours_are_allowed(
-    trader: Principal, limit: Callable[..., None], clock: Clock
-) -> None:
-    limit(trading_hours_only=True)
-    clock.now = CLOSED
-    apple = Terms(symbol="AAPL", side=Side.BUY, quantity=Decimal(1), order_type=OrderType.LIMIT, limit_price=Decimal(1))
-    assert refused(lambda: desk.prepare(trader, apple)).code is Code.OUTSIDE_LIMITS
-    clock.now = CLOSED.replace(day=23)
-    assert desk.prepare(trader, apple).order.state is Status.AWAITING
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 """A change of a resting order is shown, confirmed once, sent once, and looked up where its answer was lost."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.test import Client as Browser
 
 from brokers.errors import BrokerUnavailable, Rejected, UnknownOutcome
-from brokers.types import OrderChanges
+from brokers.paper.adapter import PaperBroker
+from brokers.types import Instrument, OrderChanges, OrderType, Quote, Side
 from console.accounts.models import User
 from console.authority import bearer
 from console.connections import linking
@@ -15,10 +18,12 @@ from console.keys import minting
 from console.orders import amend, cancelling, desk, sweeps
 from console.orders.models import Modification, Order
 from console.orders.states import Change, Status
+from console.orders.terms import Terms
 from console.principal import Principal
 from console.scopes import Scope
 from tests.clock import Clock
 from tests.console.orders.conftest import bitcoin
+from tests.console.pages import words_of
 from tests.watched_broker import Watch
 
 pytestmark = pytest.mark.django_db
@@ -222,3 +227,83 @@ def test_a_change_overtaken_by_another_between_its_checks_and_its_release_is_ref
     resting.refresh_from_db()
     assert (resting.quantity, resting.limit_price) == (Decimal("0.5"), Decimal(1000))
     assert len(watch.replaced) == 1
+
+
+STOP = {"order_type": OrderType.STOP, "stop_price": Decimal(100)}
+TRAIL = {"order_type": OrderType.TRAIL, "trail_percent": Decimal(20)}
+LIMIT = {"order_type": OrderType.LIMIT, "limit_price": Decimal(900_000)}
+
+
+@pytest.mark.parametrize(
+    ("terms", "asked", "is_held_back"),
+    [
+        (STOP, OrderChanges(stop_price=Decimal(200)), True),
+        (TRAIL, OrderChanges(trail_percent=Decimal(10)), True),
+        (LIMIT, OrderChanges(limit_price=Decimal(800_000)), False),
+    ],
+    ids=["stop", "trail", "limit"],
+)
+@pytest.mark.parametrize("factor", ["1.021", "0.979"])
+def test_a_change_of_an_order_without_a_limit_price_is_not_made_far_from_the_price_it_was_shown_at(
+    trader: Principal,
+    watch: Watch,
+    browser: Browser,
+    monkeypatch: pytest.MonkeyPatch,
+    terms: dict[str, Any],
+    asked: OrderChanges,
+    is_held_back: bool,
+    factor: str,
+) -> None:
+    desk.confirm(trader, desk.prepare(trader, bitcoin()).confirmation.public_id)
+    sell = Terms(symbol="BTC/USD", side=Side.SELL, quantity=Decimal("0.1"), **terms)
+    order = desk.confirm(trader, desk.prepare(trader, sell).confirmation.public_id)
+    at_once = desk.prepare_change(trader, order.public_id, asked)
+    change = desk.prepare_change(trader, order.public_id, asked)
+    real = PaperBroker.quotes
+
+    def moved(self: PaperBroker, symbols: list[str]) -> list[Quote]:
+        return [replace(each, last=round(each.last * Decimal(factor), 2)) for each in real(self, symbols)]
+
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(PaperBroker, "quotes", moved)
+        page = words_of(browser.get(f"/orders/approvals/{change.confirmation.public_id}/"))
+        assert ("The price moved from" in page) is is_held_back
+        if not is_held_back:
+            assert confirm(trader, change).state is Change.DONE
+            return
+        with pytest.raises(Refusal) as caught:
+            confirm(trader, change)
+    change.refresh_from_db()
+    assert (caught.value.code, change.state, change.code) == (Code.PRICE_MOVED, Change.DENIED, Code.PRICE_MOVED)
+    assert watch.replaced == []
+    assert confirm(trader, at_once).state is Change.DONE
+
+
+def test_what_a_changed_contract_is_worth_counts_its_multiplier(
+    trader: Principal, resting: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = PaperBroker.instrument
+
+    def contract(self: PaperBroker, symbol: str) -> Instrument:
+        return replace(real(self, symbol), multiplier=Decimal(50))
+
+    monkeypatch.setattr(PaperBroker, "instrument", contract)
+    terms = cheaper(trader, resting).confirmation.terms
+    assert terms["value"] == "4500"
+    assert "worth about 4,500.00 USD" in terms["summary"]
+
+
+@pytest.mark.parametrize("multiplier", ["0", "-1", "NaN"])
+def test_what_is_worth_nothing_anybody_knows_is_not_traded(
+    trader: Principal, resting: Order, monkeypatch: pytest.MonkeyPatch, multiplier: str
+) -> None:
+    real = PaperBroker.instrument
+
+    def contract(self: PaperBroker, symbol: str) -> Instrument:
+        return replace(real(self, symbol), multiplier=Decimal(multiplier))
+
+    monkeypatch.setattr(PaperBroker, "instrument", contract)
+    for act in (lambda: desk.prepare(trader, bitcoin(limit="1000")), lambda: cheaper(trader, resting)):
+        with pytest.raises(Refusal) as caught:
+            act()
+        assert caught.value.code is Code.LIMIT_UNPROVABLE

@@ -1,6 +1,8 @@
 """Orders sized by a position: shown with it, and refused when it is another one by then."""
 
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ from console.accounts.models import User
 from console.connections import linking, reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.orders import desk
+from console.orders import desk, exposure
 from console.orders.models import Action, Order
 from console.orders.states import Status
 from console.orders.terms import Terms
@@ -192,3 +194,34 @@ def test_nothing_is_closed_while_an_order_that_cannot_be_cancelled_may_still_sta
     guard.refresh_from_db()
     assert guard.state is Status.CANCELLED
     assert len(watch.submitted) == 3
+
+
+def test_a_fill_recorded_after_the_position_was_read_makes_no_room_for_an_order_released_beside(
+    trader: Principal, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    PaperAccount.objects.update(kind="margin")
+    trade(trader, stock("10"))
+
+    def resting(quantity: str) -> Order:
+        terms = replace(stock(quantity, Side.SELL), order_type=OrderType.LIMIT, limit_price=Decimal(100_000))
+        return desk.prepare(trader, terms).order
+
+    first, beside = (resting(quantity) for quantity in ("4", "3"))
+    desk.confirm(trader, first.confirmation.public_id)
+    Order.objects.filter(pk=first.pk).update(status=Status.PARTIALLY_FILLED, filled_quantity=Decimal(1))
+    close = desk.prepare_close(trader, "AAPL", quantity=Decimal(5))
+    real = exposure.look
+    happened: list[bool] = []
+
+    def look(*args: Any) -> Any:
+        facts = real(*args)
+        if not happened:
+            happened.append(True)
+            Order.objects.filter(pk=first.pk).update(filled_quantity=Decimal(3))
+            desk.confirm(trader, beside.confirmation.public_id)
+        return facts
+
+    monkeypatch.setattr(exposure, "look", look)
+    with pytest.raises(Refusal) as caught:
+        desk.confirm(trader, close.confirmation.public_id)
+    assert caught.value.code is Code.POSITION_CHANGED

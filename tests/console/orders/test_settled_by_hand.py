@@ -63,7 +63,7 @@ def test_an_order_that_is_not_there_no_longer_counts_against_a_limit(
     unknown: Order, owner: User, paper: Connection, clock: Clock
 ) -> None:
     clock.advance(seconds=600)
-    assert exposure.counted(unknown, paper.currency) > 0
+    assert exposure.counted(unknown, paper.currency) not in (None, 0)
     settled = byhand.settle(unknown, Seen.NOT_THERE, by=owner)
     assert exposure.counted(settled, paper.currency) == Decimal(0)
 
