@@ -53,12 +53,12 @@ bench-paper: .venv/.tests
 bench-bulkhead: .venv/.tests
 	$(PYTHON) -m tests.bench.bulkhead
 
-# 1,000 trials of faults at a broker and kills of the desk, then 20,000 random steps; test runs a few. With
-# CHAOS="--seed 7" the same ones again.
+# 1,000 trials of faults at a broker and kills of the desk, then 20,000 random steps, then calls at once from four
+# processes; test runs a few. With CHAOS="--seed 7" the same trials and steps again.
 chaos: .venv/.tests
 	$(PYTHON) -m tests.chaos $(CHAOS)
-	$(PYTHON) -m tests.chaos.confirmations --on sqlite --rounds 3
-	$(PYTHON) -m tests.chaos.confirmations --on postgresql --rounds 3
+	$(PYTHON) -m tests.chaos.at_once --on sqlite --rounds 3
+	$(PYTHON) -m tests.chaos.at_once --on postgresql --rounds 3
 
 lint: export TRADELATCH_HOME := $(CHECK_HOME)
 lint: .venv/.tests

@@ -25,13 +25,14 @@ def move(change: Modification, after: Change, what: str, by: str, request_id: st
     now = timezone.now()
     try:
         with transaction.atomic():
+            # Before its change's, as whoever releases one does: the other way round the two could wait for each other.
+            order = Order.objects.select_for_update().get(pk=change.order_id)
             mine = Modification.objects.filter(pk=change.pk, status=before)
             if not mine.update(status=after, moved_at=now, **fields):
                 raise Moved(f"{change.public_id} is no longer {before}")
             change.status, change.moved_at = after, now
             for name, value in fields.items():
                 setattr(change, name, value)
-            order = Order.objects.get(pk=change.order_id)
             moves.event(order, order.status, what, by, request_id, {"modification": change.public_id})
     except IntegrityError as error:
         raise Moved(f"Another modification of {change.order.public_id} is under way") from error

@@ -185,11 +185,16 @@ def take_back(order: Order) -> None:
         try:
             answer = reads.broker_of(order.connection).cancel(order.account_id, order.wire_id, symbol=order.symbol)
         except Rejected:
+            asked = order.wire_id
             try:
+                order.refresh_from_db()
                 refresh(order)
             except (BrokerError, DatabaseError):
                 log.exception("What stands of order %s, whose cancel was rejected, is not known", order.public_id)
-            raise
+            if order.wire_id == asked or order.state not in states.AT_BROKER:
+                raise
+            take_back(order)  # a change made another order of it meanwhile
+            return
         try:
             adopt(order, answer)
         except DatabaseError:
@@ -212,7 +217,7 @@ def refresh(order: Order) -> None:
 
 def _look_up(order: Order, broker: Broker) -> None:
     now = timezone.now()
-    change = order.modifications.filter(status__in=(Change.SENDING, Change.UNKNOWN)).first()
+    change = order.modifications.filter(status__in=_CHANGING).first()
     answer = None if change is None else broker.order(order.account_id, change.wire_id, symbol=order.symbol)
     if answer is None:
         answer = broker.order(order.account_id, order.wire_id, symbol=order.symbol)
@@ -223,6 +228,11 @@ def _look_up(order: Order, broker: Broker) -> None:
         changes.done(change, answer)
     if change is not None:
         order.refresh_from_db()
+    elif answer is not None and answer.status is BrokerStatus.CANCELLED:
+        if _overtaken(order):
+            order.refresh_from_db()
+            return  # the next look is at what the change made of it
+        answer = _made_late(order, broker) or answer
     if answer is not None:
         adopt(order, answer)
         return
@@ -254,6 +264,29 @@ def _settle_change(change: Modification, answer: BrokerOrder | None, now: dateti
             changes.settle(change, Change.NOT_DONE, Code.BROKER_UNAVAILABLE, reason)
         return True
     return answer is not None and answer.status is not BrokerStatus.CANCELLED
+
+
+_CHANGING = (Change.SENDING, Change.UNKNOWN)
+
+
+def _overtaken(order: Order) -> bool:
+    """Whether a change may have made another order of it since it was read: the broker calls the old one cancelled.
+
+    Such a change is on its way before the broker can have it, and its new id on record once it is done.
+    """
+    if order.modifications.filter(status__in=_CHANGING).exists():
+        return True
+    return not Order.objects.filter(pk=order.pk, wire_id=order.wire_id).exists()
+
+
+def _made_late(order: Order, broker: Broker) -> BrokerOrder | None:
+    """The order that a change made of this one after it was given up: as with an order, a broker can be merely late."""
+    for change in order.modifications.filter(status=Change.NOT_DONE):
+        made = broker.order(order.account_id, change.wire_id, symbol=order.symbol)
+        if made is not None and changes.done(change, made):
+            order.refresh_from_db()
+            return made
+    return None
 
 
 def _horizon(broker: Broker) -> float:

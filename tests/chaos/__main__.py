@@ -1,7 +1,8 @@
 """``python -m tests.chaos``: 1,000 trials of faults and kills, 20,000 random steps, and what they left, as a table.
 
-Ends with an error when an order was sent twice, was lost, or is still on its way, or when the books do not agree.
-``--seed`` repeats a run as far as the machine's timing lets it; ``--replay`` walks a failed walk again, step by step.
+Ends with an error when an order or a change was sent twice, was lost, or is still on its way, when a plan went in part
+without saying so, or when the books do not agree. ``--seed`` repeats a run as far as the machine's timing lets it;
+``--replay`` walks a failed walk again, step by step.
 """
 
 import argparse
@@ -16,11 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from console.orders.states import Status
+from console.orders.states import Change, Status
+from tests.chaos import WRONG
 
-_MUST_BE_NOTHING = ("sent_twice", "unknown_here", "lost", "phantoms", "stuck", "against_the_documents")
-_SUMS = ("trials", "kills", "posts", "accepted", "for_a_person", "sent_twice")
-_LISTS = ("unknown_here", "lost", "phantoms", "stuck", "against_the_documents")
+_SUMS = ("posts", "accepted", "changes_sent", "changes_done", "for_a_person")
+_COUNTS = ("trials", "kills", "left_by_kill")
+_TABLES = ("answers", "kinds")
 
 
 def worker(module: str, *arguments: str) -> dict[str, Any]:
@@ -49,29 +51,51 @@ def trials(count: int, seed: int, processes: int) -> dict[str, Any]:
             pool.map(lambda row: worker("trials", str(row[1]), str(seed + row[0])), enumerate(s for s in shares if s))
         )
     whole: dict[str, Any] = {name: sum(each[name] for each in results) for name in _SUMS}
-    whole |= {name: [item for each in results for item in each[name]] for name in _LISTS}
-    whole["left_by_kill"] = sum((Counter(each["left_by_kill"]) for each in results), Counter())
-    table: dict[str, Counter[str]] = {}
-    for each in results:
-        for fault, row in each["table"].items():
-            table.setdefault(fault, Counter()).update(row)
-    whole["table"] = table
-    whole["books_agree"] = all(float(each["bought_minus_held"]) == 0 for each in results)
+    whole |= {name: [item for each in results for item in each[name]] for name in WRONG}
+    whole |= {name: sum((Counter(each[name]) for each in results), Counter()) for name in _COUNTS}
+    for name in _TABLES:
+        table: dict[str, Counter[str]] = {}
+        for each in results:
+            for label, row in each[name].items():
+                table.setdefault(label, Counter()).update(row)
+        whole[name] = table
     return whole
 
 
 def failures(result: dict[str, Any]) -> list[str]:
-    found = [f"{name}: {result[name]}" for name in _MUST_BE_NOTHING if result[name]]
-    return found if result["books_agree"] else [*found, "What was bought is not what is held."]
+    return [f"{words}: {item}" for name, words in WRONG.items() for item in result[name]]
 
 
-def drawn(result: dict[str, Any]) -> str:
-    columns = [status for status in Status if any(row[status] for row in result["table"].values())]
-    lines = [f"{'the answer to the order':<24}" + "".join(f"{str(status)[:12]:>14}" for status in columns)]
-    for fault, row in sorted(result["table"].items()):
-        lines.append(f"{fault:<24}" + "".join(f"{row[status] or '':>14}" for status in columns))
+def drawn(title: str, table: dict[str, Counter[str]]) -> list[str]:
+    every = list(dict.fromkeys([*map(str, Status), *map(str, Change)]))
+    columns = [status for status in every if any(row[status] for row in table.values())]
+    lines = [f"{title:<27}" + "".join(f"{status[:12]:>14}" for status in columns)]
+    return [
+        *lines,
+        *(
+            f"{label:<27}" + "".join(f"{row[status] or '':>14}" for status in columns)
+            for label, row in sorted(table.items())
+        ),
+    ]
+
+
+def told(result: dict[str, Any]) -> str:
+    """Two tables, where the kills fell, and one closing line with the counts."""
     left = ", ".join(f"{count} {status}" for status, count in result["left_by_kill"].most_common())
-    return "\n".join([*lines, f"{result['kills']} processes killed; their orders stood at: {left}"])
+    lost = len(result["lost"] + result["unknown_here"] + result["phantoms"] + result["not_cancelled"])
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(result["trials"].items()))
+    return "\n".join(
+        [
+            *drawn("the answer to the order", result["answers"]),
+            *drawn("what was asked", result["kinds"]),
+            f"{result['kills'].total()} processes killed; what they did stood at: {left}",
+            f"{result['trials'].total()} trials ({kinds}): {result['posts']} orders posted, {result['accepted']} "
+            f"accepted, {result['changes_sent']} changes sent, {result['changes_done']} done, "
+            f"{len(result['sent_twice'])} sent twice, {lost} lost, {len(result['stuck'])} unsettled, "
+            f"{len(result['halves'])} plans half sent unsaid, {result['for_a_person']} not at the broker and shown to "
+            "a person\n",
+        ]
+    )
 
 
 def main() -> None:
@@ -92,11 +116,7 @@ def main() -> None:
     if chosen.trials:
         result = trials(chosen.trials, seed, chosen.processes)
         wrong = failures(result)
-        sys.stdout.write(
-            f"{drawn(result)}\n{result['trials']} trials: {result['posts']} orders posted, {result['accepted']} "
-            f"accepted, {result['sent_twice']} sent twice, {len(result['lost'] + result['unknown_here'])} lost, "
-            f"{len(result['stuck'])} unsettled, {result['for_a_person']} not at the broker and shown to a person\n"
-        )
+        sys.stdout.write(told(result))
     if chosen.steps:
         walked = worker("walk", str(chosen.steps), str(seed))
         counted = ", ".join(f"{count} {name}" for name, count in sorted(walked["did"].items()))

@@ -1,23 +1,25 @@
-"""Orders through the desk to a broker that breaks, from a process that is killed; then what is left is counted.
+"""Orders, changes, cancels, batches, brackets, closes and flattens through the desk to a broker that breaks, from a
+process that is killed; then what is left is counted.
 
-``python -m tests.chaos.trials TRIALS SEED`` in a home of its own. The broker is the fake Alpaca in a process of its
-own, which no kill touches: what it received and what it did is the truth here. Prints one JSON object.
+``python -m tests.chaos.trials TRIALS SEED`` in a home of its own. What the two brokers received and what stands there
+is the truth here; see ``venues``. Prints one JSON object.
 """
 
-import contextlib
 import functools
 import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
-import urllib.request
+import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import django
@@ -25,211 +27,409 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django.setup()
 
-from django.core.management import call_command  # noqa: E402 - after django.setup()
+from django.conf import settings  # noqa: E402 - after django.setup()
+from django.core.management import call_command  # noqa: E402
 from django.db import connections  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from brokers import registry  # noqa: E402
-from brokers.types import OrderType, Side, TimeInForce  # noqa: E402
+from brokers.types import OrderChanges, OrderClass, OrderType, Side  # noqa: E402
 from console.accounts.models import User  # noqa: E402
 from console.authority import bearer  # noqa: E402
-from console.connections.models import Connection  # noqa: E402
 from console.errors import Code, Refusal  # noqa: E402
 from console.keys import minting  # noqa: E402
 from console.orders import desk, sweeps  # noqa: E402
-from console.orders.models import Order  # noqa: E402
-from console.orders.states import AT_BROKER, IN_FLIGHT, Status  # noqa: E402
+from console.orders.models import Action, Confirmation, Modification, Order  # noqa: E402
+from console.orders.states import AT_BROKER, ENDED, IN_FLIGHT, UNSETTLED, Change, Status  # noqa: E402
 from console.orders.terms import Terms  # noqa: E402
 from console.principal import Principal  # noqa: E402
 from console.scopes import Scope  # noqa: E402
-from tests.brokers.alpaca.fake import ACCOUNT, KEY_ID, SECRET  # noqa: E402
-from tests.brokers.faults import SENDING, Fault, as_control  # noqa: E402
+from tests.chaos import WRONG  # noqa: E402
+from tests.chaos.venues import LATE, TIMEOUTS, Alpaca, Paper, Venue, Write, exchange_apart  # noqa: E402
 
-BATCH = 20
-_NONE = Fault(kind="none", effect=True)
-_READS = tuple(
-    Fault(kind=kind, effect=False, method="GET", path="/v2/orders:by")
-    for kind in ("hang", "cut", "half", "reset", "500", "429", "404", "garbage", "empty", "null", "other")
-)
-_CANCELS = tuple(
-    Fault(kind=kind, effect=effect, method="DELETE")
-    for kind in ("hang", "cut", "reset", "500", "null")
-    for effect in (False, True)
-)
-_TIMEOUTS = {"connect": 0.5, "read": 0.15, "total": 0.4}
-_LATE = 0.3
-"""Seconds after which the fake does what was long given up: see FakeAlpaca in ``broker``."""
-
+SETTLED_AFTER = 20
+"""Trials between two times that the sweeps bring everything to an end."""
 _REAL_NOW = timezone.now
-_BROKER = (
-    "from tests.brokers.alpaca.fake import FakeAlpaca; from tests.brokers.faults import run_alone; "
-    f"FakeAlpaca.patience = {_LATE}; run_alone(FakeAlpaca)"
-)
+
+
+class Kind(StrEnum):
+    ORDER = "order"
+    CHANGE = "change"
+    CANCEL = "cancel"
+    BATCH = "batch"
+    WHOLE = "all-or-none batch"
+    BRACKET = "bracket"
+    CLOSE = "close"
+    FLATTEN = "flatten"
+
+
+_OFTEN = {
+    Kind.ORDER: 7,
+    Kind.CHANGE: 5,
+    Kind.CANCEL: 3,
+    Kind.BATCH: 2,
+    Kind.WHOLE: 3,
+    Kind.BRACKET: 4,
+    Kind.CLOSE: 2,
+    Kind.FLATTEN: 2,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """What a trial does, after everything before it went well."""
+
+    write: Write
+    run: Callable[[], object]
+    of: Confirmation | None = None
+    order: Order | None = None
+    """What a cancel takes back."""
+    writes: int = 1
+    """How many there are, of which any may break."""
+    beside: Callable[[], object] | None = None
+    """What is done at the same time now and then, beside ``run`` itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    kind: Kind
+    venue: str
+    fault: str
+    act: Act
+
+    @property
+    def label(self) -> str:
+        if self.kind is Kind.CHANGE:
+            return f"{self.kind} {'in place' if self.venue == Paper.name else 'by replacement'}"
+        return f"{self.kind} at {self.venue}"
+
+    def ended(self) -> list[str]:
+        """How what it was about stands."""
+        if self.kind is Kind.CHANGE:
+            return [Modification.objects.get(confirmation=self.act.of).status]
+        if self.act.order is not None:
+            return [Order.objects.get(pk=self.act.order.pk).status]
+        return list(Order.objects.filter(confirmation=self.act.of, parent=None).values_list("status", flat=True))
 
 
 class Chaos:
     def __init__(self, seed: int, url: str) -> None:
         self.dice = random.Random(seed)  # noqa: S311 - a test's dice
-        self.url = url
         self.offset = timedelta()
-        self.faults: dict[str, str] = {}
-        """Order → the fault its send met."""
+        self.deck: list[tuple[Kind, Venue]] = []
+        """What is tried next, so that every kind has its turn."""
+        self.trials: list[Trial] = []
         self.left: Counter[str] = Counter()
-        self.kills = 0
-        self.typical = 0.05
+        self.kills: Counter[str] = Counter()
+        self.typical: dict[str, float] = {}
+        self.first_ids: set[str] = set()
+        """Of orders that a change may have given another one."""
+        self.number = 0
+        self.surprises = Path(settings.HOME) / "surprises.log"
         call_command("migrate", verbosity=0)
-        registry.CALLS_PER_MINUTE["alpaca"] = 10**9  # the fake has no such limit
         owner = User.objects.create_user("olivia@example.com", "correct horse battery")
-        connection = Connection.objects.create(
-            owner=owner,
-            name="Alpaca",
-            broker="alpaca",
-            environment="paper",
-            trading_enabled=True,
-            default_account=ACCOUNT,
-            currency="USD",
-            settings={
-                "environment": "paper",
-                "key_id": KEY_ID,
-                "secret": SECRET,
-                "account": ACCOUNT,
-                "trading_url": url,
-                "data_url": url,
-                "timeouts": _TIMEOUTS,
-            },
-        )
-        self.connection = connection
-        _, self.key = minting.mint(owner, connection, frozenset({Scope.TRADE}), name="killed")
-        self.who: Principal = bearer.authenticate(self.key)
         timezone.now = self._now
+        self.alpaca = Alpaca(owner, url)
+        self.venues: list[Venue] = [self.alpaca, Paper(owner, Path(settings.HOME) / "paper.log")]
+        self.keys = {
+            each.name: minting.mint(owner, each.connection, frozenset({Scope.TRADE}), name="killed")[1]
+            for each in self.venues
+        }
+        self.who: dict[str, Principal] = {name: bearer.authenticate(key) for name, key in self.keys.items()}
 
     def _now(self) -> datetime:
         return _REAL_NOW() + self.offset
 
-    def control(self, what: str, told: Any = None) -> Any:
-        request = urllib.request.Request(f"{self.url}/-/{what}", json.dumps(told).encode(), method="POST")
-        request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            body = answer.read()
-        return json.loads(body) if body else None
+    # -- one trial ----------------------------------------------------------------------------------------------------
 
-    def set(self, *faults: Fault) -> None:
-        self.control("faults", as_control(*(fault for fault in faults if fault is not _NONE)))
-
-    # -- one order ------------------------------------------------------------------------------------------------
-
-    def trial(self, number: int) -> None:
-        resting = self.dice.random() < 0.4
-        terms = Terms(
-            symbol="BTC/USD",
-            side=Side.BUY,
-            # Of a size no other trial has: an order sent again under another id would show.
-            quantity=Decimal(number + 1).scaleb(-6),
-            order_type=OrderType.LIMIT if resting else OrderType.MARKET,
-            limit_price=Decimal(100) if resting else None,
-            tif=TimeInForce.GTC,
-        )
-        prepared = persistent(lambda: desk.prepare(self.who, terms))
-        fault = self.dice.choice((_NONE, _NONE, _NONE, _NONE, *SENDING))
-        self.set(fault)
-        self.faults[prepared.order.public_id] = fault.kind + (
-            "" if fault is _NONE else " after" if fault.effect else ""
-        )
-        confirm = functools.partial(desk.confirm, self.who, prepared.confirmation.public_id)
-        children = [fork(confirm) for _ in range(2 if self.dice.random() < 0.15 else 1)]
+    def trial(self) -> None:
+        if not self.deck:
+            self.deck = [
+                (kind, venue)
+                for venue in self.venues
+                for kind, times in _OFTEN.items()
+                for _ in range(times)
+                if venue.takes_exits or kind is not Kind.BRACKET
+            ]
+            self.dice.shuffle(self.deck)
+        kind, venue = self.deck.pop()
+        act = None
+        while act is None:
+            act = getattr(self, kind.name.lower())(venue)
+        fault, inside = venue.fault(self.dice, act.write, self.dice.randrange(act.writes))
+        trial = Trial(kind=kind, venue=venue.name, fault=fault, act=act)
+        self.trials.append(trial)
+        runs = [act.run]
+        if self.dice.random() < 0.15:
+            runs.append(act.run)
+        elif act.beside is not None and self.dice.random() < 0.3:
+            runs.append(act.beside)
+        typical = self.typical.setdefault(trial.label, 0.05 + 0.03 * act.writes)
         patience = None
         if (roll := self.dice.random()) < 0.5:
-            patience = self.dice.uniform(0.3, 1.2) * self.typical
+            patience = self.dice.uniform(0.3, 1.2) * typical
         elif roll < 0.65:
-            patience = self.typical + self.dice.uniform(0, 1.2) * _TIMEOUTS["read"]
+            patience = typical + self.dice.uniform(0, 1.2) * TIMEOUTS["read"]
+        children = [fork(self.surprises, inside, run) for run in runs]
         started = time.perf_counter()
         killed = sum(reap(child, patience) for child in children)
-        if fault is _NONE and not killed and len(children) == 1:
-            self.typical += 0.3 * (time.perf_counter() - started - self.typical)
+        if fault == "none" and not killed and len(children) == 1:
+            self.typical[trial.label] = typical + 0.3 * (time.perf_counter() - started - typical)
+        venue.mend()
         if killed:
-            self.kills += killed
-            self.left[Order.objects.get(pk=prepared.order.pk).status] += 1
-        self.set()
+            self.kills[trial.label] += killed
+            left = trial.ended()[0]
+            self.left[left] += 1
+            if left == Status.AWAITING:  # too early to fall into the middle of anything
+                self.typical[trial.label] *= 1.15
+
+    def next(self) -> int:
+        """Every order and every gift is of a number, and so of a size, that no other has."""
+        self.number += 1
+        return self.number
+
+    def terms(self, venue: Venue, *, resting: bool, **more: Any) -> Terms:
+        return Terms(
+            symbol=venue.main,
+            side=Side.BUY,
+            quantity=venue.size(self.next()),
+            order_type=OrderType.LIMIT if resting else OrderType.MARKET,
+            limit_price=Decimal(100) if resting else None,
+            tif=venue.tif,
+            **more,
+        )
+
+    def releases(self, venue: Venue, prepared: desk.Prepared) -> Act:
+        held = prepared.confirmation
+        run = functools.partial(desk.confirm, self.who[venue.name], held.public_id)
+        beside = functools.partial(desk.cancel, self.who[venue.name], prepared.order.public_id)
+        return Act(write=Write.SEND, run=run, of=held, writes=max(1, len(prepared.orders)), beside=beside)
+
+    def order(self, venue: Venue) -> Act:
+        terms = self.terms(venue, resting=self.dice.random() < 0.4)
+        return self.releases(venue, persistent(lambda: desk.prepare(self.who[venue.name], terms)))
+
+    def bracket(self, venue: Venue) -> Act:
+        exits = {"order_class": OrderClass.BRACKET, "take_profit": Decimal(10_000_000), "stop_loss": Decimal(50)}
+        terms = self.terms(venue, resting=self.dice.random() < 0.4, **exits)
+        return self.releases(venue, persistent(lambda: desk.prepare(self.who[venue.name], terms)))
+
+    def batch(self, venue: Venue, *, all_or_none: bool = False) -> Act:
+        count = self.dice.randint(2, 4)
+        items = [desk.Item(terms=self.terms(venue, resting=self.dice.random() < 0.4)) for _ in range(count)]
+        return self.releases(
+            venue,
+            persistent(
+                lambda: desk.prepare_plan(self.who[venue.name], items, action=Action.BATCH, all_or_none=all_or_none)
+            ),
+        )
+
+    def whole(self, venue: Venue) -> Act:
+        return self.batch(venue, all_or_none=True)
+
+    def close(self, venue: Venue) -> Act:
+        symbol = self.dice.choice(venue.symbols[1:])
+        self.calm()
+        venue.give(symbol, self.next())
+        return self.releases(venue, persistent(lambda: desk.prepare_close(self.who[venue.name], symbol)))
+
+    def flatten(self, venue: Venue) -> Act:
+        self.calm()
+        for symbol in self.dice.sample(venue.symbols[1:], self.dice.randint(1, 2)):
+            venue.give(symbol, self.next())
+        if self.dice.random() < 0.7:
+            self.rest(venue)
+        held, _ = persistent(lambda: desk.prepare_flatten(self.who[venue.name]))
+        act = self.releases(venue, held)
+        if self.dice.random() < 0.3:
+            return Act(write=Write.CANCEL, run=act.run, of=act.of)
+        return act
+
+    def rest(self, venue: Venue) -> Order | None:
+        """An order that rests at the broker, unharmed. None where the machine was too slow for that."""
+        terms = self.terms(venue, resting=True)
+        prepared = persistent(lambda: desk.prepare(self.who[venue.name], terms))
+        order = persistent(lambda: desk.confirm(self.who[venue.name], prepared.confirmation.public_id))
+        self.first_ids.add(order.wire_id)
+        return order if order.state in AT_BROKER else None
+
+    def change(self, venue: Venue) -> Act | None:
+        who = self.who[venue.name]
+        if (order := self.rest(venue)) is None:
+            return None
+        price = 101 + Decimal(self.next() % 5000).scaleb(-2)
+        size = venue.size(self.next()) if self.dice.random() < 0.5 else None
+        asked = OrderChanges(limit_price=price, quantity=size)
+        held = persistent(lambda: desk.prepare_change(who, order.public_id, asked)).confirmation
+        beside = functools.partial(desk.cancel, who, order.public_id)
+        run = functools.partial(desk.confirm, who, held.public_id)
+        return Act(write=Write.CHANGE, run=run, of=held, beside=beside)
+
+    def cancel(self, venue: Venue) -> Act | None:
+        if (order := self.rest(venue)) is None:
+            return None
+        run = functools.partial(desk.cancel, self.who[venue.name], order.public_id)
+        return Act(write=Write.CANCEL, run=run, order=order)
 
     # -- what a restart and the beat do ------------------------------------------------------------------------------
+
+    def calm(self) -> None:
+        """Time goes by until what is under way has been looked up for long enough."""
+        for _ in range(2):
+            self.offset += timedelta(seconds=125)
+            sweeps.sweep()
 
     def settle(self) -> None:
         """Sweeps, some of them at once and some of them killed, until nothing is on its way."""
         self.offset += timedelta(seconds=31)
-        self.set(*self.dice.sample(SENDING, 3), *self.dice.sample(_READS, 3))
-        children = [fork(sweeps.sweep) for _ in range(2)]
-        self.kills += reap(children[0], self.dice.uniform(0, 0.3))
-        reap(children[1], None)
-        self.set()
-        time.sleep(_LATE)
+        for venue in self.venues:
+            venue.disturb(self.dice)
+        children = [fork(self.surprises, sweeps.sweep) for _ in range(2)]
+        self.kills["sweep"] += reap(children[0], self.dice.uniform(0, 0.3)) + reap(children[1], None)
+        for venue in self.venues:
+            venue.mend()
+        time.sleep(LATE)
         sweeps.sweep()
         for _ in range(4):
             self.offset += timedelta(seconds=125)
             sweeps.sweep()
-            if not Order.objects.filter(status__in=[Status.AWAITING, *IN_FLIGHT]).exists():
+            if not (_under_way().exists() or _changes_under_way().exists()):
                 break
         self.end_resting()
 
     def end_resting(self) -> None:
-        """Half of what rests is taken back, from a broker that breaks; the price meets the rest."""
-        for order in Order.objects.filter(status__in=AT_BROKER).order_by("pk"):
-            if self.dice.random() < 0.5:
-                self.set(self.dice.choice((_NONE, *_CANCELS)))
-                try:
-                    desk.cancel(self.who, order.public_id)
-                except Refusal as refusal:
-                    assert refusal.code in (Code.OUTCOME_UNKNOWN, Code.NOT_CANCELLABLE), refusal
-                self.set()
+        """Most of what rests is taken back, from a broker that breaks; the price meets the rest where it can."""
+        for venue in self.venues:
+            resting = Order.objects.filter(connection=venue.connection, status__in=AT_BROKER, parent=None)
+            for order in resting.order_by("pk"):
+                if self.dice.random() < 0.6:
+                    _, inside = venue.fault(self.dice, Write.CANCEL)
+                    cancel = functools.partial(desk.cancel, self.who[venue.name], order.public_id)
+                    self.kills["cancel at the end"] += reap(fork(self.surprises, inside, cancel), None)
+                    venue.mend()
         sweeps.sweep()
-        self.control("price", {"symbol": "BTC/USD", "price": "90"})
-        self.control("price", {"symbol": "BTC/USD", "price": "30000"})
+        for venue in self.venues:
+            venue.meet_what_rests()
         sweeps.sweep()
 
     # -- the account of it -------------------------------------------------------------------------------------------
 
     def account(self) -> dict[str, Any]:
-        state = self.control("state")
-        orders = {order.wire_id: order for order in Order.objects.prefetch_related("events")}
-        there = {told["client_order_id"]: told for told in state["orders"]}
-        sent = [body["client_order_id"] for body in state["sent"]]
-        sizes = [body["qty"] for body in state["sent"]]
-        ended = {"filled": Status.FILLED, "new": Status.WORKING, "canceled": Status.CANCELLED}
-        wrong = [
-            f"{orders[name].public_id}: {told['status']} there, {orders[name].status} here"
-            for name, told in there.items()
-            if name in orders
-            and (
-                orders[name].status != ended[told["status"]]
-                or orders[name].filled_quantity != Decimal(told["filled_qty"])
-                or sum((Decimal(f["quantity"]) for f in desk.fills(orders[name])), Decimal(0))
-                != Decimal(told["filled_qty"])
-            )
-        ]
-        phantoms = [
-            order.public_id
-            for name, order in orders.items()
-            if name not in there and (order.filled_quantity or order.status in (Status.FILLED, *AT_BROKER))
-        ]
-        bought = sum((order.filled_quantity for order in orders.values()), Decimal(0))
-        table: dict[str, Counter[str]] = {}
-        for order in orders.values():
-            table.setdefault(self.faults[order.public_id], Counter())[order.status] += 1
+        found: dict[str, list[str]] = {name: [] for name in WRONG}
+        counts: Counter[str] = Counter()
+        for venue in self.venues:
+            self._compare(venue, found, counts)
+        surprises = self.surprises.read_text().split("\0") if self.surprises.exists() else []
+        found["surprises"] = [each for each in surprises if each]
+        answers: dict[str, Counter[str]] = {}
+        kinds: dict[str, Counter[str]] = {}
+        for trial in self.trials:
+            ended = trial.ended()
+            kinds.setdefault(trial.label, Counter()).update(ended)
+            if trial.kind is Kind.ORDER:
+                answers.setdefault(trial.fault, Counter()).update(ended)
         return {
-            "trials": len(orders),
+            **found,
+            **counts,
+            "trials": Counter(each.label for each in self.trials),
             "kills": self.kills,
             "left_by_kill": self.left,
-            "table": table,
-            "posts": len(sent),
-            "accepted": len(there),
-            "sent_twice": len(sent) - len(set(sent)) + len(sizes) - len(set(sizes)),
-            "unknown_here": sorted(set(there) - set(orders)),
-            "lost": wrong,
-            "phantoms": phantoms,
-            "stuck": [o.public_id for o in orders.values() if o.status in (Status.AWAITING, *IN_FLIGHT)],
-            "for_a_person": sum(order.status == Status.NOT_FOUND for order in orders.values()),
-            "bought_minus_held": str(bought - Decimal(state["held"].get("BTC/USD", "0"))),
-            "against_the_documents": state["violations"],
+            "answers": answers,
+            "kinds": kinds,
         }
+
+    def _compare(self, venue: Venue, found: dict[str, list[str]], counts: Counter[str]) -> None:
+        truth = venue.truth()
+        rows = list(Order.objects.filter(connection=venue.connection).order_by("pk"))
+        changes = list(Modification.objects.filter(order__connection=venue.connection).select_related("order"))
+        here = {order.wire_id: order for order in rows}
+        counts.update(
+            posts=len(truth.sent),
+            accepted=len(truth.orders),
+            changes_sent=len(truth.changed),
+            changes_done=sum(each.state is Change.DONE for each in changes),
+            for_a_person=sum(order.state is Status.NOT_FOUND for order in rows),
+        )
+        found["sent_twice"] += _twice([*truth.sent, *truth.changed])
+        ours = here.keys() | self.first_ids | {each.wire_id for each in changes}
+        found["unknown_here"] += sorted({*truth.sent, *truth.changed} - ours)
+        found["unknown_here"] += sorted(set(truth.orders) - here.keys())
+        for name, there in truth.orders.items():
+            if (order := here.get(name)) is not None:
+                size = (
+                    order.quantity if order.parent_id is None else there.quantity
+                )  # what an exit is for shrinks there
+                told = (there.status, there.quantity, there.limit_price, there.filled)
+                if told != (order.state, size, order.limit_price, order.filled_quantity):
+                    found["lost"].append(f"{order.public_id}: {there} there, {_told(order)} here")
+                if there.filled != sum((Decimal(fill["quantity"]) for fill in desk.fills(order)), Decimal(0)):
+                    found["lost"].append(f"{order.public_id}: its fills do not add up to {there.filled}")
+        for name, order in here.items():
+            stands = order.filled_quantity or order.state is Status.FILLED or order.state in AT_BROKER
+            if name not in truth.orders and stands:
+                found["phantoms"].append(f"{order.public_id}: {_told(order)} here alone")
+            if order.cancel_requested_at is not None and order.state in AT_BROKER:
+                found["not_cancelled"].append(f"{order.public_id}: {_told(order)}")
+        if not venue.in_place:
+            for change in changes:
+                made = change.wire_id in truth.orders or change.wire_id in truth.replaced
+                if made is not (change.state is Change.DONE):
+                    found["lost"].append(f"{change.public_id}: {change.status} here, {made} there")
+        found["stuck"] += [f"{each.public_id}: {each.status}" for each in _under_way().filter(pk__in=[*_ids(rows)])]
+        found["stuck"] += [
+            f"{each.public_id}: {each.status}" for each in _changes_under_way().filter(pk__in=[*_ids(changes)])
+        ]
+        for symbol, gained in truth.gained.items():
+            mine = sum(
+                (
+                    order.filled_quantity if order.side == Side.BUY else -order.filled_quantity
+                    for order in rows
+                    if order.symbol == symbol
+                ),
+                Decimal(0),
+            )
+            if mine != gained:
+                found["books"].append(f"{venue.name}: {gained} of {symbol} there, {mine} here")
+        found["halves"] += _halves(venue, {*truth.sent, *truth.changed})
+        found["against_the_documents"] += truth.broken_rules
+
+
+def _halves(venue: Venue, sent: set[str]) -> list[str]:
+    """Plans that went in part without every order saying what became of it, or went without a yes."""
+    wrong = []
+    for plan in Confirmation.objects.filter(app__connection=venue.connection).exclude(action=Action.MODIFY):
+        orders = list(plan.orders.filter(parent=None))
+        arrived = [order for order in orders if order.wire_id in sent]
+        if arrived and plan.redeemed_at is None:
+            wrong.append(f"{plan.public_id} was never confirmed, and {arrived[0].public_id} was sent")
+        if plan.redeemed_at is None or not plan.all_or_none:
+            continue
+        wrong += [
+            f"{plan.public_id} went in part, and {order.public_id} is {_told(order)}"
+            for order in orders
+            if order.state in (Status.AWAITING, Status.LAPSED)
+            or (order.wire_id not in sent and not (order.state in ENDED and order.reason))
+        ]
+    return wrong
+
+
+def _under_way() -> Any:
+    return Order.objects.filter(status__in=[Status.AWAITING, *IN_FLIGHT])
+
+
+def _changes_under_way() -> Any:
+    return Modification.objects.filter(status__in=[Change.AWAITING, *UNSETTLED])
+
+
+def _ids(rows: Iterable[Order | Modification]) -> Iterable[int]:
+    return (row.pk for row in rows)
+
+
+def _told(order: Order) -> str:
+    return f"{order.status}, {order.filled_quantity} of {order.quantity} at {order.limit_price}"
+
+
+def _twice(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def persistent(act: Callable[[], Any]) -> Any:
@@ -243,25 +443,34 @@ def persistent(act: Callable[[], Any]) -> Any:
     return act()
 
 
-def fork(act: Callable[[], Any]) -> int:
+def fork(surprises: Path, *acts: Callable[[], object]) -> int:
+    """A child that does one after another. What is no refusal and no break of ours goes to ``surprises``."""
     connections.close_all()
     child = os.fork()
     if child == 0:
         try:
             # What the desk refuses or logs is not what this counts.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-            act()
+            for act in acts:
+                act()
+        except Refusal:
+            pass
+        except BaseException as error:
+            if str(error) != "Not an answer.":
+                with surprises.open("a") as file:
+                    file.write(traceback.format_exc() + "\0")
         finally:
             os._exit(0)
     return child
 
 
 def reap(child: int, patience: float | None) -> int:
-    """Wait for its end, or kill it after ``patience`` seconds. 1 when it was killed."""
+    """Wait for its end, or kill it after ``patience`` seconds. 1 when it was killed, by us or by itself."""
     deadline = time.monotonic() + (20 if patience is None else patience)
     while time.monotonic() < deadline:
-        if os.waitpid(child, os.WNOHANG)[0]:
-            return 0
+        ended, how = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return int(os.WIFSIGNALED(how))
         time.sleep(0.001)
     if patience is None:
         raise SystemExit("A child did not end within 20 s.")
@@ -270,24 +479,13 @@ def reap(child: int, patience: float | None) -> int:
     return 1
 
 
-@contextlib.contextmanager
-def broker_apart() -> Iterator[str]:
-    """The fake in a process of its own; its address."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _BROKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None and process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.stdin.close()
-
-
 def main() -> None:
     trials, seed = int(sys.argv[1]), int(sys.argv[2])
-    with broker_apart() as url:
+    with exchange_apart() as url:
         chaos = Chaos(seed, url)
         for number in range(trials):
-            chaos.trial(number)
-            if number % BATCH == BATCH - 1 or number == trials - 1:
+            chaos.trial()
+            if number % SETTLED_AFTER == SETTLED_AFTER - 1 or number == trials - 1:
                 chaos.settle()
         chaos.settle()
         result = chaos.account()
