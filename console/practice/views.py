@@ -16,7 +16,8 @@ from console.practice.verbs import Terms
 @require_safe
 def list_(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
-    return render(request, "practice/list.html", {"connection": connection, "accounts": verbs.accounts(connection)})
+    shown = {"connection": connection, "accounts": verbs.accounts(connection), "coming": verbs.coming(connection)}
+    return render(request, "practice/list.html", shown)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
