@@ -83,7 +83,7 @@ def model(request: HttpRequest, pk: int, account_id: str) -> HttpResponse:
         except Refusal as refusal:
             form.add_error(None, str(refusal))
         else:
-            messages.success(request, f"{terms.name} trades under these terms from the next fill on.")
+            messages.success(request, f"{terms.name} trades under these terms from now on.")
             return redirect("practice:list", connection.pk)
     return render(request, "practice/model.html", {"connection": connection, "account": terms, "form": form})
 
