@@ -1,4 +1,4 @@
-"""Bring announced dividends and splits into the paper market: all rows of a file, or none of them."""
+"""Dividends and splits ahead. Those of a file are brought into the paper market all together, or none of them."""
 
 import csv
 from collections.abc import Iterable
@@ -9,13 +9,24 @@ from django.db import transaction
 from django.utils import timezone
 
 from brokers.errors import InvalidSymbol
-from brokers.paper import hours
+from brokers.paper import announced, hours, ledger
+from brokers.paper.announced import Announced
 from brokers.paper.imports import ImportRefused, number
 from brokers.paper.listings import market_for
 from brokers.paper.models import CorporateAction
 from brokers.types import AssetClass
 
 COLUMNS = ("symbol", "kind", "ex_date", "value")
+
+
+def coming(key: str, now: datetime, until: datetime) -> list[CorporateAction | Announced]:
+    """What an account's market has announced, in order of time. Raises InvalidAccount."""
+    mine = ledger.account(key)
+    if mine.venue:
+        return []
+    imported = CorporateAction.objects.filter(at__gt=now, at__lte=until)
+    found: list[CorporateAction | Announced] = [*announced.between(mine.seed, now, until), *imported]
+    return sorted(found, key=lambda each: (each.at, each.symbol))
 
 
 def import_actions(lines: Iterable[str], *, now: datetime | None = None) -> int:

@@ -24,7 +24,9 @@ _SETTINGS: dict[str, Any] = {"timeout": 5.0}
 _PAUSE = timedelta(seconds=5)
 """After a call that failed the venue is left alone this long."""
 _CLOCK_KEPT = 3600.0
-_SPOT: dict[str, dict[str, Any]] = {
+_OPTIONS: dict[str, dict[str, Any]] = {
+    # Of the API that its prices come from, not of an older one.
+    "coinbase": {"fetchTime": "v3PublicGetBrokerageTime"},
     "binance": {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}, "fetchMargins": False},
     "okx": {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}},
 }
@@ -37,7 +39,7 @@ def _venue(name: str, title: str, per_second: float) -> Venue:
         codes=Codes(venue=title, found=lambda answer: (), meanings={}),
         per_second=per_second,
         credentials={},
-        config=lambda settings: {"options": _SPOT.get(name, {})},
+        config=lambda settings: {"options": _OPTIONS.get(name, {})},
     )
 
 

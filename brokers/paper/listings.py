@@ -5,10 +5,11 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache, partial
+from operator import itemgetter
 from typing import Any
 
 from brokers.errors import InvalidAccount
-from brokers.paper import hours, live, prices, replay, simulated
+from brokers.paper import announced, hours, live, prices, replay, simulated
 from brokers.paper.calendars import EXCHANGES
 from brokers.paper.models import CorporateAction, ImportedSeries, PaperAccount
 from brokers.statements import Statement, shared
@@ -69,7 +70,8 @@ def _market(
 ) -> prices.Market:
     """What is imported is looked up each time; the list is made anew only when that has changed."""
     ratios: dict[str, list[tuple[int, Decimal]]] = {}
-    for symbol, at, ratio in splits:
+    computed = ((each.symbol, each.at, each.value) for each in announced.schedule(seed) if each.kind == "split")
+    for symbol, at, ratio in sorted((*splits, *computed), key=itemgetter(1)):
         ratios.setdefault(symbol, []).append((hours.minute_of(at), ratio))
     listed = [*built_in(seed, market_hours), *_listed(series, market_hours)]
     return prices.Market([_with_splits(entry, ratios.get(entry.symbol)) for entry in listed])

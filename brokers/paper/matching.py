@@ -18,9 +18,11 @@ Cancelling one of a pair leaves the other. When the exit of a bracket fills, wha
 
 *Borrowing.* At 00:00 UTC a short position costs a day's borrow fee on its value, and negative cash a day's interest.
 
-*Corporate actions.* At 00:00 UTC of the ex-date a dividend is paid on every share held, and by whoever is short. A
-split multiplies the position, pays what is less than a lot in cash at the last price, and cancels the open orders in
-the stock, whose prices no longer mean what they did.
+*Corporate actions.* Those of the simulated stocks are ``announced``, others are imported. At 00:00 UTC of the ex-date
+a dividend is paid on every share held, and by whoever is short; no order's price is changed for it. A split multiplies
+the position, pays what is less than a lot in cash at the last price, and cancels every open order in the stock, GTC or
+not and legs too, because its price and quantity no longer mean what they did. Of two on one day the older import acts
+first, and what is announced before what is imported.
 """
 
 import math
@@ -30,10 +32,9 @@ from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from heapq import heappop, heappush
 
-from django.db.models import QuerySet
-
 from brokers.errors import InsufficientFunds, InsufficientPosition
-from brokers.paper import costs, exchange, hours, ledger, means, prices
+from brokers.paper import announced, costs, exchange, hours, ledger, means, prices
+from brokers.paper.announced import Announced
 from brokers.paper.models import OPEN_STATUSES, CorporateAction, MatchedTape, PaperAccount, PaperOrder
 from brokers.types import AssetClass, Bar, BrokerStatus, OrderClass, OrderType, Quote, Side, TimeInForce
 
@@ -74,7 +75,7 @@ class _Event:
     volume: Decimal = Decimal(0)
     triggered: bool = False
     best: Decimal | None = None
-    action: CorporateAction | None = None
+    action: CorporateAction | Announced | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +193,10 @@ def due(account: PaperAccount, market: prices.Market, now: datetime) -> list[int
 
 def pending(account: PaperAccount, now: datetime) -> bool:
     """Whether something other than an order is due. Asks the database: the caller's row may be an old one."""
-    fresh = PaperAccount.objects.only("accrues_at", "acted_until", "created", "venue").get(pk=account.pk)
+    fresh = PaperAccount.objects.only("accrues_at", "acted_until", "created", "venue", "seed").get(pk=account.pk)
     if fresh.accrues_at is not None and fresh.accrues_at <= now:
         return True
-    return _actions(fresh, now).exists()
+    return bool(_actions(fresh, now))
 
 
 def settle_ends(account: PaperAccount, tape: prices.Tape, at: datetime) -> datetime | None:
@@ -505,7 +506,7 @@ class Matcher:
                 ledger.shrink(other, before)
                 other.save()
 
-    def _act(self, action: CorporateAction) -> None:
+    def _act(self, action: CorporateAction | Announced) -> None:
         tape = self.market.tape(action.symbol)
         instrument = tape.instrument
         held = ledger.held(self.account, instrument.symbol).total
@@ -557,12 +558,12 @@ class Matcher:
         self.account.save(update_fields=list(fields))
 
 
-def _actions(account: PaperAccount, now: datetime) -> QuerySet[CorporateAction]:
+def _actions(account: PaperAccount, now: datetime) -> list[CorporateAction | Announced]:
     if account.venue:
-        return CorporateAction.objects.none()
-    return CorporateAction.objects.filter(at__gt=account.acted_until or account.created, at__lte=now).order_by(
-        "at", "pk"
-    )
+        return []
+    after = account.acted_until or account.created
+    imported = CorporateAction.objects.filter(at__gt=after, at__lte=now).order_by("at", "pk")
+    return [*announced.between(account.seed, after, now), *imported]
 
 
 def _seen(keys: Iterable[str]) -> dict[str, datetime]:

@@ -94,6 +94,8 @@ class SplitTape:
         self.step = tape.step
 
     def aggregate(self, first: int, end: int) -> Ohlcv | None:
+        if end <= self._splits[0][0]:
+            return self._tape.aggregate(first, end)
         cuts = [first, *(minute for minute, _ in self._splits if first < minute < end), end]
         parts = [self._divided(start, stop) for start, stop in pairwise(cuts)]
         traded = [part for part in parts if part is not None]

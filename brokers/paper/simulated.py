@@ -30,33 +30,35 @@ class _Security(NamedTuple):
     """Size of its moves, in percent of an ordinary stock's."""
     volume: int
     """Shares on an ordinary day."""
+    dividend: int
+    """Cents a share and year."""
 
 
 _SECURITIES = (
-    _Security("AAPL", "Apple Inc.", AssetClass.STOCK, 23150, 100, 55_000_000),
-    _Security("MSFT", "Microsoft Corporation", AssetClass.STOCK, 43400, 90, 21_000_000),
-    _Security("NVDA", "NVIDIA Corporation", AssetClass.STOCK, 14200, 160, 220_000_000),
-    _Security("AMZN", "Amazon.com, Inc.", AssetClass.STOCK, 20400, 110, 38_000_000),
-    _Security("GOOGL", "Alphabet Inc. Class A", AssetClass.STOCK, 17800, 105, 27_000_000),
-    _Security("META", "Meta Platforms, Inc.", AssetClass.STOCK, 58200, 120, 13_000_000),
-    _Security("TSLA", "Tesla, Inc.", AssetClass.STOCK, 29700, 180, 95_000_000),
-    _Security("BRK.B", "Berkshire Hathaway Inc. Class B", AssetClass.STOCK, 46300, 60, 3_800_000),
-    _Security("JPM", "JPMorgan Chase & Co.", AssetClass.STOCK, 23900, 80, 9_000_000),
-    _Security("V", "Visa Inc.", AssetClass.STOCK, 31100, 70, 6_200_000),
-    _Security("UNH", "UnitedHealth Group Incorporated", AssetClass.STOCK, 52300, 90, 4_100_000),
-    _Security("XOM", "Exxon Mobil Corporation", AssetClass.STOCK, 11300, 85, 15_000_000),
-    _Security("JNJ", "Johnson & Johnson", AssetClass.STOCK, 15400, 55, 7_500_000),
-    _Security("PG", "The Procter & Gamble Company", AssetClass.STOCK, 16900, 55, 6_800_000),
-    _Security("KO", "The Coca-Cola Company", AssetClass.STOCK, 6350, 55, 14_000_000),
-    _Security("DIS", "The Walt Disney Company", AssetClass.STOCK, 11200, 95, 9_500_000),
-    _Security("NFLX", "Netflix, Inc.", AssetClass.STOCK, 88600, 125, 3_300_000),
-    _Security("AMD", "Advanced Micro Devices, Inc.", AssetClass.STOCK, 13900, 155, 42_000_000),
-    _Security("INTC", "Intel Corporation", AssetClass.STOCK, 2420, 140, 60_000_000),
-    _Security("COST", "Costco Wholesale Corporation", AssetClass.STOCK, 92700, 75, 1_900_000),
-    _Security("SPY", "SPDR S&P 500 ETF Trust", AssetClass.ETF, 58900, 50, 45_000_000),
-    _Security("QQQ", "Invesco QQQ Trust", AssetClass.ETF, 50600, 65, 31_000_000),
-    _Security("VTI", "Vanguard Total Stock Market ETF", AssetClass.ETF, 29100, 50, 3_100_000),
-    _Security("TLT", "iShares 20+ Year Treasury Bond ETF", AssetClass.ETF, 9150, 40, 36_000_000),
+    _Security("AAPL", "Apple Inc.", AssetClass.STOCK, 23150, 100, 55_000_000, 104),
+    _Security("MSFT", "Microsoft Corporation", AssetClass.STOCK, 43400, 90, 21_000_000, 332),
+    _Security("NVDA", "NVIDIA Corporation", AssetClass.STOCK, 14200, 160, 220_000_000, 4),
+    _Security("AMZN", "Amazon.com, Inc.", AssetClass.STOCK, 20400, 110, 38_000_000, 0),
+    _Security("GOOGL", "Alphabet Inc. Class A", AssetClass.STOCK, 17800, 105, 27_000_000, 84),
+    _Security("META", "Meta Platforms, Inc.", AssetClass.STOCK, 58200, 120, 13_000_000, 212),
+    _Security("TSLA", "Tesla, Inc.", AssetClass.STOCK, 29700, 180, 95_000_000, 0),
+    _Security("BRK.B", "Berkshire Hathaway Inc. Class B", AssetClass.STOCK, 46300, 60, 3_800_000, 0),
+    _Security("JPM", "JPMorgan Chase & Co.", AssetClass.STOCK, 23900, 80, 9_000_000, 560),
+    _Security("V", "Visa Inc.", AssetClass.STOCK, 31100, 70, 6_200_000, 236),
+    _Security("UNH", "UnitedHealth Group Incorporated", AssetClass.STOCK, 52300, 90, 4_100_000, 840),
+    _Security("XOM", "Exxon Mobil Corporation", AssetClass.STOCK, 11300, 85, 15_000_000, 396),
+    _Security("JNJ", "Johnson & Johnson", AssetClass.STOCK, 15400, 55, 7_500_000, 508),
+    _Security("PG", "The Procter & Gamble Company", AssetClass.STOCK, 16900, 55, 6_800_000, 412),
+    _Security("KO", "The Coca-Cola Company", AssetClass.STOCK, 6350, 55, 14_000_000, 204),
+    _Security("DIS", "The Walt Disney Company", AssetClass.STOCK, 11200, 95, 9_500_000, 100),
+    _Security("NFLX", "Netflix, Inc.", AssetClass.STOCK, 88600, 125, 3_300_000, 0),
+    _Security("AMD", "Advanced Micro Devices, Inc.", AssetClass.STOCK, 13900, 155, 42_000_000, 0),
+    _Security("INTC", "Intel Corporation", AssetClass.STOCK, 2420, 140, 60_000_000, 0),
+    _Security("COST", "Costco Wholesale Corporation", AssetClass.STOCK, 92700, 75, 1_900_000, 520),
+    _Security("SPY", "SPDR S&P 500 ETF Trust", AssetClass.ETF, 58900, 50, 45_000_000, 720),
+    _Security("QQQ", "Invesco QQQ Trust", AssetClass.ETF, 50600, 65, 31_000_000, 292),
+    _Security("VTI", "Vanguard Total Stock Market ETF", AssetClass.ETF, 29100, 50, 3_100_000, 380),
+    _Security("TLT", "iShares 20+ Year Treasury Bond ETF", AssetClass.ETF, 9150, 40, 36_000_000, 400),
 )
 
 _MILLION = 1_000_000
@@ -94,8 +96,7 @@ class SimulatedTape:
         self.hours = market_hours
         self.key = f"{security.symbol}@{seed}/{market_hours}"
         self._security = security
-        digest = blake2b(f"{seed}:{security.symbol}".encode(), digest_size=8).digest()
-        self._key = int.from_bytes(digest, "big")
+        self._key = draw(seed, security.symbol)
         self._day = lru_cache(maxsize=1024)(self._compute_day)
         self._children = lru_cache(maxsize=512)(self._split)
 
@@ -183,6 +184,21 @@ class SimulatedTape:
             trough = low if child == bottom else sunk
             children.append((a, peak, trough, b, shares[child]))
         return tuple(children)
+
+
+def payers() -> list[tuple[str, int]]:
+    """Symbols that pay dividends, each with its cents a share and year."""
+    return [(each.symbol, each.dividend) for each in _SECURITIES if each.dividend]
+
+
+def dear(cents: int) -> list[str]:
+    """Symbols of the stocks whose price moves around ``cents`` or more."""
+    return [each.symbol for each in _SECURITIES if each.asset_class is AssetClass.STOCK and each.base >= cents]
+
+
+def draw(seed: int, about: str) -> int:
+    """A number of 64 bits that is always the same for the same market and matter."""
+    return int.from_bytes(blake2b(f"{seed}:{about}".encode(), digest_size=8).digest(), "big")
 
 
 def listing(seed: int, market_hours: str) -> list[Listed]:

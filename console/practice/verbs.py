@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from brokers.base import Broker
 from brokers.errors import BrokerError, InvalidAccount
-from brokers.paper import books, costs, ledger, tuning
+from brokers.paper import actions, books, costs, ledger, tuning
 from brokers.paper.tuning import Terms as Terms  # what the verbs give back
 from brokers.types import AccountState, Position
 from console.accounts.models import User
@@ -26,6 +26,8 @@ from console.orders import cancelling, risk, sending, states
 from console.orders.models import Order
 
 MOST_ACCOUNTS = 20
+_AHEAD = timedelta(days=90)
+_MOST_COMING = 6
 PRESETS = tuple(costs.PRESETS)
 KNOBS = costs.TUNABLE
 
@@ -49,6 +51,17 @@ class Reset:
     """Equity that was given up, in the account's currency."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coming:
+    """A dividend or split that is announced."""
+
+    on: date
+    symbol: str
+    kind: str
+    value: Decimal
+    """Dividend: USD a share. Split: new shares for one old."""
+
+
 def can_practise(connection: Connection) -> bool:
     known = reads.capabilities(connection.broker)
     return known is not None and known.practice
@@ -57,6 +70,13 @@ def can_practise(connection: Connection) -> bool:
 def accounts(connection: Connection) -> list[Terms]:
     """The main one first. Nothing for a connection whose money is not simulated."""
     return [tuning.terms(key) for key in _keys(connection)] if can_practise(connection) else []
+
+
+def coming(connection: Connection) -> list[Coming]:
+    """The next dividends and splits of the simulated market; nothing where prices are live."""
+    now = timezone.now()
+    found = actions.coming(_keys(connection)[0], now, now + _AHEAD)[:_MOST_COMING]
+    return [Coming(on=each.at.date(), symbol=each.symbol, kind=each.kind, value=each.value) for each in found]
 
 
 def account(connection: Connection, account_id: str) -> Terms:

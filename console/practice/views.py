@@ -16,7 +16,8 @@ from console.practice.verbs import Terms
 @require_safe
 def list_(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
-    return render(request, "practice/list.html", {"connection": connection, "accounts": verbs.accounts(connection)})
+    shown = {"connection": connection, "accounts": verbs.accounts(connection), "coming": verbs.coming(connection)}
+    return render(request, "practice/list.html", shown)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -82,7 +83,7 @@ def model(request: HttpRequest, pk: int, account_id: str) -> HttpResponse:
         except Refusal as refusal:
             form.add_error(None, str(refusal))
         else:
-            messages.success(request, f"{terms.name} trades under these terms from the next fill on.")
+            messages.success(request, f"{terms.name} trades under these terms from now on.")
             return redirect("practice:list", connection.pk)
     return render(request, "practice/model.html", {"connection": connection, "account": terms, "form": form})
 

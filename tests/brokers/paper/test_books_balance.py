@@ -200,3 +200,9 @@ def test_matching_asks_the_database_about_instruments_and_never_about_accounts_w
     # The marks, imported series and splits; then who is touched, who expires, and the mark.
     with django_assert_num_queries(6):
         assert books.match_resting(Clock().now + timedelta(days=1)) == 0
+
+
+def test_orders_that_only_the_clock_ends_are_found_without_reading_all_that_rest() -> None:
+    plan = books.on_time(Clock().now).explain()
+    assert all(name in plan for name in ("paper_expiring", "paper_arriving", "paper_cancelling")), plan
+    assert "SCAN" not in plan

@@ -8,6 +8,8 @@ nowhere, order by order  Both follow the rules of ``brokers.paper.exchange``. Ea
 on the loop's edge       Not compared: the recording ends and begins again there, which is a jump of two days. The
                          orders begin where that is further away than they are watched.
 =======================  ==============================================================================================
+
+What an engine of somebody else does differently: ``test_another_engine``.
 """
 
 import random
