@@ -43,7 +43,7 @@ def new(request: HttpRequest, pk: int) -> HttpResponse:
                 words += f" The simulated market does not have {', '.join(made.left_out)}: left out."
             messages.success(request, words)
             return redirect("practice:list", connection.pk)
-    return render(request, "practice/new.html", {"connection": connection, "form": form})
+    return render(request, "practice/new.html", {"connection": connection, "form": form, "presets": verbs.PRESET_RATES})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -84,7 +84,8 @@ def model(request: HttpRequest, pk: int, account_id: str) -> HttpResponse:
         else:
             messages.success(request, f"{terms.name} trades under these terms from the next fill on.")
             return redirect("practice:list", connection.pk)
-    return render(request, "practice/model.html", {"connection": connection, "account": terms, "form": form})
+    context = {"connection": connection, "account": terms, "form": form, "presets": verbs.PRESET_RATES}
+    return render(request, "practice/model.html", context)
 
 
 def _own(request: HttpRequest, pk: int) -> Connection:
