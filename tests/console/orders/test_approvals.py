@@ -391,7 +391,7 @@ def test_the_page_says_everything_to_decide_by(
         "Market now",
         "Bid and ask",
         "Price made",
-        "Moved since shown +0.00%",
+        "Moved since shown 0.00%",
         "Fee, estimated",
         "Cash 100,000.00 USD",
         "Position in BTC/USD 0 0.1",
