@@ -29,15 +29,6 @@ MOST_ACCOUNTS = 20
 PRESETS = tuple(costs.PRESETS)
 KNOBS = costs.TUNABLE
 
-PRESET_RATES: dict[str, dict[str, Decimal | None]] = {
-    name: {
-        knob: None if (value := getattr(preset, told.field)) is None else value / told.scale
-        for knob, told in KNOBS.items()
-    }
-    for name, preset in costs.PRESETS.items()
-}
-"""What each preset charges, by the names and in the units of ``KNOBS``; None for no bound on volume."""
-
 By = User | ConnectedApp
 
 
