@@ -1,6 +1,7 @@
 """The whole of Tradelatch in one process: ``/mcp`` beside the console. The composition root."""
 
 import os
+import warnings
 
 from django.core.asgi import get_asgi_application
 from starlette.types import Receive, Scope, Send
@@ -8,6 +9,9 @@ from starlette.types import Receive, Scope, Send
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 from mcpserver import asgi as mcp
+
+# WhiteNoise hands its files over as WSGI wants them. They are small: that Django reads each whole harms nobody.
+warnings.filterwarnings("ignore", "StreamingHttpResponse must consume synchronous iterators")
 
 _console = get_asgi_application()
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import QuerySet
@@ -13,6 +15,7 @@ from console.api.door import Act, Door, PageQuery
 from console.api.parsing import Amount, Choice, Strict, Text
 from console.authority.drf import Need
 from console.connections import equity
+from console.connections.equity import Drawdown
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.journal import notes, performance, reads
@@ -335,9 +338,14 @@ class Performance(_Account):
                 "high": {"equity": standing.high.high, "at": standing.high.high_at},
                 "low": {"equity": standing.low.low, "at": standing.low.low_at},
                 "drawdown": standing.below,
-                "max_drawdown": standing.deepest,
+                "max_drawdown": standing.deepest and _rounded(standing.deepest),
             }
         )
+
+
+def _rounded(fall: Drawdown) -> Drawdown:
+    """Its percent to two decimals, as every other percent here."""
+    return replace(fall, percent=fall.percent.quantize(Decimal("0.01")))
 
 
 class Profit(_Account):

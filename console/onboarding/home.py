@@ -29,11 +29,6 @@ def waiting(owner: User) -> QuerySet[Order]:
     ).select_related("connection", "app", "confirmation")
 
 
-def waiting_plans(owner: User) -> list[Order]:
-    """The first order of each confirmation: what is decided in one is shown as one."""
-    return list({order.confirmation_id: order for order in waiting(owner)}.values())
-
-
 def sentence(reaching: int, reached: int, orders_waiting: int) -> str:
     """The state of the house in one line: ``Two assistants can reach one account. Nothing is waiting.``"""
     if not reached:

@@ -17,9 +17,11 @@ from console.onboarding import guides, hosts, playground
 from console.onboarding import home as facts
 from console.onboarding.forms import PlaygroundForm
 from console.onboarding.guide import Runs
+from console.orders import approvals, review
 from console.scopes import Scope
 
 _ON_HOME = ("claude-code", "claude", "cursor", "vscode", "python")
+_MOST_WAITING = 10
 _SECTIONS = (
     (Runs.HERE, "On your computer", "They call from where you sit."),
     (Runs.INTERNET, "On the web", "The vendor’s servers call, so this instance needs a public https address."),  # noqa: RUF001
@@ -30,7 +32,8 @@ _SECTIONS = (
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
-    apps, waiting = list(facts.apps(user)), facts.waiting_plans(user)[:10]
+    apps, waiting = list(facts.apps(user)), list(approvals.waiting(user))
+    own = set(approvals.for_owner(user).values_list("pk", flat=True))
     reached = {app.connection_id for app in apps if app.connection.closed_at is None}
     place = guides.here()
     shown = [guide for slug in _ON_HOME if (guide := guides.find(slug, place))]
@@ -39,7 +42,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "connections": facts.connections(user),
         "apps": apps[:6],
         "more_apps": max(0, len(apps) - 6),
-        "waiting": waiting,
+        "waiting": [(each, review.heading(each), each.pk in own) for each in waiting[:_MOST_WAITING]],
         "guides": [(guide, guide.ways[0], guides.warning(guide, place)) for guide in shown],
     }
     return render(request, "onboarding/home.html", context)

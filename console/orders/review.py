@@ -3,7 +3,8 @@ the limits at this moment. Decides nothing and sends nothing.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -11,7 +12,17 @@ from django.utils import timezone
 
 from brokers.base import Broker
 from brokers.errors import BrokerError, InsufficientFunds, InsufficientPosition, Outcome
-from brokers.types import AccountState, Instrument, OrderRequest, OrderType, Preview, Quote, Side
+from brokers.types import (
+    AccountState,
+    Instrument,
+    OrderClass,
+    OrderRequest,
+    OrderType,
+    Preview,
+    Quote,
+    Side,
+    TimeInForce,
+)
 from console.connected_apps.models import ConnectedApp
 from console.connections import reads
 from console.connections.models import Connection
@@ -22,7 +33,7 @@ from console.orders import amend, exposure, risk, sizing, standing
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.risk import Bound, Facts
 from console.orders.states import Status
-from console.orders.terms import words
+from console.orders.terms import UNTIL, words
 
 CAN_CLEAR = frozenset({Code.BROKER_UNAVAILABLE, Code.OUTCOME_UNKNOWN})
 """What may be gone a second later: no reason to keep the owner from trying."""
@@ -63,6 +74,11 @@ class Item:
         return units if self.order.side == Side.BUY else -units
 
     @property
+    def until(self) -> str:
+        """How long it would stay, in words."""
+        return "The trading day" if self.request.tif is TimeInForce.DAY else UNTIL[self.request.tif].capitalize()
+
+    @property
     def price(self) -> Decimal | None:
         """What one unit costs now, by the broker's estimate; else by the last price."""
         if self.preview is not None:
@@ -72,7 +88,7 @@ class Item:
     @property
     def drift(self) -> Decimal | None:
         """How far the market moved since the order was shown, in percent."""
-        if self.preview is None or self.request.limit_price is not None or not self.shown:
+        if self.preview is None or self.request.limit_price is not None or not self.shown or self.was:
             return None
         return (self.preview.price / self.shown - 1) * 100
 
@@ -262,12 +278,34 @@ def _weigh(item: Item, broker: Broker, connection: Connection, app: ConnectedApp
         item.worst = exposure.check(request, facts, connection, app, besides=order.pk, closes=order.closes)
     except Refusal as refusal:
         item.refusals.append(refusal)
-    if item.worst is None and item.preview is not None and facts.rate is not None:
-        item.worst = item.preview.notional * facts.rate
+        item.worst = _most(request, facts, connection, app)
+
+
+def _most(request: OrderRequest, facts: Facts, connection: Connection, app: ConnectedApp) -> Decimal | None:
+    """The most that an order can come to which a limit refuses: what the refusal speaks of."""
+    quote, units = facts.quote, request.quantity
+    if facts.rate is None or not all(each.is_finite() and each > 0 for each in (quote.last, quote.bid, quote.ask)):
+        return None
+    if units is None:
+        best = quote.ask if request.side is Side.BUY else quote.bid
+        units = (request.notional or Decimal(0)) / (best * facts.multiplier)
+    bounds = exposure.bounds(connection, app, timezone.now())
+    collar = risk.collar_of(bounds, is_live=connection.is_live, order_type=request.order_type)
+    return risk.worst_price(request, quote, collar) * facts.multiplier * facts.rate * units
 
 
 def _weigh_change(item: Item, change: Modification, broker: Broker, connection: Connection, app: ConnectedApp) -> None:
-    """A broker estimates no change, so the cash it moves is not known."""
+    """A broker estimates no change: what it would fill from now on is estimated as an order of its own."""
+    rest, filled = item.request.quantity, Decimal(item.order.filled_quantity)
+    alone = replace(
+        item.request,
+        client_order_id=change.wire_id,
+        quantity=None if rest is None else max(rest - filled, Decimal(0)),
+        order_class=OrderClass.SIMPLE,
+        legs=(),
+    )
+    with suppress(BrokerError):  # what it holds back of the funds now is missing for the estimate: then there is none
+        item.preview = broker.preview(item.order.account_id, alone)
     try:
         item.quote = broker.quotes([item.order.symbol])[0]
         weighed = amend.weigh(change.order, change.asked, connection, app)

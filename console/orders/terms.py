@@ -18,7 +18,7 @@ _LARGEST = Decimal(10) ** 15
 
 _CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
-_UNTIL = {
+UNTIL = {
     TimeInForce.DAY: "day",
     TimeInForce.GTC: "until cancelled",
     TimeInForce.IOC: "at once or not at all",
@@ -304,7 +304,7 @@ def words(request: OrderRequest) -> str:
         size = f"{_text(request.notional)} worth of {request.symbol}"
     else:
         size = f"{plain(request.quantity)} {request.symbol}"
-    said = f"{request.side.capitalize()} {size} {at(request)}, {_UNTIL[request.tif]}"
+    said = f"{request.side.capitalize()} {size} {at(request)}, {UNTIL[request.tif]}"
     for flag, meaning in (
         (request.outside_rth, "also outside the regular session"),
         (request.reduce_only, "only to make a position smaller"),

@@ -240,7 +240,7 @@ def _to_decide(
     steps = order.events.filter(data__modification=confirmation.modification.public_id) if is_change else order.events
     first = steps.first()
     asked = Call.objects.filter(request_id=first.request_id).first() if first and first.request_id else None
-    left = (confirmation.expires_at - timezone.now()).total_seconds()
+    seconds = max(0, math.ceil((confirmation.expires_at - timezone.now()).total_seconds()))
     context: dict[str, Any] = {
         "review": looked,
         "confirmation": confirmation,
@@ -250,7 +250,9 @@ def _to_decide(
         "is_change": is_change,
         "connection": order.connection,
         "asked": asked,
-        "seconds": max(0, math.ceil(left)),
+        "seconds": seconds,
+        "minutes": seconds // 60,
+        "rest": seconds % 60,
         "is_live": order.connection.is_live,
         "by_assistant": order.connection.policy == Policy.TWO_STEP and not confirmation.app.is_console,
         "cancels": closing.cancelled_first(confirmation, [item.order.symbol for item in looked.left_out]),
@@ -347,6 +349,7 @@ def closing_page(request: HttpRequest, pk: int) -> HttpResponse:
         trouble, accounts = str(refusal), sorted(found)
     context = {
         "connection": connection,
+        "elsewhere": outside.of(connection.owner).filter(connection=connection).count(),
         "trouble": trouble,
         "accounts": [(account_id, found.get(account_id, [])) for account_id in accounts],
     }

@@ -20,14 +20,13 @@ class PracticeModelOut(serializers.Serializer[Any]):
     preset = serializers.CharField()
     stamp = serializers.CharField(help_text="What each fill names it by.")
     margin = serializers.BooleanField()
-    maker_fee_percent = Amount(source="rates.maker_fee_percent")
-    taker_fee_percent = Amount(source="rates.taker_fee_percent")
-    fee_per_share = Amount(source="rates.fee_per_share")
-    minimum_fee = Amount(source="rates.minimum_fee")
-    slippage_percent = Amount(source="rates.slippage_percent")
-    volume_percent = Amount(source="rates.volume_percent", allow_null=True, help_text="Null: no bound.")
-    borrow_percent = Amount(source="rates.borrow_percent", help_text="A year.")
-    interest_percent = Amount(source="rates.interest_percent", help_text="A year.")
+
+    def get_fields(self) -> dict[str, Any]:
+        rates = {
+            name: Amount(source=f"rates.{name}", allow_null=True, help_text=f"{knob.words}. Null: no bound.")
+            for name, knob in KNOBS.items()
+        }
+        return {**super().get_fields(), **rates}
 
 
 class PracticeAccountOut(serializers.Serializer[Any]):
@@ -70,23 +69,18 @@ class PracticeResetIn(Strict):
     cash = Amount(required=False, help_text="What it started with unless told.")
 
 
-def _rate(name: str) -> Amount:
-    return Amount(required=False, help_text=f"{KNOBS[name].words}. The preset's own unless told.")
-
-
 class PracticeModelIn(Strict):
     """All of it at once: a rate that is left out is the preset's own."""
 
     preset = Choice(choices=list(PRESETS))
     margin = Flag(required=False, help_text="It may borrow cash, and sell stock it does not have.")
-    maker_fee_percent = _rate("maker_fee_percent")
-    taker_fee_percent = _rate("taker_fee_percent")
-    fee_per_share = _rate("fee_per_share")
-    minimum_fee = _rate("minimum_fee")
-    slippage_percent = _rate("slippage_percent")
-    volume_percent = _rate("volume_percent")
-    borrow_percent = _rate("borrow_percent")
-    interest_percent = _rate("interest_percent")
+
+    def get_fields(self) -> dict[str, Any]:
+        rates = {
+            name: Amount(required=False, help_text=f"{knob.words}. The preset's own unless told.")
+            for name, knob in KNOBS.items()
+        }
+        return {**super().get_fields(), **rates}
 
 
 class _Practice(Door):

@@ -3,10 +3,22 @@ from typing import Any
 
 from django import forms
 
+from brokers.paper import costs
 from console.accounts.models import User
 from console.connections.models import Connection
 from console.practice.verbs import KNOBS, PRESETS, Terms
 
+PRESET_ROWS: list[tuple[str, list[tuple[str, Decimal | None]]]] = [
+    (
+        knob.words,
+        [
+            (name.capitalize(), None if (value := getattr(preset, knob.field)) is None else value / knob.scale)
+            for name, preset in costs.PRESETS.items()
+        ],
+    )
+    for knob in KNOBS.values()
+]
+"""What each preset charges, knob by knob; None for no bound."""
 _PRESETS = [(name, name.capitalize()) for name in PRESETS]
 
 

@@ -9,7 +9,7 @@ from console.connections.models import Connection
 from console.errors import Refusal
 from console.onboarding import home
 from console.practice import verbs
-from console.practice.forms import AccountForm, ModelForm, ResetForm
+from console.practice.forms import PRESET_ROWS, AccountForm, ModelForm, ResetForm
 from console.practice.verbs import Terms
 
 
@@ -44,7 +44,7 @@ def new(request: HttpRequest, pk: int) -> HttpResponse:
                 words += f" The simulated market does not have {', '.join(made.left_out)}: left out."
             messages.success(request, words)
             return redirect("practice:list", connection.pk)
-    return render(request, "practice/new.html", {"connection": connection, "form": form})
+    return render(request, "practice/new.html", {"connection": connection, "form": form, "presets": PRESET_ROWS})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -85,7 +85,8 @@ def model(request: HttpRequest, pk: int, account_id: str) -> HttpResponse:
         else:
             messages.success(request, f"{terms.name} trades under these terms from now on.")
             return redirect("practice:list", connection.pk)
-    return render(request, "practice/model.html", {"connection": connection, "account": terms, "form": form})
+    context = {"connection": connection, "account": terms, "form": form, "presets": PRESET_ROWS}
+    return render(request, "practice/model.html", context)
 
 
 def _own(request: HttpRequest, pk: int) -> Connection:

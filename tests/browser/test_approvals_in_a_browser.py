@@ -6,15 +6,22 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from console.authority import bearer
+from console.connections import reads
 from console.connections.models import Connection
-from console.orders import desk
+from console.halts import verbs as halts
+from console.journal import keeping, notes
+from console.journal.models import RoundTrip
+from console.orders import desk, outside
 from console.orders.desk import Prepared
+from console.orders.models import OutsideOrder
 from console.orders.states import Status
 from tests import watched_broker
+from tests.brokers.paper.support import order as paper_order
 from tests.browser.test_console_in_a_browser import AXE
 from tests.browser.test_passkeys_in_a_browser import add_passkey, sign_in
 from tests.conftest import PASSWORD
 from tests.console.orders.conftest import bitcoin
+from tests.console.orders.test_made_elsewhere import at_the_broker
 from tests.watched_broker import Watch
 
 LIMITS = {"order_notional": "90000", "daily_notional": "90000"}
@@ -142,16 +149,50 @@ def test_the_password_releases_a_paper_order_and_the_countdown_runs(
     assert status(prepared) is Status.FILLED
 
 
+def test_on_a_phone_the_decision_is_one_tap_away(
+    page: Page, owner: Any, console: str, asks: Connection, trade_key: str
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    sign_in(page, console, owner.email)
+    page.goto(desk.approval_url(prepare(trade_key).order))
+    decision = page.get_by_role("heading", name="Your decision")
+    expect(decision).not_to_be_in_viewport()
+    page.get_by_role("link", name="Decide").click()
+    expect(decision).to_be_in_viewport()
+
+
+@pytest.fixture
+def desk_pages(live: Connection, owner: Any, trade_key: str) -> list[str]:
+    """Every page of the desk, each with something on it."""
+    for side in ("BUY", "SELL"):
+        reads.broker_of(live).submit(live.default_account, paper_order(side, "1", "BTC/USD"))
+    keeping.keep(live)
+    trip = RoundTrip.objects.get()
+    notes.add(live.pk, trip.public_id, "Sold too soon", ["haste"], by="Claude", app_id=1)
+    at_the_broker(live)
+    outside.keep(live)
+    prepared = prepare(trade_key)
+    halt = halts.halt_app(prepared.order.app, by=owner)
+    connection = f"/connections/{live.pk}"
+    account = f"{connection}/practice/{live.default_account}"
+    return [
+        *("/", "/orders/", "/orders/approvals/", f"/orders/{prepared.order.public_id}/"),
+        *(f"/orders/elsewhere/{OutsideOrder.objects.get().pk}/", f"/orders/closing/{live.pk}/"),
+        *("/connections/", f"{connection}/", f"{connection}/limits/", f"{connection}/performance/"),
+        *(f"{connection}/practice/", f"{connection}/practice/new/", f"{account}/reset/", f"{account}/model/"),
+        *("/journal/", f"/journal/{trip.public_id}/", "/halts/", f"/halts/{halt.pk}/lift/"),
+    ]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1320])
 def test_the_pages_are_in_order_for_everybody(
-    page: Page, owner: Any, console: str, live: Connection, trade_key: str, scheme: Any, width: int
+    page: Page, owner: Any, console: str, desk_pages: list[str], scheme: Any, width: int
 ) -> None:
     page.set_viewport_size({"width": width, "height": 844})
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     sign_in(page, console, owner.email)
-    prepared = prepare(trade_key)
-    for url in ("/orders/approvals/", f"/orders/{prepared.order.public_id}/", "/connections/"):
+    for url in desk_pages:
         page.goto(console + url)
         beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert beyond <= 0, (url, beyond)

@@ -88,13 +88,19 @@ def listed(names: Collection[object]) -> str:
 
 @register.filter
 def percent(value: Decimal | None) -> str:
-    return NOTHING if value is None else f"{value:+.2f}%".replace("-", "\N{MINUS SIGN}")
+    return NOTHING if value is None else f"{_with_sign(value)}%"
 
 
 @register.filter
 def signed(value: Decimal | None) -> str:
     """A gain or a loss to the cent, with its sign."""
-    return NOTHING if value is None else f"{value:+,.2f}".replace("-", "\N{MINUS SIGN}")
+    return NOTHING if value is None else _with_sign(value)
+
+
+def _with_sign(value: Decimal) -> str:
+    """What is zero to two decimals has none."""
+    said = f"{value:+,.2f}".replace("-", "\N{MINUS SIGN}")
+    return said[1:] if said[1:] == "0.00" else said
 
 
 @register.filter

@@ -115,7 +115,7 @@ def test_profit_adds_up_to_the_round_trips_however_it_is_grouped(
 def test_equity_is_told_as_it_was_read_with_its_marks(session: Rest, reader: Rest, paper: Connection) -> None:
     account, now = account_of(paper), timezone.now()
     equity.forget(paper.pk, account)
-    for hours, worth in ((5, "100"), (4, "150"), (3, "90"), (2, "120")):
+    for hours, worth in ((5, "100"), (4, "150"), (3, "100"), (2, "120")):
         equity.record(
             paper,
             account,
@@ -126,13 +126,13 @@ def test_equity_is_told_as_it_was_read_with_its_marks(session: Rest, reader: Res
         )
     for rest in (session, reader):
         curve = rest.get(f"/connections/{paper.pk}/equity?period=1w&bar=5m&account_id={account}")
-        assert [point["equity"] for point in curve["points"]] == ["100", "150", "90", "120"]
+        assert [point["equity"] for point in curve["points"]] == ["100", "150", "100", "120"]
         assert (curve["currency"], curve["bar"], curve["truncated"]) == ("USD", "5m", False)
         told = rest.get(f"/connections/{paper.pk}/performance")
-        assert (told["equity"], told["high"]["equity"], told["low"]["equity"]) == ("120", "150", "90")
+        assert (told["equity"], told["high"]["equity"], told["low"]["equity"]) == ("120", "150", "100")
         assert told["total_pnl"] == {"amount": "20", "percent": "20"}
         assert told["drawdown"] == {"amount": "30", "percent": "20"}
-        assert (told["max_drawdown"]["amount"], told["max_drawdown"]["percent"]) == ("60", "40")
+        assert (told["max_drawdown"]["amount"], told["max_drawdown"]["percent"]) == ("50", "33.33")
 
 
 def test_an_account_nothing_is_known_of_is_not_there(session: Rest, paper: Connection) -> None:

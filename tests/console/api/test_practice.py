@@ -7,11 +7,12 @@ from django.test import Client as Browser
 
 from console import limits
 from console.accounts.models import User
+from console.api import openapi
 from console.connections import linking
 from console.connections.models import Connection
 from console.halts import verbs as halts
 from console.keys import minting
-from console.practice import api, verbs
+from console.practice import verbs
 from console.scopes import Scope
 from tests.clock import Clock
 from tests.console.api.conftest import account_of
@@ -83,9 +84,10 @@ def test_a_model_is_set_whole_and_what_is_left_out_is_the_presets_own(trader: Re
     assert trader.refused("PUT", path, {"preset": "mine"})["code"] == "invalid_argument"
 
 
-def test_every_rate_there_is_can_be_read_and_set() -> None:
-    for serializer in (api.PracticeModelIn(), api.PracticeModelOut()):
-        assert set(verbs.KNOBS) <= set(serializer.fields)
+def test_every_rate_there_is_is_described() -> None:
+    schemas = openapi.document()["components"]["schemas"]
+    for name in ("PracticeModelInRequest", "PracticeModelOut"):
+        assert set(verbs.KNOBS) <= set(schemas[name]["properties"]), name
 
 
 def test_what_binds_an_app_binds_its_key_and_not_its_owner(

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
-from brokers.errors import BrokerUnavailable
+from brokers.errors import BrokerUnavailable, InsufficientFunds
 from brokers.paper.adapter import PaperBroker
 from brokers.types import OrderChanges, OrderClass, OrderType, Side
+from console import limits
 from console.accounts.models import User
 from console.audit.models import Change
 from console.connected_apps import grants
@@ -19,7 +20,7 @@ from console.connections import linking
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.halts import verbs as halts
-from console.orders import desk
+from console.orders import desk, sending
 from console.orders.desk import Prepared
 from console.orders.models import Confirmation, Modification, Order
 from console.orders.states import Status
@@ -390,13 +391,14 @@ def test_the_page_says_everything_to_decide_by(
         "Market now",
         "Bid and ask",
         "Price made",
-        "Moved since shown +0.00%",
+        "Moved since shown 0.00%",
         "Fee, estimated",
         "Cash 100,000.00 USD",
         "Position in BTC/USD 0 0.1",
-        "Value of one order Of Practice 90,000.00 USD",
-        "Value of all orders in a day Of Practice 90,000.00 USD",
-        "120 s left",
+        "Value of one order For Practice 90,000.00 USD",
+        "Value of all orders in a day For Practice 90,000.00 USD",
+        "2 min 0 s left",
+        "Lasts The trading day",
         "Through API key",
         "Its name for it see-evil.example",
     ):
@@ -424,7 +426,7 @@ def test_every_order_and_leg_of_a_plan_is_shown_and_released_together(
     page = words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
     assert "2 orders in one Paper" in page
     assert "1. Buy 0.1 BTC/USD at 900 limit, day" in page
-    assert "Sent with it; waits until it fills Sell 0.1 BTC/USD at 2000 limit" in page
+    assert "Sent with it; waits until it fills, then whichever fills first ends the other Sell 0.1 BTC/USD" in page
     assert "Sell 0.1 BTC/USD when the price reaches 500" in page
     leg = prepared.orders[1].legs.first()
     assert leg is not None
@@ -520,6 +522,8 @@ def test_a_change_is_led_to_shown_and_released(browser: Browser, trader: Princip
     said = words_of(browser.get(page))
     assert "Change to: Buy 0.1 BTC/USD at 1100 limit, day Paper" in said
     assert "It rests at the broker as: Buy 0.1 BTC/USD at 1000 limit, day" in said
+    assert "Value 110.00 USD" in said and "Fee, estimated 0.28 USD" in said
+    assert "Cash 100,000.00 USD 99,889.72 USD" in said and "Position in BTC/USD 0 0.1" in said
     with pytest.raises(Refusal) as caught:
         desk.confirm(trader, change.confirmation.public_id)
     assert caught.value.code is Code.APPROVAL_REQUIRED
@@ -541,3 +545,65 @@ def test_a_change_is_rejected_and_the_order_rests_as_it_was(
     assert (change.order.limit_price, change.order.state) == (Decimal(1000), Status.WORKING)
     assert Change.objects.get(action="order rejected").target_id == change.order.public_id
     assert "A change of this order waits." not in words_of(browser.get(f"/orders/{change.order.public_id}/"))
+
+
+def test_what_is_filled_already_is_not_estimated_again(
+    browser: Browser, change: Modification, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Order.objects.filter(pk=change.order_id).update(filled_quantity=Decimal("0.04"), status=Status.PARTIALLY_FILLED)
+    monkeypatch.setattr(sending, "refresh", lambda order: order)
+    said = words_of(browser.get(f"/orders/approvals/{change.confirmation.public_id}/"))
+    assert "Value 66.00 USD" in said
+    assert "Position in BTC/USD 0 0.06" in said
+
+
+def test_a_change_its_broker_cannot_estimate_is_shown_all_the_same(
+    browser: Browser, change: Modification, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise InsufficientFunds("Not twice.")
+
+    monkeypatch.setattr(PaperBroker, "preview", refuse)
+    said = words_of(browser.get(f"/orders/approvals/{change.confirmation.public_id}/"))
+    assert "Fee, estimated Not known" in said and "Cash 100,000.00 USD Not known" in said
+    assert "Not twice" not in said and "Release with the password" in said
+
+
+def test_a_trailing_stop_says_by_how_much_it_trails(browser: Browser, asks: Connection, trader: Principal) -> None:
+    bitcoins = desk.prepare(trader, bitcoin("1"))
+    browser.post(address(bitcoins), sent(bitcoins, password=PASSWORD))
+    trail = Terms(
+        symbol="BTC/USD",
+        side=Side.SELL,
+        quantity=Decimal("0.5"),
+        order_type=OrderType.TRAIL,
+        trail_percent=Decimal("2.5"),
+    )
+    said = words_of(browser.get(address(desk.prepare(trader, trail), "")[:-1]))
+    assert "Trails by 2.5 %" in said and "once it triggers" in said
+
+
+def test_home_leads_to_each_decision_as_the_approvals_do(
+    browser: Browser, change: Modification, trader: Principal
+) -> None:
+    plan = desk.prepare_plan(trader, [desk.Item(terms=bitcoin(limit="900")), desk.Item(terms=bitcoin(limit="950"))])
+    home = browser.get("/")
+    said = words_of(home)
+    assert "Change to: Buy 0.1 BTC/USD at 1100 limit, day" in said and "2 orders in one" in said
+    assert "Two orders are waiting for confirmation." in said
+    for confirmation in (change.confirmation, plan.confirmation):
+        assert f'href="/orders/approvals/{confirmation.public_id}/">Look and decide</a>' in text_of(home)
+
+
+def test_what_a_limit_refuses_is_counted_on_the_page_as_the_refusal_counts_it(
+    browser: Browser, owner: User, live: Connection, trader: Principal
+) -> None:
+    prepared = desk.prepare(trader, bitcoin())
+    tight = {"order_notional": "500", "daily_notional": "90000"}
+    linking.set_limits(live, limits.parse(tight), by=owner)
+    page = words_of(browser.get(address(prepared, "")[:-1]))
+    told = re.search(r"This order needs ([\d.]+) USD", page)
+    assert told is not None
+    most = f"{Decimal(told[1]):,.2f}"
+    assert f"Most it can come to {most} USD" in page
+    assert f"Value of one order For Practice 500.00 USD {most} Over" in page

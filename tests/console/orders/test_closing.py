@@ -23,13 +23,14 @@ from console.halts import verbs as halts
 from console.keys.models import ApiKey
 from console.oauth.models import AccessToken
 from console.onboarding import home, playground
-from console.orders import approvals, closing, desk, risk, sending, sweeps
+from console.orders import approvals, closing, desk, outside, risk, sending, sweeps
 from console.orders.models import Confirmation, Order
 from console.orders.states import Status
 from console.principal import Principal
 from console.scopes import Source
 from tests.conftest import PASSWORD
 from tests.console.orders.conftest import bitcoin
+from tests.console.orders.test_made_elsewhere import at_the_broker
 from tests.console.pages import text_of, words_of
 from tests.console.passkeys import Passkey, question
 from tests.watched_broker import Watch
@@ -337,3 +338,12 @@ def test_permission_is_looked_at_as_for_any_app(paper: Connection, owner: User) 
     risk.check_permission(app, paper)
     grants.revoke(app, by=owner, reason="Test")
     assert refused(lambda: risk.check_permission(app, paper)) is Code.APP_REVOKED
+
+
+def test_the_way_out_says_which_orders_it_leaves(browser: Browser, paper: Connection) -> None:
+    assert "placed elsewhere" not in words_of(browser.get(f"/orders/closing/{paper.pk}/"))
+    at_the_broker(paper)
+    outside.keep(paper)
+    page = browser.get(f"/orders/closing/{paper.pk}/")
+    assert "1 order placed elsewhere stays open at the broker. Look at it" in words_of(page)
+    assert f'href="/orders/?connection={paper.pk}"' in text_of(page)
