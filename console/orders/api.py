@@ -257,7 +257,7 @@ class Confirm(_Orders):
         orders = list(confirmation.orders.filter(parent=None))
         if len(orders) == 1 and order.state in (Status.REJECTED, Status.NOT_SENT):
             raise Refusal(Code(order.code), order.reason, order_id=order.public_id)
-        unknown = any(each.state is Status.UNKNOWN for each in orders)
+        unknown = any(each.state in (Status.UNKNOWN, Status.ASKED) for each in orders)
         return self.answer(order, status=202 if unknown else 200)
 
 

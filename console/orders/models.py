@@ -1,3 +1,5 @@
+import hashlib
+import json
 from decimal import Decimal
 
 from django.conf import settings
@@ -227,6 +229,39 @@ class Modification(models.Model):
             trail_percent=self.trail_percent,
             tif=TimeInForce(self.tif) if self.tif else None,
         )
+
+
+class Question(models.Model):
+    """What the broker asks before it takes an order. Only the order's owner answers, once, in the console.
+
+    It is open while its order is ASKED and it has no answer.
+    """
+
+    public_id = models.CharField(max_length=40, unique=True)
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="questions")
+    words = models.JSONField()
+    """The broker's own, one text for each thing it asks."""
+    token = models.CharField(max_length=64)
+    """What the broker wants with the answer."""
+    asked_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    answer = models.CharField(max_length=3, blank=True, choices=[("yes", "Yes"), ("no", "No")])
+    answered_at = models.DateTimeField(null=True)
+    told_at = models.DateTimeField(null=True)
+    """When its owner was written to about it."""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["order"], condition=models.Q(answer=""), name="orders_one_open_question")
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def digest(self) -> str:
+        """Of what a person answers: these words, about this order."""
+        return hashlib.sha256(json.dumps([self.public_id, self.order.public_id, self.words]).encode()).hexdigest()
 
 
 class OrderEvent(models.Model):
