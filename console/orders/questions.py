@@ -43,6 +43,11 @@ def unanswered(now: datetime) -> QuerySet[Question]:
     return still.select_related("order__connection__owner", "order__app", "order__confirmation")
 
 
+def may_come(connection: Connection) -> bool:
+    """Whether a broker has asked there before."""
+    return Question.objects.filter(order__connection=connection).exists()
+
+
 def subject(question: Question) -> str:
     """What a passkey signs to say yes: to these words about this order, and to nothing else."""
     return f"yes {question.public_id} {question.digest}"

@@ -15,9 +15,9 @@ urlpatterns = [
     path("approvals/<str:public_id>/now/", views.now, name="now"),
     path("approvals/<str:public_id>/release/", views.release, name="release"),
     path("approvals/<str:public_id>/reject/", views.reject, name="reject"),
-    path("questions/<str:public_id>/", views.question, name="question"),
-    path("questions/<str:public_id>/yes/", views.say_yes, name="say-yes"),
-    path("questions/<str:public_id>/no/", views.say_no, name="say-no"),
+    path("approvals/questions/<str:public_id>/", views.question, name="question"),
+    path("approvals/questions/<str:public_id>/yes/", views.say_yes, name="say-yes"),
+    path("approvals/questions/<str:public_id>/no/", views.say_no, name="say-no"),
     path("<str:public_id>/", views.detail, name="detail"),
     path("<str:public_id>/settle/", views.settle, name="settle"),
 ]

@@ -119,7 +119,7 @@ def approval_list(request: HttpRequest) -> HttpResponse:
         "lettered": [
             (connection, letters.wanted(connection))
             for connection in home.connections(user)
-            if connection.policy != Policy.TWO_STEP
+            if connection.policy != Policy.TWO_STEP or questions.may_come(connection)
         ],
         "released": approvals.RELEASED,
     }

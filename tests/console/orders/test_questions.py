@@ -91,7 +91,7 @@ def asked(connection: Connection) -> Question:
 
 
 def page(found: Question, verb: str = "") -> str:
-    return f"/orders/questions/{found.public_id}/" + (f"{verb}/" if verb else "")
+    return f"/orders/approvals/questions/{found.public_id}/" + (f"{verb}/" if verb else "")
 
 
 def yes(browser: Browser, found: Question, **more: Any) -> Any:
