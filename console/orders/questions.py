@@ -1,13 +1,14 @@
-"""The owner's own yes or no to what a broker asks before it takes an order. Only the console leads here.
+"""The owner's own yes or no to what a broker asks before it takes or changes an order. Only the console leads here.
 
 A yes is committed before it is sent and sent once, as the order was: a lost answer leaves the order UNKNOWN, and it is
-looked up. A no, or no answer in time, ends the order here; without a yes nothing stands at the broker.
+looked up. A no, or no answer in time, ends the order here; without a yes nothing stands at the broker. A change is
+answered alike; the order then stands as it was.
 """
 
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from console.accounts.models import User
@@ -17,19 +18,18 @@ from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.halts import verbs as halts
 from console.halts.verbs import Proof
-from console.orders import moves, risk, sending
+from console.orders import changes, moves, risk, sending, states
 from console.orders.approvals import Evidence
-from console.orders.models import Order, Question
+from console.orders.models import Modification, Order, Question
 from console.orders.moves import Moved
-from console.orders.states import Status
+from console.orders.states import Change, Status
 
 ANSWERED = "question answered"
 """What the journal of changes calls it."""
 
 
 def visible(owner: User) -> QuerySet[Question]:
-    found = Question.objects.filter(order__connection__owner=owner)
-    return found.select_related("order__connection__owner", "order__app", "order__confirmation")
+    return _with_all(Question.objects.filter(order__connection__owner=owner))
 
 
 def waiting(owner: User) -> QuerySet[Question]:
@@ -39,8 +39,14 @@ def waiting(owner: User) -> QuerySet[Question]:
 
 def unanswered(now: datetime) -> QuerySet[Question]:
     """Everybody's."""
-    still = Question.objects.filter(answer="", order__status=Status.ASKED, expires_at__gt=now)
-    return still.select_related("order__connection__owner", "order__app", "order__confirmation")
+    of_order, of_change = Q(modification=None, order__status=Status.ASKED), Q(modification__status=Change.ASKED)
+    return _with_all(Question.objects.filter(of_order | of_change, answer="", expires_at__gt=now))
+
+
+def _with_all(found: QuerySet[Question]) -> QuerySet[Question]:
+    return found.select_related(
+        "order__connection__owner", "order__app", "order__confirmation", "modification__confirmation"
+    )
 
 
 def may_come(connection: Connection) -> bool:
@@ -73,11 +79,17 @@ def say_yes(question: Question, *, by: User, evidence: Evidence, seen: str, requ
         app = ConnectedApp.objects.select_for_update().get(pk=order.app_id)
         connection = Connection.objects.select_for_update().get(pk=order.connection_id)
         risk.check_permission(app, connection)
-        halts.check(order.confirmation.at_halts, connection, app.pk, order.account_id)
+        at_halts = halts.Action.RELEASE if question.modification is not None else order.confirmation.at_halts
+        halts.check(at_halts, connection, app.pk, order.account_id)
         _use(question, "yes")
         said = f"Its owner said yes in the console, with {evidence.label}. It is sent to the broker."
-        told = {"decision": evidence.told(), "question": question.public_id}
-        _move(order, Status.SENDING, said, by, request_id, data=told, sent_at=timezone.now(), code="", reason="")
+        if question.modification is not None:
+            if order.state not in states.AT_BROKER:
+                raise _too_late(order)
+            _move_change(question.modification, Change.SENDING, said, by, request_id, code="", reason="")
+        else:
+            told = {"decision": evidence.told(), "question": question.public_id}
+            _move(order, Status.SENDING, said, by, request_id, data=told, sent_at=timezone.now(), code="", reason="")
         _journal(by, question, evidence.ip, answer="yes", proof=evidence.proof.value, how=evidence.label)
     return sending.answer_yes(question)
 
@@ -88,8 +100,12 @@ def say_no(question: Question, *, by: User, ip: str = "", request_id: str = "") 
     _check_owner(order.connection, by)
     with transaction.atomic():
         _use(question, "no")
-        said = "Its owner said no to the broker's question. Nothing was placed."
-        _move(order, Status.CANCELLED, said, by, request_id, code=Code.REJECTED_BY_OWNER, reason=said)
+        said = "Its owner said no to the broker's question."
+        fields = {"code": Code.REJECTED_BY_OWNER, "reason": said}
+        if question.modification is not None:
+            _move_change(question.modification, Change.DISCARDED, said, by, request_id, **fields)
+        else:
+            _move(order, Status.CANCELLED, f"{said} Nothing was placed.", by, request_id, **fields)
         _journal(by, question, ip, answer="no")
     sending.answer_no(question)
     return order
@@ -114,10 +130,17 @@ def _move(order: Order, after: Status, what: str, by: User, request_id: str, **f
         raise _too_late(order) from error
 
 
+def _move_change(change: Modification, after: Change, what: str, by: User, request_id: str, **fields: object) -> None:
+    try:
+        changes.move(change, after, what, by.email, request_id, **fields)
+    except Moved as error:
+        raise _too_late(change.order) from error
+
+
 def _too_late(order: Order) -> Refusal:
     return Refusal(
         Code.CONFIRMATION_EXPIRED,
-        "It is too late to answer: the order has ended, and nothing was placed. Prepare it again.",
+        "It is too late to answer, and nothing was sent. Prepare it again.",
         order_id=order.public_id,
     )
 

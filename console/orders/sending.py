@@ -98,12 +98,17 @@ def send(order: Order, *, by: str, request_id: str = "") -> Order:
 
 
 def answer_yes(question: Question) -> Order:
-    """Tell the broker its owner's yes, once. It is committed, and the order SENDING, before this is called."""
+    """Tell the broker its owner's yes, once. It is committed, and what it is about SENDING, before this is called."""
     order = question.order
-    _deliver(
-        order,
-        lambda broker: cast(Asking, broker).answer(order.account_id, order.wire_id, question.token, True),
-    )
+
+    def say(broker: Broker) -> BrokerOrder | None:
+        return cast(Asking, broker).answer(order.account_id, order.wire_id, question.token, True)
+
+    if question.modification is None:
+        _deliver(order, say)
+    else:
+        _deliver_change(question.modification, say)
+        order.refresh_from_db()
     return order
 
 
@@ -163,10 +168,24 @@ def _ask(order: Order, asked: NeedsAnswer) -> None:
     ):
         log.error("Order %s is %s, and its broker asks about it", order.public_id, order.status)
         return
+    _keep(order, None, asked)
+
+
+@transaction.atomic
+def _ask_about(change: Modification, asked: NeedsAnswer) -> None:
+    words = f"{asked} Only its owner can answer, in the console. The order stands as it was."
+    if changes.attempt(change, Change.ASKED, words, "broker", "", code=Code.BROKER_ASKS, reason=str(asked)[:500]):
+        _keep(change.order, change, asked)
+    else:
+        log.error("Modification %s is %s, and its broker asks about it", change.public_id, change.status)
+
+
+def _keep(order: Order, change: Modification | None, asked: NeedsAnswer) -> None:
     now = timezone.now()
     Question.objects.create(
         public_id=ids.new("qst"),
         order=order,
+        modification=change,
         words=[words[:2000] for words in asked.questions],
         token=asked.token,
         asked_at=now,
@@ -195,10 +214,21 @@ def replace(change: Modification, *, by: str, request_id: str = "") -> None:
     except Refusal as refusal:
         changes.deny(change, refusal, by, request_id)
         raise
+    _deliver_change(
+        change, lambda broker: broker.replace(order.account_id, order.wire_id, change.asked, change.wire_id)
+    )
+
+
+def _deliver_change(change: Modification, act: Callable[[Broker], BrokerOrder | None]) -> None:
+    """Send what was committed, once, and record what became of it."""
+    order = change.order
     try:
-        answer = reads.broker_of(order.connection).replace(
-            order.account_id, order.wire_id, change.asked, change.wire_id
-        )
+        answer = act(reads.broker_of(order.connection))
+        if answer is None:
+            raise UnknownOutcome("The broker did not say what became of the change.")
+    except NeedsAnswer as asked:
+        _ask_about(change, asked)
+        return
     except DuplicateClientId:
         changes.settle(change, Change.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker has an order of this id already.")
     except BrokerError as error:
@@ -214,8 +244,10 @@ def replace(change: Modification, *, by: str, request_id: str = "") -> None:
         changes.settle(change, Change.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker's answer was lost.")
     else:
         changes.done(change, answer)
-        adopt(order, answer)
-        return
+        if answer.filled_quantity >= order.filled_quantity:
+            adopt(order, answer)
+            return
+        # An answer to a question tells no fills: they are read.
     with suppress(BrokerError):  # the sweep asks again
         refresh(order)
     change.refresh_from_db()

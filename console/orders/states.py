@@ -106,6 +106,8 @@ class Change(StrEnum):
     DISCARDED = "discarded"
     INTENT = "intent"
     SENDING = "sending"
+    ASKED = "awaiting_answer"
+    """The broker asks a person something before it changes the order, which stands as it was until then."""
     UNKNOWN = "unknown"
     """It may hold at the broker: the order itself is read to learn whether it does."""
     NOT_SENT = "not_sent"
@@ -115,12 +117,14 @@ class Change(StrEnum):
     """The broker still has, or ended, the order as it was, long enough after the send to be sure."""
 
 
-UNSETTLED = frozenset({Change.INTENT, Change.SENDING, Change.UNKNOWN})
+UNSETTLED = frozenset({Change.INTENT, Change.SENDING, Change.ASKED, Change.UNKNOWN})
 
 CHANGES: dict[Change, frozenset[Change]] = {
     Change.AWAITING: frozenset({Change.INTENT, Change.DENIED, Change.LAPSED, Change.DISCARDED}),
     Change.INTENT: frozenset({Change.SENDING, Change.DENIED}),
-    Change.SENDING: frozenset({Change.DONE, Change.REJECTED, Change.NOT_SENT, Change.UNKNOWN}),
+    Change.SENDING: frozenset({Change.DONE, Change.REJECTED, Change.NOT_SENT, Change.ASKED, Change.UNKNOWN}),
+    # Back to SENDING: its owner's yes is sent once, as the change was.
+    Change.ASKED: frozenset({Change.SENDING, Change.REJECTED, Change.DISCARDED}),
     Change.UNKNOWN: frozenset({Change.DONE, Change.NOT_DONE}),
     # As with an order: "not there" can be overtaken by a broker that was merely late.
     Change.NOT_DONE: frozenset({Change.DONE}),
@@ -133,6 +137,7 @@ CHANGE_WORDS: dict[Change, str] = {
     Change.DISCARDED: "Dropped",
     Change.INTENT: "Confirmed",
     Change.SENDING: "Being sent",
+    Change.ASKED: "Waiting for an answer to the broker",
     Change.UNKNOWN: "Being looked up",
     Change.NOT_SENT: "Not sent",
     Change.REJECTED: "Rejected by the broker",

@@ -19,6 +19,7 @@ from console.orders.states import Change, Status
 log = logging.getLogger(__name__)
 
 _AT_MOST = 200
+_UNANSWERED = f"Nobody answered the broker's question within {settings.CONFIRMATION_SECONDS} s"
 _STALE_AFTER = timedelta(seconds=settings.CONFIRMATION_SECONDS)
 _LOOK_AGAIN_FOR = timedelta(days=1)
 _LOOK_AGAIN_EVERY = timedelta(minutes=1)
@@ -54,6 +55,9 @@ def _sweep_changes(now: datetime, lease: datetime) -> None:
     for change in found.filter(status=Change.INTENT, moved_at__lte=lease)[:_AT_MOST]:
         stopped = "It was confirmed, but Tradelatch stopped before it could be sent. Nothing was sent."
         changes.deny(change, Refusal(Code.CONFIRMATION_EXPIRED, stopped), "Tradelatch", "")
+    answerable = Question.objects.filter(answer="", expires_at__gt=now).exclude(modification=None)
+    for change in found.filter(status=Change.ASKED).exclude(pk__in=answerable.values("modification"))[:_AT_MOST]:
+        changes.settle(change, Change.REJECTED, Code.BROKER_ASKS, f"{_UNANSWERED}, so it did not change the order.")
     for change in found.filter(status=Change.SENDING, moved_at__lte=lease)[:_AT_MOST]:
         lost = "Tradelatch stopped while it was being sent. The order is being looked up."
         changes.settle(change, Change.UNKNOWN, Code.OUTCOME_UNKNOWN, lost)
@@ -99,9 +103,7 @@ def _lapse(order: Order) -> None:
 
 def _unanswered(order: Order) -> None:
     """The broker takes no order without a yes. It is told nothing: an answer is a person's alone."""
-    words = (
-        f"Nobody answered the broker's question within {settings.CONFIRMATION_SECONDS} s, so it did not take the order."
-    )
+    words = f"{_UNANSWERED}, so it did not take the order."
     moves.move(order, Status.REJECTED, words, "Tradelatch", "", code=Code.BROKER_ASKS, reason=words)
 
 

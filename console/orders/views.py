@@ -310,7 +310,7 @@ def _to_answer(request: HttpRequest, asked: Question, *, password: PasswordAgain
     context: dict[str, Any] = {
         "question": asked,
         "order": order,
-        "terms": order.confirmation.terms,
+        "terms": asked.terms,
         "connection": order.connection,
         "broker": reads.title(order.connection.broker),
         "seconds": max(0, math.ceil(left)),
@@ -350,7 +350,11 @@ def say_yes(request: HttpRequest, public_id: str) -> HttpResponse:
     if further := questions.waiting(user).filter(order=order).first():
         messages.info(request, "The broker asks one more thing.")
         return redirect("orders:question", further.public_id)
-    messages.success(request, f"Your yes was sent. The order: {order.status_words.lower()}.")
+    if asked.modification is not None:
+        asked.modification.refresh_from_db()
+        messages.success(request, f"Your yes was sent. The change: {asked.modification.status_words.lower()}.")
+    else:
+        messages.success(request, f"Your yes was sent. The order: {order.status_words.lower()}.")
     return redirect("orders:detail", order.public_id)
 
 
@@ -362,7 +366,8 @@ def say_no(request: HttpRequest, public_id: str) -> HttpResponse:
     except Refusal as refusal:
         messages.error(request, str(refusal))
     else:
-        messages.success(request, f"You said no. Nothing was placed, and {order.app.name} is told.")
+        what = "placed" if asked.modification is None else "changed"
+        messages.success(request, f"You said no. Nothing was {what}, and {order.app.name} is told.")
     return redirect("orders:detail", asked.order.public_id)
 
 

@@ -333,8 +333,8 @@ def _together(orders: Sequence[Order]) -> str:
 
 
 _ASKED = (
-    "The broker asks its owner something before it takes the order; nothing stands yet. Only the owner can answer, in "
-    "the console at {url}. You cannot. Then ask get_order_status."
+    "The broker asks its owner something first; nothing was placed or changed yet. Only the owner can answer, in the "
+    "console at {url}. You cannot. Then ask get_order_status."
 )
 _MAY_STAND = "The order may stand. Do not place it again; ask get_order_status."
 
@@ -365,12 +365,16 @@ def _changed(order: Order, change: Modification) -> dict[str, Any]:
     if change.state in (states.Change.REJECTED, states.Change.NOT_SENT):
         raise _over(change.code, f"The order was not changed: {change.reason} To try again, prepare it anew.", order)
     order.refresh_from_db()
-    unknown = change.state is states.Change.UNKNOWN
+    following = None
+    if change.state is states.Change.UNKNOWN:
+        following = "The change may hold. Do not ask for it again; ask get_order_status."
+    elif change.state is states.Change.ASKED:
+        following = _ASKED.format(url=desk.approval_url(order))
     return compact(
         status=change.status,
         order=render.order(order),
         modification=render.modification(change),
-        next="The change may hold. Do not ask for it again; ask get_order_status." if unknown else None,
+        next=following,
     )
 
 

@@ -1,6 +1,7 @@
 """What a broker asks before it takes an order is answered by the order's owner alone, in the console, once."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.core import mail
 from django.test import Client as Browser
 from django.utils import timezone
 
-from brokers.types import OrderType, Side
+from brokers.types import OrderChanges, OrderType, Side
 from console.accounts.models import User
 from console.audit.models import Change
 from console.authority import bearer
@@ -23,13 +24,14 @@ from console.keys import managing, minting
 from console.onboarding import open_connection
 from console.orders import approvals, desk, exposure, letters, questions, sending, sweeps
 from console.orders.approvals import Evidence
-from console.orders.models import Order, Question
+from console.orders.models import Modification, Order, Question
+from console.orders.states import Change as Step
 from console.orders.states import Status
 from console.orders.terms import Terms
 from console.orders.waiting import Waiting
 from console.principal import Principal
 from console.scopes import Scope
-from tests.brokers.faults import SENDING, Fault
+from tests.brokers.faults import SENDING, Fault, Reply
 from tests.brokers.ibkr.fake import BASE, LIVE, QUESTION, FakeIbkr
 from tests.clock import Clock
 from tests.conftest import PASSWORD
@@ -42,9 +44,25 @@ from tests.console.second_factors import just_proved
 SECOND = "This order may trigger and fill at once. Submit it?"
 
 
+class AsksAboutChanges(FakeIbkr):
+    """As Interactive Brokers does it, a change may be answered by a question too."""
+
+    def _modify(self, order_id: int, ticket: dict[str, Any]) -> Reply:
+        if self.questions:
+            return self._ask(ticket | {"changes": order_id}, list(self.questions))
+        return super()._modify(order_id, ticket)
+
+    def _accept(self, ticket: dict[str, Any]) -> dict[str, Any]:
+        if "changes" not in ticket:
+            return super()._accept(ticket)
+        _, [row] = super()._modify(ticket.pop("changes"), ticket)
+        done: dict[str, Any] = row
+        return done
+
+
 @pytest.fixture
 def fake() -> Iterator[FakeIbkr]:
-    with IBKR.running() as started:
+    with replace(IBKR, make=AsksAboutChanges).running() as started:
         started.questions = [QUESTION]
         yield started
 
@@ -399,3 +417,95 @@ def test_a_question_that_the_broker_forgot_ends_the_order(
     fake.pending.clear()
     yes(browser, found)
     assert (order_of(found).state, len(fake.replies), fake.live) == (Status.REJECTED, 1, {})
+
+
+# -- about a change --------------------------------------------------------------------------------------------
+
+
+def asked_about_a_change(connection: Connection, fake: FakeIbkr, filled: str = "") -> Question:
+    """An order rests, a change of it was released, and the broker asks."""
+    fake.questions = []
+    trader = _trader(connection)
+    order = desk.confirm(trader, prepared(trader).confirmation.public_id)
+    if filled:
+        fake.fill(order.wire_id, Decimal(filled), Decimal(190))
+    change = desk.prepare_change(trader, order.public_id, OrderChanges(limit_price=Decimal(185)))
+    fake.questions = [QUESTION]
+    desk.confirm(trader, change.confirmation.public_id)
+    return Question.objects.get()
+
+
+def change_of(found: Question) -> Modification:
+    return Modification.objects.get(questions=found)
+
+
+def price_at(fake: FakeIbkr) -> Decimal:
+    [order] = fake.live.values()
+    return Decimal(order["price"])
+
+
+@pytest.mark.parametrize("filled", ["", "1"], ids=["working", "partly filled"])
+def test_a_question_about_a_change_is_answered_alike(
+    connection: Connection, browser: Browser, fake: FakeIbkr, filled: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = asked_about_a_change(connection, fake, filled)
+    stood = Status.PARTIALLY_FILLED if filled else Status.WORKING
+    assert (change_of(found).state, order_of(found).state, price_at(fake)) == (Step.ASKED, stood, Decimal(190))
+    for address in ("/orders/approvals/", f"/orders/{found.order.public_id}/", page(found)):
+        assert "exceeds the Total Value Limit" in words_of(browser.get(address))
+    assert "The order stands as it was until then." in words_of(browser.get(page(found)))
+    assert "Your yes was sent. The change: changed." in words_of(yes(browser, found))
+    order = order_of(found)
+    assert (change_of(found).state, order.state, order.limit_price) == (Step.DONE, stood, Decimal(185))
+    assert (fake.replies, price_at(fake)) == ([(found.token, True)], Decimal(185))
+    assert "at its broker" not in caplog.text
+    yes(browser, found)
+    assert len(fake.replies) == 1
+
+
+def test_a_no_to_a_change_leaves_the_order_as_it_is(connection: Connection, browser: Browser, fake: FakeIbkr) -> None:
+    found = asked_about_a_change(connection, fake)
+    browser.post(page(found, "no"))
+    assert (change_of(found).state, order_of(found).state) == (Step.DISCARDED, Status.WORKING)
+    assert (fake.replies, price_at(fake)) == ([(found.token, False)], Decimal(190))
+
+
+def test_a_change_nobody_answers_for_ends_and_another_may_follow(
+    connection: Connection, browser: Browser, fake: FakeIbkr, clock: Clock
+) -> None:
+    found = asked_about_a_change(connection, fake)
+    sweeps.sweep(clock.advance(seconds=121))
+    assert (change_of(found).state, order_of(found).state) == (Step.REJECTED, Status.WORKING)
+    yes(browser, found)
+    assert (fake.replies, price_at(fake)) == ([], Decimal(190))
+    trader = _trader(connection)
+    change = desk.prepare_change(trader, found.order.public_id, OrderChanges(limit_price=Decimal(184)))
+    desk.confirm(trader, change.confirmation.public_id)
+    second = Question.objects.get(modification=change)
+    yes(browser, second)
+    assert (fake.replies, price_at(fake)) == ([(second.token, True)], Decimal(184))
+
+
+def test_a_yes_to_a_change_of_an_order_that_has_ended_is_not_sent(
+    connection: Connection, browser: Browser, fake: FakeIbkr
+) -> None:
+    found = asked_about_a_change(connection, fake)
+    desk.cancel(_trader(connection), found.order.public_id)
+    assert "It is too late to answer" in words_of(yes(browser, found))
+    assert fake.replies == []
+
+
+@pytest.mark.parametrize("fault", SENDING, ids=lambda fault: f"{fault.kind}-{'done' if fault.effect else 'not done'}")
+def test_the_yes_to_a_change_is_posted_once_and_looked_up(
+    connection: Connection, browser: Browser, fake: FakeIbkr, clock: Clock, fault: Fault
+) -> None:
+    found = asked_about_a_change(connection, fake)
+    fake.faults.set(Fault(kind=fault.kind, effect=fault.effect, path=f"{BASE}/iserver/reply/"))
+    yes(browser, found)
+    for _ in range(3):
+        sweeps.sweep(clock.advance(seconds=301))
+    yes(browser, found)
+    assert len([path for method, path in fake.received if method == "POST" and "/iserver/reply/" in path]) == 1
+    changed = price_at(fake) == 185
+    assert change_of(found).state is (Step.DONE if changed else Step.NOT_DONE)
+    assert order_of(found).limit_price == price_at(fake)
