@@ -217,3 +217,13 @@ class Broker(Extras, Protocol):
     def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
         """Raises OrderNotFound, or NotCancellable when the order has ended. Legs that wait for it end with it."""
         ...
+
+
+class Asking(Broker, Protocol):
+    """A broker whose ``submit`` may raise NeedsAnswer."""
+
+    def answer(self, account_id: str, client_order_id: str, token: str, yes: bool) -> BrokerOrder | None:
+        """A person's answer to the question of ``token``, sent once; None when it was no. Raises what ``submit`` would,
+        NeedsAnswer again where the broker has a further question.
+        """
+        ...

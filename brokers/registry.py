@@ -71,7 +71,7 @@ NAMES = {
     **{name: adapter.VENUE.title for name, adapter in _CRYPTO.items()},
 }
 
-CALLS_PER_MINUTE = {"alpaca": 180, "crosstrade": 120, "ibkr": 240}
+CALLS_PER_MINUTE = {"alpaca": 180, "crosstrade": 140, "ibkr": 240}
 """Of one key, a little under what the broker allows, for adapters that do not count by themselves.
 
 CrossTrade takes 180 requests a minute and 20 at once; IBKR 10 a second, and shuts out for ten minutes who sends more. A

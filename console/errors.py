@@ -303,7 +303,8 @@ EXPLANATIONS: dict[Code, Explanation] = {
     ),
     Code.BROKER_ASKS: Explanation(
         "The broker asks a person before it takes the order",
-        "Nothing was placed. Read the question to the user; it can be answered at the broker, never by an assistant.",
+        "Nothing stands yet. Only the owner can answer, on the order's page in the console; prepare the order anew if "
+        "nobody did in time.",
         Blame.BROKER,
     ),
     Code.OUTCOME_UNKNOWN: Explanation(

@@ -28,6 +28,7 @@ _STATUS_NOTES = {
     Status.DENIED: "refused by Tradelatch at release; nothing was sent",
     Status.INTENT: "confirmed and on record; about to be sent, once",
     Status.SENDING: "on its way",
+    Status.ASKED: "the broker asks its owner something before it takes it; nothing stands unless they say yes",
     Status.UNKNOWN: "it may stand at the broker; looked up by its id, never sent again",
     Status.NOT_SENT: "the broker could not be reached; nothing was sent",
     Status.NOT_FOUND: "the broker has no such order, long enough after the send to be sure",

@@ -736,7 +736,7 @@ def _placed(answer: Answer, client_order_id: str, known: Instrument | None) -> B
     try:
         rows = records(answer.json())
         if len(rows) == 1 and isinstance(rows[0].get("message"), list):
-            asked = tuple(words for each in rows[0]["message"] if (words := shown(re.sub(r"<[^>]*>", " ", text(each)))))
+            asked = tuple(words for each in rows[0]["message"] if (words := _question(text(each))))
             raise NeedsAnswer(BROKER, asked or ("A question without words.",), text(rows[0].get("id")))
         mine = [row for row in rows if row.get("local_order_id") in (None, client_order_id) and row.get("order_id")]
         return BrokerOrder(
@@ -752,6 +752,11 @@ def _placed(answer: Answer, client_order_id: str, known: Instrument | None) -> B
         )
     except (Garbled, IndexError) as error:
         raise unclear from error
+
+
+def _question(words: str) -> str:
+    """All of it: a person answers what is shown. Without mark-up, and without the way to a page."""
+    return shown(re.sub(r"\S+://\S*", "(an address)", re.sub(r"<[^>]*>", " ", words)), 2000)
 
 
 def _refused(problem: str) -> Rejected:

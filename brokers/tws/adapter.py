@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Self
 
 import ib_async
@@ -87,8 +88,8 @@ class TwsBroker(Extras):
     @classmethod
     def open(cls, settings: Mapping[str, Any]) -> Self:
         """``settings``: ``host``, ``port`` (gateway 4002 paper, 4001 live; TWS 7497, 7496), ``client_id`` from 1 on,
-        ours alone; ``may_reach``, the list of computers that may be called; ``timeout`` in seconds. Raises
-        InvalidRequest."""
+        ours alone; ``may_reach``, the list of computers that may be called; ``state_dir``, a folder all our processes
+        share, where more than one uses the client id; ``timeout`` in seconds. Raises InvalidRequest."""
         host, port, client_id = (settings.get(name) for name in ("host", "port", "client_id"))
         if not isinstance(host, str) or not re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", host):
             raise InvalidRequest("Give the computer on which TWS or IB Gateway runs.", "host")
@@ -97,7 +98,8 @@ class TwsBroker(Extras):
         if not isinstance(client_id, int) or not 0 < client_id < 2**31:
             raise InvalidRequest("Give a client id from 1 on that no other program uses.", "client_id")
         allowed = reach.parse(settings.get("may_reach", reach.LOOPBACK))
-        return cls(lines.shared(host, port, client_id, float(settings.get("timeout", 15.0)), allowed))
+        turns = Path(settings["state_dir"]) if settings.get("state_dir") else None
+        return cls(lines.shared(host, port, client_id, float(settings.get("timeout", 15.0)), allowed, turns))
 
     @property
     def capabilities(self) -> Capabilities:

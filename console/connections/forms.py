@@ -239,7 +239,7 @@ class LinkForm(CredentialsForm):
         ]
         environment.initial = None if kind.picked_by_person else next(iter(kind.environments)).value
         environment.error_messages["required"] = "Pick paper or live."
-        self.fields["name"].initial = kind.title
+        self.fields["name"].initial = kind.called or kind.title
         for name in LIVE_NEEDS:
             self.fields[name].widget.attrs = {"inputmode": "decimal", "autocomplete": "off"}
 

@@ -53,6 +53,14 @@ def check(kind: Kind, told: Mapping[str, Any], *, by: User) -> None:
         _check_certificate(kind, str(told["base_url"]), allowed, str(told.get("fingerprint") or ""))
 
 
+def places() -> list[str]:
+    """What may be called, in a person's words."""
+    listed = settings.BROKER_ADDRESSES
+    if set(reach.LOOPBACK) <= set(listed):
+        return ["the computer it runs on", *(each for each in listed if each not in reach.LOOPBACK)]
+    return list(listed)
+
+
 def _where(told: Mapping[str, Any]) -> tuple[str, int] | None:
     """Host and port of a gateway by a connection's settings; None where they name none."""
     try:

@@ -49,6 +49,8 @@ class Kind:
     """Of a broker that can be linked in more than one way: which this is."""
     heading: str = ""
     """Its title where the broker's name alone does not say it."""
+    called: str = ""
+    """What a connection is called at first, where not by its title."""
     steps: tuple[str, ...]
     rights: tuple[Right, ...]
     fields: tuple[Field, ...]
@@ -241,6 +243,7 @@ _ALL = (
         broker="ibkr",
         way="gateway",
         heading="Interactive Brokers, by a gateway you run",
+        called="Interactive Brokers",
         summary="Stocks, options, futures and forex, through IBKR's Client Portal Gateway. Paper and live.",
         url="https://www.interactivebrokers.com/campus/ibkr-api-page/cpapi-v1/#gw-step-one",
         thing="address",
@@ -266,12 +269,14 @@ _ALL = (
             "The gateway takes calls from the addresses under ips, allow, in its conf.yaml. Whoever reaches it reaches "
             "the account: allow this instance and nobody else."
         ),
+        binds_addresses=False,
         sign_in="Open the gateway's page in a browser and sign in, then press Check now.",
     ),
     Kind(
         broker="ibkr",
         way="oauth",
         heading="Interactive Brokers, by OAuth 1.0a",
+        called="Interactive Brokers",
         summary="The same without a gateway, for IBKR Pro accounts that made keys of their own. Paper and live.",
         url="https://ndcdyn.interactivebrokers.com/sso/Login?action=OAUTH&RL=1&ip2loc=US",
         steps=(
@@ -297,7 +302,7 @@ _ALL = (
     ),
     Kind(
         broker="tws",
-        heading="Interactive Brokers TWS or IB Gateway (experimental)",
+        called="TWS",
         summary="The same accounts through a TWS or IB Gateway you run. Never tried on a real one.",
         url="https://www.interactivebrokers.com/en/trading/ibgateway-stable.php",
         thing="address",
@@ -326,6 +331,7 @@ _ALL = (
             "On another computer add this instance to Trusted IPs there. What is said between the two is not "
             "encrypted: keep them on one computer or in one private network."
         ),
+        binds_addresses=False,
     ),
     Kind(
         broker="crosstrade",

@@ -28,6 +28,7 @@ __all__ = [
     "search",
     "share_reads",
     "stop_sharing",
+    "title",
 ]
 
 
@@ -62,6 +63,11 @@ def is_remote(broker: str) -> bool:
 def brokers() -> frozenset[str]:
     """Names of the brokers this installation has an adapter for."""
     return frozenset(registry.NAMES)
+
+
+def title(broker: str) -> str:
+    """What a person calls it."""
+    return registry.NAMES.get(broker, broker)
 
 
 def capabilities(broker: str) -> Capabilities | None:

@@ -18,7 +18,7 @@ from console import limits as bounds
 from console.accounts import fresh, once
 from console.accounts.current import user_of
 from console.audit import reads
-from console.connections import health, kinds, linking
+from console.connections import gateways, health, kinds, linking
 from console.connections.forms import CredentialsForm, LimitsForm, LinkForm, PaperConnectionForm
 from console.connections.kinds import KINDS, Kind
 from console.connections.models import Connection, Policy
@@ -75,7 +75,7 @@ def add(request: HttpRequest) -> HttpResponse:
 
 
 def _guide(kind: Kind) -> dict[str, Any]:
-    return {"kind": kind, "addresses": settings.OUTGOING_ADDRESSES, "reachable": settings.BROKER_ADDRESSES}
+    return {"kind": kind, "addresses": settings.OUTGOING_ADDRESSES, "reachable": gateways.places()}
 
 
 @never_cache

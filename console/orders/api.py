@@ -310,11 +310,11 @@ class Confirm(_Orders):
             if change.state in (Change.REJECTED, Change.NOT_SENT):
                 raise Refusal(Code(change.code), change.reason, order_id=order.public_id)
             order.refresh_from_db()
-            return self.answer(order, status=202 if change.state is Change.UNKNOWN else 200)
+            return self.answer(order, status=202 if change.state in (Change.UNKNOWN, Change.ASKED) else 200)
         orders = list(confirmation.orders.filter(parent=None))
         if len(orders) == 1 and order.state in (Status.REJECTED, Status.NOT_SENT):
             raise Refusal(Code(order.code), order.reason, order_id=order.public_id)
-        unknown = any(each.state is Status.UNKNOWN for each in orders)
+        unknown = any(each.state in (Status.UNKNOWN, Status.ASKED) for each in orders)
         return self.answer(order, status=202 if unknown else 200)
 
 

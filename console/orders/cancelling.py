@@ -19,6 +19,14 @@ from console.orders.states import Status
 log = logging.getLogger(__name__)
 
 
+# Where the broker has no order yet. Its question stays unanswered there: a cancel may come from an app, an answer not.
+_SAID = {
+    Status.AWAITING: "Cancelled before it was sent.",
+    Status.INTENT: "Cancelled before it was sent.",
+    Status.ASKED: "Taken back before the broker's question was answered. Nothing was placed.",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What became of one cancel."""
@@ -79,7 +87,7 @@ def take_back(order: Order, *, by: str, request_id: str = "") -> Order:
 
     Both halves of an oco end. An order that is just being sent is cancelled as soon as its broker knows it.
     """
-    if order.parent_id is not None and order.state in (Status.AWAITING, Status.INTENT):
+    if order.parent_id is not None and order.state in _SAID:
         # It is sent within its parent's request: struck out here it would still be placed, and nobody would watch it.
         assert order.parent is not None
         raise Refusal(
@@ -87,8 +95,8 @@ def take_back(order: Order, *, by: str, request_id: str = "") -> Order:
             f"Order {order.public_id} was not sent yet and goes with {order.parent.public_id}. Cancel that one.",
             order_id=order.public_id,
         )
-    if order.state in (Status.AWAITING, Status.INTENT) and moves.attempt(
-        order, Status.CANCELLED, "Cancelled before it was sent.", by, request_id, reason="Cancelled before it was sent."
+    if order.state in _SAID and moves.attempt(
+        order, Status.CANCELLED, _SAID[order.state], by, request_id, reason=_SAID[order.state], code=""
     ):
         return order
     if order.state not in states.OPEN and order.state is not Status.NOT_FOUND:

@@ -1,7 +1,7 @@
-"""E-mail to owners whose approval an order waits for. A letter leads to a page and does nothing by itself.
+"""E-mail to owners whose approval, or whose answer to a broker, an order waits for.
 
-However fast a model asks, its owner gets at most four letters in a quarter of an hour, the last of them saying that no
-more follow.
+A letter leads to a page and does nothing by itself. However fast a model asks, its owner gets at most four letters in a
+quarter of an hour, the last of them saying that no more follow.
 """
 
 import logging
@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from console.accounts.models import User
 from console.connections.models import Connection, Policy
-from console.orders import approvals
-from console.orders.models import Confirmation, Letter, NoLetters
+from console.orders import approvals, questions
+from console.orders.models import Confirmation, Letter, NoLetters, Question
 from console.scopes import Source
 
 log = logging.getLogger(__name__)
@@ -33,8 +33,10 @@ _NO_WORD = re.compile(r"[^\w ()'&+-]+")
 
 def tell() -> int:
     """Write to everybody whose approval something waits for that they were not told of. Returns the letters sent."""
-    owners = _untold(timezone.now()).values_list("app__connection__owner", flat=True).distinct()
-    return sum(_tell_one(owner_id) for owner_id in list(owners.order_by("app__connection__owner")[:_AT_MOST]))
+    now = timezone.now()
+    owners = set(_untold(now).values_list("app__connection__owner", flat=True))
+    owners |= set(_unasked(now).values_list("order__connection__owner", flat=True))
+    return sum(_tell_one(owner_id) for owner_id in sorted(owners)[:_AT_MOST])
 
 
 def _untold(now: datetime) -> QuerySet[Confirmation]:
@@ -43,6 +45,15 @@ def _untold(now: datetime) -> QuerySet[Confirmation]:
         .filter(told_at=None, app__connection__owner__is_active=True, app__connection__no_letters=None)
         .exclude(app__connection__policy=Policy.TWO_STEP)
         .exclude(app__source=Source.CONSOLE)
+    )
+
+
+def _unasked(now: datetime) -> QuerySet[Question]:
+    """Whoever releases orders there: a broker's question is the owner's to answer on every connection."""
+    return (
+        questions.unanswered(now)
+        .filter(told_at=None, order__connection__owner__is_active=True, order__connection__no_letters=None)
+        .select_related("order__connection", "order__app")
     )
 
 
@@ -55,33 +66,38 @@ def _tell_one(owner_id: int) -> int:
         if before > MOST:
             return 0
         mine = list(_untold(now).filter(app__connection__owner=owner).order_by("pk"))
-        if not mine:
+        asked = list(_unasked(now).filter(order__connection__owner=owner).order_by("pk"))
+        if not mine and not asked:
             return 0
         # Before it is sent: the order still waits on the page if this letter is lost, and no letter goes twice.
         Confirmation.objects.filter(pk__in=[each.pk for each in mine]).update(told_at=now)
+        Question.objects.filter(pk__in=[each.pk for each in asked]).update(told_at=now)
         Letter.objects.create(owner=owner, at=now)
     silent_until = first.at + WITHIN if first is not None and before == MOST else None
     try:
-        send_mail(*_letter(mine, silent_until), None, [owner.email])
+        send_mail(*_letter(mine, asked, silent_until), None, [owner.email])
     except OSError:
         log.exception("A letter about what waits for approval could not be sent")
         return 0
     return 1
 
 
-def _letter(confirmations: list[Confirmation], silent_until: datetime | None) -> tuple[str, str]:
+def _letter(confirmations: list[Confirmation], asked: list[Question], silent_until: datetime | None) -> tuple[str, str]:
     """Subject and text. No order, no price: who asks, where, and the page that shows the rest."""
+    who = [(f"{_words(each.app.name)} asks", each.app.connection) for each in confirmations]
+    who += [
+        (f"the broker asks about an order of {_words(each.order.app.name)}", each.order.connection) for each in asked
+    ]
     asks = "".join(
-        f"- {_words(app)} asks on {_words(connection)} ({'real money' if is_live else 'paper, simulated money'})\n"
-        for app, connection, is_live in dict.fromkeys(
-            (each.app.name, each.app.connection.name, each.app.connection.is_live) for each in confirmations
-        )
+        f"- {asker} on {_words(connection.name)} ({'real money' if connection.is_live else 'paper, simulated money'})\n"
+        for asker, connection in dict.fromkeys(who)
     )
-    count = len(confirmations)
-    subject = "An order waits for your approval" if count == 1 else f"{count} orders wait for your approval"
+    count, wanted = len(who), "approval" if not asked else "answer"
+    subject = f"An order waits for your {wanted}" if count == 1 else f"{count} orders wait for your {wanted}"
     if silent_until is not None:
-        subject = "More orders wait for your approval; no more letters for now"
-    text = f"""{"An app asks" if count == 1 else "Apps ask"} for your approval:
+        subject = f"More orders wait for your {wanted}; no more letters for now"
+    first = "An app asks for your approval" if count == 1 else "Apps ask for your approval"
+    text = f"""{first if not asked else "Before an order goes on, you are asked"}:
 
 {asks}
 Each waits {settings.CONFIRMATION_SECONDS // 60} minutes and then ends unsent. To look and decide:

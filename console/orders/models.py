@@ -1,4 +1,7 @@
+import hashlib
+import json
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -232,6 +235,56 @@ class Modification(models.Model):
             trail_percent=self.trail_percent,
             tif=TimeInForce(self.tif) if self.tif else None,
         )
+
+
+class Question(models.Model):
+    """What the broker asks before it takes or changes an order. Only the order's owner answers, once, in the console.
+
+    It is open while what it is about is ASKED and it has no answer.
+    """
+
+    public_id = models.CharField(max_length=40, unique=True)
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="questions")
+    modification = models.ForeignKey(Modification, on_delete=models.PROTECT, null=True, related_name="questions")
+    """The change it is about; None: the order itself."""
+    words = models.JSONField()
+    """The broker's own, one text for each thing it asks."""
+    token = models.CharField(max_length=64)
+    """What the broker wants with the answer."""
+    asked_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    answer = models.CharField(max_length=3, blank=True, choices=[("yes", "Yes"), ("no", "No")])
+    answered_at = models.DateTimeField(null=True)
+    told_at = models.DateTimeField(null=True)
+    """When its owner was written to about it."""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["order"],
+                condition=models.Q(answer="", modification=None),
+                name="orders_one_open_question",
+            ),
+            models.UniqueConstraint(
+                fields=["modification"], condition=models.Q(answer=""), name="orders_one_open_question_of_a_change"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def digest(self) -> str:
+        """Of what a person answers: these words, about this order or this change of it."""
+        change = "" if self.modification is None else self.modification.public_id
+        told = [self.public_id, self.order.public_id, change, self.words]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What was shown and released before the broker asked."""
+        terms: dict[str, Any] = (self.modification or self.order).confirmation.terms
+        return terms
 
 
 class OrderEvent(models.Model):

@@ -16,10 +16,11 @@ from console.orders.states import Status
 _TOGETHER = frozenset(
     {
         *(Status.INTENT, Status.SENDING, Status.DENIED, Status.LAPSED, Status.CANCELLED),
-        *(Status.UNKNOWN, Status.NOT_SENT, Status.REJECTED),
+        *(Status.ASKED, Status.UNKNOWN, Status.NOT_SENT, Status.REJECTED),
     }
 )
-_NOT_SENT = (Status.AWAITING, Status.INTENT)
+_NOT_THERE = (Status.AWAITING, Status.INTENT, Status.ASKED)
+"""The broker has no such order."""
 
 
 class Moved(Exception):
@@ -49,7 +50,7 @@ def move(
         for name, value in fields.items():
             setattr(order, name, value)
         event(order, before, what, by, request_id, data or {})
-        unsent = before in _NOT_SENT or (before is Status.SENDING and after is not Status.CANCELLED)
+        unsent = before in _NOT_THERE or (before is Status.SENDING and after is not Status.CANCELLED)
         if after in _TOGETHER and unsent:
             # Until the broker knows them, the legs stand where the order stands that they are sent with. Of a cancel
             # at the broker each has its own story: what ended one order of a pair may be the fill of the other.

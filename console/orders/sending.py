@@ -5,19 +5,21 @@ outcome is recorded by another move.
 """
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from brokers.base import Broker
+from brokers.base import Asking, Broker
 from brokers.decimals import plain
-from brokers.errors import BrokerError, DuplicateClientId, Outcome, Rejected
+from brokers.errors import BrokerError, DuplicateClientId, NeedsAnswer, Outcome, Rejected, UnknownOutcome
 from brokers.types import BrokerOrder, BrokerStatus, Fill, OrderType, Preview, Side
+from console import ids
 from console.connected_apps.models import ConnectedApp
 from console.connections import reads
 from console.connections.models import Connection
@@ -25,7 +27,7 @@ from console.errors import Code, Refusal, code_of
 from console.halts import verbs as halts
 from console.halts.verbs import Action
 from console.orders import changes, exposure, moves, risk, sizing, states
-from console.orders.models import Modification, Order
+from console.orders.models import Modification, Order, Question
 from console.orders.moves import Moved
 from console.orders.risk import Facts
 from console.orders.states import Change, Status
@@ -87,13 +89,48 @@ def send(order: Order, *, by: str, request_id: str = "") -> Order:
     except Refusal as refusal:
         moves.deny(order, refusal, by, request_id)
         raise
+    _deliver(order, lambda broker: broker.submit(order.account_id, order.request))
+    return order
+
+
+def answer_yes(question: Question) -> Order:
+    """Tell the broker its owner's yes, once. It is committed, and what it is about SENDING, before this is called."""
+    order = question.order
+
+    def say(broker: Broker) -> BrokerOrder | None:
+        return cast(Asking, broker).answer(order.account_id, order.wire_id, question.token, True)
+
+    if question.modification is None:
+        _deliver(order, say)
+    else:
+        _deliver_change(question.modification, say)
+        order.refresh_from_db()
+    return order
+
+
+def answer_no(question: Question) -> None:
+    """Tell the broker its owner's no, once. The order has ended here already, and without a yes nothing stands."""
+    order = question.order
     try:
-        answer = reads.broker_of(order.connection).submit(order.account_id, order.request)
+        cast(Asking, reads.broker_of(order.connection)).answer(order.account_id, order.wire_id, question.token, False)
+    except BrokerError as error:
+        log.warning("The no to question %s may not have arrived: %s", question.public_id, error)
+
+
+def _deliver(order: Order, act: Callable[[Broker], BrokerOrder | None]) -> None:
+    """Send what was committed, once, and record what became of it."""
+    try:
+        answer = act(reads.broker_of(order.connection))
+        if answer is None:
+            raise UnknownOutcome("The broker did not say what became of the order.")
+    except NeedsAnswer as asked:
+        _ask(order, asked)
+        return
     except DuplicateClientId:
         moves.settle(order, Status.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker has an order of this id already.")
         with suppress(BrokerError):  # the sweep asks again
             refresh(order)
-        return order
+        return
     except BrokerError as error:
         after = {
             Outcome.REJECTED: Status.REJECTED,
@@ -101,17 +138,55 @@ def send(order: Order, *, by: str, request_id: str = "") -> Order:
             Outcome.UNKNOWN: Status.UNKNOWN,
         }[error.outcome]
         moves.settle(order, after, code_of(error), str(error))
-        return order
+        return
     except Exception:
         # Not proved to be unsent, so it may stand.
         log.exception("Sending order %s failed", order.public_id)
         moves.settle(order, Status.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker's answer was lost.")
-        return order
+        return
     adopt(order, answer)
     for leg in order.legs.filter(status=Status.SENDING):
         with suppress(BrokerError):  # the sweep asks again
             refresh(leg)
-    return order
+
+
+@transaction.atomic
+def _ask(order: Order, asked: NeedsAnswer) -> None:
+    """Keep the broker's question for the order's owner. No program answers it, and no token leads to its answer."""
+    if not moves.attempt(
+        order,
+        Status.ASKED,
+        f"{asked} Only its owner can answer, in the console.",
+        "broker",
+        "",
+        code=Code.BROKER_ASKS,
+        reason=str(asked)[:500],
+    ):
+        log.error("Order %s is %s, and its broker asks about it", order.public_id, order.status)
+        return
+    _keep(order, None, asked)
+
+
+@transaction.atomic
+def _ask_about(change: Modification, asked: NeedsAnswer) -> None:
+    words = f"{asked} Only its owner can answer, in the console. The order stands as it was."
+    if changes.attempt(change, Change.ASKED, words, "broker", "", code=Code.BROKER_ASKS, reason=str(asked)[:500]):
+        _keep(change.order, change, asked)
+    else:
+        log.error("Modification %s is %s, and its broker asks about it", change.public_id, change.status)
+
+
+def _keep(order: Order, change: Modification | None, asked: NeedsAnswer) -> None:
+    now = timezone.now()
+    Question.objects.create(
+        public_id=ids.new("qst"),
+        order=order,
+        modification=change,
+        words=[words[:2000] for words in asked.questions],
+        token=asked.token,
+        asked_at=now,
+        expires_at=now + timedelta(seconds=settings.CONFIRMATION_SECONDS),
+    )
 
 
 @transaction.atomic
@@ -135,10 +210,21 @@ def replace(change: Modification, *, by: str, request_id: str = "") -> None:
     except Refusal as refusal:
         changes.deny(change, refusal, by, request_id)
         raise
+    _deliver_change(
+        change, lambda broker: broker.replace(order.account_id, order.wire_id, change.asked, change.wire_id)
+    )
+
+
+def _deliver_change(change: Modification, act: Callable[[Broker], BrokerOrder | None]) -> None:
+    """Send what was committed, once, and record what became of it."""
+    order = change.order
     try:
-        answer = reads.broker_of(order.connection).replace(
-            order.account_id, order.wire_id, change.asked, change.wire_id
-        )
+        answer = act(reads.broker_of(order.connection))
+        if answer is None:
+            raise UnknownOutcome("The broker did not say what became of the change.")
+    except NeedsAnswer as asked:
+        _ask_about(change, asked)
+        return
     except DuplicateClientId:
         changes.settle(change, Change.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker has an order of this id already.")
     except BrokerError as error:
@@ -154,8 +240,10 @@ def replace(change: Modification, *, by: str, request_id: str = "") -> None:
         changes.settle(change, Change.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker's answer was lost.")
     else:
         changes.done(change, answer)
-        adopt(order, answer)
-        return
+        if answer.filled_quantity >= order.filled_quantity:
+            adopt(order, answer)
+            return
+        # An answer to a question tells no fills: they are read.
     with suppress(BrokerError):  # the sweep asks again
         refresh(order)
     change.refresh_from_db()

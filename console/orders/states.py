@@ -19,6 +19,8 @@ class Status(StrEnum):
     """Confirmed and committed; about to be sent, once."""
     SENDING = "sending"
     """On its way. A crash here leaves it UNKNOWN."""
+    ASKED = "awaiting_answer"
+    """The broker asks a person something before it takes it. Nothing stands unless its owner says yes."""
     UNKNOWN = "unknown"
     """It may stand at the broker. Looked up by its id, never sent again."""
     NOT_SENT = "not_sent"
@@ -35,7 +37,7 @@ class Status(StrEnum):
 
 AT_BROKER = frozenset({Status.WORKING, Status.PARTIALLY_FILLED})
 IN_FLIGHT = frozenset({Status.INTENT, Status.SENDING, Status.UNKNOWN})
-OPEN = AT_BROKER | IN_FLIGHT
+OPEN = AT_BROKER | IN_FLIGHT | {Status.ASKED}
 ENDED = frozenset(Status) - OPEN - {Status.AWAITING}
 
 _ANSWERS = frozenset(
@@ -52,7 +54,9 @@ _ANSWERS = frozenset(
 MOVES: dict[Status, frozenset[Status]] = {
     Status.AWAITING: frozenset({Status.INTENT, Status.DENIED, Status.LAPSED, Status.CANCELLED}),
     Status.INTENT: frozenset({Status.SENDING, Status.DENIED, Status.CANCELLED}),
-    Status.SENDING: _ANSWERS | {Status.UNKNOWN, Status.NOT_SENT},
+    Status.SENDING: _ANSWERS | {Status.ASKED, Status.UNKNOWN, Status.NOT_SENT},
+    # Back to SENDING: its owner's yes is sent once, as the order was.
+    Status.ASKED: frozenset({Status.SENDING, Status.CANCELLED, Status.REJECTED}),
     Status.UNKNOWN: _ANSWERS | {Status.NOT_FOUND},
     # Some brokers accept an order first and reject it a moment later.
     Status.WORKING: _ANSWERS - {Status.WORKING},
@@ -76,6 +80,7 @@ WORDS: dict[Status, str] = {
     Status.DENIED: "Refused by Tradelatch",
     Status.INTENT: "Confirmed",
     Status.SENDING: "Being sent",
+    Status.ASKED: "Waiting for an answer to the broker",
     Status.UNKNOWN: "Being looked up",
     Status.NOT_SENT: "Not sent",
     Status.NOT_FOUND: "Not at the broker",
@@ -101,6 +106,8 @@ class Change(StrEnum):
     DISCARDED = "discarded"
     INTENT = "intent"
     SENDING = "sending"
+    ASKED = "awaiting_answer"
+    """The broker asks a person something before it changes the order, which stands as it was until then."""
     UNKNOWN = "unknown"
     """It may hold at the broker: the order itself is read to learn whether it does."""
     NOT_SENT = "not_sent"
@@ -110,12 +117,14 @@ class Change(StrEnum):
     """The broker still has, or ended, the order as it was, long enough after the send to be sure."""
 
 
-UNSETTLED = frozenset({Change.INTENT, Change.SENDING, Change.UNKNOWN})
+UNSETTLED = frozenset({Change.INTENT, Change.SENDING, Change.ASKED, Change.UNKNOWN})
 
 CHANGES: dict[Change, frozenset[Change]] = {
     Change.AWAITING: frozenset({Change.INTENT, Change.DENIED, Change.LAPSED, Change.DISCARDED}),
     Change.INTENT: frozenset({Change.SENDING, Change.DENIED}),
-    Change.SENDING: frozenset({Change.DONE, Change.REJECTED, Change.NOT_SENT, Change.UNKNOWN}),
+    Change.SENDING: frozenset({Change.DONE, Change.REJECTED, Change.NOT_SENT, Change.ASKED, Change.UNKNOWN}),
+    # Back to SENDING: its owner's yes is sent once, as the change was.
+    Change.ASKED: frozenset({Change.SENDING, Change.REJECTED, Change.DISCARDED}),
     Change.UNKNOWN: frozenset({Change.DONE, Change.NOT_DONE}),
     # As with an order: "not there" can be overtaken by a broker that was merely late.
     Change.NOT_DONE: frozenset({Change.DONE}),
@@ -128,6 +137,7 @@ CHANGE_WORDS: dict[Change, str] = {
     Change.DISCARDED: "Dropped",
     Change.INTENT: "Confirmed",
     Change.SENDING: "Being sent",
+    Change.ASKED: "Waiting for an answer to the broker",
     Change.UNKNOWN: "Being looked up",
     Change.NOT_SENT: "Not sent",
     Change.REJECTED: "Rejected by the broker",

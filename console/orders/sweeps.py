@@ -12,13 +12,14 @@ from django.utils import timezone
 from brokers.errors import BrokerError, Rejected
 from console.errors import Code, Refusal, refusal_of
 from console.orders import changes, moves, sending, states
-from console.orders.models import Modification, Order
+from console.orders.models import Modification, Order, Question
 from console.orders.moves import Moved
 from console.orders.states import Change, Status
 
 log = logging.getLogger(__name__)
 
 _AT_MOST = 200
+_UNANSWERED = f"Nobody answered the broker's question within {settings.CONFIRMATION_SECONDS} s"
 _STALE_AFTER = timedelta(seconds=settings.CONFIRMATION_SECONDS)
 _LOOK_AGAIN_FOR = timedelta(days=1)
 _LOOK_AGAIN_EVERY = timedelta(minutes=1)
@@ -32,6 +33,8 @@ def sweep(now: datetime | None = None) -> None:
     _sweep_changes(now, lease)
     each(_with(Status.INTENT).filter(parent=None, moved_at__lte=lease), _resume)
     each(_with(Status.SENDING).filter(moved_at__lte=lease), _lose)
+    answerable = Question.objects.filter(answer="", expires_at__gt=now).values("order")
+    each(_with(Status.ASKED).filter(parent=None).exclude(pk__in=answerable), _unanswered)
     at_broker = _with(Status.UNKNOWN, Status.WORKING, Status.PARTIALLY_FILLED)
     each(at_broker.filter(cancel_requested_at=None), sending.refresh)
     each(at_broker.filter(cancel_requested_at__isnull=False), sending.take_back)
@@ -52,12 +55,15 @@ def _sweep_changes(now: datetime, lease: datetime) -> None:
     for change in found.filter(status=Change.INTENT, moved_at__lte=lease)[:_AT_MOST]:
         stopped = "It was confirmed, but Tradelatch stopped before it could be sent. Nothing was sent."
         changes.deny(change, Refusal(Code.CONFIRMATION_EXPIRED, stopped), "Tradelatch", "")
+    answerable = Question.objects.filter(answer="", expires_at__gt=now).exclude(modification=None)
+    for change in found.filter(status=Change.ASKED).exclude(pk__in=answerable.values("modification"))[:_AT_MOST]:
+        changes.settle(change, Change.REJECTED, Code.BROKER_ASKS, f"{_UNANSWERED}, so it did not change the order.")
     for change in found.filter(status=Change.SENDING, moved_at__lte=lease)[:_AT_MOST]:
         lost = "Tradelatch stopped while it was being sent. The order is being looked up."
         changes.settle(change, Change.UNKNOWN, Code.OUTCOME_UNKNOWN, lost)
 
 
-_OURS = (Status.AWAITING, Status.INTENT)
+_OURS = (Status.AWAITING, Status.INTENT, Status.ASKED)
 """Not at any broker: they are carried on even when their connection was unlinked, which is asked nothing more."""
 
 
@@ -93,6 +99,12 @@ def _lapse(order: Order) -> None:
         "",
         code=Code.CONFIRMATION_EXPIRED,
     )
+
+
+def _unanswered(order: Order) -> None:
+    """The broker takes no order without a yes. It is told nothing: an answer is a person's alone."""
+    words = f"{_UNANSWERED}, so it did not take the order."
+    moves.move(order, Status.REJECTED, words, "Tradelatch", "", code=Code.BROKER_ASKS, reason=words)
 
 
 def _resume(order: Order) -> None:

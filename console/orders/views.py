@@ -19,14 +19,15 @@ from console.accounts.models import User
 from console.accounts.required import before_second_factor
 from console.audit import errors, paging
 from console.audit.models import Call, Change
+from console.connections import reads
 from console.connections.models import Policy
 from console.errors import Code, Refusal
 from console.halts.verbs import Proof
 from console.onboarding import home
-from console.orders import approvals, byhand, cancelling, closing, letters, outside, review, states
+from console.orders import approvals, byhand, cancelling, closing, letters, outside, questions, review, states
 from console.orders.approvals import Evidence
 from console.orders.forms import OrderFilter, RejectForm
-from console.orders.models import Action, Confirmation, Modification, Order
+from console.orders.models import Action, Confirmation, Modification, Order, Question
 from console.orders.states import Status
 from console.orders.waiting import Waiting
 from console.security import keeping
@@ -113,6 +114,8 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
         "plan": order.confirmation.orders.filter(parent=None).exclude(pk=order.pk).order_by("pk"),
         "change_waits": approvals.waiting(order.connection.owner).filter(modification__order=order).first(),
         "changes": order.modifications.select_related("confirmation").order_by("pk"),
+        "asked": questions.waiting(order.connection.owner).filter(order=order).first(),
+        "broker": reads.title(order.connection.broker),
         "seen": byhand.WORDS.items() if byhand.waits_for_a_person(order) else None,
         "events": order.events.all(),
         "may_cancel": order.state in states.OPEN,
@@ -157,12 +160,13 @@ def approval_list(request: HttpRequest) -> HttpResponse:
     decided = Change.objects.filter(user_id=user.pk, action__in=(approvals.RELEASED, approvals.REJECTED))
     context = {
         "mine": mine,
+        "asked": [(each, reads.title(each.order.connection.broker)) for each in questions.waiting(user)],
         "others": [pair for pair in found if pair not in mine],
         "decided": decided.order_by("-pk")[:_DECIDED],
         "lettered": [
             (connection, letters.wanted(connection))
             for connection in home.connections(user)
-            if connection.policy != Policy.TWO_STEP
+            if connection.policy != Policy.TWO_STEP or questions.may_come(connection)
         ],
         "released": approvals.RELEASED,
     }
@@ -276,7 +280,7 @@ def release(request: HttpRequest, public_id: str) -> HttpResponse:
     if request.method != "POST":
         return redirect("orders:approval", public_id)
     form = PasswordAgainForm(request, user, request.POST if "password" in request.POST else None)
-    evidence = _evidence(request, user, form, confirmation)
+    evidence = _evidence(request, user, form, approvals.subject(confirmation))
     if evidence is None:
         if not _is_open(confirmation):
             return redirect("orders:approval", public_id)
@@ -298,9 +302,9 @@ def release(request: HttpRequest, public_id: str) -> HttpResponse:
     return redirect("orders:detail", orders[0].public_id)
 
 
-def _evidence(request: HttpRequest, user: User, form: PasswordAgainForm, confirmation: Confirmation) -> Evidence | None:
+def _evidence(request: HttpRequest, user: User, form: PasswordAgainForm, subject: str) -> Evidence | None:
     ip = request.META.get("REMOTE_ADDR", "")
-    passkey = proof.by_passkey(request, user, subject=approvals.subject(confirmation))
+    passkey = proof.by_passkey(request, user, subject=subject)
     if passkey is not None:
         return Evidence(proof=Proof.PASSKEY, label=keeping.describe(passkey), credential=passkey.pk, ip=ip)
     if form.is_bound and form.is_valid():
@@ -332,6 +336,82 @@ def reject(request: HttpRequest, public_id: str) -> HttpResponse:
         return redirect("connections:detail", confirmation.app.connection_id)
     messages.success(request, f"Rejected. Nothing was sent, and {confirmation.app.name} is told why.")
     return redirect("orders:approvals")
+
+
+# -- what a broker asks ---------------------------------------------------------------------------------------
+
+
+def _asked(request: HttpRequest, public_id: str) -> Question:
+    return get_object_or_404(questions.visible(user_of(request)), public_id=public_id)
+
+
+def _to_answer(request: HttpRequest, asked: Question, *, password: PasswordAgainForm | None = None) -> HttpResponse:
+    user, order = user_of(request), asked.order
+    if not questions.waiting(user).filter(pk=asked.pk).exists():
+        return redirect("orders:detail", order.public_id)
+    left = (asked.expires_at - timezone.now()).total_seconds()
+    context: dict[str, Any] = {
+        "question": asked,
+        "order": order,
+        "terms": asked.terms,
+        "connection": order.connection,
+        "broker": reads.title(order.connection.broker),
+        "seconds": max(0, math.ceil(left)),
+        "is_live": order.connection.is_live,
+        "has_passkey": factors.has(user, factors.PASSKEY),
+        "has_password": user.has_usable_password(),
+        "password": password or PasswordAgainForm(request, user),
+    }
+    context["password"].fields["password"].widget.attrs.pop("autofocus", None)
+    return render(request, "orders/question.html", context)
+
+
+@never_cache
+@require_safe
+def question(request: HttpRequest, public_id: str) -> HttpResponse:
+    return _to_answer(request, _asked(request, public_id))
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def say_yes(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Ask who it is, there and then, for this very question: a passkey on live, a passkey or the password on paper."""
+    user, asked = user_of(request), _asked(request, public_id)
+    if "options" in request.GET:
+        return JsonResponse(factors.request_options_about(user, questions.subject(asked)))
+    if request.method != "POST":
+        return redirect("orders:question", public_id)
+    form = PasswordAgainForm(request, user, request.POST if "password" in request.POST else None)
+    evidence = _evidence(request, user, form, questions.subject(asked))
+    if evidence is None:
+        return _to_answer(request, asked, password=form)
+    try:
+        order = questions.say_yes(asked, by=user, evidence=evidence, seen=request.POST.get("seen", ""))
+    except Refusal as refusal:
+        messages.error(request, str(refusal))
+        return redirect("orders:question", public_id)
+    if further := questions.waiting(user).filter(order=order).first():
+        messages.info(request, "The broker asks one more thing.")
+        return redirect("orders:question", further.public_id)
+    if asked.modification is not None:
+        asked.modification.refresh_from_db()
+        messages.success(request, f"Your yes was sent. The change: {asked.modification.status_words.lower()}.")
+    else:
+        messages.success(request, f"Your yes was sent. The order: {order.status_words.lower()}.")
+    return redirect("orders:detail", order.public_id)
+
+
+@require_POST
+def say_no(request: HttpRequest, public_id: str) -> HttpResponse:
+    asked = _asked(request, public_id)
+    try:
+        order = questions.say_no(asked, by=user_of(request), ip=request.META.get("REMOTE_ADDR", ""))
+    except Refusal as refusal:
+        messages.error(request, str(refusal))
+    else:
+        what = "placed" if asked.modification is None else "changed"
+        messages.success(request, f"You said no. Nothing was {what}, and {order.app.name} is told.")
+    return redirect("orders:detail", asked.order.public_id)
 
 
 # -- closing everything --------------------------------------------------------------------------------------

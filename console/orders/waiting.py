@@ -1,27 +1,28 @@
-"""How much waits for a person's own approval: what every page says and asks again while it stays open."""
+"""How much waits for a person's own approval or answer: what every page says and asks again while it stays open."""
 
 from dataclasses import dataclass
 from typing import Self
 
 from console.accounts.models import User
-from console.orders import approvals
+from console.orders import approvals, questions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
     count: int
     newest: str
-    """Public id of the newest; empty when nothing waits."""
+    """Public ids of the newest order and of the newest question; empty when nothing waits."""
     is_live: bool
     """Real money is among it."""
 
     @classmethod
     def of(cls, owner: User) -> Self:
-        found = list(approvals.for_owner(owner))
+        found, asked = list(approvals.for_owner(owner)), list(questions.waiting(owner))
+        connections = [each.app.connection for each in found] + [each.order.connection for each in asked]
         return cls(
-            count=len(found),
-            newest=max((each.public_id for each in found), default=""),
-            is_live=any(each.app.connection.is_live for each in found),
+            count=len(connections),
+            newest="-".join(max((each.public_id for each in kind), default="") for kind in (found, asked)).strip("-"),
+            is_live=any(connection.is_live for connection in connections),
         )
 
     @property

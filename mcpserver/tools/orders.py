@@ -332,6 +332,10 @@ def _together(orders: Sequence[Order]) -> str:
     return statuses.pop() if len(statuses) == 1 else "mixed"
 
 
+_ASKED = (
+    "The broker asks its owner something first; nothing was placed or changed yet. Only the owner can answer, in the "
+    "console at {url}. You cannot. Then ask get_order_status."
+)
 _MAY_STAND = "The order may stand. Do not place it again; ask get_order_status."
 
 
@@ -345,8 +349,11 @@ def confirm_trade(call: Call) -> dict[str, Any]:
     orders = list(confirmation.orders.filter(parent=None).order_by("pk"))
     if len(orders) == 1 and order.state in (states.Status.REJECTED, states.Status.NOT_SENT):
         raise _over(order.code, f"{order.reason} To try again, prepare it anew under a new client_order_id.", order)
-    unknown = any(each.state is states.Status.UNKNOWN for each in orders)
-    return compact(status=_together(orders), **_rows(orders), next=_MAY_STAND if unknown else None)
+    asked = next((each for each in orders if each.state is states.Status.ASKED), None)
+    following = None if asked is None else _ASKED.format(url=desk.approval_url(asked))
+    if any(each.state is states.Status.UNKNOWN for each in orders):
+        following = _MAY_STAND
+    return compact(status=_together(orders), **_rows(orders), next=following)
 
 
 def _over(code: str, message: str, order: Order) -> Refusal:
@@ -358,12 +365,16 @@ def _changed(order: Order, change: Modification) -> dict[str, Any]:
     if change.state in (states.Change.REJECTED, states.Change.NOT_SENT):
         raise _over(change.code, f"The order was not changed: {change.reason} To try again, prepare it anew.", order)
     order.refresh_from_db()
-    unknown = change.state is states.Change.UNKNOWN
+    following = None
+    if change.state is states.Change.UNKNOWN:
+        following = "The change may hold. Do not ask for it again; ask get_order_status."
+    elif change.state is states.Change.ASKED:
+        following = _ASKED.format(url=desk.approval_url(order))
     return compact(
         status=change.status,
         order=render.order(order),
         modification=render.modification(change),
-        next="The change may hold. Do not ask for it again; ask get_order_status." if unknown else None,
+        next=following,
     )
 
 

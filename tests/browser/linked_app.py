@@ -9,4 +9,8 @@ __all__ = ["application"]
 
 from django.conf import settings
 
+from brokers.ibkr import session
+
+session.LIST_EVERY = 0.0  # without the pauses IBKR asks for between two looks
+
 settings.BROKER_OVERRIDES = json.loads(os.environ["FAKE_BROKERS"])

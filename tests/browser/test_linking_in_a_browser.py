@@ -1,6 +1,7 @@
 """Each broker's fake is linked, checked, traded on through a confirmation, and unlinked, in Chromium."""
 
 import json
+import re
 from contextlib import ExitStack
 from typing import Any
 
@@ -8,11 +9,18 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests import serving
+from tests.brokers.ibkr.fake import QUESTION
 from tests.browser.test_console_in_a_browser import AXE
 from tests.browser.test_playground_in_a_browser import answer, begin, choose, sign_in
-from tests.console.connections.fakes import ALL, OKX, Linkable
+from tests.console.connections.fakes import ALL, IBKR, Linkable
 
-PRICES = {"AAPL": ("2", "180"), "BTC/USDT": ("0.01", "29500"), "BTC/USD": ("0.01", "29500")}
+PRICES = {
+    "AAPL": ("2", "180"),
+    "AAPL@265598": ("2", "180"),
+    "BTC/USDT": ("0.01", "29500"),
+    "BTC/USD": ("0.01", "29500"),
+    "ES 12-26": ("1", "6600"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -23,24 +31,24 @@ def fakes() -> Any:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, fakes: dict[str, Any]) -> Any:
-    overrides = {each.broker: dict.fromkeys(each.hints, fakes[each.broker].url) for each in ALL}
+    overrides = {each.broker: each.hints(fakes[each.broker]) for each in ALL}
     home = tmp_path_factory.mktemp("linked") / "home"
     with serving.serve(home, app="tests.browser.linked_app:application", FAKE_BROKERS=json.dumps(overrides)) as started:
         yield started
 
 
-def link(page: Page, server: serving.Server, linkable: Linkable, **other: str) -> None:
+def link(page: Page, server: serving.Server, linkable: Linkable, fake: Any, **other: str) -> None:
     page.goto(f"{server.url}/connections/add/")
-    page.locator(f"a[href='/connections/add/{linkable.broker}/']").click()
+    page.locator(f"a[href='{linkable.page}']").click()
     page.locator(f"input[name=environment][value={linkable.environment}]").check()
-    for name, value in {**linkable.credentials, **other}.items():
+    for name, value in {**linkable.credentials(fake), **other}.items():
         page.locator(f"[name={name}]").fill(value)
     if linkable.environment == "live":
         page.get_by_label("Value of one order, at most").fill("5000")
         page.get_by_label("Value of all orders in a day").fill("20,000")
     page.get_by_label("Name", exact=True).fill(f"My {linkable.broker}")
     page.get_by_label("Allow trading").check()
-    page.get_by_role("button", name="Try the key and link").click()
+    page.get_by_role("button", name=re.compile("Try the (key|address) and link")).click()
 
 
 def make_trade_key(page: Page, server: serving.Server, linkable: Linkable) -> None:
@@ -57,9 +65,10 @@ def test_from_linking_to_unlinking(
     page: Page, server: serving.Server, fakes: dict[str, Any], linkable: Linkable
 ) -> None:
     sign_in(page, server)
-    link(page, server, linkable, **linkable.wrong)
-    expect(page.get_by_text("does not take this key")).to_be_visible()
-    link(page, server, linkable)
+    fake = fakes[linkable.broker]
+    link(page, server, linkable, fake, **linkable.wrong)
+    expect(page.get_by_text(linkable.told_wrong)).to_be_visible()
+    link(page, server, linkable, fake)
     expect(page.get_by_role("heading", name=f"My {linkable.broker} is ready")).to_be_visible()
     page.get_by_role("link", name=f"Open My {linkable.broker}").click()
     address = page.url
@@ -85,22 +94,64 @@ def test_from_linking_to_unlinking(
     page.get_by_label("Sent as arguments").fill(json.dumps(order))
     page.get_by_role("button", name="Call").click()
     expect(answer(page)).to_contain_text("awaiting_confirmation")
-    sent = len(fakes[linkable.broker].sent)
+    sent = len(fake.sent)
     page.get_by_role("button", name="Fill in confirm_trade").click()
     page.get_by_role("button", name="Call").click()
     expect(answer(page)).to_contain_text('"status": "working"')
-    assert len(fakes[linkable.broker].sent) == sent + 1
+    assert len(fake.sent) == sent + 1
 
     page.goto(address)
     page.get_by_role("link", name="Unlink").click()
     expect(page.get_by_text("may still be open at the broker")).to_be_visible()
     page.get_by_role("button", name="Unlink").click()
-    expect(page.get_by_text("Now delete its key at the broker.")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"is unlinked\. Now (delete its key|end its session) at the"))).to_be_visible()
     assert server.query("SELECT sealed FROM connections_connection WHERE name = ?", f"My {linkable.broker}") == [("",)]
     held = "".join(each.read_bytes().decode(errors="replace") for each in server.home.glob("tradelatch.sqlite3*"))
-    for value in linkable.credentials.values():
+    for value in linkable.keys.values():
         line = value.splitlines()[1] if "\n" in value else value
         assert line not in server.log + held
+
+
+def test_what_interactive_brokers_asks_is_answered_by_its_owner(
+    page: Page, server: serving.Server, fakes: dict[str, Any]
+) -> None:
+    fake = fakes["ibkr"]
+    sign_in(page, server)
+    link(page, server, IBKR, fake)
+    make_trade_key(page, server, IBKR)
+    page.goto(f"{server.url}/playground/")
+    begin(page, "ibkr trader")
+    choose(page, "place_order")
+    page.get_by_text("Arguments as JSON").click()
+    order = {"symbol": IBKR.symbol, "side": "BUY", "order_type": "LMT", "quantity": "3", "limit_price": "180"}
+    page.get_by_label("Sent as arguments").fill(json.dumps(order))
+    page.get_by_role("button", name="Call").click()
+    expect(answer(page)).to_contain_text("awaiting_confirmation")
+    replies, standing = len(fake.replies), len(fake.live)
+    fake.questions = [QUESTION]
+    try:
+        page.get_by_role("button", name="Fill in confirm_trade").click()
+        page.get_by_role("button", name="Call").click()
+        expect(answer(page)).to_contain_text('"status": "awaiting_answer"')
+        expect(answer(page)).to_contain_text("Only the owner can answer, in the console")
+        page.goto(f"{server.url}/orders/approvals/")
+        expect(page.get_by_text("exceeds the Total Value Limit")).to_be_visible()
+        page.get_by_role("link", name="Look and answer").click()
+        _reads_well(page)
+        page.get_by_label("Password").fill(server.quickstart["password"])
+        page.get_by_role("button", name="Say yes with the password").click()
+        expect(page.get_by_text("Your yes was sent. The order: working.")).to_be_visible()
+    finally:
+        fake.questions = []
+    assert (len(fake.replies), len(fake.live)) == (replies + 1, standing + 1)
+
+
+def _reads_well(page: Page) -> None:
+    beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert beyond <= 0
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})")
+    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]] == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -109,10 +160,7 @@ def test_the_linking_page_reads_well(page: Page, server: serving.Server, scheme:
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     page.set_viewport_size({"width": width, "height": 900})
     sign_in(page, server)
-    for address in ("/connections/add/", f"/connections/add/{OKX.broker}/", "/connections/add/coinbase/"):
+    slugs = ("okx", "coinbase", "ibkr-gateway", "ibkr-oauth", "tws", "crosstrade")
+    for address in ("/connections/add/", *(f"/connections/add/{slug}/" for slug in slugs)):
         page.goto(f"{server.url}{address}")
-        beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert beyond <= 0
-        page.evaluate(AXE.read_text())
-        found = page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})")
-        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]] == []
+        _reads_well(page)

@@ -12,6 +12,7 @@ from django.test import override_settings
 from brokers import http
 from brokers.ibkr import session
 from brokers.tws import line
+from console.connections import bulkhead
 from tests.brokers.alpaca import fake as alpaca
 from tests.brokers.binance import fake as binance
 from tests.brokers.coinbase import fake as coinbase
@@ -62,6 +63,7 @@ class Linkable:
         """The fake, in the place of the broker for this process."""
         pauses = mock.patch.multiple("brokers.ibkr.session", LIST_EVERY=0.0)
         with self.make() as fake, pauses, override_settings(BROKER_OVERRIDES=self.overrides(fake)):
+            bulkhead._compartments.clear()  # another test's connection of the same number has spent its calls
             yield fake
             session.close_shared()
             line.close_shared()

@@ -31,7 +31,7 @@ class Hanging:
         assert self.gate.wait(20)
         return "answered"
 
-    accounts = submit = cancel = _hang
+    accounts = submit = replace = answer = cancel = _hang
 
     def wait_for(self, calls: int) -> None:
         for _ in range(calls):
@@ -119,6 +119,19 @@ def test_a_read_that_takes_too_long_is_given_up_and_keeps_its_slot_until_it_ends
             guarded(hanging).accounts()
     with pytest.raises(Busy):
         guarded(hanging).accounts()
+
+
+@pytest.mark.parametrize("method", ["submit", "replace", "answer", "cancel"])
+def test_who_sends_stays_to_learn_what_became_of_it(
+    hanging: Hanging, callers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr(bulkhead, "DEADLINE", 0.05)
+    sent = callers.submit(getattr(guarded(hanging), method))
+    hanging.wait_for(1)
+    with pytest.raises(TimeoutError):
+        sent.result(0.2)
+    hanging.gate.set()
+    assert sent.result(10) == "answered"
 
 
 def test_what_the_broker_raises_comes_through_and_frees_its_slot() -> None:

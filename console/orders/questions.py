@@ -1,0 +1,157 @@
+"""The owner's own yes or no to what a broker asks before it takes or changes an order. Only the console leads here.
+
+A yes is committed before it is sent and sent once, as the order was: a lost answer leaves the order UNKNOWN, and it is
+looked up. A no, or no answer in time, ends the order here; without a yes nothing stands at the broker. A change is
+answered alike; the order then stands as it was.
+"""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from console.accounts.models import User
+from console.audit import journal
+from console.connected_apps.models import ConnectedApp
+from console.connections.models import Connection
+from console.errors import Code, Refusal
+from console.halts import verbs as halts
+from console.halts.verbs import Proof
+from console.orders import changes, moves, risk, sending, states
+from console.orders.approvals import Evidence
+from console.orders.models import Modification, Order, Question
+from console.orders.moves import Moved
+from console.orders.states import Change, Status
+
+ANSWERED = "question answered"
+"""What the journal of changes calls it."""
+
+
+def visible(owner: User) -> QuerySet[Question]:
+    return _with_all(Question.objects.filter(order__connection__owner=owner))
+
+
+def waiting(owner: User) -> QuerySet[Question]:
+    """Those that can still be answered, the soonest to end first."""
+    return unanswered(timezone.now()).filter(pk__in=visible(owner)).order_by("expires_at", "pk")
+
+
+def unanswered(now: datetime) -> QuerySet[Question]:
+    """Everybody's."""
+    of_order, of_change = Q(modification=None, order__status=Status.ASKED), Q(modification__status=Change.ASKED)
+    return _with_all(Question.objects.filter(of_order | of_change, answer="", expires_at__gt=now))
+
+
+def _with_all(found: QuerySet[Question]) -> QuerySet[Question]:
+    return found.select_related(
+        "order__connection__owner", "order__app", "order__confirmation", "modification__confirmation"
+    )
+
+
+def may_come(connection: Connection) -> bool:
+    """Whether a broker has asked there before."""
+    return Question.objects.filter(order__connection=connection).exists()
+
+
+def subject(question: Question) -> str:
+    """What a passkey signs to say yes: to these words about this order, and to nothing else."""
+    return f"yes {question.public_id} {question.digest}"
+
+
+def say_yes(question: Question, *, by: User, evidence: Evidence, seen: str, request_id: str = "") -> Order:
+    """Send the owner's yes, once. ``seen`` is the digest of what the page showed.
+
+    Raises Refusal: when this person or this proof may not, when it was answered or has ended, when the app or the
+    connection may not trade any more.
+    """
+    order = question.order
+    _check_owner(order.connection, by)
+    if order.connection.is_live and evidence.proof is not Proof.PASSKEY:
+        raise Refusal(
+            Code.RE_AUTHENTICATION_REQUIRED, "It is real money, so a yes takes a passkey. The question still waits."
+        )
+    if seen != question.digest:
+        raise Refusal(
+            Code.CONFIRMATION_CHANGED, "This is not what the page showed. Nothing was answered; look at it again."
+        )
+    with transaction.atomic():
+        app = ConnectedApp.objects.select_for_update().get(pk=order.app_id)
+        connection = Connection.objects.select_for_update().get(pk=order.connection_id)
+        risk.check_permission(app, connection)
+        at_halts = halts.Action.RELEASE if question.modification is not None else order.confirmation.at_halts
+        halts.check(at_halts, connection, app.pk, order.account_id)
+        _use(question, "yes")
+        said = f"Its owner said yes in the console, with {evidence.label}. It is sent to the broker."
+        if question.modification is not None:
+            if order.state not in states.AT_BROKER:
+                raise _too_late(order)
+            _move_change(question.modification, Change.SENDING, said, by, request_id, code="", reason="")
+        else:
+            told = {"decision": evidence.told(), "question": question.public_id}
+            _move(order, Status.SENDING, said, by, request_id, data=told, sent_at=timezone.now(), code="", reason="")
+        _journal(by, question, evidence.ip, answer="yes", proof=evidence.proof.value, how=evidence.label)
+    return sending.answer_yes(question)
+
+
+def say_no(question: Question, *, by: User, ip: str = "", request_id: str = "") -> Order:
+    """End the order, and tell the broker no, once. It needs no proof beyond the session. Raises Refusal."""
+    order = question.order
+    _check_owner(order.connection, by)
+    with transaction.atomic():
+        _use(question, "no")
+        said = "Its owner said no to the broker's question."
+        fields = {"code": Code.REJECTED_BY_OWNER, "reason": said}
+        if question.modification is not None:
+            _move_change(question.modification, Change.DISCARDED, said, by, request_id, **fields)
+        else:
+            _move(order, Status.CANCELLED, f"{said} Nothing was placed.", by, request_id, **fields)
+        _journal(by, question, ip, answer="no")
+    sending.answer_no(question)
+    return order
+
+
+def _use(question: Question, answer: str) -> None:
+    now = timezone.now()
+    mine = Question.objects.filter(pk=question.pk, answer="", expires_at__gt=now)
+    if not mine.update(answer=answer, answered_at=now):
+        question.refresh_from_db()
+        if question.answer:
+            said = f"You answered {question.answer} already. Nothing was sent again."
+            raise Refusal(Code.CONFIRMATION_USED, said, order_id=question.order.public_id)
+        raise _too_late(question.order)
+    question.answer, question.answered_at = answer, now
+
+
+def _move(order: Order, after: Status, what: str, by: User, request_id: str, **fields: object) -> None:
+    try:
+        moves.move(order, after, what, by.email, request_id, **fields)  # type: ignore[arg-type]  # data and fields alike
+    except Moved as error:
+        raise _too_late(order) from error
+
+
+def _move_change(change: Modification, after: Change, what: str, by: User, request_id: str, **fields: object) -> None:
+    try:
+        changes.move(change, after, what, by.email, request_id, **fields)
+    except Moved as error:
+        raise _too_late(change.order) from error
+
+
+def _too_late(order: Order) -> Refusal:
+    return Refusal(
+        Code.CONFIRMATION_EXPIRED,
+        "It is too late to answer, and nothing was sent. Prepare it again.",
+        order_id=order.public_id,
+    )
+
+
+def _check_owner(connection: Connection, user: User) -> None:
+    if connection.owner_id != user.pk:
+        raise Refusal(Code.NOT_PERMITTED, "Only the owner of the connection can answer for it.")
+
+
+def _journal(by: User, question: Question, ip: str, **detail: object) -> None:
+    order = question.order
+    label = f"{order.side.capitalize()} {order.symbol} on {order.connection.name}"
+    told = {"environment": order.connection.environment, "question": question.words, **detail}
+    journal.record_change(by, ANSWERED, "order", order.public_id, label, ip=ip, **told)
