@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orders', '0005_approvals'),
+        ('orders', '0006_outside_orders'),
     ]
 
     operations = [
