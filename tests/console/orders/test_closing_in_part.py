@@ -252,6 +252,43 @@ def test_what_is_stopped_between_the_yes_and_the_cancel_cancels_nothing(
     assert (watch.cancelled, stand(guards)) == ([], {"BTC/USD", "AAPL", "MSFT"})
 
 
+@pytest.mark.parametrize("what", ["position", "broker"])
+def test_nothing_is_cancelled_for_a_position_that_is_another_one_once_it_was_released(
+    trader: Principal,
+    paper: Connection,
+    guards: dict[str, Order],
+    watch: Watch,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+) -> None:
+    prepared, _ = desk.prepare_flatten(trader)
+    redeemed, real = release._redeem, PaperBroker.positions
+    away: list[bool] = []
+
+    def positions(self: PaperBroker, account_id: str) -> Sequence[object]:
+        if away:
+            away.pop()
+            raise BrokerUnavailable("The broker is away.")
+        return real(self, account_id)
+
+    def redeem(*args: Any) -> object:
+        found = redeemed(*args)
+        monkeypatch.setattr(release, "_redeem", redeemed)
+        if what == "position":
+            go(trader, bitcoin("0.01"))
+        else:
+            away.append(True)  # for the first read, which is about the first close
+        return found
+
+    monkeypatch.setattr(release, "_redeem", redeem)
+    monkeypatch.setattr(PaperBroker, "positions", positions)
+    desk.confirm(trader, prepared.confirmation.public_id)
+    stays = "BTC/USD" if what == "position" else prepared.order.symbol
+    close = prepared.confirmation.orders.get(symbol=stays)
+    assert close.code == (Code.POSITION_CHANGED if what == "position" else Code.BROKER_UNAVAILABLE)
+    assert (held(paper), stand(guards)) == ({stays}, {stays})
+
+
 def test_what_is_said_of_the_connection_is_not_taken_for_one_position(
     trader: Principal, guards: dict[str, Order], monkeypatch: pytest.MonkeyPatch
 ) -> None:
