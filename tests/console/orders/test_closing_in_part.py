@@ -9,6 +9,7 @@ from django.test import Client as Browser
 
 from brokers.errors import BrokerUnavailable, InvalidOrder, MarketClosed, RateLimited, UnknownOutcome
 from brokers.paper.adapter import PaperBroker
+from brokers.paper.models import PaperAccount
 from brokers.types import OrderClass, OrderRequest, OrderType, Preview, Side, TimeInForce
 from console import limits
 from console.accounts.models import User
@@ -348,3 +349,18 @@ def test_exits_whose_entry_has_filled_are_told_and_cancelled(
     desk.confirm(trader, prepared.confirmation.public_id)
     assert held(paper) == set()
     assert {leg.state for leg in entry.legs.all()} == {Status.CANCELLED}
+
+
+def test_shorts_are_bought_back_together_whatever_buying_power_they_left(
+    trader: Principal, paper: Connection, watch: Watch
+) -> None:
+    PaperAccount.objects.update(kind="margin")
+    broker = PaperBroker.open(paper.settings)
+    for quote in broker.quotes(["AAPL", "MSFT"]):
+        go(trader, shares(Side.SELL, str(int(80_000 / quote.last)), symbol=quote.symbol))
+    assert broker.account_state(paper.default_account).buying_power < 80_000
+    assert held(paper) == {"AAPL", "MSFT"}
+    prepared, left_out = desk.prepare_flatten(trader)
+    assert left_out == []
+    desk.confirm(trader, prepared.confirmation.public_id)
+    assert held(paper) == set()
