@@ -273,7 +273,7 @@ def _weigh_change(item: Item, change: Modification, broker: Broker, connection: 
         weighed = amend.weigh(change.order, change.asked, connection, app)
         item.facts = weighed.facts
         _note(item.refusals, lambda: amend.check_drift(change.confirmation, weighed))
-        item.worst = exposure.check(weighed.request, weighed.facts, connection, app, besides=item.order.pk)
+        item.worst = amend.check_limits(change.order, weighed, connection, app)
     except BrokerError as error:
         item.refusals.append(_as_refusal(error))
     except Refusal as refusal:
