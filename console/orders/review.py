@@ -166,8 +166,8 @@ def heading(confirmation: Confirmation) -> str:
         return f"Change to: {words(amend.changed(change.order.request, change.asked))}"
     if confirmation.action == Action.FLATTEN:
         stays = confirmation.terms.get("stays", ())
-        every = f" but {', '.join(stays)}" if stays else ""
-        return f"Cancel all orders and close all positions{every} in {orders[0].account_id}"
+        but = f", except in {', '.join(stays)}" if stays else ""
+        return f"Cancel all orders and close all positions in {orders[0].account_id}{but}"
     return words(orders[0].request) if len(orders) == 1 else f"{len(orders)} orders in one"
 
 

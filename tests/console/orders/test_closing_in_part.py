@@ -124,7 +124,7 @@ def test_a_position_that_cannot_be_closed_keeps_its_orders_and_the_plan_says_so(
     page = words_of(browser.get(f"/orders/approvals/{prepared.confirmation.public_id}/"))
     assert f"AAPL stays and keeps 1 working order: {error}" in page
     assert cancelled_first(browser, prepared.confirmation) == {"BTC/USD", "MSFT"}
-    assert f"close all positions but AAPL in {paper.default_account}" in page
+    assert f"close all positions in {paper.default_account}, except in AAPL" in page
     assert "It cannot be released as things stand." not in page
 
     desk.confirm(trader, prepared.confirmation.public_id)
