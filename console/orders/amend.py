@@ -65,7 +65,7 @@ def prepare(app: ConnectedApp, order: Order, asked: OrderChanges, *, by: str, re
         weighed = weigh(order, asked, connection, app)
     except BrokerError as error:
         raise refusal_of_read(error) from error
-    _check_limits(order, weighed, connection, app)
+    check_limits(order, weighed, connection, app)
     now = timezone.now()
     shown = _shown(connection, order, weighed)
     with transaction.atomic():
@@ -129,7 +129,7 @@ def weigh(order: Order, asked: OrderChanges, connection: Connection, app: Connec
     return Weighed(request=request, instrument=instrument, facts=facts, price=price, last=quote.last, held=held)
 
 
-def _check_limits(order: Order, weighed: Weighed, connection: Connection, app: ConnectedApp) -> Decimal | None:
+def check_limits(order: Order, weighed: Weighed, connection: Connection, app: ConnectedApp) -> Decimal | None:
     """Those of the app that asks, and those of the app whose order it is. Raises Refusal."""
     if order.app_id != app.pk:
         exposure.check(weighed.request, weighed.facts, connection, order.app, besides=order.pk)
@@ -315,7 +315,7 @@ def _redeem(
     if weighed.held is not None:
         assert change.quantity is not None
         sizing.check_bears(order, change.quantity, weighed.held)
-    worst = _check_limits(order, weighed, connection, app)
+    worst = check_limits(order, weighed, connection, app)
     try:
         changes.move(change, Change.INTENT, "The change was confirmed; it will be sent once.", by, request_id)
     except Moved as error:

@@ -16,7 +16,7 @@ from brokers.errors import BrokerError, Outcome
 from console.connected_apps.models import ConnectedApp
 from console.connections import reads
 from console.connections.models import Connection
-from console.errors import Code, Refusal, refusal_of
+from console.errors import Code, Refusal, refusal_of, refusal_of_read
 from console.halts import verbs as halts
 from console.orders import amend, cancelling, exposure, moves, risk, sending, sizing, states
 from console.orders.models import Action, Confirmation, Order
@@ -111,7 +111,7 @@ def _clear_the_way(confirmation: Confirmation, going: list[Order], by: str, requ
 
     for order in going:
         try:
-            _check_still_allowed(confirmation, order)
+            _check_still_meant(confirmation, order)
             if stuck := take_back(order.symbol):
                 why = stuck[0].refusal or "its broker has not said yet what became of it."
                 raise Refusal(
@@ -119,6 +119,8 @@ def _clear_the_way(confirmation: Confirmation, going: list[Order], by: str, requ
                     f"Working order {stuck[0].order.public_id} could not be cancelled, so {order.symbol} was not "
                     f"closed: {why}",
                 )
+        except BrokerError as error:
+            refused.append((order, refusal_of_read(error)))
         except Refusal as refusal:
             refused.append((order, refusal))
         else:
@@ -127,12 +129,9 @@ def _clear_the_way(confirmation: Confirmation, going: list[Order], by: str, requ
         for symbol in _without_position(confirmation, connection, account_id):
             take_back(symbol)
     passed: list[Order] = []
-    together = exposure.Together(connection)
     for order in cleared:
         try:
-            preview = sending.check_release(order).preview
-            if preview is not None:
-                together.add(preview)
+            sending.check_release(order)  # no sum of them is looked at: a short that is bought back frees what it held
         except BrokerError as error:
             refused.append((order, refusal_of(error)))
         except Refusal as refusal:
@@ -151,12 +150,16 @@ def _clear_the_way(confirmation: Confirmation, going: list[Order], by: str, requ
     return passed
 
 
-def _check_still_allowed(confirmation: Confirmation, order: Order) -> None:
-    """A halt or a revocation since the release holds the close back: nothing is cancelled for it. Raises Refusal."""
+def _check_still_meant(confirmation: Confirmation, order: Order) -> None:
+    """A halt, a revocation or another position since the release holds the close back: nothing is cancelled for it.
+
+    Raises BrokerError, Refusal.
+    """
     app = ConnectedApp.objects.get(pk=order.app_id)
     connection = Connection.objects.select_related("owner").get(pk=order.connection_id)
     risk.check_permission(app, connection)
     halts.check(confirmation.at_halts, connection, app.pk, order.account_id)
+    sizing.check_as_shown(order, sizing.look(order, reads.broker_of(connection)))
 
 
 def _is_stuck(result: cancelling.Result) -> bool:

@@ -182,8 +182,8 @@ def heading(confirmation: Confirmation) -> str:
         return f"Change to: {words(amend.changed(change.order.request, change.asked))}"
     if confirmation.action == Action.FLATTEN:
         stays = confirmation.terms.get("stays", ())
-        every = f" but {', '.join(stays)}" if stays else ""
-        return f"Cancel all orders and close all positions{every} in {orders[0].account_id}"
+        but = f", except in {', '.join(stays)}" if stays else ""
+        return f"Cancel all orders and close all positions in {orders[0].account_id}{but}"
     return words(orders[0].request) if len(orders) == 1 else f"{len(orders)} orders in one"
 
 
@@ -311,7 +311,7 @@ def _weigh_change(item: Item, change: Modification, broker: Broker, connection: 
         weighed = amend.weigh(change.order, change.asked, connection, app)
         item.facts = weighed.facts
         _note(item.refusals, lambda: amend.check_drift(change.confirmation, weighed))
-        item.worst = exposure.check(weighed.request, weighed.facts, connection, app, besides=item.order.pk)
+        item.worst = amend.check_limits(change.order, weighed, connection, app)
     except BrokerError as error:
         item.refusals.append(_as_refusal(error))
     except Refusal as refusal:

@@ -14,8 +14,8 @@ from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.keys import minting
-from console.orders import desk
-from console.orders.models import Modification, Order
+from console.orders import desk, review
+from console.orders.models import Confirmation, Modification, Order
 from console.orders.states import Change
 from console.principal import Principal
 from console.scopes import Scope
@@ -71,6 +71,8 @@ def test_the_limits_of_the_app_that_placed_it_still_hold(
     waiting = change(second, order, "100")
     limit(trader, owner, **{name: "99"})
     assert refused(lambda: change(second, order, "100")) == f"the app {trader.app_label}"
+    fresh = Confirmation.objects.get(pk=waiting.confirmation.pk)
+    assert any(f"the app {trader.app_label}" in said for said in review.look(fresh).standing)
     assert refused(lambda: desk.confirm(second, waiting.confirmation.public_id)) == f"the app {trader.app_label}"
     done = change(second, order, "99")
     desk.confirm(second, done.confirmation.public_id)

@@ -9,6 +9,7 @@ from django.test import Client as Browser
 
 from brokers.errors import BrokerUnavailable, InvalidOrder, MarketClosed, RateLimited, UnknownOutcome
 from brokers.paper.adapter import PaperBroker
+from brokers.paper.models import PaperAccount
 from brokers.types import OrderClass, OrderRequest, OrderType, Preview, Side, TimeInForce
 from console import limits
 from console.accounts.models import User
@@ -123,7 +124,7 @@ def test_a_position_that_cannot_be_closed_keeps_its_orders_and_the_plan_says_so(
     page = words_of(browser.get(f"/orders/approvals/{prepared.confirmation.public_id}/"))
     assert f"AAPL stays and keeps 1 working order: {error}" in page
     assert cancelled_first(browser, prepared.confirmation) == {"BTC/USD", "MSFT"}
-    assert f"close all positions but AAPL in {paper.default_account}" in page
+    assert f"close all positions in {paper.default_account}, except in AAPL" in page
     assert "It cannot be released as things stand." not in page
 
     desk.confirm(trader, prepared.confirmation.public_id)
@@ -252,6 +253,43 @@ def test_what_is_stopped_between_the_yes_and_the_cancel_cancels_nothing(
     assert (watch.cancelled, stand(guards)) == ([], {"BTC/USD", "AAPL", "MSFT"})
 
 
+@pytest.mark.parametrize("what", ["position", "broker"])
+def test_nothing_is_cancelled_for_a_position_that_is_another_one_once_it_was_released(
+    trader: Principal,
+    paper: Connection,
+    guards: dict[str, Order],
+    watch: Watch,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+) -> None:
+    prepared, _ = desk.prepare_flatten(trader)
+    redeemed, real = release._redeem, PaperBroker.positions
+    away: list[bool] = []
+
+    def positions(self: PaperBroker, account_id: str) -> Sequence[object]:
+        if away:
+            away.pop()
+            raise BrokerUnavailable("The broker is away.")
+        return real(self, account_id)
+
+    def redeem(*args: Any) -> object:
+        found = redeemed(*args)
+        monkeypatch.setattr(release, "_redeem", redeemed)
+        if what == "position":
+            go(trader, bitcoin("0.01"))
+        else:
+            away.append(True)  # for the first read, which is about the first close
+        return found
+
+    monkeypatch.setattr(release, "_redeem", redeem)
+    monkeypatch.setattr(PaperBroker, "positions", positions)
+    desk.confirm(trader, prepared.confirmation.public_id)
+    stays = "BTC/USD" if what == "position" else prepared.order.symbol
+    close = prepared.confirmation.orders.get(symbol=stays)
+    assert close.code == (Code.POSITION_CHANGED if what == "position" else Code.BROKER_UNAVAILABLE)
+    assert (held(paper), stand(guards)) == ({stays}, {stays})
+
+
 def test_what_is_said_of_the_connection_is_not_taken_for_one_position(
     trader: Principal, guards: dict[str, Order], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -311,3 +349,18 @@ def test_exits_whose_entry_has_filled_are_told_and_cancelled(
     desk.confirm(trader, prepared.confirmation.public_id)
     assert held(paper) == set()
     assert {leg.state for leg in entry.legs.all()} == {Status.CANCELLED}
+
+
+def test_shorts_are_bought_back_together_whatever_buying_power_they_left(
+    trader: Principal, paper: Connection, watch: Watch
+) -> None:
+    PaperAccount.objects.update(kind="margin")
+    broker = PaperBroker.open(paper.settings)
+    for quote in broker.quotes(["AAPL", "MSFT"]):
+        go(trader, shares(Side.SELL, str(int(80_000 / quote.last)), symbol=quote.symbol))
+    assert broker.account_state(paper.default_account).buying_power < 80_000
+    assert held(paper) == {"AAPL", "MSFT"}
+    prepared, left_out = desk.prepare_flatten(trader)
+    assert left_out == []
+    desk.confirm(trader, prepared.confirmation.public_id)
+    assert held(paper) == set()
