@@ -25,6 +25,7 @@ from tests.races import instance
 
 if TYPE_CHECKING:
     from console.orders.models import Confirmation, Modification, Order
+    from console.principal import Principal
     from tests.chaos.trials import Chaos
 
 PROCESSES, THREADS = 4, 25
@@ -54,8 +55,7 @@ class Answer:
     order_id: str = ""
 
 
-def act(key: str, ask: Ask, number: int) -> Answer:
-    from console.authority import bearer
+def act(who: "Principal", ask: Ask, number: int) -> Answer:
     from console.errors import Refusal
     from console.halts.verbs import Proof
     from console.orders import approvals, sweeps
@@ -75,7 +75,7 @@ def act(key: str, ask: Ask, number: int) -> Answer:
         return Answer("")
     tool, argument = ("confirm_trade", "confirmation_id") if ask.what == "confirm" else ("cancel_order", "order_id")
     request_id = f"req_{os.getpid()}_{number}_{ask.about[-8:]}"
-    told = gate.call(bearer.authenticate(key), tool, {argument: ask.about}, request_id=request_id).content
+    told = gate.call(who, tool, {argument: ask.about}, request_id=request_id).content
     error = told.get("error")
     return Answer(error["code"], error.get("order_id", "")) if error else Answer("", told["order"]["order_id"])
 
@@ -89,6 +89,7 @@ def working(key: str, jobs: Any, told: Any) -> None:
     from django.utils import timezone
 
     from brokers import registry
+    from console.authority import bearer
 
     registry.CALLS_PER_MINUTE["alpaca"] = 10**9  # the fake has no such limit
 
@@ -98,7 +99,7 @@ def working(key: str, jobs: Any, told: Any) -> None:
     def ask(number: int, each: Ask, moment: float) -> tuple[Ask, Answer]:
         time.sleep(max(0.0, moment + each.after - time.time()))
         try:
-            return each, act(key, each, number)
+            return each, act(who, each, number)
         finally:
             connection.close()
 
@@ -106,6 +107,8 @@ def working(key: str, jobs: Any, told: Any) -> None:
         told.put([])  # ready
         while (job := jobs.get(timeout=300)) is not None:
             asks, moment, offset = job
+            who = bearer.authenticate(key)
+            connection.close()
             made = [pool.submit(ask, number, each, moment) for number, each in enumerate(asks)]
             told.put([each.result(timeout=90) for each in made])
     if connection.vendor == "postgresql":

@@ -1,0 +1,185 @@
+"""Every tool that changes something: nobody but the app whose it is, and whose owner lets it, gets anywhere with it."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.apps import apps
+
+from brokers.paper.adapter import PaperBroker
+from console.accounts.models import User
+from console.audit.models import Call
+from console.authority import bearer, throttle
+from console.connected_apps import grants
+from console.connected_apps.models import ConnectedApp
+from console.connections import linking
+from console.connections.models import Connection
+from console.keys import minting
+from console.scopes import Scope
+from mcpserver import catalog, gate
+from tests.brokers.paper.support import order
+from tests.mcpserver.wire import Wire
+from tests.serving import Server
+
+TRADERS = [tool.name for tool in catalog.TOOLS if tool.scope is Scope.TRADE]
+# What somebody else is told; that there is no such account where it is not here.
+ABSENT = {
+    "confirm_trade": "confirmation_unknown",
+    "discard_confirmation": "confirmation_unknown",
+    "modify_order": "unknown_order",
+    "cancel_order": "unknown_order",
+    "add_journal_note": "invalid_argument",
+}
+LIMIT = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.01", "order_type": "LMT", "limit_price": "100"}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the owner's app has: an account with a position, an order that rests, one that waits, a finished trade."""
+
+    account_id: str
+    order_id: str
+    confirmation_id: str
+    trade_id: str
+
+
+# Each would do what the tool is for, asked by the app whose scene it is.
+ASKED: dict[str, Callable[[Scene], dict[str, Any]]] = {
+    "set_current_account": lambda scene: {"account_id": scene.account_id},
+    "place_order": lambda scene: {**LIMIT, "account_id": scene.account_id},
+    "confirm_trade": lambda scene: {"confirmation_id": scene.confirmation_id},
+    "get_pending_confirmations": lambda scene: {"account_id": scene.account_id},
+    "discard_confirmation": lambda scene: {"confirmation_id": scene.confirmation_id},
+    "modify_order": lambda scene: {"order_id": scene.order_id, "limit_price": "90"},
+    "cancel_order": lambda scene: {"order_id": scene.order_id},
+    "cancel_all_orders": lambda scene: {"account_id": scene.account_id},
+    "place_batch_orders": lambda scene: {"orders": [LIMIT, LIMIT], "account_id": scene.account_id},
+    "close_position": lambda scene: {"symbol": "SPY", "account_id": scene.account_id},
+    "reverse_position": lambda scene: {"symbol": "SPY", "account_id": scene.account_id},
+    "flatten_account": lambda scene: {"account_id": scene.account_id},
+    "halt_trading": lambda scene: {"account_id": scene.account_id, "reason": "enough"},
+    "add_journal_note": lambda scene: {"id": scene.trade_id, "text": "Well done"},
+    "create_paper_account": lambda scene: {"name": "Copy", "clone_account_id": scene.account_id},
+    "reset_paper_account": lambda scene: {"account_id": scene.account_id},
+    "set_paper_model": lambda scene: {"account_id": scene.account_id, "preset": "realistic"},
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The gate is made for worker threads and lets connections go; the test's own must stay.
+    monkeypatch.setattr(gate, "close_old_connections", lambda: None)
+    throttle.reset()
+
+
+def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:
+    return gate.call(bearer.authenticate(key), tool, arguments, request_id=uuid.uuid4().hex).content
+
+
+@pytest.fixture
+def margin(owner: User) -> Connection:
+    """An account in which a position can be turned around."""
+    return linking.link_paper(owner, name="Margin", starting_cash=Decimal(100_000), kind="margin")
+
+
+def app(owner: User, connection: Connection, *scopes: Scope) -> str:
+    """The key of a new one."""
+    return minting.mint(owner, connection, frozenset(scopes), name="script")[1]
+
+
+@pytest.fixture
+def trader(owner: User, margin: Connection) -> str:
+    return app(owner, margin, Scope.READ, Scope.TRADE)
+
+
+@pytest.fixture
+def scene(margin: Connection, trader: str) -> Scene:
+    broker = PaperBroker.open(margin.settings)
+    for side, quantity, symbol in (("BUY", "2", "AAPL"), ("SELL", "2", "AAPL"), ("BUY", "1", "SPY")):
+        broker.submit(margin.default_account, order(side, quantity, symbol))
+    resting = call(trader, "place_order", **LIMIT)
+    call(trader, "confirm_trade", confirmation_id=resting["confirmation_id"])
+    waiting = call(trader, "place_order", **LIMIT)
+    trades = call(trader, "get_journal_trades")["trades"]
+    return Scene(
+        account_id=margin.default_account,
+        order_id=resting["order"]["order_id"],
+        confirmation_id=waiting["confirmation_id"],
+        trade_id=next(each["trade_id"] for each in trades if each["symbol"] == "AAPL"),
+    )
+
+
+def everything() -> dict[str, list[dict[str, Any]]]:
+    """Every row there is but those that tell who called and when."""
+    return {
+        model._meta.label: [
+            {name: value for name, value in row.items() if not name.startswith("last_")}
+            for row in model._default_manager.order_by("pk").values()
+        ]
+        for model in apps.get_models()
+        if model._meta.app_label != "audit"
+    }
+
+
+def refused(key: str, tool: str, scene: Scene) -> str:
+    """The code of a refusal that changed nothing and is on record as a call of the app of this key."""
+    before, calls = everything(), Call.objects.count()
+    error = call(key, tool, **ASKED[tool](scene))["error"]
+    assert everything() == before
+    row = Call.objects.latest("pk")
+    assert Call.objects.count() == calls + 1
+    assert (row.app_id, row.tool, row.outcome, row.code) == (
+        bearer.authenticate(key).app_id,
+        tool,
+        "refused",
+        error["code"],
+    )
+    return str(error["code"])
+
+
+def test_every_tool_that_changes_something_is_asked_for_here() -> None:
+    assert sorted(ASKED) == sorted(TRADERS)
+
+
+@pytest.mark.parametrize("tool", TRADERS)
+def test_the_app_whose_it_is_gets_what_it_asks_for_and_no_other_gets_anything(
+    owner: User, other: User, margin: Connection, trader: str, scene: Scene, tool: str
+) -> None:
+    theirs = linking.link_paper(other, name="Theirs", starting_cash=Decimal(100_000), kind="margin")
+    stranger = app(other, theirs, Scope.READ, Scope.TRADE)
+    if tool == "get_pending_confirmations":
+        assert call(stranger, tool, **ASKED[tool](scene))["pending"] == []
+    else:
+        assert refused(stranger, tool, scene) == ABSENT.get(tool, "unknown_account")
+    assert refused(app(owner, margin, Scope.READ), tool, scene) == "insufficient_scope"
+    paused = ConnectedApp.objects.get(pk=bearer.authenticate(trader).app_id)
+    grants.pause(paused, by=owner)
+    assert refused(trader, tool, scene) == "app_paused"
+    grants.resume(paused, by=owner)
+    answer = call(trader, tool, **ASKED[tool](scene))
+    assert "error" not in answer, answer
+
+
+def test_a_revoked_app_gets_no_further_than_the_door_with_any_of_them(server: Server) -> None:
+    key = server.quickstart["paper_key_trade"]
+    wire = Wire(server.mcp_url, key)
+    prepared = wire.result("place_order", LIMIT)
+    mine = Scene(
+        account_id=prepared["context"]["account_id"],
+        order_id=prepared["order"]["order_id"],
+        confirmation_id=prepared["confirmation_id"],
+        trade_id="trd_none",
+    )
+    (app_id,) = server.query("SELECT app_id FROM orders_order WHERE public_id = ?", mine.order_id)[0]
+    server.query("UPDATE connected_apps_connectedapp SET revoked_at = CURRENT_TIMESTAMP WHERE id = ?", app_id)
+    tables = ("orders_order", "orders_confirmation", "orders_orderevent", "connections_connection", "journal_note")
+    rows = [server.query(f"SELECT * FROM {table} ORDER BY id") for table in tables]  # noqa: S608 - names of ours
+    for tool in TRADERS:
+        answer = wire.call(tool, ASKED[tool](mine))
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated"), tool
+        row = server.query("SELECT app_id, outcome, code FROM audit_call ORDER BY id DESC LIMIT 1")
+        assert row == [(app_id, "refused", "unauthenticated")], tool
+    assert [server.query(f"SELECT * FROM {table} ORDER BY id") for table in tables] == rows  # noqa: S608
