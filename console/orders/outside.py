@@ -78,7 +78,7 @@ def keep(connection: Connection) -> None:
         looked.save(update_fields=["looked_at"])
 
 
-def keep_all(seconds: float = 10) -> int:
+def keep_all(seconds: float = 5) -> int:
     """As many connections as fit into the time, those first that have waited longest; returns how many."""
     until = time.monotonic() + seconds
     open_ones = Connection.objects.filter(closed_at=None)
