@@ -824,6 +824,8 @@ class Capabilities:
     """Done by the broker itself; any other has to be synthesised or refused."""
     pairs: Mapping[OrderType, frozenset[TimeInForce]] = field(default_factory=dict)
     """Where an order type takes fewer times in force than ``time_in_force``: those it takes."""
+    coins: frozenset[TimeInForce] = frozenset(TimeInForce)
+    """Where orders in coins take fewer times in force: those they take."""
     replace: bool = False
     """A resting order can be changed in one call."""
     notional: bool = False
@@ -843,6 +845,12 @@ class Capabilities:
 
     def times_in_force(self, order_type: OrderType) -> frozenset[TimeInForce]:
         return self.pairs.get(order_type, self.time_in_force)
+
+    def usual_tif(self, order_type: OrderType, asset_class: AssetClass) -> TimeInForce:
+        """What an order has that names none: the day where that is taken, else what rests, else what does not."""
+        taken = self.times_in_force(order_type) & (self.coins if asset_class is AssetClass.CRYPTO else set(TimeInForce))
+        wanted = (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC)
+        return next((tif for tif in wanted if tif in taken), TimeInForce.DAY)
 
     def takes(self, order_type: OrderType, tif: TimeInForce) -> bool:
         return order_type in self.order_types and tif in self.times_in_force(order_type)

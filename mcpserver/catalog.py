@@ -111,7 +111,7 @@ ORDER: tuple[Arg, ...] = (
     Amount(name="stop_price"),
     Amount(name="trail_amount"),
     Amount(name="trail_percent"),
-    Choice(name="tif", choices=tuple(each.value for each in TimeInForce), about="Default DAY."),
+    Choice(name="tif", choices=tuple(each.value for each in TimeInForce), about="Default DAY, else GTC."),
     Flag(name="outside_rth"),
     Flag(name="reduce_only"),
     Flag(name="post_only"),

@@ -22,6 +22,7 @@ from brokers.types import (
 )
 
 _RESTING = frozenset({TimeInForce.DAY, TimeInForce.GTC})
+_COINS = frozenset({TimeInForce.GTC, TimeInForce.IOC})
 
 CAPABILITIES = Capabilities(
     abilities=USUAL - {Ability.SCREENING} | {Ability.OPTION_CHAINS, Ability.TRANSFERS},
@@ -31,6 +32,7 @@ CAPABILITIES = Capabilities(
     not_found_after=120.0,
     order_classes=frozenset({OrderClass.SIMPLE}),
     pairs={OrderType.STOP: _RESTING, OrderType.STOP_LIMIT: _RESTING | {TimeInForce.IOC}, OrderType.TRAIL: _RESTING},
+    coins=_COINS,
     replace=True,
     notional=True,
     fractional=True,
@@ -43,7 +45,7 @@ _TYPES = {
     AssetClass.OPTION: frozenset({OrderType.MARKET, OrderType.LIMIT}),
 }
 _TIMES = {
-    AssetClass.CRYPTO: frozenset({TimeInForce.GTC, TimeInForce.IOC}),
+    AssetClass.CRYPTO: _COINS,
     AssetClass.OPTION: frozenset({TimeInForce.DAY}),
 }
 _CRYPTO_FEE = Decimal("0.0025")

@@ -143,7 +143,11 @@ class OrderIn(Strict):
     quantity = Amount(required=False, help_text="Units. Either this or notional.")
     notional = Amount(required=False, help_text="Money to spend or raise; MKT only.")
     order_type = Choice(choices=[kind.value for kind in OrderType], default=OrderType.MARKET.value)
-    tif = Choice(choices=[tif.value for tif in TimeInForce], default=TimeInForce.DAY.value)
+    tif = Choice(
+        choices=[tif.value for tif in TimeInForce],
+        required=False,
+        help_text="DAY unless told; where the broker takes none for it, GTC or IOC.",
+    )
     limit_price = Amount(required=False)
     stop_price = Amount(required=False)
     trail_amount = Amount(required=False)
@@ -234,7 +238,7 @@ class Orders(_Orders):
             symbol=given["symbol"],
             side=Side(given["side"]),
             order_type=OrderType(given["order_type"]),
-            tif=TimeInForce(given["tif"]),
+            tif=TimeInForce(given["tif"]) if "tif" in given else None,
             order_class=OrderClass(given["order_class"]),
             outside_rth=given["outside_rth"],
             reduce_only=given["reduce_only"],

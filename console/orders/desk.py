@@ -289,7 +289,9 @@ def _of_each(things: Sequence[_T], step: Callable[[_T], _R]) -> list[_R]:
 
 def _request(broker: Broker, terms: Terms) -> OrderRequest:
     terms.check_offered(broker.capabilities)
-    terms = replace(terms, symbol=broker.instrument(terms.symbol).symbol)
+    known = broker.instrument(terms.symbol)
+    tif = terms.tif or broker.capabilities.usual_tif(terms.order_type, known.asset_class)
+    terms = replace(terms, symbol=known.symbol, tif=tif)
     return terms.request(_wire_id(), terms.legs(_wire_id))
 
 

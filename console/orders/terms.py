@@ -39,7 +39,8 @@ class Terms:
     notional: Decimal | None = None
     """Market orders only: what to spend or raise, in the instrument's currency, fee not included."""
     order_type: OrderType = OrderType.MARKET
-    tif: TimeInForce = TimeInForce.DAY
+    tif: TimeInForce | None = None
+    """None: what is usual at the broker, see ``Capabilities.usual_tif``."""
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     trail_amount: Decimal | None = None
@@ -66,7 +67,7 @@ class Terms:
         """Raises Refusal, naming the field, for what this broker does not do by itself. We never imitate it."""
         if self.order_type not in capabilities.order_types:
             raise _not_offered("order_type", f"{self.order_type} orders", capabilities.order_types)
-        if not capabilities.takes(self.order_type, self.tif):
+        if self.tif is not None and not capabilities.takes(self.order_type, self.tif):
             raise _not_offered(
                 "tif", f"{self.order_type} orders with {self.tif}", capabilities.times_in_force(self.order_type)
             )
@@ -170,7 +171,7 @@ class Terms:
                     Code.INVALID_ARGUMENT, f"{field} goes with the order_class bracket, oco or oto.", field=field
                 )
             return
-        if self.tif not in (TimeInForce.DAY, TimeInForce.GTC):
+        if self.tif not in (None, TimeInForce.DAY, TimeInForce.GTC):
             raise Refusal(
                 Code.INVALID_ARGUMENT, f"A {self.order_class} order takes DAY or GTC, not {self.tif}.", field="tif"
             )
@@ -243,7 +244,12 @@ class Terms:
     @property
     def _exit_tif(self) -> TimeInForce:
         # An exit that ended with the day would leave the position without it over night.
-        return self.tif if self.order_class is OrderClass.OCO else TimeInForce.GTC
+        return self._tif if self.order_class is OrderClass.OCO else TimeInForce.GTC
+
+    @property
+    def _tif(self) -> TimeInForce:
+        assert self.tif is not None, "terms are given a tif before a request is made of them"
+        return self.tif
 
     def as_sent(self) -> "Terms":
         """An oco order's first half is its profit target."""
@@ -260,7 +266,7 @@ class Terms:
             order_type=sent.order_type,
             quantity=sent.quantity,
             notional=sent.notional,
-            tif=sent.tif,
+            tif=sent._tif,
             limit_price=sent.limit_price,
             stop_price=sent.stop_price,
             trail_amount=sent.trail_amount,

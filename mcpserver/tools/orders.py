@@ -135,7 +135,7 @@ def _terms(args: Mapping[str, Any]) -> Terms:
         symbol=args["symbol"],
         side=Side(args["side"]),
         order_type=OrderType(args.get("order_type", OrderType.MARKET.value)),
-        tif=TimeInForce(args.get("tif", TimeInForce.DAY.value)),
+        tif=TimeInForce(args["tif"]) if "tif" in args else None,
         order_class=OrderClass(args.get("order_class", OrderClass.SIMPLE.value)),
         outside_rth=args.get("outside_rth", False),
         reduce_only=args.get("reduce_only", False),
