@@ -169,6 +169,24 @@ _ALL = (
         environments={LIVE: "Real money"},
         addresses=f"{_BIND} It is called IP allowlist.",
     ),
+    Kind(
+        broker="krakenfutures",
+        summary="Crypto futures: perpetuals and dated contracts settled in dollars. Demo and live.",
+        url="https://futures.kraken.com/settings/api",
+        steps=(
+            "Sign in at Kraken and open Futures. For paper, sign up at demo-futures.kraken.com: it has its own accounts.",
+            "Under Settings, API keys, create a key.",
+            "Copy the public and the private key at once: the private one is shown only there.",
+        ),
+        rights=(
+            Right(name="General API: read only", wanted=True, why=_READ),
+            Right(name="General API: full access", wanted=True, why=_TRADE),
+            Right(name="Withdrawal API", wanted=False, why="Kraken does not tell us, so look twice that it is off"),
+        ),
+        fields=(Field(name="api_key", label="Public key"), Field(name="secret", label="Private key")),
+        environments={PAPER: "The demo, with keys of its own", LIVE: "Real money"},
+        addresses=f"{_BIND} Kraken calls it the IP allowlist.",
+    ),
 )
 
 KINDS: dict[str, Kind] = {each.broker: each for each in _ALL}

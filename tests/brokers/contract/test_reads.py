@@ -173,5 +173,6 @@ def test_a_preview_tells_price_fee_and_what_it_takes(rig: Rig) -> None:
     assert preview.price == order.limit_price
     assert preview.notional == order.units * preview.price * rig.broker.instrument(rig.symbol).multiplier
     assert preview.fee >= 0
-    assert preview.cash_effect == -(preview.notional + preview.fee)
+    paid = Decimal(0) if rig.broker.instrument(rig.symbol).settle else preview.notional  # a contract costs no cash
+    assert preview.cash_effect == -(paid + preview.fee)
     assert isinstance(preview.buying_power, Decimal)

@@ -13,6 +13,7 @@ from tests.brokers.binance import fake as binance
 from tests.brokers.coinbase import fake as coinbase
 from tests.brokers.faults import FakeBroker
 from tests.brokers.kraken import fake as kraken
+from tests.brokers.krakenfutures import fake as krakenfutures
 from tests.brokers.okx import fake as okx
 
 
@@ -92,4 +93,11 @@ COINBASE = Linkable(
     symbol="BTC/USD",
     wrong={"secret": coinbase.WRONG_SECRET.strip()},
 )
-ALL = (ALPACA, OKX, BINANCE, KRAKEN, COINBASE)
+KRAKEN_FUTURES = Linkable(
+    broker="krakenfutures",
+    make=krakenfutures.KrakenFuturesFake,
+    environment="paper",
+    credentials={"api_key": krakenfutures.KEY, "secret": krakenfutures.SECRET},
+    symbol="BTC/USD:USD",
+)
+ALL = (ALPACA, OKX, BINANCE, KRAKEN, COINBASE, KRAKEN_FUTURES)
