@@ -174,7 +174,7 @@ _ALL = (
         summary="Crypto futures: perpetuals and dated contracts settled in dollars. Demo and live.",
         url="https://futures.kraken.com/settings/api",
         steps=(
-            "Sign in at Kraken and open Futures. For paper, sign up at demo-futures.kraken.com: it has its own accounts.",
+            "Sign in at Kraken and open Futures. Paper is demo-futures.kraken.com, which has accounts of its own.",
             "Under Settings, API keys, create a key.",
             "Copy the public and the private key at once: the private one is shown only there.",
         ),

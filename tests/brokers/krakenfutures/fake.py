@@ -283,7 +283,7 @@ class KrakenFuturesFake(CryptoFake):
                 after = {"OrderCancelled": {"order": now, "reason": "cancelled_by_user"}}
                 if each.status == "filled":
                     after = {"OrderUpdated": {"newOrder": now, "oldOrder": placed["order"], "reason": "full_fill"}}
-                if each.status == "filled" and each.kind in ("mkt", "ioc"):
+                if each.kind in ("mkt", "ioc"):
                     rows.append(_element(each, {"OrderPlaced": {"order": now, "reason": "new_user_order"}}))
                     continue
                 rows += [_element(each, after), _element(each, {"OrderPlaced": placed})]

@@ -199,6 +199,22 @@ def test_a_cancelled_order_keeps_what_had_filled_of_it(rig: Rig, fake: KrakenFut
     assert [fill.quantity for fill in ended.fills] == [Decimal("0.2")]
 
 
+def test_a_limit_of_which_a_part_filled_at_once_has_ended_with_that_part(rig: Rig, fake: KrakenFuturesFake) -> None:
+    order = rig.order(tif=TimeInForce.IOC, limit_price=Decimal(40000))
+    rig.broker.submit(ACCOUNT, order)
+    at_venue = fake.by_client(order.client_order_id)
+    assert at_venue is not None
+    at_venue.status, at_venue.filled, at_venue.trades[0].amount = "canceled", "0.2", "0.2"
+    found = rig.broker.order(ACCOUNT, order.client_order_id)
+    assert found is not None
+    assert (found.status, found.filled_quantity, found.quantity) == (
+        BrokerStatus.CANCELLED,
+        Decimal("0.2"),
+        order.quantity,
+    )
+    assert (found.tif, found.average_price) == (TimeInForce.IOC, Decimal(30001))
+
+
 @pytest.mark.parametrize("kind", [OrderType.STOP, OrderType.STOP_LIMIT])
 def test_a_stop_that_was_cancelled_is_found_among_the_triggers(rig: Rig, kind: OrderType) -> None:
     limit = Decimal(31000) if kind.needs_limit else None
