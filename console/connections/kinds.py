@@ -179,8 +179,11 @@ _ALL = (
             "Copy the public and the private key at once: the private one is shown only there.",
         ),
         rights=(
-            Right(name="General API: read only", wanted=True, why=_READ),
-            Right(name="General API: full access", wanted=True, why=_TRADE),
+            Right(
+                name="General API: full access",
+                wanted=True,
+                why="so that orders you confirm can be sent; read only is enough for a connection that only reads",
+            ),
             Right(name="Withdrawal API", wanted=False, why="Kraken does not tell us, so look twice that it is off"),
         ),
         fields=(Field(name="api_key", label="Public key"), Field(name="secret", label="Private key")),

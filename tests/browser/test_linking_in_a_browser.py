@@ -12,7 +12,12 @@ from tests.browser.test_console_in_a_browser import AXE
 from tests.browser.test_playground_in_a_browser import answer, begin, choose, sign_in
 from tests.console.connections.fakes import ALL, OKX, Linkable
 
-PRICES = {"AAPL": ("2", "180"), "BTC/USDT": ("0.01", "29500"), "BTC/USD": ("0.01", "29500")}
+PRICES = {
+    "AAPL": ("2", "180"),
+    "BTC/USDT": ("0.01", "29500"),
+    "BTC/USD": ("0.01", "29500"),
+    "BTC/USD:USD": ("0.01", "29500"),
+}
 
 
 @pytest.fixture(scope="module")
