@@ -37,6 +37,7 @@ from brokers.types import (
 
 ACCOUNT = "futures"
 _ROWS = 100
+_LOG_ROWS = 500
 _HISTORY = timedelta(days=7)
 
 
@@ -64,7 +65,7 @@ class KrakenFuturesBroker(CryptoBroker):
         follows_clock=False,
     )
     CAPABILITIES = Capabilities(
-        abilities=USUAL - {Ability.SCREENING, Ability.TRANSACTIONS, Ability.FEES, Ability.EXCHANGE_RATES}
+        abilities=USUAL - {Ability.SCREENING, Ability.FEES, Ability.EXCHANGE_RATES}
         | {Ability.FUTURES, Ability.FUNDING_RATES},
         asset_classes=frozenset({AssetClass.PERPETUAL, AssetClass.FUTURE}),
         order_types=frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT}),
@@ -237,6 +238,20 @@ class KrakenFuturesBroker(CryptoBroker):
             asked["before"] = str(params["until"] + 1)
         rows = _rows(self._client.read("history_get_executions", asked), "elements")
         return [trade for row in rows if (trade := self._trade(row)) is not None]
+
+    def _ledger(self, since: int | None, params: dict[str, Any]) -> list[words.Answer]:
+        """A page of entries of money, at least: the log tells of each trade in its contract too."""
+        asked = {"sort": "desc", "count": str(_LOG_ROWS), **({} if since is None else {"since": str(since)})}
+        until, found = params.get("until"), list[words.Answer]()
+        for _ in range(PAGES):
+            before = {} if until is None else {"before": str(until + 1)}
+            rows = _rows(self._client.read("history_get_account_log", {**asked, **before}), "logs")
+            entries = [parse.entry(row, self._client.exchange.safe_currency_code) for row in rows]
+            found += [each for each in entries if each["is_money"]]
+            if len(rows) < _LOG_ROWS or len(found) >= self.ROWS:
+                return found
+            until = min(each["timestamp"] for each in entries)
+        raise BrokerUnavailable("Kraken Futures has more entries than could be read at once. Ask for a shorter time.")
 
     def _trade(self, row: dict[str, Any]) -> words.Answer | None:
         trade = parse.execution(row, self._symbol, self.CURRENCY)

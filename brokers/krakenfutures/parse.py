@@ -254,6 +254,37 @@ def execution(row: Row, naming: Naming, currency: str) -> words.Answer | None:
     }
 
 
+_ENTRIES = {
+    "futures trade": "trade",
+    "futures liquidation": "trade",
+    "settlement": "trade",
+    "conversion": "trade",
+    "funding rate change": "interest",
+    "interest payment": "interest",
+    "kfee applied": "fee",
+    "transfer": "transfer",
+    "cross-exchange transfer": "transfer",
+    "subaccount transfer": "transfer",
+    "admin transfer": "transfer",
+}
+
+
+def entry(row: Row, coded: Callable[[str], Any]) -> words.Answer:
+    """Of GET history/v3/account-log: what a balance was before and after it."""
+    at = _milliseconds(row.get("date"))
+    if at is None:
+        raise BrokerUnavailable("Kraken Futures sent an entry without its time.")
+    asset = str(row.get("asset") or "")
+    return {
+        "id": str(row.get("booking_uid") or row.get("id") or ""),
+        "timestamp": at,
+        "type": _ENTRIES.get(str(row.get("info")), "other"),
+        "currency": str(coded(asset.upper())),
+        "amount": words.known(row.get("new_balance")) - words.known(row.get("old_balance")),
+        "is_money": bool(asset) and asset != row.get("contract"),
+    }
+
+
 # -- the account and what contracts cost -----------------------------------------------------------------------------
 
 

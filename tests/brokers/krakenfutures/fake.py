@@ -65,6 +65,7 @@ class KrakenFuturesFake(CryptoFake):
         """The status of orders is told for five seconds after they ended."""
         self.page = 100
         self.nonce = 0
+        self.log_rows = 4
 
     # -- what arrives ---------------------------------------------------------------------------------------------
 
@@ -117,6 +118,7 @@ class KrakenFuturesFake(CryptoFake):
             ("GET", "v2/orders"): self._order_events,
             ("GET", "v2/triggers"): self._trigger_events,
             ("GET", "v2/executions"): self._executions,
+            ("GET", "v3/account-log"): self._account_log,
         }
         found = private.get((asked.method, name))
         return found(dict(asked.query)) if found else (404, {"result": "error", "error": "notFound"})
@@ -339,6 +341,28 @@ class KrakenFuturesFake(CryptoFake):
                 rows.append({"uid": each.trade_id, "timestamp": each.at, "event": event})
         return self._elements(query, rows)
 
+    def _account_log(self, query: dict[str, str]) -> Reply:
+        """Each trade changes its contract and the money; amounts are numbers here."""
+        money = {"asset": "usd", "margin_account": "flex", "old_average_entry_price": None, "collateral": "usd"}
+        rows = []
+        for back in range(self.log_rows):
+            at = 1_763_000_000_000 - back * 60_000
+            told = {"id": 9000 - back, "date": _iso(at), "booking_uid": f"booking-{back}", "contract": "pf_xbtusd"}
+            trade = {"info": "futures trade", "realized_pnl": None, "execution": "e1ec9f63"}
+            kinds = (
+                {**trade, "asset": "pf_xbtusd", "old_balance": Decimal(0), "new_balance": Decimal("0.1")},
+                {**trade, **money, "old_balance": Decimal("1000.5"), "new_balance": Decimal("999.25"),
+                 "fee": Decimal("1.25")},
+                {"info": "funding rate change", **money, "old_balance": Decimal(10),
+                 "new_balance": Decimal("10.00125")},
+                {"info": "cross-exchange transfer", **money, "contract": "", "old_balance": Decimal(0),
+                 "new_balance": Decimal(50)},
+            )  # fmt: skip
+            rows.append({**told, **kinds[back % 4]})
+        start, end = int(query.get("since", 0)), int(query.get("before", 10**15))
+        fitting = [row for row in rows if start <= _at(str(row["date"])) < end]
+        return 200, {"accountUid": "f7d5571c", "logs": fitting[: min(int(query["count"]), 500)]}
+
     def _elements(self, query: dict[str, str], rows: list[dict[str, Any]]) -> Reply:
         begin = int(query.get("continuation_token", 0))
         size = min(int(query["count"]), self.page)
@@ -365,6 +389,10 @@ def _uuid(client_id: str) -> str:
 
 def _iso(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _at(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp() * 1000)
 
 
 def _instrument(each: Listing) -> dict[str, Any]:

@@ -215,6 +215,25 @@ def test_a_limit_of_which_a_part_filled_at_once_has_ended_with_that_part(rig: Ri
     assert (found.tif, found.average_price) == (TimeInForce.IOC, Decimal(30001))
 
 
+def test_the_log_tells_what_changed_the_money_and_leaves_out_contracts(
+    futures: KrakenFuturesBroker, fake: KrakenFuturesFake
+) -> None:
+    found = futures.transactions(ACCOUNT, start=None, end=None, limit=10)
+    assert [(each.kind, each.currency, each.amount) for each in found] == [
+        ("trade", "USD", Decimal("-1.25")),
+        ("interest", "USD", Decimal("0.00125")),
+        ("transfer", "USD", Decimal(50)),
+    ]
+    assert [
+        each.kind for each in futures.transactions(ACCOUNT, start=None, end=None, limit=10, kinds=["transfer"])
+    ] == ["transfer"]
+    fake.log_rows = 1200
+    many = futures.transactions(ACCOUNT, start=None, end=None, limit=850)
+    assert len({each.transaction_id for each in many}) == len(many) == 850
+    after = futures.transactions(ACCOUNT, start=None, end=None, limit=5, after=many[2].transaction_id)
+    assert after == many[3:8]
+
+
 @pytest.mark.parametrize("kind", [OrderType.STOP, OrderType.STOP_LIMIT])
 def test_a_stop_that_was_cancelled_is_found_among_the_triggers(rig: Rig, kind: OrderType) -> None:
     limit = Decimal(31000) if kind.needs_limit else None
