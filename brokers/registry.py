@@ -13,6 +13,7 @@ from brokers.crypto.adapter import CryptoBroker
 from brokers.errors import BrokerUnavailable
 from brokers.ibkr import rules as ibkr_rules
 from brokers.kraken.adapter import KrakenBroker
+from brokers.krakenfutures.adapter import KrakenFuturesBroker
 from brokers.okx.adapter import OkxBroker
 from brokers.paper import adapter as paper
 from brokers.paper import intake as paper_intake
@@ -41,6 +42,7 @@ _CRYPTO: dict[str, type[CryptoBroker]] = {
     "binance": BinanceBroker,
     "coinbase": CoinbaseBroker,
     "kraken": KrakenBroker,
+    "krakenfutures": KrakenFuturesBroker,
     "okx": OkxBroker,
 }
 

@@ -43,7 +43,7 @@ WORDS: dict[Toolset, tuple[str, str]] = {
     Toolset.DERIVATIVES: ("Options and futures", "Option chains, contract months and funding rates of perpetuals."),
     Toolset.FUNDING: (
         "Deposits and withdrawals",
-        "Which went in and out, and where coins can be sent to reach you. It cannot send anything.",
+        "What went in and out, and where coins can be sent to reach you. It cannot send anything.",
     ),
     Toolset.EARN: ("Staking and savings", "What the broker offers and what you have in it. It cannot change either."),
 }

@@ -397,7 +397,7 @@ class CryptoBroker(Extras, ABC):
             notional=worth,
             fee=fee,
             cash_effect=effect - fee,
-            buying_power=words.known(balance.get(found.settle or found.currency, {}).get("free")),
+            buying_power=self._free(balance, found),
             buying_power_currency=found.settle or found.currency,
             quote=quote,
         )
@@ -697,6 +697,10 @@ class CryptoBroker(Extras, ABC):
                 )
             )
         return found
+
+    def _free(self, balance: words.Answer, found: Instrument) -> Decimal:
+        """What can be put into the instrument."""
+        return words.known(balance.get(found.settle or found.currency, {}).get("free"))
 
     def _funding_rate(self, found: Instrument, market: words.Answer, limit: int) -> FundingRate:
         """Of those that have perpetuals."""

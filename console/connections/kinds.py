@@ -371,6 +371,27 @@ _ALL = (
         addresses="CrossTrade has no list of addresses for a key.",
         binds_addresses=False,
     ),
+    Kind(
+        broker="krakenfutures",
+        summary="Crypto futures: perpetuals and dated contracts settled in dollars. Demo and live.",
+        url="https://futures.kraken.com/settings/api",
+        steps=(
+            "Sign in at Kraken and open Futures. Paper is demo-futures.kraken.com, which has accounts of its own.",
+            "Under Settings, API keys, create a key.",
+            "Copy the public and the private key at once: the private one is shown only there.",
+        ),
+        rights=(
+            Right(
+                name="General API: full access",
+                wanted=True,
+                why="so that orders you confirm can be sent; read only is enough for a connection that only reads",
+            ),
+            Right(name="Withdrawal API", wanted=False, why="Kraken does not tell us, so look twice that it is off"),
+        ),
+        fields=(Field(name="api_key", label="Public key"), Field(name="secret", label="Private key")),
+        environments={PAPER: "The demo, with keys of its own", LIVE: "Real money"},
+        addresses=f"{_BIND} Kraken calls it the IP allowlist.",
+    ),
 )
 
 KINDS: dict[str, Kind] = {each.slug: each for each in _ALL}

@@ -20,8 +20,9 @@ from console.limits import Limits
 from console.scopes import Scope
 from console.toolsets import Toolset
 from mcpserver import catalog, gate, shapes
+from tests.brokers.alpaca import fake as alpaca
 from tests.brokers.okx import fake as okx
-from tests.console.connections.fakes import OKX, Linkable
+from tests.console.connections.fakes import ALPACA, OKX, Linkable
 
 SETS = (Toolset.DERIVATIVES, Toolset.FUNDING, Toolset.EARN)
 TOOLS = [tool for tool in catalog.TOOLS if tool.toolset in SETS]
@@ -128,6 +129,36 @@ def test_the_front_month_alone_is_marked(linked: Linked) -> None:
         ("2030-03-29", None),
     ]
     assert linked.call("get_futures_contracts", root="NOPE")["error"]["code"] == "unknown_symbol"
+
+
+def test_a_chain_is_told_by_strike_with_its_greeks_and_volatility_in_percent(owner: User) -> None:
+    with ALPACA.running() as fake:
+        key = link(owner, ALPACA, fake)
+        day = alpaca.EXPIRATIONS[0].isoformat()
+        told = call(key, "get_option_expirations", symbol="aapl")
+        assert told["symbol"] == "AAPL"
+        assert told["expirations"][0] == {
+            "expiration": day,
+            "strikes": 5,
+            "lowest_strike": "170",
+            "highest_strike": "190",
+        }
+        chain = call(key, "get_option_chain", symbol="AAPL", expiration=day, strikes=2, right="put")
+        assert (chain["underlying_price"], chain["multiplier"], chain["expiration"]) == ("181.5", "100", day)
+        assert [(each["strike"], each["right"]) for each in chain["contracts"]] == [("180", "put"), ("185", "put")]
+        quoted, never_quoted = chain["contracts"]
+        assert (quoted["bid"], quoted["ask"], quoted["open_interest"]) == ("4.15", "4.3", "237")
+        assert (quoted["delta"], quoted["implied_volatility_percent"]) == ("0.7521304109871954", "33.72405712050441")
+        assert set(never_quoted) == {"symbol", "right", "strike", "open_interest"}
+        for wrong, field in (
+            ({"expiration": "soon"}, "expiration"),
+            ({"strikes": 51}, "strikes"),
+            ({"right": "x"}, "right"),
+        ):
+            refused = call(key, "get_option_chain", **{"symbol": "AAPL", "expiration": day, **wrong})["error"]
+            assert (refused["code"], refused["field"]) == ("invalid_argument", field)
+        refused = call(key, "get_option_chain", symbol="AAPL", expiration="2031-01-01")["error"]
+        assert (refused["code"], refused["field"]) == ("invalid_argument", "expiration")
 
 
 def test_transfers_say_what_went_which_way_and_whether_it_is_done(linked: Linked) -> None:

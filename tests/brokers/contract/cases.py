@@ -26,6 +26,7 @@ from brokers.ibkr import adapter as ibkr_adapter
 from brokers.ibkr import session as ibkr_session
 from brokers.ibkr.adapter import IbkrBroker
 from brokers.kraken.adapter import KrakenBroker
+from brokers.krakenfutures.adapter import KrakenFuturesBroker
 from brokers.okx.adapter import OkxBroker
 from brokers.paper import books
 from brokers.paper.adapter import PaperBroker
@@ -53,6 +54,7 @@ from tests.brokers.faults import SENDING, Fault, Loopback
 from tests.brokers.ibkr import fake as ibkr
 from tests.brokers.ibkr.conftest import settings_for as ibkr_settings
 from tests.brokers.kraken import fake as kraken
+from tests.brokers.krakenfutures import fake as krakenfutures
 from tests.brokers.okx import fake as okx
 from tests.brokers.tws import fake as tws
 
@@ -725,7 +727,24 @@ COINBASE = CryptoCase(
     tells_duplicates=False,
 )
 
-CRYPTO = (OKX, BINANCE, KRAKEN, COINBASE)
+KRAKEN_FUTURES = CryptoCase(
+    "krakenfutures",
+    _Venue(
+        fake=krakenfutures.KrakenFuturesFake,
+        adapter=KrakenFuturesBroker,
+        symbol="BTC/USD:USD",
+        exact_symbol="TINY/USD:USD",
+        perpetual="BTC/USD:USD",
+        root="BTC",
+        order_path="/derivatives/api/v3/sendorder",
+        cancel=("POST", "/derivatives/api/v3/cancelorder"),
+        settings={"api_key": krakenfutures.KEY, "secret": krakenfutures.SECRET, "environment": "paper"},
+        wrong_secret="d3Jvbmc=",
+    ),
+)
+
+CRYPTO = (OKX, BINANCE, KRAKEN, COINBASE, KRAKEN_FUTURES)
+"""Those whose fakes list an instrument with 18 decimals."""
 CASES: tuple[Case, ...] = (PaperCase(), AlpacaCase(), IbkrCase(), CrossTradeCase(), TwsCase(), *CRYPTO)
 WIRED = tuple(case for case in CASES if case.sending)
 """Those that speak over a network."""

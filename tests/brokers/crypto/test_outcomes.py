@@ -6,7 +6,7 @@ import pytest
 
 from brokers.crypto.outcomes import Codes, Meaning
 from brokers.errors import BrokerError, DuplicateClientId, InsufficientFunds, Outcome, RateLimited
-from tests.brokers.contract.cases import BINANCE, COINBASE, KRAKEN, OKX, CryptoCase
+from tests.brokers.contract.cases import BINANCE, COINBASE, KRAKEN, KRAKEN_FUTURES, OKX, CryptoCase
 from tests.brokers.faults import Reply
 
 _UNKNOWN = Outcome.UNKNOWN
@@ -36,7 +36,22 @@ def _coinbase(error: str) -> Reply:
     return 200, {"success": False, "error_response": told, "order_configuration": {}}
 
 
-_FORMS = {OKX: (_okx, _okx_whole), BINANCE: (_binance,), KRAKEN: (_kraken,), COINBASE: (_coinbase,)}
+def _futures(status: str) -> Reply:
+    told = {"status": status, "receivedTime": "2026-11-20T10:00:00.000Z", "orderEvents": []}
+    return 200, {"result": "success", "sendStatus": told, "serverTime": "2026-11-20T10:00:00.000Z"}
+
+
+def _futures_whole(error: str) -> Reply:
+    return 200, {"result": "error", "error": error, "serverTime": "2026-11-20T10:00:00.000Z"}
+
+
+_FORMS = {
+    OKX: (_okx, _okx_whole),
+    BINANCE: (_binance,),
+    KRAKEN: (_kraken,),
+    COINBASE: (_coinbase,),
+    KRAKEN_FUTURES: (_futures, _futures_whole),
+}
 EVERY = [
     pytest.param(case, form(code), meaning, id=f"{case.name}-{code}-{form.__name__}")
     for case, forms in _FORMS.items()
@@ -78,6 +93,10 @@ def test_every_code_in_a_table_decides_whatever_class_ccxt_gives_it(
         (COINBASE, _coinbase("UNKNOWN_FAILURE_REASON"), _UNKNOWN),
         (COINBASE, _coinbase("SOMETHING_NEW"), _UNKNOWN),
         (COINBASE, (200, {"success": True}), _UNKNOWN),
+        (KRAKEN_FUTURES, _futures("somethingNew"), _UNKNOWN),
+        (KRAKEN_FUTURES, _futures_whole("somethingNew"), _UNKNOWN),
+        (KRAKEN_FUTURES, (200, {"result": "success", "sendStatus": {"status": "placed"}}), _UNKNOWN),
+        (KRAKEN_FUTURES, (500, {"errors": [{"code": 92, "message": "INSUFFICIENT_MARGIN"}]}), _REJECTED),
         # only a refusal has these classes
         (OKX, _okx("51112"), _REJECTED),
         (KRAKEN, _kraken("EOrder:Invalid order:something"), _REJECTED),

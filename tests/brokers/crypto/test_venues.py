@@ -22,11 +22,12 @@ from brokers.errors import (
     PermissionDenied,
 )
 from brokers.kraken.adapter import KrakenBroker
+from brokers.krakenfutures.adapter import KrakenFuturesBroker
 from brokers.okx.adapter import OkxBroker
 from brokers.types import AssetClass, BrokerStatus, Environment, OrderType, Side
 from tests.brokers.binance.fake import BinanceFake
 from tests.brokers.coinbase.fake import CoinbaseFake
-from tests.brokers.contract.cases import BINANCE, COINBASE, KRAKEN, OKX, CryptoCase, Rig
+from tests.brokers.contract.cases import BINANCE, COINBASE, KRAKEN, KRAKEN_FUTURES, OKX, CryptoCase, Rig
 from tests.brokers.kraken.fake import KrakenFake
 from tests.brokers.okx.fake import OkxFake
 
@@ -116,14 +117,14 @@ def test_a_venue_without_a_sandbox_has_no_paper_connection(adapter: type[CryptoB
         adapter.open({"api_key": "a", "secret": "b", "environment": "paper"})
 
 
-@pytest.mark.parametrize("adapter", [OkxBroker, BinanceBroker, KrakenBroker, CoinbaseBroker])
+@pytest.mark.parametrize("adapter", [OkxBroker, BinanceBroker, KrakenBroker, CoinbaseBroker, KrakenFuturesBroker])
 def test_an_environment_that_is_neither_is_refused(adapter: type[CryptoBroker]) -> None:
     for wrong in ("", "PAPER ", "test"):
         with pytest.raises(InvalidRequest):
             adapter.open({"api_key": f"a{wrong}", "secret": "b", "passphrase": "c", "environment": wrong})
 
 
-@pytest.mark.parametrize("adapter", [OkxBroker, BinanceBroker, KrakenBroker, CoinbaseBroker])
+@pytest.mark.parametrize("adapter", [OkxBroker, BinanceBroker, KrakenBroker, CoinbaseBroker, KrakenFuturesBroker])
 def test_no_adapter_can_send_money_away(adapter: type[CryptoBroker]) -> None:
     names = [name for name in dir(adapter) if "withdraw" in name.lower() or "transfer" in name.lower()]
     assert names == ["transfers"], "which lists those that were"
@@ -275,7 +276,7 @@ def test_a_status_is_what_the_venue_means_by_it(case: CryptoCase, word: str, sta
 
 
 def test_a_partial_fill_and_the_rest_add_up() -> None:
-    for case in (OKX, BINANCE, KRAKEN, COINBASE):
+    for case in (OKX, BINANCE, KRAKEN, COINBASE, KRAKEN_FUTURES):
         with case.opened() as rig:
             order = rig.order(quantity=Decimal("0.3"))
             rig.broker.submit(rig.account_id, order)

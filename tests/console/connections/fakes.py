@@ -19,6 +19,7 @@ from tests.brokers.coinbase import fake as coinbase
 from tests.brokers.crosstrade import fake as crosstrade
 from tests.brokers.ibkr import fake as ibkr
 from tests.brokers.kraken import fake as kraken
+from tests.brokers.krakenfutures import fake as krakenfutures
 from tests.brokers.okx import fake as okx
 from tests.brokers.tws import fake as tws
 
@@ -119,6 +120,13 @@ COINBASE = Linkable(
     symbol="BTC/USD",
     wrong={"secret": coinbase.WRONG_SECRET.strip()},
 )
+KRAKEN_FUTURES = Linkable(
+    broker="krakenfutures",
+    make=krakenfutures.KrakenFuturesFake,
+    environment="paper",
+    keys={"api_key": krakenfutures.KEY, "secret": krakenfutures.SECRET},
+    symbol="BTC/USD:USD",
+)
 IBKR = Linkable(
     broker="ibkr",
     slug="ibkr-gateway",
@@ -174,5 +182,5 @@ def ibkr_oauth() -> Linkable:
     )
 
 
-ALL = (ALPACA, OKX, BINANCE, KRAKEN, COINBASE, IBKR, TWS, CROSSTRADE)
+ALL = (ALPACA, OKX, BINANCE, KRAKEN, COINBASE, KRAKEN_FUTURES, IBKR, TWS, CROSSTRADE)
 """All but one: Interactive Brokers by OAuth is ``ibkr_oauth``."""

@@ -84,7 +84,7 @@ def test_what_the_broker_does_not_do_is_refused_and_never_imitated(terms: dict[s
 
 
 def said(**terms: Any) -> str:
-    made = Terms(**BUY | terms)
+    made = Terms(**{"tif": TimeInForce.DAY} | BUY | terms)
     made.check()
     return words(made.request("a" * 32, made.legs(lambda: "b" * 32)))
 

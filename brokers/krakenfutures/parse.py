@@ -1,0 +1,345 @@
+"""Kraken Futures' words. Source: docs.kraken.com/api/docs/futures-api/ (trading, history) and ccxt's samples."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from brokers.crypto import words
+from brokers.crypto.outcomes import Codes, Meaning
+from brokers.decimals import plain
+from brokers.errors import BrokerUnavailable
+from brokers.types import Cash, FundingPayment, FundingRate, Instrument, OrderRequest, OrderType, TimeInForce
+
+_M = Meaning
+Row = Mapping[str, Any]
+Naming = Callable[[Any], str]
+"""The venue's name of an instrument → ours."""
+NOTHING_FILLED = "iocWouldNotExecute"
+EITHER = "ioc"
+MEANINGS: Mapping[str, Meaning] = {
+    "apiLimitExceeded": _M.RATE,
+    "authenticationError": _M.AUTH,
+    "accountInactive": _M.PERMISSION,
+    "nonceBelowThreshold": _M.NONCE,
+    "nonceDuplicate": _M.NONCE,
+    "requiredArgumentMissing": _M.ORDER,
+    "invalidArgument": _M.ORDER,
+    "contractNotFound": _M.SYMBOL,
+    "marketUnavailable": _M.CLOSED,
+    "insufficientFunds": _M.FUNDS,
+    "INSUFFICIENT_MARGIN": _M.FUNDS,
+    "unavailable": _M.UNKNOWN,
+    "Unavailable": _M.UNKNOWN,
+    "Server Error": _M.UNKNOWN,
+    "unknownError": _M.UNKNOWN,
+    # of the order itself
+    "invalidOrderType": _M.ORDER,
+    "invalidSide": _M.ORDER,
+    "invalidSize": _M.ORDER,
+    "invalidPrice": _M.ORDER,
+    "insufficientAvailableFunds": _M.FUNDS,
+    "selfFill": _M.REJECTED,
+    "tooManySmallOrders": _M.REJECTED,
+    "maxPositionViolation": _M.REJECTED,
+    "marketSuspended": _M.CLOSED,
+    "marketInactive": _M.CLOSED,
+    "clientOrderIdAlreadyExist": _M.DUPLICATE,
+    "clientOrderIdTooLong": _M.ORDER,
+    "outsidePriceCollar": _M.ORDER,
+    "postWouldExecute": _M.REJECTED,
+    NOTHING_FILLED: _M.REJECTED,
+    "wouldNotReducePosition": _M.REJECTED,
+    "notFound": _M.NOT_FOUND,
+    "filled": _M.ENDED,
+}
+
+
+def codes(answer: Any) -> list[str]:
+    """That of the order before that of the request, and each without what follows its colon."""
+    if not isinstance(answer, dict):
+        return []
+    told = [answer.get(name) for name in ("sendStatus", "cancelStatus")]
+    found = [str(each.get("status") or "") for each in told if isinstance(each, dict)]
+    several = answer.get("errors")
+    if isinstance(several, list):
+        found += [str(each.get("message") or "") for each in several if isinstance(each, dict)]
+    found.append(str(answer.get("error") or ""))
+    texts = [each for each in found if each not in ("", "placed", "cancelled")]
+    return [form for each in texts for form in (each, each.partition(":")[0])]
+
+
+CODES = Codes(venue="Kraken Futures", found=codes, meanings=MEANINGS)
+
+_KIND = {
+    OrderType.MARKET: "mkt",
+    OrderType.LIMIT: "lmt",
+    OrderType.STOP: "stp",
+    OrderType.STOP_LIMIT: "stp",
+}
+
+
+def theirs(client_order_id: str) -> str:
+    """Our id as the UUID it is."""
+    return str(UUID(hex=client_order_id))
+
+
+def ours(told: Any) -> str:
+    """What ``theirs`` made of our id, read back; any other id as it is."""
+    text = str(told or "")
+    try:
+        return UUID(text).hex
+    except ValueError:
+        return text
+
+
+def order_body(request: OrderRequest, instrument_id: str) -> dict[str, Any]:
+    """Of POST sendorder. Stops look at the last price."""
+    kind = _KIND[request.order_type]
+    if request.order_type is OrderType.LIMIT and request.tif is TimeInForce.IOC:
+        kind = "ioc"
+    body = {
+        "orderType": "post" if request.post_only else kind,
+        "symbol": instrument_id,
+        "side": request.side.value.lower(),
+        "size": plain(request.units),
+        "cliOrdId": theirs(request.client_order_id),
+    }
+    if request.limit_price is not None:
+        body["limitPrice"] = plain(request.limit_price)
+    if request.stop_price is not None:
+        body["stopPrice"], body["triggerSignal"] = plain(request.stop_price), "last"
+    if request.reduce_only:
+        body["reduceOnly"] = "true"
+    return body
+
+
+def created(answer: Any, client_order_id: str) -> str:
+    """The id of the order that was placed under our id; else nothing."""
+    told = answer.get("sendStatus") if isinstance(answer, dict) and answer.get("result") == "success" else None
+    if not isinstance(told, dict) or told.get("status") != "placed":
+        return ""
+    named = [told.get("cliOrdId")]
+    for event in told.get("orderEvents") or []:
+        inner = event.get("order") or event.get("orderTrigger") or event.get("orderPriorExecution") or {}
+        named += [inner.get("cliOrdId"), inner.get("clientId")]
+    return str(told.get("order_id") or "") if client_order_id in [ours(each) for each in named] else ""
+
+
+# -- orders, in the form ccxt would give them ------------------------------------------------------------------------
+
+
+def open_order(row: Row, naming: Naming) -> words.Answer:
+    """Of GET openorders, which tells what is left and what has filled."""
+    filled = words.known(row.get("filledSize"))
+    stop, limit = words.number(row.get("stopPrice")), words.number(row.get("limitPrice"))
+    return {
+        "info": row,
+        "id": str(row.get("order_id") or ""),
+        "clientOrderId": ours(row.get("cliOrdId")),
+        "symbol": naming(row.get("symbol")),
+        "side": str(row.get("side") or "").lower(),
+        "type": "market" if stop is not None and limit is None else "limit",
+        "timeInForce": "GTC",
+        "status": "open",
+        "filled": filled,
+        "amount": filled + words.known(row.get("unfilledSize")),
+        "price": limit,
+        "triggerPrice": stop,
+        "timestamp": _milliseconds(row.get("receivedTime")),
+        "lastUpdateTimestamp": _milliseconds(row.get("lastUpdateTime")),
+    }
+
+
+def event(row: Row, naming: Naming) -> words.Answer | None:
+    """Of GET history/v2/orders and triggers; None for what says nothing of an order's state.
+
+    ``quantity`` is what was left after it, as in the documents' examples.
+    """
+    told = row.get("event")
+    name, body = next(iter(told.items())) if isinstance(told, dict) and told else ("", {})
+    if name not in _STATES or not isinstance(body, dict):
+        return None
+    order = next((body[each] for each in _INSIDE if isinstance(body.get(each), dict)), None)
+    if order is None:
+        raise BrokerUnavailable("Kraken Futures sent an order that could not be read.")
+    kind = str(order.get("orderType") or order.get("type") or "").lower()
+    left, filled = words.known(order.get("quantity")), words.known(order.get("filled"))
+    at_once = kind in (EITHER, "market", "mkt")
+    status = _STATES[name]
+    if name in ("OrderPlaced", "OrderUpdated"):
+        gone = at_once or "cancel" in str(body.get("reason") or "")
+        status = "closed" if not left and filled else "canceled" if gone else "open"
+    elif name == "OrderRejected" and at_once:
+        status = "canceled"
+    options = order.get("triggerOptions")
+    stop = words.number((options if isinstance(options, dict) else order).get("triggerPrice"))
+    limit = words.number(order.get("limitPrice")) or None
+    return {
+        "info": row,
+        "id": str(order.get("uid") or ""),
+        "clientOrderId": ours(order.get("clientId")),
+        "symbol": naming(order.get("tradeable") or order.get("symbol")),
+        "side": str(order.get("direction") or order.get("side") or "").lower(),
+        "type": "market" if stop is not None and (at_once or limit is None) else EITHER if at_once else "limit",
+        "timeInForce": "IOC" if at_once and stop is None else "GTC",
+        "status": status,
+        "filled": filled,
+        "amount": left + filled,
+        "price": limit,
+        "triggerPrice": stop,
+        "timestamp": _number(order.get("timestamp") or row.get("timestamp")),
+        "lastUpdateTimestamp": _number(order.get("lastUpdateTimestamp") or row.get("timestamp")),
+    }
+
+
+_STATES = {
+    "OrderPlaced": "open",
+    "OrderUpdated": "open",
+    "OrderEdited": "open",
+    "OrderCancelled": "canceled",
+    "OrderRejected": "rejected",
+    "OrderTriggerPlaced": "open",
+    "OrderTriggerUpdated": "open",
+    "OrderTriggerActivated": "open",
+    "OrderTriggerCancelled": "canceled",
+}
+_INSIDE = ("order", "newOrder", "orderTrigger", "newOrderTrigger")
+_JUST_MADE = {"FULLY_EXECUTED": "closed", "CANCELLED": "canceled", "REJECTED": "rejected"}
+
+
+def just_made(row: Row, naming: Naming) -> words.Answer:
+    """Of POST orders/status: those that are open, or ended in the last 5 seconds. It does not tell their type."""
+    order = row.get("order")
+    if not isinstance(order, dict):
+        raise BrokerUnavailable("Kraken Futures sent an order that could not be read.")
+    filled, quantity = words.known(order.get("filled")), words.known(order.get("quantity"))
+    return {
+        "info": row,
+        "id": str(order.get("orderId") or ""),
+        "clientOrderId": ours(order.get("cliOrdId")),
+        "symbol": naming(order.get("symbol")),
+        "side": str(order.get("side") or "").lower(),
+        "type": EITHER,
+        "timeInForce": "GTC",
+        "status": _JUST_MADE.get(str(row.get("status")), "open"),
+        "filled": filled,
+        "amount": max(filled, quantity),
+        "price": None,
+        "triggerPrice": None,
+        "timestamp": _milliseconds(order.get("timestamp")),
+        "lastUpdateTimestamp": _milliseconds(order.get("lastUpdateTimestamp")),
+    }
+
+
+def execution(row: Row, naming: Naming, currency: str) -> words.Answer | None:
+    """Of GET history/v2/executions; the fee is in the currency the contract settles in."""
+    told = ((row.get("event") or {}).get("execution") or (row.get("event") or {}).get("Execution") or {}).get(
+        "execution"
+    )
+    if not isinstance(told, dict):
+        return None
+    order = told.get("order") or {}
+    return {
+        "id": str(told.get("uid") or row.get("uid") or ""),
+        "order": str(order.get("uid") or ""),
+        "clientOrderId": ours(order.get("clientId")),
+        "symbol": naming(order.get("tradeable")),
+        "side": str(order.get("direction") or "").lower(),
+        "price": words.number(told.get("price")),
+        "amount": words.number(told.get("quantity")),
+        "timestamp": _number(told.get("timestamp") or row.get("timestamp")),
+        "fee": {"cost": str((told.get("orderData") or {}).get("fee") or "0"), "currency": currency},
+    }
+
+
+_ENTRIES = {
+    "futures trade": "trade",
+    "futures liquidation": "trade",
+    "settlement": "trade",
+    "conversion": "trade",
+    "funding rate change": "interest",
+    "interest payment": "interest",
+    "kfee applied": "fee",
+    "transfer": "transfer",
+    "cross-exchange transfer": "transfer",
+    "subaccount transfer": "transfer",
+    "admin transfer": "transfer",
+}
+
+
+def entry(row: Row, coded: Callable[[str], Any]) -> words.Answer:
+    """Of GET history/v3/account-log: what a balance was before and after it."""
+    at = _milliseconds(row.get("date"))
+    if at is None:
+        raise BrokerUnavailable("Kraken Futures sent an entry without its time.")
+    asset = str(row.get("asset") or "")
+    return {
+        "id": str(row.get("booking_uid") or row.get("id") or ""),
+        "timestamp": at,
+        "type": _ENTRIES.get(str(row.get("info")), "other"),
+        "currency": str(coded(asset.upper())),
+        "amount": words.known(row.get("new_balance")) - words.known(row.get("old_balance")),
+        "is_money": bool(asset) and asset != row.get("contract"),
+    }
+
+
+# -- the account and what contracts cost -----------------------------------------------------------------------------
+
+
+def cash(wallet: Row, coded: Callable[[str], Any]) -> tuple[tuple[Cash, ...], Row]:
+    """Each collateral, and the wallet with its totals."""
+    held = wallet.get("currencies")
+    if not isinstance(held, dict):
+        raise BrokerUnavailable("Kraken Futures sent an account that could not be read.")
+    found = []
+    for name, told in held.items():
+        total, free = words.known(told.get("quantity")), words.number(told.get("available"))
+        if total:
+            reserved = Decimal(0) if free is None else total - free
+            found.append(Cash(currency=str(coded(name.upper())), total=total, reserved=reserved))
+    return tuple(found), wallet
+
+
+def funding_rate(found: Instrument, ticker: Row, paid: Sequence[Row], now: datetime) -> FundingRate:
+    """Of GET tickers/:symbol, whose rate is in dollars a contract and hour, and of historicalfundingrates."""
+    rate, mark = words.number(ticker.get("fundingRate")), words.number(ticker.get("markPrice"))
+    if rate is None or not mark:
+        raise BrokerUnavailable("Kraken Futures told no funding rate.")
+    history = [(_moment(row.get("timestamp")), words.number(row.get("relativeFundingRate"))) for row in reversed(paid)]
+    return FundingRate(
+        symbol=found.symbol,
+        currency=found.currency,
+        rate=(rate / mark).quantize(_SHARE),
+        next_at=now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1),
+        interval_hours=Decimal(1),
+        mark=mark,
+        index=words.number(ticker.get("indexPrice")),
+        open_interest=words.number(ticker.get("openInterest")),
+        open_interest_unit=found.base,
+        history=tuple(FundingPayment(at=at, rate=share) for at, share in history if at and share is not None),
+        as_of=_moment(ticker.get("lastTime")) or now,
+        source=found.price_source,
+    )
+
+
+_SHARE = Decimal("1E-12")
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _milliseconds(text: Any) -> int | None:
+    at = _moment(text)
+    return None if at is None else words.milliseconds(at)
+
+
+def _number(value: Any) -> int | None:
+    found = words.number(value)
+    return None if found is None else int(found)
