@@ -237,6 +237,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _SECURE
 SESSION_COOKIE_NAME = "__Host-session" if _SECURE else "tradelatch_session"
 CSRF_COOKIE_NAME = "__Host-csrf" if _SECURE else "tradelatch_csrf"
 SESSION_COOKIE_SAMESITE = "Lax"
+# The table has a digest of the key in the cookie: see there.
+SESSION_ENGINE = "console.accounts.session_store"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_USE_SESSIONS = False
 SECURE_CONTENT_TYPE_NOSNIFF = True

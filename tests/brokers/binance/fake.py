@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from tests.brokers.exchange import Asked, CryptoFake, Listing, Reply, SimOrder, VenueRefuses
+from tests.secrets.known import mint
 
-KEY, SECRET = "binance-key-vmPUZE6mv9", "binance-secret-NhqPtmdSJY"
+KEY, SECRET = mint("Binance key", 64), mint("Binance secret", 64)
 UID = 354937868
 
 _REFUSALS = {
