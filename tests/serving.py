@@ -197,6 +197,7 @@ def serve(
 def fresh(home: Path, *, supervised: bool, app: str = "console.asgi:application", **variables: str) -> Iterator[Server]:
     """The same on a home that may not exist yet."""
     server = Server(home, free_port(), {}, supervised, GENEROUS | variables, app=app)
+    first_start = supervised and not (home / "tradelatch.sqlite3").exists()
     try:
         watch.OUR_PORTS.add(server.port)
         server.start()
@@ -204,7 +205,7 @@ def fresh(home: Path, *, supervised: bool, app: str = "console.asgi:application"
     finally:
         server.kill()
         _kill_left_behind(home)
-    watch.check_server(home, server.log)
+    watch.check_server(home, server.log, first_start=first_start)
 
 
 def _kill_left_behind(home: Path) -> None:
