@@ -95,7 +95,7 @@ SECRET_KEY = home.secret(HOME, "secret_key", database_exists=_DATABASE_EXISTS)
 # Seals what must be read back, such as the seeds of authenticator apps. Several, separated by blanks: the first
 # seals, all of them open.
 _SEALED = _DATABASE_EXISTS and home.holds(Path(str(_database["NAME"])), "mfa_authenticator")
-VAULT_KEYS = home.secret(HOME, "vault_key", database_exists=_SEALED).split()
+SEED_KEYS = home.secret(HOME, "seed_keys", database_exists=_SEALED).split()
 # Seals brokers' credentials, apart from the above. The first is the newest: it seals, and vault_rotate seals anew.
 _LINKED = _DATABASE_EXISTS and home.holds(Path(str(_database["NAME"])), "connections_connection", "sealed != ''")
 CREDENTIAL_KEYS = home.secret(HOME, "vault_keys", database_exists=_LINKED).split()
@@ -243,6 +243,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _SECURE
 SESSION_COOKIE_NAME = "__Host-session" if _SECURE else "tradelatch_session"
 CSRF_COOKIE_NAME = "__Host-csrf" if _SECURE else "tradelatch_csrf"
 SESSION_COOKIE_SAMESITE = "Lax"
+# The table has a digest of the key in the cookie: see there.
+SESSION_ENGINE = "console.accounts.session_store"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_USE_SESSIONS = False
 SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -36,8 +36,10 @@ from console.keys import minting  # noqa: E402
 from console.onboarding import open_connection  # noqa: E402
 from mcpserver import described  # noqa: E402
 from tests import serving  # noqa: E402
+from tests.secrets import plugin as secrets_plugin  # noqa: E402
+from tests.secrets.known import keep  # noqa: E402
 
-PASSWORD = "correct horse battery"
+PASSWORD = keep("password", "correct horse battery")
 
 hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("tests")
@@ -49,6 +51,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # What the web server does when it starts to serve /mcp.
     toolsets.provide(described.tools())
     _close_the_network()
+    watch = secrets_plugin.Plugin(Path(_HOME))
+    watch.install()
+    config.pluginmanager.register(watch, "watch-for-secrets")
 
 
 def _close_the_network() -> None:

@@ -18,6 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.secrets import watch
+from tests.secrets.known import keep
+
 T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parent.parent
 READY_SECONDS = 45.0
@@ -83,6 +86,11 @@ def _prepared() -> tuple[Path, dict[str, str]]:
     ran = manage(home, 8000, "quickstart", "--json")
     assert ran.returncode == 0, ran.stderr
     answer: dict[str, str] = json.loads(ran.stdout)
+    for name, value in answer.items():
+        if "key" in name or "password" in name:
+            keep(name, value)
+    for file in (home / "secrets").iterdir():
+        keep(f"key of the instance, {file.name}", file.read_text())
     return home, answer
 
 
@@ -189,12 +197,15 @@ def serve(
 def fresh(home: Path, *, supervised: bool, app: str = "console.asgi:application", **variables: str) -> Iterator[Server]:
     """The same on a home that may not exist yet."""
     server = Server(home, free_port(), {}, supervised, GENEROUS | variables, app=app)
+    first_start = supervised and not (home / "tradelatch.sqlite3").exists()
     try:
+        watch.OUR_PORTS.add(server.port)
         server.start()
         yield server
     finally:
         server.kill()
         _kill_left_behind(home)
+    watch.check_server(home, server.log, first_start=first_start)
 
 
 def _kill_left_behind(home: Path) -> None:

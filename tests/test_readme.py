@@ -30,5 +30,5 @@ def test_every_setting_read_from_the_environment_is_documented_and_the_other_way
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 read |= set(re.findall(r"^(TRADELATCH_[A-Z_]+[A-Z])$", node.value))
     documented = set(re.findall(r"`(TRADELATCH_[A-Z_]+)`", readme.README.read_text()))
-    by_home = {f"TRADELATCH_{name}" for name in ("SECRET_KEY", "VAULT_KEY", "VAULT_KEYS", "PLATFORM_SIGNING_KEY")}
+    by_home = {f"TRADELATCH_{name}" for name in ("SECRET_KEY", "SEED_KEYS", "VAULT_KEYS", "PLATFORM_SIGNING_KEY")}
     assert documented - by_home == read

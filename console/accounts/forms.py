@@ -54,13 +54,20 @@ class PasswordAgainForm(forms.Form):
         return password
 
 
+class _Unrepeated(forms.TextInput):
+    """What was typed is not sent back: a recovery code that was refused here may still be somebody's."""
+
+    def format_value(self, value: Any) -> None:
+        return None
+
+
 class CodeForm(forms.Form):
     """A code of the person's authenticator app, or one of their recovery codes."""
 
     code = forms.CharField(
         label="Code",
         max_length=20,
-        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
+        widget=_Unrepeated(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
     )
 
     def __init__(self, request: HttpRequest, user: User, *args: Any, **kwargs: Any) -> None:

@@ -17,5 +17,5 @@ def unseal(sealed: str) -> str:
 
 
 def _vault() -> MultiFernet:
-    digests = [hashlib.sha256(b"tradelatch vault\0" + key.encode()).digest() for key in settings.VAULT_KEYS]
+    digests = [hashlib.sha256(b"tradelatch vault\0" + key.encode()).digest() for key in settings.SEED_KEYS]
     return MultiFernet([Fernet(base64.urlsafe_b64encode(digest)) for digest in digests])

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from console.accounts.models import User
+from console.accounts.session_store import digest
 
 _KEY = "signed_in"
 
@@ -38,7 +39,7 @@ def browsers(user: User, request: HttpRequest) -> list[Browser]:
     for session in _of(user):
         known = session.get_decoded().get(_KEY, {})
         at = datetime.fromtimestamp(known["at"], UTC) if known else None
-        current = session.session_key == request.session.session_key
+        current = session.session_key == _stored(request.session.session_key)
         found.append(Browser(current, at, known.get("ip", ""), program(known.get("agent", ""))))
     return sorted(
         found, key=lambda one: (one.current, one.signed_in_at or datetime.min.replace(tzinfo=UTC)), reverse=True
@@ -47,9 +48,14 @@ def browsers(user: User, request: HttpRequest) -> list[Browser]:
 
 def end(user: User, *, but: str | None = None) -> int:
     """Sign the person out everywhere, ``but`` for the session with that key. Returns how many ended."""
-    ended = [session.session_key for session in _of(user) if session.session_key != but]
+    ended = [session.session_key for session in _of(user) if session.session_key != _stored(but)]
     Session.objects.filter(session_key__in=ended).delete()
     return len(ended)
+
+
+def _stored(session_key: str | None) -> str | None:
+    """Under what a session is in the database."""
+    return None if session_key is None else digest(session_key)
 
 
 def program(agent: str) -> str:

@@ -89,8 +89,9 @@ def test_the_playground_asks_for_the_password_again_before_it_may_trade(
     page: Page, home: str, trade_key: str, refused: set[int]
 ) -> None:
     refused.add(403)
-    session = SessionStore(Session.objects.get().session_key)
-    session["proved_at"] -= 3600
+    session = Session.objects.get()
+    known = session.get_decoded()
+    session.session_data = SessionStore().encode(known | {"proved_at": known["proved_at"] - 3600})
     session.save()
     page.goto(f"{home}/playground/")
     page.get_by_role("button", name="Start").click()

@@ -11,6 +11,7 @@ tests.brokers.alpaca.fake`` serves it until standard input ends.
 import decimal
 import json
 import re
+import string
 import uuid
 from collections import Counter
 from collections.abc import Mapping
@@ -23,8 +24,10 @@ from typing import Any
 import jsonschema_rs
 
 from tests.brokers.faults import Asked, FakeBroker, Reply, run_alone
+from tests.secrets.known import mint
 
-KEY_ID, SECRET = "PKTESTTESTTESTTESTTE", "s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t"
+KEY_ID = mint("Alpaca key", 20, string.ascii_uppercase + string.digits)
+SECRET = mint("Alpaca secret", 40, string.ascii_letters + string.digits)
 ACCOUNT = "PA3TESTTEST1"
 EXPIRATIONS = tuple((datetime.now(UTC) + timedelta(days=ahead)).date() for ahead in (28, 56))
 OPEN = ("new", "accepted", "pending_new", "partially_filled", "held", "pending_cancel", "done_for_day")

@@ -13,8 +13,9 @@ from urllib.parse import parse_qsl
 from tests.brokers.binance.requests import CALLS
 from tests.brokers.exchange import Asked, CryptoFake, Listing, Reply, SimOrder, VenueRefuses
 from tests.brokers.requests import misfit
+from tests.secrets.known import mint
 
-KEY, SECRET = "binance-key-vmPUZE6mv9", "binance-secret-NhqPtmdSJY"
+KEY, SECRET = mint("Binance key", 64), mint("Binance secret", 64)
 UID = 354937868
 
 _REFUSALS = {

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.brokers.exchange import Asked, CryptoFake, Listing, Reply, SimOrder, VenueRefuses
+from tests.secrets.known import keep
 
 KEY = "organizations/3b910e93-1f6e/apiKeys/9ba1-coinbase-key"
 _PRIVATE = ec.generate_private_key(ec.SECP256R1())
@@ -21,6 +22,7 @@ SECRET, WRONG_SECRET = (
     ).decode()
     for key in (_PRIVATE, ec.generate_private_key(ec.SECP256R1()))
 )
+keep("Coinbase key", SECRET)
 PORTFOLIO = "b87a2d3f-8a1e-49b3-a4ea-402d8c389aca"
 
 _REFUSALS = {

@@ -13,8 +13,9 @@ from decimal import Decimal
 from typing import Any
 
 from tests.brokers.faults import Asked, FakeBroker, Fault, Reply, Switchboard
+from tests.secrets.known import mint
 
-TOKEN = "xt-s3cr3t-t0k3n-f0r-t3sts-0123456789"
+TOKEN = mint("CrossTrade token", 36)
 ACCOUNT = "Sim101"
 BASE = "/v1/api"
 _PLACE = {

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.brokers.faults import Asked, FakeBroker, Fault, Reply, Switchboard
 from tests.brokers.ibkr.requests import CALLS
 from tests.brokers.requests import misfit
+from tests.secrets.known import keep
 
 PAPER, LIVE = "DU1234567", "U7654321"
 BASE = "/v1/api"
@@ -66,10 +67,13 @@ def make_keys() -> Keys:
     filler = bytes(secrets.choice(range(1, 256)) for _ in range(size - 3 - len(secret)))
     sealed = pow(int.from_bytes(b"\0\2" + filler + b"\0" + secret, "big"), public.e, public.n).to_bytes(size, "big")
     numbers = signature.public_key().public_numbers()
+    keep("Interactive Brokers token secret", base64.b64encode(sealed).decode())
+    for key in (encryption, signature):
+        keep("Interactive Brokers key", _pem(key))
     return Keys(
         settings={
             "consumer_key": "TESTCONSK",
-            "access_token": secrets.token_hex(10),
+            "access_token": keep("Interactive Brokers token", secrets.token_hex(10)),
             "access_token_secret": base64.b64encode(sealed).decode(),
             "encryption_key": _pem(encryption),
             "signature_key": _pem(signature),

@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 from tests.brokers.exchange import Asked, CryptoFake, Listing, Reply, SimOrder, VenueRefuses
+from tests.secrets.known import keep, mint
 
-KEY = "kraken-key-Zm9vYmFy"
-SECRET = base64.b64encode(b"kraken-secret-of-64-bytes-padded-with-some-more-text-0123456789").decode()
+KEY = mint("Kraken key", 56)
+SECRET = keep("Kraken secret", base64.b64encode(mint("Kraken secret, plain", 64).encode()).decode())
 
 _REFUSALS = {
     "duplicate": "EOrder:Invalid cl_ord_id:duplicate",

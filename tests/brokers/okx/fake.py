@@ -8,8 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from tests.brokers.exchange import Asked, CryptoFake, Listing, Reply, SimOrder, VenueRefuses
+from tests.secrets.known import mint
 
-KEY, SECRET, PASSPHRASE = "okx-key-5f1c", "okx-secret-77aa21", "okx-passphrase-!9"
+KEY, SECRET, PASSPHRASE = mint("OKX key"), mint("OKX secret"), mint("OKX passphrase", 14) + "!9"
 UID = "44705892343619584"
 
 _REFUSALS = {

@@ -34,7 +34,7 @@ def test_nor_does_the_session_while_the_seed_is_being_set_up(owner: User) -> Non
 
 def test_another_key_opens_nothing(owner: User) -> None:
     sealed = seal.seal("seed")
-    with override_settings(VAULT_KEYS=["another"]), pytest.raises(InvalidToken):
+    with override_settings(SEED_KEYS=["another"]), pytest.raises(InvalidToken):
         seal.unseal(sealed)
     with override_settings(SECRET_KEY="another"):
         assert seal.unseal(sealed) == "seed"
@@ -42,20 +42,20 @@ def test_another_key_opens_nothing(owner: User) -> None:
 
 def test_a_new_key_in_front_seals_while_the_old_one_still_opens(owner: User) -> None:
     give_app(owner)
-    with override_settings(VAULT_KEYS=["new", *settings.VAULT_KEYS]):
+    with override_settings(SEED_KEYS=["new", *settings.SEED_KEYS]):
         assert factors.check_code(owner, code())
         sealed = seal.seal("seed")
-    with override_settings(VAULT_KEYS=["new"]):
+    with override_settings(SEED_KEYS=["new"]):
         assert seal.unseal(sealed) == "seed"
 
 
 def test_the_key_is_a_file_of_its_own_that_only_its_owner_reads() -> None:
-    file = settings.HOME / "secrets" / "vault_key"
+    file = settings.HOME / "secrets" / "seed_keys"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert file.read_text().split() == settings.VAULT_KEYS
-    assert settings.SECRET_KEY not in settings.VAULT_KEYS
+    assert file.read_text().split() == settings.SEED_KEYS
+    assert settings.SECRET_KEY not in settings.SEED_KEYS
 
 
 def test_a_database_without_its_key_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ImproperlyConfigured, match="vault_key back, or set TRADELATCH_VAULT_KEY"):
-        home.secret(tmp_path, "vault_key", database_exists=True)
+    with pytest.raises(ImproperlyConfigured, match="seed_keys back, or set TRADELATCH_SEED_KEYS"):
+        home.secret(tmp_path, "seed_keys", database_exists=True)

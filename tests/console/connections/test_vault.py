@@ -81,7 +81,7 @@ def test_its_keys_are_of_their_own_in_a_file_that_only_this_user_can_read() -> N
     file = Path(settings.HOME) / "secrets" / "vault_keys"
     assert file.read_text().split() == settings.CREDENTIAL_KEYS
     assert file.stat().st_mode & 0o777 == 0o600
-    assert not {*settings.CREDENTIAL_KEYS} & {settings.SECRET_KEY, *settings.VAULT_KEYS}
+    assert not {*settings.CREDENTIAL_KEYS} & {settings.SECRET_KEY, *settings.SEED_KEYS}
 
 
 def test_no_value_shows_the_secrets(linked: Connection) -> None:
