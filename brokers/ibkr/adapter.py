@@ -6,12 +6,11 @@ Written from IBKR's documents and never run against IBKR itself.
 import ipaddress
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace as with_changes
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from brokers.errors import (
@@ -37,8 +36,10 @@ from brokers.ibkr import parse, rules
 from brokers.ibkr import session as sessions
 from brokers.ibkr.session import BROKER, Session, error_of
 from brokers.ibkr.signing import Credentials
-from brokers.reading import code, number, record, records, shown, text
+from brokers.lacking import Lacking, page_of_fills
+from brokers.reading import code, number, record, records, shown, text, understood
 from brokers.types import (
+    Ability,
     Account,
     AccountState,
     AssetClass,
@@ -48,21 +49,16 @@ from brokers.types import (
     BrokerStatus,
     Capabilities,
     ConnectionInfo,
-    FeeRule,
     Fill,
     Health,
     Instrument,
-    MarketDay,
-    OrderBook,
     OrderChanges,
     OrderRequest,
     Position,
     Preview,
-    Prints,
     Quote,
     Rate,
     Side,
-    Transaction,
 )
 
 _OAUTH = ("consumer_key", "access_token", "access_token_secret", "encryption_key", "signature_key", "dh_prime")
@@ -75,7 +71,16 @@ _MOST_PAGES = 100
 _MOST_BARS = 1000
 
 
-class IbkrBroker:
+class IbkrBroker(Lacking):
+    LACKS: ClassVar[Mapping[Ability, str]] = {
+        Ability.TRANSACTIONS: f"{BROKER} lists no transactions of a whole account here.",
+        Ability.FEES: f"{BROKER} tells the fee of one order, in its preview, and no rule.",
+        Ability.SCREENING: f"{BROKER} has too many instruments to list.",
+        Ability.ORDER_BOOK: f"{BROKER} shows no order book here.",
+        Ability.PRINTS: f"{BROKER} lists no single trades here.",
+        Ability.MARKET_HOURS: f"{BROKER} tells hours of one contract, not of a market.",
+    }
+
     def __init__(self, session: Session) -> None:
         self._session = session
 
@@ -122,7 +127,7 @@ class IbkrBroker:
     # -- account -----------------------------------------------------------------------------------------------------
 
     def accounts(self) -> list[Account]:
-        with _understood():
+        with understood(BROKER):
             found = [
                 Account(
                     account_id=number,
@@ -138,7 +143,7 @@ class IbkrBroker:
 
     def account_state(self, account_id: str) -> AccountState:
         account = self._account(account_id)
-        with _understood():
+        with understood(BROKER):
             ledger = record(self._session.read(f"/portfolio/{account_id}/ledger"))
             summary = record(self._session.read(f"/portfolio/{account_id}/summary"))
             return parse.account_state(account_id, account.currency, ledger, summary, _now())
@@ -146,7 +151,7 @@ class IbkrBroker:
     def positions(self, account_id: str) -> list[Position]:
         self._account(account_id)
         found: dict[str, Position] = {}
-        with _understood():
+        with understood(BROKER):
             for page in range(_MOST_PAGES):
                 rows = records(self._session.read(f"/portfolio/{account_id}/positions/{page}"))
                 held = [position for row in rows if (position := parse.position(row, _now())) is not None]
@@ -155,18 +160,6 @@ class IbkrBroker:
                 if not rows or (held and not fresh):
                     return list(found.values())
         raise BrokerUnavailable(f"{BROKER} did not come to the end of the positions.")
-
-    def transactions(
-        self,
-        account_id: str,
-        *,
-        start: datetime | None,
-        end: datetime | None,
-        limit: int,
-        kinds: Collection[str] = (),
-        after: str = "",
-    ) -> list[Transaction]:
-        raise NotSupported(f"{BROKER} lists no transactions of a whole account here.")
 
     def fills(
         self,
@@ -180,25 +173,15 @@ class IbkrBroker:
         after: str = "",
     ) -> list[Fill]:
         """Of today and the six days before it: IBKR tells no more here."""
-        rows = sorted(
-            self._fills(account_id, fresh=False), key=lambda fill: (fill.filled_at, fill.fill_id), reverse=True
+        return page_of_fills(
+            self._fills(account_id, fresh=False),
+            client_order_id=client_order_id,
+            symbol=symbol,
+            start=start,
+            end=end,
+            limit=limit,
+            after=after,
         )
-        if after:
-            places = [place for place, fill in enumerate(rows) if fill.fill_id == after]
-            if not places:
-                raise InvalidRequest("This account has no such place to go on from.", "cursor")
-            rows = rows[places[0] + 1 :]
-        return [
-            fill
-            for fill in rows
-            if client_order_id in ("", fill.client_order_id)
-            and symbol in ("", fill.symbol)
-            and (start is None or fill.filled_at >= start)
-            and (end is None or fill.filled_at < end)
-        ][: max(limit, 0)]
-
-    def fees(self, account_id: str) -> list[FeeRule]:
-        raise NotSupported(f"{BROKER} tells the fee of one order, in its preview, and no rule.")
 
     # -- instruments and prices --------------------------------------------------------------------------------------
 
@@ -207,7 +190,7 @@ class IbkrBroker:
     ) -> list[Instrument]:
         if (conid := parse.conid_of(query)) is not None:
             return [self._contract(conid)]
-        with _understood():
+        with understood(BROKER):
             told = self._session.ask_any(
                 "/iserver/secdef/search", {"symbol": query, "name": by_name, **_kind(asset_class, by_name)}
             )
@@ -215,16 +198,13 @@ class IbkrBroker:
             rows = records(told) if isinstance(told, list) else []
         found = []
         for row in rows[: max(limit, 0)]:
-            with _understood():
+            with understood(BROKER):
                 conid = code(row.get("conid"))
             try:
                 found.append(self._contract(conid))
             except InvalidSymbol:  # an index or a bond: nobody here trades it
                 continue
         return [each for each in found if asset_class in (None, each.asset_class)]
-
-    def instruments(self, *, asset_class: AssetClass | None = None, limit: int) -> list[Instrument]:
-        raise NotSupported(f"{BROKER} has too many instruments to list.")
 
     def instrument(self, symbol: str) -> Instrument:
         """By ``TICKER@number``, or by a ticker one US stock alone has. Raises InvalidSymbol with the candidates."""
@@ -234,7 +214,7 @@ class IbkrBroker:
         if not re.fullmatch(r"[A-Za-z0-9. ]{1,20}", symbol):
             raise InvalidSymbol(f"{BROKER} has no instrument called {symbol[:40]!r}.")
         ticker = symbol.upper()
-        with _understood():
+        with understood(BROKER):
             told = record(self._session.read("/trsrv/stocks", {"symbols": ticker}))
             listed = [
                 (code(contract.get("conid")), str(contract.get("exchange") or ""), contract.get("isUS") is True)
@@ -259,7 +239,7 @@ class IbkrBroker:
         for look in range(_FIRST_LOOKS):
             if look:
                 time.sleep(_PRICE_PAUSE)
-            with _understood():
+            with understood(BROKER):
                 rows = records(self._session.read("/iserver/marketdata/snapshot", params))
                 told = {code(row.get("conid")): row for row in rows if parse.has_prices(row)}
                 if set(told) >= set(conids):
@@ -285,7 +265,7 @@ class IbkrBroker:
             "period": _period(span, size, known),
             "startTime": until.astimezone(UTC).strftime("%Y%m%d-%H:%M:%S"),
         }
-        with _understood():
+        with understood(BROKER):
             told = parse.bars(record(self._session.read("/iserver/marketdata/history", params)))
         whole = [
             bar
@@ -294,20 +274,11 @@ class IbkrBroker:
         ]
         return whole[-asked:]
 
-    def order_book(self, symbol: str, depth: int) -> OrderBook:
-        raise NotSupported(f"{BROKER} shows no order book here.")
-
-    def prints(self, symbol: str, limit: int) -> Prints:
-        raise NotSupported(f"{BROKER} lists no single trades here.")
-
-    def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
-        raise NotSupported(f"{BROKER} tells hours of one contract, not of a market.")
-
     def exchange_rate(self, base: str, quote: str) -> Rate:
         if base == quote:
             return Rate(base=base, quote=quote, rate=Decimal(1), as_of=_now(), source=BROKER)
         try:
-            with _understood():
+            with understood(BROKER):
                 told = record(self._session.read("/iserver/exchangerate", {"source": base, "target": quote}))
                 return Rate(base=base, quote=quote, rate=number(told.get("rate")), as_of=_now(), source=BROKER)
         except InvalidRequest as error:
@@ -321,7 +292,7 @@ class IbkrBroker:
         (quote,) = self.quotes([known.symbol])
         ticket = parse.ticket(request, str(parse.conid_of(known.symbol)))
         told = self._session.ask_any(f"/iserver/account/{account_id}/orders/whatif", {"orders": [ticket]})
-        with _understood():
+        with understood(BROKER):
             estimate = record(told[0] if isinstance(told, list) and told else told)
             if problem := shown(estimate.get("error")):
                 raise _refused(problem)
@@ -365,7 +336,7 @@ class IbkrBroker:
         self._account(account_id)
         listed = self._listed(account_id, client_order_id)
         fills = [fill for fill in self._fills(account_id, fresh=True) if fill.client_order_id == client_order_id]
-        with _understood():
+        with understood(BROKER):
             if listed is not None:
                 return parse.order(listed, fills, dead=self._is_dead(listed))
             return parse.executed(client_order_id, fills) if fills else None
@@ -378,7 +349,7 @@ class IbkrBroker:
         fills: dict[str, list[Fill]] = {}
         for fill in self._fills(account_id, fresh=False):
             fills.setdefault(fill.client_order_id, []).append(fill)
-        with _understood():
+        with understood(BROKER):
             found = [
                 parse.order(row, fills.get(str(row.get("order_ref") or "-"), []), dead=self._is_dead(row))
                 for row in self._live(account_id, fresh=False)
@@ -487,7 +458,7 @@ class IbkrBroker:
         raise BrokerUnavailable(f"{BROKER} has not read the list of orders yet. Ask again in a moment.")
 
     def _listed(self, account_id: str, client_order_id: str) -> dict[str, Any] | None:
-        with _understood():
+        with understood(BROKER):
             rows = [row for row in self._live(account_id, fresh=True) if row.get("order_ref") == client_order_id]
         return rows[0] if rows else None
 
@@ -508,19 +479,10 @@ class IbkrBroker:
 
     def _fills(self, account_id: str, *, fresh: bool) -> list[Fill]:
         self._account(account_id)
-        with _understood():
+        with understood(BROKER):
             rows = records(self._session.listing("/iserver/account/trades", {"days": _TRADE_DAYS}, fresh=fresh))
             mine = [row for row in rows if (row.get("account") or row.get("accountCode") or account_id) == account_id]
             return [parse.fill(row, self._contract(code(row.get("conid"))).currency) for row in mine]
-
-
-@contextmanager
-def _understood() -> Iterator[None]:
-    """Around what is read: what nobody understands changed nothing, so it is unavailable."""
-    try:
-        yield
-    except Garbled as error:
-        raise BrokerUnavailable(f"{BROKER} gave an answer nobody understands: {error}") from error
 
 
 def _is_about(answer: Answer, broker_order_id: str) -> bool:
