@@ -1,4 +1,4 @@
-"""What Interactive Brokers documents of the calls we make.
+"""What Interactive Brokers documents of the calls we make, and of its lists of contracts.
 
 Compared with IBKR Web API 1.0 (OpenAPI) as mirrored in github.com/promobase/ibkr-web-api, commit 37303a9. What is
 newer than that mirror is from ibkrcampus.com and marked so.
@@ -8,6 +8,7 @@ from tests.brokers.requests import NUMBER, TEXT, WHOLE, YES_NO, Call, json_of
 
 _NUMBER, _YES_NO = json_of(NUMBER), json_of(YES_NO)
 _LIST = r"[0-9]+(,[0-9]+)*"
+_SECURITY = {"conid": WHOLE, "sectype": "STK|OPT|FUT|CASH", "month": "[A-Z]{3}[0-9]{2}"}
 _PRICES = {"price": _NUMBER, "auxPrice": _NUMBER}
 _ORDER = {
     "conid": json_of(WHOLE),
@@ -28,6 +29,9 @@ CALLS = {
     "GET /portfolio/{account}/summary": Call(),
     "GET /portfolio/{account}/positions/{page}": Call(),
     "GET /trsrv/stocks": Call(needs={"symbols": TEXT}),
+    "GET /trsrv/futures": Call(needs={"symbols": TEXT}),
+    "GET /iserver/secdef/strikes": Call(needs=_SECURITY, takes={"exchange": TEXT}),
+    "GET /iserver/secdef/info": Call(needs=_SECURITY, takes={"exchange": TEXT, "strike": NUMBER, "right": "C|P"}),
     "POST /iserver/secdef/search": Call(needs={"symbol": TEXT}, takes={"name": _YES_NO, "secType": TEXT}),
     "GET /iserver/contract/{conid}/info-and-rules": Call(needs={"isBuy": YES_NO}),
     "GET /iserver/marketdata/snapshot": Call(
