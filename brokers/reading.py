@@ -1,11 +1,23 @@
 """What a broker's JSON holds, value by value. Raises Garbled for what its documents do not promise."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from brokers.decimals import plain
+from brokers.errors import BrokerUnavailable
 from brokers.http import Garbled
+
+
+@contextmanager
+def understood(broker: str) -> Iterator[None]:
+    """Around what is read: what nobody understands changed nothing, so it is unavailable. ``broker`` is its name."""
+    try:
+        yield
+    except Garbled as error:
+        raise BrokerUnavailable(f"{broker} gave an answer nobody understands: {error}") from error
 
 
 def record(value: Any) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def check(request: OrderRequest, instrument: Instrument) -> None:
     """Raises InvalidOrder, naming the field, or NotSupported."""
     kind = instrument.asset_class
     if request.order_class is not OrderClass.SIMPLE:
-        # Alpaca names the legs itself, so after a lost answer ours could not be found by their ids.
+        # Alpaca names the legs itself: from our id of an exit nothing leads to it, so it could not be looked up.
         raise NotSupported("Orders with exits are not offered on Alpaca: it does not let us name the exits.")
     if request.reduce_only or request.post_only:
         raise NotSupported("Alpaca has neither reduce-only nor post-only orders.")

@@ -7,11 +7,10 @@ the same, and a person has to look.
 
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import quote as in_path
 
 from brokers import http, naming
@@ -36,8 +35,10 @@ from brokers.errors import (
     UnknownOutcome,
 )
 from brokers.http import Answer, Garbled, Timeouts
-from brokers.reading import record, records, shown, text
+from brokers.lacking import Lacking
+from brokers.reading import record, records, shown, text, understood
 from brokers.types import (
+    Ability,
     Account,
     AccountState,
     AssetClass,
@@ -48,21 +49,14 @@ from brokers.types import (
     Capabilities,
     ConnectionInfo,
     Environment,
-    FeeRule,
-    Fill,
     Health,
     Instrument,
-    MarketDay,
-    OrderBook,
     OrderChanges,
     OrderRequest,
     Position,
     Preview,
-    Prints,
     Quote,
-    Rate,
     Side,
-    Transaction,
 )
 
 BROKER = "CrossTrade"
@@ -76,7 +70,18 @@ _contracts: dict[str, dict[str, Instrument]] = {}
 """By address and name: every quote tells its contract's steps anew."""
 
 
-class CrossTradeBroker(Extras):
+class CrossTradeBroker(Lacking, Extras):
+    LACKS: ClassVar[Mapping[Ability, str]] = {
+        Ability.TRANSACTIONS: f"{BROKER} lists no transactions.",
+        Ability.FILLS: f"{BROKER} tells executions of the last 15 minutes alone.",
+        Ability.FEES: f"{BROKER} does not tell what NinjaTrader's broker charges.",
+        Ability.SCREENING: f"{BROKER} lists no instruments.",
+        Ability.ORDER_BOOK: f"{BROKER} shows no order book.",
+        Ability.PRINTS: f"{BROKER} lists no single trades.",
+        Ability.MARKET_HOURS: f"{BROKER} tells hours of one contract, not of a market.",
+        Ability.EXCHANGE_RATES: f"{BROKER} tells no exchange rates.",
+    }
+
     def __init__(self, settings: Mapping[str, Any]) -> None:
         url = str(settings.get("base_url") or URL).rstrip("/")
         self._client = http.shared(url, BROKER)
@@ -121,43 +126,15 @@ class CrossTradeBroker(Extras):
 
     def account_state(self, account_id: str) -> AccountState:
         self._check(account_id)
-        with _understood():
+        with understood(BROKER):
             return parse.account_state(account_id, self._told_of_account(), _now())
 
     def positions(self, account_id: str) -> list[Position]:
         self._check(account_id)
-        with _understood():
+        with understood(BROKER):
             rows = records(self._read(f"{self._path}/positions").get("positions"))
             held = [row for row in rows if row.get("marketPosition") != "Flat"]
             return [parse.position(row, self.instrument(text(row.get("instrument"))), _now()) for row in held]
-
-    def transactions(
-        self,
-        account_id: str,
-        *,
-        start: datetime | None,
-        end: datetime | None,
-        limit: int,
-        kinds: Collection[str] = (),
-        after: str = "",
-    ) -> list[Transaction]:
-        raise NotSupported(f"{BROKER} lists no transactions.")
-
-    def fills(
-        self,
-        account_id: str,
-        *,
-        client_order_id: str = "",
-        symbol: str = "",
-        start: datetime | None = None,
-        end: datetime | None = None,
-        limit: int,
-        after: str = "",
-    ) -> list[Fill]:
-        raise NotSupported(f"{BROKER} tells executions of the last 15 minutes alone.")
-
-    def fees(self, account_id: str) -> list[FeeRule]:
-        raise NotSupported(f"{BROKER} does not tell what NinjaTrader's broker charges.")
 
     # -- instruments and prices --------------------------------------------------------------------------------------
 
@@ -172,9 +149,6 @@ class CrossTradeBroker(Extras):
         except InvalidSymbol:
             return []
 
-    def instruments(self, *, asset_class: AssetClass | None = None, limit: int) -> list[Instrument]:
-        raise NotSupported(f"{BROKER} lists no instruments.")
-
     def instrument(self, symbol: str) -> Instrument:
         meant = naming.asked(symbol)
         name = symbol if meant is None else parse.symbol_named(meant)
@@ -188,7 +162,7 @@ class CrossTradeBroker(Extras):
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
         names = [symbol if naming.asked(symbol) is None else self.instrument(symbol).symbol for symbol in symbols]
-        with _understood():
+        with understood(BROKER):
             return [parse.quote(told, self._known[text(told.get("instrument"))]) for told in self._quoted(names)]
 
     def _quoted(self, symbols: Sequence[str]) -> list[dict[str, Any]]:
@@ -228,22 +202,10 @@ class CrossTradeBroker(Extras):
         body = {"instrument": known.symbol, "periodType": kind, "period": period, "limit": _MOST_BARS}
         body |= {"from": _stamp(start)} if start else {"daysBack": days}
         body |= {"to": _stamp(until)} if end else {}
-        with _understood():
+        with understood(BROKER):
             told = parse.bars(self._ask("/market/bars", body), size)
         whole = [bar for bar in sorted(told, key=lambda bar: bar.start) if bar.start < until]
         return [bar for bar in whole if start is None or bar.start >= start][-asked:]
-
-    def order_book(self, symbol: str, depth: int) -> OrderBook:
-        raise NotSupported(f"{BROKER} shows no order book.")
-
-    def prints(self, symbol: str, limit: int) -> Prints:
-        raise NotSupported(f"{BROKER} lists no single trades.")
-
-    def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
-        raise NotSupported(f"{BROKER} tells hours of one contract, not of a market.")
-
-    def exchange_rate(self, base: str, quote: str) -> Rate:
-        raise NotSupported(f"{BROKER} tells no exchange rates.")
 
     # -- orders ------------------------------------------------------------------------------------------------------
 
@@ -296,7 +258,7 @@ class CrossTradeBroker(Extras):
                 "NinjaTrader has no order by this id, and an older CrossTrade add-on does not keep our ids. "
                 "Look in NinjaTrader whether the order stands."
             ) from error
-        with _understood():
+        with understood(BROKER):
             other = told.get("originalOrderId") not in (None, client_order_id)
             if other or (symbol and told.get("instrument") != symbol):
                 raise Garbled("This is another order.")
@@ -307,7 +269,7 @@ class CrossTradeBroker(Extras):
     ) -> list[BrokerOrder]:
         """Those of NinjaTrader's present session."""
         self._check(account_id)
-        with _understood():
+        with understood(BROKER):
             rows = records(self._read(f"{self._path}/orders").get("orders"))
             found = [parse.order(row, str(row.get("originalOrderId") or "")) for row in rows]
         found.sort(key=lambda order: order.updated_at, reverse=True)
@@ -359,7 +321,7 @@ class CrossTradeBroker(Extras):
         told = self._told_of_account()
         simulated = re.fullmatch(r"Sim[0-9]+", self._name) and told.get("provider") == "Simulator"
         paper = bool(simulated) and self._simulation
-        with _understood():
+        with understood(BROKER):
             return Account(
                 account_id=self._name,
                 name=str(told.get("displayName") or self._name),
@@ -425,15 +387,6 @@ def _body(answer: Answer) -> tuple[dict[str, Any] | None, str]:
         return None, ""
     error, detail = shown(told.get("error")), shown(told.get("detail"))
     return told, f"{error}: {detail}" if error and detail else error
-
-
-@contextmanager
-def _understood() -> Iterator[None]:
-    """Around what is read: what nobody understands changed nothing, so it is unavailable."""
-    try:
-        yield
-    except Garbled as error:
-        raise BrokerUnavailable(f"{BROKER} gave an answer nobody understands: {error}") from error
 
 
 def _id(client_order_id: str) -> str:

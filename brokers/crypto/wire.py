@@ -44,11 +44,18 @@ class _Timed(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        if _deadline.at is not None:
-            left = _deadline.at - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("The call's time was up.")
-            self._connection.settimeout(left if self._usual is None else min(left, self._usual))
+        if _deadline.at is None:
+            return self._read(buffer)
+        left = _deadline.at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("The call's time was up.")
+        self._connection.settimeout(left if self._usual is None else min(left, self._usual))
+        try:
+            return self._read(buffer)
+        finally:
+            self._connection.settimeout(self._usual)  # the connection is kept for the next call
+
+    def _read(self, buffer: Any) -> int | None:
         read: int | None = self._raw.readinto(buffer)
         return read
 

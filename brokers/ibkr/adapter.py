@@ -6,12 +6,12 @@ Written from IBKR's documents and never run against IBKR itself.
 import ipaddress
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace as with_changes
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from brokers import naming, reach
@@ -41,8 +41,10 @@ from brokers.ibkr import session as sessions
 from brokers.ibkr.session import BROKER, Session, error_of
 from brokers.ibkr.signing import Credentials
 from brokers.identity import Identity, Kind
-from brokers.reading import code, number, record, records, shown, text
+from brokers.lacking import Lacking, page_of_fills
+from brokers.reading import code, number, record, records, shown, text, understood
 from brokers.types import (
+    Ability,
     Account,
     AccountState,
     AssetClass,
@@ -52,25 +54,20 @@ from brokers.types import (
     BrokerStatus,
     Capabilities,
     ConnectionInfo,
-    FeeRule,
     Fill,
     FuturesContract,
     Health,
     Instrument,
-    MarketDay,
     OptionChain,
     OptionExpiration,
     OptionRight,
-    OrderBook,
     OrderChanges,
     OrderRequest,
     Position,
     Preview,
-    Prints,
     Quote,
     Rate,
     Side,
-    Transaction,
 )
 
 _OAUTH = ("consumer_key", "access_token", "access_token_secret", "encryption_key", "signature_key", "dh_prime")
@@ -85,7 +82,16 @@ _MONTHS = 6
 _STRIKES = 10
 
 
-class IbkrBroker(Extras):
+class IbkrBroker(Lacking, Extras):
+    LACKS: ClassVar[Mapping[Ability, str]] = {
+        Ability.TRANSACTIONS: f"{BROKER} lists no transactions of a whole account here.",
+        Ability.FEES: f"{BROKER} tells the fee of one order, in its preview, and no rule.",
+        Ability.SCREENING: f"{BROKER} has too many instruments to list.",
+        Ability.ORDER_BOOK: f"{BROKER} shows no order book here.",
+        Ability.PRINTS: f"{BROKER} lists no single trades here.",
+        Ability.MARKET_HOURS: f"{BROKER} tells hours of one contract, not of a market.",
+    }
+
     def __init__(self, session: Session) -> None:
         self._session = session
 
@@ -137,7 +143,7 @@ class IbkrBroker(Extras):
     # -- account -----------------------------------------------------------------------------------------------------
 
     def accounts(self) -> list[Account]:
-        with _understood():
+        with understood(BROKER):
             found = [
                 Account(
                     account_id=number,
@@ -153,7 +159,7 @@ class IbkrBroker(Extras):
 
     def account_state(self, account_id: str) -> AccountState:
         account = self._account(account_id)
-        with _understood():
+        with understood(BROKER):
             ledger = record(self._session.read(f"/portfolio/{account_id}/ledger"))
             summary = record(self._session.read(f"/portfolio/{account_id}/summary"))
             return parse.account_state(account_id, account.currency, ledger, summary, _now())
@@ -161,7 +167,7 @@ class IbkrBroker(Extras):
     def positions(self, account_id: str) -> list[Position]:
         self._account(account_id)
         found: dict[str, Position] = {}
-        with _understood():
+        with understood(BROKER):
             for page in range(_MOST_PAGES):
                 rows = records(self._session.read(f"/portfolio/{account_id}/positions/{page}"))
                 held = [position for row in rows if (position := parse.position(row, _now())) is not None]
@@ -170,18 +176,6 @@ class IbkrBroker(Extras):
                 if not rows or (held and not fresh):
                     return list(found.values())
         raise BrokerUnavailable(f"{BROKER} did not come to the end of the positions.")
-
-    def transactions(
-        self,
-        account_id: str,
-        *,
-        start: datetime | None,
-        end: datetime | None,
-        limit: int,
-        kinds: Collection[str] = (),
-        after: str = "",
-    ) -> list[Transaction]:
-        raise NotSupported(f"{BROKER} lists no transactions of a whole account here.")
 
     def fills(
         self,
@@ -195,25 +189,15 @@ class IbkrBroker(Extras):
         after: str = "",
     ) -> list[Fill]:
         """Of today and the six days before it: IBKR tells no more here."""
-        rows = sorted(
-            self._fills(account_id, fresh=False), key=lambda fill: (fill.filled_at, fill.fill_id), reverse=True
+        return page_of_fills(
+            self._fills(account_id, fresh=False),
+            client_order_id=client_order_id,
+            symbol=symbol,
+            start=start,
+            end=end,
+            limit=limit,
+            after=after,
         )
-        if after:
-            places = [place for place, fill in enumerate(rows) if fill.fill_id == after]
-            if not places:
-                raise InvalidRequest("This account has no such place to go on from.", "cursor")
-            rows = rows[places[0] + 1 :]
-        return [
-            fill
-            for fill in rows
-            if client_order_id in ("", fill.client_order_id)
-            and symbol in ("", fill.symbol)
-            and (start is None or fill.filled_at >= start)
-            and (end is None or fill.filled_at < end)
-        ][: max(limit, 0)]
-
-    def fees(self, account_id: str) -> list[FeeRule]:
-        raise NotSupported(f"{BROKER} tells the fee of one order, in its preview, and no rule.")
 
     # -- instruments and prices --------------------------------------------------------------------------------------
 
@@ -222,7 +206,7 @@ class IbkrBroker(Extras):
     ) -> list[Instrument]:
         if (conid := parse.conid_of(query)) is not None:
             return [self._contract(conid)]
-        with _understood():
+        with understood(BROKER):
             told = self._session.ask_any(
                 "/iserver/secdef/search", {"symbol": query, "name": by_name, **_kind(asset_class, by_name)}
             )
@@ -230,16 +214,13 @@ class IbkrBroker(Extras):
             rows = records(told) if isinstance(told, list) else []
         found = []
         for row in rows[: max(limit, 0)]:
-            with _understood():
+            with understood(BROKER):
                 conid = code(row.get("conid"))
             try:
                 found.append(self._contract(conid))
             except InvalidSymbol:  # an index or a bond: nobody here trades it
                 continue
         return [each for each in found if asset_class in (None, each.asset_class)]
-
-    def instruments(self, *, asset_class: AssetClass | None = None, limit: int) -> list[Instrument]:
-        raise NotSupported(f"{BROKER} has too many instruments to list.")
 
     def instrument(self, symbol: str) -> Instrument:
         """By ``TICKER@number`` or instrument_id, or by a ticker that one US stock and no future has.
@@ -289,7 +270,7 @@ class IbkrBroker(Extras):
 
     def _stocks(self, ticker: str, *, everywhere: bool = False) -> list[str]:
         """The contracts of US stocks with that ticker, and where there is none, or ``everywhere``, of all."""
-        with _understood():
+        with understood(BROKER):
             told = record(self._session.read("/trsrv/stocks", {"symbols": ticker}))
             listed = [
                 (code(contract.get("conid")), contract.get("isUS") is True)
@@ -302,7 +283,7 @@ class IbkrBroker(Extras):
 
     def _futures(self, root: str) -> list[tuple[str, str]]:
         """Contract and last day (YYYYMMDD) of each future of a root, the nearest first."""
-        with _understood():
+        with understood(BROKER):
             told = record(self._session.read("/trsrv/futures", {"symbols": root}))
             rows = [row for row in records(told.get(root) or []) if row.get("symbol") in (None, root)]
             return sorted(
@@ -316,7 +297,7 @@ class IbkrBroker(Extras):
         for conid in self._stocks(ticker):
             asked = {"conid": conid, "sectype": "OPT", "month": month, "right": meant.right}
             asked |= {"strike": plain(meant.strike or Decimal(0)), "exchange": "SMART"}
-            with _understood():
+            with understood(BROKER):
                 self._session.ask_any("/iserver/secdef/search", {"symbol": ticker, "name": False, "secType": "STK"})
                 told = self._session.read("/iserver/secdef/info", asked)
                 found += [
@@ -327,7 +308,7 @@ class IbkrBroker(Extras):
         return found
 
     def _pairs(self, meant: Identity) -> list[str]:
-        with _understood():
+        with understood(BROKER):
             told = record(self._session.read("/iserver/currency/pairs", {"currency": meant.currency}))
             rows = [row for name in sorted(told) for row in records(told[name])]
             return [code(row.get("conid")) for row in rows if row.get("symbol") == f"{meant.name}.{meant.currency}"]
@@ -341,7 +322,7 @@ class IbkrBroker(Extras):
         for look in range(_FIRST_LOOKS):
             if look:
                 time.sleep(_PRICE_PAUSE)
-            with _understood():
+            with understood(BROKER):
                 rows = records(self._session.read("/iserver/marketdata/snapshot", params))
                 told = {code(row.get("conid")): row for row in rows if parse.has_prices(row)}
                 if set(told) >= set(conids):
@@ -367,7 +348,7 @@ class IbkrBroker(Extras):
             "period": _period(span, size, known),
             "startTime": until.astimezone(UTC).strftime("%Y%m%d-%H:%M:%S"),
         }
-        with _understood():
+        with understood(BROKER):
             told = parse.bars(record(self._session.read("/iserver/marketdata/history", params)))
         whole = [
             bar
@@ -384,7 +365,7 @@ class IbkrBroker(Extras):
             strikes = self._strikes(known, month)
             if not strikes:
                 continue
-            with _understood():
+            with understood(BROKER):
                 days = [parse.date_of(each.get("maturityDate")) for each in self._options_at(known, month, strikes)]
             for day in days:
                 found[day] = OptionExpiration(
@@ -403,7 +384,7 @@ class IbkrBroker(Extras):
         for strike in near:
             for each in OptionRight if right is None else (right,):
                 rows += self._options_at(known, month, [strike], each)
-        with _understood():
+        with understood(BROKER):
             wanted = {code(row.get("conid")): row for row in rows if parse.date_of(row.get("maturityDate")) == day}
             if not wanted:
                 raise InvalidRequest(
@@ -429,7 +410,7 @@ class IbkrBroker(Extras):
         """The underlying, and the months its options end in, as IBKR writes them: DEC26. Raises InvalidSymbol."""
         known = self.instrument(symbol)
         conid, ticker = parse.conid_of(known.symbol), known.symbol.partition("@")[0]
-        with _understood():
+        with understood(BROKER):
             told = self._session.ask_any("/iserver/secdef/search", {"symbol": ticker, "name": False})
             rows = records(told) if isinstance(told, list) else []
             mine = next((row for row in rows if str(row.get("conid")) == conid), {})
@@ -441,7 +422,7 @@ class IbkrBroker(Extras):
 
     def _strikes(self, known: Instrument, month: str) -> list[Decimal]:
         params = {"conid": str(parse.conid_of(known.symbol)), "sectype": "OPT", "month": month, "exchange": "SMART"}
-        with _understood():
+        with understood(BROKER):
             told = record(self._session.read("/iserver/secdef/strikes", params))
             return sorted({number(each) for side in ("call", "put") for each in told.get(side) or []})
 
@@ -457,7 +438,7 @@ class IbkrBroker(Extras):
             "strike": plain(strikes[len(strikes) // 2]),
             "right": "C" if right is OptionRight.CALL else "P",
         }
-        with _understood():
+        with understood(BROKER):
             return records(self._session.read("/iserver/secdef/info", params))
 
     def _option_prices(self, conids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -477,7 +458,7 @@ class IbkrBroker(Extras):
         ticker = root.strip().upper()
         if not re.fullmatch(r"[A-Z0-9.]{1,12}", ticker):
             raise InvalidSymbol(f"{BROKER} has no futures called {root!r}.")
-        with _understood():
+        with understood(BROKER):
             told = record(self._session.read("/trsrv/futures", {"symbols": ticker}))
             found = [parse.future(row) for row in records(told.get(ticker) or [])]
         today = _now().date()
@@ -486,20 +467,11 @@ class IbkrBroker(Extras):
             raise InvalidSymbol(f"{BROKER} has no futures with the root {ticker}.")
         return living
 
-    def order_book(self, symbol: str, depth: int) -> OrderBook:
-        raise NotSupported(f"{BROKER} shows no order book here.")
-
-    def prints(self, symbol: str, limit: int) -> Prints:
-        raise NotSupported(f"{BROKER} lists no single trades here.")
-
-    def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
-        raise NotSupported(f"{BROKER} tells hours of one contract, not of a market.")
-
     def exchange_rate(self, base: str, quote: str) -> Rate:
         if base == quote:
             return Rate(base=base, quote=quote, rate=Decimal(1), as_of=_now(), source=BROKER)
         try:
-            with _understood():
+            with understood(BROKER):
                 told = record(self._session.read("/iserver/exchangerate", {"source": base, "target": quote}))
                 return Rate(base=base, quote=quote, rate=number(told.get("rate")), as_of=_now(), source=BROKER)
         except InvalidRequest as error:
@@ -513,7 +485,7 @@ class IbkrBroker(Extras):
         (quote,) = self.quotes([known.symbol])
         ticket = parse.ticket(request, str(parse.conid_of(known.symbol)))
         told = self._session.ask_any(f"/iserver/account/{account_id}/orders/whatif", {"orders": [ticket]})
-        with _understood():
+        with understood(BROKER):
             estimate = record(told[0] if isinstance(told, list) and told else told)
             if problem := shown(estimate.get("error")):
                 raise _refused(problem)
@@ -558,7 +530,7 @@ class IbkrBroker(Extras):
         self._account(account_id)
         listed = self._listed(account_id, client_order_id)
         fills = [fill for fill in self._fills(account_id, fresh=True) if fill.client_order_id == client_order_id]
-        with _understood():
+        with understood(BROKER):
             if listed is not None:
                 return parse.order(listed, fills, dead=self._is_dead(listed))
             return parse.executed(client_order_id, fills) if fills else None
@@ -571,7 +543,7 @@ class IbkrBroker(Extras):
         fills: dict[str, list[Fill]] = {}
         for fill in self._fills(account_id, fresh=False):
             fills.setdefault(fill.client_order_id, []).append(fill)
-        with _understood():
+        with understood(BROKER):
             found = [
                 parse.order(row, fills.get(str(row.get("order_ref") or "-"), []), dead=self._is_dead(row))
                 for row in self._live(account_id, fresh=False)
@@ -680,7 +652,7 @@ class IbkrBroker(Extras):
         raise BrokerUnavailable(f"{BROKER} has not read the list of orders yet. Ask again in a moment.")
 
     def _listed(self, account_id: str, client_order_id: str) -> dict[str, Any] | None:
-        with _understood():
+        with understood(BROKER):
             rows = [row for row in self._live(account_id, fresh=True) if row.get("order_ref") == client_order_id]
         return rows[0] if rows else None
 
@@ -701,19 +673,10 @@ class IbkrBroker(Extras):
 
     def _fills(self, account_id: str, *, fresh: bool) -> list[Fill]:
         self._account(account_id)
-        with _understood():
+        with understood(BROKER):
             rows = records(self._session.listing("/iserver/account/trades", {"days": _TRADE_DAYS}, fresh=fresh))
             mine = [row for row in rows if (row.get("account") or row.get("accountCode") or account_id) == account_id]
             return [parse.fill(row, self._contract(code(row.get("conid"))).currency) for row in mine]
-
-
-@contextmanager
-def _understood() -> Iterator[None]:
-    """Around what is read: what nobody understands changed nothing, so it is unavailable."""
-    try:
-        yield
-    except Garbled as error:
-        raise BrokerUnavailable(f"{BROKER} gave an answer nobody understands: {error}") from error
 
 
 def _is_about(answer: Answer, broker_order_id: str) -> bool:

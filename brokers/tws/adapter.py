@@ -9,12 +9,12 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import ib_async
 
@@ -38,38 +38,32 @@ from brokers.http import Garbled
 from brokers.ibkr import parse
 from brokers.ibkr import rules as ibkr_rules
 from brokers.identity import Identity, Kind, ticker_of, venue_of
+from brokers.lacking import Lacking, page_of_fills
 from brokers.reading import shown
 from brokers.tws import line as lines
 from brokers.tws import rules
 from brokers.tws.line import BROKER, Line
 from brokers.types import (
+    Ability,
     Account,
     AccountState,
     AssetClass,
-    Bar,
-    BarSize,
     BrokerOrder,
     BrokerStatus,
     Capabilities,
     Cash,
     ConnectionInfo,
-    FeeRule,
     Fill,
     Health,
     Instrument,
-    MarketDay,
-    OrderBook,
     OrderChanges,
     OrderRequest,
     OrderType,
     Position,
     Preview,
-    Prints,
     Quote,
-    Rate,
     Side,
     TimeInForce,
-    Transaction,
 )
 
 _TYPES = {OrderType.MARKET: "MKT", OrderType.LIMIT: "LMT", OrderType.STOP: "STP", OrderType.STOP_LIMIT: "STP LMT"}
@@ -81,7 +75,18 @@ _CANCELLED = 202
 """The code with which TWS tells of an order that ended, no refusal."""
 
 
-class TwsBroker(Extras):
+class TwsBroker(Lacking, Extras):
+    LACKS: ClassVar[Mapping[Ability, str]] = {
+        Ability.BARS: f"Bars are not read from {BROKER} yet.",
+        Ability.TRANSACTIONS: f"{BROKER} lists no transactions.",
+        Ability.FEES: f"{BROKER} tells no fee rules.",
+        Ability.SCREENING: f"{BROKER} has too many instruments to list.",
+        Ability.ORDER_BOOK: f"The order book is not read from {BROKER}.",
+        Ability.PRINTS: f"Single trades are not read from {BROKER}.",
+        Ability.MARKET_HOURS: f"{BROKER} tells hours of one contract, not of a market.",
+        Ability.EXCHANGE_RATES: f"Rates are not read from {BROKER}.",
+    }
+
     def __init__(self, line: Line) -> None:
         self._line = line
 
@@ -166,18 +171,6 @@ class TwsBroker(Extras):
         _, held = self._updates(account_id)
         return [_position(each) for each in held if each.position and each.contract.secType in parse.CLASSES]
 
-    def transactions(
-        self,
-        account_id: str,
-        *,
-        start: datetime | None,
-        end: datetime | None,
-        limit: int,
-        kinds: Collection[str] = (),
-        after: str = "",
-    ) -> list[Transaction]:
-        raise NotSupported(f"{BROKER} lists no transactions.")
-
     def fills(
         self,
         account_id: str,
@@ -192,23 +185,15 @@ class TwsBroker(Extras):
         """Today's."""
         self._check(account_id)
         _, told = self._look()
-        rows = sorted(_fills(account_id, told), key=lambda fill: (fill.filled_at, fill.fill_id), reverse=True)
-        if after:
-            places = [place for place, fill in enumerate(rows) if fill.fill_id == after]
-            if not places:
-                raise InvalidRequest("This account has no such place to go on from.", "cursor")
-            rows = rows[places[0] + 1 :]
-        return [
-            fill
-            for fill in rows
-            if client_order_id in ("", fill.client_order_id)
-            and symbol in ("", fill.symbol)
-            and (start is None or fill.filled_at >= start)
-            and (end is None or fill.filled_at < end)
-        ][: max(limit, 0)]
-
-    def fees(self, account_id: str) -> list[FeeRule]:
-        raise NotSupported(f"{BROKER} tells no fee rules.")
+        return page_of_fills(
+            _fills(account_id, told),
+            client_order_id=client_order_id,
+            symbol=symbol,
+            start=start,
+            end=end,
+            limit=limit,
+            after=after,
+        )
 
     # -- instruments and prices --------------------------------------------------------------------------------------
 
@@ -223,9 +208,6 @@ class TwsBroker(Extras):
             return []
         return [each for each in found if asset_class in (None, each.asset_class)][: max(limit, 0)]
 
-    def instruments(self, *, asset_class: AssetClass | None = None, limit: int) -> list[Instrument]:
-        raise NotSupported(f"{BROKER} has too many instruments to list.")
-
     def instrument(self, symbol: str) -> Instrument:
         """By ``TICKER@number``, or by a ticker one stock in US dollars alone has. Raises InvalidSymbol."""
         return _instrument(self._one(symbol))
@@ -239,29 +221,6 @@ class TwsBroker(Extras):
 
         tickers = {each.contract.conId: each for each in self._line.read(work)} if known else {}
         return [_quote(tickers.get(each.contract.conId), _instrument(each)) for each in known]
-
-    def bars(
-        self,
-        symbol: str,
-        size: BarSize,
-        *,
-        start: datetime | None = None,
-        end: datetime | None = None,
-        limit: int = 100,
-    ) -> list[Bar]:
-        raise NotSupported(f"Bars are not read from {BROKER} yet.")
-
-    def order_book(self, symbol: str, depth: int) -> OrderBook:
-        raise NotSupported(f"The order book is not read from {BROKER}.")
-
-    def prints(self, symbol: str, limit: int) -> Prints:
-        raise NotSupported(f"Single trades are not read from {BROKER}.")
-
-    def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
-        raise NotSupported(f"{BROKER} tells hours of one contract, not of a market.")
-
-    def exchange_rate(self, base: str, quote: str) -> Rate:
-        raise NotSupported(f"Rates are not read from {BROKER}.")
 
     # -- orders ------------------------------------------------------------------------------------------------------
 

@@ -107,7 +107,7 @@ class FakeBroker:
         self.received: list[tuple[str, str]] = []
         """Method and path of every request, those included that were broken before they had any effect."""
         self.writes: deque[bytes] = deque(maxlen=32)
-        """The newest bodies that came, as they came."""
+        """The newest requests but reads, path and query and body, as they came."""
 
     def answer(self, asked: Asked) -> Reply:
         raise NotImplementedError
@@ -200,8 +200,8 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
                 return
             with broker.lock:
                 broker.received.append((asked.method, asked.path))
-                if asked.raw:
-                    broker.writes.append(asked.raw)
+                if asked.method != "GET":
+                    broker.writes.append(asked.target.encode() + b"\n" + asked.raw)
                 broker.posted(asked)
             fault = broker.faults.take(asked.method, asked.path)
             if fault is None:

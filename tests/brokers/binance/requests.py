@@ -1,4 +1,4 @@
-"""What Binance documents of the calls we make.
+"""What Binance documents of the calls we make, and of what a wallet can be asked.
 
 Compared with spot_api.yaml of github.com/binance/binance-api-swagger, commit 64b327c (October 2024); recvWindow of
 account/commission is from developers.binance.com alone.
@@ -23,6 +23,11 @@ _KIND = {
     "side": "SELL|BUY",
     "type": "LIMIT|MARKET|STOP_LOSS|STOP_LOSS_LIMIT|TAKE_PROFIT|TAKE_PROFIT_LIMIT|LIMIT_MAKER",
 }
+_MOVED = Call(
+    needs=_SIGNED,
+    takes={"coin": TEXT, "startTime": WHOLE, "endTime": WHOLE, "offset": WHOLE, "limit": WHOLE, **_WINDOW},
+)
+_EARN = Call(needs=_SIGNED, takes={"asset": TEXT, "current": WHOLE, "size": WHOLE, **_WINDOW})
 
 CALLS = {
     "GET /api/v3/time": Call(),
@@ -61,4 +66,14 @@ CALLS = {
         },
     ),
     "GET /sapi/v1/account/apiRestrictions": Call(needs=_SIGNED, takes=_WINDOW),
+    "GET /sapi/v1/capital/config/getall": Call(needs=_SIGNED, takes=_WINDOW),
+    "GET /sapi/v1/capital/deposit/hisrec": _MOVED,
+    "GET /sapi/v1/capital/withdraw/history": _MOVED,
+    "GET /sapi/v1/capital/deposit/address/list": Call(
+        needs={"coin": TEXT, **_SIGNED}, takes={"network": TEXT, **_WINDOW}
+    ),
+    "GET /sapi/v1/simple-earn/flexible/list": _EARN,
+    "GET /sapi/v1/simple-earn/locked/list": _EARN,
+    "GET /sapi/v1/simple-earn/flexible/position": _EARN,
+    "GET /sapi/v1/simple-earn/locked/position": _EARN,
 }

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from brokers import registry
 from brokers.base import Broker
 from brokers.errors import InvalidAccount, InvalidRequest, InvalidSymbol, NotSupported, Rejected
+from brokers.lacking import Lacking
 from brokers.types import USUAL, Ability, AssetClass, BarSize
-from tests.brokers.contract.cases import Rig
+from tests.brokers.contract.cases import CASES, Case, Rig
 
 
 def _floats(value: Any) -> list[Any]:
@@ -140,6 +142,15 @@ def test_what_the_capabilities_name_answers_and_what_they_leave_out_is_refused_o
                 ask()
             except Rejected as refused:
                 assert isinstance(refused, (NotSupported, InvalidRequest))
+
+
+@pytest.mark.parametrize(
+    "case", [each for each in CASES if issubclass(each.adapter, Lacking)], ids=lambda case: case.name
+)
+def test_nothing_is_refused_as_lacking_that_the_capabilities_name(case: Case) -> None:
+    can = registry.capabilities(case.name)
+    assert can is not None
+    assert set(case.adapter.LACKS) & can.abilities == set()
 
 
 def test_bars_come_oldest_first_and_whole(rig: Rig) -> None:

@@ -1,7 +1,5 @@
 """What each way an answer can go wrong says about a write; and that no write is ever sent twice."""
 
-import time
-
 import pytest
 
 from brokers.crosstrade.adapter import CrossTradeBroker
@@ -10,49 +8,18 @@ from brokers.errors import (
     BrokerError,
     BrokerUnavailable,
     CannotTell,
-    DuplicateClientId,
     InsufficientFunds,
     NotCancellable,
     Outcome,
     RateLimited,
     UnknownOutcome,
 )
-from brokers.types import BrokerStatus
 from tests.brokers.crosstrade.conftest import settings_for
-from tests.brokers.crosstrade.fake import ACCOUNT, TOKEN, FakeCrossTrade
-from tests.brokers.faults import SENDING, Fault
+from tests.brokers.crosstrade.fake import ACCOUNT, FakeCrossTrade
+from tests.brokers.faults import Fault
 from tests.brokers.paper.support import order
 
 SYMBOL = "ES 12-26"
-
-
-def name(fault: Fault) -> str:
-    return f"{fault.kind}, {'done' if fault.effect else 'not done'}"
-
-
-@pytest.mark.parametrize("fault", SENDING, ids=name)
-def test_an_order_is_posted_once_and_its_outcome_is_what_the_wire_proves(
-    crosstrade: CrossTradeBroker, fake: FakeCrossTrade, fault: Fault
-) -> None:
-    fake.faults.set(fault)
-    asked = order("BUY", "1", SYMBOL, limit="6000")
-    if fault.kind == "slow":
-        assert crosstrade.submit(ACCOUNT, asked).status is BrokerStatus.WORKING
-    else:
-        expected = DuplicateClientId if fault.kind == "duplicate" else UnknownOutcome
-        with pytest.raises(expected) as caught:
-            crosstrade.submit(ACCOUNT, asked)
-        assert not any(part in str(caught.value) for part in (fake.url, "127.0.0.1", "Welcome", TOKEN))
-    if fault.kind == "late":
-        time.sleep(fake.patience)
-    if fault.effect:
-        found = crosstrade.order(ACCOUNT, asked.client_order_id)
-        assert found is not None
-        assert found.limit_price == asked.limit_price
-    else:
-        with pytest.raises(CannotTell):
-            crosstrade.order(ACCOUNT, asked.client_order_id)
-    assert [each["orderId"] for each in fake.sent] == [asked.client_order_id]
 
 
 def test_an_order_that_is_not_found_is_left_to_a_person_for_an_older_add_on_forgets_our_id(
@@ -78,22 +45,6 @@ def test_a_ninjatrader_that_is_off_leaves_an_order_unknown_and_a_read_unavailabl
         crosstrade.submit(ACCOUNT, order("BUY", "1", SYMBOL))
     with pytest.raises(BrokerUnavailable, match="not running"):
         crosstrade.positions(ACCOUNT)
-
-
-@pytest.mark.parametrize("effect", [False, True])
-@pytest.mark.parametrize("kind", ["hang", "cut", "500", "408", "redirect", "null", "garbage", "other"])
-def test_a_cancel_whose_answer_was_lost_is_unknown_and_was_sent_once(
-    crosstrade: CrossTradeBroker, fake: FakeCrossTrade, kind: str, effect: bool
-) -> None:
-    resting = order("BUY", "1", SYMBOL, limit="6000")
-    crosstrade.submit(ACCOUNT, resting)
-    fake.faults.set(Fault(kind=kind, effect=effect))
-    with pytest.raises(UnknownOutcome):
-        crosstrade.cancel(ACCOUNT, resting.client_order_id)
-    found = crosstrade.order(ACCOUNT, resting.client_order_id)
-    assert found is not None
-    assert found.status is (BrokerStatus.CANCELLED if effect else BrokerStatus.WORKING)
-    assert sum(path.endswith("/cancel") for _, path in fake.received) == 1
 
 
 @pytest.mark.parametrize("kind", ["hang", "cut", "half", "reset", "500", "429", "garbage", "empty", "null", "other"])

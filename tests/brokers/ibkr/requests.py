@@ -1,4 +1,4 @@
-"""What Interactive Brokers documents of the calls we make.
+"""What Interactive Brokers documents of the calls we make, and of its lists of contracts.
 
 Compared with IBKR Web API 1.0 (OpenAPI) as mirrored in github.com/promobase/ibkr-web-api, commit 37303a9. What is
 newer than that mirror is from ibkrcampus.com and marked so.

@@ -1,7 +1,6 @@
 """What each way an answer can go wrong says about a write; and that no write is ever sent twice."""
 
 import socket
-import time
 
 import pytest
 
@@ -15,55 +14,12 @@ from brokers.errors import (
     UnknownOutcome,
 )
 from brokers.ibkr.adapter import IbkrBroker
-from brokers.types import BrokerStatus, OrderChanges
-from tests.brokers.faults import SENDING, Fault
+from tests.brokers.faults import Fault
 from tests.brokers.ibkr.conftest import settings_for
 from tests.brokers.ibkr.fake import PAPER, FakeIbkr
 from tests.brokers.paper.support import order
 
 SYMBOL = "AAPL@265598"
-
-
-def name(fault: Fault) -> str:
-    return f"{fault.kind}, {'done' if fault.effect else 'not done'}"
-
-
-@pytest.mark.parametrize("fault", SENDING, ids=name)
-def test_an_order_is_posted_once_and_its_outcome_is_what_the_wire_proves(
-    ibkr: IbkrBroker, fake: FakeIbkr, fault: Fault
-) -> None:
-    fake.faults.set(fault)
-    asked = order("BUY", "5", SYMBOL, limit="100")
-    if fault.kind == "slow":
-        assert ibkr.submit(PAPER, asked).status is BrokerStatus.WORKING
-    else:
-        expected = DuplicateClientId if fault.kind == "duplicate" else UnknownOutcome
-        with pytest.raises(expected) as caught:
-            ibkr.submit(PAPER, asked)
-        assert type(caught.value) is expected
-        assert not any(part in str(caught.value) for part in (fake.url, "127.0.0.1", "Welcome"))
-    if fault.kind == "late":
-        time.sleep(fake.patience)
-    found = ibkr.order(PAPER, asked.client_order_id)
-    assert (found is not None) is fault.effect
-    assert [each["cOID"] for each in fake.sent] == [asked.client_order_id]
-
-
-@pytest.mark.parametrize("fault", [each for each in SENDING if each.kind not in ("slow", "duplicate")], ids=name)
-def test_a_yes_whose_answer_was_lost_is_unknown_and_was_sent_once(
-    ibkr: IbkrBroker, fake: FakeIbkr, fault: Fault
-) -> None:
-    fake.pending["a-token"] = (
-        {"conid": 265598, "cOID": "c" * 32, "orderType": "LMT", "side": "BUY", "tif": "DAY", "quantity": 1, "price": 1},
-        ["Are you sure?"],
-    )
-    fake.faults.set(fault)
-    with pytest.raises(UnknownOutcome):
-        ibkr.answer(PAPER, "c" * 32, "a-token", yes=True)
-    if fault.kind == "late":
-        time.sleep(fake.patience)
-    assert (ibkr.order(PAPER, "c" * 32) is not None) is fault.effect
-    assert sum(path.endswith("/reply/a-token") for _, path in fake.received) == 1
 
 
 def test_a_connection_that_cannot_be_made_sends_nothing(ibkr: IbkrBroker, fake: FakeIbkr) -> None:
@@ -78,34 +34,6 @@ def test_a_connection_that_cannot_be_made_sends_nothing(ibkr: IbkrBroker, fake: 
             ibkr._session.write("POST", f"/iserver/account/{PAPER}/orders", {"orders": []})
     assert "127.0.0.1" not in str(caught.value)
     assert fake.sent == []
-
-
-@pytest.mark.parametrize("effect", [False, True])
-@pytest.mark.parametrize("kind", ["hang", "cut", "500", "redirect", "null", "other"])
-def test_a_cancel_whose_answer_was_lost_is_unknown_and_was_sent_once(
-    ibkr: IbkrBroker, fake: FakeIbkr, kind: str, effect: bool
-) -> None:
-    resting = order("BUY", "1", SYMBOL, limit="100")
-    ibkr.submit(PAPER, resting)
-    fake.faults.set(Fault(kind=kind, effect=effect, method="DELETE", path="/v1/api/iserver"))
-    with pytest.raises(UnknownOutcome):
-        ibkr.cancel(PAPER, resting.client_order_id)
-    found = ibkr.order(PAPER, resting.client_order_id)
-    assert found is not None
-    assert found.status is (BrokerStatus.CANCELLED if effect else BrokerStatus.WORKING)
-    assert [method for method, _ in fake.received].count("DELETE") == 1
-
-
-@pytest.mark.parametrize("kind", ["hang", "cut", "500", "garbage", "null", "drip"])
-def test_a_change_whose_answer_was_lost_is_unknown_and_was_sent_once(
-    ibkr: IbkrBroker, fake: FakeIbkr, kind: str
-) -> None:
-    resting = order("BUY", "2", SYMBOL, limit="100")
-    ibkr.submit(PAPER, resting)
-    fake.faults.set(Fault(kind=kind, effect=True))
-    with pytest.raises(UnknownOutcome):
-        ibkr.replace(PAPER, resting.client_order_id, OrderChanges(limit_price=resting.limit_price))
-    assert sum("/order/" in path and method == "POST" for method, path in fake.received) == 1
 
 
 @pytest.mark.parametrize("listing", ["orders", "trades"])
