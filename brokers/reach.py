@@ -82,16 +82,16 @@ def parse(entries: Iterable[str]) -> Reach:
     return _parsed(tuple(entries))
 
 
-def listed(text: str | None, *, own_host: str) -> list[str]:
+def listed(text: str | None, *, own_hosts: Iterable[str]) -> list[str]:
     """The entries, separated by blanks. Raises ValueError.
 
-    Where nobody said anything (None): this computer, while it is its own address, so that nobody else comes in to
-    what listens here; else nothing.
+    Where nobody said anything (None): this computer, while all ``own_hosts``, by which people come in here, are this
+    computer too; else nothing.
     """
     if text is not None:
         parse(text.split())
         return text.split()
-    alone = own_host == "localhost" or own_host == "::1" or re.fullmatch(r"127(\.\d+){3}", own_host)
+    alone = all(re.fullmatch(r"localhost|::1|127(\.\d+){3}", host) for host in own_hosts)
     return list(LOOPBACK) if alone else []
 
 

@@ -120,7 +120,7 @@ except ValueError as error:
     raise ImproperlyConfigured(f"TRADELATCH_OUTGOING_ADDRESSES: {error}.") from error
 # Computers on which people may have a gateway of their own (IBKR's, TWS)
 try:
-    BROKER_ADDRESSES = reach.listed(os.environ.get("TRADELATCH_BROKER_ADDRESSES"), own_host=_PUBLIC.hostname)
+    BROKER_ADDRESSES = reach.listed(os.environ.get("TRADELATCH_BROKER_ADDRESSES"), own_hosts=(_PUBLIC.hostname, HOST))
 except ValueError as error:
     raise ImproperlyConfigured(f"TRADELATCH_BROKER_ADDRESSES: {error}.") from error
 # Broker → settings that win over a connection's own: tests put servers on this computer in the place of brokers.

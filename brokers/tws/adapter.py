@@ -315,23 +315,36 @@ class TwsBroker(Lacking, Extras):
         mine = [each for each in trades if each.order.orderRef == client_order_id]
         if not mine:
             raise OrderNotFound("TWS lists no working order with that client order id.")
-        trade = mine[-1]
-        if trade.orderStatus.status in _STATUSES:
-            raise NotCancellable(f"This order is {_STATUSES[trade.orderStatus.status]} already.")
+        if mine[-1].orderStatus.status in _STATUSES:
+            raise NotCancellable(f"This order is {_STATUSES[mine[-1].orderStatus.status]} already.")
 
-        async def work(ib: Any) -> None:
+        async def work(ib: Any) -> Any:
+            trade = _of(ib, client_order_id) or await self._of_anew(ib, client_order_id)
             ib.cancelOrder(trade.order)
             until = asyncio.get_running_loop().time() + self._line.timeout
             while trade.orderStatus.status not in _STATUSES:
                 if not ib.isConnected() or asyncio.get_running_loop().time() > until:
                     raise UnknownOutcome(f"{BROKER} did not say that the order ended. It may still work.")
                 await asyncio.sleep(_POLL)
+            return trade
 
-        self._line.write(work)
+        trade = self._line.write(work)
         _, told = self._look()
         return _broker_order(
             trade, [fill for fill in _fills(account_id, told) if fill.client_order_id == client_order_id]
         )
+
+    async def _of_anew(self, ib: Any, client_order_id: str) -> Any:
+        """Over another connection than the one that was looked at a moment ago."""
+        try:
+            async with self._line.asking:
+                await asyncio.wait_for(ib.reqAllOpenOrdersAsync(), self._line.timeout)
+        except TimeoutError as error:
+            raise BrokerUnavailable(f"{BROKER} did not answer. Nothing was sent.") from error
+        trade = _of(ib, client_order_id)
+        if trade is None:
+            raise OrderNotFound("TWS lists no working order with that client order id.")
+        return trade
 
     # -- pieces ------------------------------------------------------------------------------------------------------
 
@@ -399,6 +412,11 @@ class TwsBroker(Lacking, Extras):
                     f"The {field} has more than the {_FLOAT_DIGITS} digits that can be read back.", field
                 )
         return known
+
+
+def _of(ib: Any, client_order_id: str) -> Any:
+    """The newest order of that id this connection knows; None where it knows none."""
+    return next((each for each in reversed(ib.trades()) if each.order.orderRef == client_order_id), None)
 
 
 def _order(account_id: str, request: OrderRequest) -> Any:

@@ -62,7 +62,7 @@ class Line:
         self._lost = False
         self._loop = asyncio.new_event_loop()
         self._connecting = asyncio.Lock()
-        self._asking = asyncio.Lock()
+        self.asking = asyncio.Lock()
         """Held for a question: TWS answers some without saying which, so that two alike must not overlap."""
         self._thread = threading.Thread(target=self._loop.run_forever, name="tws", daemon=True)
         self._thread.start()
@@ -71,7 +71,7 @@ class Line:
         """Raises BrokerUnavailable, or InvalidSymbol where TWS knows no such contract."""
 
         async def alone(ib: Any) -> T:
-            async with self._asking:
+            async with self.asking:
                 return await work(ib)
 
         try:

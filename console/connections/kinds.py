@@ -1,11 +1,10 @@
 """What a person does at each broker to link an account, and what the form asks: one declared table."""
 
+import base64
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import dh
 
 from brokers import registry
 from brokers.types import Environment
@@ -104,17 +103,37 @@ def _joined(text: str) -> str:
     return "".join(text.split())
 
 
+def _with_path(text: str) -> str:
+    """A gateway's address as a browser shows it, without the path of its API, is completed."""
+    found = re.fullmatch(r"(https?://[^/?#]+)/?", text.strip())
+    return text.strip() if found is None else f"{found[1]}/v1/api"
+
+
 def _prime(text: str) -> str:
-    """The prime of Diffie-Hellman parameters in PEM, as IBKR's guide has them made, in hexadecimal."""
+    """The prime of Diffie-Hellman parameters as ``openssl dhparam`` writes them (PKCS #3), in hexadecimal."""
+    found = re.search(r"-----BEGIN DH PARAMETERS-----(.+?)-----END", text, re.DOTALL)
     try:
-        if "BEGIN DH PARAMETERS" not in text:
+        if found is None:
             return f"{int(_joined(text), 16):x}"
-        parameters = serialization.load_pem_parameters(text.strip().encode())
-    except ValueError as error:
+        numbers = _inside(base64.b64decode(_joined(found[1]), validate=True), _SEQUENCE)
+        return f"{int.from_bytes(_inside(numbers, _INTEGER), 'big'):x}"
+    except (ValueError, IndexError) as error:
         raise ValueError("This is no file of Diffie-Hellman parameters, nor a hexadecimal number.") from error
-    if not isinstance(parameters, dh.DHParameters):
-        raise ValueError("These are parameters of another kind than Diffie-Hellman.")
-    return f"{parameters.parameter_numbers().p:x}"
+
+
+# cryptography gives up on these parameters, and nothing else here needs them.
+_SEQUENCE, _INTEGER = 0x30, 0x02
+
+
+def _inside(der: bytes, tag: int) -> bytes:
+    """What the first element holds (X.690, 8.1). Raises ValueError, IndexError."""
+    begins, size = 2, der[1]
+    if size & 0x80:
+        begins += size & 0x7F
+        size = int.from_bytes(der[2:begins], "big")
+    if der[0] != tag or len(der) < begins + size:
+        raise ValueError
+    return der[begins : begins + size]
 
 
 _IBKR_SESSION = (
@@ -262,6 +281,7 @@ _ALL = (
                 help="As this instance reaches it.",
                 is_secret=False,
                 initial="https://localhost:5000/v1/api",
+                read=_with_path,
             ),
         ),
         environments={PAPER: "A paper account, its number begins with DU", LIVE: "Real money"},

@@ -80,17 +80,18 @@ def test_an_entry_that_is_none_is_named(entry: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "own_host", "entries"),
+    ("text", "own_hosts", "entries"),
     [
-        (None, "localhost", ["127.0.0.0/8", "::1"]),
-        (None, "127.0.0.1", ["127.0.0.0/8", "::1"]),
-        (None, "desk.example.com", []),
-        (None, "127.example.com", []),
-        ("", "localhost", []),
-        ("10.0.0.5:5000 desk.lan", "desk.example.com", ["10.0.0.5:5000", "desk.lan"]),
+        (None, ["localhost", "127.0.0.1"], ["127.0.0.0/8", "::1"]),
+        (None, ["::1", "::1"], ["127.0.0.0/8", "::1"]),
+        (None, ["desk.example.com", "127.0.0.1"], []),
+        (None, ["localhost", "0.0.0.0"], []),  # noqa: S104
+        (None, ["127.example.com", "127.0.0.1"], []),
+        ("", ["localhost", "127.0.0.1"], []),
+        ("10.0.0.5:5000 desk.lan", ["desk.example.com"], ["10.0.0.5:5000", "desk.lan"]),
     ],
 )
 def test_by_default_only_an_instance_for_one_computer_calls_gateways_and_only_there(
-    text: str | None, own_host: str, entries: list[str]
+    text: str | None, own_hosts: list[str], entries: list[str]
 ) -> None:
-    assert reach.listed(text, own_host=own_host) == entries
+    assert reach.listed(text, own_hosts=own_hosts) == entries

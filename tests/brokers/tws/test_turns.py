@@ -80,10 +80,14 @@ def test_questions_alike_at_the_same_time_are_all_answered(processes: list[TwsBr
                 each.result(30)
 
 
-def test_what_one_process_sent_the_other_can_cancel(fake: OneProgram, processes: list[TwsBroker]) -> None:
+@pytest.mark.parametrize("longest", [5.0, 0.0], ids=["in one turn", "in a turn for each step"])
+def test_what_one_process_sent_the_other_can_cancel(
+    fake: OneProgram, processes: list[TwsBroker], monkeypatch: pytest.MonkeyPatch, longest: float
+) -> None:
     web, worker = processes
     sent = order("BUY", "2", SYMBOL, limit="100")
     web.submit(ACCOUNT, sent)
+    monkeypatch.setattr(line, "_LONGEST", longest)
     assert not worker.cancel(ACCOUNT, sent.client_order_id).status.is_open
     assert len(fake.sent) == 1
 

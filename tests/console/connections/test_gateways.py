@@ -118,6 +118,13 @@ def _forget(fake: Any) -> None:
         fake.hang_up()
 
 
+@pytest.mark.parametrize("after", ["", "/"])
+def test_an_address_without_the_path_of_the_api_is_completed(browser: Browser, after: str) -> None:
+    with IBKR.running() as fake:
+        made = linked(browser, IBKR, fake, base_url=fake.url + after)
+        assert made.settings["base_url"] == fake.url + BASE
+
+
 @pytest.mark.parametrize("typed", ["localhost:5000", "ftp://localhost/", "https://", "https://localhost:99999/", "x"])
 def test_what_is_no_address_is_told_so(browser: Browser, typed: str) -> None:
     with IBKR.running() as fake:

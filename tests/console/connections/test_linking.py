@@ -281,3 +281,21 @@ def test_it_is_not_unlinked_while_an_order_is_being_sent(browser: Browser, order
     assert "An order is being sent there right now." in words_of(answer)
     connection.refresh_from_db()
     assert connection.closed_at is None
+
+
+# RFC 2409, section 6.1, as openssl dhparam writes it.
+PARAMETERS = """-----BEGIN DH PARAMETERS-----
+MGYCYQD//////////8kP2qIhaMI0xMZii4DcHNEpAk4IimfMdAILvqY7E5siUUoI
+eY40BN3vlRmzzTpDGzArCm3yXxQ3T+E1bW1RwkXkhbV2Yl5+xvRMQummOjYg////
+//////8CAQI=
+-----END DH PARAMETERS-----
+"""
+
+
+def test_parameters_of_oauth_are_taken_as_the_file_openssl_makes(browser: Browser) -> None:
+    oauth = ibkr_oauth()
+    with oauth.running() as fake:
+        for wrong in ("not hexadecimal", PARAMETERS.replace("//////8CAQI=\n", ""), PARAMETERS.replace("MGYCYQ", "")):
+            words = refusal(link(browser, oauth, fake, dh_prime=wrong))
+            assert "no file of Diffie-Hellman parameters" in words
+        assert linked(browser, oauth, fake, dh_prime=PARAMETERS).environment == "paper"

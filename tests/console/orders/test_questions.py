@@ -410,6 +410,47 @@ def test_a_yes_whose_process_died_before_it_was_sent_is_looked_up_and_never_sent
     assert (order_of(found).state, fake.replies) == (Status.NOT_FOUND, [])
 
 
+def _says_yes(found: Question) -> None:
+    evidence = Evidence(proof=Proof.PASSWORD, label="the password")
+    questions.say_yes(found, by=found.order.connection.owner, evidence=evidence, seen=found.digest)
+
+
+def _says_no(found: Question) -> None:
+    questions.say_no(found, by=found.order.connection.owner)
+
+
+def _cancels(found: Question) -> None:
+    desk.cancel(_trader(found.order.connection), found.order.public_id)
+
+
+@pytest.mark.parametrize(
+    ("first", "answers", "stands"), [(_says_yes, [True], 1), (_says_no, [False], 0), (_cancels, [], 0)]
+)
+@pytest.mark.parametrize("second", [_says_yes, _says_no])
+def test_of_two_answers_at_once_the_later_one_changes_nothing(
+    connection: Connection,
+    fake: FakeIbkr,
+    monkeypatch: pytest.MonkeyPatch,
+    first: Callable[[Question], None],
+    second: Callable[[Question], None],
+    answers: list[bool],
+    stands: int,
+) -> None:
+    found = asked(connection)
+
+    def overtaken(*values: object) -> None:
+        monkeypatch.undo()
+        first(Question.objects.get())
+
+    # The other gets in between this one's reading of the rows and its own move.
+    monkeypatch.setattr(questions, "_check_owner", overtaken)
+    with pytest.raises(Refusal) as caught:
+        second(found)
+    assert caught.value.code is (Code.CONFIRMATION_USED if answers else Code.CONFIRMATION_EXPIRED)
+    assert [yes for _, yes in fake.replies] == answers
+    assert len(fake.live) == stands
+
+
 def test_a_question_that_the_broker_forgot_ends_the_order(
     connection: Connection, browser: Browser, fake: FakeIbkr
 ) -> None:
