@@ -428,18 +428,22 @@ class Matcher:
         for symbol in sorted(
             set(self.account.orders.filter(status__in=OPEN_STATUSES).values_list("symbol", flat=True))
         ):
-            self._allot(self.market.tape(symbol), self.now)
+            self._allot(self.market.tape(symbol), self.now, anew=True)
 
-    def _allot(self, tape: prices.Tape, at: datetime) -> None:
+    def _allot(self, tape: prices.Tape, at: datetime, *, anew: bool = False) -> None:
         """On margin, what orders hold changes with the position and with each other: see ``means``."""
         if self.account.kind == means.CASH:
             return
         instrument = tape.instrument
         resting = self.account.orders.filter(symbol=instrument.symbol, status__in=OPEN_STATUSES, held=False)
-        orders = self._open(resting.order_by("pk"))
-        quote = prices.quote(tape, at)
         for order in means.allot(
-            self.account, self.preset, orders, lambda each: terms_of(each, tape), instrument, quote
+            self.account,
+            self.preset,
+            self._open(resting.order_by("pk")),
+            lambda each: terms_of(each, tape),
+            instrument,
+            lambda: prices.quote(tape, at),
+            anew=anew,
         ):
             order.save(update_fields=["reserved_cash", "reserved_quantity"])
 

@@ -93,11 +93,14 @@ def allot(
     orders: Iterable[PaperOrder],
     terms_of: Callable[[PaperOrder], exchange.Terms],
     instrument: Instrument,
-    quote: Quote,
+    quote: Callable[[], Quote],
+    *,
+    anew: bool,
 ) -> list[PaperOrder]:
     """Set what these orders hold: all that rest in one symbol of a margin account, the oldest first.
 
-    Saves nothing; returns those that hold something else now.
+    Without ``anew`` the money of those whose units stay the same is left as it is. Saves nothing; returns those that
+    hold something else now.
     """
     left = {side: position_against(account, instrument.symbol, side) for side in Side}
     slots: dict[str, list[PaperOrder]] = {}
@@ -107,12 +110,12 @@ def allot(
     for slot in slots.values():
         able = left[Side(slot[0].side)]
         for order in slot:
-            terms = terms_of(order)
-            held = worst(account, preset, terms, instrument, quote, able, filled=order.filled_quantity)
-            cash = Decimal(0) if order.reduce_only else held.cash
-            if (cash, held.units) != (order.reserved_cash, order.reserved_quantity):
-                order.reserved_cash, order.reserved_quantity = cash, held.units
-                changed.append(order)
+            if order.reserved_quantity == min(order.quantity - order.filled_quantity, able) and not anew:
+                continue
+            held = worst(account, preset, terms_of(order), instrument, quote(), able, filled=order.filled_quantity)
+            order.reserved_cash = Decimal(0) if order.reduce_only else held.cash
+            order.reserved_quantity = held.units
+            changed.append(order)
         left[Side(slot[0].side)] = able - max(order.reserved_quantity for order in slot)
     return changed
 
