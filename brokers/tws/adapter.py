@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -70,6 +70,7 @@ _TYPES = {OrderType.MARKET: "MKT", OrderType.LIMIT: "LMT", OrderType.STOP: "STP"
 _TAKEN = ("PreSubmitted", "Submitted", "Filled")
 _STATUSES = {"Filled": BrokerStatus.FILLED, "Cancelled": BrokerStatus.CANCELLED, "ApiCancelled": BrokerStatus.CANCELLED}
 _POLL = 0.02
+_CONTRACT_DAYS = timedelta(days=1)
 _FLOAT_DIGITS = 15
 _CANCELLED = 202
 """The code with which TWS tells of an order that ended, no refusal."""
@@ -210,7 +211,8 @@ class TwsBroker(Lacking, Extras):
 
     def instrument(self, symbol: str) -> Instrument:
         """By ``TICKER@number``, or by a ticker one stock in US dollars alone has. Raises InvalidSymbol."""
-        return _instrument(self._one(symbol))
+        known = self._one(symbol)
+        return replace(_instrument(known), fetched_at=self._line.contracts[str(known.contract.conId)][1])
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
         known = [self._one(symbol) for symbol in symbols]
@@ -395,9 +397,13 @@ class TwsBroker(Lacking, Extras):
         return found
 
     def _one(self, symbol: str) -> Any:
+        known, at = self._line.contracts.get(parse.conid_of(symbol) or "", (None, None))
+        if known is not None and at is not None and _now() - at < _CONTRACT_DAYS:
+            return known
         found = self._details(symbol)
         if len(found) > 1:
             raise naming.ambiguous(symbol, [_instrument(each) for each in found], BROKER)
+        self._line.contracts[str(found[0].contract.conId)] = (found[0], _now())
         return found[0]
 
     def _checked(self, request: OrderRequest) -> Any:

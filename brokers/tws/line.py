@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -57,6 +58,8 @@ class Line:
         self._ending: asyncio.TimerHandle | None = None
         self._reach = reach
         self.timeout = timeout
+        self.contracts: dict[str, tuple[Any, datetime]] = {}
+        """What was told of each contract, by its number, and when."""
         self._ib: Any = None
         self._last_code = 0
         self._lost = False
