@@ -172,7 +172,10 @@ class Broker(Extras, Protocol):
         ...
 
     def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
-        """Every market, or one. ``day`` is in the market's time zone, today where left out. Raises InvalidRequest."""
+        """Every market, or one by its name in any case. ``day`` is in the market's time zone, today where left out.
+
+        Raises InvalidRequest.
+        """
         ...
 
     def exchange_rate(self, base: str, quote: str) -> Rate:

@@ -493,6 +493,7 @@ class AlpacaBroker(Extras):
         return found[: max(limit, 0)]
 
     def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
+        market = market.upper()
         if market not in ("", "US", "CRYPTO"):
             raise InvalidRequest("Alpaca has the markets US and CRYPTO.", "market")
         found = []
@@ -562,7 +563,7 @@ class AlpacaBroker(Extras):
             if instrument.asset_class is not AssetClass.STOCK:
                 # Coins and options are bought with cash, never on margin.
                 power = account.cash[0].available
-        if buys and notional > power:
+        if buys and notional > power and quote.currency == account.currency:
             raise InsufficientFunds(
                 f"It costs about {plain(round(notional, 2))} USD, and {plain(power)} USD are there."
             )

@@ -313,7 +313,7 @@ class CryptoBroker(Extras, ABC):
         return Prints(symbol=found.symbol, currency=found.currency, prints=tuple(newest), source=found.price_source)
 
     def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
-        if market not in ("", "CRYPTO"):
+        if market.upper() not in ("", "CRYPTO"):
             raise InvalidRequest(f"There is no market {market!r} here, only CRYPTO.", "market")
         day = day or datetime.now(UTC).date()
         opens = datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -46,6 +46,7 @@ def markets(
         known = {STOCKS: (stock_hours, "Simulated stocks and ETFs"), CRYPTO: (hours.ALWAYS, "Replayed crypto")}
         if stock_hours == hours.VENUE:
             known |= {code: (code, f"Imported: {EXCHANGES[code].name}") for code in exchanges}
+    market = next((name for name in known if name.casefold() == market.casefold()), market)
     if market and market not in known:
         raise InvalidRequest(f"There is no market {market!r} here, only {' and '.join(known)}.", "market")
     return [_market(name, title, kind, now, day) for name, (kind, title) in known.items() if market in ("", name)]

@@ -268,12 +268,21 @@ _HELP = {
     "order_types": "None ticked: every type.",
     "trading_hours_only": "Stocks and funds: New York hours. Crypto trades at all hours.",
 }
-_CLASSES = {AssetClass.STOCK: "Stocks", AssetClass.ETF: "Funds (ETF)", AssetClass.CRYPTO: "Crypto"}
+_CLASSES = {
+    AssetClass.STOCK: "Stocks",
+    AssetClass.ETF: "Funds (ETF)",
+    AssetClass.CRYPTO: "Crypto",
+    AssetClass.PERPETUAL: "Perpetuals",
+    AssetClass.FUTURE: "Futures",
+    AssetClass.OPTION: "Options",
+    AssetClass.FOREX: "Currencies",
+}
 _TYPES = {
     OrderType.MARKET: "Market",
     OrderType.LIMIT: "Limit",
     OrderType.STOP: "Stop",
     OrderType.STOP_LIMIT: "Stop-limit",
+    OrderType.TRAIL: "Trailing stop",
 }
 
 
@@ -312,11 +321,11 @@ class LimitsForm(forms.Form):
     denied_symbols = forms.CharField(widget=forms.TextInput)
     asset_classes = forms.MultipleChoiceField(
         widget=forms.CheckboxSelectMultiple,
-        choices=[(each.value, _CLASSES.get(each, each.value)) for each in AssetClass],
+        choices=[(each.value, _CLASSES[each]) for each in AssetClass],
     )
     order_types = forms.MultipleChoiceField(
         widget=forms.CheckboxSelectMultiple,
-        choices=[(each.value, _TYPES.get(each, each.value)) for each in OrderType],
+        choices=[(each.value, _TYPES[each]) for each in OrderType],
     )
 
     def __init__(self, data: Any = None, *, currency: str, current: Limits) -> None:

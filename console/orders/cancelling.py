@@ -1,6 +1,8 @@
 """Taking orders back. Passes every limit, halt and policy: nobody is kept from getting out."""
 
 import logging
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -18,6 +20,8 @@ from console.orders.states import Status
 
 log = logging.getLogger(__name__)
 
+_PATIENCE_SECONDS = 3.0
+_PAUSE_SECONDS = 0.2
 
 # Where the broker has no order yet. Its question stays unanswered there: a cancel may come from an app, an answer not.
 _SAID = {
@@ -80,6 +84,18 @@ def cancel_all(
         else:
             done.append(Result(order=order))
     return done
+
+
+def see_off(results: Sequence[Result]) -> None:
+    """Wait a moment until what was cancelled has ended at its broker, too: until then it holds what it would sell."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while going := [each.order for each in results if each.refusal is None and each.order.state in states.AT_BROKER]:
+        if time.monotonic() > deadline:
+            return
+        time.sleep(_PAUSE_SECONDS)
+        for order in going:
+            with suppress(BrokerError):
+                sending.refresh(order)
 
 
 def take_back(order: Order, *, by: str, request_id: str = "") -> Order:

@@ -100,13 +100,13 @@ def _clear_the_way(confirmation: Confirmation, going: list[Order], by: str, requ
     connection, account_id = going[0].connection, going[0].account_id
     refused: list[tuple[Order, Refusal]] = []
     cleared: list[Order] = []
-    cancelled: list[str] = []
+    taken: list[cancelling.Result] = []
 
     def take_back(symbol: str) -> list[cancelling.Result]:
         results = cancelling.cancel_all(
             connection, account_id, symbol=symbol, besides=confirmation, by=by, request_id=request_id
         )
-        cancelled.extend(each.order.public_id for each in results if each.order.state is Status.CANCELLED)
+        taken.extend(results)
         return [each for each in results if _is_stuck(each)]
 
     for order in going:
@@ -128,6 +128,7 @@ def _clear_the_way(confirmation: Confirmation, going: list[Order], by: str, requ
     if cleared:
         for symbol in _without_position(confirmation, connection, account_id):
             take_back(symbol)
+    cancelling.see_off(taken)
     passed: list[Order] = []
     for order in cleared:
         try:
@@ -142,6 +143,7 @@ def _clear_the_way(confirmation: Confirmation, going: list[Order], by: str, requ
         moves.deny(order, no, by, request_id)
     if not passed:
         first = refused[0][1]
+        cancelled = [each.order.public_id for each in taken if each.order.state is Status.CANCELLED]
         raise Refusal(
             first.code,
             f"{first} Working orders cancelled before: {', '.join(cancelled) or 'none'}.",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from brokers.decimals import plain
+from brokers.decimals import DECIMAL_PLACES, MAX_DIGITS, plain
 from brokers.identity import Identity
 from brokers.types import AssetClass, LegRequest, OrderClass, OrderRequest, OrderType, Preview, Quote, Side
 from console.connected_apps.models import ConnectedApp
@@ -19,6 +19,8 @@ DEFAULT_COLLAR = Decimal(2)
 
 QUOTE_FRESH_FOR = timedelta(minutes=15)
 """How old a price may be for an order that takes whatever price comes: as old as delayed feeds are."""
+
+_MOST_WORTH = Decimal(10) ** (MAX_DIGITS - DECIMAL_PLACES)
 
 MAX_DRIFT = Decimal("0.02")
 """How far a price may move between showing an order and releasing it, as a share of the shown price."""
@@ -200,6 +202,11 @@ def check_limits(
     worth = [part.worth for part in parts]
     known = [each for each in worth if each is not None]
     single, total = (max(known), sum(known, Decimal(0))) if len(known) == len(worth) else (None, None)
+    if total is not None and total >= _MOST_WORTH:
+        raise Refusal(
+            Code.LIMIT_UNPROVABLE,
+            f"It could come to {total:.0E} {facts.currency}, more than can be put on record. Nothing was sent.",
+        )
     for bound in bounds:
         _check_amounts(facts, bound, single, None if total is None else max(total - already, Decimal(0)), now)
         for side in dict.fromkeys(part.side for part in parts if not closes):

@@ -297,7 +297,7 @@ def get_trades(call: Call) -> dict[str, Any]:
 
 def get_market_hours(call: Call) -> dict[str, Any]:
     with reads.broker_for(call.principal) as broker:
-        found = broker.market_hours(day=call.args.get("date"), market=call.args.get("market", "").lower())
+        found = broker.market_hours(day=call.args.get("date"), market=call.args.get("market", ""))
     return {"markets": [_market(each) for each in found]}
 
 

@@ -23,6 +23,7 @@ from console.orders import approvals, desk, release, review, sending
 from console.orders.models import Confirmation, Order
 from console.orders.states import Status
 from console.orders.terms import Terms
+from console.practice import verbs as practice
 from console.principal import Principal
 from tests.conftest import PASSWORD
 from tests.console.orders.conftest import bitcoin
@@ -364,3 +365,19 @@ def test_shorts_are_bought_back_together_whatever_buying_power_they_left(
     assert left_out == []
     desk.confirm(trader, prepared.confirmation.public_id)
     assert held(paper) == set()
+
+
+@pytest.mark.parametrize("latency", ["0", "400"], ids=["at once", "after a while"])
+def test_what_guards_a_position_has_ended_before_it_is_closed(
+    latency: str, guards: dict[str, Order], trader: Principal, paper: Connection
+) -> None:
+    overrides = {"latency_ms": Decimal(latency)}
+    practice.set_model(paper, paper.default_account, by=paper.owner, overrides=overrides)
+    prepared, *_ = desk.prepare_flatten(trader)
+    desk.confirm(trader, prepared.confirmation.public_id)
+    for guard in guards.values():
+        guard.refresh_from_db()
+        assert guard.state is Status.CANCELLED
+    closes = prepared.confirmation.orders.all()
+    assert {order.symbol for order in closes} == {"BTC/USD", "AAPL"}
+    assert {order.state for order in closes} <= {Status.WORKING, Status.FILLED}

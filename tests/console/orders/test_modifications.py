@@ -293,8 +293,8 @@ def test_what_a_changed_contract_is_worth_counts_its_multiplier(
     assert "worth about 4,500.00 USD" in terms["summary"]
 
 
-@pytest.mark.parametrize("multiplier", ["0", "-1", "NaN"])
-def test_what_is_worth_nothing_anybody_knows_is_not_traded(
+@pytest.mark.parametrize("multiplier", ["0", "-1", "NaN", "1E+20"])
+def test_what_is_worth_nothing_or_more_than_anybody_knows_is_not_traded(
     trader: Principal, resting: Order, monkeypatch: pytest.MonkeyPatch, multiplier: str
 ) -> None:
     real = PaperBroker.instrument
