@@ -4,10 +4,10 @@ import time
 from typing import Any
 
 import pytest
-from django.contrib.sessions.backends.db import SessionStore
 from playwright.sync_api import Page, expect
 
 from console import limits
+from console.accounts.session_store import SessionStore
 from console.connections.models import Connection, Policy
 from console.halts import verbs as halts
 from console.halts.models import Halt

@@ -25,7 +25,7 @@ from brokers.errors import BrokerError, BrokerUnavailable, DuplicateClientId, Re
 from brokers.paper.adapter import PaperBroker
 from brokers.types import BrokerOrder, OrderChanges, OrderRequest, OrderType, Side, TimeInForce
 from console.accounts.models import User
-from console.connections import linking
+from console.connections import linking, vault
 from console.connections.models import Connection
 from console.orders.states import FROM_BROKER, Status
 from tests.brokers.alpaca.fake import ACCOUNT, KEY_ID, SECRET
@@ -129,14 +129,14 @@ class Alpaca:
             currency="USD",
             settings={
                 "environment": "paper",
-                "key_id": KEY_ID,
-                "secret": SECRET,
                 "account": ACCOUNT,
                 "trading_url": url,
                 "data_url": url,
                 "timeouts": TIMEOUTS,
             },
         )
+        self.connection.sealed = vault.seal(self.connection.pk, "alpaca", {"key_id": KEY_ID, "secret": SECRET})
+        self.connection.save(update_fields=["sealed"])
 
     def control(self, what: str, told: Any = None) -> Any:
         request = urllib.request.Request(f"{self.url}/-/{what}", json.dumps(told).encode(), method="POST")

@@ -48,11 +48,23 @@ class Plugin:
     # -- what is said ----------------------------------------------------------------------------------------------
 
     def install(self) -> None:
-        logging.getLogger().addHandler(Ear(self.watch))
+        self._hear_logs()
         self._hear_pages()
         self._hear_answers()
         self._hear_rows()
         self._note_what_is_made()
+
+    def _hear_logs(self) -> None:
+        """Not as a handler of the root: what sets up logging takes those away."""
+        ear = Ear(self.watch)
+        pass_on: Callable[..., None] = logging.Logger.callHandlers
+
+        def call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
+            if _is_written(logger):
+                ear.handle(record)
+            pass_on(logger, record)
+
+        _put(logging.Logger, "callHandlers", call_handlers)
 
     def _hear_pages(self) -> None:
         send: Callable[..., Any] = Client.request
@@ -203,6 +215,15 @@ def _flat(params: Any) -> Iterable[Any]:
             yield from _flat(each)
         else:
             yield each
+
+
+def _is_written(logger: logging.Logger | None) -> bool:
+    """Whether the records of a logger come to anything that writes: one of ours is silenced on purpose."""
+    while logger is not None:
+        if any(not isinstance(handler, logging.NullHandler) for handler in logger.handlers):
+            return True
+        logger = logger.parent if logger.propagate else None
+    return False
 
 
 def _put(owner: Any, name: str, value: object) -> None:

@@ -22,7 +22,7 @@ SHOWN_ONCE: dict[str, frozenset[str]] = {
     "POST /keys/manage/new/": frozenset({API_KEY}),
     "POST /api/v1/keys": frozenset({API_KEY}),
     "POST /connections/add/": frozenset({API_KEY}),
-    "POST /connections/add/<slug:broker>/": frozenset({API_KEY}),
+    "POST /connections/add/<slug:slug>/": frozenset({API_KEY}),
     "POST /api/v1/connections": frozenset({API_KEY}),
     "POST /playground/start/": frozenset({API_KEY}),
     "POST /oauth/token": frozenset({TOKEN}),

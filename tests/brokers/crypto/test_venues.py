@@ -48,7 +48,7 @@ def test_okx_proves_the_environment_by_taking_the_key_only_there() -> None:
         assert _opened(OKX, fake, environment="live").connect().environment is Environment.LIVE
 
 
-def test_a_name_without_its_stroke_that_is_spot_and_perpetual_is_answered_with_both() -> None:
+def test_a_name_without_its_stroke_that_is_spot_and_contracts_is_answered_with_all() -> None:
     with OkxFake() as fake:
         broker = _opened(OKX, fake)
         for name in ("BTCUSDT", "btc-usdt", "BTC"):
@@ -57,6 +57,8 @@ def test_a_name_without_its_stroke_that_is_spot_and_perpetual_is_answered_with_b
             assert [each.instrument_id for each in several.value.candidates] == [
                 "CRY:BTC/USDT@okx",
                 "PERP:BTC/USDT:USDT@okx",
+                "FUT:BTC/USDT:USDT:2029-12-28@okx",
+                "FUT:BTC/USDT:USDT:2030-03-29@okx",
             ]
             for each in several.value.candidates:
                 assert broker.instrument(each.instrument_id).symbol == each.symbol

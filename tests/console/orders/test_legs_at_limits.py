@@ -1,13 +1,14 @@
 """What hangs on an order counts for what it can add: once for a pair, and for as long as it may still fill."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from brokers.errors import BrokerUnavailable, UnknownOutcome
-from brokers.types import LegRequest, OrderChanges, OrderClass, OrderRequest, OrderType, Side
+from brokers.types import LegRequest, OrderChanges, OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from console import limits
 from console.accounts.models import User
 from console.connections import linking, reads
@@ -149,7 +150,7 @@ def _weigh(paper: Connection, trader: Principal, terms: Terms) -> Decimal | None
     app = connection.connected_apps.get(pk=trader.app_id)
     instrument, quote = broker.instrument(terms.symbol), broker.quotes([terms.symbol])[0]
     facts = exposure.look(broker, connection, app, instrument, quote)
-    return exposure.check(terms.request("f" * 32), facts, connection, app)
+    return exposure.check(replace(terms, tif=TimeInForce.DAY).request("f" * 32), facts, connection, app)
 
 
 # -- what waits for an order and goes beyond it ----------------------------------------------------------------
