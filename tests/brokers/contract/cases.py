@@ -56,6 +56,8 @@ from tests.brokers.ibkr.conftest import settings_for as ibkr_settings
 from tests.brokers.kraken import fake as kraken
 from tests.brokers.krakenfutures import fake as krakenfutures
 from tests.brokers.okx import fake as okx
+from tests.brokers.template import fake as template
+from tests.brokers.template.adapter import TemplateBroker
 from tests.brokers.tws import fake as tws
 
 _ids = count(1)
@@ -621,6 +623,23 @@ class CrossTradeCase(Case):
         return CrossTradeBroker.open(crosstrade_settings(rig.server, token=""))
 
 
+class TemplateCase(Case):
+    name = "template"
+    adapter = TemplateBroker
+
+    @contextmanager
+    def opened(self) -> Iterator[Rig]:
+        with template.FakeTemplate() as fake:
+            yield Rig(
+                broker=TemplateBroker.open({"token": template.TOKEN, "base_url": fake.url}),
+                symbol="ACME",
+                price=fake.last,
+                quantity=Decimal(2),
+                fake=fake,
+            )
+            http.close_shared()
+
+
 class TwsCase(Case):
     """Without credentials, and with a wire of its own on which there is no status code."""
 
@@ -750,6 +769,8 @@ KRAKEN_FUTURES = CryptoCase(
 CRYPTO = (OKX, BINANCE, KRAKEN, COINBASE, KRAKEN_FUTURES)
 """Those whose fakes list an instrument with 18 decimals."""
 CASES: tuple[Case, ...] = (PaperCase(), AlpacaCase(), IbkrCase(), CrossTradeCase(), TwsCase(), *CRYPTO)
+TEMPLATE = TemplateCase()
+"""Where a new adapter begins; held to the first half alone."""
 WIRED = tuple(case for case in CASES if case.sending)
 """Those that speak over a network."""
 KEYED = tuple(case for case in WIRED if case.name != "tws")

@@ -13,7 +13,14 @@ from brokers.base import Broker
 from brokers.errors import InvalidAccount, InvalidRequest, InvalidSymbol, NotSupported, Rejected
 from brokers.lacking import Lacking
 from brokers.types import USUAL, Ability, AssetClass, BarSize
-from tests.brokers.contract.cases import CASES, Case, Rig
+from tests.brokers.contract.cases import CASES, TEMPLATE, Case, Rig
+
+
+@pytest.fixture(params=(*CASES, TEMPLATE), ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> Case:
+    """The template passes this half, and sends no orders."""
+    found: Case = request.param
+    return found
 
 
 def _floats(value: Any) -> list[Any]:
