@@ -257,7 +257,11 @@ def release(
     )
     order, app = change.order, confirmation.app
     _check_redeemable(confirmation, change)
-    _check_unchanged(confirmation, change)
+    try:
+        _check_unchanged(confirmation, change)
+    except Refusal:
+        _check_first(confirmation, change)
+        raise
     may(order.connection)  # whoever may not say yes does not end what waits for somebody else's
     try:
         risk.check_permission(app, order.connection)
@@ -268,6 +272,7 @@ def release(
     except BrokerError as error:
         if error.outcome is not Outcome.REJECTED:
             raise Refusal(Code.BROKER_UNAVAILABLE, str(error), order_id=order.public_id) from error
+        _check_first(confirmation, change)
         refusal = refusal_of(error)
         changes.deny(change, refusal, by, request_id)
         raise refusal from error
@@ -277,6 +282,7 @@ def release(
         _check_redeemable(confirmation, change)
         raise _busy(order) from None
     except Refusal as refusal:
+        _check_first(confirmation, change)
         changes.deny(change, refusal, by, request_id)
         raise
     sending.replace(change, by=by, request_id=request_id)
@@ -356,6 +362,14 @@ def _check_redeemable(confirmation: Confirmation, change: Modification) -> None:
             "again.",
             order_id=order_id,
         )
+
+
+def _check_first(confirmation: Confirmation, change: Modification) -> None:
+    """Whoever comes second is told so, and not what the first one changed. Raises Refusal."""
+    confirmation.refresh_from_db()
+    if confirmation.redeemed_at is not None:
+        change.refresh_from_db()
+        _check_redeemable(confirmation, change)
 
 
 def _check_unchanged(confirmation: Confirmation, change: Modification) -> None:

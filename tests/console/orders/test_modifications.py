@@ -68,6 +68,27 @@ def test_a_change_is_confirmed_once(trader: Principal, resting: Order, watch: Wa
     assert len(watch.replaced) == 1
 
 
+def test_a_confirm_overtaken_by_another_is_told_that_and_not_what_the_other_did(
+    trader: Principal, resting: Order, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change, weigh = cheaper(trader, resting), amend.weigh
+
+    def after_another(*args: Any) -> amend.Weighed:
+        monkeypatch.setattr(amend, "weigh", weigh)
+        confirm(trader, change)
+        order, *others = args
+        order.refresh_from_db()  # as a broker knows it by now
+        return weigh(order, *others)
+
+    monkeypatch.setattr(amend, "weigh", after_another)
+    with pytest.raises(Refusal) as caught:
+        confirm(trader, change)
+    assert caught.value.code is Code.CONFIRMATION_USED
+    change.refresh_from_db()
+    assert change.state is Change.DONE
+    assert len(watch.replaced) == 1
+
+
 def test_a_change_is_dropped_and_lapses_like_an_order(
     trader: Principal, resting: Order, watch: Watch, clock: Clock
 ) -> None:
