@@ -71,6 +71,10 @@ class Rejected(BrokerError):
     outcome = Outcome.REJECTED
 
 
+class OtherAccount(Rejected):
+    """Who is signed in there, or whose key it is, changed since the connection was linked."""
+
+
 class InvalidSymbol(Rejected):
     pass
 

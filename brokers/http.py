@@ -25,6 +25,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -112,6 +113,8 @@ class Client:
             follow_redirects=False,
             headers={"User-Agent": "Tradelatch", "Accept": "application/json"},
         )
+        # One client serves the keys of many people: what one was told to remember must not go out with another's.
+        self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def read(
         self,

@@ -13,6 +13,7 @@ from django.conf import settings
 
 from brokers import http, reach
 from brokers.errors import BrokerError
+from brokers.types import ConnectionInfo
 from console.accounts.models import User
 from console.connections.kinds import Kind
 from console.connections.models import Connection
@@ -86,11 +87,23 @@ def _check_alone(where: tuple[str, int], addresses: list[str], by: User) -> None
         except BrokerError:
             theirs = set()
         if theirs.intersection(addresses) or other[0].casefold() == host.casefold():
-            raise Refusal(
-                Code.NOT_PERMITTED,
-                "Somebody else on this instance uses this gateway. It shows the account of whoever signed in there, so "
-                "one person alone can link it. Run one of your own on another port or computer. Nothing was saved.",
-            )
+            raise _is_somebody_elses()
+
+
+def check_accounts(kind: Kind, info: ConnectionInfo, *, by: User) -> None:
+    """The same by what the gateway shows: an address can have more names than anybody knows. Raises Refusal."""
+    shown = [account.account_id for account in info.accounts]
+    others = Connection.objects.filter(broker__in=_BROKERS, closed_at=None, default_account__in=shown).exclude(owner=by)
+    if kind.is_gateway and others.exists():
+        raise _is_somebody_elses()
+
+
+def _is_somebody_elses() -> Refusal:
+    return Refusal(
+        Code.NOT_PERMITTED,
+        "Somebody else on this instance uses this gateway. It shows the account of whoever signed in there, so one "
+        "person alone can link it. Run one of your own on another port or computer. Nothing was saved.",
+    )
 
 
 def _check_certificate(kind: Kind, base_url: str, allowed: reach.Reach, confirmed: str) -> None:

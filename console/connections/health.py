@@ -16,6 +16,7 @@ from brokers.errors import (
     BrokerUnavailable,
     ClockSkew,
     NeedsLogin,
+    OtherAccount,
     OtherCertificate,
     PermissionDenied,
     Rejected,
@@ -142,6 +143,8 @@ def _next_step(connection: Connection, error: BrokerError) -> str:
         case NeedsLogin():
             there = kind.sign_in if kind is not None else ""
             return there or "Sign in again at the broker, then press Check now."
+        case OtherAccount():
+            return "Sign in there with the account that was linked, or link the other one as a connection of its own."
         case OtherCertificate():
             return "Look who changed it. If it was you, change the address and confirm the new certificate."
         case OutOfReach():

@@ -24,7 +24,7 @@ from brokers.types import ConnectionInfo, Environment
 from console import limits as bounds
 from console.accounts.models import User
 from console.audit import journal
-from console.connections import equity, gateways, kinds, reads, vault
+from console.connections import equity, gateways, kinds, linked, reads, vault
 from console.connections.kinds import Kind
 from console.connections.models import Connection, Policy, default_policy
 from console.errors import Code, Refusal, code_of
@@ -123,12 +123,13 @@ def link(
     now = timezone.now()
     try:
         with transaction.atomic():
+            gateways.check_accounts(kind, info, by=owner)
             connection = Connection(
                 owner=owner,
                 name=name,
                 broker=kind.broker,
                 environment=environment,
-                settings=stored,
+                settings=linked.remember(stored, info),
                 default_account=info.accounts[0].account_id,
                 policy=default_policy(environment),
                 limits=limits.stored(),
@@ -176,7 +177,10 @@ def replace_key(connection: Connection, *, own: Mapping[str, str], secrets: Mapp
             raise Refusal(Code.NOT_FOUND, f"{mine.name} was unlinked meanwhile. Nothing was changed.")
         for field, value in _of_key(info).items():
             setattr(mine, field, value)
-        mine.settings, mine.sealed = stored, vault.seal(mine.pk, mine.broker, secrets)
+        mine.settings, mine.sealed = (
+            {**stored, linked.ACCOUNT: mine.default_account},
+            vault.seal(mine.pk, mine.broker, secrets),
+        )
         mine.trading_enabled = mine.trading_enabled and not mine.why_read_only
         mine.last_error, mine.next_step, mine.needs_sign_in, mine.check_after = "", "", False, timezone.now()
         mine.save()

@@ -11,7 +11,7 @@ from brokers.base import Broker
 from brokers.errors import BrokerError, InvalidSymbol, NotSent, UnknownOutcome
 from brokers.statements import share_reads, stop_sharing
 from brokers.types import Ability, Account, AssetClass, Capabilities, Instrument
-from console.connections import bulkhead, vault
+from console.connections import bulkhead, linked, vault
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
 from console.principal import Principal
@@ -41,7 +41,8 @@ def _opened(connection_id: int, broker: str, own: Mapping[str, Any], sealed: str
     """Secrets are unsealed here, at the last moment, and kept by the adapter alone."""
     if not registry.is_remote(broker):
         return registry.open_broker(broker, own)
-    return open_remote(connection_id, broker, {**own, **vault.unseal(sealed, connection_id, broker)})
+    told = {**own, **vault.unseal(sealed, connection_id, broker)}
+    return linked.as_linked(open_remote(connection_id, broker, told), own)
 
 
 def open_remote(key: Hashable, broker: str, told: Mapping[str, Any]) -> Broker:

@@ -83,7 +83,7 @@ def keep_all(seconds: float = 5) -> int:
     until = time.monotonic() + seconds
     open_ones = Connection.objects.filter(closed_at=None)
     count = 0
-    for connection in open_ones.order_by(F("looked_outside__tried_at").asc(nulls_first=True), "pk").iterator():
+    for connection in open_ones.order_by(F("looked_outside__tried_at").asc(nulls_first=True), "pk"):
         if time.monotonic() >= until:
             break
         count += 1

@@ -7,6 +7,7 @@ import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,12 +22,17 @@ from django.test import override_settings
 from brokers import http
 from brokers.errors import BrokerError
 from brokers.ibkr import session
+from brokers.tws import line
+from brokers.types import Side
 from console.accounts.models import User
 from console.authority import bearer
+from console.connections import gateways as the_gateways
 from console.connections import health, reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.keys import minting
+from console.orders import desk
+from console.orders.terms import Terms
 from console.scopes import Scope
 from tests.brokers.ibkr.fake import BASE, LIVE, PAPER, FakeIbkr
 from tests.brokers.test_reach import named
@@ -159,6 +165,44 @@ def test_a_gateway_one_person_linked_cannot_be_linked_by_another(
         assert not Connection.objects.filter(owner=other).exists()
         browser.post(f"/connections/{Connection.objects.get().pk}/unlink/")
         assert "Mine is ready" in words_of(link(just_proved(other), linkable, fake))
+
+
+@gateways
+def test_by_an_address_nobody_knew_the_account_gives_it_away(
+    browser: Browser, other: User, linkable: Linkable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(the_gateways, "_check_alone", lambda *args: None)
+    with linkable.running() as fake:
+        linked(browser, linkable, fake)
+        words = words_of(link(just_proved(other), linkable, fake))
+        assert "Somebody else on this instance uses this gateway." in words
+        assert not Connection.objects.filter(owner=other).exists()
+
+
+@pytest.mark.parametrize(
+    ("account", "what"),
+    [(LIVE, "shows a live account now, and this connection is paper"), ("DU7777777", "shows other accounts now")],
+    ids=["real money", "somebody else's"],
+)
+@gateways
+def test_whoever_signs_in_there_later_the_connection_is_of_the_account_that_was_linked(
+    browser: Browser, linkable: Linkable, account: str, what: str
+) -> None:
+    with linkable.running() as fake:
+        made = linked(browser, linkable, fake)
+        _, key = minting.mint(made.owner, made, frozenset({Scope.TRADE}), name="Trader")
+        trader = bearer.authenticate(key)
+        fake.account = account
+        session.close_shared()
+        line.close_shared()
+        terms = Terms(symbol=linkable.symbol, side=Side.BUY, quantity=Decimal(1))
+        for account_id in (None, account, PAPER):
+            with pytest.raises(Refusal, match=what):
+                desk.prepare(trader, terms, account_id=account_id)
+        health.check(made, key_too=True)
+        made.refresh_from_db()
+        assert what in made.last_error
+        assert "Sign in there with the account that was linked" in made.next_step
 
 
 # -- that it is the same one -----------------------------------------------------------------------------------
