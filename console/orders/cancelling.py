@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -52,13 +52,14 @@ def cancel_all(
     *,
     symbol: str | None = None,
     besides: Confirmation | None = None,
+    go_on: Callable[[], bool] = lambda: True,
     by: str,
     request_id: str = "",
 ) -> list[Result]:
     """Take every open order of an account back, one after another, newest first, and say what became of each.
 
     Orders that hang on another end with it. What still waits for a confirmation is not open and stays, and so does
-    what was released by the confirmation ``besides``.
+    what was released by the confirmation ``besides``. ``go_on`` is asked before each; False ends it.
     """
     rows = Order.objects.select_related("app", "connection", "confirmation").filter(
         connection=connection, account_id=account_id, status__in=states.OPEN
@@ -67,12 +68,14 @@ def cancel_all(
         rows = rows.filter(symbol=symbol)
     if besides is not None:
         rows = rows.exclude(confirmation=besides)
-    done = []
+    done: list[Result] = []
     for order in sorted(rows, key=lambda each: (each.parent_id is not None, -each.pk)):
         if order.parent_id is not None:
             order.refresh_from_db()
             if order.state not in states.OPEN:
                 continue  # its order took it along
+        if not go_on():
+            return done
         try:
             take_back(order, by=by, request_id=request_id)
         except Refusal as refusal:

@@ -91,6 +91,13 @@ def release(
     return plan
 
 
+def carry_on(confirmation: Confirmation) -> None:
+    """A flatten whose process died: what it would cancel first is cancelled first. Raises Refusal."""
+    going = [order for order in _plan(confirmation) if order.state is Status.INTENT]
+    if going:
+        _send(_clear_the_way(confirmation, going, "Tradelatch", ""), "Tradelatch", "")
+
+
 def _clear_the_way(confirmation: Confirmation, going: list[Order], by: str, request_id: str) -> list[Order]:
     """Take back what works in the symbols that are closed, then check the closes in full; those that pass are returned.
 
@@ -102,14 +109,21 @@ def _clear_the_way(confirmation: Confirmation, going: list[Order], by: str, requ
     cleared: list[Order] = []
     taken: list[cancelling.Result] = []
 
+    def is_ours() -> bool:
+        """Told before each cancel, so that the sweep takes over from a process that died and from no other."""
+        mine = Order.objects.filter(pk__in=[order.pk for order in going], status=Status.INTENT)
+        return mine.update(moved_at=timezone.now()) > 0
+
     def take_back(symbol: str) -> list[cancelling.Result]:
         results = cancelling.cancel_all(
-            connection, account_id, symbol=symbol, besides=confirmation, by=by, request_id=request_id
+            connection, account_id, symbol=symbol, besides=confirmation, go_on=is_ours, by=by, request_id=request_id
         )
         taken.extend(results)
         return [each for each in results if _is_stuck(each)]
 
     for order in going:
+        if not is_ours():
+            break
         try:
             _check_still_meant(confirmation, order)
             if stuck := take_back(order.symbol):
@@ -132,6 +146,8 @@ def _clear_the_way(confirmation: Confirmation, going: list[Order], by: str, requ
     passed: list[Order] = []
     for order in cleared:
         try:
+            _check_seen_off(order, taken)
+            is_ours()
             sending.check_release(order)  # no sum of them is looked at: a short that is bought back frees what it held
         except BrokerError as error:
             refused.append((order, refusal_of(error)))
@@ -142,6 +158,8 @@ def _clear_the_way(confirmation: Confirmation, going: list[Order], by: str, requ
     for order, no in refused:
         moves.deny(order, no, by, request_id)
     if not passed:
+        if not refused:
+            raise Refusal(Code.CONFIRMATION_USED, "This confirmation was used already.", order_id=going[0].public_id)
         first = refused[0][1]
         cancelled = [each.order.public_id for each in taken if each.order.state is Status.CANCELLED]
         raise Refusal(
@@ -150,6 +168,17 @@ def _clear_the_way(confirmation: Confirmation, going: list[Order], by: str, requ
             order_id=refused[0][0].public_id,
         )
     return passed
+
+
+def _check_seen_off(order: Order, taken: list[cancelling.Result]) -> None:
+    """What still stands in the symbol could fill after its close, and open a position anew. Raises Refusal."""
+    for each in taken:
+        if each.order.symbol == order.symbol and each.order.state in states.OPEN:
+            raise Refusal(
+                Code.OUTCOME_UNKNOWN,
+                f"Working order {each.order.public_id} was cancelled, but its broker has not said yet that it ended, "
+                f"so {order.symbol} was not closed. Look again in a moment and prepare it anew.",
+            )
 
 
 def _check_still_meant(confirmation: Confirmation, order: Order) -> None:
@@ -314,6 +343,22 @@ def _differs(order: Order, shown: dict[str, object]) -> bool:
     return any(shown.get(key) != value for key, value in now.items())
 
 
+def _check_alone(confirmation: Confirmation, connection: Connection, lead: Order) -> None:
+    """Two at once would each take the other's closes for orders in the way. Under the connection's lock."""
+    others = Order.objects.filter(
+        connection=connection,
+        account_id=lead.account_id,
+        confirmation__action=Action.FLATTEN,
+        status__in=(Status.INTENT, Status.SENDING),
+    )
+    if others.exclude(confirmation=confirmation).exists():
+        raise Refusal(
+            Code.POSITION_CHANGED,
+            "Another closing of this account is under way. Nothing was sent; look at its orders first.",
+            order_id=lead.public_id,
+        )
+
+
 @transaction.atomic
 def _redeem(
     confirmation: Confirmation,
@@ -335,6 +380,8 @@ def _redeem(
     connection = Connection.objects.select_for_update().get(pk=lead.connection_id)
     risk.check_permission(app, connection)
     may(connection)
+    if confirmation.action == Action.FLATTEN:
+        _check_alone(confirmation, connection, lead)
     used = Confirmation.objects.filter(pk=confirmation.pk, redeemed_at=None, expires_at__gt=now).update(redeemed_at=now)
     if not used:
         confirmation.refresh_from_db()

@@ -17,7 +17,16 @@ from django.utils import timezone
 
 from brokers.base import Asking, Broker
 from brokers.decimals import plain
-from brokers.errors import BrokerError, DuplicateClientId, NeedsAnswer, Outcome, Rejected, UnknownOutcome
+from brokers.errors import (
+    BrokerError,
+    DuplicateClientId,
+    InsufficientFunds,
+    InsufficientPosition,
+    NeedsAnswer,
+    Outcome,
+    Rejected,
+    UnknownOutcome,
+)
 from brokers.types import BrokerOrder, BrokerStatus, Fill, OrderType, Preview, Side
 from console import ids
 from console.connected_apps.models import ConnectedApp
@@ -76,6 +85,9 @@ def check_ahead(order: Order) -> Checked:
     )
     instrument = broker.instrument(order.symbol)
     facts = exposure.look(broker, order.connection, order.app, instrument, quote)
+    # Whatever else its broker would refuse it for is known before anything that guards the position is cancelled.
+    with suppress(InsufficientPosition, InsufficientFunds):
+        broker.preview(order.account_id, order.request)
     return Checked(preview=None, facts=facts, held=None)
 
 

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from brokers.errors import BrokerError, Rejected
 from console.errors import Code, Refusal, refusal_of
-from console.orders import changes, moves, sending, states
-from console.orders.models import Modification, Order, Question
+from console.orders import changes, moves, release, sending, states
+from console.orders.models import Action, Modification, Order, Question
 from console.orders.moves import Moved
 from console.orders.states import Change, Status
 
@@ -117,6 +117,10 @@ def _resume(order: Order) -> None:
                 "It was confirmed, but Tradelatch stopped before it could be sent, and the confirmation is too "
                 "old now. Nothing was sent.",
             )
+        if order.confirmation.action == Action.FLATTEN:
+            with suppress(Refusal):  # its rows say so
+                release.carry_on(order.confirmation)
+            return
         try:
             sending.check_release(order)
         except Rejected as error:

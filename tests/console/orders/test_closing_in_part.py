@@ -1,6 +1,7 @@
 """Closing everything where not everything can be closed: what guards a position that stays is never cancelled."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +20,7 @@ from console.connections import linking
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.halts import verbs as halts
-from console.orders import approvals, desk, release, review, sending
+from console.orders import approvals, cancelling, desk, release, review, sending, sweeps
 from console.orders.models import Confirmation, Order
 from console.orders.states import Status
 from console.orders.terms import Terms
@@ -381,3 +382,106 @@ def test_what_guards_a_position_has_ended_before_it_is_closed(
     closes = prepared.confirmation.orders.all()
     assert {order.symbol for order in closes} == {"BTC/USD", "AAPL"}
     assert {order.state for order in closes} <= {Status.WORKING, Status.FILLED}
+
+
+# -- a close that is overtaken, or whose process dies ------------------------------------------------------------
+
+
+def flattened(trader: Principal) -> Confirmation:
+    return desk.prepare_flatten(trader)[0].confirmation
+
+
+def test_while_it_is_cleared_the_sweep_does_not_take_it_over(
+    guards: dict[str, Order], trader: Principal, paper: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the cancels take together: each is told of before it is sent."""
+    confirmation, take_back = flattened(trader), cancelling.take_back
+
+    def slowly(order: Order, **named: Any) -> Order:
+        sweeps.sweep()  # the lease of the closes was renewed before this cancel
+        rows = Order.objects.filter(confirmation=confirmation)
+        assert {row.state for row in rows} == {Status.INTENT}
+        ended = take_back(order, **named)
+        rows.update(moved_at=confirmation.created_at - timedelta(hours=1))  # and then it took an hour
+        return ended
+
+    monkeypatch.setattr(cancelling, "take_back", slowly)
+    desk.confirm(trader, confirmation.public_id)
+    assert {order.state for order in confirmation.orders.all()} == {Status.FILLED}
+    for guard in guards.values():
+        guard.refresh_from_db()
+        assert guard.state is Status.CANCELLED
+
+
+def test_after_its_process_died_what_was_to_be_cancelled_first_is_cancelled_first(
+    guards: dict[str, Order], trader: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    confirmation = flattened(trader)
+
+    def die(*args: object, **named: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cancelling, "cancel_all", die)
+        with pytest.raises(SystemExit):
+            desk.confirm(trader, confirmation.public_id)
+    Order.objects.filter(confirmation=confirmation).update(moved_at=confirmation.created_at - timedelta(hours=1))
+    sweeps.sweep()
+    for guard in guards.values():
+        guard.refresh_from_db()
+        assert guard.state is Status.CANCELLED
+    assert {order.state for order in confirmation.orders.all()} == {Status.FILLED}
+
+
+def test_two_at_once_do_not_end_each_other(
+    guards: dict[str, Order], trader: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = flattened(trader), flattened(trader)
+    clear = release._clear_the_way
+    said: list[Code] = []
+
+    def beside_another(*args: Any) -> list[Order]:
+        monkeypatch.setattr(release, "_clear_the_way", clear)
+        with pytest.raises(Refusal) as caught:
+            desk.confirm(trader, second.public_id)
+        said.append(caught.value.code)
+        return clear(*args)
+
+    monkeypatch.setattr(release, "_clear_the_way", beside_another)
+    desk.confirm(trader, first.public_id)
+    assert said == [Code.POSITION_CHANGED]
+    assert {order.state for order in first.orders.all()} == {Status.FILLED}
+    assert {order.state for order in second.orders.all()} == {Status.AWAITING}
+
+
+def test_what_the_broker_would_refuse_anyhow_is_known_before_a_guard_is_cancelled(
+    guards: dict[str, Order], trader: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    confirmation, preview = flattened(trader), PaperBroker.preview
+
+    def closed(self: PaperBroker, account_id: str, request: OrderRequest) -> Preview:
+        if request.symbol == "AAPL":
+            raise MarketClosed("The market is closed.")
+        return preview(self, account_id, request)
+
+    monkeypatch.setattr(PaperBroker, "preview", closed)
+    desk.confirm(trader, confirmation.public_id)
+    guards["AAPL"].refresh_from_db()
+    guards["BTC/USD"].refresh_from_db()
+    assert (guards["AAPL"].state, guards["BTC/USD"].state) == (Status.WORKING, Status.CANCELLED)
+
+
+def test_nothing_is_closed_beside_an_order_that_has_not_ended_yet(
+    trader: Principal, paper: Connection, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cancelling, "_PATIENCE_SECONDS", 0.0)
+    go(trader, bitcoin("0.1"))
+    buying = go(trader, bitcoin("0.1", limit="1000"))
+    practice.set_model(paper, paper.default_account, by=paper.owner, overrides={"latency_ms": Decimal(60_000)})
+    with pytest.raises(Refusal, match="has not said yet that it ended"):
+        desk.confirm(trader, flattened(trader).public_id)
+    buying.refresh_from_db()
+    assert buying.state is Status.WORKING
+    assert [each.quantity for each in PaperBroker.open(paper.settings).positions(paper.default_account)] == [
+        Decimal("0.1")
+    ]
