@@ -4,9 +4,10 @@ Written from IBKR's documents and never run against IBKR itself.
 """
 
 import ipaddress
+import logging
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace as with_changes
 from datetime import UTC, date, datetime, timedelta
@@ -70,6 +71,10 @@ from brokers.types import (
     Side,
 )
 
+logger = logging.getLogger(__name__)
+
+_OURS = re.compile("[0-9a-f]{32}")
+"""An order_ref that we gave: a client order id."""
 _OAUTH = ("consumer_key", "access_token", "access_token_secret", "encryption_key", "signature_key", "dh_prime")
 _FIRST_LOOKS = 4
 """The first answer of a list or a quote is empty: IBKR only begins to fetch it then."""
@@ -529,7 +534,7 @@ class IbkrBroker(Lacking, Extras):
         """Among today's orders and all that work, then among the executions of seven days."""
         self._account(account_id)
         listed = self._listed(account_id, client_order_id)
-        fills = [fill for fill in self._fills(account_id, fresh=True) if fill.client_order_id == client_order_id]
+        fills = self._fills(account_id, fresh=True, refs={client_order_id})
         with understood(BROKER):
             if listed is not None:
                 return parse.order(listed, fills, dead=self._is_dead(listed))
@@ -540,13 +545,15 @@ class IbkrBroker(Lacking, Extras):
     ) -> list[BrokerOrder]:
         """Today's, and all that work: IBKR lists no older ones here."""
         self._account(account_id)
+        with understood(BROKER):
+            live = self._live(account_id, fresh=False)
         fills: dict[str, list[Fill]] = {}
-        for fill in self._fills(account_id, fresh=False):
+        for fill in self._fills(account_id, fresh=False, refs={str(row.get("order_ref") or "") for row in live} - {""}):
             fills.setdefault(fill.client_order_id, []).append(fill)
         with understood(BROKER):
             found = [
                 parse.order(row, fills.get(str(row.get("order_ref") or "-"), []), dead=self._is_dead(row))
-                for row in self._live(account_id, fresh=False)
+                for row in live
             ]
         found.sort(key=lambda order: int(order.broker_order_id or 0), reverse=True)
         return [
@@ -671,12 +678,35 @@ class IbkrBroker(Lacking, Extras):
             raise NotCancellable(f"This order is {found.status} already.")
         return found
 
-    def _fills(self, account_id: str, *, fresh: bool) -> list[Fill]:
+    def _fills(self, account_id: str, *, fresh: bool, refs: Collection[str] | None = None) -> list[Fill]:
+        """Of the orders with these ids, or of all. What was traded elsewhere in a contract that nobody here trades is
+        left out. Raises BrokerUnavailable where that is a fill of an order of ours."""
         self._account(account_id)
+        found = []
         with understood(BROKER):
             rows = records(self._session.listing("/iserver/account/trades", {"days": _TRADE_DAYS}, fresh=fresh))
-            mine = [row for row in rows if (row.get("account") or row.get("accountCode") or account_id) == account_id]
-            return [parse.fill(row, self._contract(code(row.get("conid"))).currency) for row in mine]
+            for row in rows:
+                ref = str(row.get("order_ref") or "")
+                if (row.get("account") or row.get("accountCode") or account_id) != account_id:
+                    continue
+                if refs is not None and ref not in refs:
+                    continue
+                currency = self._currency_of(code(row.get("conid")))
+                if currency:
+                    found.append(parse.fill(row, currency))
+                elif _OURS.fullmatch(ref):
+                    raise BrokerUnavailable(f"{BROKER} does not tell the currency of a fill of this account now.")
+                else:
+                    logger.info("%s told of a fill in a contract that nobody here trades: left out.", BROKER)
+        return found
+
+    def _currency_of(self, conid: str) -> str:
+        """Of what was traded: of a contract that has ended, as it was told before; empty where it is not known."""
+        try:
+            return self._contract(conid).currency
+        except InvalidSymbol:
+            known = self._session.contracts.get(conid)
+            return known.currency if known else ""
 
 
 def _is_about(answer: Answer, broker_order_id: str) -> bool:

@@ -237,6 +237,39 @@ def test_fills_are_counted_from_the_executions_with_their_fees(ibkr: IbkrBroker,
         ibkr.fills(PAPER, limit=5, after="nothing")
 
 
+def test_a_trade_elsewhere_in_what_nobody_here_trades_hides_no_order(ibkr: IbkrBroker, fake: FakeIbkr) -> None:
+    asked = order("BUY", "10", SYMBOL)
+    ibkr.submit(PAPER, asked)
+    resting = order("BUY", "1", SYMBOL, limit="100")
+    ibkr.submit(PAPER, resting)
+    for place, ref in enumerate(("", "somebody's own", None)):
+        bond = {"conid": 2_147_483_646, "sec_type": "BOND", "symbol": "IBM", "order_ref": ref}
+        fake.trades.append({**fake.trades[0], **bond, "execution_id": f"0000bond.{place}.01.01"})
+    assert {each.client_order_id for each in ibkr.orders(PAPER)} == {asked.client_order_id, resting.client_order_id}
+    found = ibkr.order(PAPER, asked.client_order_id)
+    assert found is not None
+    assert (found.status, len(found.fills)) == (BrokerStatus.FILLED, 1)
+    assert [each.client_order_id for each in ibkr.fills(PAPER, limit=9)] == [asked.client_order_id]
+    assert ibkr.cancel(PAPER, resting.client_order_id).status is BrokerStatus.CANCELLED
+
+
+def test_a_fill_of_ours_in_a_contract_that_has_ended_is_never_left_out(ibkr: IbkrBroker, fake: FakeIbkr) -> None:
+    asked = order("BUY", "10", SYMBOL)
+    ibkr.submit(PAPER, asked)
+    fake.live.clear()
+    kept = fake.trades[0]["conid"]
+    fake.trades[0]["conid"] = 2_147_483_646
+    with pytest.raises(BrokerUnavailable, match="currency"):
+        ibkr.fills(PAPER, limit=9)
+    with pytest.raises(BrokerUnavailable, match="currency"):
+        ibkr.order(PAPER, asked.client_order_id)
+    other = order("BUY", "1", SYMBOL, limit="100")
+    ibkr.submit(PAPER, other)
+    assert [each.client_order_id for each in ibkr.orders(PAPER)] == [other.client_order_id]
+    fake.trades[0]["conid"] = kept
+    assert len(ibkr.fills(PAPER, limit=9)) == 1
+
+
 def test_an_order_that_was_done_on_an_earlier_day_is_known_by_its_executions(ibkr: IbkrBroker, fake: FakeIbkr) -> None:
     asked = order("BUY", "10", SYMBOL)
     ibkr.submit(PAPER, asked)
