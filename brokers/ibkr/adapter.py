@@ -41,7 +41,7 @@ from brokers.ibkr import parse, rules
 from brokers.ibkr import session as sessions
 from brokers.ibkr.session import BROKER, Session, error_of
 from brokers.ibkr.signing import Credentials
-from brokers.identity import Identity, Kind
+from brokers.identity import Identity, Kind, venue_of
 from brokers.lacking import Lacking, page_of_fills
 from brokers.reading import code, number, record, records, shown, text, understood
 from brokers.types import (
@@ -83,6 +83,8 @@ _CONTRACT_DAYS = timedelta(days=1)
 _TRADE_DAYS = "7"
 _MOST_PAGES = 100
 _MOST_BARS = 1000
+_MOST_LOOKED_AT = 40
+"""Contracts, each a question to IBKR, to find the one that an instrument_id means."""
 _MONTHS = 6
 _STRIKES = 10
 
@@ -250,41 +252,59 @@ class IbkrBroker(Lacking, Extras):
         raise naming.ambiguous(ticker, self._tradable([*stocks, *nearest]), BROKER)
 
     def _named(self, meant: Identity) -> Instrument:
-        """What an instrument_id means. A venue that it does not name is the US one, where there is one."""
+        """What an instrument_id means. A venue that it does not name is the US one, where there is one; one that it
+        names must be told by the contract, or for a share by the list of its contracts."""
         ticker = meant.name.replace(".", " ")
+        venues: dict[str, str] = {}
         if meant.is_share:
-            found = self._tradable(self._stocks(ticker, everywhere=bool(meant.venue) or meant.currency != "USD"))
+            venues = self._listings(ticker, everywhere=bool(meant.venue) or meant.currency != "USD")
+            conids = [conid for conid, venue in venues.items() if not meant.venue or venue in ("", meant.venue)]
         elif meant.kind is Kind.FUTURE and not meant.settle:
-            found = self._tradable(parse.near(self._futures(ticker), meant.expiry))
+            conids = parse.near(self._futures(ticker), meant.expiry)
         elif meant.kind is Kind.OPTION:
-            found = self._tradable(self._options(meant))
+            conids = self._options(meant)
         elif meant.kind is Kind.FOREX:
-            found = self._tradable(self._pairs(meant))
+            conids = self._pairs(meant)
         else:
-            found = []
-        fitting = [each for each in found if each.identity is not None and meant.agrees(each.identity)]
+            conids = []
+        if len(conids) > _MOST_LOOKED_AT:
+            raise naming.ambiguous(str(meant), self._tradable(conids), BROKER)
+        fitting = []
+        for each in self._tradable(conids, _MOST_LOOKED_AT):
+            listed = venues.get(str(parse.conid_of(each.symbol)), "")
+            identity = each.identity if each.venue or not listed else with_changes(each, venue=listed).identity
+            if identity is not None and meant.covers(identity):
+                fitting.append(each)
         return naming.only(str(meant), fitting, BROKER)
 
-    def _tradable(self, conids: Sequence[str]) -> list[Instrument]:
+    def _tradable(self, conids: Sequence[str], most: int = naming.MOST_CANDIDATES) -> list[Instrument]:
         """What the first of these contracts are, as many as are shown to anybody."""
         found = []
-        for conid in conids[: naming.MOST_CANDIDATES]:
+        for conid in conids[:most]:
             with suppress(InvalidSymbol):
                 found.append(self._contract(conid))
         return found
 
-    def _stocks(self, ticker: str, *, everywhere: bool = False) -> list[str]:
-        """The contracts of US stocks with that ticker, and where there is none, or ``everywhere``, of all."""
+    def _stocks(self, ticker: str) -> list[str]:
+        """The contracts of US stocks with that ticker, and where there is none, of all."""
+        return list(self._listings(ticker))
+
+    def _listings(self, ticker: str, *, everywhere: bool = False) -> dict[str, str]:
+        """As ``_stocks``, or ``everywhere``: contract → the code of its exchange, empty for one that is not known."""
         with understood(BROKER):
             told = record(self._session.read("/trsrv/stocks", {"symbols": ticker}))
             listed = [
-                (code(contract.get("conid")), contract.get("isUS") is True)
+                (
+                    code(contract.get("conid")),
+                    venue_of(str(contract.get("exchange") or "")),
+                    contract.get("isUS") is True,
+                )
                 for row in records(told.get(ticker) or [])
                 if row.get("assetClass") in (None, "STK")
                 for contract in records(row.get("contracts") or [])
             ]
-        american = [conid for conid, is_american in listed if is_american]
-        return american if american and not everywhere else [conid for conid, _ in listed]
+        american = {conid: venue for conid, venue, is_american in listed if is_american}
+        return american if american and not everywhere else {conid: venue for conid, venue, _ in listed}
 
     def _futures(self, root: str) -> list[tuple[str, str]]:
         """Contract and last day (YYYYMMDD) of each future of a root, the nearest first."""

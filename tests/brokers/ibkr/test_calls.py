@@ -38,10 +38,13 @@ from tests.brokers.ibkr.fake import (
     BERKSHIRE,
     CALL,
     EURO,
+    FRANKFURT,
     FUTURE,
     FUTURE_MARCH,
+    LISTINGS,
     PAPER,
     QUESTION,
+    SMART,
     TINY,
     FakeIbkr,
 )
@@ -121,6 +124,33 @@ def test_an_instrument_id_leads_to_its_contract(ibkr: IbkrBroker, instrument_id:
 def test_an_instrument_id_never_leads_to_something_near_it(ibkr: IbkrBroker, instrument_id: str) -> None:
     with pytest.raises(InvalidSymbol):
         ibkr.instrument(instrument_id)
+
+
+def test_a_venue_that_was_asked_for_is_never_another_whose_name_is_not_known(ibkr: IbkrBroker) -> None:
+    assert ibkr.instrument("STK:FRA.EUR").symbol == f"FRA@{FRANKFURT}"
+    for venue in ("XETR", "XFRA"):
+        with pytest.raises(InvalidSymbol):
+            ibkr.instrument(f"STK:FRA.EUR@{venue}")
+
+
+def test_the_list_of_stocks_tells_a_venue_that_the_contract_does_not(ibkr: IbkrBroker) -> None:
+    assert ibkr.instrument("STK:SMRT.USD@XNAS").symbol == f"SMRT@{SMART}"
+    with pytest.raises(InvalidSymbol):
+        ibkr.instrument("STK:SMRT.USD@XNYS")
+
+
+def test_the_venue_asked_for_is_found_behind_many_others(ibkr: IbkrBroker) -> None:
+    assert ibkr.instrument("STK:ABC.EUR@XETR").symbol == f"ABC@{LISTINGS + 11}"
+    with pytest.raises(AmbiguousSymbol, match="and 4 more"):
+        ibkr.instrument("STK:ABC.EUR")
+
+
+def test_of_more_listings_than_are_looked_at_none_is_picked(ibkr: IbkrBroker, fake: FakeIbkr) -> None:
+    for instrument_id in ("STK:CROWD.EUR@XETR", "STK:CROWD.EUR"):
+        with pytest.raises(AmbiguousSymbol) as several:
+            ibkr.instrument(instrument_id)
+        assert len(several.value.candidates) == 8
+    assert len([path for _, path in fake.received if path.endswith("/info-and-rules")]) == 8
 
 
 def test_a_search_leaves_out_what_nobody_here_trades(ibkr: IbkrBroker) -> None:
