@@ -12,6 +12,7 @@ from brokers.types import DepositAddress, EarnHolding, EarnOffer, OrderRequest, 
 
 _M = Meaning
 DUPLICATE = "Duplicate order sent."
+NEITHER = "-2021 of both halves"
 MEANINGS: Mapping[str, Meaning] = {
     "-1000": _M.UNKNOWN,  # unknown error while processing
     "-1001": _M.UNKNOWN,  # disconnected: unable to process
@@ -37,7 +38,8 @@ MEANINGS: Mapping[str, Meaning] = {
     "-2010": _M.REJECTED,
     "-2011": _M.NOT_FOUND,  # of a cancel
     "-2013": _M.NOT_FOUND,
-    "-2021": _M.REJECTED,  # of a replacement: the old order was cancelled, the new one refused
+    NEITHER: _M.NEITHER,
+    "-2021": _M.REJECTED,  # of a replacement of which one half was done
     "-2022": _M.REJECTED,  # of a replacement: neither half was done
     "-2014": _M.AUTH,
     "-2015": _M.AUTH,  # key, address or permission
@@ -50,7 +52,18 @@ def codes(answer: Any) -> list[str]:
         return []
     found = [code for each in _halves(answer) for code in codes(each)]
     code = str(answer["code"])
+    if code == "-2021" and _leaves_nothing(answer.get("data")):
+        found.insert(0, NEITHER)
     return [*found, f"{code} {answer.get('msg', '')}", code]
+
+
+def _leaves_nothing(told: Any) -> bool:
+    """Whether the old order was cancelled and the new one surely does not stand: what the refusal of the new one alone
+    would mean, such as "try again later", is not so of the change."""
+    if not isinstance(told, dict) or (told.get("cancelResult"), told.get("newOrderResult")) != ("SUCCESS", "FAILURE"):
+        return False
+    why = next((MEANINGS[code] for code in codes(told.get("newOrderResponse")) if code in MEANINGS), _M.REJECTED)
+    return why not in (_M.UNKNOWN, _M.DUPLICATE)
 
 
 def _halves(answer: Mapping[str, Any]) -> list[Any]:

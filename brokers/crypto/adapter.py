@@ -1,5 +1,7 @@
 """What the crypto venues have in common behind the one interface; each says in its own room how it differs."""
 
+import logging
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -62,8 +64,12 @@ from brokers.types import (
     Transfer,
 )
 
+logger = logging.getLogger(__name__)
+
 PAGE = 100
 PAGES = 20
+_OURS = re.compile("[0-9a-f]{32}")
+"""A client order id as we give it."""
 _FEES_KEPT = 3600.0
 # Held as cash: what prices are told in. Every other coin is a position.
 _CASH = frozenset(
@@ -211,8 +217,11 @@ class CryptoBroker(Extras, ABC):
             since = None if start is None else words.milliseconds(start)
             return [words.transaction(each) for each in self._ledger(since, params)]
 
-        wanted = self._walk(page, lambda each: (each.at, each.transaction_id), start, end, limit, after, kinds)
-        return [each for each in wanted if not kinds or each.kind in kinds][:limit]
+        def counts(each: Transaction) -> bool:
+            return not kinds or each.kind in kinds
+
+        wanted = self._walk(page, lambda each: (each.at, each.transaction_id), counts, start, end, limit, after)
+        return [each for each in wanted if counts(each)][: max(limit, 0)]
 
     def fills(
         self,
@@ -232,12 +241,16 @@ class CryptoBroker(Extras, ABC):
             return self._cut(mine, lambda each: (each.filled_at, each.fill_id), start, end, limit, after)
         market = self._instrument(symbol).symbol if symbol else None
 
-        def page(until: datetime | None) -> list[Fill]:
+        def page(until: datetime | None) -> list[tuple[datetime, str, Fill | None]]:
             params = {} if until is None else {"until": words.milliseconds(until)}
             since = None if start is None else words.milliseconds(start)
-            return [self._fill(each) for each in self._trades(market, since, params)]
+            return [self._told_fill(each) for each in self._trades(market, since, params)]
 
-        return self._walk(page, lambda each: (each.filled_at, each.fill_id), start, end, limit, after)
+        def counts(each: tuple[datetime, str, Fill | None]) -> bool:
+            return each[2] is not None
+
+        walked = self._walk(page, lambda each: (each[0], each[1]), counts, start, end, limit, after)
+        return [fill for _, _, fill in walked if fill is not None][: max(limit, 0)]
 
     def fees(self, account_id: str) -> list[FeeRule]:
         self._check(account_id)
@@ -377,7 +390,7 @@ class CryptoBroker(Extras, ABC):
         self._able(Ability.TRANSFERS, "lists no transfers")
         found: list[Transfer] = []
         for page in self._money_lists(start):
-            found += self._walk(page, lambda each: (each.at, each.transfer_id), start, end, limit, "")
+            found += self._walk(page, lambda each: (each.at, each.transfer_id), lambda _: True, start, end, limit, "")
         return sorted(found, key=lambda each: (each.at, each.transfer_id), reverse=True)[: max(limit, 0)]
 
     def preview(self, account_id: str, request: OrderRequest) -> Preview:
@@ -436,7 +449,8 @@ class CryptoBroker(Extras, ABC):
         self, account_id: str, *, open_only: bool = False, since: datetime | None = None, limit: int = 100
     ) -> list[BrokerOrder]:
         self._check(account_id)
-        listed = [self._order(each) for each in self._listed(open_only=open_only, since=since, limit=limit)]
+        told = self._listed(open_only=open_only, since=since, limit=limit)
+        listed = [order for each in told if (order := self._told_order(each)) is not None]
         newest = sorted(listed, key=lambda each: each.created_at or each.updated_at, reverse=True)
         wanted = [each for each in newest if since is None or (each.created_at or each.updated_at) >= since]
         return [each for each in wanted if not open_only or each.status.is_open][: max(limit, 0)]
@@ -611,6 +625,36 @@ class CryptoBroker(Extras, ABC):
         fills = tuple(self._fill(each) for each in self._trades_of(answer))
         return words.order(answer, found, datetime.now(UTC), fills)
 
+    def _told_order(self, answer: words.Answer) -> BrokerOrder | None:
+        """For a list: None for what was sent elsewhere for an instrument that is not offered here."""
+        try:
+            return self._order(answer)
+        except InvalidSymbol:
+            if not self._is_foreign(answer.get("symbol"), str(answer.get("clientOrderId") or "")):
+                raise
+        logger.info("%s told of an order for an instrument that is not offered here: left out.", self.VENUE.title)
+        return None
+
+    def _told_fill(self, trade: words.Answer) -> tuple[datetime, str, Fill | None]:
+        """Its time and id, and the fill as ``_told_order`` would have it."""
+        try:
+            fill = self._fill(trade)
+        except InvalidSymbol:
+            known = self._client.memory.client_ids.get(str(trade.get("order"))) or trade.get("clientOrderId")
+            at = words.moment(trade.get("timestamp"))
+            if at is None or not self._is_foreign(trade.get("symbol"), known):
+                raise
+            logger.info("%s told of a fill of an instrument that is not offered here: left out.", self.VENUE.title)
+            return at, str(trade.get("id")), None
+        return fill.filled_at, fill.fill_id, fill
+
+    def _is_foreign(self, symbol: Any, client_order_id: str | None) -> bool:
+        """Whether it is surely no order of ours; None for an id that the venue does not tell here."""
+        market = self._market(str(symbol))
+        if market is not None and (market.get("option") or market.get("inverse")):
+            return True
+        return client_order_id is not None and not _OURS.fullmatch(client_order_id)
+
     def _ledger(self, since: int | None, params: dict[str, Any]) -> list[words.Answer]:
         """One page."""
         found: list[words.Answer] = self._client.read("fetch_ledger", None, since, PAGE, params)
@@ -664,16 +708,26 @@ class CryptoBroker(Extras, ABC):
                 continue
         return found
 
+    def _held(self) -> list[words.Answer]:
+        """The positions in contracts."""
+        found: list[words.Answer] = self._client.read("fetch_positions")
+        return found
+
     def _contracts(self) -> list[Position]:
+        """Raises BrokerUnavailable for one that is not offered here: what is held is never left out."""
         if not self.CAPABILITIES.asset_classes & {AssetClass.PERPETUAL, AssetClass.FUTURE}:
             return []
         found = []
-        for each in self._client.read("fetch_positions"):
+        for each in self._held():
             size = words.known(each.get("contracts"))
-            market = self._market(str(each.get("symbol")))
-            if not size or market is None:
+            if not size:
                 continue
-            instrument = self._of_symbol(each["symbol"])
+            try:
+                instrument = self._of_symbol(each.get("symbol"))
+            except InvalidSymbol as error:
+                raise BrokerUnavailable(
+                    f"{self.VENUE.title} holds a contract that cannot be told here. Look at your positions there."
+                ) from error
             quantity = -abs(size) if each.get("side") == "short" else abs(size)
             last = words.number(each.get("markPrice")) or words.number(each.get("lastPrice"))
             if last is None:
@@ -746,13 +800,16 @@ class CryptoBroker(Extras, ABC):
         self,
         page: Callable[[datetime | None], list[Any]],
         key: Callable[[Any], tuple[datetime, str]],
+        counts: Callable[[Any], bool],
         start: datetime | None,
         end: datetime | None,
         limit: int,
         after: str,
-        kinds: Collection[str] = (),
     ) -> list[Any]:
-        """Newest first, as far back as it takes. Raises InvalidRequest when ``after`` is not among what was read."""
+        """Newest first: all that was read, as far back as it takes for ``limit`` that count.
+
+        Raises InvalidRequest when ``after`` is not among what was read.
+        """
         seen: dict[str, Any] = {}
         until = end
         for _ in range(PAGES):
@@ -764,10 +821,10 @@ class CryptoBroker(Extras, ABC):
                 wanted = self._cut(ordered, key, start, end, len(ordered), after)
             except InvalidRequest:
                 wanted = []
-            if not fresh or len(rows) < self.ROWS or sum(not kinds or each.kind in kinds for each in wanted) >= limit:
+            if not fresh or len(rows) < self.ROWS or sum(map(counts, wanted)) >= limit:
                 break
             until = min(key(each)[0] for each in rows)
-        return self._cut(ordered, key, start, end, len(ordered) if kinds else limit, after)
+        return self._cut(ordered, key, start, end, len(ordered), after)
 
     @staticmethod
     def _cut(

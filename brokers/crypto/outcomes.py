@@ -47,6 +47,7 @@ class Meaning(Enum):
     DUPLICATE = "has an order with this client order id already"
     NOT_FOUND = "has no such order"
     ENDED = "says the order has ended already"
+    NEITHER = "cancelled the old order and refused the new one"
 
 
 _ERRORS: dict[Meaning, Callable[[str], BrokerError]] = {
@@ -101,6 +102,8 @@ class Codes:
         safe = f" ({code})" if code and _SAFE_CODE.fullmatch(code) else ""
         if meaning is Meaning.UNKNOWN:
             return UnknownOutcome(f"{self.venue} did not say whether the order was taken{safe}. It may stand.")
+        if meaning is Meaning.NEITHER:
+            return Rejected("The old order was cancelled and the new one refused: nothing stands now.")
         return _ERRORS[meaning](f"{self.venue} {meaning.value}{safe}.")
 
 

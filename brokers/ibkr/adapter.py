@@ -4,9 +4,10 @@ Written from IBKR's documents and never run against IBKR itself.
 """
 
 import ipaddress
+import logging
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace as with_changes
 from datetime import UTC, date, datetime, timedelta
@@ -40,7 +41,7 @@ from brokers.ibkr import parse, rules
 from brokers.ibkr import session as sessions
 from brokers.ibkr.session import BROKER, Session, error_of
 from brokers.ibkr.signing import Credentials
-from brokers.identity import Identity, Kind
+from brokers.identity import Identity, Kind, venue_of
 from brokers.lacking import Lacking, page_of_fills
 from brokers.reading import code, number, record, records, shown, text, understood
 from brokers.types import (
@@ -70,6 +71,10 @@ from brokers.types import (
     Side,
 )
 
+logger = logging.getLogger(__name__)
+
+_OURS = re.compile("[0-9a-f]{32}")
+"""An order_ref that we gave: a client order id."""
 _OAUTH = ("consumer_key", "access_token", "access_token_secret", "encryption_key", "signature_key", "dh_prime")
 _FIRST_LOOKS = 4
 """The first answer of a list or a quote is empty: IBKR only begins to fetch it then."""
@@ -78,6 +83,8 @@ _CONTRACT_DAYS = timedelta(days=1)
 _TRADE_DAYS = "7"
 _MOST_PAGES = 100
 _MOST_BARS = 1000
+_MOST_LOOKED_AT = 40
+"""Contracts, each a question to IBKR, to find the one that an instrument_id means."""
 _MONTHS = 6
 _STRIKES = 10
 
@@ -245,41 +252,59 @@ class IbkrBroker(Lacking, Extras):
         raise naming.ambiguous(ticker, self._tradable([*stocks, *nearest]), BROKER)
 
     def _named(self, meant: Identity) -> Instrument:
-        """What an instrument_id means. A venue that it does not name is the US one, where there is one."""
+        """What an instrument_id means. A venue that it does not name is the US one, where there is one; one that it
+        names must be told by the contract, or for a share by the list of its contracts."""
         ticker = meant.name.replace(".", " ")
+        venues: dict[str, str] = {}
         if meant.is_share:
-            found = self._tradable(self._stocks(ticker, everywhere=bool(meant.venue) or meant.currency != "USD"))
+            venues = self._listings(ticker, everywhere=bool(meant.venue) or meant.currency != "USD")
+            conids = [conid for conid, venue in venues.items() if not meant.venue or venue in ("", meant.venue)]
         elif meant.kind is Kind.FUTURE and not meant.settle:
-            found = self._tradable(parse.near(self._futures(ticker), meant.expiry))
+            conids = parse.near(self._futures(ticker), meant.expiry)
         elif meant.kind is Kind.OPTION:
-            found = self._tradable(self._options(meant))
+            conids = self._options(meant)
         elif meant.kind is Kind.FOREX:
-            found = self._tradable(self._pairs(meant))
+            conids = self._pairs(meant)
         else:
-            found = []
-        fitting = [each for each in found if each.identity is not None and meant.agrees(each.identity)]
+            conids = []
+        if len(conids) > _MOST_LOOKED_AT:
+            raise naming.ambiguous(str(meant), self._tradable(conids), BROKER)
+        fitting = []
+        for each in self._tradable(conids, _MOST_LOOKED_AT):
+            listed = venues.get(str(parse.conid_of(each.symbol)), "")
+            identity = each.identity if each.venue or not listed else with_changes(each, venue=listed).identity
+            if identity is not None and meant.covers(identity):
+                fitting.append(each)
         return naming.only(str(meant), fitting, BROKER)
 
-    def _tradable(self, conids: Sequence[str]) -> list[Instrument]:
+    def _tradable(self, conids: Sequence[str], most: int = naming.MOST_CANDIDATES) -> list[Instrument]:
         """What the first of these contracts are, as many as are shown to anybody."""
         found = []
-        for conid in conids[: naming.MOST_CANDIDATES]:
+        for conid in conids[:most]:
             with suppress(InvalidSymbol):
                 found.append(self._contract(conid))
         return found
 
-    def _stocks(self, ticker: str, *, everywhere: bool = False) -> list[str]:
-        """The contracts of US stocks with that ticker, and where there is none, or ``everywhere``, of all."""
+    def _stocks(self, ticker: str) -> list[str]:
+        """The contracts of US stocks with that ticker, and where there is none, of all."""
+        return list(self._listings(ticker))
+
+    def _listings(self, ticker: str, *, everywhere: bool = False) -> dict[str, str]:
+        """As ``_stocks``, or ``everywhere``: contract → the code of its exchange, empty for one that is not known."""
         with understood(BROKER):
             told = record(self._session.read("/trsrv/stocks", {"symbols": ticker}))
             listed = [
-                (code(contract.get("conid")), contract.get("isUS") is True)
+                (
+                    code(contract.get("conid")),
+                    venue_of(str(contract.get("exchange") or "")),
+                    contract.get("isUS") is True,
+                )
                 for row in records(told.get(ticker) or [])
                 if row.get("assetClass") in (None, "STK")
                 for contract in records(row.get("contracts") or [])
             ]
-        american = [conid for conid, is_american in listed if is_american]
-        return american if american and not everywhere else [conid for conid, _ in listed]
+        american = {conid: venue for conid, venue, is_american in listed if is_american}
+        return american if american and not everywhere else {conid: venue for conid, venue, _ in listed}
 
     def _futures(self, root: str) -> list[tuple[str, str]]:
         """Contract and last day (YYYYMMDD) of each future of a root, the nearest first."""
@@ -529,7 +554,7 @@ class IbkrBroker(Lacking, Extras):
         """Among today's orders and all that work, then among the executions of seven days."""
         self._account(account_id)
         listed = self._listed(account_id, client_order_id)
-        fills = [fill for fill in self._fills(account_id, fresh=True) if fill.client_order_id == client_order_id]
+        fills = self._fills(account_id, fresh=True, refs={client_order_id})
         with understood(BROKER):
             if listed is not None:
                 return parse.order(listed, fills, dead=self._is_dead(listed))
@@ -540,13 +565,15 @@ class IbkrBroker(Lacking, Extras):
     ) -> list[BrokerOrder]:
         """Today's, and all that work: IBKR lists no older ones here."""
         self._account(account_id)
+        with understood(BROKER):
+            live = self._live(account_id, fresh=False)
         fills: dict[str, list[Fill]] = {}
-        for fill in self._fills(account_id, fresh=False):
+        for fill in self._fills(account_id, fresh=False, refs={str(row.get("order_ref") or "") for row in live} - {""}):
             fills.setdefault(fill.client_order_id, []).append(fill)
         with understood(BROKER):
             found = [
                 parse.order(row, fills.get(str(row.get("order_ref") or "-"), []), dead=self._is_dead(row))
-                for row in self._live(account_id, fresh=False)
+                for row in live
             ]
         found.sort(key=lambda order: int(order.broker_order_id or 0), reverse=True)
         return [
@@ -671,12 +698,35 @@ class IbkrBroker(Lacking, Extras):
             raise NotCancellable(f"This order is {found.status} already.")
         return found
 
-    def _fills(self, account_id: str, *, fresh: bool) -> list[Fill]:
+    def _fills(self, account_id: str, *, fresh: bool, refs: Collection[str] | None = None) -> list[Fill]:
+        """Of the orders with these ids, or of all. What was traded elsewhere in a contract that nobody here trades is
+        left out. Raises BrokerUnavailable where that is a fill of an order of ours."""
         self._account(account_id)
+        found = []
         with understood(BROKER):
             rows = records(self._session.listing("/iserver/account/trades", {"days": _TRADE_DAYS}, fresh=fresh))
-            mine = [row for row in rows if (row.get("account") or row.get("accountCode") or account_id) == account_id]
-            return [parse.fill(row, self._contract(code(row.get("conid"))).currency) for row in mine]
+            for row in rows:
+                ref = str(row.get("order_ref") or "")
+                if (row.get("account") or row.get("accountCode") or account_id) != account_id:
+                    continue
+                if refs is not None and ref not in refs:
+                    continue
+                currency = self._currency_of(code(row.get("conid")))
+                if currency:
+                    found.append(parse.fill(row, currency))
+                elif _OURS.fullmatch(ref):
+                    raise BrokerUnavailable(f"{BROKER} does not tell the currency of a fill of this account now.")
+                else:
+                    logger.info("%s told of a fill in a contract that nobody here trades: left out.", BROKER)
+        return found
+
+    def _currency_of(self, conid: str) -> str:
+        """Of what was traded: of a contract that has ended, as it was told before; empty where it is not known."""
+        try:
+            return self._contract(conid).currency
+        except InvalidSymbol:
+            known = self._session.contracts.get(conid)
+            return known.currency if known else ""
 
 
 def _is_about(answer: Answer, broker_order_id: str) -> bool:

@@ -112,6 +112,12 @@ class KrakenFuturesBroker(CryptoBroker):
         self._check(account_id)
         return self._contracts()
 
+    def _held(self) -> list[words.Answer]:
+        """ccxt looks contracts up by their names in capitals; Kraken's documents show them in small letters too."""
+        rows = _rows(self._client.read("private_get_openpositions"), "openPositions")
+        parse_position = self._client.exchange.parse_position
+        return [parse_position({**row, "symbol": str(row.get("symbol") or "").upper()}) for row in rows]
+
     def fees(self, account_id: str) -> list[FeeRule]:
         raise NotSupported("Kraken Futures tells no fees here: they follow what the account traded in 30 days.")
 

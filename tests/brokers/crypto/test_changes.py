@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from brokers.errors import InsufficientFunds, InvalidOrder, NotCancellable, NotSupported, UnknownOutcome
+from brokers.errors import (
+    BrokerError,
+    DuplicateClientId,
+    InvalidOrder,
+    NotCancellable,
+    NotSupported,
+    Rejected,
+    UnknownOutcome,
+)
 from brokers.types import BrokerStatus, OrderChanges, OrderType, TimeInForce
 from tests.brokers.contract.cases import BINANCE, COINBASE, KRAKEN, OKX, CryptoCase, Rig, new_id
 from tests.brokers.exchange import SimOrder
@@ -59,17 +67,45 @@ def test_binance_changes_an_order_before_its_first_fill_alone_whoever_is_faster(
 
 
 @pytest.mark.django_db
-def test_a_new_order_that_binance_refuses_leaves_the_old_one_cancelled_and_says_why() -> None:
+def test_a_new_order_that_binance_refuses_leaves_the_old_one_cancelled_and_says_so() -> None:
     with BINANCE.opened() as rig:
         order, new = rig.order(), new_id()
         rig.broker.submit(rig.account_id, order)
         rig.wire.balances["USDT"] = Decimal(1)
-        with pytest.raises(InsufficientFunds):
+        with pytest.raises(Rejected) as refused:
             rig.broker.replace(rig.account_id, order.client_order_id, OrderChanges(quantity=Decimal(1)), new)
+        assert type(refused.value) is Rejected, "never one that sounds as if the old order still stood"
+        assert str(refused.value) == "The old order was cancelled and the new one refused: nothing stands now."
         old = rig.look(order.client_order_id)
         assert old is not None
         assert old.status is BrokerStatus.CANCELLED
         assert rig.look(new) is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("inner", "kind"),
+    [
+        ({"code": -1003, "msg": "Too many requests."}, Rejected),
+        ({"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}, Rejected),
+        ({"code": -9999, "msg": "Something new."}, Rejected),
+        ({"code": -1007, "msg": "Timeout waiting for response from backend server."}, UnknownOutcome),
+        ({"code": -2010, "msg": "Duplicate order sent."}, DuplicateClientId),
+    ],
+)
+def test_of_a_change_that_half_failed_nothing_stands_unless_the_new_order_may(
+    inner: dict[str, Any], kind: type[BrokerError]
+) -> None:
+    with BINANCE.opened() as rig:
+        order, speak = rig.order(), rig.wire.speak
+        rig.broker.submit(rig.account_id, order)
+        data = {"cancelResult": "SUCCESS", "newOrderResult": "FAILURE", "cancelResponse": {}, "newOrderResponse": inner}
+        half = {"code": -2021, "msg": "Order cancel-replace partially failed.", "data": data}
+        rig.wire.speak = lambda asked: (409, half) if asked.path.endswith("/cancelReplace") else speak(asked)  # type: ignore[method-assign]
+        with pytest.raises(kind) as refused:
+            rig.broker.replace(rig.account_id, order.client_order_id, OrderChanges(quantity=Decimal(1)), new_id())
+        assert type(refused.value) is kind
+        assert ("nothing stands now" in str(refused.value)) is (kind is Rejected)
 
 
 @pytest.mark.django_db

@@ -31,6 +31,9 @@ BASE = "/v1/api"
 APPLE, APPLE_MEXICO, FUTURE, TINY = 265598, 38708077, 495512563, 76792991
 FUTURE_MARCH, EVERSOURCE, TWIN_NYSE, TWIN_AMEX = 495512557, 181273384, 4711, 4712
 CALL, EURO, BERKSHIRE = 731240095, 12087792, 72063691
+FRANKFURT, SMART = 8001, 8002
+LISTINGS, CROWD = 8100, 8200
+"""Where the numbers begin of a share at twelve places, the last of them Xetra, and of one at more than forty."""
 OPTION = 700_000_000
 """Where the numbers of options begin."""
 OPTION_DAYS = {"DEC29": ("20291221", "20291228"), "JAN30": ("20300118",)}
@@ -295,6 +298,10 @@ class FakeIbkr(FakeBroker):
             "TWIN": [(TWIN_NYSE, "NYSE", True), (TWIN_AMEX, "AMEX", True)],
             "ES": [(EVERSOURCE, "NYSE", True)],
             "BRK B": [(BERKSHIRE, "NYSE", True)],
+            "FRA": [(FRANKFURT, "FWB", False)],
+            "SMRT": [(SMART, "NASDAQ", True)],
+            "ABC": [(LISTINGS + place, "FWB" if place < 11 else "IBIS", False) for place in range(12)],
+            "CROWD": [(CROWD + place, "FWB", False) for place in range(41)],
         }
         contracts = [{"conid": each, "exchange": at, "isUS": us} for each, at, us in places.get(symbol, [])]
         return {symbol: [{"name": "APPLE INC", "assetClass": "STK", "contracts": contracts}] if contracts else []}
@@ -656,6 +663,12 @@ _CONTRACTS = {
         company_name="European Monetary Union Euro",
         rules={"increment": 0.00005, "incrementRules": [], "sizeIncrement": 1},
     ),
+    FRANKFURT: _contract(FRANKFURT, "FRA", "STK", "FWB", currency="EUR"),
+    SMART: _contract(SMART, "SMRT", "STK", "SMART"),
+    **{LISTINGS + place: _contract(LISTINGS + place, "ABC", "STK", "FWB", currency="EUR") for place in range(11)},
+    LISTINGS + 11: _contract(LISTINGS + 11, "ABC", "STK", "IBIS", currency="EUR"),
+    CROWD: _contract(CROWD, "CROWD", "STK", "IBIS", currency="EUR"),
+    **{CROWD + place: _contract(CROWD + place, "CROWD", "STK", "MEXI", currency="MXN") for place in range(1, 41)},
     TINY: _contract(
         TINY,
         "TINY",

@@ -38,10 +38,13 @@ from tests.brokers.ibkr.fake import (
     BERKSHIRE,
     CALL,
     EURO,
+    FRANKFURT,
     FUTURE,
     FUTURE_MARCH,
+    LISTINGS,
     PAPER,
     QUESTION,
+    SMART,
     TINY,
     FakeIbkr,
 )
@@ -121,6 +124,33 @@ def test_an_instrument_id_leads_to_its_contract(ibkr: IbkrBroker, instrument_id:
 def test_an_instrument_id_never_leads_to_something_near_it(ibkr: IbkrBroker, instrument_id: str) -> None:
     with pytest.raises(InvalidSymbol):
         ibkr.instrument(instrument_id)
+
+
+def test_a_venue_that_was_asked_for_is_never_another_whose_name_is_not_known(ibkr: IbkrBroker) -> None:
+    assert ibkr.instrument("STK:FRA.EUR").symbol == f"FRA@{FRANKFURT}"
+    for venue in ("XETR", "XFRA"):
+        with pytest.raises(InvalidSymbol):
+            ibkr.instrument(f"STK:FRA.EUR@{venue}")
+
+
+def test_the_list_of_stocks_tells_a_venue_that_the_contract_does_not(ibkr: IbkrBroker) -> None:
+    assert ibkr.instrument("STK:SMRT.USD@XNAS").symbol == f"SMRT@{SMART}"
+    with pytest.raises(InvalidSymbol):
+        ibkr.instrument("STK:SMRT.USD@XNYS")
+
+
+def test_the_venue_asked_for_is_found_behind_many_others(ibkr: IbkrBroker) -> None:
+    assert ibkr.instrument("STK:ABC.EUR@XETR").symbol == f"ABC@{LISTINGS + 11}"
+    with pytest.raises(AmbiguousSymbol, match="and 4 more"):
+        ibkr.instrument("STK:ABC.EUR")
+
+
+def test_of_more_listings_than_are_looked_at_none_is_picked(ibkr: IbkrBroker, fake: FakeIbkr) -> None:
+    for instrument_id in ("STK:CROWD.EUR@XETR", "STK:CROWD.EUR"):
+        with pytest.raises(AmbiguousSymbol) as several:
+            ibkr.instrument(instrument_id)
+        assert len(several.value.candidates) == 8
+    assert len([path for _, path in fake.received if path.endswith("/info-and-rules")]) == 8
 
 
 def test_a_search_leaves_out_what_nobody_here_trades(ibkr: IbkrBroker) -> None:
@@ -235,6 +265,39 @@ def test_fills_are_counted_from_the_executions_with_their_fees(ibkr: IbkrBroker,
     assert ibkr.fills(PAPER, limit=5, after=newest.fill_id) == [older]
     with pytest.raises(InvalidRequest):
         ibkr.fills(PAPER, limit=5, after="nothing")
+
+
+def test_a_trade_elsewhere_in_what_nobody_here_trades_hides_no_order(ibkr: IbkrBroker, fake: FakeIbkr) -> None:
+    asked = order("BUY", "10", SYMBOL)
+    ibkr.submit(PAPER, asked)
+    resting = order("BUY", "1", SYMBOL, limit="100")
+    ibkr.submit(PAPER, resting)
+    for place, ref in enumerate(("", "somebody's own", None)):
+        bond = {"conid": 2_147_483_646, "sec_type": "BOND", "symbol": "IBM", "order_ref": ref}
+        fake.trades.append({**fake.trades[0], **bond, "execution_id": f"0000bond.{place}.01.01"})
+    assert {each.client_order_id for each in ibkr.orders(PAPER)} == {asked.client_order_id, resting.client_order_id}
+    found = ibkr.order(PAPER, asked.client_order_id)
+    assert found is not None
+    assert (found.status, len(found.fills)) == (BrokerStatus.FILLED, 1)
+    assert [each.client_order_id for each in ibkr.fills(PAPER, limit=9)] == [asked.client_order_id]
+    assert ibkr.cancel(PAPER, resting.client_order_id).status is BrokerStatus.CANCELLED
+
+
+def test_a_fill_of_ours_in_a_contract_that_has_ended_is_never_left_out(ibkr: IbkrBroker, fake: FakeIbkr) -> None:
+    asked = order("BUY", "10", SYMBOL)
+    ibkr.submit(PAPER, asked)
+    fake.live.clear()
+    kept = fake.trades[0]["conid"]
+    fake.trades[0]["conid"] = 2_147_483_646
+    with pytest.raises(BrokerUnavailable, match="currency"):
+        ibkr.fills(PAPER, limit=9)
+    with pytest.raises(BrokerUnavailable, match="currency"):
+        ibkr.order(PAPER, asked.client_order_id)
+    other = order("BUY", "1", SYMBOL, limit="100")
+    ibkr.submit(PAPER, other)
+    assert [each.client_order_id for each in ibkr.orders(PAPER)] == [other.client_order_id]
+    fake.trades[0]["conid"] = kept
+    assert len(ibkr.fills(PAPER, limit=9)) == 1
 
 
 def test_an_order_that_was_done_on_an_earlier_day_is_known_by_its_executions(ibkr: IbkrBroker, fake: FakeIbkr) -> None:

@@ -66,6 +66,8 @@ class KrakenFuturesFake(CryptoFake):
         self.page = 100
         self.nonce = 0
         self.log_rows = 4
+        self.held = "PF_XBTUSD"
+        """What the one position is in, as it is written there."""
 
     # -- what arrives ---------------------------------------------------------------------------------------------
 
@@ -197,7 +199,7 @@ class KrakenFuturesFake(CryptoFake):
         return self._ok(accounts={"cash": cash, "flex": flex})
 
     def _positions(self, query: dict[str, str]) -> Reply:
-        row = {"side": "short", "symbol": "PF_XBTUSD", "price": Decimal("29900.5"), "fillTime": _iso(self.now()),
+        row = {"side": "short", "symbol": self.held, "price": Decimal("29900.5"), "fillTime": _iso(self.now()),
                "size": Decimal("1.5"), "unrealizedFunding": Decimal("-0.00001045432180096817"),
                "pnlCurrency": "USD", "maxFixedLeverage": None}  # fmt: skip
         return self._ok(openPositions=[row])

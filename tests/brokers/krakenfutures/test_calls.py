@@ -74,6 +74,56 @@ def test_a_short_position_is_negative_with_its_profit(futures: KrakenFuturesBrok
     assert held.unrealized_pnl == Decimal("-149.25")
 
 
+def test_a_position_is_told_whatever_case_its_contract_is_written_in(
+    futures: KrakenFuturesBroker, fake: KrakenFuturesFake
+) -> None:
+    fake.held = "pf_xbtusd"
+    assert [(each.symbol, each.quantity) for each in futures.positions(ACCOUNT)] == [(PERPETUAL, Decimal("-1.5"))]
+
+
+@pytest.mark.parametrize("held", ["pf_gonecoinusd", "FF_XBTUSD_200327", "PI_XBTUSD"])
+def test_a_position_in_a_contract_that_is_not_known_here_never_vanishes(
+    futures: KrakenFuturesBroker, fake: KrakenFuturesFake, held: str
+) -> None:
+    fake.held = held
+    with pytest.raises(BrokerUnavailable, match="Look at your positions there"):
+        futures.positions(ACCOUNT)
+
+
+@pytest.mark.parametrize("wire", ["PI_XBTUSD", "FF_XBTUSD_200327"])
+def test_what_was_traded_elsewhere_in_other_contracts_breaks_no_list(
+    rig: Rig, fake: KrakenFuturesFake, wire: str
+) -> None:
+    done = rig.order(order_type=OrderType.MARKET, limit_price=None)
+    rig.broker.submit(ACCOUNT, done)
+    resting = rig.order()
+    rig.broker.submit(ACCOUNT, resting)
+    mine = {done.client_order_id, resting.client_order_id}
+    for status in ("open", "filled"):
+        for client_id in ("", "placed by hand"):
+            foreign = rig.order(order_type=OrderType.MARKET, limit_price=None)
+            rig.broker.submit(ACCOUNT, foreign)
+            at_venue = fake.by_client(foreign.client_order_id)
+            assert at_venue is not None
+            at_venue.wire, at_venue.client_id, at_venue.status = wire, client_id, status
+            at_venue.trades[0].wire = wire
+    rig.broker._client.memory.client_ids.clear()  # type: ignore[attr-defined]
+    assert {each.client_order_id for each in rig.broker.orders(ACCOUNT)} == mine
+    assert [each.client_order_id for each in rig.broker.fills(ACCOUNT, limit=1)] == [done.client_order_id]
+    assert rig.broker.cancel(ACCOUNT, resting.client_order_id).status is BrokerStatus.CANCELLED
+
+
+def test_an_order_of_ours_whose_contract_is_gone_is_never_left_out(rig: Rig, fake: KrakenFuturesFake) -> None:
+    order = rig.order(order_type=OrderType.MARKET, limit_price=None)
+    rig.broker.submit(ACCOUNT, order)
+    at_venue = fake.by_client(order.client_order_id)
+    assert at_venue is not None
+    at_venue.wire = at_venue.trades[0].wire = "FF_XBTUSD_200327"
+    for ask in (lambda: rig.broker.orders(ACCOUNT), lambda: rig.broker.fills(ACCOUNT, limit=5)):
+        with pytest.raises(InvalidSymbol):
+            ask()
+
+
 def test_contracts_that_settle_in_a_coin_are_not_offered(futures: KrakenFuturesBroker) -> None:
     offered = {each.symbol: each.asset_class for each in futures.instruments(limit=100)}
     assert offered[PERPETUAL] is AssetClass.PERPETUAL
