@@ -391,7 +391,7 @@ class TwsBroker(Lacking, Extras):
             raise InvalidSymbol(f"{BROKER} has no instrument called {symbol[:40]!r}.") from error
         if meant is not None:
             known = ((each, _instrument(each).identity) for each in found)
-            found = [each for each, other in known if other is not None and meant.agrees(other)]
+            found = [each for each, other in known if other is not None and meant.covers(other)]
         if not found:
             raise InvalidSymbol(f"{BROKER} has no instrument called {symbol[:40]!r} that can be traded here.")
         return found
