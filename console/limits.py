@@ -78,21 +78,29 @@ class Limits:
         plain_names = {known.name} if known.is_share else {known.pair} if known.kind in _PAIRS else set()
         return not plain_names.isdisjoint(self.symbols) or any(each.covers(known) for each in _ids(self.symbols))
 
-    def denies(self, symbol: str, known: Identity | None) -> bool | None:
+    def denies(
+        self, symbol: str, known: Identity | None, *, asset_class: AssetClass, told: tuple[str, ...] = ()
+    ) -> bool | None:
         """Whether ``denied_symbols`` may name this instrument: a plain name also stands for what is built on it, such
         as the options of a ticker and the contracts on a coin, however it is punctuated; an instrument_id for one
-        instrument alone. None where that cannot be told."""
+        instrument alone. None where that cannot be told. ``told``: what else its broker calls it, or what it is built
+        on, such as its ticker and its base."""
+        if not self.denied_symbols:
+            return False
         own = symbol.upper()
         names = {own, own.partition("@")[0]}
+        roots = [each.upper() for each in told if each]
         if known is not None:
-            # After a split or a merger an option's root has a digit: AAPL1.
-            names |= {known.name, known.pair, known.name.rstrip("0123456789") or known.name}
+            names.add(known.pair)
+            roots.append(known.name)
+        # After a split or a merger an option's root has a digit: AAPL1.
+        names |= {*roots, *(root.rstrip("0123456789") or root for root in roots)}
         listed = {_letters(each) for each in self.denied_symbols if not identity.is_one(each)}
         if not listed.isdisjoint(_letters(name) for name in names):
             return True
         ids = _ids(self.denied_symbols)
         if known is None:
-            return None if ids else False
+            return None if ids or asset_class in _BUILT_ON_ANOTHER else False
         return any(each.agrees(known) for each in ids)
 
     def stored(self) -> dict[str, Any]:
@@ -118,6 +126,8 @@ class Limits:
 
 
 _PAIRS = (Kind.CRYPTO, Kind.FOREX)
+_BUILT_ON_ANOTHER = (AssetClass.OPTION, AssetClass.FUTURE, AssetClass.PERPETUAL)
+"""Their brokers' symbols need not say what they are built on."""
 
 
 def _ids(names: frozenset[str]) -> list[Identity]:

@@ -94,8 +94,18 @@ def prepare(app: ConnectedApp, order: Order, asked: OrderChanges, *, by: str, re
     return change
 
 
-def weigh(order: Order, asked: OrderChanges, connection: Connection, app: ConnectedApp) -> Weighed:
-    """Every check a change must pass, before it is shown and again before it is sent. Raises BrokerError, Refusal."""
+def weigh(
+    order: Order,
+    asked: OrderChanges,
+    connection: Connection,
+    app: ConnectedApp,
+    *,
+    besides: Modification | None = None,
+) -> Weighed:
+    """Every check a change must pass, before it is shown and again before it is sent. Raises BrokerError, Refusal.
+
+    ``besides``: the one change that may be under way, as it is the one that is weighed again.
+    """
     sending.refresh(order)
     if order.state not in states.AT_BROKER:
         raise Refusal(
@@ -105,7 +115,7 @@ def weigh(order: Order, asked: OrderChanges, connection: Connection, app: Connec
             field="order_id",
             order_id=order.public_id,
         )
-    if changes.under_way(order) is not None:
+    if changes.under_way(order) not in (None, besides):
         raise _busy(order)
     broker = reads.broker_of(connection)
     if not broker.capabilities.replace:
@@ -312,27 +322,40 @@ def _redeem(
     used = Confirmation.objects.filter(pk=confirmation.pk, redeemed_at=None, expires_at__gt=now).update(redeemed_at=now)
     if not used:
         raise _Used
-    # Another change may be done since this one was weighed.
     order = Order.objects.select_for_update().get(pk=change.order_id)
-    change.order.refresh_from_db()
-    _check_unchanged(confirmation, change)
-    if as_shown(weighed.request) != confirmation.terms["after"]:
-        raise _is_another(order)
-    if weighed.held is not None:
-        assert change.quantity is not None
-        sizing.check_bears(order, change.quantity, weighed.held)
-    worst = check_limits(order, weighed, connection, app)
+    worst = check_locked(change, order, weighed, connection, app)
     try:
         changes.move(change, Change.INTENT, "The change was confirmed; it will be sent once.", by, request_id)
     except Moved as error:
         raise _Used from error
-    # Until the broker has said which of the two the order is, it counts as the larger, and from today on.
+    count(order, worst)
+    if record is not None:
+        record([order])
+
+
+def check_locked(
+    change: Modification, order: Order, weighed: Weighed, connection: Connection, app: ConnectedApp
+) -> Decimal | None:
+    """What is checked under the locks of the app's, the connection's and the order's row. Raises Refusal.
+
+    Another change may be done since this one was weighed. Returns the most the changed order can come to.
+    """
+    change.order.refresh_from_db()
+    _check_unchanged(change.confirmation, change)
+    if as_shown(weighed.request) != change.confirmation.terms["after"]:
+        raise _is_another(order)
+    if weighed.held is not None:
+        assert change.quantity is not None
+        sizing.check_bears(order, change.quantity, weighed.held)
+    return check_limits(order, weighed, connection, app)
+
+
+def count(order: Order, worst: Decimal | None) -> None:
+    """Until the broker has said which of the two the order is, it counts as the larger, and from today on."""
     if worst is None or order.worst_notional is None or worst > order.worst_notional:
         Order.objects.filter(pk=order.pk).update(worst_notional=worst)
         if not exposure.is_exit(order):  # a leg is counted with its order, an exit is not counted
-            Order.objects.filter(pk=order.parent_id or order.pk).update(released_at=now)
-    if record is not None:
-        record([order])
+            Order.objects.filter(pk=order.parent_id or order.pk).update(released_at=timezone.now())
 
 
 def drop(confirmation: Confirmation, what: str, *, by: str, request_id: str = "", code: Code | None = None) -> Order:

@@ -71,6 +71,7 @@ def look(
         currency=connection.currency,
         asset_class=instrument.asset_class,
         identity=instrument.identity,
+        told_names=(instrument.ticker, instrument.base),
         price_currency=instrument.currency,
         rate=rate,
         multiplier=instrument.multiplier,

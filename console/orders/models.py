@@ -281,6 +281,11 @@ class Question(models.Model):
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
     @property
+    def asker(self) -> ConnectedApp:
+        """The app whose order it is, or that asks for the change."""
+        return self.order.app if self.modification is None else self.modification.confirmation.app
+
+    @property
     def terms(self) -> dict[str, Any]:
         """What was shown and released before the broker asked."""
         terms: dict[str, Any] = (self.modification or self.order).confirmation.terms

@@ -1,24 +1,27 @@
 """The owner's own yes or no to what a broker asks before it takes or changes an order. Only the console leads here.
 
 A yes is committed before it is sent and sent once, as the order was: a lost answer leaves the order UNKNOWN, and it is
-looked up. A no, or no answer in time, ends the order here; without a yes nothing stands at the broker. A change is
-answered alike; the order then stands as it was.
+looked up. What was checked at release is checked again before, as minutes may have passed. A yes that does not pass, a
+no, or no answer in time ends the order here; without a yes nothing stands at the broker. A change is answered alike;
+the order then stands as it was.
 """
 
 from datetime import datetime
+from typing import NoReturn
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from brokers.errors import BrokerError, Outcome
 from console.accounts.models import User
 from console.audit import journal
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
-from console.errors import Code, Refusal
+from console.errors import Code, Refusal, refusal_of
 from console.halts import verbs as halts
 from console.halts.verbs import Proof
-from console.orders import changes, moves, risk, sending, states
+from console.orders import amend, changes, exposure, moves, risk, sending, sizing, states
 from console.orders.approvals import Evidence
 from console.orders.models import Modification, Order, Question
 from console.orders.moves import Moved
@@ -63,7 +66,8 @@ def say_yes(question: Question, *, by: User, evidence: Evidence, seen: str, requ
     """Send the owner's yes, once. ``seen`` is the digest of what the page showed.
 
     Raises Refusal: when this person or this proof may not, when it was answered or has ended, when the app or the
-    connection may not trade any more.
+    connection may not trade now; the question then waits, as it does while the broker cannot be reached. When limits,
+    price or position do not bear it any more it ends as with a no.
     """
     order = question.order
     _check_owner(order.connection, by)
@@ -75,23 +79,98 @@ def say_yes(question: Question, *, by: User, evidence: Evidence, seen: str, requ
         raise Refusal(
             Code.CONFIRMATION_CHANGED, "This is not what the page showed. Nothing was answered; look at it again."
         )
-    with transaction.atomic():
-        app = ConnectedApp.objects.select_for_update().get(pk=order.app_id)
-        connection = Connection.objects.select_for_update().get(pk=order.connection_id)
-        risk.check_permission(app, connection)
-        at_halts = halts.Action.RELEASE if question.modification is not None else order.confirmation.at_halts
-        halts.check(at_halts, connection, app.pk, order.account_id)
-        _use(question, "yes")
-        said = f"Its owner said yes in the console, with {evidence.label}. It is sent to the broker."
-        if question.modification is not None:
-            if order.state not in states.AT_BROKER:
-                raise _too_late(order)
-            _move_change(question.modification, Change.SENDING, said, by, request_id, code="", reason="")
-        else:
-            told = {"decision": evidence.told(), "question": question.public_id}
-            _move(order, Status.SENDING, said, by, request_id, data=told, sent_at=timezone.now(), code="", reason="")
-        _journal(by, question, evidence.ip, answer="yes", proof=evidence.proof.value, how=evidence.label)
+    _check_may(question, question.asker, order.connection)
+    try:
+        checked = _check_again(question)
+        _commit_yes(question, checked, by, evidence, request_id)
+    except BrokerError as error:
+        if error.outcome is not Outcome.REJECTED:
+            _check_unanswered(question)
+            said = f"{error} Nothing was answered; the question still waits."
+            raise Refusal(Code.BROKER_UNAVAILABLE, said, order_id=order.public_id) from error
+        _refuse(question, refusal_of(error), by, evidence, request_id)
+    except _Stopped as stopped:
+        _refuse(question, stopped.refusal, by, evidence, request_id)
     return sending.answer_yes(question)
+
+
+class _Stopped(Exception):
+    """What was checked again does not pass."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+
+
+def _check_may(question: Question, app: ConnectedApp, connection: Connection) -> None:
+    """Raises Refusal."""
+    risk.check_permission(app, connection)
+    at_halts = halts.Action.RELEASE if question.modification is not None else question.order.confirmation.at_halts
+    halts.check(at_halts, connection, app.pk, question.order.account_id)
+
+
+def _check_again(question: Question) -> sending.Checked | amend.Weighed:
+    """What its broker says of it now, as at its release. Raises BrokerError, Refusal, _Stopped."""
+    change = question.modification
+    if change is not None and change.order.state not in states.AT_BROKER:
+        raise _too_late(change.order)
+    try:
+        if change is None:
+            return sending.check_release(question.order)
+        weighed = amend.weigh(change.order, change.asked, change.order.connection, question.asker, besides=change)
+        amend.check_drift(change.confirmation, weighed)
+        return weighed
+    except Refusal as refusal:
+        raise _Stopped(refusal) from refusal
+
+
+@transaction.atomic
+def _commit_yes(
+    question: Question, checked: sending.Checked | amend.Weighed, by: User, evidence: Evidence, request_id: str
+) -> None:
+    """Under the locks of the app's and the connection's row, as at release. Raises Refusal, _Stopped."""
+    order, change = question.order, question.modification
+    app = ConnectedApp.objects.select_for_update().get(pk=question.asker.pk)
+    connection = Connection.objects.select_for_update().get(pk=order.connection_id)
+    _check_may(question, app, connection)
+    _use(question, "yes")
+    said = f"Its owner said yes in the console, with {evidence.label}. It is sent to the broker."
+    if isinstance(checked, amend.Weighed):
+        assert change is not None
+        standing = Order.objects.select_for_update().get(pk=order.pk)
+        if standing.state not in states.AT_BROKER:
+            raise _too_late(order)
+        try:
+            worst = amend.check_locked(change, standing, checked, connection, app)
+        except Refusal as refusal:
+            raise _Stopped(refusal) from refusal
+        _move_change(change, Change.SENDING, said, by, request_id, code="", reason="")
+        amend.count(standing, worst)
+    else:
+        try:
+            if checked.held is not None:
+                sizing.check_still(order, checked.held)
+            worst = exposure.check(order.request, checked.facts, connection, app, besides=order.pk, closes=order.closes)
+        except Refusal as refusal:
+            raise _Stopped(refusal) from refusal
+        now = timezone.now()
+        told = {"decision": evidence.told(), "question": question.public_id}
+        fields = {"data": told, "sent_at": now, "released_at": now, "worst_notional": worst, "code": "", "reason": ""}
+        _move(order, Status.SENDING, said, by, request_id, **fields)
+    _journal(by, question, evidence.ip, answer="yes", proof=evidence.proof.value, how=evidence.label)
+
+
+def _refuse(question: Question, refusal: Refusal, by: User, evidence: Evidence, request_id: str) -> NoReturn:
+    """End it as a no does, saying why its owner's yes was not sent. Raises Refusal."""
+    refusal.order_id = question.order.public_id
+    with transaction.atomic():
+        _use(question, "no")
+        said = f"Its owner said yes to the broker's question, but it was not sent: {refusal}"
+        _end(question, said, by, request_id, code=refusal.code, reason=str(refusal)[:500])
+        told = {"proof": evidence.proof.value, "how": evidence.label, "refused": refusal.code.value}
+        _journal(by, question, evidence.ip, answer="yes", **told)
+    sending.answer_no(question)
+    raise refusal
 
 
 def say_no(question: Question, *, by: User, ip: str = "", request_id: str = "") -> Order:
@@ -101,26 +180,34 @@ def say_no(question: Question, *, by: User, ip: str = "", request_id: str = "") 
     with transaction.atomic():
         _use(question, "no")
         said = "Its owner said no to the broker's question."
-        fields = {"code": Code.REJECTED_BY_OWNER, "reason": said}
-        if question.modification is not None:
-            _move_change(question.modification, Change.DISCARDED, said, by, request_id, **fields)
-        else:
-            _move(order, Status.CANCELLED, f"{said} Nothing was placed.", by, request_id, **fields)
+        _end(question, said, by, request_id, code=Code.REJECTED_BY_OWNER, reason=said)
         _journal(by, question, ip, answer="no")
     sending.answer_no(question)
     return order
+
+
+def _end(question: Question, said: str, by: User, request_id: str, *, code: Code, reason: str) -> None:
+    if question.modification is not None:
+        _move_change(question.modification, Change.DISCARDED, said, by, request_id, code=code, reason=reason)
+    else:
+        placed = f"{said} Nothing was placed."
+        _move(question.order, Status.CANCELLED, placed, by, request_id, code=code, reason=reason)
 
 
 def _use(question: Question, answer: str) -> None:
     now = timezone.now()
     mine = Question.objects.filter(pk=question.pk, answer="", expires_at__gt=now)
     if not mine.update(answer=answer, answered_at=now):
-        question.refresh_from_db()
-        if question.answer:
-            said = f"You answered {question.answer} already. Nothing was sent again."
-            raise Refusal(Code.CONFIRMATION_USED, said, order_id=question.order.public_id)
+        _check_unanswered(question)
         raise _too_late(question.order)
-    question.answer, question.answered_at = answer, now
+
+
+def _check_unanswered(question: Question) -> None:
+    """Raises Refusal."""
+    told = Question.objects.values_list("answer", flat=True).get(pk=question.pk)
+    if told:
+        said = f"The broker was told {told} already. Nothing was sent again."
+        raise Refusal(Code.CONFIRMATION_USED, said, order_id=question.order.public_id)
 
 
 def _move(order: Order, after: Status, what: str, by: User, request_id: str, **fields: object) -> None:

@@ -92,6 +92,8 @@ class Facts:
     equity_at_start: Decimal | None = None
     """The same when the UTC day began."""
     market_is_open: bool | None = None
+    told_names: tuple[str, ...] = ()
+    """What else the broker calls it, or what it is built on."""
     filled_before: Mapping[int, Decimal] | None = None
     """What had been filled of each open order at ``at``, by its row: those fills are in ``held``."""
 
@@ -255,7 +257,7 @@ def _check_kind(request: OrderRequest, facts: Facts, bound: Bound) -> None:
     limits, symbol = bound.limits, request.symbol.upper()
     if limits.symbols is not None and not limits.allows(symbol, facts.identity):
         raise _outside(bound, "symbols", f"allow only {_some(limits.symbols)}, not {symbol}")
-    denied = limits.denies(symbol, facts.identity)
+    denied = limits.denies(symbol, facts.identity, asset_class=facts.asset_class, told=facts.told_names)
     if denied is None:
         raise _unprovable(bound, "denied_symbols", f"the broker does not tell enough of {symbol} to compare it")
     if denied:

@@ -26,6 +26,8 @@ from console.orders import cancelling, risk, sending, states
 from console.orders.models import Order
 
 MOST_ACCOUNTS = 20
+MOST_LATENCY_OF_AN_APP = 2000
+"""Milliseconds. A cancel takes that long as well, and nobody but the owner may make the owner's own wait."""
 _AHEAD = timedelta(days=90)
 _MOST_COMING = 6
 PRESETS = tuple(costs.PRESETS)
@@ -202,6 +204,13 @@ def set_model(
     """From the next fill on. Raises Refusal."""
     _check(connection, by, account_id)
     account(connection, account_id)
+    if isinstance(by, ConnectedApp) and (overrides or {}).get("latency_ms", Decimal(0)) > MOST_LATENCY_OF_AN_APP:
+        raise Refusal(
+            Code.INVALID_ARGUMENT,
+            f"An app may set latency_ms to at most {MOST_LATENCY_OF_AN_APP}, as cancels take that long too. The owner "
+            "can set more in the console.",
+            field="overrides.latency_ms",
+        )
     with _bounded(), transaction.atomic():
         made = tuning.set_model(account_id, preset=preset, overrides=overrides, margin=margin, now=timezone.now())
         _note(connection, by, "model changed", account=account_id, model=made.stamp, margin=made.margin)

@@ -4,6 +4,7 @@ than it says."""
 import pytest
 
 from brokers import identity
+from brokers.types import AssetClass
 from console import limits
 from console.errors import Code, Refusal
 
@@ -20,9 +21,12 @@ PERPETUAL = ("BTC/USDT:USDT", "PERP:BTC/USDT:USDT@okx")
 UNTOLD = ("ESZ6@7", "")
 
 
-def denies(listed: str, what: tuple[str, str]) -> bool | None:
+def denies(
+    listed: str, what: tuple[str, str], kind: AssetClass = AssetClass.STOCK, told: tuple[str, ...] = ()
+) -> bool | None:
     symbol, named = what
-    return limits.parse({"denied_symbols": [listed]}).denies(symbol, identity.parse(named) if named else None)
+    known = identity.parse(named) if named else None
+    return limits.parse({"denied_symbols": [listed]}).denies(symbol, known, asset_class=kind, told=told)
 
 
 def allows(listed: str, what: tuple[str, str]) -> bool:
@@ -58,6 +62,19 @@ def test_a_forbidden_instrument_id_forbids_that_instrument_alone() -> None:
 def test_whether_an_instrument_nobody_describes_is_forbidden_cannot_be_told() -> None:
     assert denies("FUT:ES.USD:2026-12", UNTOLD) is None
     assert denies("AAPL", UNTOLD) is False
+
+
+@pytest.mark.parametrize("kind", [AssetClass.OPTION, AssetClass.FUTURE, AssetClass.PERPETUAL])
+def test_what_is_built_on_something_unknown_passes_no_list_of_forbidden_names(kind: AssetClass) -> None:
+    assert denies("BMW", ("C BMW DEC 26 9000@7", ""), kind) is None
+    assert denies("BMW", ("C BMW DEC 26 9000@7", ""), kind, ("BMW", "")) is True
+    assert denies("BMW", ("P5XQ@8", ""), kind, ("", "bmw1")) is True
+    assert limits.NONE.denies("P5XQ@8", None, asset_class=kind) is False
+
+
+def test_a_share_nobody_describes_is_told_by_its_symbol_and_ticker() -> None:
+    assert denies("BMW", ("SAP@7", "")) is False
+    assert denies("BMW", ("SAP@7", ""), told=("BMW", "")) is True
 
 
 def test_an_allowed_ticker_allows_the_share_and_nothing_built_on_it() -> None:

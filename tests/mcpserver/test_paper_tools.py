@@ -16,6 +16,7 @@ from console.halts import verbs as halts
 from console.keys import minting
 from console.limits import Limits
 from console.orders.models import Order
+from console.practice import verbs
 from console.scopes import Scope
 from mcpserver import catalog, gate
 
@@ -130,13 +131,21 @@ def test_fills_name_the_terms_they_were_made_under(paper: Connection, trade_key:
     )
 
 
+def test_an_app_makes_the_owners_cancels_wait_two_seconds_at_most(paper: Connection, trade_key: str) -> None:
+    account = paper.default_account
+    refused = call(trade_key, "set_paper_model", account_id=account, overrides={"latency_ms": "60000"})["error"]
+    assert (refused["code"], "at most 2000" in refused["message"]) == ("invalid_argument", True)
+    most = call(trade_key, "set_paper_model", account_id=account, overrides={"latency_ms": "2000"})["account"]["model"]
+    assert most["latency_ms"] == "2000"
+    slowest = {"latency_ms": Decimal(60_000)}
+    assert verbs.set_model(paper, account, by=paper.owner, overrides=slowest).rates["latency_ms"] == 60_000
+
+
 def test_an_order_and_its_cancel_are_on_their_way_for_as_long_as_the_model_says(
     paper: Connection, trade_key: str
 ) -> None:
-    model = call(
-        trade_key, "set_paper_model", account_id=paper.default_account, overrides={"latency_ms": 30_000}
-    )["account"]["model"]  # fmt: skip
-    assert model["latency_ms"] == "30000"
+    slow = {"latency_ms": Decimal(30_000)}
+    assert verbs.set_model(paper, paper.default_account, by=paper.owner, overrides=slow).rates["latency_ms"] == 30_000
     order = trade(trade_key, "BUY", "0.5", "BTC/USD")["order"]
     assert (order["status"], order["filled_quantity"]) == ("working", "0")
     cancelled = call(trade_key, "cancel_order", order_id=order["order_id"])
@@ -156,7 +165,7 @@ def test_an_order_and_its_cancel_are_on_their_way_for_as_long_as_the_model_says(
         ("reset_paper_account", {"cash": "0"}, ""),
         ("set_paper_model", {"overrides": {"luck": "1"}}, "overrides"),
         ("set_paper_model", {"overrides": {"slippage_percent": "11"}}, ""),
-        ("set_paper_model", {"overrides": {"latency_ms": "60001"}}, ""),
+        ("set_paper_model", {"overrides": {"latency_ms": "2000.5"}}, "overrides.latency_ms"),
         ("set_paper_model", {"overrides": {"slippage_percent": True}}, "overrides.slippage_percent"),
         ("set_paper_model", {"overrides": ["margin"]}, "overrides"),
     ],

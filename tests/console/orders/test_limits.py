@@ -9,7 +9,7 @@ import pytest
 
 from brokers.errors import BrokerUnavailable
 from brokers.paper.adapter import PaperBroker
-from brokers.types import OrderChanges, Side, TimeInForce
+from brokers.types import AssetClass, Instrument, OrderChanges, Side, TimeInForce
 from console import limits
 from console.accounts.models import User
 from console.authority import bearer
@@ -337,4 +337,24 @@ def test_of_a_plan_that_goes_whole_nothing_is_ever_sent_once_one_order_was_refus
     else:  # between the refusal of the one and that of the other
         Order.objects.filter(pk=orders[1].pk).update(status=Status.DENIED)
     assert refused(lambda: desk.confirm(trader, prepared.confirmation.public_id)).code is Code.CONFIRMATION_USED
+    assert watch.submitted == []
+
+
+@pytest.mark.parametrize(("ticker", "code"), [("BMW", Code.OUTSIDE_LIMITS), ("", Code.LIMIT_UNPROVABLE)])
+def test_an_option_whose_broker_does_not_describe_it_passes_no_list_of_forbidden_names(
+    trader: Principal,
+    limit: Callable[..., None],
+    watch: Watch,
+    monkeypatch: pytest.MonkeyPatch,
+    ticker: str,
+    code: Code,
+) -> None:
+    known = PaperBroker.instrument
+
+    def undescribed(broker: PaperBroker, symbol: str) -> Instrument:
+        return replace(known(broker, symbol), asset_class=AssetClass.OPTION, ticker=ticker)
+
+    monkeypatch.setattr(PaperBroker, "instrument", undescribed)
+    limit(denied_symbols=["BMW"])
+    assert refused(lambda: desk.prepare(trader, resting())).code is code
     assert watch.submitted == []

@@ -1,6 +1,6 @@
 """What a broker asks before it takes an order is answered by the order's owner alone, in the console, once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -21,8 +21,9 @@ from console.errors import Code, Refusal
 from console.halts import verbs as halts
 from console.halts.verbs import Proof
 from console.keys import managing, minting
+from console.limits import Limits
 from console.onboarding import open_connection
-from console.orders import approvals, desk, exposure, letters, questions, sending, sweeps
+from console.orders import amend, approvals, desk, exposure, letters, questions, sending, sweeps
 from console.orders.approvals import Evidence
 from console.orders.models import Modification, Order, Question
 from console.orders.states import Change as Step
@@ -47,6 +48,16 @@ SECOND = "This order may trigger and fill at once. Submit it?"
 class AsksAboutChanges(FakeIbkr):
     """As Interactive Brokers does it, a change may be answered by a question too."""
 
+    held = 100.0
+    ask = "190.30"
+
+    def _positions(self) -> list[dict[str, Any]]:
+        apple, *others = super()._positions()
+        return [apple | {"position": self.held}, *others]
+
+    def _snapshot(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        return [row | {"86": self.ask} if "86" in row else row for row in super()._snapshot(query)]
+
     def _modify(self, order_id: int, ticket: dict[str, Any]) -> Reply:
         if self.questions:
             return self._ask(ticket | {"changes": order_id}, list(self.questions))
@@ -61,8 +72,9 @@ class AsksAboutChanges(FakeIbkr):
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeIbkr]:
+def fake() -> Iterator[AsksAboutChanges]:
     with replace(IBKR, make=AsksAboutChanges).running() as started:
+        assert isinstance(started, AsksAboutChanges)
         started.questions = [QUESTION]
         yield started
 
@@ -368,6 +380,121 @@ def test_a_yes_is_refused_where_the_order_could_not_be_released_any_more(
     assert order_of(found).state is Status.CANCELLED
 
 
+def _nobody_buys_so_much(connection: Connection, fake: AsksAboutChanges) -> None:
+    linking.set_limits(connection, Limits(order_notional=Decimal(100)), by=connection.owner)
+
+
+def _not_this_share(connection: Connection, fake: AsksAboutChanges) -> None:
+    linking.set_limits(connection, Limits(denied_symbols=frozenset({"AAPL"})), by=connection.owner)
+
+
+def _no_money(connection: Connection, fake: AsksAboutChanges) -> None:
+    fake.most = Decimal(1)
+
+
+def _dearer(connection: Connection, fake: AsksAboutChanges) -> None:
+    fake.ask = "230.00"
+
+
+def _sold_elsewhere(connection: Connection, fake: AsksAboutChanges) -> None:
+    fake.held = 40.0
+
+
+def _turned_elsewhere(connection: Connection, fake: AsksAboutChanges) -> None:
+    fake.held = -100.0
+
+
+def _bought(trader: Principal) -> desk.Prepared:
+    terms = Terms(symbol=IBKR.symbol, side=Side.BUY, quantity=Decimal(2), order_type=OrderType.MARKET)
+    return desk.prepare(trader, terms)
+
+
+def _closed(trader: Principal) -> desk.Prepared:
+    return desk.prepare_close(trader, IBKR.symbol)
+
+
+@pytest.mark.parametrize(
+    ("shown", "meanwhile", "code"),
+    [
+        (prepared, _nobody_buys_so_much, Code.LIMIT_EXCEEDED),
+        (prepared, _not_this_share, Code.OUTSIDE_LIMITS),
+        (prepared, _no_money, Code.INSUFFICIENT_FUNDS),
+        (_bought, _dearer, Code.PRICE_MOVED),
+        (_closed, _sold_elsewhere, Code.POSITION_CHANGED),
+        (_closed, _turned_elsewhere, Code.POSITION_CHANGED),
+    ],
+)
+def test_a_late_yes_to_what_would_not_be_released_any_more_ends_the_order_and_says_why(
+    connection: Connection,
+    browser: Browser,
+    fake: AsksAboutChanges,
+    shown: Callable[[Principal], desk.Prepared],
+    meanwhile: Callable[[Connection, AsksAboutChanges], None],
+    code: Code,
+) -> None:
+    trader = _trader(connection)
+    desk.confirm(trader, shown(trader).confirmation.public_id)
+    found = Question.objects.get()
+    meanwhile(connection, fake)
+    words = words_of(yes(browser, found))
+    order = order_of(found)
+    assert (order.state, order.code) == (Status.CANCELLED, code)
+    assert order.reason in words
+    assert "Its owner said yes" in order.events.last().what  # type: ignore[union-attr]
+    assert (fake.replies, fake.live) == ([(found.token, False)], {})
+    told = Change.objects.get(action=questions.ANSWERED).detail
+    assert (told["answer"], told["refused"]) == ("yes", code.value)
+    yes(browser, found)
+    assert len(fake.replies) == 1
+
+
+@pytest.mark.parametrize("shown", [prepared, _bought, _closed])
+def test_a_yes_to_what_still_stands_as_it_was_released_places_it(
+    connection: Connection,
+    browser: Browser,
+    fake: AsksAboutChanges,
+    shown: Callable[[Principal], desk.Prepared],
+) -> None:
+    trader = _trader(connection)
+    desk.confirm(trader, shown(trader).confirmation.public_id)
+    found = Question.objects.get()
+    # What waits for the answer is not counted against itself.
+    linking.set_limits(connection, Limits(daily_notional=Decimal(30_000), orders_per_minute=1), by=connection.owner)
+    yes(browser, found)
+    assert (order_of(found).state, fake.replies) == (Status.WORKING, [(found.token, True)])
+
+
+def test_a_late_yes_is_held_to_a_limit_that_was_tightened_while_the_broker_was_asked(
+    connection: Connection, owner: User, browser: Browser, fake: AsksAboutChanges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = asked(connection)
+    checks = sending.check_release
+
+    def overtaken(order: Order) -> sending.Checked:
+        # A tighter limit gets in between what the broker said and the locks.
+        checked = checks(order)
+        linking.set_limits(connection, Limits(daily_notional=Decimal(300)), by=owner)
+        return checked
+
+    monkeypatch.setattr(sending, "check_release", overtaken)
+    yes(browser, found)
+    assert (order_of(found).state, order_of(found).code) == (Status.CANCELLED, Code.LIMIT_EXCEEDED)
+    assert fake.replies == [(found.token, False)]
+
+
+def test_while_the_broker_cannot_be_asked_a_yes_answers_nothing_and_the_question_waits(
+    connection: Connection, browser: Browser, fake: AsksAboutChanges
+) -> None:
+    found = asked(connection)
+    path = f"{BASE}/iserver/account/{fake.account}/orders/whatif"
+    fake.faults.set(*[Fault(kind="reset", effect=False, path=path)] * 3)
+    assert "the question still waits" in words_of(yes(browser, found))
+    assert (fake.replies, order_of(found).state) == ([], Status.ASKED)
+    fake.faults.set()
+    yes(browser, found)
+    assert order_of(found).state is Status.WORKING
+
+
 # -- sent once, whatever breaks --------------------------------------------------------------------------------
 
 
@@ -463,16 +590,18 @@ def test_a_question_that_the_broker_forgot_ends_the_order(
 # -- about a change --------------------------------------------------------------------------------------------
 
 
-def asked_about_a_change(connection: Connection, fake: FakeIbkr, filled: str = "") -> Question:
+def asked_about_a_change(
+    connection: Connection, fake: FakeIbkr, filled: str = "", by: Principal | None = None
+) -> Question:
     """An order rests, a change of it was released, and the broker asks."""
     fake.questions = []
     trader = _trader(connection)
     order = desk.confirm(trader, prepared(trader).confirmation.public_id)
     if filled:
         fake.fill(order.wire_id, Decimal(filled), Decimal(190))
-    change = desk.prepare_change(trader, order.public_id, OrderChanges(limit_price=Decimal(185)))
+    change = desk.prepare_change(by or trader, order.public_id, OrderChanges(limit_price=Decimal(185)))
     fake.questions = [QUESTION]
-    desk.confirm(trader, change.confirmation.public_id)
+    desk.confirm(by or trader, change.confirmation.public_id)
     return Question.objects.get()
 
 
@@ -525,6 +654,61 @@ def test_a_change_nobody_answers_for_ends_and_another_may_follow(
     second = Question.objects.get(modification=change)
     yes(browser, second)
     assert (fake.replies, price_at(fake)) == ([(second.token, True)], Decimal(184))
+
+
+def test_a_late_yes_to_a_change_that_would_not_be_released_any_more_leaves_the_order_as_it_is(
+    connection: Connection, browser: Browser, fake: AsksAboutChanges
+) -> None:
+    found = asked_about_a_change(connection, fake)
+    _nobody_buys_so_much(connection, fake)
+    words = words_of(yes(browser, found))
+    change = change_of(found)
+    assert (change.state, change.code, change.reason in words) == (Step.DISCARDED, Code.LIMIT_EXCEEDED, True)
+    assert (order_of(found).state, price_at(fake)) == (Status.WORKING, Decimal(190))
+    assert fake.replies == [(found.token, False)]
+
+
+def test_a_late_yes_to_a_change_is_held_to_a_limit_that_was_tightened_while_it_was_weighed(
+    connection: Connection, browser: Browser, fake: AsksAboutChanges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = asked_about_a_change(connection, fake)
+    weigh = amend.weigh
+
+    def overtaken(*values: Any, **named: Any) -> amend.Weighed:
+        weighed = weigh(*values, **named)
+        _not_this_share(connection, fake)
+        return weighed
+
+    monkeypatch.setattr(amend, "weigh", overtaken)
+    yes(browser, found)
+    assert (change_of(found).state, change_of(found).code) == (Step.DISCARDED, Code.OUTSIDE_LIMITS)
+    assert (order_of(found).state, fake.replies) == (Status.WORKING, [(found.token, False)])
+
+
+def test_a_yes_to_a_change_of_an_order_that_ends_while_it_is_weighed_is_not_sent(
+    connection: Connection, browser: Browser, fake: AsksAboutChanges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = asked_about_a_change(connection, fake)
+    weigh = amend.weigh
+
+    def overtaken(*values: Any, **named: Any) -> amend.Weighed:
+        weighed = weigh(*values, **named)
+        desk.cancel(_trader(connection), found.order.public_id)
+        return weighed
+
+    monkeypatch.setattr(amend, "weigh", overtaken)
+    assert "It is too late to answer" in words_of(yes(browser, found))
+    assert fake.replies == []
+
+
+def test_a_yes_to_a_change_is_refused_once_the_app_that_asked_for_it_is_revoked(
+    connection: Connection, browser: Browser, fake: AsksAboutChanges
+) -> None:
+    found = asked_about_a_change(connection, fake, by=_trader(connection))
+    assert change_of(found).confirmation.app != found.order.app
+    grants.revoke(change_of(found).confirmation.app, by=connection.owner, reason="Enough")
+    yes(browser, found)
+    assert (fake.replies, change_of(found).state, price_at(fake)) == ([], Step.ASKED, Decimal(190))
 
 
 def test_a_yes_to_a_change_of_an_order_that_has_ended_is_not_sent(
