@@ -116,7 +116,7 @@ def _check_again(question: Question) -> sending.Checked | amend.Weighed:
         raise _too_late(change.order)
     try:
         if change is None:
-            return sending.check_release(question.order)
+            return sending.check_asked(question.order)
         weighed = amend.weigh(change.order, change.asked, change.order.connection, question.asker, besides=change)
         amend.check_drift(change.confirmation, weighed)
         return weighed

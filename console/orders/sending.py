@@ -72,6 +72,23 @@ def check_release(order: Order) -> Checked:
     return Checked(preview=preview, facts=facts, held=held)
 
 
+def check_asked(order: Order) -> Checked:
+    """``check_release`` of an order its broker asks about: by quotes, as a preview beside it could undo the question.
+
+    Raises BrokerError, Refusal.
+    """
+    broker = reads.broker_of(order.connection)
+    held = None
+    if order.position_shown is not None:
+        held = sizing.look(order, broker)
+        sizing.check_still(order, held)
+    quote = broker.quotes([order.symbol])[0]
+    price = order.limit_price or order.stop_price or (quote.bid if order.side == Side.SELL else quote.ask)
+    risk.check_drift(OrderType(order.order_type), order.shown_price, price)
+    facts = exposure.look(broker, order.connection, order.app, broker.instrument(order.symbol), quote)
+    return Checked(preview=None, facts=facts, held=held)
+
+
 def check_ahead(order: Order) -> Checked:
     """What can be told of a close while other orders still hold its position: that it is as shown, and the price.
 

@@ -388,10 +388,6 @@ def _not_this_share(connection: Connection, fake: AsksAboutChanges) -> None:
     linking.set_limits(connection, Limits(denied_symbols=frozenset({"AAPL"})), by=connection.owner)
 
 
-def _no_money(connection: Connection, fake: AsksAboutChanges) -> None:
-    fake.most = Decimal(1)
-
-
 def _dearer(connection: Connection, fake: AsksAboutChanges) -> None:
     fake.ask = "230.00"
 
@@ -418,7 +414,6 @@ def _closed(trader: Principal) -> desk.Prepared:
     [
         (prepared, _nobody_buys_so_much, Code.LIMIT_EXCEEDED),
         (prepared, _not_this_share, Code.OUTSIDE_LIMITS),
-        (prepared, _no_money, Code.INSUFFICIENT_FUNDS),
         (_bought, _dearer, Code.PRICE_MOVED),
         (_closed, _sold_elsewhere, Code.POSITION_CHANGED),
         (_closed, _turned_elsewhere, Code.POSITION_CHANGED),
@@ -468,7 +463,7 @@ def test_a_late_yes_is_held_to_a_limit_that_was_tightened_while_the_broker_was_a
     connection: Connection, owner: User, browser: Browser, fake: AsksAboutChanges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = asked(connection)
-    checks = sending.check_release
+    checks = sending.check_asked
 
     def overtaken(order: Order) -> sending.Checked:
         # A tighter limit gets in between what the broker said and the locks.
@@ -476,7 +471,7 @@ def test_a_late_yes_is_held_to_a_limit_that_was_tightened_while_the_broker_was_a
         linking.set_limits(connection, Limits(daily_notional=Decimal(300)), by=owner)
         return checked
 
-    monkeypatch.setattr(sending, "check_release", overtaken)
+    monkeypatch.setattr(sending, "check_asked", overtaken)
     yes(browser, found)
     assert (order_of(found).state, order_of(found).code) == (Status.CANCELLED, Code.LIMIT_EXCEEDED)
     assert fake.replies == [(found.token, False)]
@@ -486,8 +481,8 @@ def test_while_the_broker_cannot_be_asked_a_yes_answers_nothing_and_the_question
     connection: Connection, browser: Browser, fake: AsksAboutChanges
 ) -> None:
     found = asked(connection)
-    path = f"{BASE}/iserver/account/{fake.account}/orders/whatif"
-    fake.faults.set(*[Fault(kind="reset", effect=False, path=path)] * 3)
+    path = f"{BASE}/iserver/marketdata/snapshot"
+    fake.faults.set(*[Fault(kind="reset", effect=False, method="GET", path=path)] * 9)
     assert "the question still waits" in words_of(yes(browser, found))
     assert (fake.replies, order_of(found).state) == ([], Status.ASKED)
     fake.faults.set()
