@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
 from console.errors import Code
+from console.text import visible
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -28,5 +29,19 @@ def refuse_nul(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
         if any(b"\0" in part or b"%00" in part for part in sent):
             raise BadRequest("A NUL character in the request.")
         return get_response(request)
+
+    return middleware
+
+
+def show_hidden(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Pages write out what cannot be seen in the words of others: nothing turns a line round or hides in one."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if isinstance(response, HttpResponse) and response.get("Content-Type", "").startswith("text/html"):
+            page = response.content.decode(response.charset)
+            if (shown := visible(page, lines=True)) != page:
+                response.content = shown.encode(response.charset)
+        return response
 
     return middleware

@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from brokers.types import LONGEST_SYMBOL
+from console import text
 from console.errors import Code, Refusal
 
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
@@ -53,8 +54,8 @@ class Text(Arg):
             raise self._wrong("must be text that is not empty.")
         if len(value) > self.longest:
             raise self._wrong(f"may have at most {self.longest} characters.")
-        if "\x00" in value or not value.isprintable():
-            raise self._wrong("has a character that cannot be printed.")
+        if places := text.hidden(value):
+            raise self._wrong(f"has a character that cannot be seen: {text.escaped(value[places[0]])}.")
         return value.strip()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from console.principal import Principal
+from console.text import visible_in
 
 _write_anything = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -19,6 +20,18 @@ def write(value: Any) -> str:
     except TypeError:
         # Half a surrogate pair, or an integer of more than 64 bits, in what a caller sent and an answer repeats.
         return _write_anything(value)
+
+
+def readable(content: dict[str, Any]) -> dict[str, Any]:
+    """What a model reads, with what is hidden in others' words written out. Most answers hold nothing beyond ASCII."""
+    try:
+        written = orjson.dumps(content)
+    except TypeError:
+        written = b"\\u"
+    if written.isascii() and b"\\u" not in written and b"\x7f" not in written:
+        return content
+    made: dict[str, Any] = visible_in(content)
+    return made
 
 
 Report = Callable[[float, float | None, str], None]

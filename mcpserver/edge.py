@@ -28,6 +28,7 @@ from console.authority.bearer import Unauthenticated, WrongAddress
 from console.errors import Code, Refusal
 from console.principal import Manager, Principal
 from console.scopes import Source
+from console.text import visible
 from mcpserver import gate, server
 from mcpserver.catalog import Tool
 from mcpserver.lean import Lean, OutOfScope, Plain
@@ -375,7 +376,7 @@ def _plain(status: int, code: Code, message: str, request_id: str, rpc_code: int
             "id": None,
             "error": {
                 "code": rpc_code,
-                "message": message,
+                "message": visible(message),
                 "data": {"code": code, "request_id": request_id},
             },
         },

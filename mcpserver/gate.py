@@ -19,8 +19,9 @@ from console.authority.throttle import Kind
 from console.errors import Code, Refusal
 from console.principal import Manager, Principal
 from console.scopes import Scope
+from console.text import visible
 from mcpserver import arguments, catalog
-from mcpserver.call import Answer, Call, Report, unheard
+from mcpserver.call import Answer, Call, Report, readable, unheard
 from mcpserver.catalog import Tool
 from mcpserver.tools.render import compact, moment
 
@@ -62,11 +63,11 @@ class Attempt:
                     order_id=self.call.order_id,
                 )
         if self.tool is None and self.entry is not None:
-            raise UnknownTool(str(refusal))
+            raise UnknownTool(visible(str(refusal)))
         context = _context(self.call)
         if refusal is not None:
-            return Answer(content={"error": _error(refusal), "context": context}, is_error=True)
-        return Answer(content={**self.content, "context": context})
+            return Answer(content=readable({"error": _error(refusal), "context": context}), is_error=True)
+        return Answer(content=readable({**self.content, "context": context}))
 
 
 def call(

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from console.authority.throttle import Kind
 from console.errors import Code, Refusal
 from console.principal import Principal
+from console.text import visible
 from console.toolsets import Toolset
 from mcpserver import arguments, catalog, completion, elicitation, gate, progress, resources
 from mcpserver.arguments import Text
@@ -178,7 +179,7 @@ def _error(refusal: Refusal, request_id: str) -> MCPError:
         data["retry_after_seconds"] = refusal.retry_after
     if refusal.candidates:
         data["candidates"] = [dict(each) for each in refusal.candidates]
-    return MCPError(code, str(refusal), data=data)
+    return MCPError(code, visible(str(refusal)), data=data)
 
 
 class _Handlers:

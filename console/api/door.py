@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from console import ids
+from console import ids, text
 from console.accounts.required import before_second_factor
 from console.api import parsing, problems
 from console.api.openapi import Described
@@ -88,6 +88,14 @@ class AlwaysJSON(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
+class Visible(JSONRenderer):
+    """What others wrote leaves with its hidden characters written out."""
+
+    def render(self, data: Any, *args: Any, **kwargs: Any) -> bytes:
+        rendered: bytes = super().render(text.visible_in(data), *args, **kwargs)
+        return rendered
+
+
 class Door(APIView):
     """Subclasses declare ``acts`` by method, and a handler for each that finds what was sent in ``given``."""
 
@@ -96,7 +104,7 @@ class Door(APIView):
     schema = Described()
     authentication_classes = (Credential,)
     permission_classes = ()
-    renderer_classes = (JSONRenderer,)
+    renderer_classes = (Visible,)
     parser_classes = (StrictJSON,)
     content_negotiation_class = AlwaysJSON
 

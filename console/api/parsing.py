@@ -16,6 +16,7 @@ from rest_framework.exceptions import ErrorDetail
 from rest_framework.parsers import BaseParser
 
 from brokers.decimals import plain
+from console import text
 from console.errors import Code, Refusal
 
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
@@ -23,11 +24,15 @@ _AMOUNT = r"^-?[0-9]{1,20}(\.[0-9]{1,18})?$"
 
 
 class Text(serializers.CharField):
-    """Text and nothing that could be read as text: 1 is not "1"."""
+    """One line of text, and nothing that could be read as text: 1 is not "1"."""
+
+    default_error_messages = {"hidden": "It holds a character that cannot be seen: {char}."}
 
     def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str) or not data.isprintable():
+        if not isinstance(data, str):
             self.fail("invalid")
+        if places := text.hidden(data):
+            self.fail("hidden", char=text.escaped(data[places[0]]))
         return super().to_internal_value(data)
 
 

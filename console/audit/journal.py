@@ -14,6 +14,7 @@ from console.audit.models import Change, Outcome
 from console.errors import Code
 from console.principal import Manager, Principal
 from console.scopes import Scope
+from console.text import cut, visible
 
 # A bearer, a key or a token that a caller put where it does not belong.
 _SECRET = re.compile(
@@ -21,6 +22,8 @@ _SECRET = re.compile(
     r"|bearer\s+\S+|eyJ[\w-]+\.[\w-]+\.[\w-]*",
     re.IGNORECASE,
 )
+LONGEST_TOOL = 64
+"""A name that no tool of ours has is the caller's own text: enough of it to know it again."""
 _SHORTEST_SECRET = 7
 _MASK = "[masked]"
 
@@ -77,7 +80,7 @@ def _row(entry: Entry) -> Row:
         app.connection_id if app else None,
         app.connection_label if app else "",
         app.environment.value if app else "",
-        mask(entry.tool)[:128],
+        cut(mask(entry.tool[:400]), LONGEST_TOOL),
         _bounded(entry.arguments),
         entry.outcome.value,
         entry.code.value if entry.code else "",
@@ -115,27 +118,27 @@ def record_change(
         action=action,
         target=str(target),
         target_id=str(target_id),
-        target_label=target_label[:255],
+        target_label=visible(target_label)[:255],
         detail=_bounded(detail),
         ip=ip[:45],
     )
 
 
 def mask(text: str) -> str:
-    """The text without anything that looks like one of our secrets or a bearer, and storable everywhere."""
+    """The text without anything that looks like one of our secrets or a bearer, with what is hidden written out."""
     if not text or (len(text) < _SHORTEST_SECRET and text.isascii() and text.isprintable()):
         return text
-    return _SECRET.sub(_MASK, text).replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    return visible(_SECRET.sub(_MASK, text))
 
 
 def _bounded(value: Any, depth: int = 0) -> Any:
     """A JSON value small enough to keep: whatever a caller sends, a row stays under a few kilobytes."""
     if type(value) is str:
-        return mask(value[:400])[:200]
+        return cut(mask(value[:400]), 200)
     if isinstance(value, Mapping):
         if depth > 3:
             return "[nested too deep]"
-        return {mask(str(key))[:60]: _bounded(item, depth + 1) for key, item in list(value.items())[:30]}
+        return {cut(mask(str(key)[:400]), 60): _bounded(item, depth + 1) for key, item in list(value.items())[:30]}
     if isinstance(value, list | tuple):
         if depth > 3:
             return "[nested too deep]"
@@ -144,4 +147,4 @@ def _bounded(value: Any, depth: int = 0) -> Any:
         return value
     if isinstance(value, int) and abs(value) < 2**53:
         return value
-    return mask(str(value)[:400])[:200]
+    return cut(mask(str(value)[:400]), 200)

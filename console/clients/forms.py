@@ -1,11 +1,17 @@
 from django import forms
 
 from console.accounts.choice import Choice
+from console.accounts.fields import own_name
 from console.scopes import ALL, WORDS, Scope, label
 
 
 class ClientForm(forms.Form):
-    name = forms.CharField(label="Name", max_length=100, help_text="Shown to people when they are asked to allow it.")
+    name = forms.CharField(
+        label="Name",
+        max_length=100,
+        validators=[own_name],
+        help_text="Shown to people when they are asked to allow it.",
+    )
     redirect_uris = forms.CharField(
         label="Redirect addresses",
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "mono"}),

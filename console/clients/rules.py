@@ -1,9 +1,9 @@
 """Which redirect URIs a client may register and be sent back to: the same rules however it registered."""
 
 import re
-import unicodedata
 from urllib.parse import urlsplit
 
+from console import claims
 from console.errors import Code, Refusal
 
 MAX_REDIRECT_URIS = 10
@@ -13,12 +13,6 @@ MAX_NAME_LENGTH = 100
 CUSTOM_SCHEMES = frozenset({"cursor://anysphere.cursor-mcp/oauth/callback"})
 SCHEMES = ("https", "http", "cursor")
 
-_LOOKALIKES = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU"})
-# Blank, though Unicode calls them letters, marks or symbols.
-_INVISIBLE = frozenset(
-    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
-    + "".join(map(chr, range(0xFE00, 0xFE10)))
-)
 _URI = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 _LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?((?:[/?].*)?)")
 
@@ -78,30 +72,8 @@ def redirect_allowed(sent: str, registered: list[str]) -> bool:
 
 
 def clean_name(name: str) -> str:
-    """The name with single blanks. Raise Refusal for one that could be read as another (UTS 39)."""
-    name = unicodedata.normalize("NFKC", name)
-    if any(_is_hidden(char) for char in name):
-        raise _bad_name("The name holds a control, direction or invisible character. Use letters that can be seen.")
-    shown = " ".join(name.split())[:MAX_NAME_LENGTH].strip()
-    if any(len(_scripts(word)) > 1 for word in shown.split()):
-        raise _bad_name("The name mixes letters of several alphabets in one word. Use one alphabet.")
-    return shown
-
-
-def _is_hidden(char: str) -> bool:
-    if char in "\t\n\r":
-        return False
-    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") or char in _INVISIBLE
-
-
-def _scripts(word: str) -> set[str]:
-    """The alphabets in a word, of those whose letters look like each other's."""
-    names = (unicodedata.name(char, "").split(" ")[0] for char in word if char.isalpha())
-    return {name for name in names if name in _LOOKALIKES}
-
-
-def _bad_name(message: str) -> Refusal:
-    return Refusal(Code.INVALID_ARGUMENT, message, field="name")
+    """The name with single blanks. Raises Refusal for one that is hidden, looks like another or speaks for us."""
+    return claims.clean(name, longest=MAX_NAME_LENGTH)
 
 
 def _refusal(message: str) -> Refusal:

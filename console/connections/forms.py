@@ -10,6 +10,7 @@ from brokers.decimals import plain
 from brokers.types import AssetClass, Environment, OrderType
 from console import limits
 from console.accounts.choice import Choice
+from console.accounts.fields import seen
 from console.connections import linking
 from console.connections.gateways import UnknownCertificate
 from console.connections.kinds import Field, Kind
@@ -28,7 +29,11 @@ class PaperConnectionForm(forms.Form):
     """What is left out of how it trades is as it always was."""
 
     name = forms.CharField(
-        label="Name", max_length=60, initial="Practice", help_text="How you and your assistants will know it."
+        label="Name",
+        max_length=60,
+        initial="Practice",
+        validators=[seen],
+        help_text="How you and your assistants will know it.",
     )
     starting_cash = forms.DecimalField(
         label="Starting cash",
@@ -215,7 +220,9 @@ def _no_blanks(text: str) -> None:
 class LinkForm(CredentialsForm):
     """A new connection: its name, whether it is paper or live, the limits live needs, and the credentials."""
 
-    name = forms.CharField(label="Name", max_length=60, help_text="How you and your assistants will know it.")
+    name = forms.CharField(
+        label="Name", max_length=60, validators=[seen], help_text="How you and your assistants will know it."
+    )
     environment = forms.ChoiceField(label="Which account", widget=forms.RadioSelect)
     order_notional = forms.CharField(
         label="Value of one order, at most", required=False, help_text="In the account's currency. Live needs it."

@@ -22,6 +22,7 @@ from brokers.errors import (
 from brokers.paper import books, feed
 from brokers.types import ConnectionInfo, Environment
 from console import limits as bounds
+from console import text
 from console.accounts.models import User
 from console.audit import journal
 from console.connections import equity, gateways, kinds, linked, reads, vault
@@ -56,6 +57,7 @@ def link_paper(
     ``prices`` is one of PRICES or empty for recorded and simulated ones; the rest is as ``books.open_account`` has it.
     Raises Refusal when the owner has a connection of that name, or the account could not trade.
     """
+    name = text.checked(name, field="name")
     if prices:
         _check_prices(prices, currency, hours, kind)
     try:
@@ -114,6 +116,7 @@ def link(
     ``own`` are settings that are no secret. A key that may withdraw, or not trade, makes a read-only connection.
     Raises Refusal, naming the field where there is one. Asks the broker: not for use inside a transaction.
     """
+    name = text.checked(name, field="name")
     _check_limits(environment, limits)
     if Connection.objects.filter(owner=owner, name=name, closed_at=None).exists():
         raise _name_taken(name)

@@ -2,6 +2,7 @@ from typing import Any
 
 from django import forms
 
+from console.accounts.fields import seen
 from console.accounts.models import User
 
 
@@ -13,6 +14,7 @@ class HaltForm(forms.Form):
         label="Reason",
         required=False,
         max_length=300,
+        validators=[seen],
         help_text="For you to remember, if you like.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
@@ -26,6 +28,7 @@ class HaltOthersForm(forms.Form):
         label="Reason",
         required=False,
         max_length=300,
+        validators=[seen],
         help_text="They see it with the halt.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )

@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from brokers.types import Environment
+from console import text
 from console.accounts.models import User
 from console.audit import journal
 from console.connected_apps import grants
@@ -100,6 +101,7 @@ def _place(
     account_id: str = "",
     by_operator: bool = False,
 ) -> Halt:
+    reason = text.checked(reason, field="reason", what="reason")
     asked_by = by if isinstance(by, ConnectedApp) else None
     label = by.name if isinstance(by, ConnectedApp) else by.email
     same = Halt.objects.filter(

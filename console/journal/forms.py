@@ -3,6 +3,7 @@ from typing import Any
 from django import forms
 from django.db.models import QuerySet
 
+from console.accounts.fields import seen, seen_lines
 from console.accounts.models import User
 from console.connections.models import Connection
 from console.journal import notes
@@ -55,6 +56,7 @@ class NoteForm(forms.Form):
     text = forms.CharField(
         label="Note",
         max_length=notes.LONGEST,
+        validators=[seen_lines],
         widget=forms.Textarea(attrs={"rows": 3}),
         error_messages={"required": "Write something first."},
     )
@@ -62,6 +64,7 @@ class NoteForm(forms.Form):
         label="Tags",
         required=False,
         max_length=200,
+        validators=[seen],
         help_text="Separated by commas, such as breakout, too early.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )

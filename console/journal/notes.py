@@ -9,6 +9,7 @@ from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.journal import reads
 from console.journal.models import Note
+from console.text import checked
 
 MOST = 50
 """Notes on one thing: a model in a loop must not fill the disk."""
@@ -22,8 +23,11 @@ def add(
 ) -> Note:
     """Keep a note; the same words of the same writer on the same thing are kept once, with the newest tags.
 
-    Raises Refusal for what is no round trip or order of the connection, and where there are too many notes.
+    Raises Refusal for what is no round trip or order of the connection, for characters that cannot be seen, and where
+    there are too many notes.
     """
+    text = checked(text, field="text", what="note", lines=True)
+    tags = [checked(tag, field="tags", what="tag") for tag in tags]
     Connection.objects.select_for_update().get(pk=connection_id)
     if reads.target(connection_id, about) is None:
         raise Refusal(

@@ -7,6 +7,7 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from console.accounts.choice import Choice
+from console.accounts.fields import own_name, seen
 from console.accounts.models import User
 from console.connections.models import Connection
 from console.keys import networks
@@ -30,6 +31,7 @@ class SecretForm(forms.Form):
         label="Note (optional)",
         max_length=200,
         required=False,
+        validators=[seen],
         help_text="For your own memory: where it is kept, who asked for it.",
     )
     networks = forms.CharField(
@@ -53,7 +55,12 @@ class SecretForm(forms.Form):
 
 
 class KeyForm(SecretForm):
-    name = forms.CharField(label="Name", max_length=100, help_text="What will use the key, such as nightly-report.")
+    name = forms.CharField(
+        label="Name",
+        max_length=100,
+        validators=[own_name],
+        help_text="What will use the key, such as nightly-report.",
+    )
     connection = forms.ModelChoiceField(
         label="Connection", queryset=Connection.objects.none(), empty_label=None, widget=forms.RadioSelect
     )
@@ -80,7 +87,9 @@ class KeyForm(SecretForm):
 
 
 class ManagementKeyForm(SecretForm):
-    name = forms.CharField(label="Name", max_length=100, help_text="What will use the key, such as terraform.")
+    name = forms.CharField(
+        label="Name", max_length=100, validators=[own_name], help_text="What will use the key, such as terraform."
+    )
 
 
 class RotateForm(SecretForm):

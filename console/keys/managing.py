@@ -6,6 +6,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
+from console import claims, text
 from console.accounts.models import User
 from console.audit import journal
 from console.keys import minting
@@ -24,7 +25,11 @@ def mint(
     note: str = "",
     networks: Sequence[str] = (),
 ) -> tuple[ManagementKey, str]:
-    """The caller has asked for a recent proof of presence. The returned text is the only copy there will ever be."""
+    """The caller has asked for a recent proof of presence. The returned text is the only copy there will ever be.
+
+    Raises Refusal for a name or a note that cannot be seen, or a name that speaks for us.
+    """
+    name, note = claims.clean(name), text.checked(note, field="note", what="note")
     made = minting.generate(Scope.MANAGE)
     key = ManagementKey.objects.create(
         owner=owner,

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
+from console import claims, text
 from console.accounts.models import User
 from console.audit import journal
 from console.connected_apps import grants
@@ -89,7 +90,12 @@ def mint(
     note: str = "",
     networks: Sequence[str] = (),
 ) -> tuple[ApiKey, str]:
-    """A new app with one key. The returned text is the only copy there will ever be."""
+    """A new app with one key. The returned text is the only copy there will ever be. Raises Refusal.
+
+    The default key's name is ours, made with that of the connection.
+    """
+    if not is_default:
+        name = claims.clean(name)
     app = grants.grant(owner, connection, granted, source=Source.API_KEY, name=name)
     grants.activate(app)
     return add_secret(app, by=owner, expires_at=expires_at, is_default=is_default, note=note, networks=networks)
@@ -105,7 +111,8 @@ def add_secret(
     note: str = "",
     networks: Sequence[str] = (),
 ) -> tuple[ApiKey, str]:
-    """One more secret for the same app."""
+    """One more secret for the same app. Raises Refusal for a note that cannot be seen."""
+    note = text.checked(note, field="note", what="note")
     made = generate(app.connection.environment)
     key = ApiKey.objects.create(
         app=app,

@@ -7,10 +7,11 @@ from django.core.mail import send_mail
 from django.utils import timezone
 
 from console.connected_apps.models import ConnectedApp
+from console.text import visible
 
 _SUBJECT = "An app may now use one of your connections"
 # A client names itself: nothing in its name may turn into a link or a line of ours.
-_NO_WORD = re.compile(r"[^\w ()'&+-]+")
+_NO_WORD = re.compile(r"[^\w ()'&+\\-]+")
 
 
 def tell_of_grant(app: ConnectedApp) -> None:
@@ -30,4 +31,4 @@ If that was you, there is nothing to do. If not, take its access back under Conn
 
 
 def _words(name: str) -> str:
-    return " ".join(_NO_WORD.sub(" ", name).split())
+    return " ".join(_NO_WORD.sub(" ", visible(name)).split())

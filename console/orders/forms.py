@@ -3,6 +3,7 @@ from typing import Any
 from django import forms
 from django.db.models import QuerySet
 
+from console.accounts.fields import seen
 from console.accounts.models import User
 from console.connections.models import Connection
 from console.orders.approvals import LONGEST_WORDS, REASONS
@@ -57,6 +58,7 @@ class RejectForm(forms.Form):
         label="In your words",
         required=False,
         max_length=LONGEST_WORDS,
+        validators=[seen],
         help_text="If you like. The assistant reads this.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )

@@ -19,6 +19,7 @@ from console.connections.models import Connection, Policy
 from console.orders import approvals, questions
 from console.orders.models import Confirmation, Letter, NoLetters, Question
 from console.scopes import Source
+from console.text import visible
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ WITHIN = timedelta(minutes=15)
 _AT_MOST = 100
 
 # Apps and people name things: nothing in a name may turn into a link or a line of ours.
-_NO_WORD = re.compile(r"[^\w ()'&+-]+")
+_NO_WORD = re.compile(r"[^\w ()'&+\\-]+")
 
 
 def tell() -> int:
@@ -113,7 +114,7 @@ So many ask that no further letter is sent before {silent_until:%H:%M} UTC. What
 
 
 def _words(name: str) -> str:
-    return " ".join(_NO_WORD.sub(" ", name).split())
+    return " ".join(_NO_WORD.sub(" ", visible(name)).split())
 
 
 def wanted(connection: Connection) -> bool:

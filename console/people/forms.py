@@ -1,8 +1,12 @@
 from django import forms
 
+from console.accounts.fields import seen
+
 
 class InviteForm(forms.Form):
-    email = forms.EmailField(label="E-mail", widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "off"}))
+    email = forms.EmailField(
+        label="E-mail", validators=[seen], widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "off"})
+    )
     operator = forms.BooleanField(
         label="Operator",
         required=False,

@@ -12,6 +12,7 @@ from console.oauth.public import public
 from console.platforms import bodies, credentials, provisioning, signing, tokens
 from console.platforms.door import attempt, door, header
 from console.platforms.models import Platform, PlatformUser
+from console.text import Visible
 
 
 def _make_user(request: HttpRequest, platform: Platform) -> HttpResponse:
@@ -25,16 +26,17 @@ def _make_user(request: HttpRequest, platform: Platform) -> HttpResponse:
         reference=bodies.text(body, "reference", most=100),
         paper=None if paper is None else bodies.paper(paper),
     )
-    return JsonResponse({**_shown(user), "user_secret": secret}, status=201)
+    return JsonResponse({**_shown(user), "user_secret": secret}, encoder=Visible, status=201)
 
 
 def _list_users(request: HttpRequest, platform: Platform) -> HttpResponse:
     page = paging.page(platform.users.select_related("user"), request.GET.get("before", ""))
-    return JsonResponse({"users": [_shown(user) for user in page.rows], "next_before": page.next_before})
+    shown = {"users": [_shown(user) for user in page.rows], "next_before": page.next_before}
+    return JsonResponse(shown, encoder=Visible)
 
 
 def _get_user(request: HttpRequest, platform: Platform, user_id: str) -> HttpResponse:
-    return JsonResponse(_shown(_user(platform, user_id)))
+    return JsonResponse(_shown(_user(platform, user_id)), encoder=Visible)
 
 
 def _disable_user(request: HttpRequest, platform: Platform, user_id: str) -> HttpResponse:
@@ -50,7 +52,7 @@ def _new_user_secret(request: HttpRequest, platform: Platform, user_id: str) -> 
 def _add_connection(request: HttpRequest, platform: Platform, user_id: str) -> HttpResponse:
     user = _enabled(platform, user_id)
     connection = provisioning.add_paper(user, bodies.paper(bodies.read(request)))
-    return JsonResponse(_connection(connection), status=201)
+    return JsonResponse(_connection(connection), encoder=Visible, status=201)
 
 
 def _mint(request: HttpRequest, platform: Platform) -> HttpResponse:

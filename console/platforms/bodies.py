@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from console.errors import Code, Refusal
 from console.platforms.provisioning import PaperTerms
 from console.scopes import Scope
+from console.text import checked
 
 _SCOPES = {"read": Scope.READ, "trade": Scope.TRADE}
 _MOST_CASH = Decimal(1_000_000_000)
@@ -71,9 +72,9 @@ def connection_id(body: Mapping[str, Any]) -> int | None:
 
 def text(body: Mapping[str, Any], name: str, *, most: int, required: bool = False) -> str:
     given = body.get(name, "")
-    if not isinstance(given, str) or len(given) > most or not given.isprintable() or (required and not given.strip()):
+    if not isinstance(given, str) or len(given) > most or (required and not given.strip()):
         raise Refusal(Code.INVALID_ARGUMENT, f"{name} is a text of at most {most} characters.", field=name)
-    return given.strip()
+    return checked(given, field=name, what=name)
 
 
 def paper(body: Mapping[str, Any]) -> PaperTerms:

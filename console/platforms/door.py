@@ -14,6 +14,7 @@ from console.errors import EXPLANATIONS, Code, Refusal
 from console.platforms import credentials, throttle
 from console.platforms.models import Platform
 from console.platforms.tokens import ChooseConnection
+from console.text import Visible
 
 _STATUS = {
     Code.UNAUTHENTICATED: 401,
@@ -93,7 +94,7 @@ def problem(refusal: Refusal, *, status: int = 0) -> JsonResponse:
         body["field"] = refusal.field
     if isinstance(refusal, ChooseConnection):
         body["connections"] = [{"id": each.pk, "name": each.name} for each in refusal.choices]
-    response = JsonResponse(body, status=status, content_type="application/problem+json")
+    response = JsonResponse(body, encoder=Visible, status=status, content_type="application/problem+json")
     response["Cache-Control"] = "no-store"
     if refusal.retry_after is not None:
         response["Retry-After"] = str(int(refusal.retry_after))

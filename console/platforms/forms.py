@@ -1,7 +1,12 @@
 from django import forms
 
+from console.accounts.fields import own_name
+
 
 class PlatformForm(forms.Form):
     name = forms.CharField(
-        label="Name", max_length=100, help_text="The product. Its users see it as an app under Connected apps."
+        label="Name",
+        max_length=100,
+        validators=[own_name],
+        help_text="The product. Its users see it as an app under Connected apps.",
     )

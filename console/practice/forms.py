@@ -4,6 +4,7 @@ from typing import Any
 from django import forms
 
 from brokers.paper import costs
+from console.accounts.fields import seen
 from console.accounts.models import User
 from console.connections.models import Connection
 from console.practice.verbs import KNOBS, PRESETS, Terms
@@ -36,7 +37,9 @@ def _amount(**more: Any) -> forms.DecimalField:
 
 class AccountForm(forms.Form):
     use_required_attribute = False
-    name = forms.CharField(label="Name", max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    name = forms.CharField(
+        label="Name", max_length=100, validators=[seen], widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
     cash = _amount(label="Starting cash", help_text="Empty: as the copied account, else as the first account here.")
     preset = forms.ChoiceField(label="Fees and slippage", choices=_PRESETS)
     clone = forms.ModelChoiceField(

@@ -15,6 +15,7 @@ from brokers.errors import BrokerError, InvalidAccount
 from brokers.paper import actions, books, costs, ledger, tuning
 from brokers.paper.tuning import Terms as Terms  # what the verbs give back
 from brokers.types import AccountState, Position
+from console import text
 from console.accounts.models import User
 from console.audit import journal
 from console.connected_apps.models import ConnectedApp
@@ -108,6 +109,7 @@ def open_account(
 
     All accounts of a connection are in its currency, because its limits are. Raises Refusal.
     """
+    name = text.checked(name, field="name")
     _check(connection, by, "")
     if currency is not None and currency != connection.currency:
         raise Refusal(

@@ -3,6 +3,7 @@ from typing import Any
 from django import forms
 from django.http import HttpRequest
 
+from console.accounts.fields import seen
 from console.accounts.forms import NewPasswordForm, PasswordAgainForm
 from console.accounts.models import User
 
@@ -38,6 +39,10 @@ class AppForm(forms.Form):
 
 class PasskeyForm(forms.Form):
     name = forms.CharField(
-        label="Name", max_length=60, initial="This computer", help_text="So that you can tell your passkeys apart."
+        label="Name",
+        max_length=60,
+        initial="This computer",
+        validators=[seen],
+        help_text="So that you can tell your passkeys apart.",
     )
     credential = forms.CharField(widget=forms.HiddenInput, required=False)
