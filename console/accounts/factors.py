@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import secrets
+import unicodedata
 from typing import Any
 
 from allauth.mfa.adapter import get_adapter
@@ -14,7 +15,6 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth as totp
 from allauth.mfa.webauthn.internal import auth as webauthn
-from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
@@ -27,7 +27,9 @@ from console.accounts.models import User
 Factor = Authenticator
 APP, PASSKEY, CODES = Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN, Authenticator.Type.RECOVERY_CODES
 _PENDING = "authenticator_app"
-_CODE_SECONDS = 120
+_USED = "used_step"
+"""In the app's row: the newest time step whose code was taken."""
+_MINUS = "\u2212"
 _SALT = "salt"
 """What the challenge of a question about one act was salted with, beside the state of the question."""
 # What a browser sends is anybody's JSON: the parsers beneath answer some of it with these.
@@ -48,19 +50,50 @@ def has(user: User, kind: Authenticator.Type) -> bool:
 
 
 def check_code(user: User, code: str) -> bool:
-    """Whether it is the app's code of this moment, or a recovery code. Either works once."""
-    code = "".join(code.split())
-    for factor in Factor.objects.filter(user=user, type__in=(APP, CODES)).order_by("-type"):
-        if factor.wrap().validate_code(code) and _first_use(user, code):
-            factor.record_usage()
-            return True
+    """Whether it is the app's code of this moment, or a recovery code. Either works once, however it is written."""
+    typed = _digits(code)
+    with transaction.atomic():
+        codes = Factor.objects.select_for_update().filter(user=user, type__in=(APP, CODES)).order_by("-type")
+        for factor in codes:
+            if _use_step(factor, typed) if factor.type == APP else factor.wrap().validate_code(typed):
+                factor.record_usage()
+                return True
     return False
 
 
-def _first_use(user: User, code: str) -> bool:
-    """A code of the app stands for 90 seconds: whoever looked over the shoulder must not use it in that time."""
-    digest = hashlib.sha256(f"{user.pk}:{code}".encode()).hexdigest()
-    return cache.add(f"second-step:used:{digest}", True, _CODE_SECONDS)
+def _digits(code: str) -> str:
+    """The code as it is compared: plain digits for those of any script, without blanks, dashes and points."""
+    kept = []
+    for char in unicodedata.normalize("NFKC", code):
+        digit = unicodedata.decimal(char, None)
+        if digit is not None:
+            kept.append(str(digit))
+        elif unicodedata.category(char)[0] not in "ZPC" and char != _MINUS:
+            kept.append(char)
+    return "".join(kept)
+
+
+def _use_step(factor: Factor, typed: str) -> bool:
+    """Take a code of the app, and with it every code of its time step and of those before (RFC 6238 section 5.2).
+
+    The step is kept on the app's own row, which the caller has locked: no restart and no full cache forgets it.
+    """
+    step = _step_of(seal.unseal(factor.data["secret"]), typed)
+    if step is None or step <= factor.data.get(_USED, -1):
+        return False
+    factor.data[_USED] = step
+    factor.save(update_fields=["data"])
+    return True
+
+
+def _step_of(secret: str, typed: str) -> int | None:
+    """The time step that the app shows this code in, of those taken now; the newest where there are two."""
+    steps = [
+        step
+        for step in totp.yield_hotp_counters_from_time()
+        if hmac.compare_digest(totp.format_hotp_value(totp.hotp_value(secret, step)).encode(), typed.encode())
+    ]
+    return max(steps, default=None)
 
 
 # Authenticator app
@@ -84,13 +117,15 @@ def picture(user: User, secret: str) -> str:
 
 
 def add_app(request: HttpRequest, user: User, code: str) -> Factor | None:
-    """None when the code is not what an app with the secret shows now."""
+    """None when the code is not what an app with the secret shows now. The code is used with that."""
     secret = pending_app(request, anew=False)
-    if not totp.validate_totp_code(secret, "".join(code.split())):
+    typed = _digits(code)
+    if _step_of(secret, typed) is None:
         return None
     try:
         with transaction.atomic():
             factor: Factor = totp.TOTP.activate(user, secret).instance
+            _use_step(factor, typed)
     except IntegrityError:  # sent twice
         return None
     del request.session[_PENDING]

@@ -1,0 +1,130 @@
+"""A code of the authenticator app is good for one time, in whatever way it is written, wherever codes are taken."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from allauth.mfa.totp.internal import auth as totp
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client as Browser
+
+from console.accounts import factors
+from console.accounts.models import User
+from tests.conftest import PASSWORD
+from tests.console.second_factors import SECRET, code, give_app, just_proved, shown_secret, sign_in
+
+STEP = "/sign-in/second-step/"
+AGAIN = "/re-authenticate/"
+WRITTEN: dict[str, Callable[[str], str]] = {
+    "as it is": lambda digits: digits,
+    "with a dash": lambda digits: f"{digits[:3]}-{digits[3:]}",
+    "with a minus sign": lambda digits: f"{digits[:3]}\u2212{digits[3:]}",
+    "with blanks": lambda digits: f" {digits[:3]}\u00a0{digits[3:]} ",
+    "in full width": lambda digits: digits.translate({48 + number: 0xFF10 + number for number in range(10)}),
+    "in Arabic digits": lambda digits: digits.translate({48 + number: 0x660 + number for number in range(10)}),
+    "with a character that hides": lambda digits: f"{digits[:3]}\u200b{digits[3:]}",
+}
+written = pytest.mark.parametrize("way", WRITTEN)
+
+
+def at_the_step(owner: User) -> Browser:
+    browser, _ = sign_in(owner, PASSWORD)
+    return browser
+
+
+def half_a_minute_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For whoever checks codes; what the phone showed is still taken then."""
+    step = int(time.time()) // 30 + 1
+    monkeypatch.setattr(totp, "yield_hotp_counters_from_time", lambda: iter((step - 1, step, step + 1)))
+
+
+@pytest.mark.django_db
+@written
+def test_every_way_of_writing_it_signs_in(way: str, owner: User) -> None:
+    give_app(owner)
+    assert at_the_step(owner).post(STEP, {"code": WRITTEN[way](code())})["Location"] == "/"
+
+
+@pytest.mark.django_db
+@written
+@pytest.mark.parametrize("door", [STEP, AGAIN])
+def test_a_used_code_is_not_taken_half_a_minute_later(
+    door: str, way: str, owner: User, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_app(owner)
+    seen = code()
+    assert at_the_step(owner).post(STEP, {"code": seen}).status_code == 302
+    half_a_minute_later(monkeypatch)
+    onlooker = browser if door == AGAIN else at_the_step(owner)
+    assert onlooker.post(door, {"code": WRITTEN[way](seen)}).status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_code_used_for_presence_does_not_sign_in(
+    owner: User, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_app(owner)
+    seen = code()
+    assert browser.post(AGAIN, {"code": f"{seen[:3]} {seen[3:]}"}).status_code == 302
+    half_a_minute_later(monkeypatch)
+    assert at_the_step(owner).post(STEP, {"code": seen}).status_code == 200
+
+
+@pytest.mark.django_db
+def test_the_code_that_set_the_app_up_is_used(owner: User) -> None:
+    browser = just_proved(owner)
+    shown = code(shown_secret(browser.get("/security/app/")))
+    assert browser.post("/security/app/", {"code": f"{shown[:3]}-{shown[3:]}"}).status_code == 200
+    assert factors.has(owner, factors.APP)
+    assert at_the_step(owner).post(STEP, {"code": shown}).status_code == 200
+
+
+@pytest.mark.django_db
+def test_an_older_code_that_was_never_used_ends_with_a_newer_one(owner: User) -> None:
+    give_app(owner)
+    older = code(ago=1)
+    assert factors.check_code(owner, code())
+    assert not factors.check_code(owner, older)
+
+
+@pytest.mark.django_db
+def test_no_full_cache_and_no_restart_forgets_a_used_code(owner: User) -> None:
+    give_app(owner)
+    seen = code()
+    assert factors.check_code(owner, seen)
+    cache.clear()
+    assert not factors.check_code(owner, seen)
+
+
+@pytest.mark.django_db
+@written
+def test_a_recovery_code_is_good_for_one_time_in_any_writing(way: str, owner: User) -> None:
+    give_app(owner)
+    spare = factors.new_codes(owner)[0]
+    assert factors.check_code(owner, spare)
+    assert not factors.check_code(owner, WRITTEN[way](spare))
+
+
+@pytest.mark.django_db
+def test_a_code_one_person_used_is_still_anothers(owner: User, other: User) -> None:
+    give_app(owner)
+    give_app(other)
+    assert factors.check_code(owner, code())
+    assert factors.check_code(other, code())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_five_that_come_at_once_with_one_code_one_is_taken(owner: User) -> None:
+    give_app(owner)
+    shown = code(SECRET)
+
+    def use(_: int) -> bool:
+        try:
+            return factors.check_code(owner, shown)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(5) as pool:
+        assert sorted(pool.map(use, range(5))) == [False, False, False, False, True]
