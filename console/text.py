@@ -7,7 +7,7 @@ the place where it needs it (RFC 5892, appendix A; Unicode Technical Standard 51
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from logging import Formatter, LogRecord
 from typing import Any
@@ -143,8 +143,8 @@ def checked(text: str, *, field: str, what: str = "name", lines: bool = False, l
 class Visible(DjangoJSONEncoder):
     """JSON of our own with what others wrote in it."""
 
-    def iterencode(self, o: Any, *args: Any) -> Iterator[str]:
-        return super().iterencode(visible_in(o), *args)
+    def encode(self, o: Any) -> str:
+        return super().encode(visible_in(o))
 
 
 class OneLine(Formatter):

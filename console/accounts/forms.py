@@ -6,7 +6,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from console.accounts import factors
+from console.accounts import factors, known
 from console.accounts.models import User
 from console.accounts.throttle import TOO_MANY, Attempt
 
@@ -23,7 +23,12 @@ class SignInForm(AuthenticationForm):
 
     def clean(self) -> dict[str, Any]:
         assert self.request is not None
-        attempt = Attempt(ip=self.request.META.get("REMOTE_ADDR", ""), email=self.cleaned_data.get("username", ""))
+        email = self.cleaned_data.get("username", "")
+        attempt = Attempt(
+            ip=self.request.META.get("REMOTE_ADDR", ""),
+            email=email,
+            browser=known.of(self.request, email) if email else "",
+        )
         if not attempt.begin():
             raise ValidationError(self.error_messages["throttled"], code="throttled")
         cleaned = super().clean()

@@ -12,7 +12,7 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from console.accounts import factors, fresh, links, oidc, proof, signing_in
+from console.accounts import factors, fresh, known, links, oidc, proof, signing_in
 from console.accounts.current import user_of
 from console.accounts.forms import CodeForm, NewPasswordForm, PasswordAgainForm, RecoverForm, SignInForm
 from console.accounts.models import Link, User
@@ -21,6 +21,9 @@ from console.accounts.tasks import send_recovery_link
 from console.accounts.throttle import TOO_MANY, Attempt
 from console.identity import Provider
 from console.security import keeping
+
+# Nothing can be guessed there; a neighbour's noise must not keep a known browser out.
+_STRANGERS_TOO = frozenset({"passkey", "passkey-question", "identity"})
 
 
 class SignIn(LoginView):
@@ -143,7 +146,10 @@ def set_password(request: HttpRequest, token: str) -> HttpResponse:
         if not keeping.set_password(link, form.cleaned_data["password"], ip=ip):
             return render(request, "accounts/link_over.html", status=404)
         messages.success(request, "Your password is set. Sign in with it.")
-        return redirect("sign-in")
+        response = redirect("sign-in")
+        # Who was sent the link proved that the address is theirs, also while strangers guess at the password.
+        known.remember(request, response, link.user.email)
+        return response
     recovery = link.purpose == Link.Purpose.RECOVERY
     return render(request, "accounts/set_password.html", {"form": form, "email": link.user.email, "recovery": recovery})
 
@@ -189,4 +195,5 @@ def _provider(slug: str) -> Provider:
 
 
 def _attempt(request: HttpRequest, kind: str, email: str = "") -> Attempt:
-    return Attempt(ip=request.META.get("REMOTE_ADDR", ""), email=email, kind=kind)
+    browser = known.of(request) if kind in _STRANGERS_TOO else ""
+    return Attempt(ip=request.META.get("REMOTE_ADDR", ""), email=email, kind=kind, browser=browser)

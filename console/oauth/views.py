@@ -1,6 +1,6 @@
 """The authorization server's pages and endpoints: parse, call one verb, render."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +24,7 @@ from console.clients import documents, registration, rules
 from console.clients.models import Client
 from console.clients.registration import ClosedDoor
 from console.connected_apps import grants
-from console.oauth import authorization, metadata, pending, register, toolkit
+from console.oauth import authorization, metadata, pending, register, seen, toolkit
 from console.oauth.authorization import AuthorizationRequest
 from console.oauth.forms import ConsentForm
 from console.oauth.models import PendingConsent
@@ -197,28 +197,40 @@ def _decide(
     form = ConsentForm(request.POST if allowing else None, initial=chosen, owner=owner, offered=asked.offered)
     if not form.is_valid():
         return _consent_page(request, asked, form)
+    sent = request.POST.get("shown", "")
+    if changed := seen.changed(sent, seen.parts(asked, form.connections)):
+        return _consent_page(request, asked, form, changed)
     connection, granted = form.cleaned_data["connection"], form.granted
     if Scope.TRADE in granted and not fresh.is_fresh(request):
         pending.keep_choice(waiting, connection=str(connection.pk), scope=scopes.render(granted))
         return fresh.ask(request.path)
     with transaction.atomic():
+        # Whoever changes the client waits for this, or has done it: then the page is shown again, with what it is now.
+        held = replace(asked, client=Client.objects.select_for_update().get(pk=asked.client.pk))
+        if not held.client.is_usable(request) or seen.changed(sent, seen.parts(held, form.connections)):
+            return redirect(request.path)
         if not pending.use_up(waiting):
             return render(request, "oauth/ended.html", status=410)
         code = authorization.allow(asked, owner, connection, granted)
     return _to_client(asked.answer(code=code))
 
 
-def _consent_page(request: HttpRequest, asked: AuthorizationRequest, form: ConsentForm) -> HttpResponse:
+def _consent_page(
+    request: HttpRequest, asked: AuthorizationRequest, form: ConsentForm, changed: list[str] | None = None
+) -> HttpResponse:
     trade_words = scopes.WORDS[Scope.TRADE]
     context = {
         "client": asked.client,
         "destination": Destination.of(asked.redirect_uri),
         "form": form,
+        "shown": seen.written(seen.parts(asked, form.connections)),
+        "changed": changed,
         "read_words": scopes.WORDS[Scope.READ],
         "trade_words": f"Also {trade_words[0].lower()}{trade_words[1:]}",
         "add_connection": f"/connections/add/?{urlencode({'next': request.path})}",
     }
-    return render(request, "oauth/consent.html", context, status=400 if form.is_bound else 200)
+    status = 409 if changed else 400 if form.is_bound else 200
+    return render(request, "oauth/consent.html", context, status=status)
 
 
 def _again(query: str) -> HttpResponse:

@@ -9,7 +9,7 @@ from console.accounts.models import User
 from console.authority import bearer
 from console.connections.models import Connection
 from console.oauth.models import AccessToken
-from tests.console.oauth.hosts import BOTH, Host, allowed_apps, location, register
+from tests.console.oauth.hosts import BOTH, Host, allowed_apps, location, register, shown_on
 
 
 def test_only_an_access_token_opens_the_mcp_door(host: Host, paper: Connection) -> None:
@@ -73,7 +73,12 @@ def test_a_connection_in_the_query_is_not_one_in_the_form(
     page = host.browser.get(polluted)["Location"]
     answer = host.browser.post(
         f"{page}?connection={live.pk}&scope={BOTH}",
-        {"choice": "allow", "connection": str(paper.pk), "scope": "mcp:read"},
+        {
+            "choice": "allow",
+            "connection": str(paper.pk),
+            "scope": "mcp:read",
+            "shown": shown_on(host.browser.get(page)),
+        },
     )
     assert "code" in location(answer)
     made = allowed_apps().get()

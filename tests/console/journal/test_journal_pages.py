@@ -136,7 +136,7 @@ def test_no_cell_is_run_as_a_formula(browser: Browser, traded: RoundTrip) -> Non
     told = rows_of(browser.get(f"/connections/{traded.connection_id}/performance/executions.csv"))[-1]
     assert told["source"] == '\'=HYPERLINK("https://evil.example")'
     assert [csvs.safe(each) for each in ("+1", "-x", "@a", "\tb", "\rc", "\nd", Decimal("-1.50"), -3, None)] == [
-        *("'+1", "'-x", "'@a", "'\tb", "'\rc", "'\nd"),
+        *("'+1", "'-x", "'@a", "'\tb", "\\u000dc", "'\nd"),
         *("-1.5", "-3", ""),
     ]
     wide = [f"{sign}1" for sign in "\uff1d\uff0b\uff0d\uff20"]

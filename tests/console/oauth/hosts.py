@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -169,7 +170,9 @@ class Host:
         return self.browser.get(there) if there.startswith("/oauth/consent/") else answer
 
     def choose(self, page: str, choice: str, **fields: object) -> Any:
-        return self.browser.post(page, {"choice": choice, **fields})
+        """Press a button of the page as it is now; of an older one, when ``shown`` is what that had."""
+        shown = {"shown": shown_on(self.browser.get(page))} if choice == "allow" else {}
+        return self.browser.post(page, {"choice": choice, **shown, **fields})
 
     def allow(self, connection_id: object, granted: str = "mcp:read", /, **changes: str | None) -> Any:
         """Start over, choose and allow; the password on the way, when it is asked for."""
@@ -215,6 +218,12 @@ class Host:
         assert answer.status_code == 200, answer.content.decode()
         told: dict[str, Any] = answer.json()
         return told
+
+
+def shown_on(page: Any) -> str:
+    """What the form of a consent page says that the page showed."""
+    found = re.search(r'name="shown" value="([^"]*)"', page.content.decode())
+    return found[1] if found else ""
 
 
 def post(path: str, fields: dict[str, Any], **headers: Any) -> Any:

@@ -199,7 +199,7 @@ def test_the_form_is_protected_and_the_page_cannot_be_framed(host: Host, owner: 
 
 def test_markup_in_a_name_stays_text(browser: Browser, paper: Connection) -> None:
     body = {
-        "client_name": "<b>edualC</b>\nSigned in",
+        "client_name": "<b>edualC</b> Signed in",
         "redirect_uris": ["https://x.example/cb"],
         "token_endpoint_auth_method": "none",
     }
