@@ -123,6 +123,8 @@ try:
     BROKER_ADDRESSES = reach.listed(os.environ.get("TRADELATCH_BROKER_ADDRESSES"), own_hosts=(_PUBLIC.hostname, HOST))
 except ValueError as error:
     raise ImproperlyConfigured(f"TRADELATCH_BROKER_ADDRESSES: {error}.") from error
+# Where nobody listed any, operators alone link a gateway.
+GATEWAYS_OF_EVERYBODY = "TRADELATCH_BROKER_ADDRESSES" in os.environ
 # Broker → settings that win over a connection's own: tests put servers on this computer in the place of brokers.
 BROKER_OVERRIDES: dict[str, dict[str, object]] = {}
 

@@ -76,7 +76,7 @@ class Session:
             if not now and time.monotonic() < self._good_until:
                 return
             self._good_until = 0.0
-            state = (self.ask("/tickle").get("iserver") or {}).get("authStatus") or {}
+            state = _inner(_inner(self.ask("/tickle"), "iserver"), "authStatus")
             if self._credentials is not None and not state.get("authenticated") and not state.get("competing"):
                 # Never with "compete": that would throw the person's own program out.
                 state = self.ask("/iserver/auth/ssodh/init", {"publish": True, "compete": False})
@@ -205,6 +205,12 @@ class Session:
                 except Garbled as error:
                     raise BrokerUnavailable(f"{BROKER} gave a session token nobody understands.") from error
             return self._token
+
+
+def _inner(told: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """An object within an answer; empty where there is none: a stranger may have answered."""
+    found = told.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _check_state(state: Mapping[str, Any]) -> None:

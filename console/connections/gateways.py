@@ -2,6 +2,11 @@
 
 A gateway has no password: who reaches it reaches the account its person signed in to. So the operator lists what may
 be called, one person alone links a gateway, and a certificate nobody vouches for is confirmed by its fingerprint.
+Where the operator listed nothing, this computer may be called, and by operators alone: everything that runs there and
+trusts its neighbours would be within reach of whoever has an account here.
+
+What answers at an address that somebody typed is nobody's business until it is a gateway: whatever else happens there,
+the answer is the same.
 """
 
 import hmac
@@ -20,6 +25,10 @@ from console.connections.models import Connection
 from console.errors import Code, Refusal
 
 _BROKERS = ("ibkr", "tws")
+_NONE_FOR_YOU = (
+    "This instance calls no gateway for you: its operator lists those that people here may run in "
+    "TRADELATCH_BROKER_ADDRESSES. Until then operators alone link one, on the computer it runs on. Nothing was saved."
+)
 
 
 class UnknownCertificate(Refusal):
@@ -42,6 +51,8 @@ def check(kind: Kind, told: Mapping[str, Any], *, by: User) -> None:
             "This is no address of a gateway. Write it like https://localhost:5000/v1/api.",
             field=field,
         )
+    if not _may_link(by):
+        raise Refusal(Code.NOT_PERMITTED, _NONE_FOR_YOU, field=field)
     allowed = reach.parse(settings.BROKER_ADDRESSES)
     try:
         addresses = allowed.addresses(*where)
@@ -54,12 +65,26 @@ def check(kind: Kind, told: Mapping[str, Any], *, by: User) -> None:
         _check_certificate(kind, str(told["base_url"]), allowed, str(told.get("fingerprint") or ""))
 
 
-def places() -> list[str]:
-    """What may be called, in a person's words."""
-    listed = settings.BROKER_ADDRESSES
+def no_answer(kind: Kind) -> Refusal:
+    """The one answer to whatever was met at an address but a gateway of this kind, or nothing at all."""
+    return Refusal(
+        Code.BROKER_UNAVAILABLE,
+        f"Nobody is signed in at a gateway of {kind.title} there, or none runs there. Start it, sign in, then try "
+        "again. Nothing was saved.",
+        field=kind.fields[0].name,
+    )
+
+
+def places(by: User) -> list[str]:
+    """What this person may have called, in words."""
+    listed = settings.BROKER_ADDRESSES if _may_link(by) else []
     if set(reach.LOOPBACK) <= set(listed):
         return ["the computer it runs on", *(each for each in listed if each not in reach.LOOPBACK)]
     return list(listed)
+
+
+def _may_link(by: User) -> bool:
+    return by.is_operator or settings.GATEWAYS_OF_EVERYBODY
 
 
 def _where(told: Mapping[str, Any]) -> tuple[str, int] | None:
@@ -67,8 +92,8 @@ def _where(told: Mapping[str, Any]) -> tuple[str, int] | None:
     try:
         if "base_url" in told:
             parts = urlsplit(str(told["base_url"]))
-            port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-            return (parts.hostname, port) if parts.hostname and port else None
+            usual = {"https": 443, "http": 80}.get(parts.scheme)
+            return (parts.hostname, parts.port or usual) if parts.hostname and usual else None
         return str(told["host"]), int(told["port"])
     except (KeyError, ValueError):
         return None
@@ -110,7 +135,7 @@ def _check_certificate(kind: Kind, base_url: str, allowed: reach.Reach, confirme
     try:
         seen = http.certificate(base_url, allowed, kind.title)
     except BrokerError as error:
-        raise Refusal(Code.BROKER_UNAVAILABLE, f"{error} Is the gateway running there?", field="base_url") from error
+        raise no_answer(kind) from error
     if hmac.compare_digest(seen.fingerprint, confirmed) or (seen.vouched and not confirmed):
         return
     if confirmed:

@@ -251,6 +251,10 @@ def _ask(kind: Kind, told: Mapping[str, Any], by: User) -> ConnectionInfo:
 
 def _explain(kind: Kind, environment: Environment, told: Mapping[str, Any], error: BrokerError, by: User) -> NoReturn:
     title, code = kind.title, code_of(error)
+    fields = {each.name for each in kind.fields} | {"environment"}
+    if kind.is_gateway and not (isinstance(error, InvalidRequest) and error.field in fields):
+        # Anything may listen at an address that a person typed: its words, and whether it has any, stay untold.
+        raise gateways.no_answer(kind) from error
     match error:
         case ClockSkew():
             words = (
@@ -267,7 +271,6 @@ def _explain(kind: Kind, environment: Environment, told: Mapping[str, Any], erro
         case RateLimited():
             words = f"{title} wants fewer calls. Try again in {math.ceil(error.retry_after)} seconds."
         case InvalidRequest():
-            fields = {each.name for each in kind.fields} | {"environment"}
             raise Refusal(code, str(error), field=error.field if error.field in fields else "") from error
         case Rejected():
             if (other := _fits_elsewhere(kind, environment, told, by)) is not None:

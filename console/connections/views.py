@@ -74,8 +74,8 @@ def add(request: HttpRequest) -> HttpResponse:
     return render(request, "connections/add.html", context)
 
 
-def _guide(kind: Kind) -> dict[str, Any]:
-    return {"kind": kind, "addresses": settings.OUTGOING_ADDRESSES, "reachable": gateways.places()}
+def _guide(request: HttpRequest, kind: Kind) -> dict[str, Any]:
+    return {"kind": kind, "addresses": settings.OUTGOING_ADDRESSES, "reachable": gateways.places(user_of(request))}
 
 
 @never_cache
@@ -108,7 +108,11 @@ def link(request: HttpRequest, slug: str) -> HttpResponse:
             once.use(request)
             return render(request, "connections/made.html", {"connection": connection, "raw": raw, "next": back_to})
     token = request.POST.get("once") or once.issue(request)
-    return render(request, "connections/link.html", {"form": form, "next": back_to, "once": token, **_guide(kind)})
+    return render(
+        request,
+        "connections/link.html",
+        {"form": form, "next": back_to, "once": token, **_guide(request, kind)},
+    )
 
 
 @never_cache
@@ -129,7 +133,7 @@ def replace_key(request: HttpRequest, pk: int) -> HttpResponse:
             old = "" if kind.is_gateway else " Delete the old one there."
             messages.success(request, f"{connection.name} uses the new {kind.thing} from now on.{old}")
             return redirect("connections:detail", pk)
-    return render(request, "connections/key.html", {"connection": connection, "form": form, **_guide(kind)})
+    return render(request, "connections/key.html", {"connection": connection, "form": form, **_guide(request, kind)})
 
 
 @never_cache

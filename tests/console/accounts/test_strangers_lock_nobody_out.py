@@ -1,4 +1,4 @@
-"""Wrong passwords for somebody, from anywhere, keep neither that person nor their neighbours out; guessing stays slow."""
+"""Wrong passwords from anywhere keep neither their person nor a neighbour out, and guessing stays slow."""
 
 import pytest
 from django.test import Client as Browser

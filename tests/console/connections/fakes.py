@@ -25,6 +25,7 @@ from tests.brokers.tws import fake as tws
 
 WRONG_KEY = "does not take this key. Copy all of it again"
 NO_ANSWER = "could not be asked, so nothing was saved. Try again in a minute."
+NO_GATEWAY = "there, or none runs there. Start it, sign in, then try again. Nothing was saved."
 _TIMEOUTS = {"connect": 0.5, "read": 0.5, "total": 1.0}
 
 
@@ -63,7 +64,11 @@ class Linkable:
     def running(self) -> Iterator[Any]:
         """The fake, in the place of the broker for this process."""
         pauses = mock.patch.multiple("brokers.ibkr.session", LIST_EVERY=0.0)
-        with self.make() as fake, pauses, override_settings(BROKER_OVERRIDES=self.overrides(fake)):
+        with (
+            self.make() as fake,
+            pauses,
+            override_settings(BROKER_OVERRIDES=self.overrides(fake), GATEWAYS_OF_EVERYBODY=True),
+        ):
             bulkhead._compartments.clear()  # another test's connection of the same number has spent its calls
             yield fake
             session.close_shared()
@@ -135,7 +140,7 @@ IBKR = Linkable(
     own=lambda fake: {"base_url": fake.url + ibkr.BASE},
     symbol=f"AAPL@{ibkr.APPLE}",
     wrong={"base_url": "http://127.0.0.1:9/v1/api"},
-    told_wrong=NO_ANSWER,
+    told_wrong=NO_GATEWAY,
     hints=lambda fake: {},
     quick={"timeouts": _TIMEOUTS},
 )
@@ -146,7 +151,7 @@ TWS = Linkable(
     own=lambda fake: {"host": "127.0.0.1", "port": str(fake.port), "client_id": "7"},
     symbol=f"AAPL@{ibkr.APPLE}",
     wrong={"port": "9"},
-    told_wrong=NO_ANSWER,
+    told_wrong=NO_GATEWAY,
     hints=lambda fake: {},
     quick={"timeout": 0.5},
 )

@@ -20,7 +20,7 @@ from console.connections.kinds import KINDS
 from console.connections.models import Connection
 from console.errors import Refusal
 from console.orders.models import Order
-from tests.console.connections.fakes import ALL, ALPACA, BINANCE, NO_ANSWER, OKX, Linkable, ibkr_oauth
+from tests.console.connections.fakes import ALL, ALPACA, BINANCE, NO_ANSWER, NO_GATEWAY, OKX, Linkable, ibkr_oauth
 from tests.console.pages import submit, text_of, words_of
 from tests.console.second_factors import just_proved
 from tests.console.test_every_page import order
@@ -125,7 +125,7 @@ def test_a_broker_that_cannot_be_reached_is_told_from_a_wrong_key(browser: Brows
         gone = dict.fromkeys(linkable.hints(fake), "http://127.0.0.1:9")
         with override_settings(BROKER_OVERRIDES={linkable.broker: gone}):
             words = refusal(link(browser, linkable, fake, **(linkable.wrong if not gone else {})))
-    assert NO_ANSWER in words
+    assert (NO_ANSWER if gone else NO_GATEWAY) in words
 
 
 def test_a_clock_that_is_off_is_told_from_a_wrong_key(browser: Browser) -> None:
