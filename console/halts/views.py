@@ -33,9 +33,16 @@ def list_(request: HttpRequest) -> HttpResponse:
 def everything(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     form = HaltForm(request.POST)
-    verbs.halt_user(user, by=user, reason=form.cleaned_data["reason"] if form.is_valid() else "")
+    verbs.halt_user(user, by=user, reason=_reason(request, form))
     messages.success(request, "All your trading is halted. Open orders stay open; you can cancel them.")
     return redirect("halts:list")
+
+
+def _reason(request: HttpRequest, form: HaltForm | HaltOthersForm) -> str:
+    """What was typed; a halt does not wait for better words, so those that may not be kept are left out, and told."""
+    if not form.is_valid() and "reason" in form.errors:
+        messages.warning(request, f"The reason was left out. {' '.join(form.errors['reason'])}")
+    return str(form.cleaned_data.get("reason", ""))
 
 
 @require_POST
@@ -44,13 +51,14 @@ def others(request: HttpRequest) -> HttpResponse:
     if not user.is_operator:
         raise Http404
     form = HaltOthersForm(request.POST)
-    if not form.is_valid():
+    reason = _reason(request, form)
+    if "who" in form.errors:
         messages.error(request, "There is nobody like that here any more. Nothing was halted.")
     elif (who := form.cleaned_data["who"]) is None:
-        verbs.halt_instance(by=user, reason=form.cleaned_data["reason"])
+        verbs.halt_instance(by=user, reason=reason)
         messages.success(request, "Everybody's trading is halted.")
     else:
-        verbs.halt_user(who, by=user, reason=form.cleaned_data["reason"])
+        verbs.halt_user(who, by=user, reason=reason)
         messages.success(request, f"All trading of {who.email} is halted.")
     return redirect("halts:list")
 
