@@ -53,6 +53,18 @@ ATTACKS = {
     "metadata documents at bad addresses": ["tests.attacks.test_metadata_documents"],
     "SQL and header injection": ["tests.attacks.test_injection"],
     "enumeration": ["tests.attacks.test_enumeration"],
+    "a used authenticator code in another writing, or the one of set-up": ["tests.console.accounts.test_codes_once"],
+    "consent to what the page did not show": [
+        f"{OAUTH}.test_consent_as_shown",
+        "tests.console.clients.test_review:test_an_app_that_changed_while_the_operator_looked_is_not_accepted",
+    ],
+    "invisible characters in calls, names, notes and reasons": [
+        "tests.mcpserver.test_hidden_text_at_the_door",
+        "tests.console.test_hidden_text",
+    ],
+    "names that speak for us": ["tests.attacks.test_names_that_speak_for_us"],
+    "keeping somebody out with wrong passwords": ["tests.console.accounts.test_strangers_lock_nobody_out"],
+    "a gateway at another program's port": ["tests.console.connections.test_gateways_of_operators"],
 }
 
 
