@@ -41,7 +41,7 @@ def everything(request: HttpRequest) -> HttpResponse:
 def _reason(request: HttpRequest, form: HaltForm | HaltOthersForm) -> str:
     """What was typed; a halt does not wait for better words, so those that may not be kept are left out, and told."""
     if not form.is_valid() and "reason" in form.errors:
-        messages.warning(request, f"The reason was left out. {' '.join(form.errors['reason'])}")
+        messages.warning(request, f"The reason was left out. {' '.join(map(str, form.errors['reason']))}")
     return str(form.cleaned_data.get("reason", ""))
 
 
