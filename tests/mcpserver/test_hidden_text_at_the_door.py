@@ -39,9 +39,7 @@ eras = pytest.mark.parametrize("era", ERAS)
 
 @pytest.fixture
 def wire(server: Server) -> Wire:
-    made = Wire(server.mcp_url, server.quickstart["paper_key_trade"])
-    made.headers["User-Agent"] = "agent/1 \x9f\xad"
-    return made
+    return Wire(server.mcp_url, server.quickstart["paper_key_trade"])
 
 
 def nothing_hidden(text: str) -> None:
