@@ -30,6 +30,7 @@ from console.principal import Manager, Principal
 from console.scopes import Source
 from mcpserver import gate, server
 from mcpserver.catalog import Tool
+from mcpserver.gate import TooOften
 from mcpserver.lean import Lean, OutOfScope, Plain
 from mcpserver.surface import Surface
 
@@ -39,6 +40,8 @@ METADATA_URL = f"{settings.PUBLIC_URL}/.well-known/oauth-protected-resource/mcp"
 _ALL_SCOPES = scopes.render(frozenset(scopes.ALL))
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id"
 _HOSTS = frozenset(allowed.strip("[]").lower() for allowed in settings.ALLOWED_HOSTS)
+_CALLS = frozenset({"tools/call", "resources/read", "prompts/get", "completion/complete", "subscriptions/listen"})
+"""What passes the gate, which counts it. Everything else that a known app sends is counted here."""
 _READ_FIRST_BYTES = 64 * 1024
 _DOORKEEPERS = anyio.CapacityLimiter(20)
 """Threads that tell who comes: apart from those of tools, all of which may be waiting for a broker."""
@@ -151,11 +154,25 @@ async def _respond(
         return _plain(403, error.code, str(error), request_id)
     except OutOfScope as error:
         return await _step_up(error, request_id, ip, agent)
+    except TooOften as error:
+        return await _slow_down(error, request_id, ip, agent)
 
     async def refuse(status: int, refusal: Refusal, rpc_code: int = INVALID_REQUEST) -> Response:
         await _turn_away(principal, refusal, request_id, ip, agent)
         return _plain(status, refusal.code, str(refusal), request_id, rpc_code)
 
+    async def greet() -> Response | None:
+        """Count what is no call, and so never comes to the gate."""
+        try:
+            await anyio.to_thread.run_sync(gate.greet, principal, limiter=_DOORKEEPERS)
+        except TooOften as error:
+            return await _slow_down(error, request_id, ip, agent)
+        return None
+
+    if arrived.method != "POST" or not _is_json(headers):
+        slower = await greet()
+        if slower is not None:
+            return slower
     if arrived.method != "POST":
         # No stream to listen on and no session to end: 405, and only after the token check, so that a host
         # that begins with GET learns from the 401 where to sign in.
@@ -176,6 +193,10 @@ async def _respond(
     except (ValueError, RecursionError):
         return await refuse(400, Refusal(Code.INVALID_REQUEST, "The body is not well-formed JSON."), PARSE_ERROR)
 
+    if listing is None and not (isinstance(message, dict) and message.get("method") in _CALLS):
+        slower = await greet()
+        if slower is not None:
+            return slower
     tool = _tool_called(message, surface)
     # A host with an OAuth token can step up from a 403; the holder of a key is told by the gate, as a tool error.
     if tool is not None and principal.source is Source.OAUTH and not principal.may(tool.scope):
@@ -228,6 +249,14 @@ async def _step_up(wanted: OutOfScope, request_id: str, ip: str, agent: str) -> 
     refusal = wanted.refusal
     await _turn_away(wanted.principal, refusal, request_id, ip, agent, wanted.tool.name)
     return _challenge(403, "insufficient_scope", refusal.code, str(refusal), request_id)
+
+
+async def _slow_down(error: TooOften, request_id: str, ip: str, agent: str) -> Response:
+    refusal = error.refusal
+    await _turn_away(error.principal, refusal, request_id, ip, agent)
+    answer = _plain(429, refusal.code, str(refusal), request_id)
+    answer.headers["Retry-After"] = str(round(refusal.retry_after or 60))
+    return answer
 
 
 def _authenticate(raw: str, ip: str, agent: str) -> Principal:

@@ -18,7 +18,7 @@ from console.authority.throttle import Kind
 from console.errors import Code, Refusal
 from console.principal import Principal
 from console.toolsets import Toolset
-from mcpserver import arguments, catalog, completion, elicitation, gate, progress, resources
+from mcpserver import arguments, completion, elicitation, gate, progress, resources
 from mcpserver.arguments import Text
 from mcpserver.call import Answer, Call, Report, unheard, write
 from mcpserver.catalog import Tool
@@ -192,7 +192,6 @@ class _Handlers:
 
     async def list_tools(self, context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         principal, _ = caller(context)
-        await anyio.to_thread.run_sync(gate.note_use, principal)
         return types.ListToolsResult(tools=[listed(tool) for tool in self._surface.visible(principal)])
 
     async def call_tool(
@@ -244,7 +243,7 @@ class _Handlers:
         run = prompt.run if prompt else functools.partial(_no_prompt, params.name)
         read = Tool(
             name=f"prompts/get {params.name}"[:128],
-            toolset=Toolset.CORE,
+            toolset=prompt.toolset if prompt else Toolset.CORE,
             about="",
             run=run,
             returns=dict,
@@ -292,14 +291,13 @@ class _Handlers:
 
         def run(call: Call) -> dict[str, Any]:
             resource, variables = resources.find(self._surface.resources, call.args["uri"])
-            catalog.check_switched_on(call.principal, f"The resource {resource.name}", resource.toolset)
             found.append(resource)
             call.args = variables
             return resource.run(call)
 
         read = Tool(
             name="resources/read",
-            toolset=Toolset.CORE,
+            toolset=resources.toolset_of(self._surface.resources, params.uri),
             about="",
             run=run,
             returns=dict,

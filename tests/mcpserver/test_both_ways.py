@@ -105,7 +105,7 @@ async def ask(app: Callable[..., Awaitable[None]], headers: dict[str, str], body
 
 @pytest.fixture
 def short(transactional_db: None, settings: LazySettings) -> Way:
-    settings.CALLS_PER_MINUTE = 100_000
+    settings.CALLS_PER_MINUTE = settings.LISTS_PER_MINUTE = 100_000
     throttle.reset()
     return Way(is_lean=True)
 
