@@ -12,7 +12,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from brokers import reach
-from console import home, identity, mail
+from console import addresses, home, identity, mail
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # A checkout, or an installed package: that one has its templates in console, and its data in the person's own folder.
@@ -179,6 +179,7 @@ INSTALLED_APPS = [
     "console.onboarding",
 ]
 MIDDLEWARE = [
+    "console.middleware.know_address",
     "console.middleware.refuse_nul",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -254,7 +255,12 @@ SECURE_REFERRER_POLICY = "same-origin"
 # A host that opens sign-in and consent in a window watches that window; with a policy it looks closed at once.
 SECURE_CROSS_ORIGIN_OPENER_POLICY = None
 SECURE_HSTS_SECONDS = 31536000 if _SECURE else 0
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _SECURE else None
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = _PUBLIC.scheme
+# X-Forwarded-For and -Proto are believed from these and from nobody else: see console.proxies
+try:
+    TRUSTED_PROXIES = addresses.listed(os.environ.get("TRADELATCH_TRUSTED_PROXIES", ""))
+except ValueError as error:
+    raise ImproperlyConfigured(f"TRADELATCH_TRUSTED_PROXIES: {error}.") from error
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

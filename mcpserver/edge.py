@@ -22,13 +22,13 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console import ids, scopes
+from console import addresses, ids, scopes
 from console.authority import bearer
 from console.authority.bearer import Unauthenticated, WrongAddress
 from console.errors import Code, Refusal
 from console.principal import Manager, Principal
 from console.scopes import Source
-from mcpserver import gate, server
+from mcpserver import arguments, gate, server
 from mcpserver.catalog import Tool
 from mcpserver.gate import TooOften
 from mcpserver.lean import Lean, OutOfScope, Plain
@@ -63,7 +63,7 @@ class _Arrived:
         self.headers = dict(reversed(self.lines))
         """The first of each name."""
         self.method: str = scope["method"]
-        self.ip: str = scope["client"][0] if scope.get("client") else ""
+        self.ip: str = addresses.of(scope["client"][0]) if scope.get("client") else ""
         self.agent = self.headers.get("user-agent", "")
         self.origin = self.headers.get("origin")
         self.request_id = ids.new("req")
@@ -189,7 +189,7 @@ async def _respond(
             Refusal(Code.BODY_TOO_LARGE, f"A request may have at most {settings.MAX_BODY_BYTES:,} bytes."),
         )
     try:
-        message = json.loads(body, parse_constant=_no_constants)
+        message = _decoder.decode(body.decode())
     except (ValueError, RecursionError):
         return await refuse(400, Refusal(Code.INVALID_REQUEST, "The body is not well-formed JSON."), PARSE_ERROR)
 
@@ -206,6 +206,7 @@ async def _respond(
         **arrived.scope,
         server.PRINCIPAL: principal,
         server.REQUEST_ID: request_id,
+        server.ARGUMENTS: _arguments_of(message),
         server.STREAMS: _may_stream(arrived, tool),
     }
     if lean is not None and listing is not None:
@@ -362,7 +363,7 @@ def _no_constants(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON.")
 
 
-_decoder = json.JSONDecoder(parse_constant=_no_constants)
+_decoder = json.JSONDecoder(parse_constant=_no_constants, parse_float=arguments.number)
 
 
 def _tool_called(message: Any, surface: Surface) -> Tool | None:
@@ -371,6 +372,12 @@ def _tool_called(message: Any, surface: Surface) -> Tool | None:
     params = message.get("params")
     name = params.get("name") if isinstance(params, dict) else None
     return surface.find(name) if isinstance(name, str) else None
+
+
+def _arguments_of(message: Any) -> Any:
+    """As they were read here: the SDK reads them again, and does not notice what a number lost."""
+    params = message.get("params") if isinstance(message, dict) else None
+    return params.get("arguments") if isinstance(params, dict) else None
 
 
 def _may_stream(arrived: _Arrived, tool: Tool | None) -> bool:

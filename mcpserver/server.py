@@ -30,6 +30,7 @@ from mcpserver.surface import Surface
 
 PRINCIPAL = "tradelatch.principal"
 REQUEST_ID = "tradelatch.request_id"
+ARGUMENTS = "tradelatch.arguments"
 STREAMS = "tradelatch.streams"
 """Keys in the ASGI scope, set by the edge; the last says whether the answer may tell of progress first."""
 
@@ -77,6 +78,13 @@ def caller(context: Context) -> tuple[Principal, str]:
     assert context.request is not None  # every message of this server came in a POST
     scope = context.request.scope
     return scope[PRINCIPAL], scope[REQUEST_ID]
+
+
+def _as_sent(context: Context) -> Mapping[str, Any]:
+    """The arguments of a call, as the edge read them."""
+    assert context.request is not None
+    given: Mapping[str, Any] = context.request.scope[ARGUMENTS]
+    return given
 
 
 def result_of(answer: Answer) -> types.CallToolResult:
@@ -204,7 +212,7 @@ class _Handlers:
             return gate.call(principal, name, given, request_id=request_id, find=self._surface.find, report=report)
 
         def run(report: Report = unheard) -> Answer | types.CallToolResult | types.InputRequiredResult:
-            given = params.arguments or {}
+            given = _as_sent(context) if params.arguments else {}
             if tool is None or not tool.asks:
                 return call(params.name, given, report)
             asked = Asked(

@@ -28,7 +28,7 @@ READY_SECONDS = 45.0
 GENEROUS = {f"TRADELATCH_{each}_PER_MINUTE": "100000" for each in ("CALLS", "TRADE_CALLS", "LISTS")}
 _WEB = [
     *("--host", "127.0.0.1", "--lifespan", "on"),
-    *("--loop", "uvloop", "--http", "httptools", "--log-level", "warning", "--no-server-header"),
+    *("--loop", "uvloop", "--http", "httptools", "--log-level", "warning", "--no-server-header", "--no-proxy-headers"),
     *("--timeout-graceful-shutdown", "3"),
 ]
 

@@ -5,10 +5,11 @@ Each kind of guess has its own counts: passwords ("sign-in"), second steps, reco
 
 import contextlib
 import hashlib
-import ipaddress
 from dataclasses import dataclass
 
 from django.core.cache import cache
+
+from console.addresses import neighbourhood
 
 WINDOW_SECONDS = 300
 FAILURES_PER_IP = 10
@@ -41,11 +42,6 @@ class Attempt:
     @property
     def _account_key(self) -> str:
         return f"{self.kind}:account:{hashlib.sha256(self.email.strip().lower().encode()).hexdigest()}"
-
-
-def neighbourhood(ip: str) -> str:
-    """What one customer of a provider holds: an IPv4 address, or a whole /64 of IPv6 addresses."""
-    return str(ipaddress.ip_network(f"{ip}/64", strict=False)) if ":" in ip else ip
 
 
 def _add(key: str) -> int:

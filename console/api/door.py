@@ -65,7 +65,7 @@ class Act:
 
 
 class PageQuery(Strict):
-    limit = serializers.IntegerField(required=False, min_value=1, max_value=MAX_PAGE, help_text="50 unless told.")
+    limit = parsing.Whole(required=False, min_value=1, max_value=MAX_PAGE, help_text="50 unless told.")
     cursor = parsing.Text(required=False, max_length=60, help_text="From the next link of the page before.")
 
 

@@ -13,7 +13,7 @@ from brokers.errors import BrokerError
 from brokers.types import LONGEST_SYMBOL, OrderClass, OrderType, Side, TimeInForce
 from console.api import parsing
 from console.api.door import Act, Door, PageQuery
-from console.api.parsing import Amount, Choice, Strict, Text
+from console.api.parsing import Amount, Choice, Flag, Strict, Text
 from console.authority.drf import Need
 from console.connections.models import Policy
 from console.errors import Code, Refusal
@@ -153,9 +153,9 @@ class OrderIn(Strict):
     stop_price = Amount(required=False)
     trail_amount = Amount(required=False)
     trail_percent = Amount(required=False)
-    outside_rth = serializers.BooleanField(default=False)
-    reduce_only = serializers.BooleanField(default=False)
-    post_only = serializers.BooleanField(default=False)
+    outside_rth = Flag(default=False)
+    reduce_only = Flag(default=False)
+    post_only = Flag(default=False)
     order_class = Choice(choices=[each.value for each in OrderClass], default=OrderClass.SIMPLE.value)
     take_profit = Amount(required=False)
     stop_loss = Amount(required=False)
