@@ -6,7 +6,7 @@ import anyio
 import httpx2
 import pytest
 from django.test import Client as Browser
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from console import addresses, proxies
 from console.accounts.models import User
@@ -39,7 +39,15 @@ def met(named: list[str], client: tuple[str, int] | None, **headers: str) -> tup
 
     lines = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
     scope = {"type": "http", "scheme": "http", "client": client, "headers": lines}
-    anyio.run(proxies.behind(named, proxies.behind(named, app)), scope, None, None)
+
+    async def receive() -> Any:
+        raise AssertionError("nothing is read")
+
+    async def send(message: Any) -> None:
+        raise AssertionError("nothing is sent")
+
+    served: ASGIApp = proxies.behind(named, proxies.behind(named, app))
+    anyio.run(served, scope, receive, send)
     [found] = seen
     return found["client"] and found["client"][0], found["scheme"]
 
@@ -82,8 +90,8 @@ def test_and_nothing_else(text: str) -> None:
 def test_a_key_bound_to_an_address_is_not_opened_by_a_header_unless_a_named_proxy_sent_it(
     trusted: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    named = {"TRADELATCH_TRUSTED_PROXIES": "127.0.0.1"} if trusted else {}
-    with serving.serve(tmp_path_factory.mktemp("front") / "home", **named) as server:
+    named = "127.0.0.1" if trusted else ""
+    with serving.serve(tmp_path_factory.mktemp("front") / "home", TRADELATCH_TRUSTED_PROXIES=named) as server:
         made = serving.manage(server.home, server.port, "shell", "-c", BOUND).stdout.strip().splitlines()[-1]
         headers = {"Authorization": f"Bearer {keep('a bound key', made)}", "X-Forwarded-For": "203.0.113.7"}
         rest = httpx2.get(f"http://127.0.0.1:{server.port}/api/v1/orders", headers=headers)
@@ -104,14 +112,16 @@ def test_an_odd_address_is_no_error_at_any_reader(odd: str, owner: User, paper: 
     registration = {"client_name": "Odd", "redirect_uris": ["https://odd.example.com/cb"]}
     answers = [
         browser.post("/sign-in/", {"username": owner.email, "password": "wrong"}),
-        browser.post("/forgot-password/", {"email": owner.email}),
+        browser.post("/recover/", {"email": owner.email}),
+        browser.post("/sign-in/passkey/", {"answer": "{}"}),
+        browser.post("/sign-in/second-step/", {"code": "000000"}),
         browser.post("/oauth/register", registration, content_type="application/json"),
         browser.post("/sign-in/", {"username": owner.email, "password": PASSWORD}),
         browser.get("/security/"),
-        browser.post("/platform/v1/token", headers={"client-id": "x", "client-secret": "y"}),
+        browser.post("/auth/tokens/user", headers={"client-id": "x", "client-secret": "y"}),
         Rest(browser, trade_key).send("GET", "/orders"),
     ]
-    assert [answer.status_code for answer in answers if answer.status_code >= 500] == []
+    assert {answer.status_code for answer in answers} <= {200, 201, 302, 400, 401}
     assert answers[-1].status_code == 200
 
 

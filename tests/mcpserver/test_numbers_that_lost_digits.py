@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from console.errors import Refusal
 from mcpserver import arguments, catalog
 from mcpserver.arguments import Amount, Arg, Inexact
 from mcpserver.kinds import Amounts, Filters, OrderItems
@@ -76,5 +77,5 @@ def test_every_argument_that_takes_a_number_refuses_it(name: str, arg: Arg) -> N
         given = {arg.names[0]: lost}
     elif isinstance(arg, Filters):
         given = [{"field": arg.fields[0], "op": ">", "value": lost}]
-    with pytest.raises(arguments.Refusal):
+    with pytest.raises(Refusal):
         arg.parse(given)
