@@ -178,9 +178,9 @@ def _change(
     return True
 
 
-def revoke(app: ConnectedApp, *, by: User | None, reason: str, by_key: str = "") -> bool:
+def revoke(app: ConnectedApp, *, by: User | None, reason: str, by_key: str = "", leaves_bounds: bool = True) -> bool:
     """``by`` None: no person did. What its owner set on it goes on to bind what comes in its place, unless the owner
-    ended it in person."""
+    ended it in person; or, without ``leaves_bounds``, something else has them already."""
     return _change(
         app,
         by,
@@ -189,7 +189,7 @@ def revoke(app: ConnectedApp, *, by: User | None, reason: str, by_key: str = "")
         by_key=by_key,
         revoked_at=timezone.now(),
         revoked_reason=reason[:100],
-        still_binds=by is None or bool(by_key),
+        still_binds=leaves_bounds and (by is None or bool(by_key)),
     )
 
 

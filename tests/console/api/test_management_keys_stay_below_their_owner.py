@@ -18,6 +18,7 @@ from console.connections.models import Connection
 from console.halts import verbs as halts
 from console.keys import managing, minting
 from console.keys.models import ApiKey, ManagementKey
+from console.onboarding import playground
 from console.scopes import Scope
 from console.toolsets import Toolset
 from tests.console.api.rest import Rest
@@ -181,6 +182,16 @@ def test_a_person_is_bound_by_none_of_it(session: Rest, paper: Connection, app: 
     grants.pause(app, by=owner)
     key = session.post("/keys", wanted(paper), status=201)["key"]
     assert (key["made_by"], ConnectedApp.objects.get(pk=key["app_id"]).limited) == (None, limits.Limits())
+
+
+def test_a_playground_that_is_over_leaves_nothing_behind(
+    manage: Rest, paper: Connection, app: ConnectedApp, owner: User
+) -> None:
+    grants.set_limits(app, limits.parse({"order_notional": "10"}), by=owner)
+    playground.start(owner, app, frozenset({Scope.READ}))
+    grants.set_limits(app, limits.Limits(), by=owner, may_widen=True)
+    key = manage.post("/keys", wanted(paper), status=201)["key"]
+    assert ConnectedApp.objects.get(pk=key["app_id"]).limited == limits.Limits()
 
 
 # -- addresses -----------------------------------------------------------------------------------------------
