@@ -3,11 +3,13 @@
 import os
 import warnings
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 from starlette.types import Receive, Scope, Send
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
+from console import proxies
 from mcpserver import asgi as mcp
 
 # WhiteNoise hands its files over as WSGI wants them. They are small: that Django reads each whole harms nobody.
@@ -16,9 +18,12 @@ warnings.filterwarnings("ignore", "StreamingHttpResponse must consume synchronou
 _console = get_asgi_application()
 
 
-async def application(scope: Scope, receive: Receive, send: Send) -> None:
+async def _dispatch(scope: Scope, receive: Receive, send: Send) -> None:
     """Dispatch by path. Django's handler knows no lifespan, so that is the MCP app's too."""
     if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] in mcp.PATHS):
         await mcp.application(scope, receive, send)
     else:
         await _console(dict(scope), receive, send)  # type: ignore[arg-type]  # the stubs want Mapping, ASGI says dict
+
+
+application = proxies.behind(settings.TRUSTED_PROXIES, _dispatch)

@@ -6,10 +6,21 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
+from console import addresses
 from console.errors import Code
 from console.text import visible
 
 _FORM = "application/x-www-form-urlencoded"
+
+
+def know_address(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+    """``REMOTE_ADDR`` is an address or empty, whatever a server or a proxy in front made of it."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        request.META["REMOTE_ADDR"] = addresses.of(request.META.get("REMOTE_ADDR", ""))
+        return get_response(request)
+
+    return middleware
 
 
 def refuse_nul(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:

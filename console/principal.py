@@ -24,6 +24,8 @@ class Principal:
     connection_id: int
     connection_label: str
     connection_paused: bool
+    trading_enabled: bool = True
+    """Whether the connection takes orders at all."""
     broker: str
     broker_settings: Mapping[str, Any] = field(repr=False, compare=False)
     """The connection's own record, opaque to everyone but its adapter."""

@@ -12,7 +12,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from brokers import reach
-from console import home, identity, mail
+from console import addresses, home, identity, mail
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # A checkout, or an installed package: that one has its templates in console, and its data in the person's own folder.
@@ -132,6 +132,8 @@ BROKER_OVERRIDES: dict[str, dict[str, object]] = {}
 CALLS_PER_MINUTE = _number("TRADELATCH_CALLS_PER_MINUTE", 60)
 TRADE_CALLS_PER_MINUTE = _number("TRADELATCH_TRADE_CALLS_PER_MINUTE", 30)
 CANCELS_PER_MINUTE = 120
+# What one app may ask before it calls anything: initialize, ping, discovery and the lists.
+LISTS_PER_MINUTE = _number("TRADELATCH_LISTS_PER_MINUTE", 120)
 MAX_BODY_BYTES = 256 * 1024
 CONFIRMATION_SECONDS = 120
 SENDING_LEASE_SECONDS = _number("TRADELATCH_SENDING_LEASE_SECONDS", 30)
@@ -179,6 +181,7 @@ INSTALLED_APPS = [
     "console.onboarding",
 ]
 MIDDLEWARE = [
+    "console.middleware.know_address",
     "console.middleware.refuse_nul",
     "console.middleware.show_hidden",
     "django.middleware.security.SecurityMiddleware",
@@ -255,7 +258,12 @@ SECURE_REFERRER_POLICY = "same-origin"
 # A host that opens sign-in and consent in a window watches that window; with a policy it looks closed at once.
 SECURE_CROSS_ORIGIN_OPENER_POLICY = None
 SECURE_HSTS_SECONDS = 31536000 if _SECURE else 0
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _SECURE else None
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = _PUBLIC.scheme
+# X-Forwarded-For and -Proto are believed from these and from nobody else: see console.proxies
+try:
+    TRUSTED_PROXIES = addresses.listed(os.environ.get("TRADELATCH_TRUSTED_PROXIES", ""))
+except ValueError as error:
+    raise ImproperlyConfigured(f"TRADELATCH_TRUSTED_PROXIES: {error}.") from error
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

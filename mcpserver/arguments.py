@@ -17,6 +17,29 @@ from console.errors import Code, Refusal
 
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _MAX_TEXT = 200
+_DIGITS = 15
+"""That every JSON number keeps on its way (IEEE 754 double)."""
+
+
+class Inexact(float):
+    """A JSON number with more digits than it keeps: what was meant can no longer be told from it."""
+
+
+def number(text: str) -> float:
+    """A JSON number that is no integer, as ``json`` parses it. What was lost is not forgotten."""
+    value = float(text)
+    try:
+        is_exact = math.isfinite(value) and Decimal(text) == Decimal(repr(value))
+    except InvalidOperation:  # an exponent beyond what Decimal has
+        is_exact = False
+    return value if is_exact else Inexact(value)
+
+
+_SEND_TEXT = 'has more digits than a JSON number keeps; send it as text, such as "0.1".'
+
+
+def _has_too_many_digits(text: str) -> bool:
+    return len(Decimal(text).normalize().as_tuple().digits) > _DIGITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +121,15 @@ class Amount(Arg):
             if not math.isfinite(value):
                 raise self._wrong("must be a finite number.")
             text = repr(value)
-            if len(Decimal(text).normalize().as_tuple().digits) > 15:
-                raise self._wrong('has more digits than a JSON number keeps; send it as text, such as "0.1".')
+            if isinstance(value, Inexact) or _has_too_many_digits(text):
+                raise self._wrong(_SEND_TEXT)
+        elif isinstance(value, int):
+            # A longer one takes Python too long to write, and no program means it.
+            text = str(value) if abs(value) < 10**30 else ""
+            if text and _has_too_many_digits(text):
+                raise self._wrong(_SEND_TEXT)
         else:
-            # int() of a very long integer is refused by Python itself; its text is too long all the same.
-            text = value.strip() if isinstance(value, str) else (str(value) if abs(value) < 10**30 else "")
+            text = value.strip()
         if len(text) > 60 or not _NUMBER.fullmatch(text):
             raise self._wrong('must be a plain decimal number, such as "0.1" or "250".')
         try:

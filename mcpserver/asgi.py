@@ -10,10 +10,11 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django.setup()
 
+from django.conf import settings  # noqa: E402 - needs django.setup()
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager  # noqa: E402 - needs django.setup()
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
-from console import toolsets  # noqa: E402
+from console import proxies, toolsets  # noqa: E402
 from mcpserver import described, edge, server  # noqa: E402
 from mcpserver.lean import Lean  # noqa: E402
 from mcpserver.listening import Listeners  # noqa: E402
@@ -69,4 +70,4 @@ async def lifespan(mcp: McpApp, receive: Receive, send: Send) -> None:
 
 
 toolsets.provide(described.tools())
-application = McpApp()
+application = proxies.behind(settings.TRUSTED_PROXIES, McpApp())

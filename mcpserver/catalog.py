@@ -16,7 +16,7 @@ from console.errors import Code, Refusal
 from console.orders.states import Status
 from console.principal import Principal
 from console.scopes import Scope
-from console.toolsets import WORDS, Toolset, switched_on
+from console.toolsets import Toolset, switched_on
 from mcpserver.arguments import Amount, Arg, Choice, Moment, Symbols, Text, Whole
 from mcpserver.call import Call
 from mcpserver.kinds import Amounts, Currency, Cursor, Day, Filters, Flag, OptionLegs, OrderItems, Texts
@@ -816,19 +816,8 @@ def can(broker: str, tool: Tool) -> bool:
     return has and (known.practice or tool.toolset is not Toolset.PAPER)
 
 
-def check_switched_on(principal: Principal, name: str, toolset: Toolset) -> None:
-    """What its owner switched off is off by every way to it, a resource or a stream like a tool. Raises Refusal."""
-    if not switched_on(principal.toolsets, toolset):
-        raise Refusal(
-            Code.TOOLSET_OFF,
-            f"{name} belongs to the set {WORDS[toolset][0]!r} ({toolset}), which this app's owner switched off. The "
-            "owner can switch it on under Connected apps.",
-        )
-
-
 def check_offered(principal: Principal, tool: Tool) -> None:
-    """A tool that is not in the principal's list cannot be called either. Raises Refusal."""
-    check_switched_on(principal, tool.name, tool.toolset)
+    """A tool that the connection's broker cannot do is not in the list, and cannot be called either. Raises Refusal."""
     if not can(principal.broker, tool):
         raise Refusal(
             Code.NOT_OFFERED_BY_BROKER,

@@ -22,15 +22,16 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console import ids, scopes
+from console import addresses, ids, scopes
 from console.authority import bearer
 from console.authority.bearer import Unauthenticated, WrongAddress
 from console.errors import Code, Refusal
 from console.principal import Manager, Principal
 from console.scopes import Source
 from console.text import visible
-from mcpserver import gate, server
+from mcpserver import arguments, gate, server
 from mcpserver.catalog import Tool
+from mcpserver.gate import TooOften
 from mcpserver.lean import Lean, OutOfScope, Plain
 from mcpserver.surface import Surface
 
@@ -40,6 +41,8 @@ METADATA_URL = f"{settings.PUBLIC_URL}/.well-known/oauth-protected-resource/mcp"
 _ALL_SCOPES = scopes.render(frozenset(scopes.ALL))
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id"
 _HOSTS = frozenset(allowed.strip("[]").lower() for allowed in settings.ALLOWED_HOSTS)
+_CALLS = frozenset({"tools/call", "resources/read", "prompts/get", "completion/complete", "subscriptions/listen"})
+"""What passes the gate, which counts it. Everything else that a known app sends is counted here."""
 _READ_FIRST_BYTES = 64 * 1024
 _DOORKEEPERS = anyio.CapacityLimiter(20)
 """Threads that tell who comes: apart from those of tools, all of which may be waiting for a broker."""
@@ -61,7 +64,7 @@ class _Arrived:
         self.headers = dict(reversed(self.lines))
         """The first of each name."""
         self.method: str = scope["method"]
-        self.ip: str = scope["client"][0] if scope.get("client") else ""
+        self.ip: str = addresses.of(scope["client"][0]) if scope.get("client") else ""
         self.agent = self.headers.get("user-agent", "")
         self.origin = self.headers.get("origin")
         self.request_id = ids.new("req")
@@ -152,11 +155,25 @@ async def _respond(
         return _plain(403, error.code, str(error), request_id)
     except OutOfScope as error:
         return await _step_up(error, request_id, ip, agent)
+    except TooOften as error:
+        return await _slow_down(error, request_id, ip, agent)
 
     async def refuse(status: int, refusal: Refusal, rpc_code: int = INVALID_REQUEST) -> Response:
         await _turn_away(principal, refusal, request_id, ip, agent)
         return _plain(status, refusal.code, str(refusal), request_id, rpc_code)
 
+    async def greet() -> Response | None:
+        """Count what is no call, and so never comes to the gate."""
+        try:
+            await anyio.to_thread.run_sync(gate.greet, principal, limiter=_DOORKEEPERS)
+        except TooOften as error:
+            return await _slow_down(error, request_id, ip, agent)
+        return None
+
+    if arrived.method != "POST" or not _is_json(headers):
+        slower = await greet()
+        if slower is not None:
+            return slower
     if arrived.method != "POST":
         # No stream to listen on and no session to end: 405, and only after the token check, so that a host
         # that begins with GET learns from the 401 where to sign in.
@@ -173,10 +190,14 @@ async def _respond(
             Refusal(Code.BODY_TOO_LARGE, f"A request may have at most {settings.MAX_BODY_BYTES:,} bytes."),
         )
     try:
-        message = json.loads(body, parse_constant=_no_constants)
+        message = _decoder.decode(body.decode())
     except (ValueError, RecursionError):
         return await refuse(400, Refusal(Code.INVALID_REQUEST, "The body is not well-formed JSON."), PARSE_ERROR)
 
+    if listing is None and not (isinstance(message, dict) and message.get("method") in _CALLS):
+        slower = await greet()
+        if slower is not None:
+            return slower
     tool = _tool_called(message, surface)
     # A host with an OAuth token can step up from a 403; the holder of a key is told by the gate, as a tool error.
     if tool is not None and principal.source is Source.OAUTH and not principal.may(tool.scope):
@@ -186,6 +207,7 @@ async def _respond(
         **arrived.scope,
         server.PRINCIPAL: principal,
         server.REQUEST_ID: request_id,
+        server.ARGUMENTS: _arguments_of(message),
         server.STREAMS: _may_stream(arrived, tool),
     }
     if lean is not None and listing is not None:
@@ -229,6 +251,14 @@ async def _step_up(wanted: OutOfScope, request_id: str, ip: str, agent: str) -> 
     refusal = wanted.refusal
     await _turn_away(wanted.principal, refusal, request_id, ip, agent, wanted.tool.name)
     return _challenge(403, "insufficient_scope", refusal.code, str(refusal), request_id)
+
+
+async def _slow_down(error: TooOften, request_id: str, ip: str, agent: str) -> Response:
+    refusal = error.refusal
+    await _turn_away(error.principal, refusal, request_id, ip, agent)
+    answer = _plain(429, refusal.code, str(refusal), request_id)
+    answer.headers["Retry-After"] = str(round(refusal.retry_after or 60))
+    return answer
 
 
 def _authenticate(raw: str, ip: str, agent: str) -> Principal:
@@ -334,7 +364,7 @@ def _no_constants(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON.")
 
 
-_decoder = json.JSONDecoder(parse_constant=_no_constants)
+_decoder = json.JSONDecoder(parse_constant=_no_constants, parse_float=arguments.number)
 
 
 def _tool_called(message: Any, surface: Surface) -> Tool | None:
@@ -343,6 +373,12 @@ def _tool_called(message: Any, surface: Surface) -> Tool | None:
     params = message.get("params")
     name = params.get("name") if isinstance(params, dict) else None
     return surface.find(name) if isinstance(name, str) else None
+
+
+def _arguments_of(message: Any) -> Any:
+    """As they were read here: the SDK reads them again, and does not notice what a number lost."""
+    params = message.get("params") if isinstance(message, dict) else None
+    return params.get("arguments") if isinstance(params, dict) else None
 
 
 def _may_stream(arrived: _Arrived, tool: Tool | None) -> bool:

@@ -1,4 +1,4 @@
-"""One tool call, top to bottom: pause, scope, throttle, arguments, the tool, the journal. Runs in a worker thread.
+"""One tool call, top to bottom: the gate, arguments, the tool, the journal. Runs in a worker thread.
 
 The answer is returned only after its row in the journal is committed.
 """
@@ -14,12 +14,13 @@ from django.utils import timezone
 
 from console.audit import journal
 from console.audit.models import Outcome
+from console.authority import gate as doors
 from console.authority import throttle, usage
 from console.authority.throttle import Kind
 from console.errors import Code, Refusal
 from console.principal import Manager, Principal
-from console.scopes import Scope
 from console.text import visible
+from console.toolsets import Toolset
 from mcpserver import arguments, catalog
 from mcpserver.call import Answer, Call, Report, readable, unheard
 from mcpserver.catalog import Tool
@@ -37,6 +38,14 @@ Find = Callable[[str], Tool | None]
 
 class UnknownTool(Exception):
     """No such tool: a protocol error (MCP tools, "Error Handling"), not a tool's answer."""
+
+
+class TooOften(Exception):
+    """Lists or greetings without end: told by HTTP, for there is no call to answer."""
+
+    def __init__(self, principal: Principal, refusal: Refusal) -> None:
+        super().__init__(str(refusal))
+        self.principal, self.refusal = principal, refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +125,10 @@ def attempt(
     outcome, content = Outcome.OK, dict[str, Any]()
     try:
         if tool is None:
-            throttle.check(principal.user_id, principal.app_id, Kind.READ)
+            doors.admit(principal, doors.Plain(name="A tool call", toolset=Toolset.CORE))
             raise Refusal(Code.UNKNOWN_TOOL, f"This server has no tool {name[:128]!r}. List the tools to see them.")
-        _admit(principal, tool)
+        doors.admit(principal, tool)
+        catalog.check_offered(principal, tool)
         this.args = arguments.parse(tool.args, given)
         content = tool.run(this)
     except Refusal as error:
@@ -153,34 +163,16 @@ def attempt(
     return Attempt(this, tool, content, refusal, entry)
 
 
-def _admit(principal: Principal, tool: Tool) -> None:
-    """May this principal call this tool now? Raises Refusal."""
-    if principal.paused:
-        raise Refusal(Code.APP_PAUSED, "This app is paused. Its owner can resume it under Connected apps.")
-    if not principal.may(tool.scope):
-        raise scope_refusal(tool)
-    throttle.check(principal.user_id, principal.app_id, tool.throttle)
-    catalog.check_offered(principal, tool)
-    if principal.connection_paused and tool.throttle is not Kind.CANCEL:
-        raise Refusal(
-            Code.CONNECTION_PAUSED,
-            f"The connection {principal.connection_label} is paused. Its owner can resume it under Connections; "
-            "orders can still be cancelled.",
-        )
+def greet(principal: Principal) -> None:
+    """Count what is no call: a list, a greeting, a discovery. A host that lists is connected, whether or not it calls.
 
-
-def scope_refusal(tool: Tool) -> Refusal:
-    return Refusal(
-        Code.INSUFFICIENT_SCOPE,
-        f"{tool.name} needs the scope {Scope.TRADE}, and this app may only read. Its owner can allow trading by "
-        "connecting it again, or with a key that may trade.",
-    )
-
-
-def note_use(principal: Principal) -> None:
-    """A host that lists the tools is connected, whether or not it ever calls one."""
+    Raises TooOften. It uses up no call, and no call uses it up.
+    """
     try:
+        throttle.check(principal.user_id, principal.app_id, Kind.LIST)
         _note_use(principal)
+    except Refusal as refusal:
+        raise TooOften(principal, refusal) from refusal
     finally:
         close_old_connections()
 

@@ -30,6 +30,7 @@ from starlette.types import Message, Send
 
 from console.audit import journal
 from console.authority import bearer
+from console.authority.gate import scope_refusal
 from console.authority.throttle import Kind
 from console.errors import Refusal
 from console.principal import Principal
@@ -58,7 +59,7 @@ class OutOfScope(Exception):
     def __init__(self, principal: Principal, tool: Tool) -> None:
         super().__init__(tool.name)
         self.principal, self.tool = principal, tool
-        self.refusal: Refusal = gate.scope_refusal(tool)
+        self.refusal: Refusal = scope_refusal(tool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +207,8 @@ class Lean:
     async def serve(self, plain: Plain, raw: str, ip: str, agent: str, request_id: str) -> bytes | Listing:
         """The body of the answer, for the holder of the bearer ``raw``; it may leave at once.
 
-        Raises Unauthenticated, WrongAddress and OutOfScope. A client that hangs up cuts nothing in half: the thread
-        goes on, and only the answer is lost.
+        Raises Unauthenticated, WrongAddress, OutOfScope and gate.TooOften. A client that hangs up cuts nothing in half:
+        the thread goes on, and only the answer is lost.
         """
         loop = asyncio.get_running_loop()
         if self._out is None or self._out.loop is not loop:
@@ -218,7 +219,7 @@ class Lean:
             try:
                 principal = bearer.authenticate(raw, ip=ip, user_agent=agent)
                 if plain.tool is None:
-                    gate.note_use(principal)
+                    gate.greet(principal)
                     tell(self._list(plain, principal))
                 else:
                     self._call(plain, plain.tool, principal, request_id, tell)

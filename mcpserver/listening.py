@@ -23,13 +23,13 @@ from mcp.server.subscriptions import ResourceUpdated, ServerEvent, ToolsListChan
 from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY, event_to_notification
 from starlette.requests import Request
 
-from console.authority import bearer
+from console.authority import bearer, gate
 from console.connections import reads
 from console.errors import Code, Refusal
 from console.orders import desk, following
 from console.principal import Principal
 from console.toolsets import Toolset
-from mcpserver import catalog, resources
+from mcpserver import resources
 from mcpserver.call import Call
 from mcpserver.resources import Watch
 from mcpserver.surface import Surface
@@ -160,7 +160,7 @@ class Listeners:
         """Note one address; what is not there, or is somebody else's, is left out of what is acknowledged."""
         try:
             resource, variables = resources.find(self._surface.resources, uri)
-            catalog.check_switched_on(principal, resource.name, resource.toolset)
+            gate.check_switched_on(principal, resource.name, resource.toolset)
             watched.toolsets.add(resource.toolset)
             if resource.watch is Watch.ORDERS:
                 watched.every_order.add(uri)
@@ -263,12 +263,8 @@ class Listeners:
         for stream in streams:
             try:
                 who = bearer.authenticate(stream.raw, ip=stream.principal.ip, user_agent=stream.principal.user_agent)
-                if who.paused:
-                    raise Refusal(Code.APP_PAUSED, "This app is paused. Its owner can resume it under Connected apps.")
-                if who.connection_paused:
-                    raise Refusal(Code.CONNECTION_PAUSED, "The connection is paused. Its owner can resume it.")
-                for toolset in stream.watched.toolsets:
-                    catalog.check_switched_on(who, "What this stream listens to", toolset)
+                for toolset in {Toolset.CORE, *stream.watched.toolsets}:
+                    gate.check(who, gate.Plain(name="What this stream listens to", toolset=toolset))
             except Refusal as refusal:
                 anyio.from_thread.run_sync(stream.end, refusal)
                 continue

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from console.orders import desk
+from console.toolsets import Toolset
 from mcpserver.arguments import Arg, Text
 from mcpserver.call import Call
 
@@ -19,6 +20,8 @@ class Prompt:
     about: str
     run: Callable[[Call], dict[str, Any]]
     """The ``messages`` of the prompt, as they go over the wire."""
+    toolset: Toolset = Toolset.CORE
+    """What its owner switches off with the tools that tell the same."""
     args: tuple[Arg, ...] = ()
 
 
@@ -83,6 +86,7 @@ PROMPTS: tuple[Prompt, ...] = (
         title="Explain this order",
         about="What an order asked for, what happened to it, and what can still happen.",
         run=_explain_order,
+        toolset=Toolset.TRADE_READ,
         args=(Text(name="order_id", required=True, longest=64, about="An order_id from get_orders."),),
     ),
     Prompt(

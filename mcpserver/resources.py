@@ -78,6 +78,14 @@ def find(resources: tuple[Resource, ...], uri: str) -> tuple[Resource, dict[str,
     )
 
 
+def toolset_of(resources: tuple[Resource, ...], uri: str) -> Toolset:
+    """What an address belongs to; the basics for one that leads nowhere, so that ``find`` can say so."""
+    try:
+        return find(resources, uri)[0].toolset
+    except Refusal:
+        return Toolset.CORE
+
+
 def _quote(call: Call) -> dict[str, Any]:
     call.args = {"symbols": [call.args["symbol"]]}
     return market.get_quote(call)

@@ -19,7 +19,7 @@ from console.errors import Code, Refusal
 from console.principal import Principal
 from console.text import visible
 from console.toolsets import Toolset
-from mcpserver import arguments, catalog, completion, elicitation, gate, progress, resources
+from mcpserver import arguments, completion, elicitation, gate, progress, resources
 from mcpserver.arguments import Text
 from mcpserver.call import Answer, Call, Report, unheard, write
 from mcpserver.catalog import Tool
@@ -31,6 +31,7 @@ from mcpserver.surface import Surface
 
 PRINCIPAL = "tradelatch.principal"
 REQUEST_ID = "tradelatch.request_id"
+ARGUMENTS = "tradelatch.arguments"
 STREAMS = "tradelatch.streams"
 """Keys in the ASGI scope, set by the edge; the last says whether the answer may tell of progress first."""
 
@@ -78,6 +79,13 @@ def caller(context: Context) -> tuple[Principal, str]:
     assert context.request is not None  # every message of this server came in a POST
     scope = context.request.scope
     return scope[PRINCIPAL], scope[REQUEST_ID]
+
+
+def _as_sent(context: Context) -> Mapping[str, Any]:
+    """The arguments of a call, as the edge read them."""
+    assert context.request is not None
+    given: Mapping[str, Any] = context.request.scope[ARGUMENTS]
+    return given
 
 
 def result_of(answer: Answer) -> types.CallToolResult:
@@ -193,7 +201,6 @@ class _Handlers:
 
     async def list_tools(self, context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         principal, _ = caller(context)
-        await anyio.to_thread.run_sync(gate.note_use, principal)
         return types.ListToolsResult(tools=[listed(tool) for tool in self._surface.visible(principal)])
 
     async def call_tool(
@@ -206,7 +213,7 @@ class _Handlers:
             return gate.call(principal, name, given, request_id=request_id, find=self._surface.find, report=report)
 
         def run(report: Report = unheard) -> Answer | types.CallToolResult | types.InputRequiredResult:
-            given = params.arguments or {}
+            given = _as_sent(context) if params.arguments else {}
             if tool is None or not tool.asks:
                 return call(params.name, given, report)
             asked = Asked(
@@ -245,7 +252,7 @@ class _Handlers:
         run = prompt.run if prompt else functools.partial(_no_prompt, params.name)
         read = Tool(
             name=f"prompts/get {params.name}"[:128],
-            toolset=Toolset.CORE,
+            toolset=prompt.toolset if prompt else Toolset.CORE,
             about="",
             run=run,
             returns=dict,
@@ -293,14 +300,13 @@ class _Handlers:
 
         def run(call: Call) -> dict[str, Any]:
             resource, variables = resources.find(self._surface.resources, call.args["uri"])
-            catalog.check_switched_on(call.principal, f"The resource {resource.name}", resource.toolset)
             found.append(resource)
             call.args = variables
             return resource.run(call)
 
         read = Tool(
             name="resources/read",
-            toolset=Toolset.CORE,
+            toolset=resources.toolset_of(self._surface.resources, params.uri),
             about="",
             run=run,
             returns=dict,

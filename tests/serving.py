@@ -25,10 +25,10 @@ T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parent.parent
 READY_SECONDS = 45.0
 # Tests make more calls in a minute than people do; those about throttles set their own.
-GENEROUS = {"TRADELATCH_CALLS_PER_MINUTE": "100000", "TRADELATCH_TRADE_CALLS_PER_MINUTE": "100000"}
+GENEROUS = {f"TRADELATCH_{each}_PER_MINUTE": "100000" for each in ("CALLS", "TRADE_CALLS", "LISTS")}
 _WEB = [
     *("--host", "127.0.0.1", "--lifespan", "on"),
-    *("--loop", "uvloop", "--http", "httptools", "--log-level", "warning", "--no-server-header"),
+    *("--loop", "uvloop", "--http", "httptools", "--log-level", "warning", "--no-server-header", "--no-proxy-headers"),
     *("--timeout-graceful-shutdown", "3"),
 ]
 

@@ -10,10 +10,11 @@ nobody gets there who only knows the address.
 
 import contextlib
 import hashlib
-import ipaddress
 from dataclasses import dataclass
 
 from django.core.cache import cache
+
+from console.addresses import neighbourhood
 
 WINDOW_SECONDS = 300
 FAILURES_PER_IP = 10
@@ -70,11 +71,6 @@ class Attempt:
     @property
     def _account_key(self) -> str:
         return f"{self.kind}:account:{hashlib.sha256(self.email.strip().lower().encode()).hexdigest()}"
-
-
-def neighbourhood(ip: str) -> str:
-    """What one customer of a provider holds: an IPv4 address, or a whole /64 of IPv6 addresses."""
-    return str(ipaddress.ip_network(f"{ip}/64", strict=False)) if ":" in ip else ip
 
 
 def _add(key: str) -> int:

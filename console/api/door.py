@@ -33,6 +33,7 @@ from console.authority.drf import Caller, Credential, Need
 from console.authority.refusals import Unauthenticated, WrongAddress
 from console.errors import Code, Refusal
 from console.principal import Manager, Principal
+from console.toolsets import Toolset
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,9 @@ class Act:
     name: str
     needs: Need
     about: str
+    toolset: Toolset | None = None
+    """Of the tools that do the same at ``/mcp``: switched off there, it is off here. Every door that apps come through
+    has one."""
     answers: type[serializers.BaseSerializer[Any]] | None = None
     """None: the answer has no body."""
     status: int = 200
@@ -55,9 +59,13 @@ class Act:
     takes: type[Strict] = Nothing
     asks: type[Strict] = field(default=Nothing)
 
+    def __post_init__(self) -> None:
+        if drf.is_for_apps(self.needs) is (self.toolset is None):
+            raise TypeError(f"{self.name}: a door belongs to a toolset where apps come through it, and only there.")
+
 
 class PageQuery(Strict):
-    limit = serializers.IntegerField(required=False, min_value=1, max_value=MAX_PAGE, help_text="50 unless told.")
+    limit = parsing.Whole(required=False, min_value=1, max_value=MAX_PAGE, help_text="50 unless told.")
     cursor = parsing.Text(required=False, max_length=60, help_text="From the next link of the page before.")
 
 
@@ -73,6 +81,9 @@ _FREE = frozenset(
         Code.INSUFFICIENT_SCOPE,
     }
 )
+
+
+_NEVER_WITHHELD = frozenset({Need.CANCEL, Need.HALT, Need.STOP})
 
 
 class AlwaysJSON(BaseContentNegotiation):
@@ -120,6 +131,8 @@ class Door(APIView):
         super().setup(request, *args, **kwargs)
         self.request_id = ids.new("req")
         self.order_id = ""
+        self.done = ""
+        """What was made, in words and by its id, for the journal."""
         self._started = time.perf_counter_ns()
         self._who: Principal | Manager | None = None
         self._sent: dict[str, Any] = dict(kwargs)
@@ -149,7 +162,7 @@ class Door(APIView):
             return
         if self.act is None:
             raise exceptions.MethodNotAllowed(request.method or "")
-        drf.admit(self.caller, self.act.needs)
+        drf.admit(self.caller, self.act.name, self.act.needs, self.act.toolset)
         query = request.query_params
         self._sent |= query.dict()
         self.given = parsing.read_query(self.act.asks, query)
@@ -187,7 +200,7 @@ class Door(APIView):
         return response
 
     def _record(self, response: Response) -> Response:
-        """Commit the call's row. An answer without its row does not leave, but for a cancel, which has happened."""
+        """Commit the call's row. An answer without its row does not leave, but for a cancel or a stop that happened."""
         who, refusal, act = self._who, self._refusal, self.act
         assert who is not None
         outcome = Outcome.OK
@@ -203,7 +216,7 @@ class Door(APIView):
             arguments=self._sent,
             outcome=outcome,
             code=refusal.code if refusal else None,
-            message=str(refusal) if refusal else "",
+            message=str(refusal) if refusal else self.done,
             order_id=self.order_id or (refusal.order_id if refusal else ""),
             duration_us=(time.perf_counter_ns() - self._started) // 1000,
             ip=who.ip,
@@ -215,7 +228,7 @@ class Door(APIView):
                 usage.record(who)
         except DatabaseError:
             log.exception("The journal cannot be written in request %s", self.request_id)
-            if act is None or act.needs is not Need.CANCEL:
+            if act is None or act.needs not in _NEVER_WITHHELD:
                 withheld = Refusal(
                     Code.AUDIT_UNAVAILABLE,
                     "The activity log cannot be written, so this answer is withheld. Look at the orders before "

@@ -1,6 +1,7 @@
 """Limits as the REST API takes and tells them: for a connection and for an app alike."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from rest_framework import serializers
@@ -80,9 +81,13 @@ def told(value: Limits, lines: list[Line]) -> dict[str, Any]:
 
 def change(caller: Caller, given: dict[str, Any], verb: Callable[..., bool]) -> None:
     """Tighten for whoever manages; widen for the owner at the console who has just proved it. Raises Refusal."""
-    in_person = caller.kind is Kind.SESSION and caller.is_fresh
+    tighten(caller, partial(verb, limits.parse(given), by=caller.owner))
+
+
+def tighten(caller: Caller, verb: Callable[..., bool]) -> None:
+    """Call a verb that takes ``may_widen``, which is for the owner at the console who has just proved it."""
     try:
-        verb(limits.parse(given), by=caller.owner, may_widen=in_person)
+        verb(may_widen=caller.kind is Kind.SESSION and caller.is_fresh)
     except Refusal as refusal:
         if refusal.code is Code.RE_AUTHENTICATION_REQUIRED and caller.kind is not Kind.SESSION:
             raise Refusal(

@@ -20,6 +20,8 @@ from console import text
 from console.errors import Code, Refusal
 
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
+_DIGITS = re.compile(r"[0-9]{1,19}")
+_IN_QUERY = "query"
 _AMOUNT = r"^-?[0-9]{1,20}(\.[0-9]{1,18})?$"
 
 
@@ -44,13 +46,18 @@ class Choice(serializers.ChoiceField):
 
 
 class Whole(serializers.IntegerField):
+    """A JSON integer; in a query string, where every value is text, its ASCII digits."""
+
     def to_internal_value(self, data: Any) -> int:
-        if isinstance(data, bool) or not isinstance(data, int):
+        if self.context.get(_IN_QUERY):
+            if not isinstance(data, str) or not _DIGITS.fullmatch(data):
+                self.fail("invalid")
+        elif isinstance(data, bool) or not isinstance(data, int):
             self.fail("invalid")
         return int(data)
 
 
-class Id(serializers.IntegerField):
+class Id(Whole):
     """The number of a row. Beyond 64 bits the database could not even look."""
 
     def __init__(self, **options: Any) -> None:
@@ -114,9 +121,9 @@ class Invalid(Refusal):
         self.errors = errors
 
 
-def read(kind: type[Strict], given: Mapping[str, Any]) -> dict[str, Any]:
+def read(kind: type[Strict], given: Mapping[str, Any], *, in_query: bool = False) -> dict[str, Any]:
     """The fields of ``kind``, parsed. Raises Invalid."""
-    form = kind(data=given)
+    form = kind(data=given, context={_IN_QUERY: in_query})
     errors = [
         FieldError(name[:60], Code.UNKNOWN_ARGUMENT, f"This takes: {', '.join(form.fields) or 'nothing'}.")
         for name in given
@@ -144,7 +151,7 @@ def read_query(kind: type[Strict], given: QueryDict) -> dict[str, Any]:
     for name, values in given.lists():
         if len(values) > 1:
             raise Invalid([FieldError(name[:60], Code.INVALID_ARGUMENT, "Give it once.")])
-    return read(kind, given.dict())
+    return read(kind, given.dict(), in_query=True)
 
 
 class StrictJSON(BaseParser):

@@ -30,7 +30,7 @@ class Schema(Door):
     """The description holds nothing of anybody's, so whoever writes a client may have it."""
 
     schema = None  # type: ignore[assignment]  # DRF's way to leave a view out
-    acts = {"GET": Act(name="describe", needs=Need.READ, about="This description.")}
+    acts = {"GET": Act(name="describe", needs=Need.READ, toolset=Toolset.CORE, about="This description.")}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.format_kwarg = None

@@ -14,6 +14,7 @@ from console.audit import errors, reads
 from console.audit.models import Call, Outcome
 from console.authority.drf import Need
 from console.errors import Code, Refusal
+from console.toolsets import Toolset
 
 
 class CallOut(serializers.Serializer[Any]):
@@ -105,6 +106,7 @@ class Activity(_Journal):
         "GET": Act(
             name="list_activity",
             needs=Need.READ,
+            toolset=Toolset.JOURNAL,
             about="Calls, newest first.",
             answers=CallOut,
             paged=True,
@@ -122,7 +124,11 @@ class Activity(_Journal):
 
 
 class OneCall(_Journal):
-    acts = {"GET": Act(name="get_call", needs=Need.READ, about="One call.", answers=CallOut, asks=Everyone)}
+    acts = {
+        "GET": Act(
+            name="get_call", needs=Need.READ, toolset=Toolset.JOURNAL, about="One call.", answers=CallOut, asks=Everyone
+        )
+    }
 
     def get(self, request: Request, request_id: str) -> Response:
         return self.answer(get_object_or_404(self.visible(), request_id=request_id))
@@ -133,6 +139,7 @@ class Errors(_Journal):
         "GET": Act(
             name="list_errors",
             needs=Need.READ,
+            toolset=Toolset.JOURNAL,
             about="Failed calls by code, tool and connection, those seen last first; at most 100 groups.",
             answers=GroupsOut,
             asks=ErrorsQuery,

@@ -77,6 +77,7 @@ class _App(NamedTuple):
     broker_sealed: str
     environment: str
     default_account: str
+    trading_enabled: bool
     connection_paused_at: datetime | None
     connection_closed_at: datetime | None
 
@@ -91,10 +92,13 @@ _APP = (
     *("app__owner_id", "app__owner__email", "app__owner__is_active"),
     *("app__connection_id", "app__connection__name", "app__connection__broker"),
     *("app__connection__settings", "app__connection__sealed"),
-    *("app__connection__environment", "app__connection__default_account"),
+    *("app__connection__environment", "app__connection__default_account", "app__connection__trading_enabled"),
     *("app__connection__paused_at", "app__connection__closed_at"),
 )
-_KEY = ("digest", "revoked_at", "expires_at", "networks", "last_used_at", "last_used_ip")
+_KEY = (
+    *("digest", "revoked_at", "expires_at", "networks", "last_used_at", "last_used_ip"),
+    *("made_by__revoked_at", "made_by__expires_at"),
+)
 _KEYS = Statement(lambda public_id: ApiKey.objects.filter(public_id=public_id).values_list(*_APP, *_KEY))
 _TOKENS = Statement(
     lambda checksum: AccessToken.objects.filter(token_checksum=checksum).values_list(*_APP, "pk", "scope", "expires")
@@ -110,16 +114,25 @@ def _by_key(raw: str, ip: str, user_agent: str) -> Principal:
     if row is None or not secrets.compare_digest(row[len(_APP)], minting.digest(raw)):
         raise Unauthenticated("The bearer token is not one of this server's.")
     app = _App(*row[: len(_APP)])
-    _, revoked_at, expires_at, allowed, last_used_at, last_used_ip = row[len(_APP) :]
+    _, revoked_at, expires_at, allowed, last_used_at, last_used_ip, *maker = row[len(_APP) :]
     principal = _principal(
         app, Source.API_KEY, public_id, app.scopes, ip, user_agent, key_use=(last_used_at, last_used_ip)
     )
     if revoked_at is not None:
         raise Unauthenticated("This API key was revoked.", principal)
     _check(app, principal, expires_at, "This API key has expired.")
+    _check_maker(principal, *maker)
     if allowed and not networks.contain(allowed, ip):
         raise WrongAddress(principal)
     return principal
+
+
+def _check_maker(principal: Principal, revoked_at: datetime | None, expires_at: datetime | None) -> None:
+    """What a management key made is good for as long as that key is; nothing to check where a person made it."""
+    if revoked_at is not None:
+        raise Unauthenticated("The management key that made this API key was revoked.", principal)
+    if expires_at is not None and expires_at <= timezone.now():
+        raise Unauthenticated("The management key that made this API key has expired.", principal)
 
 
 def _by_token(raw: str, ip: str, user_agent: str) -> Principal:
@@ -189,6 +202,7 @@ def _principal(
         connection_id=app.connection_id,
         connection_label=app.connection_name,
         connection_paused=app.connection_paused_at is not None,
+        trading_enabled=app.trading_enabled,
         broker=app.broker,
         broker_settings=app.broker_settings,
         broker_sealed=app.broker_sealed,

@@ -17,11 +17,12 @@ from rest_framework.request import Request
 
 from console.accounts import fresh, required
 from console.accounts.models import User
-from console.authority import bearer, management, throttle
+from console.authority import bearer, gate, management, throttle
 from console.authority.bearer import Unauthenticated
 from console.errors import Code, Refusal
 from console.principal import Manager, Principal
 from console.scopes import Scope, Source
+from console.toolsets import Toolset
 
 
 class Kind(StrEnum):
@@ -37,27 +38,45 @@ class Need(StrEnum):
     READ = "read"
     TRADE = "trade"
     CANCEL = "cancel"
+    HALT = "halt"
+    """Stop order entry. Who holds a key to an account may stop it, and so may who manages it."""
     KEEP = "keep"
     """Notes and practice accounts: what an app may do at ``/mcp`` with the scope to trade, and moves no real money."""
     MANAGE = "manage"
     """Connections, clients, keys and apps; seeing them, too."""
+    STOP = "stop"
+    """Take power away: revoke, pause, narrow, switch trading off."""
     WIDEN = "widen"
-    """Let others do more than before. A session must have proved within five minutes who sits at it."""
+    """Let others do more than before, or again what a person stopped. A session must have proved within five minutes
+    who sits at it."""
     IN_PERSON = "in person"
     """Lift a halt, change who releases orders: the owner at the console with a fresh proof, and nothing else."""
 
 
+_OF_APPS = frozenset({Need.READ, Need.TRADE, Need.CANCEL, Need.HALT, Need.KEEP})
 # An order belongs to the app that prepared it, and a session is no app: it may see orders and take them back.
 ALLOWED: dict[Kind, frozenset[Need]] = {
-    Kind.SESSION: frozenset({Need.READ, Need.CANCEL, Need.KEEP, Need.MANAGE, Need.WIDEN, Need.IN_PERSON}),
-    Kind.API_KEY: frozenset({Need.READ, Need.TRADE, Need.CANCEL, Need.KEEP}),
-    Kind.PLATFORM: frozenset({Need.READ, Need.TRADE, Need.CANCEL, Need.KEEP}),
-    # Its owner proved who they are when they made it.
-    Kind.MANAGEMENT: frozenset({Need.READ, Need.MANAGE, Need.WIDEN}),
+    Kind.SESSION: frozenset(Need) - {Need.TRADE},
+    Kind.API_KEY: _OF_APPS,
+    Kind.PLATFORM: _OF_APPS,
+    # It stays below its owner: it stops and tightens, and lets nobody do more.
+    Kind.MANAGEMENT: frozenset({Need.READ, Need.HALT, Need.MANAGE, Need.STOP}),
 }
 
-_SCOPE = {Need.READ: Scope.READ, Need.TRADE: Scope.TRADE, Need.CANCEL: Scope.TRADE, Need.KEEP: Scope.TRADE}
-_THROTTLE = {Need.TRADE: throttle.Kind.TRADE, Need.CANCEL: throttle.Kind.CANCEL, Need.KEEP: throttle.Kind.TRADE}
+_SCOPE = dict.fromkeys(_OF_APPS - {Need.READ}, Scope.TRADE)
+_THROTTLE = {
+    Need.TRADE: throttle.Kind.TRADE,
+    Need.KEEP: throttle.Kind.TRADE,
+    Need.CANCEL: throttle.Kind.CANCEL,
+    Need.HALT: throttle.Kind.CANCEL,
+    Need.STOP: throttle.Kind.STOP,
+}
+"""READ for the others."""
+
+
+def is_for_apps(need: Need) -> bool:
+    """Whether an app comes through such a door at all: one that does belongs to a toolset."""
+    return need in _OF_APPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +96,16 @@ class Caller:
         """The person who manages. Only kinds with ``person`` pass a door that needs one."""
         assert self.person is not None
         return self.person
+
+    @property
+    def by_key(self) -> str:
+        """The public id of the management key, "" for everybody else."""
+        return self.manager.credential_id if self.manager else ""
+
+    @property
+    def holder(self) -> str:
+        """Who is counted, where it is no app: each session's person, and each management key by itself."""
+        return f"user-{self.user_id}/session" if self.manager is None else f"manager-{self.manager.credential_id}"
 
     @property
     def sees_everyone(self) -> bool:
@@ -157,18 +186,12 @@ def _check_csrf(request: Request) -> None:
 
 
 def permit(caller: Caller, need: Need) -> None:
-    """May this caller come through a door with this need? The order of ``mcpserver.gate``. Raises Refusal."""
-    who = caller.principal
-    if who is not None and who.paused:
-        raise Refusal(Code.APP_PAUSED, "This app is paused. Its owner can resume it under Connected apps.")
+    """May this kind of caller come through a door with this need? Raises Refusal."""
+    if caller.principal is not None:
+        gate.check_running(caller.principal)
     if need not in ALLOWED[caller.kind]:
         kinds = " or ".join(kind for kind, allowed in ALLOWED.items() if need in allowed)
         raise Refusal(Code.NOT_PERMITTED, f"This takes {kinds}, not {caller.kind}. Nothing was done.")
-    if who is not None and need in _SCOPE and not who.may(_SCOPE[need]):
-        raise Refusal(
-            Code.INSUFFICIENT_SCOPE,
-            f"This needs the scope {_SCOPE[need]}, which the key does not have. Its owner can make one that does.",
-        )
     if need in (Need.WIDEN, Need.IN_PERSON) and caller.kind is Kind.SESSION and not caller.is_fresh:
         raise Refusal(
             Code.RE_AUTHENTICATION_REQUIRED,
@@ -176,14 +199,15 @@ def permit(caller: Caller, need: Need) -> None:
         )
 
 
-def admit(caller: Caller, need: Need) -> None:
-    """``permit``, then count the call and look at the connection. Raises Refusal."""
+def admit(caller: Caller, name: str, need: Need, toolset: Toolset | None) -> None:
+    """``permit``, then count the request; an app passes the gate that it passes at ``/mcp``. Raises Refusal.
+
+    ``name`` and ``toolset`` are the door's.
+    """
     permit(caller, need)
-    who = caller.principal
-    throttle.check(caller.user_id, who.app_id if who else 0, _THROTTLE.get(need, throttle.Kind.READ))
-    if who is not None and who.connection_paused and need is not Need.CANCEL:
-        raise Refusal(
-            Code.CONNECTION_PAUSED,
-            f"The connection {who.connection_label} is paused. Its owner can resume it under Connections; "
-            "orders can still be cancelled.",
-        )
+    who, kind = caller.principal, _THROTTLE.get(need, throttle.Kind.READ)
+    if who is None:
+        throttle.check_holder(caller.holder, kind)
+        return
+    assert toolset is not None  # every door that apps come through has one: see Act
+    gate.admit(who, gate.Plain(name=name, toolset=toolset, scope=_SCOPE.get(need, Scope.READ), throttle=kind))

@@ -1,7 +1,7 @@
-"""How often one user may call, over all of the user's apps together.
+"""How often one user may call, over all of the user's apps together; a session and a management key count apart.
 
-Reads and orders fail closed: when the shared counter cannot be reached, the call is refused. Cancels have a
-bucket of their own that fails open, for a limit must never keep anyone from getting out.
+Reads, lists and orders fail closed: when the shared counter cannot be reached, the call is refused. Cancels, and what
+takes power away, have buckets of their own that fail open, for a limit must never keep anyone from getting out.
 """
 
 import functools
@@ -28,6 +28,20 @@ class Kind(StrEnum):
     READ = "read"
     TRADE = "trade"
     CANCEL = "cancel"
+    LIST = "list"
+    """What an app is told before it calls anything: lists, greetings, discovery."""
+    STOP = "stop"
+    """A person, or their program, takes power away: revoke, pause, halt, narrow."""
+
+
+_FAIL_OPEN = frozenset({Kind.CANCEL, Kind.STOP})
+_WORDS = {
+    Kind.READ: "calls",
+    Kind.TRADE: "calls or trading calls",
+    Kind.CANCEL: "cancels",
+    Kind.LIST: "lists and greetings",
+    Kind.STOP: "requests to stop something",
+}
 
 
 class _Shared:
@@ -55,26 +69,42 @@ def _limiter() -> _Shared | Windows:
     return _Shared() if settings.REDIS_URL else Windows()
 
 
-def _limits(user_id: int, app_id: int, kind: Kind) -> list[tuple[str, int]]:
-    if kind is Kind.CANCEL:
-        return [(f"cancel/app-{app_id}", settings.CANCELS_PER_MINUTE)]
-    every = [(f"all/user-{user_id}", settings.CALLS_PER_MINUTE)]
-    if kind is Kind.TRADE:
-        every.append((f"trade/user-{user_id}", settings.TRADE_CALLS_PER_MINUTE))
-    return every
-
-
 def check(user_id: int, app_id: int, kind: Kind) -> None:
-    """Count one call; cancels by app, so that no app can use up another's way out.
+    """Count one call of an app: cancels and lists by app, so that no app can use up another's.
 
     Raises Refusal with ``retry_after`` in seconds when the minute is used up.
     """
-    limits = _limits(user_id, app_id, kind)
+    if kind is Kind.CANCEL:
+        limits = [(f"cancel/app-{app_id}", settings.CANCELS_PER_MINUTE)]
+    elif kind is Kind.LIST:
+        limits = [(f"list/app-{app_id}", settings.LISTS_PER_MINUTE)]
+    else:
+        limits = [(f"all/user-{user_id}", settings.CALLS_PER_MINUTE)]
+        if kind is Kind.TRADE:
+            limits.append((f"trade/user-{user_id}", settings.TRADE_CALLS_PER_MINUTE))
+    _take(limits, kind)
+
+
+def check_holder(holder: str, kind: Kind) -> None:
+    """Count one request of a console session or a management key, in windows that no app and no other key can use up.
+
+    ``holder`` names it among all of them. Raises Refusal like ``check``.
+    """
+    if kind in _FAIL_OPEN:
+        limits = [(f"{kind}/{holder}", settings.CANCELS_PER_MINUTE)]
+    else:
+        limits = [(f"all/{holder}", settings.CALLS_PER_MINUTE)]
+        if kind is Kind.TRADE:
+            limits.append((f"trade/{holder}", settings.TRADE_CALLS_PER_MINUTE))
+    _take(limits, kind)
+
+
+def _take(limits: list[tuple[str, int]], kind: Kind) -> None:
     try:
         refused = _limiter().take(limits)
     except Exception as error:
-        if kind is Kind.CANCEL:
-            log.exception("The throttle cannot be reached; a cancel passes")
+        if kind in _FAIL_OPEN:
+            log.exception("The throttle cannot be reached; what stops something passes")
             return
         log.exception("The throttle cannot be reached; the call is refused")
         raise Refusal(
@@ -87,12 +117,13 @@ def check(user_id: int, app_id: int, kind: Kind) -> None:
 
 def _refusal(kind: Kind, limit: int, seconds: float) -> Refusal:
     wait = max(1, math.ceil(seconds))
-    what = {Kind.READ: "calls", Kind.TRADE: "calls or trading calls", Kind.CANCEL: "cancels"}[kind]
+    what = _WORDS[kind]
     if kind is Kind.TRADE and limit == settings.TRADE_CALLS_PER_MINUTE:
         what = "trading calls"
+    whose = "app" if kind in (Kind.CANCEL, Kind.LIST) else "user"
     return Refusal(
         Code.RATE_LIMITED,
-        f"More than {limit} {what} in a minute for this user. Try again in {wait} s.",
+        f"More than {limit} {what} in a minute for this {whose}. Try again in {wait} s.",
         retry_after=wait,
     )
 

@@ -92,7 +92,9 @@ class Clients(_Clients):
             redirect_uris=self.given["redirect_uris"],
             scopes=frozenset(Scope(scope) for scope in self.given["scopes"]),
             confidential=self.given["confidential"],
+            by_key=self.caller.by_key,
         )
+        self.done = f"Registered the client {client.client_id}."
         return self.answer({"client": client, "client_secret": secret}, secret=True)
 
 
@@ -101,7 +103,7 @@ class OneClient(_Clients):
         "GET": Act(name="get_client", needs=Need.MANAGE, about="One OAuth client.", answers=ClientOut),
         "DELETE": Act(
             name="delete_client",
-            needs=Need.MANAGE,
+            needs=Need.STOP,
             about="Delete an OAuth client. Every app that came through it loses its access.",
             status=204,
         ),
@@ -111,5 +113,6 @@ class OneClient(_Clients):
         return self.answer(get_object_or_404(self.own(), pk=client_pk))
 
     def delete(self, request: Request, client_pk: int) -> Response:
-        grants.delete_client(get_object_or_404(self.own(), pk=client_pk), by=self.caller.owner)
+        client = get_object_or_404(self.own(), pk=client_pk)
+        grants.delete_client(client, by=self.caller.owner, by_key=self.caller.by_key)
         return self.answer(None)

@@ -34,6 +34,8 @@ class Client(AbstractApplication):
     auth_method = models.CharField(max_length=20, default="none")
     """How it proves itself at the token endpoint, in the words of RFC 7591 section 2."""
     registered_ip = models.CharField(max_length=45, blank=True)
+    registered_by_key = models.CharField(max_length=16, blank=True)
+    """Public id of the management key that registered a static one; empty: its owner did, in person."""
     registration_token_digest = models.CharField(max_length=64, blank=True)
     """SHA-256 of the token that manages a dynamic client (RFC 7592). It is no access token and opens nothing else."""
     document_fetched_at = models.DateTimeField(null=True)

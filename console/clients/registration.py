@@ -35,8 +35,12 @@ def register_static(
     redirect_uris: list[str],
     scopes: frozenset[Scope],
     confidential: bool = False,
+    by_key: str = "",
 ) -> tuple[Client, str | None]:
-    """A client its owner registered by hand, and its secret when it is confidential: shown now, never again."""
+    """A client its owner registered by hand, and its secret when it is confidential: shown now, never again.
+
+    ``by_key``: the public id of the owner's management key that registers it.
+    """
     name = clean_name(name)
     if not name:
         raise Refusal(Code.INVALID_ARGUMENT, "Give the client a name.", field="name")
@@ -49,6 +53,7 @@ def register_static(
         redirect_uris=redirect_uris,
         most=scopes,
         auth_method="client_secret_basic" if confidential else "none",
+        by_key=by_key,
     )
 
 
@@ -149,6 +154,7 @@ def _register(
     most: frozenset[Scope],
     auth_method: str,
     ip: str = "",
+    by_key: str = "",
 ) -> tuple[Client, str | None]:
     uris = check_redirect_uris(redirect_uris)
     confidential = auth_method != "none"
@@ -171,6 +177,7 @@ def _register(
             Client.RegistrationSource.DCR if kind == Kind.DYNAMIC else Client.RegistrationSource.MANUAL
         ),
         registered_ip=ip[:45],
+        registered_by_key=by_key,
     )
     record_registered(client, by=owner)
     return client, secret
@@ -187,6 +194,7 @@ def record_registered(client: Client, *, by: User | None) -> None:
         client_id=client.client_id,
         kind=client.kind,
         redirect_uris=client.redirect_uris.split(),
+        **({"management_key": client.registered_by_key} if client.registered_by_key else {}),
     )
 
 

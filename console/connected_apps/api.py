@@ -81,7 +81,7 @@ class OneApp(_Apps):
         "PATCH": Act(
             name="switch_toolsets",
             needs=Need.MANAGE,
-            about="Switch sets of tools on and off for the app. Its scopes stay what they are.",
+            about="Switch sets of tools on and off for the app; a management key, off alone. Its scopes stay.",
             answers=AppOut,
             takes=AppPatch,
         ),
@@ -92,7 +92,8 @@ class OneApp(_Apps):
 
     def patch(self, request: Request, app_id: int) -> Response:
         app = get_object_or_404(self.own(), pk=app_id)
-        grants.set_toolsets(app, {Toolset(each) for each in self.given["toolsets"]}, by=self.caller.owner)
+        on = {Toolset(each) for each in self.given["toolsets"]}
+        limiting.tighten(self.caller, partial(grants.set_toolsets, app, on, by=self.caller.owner))
         return self.answer(app)
 
 
@@ -133,16 +134,22 @@ class _Change(_Apps):
 
     def post(self, request: Request, app_id: int) -> Response:
         app = get_object_or_404(self.own(), pk=app_id)
-        type(self).verb(app, by=self.caller.owner)
+        type(self).verb(app, by=self.caller.owner, by_key=self.caller.by_key)
         return self.answer(app)
 
 
-def _act(name: str, about: str) -> dict[str, Act]:
-    return {"POST": Act(name=name, needs=Need.MANAGE, about=about, answers=AppOut)}
+def _act(name: str, about: str, needs: Need = Need.STOP) -> dict[str, Act]:
+    return {"POST": Act(name=name, needs=needs, about=about, answers=AppOut)}
 
 
-def _revoke(app: ConnectedApp, *, by: User) -> bool:
-    return grants.revoke(app, by=by, reason="Revoked by its owner")
+def _revoke(app: ConnectedApp, *, by: User, by_key: str) -> bool:
+    reason = "Revoked with a management key" if by_key else "Revoked by its owner"
+    return grants.revoke(app, by=by, reason=reason, by_key=by_key)
+
+
+def _resume(app: ConnectedApp, *, by: User, by_key: str) -> bool:
+    assert not by_key  # it resumes nothing: see drf.ALLOWED
+    return grants.resume(app, by=by)
 
 
 class Narrow(_Change):
@@ -156,8 +163,8 @@ class Pause(_Change):
 
 
 class Resume(_Change):
-    acts = _act("resume_app", "Let a paused app act again.")
-    verb = staticmethod(grants.resume)
+    acts = _act("resume_app", "Let a paused app act again. Not for a management key.", Need.WIDEN)
+    verb = staticmethod(_resume)
 
 
 class Revoke(_Change):

@@ -1,10 +1,11 @@
 """Every change of what an app may do. Revoking is one update of one row, and holds from the next request."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.dispatch import Signal
 from django.utils import timezone
 
@@ -36,8 +37,13 @@ def grant(
     source: Source,
     name: str,
     client: Client | None = None,
+    start: "Bounds | None" = None,
+    by_key: str = "",
 ) -> ConnectedApp:
-    """Let something act on ``connection``. It can do nothing until a credential is issued for it."""
+    """Let something act on ``connection``. It can do nothing until a credential is issued for it.
+
+    ``start`` is what its owner set on others, ``by_key`` the public id of the management key that asks.
+    """
     if connection.owner_id != owner.pk or connection.closed_at is not None:
         raise ValueError("An app can be granted only an open connection of its owner.")
     if not granted:
@@ -51,6 +57,9 @@ def grant(
         client=client,
         name=name[:255],
         scopes=scopes.render(scopes.expand(granted)),
+        limits=start.limits.stored() if start else {},
+        toolsets=start.toolsets if start else None,
+        made_by_key=bool(by_key),
     )
     journal.record_change(
         owner,
@@ -61,8 +70,47 @@ def grant(
         connection=connection.name,
         scopes=app.scopes,
         source=source,
+        **through(by_key),
     )
     return app
+
+
+def through(by_key: str) -> dict[str, str]:
+    """For the journal, which names the owner: that it was their program."""
+    return {"management_key": by_key} if by_key else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What an app starts with: as its owner left it on others."""
+
+    limits: Limits
+    toolsets: list[str] | None
+    """As ``ConnectedApp.toolsets``."""
+
+
+def standing(connection: Connection) -> QuerySet[ConnectedApp]:
+    """The apps whose bounds hold for whatever is begun there by anybody but the owner in person, newest first."""
+    return ConnectedApp.objects.filter(
+        Q(revoked_at=None) | Q(still_binds=True), connection=connection, activated_at__isnull=False
+    ).exclude(source=Source.CONSOLE)
+
+
+def tightest(apps: Iterable[ConnectedApp]) -> Bounds | None:
+    """What all of them allow; None where that is nothing, which no limit can say."""
+    limits, kept = Limits(), frozenset(Toolset)
+    is_switched = False
+    for app in apps:
+        limits = bounds.combine(limits, app.limited)
+        if app.toolsets is not None:
+            is_switched, kept = True, kept & {Toolset(each) for each in app.toolset_names}
+    if not _allows_something(limits):
+        return None
+    return Bounds(limits, [each.value for each in Toolset if each in kept] if is_switched else None)
+
+
+def _allows_something(limits: Limits) -> bool:
+    return frozenset() not in (limits.symbols, limits.asset_classes, limits.order_types)
 
 
 @transaction.atomic
@@ -79,7 +127,7 @@ def of_console(connection: Connection) -> ConnectedApp:
 def activate(app: ConnectedApp) -> None:
     """The first credential was issued. An older grant of the same client to the same connection ends with it.
 
-    Its toolsets, its limits and its pause go over to the new one.
+    Its toolsets, its limits and its pause go over to the new one, also where it ended without its owner.
     """
     if app.is_console:
         raise ValueError("No credential stands for the owner at the browser.")
@@ -90,15 +138,16 @@ def activate(app: ConnectedApp) -> None:
     if app.client_id is None:
         return
     older = ConnectedApp.objects.select_for_update().filter(
+        Q(revoked_at=None) | Q(still_binds=True),
         owner_id=app.owner_id,
         connection_id=app.connection_id,
         client_id=app.client_id,
-        revoked_at=None,
         pk__lt=app.pk,
     )
     for other in older:  # the newest first
         _carry_over(other, app)
         revoke(other, by=None, reason="Replaced by a newer grant")
+        ConnectedApp.objects.filter(pk=other.pk).update(still_binds=False)
 
 
 def _carry_over(other: ConnectedApp, app: ConnectedApp) -> None:
@@ -107,39 +156,55 @@ def _carry_over(other: ConnectedApp, app: ConnectedApp) -> None:
         app.toolsets = other.toolsets
     app.paused_at = app.paused_at or other.paused_at
     both = bounds.combine(app.limited, other.limited)
-    if frozenset() in (both.symbols, both.asset_classes, both.order_types):
+    if _allows_something(both):
+        app.limits = both.stored()
+    else:
         # Nothing is allowed by both, which no limit can say: the owner sorts it out and resumes the app.
         app.paused_at = app.paused_at or timezone.now()
-    else:
-        app.limits = both.stored()
     ConnectedApp.objects.filter(pk=app.pk).update(toolsets=app.toolsets, paused_at=app.paused_at, limits=app.limits)
 
 
-def _change(app: ConnectedApp, by: User | None, action: str, condition: Q, **fields: object) -> bool:
+def _change(
+    app: ConnectedApp, by: User | None, action: str, condition: Q, *, by_key: str = "", **fields: object
+) -> bool:
     """One conditional update and its line in the journal; False when it was so already."""
     with transaction.atomic():
         if not ConnectedApp.objects.filter(condition, pk=app.pk).update(**fields):
             return False
-        journal.record_change(by, action, "app", app.pk, app.name, **{key: str(value) for key, value in fields.items()})
+        told = {key: str(value) for key, value in fields.items()} | through(by_key)
+        journal.record_change(by, action, "app", app.pk, app.name, **told)
         changed.send(ConnectedApp, app=app)
     app.refresh_from_db()
     return True
 
 
-def revoke(app: ConnectedApp, *, by: User | None, reason: str) -> bool:
-    return _change(app, by, "revoked", Q(revoked_at=None), revoked_at=timezone.now(), revoked_reason=reason[:100])
+def revoke(app: ConnectedApp, *, by: User | None, reason: str, by_key: str = "", leaves_bounds: bool = True) -> bool:
+    """``by`` None: no person did. What its owner set on it goes on to bind what comes in its place, unless the owner
+    ended it in person; or, without ``leaves_bounds``, something else has them already."""
+    return _change(
+        app,
+        by,
+        "revoked",
+        Q(revoked_at=None),
+        by_key=by_key,
+        revoked_at=timezone.now(),
+        revoked_reason=reason[:100],
+        still_binds=leaves_bounds and (by is None or bool(by_key)),
+    )
 
 
 @transaction.atomic
-def delete_client(client: Client, *, by: User | None) -> bool:
+def delete_client(client: Client, *, by: User | None, by_key: str = "") -> bool:
     """No new sign-in through the client, and every app that came through it ends. False when done before."""
     now = timezone.now()
     if not Client.objects.filter(pk=client.pk, deleted_at=None).update(deleted_at=now):
         return False
     client.deleted_at = now
     for app in client.connected_apps.filter(revoked_at=None):
-        revoke(app, by=by, reason="Its client was deleted")
-    journal.record_change(by, "deleted", "client", client.pk, client.name, client_id=client.client_id)
+        revoke(app, by=by, reason="Its client was deleted", by_key=by_key)
+    journal.record_change(
+        by, "deleted", "client", client.pk, client.name, client_id=client.client_id, **through(by_key)
+    )
     return True
 
 
@@ -156,21 +221,22 @@ def refuse_client(client: Client, *, by: User) -> bool:
     return True
 
 
-def pause(app: ConnectedApp, *, by: User | None) -> bool:
-    return _change(app, by, "paused", Q(paused_at=None, revoked_at=None), paused_at=timezone.now())
+def pause(app: ConnectedApp, *, by: User | None, by_key: str = "") -> bool:
+    return _change(app, by, "paused", Q(paused_at=None, revoked_at=None), by_key=by_key, paused_at=timezone.now())
 
 
 def resume(app: ConnectedApp, *, by: User) -> bool:
     return _change(app, by, "resumed", Q(paused_at__isnull=False, revoked_at=None), paused_at=None)
 
 
-def narrow(app: ConnectedApp, *, by: User | None) -> bool:
+def narrow(app: ConnectedApp, *, by: User | None, by_key: str = "") -> bool:
     """From trade to read, in place: its tokens and keys keep working, with less."""
     return _change(
         app,
         by,
         "narrowed",
         Q(revoked_at=None, scopes__contains=Scope.TRADE.value),
+        by_key=by_key,
         scopes=scopes.render(frozenset({Scope.READ})),
     )
 
@@ -201,11 +267,11 @@ def set_limits(app: ConnectedApp, limits: Limits, *, by: User, may_widen: bool =
 
 
 @transaction.atomic
-def set_toolsets(app: ConnectedApp, on: Collection[Toolset], *, by: User) -> bool:
+def set_toolsets(app: ConnectedApp, on: Collection[Toolset], *, by: User, may_widen: bool = True) -> bool:
     """The sets of tools the app has from its next call on; the basics always. False when it was so already.
 
     With all of them it also has those of later versions; with fewer it has these alone. Its scope stays what it is,
-    so no set lets it do what it was not allowed.
+    so no set lets it do what it was not allowed. Raises Refusal when one comes on that was off, unless ``may_widen``.
     """
     kept = frozenset(on) | {toolsets.ALWAYS}
     stored = None if kept == frozenset(Toolset) else [each.value for each in Toolset if each in kept]
@@ -214,6 +280,12 @@ def set_toolsets(app: ConnectedApp, on: Collection[Toolset], *, by: User) -> boo
         return False
     ConnectedApp.objects.filter(pk=app.pk).update(toolsets=stored)
     before = found.toolset_names
+    if not may_widen and (stored is None or not set(stored) <= set(before)):
+        raise Refusal(
+            Code.RE_AUTHENTICATION_REQUIRED,
+            "This switches on what was off, so only the owner can do it, in the console, with a fresh sign-in. "
+            "Nothing was changed.",
+        )
     app.toolsets = stored
     after = app.toolset_names
     journal.record_change(

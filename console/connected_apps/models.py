@@ -37,6 +37,11 @@ class ConnectedApp(models.Model):
     paused_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
     revoked_reason = models.CharField(max_length=100, blank=True)
+    made_by_key = models.BooleanField(default=False)
+    """A management key made it, not its owner: it counts the orders of every app there against its own limits of a day
+    and a minute, so that making one more app makes no more room."""
+    still_binds = models.BooleanField(default=False)
+    """It ended, and not by its owner in person: what the owner set on it holds for what comes in its place."""
 
     class Meta:
         ordering = ["-id"]

@@ -17,6 +17,8 @@ from console.api.parsing import Amount, Choice, Flag, Strict, Text
 from console.authority.drf import Need
 from console.connections import linking
 from console.connections.models import Connection, Policy
+from console.errors import Code, Refusal
+from console.keys import minting
 from console.onboarding import home, open_connection
 from console.orders import exposure, standing
 
@@ -46,7 +48,9 @@ class PaperIn(Strict):
     starting_cash = Amount(help_text="From 1 to 1,000,000,000, with at most 2 decimals.")
     currency = Choice(choices=["USD", "EUR", "GBP"], default="USD")
     hours = Choice(choices=list(linking.HOURS), default="always")
-    trading_enabled = Flag(default=True)
+    trading_enabled = Flag(
+        required=False, help_text="On unless told. A management key switches nothing on: with one it is off."
+    )
 
     def validate_starting_cash(self, value: Decimal) -> Decimal:
         if not 1 <= value <= 1_000_000_000 or value != round(value, 2):
@@ -85,7 +89,17 @@ class Connections(_Connections):
         return self.page(self.own())
 
     def post(self, request: Request) -> Response:
-        connection, raw = open_connection.open_paper(self.caller.owner, **self.given)
+        by_key = self.caller.by_key
+        trading = self.given.setdefault("trading_enabled", not by_key)
+        if trading and by_key:
+            raise Refusal(
+                Code.NOT_PERMITTED,
+                "A management key switches trading on nowhere, so not on a new connection either. Leave it out; the "
+                "owner can switch it on under Connections. Nothing was made.",
+                field="trading_enabled",
+            )
+        connection, raw = open_connection.open_paper(self.caller.owner, **self.given, by_key=by_key)
+        self.done = f"Made the connection {connection.pk} and the key {minting.public_id_of(raw)}."
         return self.answer({"connection": connection, "key": raw}, secret=True)
 
 
@@ -160,7 +174,7 @@ class _Change(_Connections):
         return self.answer(connection)
 
 
-def _act(name: str, about: str, needs: Need = Need.MANAGE) -> dict[str, Act]:
+def _act(name: str, about: str, needs: Need = Need.STOP) -> dict[str, Act]:
     return {"POST": Act(name=name, needs=needs, about=about, answers=ConnectionOut)}
 
 
@@ -170,12 +184,12 @@ class Pause(_Change):
 
 
 class Resume(_Change):
-    acts = _act("resume_connection", "Let calls through again.")
+    acts = _act("resume_connection", "Let calls through again. Not for a management key.", Need.WIDEN)
     verb = staticmethod(linking.resume)
 
 
 class TradingOn(_Change):
-    acts = _act("enable_trading", "Let apps that may trade place orders here.", Need.WIDEN)
+    acts = _act("enable_trading", "Let apps that may trade place orders here. Not for a management key.", Need.WIDEN)
     verb = staticmethod(linking.enable_trading)
 
 

@@ -16,6 +16,7 @@ from console.halts import verbs
 from console.halts.models import Halt, Scope
 from console.halts.verbs import Proof
 from console.onboarding import home
+from console.toolsets import Toolset
 
 
 class HaltOut(serializers.Serializer[Any]):
@@ -31,7 +32,9 @@ class HaltOut(serializers.Serializer[Any]):
 
 
 class HaltIn(Strict):
-    connection_id = parsing.Id(required=False, help_text="Only a session may leave it out: then all its connections.")
+    connection_id = parsing.Id(
+        required=False, help_text="A session or management key that leaves it out stops all connections."
+    )
     reason = Text(required=False, max_length=300)
 
 
@@ -41,6 +44,7 @@ class Halts(Door):
         "GET": Act(
             name="list_halts",
             needs=Need.READ,
+            toolset=Toolset.RISK,
             about="The halts that stand, newest first. Only a person can lift one, in the console.",
             answers=HaltOut,
             paged=True,
@@ -48,8 +52,9 @@ class Halts(Door):
         ),
         "POST": Act(
             name="halt",
-            needs=Need.CANCEL,
-            about="Stop all order entry: a key that of its connection, for every app; a session that of one or of all.",
+            needs=Need.HALT,
+            toolset=Toolset.RISK,
+            about="Stop all order entry: a key that of its connection, for every app; its owner that of one or of all.",
             answers=HaltOut,
             status=201,
             takes=HaltIn,

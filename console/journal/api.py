@@ -23,6 +23,7 @@ from console.journal.forms import RESULTS
 from console.journal.models import Note, RoundTrip
 from console.journal.performance import GROUPS, PERIODS
 from console.orders.models import Order
+from console.toolsets import Toolset
 
 _MOST_FILLS = 200
 _MOST_GROUPS = 1000
@@ -124,6 +125,7 @@ class Trades(_Journal):
         "GET": Act(
             name="list_trades",
             needs=Need.READ,
+            toolset=Toolset.JOURNAL,
             about="Round trips of the journal, the last opened first, as worked out within about a minute.",
             answers=TradeOut,
             paged=True,
@@ -145,7 +147,11 @@ class Trades(_Journal):
 class OneTrade(_Journal):
     acts = {
         "GET": Act(
-            name="get_trade", needs=Need.READ, about="One round trip, its fills and notes.", answers=TradeWithFillsOut
+            name="get_trade",
+            needs=Need.READ,
+            toolset=Toolset.JOURNAL,
+            about="One round trip, its fills and notes.",
+            answers=TradeWithFillsOut,
         )
     }
 
@@ -173,11 +179,16 @@ class _Notes(_Journal):
 def _note_acts(what: str, words: str) -> dict[str, Act]:
     return {
         "GET": Act(
-            name=f"list_{what}_notes", needs=Need.READ, about=f"The notes on {words}, oldest first.", answers=NotesOut
+            name=f"list_{what}_notes",
+            needs=Need.READ,
+            toolset=Toolset.JOURNAL,
+            about=f"The notes on {words}, oldest first.",
+            answers=NotesOut,
         ),
         "POST": Act(
             name=f"add_{what}_note",
             needs=Need.KEEP,
+            toolset=Toolset.JOURNAL,
             about=f"Add a note to {words}; the answer holds them all. The same words twice are kept once.",
             answers=NotesOut,
             status=201,
@@ -315,6 +326,7 @@ class Performance(_Account):
         "GET": Act(
             name="get_performance",
             needs=Need.READ,
+            toolset=Toolset.ACCOUNT,
             about="What an account is worth and earned, its highest and lowest equity and its deepest fall, as stored.",
             answers=PerformanceOut,
             asks=AccountQuery,
@@ -353,6 +365,7 @@ class Profit(_Account):
         "GET": Act(
             name="get_profit",
             needs=Need.READ,
+            toolset=Toolset.ACCOUNT,
             about="Realized profit and fees by symbol, day or month, from the journal's copy of the fills.",
             answers=ProfitOut,
             asks=ProfitQuery,
@@ -379,6 +392,7 @@ class Equity(_Account):
         "GET": Act(
             name="get_equity_curve",
             needs=Need.READ,
+            toolset=Toolset.ACCOUNT,
             about="The equity of an account over time, oldest first, as it was read from the broker.",
             answers=EquityOut,
             asks=EquityQuery,

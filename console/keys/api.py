@@ -13,7 +13,7 @@ from console.api.door import Act, Door, PageQuery
 from console.api.parsing import Choice, Strict, Text, Whole
 from console.authority.drf import Need
 from console.errors import Code, Refusal
-from console.keys import minting
+from console.keys import children, minting, networks
 from console.keys.models import ApiKey
 from console.onboarding import home
 from console.scopes import Scope
@@ -28,6 +28,13 @@ class KeyOut(serializers.Serializer[Any]):
     environment = serializers.CharField(source="app.connection.environment")
     scopes = serializers.SerializerMethodField()
     is_default = serializers.BooleanField()
+    networks = serializers.ListField(child=serializers.CharField(), help_text="Where it works from. Empty: anywhere.")
+    made_by = serializers.CharField(
+        source="made_by.public_id",
+        default=None,
+        allow_null=True,
+        help_text="The management key that made it, with which it ends. Null: a person did.",
+    )
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField(allow_null=True)
     revoked_at = serializers.SerializerMethodField()
@@ -55,14 +62,37 @@ class KeyIn(Strict):
         max_length=len(scopes.ALL),
         default=[Scope.READ.value],
     )
-    expires_in_days = Whole(min_value=1, max_value=3650, default=90, allow_null=True, help_text="Null: never.")
+    expires_in_days = Whole(
+        min_value=1,
+        max_value=3650,
+        default=90,
+        allow_null=True,
+        help_text="Null: never. One that a management key makes ends no later than that key.",
+    )
+    networks = serializers.ListField(
+        child=Text(max_length=50),
+        required=False,
+        max_length=networks.MOST,
+        help_text="Addresses it works from, such as 203.0.113.0/24. Left out: anywhere; with a management key, where "
+        "that key and those bound to addresses on the connection work.",
+    )
+
+    def validate_networks(self, value: list[str]) -> list[str]:
+        try:
+            return networks.parse(" ".join(value))
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from error
+
+
+class KeysQuery(PageQuery):
+    made_by = Text(required=False, max_length=16, help_text="The id of the management key that made them.")
 
 
 class _Keys(Door):
     tag = "API keys"
 
     def own(self) -> QuerySet[ApiKey]:
-        return ApiKey.objects.filter(app__owner=self.caller.owner).select_related("app__connection")
+        return ApiKey.objects.filter(app__owner=self.caller.owner).select_related("app__connection", "made_by")
 
 
 class Keys(_Keys):
@@ -73,12 +103,13 @@ class Keys(_Keys):
             about="Your API keys, newest first; those that have ended, too.",
             answers=KeyOut,
             paged=True,
-            asks=PageQuery,
+            asks=KeysQuery,
         ),
         "POST": Act(
             name="mint_key",
             needs=Need.MANAGE,
-            about="Make an API key for a connection. The secret is in the answer, once.",
+            about="Make an API key for a connection. The secret is in the answer, once. A management key makes one "
+            "that trades only where its owner allowed that, and never one that may more than the apps there.",
             answers=MintedOut,
             status=201,
             takes=KeyIn,
@@ -86,23 +117,37 @@ class Keys(_Keys):
     }
 
     def get(self, request: Request) -> Response:
-        return self.page(self.own())
+        made_by = self.given.get("made_by")
+        return self.page(self.own() if made_by is None else self.own().filter(made_by__public_id=made_by))
 
     def post(self, request: Request) -> Response:
         granted = frozenset(Scope(scope) for scope in self.given["scopes"])
-        if Scope.TRADE in granted:
+        if Scope.TRADE in granted and not self.caller.by_key:
             self.need(Need.WIDEN)
         connection = home.connections(self.caller.owner).filter(pk=self.given["connection_id"]).first()
         if connection is None:
             raise Refusal(Code.NOT_FOUND, "You have no such connection.", field="connection_id")
-        days = self.given["expires_in_days"]
-        key, raw = minting.mint(
-            self.caller.owner,
-            connection,
-            granted,
-            name=self.given["name"],
-            expires_at=None if days is None else timezone.now() + timedelta(days=days),
-        )
+        days, addresses = self.given["expires_in_days"], self.given.get("networks", ())
+        expires_at = None if days is None else timezone.now() + timedelta(days=days)
+        if self.caller.by_key:
+            key, raw = children.mint(
+                self.caller.by_key,
+                connection,
+                granted,
+                name=self.given["name"],
+                expires_at=expires_at,
+                addresses=addresses,
+            )
+        else:
+            key, raw = minting.mint(
+                self.caller.owner,
+                connection,
+                granted,
+                name=self.given["name"],
+                expires_at=expires_at,
+                networks=addresses,
+            )
+        self.done = f"Made the key {key.public_id}."
         return self.answer({"key": key, "secret": raw}, secret=True)
 
 
@@ -117,7 +162,7 @@ class RevokeKey(_Keys):
     acts = {
         "POST": Act(
             name="revoke_key",
-            needs=Need.MANAGE,
+            needs=Need.STOP,
             about="End an API key, from the next request on. Its record stays.",
             answers=KeyOut,
         )
@@ -125,5 +170,7 @@ class RevokeKey(_Keys):
 
     def post(self, request: Request, key_id: str) -> Response:
         key = get_object_or_404(self.own(), public_id=key_id)
-        minting.revoke(key, by=self.caller.owner)
+        by_key = self.caller.by_key
+        reason = "Revoked with a management key" if by_key else "Revoked by its owner"
+        minting.revoke(key, by=self.caller.owner, reason=reason, by_key=by_key)
         return self.answer(key)

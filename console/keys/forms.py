@@ -90,6 +90,12 @@ class ManagementKeyForm(SecretForm):
     name = forms.CharField(
         label="Name", max_length=100, validators=[own_name], help_text="What will use the key, such as terraform."
     )
+    makes_trade_keys = forms.BooleanField(
+        label="It may make keys that trade",
+        required=False,
+        help_text="Whoever holds it can then make keys that trade on any of your connections, within the limits of the "
+        "apps there. Without this it makes keys that read. What it makes ends with it.",
+    )
 
 
 class RotateForm(SecretForm):

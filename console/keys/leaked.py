@@ -3,9 +3,12 @@
 import re
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from console.accounts.models import User
 from console.audit import journal
+from console.clients.models import Client
+from console.connected_apps import grants
 from console.keys import managing, minting
 from console.keys.models import ApiKey, ManagementKey
 
@@ -51,8 +54,18 @@ def _may_see(key: ApiKey | ManagementKey, person: User) -> bool:
 
 @transaction.atomic
 def report(key: ApiKey | ManagementKey, *, by: User) -> bool:
-    """End it at once; False when it had ended already. The journal learns of the report either way."""
+    """End it and what it made at once; False when it had ended already. The journal learns of it either way.
+
+    People allow a client that a management key registered for its name, which the thief may have chosen: it ends, too.
+    """
     journal.record_change(by, "reported leaked", "key", key.public_id)
     if isinstance(key, ApiKey):
         return minting.revoke(key, by=by, reason="Reported as leaked")
+    for client in registered_by(key):
+        grants.delete_client(client, by=by)
     return managing.revoke(key, by=by, reason="Reported as leaked")
+
+
+def registered_by(key: ManagementKey) -> QuerySet[Client]:
+    """The OAuth clients it registered that still stand."""
+    return Client.objects.filter(registered_by_key=key.public_id, deleted_at=None)

@@ -24,6 +24,7 @@ def mint(
     expires_at: datetime | None,
     note: str = "",
     networks: Sequence[str] = (),
+    makes_trade_keys: bool = False,
 ) -> tuple[ManagementKey, str]:
     """The caller has asked for a recent proof of presence. The returned text is the only copy there will ever be.
 
@@ -40,16 +41,28 @@ def mint(
         note=note,
         networks=list(networks),
         expires_at=expires_at,
+        makes_trade_keys=makes_trade_keys,
     )
-    journal.record_change(owner, "minted", "management key", key.public_id, key.name, hint=key.hint)
+    journal.record_change(
+        owner,
+        "minted",
+        "management key",
+        key.public_id,
+        key.name,
+        hint=key.hint,
+        makes_trade_keys=makes_trade_keys,
+    )
     return key, made.raw
 
 
 @transaction.atomic
 def revoke(key: ManagementKey, *, by: User | None, reason: str = "Revoked by its owner") -> bool:
+    """End it and every key it made. A key that is being made with it is waited for; none is made after."""
     now = timezone.now()
     if not ManagementKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
         return False
     key.revoked_at = now
     journal.record_change(by, "revoked", "management key", key.public_id, key.name, reason=reason)
+    for child in key.made.select_related("app").filter(revoked_at=None):
+        minting.revoke(child, by=by, reason=f"The management key that made it ended: {reason}"[:100])
     return True

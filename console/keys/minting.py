@@ -21,10 +21,11 @@ from console import claims, text
 from console.accounts.models import User
 from console.audit import journal
 from console.connected_apps import grants
+from console.connected_apps.grants import Bounds
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.keys.models import ApiKey
+from console.keys.models import ApiKey, ManagementKey
 from console.scopes import Scope, Source
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -89,16 +90,28 @@ def mint(
     is_default: bool = False,
     note: str = "",
     networks: Sequence[str] = (),
+    made_by: ManagementKey | None = None,
+    start: Bounds | None = None,
 ) -> tuple[ApiKey, str]:
     """A new app with one key. The returned text is the only copy there will ever be. Raises Refusal.
 
-    The default key's name is ours, made with that of the connection.
+    A person does this; for what a management key makes, see ``console.keys.children``. The default key's name is ours,
+    made with that of the connection.
     """
     if not is_default:
         name = claims.clean(name)
-    app = grants.grant(owner, connection, granted, source=Source.API_KEY, name=name)
+    by_key = made_by.public_id if made_by else ""
+    app = grants.grant(owner, connection, granted, source=Source.API_KEY, name=name, start=start, by_key=by_key)
     grants.activate(app)
-    return add_secret(app, by=owner, expires_at=expires_at, is_default=is_default, note=note, networks=networks)
+    return add_secret(
+        app,
+        by=owner,
+        expires_at=expires_at,
+        is_default=is_default,
+        note=note,
+        networks=networks,
+        made_by=made_by,
+    )
 
 
 @transaction.atomic
@@ -110,9 +123,15 @@ def add_secret(
     is_default: bool = False,
     note: str = "",
     networks: Sequence[str] = (),
+    made_by: ManagementKey | None = None,
 ) -> tuple[ApiKey, str]:
-    """One more secret for the same app. Raises Refusal for a note that cannot be seen."""
+    """One more secret for the same app. One that a management key made ends no later than that key.
+
+    Raises Refusal for a note that cannot be seen.
+    """
     note = text.checked(note, field="note", what="note")
+    if made_by is not None and made_by.expires_at is not None:
+        expires_at = min(expires_at or made_by.expires_at, made_by.expires_at)
     made = generate(app.connection.environment)
     key = ApiKey.objects.create(
         app=app,
@@ -123,8 +142,10 @@ def add_secret(
         expires_at=expires_at,
         note=note,
         networks=list(networks),
+        made_by=made_by,
     )
-    journal.record_change(by, "minted", "key", key.public_id, app.name, scopes=app.scopes, hint=key.hint)
+    through = grants.through(made_by.public_id if made_by else "")
+    journal.record_change(by, "minted", "key", key.public_id, app.name, scopes=app.scopes, hint=key.hint, **through)
     return key, made.raw
 
 
@@ -144,7 +165,13 @@ def rotate(
     """
     now = timezone.now()
     made, raw = add_secret(
-        key.app, by=by, expires_at=expires_at, is_default=key.is_default, note=note, networks=networks
+        key.app,
+        by=by,
+        expires_at=expires_at,
+        is_default=key.is_default,
+        note=note,
+        networks=networks,
+        made_by=key.made_by,
     )
     ends = now + overlap if key.expires_at is None else min(key.expires_at, now + overlap)
     usable = ApiKey.objects.filter(pk=key.pk, revoked_at=None, replaced_by=None, app__revoked_at=None)
@@ -158,13 +185,13 @@ def rotate(
 
 
 @transaction.atomic
-def revoke(key: ApiKey, *, by: User | None, reason: str = "Revoked by its owner") -> bool:
-    """End one secret; when it was the app's last, the app ends with it."""
+def revoke(key: ApiKey, *, by: User | None, reason: str = "Revoked by its owner", by_key: str = "") -> bool:
+    """End one secret; when it was the app's last, the app ends with it. ``by_key``: the management key that asks."""
     now = timezone.now()
     if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
         return False
     key.revoked_at = now
-    journal.record_change(by, "revoked", "key", key.public_id, key.app.name, reason=reason)
+    journal.record_change(by, "revoked", "key", key.public_id, key.app.name, reason=reason, **grants.through(by_key))
     if not ApiKey.objects.filter(app_id=key.app_id, revoked_at=None).exists():
-        grants.revoke(key.app, by=by, reason=reason)
+        grants.revoke(key.app, by=by, reason=reason, by_key=by_key)
     return True

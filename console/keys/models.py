@@ -34,6 +34,8 @@ class ApiKey(Secret):
     is_default = models.BooleanField(default=False)
     """The read-only key that came with the connection."""
     replaced_by = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="replaces")
+    made_by = models.ForeignKey("ManagementKey", on_delete=models.CASCADE, null=True, related_name="made")
+    """The management key that made it, with which it ends; None: a person did."""
 
 
 class ManagementKey(Secret):
@@ -41,3 +43,5 @@ class ManagementKey(Secret):
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="management_keys")
     name = models.CharField(max_length=100)
+    makes_trade_keys = models.BooleanField(default=False)
+    """Whether its owner lets it make keys that may trade."""

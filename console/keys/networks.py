@@ -32,6 +32,32 @@ def _advice(word: str) -> str:
     return f"{word[:50]} points into the middle of a network. Did you mean {meant}?"
 
 
+def within(network: str, others: Iterable[str]) -> bool:
+    """Whether every address of ``network`` is in one of the others."""
+    return any(_meet(network, other) == network for other in others)
+
+
+def meet(some: Iterable[str], others: Iterable[str]) -> list[str]:
+    """The addresses that are in both; empty: none is."""
+    found = (_meet(one, other) for one in some for other in list(others))
+    return list(dict.fromkeys(each for each in found if each is not None))
+
+
+def _meet(one: str, other: str) -> str | None:
+    """The smaller of two networks of which one holds the other."""
+    first, second = ipaddress.ip_network(one), ipaddress.ip_network(other)
+    if first.version != second.version:
+        return None
+    (first_low, first_high), (second_low, second_high) = _span(first), _span(second)
+    if second_low <= first_low and first_high <= second_high:
+        return one
+    return other if first_low <= second_low and second_high <= first_high else None
+
+
+def _span(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> tuple[int, int]:
+    return int(network.network_address), int(network.broadcast_address)
+
+
 def contain(networks: Iterable[str], ip: str) -> bool:
     """Whether ``ip`` is in one of them. What is no address is in none."""
     try:

@@ -11,6 +11,7 @@ from console.accounts import fresh, once
 from console.accounts.current import user_of
 from console.accounts.models import User
 from console.audit import paging, reads
+from console.clients.models import Client
 from console.errors import Refusal
 from console.keys import kept, leaked, managing, minting, usage
 from console.keys.forms import KeyForm, LeakedForm, ManagementKeyForm, RotateForm
@@ -22,7 +23,7 @@ _SHOWN = 100
 
 
 def _own(user: User) -> QuerySet[ApiKey]:
-    return ApiKey.objects.filter(app__owner=user).select_related("app__connection", "replaced_by")
+    return ApiKey.objects.filter(app__owner=user).select_related("app__connection", "replaced_by", "made_by")
 
 
 def _managing(user: User) -> QuerySet[ManagementKey]:
@@ -36,10 +37,13 @@ def list_(request: HttpRequest) -> HttpResponse:
     ended = over | Q(app__revoked_at__isnull=False)
     # The secrets of one app stand together, the newest first.
     keys = _own(user).exclude(ended).order_by("-app_id", "-id")
+    made: dict[int | None, list[ApiKey]] = {}
+    for key in keys:
+        made.setdefault(key.made_by_id, []).append(key)
     context = {
         "rows": [(key, usage.badges(key, now)) for key in keys],
         "ended": _own(user).filter(ended)[:_SHOWN],
-        "managing": [(key, usage.badges(key, now)) for key in _managing(user).exclude(over)],
+        "managing": [(key, usage.badges(key, now), made.get(key.pk, [])) for key in _managing(user).exclude(over)],
         "managing_ended": _managing(user).filter(over)[:_SHOWN],
         "has_connection": home.connections(user).exists(),
     }
@@ -99,6 +103,7 @@ def new_management(request: HttpRequest) -> HttpResponse:
             expires_at=form.expires_at,
             note=form.cleaned_data["note"],
             networks=form.cleaned_data["networks"],
+            makes_trade_keys=form.cleaned_data["makes_trade_keys"],
         )
         once.use(request)
         return render(request, "keys/made_management.html", {"key": key, "raw": raw})
@@ -163,8 +168,12 @@ def revoke_management(request: HttpRequest, public_id: str) -> HttpResponse:
         if managing.revoke(key, by=user_of(request)):
             messages.success(request, f"The management key {key.name} no longer works.")
         return redirect("keys:list")
-    context = {"key": key, "last_hour": reads.last_hour_of(key.public_id)}
+    context = {"key": key, "last_hour": reads.last_hour_of(key.public_id), "made": _made(key).filter(revoked_at=None)}
     return render(request, "keys/revoke_management.html", context)
+
+
+def _made(key: ManagementKey) -> QuerySet[ApiKey]:
+    return key.made.select_related("app__connection")
 
 
 @sensitive_post_parameters("pasted")
@@ -199,6 +208,8 @@ def traced(request: HttpRequest, public_id: str) -> HttpResponse:
     context = {
         "key": key,
         "owner": leaked.owner_of(key),
+        "made": _made(key) if isinstance(key, ManagementKey) else [],
+        "clients": Client.objects.filter(registered_by_key=key.public_id),
         "app": key.app if isinstance(key, ApiKey) else None,
         "label": key.app.name if isinstance(key, ApiKey) else key.name,
         "trace": reads.trace(calls),

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
 from console import scopes
-from console.accounts.throttle import neighbourhood
+from console.addresses import neighbourhood
 from console.clients import registration
 from console.clients.models import Client
 from console.errors import Refusal

@@ -12,7 +12,7 @@ from console.connections import linking
 from console.connections.kinds import Kind
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.keys import minting
+from console.keys import children, minting
 from console.orders.models import Order
 from console.orders.states import Status
 from console.scopes import Scope
@@ -32,8 +32,12 @@ def open_paper(
     preset: str = "standard",
     settlement_days: int = 0,
     key_name: str = "",
+    by_key: str = "",
 ) -> tuple[Connection, str]:
-    """A paper connection and the only copy of its default key, which may read and never trade."""
+    """A paper connection and the only copy of its default key, which may read and never trade.
+
+    ``by_key``: the public id of the owner's management key that asks. The default key then is one it made.
+    """
     connection = linking.link_paper(
         owner,
         name=name,
@@ -46,7 +50,7 @@ def open_paper(
         preset=preset,
         settlement_days=settlement_days,
     )
-    return connection, _default_key(connection, key_name)
+    return connection, _default_key(connection, key_name, by_key)
 
 
 def link(owner: User, kind: Kind, **told: Any) -> tuple[Connection, str]:
@@ -71,12 +75,10 @@ def unlink(connection: Connection, *, by: User) -> bool:
         return linking.close(connection, by=by)
 
 
-def _default_key(connection: Connection, name: str = "") -> str:
-    _, secret = minting.mint(
-        connection.owner,
-        connection,
-        frozenset({Scope.READ}),
-        name=name or f"Default key of {connection.name}",
-        is_default=True,
-    )
+def _default_key(connection: Connection, name: str = "", by_key: str = "") -> str:
+    name, reads = name or f"Default key of {connection.name}", frozenset({Scope.READ})
+    if by_key:
+        _, secret = children.mint(by_key, connection, reads, name=name, expires_at=None, is_default=True)
+    else:
+        _, secret = minting.mint(connection.owner, connection, reads, name=name, is_default=True)
     return secret

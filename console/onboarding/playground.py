@@ -79,13 +79,13 @@ def stop(owner: User, public_id: str) -> bool:
 def end_of(app: ConnectedApp, **signal: object) -> None:
     """What ``app`` may do has changed, so what stands in for it as it was ends at once."""
     for stale in _open().filter(instead_of=app):
-        grants.revoke(stale.app, by=None, reason="The app it stood in for was changed")
+        grants.revoke(stale.app, by=None, reason="The app it stood in for was changed", leaves_bounds=False)
 
 
 def end_expired(now: datetime) -> None:
     """Take out of the lists what nobody can use again: an expired key is refused at once, without this."""
     for over in _open().filter(expires_at__lte=now):
-        grants.revoke(over.app, by=None, reason=_OVER)
+        grants.revoke(over.app, by=None, reason=_OVER, leaves_bounds=False)
 
 
 def _open() -> QuerySet[StandIn]:

@@ -72,7 +72,8 @@ def web_command(host: str, port: int) -> list[str]:
     return [
         *(sys.executable, "-m", "uvicorn", "console.asgi:application", "--host", host, "--port", str(port)),
         *("--loop", "uvloop", "--http", "httptools", "--ws", "none", "--lifespan", "on"),
-        *("--proxy-headers", "--forwarded-allow-ips", "127.0.0.1,::1", "--no-server-header"),
+        # Who is in front is told by the settings alone: see console.proxies.
+        *("--no-proxy-headers", "--no-server-header"),
         *("--log-level", "warning", "--no-access-log", "--timeout-graceful-shutdown", "5"),
     ]
 

@@ -13,7 +13,7 @@ from brokers.errors import BrokerError
 from brokers.types import LONGEST_SYMBOL, OrderClass, OrderType, Side, TimeInForce
 from console.api import parsing
 from console.api.door import Act, Door, PageQuery
-from console.api.parsing import Amount, Choice, Strict, Text
+from console.api.parsing import Amount, Choice, Flag, Strict, Text
 from console.authority.drf import Need
 from console.connections.models import Policy
 from console.errors import Code, Refusal
@@ -24,6 +24,7 @@ from console.orders.models import Action, Order, OutsideOrder
 from console.orders.states import WORDS, Change, Status
 from console.orders.terms import Terms
 from console.principal import Principal
+from console.toolsets import Toolset
 
 log = logging.getLogger(__name__)
 
@@ -152,9 +153,9 @@ class OrderIn(Strict):
     stop_price = Amount(required=False)
     trail_amount = Amount(required=False)
     trail_percent = Amount(required=False)
-    outside_rth = serializers.BooleanField(default=False)
-    reduce_only = serializers.BooleanField(default=False)
-    post_only = serializers.BooleanField(default=False)
+    outside_rth = Flag(default=False)
+    reduce_only = Flag(default=False)
+    post_only = Flag(default=False)
     order_class = Choice(choices=[each.value for each in OrderClass], default=OrderClass.SIMPLE.value)
     take_profit = Amount(required=False)
     stop_loss = Amount(required=False)
@@ -206,6 +207,7 @@ class Orders(_Orders):
         "GET": Act(
             name="list_orders",
             needs=Need.READ,
+            toolset=Toolset.TRADE_READ,
             about="Orders as they were last known, newest first.",
             answers=OrderOut,
             paged=True,
@@ -214,6 +216,7 @@ class Orders(_Orders):
         "POST": Act(
             name="place_order",
             needs=Need.TRADE,
+            toolset=Toolset.TRADE,
             about="Prepare an order. Nothing is sent: show the summary to whoever decides, then confirm.",
             answers=PreparedOut,
             status=201,
@@ -277,6 +280,7 @@ class Outside(Door):
         "GET": Act(
             name="list_external_orders",
             needs=Need.READ,
+            toolset=Toolset.TRADE_READ,
             about="Open orders made elsewhere, as the broker told within about a minute. They can be neither confirmed "
             "nor changed here; their owner can cancel them in the console.",
             answers=OutsideOrderOut,
@@ -298,6 +302,7 @@ class Confirm(_Orders):
         "POST": Act(
             name="confirm_order",
             needs=Need.TRADE,
+            toolset=Toolset.TRADE,
             about="Send a prepared order, once, within 120 s. 202: its outcome is looked up; do not place it again.",
             answers=OrderOut,
             also=(202,),
@@ -327,6 +332,7 @@ class OneOrder(_Orders):
         "GET": Act(
             name="get_order",
             needs=Need.READ,
+            toolset=Toolset.TRADE_READ,
             about="One order with its fills and history, brought up to date with the broker first.",
             answers=OrderWithHistoryOut,
         )
@@ -344,7 +350,11 @@ class OneOrder(_Orders):
 class Cancel(_Orders):
     acts = {
         "POST": Act(
-            name="cancel_order", needs=Need.CANCEL, about="Take an order back that has not ended.", answers=OrderOut
+            name="cancel_order",
+            needs=Need.CANCEL,
+            toolset=Toolset.TRADE,
+            about="Take an order back that has not ended.",
+            answers=OrderOut,
         )
     }
 

@@ -176,7 +176,12 @@ def use_of_connection(connection: Connection, now: datetime, *, besides: int | N
 
 
 def use_of_app(app: ConnectedApp, connection: Connection, now: datetime, *, besides: int | None = None) -> Use:
-    """Its own orders, and those of other apps that it has changed: a change is no way round its limits."""
+    """Its own orders, and those of other apps that it has changed: a change is no way round its limits.
+
+    Of an app that a management key made, those of the whole connection: one more app is no more room.
+    """
+    if app.made_by_key:
+        return use_of_connection(connection, now, besides=besides)
     takes = Q(order__parent=None) | Q(order__order_class=OrderClass.OCO)  # moving an exit takes nothing
     made = Modification.objects.filter(takes, confirmation__app=app, status__in=(*states.UNSETTLED, Change.DONE))
     changed = made.exclude(order__app=app).values_list(Coalesce("order__parent", "order"), flat=True)

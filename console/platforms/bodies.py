@@ -1,6 +1,7 @@
 """What platforms send, checked field by field. Closed: what is not known is refused, never dropped."""
 
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
@@ -13,6 +14,7 @@ from console.scopes import Scope
 from console.text import checked
 
 _SCOPES = {"read": Scope.READ, "trade": Scope.TRADE}
+_CASH = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?")
 _MOST_CASH = Decimal(1_000_000_000)
 
 
@@ -86,10 +88,10 @@ def paper(body: Mapping[str, Any]) -> PaperTerms:
 
 
 def _cash(given: object) -> Decimal:
-    try:
-        amount = Decimal(given) if isinstance(given, str | int | Decimal) and not isinstance(given, bool) else None
-    except InvalidOperation:
-        amount = None
+    """A JSON number was read as it stands, so it may be one."""
+    is_number = isinstance(given, int | Decimal) and not isinstance(given, bool)
+    fits = is_number or (isinstance(given, str) and _CASH.fullmatch(given) is not None)
+    amount = Decimal(str(given)) if fits else None
     if amount is None or not amount.is_finite() or not 1 <= amount <= _MOST_CASH or amount != round(amount, 2):
         raise Refusal(
             Code.INVALID_ARGUMENT,

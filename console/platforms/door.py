@@ -76,7 +76,7 @@ def address(request: HttpRequest) -> str:
 
 def _platform(request: HttpRequest) -> Platform:
     client_id, secret = header(request, "client-id"), header(request, "client-secret")
-    throttle.admit(address(request), client_id)
+    throttle.admit(address(request), client_id, ends=request.method == "DELETE")
     platform: Platform = attempt(request, client_id, lambda: credentials.platform(client_id, secret))
     return platform
 

@@ -12,11 +12,13 @@ FAILURES_PER_CLIENT_AND_IP = 10
 CALLS_PER_WINDOW = 3000
 
 
-def admit(ip: str, client_id: str) -> None:
-    """Count one call. Raises Refusal. A stranger's failures never lock the platform itself out: they are counted
-    with the stranger's address."""
+def admit(ip: str, client_id: str, *, ends: bool = False) -> None:
+    """Count one call; one that ends a user apart, so that no loop of the others keeps it out. Raises Refusal.
+
+    A stranger's failures never lock the platform itself out: they are counted with the stranger's address.
+    """
     failed_here, failed_pair = cache.get(_key("failed", ip), 0), cache.get(_key("failed", ip, client_id), 0)
-    calls = _add(_key("calls", client_id, ip))
+    calls = _add(_key("ends" if ends else "calls", client_id, ip))
     if failed_here >= FAILURES_PER_IP or failed_pair >= FAILURES_PER_CLIENT_AND_IP or calls > CALLS_PER_WINDOW:
         raise Refusal(
             Code.RATE_LIMITED,

@@ -12,6 +12,7 @@ from console.authority.drf import Need
 from console.connections.models import Connection
 from console.practice import verbs
 from console.practice.verbs import KNOBS, PRESETS, Terms
+from console.toolsets import Toolset
 
 
 class PracticeModelOut(serializers.Serializer[Any]):
@@ -111,12 +112,14 @@ class Accounts(_Practice):
         "GET": Act(
             name="list_practice_accounts",
             needs=Need.READ,
+            toolset=Toolset.PAPER,
             about="The practice accounts of a paper connection, the main one first.",
             answers=PracticeAccountsOut,
         ),
         "POST": Act(
             name="open_practice_account",
             needs=Need.KEEP,
+            toolset=Toolset.PAPER,
             about="Open one more practice account, or a copy of an account. The connection's others stay as they are.",
             answers=PracticeOpenedOut,
             status=201,
@@ -150,7 +153,11 @@ class Accounts(_Practice):
 class OneAccount(_Practice):
     acts = {
         "GET": Act(
-            name="get_practice_account", needs=Need.READ, about="One practice account.", answers=PracticeAccountOut
+            name="get_practice_account",
+            needs=Need.READ,
+            toolset=Toolset.PAPER,
+            about="One practice account.",
+            answers=PracticeAccountOut,
         )
     }
 
@@ -163,6 +170,7 @@ class Reset(_Practice):
         "POST": Act(
             name="reset_practice_account",
             needs=Need.KEEP,
+            toolset=Toolset.PAPER,
             about="Cancel its orders, write its positions off and start again. Profit and equity begin anew; the "
             "ledger and the journal keep what was.",
             answers=PracticeResetOut,
@@ -183,6 +191,7 @@ class Model(_Practice):
         "PUT": Act(
             name="set_practice_model",
             needs=Need.KEEP,
+            toolset=Toolset.PAPER,
             about="What it trades under from the next fill on: fees, slippage, partial fills, borrowing, margin.",
             answers=PracticeAccountOut,
             takes=PracticeModelIn,

@@ -1,11 +1,12 @@
-"""Every attack the authorization server has to hold against, and the tests that prove it: here or beside the code."""
+"""Every attack the server has to hold against, and the tests that prove it: here or beside the code."""
 
 import importlib
 import inspect
 
 import pytest
 
-OAUTH = "tests.console.oauth"
+OAUTH, REST, MCP = "tests.console.oauth", "tests.console.api", "tests.mcpserver"
+BELOW = f"{REST}.test_management_keys_stay_below_their_owner"
 ATTACKS = {
     "open redirect": ["tests.attacks.test_open_redirect"],
     "redirect URI variants": [
@@ -65,6 +66,56 @@ ATTACKS = {
     "names that speak for us": ["tests.attacks.test_names_that_speak_for_us"],
     "keeping somebody out with wrong passwords": ["tests.console.accounts.test_strangers_lock_nobody_out"],
     "a gateway at another program's port": ["tests.console.connections.test_gateways_of_operators"],
+    "a new key round an app's limits, halts, pauses and addresses": [
+        f"{BELOW}:test_a_new_key_keeps_to_the_limits_of_the_app_it_could_stand_in_for",
+        f"{BELOW}:test_it_has_the_tightest_of_limits_and_the_sets_of_tools_that_all_have",
+        f"{BELOW}:test_one_more_key_makes_no_more_room_in_a_day",
+        f"{BELOW}:test_there_is_no_new_key_while_an_app_there_is_paused",
+        f"{BELOW}:test_nor_one_that_trades_while_an_app_there_is_halted",
+        f"{BELOW}:test_ending_an_app_with_the_key_is_no_way_out_of_its_limits_or_its_pause",
+        f"{BELOW}:test_where_keys_are_bound_to_addresses_a_new_one_is_too",
+        "tests.console.connected_apps.test_signing_in_again:"
+        "test_an_app_that_signs_itself_out_loses_neither_its_limits_nor_its_pause",
+    ],
+    "trade keys and trading from a management key": [
+        f"{BELOW}:test_without_its_owners_word_it_makes_keys_that_read_and_none_that_trades",
+        f"{BELOW}:test_it_resumes_nothing_and_switches_nothing_on",
+        f"{BELOW}:test_nor_does_it_begin_with_trading_on",
+        f"{REST}.test_authority_matrix:test_each_credential_opens_its_doors_and_no_other",
+    ],
+    "what a stolen management key left behind": [
+        f"{BELOW}:test_it_ends_with_the_key_that_made_it",
+        f"{BELOW}:test_what_it_made_never_outlives_it",
+        f"{BELOW}:test_it_is_listed_beneath_its_maker_on_the_page_in_rest_and_on_the_trace",
+        f"{BELOW}:test_the_call_that_made_it_names_it_and_so_does_the_change",
+        f"{BELOW}:test_a_client_it_registers_ends_when_it_is_reported_as_leaked",
+    ],
+    "a client that a management key registered as its owner's": [
+        f"{OAUTH}.test_consent:test_a_client_that_a_management_key_registered_is_called_that_and_not_yours",
+    ],
+    "an app in a loop against its owner": [
+        f"{REST}.test_nobody_keeps_an_owner_from_stopping",
+        f"{MCP}.test_call_limits:test_the_limits_hold_over_all_apps_of_a_user_and_cancels_pass_them",
+    ],
+    "lists and greetings without end": [
+        f"{MCP}.test_call_limits:test_each_of_them_is_counted",
+        f"{MCP}.test_call_limits:test_lists_and_greetings_are_counted_apart_from_calls_and_apart_by_app",
+    ],
+    "a door that forgets a switch": [f"{MCP}.test_every_door_and_every_switch"],
+    "forwarded addresses": [
+        "tests.test_who_is_in_front:test_nobody_is_believed_unless_named",
+        "tests.test_who_is_in_front:"
+        "test_a_key_bound_to_an_address_is_not_opened_by_a_header_unless_a_named_proxy_sent_it",
+    ],
+    "addresses that are none": ["tests.test_who_is_in_front:test_an_odd_address_is_no_error_at_any_reader"],
+    "numbers that lost digits": [
+        f"{MCP}.test_numbers_that_lost_digits:test_an_amount_is_refused_and_nothing_is_prepared",
+        f"{MCP}.test_numbers_that_lost_digits:test_every_argument_that_takes_a_number_refuses_it",
+    ],
+    "words taken for booleans, and other scripts' digits for numbers": [
+        f"{REST}.test_only_what_is_meant_is_taken",
+        "tests.console.platforms.test_users_over_rest:test_starting_cash_is_a_plain_decimal",
+    ],
 }
 
 

@@ -18,7 +18,7 @@ from tests import serving
 
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
 VERY_MANY = "1000000000"
-LIMITS = {"TRADELATCH_CALLS_PER_MINUTE": VERY_MANY}
+LIMITS = {"TRADELATCH_CALLS_PER_MINUTE": VERY_MANY, "TRADELATCH_LISTS_PER_MINUTE": VERY_MANY}
 """Raised, not switched off: each call is counted."""
 
 _TICK = os.sysconf("SC_CLK_TCK")

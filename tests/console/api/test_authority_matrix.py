@@ -22,8 +22,10 @@ from console.connections import linking
 from console.connections.models import Connection
 from console.halts import verbs as halts
 from console.keys import managing, minting
+from console.keys.models import ManagementKey
 from console.oauth.models import AccessToken
 from console.scopes import Scope, Source
+from console.toolsets import Toolset
 from tests.console.api.conftest import a_trade, account_of, proved
 from tests.console.api.rest import Rest, problem
 from tests.console.pages import log
@@ -52,6 +54,7 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
     call = log(ConnectedApp.objects.get(api_keys__public_id=minting.public_id_of(trade_key)))
     linking.set_limits(paper, limits.parse({"order_notional": "90000"}), by=owner)
     grants.set_limits(app, limits.parse({"daily_notional": "90000"}), by=owner)
+    grants.set_toolsets(app, {Toolset.MARKET, Toolset.ACCOUNT}, by=owner)
     # Of another app, so that it holds none of the doors shut.
     halt = halts.halt_app(app, by=owner)
     connection, order = f"/connections/{paper.pk}", f"/orders/{prepared['order']['id']}"
@@ -66,10 +69,17 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
         "open_paper_connection": Door(
             "manage", "POST", "/connections", {"name": "New", "starting_cash": "1000"}, own=False
         ),
+        "open_paper_connection that trades": Door(
+            "begin trading",
+            "POST",
+            "/connections",
+            {"name": "New", "starting_cash": "1000", "trading_enabled": True},
+            own=False,
+        ),
         "get_connection": Door("manage", "GET", connection),
-        "pause_connection": Door("manage", "POST", f"{connection}/pause"),
-        "resume_connection": Door("manage", "POST", f"{connection}/resume"),
-        "disable_trading": Door("manage", "POST", f"{connection}/trading-off"),
+        "pause_connection": Door("stop", "POST", f"{connection}/pause"),
+        "resume_connection": Door("widen", "POST", f"{connection}/resume"),
+        "disable_trading": Door("stop", "POST", f"{connection}/trading-off"),
         "get_connection_limits": Door("manage", "GET", f"{connection}/limits"),
         "set_connection_limits": Door("manage", "PUT", f"{connection}/limits", {"order_notional": "900"}),
         "set_connection_limits to more": Door("more", "PUT", f"{connection}/limits", {}),
@@ -79,24 +89,27 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
         "list_clients": Door("manage", "GET", "/clients", own=False),
         "register_client": Door("manage", "POST", "/clients", new_client, own=False),
         "get_client": Door("manage", "GET", f"/clients/{client.pk}"),
-        "delete_client": Door("manage", "DELETE", f"/clients/{client.pk}"),
+        "delete_client": Door("stop", "DELETE", f"/clients/{client.pk}"),
         "list_keys": Door("manage", "GET", "/keys", own=False),
         "mint_key": Door("manage", "POST", "/keys", new_key),
-        "mint_key that may trade": Door("widen", "POST", "/keys", {**new_key, "scopes": ["mcp:trade"]}),
+        "mint_key that may trade": Door("mint trade", "POST", "/keys", {**new_key, "scopes": ["mcp:trade"]}),
         "get_key": Door("manage", "GET", f"/keys/{key.public_id}"),
-        "revoke_key": Door("manage", "POST", f"/keys/{key.public_id}/revoke"),
+        "revoke_key": Door("stop", "POST", f"/keys/{key.public_id}/revoke"),
         "list_apps": Door("manage", "GET", "/connected-apps", own=False),
         "get_app": Door("manage", "GET", f"/connected-apps/{app.pk}"),
         "switch_toolsets": Door("manage", "PATCH", f"/connected-apps/{app.pk}", {"toolsets": ["market"]}),
-        "narrow_app": Door("manage", "POST", f"/connected-apps/{app.pk}/narrow"),
-        "pause_app": Door("manage", "POST", f"/connected-apps/{app.pk}/pause"),
-        "resume_app": Door("manage", "POST", f"/connected-apps/{app.pk}/resume"),
-        "revoke_app": Door("manage", "POST", f"/connected-apps/{app.pk}/revoke"),
+        "switch_toolsets to more": Door(
+            "more", "PATCH", f"/connected-apps/{app.pk}", {"toolsets": [each.value for each in Toolset]}
+        ),
+        "narrow_app": Door("stop", "POST", f"/connected-apps/{app.pk}/narrow"),
+        "pause_app": Door("stop", "POST", f"/connected-apps/{app.pk}/pause"),
+        "resume_app": Door("widen", "POST", f"/connected-apps/{app.pk}/resume"),
+        "revoke_app": Door("stop", "POST", f"/connected-apps/{app.pk}/revoke"),
         "get_app_limits": Door("manage", "GET", f"/connected-apps/{app.pk}/limits"),
         "set_app_limits": Door("manage", "PUT", f"/connected-apps/{app.pk}/limits", {"daily_notional": "900"}),
         "set_app_limits to more": Door("more", "PUT", f"/connected-apps/{app.pk}/limits", {}),
         "list_halts": Door("read", "GET", "/halts", own=False),
-        "halt": Door("cancel", "POST", "/halts", {"reason": "Enough."}, own=False),
+        "halt": Door("halt", "POST", "/halts", {"reason": "Enough."}, own=False),
         "lift_halt": Door("in person", "POST", f"/halts/{halt.pk}/lift"),
         "list_orders": Door("read", "GET", "/orders", own=False),
         "list_external_orders": Door("read", "GET", "/orders/external", own=False),
@@ -137,24 +150,21 @@ PERSON = {
     "read": ALLOWED,
     "cancel": ALLOWED,
     "keep": ALLOWED,
+    "halt": ALLOWED,
     "manage": ALLOWED,
+    "stop": ALLOWED,
     "widen": ALLOWED,
+    "mint trade": ALLOWED,
+    "begin trading": ALLOWED,
     "more": ALLOWED,
     "in person": ALLOWED,
     "trade": "not_permitted",
 }
-KEY = {"read": ALLOWED} | dict.fromkeys(("manage", "widen", "more", "in person"), "not_permitted")
+_FOR_APPS = ("trade", "cancel", "halt", "keep")
+KEY = dict.fromkeys(PERSON, "not_permitted") | {"read": ALLOWED}
 
-MANAGER = {
-    "read": ALLOWED,
-    "manage": ALLOWED,
-    "widen": ALLOWED,
-    "more": "not_permitted",
-    "in person": "not_permitted",
-    "trade": "not_permitted",
-    "cancel": "not_permitted",
-    "keep": "not_permitted",
-}
+# It reads, makes what reads, stops and tightens, and lets nobody do more.
+MANAGER = dict.fromkeys(PERSON, "not_permitted") | dict.fromkeys(("read", "manage", "halt", "stop"), ALLOWED)
 
 # One row for each credential, one column for each kind of door: the code it is refused with, or ALLOWED.
 MATRIX: dict[str, dict[str, str]] = {
@@ -163,14 +173,15 @@ MATRIX: dict[str, dict[str, str]] = {
     "the owner's session, proved too long ago": {
         **PERSON,
         "widen": "re_authentication_required",
+        "mint trade": "re_authentication_required",
         "more": "re_authentication_required",
         "in person": "re_authentication_required",
     },
     "somebody else's session": PERSON,
     "an operator's session": PERSON,
-    "a read key": {**KEY, **dict.fromkeys(("trade", "cancel", "keep"), "insufficient_scope")},
-    "a trade key": {**KEY, **dict.fromkeys(("trade", "cancel", "keep"), ALLOWED)},
-    "somebody else's trade key": {**KEY, **dict.fromkeys(("trade", "cancel", "keep"), ALLOWED)},
+    "a read key": {**KEY, **dict.fromkeys(_FOR_APPS, "insufficient_scope")},
+    "a trade key": {**KEY, **dict.fromkeys(_FOR_APPS, ALLOWED)},
+    "somebody else's trade key": {**KEY, **dict.fromkeys(_FOR_APPS, ALLOWED)},
     "an OAuth access token": dict.fromkeys(PERSON, "wrong_audience"),
     "a revoked key": dict.fromkeys(PERSON, "unauthenticated"),
     "an expired key": dict.fromkeys(PERSON, "unauthenticated"),
@@ -179,6 +190,11 @@ MATRIX: dict[str, dict[str, str]] = {
     "a key that never was": dict.fromkeys(PERSON, "unauthenticated"),
     "a key used from another address": dict.fromkeys(PERSON, "ip_not_allowed"),
     "a management key": MANAGER,
+    # An app on the connection is halted, and a new key could do what it may not.
+    "a management key that may make keys that trade": {**MANAGER, "mint trade": "halted"},
+    "a trade key that a management key made": {**KEY, **dict.fromkeys(_FOR_APPS, ALLOWED)},
+    "a trade key whose management key was revoked": dict.fromkeys(PERSON, "unauthenticated"),
+    "a trade key whose management key has expired": dict.fromkeys(PERSON, "unauthenticated"),
     "somebody else's management key": MANAGER,
     "a revoked management key": dict.fromkeys(PERSON, "unauthenticated"),
 }
@@ -199,6 +215,10 @@ ON_RECORD = (
     "a paused app's key",
     "a key used from another address",
     "a management key",
+    "a management key that may make keys that trade",
+    "a trade key that a management key made",
+    "a trade key whose management key was revoked",
+    "a trade key whose management key has expired",
     "somebody else's management key",
     "a revoked management key",
 )
@@ -206,12 +226,13 @@ ON_RECORD = (
 
 def expected(credential: str, name: str, door: Door) -> str:
     code = MATRIX[credential][door.column]
-    if credential == "somebody else's management key" and door.column == "more":
+    if credential == "somebody else's management key" and door.column in ("more", "mint trade"):
         return "not_found"
     if code == ALLOWED and door.own and credential in STRANGERS:
         return "confirmation_unknown" if name == "confirm_order" else "not_found"
-    if code == ALLOWED and name == "get_call" and credential == "a read key":
-        return "not_found"  # it is another app's call
+    if code == ALLOWED and credential in ("a read key", "a trade key that a management key made"):
+        # They are another app's.
+        return {"get_call": "not_found", "confirm_order": "confirmation_unknown"}.get(name, code)
     return code
 
 
@@ -251,15 +272,27 @@ def credentials(
         grants.pause(made.app, by=owner)
         return rest
 
-    def manager(user: User, *, revoked: bool = False) -> Rest:
-        made, raw = managing.mint(user, name="terraform", expires_at=None)
+    def manager(user: User, *, revoked: bool = False, **fields: Any) -> Rest:
+        made, raw = managing.mint(user, name="terraform", expires_at=None, **fields)
         if revoked:
             managing.revoke(made, by=user)
+        return Rest(Browser(), raw)
+
+    def child(*, revoked: bool = False, ends: timedelta = timedelta(days=1)) -> Rest:
+        maker, _ = managing.mint(owner, name="terraform", expires_at=timezone.now() + timedelta(days=1))
+        _, raw = minting.mint(owner, paper, TRADE, name="script", made_by=maker)
+        if revoked:
+            managing.revoke(maker, by=owner)
+        ManagementKey.objects.filter(pk=maker.pk).update(expires_at=timezone.now() + ends)
         return Rest(Browser(), raw)
 
     return {
         "a key used from another address": lambda: key(owner, paper, networks=["203.0.113.0/24"])[1],
         "a management key": lambda: manager(owner),
+        "a management key that may make keys that trade": lambda: manager(owner, makes_trade_keys=True),
+        "a trade key that a management key made": child,
+        "a trade key whose management key was revoked": lambda: child(revoked=True),
+        "a trade key whose management key has expired": lambda: child(ends=-timedelta(seconds=1)),
         "somebody else's management key": lambda: manager(other),
         "a revoked management key": lambda: manager(owner, revoked=True),
         "no credential": lambda: Rest(Browser()),
@@ -298,7 +331,8 @@ def test_each_credential_opens_its_doors_and_no_other(
                 assert row.tool == f"rest:{name.split()[0]}"
                 assert (row.outcome, row.code) == ("refused" if code else "ok", code), name
                 assert row.request_id == response["X-Request-ID"]
-                source = "oauth" if "OAuth" in credential else "management" if "management" in credential else "apikey"
+                managing_key = "management" in credential and not credential.startswith("a trade key")
+                source = "oauth" if "OAuth" in credential else "management" if managing_key else "apikey"
                 assert (row.source, row.duration_us > 0) == (source, True)
             else:
                 assert rows == []

@@ -105,3 +105,28 @@ def elsewhere(user: User, like: Connection) -> Connection:
     return Connection.objects.create(
         owner=user, name="Elsewhere", broker=like.broker, environment=like.environment, settings=like.settings
     )
+
+
+def test_an_app_that_signs_itself_out_loses_neither_its_limits_nor_its_pause(owner: User, sign_in: Again) -> None:
+    first, limits = sign_in(), Limits(order_notional=Decimal(100))
+    grants.set_limits(first, limits, by=owner)
+    grants.pause(first, by=owner)
+    grants.revoke(first, by=None, reason="Signed out by the app")
+    second = stored(sign_in())
+    assert (second.limited, second.paused_at is not None) == (limits, True)
+
+
+def test_what_was_carried_over_once_does_not_come_back(owner: User, sign_in: Again) -> None:
+    first = sign_in()
+    grants.set_limits(first, Limits(order_notional=Decimal(100)), by=owner)
+    grants.revoke(first, by=None, reason="Signed out by the app")
+    second = sign_in()
+    grants.set_limits(stored(second), Limits(), by=owner, may_widen=True)
+    assert stored(sign_in()).limited == Limits()
+
+
+def test_what_the_owner_ended_in_person_leaves_nothing_behind(owner: User, sign_in: Again) -> None:
+    first = sign_in()
+    grants.set_limits(first, Limits(order_notional=Decimal(100)), by=owner)
+    grants.revoke(first, by=owner, reason="Revoked by its owner")
+    assert stored(sign_in()).limited == Limits()

@@ -14,7 +14,9 @@ from console.accounts.models import User
 from console.clients import registration
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
+from console.keys import managing
 from console.scopes import Scope
+from tests.console.api.rest import Rest
 from tests.console.oauth.hosts import BOTH, Host, allowed_apps, location
 
 
@@ -49,6 +51,18 @@ def test_a_client_of_ones_own_is_not_called_unreviewed(browser: Browser, owner: 
     page = Host(browser, client.client_id, "https://mine.example/cb").open()
     assert "registered itself" not in text_of(page)
     assert inputs_of(page, "scope") == {"mcp:read": True}, "it may not hold trade, whatever it asks for"
+
+
+def test_a_client_that_a_management_key_registered_is_called_that_and_not_yours(
+    browser: Browser, owner: User, paper: Connection
+) -> None:
+    _, raw = managing.mint(owner, name="terraform", expires_at=None)
+    body = {"name": "Claude", "redirect_uris": ["https://mine.example/cb"], "scopes": ["mcp:read"]}
+    client = Rest(Browser(), raw).post("/clients", body, status=201)["client"]
+    text = text_of(Host(browser, client["client_id"], "https://mine.example/cb").open())
+    assert "Registered on this server by you" not in text
+    assert "Unverified. A program registered this app on this server, with a management key of yours." in text
+    assert "The name is its own claim." in text
 
 
 def test_a_return_to_this_computer_is_called_that(connect_host: Callable[..., Host], paper: Connection) -> None:

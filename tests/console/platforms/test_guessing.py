@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from console.platforms import throttle
 from console.platforms.models import PlatformUser
 from tests.console.platforms.conftest import Product
@@ -36,3 +38,13 @@ def test_one_address_cannot_try_many_platforms(product: Product, trader: Trader)
         product.send("GET", "/api/v1/platform/users", client_id=f"tlc_{number}").status_code for number in range(31)
     ]
     assert codes == [401] * throttle.FAILURES_PER_IP + [429]
+
+
+def test_a_platform_that_used_up_its_calls_can_still_end_a_user(
+    product: Product, trader: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "CALLS_PER_WINDOW", 2)
+    for _ in range(2):
+        product.send("GET", "/api/v1/platform/users")
+    assert product.mint(trader).status_code == 429
+    assert product.send("DELETE", f"/api/v1/platform/users/{trader[0].public_id}").status_code == 204

@@ -162,3 +162,10 @@ def test_a_session_of_an_operator_opens_no_platform(operator: User) -> None:
     browser = Client()
     browser.force_login(operator)
     assert browser.get(USERS).status_code == 401
+
+
+@pytest.mark.parametrize("cash", ["1_000", "1e3", "\u0661\u0660\u0660", "+100", " 100", "100.001", "", True, None])
+def test_starting_cash_is_a_plain_decimal(product: Product, cash: Any) -> None:
+    answer = product.send("POST", USERS, {"connection": {**PAPER, "starting_cash": cash}})
+    assert (answer.status_code, answer.json()["field"]) == (400, "starting_cash")
+    assert not Connection.objects.exists()

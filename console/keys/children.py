@@ -1,0 +1,133 @@
+"""What a management key makes: below its owner from the start, known as the key's, and ended with it.
+
+What the key may not change it may not begin either. So a new key starts with the tightest of what its owner set on the
+apps of the connection, those included that ended without the owner, for the new one could stand in for any of them; and
+there is none while one of them is paused, or halted where the new one would trade. A person is bound by none of this.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from console.connected_apps import grants
+from console.connected_apps.models import ConnectedApp
+from console.connections.models import Connection
+from console.errors import Code, Refusal
+from console.keys import minting, networks
+from console.keys.models import ApiKey, ManagementKey
+from console.scopes import Scope
+
+_IN_PERSON = "Its owner can make the key in the console. Nothing was made."
+
+
+@transaction.atomic
+def mint(
+    maker_id: str,
+    connection: Connection,
+    granted: frozenset[Scope],
+    *,
+    name: str,
+    expires_at: datetime | None,
+    addresses: Sequence[str] = (),
+    is_default: bool = False,
+) -> tuple[ApiKey, str]:
+    """A key of the maker's owner. ``maker_id`` is the public id of a management key, ``connection`` its owner's.
+
+    Raises Refusal. The returned text is the only copy there will ever be.
+    """
+    # Whoever ends the maker waits for this row, and then finds the new key among what it made.
+    maker = ManagementKey.objects.select_for_update(of=("self",)).select_related("owner").get(public_id=maker_id)
+    if maker.revoked_at is not None:
+        raise Refusal(Code.UNAUTHENTICATED, "This management key was revoked.")
+    if Scope.TRADE in granted and not maker.makes_trade_keys:
+        raise Refusal(
+            Code.NOT_PERMITTED,
+            "This management key may not make keys that trade: its owner did not allow it when making it. "
+            f"{_IN_PERSON}",
+            field="scopes",
+        )
+    apps = list(grants.standing(connection))
+    _check_stopped(connection, apps, granted)
+    start = grants.tightest(apps)
+    if start is None:
+        raise Refusal(
+            Code.NOT_PERMITTED,
+            f"The limits of the apps on {connection.name} allow nothing together, and a new key would have to keep to "
+            f"all of them. {_IN_PERSON}",
+        )
+    return minting.mint(
+        maker.owner,
+        connection,
+        granted,
+        name=name,
+        expires_at=expires_at,
+        is_default=is_default,
+        networks=_addresses(maker, apps, addresses),
+        made_by=maker,
+        start=start,
+    )
+
+
+def _check_stopped(connection: Connection, apps: Sequence[ConnectedApp], granted: frozenset[Scope]) -> None:
+    paused = next((app for app in apps if app.paused_at is not None), None)
+    if paused is not None:
+        raise Refusal(
+            Code.APP_PAUSED,
+            f"The app {paused.name} on {connection.name} is paused, and a new key could do what it may not. "
+            f"{_IN_PERSON}",
+        )
+    # By the name of the relation: halts are no business of keys, but for this.
+    halted = ConnectedApp.objects.filter(connection=connection, halts__isnull=False, halts__lifted_at=None).first()
+    if halted is not None and Scope.TRADE in granted:
+        raise Refusal(
+            Code.HALTED,
+            f"Order entry is halted for {halted.name} on {connection.name}, and a new key could do what it may not. "
+            f"{_IN_PERSON}",
+        )
+
+
+def _addresses(maker: ManagementKey, apps: Sequence[ConnectedApp], wanted: Sequence[str]) -> list[str]:
+    """What the new key is bound to: within the maker's own, and within those of the keys that are bound there."""
+    bound = _bound(apps)
+    every: list[list[str]] = [each for each in (maker.networks, *bound) if each]
+    if not every:
+        return list(wanted)
+    if wanted:
+        around = [each for each in (maker.networks, [one for some in bound for one in some]) if each]
+        if all(networks.within(one, each) for one in wanted for each in around):
+            return list(wanted)
+        raise Refusal(
+            Code.NOT_PERMITTED,
+            "The new key would work from addresses from which neither the management key nor a key that is bound to "
+            f"addresses works on this connection. {_IN_PERSON}",
+            field="networks",
+        )
+    common = every[0]
+    for each in every[1:]:
+        common = networks.meet(common, each)
+    if not common or len(common) > networks.MOST:
+        raise Refusal(
+            Code.NOT_PERMITTED,
+            "Keys on this connection are bound to different addresses. Name some of these addresses as networks. "
+            "Nothing was made.",
+            field="networks",
+        )
+    return common
+
+
+def _bound(apps: Sequence[ConnectedApp]) -> list[list[str]]:
+    """The address lists of the keys that work there, and of those that ended without their owner."""
+    ended = [app.pk for app in apps if app.still_binds]
+    keys = ApiKey.objects.filter(app__in=apps)
+    found = [
+        key.networks
+        for key in keys
+        if key.networks and (key.revoked_at is None or key.app_id in ended) and not _ran_out(key)
+    ]
+    return [list(each) for each in dict.fromkeys(tuple(each) for each in found)]
+
+
+def _ran_out(key: ApiKey) -> bool:
+    return key.replaced_by_id is not None and key.expires_at is not None and key.expires_at <= timezone.now()
