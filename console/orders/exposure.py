@@ -176,11 +176,15 @@ def use_of_connection(connection: Connection, now: datetime, *, besides: int | N
 
 
 def use_of_app(app: ConnectedApp, connection: Connection, now: datetime, *, besides: int | None = None) -> Use:
-    """Its own orders, and those of other apps that it has changed: a change is no way round its limits."""
+    """Its own orders, and those of other apps that it has changed: a change is no way round its limits.
+
+    What it used before its client signed in again is still used.
+    """
     takes = Q(order__parent=None) | Q(order__order_class=OrderClass.OCO)  # moving an exit takes nothing
-    made = Modification.objects.filter(takes, confirmation__app=app, status__in=(*states.UNSETTLED, Change.DONE))
-    changed = made.exclude(order__app=app).values_list(Coalesce("order__parent", "order"), flat=True)
-    mine = Order.objects.filter(Q(app=app) | Q(pk__in=list(changed)), connection=connection)
+    same = ConnectedApp.objects.filter(app.same)
+    made = Modification.objects.filter(takes, confirmation__app__in=same, status__in=(*states.UNSETTLED, Change.DONE))
+    changed = made.exclude(order__app__in=same).values_list(Coalesce("order__parent", "order"), flat=True)
+    mine = Order.objects.filter(Q(app__in=same) | Q(pk__in=list(changed)), connection=connection)
     return _use(_besides(mine, besides), connection, now)
 
 

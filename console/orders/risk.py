@@ -13,6 +13,7 @@ from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.limits import LIVE_NEEDS, TITLES, Limits
 from console.orders.terms import Terms
+from console.principal import Redeemer
 
 DEFAULT_COLLAR = Decimal(2)
 """Percent. A market order on live keeps to it where no collar is set; elsewhere it is how far one is taken to reach."""
@@ -59,11 +60,27 @@ def check_permission(app: ConnectedApp, connection: Connection) -> None:
 def check_policy(connection: Connection) -> None:
     """May an assistant redeem a confirmation here? Any policy this code does not know is one that says no."""
     if connection.policy != Policy.TWO_STEP:
+        raise _only_the_owner(connection)
+
+
+def check_redeemer(decided_by: Redeemer, connection: Connection, by: Redeemer) -> None:
+    """May a call that stands for the yes of ``by`` redeem what takes that of ``decided_by``? Raises Refusal."""
+    if decided_by is Redeemer.OWNER:
+        raise _only_the_owner(connection)
+    if by.rank < decided_by.rank:
         raise Refusal(
-            Code.APPROVAL_REQUIRED,
-            f"On {connection.name} only its owner can release an order, in the console. Nothing was sent; the order "
-            "waits for the owner until its confirmation expires.",
+            Code.USER_IS_ASKED,
+            "The user is being asked about this in their client, so only their answer there sends it, or its owner in "
+            "the console. No call of an app can. Nothing was sent; ask get_order_status.",
         )
+
+
+def _only_the_owner(connection: Connection) -> Refusal:
+    return Refusal(
+        Code.APPROVAL_REQUIRED,
+        f"On {connection.name} only its owner can release an order, in the console. Nothing was sent; the order "
+        "waits for the owner until its confirmation expires.",
+    )
 
 
 # -- limits --------------------------------------------------------------------------------------------------
