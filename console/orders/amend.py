@@ -139,7 +139,7 @@ def weigh(
         held = sizing.look(order, broker)
         sizing.check_bears(order, asked.quantity, held)
     quote = broker.quotes([order.symbol])[0]
-    facts = exposure.look(broker, connection, app, instrument, quote, order.app)
+    facts = exposure.look(broker, connection, app, instrument, quote, order.app, request=request)
     price = request.limit_price or request.stop_price or quote.last
     return Weighed(request=request, instrument=instrument, facts=facts, price=price, last=quote.last, held=held)
 

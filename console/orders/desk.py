@@ -148,7 +148,7 @@ def preview(
         account = reads.choose_account(broker, account_id, principal.account_id)
         item = Item(terms=terms, client_order_id=client_order_id)
         draft = _draft(broker, account.account_id, item, _request(broker, terms))
-        facts = exposure.look(broker, connection, app, draft.instrument, draft.preview.quote)
+        facts = exposure.look(broker, connection, app, draft.instrument, draft.preview.quote, request=draft.request)
     estimate = draft.preview
     return Previewed(
         account_id=account.account_id,
@@ -270,7 +270,10 @@ def _prepared(principal: Principal, broker: Broker, plan: _Plan, drafts: Sequenc
     """The limits, and the rows. Raises Refusal, IntegrityError."""
     connection = plan.app.connection
     try:
-        facts = [exposure.look(broker, connection, plan.app, each.instrument, each.preview.quote) for each in drafts]
+        facts = [
+            exposure.look(broker, connection, plan.app, each.instrument, each.preview.quote, request=each.request)
+            for each in drafts
+        ]
     except BrokerError as error:
         raise refusal_of_read(error) from error
     pairs = list(zip(drafts, facts, strict=True))

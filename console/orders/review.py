@@ -288,7 +288,7 @@ def _weigh(item: Item, broker: Broker, connection: Connection, app: ConnectedApp
         else:
             item.refusals.append(_as_refusal(error))
     try:
-        item.facts = facts = exposure.look(broker, connection, app, instrument, item.quote)
+        item.facts = facts = exposure.look(broker, connection, app, instrument, item.quote, request=request)
     except BrokerError as error:
         item.refusals.append(_as_refusal(error))
         return
@@ -308,7 +308,7 @@ def _most(request: OrderRequest, facts: Facts, connection: Connection, app: Conn
         best = quote.ask if request.side is Side.BUY else quote.bid
         units = (request.notional or Decimal(0)) / (best * facts.multiplier)
     bounds = exposure.bounds(connection, app, timezone.now())
-    collar = risk.collar_of(bounds, is_live=connection.is_live, order_type=request.order_type)
+    collar = risk.collar_of(bounds, is_live=connection.is_live, takes_market=risk.takes_market(request, quote))
     return risk.worst_price(request, quote, collar) * facts.multiplier * facts.rate * units
 
 
