@@ -19,10 +19,12 @@ from console.clients import registration
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections import linking
-from console.connections.models import Connection
+from console.connections.models import Connection, Policy
 from console.halts import verbs as halts
 from console.keys import managing, minting
 from console.oauth.models import AccessToken
+from console.orders.models import Confirmation, Modification, Order
+from console.orders.states import Status
 from console.scopes import Scope, Source
 from tests.console.api.conftest import a_trade, account_of, proved
 from tests.console.api.rest import Rest, problem
@@ -42,6 +44,40 @@ class Door:
     """It names something of the owner's."""
 
 
+def an_order(maker: ConnectedApp) -> Order:
+    """A working one; that no broker has it is nothing to whoever may not reach it."""
+    connection, now = maker.connection, timezone.now()
+    confirmation = Confirmation.objects.create(
+        public_id=f"cnf_{maker.pk}",
+        app=maker,
+        terms={},
+        terms_digest="",
+        created_at=now,
+        expires_at=now + timedelta(seconds=120),
+    )
+    return Order.objects.create(
+        public_id=f"ord_{maker.pk}",
+        connection=connection,
+        app=maker,
+        confirmation=confirmation,
+        account_id="ELSEWHERE",  # so that it does not stand in the way of a reset
+        client_order_id=f"of-{maker.pk}",
+        wire_id=f"{maker.pk:032x}",
+        symbol="BTC/USD",
+        asset_class="crypto",
+        currency="USD",
+        side="BUY",
+        order_type="LMT",
+        tif="GTC",
+        quantity=1,
+        limit_price=100,
+        shown_price=100,
+        status=Status.INTENT,
+        created_at=now,
+        moved_at=now,
+    )
+
+
 @pytest.fixture
 def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade_key: str) -> dict[str, Door]:
     prepared = trader.post("/orders", ORDER, status=201)
@@ -52,6 +88,7 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
     call = log(ConnectedApp.objects.get(api_keys__public_id=minting.public_id_of(trade_key)))
     linking.set_limits(paper, limits.parse({"order_notional": "90000"}), by=owner)
     grants.set_limits(app, limits.parse({"daily_notional": "90000"}), by=owner)
+    owners, anothers = an_order(grants.of_console(paper)), an_order(app)
     # Of another app, so that it holds none of the doors shut.
     halt = halts.halt_app(app, by=owner)
     connection, order = f"/connections/{paper.pk}", f"/orders/{prepared['order']['id']}"
@@ -105,6 +142,8 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
         "get_order": Door("read", "GET", order),
         "approve_order": Door("in person", "POST", f"{order}/approve"),
         "cancel_order": Door("cancel", "POST", f"{order}/cancel"),
+        "cancel_order that the owner made": Door("the owner's", "POST", f"/orders/{owners.public_id}/cancel"),
+        "cancel_order that another app made": Door("another app's", "POST", f"/orders/{anothers.public_id}/cancel"),
         "list_trades": Door("read", "GET", "/journal/trades", own=False),
         "get_trade": Door("read", "GET", trade),
         "list_trade_notes": Door("read", "GET", f"{trade}/notes"),
@@ -142,6 +181,8 @@ PERSON = {
     "more": ALLOWED,
     "in person": ALLOWED,
     "trade": "not_permitted",
+    "the owner's": ALLOWED,
+    "another app's": ALLOWED,
 }
 KEY = {"read": ALLOWED} | dict.fromkeys(("manage", "widen", "more", "in person"), "not_permitted")
 
@@ -154,6 +195,14 @@ MANAGER = {
     "trade": "not_permitted",
     "cancel": "not_permitted",
     "keep": "not_permitted",
+    "the owner's": "not_permitted",
+    "another app's": "not_permitted",
+}
+READS = dict.fromkeys(("trade", "cancel", "keep", "the owner's", "another app's"), "insufficient_scope")
+TRADES = {
+    **dict.fromkeys(("trade", "cancel", "keep"), ALLOWED),
+    "the owner's": "owners_order",
+    "another app's": "another_apps_order",
 }
 
 # One row for each credential, one column for each kind of door: the code it is refused with, or ALLOWED.
@@ -168,9 +217,9 @@ MATRIX: dict[str, dict[str, str]] = {
     },
     "somebody else's session": PERSON,
     "an operator's session": PERSON,
-    "a read key": {**KEY, **dict.fromkeys(("trade", "cancel", "keep"), "insufficient_scope")},
-    "a trade key": {**KEY, **dict.fromkeys(("trade", "cancel", "keep"), ALLOWED)},
-    "somebody else's trade key": {**KEY, **dict.fromkeys(("trade", "cancel", "keep"), ALLOWED)},
+    "a read key": {**KEY, **READS},
+    "a trade key": {**KEY, **TRADES},
+    "somebody else's trade key": {**KEY, **TRADES},
     "an OAuth access token": dict.fromkeys(PERSON, "wrong_audience"),
     "a revoked key": dict.fromkeys(PERSON, "unauthenticated"),
     "an expired key": dict.fromkeys(PERSON, "unauthenticated"),
@@ -208,7 +257,8 @@ def expected(credential: str, name: str, door: Door) -> str:
     code = MATRIX[credential][door.column]
     if credential == "somebody else's management key" and door.column == "more":
         return "not_found"
-    if code == ALLOWED and door.own and credential in STRANGERS:
+    is_out_of_reach = code in ("owners_order", "another_apps_order")
+    if (code == ALLOWED or is_out_of_reach) and door.own and credential in STRANGERS:
         return "confirmation_unknown" if name == "confirm_order" else "not_found"
     if code == ALLOWED and name == "get_call" and credential == "a read key":
         return "not_found"  # it is another app's call
@@ -305,6 +355,23 @@ def test_each_credential_opens_its_doors_and_no_other(
             if code:
                 assert Change.objects.count() == changes, name
             transaction.set_rollback(True)
+
+
+def test_a_cancel_of_what_guards_a_position_waits_for_the_owner(
+    trader: Rest, session: Rest, others_session: Rest, owner: User, paper: Connection
+) -> None:
+    linking.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+    exits = {"order_class": "bracket", "take_profit": "9000000", "stop_loss": "500"}
+    bracket = trader.post("/orders", {**ORDER, **exits}, status=201)["order"]["id"]
+    session.post(f"/orders/{bracket}/approve")
+    for leg in Order.objects.filter(parent__public_id=bracket):
+        path = f"/orders/{leg.public_id}/cancel"
+        assert trader.refused("POST", path)["code"] == "approval_required"
+        assert others_session.refused("POST", path)["code"] == "not_found"
+        leg.refresh_from_db()
+        assert leg.state is Status.WORKING
+    assert Modification.objects.filter(cancels=True, status="awaiting_confirmation").count() == 2
+    assert session.post(f"/orders/{Order.objects.get(parent__public_id=bracket, order_type='STP').public_id}/cancel")
 
 
 def test_a_refused_credential_is_challenged(credentials: dict[str, Callable[[], Rest]]) -> None:
