@@ -58,12 +58,15 @@ def rounded(price: Decimal) -> Decimal:
 def order(market: Quote, side: Side = Side.BUY, **given: Any) -> Terms:
     """``stop``, ``limit``, ``target`` and ``loss`` as shares of the last price."""
     names = {"stop": "stop_price", "limit": "limit_price", "target": "take_profit", "loss": "stop_loss"}
-    prices = {names[name]: rounded(market.last * Decimal(share)) for name, share in given.items() if name in names}
+    prices: dict[str, Any] = {
+        names[name]: rounded(market.last * Decimal(share)) for name, share in given.items() if name in names
+    }
     rest = {name: value for name, value in given.items() if name not in names}
     return Terms(symbol="AAPL", side=side, quantity=Decimal(1), **prices, **rest)
 
 
-STOP, STOP_LIMIT = {"order_type": OrderType.STOP}, {"order_type": OrderType.STOP_LIMIT}
+STOP: dict[str, Any] = {"order_type": OrderType.STOP}
+STOP_LIMIT: dict[str, Any] = {"order_type": OrderType.STOP_LIMIT}
 AT_ONCE: dict[str, dict[str, Any]] = {
     "a market order": {},
     "a stop below the market that buys": STOP | {"stop": "0.9"},
@@ -161,9 +164,9 @@ def test_a_price_of_more_than_fifteen_minutes_ago_fills_nothing_at_once(
 def test_a_protective_stop_limit_order_stands_away_from_the_market(
     trader: Principal, market: Quote, tight: None
 ) -> None:
-    guards = STOP_LIMIT | {"stop": "0.8", "limit": "0.799", "side": Side.SELL}
+    guards: dict[str, Any] = STOP_LIMIT | {"stop": "0.8", "limit": "0.799", "side": Side.SELL}
     assert refused(lambda: desk.prepare(trader, order(market, **guards))) is None
-    too_far = guards | {"limit": "0.7"}
+    too_far: dict[str, Any] = guards | {"limit": "0.7"}
     assert refused(lambda: desk.prepare(trader, order(market, **too_far))) is Code.PRICE_OUTSIDE_COLLAR
 
 

@@ -257,7 +257,7 @@ def bought(trader: Principal, owner: User, **exits: Any) -> Order:
 
 
 def stop(trader: Principal, owner: User, **terms: Any) -> Order:
-    given = {"order_type": OrderType.STOP, "stop_price": Decimal(500)} | terms
+    given: dict[str, Any] = {"order_type": OrderType.STOP, "stop_price": Decimal(500)} | terms
     sale = Terms(symbol="BTC/USD", side=Side.SELL, quantity=Decimal("0.1"), **given)
     [order] = release(desk.prepare(trader, sale).confirmation, owner)
     return order
@@ -270,7 +270,7 @@ def guard(request: pytest.FixtureRequest, asks: Connection, trader: Principal, o
         return next(leg for leg in legs if leg.order_type == OrderType.STOP)
     bought(trader, owner)
     if request.param == "oco":
-        exits = {"take_profit": Decimal(9_000_000), "stop_loss": Decimal(500)}
+        exits: dict[str, Any] = {"take_profit": Decimal(9_000_000), "stop_loss": Decimal(500)}
         return stop(trader, owner, order_type=OrderType.MARKET, stop_price=None, order_class=OrderClass.OCO, **exits)
     if request.param == "a target of its own":
         return stop(trader, owner, order_type=OrderType.LIMIT, stop_price=None, limit_price=Decimal(9_000_000))
@@ -333,7 +333,7 @@ def test_an_entry_is_the_apps_to_cancel_with_exits_or_without(
 ) -> None:
     [entry] = release(desk.prepare(trader, bitcoin("0.01", limit="100")).confirmation, owner)
     assert by_rest(trade_key)(entry) == ""
-    exits = {"order_type": OrderType.LIMIT, "limit_price": Decimal(1_000), **GUARDED["bracket"]}
+    exits: dict[str, Any] = {"order_type": OrderType.LIMIT, "limit_price": Decimal(1_000), **GUARDED["bracket"]}
     terms = Terms(symbol="BTC/USD", side=Side.BUY, quantity=Decimal("0.1"), **exits)
     [bracket] = release(desk.prepare(trader, terms).confirmation, owner)
     assert by_mcp(trader)(bracket) == ""
