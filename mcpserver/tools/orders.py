@@ -79,6 +79,8 @@ class ChangeOut(TypedDict):
     trail_amount: NotRequired[Number]
     trail_percent: NotRequired[Number]
     tif: NotRequired[str]
+    cancels: NotRequired[bool]
+    """It takes the order back, once its owner lets it go; it changes none of its terms."""
     code: NotRequired[str]
     reason: NotRequired[str]
     at: Instant

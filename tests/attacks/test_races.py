@@ -32,4 +32,4 @@ def test_parallel_redemptions_and_refreshes_leave_one_family(database: str) -> N
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_an_app_that_confirms_while_its_users_answer_arrives_sends_nothing(database: str) -> None:
-    assert "each sent once" in race("tests.question_race", database, 4)
+    assert "each sent once" in race("tests.question_race", database, 2)

@@ -409,7 +409,8 @@ def test_rejected_the_order_stays_and_the_app_is_told(asked: Order, browser: Bro
     assert (held(asked).state, held(asked).code) == (Change.DISCARDED, Code.REJECTED_BY_OWNER)
     assert state(asked) is Status.WORKING
     answer = said(trader, "get_order_status", {"order_id": asked.public_id})
-    assert answer.content["modifications"][0]["status"] == "discarded"
+    told = answer.content["modifications"][0]
+    assert (told["status"], told["cancels"]) == ("discarded", True)
 
 
 def test_unanswered_it_lapses_and_the_order_stays(asked: Order, owner: User, clock: Clock) -> None:
