@@ -57,6 +57,10 @@ class Code(StrEnum):
     POSITION_CHANGED = "position_changed"
     DUPLICATE_ORDER_ID = "duplicate_order_id"
     APPROVAL_REQUIRED = "approval_required"
+    USER_IS_ASKED = "user_is_asked"
+    WAITS_FOR_OWNER = "waits_for_owner"
+    OWNERS_ORDER = "owners_order"
+    ANOTHER_APPS_ORDER = "another_apps_order"
     CONFIRMATION_UNKNOWN = "confirmation_unknown"
     CONFIRMATION_EXPIRED = "confirmation_expired"
     CONFIRMATION_USED = "confirmation_used"
@@ -239,6 +243,21 @@ EXPLANATIONS: dict[Code, Explanation] = {
     ),
     Code.APPROVAL_REQUIRED: Explanation(
         "Only the owner can release orders here", "The connection asks for its owner's own approval of each order."
+    ),
+    Code.USER_IS_ASKED: Explanation(
+        "The user is being asked in their client",
+        "Only their answer there sends it, or the owner in the console. No call of the app does.",
+    ),
+    Code.WAITS_FOR_OWNER: Explanation(
+        "It waits for its owner's decision",
+        "The owner releases or rejects it in the console; no app takes it back. Unanswered, it ends unsent.",
+    ),
+    Code.OWNERS_ORDER: Explanation(
+        "The owner made this order", "Only the owner cancels or changes it, in the console. Nothing was done."
+    ),
+    Code.ANOTHER_APPS_ORDER: Explanation(
+        "Another app made this order",
+        "That app can cancel or change it, and the owner in the console. To stop all orders at once, halt.",
     ),
     Code.CONFIRMATION_UNKNOWN: Explanation(
         "No such confirmation for this app",

@@ -11,10 +11,10 @@ from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from brokers import identity
+from brokers import built_on, identity
 from brokers.decimals import DECIMAL_PLACES, plain
 from brokers.identity import Identity, Kind
-from brokers.types import AssetClass, OrderType
+from brokers.types import AssetClass, Instrument, OrderType
 from console.errors import Code, Refusal
 
 MOST_SYMBOLS = 200
@@ -82,21 +82,27 @@ class Limits:
         self, symbol: str, known: Identity | None, *, asset_class: AssetClass, told: tuple[str, ...] = ()
     ) -> bool | None:
         """Whether ``denied_symbols`` may name this instrument: a plain name also stands for what is built on it, such
-        as the options of a ticker and the contracts on a coin, however it is punctuated; an instrument_id for one
-        instrument alone. None where that cannot be told. ``told``: what else its broker calls it, or what it is built
-        on, such as its ticker and its base."""
+        as the options of a ticker and the contracts on a coin, however it is punctuated, and for every pair that has
+        it on either side, as an order brings one side in for the other; an instrument_id for one instrument alone. None
+        where that cannot be told. ``told``: as ``names_of`` gives them."""
         if not self.denied_symbols:
             return False
         own = symbol.upper()
         names = {own, own.partition("@")[0]}
-        roots = [each.upper() for each in told if each]
+        roots = {each.upper() for each in told if each}
+        has_sides = asset_class in _TWO_SIDED or (known is not None and bool(known.settle))
         if known is not None:
             names.add(known.pair)
-            roots.append(known.name)
+            roots |= {known.name, known.currency, known.settle} if has_sides else {known.name}
+        elif has_sides:
+            roots |= set(re.split(r"[/:-]", own))
         # After a split or a merger an option's root has a digit: AAPL1.
         names |= {*roots, *(root.rstrip("0123456789") or root for root in roots)}
-        listed = {_letters(each) for each in self.denied_symbols if not identity.is_one(each)}
-        if not listed.isdisjoint(_letters(name) for name in names):
+        for root in roots:
+            names |= built_on.of_coin(root) if has_sides else built_on.of_root(root)
+        plain_ones = [each for each in self.denied_symbols if not identity.is_one(each)]
+        listed = {letters(word) for each in plain_ones for word in (each, built_on.usual_of_pair(each))}
+        if not listed.isdisjoint(letters(name) for name in names if name):
             return True
         ids = _ids(self.denied_symbols)
         if known is None:
@@ -126,6 +132,8 @@ class Limits:
 
 
 _PAIRS = (Kind.CRYPTO, Kind.FOREX)
+_TWO_SIDED = (AssetClass.CRYPTO, AssetClass.FOREX, AssetClass.PERPETUAL)
+"""Each is one thing against another, and both come into or leave the account."""
 _BUILT_ON_ANOTHER = (AssetClass.OPTION, AssetClass.FUTURE, AssetClass.PERPETUAL)
 """Their brokers' symbols need not say what they are built on."""
 
@@ -134,7 +142,15 @@ def _ids(names: frozenset[str]) -> list[Identity]:
     return [identity.parse(name) for name in names if identity.is_one(name)]
 
 
-def _letters(symbol: str) -> str:
+def names_of(instrument: Instrument) -> tuple[str, ...]:
+    """What an instrument is called beside its symbol, what it is built on, and both sides of a pair."""
+    sides = (instrument.currency, instrument.settle)
+    has_sides = instrument.asset_class in _TWO_SIDED or bool(instrument.settle)
+    return (instrument.ticker, instrument.base, *(sides if has_sides else ()))
+
+
+def letters(symbol: str) -> str:
+    """Its letters and digits alone, so that punctuation makes no difference."""
     return "".join(character for character in symbol.upper() if character.isalnum())
 
 

@@ -2,10 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from brokers.types import Environment
 from console.scopes import Scope, Source
+
+
+class Redeemer(StrEnum):
+    """Whose yes releases what was prepared. Each takes the yes of those below it as well; it never becomes looser."""
+
+    APP = "app"
+    """The app that prepared it, once the person agreed in the chat."""
+    USER = "user"
+    """Whoever is asked in the client: their sealed answer, and no call that a model can make."""
+    OWNER = "owner"
+    """The owner of the connection alone, in the console."""
+
+    @property
+    def rank(self) -> int:
+        return list(Redeemer).index(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +52,8 @@ class Principal:
     """The account a call means when it names none."""
     ip: str = ""
     user_agent: str = ""
+    redeemer: Redeemer = Redeemer.APP
+    """Whose yes this call stands for: what it prepares is theirs to release. Only ``mcpserver.elicitation`` sets it."""
     is_use_on_record: bool = False
     """Whether its rows already say that it was used within this minute, and from this address."""
 

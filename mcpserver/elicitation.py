@@ -2,25 +2,27 @@
 
 A tool that ``asks`` is called as ever. When it prepared an order, and the client can ask, its answer is held back and
 the user is asked; the client calls again with what they said and with our sealed state. A yes redeems the very same
-confirmation through the gate, so every check holds again and the desk lets it be used once. The confirmation's id
-never reaches the model on this way, so nobody can both ask and confirm.
+confirmation through the gate, so every check holds again and the desk lets it be used once.
+
+Whatever is prepared by such a call is kept as its user's to release (``Redeemer``), from the row's first moment on: no
+tool, key or REST door lists its id or redeems it, whoever asks for it again.
 
 form   the summary and "Send this order?", where the assistant may confirm
-url    the order's page in the console, where only its owner may, or where the client shows no forms
+url    the order's page in the console: its owner decides there, and a yes in the client only means that it was opened
 """
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 import mcp_types as types
 from django.conf import settings
 from django.utils.crypto import salted_hmac
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 
-from console.principal import Principal
+from console.principal import Principal, Redeemer
 from mcpserver.call import Answer
 
 _KEY = "order"
@@ -39,7 +41,6 @@ class _State:
     mode: Mode
     order_id: str
     confirmation_id: str
-    """Empty where the assistant may not confirm."""
     summary: str
 
 
@@ -66,9 +67,19 @@ class Asked:
             found.add(Mode.FORM)
         return frozenset(found)
 
+    @property
+    def redeemer(self) -> Redeemer:
+        """Whose yes releases what this call prepares."""
+        if Mode.FORM in self.can:
+            return Redeemer.USER
+        return Redeemer.OWNER if Mode.URL in self.can else Redeemer.APP
 
-Gate = Callable[[str, Mapping[str, Any]], Answer]
-"""``gate.call`` for this principal and request: a tool's name and its arguments."""
+
+class Gate(Protocol):
+    """``gate.call`` for this principal and request. ``redeemer``: whose yes the call stands for."""
+
+    def __call__(self, name: str, given: Mapping[str, Any], *, redeemer: Redeemer = Redeemer.APP) -> Answer: ...
+
 
 Ask = Callable[[Asked, Gate], Answer | types.CallToolResult | types.InputRequiredResult]
 
@@ -90,19 +101,19 @@ def ask(asked: Asked, call: Gate) -> Answer | types.CallToolResult | types.Input
     """Call a tool that may ask, or go on where the user was asked. Runs in a worker thread."""
     if asked.state is not None:
         return _resume(_State(**json.loads(asked.state)), asked, call)
-    answer = call(asked.tool, asked.arguments)
-    confirmation_id = answer.content.get("confirmation_id", "")
-    # Where only the owner may release it, the assistant gets no confirmation, and a form's yes would be no yes.
-    two_step = "approve_at" not in answer.content
-    if answer.is_error or not asked.can or (two_step and not confirmation_id):
+    answer = call(asked.tool, asked.arguments, redeemer=asked.redeemer)
+    if answer.is_error or not asked.can or "confirmation_id" not in answer.content:
         return answer
-    if not two_step and Mode.URL not in asked.can:
-        return answer
+    # Where only the owner may release it, a form's yes would be no yes.
+    mode = Mode.URL if "approve_at" in answer.content else Mode.FORM
+    if mode not in asked.can:
+        content = {name: value for name, value in answer.content.items() if name != "confirmation_id"}
+        return Answer(content=content)
     return _question(
         _State(
-            mode=Mode.FORM if two_step and Mode.FORM in asked.can else Mode.URL,
+            mode=mode,
             order_id=answer.content["order"]["order_id"],
-            confirmation_id=confirmation_id,
+            confirmation_id=answer.content["confirmation_id"],
             summary=answer.content["summary"],
         )
     )
@@ -118,7 +129,7 @@ def _resume(state: _State, asked: Asked, call: Gate) -> Answer | types.InputRequ
             return _standing(state, call)
         send = (response.content or {}).get("send")
         if send is True:
-            return call("confirm_trade", {"confirmation_id": state.confirmation_id})
+            return call("confirm_trade", {"confirmation_id": state.confirmation_id}, redeemer=Redeemer.USER)
         if send is False:
             return _drop(state, call, "The user said no. Nothing was sent.")
     if state.mode not in asked.can:
@@ -148,14 +159,8 @@ def _question(state: _State) -> types.InputRequiredResult:
 
 
 def _drop(state: _State, call: Gate, note: str) -> Answer:
-    """The order ends now, not when its two minutes are over."""
-    if state.confirmation_id:
-        answer = call("discard_confirmation", {"confirmation_id": state.confirmation_id})
-    else:
-        answer = call("get_order_status", {"order_id": state.order_id})
-        # A change that waits for the owner hangs on an order that stands: that one must not end with it.
-        if not answer.is_error and answer.content["order"]["status"] == "awaiting_confirmation":
-            answer = call("cancel_order", {"order_id": state.order_id})
+    """It ends now, not when its two minutes are over."""
+    answer = call("discard_confirmation", {"confirmation_id": state.confirmation_id}, redeemer=Redeemer.USER)
     if answer.is_error:
         return answer
     return Answer(content={**answer.content, "note": note})
@@ -166,11 +171,6 @@ def _standing(state: _State, call: Gate) -> Answer:
     if answer.is_error:
         return answer
     content = {"status": answer.content["order"]["status"], **answer.content}
-    if content["status"] == "awaiting_confirmation" and state.confirmation_id:
-        content |= {
-            "confirmation_id": state.confirmation_id,
-            "next": "Nothing was sent. The user has seen the order; only if they agree, call confirm_trade.",
-        }
-    elif content["status"] == "awaiting_confirmation":
+    if content["status"] == "awaiting_confirmation":
         content["next"] = "Nothing was sent. Only its owner can release it, on that page; then ask get_order_status."
     return Answer(content=content)

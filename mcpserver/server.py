@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -16,7 +17,7 @@ from starlette.requests import Request
 
 from console.authority.throttle import Kind
 from console.errors import Code, Refusal
-from console.principal import Principal
+from console.principal import Principal, Redeemer
 from console.text import visible
 from console.toolsets import Toolset
 from mcpserver import arguments, completion, elicitation, gate, progress, resources
@@ -209,8 +210,11 @@ class _Handlers:
         principal, request_id = caller(context)
         tool = self._surface.find(params.name)
 
-        def call(name: str, given: Mapping[str, Any], report: Report = unheard) -> Answer:
-            return gate.call(principal, name, given, request_id=request_id, find=self._surface.find, report=report)
+        def call(
+            name: str, given: Mapping[str, Any], report: Report = unheard, *, redeemer: Redeemer = Redeemer.APP
+        ) -> Answer:
+            who = replace(principal, redeemer=redeemer)
+            return gate.call(who, name, given, request_id=request_id, find=self._surface.find, report=report)
 
         def run(report: Report = unheard) -> Answer | types.CallToolResult | types.InputRequiredResult:
             given = _as_sent(context) if params.arguments else {}

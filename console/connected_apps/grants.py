@@ -15,6 +15,7 @@ from console.accounts.models import User
 from console.audit import journal
 from console.clients.models import Client, Review
 from console.connected_apps.models import ConnectedApp
+from console.connections import naming
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.limits import Limits
@@ -244,8 +245,10 @@ def narrow(app: ConnectedApp, *, by: User | None, by_key: str = "") -> bool:
 def set_limits(app: ConnectedApp, limits: Limits, *, by: User, may_widen: bool = False) -> bool:
     """False when nothing changed. ``may_widen``: the owner has just proved, in the console, who they are.
 
-    Raises Refusal when it would allow anything more without that. They come on top of the connection's own.
+    Raises Refusal when it would allow anything more without that, and for a symbol that names nothing at the broker.
+    They come on top of the connection's own.
     """
+    naming.check(app.connection, limits, app.limited)
     with transaction.atomic():
         mine = ConnectedApp.objects.select_for_update().get(pk=app.pk)
         before = mine.limited

@@ -70,6 +70,18 @@ class ConnectedApp(models.Model):
         return [each.value for each in Toolset if switched_on(self.toolsets, each)]
 
     @property
+    def same(self) -> models.Q:
+        """Which rows are this app: its own, and those of its client before that signed in again on the connection."""
+        if self.client_id is None:
+            return models.Q(pk=self.pk)
+        return models.Q(client_id=self.client_id, connection_id=self.connection_id, owner_id=self.owner_id)
+
+    def is_same(self, other: "ConnectedApp") -> bool:
+        """As ``same`` says, of two rows at hand."""
+        mine, its = ((each.client_id, each.connection_id, each.owner_id) for each in (self, other))
+        return self.pk == other.pk or (self.client_id is not None and mine == its)
+
+    @property
     def is_console(self) -> bool:
         """It stands for the owner at the browser, and no credential for it."""
         return self.source == Source.CONSOLE

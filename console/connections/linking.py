@@ -25,7 +25,7 @@ from console import limits as bounds
 from console import text
 from console.accounts.models import User
 from console.audit import journal
-from console.connections import equity, gateways, kinds, linked, reads, vault
+from console.connections import equity, gateways, kinds, linked, naming, reads, vault
 from console.connections.kinds import Kind
 from console.connections.models import Connection, Policy, default_policy
 from console.errors import Code, Refusal, code_of
@@ -364,8 +364,10 @@ def disable_trading(connection: Connection, *, by: User) -> bool:
 def set_limits(connection: Connection, limits: Limits, *, by: User, may_widen: bool = False) -> bool:
     """False when nothing changed. ``may_widen``: the owner has just proved, in the console, who they are.
 
-    Raises Refusal when it would allow anything more without that, or leave a live connection without what it needs.
+    Raises Refusal when it would allow anything more without that, when it would leave a live connection without what
+    it needs, and for a symbol that names nothing at the broker.
     """
+    naming.check(connection, limits, connection.limited)
     with transaction.atomic():
         mine = Connection.objects.select_for_update().get(pk=connection.pk)
         before = mine.limited

@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -21,12 +20,19 @@ from console.connections import reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
 from console.halts import verbs as halts
-from console.orders import changes, exposure, moves, risk, sending, sizing, states
+from console.orders import changes, exposure, moves, redeeming, risk, sending, sizing, states
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.moves import Moved
 from console.orders.risk import Facts
 from console.orders.states import Change
 from console.orders.terms import Terms, as_shown, digest, words
+from console.principal import Redeemer
+
+May = Callable[[Connection], None]
+"""Whether this way of saying yes is good enough for the connection. Raises Refusal."""
+
+Record = Callable[[list[Order]], None]
+"""Puts more on record about the orders that go, committed with their intent or not at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +62,15 @@ def changed(request: OrderRequest, asked: OrderChanges) -> OrderRequest:
 # -- prepare -------------------------------------------------------------------------------------------------
 
 
-def prepare(app: ConnectedApp, order: Order, asked: OrderChanges, *, by: str, request_id: str = "") -> Modification:
+def prepare(
+    app: ConnectedApp,
+    order: Order,
+    asked: OrderChanges,
+    *,
+    redeemer: Redeemer = Redeemer.APP,
+    by: str,
+    request_id: str = "",
+) -> Modification:
     """Check a change and hold it for confirmation. Sends nothing. Raises Refusal."""
     connection = app.connection
     risk.check_permission(app, connection)
@@ -66,18 +80,9 @@ def prepare(app: ConnectedApp, order: Order, asked: OrderChanges, *, by: str, re
     except BrokerError as error:
         raise refusal_of_read(error) from error
     check_limits(order, weighed, connection, app)
-    now = timezone.now()
-    shown = _shown(connection, order, weighed)
     with transaction.atomic():
-        confirmation = Confirmation.objects.create(
-            public_id=ids.new("cnf"),
-            app=app,
-            action=Action.MODIFY,
-            terms=shown,
-            terms_digest=digest(shown),
-            created_at=now,
-            expires_at=now + timedelta(seconds=settings.CONFIRMATION_SECONDS),
-        )
+        confirmation = redeeming.hold(app, Action.MODIFY, _shown(connection, order, weighed), asked=redeemer)
+        now = confirmation.created_at
         change = Modification.objects.create(
             public_id=ids.new("mod"),
             order=order,
@@ -134,7 +139,7 @@ def weigh(
         held = sizing.look(order, broker)
         sizing.check_bears(order, asked.quantity, held)
     quote = broker.quotes([order.symbol])[0]
-    facts = exposure.look(broker, connection, app, instrument, quote, order.app)
+    facts = exposure.look(broker, connection, app, instrument, quote, order.app, request=request)
     price = request.limit_price or request.stop_price or quote.last
     return Weighed(request=request, instrument=instrument, facts=facts, price=price, last=quote.last, held=held)
 
@@ -256,17 +261,17 @@ def _shown(connection: Connection, order: Order, weighed: Weighed) -> dict[str, 
 def release(
     confirmation: Confirmation,
     *,
-    may: Callable[[Connection], None],
+    may: May,
     by: str,
     request_id: str = "",
-    record: Callable[[list[Order]], None] | None = None,
+    record: Record | None = None,
 ) -> Order:
     """Use the confirmation up and send the change, once, after every check again. Raises Refusal."""
     change = Modification.objects.select_related("order__connection", "order__app", "confirmation__app").get(
         confirmation=confirmation
     )
     order, app = change.order, confirmation.app
-    _check_redeemable(confirmation, change)
+    check_redeemable(confirmation, change)
     try:
         _check_unchanged(confirmation, change)
     except Refusal:
@@ -289,7 +294,7 @@ def release(
     except _Used:
         change.refresh_from_db()
         confirmation.refresh_from_db()
-        _check_redeemable(confirmation, change)
+        check_redeemable(confirmation, change)
         raise _busy(order) from None
     except Refusal as refusal:
         _check_first(confirmation, change)
@@ -308,10 +313,10 @@ def _redeem(
     confirmation: Confirmation,
     change: Modification,
     weighed: Weighed,
-    may: Callable[[Connection], None],
+    may: May,
     by: str,
     request_id: str,
-    record: Callable[[list[Order]], None] | None,
+    record: Record | None,
 ) -> None:
     now = timezone.now()
     app = ConnectedApp.objects.select_for_update().get(pk=confirmation.app_id)
@@ -319,9 +324,11 @@ def _redeem(
     risk.check_permission(app, connection)
     may(connection)
     halts.check(halts.Action.RELEASE, connection, app.pk, change.order.account_id)
-    used = Confirmation.objects.filter(pk=confirmation.pk, redeemed_at=None, expires_at__gt=now).update(redeemed_at=now)
-    if not used:
-        raise _Used
+    if not redeeming.use_up(confirmation, now):
+        confirmation.refresh_from_db()
+        may(connection)
+        if not redeeming.use_up(confirmation, now):
+            raise _Used
     order = Order.objects.select_for_update().get(pk=change.order_id)
     worst = check_locked(change, order, weighed, connection, app)
     try:
@@ -361,13 +368,14 @@ def count(order: Order, worst: Decimal | None) -> None:
 def drop(confirmation: Confirmation, what: str, *, by: str, request_id: str = "", code: Code | None = None) -> Order:
     """End a change before it is released. Raises Refusal when it has moved on."""
     change = Modification.objects.select_related("order__connection").get(confirmation=confirmation)
-    _check_redeemable(confirmation, change)
+    check_redeemable(confirmation, change)
     if not changes.attempt(change, Change.DISCARDED, what, by, request_id, code=code or "", reason=what[:500]):
-        _check_redeemable(confirmation, change)
+        check_redeemable(confirmation, change)
     return change.order
 
 
-def _check_redeemable(confirmation: Confirmation, change: Modification) -> None:
+def check_redeemable(confirmation: Confirmation, change: Modification) -> None:
+    """Whether it still waits. Raises Refusal."""
     order_id = change.order.public_id
     if change.code == Code.REJECTED_BY_OWNER:
         raise Refusal(Code.REJECTED_BY_OWNER, f"{change.reason} Nothing was sent.", order_id=order_id)
@@ -392,7 +400,7 @@ def _check_first(confirmation: Confirmation, change: Modification) -> None:
     confirmation.refresh_from_db()
     if confirmation.redeemed_at is not None:
         change.refresh_from_db()
-        _check_redeemable(confirmation, change)
+        check_redeemable(confirmation, change)
 
 
 def _check_unchanged(confirmation: Confirmation, change: Modification) -> None:

@@ -15,15 +15,14 @@ from console.api import parsing
 from console.api.door import Act, Door, PageQuery
 from console.api.parsing import Amount, Choice, Flag, Strict, Text
 from console.authority.drf import Need
-from console.connections.models import Policy
 from console.errors import Code, Refusal
 from console.halts.verbs import Proof
 from console.orders import approvals, cancelling, desk, sending
 from console.orders.approvals import Evidence
-from console.orders.models import Action, Order, OutsideOrder
+from console.orders.models import Order, OutsideOrder
 from console.orders.states import WORDS, Change, Status
 from console.orders.terms import Terms
-from console.principal import Principal
+from console.principal import Principal, Redeemer
 from console.toolsets import Toolset
 
 log = logging.getLogger(__name__)
@@ -131,7 +130,8 @@ class ConfirmationOut(serializers.Serializer[Any]):
 class PreparedOut(serializers.Serializer[Any]):
     order = OrderOut()
     confirmation = ConfirmationOut(
-        allow_null=True, help_text="Null when this client_order_id was prepared before and needs none any more."
+        allow_null=True,
+        help_text="Null when this client_order_id was prepared before, and needs none any more or its user is asked.",
     )
     approve_at = serializers.URLField(
         allow_null=True, help_text="Set where only the owner can release it: the page of the console to do so."
@@ -258,12 +258,12 @@ class Orders(_Orders):
         order = prepared.order
         self.order_id = order.public_id
         waiting = order.state is Status.AWAITING
-        for_owner = waiting and order.connection.policy != Policy.TWO_STEP
+        decided_by = prepared.confirmation.decided_by(order.connection) if waiting else None
         return self.answer(
             {
                 "order": order,
-                "confirmation": prepared.confirmation if waiting else None,
-                "approve_at": desk.approval_url(order) if for_owner else None,
+                "confirmation": prepared.confirmation if waiting and decided_by is not Redeemer.USER else None,
+                "approve_at": desk.approval_url(order) if decided_by is Redeemer.OWNER else None,
             },
             status=201 if prepared.preview is not None else 200,
         )
@@ -314,7 +314,7 @@ class Confirm(_Orders):
         order = desk.confirm(self.trader, self.given["confirmation_id"], request_id=self.request_id)
         self.order_id = order.public_id
         confirmation = desk.held(self.trader, self.given["confirmation_id"])
-        if confirmation.action == Action.MODIFY:
+        if confirmation.is_about_an_order:
             change = confirmation.modification
             if change.state in (Change.REJECTED, Change.NOT_SENT):
                 raise Refusal(Code(change.code), change.reason, order_id=order.public_id)
@@ -353,15 +353,17 @@ class Cancel(_Orders):
             name="cancel_order",
             needs=Need.CANCEL,
             toolset=Toolset.TRADE,
-            about="Take an order back that has not ended.",
+            about="Take an order back that has not ended. A key reaches the orders it made itself; where the owner "
+            "releases orders, what guards a position waits for the owner.",
             answers=OrderOut,
         )
     }
 
     def post(self, request: Request, order_id: str) -> Response:
-        who = self.caller.principal
-        by = who.app_label if who is not None else self.caller.owner.email
-        return self.answer(cancelling.take_back(self.one(order_id), by=by, request_id=self.request_id))
+        who, order = self.caller.principal, self.one(order_id)
+        if who is not None:
+            return self.answer(desk.cancel(who, order.public_id, request_id=self.request_id))
+        return self.answer(cancelling.take_back(order, by=self.caller.owner.email, request_id=self.request_id))
 
 
 class Approve(_Orders):

@@ -16,7 +16,7 @@ from console.halts.verbs import Proof
 from console.orders import moves, release
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import Change, Status
-from console.scopes import Source
+from console.principal import Redeemer
 
 RELEASED, REJECTED = "order released", "order rejected"
 """What the journal of changes calls the two."""
@@ -68,7 +68,11 @@ def undecided(now: datetime) -> QuerySet[Confirmation]:
 
 def for_owner(owner: User) -> QuerySet[Confirmation]:
     """Of those, the ones that nobody but the owner can release."""
-    return waiting(owner).exclude(~Q(app__source=Source.CONSOLE), app__connection__policy=Policy.TWO_STEP)
+    return waiting(owner).filter(OWNERS)
+
+
+OWNERS = Q(redeemer=Redeemer.OWNER) | ~Q(app__connection__policy=Policy.TWO_STEP)
+"""Confirmations that only the owner redeems, as ``Confirmation.decided_by`` has it."""
 
 
 def subject(confirmation: Confirmation) -> str:
@@ -97,8 +101,8 @@ def approve(
         for order in orders:
             said = f"Its owner released it in the console, with {evidence.label}."
             moves.event(order, order.status, said, by.email, request_id, {"decision": evidence.told()})
-            _journal(by, RELEASED, order, evidence.ip, proof=evidence.proof.value, how=evidence.label,
-                     credential=evidence.credential)  # fmt: skip
+            _journal(by, RELEASED, confirmation, order, evidence.ip, proof=evidence.proof.value,
+                     how=evidence.label, credential=evidence.credential)  # fmt: skip
 
     if seen != confirmation.terms_digest:
         raise Refusal(
@@ -121,8 +125,8 @@ def reject(
     what = f'Its owner rejected it in the console and said: "{said}"' if said else "Its owner rejected it."
     orders = release.drop(confirmation, what, by=by.email, request_id=request_id, code=Code.REJECTED_BY_OWNER)
     for order in orders:
-        if order.code == Code.REJECTED_BY_OWNER or confirmation.action == Action.MODIFY:
-            _journal(by, REJECTED, order, ip, reason=reason, words=words)
+        if order.code == Code.REJECTED_BY_OWNER or confirmation.is_about_an_order:
+            _journal(by, REJECTED, confirmation, order, ip, reason=reason, words=words)
     return orders
 
 
@@ -131,8 +135,10 @@ def _check_owner(connection: Connection, user: User) -> None:
         raise Refusal(Code.NOT_PERMITTED, "Only the owner of the connection can decide about its orders.")
 
 
-def _journal(by: User, action: str, order: Order, ip: str, **detail: Any) -> None:
+def _journal(by: User, action: str, confirmation: Confirmation, order: Order, ip: str, **detail: Any) -> None:
     label = f"{order.side.capitalize()} {order.symbol} on {order.connection.name}"
+    if confirmation.action == Action.CANCEL:
+        label = f"Cancel: {label}"
     journal.record_change(
         by, action, "order", order.public_id, label, ip=ip, environment=order.connection.environment, **detail
     )

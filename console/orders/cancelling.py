@@ -1,4 +1,7 @@
-"""Taking orders back. Passes every limit, halt and policy: nobody is kept from getting out."""
+"""Taking orders back. Passes every limit, halt and pause: nobody is kept from getting out.
+
+Which orders an app reaches is for ``reach`` to say, before it comes here.
+"""
 
 import logging
 import time
@@ -12,6 +15,7 @@ from django.utils import timezone
 
 from brokers.errors import BrokerError, Outcome
 from brokers.types import OrderClass
+from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.orders import moves, sending, states
@@ -40,9 +44,14 @@ class Result:
     """Why it could not be cancelled, or that its broker did not answer; None: it is."""
 
 
-def open_by_themselves(connection: Connection) -> QuerySet[Order]:
-    """Open orders that no other open order takes along: exits whose entry has filled are among them."""
+def open_by_themselves(connection: Connection, app: ConnectedApp | None = None) -> QuerySet[Order]:
+    """Open orders that no other open order takes along: exits whose entry has filled are among them.
+
+    ``app``: only those that it made.
+    """
     rows = Order.objects.filter(connection=connection, status__in=states.OPEN)
+    if app is not None:
+        rows = rows.filter(app__in=ConnectedApp.objects.filter(app.same))
     return rows.exclude(parent__status__in=states.OPEN)
 
 
@@ -51,6 +60,8 @@ def cancel_all(
     account_id: str,
     *,
     symbol: str | None = None,
+    app: ConnectedApp | None = None,
+    may: Callable[[Order], None] = lambda order: None,
     besides: Confirmation | None = None,
     go_on: Callable[[], bool] = lambda: True,
     by: str,
@@ -59,13 +70,16 @@ def cancel_all(
     """Take every open order of an account back, one after another, newest first, and say what became of each.
 
     Orders that hang on another end with it. What still waits for a confirmation is not open and stays, and so does
-    what was released by the confirmation ``besides``. ``go_on`` is asked before each; False ends it.
+    what was released by the confirmation ``besides``. ``app``: only those that it made. ``may`` is asked about each,
+    and raises Refusal for one that stays. ``go_on`` is asked before each; False ends it.
     """
     rows = Order.objects.select_related("app", "connection", "confirmation").filter(
         connection=connection, account_id=account_id, status__in=states.OPEN
     )
     if symbol is not None:
         rows = rows.filter(symbol=symbol)
+    if app is not None:
+        rows = rows.filter(app__in=ConnectedApp.objects.filter(app.same))
     if besides is not None:
         rows = rows.exclude(confirmation=besides)
     done: list[Result] = []
@@ -77,6 +91,7 @@ def cancel_all(
         if not go_on():
             return done
         try:
+            may(order)
             take_back(order, by=by, request_id=request_id)
         except Refusal as refusal:
             done.append(Result(order=order, refusal=refusal))

@@ -13,7 +13,7 @@ from console.connected_apps import grants
 from console.connections import reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of_read
-from console.orders import cancelling, desk
+from console.orders import cancelling, desk, reach
 from console.orders.models import Action, Confirmation, Order
 from console.principal import Principal
 from console.scopes import Source
@@ -73,7 +73,8 @@ def cancelled_first(confirmation: Confirmation, kept: Collection[str] = ()) -> l
     if confirmation.action != Action.FLATTEN:
         return []
     order, stays = confirmation.order, {*confirmation.terms.get("stays", ()), *kept}
-    return [each for each in open_orders(order.connection).get(order.account_id, []) if each.symbol not in stays]
+    rows = cancelling.open_by_themselves(order.connection, reach.of_flatten(confirmation))
+    return list(rows.filter(account_id=order.account_id).exclude(symbol__in=stays).order_by("-pk"))
 
 
 def _check(connection: Connection, user: User) -> None:

@@ -14,7 +14,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -40,14 +40,29 @@ from brokers.types import (
 from console import ids
 from console.connected_apps.models import ConnectedApp
 from console.connections import reads
-from console.connections.models import Connection
+from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal, refusal_of_read
 from console.halts import verbs as halts
-from console.orders import amend, cancelling, exposure, moves, outside, release, risk, sending, sizing, states, sweeps
+from console.orders import (
+    amend,
+    cancelling,
+    exposure,
+    held_cancels,
+    moves,
+    outside,
+    reach,
+    redeeming,
+    release,
+    risk,
+    sending,
+    sizing,
+    states,
+    sweeps,
+)
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import Change, Status
-from console.orders.terms import Terms, as_shown, check_client_order_id, digest, words
-from console.principal import Principal
+from console.orders.terms import Terms, as_shown, check_client_order_id, words
+from console.principal import Principal, Redeemer
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +148,7 @@ def preview(
         account = reads.choose_account(broker, account_id, principal.account_id)
         item = Item(terms=terms, client_order_id=client_order_id)
         draft = _draft(broker, account.account_id, item, _request(broker, terms))
-        facts = exposure.look(broker, connection, app, draft.instrument, draft.preview.quote)
+        facts = exposure.look(broker, connection, app, draft.instrument, draft.preview.quote, request=draft.request)
     estimate = draft.preview
     return Previewed(
         account_id=account.account_id,
@@ -215,7 +230,7 @@ def prepare_plan(
         account = reads.choose_account(broker, account_id, principal.account_id)
         halts.check(halts.Action.PREPARE, connection, app.pk, account.account_id)
         requests = _of_each(items, lambda item: _request(broker, item.terms))
-        if earlier := _prepared_before(connection, app, items, account.account_id, requests):
+        if earlier := _prepared_before(principal, connection, items, account.account_id, requests):
             return earlier
         drafts = _of_each(
             list(zip(items, requests, strict=True)), lambda pair: _draft(broker, account.account_id, *pair)
@@ -231,7 +246,7 @@ def prepare_plan(
         return _prepared(principal, broker, plan, drafts, request_id)
     except IntegrityError as error:
         # The same id was prepared by a call beside this one.
-        earlier = _prepared_before(connection, app, items, account.account_id, requests)
+        earlier = _prepared_before(principal, connection, items, account.account_id, requests)
         if earlier is None:
             raise _id_conflict(drafts[0].client_order_id) from error
         return earlier
@@ -255,7 +270,10 @@ def _prepared(principal: Principal, broker: Broker, plan: _Plan, drafts: Sequenc
     """The limits, and the rows. Raises Refusal, IntegrityError."""
     connection = plan.app.connection
     try:
-        facts = [exposure.look(broker, connection, plan.app, each.instrument, each.preview.quote) for each in drafts]
+        facts = [
+            exposure.look(broker, connection, plan.app, each.instrument, each.preview.quote, request=each.request)
+            for each in drafts
+        ]
     except BrokerError as error:
         raise refusal_of_read(error) from error
     pairs = list(zip(drafts, facts, strict=True))
@@ -266,7 +284,7 @@ def _prepared(principal: Principal, broker: Broker, plan: _Plan, drafts: Sequenc
 
 def _held(principal: Principal, plan: _Plan, drafts: Sequence[Draft], request_id: str) -> Prepared:
     shown = _plan_shown(plan.app.connection, plan, drafts)
-    confirmation, orders = _hold(plan, drafts, shown, principal.app_label, request_id)
+    confirmation, orders = _hold(principal, plan, drafts, shown, request_id)
     return Prepared(order=orders[0], orders=tuple(orders), confirmation=confirmation, preview=drafts[0].preview)
 
 
@@ -312,19 +330,10 @@ def _draft(broker: Broker, account_id: str, item: Item, request: OrderRequest) -
 
 @transaction.atomic
 def _hold(
-    plan: _Plan, drafts: Sequence[Draft], shown: dict[str, Any], by: str, request_id: str
+    principal: Principal, plan: _Plan, drafts: Sequence[Draft], shown: dict[str, Any], request_id: str
 ) -> tuple[Confirmation, list[Order]]:
-    now = timezone.now()
-    confirmation = Confirmation.objects.create(
-        public_id=ids.new("cnf"),
-        app=plan.app,
-        action=plan.action,
-        all_or_none=plan.all_or_none,
-        terms=shown,
-        terms_digest=digest(shown),
-        created_at=now,
-        expires_at=now + timedelta(seconds=settings.CONFIRMATION_SECONDS),
-    )
+    by = principal.app_label
+    confirmation = redeeming.hold(plan.app, plan.action, shown, asked=principal.redeemer, all_or_none=plan.all_or_none)
     orders = []
     for draft, told in zip(drafts, shown.get("orders", [shown]), strict=True):
         order = _row(confirmation, plan.account_id, draft, draft.request, draft.client_order_id, None)
@@ -379,13 +388,16 @@ def _row(
 
 
 def _prepared_before(
+    principal: Principal,
     connection: Connection,
-    app: ConnectedApp,
     items: Sequence[Item],
     account_id: str,
     requests: Sequence[OrderRequest],
 ) -> Prepared | None:
-    """What the same client order ids named before, if it is the same plan. Raises Refusal when it is another."""
+    """What the same client order ids named before, if it is the same plan. Raises Refusal when it is another.
+
+    Whoever is asked about it now is asked from then on: an app that held its confirmation can no longer redeem it.
+    """
     named = [item.client_order_id for item in items if item.client_order_id is not None]
     for name in named:
         check_client_order_id(name)
@@ -398,12 +410,13 @@ def _prepared_before(
     plan = list(confirmation.orders.filter(parent=None).order_by("pk"))
     same = len(plan) == len(items) and all(
         order.client_order_id == item.client_order_id
-        and (order.account_id, order.app_id) == (account_id, app.pk)
+        and (order.account_id, order.app_id) == (account_id, principal.app_id)
         and as_shown(order.request) == as_shown(request)
         for order, item, request in zip(plan, items, requests, strict=True)
     )
     if not same:
         raise _id_conflict(before[0].client_order_id)
+    redeeming.narrow(confirmation, principal.redeemer)
     return Prepared(order=plan[0], orders=tuple(plan), confirmation=confirmation, preview=None)
 
 
@@ -587,11 +600,14 @@ def prepare_flatten(
     drafts, left_out = [], []
     try:
         account = reads.choose_account(broker, account_id, principal.account_id)
+        is_owners = redeeming.of(app, principal.redeemer) is Redeemer.OWNER
+        whose = None if is_owners else app
         asked = halts.Action.FLATTEN if app.is_console else halts.Action.PREPARE
         halts.check(asked, app.connection, app.pk, account.account_id)
         for position in broker.positions(account.account_id):
             if position.quantity:
                 try:
+                    reach.check_clear(whose, app.connection, account.account_id, position.symbol)
                     draft = _draft_of_close(broker, account.account_id, position)
                     facts = exposure.look(broker, app.connection, app, draft.instrument, draft.preview.quote)
                     exposure.check(draft.request, facts, app.connection, app, closes=True)
@@ -614,14 +630,14 @@ def prepare_flatten(
         account_id=account.account_id,
         action=Action.FLATTEN,
         all_or_none=False,
-        opening=_opening(app.connection, account.account_id, left_out),
+        opening=_opening(app.connection, account.account_id, left_out, whose),
         stays=tuple(each.symbol for each in left_out),
     )
     return _held(principal, plan, drafts, request_id), left_out
 
 
-def _opening(connection: Connection, account_id: str, left_out: Sequence[LeftOut]) -> str:
-    rows = cancelling.open_by_themselves(connection).filter(account_id=account_id)
+def _opening(connection: Connection, account_id: str, left_out: Sequence[LeftOut], whose: ConnectedApp | None) -> str:
+    rows = cancelling.open_by_themselves(connection, whose).filter(account_id=account_id)
     working = Counter(rows.values_list("symbol", flat=True))
     kept = [(each, working.pop(each.symbol, 0)) for each in left_out]
     what = f"everything but {', '.join(each.symbol for each in left_out)}" if left_out else "everything"
@@ -682,9 +698,9 @@ def prepare_change(
     principal: Principal, order_id: str, asked: OrderChanges, *, account_id: str | None = None, request_id: str = ""
 ) -> Modification:
     """Hold a change of an order of the principal's connection for confirmation; see ``amend``. Raises Refusal."""
-    app = ConnectedApp.objects.select_related("connection").get(pk=principal.app_id)
-    order = find(principal, order_id, account_id)
-    return amend.prepare(app, order, asked, by=principal.app_label, request_id=request_id)
+    app, order = _app(principal), find(principal, order_id, account_id)
+    reach.check(app, order)
+    return amend.prepare(app, order, asked, redeemer=principal.redeemer, by=principal.app_label, request_id=request_id)
 
 
 # -- confirm -------------------------------------------------------------------------------------------------
@@ -697,7 +713,11 @@ def confirm(principal: Principal, confirmation_id: str, *, request_id: str = "")
     order a used confirmation had released.
     """
     confirmation = held(principal, confirmation_id)
-    return release.release(confirmation, may=risk.check_policy, by=principal.app_label, request_id=request_id)[0]
+
+    def may(connection: Connection) -> None:
+        risk.check_redeemer(confirmation.decided_by(connection), connection, principal.redeemer)
+
+    return release.release(confirmation, may=may, by=principal.app_label, request_id=request_id)[0]
 
 
 def held(principal: Principal, confirmation_id: str) -> Confirmation:
@@ -716,10 +736,15 @@ def held(principal: Principal, confirmation_id: str) -> Confirmation:
 
 
 def pending(principal: Principal, account_id: str | None = None) -> list[Confirmation]:
-    """What this app prepared and may still confirm, newest first."""
+    """What this app prepared and may still confirm itself, newest first: what somebody else decides is not among it."""
     waiting = Q(orders__status=Status.AWAITING) | Q(modification__status=Change.AWAITING)
     mine = Confirmation.objects.filter(
-        waiting, app_id=principal.app_id, redeemed_at=None, expires_at__gt=timezone.now()
+        waiting,
+        app_id=principal.app_id,
+        redeemer=Redeemer.APP,
+        app__connection__policy=Policy.TWO_STEP,
+        redeemed_at=None,
+        expires_at__gt=timezone.now(),
     ).distinct()
     if account_id:
         mine = mine.filter(terms__account_id=account_id)
@@ -727,8 +752,13 @@ def pending(principal: Principal, account_id: str | None = None) -> list[Confirm
 
 
 def discard(principal: Principal, confirmation_id: str, *, request_id: str = "") -> Order:
-    """Drop what waits behind a confirmation: it can no longer be confirmed. Raises Refusal when it has moved on."""
+    """Drop what waits behind a confirmation: it can no longer be confirmed. Raises Refusal when it has moved on.
+
+    What waits for its owner is the owner's to end, in the console or through the client that asks them.
+    """
     confirmation = held(principal, confirmation_id)
+    if principal.redeemer is Redeemer.APP:
+        reach.check_undecided(confirmation)
     what = "Discarded before it was confirmed."
     return release.drop(confirmation, what, by=principal.app_label, request_id=request_id)[0]
 
@@ -737,14 +767,40 @@ def discard(principal: Principal, confirmation_id: str, *, request_id: str = "")
 
 
 def cancel(principal: Principal, order_id: str, *, account_id: str | None = None, request_id: str = "") -> Order:
-    """An app takes an order of its connection back; see ``cancelling.take_back``."""
-    return cancelling.take_back(find(principal, order_id, account_id), by=principal.app_label, request_id=request_id)
+    """An app takes an order of its own back; see ``reach`` and ``cancelling.take_back``.
+
+    Raises Refusal, with APPROVAL_REQUIRED where the cancel is held for the owner.
+    """
+    app, order = _app(principal), find(principal, order_id, account_id)
+    reach.check(app, order)
+    if reach.is_held(order):
+        change = held_cancels.prepare(app, order, by=principal.app_label, request_id=request_id)
+        raise _held_for_owner(order, f" until {change.confirmation.expires_at:%H:%M:%S} UTC. Then ask get_order_status")
+    return cancelling.take_back(order, by=principal.app_label, request_id=request_id)
+
+
+def _held_for_owner(order: Order, until: str) -> Refusal:
+    return Refusal(
+        Code.APPROVAL_REQUIRED,
+        f"Order {order.public_id} guards a position, so only its owner can let it go, in the console at "
+        f"{approval_url(order)}{until}. Nothing was cancelled.",
+        order_id=order.public_id,
+    )
 
 
 def cancel_all(
     principal: Principal, *, account_id: str | None = None, symbol: str | None = None, request_id: str = ""
 ) -> tuple[str, list[cancelling.Result]]:
-    """Every open order of one account, or those in one symbol; see ``cancelling.cancel_all``. Raises Refusal."""
+    """Every open order that the app made in one account, or those in one symbol; see ``cancelling.cancel_all``.
+
+    What guards a position stays where its owner releases orders, and nobody is asked for it. Raises Refusal.
+    """
+    app = _app(principal)
+
+    def may(order: Order) -> None:
+        if reach.is_held(order):
+            raise _held_for_owner(order, "; to ask for that, use cancel_order")
+
     connection = Connection.objects.get(pk=principal.connection_id)
     try:
         broker = reads.broker_of(connection)
@@ -754,8 +810,12 @@ def cancel_all(
     except BrokerError as error:
         raise refusal_of_read(error) from error
     return account_id, cancelling.cancel_all(
-        connection, account_id, symbol=symbol, by=principal.app_label, request_id=request_id
+        connection, account_id, symbol=symbol, app=app, may=may, by=principal.app_label, request_id=request_id
     )
+
+
+def _app(principal: Principal) -> ConnectedApp:
+    return ConnectedApp.objects.select_related("connection").get(pk=principal.app_id)
 
 
 # -- read ----------------------------------------------------------------------------------------------------

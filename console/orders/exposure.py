@@ -12,11 +12,22 @@ from django.utils import timezone
 from brokers.base import Broker
 from brokers.errors import BrokerError
 from brokers.paper import hours
-from brokers.types import Ability, AssetClass, Instrument, OrderClass, OrderRequest, Preview, Quote, SessionState, Side
+from brokers.types import (
+    Ability,
+    AssetClass,
+    Instrument,
+    OrderClass,
+    OrderRequest,
+    OrderType,
+    Preview,
+    Quote,
+    SessionState,
+    Side,
+)
 from console.connected_apps.models import ConnectedApp
 from console.connections import reads
 from console.connections.models import Connection
-from console.limits import Limits, combine
+from console.limits import Limits, combine, names_of
 from console.orders import risk, states
 from console.orders.models import Modification, Order
 from console.orders.risk import Bound, Facts, Pending, Use
@@ -39,10 +50,12 @@ def look(
     instrument: Instrument,
     quote: Quote,
     whose: ConnectedApp | None = None,
+    *,
+    request: OrderRequest | None = None,
 ) -> Facts:
     """Ask the broker for what the limits need, and for nothing else. What it does not tell stays ``None``.
 
-    ``whose``: the app that placed the order, where another changes it.
+    ``whose``: the app that placed the order, where another changes it. ``request``: the order, where it is known.
     """
     limits = combine(connection.limited, app.limited)
     if whose is not None:
@@ -61,7 +74,7 @@ def look(
             rate = _rate(broker, instrument.currency, connection.currency)
     wants_equity = limits.equity_share is not None or limits.daily_loss is not None
     with suppress(BrokerError):
-        if wants_equity or limits.position_value is not None:
+        if wants_equity or limits.position_value is not None or _wants_held(request, limits):
             accounts = [account.account_id for account in broker.accounts()]
             held = held_of(broker, accounts, instrument.symbol)
             if wants_equity:
@@ -71,7 +84,7 @@ def look(
         currency=connection.currency,
         asset_class=instrument.asset_class,
         identity=instrument.identity,
-        told_names=(instrument.ticker, instrument.base),
+        told_names=names_of(instrument),
         price_currency=instrument.currency,
         rate=rate,
         multiplier=instrument.multiplier,
@@ -82,6 +95,12 @@ def look(
         market_is_open=market_is_open(broker, instrument, now) if limits.trading_hours_only else None,
         filled_before=filled_before,
     )
+
+
+def _wants_held(request: OrderRequest | None, limits: Limits) -> bool:
+    """A stop-limit order's distance is told by whether it guards a position."""
+    is_stop_limit = request is not None and request.order_type is OrderType.STOP_LIMIT
+    return is_stop_limit and limits.price_collar is not None
 
 
 def _rate(broker: Broker, base: str, quote: str) -> Decimal | None:
@@ -178,14 +197,16 @@ def use_of_connection(connection: Connection, now: datetime, *, besides: int | N
 def use_of_app(app: ConnectedApp, connection: Connection, now: datetime, *, besides: int | None = None) -> Use:
     """Its own orders, and those of other apps that it has changed: a change is no way round its limits.
 
-    Of an app that a management key made, those of the whole connection: one more app is no more room.
+    What it used before its client signed in again is still used. Of an app that a management key made, those of the
+    whole connection: one more app is no more room.
     """
     if app.made_by_key:
         return use_of_connection(connection, now, besides=besides)
     takes = Q(order__parent=None) | Q(order__order_class=OrderClass.OCO)  # moving an exit takes nothing
-    made = Modification.objects.filter(takes, confirmation__app=app, status__in=(*states.UNSETTLED, Change.DONE))
-    changed = made.exclude(order__app=app).values_list(Coalesce("order__parent", "order"), flat=True)
-    mine = Order.objects.filter(Q(app=app) | Q(pk__in=list(changed)), connection=connection)
+    same = ConnectedApp.objects.filter(app.same)
+    made = Modification.objects.filter(takes, confirmation__app__in=same, status__in=(*states.UNSETTLED, Change.DONE))
+    changed = made.exclude(order__app__in=same).values_list(Coalesce("order__parent", "order"), flat=True)
+    mine = Order.objects.filter(Q(app__in=same) | Q(pk__in=list(changed)), connection=connection)
     return _use(_besides(mine, besides), connection, now)
 
 

@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from console.accounts.models import User
-from console.connections.models import Connection, Policy
+from console.connections.models import Connection
 from console.orders import approvals, questions
 from console.orders.models import Confirmation, Letter, NoLetters, Question
 from console.scopes import Source
@@ -44,7 +44,7 @@ def _untold(now: datetime) -> QuerySet[Confirmation]:
     return (
         approvals.undecided(now)
         .filter(told_at=None, app__connection__owner__is_active=True, app__connection__no_letters=None)
-        .exclude(app__connection__policy=Policy.TWO_STEP)
+        .filter(approvals.OWNERS)
         .exclude(app__source=Source.CONSOLE)
     )
 

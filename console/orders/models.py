@@ -9,9 +9,10 @@ from django.db import models
 from brokers.decimals import ExactDecimalField
 from brokers.types import BrokerStatus, LegRequest, OrderChanges, OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from console.connected_apps.models import ConnectedApp
-from console.connections.models import Connection
+from console.connections.models import Connection, Policy
 from console.halts import verbs as halts
 from console.orders.states import CHANGE_WORDS, FROM_BROKER, UNSETTLED, WORDS, Change, Status
+from console.principal import Redeemer
 
 
 class Action(models.TextChoices):
@@ -23,6 +24,7 @@ class Action(models.TextChoices):
     CLOSE = "close", "Close"
     REVERSE = "reverse", "Reverse"
     FLATTEN = "flatten", "Close everything"
+    CANCEL = "cancel", "Cancel"
 
 
 class Confirmation(models.Model):
@@ -36,6 +38,10 @@ class Confirmation(models.Model):
     """Of several orders: none is released unless every one passes every check."""
     public_id = models.CharField(max_length=40, unique=True)
     app = models.ForeignKey(ConnectedApp, on_delete=models.PROTECT, related_name="confirmations")
+    redeemer = models.CharField(
+        max_length=5, choices=[(each.value, each.value) for each in Redeemer], default=Redeemer.OWNER.value
+    )
+    """Whose yes it takes at least, since it was prepared; see ``decided_by``."""
     terms = models.JSONField()
     """What was shown: every value a person could judge the order by, as text."""
     terms_digest = models.CharField(max_length=64)
@@ -48,16 +54,27 @@ class Confirmation(models.Model):
     def __str__(self) -> str:
         return self.public_id
 
+    def decided_by(self, connection: Connection) -> Redeemer:
+        """Whose yes releases it now. A policy that became stricter since counts; one that became looser does not."""
+        return Redeemer.OWNER if connection.policy != Policy.TWO_STEP else Redeemer(self.redeemer)
+
+    @property
+    def is_about_an_order(self) -> bool:
+        """It changes or cancels an order that stands, and has none of its own."""
+        return self.action in (Action.MODIFY, Action.CANCEL)
+
     @property
     def at_halts(self) -> halts.Action:
         """What its release is to a halt: the owner may close everything from the console while one stands."""
+        if self.action == Action.CANCEL:
+            return halts.Action.CANCEL
         own = self.action == Action.FLATTEN and self.app.is_console
         return halts.Action.FLATTEN if own else halts.Action.RELEASE
 
     @property
     def order(self) -> "Order":
         """The one to look at: the first it covers, or the one it changes."""
-        if self.action == Action.MODIFY:
+        if self.is_about_an_order:
             changed: Order = self.modification.order
             return changed
         return self.orders.filter(parent=None).earliest("pk")
@@ -183,7 +200,10 @@ class Order(models.Model):
 
 
 class Modification(models.Model):
-    """A change of a resting order: shown, confirmed, sent once. Written by ``console.orders.changes`` alone."""
+    """A change of a resting order, or its cancel where that waits for the owner: shown, confirmed, sent once.
+
+    Written by ``console.orders.changes`` alone.
+    """
 
     public_id = models.CharField(max_length=40, unique=True)
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="modifications")
@@ -197,6 +217,8 @@ class Modification(models.Model):
     trail_amount = ExactDecimalField(null=True)
     trail_percent = ExactDecimalField(null=True)
     tif = models.CharField(max_length=3, blank=True)
+    cancels = models.BooleanField(default=False)
+    """It takes the order back, and changes none of its terms."""
     status = models.CharField(max_length=24, choices=[(s.value, CHANGE_WORDS[s]) for s in Change], db_index=True)
     code = models.CharField(max_length=40, blank=True)
     reason = models.CharField(max_length=500, blank=True)
@@ -223,7 +245,7 @@ class Modification(models.Model):
 
     @property
     def status_words(self) -> str:
-        return CHANGE_WORDS[self.state]
+        return "Released" if self.cancels and self.state is Change.DONE else CHANGE_WORDS[self.state]
 
     @property
     def asked(self) -> OrderChanges:

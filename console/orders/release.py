@@ -4,7 +4,6 @@ The assistant's ``desk.confirm`` and the owner's approval both end here; they di
 """
 
 import logging
-from collections.abc import Callable
 from typing import NoReturn
 
 from django.conf import settings
@@ -18,7 +17,20 @@ from console.connections import reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
 from console.halts import verbs as halts
-from console.orders import amend, cancelling, exposure, moves, risk, sending, sizing, states
+from console.orders import (
+    amend,
+    cancelling,
+    exposure,
+    held_cancels,
+    moves,
+    reach,
+    redeeming,
+    risk,
+    sending,
+    sizing,
+    states,
+)
+from console.orders.amend import May, Record
 from console.orders.models import Action, Confirmation, Order
 from console.orders.moves import Moved
 from console.orders.sending import Checked
@@ -27,21 +39,17 @@ from console.orders.terms import as_shown, digest
 
 log = logging.getLogger(__name__)
 
-Rule = Callable[[Connection], None]
-"""Whether this way of saying yes is good enough for the connection. Raises Refusal."""
-
-Record = Callable[[list[Order]], None]
-"""Puts more on record about the orders that go, committed with their intent or not at all."""
-
 
 def release(
-    confirmation: Confirmation, *, may: Rule, by: str, request_id: str = "", record: Record | None = None
+    confirmation: Confirmation, *, may: May, by: str, request_id: str = "", record: Record | None = None
 ) -> list[Order]:
     """Use the confirmation up and send what it covers, once, in the order it was shown. Raises Refusal.
 
     Of a plan that may go in part, what does not pass is DENIED and the rest goes; if nothing passes, the first
     refusal is raised.
     """
+    if confirmation.action == Action.CANCEL:
+        return [held_cancels.release(confirmation, may=may, by=by, request_id=request_id, record=record)]
     if confirmation.action == Action.MODIFY:
         return [amend.release(confirmation, may=may, by=by, request_id=request_id, record=record)]
     plan = _plan(confirmation)
@@ -101,10 +109,11 @@ def carry_on(confirmation: Confirmation) -> None:
 def _clear_the_way(confirmation: Confirmation, going: list[Order], by: str, request_id: str) -> list[Order]:
     """Take back what works in the symbols that are closed, then check the closes in full; those that pass are returned.
 
-    Orders without a position go, too. Those of a position that stays do not: they may be all that guards it. Raises
+    Orders without a position go, too. Those of a position that stays do not: they may be all that guards it. Of an
+    app's own flatten, neither do those of others; see ``reach``. Raises
     Refusal when no close goes, saying what was cancelled.
     """
-    connection, account_id = going[0].connection, going[0].account_id
+    connection, account_id, app = going[0].connection, going[0].account_id, reach.of_flatten(confirmation)
     refused: list[tuple[Order, Refusal]] = []
     cleared: list[Order] = []
     taken: list[cancelling.Result] = []
@@ -116,7 +125,14 @@ def _clear_the_way(confirmation: Confirmation, going: list[Order], by: str, requ
 
     def take_back(symbol: str) -> list[cancelling.Result]:
         results = cancelling.cancel_all(
-            connection, account_id, symbol=symbol, besides=confirmation, go_on=is_ours, by=by, request_id=request_id
+            connection,
+            account_id,
+            symbol=symbol,
+            app=app,
+            besides=confirmation,
+            go_on=is_ours,
+            by=by,
+            request_id=request_id,
         )
         taken.extend(results)
         return [each for each in results if _is_stuck(each)]
@@ -126,6 +142,7 @@ def _clear_the_way(confirmation: Confirmation, going: list[Order], by: str, requ
             break
         try:
             _check_still_meant(confirmation, order)
+            reach.check_clear(app, connection, account_id, order.symbol, besides=confirmation)
             if stuck := take_back(order.symbol):
                 why = stuck[0].refusal or "its broker has not said yet what became of it."
                 raise Refusal(
@@ -234,7 +251,7 @@ def drop(
     confirmation: Confirmation, what: str, *, by: str, request_id: str = "", code: Code | None = None
 ) -> list[Order]:
     """End a plan before it is released, ``what`` saying why. Raises Refusal when it has moved on."""
-    if confirmation.action == Action.MODIFY:
+    if confirmation.is_about_an_order:
         return [amend.drop(confirmation, what, by=by, request_id=request_id, code=code)]
     plan = _plan(confirmation)
     waiting = [order for order in plan if order.state is Status.AWAITING]
@@ -363,7 +380,7 @@ def _check_alone(confirmation: Confirmation, connection: Connection, lead: Order
 def _redeem(
     confirmation: Confirmation,
     going: list[tuple[Order, Checked]],
-    may: Rule,
+    may: May,
     by: str,
     request_id: str,
     record: Record | None,
@@ -382,12 +399,13 @@ def _redeem(
     may(connection)
     if confirmation.action == Action.FLATTEN:
         _check_alone(confirmation, connection, lead)
-    used = Confirmation.objects.filter(pk=confirmation.pk, redeemed_at=None, expires_at__gt=now).update(redeemed_at=now)
-    if not used:
+    if not redeeming.use_up(confirmation, now):
         confirmation.refresh_from_db()
         lead.refresh_from_db()
         _check_redeemable(confirmation, lead)
-        raise Refusal(Code.CONFIRMATION_EXPIRED, "This confirmation expired. Nothing was sent.")
+        may(connection)
+        if not redeeming.use_up(confirmation, now):
+            raise Refusal(Code.CONFIRMATION_EXPIRED, "This confirmation expired. Nothing was sent.")
     gone: list[Order] = []
     held: list[tuple[Order, Refusal]] = []
     for order, checked in going:

@@ -150,6 +150,10 @@ class Review:
     """The broker's words, when it could not be asked."""
 
     @property
+    def is_cancel(self) -> bool:
+        return self.confirmation.action == Action.CANCEL
+
+    @property
     def lead(self) -> Order:
         return self.items[0].order
 
@@ -168,8 +172,8 @@ class Review:
 
 
 def plan(confirmation: Confirmation) -> list[Order]:
-    """The orders it is about: those it would send, or the one it would change."""
-    if confirmation.action == Action.MODIFY:
+    """The orders it is about: those it would send, or the one it would change or cancel."""
+    if confirmation.is_about_an_order:
         return [confirmation.order]
     orders = Order.objects.filter(confirmation=confirmation, parent=None).order_by("pk")
     return list(orders.select_related("app", "connection__owner", "confirmation"))
@@ -177,6 +181,8 @@ def plan(confirmation: Confirmation) -> list[Order]:
 
 def heading(confirmation: Confirmation) -> str:
     orders = plan(confirmation)
+    if confirmation.action == Action.CANCEL:
+        return f"Cancel: {words(orders[0].request)}"
     if confirmation.action == Action.MODIFY:
         change = confirmation.modification
         return f"Change to: {words(amend.changed(change.order.request, change.asked))}"
@@ -192,9 +198,12 @@ def look(confirmation: Confirmation) -> Review:
     orders = [order for order in plan(confirmation) if order.state is Status.AWAITING] or plan(confirmation)
     lead = orders[0]
     app, connection = confirmation.app, lead.connection
-    change = confirmation.modification if confirmation.action == Action.MODIFY else None
+    change = confirmation.modification if confirmation.is_about_an_order else None
     items = [_item(order, change) for order in orders]
     review = Review(confirmation=confirmation, items=items, at=timezone.now())
+    if review.is_cancel:  # no permission, halt or limit holds a cancel back
+        _look_at_prices(review, connection)
+        return review
     _note(review.refusals, lambda: risk.check_permission(app, connection))
     _note(review.refusals, lambda: halts.check(confirmation.at_halts, connection, app.pk, lead.account_id))
     try:
@@ -213,6 +222,15 @@ def look(confirmation: Confirmation) -> Review:
     review.effects = _effects(items, state)
     review.rooms = _rooms(items, connection, app, review.at)
     return review
+
+
+def _look_at_prices(review: Review, connection: Connection) -> None:
+    try:
+        broker = reads.broker_of(connection)
+        for item in review.items:
+            item.quote = broker.quotes([item.order.symbol])[0]
+    except BrokerError as error:
+        review.trouble = str(error)
 
 
 def _item(order: Order, change: Modification | None) -> Item:
@@ -240,7 +258,7 @@ def _item(order: Order, change: Modification | None) -> Item:
         request=request,
         words=words(request),
         shown=None if told is None else Decimal(told),
-        was="" if change is None else words(order.request),
+        was="" if change is None or change.cancels else words(order.request),
         legs=alone,
     )
 
@@ -270,7 +288,7 @@ def _weigh(item: Item, broker: Broker, connection: Connection, app: ConnectedApp
         else:
             item.refusals.append(_as_refusal(error))
     try:
-        item.facts = facts = exposure.look(broker, connection, app, instrument, item.quote)
+        item.facts = facts = exposure.look(broker, connection, app, instrument, item.quote, request=request)
     except BrokerError as error:
         item.refusals.append(_as_refusal(error))
         return
@@ -290,7 +308,7 @@ def _most(request: OrderRequest, facts: Facts, connection: Connection, app: Conn
         best = quote.ask if request.side is Side.BUY else quote.bid
         units = (request.notional or Decimal(0)) / (best * facts.multiplier)
     bounds = exposure.bounds(connection, app, timezone.now())
-    collar = risk.collar_of(bounds, is_live=connection.is_live, order_type=request.order_type)
+    collar = risk.collar_of(bounds, is_live=connection.is_live, takes_market=risk.takes_market(request, quote))
     return risk.worst_price(request, quote, collar) * facts.multiplier * facts.rate * units
 
 

@@ -13,6 +13,7 @@ from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.limits import LIVE_NEEDS, TITLES, Limits
 from console.orders.terms import Terms
+from console.principal import Redeemer
 
 DEFAULT_COLLAR = Decimal(2)
 """Percent. A market order on live keeps to it where no collar is set; elsewhere it is how far one is taken to reach."""
@@ -59,11 +60,27 @@ def check_permission(app: ConnectedApp, connection: Connection) -> None:
 def check_policy(connection: Connection) -> None:
     """May an assistant redeem a confirmation here? Any policy this code does not know is one that says no."""
     if connection.policy != Policy.TWO_STEP:
+        raise _only_the_owner(connection)
+
+
+def check_redeemer(decided_by: Redeemer, connection: Connection, by: Redeemer) -> None:
+    """May a call that stands for the yes of ``by`` redeem what takes that of ``decided_by``? Raises Refusal."""
+    if decided_by is Redeemer.OWNER:
+        raise _only_the_owner(connection)
+    if by.rank < decided_by.rank:
         raise Refusal(
-            Code.APPROVAL_REQUIRED,
-            f"On {connection.name} only its owner can release an order, in the console. Nothing was sent; the order "
-            "waits for the owner until its confirmation expires.",
+            Code.USER_IS_ASKED,
+            "The user is being asked about this in their client, so only their answer there sends it, or its owner in "
+            "the console. No call of an app can. Nothing was sent; ask get_order_status.",
         )
+
+
+def _only_the_owner(connection: Connection) -> Refusal:
+    return Refusal(
+        Code.APPROVAL_REQUIRED,
+        f"On {connection.name} only its owner can release an order, in the console. Nothing was sent; the order "
+        "waits for the owner until its confirmation expires.",
+    )
 
 
 # -- limits --------------------------------------------------------------------------------------------------
@@ -93,7 +110,7 @@ class Facts:
     """The same when the UTC day began."""
     market_is_open: bool | None = None
     told_names: tuple[str, ...] = ()
-    """What else the broker calls it, or what it is built on."""
+    """What else the broker calls it, what it is built on, and both sides of a pair."""
     filled_before: Mapping[int, Decimal] | None = None
     """What had been filled of each open order at ``at``, by its row: those fills are in ``held``."""
 
@@ -149,12 +166,48 @@ def _worst_price(order: OrderRequest | LegRequest, quote: Quote, collar: Decimal
     return reach * (1 + (DEFAULT_COLLAR if collar is None else collar) / 100)
 
 
-def collar_of(bounds: tuple[Bound, ...], *, is_live: bool, order_type: OrderType) -> Decimal | None:
-    """Percent. The tightest that is set; on live a market order is never without one."""
+def collar_of(bounds: tuple[Bound, ...], *, is_live: bool, takes_market: bool) -> Decimal | None:
+    """Percent. The tightest that is set; on live an order that takes whatever price comes is never without one."""
     set_ = [bound.limits.price_collar for bound in bounds if bound.limits.price_collar is not None]
-    if is_live and order_type is OrderType.MARKET:
+    if is_live and takes_market:
         set_.append(DEFAULT_COLLAR)
     return min(set_, default=None)
+
+
+def takes_market(request: OrderRequest, quote: Quote) -> bool:
+    """Whether the order, or an exit that would be live with it, fills at whatever price comes as the market stands."""
+    return any(_takes_market(each, quote) for each in _live(request, quote))
+
+
+def _live(request: OrderRequest, quote: Quote) -> list[OrderRequest | LegRequest]:
+    """What stands in the market from the moment it is sent: the exits of an entry only if that fills at once."""
+    at_once = request.order_class is OrderClass.OCO or _fills_at_once(request, quote)
+    return [request, *request.legs] if at_once else [request]
+
+
+def _fills_at_once(order: OrderRequest | LegRequest, quote: Quote) -> bool:
+    if order.limit_price is None or not is_through(order, quote):
+        return _takes_market(order, quote)
+    return order.limit_price >= quote.ask if order.side is Side.BUY else order.limit_price <= quote.bid
+
+
+def _takes_market(order: OrderRequest | LegRequest, quote: Quote) -> bool:
+    return order.limit_price is None and is_through(order, quote)
+
+
+def is_through(order: OrderRequest | LegRequest, quote: Quote) -> bool:
+    """Whether nothing holds the order back as the market stands: its trigger, if it has one, is met.
+
+    Brokers trigger by the last price or by the other side of the book, so either is enough.
+    """
+    buys = order.side is Side.BUY
+    reached = max(quote.last, quote.ask) if buys else min(quote.last, quote.bid)
+    if order.stop_price is not None:
+        return reached >= order.stop_price if buys else reached <= order.stop_price
+    if order.order_type is OrderType.TRAIL:
+        trail = order.trail_amount or quote.last * (order.trail_percent or Decimal(0)) / 100
+        return reached >= quote.last + trail if buys else reached <= quote.last - trail
+    return True
 
 
 def check_limits(
@@ -183,10 +236,11 @@ def check_limits(
         )
     for bound in bounds:
         _check_kind(request, facts, bound)
-    collar = collar_of(bounds, is_live=is_live, order_type=request.order_type)
-    if collar is not None:
-        _check_collar(request, facts.quote, collar, now)
     quote = _priced(facts.quote)
+    collar = collar_of(bounds, is_live=is_live, takes_market=takes_market(request, quote))
+    if collar is not None:
+        for each in _live(request, quote):
+            _check_collar(request.symbol, each, facts, collar, now, is_exit=_is_exit(request, facts))
     if not facts.multiplier.is_finite() or facts.multiplier <= 0:
         raise Refusal(
             Code.LIMIT_UNPROVABLE,
@@ -275,23 +329,33 @@ def _check_kind(request: OrderRequest, facts: Facts, bound: Bound) -> None:
         raise _outside(bound, "trading_hours_only", "allow orders only while the market is open, and it is closed")
 
 
-def _check_collar(request: OrderRequest, quote: Quote, collar: Decimal, now: datetime) -> None:
+def _is_exit(request: OrderRequest, facts: Facts) -> bool:
+    """Whether it can only make a position smaller, as far as that is known."""
+    held = facts.held or Decimal(0)
+    against = held < 0 if request.side is Side.BUY else held > 0
+    return request.reduce_only or (against and request.quantity is not None and request.quantity <= abs(held))
+
+
+def _check_collar(
+    symbol: str, order: OrderRequest | LegRequest, facts: Facts, collar: Decimal, now: datetime, *, is_exit: bool
+) -> None:
     """A buyer must not pay, nor a seller take, much worse than the last price."""
-    quote = _priced(quote)
-    if request.order_type is OrderType.MARKET and now - quote.as_of > QUOTE_FRESH_FOR:
-        raise Refusal(
-            Code.LIMIT_UNPROVABLE,
-            f"The last price of {request.symbol} is from {quote.as_of.astimezone(UTC):%Y-%m-%d %H:%M} UTC, too old for "
-            "an order without a limit price. Nothing was sent; use a limit order or wait for a newer price.",
-        )
-    if request.limit_price is not None:
-        # A stop-limit order starts from its stop price, wherever the market is today.
-        price, base = request.limit_price, request.stop_price or quote.last
-    elif request.order_type is OrderType.MARKET:
-        price, base = (quote.ask if request.side is Side.BUY else quote.bid), quote.last
+    quote, base = facts.quote, facts.quote.last
+    if order.limit_price is not None:
+        price = order.limit_price
+        if order.stop_price is not None and is_exit and not is_through(order, quote):
+            base = order.stop_price  # a protective stop stands away from the market, and fills from there
+    elif _takes_market(order, quote):
+        if now - quote.as_of > QUOTE_FRESH_FOR:
+            raise Refusal(
+                Code.LIMIT_UNPROVABLE,
+                f"The last price of {symbol} is from {quote.as_of.astimezone(UTC):%Y-%m-%d %H:%M} UTC, too old for an "
+                "order that fills at any price now. Nothing was sent; use a limit order or wait for a newer price.",
+            )
+        price = quote.ask if order.side is Side.BUY else quote.bid
     else:
-        return
-    worse = (price - base) if request.side is Side.BUY else (base - price)
+        return  # it waits for its trigger, at a price that nobody knows yet
+    worse = (price - base) if order.side is Side.BUY else (base - price)
     share = worse / base * 100
     if share > collar:
         raise Refusal(

@@ -65,10 +65,11 @@ def check_release(order: Order) -> Checked:
     if order.position_shown is not None:
         held = sizing.look(order, broker)
         sizing.check_still(order, held)
-    preview = broker.preview(order.account_id, order.request)
+    request = order.request
+    preview = broker.preview(order.account_id, request)
     risk.check_drift(OrderType(order.order_type), order.shown_price, preview.price)
     instrument = broker.instrument(order.symbol)
-    facts = exposure.look(broker, order.connection, order.app, instrument, preview.quote)
+    facts = exposure.look(broker, order.connection, order.app, instrument, preview.quote, request=request)
     return Checked(preview=preview, facts=facts, held=held)
 
 
@@ -85,7 +86,8 @@ def check_asked(order: Order) -> Checked:
     quote = broker.quotes([order.symbol])[0]
     price = order.limit_price or order.stop_price or (quote.bid if order.side == Side.SELL else quote.ask)
     risk.check_drift(OrderType(order.order_type), order.shown_price, price)
-    facts = exposure.look(broker, order.connection, order.app, broker.instrument(order.symbol), quote)
+    instrument = broker.instrument(order.symbol)
+    facts = exposure.look(broker, order.connection, order.app, instrument, quote, request=order.request)
     return Checked(preview=None, facts=facts, held=held)
 
 

@@ -120,7 +120,8 @@ class Change(StrEnum):
 UNSETTLED = frozenset({Change.INTENT, Change.SENDING, Change.ASKED, Change.UNKNOWN})
 
 CHANGES: dict[Change, frozenset[Change]] = {
-    Change.AWAITING: frozenset({Change.INTENT, Change.DENIED, Change.LAPSED, Change.DISCARDED}),
+    # Straight to DONE: the cancel of an order, which from then on is the order's own.
+    Change.AWAITING: frozenset({Change.INTENT, Change.DONE, Change.DENIED, Change.LAPSED, Change.DISCARDED}),
     Change.INTENT: frozenset({Change.SENDING, Change.DENIED}),
     Change.SENDING: frozenset({Change.DONE, Change.REJECTED, Change.NOT_SENT, Change.ASKED, Change.UNKNOWN}),
     # Back to SENDING: its owner's yes is sent once, as the change was.

@@ -30,6 +30,7 @@ from console.orders.forms import OrderFilter, RejectForm
 from console.orders.models import Action, Confirmation, Modification, Order, Question
 from console.orders.states import Status
 from console.orders.waiting import Waiting
+from console.principal import Redeemer
 from console.security import keeping
 
 # The terms a person judges an order by, beside the sentence.
@@ -156,7 +157,7 @@ def settle(request: HttpRequest, public_id: str) -> HttpResponse:
 def approval_list(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     found = [(each, review.heading(each)) for each in approvals.waiting(user)]
-    mine = [pair for pair in found if pair[0].app.is_console or pair[0].app.connection.policy != Policy.TWO_STEP]
+    mine = [pair for pair in found if pair[0].decided_by(pair[0].app.connection) is Redeemer.OWNER]
     decided = Change.objects.filter(user_id=user.pk, action__in=(approvals.RELEASED, approvals.REJECTED))
     context = {
         "mine": mine,
@@ -240,7 +241,7 @@ def _to_decide(
     user = user_of(request)
     looked = review.look(confirmation)
     order = looked.lead
-    is_change = confirmation.action == Action.MODIFY
+    is_change = confirmation.is_about_an_order
     steps = order.events.filter(data__modification=confirmation.modification.public_id) if is_change else order.events
     first = steps.first()
     asked = Call.objects.filter(request_id=first.request_id).first() if first and first.request_id else None
@@ -258,7 +259,8 @@ def _to_decide(
         "minutes": seconds // 60,
         "rest": seconds % 60,
         "is_live": order.connection.is_live,
-        "by_assistant": order.connection.policy == Policy.TWO_STEP and not confirmation.app.is_console,
+        "is_cancel": looked.is_cancel,
+        "decided_by": confirmation.decided_by(order.connection).value,
         "cancels": closing.cancelled_first(confirmation, [item.order.symbol for item in looked.left_out]),
         "has_passkey": factors.has(user, factors.PASSKEY),
         "has_password": user.has_usable_password(),
@@ -290,6 +292,10 @@ def release(request: HttpRequest, public_id: str) -> HttpResponse:
     except Refusal as refusal:
         messages.error(request, str(refusal))
         return redirect("orders:approval", public_id)
+    if confirmation.action == Action.CANCEL:
+        orders[0].refresh_from_db()
+        messages.success(request, f"Released. The order is {orders[0].status_words.lower()}.")
+        return redirect("orders:detail", orders[0].public_id)
     if confirmation.action == Action.MODIFY:
         change = Modification.objects.get(confirmation=confirmation)
         messages.success(request, f"Released. The change: {change.status_words.lower()}.")

@@ -23,7 +23,7 @@ from console.connections import equity, reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.halts import verbs as halts
-from console.orders import cancelling, risk, sending, states
+from console.orders import cancelling, reach, risk, sending, states
 from console.orders.models import Order
 
 MOST_ACCOUNTS = 20
@@ -165,8 +165,11 @@ def reset_account(
         if cash is not None:
             books.check_cash(cash)
     label = by.email if isinstance(by, User) else by.name
-    done = cancelling.cancel_all(connection, account_id, by=label, request_id=request_id)
     standing = Order.objects.filter(connection=connection, account_id=account_id, status__in=states.OPEN)
+    if isinstance(by, ConnectedApp):
+        for order in standing.select_related("app"):
+            reach.check(by, order)
+    done = cancelling.cancel_all(connection, account_id, by=label, request_id=request_id)
     # A cancel may be on its way to the exchange, and the reset overtakes it there; any other open order stops it.
     leaving = {each.order.pk for each in done if each.refusal is None and each.order.state in states.AT_BROKER}
     stuck = standing.exclude(pk__in=leaving).first()

@@ -9,11 +9,11 @@ from typing_extensions import TypedDict
 from brokers.errors import BrokerError
 from brokers.types import OrderChanges, OrderClass, OrderType, Side, TimeInForce
 from console.connections import reads
-from console.connections.models import Policy
 from console.errors import Code, Refusal, Retry
 from console.orders import changes, desk, sending, states
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.terms import Terms
+from console.principal import Redeemer
 from mcpserver.call import Call
 from mcpserver.kinds import cursor
 from mcpserver.shapes import Instant, Number
@@ -79,6 +79,8 @@ class ChangeOut(TypedDict):
     trail_amount: NotRequired[Number]
     trail_percent: NotRequired[Number]
     tif: NotRequired[str]
+    cancels: NotRequired[bool]
+    """It takes the order back, once its owner lets it go; it changes none of its terms."""
     code: NotRequired[str]
     reason: NotRequired[str]
     at: Instant
@@ -272,7 +274,7 @@ def modify_order(call: Call) -> dict[str, Any]:
     )
     call.account_id, call.order_id = change.order.account_id, change.order.public_id
     return {
-        **_waits_for(change.order, change.confirmation),
+        **_waits_for(call, change.order, change.confirmation),
         "modification": render.modification(change),
         "order": render.order(change.order),
         "execution": "native",
@@ -291,25 +293,38 @@ def _prepared(call: Call, prepared: desk.Prepared) -> dict[str, Any]:
         }
     several = len(orders) > 1
     return compact(
-        **_waits_for(order, confirmation),
+        **_waits_for(call, order, confirmation),
         estimate=None if several else _estimate(confirmation.terms),
         execution="synthesised" if several or confirmation.action == Action.FLATTEN else "native",
         **_rows(orders),
     )
 
 
-def _waits_for(order: Order, confirmation: Confirmation) -> dict[str, Any]:
-    """Who has to say yes, until when and to what."""
-    if order.connection.policy == Policy.TWO_STEP:
-        by = {"status": "needs_confirmation", "confirmation_id": confirmation.public_id}
-        following = "Nothing was sent. Show the summary to the user; only after they agree, call confirm_trade."
-    else:
-        by = {"status": "needs_approval", "approve_at": desk.approval_url(order)}
-        following = (
-            f"Nothing was sent. The owner must approve it in the console at {desk.approval_url(order)} before it "
-            "expires; you cannot confirm it. Then ask get_order_status."
-        )
+def _waits_for(call: Call, order: Order, confirmation: Confirmation) -> dict[str, Any]:
+    """Who has to say yes, until when and to what. The id goes to whoever may use it, and no model reads it else."""
+    decided_by = confirmation.decided_by(order.connection)
+    by = {"confirmation_id": confirmation.public_id}
+    match decided_by:
+        case Redeemer.APP:
+            status = "needs_confirmation"
+            following = "Nothing was sent. Show the summary to the user; only after they agree, call confirm_trade."
+        case Redeemer.USER:
+            status = "needs_answer"
+            following = (
+                "Nothing was sent. The user is being asked in their client, and only their answer there sends it; you "
+                "cannot confirm it. Then ask get_order_status."
+            )
+        case Redeemer.OWNER:
+            status = "needs_approval"
+            by["approve_at"] = desk.approval_url(order)
+            following = (
+                f"Nothing was sent. The owner must approve it in the console at {desk.approval_url(order)} before it "
+                "expires; you cannot confirm it. Then ask get_order_status."
+            )
+    if decided_by is not Redeemer.APP and call.principal.redeemer is Redeemer.APP:
+        del by["confirmation_id"]
     return {
+        "status": status,
         **by,
         "expires_at": moment(confirmation.expires_at),
         "summary": confirmation.terms["summary"],
@@ -344,7 +359,7 @@ def confirm_trade(call: Call) -> dict[str, Any]:
     order = desk.confirm(call.principal, confirmation_id, request_id=call.request_id)
     call.account_id, call.order_id = order.account_id, order.public_id
     confirmation = desk.held(call.principal, confirmation_id)
-    if confirmation.action == Action.MODIFY:
+    if confirmation.is_about_an_order:
         return _changed(order, confirmation.modification)
     orders = list(confirmation.orders.filter(parent=None).order_by("pk"))
     if len(orders) == 1 and order.state in (states.Status.REJECTED, states.Status.NOT_SENT):
@@ -463,7 +478,7 @@ def discard_confirmation(call: Call) -> dict[str, Any]:
     order = desk.discard(call.principal, call.args["confirmation_id"], request_id=call.request_id)
     call.account_id, call.order_id = order.account_id, order.public_id
     confirmation = desk.held(call.principal, call.args["confirmation_id"])
-    if confirmation.action == Action.MODIFY:
+    if confirmation.is_about_an_order:
         change = confirmation.modification
         return {"status": change.status, "order": render.order(order), "modification": render.modification(change)}
     orders = list(confirmation.orders.filter(parent=None).order_by("pk"))

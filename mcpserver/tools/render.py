@@ -196,6 +196,7 @@ def modification(value: Modification) -> dict[str, Any]:
         trail_amount=value.trail_amount,
         trail_percent=value.trail_percent,
         tif=value.tif,
+        cancels=value.cancels or None,
         code=value.code,
         reason=value.reason,
         at=value.moved_at,

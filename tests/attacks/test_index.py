@@ -1,4 +1,4 @@
-"""Every attack the server has to hold against, and the tests that prove it: here or beside the code."""
+"""Every attack that the server and its desk have to hold against, and the tests that prove it, here or elsewhere."""
 
 import importlib
 import inspect
@@ -7,6 +7,7 @@ import pytest
 
 OAUTH, REST, MCP = "tests.console.oauth", "tests.console.api", "tests.mcpserver"
 BELOW = f"{REST}.test_management_keys_stay_below_their_owner"
+REACH = "tests.console.orders.test_what_an_app_reaches"
 ATTACKS = {
     "open redirect": ["tests.attacks.test_open_redirect"],
     "redirect URI variants": [
@@ -115,6 +116,39 @@ ATTACKS = {
     "words taken for booleans, and other scripts' digits for numbers": [
         f"{REST}.test_only_what_is_meant_is_taken",
         "tests.console.platforms.test_users_over_rest:test_starting_cash_is_a_plain_decimal",
+    ],
+    "confirming while the user is still being asked": [
+        "tests.mcpserver.test_a_question_is_its_users",
+        "tests.attacks.test_races:test_an_app_that_confirms_while_its_users_answer_arrives_sends_nothing",
+    ],
+    "undoing what the owner decided with a trade key": [
+        REACH,
+        "tests.console.api.test_authority_matrix:test_each_credential_opens_its_doors_and_no_other",
+        "tests.console.api.test_authority_matrix:test_a_cancel_of_what_guards_a_position_waits_for_the_owner",
+    ],
+    "cancelling or changing another app's orders": [
+        f"{REACH}:test_another_apps_order_is_out_of_reach",
+        f"{REACH}:test_cancel_all_takes_the_apps_own_orders_and_no_others",
+        f"{REACH}:test_an_app_closes_no_position_over_another_apps_order",
+    ],
+    "confirming after the policy was loosened": [
+        f"{REACH}:test_a_policy_that_was_loosened_since_leaves_it_to_the_owner",
+        f"{REACH}:test_a_change_that_waits_for_the_owner_does_too",
+    ],
+    "a forbidden coin by the other side of a pair, or by what is built on it": [
+        "tests.console.test_limits_by_name:"
+        "test_a_forbidden_coin_is_forbidden_on_either_side_and_in_what_is_built_on_it",
+        "tests.console.connections.test_names_in_limits:test_never_btc_lets_no_pair_bring_it_in",
+    ],
+    "a forbidden name that matches nothing": [
+        "tests.console.connections.test_names_in_limits:test_at_the_rest_api",
+        "tests.console.connections.test_names_in_limits:test_on_the_page",
+    ],
+    "a stop that is through, and a stop-limit order far from the market, past the collar": [
+        "tests.console.orders.test_collar",
+    ],
+    "a day's limit used anew after signing in again": [
+        "tests.console.orders.test_signed_in_again:test_a_days_use_stays_used",
     ],
 }
 

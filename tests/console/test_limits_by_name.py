@@ -50,6 +50,60 @@ def test_a_forbidden_coin_or_pair_forbids_the_contracts_on_it(listed: str) -> No
     assert denies(listed, PERPETUAL) is True
 
 
+@pytest.mark.parametrize("listed", ["BTC", "XBT", "btc"])
+@pytest.mark.parametrize(
+    ("what", "kind"),
+    [
+        (("ETH/BTC", "CRY:ETH/BTC@kraken"), AssetClass.CRYPTO),
+        (("ETH/BTC", ""), AssetClass.CRYPTO),
+        (("BTC/USD", "CRY:BTC/USD@kraken"), AssetClass.CRYPTO),
+        (("ETH/USD:BTC", "PERP:ETH/USD:BTC@okx"), AssetClass.PERPETUAL),
+        (("ETH/USD:BTC-261225", "FUT:ETH/USD:BTC:2026-12-25@okx"), AssetClass.FUTURE),
+        (("WBTC/USD", "CRY:WBTC/USD@kraken"), AssetClass.CRYPTO),
+        (("USD/WBTC", ""), AssetClass.CRYPTO),
+        (("BTC3L/USDT", "CRY:BTC3L/USDT@okx"), AssetClass.CRYPTO),
+        (("MBTZ6@9", "FUT:MBT.USD:2026-12@XCME"), AssetClass.FUTURE),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_forbidden_coin_is_forbidden_on_either_side_and_in_what_is_built_on_it(
+    listed: str, what: tuple[str, str], kind: AssetClass
+) -> None:
+    assert denies(listed, what, kind) is True
+
+
+@pytest.mark.parametrize(
+    ("listed", "what", "kind"),
+    [
+        ("AAPL", ("AAPLX/USD", "CRY:AAPLX/USD@kraken"), AssetClass.CRYPTO),
+        ("ETH", ("ETH.S/USD", "CRY:ETH.S/USD@kraken"), AssetClass.CRYPTO),
+        ("PEPE", ("1000PEPE/USDT:USDT", "PERP:1000PEPE/USDT:USDT@okx"), AssetClass.PERPETUAL),
+        ("USD", ("EUR/USD", "FX:EUR/USD"), AssetClass.FOREX),
+        ("ES", ("MESZ6@3", "FUT:MES.USD:2026-12@XCME"), AssetClass.FUTURE),
+    ],
+)
+def test_tokens_multiples_and_small_contracts_stand_for_what_they_are_built_on(
+    listed: str, what: tuple[str, str], kind: AssetClass
+) -> None:
+    assert denies(listed, what, kind) is True
+
+
+@pytest.mark.parametrize(
+    ("listed", "what", "kind"),
+    [
+        ("USD", APPLE_AT_IBKR, AssetClass.STOCK),
+        ("WBTC", BITCOIN, AssetClass.CRYPTO),
+        ("ETH", BITCOIN, AssetClass.CRYPTO),
+        ("GM", ("GMX/USD", "CRY:GMX/USD@kraken"), AssetClass.CRYPTO),
+        ("BTC", ("AAPL", "STK:AAPL.USD@XNAS"), AssetClass.STOCK),
+    ],
+)
+def test_what_only_resembles_a_forbidden_name_is_not_forbidden(
+    listed: str, what: tuple[str, str], kind: AssetClass
+) -> None:
+    assert denies(listed, what, kind) is False
+
+
 def test_a_forbidden_instrument_id_forbids_that_instrument_alone() -> None:
     assert denies("STK:AAPL.USD@XNAS", APPLE_AT_IBKR) is True
     assert denies("STK:AAPL.USD", APPLE_AT_IBKR) is True

@@ -19,11 +19,13 @@ from console.clients import registration
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections import linking
-from console.connections.models import Connection
+from console.connections.models import Connection, Policy
 from console.halts import verbs as halts
 from console.keys import managing, minting
 from console.keys.models import ManagementKey
 from console.oauth.models import AccessToken
+from console.orders.models import Confirmation, Modification, Order
+from console.orders.states import Status
 from console.scopes import Scope, Source
 from console.toolsets import Toolset
 from tests.console.api.conftest import a_trade, account_of, proved
@@ -44,6 +46,40 @@ class Door:
     """It names something of the owner's."""
 
 
+def an_order(maker: ConnectedApp) -> Order:
+    """A working one; that no broker has it is nothing to whoever may not reach it."""
+    connection, now = maker.connection, timezone.now()
+    confirmation = Confirmation.objects.create(
+        public_id=f"cnf_{maker.pk}",
+        app=maker,
+        terms={},
+        terms_digest="",
+        created_at=now,
+        expires_at=now + timedelta(seconds=120),
+    )
+    return Order.objects.create(
+        public_id=f"ord_{maker.pk}",
+        connection=connection,
+        app=maker,
+        confirmation=confirmation,
+        account_id="ELSEWHERE",  # so that it does not stand in the way of a reset
+        client_order_id=f"of-{maker.pk}",
+        wire_id=f"{maker.pk:032x}",
+        symbol="BTC/USD",
+        asset_class="crypto",
+        currency="USD",
+        side="BUY",
+        order_type="LMT",
+        tif="GTC",
+        quantity=1,
+        limit_price=100,
+        shown_price=100,
+        status=Status.INTENT,
+        created_at=now,
+        moved_at=now,
+    )
+
+
 @pytest.fixture
 def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade_key: str) -> dict[str, Door]:
     prepared = trader.post("/orders", ORDER, status=201)
@@ -55,6 +91,7 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
     linking.set_limits(paper, limits.parse({"order_notional": "90000"}), by=owner)
     grants.set_limits(app, limits.parse({"daily_notional": "90000"}), by=owner)
     grants.set_toolsets(app, {Toolset.MARKET, Toolset.ACCOUNT}, by=owner)
+    owners, anothers = an_order(grants.of_console(paper)), an_order(app)
     # Of another app, so that it holds none of the doors shut.
     halt = halts.halt_app(app, by=owner)
     connection, order = f"/connections/{paper.pk}", f"/orders/{prepared['order']['id']}"
@@ -118,6 +155,8 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
         "get_order": Door("read", "GET", order),
         "approve_order": Door("in person", "POST", f"{order}/approve"),
         "cancel_order": Door("cancel", "POST", f"{order}/cancel"),
+        "cancel_order that the owner made": Door("the owner's", "POST", f"/orders/{owners.public_id}/cancel"),
+        "cancel_order that another app made": Door("another app's", "POST", f"/orders/{anothers.public_id}/cancel"),
         "list_trades": Door("read", "GET", "/journal/trades", own=False),
         "get_trade": Door("read", "GET", trade),
         "list_trade_notes": Door("read", "GET", f"{trade}/notes"),
@@ -159,12 +198,16 @@ PERSON = {
     "more": ALLOWED,
     "in person": ALLOWED,
     "trade": "not_permitted",
+    "the owner's": ALLOWED,
+    "another app's": ALLOWED,
 }
 _FOR_APPS = ("trade", "cancel", "halt", "keep")
 KEY = dict.fromkeys(PERSON, "not_permitted") | {"read": ALLOWED}
 
 # It reads, makes what reads, stops and tightens, and lets nobody do more.
 MANAGER = dict.fromkeys(PERSON, "not_permitted") | dict.fromkeys(("read", "manage", "halt", "stop"), ALLOWED)
+READS = dict.fromkeys((*_FOR_APPS, "the owner's", "another app's"), "insufficient_scope")
+TRADES = dict.fromkeys(_FOR_APPS, ALLOWED) | {"the owner's": "owners_order", "another app's": "another_apps_order"}
 
 # One row for each credential, one column for each kind of door: the code it is refused with, or ALLOWED.
 MATRIX: dict[str, dict[str, str]] = {
@@ -179,9 +222,9 @@ MATRIX: dict[str, dict[str, str]] = {
     },
     "somebody else's session": PERSON,
     "an operator's session": PERSON,
-    "a read key": {**KEY, **dict.fromkeys(_FOR_APPS, "insufficient_scope")},
-    "a trade key": {**KEY, **dict.fromkeys(_FOR_APPS, ALLOWED)},
-    "somebody else's trade key": {**KEY, **dict.fromkeys(_FOR_APPS, ALLOWED)},
+    "a read key": {**KEY, **READS},
+    "a trade key": {**KEY, **TRADES},
+    "somebody else's trade key": {**KEY, **TRADES},
     "an OAuth access token": dict.fromkeys(PERSON, "wrong_audience"),
     "a revoked key": dict.fromkeys(PERSON, "unauthenticated"),
     "an expired key": dict.fromkeys(PERSON, "unauthenticated"),
@@ -192,7 +235,7 @@ MATRIX: dict[str, dict[str, str]] = {
     "a management key": MANAGER,
     # An app on the connection is halted, and a new key could do what it may not.
     "a management key that may make keys that trade": {**MANAGER, "mint trade": "halted"},
-    "a trade key that a management key made": {**KEY, **dict.fromkeys(_FOR_APPS, ALLOWED)},
+    "a trade key that a management key made": {**KEY, **TRADES, "cancel": "another_apps_order"},
     "a trade key whose management key was revoked": dict.fromkeys(PERSON, "unauthenticated"),
     "a trade key whose management key has expired": dict.fromkeys(PERSON, "unauthenticated"),
     "somebody else's management key": MANAGER,
@@ -228,7 +271,8 @@ def expected(credential: str, name: str, door: Door) -> str:
     code = MATRIX[credential][door.column]
     if credential == "somebody else's management key" and door.column in ("more", "mint trade"):
         return "not_found"
-    if code == ALLOWED and door.own and credential in STRANGERS:
+    is_out_of_reach = code in ("owners_order", "another_apps_order")
+    if (code == ALLOWED or is_out_of_reach) and door.own and credential in STRANGERS:
         return "confirmation_unknown" if name == "confirm_order" else "not_found"
     if code == ALLOWED and credential in ("a read key", "a trade key that a management key made"):
         # They are another app's.
@@ -339,6 +383,23 @@ def test_each_credential_opens_its_doors_and_no_other(
             if code:
                 assert Change.objects.count() == changes, name
             transaction.set_rollback(True)
+
+
+def test_a_cancel_of_what_guards_a_position_waits_for_the_owner(
+    trader: Rest, session: Rest, others_session: Rest, owner: User, paper: Connection
+) -> None:
+    linking.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+    exits = {"order_class": "bracket", "take_profit": "9000000", "stop_loss": "500"}
+    bracket = trader.post("/orders", {**ORDER, **exits}, status=201)["order"]["id"]
+    session.post(f"/orders/{bracket}/approve")
+    for leg in Order.objects.filter(parent__public_id=bracket):
+        path = f"/orders/{leg.public_id}/cancel"
+        assert trader.refused("POST", path)["code"] == "approval_required"
+        assert others_session.refused("POST", path)["code"] == "not_found"
+        leg.refresh_from_db()
+        assert leg.state is Status.WORKING
+    assert Modification.objects.filter(cancels=True, status="awaiting_confirmation").count() == 2
+    assert session.post(f"/orders/{Order.objects.get(parent__public_id=bracket, order_type='STP').public_id}/cancel")
 
 
 def test_a_refused_credential_is_challenged(credentials: dict[str, Callable[[], Rest]]) -> None:

@@ -11,7 +11,7 @@ from console.accounts.models import User
 from console.connected_apps.models import ConnectedApp
 from console.connections import linking
 from console.connections.models import Connection, Policy
-from console.orders import desk, letters, tasks
+from console.orders import approvals, desk, letters, tasks
 from console.principal import Principal
 from tests.clock import Clock
 from tests.console.orders.conftest import bitcoin
@@ -79,16 +79,18 @@ def test_one_owners_flood_does_not_silence_anothers_letters(
     assert mail.outbox[-1].to == [other.email]
 
 
-@pytest.mark.parametrize("what", ["two-step", "switched off", "expired", "discarded", "disabled user"])
+@pytest.mark.parametrize("what", ["two-step", "switched off", "expired", "rejected", "disabled user"])
 def test_no_letter_goes_out_where_none_is_wanted(
     asks: Connection, trader: Principal, owner: User, clock: Clock, what: str
 ) -> None:
+    if what == "two-step":
+        Connection.objects.update(policy=Policy.TWO_STEP)
     prepared = desk.prepare(trader, bitcoin())
     happens: dict[str, Callable[[], object]] = {
-        "two-step": lambda: Connection.objects.update(policy=Policy.TWO_STEP),
+        "two-step": lambda: None,
         "switched off": lambda: letters.switch(asks, on=False),
         "expired": lambda: clock.advance(seconds=120),
-        "discarded": lambda: desk.discard(trader, prepared.confirmation.public_id),
+        "rejected": lambda: approvals.reject(prepared.confirmation, by=owner, reason="other"),
         "disabled user": lambda: User.objects.filter(pk=owner.pk).update(is_active=False),
     }
     happens[what]()

@@ -340,7 +340,7 @@ def test_of_a_plan_that_goes_whole_nothing_is_ever_sent_once_one_order_was_refus
     assert watch.submitted == []
 
 
-@pytest.mark.parametrize(("ticker", "code"), [("BMW", Code.OUTSIDE_LIMITS), ("", Code.LIMIT_UNPROVABLE)])
+@pytest.mark.parametrize(("ticker", "code"), [("DIS", Code.OUTSIDE_LIMITS), ("", Code.LIMIT_UNPROVABLE)])
 def test_an_option_whose_broker_does_not_describe_it_passes_no_list_of_forbidden_names(
     trader: Principal,
     limit: Callable[..., None],
@@ -354,7 +354,7 @@ def test_an_option_whose_broker_does_not_describe_it_passes_no_list_of_forbidden
     def undescribed(broker: PaperBroker, symbol: str) -> Instrument:
         return replace(known(broker, symbol), asset_class=AssetClass.OPTION, ticker=ticker)
 
+    limit(denied_symbols=["DIS"])
     monkeypatch.setattr(PaperBroker, "instrument", undescribed)
-    limit(denied_symbols=["BMW"])
     assert refused(lambda: desk.prepare(trader, resting())).code is code
     assert watch.submitted == []

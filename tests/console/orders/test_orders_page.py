@@ -11,7 +11,7 @@ from console.halts import verbs as halts
 from console.orders import desk
 from console.orders.models import Confirmation, Order, OrderEvent
 from console.orders.states import Status
-from console.principal import Principal
+from console.principal import Principal, Redeemer
 from tests.console.orders.conftest import bitcoin
 from tests.console.pages import text_of, words_of
 from tests.watched_broker import Watch
@@ -24,6 +24,7 @@ def make(app: ConnectedApp, status: Status, *, symbol: str = "AAPL", at: datetim
     confirmation = Confirmation.objects.create(
         public_id=f"cnf_{number}",
         app=app,
+        redeemer=Redeemer.APP,
         terms={"summary": f"Buy 10 {symbol}, about 1,815.00 USD.", "value": "1815", "fee": "1"},
         terms_digest="0" * 64,
         created_at=at,

@@ -84,6 +84,11 @@ def _trader(connection: Connection) -> Principal:
     return bearer.authenticate(raw)
 
 
+def _maker(order: Order) -> Principal:
+    """The app that made it."""
+    return replace(_trader(order.connection), app_id=order.app_id)
+
+
 @pytest.fixture
 def connection(owner: User, fake: FakeIbkr) -> Connection:
     return linked(just_proved(owner), IBKR, fake)
@@ -300,8 +305,7 @@ def test_an_app_may_take_its_order_back_but_that_answers_nothing(
     connection: Connection, browser: Browser, fake: FakeIbkr
 ) -> None:
     found = asked(connection)
-    principal = _trader(connection)
-    desk.cancel(principal, found.order.public_id)
+    desk.cancel(_maker(found.order), found.order.public_id)
     assert order_of(found).state is Status.CANCELLED
     yes(browser, found)
     assert (fake.replies, fake.live, order_of(found).state) == ([], {}, Status.CANCELLED)
@@ -542,7 +546,7 @@ def _says_no(found: Question) -> None:
 
 
 def _cancels(found: Question) -> None:
-    desk.cancel(_trader(found.order.connection), found.order.public_id)
+    desk.cancel(_maker(found.order), found.order.public_id)
 
 
 @pytest.mark.parametrize(
@@ -585,18 +589,16 @@ def test_a_question_that_the_broker_forgot_ends_the_order(
 # -- about a change --------------------------------------------------------------------------------------------
 
 
-def asked_about_a_change(
-    connection: Connection, fake: FakeIbkr, filled: str = "", by: Principal | None = None
-) -> Question:
+def asked_about_a_change(connection: Connection, fake: FakeIbkr, filled: str = "") -> Question:
     """An order rests, a change of it was released, and the broker asks."""
     fake.questions = []
     trader = _trader(connection)
     order = desk.confirm(trader, prepared(trader).confirmation.public_id)
     if filled:
         fake.fill(order.wire_id, Decimal(filled), Decimal(190))
-    change = desk.prepare_change(by or trader, order.public_id, OrderChanges(limit_price=Decimal(185)))
+    change = desk.prepare_change(trader, order.public_id, OrderChanges(limit_price=Decimal(185)))
     fake.questions = [QUESTION]
-    desk.confirm(by or trader, change.confirmation.public_id)
+    desk.confirm(trader, change.confirmation.public_id)
     return Question.objects.get()
 
 
@@ -643,7 +645,7 @@ def test_a_change_nobody_answers_for_ends_and_another_may_follow(
     assert (change_of(found).state, order_of(found).state) == (Step.REJECTED, Status.WORKING)
     yes(browser, found)
     assert (fake.replies, price_at(fake)) == ([], Decimal(190))
-    trader = _trader(connection)
+    trader = _maker(found.order)
     change = desk.prepare_change(trader, found.order.public_id, OrderChanges(limit_price=Decimal(184)))
     desk.confirm(trader, change.confirmation.public_id)
     second = Question.objects.get(modification=change)
@@ -688,7 +690,7 @@ def test_a_yes_to_a_change_of_an_order_that_ends_while_it_is_weighed_is_not_sent
 
     def overtaken(*values: Any, **named: Any) -> amend.Weighed:
         weighed = weigh(*values, **named)
-        desk.cancel(_trader(connection), found.order.public_id)
+        desk.cancel(_maker(found.order), found.order.public_id)
         return weighed
 
     monkeypatch.setattr(amend, "weigh", overtaken)
@@ -699,8 +701,7 @@ def test_a_yes_to_a_change_of_an_order_that_ends_while_it_is_weighed_is_not_sent
 def test_a_yes_to_a_change_is_refused_once_the_app_that_asked_for_it_is_revoked(
     connection: Connection, browser: Browser, fake: AsksAboutChanges
 ) -> None:
-    found = asked_about_a_change(connection, fake, by=_trader(connection))
-    assert change_of(found).confirmation.app != found.order.app
+    found = asked_about_a_change(connection, fake)
     grants.revoke(change_of(found).confirmation.app, by=connection.owner, reason="Enough")
     yes(browser, found)
     assert (fake.replies, change_of(found).state, price_at(fake)) == ([], Step.ASKED, Decimal(190))
@@ -710,7 +711,7 @@ def test_a_yes_to_a_change_of_an_order_that_has_ended_is_not_sent(
     connection: Connection, browser: Browser, fake: FakeIbkr
 ) -> None:
     found = asked_about_a_change(connection, fake)
-    desk.cancel(_trader(connection), found.order.public_id)
+    desk.cancel(_maker(found.order), found.order.public_id)
     assert "It is too late to answer" in words_of(yes(browser, found))
     assert fake.replies == []
 

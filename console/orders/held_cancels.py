@@ -1,0 +1,116 @@
+"""Cancels that wait for the owner: where the owner releases orders, no app takes away what guards a position by itself.
+
+prepare   the cancel is held for the owner, like a change of the order; nothing is cancelled
+release   the owner's yes, used once: the cancel is on record, and from then on asked for until the broker answers
+"""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from console import ids
+from console.connected_apps.models import ConnectedApp
+from console.errors import Code, Refusal
+from console.orders import amend, cancelling, changes, moves, redeeming, states
+from console.orders.amend import May, Record
+from console.orders.models import Action, Confirmation, Modification, Order
+from console.orders.moves import Moved
+from console.orders.states import Change
+from console.orders.terms import as_shown, words
+
+
+def prepare(app: ConnectedApp, order: Order, *, by: str, request_id: str = "") -> Modification:
+    """Hold the cancel for the order's owner, once: asked again while it waits, it is the same one."""
+    waiting = order.modifications.filter(
+        cancels=True, status=Change.AWAITING, confirmation__expires_at__gt=timezone.now()
+    )
+    with transaction.atomic():
+        Order.objects.select_for_update().get(pk=order.pk)
+        if (before := waiting.select_related("confirmation").first()) is not None:
+            return before
+        confirmation = redeeming.hold(app, Action.CANCEL, _shown(order))
+        change = Modification.objects.create(
+            public_id=ids.new("mod"),
+            order=order,
+            confirmation=confirmation,
+            wire_id=uuid.uuid4().hex,
+            cancels=True,
+            status=Change.AWAITING,
+            created_at=confirmation.created_at,
+            moved_at=confirmation.created_at,
+        )
+        what = (
+            "Its cancel was asked for and waits for the owner, as the order guards a position. Nothing was cancelled."
+        )
+        moves.event(order, order.status, what, by, request_id, {"modification": change.public_id})
+    return change
+
+
+def _shown(order: Order) -> dict[str, Any]:
+    connection = order.connection
+    return {
+        "action": Action.CANCEL.value,
+        "connection": connection.name,
+        "connection_id": connection.pk,
+        "environment": connection.environment,
+        "account_id": order.account_id,
+        "order_id": order.public_id,
+        "before": as_shown(order.request),
+        "currency": order.currency,
+        "summary": (
+            f"Cancel an order on {connection.name} ({connection.environment}) that guards a position: "
+            f"{words(order.request)}. The position then stands without it."
+        ),
+    }
+
+
+def release(
+    confirmation: Confirmation, *, may: May, by: str, request_id: str = "", record: Record | None = None
+) -> Order:
+    """Use the owner's yes up and cancel the order. Passes every limit, halt and pause. Raises Refusal."""
+    change = Modification.objects.select_related("order__connection", "order__app", "order__confirmation").get(
+        confirmation=confirmation
+    )
+    order = change.order
+    amend.check_redeemable(confirmation, change)
+    may(order.connection)
+    if confirmation.terms["before"] != as_shown(order.request):
+        raise Refusal(
+            Code.CONFIRMATION_CHANGED,
+            "The order is no longer what was shown. Nothing was cancelled; ask for the cancel again.",
+            order_id=order.public_id,
+        )
+    _redeem(confirmation, change, timezone.now(), by, request_id, record)
+    return cancelling.take_back(order, by=by, request_id=request_id)
+
+
+@transaction.atomic
+def _redeem(
+    confirmation: Confirmation, change: Modification, now: datetime, by: str, request_id: str, record: Record | None
+) -> None:
+    order = Order.objects.select_for_update().get(pk=change.order_id)
+    if order.state not in states.OPEN:
+        raise Refusal(
+            Code.NOT_CANCELLABLE,
+            f"Order {order.public_id} has ended: {order.status_words.lower()}.",
+            order_id=order.public_id,
+        )
+    said = "Its owner released the cancel of the order."
+    try:
+        if not redeeming.use_up(confirmation, now):
+            raise Moved(confirmation.public_id)
+        changes.move(change, Change.DONE, said, by, request_id)
+    except Moved as error:
+        confirmation.refresh_from_db()
+        change.refresh_from_db()
+        amend.check_redeemable(confirmation, change)
+        raise Refusal(
+            Code.CONFIRMATION_EXPIRED, "It is too late for this. Nothing was cancelled.", order_id=order.public_id
+        ) from error
+    # From here on the sweep carries it on, whatever becomes of this process.
+    Order.objects.filter(pk=order.pk, cancel_requested_at=None).update(cancel_requested_at=now)
+    if record is not None:
+        record([order])

@@ -1,0 +1,56 @@
+"""Whose yes a confirmation takes, and that it is used once. Every confirmation is made, narrowed and used up here."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from console import ids
+from console.connected_apps.models import ConnectedApp
+from console.connections.models import Policy
+from console.orders.models import Action, Confirmation
+from console.orders.terms import digest
+from console.principal import Redeemer
+
+
+def of(app: ConnectedApp, asked: Redeemer) -> Redeemer:
+    """Whose yes it takes to release what ``app`` prepares now, where it asks ``asked``."""
+    is_owners = app.is_console or app.connection.policy != Policy.TWO_STEP
+    return Redeemer.OWNER if is_owners else asked
+
+
+def hold(
+    app: ConnectedApp,
+    action: Action,
+    shown: dict[str, Any],
+    *,
+    asked: Redeemer = Redeemer.APP,
+    all_or_none: bool = True,
+) -> Confirmation:
+    """A confirmation of what was ``shown``. ``asked``: whose yes its app waits for, where the connection allows it."""
+    now = timezone.now()
+    return Confirmation.objects.create(
+        public_id=ids.new("cnf"),
+        app=app,
+        action=action,
+        all_or_none=all_or_none,
+        redeemer=of(app, asked),
+        terms=shown,
+        terms_digest=digest(shown),
+        created_at=now,
+        expires_at=now + timedelta(seconds=settings.CONFIRMATION_SECONDS),
+    )
+
+
+def narrow(confirmation: Confirmation, asked: Redeemer) -> None:
+    """From now on it takes the yes of ``asked``, if that is stricter than before."""
+    if asked.rank > Redeemer(confirmation.redeemer).rank:
+        Confirmation.objects.filter(pk=confirmation.pk, redeemer=confirmation.redeemer).update(redeemer=asked)
+        confirmation.refresh_from_db(fields=["redeemer"])
+
+
+def use_up(confirmation: Confirmation, now: datetime) -> bool:
+    """Mark it as used, once. False: it was used, is over, or waits for somebody else than when it was read."""
+    mine = Confirmation.objects.filter(pk=confirmation.pk, redeemer=confirmation.redeemer)
+    return mine.filter(redeemed_at=None, expires_at__gt=now).update(redeemed_at=now) > 0
