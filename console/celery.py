@@ -3,7 +3,10 @@
 import os
 
 from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES
 
+# The scheme of CELERY_BROKER_URL where no server is named.
+TRANSPORT_ALIASES["files"] = "console.embedded_queue:Transport"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 app = Celery("tradelatch")

@@ -2,13 +2,41 @@
 
 from collections.abc import Callable
 
-from django.core.exceptions import BadRequest
-from django.http import HttpRequest, JsonResponse
+from django.conf import settings
+from django.core.exceptions import BadRequest, DisallowedHost
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
+from console import addresses, refused
 from console.errors import Code
 
 _FORM = "application/x-www-form-urlencoded"
+
+
+def refuse_foreign_host(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """400 for a host name that is not ours, told as what it is. The first of all: others ask for the host."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        try:
+            request.get_host()
+        except DisallowedHost:
+            host = request.META.get("HTTP_HOST", "")
+            addresses.note_foreign_host(host, request.META.get("REMOTE_ADDR", ""))
+            kind, body = refused.answer(
+                request.path,
+                400,
+                Code.INVALID_REQUEST,
+                addresses.foreign_host(host),
+                template="wrong_host.html",
+                host=host[:100],
+                public_url=settings.PUBLIC_URL,
+            )
+            return HttpResponse(body, content_type=kind, status=400, headers={"Cache-Control": "no-store"})
+        return get_response(request)
+
+    return middleware
 
 
 def refuse_nul(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:

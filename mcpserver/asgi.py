@@ -13,7 +13,7 @@ django.setup()
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager  # noqa: E402 - needs django.setup()
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
-from console import toolsets  # noqa: E402
+from console import deadlines, toolsets  # noqa: E402
 from mcpserver import described, edge, server  # noqa: E402
 from mcpserver.lean import Lean  # noqa: E402
 from mcpserver.listening import Listeners  # noqa: E402
@@ -33,7 +33,7 @@ class McpApp:
         self._plain = StreamableHTTPSessionManager(self.server, json_response=True, stateless=True)
         self._streamed = StreamableHTTPSessionManager(self.server, json_response=False, stateless=True)
         lean = Lean(surface, self.server.server_info_stamp) if is_lean else None
-        self._edge = edge.app(self.serve, surface, lean)
+        self._edge = deadlines.bounded(edge.app(self.serve, surface, lean))
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:

@@ -22,7 +22,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console import ids, scopes
+from console import addresses, ids, scopes
 from console.authority import bearer
 from console.authority.bearer import Unauthenticated, WrongAddress
 from console.errors import Code, Refusal
@@ -46,6 +46,10 @@ _DOORKEEPERS = anyio.CapacityLimiter(20)
 
 class _TooLarge(Exception):
     pass
+
+
+class _Gone(Exception):
+    """The client went, or was cut, before its request was whole: what came of it is not acted on."""
 
 
 class _Arrived:
@@ -91,7 +95,10 @@ def app(inner: ASGIApp, surface: Surface, lean: Lean | None) -> ASGIApp:
                 message = dict(message, headers=[*message.get("headers", []), *arrived.extra_headers])
             await send(message)
 
-        response = await _respond(inner, surface, lean, arrived, receive, answering)
+        try:
+            response = await _respond(inner, surface, lean, arrived, receive, answering)
+        except _Gone:
+            return
         if isinstance(response, bytes):
             head = [(b"content-type", b"application/json"), (b"content-length", str(len(response)).encode())]
             await send({"type": "http.response.start", "status": 200, "headers": head + arrived.extra_headers})
@@ -107,8 +114,9 @@ async def _respond(
 ) -> Response | bytes | None:
     """What to send, a refusal or the JSON of an answer; or None when the SDK has answered."""
     headers, request_id, ip, agent = arrived.headers, arrived.request_id, arrived.ip, arrived.agent
-    if not _host_fits(headers.get("host", "")):
-        return _plain(421, Code.INVALID_REQUEST, "This server does not answer to that Host name.", request_id)
+    if not _host_fits(host := headers.get("host", "")):
+        addresses.note_foreign_host(host, ip)
+        return _plain(421, Code.INVALID_REQUEST, addresses.foreign_host(host), request_id)
     origin = arrived.origin
     if origin is not None and not _origin_fits(origin):
         refusal = Refusal(Code.ORIGIN_REFUSED, f"Web pages of {origin[:100]} may not call this server.")
@@ -307,7 +315,7 @@ async def _read(receive: Receive, headers: Mapping[str, str]) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return bytes(body)
+            raise _Gone
         body += message.get("body", b"")
         if len(body) > settings.MAX_BODY_BYTES:
             raise _TooLarge
