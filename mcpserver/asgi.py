@@ -5,7 +5,10 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import anyio.to_thread
 import django
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django.setup()
@@ -14,6 +17,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager  # n
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
 from console import deadlines, toolsets  # noqa: E402
+from console.onboarding import schema  # noqa: E402
 from mcpserver import described, edge, server  # noqa: E402
 from mcpserver.lean import Lean  # noqa: E402
 from mcpserver.listening import Listeners  # noqa: E402
@@ -59,6 +63,11 @@ class McpApp:
 async def lifespan(mcp: McpApp, receive: Receive, send: Send) -> None:
     """The ASGI lifespan protocol around ``mcp.run()``."""
     await receive()
+    try:
+        await anyio.to_thread.run_sync(_refuse_newer)
+    except ImproperlyConfigured as error:
+        await send({"type": "lifespan.startup.failed", "message": f"tradelatch: {error}"})
+        return
     # What is loaded by now stays for good: no collection needs to walk over it again.
     gc.collect()
     gc.freeze()
@@ -66,6 +75,13 @@ async def lifespan(mcp: McpApp, receive: Receive, send: Send) -> None:
         await send({"type": "lifespan.startup.complete"})
         await receive()
     await send({"type": "lifespan.shutdown.complete"})
+
+
+def _refuse_newer() -> None:
+    try:
+        schema.refuse_newer()
+    finally:
+        connections.close_all()
 
 
 toolsets.provide(described.tools())
