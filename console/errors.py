@@ -171,7 +171,7 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "Switch trading on under Connections, if you want orders there.",
     ),
     Code.APP_PAUSED: Explanation("The app is paused", "Resume it under Connected apps when you want it to act again."),
-    Code.APP_REVOKED: Explanation("The app's access was taken back", "Connect the assistant again to allow it anew."),
+    Code.APP_REVOKED: Explanation("The app's access has ended", "Connect the assistant again to allow it anew."),
     Code.CONNECTION_PAUSED: Explanation(
         "The connection is paused", "Resume it under Connections. Orders can still be cancelled meanwhile."
     ),

@@ -8,6 +8,7 @@ import functools
 import ipaddress
 import json
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -39,6 +40,8 @@ METADATA_URL = f"{settings.PUBLIC_URL}/.well-known/oauth-protected-resource/mcp"
 _ALL_SCOPES = scopes.render(frozenset(scopes.ALL))
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id"
 _HOSTS = frozenset(allowed.strip("[]").lower() for allowed in settings.ALLOWED_HOSTS)
+_UNQUOTABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
+"""What an error_description may not hold: RFC 6750 section 3."""
 _READ_FIRST_BYTES = 64 * 1024
 _DOORKEEPERS = anyio.CapacityLimiter(20)
 """Threads that tell who comes: apart from those of tools, all of which may be waiting for a broker."""
@@ -368,7 +371,7 @@ def _challenge(status: int, error: str | None, code: Code, message: str, request
     """401 and 403 with where to sign in and what for (RFC 9728 section 5.1, RFC 6750 section 3)."""
     challenge = f'Bearer resource_metadata="{METADATA_URL}", scope="{_ALL_SCOPES}"'
     if error is not None:
-        challenge += f', error="{error}", error_description="{message}"'
+        challenge += f', error="{error}", error_description="{_UNQUOTABLE.sub("?", message)}"'
     return JSONResponse(
         {"error": error or code, "error_description": message, "code": code, "request_id": request_id},
         status_code=status,

@@ -215,7 +215,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tradelatch-soak-") as folder:
         os.environ["TRADELATCH_HOME"] = folder
         with serving.serve(Path(folder) / "home", supervised=True) as server:
-            found = soak(server, seconds=chosen.minutes * 60, every=chosen.every)
+            try:
+                found = soak(server, seconds=chosen.minutes * 60, every=chosen.every)
+            except BaseException:
+                # The home goes when this ends: what is needed to tell why is said now.
+                code = None if server.process is None else server.process.poll()
+                sys.stderr.write(f"exit code of the instance: {code}; its log ends:\n{server.log[-4000:]}\n")
+                raise
     for what, value in found.items():
         sys.stdout.write(f"{what.replace('_', ' ')}: {value}\n")
 

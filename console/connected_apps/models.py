@@ -9,6 +9,11 @@ from console.scopes import Scope, Source
 from console.toolsets import Toolset, switched_on
 
 
+def ended(reason: str) -> str:
+    """The recorded reason of an end of access, as it is told wherever the app is refused."""
+    return f"This app's access has ended. {reason}." if reason else "This app's access has ended."
+
+
 class ConnectedApp(models.Model):
     """The one noun for permission: who may act on which connection, and how far.
 
@@ -63,6 +68,11 @@ class ConnectedApp(models.Model):
     def toolset_names(self) -> list[str]:
         """Of the sets of tools that are switched on."""
         return [each.value for each in Toolset if switched_on(self.toolsets, each)]
+
+    @property
+    def why_ended(self) -> str:
+        """For the app and for people; empty while its access lasts."""
+        return "" if self.revoked_at is None else ended(self.revoked_reason)
 
     @property
     def is_console(self) -> bool:

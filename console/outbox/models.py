@@ -10,7 +10,7 @@ class OutgoingMail(models.Model):
         RECOVERY = "recovery", "A link to set a new password"
         GRANT = "grant", "An app got access"
         ORDERS = "orders", "Orders wait for an answer"
-        TOKEN_REUSED = "token_reused", "A sign-in of an app was used twice"
+        TOKEN_REUSED = "token_reused", "An old sign-in of an app was used again"
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="+")
     """Nobody: somebody typed an address that has no account here, which costs as much time as one that has."""
