@@ -23,7 +23,7 @@ from tests.secrets.known import keep
 
 T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parent.parent
-READY_SECONDS = 45.0
+READY_SECONDS = 90.0
 # Tests make more calls in a minute than people do; those about throttles set their own.
 GENEROUS = {"TRADELATCH_CALLS_PER_MINUTE": "100000", "TRADELATCH_TRADE_CALLS_PER_MINUTE": "100000"}
 _WEB = [
@@ -63,7 +63,7 @@ def manage(home: Path, port: int, *arguments: str, **variables: str) -> subproce
         env=environment(home, port, **variables),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
