@@ -16,7 +16,10 @@ _FORM = "application/x-www-form-urlencoded"
 def refuse_foreign_host(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """400 for a host name that is not ours, told as what it is. The first of all: others ask for the host."""
+    """400 for a host name that is not ours, told as what it is.
+
+    It stands before whoever asks for the host, and after the files that its page needs.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         try:

@@ -178,11 +178,11 @@ INSTALLED_APPS = [
     "console.onboarding",
 ]
 MIDDLEWARE = [
-    "console.middleware.refuse_foreign_host",
     "console.middleware.refuse_nul",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "console.middleware.refuse_foreign_host",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

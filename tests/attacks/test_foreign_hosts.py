@@ -30,6 +30,14 @@ def test_a_foreign_host_name_is_named_beside_the_setting_and_our_address(server:
             assert (kind, answer.json()["error"]) == ("application/json", "invalid_request")
 
 
+def test_the_page_has_its_looks_and_its_policy(server: Server) -> None:
+    page = httpx2.get(server.url + "/sign-in/", headers={"Host": FOREIGN})
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert page.headers["x-content-type-options"] == "nosniff"
+    sheet = httpx2.get(server.url + "/static/console/app.css", headers={"Host": FOREIGN})
+    assert (sheet.status_code, sheet.headers["content-type"].partition(";")[0]) == (200, "text/css")
+
+
 def test_the_log_has_one_line_for_a_name_however_often_it_is_asked_for(server: Server) -> None:
     for path in (*DOORS, *DOORS):
         httpx2.get(server.url + path, headers={"Host": "tl.lan"})
