@@ -1,7 +1,7 @@
 # Needs make and Python 3.11. Everything else is installed into .venv from the lock files.
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
-.PHONY: run test clients conformance bench bench-growth bench-paper bench-bulkhead races chaos lint lock rotate clean
+.PHONY: run test clients conformance bench bench-growth bench-paper bench-bulkhead races chaos soak lint lock rotate clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -59,6 +59,10 @@ chaos: .venv/.tests
 	$(PYTHON) -m tests.chaos $(CHAOS)
 	$(PYTHON) -m tests.chaos.at_once --on sqlite --rounds 3
 	$(PYTHON) -m tests.chaos.at_once --on postgresql --rounds 3
+
+# The default instance for 30 minutes with every core busy and bursts of messages; test runs 20 seconds of it.
+soak: .venv/.tests
+	$(PYTHON) -m tests.soak --minutes 30
 
 lint: export TRADELATCH_HOME := $(CHECK_HOME)
 lint: .venv/.tests

@@ -9,13 +9,18 @@ from starlette.types import Receive, Scope, Send
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
-from console import proxies
+from console import deadlines, proxies
 from mcpserver import asgi as mcp
 
 # WhiteNoise hands its files over as WSGI wants them. They are small: that Django reads each whole harms nobody.
 warnings.filterwarnings("ignore", "StreamingHttpResponse must consume synchronous iterators")
 
-_console = get_asgi_application()
+_django = get_asgi_application()
+
+
+@deadlines.bounded
+async def _console(scope: Scope, receive: Receive, send: Send) -> None:
+    await _django(dict(scope), receive, send)  # type: ignore[arg-type]  # the stubs want Mapping, ASGI says dict
 
 
 async def _dispatch(scope: Scope, receive: Receive, send: Send) -> None:
@@ -23,7 +28,7 @@ async def _dispatch(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] in mcp.PATHS):
         await mcp.application(scope, receive, send)
     else:
-        await _console(dict(scope), receive, send)  # type: ignore[arg-type]  # the stubs want Mapping, ASGI says dict
+        await _console(scope, receive, send)
 
 
 application = proxies.behind(settings.TRUSTED_PROXIES, _dispatch)

@@ -1,11 +1,35 @@
 """The Celery application. Tasks only nudge: what must not be lost is a row in the database."""
 
 import os
+import sys
 
+import django
 from celery import Celery
+from celery.signals import beat_init, worker_init
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from kombu.transport import TRANSPORT_ALIASES
 
+from console.onboarding import schema
+
+# The scheme of CELERY_BROKER_URL where no server is named.
+TRANSPORT_ALIASES["files"] = "console.embedded_queue:Transport"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 app = Celery("tradelatch")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_init.connect
+@beat_init.connect
+def _refuse_newer(**kwargs: object) -> None:
+    django.setup()
+    try:
+        schema.refuse_newer()
+    except ImproperlyConfigured as error:
+        # The real one: Celery has put a logger in the place of sys.stderr, and says no last words through it.
+        print(f"tradelatch: {error}", file=sys.__stderr__, flush=True)
+        sys.exit(1)
+    finally:
+        connections.close_all()

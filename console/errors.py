@@ -16,6 +16,7 @@ class Code(StrEnum):
     MISSING_ARGUMENT = "missing_argument"
     INVALID_ARGUMENT = "invalid_argument"
     BODY_TOO_LARGE = "body_too_large"
+    REQUEST_TIMEOUT = "request_timeout"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     ORIGIN_REFUSED = "origin_refused"
     NOT_FOUND = "not_found"
@@ -118,6 +119,10 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "Nothing was done. The message names the argument and what fits.",
     ),
     Code.BODY_TOO_LARGE: Explanation("The request was too large", "Send a request of at most 256 kB."),
+    Code.REQUEST_TIMEOUT: Explanation(
+        "The request did not arrive in time",
+        "Its body stopped on the way. Nothing was done; send it again, on a line that holds.",
+    ),
     Code.UNSUPPORTED_MEDIA_TYPE: Explanation(
         "The request was not JSON", "Send Content-Type: application/json and accept application/json."
     ),
@@ -170,7 +175,7 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "Switch trading on under Connections, if you want orders there.",
     ),
     Code.APP_PAUSED: Explanation("The app is paused", "Resume it under Connected apps when you want it to act again."),
-    Code.APP_REVOKED: Explanation("The app's access was taken back", "Connect the assistant again to allow it anew."),
+    Code.APP_REVOKED: Explanation("The app's access has ended", "Connect the assistant again to allow it anew."),
     Code.CONNECTION_PAUSED: Explanation(
         "The connection is paused", "Resume it under Connections. Orders can still be cancelled meanwhile."
     ),
@@ -353,7 +358,7 @@ class Retry(StrEnum):
     """Not before get_order_status: something may have been done."""
 
 
-_SAFE = frozenset({Code.RATE_LIMITED, Code.BROKER_UNAVAILABLE, Code.LIMIT_UNPROVABLE})
+_SAFE = frozenset({Code.REQUEST_TIMEOUT, Code.RATE_LIMITED, Code.BROKER_UNAVAILABLE, Code.LIMIT_UNPROVABLE})
 _CHECK_STATUS = frozenset({Code.OUTCOME_UNKNOWN, Code.CONFIRMATION_USED, Code.AUDIT_UNAVAILABLE, Code.INTERNAL_ERROR})
 
 

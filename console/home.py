@@ -23,9 +23,9 @@ def open_home(path: Path) -> Path:
 
 
 def queue_folder(home: Path) -> Path:
-    """Where Celery's filesystem transport keeps its messages. Mode 0700: whoever writes there gives us work."""
+    """Where the embedded queue keeps its messages. Mode 0700: whoever writes there gives us work."""
     queue = home / "queue"
-    for folder in (queue, queue / "messages", queue / "control", queue / "taken"):
+    for folder in (queue, queue / "messages", queue / "control"):
         folder.mkdir(mode=0o700, exist_ok=True)
     return queue
 

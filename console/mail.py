@@ -17,9 +17,9 @@ class Smtp:
 
 
 def backend(url: str) -> tuple[str, Smtp]:
-    """Django's name of the back-end and how to reach it. Without an address, letters are written to the log."""
+    """Django's name of the back-end and how to reach it. Without an address, letters are files in the home."""
     if not url:
-        return "django.core.mail.backends.console.EmailBackend", Smtp()
+        return "console.outbox.backends.Folder", Smtp()
     parts = urlsplit(url)
     try:
         port = parts.port

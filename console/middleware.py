@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from django.core.exceptions import BadRequest
+from django.conf import settings
+from django.core.exceptions import BadRequest, DisallowedHost
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
-from console import addresses
+from console import addresses, host_names, refused
 from console.errors import Code
 from console.text import visible
 
@@ -18,6 +19,35 @@ def know_address(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Cal
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         request.META["REMOTE_ADDR"] = addresses.of(request.META.get("REMOTE_ADDR", ""))
+        return get_response(request)
+
+    return middleware
+
+
+def refuse_foreign_host(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """400 for a host name that is not ours, told as what it is.
+
+    It stands before whoever asks for the host, and after the files that its page needs.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        try:
+            request.get_host()
+        except DisallowedHost:
+            host = request.META.get("HTTP_HOST", "")
+            host_names.note_foreign_host(host, request.META.get("REMOTE_ADDR", ""))
+            kind, body = refused.answer(
+                request.path,
+                400,
+                Code.INVALID_REQUEST,
+                host_names.foreign_host(host),
+                template="wrong_host.html",
+                host=host[:100],
+                public_url=settings.PUBLIC_URL,
+            )
+            return HttpResponse(body, content_type=kind, status=400, headers={"Cache-Control": "no-store"})
         return get_response(request)
 
     return middleware

@@ -169,6 +169,7 @@ INSTALLED_APPS = [
     "console",
     "console.accounts",
     "console.audit",
+    "console.outbox",
     "console.clients",
     "console.connections",
     "console.connected_apps",
@@ -187,6 +188,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "console.middleware.refuse_foreign_host",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -230,7 +232,8 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 REQUIRE_SECOND_FACTOR = _flag("TRADELATCH_REQUIRE_SECOND_FACTOR")
 IDENTITY_PROVIDERS = identity.providers(os.environ)
 
-# E-mail: written to the log until a mail server is named
+# E-mail: files in the home until a mail server is named
+LETTERS_FOLDER = HOME / "letters"
 EMAIL_BACKEND, _SMTP = mail.backend(os.environ.get("TRADELATCH_SMTP_URL", ""))
 EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _SMTP.host, _SMTP.port, _SMTP.user, _SMTP.password
 EMAIL_USE_SSL, EMAIL_USE_TLS, EMAIL_TIMEOUT = _SMTP.tls, _SMTP.starttls, 10
@@ -336,14 +339,15 @@ SPECTACULAR_SETTINGS = {
 }
 
 # Background work: state machines in the database; Celery only nudges, beat sweeps
-CELERY_BROKER_URL = os.environ.get("TRADELATCH_BROKER_URL") or REDIS_URL or "filesystem://localhost"
+CELERY_BROKER_URL = os.environ.get("TRADELATCH_BROKER_URL") or REDIS_URL or "files://localhost"
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
-EMBEDDED_QUEUE = CELERY_BROKER_URL.startswith("filesystem:")
+EMBEDDED_QUEUE = CELERY_BROKER_URL.startswith(("files:", "filesystem:"))
 if EMBEDDED_QUEUE:
+    CELERY_BROKER_URL = "files://localhost"  # console.embedded_queue, whose files are whole
     _queue = home.queue_folder(HOME)
     CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # a queue of its own to poll, for commands nobody sends here
     CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -355,6 +359,8 @@ if EMBEDDED_QUEUE:
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep-orders": {"task": "console.orders.tasks.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "send-mail": {"task": "console.outbox.tasks.send_due", "schedule": 2.0, "options": {"expires": 10}},
+    "forget-mail": {"task": "console.outbox.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "tell-owners": {"task": "console.orders.tasks.tell_owners", "schedule": 3.0, "options": {"expires": 10}},
     "look-outside": {"task": "console.orders.tasks.look_outside", "schedule": 30.0, "options": {"expires": 30}},
     "match-paper-orders": {"task": "brokers.paper.tasks.match_resting", "schedule": 2.0, "options": {"expires": 10}},

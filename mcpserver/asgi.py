@@ -5,7 +5,10 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import anyio.to_thread
 import django
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django.setup()
@@ -14,7 +17,8 @@ from django.conf import settings  # noqa: E402 - needs django.setup()
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager  # noqa: E402 - needs django.setup()
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
-from console import proxies, toolsets  # noqa: E402
+from console import deadlines, proxies, toolsets  # noqa: E402
+from console.onboarding import schema  # noqa: E402
 from mcpserver import described, edge, server  # noqa: E402
 from mcpserver.lean import Lean  # noqa: E402
 from mcpserver.listening import Listeners  # noqa: E402
@@ -34,7 +38,7 @@ class McpApp:
         self._plain = StreamableHTTPSessionManager(self.server, json_response=True, stateless=True)
         self._streamed = StreamableHTTPSessionManager(self.server, json_response=False, stateless=True)
         lean = Lean(surface, self.server.server_info_stamp) if is_lean else None
-        self._edge = edge.app(self.serve, surface, lean)
+        self._edge = deadlines.bounded(edge.app(self.serve, surface, lean))
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
@@ -60,6 +64,11 @@ class McpApp:
 async def lifespan(mcp: McpApp, receive: Receive, send: Send) -> None:
     """The ASGI lifespan protocol around ``mcp.run()``."""
     await receive()
+    try:
+        await anyio.to_thread.run_sync(_refuse_newer)
+    except ImproperlyConfigured as error:
+        await send({"type": "lifespan.startup.failed", "message": f"tradelatch: {error}"})
+        return
     # What is loaded by now stays for good: no collection needs to walk over it again.
     gc.collect()
     gc.freeze()
@@ -67,6 +76,13 @@ async def lifespan(mcp: McpApp, receive: Receive, send: Send) -> None:
         await send({"type": "lifespan.startup.complete"})
         await receive()
     await send({"type": "lifespan.shutdown.complete"})
+
+
+def _refuse_newer() -> None:
+    try:
+        schema.refuse_newer()
+    finally:
+        connections.close_all()
 
 
 toolsets.provide(described.tools())

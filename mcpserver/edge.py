@@ -8,6 +8,7 @@ import functools
 import ipaddress
 import json
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console import addresses, ids, scopes
+from console import addresses, host_names, ids, scopes
 from console.authority import bearer
 from console.authority.bearer import Unauthenticated, WrongAddress
 from console.errors import Code, Refusal
@@ -43,6 +44,8 @@ _ALLOWED_HEADERS = "Authorization, Content-Type, Accept, MCP-Protocol-Version, M
 _HOSTS = frozenset(allowed.strip("[]").lower() for allowed in settings.ALLOWED_HOSTS)
 _CALLS = frozenset({"tools/call", "resources/read", "prompts/get", "completion/complete", "subscriptions/listen"})
 """What passes the gate, which counts it. Everything else that a known app sends is counted here."""
+_UNQUOTABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
+"""What an error_description may not hold: RFC 6750 section 3."""
 _READ_FIRST_BYTES = 64 * 1024
 _DOORKEEPERS = anyio.CapacityLimiter(20)
 """Threads that tell who comes: apart from those of tools, all of which may be waiting for a broker."""
@@ -50,6 +53,10 @@ _DOORKEEPERS = anyio.CapacityLimiter(20)
 
 class _TooLarge(Exception):
     pass
+
+
+class _Gone(Exception):
+    """The client went, or was cut, before its request was whole: what came of it is not acted on."""
 
 
 class _Arrived:
@@ -95,7 +102,10 @@ def app(inner: ASGIApp, surface: Surface, lean: Lean | None) -> ASGIApp:
                 message = dict(message, headers=[*message.get("headers", []), *arrived.extra_headers])
             await send(message)
 
-        response = await _respond(inner, surface, lean, arrived, receive, answering)
+        try:
+            response = await _respond(inner, surface, lean, arrived, receive, answering)
+        except _Gone:
+            return
         if isinstance(response, bytes):
             head = [(b"content-type", b"application/json"), (b"content-length", str(len(response)).encode())]
             await send({"type": "http.response.start", "status": 200, "headers": head + arrived.extra_headers})
@@ -111,8 +121,9 @@ async def _respond(
 ) -> Response | bytes | None:
     """What to send, a refusal or the JSON of an answer; or None when the SDK has answered."""
     headers, request_id, ip, agent = arrived.headers, arrived.request_id, arrived.ip, arrived.agent
-    if not _host_fits(headers.get("host", "")):
-        return _plain(421, Code.INVALID_REQUEST, "This server does not answer to that Host name.", request_id)
+    if not _host_fits(host := headers.get("host", "")):
+        host_names.note_foreign_host(host, ip)
+        return _plain(421, Code.INVALID_REQUEST, host_names.foreign_host(host), request_id)
     origin = arrived.origin
     if origin is not None and not _origin_fits(origin):
         refusal = Refusal(Code.ORIGIN_REFUSED, f"Web pages of {origin[:100]} may not call this server.")
@@ -338,7 +349,7 @@ async def _read(receive: Receive, headers: Mapping[str, str]) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return bytes(body)
+            raise _Gone
         body += message.get("body", b"")
         if len(body) > settings.MAX_BODY_BYTES:
             raise _TooLarge
@@ -397,7 +408,7 @@ def _challenge(status: int, error: str | None, code: Code, message: str, request
     """401 and 403 with where to sign in and what for (RFC 9728 section 5.1, RFC 6750 section 3)."""
     challenge = f'Bearer resource_metadata="{METADATA_URL}", scope="{_ALL_SCOPES}"'
     if error is not None:
-        challenge += f', error="{error}", error_description="{message}"'
+        challenge += f', error="{error}", error_description="{_UNQUOTABLE.sub("?", message)}"'
     return JSONResponse(
         {"error": error or code, "error_description": message, "code": code, "request_id": request_id},
         status_code=status,

@@ -23,7 +23,7 @@ from tests.secrets.known import keep
 
 T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parent.parent
-READY_SECONDS = 45.0
+READY_SECONDS = 90.0
 # Tests make more calls in a minute than people do; those about throttles set their own.
 GENEROUS = {f"TRADELATCH_{each}_PER_MINUTE": "100000" for each in ("CALLS", "TRADE_CALLS", "LISTS")}
 _WEB = [
@@ -63,7 +63,7 @@ def manage(home: Path, port: int, *arguments: str, **variables: str) -> subproce
         env=environment(home, port, **variables),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
@@ -152,7 +152,7 @@ class Server:
             assert process.poll() is None, f"the server ended with {process.returncode}:\n{self.log[-4000:]}"
             if self.supervised:
                 return "claude mcp add" in self.log[before:]
-            return _answers(self.port)
+            return answers(self.port)
 
         until(ready, seconds=READY_SECONDS, what=f"the server answers; it wrote:\n{self.log[-2000:]}")
 
@@ -214,7 +214,8 @@ def _kill_left_behind(home: Path) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Whether a web server answers there, whatever it says."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("HEAD", "/livez")

@@ -3,18 +3,22 @@
 Every passkey verifies its user (a finger, a face, a PIN), so one alone is two factors and may sign in by itself.
 """
 
+import contextlib
 import hashlib
 import hmac
+import ipaddress
 import json
 import secrets
 import unicodedata
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth as totp
 from allauth.mfa.webauthn.internal import auth as webauthn
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
@@ -94,6 +98,22 @@ def _step_of(secret: str, typed: str) -> int | None:
         if hmac.compare_digest(totp.format_hotp_value(totp.hotp_value(secret, step)).encode(), typed.encode())
     ]
     return max(steps, default=None)
+
+
+def why_no_passkeys() -> str:
+    """Why no browser makes or uses a passkey under the address of this instance; empty where it does.
+
+    WebAuthn works in a secure context alone, and belongs to a name (Web Authentication level 3, section 5.1.2).
+    """
+    parts = urlsplit(settings.PUBLIC_URL)
+    name = parts.hostname or ""
+    change = "Set TRADELATCH_PUBLIC_URL to an https address with a name, and start Tradelatch again."
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(name)
+        return f"Passkeys need a name, and this Tradelatch is at the IP address {name}. {change}"
+    if parts.scheme == "https" or name == "localhost" or name.endswith(".localhost"):
+        return ""
+    return f"Passkeys need https or localhost, and this Tradelatch is at {settings.PUBLIC_URL}. {change}"
 
 
 # Authenticator app

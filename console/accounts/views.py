@@ -17,9 +17,10 @@ from console.accounts.current import user_of
 from console.accounts.forms import CodeForm, NewPasswordForm, PasswordAgainForm, RecoverForm, SignInForm
 from console.accounts.models import Link, User
 from console.accounts.required import before_second_factor
-from console.accounts.tasks import send_recovery_link
 from console.accounts.throttle import TOO_MANY, Attempt
 from console.identity import Provider
+from console.outbox import post
+from console.outbox.models import OutgoingMail
 from console.security import keeping
 
 # Nothing can be guessed there; a neighbour's noise must not keep a known browser out.
@@ -122,7 +123,7 @@ def recover(request: HttpRequest) -> HttpResponse:
     form = RecoverForm(request, request.POST or None)
     if request.method == "POST" and form.is_valid():
         user = User.objects.filter(email__iexact=form.cleaned_data["email"]).first()
-        send_recovery_link.delay(user.pk if user else 0)
+        post.put(user, OutgoingMail.Kind.RECOVERY, good_for=links.LIFETIMES[Link.Purpose.RECOVERY])
         return render(request, "accounts/recovery_sent.html", {"email": form.cleaned_data["email"]})
     return render(request, "accounts/recover.html", {"form": form})
 

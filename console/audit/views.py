@@ -9,6 +9,9 @@ from console.accounts.current import user_of
 from console.audit import errors, paging, reads
 from console.audit.forms import ActivityFilter
 from console.audit.models import Call
+from console.outbox import post
+
+_LETTERS_SHOWN = 20
 
 
 @require_safe
@@ -47,6 +50,7 @@ def recent_errors(request: HttpRequest) -> HttpResponse:
         "span_words": span_words,
         "everyone": everyone,
         "capped": len(found) == errors.SHOWN,
+        "undelivered": list(post.failed(user, now - span, everyone=everyone)[:_LETTERS_SHOWN]),
     }
     if shown := selected or (found[0] if found else None):
         newest, *earlier = errors.of_group(calls, shown)[:6]

@@ -17,6 +17,7 @@ from brokers.types import Environment
 from console import scopes
 from console.authority import management
 from console.authority.refusals import Unauthenticated, WrongAddress
+from console.connected_apps.models import ended
 from console.keys import minting, networks, usage
 from console.keys.models import ApiKey
 from console.oauth.models import AccessToken
@@ -65,6 +66,7 @@ class _App(NamedTuple):
     current_account: str
     paused_at: datetime | None
     revoked_at: datetime | None
+    revoked_reason: str
     last_used_at: datetime | None
     last_used_ip: str
     owner_id: int
@@ -88,7 +90,7 @@ class _App(NamedTuple):
 
 _APP = (
     *("app__id", "app__name", "app__source", "app__scopes", "app__toolsets", "app__current_account"),
-    *("app__paused_at", "app__revoked_at", "app__last_used_at", "app__last_used_ip"),
+    *("app__paused_at", "app__revoked_at", "app__revoked_reason", "app__last_used_at", "app__last_used_ip"),
     *("app__owner_id", "app__owner__email", "app__owner__is_active"),
     *("app__connection_id", "app__connection__name", "app__connection__broker"),
     *("app__connection__settings", "app__connection__sealed"),
@@ -119,7 +121,8 @@ def _by_key(raw: str, ip: str, user_agent: str) -> Principal:
         app, Source.API_KEY, public_id, app.scopes, ip, user_agent, key_use=(last_used_at, last_used_ip)
     )
     if revoked_at is not None:
-        raise Unauthenticated("This API key was revoked.", principal)
+        why = "" if app.revoked_at is None else f" {ended(app.revoked_reason)}"
+        raise Unauthenticated(f"This API key was revoked.{why}", principal)
     _check(app, principal, expires_at, "This API key has expired.")
     _check_maker(principal, *maker)
     if allowed and not networks.contain(allowed, ip):
@@ -171,11 +174,15 @@ def _check(app: _App, principal: Principal, expires_at: datetime | None, expired
     if app.source == Source.CONSOLE:
         raise Unauthenticated("The bearer token is not one of this server's.")
     if app.revoked_at is not None:
-        raise Unauthenticated("This app's access was taken back in the console.", principal)
+        raise Unauthenticated(ended(app.revoked_reason), principal)
     if expires_at is not None and expires_at <= timezone.now():
         raise Unauthenticated(expired, principal)
-    if not app.owner_is_active or app.connection_closed_at is not None:
-        raise Unauthenticated("The account behind this credential is closed.", principal)
+    if not app.owner_is_active:
+        raise Unauthenticated("The account of the person behind this credential is disabled.", principal)
+    if app.connection_closed_at is not None:
+        raise Unauthenticated(
+            f"The connection {app.connection_name}, which this credential is for, was unlinked.", principal
+        )
 
 
 def _principal(

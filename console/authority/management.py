@@ -35,7 +35,7 @@ def authenticate(raw: str, *, ip: str = "", user_agent: str = "") -> Manager:
     if key.expires_at is not None and key.expires_at <= timezone.now():
         raise Unauthenticated("This management key has expired.", manager)
     if not key.owner.is_active:
-        raise Unauthenticated("The account behind this credential is closed.", manager)
+        raise Unauthenticated("The account of the person behind this credential is disabled.", manager)
     if key.networks and not networks.contain(key.networks, ip):
         raise WrongAddress(manager)
     return manager

@@ -9,6 +9,11 @@ from console.scopes import Scope, Source
 from console.toolsets import Toolset, switched_on
 
 
+def ended(reason: str) -> str:
+    """The recorded reason of an end of access, as it is told wherever the app is refused."""
+    return f"This app's access has ended. {reason}." if reason else "This app's access has ended."
+
+
 class ConnectedApp(models.Model):
     """The one noun for permission: who may act on which connection, and how far.
 
@@ -80,6 +85,11 @@ class ConnectedApp(models.Model):
         """As ``same`` says, of two rows at hand."""
         mine, its = ((each.client_id, each.connection_id, each.owner_id) for each in (self, other))
         return self.pk == other.pk or (self.client_id is not None and mine == its)
+
+    @property
+    def why_ended(self) -> str:
+        """For the app and for people; empty while its access lasts."""
+        return "" if self.revoked_at is None else ended(self.revoked_reason)
 
     @property
     def is_console(self) -> bool:

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from brokers.types import Environment
 from console import limits as bounds
-from console.accounts import fresh, once
+from console.accounts import factors, fresh, once
 from console.accounts.current import user_of
 from console.audit import reads
 from console.connections import gateways, health, kinds, linking
@@ -108,11 +108,14 @@ def link(request: HttpRequest, slug: str) -> HttpResponse:
             once.use(request)
             return render(request, "connections/made.html", {"connection": connection, "raw": raw, "next": back_to})
     token = request.POST.get("once") or once.issue(request)
-    return render(
-        request,
-        "connections/link.html",
-        {"form": form, "next": back_to, "once": token, **_guide(request, kind)},
-    )
+    context = {
+        "form": form,
+        "next": back_to,
+        "once": token,
+        "no_passkeys": factors.why_no_passkeys(),
+        **_guide(request, kind),
+    }
+    return render(request, "connections/link.html", context)
 
 
 @never_cache

@@ -68,8 +68,7 @@ def allow(asked: AuthorizationRequest, owner: User, connection: Connection, gran
     if asked.client.awaits_review:
         raise ValueError("An operator has not accepted this client.")
     app = grants.grant(owner, connection, granted, source=Source.OAUTH, name=asked.client.name, client=asked.client)
-    # Robust: a mail server that is away is written to the log, and takes nothing from anybody.
-    transaction.on_commit(lambda: notices.tell_of_grant(app), robust=True)
+    notices.tell_of_grant(app)
     code = toolkit.new_code()
     Grant.objects.create(
         user=owner,

@@ -37,6 +37,8 @@ class RefreshToken(AbstractRefreshToken):
     app = models.ForeignKey(ConnectedApp, on_delete=models.CASCADE, related_name="refresh_tokens")
     code_digest = models.CharField(max_length=64, blank=True, db_index=True)
     """SHA-256 of the authorization code the family began with, so that a replayed code can end it."""
+    reused_at = models.DateTimeField(null=True)
+    """When it came again after it had been replaced, for the first time: the next such time ends the app."""
 
     class Meta(AbstractRefreshToken.Meta):
         swappable = "OAUTH2_PROVIDER_REFRESH_TOKEN_MODEL"

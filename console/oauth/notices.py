@@ -1,21 +1,24 @@
-"""The e-mail that tells a person about a new grant. It leads to a page and does nothing by itself."""
+"""Letters about who may use a connection. They lead to a page and do nothing by themselves."""
 
 import re
 
 from django.conf import settings
-from django.core.mail import send_mail
 from django.utils import timezone
 
 from console.connected_apps.models import ConnectedApp
+from console.outbox import post
+from console.outbox.models import OutgoingMail
+from console.outbox.post import Letter
 from console.text import visible
 
 _SUBJECT = "An app may now use one of your connections"
+_REUSED = "An old sign-in of an app was used again"
 # A client names itself: nothing in its name may turn into a link or a line of ours.
 _NO_WORD = re.compile(r"[^\w ()'&+\\-]+")
 
 
 def tell_of_grant(app: ConnectedApp) -> None:
-    """Call it when the grant is committed. Raises what the mail server does."""
+    """Call it in the transaction of the grant."""
     money = "real money" if app.connection.is_live else "paper, simulated money"
     body = f"""Somebody signed in as {app.owner.email} let an app use a connection.
 
@@ -27,7 +30,29 @@ When: {timezone.now():%Y-%m-%d %H:%M} UTC
 If that was you, there is nothing to do. If not, take its access back under Connected apps and change your password:
 {settings.PUBLIC_URL}/apps/
 """
-    send_mail(_SUBJECT, body, None, [app.owner.email])
+    post.put(app.owner, OutgoingMail.Kind.GRANT, Letter(_SUBJECT, body))
+
+
+def tell_of_reuse(app: ConnectedApp, *, ended: bool) -> None:
+    """Call it in the transaction in which a refresh token came again after it had been replaced."""
+    done = (
+        "It is the second time, so the app's access has ended. Nobody can use it until you connect it again."
+        if ended
+        else "Whoever used it was refused. The app goes on with its newer sign-in; if it happens again, access ends."
+    )
+    body = f"""An old sign-in of an app came again after the app had replaced it with a newer one.
+
+App: "{_words(app.name)}" (the name it gives itself)
+Connection: {_words(app.connection.name)} ({"real money" if app.connection.is_live else "paper, simulated money"})
+When: {timezone.now():%Y-%m-%d %H:%M} UTC
+
+{done}
+
+This happens when the same app runs twice and one of the two was asleep. It is also what it looks like when somebody
+copied the app's sign-in. If you know of no second one, take the app's access back under Connected apps:
+{settings.PUBLIC_URL}/apps/{app.pk}/
+"""
+    post.put(app.owner, OutgoingMail.Kind.TOKEN_REUSED, Letter(_REUSED, body))
 
 
 def _words(name: str) -> str:

@@ -4,6 +4,12 @@ An app has one family of tokens: the app is made on the consent page, its code i
 refresh token descends from that. So whatever ends a family ends the app, and whoever writes a token first locks
 the row of the app: a refresh that was under way when the app was revoked cannot mint after it.
 
+A refresh token that comes again later than ``SIBLING_WINDOW`` after it was replaced is refused, and its owner is told
+by mail. RFC 9700 section 4.14.2 would end the family there and then, as nobody can tell which of the two is the thief.
+Hosts run one sign-in in several processes, and one that slept presents the old token: ending the family each time
+teaches people to sign in again without a thought. So the first time ends that session alone, which has to sign in again
+and thereby replaces this grant, a thief's copy included; the second time ends the app.
+
 oauthlib's ``Request`` answers for a missing attribute with a parameter that the client sent. What this class
 puts on a request is therefore read from ``request.__dict__``, never as an attribute.
 """
@@ -17,11 +23,12 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from console import scopes
+from console.audit import journal
 from console.clients.models import Client
 from console.clients.registration import secret_digest
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
-from console.oauth import resource
+from console.oauth import notices, resource
 from console.oauth.models import AccessToken, Grant, RefreshToken
 from console.oauth.toolkit import OAuth2Validator, errors, set_token_value
 from console.scopes import Scope
@@ -32,6 +39,11 @@ REFRESH_LIFETIME = timedelta(days=30)
 SIBLING_WINDOW = timedelta(seconds=60)
 # A second redemption this soon is a host's own retry; later it means that the code leaked.
 CODE_RETRY_WINDOW = timedelta(seconds=10)
+
+_REUSED_ONCE = (
+    "This refresh token was used again after it was replaced, so this session has ended. Sign in again. If an old "
+    "token comes once more, the app's access ends."
+)
 
 
 def digest(secret: str) -> str:
@@ -74,14 +86,15 @@ class Validator(OAuth2Validator):
             app = _lock(unlocked.app_id)
             grant = Grant.objects.filter(pk=unlocked.pk).first()
             if grant is not None:
-                if grant.expires <= now or not _stands(app):
-                    return False
+                _check_stands(app, request)
+                if grant.expires <= now:
+                    raise _invalid("The code has expired. Sign in again.", request)
                 request.app, request.grant = app, grant
                 request.user = app.owner
                 request.scopes = _words(scopes.parse(grant.scope) & app.granted)
                 return bool(request.scopes)
         self._refuse_replayed_code(code, client, now)
-        return False
+        raise _invalid("The code is unknown or was used before. Sign in again.", request)
 
     def _refuse_replayed_code(self, code: str, client: Client, now: datetime) -> None:
         """A code that was redeemed before: what it gave ends, except within moments (OAuth 2.1, 4.1.3)."""
@@ -121,16 +134,17 @@ class Validator(OAuth2Validator):
         now = timezone.now()
         unlocked = RefreshToken.objects.filter(token_checksum=digest(refresh_token), application=client).first()
         if unlocked is None:
-            return False
+            raise _invalid(
+                "The refresh token is not one of this server's, or another client's. Sign in again.", request
+            )
         app = _lock(unlocked.app_id)
         used = RefreshToken.objects.get(pk=unlocked.pk)
-        if not _stands(app):
-            return False
+        _check_stands(app, request)
         if used.revoked is not None and used.revoked <= now - SIBLING_WINDOW:
-            grants.revoke(app, by=None, reason="A refresh token was used again after it was replaced")
-            return False
+            _refuse_reused(app, used, now)
+            raise _invalid(app.why_ended or _REUSED_ONCE, request)
         if used.created <= now - REFRESH_LIFETIME:
-            return False
+            raise _invalid("The refresh token has expired. Sign in again.", request)
         request.app, request.used = app, used
         request.user = app.owner
         return True
@@ -184,8 +198,35 @@ def _lock(app_id: int) -> ConnectedApp:
     return ConnectedApp.objects.select_for_update().get(pk=app_id)
 
 
-def _stands(app: ConnectedApp) -> bool:
-    return app.revoked_at is None and app.owner.is_active and app.connection.closed_at is None
+def _check_stands(app: ConnectedApp, request: Any) -> None:
+    """Raises invalid_grant with the recorded reason when the app's access has ended."""
+    if app.revoked_at is not None:
+        raise _invalid(app.why_ended, request)
+    if not app.owner.is_active:
+        raise _invalid("The account of the person who allowed this app is disabled.", request)
+    if app.connection.closed_at is not None:
+        raise _invalid("The connection this app was allowed to use was unlinked.", request)
+
+
+def _invalid(description: str, request: Any) -> Exception:
+    """RFC 6749 section 5.2, with a reason for people."""
+    error: Exception = errors.InvalidGrantError(description=description, request=request)
+    return error
+
+
+def _refuse_reused(app: ConnectedApp, used: RefreshToken, now: datetime) -> None:
+    """The first time is noted; what comes within moments of it is the same host trying again; the next ends the app."""
+    first = RefreshToken.objects.filter(app=app, reused_at__isnull=False).order_by("reused_at").first()
+    if first is not None and first.reused_at is not None and first.reused_at > now - SIBLING_WINDOW:
+        return
+    is_alive = RefreshToken.objects.filter(app=app, revoked=None, created__gt=now - REFRESH_LIFETIME).exists()
+    RefreshToken.objects.filter(pk=used.pk, reused_at=None).update(reused_at=now)
+    if first is None and is_alive:
+        journal.record_change(None, "refused an old sign-in of", "app", app.pk, app.name)
+        notices.tell_of_reuse(app, ended=False)
+        return
+    grants.revoke(app, by=None, reason="A refresh token was used again after it was replaced")
+    notices.tell_of_reuse(app, ended=True)
 
 
 def _words(held: frozenset[Scope]) -> list[str]:

@@ -30,14 +30,14 @@ class Child:
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     vital: bool = False
-    """Nothing is of use without it: it starts first, and when it ends, everything does."""
+    """Nothing is of use without it: it starts first, and when it cannot start, nothing does."""
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     failures: int = 0
     due: float = 0.0
 
 
-def instance(*, host: str, port: int, home: Path, embedded_queue: bool) -> list[Child]:
+def instance(*, host: str, port: int, home: Path) -> list[Child]:
     """What one instance consists of."""
     celery = [sys.executable, "-m", "celery", "-q", "-A", "console.celery"]
     return [
@@ -50,13 +50,8 @@ def instance(*, host: str, port: int, home: Path, embedded_queue: bool) -> list[
                 *("worker", "--pool", "threads", "--concurrency", "2", "--loglevel", "WARNING"),
                 *("--without-gossip", "--without-mingle", "--without-heartbeat", "--hostname", "worker@tradelatch"),
             ],
-            environment={
-                # The embedded transport takes a message by moving it to the temp folder, and a move is atomic
-                # only within one file system.
-                **({"TMPDIR": str(home / "queue" / "taken")} if embedded_queue else {}),
-                # Our messages are JSON ids: what makes root dangerous for Celery is pickle.
-                "PYTHONWARNINGS": "ignore:You're running the worker with superuser",
-            },
+            # Our messages are JSON ids: what makes root dangerous for Celery is pickle.
+            environment={"PYTHONWARNINGS": "ignore:You're running the worker with superuser"},
         ),
         Child(
             name="beat",
@@ -93,13 +88,17 @@ def answers(host: str, port: int) -> bool:
 
 
 class Supervisor:
-    """Runs children until one that is vital ends or a signal asks to stop. One per process, in its main thread."""
+    """Runs children, each started again when it ends, until a signal asks to stop. One per process, in its main thread.
+
+    Only while it comes up, before ``run``, does the end of a vital child end everything.
+    """
 
     def __init__(self, children: Sequence[Child], *, folder: Path, say: Callable[[str], None]) -> None:
         self._children = list(children)
         self._folder = folder
         self._say = say
         self._signals = 0
+        self._is_up = False
         self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._wake_before = -1
@@ -129,7 +128,7 @@ class Supervisor:
         os.close(self._wake_write)
 
     def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> bool:
-        """False when the time is over, a vital child ended or a signal asked to stop."""
+        """False when the time is over, a vital child ended or a signal asked to stop. Call it before ``run``."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not self._over():
             if ready():
@@ -138,12 +137,13 @@ class Supervisor:
         return False
 
     def run(self) -> int:
-        """Start the others and watch until it is over. The exit code: 0 when somebody asked to stop."""
+        """Start the others and watch until somebody asks to stop. The exit code: 0."""
+        self._is_up = True
         for child in self._children:
             child.due = 0.0
         while not self._over():
             self._sleep(1.0)
-        return 0 if self._signals else 1
+        return 0
 
     @property
     def asked_to_stop(self) -> bool:
@@ -170,7 +170,7 @@ class Supervisor:
             if code is None:
                 continue
             child.process = None
-            if child.vital:
+            if child.vital and not self._is_up:
                 self._say(f"The {child.name} process ended unexpectedly ({_ending(code)}); stopping everything.")
                 return True
             child.failures = 1 if now - child.started > _STEADY_SECONDS else child.failures + 1

@@ -4,12 +4,10 @@ A letter leads to a page and does nothing by itself. However fast a model asks, 
 quarter of an hour, the last of them saying that no more follow.
 """
 
-import logging
 import re
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.core.mail import send_mail
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -18,10 +16,10 @@ from console.accounts.models import User
 from console.connections.models import Connection
 from console.orders import approvals, questions
 from console.orders.models import Confirmation, Letter, NoLetters, Question
+from console.outbox import post
+from console.outbox.models import OutgoingMail
 from console.scopes import Source
 from console.text import visible
-
-log = logging.getLogger(__name__)
 
 MOST = 3
 """Letters in ``WITHIN``, before the one that says no more follow."""
@@ -33,7 +31,7 @@ _NO_WORD = re.compile(r"[^\w ()'&+\\-]+")
 
 
 def tell() -> int:
-    """Write to everybody whose approval something waits for that they were not told of. Returns the letters sent."""
+    """Write to everybody whose approval something waits for that they were not told of. Returns the letters."""
     now = timezone.now()
     owners = set(_untold(now).values_list("app__connection__owner", flat=True))
     owners |= set(_unasked(now).values_list("order__connection__owner", flat=True))
@@ -70,20 +68,16 @@ def _tell_one(owner_id: int) -> int:
         asked = list(_unasked(now).filter(order__connection__owner=owner).order_by("pk"))
         if not mine and not asked:
             return 0
-        # Before it is sent: the order still waits on the page if this letter is lost, and no letter goes twice.
         Confirmation.objects.filter(pk__in=[each.pk for each in mine]).update(told_at=now)
         Question.objects.filter(pk__in=[each.pk for each in asked]).update(told_at=now)
         Letter.objects.create(owner=owner, at=now)
-    silent_until = first.at + WITHIN if first is not None and before == MOST else None
-    try:
-        send_mail(*_letter(mine, asked, silent_until), None, [owner.email])
-    except OSError:
-        log.exception("A letter about what waits for approval could not be sent")
-        return 0
+        silent_until = first.at + WITHIN if first is not None and before == MOST else None
+        good_for = post.GOOD_FOR if asked else max(each.expires_at for each in mine) - now
+        post.put(owner, OutgoingMail.Kind.ORDERS, _letter(mine, asked, silent_until), good_for=good_for)
     return 1
 
 
-def _letter(confirmations: list[Confirmation], asked: list[Question], silent_until: datetime | None) -> tuple[str, str]:
+def _letter(confirmations: list[Confirmation], asked: list[Question], silent_until: datetime | None) -> post.Letter:
     """Subject and text. No order, no price: who asks, where, and the page that shows the rest."""
     who = [(f"{_words(each.app.name)} asks", each.app.connection) for each in confirmations]
     who += [
@@ -110,7 +104,7 @@ This letter does nothing by itself. If you expect no such order, reject it there
         text += f"""
 So many ask that no further letter is sent before {silent_until:%H:%M} UTC. What waits is on that page all the same.
 """
-    return subject, text
+    return post.Letter(subject, text)
 
 
 def _words(name: str) -> str:

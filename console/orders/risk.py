@@ -30,7 +30,7 @@ MAX_DRIFT = Decimal("0.02")
 def check_permission(app: ConnectedApp, connection: Connection) -> None:
     """May this app trade on this connection now? Trading takes the scope and the connection's own switch."""
     if app.revoked_at is not None:
-        raise Refusal(Code.APP_REVOKED, "This app's access was taken back in the console.")
+        raise Refusal(Code.APP_REVOKED, app.why_ended)
     if app.paused_at is not None:
         raise Refusal(Code.APP_PAUSED, "This app is paused. Its owner can resume it under Connected apps.")
     if not app.can_trade:
@@ -38,7 +38,12 @@ def check_permission(app: ConnectedApp, connection: Connection) -> None:
             Code.INSUFFICIENT_SCOPE,
             "This app may only read. Trading needs the scope mcp:trade; its owner can grant it in the console.",
         )
-    if connection.closed_at is not None or connection.paused_at is not None:
+    if connection.closed_at is not None:
+        raise Refusal(
+            Code.CONNECTION_PAUSED,
+            f"The connection {connection.name} was unlinked. Its owner can link the account again.",
+        )
+    if connection.paused_at is not None:
         raise Refusal(
             Code.CONNECTION_PAUSED,
             f"The connection {connection.name} is paused. Its owner can resume it under Connections.",

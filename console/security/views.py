@@ -33,6 +33,7 @@ def overview(request: HttpRequest) -> HttpResponse:
             "browsers": sessions.browsers(user, request),
             "required": settings.REQUIRE_SECOND_FACTOR,
             "missing": required.missing(user),
+            "no_passkeys": factors.why_no_passkeys(),
         },
     )
 
@@ -84,6 +85,9 @@ def add_app(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def add_passkey(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
+    if why := factors.why_no_passkeys():
+        messages.error(request, why)
+        return redirect("security:overview")
     if not fresh.is_fresh(request):
         return fresh.ask(request.path)
     if "options" in request.GET:

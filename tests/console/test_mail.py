@@ -7,8 +7,8 @@ from console import mail
 from console.mail import Smtp
 
 
-def test_without_an_address_letters_go_to_the_log() -> None:
-    assert mail.backend("")[0].endswith("console.EmailBackend")
+def test_without_an_address_letters_are_files_in_the_home() -> None:
+    assert mail.backend("")[0] == "console.outbox.backends.Folder"
 
 
 @pytest.mark.parametrize(

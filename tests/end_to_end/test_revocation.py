@@ -38,6 +38,8 @@ def ends(second: Server, bearer: str, act: Callable[[], object]) -> str:
     refused = wire.call("get_cash", {})
     assert refused.status_code == 401, refused.text
     assert 'error="invalid_token"' in refused.headers["www-authenticate"]
+    told = refused.json()["error_description"]
+    assert f'error_description="{told}"' in refused.headers["www-authenticate"]
     row = second.query("SELECT outcome, code, user_label FROM audit_call ORDER BY id DESC LIMIT 1")
     assert row[0][:2] == ("refused", "unauthenticated") and row[0][2], "the owner finds the attempt under Activity"
     return str(refused.json()["error_description"])
@@ -73,7 +75,8 @@ def test_the_app_page(server: Server, second: Server) -> None:
         with person_at(server) as person:
             person.revoke_app("SDK client")
 
-    assert "taken back" in ends(second, storage.tokens.access_token, revoke)
+    told = ends(second, storage.tokens.access_token, revoke)
+    assert told == "This app's access has ended. Revoked by its owner."
 
 
 def test_the_key_page(server: Server, second: Server) -> None:
@@ -96,7 +99,8 @@ def test_the_revocation_endpoint_of_rfc_7009(server: Server, second: Server) -> 
         answer = httpx2.post(f"{server.url}/oauth/revoke", data={"token": refresh, "client_id": client_id})
         assert answer.status_code == 200, answer.text
 
-    ends(second, storage.tokens.access_token, revoke)
+    told = ends(second, storage.tokens.access_token, revoke)
+    assert told == "This app's access has ended. Signed out by the app."
 
 
 def test_a_platform_secret_that_is_changed(server: Server, second: Server) -> None:

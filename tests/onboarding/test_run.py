@@ -77,13 +77,19 @@ def test_the_worker_sweeps(running: Server) -> None:
     until(lambda: status() == "lapsed", seconds=20, what="the sweep ended an order nobody confirmed")
 
 
-def test_a_worker_that_dies_is_started_again_and_the_server_goes_on(running: Server) -> None:
-    [worker] = until(lambda: _processes(running, "worker"), seconds=15, what="a worker runs")
-    os.kill(worker, signal.SIGKILL)
+@pytest.mark.parametrize(
+    ("name", "word"), [("worker", "worker"), ("beat", "beat"), ("web", "console.asgi:application")]
+)
+def test_a_process_that_dies_is_started_again_and_the_server_goes_on(running: Server, name: str, word: str) -> None:
+    [process] = until(lambda: _processes(running, word), seconds=15, what=f"the {name} runs")
+    os.kill(process, signal.SIGKILL)
 
-    until(lambda: _processes(running, "worker") - {worker}, seconds=15, what="another worker runs")
+    until(lambda: _processes(running, word) - {process}, seconds=15, what=f"another {name} runs")
+    until(lambda: serving.answers(running.port), seconds=serving.READY_SECONDS, what="the server answers")
 
-    assert "The worker process ended unexpectedly (killed by signal 9)" in running.log
+    assert (
+        running.log.count(f"The {name} process ended unexpectedly (killed by signal 9); starting it again in 1 s.") == 1
+    )
     assert Wire(running.mcp_url, _key(running)).result("get_cash", {})
 
 

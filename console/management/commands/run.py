@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
+from console import embedded_queue
 from console.errors import Refusal
 from console.onboarding import quickstart, schema, supervisor
 
@@ -33,10 +34,11 @@ class Command(BaseCommand):
                 except Refusal as refusal:
                     raise CommandError(str(refusal)) from refusal
             connections.close_all()
+            embedded_queue.tidy(home / "queue")
             sys.exit(self._supervise(host, port, home, prepared))
 
     def _supervise(self, host: str, port: int, home: Path, prepared: quickstart.Prepared) -> int:
-        children = supervisor.instance(host=host, port=port, home=home, embedded_queue=settings.EMBEDDED_QUEUE)
+        children = supervisor.instance(host=host, port=port, home=home)
         with supervisor.Supervisor(children, folder=settings.BASE_DIR, say=self._say) as running:
             if not running.wait_until(lambda: supervisor.answers(host, port), seconds=_READY_SECONDS):
                 if running.asked_to_stop:

@@ -42,7 +42,17 @@ function serialized(credential) {
 }
 
 for (const form of document.querySelectorAll("form[data-passkey]")) {
-  if (!window.PublicKeyCredential) break;
+  if (!window.PublicKeyCredential) {
+    // Sent without an answer of the browser, the form would come back as a wrong one.
+    if (form.dataset.passkey !== "create") continue;
+    const told = form.querySelector("[data-passkey-error]");
+    told.textContent = window.isSecureContext
+      ? "This browser has no passkeys."
+      : "Passkeys need https or localhost, and this page came by neither.";
+    told.hidden = false;
+    form.querySelector("button").disabled = true;
+    continue;
+  }
   form.hidden = false;
   const error = form.querySelector("[data-passkey-error]");
   form.addEventListener("submit", async (event) => {

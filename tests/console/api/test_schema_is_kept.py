@@ -7,6 +7,7 @@ import hypothesis
 import pytest
 import schemathesis
 from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
 from django.test import Client as Browser
 from hypothesis import HealthCheck
@@ -20,11 +21,11 @@ from console.connections.models import Connection
 from console.halts import verbs as halts
 from console.keys.models import ApiKey
 from console.scopes import Scope
-from console.wsgi import application
 from tests.console.api.conftest import a_trade, account_of, proved
 from tests.console.api.rest import Rest
 from tests.console.pages import log
 
+application = get_wsgi_application()
 load_all_checks()
 PROMISES: Any = CHECKS.get_by_names(
     [

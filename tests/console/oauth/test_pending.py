@@ -1,20 +1,20 @@
 """The authorization request waits on the server: nothing is lost by closing a window, and one answer uses it up."""
 
-import logging
 import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core import mail
 from django.test import Client as Browser
 from django.utils import timezone
-from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
+from pytest_django import Settings
 
 from console.accounts.models import User
 from console.clients.models import Client
 from console.connections.models import Connection
 from console.oauth.models import Grant, PendingConsent
+from console.outbox.models import OutgoingMail
+from tests.console.mailbox import delivered
 from tests.console.oauth.hosts import BOTH, PASSWORD, Host, allowed_apps, location
 from tests.console.oauth.test_consent import inputs_of, text_of
 
@@ -142,16 +142,11 @@ def test_a_proof_older_than_five_minutes_is_not_fresh(host: Host, paper: Connect
 
 
 def test_every_new_grant_is_told_by_e_mail_without_a_secret_or_a_link_of_the_clients(
-    host: Host,
-    paper: Connection,
-    owner: User,
-    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
-    settings: Settings,
+    host: Host, paper: Connection, owner: User, settings: Settings
 ) -> None:
     Client.objects.update(name="Free money at http://evil.example/x?y=1 bcc: all@evil.example")
-    with django_capture_on_commit_callbacks(execute=True):
-        code = host.code(paper.pk, BOTH)
-    (told,) = mail.outbox
+    code = host.code(paper.pk, BOTH)
+    (told,) = delivered()
     assert (told.to, told.subject) == ([owner.email], "An app may now use one of your connections")
     body = str(told.body)
     assert "Practice (paper, simulated money)" in body
@@ -162,25 +157,18 @@ def test_every_new_grant_is_told_by_e_mail_without_a_secret_or_a_link_of_the_cli
     assert not told.attachments
 
 
-def test_nothing_is_told_when_nothing_was_granted(
-    host: Host, paper: Connection, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
-) -> None:
-    with django_capture_on_commit_callbacks(execute=True):
-        host.choose(host.page(), "cancel")
-        host.open()
-    assert mail.outbox == []
+def test_nothing_is_told_when_nothing_was_granted(host: Host, paper: Connection) -> None:
+    host.choose(host.page(), "cancel")
+    host.open()
+    assert delivered() == []
 
 
 def test_a_mail_server_that_is_away_takes_the_grant_from_nobody(
-    host: Host,
-    paper: Connection,
-    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
-    settings: Settings,
-    caplog: pytest.LogCaptureFixture,
+    host: Host, paper: Connection, settings: Settings
 ) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
-    with caplog.at_level(logging.ERROR), django_capture_on_commit_callbacks(execute=True):
-        code = host.code(paper.pk)
-    assert "in on_commit()" in caplog.text
+    code = host.code(paper.pk)
+    assert delivered() == []
+    assert OutgoingMail.objects.get().sent_at is None
     assert host.redeem(code).status_code == 200

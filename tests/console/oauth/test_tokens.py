@@ -10,12 +10,17 @@ from django.db.models import F
 from django.utils import timezone
 
 from console.accounts.models import User
+from console.authority import bearer
 from console.connected_apps import grants
 from console.connections.models import Connection
+from console.errors import Refusal
 from console.oauth import tasks
 from console.oauth.models import AccessToken, Grant, RefreshToken
 from console.oauth.validator import digest
+from console.orders import risk
+from tests.console.mailbox import delivered
 from tests.console.oauth.hosts import BOTH, Host, allowed_apps
+from tests.console.pages import words_of
 
 
 def pass_time(**by: int) -> None:
@@ -102,16 +107,118 @@ def test_a_refresh_token_used_again_within_a_minute_gives_a_sibling_pair(host: H
         assert host.refresh(pair["refresh_token"]).status_code == 200
 
 
-def test_a_refresh_token_used_again_after_a_minute_ends_the_whole_family(host: Host, paper: Connection) -> None:
+REUSED = "A refresh token was used again after it was replaced"
+
+
+def why(answer: Any) -> str:
+    assert refused(answer)
+    return str(answer.json()["error_description"])
+
+
+def test_a_refresh_token_used_again_after_a_minute_ends_that_session_alone_and_its_owner_is_told(
+    host: Host, paper: Connection, owner: User
+) -> None:
+    used = host.connect(paper.pk)["refresh_token"]
+    newer = host.refresh(used).json()
+    pass_time(seconds=60)
+    assert "this session has ended" in why(host.refresh(used))
+    assert opens(newer["access_token"])
+    assert host.refresh(newer["refresh_token"]).status_code == 200
+    told = delivered()[-1]
+    assert (told.to, told.subject) == ([owner.email], "An old sign-in of an app was used again")
+    assert f"/apps/{allowed_apps().get().pk}/" in told.body and "The app goes on with its newer sign-in" in told.body
+    assert used not in told.body
+
+
+def test_a_host_that_tries_the_same_again_within_moments_is_one_reuse(host: Host, paper: Connection) -> None:
+    used = host.connect(paper.pk)["refresh_token"]
+    newer = host.refresh(used).json()
+    pass_time(seconds=60)
+    before = len(delivered())
+    assert {why(host.refresh(used)) for _ in range(4)} == {why(host.refresh(used))}
+    assert len(delivered()) == before + 1
+    assert opens(newer["access_token"])
+
+
+def test_the_second_reuse_ends_the_app_and_everything_it_has(host: Host, paper: Connection) -> None:
     used = host.connect(paper.pk)["refresh_token"]
     first, second = host.refresh(used).json(), host.refresh(used).json()
     third = host.refresh(first["refresh_token"]).json()
     pass_time(seconds=60)
     assert refused(host.refresh(used))
+    RefreshToken.objects.update(reused_at=F("reused_at") - timedelta(seconds=60))
+    assert why(host.refresh(first["refresh_token"])) == f"This app's access has ended. {REUSED}."
     for pair in (first, second, third):
         assert not opens(pair["access_token"])
-        assert refused(host.refresh(pair["refresh_token"]))
-    assert allowed_apps().get().revoked_reason == "A refresh token was used again after it was replaced"
+        assert why(host.refresh(pair["refresh_token"])) == f"This app's access has ended. {REUSED}."
+    assert allowed_apps().get().revoked_reason == REUSED
+    assert "It is the second time" in delivered()[-1].body
+
+
+def test_a_reuse_ends_the_app_at_once_when_nobody_has_a_newer_sign_in(host: Host, paper: Connection) -> None:
+    used = host.connect(paper.pk)["refresh_token"]
+    host.refresh(used)
+    pass_time(days=29)
+    RefreshToken.objects.filter(revoked=None).update(created=timezone.now() - timedelta(days=31))
+    assert why(host.refresh(used)) == f"This app's access has ended. {REUSED}."
+
+
+def test_signing_in_again_after_a_refused_reuse_ends_what_the_other_one_has(host: Host, paper: Connection) -> None:
+    used = host.connect(paper.pk)["refresh_token"]
+    taken = host.refresh(used).json()
+    pass_time(seconds=60)
+    assert refused(host.refresh(used))
+    again = host.connect(paper.pk)
+    assert opens(again["access_token"]) and not opens(taken["access_token"])
+    assert why(host.refresh(taken["refresh_token"])) == "This app's access has ended. Replaced by a newer grant."
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (
+            lambda app, host, tokens: host.browser.post(f"/apps/{app.pk}/revoke/"),
+            "Revoked by its owner",
+        ),
+        (lambda app, host, tokens: host.revoke(tokens["access_token"]), "Signed out by the app"),
+        (lambda app, host, tokens: grants.delete_client(app.client, by=None), "Its client was deleted"),
+        (lambda app, host, tokens: host.connect(app.connection_id), "Replaced by a newer grant"),
+    ],
+    ids=["its owner", "the app", "its client", "a newer grant"],
+)
+def test_one_reason_is_told_at_every_door_and_under_connected_apps(
+    host: Host, paper: Connection, end: Callable[[Any, Host, Any], object], reason: str
+) -> None:
+    tokens = host.connect(paper.pk)
+    app = allowed_apps().get()
+    end(app, host, tokens)
+    with pytest.raises(bearer.Unauthenticated) as caught:
+        bearer.authenticate(tokens["access_token"])
+    assert str(caught.value) == f"This app's access has ended. {reason}."
+    if app.client is None or reason != "Its client was deleted":
+        assert why(host.refresh(tokens["refresh_token"])) == str(caught.value)
+    app.refresh_from_db()
+    with pytest.raises(Refusal) as at_release:
+        risk.check_permission(app, paper)
+    assert str(at_release.value) == str(caught.value)
+    assert f"{reason}." in words_of(host.browser.get(f"/apps/{app.pk}/"))
+
+
+def test_the_token_endpoint_tells_the_recorded_reason(host: Host, paper: Connection, owner: User) -> None:
+    tokens = host.connect(paper.pk)
+    host.revoke(tokens["refresh_token"])
+    assert why(host.refresh(tokens["refresh_token"])) == "This app's access has ended. Signed out by the app."
+    other = host.connect(paper.pk)
+    pass_time(days=30)
+    assert why(host.refresh(other["refresh_token"])) == "The refresh token has expired. Sign in again."
+    assert "not one of this server's" in why(host.refresh("x"))
+    code = host.code(paper.pk)
+    pass_time(seconds=61)
+    assert why(host.redeem(code)) == "The code has expired. Sign in again."
+    assert why(host.redeem("x")) == "The code is unknown or was used before. Sign in again."
+    last = host.connect(paper.pk)
+    User.objects.filter(pk=owner.pk).update(is_active=False)
+    assert why(host.refresh(last["refresh_token"])).endswith("is disabled.")
 
 
 def test_a_refresh_token_lives_thirty_days_from_its_own_issue(host: Host, paper: Connection) -> None:

@@ -83,7 +83,7 @@ def test_it_ends_when_what_the_app_may_do_changes(browser: Browser, app: Connect
     grants.activate(another)
     secret, kept = secret_of(start(browser, app)), secret_of(start(browser, another))
     CHANGES[change](app)
-    with pytest.raises(bearer.Unauthenticated, match="taken back"):
+    with pytest.raises(bearer.Unauthenticated, match="access has ended"):
         bearer.authenticate(secret)
     assert StandIn.objects.get(instead_of=app).app.revoked_reason == "The app it stood in for was changed"
     bearer.authenticate(kept)
@@ -184,7 +184,7 @@ def test_no_other_key_can_be_ended_this_way(browser: Browser, app: ConnectedApp,
 def test_a_second_one_for_the_same_app_ends_the_first(browser: Browser, app: ConnectedApp) -> None:
     first = secret_of(start(browser, app))
     second = secret_of(start(browser, app))
-    with pytest.raises(bearer.Unauthenticated, match="taken back"):
+    with pytest.raises(bearer.Unauthenticated, match="access has ended"):
         bearer.authenticate(first)
     bearer.authenticate(second)
 

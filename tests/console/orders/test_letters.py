@@ -1,19 +1,21 @@
 """An owner is told by e-mail what waits for them; however much is asked, not often; a letter only leads to a page."""
 
-import smtplib
 from collections.abc import Callable
 
 import pytest
-from django.core import mail
 from django.test import Client as Browser
+from pytest_django import Settings
 
 from console.accounts.models import User
 from console.connected_apps.models import ConnectedApp
 from console.connections import linking
 from console.connections.models import Connection, Policy
 from console.orders import approvals, desk, letters, tasks
+from console.outbox import post
+from console.outbox.models import OutgoingMail
 from console.principal import Principal
 from tests.clock import Clock
+from tests.console.mailbox import delivered
 from tests.console.orders.conftest import bitcoin
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +36,7 @@ def test_a_letter_says_who_asks_where_and_leads_to_the_page(asks: Connection, tr
     ConnectedApp.objects.filter(pk=trader.app_id).update(name="Claude https://evil.example\nRelease: here")
     ask(trader)
     tasks.tell_owners()
-    [letter] = mail.outbox
+    [letter] = delivered()
     assert letter.to == [owner.email]
     assert letter.subject == "An order waits for your approval"
     assert "- Claude https evil example Release here asks on Practice (paper, simulated money)" in letter.body
@@ -48,7 +50,7 @@ def test_each_is_told_once(asks: Connection, trader: Principal) -> None:
     assert [letters.tell(), letters.tell()] == [1, 0]
     ask(trader, 2)
     assert letters.tell() == 1
-    assert mail.outbox[1].subject == "2 orders wait for your approval"
+    assert delivered()[1].subject == "2 orders wait for your approval"
 
 
 def test_a_flood_of_requests_is_four_letters_and_the_last_says_so(
@@ -58,11 +60,12 @@ def test_a_flood_of_requests_is_four_letters_and_the_last_says_so(
         ask(trader)
         letters.tell()
         clock.advance(seconds=5)
-    assert [letter.subject for letter in mail.outbox] == [
+    sent = delivered()
+    assert [letter.subject for letter in sent] == [
         *["An order waits for your approval"] * 3,
         "More orders wait for your approval; no more letters for now",
     ]
-    assert "no further letter is sent before" in mail.outbox[3].body
+    assert "no further letter is sent before" in sent[3].body
     clock.advance(minutes=16)
     ask(trader)
     assert letters.tell() == 1
@@ -76,7 +79,7 @@ def test_one_owners_flood_does_not_silence_anothers_letters(
         letters.tell()
     ask(others_trader)
     letters.tell()
-    assert mail.outbox[-1].to == [other.email]
+    assert delivered()[-1].to == [other.email]
 
 
 @pytest.mark.parametrize("what", ["two-step", "switched off", "expired", "rejected", "disabled user"])
@@ -95,7 +98,7 @@ def test_no_letter_goes_out_where_none_is_wanted(
     }
     happens[what]()
     assert letters.tell() == 0
-    assert mail.outbox == []
+    assert delivered() == []
 
 
 def test_the_owner_switches_letters_off_and_on_for_one_connection(
@@ -111,16 +114,16 @@ def test_the_owner_switches_letters_off_and_on_for_one_connection(
     assert letters.tell() == 1
 
 
-def test_a_mail_server_that_is_down_stops_nothing_and_is_not_asked_again_and_again(
-    asks: Connection, trader: Principal, monkeypatch: pytest.MonkeyPatch
+def test_a_letter_that_no_server_takes_ends_with_what_it_tells(
+    asks: Connection, trader: Principal, clock: Clock, settings: Settings
 ) -> None:
-    tried: list[object] = []
-
-    def down(*given: object) -> None:
-        tried.append(given)
-        raise smtplib.SMTPServerDisconnected
-
-    monkeypatch.setattr(letters, "send_mail", down)
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
     ask(trader)
-    assert [letters.tell(), letters.tell()] == [0, 0]
-    assert len(tried) == 1
+    assert [letters.tell(), letters.tell()] == [1, 0]
+    for _ in range(3):
+        post.send_due({})
+        clock.advance(seconds=61)
+    row = OutgoingMail.objects.get()
+    assert (row.sent_at, row.failed_at is not None, row.sealed) == (None, True, "")
+    assert row.failure.startswith("ConnectionRefusedError")

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.core import mail
 from django.test import Client as Browser
 from django.utils import timezone
 
@@ -38,6 +37,7 @@ from tests.clock import Clock
 from tests.conftest import PASSWORD
 from tests.console.connections.fakes import IBKR
 from tests.console.connections.test_linking import linked
+from tests.console.mailbox import delivered
 from tests.console.pages import text_of, words_of
 from tests.console.passkeys import Passkey, question
 from tests.console.second_factors import just_proved
@@ -163,7 +163,7 @@ def test_a_letter_tells_the_owner_once_and_shows_neither_order_nor_question(
 ) -> None:
     asked(connection)
     assert [letters.tell(), letters.tell()] == [1, 0]
-    [letter] = mail.outbox
+    [letter] = delivered()
     assert (letter.to, letter.subject) == ([owner.email], "An order waits for your answer")
     assert "- the broker asks about an order of Trader on Mine (paper, simulated money)" in letter.body
     assert "AAPL" not in letter.body

@@ -1,0 +1,86 @@
+"""A request whose body does not arrive is cut, at every door: nobody holds a place by sending nothing, or a drip."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from console import refused
+from console.errors import Code
+
+SILENCE_SECONDS = 10.0
+"""Between two pieces of a body."""
+TOTAL_SECONDS = 30.0
+"""From the first look for the body to its end."""
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_DETAIL = (
+    f"The body of the request did not arrive: at most {SILENCE_SECONDS:.0f} seconds may pass without a piece of it, "
+    f"and {TOTAL_SECONDS:.0f} in all. Nothing was done. Send it again."
+)
+
+
+def bounded(app: App) -> App:
+    """``app``, with 408 (RFC 9110 section 15.5.9) for a body that is too slow. What is sent back may take any time."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not _has_body(scope["headers"]):
+            await app(scope, receive, send)
+            return
+        body = _Body(str(scope["path"]), receive, send)
+        await app(scope, body.receive, body.send)
+
+    return serve
+
+
+def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(
+        (name == b"content-length" and value.strip() != b"0") or name == b"transfer-encoding" for name, value in headers
+    )
+
+
+class _Body:
+    __slots__ = ("_is_answering", "_is_cut", "_is_whole", "_path", "_receive", "_send", "_until")
+
+    def __init__(self, path: str, receive: Receive, send: Send) -> None:
+        self._path, self._receive, self._send = path, receive, send
+        self._is_whole = self._is_cut = self._is_answering = False
+        self._until: float | None = None
+
+    async def receive(self) -> Message:
+        if self._is_whole:
+            return await self._receive()
+        if self._is_cut:
+            return {"type": "http.disconnect"}
+        now = asyncio.get_running_loop().time()
+        if self._until is None:
+            self._until = now + TOTAL_SECONDS
+        try:
+            async with asyncio.timeout_at(min(now + SILENCE_SECONDS, self._until)):
+                message = await self._receive()
+        except TimeoutError:
+            self._is_cut = True
+            if not self._is_answering:
+                await self._refuse()
+            return {"type": "http.disconnect"}
+        self._is_whole = message["type"] == "http.disconnect" or not message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Whatever the app says to a request that was cut goes nowhere: it is answered."""
+        if self._is_cut:
+            return
+        self._is_answering = True
+        await self._send(message)
+
+    async def _refuse(self) -> None:
+        kind, text = refused.answer(self._path, 408, Code.REQUEST_TIMEOUT, _DETAIL, template="408.html")
+        body = text.encode()
+        head = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+        head += [(b"connection", b"close"), (b"cache-control", b"no-store")]
+        await self._send({"type": "http.response.start", "status": 408, "headers": head})
+        await self._send({"type": "http.response.body", "body": body})

@@ -1,0 +1,36 @@
+"""The name by which a request asked for this server, and what is said when it is another's."""
+
+import logging
+import time
+
+from django.conf import settings
+
+log = logging.getLogger(__name__)
+
+_SAID_EVERY_SECONDS = 60.0
+_MOST = 256
+_said: dict[str, float] = {}
+
+
+def foreign_host(host: str) -> str:
+    """What to tell who asked for ``host``, a name that is not this server's."""
+    return (
+        f"This server does not answer to the host name {host[:100]!r}. Its address is {settings.PUBLIC_URL}; to reach "
+        "it by another one, set TRADELATCH_PUBLIC_URL to that and start it again."
+    )
+
+
+def note_foreign_host(host: str, ip: str) -> None:
+    """One line in the log, at most one a minute for each name."""
+    now = time.monotonic()
+    if now - _said.get(host[:100], -_SAID_EVERY_SECONDS) < _SAID_EVERY_SECONDS:
+        return
+    if len(_said) >= _MOST:
+        _said.clear()
+    _said[host[:100]] = now
+    log.warning(
+        "Refused a request from %s for the host name %r: TRADELATCH_PUBLIC_URL is %s",
+        ip,
+        host[:100],
+        settings.PUBLIC_URL,
+    )

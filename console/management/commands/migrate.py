@@ -1,0 +1,13 @@
+from typing import Any
+
+from django.core.management.commands import migrate
+
+from console.onboarding import schema
+
+
+class Command(migrate.Command):
+    """Django's own, but for the database of a newer version."""
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        schema.refuse_newer()
+        super().handle(*args, **options)

@@ -1,0 +1,180 @@
+"""The one way by which mail leaves: a row first, in the transaction of what it tells; then a sweep that sends it.
+
+A lost message of the queue loses no letter, no two workers send the same one, and a mail server that is away is asked
+again, less and less often. What was handed over and not yet marked as sent when the process died goes out twice, with
+one Message-ID.
+"""
+
+import json
+import logging
+import smtplib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core import mail
+from django.core.mail.backends.base import BaseEmailBackend
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from console.accounts import seal
+from console.accounts.models import User
+from console.outbox.models import OutgoingMail
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER = tuple(timedelta(seconds=each) for each in (30, 60, 300, 900, 3600, 3 * 3600, 6 * 3600))
+"""Pauses between attempts; after the last one it is given up."""
+GOOD_FOR = timedelta(days=1)
+_LEASE = timedelta(seconds=120)
+"""How long one attempt may take: a worker that was killed meanwhile is succeeded by another after it."""
+_AT_ONCE = 50
+_KEPT = timedelta(days=30)
+_OF_ONE_LETTER = (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    subject: str
+    text: str
+
+
+Writer = Callable[[User], Letter | None]
+"""Writes a letter when it is first sent, for those that hold a secret; None when there is nothing to say."""
+
+
+def put(
+    user: User | None, kind: OutgoingMail.Kind, letter: Letter | None = None, *, good_for: timedelta = GOOD_FOR
+) -> OutgoingMail:
+    """Call it in the transaction of what the letter tells. Without ``letter``, its kind has a writer."""
+    now = timezone.now()
+    return OutgoingMail.objects.create(
+        user=user, kind=kind, sealed=_sealed(letter) if letter else "", good_until=now + good_for, next_at=now
+    )
+
+
+def send_due(writers: Mapping[OutgoingMail.Kind, Writer]) -> int:
+    """Send what is due. Returns how many letters went out. Raises nothing of what a mail server does."""
+    due = list(_waiting().filter(next_at__lte=timezone.now()).order_by("next_at", "pk")[:_AT_ONCE])
+    if not due:
+        return 0
+    sent = 0
+    connection = mail.get_connection()
+    try:
+        for each in due:
+            letter = _take(each, writers)
+            if letter is None:
+                continue
+            try:
+                _hand_over(each, letter, connection)
+            except _OF_ONE_LETTER as error:
+                _missed(each, error)
+            except OSError as error:
+                _missed(each, error)
+                _wait_for_server(error)
+                break
+            else:
+                OutgoingMail.objects.filter(pk=each.pk).update(sent_at=timezone.now(), sealed="", failure="")
+                sent += 1
+    finally:
+        connection.close()
+    return sent
+
+
+def failed(user: User, since: datetime, *, everyone: bool) -> QuerySet[OutgoingMail]:
+    """Letters to a person that were given up since then, the newest first; for an operator who asks, to anybody."""
+    found = OutgoingMail.objects.filter(failed_at__gte=since).select_related("user").order_by("-failed_at")
+    return found if everyone and user.is_operator else found.filter(user=user)
+
+
+def forget() -> int:
+    """Delete rows of letters that ended a month ago."""
+    long_ago = timezone.now() - _KEPT
+    return OutgoingMail.objects.filter(Q(sent_at__lt=long_ago) | Q(failed_at__lt=long_ago)).delete()[0]
+
+
+def _waiting() -> QuerySet[OutgoingMail]:
+    return OutgoingMail.objects.filter(sent_at=None, failed_at=None)
+
+
+def _take(each: OutgoingMail, writers: Mapping[OutgoingMail.Kind, Writer]) -> Letter | None:
+    """Claim it for one attempt; its letter, or None when another worker has it or there is nothing to send."""
+    now = timezone.now()
+    with transaction.atomic():
+        if not _waiting().filter(pk=each.pk, next_at__lte=now).update(next_at=now + _LEASE, attempts=F("attempts") + 1):
+            return None
+        each = OutgoingMail.objects.select_related("user").get(pk=each.pk)
+        if each.user is None or not each.user.is_active:
+            OutgoingMail.objects.filter(pk=each.pk).delete()
+            return None
+        if each.good_until <= now:
+            _give_up(each, each.failure or "It was due while no worker ran")
+            return None
+        if each.sealed:
+            return _opened(each.sealed)
+        letter = writers[OutgoingMail.Kind(each.kind)](each.user)
+        if letter is None:
+            OutgoingMail.objects.filter(pk=each.pk).delete()
+            return None
+        # Kept for the next attempt: a secret in it is made once.
+        OutgoingMail.objects.filter(pk=each.pk).update(sealed=_sealed(letter))
+        return letter
+
+
+def _hand_over(each: OutgoingMail, letter: Letter, connection: BaseEmailBackend) -> None:
+    assert each.user is not None
+    host = urlsplit(settings.PUBLIC_URL).hostname
+    message = mail.EmailMessage(
+        letter.subject,
+        letter.text,
+        to=[each.user.email],
+        headers={"Message-ID": f"<letter-{each.pk}-{each.created_at:%Y%m%d%H%M%S}@{host}>"},
+        connection=connection,
+    )
+    message.send()
+
+
+def _missed(each: OutgoingMail, error: Exception) -> None:
+    """Try again later, or give it up."""
+    now = timezone.now()
+    each.refresh_from_db()
+    each.failure = f"{type(error).__name__}: {error}"[:200]
+    if each.attempts > len(RETRY_AFTER):
+        _give_up(each, each.failure)
+        return
+    next_at = now + RETRY_AFTER[each.attempts - 1]
+    OutgoingMail.objects.filter(pk=each.pk).update(next_at=next_at, failure=each.failure)
+
+
+def _give_up(each: OutgoingMail, failure: str) -> None:
+    OutgoingMail.objects.filter(pk=each.pk).update(failed_at=timezone.now(), failure=failure[:200], sealed="")
+    log.warning(
+        'A letter was given up after %d attempts: "%s" of %s UTC. The page Errors says to whom and why.',
+        each.attempts,
+        each.get_kind_display(),
+        f"{each.created_at:%Y-%m-%d %H:%M}",
+    )
+
+
+def _wait_for_server(error: Exception) -> None:
+    """It is the mail server, not this letter: whatever is due waits too, and no worker hangs at it again and again."""
+    now = timezone.now()
+    held = _waiting().filter(next_at__lte=now).update(next_at=now + RETRY_AFTER[0])
+    log.warning(
+        "The mail server cannot be used (%s). %d letter%s: tried again in %.0f s.",
+        type(error).__name__,
+        held + 1,
+        " waits" if held == 0 else "s wait",
+        RETRY_AFTER[0].total_seconds(),
+    )
+
+
+def _sealed(letter: Letter) -> str:
+    return seal.seal(json.dumps([letter.subject, letter.text]))
+
+
+def _opened(sealed: str) -> Letter:
+    return Letter(*json.loads(seal.unseal(sealed)))

@@ -1,0 +1,22 @@
+from console.accounts.models import User
+from console.outbox.post import Letter
+from console.security import keeping
+
+_RECOVERY = """Somebody asked for a new password for {email} at {host}.
+
+To set one, open this page within an hour:
+
+{address}
+
+If it was not you, do nothing: without the page above nothing changes.
+After the password is set, live trading rests for 24 hours.
+"""
+
+
+def recovery(user: User) -> Letter | None:
+    """Written when it is sent, not while the page waits: how long that takes must not tell who has an account."""
+    address = keeping.recovery_link(user)
+    if address is None:
+        return None
+    host = address.split("/")[2]
+    return Letter("A new password for Tradelatch", _RECOVERY.format(email=user.email, host=host, address=address))

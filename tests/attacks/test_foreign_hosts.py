@@ -1,0 +1,62 @@
+"""A host name that is not ours is told as what it is, at every door, with one line in the log and no trace."""
+
+import httpx2
+import pytest
+
+from tests.serving import Server, until
+
+FOREIGN = "192.168.1.20:8730"
+DOORS = {
+    "/": 400,
+    "/sign-in/": 400,
+    "/api/v1/orders": 400,
+    "/oauth/token": 400,
+    "/.well-known/oauth-authorization-server": 400,
+    "/mcp": 421,
+}
+
+
+@pytest.mark.parametrize("path", DOORS)
+def test_a_foreign_host_name_is_named_beside_the_setting_and_our_address(server: Server, path: str) -> None:
+    for method in ("GET", "POST"):
+        answer = httpx2.request(method, server.url + path, headers={"Host": FOREIGN})
+        assert answer.status_code == DOORS[path]
+        for named in (FOREIGN, "TRADELATCH_PUBLIC_URL", server.url):
+            assert named in answer.text, (path, named)
+        kind = answer.headers["content-type"].partition(";")[0]
+        if path.startswith("/api/"):
+            assert (kind, answer.json()["code"]) == ("application/problem+json", "invalid_request")
+        elif path.startswith(("/oauth/", "/.well-known/")):
+            assert (kind, answer.json()["error"]) == ("application/json", "invalid_request")
+
+
+def test_the_page_has_its_looks_and_its_policy(server: Server) -> None:
+    page = httpx2.get(server.url + "/sign-in/", headers={"Host": FOREIGN})
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert page.headers["x-content-type-options"] == "nosniff"
+    sheet = httpx2.get(server.url + "/static/console/app.css", headers={"Host": FOREIGN})
+    assert (sheet.status_code, sheet.headers["content-type"].partition(";")[0]) == (200, "text/css")
+
+
+def test_the_log_has_one_line_for_a_name_however_often_it_is_asked_for(server: Server) -> None:
+    for path in (*DOORS, *DOORS):
+        httpx2.get(server.url + path, headers={"Host": "tl.lan"})
+    until(lambda: "'tl.lan'" in server.log, seconds=5, what="the line is written")
+    lines = [line for line in server.log.splitlines() if "tl.lan" in line]
+    assert len(lines) == 1
+    assert f"TRADELATCH_PUBLIC_URL is {server.url}" in lines[0]
+    assert "Traceback" not in server.log and "ALLOWED_HOSTS" not in server.log
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "a" * 5000, "<b>x</b>", "a b", "[::1"])
+def test_any_text_as_a_host_name_is_only_text(server: Server, host: str) -> None:
+    answer = httpx2.get(server.url + "/sign-in/", headers={"Host": host})
+    assert answer.status_code == 400
+    assert "<b>x" not in answer.text
+    assert "a" * 200 not in answer.text
+    assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_our_own_names_are_answered(server: Server, host: str) -> None:
+    assert httpx2.get(server.url + "/sign-in/", headers={"Host": f"{host}:{server.port}"}).status_code == 200
