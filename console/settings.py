@@ -318,7 +318,9 @@ SPECTACULAR_SETTINGS = {
                 "type": "apiKey",
                 "in": "cookie",
                 "name": SESSION_COOKIE_NAME,
-                "description": "The console's own session; changes also take its CSRF token as X-CSRFToken.",
+                "description": "The console's own session; changes also take its CSRF token as X-CSRFToken. What lets "
+                "others do more is refused with re_authentication_required and a challenge bound to the request: send "
+                "the same request again with the member proof.",
             },
         }
     },

@@ -15,7 +15,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
 
-from console.accounts import fresh, required
+from console.accounts import required
 from console.accounts.models import User
 from console.authority import bearer, management, throttle
 from console.authority.bearer import Unauthenticated
@@ -42,9 +42,9 @@ class Need(StrEnum):
     MANAGE = "manage"
     """Connections, clients, keys and apps; seeing them, too."""
     WIDEN = "widen"
-    """Let others do more than before. A session must have proved within five minutes who sits at it."""
+    """Let others do more than before. A session brings a proof made for that very act: ``Door.prove``."""
     IN_PERSON = "in person"
-    """Lift a halt, change who releases orders: the owner at the console with a fresh proof, and nothing else."""
+    """Lift a halt, change who releases orders: the owner at the console with a proof for it, and nothing else."""
 
 
 # An order belongs to the app that prepared it, and a session is no app: it may see orders and take them back.
@@ -70,7 +70,6 @@ class Caller:
     """Set for the kinds that prove to be a connected app."""
     manager: Manager | None = None
     """Set for a management key."""
-    is_fresh: bool = False
 
     @property
     def owner(self) -> User:
@@ -117,8 +116,7 @@ class Credential(BaseAuthentication):
                 Code.NOT_PERMITTED,
                 "Everyone here needs a second factor, and this account has none. Set one up at /security/.",
             )
-        caller = Caller(kind=Kind.SESSION, user_id=user.pk, person=user, is_fresh=fresh.is_fresh(request._request))
-        return AnonymousUser(), caller
+        return AnonymousUser(), Caller(kind=Kind.SESSION, user_id=user.pk, person=user)
 
 
 def _by_bearer(request: Request, header: str) -> Caller:
@@ -168,11 +166,6 @@ def permit(caller: Caller, need: Need) -> None:
         raise Refusal(
             Code.INSUFFICIENT_SCOPE,
             f"This needs the scope {_SCOPE[need]}, which the key does not have. Its owner can make one that does.",
-        )
-    if need in (Need.WIDEN, Need.IN_PERSON) and caller.kind is Kind.SESSION and not caller.is_fresh:
-        raise Refusal(
-            Code.RE_AUTHENTICATION_REQUIRED,
-            "This lets others do more than before. Enter your password again at /re-authenticate/, then repeat it.",
         )
 
 

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console import scopes
+from console.accounts.presence import Act as Presence
 from console.api.door import Act, Door, PageQuery
 from console.api.parsing import Choice, Strict, Text, Whole
 from console.authority.drf import Need
@@ -95,6 +96,8 @@ class Keys(_Keys):
         connection = home.connections(self.caller.owner).filter(pk=self.given["connection_id"]).first()
         if connection is None:
             raise Refusal(Code.NOT_FOUND, "You have no such connection.", field="connection_id")
+        if Scope.TRADE in granted:
+            self.prove(Presence.MINT_KEY, live=connection.is_live)
         days = self.given["expires_in_days"]
         key, raw = minting.mint(
             self.caller.owner,

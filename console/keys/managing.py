@@ -1,4 +1,4 @@
-"""Management keys: made by an owner who has just proved who they are, and for /api/v1 alone."""
+"""Management keys: made by an owner who proved for it who they are, and for /api/v1 alone."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ def mint(
     note: str = "",
     networks: Sequence[str] = (),
 ) -> tuple[ManagementKey, str]:
-    """The caller has asked for a recent proof of presence. The returned text is the only copy there will ever be."""
+    """The caller has asked for the owner's proof of presence. The returned text is the only copy there will ever be."""
     made = minting.generate(Scope.MANAGE)
     key = ManagementKey.objects.create(
         owner=owner,

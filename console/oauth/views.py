@@ -18,8 +18,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from console import scopes
-from console.accounts import fresh
+from console.accounts import presence
 from console.accounts.current import user_of
+from console.accounts.presence import Act
 from console.clients import documents, registration, rules
 from console.clients.models import Client
 from console.clients.registration import ClosedDoor
@@ -193,14 +194,21 @@ def _decide(
     request: HttpRequest, waiting: PendingConsent, asked: AuthorizationRequest, *, allowing: bool
 ) -> HttpResponse:
     owner = user_of(request)
-    chosen = {"connection": waiting.connection, "scope": waiting.scope}
-    form = ConsentForm(request.POST if allowing else None, initial=chosen, owner=owner, offered=asked.offered)
+    form = ConsentForm(request.POST if allowing else None, owner=owner, offered=asked.offered)
     if not form.is_valid():
         return _consent_page(request, asked, form)
     connection, granted = form.cleaned_data["connection"], form.granted
-    if Scope.TRADE in granted and not fresh.is_fresh(request):
-        pending.keep_choice(waiting, connection=str(connection.pk), scope=scopes.render(granted))
-        return fresh.ask(request.path)
+    if Scope.TRADE in granted:
+        proved = presence.ask(
+            request,
+            Act.GRANT,
+            about=f"The app that calls itself {asked.client.name} can read {connection.name} and prepare orders there.",
+            back=request.path,
+            live=connection.is_live,
+            environment=connection.environment,
+        )
+        if isinstance(proved, HttpResponse):
+            return proved
     with transaction.atomic():
         if not pending.use_up(waiting):
             return render(request, "oauth/ended.html", status=410)

@@ -71,11 +71,6 @@ def for_owner(owner: User) -> QuerySet[Confirmation]:
     return waiting(owner).exclude(~Q(app__source=Source.CONSOLE), app__connection__policy=Policy.TWO_STEP)
 
 
-def subject(confirmation: Confirmation) -> str:
-    """What a passkey signs to release it: this confirmation, as it was shown, and nothing else."""
-    return f"release {confirmation.public_id} {confirmation.terms_digest}"
-
-
 def approve(
     confirmation: Confirmation, *, by: User, evidence: Evidence, seen: str, request_id: str = ""
 ) -> list[Order]:

@@ -11,7 +11,8 @@ from console.keys import minting
 from console.scopes import Scope
 from tests.conftest import PASSWORD
 from tests.console.pages import words_of
-from tests.console.second_factors import code, give_app, just_proved, shown_codes, shown_secret, sign_in
+from tests.console.present import at_the_browser
+from tests.console.second_factors import code, give_app, shown_codes, shown_secret, sign_in
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +55,7 @@ def test_whoever_has_one_notices_nothing(owner: User) -> None:
 
 def test_the_last_one_cannot_be_removed(owner: User) -> None:
     factor = give_app(owner)
-    browser = just_proved(owner)
+    browser = at_the_browser(owner)
     browser.post(f"/security/factors/{factor.pk}/remove/")
     assert "Add another before you remove this one" in words_of(browser.get("/security/"))
     assert factors.has_any(owner)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -19,12 +20,14 @@ from console.clients import registration
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections import linking
-from console.connections.models import Connection
+from console.connections.models import Connection, Policy
 from console.halts import verbs as halts
 from console.keys import managing, minting
 from console.oauth.models import AccessToken
+from console.onboarding import open_connection
 from console.scopes import Scope, Source
-from tests.console.api.conftest import a_trade, account_of, proved
+from console.toolsets import Toolset
+from tests.console.api.conftest import a_trade, account_of
 from tests.console.api.rest import Rest, problem
 from tests.console.pages import log
 
@@ -54,6 +57,11 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
     grants.set_limits(app, limits.parse({"daily_notional": "90000"}), by=owner)
     # Of another app, so that it holds none of the doors shut.
     halt = halts.halt_app(app, by=owner)
+    grants.set_toolsets(app, {Toolset.MARKET}, by=owner)
+    # Another connection, so that it holds none of the doors shut either.
+    asks, _ = open_connection.open_paper(owner, name="Asks", starting_cash=Decimal(1000))
+    linking.set_policy(asks, Policy.OWNER_APPROVAL, by=owner)
+    linking.pause(asks, by=owner)
     connection, order = f"/connections/{paper.pk}", f"/orders/{prepared['order']['id']}"
     trade, practice = (
         f"/journal/trades/{a_trade(paper).public_id}",
@@ -68,16 +76,21 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
         ),
         "get_connection": Door("manage", "GET", connection),
         "pause_connection": Door("manage", "POST", f"{connection}/pause"),
-        "resume_connection": Door("manage", "POST", f"{connection}/resume"),
+        "resume_connection": Door("resume", "POST", f"/connections/{asks.pk}/resume"),
         "disable_trading": Door("manage", "POST", f"{connection}/trading-off"),
         "get_connection_limits": Door("manage", "GET", f"{connection}/limits"),
         "set_connection_limits": Door("manage", "PUT", f"{connection}/limits", {"order_notional": "900"}),
         "set_connection_limits to more": Door("more", "PUT", f"{connection}/limits", {}),
-        "set_connection_policy": Door("in person", "PUT", f"{connection}/policy", {"policy": "owner_approval"}),
-        "set_connection_policy to less": Door("in person", "PUT", f"{connection}/policy", {"policy": "two_step"}),
+        "set_connection_policy": Door("stricter", "PUT", f"{connection}/policy", {"policy": "owner_approval"}),
+        "set_connection_policy to less": Door(
+            "in person", "PUT", f"/connections/{asks.pk}/policy", {"policy": "two_step"}
+        ),
         "enable_trading": Door("widen", "POST", f"{connection}/trading-on"),
         "list_clients": Door("manage", "GET", "/clients", own=False),
         "register_client": Door("manage", "POST", "/clients", new_client, own=False),
+        "register_client that may trade": Door(
+            "widen", "POST", "/clients", {**new_client, "scopes": ["mcp:trade"]}, own=False
+        ),
         "get_client": Door("manage", "GET", f"/clients/{client.pk}"),
         "delete_client": Door("manage", "DELETE", f"/clients/{client.pk}"),
         "list_keys": Door("manage", "GET", "/keys", own=False),
@@ -88,9 +101,12 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
         "list_apps": Door("manage", "GET", "/connected-apps", own=False),
         "get_app": Door("manage", "GET", f"/connected-apps/{app.pk}"),
         "switch_toolsets": Door("manage", "PATCH", f"/connected-apps/{app.pk}", {"toolsets": ["market"]}),
+        "switch_toolsets to more": Door(
+            "more", "PATCH", f"/connected-apps/{app.pk}", {"toolsets": ["market", "orders"]}
+        ),
         "narrow_app": Door("manage", "POST", f"/connected-apps/{app.pk}/narrow"),
         "pause_app": Door("manage", "POST", f"/connected-apps/{app.pk}/pause"),
-        "resume_app": Door("manage", "POST", f"/connected-apps/{app.pk}/resume"),
+        "resume_app": Door("resume", "POST", f"/connected-apps/{app.pk}/resume"),
         "revoke_app": Door("manage", "POST", f"/connected-apps/{app.pk}/revoke"),
         "get_app_limits": Door("manage", "GET", f"/connected-apps/{app.pk}/limits"),
         "set_app_limits": Door("manage", "PUT", f"/connected-apps/{app.pk}/limits", {"daily_notional": "900"}),
@@ -138,18 +154,22 @@ PERSON = {
     "cancel": ALLOWED,
     "keep": ALLOWED,
     "manage": ALLOWED,
+    "resume": ALLOWED,
     "widen": ALLOWED,
     "more": ALLOWED,
+    "stricter": ALLOWED,
     "in person": ALLOWED,
     "trade": "not_permitted",
 }
-KEY = {"read": ALLOWED} | dict.fromkeys(("manage", "widen", "more", "in person"), "not_permitted")
+KEY = {"read": ALLOWED} | dict.fromkeys(("manage", "resume", "widen", "more", "stricter", "in person"), "not_permitted")
 
 MANAGER = {
     "read": ALLOWED,
     "manage": ALLOWED,
+    "resume": ALLOWED,
     "widen": ALLOWED,
     "more": "not_permitted",
+    "stricter": "not_permitted",
     "in person": "not_permitted",
     "trade": "not_permitted",
     "cancel": "not_permitted",
@@ -160,8 +180,9 @@ MANAGER = {
 MATRIX: dict[str, dict[str, str]] = {
     "no credential": dict.fromkeys(PERSON, "unauthenticated"),
     "the owner's session": PERSON,
-    "the owner's session, proved too long ago": {
+    "a copy of the owner's session": {
         **PERSON,
+        "resume": "re_authentication_required",
         "widen": "re_authentication_required",
         "more": "re_authentication_required",
         "in person": "re_authentication_required",
@@ -219,10 +240,10 @@ def expected(credential: str, name: str, door: Door) -> str:
 def credentials(
     owner: User, other: User, operator: User, paper: Connection, others_paper: Connection, trade_key: str, read_key: str
 ) -> dict[str, Callable[[], Rest]]:
-    def session(user: User, ago: timedelta = timedelta()) -> Rest:
+    def session(user: User, *, present: bool = True) -> Rest:
         browser = Browser()
         browser.force_login(user)
-        return Rest(proved(browser, ago=ago))
+        return Rest(browser, present=present)
 
     def key(user: User, connection: Connection, **fields: Any) -> tuple[Any, Rest]:
         made, raw = minting.mint(user, connection, TRADE, name="script", **fields)
@@ -264,7 +285,7 @@ def credentials(
         "a revoked management key": lambda: manager(owner, revoked=True),
         "no credential": lambda: Rest(Browser()),
         "the owner's session": lambda: session(owner),
-        "the owner's session, proved too long ago": lambda: session(owner, timedelta(minutes=6)),
+        "a copy of the owner's session": lambda: session(owner, present=False),
         "somebody else's session": lambda: session(other),
         "an operator's session": lambda: session(operator),
         "a read key": lambda: Rest(Browser(), read_key),
