@@ -36,7 +36,7 @@ from console.scopes import Scope
 
 @public("GET", "HEAD")
 def protected_resource_metadata(request: HttpRequest) -> HttpResponse:
-    return JsonResponse(metadata.protected_resource())
+    return JsonResponse(metadata.protected_resource(request.get_host()))
 
 
 @public("GET", "HEAD")
