@@ -21,8 +21,6 @@ class Person(Browser):
     """Fills in the proof of a form when its answer asks for one."""
 
     passkey: Passkey | None = None
-    _shown = 0
-    """How many codes the phone has shown: each counts once."""
 
     def post(self, path: str, data: Any = None, *args: Any, **more: Any) -> Any:  # type: ignore[override]
         first = super().post(path, data, *args, **more)
@@ -30,12 +28,13 @@ class Person(Browser):
             return first
         if self.passkey is not None and ASKED_FOR_PASSKEY in first.content:
             asked = super().post(f"{path}{'&' if '?' in path else '?'}challenge", data, *args, **more)
+            if not asked["Content-Type"].startswith("application/json"):
+                return first  # something else is wrong with the form
             proof = {"proof-credential": self.passkey.answer(asked.json())}
         elif ASKED_FOR_PASSWORD in first.content:
             proof = {"proof-password": PASSWORD}
             if ASKED_FOR_CODE in first.content:
-                proof["proof-code"] = code(ago=(0, 1, -1)[self._shown])
-                self._shown += 1
+                proof["proof-code"] = code()
         else:
             return first
         return super().post(path, {**(data or {}), **proof}, *args, **more)

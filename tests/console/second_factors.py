@@ -36,6 +36,13 @@ def shown_secret(page: Any) -> str:
     return found[1].replace(" ", "")
 
 
+def sealed_in(page: Any) -> str:
+    """The same secret as the form sends it back."""
+    found = re.search(r'name="sealed" value="([^"]+)"', text_of(page))
+    assert found is not None, text_of(page)
+    return found[1]
+
+
 def shown_codes(page: Any) -> list[str]:
     found = re.search(r'<code class="codes">([\d\s]+)</code>', text_of(page))
     return found[1].split() if found else []

@@ -102,7 +102,7 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
         "get_app": Door("manage", "GET", f"/connected-apps/{app.pk}"),
         "switch_toolsets": Door("manage", "PATCH", f"/connected-apps/{app.pk}", {"toolsets": ["market"]}),
         "switch_toolsets to more": Door(
-            "more", "PATCH", f"/connected-apps/{app.pk}", {"toolsets": ["market", "orders"]}
+            "more", "PATCH", f"/connected-apps/{app.pk}", {"toolsets": [each.value for each in Toolset]}
         ),
         "narrow_app": Door("manage", "POST", f"/connected-apps/{app.pk}/narrow"),
         "pause_app": Door("manage", "POST", f"/connected-apps/{app.pk}/pause"),

@@ -117,7 +117,7 @@ def test_trading_takes_a_proof_and_the_choice_goes_along(host: Host, paper: Conn
         asked = host.choose(page, "allow", **chosen, **more)
         assert "Let an app trade?" in words_of(asked)
         assert not allowed_apps().exists() and not Grant.objects.exists()
-    shown = text_of(asked)
+    shown = asked.content.decode()
     for name, value in (*chosen.items(), ("choice", "allow")):
         assert f'<input type="hidden" name="{name}" value="{value}">' in shown
     assert "code" in location(host.choose(page, "allow", **chosen, **{"proof-password": PASSWORD}))
