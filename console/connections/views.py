@@ -94,6 +94,7 @@ def link(request: HttpRequest, slug: str) -> HttpResponse:
 
     def page(proof: presence.Fields) -> HttpResponse:
         context = {"form": form, "next": back_to, "once": token, "proof": proof, **_guide(kind)}
+        context["takes_passkey"] = Environment.LIVE in kind.environments
         return render(request, "connections/link.html", context)
 
     live = Environment.PAPER not in kind.environments

@@ -1,11 +1,11 @@
-"""Every attack the authorization server has to hold against, and the tests that prove it: here or beside the code."""
+"""Every attack the instance has to hold against, and the tests that prove it: here or beside the code."""
 
 import importlib
 import inspect
 
 import pytest
 
-OAUTH = "tests.console.oauth"
+OAUTH, PRESENCE = "tests.console.oauth", "tests.console.presence"
 ATTACKS = {
     "open redirect": ["tests.attacks.test_open_redirect"],
     "redirect URI variants": [
@@ -53,6 +53,21 @@ ATTACKS = {
     "metadata documents at bad addresses": ["tests.attacks.test_metadata_documents"],
     "SQL and header injection": ["tests.attacks.test_injection"],
     "enumeration": ["tests.attacks.test_enumeration"],
+    "cookies copied by another program on this computer": [
+        f"{PRESENCE}.test_every_act_takes_its_own_proof",
+        "tests.console.api.test_proof_of_presence",
+        "tests.console.api.test_authority_matrix:test_each_credential_opens_its_doors_and_no_other",
+        "tests.console.test_own_name",
+        "tests.end_to_end.test_own_name",
+    ],
+    "a passkey asked by a page of another port": [f"{PRESENCE}.test_where_a_passkey_answers"],
+    "real money loosened with a password": [
+        f"{PRESENCE}.test_every_act_takes_its_own_proof:test_with_real_money_it_is_always_a_passkey",
+        "tests.console.api.test_proof_of_presence:test_with_real_money_it_is_always_a_passkey",
+    ],
+    "a password guessed where presence is proved": [
+        "tests.console.api.test_proof_of_presence:test_guessing_here_uses_up_the_guesses_of_the_sign_in_page",
+    ],
 }
 
 
