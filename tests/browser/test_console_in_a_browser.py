@@ -1,7 +1,6 @@
 """The console as a person uses it, in Chromium."""
 
 import json
-import os
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -109,8 +108,6 @@ def test_the_page_that_asks_for_a_proof_reads_well(
     page.get_by_role("button", name="Make key").click()
     expect(page.get_by_label("Your password")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
-    if folder := os.environ.get("TRADELATCH_SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/proof-{scheme}-{width}.png")
 
 
 def test_everything_works_by_keyboard(page: Page, home: str) -> None:
