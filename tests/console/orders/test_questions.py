@@ -200,10 +200,10 @@ def test_on_paper_the_owners_yes_with_the_password_is_sent_once_and_places_the_o
     "fields", [{"proof-password": ""}, {"proof-password": "wrong"}, {"proof-password": "", "proof-credential": "{}"}]
 )
 def test_without_a_proof_nothing_is_answered(
-    connection: Connection, owner: User, fake: FakeIbkr, fields: dict[str, str]
+    connection: Connection, browser: Browser, fake: FakeIbkr, fields: dict[str, str]
 ) -> None:
     found = asked(connection)
-    yes(at_the_browser(owner), found, **fields)
+    yes(browser, found, **fields)
     assert (fake.replies, order_of(found).state) == ([], Status.ASKED)
 
 
@@ -212,7 +212,7 @@ def test_on_live_a_yes_takes_a_passkey_for_this_very_question(
 ) -> None:
     passkey, found = Passkey(owner), asked(live)
     assert 'type="password"' not in text_of(browser.get(page(found)))
-    assert "so a yes takes a passkey" in words_of(yes(browser, found))
+    assert "Say yes with a passkey" in words_of(yes(browser, found))
     other = prepared(_trader(live)).confirmation
     for_another = challenge(browser, f"/orders/approvals/{other.public_id}/release/", {"seen": found.digest})
     fields = {"seen": found.digest, "proof-credential": passkey.answer(for_another)}
