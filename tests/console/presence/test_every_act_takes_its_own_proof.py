@@ -118,9 +118,9 @@ ON_A_CONNECTION = (
     Act.START_PLAYGROUND,
     Act.GRANT,
     Act.LIFT_HALT,
-    Act.RELEASE_ORDER,
     Act.SETTLE_ORDER,
 )
+"""Releasing an order on live: tests/console/orders/test_approvals.py, where it is prepared there."""
 
 
 @pytest.mark.parametrize("act", ON_A_CONNECTION)
