@@ -152,7 +152,9 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "Send the CSRF token of the session as X-CSRFToken, or use a key.",
     ),
     Code.RE_AUTHENTICATION_REQUIRED: Explanation(
-        "The sign-in is too old for this", "Enter the password again at /re-authenticate/, then repeat the request."
+        "It takes a proof that its owner is there, made for this very act",
+        "Do it in the console, which asks for a passkey or the password; or send the request again with the proof it "
+        "asks for.",
     ),
     Code.IP_NOT_ALLOWED: Explanation(
         "The call came from an address the key does not allow",

@@ -1,13 +1,19 @@
 """The instance's own folder: database, generated secrets, broker queue. Read once, by settings."""
 
 import contextlib
+import ipaddress
 import os
 import secrets
+import socket
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
+
+OWN_NAME = "tradelatch.localhost"
+"""A name for this computer (RFC 6761 section 6.3) that no other program answers to: cookies are kept by name and know
+no port, so under ``localhost`` every local server is sent those of the console."""
 
 
 def open_home(path: Path) -> Path:
@@ -28,6 +34,29 @@ def queue_folder(home: Path) -> Path:
     for folder in (queue, queue / "messages", queue / "control"):
         folder.mkdir(mode=0o700, exist_ok=True)
     return queue
+
+
+def local_name(home: Path, *, listens: str) -> str:
+    """By what name the instance is reached on this computer: its own where that is known here, else ``localhost``.
+
+    Decided at the first start and kept: passkeys belong to the name. A home from before keeps ``localhost``, as does a
+    server that listens to other computers.
+    """
+    file = home / "name"
+    if kept := _kept(file):
+        return kept
+    is_new = not (home / "secrets").exists()
+    _keep(file, OWN_NAME if is_new and _is_here(listens) and _is_here(OWN_NAME) else "localhost")
+    return _kept(file)
+
+
+def _is_here(name: str) -> bool:
+    """Whether the name is known on this computer, and leads to nothing but it."""
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return bool(found) and all(ipaddress.ip_address(each[4][0]).is_loopback for each in found)
 
 
 def _random_text() -> str:
@@ -51,17 +80,22 @@ def secret(home: Path, name: str, *, database_exists: bool, make: Callable[[], s
             f"The database exists, but its secret is missing: put {file} back, or set {variable}."
         )
     file.parent.mkdir(mode=0o700, exist_ok=True)
+    _keep(file, make())
+    return _kept(file)
+
+
+def _keep(file: Path, text: str) -> None:
+    """Write it, unless another process of this instance was first."""
     # Written whole under another name first: a process beside this one never reads half a secret.
-    draft = file.with_name(f".{name}-{os.getpid()}-{secrets.token_hex(4)}")
+    draft = file.with_name(f".{file.name}-{os.getpid()}-{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as handle:
-        handle.write(make())
+        handle.write(text)
         handle.flush()
         os.fsync(handle.fileno())
-    with contextlib.suppress(FileExistsError):  # another process of this instance was first
+    with contextlib.suppress(FileExistsError):
         os.link(draft, file)
     draft.unlink()
-    return _kept(file)
 
 
 def holds(database: Path, table: str, where: str = "1") -> bool:
@@ -74,7 +108,7 @@ def holds(database: Path, table: str, where: str = "1") -> bool:
 
 
 def _kept(file: Path) -> str:
-    """The secret in ``file``; nothing when there is none, or only an empty file."""
+    """The text in ``file``; nothing when there is none, or only an empty file."""
     try:
         return file.read_text().strip()
     except FileNotFoundError:

@@ -1,16 +1,18 @@
 """What no view should have to think of."""
 
 from collections.abc import Callable
+from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 from django.core.exceptions import BadRequest, DisallowedHost
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 
 from console import addresses, host_names, refused
 from console.errors import Code
 from console.text import visible
 
+_FOR_PROGRAMS = ("/api/", "/auth/", "/static/", "/.well-known/", "/oauth/token", "/oauth/revoke", "/oauth/register")
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -86,3 +88,30 @@ def show_hidden(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Call
         return response
 
     return middleware
+
+
+def one_name(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Lead a page that was asked for under another name of this computer to the instance's own (RFC 9110, 15.4.8).
+
+    Its cookies and its passkeys belong to that name. Programs are answered under each.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if request.method not in ("GET", "HEAD") or request.path.startswith(_FOR_PROGRAMS):
+            return get_response(request)
+        own, parts = urlsplit(settings.PUBLIC_URL).hostname, _host(request)
+        if parts is None or parts.hostname == own or parts.hostname not in settings.LOCAL_NAMES:
+            return get_response(request)
+        port = "" if parts.port is None else f":{parts.port}"
+        answer = HttpResponseRedirect(f"http://{own}{port}{request.get_full_path()}", status=307)
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+    return middleware
+
+
+def _host(request: HttpRequest) -> SplitResult | None:
+    try:
+        return urlsplit(f"//{request.get_host()}")
+    except DisallowedHost:
+        return None  # told further in

@@ -45,7 +45,9 @@ _DEFAULT_HOME = BASE_DIR / "var" if _CHECKOUT else _OWN_DATA
 HOME = home.open_home(Path(os.environ.get("TRADELATCH_HOME", str(_DEFAULT_HOME))).absolute())
 PORT = _number("PORT", 8000)
 HOST = os.environ.get("TRADELATCH_HOST", "127.0.0.1")
-PUBLIC_URL = os.environ.get("TRADELATCH_PUBLIC_URL", f"http://localhost:{PORT}").rstrip("/")
+PUBLIC_URL = os.environ.get("TRADELATCH_PUBLIC_URL", "").rstrip("/")
+if not PUBLIC_URL:
+    PUBLIC_URL = f"http://{home.local_name(HOME, listens=HOST)}:{PORT}"
 _PUBLIC = urlsplit(PUBLIC_URL)
 if _PUBLIC.scheme not in ("http", "https") or not _PUBLIC.hostname or _PUBLIC.path or _PUBLIC.query:
     raise ImproperlyConfigured(
@@ -54,6 +56,12 @@ if _PUBLIC.scheme not in ("http", "https") or not _PUBLIC.hostname or _PUBLIC.pa
 ISSUER = PUBLIC_URL
 MCP_URL = f"{PUBLIC_URL}/mcp"
 ALLOWED_HOSTS = sorted({_PUBLIC.hostname, "localhost", "127.0.0.1", "[::1]"})
+# An instance of one computer answers to all of its names; its pages and its passkeys belong to the public one.
+LOCAL_NAMES = (
+    frozenset({_PUBLIC.hostname, "localhost", "127.0.0.1", "::1"})
+    if _PUBLIC.scheme == "http" and _PUBLIC.hostname in ("localhost", home.OWN_NAME)
+    else frozenset()
+)
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 # Web pages that may call /mcp from a browser. None but our own is needed by any host that runs outside one.
 ALLOWED_ORIGINS = [PUBLIC_URL, *os.environ.get("TRADELATCH_ALLOWED_ORIGINS", "").split()]
@@ -120,7 +128,8 @@ except ValueError as error:
     raise ImproperlyConfigured(f"TRADELATCH_OUTGOING_ADDRESSES: {error}.") from error
 # Computers on which people may have a gateway of their own (IBKR's, TWS)
 try:
-    BROKER_ADDRESSES = reach.listed(os.environ.get("TRADELATCH_BROKER_ADDRESSES"), own_hosts=(_PUBLIC.hostname, HOST))
+    _own_hosts = (HOST,) if _PUBLIC.hostname == home.OWN_NAME else (_PUBLIC.hostname, HOST)
+    BROKER_ADDRESSES = reach.listed(os.environ.get("TRADELATCH_BROKER_ADDRESSES"), own_hosts=_own_hosts)
 except ValueError as error:
     raise ImproperlyConfigured(f"TRADELATCH_BROKER_ADDRESSES: {error}.") from error
 # Where nobody listed any, operators alone link a gateway.
@@ -185,6 +194,7 @@ MIDDLEWARE = [
     "console.middleware.know_address",
     "console.middleware.refuse_nul",
     "console.middleware.show_hidden",
+    "console.middleware.one_name",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -332,7 +342,9 @@ SPECTACULAR_SETTINGS = {
                 "type": "apiKey",
                 "in": "cookie",
                 "name": SESSION_COOKIE_NAME,
-                "description": "The console's own session; changes also take its CSRF token as X-CSRFToken.",
+                "description": "The console's own session; changes also take its CSRF token as X-CSRFToken. What lets "
+                "others do more is refused with re_authentication_required and a challenge bound to the request: send "
+                "the same request again with the member proof.",
             },
         }
     },

@@ -27,6 +27,8 @@ from console import addresses, host_names, ids, scopes
 from console.authority import bearer
 from console.authority.bearer import Unauthenticated, WrongAddress
 from console.errors import Code, Refusal
+from console.home import OWN_NAME
+from console.oauth import resource
 from console.principal import Manager, Principal
 from console.scopes import Source
 from console.text import visible
@@ -38,7 +40,6 @@ from mcpserver.surface import Surface
 
 log = logging.getLogger(__name__)
 
-METADATA_URL = f"{settings.PUBLIC_URL}/.well-known/oauth-protected-resource/mcp"
 _ALL_SCOPES = scopes.render(frozenset(scopes.ALL))
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id"
 _HOSTS = frozenset(allowed.strip("[]").lower() for allowed in settings.ALLOWED_HOSTS)
@@ -121,7 +122,8 @@ async def _respond(
 ) -> Response | bytes | None:
     """What to send, a refusal or the JSON of an answer; or None when the SDK has answered."""
     headers, request_id, ip, agent = arrived.headers, arrived.request_id, arrived.ip, arrived.agent
-    if not _host_fits(host := headers.get("host", "")):
+    host = headers.get("host", "")
+    if not _host_fits(host):
         host_names.note_foreign_host(host, ip)
         return _plain(421, Code.INVALID_REQUEST, host_names.foreign_host(host), request_id)
     origin = arrived.origin
@@ -142,7 +144,7 @@ async def _respond(
 
     raw = _bearer(arrived.lines)
     if raw is None:
-        return _challenge(401, None, Code.UNAUTHENTICATED, "Sign in, or send an API key as a bearer.", request_id)
+        return _challenge(401, None, Code.UNAUTHENTICATED, "Sign in, or send an API key as a bearer.", request_id, host)
 
     plain, listing = None, None
     if lean is not None and _may_read_first(arrived):
@@ -160,12 +162,12 @@ async def _respond(
     except Unauthenticated as error:
         if error.principal is not None:
             await _turn_away(error.principal, error, request_id, ip, agent)
-        return _challenge(401, "invalid_token", error.code, str(error), request_id)
+        return _challenge(401, "invalid_token", error.code, str(error), request_id, host)
     except WrongAddress as error:
         await _turn_away(error.principal, error, request_id, ip, agent)
         return _plain(403, error.code, str(error), request_id)
     except OutOfScope as error:
-        return await _step_up(error, request_id, ip, agent)
+        return await _step_up(error, arrived)
     except TooOften as error:
         return await _slow_down(error, request_id, ip, agent)
 
@@ -212,7 +214,7 @@ async def _respond(
     tool = _tool_called(message, surface)
     # A host with an OAuth token can step up from a 403; the holder of a key is told by the gate, as a tool error.
     if tool is not None and principal.source is Source.OAUTH and not principal.may(tool.scope):
-        return await _step_up(OutOfScope(principal, tool), request_id, ip, agent)
+        return await _step_up(OutOfScope(principal, tool), arrived)
 
     scope = {
         **arrived.scope,
@@ -258,10 +260,11 @@ def _plain_request(lean: Lean, arrived: _Arrived, body: bytes) -> Plain | None:
     return lean.read(arrived.lines, arrived.headers, message)
 
 
-async def _step_up(wanted: OutOfScope, request_id: str, ip: str, agent: str) -> Response:
-    refusal = wanted.refusal
-    await _turn_away(wanted.principal, refusal, request_id, ip, agent, wanted.tool.name)
-    return _challenge(403, "insufficient_scope", refusal.code, str(refusal), request_id)
+async def _step_up(wanted: OutOfScope, arrived: _Arrived) -> Response:
+    refusal, request_id = wanted.refusal, arrived.request_id
+    await _turn_away(wanted.principal, refusal, request_id, arrived.ip, arrived.agent, wanted.tool.name)
+    host = arrived.headers.get("host", "")
+    return _challenge(403, "insufficient_scope", refusal.code, str(refusal), request_id, host)
 
 
 async def _slow_down(error: TooOften, request_id: str, ip: str, agent: str) -> Response:
@@ -325,7 +328,7 @@ def _is_loopback(url: str) -> bool:
         return False
     if parts.scheme not in ("http", "https") or host is None:
         return False
-    if host == "localhost":
+    if host in ("localhost", OWN_NAME):
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -404,9 +407,9 @@ def _may_stream(arrived: _Arrived, tool: Tool | None) -> bool:
     return tool is not None and tool.reports
 
 
-def _challenge(status: int, error: str | None, code: Code, message: str, request_id: str) -> Response:
+def _challenge(status: int, error: str | None, code: Code, message: str, request_id: str, host: str) -> Response:
     """401 and 403 with where to sign in and what for (RFC 9728 section 5.1, RFC 6750 section 3)."""
-    challenge = f'Bearer resource_metadata="{METADATA_URL}", scope="{_ALL_SCOPES}"'
+    challenge = f'Bearer resource_metadata="{resource.metadata_url(host)}", scope="{_ALL_SCOPES}"'
     if error is not None:
         challenge += f', error="{error}", error_description="{_UNQUOTABLE.sub("?", message)}"'
     return JSONResponse(

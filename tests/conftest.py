@@ -19,6 +19,7 @@ atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 for _name in [name for name in os.environ if name.startswith("TRADELATCH_") or name == "PORT"]:
     del os.environ[_name]
 os.environ["TRADELATCH_HOME"] = _HOME
+os.environ["TRADELATCH_PUBLIC_URL"] = "http://localhost:8000"  # whatever names this computer knows
 os.environ["DJANGO_SETTINGS_MODULE"] = "console.settings"
 
 import django  # noqa: E402  after the environment

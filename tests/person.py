@@ -39,14 +39,17 @@ class Person:
         raise AssertionError(f"Too many redirects from {path}")
 
     def post(self, path: str, page: httpx2.Response, **fields: str) -> httpx2.Response:
-        """Send a form that stood on ``page``."""
+        """Send a form that stood on ``page``, with the password where it asks for a proof of presence."""
         hidden = {name: html.unescape(value) for name, value in _HIDDEN.findall(page.text)}
         assert "csrfmiddlewaretoken" in hidden, page.text[:2000]
-        return self.browser.post(
-            urljoin(self.url, path),
-            data=hidden | fields,
-            headers={"Referer": self.url},
-        )
+        answer = self._send(path, hidden | fields)
+        if answer.status_code != 200 or 'name="proof-password"' not in answer.text:
+            return answer
+        asked = {name: html.unescape(value) for name, value in _HIDDEN.findall(answer.text)}
+        return self._send(path, hidden | fields | asked | {"proof-password": self.password})
+
+    def _send(self, path: str, fields: dict[str, str]) -> httpx2.Response:
+        return self.browser.post(urljoin(self.url, path), data=fields, headers={"Referer": self.url})
 
     def consent(self, authorize_url: str, *, connection: str, scope: str) -> str:
         """Allow what the page asks for, and the address the browser is sent to."""

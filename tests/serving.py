@@ -53,7 +53,8 @@ def environment(home: Path, port: int, **variables: str) -> dict[str, str]:
     """The environment of an instance: nothing of the person's own settings gets in."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("TRADELATCH_")}
     clean.pop("DJANGO_SETTINGS_MODULE", None)
-    return clean | {"TRADELATCH_HOME": str(home), "PORT": str(port)} | variables
+    named = {"TRADELATCH_PUBLIC_URL": f"http://localhost:{port}"}  # whatever names this computer knows
+    return clean | {"TRADELATCH_HOME": str(home), "PORT": str(port)} | named | variables
 
 
 def manage(home: Path, port: int, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,9 @@ import hmac
 import ipaddress
 import json
 import secrets
+import time
 import unicodedata
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,24 +20,26 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth as totp
 from allauth.mfa.webauthn.internal import auth as webauthn
+from cryptography.fernet import InvalidToken
 from django.conf import settings
+from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.http import HttpRequest
 from fido2.utils import websafe_decode
-from fido2.webauthn import UserVerificationRequirement
+from fido2.webauthn import CollectedClientData, UserVerificationRequirement
 
 from console.accounts import seal
 from console.accounts.models import User
 
 Factor = Authenticator
 APP, PASSKEY, CODES = Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN, Authenticator.Type.RECOVERY_CODES
-_PENDING = "authenticator_app"
 _USED = "used_step"
 """In the app's row: the newest time step whose code was taken."""
 _MINUS = "\u2212"
-_SALT = "salt"
-"""What the challenge of a question about one act was salted with, beside the state of the question."""
+_SETTING_UP = timedelta(minutes=15)
+_SALT, _AT = "salt", "at"
+"""Beside the state of a question about one act: what its challenge was salted with, and when it was asked."""
+QUESTION_SECONDS = 300
 # What a browser sends is anybody's JSON: the parsers beneath answer some of it with these.
 _NONSENSE = (ValidationError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
@@ -119,14 +123,23 @@ def why_no_passkeys() -> str:
 # Authenticator app
 
 
-def pending_app(request: HttpRequest, *, anew: bool) -> str:
-    """The secret shown to the person until a code proves that their app has it. Sealed in the session, too."""
-    sealed = request.session.get(_PENDING)
-    if sealed is not None and not anew:
-        return seal.unseal(sealed)
+def new_app(user: User) -> tuple[str, str]:
+    """A secret to be shown to the person, and the same sealed for the form that comes back with the app's code.
+
+    It is kept nowhere else: a copy of the session's cookie neither reads it nor puts another in its place.
+    """
     secret: str = totp.generate_totp_secret()
-    request.session[_PENDING] = seal.seal(secret)
-    return secret
+    return secret, seal.seal(json.dumps({"user": user.pk, "secret": secret, "at": time.time()}))
+
+
+def secret_of(user: User, sealed: str) -> str | None:
+    """None when it is none of this person's, or was made too long ago."""
+    try:
+        told = json.loads(seal.unseal(sealed))
+    except (InvalidToken, ValueError):
+        return None
+    own = isinstance(told, dict) and told.get("user") == user.pk
+    return str(told["secret"]) if own and 0 <= time.time() - told["at"] < _SETTING_UP.total_seconds() else None
 
 
 def picture(user: User, secret: str) -> str:
@@ -136,9 +149,8 @@ def picture(user: User, secret: str) -> str:
     return svg.partition("?>")[2].strip()
 
 
-def add_app(request: HttpRequest, user: User, code: str) -> Factor | None:
+def add_app(user: User, secret: str, code: str) -> Factor | None:
     """None when the code is not what an app with the secret shows now. The code is used with that."""
-    secret = pending_app(request, anew=False)
     typed = _digits(code)
     if _step_of(secret, typed) is None:
         return None
@@ -148,7 +160,6 @@ def add_app(request: HttpRequest, user: User, code: str) -> Factor | None:
             _use_step(factor, typed)
     except IntegrityError:  # sent twice
         return None
-    del request.session[_PENDING]
     return factor
 
 
@@ -164,7 +175,7 @@ def add_passkey(user: User, name: str, credential: str) -> Factor | None:
     """None when the browser's answer does not fit what it was asked."""
     try:
         parsed = json.loads(credential)
-        webauthn.parse_registration_response(parsed)
+        _check_origin(webauthn.parse_registration_response(parsed).response.client_data)
         made = webauthn.complete_registration(parsed)
         if not made.is_user_verified():
             return None
@@ -188,27 +199,29 @@ def request_options_about(user: User, subject: str) -> dict[str, Any]:
         user_verification=UserVerificationRequirement.REQUIRED,
         challenge=_challenge(salt, subject),
     )
-    webauthn.set_state({**state, _SALT: salt.hex()})
+    webauthn.set_state({**state, _SALT: salt.hex(), _AT: time.time()})
     return dict(options)
 
 
 def check_passkey(credential: str, user: User | None = None, *, subject: str = "") -> Factor | None:
     """The passkey that signed what was asked; None when nobody's, or somebody else's than ``user``.
 
-    A question is answered once, rightly or wrongly. One asked about a ``subject`` counts for that subject alone.
+    A question is answered once, rightly or wrongly. One asked about a ``subject`` counts for that subject alone, and
+    for five minutes.
     """
     try:
         if not _was_asked(subject):
             return None
         parsed = json.loads(credential)
-        webauthn.parse_authentication_response(parsed)
+        answered = webauthn.parse_authentication_response(parsed).response.client_data
+        _check_origin(answered)
         owner = webauthn.extract_user_from_response(parsed) if user is None else user
         factor: Factor = webauthn.complete_authentication(owner, parsed)
     except _NONSENSE:
         return None
     finally:
         webauthn.clear_state()
-    if not isinstance(owner, User) or not owner.is_active:
+    if not isinstance(owner, User) or not owner.is_active or not _first_answer(answered):
         return None
     factor.record_usage()
     return factor
@@ -218,8 +231,27 @@ def _was_asked(subject: str) -> bool:
     state = webauthn.get_state() or {}
     if not subject:
         return _SALT not in state
+    if not 0 <= time.time() - state.get(_AT, 0) < QUESTION_SECONDS:
+        return False
     asked = websafe_decode(state.get("challenge", ""))
     return hmac.compare_digest(asked, _challenge(bytes.fromhex(state.get(_SALT, "")), subject))
+
+
+def _check_origin(answered: CollectedClientData) -> None:
+    """Raises ValueError for an answer given elsewhere: a passkey of ``localhost`` answers on each of its ports."""
+    if _origin(answered.origin) != _origin(settings.PUBLIC_URL):
+        raise ValueError("The passkey answered on another page.")
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _first_answer(answered: CollectedClientData) -> bool:
+    """Sent twice at the same moment, both find the question in their copy of the session: one of them counts."""
+    digest = hashlib.sha256(answered.challenge).hexdigest()
+    return cache.add(f"passkey:answered:{digest}", True, QUESTION_SECONDS)
 
 
 def _challenge(salt: bytes, subject: str) -> bytes:

@@ -37,28 +37,6 @@ class SignInForm(AuthenticationForm):
         return cleaned
 
 
-class PasswordAgainForm(forms.Form):
-    password = forms.CharField(
-        label="Password",
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
-    )
-
-    def __init__(self, request: HttpRequest, user: User, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._request, self._user = request, user
-
-    def clean_password(self) -> str:
-        attempt = Attempt(ip=self._request.META.get("REMOTE_ADDR", ""), email=self._user.email, kind="again")
-        if not attempt.begin():
-            raise ValidationError(TOO_MANY, code="throttled")
-        password: str = self.cleaned_data["password"]
-        if not self._user.check_password(password):
-            raise ValidationError("That is not your password.", code="wrong")
-        attempt.succeeded()
-        return password
-
-
 class _Unrepeated(forms.TextInput):
     """What was typed is not sent back: a recovery code that was refused here may still be somebody's."""
 

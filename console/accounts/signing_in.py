@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from console.accounts import factors, fresh, known, sessions
+from console.accounts import factors, known, sessions
 from console.accounts.models import User
 
 HALF_WAY_SECONDS = 600
@@ -54,7 +54,6 @@ def finish(request: HttpRequest, user: User, next_: str) -> HttpResponse:
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     request.session.set_expiry(None)
     sessions.note(request)
-    fresh.mark(request)
     response = redirect(here(request, next_))
     known.remember(request, response, user.email)
     return response

@@ -13,5 +13,4 @@ urlpatterns = [
     path("recover/", views.recover, name="recover"),
     path("set-password/<str:token>/", views.set_password, name="set-password"),
     path("sign-out/", before_second_factor(LogoutView.as_view()), name="sign-out"),
-    path("re-authenticate/", views.re_authenticate, name="re-authenticate"),
 ]

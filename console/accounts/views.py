@@ -5,16 +5,15 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from console.accounts import factors, fresh, known, links, oidc, proof, signing_in
-from console.accounts.current import user_of
-from console.accounts.forms import CodeForm, NewPasswordForm, PasswordAgainForm, RecoverForm, SignInForm
+from console.accounts import factors, known, links, oidc, proof, signing_in
+from console.accounts.forms import CodeForm, NewPasswordForm, RecoverForm, SignInForm
 from console.accounts.models import Link, User
 from console.accounts.required import before_second_factor
 from console.accounts.throttle import TOO_MANY, Attempt
@@ -84,33 +83,6 @@ def second_step(request: HttpRequest) -> HttpResponse:
             "email": waiting.user.email,
             "has_passkey": factors.has(waiting.user, factors.PASSKEY),
             "has_app": factors.has(waiting.user, factors.APP),
-        },
-    )
-
-
-@never_cache
-@before_second_factor
-@require_http_methods(["GET", "HEAD", "POST"])
-def re_authenticate(request: HttpRequest) -> HttpResponse:
-    """Ask for one more proof, then go on to ``next``: the password, a code of the app, or a passkey."""
-    user = user_of(request)
-    if "options" in request.GET:
-        return JsonResponse(factors.request_options(user))
-    next_ = signing_in.here(request, request.POST.get("next") or request.GET.get("next", ""))
-    form = PasswordAgainForm(request, user, request.POST if "password" in request.POST else None)
-    code_form = CodeForm(request, user, request.POST if "code" in request.POST else None)
-    if request.method == "POST" and (proof.by_passkey(request, user) or code_form.is_valid() or form.is_valid()):
-        fresh.mark(request)
-        return HttpResponseRedirect(next_)
-    return render(
-        request,
-        "accounts/re_authenticate.html",
-        {
-            "form": form,
-            "code_form": code_form,
-            "next": next_,
-            "has_passkey": factors.has(user, factors.PASSKEY),
-            "has_app": factors.has(user, factors.APP),
         },
     )
 

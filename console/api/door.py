@@ -4,7 +4,7 @@ import base64
 import binascii
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -22,6 +22,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from console import ids, text
+from console.accounts import presence
 from console.accounts.required import before_second_factor
 from console.api import parsing, problems
 from console.api.openapi import Described
@@ -29,7 +30,7 @@ from console.api.parsing import Nothing, Strict, StrictJSON
 from console.audit import journal, paging
 from console.audit.models import Outcome
 from console.authority import drf, throttle, usage
-from console.authority.drf import Caller, Credential, Need
+from console.authority.drf import Caller, Credential, Kind, Need
 from console.authority.refusals import Unauthenticated, WrongAddress
 from console.errors import Code, Refusal
 from console.principal import Manager, Principal
@@ -121,6 +122,8 @@ class Door(APIView):
 
     caller: Caller
     given: dict[str, Any]
+    _body: dict[str, Any]
+    _proof: object
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
@@ -136,6 +139,7 @@ class Door(APIView):
         self._started = time.perf_counter_ns()
         self._who: Principal | Manager | None = None
         self._sent: dict[str, Any] = dict(kwargs)
+        self._body, self._proof = {}, None
         self._refusal: Refusal | None = None
 
     @property
@@ -168,12 +172,51 @@ class Door(APIView):
         self.given = parsing.read_query(self.act.asks, query)
         if request.method not in ("GET", "HEAD"):
             body = dict(request.data)  # an object: StrictJSON takes nothing else
+            if self.caller.kind is Kind.SESSION:
+                self._proof = body.pop("proof", None)
+            self._body = dict(body)
             self._sent |= body
             self.given |= parsing.read(self.act.takes, body)
 
     def need(self, need: Need) -> None:
         """For a door whose need depends on what was sent."""
         drf.permit(self.caller, need)
+
+    def prove(self, act: presence.Act, *, live: bool = False, shown: str = "") -> presence.Proved | None:
+        """For a session: the proof of presence that came with this request, for this act. Raises ProofNeeded.
+
+        None for other credentials: what they may do stands in the matrix. ``live``: real money is behind it.
+        ``shown``: a digest of what else it is for.
+        """
+        if self.caller.kind is not Kind.SESSION:
+            return None
+        return presence.by_body(
+            self.request._request,
+            self.caller.owner,
+            act,
+            live=live,
+            said=self._body,
+            proof=self._proof,
+            shown=shown,
+        )
+
+    def loosen(self, verb: Callable[[bool], object], act: presence.Act, *, live: bool) -> None:
+        """Tighten at once; what would allow more takes the owner at the console. Raises Refusal.
+
+        ``verb`` is told whether it may, and refuses with ``re_authentication_required`` where it must.
+        """
+        try:
+            verb(False)
+        except Refusal as refusal:
+            if refusal.code is not Code.RE_AUTHENTICATION_REQUIRED:
+                raise
+            if self.prove(act, live=live) is None:
+                raise Refusal(
+                    Code.NOT_PERMITTED,
+                    f"This allows more than before, and that takes the owner at the console, not {self.caller.kind}. "
+                    "Nothing was changed.",
+                ) from refusal
+            verb(True)
 
     # -- out -----------------------------------------------------------------------------------------------
 

@@ -1,16 +1,15 @@
 """Limits as the REST API takes and tells them: for a connection and for an app alike."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from rest_framework import serializers
 
 from brokers.types import LONGEST_SYMBOL, AssetClass, OrderType
 from console import limits
+from console.accounts.presence import Act
+from console.api.door import Door
 from console.api.parsing import Amount, Choice, Flag, Strict, Text, Whole
-from console.authority.drf import Caller, Kind
-from console.errors import Code, Refusal
 from console.limits import MOST_PER_MINUTE, MOST_SYMBOLS, Limits
 from console.orders.standing import Line
 
@@ -79,20 +78,7 @@ def told(value: Limits, lines: list[Line]) -> dict[str, Any]:
     return {"limits": shown, "lines": lines}
 
 
-def change(caller: Caller, given: dict[str, Any], verb: Callable[..., bool]) -> None:
-    """Tighten for whoever manages; widen for the owner at the console who has just proved it. Raises Refusal."""
-    tighten(caller, partial(verb, limits.parse(given), by=caller.owner))
-
-
-def tighten(caller: Caller, verb: Callable[..., bool]) -> None:
-    """Call a verb that takes ``may_widen``, which is for the owner at the console who has just proved it."""
-    try:
-        verb(may_widen=caller.kind is Kind.SESSION and caller.is_fresh)
-    except Refusal as refusal:
-        if refusal.code is Code.RE_AUTHENTICATION_REQUIRED and caller.kind is not Kind.SESSION:
-            raise Refusal(
-                Code.NOT_PERMITTED,
-                f"This allows more than before, and that takes the owner at the console, not {caller.kind}. "
-                "Nothing was changed.",
-            ) from refusal
-        raise
+def change(door: Door, verb: Callable[..., bool], *, live: bool) -> None:
+    """Tighten for whoever manages; widen for the owner at the console, with a proof for it. Raises Refusal."""
+    wanted, by = limits.parse(door.given), door.caller.owner
+    door.loosen(lambda may_widen: verb(wanted, by=by, may_widen=may_widen), Act.WIDEN_LIMITS, live=live)

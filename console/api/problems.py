@@ -10,6 +10,7 @@ from rest_framework import exceptions, serializers
 from rest_framework.response import Response
 
 from brokers.errors import BrokerError
+from console.accounts.presence import ProofNeeded
 from console.api.parsing import Invalid
 from console.errors import EXPLANATIONS, Code, Refusal, refusal_of
 
@@ -88,6 +89,18 @@ class CandidateProblem(serializers.Serializer[Any]):
     expiry = serializers.CharField(required=False)
 
 
+class ProofProblem(serializers.Serializer[Any]):
+    """What the same request may be sent again with, as its member ``proof``: one of these."""
+
+    passkey = serializers.DictField(
+        required=False,
+        help_text="WebAuthn request options. Send the credential it gives, as PublicKeyCredential.toJSON() makes it.",
+    )
+    typed = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="Members to send, such as password and code."
+    )
+
+
 class Problem(serializers.Serializer[Any]):
     """RFC 9457. ``code`` is stable; ``type`` leads to its explanation."""
 
@@ -99,6 +112,7 @@ class Problem(serializers.Serializer[Any]):
     request_id = serializers.CharField()
     order_id = serializers.CharField(required=False, help_text="The order it is about.")
     limit = LimitProblem(required=False, help_text="The limit that said no.")
+    proof = ProofProblem(required=False, help_text="How a session proves that its person is there, for this request.")
     candidates = CandidateProblem(many=True, required=False, help_text="The instruments that the name may mean.")
     errors = FieldProblem(many=True, required=False)  # type: ignore[assignment]  # a field's name, not the attribute
 
@@ -139,6 +153,8 @@ def answer(refusal: Refusal, request_id: str) -> Response:
         body["order_id"] = refusal.order_id
     if refusal.limit:
         body["limit"] = dict(refusal.limit)
+    if isinstance(refusal, ProofNeeded):
+        body["proof"] = dict(refusal.offers)
     if refusal.candidates:
         body["candidates"] = [dict(each) for each in refusal.candidates]
     if isinstance(refusal, Invalid):

@@ -15,7 +15,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
 
-from console.accounts import fresh, required
+from console.accounts import required
 from console.accounts.models import User
 from console.authority import bearer, gate, management, throttle
 from console.authority.bearer import Unauthenticated
@@ -47,10 +47,10 @@ class Need(StrEnum):
     STOP = "stop"
     """Take power away: revoke, pause, narrow, switch trading off."""
     WIDEN = "widen"
-    """Let others do more than before, or again what a person stopped. A session must have proved within five minutes
-    who sits at it."""
+    """Let others do more than before, or again what a person stopped. A session brings a proof made for that very act:
+    ``Door.prove``."""
     IN_PERSON = "in person"
-    """Lift a halt, change who releases orders: the owner at the console with a fresh proof, and nothing else."""
+    """Lift a halt, change who releases orders: the owner at the console with a proof for it, and nothing else."""
 
 
 _OF_APPS = frozenset({Need.READ, Need.TRADE, Need.CANCEL, Need.HALT, Need.KEEP})
@@ -89,7 +89,6 @@ class Caller:
     """Set for the kinds that prove to be a connected app."""
     manager: Manager | None = None
     """Set for a management key."""
-    is_fresh: bool = False
 
     @property
     def owner(self) -> User:
@@ -146,8 +145,7 @@ class Credential(BaseAuthentication):
                 Code.NOT_PERMITTED,
                 "Everyone here needs a second factor, and this account has none. Set one up at /security/.",
             )
-        caller = Caller(kind=Kind.SESSION, user_id=user.pk, person=user, is_fresh=fresh.is_fresh(request._request))
-        return AnonymousUser(), caller
+        return AnonymousUser(), Caller(kind=Kind.SESSION, user_id=user.pk, person=user)
 
 
 def _by_bearer(request: Request, header: str) -> Caller:
@@ -192,11 +190,6 @@ def permit(caller: Caller, need: Need) -> None:
     if need not in ALLOWED[caller.kind]:
         kinds = " or ".join(kind for kind, allowed in ALLOWED.items() if need in allowed)
         raise Refusal(Code.NOT_PERMITTED, f"This takes {kinds}, not {caller.kind}. Nothing was done.")
-    if need in (Need.WIDEN, Need.IN_PERSON) and caller.kind is Kind.SESSION and not caller.is_fresh:
-        raise Refusal(
-            Code.RE_AUTHENTICATION_REQUIRED,
-            "This lets others do more than before. Enter your password again at /re-authenticate/, then repeat it.",
-        )
 
 
 def admit(caller: Caller, name: str, need: Need, toolset: Toolset | None) -> None:

@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console import scopes
+from console.accounts.presence import Act as Presence
 from console.api.door import Act, Door, PageQuery
 from console.api.parsing import Choice, Flag, Strict, Text
 from console.authority.drf import Need
@@ -86,6 +87,8 @@ class Clients(_Clients):
         return self.page(self.own())
 
     def post(self, request: Request) -> Response:
+        if Scope.TRADE.value in self.given["scopes"]:
+            self.prove(Presence.REGISTER_CLIENT)
         client, secret = registration.register_static(
             self.caller.owner,
             name=self.given["name"],

@@ -2,17 +2,20 @@ from django.contrib import messages
 from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.accounts import once
+from console.accounts import once, presence
 from console.accounts.current import user_of
 from console.accounts.models import User
+from console.accounts.presence import Act
 from console.clients import registration
 from console.clients.forms import ClientForm
 from console.clients.models import Client, Kind, Review
 from console.connected_apps import grants
 from console.errors import Refusal
+from console.scopes import Scope
 
 _CONNECTED = Q(connected_apps__revoked_at=None, connected_apps__activated_at__isnull=False)
 
@@ -36,6 +39,11 @@ def new(request: HttpRequest) -> HttpResponse:
         messages.info(request, "This form was sent before. A secret is shown only once.")
         return redirect("clients:list")
     if request.method == "POST" and form.is_valid():
+        if Scope.TRADE in form.scopes:
+            about = f"{form.cleaned_data['name']} may ask people here to let it trade."
+            proved = presence.ask(request, Act.REGISTER_CLIENT, about=about, back=reverse("clients:list"))
+            if isinstance(proved, HttpResponse):
+                return proved
         try:
             client, secret = registration.register_static(
                 user_of(request),
@@ -85,10 +93,15 @@ def review(request: HttpRequest) -> HttpResponse:
     return render(request, "clients/review.html", {"waiting": waiting, "decided": decided})
 
 
+@never_cache
 @require_POST
 def accept(request: HttpRequest, pk: int) -> HttpResponse:
     operator = _reviewer(request)
     client = get_object_or_404(Client, pk=pk, deleted_at=None)
+    about = f"People here can connect the app that calls itself {client.name}."
+    proved = presence.ask(request, Act.ACCEPT_CLIENT, about=about, back=reverse("clients:review"))
+    if isinstance(proved, HttpResponse):
+        return proved
     if registration.accept(client, by=operator, seen=request.POST.get("seen", "")):
         messages.success(request, f"{client.name} is accepted. People can now connect it.")
     else:

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.accounts.models import User
+from console.accounts.presence import Act as Presence
 from console.api import limiting
 from console.api.door import Act, Door, PageQuery
 from console.api.parsing import Choice, Strict
@@ -92,8 +93,12 @@ class OneApp(_Apps):
 
     def patch(self, request: Request, app_id: int) -> Response:
         app = get_object_or_404(self.own(), pk=app_id)
-        on = {Toolset(each) for each in self.given["toolsets"]}
-        limiting.tighten(self.caller, partial(grants.set_toolsets, app, on, by=self.caller.owner))
+        on, by = {Toolset(each) for each in self.given["toolsets"]}, self.caller.owner
+        self.loosen(
+            lambda may_widen: grants.set_toolsets(app, on, by=by, may_widen=may_widen),
+            Presence.TOOLSETS_ON,
+            live=app.connection.is_live,
+        )
         return self.answer(app)
 
 
@@ -119,7 +124,7 @@ class AppLimits(_Apps):
 
     def put(self, request: Request, app_id: int) -> Response:
         app = get_object_or_404(self.own(), pk=app_id)
-        limiting.change(self.caller, self.given, partial(grants.set_limits, app))
+        limiting.change(self, partial(grants.set_limits, app), live=app.connection.is_live)
         return self._told(app)
 
     def _told(self, app: ConnectedApp) -> Response:
@@ -131,9 +136,13 @@ class AppLimits(_Apps):
 
 class _Change(_Apps):
     verb: ClassVar[Callable[..., bool]]
+    presence: ClassVar[Presence | None] = None
+    """What a session proves for it; None: it only tightens."""
 
     def post(self, request: Request, app_id: int) -> Response:
         app = get_object_or_404(self.own(), pk=app_id)
+        if self.presence is not None:
+            self.prove(self.presence, live=app.connection.is_live)
         type(self).verb(app, by=self.caller.owner, by_key=self.caller.by_key)
         return self.answer(app)
 
@@ -165,6 +174,7 @@ class Pause(_Change):
 class Resume(_Change):
     acts = _act("resume_app", "Let a paused app act again. Not for a management key.", Need.WIDEN)
     verb = staticmethod(_resume)
+    presence = Presence.RESUME_APP
 
 
 class Revoke(_Change):

@@ -243,7 +243,7 @@ def narrow(app: ConnectedApp, *, by: User | None, by_key: str = "") -> bool:
 
 
 def set_limits(app: ConnectedApp, limits: Limits, *, by: User, may_widen: bool = False) -> bool:
-    """False when nothing changed. ``may_widen``: the owner has just proved, in the console, who they are.
+    """False when nothing changed. ``may_widen``: the owner has just proved, for this, who they are.
 
     Raises Refusal when it would allow anything more without that, and for a symbol that names nothing at the broker.
     They come on top of the connection's own.
@@ -257,8 +257,7 @@ def set_limits(app: ConnectedApp, limits: Limits, *, by: User, may_widen: bool =
         if not may_widen and not bounds.is_tighter_or_equal(limits, before):
             raise Refusal(
                 Code.RE_AUTHENTICATION_REQUIRED,
-                "This allows more than before, so only the owner can do it, in the console, with a fresh sign-in. "
-                "Nothing was changed.",
+                "This allows more than before, so it takes the owner's proof of presence. Nothing was changed.",
             )
         ConnectedApp.objects.filter(pk=mine.pk).update(limits=limits.stored())
         journal.record_change(
@@ -270,25 +269,25 @@ def set_limits(app: ConnectedApp, limits: Limits, *, by: User, may_widen: bool =
 
 
 @transaction.atomic
-def set_toolsets(app: ConnectedApp, on: Collection[Toolset], *, by: User, may_widen: bool = True) -> bool:
+def set_toolsets(app: ConnectedApp, on: Collection[Toolset], *, by: User, may_widen: bool = False) -> bool:
     """The sets of tools the app has from its next call on; the basics always. False when it was so already.
 
     With all of them it also has those of later versions; with fewer it has these alone. Its scope stays what it is,
-    so no set lets it do what it was not allowed. Raises Refusal when one comes on that was off, unless ``may_widen``.
+    so no set lets it do what it was not allowed. Raises Refusal when one is switched on without ``may_widen``: its
+    owner has just proved, for this, who they are.
     """
     kept = frozenset(on) | {toolsets.ALWAYS}
     stored = None if kept == frozenset(Toolset) else [each.value for each in Toolset if each in kept]
     found = ConnectedApp.objects.select_for_update().filter(pk=app.pk, revoked_at=None).first()
     if found is None or found.toolsets == stored:
         return False
-    ConnectedApp.objects.filter(pk=app.pk).update(toolsets=stored)
-    before = found.toolset_names
-    if not may_widen and (stored is None or not set(stored) <= set(before)):
+    if not may_widen and any(not toolsets.switched_on(found.toolsets, each) for each in kept):
         raise Refusal(
             Code.RE_AUTHENTICATION_REQUIRED,
-            "This switches on what was off, so only the owner can do it, in the console, with a fresh sign-in. "
-            "Nothing was changed.",
+            "This switches tools on, so it takes the owner's proof of presence. Nothing was changed.",
         )
+    ConnectedApp.objects.filter(pk=app.pk).update(toolsets=stored)
+    before = found.toolset_names
     app.toolsets = stored
     after = app.toolset_names
     journal.record_change(

@@ -9,11 +9,14 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from console.accounts import presence
 from console.accounts.current import user_of
+from console.accounts.presence import Act
 from console.audit import reads
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.views import limits_page
+from console.errors import Code, Refusal
 from console.halts import verbs as halts
 from console.onboarding import home
 from console.orders import exposure, standing
@@ -104,7 +107,7 @@ def _use(app: ConnectedApp) -> Use:
 def limits(request: HttpRequest, pk: int) -> HttpResponse:
     app = _own(request, pk)
     back = reverse("apps:detail", args=[pk])
-    form = limits_page(request, app.limited, app.connection.currency, partial(grants.set_limits, app), back)
+    form = limits_page(request, app.limited, app.connection, partial(grants.set_limits, app), back, of=app.name)
     if isinstance(form, HttpResponse):
         return form
     spent = standing.spent(_use(app), app.connection, equity=app.connection.equity, now=timezone.now())
@@ -137,9 +140,25 @@ def pause(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("apps:detail", pk)
 
 
+def _ask(request: HttpRequest, act: Act, app: ConnectedApp, about: str) -> presence.Proved | HttpResponse:
+    return presence.ask(
+        request,
+        act,
+        about=about,
+        back=reverse("apps:detail", args=[app.pk]),
+        live=app.connection.is_live,
+        environment=app.connection.environment,
+    )
+
+
+@never_cache
 @require_POST
 def resume(request: HttpRequest, pk: int) -> HttpResponse:
     app = _own(request, pk)
+    about = f"{app.name} reaches {app.connection.name} again: {app.scope_label.lower()}."
+    proved = _ask(request, Act.RESUME_APP, app, about)
+    if isinstance(proved, HttpResponse):
+        return proved
     if grants.resume(app, by=user_of(request)):
         messages.success(request, f"{app.name} works again.")
     return redirect("apps:detail", pk)
@@ -153,6 +172,7 @@ def narrow(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("apps:detail", pk)
 
 
+@never_cache
 @require_POST
 def toolsets(request: HttpRequest, pk: int) -> HttpResponse:
     """The ticked boxes are on, the other boxes off; a set that had no box stays as it is."""
@@ -160,6 +180,16 @@ def toolsets(request: HttpRequest, pk: int) -> HttpResponse:
     boxes = {each.name for each in _sets(app)}
     ticked = boxes & set(request.POST.getlist("on"))
     on = {Toolset(name) for name in ticked | (set(app.toolset_names) - boxes)}
-    if grants.set_toolsets(app, on, by=user_of(request)):
+    try:
+        changed = grants.set_toolsets(app, on, by=user_of(request))
+    except Refusal as refusal:
+        if refusal.code is not Code.RE_AUTHENTICATION_REQUIRED:
+            raise
+        added = sorted(WORDS[each][0] for each in on if not switched_on(app.toolsets, each))
+        proved = _ask(request, Act.TOOLSETS_ON, app, f"{app.name} also gets these tools: {', '.join(added)}.")
+        if isinstance(proved, HttpResponse):
+            return proved
+        changed = grants.set_toolsets(app, on, by=user_of(request), may_widen=True)
+    if changed:
         messages.success(request, f"{app.name} sees its new list of tools from its next call on.")
     return redirect("apps:detail", pk)

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from brokers.types import Environment
+from console.accounts.presence import Act as Presence
 from console.api import limiting
 from console.api.door import Act, Door, PageQuery
 from console.api.parsing import Amount, Choice, Flag, Strict, Text
@@ -134,7 +135,7 @@ class ConnectionLimits(_Connections):
 
     def put(self, request: Request, connection_id: int) -> Response:
         connection = get_object_or_404(self.own(), pk=connection_id)
-        limiting.change(self.caller, self.given, partial(linking.set_limits, connection))
+        limiting.change(self, partial(linking.set_limits, connection), live=connection.is_live)
         return self._told(connection)
 
     def _told(self, connection: Connection) -> Response:
@@ -153,7 +154,7 @@ class ConnectionPolicy(_Connections):
         "PUT": Act(
             name="set_connection_policy",
             needs=Need.IN_PERSON,
-            about="Who releases orders. Only a console session that has just proved who sits at it.",
+            about="Who releases orders. Only a console session; loosening it takes a proof of presence.",
             answers=ConnectionOut,
             takes=PolicyIn,
         )
@@ -161,15 +162,24 @@ class ConnectionPolicy(_Connections):
 
     def put(self, request: Request, connection_id: int) -> Response:
         connection = get_object_or_404(self.own(), pk=connection_id)
-        linking.set_policy(connection, Policy(self.given["policy"]), by=self.caller.owner, may_loosen=True)
+        wanted, by = Policy(self.given["policy"]), self.caller.owner
+        self.loosen(
+            lambda may: linking.set_policy(connection, wanted, by=by, may_loosen=may),
+            Presence.LOOSEN_POLICY,
+            live=connection.is_live,
+        )
         return self.answer(connection)
 
 
 class _Change(_Connections):
     verb: ClassVar[Callable[..., bool]]
+    presence: ClassVar[Presence | None] = None
+    """What a session proves for it; None: it only tightens."""
 
     def post(self, request: Request, connection_id: int) -> Response:
         connection = get_object_or_404(self.own(), pk=connection_id)
+        if self.presence is not None:
+            self.prove(self.presence, live=connection.is_live)
         type(self).verb(connection, by=self.caller.owner)
         return self.answer(connection)
 
@@ -186,11 +196,13 @@ class Pause(_Change):
 class Resume(_Change):
     acts = _act("resume_connection", "Let calls through again. Not for a management key.", Need.WIDEN)
     verb = staticmethod(linking.resume)
+    presence = Presence.RESUME_CONNECTION
 
 
 class TradingOn(_Change):
     acts = _act("enable_trading", "Let apps that may trade place orders here. Not for a management key.", Need.WIDEN)
     verb = staticmethod(linking.enable_trading)
+    presence = Presence.TRADING_ON
 
 
 class TradingOff(_Change):

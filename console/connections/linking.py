@@ -362,7 +362,7 @@ def disable_trading(connection: Connection, *, by: User) -> bool:
 
 
 def set_limits(connection: Connection, limits: Limits, *, by: User, may_widen: bool = False) -> bool:
-    """False when nothing changed. ``may_widen``: the owner has just proved, in the console, who they are.
+    """False when nothing changed. ``may_widen``: the owner has just proved, for this, who they are.
 
     Raises Refusal when it would allow anything more without that, when it would leave a live connection without what
     it needs, and for a symbol that names nothing at the broker.
@@ -377,8 +377,7 @@ def set_limits(connection: Connection, limits: Limits, *, by: User, may_widen: b
         if not may_widen and not bounds.is_tighter_or_equal(limits, before):
             raise Refusal(
                 Code.RE_AUTHENTICATION_REQUIRED,
-                "This allows more than before, so only the owner can do it, in the console, with a fresh sign-in. "
-                "Nothing was changed.",
+                "This allows more than before, so it takes the owner's proof of presence. Nothing was changed.",
             )
         Connection.objects.filter(pk=mine.pk).update(limits=limits.stored())
         journal.record_change(
@@ -392,7 +391,10 @@ _LOOSENESS = list(Policy)
 
 
 def set_policy(connection: Connection, policy: Policy, *, by: User, may_loosen: bool = False) -> bool:
-    """False when it was so already. No token leads here. ``may_loosen``: the owner has just proved who they are."""
+    """False when it was so already. ``may_loosen``: the owner has just proved, for this, who they are.
+
+    No token leads here. Raises Refusal when it would let orders go with less of the owner's own approval, without that.
+    """
     with transaction.atomic():
         mine = Connection.objects.select_for_update().get(pk=connection.pk)
         before = Policy(mine.policy)
@@ -401,8 +403,8 @@ def set_policy(connection: Connection, policy: Policy, *, by: User, may_loosen: 
         if not may_loosen and _LOOSENESS.index(policy) < _LOOSENESS.index(before):
             raise Refusal(
                 Code.RE_AUTHENTICATION_REQUIRED,
-                "This lets orders go without the owner's own approval, so it takes a fresh sign-in. Nothing was "
-                "changed.",
+                "This lets orders go without the owner's own approval, so it takes the owner's proof of presence. "
+                "Nothing was changed.",
             )
         Connection.objects.filter(pk=mine.pk).update(policy=policy)
         journal.record_change(

@@ -15,8 +15,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from brokers.types import Environment
 from console import limits as bounds
-from console.accounts import factors, fresh, once
+from console.accounts import factors, once, presence
 from console.accounts.current import user_of
+from console.accounts.presence import Act
 from console.audit import reads
 from console.connections import gateways, health, kinds, linking
 from console.connections.forms import CredentialsForm, LimitsForm, LinkForm, PaperConnectionForm
@@ -81,17 +82,28 @@ def _guide(request: HttpRequest, kind: Kind) -> dict[str, Any]:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def link(request: HttpRequest, slug: str) -> HttpResponse:
-    """Credentials are typed after the proof of presence, so that nothing of them waits in a session."""
+    """Credentials and the proof are typed into one form, so that nothing of them waits anywhere."""
     if (kind := KINDS.get(slug)) is None:
         raise Http404
     back_to = _local(request, request.POST.get("next") or request.GET.get("next", ""))
-    if not fresh.is_fresh(request):
-        return fresh.ask(request.get_full_path())
     if request.method == "POST" and not once.unused(request):
         messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
         return redirect("connections:list")
     form = LinkForm(kind, request.POST if request.method == "POST" else None)
+    token = request.POST.get("once") or once.issue(request)
+
+    def page(proof: presence.Fields) -> HttpResponse:
+        context = {"form": form, "next": back_to, "once": token, "proof": proof, **_guide(request, kind)}
+        context["takes_passkey"] = Environment.LIVE in kind.environments
+        context["no_passkeys"] = factors.why_no_passkeys()
+        return render(request, "connections/link.html", context)
+
+    live = Environment.PAPER not in kind.environments
     if request.method == "POST" and form.is_valid() and (wanted := form.limits) is not None:
+        live = form.cleaned_data["environment"] != Environment.PAPER
+        proved = presence.ask(request, Act.LINK, about="", back="", live=live, page=page)
+        if isinstance(proved, HttpResponse):
+            return proved
         try:
             connection, raw = open_connection.link(
                 user_of(request),
@@ -107,15 +119,7 @@ def link(request: HttpRequest, slug: str) -> HttpResponse:
         else:
             once.use(request)
             return render(request, "connections/made.html", {"connection": connection, "raw": raw, "next": back_to})
-    token = request.POST.get("once") or once.issue(request)
-    context = {
-        "form": form,
-        "next": back_to,
-        "once": token,
-        "no_passkeys": factors.why_no_passkeys(),
-        **_guide(request, kind),
-    }
-    return render(request, "connections/link.html", context)
+    return page(presence.fields(request, Act.LINK, live=live))
 
 
 @never_cache
@@ -124,10 +128,16 @@ def replace_key(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
     if (kind := kinds.of(connection.broker, connection.settings)) is None:
         raise Http404
-    if not fresh.is_fresh(request):
-        return fresh.ask(request.path)
     form = CredentialsForm(kind, request.POST if request.method == "POST" else None, current=connection.settings)
+
+    def page(proof: presence.Fields) -> HttpResponse:
+        context = {"connection": connection, "form": form, "proof": proof, **_guide(request, kind)}
+        return render(request, "connections/key.html", context)
+
     if request.method == "POST" and form.is_valid():
+        proved = presence.ask(request, Act.REPLACE_BROKER_KEY, about="", back="", live=connection.is_live, page=page)
+        if isinstance(proved, HttpResponse):
+            return proved
         try:
             linking.replace_key(connection, **form.given(), by=user_of(request))
         except Refusal as refusal:
@@ -136,7 +146,7 @@ def replace_key(request: HttpRequest, pk: int) -> HttpResponse:
             old = "" if kind.is_gateway else " Delete the old one there."
             messages.success(request, f"{connection.name} uses the new {kind.thing} from now on.{old}")
             return redirect("connections:detail", pk)
-    return render(request, "connections/key.html", {"connection": connection, "form": form, **_guide(request, kind)})
+    return page(presence.fields(request, Act.REPLACE_BROKER_KEY, live=connection.is_live))
 
 
 @never_cache
@@ -206,20 +216,38 @@ def pause(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("connections:detail", pk)
 
 
+def _ask(request: HttpRequest, act: Act, connection: Connection, about: str) -> presence.Proved | HttpResponse:
+    return presence.ask(
+        request,
+        act,
+        about=about,
+        back=reverse("connections:detail", args=[connection.pk]),
+        live=connection.is_live,
+        environment=connection.environment,
+    )
+
+
+@never_cache
 @require_POST
 def resume(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
+    about = f"Apps reach {connection.name} again, with what each of them may do there."
+    proved = _ask(request, Act.RESUME_CONNECTION, connection, about)
+    if isinstance(proved, HttpResponse):
+        return proved
     if linking.resume(connection, by=user_of(request)):
         messages.success(request, f"{connection.name} works again.")
     return redirect("connections:detail", pk)
 
 
+@never_cache
 @require_POST
 def enable_trading(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
-    if not fresh.is_fresh(request):
-        messages.info(request, "Now switch trading on.")
-        return fresh.ask(reverse("connections:detail", args=[pk]))
+    about = f"Apps that may trade can place orders on {connection.name} from their next call on."
+    proved = _ask(request, Act.TRADING_ON, connection, about)
+    if isinstance(proved, HttpResponse):
+        return proved
     try:
         if linking.enable_trading(connection, by=user_of(request)):
             messages.success(request, f"Trading is on for {connection.name}.")
@@ -238,29 +266,48 @@ def disable_trading(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("connections:detail", pk)
 
 
-_TYPED = "typed_limits"
+def _differences(before: Limits, after: Limits) -> str:
+    """In words, one limit after the other."""
+    old, new = before.told(), after.told()
+
+    def shown(value: object) -> str:
+        return ", ".join(value) if isinstance(value, list) else "no limit" if value is None else str(value)
+
+    changed = [name for name in bounds.TITLES if old.get(name) != new.get(name)]
+    said = [f"{bounds.TITLES[name]}: {shown(old.get(name))}, then {shown(new.get(name))}." for name in changed]
+    return " ".join(said)
 
 
 def limits_page(
-    request: HttpRequest, current: Limits, currency: str, verb: Callable[..., bool], back: str
+    request: HttpRequest,
+    current: Limits,
+    connection: Connection,
+    verb: Callable[..., bool],
+    back: str,
+    *,
+    of: str,
 ) -> LimitsForm | HttpResponse:
-    """Show the form for limits, or save what was sent: at once when it only tightens, else after a fresh proof."""
-    kept = request.session.pop(_TYPED, None) if request.method != "POST" else None
-    returned = kept is not None and kept["path"] == request.path
-    shown = bounds.parse(kept["limits"]) if kept is not None and returned else current
-    form = LimitsForm(request.POST if request.method == "POST" else None, currency=currency, current=shown)
-    if returned:
-        messages.info(request, "Thank you. What you typed is still here: press Save limits.")
+    """Show the form for limits, or save what was sent: at once when it only tightens, else with a proof for it."""
+    form = LimitsForm(request.POST if request.method == "POST" else None, currency=connection.currency, current=current)
     if request.method != "POST" or (wanted := form.limits) is None:
         return form
     try:
-        changed = verb(wanted, by=user_of(request), may_widen=fresh.is_fresh(request))
+        changed = verb(wanted, by=user_of(request))
     except Refusal as refusal:
-        if refusal.code is Code.RE_AUTHENTICATION_REQUIRED:
-            request.session[_TYPED] = {"path": request.path, "limits": wanted.stored()}
-            return fresh.ask(request.path)
-        form.add_error(refusal.field or None, str(refusal))
-        return form
+        if refusal.code is not Code.RE_AUTHENTICATION_REQUIRED:
+            form.add_error(refusal.field or None, str(refusal))
+            return form
+        proved = presence.ask(
+            request,
+            Act.WIDEN_LIMITS,
+            about=f"The limits of {of} change. {_differences(current, wanted)}",
+            back=back,
+            live=connection.is_live,
+            environment=connection.environment,
+        )
+        if isinstance(proved, HttpResponse):
+            return proved
+        changed = verb(wanted, by=user_of(request), may_widen=True)
     messages.success(request, "The limits hold from the next order on." if changed else "Nothing was changed.")
     return redirect(back)
 
@@ -270,7 +317,8 @@ def limits_page(
 def limits(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
     back = reverse("connections:detail", args=[pk])
-    form = limits_page(request, connection.limited, connection.currency, partial(linking.set_limits, connection), back)
+    verb = partial(linking.set_limits, connection)
+    form = limits_page(request, connection.limited, connection, verb, back, of=connection.name)
     if isinstance(form, HttpResponse):
         return form
     now = timezone.now()
@@ -280,6 +328,7 @@ def limits(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "connections/limits.html", context)
 
 
+@never_cache
 @require_POST
 def policy(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
@@ -287,12 +336,15 @@ def policy(request: HttpRequest, pk: int) -> HttpResponse:
     if wanted not in Policy.values:
         return redirect("connections:detail", pk)
     try:
-        changed = linking.set_policy(
-            connection, Policy(wanted), by=user_of(request), may_loosen=fresh.is_fresh(request)
-        )
-    except Refusal:
-        messages.info(request, "Now let the assistant confirm.")
-        return fresh.ask(reverse("connections:detail", args=[pk]))
+        changed = linking.set_policy(connection, Policy(wanted), by=user_of(request))
+    except Refusal as refusal:
+        if refusal.code is not Code.RE_AUTHENTICATION_REQUIRED:
+            raise
+        about = f"Assistants send orders on {connection.name} once you agreed in the chat. You no longer release each."
+        proved = _ask(request, Act.LOOSEN_POLICY, connection, about)
+        if isinstance(proved, HttpResponse):
+            return proved
+        changed = linking.set_policy(connection, Policy(wanted), by=user_of(request), may_loosen=True)
     if changed and wanted == Policy.OWNER_APPROVAL:
         messages.success(request, f"From now on each order on {connection.name} waits for your own approval.")
     elif changed:

@@ -6,6 +6,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from console.accounts.presence import Act as Presence
 from console.api import parsing
 from console.api.door import Act, Door, PageQuery
 from console.api.parsing import Strict, Text
@@ -92,13 +93,14 @@ class Lift(Door):
         "POST": Act(
             name="lift_halt",
             needs=Need.IN_PERSON,
-            about="Let orders go again. Only a console session that has just proved who sits at it, and only on paper.",
+            about="Let orders go again. Only a console session, with a proof of presence; on live with a passkey.",
             answers=HaltOut,
         )
     }
 
     def post(self, request: Request, halt_id: int) -> Response:
         halt = get_object_or_404(verbs.visible(self.caller.owner), pk=halt_id)
-        # A passkey is shown on the page of the halt, so what needs one is lifted there.
-        verbs.lift(halt, by=self.caller.owner, proof=Proof.PASSWORD)
+        proved = self.prove(Presence.LIFT_HALT, live=verbs.needs_passkey(halt))
+        shown = Proof.PASSKEY if proved is not None and proved.by_passkey else Proof.PASSWORD
+        verbs.lift(halt, by=self.caller.owner, proof=shown)
         return self.answer(halt)

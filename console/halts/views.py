@@ -1,12 +1,12 @@
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.accounts import factors, proof
+from console.accounts import presence
 from console.accounts.current import user_of
-from console.accounts.forms import PasswordAgainForm
+from console.accounts.presence import Act
 from console.errors import Refusal
 from console.halts import verbs
 from console.halts.forms import HaltForm, HaltOthersForm
@@ -82,30 +82,27 @@ def app(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def lift(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask who it is, there and then: a password for paper, a passkey where real money starts moving again."""
+    """Ask who it is, there and then, for this very halt; on live with a passkey."""
     user = user_of(request)
     halt = get_object_or_404(verbs.visible(user), pk=pk)
     if not verbs.may_lift(halt, user):
         raise Http404
-    if "options" in request.GET:
-        return JsonResponse(factors.request_options(user))
     if halt.lifted_at is not None:
         messages.info(request, "That halt was lifted before.")
         return redirect("halts:list")
-    form = PasswordAgainForm(request, user, request.POST if "password" in request.POST else None)
-    if request.method == "POST":
-        shown = Proof.PASSKEY if proof.by_passkey(request, user) else Proof.PASSWORD if form.is_valid() else None
-        try:
-            if shown is not None:
-                if verbs.lift(halt, by=user, proof=shown):
-                    messages.success(request, f"The halt is lifted for {halt.what}.")
-                return redirect("halts:list")
-        except Refusal as refusal:
-            messages.error(request, str(refusal))
-    context = {
-        "halt": halt,
-        "form": form,
-        "needs_passkey": verbs.needs_passkey(halt),
-        "has_passkey": factors.has(user, factors.PASSKEY),
-    }
-    return render(request, "halts/lift.html", context)
+    live = verbs.needs_passkey(halt)
+
+    def page(found: presence.Fields) -> HttpResponse:
+        return render(request, "halts/lift.html", {"halt": halt, "proof": found, "needs_passkey": live})
+
+    if request.method != "POST":
+        return page(presence.fields(request, Act.LIFT_HALT, live=live))
+    proved = presence.ask(request, Act.LIFT_HALT, about="", back="", live=live, page=page)
+    if isinstance(proved, HttpResponse):
+        return proved
+    try:
+        if verbs.lift(halt, by=user, proof=Proof.PASSKEY if proved.by_passkey else Proof.PASSWORD):
+            messages.success(request, f"The halt is lifted for {halt.what}.")
+    except Refusal as refusal:
+        messages.error(request, str(refusal))
+    return redirect("halts:list")

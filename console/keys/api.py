@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console import scopes
+from console.accounts.presence import Act as Presence
 from console.api.door import Act, Door, PageQuery
 from console.api.parsing import Choice, Strict, Text, Whole
 from console.authority.drf import Need
@@ -127,6 +128,8 @@ class Keys(_Keys):
         connection = home.connections(self.caller.owner).filter(pk=self.given["connection_id"]).first()
         if connection is None:
             raise Refusal(Code.NOT_FOUND, "You have no such connection.", field="connection_id")
+        if Scope.TRADE in granted:
+            self.prove(Presence.MINT_KEY, live=connection.is_live)
         days, addresses = self.given["expires_in_days"], self.given.get("networks", ())
         expires_at = None if days is None else timezone.now() + timedelta(days=days)
         if self.caller.by_key:

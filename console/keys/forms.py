@@ -111,8 +111,8 @@ class RotateForm(SecretForm):
         ],
     )
 
-    def __init__(self, data: QueryDict | None, *, key: ApiKey, typed: dict[str, str]) -> None:
-        super().__init__(data, initial={"note": key.note, "networks": "\n".join(key.networks)} | typed)
+    def __init__(self, data: QueryDict | None, *, key: ApiKey) -> None:
+        super().__init__(data, initial={"note": key.note, "networks": "\n".join(key.networks)})
         self.fields["expiry"].label = "The new key works for"
 
     @property

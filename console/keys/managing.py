@@ -1,4 +1,4 @@
-"""Management keys: made by an owner who has just proved who they are, and for /api/v1 alone."""
+"""Management keys: made by an owner who proved for it who they are, and for /api/v1 alone."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -26,7 +26,7 @@ def mint(
     networks: Sequence[str] = (),
     makes_trade_keys: bool = False,
 ) -> tuple[ManagementKey, str]:
-    """The caller has asked for a recent proof of presence. The returned text is the only copy there will ever be.
+    """The caller has asked for the owner's proof of presence. The returned text is the only copy there will ever be.
 
     Raises Refusal for a name or a note that cannot be seen, or a name that speaks for us.
     """

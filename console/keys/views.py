@@ -2,18 +2,20 @@ from django.contrib import messages
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from console.accounts import fresh, once
+from console.accounts import once, presence
 from console.accounts.current import user_of
 from console.accounts.models import User
+from console.accounts.presence import Act
 from console.audit import paging, reads
 from console.clients.models import Client
 from console.errors import Refusal
-from console.keys import kept, leaked, managing, minting, usage
+from console.keys import leaked, managing, minting, usage
 from console.keys.forms import KeyForm, LeakedForm, ManagementKeyForm, RotateForm
 from console.keys.models import ApiKey, ManagementKey
 from console.onboarding import home
@@ -55,18 +57,27 @@ def list_(request: HttpRequest) -> HttpResponse:
 def new(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     chosen = {"connection": request.GET["connection"]} if "connection" in request.GET else {}
-    returned = {} if request.method == "POST" else kept.take(request)
-    form = KeyForm(request.POST or None, owner=user, initial=chosen | returned)
+    form = KeyForm(request.POST or None, owner=user, initial=chosen)
     if request.method == "POST" and not once.unused(request):
         messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
         return redirect("keys:list")
     if request.method == "POST" and form.is_valid():
-        if Scope.TRADE in form.granted and not fresh.is_fresh(request):
-            kept.keep(request)
-            return fresh.ask(request.path)
+        connection = form.cleaned_data["connection"]
+        if Scope.TRADE in form.granted:
+            proved = presence.ask(
+                request,
+                Act.MINT_KEY,
+                about=f"Whoever holds the key {form.cleaned_data['name']} can read {connection.name} and prepare "
+                "orders there.",
+                back=reverse("keys:list"),
+                live=connection.is_live,
+                environment=connection.environment,
+            )
+            if isinstance(proved, HttpResponse):
+                return proved
         key, raw = minting.mint(
             user,
-            form.cleaned_data["connection"],
+            connection,
             form.granted,
             name=form.cleaned_data["name"],
             expires_at=form.expires_at,
@@ -79,7 +90,6 @@ def new(request: HttpRequest) -> HttpResponse:
         "form": form,
         "has_connection": home.connections(user).exists(),
         "once": request.POST.get("once") or once.issue(request),
-        "returned": bool(returned),
     }
     return render(request, "keys/new.html", context)
 
@@ -87,18 +97,24 @@ def new(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_management(request: HttpRequest) -> HttpResponse:
-    if not fresh.is_fresh(request):
-        if request.method == "POST":
-            kept.keep(request)
-        return fresh.ask(request.path)
-    returned = {} if request.method == "POST" else kept.take(request)
-    form = ManagementKeyForm(request.POST or None, initial=returned)
+    user = user_of(request)
+    form = ManagementKeyForm(request.POST or None)
     if request.method == "POST" and not once.unused(request):
         messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
         return redirect("keys:list")
     if request.method == "POST" and form.is_valid():
+        proved = presence.ask(
+            request,
+            Act.MINT_MANAGEMENT_KEY,
+            about=f"Whoever holds the key {form.cleaned_data['name']} can manage your connections, keys and apps over "
+            "the REST API.",
+            back=reverse("keys:list"),
+            live=home.has_live(user),
+        )
+        if isinstance(proved, HttpResponse):
+            return proved
         key, raw = managing.mint(
-            user_of(request),
+            user,
             name=form.cleaned_data["name"],
             expires_at=form.expires_at,
             note=form.cleaned_data["note"],
@@ -120,13 +136,20 @@ def rotate(request: HttpRequest, public_id: str) -> HttpResponse:
         messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
         return redirect("keys:list")
     key = get_object_or_404(usable.exclude(expires_at__lte=timezone.now()), public_id=public_id)
-    if key.app.can_trade and not fresh.is_fresh(request):
-        if request.method == "POST":
-            kept.keep(request)
-        return fresh.ask(request.path)
-    typed = {} if request.method == "POST" else kept.take(request)
-    form = RotateForm(request.POST or None, key=key, typed=typed)
+    form = RotateForm(request.POST or None, key=key)
     if request.method == "POST" and form.is_valid():
+        connection = key.app.connection
+        if key.app.can_trade:
+            proved = presence.ask(
+                request,
+                Act.ROTATE_KEY,
+                about=f"{key.app.name} gets one more key that can read {connection.name} and prepare orders there.",
+                back=reverse("keys:list"),
+                live=connection.is_live,
+                environment=connection.environment,
+            )
+            if isinstance(proved, HttpResponse):
+                return proved
         try:
             made, raw = minting.rotate(
                 key,
@@ -140,7 +163,7 @@ def rotate(request: HttpRequest, public_id: str) -> HttpResponse:
             messages.error(request, str(refusal))
             return redirect("keys:list")
         once.use(request)
-        context = {"key": made, "raw": raw, "connection": key.app.connection, "old": key}
+        context = {"key": made, "raw": raw, "connection": connection, "old": key}
         return render(request, "keys/made.html", context)
     token = request.POST.get("once") or once.issue(request)
     return render(request, "keys/rotate.html", {"form": form, "key": key, "once": token})

@@ -17,8 +17,8 @@ class ConsentForm(forms.Form):
     connection = forms.ModelChoiceField(Connection.objects.none(), error_messages={"required": "Choose a connection."})
     scope = forms.ChoiceField(error_messages={"required": "Choose what it may do."})
 
-    def __init__(self, data: object = None, *, initial: dict[str, str], owner: User, offered: frozenset[Scope]) -> None:
-        super().__init__(data, initial=initial)  # type: ignore[arg-type]  # a QueryDict or None
+    def __init__(self, data: object = None, *, owner: User, offered: frozenset[Scope]) -> None:
+        super().__init__(data)  # type: ignore[arg-type]  # a QueryDict or None
         own = Connection.objects.filter(owner=owner, closed_at=None)
         self._connection_field.queryset = own
         self.connections = sorted(own, key=lambda connection: connection.is_live)
@@ -41,15 +41,13 @@ class ConsentForm(forms.Form):
         """The paper account is a good first choice; real money is chosen by hand, unless it is all there is."""
         if self.is_bound:
             return str(self.data.get("connection", ""))
-        if self.initial["connection"]:
-            return str(self.initial["connection"])
         paper = [each for each in self.connections if not each.is_live]
         first = paper[:1] or (self.connections if len(self.connections) == 1 else [])
         return str(first[0].pk) if first else ""
 
     @property
     def chosen_scope(self) -> str:
-        return str(self.data.get("scope", "")) if self.is_bound else str(self.initial["scope"] or self.read_value)
+        return str(self.data.get("scope", "")) if self.is_bound else self.read_value
 
     @property
     def granted(self) -> frozenset[Scope]:

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from console import scopes
+from console.oauth import resource
 
 SCOPES = [scope.value for scope in scopes.ALL]
 AUTH_METHODS = ["none", "client_secret_post", "client_secret_basic"]
@@ -13,10 +14,10 @@ GRANT_TYPES = ["authorization_code", "refresh_token"]
 RESPONSE_TYPES = ["code"]
 
 
-def protected_resource() -> dict[str, Any]:
-    """RFC 9728 section 2. ``resource`` is the exact URL that a person types into a host."""
+def protected_resource(host: str) -> dict[str, Any]:
+    """RFC 9728 section 2. ``resource`` is the exact URL that a person types into a host: by the name it asked for."""
     return {
-        "resource": settings.MCP_URL,
+        "resource": f"{resource.origin_for(host)}/mcp",
         "authorization_servers": [settings.ISSUER],
         "scopes_supported": SCOPES,
         "bearer_methods_supported": ["header"],

@@ -63,7 +63,4 @@ class PendingConsent(models.Model):
     session_digest = models.CharField(max_length=64)
     query = models.TextField()
     """As the client sent it. It is read anew each time: its client may have been deleted or changed meanwhile."""
-    connection = models.CharField(max_length=20, blank=True)
-    scope = models.CharField(max_length=100, blank=True)
-    """What the person chose before being asked to prove who they are, for the page they come back to."""
     expires_at = models.DateTimeField(db_index=True)

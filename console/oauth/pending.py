@@ -53,10 +53,6 @@ def use_up(waiting: PendingConsent) -> bool:
     return bool(deleted)
 
 
-def keep_choice(waiting: PendingConsent, *, connection: str, scope: str) -> None:
-    PendingConsent.objects.filter(pk=waiting.pk).update(connection=connection[:20], scope=scope[:100])
-
-
 def _session(request: HttpRequest) -> str:
     """Lives in the session, which ends at sign-out: a key of ours, as Django changes its own at sign-in."""
     key = request.session.get(_KEY)

@@ -18,8 +18,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from console import scopes
-from console.accounts import fresh
+from console.accounts import presence
 from console.accounts.current import user_of
+from console.accounts.presence import Act
 from console.clients import documents, registration, rules
 from console.clients.models import Client
 from console.clients.registration import ClosedDoor
@@ -35,7 +36,7 @@ from console.scopes import Scope
 
 @public("GET", "HEAD")
 def protected_resource_metadata(request: HttpRequest) -> HttpResponse:
-    return JsonResponse(metadata.protected_resource())
+    return JsonResponse(metadata.protected_resource(request.get_host()))
 
 
 @public("GET", "HEAD")
@@ -193,17 +194,24 @@ def _decide(
     request: HttpRequest, waiting: PendingConsent, asked: AuthorizationRequest, *, allowing: bool
 ) -> HttpResponse:
     owner = user_of(request)
-    chosen = {"connection": waiting.connection, "scope": waiting.scope}
-    form = ConsentForm(request.POST if allowing else None, initial=chosen, owner=owner, offered=asked.offered)
+    form = ConsentForm(request.POST if allowing else None, owner=owner, offered=asked.offered)
     if not form.is_valid():
         return _consent_page(request, asked, form)
     sent = request.POST.get("shown", "")
     if changed := seen.changed(sent, seen.parts(asked, form.connections)):
         return _consent_page(request, asked, form, changed)
     connection, granted = form.cleaned_data["connection"], form.granted
-    if Scope.TRADE in granted and not fresh.is_fresh(request):
-        pending.keep_choice(waiting, connection=str(connection.pk), scope=scopes.render(granted))
-        return fresh.ask(request.path)
+    if Scope.TRADE in granted:
+        proved = presence.ask(
+            request,
+            Act.GRANT,
+            about=f"The app that calls itself {asked.client.name} can read {connection.name} and prepare orders there.",
+            back=request.path,
+            live=connection.is_live,
+            environment=connection.environment,
+        )
+        if isinstance(proved, HttpResponse):
+            return proved
     with transaction.atomic():
         # Whoever changes the client waits for this, or has done it: then the page is shown again, with what it is now.
         held = replace(asked, client=Client.objects.select_for_update().get(pk=asked.client.pk))

@@ -3,6 +3,7 @@
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from brokers.types import Environment
 from console.accounts.models import User
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
@@ -14,6 +15,11 @@ _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight"
 
 def connections(owner: User) -> QuerySet[Connection]:
     return Connection.objects.filter(owner=owner, closed_at=None)
+
+
+def has_live(owner: User) -> bool:
+    """Whether real money is behind anything of this person's."""
+    return connections(owner).filter(environment=Environment.LIVE).exists()
 
 
 def apps(owner: User) -> QuerySet[ConnectedApp]:

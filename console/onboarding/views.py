@@ -1,16 +1,20 @@
-from urllib.parse import urlencode
+from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST, require_safe
 
-from console.accounts import fresh
+from console.accounts import presence
 from console.accounts.current import user_of
+from console.accounts.models import User
+from console.accounts.presence import Act
+from console.connected_apps.models import ConnectedApp
 from console.errors import Code, Refusal
 from console.oauth import metadata
 from console.onboarding import guides, hosts, playground
@@ -94,8 +98,14 @@ def play(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     asked = request.GET.get("app", "")
     chosen = {"app": asked} if asked.isdecimal() else {}
-    form = PlaygroundForm(owner=user, initial=chosen)
-    context = {"form": form, "has_app": playground.choices(user).exists(), "version": settings.VERSION}
+    return _playground(request, user, PlaygroundForm(owner=user, initial=chosen))
+
+
+def _playground(
+    request: HttpRequest, user: User, form: PlaygroundForm, opened: dict[str, Any] | None = None
+) -> HttpResponse:
+    has_app = playground.choices(user).exists()
+    context = {"form": form, "has_app": has_app, "version": settings.VERSION, "opened": opened}
     return render(request, "onboarding/playground.html", context)
 
 
@@ -103,34 +113,54 @@ def play(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_POST
 def start(request: HttpRequest) -> HttpResponse:
-    """The secret goes into the body of this one answer, to the page's script, and is kept nowhere."""
+    """The secret goes into the body of this one answer, to the page's script, and is kept nowhere.
+
+    The script asks with ``answer=json``. What takes a proof it sends as a form, whose answer is a page.
+    """
     user = user_of(request)
     form = PlaygroundForm(request.POST, owner=user)
-    if not form.is_valid():
-        return _refused(404, Code.NOT_FOUND, "There is no such app any more. Reload the page and choose another.")
-    if Scope.TRADE in form.granted and not fresh.is_fresh(request):
-        back = f"{reverse('playground')}?{urlencode({'app': form.cleaned_data['app'].pk})}"
-        asks = fresh.ask(back)["Location"]
-        return _refused(403, Code.RE_AUTHENTICATION_REQUIRED, "Trading needs your password again.", url=asks)
-    playground.end_expired(timezone.now())
+    to_script = request.POST.get("answer") == "json"
     try:
+        if not form.is_valid():
+            gone = "There is no such app any more. Reload the page and choose another."
+            raise Refusal(Code.NOT_FOUND, gone)
+        if Scope.TRADE in form.granted:
+            if to_script:
+                raise Refusal(Code.RE_AUTHENTICATION_REQUIRED, "Trading takes a proof that it is you.")
+            proved = _ask_to_trade(request, form.cleaned_data["app"])
+            if isinstance(proved, HttpResponse):
+                return proved
+        playground.end_expired(timezone.now())
         opened = playground.start(user, form.cleaned_data["app"], form.granted)
     except Refusal as refusal:
-        return _refused(403, refusal.code, str(refusal))
+        if to_script:
+            status = 404 if refusal.code is Code.NOT_FOUND else 403
+            return JsonResponse({"code": refusal.code, "message": str(refusal)}, status=status)
+        messages.error(request, str(refusal))
+        return redirect("playground")
     app = opened.key.app
-    return JsonResponse(
-        {
-            "secret": opened.secret,
-            "hint": opened.key.hint,
-            "public_id": opened.key.public_id,
-            "name": app.name,
-            "url": reverse("apps:detail", args=[app.pk]),
-            "connection": app.connection.name,
-            "environment": app.connection.environment,
-            "may": app.scope_label,
-            "seconds": int(playground.LASTS.total_seconds()),
-        },
-        status=201,
+    told = {
+        "secret": opened.secret,
+        "hint": opened.key.hint,
+        "public_id": opened.key.public_id,
+        "name": app.name,
+        "url": reverse("apps:detail", args=[app.pk]),
+        "connection": app.connection.name,
+        "environment": app.connection.environment,
+        "may": app.scope_label,
+        "seconds": int(playground.LASTS.total_seconds()),
+    }
+    return JsonResponse(told, status=201) if to_script else _playground(request, user, form, told)
+
+
+def _ask_to_trade(request: HttpRequest, app: ConnectedApp) -> presence.Proved | HttpResponse:
+    return presence.ask(
+        request,
+        Act.START_PLAYGROUND,
+        about=f"For ten minutes the playground may do on {app.connection.name} what {app.name} may.",
+        back=reverse("playground"),
+        live=app.connection.is_live,
+        environment=app.connection.environment,
     )
 
 
@@ -138,7 +168,3 @@ def start(request: HttpRequest) -> HttpResponse:
 def stop(request: HttpRequest) -> HttpResponse:
     playground.stop(user_of(request), request.POST.get("key", ""))
     return HttpResponse(status=204)
-
-
-def _refused(status: int, code: Code, message: str, **more: str) -> JsonResponse:
-    return JsonResponse({"code": code, "message": message, **more}, status=status)

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from brokers import identity
 from brokers.errors import BrokerError
 from brokers.types import LONGEST_SYMBOL, OrderClass, OrderType, Side, TimeInForce
+from console.accounts.presence import Act as Presence
 from console.api import parsing
 from console.api.door import Act, Door, PageQuery
 from console.api.parsing import Amount, Choice, Flag, Strict, Text
@@ -371,18 +372,21 @@ class Approve(_Orders):
         "POST": Act(
             name="approve_order",
             needs=Need.IN_PERSON,
-            about="The owner releases what waits for them. Only a console session that has just proved who sits at it, "
-            "and only on paper.",
+            about="The owner releases what waits for them. Only a console session, with a proof of presence; on live "
+            "with a passkey.",
             answers=OrderOut,
         )
     }
 
     def post(self, request: Request, order_id: str) -> Response:
         confirmation = self.one(order_id).confirmation
-        # A passkey is shown on the page of the order, so what is real money is released there.
+        live = confirmation.app.connection.is_live
+        proved = self.prove(Presence.RELEASE_ORDER, live=live, shown=confirmation.terms_digest)
+        passkey = None if proved is None else proved.factor
         evidence = Evidence(
-            proof=Proof.PASSWORD,
-            label="a session that had just proved who sits at it",
+            proof=Proof.PASSWORD if passkey is None else Proof.PASSKEY,
+            label="the password" if passkey is None else f"passkey {passkey}",
+            credential=None if passkey is None else passkey.pk,
             ip=request.META.get("REMOTE_ADDR", ""),
         )
         orders = approvals.approve(

@@ -75,11 +75,6 @@ OWNERS = Q(redeemer=Redeemer.OWNER) | ~Q(app__connection__policy=Policy.TWO_STEP
 """Confirmations that only the owner redeems, as ``Confirmation.decided_by`` has it."""
 
 
-def subject(confirmation: Confirmation) -> str:
-    """What a passkey signs to release it: this confirmation, as it was shown, and nothing else."""
-    return f"release {confirmation.public_id} {confirmation.terms_digest}"
-
-
 def approve(
     confirmation: Confirmation, *, by: User, evidence: Evidence, seen: str, request_id: str = ""
 ) -> list[Order]:

@@ -57,11 +57,6 @@ def may_come(connection: Connection) -> bool:
     return Question.objects.filter(order__connection=connection).exists()
 
 
-def subject(question: Question) -> str:
-    """What a passkey signs to say yes: to these words about this order, and to nothing else."""
-    return f"yes {question.public_id} {question.digest}"
-
-
 def say_yes(question: Question, *, by: User, evidence: Evidence, seen: str, request_id: str = "") -> Order:
     """Send the owner's yes, once. ``seen`` is the digest of what the page showed.
 

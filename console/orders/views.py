@@ -5,17 +5,17 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
-from console.accounts import factors, fresh, proof
+from console.accounts import presence
 from console.accounts.current import user_of
-from console.accounts.forms import PasswordAgainForm
 from console.accounts.models import User
+from console.accounts.presence import Act
 from console.accounts.required import before_second_factor
 from console.audit import errors, paging
 from console.audit.models import Call, Change
@@ -127,19 +127,27 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
     return render(request, "orders/detail.html", context)
 
 
+@never_cache
 @require_POST
 def settle(request: HttpRequest, public_id: str) -> HttpResponse:
-    """The owner says what they saw at the broker, after a fresh proof of who they are."""
+    """The owner says what they saw at the broker, with a proof of who they are."""
     user = user_of(request)
     order = get_object_or_404(_own(user), public_id=public_id)
     page = reverse("orders:detail", args=[public_id])
-    if not fresh.is_fresh(request):
-        messages.info(request, "Now say again what you saw at the broker.")
-        return fresh.ask(page)
     seen = request.POST.get("seen", "")
     if seen not in set(byhand.Seen):
         messages.error(request, "Choose what you saw at the broker.")
         return redirect(page)
+    proved = presence.ask(
+        request,
+        Act.SETTLE_ORDER,
+        about=f"You looked for the order {public_id} at the broker. You saw: {byhand.WORDS[byhand.Seen(seen)]}.",
+        back=page,
+        live=order.connection.is_live,
+        environment=order.connection.environment,
+    )
+    if isinstance(proved, HttpResponse):
+        return proved
     try:
         byhand.settle(order, byhand.Seen(seen), by=user)
     except Refusal as refusal:
@@ -235,10 +243,9 @@ def _to_decide(
     request: HttpRequest,
     confirmation: Confirmation,
     *,
-    password: PasswordAgainForm | None = None,
+    proof: presence.Fields | None = None,
     reject: RejectForm | None = None,
 ) -> HttpResponse:
-    user = user_of(request)
     looked = review.look(confirmation)
     order = looked.lead
     is_change = confirmation.is_about_an_order
@@ -262,31 +269,31 @@ def _to_decide(
         "is_cancel": looked.is_cancel,
         "decided_by": confirmation.decided_by(order.connection).value,
         "cancels": closing.cancelled_first(confirmation, [item.order.symbol for item in looked.left_out]),
-        "has_passkey": factors.has(user, factors.PASSKEY),
-        "has_password": user.has_usable_password(),
-        "password": password or PasswordAgainForm(request, user),
+        "proof": proof or presence.fields(request, Act.RELEASE_ORDER, live=order.connection.is_live),
         "reject": reject or RejectForm(),
     }
-    context["password"].fields["password"].widget.attrs.pop("autofocus", None)
     return render(request, "orders/approval.html", context)
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def release(request: HttpRequest, public_id: str) -> HttpResponse:
-    """Ask who it is, there and then, for this very order: a passkey on live, a passkey or the password on paper."""
+    """Ask who it is, there and then, for this very order as it was shown: a passkey on live."""
     user = user_of(request)
     confirmation = _to_be_decided(request, public_id)
-    if "options" in request.GET:
-        return JsonResponse(factors.request_options_about(user, approvals.subject(confirmation)))
     if request.method != "POST":
         return redirect("orders:approval", public_id)
-    form = PasswordAgainForm(request, user, request.POST if "password" in request.POST else None)
-    evidence = _evidence(request, user, form, approvals.subject(confirmation))
-    if evidence is None:
+
+    def page(found: presence.Fields) -> HttpResponse:
         if not _is_open(confirmation):
             return redirect("orders:approval", public_id)
-        return _to_decide(request, confirmation, password=form)
+        return _to_decide(request, confirmation, proof=found)
+
+    live = confirmation.app.connection.is_live
+    proved = presence.ask(request, Act.RELEASE_ORDER, about="", back="", live=live, page=page)
+    if isinstance(proved, HttpResponse):
+        return proved
+    evidence = _evidence(request, proved)
     try:
         orders = approvals.approve(confirmation, by=user, evidence=evidence, seen=request.POST.get("seen", ""))
     except Refusal as refusal:
@@ -308,14 +315,12 @@ def release(request: HttpRequest, public_id: str) -> HttpResponse:
     return redirect("orders:detail", orders[0].public_id)
 
 
-def _evidence(request: HttpRequest, user: User, form: PasswordAgainForm, subject: str) -> Evidence | None:
+def _evidence(request: HttpRequest, proved: presence.Proved) -> Evidence:
     ip = request.META.get("REMOTE_ADDR", "")
-    passkey = proof.by_passkey(request, user, subject=subject)
-    if passkey is not None:
-        return Evidence(proof=Proof.PASSKEY, label=keeping.describe(passkey), credential=passkey.pk, ip=ip)
-    if form.is_bound and form.is_valid():
+    if proved.factor is None:
         return Evidence(proof=Proof.PASSWORD, label="the password", ip=ip)
-    return None
+    label = keeping.describe(proved.factor)
+    return Evidence(proof=Proof.PASSKEY, label=label, credential=proved.factor.pk, ip=ip)
 
 
 @require_POST
@@ -351,7 +356,7 @@ def _asked(request: HttpRequest, public_id: str) -> Question:
     return get_object_or_404(questions.visible(user_of(request)), public_id=public_id)
 
 
-def _to_answer(request: HttpRequest, asked: Question, *, password: PasswordAgainForm | None = None) -> HttpResponse:
+def _to_answer(request: HttpRequest, asked: Question, *, proof: presence.Fields | None = None) -> HttpResponse:
     user, order = user_of(request), asked.order
     if not questions.waiting(user).filter(pk=asked.pk).exists():
         return redirect("orders:detail", order.public_id)
@@ -364,11 +369,8 @@ def _to_answer(request: HttpRequest, asked: Question, *, password: PasswordAgain
         "broker": reads.title(order.connection.broker),
         "seconds": max(0, math.ceil(left)),
         "is_live": order.connection.is_live,
-        "has_passkey": factors.has(user, factors.PASSKEY),
-        "has_password": user.has_usable_password(),
-        "password": password or PasswordAgainForm(request, user),
+        "proof": proof or presence.fields(request, Act.ANSWER_BROKER, live=order.connection.is_live),
     }
-    context["password"].fields["password"].widget.attrs.pop("autofocus", None)
     return render(request, "orders/question.html", context)
 
 
@@ -381,16 +383,21 @@ def question(request: HttpRequest, public_id: str) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def say_yes(request: HttpRequest, public_id: str) -> HttpResponse:
-    """Ask who it is, there and then, for this very question: a passkey on live, a passkey or the password on paper."""
+    """Ask who it is, there and then, for this very question: a passkey on live."""
     user, asked = user_of(request), _asked(request, public_id)
-    if "options" in request.GET:
-        return JsonResponse(factors.request_options_about(user, questions.subject(asked)))
     if request.method != "POST":
         return redirect("orders:question", public_id)
-    form = PasswordAgainForm(request, user, request.POST if "password" in request.POST else None)
-    evidence = _evidence(request, user, form, questions.subject(asked))
-    if evidence is None:
-        return _to_answer(request, asked, password=form)
+    proved = presence.ask(
+        request,
+        Act.ANSWER_BROKER,
+        about="",
+        back="",
+        live=asked.order.connection.is_live,
+        page=lambda found: _to_answer(request, asked, proof=found),
+    )
+    if isinstance(proved, HttpResponse):
+        return proved
+    evidence = _evidence(request, proved)
     try:
         order = questions.say_yes(asked, by=user, evidence=evidence, seen=request.POST.get("seen", ""))
     except Refusal as refusal:

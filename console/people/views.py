@@ -4,12 +4,14 @@ from functools import wraps
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.accounts import fresh, once
+from console.accounts import once, presence
 from console.accounts.current import user_of
 from console.accounts.models import User
+from console.accounts.presence import Act
 from console.people import roster
 from console.people.forms import InviteForm
 
@@ -21,6 +23,14 @@ _ACTIONS: dict[str, tuple[Callable[..., None], str]] = {
     "make-operator": (roster.make_operator, "{} is an operator now."),
     "unmake-operator": (roster.unmake_operator, "{} is no longer an operator."),
     "forget-factors": (roster.forget_factors, "{} signs in with the password alone until they add a second factor."),
+}
+
+_WORDS = {
+    "disable": "{} is signed out everywhere, and every app and key of theirs is refused.",
+    "enable": "{} may sign in again, and their apps and keys work again.",
+    "make-operator": "{} becomes an operator: may invite and disable people, and see everybody's activity.",
+    "unmake-operator": "{} is no longer an operator.",
+    "forget-factors": "{} signs in with the password alone until they add a second factor.",
 }
 
 
@@ -44,14 +54,17 @@ def list_(request: HttpRequest) -> HttpResponse:
 @_operators_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def invite(request: HttpRequest) -> HttpResponse:
-    if not fresh.is_fresh(request):
-        return fresh.ask(request.path)
     form = InviteForm(request.POST or None)
     if request.method == "POST" and not once.unused(request):
         messages.info(request, "This form was sent before. A link is shown only once.")
         return redirect("people:list")
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
+        may = "may sign in here once they have opened the link"
+        about = f"{data['email']} {may}{', as an operator' if data['operator'] else ''}."
+        proved = presence.ask(request, Act.INVITE, about=about, back=reverse("people:list"))
+        if isinstance(proved, HttpResponse):
+            return proved
         try:
             user, address = roster.invite(data["email"], operator=data["operator"], by=user_of(request))
         except roster.AlreadyHere:
@@ -68,11 +81,13 @@ def invite(request: HttpRequest) -> HttpResponse:
 @require_POST
 def invite_again(request: HttpRequest, pk: int) -> HttpResponse:
     person = get_object_or_404(User, pk=pk, is_active=True)
-    if not fresh.is_fresh(request):
-        return fresh.ask("/people/")
     if person.has_usable_password():
         messages.error(request, f"{person.email} has a password. They can ask for a new one where they sign in.")
         return redirect("people:list")
+    about = f"You get a new link that sets the password of {person.email}."
+    proved = presence.ask(request, Act.INVITE, about=about, back=reverse("people:list"))
+    if isinstance(proved, HttpResponse):
+        return proved
     address = roster.invite_again(person, by=user_of(request))
     return render(request, "people/invited.html", {"person": person, "address": address})
 
@@ -85,10 +100,12 @@ def act(request: HttpRequest, pk: int, action: str) -> HttpResponse:
     if action not in _ACTIONS:
         raise Http404
     person = get_object_or_404(User, pk=pk)
-    if not fresh.is_fresh(request):
-        return fresh.ask(request.path)
     if request.method != "POST":
         return render(request, "people/act.html", {"person": person, "action": action})
+    about = _WORDS[action].format(person.email)
+    proved = presence.ask(request, Act.CHANGE_PERSON, about=about, back=reverse("people:list"))
+    if isinstance(proved, HttpResponse):
+        return proved
     do, done = _ACTIONS[action]
     try:
         do(person, by=user_of(request))

@@ -6,11 +6,13 @@ from django.contrib import messages
 from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.accounts import fresh, once
+from console.accounts import once, presence
 from console.accounts.current import user_of
+from console.accounts.presence import Act
 from console.audit import paging
 from console.platforms import provisioning
 from console.platforms.forms import PlatformForm
@@ -47,13 +49,15 @@ def list_(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @_operators
 def new(request: HttpRequest) -> HttpResponse:
-    if not fresh.is_fresh(request):
-        return fresh.ask(request.path)
     form = PlatformForm(request.POST or None)
     if request.method == "POST" and not once.unused(request):
         messages.info(request, "This form was sent before. A secret is shown only once.")
         return redirect("platforms:list")
     if request.method == "POST" and form.is_valid():
+        about = f"{form.cleaned_data['name']} can make users here and act for them."
+        proved = presence.ask(request, Act.ADD_PLATFORM, about=about, back=reverse("platforms:list"))
+        if isinstance(proved, HttpResponse):
+            return proved
         platform, raw = provisioning.create_platform(user_of(request), name=form.cleaned_data["name"])
         once.use(request)
         return _show_secret(request, platform, raw)
@@ -74,12 +78,15 @@ def detail(request: HttpRequest, client_id: str) -> HttpResponse:
 @_operators
 def secret(request: HttpRequest, client_id: str) -> HttpResponse:
     platform = get_object_or_404(_all(), client_id=client_id)
-    if not fresh.is_fresh(request):
-        return fresh.ask(request.path)
     if request.method == "POST":
         if not once.unused(request):
             messages.info(request, "This form was sent before. A secret is shown only once.")
             return redirect("platforms:detail", client_id)
+        about = f"You get a new secret of {platform.name}; the old one stops working."
+        back = reverse("platforms:detail", args=[client_id])
+        proved = presence.ask(request, Act.CHANGE_PLATFORM_SECRET, about=about, back=back)
+        if isinstance(proved, HttpResponse):
+            return proved
         raw = provisioning.rotate_platform_secret(platform, by=user_of(request))
         once.use(request)
         return _show_secret(request, platform, raw)
@@ -97,12 +104,16 @@ def disable(request: HttpRequest, client_id: str) -> HttpResponse:
     return render(request, "platforms/disable.html", {"platform": platform})
 
 
+@never_cache
 @require_POST
 @_operators
 def enable(request: HttpRequest, client_id: str) -> HttpResponse:
     platform = get_object_or_404(_all(), client_id=client_id)
-    if not fresh.is_fresh(request):
-        return fresh.ask(f"/platforms/{client_id}/")
+    about = f"{platform.name} can mint tokens for its users again."
+    back = reverse("platforms:detail", args=[client_id])
+    proved = presence.ask(request, Act.ENABLE_PLATFORM, about=about, back=back)
+    if isinstance(proved, HttpResponse):
+        return proved
     if provisioning.enable_platform(platform, by=user_of(request)):
         messages.success(request, f"{platform.name} can mint tokens again. Those from before stay ended.")
     return redirect("platforms:detail", client_id)

@@ -8,12 +8,14 @@ from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.accounts import factors, fresh, once, required, sessions
+from console.accounts import factors, once, presence, required, sessions
 from console.accounts.current import user_of
 from console.accounts.factors import Factor
+from console.accounts.forms import NewPasswordForm
+from console.accounts.presence import Act
 from console.accounts.required import before_second_factor
 from console.security import keeping
-from console.security.forms import AppForm, ChangePasswordForm, PasskeyForm
+from console.security.forms import AppForm, PasskeyForm
 
 STALE = "The browser's answer does not fit. Try again."
 
@@ -38,42 +40,62 @@ def overview(request: HttpRequest) -> HttpResponse:
     )
 
 
+def _ask(request: HttpRequest, act: Act, about: str) -> presence.Proved | HttpResponse:
+    return presence.ask(request, act, about=about, back=reverse("security:overview"))
+
+
 @never_cache
 @before_second_factor
 @require_http_methods(["GET", "HEAD", "POST"])
 def password(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
-    form = ChangePasswordForm(request, user, request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        keeping.change_password(
-            user, form.cleaned_data["password"], session=request.session.session_key, ip=_ip(request)
-        )
-        update_session_auth_hash(request, user)
-        messages.success(request, "Your password is changed. Everywhere else you are signed out.")
-        return redirect("security:overview")
-    return render(request, "security/password.html", {"form": form})
+    form = NewPasswordForm(user, request.POST or None)
+
+    def page(proof: presence.Fields) -> HttpResponse:
+        return render(request, "security/password.html", {"form": form, "proof": proof})
+
+    if request.method != "POST" or not form.is_valid():
+        return page(presence.fields(request, Act.CHANGE_PASSWORD, live=False))
+    proved = presence.ask(request, Act.CHANGE_PASSWORD, about="", back="", page=page)
+    if isinstance(proved, HttpResponse):
+        return proved
+    keeping.change_password(user, form.cleaned_data["password"], session=request.session.session_key, ip=_ip(request))
+    update_session_auth_hash(request, user)
+    messages.success(request, "Your password is changed. Everywhere else you are signed out.")
+    return redirect("security:overview")
 
 
 @never_cache
 @before_second_factor
 @require_http_methods(["GET", "HEAD", "POST"])
 def add_app(request: HttpRequest) -> HttpResponse:
+    """The secret is shown in the answer to a proof, and comes back sealed with the code."""
     user = user_of(request)
-    if not fresh.is_fresh(request):
-        return fresh.ask(request.path)
     if factors.has(user, factors.APP):
         messages.info(request, "You have an authenticator app already. Remove it first to set up another.")
         return redirect("security:overview")
-    form = AppForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        factor = factors.add_app(request, user, form.cleaned_data["code"])
-        if factor is not None:
-            return _added(request, factor)
-        form.add_error("code", "That is not what the app should show now. Is the phone's clock right?")
-    # Shown again after a wrong code, not made anew: the app has it by now.
-    secret = factors.pending_app(request, anew=request.method != "POST")
+    if request.method != "POST":
+        return render(request, "security/app.html")
+    form, secret, sealed = AppForm(), None, request.POST.get("sealed", "")
+    if sealed:
+        secret = factors.secret_of(user, sealed)
+        if secret is None:
+            messages.error(request, "That took too long. Start again.")
+            return redirect("security:add-app")
+        form = AppForm(request.POST)
+        if form.is_valid():
+            factor = factors.add_app(user, secret, form.cleaned_data["code"])
+            if factor is not None:
+                return _added(request, factor)
+            form.add_error("code", "That is not what the app should show now. Is the phone's clock right?")
+    else:
+        proved = _ask(request, Act.ADD_APP, "Codes of an app on your phone become your second factor.")
+        if isinstance(proved, HttpResponse):
+            return proved
+        secret, sealed = factors.new_app(user)
     context = {
         "form": form,
+        "sealed": sealed,
         "secret": " ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
         "picture": SafeString(factors.picture(user, secret)),  # drawn here, of nothing anybody sent
     }
@@ -84,21 +106,26 @@ def add_app(request: HttpRequest) -> HttpResponse:
 @before_second_factor
 @require_http_methods(["GET", "HEAD", "POST"])
 def add_passkey(request: HttpRequest) -> HttpResponse:
+    """What the new passkey must sign stands in the answer to a proof alone, so nobody else can answer it."""
     user = user_of(request)
     if why := factors.why_no_passkeys():
         messages.error(request, why)
         return redirect("security:overview")
-    if not fresh.is_fresh(request):
-        return fresh.ask(request.path)
-    if "options" in request.GET:
-        return JsonResponse(factors.creation_options(user))
     form = PasskeyForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        factor = factors.add_passkey(user, form.cleaned_data["name"], form.cleaned_data["credential"])
+    if request.method != "POST" or not form.is_valid():
+        return render(request, "security/passkey.html", {"form": form})
+    name, credential = form.cleaned_data["name"], form.cleaned_data["credential"]
+    if credential:
+        factor = factors.add_passkey(user, name, credential)
         if factor is not None:
             return _added(request, factor)
-        form.add_error(None, STALE)
-    return render(request, "security/passkey.html", {"form": form})
+        messages.error(request, STALE)
+        return redirect("security:add-passkey")
+    proved = _ask(request, Act.ADD_PASSKEY, f"A new passkey, {name}, signs you in and releases orders.")
+    if isinstance(proved, HttpResponse):
+        return proved
+    options = JsonResponse(factors.creation_options(user)).content.decode()
+    return render(request, "security/passkey.html", {"form": form, "options": options})
 
 
 @never_cache
@@ -107,10 +134,11 @@ def add_passkey(request: HttpRequest) -> HttpResponse:
 def remove_factor(request: HttpRequest, pk: int) -> HttpResponse:
     user = user_of(request)
     factor = get_object_or_404(Factor, pk=pk, user=user, type__in=(factors.APP, factors.PASSKEY))
-    if not fresh.is_fresh(request):
-        return fresh.ask(request.path)
     what = keeping.describe(factor)
     if request.method == "POST":
+        proved = _ask(request, Act.REMOVE_FACTOR, f"Your {what} no longer opens anything here.")
+        if isinstance(proved, HttpResponse):
+            return proved
         try:
             keeping.remove_factor(user, factor, ip=_ip(request))
         except keeping.LastFactor:
@@ -126,8 +154,6 @@ def remove_factor(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_codes(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
-    if not fresh.is_fresh(request):
-        return fresh.ask(request.path)
     if not factors.has_any(user):
         messages.info(request, "Recovery codes stand in for a second factor. Add one first.")
         return redirect("security:overview")
@@ -135,6 +161,9 @@ def new_codes(request: HttpRequest) -> HttpResponse:
         messages.info(request, "This form was sent before. Recovery codes are shown only once.")
         return redirect("security:overview")
     if request.method == "POST":
+        proved = _ask(request, Act.NEW_CODES, "Ten new recovery codes are shown, and the old ones stop working.")
+        if isinstance(proved, HttpResponse):
+            return proved
         codes = keeping.new_codes(user, ip=_ip(request))
         once.use(request)
         return render(request, "security/codes.html", {"codes": codes, "onward": reverse("security:overview")})

@@ -17,7 +17,9 @@ def test_no_page_of_the_sign_in_can_be_framed_or_kept(host: Host, paper: Connect
         "wrong address": host.begin(redirect_uri="https://evil.example/"),
         "bad document": host.begin(client_id="https://127.0.0.1/c"),
         "sign-in": Browser().get("/sign-in/"),
-        "re-authenticate": host.browser.get("/re-authenticate/"),
+        "proof": host.browser.post(
+            host.page(), {"choice": "allow", "connection": paper.pk, "scope": "mcp:read mcp:trade"}
+        ),
     }
     Client.objects.update(review=Review.WAITING)
     pages["awaits review"] = host.open()

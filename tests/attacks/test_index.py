@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-OAUTH, REST, MCP = "tests.console.oauth", "tests.console.api", "tests.mcpserver"
+OAUTH, REST, MCP, PRESENCE = "tests.console.oauth", "tests.console.api", "tests.mcpserver", "tests.console.presence"
 BELOW = f"{REST}.test_management_keys_stay_below_their_owner"
 REACH = "tests.console.orders.test_what_an_app_reaches"
 ATTACKS = {
@@ -159,6 +159,21 @@ ATTACKS = {
     "111: a message read half written": ["tests.console.test_embedded_queue", "tests.onboarding.test_soak"],
     "115: the link of a forgotten password in the log": [
         "tests.end_to_end.test_recovery:test_a_forgotten_password_is_replaced_by_the_letters_link"
+    ],
+    "cookies copied by another program on this computer": [
+        f"{PRESENCE}.test_every_act_takes_its_own_proof",
+        "tests.console.api.test_proof_of_presence",
+        "tests.console.api.test_authority_matrix:test_each_credential_opens_its_doors_and_no_other",
+        "tests.console.test_own_name",
+        "tests.end_to_end.test_own_name",
+    ],
+    "a passkey asked by a page of another port": [f"{PRESENCE}.test_where_a_passkey_answers"],
+    "real money loosened with a password": [
+        f"{PRESENCE}.test_every_act_takes_its_own_proof:test_with_real_money_it_is_always_a_passkey",
+        "tests.console.api.test_proof_of_presence:test_with_real_money_it_is_always_a_passkey",
+    ],
+    "a password guessed where presence is proved": [
+        "tests.console.api.test_proof_of_presence:test_guessing_here_uses_up_the_guesses_of_the_sign_in_page",
     ],
 }
 

@@ -22,7 +22,7 @@ from tests.attacks.test_impostors import body
 from tests.console.api.rest import Rest
 from tests.console.oauth.hosts import REGISTRATIONS, register
 from tests.console.pages import submit, words_of
-from tests.console.second_factors import just_proved
+from tests.console.present import at_the_browser
 
 pytestmark = pytest.mark.django_db
 READ = frozenset({Scope.READ})
@@ -77,7 +77,7 @@ speaking = pytest.mark.parametrize("name", SPEAKING)
 
 @pytest.fixture
 def owned(browser: Browser, owner: User) -> Browser:
-    return just_proved(owner)
+    return at_the_browser(owner)
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -134,12 +134,12 @@ def test_the_consoles_forms_and_rest_refuse_it_to_operators_too(
     name: str, operator: User, owner: User, paper: Connection
 ) -> None:
     before = ConnectedApp.objects.count()
-    page = just_proved(operator)
+    page = at_the_browser(operator)
     client = {"redirect_uris": "https://x.example/cb", "scope": "read", "name": name}
     assert "people could take for a word of this server" in words_of(submit(page, "/clients/new/", client))
     assert "people could take for a word of this server" in words_of(submit(page, "/platforms/new/", {"name": name}))
     key = {"name": name, "connection": paper.pk, "scope": "read", "expiry": "90"}
-    mine = just_proved(owner)
+    mine = at_the_browser(owner)
     assert "people could take for a word of this server" in words_of(submit(mine, "/keys/new/", key))
     for path, sent in (
         ("/keys", {"name": name, "connection_id": paper.pk, "scopes": ["mcp:read"]}),
@@ -152,7 +152,7 @@ def test_the_consoles_forms_and_rest_refuse_it_to_operators_too(
 
 def test_a_connection_that_is_called_so_still_gets_its_default_key(owner: User) -> None:
     page = submit(
-        just_proved(owner),
+        at_the_browser(owner),
         "/connections/add/",
         {"name": "Verified by Tradelatch", "starting_cash": "1000.00", "currency": "USD", "hours": "always"},
     )

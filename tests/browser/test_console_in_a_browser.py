@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.sessions.backends.db import SessionStore
-from django.contrib.sessions.models import Session
 from playwright.sync_api import Page, expect
 
+from tests.browser import proving
 from tests.conftest import PASSWORD
 
 # The package carries the file; its own wrapper is not used.
@@ -32,7 +31,7 @@ FORMS = (
     *("/connections/add/", "/keys/new/", "/keys/manage/new/", "/keys/leaked/", "/clients/new/"),
     *GUIDES,
     "/playground/",
-    *("/re-authenticate/", "/recover/", "/security/password/", "/security/app/", "/security/passkey/"),
+    *("/recover/", "/security/password/", "/security/app/", "/security/passkey/"),
 )
 
 
@@ -85,21 +84,30 @@ def test_the_tabs_and_the_copy_button_work(page: Page, home: str) -> None:
     assert copied["mcpServers"]["tradelatch"]["url"].endswith("/mcp")
 
 
-def test_the_playground_asks_for_the_password_again_before_it_may_trade(
+def test_the_playground_asks_for_the_password_before_it_may_trade(
     page: Page, home: str, trade_key: str, refused: set[int]
 ) -> None:
-    refused.add(403)
-    session = Session.objects.get()
-    known = session.get_decoded()
-    session.session_data = SessionStore().encode(known | {"proved_at": known["proved_at"] - 3600})
-    session.save()
+    refused.update((403, 404, 405))  # this server has no /mcp
     page.goto(f"{home}/playground/")
     page.get_by_role("button", name="Start").click()
-    expect(page.get_by_role("heading", name="Is it you?")).to_be_visible()
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Continue").click()
-    expect(page.get_by_role("heading", name="Playground")).to_be_visible()
-    expect(page.get_by_label("App", exact=True)).to_contain_text("Test key mcp:trade")
+    expect(page.get_by_role("heading", name="Start a playground that trades?")).to_be_visible()
+    proving.with_password(page, PASSWORD)
+    expect(page.get_by_role("link", name="Playground: Test key mcp:trade")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [390, 1320])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_that_asks_for_a_proof_reads_well(
+    page: Page, home: str, trade_key: str, width: int, scheme: Any
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(f"{home}/keys/new/")
+    page.get_by_label("Name").fill("W" * 60)
+    page.get_by_label("Read and trade").check()
+    page.get_by_role("button", name="Make key").click()
+    expect(page.get_by_label("Your password")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
 
 
 def test_everything_works_by_keyboard(page: Page, home: str) -> None:

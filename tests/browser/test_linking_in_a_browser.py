@@ -10,7 +10,9 @@ from playwright.sync_api import Page, expect
 
 from tests import serving
 from tests.brokers.ibkr.fake import QUESTION
+from tests.browser import proving
 from tests.browser.test_console_in_a_browser import AXE
+from tests.browser.test_passkeys_in_a_browser import add_passkey
 from tests.browser.test_playground_in_a_browser import answer, begin, choose, sign_in
 from tests.console.connections.fakes import ALL, IBKR, Linkable
 
@@ -49,6 +51,8 @@ def link(page: Page, server: serving.Server, linkable: Linkable, fake: Any, **ot
         page.get_by_label("Value of all orders in a day").fill("20,000")
     page.get_by_label("Name", exact=True).fill(f"My {linkable.broker}")
     page.get_by_label("Allow trading").check()
+    if (field := page.get_by_label("Your password")).is_visible():
+        field.fill(server.quickstart["password"])
     page.get_by_role("button", name=re.compile("Try the (key|address) and link")).click()
 
 
@@ -58,14 +62,24 @@ def make_trade_key(page: Page, server: serving.Server, linkable: Linkable) -> No
     page.locator("label.choice", has_text=f"My {linkable.broker}").locator("input").check()
     page.locator("input[name=scope]").last.check()
     page.get_by_role("button", name="Make key").click()
+    proving.somehow(page, server.quickstart["password"])
     expect(page.locator(".secret code")).to_be_visible()
 
 
 @pytest.mark.parametrize("linkable", ALL, ids=lambda each: each.broker)
 def test_from_linking_to_unlinking(
-    page: Page, server: serving.Server, fakes: dict[str, Any], linkable: Linkable
+    page: Page,
+    server: serving.Server,
+    fakes: dict[str, Any],
+    linkable: Linkable,
+    authenticator: Any,
+    refused: set[int],
 ) -> None:
+    refused.add(403)  # what trades is refused to the playground's script: the form goes in its place
+    server.query("DELETE FROM mfa_authenticator")  # those of the test before
     sign_in(page, server)
+    if linkable.environment == "live":
+        add_passkey(page, server.url, server.quickstart["password"])
     fake = fakes[linkable.broker]
     link(page, server, linkable, fake, **linkable.wrong)
     expect(page.get_by_text(linkable.told_wrong)).to_be_visible()
@@ -77,10 +91,12 @@ def test_from_linking_to_unlinking(
     expect(page.get_by_text("answers, and its balances can be read.")).to_be_visible()
     if linkable.environment == "live":
         page.get_by_role("button", name="Let the assistant confirm").click()
+        proving.with_passkey(page)
+        expect(page.get_by_text("Assistants confirm orders on")).to_be_visible()
 
     make_trade_key(page, server, linkable)
     page.goto(f"{server.url}/playground/")
-    begin(page, f"{linkable.broker} trader")
+    begin(page, f"{linkable.broker} trader", password=server.quickstart["password"])
     choose(page, "place_order")
     quantity, price = PRICES[linkable.symbol]
     page.get_by_text("Arguments as JSON").click()
@@ -114,14 +130,16 @@ def test_from_linking_to_unlinking(
 
 
 def test_what_interactive_brokers_asks_is_answered_by_its_owner(
-    page: Page, server: serving.Server, fakes: dict[str, Any]
+    page: Page, server: serving.Server, fakes: dict[str, Any], refused: set[int]
 ) -> None:
+    refused.add(403)
+    server.query("DELETE FROM mfa_authenticator")
     fake = fakes["ibkr"]
     sign_in(page, server)
     link(page, server, IBKR, fake)
     make_trade_key(page, server, IBKR)
     page.goto(f"{server.url}/playground/")
-    begin(page, "ibkr trader")
+    begin(page, "ibkr trader", password=server.quickstart["password"])
     choose(page, "place_order")
     page.get_by_text("Arguments as JSON").click()
     order = {"symbol": IBKR.symbol, "side": "BUY", "order_type": "LMT", "quantity": "3", "limit_price": "180"}

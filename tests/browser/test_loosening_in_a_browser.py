@@ -1,16 +1,15 @@
-"""What lets more happen with real money takes its owner: a passkey to lift a halt, a proof of now to widen a limit."""
+"""What lets more happen with real money takes its owner's passkey, for that very act; what narrows takes nothing."""
 
-import time
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from console import limits
-from console.accounts.session_store import SessionStore
 from console.connections.models import Connection, Policy
 from console.halts import verbs as halts
 from console.halts.models import Halt
+from tests.browser import proving
 from tests.browser.test_passkeys_in_a_browser import add_passkey, sign_in
 
 LIMITS = {"order_notional": "1000", "daily_notional": "5000"}
@@ -22,14 +21,6 @@ def live(paper: Connection) -> Connection:
     Connection.objects.filter(pk=paper.pk).update(environment="live", policy="owner_approval", limits=LIMITS)
     paper.refresh_from_db()
     return paper
-
-
-def let_the_proof_age(page: Page) -> None:
-    """As if the person had signed in six minutes ago."""
-    [key] = [cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "tradelatch_session"]
-    session = SessionStore(key)
-    session["proved_at"] = time.time() - 360
-    session.save()
 
 
 def without_credentials(authenticator: Any) -> None:
@@ -67,7 +58,7 @@ def test_without_a_passkey_a_halt_over_real_money_stands(
     sign_in(page, console, owner.email)
     halt = halts.halt_connection(live, by=owner)
     page.goto(f"{console}/halts/{halt.pk}/lift/")
-    expect(page.get_by_text("You have no passkey yet.")).to_be_visible()
+    expect(page.get_by_text("you have none yet")).to_be_visible()
     expect(page.get_by_role("button", name="Lift")).to_have_count(0)
     assert stands(halt)
 
@@ -90,28 +81,24 @@ def test_an_authenticator_that_proves_nobody_lifts_nothing(
     assert stands(halt)
 
 
-def test_a_wider_limit_on_real_money_takes_a_proof_of_now_and_keeps_what_was_typed(
+def test_a_wider_limit_on_real_money_takes_a_passkey_and_says_what_changes(
     page: Page, owner: Any, console: str, authenticator: Any, live: Connection
 ) -> None:
     sign_in(page, console, owner.email)
     add_passkey(page, console)
-    let_the_proof_age(page)
     page.goto(f"{console}/connections/{live.pk}/limits/")
     page.get_by_label("Value of one order").fill("2000")
     page.get_by_role("button", name="Save limits").click()
-    expect(page.get_by_role("heading", name="Is it you?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Allow more than before?")).to_be_visible()
+    expect(page.get_by_text("Value of one order: 1000, then 2000.")).to_be_visible()
     assert order_limit(live) == "1000"
-    page.get_by_role("button", name="Use a passkey").click()
-    expect(page.get_by_text("What you typed is still here")).to_be_visible()
-    assert order_limit(live) == "1000"
-    page.get_by_role("button", name="Save limits").click()
+    proving.with_passkey(page)
     expect(page.get_by_text("The limits hold from the next order on.")).to_be_visible()
     assert order_limit(live) == "2000"
 
 
 def test_a_narrower_limit_takes_no_proof(page: Page, owner: Any, console: str, live: Connection) -> None:
     sign_in(page, console, owner.email)
-    let_the_proof_age(page)
     page.goto(f"{console}/connections/{live.pk}/limits/")
     page.get_by_label("Value of one order").fill("500")
     page.get_by_role("button", name="Save limits").click()
@@ -124,32 +111,26 @@ def test_an_authenticator_that_is_gone_widens_no_limit(
 ) -> None:
     sign_in(page, console, owner.email)
     add_passkey(page, console)
-    let_the_proof_age(page)
     without_credentials(authenticator)
     page.goto(f"{console}/connections/{live.pk}/limits/")
     page.get_by_label("Value of one order").fill("2000")
     page.get_by_role("button", name="Save limits").click()
-    page.get_by_role("button", name="Use a passkey").click()
+    proving.with_passkey(page)
     expect(page.get_by_text("Nothing was chosen. Try again when you are ready.")).to_be_visible()
     assert order_limit(live) == "1000"
 
 
-def test_real_money_is_handed_to_the_assistant_only_with_a_proof_of_now(
+def test_real_money_is_handed_to_the_assistant_only_with_a_passkey(
     page: Page, owner: Any, console: str, authenticator: Any, live: Connection
 ) -> None:
     sign_in(page, console, owner.email)
     add_passkey(page, console)
-    let_the_proof_age(page)
     page.goto(f"{console}/connections/{live.pk}/")
     page.get_by_role("button", name="Let the assistant confirm").click()
-    expect(page.get_by_role("heading", name="Is it you?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Let the assistant confirm?")).to_be_visible()
     live.refresh_from_db()
     assert live.policy == Policy.OWNER_APPROVAL
-    page.get_by_role("button", name="Use a passkey").click()
-    expect(page.get_by_text("Now let the assistant confirm.")).to_be_visible()
-    live.refresh_from_db()
-    assert live.policy == Policy.OWNER_APPROVAL
-    page.get_by_role("button", name="Let the assistant confirm").click()
+    proving.with_passkey(page)
     expect(page.get_by_text("Assistants confirm orders on Practice again")).to_be_visible()
     live.refresh_from_db()
     assert live.policy == Policy.TWO_STEP

@@ -4,6 +4,8 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
+from console.accounts import factors
+from tests.browser import proving
 from tests.conftest import PASSWORD
 
 
@@ -14,11 +16,13 @@ def sign_in(page: Page, console: str, email: str) -> None:
     page.get_by_role("button", name="Sign in", exact=True).click()
 
 
-def add_passkey(page: Page, console: str) -> None:
+def add_passkey(page: Page, console: str, password: str = PASSWORD) -> None:
     page.goto(f"{console}/security/")
     page.get_by_role("link", name="Add a passkey").click()
     page.get_by_label("Name").fill("Laptop")
     page.get_by_role("button", name="Add passkey").click()
+    proving.with_password(page, password)
+    page.get_by_role("button", name="Make the passkey").click()
     expect(page.get_by_role("heading", name="Keep your recovery codes")).to_be_visible()
     page.get_by_role("link", name="I have kept them").click()
     expect(page.get_by_text("Passkey Laptop", exact=True)).to_be_visible()
@@ -52,12 +56,29 @@ def test_with_a_passkey_the_password_is_only_half_the_way(
     expect(page.get_by_role("heading", name="Home")).to_be_visible()
 
 
-def test_a_passkey_proves_presence(page: Page, owner: Any, console: str, authenticator: Any) -> None:
+def test_a_passkey_proves_presence_in_the_form_itself(page: Page, owner: Any, console: str, authenticator: Any) -> None:
     sign_in(page, console, owner.email)
     add_passkey(page, console)
-    page.goto(f"{console}/re-authenticate/?next=/security/password/")
-    page.get_by_role("button", name="Use a passkey").click()
-    expect(page.get_by_role("heading", name="Change password")).to_be_visible()
+    page.goto(f"{console}/security/password/")
+    page.get_by_label("New password", exact=True).fill("seven purple wardrobes")
+    page.get_by_label("New password again").fill("seven purple wardrobes")
+    page.get_by_role("button", name="Change password").click()
+    expect(page.get_by_text("Your password is changed.")).to_be_visible()
+
+
+def test_without_the_passkey_the_password_and_a_recovery_code_mend_the_way_in(
+    page: Page, owner: Any, console: str, authenticator: Any
+) -> None:
+    sign_in(page, console, owner.email)
+    add_passkey(page, console)
+    [spare, *_] = factors.new_codes(owner)
+    page.get_by_role("link", name="Remove passkey Laptop").click()
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_text("The passkey is not at hand").click()
+    page.get_by_label("Your password").fill(PASSWORD)
+    page.get_by_label("or a recovery code").fill(spare)
+    page.get_by_role("button", name="Remove a second factor").click()
+    expect(page.get_by_text("Your passkey Laptop is removed.")).to_be_visible()
 
 
 def test_a_removed_passkey_opens_nothing(page: Page, owner: Any, console: str, authenticator: Any) -> None:
@@ -65,6 +86,7 @@ def test_a_removed_passkey_opens_nothing(page: Page, owner: Any, console: str, a
     add_passkey(page, console)
     page.get_by_role("link", name="Remove passkey Laptop").click()
     page.get_by_role("button", name="Remove").click()
+    proving.with_passkey(page)
     expect(page.get_by_text("Your passkey Laptop is removed.")).to_be_visible()
     sign_out(page)
     page.get_by_role("button", name="Sign in with a passkey").click()
@@ -77,6 +99,8 @@ def test_a_finger_that_is_not_the_owners_adds_nothing(page: Page, owner: Any, co
     session.send("WebAuthn.setUserVerified", {"authenticatorId": number, "isUserVerified": False})
     page.goto(f"{console}/security/passkey/")
     page.get_by_role("button", name="Add passkey").click()
+    proving.with_password(page, PASSWORD)
+    page.get_by_role("button", name="Make the passkey").click()
     expect(page.get_by_text("Nothing was chosen. Try again when you are ready.")).to_be_visible()
     page.goto(f"{console}/security/")
     expect(page.get_by_text("Your password is all there is")).to_be_visible()

@@ -5,11 +5,10 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.test import Client as Browser
 from django.utils import timezone
 
-from console.accounts import fresh
 from console.audit.models import Call, Outcome
 from console.connected_apps.models import ConnectedApp
 
@@ -32,14 +31,6 @@ def submit(browser: Browser, url: str, fields: dict[str, Any]) -> Any:
     found = re.search(r'name="once" value="([^"]+)"', text_of(browser.get(url)))
     assert found is not None, f"{url} has no such form"
     return browser.post(url, {**fields, "once": found[1]})
-
-
-def prove(browser: Browser) -> None:
-    """The person has just typed the password again."""
-    request = HttpRequest()
-    request.session = session = browser.session
-    fresh.mark(request)
-    session.save()
 
 
 def log(

@@ -10,7 +10,6 @@ from allauth.mfa.webauthn.internal.auth import WebAuthn
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
-from django.test import Client as Browser
 from fido2.cose import ES256
 from fido2.utils import websafe_encode
 from fido2.webauthn import Aaguid, AttestationObject, AttestedCredentialData, AuthenticatorData, CollectedClientData
@@ -52,8 +51,3 @@ class Passkey:
     def _credential(self, response: dict[str, str]) -> dict[str, Any]:
         own = websafe_encode(self._id)
         return {"id": own, "rawId": own, "type": "public-key", "response": response, "clientExtensionResults": {}}
-
-
-def question(browser: Browser, url: str) -> dict[str, Any]:
-    asked: dict[str, Any] = browser.get(url, {"options": ""}).json()
-    return asked

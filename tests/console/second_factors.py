@@ -30,20 +30,17 @@ def sign_in(user: User, password: str, **extra: Any) -> tuple[Browser, Any]:
     return browser, browser.post("/sign-in/", {"username": user.email, "password": password, **extra})
 
 
-def just_proved(user: User) -> Browser:
-    """A browser that may do what takes a recent proof."""
-    browser = Browser()
-    browser.force_login(user)
-    session = browser.session
-    session["proved_at"] = time.time()
-    session.save()
-    return browser
-
-
 def shown_secret(page: Any) -> str:
     found = re.search(r"<code>([A-Z2-7 ]{32,})</code>", text_of(page))
     assert found is not None, text_of(page)
     return found[1].replace(" ", "")
+
+
+def sealed_in(page: Any) -> str:
+    """The same secret as the form sends it back."""
+    found = re.search(r'name="sealed" value="([^"]+)"', text_of(page))
+    assert found is not None, text_of(page)
+    return found[1]
 
 
 def shown_codes(page: Any) -> list[str]:

@@ -20,7 +20,7 @@ from console.orders.models import Confirmation, Order, OutsideOrder
 from console.scopes import Scope
 from tests.brokers.paper.support import order as paper_order
 from tests.console.pages import log, text_of
-from tests.console.second_factors import just_proved
+from tests.console.present import at_the_browser
 
 READ = frozenset({Scope.READ})
 
@@ -74,7 +74,6 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "change password": "/security/password/",
         "add app": "/security/app/",
         "add passkey": "/security/passkey/",
-        "prove presence": "/re-authenticate/",
         "journal": "/journal/",
         "a trade": f"/journal/{trade.public_id}/",
         "a performance": f"/connections/{paper.pk}/performance/",
@@ -106,7 +105,7 @@ def made_elsewhere(connection: Connection) -> OutsideOrder:
 @pytest.fixture
 def browser(owner: User) -> Browser:
     """One that has just proved who it is, so that no page asks for that first."""
-    return just_proved(owner)
+    return at_the_browser(owner)
 
 
 @pytest.fixture

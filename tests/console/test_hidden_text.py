@@ -34,7 +34,7 @@ from console.scopes import Scope
 from console.text import hidden, visible
 from tests.console.api.rest import Rest
 from tests.console.pages import log, submit, text_of, words_of
-from tests.console.second_factors import just_proved
+from tests.console.present import at_the_browser
 from tests.console.test_every_page import order, pages, trade
 
 __all__ = ["order", "pages", "trade"]
@@ -140,7 +140,7 @@ def spoilt(
 def test_no_page_holds_a_hidden_character(browser: Browser, owner: User, pages: dict[str, str], spoilt: str) -> None:
     shown = 0
     for name, url in pages.items():
-        page = text_of(just_proved(owner).get(url))
+        page = text_of(at_the_browser(owner).get(url))
         assert not raw_in(page), name
         shown += "\\u202e\\u3164" in page
     assert shown > 12, "and it is written out"
@@ -194,7 +194,7 @@ NOT_SEEN = "a character that cannot be seen"
 def test_pages_refuse_it_in_names_notes_and_reasons(
     what: str, owner: User, paper: Connection, trade: RoundTrip, app: ConnectedApp
 ) -> None:
-    browser, bad = just_proved(owner), HIDDEN[what]
+    browser, bad = at_the_browser(owner), HIDDEN[what]
     key = {"name": "nightly", "connection": paper.pk, "scope": "read", "expiry": "90"}
     client = {"redirect_uris": "https://x.example/cb", "scope": "read"}
     account = {"starting_cash": "1000.00", "currency": "USD", "hours": "always"}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -14,6 +15,7 @@ from django.db import connections
 
 from console import embedded_queue
 from console.errors import Refusal
+from console.home import OWN_NAME
 from console.onboarding import quickstart, schema, supervisor
 
 _READY_SECONDS = 60.0
@@ -63,10 +65,18 @@ class Command(BaseCommand):
             f"{'Password':<12} {password}\n"
             f"{'MCP address':<12} {prepared.mcp_url}\n"
             f"{'API keys':<12} {keys}\n\n"
+            f"{self._other_name()}"
             "Connect an assistant, for example Claude Code:\n\n"
             f"  claude mcp add --transport http tradelatch {prepared.mcp_url}\n"
         )
         self.stdout.flush()
+
+    @staticmethod
+    def _other_name() -> str:
+        """For a host that does not know the name."""
+        if urlsplit(settings.PUBLIC_URL).hostname != OWN_NAME:
+            return ""
+        return f"Where a program does not know {OWN_NAME}, http://localhost:{settings.PORT}/mcp is the same.\n\n"
 
     def _say(self, line: str) -> None:
         self.stderr.write(line)

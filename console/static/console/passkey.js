@@ -9,21 +9,32 @@ const toText = (buffer) =>
     .replaceAll("/", "_")
     .replaceAll("=", "");
 
-async function options(form) {
-  const url = new URL(form.action);
-  url.search = "?options";
-  const answer = await fetch(url, { headers: { Accept: "application/json" } });
-  // Asked to prove presence again, or signed out meanwhile: the page itself says so.
-  if (answer.redirected || !answer.ok) {
-    location.reload();
-    return new Promise(() => {});
-  }
-  const { publicKey } = await answer.json();
+function decoded(publicKey) {
   publicKey.challenge = toBytes(publicKey.challenge);
   if (publicKey.user) publicKey.user.id = toBytes(publicKey.user.id);
   for (const list of [publicKey.allowCredentials, publicKey.excludeCredentials])
     for (const known of list ?? []) known.id = toBytes(known.id);
   return { publicKey };
+}
+
+// A proof is for what the form holds: the form is sent to where it goes, and a challenge bound to it comes back.
+async function options(form) {
+  if (form.dataset.options) return decoded(JSON.parse(form.dataset.options).publicKey);
+  const url = new URL(form.action);
+  const proving = form.dataset.passkey === "prove";
+  if (proving) url.searchParams.append("challenge", "");
+  else url.search = "?options";
+  const answer = await fetch(url, {
+    method: proving ? "POST" : "GET",
+    headers: { Accept: "application/json" },
+    body: proving ? new URLSearchParams(new FormData(form)) : undefined,
+  });
+  const made = answer.ok && !answer.redirected && answer.headers.get("Content-Type")?.startsWith("application/json");
+  if (made) return decoded((await answer.json()).publicKey);
+  // Something else is wrong with the form, or nobody is signed in any more: the page itself says so.
+  if (proving) form.submit();
+  else location.reload();
+  return new Promise(() => {});
 }
 
 function serialized(credential) {
@@ -55,13 +66,17 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
   }
   form.hidden = false;
   const error = form.querySelector("[data-passkey-error]");
+  const way = form.dataset.passkey === "create" ? "create" : "get";
+  const answered = form.elements.namedItem("proof-credential") ?? form.elements.credential;
   form.addEventListener("submit", async (event) => {
+    // The passkey is not at hand: what was typed goes as it is.
+    if (form.elements.namedItem("proof-code")?.value) return;
     event.preventDefault();
     error.hidden = true;
     try {
       const wanted = await options(form);
-      const credential = await navigator.credentials[form.dataset.passkey](wanted);
-      form.elements.credential.value = serialized(credential);
+      const credential = await navigator.credentials[way](wanted);
+      answered.value = serialized(credential);
       form.submit();
     } catch (failure) {
       const known = {

@@ -34,16 +34,23 @@ starting.addEventListener("submit", async (event) => {
   event.preventDefault();
   show("problem", "");
   let made;
+  const body = new FormData(starting);
+  body.set("answer", "json");
   try {
-    const answer = await fetch(starting.action, { method: "POST", body: new FormData(starting) });
+    const answer = await fetch(starting.action, { method: "POST", body });
     // Signed out meanwhile: the sign-in page came instead.
     if (answer.redirected) return location.reload();
     made = await answer.json();
-    if (answer.status === 403 && made.url) return location.assign(made.url);
+    // Trading takes a proof of presence: the page that asks for it comes back here.
+    if (made.code === "re_authentication_required") return starting.submit();
     if (!answer.ok) return show("problem", made.message);
   } catch {
     return show("problem", "Tradelatch did not answer. Try again.");
   }
+  await begin(made);
+});
+
+async function begin(made) {
   key = { ...made, ends: Date.now() + made.seconds * 1000 };
   part("name").textContent = made.name;
   part("name").href = made.url;
@@ -54,7 +61,7 @@ starting.addEventListener("submit", async (event) => {
   session.hidden = false;
   tick();
   await list();
-});
+}
 
 part("stop").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -349,4 +356,11 @@ function offer({ confirmation_id: confirmation, summary = "" }) {
     calling.scrollIntoView({ block: "nearest" });
     part("go").focus();
   };
+}
+
+// Proved on the page before: its answer brought what was started.
+const opened = document.getElementById("opened");
+if (opened) {
+  history.replaceState(null, "", root.dataset.page);
+  await begin(JSON.parse(opened.textContent));
 }

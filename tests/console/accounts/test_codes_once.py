@@ -1,8 +1,10 @@
 """A code of the authenticator app is good for one time, in whatever way it is written, wherever codes are taken."""
 
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from allauth.mfa.totp.internal import auth as totp
@@ -13,10 +15,12 @@ from django.test import Client as Browser
 from console.accounts import factors
 from console.accounts.models import User
 from tests.conftest import PASSWORD
-from tests.console.second_factors import SECRET, code, give_app, just_proved, shown_secret, sign_in
+from tests.console.pages import text_of
+from tests.console.present import at_the_browser
+from tests.console.second_factors import SECRET, code, give_app, sealed_in, shown_codes, shown_secret, sign_in
 
 STEP = "/sign-in/second-step/"
-AGAIN = "/re-authenticate/"
+PROOF = "/security/codes/"
 WRITTEN: dict[str, Callable[[str], str]] = {
     "as it is": lambda digits: digits,
     "with a dash": lambda digits: f"{digits[:3]}-{digits[3:]}",
@@ -32,6 +36,20 @@ written = pytest.mark.parametrize("way", WRITTEN)
 def at_the_step(owner: User) -> Browser:
     browser, _ = sign_in(owner, PASSWORD)
     return browser
+
+
+def takes(browser: Browser, door: str, typed: str) -> bool:
+    """Whether the door takes the code: the second step of signing in, or a proof of presence."""
+    if door == STEP:
+        return bool(browser.post(STEP, {"code": typed}).status_code == 302)
+    fields = {"once": once_of(browser.get(PROOF)), "proof-password": PASSWORD, "proof-code": typed}
+    return bool(shown_codes(browser.post(PROOF, fields)))
+
+
+def once_of(page: Any) -> str:
+    found = re.search(r'name="once" value="([^"]+)"', text_of(page))
+    assert found is not None
+    return found[1]
 
 
 def half_a_minute_later(monkeypatch: pytest.MonkeyPatch, user: User, seen: str) -> None:
@@ -51,16 +69,15 @@ def test_every_way_of_writing_it_signs_in(way: str, owner: User) -> None:
 
 @pytest.mark.django_db
 @written
-@pytest.mark.parametrize("door", [STEP, AGAIN])
+@pytest.mark.parametrize("door", [STEP, PROOF])
 def test_a_used_code_is_not_taken_half_a_minute_later(
     door: str, way: str, owner: User, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give_app(owner)
     seen = code()
-    assert at_the_step(owner).post(STEP, {"code": seen}).status_code == 302
+    assert takes(at_the_step(owner), STEP, seen)
     half_a_minute_later(monkeypatch, owner, seen)
-    onlooker = browser if door == AGAIN else at_the_step(owner)
-    assert onlooker.post(door, {"code": WRITTEN[way](seen)}).status_code == 200
+    assert not takes(browser if door == PROOF else at_the_step(owner), door, WRITTEN[way](seen))
 
 
 @pytest.mark.django_db
@@ -69,16 +86,18 @@ def test_a_code_used_for_presence_does_not_sign_in(
 ) -> None:
     give_app(owner)
     seen = code()
-    assert browser.post(AGAIN, {"code": f"{seen[:3]} {seen[3:]}"}).status_code == 302
+    assert takes(browser, PROOF, f"{seen[:3]} {seen[3:]}")
     half_a_minute_later(monkeypatch, owner, seen)
-    assert at_the_step(owner).post(STEP, {"code": seen}).status_code == 200
+    assert not takes(at_the_step(owner), STEP, seen)
 
 
 @pytest.mark.django_db
 def test_the_code_that_set_the_app_up_is_used(owner: User) -> None:
-    browser = just_proved(owner)
-    shown = code(shown_secret(browser.get("/security/app/")))
-    assert browser.post("/security/app/", {"code": f"{shown[:3]}-{shown[3:]}"}).status_code == 200
+    browser = at_the_browser(owner)
+    page = browser.post("/security/app/")
+    shown = code(shown_secret(page))
+    sent = {"sealed": sealed_in(page), "code": f"{shown[:3]}-{shown[3:]}"}
+    assert browser.post("/security/app/", sent).status_code == 200
     assert factors.has(owner, factors.APP)
     assert at_the_step(owner).post(STEP, {"code": shown}).status_code == 200
 

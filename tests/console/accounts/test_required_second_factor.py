@@ -11,7 +11,8 @@ from console.keys import minting
 from console.scopes import Scope
 from tests.conftest import PASSWORD
 from tests.console.pages import words_of
-from tests.console.second_factors import code, give_app, just_proved, shown_codes, shown_secret, sign_in
+from tests.console.present import at_the_browser, present
+from tests.console.second_factors import code, give_app, sealed_in, shown_codes, shown_secret, sign_in
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +35,8 @@ def test_the_security_page_says_why(owner: User) -> None:
 def test_once_it_is_set_up_the_person_goes_on_to_where_they_were_going(owner: User) -> None:
     browser, _ = sign_in(owner, PASSWORD, next="/keys/new/?from=mail")
     browser.get("/keys/new/?from=mail")
-    answer = browser.post("/security/app/", {"code": code(shown_secret(browser.get("/security/app/")))})
+    page = present(browser).post("/security/app/")
+    answer = browser.post("/security/app/", {"sealed": sealed_in(page), "code": code(shown_secret(page))})
     assert len(shown_codes(answer)) == 10
     assert 'href="/keys/new/?from=mail"' in answer.content.decode()
     assert browser.get("/keys/new/").status_code == 200
@@ -54,7 +56,7 @@ def test_whoever_has_one_notices_nothing(owner: User) -> None:
 
 def test_the_last_one_cannot_be_removed(owner: User) -> None:
     factor = give_app(owner)
-    browser = just_proved(owner)
+    browser = at_the_browser(owner)
     browser.post(f"/security/factors/{factor.pk}/remove/")
     assert "Add another before you remove this one" in words_of(browser.get("/security/"))
     assert factors.has_any(owner)

@@ -13,7 +13,8 @@ from django.test import override_settings
 from console import home
 from console.accounts import factors, seal
 from console.accounts.models import User
-from tests.console.second_factors import SECRET, code, give_app, just_proved, shown_secret
+from tests.console.present import at_the_browser
+from tests.console.second_factors import SECRET, code, give_app, shown_secret
 
 
 def test_the_database_holds_no_seed_in_the_clear(owner: User) -> None:
@@ -26,8 +27,8 @@ def test_the_database_holds_no_seed_in_the_clear(owner: User) -> None:
 
 
 def test_nor_does_the_session_while_the_seed_is_being_set_up(owner: User) -> None:
-    browser = just_proved(owner)
-    secret = shown_secret(browser.get("/security/app/"))
+    browser = at_the_browser(owner)
+    secret = shown_secret(browser.post("/security/app/"))
     for session in Session.objects.all():
         assert secret not in str(session.get_decoded())
 

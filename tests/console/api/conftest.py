@@ -1,4 +1,3 @@
-import time
 from datetime import timedelta
 from decimal import Decimal
 
@@ -22,13 +21,6 @@ from tests.watched_broker import Watch
 @pytest.fixture(autouse=True)
 def nothing_called_yet() -> None:
     throttle.reset()
-
-
-def proved(browser: Browser, *, ago: timedelta = timedelta()) -> Browser:
-    session = browser.session
-    session["proved_at"] = time.time() - ago.total_seconds()
-    session.save()
-    return browser
 
 
 def account_of(connection: Connection) -> str:
@@ -72,23 +64,24 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
 
 @pytest.fixture
 def session(browser: Browser) -> Rest:
-    """The owner's, who has just entered the password."""
-    return Rest(proved(browser))
+    """The owner's, who types the password when asked for it."""
+    return Rest(browser, present=True)
 
 
 @pytest.fixture
-def stale_session(browser: Browser) -> Rest:
-    return Rest(proved(browser, ago=timedelta(minutes=6)))
+def copied_session(browser: Browser) -> Rest:
+    """What somebody has who copied the owner's cookies."""
+    return Rest(browser)
 
 
 @pytest.fixture
 def others_session(others_browser: Browser) -> Rest:
-    return Rest(proved(others_browser))
+    return Rest(others_browser, present=True)
 
 
 @pytest.fixture
 def operators_session(operators_browser: Browser) -> Rest:
-    return Rest(proved(operators_browser))
+    return Rest(operators_browser, present=True)
 
 
 @pytest.fixture

@@ -5,15 +5,28 @@ from typing import Any
 
 from django.test import Client as Browser
 
+from tests.console.passkeys import Passkey
+from tests.console.present import typed_proof
+
 V1 = "/api/v1"
 
 
 class Rest:
-    def __init__(self, browser: Browser, key: str | None = None) -> None:
-        self.browser = browser
+    def __init__(
+        self, browser: Browser, key: str | None = None, *, present: bool = False, passkey: Passkey | None = None
+    ) -> None:
+        """``present``: its person is there and proves it when asked, with the passkey or with the password."""
+        self.browser, self.present, self.passkey = browser, present, passkey
         self.headers = {} if key is None else {"Authorization": f"Bearer {key}"}
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        answer = self._send(method, path, body, **headers)
+        if not self.present or answer.status_code != 403 or not json.loads(answer.content).get("proof"):
+            return answer
+        proof = typed_proof(json.loads(answer.content), self.passkey)
+        return self._send(method, path, {**(body or {}), "proof": proof}, **headers)
+
+    def _send(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         content: dict[str, Any] = {}
         if body is not None:
             raw = body if isinstance(body, str | bytes) else json.dumps(body)

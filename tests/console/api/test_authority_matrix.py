@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -24,11 +25,12 @@ from console.halts import verbs as halts
 from console.keys import managing, minting
 from console.keys.models import ManagementKey
 from console.oauth.models import AccessToken
+from console.onboarding import open_connection
 from console.orders.models import Confirmation, Modification, Order
 from console.orders.states import Status
 from console.scopes import Scope, Source
 from console.toolsets import Toolset
-from tests.console.api.conftest import a_trade, account_of, proved
+from tests.console.api.conftest import a_trade, account_of
 from tests.console.api.rest import Rest, problem
 from tests.console.pages import log
 
@@ -94,6 +96,10 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
     owners, anothers = an_order(grants.of_console(paper)), an_order(app)
     # Of another app, so that it holds none of the doors shut.
     halt = halts.halt_app(app, by=owner)
+    # Another connection, so that it holds none of the doors shut either.
+    asks, _ = open_connection.open_paper(owner, name="Asks", starting_cash=Decimal(1000))
+    linking.set_policy(asks, Policy.OWNER_APPROVAL, by=owner)
+    linking.pause(asks, by=owner)
     connection, order = f"/connections/{paper.pk}", f"/orders/{prepared['order']['id']}"
     trade, practice = (
         f"/journal/trades/{a_trade(paper).public_id}",
@@ -115,16 +121,22 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
         ),
         "get_connection": Door("manage", "GET", connection),
         "pause_connection": Door("stop", "POST", f"{connection}/pause"),
-        "resume_connection": Door("widen", "POST", f"{connection}/resume"),
+        "resume_connection": Door("widen", "POST", f"/connections/{asks.pk}/resume"),
         "disable_trading": Door("stop", "POST", f"{connection}/trading-off"),
         "get_connection_limits": Door("manage", "GET", f"{connection}/limits"),
         "set_connection_limits": Door("manage", "PUT", f"{connection}/limits", {"order_notional": "900"}),
         "set_connection_limits to more": Door("more", "PUT", f"{connection}/limits", {}),
-        "set_connection_policy": Door("in person", "PUT", f"{connection}/policy", {"policy": "owner_approval"}),
-        "set_connection_policy to less": Door("in person", "PUT", f"{connection}/policy", {"policy": "two_step"}),
+        "set_connection_policy": Door("stricter", "PUT", f"{connection}/policy", {"policy": "owner_approval"}),
+        "set_connection_policy to less": Door(
+            "in person", "PUT", f"/connections/{asks.pk}/policy", {"policy": "two_step"}
+        ),
         "enable_trading": Door("widen", "POST", f"{connection}/trading-on"),
         "list_clients": Door("manage", "GET", "/clients", own=False),
         "register_client": Door("manage", "POST", "/clients", new_client, own=False),
+        # Its owner still grants or refuses, with a proof, what the client asks for.
+        "register_client that may trade": Door(
+            "offer trade", "POST", "/clients", {**new_client, "scopes": ["mcp:trade"]}, own=False
+        ),
         "get_client": Door("manage", "GET", f"/clients/{client.pk}"),
         "delete_client": Door("stop", "DELETE", f"/clients/{client.pk}"),
         "list_keys": Door("manage", "GET", "/keys", own=False),
@@ -194,8 +206,10 @@ PERSON = {
     "stop": ALLOWED,
     "widen": ALLOWED,
     "mint trade": ALLOWED,
+    "offer trade": ALLOWED,
     "begin trading": ALLOWED,
     "more": ALLOWED,
+    "stricter": ALLOWED,
     "in person": ALLOWED,
     "trade": "not_permitted",
     "the owner's": ALLOWED,
@@ -205,7 +219,9 @@ _FOR_APPS = ("trade", "cancel", "halt", "keep")
 KEY = dict.fromkeys(PERSON, "not_permitted") | {"read": ALLOWED}
 
 # It reads, makes what reads, stops and tightens, and lets nobody do more.
-MANAGER = dict.fromkeys(PERSON, "not_permitted") | dict.fromkeys(("read", "manage", "halt", "stop"), ALLOWED)
+MANAGER = dict.fromkeys(PERSON, "not_permitted") | dict.fromkeys(
+    ("read", "manage", "halt", "stop", "offer trade"), ALLOWED
+)
 READS = dict.fromkeys((*_FOR_APPS, "the owner's", "another app's"), "insufficient_scope")
 TRADES = dict.fromkeys(_FOR_APPS, ALLOWED) | {"the owner's": "owners_order", "another app's": "another_apps_order"}
 
@@ -213,10 +229,11 @@ TRADES = dict.fromkeys(_FOR_APPS, ALLOWED) | {"the owner's": "owners_order", "an
 MATRIX: dict[str, dict[str, str]] = {
     "no credential": dict.fromkeys(PERSON, "unauthenticated"),
     "the owner's session": PERSON,
-    "the owner's session, proved too long ago": {
+    "a copy of the owner's session": {
         **PERSON,
         "widen": "re_authentication_required",
         "mint trade": "re_authentication_required",
+        "offer trade": "re_authentication_required",
         "more": "re_authentication_required",
         "in person": "re_authentication_required",
     },
@@ -284,10 +301,10 @@ def expected(credential: str, name: str, door: Door) -> str:
 def credentials(
     owner: User, other: User, operator: User, paper: Connection, others_paper: Connection, trade_key: str, read_key: str
 ) -> dict[str, Callable[[], Rest]]:
-    def session(user: User, ago: timedelta = timedelta()) -> Rest:
+    def session(user: User, *, present: bool = True) -> Rest:
         browser = Browser()
         browser.force_login(user)
-        return Rest(proved(browser, ago=ago))
+        return Rest(browser, present=present)
 
     def key(user: User, connection: Connection, **fields: Any) -> tuple[Any, Rest]:
         made, raw = minting.mint(user, connection, TRADE, name="script", **fields)
@@ -341,7 +358,7 @@ def credentials(
         "a revoked management key": lambda: manager(owner, revoked=True),
         "no credential": lambda: Rest(Browser()),
         "the owner's session": lambda: session(owner),
-        "the owner's session, proved too long ago": lambda: session(owner, timedelta(minutes=6)),
+        "a copy of the owner's session": lambda: session(owner, present=False),
         "somebody else's session": lambda: session(other),
         "an operator's session": lambda: session(operator),
         "a read key": lambda: Rest(Browser(), read_key),

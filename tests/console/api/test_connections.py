@@ -48,18 +48,18 @@ def test_it_is_paused_and_resumed_as_often_as_asked(session: Rest, paper: Connec
         assert session.post(f"/connections/{paper.pk}/resume")["paused_at"] is None
 
 
-def test_trading_is_switched_off_at_once_and_on_with_a_fresh_proof(
-    stale_session: Rest, paper: Connection, trader: Rest
+def test_trading_is_switched_off_at_once_and_on_with_a_proof(
+    copied_session: Rest, paper: Connection, trader: Rest
 ) -> None:
-    assert stale_session.post(f"/connections/{paper.pk}/trading-off")["trading_enabled"] is False
+    assert copied_session.post(f"/connections/{paper.pk}/trading-off")["trading_enabled"] is False
     order = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.1"}
     assert trader.refused("POST", "/orders", order)["code"] == "trading_disabled"
-    told = stale_session.refused("POST", f"/connections/{paper.pk}/trading-on")
+    told = copied_session.refused("POST", f"/connections/{paper.pk}/trading-on")
     assert told["code"] == "re_authentication_required"
     paper.refresh_from_db()
     assert paper.trading_enabled is False
 
 
-def test_with_a_fresh_proof_trading_is_switched_on(session: Rest, paper: Connection) -> None:
+def test_with_a_proof_trading_is_switched_on(session: Rest, paper: Connection) -> None:
     session.post(f"/connections/{paper.pk}/trading-off")
     assert session.post(f"/connections/{paper.pk}/trading-on")["trading_enabled"] is True

@@ -35,14 +35,14 @@ def test_days_are_a_whole_number_within_ten_years(session: Rest, paper: Connecti
     assert told["errors"][0]["field"] == "expires_in_days"
 
 
-def test_a_key_that_may_trade_takes_a_fresh_proof(stale_session: Rest, paper: Connection) -> None:
+def test_a_key_that_may_trade_takes_a_proof(copied_session: Rest, paper: Connection) -> None:
     before = ApiKey.objects.count()
     wanted = {"name": "bot", "connection_id": paper.pk, "scopes": ["mcp:trade"]}
-    assert stale_session.refused("POST", "/keys", wanted)["code"] == "re_authentication_required"
+    assert copied_session.refused("POST", "/keys", wanted)["code"] == "re_authentication_required"
     assert ApiKey.objects.count() == before
 
 
-def test_with_a_fresh_proof_it_trades(session: Rest, paper: Connection) -> None:
+def test_with_a_proof_it_trades(session: Rest, paper: Connection) -> None:
     made = session.post("/keys", {"name": "bot", "connection_id": paper.pk, "scopes": ["mcp:trade"]}, status=201)
     assert made["key"]["scopes"] == ["mcp:read", "mcp:trade"]
 

@@ -21,7 +21,7 @@ from console.connections.models import Connection
 from console.halts import verbs as halts
 from console.keys.models import ApiKey
 from console.scopes import Scope
-from tests.console.api.conftest import a_trade, account_of, proved
+from tests.console.api.conftest import a_trade, account_of
 from tests.console.api.rest import Rest
 from tests.console.pages import log
 
@@ -115,7 +115,7 @@ def test_a_trade_key_gets_the_answers_described(
 
 @pytest.fixture
 def session_cookies(browser: Browser) -> dict[str, str]:
-    proved(browser).get("/connections/add/")  # a form, so that there is a CSRF cookie
+    browser.get("/connections/add/")  # a form, so that there is a CSRF cookie
     return {name: morsel.value for name, morsel in browser.cookies.items()}
 
 

@@ -20,6 +20,7 @@ from console.oauth import tasks
 from console.scopes import Scope, Source
 from tests.console.oauth.hosts import REGISTRATIONS, Host, allowed_apps, location, register
 from tests.console.oauth.test_consent import text_of
+from tests.console.present import at_the_browser
 from tests.serving import manage
 
 SERVER = "/.well-known/oauth-authorization-server"
@@ -41,9 +42,7 @@ def browser(owner: User) -> Browser:
 
 @pytest.fixture
 def operators(operator: User) -> Browser:
-    browser = Browser()
-    browser.force_login(operator)
-    return browser
+    return at_the_browser(operator)
 
 
 def manage_own(method: str, told: dict[str, Any], body: object = None) -> Any:

@@ -6,6 +6,7 @@ from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.scopes import Source
 from tests.console.pages import log, words_of
+from tests.console.present import present
 
 
 def test_the_empty_list_says_what_to_do_next(browser: Browser) -> None:
@@ -44,7 +45,10 @@ def test_revoking_twice_changes_nothing_more(browser: Browser, app: ConnectedApp
 
 def test_the_owner_pauses_and_resumes_it(browser: Browser, app: ConnectedApp) -> None:
     assert "Claude is paused." in words_of(browser.post(f"/apps/{app.pk}/pause/", follow=True))
-    assert "Claude works again." in words_of(browser.post(f"/apps/{app.pk}/resume/", follow=True))
+    assert "Resume the app?" in words_of(browser.post(f"/apps/{app.pk}/resume/"))
+    app.refresh_from_db()
+    assert app.paused_at is not None
+    assert "Claude works again." in words_of(present(browser).post(f"/apps/{app.pk}/resume/", follow=True))
 
 
 def test_narrowing_takes_trading_away_and_keeps_it_connected(browser: Browser, app: ConnectedApp) -> None:

@@ -15,6 +15,7 @@ from console.connections.models import Connection
 from console.scopes import Scope, Source
 from console.toolsets import Toolset
 from tests.console.pages import text_of, words_of
+from tests.console.present import present
 
 
 def switch(browser: Browser, app: ConnectedApp, *on: str) -> str:
@@ -51,7 +52,11 @@ def test_the_basics_cannot_be_switched_off(browser: Browser, app: ConnectedApp) 
     switch(browser, app)
     app.refresh_from_db()
     assert "core" in app.toolset_names
-    switch(browser, app, *(tool.toolset.value for tool in toolsets.provided() if tool.toolset is not Toolset.CORE))
+    every = [tool.toolset.value for tool in toolsets.provided() if tool.toolset is not Toolset.CORE]
+    switch(browser, app, *every)
+    app.refresh_from_db()
+    assert app.toolsets is not None, "to switch tools on takes a proof"
+    switch(present(browser), app, *every)
     app.refresh_from_db()
     assert app.toolsets is None, "with every box ticked it has all of them, those of later versions too"
 

@@ -9,7 +9,8 @@ from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.keys import minting
 from console.keys.models import ApiKey
-from tests.console.pages import prove, submit, text_of, words_of
+from tests.console.pages import submit, text_of, words_of
+from tests.console.present import present
 
 ADD = "/connections/add/"
 FIELDS: dict[str, Any] = {
@@ -93,7 +94,11 @@ def test_the_owner_pauses_and_resumes_it(browser: Browser, paper: Connection) ->
     assert "Practice is paused." in words_of(response)
     paper.refresh_from_db()
     assert paper.paused_at is not None
-    assert "Practice works again." in words_of(browser.post(f"/connections/{paper.pk}/resume/", follow=True))
+    assert "Resume the connection?" in words_of(browser.post(f"/connections/{paper.pk}/resume/"))
+    paper.refresh_from_db()
+    assert paper.paused_at is not None
+    answer = present(browser).post(f"/connections/{paper.pk}/resume/", follow=True)
+    assert "Practice works again." in words_of(answer)
 
 
 def test_the_owner_switches_trading_off_and_on(browser: Browser, paper: Connection) -> None:
@@ -101,10 +106,10 @@ def test_the_owner_switches_trading_off_and_on(browser: Browser, paper: Connecti
     paper.refresh_from_db()
     assert not paper.trading_enabled
     asked = browser.post(f"/connections/{paper.pk}/trading-on/")
-    assert asked["Location"].startswith("/re-authenticate/"), "it lets apps do more, so the person proves presence"
+    assert "Switch trading on?" in words_of(asked), "it lets apps do more, so the person proves presence"
     paper.refresh_from_db()
     assert not paper.trading_enabled
-    prove(browser)
+    browser = present(browser)
     browser.post(f"/connections/{paper.pk}/trading-on/")
     paper.refresh_from_db()
     assert paper.trading_enabled

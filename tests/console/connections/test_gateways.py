@@ -40,14 +40,15 @@ from tests.brokers.tws.fake import FakeTws
 from tests.console.connections.fakes import CROSSTRADE, IBKR, NO_GATEWAY, TWS, Linkable
 from tests.console.connections.test_linking import link, linked, refusal
 from tests.console.pages import text_of, words_of
-from tests.console.second_factors import just_proved
+from tests.console.passkeys import Passkey
+from tests.console.present import at_the_browser
 
 gateways = pytest.mark.parametrize("linkable", [IBKR, TWS], ids=lambda each: each.broker)
 
 
 @pytest.fixture
 def browser(owner: User) -> Browser:
-    return just_proved(owner)
+    return at_the_browser(owner, Passkey(owner))
 
 
 def heard(fake: Any) -> int:
@@ -170,12 +171,12 @@ def test_a_gateway_one_person_linked_cannot_be_linked_by_another(
         by_another_name = {"base_url": local} if linkable is IBKR else {"host": "localhost"}
         for more in ({}, by_another_name):
             before = heard(fake)
-            words = words_of(link(just_proved(other), linkable, fake, **more))
+            words = words_of(link(at_the_browser(other), linkable, fake, **more))
             assert "Somebody else on this instance uses this gateway." in words
             assert heard(fake) == before
         assert not Connection.objects.filter(owner=other).exists()
         browser.post(f"/connections/{Connection.objects.get().pk}/unlink/")
-        assert "Mine is ready" in words_of(link(just_proved(other), linkable, fake))
+        assert "Mine is ready" in words_of(link(at_the_browser(other), linkable, fake))
 
 
 @gateways
@@ -185,7 +186,7 @@ def test_by_an_address_nobody_knew_the_account_gives_it_away(
     monkeypatch.setattr(the_gateways, "_check_alone", lambda *args: None)
     with linkable.running() as fake:
         linked(browser, linkable, fake)
-        words = words_of(link(just_proved(other), linkable, fake))
+        words = words_of(link(at_the_browser(other), linkable, fake))
         assert "Somebody else on this instance uses this gateway." in words
         assert not Connection.objects.filter(owner=other).exists()
 

@@ -17,7 +17,7 @@ from console.connections.models import Connection
 from tests.console.connections.fakes import IBKR, NO_GATEWAY, TWS, Linkable
 from tests.console.connections.test_linking import link, linked
 from tests.console.pages import words_of
-from tests.console.second_factors import just_proved
+from tests.console.present import at_the_browser
 
 gateways = pytest.mark.parametrize("linkable", [IBKR, TWS], ids=lambda each: each.broker)
 FOR_OPERATORS = "This instance calls no gateway for you"
@@ -71,21 +71,21 @@ def asked(browser: Browser, fake: Any, port: int, host: str = "127.0.0.1") -> st
 def test_by_default_operators_alone_link_a_gateway(owner: User, operator: User, linkable: Linkable) -> None:
     with linkable.running() as fake, override_settings(GATEWAYS_OF_EVERYBODY=False):
         before = fake.connections if linkable is TWS else len(fake.received)
-        assert FOR_OPERATORS in words_of(link(just_proved(owner), linkable, fake))
+        assert FOR_OPERATORS in words_of(link(at_the_browser(owner), linkable, fake))
         assert not Connection.objects.exists()
         assert (fake.connections if linkable is TWS else len(fake.received)) == before
-        assert linked(just_proved(operator), linkable, fake).owner == operator
+        assert linked(at_the_browser(operator), linkable, fake).owner == operator
 
 
 @gateways
 def test_what_the_operator_listed_is_everybodys(owner: User, linkable: Linkable) -> None:
     with linkable.running() as fake, override_settings(BROKER_ADDRESSES=["127.0.0.1"]):
-        assert linked(just_proved(owner), linkable, fake).owner == owner
+        assert linked(at_the_browser(owner), linkable, fake).owner == owner
 
 
 @gateways
 def test_a_key_page_is_no_way_round(owner: User, linkable: Linkable) -> None:
-    browser = just_proved(owner)
+    browser = at_the_browser(owner)
     with linkable.running() as fake:
         made = linked(browser, linkable, fake)
         with override_settings(GATEWAYS_OF_EVERYBODY=False):
@@ -95,7 +95,7 @@ def test_a_key_page_is_no_way_round(owner: User, linkable: Linkable) -> None:
 
 @pytest.mark.parametrize("host", SPELLINGS)
 def test_a_user_learns_nothing_of_a_port_here_in_any_spelling(host: str, owner: User) -> None:
-    browser = just_proved(owner)
+    browser = at_the_browser(owner)
     with (
         IBKR.running() as fake,
         override_settings(GATEWAYS_OF_EVERYBODY=False),
@@ -108,7 +108,7 @@ def test_a_user_learns_nothing_of_a_port_here_in_any_spelling(host: str, owner: 
 
 
 def test_open_closed_and_speaking_ports_get_one_answer(owner: User) -> None:
-    browser = just_proved(owner)
+    browser = at_the_browser(owner)
     error = json.dumps({"error": THEIR_WORDS}).encode()
     with IBKR.running() as fake:
         told = {asked(browser, fake, closed_port())}
@@ -126,5 +126,5 @@ def test_open_closed_and_speaking_ports_get_one_answer(owner: User) -> None:
 
 def test_a_page_of_a_user_names_no_place_here(owner: User, operator: User) -> None:
     with override_settings(GATEWAYS_OF_EVERYBODY=False):
-        assert "calls no gateway for you yet" in words_of(just_proved(owner).get(IBKR.page))
-        assert "gateways on the computer it runs on" in words_of(just_proved(operator).get(IBKR.page))
+        assert "calls no gateway for you yet" in words_of(at_the_browser(owner).get(IBKR.page))
+        assert "gateways on the computer it runs on" in words_of(at_the_browser(operator).get(IBKR.page))

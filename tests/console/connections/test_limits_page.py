@@ -1,4 +1,4 @@
-"""Limits and the policy in the console: tighter at once, looser after a fresh proof, every change on record."""
+"""Limits and the policy in the console: tighter at once, looser with a proof, every change on record."""
 
 from typing import Any
 
@@ -11,7 +11,8 @@ from console.audit.models import Change
 from console.connected_apps.models import ConnectedApp
 from console.connections import linking
 from console.connections.models import Connection
-from tests.console.pages import prove, text_of, words_of
+from tests.console.pages import text_of, words_of
+from tests.console.present import present
 
 
 @pytest.fixture(params=["connection", "app"])
@@ -57,16 +58,15 @@ def test_tightening_is_saved_at_once_and_shown_again(browser: Browser, place: An
     assert "[]" not in page, "an empty list is an empty field"
 
 
-def test_allowing_more_asks_who_it_is_and_keeps_what_was_typed(browser: Browser, place: Any) -> None:
+def test_allowing_more_asks_who_it_is_and_what_was_typed_goes_along(browser: Browser, place: Any) -> None:
     url, now = place
     browser.post(url, FORM)
     wider = {**FORM, "order_notional": "30000"}
-    assert browser.post(url, wider)["Location"].startswith("/re-authenticate/?next=")
+    asked = browser.post(url, wider)
+    assert "Value of one order: 25000, then 30000." in words_of(asked)
+    assert '<input type="hidden" name="order_notional" value="30000">' in text_of(asked)
     assert now() == STORED
-    prove(browser)
-    page = browser.get(url)
-    assert "press Save limits" in words_of(page)
-    assert 'value="30000"' in text_of(page)
+    browser = present(browser)
     browser.post(url, wider)
     assert now() == {**STORED, "order_notional": "30000"}
 
@@ -74,7 +74,7 @@ def test_allowing_more_asks_who_it_is_and_keeps_what_was_typed(browser: Browser,
 def test_removing_a_limit_is_allowing_more(browser: Browser, place: Any) -> None:
     url, now = place
     browser.post(url, FORM)
-    assert browser.post(url, {})["Location"].startswith("/re-authenticate/")
+    assert "Allow more than before?" in words_of(browser.post(url, {}))
     assert now() == STORED
 
 
@@ -106,7 +106,7 @@ def test_what_cannot_be_read_is_said_beside_its_field(
 
 def test_somebody_else_neither_sees_nor_changes_them(others_browser: Browser, place: Any) -> None:
     url, now = place
-    prove(others_browser)
+    others_browser = present(others_browser)
     assert others_browser.get(url).status_code == 404
     assert others_browser.post(url, FORM).status_code == 404
     assert now() == {}
@@ -127,10 +127,10 @@ def test_asking_for_ones_own_approval_takes_no_proof_and_giving_it_up_does(brows
     browser.post(url, {"policy": "owner_approval"})
     paper.refresh_from_db()
     assert paper.policy == "owner_approval"
-    assert browser.post(url, {"policy": "two_step"})["Location"].startswith("/re-authenticate/")
+    assert "Let the assistant confirm?" in words_of(browser.post(url, {"policy": "two_step"}))
     paper.refresh_from_db()
     assert paper.policy == "owner_approval"
-    prove(browser)
+    browser = present(browser)
     browser.post(url, {"policy": "two_step"})
     paper.refresh_from_db()
     assert paper.policy == "two_step"
@@ -143,14 +143,14 @@ def test_asking_for_ones_own_approval_takes_no_proof_and_giving_it_up_does(brows
 
 @pytest.mark.parametrize("sent", [{}, {"policy": "nobody"}])
 def test_an_unknown_policy_changes_nothing(browser: Browser, paper: Connection, sent: dict[str, str]) -> None:
-    prove(browser)
+    browser = present(browser)
     browser.post(f"/connections/{paper.pk}/policy/", sent)
     paper.refresh_from_db()
     assert paper.policy == "two_step"
 
 
 def test_somebody_else_cannot_change_it(others_browser: Browser, paper: Connection) -> None:
-    prove(others_browser)
+    others_browser = present(others_browser)
     assert others_browser.post(f"/connections/{paper.pk}/policy/", {"policy": "owner_approval"}).status_code == 404
     paper.refresh_from_db()
     assert paper.policy == "two_step"

@@ -20,9 +20,11 @@ from console.connections.kinds import KINDS
 from console.connections.models import Connection
 from console.errors import Refusal
 from console.orders.models import Order
+from tests.conftest import PASSWORD
 from tests.console.connections.fakes import ALL, ALPACA, BINANCE, NO_ANSWER, NO_GATEWAY, OKX, Linkable, ibkr_oauth
 from tests.console.pages import submit, text_of, words_of
-from tests.console.second_factors import just_proved
+from tests.console.passkeys import Passkey
+from tests.console.present import at_the_browser
 from tests.console.test_every_page import order
 
 __all__ = ["order"]
@@ -32,7 +34,7 @@ each_broker = pytest.mark.parametrize("linkable", [*ALL, ibkr_oauth()], ids=lamb
 
 @pytest.fixture
 def browser(owner: User) -> Browser:
-    return just_proved(owner)
+    return at_the_browser(owner, Passkey(owner))
 
 
 def link(browser: Browser, linkable: Linkable, fake: Any = None, **more: Any) -> Any:
@@ -57,11 +59,15 @@ def test_every_broker_that_has_a_fake_here_is_offered(browser: Browser) -> None:
     assert browser.get("/connections/add/nowhere/").status_code == 404
 
 
-def test_linking_takes_a_fresh_proof_before_anything_is_typed(owner: User) -> None:
-    stale = Browser()
-    stale.force_login(owner)
-    for answer in (stale.get(OKX.page), stale.post(OKX.page, OKX.form(None))):
-        assert answer["Location"].startswith("/re-authenticate/")
+def test_linking_takes_a_proof_in_the_same_form_and_a_passkey_where_it_is_real_money(owner: User) -> None:
+    copied = Browser()
+    copied.force_login(owner)
+    with OKX.running():
+        assert "it takes a passkey, and you have none yet" in words_of(link(copied, OKX, environment="live"))
+        assert 'name="proof-password"' in text_of(link(copied, OKX, environment="paper"))
+        assert "not your password" in words_of(link(copied, OKX, environment="paper", **{"proof-password": "guess"}))
+        Passkey(owner)
+        assert 'name="proof-credential"' in text_of(link(copied, OKX, **{"proof-password": PASSWORD}))
     assert not Connection.objects.exists()
 
 
@@ -102,7 +108,7 @@ def test_its_credentials_are_nowhere_in_clear(
 @pytest.mark.django_db(transaction=True)
 def test_the_database_file_holds_none_of_them(owner: User) -> None:
     with OKX.running():
-        linked(just_proved(owner), OKX)
+        linked(at_the_browser(owner, Passkey(owner)), OKX)
     with database.cursor() as cursor:
         cursor.execute("PRAGMA wal_checkpoint")
     file = Path(settings.DATABASES["default"]["NAME"])
@@ -252,7 +258,7 @@ def test_sending_the_form_again_makes_no_second_connection(browser: Browser) -> 
 def test_somebody_else_can_neither_replace_check_nor_unlink_it(browser: Browser, other: User) -> None:
     with OKX.running():
         made = linked(browser, OKX)
-    stranger = just_proved(other)
+    stranger = at_the_browser(other)
     for page in ("key", "check", "unlink"):
         assert stranger.post(f"/connections/{made.pk}/{page}/", OKX.keys).status_code == 404
     made.refresh_from_db()

@@ -23,7 +23,8 @@ from console.orders import desk
 from console.orders.models import Order
 from tests.console.api.rest import Rest
 from tests.console.orders.conftest import bitcoin
-from tests.console.pages import prove, words_of
+from tests.console.pages import words_of
+from tests.console.present import present
 
 pytestmark = pytest.mark.django_db
 
@@ -74,7 +75,7 @@ def test_at_the_rest_api(
 @pytest.mark.parametrize("whose", ["connection", "app"])
 def test_on_the_page(browser: Browser, paper: Connection, app: ConnectedApp, whose: str) -> None:
     url = f"/connections/{paper.pk}/limits/" if whose == "connection" else f"/apps/{app.pk}/limits/"
-    prove(browser)
+    browser = present(browser)
     words = words_of(browser.post(url, {"denied_symbols": "AAPL, XBT"}))
     said("denied_symbols", "XBT", words)
     assert "Did you mean BTC?" in words

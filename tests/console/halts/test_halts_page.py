@@ -9,7 +9,8 @@ from console.connections.models import Connection
 from console.halts import verbs
 from console.halts.models import Halt
 from tests.conftest import PASSWORD
-from tests.console.pages import prove, text_of, words_of
+from tests.console.pages import text_of, words_of
+from tests.console.present import present
 
 
 @pytest.fixture
@@ -43,22 +44,21 @@ def test_one_press_halts(browser: Browser, paper: Connection, app: ConnectedApp,
 def test_somebody_else_finds_nothing_to_halt_or_lift(
     others_browser: Browser, paper: Connection, app: ConnectedApp, halt: Halt, url: str
 ) -> None:
-    prove(others_browser)
+    others_browser = present(others_browser)
     address = url.format(paper=paper.pk, app=app.pk, halt=halt.pk)
-    assert others_browser.post(address, {"password": PASSWORD}).status_code == 404
+    assert others_browser.post(address, {"proof-password": PASSWORD}).status_code == 404
     halt.refresh_from_db()
     assert (Halt.objects.count(), halt.lifted_at) == (1, None)
     assert "Practice" not in words_of(others_browser.get("/halts/"))
 
 
-def test_lifting_asks_for_the_password_even_of_a_fresh_session(browser: Browser, halt: Halt) -> None:
-    prove(browser)
+def test_lifting_asks_for_the_password(browser: Browser, halt: Halt) -> None:
     lift = f"/halts/{halt.pk}/lift/"
-    for sent in ({}, {"password": ""}, {"password": "wrong"}, {"credential": "{}"}):
+    for sent in ({}, {"proof-password": ""}, {"proof-password": "wrong"}, {"proof-credential": "{}"}):
         assert browser.post(lift, sent).status_code == 200
         halt.refresh_from_db()
         assert halt.lifted_at is None
-    assert browser.post(lift, {"password": PASSWORD})["Location"] == "/halts/"
+    assert browser.post(lift, {"proof-password": PASSWORD})["Location"] == "/halts/"
     halt.refresh_from_db()
     assert halt.lifted_by == "olivia@example.com"
     assert "Halted:" not in words_of(browser.get("/"))
@@ -70,7 +70,7 @@ def test_behind_real_money_the_password_is_not_enough(browser: Browser, halt: Ha
     page = browser.get(lift)
     assert "this takes a passkey" in words_of(page)
     assert 'type="password"' not in text_of(page)
-    assert "so lifting it takes a passkey" in words_of(browser.post(lift, {"password": PASSWORD}))
+    assert "it takes a passkey, and you have none yet" in words_of(browser.post(lift, {"proof-password": PASSWORD}))
     halt.refresh_from_db()
     assert halt.lifted_at is None
 
@@ -85,8 +85,8 @@ def test_an_operator_halts_everybody_and_one_person_and_only_operators_lift_that
     assert "Halted: all orders of everybody. By opal@example.com" in words_of(browser.get("/"))
     for halt in (everybody, one):
         assert browser.get(f"/halts/{halt.pk}/lift/").status_code == 404
-        assert browser.post(f"/halts/{halt.pk}/lift/", {"password": PASSWORD}).status_code == 404
-        assert operators_browser.post(f"/halts/{halt.pk}/lift/", {"password": PASSWORD}).status_code == 302
+        assert browser.post(f"/halts/{halt.pk}/lift/", {"proof-password": PASSWORD}).status_code == 404
+        assert operators_browser.post(f"/halts/{halt.pk}/lift/", {"proof-password": PASSWORD}).status_code == 302
     assert not Halt.objects.filter(lifted_at=None).exists()
 
 

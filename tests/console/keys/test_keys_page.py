@@ -13,7 +13,8 @@ from console.connections.models import Connection
 from console.keys import minting
 from console.keys.models import ApiKey
 from console.scopes import Scope
-from tests.console.pages import log, prove, submit, text_of, words_of
+from tests.console.pages import log, submit, text_of, words_of
+from tests.console.present import present
 
 READ = frozenset({Scope.READ})
 
@@ -94,7 +95,7 @@ def test_it_may_also_last_until_it_is_revoked(browser: Browser, paper: Connectio
 
 
 def test_trade_is_chosen_on_purpose(browser: Browser, paper: Connection) -> None:
-    prove(browser)
+    browser = present(browser)
     submit(browser, "/keys/new/", fields(paper, scope="trade"))
     assert minted().app.can_trade
 

@@ -18,7 +18,8 @@ from console.keys import managing
 from console.keys.models import ManagementKey
 from console.principal import Manager
 from console.scopes import Scope, Source
-from tests.console.pages import prove, submit, text_of, words_of
+from tests.console.pages import submit, text_of, words_of
+from tests.console.present import present
 
 pytestmark = pytest.mark.django_db
 FORM = {"name": "terraform", "expiry": "90"}
@@ -30,14 +31,13 @@ def why_not(raw: str) -> str:
     return str(caught.value)
 
 
-def test_the_page_asks_who_is_there_before_anything(browser: Browser) -> None:
-    for answer in (browser.get("/keys/manage/new/"), browser.post("/keys/manage/new/", FORM)):
-        assert answer["Location"] == "/re-authenticate/?next=%2Fkeys%2Fmanage%2Fnew%2F"
+def test_making_one_asks_who_is_there(browser: Browser) -> None:
+    assert "Make a management key?" in words_of(browser.post("/keys/manage/new/", FORM))
     assert not ManagementKey.objects.exists()
 
 
 def test_it_is_shown_once_and_manages_its_owners_account(browser: Browser, owner: User) -> None:
-    prove(browser)
+    browser = present(browser)
     made = submit(browser, "/keys/manage/new/", FORM)
     found = re.search(r"tl_manage_[0-9A-Za-z]{8}_[0-9A-Za-z]{36}", text_of(made))
     assert found is not None

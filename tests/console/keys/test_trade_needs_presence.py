@@ -1,11 +1,12 @@
-"""A key that may trade is made only by somebody who has just proved to be the owner."""
+"""A key that may trade is made only with a proof of presence for that very key."""
 
 from django.test import Client as Browser
 
 from console.connections.models import Connection
 from console.keys.models import ApiKey
 from tests.conftest import PASSWORD
-from tests.console.pages import prove, submit, text_of, words_of
+from tests.console.pages import submit, text_of, words_of
+from tests.console.present import present
 
 
 def typed(paper: Connection) -> dict[str, object]:
@@ -15,34 +16,36 @@ def typed(paper: Connection) -> dict[str, object]:
         "scope": "trade",
         "expiry": "30",
         "note": "in the vault",
-        "networks": "203.0.113.7",
+        "networks": "203.0.113.7\r\n203.0.113.8",
     }
 
 
-def test_without_it_no_key_is_made_and_what_was_typed_is_kept(browser: Browser, paper: Connection) -> None:
+def test_without_it_no_key_is_made_and_what_was_typed_goes_along(browser: Browser, paper: Connection) -> None:
     asked = submit(browser, "/keys/new/", typed(paper))
-    assert asked["Location"] == "/re-authenticate/?next=%2Fkeys%2Fnew%2F"
+    assert "Make a key that trades?" in words_of(asked)
     assert not ApiKey.objects.filter(is_default=False).exists()
-    back = browser.post(asked["Location"], {"password": PASSWORD, "next": "/keys/new/"}, follow=True)
-    page = text_of(back)
-    for piece in ('value="order-bot"', 'value="30" selected', 'value="in the vault"', "203.0.113.7"):
-        assert piece in page, piece
-    assert 'value="trade" id="id_scope_1" checked' in page or 'id="id_scope_1" required checked' in page
-    assert "What you typed is still here" in words_of(back)
-    assert submit(browser, "/keys/new/", typed(paper)).status_code == 200
+    page = text_of(asked)
+    for name, value in (("name", "order-bot"), ("expiry", "30"), ("note", "in the vault"), ("scope", "trade")):
+        assert f'<input type="hidden" name="{name}" value="{value}">' in page, name
+    assert "203.0.113.8" in page
+    assert submit(browser, "/keys/new/", {**typed(paper), "proof-password": PASSWORD}).status_code == 200
     assert ApiKey.objects.get(is_default=False).app.can_trade
 
 
-def test_what_was_kept_is_shown_once(browser: Browser, paper: Connection) -> None:
-    submit(browser, "/keys/new/", typed(paper))
-    assert "order-bot" in text_of(browser.get("/keys/new/"))
-    assert "order-bot" not in text_of(browser.get("/keys/new/"))
+def test_the_page_repeats_neither_the_proof_nor_the_token_of_the_form(browser: Browser, paper: Connection) -> None:
+    asked = text_of(submit(browser, "/keys/new/", {**typed(paper), "proof-password": "a guess of mine"}))
+    assert "That is not your password." in asked
+    assert "a guess of mine" not in asked
+    assert asked.count('name="csrfmiddlewaretoken"') == 1
 
 
 def test_a_read_only_key_needs_none(browser: Browser, paper: Connection) -> None:
-    assert submit(browser, "/keys/new/", typed(paper) | {"scope": "read"}).status_code == 200
+    submit(browser, "/keys/new/", typed(paper) | {"scope": "read"})
+    assert not ApiKey.objects.get(is_default=False).app.can_trade
 
 
-def test_with_it_there_is_no_detour(browser: Browser, paper: Connection) -> None:
-    prove(browser)
+def test_with_it_the_key_is_made_as_it_was_typed(browser: Browser, paper: Connection) -> None:
+    browser = present(browser)
     assert submit(browser, "/keys/new/", typed(paper)).status_code == 200
+    key = ApiKey.objects.get(is_default=False)
+    assert (key.app.name, key.networks) == ("order-bot", ["203.0.113.7/32", "203.0.113.8/32"])

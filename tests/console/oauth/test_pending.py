@@ -1,6 +1,5 @@
 """The authorization request waits on the server: nothing is lost by closing a window, and one answer uses it up."""
 
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +15,10 @@ from console.oauth.models import Grant, PendingConsent
 from console.outbox.models import OutgoingMail
 from tests.console.mailbox import delivered
 from tests.console.oauth.hosts import BOTH, PASSWORD, Host, allowed_apps, location
-from tests.console.oauth.test_consent import inputs_of, text_of
+from tests.console.oauth.test_consent import text_of
+from tests.console.pages import words_of
+from tests.console.passkeys import Passkey
+from tests.console.present import present
 
 READ = {"scope": "mcp:read"}
 
@@ -108,37 +110,30 @@ def test_a_client_deleted_meanwhile_gets_nothing(host: Host, paper: Connection) 
     assert not allowed_apps().exists()
 
 
-def test_trading_needs_a_fresh_proof_and_the_choice_is_kept_meanwhile(
-    host: Host, paper: Connection, live: Connection
-) -> None:
+def test_trading_takes_a_proof_and_the_choice_goes_along(host: Host, paper: Connection) -> None:
     page = host.page()
-    chosen = {"connection": str(live.pk), "scope": BOTH}
-    answer = host.choose(page, "allow", **chosen)
-    assert answer["Location"] == f"/re-authenticate/?next={page.replace('/', '%2F')}"
-    assert not allowed_apps().exists() and not Grant.objects.exists()
-    wrong = host.browser.post(answer["Location"], {"password": "wrong", "next": page})
-    assert wrong.status_code == 200
-    assert host.choose(page, "allow", **chosen)["Location"].startswith("/re-authenticate/")
-
-    back = host.browser.post(answer["Location"], {"password": PASSWORD, "next": page})
-    assert back["Location"] == page
-    shown = host.browser.get(page)
-    assert inputs_of(shown, "connection") == {str(live.pk): True, str(paper.pk): False}
-    assert inputs_of(shown, "scope") == {"mcp:read": False, BOTH: True}
-    assert "code" in location(host.choose(page, "allow", **chosen))
+    chosen = {"connection": str(paper.pk), "scope": BOTH}
+    for more in ({}, {"proof-password": "wrong"}):
+        asked = host.choose(page, "allow", **chosen, **more)
+        assert "Let an app trade?" in words_of(asked)
+        assert not allowed_apps().exists() and not Grant.objects.exists()
+    shown = asked.content.decode()
+    for name, value in (*chosen.items(), ("choice", "allow")):
+        assert f'<input type="hidden" name="{name}" value="{value}">' in shown
+    assert "code" in location(host.choose(page, "allow", **chosen, **{"proof-password": PASSWORD}))
     assert allowed_apps().get().can_trade
 
 
-def test_reading_needs_no_fresh_proof(host: Host, paper: Connection) -> None:
+def test_trading_with_real_money_takes_a_passkey(host: Host, owner: User, live: Connection) -> None:
+    page, chosen = host.page(), {"choice": "allow", "connection": str(live.pk), "scope": BOTH}
+    refused = host.browser.post(page, {**chosen, "proof-password": PASSWORD})
+    assert "it takes a passkey, and you have none yet" in words_of(refused)
+    assert not allowed_apps().exists()
+    assert "code" in location(present(host.browser, Passkey(owner)).post(page, chosen))
+
+
+def test_reading_takes_no_proof(host: Host, paper: Connection) -> None:
     assert "code" in location(host.choose(host.page(), "allow", connection=paper.pk, **READ))
-
-
-def test_a_proof_older_than_five_minutes_is_not_fresh(host: Host, paper: Connection) -> None:
-    session = host.browser.session
-    session["proved_at"] = time.time() - 301
-    session.save()
-    answer = host.choose(host.page(), "allow", connection=paper.pk, scope=BOTH)
-    assert answer["Location"].startswith("/re-authenticate/")
 
 
 def test_every_new_grant_is_told_by_e_mail_without_a_secret_or_a_link_of_the_clients(

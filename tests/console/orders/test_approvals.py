@@ -29,8 +29,9 @@ from console.principal import Principal
 from tests.clock import Clock
 from tests.conftest import PASSWORD
 from tests.console.orders.conftest import bitcoin
-from tests.console.pages import prove, text_of, words_of
-from tests.console.passkeys import Passkey, question
+from tests.console.pages import text_of, words_of
+from tests.console.passkeys import Passkey
+from tests.console.present import challenge
 from tests.watched_broker import Watch
 
 LIMITS = {"order_notional": "90000", "daily_notional": "90000"}
@@ -60,7 +61,8 @@ def address(prepared: Prepared, verb: str = "release") -> str:
 
 
 def sent(prepared: Prepared, **fields: Any) -> dict[str, Any]:
-    return {"seen": prepared.confirmation.terms_digest, **fields}
+    proofs = {f"proof-{name}": fields.pop(name) for name in ("password", "credential") if name in fields}
+    return {"seen": prepared.confirmation.terms_digest, **proofs, **fields}
 
 
 def status(prepared: Prepared) -> Status:
@@ -69,7 +71,7 @@ def status(prepared: Prepared) -> Status:
 
 
 def by_passkey(browser: Browser, prepared: Prepared, passkey: Passkey, **how: Any) -> Any:
-    asked = question(browser, address(prepared))
+    asked = challenge(browser, address(prepared), sent(prepared))
     return browser.post(address(prepared), sent(prepared, credential=passkey.answer(asked, **how)))
 
 
@@ -84,10 +86,9 @@ def test_on_paper_the_password_releases_it(browser: Browser, prepared: Prepared,
 
 
 @pytest.mark.parametrize("fields", [{}, {"password": ""}, {"password": "wrong"}, {"credential": "{}"}])
-def test_without_a_proof_nothing_is_sent_even_from_a_fresh_session(
+def test_without_a_proof_nothing_is_sent(
     browser: Browser, prepared: Prepared, watch: Watch, fields: dict[str, str]
 ) -> None:
-    prove(browser)
     assert browser.post(address(prepared), sent(prepared, **fields)).status_code == 200
     assert status(prepared) is Status.AWAITING
     assert watch.submitted == []
@@ -109,7 +110,7 @@ def test_on_live_the_password_is_not_enough(
     page = browser.get(address(prepared, "")[:-1])
     assert 'type="password"' not in text_of(page)
     answer = browser.post(address(prepared), sent(prepared, password=PASSWORD), follow=True)
-    assert "It is real money, so releasing it takes a passkey." in words_of(answer)
+    assert "Release with a passkey" in words_of(answer)
     assert status(prepared) is Status.AWAITING
     assert watch.submitted == []
 
@@ -118,7 +119,7 @@ def test_on_live_somebody_without_a_passkey_is_told_how_to_get_one(
     browser: Browser, live: Connection, prepared: Prepared
 ) -> None:
     page = text_of(browser.get(f"/orders/{prepared.order.public_id}/"))
-    assert "Real money is released with a passkey, and you have none yet." in page
+    assert "Real money is behind it, so it takes a passkey, and you have none yet." in page
     assert 'href="/security/passkey/"' in page
     assert "Release with" not in page
 
@@ -127,7 +128,7 @@ def test_a_touch_without_a_finger_is_refused(
     browser: Browser, owner: User, live: Connection, prepared: Prepared, watch: Watch
 ) -> None:
     answer = by_passkey(browser, prepared, Passkey(owner), verified=False)
-    assert "That passkey does not open anything here." in words_of(answer)
+    assert "That passkey does not fit" in words_of(answer)
     assert status(prepared) is Status.AWAITING
     assert watch.submitted == []
 
@@ -144,7 +145,7 @@ def test_what_was_signed_for_another_order_releases_nothing(
     browser: Browser, owner: User, live: Connection, prepared: Prepared, trader: Principal
 ) -> None:
     passkey, second = Passkey(owner), desk.prepare(trader, bitcoin("0.2"))
-    signed = passkey.answer(question(browser, address(second)))
+    signed = passkey.answer(challenge(browser, address(second), sent(second)))
     assert browser.post(address(prepared), sent(prepared, credential=signed)).status_code == 200
     assert (status(prepared), status(second)) == (Status.AWAITING, Status.AWAITING)
     # The question was answered; the same signature does not release its own order any more either.
@@ -152,17 +153,16 @@ def test_what_was_signed_for_another_order_releases_nothing(
     assert status(second) is Status.AWAITING
 
 
-@pytest.mark.parametrize("elsewhere", ["/re-authenticate/", "/halts/{halt}/lift/"])
 def test_a_passkey_shown_for_something_else_releases_nothing_and_the_other_way_round(
-    browser: Browser, owner: User, app: ConnectedApp, live: Connection, prepared: Prepared, elsewhere: str
+    browser: Browser, owner: User, app: ConnectedApp, live: Connection, prepared: Prepared
 ) -> None:
     passkey, halt = Passkey(owner), halts.halt_app(app, by=owner)
-    url = elsewhere.format(halt=halt.pk)
-    signed = passkey.answer(question(browser, url))
+    url = f"/halts/{halt.pk}/lift/"
+    signed = passkey.answer(challenge(browser, url))
     assert browser.post(address(prepared), sent(prepared, credential=signed)).status_code == 200
     assert status(prepared) is Status.AWAITING
-    signed = passkey.answer(question(browser, address(prepared)))
-    assert browser.post(url, {"credential": signed}).status_code == 200
+    signed = passkey.answer(challenge(browser, address(prepared), sent(prepared)))
+    assert browser.post(url, {"proof-credential": signed}).status_code == 200
     halt.refresh_from_db()
     assert halt.lifted_at is None
 
@@ -171,9 +171,9 @@ def test_a_question_about_what_was_shown_before_a_change_releases_nothing(
     browser: Browser, owner: User, live: Connection, prepared: Prepared
 ) -> None:
     passkey = Passkey(owner)
-    signed = passkey.answer(question(browser, address(prepared)))
+    signed = passkey.answer(challenge(browser, address(prepared), sent(prepared)))
     Confirmation.objects.filter(pk=prepared.confirmation.pk).update(terms_digest="0" * 64)
-    assert browser.post(address(prepared), {"seen": "0" * 64, "credential": signed}).status_code == 200
+    assert browser.post(address(prepared), {"seen": "0" * 64, "proof-credential": signed}).status_code == 200
     assert status(prepared) is Status.AWAITING
 
 
@@ -183,9 +183,8 @@ def test_nobody_else_finds_it_not_even_an_operator(
 ) -> None:
     url = f"/orders/approvals/{prepared.confirmation.public_id}/{verb}"
     for browser in (others_browser, operators_browser):
-        prove(browser)
         assert browser.get(url).status_code in (404, 405)
-        assert browser.get(url, {"options": ""}).status_code in (404, 405)
+        assert browser.post(f"{url}?challenge").status_code in (404, 405)
         if verb in ("release/", "reject/"):
             fields = sent(prepared, password=PASSWORD, reason="timing")
             assert browser.post(url, fields).status_code == 404
@@ -194,7 +193,6 @@ def test_nobody_else_finds_it_not_even_an_operator(
 
 
 def test_a_letter_or_a_link_decides_nothing(browser: Browser, prepared: Prepared) -> None:
-    prove(browser)
     browser.get(address(prepared), {"password": PASSWORD, "seen": prepared.confirmation.terms_digest})
     assert browser.get(address(prepared, "reject")).status_code == 405
     assert status(prepared) is Status.AWAITING
@@ -274,7 +272,7 @@ def test_it_is_released_once(browser: Browser, prepared: Prepared, watch: Watch)
 
 def test_a_page_that_showed_something_else_releases_nothing(browser: Browser, prepared: Prepared, watch: Watch) -> None:
     for seen in ("", "0" * 64):
-        answer = browser.post(address(prepared), {"seen": seen, "password": PASSWORD}, follow=True)
+        answer = browser.post(address(prepared), {"seen": seen, "proof-password": PASSWORD}, follow=True)
         assert "This is not what the page showed." in words_of(answer)
     assert status(prepared) is Status.AWAITING
     assert watch.submitted == []
@@ -527,7 +525,7 @@ def test_a_change_is_led_to_shown_and_released(browser: Browser, trader: Princip
     with pytest.raises(Refusal) as caught:
         desk.confirm(trader, change.confirmation.public_id)
     assert caught.value.code is Code.APPROVAL_REQUIRED
-    fields = {"seen": change.confirmation.terms_digest, "password": PASSWORD}
+    fields = {"seen": change.confirmation.terms_digest, "proof-password": PASSWORD}
     assert "Released. The change:" in words_of(browser.post(f"{page}release/", fields, follow=True))
     change.order.refresh_from_db()
     assert change.order.limit_price == Decimal(1100)

@@ -32,7 +32,8 @@ from tests.conftest import PASSWORD
 from tests.console.orders.conftest import bitcoin
 from tests.console.orders.test_made_elsewhere import at_the_broker
 from tests.console.pages import text_of, words_of
-from tests.console.passkeys import Passkey, question
+from tests.console.passkeys import Passkey
+from tests.console.present import challenge
 from tests.watched_broker import Watch
 
 LIMITS = {"order_notional": "90000", "daily_notional": "90000"}
@@ -69,7 +70,8 @@ def mine() -> Confirmation:
 def release(browser: Browser, **fields: str) -> Any:
     confirmation = mine()
     address = f"/orders/approvals/{confirmation.public_id}/release/"
-    return browser.post(address, {"seen": confirmation.terms_digest, **fields}, follow=True)
+    proofs = {f"proof-{name}": value for name, value in fields.items()}
+    return browser.post(address, {"seen": confirmation.terms_digest, **proofs}, follow=True)
 
 
 def held(paper: Connection) -> list[str]:
@@ -145,9 +147,10 @@ def test_on_live_it_takes_a_passkey(browser: Browser, paper: Connection, owner: 
     halts.halt_connection(paper, by=owner)
     passkey = Passkey(owner)
     prepare(browser, paper)
-    assert "takes a passkey" in words_of(release(browser, password=PASSWORD))
+    assert "Release with a passkey" in words_of(release(browser, password=PASSWORD))
     assert held(paper) == ["BTC/USD"]
-    asked = question(browser, f"/orders/approvals/{mine().public_id}/release/")
+    seen = {"seen": mine().terms_digest}
+    asked = challenge(browser, f"/orders/approvals/{mine().public_id}/release/", seen)
     release(browser, credential=passkey.answer(asked))
     assert held(paper) == []
 
@@ -196,7 +199,8 @@ def test_the_owners_approval_of_an_apps_flatten_is_refused_while_halted(
     prepared, _ = desk.prepare_flatten(trader)
     halts.halt_connection(paper, by=owner)
     address = f"/orders/approvals/{prepared.confirmation.public_id}/release/"
-    answer = browser.post(address, {"seen": prepared.confirmation.terms_digest, "password": PASSWORD}, follow=True)
+    sent = {"seen": prepared.confirmation.terms_digest, "proof-password": PASSWORD}
+    answer = browser.post(address, sent, follow=True)
     assert "Order entry is halted" in words_of(answer)
     prepared.order.refresh_from_db()
     assert (prepared.order.state, prepared.order.code) == (Status.DENIED, Code.HALTED)
@@ -249,7 +253,7 @@ def test_somebody_else_finds_none_of_it(
 ) -> None:
     prepare(browser, paper)
     confirmation = mine()
-    sent = {"seen": confirmation.terms_digest, "password": PASSWORD, "account_id": paper.default_account}
+    sent = {"seen": confirmation.terms_digest, "proof-password": PASSWORD, "account_id": paper.default_account}
     assert others_browser.get(f"/orders/closing/{paper.pk}/").status_code == 404
     for address in (
         f"/orders/closing/{paper.pk}/prepare/",

@@ -311,7 +311,7 @@ def test_the_owner_can_release_it_while_every_position_is_guarded(
     address = f"/orders/approvals/{confirmation.public_id}/"
     assert "It cannot be released as things stand." not in words_of(browser.get(address))
     assert list(approvals.for_owner(owner)) == [confirmation]
-    browser.post(f"{address}release/", {"seen": confirmation.terms_digest, "password": PASSWORD})
+    browser.post(f"{address}release/", {"seen": confirmation.terms_digest, "proof-password": PASSWORD})
     assert (held(paper), stand(guards)) == (set(), set())
 
 

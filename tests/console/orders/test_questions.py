@@ -39,8 +39,8 @@ from tests.console.connections.fakes import IBKR
 from tests.console.connections.test_linking import linked
 from tests.console.mailbox import delivered
 from tests.console.pages import text_of, words_of
-from tests.console.passkeys import Passkey, question
-from tests.console.second_factors import just_proved
+from tests.console.passkeys import Passkey
+from tests.console.present import at_the_browser, challenge
 
 SECOND = "This order may trigger and fill at once. Submit it?"
 
@@ -91,14 +91,14 @@ def _maker(order: Order) -> Principal:
 
 @pytest.fixture
 def connection(owner: User, fake: FakeIbkr) -> Connection:
-    return linked(just_proved(owner), IBKR, fake)
+    return linked(at_the_browser(owner), IBKR, fake)
 
 
 @pytest.fixture
 def live(owner: User, fake: FakeIbkr) -> Connection:
     fake.account = LIVE
     limits = {"order_notional": "5000", "daily_notional": "20000"}
-    return linked(just_proved(owner), IBKR, fake, environment="live", **limits)
+    return linked(at_the_browser(owner, Passkey(owner)), IBKR, fake, environment="live", **limits)
 
 
 def prepared(trader: Principal) -> desk.Prepared:
@@ -130,7 +130,7 @@ def page(found: Question, verb: str = "") -> str:
 
 
 def yes(browser: Browser, found: Question, **more: Any) -> Any:
-    return browser.post(page(found, "yes"), {"seen": found.digest, "password": PASSWORD, **more}, follow=True)
+    return browser.post(page(found, "yes"), {"seen": found.digest, "proof-password": PASSWORD, **more}, follow=True)
 
 
 def order_of(found: Question) -> Order:
@@ -201,12 +201,14 @@ def test_on_paper_the_owners_yes_with_the_password_is_sent_once_and_places_the_o
     assert order_of(found).state is Status.WORKING
 
 
-@pytest.mark.parametrize("fields", [{"password": ""}, {"password": "wrong"}, {"password": "", "credential": "{}"}])
+@pytest.mark.parametrize(
+    "fields", [{"proof-password": ""}, {"proof-password": "wrong"}, {"proof-password": "", "proof-credential": "{}"}]
+)
 def test_without_a_proof_nothing_is_answered(
-    connection: Connection, owner: User, fake: FakeIbkr, fields: dict[str, str]
+    connection: Connection, browser: Browser, fake: FakeIbkr, fields: dict[str, str]
 ) -> None:
     found = asked(connection)
-    yes(just_proved(owner), found, **fields)
+    yes(browser, found, **fields)
     assert (fake.replies, order_of(found).state) == ([], Status.ASKED)
 
 
@@ -215,14 +217,14 @@ def test_on_live_a_yes_takes_a_passkey_for_this_very_question(
 ) -> None:
     passkey, found = Passkey(owner), asked(live)
     assert 'type="password"' not in text_of(browser.get(page(found)))
-    assert "so a yes takes a passkey" in words_of(yes(browser, found))
+    assert "Say yes with a passkey" in words_of(yes(browser, found))
     other = prepared(_trader(live)).confirmation
-    for_another = question(browser, f"/orders/approvals/{other.public_id}/release/")
-    fields = {"seen": found.digest, "credential": passkey.answer(for_another)}
+    for_another = challenge(browser, f"/orders/approvals/{other.public_id}/release/", {"seen": found.digest})
+    fields = {"seen": found.digest, "proof-credential": passkey.answer(for_another)}
     browser.post(page(found, "yes"), fields)
     assert (fake.replies, order_of(found).state) == ([], Status.ASKED)
-    mine = question(browser, page(found, "yes"))
-    browser.post(page(found, "yes"), {"seen": found.digest, "credential": passkey.answer(mine)})
+    mine = challenge(browser, page(found, "yes"), {"seen": found.digest})
+    browser.post(page(found, "yes"), {"seen": found.digest, "proof-credential": passkey.answer(mine)})
     assert (fake.replies, order_of(found).state) == ([(found.token, True)], Status.WORKING)
 
 
@@ -324,7 +326,7 @@ def test_an_unlinked_connections_question_ends_too(
 
 
 def test_somebody_else_sees_and_answers_nothing(connection: Connection, other: User, fake: FakeIbkr) -> None:
-    found, stranger = asked(connection), just_proved(other)
+    found, stranger = asked(connection), at_the_browser(other)
     for answer in (
         stranger.get(page(found)),
         stranger.get(page(found, "yes"), {"options": ""}),
@@ -352,7 +354,7 @@ def test_no_token_answers(connection: Connection, owner: User, fake: FakeIbkr, s
         _, raw = minting.mint(owner, connection, frozenset(scopes), name="Robot")
     robot = Browser(HTTP_AUTHORIZATION=f"Bearer {raw}")
     for verb in ("yes", "no"):
-        answer = robot.post(page(found, verb), {"seen": found.digest, "password": PASSWORD})
+        answer = robot.post(page(found, verb), {"seen": found.digest, "proof-password": PASSWORD})
         assert answer["Location"].startswith("/sign-in/")
         for under in ("orders", "questions"):
             at = f"/api/v1/{under}/{found.public_id if under == 'questions' else found.order.public_id}/{verb}"

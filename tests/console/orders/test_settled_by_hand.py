@@ -18,7 +18,8 @@ from console.orders.states import Status
 from console.principal import Principal
 from tests.clock import Clock
 from tests.console.orders.conftest import bitcoin
-from tests.console.pages import prove, words_of
+from tests.console.pages import words_of
+from tests.console.present import present
 from tests.watched_broker import Watch
 
 pytestmark = pytest.mark.django_db
@@ -79,9 +80,9 @@ def test_the_page_asks_takes_a_fresh_proof_and_refuses_the_other_user(
     clock.advance(seconds=600)
     assert "Look at your broker" in words_of(mine.get(page))
     assert theirs.post(f"{page}settle/", {"seen": "not_there"}).status_code == 404
-    assert mine.post(f"{page}settle/", {"seen": "not_there"}).status_code == 302
+    assert mine.post(f"{page}settle/", {"seen": "not_there"}).status_code == 200
     assert Order.objects.get(pk=unknown.pk).state is Status.UNKNOWN
-    prove(mine)
+    mine = present(mine)
     mine.post(f"{page}settle/", {"seen": "not_there"})
     assert Order.objects.get(pk=unknown.pk).state is Status.NOT_FOUND
     assert "Look at your broker" not in words_of(mine.get(page))

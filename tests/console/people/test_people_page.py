@@ -15,7 +15,8 @@ from console.authority import bearer
 from console.people import roster
 from tests.conftest import PASSWORD
 from tests.console.pages import submit, text_of, words_of
-from tests.console.second_factors import give_app, just_proved, sign_in
+from tests.console.present import at_the_browser
+from tests.console.second_factors import give_app, sign_in
 
 pytestmark = pytest.mark.django_db
 NEW = "seven purple wardrobes"
@@ -24,7 +25,7 @@ ACTIONS = ("disable", "enable", "make-operator", "unmake-operator", "forget-fact
 
 @pytest.fixture
 def running(operator: User) -> Browser:
-    return just_proved(operator)
+    return at_the_browser(operator)
 
 
 def invite(running: Browser, email: str = "ines@example.com", **fields: str) -> str:
@@ -122,7 +123,7 @@ def test_operators_are_made_and_unmade(running: Browser, owner: User, operator: 
     running.post(f"/people/{owner.pk}/make-operator/")
     owner.refresh_from_db()
     assert owner.is_operator
-    assert just_proved(owner).post(f"/people/{operator.pk}/unmake-operator/").status_code == 302
+    assert at_the_browser(owner).post(f"/people/{operator.pk}/unmake-operator/").status_code == 302
     assert running.get("/people/").status_code == 404
     assert [change[1] for change in changes()] == ["made operator", "operator no more"]
 
@@ -159,7 +160,7 @@ def test_the_list_says_who_is_what(running: Browser, owner: User, other: User) -
 
 
 def test_for_everybody_else_there_is_no_such_page(owner: User, other: User) -> None:
-    browser = just_proved(owner)
+    browser = at_the_browser(owner)
     assert "/people/" not in text_of(browser.get("/"))
     for url in ("/people/", "/people/invite/", *(f"/people/{other.pk}/{action}/" for action in ACTIONS)):
         assert browser.get(url).status_code == 404, url
@@ -171,10 +172,12 @@ def test_for_everybody_else_there_is_no_such_page(owner: User, other: User) -> N
     assert other.is_active and not other.is_operator
 
 
-def test_every_act_takes_a_recent_proof(operators_browser: Browser, owner: User) -> None:
+def test_every_act_takes_a_proof(operators_browser: Browser, owner: User) -> None:
+    User.objects.filter(pk=owner.pk).update(password="!")
     urls = ["/people/invite/", f"/people/{owner.pk}/invite-again/"]
     for url in [*urls, *(f"/people/{owner.pk}/{action}/" for action in ACTIONS)]:
-        assert operators_browser.post(url)["Location"].startswith("/re-authenticate/"), url
+        fields = {"email": "new@example.com"}
+        assert 'name="proof-password"' in text_of(operators_browser.post(url, fields)), url
     assert changes() == []
 
 

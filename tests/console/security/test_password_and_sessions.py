@@ -15,7 +15,7 @@ NEW = "seven purple wardrobes"
 
 
 def fields(current: str = PASSWORD, password: str = NEW, again: str = NEW) -> dict[str, str]:
-    return {"current": current, "password": password, "again": again}
+    return {"proof-password": current, "password": password, "again": again}
 
 
 def test_the_password_is_changed_and_the_others_are_signed_out(owner: User, read_key: str) -> None:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('oauth', '0002_pendingconsent'),
+        ('oauth', '0003_pending_consent_keeps_no_choice'),
     ]
 
     operations = [

@@ -1,0 +1,369 @@
+"""Proof of presence: that the person who is signed in sits at the browser, for one act and for no other.
+
+A cookie can be copied: cookies know no port, so every server on this computer is sent those of ``localhost``. What
+lets others do more therefore takes, in the very request that does it, what no cookie holds: a passkey's signature over
+a challenge bound to the act, the address, everything that was sent, the person and the session (WebAuthn level 3,
+section 13.4.3), or, for somebody without a passkey, the password and the code of their authenticator app. Nothing of
+it is kept: the next act asks again. What only tightens asks for nothing.
+
+``ACTS`` is the rule. Pages call ``ask``, the REST API ``by_body``.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils.cache import add_never_cache_headers
+
+from console.accounts import factors
+from console.accounts.factors import Factor
+from console.accounts.models import User
+from console.accounts.throttle import TOO_MANY, Attempt
+from console.errors import Code, Refusal
+
+
+class Act(StrEnum):
+    """Everything that takes a proof."""
+
+    LOOSEN_POLICY = "loosen_policy"
+    TRADING_ON = "trading_on"
+    RESUME_CONNECTION = "resume_connection"
+    RESUME_APP = "resume_app"
+    WIDEN_LIMITS = "widen_limits"
+    TOOLSETS_ON = "toolsets_on"
+    MINT_KEY = "mint_key"
+    ROTATE_KEY = "rotate_key"
+    MINT_MANAGEMENT_KEY = "mint_management_key"
+    START_PLAYGROUND = "start_playground"
+    GRANT = "grant"
+    LINK = "link"
+    REPLACE_BROKER_KEY = "replace_broker_key"
+    LIFT_HALT = "lift_halt"
+    RELEASE_ORDER = "release_order"
+    ANSWER_BROKER = "answer_broker"
+    SETTLE_ORDER = "settle_order"
+    REGISTER_CLIENT = "register_client"
+    ACCEPT_CLIENT = "accept_client"
+    INVITE = "invite"
+    CHANGE_PERSON = "change_person"
+    ADD_PLATFORM = "add_platform"
+    CHANGE_PLATFORM_SECRET = "change_platform_secret"  # noqa: S105  the name of an act
+    ENABLE_PLATFORM = "enable_platform"
+    ADD_APP = "add_app"
+    ADD_PASSKEY = "add_passkey"
+    REMOVE_FACTOR = "remove_factor"
+    NEW_CODES = "new_codes"
+    CHANGE_PASSWORD = "change_password"  # noqa: S105  the name of an act
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    words: str
+    """What the page asks, and the button says."""
+    repairs: bool = False
+    """It mends a way in: somebody whose passkey is lost may do it with the password and a code."""
+
+
+ACTS: dict[Act, Rule] = {
+    Act.LOOSEN_POLICY: Rule("Let the assistant confirm"),
+    Act.TRADING_ON: Rule("Switch trading on"),
+    Act.RESUME_CONNECTION: Rule("Resume the connection"),
+    Act.RESUME_APP: Rule("Resume the app"),
+    Act.WIDEN_LIMITS: Rule("Allow more than before"),
+    Act.TOOLSETS_ON: Rule("Switch tools on"),
+    Act.MINT_KEY: Rule("Make a key that trades"),
+    Act.ROTATE_KEY: Rule("Replace a key that trades"),
+    Act.MINT_MANAGEMENT_KEY: Rule("Make a management key"),
+    Act.START_PLAYGROUND: Rule("Start a playground that trades"),
+    Act.GRANT: Rule("Let an app trade"),
+    Act.LINK: Rule("Link an account"),
+    Act.REPLACE_BROKER_KEY: Rule("Replace the broker key"),
+    Act.LIFT_HALT: Rule("Lift the halt"),
+    Act.RELEASE_ORDER: Rule("Release the order"),
+    Act.ANSWER_BROKER: Rule("Say yes"),
+    Act.SETTLE_ORDER: Rule("Settle the order"),
+    Act.REGISTER_CLIENT: Rule("Register a client that may ask to trade"),
+    Act.ACCEPT_CLIENT: Rule("Accept the app"),
+    Act.INVITE: Rule("Invite somebody"),
+    Act.CHANGE_PERSON: Rule("Change an account"),
+    Act.ADD_PLATFORM: Rule("Add a platform"),
+    Act.CHANGE_PLATFORM_SECRET: Rule("Change the secret"),
+    Act.ENABLE_PLATFORM: Rule("Enable the platform"),
+    Act.ADD_APP: Rule("Add an authenticator app", repairs=True),
+    Act.ADD_PASSKEY: Rule("Add a passkey", repairs=True),
+    Act.REMOVE_FACTOR: Rule("Remove a second factor", repairs=True),
+    Act.NEW_CODES: Rule("Make new recovery codes", repairs=True),
+    Act.CHANGE_PASSWORD: Rule("Change the password", repairs=True),
+}
+
+ADD_ONE_FIRST = "Real money is behind it, so it takes a passkey, and you have none yet. Add one under Security first."
+NOTHING_TO_PROVE = (
+    "You have neither a passkey nor a password here, so nothing can prove that it is you. Ask an operator for a new "
+    "link, set a password with it, then add a passkey."
+)
+WRONG_PASSKEY = "That passkey does not fit, or the question was asked for something else. Nothing was done. Try again."
+WRONG_PASSWORD = "That is not your password."  # noqa: S105  words
+WRONG_CODE = "That code is not right, or was used before."
+_TYPE_PASSWORD = "Type your password."  # noqa: S105  words
+
+_CREDENTIAL, _PASSWORD, _CODE = "proof-credential", "proof-password", "proof-code"
+FIELDS = frozenset({_CREDENTIAL, _PASSWORD, _CODE})
+"""What a form carries as proof. None of it is part of what the proof is bound to."""
+_CHALLENGE = "challenge"
+_NO_PARAMETER = FIELDS | {"csrfmiddlewaretoken"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proved:
+    """How the person has just proved who they are."""
+
+    factor: Factor | None = None
+    """The passkey; None: the password, with a code where they have an app."""
+
+    @property
+    def by_passkey(self) -> bool:
+        return self.factor is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """What this person can prove it with, as a page shows it."""
+
+    passkey: bool = False
+    password: bool = False
+    code: bool = False
+    """Beside the password, or alone for somebody without one."""
+    missing: str = ""
+    """Why there is no way, and what to do."""
+
+    @property
+    def typed(self) -> bool:
+        return self.password or self.code
+
+    @property
+    def lacks_passkey(self) -> bool:
+        return self.missing == ADD_ONE_FIRST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fields:
+    """For ``components/proof.html``."""
+
+    ways: Ways
+    error: str = ""
+
+
+class NotProved(Exception):
+    """``str`` says what is wrong; empty when nothing was shown yet."""
+
+
+class ProofNeeded(Refusal):
+    """To a program: the same request again, with one of ``offers`` as ``proof``."""
+
+    def __init__(self, message: str, offers: Mapping[str, Any]) -> None:
+        super().__init__(Code.RE_AUTHENTICATION_REQUIRED, message)
+        self.offers = offers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Presented:
+    """What a request says, and what it shows as proof."""
+
+    said: list[str]
+    credential: str = ""
+    password: str = ""
+    code: str = ""
+
+
+def ways(user: User, act: Act, *, live: bool) -> Ways:
+    """``live``: it lets others do more with real money."""
+    password, code = user.has_usable_password(), factors.has(user, factors.APP)
+    if factors.has(user, factors.PASSKEY):
+        repairs = ACTS[act].repairs
+        return Ways(passkey=True, password=repairs and password, code=repairs)
+    if live:
+        return Ways(missing=ADD_ONE_FIRST)
+    if not password and not code:
+        return Ways(missing=NOTHING_TO_PROVE)
+    return Ways(password=password, code=code)
+
+
+def _prove(request: HttpRequest, user: User, act: Act, open_: Ways, shown: _Presented) -> Proved:
+    """Raises NotProved."""
+    if open_.missing:
+        raise NotProved(open_.missing)
+    ip = request.META.get("REMOTE_ADDR", "")
+    if shown.credential and open_.passkey:
+        attempt = Attempt(ip=ip, email=user.email, kind="second-step")
+        if not attempt.begin():
+            raise NotProved(TOO_MANY)
+        factor = factors.check_passkey(shown.credential, user, subject=_subject(request, user, act, shown))
+        if factor is None:
+            raise NotProved(WRONG_PASSKEY)
+        attempt.succeeded()
+        return Proved(factor=factor)
+    if not open_.typed or not (shown.password or shown.code):
+        raise NotProved
+    if open_.password:
+        _check_password(user, shown.password, ip)
+    if open_.code:
+        _check_code(user, shown.code, ip)
+    return Proved()
+
+
+def _check_password(user: User, password: str, ip: str) -> None:
+    # Counted apart from the sign-in page, so that no stranger who guesses there keeps the owner from this.
+    attempt = Attempt(ip=ip, email=user.email, kind="again")
+    if not password:
+        raise NotProved(_TYPE_PASSWORD)
+    if not attempt.begin():
+        raise NotProved(TOO_MANY)
+    if not user.check_password(password):
+        raise NotProved(WRONG_PASSWORD)
+    attempt.succeeded()
+
+
+def _check_code(user: User, code: str, ip: str) -> None:
+    attempt = Attempt(ip=ip, email=user.email, kind="second-step")
+    if not attempt.begin():
+        raise NotProved(TOO_MANY)
+    if not code or not factors.check_code(user, code):
+        raise NotProved(WRONG_CODE)
+    attempt.succeeded()
+
+
+def _subject(request: HttpRequest, user: User, act: Act, shown: _Presented) -> str:
+    bound = [act.value, user.pk, request.session.session_key, *shown.said]
+    return f"act {hashlib.sha256(json.dumps(bound).encode()).hexdigest()}"
+
+
+# -- pages ---------------------------------------------------------------------------------------------------
+
+
+def fields(request: HttpRequest, act: Act, *, live: bool, error: str = "") -> Fields:
+    """For a form that asks for the proof itself, before it was sent."""
+    assert isinstance(request.user, User)
+    return Fields(ways=ways(request.user, act, live=live), error=error)
+
+
+def ask(
+    request: HttpRequest,
+    act: Act,
+    *,
+    about: str,
+    back: str,
+    live: bool = False,
+    environment: str = "",
+    page: Callable[[Fields], HttpResponse] | None = None,
+) -> Proved | HttpResponse:
+    """The proof that came with this form, or the page that asks for it and sends the same form again.
+
+    ``about`` is one sentence of ours that says what will be done. A form that holds a secret shows the fields itself:
+    ``page`` renders it. The challenge a passkey signs is fetched by sending the form with ``?challenge``.
+    """
+    user = request.user
+    assert isinstance(user, User)
+    open_, shown = ways(user, act, live=live), _of_form(request)
+    if _CHALLENGE in request.GET and open_.passkey:
+        return JsonResponse(factors.request_options_about(user, _subject(request, user, act, shown)))
+    try:
+        return _prove(request, user, act, open_, shown)
+    except NotProved as refused:
+        found = Fields(ways=open_, error="" if str(refused) == open_.missing else str(refused))
+    if page is not None:
+        return page(found)
+    context = {
+        "proof": found,
+        "heading": ACTS[act].words,
+        "about": about,
+        "back": back,
+        "environment": environment,
+        "action": _here(request),
+        "sent": [
+            (name, value) for name, values in request.POST.lists() if name not in _NO_PARAMETER for value in values
+        ],
+    }
+    answer = render(request, "accounts/presence.html", context)
+    add_never_cache_headers(answer)  # what was typed stands in it
+    return answer
+
+
+def _of_form(request: HttpRequest) -> _Presented:
+    sent = [
+        (name, value.replace("\r\n", "\n"))
+        for name, values in sorted(request.POST.lists())
+        if name not in _NO_PARAMETER
+        for value in values
+    ]
+    return _Presented(
+        said=[f"{request.method} {_here(request)}", urlencode(sent)],
+        credential=request.POST.get(_CREDENTIAL, ""),
+        password=request.POST.get(_PASSWORD, ""),
+        code=request.POST.get(_CODE, ""),
+    )
+
+
+def _here(request: HttpRequest) -> str:
+    """The address of the form, whether it is sent or asks for its challenge."""
+    query = parse_qsl(request.META.get("QUERY_STRING", ""), keep_blank_values=True)
+    rest = urlencode([(name, value) for name, value in query if name != _CHALLENGE])
+    return f"{request.path}?{rest}" if rest else request.path
+
+
+# -- programs ------------------------------------------------------------------------------------------------
+
+
+def by_body(
+    request: HttpRequest, user: User, act: Act, *, live: bool, said: Mapping[str, Any], proof: object, shown: str = ""
+) -> Proved:
+    """The proof that came as the member ``proof`` beside ``said``. Raises ProofNeeded.
+
+    ``shown``: a digest of what else the proof is for, such as the terms of an order.
+
+    Its answer offers what can be shown: ``password`` and ``code`` to be sent, or the challenge for ``passkey``.
+    """
+    told = proof if isinstance(proof, Mapping) else {}
+    passkey = told.get("passkey")
+    presented = _Presented(
+        said=[f"{request.method} {request.get_full_path()}", json.dumps(said, sort_keys=True, default=str), shown],
+        credential=json.dumps(passkey) if isinstance(passkey, Mapping) else "",
+        password=_text(told.get("password")),
+        code=_text(told.get("code")),
+    )
+    open_ = ways(user, act, live=live)
+    try:
+        return _prove(request, user, act, open_, presented)
+    except NotProved as refused:
+        raise _needed(request, user, act, open_, presented, str(refused)) from refused
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _needed(request: HttpRequest, user: User, act: Act, open_: Ways, shown: _Presented, refused: str) -> ProofNeeded:
+    if open_.missing:
+        return ProofNeeded(f"{open_.missing} Nothing was done.", {})
+    offers: dict[str, Any] = {}
+    if open_.passkey:
+        offers["passkey"] = dict(factors.request_options_about(user, _subject(request, user, act, shown)))
+    if open_.typed:
+        offers["typed"] = [name for name in ("password", "code") if getattr(open_, name)]
+    asked = (
+        "a passkey's answer to the challenge in this refusal"
+        if open_.passkey
+        else " and ".join(
+            {"password": "your password", "code": "a code of your authenticator app"}[name] for name in offers["typed"]
+        )
+    )
+    return ProofNeeded(
+        f"{f'{refused} ' if refused else ''}{ACTS[act].words}: this lets more happen than before, so it takes a "
+        f"proof made for it. Send the same request again with {asked} as proof. Nothing was done.",
+        offers,
+    )

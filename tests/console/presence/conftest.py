@@ -1,0 +1,166 @@
+"""Every act that takes a proof, at its page: what is sent, and how one sees that it was done."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from console.accounts.models import User
+from console.accounts.presence import Act
+from console.audit.models import Change
+from console.clients.models import Client, Review
+from console.connected_apps import grants
+from console.connected_apps.models import ConnectedApp
+from console.connections import linking
+from console.connections.models import Connection, Policy
+from console.halts import verbs as halts
+from console.keys import minting
+from console.orders import desk
+from console.orders.models import Order
+from console.platforms import provisioning
+from console.scopes import Scope
+from console.toolsets import Toolset
+from tests.console.connections.fakes import ALL, Linkable
+from tests.console.oauth.hosts import BOTH, REGISTRATIONS, Host
+from tests.console.orders.conftest import bitcoin, trader
+from tests.console.pages import text_of
+from tests.console.passkeys import Passkey
+from tests.console.present import Person, at_the_browser
+
+__all__ = ["trader"]
+OKX: Linkable = next(each for each in ALL if each.broker == "okx")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    act: Act
+    url: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    shows: str = ""
+    """What the answer to a proof shows, where it changes nothing yet."""
+
+    def opened(self, send: Callable[[], Any]) -> bool:
+        """Whether sending it did something: every change of who may do what is in the journal."""
+        before = Change.objects.count()
+        answer = send()
+        if self.shows:
+            return answer.status_code == 200 and self.shows in text_of(answer)
+        return Change.objects.count() > before
+
+
+@pytest.fixture
+def owner(owner: User) -> User:
+    """Runs the instance, too: so there is one person for every act."""
+    owner.is_operator = True
+    owner.save()
+    return owner
+
+
+@pytest.fixture
+def person(owner: User) -> Person:
+    return at_the_browser(owner)
+
+
+def _asks(owner: User, connection: Connection, trader: Any) -> Any:
+    """An order that waits for its owner."""
+    linking.set_policy(connection, Policy.OWNER_APPROVAL, by=owner)
+    return desk.prepare(trader, bitcoin()).confirmation
+
+
+@pytest.fixture
+def door_of(
+    owner: User, other: User, paper: Connection, app: ConnectedApp, trader: Any, person: Person
+) -> Iterator[Callable[[Act], Door]]:
+    """The door of an act, with what it takes made ready for it."""
+    running = contextlib.ExitStack()
+
+    def make(act: Act) -> Door:
+        def door(url: str, *, shows: str = "", **fields: Any) -> Door:
+            return Door(act=act, url=url, fields=fields, shows=shows)
+
+        key: dict[str, Any] = {"name": "bot", "connection": paper.pk, "scope": "trade", "expiry": "30"}
+        connection, security = f"/connections/{paper.pk}", "/security"
+        match act:
+            case Act.LOOSEN_POLICY:
+                linking.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+                return door(f"{connection}/policy/", policy="two_step")
+            case Act.TRADING_ON:
+                linking.disable_trading(paper, by=owner)
+                return door(f"{connection}/trading-on/")
+            case Act.RESUME_CONNECTION:
+                linking.pause(paper, by=owner)
+                return door(f"{connection}/resume/")
+            case Act.RESUME_APP:
+                grants.pause(app, by=owner)
+                return door(f"/apps/{app.pk}/resume/")
+            case Act.WIDEN_LIMITS:
+                Connection.objects.filter(pk=paper.pk).update(
+                    limits={"order_notional": "90000", "daily_notional": "90000"}
+                )
+                return door(f"{connection}/limits/", order_notional="95000", daily_notional="90000")
+            case Act.TOOLSETS_ON:
+                grants.set_toolsets(app, {Toolset.MARKET}, by=owner)
+                return door(f"/apps/{app.pk}/toolsets/", on=[each.value for each in Toolset])
+            case Act.MINT_KEY:
+                return door("/keys/new/", **key)
+            case Act.ROTATE_KEY:
+                old, _ = minting.mint(owner, paper, frozenset({Scope.TRADE}), name="bot")
+                return door(f"/keys/{old.public_id}/rotate/", expiry="30", overlap="1h")
+            case Act.MINT_MANAGEMENT_KEY:
+                return door("/keys/manage/new/", name="terraform", expiry="30")
+            case Act.START_PLAYGROUND:
+                return door("/playground/start/", app=app.pk, may="same")
+            case Act.GRANT:
+                page = Host.register(person, REGISTRATIONS["claude"]).page()
+                return door(page, choice="allow", connection=paper.pk, scope=BOTH)
+            case Act.LINK:
+                return door(OKX.page, **OKX.form(running.enter_context(OKX.running())))
+            case Act.REPLACE_BROKER_KEY:
+                form = OKX.form(running.enter_context(OKX.running()))
+                at_the_browser(owner, Passkey(owner)).post(OKX.page, form)
+                linked = Connection.objects.get(broker=OKX.broker)
+                return door(f"/connections/{linked.pk}/key/", **OKX.keys)
+            case Act.LIFT_HALT:
+                return door(f"/halts/{halts.halt_connection(paper, by=owner).pk}/lift/")
+            case Act.RELEASE_ORDER:
+                waits = _asks(owner, paper, trader)
+                return door(f"/orders/approvals/{waits.public_id}/release/", seen=waits.terms_digest)
+            case Act.SETTLE_ORDER:
+                order = _asks(owner, paper, trader).order
+                Order.objects.filter(pk=order.pk).update(status="not_found")
+                return door(f"/orders/{order.public_id}/settle/", seen="working")
+            case Act.REGISTER_CLIENT:
+                return door("/clients/new/", name="W", redirect_uris="https://w.example.com/cb", scope="trade")
+            case Act.ACCEPT_CLIENT:
+                Host.register(person, REGISTRATIONS["claude"])
+                Client.objects.update(review=Review.WAITING)
+                client = Client.objects.get()
+                return door(f"/clients/{client.pk}/accept/", seen=client.looks)
+            case Act.INVITE:
+                return door("/people/invite/", email="ines@example.com", operator="on")
+            case Act.CHANGE_PERSON:
+                return door(f"/people/{other.pk}/make-operator/")
+            case Act.ADD_PLATFORM:
+                return door("/platforms/new/", name="Widget")
+            case Act.CHANGE_PLATFORM_SECRET | Act.ENABLE_PLATFORM:
+                platform, _ = provisioning.create_platform(owner, name="Widget")
+                if act is Act.CHANGE_PLATFORM_SECRET:
+                    return door(f"/platforms/{platform.client_id}/secret/")
+                provisioning.disable_platform(platform, by=owner)
+                return door(f"/platforms/{platform.client_id}/enable/")
+            case Act.ADD_APP:
+                return door(f"{security}/app/", shows='class="qr"')
+            case Act.ADD_PASSKEY:
+                return door(f"{security}/passkey/", shows="data-options", name="Phone")
+            case Act.REMOVE_FACTOR:
+                return door(f"{security}/factors/{Passkey(owner, 'Old').factor.pk}/remove/")
+            case Act.NEW_CODES:
+                return door(f"{security}/codes/")
+            case Act.CHANGE_PASSWORD:
+                return door(f"{security}/password/", password="seven purple wardrobes", again="seven purple wardrobes")
+        raise AssertionError(f"{act} has no door here: say how it is done.")
+
+    with running:
+        yield make

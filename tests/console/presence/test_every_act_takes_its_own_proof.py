@@ -1,0 +1,197 @@
+"""A copy of the owner's cookies opens nothing that lets others do more, and a proof opens one act, once."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from django.test import Client as Browser
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from console.accounts import presence
+from console.accounts.models import User
+from console.accounts.presence import Act
+from console.connections.models import Connection
+from tests.conftest import PASSWORD
+from tests.console.passkeys import Passkey
+from tests.console.presence.conftest import Door
+from tests.console.present import Person, challenge
+
+# How a broker's question comes about takes a broker that asks: see tests/console/orders/test_questions.py.
+ACTS = [act for act in Act if act is not Act.ANSWER_BROKER]
+DoorOf = Callable[[Act], Door]
+STATE = "mfa.webauthn.state"
+
+
+class Thief(Browser):
+    """What a program has that the owner's browser sent its cookies to: a session, and a token against forgeries."""
+
+    def __init__(self, victim: Browser) -> None:
+        super().__init__(enforce_csrf_checks=True)
+        victim.get("/connections/add/")  # a form, so that there is a token
+        for name, morsel in victim.cookies.items():
+            self.cookies[name] = morsel.value
+        self.defaults["HTTP_X_CSRFTOKEN"] = self.cookies["tradelatch_csrf"].value
+
+
+def something_else(person: Person, paper: Connection) -> dict[str, str]:
+    """The owner proves presence for an act of their own; what the browser sent as proof."""
+    fields = {"name": "mine", "connection": paper.pk, "scope": "trade", "expiry": "30"}
+    if person.passkey is None:
+        proof = {"proof-password": PASSWORD}
+    else:
+        proof = {"proof-credential": person.passkey.answer(challenge(person, "/keys/new/", fields))}
+    assert Browser.post(person, "/keys/new/", {**fields, **proof}).status_code == 200
+    return proof
+
+
+def test_every_act_has_a_rule_and_words_for_its_page() -> None:
+    assert set(presence.ACTS) == set(Act)
+    assert all(rule.words[0].isupper() and rule.words[-1] != "." for rule in presence.ACTS.values())
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("with_passkey", [False, True], ids=["password", "passkey"])
+def test_a_copied_cookie_does_nothing_even_after_its_owner_proved_for_something_else(
+    person: Person, owner: User, paper: Connection, door_of: DoorOf, act: Act, with_passkey: bool
+) -> None:
+    door = door_of(act)
+    needs_one = (Act.REMOVE_FACTOR, Act.NEW_CODES, Act.REPLACE_BROKER_KEY)  # made ready with a passkey, or of it
+    person.passkey = Passkey(owner) if with_passkey or act in needs_one else None
+    thief = Thief(person)
+    used = something_else(person, paper)
+    assert not door.opened(lambda: thief.post(door.url, door.fields))
+    replayed = {name: value for name, value in used.items() if name == "proof-credential"}
+    assert not door.opened(lambda: thief.post(door.url, {**door.fields, **replayed}))
+    assert door.opened(lambda: person.post(door.url, door.fields)), "its owner can do it"
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_proof_made_for_one_act_opens_no_other(person: Person, owner: User, door_of: DoorOf, act: Act) -> None:
+    passkey, door = Passkey(owner), door_of(act)
+    elsewhere = {"name": "mine"}
+    for url, fields in (("/people/invite/", {"email": "a@example.com"}), (door.url, {**door.fields, **elsewhere})):
+        if (url, fields) == (door.url, door.fields):
+            continue
+        asked = Browser.post(person, f"{url}?challenge", fields)
+        if not asked["Content-Type"].startswith("application/json"):
+            continue  # this form takes no such field
+        proof = {"proof-credential": passkey.answer(asked.json())}
+        assert not door.opened(partial(Browser.post, person, door.url, {**door.fields, **proof})), url
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_proof_counts_once_even_where_it_is_sent_twice_at_the_same_moment(
+    person: Person, owner: User, door_of: DoorOf, act: Act
+) -> None:
+    passkey, door = Passkey(owner), door_of(act)
+    proof = {"proof-credential": passkey.answer(challenge(person, door.url, door.fields))}
+    question = person.session[STATE]
+    assert door.opened(lambda: Browser.post(person, door.url, {**door.fields, **proof}))
+    person.force_login(owner) if act is Act.CHANGE_PASSWORD else None
+    assert not door.opened(lambda: Browser.post(person, door.url, {**door.fields, **proof}))
+    session = person.session
+    session[STATE] = question
+    session.save()
+    assert not door.opened(lambda: Browser.post(person, door.url, {**door.fields, **proof}))
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_somebody_with_a_passkey_cannot_fall_back_on_the_password(
+    person: Person, owner: User, door_of: DoorOf, act: Act
+) -> None:
+    door = door_of(act)
+    Passkey(owner)
+    assert not door.opened(lambda: Browser.post(person, door.url, {**door.fields, "proof-password": PASSWORD}))
+
+
+ON_A_CONNECTION = (
+    Act.LOOSEN_POLICY,
+    Act.TRADING_ON,
+    Act.RESUME_CONNECTION,
+    Act.RESUME_APP,
+    Act.WIDEN_LIMITS,
+    Act.TOOLSETS_ON,
+    Act.MINT_KEY,
+    Act.ROTATE_KEY,
+    Act.MINT_MANAGEMENT_KEY,
+    Act.START_PLAYGROUND,
+    Act.GRANT,
+    Act.LIFT_HALT,
+    Act.SETTLE_ORDER,
+)
+"""Releasing an order on live: tests/console/orders/test_approvals.py, where it is prepared there."""
+
+
+@pytest.mark.parametrize("act", ON_A_CONNECTION)
+def test_with_real_money_it_is_always_a_passkey(
+    person: Person, owner: User, paper: Connection, door_of: DoorOf, act: Act
+) -> None:
+    door = door_of(act)
+    Connection.objects.filter(pk=paper.pk).update(
+        environment="live", limits={"order_notional": "90000", "daily_notional": "90000"}
+    )
+    told = Browser.post(person, door.url, {**door.fields, "proof-password": PASSWORD})
+    assert "it takes a passkey, and you have none yet" in told.content.decode()
+    assert 'href="/security/passkey/"' in told.content.decode()
+    assert not door.opened(lambda: Browser.post(person, door.url, {**door.fields, "proof-password": PASSWORD}))
+    person.passkey = Passkey(owner)
+    assert door.opened(lambda: person.post(door.url, door.fields))
+
+
+# -- no route is forgotten -----------------------------------------------------------------------------------
+
+ASKS = {
+    "orders:release", "orders:say-yes", "orders:settle",
+    "connections:link", "connections:replace-key", "connections:resume", "connections:trading-on",
+    "connections:limits", "connections:policy",
+    "apps:resume", "apps:limits", "apps:toolsets",
+    "halts:lift",
+    "keys:new", "keys:rotate", "keys:new-management", "playground-start", "oauth2_provider:consent",
+    "clients:new", "clients:accept",
+    "people:invite", "people:invite-again", "people:act",
+    "platforms:new", "platforms:secret", "platforms:enable",
+    "security:password", "security:add-app", "security:add-passkey", "security:remove-factor", "security:new-codes",
+}  # fmt: skip
+FREE = {
+    "only looks, or takes nothing": {
+        "home", "connect", "guide", "playground", "developers", "tools", "schema", "errors", "activity:list",
+        "activity:call", "clients:list", "clients:detail", "clients:review", "connections:list",
+        "connections:detail", "connections:check", "apps:list", "apps:detail", "halts:list", "keys:list",
+        "keys:traced", "orders:list", "orders:waiting", "orders:elsewhere", "orders:closing", "orders:approvals",
+        "orders:approval", "orders:now", "orders:question", "orders:detail", "people:list", "platforms:list",
+        "platforms:detail", "security:overview", "journal:list", "journal:csv", "journal:trade", "journal:rebuild",
+        "performance:page", "performance:executions", "performance:ledger", "practice:list",
+    },
+    "stops, narrows or ends something": {
+        "orders:cancel", "orders:cancel-elsewhere", "orders:cancel-everything", "orders:reject", "orders:say-no",
+        "connections:pause", "connections:trading-off", "connections:unlink", "apps:revoke", "apps:pause",
+        "apps:narrow", "halts:everything", "halts:others", "halts:connection", "halts:app", "keys:leaked",
+        "keys:revoke", "keys:revoke-management", "clients:refuse", "clients:delete", "platforms:disable",
+        "playground-stop", "security:end-sessions", "sign-out",
+    },
+    "prepares what its owner releases with a proof": {"orders:close-everything"},
+    "is simulated money": {"connections:add", "practice:new", "practice:reset", "practice:model"},
+    "is a letter to its owner": {"orders:letters"},
+    "is a way in, or for programs without a session": {
+        "sign-in", "sign-in-passkey", "second-step", "identity-start", "identity-callback", "recover",
+        "set-password", "oauth2_provider:oauth-resource-metadata", "oauth2_provider:oauth-server-metadata",
+        "oauth2_provider:authorize", "oauth2_provider:token", "oauth2_provider:revoke-token",
+        "oauth2_provider:dcr-register", "oauth2_provider:dcr-register-management",
+    },
+}  # fmt: skip
+
+
+def named(patterns: list[Any], space: str = "") -> Any:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from named(pattern.url_patterns, f"{pattern.namespace}:" if pattern.namespace else space)
+        elif isinstance(pattern, URLPattern) and pattern.name:
+            yield f"{space}{pattern.name}"
+
+
+def test_every_page_is_known_to_ask_or_known_not_to_and_why() -> None:
+    """A new page stands in neither list until somebody has thought about it. REST: the authority matrix."""
+    free = set().union(*FREE.values())
+    assert not ASKS & free
+    assert set(named(get_resolver().url_patterns)) == ASKS | free
