@@ -17,7 +17,7 @@ from brokers.base import Extras
 from brokers.errors import InvalidAccount, InvalidRequest, NotCancellable, OrderNotFound
 from brokers.paper import costs, exchange, feed, intake, ledger, live, means, rates, sessions, tariff
 from brokers.paper import depth as simulated_depth
-from brokers.paper.books import catch_up
+from brokers.paper.books import Current, current
 from brokers.paper.hours import at_minute, minute_of
 from brokers.paper.listings import exchanges, market_of, market_shown
 from brokers.paper.matching import Matcher
@@ -108,9 +108,10 @@ class PaperBroker(Extras):
         ]
 
     def account_state(self, account_id: str) -> AccountState:
-        account, now = self._priced(account_id)
-        cash = ledger.cash(account, now)
-        value = sum((position.market_value for position in self._positions(account, now)), Decimal(0))
+        found = self._priced(account_id)
+        account = found.account
+        cash = found.state.cash()
+        value = sum((position.market_value for position in _positions(found)), Decimal(0))
         own = cash[account.currency]
         state = AccountState(
             account_id=account_id,
@@ -127,11 +128,11 @@ class PaperBroker(Extras):
             positions_value=value,
             equity=own.total + value,
             buying_power=own.available,
-            as_of=now,
+            as_of=found.now,
         )
         if account.kind == means.CASH:
             return state
-        margin = means.standing(account, market_of(account), now)
+        margin = means.standing(found.state, found.market)
         free = max(margin.equity - margin.initial - own.reserved, Decimal(0))
         return replace(
             state,
@@ -141,7 +142,7 @@ class PaperBroker(Extras):
         )
 
     def positions(self, account_id: str) -> list[Position]:
-        return self._positions(*self._priced(account_id))
+        return _positions(self._priced(account_id))
 
     def transactions(
         self,
@@ -153,7 +154,7 @@ class PaperBroker(Extras):
         kinds: Collection[str] = (),
         after: str = "",
     ) -> list[Transaction]:
-        account, _ = self._current(account_id)
+        account = self._current(account_id).account
         entries = account.ledger.order_by("-at", "-pk")
         if after:
             entries = entries.filter(_older_than(account.ledger.filter(pk=_number(after)).first()))
@@ -176,7 +177,7 @@ class PaperBroker(Extras):
         limit: int,
         after: str = "",
     ) -> list[Fill]:
-        account, _ = self._current(account_id)
+        account = self._current(account_id).account
         mine = PaperFill.objects.filter(order__account=account)
         rows = mine.select_related("order").order_by("-at", "-pk")
         if after:
@@ -273,23 +274,22 @@ class PaperBroker(Extras):
         return market.bars(symbol, size, start, end, limit, now)
 
     def preview(self, account_id: str, request: OrderRequest) -> Preview:
-        account, now = self._brought(account_id, request.symbol)
-        catch_up(account, now)
-        return intake.preview(account, request, now)
+        self._bring(account_id, request.symbol)
+        return intake.preview(self._current(account_id, named=request.client_order_id), request)
 
     def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
-        account, now = self._brought(account_id, request.symbol)
-        return _broker_order(intake.submit(account, request, now))
+        account, now = self._of(account_id), self._bring(account_id, request.symbol)
+        return _broker_order(*intake.submit(account, request, now))
 
     def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
-        account, _ = self._current(account_id)
+        account = self._current(account_id).account
         found = account.orders.filter(client_order_id=client_order_id).select_related("parent").first()
         return None if found is None else _broker_order(found)
 
     def orders(
         self, account_id: str, *, open_only: bool = False, since: datetime | None = None, limit: int = 100
     ) -> list[BrokerOrder]:
-        account, _ = self._current(account_id)
+        account = self._current(account_id).account
         found = account.orders.select_related("parent").prefetch_related("fills").order_by("-created", "-pk")
         if open_only:
             found = found.filter(status__in=OPEN_STATUSES)
@@ -302,7 +302,7 @@ class PaperBroker(Extras):
     ) -> BrokerOrder:
         """In place: the order keeps its client order id, and loses its place in time."""
         if self._of(account_id).venue and (found := self.order(account_id, client_order_id)) is not None:
-            self._brought(account_id, found.symbol)
+            self._bring(account_id, found.symbol)
         with self._resting(account_id, client_order_id) as (account, order, now):
             order = intake.change(account, order, changes, now)
         return _broker_order(order)
@@ -318,28 +318,29 @@ class PaperBroker(Extras):
     @contextmanager
     def _resting(self, account_id: str, client_order_id: str) -> Iterator[tuple[PaperAccount, PaperOrder, datetime]]:
         """An open order with its account, locked. What has filled or ended by now stays so if the order has ended."""
-        account, now = self._current(account_id)
-        with ledger.locked(account) as mine:
+        it = self._current(account_id)
+        with ledger.locked(it.account) as mine:
             found = mine.orders.filter(client_order_id=client_order_id).first()
             if found is None:
                 raise OrderNotFound("This account has no order with that client order id.")
             if not BrokerStatus(found.status).is_open:
                 raise NotCancellable(f"This order is {found.status} already.")
-            yield mine, found, now
+            yield mine, found, it.now
 
     def _of(self, account_id: str) -> PaperAccount:
-        try:
-            return self._accounts[account_id]
-        except KeyError:
-            raise InvalidAccount("This connection has no account with that id.") from None
+        self._check(account_id)
+        return self._accounts[account_id]
 
-    def _current(self, account_id: str) -> tuple[PaperAccount, datetime]:
-        """The account and now, with its orders matched up to it."""
-        account, now = self._of(account_id), self._clock()
-        catch_up(account, now)
-        return account, now
+    def _check(self, account_id: str) -> None:
+        if account_id not in self._keys:
+            raise InvalidAccount("This connection has no account with that id.")
 
-    def _priced(self, account_id: str) -> tuple[PaperAccount, datetime]:
+    def _current(self, account_id: str, *, named: str = "") -> Current:
+        """The account as it is now, with its orders matched up to then."""
+        self._check(account_id)
+        return current(account_id, self._clock(), named=named)
+
+    def _priced(self, account_id: str) -> Current:
         """As ``_current``, with prices of now for what it holds. Raises BrokerUnavailable."""
         account = self._of(account_id)
         if account.venue:
@@ -348,43 +349,44 @@ class PaperBroker(Extras):
             live.check(account.venue, account.holdings.values_list("symbol", flat=True), now)
         return self._current(account_id)
 
-    def _brought(self, account_id: str, symbol: str) -> tuple[PaperAccount, datetime]:
-        """The account and now, with the newest prices for a new order in ``symbol``. Raises BrokerUnavailable."""
+    def _bring(self, account_id: str, symbol: str) -> datetime:
+        """Now, with the newest prices for a new order in ``symbol``. Raises BrokerUnavailable."""
         account, now = self._of(account_id), self._clock()
         if account.venue:
             live.learn(account.venue, now)
             name = market_of(account).tape(symbol).instrument.symbol
             live.bring_up(account.venue, [name], now, behind=timedelta(minutes=1))
             live.bring_quote(account.venue, name, now)
-        return account, now
+        return now
 
     def _market(self) -> Market:
         if venue := self._account.venue:
             live.learn(venue, self._clock())
         return market_of(self._account)
 
-    def _positions(self, account: PaperAccount, now: datetime) -> list[Position]:
-        market, reserved = market_of(account), ledger.reserved_quantities(account)
-        found = []
-        for holding in account.holdings.order_by("symbol"):
-            instrument, quote = market.tape(holding.symbol).instrument, market.quote(holding.symbol, now)
-            value = costs.gross(quote.last, holding.quantity)
-            found.append(
-                Position(
-                    symbol=holding.symbol,
-                    asset_class=instrument.asset_class,
-                    currency=instrument.currency,
-                    quantity=holding.quantity,
-                    reserved=reserved.get(holding.symbol, Decimal(0)),
-                    average_price=holding.average_price,
-                    last=quote.last,
-                    market_value=value,
-                    unrealized_pnl=value - costs.gross(holding.average_price, holding.quantity),
-                    source=quote.source,
-                    as_of=quote.as_of,
-                )
+
+def _positions(it: Current) -> list[Position]:
+    reserved = it.state.reserved_quantities()
+    found = []
+    for symbol, (quantity, average_price) in it.state.holdings.items():
+        instrument, quote = it.market.tape(symbol).instrument, it.market.quote(symbol, it.now)
+        value = costs.gross(quote.last, quantity)
+        found.append(
+            Position(
+                symbol=symbol,
+                asset_class=instrument.asset_class,
+                currency=instrument.currency,
+                quantity=quantity,
+                reserved=reserved.get(symbol, Decimal(0)),
+                average_price=average_price,
+                last=quote.last,
+                market_value=value,
+                unrealized_pnl=value - costs.gross(average_price, quantity),
+                source=quote.source,
+                as_of=quote.as_of,
             )
-        return found
+        )
+    return found
 
 
 @lru_cache(maxsize=4096)
@@ -420,7 +422,8 @@ def _number(transaction_id: str) -> int:
     return int(transaction_id) if fits else 0
 
 
-def _broker_order(order: PaperOrder) -> BrokerOrder:
+def _broker_order(order: PaperOrder, fills: Sequence[PaperFill] | None = None) -> BrokerOrder:
+    """``fills``: all it has, where they are known."""
     return BrokerOrder(
         broker_order_id=order.broker_order_id,
         client_order_id=order.client_order_id,
@@ -430,7 +433,9 @@ def _broker_order(order: PaperOrder) -> BrokerOrder:
         fees=order.fees,
         updated_at=order.updated,
         reason=order.reason,
-        fills=tuple(_fill(order, row) for row in sorted(order.fills.all(), key=lambda row: row.pk)),
+        fills=tuple(
+            _fill(order, row) for row in sorted(order.fills.all() if fills is None else fills, key=lambda row: row.pk)
+        ),
         symbol=order.symbol,
         side=Side(order.side),
         order_type=OrderType(order.order_type),

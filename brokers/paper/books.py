@@ -217,19 +217,42 @@ def on_time(now: datetime) -> QuerySet[PaperOrder, tuple[int, int, str]]:
     return expiring.union(arriving, cancelling)
 
 
-def catch_up(account: PaperAccount, now: datetime) -> int:
-    """Bring one account up to ``now``. Takes the lock only when there may be something to do."""
+@dataclass(frozen=True, slots=True)
+class Current:
+    """An account with its orders matched up to a time, and what was read of it then."""
+
+    account: PaperAccount
+    market: prices.Market
+    now: datetime
+    state: ledger.Snapshot
+
+
+def current(key: str, now: datetime, *, named: str = "") -> Current:
+    """Bring one account up to ``now``. Takes the lock only when there may be something to do. Raises InvalidAccount.
+
+    ``named``: as for ``ledger.Snapshot``.
+    """
+    account = ledger.account(key)
     market = market_of(account)
-    if not matching.due(account, market, now) and not matching.pending(account, now):
-        return 0
-    with ledger.locked(account) as mine:
-        return match_locked(mine, now, market)
+    state = ledger.Snapshot(account, now, named=named)
+    if matching.due(state, market) or matching.pending(account, market, now):
+        with ledger.locked(account) as mine:
+            state = match_locked(mine, now, market, named=named)
+        account = mine
+    return Current(account, market, now, state)
 
 
-def match_locked(account: PaperAccount, now: datetime, market: prices.Market | None = None) -> int:
-    """As ``catch_up``, within the caller's transaction and lock."""
+def match_locked(
+    account: PaperAccount, now: datetime, market: prices.Market | None = None, *, named: str = ""
+) -> ledger.Snapshot:
+    """Bring an account up to ``now`` within the caller's transaction and lock; what it has then."""
     market = market or market_of(account)
-    return matching.Matcher(account, market, now).run(matching.due(account, market, now))
+    state = ledger.Snapshot(account, now, named=named)
+    found = matching.due(state, market)
+    if found or matching.pending(account, market, now):
+        matching.Matcher(account, market, now).run(found)
+        state = ledger.Snapshot(account, now, named=named)
+    return state
 
 
 def watch(account: PaperAccount, tape: prices.Tape, now: datetime) -> None:

@@ -9,16 +9,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
+from functools import cached_property
+from typing import NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db.models import CharField, Func, OuterRef, Q, Subquery
 
-from brokers.decimals import DECIMAL_PLACES
+from brokers.decimals import DECIMAL_PLACES, ExactDecimalField
 from brokers.errors import InvalidAccount
 from brokers.paper import costs, exchange
 from brokers.paper.models import (
     OPEN_STATUSES,
+    CashBalance,
     Holding,
     LedgerEntry,
+    MatchedTape,
     PaperAccount,
     PaperFill,
     PaperOrder,
@@ -44,8 +49,59 @@ class Held:
         return self.total - self.reserved - self.unsettled
 
 
+class OpenOrder(NamedTuple):
+    """What reading an account needs to know of an order that may still fill."""
+
+    pk: int
+    status: str
+    client_order_id: str
+    pair: str
+    currency: str
+    symbol: str
+    reserved_cash: Decimal
+    reserved_quantity: Decimal
+    held: bool
+    tape: str
+    touch_below: float | None
+    touch_above: float | None
+    matched_until: datetime
+    expires_at: datetime | None
+    arrives_at: datetime | None
+    cancels_at: datetime | None
+    seen: datetime | None
+    """``MatchedTape.seen`` of its tape; None where the tape has no row."""
+
+
 _ACCOUNT_FIELDS = [field.attname for field in PaperAccount._meta.concrete_fields]
 _ACCOUNTS = Statement(lambda key: PaperAccount.objects.filter(key=key).values_list(*_ACCOUNT_FIELDS))
+_LOCKED = Statement(lambda pk: PaperAccount.objects.select_for_update().filter(pk=pk).values_list(*_ACCOUNT_FIELDS))
+_SEEN = Subquery(MatchedTape.objects.filter(tape=OuterRef("tape")).values("seen"))
+_OPEN_ORDERS = Statement(
+    lambda named, first, second, account: PaperOrder.objects.filter(
+        Q(client_order_id=named) | Q(status__in=[first, second]), account=account
+    ).values_list(*OpenOrder._fields[:-1], _SEEN)
+)
+
+
+def _word(text: str) -> Func:
+    return Func(template=f"'{text}'", output_field=CharField())
+
+
+_NO_PRICE = Func(template="NULL", output_field=ExactDecimalField())
+# Three tables in one statement: what kind of row, its symbol or currency, how much, and for a position at what price.
+_BOOK = Statement(
+    lambda holder, payer, seller, at: (
+        Holding.objects.filter(account=holder)
+        .values_list(_word("held"), "symbol", "quantity", "average_price")
+        .union(
+            CashBalance.objects.filter(account=payer).values_list(_word("cash"), "currency", "amount", _NO_PRICE),
+            LedgerEntry.objects.filter(account=seller, settles_at__gt=at).values_list(
+                _word("unsettled"), "currency", "amount", _NO_PRICE
+            ),
+            all=True,
+        )
+    )
+)
 
 
 def account(key: str) -> PaperAccount:
@@ -60,36 +116,90 @@ def account(key: str) -> PaperAccount:
 def locked(account: PaperAccount) -> Iterator[PaperAccount]:
     """One transaction that alone may change this account. SQLite has no row locks; its writers queue."""
     with transaction.atomic():
-        yield PaperAccount.objects.select_for_update().get(pk=account.pk)
+        row = _LOCKED.first(account.pk)
+        if row is None:
+            raise InvalidAccount("There is no such paper account.")
+        yield PaperAccount.from_db(DEFAULT_DB_ALIAS, _ACCOUNT_FIELDS, row)
 
 
-def cash(account: PaperAccount, at: datetime, *, but: PaperOrder | None = None) -> dict[str, Held]:
-    """By currency, the account's own first. ``but`` leaves out what that order, or its pair, holds."""
-    reserved = _sums(account, "currency", "reserved_cash", but)
-    unsettled: dict[str, Decimal] = {}
-    for currency, amount in account.ledger.filter(settles_at__gt=at).values_list("currency", "amount"):
-        unsettled[currency] = unsettled.get(currency, Decimal(0)) + amount
-    balances = sorted(account.balances.all(), key=lambda row: (row.currency != account.currency, row.currency))
-    none = Decimal(0)
-    return {
-        row.currency: Held(row.amount, reserved.get(row.currency, none), unsettled.get(row.currency, none))
-        for row in balances
-    }
+class Snapshot:
+    """What an account has at one time, and what its open orders hold of it: each read once, when it is first needed.
 
+    Whoever has booked something since takes another. Inside the ``locked`` block all of it is of one moment.
+    """
 
-def cash_in(account: PaperAccount, currency: str, at: datetime, *, but: PaperOrder | None = None) -> Held:
-    return cash(account, at, but=but).get(currency, Held(Decimal(0), Decimal(0)))
+    def __init__(self, account: PaperAccount, at: datetime, *, named: str = "") -> None:
+        """``named``: a client order id to look for with the open orders."""
+        self.account, self.at = account, at
+        self._named = named
 
+    @cached_property
+    def _orders(self) -> list[OpenOrder]:
+        return [OpenOrder(*row) for row in _OPEN_ORDERS.rows(self._named, *OPEN_STATUSES, self.account.pk)]
 
-def reserved_quantities(account: PaperAccount, *, but: PaperOrder | None = None) -> dict[str, Decimal]:
-    return _sums(account, "symbol", "reserved_quantity", but)
+    @property
+    def orders(self) -> list[OpenOrder]:
+        """The open ones."""
+        return [order for order in self._orders if order.status in OPEN_STATUSES]
 
+    @property
+    def knows_name(self) -> bool:
+        """Whether an order, open or not, has the client order id that was looked for."""
+        return any(order.client_order_id == self._named for order in self._orders)
 
-def held(account: PaperAccount, symbol: str, *, but: PaperOrder | None = None) -> Held:
-    """``total`` is negative for a short position."""
-    row = account.holdings.filter(symbol=symbol).first()
-    total = row.quantity if row else Decimal(0)
-    return Held(total, reserved_quantities(account, but=but).get(symbol, Decimal(0)))
+    @cached_property
+    def _book(self) -> list[tuple[str, str, Decimal, Decimal | None]]:
+        pk = self.account.pk
+        return [(row[0], row[1], row[2], row[3]) for row in _BOOK.rows(pk, pk, pk, self.at)]
+
+    @cached_property
+    def holdings(self) -> dict[str, tuple[Decimal, Decimal]]:
+        """(units, average price) by symbol, in order of it; units are negative for a short position."""
+        rows = sorted(
+            (symbol, units, price) for kind, symbol, units, price in self._book if kind == "held" and price is not None
+        )
+        return {symbol: (units, price) for symbol, units, price in rows}
+
+    def cash(self, *, but: PaperOrder | None = None) -> dict[str, Held]:
+        """By currency, the account's own first. ``but`` leaves out what that order, or its pair, holds."""
+        reserved = self._sums(lambda order: (order.currency, order.reserved_cash), but)
+        unsettled: dict[str, Decimal] = {}
+        for kind, currency, amount, _ in self._book:
+            if kind == "unsettled":
+                unsettled[currency] = unsettled.get(currency, Decimal(0)) + amount
+        own, none = self.account.currency, Decimal(0)
+        balances = sorted(
+            ((currency, amount) for kind, currency, amount, _ in self._book if kind == "cash"),
+            key=lambda row: (row[0] != own, row[0]),
+        )
+        return {
+            currency: Held(amount, reserved.get(currency, none), unsettled.get(currency, none))
+            for currency, amount in balances
+        }
+
+    def cash_in(self, currency: str, *, but: PaperOrder | None = None) -> Held:
+        return self.cash(but=but).get(currency, Held(Decimal(0), Decimal(0)))
+
+    def reserved_quantities(self, *, but: PaperOrder | None = None) -> dict[str, Decimal]:
+        return self._sums(lambda order: (order.symbol, order.reserved_quantity), but)
+
+    def held(self, symbol: str, *, but: PaperOrder | None = None) -> Held:
+        """``total`` is negative for a short position."""
+        total, _ = self.holdings.get(symbol, (Decimal(0), Decimal(0)))
+        return Held(total, self.reserved_quantities(but=but).get(symbol, Decimal(0)))
+
+    def _sums(self, of: Callable[[OpenOrder], tuple[str, Decimal]], but: PaperOrder | None) -> dict[str, Decimal]:
+        """Over open orders; of a pair only the largest counts, because only one of it can fill."""
+        pairs: dict[tuple[str, str], Decimal] = {}
+        for order in self.orders:
+            if but is None or (order.pk != but.pk and (not order.pair or order.pair != but.pair)):
+                name, amount = of(order)
+                slot = (name, order.pair or str(order.pk))
+                pairs[slot] = max(pairs.get(slot, Decimal(0)), amount)
+        sums: dict[str, Decimal] = {}
+        for (name, _), amount in pairs.items():
+            sums[name] = sums.get(name, Decimal(0)) + amount
+        return sums
 
 
 def taken(account: PaperAccount, symbol: str, bar: int) -> Decimal:
@@ -117,7 +227,7 @@ class Execution:
 
 def fill(
     account: PaperAccount, order: PaperOrder, instrument: Instrument, preset: costs.Preset, done: Execution
-) -> None:
+) -> PaperFill:
     """Write one fill and release the part of the reservation it used. The caller knows that it can be paid."""
     side = Side(order.side)
     fee = costs.fee(
@@ -125,9 +235,9 @@ def fill(
     )
     amount = costs.gross(done.price, done.quantity)
     moved = done.quantity if side is Side.BUY else -done.quantity
-    PaperFill.objects.create(
+    made = PaperFill.objects.create(
         order=order,
-        fill_id=f"{order.broker_order_id}-{order.fills.count() + 1}",
+        fill_id=f"{order.broker_order_id}-{(order.fills.count() if order.filled_quantity else 0) + 1}",
         price=done.price,
         quantity=done.quantity,
         fee=fee,
@@ -137,28 +247,26 @@ def fill(
         recorded_at=done.recorded_at,
         at=done.at,
     )
-    post(
-        account,
-        at=done.at,
-        kind="trade",
-        currency=order.currency,
-        amount=-amount if side is Side.BUY else amount,
-        symbol=order.symbol,
-        quantity=moved,
-        price=done.price,
-        client_order_id=order.client_order_id,
-        settles_at=done.settles_at if side is Side.SELL else None,
-    )
-    if fee:
-        post(
-            account,
-            at=done.at,
-            kind="fee",
-            currency=order.currency,
-            amount=-fee,
-            symbol=order.symbol,
-            client_order_id=order.client_order_id,
+    common = {
+        "account": account,
+        "at": done.at,
+        "currency": order.currency,
+        "symbol": order.symbol,
+        "client_order_id": order.client_order_id,
+    }
+    entries = [
+        LedgerEntry(
+            **common,
+            kind="trade",
+            amount=-amount if side is Side.BUY else amount,
+            quantity=moved,
+            price=done.price,
+            settles_at=done.settles_at if side is Side.SELL else None,
         )
+    ]
+    if fee:
+        entries.append(LedgerEntry(**common, kind="fee", amount=-fee))
+    _post(account, order.currency, entries)
     move_holding(account, order.symbol, moved, done.price)
     before = order.quantity - order.filled_quantity
     paid = (order.average_price or Decimal(0)) * order.filled_quantity + done.price * done.quantity
@@ -168,10 +276,11 @@ def fill(
     order.updated = done.at
     if order.filled_quantity == order.quantity:
         end(order, BrokerStatus.FILLED, at=done.at)
-        return
+        return made
     order.status = BrokerStatus.PARTIALLY_FILLED.value
     shrink(order, before)
     order.save()
+    return made
 
 
 def shrink(order: PaperOrder, before: Decimal) -> None:
@@ -193,12 +302,24 @@ def end(order: PaperOrder, status: BrokerStatus, *, at: datetime, reason: str = 
 
 def post(account: PaperAccount, *, at: datetime, kind: str, currency: str, amount: Decimal, **trade: object) -> None:
     """A ledger entry and the balance it changes, always together."""
-    LedgerEntry.objects.create(account=account, at=at, kind=kind, currency=currency, amount=amount, **trade)
-    if not amount:
+    entry = LedgerEntry(account=account, at=at, kind=kind, currency=currency, amount=amount, **trade)
+    _post(account, currency, [entry])
+
+
+_BALANCES = Statement(
+    lambda account, currency: CashBalance.objects.filter(account=account, currency=currency).values_list("pk", "amount")
+)
+
+
+def _post(account: PaperAccount, currency: str, entries: list[LedgerEntry]) -> None:
+    LedgerEntry.objects.bulk_create(entries)
+    total = sum((entry.amount for entry in entries), Decimal(0))
+    if not total:
         return
-    balance = account.balances.get(currency=currency)
-    balance.amount += amount
-    balance.save(update_fields=["amount"])
+    balance = _BALANCES.first(account.pk, currency)
+    if balance is None:
+        raise CashBalance.DoesNotExist(f"Account {account.key} has no balance in {currency}.")
+    CashBalance.objects.filter(pk=balance[0]).update(amount=balance[1] + total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,26 +385,25 @@ def split_holding(account: PaperAccount, symbol: str, by: Decimal) -> None:
 def _set_holding(
     account: PaperAccount, symbol: str, change: Callable[[Decimal, Decimal], tuple[Decimal, Decimal]]
 ) -> None:
-    row = account.holdings.filter(symbol=symbol).first()
-    row = row or Holding(account=account, symbol=symbol, quantity=Decimal(0), average_price=Decimal(0))
-    row.quantity, row.average_price = change(row.quantity, row.average_price)
-    if row.quantity:
-        row.save()
-    elif row.pk is not None:
-        row.delete()
+    row = _HOLDINGS.first(account.pk, symbol)
+    before = (Decimal(0), Decimal(0)) if row is None else (row[1], row[2])
+    quantity, average_price = change(*before)
+    if row is None:
+        if quantity:
+            Holding.objects.create(account=account, symbol=symbol, quantity=quantity, average_price=average_price)
+        return
+    mine = Holding.objects.filter(pk=row[0])
+    if quantity:
+        mine.update(quantity=quantity, average_price=average_price)
+    else:
+        mine.delete()
 
 
-def _sums(account: PaperAccount, by: str, what: str, but: PaperOrder | None) -> dict[str, Decimal]:
-    """Over open orders; of a pair only the largest counts, because only one of it can fill."""
-    pairs: dict[tuple[str, str], Decimal] = {}
-    for pk, pair, name, amount in account.orders.filter(status__in=OPEN_STATUSES).values_list("pk", "pair", by, what):
-        if but is None or (pk != but.pk and (not pair or pair != but.pair)):
-            slot = (name, pair or str(pk))
-            pairs[slot] = max(pairs.get(slot, Decimal(0)), amount)
-    sums: dict[str, Decimal] = {}
-    for (name, _), amount in pairs.items():
-        sums[name] = sums.get(name, Decimal(0)) + amount
-    return sums
+_HOLDINGS = Statement(
+    lambda account, symbol: Holding.objects.filter(account=account, symbol=symbol).values_list(
+        "pk", "quantity", "average_price"
+    )
+)
 
 
 def new_code(length: int) -> str:

@@ -5,11 +5,12 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache, partial
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any
 
 from brokers.errors import InvalidAccount
 from brokers.paper import announced, hours, live, prices, replay, simulated
+from brokers.paper.announced import Announced
 from brokers.paper.calendars import EXCHANGES
 from brokers.paper.models import CorporateAction, ImportedSeries, PaperAccount
 from brokers.statements import Statement, shared
@@ -21,8 +22,8 @@ _SERIES = Statement(
     )
 )
 _MARKETS = Statement(lambda key: PaperAccount.objects.filter(key=key).values_list("seed", "hours", "venue"))
-_SPLITS = Statement(
-    lambda kind: CorporateAction.objects.filter(kind=kind).order_by("at").values_list("symbol", "at", "value")
+_ACTIONS = Statement(
+    lambda: CorporateAction.objects.order_by("at", "pk").values_list("at", "symbol", "kind", "value", "pk")
 )
 
 
@@ -34,7 +35,7 @@ def market_for(seed: int, market_hours: str, venue: str = "") -> prices.Market:
     """Raises BrokerUnavailable for a venue whose listing was never read."""
     if venue:
         return live.market(venue)
-    return _market(seed, market_hours, tuple(_SERIES.rows()), tuple(_SPLITS.rows("split")))
+    return _market(seed, market_hours, tuple(_SERIES.rows()), tuple(_ACTIONS.rows()))
 
 
 def market_shown(key: str, now: datetime) -> prices.Market:
@@ -52,7 +53,7 @@ def _market_shown(key: str, now: datetime) -> prices.Market:
     if venue:
         live.learn(venue, now)
         return live.market(venue)
-    return _market(seed, market_hours, tuple(_SERIES.shared()), tuple(_SPLITS.shared("split")))
+    return _market(seed, market_hours, tuple(_SERIES.shared()), tuple(_ACTIONS.shared()))
 
 
 @lru_cache(maxsize=4096)
@@ -66,15 +67,16 @@ def _origin(key: str) -> tuple[int, str, str]:
 
 @lru_cache(maxsize=64)
 def _market(
-    seed: int, market_hours: str, series: tuple[tuple[Any, ...], ...], splits: tuple[tuple[Any, ...], ...]
+    seed: int, market_hours: str, series: tuple[tuple[Any, ...], ...], imported: tuple[tuple[Any, ...], ...]
 ) -> prices.Market:
     """What is imported is looked up each time; the list is made anew only when that has changed."""
     ratios: dict[str, list[tuple[int, Decimal]]] = {}
-    computed = ((each.symbol, each.at, each.value) for each in announced.schedule(seed) if each.kind == "split")
-    for symbol, at, ratio in sorted((*splits, *computed), key=itemgetter(1)):
-        ratios.setdefault(symbol, []).append((hours.minute_of(at), ratio))
+    actions = [Announced(*row) for row in imported]
+    for each in sorted((*actions, *announced.schedule(seed)), key=attrgetter("at")):
+        if each.kind == "split":
+            ratios.setdefault(each.symbol, []).append((hours.minute_of(each.at), each.value))
     listed = [*built_in(seed, market_hours), *_listed(series, market_hours)]
-    return prices.Market([_with_splits(entry, ratios.get(entry.symbol)) for entry in listed])
+    return prices.Market([_with_splits(entry, ratios.get(entry.symbol)) for entry in listed], actions=actions)
 
 
 def _with_splits(entry: prices.Listed, splits: list[tuple[int, Decimal]] | None) -> prices.Listed:
