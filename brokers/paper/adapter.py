@@ -19,7 +19,7 @@ from brokers.paper import costs, exchange, feed, intake, ledger, live, means, ra
 from brokers.paper import depth as simulated_depth
 from brokers.paper.books import Current, current
 from brokers.paper.hours import at_minute, minute_of
-from brokers.paper.listings import exchanges, market_of, market_shown
+from brokers.paper.listings import exchanges, market_of, market_shown, origin
 from brokers.paper.matching import Matcher
 from brokers.paper.models import OPEN_STATUSES, LedgerEntry, PaperAccount, PaperFill, PaperOrder
 from brokers.paper.prices import Market, newest
@@ -94,7 +94,7 @@ class PaperBroker(Extras):
         )
 
     def ping(self) -> Health:
-        venue = self._account.venue
+        venue = self._venue
         if not venue:
             return Health(latency=0.0, clock_skew=None)
         began = time.monotonic()
@@ -219,14 +219,14 @@ class PaperBroker(Extras):
 
     def order_book(self, symbol: str, depth: int) -> OrderBook:
         tape = self._market().tape(symbol)
-        if venue := self._account.venue:
+        if venue := self._venue:
             return live.feed_of(venue).book(tape.instrument, depth, self._clock())
         return simulated_depth.book(tape, self._clock(), depth)
 
     def prints(self, symbol: str, limit: int) -> Prints:
         tape, now = self._market().tape(symbol), self._clock()
         size = BarSize.MINUTE if tape.step == 1 else BarSize.DAY
-        if venue := self._account.venue:
+        if venue := self._venue:
             found = live.bars(venue, tape.instrument.symbol, size, None, None, limit, now)
         else:
             found = bars_of(tape, size, start=None, end=None, limit=limit, now=now)
@@ -242,7 +242,7 @@ class PaperBroker(Extras):
         )
 
     def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
-        venue = self._account.venue
+        venue = self._venue
         return sessions.markets(
             self._account.hours,
             self._clock(),
@@ -254,7 +254,7 @@ class PaperBroker(Extras):
 
     def exchange_rate(self, base: str, quote: str) -> Rate:
         market, now = self._market(), self._clock()
-        if venue := self._account.venue:
+        if venue := self._venue:
             for pair in filter(market.lists, (f"{base}/{quote}", f"{quote}/{base}")):
                 live.bring_quote(venue, pair, now)
         return rates.rate(market, base, quote, now)
@@ -269,7 +269,7 @@ class PaperBroker(Extras):
         limit: int = 100,
     ) -> list[Bar]:
         market, now = self._market(), self._clock()
-        if venue := self._account.venue:
+        if venue := self._venue:
             return live.bars(venue, market.tape(symbol).instrument.symbol, size, start, end, limit, now)
         return market.bars(symbol, size, start, end, limit, now)
 
@@ -278,13 +278,13 @@ class PaperBroker(Extras):
         return intake.preview(self._current(account_id, named=request.client_order_id), request)
 
     def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
-        account, now = self._of(account_id), self._bring(account_id, request.symbol)
-        return _broker_order(*intake.submit(account, request, now))
+        now = self._bring(account_id, request.symbol)
+        return _broker_order(*intake.submit(account_id, request, now))
 
     def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
         account = self._current(account_id).account
-        found = account.orders.filter(client_order_id=client_order_id).select_related("parent").first()
-        return None if found is None else _broker_order(found)
+        found = ledger.order(account, client_order_id)
+        return None if found is None else _broker_order(found, ledger.fills(found))
 
     def orders(
         self, account_id: str, *, open_only: bool = False, since: datetime | None = None, limit: int = 100
@@ -301,14 +301,14 @@ class PaperBroker(Extras):
         self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
     ) -> BrokerOrder:
         """In place: the order keeps its client order id, and loses its place in time."""
-        if self._of(account_id).venue and (found := self.order(account_id, client_order_id)) is not None:
+        if self._venue_of(account_id) and (found := self.order(account_id, client_order_id)) is not None:
             self._bring(account_id, found.symbol)
         with self._resting(account_id, client_order_id) as (account, order, now):
             order = intake.change(account, order, changes, now)
         return _broker_order(order)
 
     def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
-        if venue := self._of(account_id).venue:
+        if venue := self._venue_of(account_id):
             # Where the venue cannot be reached the order is taken back all the same.
             live.follow(self._clock(), venue)
         with self._resting(account_id, client_order_id) as (account, order, now):
@@ -320,7 +320,7 @@ class PaperBroker(Extras):
         """An open order with its account, locked. What has filled or ended by now stays so if the order has ended."""
         it = self._current(account_id)
         with ledger.locked(it.account) as mine:
-            found = mine.orders.filter(client_order_id=client_order_id).first()
+            found = ledger.order(mine, client_order_id)
             if found is None:
                 raise OrderNotFound("This account has no order with that client order id.")
             if not BrokerStatus(found.status).is_open:
@@ -342,27 +342,33 @@ class PaperBroker(Extras):
 
     def _priced(self, account_id: str) -> Current:
         """As ``_current``, with prices of now for what it holds. Raises BrokerUnavailable."""
-        account = self._of(account_id)
-        if account.venue:
-            now = self._clock()
-            live.learn(account.venue, now)
-            live.check(account.venue, account.holdings.values_list("symbol", flat=True), now)
+        if venue := self._venue_of(account_id):
+            account, now = self._of(account_id), self._clock()
+            live.learn(venue, now)
+            live.check(venue, account.holdings.values_list("symbol", flat=True), now)
         return self._current(account_id)
 
     def _bring(self, account_id: str, symbol: str) -> datetime:
         """Now, with the newest prices for a new order in ``symbol``. Raises BrokerUnavailable."""
-        account, now = self._of(account_id), self._clock()
-        if account.venue:
-            live.learn(account.venue, now)
-            name = market_of(account).tape(symbol).instrument.symbol
-            live.bring_up(account.venue, [name], now, behind=timedelta(minutes=1))
-            live.bring_quote(account.venue, name, now)
+        venue, now = self._venue_of(account_id), self._clock()
+        if venue:
+            live.learn(venue, now)
+            name = live.market(venue).tape(symbol).instrument.symbol
+            live.bring_up(venue, [name], now, behind=timedelta(minutes=1))
+            live.bring_quote(venue, name, now)
         return now
 
+    @property
+    def _venue(self) -> str:
+        """Whose live prices the main account has; empty for none."""
+        return self._venue_of(self._keys[0])
+
+    def _venue_of(self, account_id: str) -> str:
+        self._check(account_id)
+        return origin(account_id)[2]
+
     def _market(self) -> Market:
-        if venue := self._account.venue:
-            live.learn(venue, self._clock())
-        return market_of(self._account)
+        return market_shown(self._keys[0], self._clock())
 
 
 def _positions(it: Current) -> list[Position]:

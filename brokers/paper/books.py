@@ -13,6 +13,7 @@ from django.utils import timezone
 from brokers.paper import costs, exchange, feed, hours, ledger, matching, means, prices
 from brokers.paper.listings import market_for, market_of
 from brokers.paper.models import OPEN_STATUSES, CashBalance, Holding, MatchedTape, PaperAccount, PaperOrder
+from brokers.statements import Statement
 from brokers.types import BrokerStatus
 
 logger = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ DEFAULT_SEED = 1
 """Accounts share one simulated market unless somebody asks for another."""
 LONGEST_SETTLEMENT = 5
 _BATCH = 500
+_MARKS = Statement(lambda tape: MatchedTape.objects.filter(tape=tape).values_list("seen"))
 # Two statements in one, because each half has an index of its own, and in SQL, because it runs for every tick.
 _TABLE = PaperOrder._meta.db_table
 _TOUCHED = (
@@ -130,7 +132,7 @@ def clone(
                 quantity=lot.quantity,
                 price=lot.average_price,
             )
-            ledger.move_holding(account, instrument.symbol, lot.quantity, lot.average_price)
+            ledger.move_holding(account, instrument.symbol, lot.quantity, lot.average_price, now)
     return account, left_out
 
 
@@ -256,7 +258,9 @@ def match_locked(
 
 
 def watch(account: PaperAccount, tape: prices.Tape, now: datetime) -> None:
-    """Have ``match_resting`` look at this tape from now on. Called before an order in it is saved."""
+    """Have ``match_resting`` look at this tape from now on: in the transaction that has an order rest in it."""
+    if (known := _MARKS.first(tape.key)) is not None and known[0] <= now:
+        return
     mark, made = MatchedTape.objects.get_or_create(
         tape=tape.key,
         defaults={

@@ -182,16 +182,15 @@ def preview(it: Current, request: OrderRequest) -> Preview:
     )
 
 
-def submit(account: PaperAccount, request: OrderRequest, now: datetime) -> tuple[PaperOrder, list[PaperFill] | None]:
+def submit(key: str, request: OrderRequest, now: datetime) -> tuple[PaperOrder, list[PaperFill] | None]:
     """Accept the order with its legs, and fill what can fill at once: one transaction, all of it or nothing.
 
     With the order come its fills, where they are known without asking.
     """
-    with ledger.locked(account) as mine:
+    with ledger.locked(key) as mine:
         market = market_of(mine)
         state = match_locked(mine, now, market, named=request.client_order_id)
         found = assess(Current(mine, market, now, state), request)
-        watch(mine, found.tape, now)
         try:
             found.order.save(force_insert=True)
             for leg in found.legs:
@@ -200,9 +199,12 @@ def submit(account: PaperAccount, request: OrderRequest, now: datetime) -> tuple
         except IntegrityError:  # it ends the transaction
             raise DuplicateClientId("An order with this client order id exists already.") from None
         if found.order.arrives_at is not None:
+            watch(mine, found.tape, now)
             return found.order, []
-        matcher = Matcher(mine, market, now)
+        matcher = Matcher(mine, market, now, state)
         _arrive(matcher, found.order, found.tape, found.arrival)
+        if request.legs or BrokerStatus(found.order.status).is_open:
+            watch(mine, found.tape, now)
         if request.order_class is OrderClass.SIMPLE:
             return found.order, matcher.fills
         if request.order_class is OrderClass.OCO:

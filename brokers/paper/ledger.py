@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, transaction
-from django.db.models import CharField, Func, OuterRef, Q, Subquery
+from django.db.models import CharField, Func, OuterRef, Q, QuerySet, Subquery
 
 from brokers.decimals import DECIMAL_PLACES, ExactDecimalField
 from brokers.errors import InvalidAccount
@@ -74,7 +74,7 @@ class OpenOrder(NamedTuple):
 
 _ACCOUNT_FIELDS = [field.attname for field in PaperAccount._meta.concrete_fields]
 _ACCOUNTS = Statement(lambda key: PaperAccount.objects.filter(key=key).values_list(*_ACCOUNT_FIELDS))
-_LOCKED = Statement(lambda pk: PaperAccount.objects.select_for_update().filter(pk=pk).values_list(*_ACCOUNT_FIELDS))
+_LOCKED = Statement(lambda key: PaperAccount.objects.select_for_update().filter(key=key).values_list(*_ACCOUNT_FIELDS))
 _SEEN = Subquery(MatchedTape.objects.filter(tape=OuterRef("tape")).values("seen"))
 _OPEN_ORDERS = Statement(
     lambda named, first, second, account: PaperOrder.objects.filter(
@@ -88,38 +88,68 @@ def _word(text: str) -> Func:
 
 
 _NO_PRICE = Func(template="NULL", output_field=ExactDecimalField())
-# Three tables in one statement: what kind of row, its symbol or currency, how much, and for a position at what price.
-_BOOK = Statement(
-    lambda holder, payer, seller, at: (
-        Holding.objects.filter(account=holder)
-        .values_list(_word("held"), "symbol", "quantity", "average_price")
-        .union(
-            CashBalance.objects.filter(account=payer).values_list(_word("cash"), "currency", "amount", _NO_PRICE),
-            LedgerEntry.objects.filter(account=seller, settles_at__gt=at).values_list(
-                _word("unsettled"), "currency", "amount", _NO_PRICE
-            ),
-            all=True,
-        )
+
+
+_Rows = QuerySet[Any, tuple[Any, ...]]
+
+
+def _in_hand(holder: int, payer: int) -> tuple[_Rows, _Rows]:
+    """What kind of row, its symbol or currency, how much, and for a position at what price."""
+    cash = CashBalance.objects.filter(account=payer)
+    held = Holding.objects.filter(account=holder)
+    return (
+        held.values_list(_word("held"), "symbol", "quantity", "average_price"),
+        cash.values_list(_word("cash"), "currency", "amount", _NO_PRICE),
     )
+
+
+def _book(holder: int, payer: int) -> _Rows:
+    held, cash = _in_hand(holder, payer)
+    return held.union(cash, all=True)
+
+
+def _book_with_unsettled(holder: int, payer: int, seller: int, at: datetime) -> _Rows:
+    held, cash = _in_hand(holder, payer)
+    coming = LedgerEntry.objects.filter(account=seller, settles_at__gt=at)
+    return held.union(cash, coming.values_list(_word("unsettled"), "currency", "amount", _NO_PRICE), all=True)
+
+
+_BOOK, _BOOK_WITH_UNSETTLED = Statement(_book), Statement(_book_with_unsettled)
+_ORDER_FIELDS = [field.attname for field in PaperOrder._meta.concrete_fields]
+_ORDERS = Statement(
+    lambda account, named: PaperOrder.objects.filter(account=account, client_order_id=named).values_list(*_ORDER_FIELDS)
 )
+_FILL_FIELDS = [field.attname for field in PaperFill._meta.concrete_fields]
+_FILLS = Statement(lambda order: PaperFill.objects.filter(order=order).order_by("pk").values_list(*_FILL_FIELDS))
+
+
+def order(account: PaperAccount, client_order_id: str) -> PaperOrder | None:
+    row = _ORDERS.first(account.pk, client_order_id)
+    return None if row is None else PaperOrder.from_db(DEFAULT_DB_ALIAS, _ORDER_FIELDS, row)
+
+
+def fills(order: PaperOrder) -> list[PaperFill]:
+    """The oldest first."""
+    return [PaperFill.from_db(DEFAULT_DB_ALIAS, _FILL_FIELDS, row) for row in _FILLS.rows(order.pk)]
 
 
 def account(key: str) -> PaperAccount:
     """Raises InvalidAccount."""
-    row = _ACCOUNTS.first(key)
+    return _account(_ACCOUNTS.first(key))
+
+
+def _account(row: tuple[Any, ...] | None) -> PaperAccount:
     if row is None:
         raise InvalidAccount("There is no such paper account.")
     return PaperAccount.from_db(DEFAULT_DB_ALIAS, _ACCOUNT_FIELDS, row)
 
 
 @contextmanager
-def locked(account: PaperAccount) -> Iterator[PaperAccount]:
-    """One transaction that alone may change this account. SQLite has no row locks; its writers queue."""
+def locked(account: PaperAccount | str) -> Iterator[PaperAccount]:
+    """One transaction that alone may change this account, or the one with this key. SQLite has no row locks; its
+    writers queue. Raises InvalidAccount."""
     with transaction.atomic():
-        row = _LOCKED.first(account.pk)
-        if row is None:
-            raise InvalidAccount("There is no such paper account.")
-        yield PaperAccount.from_db(DEFAULT_DB_ALIAS, _ACCOUNT_FIELDS, row)
+        yield _account(_LOCKED.first(account if isinstance(account, str) else account.key))
 
 
 class Snapshot:
@@ -150,7 +180,10 @@ class Snapshot:
     @cached_property
     def _book(self) -> list[tuple[str, str, Decimal, Decimal | None]]:
         pk = self.account.pk
-        return [(row[0], row[1], row[2], row[3]) for row in _BOOK.rows(pk, pk, pk, self.at)]
+        # Where nothing settles later the ledger is not searched for it: it only grows.
+        settles_later = self.account.settlement_days > 0
+        rows = _BOOK_WITH_UNSETTLED.rows(pk, pk, pk, self.at) if settles_later else _BOOK.rows(pk, pk)
+        return [(row[0], row[1], row[2], row[3]) for row in rows]
 
     @cached_property
     def holdings(self) -> dict[str, tuple[Decimal, Decimal]]:
@@ -226,9 +259,13 @@ class Execution:
 
 
 def fill(
-    account: PaperAccount, order: PaperOrder, instrument: Instrument, preset: costs.Preset, done: Execution
+    state: Snapshot, order: PaperOrder, instrument: Instrument, preset: costs.Preset, done: Execution
 ) -> PaperFill:
-    """Write one fill and release the part of the reservation it used. The caller knows that it can be paid."""
+    """Write one fill and release the part of the reservation it used. The caller knows that it can be paid.
+
+    ``state`` was read since the last booking, under the lock; it is out of date afterwards.
+    """
+    account = state.account
     side = Side(order.side)
     fee = costs.fee(
         preset, instrument.asset_class, done.price, done.quantity, filled=order.filled_quantity, maker=done.maker
@@ -266,8 +303,8 @@ def fill(
     ]
     if fee:
         entries.append(LedgerEntry(**common, kind="fee", amount=-fee))
-    _post(account, order.currency, entries)
-    move_holding(account, order.symbol, moved, done.price)
+    _post(state, order.currency, entries)
+    _move_holding(state, order.symbol, moved, done.price)
     before = order.quantity - order.filled_quantity
     paid = (order.average_price or Decimal(0)) * order.filled_quantity + done.price * done.quantity
     order.filled_quantity += done.quantity
@@ -303,23 +340,15 @@ def end(order: PaperOrder, status: BrokerStatus, *, at: datetime, reason: str = 
 def post(account: PaperAccount, *, at: datetime, kind: str, currency: str, amount: Decimal, **trade: object) -> None:
     """A ledger entry and the balance it changes, always together."""
     entry = LedgerEntry(account=account, at=at, kind=kind, currency=currency, amount=amount, **trade)
-    _post(account, currency, [entry])
+    _post(Snapshot(account, at), currency, [entry])
 
 
-_BALANCES = Statement(
-    lambda account, currency: CashBalance.objects.filter(account=account, currency=currency).values_list("pk", "amount")
-)
-
-
-def _post(account: PaperAccount, currency: str, entries: list[LedgerEntry]) -> None:
+def _post(state: Snapshot, currency: str, entries: list[LedgerEntry]) -> None:
     LedgerEntry.objects.bulk_create(entries)
     total = sum((entry.amount for entry in entries), Decimal(0))
-    if not total:
-        return
-    balance = _BALANCES.first(account.pk, currency)
-    if balance is None:
-        raise CashBalance.DoesNotExist(f"Account {account.key} has no balance in {currency}.")
-    CashBalance.objects.filter(pk=balance[0]).update(amount=balance[1] + total)
+    if total:
+        balance = state.cash()[currency].total
+        CashBalance.objects.filter(account=state.account, currency=currency).update(amount=balance + total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,36 +403,29 @@ def split(total: Decimal, average: Decimal, by: Decimal) -> tuple[Decimal, Decim
     return after, (total * average / after).quantize(_STEP) if after else Decimal(0)
 
 
-def move_holding(account: PaperAccount, symbol: str, by: Decimal, price: Decimal) -> None:
-    _set_holding(account, symbol, lambda total, average: moved(total, average, by, price))
+def move_holding(account: PaperAccount, symbol: str, by: Decimal, price: Decimal, at: datetime) -> None:
+    _move_holding(Snapshot(account, at), symbol, by, price)
 
 
-def split_holding(account: PaperAccount, symbol: str, by: Decimal) -> None:
-    _set_holding(account, symbol, lambda total, average: split(total, average, by))
+def _move_holding(state: Snapshot, symbol: str, by: Decimal, price: Decimal) -> None:
+    _set_holding(state, symbol, lambda total, average: moved(total, average, by, price))
 
 
-def _set_holding(
-    account: PaperAccount, symbol: str, change: Callable[[Decimal, Decimal], tuple[Decimal, Decimal]]
-) -> None:
-    row = _HOLDINGS.first(account.pk, symbol)
-    before = (Decimal(0), Decimal(0)) if row is None else (row[1], row[2])
-    quantity, average_price = change(*before)
-    if row is None:
+def split_holding(account: PaperAccount, symbol: str, by: Decimal, at: datetime) -> None:
+    _set_holding(Snapshot(account, at), symbol, lambda total, average: split(total, average, by))
+
+
+def _set_holding(state: Snapshot, symbol: str, change: Callable[[Decimal, Decimal], tuple[Decimal, Decimal]]) -> None:
+    before = state.holdings.get(symbol)
+    quantity, average_price = change(*(before or (Decimal(0), Decimal(0))))
+    mine = Holding.objects.filter(account=state.account, symbol=symbol)
+    if before is None:
         if quantity:
-            Holding.objects.create(account=account, symbol=symbol, quantity=quantity, average_price=average_price)
-        return
-    mine = Holding.objects.filter(pk=row[0])
-    if quantity:
+            mine.create(account=state.account, symbol=symbol, quantity=quantity, average_price=average_price)
+    elif quantity:
         mine.update(quantity=quantity, average_price=average_price)
     else:
         mine.delete()
-
-
-_HOLDINGS = Statement(
-    lambda account, symbol: Holding.objects.filter(account=account, symbol=symbol).values_list(
-        "pk", "quantity", "average_price"
-    )
-)
 
 
 def new_code(length: int) -> str:

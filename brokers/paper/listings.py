@@ -8,6 +8,9 @@ from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Any
 
+from django.db.models import CharField, Func
+
+from brokers.decimals import ExactDecimalField
 from brokers.errors import InvalidAccount
 from brokers.paper import announced, hours, live, prices, replay, simulated
 from brokers.paper.announced import Announced
@@ -22,8 +25,13 @@ _SERIES = Statement(
     )
 )
 _MARKETS = Statement(lambda key: PaperAccount.objects.filter(key=key).values_list("seed", "hours", "venue"))
-_ACTIONS = Statement(
-    lambda: CorporateAction.objects.order_by("at", "pk").values_list("at", "symbol", "kind", "value", "pk")
+_EMPTY = Func(template="''", output_field=CharField())
+_NO_VALUE = Func(template="NULL", output_field=ExactDecimalField())
+# Both tables in one statement, for every look at a market: a series has no value.
+_IMPORTED = Statement(
+    lambda: ImportedSeries.objects.values_list(
+        "pk", "imported", "symbol", "name", "asset_class", "exchange", _NO_VALUE
+    ).union(CorporateAction.objects.values_list("pk", "at", "symbol", _EMPTY, "kind", _EMPTY, "value"), all=True)
 )
 
 
@@ -35,7 +43,7 @@ def market_for(seed: int, market_hours: str, venue: str = "") -> prices.Market:
     """Raises BrokerUnavailable for a venue whose listing was never read."""
     if venue:
         return live.market(venue)
-    return _market(seed, market_hours, tuple(_SERIES.rows()), tuple(_ACTIONS.rows()))
+    return _market(seed, market_hours, tuple(sorted(_IMPORTED.rows(), key=_in_order)))
 
 
 def market_shown(key: str, now: datetime) -> prices.Market:
@@ -49,15 +57,21 @@ def market_shown(key: str, now: datetime) -> prices.Market:
 
 
 def _market_shown(key: str, now: datetime) -> prices.Market:
-    seed, market_hours, venue = _origin(key)
+    seed, market_hours, venue = origin(key)
     if venue:
         live.learn(venue, now)
         return live.market(venue)
-    return _market(seed, market_hours, tuple(_SERIES.shared()), tuple(_ACTIONS.shared()))
+    return _market(seed, market_hours, tuple(sorted(_IMPORTED.shared(), key=_in_order)))
+
+
+def _in_order(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Series by symbol, then actions by time."""
+    pk, when, symbol, *_, value = row
+    return (False, symbol, pk) if value is None else (True, when, pk)
 
 
 @lru_cache(maxsize=4096)
-def _origin(key: str) -> tuple[int, str, str]:
+def origin(key: str) -> tuple[int, str, str]:
     """Seed, hours and venue: kept, because they are set when an account is opened and never again."""
     found = _MARKETS.first(key)
     if found is None:
@@ -66,12 +80,13 @@ def _origin(key: str) -> tuple[int, str, str]:
 
 
 @lru_cache(maxsize=64)
-def _market(
-    seed: int, market_hours: str, series: tuple[tuple[Any, ...], ...], imported: tuple[tuple[Any, ...], ...]
-) -> prices.Market:
+def _market(seed: int, market_hours: str, imported: tuple[tuple[Any, ...], ...]) -> prices.Market:
     """What is imported is looked up each time; the list is made anew only when that has changed."""
     ratios: dict[str, list[tuple[int, Decimal]]] = {}
-    actions = [Announced(*row) for row in imported]
+    series = [row[:-1] for row in imported if row[-1] is None]
+    actions = [
+        Announced(at, symbol, kind, value, pk) for pk, at, symbol, _, kind, _, value in imported if value is not None
+    ]
     for each in sorted((*actions, *announced.schedule(seed)), key=attrgetter("at")):
         if each.kind == "split":
             ratios.setdefault(each.symbol, []).append((hours.minute_of(each.at), each.value))

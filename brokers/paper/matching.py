@@ -196,8 +196,12 @@ def settle_ends(account: PaperAccount, tape: prices.Tape, at: datetime) -> datet
 class Matcher:
     """One account, locked by the caller, with its orders brought up to ``now``."""
 
-    def __init__(self, account: PaperAccount, market: prices.Market, now: datetime) -> None:
+    def __init__(
+        self, account: PaperAccount, market: prices.Market, now: datetime, state: ledger.Snapshot | None = None
+    ) -> None:
+        """``state``: what the account has, where it was read since the last booking."""
         self.account = account
+        self._state = state
         self.market = market
         self.now = now
         self.preset = costs.model_of(account.preset, account.overrides)
@@ -383,9 +387,8 @@ class Matcher:
         price = event.price
         assert price is not None
         terms = replace(terms_of(order, tape), quantity=quantity)
-        if not means.affords(
-            self.account, self.market, self.preset, order, terms, tape.instrument, price, at, maker=maker
-        ):
+        state, self._state = self._state or ledger.Snapshot(self.account, at), None
+        if not means.affords(state, self.market, self.preset, order, terms, tape.instrument, price, maker=maker):
             return False
         done = ledger.Execution(
             price=price,
@@ -396,7 +399,7 @@ class Matcher:
             recorded_at=tape.recorded_at(event.minute),
             settles_at=settle_ends(self.account, tape, at),
         )
-        self.fills.append(ledger.fill(self.account, order, tape.instrument, self.preset, done))
+        self.fills.append(ledger.fill(state, order, tape.instrument, self.preset, done))
         self.ended += order.status == BrokerStatus.FILLED
         self._allot(tape, at)
         self._release_legs(order, tape, quantity, price, at)
@@ -510,7 +513,7 @@ class Matcher:
                 whole = (held * action.value / instrument.lot).to_integral_value(ROUND_DOWN) * instrument.lot
                 rest = costs.gross(prices.quote(tape, action.at).last / action.value, held * action.value - whole)
                 self._post(action.at, "split", rest, symbol=instrument.symbol, quantity=whole - held)
-                ledger.split_holding(self.account, instrument.symbol, whole - held)
+                ledger.split_holding(self.account, instrument.symbol, whole - held, action.at)
         self._set(acted_until=action.at)
 
     def _accrue(self, at: datetime) -> None:

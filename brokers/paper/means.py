@@ -18,7 +18,6 @@ means than its orders hold: it opens nothing more then, and an order that it can
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
 from brokers.decimals import plain
@@ -180,18 +179,18 @@ def check(
 
 
 def affords(
-    account: PaperAccount,
+    state: ledger.Snapshot,
     market: Market,
     preset: costs.Preset,
     order: PaperOrder,
     terms: exchange.Terms,
     instrument: Instrument,
     price: Decimal,
-    at: datetime,
     *,
     maker: bool,
 ) -> bool:
     """Whether a fill of ``terms.quantity`` units at ``price`` can be paid, now that it comes."""
+    account = state.account
     if account.kind == CASH:
         effect = costs.cash_effect(
             preset, terms.side, instrument.asset_class, price, terms.quantity, filled=order.filled_quantity, maker=maker
@@ -199,11 +198,11 @@ def affords(
         # What it holds itself is there without adding up what all the others hold.
         if -effect <= max(order.reserved_cash, Decimal(0)):
             return True
-        return free(ledger.Snapshot(account, at), market, but=order) + effect >= 0
+        return free(state, market, but=order) + effect >= 0
     # It closes what there is, even where an older order waits to close the same: that one will open then.
     able = position_against(account, order.symbol, terms.side)
     needed = need(account, preset, terms, instrument, able, price, filled=order.filled_quantity, maker=maker)
-    return not needed.cash or free(ledger.Snapshot(account, at), market, but=order) >= needed.cash
+    return not needed.cash or free(state, market, but=order) >= needed.cash
 
 
 def worst(
