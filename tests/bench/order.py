@@ -14,6 +14,7 @@ import contextlib
 import http.client
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -231,6 +232,8 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=16, help="of each tool in one round")
     options = parser.parse_args()
     os.sched_setaffinity(0, running.LOAD_CPU)
+    # So that whoever ends it finds no server and no worktree left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     _compare(options.against, options.rounds, options.calls)
 
 
