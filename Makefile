@@ -1,7 +1,7 @@
 # Needs make and Python 3.11. Everything else is installed into .venv from the lock files.
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
-.PHONY: run test clients conformance bench bench-growth bench-paper bench-bulkhead races chaos soak lint lock rotate clean
+.PHONY: run test clients conformance bench bench-growth bench-paper bench-bulkhead bench-order bench-fast-path races chaos soak lint lock rotate clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -37,6 +37,16 @@ bench: .venv/.tests
 bench-growth: .venv/.tests
 	@tests/tools/wrk.sh
 	@$(PYTHON) -m tests.bench --growth
+
+# What an order costs from the quote to its confirmation: statements, CPU and time, on both databases. With AGAINST=REV
+# beside that revision, each in turn; some four minutes.
+bench-order: .venv/.tests
+	@$(PYTHON) -m tests.bench.order $(if $(AGAINST),--against $(AGAINST))
+
+# What each piece of the fast path of /mcp gains: reads with it and without it. About two minutes.
+bench-fast-path: .venv/.tests
+	@tests/tools/wrk.sh
+	@$(PYTHON) -m tests.bench.fast_path
 
 # 50 rounds of parallel redemptions and refreshes on each database; test runs two.
 races: .venv/.tests

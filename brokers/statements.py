@@ -5,6 +5,7 @@ Building and compiling a query set costs several times what the database needs t
 
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -12,6 +13,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 T = TypeVar("T")
+Value = str | int | datetime
 
 
 class _Here(threading.local):
@@ -54,31 +56,35 @@ class Statement:
         self._build = build
         self._compiled: dict[str, tuple[str, Any, dict[int, Any]]] = {}
 
-    def rows(self, *values: str | int) -> list[tuple[Any, ...]]:
+    def rows(self, *values: Value) -> list[tuple[Any, ...]]:
         """All rows, their values as the ORM would give them. Raises django.db.DatabaseError."""
         compiled = self._compiled.get(connection.vendor)
         if compiled is None:
             compiled = self._compiled[connection.vendor] = self._compile(values)
         sql, compiler, converters = compiled
         with connection.cursor() as cursor:
-            cursor.execute(sql, {f"p{place}": value for place, value in enumerate(values)} if values else None)
+            cursor.execute(sql, {f"p{place}": _adapted(value) for place, value in enumerate(values)} or None)
             found = cursor.fetchall()
         return [tuple(row) for row in compiler.apply_converters(found, converters)] if converters else found
 
-    def first(self, *values: str | int) -> tuple[Any, ...] | None:
+    def first(self, *values: Value) -> tuple[Any, ...] | None:
         found = self.rows(*values)
         return found[0] if found else None
 
-    def shared(self, *values: str | int) -> list[tuple[Any, ...]]:
+    def shared(self, *values: Value) -> list[tuple[Any, ...]]:
         """As ``rows``, but read once for requests that this thread answers together."""
         return shared((self, values), partial(self.rows, *values))
 
-    def _compile(self, values: tuple[str | int, ...]) -> tuple[str, Any, dict[int, Any]]:
+    def _compile(self, values: tuple[Value, ...]) -> tuple[str, Any, dict[int, Any]]:
         compiler = self._build(*values).query.get_compiler(connection=connection)
         sql, parameters = compiler.as_sql()
-        if tuple(parameters) != values:
+        if tuple(parameters) != tuple(_adapted(value) for value in values):
             raise ValueError(f"This query has other parameters than its values: {parameters!r}.")
         # Django's SQLite cursor searches the whole text for places without a name, each time.
         for place in range(len(values)):
             sql = sql.replace("%s", f"%(p{place})s", 1)
         return sql, compiler, compiler.get_converters([column for column, _, _ in compiler.select])
+
+
+def _adapted(value: Value) -> Any:
+    return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value

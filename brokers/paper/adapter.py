@@ -17,9 +17,9 @@ from brokers.base import Extras
 from brokers.errors import InvalidAccount, InvalidRequest, NotCancellable, OrderNotFound
 from brokers.paper import costs, exchange, feed, intake, ledger, live, means, rates, sessions, tariff
 from brokers.paper import depth as simulated_depth
-from brokers.paper.books import catch_up
+from brokers.paper.books import Current, current
 from brokers.paper.hours import at_minute, minute_of
-from brokers.paper.listings import exchanges, market_of, market_shown
+from brokers.paper.listings import exchanges, market_of, market_shown, origin
 from brokers.paper.matching import Matcher
 from brokers.paper.models import OPEN_STATUSES, LedgerEntry, PaperAccount, PaperFill, PaperOrder
 from brokers.paper.prices import Market, newest
@@ -94,7 +94,7 @@ class PaperBroker(Extras):
         )
 
     def ping(self) -> Health:
-        venue = self._account.venue
+        venue = self._venue
         if not venue:
             return Health(latency=0.0, clock_skew=None)
         began = time.monotonic()
@@ -108,9 +108,10 @@ class PaperBroker(Extras):
         ]
 
     def account_state(self, account_id: str) -> AccountState:
-        account, now = self._priced(account_id)
-        cash = ledger.cash(account, now)
-        value = sum((position.market_value for position in self._positions(account, now)), Decimal(0))
+        found = self._priced(account_id)
+        account = found.account
+        cash = found.state.cash()
+        value = sum((position.market_value for position in _positions(found)), Decimal(0))
         own = cash[account.currency]
         state = AccountState(
             account_id=account_id,
@@ -127,11 +128,11 @@ class PaperBroker(Extras):
             positions_value=value,
             equity=own.total + value,
             buying_power=own.available,
-            as_of=now,
+            as_of=found.now,
         )
         if account.kind == means.CASH:
             return state
-        margin = means.standing(account, market_of(account), now)
+        margin = means.standing(found.state, found.market)
         free = max(margin.equity - margin.initial - own.reserved, Decimal(0))
         return replace(
             state,
@@ -141,7 +142,7 @@ class PaperBroker(Extras):
         )
 
     def positions(self, account_id: str) -> list[Position]:
-        return self._positions(*self._priced(account_id))
+        return _positions(self._priced(account_id))
 
     def transactions(
         self,
@@ -153,7 +154,7 @@ class PaperBroker(Extras):
         kinds: Collection[str] = (),
         after: str = "",
     ) -> list[Transaction]:
-        account, _ = self._current(account_id)
+        account = self._current(account_id).account
         entries = account.ledger.order_by("-at", "-pk")
         if after:
             entries = entries.filter(_older_than(account.ledger.filter(pk=_number(after)).first()))
@@ -176,7 +177,7 @@ class PaperBroker(Extras):
         limit: int,
         after: str = "",
     ) -> list[Fill]:
-        account, _ = self._current(account_id)
+        account = self._current(account_id).account
         mine = PaperFill.objects.filter(order__account=account)
         rows = mine.select_related("order").order_by("-at", "-pk")
         if after:
@@ -218,14 +219,14 @@ class PaperBroker(Extras):
 
     def order_book(self, symbol: str, depth: int) -> OrderBook:
         tape = self._market().tape(symbol)
-        if venue := self._account.venue:
+        if venue := self._venue:
             return live.feed_of(venue).book(tape.instrument, depth, self._clock())
         return simulated_depth.book(tape, self._clock(), depth)
 
     def prints(self, symbol: str, limit: int) -> Prints:
         tape, now = self._market().tape(symbol), self._clock()
         size = BarSize.MINUTE if tape.step == 1 else BarSize.DAY
-        if venue := self._account.venue:
+        if venue := self._venue:
             found = live.bars(venue, tape.instrument.symbol, size, None, None, limit, now)
         else:
             found = bars_of(tape, size, start=None, end=None, limit=limit, now=now)
@@ -241,7 +242,7 @@ class PaperBroker(Extras):
         )
 
     def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
-        venue = self._account.venue
+        venue = self._venue
         return sessions.markets(
             self._account.hours,
             self._clock(),
@@ -253,7 +254,7 @@ class PaperBroker(Extras):
 
     def exchange_rate(self, base: str, quote: str) -> Rate:
         market, now = self._market(), self._clock()
-        if venue := self._account.venue:
+        if venue := self._venue:
             for pair in filter(market.lists, (f"{base}/{quote}", f"{quote}/{base}")):
                 live.bring_quote(venue, pair, now)
         return rates.rate(market, base, quote, now)
@@ -268,28 +269,27 @@ class PaperBroker(Extras):
         limit: int = 100,
     ) -> list[Bar]:
         market, now = self._market(), self._clock()
-        if venue := self._account.venue:
+        if venue := self._venue:
             return live.bars(venue, market.tape(symbol).instrument.symbol, size, start, end, limit, now)
         return market.bars(symbol, size, start, end, limit, now)
 
     def preview(self, account_id: str, request: OrderRequest) -> Preview:
-        account, now = self._brought(account_id, request.symbol)
-        catch_up(account, now)
-        return intake.preview(account, request, now)
+        self._bring(account_id, request.symbol)
+        return intake.preview(self._current(account_id, named=request.client_order_id), request)
 
     def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
-        account, now = self._brought(account_id, request.symbol)
-        return _broker_order(intake.submit(account, request, now))
+        now = self._bring(account_id, request.symbol)
+        return _broker_order(*intake.submit(account_id, request, now))
 
     def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
-        account, _ = self._current(account_id)
-        found = account.orders.filter(client_order_id=client_order_id).select_related("parent").first()
-        return None if found is None else _broker_order(found)
+        account = self._current(account_id).account
+        found = ledger.order(account, client_order_id)
+        return None if found is None else _broker_order(found, ledger.fills(found))
 
     def orders(
         self, account_id: str, *, open_only: bool = False, since: datetime | None = None, limit: int = 100
     ) -> list[BrokerOrder]:
-        account, _ = self._current(account_id)
+        account = self._current(account_id).account
         found = account.orders.select_related("parent").prefetch_related("fills").order_by("-created", "-pk")
         if open_only:
             found = found.filter(status__in=OPEN_STATUSES)
@@ -301,14 +301,14 @@ class PaperBroker(Extras):
         self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
     ) -> BrokerOrder:
         """In place: the order keeps its client order id, and loses its place in time."""
-        if self._of(account_id).venue and (found := self.order(account_id, client_order_id)) is not None:
-            self._brought(account_id, found.symbol)
+        if self._venue_of(account_id) and (found := self.order(account_id, client_order_id)) is not None:
+            self._bring(account_id, found.symbol)
         with self._resting(account_id, client_order_id) as (account, order, now):
             order = intake.change(account, order, changes, now)
         return _broker_order(order)
 
     def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
-        if venue := self._of(account_id).venue:
+        if venue := self._venue_of(account_id):
             # Where the venue cannot be reached the order is taken back all the same.
             live.follow(self._clock(), venue)
         with self._resting(account_id, client_order_id) as (account, order, now):
@@ -318,73 +318,81 @@ class PaperBroker(Extras):
     @contextmanager
     def _resting(self, account_id: str, client_order_id: str) -> Iterator[tuple[PaperAccount, PaperOrder, datetime]]:
         """An open order with its account, locked. What has filled or ended by now stays so if the order has ended."""
-        account, now = self._current(account_id)
-        with ledger.locked(account) as mine:
-            found = mine.orders.filter(client_order_id=client_order_id).first()
+        it = self._current(account_id)
+        with ledger.locked(it.account) as mine:
+            found = ledger.order(mine, client_order_id)
             if found is None:
                 raise OrderNotFound("This account has no order with that client order id.")
             if not BrokerStatus(found.status).is_open:
                 raise NotCancellable(f"This order is {found.status} already.")
-            yield mine, found, now
+            yield mine, found, it.now
 
     def _of(self, account_id: str) -> PaperAccount:
-        try:
-            return self._accounts[account_id]
-        except KeyError:
-            raise InvalidAccount("This connection has no account with that id.") from None
+        self._check(account_id)
+        return self._accounts[account_id]
 
-    def _current(self, account_id: str) -> tuple[PaperAccount, datetime]:
-        """The account and now, with its orders matched up to it."""
-        account, now = self._of(account_id), self._clock()
-        catch_up(account, now)
-        return account, now
+    def _check(self, account_id: str) -> None:
+        if account_id not in self._keys:
+            raise InvalidAccount("This connection has no account with that id.")
 
-    def _priced(self, account_id: str) -> tuple[PaperAccount, datetime]:
+    def _current(self, account_id: str, *, named: str = "") -> Current:
+        """The account as it is now, with its orders matched up to then."""
+        self._check(account_id)
+        return current(account_id, self._clock(), named=named)
+
+    def _priced(self, account_id: str) -> Current:
         """As ``_current``, with prices of now for what it holds. Raises BrokerUnavailable."""
-        account = self._of(account_id)
-        if account.venue:
-            now = self._clock()
-            live.learn(account.venue, now)
-            live.check(account.venue, account.holdings.values_list("symbol", flat=True), now)
+        if venue := self._venue_of(account_id):
+            account, now = self._of(account_id), self._clock()
+            live.learn(venue, now)
+            live.check(venue, account.holdings.values_list("symbol", flat=True), now)
         return self._current(account_id)
 
-    def _brought(self, account_id: str, symbol: str) -> tuple[PaperAccount, datetime]:
-        """The account and now, with the newest prices for a new order in ``symbol``. Raises BrokerUnavailable."""
-        account, now = self._of(account_id), self._clock()
-        if account.venue:
-            live.learn(account.venue, now)
-            name = market_of(account).tape(symbol).instrument.symbol
-            live.bring_up(account.venue, [name], now, behind=timedelta(minutes=1))
-            live.bring_quote(account.venue, name, now)
-        return account, now
+    def _bring(self, account_id: str, symbol: str) -> datetime:
+        """Now, with the newest prices for a new order in ``symbol``. Raises BrokerUnavailable."""
+        venue, now = self._venue_of(account_id), self._clock()
+        if venue:
+            live.learn(venue, now)
+            name = live.market(venue).tape(symbol).instrument.symbol
+            live.bring_up(venue, [name], now, behind=timedelta(minutes=1))
+            live.bring_quote(venue, name, now)
+        return now
+
+    @property
+    def _venue(self) -> str:
+        """Whose live prices the main account has; empty for none."""
+        return self._venue_of(self._keys[0])
+
+    def _venue_of(self, account_id: str) -> str:
+        self._check(account_id)
+        return origin(account_id)[2]
 
     def _market(self) -> Market:
-        if venue := self._account.venue:
-            live.learn(venue, self._clock())
-        return market_of(self._account)
+        return market_shown(self._keys[0], self._clock())
 
-    def _positions(self, account: PaperAccount, now: datetime) -> list[Position]:
-        market, reserved = market_of(account), ledger.reserved_quantities(account)
-        found = []
-        for holding in account.holdings.order_by("symbol"):
-            instrument, quote = market.tape(holding.symbol).instrument, market.quote(holding.symbol, now)
-            value = costs.gross(quote.last, holding.quantity)
-            found.append(
-                Position(
-                    symbol=holding.symbol,
-                    asset_class=instrument.asset_class,
-                    currency=instrument.currency,
-                    quantity=holding.quantity,
-                    reserved=reserved.get(holding.symbol, Decimal(0)),
-                    average_price=holding.average_price,
-                    last=quote.last,
-                    market_value=value,
-                    unrealized_pnl=value - costs.gross(holding.average_price, holding.quantity),
-                    source=quote.source,
-                    as_of=quote.as_of,
-                )
+
+def _positions(it: Current) -> list[Position]:
+    reserved = it.state.reserved_quantities()
+    found = []
+    for symbol, (quantity, average_price) in it.state.holdings.items():
+        instrument, quote = it.market.tape(symbol).instrument, it.market.quote(symbol, it.now)
+        value = costs.gross(quote.last, quantity)
+        found.append(
+            Position(
+                symbol=symbol,
+                asset_class=instrument.asset_class,
+                currency=instrument.currency,
+                quantity=quantity,
+                reserved=reserved.get(symbol, Decimal(0)),
+                average_price=average_price,
+                last=quote.last,
+                market_value=value,
+                unrealized_pnl=value - costs.gross(average_price, quantity),
+                source=quote.source,
+                as_of=quote.as_of,
             )
-        return found
+        )
+    return found
 
 
 @lru_cache(maxsize=4096)
@@ -420,7 +428,8 @@ def _number(transaction_id: str) -> int:
     return int(transaction_id) if fits else 0
 
 
-def _broker_order(order: PaperOrder) -> BrokerOrder:
+def _broker_order(order: PaperOrder, fills: Sequence[PaperFill] | None = None) -> BrokerOrder:
+    """``fills``: all it has, where they are known."""
     return BrokerOrder(
         broker_order_id=order.broker_order_id,
         client_order_id=order.client_order_id,
@@ -430,7 +439,9 @@ def _broker_order(order: PaperOrder) -> BrokerOrder:
         fees=order.fees,
         updated_at=order.updated,
         reason=order.reason,
-        fills=tuple(_fill(order, row) for row in sorted(order.fills.all(), key=lambda row: row.pk)),
+        fills=tuple(
+            _fill(order, row) for row in sorted(order.fills.all() if fills is None else fills, key=lambda row: row.pk)
+        ),
         symbol=order.symbol,
         side=Side(order.side),
         order_type=OrderType(order.order_type),

@@ -13,6 +13,7 @@ from django.utils import timezone
 from brokers.paper import costs, exchange, feed, hours, ledger, matching, means, prices
 from brokers.paper.listings import market_for, market_of
 from brokers.paper.models import OPEN_STATUSES, CashBalance, Holding, MatchedTape, PaperAccount, PaperOrder
+from brokers.statements import Statement
 from brokers.types import BrokerStatus
 
 logger = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ DEFAULT_SEED = 1
 """Accounts share one simulated market unless somebody asks for another."""
 LONGEST_SETTLEMENT = 5
 _BATCH = 500
+_MARKS = Statement(lambda tape: MatchedTape.objects.filter(tape=tape).values_list("seen"))
 # Two statements in one, because each half has an index of its own, and in SQL, because it runs for every tick.
 _TABLE = PaperOrder._meta.db_table
 _TOUCHED = (
@@ -130,7 +132,7 @@ def clone(
                 quantity=lot.quantity,
                 price=lot.average_price,
             )
-            ledger.move_holding(account, instrument.symbol, lot.quantity, lot.average_price)
+            ledger.move_holding(account, instrument.symbol, lot.quantity, lot.average_price, now)
     return account, left_out
 
 
@@ -217,23 +219,48 @@ def on_time(now: datetime) -> QuerySet[PaperOrder, tuple[int, int, str]]:
     return expiring.union(arriving, cancelling)
 
 
-def catch_up(account: PaperAccount, now: datetime) -> int:
-    """Bring one account up to ``now``. Takes the lock only when there may be something to do."""
+@dataclass(frozen=True, slots=True)
+class Current:
+    """An account with its orders matched up to a time, and what was read of it then."""
+
+    account: PaperAccount
+    market: prices.Market
+    now: datetime
+    state: ledger.Snapshot
+
+
+def current(key: str, now: datetime, *, named: str = "") -> Current:
+    """Bring one account up to ``now``. Takes the lock only when there may be something to do. Raises InvalidAccount.
+
+    ``named``: as for ``ledger.Snapshot``.
+    """
+    account = ledger.account(key)
     market = market_of(account)
-    if not matching.due(account, market, now) and not matching.pending(account, now):
-        return 0
-    with ledger.locked(account) as mine:
-        return match_locked(mine, now, market)
+    state = ledger.Snapshot(account, now, named=named)
+    if matching.due(state, market) or matching.pending(account, market, now):
+        with ledger.locked(account) as mine:
+            state = match_locked(mine, now, market, named=named)
+        account = mine
+    return Current(account, market, now, state)
 
 
-def match_locked(account: PaperAccount, now: datetime, market: prices.Market | None = None) -> int:
-    """As ``catch_up``, within the caller's transaction and lock."""
+def match_locked(
+    account: PaperAccount, now: datetime, market: prices.Market | None = None, *, named: str = ""
+) -> ledger.Snapshot:
+    """Bring an account up to ``now`` within the caller's transaction and lock; what it has then."""
     market = market or market_of(account)
-    return matching.Matcher(account, market, now).run(matching.due(account, market, now))
+    state = ledger.Snapshot(account, now, named=named)
+    found = matching.due(state, market)
+    if found or matching.pending(account, market, now):
+        matching.Matcher(account, market, now).run(found)
+        state = ledger.Snapshot(account, now, named=named)
+    return state
 
 
 def watch(account: PaperAccount, tape: prices.Tape, now: datetime) -> None:
-    """Have ``match_resting`` look at this tape from now on. Called before an order in it is saved."""
+    """Have ``match_resting`` look at this tape from now on: in the transaction that has an order rest in it."""
+    if (known := _MARKS.first(tape.key)) is not None and known[0] <= now:
+        return
     mark, made = MatchedTape.objects.get_or_create(
         tape=tape.key,
         defaults={

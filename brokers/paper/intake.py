@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 
 from brokers.decimals import is_multiple, nearest, plain
 from brokers.errors import (
@@ -17,10 +17,10 @@ from brokers.errors import (
     StaleQuote,
 )
 from brokers.paper import costs, hours, ledger, means, prices
-from brokers.paper.books import match_locked, watch
+from brokers.paper.books import Current, match_locked, watch
 from brokers.paper.listings import market_of
 from brokers.paper.matching import Arrival, Matcher, cannot_wait, latency, set_bounds, terms_of, window
-from brokers.paper.models import CLASSES, OPEN_STATUSES, PaperAccount, PaperOrder
+from brokers.paper.models import CLASSES, OPEN_STATUSES, PaperAccount, PaperFill, PaperOrder
 from brokers.types import (
     USUAL,
     BrokerStatus,
@@ -77,10 +77,11 @@ class Assessment:
         return self.tape.instrument
 
 
-def assess(account: PaperAccount, market: prices.Market, request: OrderRequest, now: datetime) -> Assessment:
-    """Raises what is wrong with the order; checks only, changes nothing."""
+def assess(it: Current, request: OrderRequest) -> Assessment:
+    """Raises what is wrong with the order; changes nothing. The snapshot has looked for its client order id."""
+    account, market, now = it.account, it.market, it.now
     ids = [request.client_order_id, *(leg.client_order_id for leg in request.legs)]
-    if account.orders.filter(client_order_id__in=ids).exists():
+    if it.state.knows_name or (request.legs and account.orders.filter(client_order_id__in=ids[1:]).exists()):
         raise DuplicateClientId("An order with this client order id exists already.")
     if len(set(ids)) < len(ids):
         raise InvalidOrder("Every leg needs a client order id of its own.", "legs")
@@ -116,37 +117,37 @@ def assess(account: PaperAccount, market: prices.Market, request: OrderRequest, 
             f"This order would trade at once, at {plain(arrival.match.price)}, and it is post-only.", "limit_price"
         )
     if request.reduce_only:
-        able = means.closable(account, order.symbol, request.side)
+        able = means.closable(it.state, order.symbol, request.side)
         if quantity > able:
             raise InsufficientPosition(
                 f"A reduce-only order can close {plain(able)} {order.symbol} here, and this one is for "
                 f"{plain(quantity)}."
             )
-    reserve(account, market, order, tape, arrival, now)
+    reserve(it.state, market, order, tape, arrival)
     price = _expected_price(order, tape, arrival)
     if costs.gross(price, quantity) == 0:
         raise InvalidOrder("This order is worth less than one cent.", "quantity")
     if request.order_class is OrderClass.OCO:
         for leg in legs:
-            reserve(account, market, leg, tape, matcher.arrival(leg, tape), now)
+            reserve(it.state, market, leg, tape, matcher.arrival(leg, tape))
     return Assessment(tape=tape, order=order, legs=legs, arrival=arrival, price=price)
 
 
 def reserve(
-    account: PaperAccount,
+    state: ledger.Snapshot,
     market: prices.Market,
     order: PaperOrder,
     tape: prices.Tape,
     arrival: Arrival,
-    now: datetime,
     *,
     but: PaperOrder | None = None,
 ) -> None:
     """Set what the order holds while it rests, and check that it can be paid. Saves nothing."""
+    account = state.account
     preset, terms = costs.model_of(account.preset, account.overrides), terms_of(order, tape)
     if terms.order_type is OrderType.TRAIL:
         terms = replace(terms, best=arrival.match.best)
-    able = means.closable(account, order.symbol, terms.side, but=but)
+    able = means.closable(state, order.symbol, terms.side, but=but)
     held = needed = means.worst(
         account, preset, terms, tape.instrument, arrival.quote, able, filled=order.filled_quantity
     )
@@ -159,14 +160,14 @@ def reserve(
         )
     elif there and terms.tif in _AT_ONCE:
         needed = means.Need(Decimal(0), held.units)
-    means.check(account, market, terms, tape.instrument, needed, now, but=but)
+    means.check(state, market, terms, tape.instrument, needed, but=but)
     order.reserved_cash, order.reserved_quantity = held.cash, held.units
 
 
-def preview(account: PaperAccount, request: OrderRequest, now: datetime) -> Preview:
+def preview(it: Current, request: OrderRequest) -> Preview:
     """What ``submit`` would do now, by the same checks and the same fee function."""
-    market = market_of(account)
-    found = assess(account, market, request, now)
+    account = it.account
+    found = assess(it, request)
     asset_class, quantity = found.instrument.asset_class, found.order.quantity
     preset = costs.model_of(account.preset, account.overrides)
     maker = found.arrival.match.price is None and request.order_type is OrderType.LIMIT
@@ -175,36 +176,42 @@ def preview(account: PaperAccount, request: OrderRequest, now: datetime) -> Prev
         notional=costs.gross(found.price, quantity),
         fee=costs.fee(preset, asset_class, found.price, quantity, maker=maker),
         cash_effect=costs.cash_effect(preset, request.side, asset_class, found.price, quantity, maker=maker),
-        buying_power=means.free(account, market, now),
+        buying_power=means.free(it.state, it.market),
         buying_power_currency=account.currency,
         quote=found.arrival.quote,
     )
 
 
-def submit(account: PaperAccount, request: OrderRequest, now: datetime) -> PaperOrder:
-    """Accept the order with its legs, and fill what can fill at once: one transaction, all of it or nothing."""
-    with ledger.locked(account) as mine:
+def submit(key: str, request: OrderRequest, now: datetime) -> tuple[PaperOrder, list[PaperFill] | None]:
+    """Accept the order with its legs, and fill what can fill at once: one transaction, all of it or nothing.
+
+    With the order come its fills, where they are known without asking.
+    """
+    with ledger.locked(key) as mine:
         market = market_of(mine)
-        match_locked(mine, now, market)
-        found = assess(mine, market, request, now)
-        watch(mine, found.tape, now)
+        state = match_locked(mine, now, market, named=request.client_order_id)
+        found = assess(Current(mine, market, now, state), request)
         try:
-            with transaction.atomic():
-                found.order.save(force_insert=True)
-                for leg in found.legs:
-                    leg.parent = found.order
-                    leg.save(force_insert=True)
-        except IntegrityError:
+            found.order.save(force_insert=True)
+            for leg in found.legs:
+                leg.parent = found.order
+                leg.save(force_insert=True)
+        except IntegrityError:  # it ends the transaction
             raise DuplicateClientId("An order with this client order id exists already.") from None
         if found.order.arrives_at is not None:
-            return found.order
-        matcher = Matcher(mine, market, now)
+            watch(mine, found.tape, now)
+            return found.order, []
+        matcher = Matcher(mine, market, now, state)
         _arrive(matcher, found.order, found.tape, found.arrival)
+        if request.legs or BrokerStatus(found.order.status).is_open:
+            watch(mine, found.tape, now)
+        if request.order_class is OrderClass.SIMPLE:
+            return found.order, matcher.fills
         if request.order_class is OrderClass.OCO:
             for leg in mine.orders.filter(parent=found.order, status__in=OPEN_STATUSES):
                 _arrive(matcher, leg, found.tape, matcher.arrival(leg, found.tape))
         found.order.refresh_from_db()
-    return found.order
+    return found.order, None
 
 
 def _arrive(matcher: Matcher, order: PaperOrder, tape: prices.Tape, arrival: Arrival) -> None:
@@ -250,7 +257,7 @@ def change(account: PaperAccount, order: PaperOrder, changes: OrderChanges, now:
     set_bounds(order, tape)
     matcher = Matcher(account, market, now)
     arrival = matcher.arrival(order, tape)
-    reserve(account, market, order, tape, arrival, now, but=order)
+    reserve(ledger.Snapshot(account, now), market, order, tape, arrival, but=order)
     order.save()
     if not delay:
         _arrive(matcher, order, tape, arrival)

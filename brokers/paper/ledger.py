@@ -9,16 +9,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db.models import CharField, Func, OuterRef, Q, QuerySet, Subquery
 
-from brokers.decimals import DECIMAL_PLACES
+from brokers.decimals import DECIMAL_PLACES, ExactDecimalField
 from brokers.errors import InvalidAccount
 from brokers.paper import costs, exchange
 from brokers.paper.models import (
     OPEN_STATUSES,
+    CashBalance,
     Holding,
     LedgerEntry,
+    MatchedTape,
     PaperAccount,
     PaperFill,
     PaperOrder,
@@ -44,52 +49,190 @@ class Held:
         return self.total - self.reserved - self.unsettled
 
 
+class OpenOrder(NamedTuple):
+    """What reading an account needs to know of an order that may still fill."""
+
+    pk: int
+    status: str
+    client_order_id: str
+    pair: str
+    currency: str
+    symbol: str
+    reserved_cash: Decimal
+    reserved_quantity: Decimal
+    held: bool
+    tape: str
+    touch_below: float | None
+    touch_above: float | None
+    matched_until: datetime
+    expires_at: datetime | None
+    arrives_at: datetime | None
+    cancels_at: datetime | None
+    seen: datetime | None
+    """``MatchedTape.seen`` of its tape; None where the tape has no row."""
+
+
 _ACCOUNT_FIELDS = [field.attname for field in PaperAccount._meta.concrete_fields]
 _ACCOUNTS = Statement(lambda key: PaperAccount.objects.filter(key=key).values_list(*_ACCOUNT_FIELDS))
+_LOCKED = Statement(lambda key: PaperAccount.objects.select_for_update().filter(key=key).values_list(*_ACCOUNT_FIELDS))
+_SEEN = Subquery(MatchedTape.objects.filter(tape=OuterRef("tape")).values("seen"))
+_OPEN_ORDERS = Statement(
+    lambda named, first, second, account: PaperOrder.objects.filter(
+        Q(client_order_id=named) | Q(status__in=[first, second]), account=account
+    ).values_list(*OpenOrder._fields[:-1], _SEEN)
+)
+
+
+def _word(text: str) -> Func:
+    return Func(template=f"'{text}'", output_field=CharField())
+
+
+_NO_PRICE = Func(template="NULL", output_field=ExactDecimalField())
+
+
+_Rows = QuerySet[Any, tuple[Any, ...]]
+
+
+def _in_hand(holder: int, payer: int) -> tuple[_Rows, _Rows]:
+    """What kind of row, its symbol or currency, how much, and for a position at what price."""
+    cash = CashBalance.objects.filter(account=payer)
+    held = Holding.objects.filter(account=holder)
+    return (
+        held.values_list(_word("held"), "symbol", "quantity", "average_price"),
+        cash.values_list(_word("cash"), "currency", "amount", _NO_PRICE),
+    )
+
+
+def _book(holder: int, payer: int) -> _Rows:
+    held, cash = _in_hand(holder, payer)
+    return held.union(cash, all=True)
+
+
+def _book_with_unsettled(holder: int, payer: int, seller: int, at: datetime) -> _Rows:
+    held, cash = _in_hand(holder, payer)
+    coming = LedgerEntry.objects.filter(account=seller, settles_at__gt=at)
+    return held.union(cash, coming.values_list(_word("unsettled"), "currency", "amount", _NO_PRICE), all=True)
+
+
+_BOOK, _BOOK_WITH_UNSETTLED = Statement(_book), Statement(_book_with_unsettled)
+_ORDER_FIELDS = [field.attname for field in PaperOrder._meta.concrete_fields]
+_ORDERS = Statement(
+    lambda account, named: PaperOrder.objects.filter(account=account, client_order_id=named).values_list(*_ORDER_FIELDS)
+)
+_FILL_FIELDS = [field.attname for field in PaperFill._meta.concrete_fields]
+_FILLS = Statement(lambda order: PaperFill.objects.filter(order=order).order_by("pk").values_list(*_FILL_FIELDS))
+
+
+def order(account: PaperAccount, client_order_id: str) -> PaperOrder | None:
+    row = _ORDERS.first(account.pk, client_order_id)
+    return None if row is None else PaperOrder.from_db(DEFAULT_DB_ALIAS, _ORDER_FIELDS, row)
+
+
+def fills(order: PaperOrder) -> list[PaperFill]:
+    """The oldest first."""
+    return [PaperFill.from_db(DEFAULT_DB_ALIAS, _FILL_FIELDS, row) for row in _FILLS.rows(order.pk)]
 
 
 def account(key: str) -> PaperAccount:
     """Raises InvalidAccount."""
-    row = _ACCOUNTS.first(key)
+    return _account(_ACCOUNTS.first(key))
+
+
+def _account(row: tuple[Any, ...] | None) -> PaperAccount:
     if row is None:
         raise InvalidAccount("There is no such paper account.")
     return PaperAccount.from_db(DEFAULT_DB_ALIAS, _ACCOUNT_FIELDS, row)
 
 
 @contextmanager
-def locked(account: PaperAccount) -> Iterator[PaperAccount]:
-    """One transaction that alone may change this account. SQLite has no row locks; its writers queue."""
+def locked(account: PaperAccount | str) -> Iterator[PaperAccount]:
+    """One transaction that alone may change this account, or the one with this key. SQLite has no row locks; its
+    writers queue. Raises InvalidAccount."""
     with transaction.atomic():
-        yield PaperAccount.objects.select_for_update().get(pk=account.pk)
+        yield _account(_LOCKED.first(account if isinstance(account, str) else account.key))
 
 
-def cash(account: PaperAccount, at: datetime, *, but: PaperOrder | None = None) -> dict[str, Held]:
-    """By currency, the account's own first. ``but`` leaves out what that order, or its pair, holds."""
-    reserved = _sums(account, "currency", "reserved_cash", but)
-    unsettled: dict[str, Decimal] = {}
-    for currency, amount in account.ledger.filter(settles_at__gt=at).values_list("currency", "amount"):
-        unsettled[currency] = unsettled.get(currency, Decimal(0)) + amount
-    balances = sorted(account.balances.all(), key=lambda row: (row.currency != account.currency, row.currency))
-    none = Decimal(0)
-    return {
-        row.currency: Held(row.amount, reserved.get(row.currency, none), unsettled.get(row.currency, none))
-        for row in balances
-    }
+class Snapshot:
+    """What an account has at one time, and what its open orders hold of it: each read once, when it is first needed.
 
+    Whoever has booked something since takes another. Inside the ``locked`` block all of it is of one moment.
+    """
 
-def cash_in(account: PaperAccount, currency: str, at: datetime, *, but: PaperOrder | None = None) -> Held:
-    return cash(account, at, but=but).get(currency, Held(Decimal(0), Decimal(0)))
+    def __init__(self, account: PaperAccount, at: datetime, *, named: str = "") -> None:
+        """``named``: a client order id to look for with the open orders."""
+        self.account, self.at = account, at
+        self._named = named
 
+    @cached_property
+    def _orders(self) -> list[OpenOrder]:
+        return [OpenOrder(*row) for row in _OPEN_ORDERS.rows(self._named, *OPEN_STATUSES, self.account.pk)]
 
-def reserved_quantities(account: PaperAccount, *, but: PaperOrder | None = None) -> dict[str, Decimal]:
-    return _sums(account, "symbol", "reserved_quantity", but)
+    @property
+    def orders(self) -> list[OpenOrder]:
+        """The open ones."""
+        return [order for order in self._orders if order.status in OPEN_STATUSES]
 
+    @property
+    def knows_name(self) -> bool:
+        """Whether an order, open or not, has the client order id that was looked for."""
+        return any(order.client_order_id == self._named for order in self._orders)
 
-def held(account: PaperAccount, symbol: str, *, but: PaperOrder | None = None) -> Held:
-    """``total`` is negative for a short position."""
-    row = account.holdings.filter(symbol=symbol).first()
-    total = row.quantity if row else Decimal(0)
-    return Held(total, reserved_quantities(account, but=but).get(symbol, Decimal(0)))
+    @cached_property
+    def _book(self) -> list[tuple[str, str, Decimal, Decimal | None]]:
+        pk = self.account.pk
+        # Where nothing settles later the ledger is not searched for it: it only grows.
+        settles_later = self.account.settlement_days > 0
+        rows = _BOOK_WITH_UNSETTLED.rows(pk, pk, pk, self.at) if settles_later else _BOOK.rows(pk, pk)
+        return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+    @cached_property
+    def holdings(self) -> dict[str, tuple[Decimal, Decimal]]:
+        """(units, average price) by symbol, in order of it; units are negative for a short position."""
+        rows = sorted(
+            (symbol, units, price) for kind, symbol, units, price in self._book if kind == "held" and price is not None
+        )
+        return {symbol: (units, price) for symbol, units, price in rows}
+
+    def cash(self, *, but: PaperOrder | None = None) -> dict[str, Held]:
+        """By currency, the account's own first. ``but`` leaves out what that order, or its pair, holds."""
+        reserved = self._sums(lambda order: (order.currency, order.reserved_cash), but)
+        unsettled: dict[str, Decimal] = {}
+        for kind, currency, amount, _ in self._book:
+            if kind == "unsettled":
+                unsettled[currency] = unsettled.get(currency, Decimal(0)) + amount
+        own, none = self.account.currency, Decimal(0)
+        balances = sorted(
+            ((currency, amount) for kind, currency, amount, _ in self._book if kind == "cash"),
+            key=lambda row: (row[0] != own, row[0]),
+        )
+        return {
+            currency: Held(amount, reserved.get(currency, none), unsettled.get(currency, none))
+            for currency, amount in balances
+        }
+
+    def cash_in(self, currency: str, *, but: PaperOrder | None = None) -> Held:
+        return self.cash(but=but).get(currency, Held(Decimal(0), Decimal(0)))
+
+    def reserved_quantities(self, *, but: PaperOrder | None = None) -> dict[str, Decimal]:
+        return self._sums(lambda order: (order.symbol, order.reserved_quantity), but)
+
+    def held(self, symbol: str, *, but: PaperOrder | None = None) -> Held:
+        """``total`` is negative for a short position."""
+        total, _ = self.holdings.get(symbol, (Decimal(0), Decimal(0)))
+        return Held(total, self.reserved_quantities(but=but).get(symbol, Decimal(0)))
+
+    def _sums(self, of: Callable[[OpenOrder], tuple[str, Decimal]], but: PaperOrder | None) -> dict[str, Decimal]:
+        """Over open orders; of a pair only the largest counts, because only one of it can fill."""
+        pairs: dict[tuple[str, str], Decimal] = {}
+        for order in self.orders:
+            if but is None or (order.pk != but.pk and (not order.pair or order.pair != but.pair)):
+                name, amount = of(order)
+                slot = (name, order.pair or str(order.pk))
+                pairs[slot] = max(pairs.get(slot, Decimal(0)), amount)
+        sums: dict[str, Decimal] = {}
+        for (name, _), amount in pairs.items():
+            sums[name] = sums.get(name, Decimal(0)) + amount
+        return sums
 
 
 def taken(account: PaperAccount, symbol: str, bar: int) -> Decimal:
@@ -116,18 +259,22 @@ class Execution:
 
 
 def fill(
-    account: PaperAccount, order: PaperOrder, instrument: Instrument, preset: costs.Preset, done: Execution
-) -> None:
-    """Write one fill and release the part of the reservation it used. The caller knows that it can be paid."""
+    state: Snapshot, order: PaperOrder, instrument: Instrument, preset: costs.Preset, done: Execution
+) -> PaperFill:
+    """Write one fill and release the part of the reservation it used. The caller knows that it can be paid.
+
+    ``state`` was read since the last booking, under the lock; it is out of date afterwards.
+    """
+    account = state.account
     side = Side(order.side)
     fee = costs.fee(
         preset, instrument.asset_class, done.price, done.quantity, filled=order.filled_quantity, maker=done.maker
     )
     amount = costs.gross(done.price, done.quantity)
     moved = done.quantity if side is Side.BUY else -done.quantity
-    PaperFill.objects.create(
+    made = PaperFill.objects.create(
         order=order,
-        fill_id=f"{order.broker_order_id}-{order.fills.count() + 1}",
+        fill_id=f"{order.broker_order_id}-{(order.fills.count() if order.filled_quantity else 0) + 1}",
         price=done.price,
         quantity=done.quantity,
         fee=fee,
@@ -137,29 +284,27 @@ def fill(
         recorded_at=done.recorded_at,
         at=done.at,
     )
-    post(
-        account,
-        at=done.at,
-        kind="trade",
-        currency=order.currency,
-        amount=-amount if side is Side.BUY else amount,
-        symbol=order.symbol,
-        quantity=moved,
-        price=done.price,
-        client_order_id=order.client_order_id,
-        settles_at=done.settles_at if side is Side.SELL else None,
-    )
-    if fee:
-        post(
-            account,
-            at=done.at,
-            kind="fee",
-            currency=order.currency,
-            amount=-fee,
-            symbol=order.symbol,
-            client_order_id=order.client_order_id,
+    common = {
+        "account": account,
+        "at": done.at,
+        "currency": order.currency,
+        "symbol": order.symbol,
+        "client_order_id": order.client_order_id,
+    }
+    entries = [
+        LedgerEntry(
+            **common,
+            kind="trade",
+            amount=-amount if side is Side.BUY else amount,
+            quantity=moved,
+            price=done.price,
+            settles_at=done.settles_at if side is Side.SELL else None,
         )
-    move_holding(account, order.symbol, moved, done.price)
+    ]
+    if fee:
+        entries.append(LedgerEntry(**common, kind="fee", amount=-fee))
+    _post(state, order.currency, entries)
+    _move_holding(state, order.symbol, moved, done.price)
     before = order.quantity - order.filled_quantity
     paid = (order.average_price or Decimal(0)) * order.filled_quantity + done.price * done.quantity
     order.filled_quantity += done.quantity
@@ -168,10 +313,11 @@ def fill(
     order.updated = done.at
     if order.filled_quantity == order.quantity:
         end(order, BrokerStatus.FILLED, at=done.at)
-        return
+        return made
     order.status = BrokerStatus.PARTIALLY_FILLED.value
     shrink(order, before)
     order.save()
+    return made
 
 
 def shrink(order: PaperOrder, before: Decimal) -> None:
@@ -193,12 +339,16 @@ def end(order: PaperOrder, status: BrokerStatus, *, at: datetime, reason: str = 
 
 def post(account: PaperAccount, *, at: datetime, kind: str, currency: str, amount: Decimal, **trade: object) -> None:
     """A ledger entry and the balance it changes, always together."""
-    LedgerEntry.objects.create(account=account, at=at, kind=kind, currency=currency, amount=amount, **trade)
-    if not amount:
-        return
-    balance = account.balances.get(currency=currency)
-    balance.amount += amount
-    balance.save(update_fields=["amount"])
+    entry = LedgerEntry(account=account, at=at, kind=kind, currency=currency, amount=amount, **trade)
+    _post(Snapshot(account, at), currency, [entry])
+
+
+def _post(state: Snapshot, currency: str, entries: list[LedgerEntry]) -> None:
+    LedgerEntry.objects.bulk_create(entries)
+    total = sum((entry.amount for entry in entries), Decimal(0))
+    if total:
+        balance = state.cash()[currency].total
+        CashBalance.objects.filter(account=state.account, currency=currency).update(amount=balance + total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,37 +403,29 @@ def split(total: Decimal, average: Decimal, by: Decimal) -> tuple[Decimal, Decim
     return after, (total * average / after).quantize(_STEP) if after else Decimal(0)
 
 
-def move_holding(account: PaperAccount, symbol: str, by: Decimal, price: Decimal) -> None:
-    _set_holding(account, symbol, lambda total, average: moved(total, average, by, price))
+def move_holding(account: PaperAccount, symbol: str, by: Decimal, price: Decimal, at: datetime) -> None:
+    _move_holding(Snapshot(account, at), symbol, by, price)
 
 
-def split_holding(account: PaperAccount, symbol: str, by: Decimal) -> None:
-    _set_holding(account, symbol, lambda total, average: split(total, average, by))
+def _move_holding(state: Snapshot, symbol: str, by: Decimal, price: Decimal) -> None:
+    _set_holding(state, symbol, lambda total, average: moved(total, average, by, price))
 
 
-def _set_holding(
-    account: PaperAccount, symbol: str, change: Callable[[Decimal, Decimal], tuple[Decimal, Decimal]]
-) -> None:
-    row = account.holdings.filter(symbol=symbol).first()
-    row = row or Holding(account=account, symbol=symbol, quantity=Decimal(0), average_price=Decimal(0))
-    row.quantity, row.average_price = change(row.quantity, row.average_price)
-    if row.quantity:
-        row.save()
-    elif row.pk is not None:
-        row.delete()
+def split_holding(account: PaperAccount, symbol: str, by: Decimal, at: datetime) -> None:
+    _set_holding(Snapshot(account, at), symbol, lambda total, average: split(total, average, by))
 
 
-def _sums(account: PaperAccount, by: str, what: str, but: PaperOrder | None) -> dict[str, Decimal]:
-    """Over open orders; of a pair only the largest counts, because only one of it can fill."""
-    pairs: dict[tuple[str, str], Decimal] = {}
-    for pk, pair, name, amount in account.orders.filter(status__in=OPEN_STATUSES).values_list("pk", "pair", by, what):
-        if but is None or (pk != but.pk and (not pair or pair != but.pair)):
-            slot = (name, pair or str(pk))
-            pairs[slot] = max(pairs.get(slot, Decimal(0)), amount)
-    sums: dict[str, Decimal] = {}
-    for (name, _), amount in pairs.items():
-        sums[name] = sums.get(name, Decimal(0)) + amount
-    return sums
+def _set_holding(state: Snapshot, symbol: str, change: Callable[[Decimal, Decimal], tuple[Decimal, Decimal]]) -> None:
+    before = state.holdings.get(symbol)
+    quantity, average_price = change(*(before or (Decimal(0), Decimal(0))))
+    mine = Holding.objects.filter(account=state.account, symbol=symbol)
+    if before is None:
+        if quantity:
+            mine.create(account=state.account, symbol=symbol, quantity=quantity, average_price=average_price)
+    elif quantity:
+        mine.update(quantity=quantity, average_price=average_price)
+    else:
+        mine.delete()
 
 
 def new_code(length: int) -> str:

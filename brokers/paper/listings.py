@@ -5,11 +5,15 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache, partial
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any
 
+from django.db.models import CharField, Func
+
+from brokers.decimals import ExactDecimalField
 from brokers.errors import InvalidAccount
 from brokers.paper import announced, hours, live, prices, replay, simulated
+from brokers.paper.announced import Announced
 from brokers.paper.calendars import EXCHANGES
 from brokers.paper.models import CorporateAction, ImportedSeries, PaperAccount
 from brokers.statements import Statement, shared
@@ -21,8 +25,13 @@ _SERIES = Statement(
     )
 )
 _MARKETS = Statement(lambda key: PaperAccount.objects.filter(key=key).values_list("seed", "hours", "venue"))
-_SPLITS = Statement(
-    lambda kind: CorporateAction.objects.filter(kind=kind).order_by("at").values_list("symbol", "at", "value")
+_EMPTY = Func(template="''", output_field=CharField())
+_NO_VALUE = Func(template="NULL", output_field=ExactDecimalField())
+# Both tables in one statement, for every look at a market: a series has no value.
+_IMPORTED = Statement(
+    lambda: ImportedSeries.objects.values_list(
+        "pk", "imported", "symbol", "name", "asset_class", "exchange", _NO_VALUE
+    ).union(CorporateAction.objects.values_list("pk", "at", "symbol", _EMPTY, "kind", _EMPTY, "value"), all=True)
 )
 
 
@@ -34,7 +43,7 @@ def market_for(seed: int, market_hours: str, venue: str = "") -> prices.Market:
     """Raises BrokerUnavailable for a venue whose listing was never read."""
     if venue:
         return live.market(venue)
-    return _market(seed, market_hours, tuple(_SERIES.rows()), tuple(_SPLITS.rows("split")))
+    return _market(seed, market_hours, tuple(sorted(_IMPORTED.rows(), key=_in_order)))
 
 
 def market_shown(key: str, now: datetime) -> prices.Market:
@@ -48,15 +57,21 @@ def market_shown(key: str, now: datetime) -> prices.Market:
 
 
 def _market_shown(key: str, now: datetime) -> prices.Market:
-    seed, market_hours, venue = _origin(key)
+    seed, market_hours, venue = origin(key)
     if venue:
         live.learn(venue, now)
         return live.market(venue)
-    return _market(seed, market_hours, tuple(_SERIES.shared()), tuple(_SPLITS.shared("split")))
+    return _market(seed, market_hours, tuple(sorted(_IMPORTED.shared(), key=_in_order)))
+
+
+def _in_order(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Series by symbol, then actions by time."""
+    pk, when, symbol, *_, value = row
+    return (False, symbol, pk) if value is None else (True, when, pk)
 
 
 @lru_cache(maxsize=4096)
-def _origin(key: str) -> tuple[int, str, str]:
+def origin(key: str) -> tuple[int, str, str]:
     """Seed, hours and venue: kept, because they are set when an account is opened and never again."""
     found = _MARKETS.first(key)
     if found is None:
@@ -65,16 +80,18 @@ def _origin(key: str) -> tuple[int, str, str]:
 
 
 @lru_cache(maxsize=64)
-def _market(
-    seed: int, market_hours: str, series: tuple[tuple[Any, ...], ...], splits: tuple[tuple[Any, ...], ...]
-) -> prices.Market:
+def _market(seed: int, market_hours: str, imported: tuple[tuple[Any, ...], ...]) -> prices.Market:
     """What is imported is looked up each time; the list is made anew only when that has changed."""
     ratios: dict[str, list[tuple[int, Decimal]]] = {}
-    computed = ((each.symbol, each.at, each.value) for each in announced.schedule(seed) if each.kind == "split")
-    for symbol, at, ratio in sorted((*splits, *computed), key=itemgetter(1)):
-        ratios.setdefault(symbol, []).append((hours.minute_of(at), ratio))
+    series = [row[:-1] for row in imported if row[-1] is None]
+    actions = [
+        Announced(at, symbol, kind, value, pk) for pk, at, symbol, _, kind, _, value in imported if value is not None
+    ]
+    for each in sorted((*actions, *announced.schedule(seed)), key=attrgetter("at")):
+        if each.kind == "split":
+            ratios.setdefault(each.symbol, []).append((hours.minute_of(each.at), each.value))
     listed = [*built_in(seed, market_hours), *_listed(series, market_hours)]
-    return prices.Market([_with_splits(entry, ratios.get(entry.symbol)) for entry in listed])
+    return prices.Market([_with_splits(entry, ratios.get(entry.symbol)) for entry in listed], actions=actions)
 
 
 def _with_splits(entry: prices.Listed, splits: list[tuple[int, Decimal]] | None) -> prices.Listed:

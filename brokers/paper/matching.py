@@ -35,7 +35,7 @@ from heapq import heappop, heappush
 from brokers.errors import InsufficientFunds, InsufficientPosition
 from brokers.paper import announced, costs, exchange, hours, ledger, means, prices
 from brokers.paper.announced import Announced
-from brokers.paper.models import OPEN_STATUSES, CorporateAction, MatchedTape, PaperAccount, PaperOrder
+from brokers.paper.models import OPEN_STATUSES, MatchedTape, PaperAccount, PaperFill, PaperOrder
 from brokers.types import AssetClass, Bar, BrokerStatus, OrderClass, OrderType, Quote, Side, TimeInForce
 
 GRACE = timedelta(minutes=5)
@@ -75,7 +75,7 @@ class _Event:
     volume: Decimal = Decimal(0)
     triggered: bool = False
     best: Decimal | None = None
-    action: CorporateAction | Announced | None = None
+    action: Announced | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,48 +155,34 @@ def touched(bar: prices.Ohlcv) -> tuple[float, float]:
     return _down(bar.low) or 0.0, _up(bar.high) or 0.0
 
 
-def due(account: PaperAccount, market: prices.Market, now: datetime) -> list[int]:
+def due(state: ledger.Snapshot, market: prices.Market) -> list[int]:
     """Keys of the open orders that a bar, or the end of their time, may have reached."""
-    open_orders = account.orders.filter(status__in=OPEN_STATUSES, held=False)
-    rows = list(
-        open_orders.values_list(
-            "pk",
-            "tape",
-            "symbol",
-            "touch_below",
-            "touch_above",
-            "matched_until",
-            "expires_at",
-            "arrives_at",
-            "cancels_at",
-        )
-    )
-    seen = _seen({row[1] for row in rows})
+    rows = [order for order in state.orders if not order.held]
     spans: dict[str, datetime] = {}
-    for _, key, _, _, _, matched_until, *_ in rows:
-        start = max(matched_until, seen.get(key, matched_until))
-        spans[key] = min(start, spans.get(key, start))
+    for order in rows:
+        start = order.matched_until if order.seen is None else max(order.matched_until, order.seen - GRACE)
+        spans[order.tape] = min(start, spans.get(order.tape, start))
     reach: dict[str, tuple[float, float] | None] = {}
     found = []
-    for pk, key, symbol, below, above, _, *times in rows:
-        if key not in reach:
-            tape = market.tape(symbol)
-            first, end = hours.minute_of(spans[key]), prices.completed(tape, now)
+    for order in rows:
+        if order.tape not in reach:
+            tape = market.tape(order.symbol)
+            first, end = hours.minute_of(spans[order.tape]), prices.completed(tape, state.at)
             bar = tape.aggregate(first, end) if first < end else None
-            reach[key] = None if bar is None else touched(bar)
-        span = reach[key]
+            reach[order.tape] = None if bar is None else touched(bar)
+        span, below, above = reach[order.tape], order.touch_below, order.touch_above
         met = span is not None and ((below or 0.0) >= span[0] or (above is not None and above <= span[1]))
-        if met or any(at is not None and at <= now for at in times):
-            found.append(pk)
+        times = (order.expires_at, order.arrives_at, order.cancels_at)
+        if met or any(at is not None and at <= state.at for at in times):
+            found.append(order.pk)
     return found
 
 
-def pending(account: PaperAccount, now: datetime) -> bool:
-    """Whether something other than an order is due. Asks the database: the caller's row may be an old one."""
-    fresh = PaperAccount.objects.only("accrues_at", "acted_until", "created", "venue", "seed").get(pk=account.pk)
-    if fresh.accrues_at is not None and fresh.accrues_at <= now:
+def pending(account: PaperAccount, market: prices.Market, now: datetime) -> bool:
+    """Whether something other than an order is due, by a row that was just read."""
+    if account.accrues_at is not None and account.accrues_at <= now:
         return True
-    return bool(_actions(fresh, now))
+    return bool(_actions(account, market, now))
 
 
 def settle_ends(account: PaperAccount, tape: prices.Tape, at: datetime) -> datetime | None:
@@ -210,12 +196,18 @@ def settle_ends(account: PaperAccount, tape: prices.Tape, at: datetime) -> datet
 class Matcher:
     """One account, locked by the caller, with its orders brought up to ``now``."""
 
-    def __init__(self, account: PaperAccount, market: prices.Market, now: datetime) -> None:
+    def __init__(
+        self, account: PaperAccount, market: prices.Market, now: datetime, state: ledger.Snapshot | None = None
+    ) -> None:
+        """``state``: what the account has, where it was read since the last booking."""
         self.account = account
+        self._state = state
         self.market = market
         self.now = now
         self.preset = costs.model_of(account.preset, account.overrides)
         self.ended = 0
+        self.fills: list[PaperFill] = []
+        """Those it has made."""
         self._orders: dict[int, PaperOrder] = {}
         self._seen: dict[str, datetime] = {}
         self._heap: list[tuple[datetime, int, int, int, _Event]] = []
@@ -228,7 +220,7 @@ class Matcher:
         self._seen = _seen({order.tape for order in self._orders.values()})
         for order in list(self._orders.values()):
             self._look(order)
-        for action in _actions(self.account, self.now):
+        for action in _actions(self.account, self.market, self.now):
             self._push(action.at, _ACTION, action.pk, _Event(action=action))
         if self.account.accrues_at is not None:
             self._push(self.account.accrues_at, _ACCRUAL, 0, _Event())
@@ -395,25 +387,19 @@ class Matcher:
         price = event.price
         assert price is not None
         terms = replace(terms_of(order, tape), quantity=quantity)
-        if not means.affords(
-            self.account, self.market, self.preset, order, terms, tape.instrument, price, at, maker=maker
-        ):
+        state, self._state = self._state or ledger.Snapshot(self.account, at), None
+        if not means.affords(state, self.market, self.preset, order, terms, tape.instrument, price, maker=maker):
             return False
-        ledger.fill(
-            self.account,
-            order,
-            tape.instrument,
-            self.preset,
-            ledger.Execution(
-                price=price,
-                quantity=quantity,
-                at=at,
-                bar=event.minute,
-                maker=maker,
-                recorded_at=tape.recorded_at(event.minute),
-                settles_at=settle_ends(self.account, tape, at),
-            ),
+        done = ledger.Execution(
+            price=price,
+            quantity=quantity,
+            at=at,
+            bar=event.minute,
+            maker=maker,
+            recorded_at=tape.recorded_at(event.minute),
+            settles_at=settle_ends(self.account, tape, at),
         )
+        self.fills.append(ledger.fill(state, order, tape.instrument, self.preset, done))
         self.ended += order.status == BrokerStatus.FILLED
         self._allot(tape, at)
         self._release_legs(order, tape, quantity, price, at)
@@ -479,13 +465,14 @@ class Matcher:
                 leg.matched_until, leg.expires_at = window(tape, TimeInForce(leg.tif), at)
                 leg.best = price if leg.order_type == OrderType.TRAIL else None
             terms = terms_of(leg, tape)
-            able = means.closable(self.account, leg.symbol, terms.side, but=leg)
+            state = ledger.Snapshot(self.account, at)
+            able = means.closable(state, leg.symbol, terms.side, but=leg)
             held = means.worst(
                 self.account, self.preset, terms, tape.instrument, prices.quote(tape, at), able,
                 filled=leg.filled_quantity,
             )  # fmt: skip
             try:
-                means.check(self.account, self.market, terms, tape.instrument, held, at, but=leg)
+                means.check(state, self.market, terms, tape.instrument, held, but=leg)
             except (InsufficientFunds, InsufficientPosition):
                 self._end(leg, BrokerStatus.REJECTED, at, _LEG_SHORT)
                 continue
@@ -510,10 +497,10 @@ class Matcher:
                 ledger.shrink(other, before)
                 other.save()
 
-    def _act(self, action: CorporateAction | Announced) -> None:
+    def _act(self, action: Announced) -> None:
         tape = self.market.tape(action.symbol)
         instrument = tape.instrument
-        held = ledger.held(self.account, instrument.symbol).total
+        held = ledger.Snapshot(self.account, action.at).held(instrument.symbol).total
         if action.kind == "dividend":
             if held:
                 amount = costs.gross(action.value, held)
@@ -526,7 +513,7 @@ class Matcher:
                 whole = (held * action.value / instrument.lot).to_integral_value(ROUND_DOWN) * instrument.lot
                 rest = costs.gross(prices.quote(tape, action.at).last / action.value, held * action.value - whole)
                 self._post(action.at, "split", rest, symbol=instrument.symbol, quantity=whole - held)
-                ledger.split_holding(self.account, instrument.symbol, whole - held)
+                ledger.split_holding(self.account, instrument.symbol, whole - held, action.at)
         self._set(acted_until=action.at)
 
     def _accrue(self, at: datetime) -> None:
@@ -536,7 +523,7 @@ class Matcher:
                 fee = costs.a_day(self.preset.borrow, value)
                 if fee:
                     self._post(at, "borrow", -fee, symbol=holding.symbol)
-        owed = -ledger.cash_in(self.account, self.account.currency, at).total
+        owed = -ledger.Snapshot(self.account, at).cash_in(self.account.currency).total
         if owed > 0 and costs.a_day(self.preset.interest, owed):
             self._post(at, "interest", -costs.a_day(self.preset.interest, owed))
         self._set(accrues_at=None)
@@ -546,8 +533,9 @@ class Matcher:
         """Charge the next midnight, if anything is borrowed now."""
         if self.account.kind == means.CASH or self.account.accrues_at is not None:
             return
-        short = any(quantity < 0 for quantity in self.account.holdings.values_list("quantity", flat=True))
-        if short or ledger.cash_in(self.account, self.account.currency, at).total < 0:
+        state = ledger.Snapshot(self.account, at)
+        short = any(quantity < 0 for quantity, _ in state.holdings.values())
+        if short or state.cash_in(self.account.currency).total < 0:
             day = hours.minute_of(at) // hours.DAY_MINUTES + 1
             midnight = hours.at_minute(day * hours.DAY_MINUTES)
             self._set(accrues_at=midnight)
@@ -562,11 +550,11 @@ class Matcher:
         self.account.save(update_fields=list(fields))
 
 
-def _actions(account: PaperAccount, now: datetime) -> list[CorporateAction | Announced]:
+def _actions(account: PaperAccount, market: prices.Market, now: datetime) -> list[Announced]:
     if account.venue:
         return []
     after = account.acted_until or account.created
-    imported = CorporateAction.objects.filter(at__gt=after, at__lte=now).order_by("at", "pk")
+    imported = [each for each in market.actions if after < each.at <= now]
     return [*announced.between(account.seed, after, now), *imported]
 
 

@@ -18,7 +18,6 @@ means than its orders hold: it opens nothing more then, and an order that it can
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
 from brokers.decimals import plain
@@ -48,13 +47,13 @@ class Standing:
     maintenance: Decimal
 
 
-def standing(account: PaperAccount, market: Market, at: datetime) -> Standing:
-    """At the last prices known at ``at``."""
-    equity = ledger.cash_in(account, account.currency, at).total
+def standing(state: ledger.Snapshot, market: Market) -> Standing:
+    """At the last prices known then."""
+    equity = state.cash_in(state.account.currency).total
     initial = maintenance = Decimal(0)
-    for holding in account.holdings.all():
-        instrument = market.tape(holding.symbol).instrument
-        value = costs.gross(market.quote(holding.symbol, at).last, holding.quantity)
+    for symbol, (quantity, _) in state.holdings.items():
+        instrument = market.tape(symbol).instrument
+        value = costs.gross(market.quote(symbol, state.at).last, quantity)
         equity += value
         initial += abs(value) * _initial(instrument)
         if instrument.asset_class is AssetClass.CRYPTO:
@@ -64,18 +63,18 @@ def standing(account: PaperAccount, market: Market, at: datetime) -> Standing:
     return Standing(equity, initial, maintenance)
 
 
-def free(account: PaperAccount, market: Market, at: datetime, *, but: PaperOrder | None = None) -> Decimal:
+def free(state: ledger.Snapshot, market: Market, *, but: PaperOrder | None = None) -> Decimal:
     """Own means that no open order holds; ``but`` leaves out one order."""
-    cash = ledger.cash_in(account, account.currency, at, but=but)
-    if account.kind == CASH:
+    cash = state.cash_in(state.account.currency, but=but)
+    if state.account.kind == CASH:
         return cash.available
-    now = standing(account, market, at)
+    now = standing(state, market)
     return now.equity - now.initial - cash.reserved
 
 
-def closable(account: PaperAccount, symbol: str, side: Side, *, but: PaperOrder | None = None) -> Decimal:
+def closable(state: ledger.Snapshot, symbol: str, side: Side, *, but: PaperOrder | None = None) -> Decimal:
     """Units of the position that an order of this side could still close."""
-    units = ledger.held(account, symbol, but=but)
+    units = state.held(symbol, but=but)
     against = units.total if side is Side.SELL else -units.total
     return max(Decimal(0), against - units.reserved)
 
@@ -149,29 +148,29 @@ def need(
 
 
 def check(
-    account: PaperAccount,
+    state: ledger.Snapshot,
     market: Market,
     terms: exchange.Terms,
     instrument: Instrument,
     needed: Need,
-    at: datetime,
     *,
     but: PaperOrder | None = None,
 ) -> None:
     """Raises InsufficientPosition or InsufficientFunds."""
-    able = closable(account, instrument.symbol, terms.side, but=but)
+    account = state.account
+    able = closable(state, instrument.symbol, terms.side, but=but)
     lends = account.kind == MARGIN and instrument.asset_class is not AssetClass.CRYPTO
     if terms.side is Side.SELL and terms.quantity > able and not lends:
-        held = ledger.held(account, instrument.symbol, but=but)
+        held = state.held(instrument.symbol, but=but)
         raise InsufficientPosition(_short_of_units(instrument.symbol, terms.quantity, held))
-    available = free(account, market, at, but=but)
+    available = free(state, market, but=but)
     if needed.cash > max(available, Decimal(0)):
         raise InsufficientFunds(
             f"This order needs {needed.cash:,.2f} {instrument.currency} "
             f"and {available:,.2f} {instrument.currency} is available."
         )
     if account.kind == MARGIN and terms.quantity > able:
-        now = standing(account, market, at)
+        now = standing(state, market)
         if now.equity < now.maintenance:
             raise InsufficientFunds(
                 f"The account's equity of {now.equity:,.2f} {account.currency} is below its maintenance margin of "
@@ -180,28 +179,30 @@ def check(
 
 
 def affords(
-    account: PaperAccount,
+    state: ledger.Snapshot,
     market: Market,
     preset: costs.Preset,
     order: PaperOrder,
     terms: exchange.Terms,
     instrument: Instrument,
     price: Decimal,
-    at: datetime,
     *,
     maker: bool,
 ) -> bool:
     """Whether a fill of ``terms.quantity`` units at ``price`` can be paid, now that it comes."""
+    account = state.account
     if account.kind == CASH:
         effect = costs.cash_effect(
             preset, terms.side, instrument.asset_class, price, terms.quantity, filled=order.filled_quantity, maker=maker
         )
         # What it holds itself is there without adding up what all the others hold.
-        return -effect <= max(order.reserved_cash, Decimal(0)) or free(account, market, at, but=order) + effect >= 0
+        if -effect <= max(order.reserved_cash, Decimal(0)):
+            return True
+        return free(state, market, but=order) + effect >= 0
     # It closes what there is, even where an older order waits to close the same: that one will open then.
     able = position_against(account, order.symbol, terms.side)
     needed = need(account, preset, terms, instrument, able, price, filled=order.filled_quantity, maker=maker)
-    return not needed.cash or free(account, market, at, but=order) >= needed.cash
+    return not needed.cash or free(state, market, but=order) >= needed.cash
 
 
 def worst(

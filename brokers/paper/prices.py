@@ -12,13 +12,16 @@ from decimal import ROUND_HALF_UP, Decimal
 from difflib import get_close_matches
 from itertools import pairwise
 from math import prod
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from brokers import naming
 from brokers.errors import InvalidRequest, InvalidSymbol
 from brokers.identity import Identity
 from brokers.paper import hours
 from brokers.types import AssetClass, Bar, BarSize, Instrument, Quote
+
+if TYPE_CHECKING:
+    from brokers.paper.announced import Announced
 
 Number = TypeVar("Number", int, Decimal)
 
@@ -205,8 +208,15 @@ def fold(parts: Iterable[tuple[Number, Number, Number, Number, Number]]) -> tupl
 class Market:
     """Every instrument one account can trade. ``venue`` is whose live prices they have, empty for none."""
 
-    def __init__(self, listing: Iterable["Listed"], venue: str = "", where: str = "in the paper market") -> None:
-        self.venue = venue
+    def __init__(
+        self,
+        listing: Iterable["Listed"],
+        venue: str = "",
+        where: str = "in the paper market",
+        actions: Sequence["Announced"] = (),
+    ) -> None:
+        """``actions``: the corporate actions that were imported, in order of time."""
+        self.venue, self.actions = venue, actions
         self._where = where
         self._listing = {entry.symbol: entry for entry in listing}
         self._by_alias: dict[str, Listed] = {}

@@ -24,7 +24,7 @@ LIMITS = {"TRADELATCH_CALLS_PER_MINUTE": VERY_MANY, "TRADELATCH_LISTS_PER_MINUTE
 _TICK = os.sysconf("SC_CLK_TCK")
 _CPUS = sorted(os.sched_getaffinity(0))
 _SERVER_CPU = {_CPUS[0]}
-_LOAD_CPU = set(_CPUS[1:]) or {_CPUS[0]}
+LOAD_CPU = set(_CPUS[1:]) or {_CPUS[0]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,10 @@ def _family(pid: int) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def started(name: str, app: str, home: Path, key: str = "", **variables: str) -> Iterator[Server]:
+def started(
+    name: str, app: str, home: Path, key: str = "", tree: Path = serving.REPOSITORY, /, **variables: str
+) -> Iterator[Server]:
+    """``tree``: where the revision to run is checked out."""
     port = serving.free_port()
     command = [
         *(sys.executable, "-m", "uvicorn", app, "--host", "127.0.0.1", "--port", str(port), "--lifespan", "on"),
@@ -60,7 +63,7 @@ def started(name: str, app: str, home: Path, key: str = "", **variables: str) ->
     with (home.parent / f"{home.name}.log").open("wb") as log:
         process = subprocess.Popen(
             command,
-            cwd=serving.REPOSITORY,
+            cwd=tree,
             env=serving.environment(home, port, **variables),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -91,9 +94,17 @@ def started(name: str, app: str, home: Path, key: str = "", **variables: str) ->
             process.wait()
 
 
-def prepared(home: Path, **variables: str) -> dict[str, str]:
+def prepared(home: Path, tree: Path = serving.REPOSITORY, /, **variables: str) -> dict[str, str]:
     """A home with an owner, a paper connection and keys; the answer of quickstart."""
-    ran = serving.manage(home, 8000, "quickstart", "--json", **variables)
+    ran = subprocess.run(
+        [sys.executable, "manage.py", "quickstart", "--json"],
+        cwd=tree,
+        env=serving.environment(home, 8000, **variables),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     if ran.returncode:
         raise SystemExit(ran.stderr)
     answer: dict[str, str] = json.loads(ran.stdout)
@@ -177,7 +188,7 @@ def measure(server: Server, load: Load, concurrency: int, seconds: float) -> Mea
             text=True,
             check=False,
             timeout=seconds + 60,
-            preexec_fn=lambda: os.sched_setaffinity(0, _LOAD_CPU),
+            preexec_fn=lambda: os.sched_setaffinity(0, LOAD_CPU),
         )
         used = server.cpu_seconds() - before
     result = next((line.split()[1:] for line in ran.stdout.splitlines() if line.startswith("RESULT ")), None)
