@@ -3,7 +3,7 @@
 # ["string", "null"], which JSON Schema allows, raises an error while the tools are read. AutoGen and Semantic Kernel then have
 # no tool of that server at all.
 # Expected: an optional text. Seen: TypeError: unhashable type (AutoGen, DSPy), a pydantic ValidationError (Semantic Kernel).
-# For us: no schema has a list as its type; tests/mcpserver/test_schemas_for_frameworks.py holds it for every tool.
+# For us: no schema has a list as its type; tests/mcpserver/test_schemas_hosts_take.py holds it for every tool.
 source "$(dirname "$0")/lib/common.sh"
 mcp_server
 venv autogen 'autogen-ext[mcp]==0.7.5' 'mcp<2'

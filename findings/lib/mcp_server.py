@@ -1,20 +1,18 @@
 """A small MCP server by the official SDK, for the findings about clients. Prints its port on standard output.
 
 Tools: ``quote`` takes text; ``order`` has a choice, a field that is text or null (``type`` a list, which JSON Schema
-allows), and a list of objects; ``both`` answers two texts and a structure, ``only`` a structure alone, ``refuse`` an
-error with a text and a structure. ``echoes`` answers the arguments that arrived. With ``PLAIN=1`` no ``type`` is a list.
+allows), and a list of objects; both answer the arguments that arrived. ``both`` answers two texts and a structure,
+``only`` a structure alone, ``refuse`` an error with a text and a structure.
 """
 
 import json
-import os
 import socket
+import sys
 from typing import Any
 
 import mcp_types as types
 import uvicorn
 from mcp.server.lowlevel import Server
-
-MAYBE: dict[str, Any] = {"type": "string"} if os.environ.get("PLAIN") else {"type": ["string", "null"], "default": None}
 
 
 def tool(name: str, properties: dict[str, Any], *required: str) -> types.Tool:
@@ -29,7 +27,7 @@ TOOLS = [
         {
             "symbol": {"type": "string"},
             "side": {"type": "string", "enum": ["BUY", "SELL"]},
-            "limit_price": MAYBE,
+            "limit_price": {"type": ["string", "null"], "default": None},
             "legs": {
                 "type": "array",
                 "items": {"type": "object", "properties": {"ratio": {"type": "integer"}}, "required": ["ratio"]},
@@ -68,6 +66,7 @@ async def call_tool(_context: Any, params: Any) -> types.CallToolResult:
 with socket.socket() as bound:
     bound.bind(("127.0.0.1", 0))
     bound.listen(64)
-    print(bound.getsockname()[1], flush=True)
+    sys.stdout.write(f"{bound.getsockname()[1]}\n")
+    sys.stdout.flush()
     app = Server("desk", version="1.0", on_list_tools=list_tools, on_call_tool=call_tool).streamable_http_app()
     uvicorn.Server(uvicorn.Config(app, log_level="error")).run(sockets=[bound])
