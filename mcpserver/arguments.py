@@ -47,6 +47,8 @@ class Arg:
     name: str
     required: bool = False
     about: str = ""
+    in_schema: bool = True
+    """One that stands in no schema is still parsed, so that who knows its name hears why it is refused."""
 
     def schema(self) -> dict[str, Any]:
         raise TypeError("Declare one of the kinds below.")
@@ -216,7 +218,7 @@ def schema(args: tuple[Arg, ...]) -> dict[str, Any]:
     """The closed JSON schema of a tool's arguments."""
     made: dict[str, Any] = {
         "type": "object",
-        "properties": {arg.name: arg.schema() for arg in args},
+        "properties": {arg.name: arg.schema() for arg in args if arg.in_schema},
         "additionalProperties": False,
     }
     if required := [arg.name for arg in args if arg.required]:

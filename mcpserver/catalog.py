@@ -119,7 +119,7 @@ ORDER: tuple[Arg, ...] = (
     Amount(name="take_profit"),
     Amount(name="stop_loss"),
     Amount(name="stop_loss_trail_percent"),
-    OptionLegs(name="legs"),
+    OptionLegs(name="legs", in_schema=False),
 )
 
 # What can be changed of an order that rests.
@@ -310,7 +310,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_quote",
         toolset=Toolset.MARKET,
-        about="Last, bid, ask, sizes, 24 h range, volume and change; each with time, delay and source.",
+        about="Last, bid, ask, sizes, 24 h range, volume, change; with time, delay, source.",
         run=market.get_quote,
         returns=market.Quotes,
         args=(SYMBOLS,),
@@ -379,7 +379,7 @@ TOOLS: tuple[Tool, ...] = (
         name="screen_securities",
         toolset=Toolset.MARKET,
         ability=Ability.SCREENING,
-        about="Instruments for which all filters hold. Volumes and changes of 24 h, indicators of daily bars.",
+        about="Instruments that pass all filters; 24 h volumes and changes, daily indicators.",
         run=screens.screen_securities,
         returns=screens.Screened,
         reports=True,
@@ -456,7 +456,7 @@ TOOLS: tuple[Tool, ...] = (
         name="preview_order",
         toolset=Toolset.TRADE_READ,
         ability=Ability.ORDERS,
-        about="Cost, fee, effect on cash, checks and warnings of an order. Sends nothing, keeps nothing.",
+        about="Cost, fee, cash effect, checks and warnings of an order. Sends nothing, keeps nothing.",
         run=orders.preview_order,
         returns=orders.Previewed,
         args=(*(replace(arg, about="") for arg in ORDER), CLIENT_ORDER_ID, ACCOUNT),
@@ -601,7 +601,7 @@ TOOLS: tuple[Tool, ...] = (
         name="flatten_account",
         toolset=Toolset.TRADE,
         ability=Ability.ORDERS,
-        about="Prepare cancelling all orders and closing all positions of an account; then confirm_trade.",
+        about="Prepare cancelling all orders and closing all positions; then confirm_trade.",
         run=orders.flatten_account,
         asks=True,
         returns=orders.Placed,
@@ -620,7 +620,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="halt_trading",
         toolset=Toolset.RISK,
-        about="Stop all order entry now, of every app, here or on one account. Only a person can lift it.",
+        about="Stop all orders of every app now, here or on one account. Only a person can lift it.",
         run=risk.halt_trading,
         returns=risk.Stopped,
         args=(ACCOUNT, Text(name="reason", longest=300, about="Shown to the owner as your words.")),
@@ -689,7 +689,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="reset_paper_account",
         toolset=Toolset.PAPER,
-        about="Cancel its orders, write off its positions, start with its first cash again. Ask the user first.",
+        about="Cancel its orders, write off its positions, restore its first cash. Ask the user first.",
         run=paper.reset_paper_account,
         returns=paper.Reset,
         args=(Text(name="account_id", required=True, longest=64), Amount(name="cash")),

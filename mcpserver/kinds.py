@@ -83,7 +83,7 @@ class Amounts(Arg):
     switches: tuple[str, ...] = ()
 
     def schema(self) -> dict[str, Any]:
-        return self._described({"type": "object"})
+        return self._described({"type": "object", "additionalProperties": {"type": "string"}})
 
     def words(self) -> str:
         return f"object; decimal text for {', '.join(self.names)}; true or false for {', '.join(self.switches)}"
@@ -157,7 +157,9 @@ class OptionLegs(Arg):
     """The legs of a spread of options. No broker here trades options, so naming any is refused, never dropped."""
 
     def schema(self) -> dict[str, Any]:
-        return self._described({"type": "array"})
+        return self._described(
+            {"type": "array", "items": {"type": "object", "additionalProperties": {"type": "string"}}}
+        )
 
     def words(self) -> str:
         return "legs of an option spread; no broker here takes them"
@@ -183,7 +185,9 @@ class OrderItems(Arg):
     most: int = 20
 
     def schema(self) -> dict[str, Any]:
-        return self._described({"type": "array", "items": {"type": "object"}, "maxItems": self.most})
+        # Typed, because hosts refuse an object of which they know nothing; the flags among them are taken as text too.
+        item = {"type": "object", "additionalProperties": {"type": "string"}}
+        return self._described({"type": "array", "items": item, "maxItems": self.most})
 
     def words(self) -> str:
         return f"list of up to {self.most} orders, each with the arguments of place_order but account_id"
@@ -231,8 +235,8 @@ class Filters(Arg):
                 "items": {
                     "type": "object",
                     "properties": {
-                        "field": {"enum": list(self.fields)},
-                        "op": {"enum": list(OPS)},
+                        "field": {"type": "string", "enum": list(self.fields)},
+                        "op": {"type": "string", "enum": list(OPS)},
                         "value": {"type": "string"},
                     },
                     "required": ["field", "op", "value"],
