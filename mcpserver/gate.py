@@ -17,6 +17,7 @@ from console.audit.models import Outcome
 from console.authority import throttle, usage
 from console.authority.throttle import Kind
 from console.errors import Code, Refusal
+from console.help import links
 from console.principal import Manager, Principal
 from console.scopes import Scope
 from mcpserver import arguments, catalog
@@ -242,6 +243,7 @@ def _error(refusal: Refusal) -> dict[str, Any]:
         code=refusal.code.value,
         message=str(refusal),
         retry=refusal.retry.value,
+        help=links.to(refusal.code),
         field=refusal.field,
         retry_after_seconds=refusal.retry_after,
         order_id=refusal.order_id,

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from brokers.errors import BrokerError
 from console.api.parsing import Invalid
 from console.errors import EXPLANATIONS, Code, Refusal, refusal_of
+from console.help import links
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ def refusal_from(error: Exception, request_id: str) -> Refusal:
 def answer(refusal: Refusal, request_id: str) -> Response:
     status = STATUS.get(refusal.code, 422)
     body: dict[str, Any] = {
-        "type": f"{settings.PUBLIC_URL}/developers/#{refusal.code}",
+        "type": links.to(refusal.code),
         "title": EXPLANATIONS[refusal.code].title,
         "status": status,
         "detail": str(refusal),
