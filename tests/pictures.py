@@ -56,7 +56,7 @@ _STYLE = """
     svg { font: 12px ui-sans-serif, system-ui, sans-serif; color-scheme: light dark }
     .box { fill: #fff; stroke: #8b8f97 } .end { fill: #eceff3 }
     .group { fill: none; stroke: #8b8f97; stroke-dasharray: 4 4 }
-    .name { font: 600 12px ui-monospace, monospace; fill: #15181d } .words, .note { fill: #505762; font-size: 11px }
+    .name { font: 600 11.5px ui-monospace, monospace; fill: #15181d } .words, .note { fill: #505762; font-size: 11px }
     .arrow { fill: none; stroke: #1d4ed8; stroke-width: 1.5 } .head { fill: #1d4ed8 }
     @media (prefers-color-scheme: dark) {
       .box { fill: #1a1d22; stroke: #6d747f } .end { fill: #2a2f37 } .group { stroke: #6d747f } .name { fill: #e9eaec }
@@ -94,7 +94,9 @@ def order_states(moves: Mapping[Status, frozenset[Status]]) -> str:
         ]
         if status in _NAMED:
             named = ", ".join(_NAMED[status])
-            parts.append(f'  <text class="note" x="{left + 4}" y="{top - 7}">→ {named}</text>')
+            parts.append(
+                f'  <text class="note" x="{left + 4}" y="{top - 7 if top < 100 else top + _HIGH + 15}">→ {named}</text>'
+            )
     parts.append(
         '  <text class="note" x="16" y="458">Shaded: it has ended. not_found is looked up again for a day.</text>'
     )
