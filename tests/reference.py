@@ -69,7 +69,7 @@ def tables() -> dict[str, list[str]]:
     """The tables inside pages that are written by hand, by the name in the mark that stands before each."""
     return {
         "hosts": [
-            "| host | what to do |",
+            "| Host | What to do |",
             "|---|---|",
             *(
                 f"| {guide.name} | {guide.brief}{_NEEDS[guide.runs]} |"
@@ -138,7 +138,7 @@ def _tools() -> list[str]:
                 "",
                 f"Set `{toolset}`. {about}",
                 "",
-                "| tool | who | what it does |",
+                "| Tool | Who | What it does |",
                 "|---|---|---|",
             ]
             rows += [f"| `{tool.name}` | {_READERS[tool.scope]} | {tool.about} |" for tool in inside]
@@ -147,7 +147,7 @@ def _tools() -> list[str]:
 
 
 def _errors() -> list[str]:
-    rows = ["| code | meaning | retry | REST status |", "|---|---|---|---|"]
+    rows = ["| Code | Meaning | Retry | REST status |", "|---|---|---|---|"]
     rows += [
         f"| [`{code}`](#{code}) | {EXPLANATIONS[code].title} | `{retry_of(code)}` | {STATUS.get(code, 422)} |"
         for code in Code
@@ -159,17 +159,17 @@ def _errors() -> list[str]:
 
 
 def _statuses() -> list[str]:
-    rows = ["| status | shown as | meaning |", "|---|---|---|"]
+    rows = ["| Status | Shown as | Meaning |", "|---|---|---|"]
     return rows + [f"| `{status}` | {WORDS[status]} | {_STATUS_NOTES[status]} |" for status in Status]
 
 
 def _limits() -> list[str]:
-    rows = ["| field | shown as | what it takes |", "|---|---|---|"]
+    rows = ["| Field | Shown as | What it takes |", "|---|---|---|"]
     return rows + [f"| `{name}` | {title} | {_LIMIT_NOTES[name]} |" for name, title in limits.TITLES.items()]
 
 
 def _settings() -> list[str]:
-    rows = ["| variable | default | what it does |", "|---|---|---|"]
+    rows = ["| Variable | Default | What it does |", "|---|---|---|"]
     return rows + [
         f"| {', '.join(f'`{name}`' for name in each.names)} | {each.default} | {each.about} |" for each in VARIABLES
     ]

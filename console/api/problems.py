@@ -26,6 +26,7 @@ STATUS: dict[Code, int] = {
     Code.INVALID_ARGUMENT: 400,
     Code.UNAUTHENTICATED: 401,
     Code.WRONG_AUDIENCE: 401,
+    Code.ORIGIN_REFUSED: 403,
     Code.NOT_PERMITTED: 403,
     Code.IP_NOT_ALLOWED: 403,
     Code.LIVE_FROZEN: 403,
