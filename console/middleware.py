@@ -7,6 +7,7 @@ from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 
 from console.errors import Code
+from console.help import links
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -20,7 +21,8 @@ def refuse_nul(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if request.path.startswith(("/oauth/", "/api/")):
             if "\0" in request.path:
-                return JsonResponse({"error": "invalid_request", "code": Code.INVALID_REQUEST}, status=400)
+                code = Code.INVALID_REQUEST
+                return JsonResponse({"error": "invalid_request", "code": code, "error_uri": links.to(code)}, status=400)
             return get_response(request)
         sent = [request.path.encode(), request.META.get("QUERY_STRING", "").encode("latin-1", "replace")]
         if request.method == "POST" and request.content_type == _FORM:
