@@ -42,7 +42,7 @@ from console.journal import keeping  # noqa: E402
 from console.keys import minting  # noqa: E402
 from console.limits import NONE, Limits  # noqa: E402
 from console.onboarding import open_connection, quickstart, schema  # noqa: E402
-from console.orders import approvals, sweeps  # noqa: E402
+from console.orders import approvals, letters, sweeps  # noqa: E402
 from console.orders.models import Confirmation, Order  # noqa: E402
 from console.principal import Principal  # noqa: E402
 from console.scopes import Scope  # noqa: E402
@@ -105,6 +105,9 @@ def main() -> None:
     _a_crash(claude, at="while it was sent")
     approving = _approvals(owner)
     _errors(owner, claude, reader, practice, at_ibkr)
+    for each in Connection.objects.filter(owner=owner):
+        # Something new waits every two minutes, and without a mail server each letter is written to the terminal.
+        letters.switch(each, on=False)
     _look(practice)
     _say(prepared, approving, at_ibkr)
 
