@@ -1,81 +1,110 @@
 # Needs make and Python 3.11. Everything else is installed into .venv from the lock files.
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
-.PHONY: run test clients conformance bench bench-growth bench-paper bench-bulkhead bench-order bench-fast-path races chaos soak lint lock rotate clean
+.PHONY: help run rotate dev demo quick test clients conformance bench bench-growth bench-paper bench-bulkhead bench-order \
+	bench-fast-path races chaos soak docs lint lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
 # The checks load the settings, which want a home: never the one with somebody's data in it.
 CHECK_HOME := $(CURDIR)/.cache/home
 
-run: .venv/.runs $(BIN)/tradelatch
+DEMO_HOME := $(CURDIR)/.cache/demo
+
+help: ## this list
+	@echo "make TARGET. Without a target: make run."
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target words; do \
+		printf '  %-15s %s\n' "$$target" "$$words"; done
+
+run: .venv/.runs $(BIN)/tradelatch ## an instance on this computer; the first thing to try
 	@exec $(PYTHON) manage.py run
 
-rotate: .venv/.runs $(BIN)/tradelatch
+rotate: .venv/.runs $(BIN)/tradelatch ## a new password and new keys, when the first ones are lost
 	@exec $(PYTHON) manage.py quickstart --rotate
 
-test: lint
+# Web, worker and scheduler start again when Python changes; templates and static files are read anew for each page.
+dev: .venv/.runs $(BIN)/tradelatch ## while changing code: an instance that reloads
+	@TRADELATCH_DEVELOPMENT=1 exec $(PYTHON) manage.py dev
+
+# On a home and a port of its own, made anew each time: DEMO_HOME, PORT.
+demo: .venv/.tests ## to look at pages: orders in every status, a month of journal, errors
+	@PORT=$${PORT:-8010} TRADELATCH_HOME="$(DEMO_HOME)" exec $(PYTHON) -m tests.demo
+
+quick: lint ## every few minutes: lint, and the tests without browsers and servers
+	$(PYTHON) -m pytest -n 2 --dist loadscope -m "not server" tests/brokers tests/console tests/mcpserver
+
+ifdef T
+test: .venv/.tests
+	@case "$(T)" in tests/browser*) tests/tools/chromium.sh;; esac
+	$(PYTHON) -m pytest $(T)
+else
+test: lint ## before handing over a change: everything; with T=PATH one file, folder or test
 	@tests/tools/chromium.sh
 	$(PYTHON) -m pytest -n 2 --dist loadscope --ignore tests/hosts
+endif
+
+docs: .venv/.tests ## after changing a tool, code, status, broker, limit or setting: writes docs/reference
+	@mkdir -p .cache
+	@TRADELATCH_HOME="$(CHECK_HOME)" $(PYTHON) -m tests.reference
 
 # Real MCP hosts against a running instance. Apart from test: npm brings 1 GB, and pip 135 MB for fastmcp.
-clients: .venv/.tests
+clients: .venv/.tests ## real MCP hosts; before a release, and after touching /mcp, OAuth or a guide
 	@tests/tools/hosts.sh
 	$(PYTHON) -m pytest $(filter-out $(wildcard tests/hosts/conformance_*.py),$(wildcard tests/hosts/[a-z]*_*.py))
 
 # The conformance suite of the Model Context Protocol, for servers and authorization servers, the same way.
-conformance: .venv/.tests
+conformance: .venv/.tests ## the protocol's own suite; when clients is run
 	@tests/tools/hosts.sh
 	$(PYTHON) -m pytest tests/hosts/conformance_authorization.py tests/hosts/conformance_server.py
 
 # What a guarded call costs, against the SDK's own server without a guard; some four minutes on two idle cores.
-bench: .venv/.tests
+bench: .venv/.tests ## cost of a guarded call; after touching the path of every request
 	@tests/tools/wrk.sh
 	@$(PYTHON) -m tests.bench
 
 # The same call with 10,000 connected apps, and with 1,000,000 rows in the journal.
-bench-growth: .venv/.tests
+bench-growth: .venv/.tests ## the same with much data; after touching queries of that path
 	@tests/tools/wrk.sh
 	@$(PYTHON) -m tests.bench --growth
 
 # What an order costs from the quote to its confirmation: statements, CPU and time, on both databases. With AGAINST=REV
 # beside that revision, each in turn; some four minutes.
-bench-order: .venv/.tests
+bench-order: .venv/.tests ## an order, from quote to confirmation; after touching orders, checks or paper
 	@$(PYTHON) -m tests.bench.order $(if $(AGAINST),--against $(AGAINST))
 
 # What each piece of the fast path of /mcp gains: reads with it and without it. About two minutes.
-bench-fast-path: .venv/.tests
+bench-fast-path: .venv/.tests ## what each piece of the fast path gains; before changing one
 	@tests/tools/wrk.sh
 	@$(PYTHON) -m tests.bench.fast_path
 
 # 50 rounds of parallel redemptions and refreshes on each database; test runs two.
-races: .venv/.tests
+races: .venv/.tests ## parallel redemptions and limits; after touching locks or transactions
 	$(PYTHON) -m tests.races --on sqlite --rounds 50
 	$(PYTHON) -m tests.races --on postgresql --rounds 50
 	$(PYTHON) -m tests.limit_race --on sqlite
 	$(PYTHON) -m tests.limit_race --on postgresql
 
 # Ticks a second through the paper exchange, by orders resting and by orders touched. About two minutes.
-bench-paper: .venv/.tests
+bench-paper: .venv/.tests ## speed of the paper exchange; after touching it
 	$(PYTHON) -m tests.bench.paper
 
 # How much a broker that takes 10 s per call slows another one. About a minute.
-bench-bulkhead: .venv/.tests
+bench-bulkhead: .venv/.tests ## how a slow broker slows others; after touching threads or slots
 	$(PYTHON) -m tests.bench.bulkhead
 
 # 1,000 trials of faults at a broker and kills of the desk, then 20,000 random steps, then calls at once from four
 # processes; test runs a few. With CHAOS="--seed 7" the same trials and steps again.
-chaos: .venv/.tests
+chaos: .venv/.tests ## faults and kills; after touching sending, looking up or an adapter
 	$(PYTHON) -m tests.chaos $(CHAOS)
 	$(PYTHON) -m tests.chaos.at_once --on sqlite --rounds 3
 	$(PYTHON) -m tests.chaos.at_once --on postgresql --rounds 3
 
 # The default instance for 30 minutes with every core busy and bursts of messages; test runs 20 seconds of it.
-soak: .venv/.tests
+soak: .venv/.tests ## the default instance under noise for 30 minutes; before a release
 	$(PYTHON) -m tests.soak --minutes 30
 
 lint: export TRADELATCH_HOME := $(CHECK_HOME)
-lint: .venv/.tests
+lint: .venv/.tests ## before each commit; seconds
 	@mkdir -p .cache
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
@@ -86,11 +115,11 @@ lint: .venv/.tests
 # The newest versions that pyproject.toml allows, each with its hashes, for every platform: make lock UPGRADE=1
 lock: UV = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
-lock: .venv/.tests
+lock: .venv/.tests ## after changing dependencies; UPGRADE=1 for newer versions
 	$(UV) --group build --output-file requirements.lock
 	$(UV) --group build --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
-clean:
+clean: ## removes what make has made, not var/
 	rm -rf .venv build tradelatch.egg-info .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .test-tools
 	find . -name __pycache__ -not -path './var/*' -prune -exec rm -rf {} +
 

@@ -10,6 +10,7 @@ from django.http.response import HttpResponseBase
 
 from console import addresses, host_names, refused
 from console.errors import Code
+from console.help import links
 from console.text import visible
 
 _FOR_PROGRAMS = ("/api/", "/auth/", "/static/", "/.well-known/", "/oauth/token", "/oauth/revoke", "/oauth/register")
@@ -64,7 +65,8 @@ def refuse_nul(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if request.path.startswith(("/oauth/", "/api/")):
             if "\0" in request.path:
-                return JsonResponse({"error": "invalid_request", "code": Code.INVALID_REQUEST}, status=400)
+                code = Code.INVALID_REQUEST
+                return JsonResponse({"error": "invalid_request", "code": code, "error_uri": links.to(code)}, status=400)
             return get_response(request)
         sent = [request.path.encode(), request.META.get("QUERY_STRING", "").encode("latin-1", "replace")]
         if request.method == "POST" and request.content_type == _FORM:

@@ -39,6 +39,9 @@ def _flag(name: str, default: str = "0") -> bool:
     return text == "1"
 
 
+# For who changes the code: templates and static files are read anew for each page
+DEVELOPMENT = _flag("TRADELATCH_DEVELOPMENT")
+
 # Where it lives: in files that only this user can read, also in a home that was there before
 os.umask(0o077)
 _DEFAULT_HOME = BASE_DIR / "var" if _CHECKOUT else _OWN_DATA
@@ -209,12 +212,13 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+_LOADERS = ["django.template.loaders.filesystem.Loader", "django.template.loaders.app_directories.Loader"]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates" if _CHECKOUT else BASE_DIR / "console" / "templates"],
-        "APP_DIRS": True,
         "OPTIONS": {
+            "loaders": _LOADERS if DEVELOPMENT else [("django.template.loaders.cached.Loader", _LOADERS)],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
@@ -249,12 +253,15 @@ EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _SMTP.host, _SMTP
 EMAIL_USE_SSL, EMAIL_USE_TLS, EMAIL_TIMEOUT = _SMTP.tls, _SMTP.starttls, 10
 DEFAULT_FROM_EMAIL = os.environ.get("TRADELATCH_EMAIL_FROM", f"Tradelatch <tradelatch@{_PUBLIC.hostname}>")
 
+# The texts under Help
+DOCS_DIR = BASE_DIR / "docs" if _CHECKOUT else BASE_DIR / "console" / "docs"
+
 STATIC_URL = "/static/"
 STATIC_ROOT = HOME / "static"
 STATIC_ROOT.mkdir(exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "console" / "static"]
 WHITENOISE_USE_FINDERS = True
-WHITENOISE_AUTOREFRESH = False
+WHITENOISE_AUTOREFRESH = DEVELOPMENT
 
 # Security
 _SECURE = _PUBLIC.scheme == "https"

@@ -5,6 +5,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("console.oauth.urls")),
     path("", include("console.onboarding.urls")),
     path("", include("console.accounts.urls")),
+    path("help/", include("console.help.urls")),
     path("security/", include("console.security.urls")),
     path("people/", include("console.people.urls")),
     path("", include("console.journal.urls")),

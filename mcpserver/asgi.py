@@ -86,4 +86,5 @@ def _refuse_newer() -> None:
 
 
 toolsets.provide(described.tools())
-application = proxies.behind(settings.TRUSTED_PROXIES, McpApp())
+mcp_app = McpApp()
+application = proxies.behind(settings.TRUSTED_PROXIES, mcp_app)

@@ -1,6 +1,7 @@
 """Every tool, declared once: what a model reads, what we check, what runs, what comes back.
 
-The list, the documentation in the console, the table in README and the sizes an owner sees are all derived from here.
+The list, the documentation in the console, the table in docs/reference and the sizes an owner sees are all derived from
+here.
 """
 
 import functools

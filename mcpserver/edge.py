@@ -27,6 +27,7 @@ from console import addresses, host_names, ids, scopes
 from console.authority import bearer
 from console.authority.bearer import Unauthenticated, WrongAddress
 from console.errors import Code, Refusal
+from console.help import links
 from console.home import OWN_NAME
 from console.oauth import resource
 from console.principal import Manager, Principal
@@ -413,7 +414,13 @@ def _challenge(status: int, error: str | None, code: Code, message: str, request
     if error is not None:
         challenge += f', error="{error}", error_description="{_UNQUOTABLE.sub("?", message)}"'
     return JSONResponse(
-        {"error": error or code, "error_description": message, "code": code, "request_id": request_id},
+        {
+            "error": error or code,
+            "error_description": message,
+            "error_uri": links.to(code),
+            "code": code,
+            "request_id": request_id,
+        },
         status_code=status,
         headers={"WWW-Authenticate": challenge, "Cache-Control": "no-store"},
     )
@@ -427,7 +434,7 @@ def _plain(status: int, code: Code, message: str, request_id: str, rpc_code: int
             "error": {
                 "code": rpc_code,
                 "message": visible(message),
-                "data": {"code": code, "request_id": request_id},
+                "data": {"code": code, "help": links.to(code), "request_id": request_id},
             },
         },
         status_code=status,

@@ -18,6 +18,7 @@ from console.authority import gate as doors
 from console.authority import throttle, usage
 from console.authority.throttle import Kind
 from console.errors import Code, Refusal
+from console.help import links
 from console.principal import Manager, Principal
 from console.text import visible
 from console.toolsets import Toolset
@@ -235,6 +236,7 @@ def _error(refusal: Refusal) -> dict[str, Any]:
         code=refusal.code.value,
         message=str(refusal),
         retry=refusal.retry.value,
+        help=links.to(refusal.code),
         field=refusal.field,
         retry_after_seconds=refusal.retry_after,
         order_id=refusal.order_id,

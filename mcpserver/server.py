@@ -17,6 +17,7 @@ from starlette.requests import Request
 
 from console.authority.throttle import Kind
 from console.errors import Code, Refusal
+from console.help import links
 from console.principal import Principal, Redeemer
 from console.text import visible
 from console.toolsets import Toolset
@@ -181,7 +182,7 @@ def _error(refusal: Refusal, request_id: str) -> MCPError:
         code = types.INVALID_PARAMS
     else:
         code = REFUSED
-    data: dict[str, Any] = {"code": refusal.code.value, "request_id": request_id}
+    data: dict[str, Any] = {"code": refusal.code.value, "help": links.to(refusal.code), "request_id": request_id}
     if refusal.field:
         data["field"] = refusal.field
     if refusal.retry_after is not None:
@@ -239,9 +240,8 @@ class _Handlers:
                 is_cancel = tool is not None and tool.throttle is Kind.CANCEL
                 answer = await anyio.to_thread.run_sync(run, limiter=self._cancels if is_cancel else None)
         except gate.UnknownTool as error:
-            raise MCPError(
-                types.INVALID_PARAMS, str(error), data={"code": Code.UNKNOWN_TOOL, "request_id": request_id}
-            ) from error
+            about = {"code": Code.UNKNOWN_TOOL, "help": links.to(Code.UNKNOWN_TOOL), "request_id": request_id}
+            raise MCPError(types.INVALID_PARAMS, str(error), data=about) from error
         return result_of(answer) if isinstance(answer, Answer) else answer
 
     # -- what is read by name or address -----------------------------------------------------------------------

@@ -40,6 +40,8 @@ class Error(TypedDict):
     message: str
     retry: Literal["safe", "after_change", "check_status"]
     """Whether the call may be made again; see ``console.errors.Retry``."""
+    help: str
+    """The address of the code's page."""
     field: NotRequired[str]
     retry_after_seconds: NotRequired[float]
     order_id: NotRequired[str]

@@ -57,6 +57,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(watch, "watch-for-secrets")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """``make quick`` leaves out what starts a server of its own or a browser."""
+    for item in items:
+        if isinstance(item, pytest.Function):
+            starts = {"server", "instance", "live_server", "chromium"} & set(item.fixturenames)
+            if starts or any(hasattr(item.module, name) for name in ("serving", "serve")):
+                item.add_marker("server")
+
+
 def _close_the_network() -> None:
     """Connections to this computer only, for this process. Nothing looks up a name either."""
     connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo

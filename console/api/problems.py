@@ -13,6 +13,7 @@ from brokers.errors import BrokerError
 from console.accounts.presence import ProofNeeded
 from console.api.parsing import Invalid
 from console.errors import EXPLANATIONS, Code, Refusal, refusal_of
+from console.help import links
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ STATUS: dict[Code, int] = {
     Code.INVALID_ARGUMENT: 400,
     Code.UNAUTHENTICATED: 401,
     Code.WRONG_AUDIENCE: 401,
+    Code.ORIGIN_REFUSED: 403,
     Code.NOT_PERMITTED: 403,
     Code.IP_NOT_ALLOWED: 403,
     Code.LIVE_FROZEN: 403,
@@ -142,7 +144,7 @@ def refusal_from(error: Exception, request_id: str) -> Refusal:
 def answer(refusal: Refusal, request_id: str) -> Response:
     status = STATUS.get(refusal.code, 422)
     body: dict[str, Any] = {
-        "type": f"{settings.PUBLIC_URL}/developers/#{refusal.code}",
+        "type": links.to(refusal.code),
         "title": EXPLANATIONS[refusal.code].title,
         "status": status,
         "detail": str(refusal),

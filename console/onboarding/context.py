@@ -34,7 +34,23 @@ def instance(request: HttpRequest) -> dict[str, Any]:
         # A callable: pages without the sidebar ask no question of the database.
         known["waiting_approvals"] = cache(lambda: Waiting.of(user))
         known["standing_halts"] = cache(lambda: list(halts.concerning(user)))
+    else:
+        known["navigation"] = _for_strangers(request)
     return known
+
+
+def _for_strangers(request: HttpRequest) -> list[Section]:
+    """Beside the pages that need no sign-in."""
+    help_url = reverse("help:contents")
+    return [
+        Section(
+            "",
+            [
+                Item("Sign in", reverse("sign-in"), current=False),
+                Item("Help", help_url, current=request.path.startswith(help_url)),
+            ],
+        )
+    ]
 
 
 def _navigation(request: HttpRequest, user: User) -> list[Section]:
@@ -73,7 +89,7 @@ def _navigation(request: HttpRequest, user: User) -> list[Section]:
                 item("REST API", "developers"),
             ],
         ),
-        Section("You", [item("Security", "security:overview")]),
+        Section("You", [item("Security", "security:overview"), item("Help", "help:contents")]),
     ]
     if user.is_operator:
         sections.append(

@@ -33,13 +33,13 @@ def warning(guide: Guide, place: Place) -> str:
     if guide.runs is Runs.INTERNET and (place.reach is not Reach.PUBLIC or not place.is_https):
         return (
             f"This instance is at {place.public_url}, which {guide.name} cannot reach: it calls from the internet and "
-            "wants a public https address. Put Tradelatch behind one and set TRADELATCH_PUBLIC_URL to it; README tells "
-            "how under Running it in production."
+            "wants a public https address. Put Tradelatch behind one and set TRADELATCH_PUBLIC_URL to it: see Help, "
+            "Run it in production."
         )
     if guide.runs is not Runs.INTERNET and place.reach is not Reach.LOOPBACK and not place.is_https:
         return (
             f"This instance is at {place.public_url}, without encryption: others on the network can read keys and "
-            "tokens, and hosts may refuse to sign in. Give it an https address; README tells how under Running it in "
+            "tokens, and hosts may refuse to sign in. Give it an https address: see Help, Run it in "
             "production."
         )
     return ""

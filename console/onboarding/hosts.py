@@ -1,4 +1,4 @@
-"""Every host and how to connect it: the one table that a page, Home, what a new key shows and README render.
+"""Every host and how to connect it: the one table that a page, Home, what a new key shows and docs/ render.
 
 What can be run here is run from these very words by ``make clients``: a guide that is wrong fails there.
 """

@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         help="run the instance: web server, worker and scheduler, until Ctrl-C",
         description="Prepare the instance and run it: web server, worker and scheduler, until Ctrl-C. "
-        "Settings come from the environment; README lists them.",
+        "Settings come from the environment; docs/reference/settings.md lists them, and so does Help in the console.",
     )
     quickstart = commands.add_parser(
         "quickstart",

@@ -38,7 +38,7 @@ class _Pool:
 
 def _without_threads() -> None:
     vars(lean)["Threads"] = _Pool  # put aside for the measurement
-    asgi.application.__init__()  # type: ignore[misc]  # made again, with the pool
+    asgi.mcp_app.__init__()  # type: ignore[misc]  # made again, with the pool
 
 
 def _without_shared_reads() -> None:
@@ -74,7 +74,7 @@ def _without_hand_built_answers() -> None:
 
 def _without_all() -> None:
     """Every request goes to the SDK."""
-    asgi.application.__init__(is_lean=False)  # type: ignore[misc]
+    asgi.mcp_app.__init__(is_lean=False)  # type: ignore[misc]
 
 
 {

@@ -25,6 +25,12 @@ LISTS = (
     "/clients/",
     "/security/",
     "/docs/tools/",
+    "/help/",
+    "/help/use/troubleshooting/",
+    "/help/reference/errors/",
+    "/help/develop/order-lifecycle/",
+    "/help/errors/halted/",
+    "/help/?q=vault",
 )
 GUIDES = ("/connect/", "/connect/claude-code/", "/connect/vscode/", "/connect/chatgpt/", "/connect/python/")
 FORMS = (

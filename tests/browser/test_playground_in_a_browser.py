@@ -119,7 +119,7 @@ def test_a_refusal_says_what_was_wrong_and_the_json_can_be_mended(server: Server
     page.get_by_role("button", name="Call").click()
     expect(page.locator("[data-code]")).to_have_text("unknown_argument")
     expect(page.locator("[data-message]")).to_contain_text("It takes: symbols.")
-    expect(page.locator("[data-code] a")).to_have_attribute("href", "/developers/#unknown_argument")
+    expect(page.locator("[data-code] a")).to_have_attribute("href", "/help/errors/unknown_argument/")
     page.get_by_label("Sent as arguments").fill('{"symbols": ')
     page.get_by_role("button", name="Call").click()
     expect(page.get_by_text("This is not a JSON object.")).to_be_visible()

@@ -117,6 +117,7 @@ def test_a_funding_rate_is_told_in_percent_with_who_pays_whom(linked: Linked) ->
         "code": "invalid_argument",
         "message": "BTC/USDT is no perpetual, so it has no funding rate.",
         "retry": "after_change",
+        "help": "http://localhost:8000/help/errors/invalid_argument/",
         "field": "symbol",
     }
 

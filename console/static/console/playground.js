@@ -305,7 +305,7 @@ function say(refusal) {
   part("refused").hidden = !refusal;
   if (refusal) {
     const link = document.createElement("a");
-    link.href = `${root.dataset.codes}#${refusal.code}`;
+    link.href = `${root.dataset.codes}${refusal.code}/`;
     link.textContent = refusal.code;
     part("code").replaceChildren(refusal.code === "no_answer" ? "No answer" : link);
     part("message").textContent = refusal.message;

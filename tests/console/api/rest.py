@@ -58,5 +58,5 @@ def problem(response: Any) -> dict[str, Any]:
     assert {"type", "title", "status", "detail", "code", "request_id"} <= told.keys()
     assert told["status"] == response.status_code
     assert told["request_id"] == response["X-Request-ID"]
-    assert told["type"] == f"http://localhost:8000/developers/#{told['code']}"
+    assert told["type"] == f"http://localhost:8000/help/errors/{told['code']}/"
     return told

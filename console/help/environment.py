@@ -1,0 +1,104 @@
+"""Every setting read from the environment: its default and what it does. Rendered as docs/reference/settings.md."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    names: tuple[str, ...]
+    default: str
+    about: str
+
+
+def _one(name: str, default: str, about: str) -> Variable:
+    return Variable((name,), default, about)
+
+
+VARIABLES = (
+    Variable(("PORT", "TRADELATCH_HOST"), "`8000`, `127.0.0.1`", "where the server listens"),
+    _one(
+        "TRADELATCH_PUBLIC_URL",
+        "`http://localhost:PORT`",
+        "the address people and hosts use; behind a proxy, its https address",
+    ),
+    _one(
+        "TRADELATCH_HOME",
+        "`var/`; installed as a package, `~/.local/share/tradelatch`",
+        "database, generated secrets, queue; back it up, and keep it private",
+    ),
+    _one("TRADELATCH_SECRET_KEY", "made on first start", "signs sessions; kept in `secrets/` under the home"),
+    _one(
+        "TRADELATCH_SEED_KEYS",
+        "made on first start",
+        "seals the seeds of authenticator apps; kept like the one above. Several, separated by blanks: the first "
+        "seals, all open",
+    ),
+    _one(
+        "TRADELATCH_VAULT_KEYS",
+        "made on first start",
+        "seals brokers' credentials; not the one above. Several, separated by blanks, the newest first: it seals, all "
+        "open; see [Rotate secrets](../operate/rotation.md)",
+    ),
+    _one(
+        "TRADELATCH_OUTGOING_ADDRESSES",
+        "none",
+        "IP addresses that brokers see your calls come from, separated by blanks; the linking pages name them for the "
+        "list a key is bound to",
+    ),
+    _one(
+        "TRADELATCH_BROKER_ADDRESSES",
+        "this computer where the server listens there alone and its public address is localhost, else none",
+        "computers on which people may run IBKR's gateway or TWS, separated by blanks: `10.0.0.5`, `10.0.0.0/24`, "
+        "`desk.lan`, each also with a port (`[fd00::5]:5000`); a name is trusted with whatever it resolves to",
+    ),
+    _one(
+        "TRADELATCH_PLATFORM_SIGNING_KEY",
+        "made on first use",
+        "signs platform tokens: a private P-256 JWK in one line; the same on every machine",
+    ),
+    _one("TRADELATCH_API_KEY", "none", "the key of `tradelatch mcp`, `call` and `tools`; the server does not read it"),
+    _one("TRADELATCH_DATABASE_URL", "SQLite in the home", "`postgres://…` for more than one machine"),
+    _one("TRADELATCH_DATABASE_POOL", "`16`", "PostgreSQL connections of one process at most"),
+    _one("TRADELATCH_REDIS_URL", "none", "Celery's queue and the call quota, shared by all processes"),
+    _one("TRADELATCH_BROKER_URL", "Redis, or files in the home", "Celery's queue alone"),
+    _one("TRADELATCH_CALLS_PER_MINUTE", "`60`", "calls of one user, over all apps"),
+    _one("TRADELATCH_TRADE_CALLS_PER_MINUTE", "`30`", "trading calls of one user"),
+    _one("TRADELATCH_ALLOWED_ORIGINS", "none", "web pages that may call `/mcp`, separated by blanks"),
+    _one(
+        "TRADELATCH_ADVERTISE_ISS",
+        "`1`",
+        "`0` keeps RFC 9207's `iss` out of discovery, for hosts that drop it (Codex 0.143, 0.144)",
+    ),
+    _one("TRADELATCH_SENDING_LEASE_SECONDS", "`30`", "how long a send may take before its order is looked up"),
+    _one(
+        "TRADELATCH_SELF_REGISTRATION",
+        "`open`",
+        "apps that introduce themselves: `open`, `review` (an operator accepts each one first, under Apps to review) "
+        "or `off` (only clients registered by hand; discovery says so)",
+    ),
+    _one("TRADELATCH_EMAIL_FROM", "`tradelatch@` the public host", "sender of e-mails"),
+    _one("TRADELATCH_OWNER_EMAIL", "`owner@tradelatch.local`", "the first account's address"),
+    _one("TRADELATCH_REQUIRE_SECOND_FACTOR", "`0`", "`1`: everybody needs a passkey or an authenticator app"),
+    Variable(("TRADELATCH_GOOGLE_CLIENT_ID", "TRADELATCH_GOOGLE_CLIENT_SECRET"), "none", "sign in with Google"),
+    Variable(
+        (
+            "TRADELATCH_OIDC_ISSUER",
+            "TRADELATCH_OIDC_CLIENT_ID",
+            "TRADELATCH_OIDC_CLIENT_SECRET",
+            "TRADELATCH_OIDC_NAME",
+        ),
+        "none",
+        "sign in with any OpenID Connect provider; the name is what the button says",
+    ),
+    _one(
+        "TRADELATCH_SMTP_URL",
+        "none",
+        "`smtp://user:password@host:port` (STARTTLS when there is a user) or `smtps://…`; without it e-mails go to the "
+        "log",
+    ),
+    _one(
+        "TRADELATCH_DEVELOPMENT",
+        "`0`",
+        "`1`: templates and static files are read anew for each page; `make dev` sets it",
+    ),
+)

@@ -1,0 +1,94 @@
+"""Help: the documentation and a page for each error code. Nothing here is anybody's, so no sign-in is needed."""
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from console.accounts.required import before_second_factor
+from console.api.problems import STATUS
+from console.errors import EXPLANATIONS, Blame, Code, Retry, retry_of
+from console.help import library
+from console.help.causes import CAUSES
+
+_LONGEST_QUERY = 100
+_RETRY = {
+    Retry.SAFE: "Yes, as it is, after the seconds that the answer names or after a minute. Nothing was done.",
+    Retry.AFTER_CHANGE: "Not as it is. Nothing was done, and nothing will be until what the message names has changed.",
+    Retry.CHECK_STATUS: "Not before looking: something may have been done. Check Orders or get_order_status first.",
+}
+_BLAME = {
+    Blame.CALLER: "The assistant or program that called, or the owner of the connection",
+    Blame.GATEWAY: "The operator of this instance",
+    Blame.BROKER: "The broker, or the owner at the broker",
+}
+_REGISTRATION = {
+    "open": "Apps may register themselves",
+    "review": "An operator accepts each app first",
+    "off": "Only clients registered by hand",
+}
+
+
+@require_safe
+@login_not_required
+@before_second_factor
+def page(request: HttpRequest, slug: str = "") -> HttpResponse:
+    found = library.page(slug)
+    if found is None:
+        raise Http404
+    query = request.GET.get("q", "").strip()[:_LONGEST_QUERY]
+    context = {"page": found, "contents": library.contents(), "query": query, "current": slug}
+    if query:
+        context["hits"] = library.search(query)
+    elif not slug:
+        context["facts"] = _facts()
+    return render(request, "help/page.html", context)
+
+
+@require_safe
+@login_not_required
+@before_second_factor
+def error(request: HttpRequest, code: str) -> HttpResponse:
+    if code not in EXPLANATIONS:
+        raise Http404
+    known = Code(code)
+    context = {
+        "code": known.value,
+        "explanation": EXPLANATIONS[known],
+        "cause": CAUSES.get(known, ""),
+        "retry": _RETRY[retry_of(known)],
+        "retry_word": retry_of(known).value,
+        "who": _BLAME[EXPLANATIONS[known].blame],
+        "status": STATUS.get(known, 422),
+        "contents": library.contents(),
+        "current": "reference/errors",
+    }
+    return render(request, "help/error.html", context)
+
+
+@require_safe
+@login_not_required
+@before_second_factor
+def picture(request: HttpRequest, path: str) -> HttpResponse:
+    found = library.pictures().get(path)
+    if found is None:
+        raise Http404
+    return HttpResponse(found.read_bytes(), content_type="image/svg+xml")
+
+
+def _facts() -> list[tuple[str, str]]:
+    """What holds on this instance."""
+    return [
+        ("Console", f"{settings.PUBLIC_URL}/"),
+        ("MCP address", settings.MCP_URL),
+        (
+            "Calls of one user",
+            f"{settings.CALLS_PER_MINUTE} a minute, {settings.TRADE_CALLS_PER_MINUTE} of them trading",
+        ),
+        ("A prepared order expires", f"after {settings.CONFIRMATION_SECONDS} seconds"),
+        ("Who releases orders at first", "Paper: the assistant, after you agreed. Live: you, in the console"),
+        ("New apps", _REGISTRATION[settings.SELF_REGISTRATION]),
+        ("Second factor", "Required" if settings.REQUIRE_SECOND_FACTOR else "Recommended, not required"),
+        ("Version", settings.VERSION),
+    ]
