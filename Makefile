@@ -43,7 +43,7 @@ test: lint ## before handing over a change: everything; with T=PATH one file, fo
 	$(PYTHON) -m pytest -n 2 --dist loadscope --ignore tests/hosts
 endif
 
-docs: .venv/.tests ## after changing a tool, code, status, broker, limit or setting: writes docs/reference
+docs: .venv/.tests ## after changing a tool, code, status, broker, limit, setting or act: writes docs/reference
 	@mkdir -p .cache
 	@TRADELATCH_HOME="$(CHECK_HOME)" $(PYTHON) -m tests.reference
 

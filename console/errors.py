@@ -271,7 +271,7 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "Only the app that prepared an order can confirm it. Prepare it again.",
     ),
     Code.CONFIRMATION_EXPIRED: Explanation(
-        "The confirmation came after 120 seconds", "Nothing was sent. Prepare the order again."
+        "The confirmation came too late", "Nothing was sent. Prepare the order again."
     ),
     Code.CONFIRMATION_USED: Explanation(
         "The confirmation was used already", "Look at the order it released; nothing was sent again."

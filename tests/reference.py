@@ -13,6 +13,7 @@ django.setup()
 from brokers import registry  # noqa: E402 - after django.setup()
 from brokers.types import USUAL, Ability, AssetClass, OrderClass, OrderType  # noqa: E402
 from console import limits, toolsets  # noqa: E402
+from console.accounts.presence import ACTS, Act  # noqa: E402
 from console.api.problems import STATUS  # noqa: E402
 from console.errors import EXPLANATIONS, Code, retry_of  # noqa: E402
 from console.help.causes import CAUSES  # noqa: E402
@@ -33,7 +34,7 @@ _READERS = {Scope.READ: "readers", Scope.TRADE: "traders"}
 # What each status means, in the words of its own docstring where it has one.
 _STATUS_NOTES = {
     Status.AWAITING: "shown, nothing was sent",
-    Status.LAPSED: "nobody confirmed within 120 s; nothing was sent",
+    Status.LAPSED: "nobody confirmed in time; nothing was sent",
     Status.DENIED: "refused by Tradelatch at release; nothing was sent",
     Status.INTENT: "confirmed and on record; about to be sent, once",
     Status.SENDING: "on its way",
@@ -62,6 +63,38 @@ _LIMIT_NOTES = {
     "order_types": "such as `LMT`",
     "trading_hours_only": "on or off; by the hours of the instrument's exchange",
 }
+_ACT_NOTES = {
+    Act.LOOSEN_POLICY: "a connection: no longer every order by its owner",
+    Act.TRADING_ON: "a connection",
+    Act.RESUME_CONNECTION: "a connection that was paused",
+    Act.RESUME_APP: "an app that was paused",
+    Act.WIDEN_LIMITS: "limits of a connection or an app",
+    Act.TOOLSETS_ON: "an app",
+    Act.MINT_KEY: "API keys",
+    Act.ROTATE_KEY: "API keys",
+    Act.MINT_MANAGEMENT_KEY: "API keys",
+    Act.START_PLAYGROUND: "Playground",
+    Act.GRANT: "the consent page",
+    Act.LINK: "Add a connection",
+    Act.REPLACE_BROKER_KEY: "a connection",
+    Act.LIFT_HALT: "Halts",
+    Act.RELEASE_ORDER: "Approvals: an order, a change, a cancel that waits",
+    Act.ANSWER_BROKER: "a question of the broker about an order",
+    Act.SETTLE_ORDER: "an order that nobody could say anything about",
+    Act.REGISTER_CLIENT: "OAuth clients",
+    Act.ACCEPT_CLIENT: "Apps to review, for operators",
+    Act.INVITE: "People, for operators",
+    Act.CHANGE_PERSON: "People, for operators",
+    Act.ADD_PLATFORM: "Platforms, for operators",
+    Act.CHANGE_PLATFORM_SECRET: "Platforms, for operators",
+    Act.ENABLE_PLATFORM: "Platforms, for operators",
+    Act.ADD_APP: "Security",
+    Act.ADD_PASSKEY: "Security",
+    Act.REMOVE_FACTOR: "Security",
+    Act.NEW_CODES: "Security",
+    Act.CHANGE_PASSWORD: "Security",
+}
+_WITHOUT_PASSKEY = {True: "yes", False: "no"}
 _NEEDS = {Runs.HERE: "", Runs.INTERNET: "; needs a public https address", Runs.SCRIPT: ""}
 
 
@@ -75,6 +108,11 @@ def tables() -> dict[str, list[str]]:
                 f"| {guide.name} | {guide.brief}{_NEEDS[guide.runs]} |"
                 for guide in hosts.table(Place(public_url="http://localhost:8000"))
             ),
+        ],
+        "acts": [
+            "| What you do | Where | With password and code too, where the passkey is lost |",
+            "|---|---|---|",
+            *(f"| {rule.words} | {_ACT_NOTES[act]} | {_WITHOUT_PASSKEY[rule.repairs]} |" for act, rule in ACTS.items()),
         ],
     }
 

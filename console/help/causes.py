@@ -20,10 +20,10 @@ CAUSES: dict[str, str] = {
     "wrong_audience": "An OAuth token of an assistant is for /mcp. It was sent to another address.",
     "not_permitted": "What was called is reserved for another kind of credential, such as a person's own session.",
     "csrf_failed": "A request with the console's cookie came without its CSRF token, or the page was too old.",
-    "re_authentication_required": "What was asked for lets others do more, and the last proof that it is you is "
-    "more than five minutes old.",
+    "re_authentication_required": "What was asked for lets others do more, and the request held no proof made for "
+    "it, or one that does not fit: of another act, of other values, or used before.",
     "ip_not_allowed": "The key is bound to a list of IP addresses, and the call came from another one. Behind a "
-    "proxy, the proxy may not pass on the caller's address.",
+    "proxy, the proxy may not pass on the caller's address, or is not in TRADELATCH_TRUSTED_PROXIES.",
     "insufficient_scope": "The app was allowed to read, and what it called needs the scope to trade.",
     "toolset_off": "The owner of the app switched this set of tools off.",
     "not_offered_by_broker": "The broker of this connection has no such function, or not in its interface.",
@@ -34,7 +34,8 @@ CAUSES: dict[str, str] = {
     "connection_paused": "The owner paused the whole connection.",
     "live_frozen": "The account was recovered by an e-mail link within the last 24 hours.",
     "halted": "A person or an app halted order entry for this app, account or connection, or everywhere.",
-    "rate_limited": "All apps of one user together made more calls in a minute than the instance allows.",
+    "rate_limited": "More calls came in a minute than the instance allows: of all apps of one user together, or of one "
+    "app for cancels and lists. A console session and each management key are counted by themselves.",
     "unknown_user": "The user_id is wrong, belongs to another platform, or was disabled.",
     "connection_required": "A token acts on one connection, and the user has none or more than one.",
     "unknown_symbol": "The connection's broker has no instrument of this name. Each broker has its own symbols.",
@@ -56,13 +57,15 @@ CAUSES: dict[str, str] = {
     "no_position": "The account holds nothing of this instrument.",
     "position_changed": "The order was sized by a position that has changed since it was shown.",
     "duplicate_order_id": "The same client_order_id was sent before, with other terms.",
-    "approval_required": "The policy of the connection is owner approval. No app and no token can release its orders.",
+    "approval_required": "The policy of the connection is owner approval. No app and no token can release its orders, "
+    "or cancel what guards a position there.",
     "user_is_asked": "The order was put to the user as a question in their client, and the question is still open.",
     "waits_for_owner": "The order, or a cancel of what guards a position, waits for its owner under Approvals.",
     "owners_order": "The owner made the order in the console, so it is out of reach for apps.",
     "another_apps_order": "Each app reaches the orders it made itself, and this one was made by another.",
     "confirmation_unknown": "The confirmation_id is wrong, or another app prepared the order.",
-    "confirmation_expired": "Nobody confirmed within 120 seconds after the order was shown.",
+    "confirmation_expired": "Nobody confirmed in time after the order was shown: its `expires_at`, "
+    "as a rule 120 seconds later.",
     "confirmation_used": "The confirmation works once, and has already released its order.",
     "confirmation_changed": "The stored order does not match what was shown when it was prepared.",
     "rejected_by_owner": "The owner looked at the order in the console and rejected it.",

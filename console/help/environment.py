@@ -18,13 +18,15 @@ VARIABLES = (
     Variable(("PORT", "TRADELATCH_HOST"), "`8000`, `127.0.0.1`", "where the server listens"),
     _one(
         "TRADELATCH_PUBLIC_URL",
-        "`http://localhost:PORT`",
-        "the address people and hosts use; behind a proxy, its https address",
+        "`http://tradelatch.localhost:PORT` or `http://localhost:PORT`",
+        "the address people and hosts use; behind a proxy, its https address. The first is the default of a home made "
+        "on a computer that knows the name and listens to itself alone; it is decided at the first start and kept. "
+        "`http://localhost:PORT/mcp` works for both",
     ),
     _one(
         "TRADELATCH_HOME",
         "`var/`; installed as a package, `~/.local/share/tradelatch`",
-        "database, generated secrets, queue; back it up, and keep it private",
+        "database, generated secrets, queue, letters; back it up, and keep it private",
     ),
     _one("TRADELATCH_SECRET_KEY", "made on first start", "signs sessions; kept in `secrets/` under the home"),
     _one(
@@ -47,9 +49,11 @@ VARIABLES = (
     ),
     _one(
         "TRADELATCH_BROKER_ADDRESSES",
-        "this computer where the server listens there alone and its public address is localhost, else none",
+        "this computer, for operators alone, where the server listens there alone and its public address is one of its "
+        "own; else none",
         "computers on which people may run IBKR's gateway or TWS, separated by blanks: `10.0.0.5`, `10.0.0.0/24`, "
-        "`desk.lan`, each also with a port (`[fd00::5]:5000`); a name is trusted with whatever it resolves to",
+        "`desk.lan`, each also with a port (`[fd00::5]:5000`); a name is trusted with whatever it resolves to. While "
+        "it is not set, only operators link a gateway",
     ),
     _one(
         "TRADELATCH_PLATFORM_SIGNING_KEY",
@@ -63,6 +67,17 @@ VARIABLES = (
     _one("TRADELATCH_BROKER_URL", "Redis, or files in the home", "Celery's queue alone"),
     _one("TRADELATCH_CALLS_PER_MINUTE", "`60`", "calls of one user, over all apps"),
     _one("TRADELATCH_TRADE_CALLS_PER_MINUTE", "`30`", "trading calls of one user"),
+    _one(
+        "TRADELATCH_LISTS_PER_MINUTE",
+        "`120`",
+        "lists and greetings of one app at `/mcp`: what a host asks before it calls anything",
+    ),
+    _one(
+        "TRADELATCH_TRUSTED_PROXIES",
+        "none",
+        "addresses and networks of the proxies in front, separated by blanks or commas, such as `127.0.0.1` or "
+        "`10.0.0.0/24`. `X-Forwarded-For` and `X-Forwarded-Proto` are believed from these alone",
+    ),
     _one("TRADELATCH_ALLOWED_ORIGINS", "none", "web pages that may call `/mcp`, separated by blanks"),
     _one(
         "TRADELATCH_ADVERTISE_ISS",
@@ -93,8 +108,8 @@ VARIABLES = (
     _one(
         "TRADELATCH_SMTP_URL",
         "none",
-        "`smtp://user:password@host:port` (STARTTLS when there is a user) or `smtps://…`; without it e-mails go to the "
-        "log",
+        "`smtp://user:password@host:port` (STARTTLS when there is a user) or `smtps://…`; without it "
+        "each letter is a file in `letters/` under the home, kept for 30 days; the log names the file",
     ),
     _one(
         "TRADELATCH_DEVELOPMENT",

@@ -81,6 +81,7 @@ def values() -> dict[str, str]:
     return {
         "calls_per_minute": str(settings.CALLS_PER_MINUTE),
         "trade_calls_per_minute": str(settings.TRADE_CALLS_PER_MINUTE),
+        "lists_per_minute": str(settings.LISTS_PER_MINUTE),
         "confirmation_seconds": str(settings.CONFIRMATION_SECONDS),
     }
 
