@@ -102,6 +102,12 @@ def test_the_program_is_the_one_of_the_setup_guide() -> None:
     assert f"```python\n{program}\n```" in (ROOT / "docs/use/connect.md").read_text()
 
 
+@each_text
+def test_every_program_in_it_is_python(path: Path) -> None:
+    for program in re.findall(r"^```python\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE):
+        compile(program, name_of(path), "exec", flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
 def test_every_setting_read_from_the_environment_is_documented_and_the_other_way_round() -> None:
     read = set()
     for file in [*ROOT.glob("console/**/*.py"), *ROOT.glob("mcpserver/**/*.py"), *ROOT.glob("brokers/**/*.py")]:
