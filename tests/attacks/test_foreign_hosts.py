@@ -58,5 +58,8 @@ def test_any_text_as_a_host_name_is_only_text(server: Server, host: str) -> None
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
-def test_our_own_names_are_answered(server: Server, host: str) -> None:
-    assert httpx2.get(server.url + "/sign-in/", headers={"Host": f"{host}:{server.port}"}).status_code == 200
+def test_our_own_names_are_answered_and_lead_to_the_first(server: Server, host: str) -> None:
+    answer = httpx2.get(server.url + "/sign-in/", headers={"Host": f"{host}:{server.port}"}, follow_redirects=False)
+    own = f"{host}:{server.port}" == server.url.removeprefix("http://")
+    assert answer.status_code == (200 if own else 307)
+    assert own or answer.headers["Location"] == f"{server.url}/sign-in/"
