@@ -3,6 +3,7 @@
 import httpx2
 import pytest
 
+from console import host_names
 from console.help import links
 from tests.serving import Server, until
 
@@ -49,6 +50,14 @@ def test_the_log_has_one_line_for_a_name_however_often_it_is_asked_for(server: S
     assert len(lines) == 1
     assert f"TRADELATCH_PUBLIC_URL is {server.url}" in lines[0]
     assert "Traceback" not in server.log and "ALLOWED_HOSTS" not in server.log
+
+
+def test_names_without_end_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    host_names._said.clear()
+    for number in range(60):
+        host_names.note_foreign_host(f"{number}.example", "203.0.113.7")
+    assert len(caplog.records) == 20
+    host_names._said.clear()
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "a" * 5000, "<b>x</b>", "a b", "[::1"])
