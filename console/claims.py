@@ -41,8 +41,8 @@ _ANYWHERE = ("verified", "official", "certified", "approved", "authorised", "aut
 """Of these, the ones that no other word holds: they count in the midst of one too."""
 # By their names in Unicode: ticks, what is drawn like one, and what browsers and shops show for safety.
 _SEAL = re.compile(r"\b(CHECK|CHECK MARK|SQUARE ROOT|LOCK|SHIELD|ROSETTE|MEDAL|BALLOT BOX WITH BOLD CHECK)\b")
-# Hosts such as Claude Code name the server they were set up for, in the words of its own guide.
-_SET_UP_FOR = re.compile(rf"\s\({PRODUCT}\)$", re.IGNORECASE)
+# Hosts such as Claude Code name the server they were set up for: as its own guide does, or one for each connection.
+_SET_UP_FOR = re.compile(rf"\s\({PRODUCT}([-_](paper|live|demo|test|dev|local|[0-9]{{1,2}}))?\)$", re.IGNORECASE)
 _SMALL_CAPITAL = re.compile(r"LATIN LETTER SMALL CAPITAL ([A-Z])")
 
 _LOOK_ALIKE = {

@@ -71,9 +71,11 @@ class Channel(filesystem.Channel):
         raise Empty
 
     def _messages(self, queue: str) -> list[Path]:
+        # Files alone: whoever opens a pipe that somebody left here waits at it for ever.
         end = f".{queue}{_END}"
         with os.scandir(self._folder) as found:
-            names = sorted(each.name for each in found if each.name.partition(".")[2] == end[1:])
+            files = (each.name for each in found if each.is_file(follow_symlinks=False))
+            names = sorted(name for name in files if name.partition(".")[2] == end[1:])
         return [self._folder / name for name in names]
 
     def _not_readable(self, file: Path, error: Exception) -> None:

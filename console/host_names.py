@@ -8,7 +8,8 @@ from django.conf import settings
 log = logging.getLogger(__name__)
 
 _SAID_EVERY_SECONDS = 60.0
-_MOST = 256
+_MOST = 20
+"""Lines in that time: names can be made up without end."""
 _said: dict[str, float] = {}
 
 
@@ -21,12 +22,12 @@ def foreign_host(host: str) -> str:
 
 
 def note_foreign_host(host: str, ip: str) -> None:
-    """One line in the log, at most one a minute for each name."""
+    """One line in the log, at most one a minute for each name and twenty for all."""
     now = time.monotonic()
-    if now - _said.get(host[:100], -_SAID_EVERY_SECONDS) < _SAID_EVERY_SECONDS:
+    for name in [name for name, at in _said.items() if now - at >= _SAID_EVERY_SECONDS]:
+        _said.pop(name, None)
+    if host[:100] in _said or len(_said) >= _MOST:
         return
-    if len(_said) >= _MOST:
-        _said.clear()
     _said[host[:100]] = now
     log.warning(
         "Refused a request from %s for the host name %r: TRADELATCH_PUBLIC_URL is %s",

@@ -15,9 +15,10 @@ _OAUTH = ("/oauth/", "/auth/", "/.well-known/")
 def answer(path: str, status: int, code: Code, detail: str, *, template: str, **context: Any) -> tuple[str, str]:
     """Content type and body: a problem (RFC 9457) under /api/, an error (RFC 6749, 5.2) of OAuth, else a page."""
     request_id = ids.new("req")
+    help_ = f"{settings.PUBLIC_URL}/help/errors/{code}/"  # as help.links has it
     if path.startswith("/api/"):
         problem = {
-            "type": f"{settings.PUBLIC_URL}/developers/#{code}",
+            "type": help_,
             "title": EXPLANATIONS[code].title,
             "status": status,
             "detail": detail,
@@ -26,9 +27,10 @@ def answer(path: str, status: int, code: Code, detail: str, *, template: str, **
         }
         return "application/problem+json", json.dumps(problem)
     if path.startswith(_OAUTH):
-        told = {"error": "invalid_request", "error_description": detail, "code": code, "request_id": request_id}
+        told = {"error": "invalid_request", "error_description": detail, "error_uri": help_}
+        told |= {"code": code, "request_id": request_id}
         return "application/json", json.dumps(told)
     if path.rstrip("/") == "/mcp":
-        error = {"code": -32600, "message": detail, "data": {"code": code, "request_id": request_id}}
+        error = {"code": -32600, "message": detail, "data": {"code": code, "help": help_, "request_id": request_id}}
         return "application/json", json.dumps({"jsonrpc": "2.0", "id": None, "error": error})
     return "text/html; charset=utf-8", render_to_string(template, context)

@@ -39,6 +39,8 @@ _MINUS = "\u2212"
 _SETTING_UP = timedelta(minutes=15)
 _SALT, _AT = "salt", "at"
 """Beside the state of a question about one act: what its challenge was salted with, and when it was asked."""
+_MAKES = "makes_passkey"
+"""In the state of a question that a new passkey answers: it is asked in the answer to a proof alone."""
 QUESTION_SECONDS = 300
 # What a browser sends is anybody's JSON: the parsers beneath answer some of it with these.
 _NONSENSE = (ValidationError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
@@ -167,19 +169,30 @@ def add_app(user: User, secret: str, code: str) -> Factor | None:
 
 
 def creation_options(user: User) -> dict[str, Any]:
+    """What to ask the browser for: a new passkey. Call it once the person has proved that they want one."""
     options: dict[str, Any] = webauthn.begin_registration(user, passwordless=True)
+    webauthn.set_state({**(webauthn.get_state() or {}), _MAKES: True, _AT: time.time()})
     return options
 
 
 def add_passkey(user: User, name: str, credential: str) -> Factor | None:
-    """None when the browser's answer does not fit what it was asked."""
+    """None when the browser's answer does not fit what it was asked by ``creation_options``, less than 5 minutes ago.
+
+    The session may hold other questions, which anybody with its cookie can ask and read: those make no passkey.
+    """
     try:
-        parsed = json.loads(credential)
-        _check_origin(webauthn.parse_registration_response(parsed).response.client_data)
-        made = webauthn.complete_registration(parsed)
-        if not made.is_user_verified():
+        state = webauthn.get_state() or {}
+        if not state.get(_MAKES) or not _is_recent(state):
             return None
+        parsed = json.loads(credential)
+        answered = webauthn.parse_registration_response(parsed).response.client_data
+        _check_origin(answered)
+        made = webauthn.complete_registration(parsed)
     except _NONSENSE:
+        return None
+    finally:
+        webauthn.clear_state()
+    if not made.is_user_verified() or not _first_answer(answered):
         return None
     factor: Factor = webauthn.WebAuthn.add(user, name, parsed).instance
     return factor
@@ -230,11 +243,15 @@ def check_passkey(credential: str, user: User | None = None, *, subject: str = "
 def _was_asked(subject: str) -> bool:
     state = webauthn.get_state() or {}
     if not subject:
-        return _SALT not in state
-    if not 0 <= time.time() - state.get(_AT, 0) < QUESTION_SECONDS:
+        return _SALT not in state and _MAKES not in state
+    if not _is_recent(state):
         return False
     asked = websafe_decode(state.get("challenge", ""))
     return hmac.compare_digest(asked, _challenge(bytes.fromhex(state.get(_SALT, "")), subject))
+
+
+def _is_recent(state: dict[str, Any]) -> bool:
+    return 0 <= time.time() - float(state.get(_AT, 0)) < QUESTION_SECONDS
 
 
 def _check_origin(answered: CollectedClientData) -> None:

@@ -103,6 +103,7 @@ ACTS: dict[Act, Rule] = {
 }
 
 ADD_ONE_FIRST = "Real money is behind it, so it takes a passkey, and you have none yet. Add one under Security first."
+NONE_WORKS_HERE = "Real money is behind it, so it takes a passkey."
 NOTHING_TO_PROVE = (
     "You have neither a passkey nor a password here, so nothing can prove that it is you. Ask an operator for a new "
     "link, set a password with it, then add a passkey."
@@ -188,7 +189,8 @@ def ways(user: User, act: Act, *, live: bool) -> Ways:
         repairs = ACTS[act].repairs
         return Ways(passkey=True, password=repairs and password, code=repairs)
     if live:
-        return Ways(missing=ADD_ONE_FIRST)
+        why = factors.why_no_passkeys()
+        return Ways(missing=f"{NONE_WORKS_HERE} {why}" if why else ADD_ONE_FIRST)
     if not password and not code:
         return Ways(missing=NOTHING_TO_PROVE)
     return Ways(password=password, code=code)

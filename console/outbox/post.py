@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.core import mail
 from django.core.mail.backends.base import BaseEmailBackend
@@ -65,10 +66,12 @@ def send_due(writers: Mapping[OutgoingMail.Kind, Writer]) -> int:
     connection = mail.get_connection()
     try:
         for each in due:
-            letter = _take(each, writers)
-            if letter is None:
+            if not _claim(each):
                 continue
             try:
+                letter = _written(each, writers)
+                if letter is None:
+                    continue
                 _hand_over(each, letter, connection)
             except _OF_ONE_LETTER as error:
                 _missed(each, error)
@@ -76,6 +79,9 @@ def send_due(writers: Mapping[OutgoingMail.Kind, Writer]) -> int:
                 _missed(each, error)
                 _wait_for_server(error)
                 break
+            except Exception as error:
+                # A letter that cannot be opened or written stands in nobody else's way.
+                _missed(each, error)
             else:
                 OutgoingMail.objects.filter(pk=each.pk).update(sent_at=timezone.now(), sealed="", failure="")
                 sent += 1
@@ -100,22 +106,27 @@ def _waiting() -> QuerySet[OutgoingMail]:
     return OutgoingMail.objects.filter(sent_at=None, failed_at=None)
 
 
-def _take(each: OutgoingMail, writers: Mapping[OutgoingMail.Kind, Writer]) -> Letter | None:
-    """Claim it for one attempt; its letter, or None when another worker has it or there is nothing to send."""
+def _claim(each: OutgoingMail) -> bool:
+    """For one attempt; False when another worker has it, or it is over."""
+    now = timezone.now()
+    mine = _waiting().filter(pk=each.pk, next_at__lte=now)
+    return bool(mine.update(next_at=now + _LEASE, attempts=F("attempts") + 1))
+
+
+def _written(each: OutgoingMail, writers: Mapping[OutgoingMail.Kind, Writer]) -> Letter | None:
+    """The letter of a row that was claimed, or None when there is nothing to send. Raises whatever its writer does."""
     now = timezone.now()
     with transaction.atomic():
-        if not _waiting().filter(pk=each.pk, next_at__lte=now).update(next_at=now + _LEASE, attempts=F("attempts") + 1):
-            return None
-        each = OutgoingMail.objects.select_related("user").get(pk=each.pk)
-        if each.user is None or not each.user.is_active:
+        found = OutgoingMail.objects.select_related("user").filter(pk=each.pk).first()
+        if found is None or found.user is None or not found.user.is_active:
             OutgoingMail.objects.filter(pk=each.pk).delete()
             return None
-        if each.good_until <= now:
-            _give_up(each, each.failure or "It was due while no worker ran")
+        if found.good_until <= now:
+            _give_up(found, found.failure or "It was due while no worker ran")
             return None
-        if each.sealed:
-            return _opened(each.sealed)
-        letter = writers[OutgoingMail.Kind(each.kind)](each.user)
+        if found.sealed:
+            return _opened(found.sealed)
+        letter = writers[OutgoingMail.Kind(found.kind)](found.user)
         if letter is None:
             OutgoingMail.objects.filter(pk=each.pk).delete()
             return None
@@ -140,8 +151,11 @@ def _hand_over(each: OutgoingMail, letter: Letter, connection: BaseEmailBackend)
 def _missed(each: OutgoingMail, error: Exception) -> None:
     """Try again later, or give it up."""
     now = timezone.now()
+    if not _waiting().filter(pk=each.pk).exists():
+        return
     each.refresh_from_db()
-    each.failure = f"{type(error).__name__}: {error}"[:200]
+    words = "it cannot be opened with the keys of this instance" if isinstance(error, InvalidToken) else error
+    each.failure = f"{type(error).__name__}: {words}"[:200]
     if each.attempts > len(RETRY_AFTER):
         _give_up(each, each.failure)
         return

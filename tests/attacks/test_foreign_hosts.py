@@ -3,6 +3,8 @@
 import httpx2
 import pytest
 
+from console import host_names
+from console.help import links
 from tests.serving import Server, until
 
 FOREIGN = "192.168.1.20:8730"
@@ -26,8 +28,10 @@ def test_a_foreign_host_name_is_named_beside_the_setting_and_our_address(server:
         kind = answer.headers["content-type"].partition(";")[0]
         if path.startswith("/api/"):
             assert (kind, answer.json()["code"]) == ("application/problem+json", "invalid_request")
+            assert answer.json()["type"] == f"{server.url}{links.PATH}invalid_request/"
         elif path.startswith(("/oauth/", "/.well-known/")):
             assert (kind, answer.json()["error"]) == ("application/json", "invalid_request")
+            assert answer.json()["error_uri"] == f"{server.url}{links.PATH}invalid_request/"
 
 
 def test_the_page_has_its_looks_and_its_policy(server: Server) -> None:
@@ -48,6 +52,14 @@ def test_the_log_has_one_line_for_a_name_however_often_it_is_asked_for(server: S
     assert "Traceback" not in server.log and "ALLOWED_HOSTS" not in server.log
 
 
+def test_names_without_end_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    host_names._said.clear()
+    for number in range(60):
+        host_names.note_foreign_host(f"{number}.example", "203.0.113.7")
+    assert len(caplog.records) == 20
+    host_names._said.clear()
+
+
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "a" * 5000, "<b>x</b>", "a b", "[::1"])
 def test_any_text_as_a_host_name_is_only_text(server: Server, host: str) -> None:
     answer = httpx2.get(server.url + "/sign-in/", headers={"Host": host})
@@ -58,5 +70,8 @@ def test_any_text_as_a_host_name_is_only_text(server: Server, host: str) -> None
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
-def test_our_own_names_are_answered(server: Server, host: str) -> None:
-    assert httpx2.get(server.url + "/sign-in/", headers={"Host": f"{host}:{server.port}"}).status_code == 200
+def test_our_own_names_are_answered_and_lead_to_the_first(server: Server, host: str) -> None:
+    answer = httpx2.get(server.url + "/sign-in/", headers={"Host": f"{host}:{server.port}"}, follow_redirects=False)
+    own = f"{host}:{server.port}" == server.url.removeprefix("http://")
+    assert answer.status_code == (200 if own else 307)
+    assert own or answer.headers["Location"] == f"{server.url}/sign-in/"

@@ -57,10 +57,15 @@ SPEAKING = [
     "Tr@del@tch",
     "Tradelatch (tradelatch)",
     "Claude (tradelatch) verified",
+    "Claude (tradelatch-verified)",
+    "Claude (tradelatch-team)",
+    "tradelatch-live",
 ]
 PLAIN = [
     *sorted({str(each["client_name"]) for each in REGISTRATIONS.values() if each.get("client_name")}),
     "Claude Code (tradelatch)",
+    "Claude Code (tradelatch-live)",
+    "Claude Code (Tradelatch_paper)",
     "TradeStation",
     "Portfolio Notes",
     "My Authenticator",

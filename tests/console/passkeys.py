@@ -22,15 +22,20 @@ class Passkey:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._id = os.urandom(16)
         self._host = hashlib.sha256(settings.PUBLIC_URL.split("/")[2].split(":")[0].encode()).digest()
+        made = json.loads(self.made({"publicKey": {"challenge": websafe_encode(b"at registration")}}))
+        self.factor: Authenticator = WebAuthn.add(user, name, made).instance
+
+    def made(self, question: dict[str, Any]) -> str:
+        """What the browser would send when it makes this passkey for the question."""
         public = ES256.from_cryptography_key(self._key.public_key())  # type: ignore[no-untyped-call]
         held = AttestedCredentialData.create(Aaguid.NONE, self._id, public)
         data = AuthenticatorData.create(self._host, _PRESENT | _VERIFIED | AuthenticatorData.FLAG.AT, 0, held)
-        asked = self._client_data("webauthn.create", b"at registration")
+        asked = self._client_data("webauthn.create", question["publicKey"]["challenge"])
         response = {
             "clientDataJSON": websafe_encode(asked),
             "attestationObject": websafe_encode(AttestationObject.create("none", data, {})),
         }
-        self.factor: Authenticator = WebAuthn.add(user, name, self._credential(response)).instance
+        return json.dumps(self._credential(response))
 
     def answer(self, question: dict[str, Any], *, verified: bool = True) -> str:
         """What the browser would send for the question. ``verified``: a finger was there, not just a touch."""

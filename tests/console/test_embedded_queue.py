@@ -137,6 +137,22 @@ def test_bytes_that_are_no_text_are_moved_aside_too(connection: Connection, fold
     assert not torn.exists()
 
 
+def test_what_is_no_file_keeps_nobody_waiting(connection: Connection, folder: Path) -> None:
+    pipe, elsewhere = folder / "0_pipe.work.msg", folder.parent / "elsewhere"
+    os.mkfifo(pipe)
+    (folder / "1_folder.work.msg").mkdir()
+    (folder / "2_nowhere.work.msg").symlink_to(elsewhere)
+    send(connection, 1)
+    pool = ThreadPoolExecutor(1)
+    reading = pool.submit(receive, connection)
+    try:
+        assert reading.result(timeout=10) == [1]
+    finally:
+        if not reading.done():
+            pipe.open("w").close()  # it waits for somebody at the other end
+        pool.shutdown()
+
+
 def test_a_message_its_reader_chokes_on_is_dropped_and_the_next_one_is_read(
     connection: Connection, caplog: pytest.LogCaptureFixture
 ) -> None:

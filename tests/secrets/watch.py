@@ -36,6 +36,7 @@ SHOWN_ONCE: dict[str, frozenset[str]] = {
     "POST /auth/tokens/user": frozenset({PLATFORM}),
     "GET /security/app/": frozenset({SEED}),
     "POST /security/app/": frozenset({SEED, CODE}),
+    "POST /security/passkey/": frozenset({CODE}),
     "POST /security/codes/": frozenset({CODE}),
     "POST /people/invite/": frozenset({LINK}),
     "POST /people/<int:pk>/invite-again/": frozenset({LINK}),

@@ -109,6 +109,25 @@ def test_an_address_the_server_refuses_holds_up_nobody_elses_letter(
     assert mail.outbox[0].to == [other.email]
 
 
+def test_a_letter_that_cannot_be_opened_or_written_holds_up_nobody_elses(
+    owner: User, other: User, clock: Clock
+) -> None:
+    def broken(user: User) -> Letter | None:
+        raise LookupError(user.email)
+
+    broken_one = post.put(owner, OutgoingMail.Kind.RECOVERY)
+    unopened = post.put(owner, GRANT, LETTER)
+    OutgoingMail.objects.filter(pk=unopened.pk).update(sealed="sealed with a key that is gone")
+    post.put(other, GRANT, LETTER)
+    assert post.send_due({OutgoingMail.Kind.RECOVERY: broken}) == 1
+    assert [each.to for each in mail.outbox] == [[other.email]]
+    for row in (broken_one, unopened):
+        row.refresh_from_db()
+        assert (row.attempts, row.sent_at, row.failed_at) == (1, None, None)
+        assert row.next_at > clock.now
+    assert "keys of this instance" in unopened.failure
+
+
 def test_it_is_tried_less_and_less_often_and_then_given_up_with_one_line(
     owner: User, server: type[Server], clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -141,7 +160,7 @@ def test_what_would_tell_of_the_past_is_given_up(owner: User, clock: Clock) -> N
 def test_a_worker_that_was_killed_while_it_sent_is_succeeded_by_another(owner: User, clock: Clock) -> None:
     post.put(owner, GRANT, LETTER)
     row = OutgoingMail.objects.get()
-    assert post._take(row, {}) == LETTER, "and nothing more: it was killed"
+    assert post._claim(row), "and nothing more: it was killed"
     assert post.send_due({}) == 0
     clock.advance(seconds=121)
     assert post.send_due({}) == 1

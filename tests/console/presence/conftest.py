@@ -23,7 +23,7 @@ from console.platforms import provisioning
 from console.scopes import Scope
 from console.toolsets import Toolset
 from tests.console.connections.fakes import ALL, Linkable
-from tests.console.oauth.hosts import BOTH, REGISTRATIONS, Host
+from tests.console.oauth.hosts import BOTH, REGISTRATIONS, Host, shown_on
 from tests.console.orders.conftest import bitcoin, trader
 from tests.console.pages import text_of
 from tests.console.passkeys import Passkey
@@ -114,7 +114,8 @@ def door_of(
                 return door("/playground/start/", app=app.pk, may="same")
             case Act.GRANT:
                 page = Host.register(person, REGISTRATIONS["claude"]).page()
-                return door(page, choice="allow", connection=paper.pk, scope=BOTH)
+                shown = shown_on(person.get(page))
+                return door(page, choice="allow", connection=paper.pk, scope=BOTH, shown=shown)
             case Act.LINK:
                 return door(OKX.page, **OKX.form(running.enter_context(OKX.running())))
             case Act.REPLACE_BROKER_KEY:

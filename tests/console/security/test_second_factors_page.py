@@ -90,7 +90,10 @@ def test_new_recovery_codes_end_the_old_ones_and_reload_makes_no_more(owner: Use
     assert actions(owner) == ["recovery codes replaced"]
     used = re.search(r'name="once" value="([^"]+)"', text_of(browser.get("/security/codes/")))
     assert used
-    cache.clear()  # as if half a minute had gone by: a code counts once
+    app = factors.of(owner)[0]
+    app.data.pop("used_step")  # as if half a minute had gone by: a code counts once
+    app.save()
+    cache.clear()
     assert shown_codes(browser.post("/security/codes/", {"once": used[1]}))
     assert browser.post("/security/codes/", {"once": used[1]})["Location"] == "/security/"
 
