@@ -20,11 +20,18 @@ _TOKENS = {
 }
 """Coins that are wrapped, staked or backed by another."""
 
-# Futures of a smaller size, and roots that end on another day, against what everybody calls them.
+# Futures of a smaller size, those listed under their index, and roots that end on another day, against what everybody
+# calls them. IBKR lists CME's futures on bitcoin and ether under the reference rates they settle to, BRR and ETHUSDRR.
 _ROOTS = {
     "MBT": "BTC",
     "BFF": "BTC",
+    "BRR": "BTC",
+    "QBTC": "BTC",
     "MET": "ETH",
+    "ETHUSDRR": "ETH",
+    "QETH": "ETH",
+    "MSL": "SOL",
+    "MXP": "XRP",
     "MES": "ES",
     "MNQ": "NQ",
     "M2K": "RTY",

@@ -348,6 +348,19 @@ class Position:
     as_of: datetime | None = None
     """When ``last`` was made."""
 
+    def is_in(self, symbol: str, asset_class: str) -> bool:
+        """Whether orders in ``symbol`` buy or sell it: a coin is one holding, by whichever of its pairs it is told."""
+        if self.symbol == symbol:
+            return True
+        coin = coin_of(symbol, asset_class)
+        return bool(coin) and coin == coin_of(self.symbol, self.asset_class)
+
+
+def coin_of(symbol: str, asset_class: str) -> str:
+    """What a pair of coins buys and sells: ``BTC`` of ``BTC/EUR``; empty for everything else."""
+    coin, slash, _ = symbol.partition("/")
+    return coin if slash and asset_class == AssetClass.CRYPTO else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegRequest:

@@ -17,9 +17,14 @@ import anyio
 import anyio.to_thread
 from django.conf import settings
 from django.db import close_old_connections
-from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
-from mcp_types import INVALID_REQUEST, PARSE_ERROR
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from mcp.shared.inbound import (
+    MCP_PROTOCOL_VERSION_HEADER,
+    InboundModernRoute,
+    classify_inbound_request,
+    find_duplicated_routing_header,
+)
+from mcp_types import INVALID_REQUEST, PARSE_ERROR, methods
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -45,7 +50,7 @@ _ALL_SCOPES = scopes.render(frozenset(scopes.ALL))
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id"
 _HOSTS = frozenset(allowed.strip("[]").lower() for allowed in settings.ALLOWED_HOSTS)
 _CALLS = frozenset({"tools/call", "resources/read", "prompts/get", "completion/complete", "subscriptions/listen"})
-"""What passes the gate, which counts it. Everything else that a known app sends is counted here."""
+"""What the gate counts, where it gets there. Everything else that a known app sends is counted here."""
 _UNQUOTABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 """What an error_description may not hold: RFC 6750 section 3."""
 _READ_FIRST_BYTES = 64 * 1024
@@ -208,7 +213,7 @@ async def _respond(
     except (ValueError, RecursionError):
         return await refuse(400, Refusal(Code.INVALID_REQUEST, "The body is not well-formed JSON."), PARSE_ERROR)
 
-    if listing is None and not (isinstance(message, dict) and message.get("method") in _CALLS):
+    if listing is None and not _reaches_the_gate(arrived, message):
         slower = await greet()
         if slower is not None:
             return slower
@@ -380,6 +385,25 @@ def _no_constants(name: str) -> NoReturn:
 
 
 _decoder = json.JSONDecoder(parse_constant=_no_constants, parse_float=arguments.number)
+
+
+def _reaches_the_gate(arrived: _Arrived, message: Any) -> bool:
+    """Whether the SDK brings it as far as the gate; what it rejects before would be counted nowhere."""
+    if not isinstance(message, dict) or message.get("id") is None:
+        return False
+    method, version = message.get("method"), arrived.headers.get(MCP_PROTOCOL_VERSION_HEADER)
+    if not isinstance(method, str) or method not in _CALLS:
+        return False
+    if version in MODERN_PROTOCOL_VERSIONS and (
+        find_duplicated_routing_header(arrived.lines) is not None
+        or not isinstance(classify_inbound_request(message, headers=arrived.headers), InboundModernRoute)
+    ):
+        return False
+    try:
+        methods.validate_client_request(method, version or HANDSHAKE_PROTOCOL_VERSIONS[-1], message.get("params"))
+    except (ValueError, KeyError, TypeError):
+        return False
+    return True
 
 
 def _tool_called(message: Any, surface: Surface) -> Tool | None:

@@ -23,6 +23,7 @@ from brokers.types import (
     Quote,
     SessionState,
     Side,
+    coin_of,
 )
 from console.connected_apps.models import ConnectedApp
 from console.connections import reads
@@ -62,9 +63,9 @@ def look(
         limits = combine(limits, whose.limited)
     now = timezone.now()
     filled_before = dict(
-        Order.objects.filter(connection=connection, symbol=instrument.symbol, status__in=LIVE).values_list(
-            "pk", "filled_quantity"
-        )
+        Order.objects.filter(
+            _in(instrument.symbol, instrument.asset_class), connection=connection, status__in=LIVE
+        ).values_list("pk", "filled_quantity")
     )
     held = equity = rate = None
     if instrument.currency == connection.currency:
@@ -76,7 +77,7 @@ def look(
     with suppress(BrokerError):
         if wants_equity or limits.position_value is not None or _wants_held(request, limits):
             accounts = [account.account_id for account in broker.accounts()]
-            held = held_of(broker, accounts, instrument.symbol)
+            held = held_of(broker, accounts, instrument)
             if wants_equity:
                 equity = equity_of(broker, accounts, connection.currency)
     return Facts(
@@ -129,12 +130,20 @@ class Together:
         self._previews.append(preview)
 
 
-def held_of(broker: Broker, accounts: Sequence[str], symbol: str) -> Decimal:
-    """Signed quantity over all accounts. Raises BrokerError."""
+def held_of(broker: Broker, accounts: Sequence[str], instrument: Instrument) -> Decimal:
+    """Signed quantity over all accounts, of a coin by all of its pairs. Raises BrokerError."""
+    symbol, kind = instrument.symbol, instrument.asset_class
     return sum(
-        (each.quantity for account in accounts for each in broker.positions(account) if each.symbol == symbol),
+        (each.quantity for account in accounts for each in broker.positions(account) if each.is_in(symbol, kind)),
         Decimal(0),
     )
+
+
+def _in(symbol: str, asset_class: str, of: str = "") -> Q:
+    """Orders that move one position: those in a coin by all of its pairs. ``of`` is the path to the order."""
+    if coin := coin_of(symbol, asset_class):
+        return Q(**{f"{of}symbol__startswith": f"{coin}/", f"{of}asset_class": AssetClass.CRYPTO})
+    return Q(**{f"{of}symbol": symbol})
 
 
 def equity_of(broker: Broker, accounts: Sequence[str], currency: str) -> Decimal | None:
@@ -308,7 +317,7 @@ def _units(order: Order) -> Decimal:
 
 
 def pending(symbol: str, side: Side, connection: Connection, facts: Facts, *, besides: int | None = None) -> Pending:
-    """What other released orders of one side of a symbol can add to ``facts.held``, their legs too.
+    """What other released orders of one side of a symbol, or of its coin, can add to ``facts.held``, their legs too.
 
     An order that ended since the positions were read may be in them or not, so it counts in full. Of a pair, and of
     the two exits of a bracket, one fills: they count once.
@@ -317,8 +326,8 @@ def pending(symbol: str, side: Side, connection: Connection, facts: Facts, *, be
     rows = Order.objects.filter(
         Q(status__in=states.OPEN) | late | Q(moved_at__gte=facts.at),
         Q(released_at__isnull=False) | Q(parent__released_at__isnull=False),
+        _in(symbol, facts.asset_class),
         connection=connection,
-        symbol=symbol,
         side=side,
     ).select_related("parent")
     groups: dict[tuple[str, int], list[Order]] = {}
@@ -328,7 +337,7 @@ def pending(symbol: str, side: Side, connection: Connection, facts: Facts, *, be
     growing = {
         change.order_id: change.quantity or Decimal(0)
         for change in Modification.objects.filter(
-            order__connection=connection, order__symbol=symbol, status__in=states.UNSETTLED
+            _in(symbol, facts.asset_class, "order__"), order__connection=connection, status__in=states.UNSETTLED
         )
     }
     adds = exits = Decimal(0)

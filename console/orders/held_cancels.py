@@ -14,7 +14,7 @@ from django.utils import timezone
 from console import ids
 from console.connected_apps.models import ConnectedApp
 from console.errors import Code, Refusal
-from console.orders import amend, cancelling, changes, moves, redeeming, states
+from console.orders import amend, cancelling, changes, exposure, moves, redeeming
 from console.orders.amend import May, Record
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.moves import Moved
@@ -92,7 +92,7 @@ def _redeem(
     confirmation: Confirmation, change: Modification, now: datetime, by: str, request_id: str, record: Record | None
 ) -> None:
     order = Order.objects.select_for_update().get(pk=change.order_id)
-    if order.state not in states.OPEN:
+    if order.state not in exposure.LIVE:
         raise Refusal(
             Code.NOT_CANCELLABLE,
             f"Order {order.public_id} has ended: {order.status_words.lower()}.",

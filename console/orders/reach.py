@@ -13,7 +13,7 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import reads
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
-from console.orders import states
+from console.orders import exposure, states
 from console.orders.models import Confirmation, Order
 from console.orders.states import Status
 from console.principal import Redeemer
@@ -77,7 +77,7 @@ def check_clear(
 
 def is_held(order: Order) -> bool:
     """Whether the cancel of an app's own order waits for the owner: the owner releases orders there, and it guards."""
-    return order.connection.policy != Policy.TWO_STEP and order.state in states.OPEN and _guards(order)
+    return order.connection.policy != Policy.TWO_STEP and order.state in exposure.LIVE and _guards(order)
 
 
 def _guards(order: Order) -> bool:
@@ -88,5 +88,5 @@ def _guards(order: Order) -> bool:
         positions = reads.broker_of(order.connection).positions(order.account_id)
     except BrokerError:
         return True  # not known is not no, and the owner can cancel it all the same
-    held = next((each.quantity for each in positions if each.symbol == order.symbol), 0)
-    return held < 0 if order.side == Side.BUY else held > 0
+    held = [each.quantity for each in positions if each.is_in(order.symbol, order.asset_class)]
+    return any(each < 0 if order.side == Side.BUY else each > 0 for each in held)

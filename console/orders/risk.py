@@ -16,7 +16,8 @@ from console.orders.terms import Terms
 from console.principal import Redeemer
 
 DEFAULT_COLLAR = Decimal(2)
-"""Percent. A market order on live keeps to it where no collar is set; elsewhere it is how far one is taken to reach."""
+"""Percent. What fills at once on live keeps to it where no collar is set; elsewhere it is how far a market order is
+taken to reach."""
 
 QUOTE_FRESH_FOR = timedelta(minutes=15)
 """How old a price may be for an order that takes whatever price comes: as old as delayed feeds are."""
@@ -246,6 +247,9 @@ def check_limits(
     if collar is not None:
         for each in _live(request, quote):
             _check_collar(request.symbol, each, facts, collar, now, is_exit=_is_exit(request, facts))
+    if is_live:
+        for each in _live(request, quote):
+            _check_through(each, quote)
     if not facts.multiplier.is_finite() or facts.multiplier <= 0:
         raise Refusal(
             Code.LIMIT_UNPROVABLE,
@@ -368,6 +372,26 @@ def _check_collar(
             f"{plain(price)} is {share:.2f} % worse than {plain(base)}, and the limits allow {plain(collar)} %. "
             "Nothing was sent. It can pass once the prices are closer together, or with a nearer limit price.",
             limit=_limit("price_collar", "connection or app", collar, "%", share, Decimal(0)),
+        )
+
+
+def _check_through(order: OrderRequest | LegRequest, quote: Quote) -> None:
+    """A limit far through the book is a market order by another name, and real money has no such one without a collar.
+
+    It counts from the best price there is, so that a limit at the other side of a wide spread passes.
+    """
+    if order.limit_price is None or not _fills_at_once(order, quote):
+        return
+    buys = order.side is Side.BUY
+    best = max(quote.last, quote.ask) if buys else min(quote.last, quote.bid)
+    share = ((order.limit_price - best) if buys else (best - order.limit_price)) / best * 100
+    if share > DEFAULT_COLLAR:
+        raise Refusal(
+            Code.PRICE_OUTSIDE_COLLAR,
+            f"It would fill at once, and its limit of {plain(order.limit_price)} is {share:.2f} % through the best "
+            f"price of {plain(best)}. With real money that may be {plain(DEFAULT_COLLAR)} %. Nothing was sent; give a "
+            "nearer limit price.",
+            limit=_limit("price_collar", "connection or app", DEFAULT_COLLAR, "%", share, Decimal(0)),
         )
 
 

@@ -97,6 +97,18 @@ ATTACKS = {
     "a client that a management key registered as its owner's": [
         f"{OAUTH}.test_consent:test_a_client_that_a_management_key_registered_is_called_that_and_not_yours",
     ],
+    "a stop in another pair of its coin, and one that its broker did not find": [
+        f"{REACH}:test_a_coin_is_guarded_by_a_stop_in_any_of_its_pairs",
+        f"{REACH}:test_a_stop_that_its_broker_did_not_find_is_still_the_owners_to_let_go",
+    ],
+    "one coin by several pairs, past the limit of a position": [
+        "tests.console.orders.test_limits:"
+        "test_a_coin_is_one_position_by_whichever_of_its_pairs_it_is_told_or_bought",
+        "tests.console.orders.test_limits:test_what_rests_in_another_pair_of_the_coin_counts",
+    ],
+    "a limit far through the book in place of a market order": [
+        "tests.console.orders.test_collar:test_on_live_a_limit_far_through_the_book_is_no_way_to_take_any_price",
+    ],
     "an app in a loop against its owner": [
         f"{REST}.test_nobody_keeps_an_owner_from_stopping",
         f"{MCP}.test_call_limits:test_the_limits_hold_over_all_apps_of_a_user_and_cancels_pass_them",

@@ -63,6 +63,9 @@ def test_a_forbidden_coin_or_pair_forbids_the_contracts_on_it(listed: str) -> No
         (("USD/WBTC", ""), AssetClass.CRYPTO),
         (("BTC3L/USDT", "CRY:BTC3L/USDT@okx"), AssetClass.CRYPTO),
         (("MBTZ6@9", "FUT:MBT.USD:2026-12@XCME"), AssetClass.FUTURE),
+        # As IBKR lists CME's bitcoin future.
+        (("BTCZ6@11", "FUT:BRR.USD:2026-12@XCME"), AssetClass.FUTURE),
+        (("QBTCZ6@12", "FUT:QBTC.USD:2026-12@XCME"), AssetClass.FUTURE),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
@@ -80,6 +83,7 @@ def test_a_forbidden_coin_is_forbidden_on_either_side_and_in_what_is_built_on_it
         ("PEPE", ("1000PEPE/USDT:USDT", "PERP:1000PEPE/USDT:USDT@okx"), AssetClass.PERPETUAL),
         ("USD", ("EUR/USD", "FX:EUR/USD"), AssetClass.FOREX),
         ("ES", ("MESZ6@3", "FUT:MES.USD:2026-12@XCME"), AssetClass.FUTURE),
+        ("ETH", ("ETHZ6@13", "FUT:ETHUSDRR.USD:2026-12@XCME"), AssetClass.FUTURE),
     ],
 )
 def test_tokens_multiples_and_small_contracts_stand_for_what_they_are_built_on(

@@ -62,6 +62,13 @@ GREETINGS: dict[str, Callable[[Wire], httpx2.Response]] = {
     "resources/templates/list": lambda wire: wire.rpc("resources/templates/list", {}),
     "no such method": lambda wire: wire.rpc("tools/burn", {}),
     "a batch": lambda wire: wire.post("[]"),
+    # Calls that are turned away before they come to the gate, which counts calls.
+    "a call without an id": lambda wire: wire.post(legacy("tools/call", {"name": "get_cash"}, request_id=None)),
+    "a call of nothing": lambda wire: wire.post(legacy("tools/call", {})),
+    "a call whose name is a number": lambda wire: wire.post(legacy("tools/call", {"name": 1})),
+    "a call that its header names otherwise": lambda wire: wire.rpc("tools/call", {"name": "get_cash"}, name="other"),
+    "a read of nothing": lambda wire: wire.rpc("resources/read", {}, name="x"),
+    "a method that is no text": lambda wire: wire.post('{"jsonrpc": "2.0", "id": 1, "method": []}'),
     "GET": lambda wire: httpx2.get(wire.url, headers=wire.headers),
     "no JSON": lambda wire: wire.post("hello", **{"Content-Type": "text/plain"}),
 }

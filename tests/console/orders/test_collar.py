@@ -151,6 +151,36 @@ def test_on_live_it_holds_without_being_asked_for(
     assert refused(lambda: desk.prepare(trader, order(market, **AT_ONCE[what]))) is Code.PRICE_OUTSIDE_COLLAR
 
 
+THROUGH: dict[str, dict[str, Any]] = {
+    "a limit far above the ask that buys": {"order_type": OrderType.LIMIT, "limit": "1.06"},
+    "a limit far below the bid that sells": {"order_type": OrderType.LIMIT, "limit": "0.94", "side": Side.SELL},
+    "a stop-limit order that is through": STOP_LIMIT | {"stop": "0.9", "limit": "1.06"},
+}
+NEAR: dict[str, dict[str, Any]] = {
+    "a limit at the ask that buys": {"order_type": OrderType.LIMIT, "limit": "1.03"},
+    "a limit at the bid that sells": {"order_type": OrderType.LIMIT, "limit": "0.97", "side": Side.SELL},
+    "a limit that rests": {"order_type": OrderType.LIMIT, "limit": "0.5"},
+    "a target far away": {"order_type": OrderType.LIMIT, "limit": "2", "side": Side.SELL},
+}
+
+
+@pytest.mark.parametrize("what", THROUGH)
+def test_on_live_a_limit_far_through_the_book_is_no_way_to_take_any_price(
+    trader: Principal, paper: Connection, market: Quote, watch: Watch, what: str
+) -> None:
+    Connection.objects.filter(pk=paper.pk).update(environment="live", limits=LIVE)
+    assert refused(lambda: desk.prepare(trader, order(market, **THROUGH[what]))) is Code.PRICE_OUTSIDE_COLLAR
+    assert watch.submitted == []
+
+
+@pytest.mark.parametrize("what", NEAR)
+def test_on_live_a_limit_at_the_other_side_of_a_wide_spread_passes(
+    trader: Principal, paper: Connection, market: Quote, what: str
+) -> None:
+    Connection.objects.filter(pk=paper.pk).update(environment="live", limits=LIVE)
+    assert refused(lambda: desk.prepare(trader, order(market, **NEAR[what]))) is None
+
+
 @pytest.mark.parametrize("what", NO_LIMIT_PRICE)
 def test_a_price_of_more_than_fifteen_minutes_ago_fills_nothing_at_once(
     trader: Principal, paper: Connection, owner: User, market: Quote, monkeypatch: pytest.MonkeyPatch, what: str

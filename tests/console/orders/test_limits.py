@@ -9,7 +9,7 @@ import pytest
 
 from brokers.errors import BrokerUnavailable
 from brokers.paper.adapter import PaperBroker
-from brokers.types import AssetClass, Instrument, OrderChanges, Side, TimeInForce
+from brokers.types import AssetClass, Instrument, OrderChanges, Position, Side, TimeInForce
 from console import limits
 from console.accounts.models import User
 from console.authority import bearer
@@ -358,3 +358,26 @@ def test_an_option_whose_broker_does_not_describe_it_passes_no_list_of_forbidden
     monkeypatch.setattr(PaperBroker, "instrument", undescribed)
     assert refused(lambda: desk.prepare(trader, resting())).code is code
     assert watch.submitted == []
+
+
+def test_a_coin_is_one_position_by_whichever_of_its_pairs_it_is_told_or_bought(
+    limit: Callable[..., None], trader: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exchanges tell a coin by one of its pairs: another is no second room, and selling by it is an exit."""
+    go(trader, bitcoin("0.1"))
+    told, held = PaperBroker.positions, Decimal("0.1")
+
+    def by_another_pair(self: PaperBroker, account_id: str) -> list[Position]:
+        return [replace(each, symbol="BTC/EUR") for each in told(self, account_id)]
+
+    monkeypatch.setattr(PaperBroker, "positions", by_another_pair)
+    limit(position_value=str(held * 100 + 1))
+    assert refused(lambda: desk.prepare(trader, resting(quantity="0.02"))).code is Code.LIMIT_EXCEEDED
+    desk.prepare(trader, bitcoin("0.1", Side.SELL))
+
+
+def test_what_rests_in_another_pair_of_the_coin_counts(limit: Callable[..., None], trader: Principal) -> None:
+    order = go(trader, resting())
+    Order.objects.filter(pk=order.pk).update(symbol="BTC/EUR")
+    limit(position_value="150")
+    assert refused(lambda: desk.prepare(trader, resting())).code is Code.LIMIT_EXCEEDED

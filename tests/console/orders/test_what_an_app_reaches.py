@@ -4,6 +4,7 @@ Where the owner releases orders, what guards a position stays until the owner le
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.test import Client as Browser
 
 from brokers.errors import BrokerUnavailable
 from brokers.paper.adapter import PaperBroker
-from brokers.types import OrderChanges, OrderClass, OrderType, Side
+from brokers.types import OrderChanges, OrderClass, OrderType, Position, Side
 from console.accounts.models import User
 from console.audit.models import Change as Journal
 from console.authority import bearer
@@ -352,6 +353,38 @@ def test_where_the_positions_are_not_known_it_waits_for_the_owner(
     assert by_mcp(trader)(entry) == "approval_required"
 
 
+def test_a_coin_is_guarded_by_a_stop_in_any_of_its_pairs(
+    asks: Connection, trader: Principal, trade_key: str, owner: User, monkeypatch: pytest.MonkeyPatch, watch: Watch
+) -> None:
+    """Exchanges tell what is held of a coin by one pair, and the stop may stand in another."""
+    bought(trader, owner)
+    order = stop(trader, owner)
+    told = PaperBroker.positions
+
+    def by_another_pair(self: PaperBroker, account_id: str) -> list[Position]:
+        return [replace(each, symbol="BTC/EUR") for each in told(self, account_id)]
+
+    monkeypatch.setattr(PaperBroker, "positions", by_another_pair)
+    assert [cancel(order) for cancel in (by_mcp(trader), by_rest(trade_key))] == ["approval_required"] * 2
+    results = said(trader, "cancel_all_orders", {}).content["results"]
+    assert [each["code"] for each in results] == ["approval_required"]
+    assert watch.cancelled == []
+
+
+def test_a_stop_that_its_broker_did_not_find_is_still_the_owners_to_let_go(
+    asks: Connection, trader: Principal, trade_key: str, owner: User, watch: Watch
+) -> None:
+    """A lookup can be overtaken, and the cancel of such an order is sent all the same."""
+    bought(trader, owner)
+    order = stop(trader, owner)
+    Order.objects.filter(pk=order.pk).update(status=Status.NOT_FOUND)
+    assert [cancel(order) for cancel in (by_mcp(trader), by_rest(trade_key))] == ["approval_required"] * 2
+    assert watch.cancelled == []
+    [ended] = release(held(order).confirmation, owner)
+    assert len(watch.cancelled) == 1
+    assert ended.state is Status.CANCELLED
+
+
 def test_where_the_assistant_confirms_it_is_the_apps_to_cancel(trader: Principal, owner: User) -> None:
     desk.confirm(trader, desk.prepare(trader, bitcoin()).confirmation.public_id)
     sale = Terms(
@@ -383,7 +416,7 @@ def test_the_page_says_what_is_lost_and_the_password_lets_it_go(asked: Order, br
     assert "asks to cancel this order" in words
     assert "Once it is cancelled, the position stands without it." in words
     assert "A cancel of this order waits." in words_of(browser.get(f"/orders/{asked.public_id}/"))
-    sent = {"seen": held(asked).confirmation.terms_digest, "password": PASSWORD}
+    sent = {"seen": held(asked).confirmation.terms_digest, "proof-password": PASSWORD}
     assert "Released. The order is cancelled." in words_of(browser.post(page(asked, "release"), sent, follow=True))
     assert state(asked) is Status.CANCELLED
 
@@ -396,7 +429,7 @@ def test_it_is_released_while_trading_is_halted(asked: Order, paper: Connection,
 
 def test_nobody_else_sees_or_releases_it(asked: Order, others_browser: Browser, other: User) -> None:
     assert others_browser.get(page(asked)).status_code == 404
-    sent = {"seen": held(asked).confirmation.terms_digest, "password": PASSWORD}
+    sent = {"seen": held(asked).confirmation.terms_digest, "proof-password": PASSWORD}
     assert others_browser.post(page(asked, "release"), sent).status_code == 404
     with pytest.raises(Refusal) as caught:
         release(held(asked).confirmation, other)
