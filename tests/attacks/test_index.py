@@ -102,8 +102,7 @@ ATTACKS = {
         f"{REACH}:test_a_stop_that_its_broker_did_not_find_is_still_the_owners_to_let_go",
     ],
     "one coin by several pairs, past the limit of a position": [
-        "tests.console.orders.test_limits:"
-        "test_a_coin_is_one_position_by_whichever_of_its_pairs_it_is_told_or_bought",
+        "tests.console.orders.test_limits:test_a_coin_is_one_position_by_whichever_of_its_pairs_it_is_told_or_bought",
         "tests.console.orders.test_limits:test_what_rests_in_another_pair_of_the_coin_counts",
     ],
     "a limit far through the book in place of a market order": [
