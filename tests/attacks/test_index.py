@@ -178,13 +178,14 @@ ATTACKS = {
         "tests.console.test_own_name",
         "tests.end_to_end.test_own_name",
     ],
+    "a passkey added with a question that anybody may ask": [f"{PRESENCE}.test_a_passkey_answers_its_own_question"],
     "a passkey asked by a page of another port": [f"{PRESENCE}.test_where_a_passkey_answers"],
     "real money loosened with a password": [
         f"{PRESENCE}.test_every_act_takes_its_own_proof:test_with_real_money_it_is_always_a_passkey",
         "tests.console.api.test_proof_of_presence:test_with_real_money_it_is_always_a_passkey",
     ],
     "a password guessed where presence is proved": [
-        "tests.console.api.test_proof_of_presence:test_guessing_here_uses_up_the_guesses_of_the_sign_in_page",
+        f"{REST}.test_proof_of_presence:test_guessing_the_password_here_ends_after_five_and_keeps_nobody_from_signing_in",
     ],
 }
 

@@ -184,6 +184,11 @@ def desk_pages(live: Connection, owner: Any, trade_key: str) -> list[str]:
     ]
 
 
+CUT = """[...document.querySelectorAll('.facts dd')]
+    .filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.textContent.trim())"""
+"""Facts that are wider than their place."""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1320])
 def test_the_pages_are_in_order_for_everybody(
@@ -196,6 +201,7 @@ def test_the_pages_are_in_order_for_everybody(
         page.goto(console + url)
         beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert beyond <= 0, (url, beyond)
+        assert page.evaluate(CUT) == [], url
         page.evaluate(AXE.read_text())
         found = page.evaluate(
             "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"

@@ -5,6 +5,7 @@ import json
 import os
 from typing import Any
 
+from allauth.account.utils import user_pk_to_url_str
 from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn.internal.auth import WebAuthn
 from cryptography.hazmat.primitives import hashes
@@ -20,7 +21,7 @@ _PRESENT, _VERIFIED = AuthenticatorData.FLAG.UP, AuthenticatorData.FLAG.UV
 class Passkey:
     def __init__(self, user: Any, name: str = "Laptop") -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._id = os.urandom(16)
+        self._id, self._person = os.urandom(16), user_pk_to_url_str(user).encode()
         self._host = hashlib.sha256(settings.PUBLIC_URL.split("/")[2].split(":")[0].encode()).digest()
         made = json.loads(self.made({"publicKey": {"challenge": websafe_encode(b"at registration")}}))
         self.factor: Authenticator = WebAuthn.add(user, name, made).instance
@@ -47,6 +48,7 @@ class Passkey:
             "clientDataJSON": websafe_encode(asked),
             "authenticatorData": websafe_encode(data),
             "signature": websafe_encode(signature),
+            "userHandle": websafe_encode(self._person),
         }
         return json.dumps(self._credential(response))
 

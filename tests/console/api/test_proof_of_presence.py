@@ -106,7 +106,7 @@ def test_tightening_takes_no_proof(copied_session: Rest, paper: Connection) -> N
     copied_session.post(f"/connections/{paper.pk}/pause")
 
 
-def test_guessing_here_uses_up_the_guesses_of_the_sign_in_page(
+def test_guessing_the_password_here_ends_after_five_and_keeps_nobody_from_signing_in(
     copied_session: Rest, owner: User, paper: Connection
 ) -> None:
     for _ in range(5):
@@ -114,7 +114,7 @@ def test_guessing_here_uses_up_the_guesses_of_the_sign_in_page(
     told = copied_session.refused("POST", "/keys", wanted(paper, proof={"password": PASSWORD}))
     assert "Too many attempts" in told["detail"]
     page = Browser().post("/sign-in/", {"username": owner.email, "password": PASSWORD})
-    assert b"Too many attempts" in page.content
+    assert page.status_code == 302
     cache.clear()
     copied_session.post("/keys", wanted(paper, proof={"password": PASSWORD}), status=201)
 

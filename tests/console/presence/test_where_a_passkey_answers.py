@@ -49,6 +49,9 @@ def test_nor_does_it_sign_in_there(owner: User, settings: LazySettings) -> None:
     settings.PUBLIC_URL = own
     browser.post("/sign-in/passkey/", {"credential": signed})
     assert browser.get("/").status_code == 302
+    own_page = passkey.answer(browser.get("/sign-in/passkey/?options").json())
+    browser.post("/sign-in/passkey/", {"credential": own_page})
+    assert browser.get("/").status_code == 200
 
 
 def test_a_question_is_good_for_five_minutes(
