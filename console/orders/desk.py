@@ -356,7 +356,7 @@ def _row(
     whole = draft.request
     return Order.objects.create(
         public_id=ids.new("ord"),
-        connection_id=confirmation.app.connection_id,
+        connection=confirmation.app.connection,
         app=confirmation.app,
         confirmation=confirmation,
         parent=parent,
@@ -706,18 +706,32 @@ def prepare_change(
 # -- confirm -------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """What a confirmation led to."""
+
+    confirmation: Confirmation
+    orders: tuple[Order, ...]
+    """All it covers, without their legs; or the one it changed. They stand as their broker's answers left them."""
+
+
 def confirm(principal: Principal, confirmation_id: str, *, request_id: str = "") -> Order:
+    """``confirm_all``, of which it returns the first order."""
+    return confirm_all(principal, confirmation_id, request_id=request_id).orders[0]
+
+
+def confirm_all(principal: Principal, confirmation_id: str, *, request_id: str = "") -> Released:
     """Release the plan behind a confirmation and send it, once. Everything is checked again first.
 
-    Returns its first order; ``order.confirmation.orders`` are all of them. Raises Refusal; ``order_id`` tells which
-    order a used confirmation had released.
+    Raises Refusal; ``order_id`` tells which order a used confirmation had released.
     """
     confirmation = held(principal, confirmation_id)
 
     def may(connection: Connection) -> None:
         risk.check_redeemer(confirmation.decided_by(connection), connection, principal.redeemer)
 
-    return release.release(confirmation, may=may, by=principal.app_label, request_id=request_id)[0]
+    orders = release.release(confirmation, may=may, by=principal.app_label, request_id=request_id)
+    return Released(confirmation=confirmation, orders=tuple(orders))
 
 
 def held(principal: Principal, confirmation_id: str) -> Confirmation:

@@ -264,11 +264,12 @@ def drop(
 
 
 def _plan(confirmation: Confirmation) -> list[Order]:
-    return list(
-        Order.objects.select_related("app", "connection", "confirmation")
-        .filter(confirmation=confirmation, parent=None)
-        .order_by("pk")
-    )
+    """The orders it covers, without their legs; their ``confirmation`` is the given one."""
+    found = Order.objects.select_related("app", "connection").filter(confirmation=confirmation, parent=None)
+    plan = list(found.order_by("pk"))
+    for order in plan:
+        order.confirmation = confirmation
+    return plan
 
 
 def _send(going: list[Order], by: str, request_id: str) -> None:

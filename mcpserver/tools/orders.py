@@ -337,8 +337,9 @@ def _rows(orders: Sequence[Order]) -> dict[str, Any]:
     rows: dict[str, Any] = {"order": render.order(orders[0])}
     if len(orders) > 1:
         rows["orders"] = [render.order(each) for each in orders]
-    elif legs := list(orders[0].legs.select_related("parent").order_by("pk")):
-        rows["legs"] = [render.order(each) for each in legs]
+    elif orders[0].order_class != OrderClass.SIMPLE:
+        legs = orders[0].legs.select_related("parent").order_by("pk")
+        rows |= compact(legs=[render.order(each) for each in legs] or None)
     return rows
 
 
@@ -355,13 +356,11 @@ _MAY_STAND = "The order may stand. Do not place it again; ask get_order_status."
 
 
 def confirm_trade(call: Call) -> dict[str, Any]:
-    confirmation_id = call.args["confirmation_id"]
-    order = desk.confirm(call.principal, confirmation_id, request_id=call.request_id)
+    released = desk.confirm_all(call.principal, call.args["confirmation_id"], request_id=call.request_id)
+    orders, order = released.orders, released.orders[0]
     call.account_id, call.order_id = order.account_id, order.public_id
-    confirmation = desk.held(call.principal, confirmation_id)
-    if confirmation.is_about_an_order:
-        return _changed(order, confirmation.modification)
-    orders = list(confirmation.orders.filter(parent=None).order_by("pk"))
+    if released.confirmation.is_about_an_order:
+        return _changed(order, released.confirmation.modification)
     if len(orders) == 1 and order.state in (states.Status.REJECTED, states.Status.NOT_SENT):
         raise _over(order.code, f"{order.reason} To try again, prepare it anew under a new client_order_id.", order)
     asked = next((each for each in orders if each.state is states.Status.ASKED), None)
