@@ -3,9 +3,10 @@ nobody else writes an order.
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from console.errors import Code, Refusal
@@ -42,7 +43,9 @@ def move(
     if not states.allowed(before, after):
         raise Moved(f"{order.public_id}: {before} → {after}")
     now = timezone.now()
-    with transaction.atomic():
+    # The conditional update comes first, so within a caller's transaction a Moved leaves nothing behind; a leg's might.
+    is_within = connection.in_atomic_block and not order.has_legs
+    with nullcontext() if is_within else transaction.atomic():
         changed = Order.objects.filter(pk=order.pk, status=before).update(status=after, moved_at=now, **fields)
         if not changed:
             raise Moved(f"{order.public_id} is no longer {before}")
@@ -51,7 +54,7 @@ def move(
             setattr(order, name, value)
         event(order, before, what, by, request_id, data or {})
         unsent = before in _NOT_THERE or (before is Status.SENDING and after is not Status.CANCELLED)
-        if after in _TOGETHER and unsent:
+        if order.has_legs and after in _TOGETHER and unsent:
             # Until the broker knows them, the legs stand where the order stands that they are sent with. Of a cancel
             # at the broker each has its own story: what ended one order of a pair may be the fill of the other.
             # What a leg can come to is counted once, with its order.

@@ -176,7 +176,7 @@ def _deliver(order: Order, act: Callable[[Broker], BrokerOrder | None]) -> None:
         moves.settle(order, Status.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker's answer was lost.")
         return
     adopt(order, answer)
-    for leg in order.legs.filter(status=Status.SENDING):
+    for leg in order.legs.filter(status=Status.SENDING) if order.has_legs else ():
         with suppress(BrokerError):  # the sweep asks again
             refresh(leg)
 

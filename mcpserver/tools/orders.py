@@ -337,7 +337,7 @@ def _rows(orders: Sequence[Order]) -> dict[str, Any]:
     rows: dict[str, Any] = {"order": render.order(orders[0])}
     if len(orders) > 1:
         rows["orders"] = [render.order(each) for each in orders]
-    elif orders[0].order_class != OrderClass.SIMPLE:
+    elif orders[0].has_legs:
         legs = orders[0].legs.select_related("parent").order_by("pk")
         rows |= compact(legs=[render.order(each) for each in legs] or None)
     return rows
