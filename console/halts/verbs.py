@@ -4,10 +4,9 @@ A halt takes the row locks that a release takes, so once ``place`` has returned 
 """
 
 from enum import StrEnum
-from typing import Any
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from brokers.statements import Statement
@@ -212,20 +211,32 @@ def _over_app(app_id: int, connection_id: int) -> Q:
     )
 
 
-def _standing(*values: Any) -> QuerySet[Halt, tuple[Any, ...]]:
-    _, owner, _, connection, _, _, account, _, app, *_ = values
-    found = _over(owner, connection, account) | _over_app(app, connection)
-    return Halt.objects.filter(found, lifted_at=None).order_by().values_list("pk")
+def any_over(app: str = "") -> Exists:
+    """For a query of apps, or of what has one as ``app``: whether a halt holds it back there, on whatever account."""
+
+    def its(name: str) -> OuterRef:
+        return OuterRef(f"{app}__{name}" if app else name)
+
+    found = Q(scope=Scope.INSTANCE) | Q(scope=Scope.USER, owner=its("connection__owner"))
+    found |= Q(scope=Scope.CONNECTION, connection=its("connection"))
+    # SQL finds no client equal to none.
+    same = Q(app__connection=its("connection"), app__client=its("client"))
+    found |= Q(scope=Scope.APP) & (Q(app=its("pk")) | same)
+    return Exists(Halt.objects.filter(found, lifted_at=None).order_by())
 
 
-_STANDING = Statement(_standing)
+_STANDING = Statement(
+    lambda owner, connection, account, app: (
+        Halt.objects.filter(_over(owner, connection, account) | _over_app(app, connection), lifted_at=None)
+        .order_by()
+        .values_list("pk")
+    )
+)
 """Whether there is one: asked several times for every order. What it says is read only when there is."""
 
 
 def _stands(connection: Connection, app_id: int, account_id: str) -> bool:
-    owner, here = connection.owner_id, connection.pk
-    values = (Scope.INSTANCE.value, owner, Scope.USER.value, here, Scope.CONNECTION.value, "", account_id)
-    return _STANDING.first(*values, Scope.APP.value, app_id, app_id, here) is not None
+    return _STANDING.first(connection.owner_id, connection.pk, account_id, app_id) is not None
 
 
 def concerning(user: User) -> QuerySet[Halt]:
@@ -245,7 +256,7 @@ def check(action: Action, connection: Connection, app_id: int, account_id: str) 
     """Raises Refusal when a halt forbids the action. At a release, call it under the locks of both rows."""
     if action in WHILE_HALTED:
         return
-    if account_id and not _stands(connection, app_id, account_id):
+    if not _stands(connection, app_id, account_id):
         return
     halt = over(connection, app_id, account_id).first()
     if halt is None:

@@ -59,6 +59,7 @@ from console.orders import (
     states,
     sweeps,
 )
+from console.orders.checks import rows
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import Change, Status
 from console.orders.terms import Terms, as_shown, check_client_order_id, words
@@ -137,8 +138,8 @@ def preview(
     Raises Refusal for an order that no permission could save: bad terms, unknown symbol, broken rule, no funds.
     """
     terms.check()
-    app = ConnectedApp.objects.select_related("connection__owner").get(pk=principal.app_id)
-    connection = app.connection
+    asking = rows.asking(principal.app_id)
+    app, connection = asking.app, asking.connection
     warnings: list[str] = []
     if client_order_id is not None:
         check_client_order_id(client_order_id)
@@ -147,7 +148,7 @@ def preview(
     with reads.broker_for(principal) as broker:
         account = reads.choose_account(broker, account_id, principal.account_id)
         item = Item(terms=terms, client_order_id=client_order_id)
-        draft = _draft(broker, account.account_id, item, _request(broker, terms))
+        draft = _draft(broker, account.account_id, item, *_request(broker, terms))
         facts = exposure.look(broker, connection, app, draft.instrument, draft.preview.quote, request=draft.request)
     estimate = draft.preview
     return Previewed(
@@ -159,7 +160,7 @@ def preview(
             Check(name="permission to trade", refusal=_refused(risk.check_permission, app, connection)),
             Check(
                 name="halts",
-                refusal=_refused(halts.check, halts.Action.PREPARE, connection, app.pk, account.account_id),
+                refusal=_refused(asking.check_halts, halts.Action.PREPARE, account.account_id),
             ),
             Check(name="limits", refusal=_refused(exposure.check, draft.request, facts, connection, app)),
             Check(name="release by the assistant", refusal=_refused(risk.check_policy, connection)),
@@ -222,18 +223,19 @@ def prepare_plan(
     A plan is known again by its client order ids: all of them with the same terms, or none.
     """
     _of_each(items, lambda item: item.terms.check())
-    app = ConnectedApp.objects.select_related("connection").get(pk=principal.app_id)
-    connection = app.connection
+    asking = rows.asking(principal.app_id)
+    app, connection = asking.app, asking.connection
     risk.check_permission(app, connection)
     broker = reads.broker_of(connection)
     try:
         account = reads.choose_account(broker, account_id, principal.account_id)
-        halts.check(halts.Action.PREPARE, connection, app.pk, account.account_id)
-        requests = _of_each(items, lambda item: _request(broker, item.terms))
+        asking.check_halts(halts.Action.PREPARE, account.account_id)
+        wanted = _of_each(items, lambda item: _request(broker, item.terms))
+        requests = [request for request, _ in wanted]
         if earlier := _prepared_before(principal, connection, items, account.account_id, requests):
             return earlier
         drafts = _of_each(
-            list(zip(items, requests, strict=True)), lambda pair: _draft(broker, account.account_id, *pair)
+            list(zip(items, wanted, strict=True)), lambda pair: _draft(broker, account.account_id, pair[0], *pair[1])
         )
     except BrokerError as error:
         raise refusal_of_read(error) from error
@@ -305,24 +307,24 @@ def _of_each(things: Sequence[_T], step: Callable[[_T], _R]) -> list[_R]:
     return made
 
 
-def _request(broker: Broker, terms: Terms) -> OrderRequest:
+def _request(broker: Broker, terms: Terms) -> tuple[OrderRequest, Instrument]:
     terms.check_offered(broker.capabilities)
     known = broker.instrument(terms.symbol)
     tif = terms.tif or broker.capabilities.usual_tif(terms.order_type, known.asset_class)
     terms = replace(terms, symbol=known.symbol, tif=tif)
-    return terms.request(_wire_id(), terms.legs(_wire_id))
+    return terms.request(_wire_id(), terms.legs(_wire_id)), known
 
 
 def _wire_id() -> str:
     return uuid.uuid4().hex
 
 
-def _draft(broker: Broker, account_id: str, item: Item, request: OrderRequest) -> Draft:
+def _draft(broker: Broker, account_id: str, item: Item, request: OrderRequest, instrument: Instrument) -> Draft:
     return Draft(
         terms=item.terms,
         request=request,
         client_order_id=item.client_order_id or request.client_order_id,
-        instrument=broker.instrument(request.symbol),
+        instrument=instrument,
         preview=broker.preview(account_id, request),
         position=item.position,
     )
@@ -594,7 +596,8 @@ def prepare_flatten(
     Nothing is cancelled before the release; each close must then still be the whole position. With it come the
     positions that cannot be closed now: their orders stay, because what guards a position goes only with it.
     """
-    app = ConnectedApp.objects.select_related("connection").get(pk=principal.app_id)
+    asking = rows.asking(principal.app_id)
+    app = asking.app
     risk.check_permission(app, app.connection)
     broker = reads.broker_of(app.connection)
     drafts, left_out = [], []
@@ -603,7 +606,7 @@ def prepare_flatten(
         is_owners = redeeming.of(app, principal.redeemer) is Redeemer.OWNER
         whose = None if is_owners else app
         asked = halts.Action.FLATTEN if app.is_console else halts.Action.PREPARE
-        halts.check(asked, app.connection, app.pk, account.account_id)
+        asking.check_halts(asked, account.account_id)
         for position in broker.positions(account.account_id):
             if position.quantity:
                 try:
@@ -662,13 +665,12 @@ def _draft_of_close(broker: Broker, account_id: str, position: Position) -> Draf
         quantity=abs(position.quantity),
         reduce_only=broker.capabilities.reduce_only,
     )
-    request = _request(broker, terms)
+    request, instrument = _request(broker, terms)
     try:
-        return _draft(broker, account_id, Item(terms=terms, position=position.quantity), request)
+        return _draft(broker, account_id, Item(terms=terms, position=position.quantity), request, instrument)
     except (InsufficientPosition, InsufficientFunds):
         quote = broker.quotes([request.symbol])[0]
         price = quote.bid if request.side is Side.SELL else quote.ask
-        instrument = broker.instrument(request.symbol)
         state = broker.account_state(account_id)
         worth = price * request.units * instrument.multiplier
         preview = Preview(
@@ -725,12 +727,13 @@ def confirm_all(principal: Principal, confirmation_id: str, *, request_id: str =
 
     Raises Refusal; ``order_id`` tells which order a used confirmation had released.
     """
-    confirmation = held(principal, confirmation_id)
+    plan = rows.plan_of(confirmation_id, principal.app_id)
+    confirmation = held(principal, confirmation_id) if plan is None else plan.confirmation
 
     def may(connection: Connection) -> None:
         risk.check_redeemer(confirmation.decided_by(connection), connection, principal.redeemer)
 
-    orders = release.release(confirmation, may=may, by=principal.app_label, request_id=request_id)
+    orders = release.release(confirmation, plan, may=may, by=principal.app_label, request_id=request_id)
     return Released(confirmation=confirmation, orders=tuple(orders))
 
 

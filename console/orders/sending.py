@@ -29,13 +29,12 @@ from brokers.errors import (
 )
 from brokers.types import BrokerOrder, BrokerStatus, Fill, OrderType, Preview, Side
 from console import ids
-from console.connected_apps.models import ConnectedApp
 from console.connections import reads
-from console.connections.models import Connection
 from console.errors import Code, Refusal, code_of
 from console.halts import verbs as halts
 from console.halts.verbs import Action
 from console.orders import changes, exposure, moves, risk, sizing, states
+from console.orders.checks import rows
 from console.orders.models import Modification, Order, Question
 from console.orders.moves import Moved
 from console.orders.risk import Facts
@@ -223,8 +222,7 @@ def _keep(order: Order, change: Modification | None, asked: NeedsAnswer) -> None
 @transaction.atomic
 def _claim(order: Order, by: str, request_id: str) -> None:
     """Whoever moves it to SENDING is the one who sends, with permission looked at under the same locks."""
-    app = ConnectedApp.objects.select_for_update().get(pk=order.app_id)
-    connection = Connection.objects.select_for_update().get(pk=order.connection_id)
+    app, connection = rows.locked(order.app_id)
     risk.check_permission(app, connection)
     halts.check(order.confirmation.at_halts, connection, app.pk, order.account_id)
     moves.move(order, Status.SENDING, "Sent to the broker.", by, request_id, sent_at=timezone.now())
@@ -282,8 +280,7 @@ def _deliver_change(change: Modification, act: Callable[[Broker], BrokerOrder | 
 
 @transaction.atomic
 def _claim_change(change: Modification, by: str, request_id: str) -> None:
-    app = ConnectedApp.objects.select_for_update().get(pk=change.confirmation.app_id)
-    connection = Connection.objects.select_for_update().get(pk=change.order.connection_id)
+    app, connection = rows.locked(change.confirmation.app_id)
     risk.check_permission(app, connection)
     halts.check(Action.RELEASE, connection, app.pk, change.order.account_id)
     changes.move(change, Change.SENDING, "The change was sent to the broker.", by, request_id)
