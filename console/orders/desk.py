@@ -54,13 +54,13 @@ from console.orders import (
     redeeming,
     release,
     risk,
-    sending,
     sizing,
     states,
     sweeps,
 )
 from console.orders.checks import rows
 from console.orders.models import Action, Confirmation, Modification, Order
+from console.orders.outside import AtBroker
 from console.orders.states import Change, Status
 from console.orders.terms import Terms, as_shown, check_client_order_id, words
 from console.principal import Principal, Redeemer
@@ -866,14 +866,14 @@ class Wanted:
 
 
 def listing(
-    principal: Principal, account_id: str, wanted: Wanted, *, limit: int = 50, after: str | None = None
+    principal: Principal, at_broker: AtBroker, wanted: Wanted, *, limit: int = 50, after: str | None = None
 ) -> tuple[list[Order], str | None]:
-    """Orders of one account, newest first, open ones brought up to date with the broker first.
+    """Orders of one account, newest first, open ones brought up to date with the broker first. For showing them.
 
     With them comes the id to give as ``after`` for those that follow, None when these were the last. Keyset: a page
     stays what it is while new orders come in. Raises Refusal for an ``after`` that is no order of the connection.
     """
-    mine = _of_connection(principal).filter(account_id=account_id)
+    mine = Order.objects.filter(connection_id=principal.connection_id, account_id=at_broker.account_id)
     if wanted.symbol is not None:
         mine = mine.filter(symbol=wanted.symbol)
     if wanted.start is not None:
@@ -889,20 +889,22 @@ def listing(
                 field="cursor",
             )
         mine = mine.filter(pk__lt=last.pk)
-    sweeps.each(mine.filter(status__in=(*states.AT_BROKER, Status.UNKNOWN)).order_by("-id"), sending.refresh)
+    sweeps.refresh_all(mine.filter(status__in=(*states.AT_BROKER, Status.UNKNOWN)).order_by("-id"), at_broker)
     if wanted.statuses is not None:
         mine = mine.filter(status__in=wanted.statuses)
-    found = list(mine.order_by("-id")[: limit + 1])
+    found = list(mine.select_related("parent").order_by("-id")[: limit + 1])
     return found[:limit], found[limit - 1].public_id if len(found) > limit else None
 
 
-def external(principal: Principal, account_id: str, *, symbol: str | None = None) -> list[BrokerOrder]:
+def external(principal: Principal, at_broker: AtBroker, *, symbol: str | None = None) -> list[BrokerOrder]:
     """Open orders of the account that were made elsewhere, newest first. Read now, kept nowhere.
 
     Limits do not count them; what they fill counts as position. Raises Refusal.
     """
-    with reads.broker_for(principal) as broker:
-        found = outside.told(broker, principal.connection_id, account_id)
+    try:
+        found = outside.made_elsewhere(at_broker, principal.connection_id)
+    except BrokerError as error:
+        raise refusal_of_read(error) from error
     return [each for each in found if symbol in (None, each.symbol)]
 
 

@@ -5,7 +5,7 @@ outcome is recorded by another move.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -329,6 +329,30 @@ def refresh(order: Order) -> None:
         or order.modifications.filter(status=Change.UNKNOWN).exists()
     ):
         _look_up(order, reads.broker_of(order.connection))
+
+
+def not_as_told(orders: Sequence[Order], told: Sequence[BrokerOrder]) -> list[Order]:
+    """Those of ``orders`` that have to be looked up one by one. The others rest as the broker's list of open orders
+    has them, unfilled and unchanged, and are noted as looked up.
+    """
+    listed = {each.client_order_id: each for each in told}
+    changing = Modification.objects.filter(order__in=[order.pk for order in orders], status__in=_CHANGING)
+    others = set(changing.values_list("order_id", flat=True))
+    same = {order.pk for order in orders if order.pk not in others and _rests_as(order, listed.get(order.wire_id))}
+    if same:
+        Order.objects.filter(pk__in=same, status=Status.WORKING).update(looked_up_at=timezone.now())
+    return [order for order in orders if order.pk not in same]
+
+
+def _rests_as(order: Order, answer: BrokerOrder | None) -> bool:
+    """Whatever else a list tells of an order may be less than what the broker tells of that order alone."""
+    return (
+        answer is not None
+        and answer.broker_order_id == order.broker_order_id
+        and states.FROM_BROKER[answer.status] is order.state is Status.WORKING
+        and not answer.filled_quantity
+        and not order.filled_quantity
+    )
 
 
 def _look_up(order: Order, broker: Broker) -> None:

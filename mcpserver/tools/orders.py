@@ -12,6 +12,7 @@ from console.connections import reads
 from console.errors import Code, Refusal, Retry
 from console.orders import changes, desk, sending, states
 from console.orders.models import Action, Confirmation, Modification, Order
+from console.orders.outside import AtBroker
 from console.orders.terms import Terms
 from console.principal import Redeemer
 from mcpserver.call import Call
@@ -530,6 +531,7 @@ def get_orders(call: Call) -> dict[str, Any]:
         account = reads.choose_account(broker, args.get("account_id"), call.principal.account_id)
         call.account_id = account.account_id
         symbol = broker.instrument(args["symbol"]).symbol if "symbol" in args else None
+        at_broker = AtBroker(broker, account.account_id)
     status = args.get("status", "open")
     wanted = desk.Wanted(
         statuses=STATUSES[status] if status in STATUSES else frozenset({states.Status(status)}),
@@ -538,18 +540,18 @@ def get_orders(call: Call) -> dict[str, Any]:
         end=end,
     )
     found, following = desk.listing(
-        call.principal, account.account_id, wanted, limit=args.get("limit", 50), after=args.get("cursor")
+        call.principal, at_broker, wanted, limit=args.get("limit", 50), after=args.get("cursor")
     )
     return compact(
         orders=[render.order(each) for each in found],
-        **_external(call, account.account_id, symbol) if status in ("open", "all") and "cursor" not in args else {},
+        **_external(call, at_broker, symbol) if status in ("open", "all") and "cursor" not in args else {},
         next_cursor=following and cursor(LISTING, following),
     )
 
 
-def _external(call: Call, account_id: str, symbol: str | None) -> dict[str, Any]:
+def _external(call: Call, at_broker: AtBroker, symbol: str | None) -> dict[str, Any]:
     try:
-        found = desk.external(call.principal, account_id, symbol=symbol)
+        found = desk.external(call.principal, at_broker, symbol=symbol)
     except Refusal as refusal:
         return {"external_unknown": f"The broker did not tell which orders were made elsewhere: {refusal}"}
     return {"external": [render.external(each) for each in found] or None}
