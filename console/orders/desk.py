@@ -26,6 +26,7 @@ from django.utils import timezone
 from brokers.base import Broker
 from brokers.decimals import plain
 from brokers.errors import AuthFailed, BrokerError, InsufficientFunds, InsufficientPosition, RateLimited, Rejected
+from brokers.statements import Insertion
 from brokers.types import (
     BrokerOrder,
     Instrument,
@@ -68,6 +69,7 @@ from console.principal import Principal, Redeemer
 log = logging.getLogger(__name__)
 
 _MOST_PENDING = 50
+_ORDERS = Insertion(Order)
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -356,7 +358,7 @@ def _row(
     parent: Order | None,
 ) -> Order:
     whole = draft.request
-    return Order.objects.create(
+    return _ORDERS.create(
         public_id=ids.new("ord"),
         connection=confirmation.app.connection,
         app=confirmation.app,

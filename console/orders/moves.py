@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
+from brokers.statements import Insertion
 from console.errors import Code, Refusal
 from console.orders import states
 from console.orders.models import Order, OrderEvent
@@ -22,6 +23,9 @@ _TOGETHER = frozenset(
 )
 _NOT_THERE = (Status.AWAITING, Status.INTENT, Status.ASKED)
 """The broker has no such order."""
+
+
+_EVENTS = Insertion(OrderEvent)
 
 
 class Moved(Exception):
@@ -69,7 +73,7 @@ def settle(order: Order, after: Status, code: Code, reason: str) -> bool:
 
 
 def event(order: Order, before: str, what: str, by: str, request_id: str, data: Mapping[str, Any]) -> None:
-    OrderEvent.objects.create(
+    _EVENTS.create(
         order=order,
         at=timezone.now(),
         before=before,

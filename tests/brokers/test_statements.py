@@ -3,13 +3,16 @@
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Exists, OuterRef, Q
+from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from brokers.statements import Instances, Statement
+from brokers.statements import Insertion, Instances, Statement
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
+from console.orders.models import Confirmation
 
 
 @pytest.mark.django_db
@@ -59,3 +62,39 @@ def test_whole_rows_come_with_what_is_related_and_with_annotations(trade_key: st
             assert found[0].__dict__["alone"] is wanted.__dict__["alone"]
     assert len(asked) == 2
     assert apps.first(-1) is None
+
+
+@pytest.mark.django_db
+def test_a_row_is_inserted_as_the_orm_inserts_it(paper: Connection, trade_key: str) -> None:
+    app = ConnectedApp.objects.filter(connection=paper)[0]
+    told = {
+        "public_id": "cnf_1",
+        "app": app,
+        "terms": {"price": "1.5", "of": ["\u20ac", None, '"'], "legs": {}},
+        "terms_digest": "f" * 64,
+        "created_at": timezone.now(),
+        "expires_at": timezone.now(),
+    }
+    theirs = Confirmation.objects.create(**told)
+    made = Insertion(Confirmation).create(**(told | {"public_id": "cnf_2"}))
+    assert made.pk == theirs.pk + 1
+    assert not made._state.adding
+    assert made.app is app
+    mine, theirs = Confirmation.objects.get(pk=made.pk), Confirmation.objects.get(pk=theirs.pk)
+    assert made == mine
+    for name in {field.attname for field in Confirmation._meta.concrete_fields} - {"id", "public_id"}:
+        assert getattr(mine, name) == getattr(theirs, name), name
+
+
+@pytest.mark.django_db
+def test_a_row_that_breaks_a_rule_of_its_table_is_refused_and_its_transaction_is_lost(trade_key: str) -> None:
+    told = {"public_id": "cnf_1", "app": ConnectedApp.objects.all()[0], "terms": {}, "created_at": timezone.now()}
+    told["expires_at"] = timezone.now()
+    insertion = Insertion(Confirmation)
+    insertion.create(**told)
+    with transaction.atomic():
+        with pytest.raises(IntegrityError):
+            insertion.create(**told)
+        with pytest.raises(TransactionManagementError):
+            Confirmation.objects.count()
+    assert Confirmation.objects.count() == 1
