@@ -163,7 +163,10 @@ class Insertion(Generic[M]):
 
     def create(self, **fields: Any) -> M:
         """As the manager's ``create``: the row, with its primary key. Raises django.db.DatabaseError."""
-        instance = self._model(**fields)
+        return self.insert(self._model(**fields))
+
+    def insert(self, instance: M) -> M:
+        """As ``save`` of a new row. Raises django.db.DatabaseError."""
         values = {
             f"p{place}": field.get_db_prep_save(field.pre_save(instance, True), connection=connection)
             for place, field in enumerate(self._fields)
