@@ -4,15 +4,17 @@ Building and compiling a query set costs several times what the database needs t
 """
 
 import threading
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
-from django.db import connection
-from django.db.models import QuerySet
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
+from django.db.models import Model, QuerySet
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Model)
 Value = str | int | datetime
 
 
@@ -49,23 +51,67 @@ def shared(key: Any, read: Callable[[], T]) -> T:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    sql: str
+    constants: Mapping[str, Any]
+    """What the query itself has as parameters, by name."""
+    compiler: Any
+    converters: dict[int, Any]
+
+    def rows(self, values: tuple[Value, ...]) -> list[tuple[Any, ...]]:
+        parameters = {f"p{place}": _adapted(value) for place, value in enumerate(values)}
+        with connection.cursor() as cursor:
+            cursor.execute(self.sql, {**parameters, **self.constants} or None)
+            found: list[tuple[Any, ...]] = cursor.fetchall()
+        if not self.converters:
+            return found
+        return [tuple(row) for row in self.compiler.apply_converters(found, self.converters)]
+
+
+def _compile(build: Callable[..., QuerySet[Any, Any]], values: tuple[Value, ...]) -> _Compiled:
+    """Raises ValueError for a query that does not take one of its values as it is.
+
+    It is built with values that occur nowhere else, so that a constant of the query is never taken for one of them.
+    """
+    marks = [_mark(value, place) for place, value in enumerate(values)]
+    names = {_adapted(mark): f"p{place}" for place, mark in enumerate(marks)}
+    compiler = build(*marks).query.get_compiler(connection=connection)
+    sql, parameters = compiler.as_sql()
+    constants: dict[str, Any] = {}
+    taken = set()
+    # Django's SQLite cursor searches the whole text for places without a name, each time.
+    for place, parameter in enumerate(parameters):
+        name = names.get(parameter)
+        if name is None:
+            name = f"c{place}"
+            constants[name] = parameter
+        taken.add(name)
+        sql = sql.replace("%s", f"%({name})s", 1)
+    if not taken.issuperset(names.values()):
+        raise ValueError(f"This query does not take all of its values: {sql}")
+    return _Compiled(sql, constants, compiler, compiler.get_converters([column for column, _, _ in compiler.select]))
+
+
+def _mark(value: Value, place: int) -> Value:
+    if isinstance(value, datetime):
+        return datetime(1871, 3, 9, 4, 7, 11, 130_713, tzinfo=UTC) + timedelta(days=place)
+    return f"the value of place {place}" if isinstance(value, str) else 1_871_309_000 + place
+
+
 class Statement:
     """A ``values_list`` query with parameters. ``build`` makes the query set for given values."""
 
     def __init__(self, build: Callable[..., QuerySet[Any, tuple[Any, ...]]]) -> None:
         self._build = build
-        self._compiled: dict[str, tuple[str, Any, dict[int, Any]]] = {}
+        self._compiled: dict[str, _Compiled] = {}
 
     def rows(self, *values: Value) -> list[tuple[Any, ...]]:
         """All rows, their values as the ORM would give them. Raises django.db.DatabaseError."""
         compiled = self._compiled.get(connection.vendor)
         if compiled is None:
-            compiled = self._compiled[connection.vendor] = self._compile(values)
-        sql, compiler, converters = compiled
-        with connection.cursor() as cursor:
-            cursor.execute(sql, {f"p{place}": _adapted(value) for place, value in enumerate(values)} or None)
-            found = cursor.fetchall()
-        return [tuple(row) for row in compiler.apply_converters(found, converters)] if converters else found
+            compiled = self._compiled[connection.vendor] = _compile(self._build, values)
+        return compiled.rows(values)
 
     def first(self, *values: Value) -> tuple[Any, ...] | None:
         found = self.rows(*values)
@@ -75,15 +121,99 @@ class Statement:
         """As ``rows``, but read once for requests that this thread answers together."""
         return shared((self, values), partial(self.rows, *values))
 
-    def _compile(self, values: tuple[Value, ...]) -> tuple[str, Any, dict[int, Any]]:
-        compiler = self._build(*values).query.get_compiler(connection=connection)
-        sql, parameters = compiler.as_sql()
-        if tuple(parameters) != tuple(_adapted(value) for value in values):
-            raise ValueError(f"This query has other parameters than its values: {parameters!r}.")
-        # Django's SQLite cursor searches the whole text for places without a name, each time.
-        for place in range(len(values)):
-            sql = sql.replace("%s", f"%(p{place})s", 1)
-        return sql, compiler, compiler.get_converters([column for column, _, _ in compiler.select])
+
+class Instances(Generic[M]):
+    """As ``Statement``, of whole rows: each has what its query selects as related, and its annotations.
+
+    One that locks rows is for use within a transaction, as any such query is.
+    """
+
+    def __init__(self, build: Callable[..., QuerySet[M, M]]) -> None:
+        self._build = build
+        self._compiled: dict[str, tuple[_Compiled, Callable[[tuple[Any, ...]], M]]] = {}
+
+    def rows(self, *values: Value) -> list[M]:
+        """Raises django.db.DatabaseError."""
+        compiled = self._compiled.get(connection.vendor)
+        if compiled is None:
+            statement = _compile(self._build, values)
+            compiler = statement.compiler
+            compiled = self._compiled[connection.vendor] = (
+                statement,
+                _maker(compiler.select, compiler.klass_info, compiler.annotation_col_map),
+            )
+        statement, made = compiled
+        return [made(row) for row in statement.rows(values)]
+
+    def first(self, *values: Value) -> M | None:
+        found = self.rows(*values)
+        return found[0] if found else None
+
+
+class Insertion(Generic[M]):
+    """An INSERT of one whole row of a model whose primary key the database gives, its text written once.
+
+    No signals are sent, and no parent of the model's is written.
+    """
+
+    def __init__(self, model: type[M]) -> None:
+        self._model = model
+        self._fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+        self._written: dict[str, str] = {}
+
+    def create(self, **fields: Any) -> M:
+        """As the manager's ``create``: the row, with its primary key. Raises django.db.DatabaseError."""
+        return self.insert(self._model(**fields))
+
+    def insert(self, instance: M) -> M:
+        """As ``save`` of a new row. Raises django.db.DatabaseError."""
+        values = {
+            f"p{place}": field.get_db_prep_save(field.pre_save(instance, True), connection=connection)
+            for place, field in enumerate(self._fields)
+        }
+        with transaction.mark_for_rollback_on_error(using=DEFAULT_DB_ALIAS), connection.cursor() as cursor:
+            cursor.execute(self._sql(), values)
+            instance.pk = cursor.fetchone()[0]
+        instance._state.adding, instance._state.db = False, DEFAULT_DB_ALIAS
+        return instance
+
+    def _sql(self) -> str:
+        known = self._written.get(connection.vendor)
+        if known is None:
+            meta, quote = self._model._meta, connection.ops.quote_name
+            columns = ", ".join(quote(str(field.column)) for field in self._fields)
+            places = ", ".join(f"%(p{place})s" for place in range(len(self._fields)))
+            into = f"INSERT INTO {quote(meta.db_table)} ({columns})"
+            known = f"{into} VALUES ({places}) RETURNING {quote(str(meta.pk.column))}"
+            self._written[connection.vendor] = known
+        return known
+
+
+def _maker(select: Any, info: Any, annotations: Mapping[str, int]) -> Callable[[tuple[Any, ...]], Any]:
+    """What makes an instance of a row, None where a row has none: as a query set's own iterator does."""
+    model, columns = info["model"], info["select_fields"]
+    start, end = columns[0], columns[-1] + 1
+    names = [column.target.attname for column, _, _ in select[start:end]]
+    key = start + names.index(model._meta.pk.attname)
+    related = [
+        (_maker(select, each, {}), each["local_setter"], each["remote_setter"])
+        for each in info.get("related_klass_infos", ())
+    ]
+
+    def made(row: tuple[Any, ...]) -> Any:
+        if row[key] is None:
+            return None
+        instance = model.from_db(DEFAULT_DB_ALIAS, names, row[start:end])
+        for make, to_instance, to_other in related:
+            other = make(row)
+            to_instance(instance, other)
+            if other is not None:
+                to_other(other, instance)
+        for name, place in annotations.items():
+            setattr(instance, name, row[place])
+        return instance
+
+    return made
 
 
 def _adapted(value: Value) -> Any:

@@ -35,7 +35,7 @@ from console.authority.throttle import Kind
 from console.errors import Refusal
 from console.principal import Principal
 from console.scopes import Source
-from mcpserver import gate
+from mcpserver import elicitation, gate
 from mcpserver.call import Answer, write
 from mcpserver.catalog import Tool
 from mcpserver.surface import Surface
@@ -130,7 +130,7 @@ def read(surface: Surface, lines: Sequence[tuple[str, str]], headers: Mapping[st
         tool = surface.find(name) if isinstance(name, str) else None
         if tool is None or not isinstance(arguments, dict) or not params.keys() <= {"name", "arguments", "_meta"}:
             return None
-        if tool.reports or tool.asks:
+        if tool.reports or (tool.asks and not _asks_nobody(surface, version, meta)):
             return None
         return Plain(write(request_id), method, version, tool, arguments)
     if method in _LISTING and params.keys() <= {"_meta"}:
@@ -138,6 +138,17 @@ def read(surface: Surface, lines: Sequence[tuple[str, str]], headers: Mapping[st
             return None
         return Plain(write(request_id), method, version, None, {})
     return None
+
+
+def _asks_nobody(surface: Surface, version: str | None, meta: Mapping[str, Any]) -> bool:
+    """Whether the client says, with this very request, that it cannot ask its user: then ``elicitation`` asks nobody.
+
+    A surface with a way of its own to ask decides that itself.
+    """
+    if surface.ask is not elicitation.ask:
+        return False
+    declared = meta.get(CLIENT_CAPABILITIES_META_KEY) if version in MODERN_PROTOCOL_VERSIONS else None
+    return isinstance(declared, dict) and "elicitation" not in declared
 
 
 @functools.lru_cache(maxsize=256)

@@ -21,6 +21,7 @@ from brokers.paper.books import Current, match_locked, watch
 from brokers.paper.listings import market_of
 from brokers.paper.matching import Arrival, Matcher, cannot_wait, latency, set_bounds, terms_of, window
 from brokers.paper.models import CLASSES, OPEN_STATUSES, PaperAccount, PaperFill, PaperOrder
+from brokers.statements import Insertion
 from brokers.types import (
     USUAL,
     BrokerStatus,
@@ -36,6 +37,7 @@ from brokers.types import (
     TimeInForce,
 )
 
+_ORDERS = Insertion(PaperOrder)
 _AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 _AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
 _WAITING = frozenset({TimeInForce.DAY, TimeInForce.GTC})
@@ -192,10 +194,10 @@ def submit(key: str, request: OrderRequest, now: datetime) -> tuple[PaperOrder, 
         state = match_locked(mine, now, market, named=request.client_order_id)
         found = assess(Current(mine, market, now, state), request)
         try:
-            found.order.save(force_insert=True)
+            _ORDERS.insert(found.order)
             for leg in found.legs:
                 leg.parent = found.order
-                leg.save(force_insert=True)
+                _ORDERS.insert(leg)
         except IntegrityError:  # it ends the transaction
             raise DuplicateClientId("An order with this client order id exists already.") from None
         if found.order.arrives_at is not None:

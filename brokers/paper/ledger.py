@@ -28,7 +28,7 @@ from brokers.paper.models import (
     PaperFill,
     PaperOrder,
 )
-from brokers.statements import Statement
+from brokers.statements import Insertion, Statement
 from brokers.types import BrokerStatus, Instrument, Side
 
 LARGEST = Decimal(10) ** 12
@@ -120,6 +120,7 @@ _ORDERS = Statement(
     lambda account, named: PaperOrder.objects.filter(account=account, client_order_id=named).values_list(*_ORDER_FIELDS)
 )
 _FILL_FIELDS = [field.attname for field in PaperFill._meta.concrete_fields]
+_NEW_FILLS = Insertion(PaperFill)
 _FILLS = Statement(lambda order: PaperFill.objects.filter(order=order).order_by("pk").values_list(*_FILL_FIELDS))
 
 
@@ -272,7 +273,7 @@ def fill(
     )
     amount = costs.gross(done.price, done.quantity)
     moved = done.quantity if side is Side.BUY else -done.quantity
-    made = PaperFill.objects.create(
+    made = _NEW_FILLS.create(
         order=order,
         fill_id=f"{order.broker_order_id}-{(order.fills.count() if order.filled_quantity else 0) + 1}",
         price=done.price,

@@ -6,9 +6,10 @@ A halt takes the row locks that a release takes, so once ``place`` has returned 
 from enum import StrEnum
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from brokers.statements import Statement
 from brokers.types import Environment
 from console import text
 from console.accounts.models import User
@@ -189,18 +190,53 @@ _JOINS = ("owner", "connection", "app__connection", "by_app")
 
 def over(connection: Connection, app_id: int | None = None, account_id: str | None = None) -> QuerySet[Halt]:
     """The halts that hold back an order there now, the newest first. ``account_id`` None: of any account."""
-    wider = Q(scope=Scope.INSTANCE) | Q(scope=Scope.USER, owner=connection.owner_id)
-    here = Q(scope=Scope.CONNECTION, connection=connection)
-    if account_id is not None:
-        here &= Q(account_id__in=("", account_id))
-    found = wider | here
+    found = _over(connection.owner_id, connection.pk, account_id)
     if app_id is not None:
-        # An app that signs in again is a new row, and still the app that was halted.
-        same = ConnectedApp.objects.filter(pk=app_id, client__isnull=False)
-        found |= Q(scope=Scope.APP) & (
-            Q(app=app_id) | Q(app__connection=connection, app__client__in=same.values("client"))
-        )
+        found |= _over_app(app_id, connection.pk)
     return Halt.objects.filter(found, lifted_at=None).select_related(*_JOINS)
+
+
+def _over(owner_id: int, connection_id: int, account_id: str | None) -> Q:
+    here = Q(scope=Scope.CONNECTION, connection=connection_id)
+    if account_id is not None:
+        here &= Q(account_id__in=["", account_id])
+    return Q(scope=Scope.INSTANCE) | Q(scope=Scope.USER, owner=owner_id) | here
+
+
+def _over_app(app_id: int, connection_id: int) -> Q:
+    """An app that signs in again is a new row, and still the app that was halted."""
+    same = ConnectedApp.objects.filter(pk=app_id, client__isnull=False)
+    return Q(scope=Scope.APP) & (
+        Q(app=app_id) | Q(app__connection=connection_id, app__client__in=same.values("client"))
+    )
+
+
+def any_over(app: str = "") -> Exists:
+    """For a query of apps, or of what has one as ``app``: whether a halt holds it back there, on whatever account."""
+
+    def its(name: str) -> OuterRef:
+        return OuterRef(f"{app}__{name}" if app else name)
+
+    found = Q(scope=Scope.INSTANCE) | Q(scope=Scope.USER, owner=its("connection__owner"))
+    found |= Q(scope=Scope.CONNECTION, connection=its("connection"))
+    # SQL finds no client equal to none.
+    same = Q(app__connection=its("connection"), app__client=its("client"))
+    found |= Q(scope=Scope.APP) & (Q(app=its("pk")) | same)
+    return Exists(Halt.objects.filter(found, lifted_at=None).order_by())
+
+
+_STANDING = Statement(
+    lambda owner, connection, account, app: (
+        Halt.objects.filter(_over(owner, connection, account) | _over_app(app, connection), lifted_at=None)
+        .order_by()
+        .values_list("pk")
+    )
+)
+"""Whether there is one: asked several times for every order. What it says is read only when there is."""
+
+
+def _stands(connection: Connection, app_id: int, account_id: str) -> bool:
+    return _STANDING.first(connection.owner_id, connection.pk, account_id, app_id) is not None
 
 
 def concerning(user: User) -> QuerySet[Halt]:
@@ -219,6 +255,8 @@ def visible(user: User) -> QuerySet[Halt]:
 def check(action: Action, connection: Connection, app_id: int, account_id: str) -> None:
     """Raises Refusal when a halt forbids the action. At a release, call it under the locks of both rows."""
     if action in WHILE_HALTED:
+        return
+    if not _stands(connection, app_id, account_id):
         return
     halt = over(connection, app_id, account_id).first()
     if halt is None:

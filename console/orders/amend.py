@@ -21,6 +21,7 @@ from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
 from console.halts import verbs as halts
 from console.orders import changes, exposure, moves, redeeming, risk, sending, sizing, states
+from console.orders.checks import rows
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.moves import Moved
 from console.orders.risk import Facts
@@ -147,8 +148,8 @@ def weigh(
 def check_limits(order: Order, weighed: Weighed, connection: Connection, app: ConnectedApp) -> Decimal | None:
     """Those of the app that asks, and those of the app whose order it is. Raises Refusal."""
     if order.app_id != app.pk:
-        exposure.check(weighed.request, weighed.facts, connection, order.app, besides=order.pk)
-    return exposure.check(weighed.request, weighed.facts, connection, app, besides=order.pk)
+        exposure.check(weighed.request, weighed.facts, connection, order.app, besides=order)
+    return exposure.check(weighed.request, weighed.facts, connection, app, besides=order)
 
 
 def check_drift(confirmation: Confirmation, weighed: Weighed) -> None:
@@ -319,8 +320,7 @@ def _redeem(
     record: Record | None,
 ) -> None:
     now = timezone.now()
-    app = ConnectedApp.objects.select_for_update().get(pk=confirmation.app_id)
-    connection = Connection.objects.select_for_update().get(pk=change.order.connection_id)
+    app, connection = rows.locked(confirmation.app_id)
     risk.check_permission(app, connection)
     may(connection)
     halts.check(halts.Action.RELEASE, connection, app.pk, change.order.account_id)

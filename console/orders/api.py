@@ -312,16 +312,15 @@ class Confirm(_Orders):
     }
 
     def post(self, request: Request) -> Response:
-        order = desk.confirm(self.trader, self.given["confirmation_id"], request_id=self.request_id)
+        released = desk.confirm_all(self.trader, self.given["confirmation_id"], request_id=self.request_id)
+        orders, order = released.orders, released.orders[0]
         self.order_id = order.public_id
-        confirmation = desk.held(self.trader, self.given["confirmation_id"])
-        if confirmation.is_about_an_order:
-            change = confirmation.modification
+        if released.confirmation.is_about_an_order:
+            change = released.confirmation.modification
             if change.state in (Change.REJECTED, Change.NOT_SENT):
                 raise Refusal(Code(change.code), change.reason, order_id=order.public_id)
             order.refresh_from_db()
             return self.answer(order, status=202 if change.state in (Change.UNKNOWN, Change.ASKED) else 200)
-        orders = list(confirmation.orders.filter(parent=None))
         if len(orders) == 1 and order.state in (Status.REJECTED, Status.NOT_SENT):
             raise Refusal(Code(order.code), order.reason, order_id=order.public_id)
         unknown = any(each.state in (Status.UNKNOWN, Status.ASKED) for each in orders)

@@ -26,6 +26,7 @@ from django.utils import timezone
 from brokers.base import Broker
 from brokers.decimals import plain
 from brokers.errors import AuthFailed, BrokerError, InsufficientFunds, InsufficientPosition, RateLimited, Rejected
+from brokers.statements import Insertion
 from brokers.types import (
     BrokerOrder,
     Instrument,
@@ -54,12 +55,13 @@ from console.orders import (
     redeeming,
     release,
     risk,
-    sending,
     sizing,
     states,
     sweeps,
 )
+from console.orders.checks import rows
 from console.orders.models import Action, Confirmation, Modification, Order
+from console.orders.outside import AtBroker
 from console.orders.states import Change, Status
 from console.orders.terms import Terms, as_shown, check_client_order_id, words
 from console.principal import Principal, Redeemer
@@ -67,6 +69,7 @@ from console.principal import Principal, Redeemer
 log = logging.getLogger(__name__)
 
 _MOST_PENDING = 50
+_ORDERS = Insertion(Order)
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -137,8 +140,8 @@ def preview(
     Raises Refusal for an order that no permission could save: bad terms, unknown symbol, broken rule, no funds.
     """
     terms.check()
-    app = ConnectedApp.objects.select_related("connection__owner").get(pk=principal.app_id)
-    connection = app.connection
+    asking = rows.asking(principal.app_id)
+    app, connection = asking.app, asking.connection
     warnings: list[str] = []
     if client_order_id is not None:
         check_client_order_id(client_order_id)
@@ -147,7 +150,7 @@ def preview(
     with reads.broker_for(principal) as broker:
         account = reads.choose_account(broker, account_id, principal.account_id)
         item = Item(terms=terms, client_order_id=client_order_id)
-        draft = _draft(broker, account.account_id, item, _request(broker, terms))
+        draft = _draft(broker, account.account_id, item, *_request(broker, terms))
         facts = exposure.look(broker, connection, app, draft.instrument, draft.preview.quote, request=draft.request)
     estimate = draft.preview
     return Previewed(
@@ -159,7 +162,7 @@ def preview(
             Check(name="permission to trade", refusal=_refused(risk.check_permission, app, connection)),
             Check(
                 name="halts",
-                refusal=_refused(halts.check, halts.Action.PREPARE, connection, app.pk, account.account_id),
+                refusal=_refused(asking.check_halts, halts.Action.PREPARE, account.account_id),
             ),
             Check(name="limits", refusal=_refused(exposure.check, draft.request, facts, connection, app)),
             Check(name="release by the assistant", refusal=_refused(risk.check_policy, connection)),
@@ -222,18 +225,19 @@ def prepare_plan(
     A plan is known again by its client order ids: all of them with the same terms, or none.
     """
     _of_each(items, lambda item: item.terms.check())
-    app = ConnectedApp.objects.select_related("connection").get(pk=principal.app_id)
-    connection = app.connection
+    asking = rows.asking(principal.app_id)
+    app, connection = asking.app, asking.connection
     risk.check_permission(app, connection)
     broker = reads.broker_of(connection)
     try:
         account = reads.choose_account(broker, account_id, principal.account_id)
-        halts.check(halts.Action.PREPARE, connection, app.pk, account.account_id)
-        requests = _of_each(items, lambda item: _request(broker, item.terms))
+        asking.check_halts(halts.Action.PREPARE, account.account_id)
+        wanted = _of_each(items, lambda item: _request(broker, item.terms))
+        requests = [request for request, _ in wanted]
         if earlier := _prepared_before(principal, connection, items, account.account_id, requests):
             return earlier
         drafts = _of_each(
-            list(zip(items, requests, strict=True)), lambda pair: _draft(broker, account.account_id, *pair)
+            list(zip(items, wanted, strict=True)), lambda pair: _draft(broker, account.account_id, pair[0], *pair[1])
         )
     except BrokerError as error:
         raise refusal_of_read(error) from error
@@ -305,24 +309,24 @@ def _of_each(things: Sequence[_T], step: Callable[[_T], _R]) -> list[_R]:
     return made
 
 
-def _request(broker: Broker, terms: Terms) -> OrderRequest:
+def _request(broker: Broker, terms: Terms) -> tuple[OrderRequest, Instrument]:
     terms.check_offered(broker.capabilities)
     known = broker.instrument(terms.symbol)
     tif = terms.tif or broker.capabilities.usual_tif(terms.order_type, known.asset_class)
     terms = replace(terms, symbol=known.symbol, tif=tif)
-    return terms.request(_wire_id(), terms.legs(_wire_id))
+    return terms.request(_wire_id(), terms.legs(_wire_id)), known
 
 
 def _wire_id() -> str:
     return uuid.uuid4().hex
 
 
-def _draft(broker: Broker, account_id: str, item: Item, request: OrderRequest) -> Draft:
+def _draft(broker: Broker, account_id: str, item: Item, request: OrderRequest, instrument: Instrument) -> Draft:
     return Draft(
         terms=item.terms,
         request=request,
         client_order_id=item.client_order_id or request.client_order_id,
-        instrument=broker.instrument(request.symbol),
+        instrument=instrument,
         preview=broker.preview(account_id, request),
         position=item.position,
     )
@@ -354,9 +358,9 @@ def _row(
     parent: Order | None,
 ) -> Order:
     whole = draft.request
-    return Order.objects.create(
+    return _ORDERS.create(
         public_id=ids.new("ord"),
-        connection_id=confirmation.app.connection_id,
+        connection=confirmation.app.connection,
         app=confirmation.app,
         confirmation=confirmation,
         parent=parent,
@@ -594,7 +598,8 @@ def prepare_flatten(
     Nothing is cancelled before the release; each close must then still be the whole position. With it come the
     positions that cannot be closed now: their orders stay, because what guards a position goes only with it.
     """
-    app = ConnectedApp.objects.select_related("connection").get(pk=principal.app_id)
+    asking = rows.asking(principal.app_id)
+    app = asking.app
     risk.check_permission(app, app.connection)
     broker = reads.broker_of(app.connection)
     drafts, left_out = [], []
@@ -603,7 +608,7 @@ def prepare_flatten(
         is_owners = redeeming.of(app, principal.redeemer) is Redeemer.OWNER
         whose = None if is_owners else app
         asked = halts.Action.FLATTEN if app.is_console else halts.Action.PREPARE
-        halts.check(asked, app.connection, app.pk, account.account_id)
+        asking.check_halts(asked, account.account_id)
         for position in broker.positions(account.account_id):
             if position.quantity:
                 try:
@@ -662,13 +667,12 @@ def _draft_of_close(broker: Broker, account_id: str, position: Position) -> Draf
         quantity=abs(position.quantity),
         reduce_only=broker.capabilities.reduce_only,
     )
-    request = _request(broker, terms)
+    request, instrument = _request(broker, terms)
     try:
-        return _draft(broker, account_id, Item(terms=terms, position=position.quantity), request)
+        return _draft(broker, account_id, Item(terms=terms, position=position.quantity), request, instrument)
     except (InsufficientPosition, InsufficientFunds):
         quote = broker.quotes([request.symbol])[0]
         price = quote.bid if request.side is Side.SELL else quote.ask
-        instrument = broker.instrument(request.symbol)
         state = broker.account_state(account_id)
         worth = price * request.units * instrument.multiplier
         preview = Preview(
@@ -706,18 +710,33 @@ def prepare_change(
 # -- confirm -------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """What a confirmation led to."""
+
+    confirmation: Confirmation
+    orders: tuple[Order, ...]
+    """All it covers, without their legs; or the one it changed. They stand as their broker's answers left them."""
+
+
 def confirm(principal: Principal, confirmation_id: str, *, request_id: str = "") -> Order:
+    """``confirm_all``, of which it returns the first order."""
+    return confirm_all(principal, confirmation_id, request_id=request_id).orders[0]
+
+
+def confirm_all(principal: Principal, confirmation_id: str, *, request_id: str = "") -> Released:
     """Release the plan behind a confirmation and send it, once. Everything is checked again first.
 
-    Returns its first order; ``order.confirmation.orders`` are all of them. Raises Refusal; ``order_id`` tells which
-    order a used confirmation had released.
+    Raises Refusal; ``order_id`` tells which order a used confirmation had released.
     """
-    confirmation = held(principal, confirmation_id)
+    plan = rows.plan_of(confirmation_id, principal.app_id)
+    confirmation = held(principal, confirmation_id) if plan is None else plan.confirmation
 
     def may(connection: Connection) -> None:
         risk.check_redeemer(confirmation.decided_by(connection), connection, principal.redeemer)
 
-    return release.release(confirmation, may=may, by=principal.app_label, request_id=request_id)[0]
+    orders = release.release(confirmation, plan, may=may, by=principal.app_label, request_id=request_id)
+    return Released(confirmation=confirmation, orders=tuple(orders))
 
 
 def held(principal: Principal, confirmation_id: str) -> Confirmation:
@@ -849,14 +868,14 @@ class Wanted:
 
 
 def listing(
-    principal: Principal, account_id: str, wanted: Wanted, *, limit: int = 50, after: str | None = None
+    principal: Principal, at_broker: AtBroker, wanted: Wanted, *, limit: int = 50, after: str | None = None
 ) -> tuple[list[Order], str | None]:
-    """Orders of one account, newest first, open ones brought up to date with the broker first.
+    """Orders of one account, newest first, open ones brought up to date with the broker first. For showing them.
 
     With them comes the id to give as ``after`` for those that follow, None when these were the last. Keyset: a page
     stays what it is while new orders come in. Raises Refusal for an ``after`` that is no order of the connection.
     """
-    mine = _of_connection(principal).filter(account_id=account_id)
+    mine = Order.objects.filter(connection_id=principal.connection_id, account_id=at_broker.account_id)
     if wanted.symbol is not None:
         mine = mine.filter(symbol=wanted.symbol)
     if wanted.start is not None:
@@ -872,20 +891,22 @@ def listing(
                 field="cursor",
             )
         mine = mine.filter(pk__lt=last.pk)
-    sweeps.each(mine.filter(status__in=(*states.AT_BROKER, Status.UNKNOWN)).order_by("-id"), sending.refresh)
+    sweeps.refresh_all(mine.filter(status__in=(*states.AT_BROKER, Status.UNKNOWN)).order_by("-id"), at_broker)
     if wanted.statuses is not None:
         mine = mine.filter(status__in=wanted.statuses)
-    found = list(mine.order_by("-id")[: limit + 1])
+    found = list(mine.select_related("parent").order_by("-id")[: limit + 1])
     return found[:limit], found[limit - 1].public_id if len(found) > limit else None
 
 
-def external(principal: Principal, account_id: str, *, symbol: str | None = None) -> list[BrokerOrder]:
+def external(principal: Principal, at_broker: AtBroker, *, symbol: str | None = None) -> list[BrokerOrder]:
     """Open orders of the account that were made elsewhere, newest first. Read now, kept nowhere.
 
     Limits do not count them; what they fill counts as position. Raises Refusal.
     """
-    with reads.broker_for(principal) as broker:
-        found = outside.told(broker, principal.connection_id, account_id)
+    try:
+        found = outside.made_elsewhere(at_broker, principal.connection_id)
+    except BrokerError as error:
+        raise refusal_of_read(error) from error
     return [each for each in found if symbol in (None, each.symbol)]
 
 

@@ -61,21 +61,21 @@ def look(
     limits = combine(connection.limited, app.limited)
     if whose is not None:
         limits = combine(limits, whose.limited)
+    wants_equity = limits.equity_share is not None or limits.daily_loss is not None
+    wants_held = wants_equity or limits.position_value is not None or _wants_held(request, limits)
     now = timezone.now()
-    filled_before = dict(
-        Order.objects.filter(
-            _in(instrument.symbol, instrument.asset_class), connection=connection, status__in=LIVE
-        ).values_list("pk", "filled_quantity")
-    )
+    filled_before = None
+    if wants_held:  # before the broker is asked for positions
+        mine = Order.objects.filter(_in(instrument.symbol, instrument.asset_class), connection=connection)
+        filled_before = dict(mine.filter(status__in=LIVE).values_list("pk", "filled_quantity"))
     held = equity = rate = None
     if instrument.currency == connection.currency:
         rate = Decimal(1)
     elif connection.currency:
         with suppress(BrokerError):
             rate = _rate(broker, instrument.currency, connection.currency)
-    wants_equity = limits.equity_share is not None or limits.daily_loss is not None
     with suppress(BrokerError):
-        if wants_equity or limits.position_value is not None or _wants_held(request, limits):
+        if wants_held:
             accounts = [account.account_id for account in broker.accounts()]
             held = held_of(broker, accounts, instrument)
             if wants_equity:
@@ -261,10 +261,11 @@ def counted(order: Order, currency: str) -> Decimal | None:
 def _already(order: Order, currency: str, now: datetime) -> Decimal:
     """What the day's use has of this very order when it is left out of it: a leg is counted with its order, an exit
     never, as it only gives back what that took."""
-    whole = order.parent
-    if whole is None:
+    if order.parent_id is None:
         return Decimal(0)
-    if is_exit(order):
+    order = Order.objects.select_related("parent").get(pk=order.pk)
+    whole = order.parent
+    if whole is None or is_exit(order):
         return Decimal("Infinity")
     is_of_today = whole.released_at is not None and whole.released_at >= _midnight(now)
     return (counted(whole, currency) or Decimal(0)) if is_of_today else Decimal(0)
@@ -393,22 +394,24 @@ def check(
     connection: Connection,
     app: ConnectedApp,
     *,
-    besides: int | None = None,
+    besides: Order | None = None,
     closes: bool = False,
 ) -> Decimal | None:
     """``risk.check_limits`` with what the orders say now. Returns the most the order can come to.
 
-    ``closes``: it is sized by a position of its account, and is held against it by itself.
+    ``besides``: the order itself, which is not held against itself. ``closes``: it is sized by a position of its
+    account, and is held against it by itself.
     """
     now = timezone.now()
+    itself = None if besides is None else besides.pk
     sides = {request.side, *(leg.side for leg in request.legs)} if facts.held is not None and not closes else set()
     return risk.check_limits(
         request,
         facts,
-        bounds(connection, app, now, besides=besides),
+        bounds(connection, app, now, besides=itself),
         is_live=connection.is_live,
-        pending={side: pending(request.symbol, side, connection, facts, besides=besides) for side in sides},
+        pending={side: pending(request.symbol, side, connection, facts, besides=itself) for side in sides},
         closes=closes,
-        already=Decimal(0) if besides is None else _already(Order.objects.get(pk=besides), connection.currency, now),
+        already=Decimal(0) if besides is None else _already(besides, connection.currency, now),
         now=now,
     )

@@ -163,9 +163,14 @@ class Order(models.Model):
         return self.position_shown is not None and self.confirmation.action in (Action.CLOSE, Action.FLATTEN)
 
     @property
+    def has_legs(self) -> bool:
+        """Whether others may hang on it, by its own terms: nothing is read for it."""
+        return self.order_class != OrderClass.SIMPLE and self.parent_id is None
+
+    @property
     def request(self) -> OrderRequest:
         """What is sent for this order, its legs within it."""
-        hanging = self.legs.order_by("pk") if self.order_class != OrderClass.SIMPLE and self.parent_id is None else []
+        hanging = self.legs.order_by("pk") if self.has_legs else []
         return OrderRequest(
             client_order_id=self.wire_id,
             symbol=self.symbol,

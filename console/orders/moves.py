@@ -3,11 +3,13 @@ nobody else writes an order.
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
+from brokers.statements import Insertion
 from console.errors import Code, Refusal
 from console.orders import states
 from console.orders.models import Order, OrderEvent
@@ -21,6 +23,9 @@ _TOGETHER = frozenset(
 )
 _NOT_THERE = (Status.AWAITING, Status.INTENT, Status.ASKED)
 """The broker has no such order."""
+
+
+_EVENTS = Insertion(OrderEvent)
 
 
 class Moved(Exception):
@@ -42,7 +47,9 @@ def move(
     if not states.allowed(before, after):
         raise Moved(f"{order.public_id}: {before} → {after}")
     now = timezone.now()
-    with transaction.atomic():
+    # The conditional update comes first, so within a caller's transaction a Moved leaves nothing behind; a leg's might.
+    is_within = connection.in_atomic_block and not order.has_legs
+    with nullcontext() if is_within else transaction.atomic():
         changed = Order.objects.filter(pk=order.pk, status=before).update(status=after, moved_at=now, **fields)
         if not changed:
             raise Moved(f"{order.public_id} is no longer {before}")
@@ -51,7 +58,7 @@ def move(
             setattr(order, name, value)
         event(order, before, what, by, request_id, data or {})
         unsent = before in _NOT_THERE or (before is Status.SENDING and after is not Status.CANCELLED)
-        if after in _TOGETHER and unsent:
+        if order.has_legs and after in _TOGETHER and unsent:
             # Until the broker knows them, the legs stand where the order stands that they are sent with. Of a cancel
             # at the broker each has its own story: what ended one order of a pair may be the fill of the other.
             # What a leg can come to is counted once, with its order.
@@ -66,7 +73,7 @@ def settle(order: Order, after: Status, code: Code, reason: str) -> bool:
 
 
 def event(order: Order, before: str, what: str, by: str, request_id: str, data: Mapping[str, Any]) -> None:
-    OrderEvent.objects.create(
+    _EVENTS.create(
         order=order,
         at=timezone.now(),
         before=before,

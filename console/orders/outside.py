@@ -31,12 +31,36 @@ _MOST = 500
 """Of one account: a page is for looking at, not for everything a market maker has resting."""
 
 
+class AtBroker:
+    """An account's open orders by the word of its broker, asked once, when they are first needed."""
+
+    def __init__(self, broker: Broker, account_id: str) -> None:
+        self.broker, self.account_id = broker, account_id
+        self._told: list[BrokerOrder] | BrokerError | None = None
+
+    def orders(self) -> list[BrokerOrder]:
+        """Newest first. Raises BrokerError, the same each time."""
+        if self._told is None:
+            try:
+                self._told = self.broker.orders(self.account_id, open_only=True, limit=_MOST)
+            except BrokerError as error:
+                self._told = error
+        if isinstance(self._told, BrokerError):
+            raise self._told
+        return self._told
+
+
 def told(broker: Broker, connection_id: int, account_id: str) -> list[BrokerOrder]:
     """Open orders of the account that were made elsewhere, newest first, by the broker's word now. Raises BrokerError.
 
     The broker is asked before our own orders are read: what we send meanwhile is on record before it is sent.
     """
-    found = broker.orders(account_id, open_only=True, limit=_MOST)
+    return made_elsewhere(AtBroker(broker, account_id), connection_id)
+
+
+def made_elsewhere(at_broker: AtBroker, connection_id: int) -> list[BrokerOrder]:
+    """As ``told``, of a list that may be at hand already."""
+    found = at_broker.orders()
     ids = {name for each in found for name in (each.client_order_id, each.parent_client_order_id) if name}
     ours = set(Order.objects.filter(connection_id=connection_id, wire_id__in=ids).values_list("wire_id", flat=True))
     changed = Modification.objects.filter(order__connection_id=connection_id, wire_id__in=ids)

@@ -23,6 +23,7 @@ from console.halts import verbs as halts
 from console.halts.verbs import Proof
 from console.orders import amend, changes, exposure, moves, risk, sending, sizing, states
 from console.orders.approvals import Evidence
+from console.orders.checks import rows
 from console.orders.models import Modification, Order, Question
 from console.orders.moves import Moved
 from console.orders.states import Change, Status
@@ -125,8 +126,7 @@ def _commit_yes(
 ) -> None:
     """Under the locks of the app's and the connection's row, as at release. Raises Refusal, _Stopped."""
     order, change = question.order, question.modification
-    app = ConnectedApp.objects.select_for_update().get(pk=question.asker.pk)
-    connection = Connection.objects.select_for_update().get(pk=order.connection_id)
+    app, connection = rows.locked(question.asker.pk)
     _check_may(question, app, connection)
     _use(question, "yes")
     said = f"Its owner said yes in the console, with {evidence.label}. It is sent to the broker."
@@ -145,7 +145,7 @@ def _commit_yes(
         try:
             if checked.held is not None:
                 sizing.check_still(order, checked.held)
-            worst = exposure.check(order.request, checked.facts, connection, app, besides=order.pk, closes=order.closes)
+            worst = exposure.check(order.request, checked.facts, connection, app, besides=order, closes=order.closes)
         except Refusal as refusal:
             raise _Stopped(refusal) from refusal
         now = timezone.now()

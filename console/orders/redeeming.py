@@ -6,12 +6,15 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from brokers.statements import Insertion
 from console import ids
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Policy
 from console.orders.models import Action, Confirmation
 from console.orders.terms import digest
 from console.principal import Redeemer
+
+_CONFIRMATIONS = Insertion(Confirmation)
 
 
 def of(app: ConnectedApp, asked: Redeemer) -> Redeemer:
@@ -30,7 +33,7 @@ def hold(
 ) -> Confirmation:
     """A confirmation of what was ``shown``. ``asked``: whose yes its app waits for, where the connection allows it."""
     now = timezone.now()
-    return Confirmation.objects.create(
+    return _CONFIRMATIONS.create(
         public_id=ids.new("cnf"),
         app=app,
         action=action,

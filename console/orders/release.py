@@ -31,6 +31,7 @@ from console.orders import (
     states,
 )
 from console.orders.amend import May, Record
+from console.orders.checks import rows
 from console.orders.models import Action, Confirmation, Order
 from console.orders.moves import Moved
 from console.orders.sending import Checked
@@ -41,9 +42,17 @@ log = logging.getLogger(__name__)
 
 
 def release(
-    confirmation: Confirmation, *, may: May, by: str, request_id: str = "", record: Record | None = None
+    confirmation: Confirmation,
+    read: rows.Plan | None = None,
+    *,
+    may: May,
+    by: str,
+    request_id: str = "",
+    record: Record | None = None,
 ) -> list[Order]:
     """Use the confirmation up and send what it covers, once, in the order it was shown. Raises Refusal.
+
+    ``read``: what it covers, where that was just read.
 
     Of a plan that may go in part, what does not pass is DENIED and the rest goes; if nothing passes, the first
     refusal is raised.
@@ -52,7 +61,7 @@ def release(
         return [held_cancels.release(confirmation, may=may, by=by, request_id=request_id, record=record)]
     if confirmation.action == Action.MODIFY:
         return [amend.release(confirmation, may=may, by=by, request_id=request_id, record=record)]
-    plan = _plan(confirmation)
+    asking, plan = _plan(confirmation, read)
     lead = next((order for order in plan if order.state is Status.AWAITING), plan[0])
     if confirmation.all_or_none:  # one refused order ends the plan, whatever became of the others' rows
         lead = next((order for order in plan if order.state is Status.DENIED), lead)
@@ -67,8 +76,8 @@ def release(
         if order.state is not Status.AWAITING:
             continue  # taken back before it was confirmed
         try:
-            risk.check_permission(order.app, order.connection)
-            halts.check(confirmation.at_halts, order.connection, order.app_id, order.account_id)
+            risk.check_permission(asking.app, asking.connection)
+            asking.check_halts(confirmation.at_halts, order.account_id)
             checked = sending.check_ahead(order) if flattens else sending.check_release(order)
             if checked.preview is not None:
                 together.add(checked.preview)
@@ -101,7 +110,7 @@ def release(
 
 def carry_on(confirmation: Confirmation) -> None:
     """A flatten whose process died: what it would cancel first is cancelled first. Raises Refusal."""
-    going = [order for order in _plan(confirmation) if order.state is Status.INTENT]
+    going = [order for order in _plan(confirmation)[1] if order.state is Status.INTENT]
     if going:
         _send(_clear_the_way(confirmation, going, "Tradelatch", ""), "Tradelatch", "")
 
@@ -253,7 +262,7 @@ def drop(
     """End a plan before it is released, ``what`` saying why. Raises Refusal when it has moved on."""
     if confirmation.is_about_an_order:
         return [amend.drop(confirmation, what, by=by, request_id=request_id, code=code)]
-    plan = _plan(confirmation)
+    _, plan = _plan(confirmation)
     waiting = [order for order in plan if order.state is Status.AWAITING]
     _check_redeemable(confirmation, (waiting or plan)[0])
     for order in waiting:
@@ -263,12 +272,11 @@ def drop(
     return plan
 
 
-def _plan(confirmation: Confirmation) -> list[Order]:
-    return list(
-        Order.objects.select_related("app", "connection", "confirmation")
-        .filter(confirmation=confirmation, parent=None)
-        .order_by("pk")
-    )
+def _plan(confirmation: Confirmation, read: rows.Plan | None = None) -> tuple[rows.Asking, list[Order]]:
+    """Who asks, and the orders it covers, without their legs; their ``confirmation`` is the given one."""
+    plan = read or rows.plan_of(confirmation.public_id, confirmation.app_id, confirmation)
+    assert plan is not None, f"{confirmation} covers no order"
+    return plan.asking, plan.orders
 
 
 def _send(going: list[Order], by: str, request_id: str) -> None:
@@ -392,9 +400,8 @@ def _redeem(
     Returns what went, and what a limit held back of a plan that may go in part. Raises _Stopped, Refusal.
     """
     now = timezone.now()
-    app = ConnectedApp.objects.select_for_update().get(pk=confirmation.app_id)
     lead = going[0][0]
-    connection = Connection.objects.select_for_update().get(pk=lead.connection_id)
+    app, connection = rows.locked(confirmation.app_id)
     risk.check_permission(app, connection)
     may(connection)
     if confirmation.action == Action.FLATTEN:
@@ -413,7 +420,7 @@ def _redeem(
             halts.check(confirmation.at_halts, connection, app.pk, order.account_id)
             if checked.held is not None:
                 sizing.check_still(order, checked.held)
-            worst = exposure.check(order.request, checked.facts, connection, app, besides=order.pk, closes=order.closes)
+            worst = exposure.check(order.request, checked.facts, connection, app, besides=order, closes=order.closes)
         except Refusal as refusal:
             if confirmation.all_or_none:
                 raise _Stopped(order, refusal) from refusal

@@ -293,7 +293,7 @@ def _weigh(item: Item, broker: Broker, connection: Connection, app: ConnectedApp
         item.refusals.append(_as_refusal(error))
         return
     try:
-        item.worst = exposure.check(request, facts, connection, app, besides=order.pk, closes=order.closes)
+        item.worst = exposure.check(request, facts, connection, app, besides=order, closes=order.closes)
     except Refusal as refusal:
         item.refusals.append(refusal)
         item.worst = _most(request, facts, connection, app)

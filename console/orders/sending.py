@@ -5,7 +5,7 @@ outcome is recorded by another move.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,13 +29,12 @@ from brokers.errors import (
 )
 from brokers.types import BrokerOrder, BrokerStatus, Fill, OrderType, Preview, Side
 from console import ids
-from console.connected_apps.models import ConnectedApp
 from console.connections import reads
-from console.connections.models import Connection
 from console.errors import Code, Refusal, code_of
 from console.halts import verbs as halts
 from console.halts.verbs import Action
 from console.orders import changes, exposure, moves, risk, sizing, states
+from console.orders.checks import rows
 from console.orders.models import Modification, Order, Question
 from console.orders.moves import Moved
 from console.orders.risk import Facts
@@ -176,7 +175,7 @@ def _deliver(order: Order, act: Callable[[Broker], BrokerOrder | None]) -> None:
         moves.settle(order, Status.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker's answer was lost.")
         return
     adopt(order, answer)
-    for leg in order.legs.filter(status=Status.SENDING):
+    for leg in order.legs.filter(status=Status.SENDING) if order.has_legs else ():
         with suppress(BrokerError):  # the sweep asks again
             refresh(leg)
 
@@ -223,8 +222,7 @@ def _keep(order: Order, change: Modification | None, asked: NeedsAnswer) -> None
 @transaction.atomic
 def _claim(order: Order, by: str, request_id: str) -> None:
     """Whoever moves it to SENDING is the one who sends, with permission looked at under the same locks."""
-    app = ConnectedApp.objects.select_for_update().get(pk=order.app_id)
-    connection = Connection.objects.select_for_update().get(pk=order.connection_id)
+    app, connection = rows.locked(order.app_id)
     risk.check_permission(app, connection)
     halts.check(order.confirmation.at_halts, connection, app.pk, order.account_id)
     moves.move(order, Status.SENDING, "Sent to the broker.", by, request_id, sent_at=timezone.now())
@@ -282,8 +280,7 @@ def _deliver_change(change: Modification, act: Callable[[Broker], BrokerOrder | 
 
 @transaction.atomic
 def _claim_change(change: Modification, by: str, request_id: str) -> None:
-    app = ConnectedApp.objects.select_for_update().get(pk=change.confirmation.app_id)
-    connection = Connection.objects.select_for_update().get(pk=change.order.connection_id)
+    app, connection = rows.locked(change.confirmation.app_id)
     risk.check_permission(app, connection)
     halts.check(Action.RELEASE, connection, app.pk, change.order.account_id)
     changes.move(change, Change.SENDING, "The change was sent to the broker.", by, request_id)
@@ -332,6 +329,30 @@ def refresh(order: Order) -> None:
         or order.modifications.filter(status=Change.UNKNOWN).exists()
     ):
         _look_up(order, reads.broker_of(order.connection))
+
+
+def not_as_told(orders: Sequence[Order], told: Sequence[BrokerOrder]) -> list[Order]:
+    """Those of ``orders`` that have to be looked up one by one. The others rest as the broker's list of open orders
+    has them, unfilled and unchanged, and are noted as looked up.
+    """
+    listed = {each.client_order_id: each for each in told}
+    changing = Modification.objects.filter(order__in=[order.pk for order in orders], status__in=_CHANGING)
+    others = set(changing.values_list("order_id", flat=True))
+    same = {order.pk for order in orders if order.pk not in others and _rests_as(order, listed.get(order.wire_id))}
+    if same:
+        Order.objects.filter(pk__in=same, status=Status.WORKING).update(looked_up_at=timezone.now())
+    return [order for order in orders if order.pk not in same]
+
+
+def _rests_as(order: Order, answer: BrokerOrder | None) -> bool:
+    """Whatever else a list tells of an order may be less than what the broker tells of that order alone."""
+    return (
+        answer is not None
+        and answer.broker_order_id == order.broker_order_id
+        and states.FROM_BROKER[answer.status] is order.state is Status.WORKING
+        and not answer.filled_quantity
+        and not order.filled_quantity
+    )
 
 
 def _look_up(order: Order, broker: Broker) -> None:

@@ -1,7 +1,7 @@
 """The sweep: carry on every order that nobody is carrying on, the same after a crash as on any other day."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -14,6 +14,7 @@ from console.errors import Code, Refusal, refusal_of
 from console.orders import changes, moves, release, sending, states
 from console.orders.models import Action, Modification, Order, Question
 from console.orders.moves import Moved
+from console.orders.outside import AtBroker
 from console.orders.states import Change, Status
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,19 @@ def _with(*statuses: Status) -> QuerySet[Order]:
     )
 
 
-def each(orders: QuerySet[Order], step: Callable[[Order], None]) -> None:
+def refresh_all(orders: QuerySet[Order], at_broker: AtBroker) -> None:
+    """Bring orders of one account up to date: by one list, and one by one what that does not settle."""
+    found = list(orders[:_AT_MOST])
+    if not found:
+        return
+    try:
+        found = sending.not_as_told(found, at_broker.orders())
+    except BrokerError as error:
+        log.warning("The broker did not list its open orders, so each is looked up: %s", error)
+    each(found, sending.refresh)
+
+
+def each(orders: QuerySet[Order] | Sequence[Order], step: Callable[[Order], None]) -> None:
     for order in orders[:_AT_MOST]:
         try:
             step(order)

@@ -12,6 +12,7 @@ from console.connections import reads
 from console.errors import Code, Refusal, Retry
 from console.orders import changes, desk, sending, states
 from console.orders.models import Action, Confirmation, Modification, Order
+from console.orders.outside import AtBroker
 from console.orders.terms import Terms
 from console.principal import Redeemer
 from mcpserver.call import Call
@@ -337,8 +338,9 @@ def _rows(orders: Sequence[Order]) -> dict[str, Any]:
     rows: dict[str, Any] = {"order": render.order(orders[0])}
     if len(orders) > 1:
         rows["orders"] = [render.order(each) for each in orders]
-    elif legs := list(orders[0].legs.select_related("parent").order_by("pk")):
-        rows["legs"] = [render.order(each) for each in legs]
+    elif orders[0].has_legs:
+        legs = orders[0].legs.select_related("parent").order_by("pk")
+        rows |= compact(legs=[render.order(each) for each in legs] or None)
     return rows
 
 
@@ -355,13 +357,11 @@ _MAY_STAND = "The order may stand. Do not place it again; ask get_order_status."
 
 
 def confirm_trade(call: Call) -> dict[str, Any]:
-    confirmation_id = call.args["confirmation_id"]
-    order = desk.confirm(call.principal, confirmation_id, request_id=call.request_id)
+    released = desk.confirm_all(call.principal, call.args["confirmation_id"], request_id=call.request_id)
+    orders, order = released.orders, released.orders[0]
     call.account_id, call.order_id = order.account_id, order.public_id
-    confirmation = desk.held(call.principal, confirmation_id)
-    if confirmation.is_about_an_order:
-        return _changed(order, confirmation.modification)
-    orders = list(confirmation.orders.filter(parent=None).order_by("pk"))
+    if released.confirmation.is_about_an_order:
+        return _changed(order, released.confirmation.modification)
     if len(orders) == 1 and order.state in (states.Status.REJECTED, states.Status.NOT_SENT):
         raise _over(order.code, f"{order.reason} To try again, prepare it anew under a new client_order_id.", order)
     asked = next((each for each in orders if each.state is states.Status.ASKED), None)
@@ -531,6 +531,7 @@ def get_orders(call: Call) -> dict[str, Any]:
         account = reads.choose_account(broker, args.get("account_id"), call.principal.account_id)
         call.account_id = account.account_id
         symbol = broker.instrument(args["symbol"]).symbol if "symbol" in args else None
+        at_broker = AtBroker(broker, account.account_id)
     status = args.get("status", "open")
     wanted = desk.Wanted(
         statuses=STATUSES[status] if status in STATUSES else frozenset({states.Status(status)}),
@@ -539,18 +540,18 @@ def get_orders(call: Call) -> dict[str, Any]:
         end=end,
     )
     found, following = desk.listing(
-        call.principal, account.account_id, wanted, limit=args.get("limit", 50), after=args.get("cursor")
+        call.principal, at_broker, wanted, limit=args.get("limit", 50), after=args.get("cursor")
     )
     return compact(
         orders=[render.order(each) for each in found],
-        **_external(call, account.account_id, symbol) if status in ("open", "all") and "cursor" not in args else {},
+        **_external(call, at_broker, symbol) if status in ("open", "all") and "cursor" not in args else {},
         next_cursor=following and cursor(LISTING, following),
     )
 
 
-def _external(call: Call, account_id: str, symbol: str | None) -> dict[str, Any]:
+def _external(call: Call, at_broker: AtBroker, symbol: str | None) -> dict[str, Any]:
     try:
-        found = desk.external(call.principal, account_id, symbol=symbol)
+        found = desk.external(call.principal, at_broker, symbol=symbol)
     except Refusal as refusal:
         return {"external_unknown": f"The broker did not tell which orders were made elsewhere: {refusal}"}
     return {"external": [render.external(each) for each in found] or None}

@@ -21,6 +21,7 @@ from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.oauth.models import AccessToken
+from console.orders.models import Confirmation
 from console.scopes import Source
 from mcpserver.asgi import McpApp
 from tests.mcpserver.wire import MODERN
@@ -189,8 +190,38 @@ def test_a_good_request_never_reaches_the_sdk_and_the_answer_is_the_same(
         assert one.status == 200, name
         method = "tools/list" if name == "the list" else "tools/call"
         methods.serialize_server_result(method, era or "2025-03-26", one.body["result"])
-    assert short.asked == 2, "the first list, and what may ask the user back"
+    # The first list; and what may ask the user back, unless the client just said that it cannot.
+    assert short.asked == (1 if era == MODERN else 2)
     assert sdk.asked == len(requests)
+
+
+@pytest.mark.parametrize("declared", [{}, {"sampling": {}}, {"elicitation": {}}, {"elicitation": {"url": {}}}])
+def test_an_order_takes_the_short_way_only_from_a_client_that_cannot_ask_its_user(
+    short: Way, trade_key: str, declared: dict[str, Any]
+) -> None:
+    meta = META | {"io.modelcontextprotocol/clientCapabilities": declared}
+    order = call("place_order", {"symbol": "AAPL", "side": "BUY", "quantity": "1"}) | {"_meta": meta}
+    (reply,) = short.send(request(trade_key, MODERN, "tools/call", order))
+    can_ask = "elicitation" in declared
+    assert short.asked == can_ask
+    result = reply.body["result"]
+    assert result["resultType"] == ("input_required" if can_ask else "complete")
+    if not can_ask:
+        assert result["structuredContent"]["status"] == "needs_confirmation"
+        assert result["structuredContent"]["confirmation_id"]
+    assert {each.redeemer for each in Confirmation.objects.all()} == (
+        {"app"} if not can_ask else {"user"} if declared["elicitation"] == {} else {"owner"}
+    )
+
+
+@pytest.mark.parametrize("extra", [{"inputResponses": {}}, {"requestState": "s"}, {"inputResponses": None}])
+def test_what_goes_on_with_a_question_never_takes_the_short_way(
+    short: Way, sdk: Way, trade_key: str, extra: dict[str, Any]
+) -> None:
+    order = call("place_order", {"symbol": "AAPL", "side": "BUY", "quantity": "0"}) | extra
+    asked = request(trade_key, MODERN, "tools/call", order)
+    assert same(short.send(asked)[0]) == same(sdk.send(asked)[0])
+    assert short.asked == 1
 
 
 def test_discover_is_remembered_too(short: Way, sdk: Way, read_key: str) -> None:

@@ -45,14 +45,16 @@ def price(own: Server, trade: Wire, tool: str, arguments: dict[str, Any]) -> tup
     return told(own) - before, answer
 
 
-def test_an_order_takes_65_statements_from_its_preparation_to_its_fill(own: Server, trade: Wire) -> None:
+def test_an_order_takes_45_statements_from_its_preparation_to_its_fill(own: Server, trade: Wire) -> None:
     placing, placed = price(own, trade, "place_order", MARKET)
     confirming, done = price(own, trade, "confirm_trade", {"confirmation_id": placed["confirmation_id"]})
     assert done["status"] == "filled"
-    assert placing + confirming <= 65, f"{placing} to place and {confirming} to confirm"
+    assert placing + confirming <= 45, f"{placing} to place and {confirming} to confirm"
 
 
-@pytest.mark.parametrize(("tool", "arguments", "most"), [("get_portfolio", {}, 10), ("preview_order", MARKET, 11)])
+@pytest.mark.parametrize(
+    ("tool", "arguments", "most"), [("get_portfolio", {}, 10), ("get_orders", {}, 14), ("preview_order", MARKET, 9)]
+)
 def test_a_look_before_an_order_takes_few_statements(
     own: Server, trade: Wire, tool: str, arguments: dict[str, Any], most: int
 ) -> None:

@@ -7,13 +7,14 @@ import pytest
 from console.accounts.models import User
 from console.authority import bearer
 from console.connected_apps.models import ConnectedApp
-from console.connections import linking
+from console.connections import linking, reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.keys import minting
 from console.onboarding import open_connection
 from console.orders import desk
 from console.orders.models import Confirmation, Order
+from console.orders.outside import AtBroker
 from console.orders.states import Status
 from console.principal import Principal
 from console.scopes import Scope
@@ -46,8 +47,9 @@ def test_no_other_app_sees_or_drops_what_waits(trader: Principal, strangers: lis
 
 def test_no_order_of_another_connection_serves_as_a_cursor(trader: Principal, strangers: list[Principal]) -> None:
     prepared = desk.prepare(trader, bitcoin())
+    elsewhere = AtBroker(reads.broker_of(Connection.objects.get(pk=strangers[1].connection_id)), "")
     with pytest.raises(Refusal) as refused:
-        desk.listing(strangers[1], "", desk.Wanted(), after=prepared.order.public_id)
+        desk.listing(strangers[1], elsewhere, desk.Wanted(), after=prepared.order.public_id)
     assert refused.value.field == "cursor"
 
 

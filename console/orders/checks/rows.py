@@ -1,0 +1,94 @@
+"""The rows that one stage of the checks looks at, each stage's in one statement, read when it begins.
+
+Nothing is kept from one stage to the next. What holds at a release is decided by ``locked`` and by the halts as they
+are under its locks; what the others find refuses early.
+"""
+
+from dataclasses import dataclass
+
+from brokers.statements import Instances
+from console.connected_apps.models import ConnectedApp
+from console.connections.models import Connection
+from console.halts import verbs as halts
+from console.orders.models import Confirmation, Order
+
+_ASKING = Instances[ConnectedApp](
+    lambda app: ConnectedApp.objects.select_related("connection").annotate(is_halted=halts.any_over()).filter(pk=app)
+)
+_COVERED = Instances[Order](
+    lambda confirmation, app: (
+        Order.objects.select_related("app", "connection", "confirmation")
+        .annotate(is_halted=halts.any_over("app"))
+        .filter(confirmation__public_id=confirmation, confirmation__app=app, parent=None)
+        .order_by("pk")
+    )
+)
+# Never with the halts in the same statement: on PostgreSQL one that waited for its locks would see them as they were
+# before it waited.
+_LOCKED = Instances[ConnectedApp](
+    lambda app: (
+        ConnectedApp.objects.select_related("connection").select_for_update(of=("self", "connection")).filter(pk=app)
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """The app that asks for something, and its connection."""
+
+    app: ConnectedApp
+    connection: Connection
+    is_halted: bool
+    """Whether a halt stands over any of its accounts."""
+
+    def check_halts(self, action: halts.Action, account_id: str) -> None:
+        """As ``halts.check``, which is asked no more where none stood. Raises Refusal."""
+        if self.is_halted:
+            halts.check(action, self.connection, self.app.pk, account_id)
+
+
+def asking(app_id: int) -> Asking:
+    """Raises ConnectedApp.DoesNotExist."""
+    app = _ASKING.first(app_id)
+    if app is None:
+        raise ConnectedApp.DoesNotExist
+    return Asking(app=app, connection=app.connection, is_halted=app.is_halted)  # type: ignore[attr-defined]  # annotated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The orders that a confirmation covers, without their legs, oldest first; all have one app and one connection."""
+
+    asking: Asking
+    confirmation: Confirmation
+    orders: list[Order]
+
+
+def plan_of(confirmation_id: str, app_id: int, known: Confirmation | None = None) -> Plan | None:
+    """What the app's confirmation covers; None where it has none of that id, or where that is about an order.
+
+    ``known``: the row of the confirmation where it is at hand; it is then the orders' own.
+    """
+    orders = _COVERED.rows(confirmation_id, app_id)
+    if not orders:
+        return None
+    lead = orders[0]
+    confirmation = lead.confirmation if known is None else known
+    confirmation.app = lead.app
+    lead.app.connection = lead.connection
+    for order in orders:
+        order.app, order.connection, order.confirmation = lead.app, lead.connection, confirmation
+    is_halted: bool = lead.is_halted  # type: ignore[attr-defined]  # annotated
+    return Plan(
+        asking=Asking(app=lead.app, connection=lead.connection, is_halted=is_halted),
+        confirmation=confirmation,
+        orders=orders,
+    )
+
+
+def locked(app_id: int) -> tuple[ConnectedApp, Connection]:
+    """An app and its connection as they are now, locked in this order until the transaction ends."""
+    app = _LOCKED.first(app_id)
+    if app is None:
+        raise ConnectedApp.DoesNotExist
+    return app, app.connection
