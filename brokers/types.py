@@ -11,10 +11,10 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
 
-from brokers import identity
-from brokers.identity import Identity, Kind
+from brokers import instrument_id
+from brokers.instrument_id import Identity, Kind
 
-LONGEST_SYMBOL = identity.LONGEST
+LONGEST_SYMBOL = instrument_id.LONGEST
 """Characters of the longest name an instrument can be asked for by."""
 
 
@@ -146,7 +146,7 @@ class Instrument:
     ticker: str = ""
     """What it is called everywhere, or the root of an option or a future, where ``symbol`` is the broker's own."""
     venue: str = ""
-    """Where it is listed, as ``brokers.identity`` has it; empty where the broker does not tell."""
+    """Where it is listed, as ``brokers.instrument_id`` has it; empty where the broker does not tell."""
     expiry: str = ""
     """Of an option the last day, ``2026-12-18``; of a listed future the month of delivery, ``2026-09``."""
     right: str = ""
@@ -169,7 +169,7 @@ class Instrument:
 
     @property
     def instrument_id(self) -> str:
-        """``STK:AAPL.USD@XNAS``, see ``brokers.identity``; empty where there is none."""
+        """``STK:AAPL.USD@XNAS``, see ``brokers.instrument_id``; empty where there is none."""
         found = self.identity
         return "" if found is None else str(found)
 
@@ -207,7 +207,7 @@ def _identity(
         venue=venue,
     )
     try:
-        return made if identity.parse(str(made)) == made else None
+        return made if instrument_id.parse(str(made)) == made else None
     except ValueError:
         return None
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from brokers import built_on, identity
+from brokers import built_on, instrument_id
 from brokers.decimals import DECIMAL_PLACES, plain
-from brokers.identity import Identity, Kind
+from brokers.instrument_id import Identity, Kind
 from brokers.types import AssetClass, Instrument, OrderType
 from console.errors import Code, Refusal
 
@@ -100,7 +100,7 @@ class Limits:
         names |= {*roots, *(root.rstrip("0123456789") or root for root in roots)}
         for root in roots:
             names |= built_on.of_coin(root) if has_sides else built_on.of_root(root)
-        plain_ones = [each for each in self.denied_symbols if not identity.is_one(each)]
+        plain_ones = [each for each in self.denied_symbols if not instrument_id.is_one(each)]
         listed = {letters(word) for each in plain_ones for word in (each, built_on.usual_of_pair(each))}
         if not listed.isdisjoint(letters(name) for name in names if name):
             return True
@@ -139,7 +139,7 @@ _BUILT_ON_ANOTHER = (AssetClass.OPTION, AssetClass.FUTURE, AssetClass.PERPETUAL)
 
 
 def _ids(names: frozenset[str]) -> list[Identity]:
-    return [identity.parse(name) for name in names if identity.is_one(name)]
+    return [instrument_id.parse(name) for name in names if instrument_id.is_one(name)]
 
 
 def names_of(instrument: Instrument) -> tuple[str, ...]:
@@ -251,9 +251,9 @@ def _symbols(name: str, value: Any) -> frozenset[str]:
 
 def _symbol(name: str, item: str) -> str:
     """In one spelling, so that equal ones are equal."""
-    if identity.is_one(item):
+    if instrument_id.is_one(item):
         try:
-            return str(identity.parse(item))
+            return str(instrument_id.parse(item))
         except ValueError as error:
             raise _wrong(name, f"has {item.strip()[:64]!r}, which is no instrument_id.") from error
     symbol = item.strip().upper()

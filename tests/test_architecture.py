@@ -34,7 +34,7 @@ PURE = "Matching is pure"
         ("console/keys/minting.py", "from mcpserver import gate", STOREY),
         ("console/urls.py", "from mcpserver import asgi", STOREY),
         ("brokers/base.py", "import django", DJANGO),
-        ("brokers/paper/exchange.py", "from brokers.paper import models", PURE),
+        ("brokers/paper/fill_rules.py", "from brokers.paper import models", PURE),
         ("console/keys/minting.py", "from console.orders import desk", ORDER),
         ("console/scopes.py", "from console.accounts import models", ORDER),
         ("console/homeless.py", "import json", ORDER),

@@ -20,7 +20,7 @@ from decimal import Decimal
 from typing import Any, Self
 from urllib.parse import quote as encoded
 
-from brokers import http, naming
+from brokers import http, symbol_lookup
 from brokers.alpaca import parse, rules
 from brokers.base import Extras
 from brokers.decimals import closest, plain
@@ -306,8 +306,8 @@ class AlpacaBroker(Extras):
         return found
 
     def instrument(self, symbol: str) -> Instrument:
-        meant = naming.asked(symbol)
-        return naming.confirmed(meant, self._asset(symbol if meant is None else parse.symbol_named(meant)))
+        meant = symbol_lookup.asked(symbol)
+        return symbol_lookup.confirmed(meant, self._asset(symbol if meant is None else parse.symbol_named(meant)))
 
     def _asset(self, symbol: str) -> Instrument:
         wanted = symbol.strip().upper()

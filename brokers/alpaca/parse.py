@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from brokers.errors import InvalidSymbol
 from brokers.http import Garbled
-from brokers.identity import Identity, Kind, venue_of
-from brokers.naming import occ_of, option_of
+from brokers.instrument_id import Identity, Kind, venue_of
+from brokers.symbol_lookup import occ_of, option_of
 from brokers.types import (
     AccountState,
     AssetClass,

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from brokers.binance import parse
-from brokers.crypto import words
+from brokers.crypto import parse as crypto_parse
 from brokers.crypto.adapter import PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
 from brokers.errors import (
@@ -95,13 +95,13 @@ class BinanceBroker(CryptoBroker):
         account = Account(account_id=str(mine["uid"]), name="Binance spot", currency=self.CURRENCY, environment=proved)
         return ConnectionInfo(accounts=(account,), environment=proved, can_trade=can_trade, can_withdraw=can_withdraw)
 
-    def _create(self, request: OrderRequest, market: words.Answer) -> tuple[str, Any]:
+    def _create(self, request: OrderRequest, market: crypto_parse.Answer) -> tuple[str, Any]:
         return "private_post_order", parse.order_body(request, market["id"])
 
     def _created(self, answer: Any, request: OrderRequest) -> str:
         return parse.created(answer, request.client_order_id)
 
-    def _find(self, client_order_id: str, symbol: str) -> words.Answer | None:
+    def _find(self, client_order_id: str, symbol: str) -> crypto_parse.Answer | None:
         if symbol:
             market = self._require(self._of_symbol(symbol).symbol)
             body = {"symbol": market["id"], "origClientOrderId": client_order_id}
@@ -109,43 +109,43 @@ class BinanceBroker(CryptoBroker):
                 row = self._client.read("private_get_order", body)
             except OrderNotFound:
                 return None
-            found: words.Answer = self._client.exchange.parse_order(row)
+            found: crypto_parse.Answer = self._client.exchange.parse_order(row)
             return found
         for answer in self._listed(open_only=True, since=None, limit=_MOST):
             if answer.get("clientOrderId") == client_order_id:
                 return answer
         raise BrokerUnavailable("Binance finds an order that has ended by its symbol and id together.")
 
-    def _cancel(self, found: words.Answer) -> tuple[str, Any]:
+    def _cancel(self, found: crypto_parse.Answer) -> tuple[str, Any]:
         market = self._require(str(found["symbol"]))
         return "private_delete_order", {"symbol": market["id"], "orderId": found["id"]}
 
-    def _amend(self, found: words.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
-        if words.known(found.get("filled")):
+    def _amend(self, found: crypto_parse.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
+        if crypto_parse.known(found.get("filled")):
             raise InvalidOrder(
                 "Binance makes a new order of a changed one, which is safe only before the first fill.", "order_id"
             )
         market = self._require(str(found["symbol"]))
         return "private_post_order_cancelreplace", parse.replace_body(wanted, market["id"], str(found["id"]))
 
-    def _amended(self, answer: Any, found: words.Answer, wanted: OrderRequest) -> bool:
+    def _amended(self, answer: Any, found: crypto_parse.Answer, wanted: OrderRequest) -> bool:
         return parse.replaced(answer, wanted.client_order_id)
 
-    def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[words.Answer]:
+    def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[crypto_parse.Answer]:
         if not open_only:
             raise NotSupported("Binance lists orders that have ended for one symbol at a time only.")
         rows = self._client.read("private_get_openorders")
         return [self._client.exchange.parse_order(row) for row in rows]
 
-    def _trades(self, symbol: str | None, since: int | None, params: dict[str, Any]) -> list[words.Answer]:
+    def _trades(self, symbol: str | None, since: int | None, params: dict[str, Any]) -> list[crypto_parse.Answer]:
         """The newest 1,000 of one symbol."""
         if symbol is None:
             raise InvalidRequest("Binance lists fills for one symbol at a time. Name it.", "symbol")
-        found: list[words.Answer] = self._client.read("fetch_my_trades", symbol, None, _MOST)
+        found: list[crypto_parse.Answer] = self._client.read("fetch_my_trades", symbol, None, _MOST)
         return found
 
-    def _trades_of(self, answer: words.Answer) -> list[words.Answer]:
-        found: list[words.Answer] = self._client.read(
+    def _trades_of(self, answer: crypto_parse.Answer) -> list[crypto_parse.Answer]:
+        found: list[crypto_parse.Answer] = self._client.read(
             "fetch_my_trades", answer["symbol"], None, _MOST, {"orderId": answer["id"]}
         )
         return found
@@ -154,7 +154,9 @@ class BinanceBroker(CryptoBroker):
         """Standard, tax and special parts together, as they are charged."""
         told = self._client.read("private_get_account_commission", {"symbol": self._require(symbol)["id"]})
         parts = [told.get(name) or {} for name in ("standardCommission", "taxCommission", "specialCommission")]
-        maker, taker = (sum((words.known(each.get(name)) for each in parts), Decimal(0)) for name in ("maker", "taker"))
+        maker, taker = (
+            sum((crypto_parse.known(each.get(name)) for each in parts), Decimal(0)) for name in ("maker", "taker")
+        )
         return maker, taker
 
     @property
@@ -186,11 +188,17 @@ class BinanceBroker(CryptoBroker):
         until, count = newest, 0
         for _ in range(PAGES):
             since = max(oldest, until - _WINDOW)
-            span = {"startTime": words.milliseconds(since), "endTime": words.milliseconds(until), "limit": _MOST}
+            span = {
+                "startTime": crypto_parse.milliseconds(since),
+                "endTime": crypto_parse.milliseconds(until),
+                "limit": _MOST,
+            }
             rows = self._client.read(name, span)
             if not isinstance(rows, list):
                 raise BrokerUnavailable("Binance sent a list of transfers that could not be read.")
-            page = [words.transfer(self._client.exchange.parse_transaction({**row, "type": kind})) for row in rows]
+            page = [
+                crypto_parse.transfer(self._client.exchange.parse_transaction({**row, "type": kind})) for row in rows
+            ]
             yield from page
             count += len(page)
             until = min(each.at for each in page) if len(page) >= _MOST else since
@@ -214,7 +222,7 @@ class BinanceBroker(CryptoBroker):
         asked: dict[str, Any] = {"size": _EARN_ROWS, **({"asset": asset.strip().upper()} if asset else {})}
         told = [self._client.read(f"sapi_get_simple_earn_{name}", asked) for name in parse.EARN]
         flexible, locked, held_flexible, held_locked = (_rows(each) for each in told)
-        more = any(int(words.known(each.get("total"))) > _EARN_ROWS for each in told)
+        more = any(int(crypto_parse.known(each.get("total"))) > _EARN_ROWS for each in told)
         return Earn(
             offers=(*map(parse.flexible, flexible), *map(parse.locked, locked)),
             holdings=(*map(parse.held_flexible, held_flexible), *map(parse.held_locked, held_locked)),

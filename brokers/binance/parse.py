@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from brokers.crypto import words
+from brokers.crypto import parse
 from brokers.crypto.outcomes import Codes, Meaning
 from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable
@@ -141,7 +141,7 @@ def deposit_address(row: Row, network: str) -> DepositAddress:
     """Of GET capital/deposit/address/list."""
     return DepositAddress(
         asset=str(row.get("coin") or ""),
-        address=words.address(row.get("address")),
+        address=parse.address(row.get("address")),
         network=shown(network),
         tag=shown(row.get("tag")),
     )
@@ -153,8 +153,8 @@ def flexible(row: Row) -> EarnOffer:
         offer_id=str(row.get("productId") or ""),
         asset=str(row.get("asset") or ""),
         kind="flexible",
-        yearly_rate=words.number(row.get("latestAnnualPercentageRate")),
-        minimum=words.number(row.get("minPurchaseAmount")),
+        yearly_rate=parse.number(row.get("latestAnnualPercentageRate")),
+        minimum=parse.number(row.get("minPurchaseAmount")),
     )
 
 
@@ -165,9 +165,9 @@ def locked(row: Row) -> EarnOffer:
         offer_id=str(row.get("projectId") or ""),
         asset=str(detail.get("asset") or ""),
         kind="locked",
-        yearly_rate=words.number(detail.get("apr")),
-        term_days=int(words.known(detail.get("duration"))) or None,
-        minimum=words.number(quota.get("minimum")),
+        yearly_rate=parse.number(detail.get("apr")),
+        term_days=int(parse.known(detail.get("duration"))) or None,
+        minimum=parse.number(quota.get("minimum")),
     )
 
 
@@ -177,9 +177,9 @@ def held_flexible(row: Row) -> EarnHolding:
         offer_id=str(row.get("productId") or ""),
         asset=str(row.get("asset") or ""),
         kind="flexible",
-        amount=words.known(row.get("totalAmount")),
-        earned=words.number(row.get("cumulativeTotalRewards")),
-        yearly_rate=words.number(row.get("latestAnnualPercentageRate")),
+        amount=parse.known(row.get("totalAmount")),
+        earned=parse.number(row.get("cumulativeTotalRewards")),
+        yearly_rate=parse.number(row.get("latestAnnualPercentageRate")),
     )
 
 
@@ -190,8 +190,8 @@ def held_locked(row: Row) -> EarnHolding:
         offer_id=str(row.get("projectId") or ""),
         asset=str(row.get("asset") or ""),
         kind="locked",
-        amount=words.known(row.get("amount")),
-        earned=words.number(row.get("rewardAmt")) if same else None,
-        yearly_rate=words.number(row.get("apy") or row.get("APY")),
-        ends=words.moment(row.get("deliverDate")),
+        amount=parse.known(row.get("amount")),
+        earned=parse.number(row.get("rewardAmt")) if same else None,
+        yearly_rate=parse.number(row.get("apy") or row.get("APY")),
+        ends=parse.moment(row.get("deliverDate")),
     )

@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from brokers.coinbase import parse
-from brokers.crypto import checks, words
+from brokers.crypto import checks
+from brokers.crypto import parse as crypto_parse
 from brokers.crypto.adapter import PAGE, PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
 from brokers.errors import BrokerUnavailable, InvalidRequest, InvalidSymbol, NotSupported, OrderNotFound
@@ -91,13 +92,13 @@ class CoinbaseBroker(CryptoBroker):
         if request.order_type is OrderType.MARKET and request.side is Side.BUY and request.notional is None:
             raise NotSupported("Coinbase takes a market buy by what to spend, not by quantity. Give notional.")
 
-    def _create(self, request: OrderRequest, market: words.Answer) -> tuple[str, Any]:
+    def _create(self, request: OrderRequest, market: crypto_parse.Answer) -> tuple[str, Any]:
         return "v3_private_post_brokerage_orders", parse.order_body(request, market["id"])
 
     def _created(self, answer: Any, request: OrderRequest) -> str:
         return parse.created(answer, request.client_order_id)
 
-    def _find(self, client_order_id: str, symbol: str) -> words.Answer | None:
+    def _find(self, client_order_id: str, symbol: str) -> crypto_parse.Answer | None:
         """By its own id where this process knows it, else through the list: there is no look-up by ours."""
         if (known := self._client.broker_id(client_order_id)) is not None:
             try:
@@ -112,27 +113,27 @@ class CoinbaseBroker(CryptoBroker):
                 return found
         return None
 
-    def _cancel(self, found: words.Answer) -> tuple[str, Any]:
+    def _cancel(self, found: crypto_parse.Answer) -> tuple[str, Any]:
         return "v3_private_post_brokerage_orders_batch_cancel", {"order_ids": [found["id"]]}
 
-    def _amend(self, found: words.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
+    def _amend(self, found: crypto_parse.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
         if wanted.order_type is not OrderType.LIMIT:
             raise NotSupported("Coinbase changes limit orders alone: cancel this one and send another.")
         return "v3_private_post_brokerage_orders_edit", parse.edit_body(wanted, str(found["id"]))
 
-    def _amended(self, answer: Any, found: words.Answer, wanted: OrderRequest) -> bool:
+    def _amended(self, answer: Any, found: crypto_parse.Answer, wanted: OrderRequest) -> bool:
         return isinstance(answer, dict) and answer.get("success") is True and "success_response" not in answer
 
-    def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[words.Answer]:
-        found: list[words.Answer] = []
+    def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[crypto_parse.Answer]:
+        found: list[crypto_parse.Answer] = []
         for answer in self._rows({"order_status": ["OPEN"]} if open_only else {}):
-            at = words.moment(answer.get("timestamp"))
+            at = crypto_parse.moment(answer.get("timestamp"))
             if len(found) >= limit or (since and at and at < since):
                 break
             found.append(answer)
         return found
 
-    def _rows(self, params: dict[str, Any]) -> Iterator[words.Answer]:
+    def _rows(self, params: dict[str, Any]) -> Iterator[crypto_parse.Answer]:
         """Newest first, to the end. Raises BrokerUnavailable when there are more than we read."""
         cursor: dict[str, Any] = {}
         for _ in range(PAGES):
@@ -148,21 +149,21 @@ class CoinbaseBroker(CryptoBroker):
             cursor = {"cursor": answer["cursor"]}
         raise BrokerUnavailable("Coinbase has more orders than could be read at once.")
 
-    def _parsed(self, row: dict[str, Any]) -> words.Answer:
-        found: words.Answer = self._client.exchange.parse_order(row)
+    def _parsed(self, row: dict[str, Any]) -> crypto_parse.Answer:
+        found: crypto_parse.Answer = self._client.exchange.parse_order(row)
         # Both are "canceled" to ccxt.
         ended = {"EXPIRED": "expired", "FAILED": "rejected"}.get(str(row.get("status")))
         return {**found, "status": ended} if ended else found
 
-    def _trades_of(self, answer: words.Answer) -> list[words.Answer]:
-        found: list[words.Answer] = self._client.read(
+    def _trades_of(self, answer: crypto_parse.Answer) -> list[crypto_parse.Answer]:
+        found: list[crypto_parse.Answer] = self._client.read(
             "fetch_my_trades", answer["symbol"], None, _MOST, {"order_ids": [answer["id"]]}
         )
         return found
 
     def _read_fee_rates(self, symbol: str) -> tuple[Decimal, Decimal]:
         tier = self._client.read("v3_private_get_brokerage_transaction_summary").get("fee_tier") or {}
-        return words.known(tier.get("maker_fee_rate")), words.known(tier.get("taker_fee_rate"))
+        return crypto_parse.known(tier.get("maker_fee_rate")), crypto_parse.known(tier.get("taker_fee_rate"))
 
     def transfers(
         self, account_id: str, *, start: datetime | None = None, end: datetime | None = None, limit: int

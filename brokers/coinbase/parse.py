@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from brokers.crypto import words
+from brokers.crypto import parse
 from brokers.crypto.outcomes import Codes, Meaning
 from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable
@@ -153,7 +153,7 @@ def transfer(row: Row) -> Transfer | None:
     kind, amount = str(row.get("type")), row.get("amount") or {}
     if kind not in _MOVED:
         return None
-    value = words.known(amount.get("amount"))
+    value = parse.known(amount.get("amount"))
     network = row.get("network") if isinstance(row.get("network"), dict) else {}
     assert isinstance(network, dict)
     fee = (network.get("transaction_fee") or {}).get("amount")
@@ -171,7 +171,7 @@ def transfer(row: Row) -> Transfer | None:
         status=_DONE.get(str(row.get("status")), TransferStatus.PENDING),
         asset=str(amount.get("currency") or ""),
         amount=abs(value),
-        fee=words.number(fee),
+        fee=parse.number(fee),
         network=shown(network.get("network_name")),
         transaction_hash=shown(network.get("hash")),
     )
@@ -182,7 +182,7 @@ def deposit_address(row: Row, asset: str) -> DepositAddress:
     more = row.get("address_info") or {}
     return DepositAddress(
         asset=asset,
-        address=words.address(more.get("address") or row.get("address")),
+        address=parse.address(more.get("address") or row.get("address")),
         network=shown(row.get("network")),
         tag=shown(more.get("destination_tag") or row.get("destination_tag")),
     )

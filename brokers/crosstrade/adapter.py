@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Self
 from urllib.parse import quote as in_path
 
-from brokers import http, naming
+from brokers import http, symbol_lookup
 from brokers.base import Extras
 from brokers.crosstrade import parse, rules
 from brokers.errors import (
@@ -150,7 +150,7 @@ class CrossTradeBroker(Lacking, Extras):
             return []
 
     def instrument(self, symbol: str) -> Instrument:
-        meant = naming.asked(symbol)
+        meant = symbol_lookup.asked(symbol)
         name = symbol if meant is None else parse.symbol_named(meant)
         if not name and meant is not None:
             raise InvalidSymbol(f"{BROKER} has no instrument {meant}: it trades futures alone.")
@@ -158,10 +158,12 @@ class CrossTradeBroker(Lacking, Extras):
         if known is None or known.fetched_at is None or _now() - known.fetched_at > _CONTRACT_DAYS:
             self._quoted([name])
             known = self._known[name]
-        return naming.confirmed(meant, known)
+        return symbol_lookup.confirmed(meant, known)
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
-        names = [symbol if naming.asked(symbol) is None else self.instrument(symbol).symbol for symbol in symbols]
+        names = [
+            symbol if symbol_lookup.asked(symbol) is None else self.instrument(symbol).symbol for symbol in symbols
+        ]
         with understood(BROKER):
             return [parse.quote(told, self._known[text(told.get("instrument"))]) for told in self._quoted(names)]
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from brokers.http import Garbled
-from brokers.identity import Identity, Kind, venue_of
+from brokers.instrument_id import Identity, Kind, venue_of
 from brokers.reading import epoch, maybe_number, number, record, records, text
 from brokers.types import (
     AccountState,

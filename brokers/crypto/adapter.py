@@ -10,9 +10,9 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Self
 
-from brokers import naming
+from brokers import symbol_lookup
 from brokers.base import Extras
-from brokers.crypto import checks, words
+from brokers.crypto import checks, parse
 from brokers.crypto.client import Client, Venue, client_for
 from brokers.crypto.gate import Turn
 from brokers.errors import (
@@ -109,7 +109,7 @@ class CryptoBroker(Extras, ABC):
     def connect(self) -> ConnectionInfo: ...
 
     @abstractmethod
-    def _create(self, request: OrderRequest, market: words.Answer) -> tuple[str, Any]:
+    def _create(self, request: OrderRequest, market: parse.Answer) -> tuple[str, Any]:
         """The call that places the order, and its body."""
 
     @abstractmethod
@@ -117,23 +117,23 @@ class CryptoBroker(Extras, ABC):
         """The venue's id for the order, or "" when this answer does not prove that it stands."""
 
     @abstractmethod
-    def _find(self, client_order_id: str, symbol: str) -> words.Answer | None:
+    def _find(self, client_order_id: str, symbol: str) -> parse.Answer | None:
         """ccxt's form of the order; None when every place it could be in was read to the end."""
 
     @abstractmethod
-    def _cancel(self, found: words.Answer) -> tuple[str, Any]:
+    def _cancel(self, found: parse.Answer) -> tuple[str, Any]:
         """The call that cancels the order, and its body."""
 
-    def _amend(self, found: words.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
+    def _amend(self, found: parse.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
         """The call that changes the order, and its body. Of those with ``replace`` among their capabilities."""
         raise NotImplementedError
 
-    def _amended(self, answer: Any, found: words.Answer, wanted: OrderRequest) -> bool:
+    def _amended(self, answer: Any, found: parse.Answer, wanted: OrderRequest) -> bool:
         """Whether this answer proves that the change was taken."""
         raise NotImplementedError
 
     @abstractmethod
-    def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[words.Answer]:
+    def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[parse.Answer]:
         """Newest first."""
 
     # What all do alike.
@@ -164,7 +164,7 @@ class CryptoBroker(Extras, ABC):
         ]
         own = next((each for each in cash if each.currency == account.currency), None)
         rates = self._cash_rates(cash, account.currency)
-        value = sum((words.known(balance[each.base]["total"]) * last for each, last in held), Decimal(0))
+        value = sum((parse.known(balance[each.base]["total"]) * last for each, last in held), Decimal(0))
         value += sum((each.unrealized_pnl or Decimal(0) for each in contracts), Decimal(0))
         return AccountState(
             account_id=account_id,
@@ -182,14 +182,14 @@ class CryptoBroker(Extras, ABC):
         found = []
         for instrument, last in self._spot(balance):
             held = balance[instrument.base]
-            quantity = words.known(held.get("total"))
+            quantity = parse.known(held.get("total"))
             found.append(
                 Position(
                     symbol=instrument.symbol,
                     asset_class=instrument.asset_class,
                     currency=instrument.currency,
                     quantity=quantity,
-                    reserved=words.known(held.get("used")),
+                    reserved=parse.known(held.get("used")),
                     average_price=None,
                     last=last,
                     market_value=quantity * last,
@@ -213,9 +213,9 @@ class CryptoBroker(Extras, ABC):
         self._able(Ability.TRANSACTIONS, "lists no entries of an account's money")
 
         def page(until: datetime | None) -> list[Transaction]:
-            params = {} if until is None else {"until": words.milliseconds(until)}
-            since = None if start is None else words.milliseconds(start)
-            return [words.transaction(each) for each in self._ledger(since, params)]
+            params = {} if until is None else {"until": parse.milliseconds(until)}
+            since = None if start is None else parse.milliseconds(start)
+            return [parse.transaction(each) for each in self._ledger(since, params)]
 
         def counts(each: Transaction) -> bool:
             return not kinds or each.kind in kinds
@@ -242,8 +242,8 @@ class CryptoBroker(Extras, ABC):
         market = self._instrument(symbol).symbol if symbol else None
 
         def page(until: datetime | None) -> list[tuple[datetime, str, Fill | None]]:
-            params = {} if until is None else {"until": words.milliseconds(until)}
-            since = None if start is None else words.milliseconds(start)
+            params = {} if until is None else {"until": parse.milliseconds(until)}
+            since = None if start is None else parse.milliseconds(start)
             return [self._told_fill(each) for each in self._trades(market, since, params)]
 
         def counts(each: tuple[datetime, str, Fill | None]) -> bool:
@@ -293,7 +293,7 @@ class CryptoBroker(Extras, ABC):
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
         wanted = [self._instrument(symbol) for symbol in symbols]
-        return [words.quote(self._public("fetch_ticker", each.symbol), each, datetime.now(UTC)) for each in wanted]
+        return [parse.quote(self._public("fetch_ticker", each.symbol), each, datetime.now(UTC)) for each in wanted]
 
     def bars(
         self,
@@ -310,18 +310,18 @@ class CryptoBroker(Extras, ABC):
         # One more than asked: the newest may still be running, and is left out.
         count = min(max(limit, 1) + 1, 300)
         since = max(start, until - step * count) if start else until - step * count
-        rows = self._public("fetch_ohlcv", found.symbol, size.value, words.milliseconds(since), count)
-        bars = sorted((words.bar(row) for row in rows), key=lambda each: each.start)
+        rows = self._public("fetch_ohlcv", found.symbol, size.value, parse.milliseconds(since), count)
+        bars = sorted((parse.bar(row) for row in rows), key=lambda each: each.start)
         fitting = [each for each in bars if (start is None or each.start >= start) and each.start + step <= until]
         return fitting[-limit:] if limit > 0 else []
 
     def order_book(self, symbol: str, depth: int) -> OrderBook:
         found = self._instrument(symbol)
-        return words.book(self._public("fetch_order_book", found.symbol), found, depth, datetime.now(UTC))
+        return parse.book(self._public("fetch_order_book", found.symbol), found, depth, datetime.now(UTC))
 
     def prints(self, symbol: str, limit: int) -> Prints:
         found = self._instrument(symbol)
-        trades = [words.print_of(each) for each in self._public("fetch_trades", found.symbol, None, min(limit, PAGE))]
+        trades = [parse.print_of(each) for each in self._public("fetch_trades", found.symbol, None, min(limit, PAGE))]
         newest = sorted(trades, key=lambda each: each.at, reverse=True)[: max(limit, 0)]
         return Prints(symbol=found.symbol, currency=found.currency, prints=tuple(newest), source=found.price_source)
 
@@ -494,7 +494,7 @@ class CryptoBroker(Extras, ABC):
             raise UnknownOutcome(f"{self.VENUE.title} took the change, and has not made it yet.")
         return after
 
-    def _wanted(self, found: words.Answer, before: BrokerOrder, changes: OrderChanges) -> OrderRequest:
+    def _wanted(self, found: parse.Answer, before: BrokerOrder, changes: OrderChanges) -> OrderRequest:
         """The order as it is to be. Raises NotSupported, InvalidOrder."""
         if changes.trail_amount is not None or changes.trail_percent is not None:
             raise NotSupported(f"{self.VENUE.title} takes no trailing stops from us.")
@@ -556,12 +556,12 @@ class CryptoBroker(Extras, ABC):
         self._client.public.load()
         return self._client.public.read(name, *args)
 
-    def _market(self, symbol: str) -> words.Answer | None:
+    def _market(self, symbol: str) -> parse.Answer | None:
         self._client.public.load()
-        found: words.Answer | None = self._client.public.exchange.markets.get(symbol)
+        found: parse.Answer | None = self._client.public.exchange.markets.get(symbol)
         return found
 
-    def _require(self, symbol: str) -> words.Answer:
+    def _require(self, symbol: str) -> parse.Answer:
         market = self._market(symbol)
         if market is None:
             raise InvalidSymbol(f"{self.VENUE.title} has no instrument {symbol!r}.")
@@ -572,12 +572,12 @@ class CryptoBroker(Extras, ABC):
 
         A contract is never meant by a loose name, nor by the name of a pair that is gone.
         """
-        meant = naming.asked(symbol)
-        name = symbol.strip().upper() if meant is None else words.symbol_named(meant)
+        meant = symbol_lookup.asked(symbol)
+        name = symbol.strip().upper() if meant is None else parse.symbol_named(meant)
         market = self._market(name)
-        found = None if market is None else words.instrument(market, self.VENUE.title, self._client.public.fetched_at)
+        found = None if market is None else parse.instrument(market, self.VENUE.title, self._client.public.fetched_at)
         if found is not None and found.asset_class in self.CAPABILITIES.asset_classes:
-            return naming.confirmed(meant, found)
+            return symbol_lookup.confirmed(meant, found)
         alike = self._alike(name) if meant is None and "/" not in name else []
         if not alike:
             raise InvalidSymbol(
@@ -585,15 +585,15 @@ class CryptoBroker(Extras, ABC):
             )
         if len(alike) == 1 and not alike[0].settle:
             return alike[0]
-        raise naming.ambiguous(symbol, alike, self.VENUE.title)
+        raise symbol_lookup.ambiguous(symbol, alike, self.VENUE.title)
 
     def _alike(self, name: str) -> list[Instrument]:
         """All that are called so where punctuation does not count: BTCUSDT and BTC-USDT, or BTC; ours first."""
-        letters = words.letters(name)
+        letters = parse.letters(name)
         found = [
             each
             for each in self._all(None)
-            if letters and letters in (words.letters(each.base), words.letters(each.base + each.currency))
+            if letters and letters in (parse.letters(each.base), parse.letters(each.base + each.currency))
         ]
         return sorted(found, key=lambda each: (each.currency != self.CURRENCY, bool(each.settle), each.symbol))
 
@@ -601,7 +601,7 @@ class CryptoBroker(Extras, ABC):
         self._client.public.load()
         fetched_at = self._client.public.fetched_at
         made = (
-            words.instrument(each, self.VENUE.title, fetched_at)
+            parse.instrument(each, self.VENUE.title, fetched_at)
             for each in self._client.public.exchange.markets.values()
         )
         kinds = self.CAPABILITIES.asset_classes if asset_class is None else {asset_class}
@@ -611,21 +611,21 @@ class CryptoBroker(Extras, ABC):
     def _of_symbol(self, symbol: Any) -> Instrument:
         """For an order or fill that exists, even where its instrument is no longer offered."""
         market = self._require(str(symbol))
-        found = words.instrument({**market, "active": True}, self.VENUE.title, self._client.public.fetched_at)
+        found = parse.instrument({**market, "active": True}, self.VENUE.title, self._client.public.fetched_at)
         if found is None:
             raise InvalidSymbol(f"{symbol} is not offered here.")
         return found
 
-    def _order(self, answer: words.Answer, *, with_fills: bool = False) -> BrokerOrder:
+    def _order(self, answer: parse.Answer, *, with_fills: bool = False) -> BrokerOrder:
         found = self._of_symbol(answer.get("symbol"))
         self._client.remember(str(answer.get("id") or ""), str(answer.get("clientOrderId") or ""))
-        order = words.order(answer, found, datetime.now(UTC))
+        order = parse.order(answer, found, datetime.now(UTC))
         if not with_fills or not order.filled_quantity:
             return order
         fills = tuple(self._fill(each) for each in self._trades_of(answer))
-        return words.order(answer, found, datetime.now(UTC), fills)
+        return parse.order(answer, found, datetime.now(UTC), fills)
 
-    def _told_order(self, answer: words.Answer) -> BrokerOrder | None:
+    def _told_order(self, answer: parse.Answer) -> BrokerOrder | None:
         """For a list: None for what was sent elsewhere for an instrument that is not offered here."""
         try:
             return self._order(answer)
@@ -635,13 +635,13 @@ class CryptoBroker(Extras, ABC):
         logger.info("%s told of an order for an instrument that is not offered here: left out.", self.VENUE.title)
         return None
 
-    def _told_fill(self, trade: words.Answer) -> tuple[datetime, str, Fill | None]:
+    def _told_fill(self, trade: parse.Answer) -> tuple[datetime, str, Fill | None]:
         """Its time and id, and the fill as ``_told_order`` would have it."""
         try:
             fill = self._fill(trade)
         except InvalidSymbol:
             known = self._client.memory.client_ids.get(str(trade.get("order"))) or trade.get("clientOrderId")
-            at = words.moment(trade.get("timestamp"))
+            at = parse.moment(trade.get("timestamp"))
             if at is None or not self._is_foreign(trade.get("symbol"), known):
                 raise
             logger.info("%s told of a fill of an instrument that is not offered here: left out.", self.VENUE.title)
@@ -655,46 +655,46 @@ class CryptoBroker(Extras, ABC):
             return True
         return client_order_id is not None and not _OURS.fullmatch(client_order_id)
 
-    def _ledger(self, since: int | None, params: dict[str, Any]) -> list[words.Answer]:
+    def _ledger(self, since: int | None, params: dict[str, Any]) -> list[parse.Answer]:
         """One page."""
-        found: list[words.Answer] = self._client.read("fetch_ledger", None, since, PAGE, params)
+        found: list[parse.Answer] = self._client.read("fetch_ledger", None, since, PAGE, params)
         return found
 
-    def _trades(self, symbol: str | None, since: int | None, params: dict[str, Any]) -> list[words.Answer]:
+    def _trades(self, symbol: str | None, since: int | None, params: dict[str, Any]) -> list[parse.Answer]:
         """One page of the account's fills."""
-        found: list[words.Answer] = self._client.read("fetch_my_trades", symbol, since, PAGE, params)
+        found: list[parse.Answer] = self._client.read("fetch_my_trades", symbol, since, PAGE, params)
         return found
 
-    def _trades_of(self, answer: words.Answer) -> list[words.Answer]:
+    def _trades_of(self, answer: parse.Answer) -> list[parse.Answer]:
         """Of one order, oldest first."""
         trades = self._client.read("fetch_my_trades", answer["symbol"], answer.get("timestamp"), PAGE)
         return [each for each in trades if each.get("order") == answer.get("id")]
 
-    def _fill(self, trade: words.Answer) -> Fill:
+    def _fill(self, trade: parse.Answer) -> Fill:
         ours = self._client.memory.client_ids.get(str(trade.get("order")), "")
-        return words.fill(trade, self._of_symbol(trade.get("symbol")), ours)
+        return parse.fill(trade, self._of_symbol(trade.get("symbol")), ours)
 
-    def _codes(self, balance: words.Answer) -> list[str]:
+    def _codes(self, balance: parse.Answer) -> list[str]:
         """What the account has something of."""
         skip = {"info", "free", "used", "total", "debt", "timestamp", "datetime"}
-        return [code for code in balance if code not in skip and words.known(balance[code].get("total"))]
+        return [code for code in balance if code not in skip and parse.known(balance[code].get("total"))]
 
-    def _cash(self, code: str, balance: words.Answer) -> Cash:
+    def _cash(self, code: str, balance: parse.Answer) -> Cash:
         held = balance[code]
-        total = words.known(held.get("total"))
-        free = words.number(held.get("free"))
+        total = parse.known(held.get("total"))
+        free = parse.number(held.get("free"))
         return Cash(currency=code, total=total, reserved=Decimal(0) if free is None else total - free)
 
-    def _spot(self, balance: words.Answer) -> list[tuple[Instrument, Decimal]]:
+    def _spot(self, balance: parse.Answer) -> list[tuple[Instrument, Decimal]]:
         """Coins held that have a market against the account's currency, each with its last price there."""
         found = []
         for code in self._codes(balance):
             market = self._market(f"{code}/{self.CURRENCY}")
             if code in _CASH or market is None:
                 continue
-            instrument = words.instrument({**market, "active": True}, self.VENUE.title, self._client.public.fetched_at)
+            instrument = parse.instrument({**market, "active": True}, self.VENUE.title, self._client.public.fetched_at)
             if instrument is not None:
-                last = words.known(self._public("fetch_ticker", instrument.symbol).get("last"))
+                last = parse.known(self._public("fetch_ticker", instrument.symbol).get("last"))
                 found.append((instrument, last))
         return found
 
@@ -708,9 +708,9 @@ class CryptoBroker(Extras, ABC):
                 continue
         return found
 
-    def _held(self) -> list[words.Answer]:
+    def _held(self) -> list[parse.Answer]:
         """The positions in contracts."""
-        found: list[words.Answer] = self._client.read("fetch_positions")
+        found: list[parse.Answer] = self._client.read("fetch_positions")
         return found
 
     def _contracts(self) -> list[Position]:
@@ -719,7 +719,7 @@ class CryptoBroker(Extras, ABC):
             return []
         found = []
         for each in self._held():
-            size = words.known(each.get("contracts"))
+            size = parse.known(each.get("contracts"))
             if not size:
                 continue
             try:
@@ -729,11 +729,11 @@ class CryptoBroker(Extras, ABC):
                     f"{self.VENUE.title} holds a contract that cannot be told here. Look at your positions there."
                 ) from error
             quantity = -abs(size) if each.get("side") == "short" else abs(size)
-            last = words.number(each.get("markPrice")) or words.number(each.get("lastPrice"))
+            last = parse.number(each.get("markPrice")) or parse.number(each.get("lastPrice"))
             if last is None:
                 last = self.quotes([instrument.symbol])[0].last
-            average = words.number(each.get("entryPrice"))
-            profit = words.number(each.get("unrealizedPnl"))
+            average = parse.number(each.get("entryPrice"))
+            profit = parse.number(each.get("unrealizedPnl"))
             if profit is None and average is not None:
                 profit = (last - average) * quantity * instrument.multiplier
             found.append(
@@ -752,11 +752,11 @@ class CryptoBroker(Extras, ABC):
             )
         return found
 
-    def _free(self, balance: words.Answer, found: Instrument) -> Decimal:
+    def _free(self, balance: parse.Answer, found: Instrument) -> Decimal:
         """What can be put into the instrument."""
-        return words.known(balance.get(found.settle or found.currency, {}).get("free"))
+        return parse.known(balance.get(found.settle or found.currency, {}).get("free"))
 
-    def _funding_rate(self, found: Instrument, market: words.Answer, limit: int) -> FundingRate:
+    def _funding_rate(self, found: Instrument, market: parse.Answer, limit: int) -> FundingRate:
         """Of those that have perpetuals."""
         raise NotSupported(f"{self.VENUE.title} has no perpetuals.")
 
@@ -766,9 +766,9 @@ class CryptoBroker(Extras, ABC):
         def of(name: str) -> Callable[[datetime | None], list[Transfer]]:
             def page(until: datetime | None) -> list[Transfer]:
                 # One more millisecond: a page may end between two of the same instant.
-                params = {} if until is None else {"until": words.milliseconds(until) + 1}
-                since = None if start is None else words.milliseconds(start)
-                return [words.transfer(each) for each in self._client.read(name, None, since, PAGE, params)]
+                params = {} if until is None else {"until": parse.milliseconds(until) + 1}
+                since = None if start is None else parse.milliseconds(start)
+                return [parse.transfer(each) for each in self._client.read(name, None, since, PAGE, params)]
 
             return page
 
@@ -794,7 +794,7 @@ class CryptoBroker(Extras, ABC):
 
     def _read_fee_rates(self, symbol: str) -> tuple[Decimal, Decimal]:
         found = self._client.read("fetch_trading_fee", symbol)
-        return words.known(found.get("maker")), words.known(found.get("taker"))
+        return parse.known(found.get("maker")), parse.known(found.get("taker"))
 
     def _walk(
         self,

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-from brokers import naming, reach
+from brokers import reach, symbol_lookup
 from brokers.base import Extras
 from brokers.decimals import closest, plain
 from brokers.errors import (
@@ -41,7 +41,7 @@ from brokers.ibkr import parse, rules
 from brokers.ibkr import session as sessions
 from brokers.ibkr.session import BROKER, Session, error_of
 from brokers.ibkr.signing import Credentials
-from brokers.identity import Identity, Kind, venue_of
+from brokers.instrument_id import Identity, Kind, venue_of
 from brokers.lacking import Lacking, page_of_fills
 from brokers.reading import code, number, record, records, shown, text, understood
 from brokers.types import (
@@ -237,7 +237,7 @@ class IbkrBroker(Lacking, Extras):
         conid = parse.conid_of(symbol)
         if conid is not None:
             return self._contract(conid)
-        if (meant := naming.asked(symbol)) is not None:
+        if (meant := symbol_lookup.asked(symbol)) is not None:
             return self._named(meant)
         if not re.fullmatch(r"[A-Za-z0-9. ]{1,20}", symbol):
             raise InvalidSymbol(f"{BROKER} has no instrument called {symbol[:40]!r}.")
@@ -249,7 +249,7 @@ class IbkrBroker(Lacking, Extras):
             raise InvalidSymbol(f"{BROKER} has no stock and no future with the ticker {ticker}.")
         nearest = [conid for conid, _ in futures]
         # A root means another contract each month: it names none by itself, even where only one is listed.
-        raise naming.ambiguous(ticker, self._tradable([*stocks, *nearest]), BROKER)
+        raise symbol_lookup.ambiguous(ticker, self._tradable([*stocks, *nearest]), BROKER)
 
     def _named(self, meant: Identity) -> Instrument:
         """What an instrument_id means. A venue that it does not name is the US one, where there is one; one that it
@@ -268,16 +268,16 @@ class IbkrBroker(Lacking, Extras):
         else:
             conids = []
         if len(conids) > _MOST_LOOKED_AT:
-            raise naming.ambiguous(str(meant), self._tradable(conids), BROKER)
+            raise symbol_lookup.ambiguous(str(meant), self._tradable(conids), BROKER)
         fitting = []
         for each in self._tradable(conids, _MOST_LOOKED_AT):
             listed = venues.get(str(parse.conid_of(each.symbol)), "")
             identity = each.identity if each.venue or not listed else with_changes(each, venue=listed).identity
             if identity is not None and meant.covers(identity):
                 fitting.append(each)
-        return naming.only(str(meant), fitting, BROKER)
+        return symbol_lookup.only(str(meant), fitting, BROKER)
 
-    def _tradable(self, conids: Sequence[str], most: int = naming.MOST_CANDIDATES) -> list[Instrument]:
+    def _tradable(self, conids: Sequence[str], most: int = symbol_lookup.MOST_CANDIDATES) -> list[Instrument]:
         """What the first of these contracts are, as many as are shown to anybody."""
         found = []
         for conid in conids[:most]:

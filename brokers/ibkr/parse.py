@@ -11,9 +11,9 @@ from typing import Any
 
 from brokers.decimals import plain
 from brokers.http import Garbled
-from brokers.identity import ticker_of, venue_of
-from brokers.naming import option_of
+from brokers.instrument_id import ticker_of, venue_of
 from brokers.reading import code, epoch, maybe_number, number, record, records, shown, text
+from brokers.symbol_lookup import option_of
 from brokers.types import (
     AccountState,
     AssetClass,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from brokers.crypto import words
+from brokers.crypto import parse as crypto_parse
 from brokers.crypto.adapter import PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
 from brokers.errors import BrokerUnavailable, InvalidRequest, InvalidSymbol
@@ -77,13 +77,13 @@ class KrakenBroker(CryptoBroker):
             note="Kraken does not tell what a key may do: look there that it cannot withdraw.",
         )
 
-    def _create(self, request: OrderRequest, market: words.Answer) -> tuple[str, Any]:
+    def _create(self, request: OrderRequest, market: crypto_parse.Answer) -> tuple[str, Any]:
         return "private_post_addorder", parse.order_body(request, market["id"])
 
     def _created(self, answer: Any, request: OrderRequest) -> str:
         return parse.created(answer, request)
 
-    def _find(self, client_order_id: str, symbol: str) -> words.Answer | None:
+    def _find(self, client_order_id: str, symbol: str) -> crypto_parse.Answer | None:
         """Open orders first: one that ends while we read moves to the list that is read later."""
         for name, key in _LISTS:
             for answer in self._rows(name, key, {"cl_ord_id": client_order_id}):
@@ -91,17 +91,17 @@ class KrakenBroker(CryptoBroker):
                     return answer
         return None
 
-    def _cancel(self, found: words.Answer) -> tuple[str, Any]:
+    def _cancel(self, found: crypto_parse.Answer) -> tuple[str, Any]:
         return "private_post_cancelorder", {"txid": found["id"]}
 
-    def _amend(self, found: words.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
+    def _amend(self, found: crypto_parse.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
         return "private_post_amendorder", parse.amend_body(changes, str(found["id"]), post_only=wanted.post_only)
 
-    def _amended(self, answer: Any, found: words.Answer, wanted: OrderRequest) -> bool:
+    def _amended(self, answer: Any, found: crypto_parse.Answer, wanted: OrderRequest) -> bool:
         return parse.amended(answer)
 
-    def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[words.Answer]:
-        found: dict[str, words.Answer] = {}
+    def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[crypto_parse.Answer]:
+        found: dict[str, crypto_parse.Answer] = {}
         for name, key in _LISTS[: 1 if open_only else None]:
             start = {} if since is None or key == "open" else {"start": str(int(since.timestamp()))}
             for place, answer in enumerate(self._rows(name, key, start)):
@@ -110,7 +110,7 @@ class KrakenBroker(CryptoBroker):
                 found[str(answer["id"])] = answer
         return list(found.values())
 
-    def _rows(self, name: str, key: str, params: dict[str, Any]) -> Iterator[words.Answer]:
+    def _rows(self, name: str, key: str, params: dict[str, Any]) -> Iterator[crypto_parse.Answer]:
         """Raises BrokerUnavailable when there are more than we read."""
         seen: set[str] = set()
         for _ in range(PAGES):
@@ -127,9 +127,9 @@ class KrakenBroker(CryptoBroker):
                 return
         raise BrokerUnavailable("Kraken has more orders than could be read at once.")
 
-    def _trades_of(self, answer: words.Answer) -> list[words.Answer]:
+    def _trades_of(self, answer: crypto_parse.Answer) -> list[crypto_parse.Answer]:
         ids = answer["info"].get("trades") or []
-        found: list[words.Answer] = self._client.read(
+        found: list[crypto_parse.Answer] = self._client.read(
             "fetch_order_trades", answer["id"], answer["symbol"], None, None, {"trades": list(ids)}
         )
         return found
@@ -137,14 +137,16 @@ class KrakenBroker(CryptoBroker):
     def _money_lists(self, start: datetime | None) -> Sequence[Callable[[datetime | None], list[Transfer]]]:
         """Deposits from their own list. What went out is read in the ledger: the list of withdrawals is not asked for,
         because its call belongs to a right that no key here should have."""
-        since = None if start is None else words.milliseconds(start)
+        since = None if start is None else crypto_parse.milliseconds(start)
 
         def deposits(until: datetime | None) -> list[Transfer]:
-            params = {} if until is None else {"until": words.milliseconds(until) + 1}
-            return [words.transfer(each) for each in self._client.read("fetch_deposits", None, since, None, params)]
+            params = {} if until is None else {"until": crypto_parse.milliseconds(until) + 1}
+            return [
+                crypto_parse.transfer(each) for each in self._client.read("fetch_deposits", None, since, None, params)
+            ]
 
         def withdrawals(until: datetime | None) -> list[Transfer]:
-            params = {} if until is None else {"until": words.milliseconds(until) + 1}
+            params = {} if until is None else {"until": crypto_parse.milliseconds(until) + 1}
             return [parse.went_out(each) for each in self._ledger(since, {"type": "withdrawal", **params})]
 
         return [deposits, withdrawals]

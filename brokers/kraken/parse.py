@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from brokers.crypto import words
+from brokers.crypto import parse
 from brokers.crypto.outcomes import Codes, Meaning
 from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable
@@ -146,9 +146,9 @@ Row = Mapping[str, Any]
 _DAY = 86400
 
 
-def went_out(entry: words.Answer) -> Transfer:
+def went_out(entry: parse.Answer) -> Transfer:
     """A withdrawal as ccxt reads it from the ledger, where it stands once it is booked."""
-    at = words.moment(entry.get("timestamp"))
+    at = parse.moment(entry.get("timestamp"))
     if at is None:
         raise BrokerUnavailable("Kraken sent an entry without its time.")
     fee = (entry.get("fee") or {}).get("cost")
@@ -158,14 +158,14 @@ def went_out(entry: words.Answer) -> Transfer:
         kind=TransferKind.WITHDRAWAL,
         status=TransferStatus.DONE,
         asset=str(entry.get("currency") or ""),
-        amount=abs(words.known(entry.get("amount"))),
-        fee=None if fee is None else abs(words.known(str(fee))),
+        amount=abs(parse.known(entry.get("amount"))),
+        fee=None if fee is None else abs(parse.known(str(fee))),
     )
 
 
 def is_valid(row: Row, now: datetime) -> bool:
     """An address may end; 0 is one that does not."""
-    ends = int(words.known(row.get("expiretm")))
+    ends = int(parse.known(row.get("expiretm")))
     return not ends or ends > now.timestamp()
 
 
@@ -173,7 +173,7 @@ def deposit_address(row: Row, asset: str, method: str) -> DepositAddress:
     """Of POST DepositAddresses, which makes none unless it is told to."""
     return DepositAddress(
         asset=asset,
-        address=words.address(row.get("address")),
+        address=parse.address(row.get("address")),
         network=shown(method),
         tag=shown(row.get("tag") or row.get("memo")),
     )
@@ -183,15 +183,15 @@ def strategy(row: Row, asset: str) -> EarnOffer | None:
     """Of POST Earn/Strategies: the low end of the yield it estimates; None for one that takes nobody in."""
     if row.get("can_allocate") is not True:
         return None
-    low = words.number((row.get("apr_estimate") or {}).get("low"))
+    low = parse.number((row.get("apr_estimate") or {}).get("low"))
     lock = row.get("lock_type") or {}
     return EarnOffer(
         offer_id=str(row.get("id") or ""),
         asset=asset,
         kind=shown((row.get("yield_source") or {}).get("type")) or "earn",
         yearly_rate=None if low is None else low / 100,
-        term_days=int(words.known(lock.get("duration"))) // _DAY or None,
-        minimum=words.number(row.get("user_min_allocation")),
+        term_days=int(parse.known(lock.get("duration"))) // _DAY or None,
+        minimum=parse.number(row.get("user_min_allocation")),
     )
 
 
@@ -201,6 +201,6 @@ def allocation(row: Row, asset: str) -> EarnHolding:
         offer_id=str(row.get("strategy_id") or ""),
         asset=asset,
         kind="earn",
-        amount=words.known(((row.get("amount_allocated") or {}).get("total") or {}).get("native")),
-        earned=words.number((row.get("total_rewarded") or {}).get("native")),
+        amount=parse.known(((row.get("amount_allocated") or {}).get("total") or {}).get("native")),
+        earned=parse.number((row.get("total_rewarded") or {}).get("native")),
     )

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from brokers.crypto import words
+from brokers.crypto import parse as crypto_parse
 from brokers.crypto.adapter import PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
 from brokers.errors import BrokerUnavailable, NotSupported, Rejected
@@ -100,19 +100,19 @@ class KrakenFuturesBroker(CryptoBroker):
             account_id=account_id,
             currency=account.currency,
             cash=cash,
-            positions_value=words.known(wallet.get("totalUnrealized")),
-            equity=words.known(wallet.get("portfolioValue")),
-            buying_power=words.known(wallet.get("availableMargin")),
+            positions_value=crypto_parse.known(wallet.get("totalUnrealized")),
+            equity=crypto_parse.known(wallet.get("portfolioValue")),
+            buying_power=crypto_parse.known(wallet.get("availableMargin")),
             as_of=datetime.now(UTC),
-            initial_margin=words.number(wallet.get("initialMargin")),
-            maintenance_margin=words.number(wallet.get("maintenanceMargin")),
+            initial_margin=crypto_parse.number(wallet.get("initialMargin")),
+            maintenance_margin=crypto_parse.number(wallet.get("maintenanceMargin")),
         )
 
     def positions(self, account_id: str) -> list[Position]:
         self._check(account_id)
         return self._contracts()
 
-    def _held(self) -> list[words.Answer]:
+    def _held(self) -> list[crypto_parse.Answer]:
         """ccxt looks contracts up by their names in capitals; Kraken's documents show them in small letters too."""
         rows = _rows(self._client.read("private_get_openpositions"), "openPositions")
         parse_position = self._client.exchange.parse_position
@@ -148,16 +148,16 @@ class KrakenFuturesBroker(CryptoBroker):
                 created_at=now,
             )
 
-    def _create(self, request: OrderRequest, market: words.Answer) -> tuple[str, Any]:
+    def _create(self, request: OrderRequest, market: crypto_parse.Answer) -> tuple[str, Any]:
         return "private_post_sendorder", parse.order_body(request, market["id"])
 
     def _created(self, answer: Any, request: OrderRequest) -> str:
         return parse.created(answer, request.client_order_id)
 
-    def _cancel(self, found: words.Answer) -> tuple[str, Any]:
+    def _cancel(self, found: crypto_parse.Answer) -> tuple[str, Any]:
         return "private_post_cancelorder", {"order_id": found["id"]}
 
-    def _find(self, client_order_id: str, symbol: str) -> words.Answer | None:
+    def _find(self, client_order_id: str, symbol: str) -> crypto_parse.Answer | None:
         """Open orders, then what became of the others within seven days, then what was made a moment ago: the history
         may lag, and an order that ends while we read moves to a list that is read later."""
         for answer in self._open():
@@ -177,7 +177,7 @@ class KrakenFuturesBroker(CryptoBroker):
                 return answer
         return None
 
-    def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[words.Answer]:
+    def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[crypto_parse.Answer]:
         """Those that have ended within seven days, or since then where that is later."""
         found = {str(each["id"]): each for each in self._open()}
         if not open_only:
@@ -187,15 +187,15 @@ class KrakenFuturesBroker(CryptoBroker):
         newest = sorted(found.values(), key=lambda each: each["timestamp"] or 0, reverse=True)
         return newest[: max(limit, 0)]
 
-    def _open(self) -> list[words.Answer]:
+    def _open(self) -> list[crypto_parse.Answer]:
         rows = _rows(self._client.read("private_get_openorders"), "openOrders")
         return [parse.open_order(row, self._symbol) for row in rows]
 
-    def _ended(self, since: datetime, params: dict[str, str]) -> Iterator[words.Answer]:
+    def _ended(self, since: datetime, params: dict[str, str]) -> Iterator[crypto_parse.Answer]:
         """By the newest event of each order; stops that never became one have a list of their own."""
         seen: set[str] = set()
         for name in ("history_get_orders", "history_get_triggers"):
-            asked = {"since": str(words.milliseconds(since)), "opened": "true", "closed": "true", **params}
+            asked = {"since": str(crypto_parse.milliseconds(since)), "opened": "true", "closed": "true", **params}
             for row in self._events(name, asked):
                 answer = parse.event(row, self._symbol)
                 if answer is not None and answer["id"] not in seen:
@@ -214,7 +214,7 @@ class KrakenFuturesBroker(CryptoBroker):
             token = {"continuation_token": str(answer["continuationToken"])}
         raise BrokerUnavailable("Kraken Futures has more orders than could be read at once.")
 
-    def _order(self, answer: words.Answer, *, with_fills: bool = False) -> BrokerOrder:
+    def _order(self, answer: crypto_parse.Answer, *, with_fills: bool = False) -> BrokerOrder:
         made = super()._order(answer, with_fills=with_fills)
         if made.fills:
             worth = sum((each.price * each.quantity for each in made.fills), Decimal(0))
@@ -222,19 +222,19 @@ class KrakenFuturesBroker(CryptoBroker):
         # The history has one word for market orders and limits that fill at once, and a price of its own for both.
         return replace(made, order_type=None, limit_price=None) if answer["type"] == parse.EITHER else made
 
-    def _trades_of(self, answer: words.Answer) -> list[words.Answer]:
-        wanted, found = words.known(answer["filled"]), list[words.Answer]()
+    def _trades_of(self, answer: crypto_parse.Answer) -> list[crypto_parse.Answer]:
+        wanted, found = crypto_parse.known(answer["filled"]), list[crypto_parse.Answer]()
         since = {} if answer["timestamp"] is None else {"since": str(int(answer["timestamp"]) - 1)}
         market = self._require(str(answer["symbol"]))["id"]
         for row in self._events("history_get_executions", {"tradeable": market, **since}):
             trade = self._trade(row)
             if trade is not None and trade["order"] == answer["id"]:
                 found.append(trade)
-                if sum((words.known(each["amount"]) for each in found), Decimal(0)) >= wanted:
+                if sum((crypto_parse.known(each["amount"]) for each in found), Decimal(0)) >= wanted:
                     break
         return found[::-1]
 
-    def _trades(self, symbol: str | None, since: int | None, params: dict[str, Any]) -> list[words.Answer]:
+    def _trades(self, symbol: str | None, since: int | None, params: dict[str, Any]) -> list[crypto_parse.Answer]:
         asked = {"sort": "desc", "count": str(_ROWS)}
         if symbol is not None:
             asked["tradeable"] = self._require(symbol)["id"]
@@ -245,10 +245,10 @@ class KrakenFuturesBroker(CryptoBroker):
         rows = _rows(self._client.read("history_get_executions", asked), "elements")
         return [trade for row in rows if (trade := self._trade(row)) is not None]
 
-    def _ledger(self, since: int | None, params: dict[str, Any]) -> list[words.Answer]:
+    def _ledger(self, since: int | None, params: dict[str, Any]) -> list[crypto_parse.Answer]:
         """A page of entries of money, at least: the log tells of each trade in its contract too."""
         asked = {"sort": "desc", "count": str(_LOG_ROWS), **({} if since is None else {"since": str(since)})}
-        until, found = params.get("until"), list[words.Answer]()
+        until, found = params.get("until"), list[crypto_parse.Answer]()
         for _ in range(PAGES):
             before = {} if until is None else {"before": str(until + 1)}
             rows = _rows(self._client.read("history_get_account_log", {**asked, **before}), "logs")
@@ -259,7 +259,7 @@ class KrakenFuturesBroker(CryptoBroker):
             until = min(each["timestamp"] for each in entries)
         raise BrokerUnavailable("Kraken Futures has more entries than could be read at once. Ask for a shorter time.")
 
-    def _trade(self, row: dict[str, Any]) -> words.Answer | None:
+    def _trade(self, row: dict[str, Any]) -> crypto_parse.Answer | None:
         trade = parse.execution(row, self._symbol, self.CURRENCY)
         if trade is not None:
             self._client.remember(str(trade["order"]), str(trade["clientOrderId"]))
@@ -277,16 +277,16 @@ class KrakenFuturesBroker(CryptoBroker):
             raise BrokerUnavailable("Kraken Futures told of no multi-collateral account.")
         return wallet
 
-    def _free(self, balance: words.Answer, found: Instrument) -> Decimal:
+    def _free(self, balance: crypto_parse.Answer, found: Instrument) -> Decimal:
         """Any collateral serves for any contract."""
-        return words.known(balance["info"]["accounts"]["flex"].get("availableMargin"))
+        return crypto_parse.known(balance["info"]["accounts"]["flex"].get("availableMargin"))
 
     def _read_fee_rates(self, symbol: str) -> tuple[Decimal, Decimal]:
         """Of the first tier, for estimates: nobody pays more."""
         market = self._require(symbol)
-        return words.known(market["maker"]), words.known(market["taker"])
+        return crypto_parse.known(market["maker"]), crypto_parse.known(market["taker"])
 
-    def _funding_rate(self, found: Instrument, market: words.Answer, limit: int) -> FundingRate:
+    def _funding_rate(self, found: Instrument, market: crypto_parse.Answer, limit: int) -> FundingRate:
         ticker = self._public("public_get_tickers_symbol", {"symbol": market["id"]})
         paid = _rows(self._public("public_get_historicalfundingrates", {"symbol": market["id"]}), "rates")
         return parse.funding_rate(found, ticker.get("ticker") or {}, paid[-limit:], datetime.now(UTC))

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from brokers.crypto import words
+from brokers.crypto import parse
 from brokers.crypto.outcomes import Codes, Meaning
 from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable
@@ -130,10 +130,10 @@ def created(answer: Any, client_order_id: str) -> str:
 # -- orders, in the form ccxt would give them ------------------------------------------------------------------------
 
 
-def open_order(row: Row, naming: Naming) -> words.Answer:
+def open_order(row: Row, naming: Naming) -> parse.Answer:
     """Of GET openorders, which tells what is left and what has filled."""
-    filled = words.known(row.get("filledSize"))
-    stop, limit = words.number(row.get("stopPrice")), words.number(row.get("limitPrice"))
+    filled = parse.known(row.get("filledSize"))
+    stop, limit = parse.number(row.get("stopPrice")), parse.number(row.get("limitPrice"))
     return {
         "info": row,
         "id": str(row.get("order_id") or ""),
@@ -144,7 +144,7 @@ def open_order(row: Row, naming: Naming) -> words.Answer:
         "timeInForce": "GTC",
         "status": "open",
         "filled": filled,
-        "amount": filled + words.known(row.get("unfilledSize")),
+        "amount": filled + parse.known(row.get("unfilledSize")),
         "price": limit,
         "triggerPrice": stop,
         "timestamp": _milliseconds(row.get("receivedTime")),
@@ -152,7 +152,7 @@ def open_order(row: Row, naming: Naming) -> words.Answer:
     }
 
 
-def event(row: Row, naming: Naming) -> words.Answer | None:
+def event(row: Row, naming: Naming) -> parse.Answer | None:
     """Of GET history/v2/orders and triggers; None for what says nothing of an order's state.
 
     ``quantity`` is what was left after it, as in the documents' examples.
@@ -165,7 +165,7 @@ def event(row: Row, naming: Naming) -> words.Answer | None:
     if order is None:
         raise BrokerUnavailable("Kraken Futures sent an order that could not be read.")
     kind = str(order.get("orderType") or order.get("type") or "").lower()
-    left, filled = words.known(order.get("quantity")), words.known(order.get("filled"))
+    left, filled = parse.known(order.get("quantity")), parse.known(order.get("filled"))
     at_once = kind in (EITHER, "market", "mkt")
     status = _STATES[name]
     if name in ("OrderPlaced", "OrderUpdated"):
@@ -174,8 +174,8 @@ def event(row: Row, naming: Naming) -> words.Answer | None:
     elif name == "OrderRejected" and at_once:
         status = "canceled"
     options = order.get("triggerOptions")
-    stop = words.number((options if isinstance(options, dict) else order).get("triggerPrice"))
-    limit = words.number(order.get("limitPrice")) or None
+    stop = parse.number((options if isinstance(options, dict) else order).get("triggerPrice"))
+    limit = parse.number(order.get("limitPrice")) or None
     return {
         "info": row,
         "id": str(order.get("uid") or ""),
@@ -209,12 +209,12 @@ _INSIDE = ("order", "newOrder", "orderTrigger", "newOrderTrigger")
 _JUST_MADE = {"FULLY_EXECUTED": "closed", "CANCELLED": "canceled", "REJECTED": "rejected"}
 
 
-def just_made(row: Row, naming: Naming) -> words.Answer:
+def just_made(row: Row, naming: Naming) -> parse.Answer:
     """Of POST orders/status: those that are open, or ended in the last 5 seconds. It does not tell their type."""
     order = row.get("order")
     if not isinstance(order, dict):
         raise BrokerUnavailable("Kraken Futures sent an order that could not be read.")
-    filled, quantity = words.known(order.get("filled")), words.known(order.get("quantity"))
+    filled, quantity = parse.known(order.get("filled")), parse.known(order.get("quantity"))
     return {
         "info": row,
         "id": str(order.get("orderId") or ""),
@@ -233,7 +233,7 @@ def just_made(row: Row, naming: Naming) -> words.Answer:
     }
 
 
-def execution(row: Row, naming: Naming, currency: str) -> words.Answer | None:
+def execution(row: Row, naming: Naming, currency: str) -> parse.Answer | None:
     """Of GET history/v2/executions; the fee is in the currency the contract settles in."""
     told = ((row.get("event") or {}).get("execution") or (row.get("event") or {}).get("Execution") or {}).get(
         "execution"
@@ -247,8 +247,8 @@ def execution(row: Row, naming: Naming, currency: str) -> words.Answer | None:
         "clientOrderId": ours(order.get("clientId")),
         "symbol": naming(order.get("tradeable")),
         "side": str(order.get("direction") or "").lower(),
-        "price": words.number(told.get("price")),
-        "amount": words.number(told.get("quantity")),
+        "price": parse.number(told.get("price")),
+        "amount": parse.number(told.get("quantity")),
         "timestamp": _number(told.get("timestamp") or row.get("timestamp")),
         "fee": {"cost": str((told.get("orderData") or {}).get("fee") or "0"), "currency": currency},
     }
@@ -269,7 +269,7 @@ _ENTRIES = {
 }
 
 
-def entry(row: Row, coded: Callable[[str], Any]) -> words.Answer:
+def entry(row: Row, coded: Callable[[str], Any]) -> parse.Answer:
     """Of GET history/v3/account-log: what a balance was before and after it."""
     at = _milliseconds(row.get("date"))
     if at is None:
@@ -280,7 +280,7 @@ def entry(row: Row, coded: Callable[[str], Any]) -> words.Answer:
         "timestamp": at,
         "type": _ENTRIES.get(str(row.get("info")), "other"),
         "currency": str(coded(asset.upper())),
-        "amount": words.known(row.get("new_balance")) - words.known(row.get("old_balance")),
+        "amount": parse.known(row.get("new_balance")) - parse.known(row.get("old_balance")),
         "is_money": bool(asset) and asset != row.get("contract"),
     }
 
@@ -295,7 +295,7 @@ def cash(wallet: Row, coded: Callable[[str], Any]) -> tuple[tuple[Cash, ...], Ro
         raise BrokerUnavailable("Kraken Futures sent an account that could not be read.")
     found = []
     for name, told in held.items():
-        total, free = words.known(told.get("quantity")), words.number(told.get("available"))
+        total, free = parse.known(told.get("quantity")), parse.number(told.get("available"))
         if total:
             reserved = Decimal(0) if free is None else total - free
             found.append(Cash(currency=str(coded(name.upper())), total=total, reserved=reserved))
@@ -304,10 +304,10 @@ def cash(wallet: Row, coded: Callable[[str], Any]) -> tuple[tuple[Cash, ...], Ro
 
 def funding_rate(found: Instrument, ticker: Row, paid: Sequence[Row], now: datetime) -> FundingRate:
     """Of GET tickers/:symbol, whose rate is in dollars a contract and hour, and of historicalfundingrates."""
-    rate, mark = words.number(ticker.get("fundingRate")), words.number(ticker.get("markPrice"))
+    rate, mark = parse.number(ticker.get("fundingRate")), parse.number(ticker.get("markPrice"))
     if rate is None or not mark:
         raise BrokerUnavailable("Kraken Futures told no funding rate.")
-    history = [(_moment(row.get("timestamp")), words.number(row.get("relativeFundingRate"))) for row in reversed(paid)]
+    history = [(_moment(row.get("timestamp")), parse.number(row.get("relativeFundingRate"))) for row in reversed(paid)]
     return FundingRate(
         symbol=found.symbol,
         currency=found.currency,
@@ -315,8 +315,8 @@ def funding_rate(found: Instrument, ticker: Row, paid: Sequence[Row], now: datet
         next_at=now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1),
         interval_hours=Decimal(1),
         mark=mark,
-        index=words.number(ticker.get("indexPrice")),
-        open_interest=words.number(ticker.get("openInterest")),
+        index=parse.number(ticker.get("indexPrice")),
+        open_interest=parse.number(ticker.get("openInterest")),
         open_interest_unit=found.base,
         history=tuple(FundingPayment(at=at, rate=share) for at, share in history if at and share is not None),
         as_of=_moment(ticker.get("lastTime")) or now,
@@ -337,9 +337,9 @@ def _moment(text: Any) -> datetime | None:
 
 def _milliseconds(text: Any) -> int | None:
     at = _moment(text)
-    return None if at is None else words.milliseconds(at)
+    return None if at is None else parse.milliseconds(at)
 
 
 def _number(value: Any) -> int | None:
-    found = words.number(value)
+    found = parse.number(value)
     return None if found is None else int(found)

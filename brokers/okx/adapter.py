@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from brokers.crypto import words
+from brokers.crypto import parse as crypto_parse
 from brokers.crypto.adapter import PAGE, PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
 from brokers.errors import BrokerUnavailable, InvalidOrder, InvalidSymbol, NotSupported, OrderNotFound
@@ -102,7 +102,7 @@ class OkxBroker(CryptoBroker):
             note="OKX deletes a trading key that is bound to no address after 14 days without use." if unbound else "",
         )
 
-    def _create(self, request: OrderRequest, market: words.Answer) -> tuple[str, Any]:
+    def _create(self, request: OrderRequest, market: crypto_parse.Answer) -> tuple[str, Any]:
         contract = bool(market["contract"])
         if contract and self._client.memory.traits.get("hedged"):
             raise NotSupported("This OKX account keeps longs and shorts apart. Set it to net positions to trade here.")
@@ -111,11 +111,11 @@ class OkxBroker(CryptoBroker):
     def _created(self, answer: Any, request: OrderRequest) -> str:
         return parse.created(answer, request.client_order_id)
 
-    def _find(self, client_order_id: str, symbol: str) -> words.Answer | None:
+    def _find(self, client_order_id: str, symbol: str) -> crypto_parse.Answer | None:
         """With the symbol one call; without it every list it could be in: open orders, and seven days of others."""
         if symbol:
             try:
-                found: words.Answer = self._client.read(
+                found: crypto_parse.Answer = self._client.read(
                     "fetch_order", None, self._of_symbol(symbol).symbol, {"clOrdId": client_order_id}
                 )
             except OrderNotFound:
@@ -127,22 +127,22 @@ class OkxBroker(CryptoBroker):
                     return answer
         return None
 
-    def _cancel(self, found: words.Answer) -> tuple[str, Any]:
+    def _cancel(self, found: crypto_parse.Answer) -> tuple[str, Any]:
         market = self._require(str(found["symbol"]))
         return "private_post_trade_cancel_order", {"instId": market["id"], "ordId": found["id"]}
 
-    def _amend(self, found: words.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
+    def _amend(self, found: crypto_parse.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
         market = self._require(str(found["symbol"]))
         return "private_post_trade_amend_order", parse.amend_body(changes, market["id"], str(found["id"]))
 
-    def _amended(self, answer: Any, found: words.Answer, wanted: OrderRequest) -> bool:
+    def _amended(self, answer: Any, found: crypto_parse.Answer, wanted: OrderRequest) -> bool:
         return parse.created(answer, wanted.client_order_id) == str(found["id"])
 
-    def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[words.Answer]:
-        found: dict[str, words.Answer] = {}
+    def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[crypto_parse.Answer]:
+        found: dict[str, crypto_parse.Answer] = {}
         for name, params in self._lists()[: 1 if open_only else None]:
             for place, answer in enumerate(self._rows(name, params)):
-                at = words.moment(answer.get("timestamp"))
+                at = crypto_parse.moment(answer.get("timestamp"))
                 if place >= limit or (since and at and at < since):
                     break
                 found[str(answer["id"])] = answer
@@ -154,7 +154,7 @@ class OkxBroker(CryptoBroker):
         history = [("private_get_trade_orders_history", {"instType": kind}) for kind in ("SPOT", "SWAP", "FUTURES")]
         return [("private_get_trade_orders_pending", {}), *history]
 
-    def _rows(self, name: str, params: dict[str, Any]) -> Iterator[words.Answer]:
+    def _rows(self, name: str, params: dict[str, Any]) -> Iterator[crypto_parse.Answer]:
         """Newest first, to the end. Raises BrokerUnavailable when there are more than we read."""
         after: dict[str, Any] = {}
         for _ in range(PAGES):
@@ -168,7 +168,7 @@ class OkxBroker(CryptoBroker):
             after = {"after": rows[-1]["ordId"]}
         raise BrokerUnavailable("OKX has more orders than could be read at once.")
 
-    def _trades(self, symbol: str | None, since: int | None, params: dict[str, Any]) -> list[words.Answer]:
+    def _trades(self, symbol: str | None, since: int | None, params: dict[str, Any]) -> list[crypto_parse.Answer]:
         kinds = [{}] if symbol else [{"type": "spot"}, {"type": "swap"}, {"type": "future"}]
         return [
             trade
@@ -176,7 +176,7 @@ class OkxBroker(CryptoBroker):
             for trade in self._client.read("fetch_my_trades", symbol, since, PAGE, {**params, **kind})
         ]
 
-    def _funding_rate(self, found: Instrument, market: words.Answer, limit: int) -> FundingRate:
+    def _funding_rate(self, found: Instrument, market: crypto_parse.Answer, limit: int) -> FundingRate:
         contract = {"instId": market["id"]}
         return parse.funding_rate(
             found,

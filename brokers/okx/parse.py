@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from brokers.crypto import words
+from brokers.crypto import parse
 from brokers.crypto.outcomes import Codes, Meaning
 from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable
@@ -143,30 +143,30 @@ def funding_rate(
     found: Instrument, told: Row, mark: Row, index: Row, interest: Row, paid: Sequence[Row], now: datetime
 ) -> FundingRate:
     """Of GET public/funding-rate, public/mark-price, market/index-tickers, public/open-interest and the history."""
-    rate = words.number(told.get("fundingRate"))
+    rate = parse.number(told.get("fundingRate"))
     if rate is None:
         raise BrokerUnavailable("OKX told no funding rate.")
-    due, after = words.number(told.get("fundingTime")), words.number(told.get("nextFundingTime"))
+    due, after = parse.number(told.get("fundingTime")), parse.number(told.get("nextFundingTime"))
     return FundingRate(
         symbol=found.symbol,
         currency=found.currency,
         rate=rate,
-        next_at=words.moment(due),
+        next_at=parse.moment(due),
         interval_hours=(after - due) / _HOUR if due and after and after > due else None,
-        mark=words.number(mark.get("markPx")),
-        index=words.number(index.get("idxPx")),
-        open_interest=words.number(interest.get("oiCcy")),
+        mark=parse.number(mark.get("markPx")),
+        index=parse.number(index.get("idxPx")),
+        open_interest=parse.number(interest.get("oiCcy")),
         open_interest_unit=found.base,
         history=tuple(_payments(paid)),
-        as_of=words.moment(told.get("ts")) or now,
+        as_of=parse.moment(told.get("ts")) or now,
         source=found.price_source,
     )
 
 
 def _payments(paid: Sequence[Row]) -> Iterator[FundingPayment]:
     for row in paid:
-        at = words.moment(row.get("fundingTime"))
-        rate = words.number(row.get("realizedRate")) or words.number(row.get("fundingRate"))
+        at = parse.moment(row.get("fundingTime"))
+        rate = parse.number(row.get("realizedRate")) or parse.number(row.get("fundingRate"))
         if at is not None and rate is not None:
             yield FundingPayment(at=at, rate=rate)
 
@@ -178,7 +178,7 @@ def deposit_address(row: Row) -> DepositAddress:
     asset = str(row.get("ccy") or "")
     return DepositAddress(
         asset=asset,
-        address=words.address(row.get("addr")),
+        address=parse.address(row.get("addr")),
         network=shown(row.get("chain")).removeprefix(f"{asset}-"),
         tag=shown(tag),
     )
@@ -188,7 +188,7 @@ def saving(row: Row) -> EarnOffer:
     """Of GET finance/savings/lending-rate-summary: what lenders are expected to earn in the next hour, by the year."""
     asset = str(row.get("ccy") or "")
     return EarnOffer(
-        offer_id=f"{_SAVINGS}-{asset}", asset=asset, kind=_SAVINGS, yearly_rate=words.number(row.get("estRate"))
+        offer_id=f"{_SAVINGS}-{asset}", asset=asset, kind=_SAVINGS, yearly_rate=parse.number(row.get("estRate"))
     )
 
 
@@ -199,8 +199,8 @@ def saved(row: Row) -> EarnHolding:
         offer_id=f"{_SAVINGS}-{asset}",
         asset=asset,
         kind=_SAVINGS,
-        amount=words.known(row.get("amt")),
-        earned=words.number(row.get("earnings")),
+        amount=parse.known(row.get("amt")),
+        earned=parse.number(row.get("earnings")),
     )
 
 
@@ -212,21 +212,21 @@ def staking(row: Row) -> EarnOffer:
         offer_id=str(row.get("productId") or ""),
         asset=asset,
         kind=shown(row.get("protocolType")) or "staking",
-        yearly_rate=words.number(row.get("apy")),
-        term_days=int(words.known(row.get("term"))) or None,
-        minimum=words.number(mine.get("minAmt")),
+        yearly_rate=parse.number(row.get("apy")),
+        term_days=int(parse.known(row.get("term"))) or None,
+        minimum=parse.number(mine.get("minAmt")),
     )
 
 
 def staked(row: Row) -> Iterator[EarnHolding]:
     """Of GET finance/staking-defi/orders-active: one for each coin that was put in."""
-    earned = {each.get("ccy"): words.number(each.get("earnings")) for each in row.get("earningData") or []}
+    earned = {each.get("ccy"): parse.number(each.get("earnings")) for each in row.get("earningData") or []}
     for each in row.get("investData") or []:
         yield EarnHolding(
             offer_id=str(row.get("productId") or ""),
             asset=str(each.get("ccy") or ""),
             kind=shown(row.get("protocolType")) or "staking",
-            amount=words.known(each.get("amt")),
+            amount=parse.known(each.get("amt")),
             earned=earned.get(each.get("ccy")),
-            yearly_rate=words.number(row.get("apy")),
+            yearly_rate=parse.number(row.get("apy")),
         )

@@ -8,12 +8,13 @@ from decimal import Decimal
 from django.db import transaction
 from django.utils import timezone
 
+from brokers import market_hours
 from brokers.errors import InvalidSymbol
-from brokers.paper import announced, hours, ledger
-from brokers.paper.announced import Announced
+from brokers.paper import ledger, simulated_actions
 from brokers.paper.imports import ImportRefused, number
 from brokers.paper.listings import market_for
 from brokers.paper.models import CorporateAction
+from brokers.paper.simulated_actions import Announced
 from brokers.types import AssetClass
 
 COLUMNS = ("symbol", "kind", "ex_date", "value")
@@ -25,7 +26,7 @@ def coming(key: str, now: datetime, until: datetime) -> list[CorporateAction | A
     if mine.venue:
         return []
     imported = CorporateAction.objects.filter(at__gt=now, at__lte=until)
-    found: list[CorporateAction | Announced] = [*announced.between(mine.seed, now, until), *imported]
+    found: list[CorporateAction | Announced] = [*simulated_actions.between(mine.seed, now, until), *imported]
     return sorted(found, key=lambda each: (each.at, each.symbol))
 
 
@@ -40,7 +41,7 @@ def import_actions(lines: Iterable[str], *, now: datetime | None = None) -> int:
     reader = csv.DictReader(lines)
     if sorted(reader.fieldnames or ()) != sorted(COLUMNS):
         raise ImportRefused([f"Line 1: the header must be {','.join(COLUMNS)}."])
-    market = market_for(0, hours.ALWAYS)
+    market = market_for(0, market_hours.ALWAYS)
     actions: list[CorporateAction] = []
     problems: list[str] = []
     for row in reader:

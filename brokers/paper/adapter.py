@@ -15,12 +15,12 @@ from django.utils import timezone
 
 from brokers.base import Extras
 from brokers.errors import InvalidAccount, InvalidRequest, NotCancellable, OrderNotFound
-from brokers.paper import costs, exchange, feed, intake, ledger, live, means, rates, sessions, tariff
+from brokers.market_hours import at_minute, minute_of
+from brokers.paper import buying_power, costs, fee_schedule, feed, fill_rules, intake, ledger, live, rates, sessions
 from brokers.paper import depth as simulated_depth
-from brokers.paper.books import Current, current
-from brokers.paper.hours import at_minute, minute_of
+from brokers.paper.accounts import Current, current
+from brokers.paper.engine import Matcher
 from brokers.paper.listings import exchanges, market_of, market_shown, origin
-from brokers.paper.matching import Matcher
 from brokers.paper.models import OPEN_STATUSES, LedgerEntry, PaperAccount, PaperFill, PaperOrder
 from brokers.paper.prices import Market, newest
 from brokers.paper.prices import bars as bars_of
@@ -130,13 +130,13 @@ class PaperBroker(Extras):
             buying_power=own.available,
             as_of=found.now,
         )
-        if account.kind == means.CASH:
+        if account.kind == buying_power.CASH:
             return state
-        margin = means.standing(found.state, found.market)
+        margin = buying_power.standing(found.state, found.market)
         free = max(margin.equity - margin.initial - own.reserved, Decimal(0))
         return replace(
             state,
-            buying_power=(free / costs.INITIAL_MARGIN).quantize(exchange.CENT),
+            buying_power=(free / costs.INITIAL_MARGIN).quantize(fill_rules.CENT),
             initial_margin=margin.initial,
             maintenance_margin=margin.maintenance,
         )
@@ -194,7 +194,7 @@ class PaperBroker(Extras):
 
     def fees(self, account_id: str) -> list[FeeRule]:
         account = self._of(account_id)
-        return tariff.rules(costs.model_of(account.preset, account.overrides))
+        return fee_schedule.rules(costs.model_of(account.preset, account.overrides))
 
     def find_instruments(
         self, query: str, *, asset_class: AssetClass | None = None, limit: int = 10, by_name: bool = False

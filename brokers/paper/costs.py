@@ -17,7 +17,7 @@ thin          0.25 %, 0.40 %  0.010 a share, 1.00 an order  0.10 %    2 %       
 tick; a limit price is never passed. A *maker* is a limit order that fills in a bar, every other fill is a taker's.
 Fees are in the currency of the instrument. Where volume is limited, the orders of an account in one symbol share
 what a bar allows, the oldest first; with no such limit an order fills whole. *Latency* is how long a new order, a
-change or a cancel is on its way; see ``matching``.
+change or a cancel is on its way; see ``engine``.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, Decim
 from functools import lru_cache
 from typing import Any
 
-from brokers.paper.exchange import CENT, Terms
+from brokers.paper.fill_rules import CENT, Terms
 from brokers.types import AssetClass, Quote, Side
 
 STOP_CUSHION = Decimal("1.02")

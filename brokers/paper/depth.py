@@ -2,14 +2,15 @@
 
 The best prices are the quote's own. Behind them a level lies every hundredth of a percent of the last price, and
 holds a share of the last bar's volume that is fixed by symbol, minute, side and level. Orders are not matched
-against it: see ``exchange``.
+against it: see ``fill_rules``.
 """
 
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from hashlib import blake2b
 
-from brokers.paper import hours, prices
+from brokers import market_hours
+from brokers.paper import prices
 from brokers.types import Level, OrderBook, Quote
 
 _STEP = Decimal("0.0001")
@@ -38,7 +39,7 @@ def top(tape: prices.Tape, quote: Quote) -> tuple[Decimal, Decimal]:
 
 def _levels(tape: prices.Tape, quote: Quote, side: str, depth: int) -> tuple[Level, ...]:
     tick, lot = tape.instrument.tick, tape.instrument.lot
-    end = hours.minute_of(quote.as_of)
+    end = market_hours.minute_of(quote.as_of)
     bar = tape.aggregate(end - tape.step, end)
     ordinary = (bar.volume if bar else Decimal(0)) / _SHARE
     step = max(tick, _whole(quote.last * _STEP, tick))

@@ -12,7 +12,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-from brokers.crypto import words
+from brokers.crypto import parse
 from brokers.crypto.client import Public, Venue
 from brokers.crypto.outcomes import Codes
 from brokers.errors import BrokerError, BrokerUnavailable, InvalidSymbol
@@ -87,7 +87,7 @@ class Feed:
         with self._asked(now):
             self._public.load()
             markets = self._public.exchange.markets.values()
-            found = [words.instrument(each, self.title, now) for each in markets if each.get("spot")]
+            found = [parse.instrument(each, self.title, now) for each in markets if each.get("spot")]
             quoted = currencies(self.venue)
             kept = [each for each in found if each is not None and each.currency in quoted]
             return sorted(map(self._named, kept), key=lambda each: (quoted.index(each.currency), each.symbol))
@@ -95,7 +95,7 @@ class Feed:
     def quote(self, instrument: Instrument, now: datetime) -> Quote:
         with self._asked(now):
             self._public.load()
-            found = words.quote(self._public.read("fetch_ticker", instrument.symbol), instrument, now)
+            found = parse.quote(self._public.read("fetch_ticker", instrument.symbol), instrument, now)
             if not 0 < found.bid <= found.ask or found.last <= 0:
                 raise BrokerUnavailable("A quote must have a bid that is not above the ask.")
             return replace(found, as_of=min(found.as_of, now))
@@ -104,8 +104,8 @@ class Feed:
         """From ``since`` on, oldest first, at most PAGE of them; the last may not be complete."""
         with self._asked(now):
             self._public.load()
-            asked = (symbol, size.value, words.milliseconds(since), min(limit, PAGE))
-            found = [words.bar(row) for row in self._public.read("fetch_ohlcv", *asked)]
+            asked = (symbol, size.value, parse.milliseconds(since), min(limit, PAGE))
+            found = [parse.bar(row) for row in self._public.read("fetch_ohlcv", *asked)]
             for bar in found:
                 _check(bar, size)
             return sorted((bar for bar in found if bar.start >= since), key=lambda bar: bar.start)
@@ -114,7 +114,7 @@ class Feed:
         with self._asked(now):
             self._public.load()
             answer = self._public.read("fetch_order_book", instrument.symbol, min(max(depth, 1), 100))
-            return words.book(answer, instrument, depth, now)
+            return parse.book(answer, instrument, depth, now)
 
     def clock(self, now: datetime) -> datetime:
         """``now`` by the venue's clock, which is read once an hour."""

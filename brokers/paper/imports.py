@@ -11,8 +11,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from brokers.decimals import is_multiple, plain
+from brokers.market_calendars import EXCHANGES
 from brokers.paper import ledger, listings
-from brokers.paper.calendars import EXCHANGES
 from brokers.paper.models import ImportedBar, ImportedSeries
 from brokers.types import AssetClass, BarSize
 
@@ -57,7 +57,7 @@ def import_bars(
     """Add a series from CSV text. Raises ImportRefused; nothing is kept then.
 
     Its header names open, high, low, close, volume and either ``ts`` (minute bars; ISO times, UTC where they
-    name no zone) or ``date`` (daily bars). ``exchange`` is a name in ``calendars.EXCHANGES`` or empty.
+    name no zone) or ``date`` (daily bars). ``exchange`` is a name in ``market_calendars.EXCHANGES`` or empty.
     """
     symbol = symbol.strip().upper()
     lot = lot if lot is not None else Decimal("0.00000001" if asset_class is AssetClass.CRYPTO else "1")

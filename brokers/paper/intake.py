@@ -6,6 +6,8 @@ from decimal import ROUND_DOWN, Decimal
 
 from django.db import IntegrityError
 
+from brokers import market_hours
+from brokers.compiled_queries import Insertion
 from brokers.decimals import is_multiple, nearest, plain
 from brokers.errors import (
     DuplicateClientId,
@@ -16,12 +18,11 @@ from brokers.errors import (
     NotSupported,
     StaleQuote,
 )
-from brokers.paper import costs, hours, ledger, means, prices
-from brokers.paper.books import Current, match_locked, watch
+from brokers.paper import buying_power, costs, ledger, prices
+from brokers.paper.accounts import Current, match_locked, watch
+from brokers.paper.engine import Arrival, Matcher, cannot_wait, latency, set_bounds, terms_of, window
 from brokers.paper.listings import market_of
-from brokers.paper.matching import Arrival, Matcher, cannot_wait, latency, set_bounds, terms_of, window
 from brokers.paper.models import CLASSES, OPEN_STATUSES, PaperAccount, PaperFill, PaperOrder
-from brokers.statements import Insertion
 from brokers.types import (
     USUAL,
     BrokerStatus,
@@ -98,11 +99,11 @@ def assess(it: Current, request: OrderRequest) -> Assessment:
     _check_form(request, quantity, instrument)
     _check_legs(request, instrument)
     at_once = cannot_wait(request.order_type, request.tif)
-    if at_once and not hours.is_open(tape.hours, now):
-        opens = hours.next_open(tape.hours, now)
+    if at_once and not market_hours.is_open(tape.hours, now):
+        opens = market_hours.next_open(tape.hours, now)
         raise MarketClosed(
             f"The market for {instrument.symbol} is closed until "
-            f"{opens:%A} {opens.day} {opens:%B %Y, %H:%M} {hours.place(tape.hours)} time. "
+            f"{opens:%A} {opens.day} {opens:%B %Y, %H:%M} {market_hours.place(tape.hours)} time. "
             "Until then it takes limit and stop orders that wait (DAY or GTC)."
         )
     order = _row(account, request, tape, quantity, now)
@@ -119,7 +120,7 @@ def assess(it: Current, request: OrderRequest) -> Assessment:
             f"This order would trade at once, at {plain(arrival.match.price)}, and it is post-only.", "limit_price"
         )
     if request.reduce_only:
-        able = means.closable(it.state, order.symbol, request.side)
+        able = buying_power.closable(it.state, order.symbol, request.side)
         if quantity > able:
             raise InsufficientPosition(
                 f"A reduce-only order can close {plain(able)} {order.symbol} here, and this one is for "
@@ -149,20 +150,20 @@ def reserve(
     preset, terms = costs.model_of(account.preset, account.overrides), terms_of(order, tape)
     if terms.order_type is OrderType.TRAIL:
         terms = replace(terms, best=arrival.match.best)
-    able = means.closable(state, order.symbol, terms.side, but=but)
-    held = needed = means.worst(
+    able = buying_power.closable(state, order.symbol, terms.side, but=but)
+    held = needed = buying_power.worst(
         account, preset, terms, tape.instrument, arrival.quote, able, filled=order.filled_quantity
     )
     fills = arrival.match.price is not None and (arrival.room is None or arrival.room >= terms.quantity)
     there = order.arrives_at is None  # else nobody knows yet what it will meet
     if there and arrival.match.price is not None and (fills or terms.tif in _AT_ONCE):
         # Nothing of it will rest, so it has to pay no more than what stands now.
-        needed = means.need(
+        needed = buying_power.need(
             account, preset, terms, tape.instrument, able, arrival.match.price, filled=order.filled_quantity
         )
     elif there and terms.tif in _AT_ONCE:
-        needed = means.Need(Decimal(0), held.units)
-    means.check(state, market, terms, tape.instrument, needed, but=but)
+        needed = buying_power.Need(Decimal(0), held.units)
+    buying_power.check(state, market, terms, tape.instrument, needed, but=but)
     order.reserved_cash, order.reserved_quantity = held.cash, held.units
 
 
@@ -178,7 +179,7 @@ def preview(it: Current, request: OrderRequest) -> Preview:
         notional=costs.gross(found.price, quantity),
         fee=costs.fee(preset, asset_class, found.price, quantity, maker=maker),
         cash_effect=costs.cash_effect(preset, request.side, asset_class, found.price, quantity, maker=maker),
-        buying_power=means.free(it.state, it.market),
+        buying_power=buying_power.free(it.state, it.market),
         buying_power_currency=account.currency,
         quote=found.arrival.quote,
     )
@@ -371,9 +372,9 @@ def _quantity(request: OrderRequest, tape: prices.Tape, now: datetime) -> Decima
 
 def _check_offered(request: OrderRequest, tape: prices.Tape) -> None:
     """Refuse what the exchange does not do, whatever its terms."""
-    if request.outside_rth and tape.hours != hours.ALWAYS:
+    if request.outside_rth and tape.hours != market_hours.ALWAYS:
         raise NotSupported("The simulated market has no trades outside the regular session.")
-    venue = hours.exchange(tape.hours)
+    venue = market_hours.exchange(tape.hours)
     if request.tif in _AUCTIONS and venue is not None and (tape.step > 1 or not venue.auctions):
         why = "has daily bars only" if venue.auctions else f"has no auctions at {venue.name}"
         raise InvalidOrder(f"{tape.instrument.symbol} {why}. Use DAY, GTC, IOC or FOK.", "tif")

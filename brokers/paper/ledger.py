@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import CharField, Func, OuterRef, Q, QuerySet, Subquery
 
+from brokers.compiled_queries import Insertion, Statement
 from brokers.decimals import DECIMAL_PLACES, ExactDecimalField
 from brokers.errors import InvalidAccount
-from brokers.paper import costs, exchange
+from brokers.paper import costs, fill_rules
 from brokers.paper.models import (
     OPEN_STATUSES,
     CashBalance,
@@ -28,7 +29,6 @@ from brokers.paper.models import (
     PaperFill,
     PaperOrder,
 )
-from brokers.statements import Insertion, Statement
 from brokers.types import BrokerStatus, Instrument, Side
 
 LARGEST = Decimal(10) ** 12
@@ -324,7 +324,7 @@ def fill(
 def shrink(order: PaperOrder, before: Decimal) -> None:
     """Reserve in proportion to what is left of the order, of which ``before`` units were. Saves nothing."""
     left = order.quantity - order.filled_quantity
-    order.reserved_cash = (order.reserved_cash * left / before).quantize(exchange.CENT, ROUND_CEILING)
+    order.reserved_cash = (order.reserved_cash * left / before).quantize(fill_rules.CENT, ROUND_CEILING)
     order.reserved_quantity = min(order.reserved_quantity, left)
 
 

@@ -10,13 +10,15 @@ from typing import Any
 
 from django.db.models import CharField, Func
 
+from brokers import market_hours as hours
+from brokers.compiled_queries import Statement
 from brokers.decimals import ExactDecimalField
 from brokers.errors import InvalidAccount
-from brokers.paper import announced, hours, live, prices, replay, simulated
-from brokers.paper.announced import Announced
-from brokers.paper.calendars import EXCHANGES
+from brokers.market_calendars import EXCHANGES
+from brokers.paper import live, prices, replay, simulated, simulated_actions
 from brokers.paper.models import CorporateAction, ImportedSeries, PaperAccount
-from brokers.statements import Statement, shared
+from brokers.paper.simulated_actions import Announced
+from brokers.shared_reads import shared
 from brokers.types import AssetClass, BarSize, Instrument
 
 _SERIES = Statement(
@@ -87,7 +89,7 @@ def _market(seed: int, market_hours: str, imported: tuple[tuple[Any, ...], ...])
     actions = [
         Announced(at, symbol, kind, value, pk) for pk, at, symbol, _, kind, _, value in imported if value is not None
     ]
-    for each in sorted((*actions, *announced.schedule(seed)), key=attrgetter("at")):
+    for each in sorted((*actions, *simulated_actions.schedule(seed)), key=attrgetter("at")):
         if each.kind == "split":
             ratios.setdefault(each.symbol, []).append((hours.minute_of(each.at), each.value))
     listed = [*built_in(seed, market_hours), *_listed(series, market_hours)]

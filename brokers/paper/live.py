@@ -19,11 +19,12 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from brokers import market_hours
+from brokers.compiled_queries import Statement
 from brokers.decimals import plain
 from brokers.errors import BrokerError, BrokerUnavailable
-from brokers.paper import feed, hours, prices
+from brokers.paper import feed, prices
 from brokers.paper.models import OPEN_STATUSES, Holding, LiveBar, LivePair, LiveVenue, PaperOrder
-from brokers.statements import Statement
 from brokers.types import AssetClass, Bar, BarSize, Instrument, Quote
 
 logger = logging.getLogger(__name__)
@@ -113,7 +114,7 @@ def _tape(
 
 
 class LiveTape(prices.Known):
-    hours = hours.ALWAYS
+    hours = market_hours.ALWAYS
     step = 1
 
     def __init__(self, venue: str, instrument: Instrument) -> None:
@@ -127,7 +128,7 @@ class LiveTape(prices.Known):
 
     def reached(self, minute: int) -> int:
         row = _KNOWN.first(self.venue, self.instrument.symbol)
-        return minute if row is not None and row[1] >= hours.at_minute(minute) else _minute_known(row)
+        return minute if row is not None and row[1] >= market_hours.at_minute(minute) else _minute_known(row)
 
     def aggregate(self, first: int, end: int) -> prices.Ohlcv | None:
         with self._lock:
@@ -176,16 +177,18 @@ class LiveTape(prices.Known):
         row = _KNOWN.first(self.venue, self.instrument.symbol)
         last = max(end, min(first + _KEPT, _minute_known(row)))
         rows = LiveBar.objects.filter(pair=None if row is None else row[0])
-        rows = rows.filter(start__gte=hours.at_minute(first), start__lt=hours.at_minute(last)).order_by("start")
+        rows = rows.filter(start__gte=market_hours.at_minute(first), start__lt=market_hours.at_minute(last)).order_by(
+            "start"
+        )
         self._minutes, self._bars = [], []
         for start, *values in rows.values_list("start", *prices.Ohlcv._fields):
-            self._minutes.append(hours.minute_of(start))
+            self._minutes.append(market_hours.minute_of(start))
             self._bars.append(prices.Ohlcv(*values))
         self._span = (first, min(last, _minute_known(row)))
 
 
 def _minute_known(row: tuple[Any, ...] | None) -> int:
-    return 0 if row is None else hours.minute_of(row[1])
+    return 0 if row is None else market_hours.minute_of(row[1])
 
 
 # Bringing it up to date. Never within a transaction.
@@ -245,7 +248,7 @@ def bars(
     length = timedelta(seconds=size.seconds)
     until = min(end or now, now)
     since = max(start, until - length * feed.PAGE) if start else until - length * (min(limit, feed.PAGE - 1) + 1)
-    whole = hours.at_minute(-(-hours.minute_from(since) * 60 // size.seconds) * size.seconds // 60)
+    whole = market_hours.at_minute(-(-market_hours.minute_from(since) * 60 // size.seconds) * size.seconds // 60)
     # The venue's last bar is the one under way.
     found = feed_of(venue).bars(symbol, size, whole, feed.PAGE, now)
     complete = [bar for bar in found if bar.start < (end or now) and bar.start + length <= now]
@@ -253,27 +256,27 @@ def bars(
 
 
 def _pair(venue: str, symbol: str, now: datetime) -> LivePair:
-    start = hours.at_minute(hours.minute_of(now) - feed.PAGE)
+    start = market_hours.at_minute(market_hours.minute_of(now) - feed.PAGE)
     made, _ = LivePair.objects.get_or_create(venue=venue, symbol=symbol, defaults={"known_until": start})
     return made
 
 
 def _fetch_bars(venue: str, symbol: str, now: datetime) -> None:
     source = feed_of(venue)
-    done = hours.minute_of(source.clock(now) - _LAG)
+    done = market_hours.minute_of(source.clock(now) - _LAG)
     pair = _pair(venue, symbol, now)
-    start = hours.minute_of(pair.known_until)
+    start = market_hours.minute_of(pair.known_until)
     if done - start > feed.PAGE and not _waited_for(venue, symbol):
         # Nobody needs what lies between.
         start = done - feed.PAGE
     for _ in range(_PAGES):
         if start >= done:
             return
-        found = source.bars(symbol, BarSize.MINUTE, hours.at_minute(start), feed.PAGE, now)
-        complete = [bar for bar in found if hours.minute_of(bar.start) < done]
-        reach = max([start + feed.PAGE, *(hours.minute_of(bar.start) + 1 for bar in complete)])
+        found = source.bars(symbol, BarSize.MINUTE, market_hours.at_minute(start), feed.PAGE, now)
+        complete = [bar for bar in found if market_hours.minute_of(bar.start) < done]
+        reach = max([start + feed.PAGE, *(market_hours.minute_of(bar.start) + 1 for bar in complete)])
         start = min(done, reach)
-        _store(pair, complete, hours.at_minute(start))
+        _store(pair, complete, market_hours.at_minute(start))
 
 
 def _store(pair: LivePair, found: list[Bar], until: datetime) -> None:

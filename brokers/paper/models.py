@@ -205,7 +205,9 @@ class ImportedSeries(models.Model):
     minimum = ExactDecimalField()
     size = models.CharField(max_length=3, choices=[(BarSize.MINUTE.value, "Minute"), (BarSize.DAY.value, "Day")])
     exchange = models.CharField(max_length=8, blank=True, default="")
-    """Whose hours it keeps where an account has exchange hours, a name in ``calendars.EXCHANGES``; empty: none."""
+    """Whose hours it keeps where an account has exchange hours, a name in ``market_calendars.EXCHANGES``; empty:
+    none.
+    """
     imported = models.DateTimeField()
 
     def __str__(self) -> str:

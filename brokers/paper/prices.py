@@ -14,14 +14,13 @@ from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
-from brokers import naming
+from brokers import market_hours, symbol_lookup
 from brokers.errors import InvalidRequest, InvalidSymbol
-from brokers.identity import Identity
-from brokers.paper import hours
+from brokers.instrument_id import Identity
 from brokers.types import AssetClass, Bar, BarSize, Instrument, Quote
 
 if TYPE_CHECKING:
-    from brokers.paper.announced import Announced
+    from brokers.paper.simulated_actions import Announced
 
 Number = TypeVar("Number", int, Decimal)
 
@@ -128,10 +127,10 @@ def quote(tape: Tape, now: datetime) -> Quote:
     if isinstance(tape, Known):
         return tape.quote(now)
     instrument = tape.instrument
-    minute = hours.last_minute(tape.hours, completed(tape, now))
+    minute = market_hours.last_minute(tape.hours, completed(tape, now))
     end = minute + 1 + -(minute + 1) % tape.step
     bar = _traded(tape, end - tape.step, end)
-    day = _traded(tape, end - hours.DAY_MINUTES, end)
+    day = _traded(tape, end - market_hours.DAY_MINUTES, end)
     bid, ask = tape.spread(minute, bar.close)
     change = (bar.close - day.open) / day.open * 100
     return Quote(
@@ -144,7 +143,7 @@ def quote(tape: Tape, now: datetime) -> Quote:
         high=day.high,
         low=day.low,
         change_percent=change.quantize(Decimal("0.01"), ROUND_HALF_UP),
-        as_of=hours.at_minute(end),
+        as_of=market_hours.at_minute(end),
         source=instrument.price_source,
         instrument_id=instrument.instrument_id,
         recorded_at=tape.recorded_at(minute),
@@ -165,7 +164,7 @@ def is_stale(tape: Tape, quote: Quote, now: datetime) -> bool:
 
 def knows(tape: Tape, at: datetime) -> bool:
     """Whether every bar that ended by then can be told."""
-    minute = hours.minute_of(at)
+    minute = market_hours.minute_of(at)
     return not isinstance(tape, Known) or tape.reached(minute) >= minute
 
 
@@ -176,9 +175,9 @@ def bars(
     minutes = size.seconds // 60
     if minutes < tape.step:
         raise InvalidRequest(f"{tape.instrument.symbol} has daily bars only.", "bar")
-    first = 0 if start is None else max(0, hours.minute_from(start))
+    first = 0 if start is None else max(0, market_hours.minute_from(start))
     done = completed(tape, now)
-    stop = done if end is None else min(done, hours.minute_from(end))
+    stop = done if end is None else min(done, market_hours.minute_from(end))
     found: list[Bar] = []
     for bucket, opened, closed in _buckets_backwards(tape.hours, minutes, first, stop):
         if len(found) >= limit:
@@ -186,14 +185,14 @@ def bars(
         if closed <= done:
             bar = tape.aggregate(opened, closed)
             if bar is not None:
-                found.append(Bar(start=hours.at_minute(bucket), **bar._asdict()))
+                found.append(Bar(start=market_hours.at_minute(bucket), **bar._asdict()))
     found.reverse()
     return found
 
 
 def completed(tape: Tape, now: datetime) -> int:
     """Every bar that ends by this minute is complete at ``now``."""
-    minute = hours.minute_of(now)
+    minute = market_hours.minute_of(now)
     if isinstance(tape, Known):
         minute = tape.reached(minute)
     return minute - minute % tape.step
@@ -235,14 +234,14 @@ class Market:
 
         Raises InvalidSymbol, AmbiguousSymbol for a coin that is traded against several others.
         """
-        meant = naming.asked(symbol)
+        meant = symbol_lookup.asked(symbol)
         entry = self._by_alias.get(_letters(symbol)) if meant is None else self._named(meant)
         if entry is None:
             if meant is None and (several := self._by_base.get(_letters(symbol))):
-                raise naming.ambiguous(symbol, [each.tape().instrument for each in several], "this market")
+                raise symbol_lookup.ambiguous(symbol, [each.tape().instrument for each in several], "this market")
             raise InvalidSymbol(self._unknown(symbol))
         found = entry.tape()
-        naming.confirmed(meant, found.instrument)
+        symbol_lookup.confirmed(meant, found.instrument)
         return found
 
     def _named(self, meant: Identity) -> "Listed | None":
@@ -328,8 +327,8 @@ def _traded(tape: Tape, first: int, end: int) -> Ohlcv:
 
 def _buckets_backwards(kind: str, minutes: int, first: int, stop: int) -> Iterator[tuple[int, int, int]]:
     """Aligned start, first traded minute and end of each bar that starts in [first, stop), newest first."""
-    for day in range((stop - 1) // hours.DAY_MINUTES, first // hours.DAY_MINUTES - 1, -1):
-        session = hours.session(kind, day)
+    for day in range((stop - 1) // market_hours.DAY_MINUTES, first // market_hours.DAY_MINUTES - 1, -1):
+        session = market_hours.session(kind, day)
         if session is None:
             continue
         opened, closed = session

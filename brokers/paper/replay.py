@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 
-from brokers.paper import hours
+from brokers import market_hours
 from brokers.paper.prices import Ohlcv, fold
 from brokers.types import AssetClass, Instrument
 
@@ -29,18 +29,18 @@ class ReplayTape:
         recorded: Sequence[datetime],
         recorded_bars: Sequence[Ohlcv],
         step: int,
-        kind: str = hours.ALWAYS,
+        kind: str = market_hours.ALWAYS,
     ) -> None:
         self.instrument = instrument
         self.hours = kind
-        self.key = instrument.symbol if kind == hours.ALWAYS else f"{instrument.symbol}/{kind}"
+        self.key = instrument.symbol if kind == market_hours.ALWAYS else f"{instrument.symbol}/{kind}"
         self.step = step
         self._recorded = tuple(recorded)
         self._bars = tuple(recorded_bars)
         self._fold = lru_cache(maxsize=4096)(self._fold_from)
 
     def aggregate(self, first: int, end: int) -> Ohlcv | None:
-        if self.step == hours.DAY_MINUTES:
+        if self.step == market_hours.DAY_MINUTES:
             # The day's bar is whole, whatever part of the day is asked for.
             first, end = first - first % self.step, end + -end % self.step
         played = self._played(first)
@@ -60,9 +60,11 @@ class ReplayTape:
 
     def _played(self, minute: int) -> int:
         """How many bars have begun before ``minute``."""
-        if self.hours == hours.ALWAYS:
+        if self.hours == market_hours.ALWAYS:
             return minute // self.step
-        return hours.traded(self.hours, minute) if self.step == 1 else hours.days_traded(self.hours, minute)
+        return (
+            market_hours.traded(self.hours, minute) if self.step == 1 else market_hours.days_traded(self.hours, minute)
+        )
 
     def _fold_from(self, place: int, count: int) -> Ohlcv:
         length = len(self._bars)

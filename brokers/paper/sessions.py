@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
+from brokers import market_hours
 from brokers.errors import InvalidRequest
-from brokers.paper import hours
-from brokers.paper.calendars import EXCHANGES
+from brokers.market_calendars import EXCHANGES
 from brokers.types import AssetClass, MarketDay, SessionState
 
 STOCKS, CRYPTO = "stocks", "crypto"
@@ -17,7 +17,7 @@ _AHEAD = 60
 
 
 def words(kind: str) -> str:
-    venue = hours.exchange(kind)
+    venue = market_hours.exchange(kind)
     if venue is None:
         return "at all hours, every day"
     if kind == "FX":
@@ -41,10 +41,10 @@ def markets(
     Raises InvalidRequest for a market there is not.
     """
     if live:
-        known = {CRYPTO: (hours.ALWAYS, f"Crypto at {live}")}
+        known = {CRYPTO: (market_hours.ALWAYS, f"Crypto at {live}")}
     else:
-        known = {STOCKS: (stock_hours, "Simulated stocks and ETFs"), CRYPTO: (hours.ALWAYS, "Replayed crypto")}
-        if stock_hours == hours.VENUE:
+        known = {STOCKS: (stock_hours, "Simulated stocks and ETFs"), CRYPTO: (market_hours.ALWAYS, "Replayed crypto")}
+        if stock_hours == market_hours.VENUE:
             known |= {code: (code, f"Imported: {EXCHANGES[code].name}") for code in exchanges}
     market = next((name for name in known if name.casefold() == market.casefold()), market)
     if market and market not in known:
@@ -53,14 +53,14 @@ def markets(
 
 
 def _market(market: str, title: str, kind: str, now: datetime, day: date | None) -> MarketDay:
-    venue = hours.exchange(kind)
-    running = hours.is_open(kind, now)
-    closes = hours.session_end(kind, now)
+    venue = market_hours.exchange(kind)
+    running = market_hours.is_open(kind, now)
+    closes = market_hours.session_end(kind, now)
     if day is None:
         # A trading day that began the evening before has the date of its end.
         today = closes if running and venue else now
         day = today.astimezone(venue.zone if venue else UTC).date()
-    spans = hours.trading_day(kind, (day - _EPOCH).days)
+    spans = market_hours.trading_day(kind, (day - _EPOCH).days)
     notes = []
     if venue and day.year not in venue.years:
         notes.append("Holidays of this year are not known; weekends are.")
@@ -71,11 +71,11 @@ def _market(market: str, title: str, kind: str, now: datetime, day: date | None)
         name=title,
         time_zone=venue.zone.key if venue else "UTC",
         day=day,
-        opens=hours.at_minute(spans[0][0]) if spans else None,
-        closes=hours.at_minute(spans[-1][1]) if spans else None,
+        opens=market_hours.at_minute(spans[0][0]) if spans else None,
+        closes=market_hours.at_minute(spans[-1][1]) if spans else None,
         why=_why(kind, day),
         state=SessionState.OPEN if running else SessionState.CLOSED,
-        next_open=None if venue is None else hours.next_open(kind, closes if running else now),
+        next_open=None if venue is None else market_hours.next_open(kind, closes if running else now),
         next_close=None if venue is None else closes,
         exceptions=() if venue is None else tuple(_exceptions(kind, day)),
         note=" ".join(notes),
@@ -84,10 +84,10 @@ def _market(market: str, title: str, kind: str, now: datetime, day: date | None)
 
 
 def _why(kind: str, day: date) -> str:
-    venue = hours.exchange(kind)
+    venue = market_hours.exchange(kind)
     if venue is None:
         return "always_open"
-    if not hours.trading_day(kind, (day - _EPOCH).days):
+    if not market_hours.trading_day(kind, (day - _EPOCH).days):
         return "weekend" if day.weekday() >= 5 else "holiday"
     return "early_close" if day in venue.early else "regular"
 

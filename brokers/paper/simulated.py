@@ -13,7 +13,7 @@ from hashlib import blake2b
 from itertools import pairwise
 from typing import NamedTuple
 
-from brokers.paper import hours
+from brokers import market_hours
 from brokers.paper.prices import Listed, Ohlcv, fold
 from brokers.types import AssetClass, Instrument
 
@@ -117,7 +117,7 @@ class SimulatedTape:
 
     def _cover(self, day: int, first: int, end: int) -> Iterator[_Raw]:
         """The fewest bars of one day that make up its minutes in [first, end), in order of time."""
-        session = hours.session(self.hours, day)
+        session = market_hours.session(self.hours, day)
         if session is None:
             return
         opened, closed = session
@@ -140,7 +140,7 @@ class SimulatedTape:
     def _compute_day(self, day: int) -> _Raw:
         noise = _noise(self._key, day, 7)
         first, last = self._boundary(day), self._boundary(day + 1)
-        if self.hours != hours.ALWAYS:
+        if self.hours != market_hours.ALWAYS:
             first += first * (next(noise) % (2 * _GAP + 1) - _GAP) * self._security.swing // (100 * _MILLION)
         reach = max(first, last) * _WICK * self._security.swing // (100 * _MILLION) + 1
         high = max(first, last) + next(noise) % reach
@@ -220,7 +220,7 @@ def tape(place: int, seed: int, market_hours: str) -> SimulatedTape:
 
 
 def _days(first: int, end: int) -> range:
-    return range(first // hours.DAY_MINUTES, (end - 1) // hours.DAY_MINUTES + 1)
+    return range(first // market_hours.DAY_MINUTES, (end - 1) // market_hours.DAY_MINUTES + 1)
 
 
 def _mix(value: int) -> int:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self
 
 import ib_async
 
-from brokers import naming, reach
+from brokers import reach, symbol_lookup
 from brokers.base import Extras
 from brokers.decimals import plain
 from brokers.errors import (
@@ -37,7 +37,7 @@ from brokers.errors import (
 from brokers.http import Garbled
 from brokers.ibkr import parse
 from brokers.ibkr import rules as ibkr_rules
-from brokers.identity import Identity, Kind, ticker_of, venue_of
+from brokers.instrument_id import Identity, Kind, ticker_of, venue_of
 from brokers.lacking import Lacking, page_of_fills
 from brokers.reading import shown
 from brokers.tws import line as lines
@@ -374,7 +374,7 @@ class TwsBroker(Lacking, Extras):
         return self._line.read(work)
 
     def _details(self, symbol: str) -> list[Any]:
-        conid, meant = parse.conid_of(symbol), naming.asked(symbol)
+        conid, meant = parse.conid_of(symbol), symbol_lookup.asked(symbol)
         if conid is None and meant is None and not re.fullmatch(r"[A-Za-z0-9. ]{1,20}", symbol):
             raise InvalidSymbol(f"{BROKER} has no instrument called {symbol[:40]!r}.")
         if meant is not None:
@@ -402,7 +402,7 @@ class TwsBroker(Lacking, Extras):
             return known
         found = self._details(symbol)
         if len(found) > 1:
-            raise naming.ambiguous(symbol, [_instrument(each) for each in found], BROKER)
+            raise symbol_lookup.ambiguous(symbol, [_instrument(each) for each in found], BROKER)
         self._line.contracts[str(found[0].contract.conId)] = (found[0], _now())
         return found[0]
 
@@ -467,7 +467,7 @@ def _contract(meant: Identity) -> Any:
 def _instrument(told: Any) -> Instrument:
     contract = told.contract
     kind = parse.CLASSES[contract.secType]
-    option = naming.option_of(contract.localSymbol) if kind is AssetClass.OPTION else None
+    option = symbol_lookup.option_of(contract.localSymbol) if kind is AssetClass.OPTION else None
     lot = Decimal(1) if kind is AssetClass.STOCK else (_maybe(told.sizeIncrement) or Decimal(1))
     return Instrument(
         symbol=_symbol(contract),

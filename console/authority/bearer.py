@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from django.utils import timezone
 
-from brokers.statements import Statement, shared
+from brokers.compiled_queries import Statement
+from brokers.shared_reads import shared
 from brokers.types import Environment
 from console import scopes
 from console.authority import management

@@ -19,7 +19,7 @@ from brokers.errors import (
     RateLimited,
     Rejected,
 )
-from brokers.paper import books, feed
+from brokers.paper import accounts, feed
 from brokers.types import ConnectionInfo, Environment
 from console import limits as bounds
 from console import text
@@ -54,15 +54,15 @@ def link_paper(
 ) -> Connection:
     """A new paper account and its connection. The venue of ``prices`` is not asked for anything yet.
 
-    ``prices`` is one of PRICES or empty for recorded and simulated ones; the rest is as ``books.open_account`` has it.
-    Raises Refusal when the owner has a connection of that name, or the account could not trade.
+    ``prices`` is one of PRICES or empty for recorded and simulated ones; the rest is as ``accounts.open_account`` has
+    it. Raises Refusal when the owner has a connection of that name, or the account could not trade.
     """
     name = text.checked(name, field="name")
     if prices:
         _check_prices(prices, currency, hours, kind)
     try:
         with transaction.atomic():
-            account = books.open_account(
+            account = accounts.open_account(
                 name=name,
                 starting_cash=starting_cash,
                 currency=currency,

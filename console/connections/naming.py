@@ -6,7 +6,7 @@ A forbidden name that fits nothing would forbid nothing, and nobody would notice
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from brokers import built_on, identity
+from brokers import built_on, instrument_id
 from brokers.base import Broker
 from brokers.errors import AmbiguousSymbol, BrokerError, InvalidSymbol, NotSupported
 from brokers.types import Instrument
@@ -69,7 +69,9 @@ def _one(broker: Broker, name: str) -> list[Instrument] | None:
 
 def _search(broker: Broker, name: str) -> list[Instrument]:
     try:
-        return broker.find_instruments(identity.parse(name).name if identity.is_one(name) else name, limit=_FOUND)
+        return broker.find_instruments(
+            instrument_id.parse(name).name if instrument_id.is_one(name) else name, limit=_FOUND
+        )
     except (InvalidSymbol, NotSupported):
         return []
 
@@ -85,8 +87,8 @@ def _fits(field: str, name: str, one: Instrument) -> bool:
     """Whether the list would speak of the instrument, by a word its broker has for it."""
     if field == "symbols":
         return Limits(symbols=frozenset({name})).allows(one.symbol, one.identity)
-    if identity.is_one(name):
-        return one.identity is not None and identity.parse(name).agrees(one.identity)
+    if instrument_id.is_one(name):
+        return one.identity is not None and instrument_id.parse(name).agrees(one.identity)
     return not {bounds.letters(name)}.isdisjoint(map(bounds.letters, _words(one)))
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.conf import settings
 
-from brokers import identity, registry
+from brokers import instrument_id, registry
 from brokers.base import Broker
 from brokers.errors import BrokerError, InvalidSymbol, NotSent, UnknownOutcome
-from brokers.statements import share_reads, stop_sharing
+from brokers.shared_reads import share_reads, stop_sharing
 from brokers.types import Ability, Account, AssetClass, Capabilities, Instrument
 from console.connections import bulkhead, linked, vault
 from console.connections.models import Connection
@@ -100,7 +100,7 @@ def search(
     broker: Broker, query: str, *, asset_class: AssetClass | None, limit: int, by_name: bool
 ) -> list[Instrument]:
     """As ``find_instruments``; an instrument_id finds what it names. Raises BrokerError."""
-    if by_name or not identity.is_one(query):
+    if by_name or not instrument_id.is_one(query):
         return broker.find_instruments(query, asset_class=asset_class, limit=limit, by_name=by_name)
     try:
         found = broker.instrument(query)

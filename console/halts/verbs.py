@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from brokers.statements import Statement
+from brokers.compiled_queries import Statement
 from brokers.types import Environment
 from console import text
 from console.accounts.models import User

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from brokers import identity
+from brokers import instrument_id
 from brokers.errors import BrokerError
 from brokers.types import LONGEST_SYMBOL, OrderClass, OrderType, Side, TimeInForce
 from console.accounts.presence import Act as Presence
@@ -228,7 +228,7 @@ class Orders(_Orders):
 
     def get(self, request: Request) -> Response:
         asked = {name: self.given[name] for name in ("status", "symbol", "connection_id") if name in self.given}
-        if identity.is_one(asked.get("symbol", "")):
+        if instrument_id.is_one(asked.get("symbol", "")):
             raise Refusal(
                 Code.INVALID_ARGUMENT,
                 "Orders are listed by the symbol that they show, not by an instrument_id.",

@@ -24,9 +24,9 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from brokers.base import Broker
+from brokers.compiled_queries import Insertion
 from brokers.decimals import plain
 from brokers.errors import AuthFailed, BrokerError, InsufficientFunds, InsufficientPosition, RateLimited, Rejected
-from brokers.statements import Insertion
 from brokers.types import (
     BrokerOrder,
     Instrument,

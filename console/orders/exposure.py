@@ -9,9 +9,9 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from brokers import market_hours
 from brokers.base import Broker
 from brokers.errors import BrokerError
-from brokers.paper import hours
 from brokers.types import (
     Ability,
     AssetClass,
@@ -172,7 +172,7 @@ def market_is_open(broker: Broker, instrument: Instrument, now: datetime) -> boo
         told = {each.state for each in its_own or trading}
         return SessionState.OPEN in told if len(told) == 1 else None
     if kind in (AssetClass.STOCK, AssetClass.ETF) and instrument.currency == "USD":
-        return hours.is_open(hours.VENUE, now) if hours.knows(hours.VENUE, now) else None
+        return market_hours.is_open(market_hours.VENUE, now) if market_hours.knows(market_hours.VENUE, now) else None
     return None
 
 

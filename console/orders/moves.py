@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from brokers.statements import Insertion
+from brokers.compiled_queries import Insertion
 from console.errors import Code, Refusal
 from console.orders import states
 from console.orders.models import Order, OrderEvent

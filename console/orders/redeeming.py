@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from brokers.statements import Insertion
+from brokers.compiled_queries import Insertion
 from console import ids
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Policy

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from brokers.decimals import DECIMAL_PLACES, MAX_DIGITS, plain
-from brokers.identity import Identity
+from brokers.instrument_id import Identity
 from brokers.types import AssetClass, LegRequest, OrderClass, OrderRequest, OrderType, Preview, Quote, Side
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection, Policy

@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from brokers.base import Broker
 from brokers.errors import BrokerError, InvalidAccount
-from brokers.paper import actions, books, costs, ledger, tuning
-from brokers.paper.tuning import Terms as Terms  # what the verbs give back
+from brokers.paper import accounts as paper_accounts
+from brokers.paper import actions, costs, ledger, model_settings
+from brokers.paper.model_settings import Terms as Terms  # what the verbs give back
 from brokers.types import AccountState, Position
 from console import text
 from console.accounts.models import User
@@ -72,7 +73,7 @@ def can_practise(connection: Connection) -> bool:
 
 def accounts(connection: Connection) -> list[Terms]:
     """The main one first. Nothing for a connection whose money is not simulated."""
-    return [tuning.terms(key) for key in _keys(connection)] if can_practise(connection) else []
+    return [model_settings.terms(key) for key in _keys(connection)] if can_practise(connection) else []
 
 
 def coming(connection: Connection) -> list[Coming]:
@@ -125,13 +126,13 @@ def open_account(
         keys = _keys(mine)
         if len(keys) >= MOST_ACCOUNTS:
             raise Refusal(Code.INVALID_REQUEST, f"A connection has at most {MOST_ACCOUNTS} practice accounts.")
-        if any(tuning.terms(key).name == name.strip() for key in keys):
+        if any(model_settings.terms(key).name == name.strip() for key in keys):
             raise Refusal(
                 Code.INVALID_ARGUMENT, f"This connection has an account called {name.strip()} already.", field="name"
             )
         first = ledger.account(keys[0])
         start = cash if cash is not None else copied if copied is not None else first.starting_cash
-        made, left_out = books.clone(
+        made, left_out = paper_accounts.clone(
             name,
             start,
             lots,
@@ -147,7 +148,7 @@ def open_account(
         _came_in(mine, worth.equity, timezone.now())
         _keep_equity(connection, worth)
         _note(connection, by, "account opened", account=made.key, name=made.name, cash=str(start))
-    return Opened(terms=tuning.terms(made.key), cash=start, left_out=left_out)
+    return Opened(terms=model_settings.terms(made.key), cash=start, left_out=left_out)
 
 
 def reset_account(
@@ -163,7 +164,7 @@ def reset_account(
     _check_equity_share(connection, by)
     with _bounded():
         if cash is not None:
-            books.check_cash(cash)
+            paper_accounts.check_cash(cash)
     label = by.email if isinstance(by, User) else by.name
     standing = Order.objects.filter(connection=connection, account_id=account_id, status__in=states.OPEN)
     if isinstance(by, ConnectedApp):
@@ -184,7 +185,7 @@ def reset_account(
     with _bounded(), transaction.atomic():
         mine = Connection.objects.select_for_update().get(pk=connection.pk)
         now = timezone.now()
-        books.reset(ledger.account(account_id), now, cash)
+        paper_accounts.reset(ledger.account(account_id), now, cash)
         after = _state(connection, account_id)
         _came_in(mine, after.equity - before.equity, now)
         equity.forget(connection.pk, account_id)
@@ -194,7 +195,7 @@ def reset_account(
         with suppress(BrokerError):  # the sweep asks again
             sending.refresh(order)
     cancelled = sum(result.refusal is None for result in done)
-    return Reset(terms=tuning.terms(account_id), cancelled=cancelled, before=before.equity)
+    return Reset(terms=model_settings.terms(account_id), cancelled=cancelled, before=before.equity)
 
 
 def set_model(
@@ -217,7 +218,9 @@ def set_model(
             field="overrides.latency_ms",
         )
     with _bounded(), transaction.atomic():
-        made = tuning.set_model(account_id, preset=preset, overrides=overrides, margin=margin, now=timezone.now())
+        made = model_settings.set_model(
+            account_id, preset=preset, overrides=overrides, margin=margin, now=timezone.now()
+        )
         _note(connection, by, "model changed", account=account_id, model=made.stamp, margin=made.margin)
     return made
 
@@ -250,7 +253,7 @@ def _check_equity_share(connection: Connection, by: By) -> None:
         )
 
 
-def _original(of: tuple[Connection, str], currency: str) -> tuple[list[books.Lot], Decimal, str | None]:
+def _original(of: tuple[Connection, str], currency: str) -> tuple[list[paper_accounts.Lot], Decimal, str | None]:
     """What an account has now. Raises Refusal."""
     connection, account_id = of
     try:
@@ -272,7 +275,7 @@ def _original(of: tuple[Connection, str], currency: str) -> tuple[list[books.Lot
             f"{chosen.name} has no cash, and an account needs some to start with. Name an amount as cash.",
             field="cash",
         )
-    lots = [books.Lot(symbol=each.symbol, quantity=each.quantity, average_price=_paid(each)) for each in held]
+    lots = [paper_accounts.Lot(symbol=each.symbol, quantity=each.quantity, average_price=_paid(each)) for each in held]
     short = any(each.quantity < 0 for each in held)
     return lots, cash.quantize(Decimal("0.01")), "margin" if short else None
 

@@ -48,7 +48,8 @@ def main() -> None:
 def measure(resting: int, near: int, minutes: int) -> tuple[int, int, float, float]:
     """(ticks, orders that ended, seconds, seconds of CPU) of matching ``minutes`` new bars of every instrument."""
     # Imported here, because Django must have been set up.
-    from brokers.paper import books, prices, simulated
+    from brokers.paper import accounts as paper_accounts
+    from brokers.paper import prices, simulated
     from brokers.paper.listings import market_for
     from brokers.paper.models import MatchedTape, PaperAccount, PaperOrder
 
@@ -56,7 +57,7 @@ def measure(resting: int, near: int, minutes: int) -> tuple[int, int, float, flo
     MatchedTape.objects.all().delete()
     accounts = {
         seed: [
-            books.open_account(f"{seed}.{place}", Decimal(10) ** 9, seed=seed, now=START)
+            paper_accounts.open_account(f"{seed}.{place}", Decimal(10) ** 9, seed=seed, now=START)
             for place in range(ACCOUNTS_PER_SEED)
         ]
         for seed in range(1, SEEDS + 1)
@@ -64,7 +65,7 @@ def measure(resting: int, near: int, minutes: int) -> tuple[int, int, float, flo
     symbols = [entry.symbol for entry in simulated.listing(1, "always")]
     tapes = [(seed, market_for(seed, "always").tape(symbol)) for seed in accounts for symbol in symbols]
     for seed, tape in tapes:
-        books.watch(accounts[seed][0], tape, START)
+        paper_accounts.watch(accounts[seed][0], tape, START)
     draw = random.Random(7)  # noqa: S311 - a repeatable load, not a secret
     rows = []
     for place in range(resting):
@@ -79,12 +80,12 @@ def measure(resting: int, near: int, minutes: int) -> tuple[int, int, float, flo
     ended = 0
     began, used = time.perf_counter(), time.process_time()
     for minute in range(1, minutes + 1):
-        ended += books.match_resting(START + timedelta(minutes=minute))
+        ended += paper_accounts.match_resting(START + timedelta(minutes=minute))
     return len(tapes) * minutes, ended, time.perf_counter() - began, time.process_time() - used
 
 
 def _order(account: Any, tape: Any, limit: Decimal, place: int) -> Any:
-    from brokers.paper.matching import set_bounds
+    from brokers.paper.engine import set_bounds
     from brokers.paper.models import PaperOrder
 
     order = PaperOrder(

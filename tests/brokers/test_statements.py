@@ -9,7 +9,7 @@ from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from brokers.statements import Insertion, Instances, Statement
+from brokers.compiled_queries import Insertion, Instances, Statement
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.orders.models import Confirmation

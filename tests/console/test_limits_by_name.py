@@ -3,7 +3,7 @@ than it says."""
 
 import pytest
 
-from brokers import identity
+from brokers import instrument_id
 from brokers.types import AssetClass
 from console import limits
 from console.errors import Code, Refusal
@@ -25,13 +25,13 @@ def denies(
     listed: str, what: tuple[str, str], kind: AssetClass = AssetClass.STOCK, told: tuple[str, ...] = ()
 ) -> bool | None:
     symbol, named = what
-    known = identity.parse(named) if named else None
+    known = instrument_id.parse(named) if named else None
     return limits.parse({"denied_symbols": [listed]}).denies(symbol, known, asset_class=kind, told=told)
 
 
 def allows(listed: str, what: tuple[str, str]) -> bool:
     symbol, named = what
-    return limits.parse({"symbols": [listed]}).allows(symbol, identity.parse(named) if named else None)
+    return limits.parse({"symbols": [listed]}).allows(symbol, instrument_id.parse(named) if named else None)
 
 
 @pytest.mark.parametrize("what", [APPLE_AT_IBKR, APPLE_IN_MEXICO, APPLE_CALL, APPLE_CALL_AFTER_A_SPLIT])

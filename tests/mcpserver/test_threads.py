@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from brokers.statements import Statement
+from brokers.compiled_queries import Statement
 from console.keys.models import ApiKey
 from mcpserver.threads import Threads
 

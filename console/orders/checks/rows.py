@@ -6,7 +6,7 @@ are under its locks; what the others find refuses early.
 
 from dataclasses import dataclass
 
-from brokers.statements import Instances
+from brokers.compiled_queries import Instances
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.halts import verbs as halts

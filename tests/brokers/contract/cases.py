@@ -28,7 +28,7 @@ from brokers.ibkr.adapter import IbkrBroker
 from brokers.kraken.adapter import KrakenBroker
 from brokers.krakenfutures.adapter import KrakenFuturesBroker
 from brokers.okx.adapter import OkxBroker
-from brokers.paper import books
+from brokers.paper import accounts
 from brokers.paper.adapter import PaperBroker
 from brokers.tws import line as tws_line
 from brokers.tws.adapter import TwsBroker
@@ -353,7 +353,7 @@ class PaperCase(Case):
 
     @contextmanager
     def opened(self) -> Iterator[Rig]:
-        account = books.open_account("Practice", Decimal("1000000"), hours="always", seed=1)
+        account = accounts.open_account("Practice", Decimal("1000000"), hours="always", seed=1)
         broker = PaperBroker.open({"account": account.key})
         yield Rig(broker=broker, symbol="AAPL", price=broker.quotes(["AAPL"])[0].last, quantity=Decimal(2))
 

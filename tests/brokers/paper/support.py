@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 
-from brokers.paper import books
+from brokers.paper import accounts
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.imports import import_bars
 from brokers.paper.models import PaperAccount
@@ -62,7 +62,7 @@ def order(
 def open_broker(
     clock: Clock, cash: str = "100000", *, hours: str = "always", seed: int = 1
 ) -> tuple[PaperBroker, PaperAccount]:
-    account = books.open_account("Practice", Decimal(cash), hours=hours, seed=seed, now=clock.now)
+    account = accounts.open_account("Practice", Decimal(cash), hours=hours, seed=seed, now=clock.now)
     return PaperBroker.open({"account": account.key}, clock=clock), account
 
 

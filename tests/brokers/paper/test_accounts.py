@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from brokers.errors import InsufficientFunds, InsufficientPosition, InvalidAccount
-from brokers.paper import books, ledger, tuning
+from brokers.paper import accounts, ledger, model_settings
 from brokers.paper.actions import import_actions
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.imports import ImportRefused
@@ -24,7 +24,7 @@ FLAT = "100 100 100 100"
 
 
 def margin(clock: Clock, cash: str = "10000", preset: str = "frictionless") -> tuple[PaperBroker, PaperAccount]:
-    account = books.open_account("M", Decimal(cash), kind="margin", preset=preset, now=clock.now)
+    account = accounts.open_account("M", Decimal(cash), kind="margin", preset=preset, now=clock.now)
     return PaperBroker.open({"account": account.key}, clock=clock), account
 
 
@@ -117,15 +117,15 @@ def test_margin_that_is_switched_on_counts_what_rests_and_goes_off_only_without_
     first = script(FLAT, FLAT, symbol="XYZ", asset_class=AssetClass.STOCK)
     clock = Clock(first + timedelta(minutes=1))
     broker, account = paper(clock, "10000")
-    tuning.set_model(account.key, preset="frictionless", now=clock.now)
+    model_settings.set_model(account.key, preset="frictionless", now=clock.now)
     resting = broker.submit(account.key, order("BUY", "10", "XYZ", limit="90"))
     assert reserves(account) == [(Decimal(0), Decimal(900))]
-    tuning.set_model(account.key, margin=True, now=clock.now)
+    model_settings.set_model(account.key, margin=True, now=clock.now)
     assert reserves(account) == [(Decimal(0), Decimal(450))]
     with pytest.raises(ValueError, match="cancel them before"):
-        tuning.set_model(account.key, margin=False, now=clock.now)
+        model_settings.set_model(account.key, margin=False, now=clock.now)
     PaperBroker.open({"account": account.key}, clock=clock).cancel(account.key, resting.client_order_id)
-    assert tuning.set_model(account.key, margin=False, now=clock.now).margin is False
+    assert model_settings.set_model(account.key, margin=False, now=clock.now).margin is False
 
 
 def test_crypto_is_paid_in_full_and_not_sold_short() -> None:
@@ -167,7 +167,7 @@ def test_borrowed_shares_and_borrowed_cash_cost_a_day_at_midnight_whenever_anybo
 
 def test_proceeds_of_a_stock_settle_on_the_next_business_day_and_pay_for_nothing_before() -> None:
     clock = Clock()  # a Friday
-    account = books.open_account("C", Decimal(2500), settlement_days=1, now=clock.now)
+    account = accounts.open_account("C", Decimal(2500), settlement_days=1, now=clock.now)
     broker = PaperBroker.open({"account": account.key}, clock=clock)
     broker.submit(account.key, order("BUY", "10"))
     broker.submit(account.key, order("SELL", "10"))
@@ -244,7 +244,7 @@ def test_actions_come_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_one_connection_reaches_its_accounts_and_no_other() -> None:
     clock = Clock()
-    one, two, other = (books.open_account(name, Decimal(5000), now=clock.now) for name in ("One", "Two", "Other"))
+    one, two, other = (accounts.open_account(name, Decimal(5000), now=clock.now) for name in ("One", "Two", "Other"))
     broker = PaperBroker.open({"accounts": [one.key, two.key]}, clock=clock)
     assert [each.name for each in broker.accounts()] == ["One", "Two"]
     sent = order("BUY", "1")
@@ -265,7 +265,7 @@ def test_a_reset_account_starts_again_and_its_history_stays() -> None:
     broker.submit(account.key, order("BUY", "10"))
     resting = broker.submit(account.key, order("BUY", "1", limit="1"))
     clock.advance(minutes=5)
-    books.reset(account, clock.now)
+    accounts.reset(account, clock.now)
     state = broker.account_state(account.key)
     assert (state.equity, state.cash[0].available) == (Decimal(10_000), Decimal(10_000))
     assert broker.positions(account.key) == []
@@ -278,13 +278,13 @@ def test_a_reset_account_starts_again_and_its_history_stays() -> None:
 
 def test_a_clone_starts_with_somebodys_cash_and_positions() -> None:
     clock = Clock()
-    account, left_out = books.clone(
+    account, left_out = accounts.clone(
         "Copy",
         Decimal(2500),
         [
-            books.Lot(symbol="AAPL", quantity=Decimal(7), average_price=Decimal("180.5")),
-            books.Lot(symbol="NOPE", quantity=Decimal(1), average_price=Decimal(1)),
-            books.Lot(symbol="MSFT", quantity=Decimal(-3), average_price=Decimal(400)),
+            accounts.Lot(symbol="AAPL", quantity=Decimal(7), average_price=Decimal("180.5")),
+            accounts.Lot(symbol="NOPE", quantity=Decimal(1), average_price=Decimal(1)),
+            accounts.Lot(symbol="MSFT", quantity=Decimal(-3), average_price=Decimal(400)),
         ],
         now=clock.now,
     )
@@ -303,4 +303,4 @@ def test_a_clone_starts_with_somebodys_cash_and_positions() -> None:
 )
 def test_an_account_that_makes_no_sense_is_not_opened(terms: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        books.open_account("X", Decimal(1), **terms)  # type: ignore[arg-type]
+        accounts.open_account("X", Decimal(1), **terms)  # type: ignore[arg-type]

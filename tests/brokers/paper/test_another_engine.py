@@ -27,7 +27,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from brokers.paper import exchange, hours
+from brokers import market_hours
+from brokers.paper import fill_rules
 from brokers.types import Bar, OrderType, Quote, Side
 
 from . import record_backtesting
@@ -40,33 +41,33 @@ TABLE = {name.strip(): int(times) for name, times in re.findall(r"^(\w[\w ]+?)  
 ALIKE = 305
 """Orders that both fill, at the same bar and price."""
 BARS = [
-    Bar(start=hours.at_minute(place), open=bar[0], high=bar[1], low=bar[2], close=bar[3], volume=bar[4])
+    Bar(start=market_hours.at_minute(place), open=bar[0], high=bar[1], low=bar[2], close=bar[3], volume=bar[4])
     for place, bar in enumerate(record_backtesting.bars())
 ]
 
 
-def on_arrival(terms: exchange.Terms, first: int) -> Fill:
+def on_arrival(terms: fill_rules.Terms, first: int) -> Fill:
     last = BARS[first].close
     quote = Quote(
         symbol="BTC/USD", currency="USD", last=last, bid=last, ask=last, open=last, high=last, low=last,
         change_percent=Decimal(0), as_of=BARS[first].start, source="test",
     )  # fmt: skip
-    match = exchange.on_arrival(terms, quote)
+    match = fill_rules.on_arrival(terms, quote)
     if match.price is not None:
         return -1, match.price
     return at_rest(replace(terms, triggered=match.triggered, best=match.best), first)
 
 
-def at_rest(terms: exchange.Terms, first: int) -> Fill:
+def at_rest(terms: fill_rules.Terms, first: int) -> Fill:
     for place, bar in enumerate(BARS[first + 1 : first + 1 + record_backtesting.WATCHED]):
-        match = exchange.in_bar(terms, bar)
+        match = fill_rules.in_bar(terms, bar)
         if match.price is not None:
             return place, match.price
         terms = replace(terms, triggered=match.triggered, best=match.best)
     return None
 
 
-def kind_of(terms: exchange.Terms, first: int, mine: Fill, theirs: Fill) -> str:
+def kind_of(terms: fill_rules.Terms, first: int, mine: Fill, theirs: Fill) -> str:
     """Which line of the table explains that the two differ; "unexplained" is none of them."""
     resting = at_rest(terms, first)
     if mine != resting:
@@ -92,7 +93,7 @@ def test_every_difference_to_another_engine_is_one_of_those_in_the_table() -> No
     drawn, found, alike = record_backtesting.drawn(), Counter[str](), 0
     assert [tuple(row[:5]) for row in RECORD["orders"]] == drawn, "The record was made with other orders."
     for (first, side, kind, limit, stop), row in zip(drawn, RECORD["orders"], strict=True):
-        terms = exchange.Terms(
+        terms = fill_rules.Terms(
             side=Side(side),
             order_type=OrderType(kind),
             quantity=Decimal(1),

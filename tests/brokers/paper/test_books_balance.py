@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from brokers.errors import Rejected
-from brokers.paper import books, ledger
+from brokers.paper import accounts, ledger
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.models import CashBalance, LedgerEntry, PaperAccount, PaperOrder
 from brokers.types import BrokerStatus, OrderRequest
@@ -121,7 +121,7 @@ def test_cash_positions_reserves_and_ledger_agree_after_any_run_of_orders(
         for step in script:
             if step[0] == "clock":
                 clock.advance(seconds=step[1])
-                books.match_resting(clock.now)
+                accounts.match_resting(clock.now)
             elif step[0] == "cancel" and sent:
                 with suppress(Rejected):
                     broker.cancel(account.key, list(sent)[step[1] % len(sent)])
@@ -154,7 +154,7 @@ def test_matching_every_minute_and_matching_once_leave_the_same_books() -> None:
         end = clock.now + timedelta(days=2)
         while clock.now < end:
             clock.now = min(end, clock.now + step)
-            books.match_resting(clock.now)
+            accounts.match_resting(clock.now)
         found = [broker.order(account.key, client_order_id) for client_order_id in sent]
         outcomes.append([(one.status, one.average_price, one.fees, one.updated_at) for one in found if one is not None])
     assert outcomes[0] == outcomes[1] == outcomes[2]
@@ -201,10 +201,10 @@ def test_matching_asks_the_database_about_instruments_and_never_about_accounts_w
         broker.cancel(account.key, rested.client_order_id)
     # The marks and what is imported; then who is touched, who expires, and the mark.
     with django_assert_num_queries(5):
-        assert books.match_resting(Clock().now + timedelta(days=1)) == 0
+        assert accounts.match_resting(Clock().now + timedelta(days=1)) == 0
 
 
 def test_orders_that_only_the_clock_ends_are_found_without_reading_all_that_rest() -> None:
-    plan = books.on_time(Clock().now).explain()
+    plan = accounts.on_time(Clock().now).explain()
     assert all(name in plan for name in ("paper_expiring", "paper_arriving", "paper_cancelling")), plan
     assert "SCAN" not in plan

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from brokers.errors import Rejected
-from brokers.paper import books, costs, ledger
+from brokers.paper import accounts, costs, ledger
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.models import OPEN_STATUSES, LedgerEntry, PaperAccount, PaperFill, PaperOrder
 from brokers.types import LegRequest, OrderChanges, OrderClass, OrderRequest, OrderType, Side, TimeInForce
@@ -163,7 +163,7 @@ def act(
 ) -> None:
     if step[0] == "clock":
         clock.advance(seconds=step[1])
-        books.match_resting(clock.now)
+        accounts.match_resting(clock.now)
     elif step[0] in ("order", "linked"):
         last = broker.quotes([step[2]])[0].last
         request = simple_order(last, step) if step[0] == "order" else linked_order(last, step)
@@ -207,7 +207,7 @@ def test_after_every_step_the_books_follow_from_the_ledger(
 ) -> None:
     with transaction.atomic():
         clock = Clock()
-        account = books.open_account(
+        account = accounts.open_account(
             "T", Decimal(cash), kind=kind, preset=preset, settlement_days=settlement, now=clock.now
         )
         broker = PaperBroker.open({"account": account.key}, clock=clock)

@@ -3,7 +3,7 @@
 =======================  ==============================================================================================
 where they differ        why
 =======================  ==============================================================================================
-nowhere, order by order  Both follow the rules of ``brokers.paper.exchange``. Each order has an account of its own, so
+nowhere, order by order  Both follow the rules of ``brokers.paper.fill_rules``. Each order has an account of its own, so
                          that neither money nor the volume that an account's orders share comes between them.
 on the loop's edge       Not compared: the recording ends and begins again there, which is a jump of two days. The
                          orders begin where that is further away than they are watched.
@@ -18,7 +18,8 @@ from decimal import Decimal
 
 import pytest
 
-from brokers.paper import books, costs, hours, replay
+from brokers import market_hours
+from brokers.paper import accounts, costs, replay
 from brokers.paper.adapter import PaperBroker
 from brokers.types import OrderRequest, OrderType, Side, TimeInForce
 
@@ -68,16 +69,16 @@ def test_every_fill_is_that_of_the_oracle(preset: str, share: Decimal | None, mo
     monkeypatch.setitem(costs.PRESETS, "limited", limited)
     draw = random.Random(20180406)  # noqa: S311 - a repeatable load, not a secret
     clock = Clock(NOON)
-    now = hours.minute_of(NOON)
+    now = market_hours.minute_of(NOON)
     last, bars = _bars(now - 1, 1)[0], _bars(now + 1, WATCHED)
     sent = []
     for order in _orders(draw, last[3], 120):
-        bitcoin = books.Lot(symbol="BTC/USD", quantity=Decimal(4), average_price=last[3])
-        account, _ = books.clone("O", Decimal(10) ** 7, [bitcoin], preset=preset, now=clock.now)
+        bitcoin = accounts.Lot(symbol="BTC/USD", quantity=Decimal(4), average_price=last[3])
+        account, _ = accounts.clone("O", Decimal(10) ** 7, [bitcoin], preset=preset, now=clock.now)
         broker = PaperBroker.open({"account": account.key}, clock=clock)
         sent.append((order, broker, account.key, broker.submit(account.key, _request(order))))
     clock.advance(minutes=WATCHED, seconds=41)
-    books.match_resting(clock.now)
+    accounts.match_resting(clock.now)
     differences = []
     filled = parts = 0
     for order, broker, key, answer in sent:

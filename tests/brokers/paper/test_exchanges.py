@@ -23,8 +23,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.core.management import CommandError, call_command
 
+from brokers import market_hours
 from brokers.errors import InvalidOrder, MarketClosed
-from brokers.paper import books, hours
+from brokers.paper import accounts
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.imports import ImportRefused, import_bars
 from brokers.paper.models import PaperAccount
@@ -87,25 +88,25 @@ def expected(code: str, on: date) -> list[tuple[datetime, datetime]]:
 @pytest.mark.parametrize(("code", "year"), sorted(CLOSED))
 def test_every_day_of_the_year_is_what_was_published(code: str, year: int) -> None:
     day = date(year, 1, 1)
-    minutes = hours.traded(code, hours.minute_of(datetime(year, 1, 1, tzinfo=UTC)))
+    minutes = market_hours.traded(code, market_hours.minute_of(datetime(year, 1, 1, tzinfo=UTC)))
     while day.year == year:
         number = (day - date(1970, 1, 1)).days
         spans = expected(code, day)
-        assert hours.trading_day(code, number) == tuple(
-            (hours.minute_of(opens), hours.minute_of(closes)) for opens, closes in spans
+        assert market_hours.trading_day(code, number) == tuple(
+            (market_hours.minute_of(opens), market_hours.minute_of(closes)) for opens, closes in spans
         ), day
         day += timedelta(days=1)
-    assert minutes < hours.traded(code, hours.minute_of(datetime(year, 12, 31, tzinfo=UTC)))
+    assert minutes < market_hours.traded(code, market_hours.minute_of(datetime(year, 12, 31, tzinfo=UTC)))
 
 
 @pytest.mark.parametrize("code", sorted(USUAL))
 def test_minutes_traded_are_those_that_are_open(code: str) -> None:
     start = at("2026-11-24 00:00:00")
-    first = hours.minute_of(start)
+    first = market_hours.minute_of(start)
     open_minutes = 0
     for minute in range(first, first + 7 * 1440):
-        assert hours.traded(code, minute) - hours.traded(code, first) == open_minutes
-        open_minutes += hours.is_open(code, hours.at_minute(minute))
+        assert market_hours.traded(code, minute) - market_hours.traded(code, first) == open_minutes
+        open_minutes += market_hours.is_open(code, market_hours.at_minute(minute))
     assert open_minutes > 1500
 
 
@@ -135,7 +136,7 @@ def test_minutes_traded_are_those_that_are_open(code: str) -> None:
     ],
 )
 def test_an_exchange_is_open_when_its_own_clock_says_so(code: str, moment: str, is_open: bool) -> None:
-    assert hours.is_open(code, at(moment)) is is_open
+    assert market_hours.is_open(code, at(moment)) is is_open
 
 
 @pytest.mark.parametrize(
@@ -149,7 +150,7 @@ def test_an_exchange_is_open_when_its_own_clock_says_so(code: str, moment: str, 
     ],
 )
 def test_a_day_order_lives_to_the_end_of_its_trading_day(code: str, moment: str, end: str) -> None:
-    assert hours.session_end(code, at(moment)) == at(end)
+    assert market_hours.session_end(code, at(moment)) == at(end)
 
 
 def recorded(
@@ -162,7 +163,7 @@ def recorded(
         moment = start + place * step
         lines.append(f"{moment.date() if daily else moment.isoformat()},{','.join(bar.split())},10")
     import_bars(lines, symbol="VOD", name="Voda", asset_class=AssetClass.STOCK, exchange=exchange)
-    account = books.open_account("E", Decimal(100_000), hours=kind, preset="frictionless", now=clock.now)
+    account = accounts.open_account("E", Decimal(100_000), hours=kind, preset="frictionless", now=clock.now)
     return PaperBroker.open({"account": account.key}, clock=clock), account
 
 
@@ -263,7 +264,7 @@ def test_an_exchange_that_is_not_known_is_refused() -> None:
 def test_proceeds_settle_on_the_business_days_of_the_exchange() -> None:
     clock = Clock(at("2026-11-20 05:00:00"))  # a Friday; Monday is a holiday in Tokyo and none in New York
     recorded(clock, "XTKS", *RISING)
-    account = books.open_account("S", Decimal(100_000), hours="venue", settlement_days=1, now=clock.now)
+    account = accounts.open_account("S", Decimal(100_000), hours="venue", settlement_days=1, now=clock.now)
     broker = PaperBroker.open({"account": account.key}, clock=clock)
     broker.submit(account.key, order("BUY", "1", "VOD"))
     broker.submit(account.key, order("SELL", "1", "VOD"))

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from brokers.errors import InsufficientFunds, InsufficientPosition
-from brokers.paper import books, costs, tuning
+from brokers.paper import accounts, costs, model_settings
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.models import PaperAccount, PaperFill, PaperOrder
 from brokers.types import (
@@ -33,9 +33,9 @@ def slow(
     clock: Clock, cash: str = "10000", *, margin: bool = False, hours: str = "always", **overrides: str
 ) -> tuple[PaperBroker, PaperAccount]:
     """Without costs, and five seconds from everything."""
-    account = books.open_account("L", Decimal(cash), hours=hours, now=clock.now)
+    account = accounts.open_account("L", Decimal(cash), hours=hours, now=clock.now)
     tuned = SLOW | {name: Decimal(value) for name, value in overrides.items()}
-    tuning.set_model(account.key, preset="frictionless", overrides=tuned, margin=margin, now=clock.now)
+    model_settings.set_model(account.key, preset="frictionless", overrides=tuned, margin=margin, now=clock.now)
     account.refresh_from_db()
     return PaperBroker.open({"account": account.key}, clock=clock), account
 
@@ -100,7 +100,7 @@ def outcome(first: datetime, looks: list[timedelta]) -> list[tuple[object, ...]]
     broker.submit(account.key, order("BUY", "3", "XYZ"))
     for look in looks:
         clock.now = max(clock.now, start + look)
-        books.match_resting(clock.now)
+        accounts.match_resting(clock.now)
     clock.now = start + timedelta(minutes=4)
     broker.account_state(account.key)
     rows = [
@@ -202,7 +202,7 @@ def test_a_reduce_only_order_takes_what_is_left_of_the_position_when_it_arrives(
     broker.submit(account.key, order("BUY", "10", "XYZ"))
     clock.advance(seconds=5)
     reduces = broker.submit(account.key, replace(order("SELL", "10", "XYZ", limit="99"), reduce_only=True))
-    tuning.set_model(account.key, overrides={"latency_ms": Decimal(1000)}, now=clock.now)
+    model_settings.set_model(account.key, overrides={"latency_ms": Decimal(1000)}, now=clock.now)
     broker = PaperBroker.open({"account": account.key}, clock=clock)
     broker.submit(account.key, order("SELL", "6", "XYZ"))
     clock.advance(seconds=5)
@@ -213,7 +213,7 @@ def test_a_reduce_only_order_takes_what_is_left_of_the_position_when_it_arrives(
 def test_the_realistic_preset_has_its_latency_stamped_on_each_fill() -> None:
     first = script(FLAT, FLAT)
     clock = Clock(at(first, 1, 0))
-    account = books.open_account("R", Decimal(1000), preset="realistic", now=clock.now)
+    account = accounts.open_account("R", Decimal(1000), preset="realistic", now=clock.now)
     broker = PaperBroker.open({"account": account.key}, clock=clock)
     sent = broker.submit(account.key, order("BUY", "0.1", "TEST/USD"))
     assert found(broker, account, sent).status is BrokerStatus.WORKING
@@ -224,7 +224,7 @@ def test_the_realistic_preset_has_its_latency_stamped_on_each_fill() -> None:
 
 
 def test_live_prices_take_no_latency_of_ours() -> None:
-    account = books.open_account("V", Decimal(1000), venue="kraken", preset="realistic")
-    assert tuning.terms(account.key).rates["latency_ms"] == 0
+    account = accounts.open_account("V", Decimal(1000), venue="kraken", preset="realistic")
+    assert model_settings.terms(account.key).rates["latency_ms"] == 0
     with pytest.raises(ValueError, match="latency_ms can only be 0"):
-        tuning.set_model(account.key, overrides=SLOW, now=account.created)
+        model_settings.set_model(account.key, overrides=SLOW, now=account.created)

@@ -9,7 +9,7 @@ import pytest
 from django.db import transaction
 
 from brokers.errors import BrokerUnavailable, InvalidOrder, InvalidSymbol, StaleQuote
-from brokers.paper import books, feed, ledger, live
+from brokers.paper import accounts, feed, ledger, live
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.models import LiveBar, LivePair, PaperAccount, PaperFill
 from brokers.types import BarSize, BrokerStatus
@@ -37,7 +37,7 @@ def kraken(clock: Clock, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def open_live(clock: Clock, cash: str = "100000", **more: Any) -> tuple[PaperBroker, PaperAccount]:
-    account = books.open_account("Live", Decimal(cash), venue="kraken", now=clock.now, **more)
+    account = accounts.open_account("Live", Decimal(cash), venue="kraken", now=clock.now, **more)
     return PaperBroker.open({"account": account.key}, clock=clock), account
 
 
@@ -45,7 +45,7 @@ def pass_minutes(clock: Clock, minutes: int) -> None:
     """As the background tasks do it, once after the given time."""
     clock.advance(minutes=minutes)
     live.follow(clock.now)
-    books.match_resting(clock.now)
+    accounts.match_resting(clock.now)
 
 
 def test_a_quote_is_what_the_venue_says_to_the_digit(clock: Clock, kraken: PublicKraken) -> None:
@@ -311,7 +311,7 @@ def test_no_key_goes_out_and_no_redirect_is_followed(clock: Clock, kraken: Publi
 )
 def test_an_account_that_could_not_trade_live_is_not_opened(asked: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        books.open_account("Live", Decimal(1000), **asked)
+        accounts.open_account("Live", Decimal(1000), **asked)
 
 
 def test_an_order_in_another_currency_than_the_accounts_is_refused(clock: Clock, kraken: PublicKraken) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from brokers.errors import BrokerUnavailable, InvalidSymbol, StaleQuote
-from brokers.paper import books, feed, ledger, live
+from brokers.paper import accounts, feed, ledger, live
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.models import LiveBar, LivePair, PaperAccount, PaperFill
 from brokers.types import BarSize, BrokerOrder, BrokerStatus
@@ -39,7 +39,7 @@ class Venue:
     def pass_minutes(self, minutes: int) -> None:
         self.clock.advance(minutes=minutes)
         live.follow(self.clock.now)
-        books.match_resting(self.clock.now)
+        accounts.match_resting(self.clock.now)
 
     def send(self, side: str, quantity: str, **terms: str) -> BrokerOrder:
         return self.broker.submit(self.account.key, order(side, quantity, self.symbol, **terms))
@@ -56,7 +56,7 @@ def venue(request: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Itera
     monkeypatch.setattr(feed, "_SETTINGS", {"timeout": 0.4, "per_second": 1000})
     with FAKES[name](clock) as fake:
         settings.PAPER_PRICE_HOSTS = {name: fake.url}
-        account = books.open_account("Live", Decimal(100_000), fake.quote_currency, venue=name, now=clock.now)
+        account = accounts.open_account("Live", Decimal(100_000), fake.quote_currency, venue=name, now=clock.now)
         broker = PaperBroker.open({"account": account.key}, clock=clock)
         yield Venue(name, feed.title(name), fake, clock, account, broker)
 

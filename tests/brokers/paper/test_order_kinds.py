@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from brokers.errors import InsufficientPosition, InvalidOrder, NotCancellable, NotSupported, OrderNotFound
-from brokers.paper import books
+from brokers.paper import accounts
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.imports import import_bars
 from brokers.paper.models import PaperAccount
@@ -38,7 +38,7 @@ class Desk:
     def __init__(self, *bars: str, cash: str = "100000", preset: str = "frictionless", volume: str = "1") -> None:
         self.first = script(*bars) if volume == "1" else _with_volume(bars, volume)
         self.clock = Clock(self.first + timedelta(minutes=1))
-        self.account: PaperAccount = books.open_account("T", Decimal(cash), preset=preset, now=self.clock.now)
+        self.account: PaperAccount = accounts.open_account("T", Decimal(cash), preset=preset, now=self.clock.now)
         self.broker = PaperBroker.open({"account": self.account.key}, clock=self.clock)
 
     def send(self, request: OrderRequest) -> BrokerOrder:
@@ -51,7 +51,7 @@ class Desk:
 
     def bar(self, count: int = 1) -> None:
         self.clock.advance(minutes=count)
-        books.match_resting(self.clock.now)
+        accounts.match_resting(self.clock.now)
 
     @property
     def units(self) -> Decimal:
@@ -439,7 +439,7 @@ def test_partial_fills_and_legs_end_the_same_whenever_anybody_looks() -> None:
     first = _with_volume(bars, "50")
     for step in (1, 2, 5, 17):
         clock = Clock(first + timedelta(minutes=1))
-        account = books.open_account("T", Decimal(5000), preset="thin", now=clock.now)
+        account = accounts.open_account("T", Decimal(5000), preset="thin", now=clock.now)
         broker = PaperBroker.open({"account": account.key}, clock=clock)
         ids: list[str] = []
 
@@ -456,7 +456,7 @@ def test_partial_fills_and_legs_end_the_same_whenever_anybody_looks() -> None:
         end = clock.now + timedelta(minutes=17)
         while clock.now < end:
             clock.now = min(end, clock.now + timedelta(minutes=step))
-            books.match_resting(clock.now)
+            accounts.match_resting(clock.now)
         outcomes.append(
             [
                 (one.status, one.quantity, one.average_price, one.fees, one.updated_at, len(one.fills), one.reason)

@@ -17,7 +17,7 @@ from brokers.errors import (
     NotCancellable,
     OrderNotFound,
 )
-from brokers.paper import books
+from brokers.paper import accounts
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.models import PaperOrder
 from brokers.registry import open_broker
@@ -201,7 +201,7 @@ def test_a_preview_of_a_resting_order_rests_on_its_own_price() -> None:
 )
 def test_another_account_is_never_reached(call: Callable[[PaperBroker], object]) -> None:
     broker, _ = paper(Clock())
-    books.open_account("Other", Decimal(5))
+    accounts.open_account("Other", Decimal(5))
     with pytest.raises(InvalidAccount):
         call(broker)
 
@@ -242,9 +242,9 @@ def test_a_bar_that_was_under_way_when_the_order_came_cannot_fill_it() -> None:
     broker, account = paper(clock)
     resting = broker.submit(account.key, order("BUY", "1", "TEST/USD", limit="92"))
     clock.now = first + timedelta(minutes=3)
-    assert books.match_resting(clock.now) == 0
+    assert accounts.match_resting(clock.now) == 0
     clock.now = first + timedelta(minutes=4)
-    assert books.match_resting(clock.now) == 1
+    assert accounts.match_resting(clock.now) == 1
     found = broker.order(account.key, resting.client_order_id)
     assert found is not None and found.updated_at == first + timedelta(minutes=4)
 
@@ -283,7 +283,7 @@ def test_a_sale_pays_for_the_purchase_that_follows_it_whenever_anybody_looks() -
         buy = broker.submit(account.key, order("BUY", "1.5", "TEST/USD", stop="110"))
         broker.submit(account.key, order("SELL", "1", "TEST/USD", stop="95"))
         for minutes in looks:
-            books.match_resting(first + timedelta(minutes=minutes))
+            accounts.match_resting(first + timedelta(minutes=minutes))
         clock.now = first + timedelta(minutes=3)
         found = broker.order(account.key, buy.client_order_id)
         assert found is not None and found.status is BrokerStatus.FILLED
@@ -301,7 +301,7 @@ def test_a_stop_limit_stays_triggered_until_the_price_comes_back_to_its_limit(lo
     resting = broker.submit(account.key, order("BUY", "1", "TEST/USD", stop="105", limit="102"))
     for minutes in looks:
         clock.now = first + timedelta(minutes=minutes)
-        books.match_resting(clock.now)
+        accounts.match_resting(clock.now)
     found = broker.order(account.key, resting.client_order_id)
     assert found is not None
     assert (found.average_price, found.updated_at) == (Decimal(102), first + timedelta(minutes=4))
@@ -357,17 +357,17 @@ def test_one_account_in_trouble_does_not_stop_the_matching_of_others(
     for broker, account in ((broken, bad), (healthy, good)):
         broker.submit(account.key, order("BUY", "1", "TEST/USD", limit="92"))
     PaperOrder.objects.filter(account=bad).update(symbol="GONE")
-    assert books.match_resting(first + timedelta(minutes=2)) == 1
+    assert accounts.match_resting(first + timedelta(minutes=2)) == 1
     assert bad.key in caplog.text
 
 
 def test_opening_an_account_checks_its_amount() -> None:
     for amount in ("0", "-1", "0.001", "NaN", "1E+13"):
         with pytest.raises(ValueError, match="starting cash"):
-            books.open_account("Practice", Decimal(amount))
+            accounts.open_account("Practice", Decimal(amount))
     for name, currency, hours in (("", "USD", "always"), ("P", "usd", "always"), ("P", "USD", "never")):
         with pytest.raises(ValueError, match=r"account|currency|hours"):
-            books.open_account(name, Decimal(1), currency, hours)
+            accounts.open_account(name, Decimal(1), currency, hours)
 
 
 def test_orders_are_listed_newest_first_with_their_terms() -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
-from brokers import http, naming
+from brokers import http, symbol_lookup
 from brokers.base import Extras
 from brokers.errors import (
     AuthFailed,
@@ -154,10 +154,10 @@ class TemplateBroker(Lacking, Extras):
 
     def instrument(self, symbol: str) -> Instrument:
         """By its symbol or its instrument_id. Raises InvalidSymbol, AmbiguousSymbol."""
-        meant = naming.asked(symbol)
+        meant = symbol_lookup.asked(symbol)
         name = symbol if meant is None else meant.name
         found = [each for each in self.find_instruments(name) if each.symbol == name.upper()]
-        return naming.confirmed(meant, naming.only(symbol, found, BROKER))
+        return symbol_lookup.confirmed(meant, symbol_lookup.only(symbol, found, BROKER))
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
         found = []

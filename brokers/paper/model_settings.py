@@ -6,10 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from brokers.decimals import plain
-from brokers.paper import costs, ledger, means
-from brokers.paper.books import match_locked
+from brokers.paper import buying_power, costs, ledger
+from brokers.paper.accounts import match_locked
+from brokers.paper.engine import Matcher
 from brokers.paper.listings import market_of
-from brokers.paper.matching import Matcher
 from brokers.paper.models import OPEN_STATUSES, PaperAccount
 
 
@@ -59,10 +59,10 @@ def set_model(
         if mine.venue and (overrides or {}).get("latency_ms"):
             raise ValueError("At live prices an order meets the price of the moment: latency_ms can only be 0.")
         match_locked(mine, now)
-        if margin is False and mine.kind == means.MARGIN:
+        if margin is False and mine.kind == buying_power.MARGIN:
             _check_no_loan(mine)
         if margin is not None:
-            mine.kind = means.MARGIN if margin else means.CASH
+            mine.kind = buying_power.MARGIN if margin else buying_power.CASH
         if overrides is not None or preset is not None:
             mine.overrides = {name: plain(value) for name, value in (overrides or {}).items()}
         mine.preset = preset or mine.preset
@@ -95,7 +95,7 @@ def _told(account: PaperAccount) -> Terms:
         starting_cash=account.starting_cash,
         preset=account.preset,
         stamp=model.stamp,
-        margin=account.kind == means.MARGIN,
+        margin=account.kind == buying_power.MARGIN,
         hours=account.hours,
         overrides=dict(account.overrides),
         rates=rates,

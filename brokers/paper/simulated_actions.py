@@ -12,7 +12,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
 
-from brokers.paper import hours, simulated
+from brokers import market_hours
+from brokers.paper import simulated
 
 BEGIN = datetime(2026, 12, 1, tzinfo=UTC)
 YEARS = range(2026, 2041)
@@ -72,6 +73,6 @@ def _splits(seed: int) -> Iterator[Announced]:
 def _trading_day(on: date) -> datetime:
     """00:00 UTC of the first day from ``on`` that New York trades."""
     day = (on - date(1970, 1, 1)).days
-    while not hours.trading_day(hours.VENUE, day):
+    while not market_hours.trading_day(market_hours.VENUE, day):
         day += 1
-    return hours.at_minute(day * hours.DAY_MINUTES)
+    return market_hours.at_minute(day * market_hours.DAY_MINUTES)

@@ -5,11 +5,11 @@ from decimal import Decimal
 
 import pytest
 
+from brokers import market_hours
 from brokers.errors import MarketClosed
-from brokers.paper import books, hours
+from brokers.paper import accounts
 from brokers.types import BarSize, BrokerStatus
-
-from .support import NOON, Clock, open_broker, order
+from tests.brokers.paper.support import NOON, Clock, open_broker, order
 
 
 def at(text: str) -> datetime:
@@ -35,23 +35,23 @@ def at(text: str) -> datetime:
     ],
 )
 def test_the_venue_keeps_new_york_hours(moment: str, is_open: bool) -> None:
-    assert hours.is_open(hours.VENUE, at(moment)) is is_open
-    assert hours.is_open(hours.ALWAYS, at(moment))
+    assert market_hours.is_open(market_hours.VENUE, at(moment)) is is_open
+    assert market_hours.is_open(market_hours.ALWAYS, at(moment))
 
 
 @pytest.mark.parametrize(
     ("kind", "moment", "end"),
     [
-        (hours.ALWAYS, "2026-11-20 00:00:00", "2026-11-21 00:00:00"),
-        (hours.ALWAYS, "2026-11-20 23:59:59", "2026-11-21 00:00:00"),
-        (hours.VENUE, "2026-11-20 15:00:00", "2026-11-20 21:00:00"),
-        (hours.VENUE, "2026-11-20 21:00:00", "2026-11-23 21:00:00"),
-        (hours.VENUE, "2026-11-25 22:00:00", "2026-11-27 18:00:00"),
-        (hours.VENUE, "2026-07-06 02:00:00", "2026-07-06 20:00:00"),
+        (market_hours.ALWAYS, "2026-11-20 00:00:00", "2026-11-21 00:00:00"),
+        (market_hours.ALWAYS, "2026-11-20 23:59:59", "2026-11-21 00:00:00"),
+        (market_hours.VENUE, "2026-11-20 15:00:00", "2026-11-20 21:00:00"),
+        (market_hours.VENUE, "2026-11-20 21:00:00", "2026-11-23 21:00:00"),
+        (market_hours.VENUE, "2026-11-25 22:00:00", "2026-11-27 18:00:00"),
+        (market_hours.VENUE, "2026-07-06 02:00:00", "2026-07-06 20:00:00"),
     ],
 )
 def test_a_day_order_lives_to_the_end_of_its_session(kind: str, moment: str, end: str) -> None:
-    assert hours.session_end(kind, at(moment)) == at(end)
+    assert market_hours.session_end(kind, at(moment)) == at(end)
 
 
 @pytest.mark.django_db
@@ -72,9 +72,9 @@ def test_a_limit_placed_while_closed_rests_and_fills_at_the_open() -> None:
     resting = broker.submit(account.key, order("BUY", "1", limit="900", tif="DAY"))
     assert resting.status is BrokerStatus.WORKING
     clock.now = at("2026-11-23 14:30:59")
-    assert books.match_resting(clock.now) == 0
+    assert accounts.match_resting(clock.now) == 0
     clock.now = at("2026-11-23 14:31:00")
-    assert books.match_resting(clock.now) == 1
+    assert accounts.match_resting(clock.now) == 1
     (fill,) = (broker.order(account.key, resting.client_order_id) or resting).fills
     (first,) = broker.bars("AAPL", BarSize.MINUTE, limit=1)
     assert (fill.price, fill.filled_at) == (first.open, clock.now)
@@ -89,9 +89,9 @@ def test_a_day_order_expires_on_time_and_gives_its_cash_back(kind: str, end: str
     day = broker.submit(account.key, order("BUY", "1", limit="1", tif="DAY"))
     lasting = broker.submit(account.key, order("BUY", "1", limit="1", tif="GTC"))
     clock.now = at(end) - timedelta(seconds=1)
-    assert books.match_resting(clock.now) == 0
+    assert accounts.match_resting(clock.now) == 0
     clock.now = at(end)
-    assert books.match_resting(clock.now) == 1
+    assert accounts.match_resting(clock.now) == 1
     found = broker.order(account.key, day.client_order_id)
     assert found is not None
     assert (found.status, found.updated_at) == (BrokerStatus.EXPIRED, at(end))
@@ -105,7 +105,7 @@ def test_a_day_order_placed_in_the_last_seconds_expires_at_midnight() -> None:
     clock = Clock(at("2026-11-20 23:59:30"))
     broker, account = open_broker(clock)
     broker.submit(account.key, order("BUY", "1", limit="1", tif="DAY"))
-    assert books.match_resting(at("2026-11-21 00:00:00")) == 1
+    assert accounts.match_resting(at("2026-11-21 00:00:00")) == 1
 
 
 @pytest.mark.django_db
@@ -120,7 +120,9 @@ def test_a_quote_outside_the_session_is_the_last_close_and_says_so() -> None:
 
 
 def test_daily_bars_of_the_venue_skip_weekends_and_holidays() -> None:
-    days = [hours.session(hours.VENUE, day) for day in range(20_783, 20_790)]  # from Thursday 26 November 2026
+    days = [
+        market_hours.session(market_hours.VENUE, day) for day in range(20_783, 20_790)
+    ]  # from Thursday 26 November 2026
     assert [found is not None for found in days] == [False, True, False, False, True, True, True]
 
 
@@ -138,7 +140,7 @@ def test_every_day_of_the_year_is_what_the_exchanges_published(year: int) -> Non
     closed, early = (set(days.split()) for days in PUBLISHED[year])
     day = datetime(year, 1, 1, tzinfo=UTC)
     while day.year == year:
-        found = hours.session(hours.VENUE, hours.minute_of(day) // hours.DAY_MINUTES)
+        found = market_hours.session(market_hours.VENUE, market_hours.minute_of(day) // market_hours.DAY_MINUTES)
         name = f"{day:%m-%d}"
         if day.weekday() >= 5 or name in closed:
             assert found is None, day
@@ -157,4 +159,4 @@ def test_every_day_of_the_year_is_what_the_exchanges_published(year: int) -> Non
     ],
 )
 def test_settlement_counts_business_days(sold: str, days: int, spendable: str) -> None:
-    assert hours.settles(hours.VENUE, at(sold), days) == at(spendable)
+    assert market_hours.settles(market_hours.VENUE, at(sold), days) == at(spendable)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from brokers import identity
+from brokers import instrument_id
 from brokers.errors import InvalidSymbol
 from brokers.types import AssetClass
 from tests.brokers.contract.cases import Rig
@@ -10,7 +10,7 @@ from tests.brokers.contract.cases import Rig
 
 def test_an_instrument_says_its_name_and_is_found_by_it(rig: Rig) -> None:
     found = rig.broker.instrument(rig.symbol)
-    assert identity.parse(found.instrument_id) == found.identity
+    assert instrument_id.parse(found.instrument_id) == found.identity
     for asked in (found.instrument_id, found.instrument_id.lower(), found.instrument_id.partition("@")[0]):
         assert rig.broker.instrument(asked).symbol == found.symbol
 

@@ -5,22 +5,23 @@ from decimal import Decimal
 
 import pytest
 
-from brokers.paper import announced, books, hours, ledger
+from brokers import market_hours
+from brokers.paper import accounts, ledger, simulated_actions
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.models import PaperAccount
 from brokers.types import BrokerStatus, Transaction
 
 from .support import Clock, order
 
-SPLIT = next(each for each in announced.schedule(1) if each.kind == "split")
-PAID = next(each for each in announced.schedule(1) if each.kind == "dividend")
+SPLIT = next(each for each in simulated_actions.schedule(1) if each.kind == "split")
+PAID = next(each for each in simulated_actions.schedule(1) if each.kind == "dividend")
 
 
 def bought(
     at: datetime, symbol: str, quantity: str = "10", *, kind: str = "cash", side: str = "BUY"
 ) -> tuple[Clock, PaperBroker, PaperAccount]:
     clock = Clock(at)
-    account = books.open_account("A", Decimal(1_000_000), preset="frictionless", kind=kind, now=clock.now)
+    account = accounts.open_account("A", Decimal(1_000_000), preset="frictionless", kind=kind, now=clock.now)
     broker = PaperBroker.open({"account": account.key}, clock=clock)
     assert broker.submit(account.key, order(side, quantity, symbol)).status is BrokerStatus.FILLED
     return clock, broker, account
@@ -31,12 +32,12 @@ def told(broker: PaperBroker, account: PaperAccount) -> list[Transaction]:
 
 
 def test_a_market_has_its_own_actions_and_always_the_same() -> None:
-    again = announced.schedule.__wrapped__(1)
-    assert again == announced.schedule(1) != announced.schedule(2)
-    assert again[0].at >= announced.BEGIN == datetime(2026, 12, 1, tzinfo=UTC)
+    again = simulated_actions.schedule.__wrapped__(1)
+    assert again == simulated_actions.schedule(1) != simulated_actions.schedule(2)
+    assert again[0].at >= simulated_actions.BEGIN == datetime(2026, 12, 1, tzinfo=UTC)
     assert list(again) == sorted(again, key=lambda each: each.at)
     for each in again:
-        assert hours.trading_day(hours.VENUE, hours.minute_of(each.at) // hours.DAY_MINUTES)
+        assert market_hours.trading_day(market_hours.VENUE, market_hours.minute_of(each.at) // market_hours.DAY_MINUTES)
         assert each.value > 0
     splits = [each for each in again if each.kind == "split"]
     assert [each.at.year for each in splits] == list(range(2027, 2041))
@@ -46,8 +47,8 @@ def test_a_market_has_its_own_actions_and_always_the_same() -> None:
 
 
 def test_a_dividend_is_smaller_by_as_much_as_the_stock_was_split() -> None:
-    split = next(each for each in announced.schedule(1) if each.kind == "split" and each.symbol == "NVDA")
-    paid = [each for each in announced.schedule(1) if each.symbol == "NVDA" and each.kind == "dividend"]
+    split = next(each for each in simulated_actions.schedule(1) if each.kind == "split" and each.symbol == "NVDA")
+    paid = [each for each in simulated_actions.schedule(1) if each.symbol == "NVDA" and each.kind == "dividend"]
     assert {each.value for each in paid if each.at < split.at} == {Decimal("0.0100")}
     smaller = (Decimal("0.01") / split.value).quantize(Decimal("0.0001"))
     assert {each.value for each in paid if each.at >= split.at} == {smaller}

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokers import identity
+from brokers import instrument_id
 from brokers.decimals import plain
 from brokers.errors import InvalidSymbol
-from brokers.identity import Identity, Kind
-from brokers.naming import asked, occ_of, option_of
+from brokers.instrument_id import Identity, Kind
+from brokers.symbol_lookup import asked, occ_of, option_of
 from brokers.types import AssetClass, Instrument
 
 WRITTEN = {
@@ -65,19 +65,19 @@ identities = st.one_of(
 
 @pytest.mark.parametrize(("text", "meant"), WRITTEN.items())
 def test_each_kind_has_its_form(text: str, meant: Identity) -> None:
-    assert identity.parse(text) == meant
+    assert instrument_id.parse(text) == meant
     assert str(meant) == text
 
 
 @given(identities)
 def test_what_is_written_reads_back_as_it_was(meant: Identity) -> None:
-    assert identity.parse(str(meant)) == meant
+    assert instrument_id.parse(str(meant)) == meant
 
 
 @given(identities, st.sampled_from([str.lower, str.title, lambda text: f"  {text}\t"]))
 def test_case_and_blanks_around_it_do_not_matter(meant: Identity, spelled: object) -> None:
     assert callable(spelled)
-    assert str(identity.parse(spelled(str(meant)))) == str(meant)
+    assert str(instrument_id.parse(spelled(str(meant)))) == str(meant)
 
 
 @given(identities, identities)
@@ -92,7 +92,7 @@ def test_whatever_is_asked_for_is_read_or_refused(text: str) -> None:
     except InvalidSymbol as error:
         assert "no instrument_id" in str(error)
     else:
-        assert found is None or identity.parse(str(found)) == found
+        assert found is None or instrument_id.parse(str(found)) == found
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_whatever_is_asked_for_is_read_or_refused(text: str) -> None:
 )
 def test_what_only_looks_like_one_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"month|day|instrument|strike"):
-        identity.parse(text)
+        instrument_id.parse(text)
     with pytest.raises(InvalidSymbol, match="search_security"):
         asked(text)
 
@@ -117,14 +117,14 @@ def test_no_symbol_of_a_broker_is_taken_for_one(symbol: str) -> None:
 
 
 def test_a_venue_that_nobody_told_is_no_difference_and_another_one_is() -> None:
-    anywhere, nasdaq, mexico = (identity.parse(f"STK:AAPL.USD{at}") for at in ("", "@XNAS", "@XMEX"))
+    anywhere, nasdaq, mexico = (instrument_id.parse(f"STK:AAPL.USD{at}") for at in ("", "@XNAS", "@XMEX"))
     assert anywhere.agrees(nasdaq) and nasdaq.agrees(anywhere)
     assert not nasdaq.agrees(mexico)
     assert anywhere.covers(nasdaq) and not nasdaq.covers(anywhere)
 
 
 def test_a_fund_that_a_broker_calls_a_stock_is_the_same_instrument() -> None:
-    assert identity.parse("ETF:SPY.USD").agrees(identity.parse("STK:SPY.USD@ARCX"))
+    assert instrument_id.parse("ETF:SPY.USD").agrees(instrument_id.parse("STK:SPY.USD@ARCX"))
 
 
 def test_everything_else_tells_two_apart() -> None:
@@ -134,7 +134,7 @@ def test_everything_else_tells_two_apart() -> None:
         *("PERP:BTC/USDT:USDC", "FUT:BTC/USDT:USDT:2026-12-25", "FUT:ES.USD:2026-09", "FUT:ES.USD:2026-12"),
         *("FX:EUR/USD", "CRY:EUR/USD"),
     ]
-    for one, other in pairwise(map(identity.parse, texts)):
+    for one, other in pairwise(map(instrument_id.parse, texts)):
         assert not one.agrees(other) and not other.covers(one)
 
 
@@ -142,7 +142,7 @@ def test_an_option_s_symbol_says_what_it_is() -> None:
     told = option_of("AAPL  261218C00012500")
     assert told is not None
     assert (told.root, told.expiry, told.right, plain(told.strike)) == ("AAPL", "2026-12-18", "C", "12.5")
-    assert occ_of(identity.parse("OPT:AAPL.USD:2026-12-18:C:12.5")) == "AAPL261218C00012500"
+    assert occ_of(instrument_id.parse("OPT:AAPL.USD:2026-12-18:C:12.5")) == "AAPL261218C00012500"
     assert option_of("AAPL261318C00012500") is None
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from brokers import identity
+from brokers import instrument_id
 from brokers.errors import AmbiguousSymbol, InvalidSymbol
-from brokers.identity import Identity, Kind
+from brokers.instrument_id import Identity, Kind
 from brokers.types import Instrument, candidate
 
 MOST_CANDIDATES = 8
@@ -17,13 +17,13 @@ _OCC = re.compile(r"([A-Z0-9.]{1,6}) *([0-9]{6})([CP])([0-9]{8})")
 
 def asked(symbol: str) -> Identity | None:
     """None for a symbol of the broker's own. Raises InvalidSymbol for an instrument_id that cannot be read."""
-    if not identity.is_one(symbol):
+    if not instrument_id.is_one(symbol):
         return None
     try:
-        return identity.parse(symbol)
+        return instrument_id.parse(symbol)
     except ValueError as error:
         raise InvalidSymbol(
-            f"{symbol.strip()[: identity.LONGEST]!r} is no instrument_id. Copy it from search_security, "
+            f"{symbol.strip()[: instrument_id.LONGEST]!r} is no instrument_id. Copy it from search_security, "
             "such as STK:AAPL.USD@XNAS, CRY:BTC/USDT or OPT:AAPL.USD:2026-12-18:C:250."
         ) from error
 
@@ -38,7 +38,7 @@ def confirmed(wanted: Identity | None, found: Instrument) -> Instrument:
 def only(wanted: str, found: Sequence[Instrument], where: str) -> Instrument:
     """The one that was found. Raises InvalidSymbol when there is none, AmbiguousSymbol when there are several."""
     if not found:
-        raise InvalidSymbol(f"{where} has no instrument {wanted[: identity.LONGEST]!r}.")
+        raise InvalidSymbol(f"{where} has no instrument {wanted[: instrument_id.LONGEST]!r}.")
     if len(found) == 1:
         return found[0]
     raise ambiguous(wanted, found, where)
@@ -49,7 +49,7 @@ def ambiguous(wanted: str, found: Sequence[Instrument], where: str) -> Ambiguous
     choices = ", ".join(f"{each.symbol} ({each.name}, {each.exchange})" for each in shown)
     more = f" and {len(found) - len(shown)} more" if len(found) > len(shown) else ""
     return AmbiguousSymbol(
-        f"{wanted[: identity.LONGEST]!r} does not say which instrument of {where} is meant. "
+        f"{wanted[: instrument_id.LONGEST]!r} does not say which instrument of {where} is meant. "
         f"Name one of: {choices}{more}.",
         tuple(candidate(each) for each in shown),
     )

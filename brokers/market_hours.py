@@ -1,15 +1,15 @@
 """When a market trades. Time is counted in whole minutes since 1970, UTC.
 
 ``always`` is open at all hours, and its day is the UTC day. ``venue`` keeps New York stock hours. Any other kind is a
-name in ``calendars.EXCHANGES``. A trading day has one or more spans of trade and ends on the UTC day of its date, but
-may begin the evening before.
+name in ``market_calendars.EXCHANGES``. A trading day has one or more spans of trade and ends on the UTC day of its
+date, but may begin the evening before.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from threading import Lock
 
-from brokers.paper.calendars import EXCHANGES, Exchange
+from brokers.market_calendars import EXCHANGES, Exchange
 
 ALWAYS = "always"
 VENUE = "venue"

@@ -1,4 +1,4 @@
-"""Paper accounts: opened, cloned, reset, and brought up to date. ``matching`` has the rules."""
+"""Paper accounts: opened, cloned, reset, and brought up to date. ``engine`` has the rules."""
 
 import logging
 from collections.abc import Sequence
@@ -10,10 +10,11 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from brokers.paper import costs, exchange, feed, hours, ledger, matching, means, prices
+from brokers import market_hours
+from brokers.compiled_queries import Statement
+from brokers.paper import buying_power, costs, engine, feed, fill_rules, ledger, prices
 from brokers.paper.listings import market_for, market_of
 from brokers.paper.models import OPEN_STATUSES, CashBalance, Holding, MatchedTape, PaperAccount, PaperOrder
-from brokers.statements import Statement
 from brokers.types import BrokerStatus
 
 logger = logging.getLogger(__name__)
@@ -44,10 +45,10 @@ def open_account(
     name: str,
     starting_cash: Decimal,
     currency: str = "USD",
-    hours: str = hours.ALWAYS,
+    hours: str = market_hours.ALWAYS,
     *,
     seed: int = DEFAULT_SEED,
-    kind: str = means.CASH,
+    kind: str = buying_power.CASH,
     preset: str = costs.STANDARD.name,
     settlement_days: int = 0,
     venue: str = "",
@@ -61,7 +62,7 @@ def open_account(
     """
     now = now or timezone.now()
     _check_opening(name, starting_cash, currency, hours)
-    if kind not in (means.CASH, means.MARGIN):
+    if kind not in (buying_power.CASH, buying_power.MARGIN):
         raise ValueError('The kind must be "cash" or "margin".')
     if preset not in costs.PRESETS:
         raise ValueError(f"The preset must be one of {', '.join(costs.PRESETS)}.")
@@ -93,9 +94,9 @@ def clone(
     cash: Decimal,
     positions: Sequence[Lot],
     currency: str = "USD",
-    market_hours: str = hours.ALWAYS,
+    market_hours: str = market_hours.ALWAYS,
     *,
-    kind: str = means.CASH,
+    kind: str = buying_power.CASH,
     preset: str = costs.STANDARD.name,
     settlement_days: int = 0,
     now: datetime | None = None,
@@ -115,7 +116,7 @@ def clone(
         for lot in positions:
             if not lot.quantity:
                 continue
-            if not market.lists(lot.symbol) or (lot.quantity < 0 and kind == means.CASH):
+            if not market.lists(lot.symbol) or (lot.quantity < 0 and kind == buying_power.CASH):
                 left_out.append(lot.symbol)
                 continue
             instrument = market.tape(lot.symbol).instrument
@@ -198,7 +199,7 @@ def match_resting(now: datetime) -> int:
         try:
             with ledger.locked(account) as mine:
                 market = markets.get((mine.seed, mine.hours, mine.venue)) or market_of(mine)
-                ended += matching.Matcher(mine, market, now).run(keys[mine.pk])
+                ended += engine.Matcher(mine, market, now).run(keys[mine.pk])
         except Exception:
             logger.exception("Matching the orders of paper account %s failed.", account.key)
             missed |= tapes.get(account.pk, set())
@@ -237,7 +238,7 @@ def current(key: str, now: datetime, *, named: str = "") -> Current:
     account = ledger.account(key)
     market = market_of(account)
     state = ledger.Snapshot(account, now, named=named)
-    if matching.due(state, market) or matching.pending(account, market, now):
+    if engine.due(state, market) or engine.pending(account, market, now):
         with ledger.locked(account) as mine:
             state = match_locked(mine, now, market, named=named)
         account = mine
@@ -250,9 +251,9 @@ def match_locked(
     """Bring an account up to ``now`` within the caller's transaction and lock; what it has then."""
     market = market or market_of(account)
     state = ledger.Snapshot(account, now, named=named)
-    found = matching.due(state, market)
-    if found or matching.pending(account, market, now):
-        matching.Matcher(account, market, now).run(found)
+    found = engine.due(state, market)
+    if found or engine.pending(account, market, now):
+        engine.Matcher(account, market, now).run(found)
         state = ledger.Snapshot(account, now, named=named)
     return state
 
@@ -284,14 +285,14 @@ def _touched(mark: MatchedTape, market: prices.Market, now: datetime) -> tuple[d
         logger.exception("The bars of %s cannot be read.", mark.tape)
         return None, []
     end = prices.completed(tape, now)
-    done = hours.at_minute(end)
+    done = market_hours.at_minute(end)
     if done <= mark.seen:
         return None, []
-    first = hours.minute_of(mark.seen - matching.GRACE)
+    first = market_hours.minute_of(mark.seen - engine.GRACE)
     bar = tape.aggregate(first - first % tape.step, end)
     if bar is None:
         return done, []
-    low, high = matching.touched(bar)
+    low, high = engine.touched(bar)
     with connection.cursor() as cursor:
         cursor.execute(_TOUCHED, [mark.tape, low, mark.tape, high])
         return done, cursor.fetchall()
@@ -301,7 +302,7 @@ def check_cash(starting_cash: Decimal) -> None:
     """Raises ValueError for an amount that no account can start with."""
     if not starting_cash.is_finite() or not 0 < starting_cash <= ledger.LARGEST:
         raise ValueError("The starting cash must be more than 0 and at most 1,000,000,000,000.")
-    if starting_cash % exchange.CENT:
+    if starting_cash % fill_rules.CENT:
         raise ValueError("The starting cash must be in whole cents.")
 
 
@@ -311,7 +312,7 @@ def _check_opening(name: str, starting_cash: Decimal, currency: str, kind: str) 
     check_cash(starting_cash)
     if len(currency) != 3 or not currency.isascii() or not currency.isalpha() or not currency.isupper():
         raise ValueError("The currency must be a three-letter code such as USD.")
-    if kind not in (hours.ALWAYS, hours.VENUE):
+    if kind not in (market_hours.ALWAYS, market_hours.VENUE):
         raise ValueError('The hours must be "always" or "venue".')
 
 
@@ -320,5 +321,5 @@ def _check_live(venue: str, currency: str, kind: str) -> None:
         raise ValueError(f"There are live prices of {', '.join(feed.VENUES)} only.")
     if currency not in feed.currencies(venue):
         raise ValueError(f"At {feed.title(venue)} coins trade for {' or '.join(feed.currencies(venue))} here.")
-    if kind != means.CASH:
+    if kind != buying_power.CASH:
         raise ValueError("Live prices are those of coins, which need a cash account.")

@@ -3,52 +3,19 @@
 Building and compiling a query set costs several times what the database needs to answer it.
 """
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connection, transaction
 from django.db.models import Model, QuerySet
 
-T = TypeVar("T")
+from brokers import shared_reads
+
 M = TypeVar("M", bound=Model)
 Value = str | int | datetime
-
-
-class _Here(threading.local):
-    shared: dict[Any, Any] | None = None
-
-
-_here = _Here()
-
-
-def share_reads() -> None:
-    """From here on this thread answers ``shared`` from what it reads now; what it read before is forgotten.
-
-    For requests that wait together: a read after the last of them came is a fresh read for each.
-    """
-    _here.shared = {}
-
-
-def stop_sharing() -> None:
-    _here.shared = None
-
-
-def shared(key: Any, read: Callable[[], T]) -> T:
-    """What ``read`` gives: for requests that this thread answers together once, and without ``share_reads`` each time.
-
-    What it raises is not kept. ``key`` is equal for equal reads alone.
-    """
-    known = _here.shared
-    if known is None:
-        return read()
-    if key in known:
-        return cast(T, known[key])
-    found = known[key] = read()
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +86,7 @@ class Statement:
 
     def shared(self, *values: Value) -> list[tuple[Any, ...]]:
         """As ``rows``, but read once for requests that this thread answers together."""
-        return shared((self, values), partial(self.rows, *values))
+        return shared_reads.shared((self, values), partial(self.rows, *values))
 
 
 class Instances(Generic[M]):

@@ -1,23 +1,23 @@
-"""The rules of brokers.paper.exchange, one line each."""
+"""The rules of brokers.paper.fill_rules, one line each."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
-from brokers.paper import costs, exchange
+from brokers.paper import costs, fill_rules
 from brokers.types import AssetClass, Bar, OrderType, Quote, Side
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 
 
-def terms(text: str) -> exchange.Terms:
+def terms(text: str) -> fill_rules.Terms:
     """Such as "BUY LMT 100", "SELL STP 90", "BUY STP_LIMIT 105 107" (stop, then limit)."""
     side, kind, *prices = text.split()
     order_type = OrderType(kind)
     stop = prices[0] if order_type.needs_stop else None
     limit = prices[-1] if order_type.needs_limit else None
-    return exchange.Terms(
+    return fill_rules.Terms(
         side=Side(side),
         order_type=order_type,
         quantity=Decimal(1),
@@ -85,7 +85,7 @@ def quote(bid: str, ask: str, last: str) -> Quote:
 def test_a_resting_order_fills_in_a_bar_at_the_price_the_rules_name(
     resting: str, prices: str, fill: str | None
 ) -> None:
-    assert exchange.in_bar(terms(resting), bar(prices)).price == (None if fill is None else Decimal(fill))
+    assert fill_rules.in_bar(terms(resting), bar(prices)).price == (None if fill is None else Decimal(fill))
 
 
 @pytest.mark.parametrize(
@@ -109,14 +109,14 @@ def test_a_resting_order_fills_in_a_bar_at_the_price_the_rules_name(
     ],
 )
 def test_an_arriving_order_takes_the_quote_or_rests(arriving: str, fill: str | None) -> None:
-    match = exchange.on_arrival(terms(arriving), quote("100.00", "100.02", "100.01"))
+    match = fill_rules.on_arrival(terms(arriving), quote("100.00", "100.02", "100.01"))
     assert match.price == (None if fill is None else Decimal(fill))
 
 
 def test_a_stop_limit_that_triggered_without_a_fill_is_a_limit_order_from_then_on() -> None:
     waiting = terms("BUY STP_LIMIT 105 103")
-    assert exchange.in_bar(waiting, bar("104 106 103.5 104")) == exchange.Match(None, triggered=True)
-    triggered = exchange.Terms(
+    assert fill_rules.in_bar(waiting, bar("104 106 103.5 104")) == fill_rules.Match(None, triggered=True)
+    triggered = fill_rules.Terms(
         side=Side.BUY,
         order_type=OrderType.STOP_LIMIT,
         quantity=Decimal(1),
@@ -124,8 +124,8 @@ def test_a_stop_limit_that_triggered_without_a_fill_is_a_limit_order_from_then_o
         stop_price=Decimal(105),
         triggered=True,
     )
-    assert exchange.in_bar(triggered, bar("104 104 102 104")).price == Decimal(103)
-    assert exchange.in_bar(waiting, bar("104 104 102 104")).price is None
+    assert fill_rules.in_bar(triggered, bar("104 104 102 104")).price == Decimal(103)
+    assert fill_rules.in_bar(waiting, bar("104 104 102 104")).price is None
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from brokers.errors import BrokerUnavailable
-from brokers.identity import Identity, Kind
+from brokers.instrument_id import Identity, Kind
 from brokers.reading import shown
 from brokers.types import (
     AssetClass,

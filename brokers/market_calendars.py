@@ -1,4 +1,5 @@
-"""What is known of the exchanges whose hours the paper market can keep: facts only, ``hours`` computes with them.
+"""What is known of the exchanges whose hours the paper market can keep: facts only, ``market_hours`` computes with
+them.
 
 Holidays and early closes are known for an exchange's ``years``; in others only weekends are closed. Times are local.
 """

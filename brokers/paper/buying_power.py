@@ -22,7 +22,7 @@ from decimal import Decimal
 
 from brokers.decimals import plain
 from brokers.errors import InsufficientFunds, InsufficientPosition
-from brokers.paper import costs, exchange, ledger
+from brokers.paper import costs, fill_rules, ledger
 from brokers.paper.models import PaperAccount, PaperOrder
 from brokers.paper.prices import Market
 from brokers.types import AssetClass, Instrument, Quote, Side
@@ -90,7 +90,7 @@ def allot(
     account: PaperAccount,
     preset: costs.Preset,
     orders: Iterable[PaperOrder],
-    terms_of: Callable[[PaperOrder], exchange.Terms],
+    terms_of: Callable[[PaperOrder], fill_rules.Terms],
     instrument: Instrument,
     quote: Callable[[], Quote],
     *,
@@ -122,7 +122,7 @@ def allot(
 def need(
     account: PaperAccount,
     preset: costs.Preset,
-    terms: exchange.Terms,
+    terms: fill_rules.Terms,
     instrument: Instrument,
     closable: Decimal,
     price: Decimal,
@@ -142,7 +142,7 @@ def need(
         return Need(Decimal(0), closing)
     own = costs.gross(price, quantity - closing) * _initial(instrument)
     return Need(
-        own.quantize(exchange.CENT) + costs.fee(preset, asset_class, price, quantity, filled=filled, maker=maker),
+        own.quantize(fill_rules.CENT) + costs.fee(preset, asset_class, price, quantity, filled=filled, maker=maker),
         closing,
     )
 
@@ -150,7 +150,7 @@ def need(
 def check(
     state: ledger.Snapshot,
     market: Market,
-    terms: exchange.Terms,
+    terms: fill_rules.Terms,
     instrument: Instrument,
     needed: Need,
     *,
@@ -183,7 +183,7 @@ def affords(
     market: Market,
     preset: costs.Preset,
     order: PaperOrder,
-    terms: exchange.Terms,
+    terms: fill_rules.Terms,
     instrument: Instrument,
     price: Decimal,
     *,
@@ -208,7 +208,7 @@ def affords(
 def worst(
     account: PaperAccount,
     preset: costs.Preset,
-    terms: exchange.Terms,
+    terms: fill_rules.Terms,
     instrument: Instrument,
     quote: Quote,
     closable: Decimal,

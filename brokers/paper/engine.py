@@ -18,11 +18,11 @@ Cancelling one of a pair leaves the other. When the exit of a bracket fills, wha
 
 *Borrowing.* At 00:00 UTC a short position costs a day's borrow fee on its value, and negative cash a day's interest.
 
-*Corporate actions.* Those of the simulated stocks are ``announced``, others are imported. At 00:00 UTC of the ex-date
-a dividend is paid on every share held, and by whoever is short; no order's price is changed for it. A split multiplies
-the position, pays what is less than a lot in cash at the last price, and cancels every open order in the stock, GTC or
-not and legs too, because its price and quantity no longer mean what they did. Of two on one day the older import acts
-first, and what is announced before what is imported.
+*Corporate actions.* Those of the simulated stocks are ``simulated_actions``, others are imported. At 00:00 UTC of the
+ex-date a dividend is paid on every share held, and by whoever is short; no order's price is changed for it. A split
+multiplies the position, pays what is less than a lot in cash at the last price, and cancels every open order in the
+stock, GTC or not and legs too, because its price and quantity no longer mean what they did. Of two on one day the older
+import acts first, and what is announced before what is imported.
 """
 
 import math
@@ -32,10 +32,11 @@ from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from heapq import heappop, heappush
 
+from brokers import market_hours
 from brokers.errors import InsufficientFunds, InsufficientPosition
-from brokers.paper import announced, costs, exchange, hours, ledger, means, prices
-from brokers.paper.announced import Announced
+from brokers.paper import buying_power, costs, fill_rules, ledger, prices, simulated_actions
 from brokers.paper.models import OPEN_STATUSES, MatchedTape, PaperAccount, PaperFill, PaperOrder
+from brokers.paper.simulated_actions import Announced
 from brokers.types import AssetClass, Bar, BrokerStatus, OrderClass, OrderType, Quote, Side, TimeInForce
 
 GRACE = timedelta(minutes=5)
@@ -83,15 +84,15 @@ class Arrival:
     """An order against the market of this moment."""
 
     quote: Quote
-    match: exchange.Match
+    match: fill_rules.Match
     room: Decimal | None
     """Units that volume allows; None: any number."""
     minute: int
 
 
-def terms_of(order: PaperOrder, tape: prices.Tape) -> exchange.Terms:
+def terms_of(order: PaperOrder, tape: prices.Tape) -> fill_rules.Terms:
     """What is left of it."""
-    return exchange.Terms(
+    return fill_rules.Terms(
         side=Side(order.side),
         order_type=OrderType(order.order_type),
         quantity=order.quantity - order.filled_quantity,
@@ -111,7 +112,7 @@ def set_bounds(order: PaperOrder, tape: prices.Tape) -> None:
     if order.held or order.arrives_at is not None:
         order.touch_below = order.touch_above = None
         return
-    below, above = exchange.touches(terms_of(order, tape))
+    below, above = fill_rules.touches(terms_of(order, tape))
     order.touch_below = EVERY_BAR if below is above is None else _up(below)
     order.touch_above = _down(above)
 
@@ -124,23 +125,23 @@ def latency(account: PaperAccount) -> timedelta:
 
 def first_match(tape: prices.Tape, placed: datetime) -> datetime:
     """Start of the first bar that begins at or after ``placed``: the one under way has older trades in it."""
-    minute = hours.minute_from(placed)
-    return hours.at_minute(minute + -minute % tape.step)
+    minute = market_hours.minute_from(placed)
+    return market_hours.at_minute(minute + -minute % tape.step)
 
 
 def window(tape: prices.Tape, tif: TimeInForce, now: datetime) -> tuple[datetime, datetime | None]:
     """From when an order of this time in force meets bars, and when it expires."""
     if tif is TimeInForce.OPG:
-        opened, _ = hours.coming_session(tape.hours, now)
+        opened, _ = market_hours.coming_session(tape.hours, now)
         return opened, opened + timedelta(minutes=tape.step)
     if tif is TimeInForce.CLS:
-        closed = hours.session_end(tape.hours, now)
+        closed = market_hours.session_end(tape.hours, now)
         start = closed - timedelta(minutes=tape.step)
         if start < now:
-            _, closed = hours.coming_session(tape.hours, now)
+            _, closed = market_hours.coming_session(tape.hours, now)
             start = closed - timedelta(minutes=tape.step)
         return start, closed
-    return first_match(tape, now), hours.session_end(tape.hours, now) if tif is TimeInForce.DAY else None
+    return first_match(tape, now), market_hours.session_end(tape.hours, now) if tif is TimeInForce.DAY else None
 
 
 def cannot_wait(kind: OrderType, tif: TimeInForce) -> bool:
@@ -167,7 +168,7 @@ def due(state: ledger.Snapshot, market: prices.Market) -> list[int]:
     for order in rows:
         if order.tape not in reach:
             tape = market.tape(order.symbol)
-            first, end = hours.minute_of(spans[order.tape]), prices.completed(tape, state.at)
+            first, end = market_hours.minute_of(spans[order.tape]), prices.completed(tape, state.at)
             bar = tape.aggregate(first, end) if first < end else None
             reach[order.tape] = None if bar is None else touched(bar)
         span, below, above = reach[order.tape], order.touch_below, order.touch_above
@@ -187,10 +188,12 @@ def pending(account: PaperAccount, market: prices.Market, now: datetime) -> bool
 
 def settle_ends(account: PaperAccount, tape: prices.Tape, at: datetime) -> datetime | None:
     """When the proceeds of a sale at ``at`` can be spent; None: at once."""
-    settles_later = account.settlement_days and account.kind == means.CASH
+    settles_later = account.settlement_days and account.kind == buying_power.CASH
     if not settles_later or tape.instrument.asset_class is AssetClass.CRYPTO:
         return None
-    return hours.settles(hours.VENUE if tape.hours == hours.ALWAYS else tape.hours, at, account.settlement_days)
+    return market_hours.settles(
+        market_hours.VENUE if tape.hours == market_hours.ALWAYS else tape.hours, at, account.settlement_days
+    )
 
 
 class Matcher:
@@ -243,22 +246,22 @@ class Matcher:
         """What the market of that moment, now unless said, does to it. Changes nothing."""
         at = at or self.now
         quote = prices.newest(tape, at)
-        minute = min(hours.minute_of(quote.as_of), prices.completed(tape, at)) - tape.step
+        minute = min(market_hours.minute_of(quote.as_of), prices.completed(tape, at)) - tape.step
         bar = tape.aggregate(minute, minute + tape.step)
         room = None
         if self.preset.participation is not None:
             volume = Decimal(0) if bar is None else bar.volume
             used = ledger.taken(self.account, order.symbol, minute)
             room = costs.room(self.preset, volume, used, tape.instrument.lot)
-        match = exchange.Match(best=order.best, triggered=order.triggered)
+        match = fill_rules.Match(best=order.best, triggered=order.triggered)
         if self.meets_quote(order, tape, at) and not prices.is_stale(tape, quote, at):
-            match = exchange.on_arrival(terms_of(order, tape), quote)
+            match = fill_rules.on_arrival(terms_of(order, tape), quote)
             if match.price is not None:
                 match = replace(match, price=costs.slipped(self.preset, terms_of(order, tape), match.price))
         return Arrival(quote, match, room, minute)
 
     def meets_quote(self, order: PaperOrder, tape: prices.Tape, at: datetime) -> bool:
-        return hours.is_open(tape.hours, at) and order.tif not in (TimeInForce.OPG, TimeInForce.CLS)
+        return market_hours.is_open(tape.hours, at) and order.tif not in (TimeInForce.OPG, TimeInForce.CLS)
 
     def arrive(self, order: PaperOrder, tape: prices.Tape, arrival: Arrival, at: datetime | None = None) -> bool:
         """Fill what can fill at once and end what may not wait. The order is saved. False: it cannot be paid."""
@@ -269,7 +272,7 @@ class Matcher:
         left = order.quantity - order.filled_quantity
         quantity = left if arrival.room is None else min(left, arrival.room)
         if order.reduce_only:
-            quantity = min(quantity, means.position_against(self.account, order.symbol, Side(order.side)))
+            quantity = min(quantity, buying_power.position_against(self.account, order.symbol, Side(order.side)))
         if order.tif == TimeInForce.FOK and (arrival.match.price is None or quantity < left):
             self._end(order, BrokerStatus.CANCELLED, at, _NOT_WHOLE)
             return True
@@ -302,7 +305,9 @@ class Matcher:
             return
         order.arrives_at = None
         arrival = self.arrival(order, tape, at)
-        if cannot_wait(OrderType(order.order_type), TimeInForce(order.tif)) and not hours.is_open(tape.hours, at):
+        if cannot_wait(OrderType(order.order_type), TimeInForce(order.tif)) and not market_hours.is_open(
+            tape.hours, at
+        ):
             self._end(order, BrokerStatus.REJECTED, at, _CLOSED)
         elif order.post_only and arrival.match.price is not None:
             self._end(order, BrokerStatus.REJECTED, at, _WOULD_TRADE)
@@ -326,12 +331,12 @@ class Matcher:
             return
         terms = terms_of(order, tape)
         start = max(order.matched_until, self._seen.get(order.tape, order.matched_until))
-        minute, end = hours.minute_of(start), prices.completed(tape, self.now)
+        minute, end = market_hours.minute_of(start), prices.completed(tape, self.now)
         if order.expires_at is not None:
-            last = hours.minute_of(order.expires_at)
+            last = market_hours.minute_of(order.expires_at)
             end = min(end, last - last % tape.step)
         while minute < end:
-            stretch = min(end, (minute // hours.DAY_MINUTES + 1) * hours.DAY_MINUTES)
+            stretch = min(end, (minute // market_hours.DAY_MINUTES + 1) * market_hours.DAY_MINUTES)
             # One look at the whole stretch spares a look at each of its bars when its price never came near.
             if _meet(terms, tape, minute, stretch)[0] == _state(terms):
                 minute = stretch
@@ -342,11 +347,11 @@ class Matcher:
                     event = _Event(order, tape, match.price, minute, bar.volume, match.triggered, match.best)
                     stops = order.order_type != OrderType.LIMIT
                     rank = _AT_OPEN if match.price == bar.open else _STOP if stops else _OTHER
-                    self._push(hours.at_minute(minute + tape.step), rank, order.pk, event)
+                    self._push(market_hours.at_minute(minute + tape.step), rank, order.pk, event)
                     return
                 terms = replace(terms, triggered=match.triggered, best=match.best)
                 minute += tape.step
-        reached = max(order.matched_until, hours.at_minute(minute))
+        reached = max(order.matched_until, market_hours.at_minute(minute))
         if (reached, terms.triggered, terms.best) != (order.matched_until, order.triggered, order.best):
             order.matched_until, order.triggered, order.best = reached, terms.triggered, terms.best
             set_bounds(order, tape)
@@ -365,7 +370,7 @@ class Matcher:
         order.triggered, order.best, order.matched_until = event.triggered, event.best, at
         left = terms.quantity
         if order.reduce_only:
-            able = means.position_against(self.account, order.symbol, terms.side)
+            able = buying_power.position_against(self.account, order.symbol, terms.side)
             if not able:
                 self._end(order, BrokerStatus.CANCELLED, at, _NOTHING_TO_REDUCE)
                 return
@@ -388,7 +393,7 @@ class Matcher:
         assert price is not None
         terms = replace(terms_of(order, tape), quantity=quantity)
         state, self._state = self._state or ledger.Snapshot(self.account, at), None
-        if not means.affords(state, self.market, self.preset, order, terms, tape.instrument, price, maker=maker):
+        if not buying_power.affords(state, self.market, self.preset, order, terms, tape.instrument, price, maker=maker):
             return False
         done = ledger.Execution(
             price=price,
@@ -417,12 +422,12 @@ class Matcher:
             self._allot(self.market.tape(symbol), self.now, anew=True)
 
     def _allot(self, tape: prices.Tape, at: datetime, *, anew: bool = False) -> None:
-        """On margin, what orders hold changes with the position and with each other: see ``means``."""
-        if self.account.kind == means.CASH:
+        """On margin, what orders hold changes with the position and with each other: see ``buying_power``."""
+        if self.account.kind == buying_power.CASH:
             return
         instrument = tape.instrument
         resting = self.account.orders.filter(symbol=instrument.symbol, status__in=OPEN_STATUSES, held=False)
-        for order in means.allot(
+        for order in buying_power.allot(
             self.account,
             self.preset,
             self._open(resting.order_by("pk")),
@@ -466,13 +471,13 @@ class Matcher:
                 leg.best = price if leg.order_type == OrderType.TRAIL else None
             terms = terms_of(leg, tape)
             state = ledger.Snapshot(self.account, at)
-            able = means.closable(state, leg.symbol, terms.side, but=leg)
-            held = means.worst(
+            able = buying_power.closable(state, leg.symbol, terms.side, but=leg)
+            held = buying_power.worst(
                 self.account, self.preset, terms, tape.instrument, prices.quote(tape, at), able,
                 filled=leg.filled_quantity,
             )  # fmt: skip
             try:
-                means.check(state, self.market, terms, tape.instrument, held, but=leg)
+                buying_power.check(state, self.market, terms, tape.instrument, held, but=leg)
             except (InsufficientFunds, InsufficientPosition):
                 self._end(leg, BrokerStatus.REJECTED, at, _LEG_SHORT)
                 continue
@@ -531,13 +536,13 @@ class Matcher:
 
     def _watch_borrowing(self, at: datetime) -> None:
         """Charge the next midnight, if anything is borrowed now."""
-        if self.account.kind == means.CASH or self.account.accrues_at is not None:
+        if self.account.kind == buying_power.CASH or self.account.accrues_at is not None:
             return
         state = ledger.Snapshot(self.account, at)
         short = any(quantity < 0 for quantity, _ in state.holdings.values())
         if short or state.cash_in(self.account.currency).total < 0:
-            day = hours.minute_of(at) // hours.DAY_MINUTES + 1
-            midnight = hours.at_minute(day * hours.DAY_MINUTES)
+            day = market_hours.minute_of(at) // market_hours.DAY_MINUTES + 1
+            midnight = market_hours.at_minute(day * market_hours.DAY_MINUTES)
             self._set(accrues_at=midnight)
             self._push(midnight, _ACCRUAL, 0, _Event())
 
@@ -555,7 +560,7 @@ def _actions(account: PaperAccount, market: prices.Market, now: datetime) -> lis
         return []
     after = account.acted_until or account.created
     imported = [each for each in market.actions if after < each.at <= now]
-    return [*announced.between(account.seed, after, now), *imported]
+    return [*simulated_actions.between(account.seed, after, now), *imported]
 
 
 def _seen(keys: Iterable[str]) -> dict[str, datetime]:
@@ -564,15 +569,17 @@ def _seen(keys: Iterable[str]) -> dict[str, datetime]:
     return {tape: seen - GRACE for tape, seen in marks.values_list("tape", "seen")}
 
 
-def _meet(terms: exchange.Terms, tape: prices.Tape, first: int, end: int) -> tuple[exchange.Match, prices.Ohlcv | None]:
+def _meet(
+    terms: fill_rules.Terms, tape: prices.Tape, first: int, end: int
+) -> tuple[fill_rules.Match, prices.Ohlcv | None]:
     traded = tape.aggregate(first, end)
     if traded is None:
         return _state(terms), None
-    return exchange.in_bar(terms, Bar(start=hours.at_minute(first), **traded._asdict())), traded
+    return fill_rules.in_bar(terms, Bar(start=market_hours.at_minute(first), **traded._asdict())), traded
 
 
-def _state(terms: exchange.Terms) -> exchange.Match:
-    return exchange.Match(triggered=terms.triggered, best=terms.best)
+def _state(terms: fill_rules.Terms) -> fill_rules.Match:
+    return fill_rules.Match(triggered=terms.triggered, best=terms.best)
 
 
 def _up(price: Decimal | None) -> float | None:
