@@ -222,7 +222,7 @@ class Broker(Extras, Protocol):
         ...
 
 
-class Asking(Broker, Protocol):
+class AskingBroker(Broker, Protocol):
     """A broker whose ``submit`` may raise NeedsAnswer."""
 
     def answer(self, account_id: str, client_order_id: str, token: str, yes: bool) -> BrokerOrder | None:

@@ -27,7 +27,7 @@ def is_multiple(value: Decimal, step: Decimal) -> bool:
     return value % step == 0
 
 
-def nearest(value: Decimal, step: Decimal) -> str:
+def nearest_steps(value: Decimal, step: Decimal) -> str:
     """What lies on a step beside ``value``, as the end of a refusal: ``The nearest are 181.5 and 181.51.``"""
     below = value // step * step
     if below <= 0:

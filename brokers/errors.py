@@ -35,7 +35,7 @@ from enum import StrEnum
 from brokers.types import Candidate
 
 
-class Outcome(StrEnum):
+class WriteOutcome(StrEnum):
     NOT_SENT = "not_sent"
     REJECTED = "rejected"
     UNKNOWN = "unknown"
@@ -44,11 +44,11 @@ class Outcome(StrEnum):
 class BrokerError(Exception):
     """``str(error)`` is safe to show: no URL, no credential, no raw body."""
 
-    outcome = Outcome.UNKNOWN
+    outcome = WriteOutcome.UNKNOWN
 
 
 class NotSent(BrokerError):
-    outcome = Outcome.NOT_SENT
+    outcome = WriteOutcome.NOT_SENT
 
 
 class BrokerUnavailable(NotSent):
@@ -68,7 +68,7 @@ class OtherCertificate(BrokerUnavailable):
 
 
 class Rejected(BrokerError):
-    outcome = Outcome.REJECTED
+    outcome = WriteOutcome.REJECTED
 
 
 class OtherAccount(Rejected):
@@ -177,7 +177,7 @@ class NeedsAnswer(Rejected):
 
 
 class UnknownOutcome(BrokerError):
-    outcome = Outcome.UNKNOWN
+    outcome = WriteOutcome.UNKNOWN
 
 
 class CannotTell(UnknownOutcome):

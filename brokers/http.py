@@ -34,7 +34,7 @@ import httpx2
 
 from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable, NotSent, OtherCertificate, UnknownOutcome
-from brokers.reach import Reach
+from brokers.reach import AllowedHosts
 
 _MEBIBYTE = 1024 * 1024
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
@@ -56,7 +56,7 @@ class Garbled(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HttpAnswer:
     status: int
     body: bytes
     retry_after: str = ""
@@ -92,18 +92,18 @@ def exact_json(value: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
+class HostAccess:
     """How a host is reached whose address a person typed."""
 
-    reach: Reach
+    reach: AllowedHosts
     fingerprint: str = ""
     """SHA-256 of the one certificate that is taken, in hexadecimal; empty: one that the system's authorities sign."""
 
 
-class Client:
+class HttpClient:
     """One broker's host. Safe to share between threads; holds no credential: each call brings its headers."""
 
-    def __init__(self, base_url: str, broker: str, door: Door | None = None) -> None:
+    def __init__(self, base_url: str, broker: str, door: HostAccess | None = None) -> None:
         """``broker`` is its name in what a person reads."""
         self._broker = broker
         self._client = httpx2.Client(
@@ -124,7 +124,7 @@ class Client:
         params: Mapping[str, str] | None = None,
         timeouts: Timeouts,
         most: int = 8 * _MEBIBYTE,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """GET, once; the caller may ask again. Raises BrokerUnavailable: whatever failed, nothing was changed."""
         try:
             return self._call("GET", path, headers, params, None, timeouts, most)
@@ -141,7 +141,7 @@ class Client:
         body: Mapping[str, Any] | None = None,
         timeouts: Timeouts,
         most: int = _MEBIBYTE,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Sent once, never again. Raises NotSent, or UnknownOutcome where it may have arrived."""
         try:
             return self._call(method, path, headers, params, body, timeouts, most)
@@ -159,7 +159,7 @@ class Client:
         body: Mapping[str, Any] | None,
         timeouts: Timeouts,
         most: int,
-    ) -> Answer:
+    ) -> HttpAnswer:
         waits = httpx2.Timeout(timeouts.read, connect=timeouts.connect, pool=timeouts.connect)
         content = None if body is None else exact_json(body).encode()
         kind = {} if body is None else {"Content-Type": "application/json"}
@@ -173,7 +173,7 @@ class Client:
                     held += piece
                     if len(held) > most:
                         raise Garbled("its answer was too long")
-                return Answer(
+                return HttpAnswer(
                     status=response.status_code,
                     body=bytes(held),
                     retry_after=response.headers.get("Retry-After", ""),
@@ -256,7 +256,7 @@ def _digest(secured: ssl.SSLSocket | ssl.SSLObject) -> str:
 
 
 class _Backend(httpcore2.SyncBackend):
-    def __init__(self, door: Door | None) -> None:
+    def __init__(self, door: HostAccess | None) -> None:
         self._door = door
 
     def connect_tcp(
@@ -280,7 +280,7 @@ class _Backend(httpcore2.SyncBackend):
 class _Transport(httpx2.HTTPTransport):
     """The library's own, its connections held to the deadline."""
 
-    def __init__(self, door: Door | None) -> None:
+    def __init__(self, door: HostAccess | None) -> None:
         pinned = door is not None and door.fingerprint
         tls = _takes_any() if pinned else httpx2.create_ssl_context(trust_env=False)
         super().__init__(verify=tls, trust_env=False, retries=0)
@@ -309,7 +309,7 @@ class Certificate:
     """The system's authorities sign it for this name."""
 
 
-def certificate(base_url: str, reach: Reach, broker: str, seconds: float = 5.0) -> Certificate:
+def certificate(base_url: str, reach: AllowedHosts, broker: str, seconds: float = 5.0) -> Certificate:
     """What a host shows before anything is said to it. Raises OutOfReach, BrokerUnavailable."""
     parts = urlsplit(base_url)
     host, port = parts.hostname or "", parts.port or 443
@@ -338,15 +338,15 @@ def _first(addresses: list[str], port: int, seconds: float) -> socket.socket:
 
 # -- one client per host and process -----------------------------------------------------------------------------
 
-_clients: dict[tuple[str, Door | None], Client] = {}
+_clients: dict[tuple[str, HostAccess | None], HttpClient] = {}
 _making = threading.Lock()
 
 
-def shared(base_url: str, broker: str, door: Door | None = None) -> Client:
+def shared(base_url: str, broker: str, door: HostAccess | None = None) -> HttpClient:
     """The process's client for a host: connections and TLS are set up once, not for each call."""
     with _making:
         if (base_url, door) not in _clients:
-            _clients[base_url, door] = Client(base_url, broker, door)
+            _clients[base_url, door] = HttpClient(base_url, broker, door)
         return _clients[base_url, door]
 
 

@@ -26,7 +26,7 @@ LONGEST = 64
 """Characters of the longest name."""
 
 
-class Kind(StrEnum):
+class InstrumentKind(StrEnum):
     STOCK = "STK"
     ETF = "ETF"
     OPTION = "OPT"
@@ -36,7 +36,7 @@ class Kind(StrEnum):
     FOREX = "FX"
 
 
-_SHARES = frozenset({Kind.STOCK, Kind.ETF})
+_SHARES = frozenset({InstrumentKind.STOCK, InstrumentKind.ETF})
 
 _SHARE = r"(?P<name>[A-Z0-9][A-Z0-9.-]{0,14})\.(?P<currency>[A-Z]{3})"
 _PAIR = r"(?P<name>[A-Z0-9][A-Z0-9._-]{0,14})/(?P<currency>[A-Z0-9][A-Z0-9._-]{0,9})"
@@ -44,13 +44,13 @@ _DAY = r"(?P<expiry>[0-9]{4}-[0-9]{2}-[0-9]{2})"
 _SETTLE = r"(?P<settle>[A-Z0-9][A-Z0-9._-]{0,9})"
 _VENUE = r"(@(?P<venue>[A-Z0-9]{2,14}))?"
 _FORMS = {
-    Kind.STOCK: (_SHARE,),
-    Kind.ETF: (_SHARE,),
-    Kind.OPTION: (rf"{_SHARE}:{_DAY}:(?P<right>[CP]):(?P<strike>[0-9]{{1,8}}(\.[0-9]{{1,4}})?)",),
-    Kind.FUTURE: (rf"{_SHARE}:(?P<expiry>[0-9]{{4}}-[0-9]{{2}})", rf"{_PAIR}:{_SETTLE}:{_DAY}"),
-    Kind.CRYPTO: (_PAIR,),
-    Kind.PERPETUAL: (rf"{_PAIR}:{_SETTLE}",),
-    Kind.FOREX: (r"(?P<name>[A-Z]{3})/(?P<currency>[A-Z]{3})",),
+    InstrumentKind.STOCK: (_SHARE,),
+    InstrumentKind.ETF: (_SHARE,),
+    InstrumentKind.OPTION: (rf"{_SHARE}:{_DAY}:(?P<right>[CP]):(?P<strike>[0-9]{{1,8}}(\.[0-9]{{1,4}})?)",),
+    InstrumentKind.FUTURE: (rf"{_SHARE}:(?P<expiry>[0-9]{{4}}-[0-9]{{2}})", rf"{_PAIR}:{_SETTLE}:{_DAY}"),
+    InstrumentKind.CRYPTO: (_PAIR,),
+    InstrumentKind.PERPETUAL: (rf"{_PAIR}:{_SETTLE}",),
+    InstrumentKind.FOREX: (r"(?P<name>[A-Z]{3})/(?P<currency>[A-Z]{3})",),
 }
 _READ = {kind: tuple(re.compile(form + _VENUE) for form in forms) for kind, forms in _FORMS.items()}
 
@@ -84,10 +84,10 @@ _VENUES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class InstrumentId:
     """Which instrument is meant. ``str()`` is its name."""
 
-    kind: Kind
+    kind: InstrumentKind
     name: str
     """Ticker, root of an option or a future, or what is bought of a pair."""
     currency: str
@@ -102,7 +102,7 @@ class Identity:
     venue: str = ""
 
     def __str__(self) -> str:
-        pair = "." if self.kind in _SHARES or self.kind is Kind.OPTION or self._is_listed_future else "/"
+        pair = "." if self.kind in _SHARES or self.kind is InstrumentKind.OPTION or self._is_listed_future else "/"
         parts = [f"{self.kind}:{self.name}{pair}{self.currency}", self.settle, self.expiry, self.right]
         if self.strike is not None:
             parts.append(plain(self.strike))
@@ -110,7 +110,7 @@ class Identity:
 
     @property
     def _is_listed_future(self) -> bool:
-        return self.kind is Kind.FUTURE and not self.settle
+        return self.kind is InstrumentKind.FUTURE and not self.settle
 
     @property
     def is_share(self) -> bool:
@@ -121,50 +121,50 @@ class Identity:
         """``BTC/USDT``"""
         return f"{self.name}/{self.currency}"
 
-    def agrees(self, other: "Identity") -> bool:
+    def agrees(self, other: "InstrumentId") -> bool:
         """Whether both may be one instrument: a venue that one of them does not tell is no difference."""
         return self._key == other._key and (not self.venue or not other.venue or self.venue == other.venue)
 
-    def covers(self, other: "Identity") -> bool:
+    def covers(self, other: "InstrumentId") -> bool:
         """Whether ``other`` is surely one of those that this names: a venue asked for must be told."""
         return self._key == other._key and self.venue in ("", other.venue)
 
     @property
     def _key(self) -> tuple[object, ...]:
         # Not every broker tells a fund from a share, and a listing is one of the two.
-        kind = Kind.STOCK if self.is_share else self.kind
+        kind = InstrumentKind.STOCK if self.is_share else self.kind
         return kind, self.name, self.currency, self.settle, self.expiry, self.right, self.strike
 
 
-def is_one(text: str) -> bool:
+def is_instrument_id(text: str) -> bool:
     """Whether it begins as such a name does. No symbol of any broker does."""
     kind, colon, _ = text.strip().partition(":")
     return bool(colon) and kind.upper() in _KINDS
 
 
-_KINDS = frozenset(kind.value for kind in Kind)
+_KINDS = frozenset(kind.value for kind in InstrumentKind)
 
 
-def parse(text: str) -> Identity:
+def parse(text: str) -> InstrumentId:
     """Raises ValueError for what is no such name."""
     asked = text.strip().upper()
     kind, _, body = asked.partition(":")
     if kind not in _KINDS or len(asked) > LONGEST or not asked.isascii():
         raise ValueError(f"{text[:LONGEST]!r} names no instrument.")
-    for form in _READ[Kind(kind)]:
+    for form in _READ[InstrumentKind(kind)]:
         if told := form.fullmatch(body):
-            return _read(Kind(kind), {name: value or "" for name, value in told.groupdict().items()})
+            return _read(InstrumentKind(kind), {name: value or "" for name, value in told.groupdict().items()})
     raise ValueError(f"{text[:LONGEST]!r} names no instrument.")
 
 
-def _read(kind: Kind, told: dict[str, str]) -> Identity:
+def _read(kind: InstrumentKind, told: dict[str, str]) -> InstrumentId:
     expiry, strike = told.get("expiry", ""), told.get("strike", "")
     if expiry:
         date.fromisoformat(expiry if len(expiry) == 10 else f"{expiry}-01")
     if strike and not Decimal(strike):
         raise ValueError("A strike is more than zero.")
     settle, venue = told.get("settle", ""), told["venue"]
-    return Identity(
+    return InstrumentId(
         kind=kind,
         name=told["name"],
         currency=told["currency"],
@@ -172,7 +172,7 @@ def _read(kind: Kind, told: dict[str, str]) -> Identity:
         expiry=expiry,
         right=told.get("right", ""),
         strike=Decimal(plain(Decimal(strike))) if strike else None,
-        venue=venue.lower() if kind is Kind.CRYPTO or settle else venue,
+        venue=venue.lower() if kind is InstrumentKind.CRYPTO or settle else venue,
     )
 
 

@@ -55,7 +55,7 @@ class _Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class AllowedHosts:
     """An allow-list. A host name on it is trusted with whatever it is looked up to; nothing else is by its name."""
 
     entries: tuple[_Entry, ...]
@@ -73,11 +73,11 @@ class Reach:
 
 
 @lru_cache(maxsize=16)
-def _parsed(entries: tuple[str, ...]) -> Reach:
-    return Reach(tuple(_Entry.parse(each) for each in entries))
+def _parsed(entries: tuple[str, ...]) -> AllowedHosts:
+    return AllowedHosts(tuple(_Entry.parse(each) for each in entries))
 
 
-def parse(entries: Iterable[str]) -> Reach:
+def parse(entries: Iterable[str]) -> AllowedHosts:
     """Raises ValueError, naming the entry that is none."""
     return _parsed(tuple(entries))
 

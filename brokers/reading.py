@@ -12,7 +12,7 @@ from brokers.http import Garbled
 
 
 @contextmanager
-def understood(broker: str) -> Iterator[None]:
+def parsing(broker: str) -> Iterator[None]:
     """Around what is read: what nobody understands changed nothing, so it is unavailable. ``broker`` is its name."""
     try:
         yield
@@ -38,7 +38,7 @@ def text(value: Any) -> str:
     return value
 
 
-def maybe_number(value: Any) -> Decimal | None:
+def optional_number(value: Any) -> Decimal | None:
     """Exact; commas between thousands are read over. None for null and for an empty text."""
     if value is None or value == "":
         return None
@@ -54,7 +54,7 @@ def maybe_number(value: Any) -> Decimal | None:
 
 
 def number(value: Any) -> Decimal:
-    found = maybe_number(value)
+    found = optional_number(value)
     if found is None:
         raise Garbled("A number is missing.")
     return found
@@ -73,7 +73,7 @@ def epoch(value: Any, *, per_second: int = 1000) -> datetime:
         raise Garbled("A time was expected.") from error
 
 
-def shown(value: Any, limit: int = 300) -> str:
+def quoted_text(value: Any, limit: int = 300) -> str:
     """A broker's own words, fit to be quoted: one line, no mark-up, no address."""
     if not isinstance(value, str):
         return ""

@@ -8,16 +8,16 @@ from decimal import Decimal
 
 from brokers import instrument_id
 from brokers.errors import AmbiguousSymbol, InvalidSymbol
-from brokers.instrument_id import Identity, Kind
+from brokers.instrument_id import InstrumentId, InstrumentKind
 from brokers.types import Instrument, candidate
 
 MOST_CANDIDATES = 8
 _OCC = re.compile(r"([A-Z0-9.]{1,6}) *([0-9]{6})([CP])([0-9]{8})")
 
 
-def asked(symbol: str) -> Identity | None:
+def parse_instrument_id(symbol: str) -> InstrumentId | None:
     """None for a symbol of the broker's own. Raises InvalidSymbol for an instrument_id that cannot be read."""
-    if not instrument_id.is_one(symbol):
+    if not instrument_id.is_instrument_id(symbol):
         return None
     try:
         return instrument_id.parse(symbol)
@@ -28,14 +28,14 @@ def asked(symbol: str) -> Identity | None:
         ) from error
 
 
-def confirmed(wanted: Identity | None, found: Instrument) -> Instrument:
+def check_match(wanted: InstrumentId | None, found: Instrument) -> Instrument:
     """``found``, if it may be what was asked for by its instrument_id. Raises InvalidSymbol."""
     if wanted is None or (found.identity is not None and wanted.agrees(found.identity)):
         return found
     raise InvalidSymbol(f"There is no {wanted} here: {found.symbol} is {found.instrument_id or 'another instrument'}.")
 
 
-def only(wanted: str, found: Sequence[Instrument], where: str) -> Instrument:
+def single_match(wanted: str, found: Sequence[Instrument], where: str) -> Instrument:
     """The one that was found. Raises InvalidSymbol when there is none, AmbiguousSymbol when there are several."""
     if not found:
         raise InvalidSymbol(f"{where} has no instrument {wanted[: instrument_id.LONGEST]!r}.")
@@ -56,14 +56,14 @@ def ambiguous(wanted: str, found: Sequence[Instrument], where: str) -> Ambiguous
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
+class OptionSymbol:
     root: str
     expiry: str
     right: str
     strike: Decimal
 
 
-def option_of(occ: str) -> Option | None:
+def parse_occ(occ: str) -> OptionSymbol | None:
     """What an option's symbol says (OCC, Options Symbology Initiative): root, yymmdd, C or P, strike in thousandths."""
     told = _OCC.fullmatch(occ.strip().upper())
     if told is None:
@@ -73,10 +73,10 @@ def option_of(occ: str) -> Option | None:
         expiry = date(2000 + int(day[:2]), int(day[2:4]), int(day[4:])).isoformat()
     except ValueError:
         return None
-    return Option(root, expiry, right, Decimal(strike) / 1000)
+    return OptionSymbol(root, expiry, right, Decimal(strike) / 1000)
 
 
-def occ_of(wanted: Identity) -> str:
+def occ_symbol(wanted: InstrumentId) -> str:
     """The symbol of an option, without blanks."""
-    assert wanted.kind is Kind.OPTION and wanted.strike is not None
+    assert wanted.kind is InstrumentKind.OPTION and wanted.strike is not None
     return f"{wanted.name}{wanted.expiry[2:].replace('-', '')}{wanted.right}{int(wanted.strike * 1000):08d}"

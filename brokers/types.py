@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from brokers import instrument_id
-from brokers.instrument_id import Identity, Kind
+from brokers.instrument_id import InstrumentId, InstrumentKind
 
 LONGEST_SYMBOL = instrument_id.LONGEST
 """Characters of the longest name an instrument can be asked for by."""
@@ -154,7 +154,7 @@ class Instrument:
     strike: Decimal | None = None
 
     @property
-    def identity(self) -> Identity | None:
+    def identity(self) -> InstrumentId | None:
         """Which instrument it is, at whatever broker; None where the broker does not tell enough to say."""
         return _identity(
             self.asset_class,
@@ -175,13 +175,13 @@ class Instrument:
 
 
 _KINDS = {
-    AssetClass.STOCK: Kind.STOCK,
-    AssetClass.ETF: Kind.ETF,
-    AssetClass.CRYPTO: Kind.CRYPTO,
-    AssetClass.PERPETUAL: Kind.PERPETUAL,
-    AssetClass.FUTURE: Kind.FUTURE,
-    AssetClass.OPTION: Kind.OPTION,
-    AssetClass.FOREX: Kind.FOREX,
+    AssetClass.STOCK: InstrumentKind.STOCK,
+    AssetClass.ETF: InstrumentKind.ETF,
+    AssetClass.CRYPTO: InstrumentKind.CRYPTO,
+    AssetClass.PERPETUAL: InstrumentKind.PERPETUAL,
+    AssetClass.FUTURE: InstrumentKind.FUTURE,
+    AssetClass.OPTION: InstrumentKind.OPTION,
+    AssetClass.FOREX: InstrumentKind.FOREX,
 }
 
 
@@ -195,8 +195,8 @@ def _identity(
     right: str,
     strike: Decimal | None,
     venue: str,
-) -> Identity | None:
-    made = Identity(
+) -> InstrumentId | None:
+    made = InstrumentId(
         kind=_KINDS[asset_class],
         name=name,
         currency=currency,

@@ -452,6 +452,6 @@ def _told(candidates: Sequence[Candidate]) -> list[dict[str, str]]:
 
 def refusal_of_read(error: broker.BrokerError) -> Refusal:
     """The same where nothing was to be written: a question without an answer changed nothing."""
-    if error.outcome is broker.Outcome.REJECTED:
+    if error.outcome is broker.WriteOutcome.REJECTED:
         return refusal_of(error)
     return Refusal(Code.BROKER_UNAVAILABLE, str(error), retry_after=getattr(error, "retry_after", None))

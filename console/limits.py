@@ -13,7 +13,7 @@ from typing import Any
 
 from brokers import built_on, instrument_id
 from brokers.decimals import DECIMAL_PLACES, plain
-from brokers.instrument_id import Identity, Kind
+from brokers.instrument_id import InstrumentId, InstrumentKind
 from brokers.types import AssetClass, Instrument, OrderType
 from console.errors import Code, Refusal
 
@@ -68,7 +68,7 @@ class Limits:
     def limits_nothing(self) -> bool:
         return self == NONE
 
-    def allows(self, symbol: str, known: Identity | None) -> bool:
+    def allows(self, symbol: str, known: InstrumentId | None) -> bool:
         """Whether ``symbols`` names this instrument beyond doubt: by its broker's symbol, its instrument_id, the
         ticker of a share or the two sides of a pair. ``known`` is None where the broker tells too little."""
         if self.symbols is None or symbol.upper() in self.symbols:
@@ -79,7 +79,7 @@ class Limits:
         return not plain_names.isdisjoint(self.symbols) or any(each.covers(known) for each in _ids(self.symbols))
 
     def denies(
-        self, symbol: str, known: Identity | None, *, asset_class: AssetClass, told: tuple[str, ...] = ()
+        self, symbol: str, known: InstrumentId | None, *, asset_class: AssetClass, told: tuple[str, ...] = ()
     ) -> bool | None:
         """Whether ``denied_symbols`` may name this instrument: a plain name also stands for what is built on it, such
         as the options of a ticker and the contracts on a coin, however it is punctuated, and for every pair that has
@@ -100,7 +100,7 @@ class Limits:
         names |= {*roots, *(root.rstrip("0123456789") or root for root in roots)}
         for root in roots:
             names |= built_on.of_coin(root) if has_sides else built_on.of_root(root)
-        plain_ones = [each for each in self.denied_symbols if not instrument_id.is_one(each)]
+        plain_ones = [each for each in self.denied_symbols if not instrument_id.is_instrument_id(each)]
         listed = {letters(word) for each in plain_ones for word in (each, built_on.usual_of_pair(each))}
         if not listed.isdisjoint(letters(name) for name in names if name):
             return True
@@ -131,15 +131,15 @@ class Limits:
         }
 
 
-_PAIRS = (Kind.CRYPTO, Kind.FOREX)
+_PAIRS = (InstrumentKind.CRYPTO, InstrumentKind.FOREX)
 _TWO_SIDED = (AssetClass.CRYPTO, AssetClass.FOREX, AssetClass.PERPETUAL)
 """Each is one thing against another, and both come into or leave the account."""
 _BUILT_ON_ANOTHER = (AssetClass.OPTION, AssetClass.FUTURE, AssetClass.PERPETUAL)
 """Their brokers' symbols need not say what they are built on."""
 
 
-def _ids(names: frozenset[str]) -> list[Identity]:
-    return [instrument_id.parse(name) for name in names if instrument_id.is_one(name)]
+def _ids(names: frozenset[str]) -> list[InstrumentId]:
+    return [instrument_id.parse(name) for name in names if instrument_id.is_instrument_id(name)]
 
 
 def names_of(instrument: Instrument) -> tuple[str, ...]:
@@ -251,7 +251,7 @@ def _symbols(name: str, value: Any) -> frozenset[str]:
 
 def _symbol(name: str, item: str) -> str:
     """In one spelling, so that equal ones are equal."""
-    if instrument_id.is_one(item):
+    if instrument_id.is_instrument_id(item):
         try:
             return str(instrument_id.parse(item))
         except ValueError as error:

@@ -42,7 +42,7 @@ from brokers.errors import (
     Rejected,
     UnknownOutcome,
 )
-from brokers.http import Answer, Garbled, Timeouts
+from brokers.http import Garbled, HttpAnswer, Timeouts
 from brokers.types import (
     Account,
     AccountState,
@@ -147,7 +147,7 @@ class AlpacaBroker(Extras):
         return rules.CAPABILITIES
 
     def connect(self) -> ConnectionInfo:
-        with _reading():
+        with _parsing():
             told = parse.record(self._get("/v2/account"))
         blocked = any(
             told.get(name) is True for name in ("trading_blocked", "account_blocked", "trade_suspended_by_user")
@@ -162,7 +162,7 @@ class AlpacaBroker(Extras):
 
     def ping(self) -> Health:
         started = time.monotonic()
-        with _reading():
+        with _parsing():
             there = parse.moment(parse.record(self._get("/v2/clock")).get("timestamp"))
         return Health(latency=time.monotonic() - started, clock_skew=(there - datetime.now(UTC)).total_seconds())
 
@@ -170,7 +170,7 @@ class AlpacaBroker(Extras):
 
     def accounts(self) -> list[Account]:
         """Raises Rejected when the account is not of the environment the connection is of."""
-        with _reading():
+        with _parsing():
             told = parse.record(self._get("/v2/account"))
             number, currency = parse.text(told.get("account_number")), parse.text(told.get("currency"))
         # The key pairs differ, so that the host answered proves it; the account's number must say the same.
@@ -184,12 +184,12 @@ class AlpacaBroker(Extras):
 
     def account_state(self, account_id: str) -> AccountState:
         self._check(account_id)
-        with _reading():
+        with _parsing():
             return parse.account_state(parse.record(self._get("/v2/account")), datetime.now(UTC))
 
     def positions(self, account_id: str) -> list[Position]:
         self._check(account_id)
-        with _reading():
+        with _parsing():
             return [parse.position(each, "USD") for each in parse.records(self._get("/v2/positions"))]
 
     def transactions(
@@ -207,7 +207,7 @@ class AlpacaBroker(Extras):
         found: list[Transaction] = []
         if kinds and not types and "other" not in kinds:
             return found
-        with _reading():
+        with _parsing():
             for told in self._activities(() if "other" in kinds else types, start, end, after):
                 each = parse.transaction(told)
                 if _within(each.at, start, end) and (not kinds or each.kind in kinds):
@@ -230,7 +230,7 @@ class AlpacaBroker(Extras):
         self._check(account_id)
         names: dict[str, str] = {}
         wanted = ""
-        with _reading():
+        with _parsing():
             if client_order_id:
                 order = self._find(client_order_id)
                 if order is None:
@@ -297,7 +297,7 @@ class AlpacaBroker(Extras):
             kept = _lists.get((self._trading_url, theirs))
         if kept and kept[0] > time.monotonic():
             return kept[1]
-        with _reading():
+        with _parsing():
             told = self._get("/v2/assets", {"status": "active", "asset_class": theirs}, most=_MANY_ASSETS)
             now = datetime.now(UTC)
             found = [parse.instrument(each, now) for each in parse.records(told) if each.get("tradable") is True]
@@ -306,8 +306,8 @@ class AlpacaBroker(Extras):
         return found
 
     def instrument(self, symbol: str) -> Instrument:
-        meant = symbol_lookup.asked(symbol)
-        return symbol_lookup.confirmed(meant, self._asset(symbol if meant is None else parse.symbol_named(meant)))
+        meant = symbol_lookup.parse_instrument_id(symbol)
+        return symbol_lookup.check_match(meant, self._asset(symbol if meant is None else parse.native_symbol(meant)))
 
     def _asset(self, symbol: str) -> Instrument:
         wanted = symbol.strip().upper()
@@ -321,7 +321,7 @@ class AlpacaBroker(Extras):
         answer = self._ask(self._trading, path + encoded(wanted, safe=""))
         if answer.status in (404, 422):
             raise InvalidSymbol(f"Alpaca has no instrument {wanted!r}.")
-        with _reading():
+        with _parsing():
             told = parse.record(self._content(answer))
             if told.get("tradable") is not True or told.get("status") != "active":
                 raise InvalidSymbol(f"{wanted} cannot be traded at Alpaca.")
@@ -333,7 +333,7 @@ class AlpacaBroker(Extras):
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
         known = [self.instrument(symbol) for symbol in symbols]
         found: dict[str, Quote] = {}
-        with _reading():
+        with _parsing():
             for kind in AssetClass:
                 names = [each.symbol for each in known if each.asset_class is kind]
                 if not names:
@@ -363,7 +363,7 @@ class AlpacaBroker(Extras):
             "limit": str(min(max(limit + 1, 1), 10_000)),
             "sort": "desc",
         }
-        with _reading():
+        with _parsing():
             told = self._market(instrument.asset_class, "bars", instrument.symbol, params)
             rows = [parse.bar(each) for each in parse.records(told.get(instrument.symbol) or [])]
         whole = [each for each in rows if each.start + timedelta(seconds=size.seconds) <= min(end or now, now)]
@@ -372,7 +372,7 @@ class AlpacaBroker(Extras):
     def order_book(self, symbol: str, depth: int) -> OrderBook:
         """Of coins all levels; of stocks and options the best bid and ask, which is all that Alpaca tells."""
         instrument = self.instrument(symbol)
-        with _reading():
+        with _parsing():
             if instrument.asset_class is AssetClass.CRYPTO:
                 told = self._market(instrument.asset_class, "latest/orderbooks", instrument.symbol)
                 return parse.book(parse.record(told.get(instrument.symbol)), instrument.symbol, depth)
@@ -395,7 +395,7 @@ class AlpacaBroker(Extras):
             "limit": str(min(max(limit, 1), 10_000)),
             "sort": "desc",
         }
-        with _reading():
+        with _parsing():
             told = self._market(instrument.asset_class, "trades", instrument.symbol, params)
             rows = parse.records(told.get(instrument.symbol) or [])
             return Prints(
@@ -408,7 +408,7 @@ class AlpacaBroker(Extras):
     def option_expirations(self, symbol: str) -> list[OptionExpiration]:
         told = self._contracts(symbol, {"expiration_date_lte": (datetime.now(UTC) + _FARTHEST).date().isoformat()})
         strikes: dict[date, set[Decimal]] = {}
-        with _reading():
+        with _parsing():
             for each in told:
                 strikes.setdefault(parse.day(each.get("expiration_date")), set()).add(
                     parse.number(each.get("strike_price"))
@@ -426,7 +426,7 @@ class AlpacaBroker(Extras):
         if not told:
             raise InvalidRequest(f"{symbol.upper()} has no options that end on {day}. Ask for its dates.", "expiration")
         underlying = self.quotes([symbol])[0]
-        with _reading():
+        with _parsing():
             known = [(parse.number(each.get("strike_price")), each) for each in told]
             near = closest((strike for strike, _ in known), underlying.last, strikes)
             kept = [each for strike, each in known if strike in near]
@@ -452,7 +452,7 @@ class AlpacaBroker(Extras):
         if underlying.asset_class is not AssetClass.STOCK:
             raise InvalidSymbol(f"Alpaca lists options on stocks alone, and {underlying.symbol} is none.")
         params = {"underlying_symbols": underlying.symbol, "status": "active", "limit": "10000", **asked}
-        with _reading():
+        with _parsing():
             return list(self._pages(self._trading, "/v2/options/contracts", params, "option_contracts"))
 
     def _chain_prices(
@@ -465,7 +465,7 @@ class AlpacaBroker(Extras):
         path = f"/v1beta1/options/snapshots/{encoded(symbol, safe='')}"
         return dict(self._pages(self._data, path, {**asked, **span}, "snapshots"))
 
-    def _pages(self, client: http.Client, path: str, params: Mapping[str, str], inside: str) -> Iterator[Any]:
+    def _pages(self, client: http.HttpClient, path: str, params: Mapping[str, str], inside: str) -> Iterator[Any]:
         """Rows, or pairs of a name and a row. Raises BrokerUnavailable where there are more than can be read."""
         token: dict[str, str] = {}
         for _ in range(_PAGES):
@@ -483,7 +483,7 @@ class AlpacaBroker(Extras):
         """Of money and of securities moved as they are; coins sent to or from a wallet are not among them."""
         self._check(account_id)
         found: list[Transfer] = []
-        with _reading():
+        with _parsing():
             for told in self._activities(parse.MOVES, start, end, ""):
                 each = parse.transfer(told)
                 if _within(each.at, start, end):
@@ -501,7 +501,7 @@ class AlpacaBroker(Extras):
         if market in ("", "US"):
             first = day or now.astimezone(parse.NEW_YORK).date()
             last = first + timedelta(days=60)
-            with _reading():
+            with _parsing():
                 calendar = self._get("/v2/calendar", {"start": first.isoformat(), "end": last.isoformat()})
                 clock = self._get("/v2/clock")
                 found.append(parse.us_day(parse.records(calendar), parse.record(clock), first, last))
@@ -529,7 +529,7 @@ class AlpacaBroker(Extras):
         answer = self._ask(self._data, "/v1beta1/forex/latest/rates", {"currency_pairs": f"{base}{quote}"})
         if answer.status in (400, 404, 422):
             raise NoRate(f"Alpaca has no exchange rate from {base} to {quote}.")
-        with _reading():
+        with _parsing():
             told = parse.record(self._content(answer)).get("rates") or {}
             if f"{base}{quote}" not in told:
                 raise NoRate(f"Alpaca has no exchange rate from {base} to {quote}.")
@@ -556,7 +556,7 @@ class AlpacaBroker(Extras):
         units = request.quantity if request.quantity is not None else (request.notional or Decimal(0)) / at_once
         notional = request.notional or price * units * instrument.multiplier
         fee = rules.fee(instrument.asset_class, notional)
-        with _reading():
+        with _parsing():
             told = parse.record(self._get("/v2/account"))
             account = parse.account_state(told, datetime.now(UTC))
             power = account.buying_power
@@ -611,7 +611,7 @@ class AlpacaBroker(Extras):
         answer = self._send("POST", "/v2/orders", body)
         return self._placed(answer, request.client_order_id)
 
-    def _placed(self, answer: Answer, client_order_id: str) -> BrokerOrder:
+    def _placed(self, answer: HttpAnswer, client_order_id: str) -> BrokerOrder:
         """The order in the answer to a write, or what its status says. Anything unclear is UnknownOutcome."""
         if answer.undecided:
             raise UnknownOutcome(f"Alpaca answered {answer.status}: the order may stand there.")
@@ -621,7 +621,7 @@ class AlpacaBroker(Extras):
                 if placed.client_order_id == client_order_id:
                     return placed
                 raise Garbled("Another order was answered.")
-            told = parse.safe_words(answer.json(), self._secret, self._headers["APCA-API-KEY-ID"])
+            told = parse.error_details(answer.json(), self._secret, self._headers["APCA-API-KEY-ID"])
         except Garbled as error:
             raise UnknownOutcome(f"{_QUIET} The order may stand there.") from error
         if told is None:
@@ -631,7 +631,7 @@ class AlpacaBroker(Extras):
 
     def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
         self._check(account_id)
-        with _reading():
+        with _parsing():
             told = self._find(client_order_id)
             if told is None:
                 return None
@@ -661,7 +661,7 @@ class AlpacaBroker(Extras):
         if since is not None:
             params["after"] = parse.stamp(since - timedelta(microseconds=1))
         found: list[BrokerOrder] = []
-        with _reading():
+        with _parsing():
             while len(found) < limit:
                 most = min(limit - len(found), _ORDERS_PAGE)
                 page = parse.records(self._get("/v2/orders", params | {"limit": str(most)}))
@@ -738,7 +738,7 @@ class AlpacaBroker(Extras):
 
     def _standing(self, account_id: str, client_order_id: str) -> dict[str, Any]:
         self._check(account_id)
-        with _reading():
+        with _parsing():
             told = self._find(client_order_id)
             if told is None:
                 raise OrderNotFound("Alpaca has no order with that client order id.")
@@ -749,7 +749,7 @@ class AlpacaBroker(Extras):
     def _told_again(self, client_order_id: str, error: Rejected) -> Rejected:
         """Why a change or a cancel was refused: mostly because the order ended meanwhile, which a read can tell."""
         try:
-            with _reading():
+            with _parsing():
                 told = self._find(client_order_id)
                 status = None if told is None else parse.order(told).status
         except BrokerUnavailable:
@@ -771,7 +771,7 @@ class AlpacaBroker(Extras):
         params = {"client_order_id": client_order_id}
         answer = self._ask(self._trading, "/v2/orders:by_client_order_id", params)
         if answer.status == 404:
-            if parse.safe_words(answer.json()) is None:
+            if parse.error_details(answer.json()) is None:
                 raise Garbled("Not Alpaca's own words.")
             return None
         told = parse.record(self._content(answer))
@@ -825,15 +825,15 @@ class AlpacaBroker(Extras):
         return self._content(self._ask(self._trading, path, params, most))
 
     def _ask(
-        self, client: http.Client, path: str, params: Mapping[str, str] | None = None, most: int = 8 * 1024 * 1024
-    ) -> Answer:
+        self, client: http.HttpClient, path: str, params: Mapping[str, str] | None = None, most: int = 8 * 1024 * 1024
+    ) -> HttpAnswer:
         return client.read(path, headers=self._headers, params=params, timeouts=self._timeouts, most=most)
 
-    def _content(self, answer: Answer) -> Any:
+    def _content(self, answer: HttpAnswer) -> Any:
         """What a read brought. Raises Rejected for a refusal in Alpaca's own words, else BrokerUnavailable."""
         if 200 <= answer.status < 300:
             return answer.json()
-        told = parse.safe_words(_json_of(answer), self._secret, self._headers["APCA-API-KEY-ID"])
+        told = parse.error_details(_json_of(answer), self._secret, self._headers["APCA-API-KEY-ID"])
         if answer.status == 401 or (answer.status == 403 and told is None):
             raise AuthFailed("Alpaca does not take these keys. Link the account again with keys that hold.")
         if answer.status == 429:
@@ -843,11 +843,11 @@ class AlpacaBroker(Extras):
             raise BrokerUnavailable(f"Alpaca could not answer ({answer.status}). Ask again.")
         raise Rejected(f"Alpaca refused to answer: {told[1] if told and told[1] else answer.status}")
 
-    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> Answer:
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> HttpAnswer:
         return self._trading.write(method, path, headers=self._headers, body=body, timeouts=self._timeouts)
 
 
-class _reading:
+class _parsing:
     """What a read cannot make sense of is unavailable, and may be asked again."""
 
     def __enter__(self) -> None:
@@ -858,7 +858,7 @@ class _reading:
             raise BrokerUnavailable(_QUIET) from error
 
 
-def _json_of(answer: Answer) -> Any:
+def _json_of(answer: HttpAnswer) -> Any:
     try:
         return answer.json()
     except Garbled:

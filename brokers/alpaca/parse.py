@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from brokers.errors import InvalidSymbol
 from brokers.http import Garbled
-from brokers.instrument_id import Identity, Kind, venue_of
-from brokers.symbol_lookup import occ_of, option_of
+from brokers.instrument_id import InstrumentId, InstrumentKind, venue_of
+from brokers.symbol_lookup import occ_symbol, parse_occ
 from brokers.types import (
     AccountState,
     AssetClass,
@@ -115,13 +115,13 @@ def records(value: Any) -> list[dict[str, Any]]:
 
 def number(value: Any) -> Decimal:
     """Exact, from the text Alpaca sends for money and from the numbers of its market data."""
-    known = maybe(value)
+    known = optional_number(value)
     if known is None:
         raise Garbled("A number is missing.")
     return known
 
 
-def maybe(value: Any) -> Decimal | None:
+def optional_number(value: Any) -> Decimal | None:
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
@@ -188,7 +188,7 @@ def multiplier(kind: AssetClass) -> Decimal:
 def account_state(told: Mapping[str, Any], now: datetime) -> AccountState:
     """What Alpaca holds back of the cash is the difference to its cash buying power."""
     cash = number(told.get("cash"))
-    free = maybe(told.get("non_marginable_buying_power"))
+    free = optional_number(told.get("non_marginable_buying_power"))
     currency = text(told.get("currency"))
     return AccountState(
         account_id=text(told.get("account_number")),
@@ -210,7 +210,7 @@ def account_state(told: Mapping[str, Any], now: datetime) -> AccountState:
 def position(told: Mapping[str, Any], currency: str) -> Position:
     kind = asset_class(told.get("asset_class"))
     size = abs(number(told.get("qty")))
-    free = maybe(told.get("qty_available"))
+    free = optional_number(told.get("qty_available"))
     sign = -1 if told.get("side") == "short" else 1
     return Position(
         symbol=pair(text(told.get("symbol")), kind),
@@ -238,7 +238,7 @@ def order(told: Mapping[str, Any], fills: Sequence[Fill] = ()) -> BrokerOrder:
         side = Side(text(told.get("side")).upper())
     except (KeyError, ValueError) as error:
         raise Garbled("An order was told in words nobody knows.") from error
-    quantity = maybe(told.get("qty"))
+    quantity = optional_number(told.get("qty"))
     if status is BrokerStatus.WORKING and filled:
         status = BrokerStatus.FILLED if theirs == "calculated" and filled == quantity else BrokerStatus.PARTIALLY_FILLED
     reason = {
@@ -252,7 +252,7 @@ def order(told: Mapping[str, Any], fills: Sequence[Fill] = ()) -> BrokerOrder:
         client_order_id=text(told.get("client_order_id")),
         status=status,
         filled_quantity=filled,
-        average_price=maybe(told.get("filled_avg_price")),
+        average_price=optional_number(told.get("filled_avg_price")),
         fees=Decimal(0),
         updated_at=moment(told.get("updated_at") or told.get("created_at")),
         reason=reason,
@@ -262,10 +262,10 @@ def order(told: Mapping[str, Any], fills: Sequence[Fill] = ()) -> BrokerOrder:
         order_type=order_type,
         tif=tif,
         quantity=quantity,
-        limit_price=maybe(told.get("limit_price")),
-        stop_price=maybe(told.get("stop_price")),
-        trail_amount=maybe(told.get("trail_price")),
-        trail_percent=maybe(told.get("trail_percent")),
+        limit_price=optional_number(told.get("limit_price")),
+        stop_price=optional_number(told.get("stop_price")),
+        trail_amount=optional_number(told.get("trail_price")),
+        trail_percent=optional_number(told.get("trail_percent")),
         currency="USD",
         created_at=moment(told.get("created_at")),
     )
@@ -326,10 +326,10 @@ def transaction(told: Mapping[str, Any]) -> Transaction:
         at=moment(told.get("created_at") or told.get("date")),
         kind=kind,
         currency=told.get("currency") or "USD",
-        amount=maybe(told.get("net_amount")) or Decimal(0),
+        amount=optional_number(told.get("net_amount")) or Decimal(0),
         symbol=pair(symbol, guess_class(symbol)) if symbol else "",
         # Of a dividend it is the shares that were held, which did not move.
-        quantity=None if kind in ("dividend", "tax", "interest") else maybe(told.get("qty")),
+        quantity=None if kind in ("dividend", "tax", "interest") else optional_number(told.get("qty")),
     )
 
 
@@ -362,7 +362,7 @@ def instrument(told: Mapping[str, Any], now: datetime) -> Instrument:
 
 def option(told: Mapping[str, Any], now: datetime) -> Instrument:
     symbol = text(told.get("symbol"))
-    said = option_of(symbol)
+    said = parse_occ(symbol)
     if said is None:
         raise Garbled("The symbol of an option was expected.")
     return Instrument(
@@ -386,14 +386,14 @@ def option(told: Mapping[str, Any], now: datetime) -> Instrument:
     )
 
 
-def symbol_named(wanted: Identity) -> str:
+def native_symbol(wanted: InstrumentId) -> str:
     """What Alpaca calls it. Raises InvalidSymbol for a kind that it does not trade."""
     if wanted.is_share:
         return wanted.name
-    if wanted.kind is Kind.CRYPTO:
+    if wanted.kind is InstrumentKind.CRYPTO:
         return wanted.pair
-    if wanted.kind is Kind.OPTION:
-        return occ_of(wanted)
+    if wanted.kind is InstrumentKind.OPTION:
+        return occ_symbol(wanted)
     raise InvalidSymbol(f"Alpaca has no instrument {wanted}.")
 
 
@@ -401,13 +401,13 @@ def quote(told: Mapping[str, Any], symbol: str, source: str) -> Quote:
     """From a snapshot. A side nobody quotes is shown at the last trade, and the source says so."""
     trade, top = record(told.get("latestTrade") or {}), record(told.get("latestQuote") or {})
     day, before = record(told.get("dailyBar") or {}), record(told.get("prevDailyBar") or {})
-    bid, ask = maybe(top.get("bp")), maybe(top.get("ap"))
-    last = maybe(trade.get("p")) or bid or ask
+    bid, ask = optional_number(top.get("bp")), optional_number(top.get("ap"))
+    last = optional_number(trade.get("p")) or bid or ask
     if not last:
         raise Garbled("There is no price.")
     if not (bid and ask):
         source += ", last trade for want of a quote"
-    close = maybe(before.get("c"))
+    close = optional_number(before.get("c"))
     change = None if not close else last - close
     return Quote(
         symbol=symbol,
@@ -415,16 +415,16 @@ def quote(told: Mapping[str, Any], symbol: str, source: str) -> Quote:
         last=last,
         bid=bid or last,
         ask=ask or last,
-        open=maybe(day.get("o")),
-        high=maybe(day.get("h")),
-        low=maybe(day.get("l")),
+        open=optional_number(day.get("o")),
+        high=optional_number(day.get("h")),
+        low=optional_number(day.get("l")),
         change=change,
         change_percent=None if change is None or not close else round(change / close * 100, 2),
         as_of=moment(top.get("t") or trade.get("t")),
         source=source,
-        volume=maybe(day.get("v")),
-        bid_size=maybe(top.get("bs")),
-        ask_size=maybe(top.get("as")),
+        volume=optional_number(day.get("v")),
+        bid_size=optional_number(top.get("bs")),
+        ask_size=optional_number(top.get("as")),
     )
 
 
@@ -448,23 +448,23 @@ def chain_row(contract: Mapping[str, Any], snapshot: Mapping[str, Any]) -> Optio
         symbol=text(contract.get("symbol")),
         right=right,
         strike=number(contract.get("strike_price")),
-        bid=maybe(top.get("bp")),
-        ask=maybe(top.get("ap")),
-        last=maybe(trade.get("p")),
-        open_interest=maybe(contract.get("open_interest")),
-        implied_volatility=maybe(snapshot.get("impliedVolatility")),
-        delta=maybe(greeks.get("delta")),
-        gamma=maybe(greeks.get("gamma")),
-        theta=maybe(greeks.get("theta")),
-        vega=maybe(greeks.get("vega")),
-        rho=maybe(greeks.get("rho")),
+        bid=optional_number(top.get("bp")),
+        ask=optional_number(top.get("ap")),
+        last=optional_number(trade.get("p")),
+        open_interest=optional_number(contract.get("open_interest")),
+        implied_volatility=optional_number(snapshot.get("impliedVolatility")),
+        delta=optional_number(greeks.get("delta")),
+        gamma=optional_number(greeks.get("gamma")),
+        theta=optional_number(greeks.get("theta")),
+        vega=optional_number(greeks.get("vega")),
+        rho=optional_number(greeks.get("rho")),
         as_of=moment(when) if when else None,
     )
 
 
 def transfer(told: Mapping[str, Any]) -> Transfer:
     """Of GET /v2/account/activities, those of ``MOVES``."""
-    moved, units = maybe(told.get("net_amount")) or Decimal(0), maybe(told.get("qty"))
+    moved, units = optional_number(told.get("net_amount")) or Decimal(0), optional_number(told.get("qty"))
     value = units if not moved and units is not None else moved
     kind = _MOVES.get(text(told.get("activity_type")))
     return Transfer(
@@ -543,7 +543,7 @@ def _hours(told: Mapping[str, Any]) -> tuple[datetime, datetime]:
     return tuple(datetime.combine(day, at, NEW_YORK).astimezone(UTC) for at in (opens, closes))  # type: ignore[return-value]
 
 
-def safe_words(told: Any, *secrets: str) -> tuple[int, str] | None:
+def error_details(told: Any, *secrets: str) -> tuple[int, str] | None:
     """Code and message of Alpaca's own error body; None for any other body."""
     if not isinstance(told, dict) or not isinstance(told.get("code"), int) or not isinstance(told.get("message"), str):
         return None

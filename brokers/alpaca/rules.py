@@ -5,7 +5,7 @@ Source: Alpaca Trading API 2.0.1 (OpenAPI), schemas OrderType, TimeInForce and O
 
 from decimal import Decimal
 
-from brokers.decimals import is_multiple, nearest, plain
+from brokers.decimals import is_multiple, nearest_steps, plain
 from brokers.errors import InvalidOrder, NotSupported
 from brokers.types import (
     USUAL,
@@ -82,7 +82,7 @@ def _check_size(request: OrderRequest, instrument: Instrument) -> None:
             raise InvalidOrder("Alpaca takes an amount of money with DAY only.", "tif")
         if not is_multiple(request.notional, _PENNY):
             raise InvalidOrder(
-                f"Alpaca takes an amount in whole cents. {nearest(request.notional, _PENNY)}", "notional"
+                f"Alpaca takes an amount in whole cents. {nearest_steps(request.notional, _PENNY)}", "notional"
             )
         return
     check_quantity(request.units, instrument)
@@ -106,13 +106,15 @@ def check_prices(request: OrderRequest | LegRequest, instrument: Instrument) -> 
 def check_price(field: str, price: Decimal, instrument: Instrument) -> None:
     tick = step(price, instrument)
     if not is_multiple(price, tick):
-        raise InvalidOrder(f"The {field} must be a multiple of {plain(tick)}. {nearest(price, tick)}", field)
+        raise InvalidOrder(f"The {field} must be a multiple of {plain(tick)}. {nearest_steps(price, tick)}", field)
 
 
 def check_quantity(quantity: Decimal, instrument: Instrument) -> None:
     lot = instrument.lot
     if not is_multiple(quantity, lot):
-        raise InvalidOrder(f"The quantity must be a multiple of {plain(lot)}. {nearest(quantity, lot)}", "quantity")
+        raise InvalidOrder(
+            f"The quantity must be a multiple of {plain(lot)}. {nearest_steps(quantity, lot)}", "quantity"
+        )
 
 
 def step(price: Decimal, instrument: Instrument) -> Decimal:

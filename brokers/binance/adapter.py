@@ -121,7 +121,7 @@ class BinanceBroker(CryptoBroker):
         return "private_delete_order", {"symbol": market["id"], "orderId": found["id"]}
 
     def _amend(self, found: crypto_parse.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
-        if crypto_parse.known(found.get("filled")):
+        if crypto_parse.number_or_zero(found.get("filled")):
             raise InvalidOrder(
                 "Binance makes a new order of a changed one, which is safe only before the first fill.", "order_id"
             )
@@ -155,7 +155,8 @@ class BinanceBroker(CryptoBroker):
         told = self._client.read("private_get_account_commission", {"symbol": self._require(symbol)["id"]})
         parts = [told.get(name) or {} for name in ("standardCommission", "taxCommission", "specialCommission")]
         maker, taker = (
-            sum((crypto_parse.known(each.get(name)) for each in parts), Decimal(0)) for name in ("maker", "taker")
+            sum((crypto_parse.number_or_zero(each.get(name)) for each in parts), Decimal(0))
+            for name in ("maker", "taker")
         )
         return maker, taker
 
@@ -222,10 +223,10 @@ class BinanceBroker(CryptoBroker):
         asked: dict[str, Any] = {"size": _EARN_ROWS, **({"asset": asset.strip().upper()} if asset else {})}
         told = [self._client.read(f"sapi_get_simple_earn_{name}", asked) for name in parse.EARN]
         flexible, locked, held_flexible, held_locked = (_rows(each) for each in told)
-        more = any(int(crypto_parse.known(each.get("total"))) > _EARN_ROWS for each in told)
+        more = any(int(crypto_parse.number_or_zero(each.get("total"))) > _EARN_ROWS for each in told)
         return Earn(
             offers=(*map(parse.flexible, flexible), *map(parse.locked, locked)),
-            holdings=(*map(parse.held_flexible, held_flexible), *map(parse.held_locked, held_locked)),
+            holdings=(*map(parse.flexible_holding, held_flexible), *map(parse.locked_holding, held_locked)),
             note="There are more than the first 100 of a kind: name an asset to see its own." if more else "",
         )
 

@@ -7,7 +7,7 @@ from brokers.crypto import parse
 from brokers.crypto.outcomes import Codes, Meaning
 from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable
-from brokers.reading import shown
+from brokers.reading import quoted_text
 from brokers.types import DepositAddress, EarnHolding, EarnOffer, OrderRequest, OrderType
 
 _M = Meaning
@@ -50,14 +50,14 @@ def codes(answer: Any) -> list[str]:
     """With its words first: one code stands for a duplicate and for a rejection."""
     if not isinstance(answer, dict) or "code" not in answer:
         return []
-    found = [code for each in _halves(answer) for code in codes(each)]
+    found = [code for each in _part_errors(answer) for code in codes(each)]
     code = str(answer["code"])
-    if code == "-2021" and _leaves_nothing(answer.get("data")):
+    if code == "-2021" and _is_fully_cancelled(answer.get("data")):
         found.insert(0, NEITHER)
     return [*found, f"{code} {answer.get('msg', '')}", code]
 
 
-def _leaves_nothing(told: Any) -> bool:
+def _is_fully_cancelled(told: Any) -> bool:
     """Whether the old order was cancelled and the new one surely does not stand: what the refusal of the new one alone
     would mean, such as "try again later", is not so of the change."""
     if not isinstance(told, dict) or (told.get("cancelResult"), told.get("newOrderResult")) != ("SUCCESS", "FAILURE"):
@@ -66,7 +66,7 @@ def _leaves_nothing(told: Any) -> bool:
     return why not in (_M.UNKNOWN, _M.DUPLICATE)
 
 
-def _halves(answer: Mapping[str, Any]) -> list[Any]:
+def _part_errors(answer: Mapping[str, Any]) -> list[Any]:
     """Of a replacement that failed: why each half did, the new order's first. A half that was done says no code."""
     told = answer.get("data")
     return [told.get("newOrderResponse"), told.get("cancelResponse")] if isinstance(told, dict) else []
@@ -142,8 +142,8 @@ def deposit_address(row: Row, network: str) -> DepositAddress:
     return DepositAddress(
         asset=str(row.get("coin") or ""),
         address=parse.address(row.get("address")),
-        network=shown(network),
-        tag=shown(row.get("tag")),
+        network=quoted_text(network),
+        tag=quoted_text(row.get("tag")),
     )
 
 
@@ -166,31 +166,31 @@ def locked(row: Row) -> EarnOffer:
         asset=str(detail.get("asset") or ""),
         kind="locked",
         yearly_rate=parse.number(detail.get("apr")),
-        term_days=int(parse.known(detail.get("duration"))) or None,
+        term_days=int(parse.number_or_zero(detail.get("duration"))) or None,
         minimum=parse.number(quota.get("minimum")),
     )
 
 
-def held_flexible(row: Row) -> EarnHolding:
+def flexible_holding(row: Row) -> EarnHolding:
     """Of GET simple-earn/flexible/position."""
     return EarnHolding(
         offer_id=str(row.get("productId") or ""),
         asset=str(row.get("asset") or ""),
         kind="flexible",
-        amount=parse.known(row.get("totalAmount")),
+        amount=parse.number_or_zero(row.get("totalAmount")),
         earned=parse.number(row.get("cumulativeTotalRewards")),
         yearly_rate=parse.number(row.get("latestAnnualPercentageRate")),
     )
 
 
-def held_locked(row: Row) -> EarnHolding:
+def locked_holding(row: Row) -> EarnHolding:
     """Of GET simple-earn/locked/position; what it earned is told where it is paid in the same coin."""
     same = row.get("rewardAsset") in (None, "", row.get("asset"))
     return EarnHolding(
         offer_id=str(row.get("projectId") or ""),
         asset=str(row.get("asset") or ""),
         kind="locked",
-        amount=parse.known(row.get("amount")),
+        amount=parse.number_or_zero(row.get("amount")),
         earned=parse.number(row.get("rewardAmt")) if same else None,
         yearly_rate=parse.number(row.get("apy") or row.get("APY")),
         ends=parse.moment(row.get("deliverDate")),

@@ -163,7 +163,9 @@ class CoinbaseBroker(CryptoBroker):
 
     def _read_fee_rates(self, symbol: str) -> tuple[Decimal, Decimal]:
         tier = self._client.read("v3_private_get_brokerage_transaction_summary").get("fee_tier") or {}
-        return crypto_parse.known(tier.get("maker_fee_rate")), crypto_parse.known(tier.get("taker_fee_rate"))
+        return crypto_parse.number_or_zero(tier.get("maker_fee_rate")), crypto_parse.number_or_zero(
+            tier.get("taker_fee_rate")
+        )
 
     def transfers(
         self, account_id: str, *, start: datetime | None = None, end: datetime | None = None, limit: int

@@ -8,7 +8,7 @@ from brokers.crypto import parse
 from brokers.crypto.outcomes import Codes, Meaning
 from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable
-from brokers.reading import shown
+from brokers.reading import quoted_text
 from brokers.types import (
     DepositAddress,
     OrderRequest,
@@ -153,7 +153,7 @@ def transfer(row: Row) -> Transfer | None:
     kind, amount = str(row.get("type")), row.get("amount") or {}
     if kind not in _MOVED:
         return None
-    value = parse.known(amount.get("amount"))
+    value = parse.number_or_zero(amount.get("amount"))
     network = row.get("network") if isinstance(row.get("network"), dict) else {}
     assert isinstance(network, dict)
     fee = (network.get("transaction_fee") or {}).get("amount")
@@ -172,8 +172,8 @@ def transfer(row: Row) -> Transfer | None:
         asset=str(amount.get("currency") or ""),
         amount=abs(value),
         fee=parse.number(fee),
-        network=shown(network.get("network_name")),
-        transaction_hash=shown(network.get("hash")),
+        network=quoted_text(network.get("network_name")),
+        transaction_hash=quoted_text(network.get("hash")),
     )
 
 
@@ -183,6 +183,6 @@ def deposit_address(row: Row, asset: str) -> DepositAddress:
     return DepositAddress(
         asset=asset,
         address=parse.address(more.get("address") or row.get("address")),
-        network=shown(row.get("network")),
-        tag=shown(more.get("destination_tag") or row.get("destination_tag")),
+        network=quoted_text(row.get("network")),
+        tag=quoted_text(more.get("destination_tag") or row.get("destination_tag")),
     )

@@ -34,9 +34,9 @@ from brokers.errors import (
     Rejected,
     UnknownOutcome,
 )
-from brokers.http import Answer, Garbled, Timeouts
+from brokers.http import Garbled, HttpAnswer, Timeouts
 from brokers.lacking import Lacking
-from brokers.reading import record, records, shown, text, understood
+from brokers.reading import parsing, quoted_text, record, records, text
 from brokers.types import (
     Ability,
     Account,
@@ -126,12 +126,12 @@ class CrossTradeBroker(Lacking, Extras):
 
     def account_state(self, account_id: str) -> AccountState:
         self._check(account_id)
-        with understood(BROKER):
+        with parsing(BROKER):
             return parse.account_state(account_id, self._told_of_account(), _now())
 
     def positions(self, account_id: str) -> list[Position]:
         self._check(account_id)
-        with understood(BROKER):
+        with parsing(BROKER):
             rows = records(self._read(f"{self._path}/positions").get("positions"))
             held = [row for row in rows if row.get("marketPosition") != "Flat"]
             return [parse.position(row, self.instrument(text(row.get("instrument"))), _now()) for row in held]
@@ -150,21 +150,22 @@ class CrossTradeBroker(Lacking, Extras):
             return []
 
     def instrument(self, symbol: str) -> Instrument:
-        meant = symbol_lookup.asked(symbol)
-        name = symbol if meant is None else parse.symbol_named(meant)
+        meant = symbol_lookup.parse_instrument_id(symbol)
+        name = symbol if meant is None else parse.native_symbol(meant)
         if not name and meant is not None:
             raise InvalidSymbol(f"{BROKER} has no instrument {meant}: it trades futures alone.")
         known = self._known.get(name)
         if known is None or known.fetched_at is None or _now() - known.fetched_at > _CONTRACT_DAYS:
             self._quoted([name])
             known = self._known[name]
-        return symbol_lookup.confirmed(meant, known)
+        return symbol_lookup.check_match(meant, known)
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
         names = [
-            symbol if symbol_lookup.asked(symbol) is None else self.instrument(symbol).symbol for symbol in symbols
+            symbol if symbol_lookup.parse_instrument_id(symbol) is None else self.instrument(symbol).symbol
+            for symbol in symbols
         ]
-        with understood(BROKER):
+        with parsing(BROKER):
             return [parse.quote(told, self._known[text(told.get("instrument"))]) for told in self._quoted(names)]
 
     def _quoted(self, symbols: Sequence[str]) -> list[dict[str, Any]]:
@@ -204,7 +205,7 @@ class CrossTradeBroker(Lacking, Extras):
         body = {"instrument": known.symbol, "periodType": kind, "period": period, "limit": _MOST_BARS}
         body |= {"from": _stamp(start)} if start else {"daysBack": days}
         body |= {"to": _stamp(until)} if end else {}
-        with understood(BROKER):
+        with parsing(BROKER):
             told = parse.bars(self._ask("/market/bars", body), size)
         whole = [bar for bar in sorted(told, key=lambda bar: bar.start) if bar.start < until]
         return [bar for bar in whole if start is None or bar.start >= start][-asked:]
@@ -260,7 +261,7 @@ class CrossTradeBroker(Lacking, Extras):
                 "NinjaTrader has no order by this id, and an older CrossTrade add-on does not keep our ids. "
                 "Look in NinjaTrader whether the order stands."
             ) from error
-        with understood(BROKER):
+        with parsing(BROKER):
             other = told.get("originalOrderId") not in (None, client_order_id)
             if other or (symbol and told.get("instrument") != symbol):
                 raise Garbled("This is another order.")
@@ -271,7 +272,7 @@ class CrossTradeBroker(Lacking, Extras):
     ) -> list[BrokerOrder]:
         """Those of NinjaTrader's present session."""
         self._check(account_id)
-        with understood(BROKER):
+        with parsing(BROKER):
             rows = records(self._read(f"{self._path}/orders").get("orders"))
             found = [parse.order(row, str(row.get("originalOrderId") or "")) for row in rows]
         found.sort(key=lambda order: order.updated_at, reverse=True)
@@ -323,7 +324,7 @@ class CrossTradeBroker(Lacking, Extras):
         told = self._told_of_account()
         simulated = re.fullmatch(r"Sim[0-9]+", self._name) and told.get("provider") == "Simulator"
         paper = bool(simulated) and self._simulation
-        with understood(BROKER):
+        with parsing(BROKER):
             return Account(
                 account_id=self._name,
                 name=str(told.get("displayName") or self._name),
@@ -342,10 +343,10 @@ class CrossTradeBroker(Lacking, Extras):
         except (NotSent, UnknownOutcome) as error:
             raise BrokerUnavailable(f"{BROKER} could not be asked.") from error
 
-    def _post(self, path: str, body: Mapping[str, Any]) -> Answer:
+    def _post(self, path: str, body: Mapping[str, Any]) -> HttpAnswer:
         return self._client.write("POST", _PREFIX + path, headers=self._headers, body=body, timeouts=self._timeouts)
 
-    def _judged(self, answer: Answer) -> dict[str, Any]:
+    def _judged(self, answer: HttpAnswer) -> dict[str, Any]:
         """The body of a read, or what its status and its own words say."""
         if answer.status == 401:
             raise AuthFailed(f"{BROKER} did not accept this connection's key.")
@@ -381,13 +382,13 @@ class CrossTradeBroker(Lacking, Extras):
         return told
 
 
-def _body(answer: Answer) -> tuple[dict[str, Any] | None, str]:
+def _body(answer: HttpAnswer) -> tuple[dict[str, Any] | None, str]:
     """The object that was sent, and the error it tells."""
     try:
         told = record(answer.json())
     except Garbled:
         return None, ""
-    error, detail = shown(told.get("error")), shown(told.get("detail"))
+    error, detail = quoted_text(told.get("error")), quoted_text(told.get("detail"))
     return told, f"{error}: {detail}" if error and detail else error
 
 

@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from brokers.http import Garbled
-from brokers.instrument_id import Identity, Kind, venue_of
-from brokers.reading import epoch, maybe_number, number, record, records, text
+from brokers.instrument_id import InstrumentId, InstrumentKind, venue_of
+from brokers.reading import epoch, number, optional_number, record, records, text
 from brokers.types import (
     AccountState,
     AssetClass,
@@ -81,9 +81,9 @@ def is_dated(symbol: str) -> bool:
     return _DATED.fullmatch(symbol) is not None
 
 
-def symbol_named(wanted: Identity) -> str:
+def native_symbol(wanted: InstrumentId) -> str:
     """NinjaTrader's name of a future, ``ES 12-26``; empty for what is none."""
-    if wanted.kind is not Kind.FUTURE or wanted.settle:
+    if wanted.kind is not InstrumentKind.FUTURE or wanted.settle:
         return ""
     year, month = wanted.expiry.split("-")
     return f"{wanted.name} {month}-{year[2:]}"
@@ -100,7 +100,7 @@ def account_state(account_id: str, told: Mapping[str, Any], now: datetime) -> Ac
     item, unit = record(told.get("item")), currency(told)
     cash, equity = number(item.get("cashValue")), number(item.get("netLiquidation"))
     # The simulator leaves the buying power at zero and counts the free margin.
-    power = maybe_number(item.get("buyingPower")) or number(item.get("excessInitialMargin"))
+    power = optional_number(item.get("buyingPower")) or number(item.get("excessInitialMargin"))
     return AccountState(
         account_id=account_id,
         currency=unit,
@@ -123,10 +123,10 @@ def position(told: Mapping[str, Any], known: Instrument, now: datetime) -> Posit
         currency=known.currency,
         quantity=quantity,
         reserved=Decimal(0),
-        average_price=maybe_number(told.get("averagePrice")),
+        average_price=optional_number(told.get("averagePrice")),
         last=last,
         market_value=quantity * last * known.multiplier,
-        unrealized_pnl=maybe_number(told.get("unrealizedProfitLoss")),
+        unrealized_pnl=optional_number(told.get("unrealizedProfitLoss")),
         source=SOURCE,
         as_of=now,
     )
@@ -164,7 +164,7 @@ def order(told: Mapping[str, Any], client_order_id: str) -> BrokerOrder:
         client_order_id=client_order_id,
         status=status,
         filled_quantity=filled,
-        average_price=(maybe_number(told.get("averageFillPrice")) or None) if filled else None,
+        average_price=(optional_number(told.get("averageFillPrice")) or None) if filled else None,
         fees=Decimal(0),
         updated_at=epoch(moved) if moved else datetime.now(UTC),
         symbol=text(told.get("instrument")),
@@ -172,8 +172,8 @@ def order(told: Mapping[str, Any], client_order_id: str) -> BrokerOrder:
         order_type=kind,
         tif={"Day": TimeInForce.DAY, "Gtc": TimeInForce.GTC}.get(str(told.get("timeInForce"))),
         quantity=number(told.get("quantity")),
-        limit_price=maybe_number(told.get("limitPrice")) if kind and kind.needs_limit else None,
-        stop_price=maybe_number(told.get("stopPrice")) if kind and kind.needs_stop else None,
+        limit_price=optional_number(told.get("limitPrice")) if kind and kind.needs_limit else None,
+        stop_price=optional_number(told.get("stopPrice")) if kind and kind.needs_stop else None,
     )
 
 
@@ -206,7 +206,7 @@ def instrument(told: Mapping[str, Any], now: datetime) -> Instrument:
 
 
 def quote(told: Mapping[str, Any], known: Instrument) -> Quote:
-    last, before = number(told.get("last")), maybe_number(told.get("close"))
+    last, before = number(told.get("last")), optional_number(told.get("close"))
     change = last - before if before else None
     feed = told.get("dataSource")
     live = not isinstance(feed, dict) or feed.get("status") in (None, "Live")
@@ -216,14 +216,14 @@ def quote(told: Mapping[str, Any], known: Instrument) -> Quote:
         last=last,
         bid=number(told.get("bid")),
         ask=number(told.get("ask")),
-        open=maybe_number(told.get("open")),
-        high=maybe_number(told.get("high")),
-        low=maybe_number(told.get("low")),
+        open=optional_number(told.get("open")),
+        high=optional_number(told.get("high")),
+        low=optional_number(told.get("low")),
         change=change,
         change_percent=round(change / before * 100, 2) if change is not None and before else None,
         as_of=epoch(told.get("epoch"), per_second=1),
         source=SOURCE if live else f"{SOURCE}, data feed not live",
-        volume=maybe_number(told.get("volume")),
+        volume=optional_number(told.get("volume")),
         instrument_id=known.instrument_id,
     )
 

@@ -5,7 +5,7 @@ Source: crosstrade.io/docs/api, "POST Place Order".
 
 from decimal import Decimal
 
-from brokers.decimals import is_multiple, nearest, plain
+from brokers.decimals import is_multiple, nearest_steps, plain
 from brokers.errors import InvalidOrder, NotSupported
 from brokers.types import (
     Ability,
@@ -42,9 +42,9 @@ def check(request: OrderRequest, instrument: Instrument) -> None:
     if request.tif not in CAPABILITIES.time_in_force:
         raise InvalidOrder(f"CrossTrade takes DAY and GTC, not {request.tif}.", "tif")
     if request.quantity < 1 or not is_multiple(request.quantity, Decimal(1)):
-        near = nearest(request.quantity, Decimal(1))
+        near = nearest_steps(request.quantity, Decimal(1))
         raise InvalidOrder(f"The quantity must be a whole number of contracts. {near}", "quantity")
     tick = instrument.tick
     for field, price in (("limit_price", request.limit_price), ("stop_price", request.stop_price)):
         if price is not None and not is_multiple(price, tick):
-            raise InvalidOrder(f"The {field} must be a multiple of {plain(tick)}. {nearest(price, tick)}", field)
+            raise InvalidOrder(f"The {field} must be a multiple of {plain(tick)}. {nearest_steps(price, tick)}", field)

@@ -13,8 +13,8 @@ from typing import Any, Self
 from brokers import symbol_lookup
 from brokers.base import Extras
 from brokers.crypto import checks, parse
-from brokers.crypto.client import Client, Venue, client_for
-from brokers.crypto.gate import Turn
+from brokers.crypto.client import KeyClient, Venue, client_for
+from brokers.crypto.gate import Priority
 from brokers.errors import (
     BrokerError,
     BrokerUnavailable,
@@ -94,7 +94,7 @@ class CryptoBroker(Extras, ABC):
     REPLACED_BY_NEW = False
     """A changed order is a new one with an id of its own; else it stays the same order."""
 
-    def __init__(self, client: Client, settings: Mapping[str, Any]) -> None:
+    def __init__(self, client: KeyClient, settings: Mapping[str, Any]) -> None:
         self._client = client
         self._settings = settings
 
@@ -164,7 +164,7 @@ class CryptoBroker(Extras, ABC):
         ]
         own = next((each for each in cash if each.currency == account.currency), None)
         rates = self._cash_rates(cash, account.currency)
-        value = sum((parse.known(balance[each.base]["total"]) * last for each, last in held), Decimal(0))
+        value = sum((parse.number_or_zero(balance[each.base]["total"]) * last for each, last in held), Decimal(0))
         value += sum((each.unrealized_pnl or Decimal(0) for each in contracts), Decimal(0))
         return AccountState(
             account_id=account_id,
@@ -182,14 +182,14 @@ class CryptoBroker(Extras, ABC):
         found = []
         for instrument, last in self._spot(balance):
             held = balance[instrument.base]
-            quantity = parse.known(held.get("total"))
+            quantity = parse.number_or_zero(held.get("total"))
             found.append(
                 Position(
                     symbol=instrument.symbol,
                     asset_class=instrument.asset_class,
                     currency=instrument.currency,
                     quantity=quantity,
-                    reserved=parse.known(held.get("used")),
+                    reserved=parse.number_or_zero(held.get("used")),
                     average_price=None,
                     last=last,
                     market_value=quantity * last,
@@ -425,7 +425,7 @@ class CryptoBroker(Extras, ABC):
             raise BrokerUnavailable(f"{error} Nothing was sent.") from None
         self._check_order(request, found)
         name, body = self._create(request, self._require(found.symbol))
-        answer = self._client.write(Turn.CREATE, name, body)
+        answer = self._client.write(Priority.CREATE, name, body)
         broker_order_id = self._created(answer, request)
         if not broker_order_id:
             if (meaning := self.VENUE.codes.meaning(answer)) is not None:
@@ -478,7 +478,7 @@ class CryptoBroker(Extras, ABC):
         self._check_order(wanted, self._instrument(before.symbol))
         name, body = self._amend(found, wanted, changes)
         try:
-            answer = self._client.write(Turn.CREATE, name, body)
+            answer = self._client.write(Priority.CREATE, name, body)
         except OrderNotFound:
             # It was there a moment ago: it ended meanwhile.
             raise NotCancellable("This order ended, or began to fill, before it could be changed.") from None
@@ -527,7 +527,7 @@ class CryptoBroker(Extras, ABC):
             raise NotCancellable(f"This order is {before.status} already.")
         name, body = self._cancel(found)
         try:
-            self._client.write(Turn.CANCEL, name, body)
+            self._client.write(Priority.CANCEL, name, body)
         except OrderNotFound:
             # It was there a moment ago: it ended meanwhile.
             raise NotCancellable("This order ended before it could be cancelled.") from None
@@ -572,12 +572,12 @@ class CryptoBroker(Extras, ABC):
 
         A contract is never meant by a loose name, nor by the name of a pair that is gone.
         """
-        meant = symbol_lookup.asked(symbol)
-        name = symbol.strip().upper() if meant is None else parse.symbol_named(meant)
+        meant = symbol_lookup.parse_instrument_id(symbol)
+        name = symbol.strip().upper() if meant is None else parse.native_symbol(meant)
         market = self._market(name)
         found = None if market is None else parse.instrument(market, self.VENUE.title, self._client.public.fetched_at)
         if found is not None and found.asset_class in self.CAPABILITIES.asset_classes:
-            return symbol_lookup.confirmed(meant, found)
+            return symbol_lookup.check_match(meant, found)
         alike = self._alike(name) if meant is None and "/" not in name else []
         if not alike:
             raise InvalidSymbol(
@@ -589,11 +589,11 @@ class CryptoBroker(Extras, ABC):
 
     def _alike(self, name: str) -> list[Instrument]:
         """All that are called so where punctuation does not count: BTCUSDT and BTC-USDT, or BTC; ours first."""
-        letters = parse.letters(name)
+        letters = parse.alphanumerics(name)
         found = [
             each
             for each in self._all(None)
-            if letters and letters in (parse.letters(each.base), parse.letters(each.base + each.currency))
+            if letters and letters in (parse.alphanumerics(each.base), parse.alphanumerics(each.base + each.currency))
         ]
         return sorted(found, key=lambda each: (each.currency != self.CURRENCY, bool(each.settle), each.symbol))
 
@@ -677,11 +677,11 @@ class CryptoBroker(Extras, ABC):
     def _codes(self, balance: parse.Answer) -> list[str]:
         """What the account has something of."""
         skip = {"info", "free", "used", "total", "debt", "timestamp", "datetime"}
-        return [code for code in balance if code not in skip and parse.known(balance[code].get("total"))]
+        return [code for code in balance if code not in skip and parse.number_or_zero(balance[code].get("total"))]
 
     def _cash(self, code: str, balance: parse.Answer) -> Cash:
         held = balance[code]
-        total = parse.known(held.get("total"))
+        total = parse.number_or_zero(held.get("total"))
         free = parse.number(held.get("free"))
         return Cash(currency=code, total=total, reserved=Decimal(0) if free is None else total - free)
 
@@ -694,7 +694,7 @@ class CryptoBroker(Extras, ABC):
                 continue
             instrument = parse.instrument({**market, "active": True}, self.VENUE.title, self._client.public.fetched_at)
             if instrument is not None:
-                last = parse.known(self._public("fetch_ticker", instrument.symbol).get("last"))
+                last = parse.number_or_zero(self._public("fetch_ticker", instrument.symbol).get("last"))
                 found.append((instrument, last))
         return found
 
@@ -719,7 +719,7 @@ class CryptoBroker(Extras, ABC):
             return []
         found = []
         for each in self._held():
-            size = parse.known(each.get("contracts"))
+            size = parse.number_or_zero(each.get("contracts"))
             if not size:
                 continue
             try:
@@ -754,7 +754,7 @@ class CryptoBroker(Extras, ABC):
 
     def _free(self, balance: parse.Answer, found: Instrument) -> Decimal:
         """What can be put into the instrument."""
-        return parse.known(balance.get(found.settle or found.currency, {}).get("free"))
+        return parse.number_or_zero(balance.get(found.settle or found.currency, {}).get("free"))
 
     def _funding_rate(self, found: Instrument, market: parse.Answer, limit: int) -> FundingRate:
         """Of those that have perpetuals."""
@@ -794,7 +794,7 @@ class CryptoBroker(Extras, ABC):
 
     def _read_fee_rates(self, symbol: str) -> tuple[Decimal, Decimal]:
         found = self._client.read("fetch_trading_fee", symbol)
-        return parse.known(found.get("maker")), parse.known(found.get("taker"))
+        return parse.number_or_zero(found.get("maker")), parse.number_or_zero(found.get("taker"))
 
     def _walk(
         self,

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from brokers.decimals import is_multiple, nearest, plain
+from brokers.decimals import is_multiple, nearest_steps, plain
 from brokers.errors import InvalidOrder, NotSupported
 from brokers.types import AssetClass, Capabilities, Instrument, OrderClass, OrderRequest, OrderType, Side
 
@@ -72,7 +72,7 @@ def _quantity(quantity: Decimal, found: Instrument) -> None:
     if not is_multiple(quantity, found.lot):
         raise InvalidOrder(
             f"{found.symbol} trades in steps of {plain(found.lot)}; {plain(quantity)} is not one. "
-            f"{nearest(quantity, found.lot)}",
+            f"{nearest_steps(quantity, found.lot)}",
             "quantity",
         )
     if quantity < found.minimum:
@@ -87,6 +87,6 @@ def _price(field: str, price: Decimal | None, found: Instrument) -> None:
     if not is_multiple(price, found.tick):
         raise InvalidOrder(
             f"{found.symbol} has prices in steps of {plain(found.tick)} {found.currency}; {plain(price)} is not one. "
-            f"{nearest(price, found.tick)}",
+            f"{nearest_steps(price, found.tick)}",
             field,
         )

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from brokers.crypto import library, outcomes
-from brokers.crypto.gate import Gate, Nonces, Turn
+from brokers.crypto.gate import Gate, Nonces, Priority
 from brokers.crypto.outcomes import Codes
 from brokers.errors import AuthFailed, BrokerError, BrokerUnavailable
 
@@ -48,7 +48,7 @@ class Venue:
     rising_nonces: bool = False
 
 
-class Line:
+class CcxtClient:
     """An instance of ccxt, used by one thread at a time."""
 
     def __init__(
@@ -74,16 +74,16 @@ class Line:
             now = self.exchange.milliseconds
             self.exchange.nonce = lambda: nonces.next(now())
 
-    def write(self, turn: Turn, name: str, *args: Any) -> Any:
-        """Once. Raises what ``outcomes.of_write`` makes of an error; the answer itself is the caller's to doubt."""
-        return self._call(turn, outcomes.of_write, name, args)
+    def write(self, turn: Priority, name: str, *args: Any) -> Any:
+        """Once. Raises what ``outcomes.write_error`` makes of an error; the answer itself is the caller's to doubt."""
+        return self._call(turn, outcomes.write_error, name, args)
 
     def read(self, name: str, *args: Any, **named: Any) -> Any:
-        return self._call(Turn.READ, outcomes.of_read, name, args, named)
+        return self._call(Priority.READ, outcomes.read_error, name, args, named)
 
     def _call(
         self,
-        turn: Turn,
+        turn: Priority,
         failed: Callable[[Exception, Codes, Any], BrokerError],
         name: str,
         args: tuple[Any, ...],
@@ -101,7 +101,7 @@ class Line:
         raise made
 
 
-class Public(Line):
+class PublicClient(CcxtClient):
     """What needs no key: markets and prices, shared by every connection to one venue's host."""
 
     def __init__(self, venue: Venue, settings: Mapping[str, Any]) -> None:
@@ -126,7 +126,7 @@ class Public(Line):
 
 
 @dataclass(slots=True)
-class Memory:
+class KeyCache:
     """What is remembered of one key while this process runs. None of it is needed: it saves calls."""
 
     accounts: Any = None
@@ -137,10 +137,10 @@ class Memory:
     """How this account is set up, as its venue told when it was asked last."""
 
 
-class Client:
+class KeyClient:
     """One key at one venue."""
 
-    def __init__(self, venue: Venue, settings: Mapping[str, Any], public: Public, fingerprint: str) -> None:
+    def __init__(self, venue: Venue, settings: Mapping[str, Any], public: PublicClient, fingerprint: str) -> None:
         keys = {theirs: str(settings.get(ours, "")) for ours, theirs in venue.credentials.items()}
         nonces = None
         if venue.rising_nonces and (folder := settings.get("state_dir")):
@@ -148,12 +148,12 @@ class Client:
             nonces = Nonces(Path(str(folder)) / f"{venue.library_name}-{fingerprint[:32]}.nonce", 3 * seconds)
         self.venue = venue
         self.public = public
-        self.memory = Memory()
-        self._line = Line(venue, settings, keys, nonces)
+        self.memory = KeyCache()
+        self._line = CcxtClient(venue, settings, keys, nonces)
         self._clock_read = 0.0
         self._shared = Lock()
 
-    def write(self, turn: Turn, name: str, *args: Any) -> Any:
+    def write(self, turn: Priority, name: str, *args: Any) -> Any:
         self._make_ready()
         return self._told(self._line.write, turn, name, *args)
 
@@ -206,12 +206,12 @@ class Client:
             raise
 
 
-_clients: OrderedDict[str, Client] = OrderedDict()
-_publics: dict[tuple[str, str, str], Public] = {}
+_clients: OrderedDict[str, KeyClient] = OrderedDict()
+_publics: dict[tuple[str, str, str], PublicClient] = {}
 _opening = Lock()
 
 
-def client_for(venue: Venue, settings: Mapping[str, Any]) -> Client:
+def client_for(venue: Venue, settings: Mapping[str, Any]) -> KeyClient:
     """The one client of this process for these credentials. Raises AuthFailed when one of them is missing."""
     missing = [name for name in venue.credentials if not str(settings.get(name, "")).strip()]
     if missing:
@@ -222,9 +222,9 @@ def client_for(venue: Venue, settings: Mapping[str, Any]) -> Client:
     with _opening:
         found = _clients.get(fingerprint)
         if found is None:
-            public = _publics.get(place) or Public(venue, settings)
+            public = _publics.get(place) or PublicClient(venue, settings)
             _publics[place] = public
-            found = _clients[fingerprint] = Client(venue, settings, public, fingerprint)
+            found = _clients[fingerprint] = KeyClient(venue, settings, public, fingerprint)
         _clients.move_to_end(fingerprint)
         while len(_clients) > _CLIENTS_KEPT:
             _clients.popitem(last=False)

@@ -14,7 +14,7 @@ from pathlib import Path
 from brokers.errors import BrokerUnavailable
 
 
-class Turn(IntEnum):
+class Priority(IntEnum):
     """Who goes first when several wait."""
 
     CANCEL = 0
@@ -39,7 +39,7 @@ class Gate:
         self._next_free = 0.0
 
     @contextmanager
-    def turn(self, turn: Turn) -> Iterator[None]:
+    def turn(self, turn: Priority) -> Iterator[None]:
         """Raises BrokerUnavailable after ``patience`` seconds in the queue: nothing was sent."""
         self._enter(turn)
         try:
@@ -49,7 +49,7 @@ class Gate:
                 self._held = False
                 self._changed.notify_all()
 
-    def _enter(self, turn: Turn) -> None:
+    def _enter(self, turn: Priority) -> None:
         until = time.monotonic() + self._patience
         with self._changed:
             place = (int(turn), next(self._places))
@@ -58,7 +58,7 @@ class Gate:
                 now = time.monotonic()
                 budget = self._next_free - self._every * self._burst - now
                 first = self._waiting[0] == place
-                if first and not self._held and (budget <= 0 or turn is Turn.CANCEL):
+                if first and not self._held and (budget <= 0 or turn is Priority.CANCEL):
                     heapq.heappop(self._waiting)
                     self._held = True
                     self._next_free = max(self._next_free, now) + self._every

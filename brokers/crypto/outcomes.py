@@ -107,7 +107,7 @@ class Codes:
         return _ERRORS[meaning](f"{self.venue} {meaning.value}{safe}.")
 
 
-def of_write(error: Exception, codes: Codes, answer: Any) -> BrokerError:
+def write_error(error: Exception, codes: Codes, answer: Any) -> BrokerError:
     """``answer`` is what the venue sent for this very call, None where it sent nothing that could be read."""
     ccxt = library()
     if never_connected(error):
@@ -123,10 +123,10 @@ def of_write(error: Exception, codes: Codes, answer: Any) -> BrokerError:
     return codes.error(Meaning.UNKNOWN, code)
 
 
-def of_read(error: Exception, codes: Codes, answer: Any) -> BrokerError:
+def read_error(error: Exception, codes: Codes, answer: Any) -> BrokerError:
     """A read that failed changed nothing: what a write would leave open is "unavailable" here."""
     ccxt = library()
-    found = of_write(error, codes, answer)
+    found = write_error(error, codes, answer)
     if isinstance(found, UnknownOutcome):
         if isinstance(error, (ccxt.RateLimitExceeded, ccxt.DDoSProtection)):
             return codes.error(Meaning.RATE)

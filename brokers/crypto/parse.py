@@ -7,8 +7,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from brokers.errors import BrokerUnavailable
-from brokers.instrument_id import Identity, Kind
-from brokers.reading import shown
+from brokers.instrument_id import InstrumentId, InstrumentKind
+from brokers.reading import quoted_text
 from brokers.types import (
     AssetClass,
     Bar,
@@ -65,7 +65,7 @@ def number(value: Any) -> Decimal | None:
     return found
 
 
-def known(value: Any) -> Decimal:
+def number_or_zero(value: Any) -> Decimal:
     """0 for what was left out, where the venue leaves out zeros."""
     return number(value) or Decimal(0)
 
@@ -121,18 +121,18 @@ def instrument(market: Answer, venue: str, fetched_at: datetime) -> Instrument |
     )
 
 
-def symbol_named(wanted: Identity) -> str:
+def native_symbol(wanted: InstrumentId) -> str:
     """ccxt's name of it; empty for a kind that no venue here has."""
-    if wanted.kind is Kind.CRYPTO:
+    if wanted.kind is InstrumentKind.CRYPTO:
         return wanted.pair
-    if wanted.kind is Kind.PERPETUAL:
+    if wanted.kind is InstrumentKind.PERPETUAL:
         return f"{wanted.pair}:{wanted.settle}"
-    if wanted.kind is Kind.FUTURE and wanted.settle:
+    if wanted.kind is InstrumentKind.FUTURE and wanted.settle:
         return f"{wanted.pair}:{wanted.settle}-{wanted.expiry[2:].replace('-', '')}"
     return ""
 
 
-def letters(symbol: str) -> str:
+def alphanumerics(symbol: str) -> str:
     return "".join(character for character in symbol.upper() if character.isalnum())
 
 
@@ -170,13 +170,14 @@ def bar(row: list[Any]) -> Bar:
     start = moment(row[0])
     if start is None:
         raise BrokerUnavailable("The broker sent a bar without its time.")
-    first, high, low, close, volume = (known(each) for each in row[1:6])
+    first, high, low, close, volume = (number_or_zero(each) for each in row[1:6])
     return Bar(start=start, open=first, high=high, low=low, close=close, volume=volume)
 
 
 def book(answer: Answer, found: Instrument, depth: int, now: datetime) -> OrderBook:
     bids, asks = (
-        tuple(Level(known(level[0]), known(level[1])) for level in answer[side][:depth]) for side in ("bids", "asks")
+        tuple(Level(number_or_zero(level[0]), number_or_zero(level[1])) for level in answer[side][:depth])
+        for side in ("bids", "asks")
     )
     return OrderBook(
         symbol=found.symbol,
@@ -193,7 +194,7 @@ def print_of(trade: Answer) -> Print:
     at = moment(trade.get("timestamp"))
     if at is None:
         raise BrokerUnavailable("The broker sent a trade without its time.")
-    return Print(at=at, price=known(trade.get("price")), size=known(trade.get("amount")))
+    return Print(at=at, price=number_or_zero(trade.get("price")), size=number_or_zero(trade.get("amount")))
 
 
 def fee_of(answer: Answer, found: Instrument, price: Decimal | None) -> tuple[Decimal, str, Decimal | None]:
@@ -201,7 +202,7 @@ def fee_of(answer: Answer, found: Instrument, price: Decimal | None) -> tuple[De
     fees = [each for each in (answer.get("fees") or [answer.get("fee")]) if each and each.get("cost") not in (None, "")]
     total, asset, charged = Decimal(0), "", None
     for each in fees:
-        cost, currency = known(str(each["cost"])), each.get("currency") or found.currency
+        cost, currency = number_or_zero(str(each["cost"])), each.get("currency") or found.currency
         if currency == found.currency:
             total += cost
             continue
@@ -212,7 +213,7 @@ def fee_of(answer: Answer, found: Instrument, price: Decimal | None) -> tuple[De
 
 
 def fill(trade: Answer, found: Instrument, client_order_id: str) -> Fill:
-    price, at = known(trade.get("price")), moment(trade.get("timestamp"))
+    price, at = number_or_zero(trade.get("price")), moment(trade.get("timestamp"))
     if at is None:
         raise BrokerUnavailable("The broker sent a fill without its time.")
     fee, asset, charged = fee_of(trade, found, price)
@@ -221,7 +222,7 @@ def fill(trade: Answer, found: Instrument, client_order_id: str) -> Fill:
         client_order_id=client_order_id,
         symbol=found.symbol,
         side=Side(str(trade["side"]).upper()),
-        quantity=known(trade.get("amount")),
+        quantity=number_or_zero(trade.get("amount")),
         price=price,
         fee=fee,
         fee_asset=asset,
@@ -239,7 +240,7 @@ def status(answer: Answer, filled: Decimal) -> BrokerStatus:
 
 
 def order(answer: Answer, found: Instrument, now: datetime, fills: tuple[Fill, ...] = ()) -> BrokerOrder:
-    filled = known(answer.get("filled"))
+    filled = number_or_zero(answer.get("filled"))
     average = (number(answer.get("average")) or None) if filled else None
     stop = number(answer.get("triggerPrice")) or number(answer.get("stopLossPrice")) or None
     limit = number(answer.get("price")) or None
@@ -276,7 +277,7 @@ def transaction(entry: Answer) -> Transaction:
     at = moment(entry.get("timestamp"))
     if at is None:
         raise BrokerUnavailable("The broker sent an entry without its time.")
-    amount = known(entry.get("amount"))
+    amount = number_or_zero(entry.get("amount"))
     if (direction := entry.get("direction")) is not None:
         amount = -abs(amount) if direction == "out" else abs(amount)
     kind = str(entry.get("type") or "other")
@@ -303,8 +304,8 @@ def transfer(answer: Answer) -> Transfer:
         kind=TransferKind.WITHDRAWAL if answer.get("type") == "withdrawal" else TransferKind.DEPOSIT,
         status=_TRANSFER.get(str(answer.get("status")), TransferStatus.PENDING),
         asset=str(answer.get("currency") or ""),
-        amount=abs(known(answer.get("amount"))),
-        fee=None if fee is None else abs(known(str(fee))),
-        network=shown(answer.get("network")),
-        transaction_hash=shown(answer.get("txid")),
+        amount=abs(number_or_zero(answer.get("amount"))),
+        fee=None if fee is None else abs(number_or_zero(str(fee))),
+        network=quoted_text(answer.get("network")),
+        transaction_hash=quoted_text(answer.get("txid")),
     )

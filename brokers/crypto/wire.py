@@ -15,11 +15,11 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 
-class _Deadline(threading.local):
+class _ReadDeadline(threading.local):
     at: float | None = None
 
 
-_deadline = _Deadline()
+_deadline = _ReadDeadline()
 
 
 @contextmanager

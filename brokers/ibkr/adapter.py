@@ -36,14 +36,14 @@ from brokers.errors import (
     Rejected,
     UnknownOutcome,
 )
-from brokers.http import Answer, Door, Garbled, Timeouts
+from brokers.http import Garbled, HostAccess, HttpAnswer, Timeouts
 from brokers.ibkr import parse, rules
 from brokers.ibkr import session as sessions
 from brokers.ibkr.session import BROKER, Session, error_of
 from brokers.ibkr.signing import Credentials
-from brokers.instrument_id import Identity, Kind, venue_of
+from brokers.instrument_id import InstrumentId, InstrumentKind, venue_of
 from brokers.lacking import Lacking, page_of_fills
-from brokers.reading import code, number, record, records, shown, text, understood
+from brokers.reading import code, number, parsing, quoted_text, record, records, text
 from brokers.types import (
     Ability,
     Account,
@@ -111,7 +111,7 @@ class IbkrBroker(Lacking, Extras):
         Raises InvalidRequest, and AuthFailed where a credential is missing."""
         timeouts = Timeouts(**settings.get("timeouts", {"read": 15.0, "total": 30.0}))
         if not settings.get("consumer_key"):
-            door = Door(
+            door = HostAccess(
                 reach=reach.parse(settings.get("may_reach", reach.LOOPBACK)),
                 fingerprint=str(settings.get("fingerprint") or ""),
             )
@@ -150,7 +150,7 @@ class IbkrBroker(Lacking, Extras):
     # -- account -----------------------------------------------------------------------------------------------------
 
     def accounts(self) -> list[Account]:
-        with understood(BROKER):
+        with parsing(BROKER):
             found = [
                 Account(
                     account_id=number,
@@ -166,7 +166,7 @@ class IbkrBroker(Lacking, Extras):
 
     def account_state(self, account_id: str) -> AccountState:
         account = self._account(account_id)
-        with understood(BROKER):
+        with parsing(BROKER):
             ledger = record(self._session.read(f"/portfolio/{account_id}/ledger"))
             summary = record(self._session.read(f"/portfolio/{account_id}/summary"))
             return parse.account_state(account_id, account.currency, ledger, summary, _now())
@@ -174,7 +174,7 @@ class IbkrBroker(Lacking, Extras):
     def positions(self, account_id: str) -> list[Position]:
         self._account(account_id)
         found: dict[str, Position] = {}
-        with understood(BROKER):
+        with parsing(BROKER):
             for page in range(_MOST_PAGES):
                 rows = records(self._session.read(f"/portfolio/{account_id}/positions/{page}"))
                 held = [position for row in rows if (position := parse.position(row, _now())) is not None]
@@ -213,7 +213,7 @@ class IbkrBroker(Lacking, Extras):
     ) -> list[Instrument]:
         if (conid := parse.conid_of(query)) is not None:
             return [self._contract(conid)]
-        with understood(BROKER):
+        with parsing(BROKER):
             told = self._session.ask_any(
                 "/iserver/secdef/search", {"symbol": query, "name": by_name, **_kind(asset_class, by_name)}
             )
@@ -221,7 +221,7 @@ class IbkrBroker(Lacking, Extras):
             rows = records(told) if isinstance(told, list) else []
         found = []
         for row in rows[: max(limit, 0)]:
-            with understood(BROKER):
+            with parsing(BROKER):
                 conid = code(row.get("conid"))
             try:
                 found.append(self._contract(conid))
@@ -237,7 +237,7 @@ class IbkrBroker(Lacking, Extras):
         conid = parse.conid_of(symbol)
         if conid is not None:
             return self._contract(conid)
-        if (meant := symbol_lookup.asked(symbol)) is not None:
+        if (meant := symbol_lookup.parse_instrument_id(symbol)) is not None:
             return self._named(meant)
         if not re.fullmatch(r"[A-Za-z0-9. ]{1,20}", symbol):
             raise InvalidSymbol(f"{BROKER} has no instrument called {symbol[:40]!r}.")
@@ -251,7 +251,7 @@ class IbkrBroker(Lacking, Extras):
         # A root means another contract each month: it names none by itself, even where only one is listed.
         raise symbol_lookup.ambiguous(ticker, self._tradable([*stocks, *nearest]), BROKER)
 
-    def _named(self, meant: Identity) -> Instrument:
+    def _named(self, meant: InstrumentId) -> Instrument:
         """What an instrument_id means. A venue that it does not name is the US one, where there is one; one that it
         names must be told by the contract, or for a share by the list of its contracts."""
         ticker = meant.name.replace(".", " ")
@@ -259,11 +259,11 @@ class IbkrBroker(Lacking, Extras):
         if meant.is_share:
             venues = self._listings(ticker, everywhere=bool(meant.venue) or meant.currency != "USD")
             conids = [conid for conid, venue in venues.items() if not meant.venue or venue in ("", meant.venue)]
-        elif meant.kind is Kind.FUTURE and not meant.settle:
+        elif meant.kind is InstrumentKind.FUTURE and not meant.settle:
             conids = parse.near(self._futures(ticker), meant.expiry)
-        elif meant.kind is Kind.OPTION:
+        elif meant.kind is InstrumentKind.OPTION:
             conids = self._options(meant)
-        elif meant.kind is Kind.FOREX:
+        elif meant.kind is InstrumentKind.FOREX:
             conids = self._pairs(meant)
         else:
             conids = []
@@ -275,7 +275,7 @@ class IbkrBroker(Lacking, Extras):
             identity = each.identity if each.venue or not listed else with_changes(each, venue=listed).identity
             if identity is not None and meant.covers(identity):
                 fitting.append(each)
-        return symbol_lookup.only(str(meant), fitting, BROKER)
+        return symbol_lookup.single_match(str(meant), fitting, BROKER)
 
     def _tradable(self, conids: Sequence[str], most: int = symbol_lookup.MOST_CANDIDATES) -> list[Instrument]:
         """What the first of these contracts are, as many as are shown to anybody."""
@@ -291,7 +291,7 @@ class IbkrBroker(Lacking, Extras):
 
     def _listings(self, ticker: str, *, everywhere: bool = False) -> dict[str, str]:
         """As ``_stocks``, or ``everywhere``: contract → the code of its exchange, empty for one that is not known."""
-        with understood(BROKER):
+        with parsing(BROKER):
             told = record(self._session.read("/trsrv/stocks", {"symbols": ticker}))
             listed = [
                 (
@@ -308,21 +308,21 @@ class IbkrBroker(Lacking, Extras):
 
     def _futures(self, root: str) -> list[tuple[str, str]]:
         """Contract and last day (YYYYMMDD) of each future of a root, the nearest first."""
-        with understood(BROKER):
+        with parsing(BROKER):
             told = record(self._session.read("/trsrv/futures", {"symbols": root}))
             rows = [row for row in records(told.get(root) or []) if row.get("symbol") in (None, root)]
             return sorted(
                 ((code(row.get("conid")), code(row.get("expirationDate"))) for row in rows), key=lambda each: each[1]
             )
 
-    def _options(self, meant: Identity) -> list[str]:
+    def _options(self, meant: InstrumentId) -> list[str]:
         """Contracts of one month, right and strike. IBKR wants the underlying searched for first."""
         found: list[str] = []
         ticker, month = meant.name.replace(".", " "), date.fromisoformat(meant.expiry).strftime("%b%y").upper()
         for conid in self._stocks(ticker):
             asked = {"conid": conid, "sectype": "OPT", "month": month, "right": meant.right}
             asked |= {"strike": plain(meant.strike or Decimal(0)), "exchange": "SMART"}
-            with understood(BROKER):
+            with parsing(BROKER):
                 self._session.ask_any("/iserver/secdef/search", {"symbol": ticker, "name": False, "secType": "STK"})
                 told = self._session.read("/iserver/secdef/info", asked)
                 found += [
@@ -332,8 +332,8 @@ class IbkrBroker(Lacking, Extras):
                 ]
         return found
 
-    def _pairs(self, meant: Identity) -> list[str]:
-        with understood(BROKER):
+    def _pairs(self, meant: InstrumentId) -> list[str]:
+        with parsing(BROKER):
             told = record(self._session.read("/iserver/currency/pairs", {"currency": meant.currency}))
             rows = [row for name in sorted(told) for row in records(told[name])]
             return [code(row.get("conid")) for row in rows if row.get("symbol") == f"{meant.name}.{meant.currency}"]
@@ -347,7 +347,7 @@ class IbkrBroker(Lacking, Extras):
         for look in range(_FIRST_LOOKS):
             if look:
                 time.sleep(_PRICE_PAUSE)
-            with understood(BROKER):
+            with parsing(BROKER):
                 rows = records(self._session.read("/iserver/marketdata/snapshot", params))
                 told = {code(row.get("conid")): row for row in rows if parse.has_prices(row)}
                 if set(told) >= set(conids):
@@ -373,7 +373,7 @@ class IbkrBroker(Lacking, Extras):
             "period": _period(span, size, known),
             "startTime": until.astimezone(UTC).strftime("%Y%m%d-%H:%M:%S"),
         }
-        with understood(BROKER):
+        with parsing(BROKER):
             told = parse.bars(record(self._session.read("/iserver/marketdata/history", params)))
         whole = [
             bar
@@ -390,7 +390,7 @@ class IbkrBroker(Lacking, Extras):
             strikes = self._strikes(known, month)
             if not strikes:
                 continue
-            with understood(BROKER):
+            with parsing(BROKER):
                 days = [parse.date_of(each.get("maturityDate")) for each in self._options_at(known, month, strikes)]
             for day in days:
                 found[day] = OptionExpiration(
@@ -409,7 +409,7 @@ class IbkrBroker(Lacking, Extras):
         for strike in near:
             for each in OptionRight if right is None else (right,):
                 rows += self._options_at(known, month, [strike], each)
-        with understood(BROKER):
+        with parsing(BROKER):
             wanted = {code(row.get("conid")): row for row in rows if parse.date_of(row.get("maturityDate")) == day}
             if not wanted:
                 raise InvalidRequest(
@@ -435,7 +435,7 @@ class IbkrBroker(Lacking, Extras):
         """The underlying, and the months its options end in, as IBKR writes them: DEC26. Raises InvalidSymbol."""
         known = self.instrument(symbol)
         conid, ticker = parse.conid_of(known.symbol), known.symbol.partition("@")[0]
-        with understood(BROKER):
+        with parsing(BROKER):
             told = self._session.ask_any("/iserver/secdef/search", {"symbol": ticker, "name": False})
             rows = records(told) if isinstance(told, list) else []
             mine = next((row for row in rows if str(row.get("conid")) == conid), {})
@@ -447,7 +447,7 @@ class IbkrBroker(Lacking, Extras):
 
     def _strikes(self, known: Instrument, month: str) -> list[Decimal]:
         params = {"conid": str(parse.conid_of(known.symbol)), "sectype": "OPT", "month": month, "exchange": "SMART"}
-        with understood(BROKER):
+        with parsing(BROKER):
             told = record(self._session.read("/iserver/secdef/strikes", params))
             return sorted({number(each) for side in ("call", "put") for each in told.get(side) or []})
 
@@ -463,7 +463,7 @@ class IbkrBroker(Lacking, Extras):
             "strike": plain(strikes[len(strikes) // 2]),
             "right": "C" if right is OptionRight.CALL else "P",
         }
-        with understood(BROKER):
+        with parsing(BROKER):
             return records(self._session.read("/iserver/secdef/info", params))
 
     def _option_prices(self, conids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -483,7 +483,7 @@ class IbkrBroker(Lacking, Extras):
         ticker = root.strip().upper()
         if not re.fullmatch(r"[A-Z0-9.]{1,12}", ticker):
             raise InvalidSymbol(f"{BROKER} has no futures called {root!r}.")
-        with understood(BROKER):
+        with parsing(BROKER):
             told = record(self._session.read("/trsrv/futures", {"symbols": ticker}))
             found = [parse.future(row) for row in records(told.get(ticker) or [])]
         today = _now().date()
@@ -496,7 +496,7 @@ class IbkrBroker(Lacking, Extras):
         if base == quote:
             return Rate(base=base, quote=quote, rate=Decimal(1), as_of=_now(), source=BROKER)
         try:
-            with understood(BROKER):
+            with parsing(BROKER):
                 told = record(self._session.read("/iserver/exchangerate", {"source": base, "target": quote}))
                 return Rate(base=base, quote=quote, rate=number(told.get("rate")), as_of=_now(), source=BROKER)
         except InvalidRequest as error:
@@ -510,9 +510,9 @@ class IbkrBroker(Lacking, Extras):
         (quote,) = self.quotes([known.symbol])
         ticket = parse.ticket(request, str(parse.conid_of(known.symbol)))
         told = self._session.ask_any(f"/iserver/account/{account_id}/orders/whatif", {"orders": [ticket]})
-        with understood(BROKER):
+        with parsing(BROKER):
             estimate = record(told[0] if isinstance(told, list) and told else told)
-            if problem := shown(estimate.get("error")):
+            if problem := quoted_text(estimate.get("error")):
                 raise _refused(problem)
             fee = parse.money(record(estimate.get("amount") or {}).get("commission")) or Decimal(0)
         price = request.limit_price or request.stop_price or (quote.ask if request.side is Side.BUY else quote.bid)
@@ -555,7 +555,7 @@ class IbkrBroker(Lacking, Extras):
         self._account(account_id)
         listed = self._listed(account_id, client_order_id)
         fills = self._fills(account_id, fresh=True, refs={client_order_id})
-        with understood(BROKER):
+        with parsing(BROKER):
             if listed is not None:
                 return parse.order(listed, fills, dead=self._is_dead(listed))
             return parse.executed(client_order_id, fills) if fills else None
@@ -565,12 +565,12 @@ class IbkrBroker(Lacking, Extras):
     ) -> list[BrokerOrder]:
         """Today's, and all that work: IBKR lists no older ones here."""
         self._account(account_id)
-        with understood(BROKER):
+        with parsing(BROKER):
             live = self._live(account_id, fresh=False)
         fills: dict[str, list[Fill]] = {}
         for fill in self._fills(account_id, fresh=False, refs={str(row.get("order_ref") or "") for row in live} - {""}):
             fills.setdefault(fill.client_order_id, []).append(fill)
-        with understood(BROKER):
+        with parsing(BROKER):
             found = [
                 parse.order(row, fills.get(str(row.get("order_ref") or "-"), []), dead=self._is_dead(row))
                 for row in live
@@ -679,7 +679,7 @@ class IbkrBroker(Lacking, Extras):
         raise BrokerUnavailable(f"{BROKER} has not read the list of orders yet. Ask again in a moment.")
 
     def _listed(self, account_id: str, client_order_id: str) -> dict[str, Any] | None:
-        with understood(BROKER):
+        with parsing(BROKER):
             rows = [row for row in self._live(account_id, fresh=True) if row.get("order_ref") == client_order_id]
         return rows[0] if rows else None
 
@@ -703,7 +703,7 @@ class IbkrBroker(Lacking, Extras):
         left out. Raises BrokerUnavailable where that is a fill of an order of ours."""
         self._account(account_id)
         found = []
-        with understood(BROKER):
+        with parsing(BROKER):
             rows = records(self._session.listing("/iserver/account/trades", {"days": _TRADE_DAYS}, fresh=fresh))
             for row in rows:
                 ref = str(row.get("order_ref") or "")
@@ -729,7 +729,7 @@ class IbkrBroker(Lacking, Extras):
             return known.currency if known else ""
 
 
-def _is_about(answer: Answer, broker_order_id: str) -> bool:
+def _is_about(answer: HttpAnswer, broker_order_id: str) -> bool:
     """Whether a request to cancel was taken, in the words IBKR has for it."""
     try:
         return answer.status < 300 and code(record(answer.json()).get("order_id")) == broker_order_id
@@ -737,7 +737,7 @@ def _is_about(answer: Answer, broker_order_id: str) -> bool:
         return False
 
 
-def _placed(answer: Answer, client_order_id: str, known: Instrument | None) -> BrokerOrder:
+def _placed(answer: HttpAnswer, client_order_id: str, known: Instrument | None) -> BrokerOrder:
     """What IBKR said to an order, a change or an answer to its question."""
     unclear = UnknownOutcome(f"{BROKER} gave no clear answer. The order may stand there.")
     if answer.undecided:
@@ -769,7 +769,7 @@ def _placed(answer: Answer, client_order_id: str, known: Instrument | None) -> B
 
 def _question(words: str) -> str:
     """All of it: a person answers what is shown. Without mark-up, and without the way to a page."""
-    return shown(re.sub(r"\S+://\S*", "(an address)", re.sub(r"<[^>]*>", " ", words)), 2000)
+    return quoted_text(re.sub(r"\S+://\S*", "(an address)", re.sub(r"<[^>]*>", " ", words)), 2000)
 
 
 def _refused(problem: str) -> Rejected:

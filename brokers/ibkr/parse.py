@@ -12,8 +12,8 @@ from typing import Any
 from brokers.decimals import plain
 from brokers.http import Garbled
 from brokers.instrument_id import ticker_of, venue_of
-from brokers.reading import code, epoch, maybe_number, number, record, records, shown, text
-from brokers.symbol_lookup import option_of
+from brokers.reading import code, epoch, number, optional_number, quoted_text, record, records, text
+from brokers.symbol_lookup import parse_occ
 from brokers.types import (
     AccountState,
     AssetClass,
@@ -130,7 +130,7 @@ def account_state(
                 currency=name,
                 total=number(held.get("cashbalance")),
                 reserved=Decimal(0),
-                settled=maybe_number(held.get("settledcash")),
+                settled=optional_number(held.get("settledcash")),
             )
             for name, held in purses
         ),
@@ -152,10 +152,10 @@ def position(told: Mapping[str, Any], now: datetime) -> Position | None:
         currency=text(told.get("currency")),
         quantity=quantity,
         reserved=Decimal(0),
-        average_price=maybe_number(told.get("avgPrice")),
+        average_price=optional_number(told.get("avgPrice")),
         last=number(told.get("mktPrice")),
         market_value=number(told.get("mktValue")),
-        unrealized_pnl=maybe_number(told.get("unrealizedPnl")),
+        unrealized_pnl=optional_number(told.get("unrealizedPnl")),
         source=SOURCE,
         as_of=now,
     )
@@ -192,14 +192,14 @@ def order(told: Mapping[str, Any], fills: Iterable[Fill], *, dead: bool = False)
     status = _STATUSES.get(text(told.get("status")))
     if status is None:
         raise Garbled("An order status nobody knows.")
-    filled = maybe_number(told.get("filledQuantity")) or Decimal(0)
+    filled = optional_number(told.get("filledQuantity")) or Decimal(0)
     if status is BrokerStatus.WORKING and dead:
         status = BrokerStatus.CANCELLED if filled else BrokerStatus.REJECTED
     if status is BrokerStatus.WORKING and filled:
         status = BrokerStatus.PARTIALLY_FILLED
     mine = tuple(fills)
     kind = order_type(told.get("origOrderType") or told.get("orderType"))
-    price, second = maybe_number(told.get("price")), maybe_number(told.get("auxPrice") or told.get("stop_price"))
+    price, second = optional_number(told.get("price")), optional_number(told.get("auxPrice") or told.get("stop_price"))
     stops = kind in (OrderType.STOP, OrderType.TRAIL)
     ended = told.get("order_cancellation_by_system_reason")
     moved = told.get("lastExecutionTime_r")
@@ -208,17 +208,17 @@ def order(told: Mapping[str, Any], fills: Iterable[Fill], *, dead: bool = False)
         client_order_id=str(told.get("order_ref") or ""),
         status=status,
         filled_quantity=filled,
-        average_price=average(mine, filled) or maybe_number(told.get("avgPrice")),
+        average_price=average(mine, filled) or optional_number(told.get("avgPrice")),
         fees=sum((fill.fee for fill in mine), Decimal(0)),
         updated_at=epoch(moved) if moved else datetime.now(UTC),
-        reason=shown(ended),
+        reason=quoted_text(ended),
         fills=mine,
         symbol=symbol_of(str(told.get("ticker") or "?"), code(told.get("conid"))),
         side=side(told.get("side")),
         order_type=kind,
         tif=tif(told.get("timeInForce")),
-        quantity=maybe_number(told.get("totalSize"))
-        or filled + (maybe_number(told.get("remainingQuantity")) or Decimal(0)),
+        quantity=optional_number(told.get("totalSize"))
+        or filled + (optional_number(told.get("remainingQuantity")) or Decimal(0)),
         limit_price=None if stops else price,
         stop_price=(second or price) if stops else second,
         currency=str(told.get("cashCcy") or ""),
@@ -259,7 +259,7 @@ def fill(told: Mapping[str, Any], currency: str) -> Fill:
         side=side(told.get("side")),
         quantity=number(told.get("size")),
         price=number(told.get("price")),
-        fee=maybe_number(told.get("commission")) or Decimal(0),
+        fee=optional_number(told.get("commission")) or Decimal(0),
         currency=currency,
         filled_at=epoch(told.get("trade_time_r")),
         source=SOURCE,
@@ -293,17 +293,17 @@ def instrument(told: Mapping[str, Any], now: datetime) -> Instrument:
     if kind is None:
         raise Garbled("A kind of security nobody here trades.")
     rules = record(told.get("rules"))
-    tick = maybe_number(rules.get("increment"))
-    steps = [maybe_number(each.get("increment")) for each in records(rules.get("incrementRules") or [])]
+    tick = optional_number(rules.get("increment"))
+    steps = [optional_number(each.get("increment")) for each in records(rules.get("incrementRules") or [])]
     # Steps grow with the price: the smallest refuses nothing IBKR would take, and IBKR has the last word.
     known = [step for step in (tick, *steps) if step]
     if not known:
         raise Garbled("The price step is missing.")
-    lot = maybe_number(rules.get("sizeIncrement"))
+    lot = optional_number(rules.get("sizeIncrement"))
     conid = code(told.get("con_id"))
     ticker = text(told.get("local_symbol") or told.get("symbol"))
-    expiry = maybe_number(told.get("maturity_date"))
-    option = option_of(ticker) if kind is AssetClass.OPTION else None
+    expiry = optional_number(told.get("maturity_date"))
+    option = parse_occ(ticker) if kind is AssetClass.OPTION else None
     return Instrument(
         symbol=symbol_of(ticker, conid),
         name=str(told.get("company_name") or told.get("text") or ticker),
@@ -314,7 +314,7 @@ def instrument(told: Mapping[str, Any], now: datetime) -> Instrument:
         lot=Decimal(1) if kind is AssetClass.STOCK or not lot else lot,
         minimum=Decimal(1) if kind is AssetClass.STOCK or not lot else lot,
         price_source=SOURCE,
-        multiplier=maybe_number(told.get("multiplier")) or Decimal(1),
+        multiplier=optional_number(told.get("multiplier")) or Decimal(1),
         hours="As the exchange trades",
         expires=None if expiry is None else day(plain(expiry)),
         fetched_at=now,
@@ -392,14 +392,14 @@ def option_contract(told: Mapping[str, Any], prices: Mapping[str, Any]) -> Optio
 def _greek(value: Any) -> Decimal | None:
     """None also for words and short forms such as 1.2K, which would not be exact."""
     try:
-        return maybe_number(value.removesuffix("%") if isinstance(value, str) else value)
+        return optional_number(value.removesuffix("%") if isinstance(value, str) else value)
     except Garbled:
         return None
 
 
 def price(value: Any) -> Decimal | None:
     """A price may carry a letter: C for yesterday's close, H for a halt."""
-    return maybe_number(re.sub(r"^[A-Z]+", "", value) if isinstance(value, str) else value)
+    return optional_number(re.sub(r"^[A-Z]+", "", value) if isinstance(value, str) else value)
 
 
 def has_prices(told: Mapping[str, Any]) -> bool:
@@ -435,7 +435,7 @@ def quote(told: Mapping[str, Any], known: Instrument) -> Quote:
 
 
 def bars(told: Mapping[str, Any]) -> list[Bar]:
-    factor = maybe_number(told.get("volumeFactor")) or Decimal(1)
+    factor = optional_number(told.get("volumeFactor")) or Decimal(1)
     return [
         Bar(
             start=epoch(each.get("t")),
@@ -452,4 +452,4 @@ def bars(told: Mapping[str, Any]) -> list[Bar]:
 def money(value: Any) -> Decimal | None:
     """The last amount in words such as "1.1 ... 1.2 USD": of a range, the most."""
     found = re.findall(r"-?[0-9][0-9,]*\.?[0-9]*", value) if isinstance(value, str) else []
-    return maybe_number(found[-1]) if found else None
+    return optional_number(found[-1]) if found else None

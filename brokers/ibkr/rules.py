@@ -5,7 +5,7 @@ An order is refused, never altered. Source: IBKR Web API 1.0, schemas order-requ
 
 from decimal import Decimal
 
-from brokers.decimals import is_multiple, nearest, plain
+from brokers.decimals import is_multiple, nearest_steps, plain
 from brokers.errors import InvalidOrder, NotSupported
 from brokers.types import (
     Ability,
@@ -63,7 +63,9 @@ def check(request: OrderRequest, instrument: Instrument) -> None:
 def check_quantity(quantity: Decimal, instrument: Instrument) -> None:
     lot = instrument.lot
     if not is_multiple(quantity, lot):
-        raise InvalidOrder(f"The quantity must be a multiple of {plain(lot)}. {nearest(quantity, lot)}", "quantity")
+        raise InvalidOrder(
+            f"The quantity must be a multiple of {plain(lot)}. {nearest_steps(quantity, lot)}", "quantity"
+        )
     if quantity < instrument.minimum:
         raise InvalidOrder(f"The smallest order is {plain(instrument.minimum)}.", "quantity")
 
@@ -71,4 +73,4 @@ def check_quantity(quantity: Decimal, instrument: Instrument) -> None:
 def check_price(field: str, price: Decimal | None, instrument: Instrument) -> None:
     tick = instrument.tick
     if price is not None and not is_multiple(price, tick):
-        raise InvalidOrder(f"The {field} must be a multiple of {plain(tick)}. {nearest(price, tick)}", field)
+        raise InvalidOrder(f"The {field} must be a multiple of {plain(tick)}. {nearest_steps(price, tick)}", field)

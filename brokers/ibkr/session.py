@@ -23,10 +23,10 @@ from brokers.errors import (
     RateLimited,
     UnknownOutcome,
 )
-from brokers.http import Answer, Door, Garbled, Timeouts
+from brokers.http import Garbled, HostAccess, HttpAnswer, Timeouts
 from brokers.ibkr import signing
 from brokers.ibkr.signing import Credentials, LiveToken
-from brokers.reading import code, record, records, shown, text
+from brokers.reading import code, quoted_text, record, records, text
 from brokers.types import Instrument
 
 BROKER = "Interactive Brokers"
@@ -42,7 +42,7 @@ class Session:
     """Safe to share between threads."""
 
     def __init__(
-        self, base_url: str, credentials: Credentials | None, timeouts: Timeouts, door: Door | None = None
+        self, base_url: str, credentials: Credentials | None, timeouts: Timeouts, door: HostAccess | None = None
     ) -> None:
         parts = urlsplit(base_url)
         self._url = base_url.rstrip("/")
@@ -133,7 +133,7 @@ class Session:
             raise BrokerUnavailable(f"{BROKER} could not be asked.") from error
         return self._judge(answer)
 
-    def write(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
+    def write(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> HttpAnswer:
         """Sent once. Raises NotSent, UnknownOutcome; NeedsLogin where IBKR did not know the session."""
         self.ready()
         answer = self._send(method, path, body)
@@ -141,7 +141,7 @@ class Session:
             raise self._ended()
         return answer
 
-    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> Answer:
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> HttpAnswer:
         headers = self._headers(method, path, {})
         return self._client.write(
             method, self._prefix + path, headers=headers, body=body or {}, timeouts=self._timeouts
@@ -152,7 +152,7 @@ class Session:
         answer = self._client.read(self._prefix + path, headers=headers, params=params, timeouts=self._timeouts)
         return self._judge(answer)
 
-    def _judge(self, answer: Answer) -> Any:
+    def _judge(self, answer: HttpAnswer) -> Any:
         """The body of a read, or what its status says."""
         if answer.status == 401:
             raise self._ended()
@@ -223,22 +223,24 @@ def _check_state(state: Mapping[str, Any]) -> None:
         raise NeedsLogin(f"The session at {BROKER} is not signed in. Sign in again at the gateway.")
 
 
-def error_of(answer: Answer) -> str:
+def error_of(answer: HttpAnswer) -> str:
     """IBKR's own words for a refusal; empty where it has none."""
     try:
         told = answer.json()
     except Garbled:
         return ""
-    return shown(told.get("error")) if isinstance(told, dict) else ""
+    return quoted_text(told.get("error")) if isinstance(told, dict) else ""
 
 
 # -- one session per user name and process ---------------------------------------------------------------------------
 
-_sessions: dict[tuple[str, Door | None], Session] = {}
+_sessions: dict[tuple[str, HostAccess | None], Session] = {}
 _making = threading.Lock()
 
 
-def shared(base_url: str, credentials: Credentials | None, timeouts: Timeouts, door: Door | None = None) -> Session:
+def shared(
+    base_url: str, credentials: Credentials | None, timeouts: Timeouts, door: HostAccess | None = None
+) -> Session:
     parts = [base_url] if credentials is None else [base_url, credentials.consumer_key, credentials.access_token]
     if credentials is not None:
         parts += [credentials.access_token_secret, credentials.signature_key, credentials.encryption_key]

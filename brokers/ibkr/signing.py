@@ -64,7 +64,7 @@ def challenge(mine: Credentials, url: str) -> Challenge:
     except (ValueError, TypeError) as error:
         raise AuthFailed("The OAuth keys of this connection cannot be read. Link it anew.") from error
     exponent = secrets.randbits(256)
-    words = _words(mine, "RSA-SHA256") | {"diffie_hellman_challenge": f"{pow(_GENERATOR, exponent, prime):x}"}
+    words = _parameters(mine, "RSA-SHA256") | {"diffie_hellman_challenge": f"{pow(_GENERATOR, exponent, prime):x}"}
     base = secret.hex() + base_string("POST", url, words)
     signature = signer.sign(base.encode(), padding.PKCS1v15(), hashes.SHA256())
     return Challenge(_header(mine.realm, words, signature), exponent, secret)
@@ -90,7 +90,7 @@ def live_token(mine: Credentials, ours: Challenge, answer: Any) -> LiveToken:
 
 def authorization(mine: Credentials, token: LiveToken, method: str, url: str, params: Mapping[str, str]) -> str:
     """The header of one call. ``url`` is without the query, which ``params`` holds."""
-    words = _words(mine, "HMAC-SHA256")
+    words = _parameters(mine, "HMAC-SHA256")
     signature = hmac.digest(token.key, base_string(method, url, {**words, **params}).encode(), "sha256")
     return _header(mine.realm, words, signature)
 
@@ -101,7 +101,7 @@ def base_string(method: str, url: str, words: Mapping[str, str]) -> str:
     return f"{method}&{quote_plus(url)}&{quote_plus(joined)}"
 
 
-def _words(mine: Credentials, method: str) -> dict[str, str]:
+def _parameters(mine: Credentials, method: str) -> dict[str, str]:
     return {
         "oauth_consumer_key": mine.consumer_key,
         "oauth_nonce": secrets.token_hex(16),

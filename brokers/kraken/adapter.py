@@ -147,7 +147,7 @@ class KrakenBroker(CryptoBroker):
 
         def withdrawals(until: datetime | None) -> list[Transfer]:
             params = {} if until is None else {"until": crypto_parse.milliseconds(until) + 1}
-            return [parse.went_out(each) for each in self._ledger(since, {"type": "withdrawal", **params})]
+            return [parse.withdrawal(each) for each in self._ledger(since, {"type": "withdrawal", **params})]
 
         return [deposits, withdrawals]
 

@@ -9,7 +9,7 @@ from brokers.crypto import parse
 from brokers.crypto.outcomes import Codes, Meaning
 from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable
-from brokers.reading import shown
+from brokers.reading import quoted_text
 from brokers.types import (
     DepositAddress,
     EarnHolding,
@@ -146,7 +146,7 @@ Row = Mapping[str, Any]
 _DAY = 86400
 
 
-def went_out(entry: parse.Answer) -> Transfer:
+def withdrawal(entry: parse.Answer) -> Transfer:
     """A withdrawal as ccxt reads it from the ledger, where it stands once it is booked."""
     at = parse.moment(entry.get("timestamp"))
     if at is None:
@@ -158,14 +158,14 @@ def went_out(entry: parse.Answer) -> Transfer:
         kind=TransferKind.WITHDRAWAL,
         status=TransferStatus.DONE,
         asset=str(entry.get("currency") or ""),
-        amount=abs(parse.known(entry.get("amount"))),
-        fee=None if fee is None else abs(parse.known(str(fee))),
+        amount=abs(parse.number_or_zero(entry.get("amount"))),
+        fee=None if fee is None else abs(parse.number_or_zero(str(fee))),
     )
 
 
 def is_valid(row: Row, now: datetime) -> bool:
     """An address may end; 0 is one that does not."""
-    ends = int(parse.known(row.get("expiretm")))
+    ends = int(parse.number_or_zero(row.get("expiretm")))
     return not ends or ends > now.timestamp()
 
 
@@ -174,8 +174,8 @@ def deposit_address(row: Row, asset: str, method: str) -> DepositAddress:
     return DepositAddress(
         asset=asset,
         address=parse.address(row.get("address")),
-        network=shown(method),
-        tag=shown(row.get("tag") or row.get("memo")),
+        network=quoted_text(method),
+        tag=quoted_text(row.get("tag") or row.get("memo")),
     )
 
 
@@ -188,9 +188,9 @@ def strategy(row: Row, asset: str) -> EarnOffer | None:
     return EarnOffer(
         offer_id=str(row.get("id") or ""),
         asset=asset,
-        kind=shown((row.get("yield_source") or {}).get("type")) or "earn",
+        kind=quoted_text((row.get("yield_source") or {}).get("type")) or "earn",
         yearly_rate=None if low is None else low / 100,
-        term_days=int(parse.known(lock.get("duration"))) // _DAY or None,
+        term_days=int(parse.number_or_zero(lock.get("duration"))) // _DAY or None,
         minimum=parse.number(row.get("user_min_allocation")),
     )
 
@@ -201,6 +201,6 @@ def allocation(row: Row, asset: str) -> EarnHolding:
         offer_id=str(row.get("strategy_id") or ""),
         asset=asset,
         kind="earn",
-        amount=parse.known(((row.get("amount_allocated") or {}).get("total") or {}).get("native")),
+        amount=parse.number_or_zero(((row.get("amount_allocated") or {}).get("total") or {}).get("native")),
         earned=parse.number((row.get("total_rewarded") or {}).get("native")),
     )

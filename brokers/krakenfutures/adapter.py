@@ -100,9 +100,9 @@ class KrakenFuturesBroker(CryptoBroker):
             account_id=account_id,
             currency=account.currency,
             cash=cash,
-            positions_value=crypto_parse.known(wallet.get("totalUnrealized")),
-            equity=crypto_parse.known(wallet.get("portfolioValue")),
-            buying_power=crypto_parse.known(wallet.get("availableMargin")),
+            positions_value=crypto_parse.number_or_zero(wallet.get("totalUnrealized")),
+            equity=crypto_parse.number_or_zero(wallet.get("portfolioValue")),
+            buying_power=crypto_parse.number_or_zero(wallet.get("availableMargin")),
             as_of=datetime.now(UTC),
             initial_margin=crypto_parse.number(wallet.get("initialMargin")),
             maintenance_margin=crypto_parse.number(wallet.get("maintenanceMargin")),
@@ -169,7 +169,7 @@ class KrakenFuturesBroker(CryptoBroker):
                 return answer
         # Documented as a POST, which ccxt has no name for.
         told = self._client.read(
-            "request", "orders/status", ["private"], "POST", {"cliOrdIds": parse.theirs(client_order_id)}
+            "request", "orders/status", ["private"], "POST", {"cliOrdIds": parse.to_venue_id(client_order_id)}
         )
         for row in _rows(told, "orders"):
             answer = parse.just_made(row, self._symbol)
@@ -223,14 +223,14 @@ class KrakenFuturesBroker(CryptoBroker):
         return replace(made, order_type=None, limit_price=None) if answer["type"] == parse.EITHER else made
 
     def _trades_of(self, answer: crypto_parse.Answer) -> list[crypto_parse.Answer]:
-        wanted, found = crypto_parse.known(answer["filled"]), list[crypto_parse.Answer]()
+        wanted, found = crypto_parse.number_or_zero(answer["filled"]), list[crypto_parse.Answer]()
         since = {} if answer["timestamp"] is None else {"since": str(int(answer["timestamp"]) - 1)}
         market = self._require(str(answer["symbol"]))["id"]
         for row in self._events("history_get_executions", {"tradeable": market, **since}):
             trade = self._trade(row)
             if trade is not None and trade["order"] == answer["id"]:
                 found.append(trade)
-                if sum((crypto_parse.known(each["amount"]) for each in found), Decimal(0)) >= wanted:
+                if sum((crypto_parse.number_or_zero(each["amount"]) for each in found), Decimal(0)) >= wanted:
                     break
         return found[::-1]
 
@@ -279,12 +279,12 @@ class KrakenFuturesBroker(CryptoBroker):
 
     def _free(self, balance: crypto_parse.Answer, found: Instrument) -> Decimal:
         """Any collateral serves for any contract."""
-        return crypto_parse.known(balance["info"]["accounts"]["flex"].get("availableMargin"))
+        return crypto_parse.number_or_zero(balance["info"]["accounts"]["flex"].get("availableMargin"))
 
     def _read_fee_rates(self, symbol: str) -> tuple[Decimal, Decimal]:
         """Of the first tier, for estimates: nobody pays more."""
         market = self._require(symbol)
-        return crypto_parse.known(market["maker"]), crypto_parse.known(market["taker"])
+        return crypto_parse.number_or_zero(market["maker"]), crypto_parse.number_or_zero(market["taker"])
 
     def _funding_rate(self, found: Instrument, market: crypto_parse.Answer, limit: int) -> FundingRate:
         ticker = self._public("public_get_tickers_symbol", {"symbol": market["id"]})

@@ -80,13 +80,13 @@ _KIND = {
 }
 
 
-def theirs(client_order_id: str) -> str:
+def to_venue_id(client_order_id: str) -> str:
     """Our id as the UUID it is."""
     return str(UUID(hex=client_order_id))
 
 
-def ours(told: Any) -> str:
-    """What ``theirs`` made of our id, read back; any other id as it is."""
+def from_venue_id(told: Any) -> str:
+    """What ``to_venue_id`` made of our id, read back; any other id as it is."""
     text = str(told or "")
     try:
         return UUID(text).hex
@@ -104,7 +104,7 @@ def order_body(request: OrderRequest, instrument_id: str) -> dict[str, Any]:
         "symbol": instrument_id,
         "side": request.side.value.lower(),
         "size": plain(request.units),
-        "cliOrdId": theirs(request.client_order_id),
+        "cliOrdId": to_venue_id(request.client_order_id),
     }
     if request.limit_price is not None:
         body["limitPrice"] = plain(request.limit_price)
@@ -124,7 +124,7 @@ def created(answer: Any, client_order_id: str) -> str:
     for event in told.get("orderEvents") or []:
         inner = event.get("order") or event.get("orderTrigger") or event.get("orderPriorExecution") or {}
         named += [inner.get("cliOrdId"), inner.get("clientId")]
-    return str(told.get("order_id") or "") if client_order_id in [ours(each) for each in named] else ""
+    return str(told.get("order_id") or "") if client_order_id in [from_venue_id(each) for each in named] else ""
 
 
 # -- orders, in the form ccxt would give them ------------------------------------------------------------------------
@@ -132,19 +132,19 @@ def created(answer: Any, client_order_id: str) -> str:
 
 def open_order(row: Row, naming: Naming) -> parse.Answer:
     """Of GET openorders, which tells what is left and what has filled."""
-    filled = parse.known(row.get("filledSize"))
+    filled = parse.number_or_zero(row.get("filledSize"))
     stop, limit = parse.number(row.get("stopPrice")), parse.number(row.get("limitPrice"))
     return {
         "info": row,
         "id": str(row.get("order_id") or ""),
-        "clientOrderId": ours(row.get("cliOrdId")),
+        "clientOrderId": from_venue_id(row.get("cliOrdId")),
         "symbol": naming(row.get("symbol")),
         "side": str(row.get("side") or "").lower(),
         "type": "market" if stop is not None and limit is None else "limit",
         "timeInForce": "GTC",
         "status": "open",
         "filled": filled,
-        "amount": filled + parse.known(row.get("unfilledSize")),
+        "amount": filled + parse.number_or_zero(row.get("unfilledSize")),
         "price": limit,
         "triggerPrice": stop,
         "timestamp": _milliseconds(row.get("receivedTime")),
@@ -165,7 +165,7 @@ def event(row: Row, naming: Naming) -> parse.Answer | None:
     if order is None:
         raise BrokerUnavailable("Kraken Futures sent an order that could not be read.")
     kind = str(order.get("orderType") or order.get("type") or "").lower()
-    left, filled = parse.known(order.get("quantity")), parse.known(order.get("filled"))
+    left, filled = parse.number_or_zero(order.get("quantity")), parse.number_or_zero(order.get("filled"))
     at_once = kind in (EITHER, "market", "mkt")
     status = _STATES[name]
     if name in ("OrderPlaced", "OrderUpdated"):
@@ -179,7 +179,7 @@ def event(row: Row, naming: Naming) -> parse.Answer | None:
     return {
         "info": row,
         "id": str(order.get("uid") or ""),
-        "clientOrderId": ours(order.get("clientId")),
+        "clientOrderId": from_venue_id(order.get("clientId")),
         "symbol": naming(order.get("tradeable") or order.get("symbol")),
         "side": str(order.get("direction") or order.get("side") or "").lower(),
         "type": "market" if stop is not None and (at_once or limit is None) else EITHER if at_once else "limit",
@@ -214,11 +214,11 @@ def just_made(row: Row, naming: Naming) -> parse.Answer:
     order = row.get("order")
     if not isinstance(order, dict):
         raise BrokerUnavailable("Kraken Futures sent an order that could not be read.")
-    filled, quantity = parse.known(order.get("filled")), parse.known(order.get("quantity"))
+    filled, quantity = parse.number_or_zero(order.get("filled")), parse.number_or_zero(order.get("quantity"))
     return {
         "info": row,
         "id": str(order.get("orderId") or ""),
-        "clientOrderId": ours(order.get("cliOrdId")),
+        "clientOrderId": from_venue_id(order.get("cliOrdId")),
         "symbol": naming(order.get("symbol")),
         "side": str(order.get("side") or "").lower(),
         "type": EITHER,
@@ -244,7 +244,7 @@ def execution(row: Row, naming: Naming, currency: str) -> parse.Answer | None:
     return {
         "id": str(told.get("uid") or row.get("uid") or ""),
         "order": str(order.get("uid") or ""),
-        "clientOrderId": ours(order.get("clientId")),
+        "clientOrderId": from_venue_id(order.get("clientId")),
         "symbol": naming(order.get("tradeable")),
         "side": str(order.get("direction") or "").lower(),
         "price": parse.number(told.get("price")),
@@ -280,7 +280,7 @@ def entry(row: Row, coded: Callable[[str], Any]) -> parse.Answer:
         "timestamp": at,
         "type": _ENTRIES.get(str(row.get("info")), "other"),
         "currency": str(coded(asset.upper())),
-        "amount": parse.known(row.get("new_balance")) - parse.known(row.get("old_balance")),
+        "amount": parse.number_or_zero(row.get("new_balance")) - parse.number_or_zero(row.get("old_balance")),
         "is_money": bool(asset) and asset != row.get("contract"),
     }
 
@@ -295,7 +295,7 @@ def cash(wallet: Row, coded: Callable[[str], Any]) -> tuple[tuple[Cash, ...], Ro
         raise BrokerUnavailable("Kraken Futures sent an account that could not be read.")
     found = []
     for name, told in held.items():
-        total, free = parse.known(told.get("quantity")), parse.number(told.get("available"))
+        total, free = parse.number_or_zero(told.get("quantity")), parse.number(told.get("available"))
         if total:
             reserved = Decimal(0) if free is None else total - free
             found.append(Cash(currency=str(coded(name.upper())), total=total, reserved=reserved))

@@ -205,8 +205,11 @@ class OkxBroker(CryptoBroker):
         staking = _data(self._client.read("private_get_finance_staking_defi_offers", coin))
         staked = _data(self._client.read("private_get_finance_staking_defi_orders_active", coin))
         return Earn(
-            offers=(*map(parse.saving, rates), *map(parse.staking, staking)),
-            holdings=(*map(parse.saved, saved), *(each for row in staked for each in parse.staked(row))),
+            offers=(*map(parse.savings_offer, rates), *map(parse.staking_offer, staking)),
+            holdings=(
+                *map(parse.savings_holding, saved),
+                *(each for row in staked for each in parse.staking_holding(row)),
+            ),
         )
 
     def _row(self, name: str, params: dict[str, str]) -> dict[str, Any]:

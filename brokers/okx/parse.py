@@ -9,7 +9,7 @@ from brokers.crypto import parse
 from brokers.crypto.outcomes import Codes, Meaning
 from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable
-from brokers.reading import shown
+from brokers.reading import quoted_text
 from brokers.types import (
     DepositAddress,
     EarnHolding,
@@ -179,12 +179,12 @@ def deposit_address(row: Row) -> DepositAddress:
     return DepositAddress(
         asset=asset,
         address=parse.address(row.get("addr")),
-        network=shown(row.get("chain")).removeprefix(f"{asset}-"),
-        tag=shown(tag),
+        network=quoted_text(row.get("chain")).removeprefix(f"{asset}-"),
+        tag=quoted_text(tag),
     )
 
 
-def saving(row: Row) -> EarnOffer:
+def savings_offer(row: Row) -> EarnOffer:
     """Of GET finance/savings/lending-rate-summary: what lenders are expected to earn in the next hour, by the year."""
     asset = str(row.get("ccy") or "")
     return EarnOffer(
@@ -192,41 +192,41 @@ def saving(row: Row) -> EarnOffer:
     )
 
 
-def saved(row: Row) -> EarnHolding:
+def savings_holding(row: Row) -> EarnHolding:
     """Of GET finance/savings/balance."""
     asset = str(row.get("ccy") or "")
     return EarnHolding(
         offer_id=f"{_SAVINGS}-{asset}",
         asset=asset,
         kind=_SAVINGS,
-        amount=parse.known(row.get("amt")),
+        amount=parse.number_or_zero(row.get("amt")),
         earned=parse.number(row.get("earnings")),
     )
 
 
-def staking(row: Row) -> EarnOffer:
+def staking_offer(row: Row) -> EarnOffer:
     """Of GET finance/staking-defi/offers. A term of 0 days is one that ends when its owner wants."""
     asset = str(row.get("ccy") or "")
     mine: Row = next((each for each in row.get("investData") or [] if each.get("ccy") == asset), {})
     return EarnOffer(
         offer_id=str(row.get("productId") or ""),
         asset=asset,
-        kind=shown(row.get("protocolType")) or "staking",
+        kind=quoted_text(row.get("protocolType")) or "staking",
         yearly_rate=parse.number(row.get("apy")),
-        term_days=int(parse.known(row.get("term"))) or None,
+        term_days=int(parse.number_or_zero(row.get("term"))) or None,
         minimum=parse.number(mine.get("minAmt")),
     )
 
 
-def staked(row: Row) -> Iterator[EarnHolding]:
+def staking_holding(row: Row) -> Iterator[EarnHolding]:
     """Of GET finance/staking-defi/orders-active: one for each coin that was put in."""
     earned = {each.get("ccy"): parse.number(each.get("earnings")) for each in row.get("earningData") or []}
     for each in row.get("investData") or []:
         yield EarnHolding(
             offer_id=str(row.get("productId") or ""),
             asset=str(each.get("ccy") or ""),
-            kind=shown(row.get("protocolType")) or "staking",
-            amount=parse.known(each.get("amt")),
+            kind=quoted_text(row.get("protocolType")) or "staking",
+            amount=parse.number_or_zero(each.get("amt")),
             earned=earned.get(each.get("ccy")),
             yearly_rate=parse.number(row.get("apy")),
         )

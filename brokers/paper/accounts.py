@@ -190,7 +190,7 @@ def match_resting(now: datetime) -> int:
         for order, owner in found:
             keys.setdefault(owner, set()).add(order)
             tapes.setdefault(owner, set()).add(mark.tape)
-    for order, owner, name in on_time(now):
+    for order, owner, name in due_by_time(now):
         keys.setdefault(owner, set()).add(order)
         tapes.setdefault(owner, set()).add(name)
     ended = 0
@@ -210,7 +210,7 @@ def match_resting(now: datetime) -> int:
     return ended
 
 
-def on_time(now: datetime) -> QuerySet[PaperOrder, tuple[int, int, str]]:
+def due_by_time(now: datetime) -> QuerySet[PaperOrder, tuple[int, int, str]]:
     """(order, account, tape) of those that expire, arrive or are cancelled by the clock alone."""
     # Apart, because each has an index of its own: asked for any of them at once, SQLite would read every order.
     expiring, arriving, cancelling = (

@@ -14,19 +14,19 @@ from brokers.paper import ledger, simulated_actions
 from brokers.paper.imports import ImportRefused, number
 from brokers.paper.listings import market_for
 from brokers.paper.models import CorporateAction
-from brokers.paper.simulated_actions import Announced
+from brokers.paper.simulated_actions import SimulatedAction
 from brokers.types import AssetClass
 
 COLUMNS = ("symbol", "kind", "ex_date", "value")
 
 
-def coming(key: str, now: datetime, until: datetime) -> list[CorporateAction | Announced]:
+def upcoming(key: str, now: datetime, until: datetime) -> list[CorporateAction | SimulatedAction]:
     """What an account's market has announced, in order of time. Raises InvalidAccount."""
     mine = ledger.account(key)
     if mine.venue:
         return []
     imported = CorporateAction.objects.filter(at__gt=now, at__lte=until)
-    found: list[CorporateAction | Announced] = [*simulated_actions.between(mine.seed, now, until), *imported]
+    found: list[CorporateAction | SimulatedAction] = [*simulated_actions.between(mine.seed, now, until), *imported]
     return sorted(found, key=lambda each: (each.at, each.symbol))
 
 

@@ -132,7 +132,7 @@ class PaperBroker(Extras):
         )
         if account.kind == buying_power.CASH:
             return state
-        margin = buying_power.standing(found.state, found.market)
+        margin = buying_power.margin_state(found.state, found.market)
         free = max(margin.equity - margin.initial - own.reserved, Decimal(0))
         return replace(
             state,
@@ -194,7 +194,7 @@ class PaperBroker(Extras):
 
     def fees(self, account_id: str) -> list[FeeRule]:
         account = self._of(account_id)
-        return fee_schedule.rules(costs.model_of(account.preset, account.overrides))
+        return fee_schedule.fee_rules(costs.model_of(account.preset, account.overrides))
 
     def find_instruments(
         self, query: str, *, asset_class: AssetClass | None = None, limit: int = 10, by_name: bool = False
@@ -207,7 +207,7 @@ class PaperBroker(Extras):
 
     def instrument(self, symbol: str) -> Instrument:
         tape = self._market().tape(symbol)
-        return replace(tape.instrument, hours=sessions.words(tape.hours))
+        return replace(tape.instrument, hours=sessions.hours_text(tape.hours))
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
         now = self._clock()
@@ -215,7 +215,7 @@ class PaperBroker(Extras):
         if market.venue:
             return [_live_quote(market, symbol, now) for symbol in symbols]
         minute = minute_of(now)
-        return [_shown(market, symbol, minute) for symbol in symbols]
+        return [_cached_quote(market, symbol, minute) for symbol in symbols]
 
     def order_book(self, symbol: str, depth: int) -> OrderBook:
         tape = self._market().tape(symbol)
@@ -256,7 +256,7 @@ class PaperBroker(Extras):
         market, now = self._market(), self._clock()
         if venue := self._venue:
             for pair in filter(market.lists, (f"{base}/{quote}", f"{quote}/{base}")):
-                live.bring_quote(venue, pair, now)
+                live.update_quote(venue, pair, now)
         return rates.rate(market, base, quote, now)
 
     def bars(
@@ -310,7 +310,7 @@ class PaperBroker(Extras):
     def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
         if venue := self._venue_of(account_id):
             # Where the venue cannot be reached the order is taken back all the same.
-            live.follow(self._clock(), venue)
+            live.update_followed_bars(self._clock(), venue)
         with self._resting(account_id, client_order_id) as (account, order, now):
             Matcher(account, market_of(account), now).cancel(order)
         return _broker_order(order)
@@ -344,7 +344,7 @@ class PaperBroker(Extras):
         """As ``_current``, with prices of now for what it holds. Raises BrokerUnavailable."""
         if venue := self._venue_of(account_id):
             account, now = self._of(account_id), self._clock()
-            live.learn(venue, now)
+            live.update_listings(venue, now)
             live.check(venue, account.holdings.values_list("symbol", flat=True), now)
         return self._current(account_id)
 
@@ -352,10 +352,10 @@ class PaperBroker(Extras):
         """Now, with the newest prices for a new order in ``symbol``. Raises BrokerUnavailable."""
         venue, now = self._venue_of(account_id), self._clock()
         if venue:
-            live.learn(venue, now)
+            live.update_listings(venue, now)
             name = live.market(venue).tape(symbol).instrument.symbol
-            live.bring_up(venue, [name], now, behind=timedelta(minutes=1))
-            live.bring_quote(venue, name, now)
+            live.update_bars(venue, [name], now, behind=timedelta(minutes=1))
+            live.update_quote(venue, name, now)
         return now
 
     @property
@@ -376,7 +376,7 @@ def _positions(it: Current) -> list[Position]:
     found = []
     for symbol, (quantity, average_price) in it.state.holdings.items():
         instrument, quote = it.market.tape(symbol).instrument, it.market.quote(symbol, it.now)
-        value = costs.gross(quote.last, quantity)
+        value = costs.notional_of(quote.last, quantity)
         found.append(
             Position(
                 symbol=symbol,
@@ -387,7 +387,7 @@ def _positions(it: Current) -> list[Position]:
                 average_price=average_price,
                 last=quote.last,
                 market_value=value,
-                unrealized_pnl=value - costs.gross(average_price, quantity),
+                unrealized_pnl=value - costs.notional_of(average_price, quantity),
                 source=quote.source,
                 as_of=quote.as_of,
             )
@@ -396,7 +396,7 @@ def _positions(it: Current) -> list[Position]:
 
 
 @lru_cache(maxsize=4096)
-def _shown(market: Market, symbol: str, minute: int) -> Quote:
+def _cached_quote(market: Market, symbol: str, minute: int) -> Quote:
     """Kept, because a quote is the same for the whole of a minute.
 
     Sizes come with computed prices alone: a recording has none, and made-up ones would look recorded.
@@ -411,7 +411,7 @@ def _shown(market: Market, symbol: str, minute: int) -> Quote:
 
 def _live_quote(market: Market, symbol: str, now: datetime) -> Quote:
     tape = market.tape(symbol)
-    live.bring_quote(market.venue, tape.instrument.symbol, now)
+    live.update_quote(market.venue, tape.instrument.symbol, now)
     return newest(tape, now)
 
 

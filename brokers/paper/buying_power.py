@@ -12,7 +12,7 @@ What open orders of a margin account hold follows from the position and the orde
 an order that only closes holds the units it closes and no money, one that opens holds its initial margin and fee.
 Several that close share the position's units, the oldest first and a pair as one order, so that together they never
 close more than there is; what they are for beyond that opens, and holds money unless it may only reduce. Whenever the
-position or the orders in it change, all of them are set anew (``allot``). That may leave an account with less own
+position or the orders in it change, all of them are set anew (``allocate``). That may leave an account with less own
 means than its orders hold: it opens nothing more then, and an order that it cannot pay when its price comes ends.
 """
 
@@ -31,7 +31,7 @@ CASH, MARGIN = "cash", "margin"
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class Requirement:
     cash: Decimal
     """Own means to hold for the order while it rests."""
     units: Decimal
@@ -39,7 +39,7 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class MarginState:
     """A margin account at one time, in its currency."""
 
     equity: Decimal
@@ -47,28 +47,28 @@ class Standing:
     maintenance: Decimal
 
 
-def standing(state: ledger.Snapshot, market: Market) -> Standing:
+def margin_state(state: ledger.Snapshot, market: Market) -> MarginState:
     """At the last prices known then."""
     equity = state.cash_in(state.account.currency).total
     initial = maintenance = Decimal(0)
     for symbol, (quantity, _) in state.holdings.items():
         instrument = market.tape(symbol).instrument
-        value = costs.gross(market.quote(symbol, state.at).last, quantity)
+        value = costs.notional_of(market.quote(symbol, state.at).last, quantity)
         equity += value
         initial += abs(value) * _initial(instrument)
         if instrument.asset_class is AssetClass.CRYPTO:
             maintenance += value
         else:
             maintenance += abs(value) * (costs.MAINTENANCE_LONG if value > 0 else costs.MAINTENANCE_SHORT)
-    return Standing(equity, initial, maintenance)
+    return MarginState(equity, initial, maintenance)
 
 
-def free(state: ledger.Snapshot, market: Market, *, but: PaperOrder | None = None) -> Decimal:
+def available_funds(state: ledger.Snapshot, market: Market, *, but: PaperOrder | None = None) -> Decimal:
     """Own means that no open order holds; ``but`` leaves out one order."""
     cash = state.cash_in(state.account.currency, but=but)
     if state.account.kind == CASH:
         return cash.available
-    now = standing(state, market)
+    now = margin_state(state, market)
     return now.equity - now.initial - cash.reserved
 
 
@@ -86,11 +86,11 @@ def position_against(account: PaperAccount, symbol: str, side: Side) -> Decimal:
     return max(Decimal(0), total if side is Side.SELL else -total)
 
 
-def allot(
+def allocate(
     account: PaperAccount,
     preset: costs.Preset,
     orders: Iterable[PaperOrder],
-    terms_of: Callable[[PaperOrder], fill_rules.Terms],
+    terms_of: Callable[[PaperOrder], fill_rules.RestingOrder],
     instrument: Instrument,
     quote: Callable[[], Quote],
     *,
@@ -111,7 +111,9 @@ def allot(
         for order in slot:
             if order.reserved_quantity == min(order.quantity - order.filled_quantity, able) and not anew:
                 continue
-            held = worst(account, preset, terms_of(order), instrument, quote(), able, filled=order.filled_quantity)
+            held = largest_requirement(
+                account, preset, terms_of(order), instrument, quote(), able, filled=order.filled_quantity
+            )
             order.reserved_cash = Decimal(0) if order.reduce_only else held.cash
             order.reserved_quantity = held.units
             changed.append(order)
@@ -119,29 +121,29 @@ def allot(
     return changed
 
 
-def need(
+def requirement(
     account: PaperAccount,
     preset: costs.Preset,
-    terms: fill_rules.Terms,
+    terms: fill_rules.RestingOrder,
     instrument: Instrument,
     closable: Decimal,
     price: Decimal,
     *,
     filled: Decimal = Decimal(0),
     maker: bool = False,
-) -> Need:
+) -> Requirement:
     """For ``terms.quantity`` units at ``price``."""
     quantity, asset_class = terms.quantity, instrument.asset_class
     if account.kind == CASH:
         if terms.side is Side.SELL:
-            return Need(Decimal(0), quantity)
+            return Requirement(Decimal(0), quantity)
         effect = costs.cash_effect(preset, Side.BUY, asset_class, price, quantity, filled=filled, maker=maker)
-        return Need(-effect, Decimal(0))
+        return Requirement(-effect, Decimal(0))
     closing = min(quantity, closable)
     if closing == quantity:
-        return Need(Decimal(0), closing)
-    own = costs.gross(price, quantity - closing) * _initial(instrument)
-    return Need(
+        return Requirement(Decimal(0), closing)
+    own = costs.notional_of(price, quantity - closing) * _initial(instrument)
+    return Requirement(
         own.quantize(fill_rules.CENT) + costs.fee(preset, asset_class, price, quantity, filled=filled, maker=maker),
         closing,
     )
@@ -150,9 +152,9 @@ def need(
 def check(
     state: ledger.Snapshot,
     market: Market,
-    terms: fill_rules.Terms,
+    terms: fill_rules.RestingOrder,
     instrument: Instrument,
-    needed: Need,
+    needed: Requirement,
     *,
     but: PaperOrder | None = None,
 ) -> None:
@@ -163,14 +165,14 @@ def check(
     if terms.side is Side.SELL and terms.quantity > able and not lends:
         held = state.held(instrument.symbol, but=but)
         raise InsufficientPosition(_short_of_units(instrument.symbol, terms.quantity, held))
-    available = free(state, market, but=but)
+    available = available_funds(state, market, but=but)
     if needed.cash > max(available, Decimal(0)):
         raise InsufficientFunds(
             f"This order needs {needed.cash:,.2f} {instrument.currency} "
             f"and {available:,.2f} {instrument.currency} is available."
         )
     if account.kind == MARGIN and terms.quantity > able:
-        now = standing(state, market)
+        now = margin_state(state, market)
         if now.equity < now.maintenance:
             raise InsufficientFunds(
                 f"The account's equity of {now.equity:,.2f} {account.currency} is below its maintenance margin of "
@@ -178,12 +180,12 @@ def check(
             )
 
 
-def affords(
+def can_afford(
     state: ledger.Snapshot,
     market: Market,
     preset: costs.Preset,
     order: PaperOrder,
-    terms: fill_rules.Terms,
+    terms: fill_rules.RestingOrder,
     instrument: Instrument,
     price: Decimal,
     *,
@@ -198,32 +200,32 @@ def affords(
         # What it holds itself is there without adding up what all the others hold.
         if -effect <= max(order.reserved_cash, Decimal(0)):
             return True
-        return free(state, market, but=order) + effect >= 0
+        return available_funds(state, market, but=order) + effect >= 0
     # It closes what there is, even where an older order waits to close the same: that one will open then.
     able = position_against(account, order.symbol, terms.side)
-    needed = need(account, preset, terms, instrument, able, price, filled=order.filled_quantity, maker=maker)
-    return not needed.cash or free(state, market, but=order) >= needed.cash
+    needed = requirement(account, preset, terms, instrument, able, price, filled=order.filled_quantity, maker=maker)
+    return not needed.cash or available_funds(state, market, but=order) >= needed.cash
 
 
-def worst(
+def largest_requirement(
     account: PaperAccount,
     preset: costs.Preset,
-    terms: fill_rules.Terms,
+    terms: fill_rules.RestingOrder,
     instrument: Instrument,
     quote: Quote,
     closable: Decimal,
     *,
     filled: Decimal = Decimal(0),
-) -> Need:
+) -> Requirement:
     """What an order holds while it rests."""
-    return need(account, preset, terms, instrument, closable, costs.worst_price(terms, quote), filled=filled)
+    return requirement(account, preset, terms, instrument, closable, costs.worst_price(terms, quote), filled=filled)
 
 
 def _initial(instrument: Instrument) -> Decimal:
     return Decimal(1) if instrument.asset_class is AssetClass.CRYPTO else costs.INITIAL_MARGIN
 
 
-def _short_of_units(symbol: str, wanted: Decimal, units: ledger.Held) -> str:
+def _short_of_units(symbol: str, wanted: Decimal, units: ledger.Balance) -> str:
     held = f"This order sells {plain(wanted)} {symbol}, and {plain(max(units.available, Decimal(0)))} is available"
     if units.reserved:
         return f"{held}: {plain(units.total)} held, {plain(units.reserved)} set aside for open sell orders."

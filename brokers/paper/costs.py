@@ -27,7 +27,7 @@ from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, Decim
 from functools import lru_cache
 from typing import Any
 
-from brokers.paper.fill_rules import CENT, Terms
+from brokers.paper.fill_rules import CENT, RestingOrder
 from brokers.types import AssetClass, Quote, Side
 
 STOP_CUSHION = Decimal("1.02")
@@ -144,7 +144,7 @@ def model_of(name: str, overrides: Mapping[str, str]) -> Preset:
     return _tuned(name, tuple(sorted(overrides.items()))) if overrides else PRESETS[name]
 
 
-def gross(price: Decimal, quantity: Decimal) -> Decimal:
+def notional_of(price: Decimal, quantity: Decimal) -> Decimal:
     """Price times quantity, rounded half up to the cent."""
     return (price * quantity).quantize(CENT, ROUND_HALF_UP)
 
@@ -163,7 +163,7 @@ def fee(
     The minimum of a stock order is taken once, with its first fill.
     """
     if asset_class is AssetClass.CRYPTO:
-        return (gross(price, quantity) * (preset.maker if maker else preset.taker)).quantize(CENT, ROUND_HALF_UP)
+        return (notional_of(price, quantity) * (preset.maker if maker else preset.taker)).quantize(CENT, ROUND_HALF_UP)
     return _share_fee(preset, filled + quantity) - (_share_fee(preset, filled) if filled else Decimal(0))
 
 
@@ -178,13 +178,13 @@ def cash_effect(
     maker: bool = False,
 ) -> Decimal:
     """Signed change of cash by a fill, fee included."""
-    amount = gross(price, quantity)
+    amount = notional_of(price, quantity)
     return (-amount if side is Side.BUY else amount) - fee(
         preset, asset_class, price, quantity, filled=filled, maker=maker
     )
 
 
-def worst_price(terms: Terms, quote: Quote) -> Decimal:
+def worst_price(terms: RestingOrder, quote: Quote) -> Decimal:
     """What a resting order holds money for: the most it may pay for a buy, the market or its price for a sell."""
     if terms.order_type.needs_limit:
         return terms.limit
@@ -194,7 +194,7 @@ def worst_price(terms: Terms, quote: Quote) -> Decimal:
     return (here * STOP_CUSHION).quantize(CENT, ROUND_CEILING) if terms.side is Side.BUY else here
 
 
-def slipped(preset: Preset, terms: Terms, price: Decimal) -> Decimal:
+def with_slippage(preset: Preset, terms: RestingOrder, price: Decimal) -> Decimal:
     """The price a taker without a limit really gets: moved against it to the next tick, and never below one tick."""
     if terms.order_type.needs_limit or not preset.slippage:
         return price
@@ -204,7 +204,7 @@ def slipped(preset: Preset, terms: Terms, price: Decimal) -> Decimal:
     return max(ticks * terms.tick, terms.tick)
 
 
-def room(preset: Preset, volume: Decimal, taken: Decimal, lot: Decimal) -> Decimal | None:
+def available_volume(preset: Preset, volume: Decimal, taken: Decimal, lot: Decimal) -> Decimal | None:
     """Units that may still be taken of a bar with this volume; None: any number."""
     if preset.participation is None:
         return None
@@ -212,7 +212,7 @@ def room(preset: Preset, volume: Decimal, taken: Decimal, lot: Decimal) -> Decim
     return max(Decimal(0), (left / lot).to_integral_value(ROUND_DOWN) * lot)
 
 
-def a_day(rate: Decimal, value: Decimal) -> Decimal:
+def daily_share(rate: Decimal, value: Decimal) -> Decimal:
     """One day's share of a yearly rate, rounded half up to the cent."""
     return (value * rate / _DAYS).quantize(CENT, ROUND_HALF_UP)
 

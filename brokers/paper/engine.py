@@ -36,7 +36,7 @@ from brokers import market_hours
 from brokers.errors import InsufficientFunds, InsufficientPosition
 from brokers.paper import buying_power, costs, fill_rules, ledger, prices, simulated_actions
 from brokers.paper.models import OPEN_STATUSES, MatchedTape, PaperAccount, PaperFill, PaperOrder
-from brokers.paper.simulated_actions import Announced
+from brokers.paper.simulated_actions import SimulatedAction
 from brokers.types import AssetClass, Bar, BrokerStatus, OrderClass, OrderType, Quote, Side, TimeInForce
 
 GRACE = timedelta(minutes=5)
@@ -76,7 +76,7 @@ class _Event:
     volume: Decimal = Decimal(0)
     triggered: bool = False
     best: Decimal | None = None
-    action: Announced | None = None
+    action: SimulatedAction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +84,15 @@ class Arrival:
     """An order against the market of this moment."""
 
     quote: Quote
-    match: fill_rules.Match
+    match: fill_rules.FillResult
     room: Decimal | None
     """Units that volume allows; None: any number."""
     minute: int
 
 
-def terms_of(order: PaperOrder, tape: prices.Tape) -> fill_rules.Terms:
+def terms_of(order: PaperOrder, tape: prices.Tape) -> fill_rules.RestingOrder:
     """What is left of it."""
-    return fill_rules.Terms(
+    return fill_rules.RestingOrder(
         side=Side(order.side),
         order_type=OrderType(order.order_type),
         quantity=order.quantity - order.filled_quantity,
@@ -251,13 +251,13 @@ class Matcher:
         room = None
         if self.preset.participation is not None:
             volume = Decimal(0) if bar is None else bar.volume
-            used = ledger.taken(self.account, order.symbol, minute)
-            room = costs.room(self.preset, volume, used, tape.instrument.lot)
-        match = fill_rules.Match(best=order.best, triggered=order.triggered)
+            used = ledger.volume_taken(self.account, order.symbol, minute)
+            room = costs.available_volume(self.preset, volume, used, tape.instrument.lot)
+        match = fill_rules.FillResult(best=order.best, triggered=order.triggered)
         if self.meets_quote(order, tape, at) and not prices.is_stale(tape, quote, at):
             match = fill_rules.on_arrival(terms_of(order, tape), quote)
             if match.price is not None:
-                match = replace(match, price=costs.slipped(self.preset, terms_of(order, tape), match.price))
+                match = replace(match, price=costs.with_slippage(self.preset, terms_of(order, tape), match.price))
         return Arrival(quote, match, room, minute)
 
     def meets_quote(self, order: PaperOrder, tape: prices.Tape, at: datetime) -> bool:
@@ -366,7 +366,7 @@ class Matcher:
             return
         maker = order.order_type == OrderType.LIMIT
         terms = terms_of(order, tape)
-        event = replace(event, price=costs.slipped(self.preset, terms, event.price))
+        event = replace(event, price=costs.with_slippage(self.preset, terms, event.price))
         order.triggered, order.best, order.matched_until = event.triggered, event.best, at
         left = terms.quantity
         if order.reduce_only:
@@ -376,8 +376,8 @@ class Matcher:
                 return
             left = min(left, able)
         if self.preset.participation is not None:
-            used = ledger.taken(self.account, order.symbol, event.minute)
-            left = min(left, costs.room(self.preset, event.volume, used, tape.instrument.lot) or Decimal(0))
+            used = ledger.volume_taken(self.account, order.symbol, event.minute)
+            left = min(left, costs.available_volume(self.preset, event.volume, used, tape.instrument.lot) or Decimal(0))
         if left and not self._fill(order, tape, event, left, at, maker=maker):
             self._end(order, BrokerStatus.CANCELLED, at, _OUT_OF_CASH)
         if BrokerStatus(order.status).is_open:
@@ -393,9 +393,11 @@ class Matcher:
         assert price is not None
         terms = replace(terms_of(order, tape), quantity=quantity)
         state, self._state = self._state or ledger.Snapshot(self.account, at), None
-        if not buying_power.affords(state, self.market, self.preset, order, terms, tape.instrument, price, maker=maker):
+        if not buying_power.can_afford(
+            state, self.market, self.preset, order, terms, tape.instrument, price, maker=maker
+        ):
             return False
-        done = ledger.Execution(
+        done = ledger.FillDetails(
             price=price,
             quantity=quantity,
             at=at,
@@ -427,7 +429,7 @@ class Matcher:
             return
         instrument = tape.instrument
         resting = self.account.orders.filter(symbol=instrument.symbol, status__in=OPEN_STATUSES, held=False)
-        for order in buying_power.allot(
+        for order in buying_power.allocate(
             self.account,
             self.preset,
             self._open(resting.order_by("pk")),
@@ -472,7 +474,7 @@ class Matcher:
             terms = terms_of(leg, tape)
             state = ledger.Snapshot(self.account, at)
             able = buying_power.closable(state, leg.symbol, terms.side, but=leg)
-            held = buying_power.worst(
+            held = buying_power.largest_requirement(
                 self.account, self.preset, terms, tape.instrument, prices.quote(tape, at), able,
                 filled=leg.filled_quantity,
             )  # fmt: skip
@@ -502,13 +504,13 @@ class Matcher:
                 ledger.shrink(other, before)
                 other.save()
 
-    def _act(self, action: Announced) -> None:
+    def _act(self, action: SimulatedAction) -> None:
         tape = self.market.tape(action.symbol)
         instrument = tape.instrument
         held = ledger.Snapshot(self.account, action.at).held(instrument.symbol).total
         if action.kind == "dividend":
             if held:
-                amount = costs.gross(action.value, held)
+                amount = costs.notional_of(action.value, held)
                 self._post(action.at, "dividend", amount, symbol=instrument.symbol)
         else:
             for order in self._open(self.account.orders.filter(symbol=instrument.symbol, status__in=OPEN_STATUSES)):
@@ -516,7 +518,7 @@ class Matcher:
                     self._finish(order, BrokerStatus.CANCELLED, action.at, _SPLIT)
             if held:
                 whole = (held * action.value / instrument.lot).to_integral_value(ROUND_DOWN) * instrument.lot
-                rest = costs.gross(prices.quote(tape, action.at).last / action.value, held * action.value - whole)
+                rest = costs.notional_of(prices.quote(tape, action.at).last / action.value, held * action.value - whole)
                 self._post(action.at, "split", rest, symbol=instrument.symbol, quantity=whole - held)
                 ledger.split_holding(self.account, instrument.symbol, whole - held, action.at)
         self._set(acted_until=action.at)
@@ -524,13 +526,13 @@ class Matcher:
     def _accrue(self, at: datetime) -> None:
         for holding in list(self.account.holdings.order_by("pk")):
             if holding.quantity < 0:
-                value = costs.gross(self.market.quote(holding.symbol, at).last, -holding.quantity)
-                fee = costs.a_day(self.preset.borrow, value)
+                value = costs.notional_of(self.market.quote(holding.symbol, at).last, -holding.quantity)
+                fee = costs.daily_share(self.preset.borrow, value)
                 if fee:
                     self._post(at, "borrow", -fee, symbol=holding.symbol)
         owed = -ledger.Snapshot(self.account, at).cash_in(self.account.currency).total
-        if owed > 0 and costs.a_day(self.preset.interest, owed):
-            self._post(at, "interest", -costs.a_day(self.preset.interest, owed))
+        if owed > 0 and costs.daily_share(self.preset.interest, owed):
+            self._post(at, "interest", -costs.daily_share(self.preset.interest, owed))
         self._set(accrues_at=None)
         self._watch_borrowing(at)
 
@@ -555,7 +557,7 @@ class Matcher:
         self.account.save(update_fields=list(fields))
 
 
-def _actions(account: PaperAccount, market: prices.Market, now: datetime) -> list[Announced]:
+def _actions(account: PaperAccount, market: prices.Market, now: datetime) -> list[SimulatedAction]:
     if account.venue:
         return []
     after = account.acted_until or account.created
@@ -570,16 +572,16 @@ def _seen(keys: Iterable[str]) -> dict[str, datetime]:
 
 
 def _meet(
-    terms: fill_rules.Terms, tape: prices.Tape, first: int, end: int
-) -> tuple[fill_rules.Match, prices.Ohlcv | None]:
+    terms: fill_rules.RestingOrder, tape: prices.Tape, first: int, end: int
+) -> tuple[fill_rules.FillResult, prices.Ohlcv | None]:
     traded = tape.aggregate(first, end)
     if traded is None:
         return _state(terms), None
     return fill_rules.in_bar(terms, Bar(start=market_hours.at_minute(first), **traded._asdict())), traded
 
 
-def _state(terms: fill_rules.Terms) -> fill_rules.Match:
-    return fill_rules.Match(triggered=terms.triggered, best=terms.best)
+def _state(terms: fill_rules.RestingOrder) -> fill_rules.FillResult:
+    return fill_rules.FillResult(triggered=terms.triggered, best=terms.best)
 
 
 def _up(price: Decimal | None) -> float | None:

@@ -8,7 +8,7 @@ from brokers.paper.models import CLASSES
 from brokers.types import AssetClass, FeeRule
 
 
-def rules(preset: costs.Preset) -> list[FeeRule]:
+def fee_rules(preset: costs.Preset) -> list[FeeRule]:
     return [_crypto(preset) if each is AssetClass.CRYPTO else _shares(preset, each) for each in CLASSES]
 
 

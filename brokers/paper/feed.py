@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any
 
 from brokers.crypto import parse
-from brokers.crypto.client import Public, Venue
+from brokers.crypto.client import PublicClient, Venue
 from brokers.crypto.outcomes import Codes
 from brokers.errors import BrokerError, BrokerUnavailable, InvalidSymbol
 from brokers.types import AssetClass, Bar, BarSize, Instrument, OrderBook, Quote
@@ -76,7 +76,7 @@ class Feed:
         settings = _SETTINGS | ({"base_url": base_url} if base_url else {})
         self.venue = venue
         self.title = title(venue)
-        self._public = Public(VENUES[venue], settings)
+        self._public = PublicClient(VENUES[venue], settings)
         self._failed_at: datetime | None = None
         self._skew = timedelta(0)
         self._skew_read = 0.0

@@ -30,7 +30,7 @@ CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class RestingOrder:
     """What of an order matters to matching."""
 
     side: Side
@@ -81,7 +81,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class FillResult:
     """``price`` is that of the fill, None when there is none. The rest is the order's new state."""
 
     price: Decimal | None = None
@@ -89,7 +89,7 @@ class Match:
     best: Decimal | None = None
 
 
-def on_arrival(terms: Terms, quote: Quote) -> Match:
+def on_arrival(terms: RestingOrder, quote: Quote) -> FillResult:
     """A new order against the quote: it buys at the ask and sells at the bid, marketable limits too.
 
     A stop whose price the last trade has reached already triggers at once. A trailing stop starts at the last trade.
@@ -97,20 +97,20 @@ def on_arrival(terms: Terms, quote: Quote) -> Match:
     buying = terms.side is Side.BUY
     here = quote.ask if buying else quote.bid
     if terms.order_type is OrderType.MARKET:
-        return Match(here)
+        return FillResult(here)
     if terms.order_type is OrderType.TRAIL:
-        return Match(here, triggered=True) if terms.triggered else Match(best=terms.best or quote.last)
+        return FillResult(here, triggered=True) if terms.triggered else FillResult(best=terms.best or quote.last)
     if terms.order_type.needs_stop and not terms.triggered:
         reached = quote.last >= terms.stop if buying else quote.last <= terms.stop
         if not reached:
-            return Match()
+            return FillResult()
     if terms.order_type is OrderType.STOP:
-        return Match(here, triggered=True)
+        return FillResult(here, triggered=True)
     marketable = here <= terms.limit if buying else here >= terms.limit
-    return Match(here if marketable else None, triggered=terms.order_type.needs_stop)
+    return FillResult(here if marketable else None, triggered=terms.order_type.needs_stop)
 
 
-def in_bar(terms: Terms, bar: Bar) -> Match:
+def in_bar(terms: RestingOrder, bar: Bar) -> FillResult:
     """A resting order against one complete bar. No price and its old state mean nothing happened.
 
     A stop-limit whose stop the open has reached already triggers at the open and is a limit order for the
@@ -120,28 +120,28 @@ def in_bar(terms: Terms, bar: Bar) -> Match:
     """
     if terms.side is Side.SELL:
         match = in_bar(_mirror(terms), _mirror_bar(bar))
-        return Match(_negative(match.price), match.triggered, _negative(match.best))
+        return FillResult(_negative(match.price), match.triggered, _negative(match.best))
     if terms.tif in (TimeInForce.OPG, TimeInForce.CLS):
         price = bar.open if terms.tif is TimeInForce.OPG else bar.close
-        return Match(price if terms.at_market or price <= terms.limit else None)
+        return FillResult(price if terms.at_market or price <= terms.limit else None)
     if terms.at_market:
-        return Match(bar.open, terms.triggered, terms.best)
+        return FillResult(bar.open, terms.triggered, terms.best)
     if terms.order_type is OrderType.TRAIL:
         return _trail_in_bar(terms, bar)
     if terms.order_type is OrderType.STOP:
-        return Match(max(bar.open, terms.stop), triggered=True) if bar.high >= terms.stop else Match()
+        return FillResult(max(bar.open, terms.stop), triggered=True) if bar.high >= terms.stop else FillResult()
     if terms.order_type is OrderType.LIMIT or terms.triggered:
-        return Match(_limit_price(terms, bar), terms.triggered)
+        return FillResult(_limit_price(terms, bar), terms.triggered)
     if bar.high < terms.stop:
-        return Match()
+        return FillResult()
     if bar.open >= terms.stop:
-        return Match(_limit_price(terms, bar), triggered=True)
+        return FillResult(_limit_price(terms, bar), triggered=True)
     if terms.limit >= terms.stop:
-        return Match(terms.stop, triggered=True)
-    return Match(terms.limit if bar.close <= terms.limit else None, triggered=True)
+        return FillResult(terms.stop, triggered=True)
+    return FillResult(terms.limit if bar.close <= terms.limit else None, triggered=True)
 
 
-def touches(terms: Terms) -> tuple[Decimal | None, Decimal | None]:
+def touches(terms: RestingOrder) -> tuple[Decimal | None, Decimal | None]:
     """(below, above): no bar does anything to this order unless its low is <= below or its high >= above.
 
     (None, None) stands for an order at market, which every bar reaches.
@@ -159,7 +159,7 @@ def touches(terms: Terms) -> tuple[Decimal | None, Decimal | None]:
     return (terms.limit, None) if buying else (None, terms.limit)
 
 
-def _trail_in_bar(terms: Terms, bar: Bar) -> Match:
+def _trail_in_bar(terms: RestingOrder, bar: Bar) -> FillResult:
     """A buy, whose stop lies above the lowest price. The open comes first, so it may move the stop and then be met.
 
     The low may come before or after the high: the stop it would draw counts within the bar only against the close.
@@ -167,20 +167,20 @@ def _trail_in_bar(terms: Terms, bar: Bar) -> Match:
     if terms.best is None:
         terms = replace(terms, best=bar.open)
     if bar.open >= terms.stop:
-        return Match(bar.open, triggered=True, best=terms.best)
+        return FillResult(bar.open, triggered=True, best=terms.best)
     for turn, price in ((bar.open, bar.high), (bar.low, bar.close)):
         if terms.best is None or turn < terms.best:
             terms = replace(terms, best=turn)
         if price >= terms.stop:
-            return Match(terms.stop, triggered=True, best=terms.best)
-    return Match(best=terms.best)
+            return FillResult(terms.stop, triggered=True, best=terms.best)
+    return FillResult(best=terms.best)
 
 
-def _limit_price(terms: Terms, bar: Bar) -> Decimal | None:
+def _limit_price(terms: RestingOrder, bar: Bar) -> Decimal | None:
     return min(bar.open, terms.limit) if bar.low <= terms.limit else None
 
 
-def _mirror(terms: Terms) -> Terms:
+def _mirror(terms: RestingOrder) -> RestingOrder:
     """A sell is a buy with every price negated: one set of rules, so the two sides cannot drift apart."""
     return replace(
         terms,

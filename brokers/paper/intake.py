@@ -8,7 +8,7 @@ from django.db import IntegrityError
 
 from brokers import market_hours
 from brokers.compiled_queries import Insertion
-from brokers.decimals import is_multiple, nearest, plain
+from brokers.decimals import is_multiple, nearest_steps, plain
 from brokers.errors import (
     DuplicateClientId,
     InsufficientFunds,
@@ -128,7 +128,7 @@ def assess(it: Current, request: OrderRequest) -> Assessment:
             )
     reserve(it.state, market, order, tape, arrival)
     price = _expected_price(order, tape, arrival)
-    if costs.gross(price, quantity) == 0:
+    if costs.notional_of(price, quantity) == 0:
         raise InvalidOrder("This order is worth less than one cent.", "quantity")
     if request.order_class is OrderClass.OCO:
         for leg in legs:
@@ -151,18 +151,18 @@ def reserve(
     if terms.order_type is OrderType.TRAIL:
         terms = replace(terms, best=arrival.match.best)
     able = buying_power.closable(state, order.symbol, terms.side, but=but)
-    held = needed = buying_power.worst(
+    held = needed = buying_power.largest_requirement(
         account, preset, terms, tape.instrument, arrival.quote, able, filled=order.filled_quantity
     )
     fills = arrival.match.price is not None and (arrival.room is None or arrival.room >= terms.quantity)
     there = order.arrives_at is None  # else nobody knows yet what it will meet
     if there and arrival.match.price is not None and (fills or terms.tif in _AT_ONCE):
         # Nothing of it will rest, so it has to pay no more than what stands now.
-        needed = buying_power.need(
+        needed = buying_power.requirement(
             account, preset, terms, tape.instrument, able, arrival.match.price, filled=order.filled_quantity
         )
     elif there and terms.tif in _AT_ONCE:
-        needed = buying_power.Need(Decimal(0), held.units)
+        needed = buying_power.Requirement(Decimal(0), held.units)
     buying_power.check(state, market, terms, tape.instrument, needed, but=but)
     order.reserved_cash, order.reserved_quantity = held.cash, held.units
 
@@ -176,10 +176,10 @@ def preview(it: Current, request: OrderRequest) -> Preview:
     maker = found.arrival.match.price is None and request.order_type is OrderType.LIMIT
     return Preview(
         price=found.price,
-        notional=costs.gross(found.price, quantity),
+        notional=costs.notional_of(found.price, quantity),
         fee=costs.fee(preset, asset_class, found.price, quantity, maker=maker),
         cash_effect=costs.cash_effect(preset, request.side, asset_class, found.price, quantity, maker=maker),
-        buying_power=buying_power.free(it.state, it.market),
+        buying_power=buying_power.available_funds(it.state, it.market),
         buying_power_currency=account.currency,
         quote=found.arrival.quote,
     )
@@ -488,7 +488,7 @@ def _off_step(instrument: Instrument, verb: str, step: Decimal, value: Decimal) 
         said += " has more decimals than that."
     else:
         said += " is not a multiple of that."
-    return f"{said} {nearest(value, step)}"
+    return f"{said} {nearest_steps(value, step)}"
 
 
 def _places(value: Decimal) -> int:

@@ -39,7 +39,7 @@ _STEP = Decimal(1).scaleb(-DECIMAL_PLACES)
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Balance:
     total: Decimal
     reserved: Decimal
     unsettled: Decimal = Decimal(0)
@@ -194,7 +194,7 @@ class Snapshot:
         )
         return {symbol: (units, price) for symbol, units, price in rows}
 
-    def cash(self, *, but: PaperOrder | None = None) -> dict[str, Held]:
+    def cash(self, *, but: PaperOrder | None = None) -> dict[str, Balance]:
         """By currency, the account's own first. ``but`` leaves out what that order, or its pair, holds."""
         reserved = self._sums(lambda order: (order.currency, order.reserved_cash), but)
         unsettled: dict[str, Decimal] = {}
@@ -207,20 +207,20 @@ class Snapshot:
             key=lambda row: (row[0] != own, row[0]),
         )
         return {
-            currency: Held(amount, reserved.get(currency, none), unsettled.get(currency, none))
+            currency: Balance(amount, reserved.get(currency, none), unsettled.get(currency, none))
             for currency, amount in balances
         }
 
-    def cash_in(self, currency: str, *, but: PaperOrder | None = None) -> Held:
-        return self.cash(but=but).get(currency, Held(Decimal(0), Decimal(0)))
+    def cash_in(self, currency: str, *, but: PaperOrder | None = None) -> Balance:
+        return self.cash(but=but).get(currency, Balance(Decimal(0), Decimal(0)))
 
     def reserved_quantities(self, *, but: PaperOrder | None = None) -> dict[str, Decimal]:
         return self._sums(lambda order: (order.symbol, order.reserved_quantity), but)
 
-    def held(self, symbol: str, *, but: PaperOrder | None = None) -> Held:
+    def held(self, symbol: str, *, but: PaperOrder | None = None) -> Balance:
         """``total`` is negative for a short position."""
         total, _ = self.holdings.get(symbol, (Decimal(0), Decimal(0)))
-        return Held(total, self.reserved_quantities(but=but).get(symbol, Decimal(0)))
+        return Balance(total, self.reserved_quantities(but=but).get(symbol, Decimal(0)))
 
     def _sums(self, of: Callable[[OpenOrder], tuple[str, Decimal]], but: PaperOrder | None) -> dict[str, Decimal]:
         """Over open orders; of a pair only the largest counts, because only one of it can fill."""
@@ -236,7 +236,7 @@ class Snapshot:
         return sums
 
 
-def taken(account: PaperAccount, symbol: str, bar: int) -> Decimal:
+def volume_taken(account: PaperAccount, symbol: str, bar: int) -> Decimal:
     """Units that the account's orders took of one bar."""
     fills = PaperFill.objects.filter(order__account=account, order__symbol=symbol, bar=bar)
     return sum(fills.values_list("quantity", flat=True), Decimal(0))
@@ -247,7 +247,7 @@ def new_order_id() -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Execution:
+class FillDetails:
     """What happened to an order in one bar, or on arrival."""
 
     price: Decimal
@@ -260,7 +260,7 @@ class Execution:
 
 
 def fill(
-    state: Snapshot, order: PaperOrder, instrument: Instrument, preset: costs.Preset, done: Execution
+    state: Snapshot, order: PaperOrder, instrument: Instrument, preset: costs.Preset, done: FillDetails
 ) -> PaperFill:
     """Write one fill and release the part of the reservation it used. The caller knows that it can be paid.
 
@@ -271,7 +271,7 @@ def fill(
     fee = costs.fee(
         preset, instrument.asset_class, done.price, done.quantity, filled=order.filled_quantity, maker=done.maker
     )
-    amount = costs.gross(done.price, done.quantity)
+    amount = costs.notional_of(done.price, done.quantity)
     moved = done.quantity if side is Side.BUY else -done.quantity
     made = _NEW_FILLS.create(
         order=order,
@@ -353,22 +353,22 @@ def _post(state: Snapshot, currency: str, entries: list[LedgerEntry]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class AccountBalances:
     """What an account has: cash by currency, and (units, average price) by symbol, nothing that is zero."""
 
     cash: dict[str, Decimal]
     holdings: dict[str, tuple[Decimal, Decimal]]
 
 
-def book(account: PaperAccount) -> Book:
+def account_balances(account: PaperAccount) -> AccountBalances:
     """As it is kept."""
-    return Book(
+    return AccountBalances(
         {row.currency: row.amount for row in account.balances.all() if row.amount},
         {row.symbol: (row.quantity, row.average_price) for row in account.holdings.all()},
     )
 
 
-def rebuild(account: PaperAccount, until: datetime | None = None) -> Book:
+def rebuild(account: PaperAccount, until: datetime | None = None) -> AccountBalances:
     """As it follows from the ledger alone, entry by entry, up to and including ``until``."""
     entries = account.ledger.order_by("pk")
     if until is not None:
@@ -381,15 +381,15 @@ def rebuild(account: PaperAccount, until: datetime | None = None) -> Book:
             continue
         held = holdings.pop(entry.symbol, (Decimal(0), Decimal(0)))
         if entry.kind == "split":
-            after = split(*held, entry.quantity)
+            after = after_split(*held, entry.quantity)
         else:
-            after = moved(*held, entry.quantity, entry.price or Decimal(0))
+            after = after_trade(*held, entry.quantity, entry.price or Decimal(0))
         if after[0]:
             holdings[entry.symbol] = after
-    return Book({currency: amount for currency, amount in cash.items() if amount}, holdings)
+    return AccountBalances({currency: amount for currency, amount in cash.items() if amount}, holdings)
 
 
-def moved(total: Decimal, average: Decimal, by: Decimal, price: Decimal) -> tuple[Decimal, Decimal]:
+def after_trade(total: Decimal, average: Decimal, by: Decimal, price: Decimal) -> tuple[Decimal, Decimal]:
     """Units and average price after a trade. What adds to a position is averaged, what crosses zero starts anew."""
     after = total + by
     if not after or total * by >= 0:
@@ -398,7 +398,7 @@ def moved(total: Decimal, average: Decimal, by: Decimal, price: Decimal) -> tupl
     return after, average if after * total > 0 else price
 
 
-def split(total: Decimal, average: Decimal, by: Decimal) -> tuple[Decimal, Decimal]:
+def after_split(total: Decimal, average: Decimal, by: Decimal) -> tuple[Decimal, Decimal]:
     """Units and average price after a split that added ``by`` units: what was paid stays the same."""
     after = total + by
     return after, (total * average / after).quantize(_STEP) if after else Decimal(0)
@@ -409,11 +409,11 @@ def move_holding(account: PaperAccount, symbol: str, by: Decimal, price: Decimal
 
 
 def _move_holding(state: Snapshot, symbol: str, by: Decimal, price: Decimal) -> None:
-    _set_holding(state, symbol, lambda total, average: moved(total, average, by, price))
+    _set_holding(state, symbol, lambda total, average: after_trade(total, average, by, price))
 
 
 def split_holding(account: PaperAccount, symbol: str, by: Decimal, at: datetime) -> None:
-    _set_holding(Snapshot(account, at), symbol, lambda total, average: split(total, average, by))
+    _set_holding(Snapshot(account, at), symbol, lambda total, average: after_split(total, average, by))
 
 
 def _set_holding(state: Snapshot, symbol: str, change: Callable[[Decimal, Decimal], tuple[Decimal, Decimal]]) -> None:

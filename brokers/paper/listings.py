@@ -17,7 +17,7 @@ from brokers.errors import InvalidAccount
 from brokers.market_calendars import EXCHANGES
 from brokers.paper import live, prices, replay, simulated, simulated_actions
 from brokers.paper.models import CorporateAction, ImportedSeries, PaperAccount
-from brokers.paper.simulated_actions import Announced
+from brokers.paper.simulated_actions import SimulatedAction
 from brokers.shared_reads import shared
 from brokers.types import AssetClass, BarSize, Instrument
 
@@ -61,7 +61,7 @@ def market_shown(key: str, now: datetime) -> prices.Market:
 def _market_shown(key: str, now: datetime) -> prices.Market:
     seed, market_hours, venue = origin(key)
     if venue:
-        live.learn(venue, now)
+        live.update_listings(venue, now)
         return live.market(venue)
     return _market(seed, market_hours, tuple(sorted(_IMPORTED.shared(), key=_in_order)))
 
@@ -87,7 +87,9 @@ def _market(seed: int, market_hours: str, imported: tuple[tuple[Any, ...], ...])
     ratios: dict[str, list[tuple[int, Decimal]]] = {}
     series = [row[:-1] for row in imported if row[-1] is None]
     actions = [
-        Announced(at, symbol, kind, value, pk) for pk, at, symbol, _, kind, _, value in imported if value is not None
+        SimulatedAction(at, symbol, kind, value, pk)
+        for pk, at, symbol, _, kind, _, value in imported
+        if value is not None
     ]
     for each in sorted((*actions, *simulated_actions.schedule(seed)), key=attrgetter("at")):
         if each.kind == "split":
@@ -96,15 +98,15 @@ def _market(seed: int, market_hours: str, imported: tuple[tuple[Any, ...], ...])
     return prices.Market([_with_splits(entry, ratios.get(entry.symbol)) for entry in listed], actions=actions)
 
 
-def _with_splits(entry: prices.Listed, splits: list[tuple[int, Decimal]] | None) -> prices.Listed:
+def _with_splits(entry: prices.Listing, splits: list[tuple[int, Decimal]] | None) -> prices.Listing:
     if not splits:
         return entry
     return replace(entry, tape=lambda: prices.SplitTape(entry.tape(), splits))
 
 
 @lru_cache(maxsize=64)
-def built_in(seed: int, market_hours: str) -> tuple[prices.Listed, ...]:
-    bitcoin = prices.Listed(replay.BTC_USD, replay.BTC_NAME, AssetClass.CRYPTO, replay.btc_usd)
+def built_in(seed: int, market_hours: str) -> tuple[prices.Listing, ...]:
+    bitcoin = prices.Listing(replay.BTC_USD, replay.BTC_NAME, AssetClass.CRYPTO, replay.btc_usd)
     return (bitcoin, *simulated.listing(seed, market_hours))
 
 
@@ -118,9 +120,9 @@ def exchanges() -> list[str]:
     return sorted({row[-1] for row in _SERIES.rows() if row[-1]})
 
 
-def _listed(series: Iterable[tuple[Any, ...]], market_hours: str) -> list[prices.Listed]:
+def _listed(series: Iterable[tuple[Any, ...]], market_hours: str) -> list[prices.Listing]:
     return [
-        prices.Listed(
+        prices.Listing(
             symbol,
             name,
             AssetClass(asset_class),

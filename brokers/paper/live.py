@@ -55,7 +55,7 @@ def feed_of(venue: str) -> feed.Feed:
 # What there is to trade.
 
 
-def learn(venue: str, now: datetime) -> None:
+def update_listings(venue: str, now: datetime) -> None:
     """Store what the venue lists, where that has changed. Raises BrokerUnavailable when nothing is known of it."""
     try:
         found = feed_of(venue).pairs(now)
@@ -84,7 +84,7 @@ def market(venue: str) -> prices.Market:
 @lru_cache(maxsize=16)
 def _market(venue: str, changed: datetime, listing: str) -> prices.Market:
     lines = [
-        prices.Listed(line[0], line[1], AssetClass.CRYPTO, partial(_tape, venue, changed, *line))
+        prices.Listing(line[0], line[1], AssetClass.CRYPTO, partial(_tape, venue, changed, *line))
         for line in json.loads(listing)
     ]
     return prices.Market(lines, venue, f"among the coins that {feed.title(venue)} trades")
@@ -113,7 +113,7 @@ def _tape(
     return LiveTape(venue, instrument)
 
 
-class LiveTape(prices.Known):
+class LiveTape(prices.StoredTape):
     hours = market_hours.ALWAYS
     step = 1
 
@@ -194,7 +194,7 @@ def _minute_known(row: tuple[Any, ...] | None) -> int:
 # Bringing it up to date. Never within a transaction.
 
 
-def bring_up(venue: str, symbols: Iterable[str], now: datetime, *, behind: timedelta = timedelta(0)) -> None:
+def update_bars(venue: str, symbols: Iterable[str], now: datetime, *, behind: timedelta = timedelta(0)) -> None:
     """Store the bars that are complete by now; ``behind`` is how old the newest may be without asking for more.
 
     Raises BrokerUnavailable.
@@ -205,7 +205,7 @@ def bring_up(venue: str, symbols: Iterable[str], now: datetime, *, behind: timed
             _fetch_bars(venue, symbol, now)
 
 
-def bring_quote(venue: str, symbol: str, now: datetime) -> None:
+def update_quote(venue: str, symbol: str, now: datetime) -> None:
     """Store the newest quote. Raises BrokerUnavailable."""
     pair = LivePair.objects.filter(venue=venue, symbol=symbol).first()
     if pair is not None and pair.asked_at is not None and timedelta(0) <= now - pair.asked_at < _REUSED:
@@ -220,12 +220,12 @@ def bring_quote(venue: str, symbol: str, now: datetime) -> None:
 def check(venue: str, held: Iterable[str], now: datetime) -> None:
     """Raises BrokerUnavailable unless what an account holds has a price of now, or, with nothing held, none answers."""
     held = list(held)
-    bring_up(venue, held, now, behind=_SHOWN)
+    update_bars(venue, held, now, behind=_SHOWN)
     if not held:
         feed_of(venue).ping(now)
 
 
-def follow(now: datetime, only: str = "") -> None:
+def update_followed_bars(now: datetime, only: str = "") -> None:
     """Bars of every instrument that an open order or a position is in, at every venue or one. Raises nothing."""
     orders = PaperOrder.objects.filter(status__in=OPEN_STATUSES).exclude(account__venue="")
     holdings = Holding.objects.exclude(account__venue="")
@@ -235,7 +235,7 @@ def follow(now: datetime, only: str = "") -> None:
         if venue in missed or only not in ("", venue):
             continue
         try:
-            bring_up(venue, [symbol], now, behind=timedelta(minutes=1))
+            update_bars(venue, [symbol], now, behind=timedelta(minutes=1))
         except BrokerError as error:
             missed.add(venue)
             logger.warning("The orders at prices of %s wait: %s", feed.title(venue), error)

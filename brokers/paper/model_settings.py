@@ -14,7 +14,7 @@ from brokers.paper.models import OPEN_STATUSES, PaperAccount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class ModelSettings:
     """As an account has them. Rates in percent, fees in the currency of the instrument."""
 
     account_id: str
@@ -30,9 +30,9 @@ class Terms:
     """All of ``costs.TUNABLE`` as they are now; None for no bound on volume."""
 
 
-def terms(key: str) -> Terms:
+def settings_of(key: str) -> ModelSettings:
     """Raises InvalidAccount."""
-    return _told(ledger.account(key))
+    return _settings(ledger.account(key))
 
 
 def set_model(
@@ -42,7 +42,7 @@ def set_model(
     overrides: Mapping[str, Decimal] | None = None,
     margin: bool | None = None,
     now: datetime,
-) -> Terms:
+) -> ModelSettings:
     """From now on; what the account could fill before is filled under the old terms first.
 
     ``overrides`` replace all there were, and a new preset alone drops them. Raises InvalidAccount, ValueError.
@@ -68,7 +68,7 @@ def set_model(
         mine.preset = preset or mine.preset
         mine.save(update_fields=["preset", "overrides", "kind"])
         Matcher(mine, market_of(mine), now).allot_all()
-        return _told(mine)
+        return _settings(mine)
 
 
 def _check_no_loan(account: PaperAccount) -> None:
@@ -80,7 +80,7 @@ def _check_no_loan(account: PaperAccount) -> None:
         raise ValueError("The account has borrowed cash: pay it back before margin is switched off.")
 
 
-def _told(account: PaperAccount) -> Terms:
+def _settings(account: PaperAccount) -> ModelSettings:
     model = costs.model_of(account.preset, account.overrides)
     rates: dict[str, Decimal | None] = {}
     for name, knob in costs.TUNABLE.items():
@@ -88,7 +88,7 @@ def _told(account: PaperAccount) -> Terms:
         rates[name] = None if value is None else value / knob.scale
     if account.venue:
         rates["latency_ms"] = Decimal(0)
-    return Terms(
+    return ModelSettings(
         account_id=account.key,
         name=account.name,
         currency=account.currency,

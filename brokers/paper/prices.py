@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from brokers import market_hours, symbol_lookup
 from brokers.errors import InvalidRequest, InvalidSymbol
-from brokers.instrument_id import Identity
+from brokers.instrument_id import InstrumentId
 from brokers.types import AssetClass, Bar, BarSize, Instrument, Quote
 
 if TYPE_CHECKING:
-    from brokers.paper.simulated_actions import Announced
+    from brokers.paper.simulated_actions import SimulatedAction
 
 Number = TypeVar("Number", int, Decimal)
 
@@ -65,7 +65,7 @@ class Tape(Protocol):
         ...
 
 
-class Known(ABC):
+class StoredTape(ABC):
     """A tape of real prices, of which only those can be told that were brought here."""
 
     @abstractmethod
@@ -124,7 +124,7 @@ class SplitTape:
 
 def quote(tape: Tape, now: datetime) -> Quote:
     """Last is the close of the last complete bar, and ``as_of`` the moment that bar ended."""
-    if isinstance(tape, Known):
+    if isinstance(tape, StoredTape):
         return tape.quote(now)
     instrument = tape.instrument
     minute = market_hours.last_minute(tape.hours, completed(tape, now))
@@ -154,18 +154,18 @@ def quote(tape: Tape, now: datetime) -> Quote:
 
 def newest(tape: Tape, now: datetime) -> Quote:
     """What a new order meets: of live prices the quote that was brought last, else that of the last bar."""
-    return tape.newest() if isinstance(tape, Known) else quote(tape, now)
+    return tape.newest() if isinstance(tape, StoredTape) else quote(tape, now)
 
 
 def is_stale(tape: Tape, quote: Quote, now: datetime) -> bool:
     """Too old to fill anything. Computed and recorded prices never are."""
-    return isinstance(tape, Known) and tape.is_stale(quote, now)
+    return isinstance(tape, StoredTape) and tape.is_stale(quote, now)
 
 
 def knows(tape: Tape, at: datetime) -> bool:
     """Whether every bar that ended by then can be told."""
     minute = market_hours.minute_of(at)
-    return not isinstance(tape, Known) or tape.reached(minute) >= minute
+    return not isinstance(tape, StoredTape) or tape.reached(minute) >= minute
 
 
 def bars(
@@ -193,7 +193,7 @@ def bars(
 def completed(tape: Tape, now: datetime) -> int:
     """Every bar that ends by this minute is complete at ``now``."""
     minute = market_hours.minute_of(now)
-    if isinstance(tape, Known):
+    if isinstance(tape, StoredTape):
         minute = tape.reached(minute)
     return minute - minute % tape.step
 
@@ -209,22 +209,22 @@ class Market:
 
     def __init__(
         self,
-        listing: Iterable["Listed"],
+        listing: Iterable["Listing"],
         venue: str = "",
         where: str = "in the paper market",
-        actions: Sequence["Announced"] = (),
+        actions: Sequence["SimulatedAction"] = (),
     ) -> None:
         """``actions``: the corporate actions that were imported, in order of time."""
         self.venue, self.actions = venue, actions
         self._where = where
         self._listing = {entry.symbol: entry for entry in listing}
-        self._by_alias: dict[str, Listed] = {}
-        self._by_base: dict[str, list[Listed]] = {}
+        self._by_alias: dict[str, Listing] = {}
+        self._by_base: dict[str, list[Listing]] = {}
         for entry in self._listing.values():
             if "/" in entry.symbol:
-                self._by_base.setdefault(_letters(entry.symbol.split("/")[0]), []).append(entry)
+                self._by_base.setdefault(_alphanumerics(entry.symbol.split("/")[0]), []).append(entry)
         self._by_alias |= {base: entries[0] for base, entries in self._by_base.items() if len(entries) == 1}
-        self._by_alias |= {_letters(entry.symbol): entry for entry in self._listing.values()}
+        self._by_alias |= {_alphanumerics(entry.symbol): entry for entry in self._listing.values()}
 
     def instruments(self) -> list[Instrument]:
         return [entry.tape().instrument for entry in self._listing.values()]
@@ -234,22 +234,22 @@ class Market:
 
         Raises InvalidSymbol, AmbiguousSymbol for a coin that is traded against several others.
         """
-        meant = symbol_lookup.asked(symbol)
-        entry = self._by_alias.get(_letters(symbol)) if meant is None else self._named(meant)
+        meant = symbol_lookup.parse_instrument_id(symbol)
+        entry = self._by_alias.get(_alphanumerics(symbol)) if meant is None else self._named(meant)
         if entry is None:
-            if meant is None and (several := self._by_base.get(_letters(symbol))):
+            if meant is None and (several := self._by_base.get(_alphanumerics(symbol))):
                 raise symbol_lookup.ambiguous(symbol, [each.tape().instrument for each in several], "this market")
             raise InvalidSymbol(self._unknown(symbol))
         found = entry.tape()
-        symbol_lookup.confirmed(meant, found.instrument)
+        symbol_lookup.check_match(meant, found.instrument)
         return found
 
-    def _named(self, meant: Identity) -> "Listed | None":
+    def _named(self, meant: InstrumentId) -> "Listing | None":
         return self._listing.get(meant.name) if meant.is_share else self._listing.get(meant.pair)
 
     def lists(self, symbol: str) -> bool:
         """By its own symbol; an alias such as ``BTC`` does not count."""
-        return _letters(symbol) in {_letters(own) for own in self._listing}
+        return _alphanumerics(symbol) in {_alphanumerics(own) for own in self._listing}
 
     def quote(self, symbol: str, now: datetime) -> Quote:
         return quote(self.tape(symbol), now)
@@ -272,7 +272,7 @@ class Market:
 
         ``by_name`` leaves the symbols out of it.
         """
-        letters, words = "" if by_name else _letters(query), query.strip().lower()
+        letters, words = "" if by_name else _alphanumerics(query), query.strip().lower()
         ranked = []
         for position, entry in enumerate(self._listing.values()):
             if asset_class is not None and entry.asset_class is not asset_class:
@@ -285,7 +285,7 @@ class Market:
 
     def _unknown(self, symbol: str) -> str:
         shown = symbol.strip()[:24]
-        letters = _letters(symbol)
+        letters = _alphanumerics(symbol)
         near = [self._by_alias[alias].symbol for alias in get_close_matches(letters, self._by_alias, n=6, cutoff=0.5)]
         if len(letters) > 2:
             near += [instrument.symbol for instrument in self.find(symbol, None, 3)]
@@ -295,7 +295,7 @@ class Market:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class Listing:
     """One line of a market's list. The tape is built when somebody asks for it."""
 
     symbol: str
@@ -304,16 +304,16 @@ class Listed:
     tape: Callable[[], Tape]
 
 
-def _letters(symbol: str) -> str:
+def _alphanumerics(symbol: str) -> str:
     return "".join(character for character in symbol.upper() if character.isalnum())
 
 
-def _rank(entry: Listed, letters: str, words: str, exact: Listed | None) -> int | None:
+def _rank(entry: Listing, letters: str, words: str, exact: Listing | None) -> int | None:
     if entry is exact:
         return 0
-    if letters and _letters(entry.symbol).startswith(letters):
+    if letters and _alphanumerics(entry.symbol).startswith(letters):
         return 1
-    if words in entry.name.lower() or (letters and letters in _letters(entry.symbol)):
+    if words in entry.name.lower() or (letters and letters in _alphanumerics(entry.symbol)):
         return 2
     return None
 

@@ -16,7 +16,7 @@ _AHEAD = 60
 """Days whose exceptions are told."""
 
 
-def words(kind: str) -> str:
+def hours_text(kind: str) -> str:
     venue = market_hours.exchange(kind)
     if venue is None:
         return "at all hours, every day"
@@ -65,7 +65,7 @@ def _market(market: str, title: str, kind: str, now: datetime, day: date | None)
     if venue and day.year not in venue.years:
         notes.append("Holidays of this year are not known; weekends are.")
     if len(spans) > 1:
-        notes.append(f"Trades {words(kind)}.")
+        notes.append(f"Trades {hours_text(kind)}.")
     return MarketDay(
         market=market,
         name=title,
@@ -73,7 +73,7 @@ def _market(market: str, title: str, kind: str, now: datetime, day: date | None)
         day=day,
         opens=market_hours.at_minute(spans[0][0]) if spans else None,
         closes=market_hours.at_minute(spans[-1][1]) if spans else None,
-        why=_why(kind, day),
+        why=_reason(kind, day),
         state=SessionState.OPEN if running else SessionState.CLOSED,
         next_open=None if venue is None else market_hours.next_open(kind, closes if running else now),
         next_close=None if venue is None else closes,
@@ -83,7 +83,7 @@ def _market(market: str, title: str, kind: str, now: datetime, day: date | None)
     )
 
 
-def _why(kind: str, day: date) -> str:
+def _reason(kind: str, day: date) -> str:
     venue = market_hours.exchange(kind)
     if venue is None:
         return "always_open"
@@ -94,4 +94,4 @@ def _why(kind: str, day: date) -> str:
 
 def _exceptions(kind: str, day: date) -> list[tuple[date, str]]:
     days = (day + timedelta(days=ahead) for ahead in range(_AHEAD))
-    return [(each, why) for each in days if (why := _why(kind, each)) in ("holiday", "early_close")]
+    return [(each, why) for each in days if (why := _reason(kind, each)) in ("holiday", "early_close")]

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from brokers import market_hours
-from brokers.paper.prices import Listed, Ohlcv, fold
+from brokers.paper.prices import Listing, Ohlcv, fold
 from brokers.types import AssetClass, Instrument
 
 SOURCE = "simulated market (seeded, not real prices)"
@@ -96,7 +96,7 @@ class SimulatedTape:
         self.hours = market_hours
         self.key = f"{security.symbol}@{seed}/{market_hours}"
         self._security = security
-        self._key = draw(seed, security.symbol)
+        self._key = random_bits(seed, security.symbol)
         self._day = lru_cache(maxsize=1024)(self._compute_day)
         self._children = lru_cache(maxsize=512)(self._split)
 
@@ -186,24 +186,24 @@ class SimulatedTape:
         return tuple(children)
 
 
-def payers() -> list[tuple[str, int]]:
+def dividend_payers() -> list[tuple[str, int]]:
     """Symbols that pay dividends, each with its cents a share and year."""
     return [(each.symbol, each.dividend) for each in _SECURITIES if each.dividend]
 
 
-def dear(cents: int) -> list[str]:
+def expensive_symbols(cents: int) -> list[str]:
     """Symbols of the stocks whose price moves around ``cents`` or more."""
     return [each.symbol for each in _SECURITIES if each.asset_class is AssetClass.STOCK and each.base >= cents]
 
 
-def draw(seed: int, about: str) -> int:
+def random_bits(seed: int, about: str) -> int:
     """A number of 64 bits that is always the same for the same market and matter."""
     return int.from_bytes(blake2b(f"{seed}:{about}".encode(), digest_size=8).digest(), "big")
 
 
-def listing(seed: int, market_hours: str) -> list[Listed]:
+def listing(seed: int, market_hours: str) -> list[Listing]:
     return [
-        Listed(
+        Listing(
             security.symbol,
             security.name,
             security.asset_class,

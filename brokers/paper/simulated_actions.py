@@ -23,7 +23,7 @@ _FRACTION = Decimal("0.0001")
 
 
 @dataclass(frozen=True, slots=True)
-class Announced:
+class SimulatedAction:
     """As ``models.CorporateAction`` has it."""
 
     at: datetime
@@ -34,40 +34,43 @@ class Announced:
 
 
 @lru_cache(maxsize=64)
-def schedule(seed: int) -> tuple[Announced, ...]:
+def schedule(seed: int) -> tuple[SimulatedAction, ...]:
     """All of a market, in order of time."""
     splits = list(_splits(seed))
     ratios = {split.symbol: split for split in splits}
-    found = [*splits, *(each for security in simulated.payers() for each in _dividends(seed, *security, ratios))]
+    found = [
+        *splits,
+        *(each for security in simulated.dividend_payers() for each in _dividends(seed, *security, ratios)),
+    ]
     return tuple(sorted((each for each in found if each.at >= BEGIN), key=lambda each: (each.at, each.symbol)))
 
 
-def between(seed: int, after: datetime, until: datetime) -> tuple[Announced, ...]:
+def between(seed: int, after: datetime, until: datetime) -> tuple[SimulatedAction, ...]:
     """Those that took effect after the one time and not after the other."""
     known = schedule(seed)
     first, last = (bisect_right(known, when, key=lambda each: each.at) for when in (after, until))
     return known[first:last]
 
 
-def _dividends(seed: int, symbol: str, cents: int, splits: dict[str, Announced]) -> Iterator[Announced]:
-    month = 1 + simulated.draw(seed, f"{symbol}/month") % 3
+def _dividends(seed: int, symbol: str, cents: int, splits: dict[str, SimulatedAction]) -> Iterator[SimulatedAction]:
+    month = 1 + simulated.random_bits(seed, f"{symbol}/month") % 3
     split = splits.get(symbol)
     for year in YEARS:
         for quarter in range(4):
-            day = 1 + simulated.draw(seed, f"{symbol}/{year}/{quarter}") % 24
+            day = 1 + simulated.random_bits(seed, f"{symbol}/{year}/{quarter}") % 24
             at = _trading_day(date(year, month + 3 * quarter, day))
             shares = split.value if split and split.at <= at else Decimal(1)
-            yield Announced(at, symbol, "dividend", (Decimal(cents) / 400 / shares).quantize(_FRACTION))
+            yield SimulatedAction(at, symbol, "dividend", (Decimal(cents) / 400 / shares).quantize(_FRACTION))
 
 
-def _splits(seed: int) -> Iterator[Announced]:
-    left = simulated.dear(_DEAREST)
+def _splits(seed: int) -> Iterator[SimulatedAction]:
+    left = simulated.expensive_symbols(_DEAREST)
     for year in YEARS[1:]:
-        draw = simulated.draw(seed, f"split/{year}")
+        draw = simulated.random_bits(seed, f"split/{year}")
         if left:
             symbol = left.pop(draw % len(left))
             at = _trading_day(date(year, 1 + draw // 64 % 3, 4 + draw // 256 % 24))
-            yield Announced(at, symbol, "split", Decimal(2 + draw // 8192 % 3))
+            yield SimulatedAction(at, symbol, "split", Decimal(2 + draw // 8192 % 3))
 
 
 def _trading_day(on: date) -> datetime:

@@ -13,4 +13,4 @@ def match_resting() -> None:
 @shared_task
 def follow_live_prices() -> None:
     """Store the new bars of what live accounts have orders and positions in. Slow venues keep nothing else waiting."""
-    live.follow(timezone.now())
+    live.update_followed_bars(timezone.now())

@@ -37,12 +37,12 @@ from brokers.errors import (
 from brokers.http import Garbled
 from brokers.ibkr import parse
 from brokers.ibkr import rules as ibkr_rules
-from brokers.instrument_id import Identity, Kind, ticker_of, venue_of
+from brokers.instrument_id import InstrumentId, InstrumentKind, ticker_of, venue_of
 from brokers.lacking import Lacking, page_of_fills
-from brokers.reading import shown
+from brokers.reading import quoted_text
 from brokers.tws import line as lines
 from brokers.tws import rules
-from brokers.tws.line import BROKER, Line
+from brokers.tws.line import BROKER, TwsConnection
 from brokers.types import (
     Ability,
     Account,
@@ -88,7 +88,7 @@ class TwsBroker(Lacking, Extras):
         Ability.EXCHANGE_RATES: f"Rates are not read from {BROKER}.",
     }
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: TwsConnection) -> None:
         self._line = line
 
     @classmethod
@@ -265,7 +265,7 @@ class TwsBroker(Lacking, Extras):
                 return trade
             refused = [entry for entry in trade.log if entry.errorCode not in (0, _CANCELLED)]
             if status in ("Cancelled", "ApiCancelled", "Inactive") and refused:
-                raise Rejected(f"{BROKER} refused the order: {_words(refused[-1].message)}")
+                raise Rejected(f"{BROKER} refused the order: {_message_text(refused[-1].message)}")
             if status in _STATUSES and trade.order.permId:
                 return trade  # taken and ended at once, as what can fill only now may
             if not ib.isConnected() or asyncio.get_running_loop().time() > until:
@@ -321,7 +321,7 @@ class TwsBroker(Lacking, Extras):
             raise NotCancellable(f"This order is {_STATUSES[mine[-1].orderStatus.status]} already.")
 
         async def work(ib: Any) -> Any:
-            trade = _of(ib, client_order_id) or await self._of_anew(ib, client_order_id)
+            trade = _newest_order(ib, client_order_id) or await self._of_anew(ib, client_order_id)
             ib.cancelOrder(trade.order)
             until = asyncio.get_running_loop().time() + self._line.timeout
             while trade.orderStatus.status not in _STATUSES:
@@ -343,7 +343,7 @@ class TwsBroker(Lacking, Extras):
                 await asyncio.wait_for(ib.reqAllOpenOrdersAsync(), self._line.timeout)
         except TimeoutError as error:
             raise BrokerUnavailable(f"{BROKER} did not answer. Nothing was sent.") from error
-        trade = _of(ib, client_order_id)
+        trade = _newest_order(ib, client_order_id)
         if trade is None:
             raise OrderNotFound("TWS lists no working order with that client order id.")
         return trade
@@ -374,7 +374,7 @@ class TwsBroker(Lacking, Extras):
         return self._line.read(work)
 
     def _details(self, symbol: str) -> list[Any]:
-        conid, meant = parse.conid_of(symbol), symbol_lookup.asked(symbol)
+        conid, meant = parse.conid_of(symbol), symbol_lookup.parse_instrument_id(symbol)
         if conid is None and meant is None and not re.fullmatch(r"[A-Za-z0-9. ]{1,20}", symbol):
             raise InvalidSymbol(f"{BROKER} has no instrument called {symbol[:40]!r}.")
         if meant is not None:
@@ -420,7 +420,7 @@ class TwsBroker(Lacking, Extras):
         return known
 
 
-def _of(ib: Any, client_order_id: str) -> Any:
+def _newest_order(ib: Any, client_order_id: str) -> Any:
     """The newest order of that id this connection knows; None where it knows none."""
     return next((each for each in reversed(ib.trades()) if each.order.orderRef == client_order_id), None)
 
@@ -448,18 +448,18 @@ def _symbol(contract: Any) -> str:
     return parse.symbol_of(contract.localSymbol or contract.symbol, str(contract.conId))
 
 
-def _contract(meant: Identity) -> Any:
+def _contract(meant: InstrumentId) -> Any:
     """What TWS is asked for an instrument_id. Raises InvalidSymbol for a kind it has not."""
     ticker, day = meant.name.replace(".", " "), meant.expiry.replace("-", "")
     if meant.is_share:
         return ib_async.Stock(ticker, "SMART", meant.currency)
-    if meant.kind is Kind.OPTION:
+    if meant.kind is InstrumentKind.OPTION:
         # As a float because ib_async has no other: strikes have few digits, and what is found is compared exactly.
         strike = float(meant.strike or 0)
         return ib_async.Option(ticker, day, strike, meant.right, "SMART", currency=meant.currency)
-    if meant.kind is Kind.FUTURE and not meant.settle:
+    if meant.kind is InstrumentKind.FUTURE and not meant.settle:
         return ib_async.Future(ticker, day, currency=meant.currency)
-    if meant.kind is Kind.FOREX:
+    if meant.kind is InstrumentKind.FOREX:
         return ib_async.Forex(meant.name + meant.currency)
     raise InvalidSymbol(f"{BROKER} has no instrument {meant}.")
 
@@ -467,7 +467,7 @@ def _contract(meant: Identity) -> Any:
 def _instrument(told: Any) -> Instrument:
     contract = told.contract
     kind = parse.CLASSES[contract.secType]
-    option = symbol_lookup.option_of(contract.localSymbol) if kind is AssetClass.OPTION else None
+    option = symbol_lookup.parse_occ(contract.localSymbol) if kind is AssetClass.OPTION else None
     lot = Decimal(1) if kind is AssetClass.STOCK else (_maybe(told.sizeIncrement) or Decimal(1))
     return Instrument(
         symbol=_symbol(contract),
@@ -586,9 +586,9 @@ def _maybe(value: Any) -> Decimal | None:
     return Decimal(str(value)).normalize() + 0
 
 
-def _words(message: str) -> str:
+def _message_text(message: str) -> str:
     """Without the number of the request, which ib_async puts before it."""
-    return shown(re.sub(r"^(Error|Warning) \d+, reqId -?\d+: ", "", message).partition(", contract:")[0])
+    return quoted_text(re.sub(r"^(Error|Warning) \d+, reqId -?\d+: ", "", message).partition(", contract:")[0])
 
 
 def _now() -> datetime:

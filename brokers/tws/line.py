@@ -23,7 +23,7 @@ from ib_async.ib import StartupFetchNONE
 from ib_async.wrapper import RequestError
 
 from brokers.errors import BrokerError, BrokerUnavailable, InvalidSymbol, UnknownOutcome
-from brokers.reach import Reach
+from brokers.reach import AllowedHosts
 
 T = TypeVar("T")
 
@@ -42,18 +42,18 @@ _FREED_WITHIN = 2.0
 """Seconds after which TWS must have seen that a client id is free again."""
 
 
-class Line:
+class TwsConnection:
     """Safe to share between threads. Connects by itself before a call, never in the middle of one."""
 
     def __init__(
-        self, host: str, port: int, client_id: int, timeout: float, reach: Reach, turns: Path | None = None
+        self, host: str, port: int, client_id: int, timeout: float, reach: AllowedHosts, turns: Path | None = None
     ) -> None:
         """``timeout`` in seconds, for one request, for signing on, and for one's turn.
 
         ``turns`` is a folder that all our processes share; None: no other process uses this client id.
         """
         self._where = (host, port, client_id)
-        self._turn = None if turns is None else _Turn(turns / f"tws-{_digest(host, port, client_id)}")
+        self._turn = None if turns is None else _FileLock(turns / f"tws-{_digest(host, port, client_id)}")
         self._calls = 0
         self._ending: asyncio.TimerHandle | None = None
         self._reach = reach
@@ -191,7 +191,7 @@ class Line:
         self._loop.close()
 
 
-class _Turn:
+class _FileLock:
     """A file that one process holds at a time."""
 
     def __init__(self, file: Path) -> None:
@@ -238,15 +238,17 @@ def _digest(*where: object) -> str:
     return hashlib.sha256(repr(where).encode()).hexdigest()[:32]
 
 
-_lines: dict[tuple[str, int, int, Reach, Path | None], Line] = {}
+_lines: dict[tuple[str, int, int, AllowedHosts, Path | None], TwsConnection] = {}
 _making = threading.Lock()
 
 
-def shared(host: str, port: int, client_id: int, timeout: float, reach: Reach, turns: Path | None = None) -> Line:
+def shared(
+    host: str, port: int, client_id: int, timeout: float, reach: AllowedHosts, turns: Path | None = None
+) -> TwsConnection:
     with _making:
         key = (host, port, client_id, reach, turns)
         if key not in _lines:
-            _lines[key] = Line(host, port, client_id, timeout, reach, turns)
+            _lines[key] = TwsConnection(host, port, client_id, timeout, reach, turns)
         return _lines[key]
 
 

@@ -131,7 +131,7 @@ def _is_somebody_elses() -> Refusal:
     )
 
 
-def _check_certificate(kind: Kind, base_url: str, allowed: reach.Reach, confirmed: str) -> None:
+def _check_certificate(kind: Kind, base_url: str, allowed: reach.AllowedHosts, confirmed: str) -> None:
     try:
         seen = http.certificate(base_url, allowed, kind.title)
     except BrokerError as error:

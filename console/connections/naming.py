@@ -70,7 +70,7 @@ def _one(broker: Broker, name: str) -> list[Instrument] | None:
 def _search(broker: Broker, name: str) -> list[Instrument]:
     try:
         return broker.find_instruments(
-            instrument_id.parse(name).name if instrument_id.is_one(name) else name, limit=_FOUND
+            instrument_id.parse(name).name if instrument_id.is_instrument_id(name) else name, limit=_FOUND
         )
     except (InvalidSymbol, NotSupported):
         return []
@@ -87,7 +87,7 @@ def _fits(field: str, name: str, one: Instrument) -> bool:
     """Whether the list would speak of the instrument, by a word its broker has for it."""
     if field == "symbols":
         return Limits(symbols=frozenset({name})).allows(one.symbol, one.identity)
-    if instrument_id.is_one(name):
+    if instrument_id.is_instrument_id(name):
         return one.identity is not None and instrument_id.parse(name).agrees(one.identity)
     return not {bounds.letters(name)}.isdisjoint(map(bounds.letters, _words(one)))
 

@@ -100,7 +100,7 @@ def search(
     broker: Broker, query: str, *, asset_class: AssetClass | None, limit: int, by_name: bool
 ) -> list[Instrument]:
     """As ``find_instruments``; an instrument_id finds what it names. Raises BrokerError."""
-    if by_name or not instrument_id.is_one(query):
+    if by_name or not instrument_id.is_instrument_id(query):
         return broker.find_instruments(query, asset_class=asset_class, limit=limit, by_name=by_name)
     try:
         found = broker.instrument(query)

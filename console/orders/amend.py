@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from brokers.base import Broker
 from brokers.decimals import is_multiple, plain
-from brokers.errors import BrokerError, Outcome
+from brokers.errors import BrokerError, WriteOutcome
 from brokers.types import Instrument, OrderChanges, OrderRequest
 from console import ids
 from console.connected_apps.models import ConnectedApp
@@ -286,7 +286,7 @@ def release(
         check_drift(confirmation, weighed)
         _redeem(confirmation, change, weighed, may, by, request_id, record)
     except BrokerError as error:
-        if error.outcome is not Outcome.REJECTED:
+        if error.outcome is not WriteOutcome.REJECTED:
             raise Refusal(Code.BROKER_UNAVAILABLE, str(error), order_id=order.public_id) from error
         _check_first(confirmation, change)
         refusal = refusal_of(error)

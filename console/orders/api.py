@@ -228,7 +228,7 @@ class Orders(_Orders):
 
     def get(self, request: Request) -> Response:
         asked = {name: self.given[name] for name in ("status", "symbol", "connection_id") if name in self.given}
-        if instrument_id.is_one(asked.get("symbol", "")):
+        if instrument_id.is_instrument_id(asked.get("symbol", "")):
             raise Refusal(
                 Code.INVALID_ARGUMENT,
                 "Orders are listed by the symbol that they show, not by an instrument_id.",

@@ -13,7 +13,7 @@ from django.db import DatabaseError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from brokers.errors import BrokerError, Outcome
+from brokers.errors import BrokerError, WriteOutcome
 from brokers.types import OrderClass
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
@@ -147,7 +147,7 @@ def take_back(order: Order, *, by: str, request_id: str = "") -> Order:
     try:
         sending.take_back(order)
     except BrokerError as error:
-        if error.outcome is not Outcome.REJECTED:
+        if error.outcome is not WriteOutcome.REJECTED:
             raise Refusal(
                 Code.OUTCOME_UNKNOWN,
                 "The broker did not answer. The cancel is on record and is sent again until the broker answers; "

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from brokers.base import Broker
 from brokers.decimals import plain
-from brokers.errors import BrokerError, Outcome
+from brokers.errors import BrokerError, WriteOutcome
 from brokers.types import BrokerOrder, LegRequest, OrderType, Side
 from console.accounts.models import User
 from console.audit import journal
@@ -158,7 +158,7 @@ def cancel(row: OutsideOrder, *, by: User) -> BrokerOrder:
     try:
         answer = broker.cancel(row.account_id, row.client_order_id, symbol=row.symbol)
     except BrokerError as error:
-        if error.outcome is Outcome.UNKNOWN:
+        if error.outcome is WriteOutcome.UNKNOWN:
             raise Refusal(
                 Code.OUTCOME_UNKNOWN, "The broker did not say whether it ended. Look again in a minute, or there."
             ) from error

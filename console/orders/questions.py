@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from brokers.errors import BrokerError, Outcome
+from brokers.errors import BrokerError, WriteOutcome
 from console.accounts.models import User
 from console.audit import journal
 from console.connected_apps.models import ConnectedApp
@@ -80,7 +80,7 @@ def say_yes(question: Question, *, by: User, evidence: Evidence, seen: str, requ
         checked = _check_again(question)
         _commit_yes(question, checked, by, evidence, request_id)
     except BrokerError as error:
-        if error.outcome is not Outcome.REJECTED:
+        if error.outcome is not WriteOutcome.REJECTED:
             _check_unanswered(question)
             said = f"{error} Nothing was answered; the question still waits."
             raise Refusal(Code.BROKER_UNAVAILABLE, said, order_id=order.public_id) from error

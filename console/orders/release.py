@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from brokers.decimals import plain
-from brokers.errors import BrokerError, Outcome
+from brokers.errors import BrokerError, WriteOutcome
 from console.connected_apps.models import ConnectedApp
 from console.connections import reads
 from console.connections.models import Connection
@@ -82,7 +82,7 @@ def release(
             if checked.preview is not None:
                 together.add(checked.preview)
         except BrokerError as error:
-            if error.outcome is not Outcome.REJECTED:
+            if error.outcome is not WriteOutcome.REJECTED:
                 # Nothing was decided about the order: the same confirmation may still be used.
                 raise Refusal(Code.BROKER_UNAVAILABLE, str(error), order_id=order.public_id) from error
             refused.append((order, refusal_of(error)))

@@ -11,7 +11,7 @@ from decimal import Decimal
 from django.utils import timezone
 
 from brokers.base import Broker
-from brokers.errors import BrokerError, InsufficientFunds, InsufficientPosition, Outcome
+from brokers.errors import BrokerError, InsufficientFunds, InsufficientPosition, WriteOutcome
 from brokers.types import (
     AccountState,
     Instrument,
@@ -337,7 +337,7 @@ def _weigh_change(item: Item, change: Modification, broker: Broker, connection: 
 
 
 def _as_refusal(error: BrokerError) -> Refusal:
-    if error.outcome is Outcome.REJECTED:
+    if error.outcome is WriteOutcome.REJECTED:
         return refusal_of(error)
     return Refusal(Code.BROKER_UNAVAILABLE, str(error))
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from brokers.decimals import DECIMAL_PLACES, MAX_DIGITS, plain
-from brokers.instrument_id import Identity
+from brokers.instrument_id import InstrumentId
 from brokers.types import AssetClass, LegRequest, OrderClass, OrderRequest, OrderType, Preview, Quote, Side
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection, Policy
@@ -101,7 +101,7 @@ class Facts:
     currency: str
     """The connection's own, in which its limits are."""
     asset_class: AssetClass
-    identity: Identity | None
+    identity: InstrumentId | None
     """Which instrument it is, at whatever broker."""
     price_currency: str
     rate: Decimal | None

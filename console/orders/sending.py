@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from brokers.base import Asking, Broker
+from brokers.base import AskingBroker, Broker
 from brokers.decimals import plain
 from brokers.errors import (
     BrokerError,
@@ -23,9 +23,9 @@ from brokers.errors import (
     InsufficientFunds,
     InsufficientPosition,
     NeedsAnswer,
-    Outcome,
     Rejected,
     UnknownOutcome,
+    WriteOutcome,
 )
 from brokers.types import BrokerOrder, BrokerStatus, Fill, OrderType, Preview, Side
 from console import ids
@@ -128,7 +128,7 @@ def answer_yes(question: Question) -> Order:
     order = question.order
 
     def say(broker: Broker) -> BrokerOrder | None:
-        return cast(Asking, broker).answer(order.account_id, order.wire_id, question.token, True)
+        return cast(AskingBroker, broker).answer(order.account_id, order.wire_id, question.token, True)
 
     if question.modification is None:
         _deliver(order, say)
@@ -142,7 +142,9 @@ def answer_no(question: Question) -> None:
     """Tell the broker its owner's no, once. The order has ended here already, and without a yes nothing stands."""
     order = question.order
     try:
-        cast(Asking, reads.broker_of(order.connection)).answer(order.account_id, order.wire_id, question.token, False)
+        cast(AskingBroker, reads.broker_of(order.connection)).answer(
+            order.account_id, order.wire_id, question.token, False
+        )
     except BrokerError as error:
         log.warning("The no to question %s may not have arrived: %s", question.public_id, error)
 
@@ -163,9 +165,9 @@ def _deliver(order: Order, act: Callable[[Broker], BrokerOrder | None]) -> None:
         return
     except BrokerError as error:
         after = {
-            Outcome.REJECTED: Status.REJECTED,
-            Outcome.NOT_SENT: Status.NOT_SENT,
-            Outcome.UNKNOWN: Status.UNKNOWN,
+            WriteOutcome.REJECTED: Status.REJECTED,
+            WriteOutcome.NOT_SENT: Status.NOT_SENT,
+            WriteOutcome.UNKNOWN: Status.UNKNOWN,
         }[error.outcome]
         moves.settle(order, after, code_of(error), str(error))
         return
@@ -258,9 +260,9 @@ def _deliver_change(change: Modification, act: Callable[[Broker], BrokerOrder | 
         changes.settle(change, Change.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker has an order of this id already.")
     except BrokerError as error:
         after = {
-            Outcome.REJECTED: Change.REJECTED,
-            Outcome.NOT_SENT: Change.NOT_SENT,
-            Outcome.UNKNOWN: Change.UNKNOWN,
+            WriteOutcome.REJECTED: Change.REJECTED,
+            WriteOutcome.NOT_SENT: Change.NOT_SENT,
+            WriteOutcome.UNKNOWN: Change.UNKNOWN,
         }[error.outcome]
         changes.settle(change, after, code_of(error), str(error))
     except Exception:

@@ -11,7 +11,7 @@ from console.api.parsing import Amount, Choice, Flag, Strict, Text
 from console.authority.drf import Need
 from console.connections.models import Connection
 from console.practice import verbs
-from console.practice.verbs import KNOBS, PRESETS, Terms
+from console.practice.verbs import KNOBS, PRESETS, ModelSettings
 from console.toolsets import Toolset
 
 
@@ -94,7 +94,7 @@ class _Practice(Door):
             raise Http404
         return found
 
-    def account(self, pk: int, account_id: str) -> tuple[Connection, Terms]:
+    def account(self, pk: int, account_id: str) -> tuple[Connection, ModelSettings]:
         connection = self.connection(pk)
         for each in verbs.accounts(connection):
             if each.account_id == account_id:

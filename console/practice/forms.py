@@ -7,7 +7,7 @@ from brokers.paper import costs
 from console.accounts.fields import seen
 from console.accounts.models import User
 from console.connections.models import Connection
-from console.practice.verbs import KNOBS, PRESETS, Terms
+from console.practice.verbs import KNOBS, PRESETS, ModelSettings
 
 PRESET_ROWS: list[tuple[str, list[tuple[str, Decimal | None]]]] = [
     (
@@ -70,7 +70,7 @@ class ModelForm(forms.Form):
         label="Margin", required=False, help_text="It may borrow cash, and sell stock it does not have."
     )
 
-    def __init__(self, *args: Any, terms: Terms, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, terms: ModelSettings, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial = {"preset": terms.preset, "margin": terms.margin, **terms.overrides}
         for name, knob in KNOBS.items():

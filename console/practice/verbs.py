@@ -14,7 +14,7 @@ from brokers.base import Broker
 from brokers.errors import BrokerError, InvalidAccount
 from brokers.paper import accounts as paper_accounts
 from brokers.paper import actions, costs, ledger, model_settings
-from brokers.paper.model_settings import Terms as Terms  # what the verbs give back
+from brokers.paper.model_settings import ModelSettings as ModelSettings  # what the verbs give back
 from brokers.types import AccountState, Position
 from console import text
 from console.accounts.models import User
@@ -40,7 +40,7 @@ By = User | ConnectedApp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    terms: Terms
+    terms: ModelSettings
     cash: Decimal
     left_out: list[str]
     """Symbols of the original that could not come along."""
@@ -48,7 +48,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reset:
-    terms: Terms
+    terms: ModelSettings
     cancelled: int
     """Orders that were taken back first."""
     before: Decimal
@@ -71,19 +71,19 @@ def can_practise(connection: Connection) -> bool:
     return known is not None and known.practice
 
 
-def accounts(connection: Connection) -> list[Terms]:
+def accounts(connection: Connection) -> list[ModelSettings]:
     """The main one first. Nothing for a connection whose money is not simulated."""
-    return [model_settings.terms(key) for key in _keys(connection)] if can_practise(connection) else []
+    return [model_settings.settings_of(key) for key in _keys(connection)] if can_practise(connection) else []
 
 
 def coming(connection: Connection) -> list[Coming]:
     """The next dividends and splits of the simulated market; nothing where prices are live."""
     now = timezone.now()
-    found = actions.coming(_keys(connection)[0], now, now + _AHEAD)[:_MOST_COMING]
+    found = actions.upcoming(_keys(connection)[0], now, now + _AHEAD)[:_MOST_COMING]
     return [Coming(on=each.at.date(), symbol=each.symbol, kind=each.kind, value=each.value) for each in found]
 
 
-def account(connection: Connection, account_id: str) -> Terms:
+def account(connection: Connection, account_id: str) -> ModelSettings:
     """Raises Refusal for one the connection has not."""
     for each in accounts(connection):
         if each.account_id == account_id:
@@ -126,7 +126,7 @@ def open_account(
         keys = _keys(mine)
         if len(keys) >= MOST_ACCOUNTS:
             raise Refusal(Code.INVALID_REQUEST, f"A connection has at most {MOST_ACCOUNTS} practice accounts.")
-        if any(model_settings.terms(key).name == name.strip() for key in keys):
+        if any(model_settings.settings_of(key).name == name.strip() for key in keys):
             raise Refusal(
                 Code.INVALID_ARGUMENT, f"This connection has an account called {name.strip()} already.", field="name"
             )
@@ -148,7 +148,7 @@ def open_account(
         _came_in(mine, worth.equity, timezone.now())
         _keep_equity(connection, worth)
         _note(connection, by, "account opened", account=made.key, name=made.name, cash=str(start))
-    return Opened(terms=model_settings.terms(made.key), cash=start, left_out=left_out)
+    return Opened(terms=model_settings.settings_of(made.key), cash=start, left_out=left_out)
 
 
 def reset_account(
@@ -195,7 +195,7 @@ def reset_account(
         with suppress(BrokerError):  # the sweep asks again
             sending.refresh(order)
     cancelled = sum(result.refusal is None for result in done)
-    return Reset(terms=model_settings.terms(account_id), cancelled=cancelled, before=before.equity)
+    return Reset(terms=model_settings.settings_of(account_id), cancelled=cancelled, before=before.equity)
 
 
 def set_model(
@@ -206,7 +206,7 @@ def set_model(
     preset: str | None = None,
     overrides: Mapping[str, Decimal] | None = None,
     margin: bool | None = None,
-) -> Terms:
+) -> ModelSettings:
     """From the next fill on. Raises Refusal."""
     _check(connection, by, account_id)
     account(connection, account_id)

@@ -10,7 +10,7 @@ from console.errors import Refusal
 from console.onboarding import home
 from console.practice import verbs
 from console.practice.forms import PRESET_ROWS, AccountForm, ModelForm, ResetForm
-from console.practice.verbs import Terms
+from console.practice.verbs import ModelSettings
 
 
 @require_safe
@@ -96,7 +96,7 @@ def _own(request: HttpRequest, pk: int) -> Connection:
     return connection
 
 
-def _account(connection: Connection, account_id: str) -> Terms:
+def _account(connection: Connection, account_id: str) -> ModelSettings:
     try:
         return verbs.account(connection, account_id)
     except Refusal as refusal:

@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 
 from console.connected_apps.models import ConnectedApp
 from console.practice import verbs
-from console.practice.verbs import KNOBS, PRESETS, Terms
+from console.practice.verbs import KNOBS, PRESETS, ModelSettings
 from mcpserver.call import Call
 from mcpserver.shapes import Number
 from mcpserver.tools.render import compact
@@ -110,7 +110,7 @@ def _app(call: Call) -> ConnectedApp:
     return ConnectedApp.objects.select_related("connection__owner", "owner").get(pk=call.principal.app_id)
 
 
-def _account(terms: Terms) -> dict[str, Any]:
+def _account(terms: ModelSettings) -> dict[str, Any]:
     return compact(
         account_id=terms.account_id,
         name=terms.name,

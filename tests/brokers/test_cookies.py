@@ -3,7 +3,7 @@
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from brokers.http import Client, Timeouts
+from brokers.http import HttpClient, Timeouts
 
 
 def test_a_cookie_of_one_key_never_goes_out_with_another() -> None:
@@ -23,7 +23,7 @@ def test_a_cookie_of_one_key_never_goes_out_with_another() -> None:
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        client = Client(f"http://127.0.0.1:{server.server_port}", "A broker")
+        client = HttpClient(f"http://127.0.0.1:{server.server_port}", "A broker")
         try:
             for key in ("one", "another"):
                 client.read("/", headers={"Authorization": key}, timeouts=Timeouts())

@@ -11,27 +11,31 @@ from hypothesis import strategies as st
 from brokers import instrument_id
 from brokers.decimals import plain
 from brokers.errors import InvalidSymbol
-from brokers.instrument_id import Identity, Kind
-from brokers.symbol_lookup import asked, occ_of, option_of
+from brokers.instrument_id import InstrumentId, InstrumentKind
+from brokers.symbol_lookup import occ_symbol, parse_instrument_id, parse_occ
 from brokers.types import AssetClass, Instrument
 
 WRITTEN = {
-    "STK:AAPL.USD@XNAS": Identity(kind=Kind.STOCK, name="AAPL", currency="USD", venue="XNAS"),
-    "STK:BRK.B.USD": Identity(kind=Kind.STOCK, name="BRK.B", currency="USD"),
-    "ETF:SPY.USD@ARCX": Identity(kind=Kind.ETF, name="SPY", currency="USD", venue="ARCX"),
-    "OPT:AAPL.USD:2026-12-18:C:250": Identity(
-        kind=Kind.OPTION, name="AAPL", currency="USD", expiry="2026-12-18", right="C", strike=Decimal(250)
+    "STK:AAPL.USD@XNAS": InstrumentId(kind=InstrumentKind.STOCK, name="AAPL", currency="USD", venue="XNAS"),
+    "STK:BRK.B.USD": InstrumentId(kind=InstrumentKind.STOCK, name="BRK.B", currency="USD"),
+    "ETF:SPY.USD@ARCX": InstrumentId(kind=InstrumentKind.ETF, name="SPY", currency="USD", venue="ARCX"),
+    "OPT:AAPL.USD:2026-12-18:C:250": InstrumentId(
+        kind=InstrumentKind.OPTION, name="AAPL", currency="USD", expiry="2026-12-18", right="C", strike=Decimal(250)
     ),
-    "OPT:F.USD:2026-12-18:P:12.5": Identity(
-        kind=Kind.OPTION, name="F", currency="USD", expiry="2026-12-18", right="P", strike=Decimal("12.5")
+    "OPT:F.USD:2026-12-18:P:12.5": InstrumentId(
+        kind=InstrumentKind.OPTION, name="F", currency="USD", expiry="2026-12-18", right="P", strike=Decimal("12.5")
     ),
-    "FUT:ES.USD:2026-09@XCME": Identity(kind=Kind.FUTURE, name="ES", currency="USD", expiry="2026-09", venue="XCME"),
-    "FUT:BTC/USDT:USDT:2026-12-25@okx": Identity(
-        kind=Kind.FUTURE, name="BTC", currency="USDT", settle="USDT", expiry="2026-12-25", venue="okx"
+    "FUT:ES.USD:2026-09@XCME": InstrumentId(
+        kind=InstrumentKind.FUTURE, name="ES", currency="USD", expiry="2026-09", venue="XCME"
     ),
-    "CRY:BTC/USDT@kraken": Identity(kind=Kind.CRYPTO, name="BTC", currency="USDT", venue="kraken"),
-    "PERP:BTC/USDT:USDT@okx": Identity(kind=Kind.PERPETUAL, name="BTC", currency="USDT", settle="USDT", venue="okx"),
-    "FX:EUR/USD": Identity(kind=Kind.FOREX, name="EUR", currency="USD"),
+    "FUT:BTC/USDT:USDT:2026-12-25@okx": InstrumentId(
+        kind=InstrumentKind.FUTURE, name="BTC", currency="USDT", settle="USDT", expiry="2026-12-25", venue="okx"
+    ),
+    "CRY:BTC/USDT@kraken": InstrumentId(kind=InstrumentKind.CRYPTO, name="BTC", currency="USDT", venue="kraken"),
+    "PERP:BTC/USDT:USDT@okx": InstrumentId(
+        kind=InstrumentKind.PERPETUAL, name="BTC", currency="USDT", settle="USDT", venue="okx"
+    ),
+    "FX:EUR/USD": InstrumentId(kind=InstrumentKind.FOREX, name="EUR", currency="USD"),
 }
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -44,51 +48,78 @@ days = st.dates(date(1990, 1, 1), date(2099, 12, 31)).map(date.isoformat)
 strikes = st.decimals(Decimal("0.001"), Decimal("99999999"), places=3)
 identities = st.one_of(
     st.builds(
-        Identity, kind=st.sampled_from([Kind.STOCK, Kind.ETF]), name=names, currency=currencies, venue=venues
-    ),
-    st.builds(
-        Identity, kind=st.just(Kind.OPTION), name=names, currency=currencies, expiry=days,
-        right=st.sampled_from("CP"), strike=strikes, venue=venues,
-    ),
-    st.builds(
-        Identity, kind=st.just(Kind.FUTURE), name=names, currency=currencies, expiry=days.map(lambda day: day[:7]),
+        InstrumentId,
+        kind=st.sampled_from([InstrumentKind.STOCK, InstrumentKind.ETF]),
+        name=names,
+        currency=currencies,
         venue=venues,
     ),
     st.builds(
-        Identity, kind=st.just(Kind.FUTURE), name=coins, currency=coins, settle=coins, expiry=days, venue=coin_venues
+        InstrumentId,
+        kind=st.just(InstrumentKind.OPTION),
+        name=names,
+        currency=currencies,
+        expiry=days,
+        right=st.sampled_from("CP"),
+        strike=strikes,
+        venue=venues,
     ),
-    st.builds(Identity, kind=st.just(Kind.CRYPTO), name=coins, currency=coins, venue=coin_venues),
-    st.builds(Identity, kind=st.just(Kind.PERPETUAL), name=coins, currency=coins, settle=coins, venue=coin_venues),
-    st.builds(Identity, kind=st.just(Kind.FOREX), name=currencies, currency=currencies, venue=venues),
-)  # fmt: skip
+    st.builds(
+        InstrumentId,
+        kind=st.just(InstrumentKind.FUTURE),
+        name=names,
+        currency=currencies,
+        expiry=days.map(lambda day: day[:7]),
+        venue=venues,
+    ),
+    st.builds(
+        InstrumentId,
+        kind=st.just(InstrumentKind.FUTURE),
+        name=coins,
+        currency=coins,
+        settle=coins,
+        expiry=days,
+        venue=coin_venues,
+    ),
+    st.builds(InstrumentId, kind=st.just(InstrumentKind.CRYPTO), name=coins, currency=coins, venue=coin_venues),
+    st.builds(
+        InstrumentId,
+        kind=st.just(InstrumentKind.PERPETUAL),
+        name=coins,
+        currency=coins,
+        settle=coins,
+        venue=coin_venues,
+    ),
+    st.builds(InstrumentId, kind=st.just(InstrumentKind.FOREX), name=currencies, currency=currencies, venue=venues),
+)
 
 
 @pytest.mark.parametrize(("text", "meant"), WRITTEN.items())
-def test_each_kind_has_its_form(text: str, meant: Identity) -> None:
+def test_each_kind_has_its_form(text: str, meant: InstrumentId) -> None:
     assert instrument_id.parse(text) == meant
     assert str(meant) == text
 
 
 @given(identities)
-def test_what_is_written_reads_back_as_it_was(meant: Identity) -> None:
+def test_what_is_written_reads_back_as_it_was(meant: InstrumentId) -> None:
     assert instrument_id.parse(str(meant)) == meant
 
 
 @given(identities, st.sampled_from([str.lower, str.title, lambda text: f"  {text}\t"]))
-def test_case_and_blanks_around_it_do_not_matter(meant: Identity, spelled: object) -> None:
+def test_case_and_blanks_around_it_do_not_matter(meant: InstrumentId, spelled: object) -> None:
     assert callable(spelled)
     assert str(instrument_id.parse(spelled(str(meant)))) == str(meant)
 
 
 @given(identities, identities)
-def test_two_names_are_equal_only_if_they_mean_the_same(one: Identity, other: Identity) -> None:
+def test_two_names_are_equal_only_if_they_mean_the_same(one: InstrumentId, other: InstrumentId) -> None:
     assert (str(one) == str(other)) == (one == other)
 
 
 @given(st.text(max_size=70))
 def test_whatever_is_asked_for_is_read_or_refused(text: str) -> None:
     try:
-        found = asked(text)
+        found = parse_instrument_id(text)
     except InvalidSymbol as error:
         assert "no instrument_id" in str(error)
     else:
@@ -108,12 +139,12 @@ def test_what_only_looks_like_one_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"month|day|instrument|strike"):
         instrument_id.parse(text)
     with pytest.raises(InvalidSymbol, match="search_security"):
-        asked(text)
+        parse_instrument_id(text)
 
 
 @pytest.mark.parametrize("symbol", ["AAPL", "FX", "STK", "BTC/USDT:USDT", "AAPL@265598", "ES 12-26", "ES=F", ""])
 def test_no_symbol_of_a_broker_is_taken_for_one(symbol: str) -> None:
-    assert asked(symbol) is None
+    assert parse_instrument_id(symbol) is None
 
 
 def test_a_venue_that_nobody_told_is_no_difference_and_another_one_is() -> None:
@@ -139,11 +170,11 @@ def test_everything_else_tells_two_apart() -> None:
 
 
 def test_an_option_s_symbol_says_what_it_is() -> None:
-    told = option_of("AAPL  261218C00012500")
+    told = parse_occ("AAPL  261218C00012500")
     assert told is not None
     assert (told.root, told.expiry, told.right, plain(told.strike)) == ("AAPL", "2026-12-18", "C", "12.5")
-    assert occ_of(instrument_id.parse("OPT:AAPL.USD:2026-12-18:C:12.5")) == "AAPL261218C00012500"
-    assert option_of("AAPL261318C00012500") is None
+    assert occ_symbol(instrument_id.parse("OPT:AAPL.USD:2026-12-18:C:12.5")) == "AAPL261218C00012500"
+    assert parse_occ("AAPL261318C00012500") is None
 
 
 def test_an_instrument_its_broker_tells_too_little_of_has_no_name() -> None:

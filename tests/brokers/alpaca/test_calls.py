@@ -369,10 +369,10 @@ def test_instruments_are_found_by_symbol_and_by_name(alpaca: AlpacaBroker, fake:
 
 
 def test_what_alpaca_says_is_passed_on_without_addresses_and_secrets() -> None:
-    assert parse.safe_words({"code": 1, "message": "see https://evil"}) == (1, "")
-    assert parse.safe_words({"code": 1, "message": f"bad {SECRET}"}, SECRET) == (1, "")
-    assert parse.safe_words({"code": 1, "message": "in\u202eval\nid"}) == (1, "invalid")
-    assert parse.safe_words({"message": "no code"}) is None
+    assert parse.error_details({"code": 1, "message": "see https://evil"}) == (1, "")
+    assert parse.error_details({"code": 1, "message": f"bad {SECRET}"}, SECRET) == (1, "")
+    assert parse.error_details({"code": 1, "message": "in\u202eval\nid"}) == (1, "invalid")
+    assert parse.error_details({"message": "no code"}) is None
 
 
 def test_coins_in_positions_get_their_stroke_back() -> None:

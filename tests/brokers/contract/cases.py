@@ -21,7 +21,7 @@ from brokers.base import Broker
 from brokers.binance.adapter import BinanceBroker
 from brokers.coinbase.adapter import CoinbaseBroker
 from brokers.crosstrade.adapter import CrossTradeBroker
-from brokers.errors import BrokerUnavailable, CannotTell, NeedsAnswer, Outcome
+from brokers.errors import BrokerUnavailable, CannotTell, NeedsAnswer, WriteOutcome
 from brokers.ibkr import adapter as ibkr_adapter
 from brokers.ibkr import session as ibkr_session
 from brokers.ibkr.adapter import IbkrBroker
@@ -231,7 +231,7 @@ class Case(ABC):
     adapter: type[Any]
     sending: tuple[Fault, ...] = ()
     """What can go wrong on the way to it; nothing for a broker without a wire."""
-    outcomes: Mapping[str, Outcome] = {}
+    outcomes: Mapping[str, WriteOutcome] = {}
     """Fault → what it means here, where that is not UNKNOWN."""
     sends: Mapping[Way, tuple[str, str]] = {}
     """Method of each way, and how its path begins."""
@@ -365,7 +365,7 @@ class _Venue:
     settings: Mapping[str, str]
     symbol: str = "BTC/USDT"
     exact_symbol: str = "TINY/USDT"
-    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    outcomes: Mapping[str, WriteOutcome] = field(default_factory=dict)
     order_path: str
     cancel: tuple[str, str]
     """Method and how the path begins."""

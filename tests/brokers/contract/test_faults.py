@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from brokers.errors import BrokerError, DuplicateClientId, NotSent, NotSupported, Outcome, UnknownOutcome
+from brokers.errors import BrokerError, DuplicateClientId, NotSent, NotSupported, UnknownOutcome, WriteOutcome
 from brokers.types import OrderChanges, OrderClass
 from tests.brokers.contract.cases import KEYED, WIRED, Case, Way, new_id
 from tests.brokers.faults import Fault
@@ -31,13 +31,13 @@ def _eventually(done: Callable[[], bool]) -> bool:
     return False
 
 
-def _outcome(case: Case, fault: Fault) -> Outcome | None:
+def _outcome(case: Case, fault: Fault) -> WriteOutcome | None:
     """None: no error at all."""
     if fault.kind == "slow":
         return None
     if fault.kind == "duplicate":
-        return Outcome.REJECTED
-    return case.outcomes.get(fault.kind, Outcome.UNKNOWN)
+        return WriteOutcome.REJECTED
+    return case.outcomes.get(fault.kind, WriteOutcome.UNKNOWN)
 
 
 @pytest.mark.django_db

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from brokers.decimals import nearest, plain
+from brokers.decimals import nearest_steps, plain
 from brokers.errors import InvalidOrder
 from tests.brokers.contract.cases import Case, Rig
 
@@ -31,8 +31,8 @@ def test_a_quantity_off_the_lot_is_answered_with_those_on_either_side(rig: Rig) 
 
 
 def test_less_than_one_step_has_one_neighbour() -> None:
-    assert nearest(Decimal("0.004"), Decimal("0.01")) == "The nearest is 0.01."
-    assert nearest(Decimal("1E+2") + Decimal("0.1"), Decimal("0.25")) == "The nearest are 100 and 100.25."
+    assert nearest_steps(Decimal("0.004"), Decimal("0.01")) == "The nearest is 0.01."
+    assert nearest_steps(Decimal("1E+2") + Decimal("0.1"), Decimal("0.25")) == "The nearest are 100 and 100.25."
 
 
 def test_steps_that_a_broker_told_say_when_and_are_asked_for_once(wired: Case, wired_rig: Rig) -> None:

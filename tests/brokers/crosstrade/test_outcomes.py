@@ -10,9 +10,9 @@ from brokers.errors import (
     CannotTell,
     InsufficientFunds,
     NotCancellable,
-    Outcome,
     RateLimited,
     UnknownOutcome,
+    WriteOutcome,
 )
 from tests.brokers.crosstrade.conftest import settings_for
 from tests.brokers.crosstrade.fake import ACCOUNT, FakeCrossTrade
@@ -32,7 +32,7 @@ def test_an_order_that_is_not_found_is_left_to_a_person_for_an_older_add_on_forg
         crosstrade.submit(ACCOUNT, asked)
     with pytest.raises(CannotTell, match="Look in NinjaTrader") as caught:
         crosstrade.order(ACCOUNT, asked.client_order_id)
-    assert caught.value.outcome is Outcome.UNKNOWN
+    assert caught.value.outcome is WriteOutcome.UNKNOWN
     assert len(fake.orders) == len(fake.sent) == 1
 
 

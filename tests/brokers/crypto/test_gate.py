@@ -8,20 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from brokers.crypto.gate import Gate, Nonces, Turn
+from brokers.crypto.gate import Gate, Nonces, Priority
 from brokers.errors import BrokerUnavailable
 
 
 def test_a_cancel_goes_before_orders_and_reads_that_waited_longer() -> None:
     gate, order, ready = Gate(1000, 1000, patience=5), [], []
 
-    def wait(turn: Turn) -> None:
+    def wait(turn: Priority) -> None:
         ready.append(turn)
         with gate.turn(turn):
             order.append(turn)
 
-    threads = [threading.Thread(target=wait, args=(turn,)) for turn in (Turn.READ, Turn.READ, Turn.CREATE, Turn.CANCEL)]
-    with gate.turn(Turn.READ):
+    threads = [
+        threading.Thread(target=wait, args=(turn,))
+        for turn in (Priority.READ, Priority.READ, Priority.CREATE, Priority.CANCEL)
+    ]
+    with gate.turn(Priority.READ):
         for thread in threads:
             thread.start()
         until = time.monotonic() + 5
@@ -29,23 +32,23 @@ def test_a_cancel_goes_before_orders_and_reads_that_waited_longer() -> None:
             time.sleep(0.005)
     for thread in threads:
         thread.join(timeout=5)
-    assert order == [Turn.CANCEL, Turn.CREATE, Turn.READ, Turn.READ]
+    assert order == [Priority.CANCEL, Priority.CREATE, Priority.READ, Priority.READ]
 
 
 def test_calls_keep_to_the_budget_after_a_burst() -> None:
     gate, began = Gate(50, 5, patience=5), time.monotonic()
     for _ in range(15):
-        with gate.turn(Turn.READ):
+        with gate.turn(Priority.READ):
             pass
     assert 0.15 <= time.monotonic() - began < 2
 
 
 def test_a_cancel_does_not_wait_for_the_budget() -> None:
     gate = Gate(0.1, 1, patience=0.05)
-    for turn in (Turn.READ, Turn.READ, Turn.CANCEL):
+    for turn in (Priority.READ, Priority.READ, Priority.CANCEL):
         with gate.turn(turn):
             pass
-    with pytest.raises(BrokerUnavailable), gate.turn(Turn.CREATE):
+    with pytest.raises(BrokerUnavailable), gate.turn(Priority.CREATE):
         pass
 
 
@@ -56,7 +59,7 @@ def test_only_one_thread_is_inside() -> None:
     def enter() -> None:
         nonlocal inside, most
         for _ in range(20):
-            with gate.turn(Turn.READ):
+            with gate.turn(Priority.READ):
                 with lock:
                     inside += 1
                     most = max(most, inside)
@@ -74,9 +77,13 @@ def test_only_one_thread_is_inside() -> None:
 
 def test_who_waits_too_long_is_told_that_nothing_was_sent_and_leaves_the_queue() -> None:
     gate = Gate(1000, 1000, patience=0.05)
-    with gate.turn(Turn.READ), pytest.raises(BrokerUnavailable, match="Nothing was sent"), gate.turn(Turn.CREATE):
+    with (
+        gate.turn(Priority.READ),
+        pytest.raises(BrokerUnavailable, match="Nothing was sent"),
+        gate.turn(Priority.CREATE),
+    ):
         pass
-    with gate.turn(Turn.CREATE):
+    with gate.turn(Priority.CREATE):
         pass
 
 

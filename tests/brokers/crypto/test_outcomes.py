@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from brokers.crypto.outcomes import Codes, Meaning
-from brokers.errors import BrokerError, DuplicateClientId, InsufficientFunds, Outcome, RateLimited
+from brokers.errors import BrokerError, DuplicateClientId, InsufficientFunds, RateLimited, WriteOutcome
 from tests.brokers.contract.cases import BINANCE, COINBASE, KRAKEN, KRAKEN_FUTURES, OKX, CryptoCase
 from tests.brokers.faults import Reply
 
-_UNKNOWN = Outcome.UNKNOWN
-_REJECTED = Outcome.REJECTED
+_UNKNOWN = WriteOutcome.UNKNOWN
+_REJECTED = WriteOutcome.REJECTED
 
 
 def _okx(code: str) -> Reply:
@@ -106,7 +106,7 @@ def test_every_code_in_a_table_decides_whatever_class_ccxt_gives_it(
     ids=lambda value: value.name if isinstance(value, CryptoCase) else str(value),
 )
 def test_what_is_in_no_table_may_stand_unless_only_a_refusal_looks_so(
-    case: CryptoCase, reply: Any, outcome: Outcome
+    case: CryptoCase, reply: Any, outcome: WriteOutcome
 ) -> None:
     with case.opened() as rig:
         order, account = rig.order(), rig.account_id

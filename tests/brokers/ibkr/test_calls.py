@@ -17,8 +17,8 @@ from brokers.errors import (
     NotCancellable,
     NotSupported,
     OrderNotFound,
-    Outcome,
     Rejected,
+    WriteOutcome,
 )
 from brokers.ibkr.adapter import IbkrBroker
 from brokers.types import (
@@ -419,7 +419,7 @@ def test_a_question_reaches_the_caller_and_nothing_is_placed_or_answered(ibkr: I
     asked = order("BUY", "10", SYMBOL)
     with pytest.raises(NeedsAnswer) as caught:
         ibkr.submit(PAPER, asked)
-    assert caught.value.outcome is Outcome.REJECTED
+    assert caught.value.outcome is WriteOutcome.REJECTED
     assert caught.value.questions == ("Confirm Mandatory Cap Price IB may set a cap.",)
     assert "nothing was placed" in str(caught.value)
     assert (fake.live, fake.replies) == ({}, [])

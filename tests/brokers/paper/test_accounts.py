@@ -209,7 +209,7 @@ def test_a_split_changes_units_and_prices_and_neither_makes_nor_loses_money(rati
     assert abs(broker.account_state(account.key).equity - before) < before / 100
     ended = broker.order(account.key, resting.client_order_id)
     assert ended is not None and (ended.status, ended.reason) == (BrokerStatus.CANCELLED, "The stock was split.")
-    assert ledger.rebuild(account) == ledger.book(account)
+    assert ledger.rebuild(account) == ledger.account_balances(account)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_a_reset_account_starts_again_and_its_history_stays() -> None:
     assert ended is not None and ended.reason == "The account was reset."
     kinds = [entry.kind for entry in broker.transactions(account.key, start=None, end=None, limit=9)]
     assert kinds == ["reset", "reset", "fee", "trade", "deposit"]
-    assert ledger.rebuild(account) == ledger.book(account)
+    assert ledger.rebuild(account) == ledger.account_balances(account)
 
 
 def test_a_clone_starts_with_somebodys_cash_and_positions() -> None:
@@ -293,7 +293,7 @@ def test_a_clone_starts_with_somebodys_cash_and_positions() -> None:
     (position,) = broker.positions(account.key)
     assert (position.symbol, position.quantity, position.average_price) == ("AAPL", Decimal(7), Decimal("180.5"))
     assert broker.account_state(account.key).cash[0].total == 2500
-    assert ledger.rebuild(account) == ledger.book(account)
+    assert ledger.rebuild(account) == ledger.account_balances(account)
     assert broker.submit(account.key, order("SELL", "7")).status is BrokerStatus.FILLED
 
 

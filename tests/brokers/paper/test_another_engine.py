@@ -46,7 +46,7 @@ BARS = [
 ]
 
 
-def on_arrival(terms: fill_rules.Terms, first: int) -> Fill:
+def on_arrival(terms: fill_rules.RestingOrder, first: int) -> Fill:
     last = BARS[first].close
     quote = Quote(
         symbol="BTC/USD", currency="USD", last=last, bid=last, ask=last, open=last, high=last, low=last,
@@ -58,7 +58,7 @@ def on_arrival(terms: fill_rules.Terms, first: int) -> Fill:
     return at_rest(replace(terms, triggered=match.triggered, best=match.best), first)
 
 
-def at_rest(terms: fill_rules.Terms, first: int) -> Fill:
+def at_rest(terms: fill_rules.RestingOrder, first: int) -> Fill:
     for place, bar in enumerate(BARS[first + 1 : first + 1 + record_backtesting.WATCHED]):
         match = fill_rules.in_bar(terms, bar)
         if match.price is not None:
@@ -67,7 +67,7 @@ def at_rest(terms: fill_rules.Terms, first: int) -> Fill:
     return None
 
 
-def kind_of(terms: fill_rules.Terms, first: int, mine: Fill, theirs: Fill) -> str:
+def kind_of(terms: fill_rules.RestingOrder, first: int, mine: Fill, theirs: Fill) -> str:
     """Which line of the table explains that the two differ; "unexplained" is none of them."""
     resting = at_rest(terms, first)
     if mine != resting:
@@ -93,7 +93,7 @@ def test_every_difference_to_another_engine_is_one_of_those_in_the_table() -> No
     drawn, found, alike = record_backtesting.drawn(), Counter[str](), 0
     assert [tuple(row[:5]) for row in RECORD["orders"]] == drawn, "The record was made with other orders."
     for (first, side, kind, limit, stop), row in zip(drawn, RECORD["orders"], strict=True):
-        terms = fill_rules.Terms(
+        terms = fill_rules.RestingOrder(
             side=Side(side),
             order_type=OrderType(kind),
             quantity=Decimal(1),

@@ -96,7 +96,7 @@ def check(broker: PaperBroker, account: PaperAccount, start: Decimal, sent: dict
     for row in PaperOrder.objects.filter(account=account).exclude(status="working"):
         assert row.reserved_cash == row.reserved_quantity == 0
     assert CashBalance.objects.get(account=account).amount == cash
-    assert ledger.rebuild(account) == ledger.book(account)
+    assert ledger.rebuild(account) == ledger.account_balances(account)
 
 
 @settings(
@@ -205,6 +205,6 @@ def test_matching_asks_the_database_about_instruments_and_never_about_accounts_w
 
 
 def test_orders_that_only_the_clock_ends_are_found_without_reading_all_that_rest() -> None:
-    plan = accounts.on_time(Clock().now).explain()
+    plan = accounts.due_by_time(Clock().now).explain()
     assert all(name in plan for name in ("paper_expiring", "paper_arriving", "paper_cancelling")), plan
     assert "SCAN" not in plan

@@ -87,7 +87,7 @@ def linked_order(last: Decimal, step: tuple[Any, ...]) -> OrderRequest:
 
 
 def check(broker: PaperBroker, account: PaperAccount, asked: dict[str, Decimal]) -> None:
-    kept = ledger.book(account)
+    kept = ledger.account_balances(account)
     assert ledger.rebuild(account) == kept
     fills = list(PaperFill.objects.filter(order__account=account).select_related("order"))
     entries = list(LedgerEntry.objects.filter(account=account))
@@ -218,7 +218,7 @@ def test_after_every_step_the_books_follow_from_the_ledger(
             with suppress(Rejected):
                 act(broker, account, clock, step, asked)
             check(broker, account, asked)
-        if any(quantity < 0 for quantity, _ in ledger.book(account).holdings.values()):
+        if any(quantity < 0 for quantity, _ in ledger.account_balances(account).holdings.values()):
             event("short at the end")
         for row in account.orders.all():
             event(f"ended {row.status}")

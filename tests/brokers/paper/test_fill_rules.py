@@ -11,13 +11,13 @@ from brokers.types import AssetClass, Bar, OrderType, Quote, Side
 START = datetime(2026, 1, 5, tzinfo=UTC)
 
 
-def terms(text: str) -> fill_rules.Terms:
+def terms(text: str) -> fill_rules.RestingOrder:
     """Such as "BUY LMT 100", "SELL STP 90", "BUY STP_LIMIT 105 107" (stop, then limit)."""
     side, kind, *prices = text.split()
     order_type = OrderType(kind)
     stop = prices[0] if order_type.needs_stop else None
     limit = prices[-1] if order_type.needs_limit else None
-    return fill_rules.Terms(
+    return fill_rules.RestingOrder(
         side=Side(side),
         order_type=order_type,
         quantity=Decimal(1),
@@ -115,8 +115,8 @@ def test_an_arriving_order_takes_the_quote_or_rests(arriving: str, fill: str | N
 
 def test_a_stop_limit_that_triggered_without_a_fill_is_a_limit_order_from_then_on() -> None:
     waiting = terms("BUY STP_LIMIT 105 103")
-    assert fill_rules.in_bar(waiting, bar("104 106 103.5 104")) == fill_rules.Match(None, triggered=True)
-    triggered = fill_rules.Terms(
+    assert fill_rules.in_bar(waiting, bar("104 106 103.5 104")) == fill_rules.FillResult(None, triggered=True)
+    triggered = fill_rules.RestingOrder(
         side=Side.BUY,
         order_type=OrderType.STOP_LIMIT,
         quantity=Decimal(1),
@@ -147,8 +147,8 @@ def test_fees_are_a_quarter_percent_for_crypto_and_half_a_cent_a_share_for_the_r
 
 
 def test_gross_amounts_round_half_up_to_the_cent() -> None:
-    assert costs.gross(Decimal("0.01"), Decimal("0.5")) == Decimal("0.01")
-    assert costs.gross(Decimal("6812.30"), Decimal("0.00001")) == Decimal("0.07")
+    assert costs.notional_of(Decimal("0.01"), Decimal("0.5")) == Decimal("0.01")
+    assert costs.notional_of(Decimal("6812.30"), Decimal("0.00001")) == Decimal("0.07")
 
 
 @pytest.mark.parametrize(

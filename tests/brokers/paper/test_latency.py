@@ -225,6 +225,6 @@ def test_the_realistic_preset_has_its_latency_stamped_on_each_fill() -> None:
 
 def test_live_prices_take_no_latency_of_ours() -> None:
     account = accounts.open_account("V", Decimal(1000), venue="kraken", preset="realistic")
-    assert model_settings.terms(account.key).rates["latency_ms"] == 0
+    assert model_settings.settings_of(account.key).rates["latency_ms"] == 0
     with pytest.raises(ValueError, match="latency_ms can only be 0"):
         model_settings.set_model(account.key, overrides=SLOW, now=account.created)

@@ -44,7 +44,7 @@ def open_live(clock: Clock, cash: str = "100000", **more: Any) -> tuple[PaperBro
 def pass_minutes(clock: Clock, minutes: int) -> None:
     """As the background tasks do it, once after the given time."""
     clock.advance(minutes=minutes)
-    live.follow(clock.now)
+    live.update_followed_bars(clock.now)
     accounts.match_resting(clock.now)
 
 
@@ -88,7 +88,7 @@ def test_a_market_order_fills_at_the_venues_ask_and_bid(clock: Clock, kraken: Pu
     sold = broker.submit(account.key, order("SELL", "0.2", "BTC/USD"))
     assert (sold.status, sold.average_price) == (BrokerStatus.FILLED, Decimal("60000.0"))
     assert sold.fills[0].source == "live public prices of Kraken"
-    assert ledger.rebuild(account) == ledger.book(account)
+    assert ledger.rebuild(account) == ledger.account_balances(account)
 
 
 def test_a_resting_order_meets_the_stored_bars_by_the_written_rules(clock: Clock, kraken: PublicKraken) -> None:
@@ -267,7 +267,7 @@ def test_a_stale_quote_fills_nothing(clock: Clock, kraken: PublicKraken, monkeyp
         LivePair.objects.filter(symbol="BTC/USD").update(quoted_at=told)
 
     # Kraken's ticker has no time; at venues whose ticker has one, this is what an old one looks like.
-    monkeypatch.setattr(live, "bring_quote", frozen)
+    monkeypatch.setattr(live, "update_quote", frozen)
     with pytest.raises(StaleQuote, match="15:31:00 UTC, too old to trade at"):
         broker.submit(account.key, order("BUY", "0.1", "BTC/USD"))
     with pytest.raises(StaleQuote):

@@ -38,7 +38,7 @@ class Venue:
 
     def pass_minutes(self, minutes: int) -> None:
         self.clock.advance(minutes=minutes)
-        live.follow(self.clock.now)
+        live.update_followed_bars(self.clock.now)
         accounts.match_resting(self.clock.now)
 
     def send(self, side: str, quantity: str, **terms: str) -> BrokerOrder:
@@ -84,7 +84,7 @@ def test_market_orders_fill_at_the_venues_ask_and_bid(venue: Venue) -> None:
     bought, sold = venue.send("BUY", "0.5"), venue.send("SELL", "0.2")
     assert (bought.status, bought.average_price) == (BrokerStatus.FILLED, Decimal("60010.00"))
     assert (sold.status, sold.average_price) == (BrokerStatus.FILLED, Decimal("60000.00"))
-    assert ledger.rebuild(venue.account) == ledger.book(venue.account)
+    assert ledger.rebuild(venue.account) == ledger.account_balances(venue.account)
 
 
 def test_a_resting_order_meets_the_bars_that_the_venue_tells_and_a_minute_without_trades_is_none(venue: Venue) -> None:

@@ -64,7 +64,7 @@ def test_who_holds_a_stock_is_paid_its_dividend_and_who_is_short_pays_it(kind: s
     (entry,) = told(broker, account)
     assert (entry.kind, entry.symbol, entry.at) == ("dividend", PAID.symbol, PAID.at)
     assert entry.amount == sign * 10 * PAID.value
-    assert ledger.rebuild(account) == ledger.book(account)
+    assert ledger.rebuild(account) == ledger.account_balances(account)
 
 
 @pytest.mark.django_db
@@ -98,7 +98,7 @@ def test_a_split_multiplies_what_is_held_divides_the_price_and_cancels_what_rest
         )
     (entry,) = told(broker, account)
     assert (entry.kind, entry.quantity, entry.amount) == ("split", 10 * (SPLIT.value - 1), Decimal(0))
-    assert ledger.rebuild(account) == ledger.book(account)
+    assert ledger.rebuild(account) == ledger.account_balances(account)
 
 
 @pytest.mark.django_db

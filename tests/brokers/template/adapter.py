@@ -22,7 +22,7 @@ from brokers.errors import (
 )
 from brokers.http import Timeouts
 from brokers.lacking import Lacking
-from brokers.reading import maybe_number, number, record, records, text, understood
+from brokers.reading import number, optional_number, parsing, record, records, text
 from brokers.types import (
     Ability,
     Account,
@@ -100,12 +100,12 @@ class TemplateBroker(Lacking, Extras):
     # -- account -----------------------------------------------------------------------------------------------------
 
     def accounts(self) -> list[Account]:
-        with understood(BROKER):
+        with parsing(BROKER):
             return [_account(row) for row in records(self._read("/accounts").get("accounts"))]
 
     def account_state(self, account_id: str) -> AccountState:
         row = self._row(account_id)
-        with understood(BROKER):
+        with parsing(BROKER):
             cash, held = number(row.get("cash")), number(row.get("held"))
             worth = sum((each.market_value for each in self.positions(account_id)), Decimal(0))
             return AccountState(
@@ -120,7 +120,7 @@ class TemplateBroker(Lacking, Extras):
 
     def positions(self, account_id: str) -> list[Position]:
         self._row(account_id)
-        with understood(BROKER):
+        with parsing(BROKER):
             found = []
             for row in records(self._read(f"/accounts/{account_id}/positions").get("positions")):
                 known = self.instrument(text(row.get("symbol")))
@@ -132,7 +132,7 @@ class TemplateBroker(Lacking, Extras):
                         currency=known.currency,
                         quantity=quantity,
                         reserved=Decimal(0),
-                        average_price=maybe_number(row.get("average_price")),
+                        average_price=optional_number(row.get("average_price")),
                         last=last,
                         market_value=quantity * last * known.multiplier,
                         unrealized_pnl=None,
@@ -147,22 +147,22 @@ class TemplateBroker(Lacking, Extras):
     def find_instruments(
         self, query: str, *, asset_class: AssetClass | None = None, limit: int = 10, by_name: bool = False
     ) -> list[Instrument]:
-        with understood(BROKER):
+        with parsing(BROKER):
             rows = records(self._read("/instruments", {"query": query}).get("instruments"))
             found = [_instrument(row) for row in rows]
         return [each for each in found if asset_class in (None, each.asset_class)][:limit]
 
     def instrument(self, symbol: str) -> Instrument:
         """By its symbol or its instrument_id. Raises InvalidSymbol, AmbiguousSymbol."""
-        meant = symbol_lookup.asked(symbol)
+        meant = symbol_lookup.parse_instrument_id(symbol)
         name = symbol if meant is None else meant.name
         found = [each for each in self.find_instruments(name) if each.symbol == name.upper()]
-        return symbol_lookup.confirmed(meant, symbol_lookup.only(symbol, found, BROKER))
+        return symbol_lookup.check_match(meant, symbol_lookup.single_match(symbol, found, BROKER))
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
         found = []
         for known in [self.instrument(symbol) for symbol in symbols]:
-            with understood(BROKER):
+            with parsing(BROKER):
                 row = self._read(f"/quotes/{known.symbol}")
                 found.append(
                     Quote(
@@ -227,7 +227,7 @@ class TemplateBroker(Lacking, Extras):
     # -- pieces ------------------------------------------------------------------------------------------------------
 
     def _row(self, account_id: str) -> dict[str, Any]:
-        with understood(BROKER):
+        with parsing(BROKER):
             for row in records(self._read("/accounts").get("accounts")):
                 if row.get("id") == account_id:
                     return row

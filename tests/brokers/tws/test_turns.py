@@ -11,7 +11,7 @@ from brokers import reach
 from brokers.errors import BrokerUnavailable
 from brokers.tws import line
 from brokers.tws.adapter import TwsBroker
-from brokers.tws.line import Line
+from brokers.tws.line import TwsConnection
 from tests.brokers.paper.support import order
 from tests.brokers.tws.fake import ACCOUNT, FakeTws
 from tests.brokers.tws.test_tws import SYMBOL
@@ -51,7 +51,9 @@ def fake() -> Iterator[OneProgram]:
 def processes(fake: OneProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[TwsBroker]]:
     """Two of one instance: each has a line of its own, and the folder is shared."""
     monkeypatch.setattr(line, "LINGER", 0.05)
-    lines = [Line("127.0.0.1", fake.port, 7, 2.0, reach.parse(reach.LOOPBACK), tmp_path / "turns") for _ in range(2)]
+    lines = [
+        TwsConnection("127.0.0.1", fake.port, 7, 2.0, reach.parse(reach.LOOPBACK), tmp_path / "turns") for _ in range(2)
+    ]
     yield [TwsBroker(each) for each in lines]
     for each in lines:
         each.close()
@@ -120,7 +122,7 @@ def test_a_turn_ends_even_where_calls_go_on(
 
 
 def test_another_program_with_the_same_client_id_is_told_apart(fake: OneProgram, processes: list[TwsBroker]) -> None:
-    stranger = Line("127.0.0.1", fake.port, 7, 2.0, reach.parse(reach.LOOPBACK))
+    stranger = TwsConnection("127.0.0.1", fake.port, 7, 2.0, reach.parse(reach.LOOPBACK))
     try:
         assert TwsBroker(stranger).accounts()
         with pytest.raises(BrokerUnavailable, match="another program uses this client id there"):
