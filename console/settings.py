@@ -12,7 +12,8 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from brokers import reach
-from console import addresses, home, identity, mail
+from console import addresses
+from console.config import email, instance_dir, oidc
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # A checkout, or an installed package: that one has its templates in console, and its data in the person's own folder.
@@ -45,12 +46,12 @@ DEVELOPMENT = _flag("TRADELATCH_DEVELOPMENT")
 # Where it lives: in files that only this user can read, also in a home that was there before
 os.umask(0o077)
 _DEFAULT_HOME = BASE_DIR / "var" if _CHECKOUT else _OWN_DATA
-HOME = home.open_home(Path(os.environ.get("TRADELATCH_HOME", str(_DEFAULT_HOME))).absolute())
+HOME = instance_dir.open_home(Path(os.environ.get("TRADELATCH_HOME", str(_DEFAULT_HOME))).absolute())
 PORT = _number("PORT", 8000)
 HOST = os.environ.get("TRADELATCH_HOST", "127.0.0.1")
 PUBLIC_URL = os.environ.get("TRADELATCH_PUBLIC_URL", "").rstrip("/")
 if not PUBLIC_URL:
-    PUBLIC_URL = f"http://{home.local_name(HOME, listens=HOST)}:{PORT}"
+    PUBLIC_URL = f"http://{instance_dir.local_name(HOME, listens=HOST)}:{PORT}"
 _PUBLIC = urlsplit(PUBLIC_URL)
 if _PUBLIC.scheme not in ("http", "https") or not _PUBLIC.hostname or _PUBLIC.path or _PUBLIC.query:
     raise ImproperlyConfigured(
@@ -62,7 +63,7 @@ ALLOWED_HOSTS = sorted({_PUBLIC.hostname, "localhost", "127.0.0.1", "[::1]"})
 # An instance of one computer answers to all of its names; its pages and its passkeys belong to the public one.
 LOCAL_NAMES = (
     frozenset({_PUBLIC.hostname, "localhost", "127.0.0.1", "::1"})
-    if _PUBLIC.scheme == "http" and _PUBLIC.hostname in ("localhost", home.OWN_NAME)
+    if _PUBLIC.scheme == "http" and _PUBLIC.hostname in ("localhost", instance_dir.OWN_NAME)
     else frozenset()
 )
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
@@ -102,14 +103,16 @@ else:
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _DATABASE_EXISTS = EMBEDDED_DATABASE and Path(str(_database["NAME"])).exists()
-SECRET_KEY = home.secret(HOME, "secret_key", database_exists=_DATABASE_EXISTS)
+SECRET_KEY = instance_dir.secret(HOME, "secret_key", database_exists=_DATABASE_EXISTS)
 # Seals what must be read back, such as the seeds of authenticator apps. Several, separated by blanks: the first
 # seals, all of them open.
-_SEALED = _DATABASE_EXISTS and home.holds(Path(str(_database["NAME"])), "mfa_authenticator")
-SEED_KEYS = home.secret(HOME, "seed_keys", database_exists=_SEALED).split()
+_SEALED = _DATABASE_EXISTS and instance_dir.holds(Path(str(_database["NAME"])), "mfa_authenticator")
+SEED_KEYS = instance_dir.secret(HOME, "seed_keys", database_exists=_SEALED).split()
 # Seals brokers' credentials, apart from the above. The first is the newest: it seals, and vault_rotate seals anew.
-_LINKED = _DATABASE_EXISTS and home.holds(Path(str(_database["NAME"])), "connections_connection", "sealed != ''")
-CREDENTIAL_KEYS = home.secret(HOME, "vault_keys", database_exists=_LINKED).split()
+_LINKED = _DATABASE_EXISTS and instance_dir.holds(
+    Path(str(_database["NAME"])), "connections_connection", "sealed != ''"
+)
+CREDENTIAL_KEYS = instance_dir.secret(HOME, "vault_keys", database_exists=_LINKED).split()
 
 REDIS_URL = os.environ.get("TRADELATCH_REDIS_URL", "")
 CACHES = {
@@ -131,7 +134,7 @@ except ValueError as error:
     raise ImproperlyConfigured(f"TRADELATCH_OUTGOING_ADDRESSES: {error}.") from error
 # Computers on which people may have a gateway of their own (IBKR's, TWS)
 try:
-    _own_hosts = (HOST,) if _PUBLIC.hostname == home.OWN_NAME else (_PUBLIC.hostname, HOST)
+    _own_hosts = (HOST,) if _PUBLIC.hostname == instance_dir.OWN_NAME else (_PUBLIC.hostname, HOST)
     BROKER_ADDRESSES = reach.listed(os.environ.get("TRADELATCH_BROKER_ADDRESSES"), own_hosts=_own_hosts)
 except ValueError as error:
     raise ImproperlyConfigured(f"TRADELATCH_BROKER_ADDRESSES: {error}.") from error
@@ -244,11 +247,11 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 REQUIRE_SECOND_FACTOR = _flag("TRADELATCH_REQUIRE_SECOND_FACTOR")
-IDENTITY_PROVIDERS = identity.providers(os.environ)
+IDENTITY_PROVIDERS = oidc.providers(os.environ)
 
 # E-mail: files in the home until a mail server is named
 LETTERS_FOLDER = HOME / "letters"
-EMAIL_BACKEND, _SMTP = mail.backend(os.environ.get("TRADELATCH_SMTP_URL", ""))
+EMAIL_BACKEND, _SMTP = email.backend(os.environ.get("TRADELATCH_SMTP_URL", ""))
 EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _SMTP.host, _SMTP.port, _SMTP.user, _SMTP.password
 EMAIL_USE_SSL, EMAIL_USE_TLS, EMAIL_TIMEOUT = _SMTP.tls, _SMTP.starttls, 10
 DEFAULT_FROM_EMAIL = os.environ.get("TRADELATCH_EMAIL_FROM", f"Tradelatch <tradelatch@{_PUBLIC.hostname}>")
@@ -367,7 +370,7 @@ CELERY_TIMEZONE = "UTC"
 EMBEDDED_QUEUE = CELERY_BROKER_URL.startswith(("files:", "filesystem:"))
 if EMBEDDED_QUEUE:
     CELERY_BROKER_URL = "files://localhost"  # console.embedded_queue, whose files are whole
-    _queue = home.queue_folder(HOME)
+    _queue = instance_dir.queue_folder(HOME)
     CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # a queue of its own to poll, for commands nobody sends here
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(_queue / "messages"),

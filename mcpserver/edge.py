@@ -31,9 +31,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from console import addresses, host_names, ids, scopes
 from console.authority import bearer
 from console.authority.bearer import Unauthenticated, WrongAddress
+from console.config.instance_dir import OWN_NAME
 from console.errors import Code, Refusal
 from console.help import links
-from console.home import OWN_NAME
 from console.oauth import resource
 from console.principal import Manager, Principal
 from console.scopes import Source

@@ -20,7 +20,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from console.accounts.models import User
-from console.identity import Provider
+from console.config.oidc import Provider
 
 _KEY = "identity_request"
 _SECONDS = 600

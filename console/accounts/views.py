@@ -17,7 +17,7 @@ from console.accounts.forms import CodeForm, NewPasswordForm, RecoverForm, SignI
 from console.accounts.models import Link, User
 from console.accounts.required import before_second_factor
 from console.accounts.throttle import TOO_MANY, Attempt
-from console.identity import Provider
+from console.config.oidc import Provider
 from console.outbox import post
 from console.outbox.models import OutgoingMail
 from console.security import keeping

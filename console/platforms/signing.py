@@ -10,7 +10,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from console import home
+from console.config import instance_dir
 
 _ALGORITHM = "ES256"
 _TYPE = "at+jwt"
@@ -19,7 +19,7 @@ _TYPE = "at+jwt"
 @functools.cache
 def _key() -> ECKey:
     """Made on first use, with mode 0600. Losing it ends the tokens of the last hour and nothing else."""
-    text = home.secret(settings.HOME, "platform_signing_key", database_exists=False, make=_generate)
+    text = instance_dir.secret(settings.HOME, "platform_signing_key", database_exists=False, make=_generate)
     return ECKey.import_key(json.loads(text))
 
 

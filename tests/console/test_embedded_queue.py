@@ -12,15 +12,16 @@ import pytest
 from kombu import Connection, Consumer, Exchange, Producer, Queue
 from kombu.transport.virtual import Channel
 
-from console import embedded_queue, home
+from console import embedded_queue
 from console.celery import app
+from console.config import instance_dir
 
 WORK = Queue("work", Exchange("work"), routing_key="work")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return home.queue_folder(tmp_path) / "messages"
+    return instance_dir.queue_folder(tmp_path) / "messages"
 
 
 @pytest.fixture

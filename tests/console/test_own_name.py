@@ -9,9 +9,9 @@ import pytest
 from django.conf import LazySettings
 from django.test import Client as Browser
 
-from console import home
 from console.accounts.models import User
-from console.home import OWN_NAME
+from console.config import instance_dir
+from console.config.instance_dir import OWN_NAME
 from console.oauth import resource
 from tests.conftest import PASSWORD
 from tests.console.oauth.hosts import Host, register
@@ -33,11 +33,11 @@ def knows(monkeypatch: pytest.MonkeyPatch, **names: str) -> None:
 
 def test_a_new_home_takes_it_and_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     knows(monkeypatch, **{OWN_NAME: "127.0.0.1"})
-    assert home.local_name(tmp_path, listens="127.0.0.1") == OWN_NAME
+    assert instance_dir.local_name(tmp_path, listens="127.0.0.1") == OWN_NAME
     assert (tmp_path / "name").stat().st_mode & 0o777 == 0o600
     (tmp_path / "secrets").mkdir()
     knows(monkeypatch)
-    assert home.local_name(tmp_path, listens="127.0.0.1") == OWN_NAME, "passkeys belong to the name"
+    assert instance_dir.local_name(tmp_path, listens="127.0.0.1") == OWN_NAME, "passkeys belong to the name"
 
 
 @pytest.mark.parametrize(
@@ -49,15 +49,15 @@ def test_where_it_would_not_do_the_name_is_localhost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: dict[str, str], listens: str
 ) -> None:
     knows(monkeypatch, **known)
-    assert home.local_name(tmp_path, listens=listens) == "localhost"
+    assert instance_dir.local_name(tmp_path, listens=listens) == "localhost"
     knows(monkeypatch, **{OWN_NAME: "127.0.0.1"})
-    assert home.local_name(tmp_path, listens="127.0.0.1") == "localhost"
+    assert instance_dir.local_name(tmp_path, listens="127.0.0.1") == "localhost"
 
 
 def test_a_home_from_before_keeps_localhost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "secrets").mkdir()
     knows(monkeypatch, **{OWN_NAME: "127.0.0.1"})
-    assert home.local_name(tmp_path, listens="127.0.0.1") == "localhost"
+    assert instance_dir.local_name(tmp_path, listens="127.0.0.1") == "localhost"
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from console.home import OWN_NAME
+from console.config.instance_dir import OWN_NAME
 from tests import serving
 
 

@@ -14,8 +14,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from console import embedded_queue
+from console.config.instance_dir import OWN_NAME
 from console.errors import Refusal
-from console.home import OWN_NAME
 from console.onboarding import quickstart, schema, supervisor
 
 _READY_SECONDS = 60.0

@@ -8,9 +8,9 @@ from django.conf import LazySettings
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client as Browser
 
-from console import identity
 from console.accounts.models import User
-from console.identity import Provider
+from console.config import oidc
+from console.config.oidc import Provider
 from tests.console.accounts import provider as providers
 from tests.console.accounts.provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider
 from tests.console.pages import words_of
@@ -185,16 +185,16 @@ def test_the_environment_configures_both_or_says_what_is_missing() -> None:
         "TRADELATCH_OIDC_CLIENT_ID": "c",
         "TRADELATCH_OIDC_CLIENT_SECRET": "d",
     }
-    assert identity.providers({}) == {}
-    found = identity.providers(google | other)
+    assert oidc.providers({}) == {}
+    found = oidc.providers(google | other)
     assert [(one.slug, one.name, one.issuer) for one in found.values()] == [
         ("google", "Google", "https://accounts.google.com"),
         ("oidc", "id.example.com", "https://id.example.com"),
     ]
     assert "'d'" not in repr(found)
-    assert identity.providers(other | {"TRADELATCH_OIDC_NAME": "Acme"})["oidc"].name == "Acme"
+    assert oidc.providers(other | {"TRADELATCH_OIDC_NAME": "Acme"})["oidc"].name == "Acme"
     for half in ({"TRADELATCH_GOOGLE_CLIENT_ID": "a"}, other | {"TRADELATCH_OIDC_ISSUER": ""}):
         with pytest.raises(ImproperlyConfigured, match="Set all of"):
-            identity.providers(half)
+            oidc.providers(half)
     with pytest.raises(ImproperlyConfigured, match="https"):
-        identity.providers(other | {"TRADELATCH_OIDC_ISSUER": "http://id.example.com"})
+        oidc.providers(other | {"TRADELATCH_OIDC_ISSUER": "http://id.example.com"})

@@ -10,9 +10,9 @@ from django.contrib.sessions.models import Session
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
-from console import home
 from console.accounts import factors, seal
 from console.accounts.models import User
+from console.config import instance_dir
 from tests.console.present import at_the_browser
 from tests.console.second_factors import SECRET, code, give_app, shown_secret
 
@@ -59,4 +59,4 @@ def test_the_key_is_a_file_of_its_own_that_only_its_owner_reads() -> None:
 
 def test_a_database_without_its_key_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImproperlyConfigured, match="seed_keys back, or set TRADELATCH_SEED_KEYS"):
-        home.secret(tmp_path, "seed_keys", database_exists=True)
+        instance_dir.secret(tmp_path, "seed_keys", database_exists=True)

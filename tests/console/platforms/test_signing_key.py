@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from joserfc.jwk import ECKey
 
-from console import home
+from console.config import instance_dir
 from console.platforms import signing
 
 
 def make(folder: Path) -> str:
-    return home.secret(folder, "platform_signing_key", database_exists=False, make=signing._generate)
+    return instance_dir.secret(folder, "platform_signing_key", database_exists=False, make=signing._generate)
 
 
 def test_it_is_a_private_key_in_a_private_file(tmp_path: Path) -> None:

@@ -3,12 +3,12 @@
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from console import mail
-from console.mail import Smtp
+from console.config import email
+from console.config.email import Smtp
 
 
 def test_without_an_address_letters_are_files_in_the_home() -> None:
-    assert mail.backend("")[0] == "console.outbox.backends.Folder"
+    assert email.backend("")[0] == "console.outbox.backends.Folder"
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,11 @@ def test_without_an_address_letters_are_files_in_the_home() -> None:
     ],
 )
 def test_an_address_says_how_to_reach_the_server(url: str, smtp: Smtp) -> None:
-    assert mail.backend(url) == ("django.core.mail.backends.smtp.EmailBackend", smtp)
+    assert email.backend(url) == ("django.core.mail.backends.smtp.EmailBackend", smtp)
 
 
 @pytest.mark.parametrize("url", ["mail.example.com", "http://me:secret@host", "smtp://", "smtp://me:secret@host:port"])
 def test_an_address_that_is_none_is_refused_without_being_repeated(url: str) -> None:
     with pytest.raises(ImproperlyConfigured) as caught:
-        mail.backend(url)
+        email.backend(url)
     assert "secret" not in str(caught.value)
