@@ -1,3 +1,4 @@
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -113,3 +114,14 @@ class NewPasswordForm(forms.Form):
         if "password" in cleaned and cleaned["password"] != cleaned.get("again"):
             self.add_error("again", "The two are not the same.")
         return cleaned
+
+
+@dataclass(frozen=True, slots=True)
+class LabeledChoice:
+    """The label of a radio button, with the sentence that stands beneath it."""
+
+    label: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.label

@@ -20,7 +20,7 @@ from console.accounts.throttle import TOO_MANY, Attempt
 from console.config.oidc import Provider
 from console.outbox import post
 from console.outbox.models import OutgoingMail
-from console.security import keeping
+from console.security import services
 
 # Nothing can be guessed there; a neighbour's noise must not keep a known browser out.
 _STRANGERS_TOO = frozenset({"passkey", "passkey-question", "identity"})
@@ -116,7 +116,7 @@ def set_password(request: HttpRequest, token: str) -> HttpResponse:
     form = NewPasswordForm(link.user, request.POST or None)
     if request.method == "POST" and form.is_valid():
         ip = request.META.get("REMOTE_ADDR", "")
-        if not keeping.set_password(link, form.cleaned_data["password"], ip=ip):
+        if not services.set_password(link, form.cleaned_data["password"], ip=ip):
             return render(request, "accounts/link_over.html", status=404)
         messages.success(request, "Your password is set. Sign in with it.")
         response = redirect("sign-in")

@@ -5,13 +5,13 @@ import secrets
 from django.utils import timezone
 
 from console.authority.refusals import Unauthenticated, WrongAddress
-from console.keys import managing, minting, networks
+from console.keys import management_keys, minting, networks
 from console.keys.models import ManagementKey
 from console.principal import Manager
 
 
 def is_management_key(raw: str) -> bool:
-    return raw.startswith(managing.PREFIX)
+    return raw.startswith(management_keys.PREFIX)
 
 
 def authenticate(raw: str, *, ip: str = "", user_agent: str = "") -> Manager:

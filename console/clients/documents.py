@@ -18,7 +18,7 @@ from oauth2_provider.settings import oauth2_settings
 
 from console import scopes
 from console.audit import journal
-from console.clients import known, registration
+from console.clients import fallback_documents, registration
 from console.clients.fetching import CIMDError
 from console.clients.models import Client, Kind, Review
 from console.clients.rules import MAX_REDIRECT_URIS, check_redirect_uri, clean_name
@@ -111,7 +111,7 @@ def _without_document(row: Client | None, client_id: str, refused: DocumentRefus
     if row is not None and row.document_fetched_at is not None and row.document_fetched_at > now - STALE_FOR:
         Client.objects.filter(pk=row.pk).update(cimd_expires_at=now + TRY_AGAIN)
         return row
-    copy = known.COPIES.get(client_id)
+    copy = fallback_documents.COPIES.get(client_id)
     if copy is None:
         raise refused
     return _store(client_id, normalise(client_id, copy), fetched_at=None, expires_at=now + TRY_AGAIN, ip=ip)

@@ -1,7 +1,7 @@
 from django import forms
 
-from console.accounts.choice import Choice
 from console.accounts.fields import own_name
+from console.accounts.forms import LabeledChoice
 from console.scopes import ALL, WORDS, Scope, label
 
 
@@ -23,8 +23,11 @@ class ClientForm(forms.Form):
         initial="read",
         widget=forms.RadioSelect,
         choices=[
-            ("read", Choice(label(frozenset({Scope.READ})), WORDS[Scope.READ])),
-            ("trade", Choice(label(frozenset(ALL)), f"Also: {WORDS[Scope.TRADE][0].lower()}{WORDS[Scope.TRADE][1:]}")),
+            ("read", LabeledChoice(label(frozenset({Scope.READ})), WORDS[Scope.READ])),
+            (
+                "trade",
+                LabeledChoice(label(frozenset(ALL)), f"Also: {WORDS[Scope.TRADE][0].lower()}{WORDS[Scope.TRADE][1:]}"),
+            ),
         ],
     )
     confidential = forms.BooleanField(

@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.accounts import once, presence
+from console.accounts import presence, single_submit
 from console.accounts.current import user_of
 from console.accounts.models import User
 from console.accounts.presence import Act
@@ -35,7 +35,7 @@ def list_(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
     form = ClientForm(request.POST or None)
-    if request.method == "POST" and not once.unused(request):
+    if request.method == "POST" and not single_submit.unused(request):
         messages.info(request, "This form was sent before. A secret is shown only once.")
         return redirect("clients:list")
     if request.method == "POST" and form.is_valid():
@@ -55,9 +55,9 @@ def new(request: HttpRequest) -> HttpResponse:
         except Refusal as refusal:
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         else:
-            once.use(request)
+            single_submit.use(request)
             return render(request, "clients/made.html", {"client": client, "secret": secret})
-    token = request.POST.get("once") or once.issue(request)
+    token = request.POST.get("once") or single_submit.issue(request)
     return render(request, "clients/new.html", {"form": form, "once": token})
 
 

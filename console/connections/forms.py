@@ -9,8 +9,8 @@ from django import forms
 from brokers.decimals import plain
 from brokers.types import AssetClass, Environment, OrderType
 from console import limits
-from console.accounts.choice import Choice
 from console.accounts.fields import seen
+from console.accounts.forms import LabeledChoice
 from console.connections import linking
 from console.connections.gateways import UnknownCertificate
 from console.connections.kinds import Field, Kind
@@ -18,10 +18,13 @@ from console.errors import Refusal
 from console.limits import AMOUNTS, LIVE_NEEDS, TITLES, Limits
 
 _FILLS = [
-    ("standard", Choice("Standard", "Coins 0.25 %; shares 0.005 each, at least 1.00 an order. No slippage.")),
-    ("frictionless", Choice("Frictionless", "No fees and no slippage.")),
-    ("realistic", Choice("Realistic", "Fees, 0.02 % slippage, 200 ms on the way, at most 10 % of a minute's volume.")),
-    ("thin", Choice("Thin market", "Higher fees, 0.1 % slippage, and at most 2 % of a minute's volume.")),
+    ("standard", LabeledChoice("Standard", "Coins 0.25 %; shares 0.005 each, at least 1.00 an order. No slippage.")),
+    ("frictionless", LabeledChoice("Frictionless", "No fees and no slippage.")),
+    (
+        "realistic",
+        LabeledChoice("Realistic", "Fees, 0.02 % slippage, 200 ms on the way, at most 10 % of a minute's volume."),
+    ),
+    ("thin", LabeledChoice("Thin market", "Higher fees, 0.1 % slippage, and at most 2 % of a minute's volume.")),
 ]
 
 
@@ -59,11 +62,11 @@ class PaperConnectionForm(forms.Form):
         choices=[
             (
                 "always",
-                Choice("Open at all hours", "Orders can fill at any time. Good for trying things out."),
+                LabeledChoice("Open at all hours", "Orders can fill at any time. Good for trying things out."),
             ),
             (
                 "venue",
-                Choice("Keep the exchange's hours", "Orders fill only while the real exchange would be open."),
+                LabeledChoice("Keep the exchange's hours", "Orders fill only while the real exchange would be open."),
             ),
         ],
     )
@@ -83,8 +86,14 @@ class PaperConnectionForm(forms.Form):
         initial="cash",
         widget=forms.RadioSelect,
         choices=[
-            ("cash", Choice("Cash", "Buys with the cash it has and sells what it holds. Live prices need this one.")),
-            ("margin", Choice("Margin", "Holds up to twice its own means in stocks, sells short, and pays to borrow.")),
+            (
+                "cash",
+                LabeledChoice("Cash", "Buys with the cash it has and sells what it holds. Live prices need this one."),
+            ),
+            (
+                "margin",
+                LabeledChoice("Margin", "Holds up to twice its own means in stocks, sells short, and pays to borrow."),
+            ),
         ],
     )
     preset = forms.ChoiceField(
@@ -241,7 +250,7 @@ class LinkForm(CredentialsForm):
         environment = self.fields["environment"]
         assert isinstance(environment, forms.ChoiceField)
         environment.choices = [
-            (each.value, Choice("Paper" if each is Environment.PAPER else "Live", words))
+            (each.value, LabeledChoice("Paper" if each is Environment.PAPER else "Live", words))
             for each, words in kind.environments.items()
         ]
         environment.initial = None if kind.picked_by_person else next(iter(kind.environments)).value

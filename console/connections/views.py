@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from brokers.types import Environment
 from console import limits as bounds
-from console.accounts import factors, once, presence
+from console.accounts import factors, presence, single_submit
 from console.accounts.current import user_of
 from console.accounts.presence import Act
 from console.audit import reads
@@ -58,7 +58,7 @@ def list_(request: HttpRequest) -> HttpResponse:
 def add(request: HttpRequest) -> HttpResponse:
     back_to = _local(request, request.POST.get("next") or request.GET.get("next", ""))
     form = PaperConnectionForm(request.POST or None)
-    if request.method == "POST" and not once.unused(request):
+    if request.method == "POST" and not single_submit.unused(request):
         messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
         return redirect("connections:list")
     if request.method == "POST" and form.is_valid():
@@ -67,10 +67,10 @@ def add(request: HttpRequest) -> HttpResponse:
         except Refusal as refusal:
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         else:
-            once.use(request)
+            single_submit.use(request)
             made = {"connection": connection, "raw": raw, "next": back_to}
             return render(request, "connections/made.html", made)
-    token = request.POST.get("once") or once.issue(request)
+    token = request.POST.get("once") or single_submit.issue(request)
     context = {"form": form, "next": back_to, "once": token, "kinds": KINDS.values()}
     return render(request, "connections/add.html", context)
 
@@ -86,11 +86,11 @@ def link(request: HttpRequest, slug: str) -> HttpResponse:
     if (kind := KINDS.get(slug)) is None:
         raise Http404
     back_to = _local(request, request.POST.get("next") or request.GET.get("next", ""))
-    if request.method == "POST" and not once.unused(request):
+    if request.method == "POST" and not single_submit.unused(request):
         messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
         return redirect("connections:list")
     form = LinkForm(kind, request.POST if request.method == "POST" else None)
-    token = request.POST.get("once") or once.issue(request)
+    token = request.POST.get("once") or single_submit.issue(request)
 
     def page(proof: presence.Fields) -> HttpResponse:
         context = {"form": form, "next": back_to, "once": token, "proof": proof, **_guide(request, kind)}
@@ -117,7 +117,7 @@ def link(request: HttpRequest, slug: str) -> HttpResponse:
         except Refusal as refusal:
             form.refuse(refusal)
         else:
-            once.use(request)
+            single_submit.use(request)
             return render(request, "connections/made.html", {"connection": connection, "raw": raw, "next": back_to})
     return page(presence.fields(request, Act.LINK, live=live))
 

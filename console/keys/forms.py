@@ -6,8 +6,8 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils import timezone
 
-from console.accounts.choice import Choice
 from console.accounts.fields import own_name, seen
+from console.accounts.forms import LabeledChoice
 from console.accounts.models import User
 from console.connections.models import Connection
 from console.keys import networks
@@ -69,8 +69,8 @@ class KeyForm(SecretForm):
         initial="read",
         widget=forms.RadioSelect,
         choices=[
-            ("read", Choice(label(_READ), f"{WORDS[Scope.READ]} It cannot trade.")),
-            ("trade", Choice(label(_TRADE), f"Also: {WORDS[Scope.TRADE][0].lower()}{WORDS[Scope.TRADE][1:]}")),
+            ("read", LabeledChoice(label(_READ), f"{WORDS[Scope.READ]} It cannot trade.")),
+            ("trade", LabeledChoice(label(_TRADE), f"Also: {WORDS[Scope.TRADE][0].lower()}{WORDS[Scope.TRADE][1:]}")),
         ],
     )
 
@@ -104,10 +104,10 @@ class RotateForm(SecretForm):
         initial="24h",
         widget=forms.RadioSelect,
         choices=[
-            ("now", Choice("Stops now", "Whatever still uses it is refused from its next call on.")),
-            ("1h", Choice("Works for 1 more hour", "")),
-            ("24h", Choice("Works for 24 more hours", "")),
-            ("7d", Choice("Works for 7 more days", "You can end it at any time.")),
+            ("now", LabeledChoice("Stops now", "Whatever still uses it is refused from its next call on.")),
+            ("1h", LabeledChoice("Works for 1 more hour", "")),
+            ("24h", LabeledChoice("Works for 24 more hours", "")),
+            ("7d", LabeledChoice("Works for 7 more days", "You can end it at any time.")),
         ],
     )
 

@@ -9,7 +9,7 @@ from console.accounts.models import User
 from console.audit import journal
 from console.clients.models import Client
 from console.connected_apps import grants
-from console.keys import managing, minting
+from console.keys import management_keys, minting
 from console.keys.models import ApiKey, ManagementKey
 
 _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
@@ -63,7 +63,7 @@ def report(key: ApiKey | ManagementKey, *, by: User) -> bool:
         return minting.revoke(key, by=by, reason="Reported as leaked")
     for client in registered_by(key):
         grants.delete_client(client, by=by)
-    return managing.revoke(key, by=by, reason="Reported as leaked")
+    return management_keys.revoke(key, by=by, reason="Reported as leaked")
 
 
 def registered_by(key: ManagementKey) -> QuerySet[Client]:

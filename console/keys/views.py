@@ -8,14 +8,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from console.accounts import once, presence
+from console.accounts import presence, single_submit
 from console.accounts.current import user_of
 from console.accounts.models import User
 from console.accounts.presence import Act
 from console.audit import paging, reads
 from console.clients.models import Client
 from console.errors import Refusal
-from console.keys import leaked, managing, minting, usage
+from console.keys import leaked, management_keys, minting, usage
 from console.keys.forms import KeyForm, LeakedForm, ManagementKeyForm, RotateForm
 from console.keys.models import ApiKey, ManagementKey
 from console.onboarding import home
@@ -58,7 +58,7 @@ def new(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     chosen = {"connection": request.GET["connection"]} if "connection" in request.GET else {}
     form = KeyForm(request.POST or None, owner=user, initial=chosen)
-    if request.method == "POST" and not once.unused(request):
+    if request.method == "POST" and not single_submit.unused(request):
         messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
         return redirect("keys:list")
     if request.method == "POST" and form.is_valid():
@@ -84,12 +84,12 @@ def new(request: HttpRequest) -> HttpResponse:
             note=form.cleaned_data["note"],
             networks=form.cleaned_data["networks"],
         )
-        once.use(request)
+        single_submit.use(request)
         return render(request, "keys/made.html", {"key": key, "raw": raw, "connection": key.app.connection})
     context = {
         "form": form,
         "has_connection": home.connections(user).exists(),
-        "once": request.POST.get("once") or once.issue(request),
+        "once": request.POST.get("once") or single_submit.issue(request),
     }
     return render(request, "keys/new.html", context)
 
@@ -99,7 +99,7 @@ def new(request: HttpRequest) -> HttpResponse:
 def new_management(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     form = ManagementKeyForm(request.POST or None)
-    if request.method == "POST" and not once.unused(request):
+    if request.method == "POST" and not single_submit.unused(request):
         messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
         return redirect("keys:list")
     if request.method == "POST" and form.is_valid():
@@ -113,7 +113,7 @@ def new_management(request: HttpRequest) -> HttpResponse:
         )
         if isinstance(proved, HttpResponse):
             return proved
-        key, raw = managing.mint(
+        key, raw = management_keys.mint(
             user,
             name=form.cleaned_data["name"],
             expires_at=form.expires_at,
@@ -121,9 +121,9 @@ def new_management(request: HttpRequest) -> HttpResponse:
             networks=form.cleaned_data["networks"],
             makes_trade_keys=form.cleaned_data["makes_trade_keys"],
         )
-        once.use(request)
+        single_submit.use(request)
         return render(request, "keys/made_management.html", {"key": key, "raw": raw})
-    token = request.POST.get("once") or once.issue(request)
+    token = request.POST.get("once") or single_submit.issue(request)
     return render(request, "keys/new_management.html", {"form": form, "once": token})
 
 
@@ -131,7 +131,7 @@ def new_management(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def rotate(request: HttpRequest, public_id: str) -> HttpResponse:
     usable = _own(user_of(request)).filter(revoked_at=None, app__revoked_at=None, replaced_by=None)
-    sent_before = request.method == "POST" and not once.unused(request)
+    sent_before = request.method == "POST" and not single_submit.unused(request)
     if sent_before:
         messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
         return redirect("keys:list")
@@ -162,10 +162,10 @@ def rotate(request: HttpRequest, public_id: str) -> HttpResponse:
         except Refusal as refusal:
             messages.error(request, str(refusal))
             return redirect("keys:list")
-        once.use(request)
+        single_submit.use(request)
         context = {"key": made, "raw": raw, "connection": connection, "old": key}
         return render(request, "keys/made.html", context)
-    token = request.POST.get("once") or once.issue(request)
+    token = request.POST.get("once") or single_submit.issue(request)
     return render(request, "keys/rotate.html", {"form": form, "key": key, "once": token})
 
 
@@ -188,7 +188,7 @@ def revoke(request: HttpRequest, public_id: str) -> HttpResponse:
 def revoke_management(request: HttpRequest, public_id: str) -> HttpResponse:
     key = get_object_or_404(_managing(user_of(request)), public_id=public_id)
     if request.method == "POST":
-        if managing.revoke(key, by=user_of(request)):
+        if management_keys.revoke(key, by=user_of(request)):
             messages.success(request, f"The management key {key.name} no longer works.")
         return redirect("keys:list")
     context = {"key": key, "last_hour": reads.last_hour_of(key.public_id), "made": _made(key).filter(revoked_at=None)}

@@ -14,7 +14,7 @@ from console.accounts.models import User
 from console.clients.models import Client
 from console.connected_apps import grants
 from console.connections.models import Connection
-from console.oauth import notices, resource, toolkit
+from console.oauth import emails, resource, toolkit
 from console.oauth.models import Grant
 from console.oauth.toolkit import errors
 from console.oauth.validator import digest
@@ -68,7 +68,7 @@ def allow(asked: AuthorizationRequest, owner: User, connection: Connection, gran
     if asked.client.awaits_review:
         raise ValueError("An operator has not accepted this client.")
     app = grants.grant(owner, connection, granted, source=Source.OAUTH, name=asked.client.name, client=asked.client)
-    notices.tell_of_grant(app)
+    emails.tell_of_grant(app)
     code = toolkit.new_code()
     Grant.objects.create(
         user=owner,

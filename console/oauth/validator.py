@@ -28,7 +28,7 @@ from console.clients.models import Client
 from console.clients.registration import secret_digest
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
-from console.oauth import notices, resource
+from console.oauth import emails, resource
 from console.oauth.models import AccessToken, Grant, RefreshToken
 from console.oauth.toolkit import OAuth2Validator, errors, set_token_value
 from console.scopes import Scope
@@ -223,10 +223,10 @@ def _refuse_reused(app: ConnectedApp, used: RefreshToken, now: datetime) -> None
     RefreshToken.objects.filter(pk=used.pk, reused_at=None).update(reused_at=now)
     if first is None and is_alive:
         journal.record_change(None, "refused an old sign-in of", "app", app.pk, app.name)
-        notices.tell_of_reuse(app, ended=False)
+        emails.tell_of_reuse(app, ended=False)
         return
     grants.revoke(app, by=None, reason="A refresh token was used again after it was replaced")
-    notices.tell_of_reuse(app, ended=True)
+    emails.tell_of_reuse(app, ended=True)
 
 
 def _words(held: frozenset[Scope]) -> list[str]:

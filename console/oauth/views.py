@@ -27,9 +27,9 @@ from console.clients.registration import ClosedDoor
 from console.connected_apps import grants
 from console.oauth import authorization, metadata, pending, register, seen, toolkit
 from console.oauth.authorization import AuthorizationRequest
+from console.oauth.decorators import error, public
 from console.oauth.forms import ConsentForm
 from console.oauth.models import PendingConsent
-from console.oauth.public import error, public
 from console.oauth.toolkit import errors
 from console.scopes import Scope
 

@@ -31,7 +31,7 @@ from console.orders.models import Action, Confirmation, Modification, Order, Que
 from console.orders.states import Status
 from console.orders.waiting import Waiting
 from console.principal import Redeemer
-from console.security import keeping
+from console.security import services
 
 # The terms a person judges an order by, beside the sentence.
 _SHOWN = (("price", "Price at the time"), ("value", "Value"), ("fee", "Fee, estimated"))
@@ -319,7 +319,7 @@ def _evidence(request: HttpRequest, proved: presence.Proved) -> Evidence:
     ip = request.META.get("REMOTE_ADDR", "")
     if proved.factor is None:
         return Evidence(proof=Proof.PASSWORD, label="the password", ip=ip)
-    label = keeping.describe(proved.factor)
+    label = services.describe(proved.factor)
     return Evidence(proof=Proof.PASSKEY, label=label, credential=proved.factor.pk, ip=ip)
 
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.accounts import once, presence
+from console.accounts import presence, single_submit
 from console.accounts.current import user_of
 from console.accounts.models import User
 from console.accounts.presence import Act
@@ -55,7 +55,7 @@ def list_(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def invite(request: HttpRequest) -> HttpResponse:
     form = InviteForm(request.POST or None)
-    if request.method == "POST" and not once.unused(request):
+    if request.method == "POST" and not single_submit.unused(request):
         messages.info(request, "This form was sent before. A link is shown only once.")
         return redirect("people:list")
     if request.method == "POST" and form.is_valid():
@@ -70,9 +70,9 @@ def invite(request: HttpRequest) -> HttpResponse:
         except roster.AlreadyHere:
             form.add_error("email", "Somebody here has that address already.")
         else:
-            once.use(request)
+            single_submit.use(request)
             return render(request, "people/invited.html", {"person": user, "address": address})
-    token = request.POST.get("once") or once.issue(request)
+    token = request.POST.get("once") or single_submit.issue(request)
     return render(request, "people/invite.html", {"form": form, "once": token})
 
 

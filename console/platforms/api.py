@@ -8,9 +8,9 @@ from django.views.decorators.cache import cache_control
 from console.audit import paging
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.oauth.public import public
+from console.oauth.decorators import public
 from console.platforms import bodies, credentials, provisioning, signing, tokens
-from console.platforms.door import attempt, door, header
+from console.platforms.decorators import attempt, door, header
 from console.platforms.models import Platform, PlatformUser
 from console.text import Visible
 

@@ -1,6 +1,6 @@
 from console.accounts.models import User
 from console.outbox.post import Letter
-from console.security import keeping
+from console.security import services
 
 _RECOVERY = """Somebody asked for a new password for {email} at {host}.
 
@@ -15,7 +15,7 @@ After the password is set, live trading rests for 24 hours.
 
 def recovery(user: User) -> Letter | None:
     """Written when it is sent, not while the page waits: how long that takes must not tell who has an account."""
-    address = keeping.recovery_link(user)
+    address = services.recovery_link(user)
     if address is None:
         return None
     host = address.split("/")[2]

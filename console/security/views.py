@@ -8,13 +8,13 @@ from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.accounts import factors, once, presence, required, sessions
+from console.accounts import factors, presence, required, sessions, single_submit
 from console.accounts.current import user_of
 from console.accounts.factors import Factor
 from console.accounts.forms import NewPasswordForm
 from console.accounts.presence import Act
 from console.accounts.required import before_second_factor
-from console.security import keeping
+from console.security import services
 from console.security.forms import AppForm, PasskeyForm
 
 STALE = "The browser's answer does not fit. Try again."
@@ -29,7 +29,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         request,
         "security/overview.html",
         {
-            "factors": [(factor, keeping.describe(factor)) for factor in factors.of(user)],
+            "factors": [(factor, services.describe(factor)) for factor in factors.of(user)],
             "has_app": factors.has(user, factors.APP),
             "codes_left": factors.codes_left(user),
             "browsers": sessions.browsers(user, request),
@@ -59,7 +59,7 @@ def password(request: HttpRequest) -> HttpResponse:
     proved = presence.ask(request, Act.CHANGE_PASSWORD, about="", back="", page=page)
     if isinstance(proved, HttpResponse):
         return proved
-    keeping.change_password(user, form.cleaned_data["password"], session=request.session.session_key, ip=_ip(request))
+    services.change_password(user, form.cleaned_data["password"], session=request.session.session_key, ip=_ip(request))
     update_session_auth_hash(request, user)
     messages.success(request, "Your password is changed. Everywhere else you are signed out.")
     return redirect("security:overview")
@@ -134,14 +134,14 @@ def add_passkey(request: HttpRequest) -> HttpResponse:
 def remove_factor(request: HttpRequest, pk: int) -> HttpResponse:
     user = user_of(request)
     factor = get_object_or_404(Factor, pk=pk, user=user, type__in=(factors.APP, factors.PASSKEY))
-    what = keeping.describe(factor)
+    what = services.describe(factor)
     if request.method == "POST":
         proved = _ask(request, Act.REMOVE_FACTOR, f"Your {what} no longer opens anything here.")
         if isinstance(proved, HttpResponse):
             return proved
         try:
-            keeping.remove_factor(user, factor, ip=_ip(request))
-        except keeping.LastFactor:
+            services.remove_factor(user, factor, ip=_ip(request))
+        except services.LastFactor:
             messages.error(request, "Everyone here needs a second factor. Add another before you remove this one.")
         else:
             messages.success(request, f"Your {what} is removed.")
@@ -157,34 +157,34 @@ def new_codes(request: HttpRequest) -> HttpResponse:
     if not factors.has_any(user):
         messages.info(request, "Recovery codes stand in for a second factor. Add one first.")
         return redirect("security:overview")
-    if request.method == "POST" and not once.unused(request):
+    if request.method == "POST" and not single_submit.unused(request):
         messages.info(request, "This form was sent before. Recovery codes are shown only once.")
         return redirect("security:overview")
     if request.method == "POST":
         proved = _ask(request, Act.NEW_CODES, "Ten new recovery codes are shown, and the old ones stop working.")
         if isinstance(proved, HttpResponse):
             return proved
-        codes = keeping.new_codes(user, ip=_ip(request))
-        once.use(request)
+        codes = services.new_codes(user, ip=_ip(request))
+        single_submit.use(request)
         return render(request, "security/codes.html", {"codes": codes, "onward": reverse("security:overview")})
-    context = {"once": once.issue(request), "left": factors.codes_left(user)}
+    context = {"once": single_submit.issue(request), "left": factors.codes_left(user)}
     return render(request, "security/new_codes.html", context)
 
 
 @require_POST
 def end_sessions(request: HttpRequest) -> HttpResponse:
-    ended = keeping.end_other_sessions(user_of(request), session=request.session.session_key, ip=_ip(request))
+    ended = services.end_other_sessions(user_of(request), session=request.session.session_key, ip=_ip(request))
     messages.success(request, f"Signed out of {ended} other browser{'' if ended == 1 else 's'}.")
     return redirect("security:overview")
 
 
 def _added(request: HttpRequest, factor: Factor) -> HttpResponse:
     """On to where the person was going; past their recovery codes, when these were made just now."""
-    codes = keeping.factor_added(user_of(request), factor, ip=_ip(request))
+    codes = services.factor_added(user_of(request), factor, ip=_ip(request))
     onward = required.where_to(request) or reverse("security:overview")
     if codes:
         return render(request, "security/codes.html", {"codes": codes, "onward": onward, "first": True})
-    messages.success(request, f"Your {keeping.describe(factor)} is added.")
+    messages.success(request, f"Your {services.describe(factor)} is added.")
     return redirect(onward)
 
 

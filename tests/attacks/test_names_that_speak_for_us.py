@@ -13,7 +13,7 @@ from console.clients.models import Client
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Refusal
-from console.keys import managing, minting
+from console.keys import management_keys, minting
 from console.keys.models import ApiKey, ManagementKey
 from console.platforms import provisioning
 from console.platforms.models import Platform
@@ -125,7 +125,7 @@ def test_no_verb_takes_it_for_a_key_or_a_platform(name: str, owner: User, operat
     before = ApiKey.objects.count()
     for refused in (
         lambda: minting.mint(owner, paper, READ, name=name),
-        lambda: managing.mint(owner, name=name, expires_at=None),
+        lambda: management_keys.mint(owner, name=name, expires_at=None),
         lambda: provisioning.create_platform(operator, name=name),
     ):
         with pytest.raises(Refusal, match="name"):

@@ -15,7 +15,7 @@ from console.connections.models import Connection
 from console.halts import verbs as halts
 from console.journal import keeping, notes
 from console.journal.models import RoundTrip
-from console.keys import managing, minting
+from console.keys import management_keys, minting
 from console.orders.models import Confirmation, Order, OutsideOrder
 from console.scopes import Scope
 from tests.brokers.paper.support import order as paper_order
@@ -29,7 +29,7 @@ READ = frozenset({Scope.READ})
 def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade: RoundTrip) -> dict[str, str]:
     """Every address of the console, by what it shows; each with something on it."""
     key, _ = minting.mint(owner, paper, READ, name="nightly-report")
-    management, _ = managing.mint(owner, name="terraform", expires_at=None)
+    management, _ = management_keys.mint(owner, name="terraform", expires_at=None)
     client, _ = registration.register_static(
         owner, name="Widget", redirect_uris=["https://widget.example.com/cb"], scopes=READ
     )

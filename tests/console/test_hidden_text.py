@@ -23,9 +23,9 @@ from console.halts import verbs as halts
 from console.halts.models import Halt
 from console.journal import notes
 from console.journal.models import Note, RoundTrip
-from console.keys import managing, minting
+from console.keys import management_keys, minting
 from console.keys.models import ApiKey
-from console.oauth import notices
+from console.oauth import emails
 from console.orders.models import Order
 from console.platforms import provisioning
 from console.platforms.models import Platform, PlatformUser
@@ -175,7 +175,7 @@ def test_a_line_of_the_log_is_one_line_and_holds_none() -> None:
 
 def test_a_letter_names_an_app_with_it_written_out(app: ConnectedApp) -> None:
     app.name = "Cl\u202eaude\u3164"
-    notices.tell_of_grant(app)
+    emails.tell_of_grant(app)
     assert 'App: "Cl\\u202eaude\\u3164"' in str(mail.outbox[0].body)
 
 
@@ -248,8 +248,8 @@ def test_every_verb_refuses_it_whatever_the_door(
     verbs: tuple[Callable[[], object], ...] = (
         lambda: minting.mint(owner, paper, READ, name=bad),
         lambda: minting.mint(owner, paper, READ, name="Fine", note=bad),
-        lambda: managing.mint(owner, name=bad, expires_at=None),
-        lambda: managing.mint(owner, name="Fine", expires_at=None, note=bad),
+        lambda: management_keys.mint(owner, name=bad, expires_at=None),
+        lambda: management_keys.mint(owner, name="Fine", expires_at=None, note=bad),
         lambda: halts.halt_connection(paper, by=app, reason=bad),
         lambda: notes.add(paper.pk, trade.public_id, bad, by="Claude"),
         lambda: notes.add(paper.pk, trade.public_id, "Fine", [bad], by="Claude"),

@@ -22,7 +22,7 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import linking
 from console.connections.models import Connection, Policy
 from console.halts import verbs as halts
-from console.keys import managing, minting
+from console.keys import management_keys, minting
 from console.keys.models import ManagementKey
 from console.oauth.models import AccessToken
 from console.onboarding import open_connection
@@ -334,16 +334,16 @@ def credentials(
         return rest
 
     def manager(user: User, *, revoked: bool = False, **fields: Any) -> Rest:
-        made, raw = managing.mint(user, name="terraform", expires_at=None, **fields)
+        made, raw = management_keys.mint(user, name="terraform", expires_at=None, **fields)
         if revoked:
-            managing.revoke(made, by=user)
+            management_keys.revoke(made, by=user)
         return Rest(Browser(), raw)
 
     def child(*, revoked: bool = False, ends: timedelta = timedelta(days=1)) -> Rest:
-        maker, _ = managing.mint(owner, name="terraform", expires_at=timezone.now() + timedelta(days=1))
+        maker, _ = management_keys.mint(owner, name="terraform", expires_at=timezone.now() + timedelta(days=1))
         _, raw = minting.mint(owner, paper, TRADE, name="script", made_by=maker)
         if revoked:
-            managing.revoke(maker, by=owner)
+            management_keys.revoke(maker, by=owner)
         ManagementKey.objects.filter(pk=maker.pk).update(expires_at=timezone.now() + ends)
         return Rest(Browser(), raw)
 

@@ -5,7 +5,7 @@ from django.test import Client as Browser
 
 from console.accounts.models import User
 from console.connected_apps.models import ConnectedApp
-from console.keys import managing
+from console.keys import management_keys
 from console.toolsets import Toolset
 from tests.console.api.rest import Rest
 
@@ -62,7 +62,7 @@ def test_sets_of_tools_are_switched_and_stay_as_they_were_left(session: Rest, ap
 def test_a_management_key_switches_them_and_a_key_of_the_app_itself_does_not(
     owner: User, app: ConnectedApp, trader: Rest
 ) -> None:
-    _, secret = managing.mint(owner, name="terraform", expires_at=None)
+    _, secret = management_keys.mint(owner, name="terraform", expires_at=None)
     manager = Rest(Browser(), secret)
     assert manager.send("PATCH", f"/connected-apps/{app.pk}", {"toolsets": []}).status_code == 200
     assert trader.refused("PATCH", f"/connected-apps/{app.pk}", {"toolsets": []})["code"] == "not_permitted"

@@ -16,7 +16,7 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import linking
 from console.connections.models import Connection
 from console.halts import verbs as halts
-from console.keys import managing, minting
+from console.keys import management_keys, minting
 from console.keys.models import ApiKey, ManagementKey
 from console.onboarding import playground
 from console.scopes import Scope
@@ -30,7 +30,7 @@ ORDER = {"symbol": "AAPL", "side": "BUY", "quantity": "1"}
 
 @pytest.fixture
 def maker(owner: User) -> ManagementKey:
-    return managing.mint(owner, name="terraform", expires_at=None, makes_trade_keys=True)[0]
+    return management_keys.mint(owner, name="terraform", expires_at=None, makes_trade_keys=True)[0]
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def place_and_confirm(rest: Rest, order: dict[str, str]) -> Any:
 
 
 def test_without_its_owners_word_it_makes_keys_that_read_and_none_that_trades(owner: User, paper: Connection) -> None:
-    _, raw = managing.mint(owner, name="terraform", expires_at=None)
+    _, raw = management_keys.mint(owner, name="terraform", expires_at=None)
     rest, before = Rest(Browser(), raw), ApiKey.objects.count()
     told = rest.refused("POST", "/keys", wanted(paper))
     assert (told["code"], told["errors"][0]["field"]) == ("not_permitted", "scopes")
@@ -70,10 +70,10 @@ def test_without_its_owners_word_it_makes_keys_that_read_and_none_that_trades(ow
 
 
 def test_the_page_asks_for_that_word_and_every_list_tells_it(browser: Browser, owner: User) -> None:
-    managing.mint(owner, name="reader-maker", expires_at=None)
+    management_keys.mint(owner, name="reader-maker", expires_at=None)
     page = words_of(browser.get("/keys/"))
     assert "reader-maker" in page and "Read and trade" not in page
-    managing.mint(owner, name="trade-maker", expires_at=None, makes_trade_keys=True)
+    management_keys.mint(owner, name="trade-maker", expires_at=None, makes_trade_keys=True)
     assert "Read and trade" in words_of(browser.get("/keys/"))
 
 
@@ -198,7 +198,7 @@ def test_a_playground_that_is_over_leaves_nothing_behind(
 
 
 def test_a_key_bound_to_addresses_makes_keys_bound_within_them(owner: User, paper: Connection) -> None:
-    _, raw = managing.mint(owner, name="terraform", expires_at=None, networks=["127.0.0.0/8"])
+    _, raw = management_keys.mint(owner, name="terraform", expires_at=None, networks=["127.0.0.0/8"])
     rest = Rest(Browser(), raw)
     assert rest.post("/keys", wanted(paper, scopes=["mcp:read"]), status=201)["key"]["networks"] == ["127.0.0.0/8"]
     narrower = wanted(paper, scopes=["mcp:read"], networks=["127.0.0.1"])
@@ -227,7 +227,7 @@ def test_addresses_that_are_none_are_refused_by_name(session: Rest, paper: Conne
 
 def test_what_it_made_never_outlives_it(owner: User, paper: Connection) -> None:
     ends = timezone.now() + timedelta(days=3)
-    _, raw = managing.mint(owner, name="terraform", expires_at=ends)
+    _, raw = management_keys.mint(owner, name="terraform", expires_at=ends)
     for days in (None, 30):
         body = wanted(paper, scopes=["mcp:read"], expires_in_days=days)
         key = Rest(Browser(), raw).post("/keys", body, status=201)["key"]
@@ -255,7 +255,7 @@ def run_out(browser: Browser, key: ManagementKey, raw: str) -> None:
 def test_it_ends_with_the_key_that_made_it(
     browser: Browser, owner: User, paper: Connection, end: Callable[[Browser, ManagementKey, str], None]
 ) -> None:
-    key, raw = managing.mint(owner, name="terraform", expires_at=None, makes_trade_keys=True)
+    key, raw = management_keys.mint(owner, name="terraform", expires_at=None, makes_trade_keys=True)
     child = Rest(Browser(), Rest(Browser(), raw).post("/keys", wanted(paper), status=201)["secret"])
     default = Rest(Browser(), raw).post("/connections", {"name": "New", "starting_cash": "1000"}, status=201)["key"]
     for rest in (child, Rest(Browser(), default)):
@@ -266,10 +266,10 @@ def test_it_ends_with_the_key_that_made_it(
 
 
 def test_what_it_prepared_is_released_no_more(browser: Browser, owner: User, paper: Connection) -> None:
-    key, raw = managing.mint(owner, name="terraform", expires_at=None, makes_trade_keys=True)
+    key, raw = management_keys.mint(owner, name="terraform", expires_at=None, makes_trade_keys=True)
     made = Rest(Browser(), raw).post("/keys", wanted(paper), status=201)
     Rest(Browser(), made["secret"]).post("/orders", ORDER, status=201)
-    managing.revoke(key, by=owner)
+    management_keys.revoke(key, by=owner)
     assert ConnectedApp.objects.get(pk=made["key"]["app_id"]).revoked_at is not None
 
 
@@ -280,7 +280,7 @@ def test_a_secret_that_replaces_it_is_its_makers_still(owner: User, paper: Conne
     key, _ = minting.mint(owner, paper, frozenset({Scope.READ}), name="bot", made_by=maker)
     made, raw = minting.rotate(key, by=owner, overlap=timedelta())
     assert (made.made_by_id, made.expires_at) == (maker.pk, ends)
-    managing.revoke(maker, by=owner)
+    management_keys.revoke(maker, by=owner)
     assert Rest(Browser(), raw).refused("GET", "/orders")["code"] == "unauthenticated"
 
 
@@ -358,7 +358,7 @@ def test_it_stops_what_its_owner_could_stop(manage: Rest, paper: Connection) -> 
 
 
 def test_somebody_elses_key_halts_nothing_here(other: User, paper: Connection) -> None:
-    _, raw = managing.mint(other, name="theirs", expires_at=None)
+    _, raw = management_keys.mint(other, name="theirs", expires_at=None)
     assert Rest(Browser(), raw).refused("POST", "/halts", {"connection_id": paper.pk})["code"] == "not_found"
 
 
@@ -368,7 +368,7 @@ def test_somebody_elses_key_halts_nothing_here(other: User, paper: Connection) -
 def test_a_client_it_registers_ends_when_it_is_reported_as_leaked(
     browser: Browser, others_browser: Browser, owner: User
 ) -> None:
-    key, raw = managing.mint(owner, name="terraform", expires_at=None)
+    key, raw = management_keys.mint(owner, name="terraform", expires_at=None)
     body = {"name": "Claude", "redirect_uris": ["https://widget.example.com/cb"], "scopes": ["mcp:read"]}
     client = Rest(Browser(), raw).post("/clients", body, status=201)["client"]
     rest = Rest(browser)

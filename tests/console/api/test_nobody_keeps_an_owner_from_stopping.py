@@ -18,7 +18,7 @@ from console.clients import registration
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Refusal
-from console.keys import managing, minting
+from console.keys import management_keys, minting
 from console.scopes import Scope
 from tests.console.api.rest import Rest
 
@@ -27,7 +27,7 @@ ORDER = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.1"}
 
 @pytest.fixture
 def manager(owner: User) -> Rest:
-    return Rest(Browser(), managing.mint(owner, name="terraform", expires_at=None)[1])
+    return Rest(Browser(), management_keys.mint(owner, name="terraform", expires_at=None)[1])
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_one_management_key_uses_up_no_other_and_no_session(
         manager.post(f"/connected-apps/{app.pk}/pause")
     assert manager.refused("GET", "/orders")["code"] == "rate_limited"
     assert manager.refused("POST", f"/connected-apps/{app.pk}/pause")["code"] == "rate_limited"
-    second = Rest(Browser(), managing.mint(owner, name="second", expires_at=None)[1])
+    second = Rest(Browser(), management_keys.mint(owner, name="second", expires_at=None)[1])
     for caller in (second, session):
         caller.get("/orders")
         caller.post(f"/connected-apps/{app.pk}/pause")

@@ -10,7 +10,7 @@ from django.test import Client as Browser
 from console.accounts.models import User
 from console.connections import linking
 from console.connections.models import Connection, Policy
-from console.keys import managing
+from console.keys import management_keys
 from console.keys.models import ApiKey
 from tests.conftest import PASSWORD
 from tests.console.api.rest import Rest, problem
@@ -121,7 +121,7 @@ def test_guessing_the_password_here_ends_after_five_and_keeps_nobody_from_signin
 
 @pytest.mark.parametrize("proof", [{"password": PASSWORD}, {}])
 def test_a_key_has_no_proof_to_send(owner: User, paper: Connection, trader: Rest, proof: dict[str, str]) -> None:
-    _, raw = managing.mint(owner, name="terraform", expires_at=None)
+    _, raw = management_keys.mint(owner, name="terraform", expires_at=None)
     for rest in (Rest(Browser(), raw), trader):
         told = rest.refused("PUT", f"/connections/{paper.pk}/policy", {"policy": "two_step", "proof": proof})
         assert told["code"] in ("not_permitted", "unknown_argument")

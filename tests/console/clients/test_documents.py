@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from console.accounts.models import User
 from console.audit.models import Change
-from console.clients import documents, known, registration
+from console.clients import documents, fallback_documents, registration
 from console.clients.documents import DocumentRefused
 from console.clients.models import Client
 from console.connected_apps import grants
@@ -166,11 +166,11 @@ def test_a_failure_is_remembered_for_a_minute_and_not_asked_for_again(vendor: Ve
     assert len(vendor.asked) == 1
 
 
-@pytest.mark.parametrize("address", known.COPIES)
+@pytest.mark.parametrize("address", fallback_documents.COPIES)
 def test_a_known_copy_is_used_when_the_vendor_does_not_answer_and_the_page_says_so(
     address: str, browser: Browser, paper: Connection
 ) -> None:
-    copy = known.COPIES[address]
+    copy = fallback_documents.COPIES[address]
     host = host_of(browser, address, copy["redirect_uris"][0])
     page = text_of(host.open())
     assert f"Let {copy['client_name']} use" in page
@@ -180,7 +180,7 @@ def test_a_known_copy_is_used_when_the_vendor_does_not_answer_and_the_page_says_
 
 
 def test_the_copies_are_the_documents_that_were_reported(pytestconfig: pytest.Config) -> None:
-    for address, copy in known.COPIES.items():
+    for address, copy in fallback_documents.COPIES.items():
         assert copy["client_id"] == address
         documents.normalise(address, copy)
 
@@ -189,7 +189,7 @@ def test_a_known_copy_gives_way_to_the_document_when_it_can_be_read(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch, db: None
 ) -> None:
     address = vendor.address()
-    monkeypatch.setitem(known.COPIES, address, vendor.document(client_name="As we knew it"))
+    monkeypatch.setitem(fallback_documents.COPIES, address, vendor.document(client_name="As we knew it"))
     assert documents.resolve(address).stands_on_a_copy
     vendor.publish(client_name="As it is")
     _out_of_date()

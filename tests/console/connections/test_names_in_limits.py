@@ -17,7 +17,7 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import linking
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.keys import managing
+from console.keys import management_keys
 from console.limits import Limits
 from console.orders import desk
 from console.orders.models import Order
@@ -56,7 +56,7 @@ def said(field: str, typed: str, answer: str) -> None:
 def test_at_the_rest_api(
     owner: User, paper: Connection, trade_key: str, whose: str, field: str, typed: str, hint: str | None
 ) -> None:
-    _, raw = managing.mint(owner, name="terraform", expires_at=None)
+    _, raw = management_keys.mint(owner, name="terraform", expires_at=None)
     app_id = bearer.authenticate(trade_key).app_id
     path = f"/connections/{paper.pk}/limits" if whose == "connection" else f"/connected-apps/{app_id}/limits"
     answer = Rest(Browser(), raw).send("PUT", path, {field: [typed]})

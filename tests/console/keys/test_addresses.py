@@ -8,7 +8,7 @@ from console.authority import bearer, management
 from console.authority.bearer import WrongAddress
 from console.connections.models import Connection
 from console.errors import Code
-from console.keys import managing, minting, networks
+from console.keys import management_keys, minting, networks
 from console.keys.models import ApiKey
 from console.scopes import Scope
 from tests.console.pages import submit, words_of
@@ -72,7 +72,7 @@ def test_the_bearer_of_a_bound_key_is_let_in_from_there_only(owner: User, paper:
 
 
 def test_a_management_key_can_be_bound_too(owner: User) -> None:
-    _, raw = managing.mint(owner, name="terraform", expires_at=None, networks=["203.0.113.0/24"])
+    _, raw = management_keys.mint(owner, name="terraform", expires_at=None, networks=["203.0.113.0/24"])
     assert management.authenticate(raw, ip="203.0.113.9").user_id == owner.pk
     with pytest.raises(WrongAddress):
         management.authenticate(raw, ip="198.51.100.1")

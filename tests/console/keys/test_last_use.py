@@ -9,7 +9,7 @@ from django.utils import timezone
 from console.accounts.models import User
 from console.authority import bearer, management, usage
 from console.connections.models import Connection
-from console.keys import managing, minting
+from console.keys import management_keys, minting
 from console.keys.models import ApiKey
 from console.keys.usage import badges
 from console.scopes import Scope
@@ -46,7 +46,7 @@ def test_it_is_written_once_a_minute_or_when_the_address_changes(
 
 
 def test_a_management_key_is_seen_too(owner: User) -> None:
-    key, raw = managing.mint(owner, name="terraform", expires_at=None)
+    key, raw = management_keys.mint(owner, name="terraform", expires_at=None)
     usage.record(management.authenticate(raw, ip="203.0.113.9"))
     key.refresh_from_db()
     assert key.last_used_ip == "203.0.113.9"

@@ -14,7 +14,7 @@ from console.accounts.models import User
 from console.audit.models import Call, Change
 from console.connected_apps import grants
 from console.connections.models import Connection
-from console.keys import managing, minting
+from console.keys import management_keys, minting
 from console.keys.models import ApiKey
 from console.scopes import Scope
 from tests.console.pages import log, text_of, words_of
@@ -89,7 +89,7 @@ def test_the_page_says_whether_the_key_still_works(browser: Browser, owner: User
 
 
 def test_a_management_key_is_found_and_ended(browser: Browser, owner: User) -> None:
-    key, raw = managing.mint(owner, name="terraform", expires_at=None)
+    key, raw = management_keys.mint(owner, name="terraform", expires_at=None)
     assert "is revoked" in words_of(paste(browser, raw, follow=True))
     key.refresh_from_db()
     assert key.revoked_at is not None

@@ -14,7 +14,7 @@ from console.authority import bearer, management
 from console.authority.bearer import Unauthenticated
 from console.connected_apps import grants
 from console.connections.models import Connection
-from console.keys import managing
+from console.keys import management_keys
 from console.keys.models import ManagementKey
 from console.principal import Manager
 from console.scopes import Scope, Source
@@ -53,13 +53,13 @@ def test_it_is_shown_once_and_manages_its_owners_account(browser: Browser, owner
 
 
 def test_it_costs_one_query(owner: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    _, raw = managing.mint(owner, name="terraform", expires_at=None)
+    _, raw = management_keys.mint(owner, name="terraform", expires_at=None)
     with django_assert_num_queries(1):
         management.authenticate(raw)
 
 
 def test_it_is_no_bearer_of_an_app_and_the_refusal_knows_whose_it_is(owner: User) -> None:
-    _, raw = managing.mint(owner, name="terraform", expires_at=None)
+    _, raw = management_keys.mint(owner, name="terraform", expires_at=None)
     with pytest.raises(Unauthenticated, match="management key") as caught:
         bearer.authenticate(raw)
     assert isinstance(caught.value.principal, Manager)
@@ -71,10 +71,10 @@ def test_a_key_of_a_connection_manages_nothing(trade_key: str) -> None:
 
 
 def test_what_has_ended_opens_nothing(owner: User) -> None:
-    _, raw_expired = managing.mint(owner, name="old", expires_at=timezone.now() - timedelta(seconds=1))
-    revoked, raw_revoked = managing.mint(owner, name="gone", expires_at=None)
-    _, raw = managing.mint(owner, name="good", expires_at=None)
-    managing.revoke(revoked, by=owner)
+    _, raw_expired = management_keys.mint(owner, name="old", expires_at=timezone.now() - timedelta(seconds=1))
+    revoked, raw_revoked = management_keys.mint(owner, name="gone", expires_at=None)
+    _, raw = management_keys.mint(owner, name="good", expires_at=None)
+    management_keys.revoke(revoked, by=owner)
     assert "expired" in why_not(raw_expired)
     assert "revoked" in why_not(raw_revoked)
     assert "mistyped" in why_not(raw[:-1] + ("A" if raw[-1] != "A" else "B"))
@@ -83,7 +83,7 @@ def test_what_has_ended_opens_nothing(owner: User) -> None:
 
 
 def test_it_is_revoked_on_its_page_by_its_owner_only(browser: Browser, others_browser: Browser, owner: User) -> None:
-    key, raw = managing.mint(owner, name="terraform", expires_at=None)
+    key, raw = management_keys.mint(owner, name="terraform", expires_at=None)
     url = f"/keys/manage/{key.public_id}/revoke/"
     assert others_browser.post(url).status_code == 404
     assert "stops working at once" in words_of(browser.get(url))

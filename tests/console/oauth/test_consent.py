@@ -14,7 +14,7 @@ from console.accounts.models import User
 from console.clients import registration
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
-from console.keys import managing
+from console.keys import management_keys
 from console.scopes import Scope
 from tests.console.api.rest import Rest
 from tests.console.oauth.hosts import BOTH, Host, allowed_apps, location
@@ -56,7 +56,7 @@ def test_a_client_of_ones_own_is_not_called_unreviewed(browser: Browser, owner: 
 def test_a_client_that_a_management_key_registered_is_called_that_and_not_yours(
     browser: Browser, owner: User, paper: Connection
 ) -> None:
-    _, raw = managing.mint(owner, name="terraform", expires_at=None)
+    _, raw = management_keys.mint(owner, name="terraform", expires_at=None)
     body = {"name": "Claude", "redirect_uris": ["https://mine.example/cb"], "scopes": ["mcp:read"]}
     client = Rest(Browser(), raw).post("/clients", body, status=201)["client"]
     text = text_of(Host(browser, client["client_id"], "https://mine.example/cb").open())

@@ -19,7 +19,7 @@ from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.halts import verbs as halts
 from console.halts.verbs import Proof
-from console.keys import managing, minting
+from console.keys import management_keys, minting
 from console.limits import Limits
 from console.onboarding import open_connection
 from console.orders import amend, approvals, desk, exposure, letters, questions, sending, sweeps
@@ -349,7 +349,7 @@ def test_somebody_else_sees_and_answers_nothing(connection: Connection, other: U
 def test_no_token_answers(connection: Connection, owner: User, fake: FakeIbkr, scopes: set[Scope]) -> None:
     found = asked(connection)
     if Scope.MANAGE in scopes:
-        _, raw = managing.mint(owner, name="Robot", expires_at=None)
+        _, raw = management_keys.mint(owner, name="Robot", expires_at=None)
     else:
         _, raw = minting.mint(owner, connection, frozenset(scopes), name="Robot")
     robot = Browser(HTTP_AUTHORIZATION=f"Bearer {raw}")
