@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from brokers.types import LONGEST_SYMBOL, Ability, AssetClass, BarSize, OrderClass, OrderType, Side, TimeInForce
-from console.authority.throttle import Kind
+from console.authority.call_quota import CallKind
 from console.connections import reads
 from console.errors import Code, Refusal
 from console.orders.states import Status
@@ -54,7 +54,7 @@ class Tool:
     """The TypedDict of its result, declared beside the handler; the gate adds ``context``. Not sent in the list."""
     args: tuple[Arg, ...] = ()
     access: Access = Access.READ
-    throttle: Kind = Kind.READ
+    throttle: CallKind = CallKind.READ
     ability: Ability | None = None
     """What the connection's broker must be able to do; None: every broker can."""
     asks: bool = False
@@ -479,7 +479,7 @@ TOOLS: tuple[Tool, ...] = (
             ACCOUNT,
         ),
         access=Access.DESTRUCTIVE,
-        throttle=Kind.TRADE,
+        throttle=CallKind.TRADE,
     ),
     Tool(
         name="confirm_trade",
@@ -490,7 +490,7 @@ TOOLS: tuple[Tool, ...] = (
         returns=orders.Moved,
         args=(Text(name="confirmation_id", required=True, longest=64),),
         access=Access.DESTRUCTIVE,
-        throttle=Kind.TRADE,
+        throttle=CallKind.TRADE,
     ),
     Tool(
         name="get_pending_confirmations",
@@ -510,7 +510,7 @@ TOOLS: tuple[Tool, ...] = (
         returns=orders.Moved,
         args=(Text(name="confirmation_id", required=True, longest=64),),
         access=Access.WRITE,
-        throttle=Kind.CANCEL,
+        throttle=CallKind.CANCEL,
     ),
     Tool(
         name="modify_order",
@@ -522,7 +522,7 @@ TOOLS: tuple[Tool, ...] = (
         returns=orders.Placed,
         args=(Text(name="order_id", required=True, longest=64), *MODIFY, ACCOUNT),
         access=Access.DESTRUCTIVE,
-        throttle=Kind.TRADE,
+        throttle=CallKind.TRADE,
     ),
     Tool(
         name="cancel_order",
@@ -533,7 +533,7 @@ TOOLS: tuple[Tool, ...] = (
         returns=orders.Moved,
         args=(Text(name="order_id", required=True, longest=64), ACCOUNT),
         access=Access.DESTRUCTIVE,
-        throttle=Kind.CANCEL,
+        throttle=CallKind.CANCEL,
     ),
     Tool(
         name="cancel_all_orders",
@@ -544,7 +544,7 @@ TOOLS: tuple[Tool, ...] = (
         returns=orders.AllCancelled,
         args=(ACCOUNT, Text(name="symbol", longest=LONGEST_SYMBOL)),
         access=Access.DESTRUCTIVE,
-        throttle=Kind.CANCEL,
+        throttle=CallKind.CANCEL,
     ),
     Tool(
         name="place_batch_orders",
@@ -565,7 +565,7 @@ TOOLS: tuple[Tool, ...] = (
             Flag(name="all_or_none", about="Default true: one refused at release stops all."),
         ),
         access=Access.DESTRUCTIVE,
-        throttle=Kind.TRADE,
+        throttle=CallKind.TRADE,
     ),
     Tool(
         name="close_position",
@@ -584,7 +584,7 @@ TOOLS: tuple[Tool, ...] = (
             Amount(name="limit_price"),
         ),
         access=Access.DESTRUCTIVE,
-        throttle=Kind.TRADE,
+        throttle=CallKind.TRADE,
     ),
     Tool(
         name="reverse_position",
@@ -596,7 +596,7 @@ TOOLS: tuple[Tool, ...] = (
         returns=orders.Placed,
         args=(SYMBOL, ACCOUNT),
         access=Access.DESTRUCTIVE,
-        throttle=Kind.TRADE,
+        throttle=CallKind.TRADE,
     ),
     Tool(
         name="flatten_account",
@@ -608,7 +608,7 @@ TOOLS: tuple[Tool, ...] = (
         returns=orders.Placed,
         args=(ACCOUNT,),
         access=Access.DESTRUCTIVE,
-        throttle=Kind.TRADE,
+        throttle=CallKind.TRADE,
     ),
     Tool(
         name="get_risk_status",
@@ -626,7 +626,7 @@ TOOLS: tuple[Tool, ...] = (
         returns=risk.Stopped,
         args=(ACCOUNT, Text(name="reason", longest=300, about="Shown to the owner as your words.")),
         access=Access.DESTRUCTIVE,
-        throttle=Kind.CANCEL,
+        throttle=CallKind.CANCEL,
     ),
     Tool(
         name="get_journal_trades",
@@ -685,7 +685,7 @@ TOOLS: tuple[Tool, ...] = (
             Text(name="clone_account_id", longest=64),
         ),
         access=Access.WRITE,
-        throttle=Kind.TRADE,
+        throttle=CallKind.TRADE,
     ),
     Tool(
         name="reset_paper_account",
@@ -695,7 +695,7 @@ TOOLS: tuple[Tool, ...] = (
         returns=paper.Reset,
         args=(Text(name="account_id", required=True, longest=64), Amount(name="cash")),
         access=Access.DESTRUCTIVE,
-        throttle=Kind.TRADE,
+        throttle=CallKind.TRADE,
     ),
     Tool(
         name="set_paper_model",
@@ -714,7 +714,7 @@ TOOLS: tuple[Tool, ...] = (
             ),
         ),
         access=Access.WRITE,
-        throttle=Kind.TRADE,
+        throttle=CallKind.TRADE,
     ),
     Tool(
         name="get_option_expirations",

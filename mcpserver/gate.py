@@ -12,11 +12,11 @@ from typing import Any
 from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
-from console.audit import journal
+from console.audit import log as audit_log
 from console.audit.models import Outcome
+from console.authority import call_quota, last_used
 from console.authority import gate as doors
-from console.authority import throttle, usage
-from console.authority.throttle import Kind
+from console.authority.call_quota import CallKind
 from console.errors import Code, Refusal
 from console.help import links
 from console.principal import Manager, Principal
@@ -57,7 +57,7 @@ class Attempt:
     tool: Tool | None
     content: dict[str, Any]
     refusal: Refusal | None
-    entry: journal.Entry | None
+    entry: audit_log.Entry | None
 
     def answer(self, error: DatabaseError | None = None) -> Answer:
         """``error``: why the entry is not in the journal. Raises UnknownTool."""
@@ -65,7 +65,7 @@ class Attempt:
         if error is not None:
             log.error("The journal cannot be written in request %s", self.call.request_id, exc_info=error)
             # A cancel has happened and its caller must know; anything else must not leave without its row.
-            if self.tool is None or self.tool.throttle is not Kind.CANCEL:
+            if self.tool is None or self.tool.throttle is not CallKind.CANCEL:
                 refusal = Refusal(
                     Code.AUDIT_UNAVAILABLE,
                     "The activity log cannot be written, so this answer is withheld. Ask get_order_status before "
@@ -101,7 +101,7 @@ def call(
         # The row is committed on a connection of its own: who kept one while waiting for it could empty the pool.
         close_old_connections()
         try:
-            journal.record_call(made.entry)
+            audit_log.record_call(made.entry)
         except DatabaseError as error:
             return made.answer(error)
         return made.answer()
@@ -144,11 +144,11 @@ def attempt(
         )
         outcome = Outcome.FAILED
 
-    if refusal is not None and refusal.code in _FREE and throttle.is_flood(principal.credential_id):
+    if refusal is not None and refusal.code in _FREE and call_quota.is_flood(principal.credential_id):
         log.warning("Refused %s for %s, in request %s", refusal.code, principal.app_label, request_id)
         return Attempt(this, tool, content, refusal, None)
     _note_use(principal)
-    entry = journal.Entry(
+    entry = audit_log.Entry(
         request_id=request_id,
         principal=principal,
         tool=tool.name if tool else name,
@@ -170,7 +170,7 @@ def greet(principal: Principal) -> None:
     Raises TooOften. It uses up no call, and no call uses it up.
     """
     try:
-        throttle.check(principal.user_id, principal.app_id, Kind.LIST)
+        call_quota.check(principal.user_id, principal.app_id, CallKind.LIST)
         _note_use(principal)
     except Refusal as refusal:
         raise TooOften(principal, refusal) from refusal
@@ -180,7 +180,7 @@ def greet(principal: Principal) -> None:
 
 def _note_use(principal: Principal) -> None:
     try:
-        usage.record(principal)
+        last_used.record(principal)
     except DatabaseError:
         log.exception("The last use of %s cannot be written", principal.app_label)
 
@@ -196,12 +196,12 @@ def turn_away(
 ) -> None:
     """Write the row of a request that got no further than the door, up to a number of them a minute."""
     app = principal if isinstance(principal, Principal) else None
-    if throttle.is_flood(principal.credential_id if principal else ""):
+    if call_quota.is_flood(principal.credential_id if principal else ""):
         log.warning("Turned away %s: %s, in request %s", app.app_label if app else ip, refusal, request_id)
         return
     try:
-        journal.record_call(
-            journal.Entry(
+        audit_log.record_call(
+            audit_log.Entry(
                 request_id=request_id,
                 principal=principal,
                 tool=tool,

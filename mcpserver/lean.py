@@ -28,10 +28,10 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.types import Message, Send
 
-from console.audit import journal
+from console.audit import log as audit_log
 from console.authority import bearer
+from console.authority.call_quota import CallKind
 from console.authority.gate import scope_refusal
-from console.authority.throttle import Kind
 from console.errors import Refusal
 from console.principal import Principal
 from console.scopes import Source
@@ -206,7 +206,7 @@ class Lean:
         self._surface = surface
         about = write({SERVER_INFO_META_KEY: stamp})
         self._modern_end = f',"resultType":"complete","_meta":{about}}}}}'
-        self._threads = Threads(before=functools.partial(journal.settle, _SETTLE_SECONDS))
+        self._threads = Threads(before=functools.partial(audit_log.settle, _SETTLE_SECONDS))
         # Of their own: with brokers that hang, reads may hold every other thread.
         self._cancels = Threads()
         self._out: Out | None = None
@@ -237,7 +237,7 @@ class Lean:
             except Exception as error:
                 tell(error)
 
-        is_cancel = plain.tool is not None and plain.tool.throttle is Kind.CANCEL
+        is_cancel = plain.tool is not None and plain.tool.throttle is CallKind.CANCEL
         (self._cancels if is_cancel else self._threads).submit(work)
         return await answered
 
@@ -252,7 +252,7 @@ class Lean:
                 raise
             # The tool has acted: whatever its answer could not be made of, its row is kept.
             failure = error
-            journal.hand_over(made.entry, lambda _: tell(failure))
+            audit_log.hand_over(made.entry, lambda _: tell(failure))
             return
         if made.entry is None:
             tell(body)
@@ -261,7 +261,7 @@ class Lean:
         def committed(error: DatabaseError | None) -> None:
             tell(body if error is None else self._body(plain, made.answer(error)))
 
-        journal.hand_over(made.entry, committed)
+        audit_log.hand_over(made.entry, committed)
 
     def _body(self, plain: Plain, answer: Answer) -> bytes:
         """The JSON-RPC response; the content is written once, for both places it stands in."""

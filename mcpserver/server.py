@@ -15,7 +15,7 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from starlette.requests import Request
 
-from console.authority.throttle import Kind
+from console.authority.call_quota import CallKind
 from console.errors import Code, Refusal
 from console.help import links
 from console.principal import Principal, Redeemer
@@ -237,7 +237,7 @@ class _Handlers:
                 async with progress.told(context.session) as report:
                     answer = await anyio.to_thread.run_sync(run, report)
             else:
-                is_cancel = tool is not None and tool.throttle is Kind.CANCEL
+                is_cancel = tool is not None and tool.throttle is CallKind.CANCEL
                 answer = await anyio.to_thread.run_sync(run, limiter=self._cancels if is_cancel else None)
         except gate.UnknownTool as error:
             about = {"code": Code.UNKNOWN_TOOL, "help": links.to(Code.UNKNOWN_TOOL), "request_id": request_id}

@@ -8,13 +8,13 @@ from drf_spectacular.openapi import AutoSchema
 
 from console.api import problems
 from console.api.parsing import Nothing, Strict
-from console.authority.drf import ALLOWED, Kind
+from console.authority.drf import ALLOWED, CredentialKind
 
 _SCHEME = {
-    Kind.SESSION: "session",
-    Kind.API_KEY: "key",
-    Kind.PLATFORM: "platform",
-    Kind.MANAGEMENT: "management",
+    CredentialKind.SESSION: "session",
+    CredentialKind.API_KEY: "key",
+    CredentialKind.PLATFORM: "platform",
+    CredentialKind.MANAGEMENT: "management",
 }
 _READING = (400, 401, 403, 404, 429, 500, 503)
 _CHANGING = (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503)

@@ -1,7 +1,7 @@
 from django.urls import include, path, re_path
 
 from console.api import views
-from console.api.door import Nowhere
+from console.api.base import Nowhere
 from console.audit import api as audit
 from console.clients import api as clients
 from console.connected_apps import api as apps

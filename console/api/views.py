@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from console import toolsets
 from console.api import openapi
-from console.api.door import Act, Door
+from console.api.base import Act, ApiView
 from console.authority.drf import Need
 from console.errors import EXPLANATIONS
 from console.scopes import Scope
@@ -26,7 +26,7 @@ class Endpoint:
     callers: str
 
 
-class Schema(Door):
+class Schema(ApiView):
     """The description holds nothing of anybody's, so whoever writes a client may have it."""
 
     schema = None  # type: ignore[assignment]  # DRF's way to leave a view out

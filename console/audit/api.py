@@ -8,9 +8,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.api import parsing
-from console.api.door import Act, Door, PageQuery
+from console.api.base import Act, ApiView, PageQuery
 from console.api.parsing import Strict
-from console.audit import errors, reads
+from console.audit import errors
+from console.audit import queries as call_queries
 from console.audit.models import Call, Outcome
 from console.authority.drf import Need
 from console.errors import Code, Refusal
@@ -85,7 +86,7 @@ class GroupsOut(serializers.Serializer[Any]):
     items = GroupOut(many=True)
 
 
-class _Journal(Door):
+class _Journal(ApiView):
     tag = "Activity"
 
     def visible(self) -> QuerySet[Call]:
@@ -93,7 +94,7 @@ class _Journal(Door):
         if self.caller.principal is not None:
             calls = Call.objects.filter(app_id=self.caller.principal.app_id)
         else:
-            calls = reads.own(self.caller.owner)
+            calls = call_queries.own(self.caller.owner)
         if "everyone" in self.given:
             if not self.caller.sees_everyone:
                 raise Refusal(Code.NOT_PERMITTED, "Only an operator, at a console session, sees everyone's.")

@@ -6,7 +6,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from console.accounts.current import user_of
-from console.audit import errors, paging, reads
+from console.audit import errors, paging
+from console.audit import queries as call_queries
 from console.audit.forms import ActivityFilter
 from console.audit.models import Call
 from console.outbox import post
@@ -17,9 +18,9 @@ _LETTERS_SHOWN = 20
 @require_safe
 def activity(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
-    everyone = reads.sees_everyone(request, user)
+    everyone = call_queries.sees_everyone(request, user)
     filters = ActivityFilter(request.GET, owner=user, everyone=everyone)
-    calls = filters.apply(reads.visible(user, everyone=everyone))
+    calls = filters.apply(call_queries.visible(user, everyone=everyone))
     page = paging.page(calls, request.GET.get("before", ""))
     return render(request, "audit/activity.html", {"page": page, "filters": filters, "everyone": everyone})
 
@@ -27,15 +28,15 @@ def activity(request: HttpRequest) -> HttpResponse:
 @require_safe
 def call(request: HttpRequest, request_id: str) -> HttpResponse:
     user = user_of(request)
-    found = get_object_or_404(reads.visible(user, everyone=user.is_operator), request_id=request_id)
+    found = get_object_or_404(call_queries.visible(user, everyone=user.is_operator), request_id=request_id)
     return render(request, "audit/call.html", {"call": found, **_told(found)})
 
 
 @require_safe
 def recent_errors(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
-    everyone = reads.sees_everyone(request, user)
-    calls = reads.visible(user, everyone=everyone)
+    everyone = call_queries.sees_everyone(request, user)
+    calls = call_queries.visible(user, everyone=everyone)
     now = timezone.now()
     chosen = request.GET.get("span", "")
     span, span_words = errors.SPANS.get(chosen, errors.SPANS["12h"])

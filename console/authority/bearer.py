@@ -16,10 +16,10 @@ from brokers.compiled_queries import Statement
 from brokers.shared_reads import shared
 from brokers.types import Environment
 from console import scopes
-from console.authority import management
+from console.authority import last_used, management
 from console.authority.refusals import Unauthenticated, WrongAddress
 from console.connected_apps.models import ended
-from console.keys import minting, networks, usage
+from console.keys import minting, networks
 from console.keys.models import ApiKey
 from console.oauth.models import AccessToken
 from console.platforms import tokens
@@ -218,5 +218,5 @@ def _principal(
         account_id=app.current_account or app.default_account,
         ip=ip,
         user_agent=user_agent,
-        is_use_on_record=all(usage.is_recent(at, where, ip) for at, where in uses),
+        is_use_on_record=all(last_used.is_recent(at, where, ip) for at, where in uses),
     )

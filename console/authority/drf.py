@@ -17,7 +17,7 @@ from rest_framework.request import Request
 
 from console.accounts import required
 from console.accounts.models import User
-from console.authority import bearer, gate, management, throttle
+from console.authority import bearer, call_quota, gate, management
 from console.authority.bearer import Unauthenticated
 from console.errors import Code, Refusal
 from console.principal import Manager, Principal
@@ -25,7 +25,7 @@ from console.scopes import Scope, Source
 from console.toolsets import Toolset
 
 
-class Kind(StrEnum):
+class CredentialKind(StrEnum):
     SESSION = "a console session"
     API_KEY = "an API key"
     PLATFORM = "a platform token"
@@ -55,21 +55,21 @@ class Need(StrEnum):
 
 _OF_APPS = frozenset({Need.READ, Need.TRADE, Need.CANCEL, Need.HALT, Need.KEEP})
 # An order belongs to the app that prepared it, and a session is no app: it may see orders and take them back.
-ALLOWED: dict[Kind, frozenset[Need]] = {
-    Kind.SESSION: frozenset(Need) - {Need.TRADE},
-    Kind.API_KEY: _OF_APPS,
-    Kind.PLATFORM: _OF_APPS,
+ALLOWED: dict[CredentialKind, frozenset[Need]] = {
+    CredentialKind.SESSION: frozenset(Need) - {Need.TRADE},
+    CredentialKind.API_KEY: _OF_APPS,
+    CredentialKind.PLATFORM: _OF_APPS,
     # It stays below its owner: it stops and tightens, and lets nobody do more.
-    Kind.MANAGEMENT: frozenset({Need.READ, Need.HALT, Need.MANAGE, Need.STOP}),
+    CredentialKind.MANAGEMENT: frozenset({Need.READ, Need.HALT, Need.MANAGE, Need.STOP}),
 }
 
 _SCOPE = dict.fromkeys(_OF_APPS - {Need.READ}, Scope.TRADE)
 _THROTTLE = {
-    Need.TRADE: throttle.Kind.TRADE,
-    Need.KEEP: throttle.Kind.TRADE,
-    Need.CANCEL: throttle.Kind.CANCEL,
-    Need.HALT: throttle.Kind.CANCEL,
-    Need.STOP: throttle.Kind.STOP,
+    Need.TRADE: call_quota.CallKind.TRADE,
+    Need.KEEP: call_quota.CallKind.TRADE,
+    Need.CANCEL: call_quota.CallKind.CANCEL,
+    Need.HALT: call_quota.CallKind.CANCEL,
+    Need.STOP: call_quota.CallKind.STOP,
 }
 """READ for the others."""
 
@@ -81,7 +81,7 @@ def is_for_apps(need: Need) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    kind: Kind
+    kind: CredentialKind
     user_id: int
     person: User | None = None
     """Set for the kinds that act as their owner; an app acts as itself."""
@@ -108,7 +108,7 @@ class Caller:
 
     @property
     def sees_everyone(self) -> bool:
-        return self.kind is Kind.SESSION and self.owner.is_operator
+        return self.kind is CredentialKind.SESSION and self.owner.is_operator
 
     @property
     def on_record(self) -> Principal | Manager | None:
@@ -145,7 +145,7 @@ class Credential(BaseAuthentication):
                 Code.NOT_PERMITTED,
                 "Everyone here needs a second factor, and this account has none. Set one up at /security/.",
             )
-        return AnonymousUser(), Caller(kind=Kind.SESSION, user_id=user.pk, person=user)
+        return AnonymousUser(), Caller(kind=CredentialKind.SESSION, user_id=user.pk, person=user)
 
 
 def _by_bearer(request: Request, header: str) -> Caller:
@@ -157,11 +157,11 @@ def _by_bearer(request: Request, header: str) -> Caller:
     if management.is_management_key(raw):
         manager = management.authenticate(raw, ip=ip, user_agent=user_agent)
         owner = User.objects.get(pk=manager.user_id)
-        return Caller(kind=Kind.MANAGEMENT, user_id=owner.pk, person=owner, manager=manager)
+        return Caller(kind=CredentialKind.MANAGEMENT, user_id=owner.pk, person=owner, manager=manager)
     principal = bearer.authenticate(raw, ip=ip, user_agent=user_agent)
     if principal.source is Source.OAUTH:
         raise WrongAudience(principal)
-    kind = Kind.PLATFORM if principal.source is Source.PLATFORM else Kind.API_KEY
+    kind = CredentialKind.PLATFORM if principal.source is Source.PLATFORM else CredentialKind.API_KEY
     return Caller(kind=kind, user_id=principal.user_id, principal=principal)
 
 
@@ -198,9 +198,9 @@ def admit(caller: Caller, name: str, need: Need, toolset: Toolset | None) -> Non
     ``name`` and ``toolset`` are the door's.
     """
     permit(caller, need)
-    who, kind = caller.principal, _THROTTLE.get(need, throttle.Kind.READ)
+    who, kind = caller.principal, _THROTTLE.get(need, call_quota.CallKind.READ)
     if who is None:
-        throttle.check_holder(caller.holder, kind)
+        call_quota.check_holder(caller.holder, kind)
         return
     assert toolset is not None  # every door that apps come through has one: see Act
     gate.admit(who, gate.Plain(name=name, toolset=toolset, scope=_SCOPE.get(need, Scope.READ), throttle=kind))

@@ -8,8 +8,8 @@ of it is in the principal, so that the gate asks the database nothing.
 from dataclasses import dataclass
 from typing import Protocol
 
-from console.authority import throttle
-from console.authority.throttle import Kind
+from console.authority import call_quota
+from console.authority.call_quota import CallKind
 from console.errors import Code, Refusal
 from console.principal import Principal
 from console.scopes import Scope
@@ -33,7 +33,7 @@ class Door(Protocol):
     def toolset(self) -> Toolset: ...
 
     @property
-    def throttle(self) -> Kind: ...
+    def throttle(self) -> CallKind: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +43,14 @@ class Plain:
     name: str
     toolset: Toolset
     scope: Scope = Scope.READ
-    throttle: Kind = Kind.READ
+    throttle: CallKind = CallKind.READ
 
 
 def admit(who: Principal, door: Door) -> None:
     """Let the app in and count the call. Raises Refusal."""
     check_running(who)
     check_scope(who, door)
-    throttle.check(who.user_id, who.app_id, door.throttle)
+    call_quota.check(who.user_id, who.app_id, door.throttle)
     check_switched_on(who, door.name, door.toolset)
     _check_connection(who, door)
 
@@ -92,7 +92,7 @@ def check_switched_on(who: Principal, name: str, toolset: Toolset) -> None:
 
 
 def _check_connection(who: Principal, door: Door) -> None:
-    if door.throttle is Kind.CANCEL:
+    if door.throttle is CallKind.CANCEL:
         return
     if who.connection_paused:
         raise Refusal(
@@ -100,7 +100,7 @@ def _check_connection(who: Principal, door: Door) -> None:
             f"The connection {who.connection_label} is paused. Its owner can resume it under Connections; "
             "orders can still be cancelled.",
         )
-    if not who.trading_enabled and door.throttle is Kind.TRADE and door.toolset in _TRADING:
+    if not who.trading_enabled and door.throttle is CallKind.TRADE and door.toolset in _TRADING:
         raise Refusal(
             Code.TRADING_DISABLED,
             f"Trading is switched off for the connection {who.connection_label}, whatever the app's scope. Its owner "

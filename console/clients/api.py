@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from console import scopes
 from console.accounts.presence import Act as Presence
-from console.api.door import Act, Door, PageQuery
+from console.api.base import Act, ApiView, PageQuery
 from console.api.parsing import Choice, Flag, Strict, Text
 from console.authority.drf import Need
 from console.clients import registration
@@ -56,7 +56,7 @@ class ClientIn(Strict):
     confidential = Flag(default=False)
 
 
-class _Clients(Door):
+class _Clients(ApiView):
     tag = "OAuth clients"
 
     def own(self) -> QuerySet[Client]:

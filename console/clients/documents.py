@@ -17,7 +17,7 @@ from django.utils import timezone
 from oauth2_provider.settings import oauth2_settings
 
 from console import scopes
-from console.audit import journal
+from console.audit import log as audit_log
 from console.clients import fallback_documents, registration
 from console.clients.fetching import CIMDError
 from console.clients.models import Client, Kind, Review
@@ -145,7 +145,7 @@ def _store(client_id: str, document: Document, *, fetched_at: datetime | None, e
     if made:
         registration.record_registered(client, by=None)
     elif changed:
-        journal.record_change(
+        audit_log.record_change(
             None, "changed", "client", client.pk, client.name, ip=ip, client_id=client_id, redirect_uris=uris.split()
         )
     return client

@@ -12,7 +12,7 @@ from django.utils.crypto import constant_time_compare
 
 from console import scopes
 from console.accounts.models import User
-from console.audit import journal
+from console.audit import log as audit_log
 from console.clients.models import Client, Kind, Review
 from console.clients.rules import check_redirect_uris, clean_name
 from console.errors import Code, Refusal
@@ -93,7 +93,7 @@ def update_dynamic(client: Client, *, name: str, redirect_uris: list[str], ip: s
     client.redirect_uris = " ".join(check_redirect_uris(redirect_uris))
     client.review = first_review()
     client.save(update_fields=["name", "redirect_uris", "review", "updated"])
-    journal.record_change(
+    audit_log.record_change(
         None,
         "changed",
         "client",
@@ -124,7 +124,7 @@ def accept(client: Client, *, by: User, seen: str) -> bool:
     waiting = Client.objects.filter(pk=client.pk, review=Review.WAITING, deleted_at=None)
     if not waiting.update(review=Review.ACCEPTED, reviewed_at=now):
         return False
-    journal.record_change(by, "accepted", "client", client.pk, client.name, client_id=client.client_id)
+    audit_log.record_change(by, "accepted", "client", client.pk, client.name, client_id=client.client_id)
     return True
 
 
@@ -184,7 +184,7 @@ def _register(
 
 
 def record_registered(client: Client, *, by: User | None) -> None:
-    journal.record_change(
+    audit_log.record_change(
         by,
         "registered",
         "client",

@@ -11,8 +11,8 @@ from rest_framework.response import Response
 
 from console.accounts.models import User
 from console.accounts.presence import Act as Presence
-from console.api import limiting
-from console.api.door import Act, Door, PageQuery
+from console.api import trading_limits
+from console.api.base import Act, ApiView, PageQuery
 from console.api.parsing import Choice, Strict
 from console.authority.drf import Need
 from console.connected_apps import grants
@@ -52,7 +52,7 @@ class AppPatch(Strict):
     )
 
 
-class _Apps(Door):
+class _Apps(ApiView):
     tag = "Connected apps"
 
     def own(self) -> QuerySet[ConnectedApp]:
@@ -108,14 +108,14 @@ class AppLimits(_Apps):
             name="get_app_limits",
             needs=Need.MANAGE,
             about="An app's own limits, on top of its connection's, what is used of them and what is left.",
-            answers=limiting.StandingOut,
+            answers=trading_limits.StandingOut,
         ),
         "PUT": Act(
             name="set_app_limits",
             needs=Need.MANAGE,
             about="Replace all limits of an app. A management key can only tighten them.",
-            answers=limiting.StandingOut,
-            takes=limiting.LimitsIn,
+            answers=trading_limits.StandingOut,
+            takes=trading_limits.LimitsIn,
         ),
     }
 
@@ -124,14 +124,14 @@ class AppLimits(_Apps):
 
     def put(self, request: Request, app_id: int) -> Response:
         app = get_object_or_404(self.own(), pk=app_id)
-        limiting.change(self, partial(grants.set_limits, app), live=app.connection.is_live)
+        trading_limits.change_limits(self, partial(grants.set_limits, app), live=app.connection.is_live)
         return self._told(app)
 
     def _told(self, app: ConnectedApp) -> Response:
         now, limits, connection = timezone.now(), app.limited, app.connection
         use = exposure.use_of_app(app, connection, now)
         lines = standing.lines(limits, use, connection, equity=connection.equity, now=now)
-        return self.answer(limiting.told(limits, lines))
+        return self.answer(trading_limits.limits_data(limits, lines))
 
 
 class _Change(_Apps):

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -12,7 +11,7 @@ from django.utils import timezone
 from console import limits as bounds
 from console import scopes, toolsets
 from console.accounts.models import User
-from console.audit import journal
+from console.audit import log as audit_log
 from console.clients.models import Client, Review
 from console.connected_apps.models import ConnectedApp
 from console.connections import naming
@@ -22,11 +21,7 @@ from console.limits import Limits
 from console.scopes import Scope, Source
 from console.toolsets import Toolset
 
-# "Last used" is for a person's eye: a write a minute is enough, and a busy app costs no write per call.
-_USED_EVERY = timedelta(seconds=60)
-
 changed = Signal()
-"""What an app may do has changed: sent with ``app``, inside the transaction of the change, for what is made of it."""
 
 
 @transaction.atomic
@@ -62,7 +57,7 @@ def grant(
         toolsets=start.toolsets if start else None,
         made_by_key=bool(by_key),
     )
-    journal.record_change(
+    audit_log.record_change(
         owner,
         "granted",
         "app",
@@ -173,7 +168,7 @@ def _change(
         if not ConnectedApp.objects.filter(condition, pk=app.pk).update(**fields):
             return False
         told = {key: str(value) for key, value in fields.items()} | through(by_key)
-        journal.record_change(by, action, "app", app.pk, app.name, **told)
+        audit_log.record_change(by, action, "app", app.pk, app.name, **told)
         changed.send(ConnectedApp, app=app)
     app.refresh_from_db()
     return True
@@ -203,7 +198,7 @@ def delete_client(client: Client, *, by: User | None, by_key: str = "") -> bool:
     client.deleted_at = now
     for app in client.connected_apps.filter(revoked_at=None):
         revoke(app, by=by, reason="Its client was deleted", by_key=by_key)
-    journal.record_change(
+    audit_log.record_change(
         by, "deleted", "client", client.pk, client.name, client_id=client.client_id, **through(by_key)
     )
     return True
@@ -218,7 +213,7 @@ def refuse_client(client: Client, *, by: User) -> bool:
         return False
     for app in client.connected_apps.filter(revoked_at=None):
         revoke(app, by=by, reason="Its client was refused by an operator")
-    journal.record_change(by, "refused", "client", client.pk, client.name, client_id=client.client_id)
+    audit_log.record_change(by, "refused", "client", client.pk, client.name, client_id=client.client_id)
     return True
 
 
@@ -260,7 +255,7 @@ def set_limits(app: ConnectedApp, limits: Limits, *, by: User, may_widen: bool =
                 "This allows more than before, so it takes the owner's proof of presence. Nothing was changed.",
             )
         ConnectedApp.objects.filter(pk=mine.pk).update(limits=limits.stored())
-        journal.record_change(
+        audit_log.record_change(
             by, "limits changed", "app", mine.pk, mine.name, before=before.told(), after=limits.told()
         )
         changed.send(ConnectedApp, app=app)
@@ -290,7 +285,7 @@ def set_toolsets(app: ConnectedApp, on: Collection[Toolset], *, by: User, may_wi
     before = found.toolset_names
     app.toolsets = stored
     after = app.toolset_names
-    journal.record_change(
+    audit_log.record_change(
         by,
         "switched toolsets of",
         "app",
@@ -305,10 +300,3 @@ def set_toolsets(app: ConnectedApp, on: Collection[Toolset], *, by: User, may_wi
 
 def set_account(app_id: int, account_id: str) -> None:
     ConnectedApp.objects.filter(pk=app_id).update(current_account=account_id)
-
-
-def used(app_id: int, *, ip: str, user_agent: str) -> None:
-    now = timezone.now()
-    ConnectedApp.objects.filter(
-        Q(last_used_at=None) | Q(last_used_at__lt=now - _USED_EVERY) | ~Q(last_used_ip=ip[:45]), pk=app_id
-    ).update(last_used_at=now, last_used_ip=ip[:45], last_used_agent=journal.mask(user_agent)[:200])

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.accounts import presence
 from console.accounts.current import user_of
 from console.accounts.presence import Act
-from console.audit import reads
+from console.audit import queries as call_queries
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.views import limits_page
@@ -78,7 +78,7 @@ def _sets(app: ConnectedApp) -> list[Set]:
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     app = _own(request, pk)
-    calls = reads.own(user_of(request)).filter(app_id=app.pk).order_by("-id")
+    calls = call_queries.own(user_of(request)).filter(app_id=app.pk).order_by("-id")
     sets = [] if app.revoked_at else _sets(app)
     context = {
         "app": app,
@@ -88,7 +88,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "calls": calls[:10],
         "later": calls.filter(at__gt=app.revoked_at).count() if app.revoked_at else 0,
         "keys": app.api_keys.all(),
-        "last_hour": reads.last_hour([app.pk]).get(app.pk, 0),
+        "last_hour": call_queries.last_hour([app.pk]).get(app.pk, 0),
         "lines": standing.lines(
             app.limited, _use(app), app.connection, equity=app.connection.equity, now=timezone.now()
         ),
@@ -128,7 +128,7 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
         if grants.revoke(app, by=user_of(request), reason="Revoked by its owner"):
             messages.success(request, f"{app.name} can no longer reach {app.connection.name}.")
         return redirect("apps:list")
-    last_hour = reads.last_hour([app.pk]).get(app.pk, 0)
+    last_hour = call_queries.last_hour([app.pk]).get(app.pk, 0)
     return render(request, "connected_apps/revoke.html", {"app": app, "last_hour": last_hour})
 
 

@@ -12,8 +12,8 @@ from rest_framework.response import Response
 
 from brokers.types import Environment
 from console.accounts.presence import Act as Presence
-from console.api import limiting
-from console.api.door import Act, Door, PageQuery
+from console.api import trading_limits
+from console.api.base import Act, ApiView, PageQuery
 from console.api.parsing import Amount, Choice, Flag, Strict, Text
 from console.authority.drf import Need
 from console.connections import linking
@@ -59,7 +59,7 @@ class PaperIn(Strict):
         return value
 
 
-class _Connections(Door):
+class _Connections(ApiView):
     tag = "Connections"
 
     def own(self) -> QuerySet[Connection]:
@@ -119,14 +119,14 @@ class ConnectionLimits(_Connections):
             name="get_connection_limits",
             needs=Need.MANAGE,
             about="The limits of a connection, what is used of them and what is left.",
-            answers=limiting.StandingOut,
+            answers=trading_limits.StandingOut,
         ),
         "PUT": Act(
             name="set_connection_limits",
             needs=Need.MANAGE,
             about="Replace all limits of a connection. A management key can only tighten them.",
-            answers=limiting.StandingOut,
-            takes=limiting.LimitsIn,
+            answers=trading_limits.StandingOut,
+            takes=trading_limits.LimitsIn,
         ),
     }
 
@@ -135,14 +135,14 @@ class ConnectionLimits(_Connections):
 
     def put(self, request: Request, connection_id: int) -> Response:
         connection = get_object_or_404(self.own(), pk=connection_id)
-        limiting.change(self, partial(linking.set_limits, connection), live=connection.is_live)
+        trading_limits.change_limits(self, partial(linking.set_limits, connection), live=connection.is_live)
         return self._told(connection)
 
     def _told(self, connection: Connection) -> Response:
         now, limits = timezone.now(), connection.limited
         use = exposure.use_of_connection(connection, now)
         lines = standing.lines(limits, use, connection, equity=connection.equity, now=now)
-        return self.answer(limiting.told(limits, lines))
+        return self.answer(trading_limits.limits_data(limits, lines))
 
 
 class PolicyIn(Strict):

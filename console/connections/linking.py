@@ -24,7 +24,7 @@ from brokers.types import ConnectionInfo, Environment
 from console import limits as bounds
 from console import text
 from console.accounts.models import User
-from console.audit import journal
+from console.audit import log as audit_log
 from console.connections import equity, gateways, kinds, linked, naming, reads, vault
 from console.connections.kinds import Kind
 from console.connections.models import Connection, Policy, default_policy
@@ -88,7 +88,7 @@ def link_paper(
                 checked_at=now,
             )
             equity.record(connection, account.key, currency=currency, equity=starting_cash, cash=starting_cash, now=now)
-            journal.record_change(
+            audit_log.record_change(
                 owner, "added", "connection", connection.pk, name, broker="paper", trading=trading_enabled
             )
     except IntegrityError as error:
@@ -145,7 +145,7 @@ def link(
             connection.sealed = vault.seal(connection.pk, kind.broker, secrets)
             connection.check_after = now
             connection.save(update_fields=["sealed", "check_after"])
-            journal.record_change(
+            audit_log.record_change(
                 owner,
                 "added",
                 "connection",
@@ -187,7 +187,7 @@ def replace_key(connection: Connection, *, own: Mapping[str, str], secrets: Mapp
         mine.trading_enabled = mine.trading_enabled and not mine.why_read_only
         mine.last_error, mine.next_step, mine.needs_sign_in, mine.check_after = "", "", False, timezone.now()
         mine.save()
-        journal.record_change(by, "key replaced", "connection", mine.pk, mine.name, trading=mine.trading_enabled)
+        audit_log.record_change(by, "key replaced", "connection", mine.pk, mine.name, trading=mine.trading_enabled)
     connection.refresh_from_db()
 
 
@@ -208,7 +208,7 @@ def note_key(connection: Connection, info: ConnectionInfo) -> None:
         mine.save(update_fields=list(of_key))
         if mine.trading_enabled and mine.why_read_only:
             Connection.objects.filter(pk=mine.pk).update(trading_enabled=False)
-            journal.record_change(None, "trading disabled", "connection", mine.pk, mine.name, why=mine.why_read_only)
+            audit_log.record_change(None, "trading disabled", "connection", mine.pk, mine.name, why=mine.why_read_only)
 
 
 def _settings(kind: Kind, environment: Environment, own: Mapping[str, str]) -> dict[str, Any]:
@@ -336,7 +336,7 @@ def _change(connection: Connection, by: User, action: str, condition: Q, **field
     with transaction.atomic():
         if not Connection.objects.filter(condition, pk=connection.pk, closed_at=None).update(**fields):
             return False
-        journal.record_change(by, action, "connection", connection.pk, connection.name)
+        audit_log.record_change(by, action, "connection", connection.pk, connection.name)
     connection.refresh_from_db()
     return True
 
@@ -380,7 +380,7 @@ def set_limits(connection: Connection, limits: Limits, *, by: User, may_widen: b
                 "This allows more than before, so it takes the owner's proof of presence. Nothing was changed.",
             )
         Connection.objects.filter(pk=mine.pk).update(limits=limits.stored())
-        journal.record_change(
+        audit_log.record_change(
             by, "limits changed", "connection", mine.pk, mine.name, before=before.told(), after=limits.told()
         )
     connection.refresh_from_db()
@@ -407,7 +407,7 @@ def set_policy(connection: Connection, policy: Policy, *, by: User, may_loosen: 
                 "Nothing was changed.",
             )
         Connection.objects.filter(pk=mine.pk).update(policy=policy)
-        journal.record_change(
+        audit_log.record_change(
             by, "policy changed", "connection", mine.pk, mine.name, before=before.value, after=policy.value
         )
     connection.refresh_from_db()

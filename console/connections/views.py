@@ -18,7 +18,7 @@ from console import limits as bounds
 from console.accounts import factors, presence, single_submit
 from console.accounts.current import user_of
 from console.accounts.presence import Act
-from console.audit import reads
+from console.audit import queries as call_queries
 from console.connections import gateways, health, kinds, linking
 from console.connections.forms import CredentialsForm, LimitsForm, LinkForm, PaperConnectionForm
 from console.connections.kinds import KINDS, Kind
@@ -195,7 +195,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     context: dict[str, Any] = {
         "connection": connection,
         "apps": apps,
-        "calls": sum(reads.last_hour(app.pk for app in apps).values()),
+        "calls": sum(call_queries.last_hour(app.pk for app in apps).values()),
         "orders": Order.objects.filter(connection=connection).select_related("app")[:5],
         "lines": standing.lines(connection.limited, use, connection, equity=connection.equity, now=now),
         "limits": connection.limited,

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from console.accounts.presence import Act as Presence
 from console.api import parsing
-from console.api.door import Act, Door, PageQuery
+from console.api.base import Act, ApiView, PageQuery
 from console.api.parsing import Strict, Text
 from console.authority.drf import Need
 from console.connected_apps.models import ConnectedApp
@@ -39,7 +39,7 @@ class HaltIn(Strict):
     reason = Text(required=False, max_length=300)
 
 
-class Halts(Door):
+class Halts(ApiView):
     tag = "Halts"
     acts = {
         "GET": Act(
@@ -87,7 +87,7 @@ class Halts(Door):
         return self.answer(halt)
 
 
-class Lift(Door):
+class Lift(ApiView):
     tag = "Halts"
     acts = {
         "POST": Act(

@@ -13,7 +13,7 @@ from brokers.compiled_queries import Statement
 from brokers.types import Environment
 from console import text
 from console.accounts.models import User
-from console.audit import journal
+from console.audit import log as audit_log
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
@@ -123,13 +123,13 @@ def _place(
         connection=connection,
         app=app,
         account_id=account_id,
-        reason=journal.mask(reason)[:300],
+        reason=audit_log.mask(reason)[:300],
         by_app=asked_by,
         by_label=label,
         by_operator=by_operator,
         at=timezone.now(),
     )
-    journal.record_change(
+    audit_log.record_change(
         None if isinstance(by, ConnectedApp) else by,
         "halted",
         "halt",
@@ -178,7 +178,7 @@ def lift(halt: Halt, *, by: User, proof: Proof) -> bool:
         )
     if not Halt.objects.filter(pk=halt.pk, lifted_at=None).update(lifted_at=timezone.now(), lifted_by=by.email):
         return False
-    journal.record_change(by, "halt lifted", "halt", halt.pk, halt.what, scope=halt.scope, proof=proof.value)
+    audit_log.record_change(by, "halt lifted", "halt", halt.pk, halt.what, scope=halt.scope, proof=proof.value)
     halt.refresh_from_db()
     return True
 

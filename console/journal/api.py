@@ -10,8 +10,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api import parsing, reach
-from console.api.door import Act, Door, PageQuery
+from console.api import caller_connections, parsing
+from console.api.base import Act, ApiView, PageQuery
 from console.api.parsing import Amount, Choice, Strict, Text
 from console.authority.drf import Need
 from console.connections import equity
@@ -113,11 +113,13 @@ def _notes(about: RoundTrip | Order) -> list[Note]:
     return reads.notes_on([about.connection_id], [about.public_id]).get(about.public_id, [])
 
 
-class _Journal(Door):
+class _Journal(ApiView):
     tag = "Journal"
 
     def trades(self) -> QuerySet[RoundTrip]:
-        return RoundTrip.objects.filter(connection__in=reach.connections(self.caller)).select_related("connection")
+        return RoundTrip.objects.filter(connection__in=caller_connections.connections(self.caller)).select_related(
+            "connection"
+        )
 
 
 class Trades(_Journal):
@@ -211,7 +213,7 @@ class OrderNotes(_Notes):
     acts = _note_acts("order", "an order")
 
     def one(self, order_id: str) -> Order:
-        mine = Order.objects.filter(connection__in=reach.connections(self.caller))
+        mine = Order.objects.filter(connection__in=caller_connections.connections(self.caller))
         return get_object_or_404(mine, public_id=order_id)
 
     def get(self, request: Request, order_id: str) -> Response:
@@ -309,7 +311,7 @@ class EquityQuery(AccountQuery):
 
 class _Account(_Journal):
     def account(self, connection_id: int) -> tuple[Connection, str]:
-        connection = reach.connection(self.caller, connection_id)
+        connection = caller_connections.connection(self.caller, connection_id)
         known = performance.accounts(connection)
         wanted = self.given.get("account_id")
         if not known or wanted not in (None, *known):

@@ -21,7 +21,7 @@ from brokers.base import Broker
 from brokers.errors import BrokerError, InvalidRequest, Rejected
 from brokers.types import Ability, Bar, BarSize, Fill, Side, Transaction
 from console.accounts.models import User
-from console.audit import journal
+from console.audit import log as audit_log
 from console.connections import reads
 from console.connections.models import Connection
 from console.journal import trips
@@ -109,7 +109,7 @@ def rebuild(connection: Connection, *, by: User) -> None:
     Connection.objects.select_for_update().get(pk=connection.pk)
     for kind in (RoundTrip, Execution, LedgerLine, Progress):
         kind._default_manager.filter(connection=connection).delete()
-    journal.record_change(by, "journal rebuilt", "connection", connection.pk, connection.name)
+    audit_log.record_change(by, "journal rebuilt", "connection", connection.pk, connection.name)
 
 
 def trip_id(connection_id: int, account_id: str, symbol: str, first: str) -> str:

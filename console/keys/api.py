@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from console import scopes
 from console.accounts.presence import Act as Presence
-from console.api.door import Act, Door, PageQuery
+from console.api.base import Act, ApiView, PageQuery
 from console.api.parsing import Choice, Strict, Text, Whole
 from console.authority.drf import Need
 from console.errors import Code, Refusal
@@ -89,7 +89,7 @@ class KeysQuery(PageQuery):
     made_by = Text(required=False, max_length=16, help_text="The id of the management key that made them.")
 
 
-class _Keys(Door):
+class _Keys(ApiView):
     tag = "API keys"
 
     def own(self) -> QuerySet[ApiKey]:

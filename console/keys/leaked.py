@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from console.accounts.models import User
-from console.audit import journal
+from console.audit import log as audit_log
 from console.clients.models import Client
 from console.connected_apps import grants
 from console.keys import management_keys, minting
@@ -58,7 +58,7 @@ def report(key: ApiKey | ManagementKey, *, by: User) -> bool:
 
     People allow a client that a management key registered for its name, which the thief may have chosen: it ends, too.
     """
-    journal.record_change(by, "reported leaked", "key", key.public_id)
+    audit_log.record_change(by, "reported leaked", "key", key.public_id)
     if isinstance(key, ApiKey):
         return minting.revoke(key, by=by, reason="Reported as leaked")
     for client in registered_by(key):

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from console import claims, text
 from console.accounts.models import User
-from console.audit import journal
+from console.audit import log as audit_log
 from console.keys import minting
 from console.keys.models import ManagementKey
 from console.scopes import Scope
@@ -43,7 +43,7 @@ def mint(
         expires_at=expires_at,
         makes_trade_keys=makes_trade_keys,
     )
-    journal.record_change(
+    audit_log.record_change(
         owner,
         "minted",
         "management key",
@@ -62,7 +62,7 @@ def revoke(key: ManagementKey, *, by: User | None, reason: str = "Revoked by its
     if not ManagementKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
         return False
     key.revoked_at = now
-    journal.record_change(by, "revoked", "management key", key.public_id, key.name, reason=reason)
+    audit_log.record_change(by, "revoked", "management key", key.public_id, key.name, reason=reason)
     for child in key.made.select_related("app").filter(revoked_at=None):
         minting.revoke(child, by=by, reason=f"The management key that made it ended: {reason}"[:100])
     return True

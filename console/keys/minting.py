@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from console import claims, text
 from console.accounts.models import User
-from console.audit import journal
+from console.audit import log as audit_log
 from console.connected_apps import grants
 from console.connected_apps.grants import Bounds
 from console.connected_apps.models import ConnectedApp
@@ -145,7 +145,7 @@ def add_secret(
         made_by=made_by,
     )
     through = grants.through(made_by.public_id if made_by else "")
-    journal.record_change(by, "minted", "key", key.public_id, app.name, scopes=app.scopes, hint=key.hint, **through)
+    audit_log.record_change(by, "minted", "key", key.public_id, app.name, scopes=app.scopes, hint=key.hint, **through)
     return key, made.raw
 
 
@@ -178,7 +178,7 @@ def rotate(
     if ends < now or not usable.update(replaced_by=made, expires_at=ends):
         raise Refusal(Code.INVALID_ARGUMENT, "That key has ended, or was replaced before.")
     key.replaced_by, key.expires_at = made, ends
-    journal.record_change(by, "replaced", "key", key.public_id, key.app.name, by_key=made.public_id, until=str(ends))
+    audit_log.record_change(by, "replaced", "key", key.public_id, key.app.name, by_key=made.public_id, until=str(ends))
     if not overlap:
         revoke(key, by=by, reason="Replaced")
     return made, raw
@@ -191,7 +191,7 @@ def revoke(key: ApiKey, *, by: User | None, reason: str = "Revoked by its owner"
     if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
         return False
     key.revoked_at = now
-    journal.record_change(by, "revoked", "key", key.public_id, key.app.name, reason=reason, **grants.through(by_key))
+    audit_log.record_change(by, "revoked", "key", key.public_id, key.app.name, reason=reason, **grants.through(by_key))
     if not ApiKey.objects.filter(app_id=key.app_id, revoked_at=None).exists():
         grants.revoke(key.app, by=by, reason=reason, by_key=by_key)
     return True

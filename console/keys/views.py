@@ -12,10 +12,11 @@ from console.accounts import presence, single_submit
 from console.accounts.current import user_of
 from console.accounts.models import User
 from console.accounts.presence import Act
-from console.audit import paging, reads
+from console.audit import paging
+from console.audit import queries as call_queries
 from console.clients.models import Client
 from console.errors import Refusal
-from console.keys import leaked, management_keys, minting, usage
+from console.keys import badges, leaked, management_keys, minting
 from console.keys.forms import KeyForm, LeakedForm, ManagementKeyForm, RotateForm
 from console.keys.models import ApiKey, ManagementKey
 from console.onboarding import home
@@ -43,9 +44,9 @@ def list_(request: HttpRequest) -> HttpResponse:
     for key in keys:
         made.setdefault(key.made_by_id, []).append(key)
     context = {
-        "rows": [(key, usage.badges(key, now)) for key in keys],
+        "rows": [(key, badges.badges(key, now)) for key in keys],
         "ended": _own(user).filter(ended)[:_SHOWN],
-        "managing": [(key, usage.badges(key, now), made.get(key.pk, [])) for key in _managing(user).exclude(over)],
+        "managing": [(key, badges.badges(key, now), made.get(key.pk, [])) for key in _managing(user).exclude(over)],
         "managing_ended": _managing(user).filter(over)[:_SHOWN],
         "has_connection": home.connections(user).exists(),
     }
@@ -178,7 +179,7 @@ def revoke(request: HttpRequest, public_id: str) -> HttpResponse:
         return redirect("keys:list")
     context = {
         "key": key,
-        "last_hour": reads.last_hour_of(key.public_id),
+        "last_hour": call_queries.last_hour_of(key.public_id),
         "others": key.app.api_keys.filter(revoked_at=None).exclude(pk=key.pk).count(),
     }
     return render(request, "keys/revoke.html", context)
@@ -191,7 +192,11 @@ def revoke_management(request: HttpRequest, public_id: str) -> HttpResponse:
         if management_keys.revoke(key, by=user_of(request)):
             messages.success(request, f"The management key {key.name} no longer works.")
         return redirect("keys:list")
-    context = {"key": key, "last_hour": reads.last_hour_of(key.public_id), "made": _made(key).filter(revoked_at=None)}
+    context = {
+        "key": key,
+        "last_hour": call_queries.last_hour_of(key.public_id),
+        "made": _made(key).filter(revoked_at=None),
+    }
     return render(request, "keys/revoke_management.html", context)
 
 
@@ -227,7 +232,7 @@ def traced(request: HttpRequest, public_id: str) -> HttpResponse:
     key = leaked.by_public_id(public_id, by=user)
     if key is None:
         raise Http404
-    calls = reads.of_credential(key.public_id)
+    calls = call_queries.of_credential(key.public_id)
     context = {
         "key": key,
         "owner": leaked.owner_of(key),
@@ -235,7 +240,7 @@ def traced(request: HttpRequest, public_id: str) -> HttpResponse:
         "clients": Client.objects.filter(registered_by_key=key.public_id),
         "app": key.app if isinstance(key, ApiKey) else None,
         "label": key.app.name if isinstance(key, ApiKey) else key.name,
-        "trace": reads.trace(calls),
+        "trace": call_queries.trace(calls),
         "page": paging.page(calls, request.GET.get("before", "")),
         "ran_out": key.expires_at is not None and key.expires_at <= timezone.now(),
         "everyone": user.is_operator and leaked.owner_of(key).pk != user.pk,

@@ -14,7 +14,7 @@ from django.core.validators import validate_email
 from django.db import transaction
 
 from console.accounts.models import User
-from console.audit import journal
+from console.audit import log as audit_log
 from console.connected_apps.models import ConnectedApp
 from console.errors import Code, Refusal
 from console.keys import minting
@@ -56,7 +56,7 @@ def prepare(*, rotate: bool = False) -> Prepared:
         password = _new_password()
         owner.set_password(password)
         owner.save(update_fields=["password"])
-        journal.record_change(owner, "password replaced", "user", owner.pk, owner.email)
+        audit_log.record_change(owner, "password replaced", "user", owner.pk, owner.email)
     return Prepared(
         console_url=f"{settings.PUBLIC_URL}/",
         mcp_url=settings.MCP_URL,
@@ -91,7 +91,7 @@ def _owner() -> tuple[User, str | None]:
         ) from error
     password = _new_password()
     owner = User.objects.create_user(email, password, is_operator=True)
-    journal.record_change(owner, "added", "user", owner.pk, owner.email, operator=True)
+    audit_log.record_change(owner, "added", "user", owner.pk, owner.email, operator=True)
     return owner, password
 
 

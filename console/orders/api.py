@@ -13,7 +13,7 @@ from brokers.errors import BrokerError
 from brokers.types import LONGEST_SYMBOL, OrderClass, OrderType, Side, TimeInForce
 from console.accounts.presence import Act as Presence
 from console.api import parsing
-from console.api.door import Act, Door, PageQuery
+from console.api.base import Act, ApiView, PageQuery
 from console.api.parsing import Amount, Choice, Flag, Strict, Text
 from console.authority.drf import Need
 from console.errors import Code, Refusal
@@ -181,7 +181,7 @@ class OrdersQuery(PageQuery):
     connection_id = parsing.Id(required=False)
 
 
-class _Orders(Door):
+class _Orders(ApiView):
     tag = "Orders"
 
     def visible(self) -> QuerySet[Order]:
@@ -275,7 +275,7 @@ class OutsideQuery(PageQuery):
     connection_id = parsing.Id(required=False)
 
 
-class Outside(Door):
+class Outside(ApiView):
     tag = "Orders"
     acts = {
         "GET": Act(

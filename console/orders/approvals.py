@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from console.accounts.models import User
-from console.audit import journal
+from console.audit import log as audit_log
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.halts.verbs import Proof
@@ -115,7 +115,7 @@ def reject(
     It needs no proof beyond the session: it only ever stops something. Raises Refusal when it has moved on.
     """
     _check_owner(confirmation.app.connection, by)
-    words = " ".join(journal.mask(words).split())[:LONGEST_WORDS].rstrip()
+    words = " ".join(audit_log.mask(words).split())[:LONGEST_WORDS].rstrip()
     said = " ".join(part for part in (REASONS[reason], words) if part)
     what = f'Its owner rejected it in the console and said: "{said}"' if said else "Its owner rejected it."
     orders = release.drop(confirmation, what, by=by.email, request_id=request_id, code=Code.REJECTED_BY_OWNER)
@@ -134,6 +134,6 @@ def _journal(by: User, action: str, confirmation: Confirmation, order: Order, ip
     label = f"{order.side.capitalize()} {order.symbol} on {order.connection.name}"
     if confirmation.action == Action.CANCEL:
         label = f"Cancel: {label}"
-    journal.record_change(
+    audit_log.record_change(
         by, action, "order", order.public_id, label, ip=ip, environment=order.connection.environment, **detail
     )

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from brokers.types import OrderClass
 from console.accounts.models import User
-from console.audit import journal
+from console.audit import log as audit_log
 from console.errors import Code, Refusal
 from console.orders import moves
 from console.orders.models import Order
@@ -69,7 +69,7 @@ def settle(order: Order, seen: Seen, *, by: User, request_id: str = "") -> Order
         moves.move(order, after, words, by.email, request_id, settled_by_hand_at=now, reason=words, code="", **fields)
     if seen is Seen.NOT_THERE or (seen is not Seen.WORKING and order.order_class == OrderClass.OCO):
         _settle_with(order, words, by, request_id)
-    journal.record_change(
+    audit_log.record_change(
         by, "settled by hand", "order", order.public_id, order.symbol, seen=seen.value, connection=order.connection.name
     )
     order.refresh_from_db()

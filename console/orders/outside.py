@@ -17,7 +17,7 @@ from brokers.decimals import plain
 from brokers.errors import BrokerError, WriteOutcome
 from brokers.types import BrokerOrder, LegRequest, OrderType, Side
 from console.accounts.models import User
-from console.audit import journal
+from console.audit import log as audit_log
 from console.connections import reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
@@ -176,7 +176,7 @@ def _note(row: OutsideOrder, answer: BrokerOrder, by: User) -> None:
         "environment": row.connection.environment,
     }
     try:
-        journal.record_change(by, CANCELLED, "connection", row.connection_id, row.connection.name, **detail)
+        audit_log.record_change(by, CANCELLED, "connection", row.connection_id, row.connection.name, **detail)
         if answer.status.is_open:
             OutsideOrder.objects.filter(pk=row.pk).update(status=answer.status)
         else:

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from brokers.errors import BrokerError, WriteOutcome
 from console.accounts.models import User
-from console.audit import journal
+from console.audit import log as audit_log
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
@@ -236,4 +236,4 @@ def _journal(by: User, question: Question, ip: str, **detail: object) -> None:
     order = question.order
     label = f"{order.side.capitalize()} {order.symbol} on {order.connection.name}"
     told = {"environment": order.connection.environment, "question": question.words, **detail}
-    journal.record_change(by, ANSWERED, "order", order.public_id, label, ip=ip, **told)
+    audit_log.record_change(by, ANSWERED, "order", order.public_id, label, ip=ip, **told)

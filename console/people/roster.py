@@ -6,7 +6,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from console.accounts import links, sessions
 from console.accounts.models import Link, User
-from console.audit import journal
+from console.audit import log as audit_log
 
 
 class LastOperator(Exception):
@@ -28,14 +28,14 @@ def invite(email: str, *, operator: bool, by: User) -> tuple[User, str]:
     if User.objects.filter(email__iexact=email).exists():
         raise AlreadyHere
     user = User.objects.create_user(email, is_operator=operator)
-    journal.record_change(by, "invited", "user", user.pk, user.email, operator=operator)
+    audit_log.record_change(by, "invited", "user", user.pk, user.email, operator=operator)
     return user, links.make(user, Link.Purpose.INVITE)
 
 
 @transaction.atomic
 def invite_again(user: User, *, by: User) -> str:
     """A new link for somebody who has not set a password yet; the old one stops working."""
-    journal.record_change(by, "invited again", "user", user.pk, user.email)
+    audit_log.record_change(by, "invited again", "user", user.pk, user.email)
     return links.make(user, Link.Purpose.INVITE)
 
 
@@ -47,21 +47,21 @@ def disable(user: User, *, by: User) -> None:
     user.save(update_fields=["is_active"])
     sessions.end(user)
     links.void(user)
-    journal.record_change(by, "disabled", "user", user.pk, user.email)
+    audit_log.record_change(by, "disabled", "user", user.pk, user.email)
 
 
 @transaction.atomic
 def enable(user: User, *, by: User) -> None:
     user.is_active = True
     user.save(update_fields=["is_active"])
-    journal.record_change(by, "enabled", "user", user.pk, user.email)
+    audit_log.record_change(by, "enabled", "user", user.pk, user.email)
 
 
 @transaction.atomic
 def make_operator(user: User, *, by: User) -> None:
     user.is_operator = True
     user.save(update_fields=["is_operator"])
-    journal.record_change(by, "made operator", "user", user.pk, user.email)
+    audit_log.record_change(by, "made operator", "user", user.pk, user.email)
 
 
 @transaction.atomic
@@ -70,7 +70,7 @@ def unmake_operator(user: User, *, by: User) -> None:
     _spare_the_last_operator(user)
     user.is_operator = False
     user.save(update_fields=["is_operator"])
-    journal.record_change(by, "operator no more", "user", user.pk, user.email)
+    audit_log.record_change(by, "operator no more", "user", user.pk, user.email)
 
 
 @transaction.atomic
@@ -78,7 +78,7 @@ def forget_factors(user: User, *, by: User) -> None:
     """For somebody who lost their phone and their recovery codes: the password alone lets them in again."""
     Authenticator.objects.filter(user=user).delete()
     sessions.end(user)
-    journal.record_change(by, "second factors removed", "user", user.pk, user.email)
+    audit_log.record_change(by, "second factors removed", "user", user.pk, user.email)
 
 
 def _spare_the_last_operator(user: User) -> None:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from console import claims, text
 from console.accounts.models import User
-from console.audit import journal
+from console.audit import log as audit_log
 from console.connections import linking
 from console.connections.models import Connection
 from console.errors import Code, Refusal
@@ -36,7 +36,7 @@ def create_platform(operator: User, *, name: str) -> tuple[Platform, str]:
     platform = Platform.objects.create(
         owner=operator, name=name[:100], client_id=credentials.new_id("tlc"), digest=digest
     )
-    journal.record_change(operator, "added", "platform", platform.client_id, platform.name)
+    audit_log.record_change(operator, "added", "platform", platform.client_id, platform.name)
     return platform, raw
 
 
@@ -45,7 +45,7 @@ def rotate_platform_secret(platform: Platform, *, by: User) -> str:
     """The old secret and every token minted with it end at once."""
     raw, digest = credentials.new_secret("tlc")
     Platform.objects.filter(pk=platform.pk).update(digest=digest, credential_version=F("credential_version") + 1)
-    journal.record_change(by, "changed the secret of", "platform", platform.client_id, platform.name)
+    audit_log.record_change(by, "changed the secret of", "platform", platform.client_id, platform.name)
     return raw
 
 
@@ -56,7 +56,7 @@ def disable_platform(platform: Platform, *, by: User) -> bool:
         disabled_at=timezone.now(), credential_version=F("credential_version") + 1
     )
     if changed:
-        journal.record_change(by, "disabled", "platform", platform.client_id, platform.name)
+        audit_log.record_change(by, "disabled", "platform", platform.client_id, platform.name)
     return bool(changed)
 
 
@@ -64,7 +64,7 @@ def disable_platform(platform: Platform, *, by: User) -> bool:
 def enable_platform(platform: Platform, *, by: User) -> bool:
     changed = Platform.objects.filter(pk=platform.pk, disabled_at__isnull=False).update(disabled_at=None)
     if changed:
-        journal.record_change(by, "enabled", "platform", platform.client_id, platform.name)
+        audit_log.record_change(by, "enabled", "platform", platform.client_id, platform.name)
     return bool(changed)
 
 
@@ -126,7 +126,7 @@ def disable_user(user: PlatformUser) -> bool:
 
 
 def _record(user: PlatformUser, action: str) -> None:
-    journal.record_change(
+    audit_log.record_change(
         user.platform.owner,
         action,
         "platform user",

@@ -5,8 +5,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api import parsing, reach
-from console.api.door import Act, Door
+from console.api import caller_connections, parsing
+from console.api.base import Act, ApiView
 from console.api.parsing import Amount, Choice, Flag, Strict, Text
 from console.authority.drf import Need
 from console.connections.models import Connection
@@ -84,12 +84,12 @@ class PracticeModelIn(Strict):
         return {**super().get_fields(), **rates}
 
 
-class _Practice(Door):
+class _Practice(ApiView):
     tag = "Practice accounts"
 
     def connection(self, pk: int) -> Connection:
         """Raises Http404, also for one whose money is not simulated."""
-        found = reach.connection(self.caller, pk)
+        found = caller_connections.connection(self.caller, pk)
         if not verbs.can_practise(found):
             raise Http404
         return found
@@ -104,7 +104,7 @@ class _Practice(Door):
     @property
     def by(self) -> verbs.By:
         """An app asks as itself, so that what binds apps binds it."""
-        return reach.app_of(self.caller) or self.caller.owner
+        return caller_connections.app_of(self.caller) or self.caller.owner
 
 
 class Accounts(_Practice):
@@ -146,7 +146,7 @@ class Accounts(_Practice):
         pk, account_id = self.given.get("clone_connection_id"), self.given.get("clone_account_id")
         if pk is None and account_id is None:
             return None
-        original = connection if pk is None else reach.connection(self.caller, pk)
+        original = connection if pk is None else caller_connections.connection(self.caller, pk)
         return original, account_id or original.default_account
 
 

@@ -18,7 +18,7 @@ from brokers.paper.model_settings import ModelSettings as ModelSettings  # what 
 from brokers.types import AccountState, Position
 from console import text
 from console.accounts.models import User
-from console.audit import journal
+from console.audit import log as audit_log
 from console.connected_apps.models import ConnectedApp
 from console.connections import equity, reads
 from console.connections.models import Connection
@@ -318,7 +318,7 @@ def _note(connection: Connection, by: By, action: str, **detail: Any) -> None:
     owner = by if isinstance(by, User) else by.owner
     if isinstance(by, ConnectedApp):
         detail["through"] = by.name
-    journal.record_change(owner, action, "connection", connection.pk, connection.name, **detail)
+    audit_log.record_change(owner, action, "connection", connection.pk, connection.name, **detail)
 
 
 @contextmanager

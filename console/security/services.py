@@ -9,7 +9,7 @@ from django.utils import timezone
 from console.accounts import factors, links, sessions
 from console.accounts.factors import Factor
 from console.accounts.models import Link, User
-from console.audit import journal
+from console.audit import log as audit_log
 
 FREEZE = timedelta(hours=24)
 
@@ -23,7 +23,7 @@ def change_password(user: User, password: str, *, session: str | None, ip: str) 
     """Every other session ends, and so do links that would set the password once more."""
     _set(user, password)
     sessions.end(user, but=session)
-    journal.record_change(user, "password changed", "user", user.pk, user.email, ip=ip)
+    audit_log.record_change(user, "password changed", "user", user.pk, user.email, ip=ip)
 
 
 @transaction.atomic
@@ -38,11 +38,11 @@ def set_password(link: Link, password: str, *, ip: str) -> bool:
     _set(user, password)
     sessions.end(user)
     if link.purpose == Link.Purpose.INVITE:
-        journal.record_change(user, "invitation accepted", "user", user.pk, user.email, ip=ip)
+        audit_log.record_change(user, "invitation accepted", "user", user.pk, user.email, ip=ip)
         return True
     user.live_frozen_until = timezone.now() + FREEZE
     user.save(update_fields=["live_frozen_until"])
-    journal.record_change(
+    audit_log.record_change(
         user, "account recovered", "user", user.pk, user.email, ip=ip, live_frozen_until=user.live_frozen_until
     )
     return True
@@ -60,14 +60,14 @@ def recovery_link(user: User) -> str | None:
         return None
     with transaction.atomic():
         address = links.make(user, Link.Purpose.RECOVERY)
-        journal.record_change(user, "recovery asked for", "user", user.pk, user.email)
+        audit_log.record_change(user, "recovery asked for", "user", user.pk, user.email)
     return address
 
 
 @transaction.atomic
 def factor_added(user: User, factor: Factor, *, ip: str) -> list[str]:
     """Journal it. The recovery codes, when this is the first factor; otherwise none."""
-    journal.record_change(user, "second factor added", "user", user.pk, user.email, ip=ip, factor=describe(factor))
+    audit_log.record_change(user, "second factor added", "user", user.pk, user.email, ip=ip, factor=describe(factor))
     if factors.has(user, factors.CODES):
         return []
     return factors.new_codes(user)
@@ -79,20 +79,20 @@ def remove_factor(user: User, factor: Factor, *, ip: str) -> None:
     User.objects.select_for_update().get(pk=user.pk)
     if settings.REQUIRE_SECOND_FACTOR and len(factors.of(user)) == 1:
         raise LastFactor
-    journal.record_change(user, "second factor removed", "user", user.pk, user.email, ip=ip, factor=describe(factor))
+    audit_log.record_change(user, "second factor removed", "user", user.pk, user.email, ip=ip, factor=describe(factor))
     factors.remove(factor)
 
 
 @transaction.atomic
 def new_codes(user: User, *, ip: str) -> list[str]:
-    journal.record_change(user, "recovery codes replaced", "user", user.pk, user.email, ip=ip)
+    audit_log.record_change(user, "recovery codes replaced", "user", user.pk, user.email, ip=ip)
     return factors.new_codes(user)
 
 
 @transaction.atomic
 def end_other_sessions(user: User, *, session: str | None, ip: str) -> int:
     ended = sessions.end(user, but=session)
-    journal.record_change(user, "other sessions ended", "user", user.pk, user.email, ip=ip, ended=ended)
+    audit_log.record_change(user, "other sessions ended", "user", user.pk, user.email, ip=ip, ended=ended)
     return ended
 
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from django.db import DatabaseError, close_old_connections
 
 from console.asgi import application
-from console.audit.commits import Done, Row, writer
+from console.audit.group_commit import Done, Row, writer
 from console.connections import reads
 from mcpserver import asgi, lean, server
 from mcpserver.call import Answer

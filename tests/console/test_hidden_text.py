@@ -14,7 +14,7 @@ from django.test import Client as Browser
 
 from console import text
 from console.accounts.models import User
-from console.audit import journal
+from console.audit import log as audit_log
 from console.audit.models import Call, Outcome
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
@@ -180,9 +180,9 @@ def test_a_letter_names_an_app_with_it_written_out(app: ConnectedApp) -> None:
 
 
 def test_a_foreign_tool_name_is_cut(browser: Browser, app: ConnectedApp, read_key: str) -> None:
-    journal.record_call(journal.Entry(request_id="req_x", outcome=Outcome.REFUSED, duration_us=1, tool="x" * 5000))
+    audit_log.record_call(audit_log.Entry(request_id="req_x", outcome=Outcome.REFUSED, duration_us=1, tool="x" * 5000))
     kept = Call.objects.get(request_id="req_x").tool
-    assert (len(kept), kept[-1]) == (journal.LONGEST_TOOL, "…")
+    assert (len(kept), kept[-1]) == (audit_log.LONGEST_TOOL, "…")
 
 
 # -- where it is refused ---------------------------------------------------------------------------------------

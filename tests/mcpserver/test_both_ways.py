@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from console import scopes
 from console.accounts.models import User
-from console.authority import throttle
+from console.authority import call_quota
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
@@ -109,7 +109,7 @@ async def ask(app: Callable[..., Awaitable[None]], headers: dict[str, str], body
 @pytest.fixture
 def short(transactional_db: None, settings: LazySettings) -> Way:
     settings.CALLS_PER_MINUTE = settings.LISTS_PER_MINUTE = 100_000
-    throttle.reset()
+    call_quota.reset()
     return Way(is_lean=True)
 
 

@@ -11,7 +11,7 @@ import pytest
 from brokers import registry
 from brokers.types import USUAL, Environment
 from console.accounts.models import User
-from console.authority import bearer, throttle
+from console.authority import bearer, call_quota
 from console.connections import linking
 from console.connections.kinds import KINDS
 from console.connections.models import Connection
@@ -32,7 +32,7 @@ TOOLS = [tool for tool in catalog.TOOLS if tool.toolset in SETS]
 def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     # The gate is made for worker threads and lets connections go; the test's own must stay.
     monkeypatch.setattr(gate, "close_old_connections", lambda: None)
-    monkeypatch.setattr(throttle, "check", lambda *about: None)
+    monkeypatch.setattr(call_quota, "check", lambda *about: None)
 
 
 @dataclass(frozen=True, slots=True)

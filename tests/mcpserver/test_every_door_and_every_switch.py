@@ -15,8 +15,8 @@ from django.urls import URLPattern
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from console.api import urls
-from console.api.door import Door as RestDoor
-from console.authority import drf, throttle
+from console.api.base import ApiView as RestDoor
+from console.authority import call_quota, drf
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
@@ -40,7 +40,7 @@ class At:
     name: str
     toolset: Toolset
     scope: Scope
-    bucket: throttle.Kind
+    bucket: call_quota.CallKind
     method: str
     params: Any = None
     """Of a request to ``/mcp``; None: ``method`` and ``name`` are those of a REST request."""
@@ -49,7 +49,7 @@ class At:
 
     @property
     def trades(self) -> bool:
-        return self.bucket is throttle.Kind.TRADE and self.toolset in (Toolset.TRADE, Toolset.PAPER)
+        return self.bucket is call_quota.CallKind.TRADE and self.toolset in (Toolset.TRADE, Toolset.PAPER)
 
 
 def tools() -> Iterator[At]:
@@ -65,18 +65,22 @@ def reads() -> Iterator[At]:
     """What is no tool."""
     for resource in RESOURCES:
         uri = resource.uri.replace("{order_id}", "ord_x").replace("{+symbol}", "BTC/USD")
-        yield At(uri, resource.toolset, Scope.READ, throttle.Kind.READ, "resources/read", {"uri": uri})
+        yield At(uri, resource.toolset, Scope.READ, call_quota.CallKind.READ, "resources/read", {"uri": uri})
         stream = {"notifications": {"resourceSubscriptions": [uri]}}
         # A stream leaves out what is switched off, and ends when that happens later: see test_toolsets.
-        yield At(f"a stream of {uri}", Toolset.CORE, Scope.READ, throttle.Kind.READ, "subscriptions/listen", stream)
+        yield At(
+            f"a stream of {uri}", Toolset.CORE, Scope.READ, call_quota.CallKind.READ, "subscriptions/listen", stream
+        )
     for prompt in PROMPTS:
         given = {arg.name: "x" for arg in prompt.args if arg.required}
         params = {"name": prompt.name, "arguments": given}
-        yield At(prompt.name, prompt.toolset, Scope.READ, throttle.Kind.READ, "prompts/get", params)
+        yield At(prompt.name, prompt.toolset, Scope.READ, call_quota.CallKind.READ, "prompts/get", params)
     for name in completion.TOOLSETS:
         params = {"ref": {"type": "ref/prompt", "name": PROMPTS[0].name}, "argument": {"name": name, "value": ""}}
         # What is offered for a set that is off is nothing: see below.
-        yield At(f"completion of {name}", Toolset.CORE, Scope.READ, throttle.Kind.READ, "completion/complete", params)
+        yield At(
+            f"completion of {name}", Toolset.CORE, Scope.READ, call_quota.CallKind.READ, "completion/complete", params
+        )
 
 
 def rest() -> Iterator[At]:
@@ -90,7 +94,7 @@ def rest() -> Iterator[At]:
         for method, act in view.acts.items():
             if drf.is_for_apps(act.needs):
                 assert act.toolset is not None
-                bucket = drf._THROTTLE.get(act.needs, throttle.Kind.READ)
+                bucket = drf._THROTTLE.get(act.needs, call_quota.CallKind.READ)
                 yield At(f"{V1}/{path}", act.toolset, drf._SCOPE.get(act.needs, Scope.READ), bucket, method)
 
 
@@ -127,7 +131,7 @@ def codes(key: str, doors: list[At]) -> dict[At, str]:
 @pytest.fixture(autouse=True)
 def generous(transactional_db: None, settings: LazySettings) -> None:
     settings.CALLS_PER_MINUTE = settings.TRADE_CALLS_PER_MINUTE = settings.CANCELS_PER_MINUTE = 100_000
-    throttle.reset()
+    call_quota.reset()
 
 
 @pytest.fixture
@@ -184,7 +188,7 @@ def test_on_a_paused_connection_only_what_cancels_passes(paper: Connection, trad
     told = codes(trade_key, DOORS)
     shut = {door for door, code in told.items() if code == "connection_paused"}
     assert {door.name for door in DOORS if door not in shut} == {
-        door.name for door in DOORS if door.bucket is throttle.Kind.CANCEL
+        door.name for door in DOORS if door.bucket is call_quota.CallKind.CANCEL
     }
 
 
@@ -204,7 +208,7 @@ def test_a_minute_that_is_used_up_shuts_all_but_what_cancels(
     app: ConnectedApp, trade_key: str, settings: LazySettings
 ) -> None:
     settings.CALLS_PER_MINUTE = 1
-    throttle.check(app.owner_id, app.pk, throttle.Kind.READ)
+    call_quota.check(app.owner_id, app.pk, call_quota.CallKind.READ)
     told = codes(trade_key, DOORS)
     shut = {door for door, code in told.items() if code == "rate_limited"}
-    assert shut == {door for door in DOORS if door.bucket is not throttle.Kind.CANCEL}
+    assert shut == {door for door in DOORS if door.bucket is not call_quota.CallKind.CANCEL}

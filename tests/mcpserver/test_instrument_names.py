@@ -10,7 +10,7 @@ from brokers.paper.imports import import_bars
 from brokers.types import AssetClass
 from console import limits
 from console.accounts.models import User
-from console.authority import bearer, throttle
+from console.authority import bearer, call_quota
 from console.connections import linking
 from console.connections.models import Connection
 from console.errors import Code
@@ -27,7 +27,7 @@ _calls = count(1)
 
 @pytest.fixture(autouse=True)
 def in_the_tests_own_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    throttle.reset()
+    call_quota.reset()
     monkeypatch.setattr(gate, "close_old_connections", lambda: None)
 
 

@@ -9,7 +9,7 @@ import pytest
 from brokers.paper.models import PaperAccount, PaperFill
 from console.accounts.models import User
 from console.audit.models import Change
-from console.authority import bearer, throttle
+from console.authority import bearer, call_quota
 from console.connections import health, linking
 from console.connections.models import Connection
 from console.halts import verbs as halts
@@ -28,7 +28,7 @@ def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     # The gate is made for worker threads and lets connections go; the test's own must stay.
     monkeypatch.setattr(gate, "close_old_connections", lambda: None)
     # These are more calls than one user has in a minute; tests/mcpserver/test_call_limits.py is about that.
-    monkeypatch.setattr(throttle, "check", lambda *about: None)
+    monkeypatch.setattr(call_quota, "check", lambda *about: None)
 
 
 def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:

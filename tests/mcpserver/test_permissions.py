@@ -12,7 +12,7 @@ from django.apps import apps
 from brokers.paper.adapter import PaperBroker
 from console.accounts.models import User
 from console.audit.models import Call
-from console.authority import bearer, throttle
+from console.authority import bearer, call_quota
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections import linking
@@ -72,7 +72,7 @@ ASKED: dict[str, Callable[[Scene], dict[str, Any]]] = {
 def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     # The gate is made for worker threads and lets connections go; the test's own must stay.
     monkeypatch.setattr(gate, "close_old_connections", lambda: None)
-    throttle.reset()
+    call_quota.reset()
 
 
 def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:

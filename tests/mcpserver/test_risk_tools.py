@@ -8,7 +8,7 @@ from django.conf import settings
 from console import limits
 from console.accounts.models import User
 from console.audit.models import Call, Change
-from console.authority import bearer, throttle
+from console.authority import bearer, call_quota
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections import linking
@@ -28,7 +28,7 @@ ORDER = {"symbol": "BTC/USD", "side": "BUY", "quantity": "1", "order_type": "LMT
 
 @pytest.fixture(autouse=True)
 def in_the_tests_own_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    throttle.reset()
+    call_quota.reset()
     monkeypatch.setattr(gate, "close_old_connections", lambda: None)
 
 
@@ -126,7 +126,7 @@ def test_a_paused_connection_can_still_be_halted(trader: Principal, paper: Conne
 
 def test_halting_is_throttled_like_cancels_not_like_orders(trader: Principal) -> None:
     tool = catalog.find("halt_trading")
-    assert tool is not None and tool.throttle is throttle.Kind.CANCEL
+    assert tool is not None and tool.throttle is call_quota.CallKind.CANCEL
 
 
 def test_no_tool_lifts_a_halt_widens_a_limit_changes_a_policy_or_approves(

@@ -9,7 +9,7 @@ import pytest
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.models import LedgerEntry, PaperAccount
 from console.accounts.models import User
-from console.authority import bearer, throttle
+from console.authority import bearer, call_quota
 from console.connections.models import Connection
 from console.keys import minting
 from console.onboarding import open_connection
@@ -41,7 +41,7 @@ ORDER_TOOLS = [
 def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     # The gate is made for worker threads and lets connections go; the test's own must stay.
     monkeypatch.setattr(gate, "close_old_connections", lambda: None)
-    throttle.reset()
+    call_quota.reset()
 
 
 @pytest.fixture

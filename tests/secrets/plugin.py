@@ -22,7 +22,7 @@ from django.test import Client
 from django.urls import Resolver404, resolve
 
 from console.accounts import links, seal
-from console.audit import commits
+from console.audit import group_commit
 from console.clients import registration
 from console.connections import vault
 from console.keys import minting
@@ -126,7 +126,7 @@ class Plugin:
                 connection.execute_wrappers.append(heard)
 
         # Rows of the journal go past Django's cursors.
-        _before(commits.Insert, "run", lambda _, rows: self.watch.hear("the table audit_call", repr(rows)))
+        _before(group_commit.Insert, "run", lambda _, rows: self.watch.hear("the table audit_call", repr(rows)))
         connection_created.connect(opened, weak=False)
         for connection in connections.all(initialized_only=True):
             opened(connection)

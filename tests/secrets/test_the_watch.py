@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 from console.accounts.models import User
-from console.authority import bearer, throttle
+from console.authority import bearer, call_quota
 from console.keys import minting
 from mcpserver import gate
 from tests.secrets.known import Known, masked, mint
@@ -60,7 +60,7 @@ def test_it_is_found_in_a_row(plugin: Plugin, db: None) -> None:
 def test_it_is_found_in_the_answer_of_a_tool_and_in_the_row_it_leaves(
     plugin: Plugin, trade_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    throttle.reset()
+    call_quota.reset()
     monkeypatch.setattr(gate, "close_old_connections", lambda: None)
     gate.call(bearer.authenticate(trade_key), "get_security", {"symbol": SECRET}, request_id="req_leaky")
     assert places(plugin) == {"the answer of an MCP tool", "the table audit_call"}

@@ -6,7 +6,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from console.accounts.models import User
-from console.authority import throttle
+from console.authority import call_quota
 from console.connections.models import Connection
 from console.journal.models import RoundTrip
 from console.onboarding import open_connection
@@ -20,7 +20,7 @@ from tests.watched_broker import Watch
 
 @pytest.fixture(autouse=True)
 def nothing_called_yet() -> None:
-    throttle.reset()
+    call_quota.reset()
 
 
 def account_of(connection: Connection) -> str:

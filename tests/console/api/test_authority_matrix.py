@@ -15,7 +15,7 @@ from console import limits
 from console.accounts.models import User
 from console.api import openapi
 from console.audit.models import Call, Change
-from console.authority import throttle
+from console.authority import call_quota
 from console.clients import registration
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
@@ -379,7 +379,7 @@ def test_each_credential_opens_its_doors_and_no_other(
 ) -> None:
     rest = credentials[credential]()
     for name, door in doors.items():
-        throttle.reset()
+        call_quota.reset()
         with transaction.atomic():
             before, changes = set(Call.objects.values_list("pk", flat=True)), Change.objects.count()
             response = rest.send(door.method, door.path, door.body)

@@ -11,9 +11,9 @@ from django.db import DatabaseError
 from django.test import Client as Browser
 
 from console.accounts.models import User
-from console.audit import journal
-from console.authority import throttle
-from console.authority.throttle import Kind
+from console.audit import log as audit_log
+from console.authority import call_quota
+from console.authority.call_quota import CallKind
 from console.clients import registration
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
@@ -39,9 +39,9 @@ def app(trade_key: str) -> ConnectedApp:
 def busy(app: ConnectedApp, reader: Rest, settings: LazySettings) -> None:
     """An app has used up its user's minute, its own lists and its own cancels."""
     settings.CALLS_PER_MINUTE, settings.CANCELS_PER_MINUTE, settings.LISTS_PER_MINUTE = 8, 8, 8
-    for kind in (Kind.READ, Kind.CANCEL, Kind.LIST):
+    for kind in (CallKind.READ, CallKind.CANCEL, CallKind.LIST):
         for _ in range(8):
-            throttle.check(app.owner_id, app.pk, kind)
+            call_quota.check(app.owner_id, app.pk, kind)
     assert reader.refused("GET", "/orders")["code"] == "rate_limited"
 
 
@@ -86,7 +86,7 @@ def test_nor_from_looking_and_tightening(
 def test_nor_does_it_keep_a_session_from_cancelling(session: Rest, trader: Rest, app: ConnectedApp) -> None:
     order = trader.post("/orders", ORDER, status=201)["order"]
     for _ in range(120):
-        throttle.check(app.owner_id, app.pk, Kind.CANCEL)
+        call_quota.check(app.owner_id, app.pk, CallKind.CANCEL)
     assert trader.refused("POST", f"/orders/{order['id']}/cancel")["code"] == "rate_limited"
     session.post(f"/orders/{order['id']}/cancel")
 
@@ -129,17 +129,17 @@ def test_one_persons_session_uses_up_nobody_elses(
 @pytest.mark.parametrize(
     ("check", "passes"),
     [
-        (lambda: throttle.check(1, 1, Kind.LIST), False),
-        (lambda: throttle.check_holder("manager-x", Kind.READ), False),
-        (lambda: throttle.check_holder("manager-x", Kind.STOP), True),
-        (lambda: throttle.check_holder("user-1/session", Kind.CANCEL), True),
+        (lambda: call_quota.check(1, 1, CallKind.LIST), False),
+        (lambda: call_quota.check_holder("manager-x", CallKind.READ), False),
+        (lambda: call_quota.check_holder("manager-x", CallKind.STOP), True),
+        (lambda: call_quota.check_holder("user-1/session", CallKind.CANCEL), True),
     ],
 )
 def test_without_the_shared_counter_only_what_stops_passes(
     check: Callable[[], None], passes: bool, settings: LazySettings
 ) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    throttle._limiter.cache_clear()
+    call_quota._limiter.cache_clear()
     try:
         if passes:
             check()
@@ -147,15 +147,15 @@ def test_without_the_shared_counter_only_what_stops_passes(
             with pytest.raises(Refusal):
                 check()
     finally:
-        throttle._limiter.cache_clear()
+        call_quota._limiter.cache_clear()
 
 
 def test_a_stop_is_told_even_if_its_row_cannot_be_written(
     manager: Rest, app: ConnectedApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(entry: journal.Entry) -> None:
+    def full(entry: audit_log.Entry) -> None:
         raise DatabaseError("disk full")
 
-    monkeypatch.setattr(journal, "record_call", full)
+    monkeypatch.setattr(audit_log, "record_call", full)
     assert manager.refused("GET", "/connected-apps")["code"] == "audit_unavailable"
     assert manager.post(f"/connected-apps/{app.pk}/revoke")["revoked_at"] is not None

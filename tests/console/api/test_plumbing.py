@@ -10,9 +10,9 @@ from django.test import Client as Browser
 
 from console.accounts.models import User
 from console.api import openapi
-from console.audit import journal
+from console.audit import log as audit_log
 from console.audit.models import Call
-from console.authority import throttle
+from console.authority import call_quota
 from console.connections.models import Connection
 from console.keys import minting
 from console.keys.models import ApiKey
@@ -186,10 +186,10 @@ def test_an_answer_without_its_row_does_not_leave_but_a_cancel_does(
 ) -> None:
     order = trader.post("/orders", ORDER, status=201)["order"]
 
-    def full(entry: journal.Entry) -> None:
+    def full(entry: audit_log.Entry) -> None:
         raise DatabaseError("disk full")
 
-    monkeypatch.setattr(journal, "record_call", full)
+    monkeypatch.setattr(audit_log, "record_call", full)
     response = trader.send("GET", "/orders")
     assert (response.status_code, problem(response)["code"]) == (503, "audit_unavailable")
     assert order["id"] not in response.content.decode()
@@ -202,7 +202,7 @@ def test_a_fault_of_ours_says_nothing_of_itself(
     def broken(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("the secret recipe")
 
-    monkeypatch.setattr("console.api.door.Door.page", broken)
+    monkeypatch.setattr("console.api.base.ApiView.page", broken)
     response = reader.send("GET", "/orders")
     told = problem(response)
     assert (response.status_code, told["code"]) == (500, "internal_error")
@@ -241,7 +241,7 @@ def test_the_developers_page_lists_every_operation_and_every_code(browser: Brows
 def test_calls_that_cost_nothing_cannot_fill_the_journal(trade_key: str, owner: User) -> None:
     key = ApiKey.objects.get(public_id=minting.public_id_of(trade_key))
     minting.revoke(key, by=owner)
-    throttle.reset()
+    call_quota.reset()
     rest = Rest(Browser(), trade_key)
     for _ in range(150):
         assert rest.send("GET", "/orders").status_code == 401

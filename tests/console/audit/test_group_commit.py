@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, OperationalError, connection, transaction
 
-from console.audit import commits, journal
-from console.audit.commits import Insert, Writer
+from console.audit import group_commit
+from console.audit import log as audit_log
+from console.audit.group_commit import Insert, Writer
 from console.audit.models import Call, Outcome
 from tests import serving
 
 
 def row(request_id: str) -> tuple[Any, ...]:
-    return journal._row(journal.Entry(request_id=request_id, outcome=Outcome.OK, duration_us=1, tool="t"))
+    return audit_log._row(audit_log.Entry(request_id=request_id, outcome=Outcome.OK, duration_us=1, tool="t"))
 
 
 class Gate(Insert):
@@ -86,7 +87,7 @@ def test_a_row_is_there_for_everybody_when_its_writer_returns(transactional_db: 
 
     def write(number: int) -> None:
         try:
-            journal.record_call(journal.Entry(request_id=f"req_{number}", outcome=Outcome.OK, duration_us=1))
+            audit_log.record_call(audit_log.Entry(request_id=f"req_{number}", outcome=Outcome.OK, duration_us=1))
             seen.append(Call.objects.filter(request_id=f"req_{number}").count())
         finally:
             connection.close()
@@ -138,7 +139,7 @@ def test_one_row_that_cannot_be_stored_does_not_cost_the_others_theirs(writer: W
 
 def test_inside_a_transaction_the_row_is_part_of_it(transactional_db: None) -> None:
     with transaction.atomic():
-        journal.record_call(journal.Entry(request_id="req_1", outcome=Outcome.OK, duration_us=1))
+        audit_log.record_call(audit_log.Entry(request_id="req_1", outcome=Outcome.OK, duration_us=1))
         transaction.set_rollback(True)
     assert not Call.objects.exists()
 
@@ -155,21 +156,21 @@ def test_a_row_that_waits_at_the_end_is_written_all_the_same(writer: Writer, gat
 
 
 def test_a_child_that_was_forked_has_a_writer_of_its_own(transactional_db: None) -> None:
-    journal.record_call(journal.Entry(request_id="req_parent", outcome=Outcome.OK, duration_us=1))
-    assert commits.writer._thread is not None
-    before = commits.writer._thread
+    audit_log.record_call(audit_log.Entry(request_id="req_parent", outcome=Outcome.OK, duration_us=1))
+    assert group_commit.writer._thread is not None
+    before = group_commit.writer._thread
     child = os.fork()
     if child == 0:
-        alone = commits.writer._thread is None
+        alone = group_commit.writer._thread is None
         os._exit(0 if alone else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert commits.writer._thread is before
+    assert group_commit.writer._thread is before
 
 
 AT_THE_END = """
 import django
 django.setup()
-from console.audit import journal
+from console.audit import log
 from console.audit.models import Outcome
 for number in range(50):
     journal.hand_over(

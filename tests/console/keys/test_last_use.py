@@ -7,11 +7,11 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from console.accounts.models import User
-from console.authority import bearer, management, usage
+from console.authority import bearer, last_used, management
 from console.connections.models import Connection
 from console.keys import management_keys, minting
+from console.keys.badges import badges
 from console.keys.models import ApiKey
-from console.keys.usage import badges
 from console.scopes import Scope
 from tests import clock
 from tests.console.pages import words_of
@@ -22,7 +22,7 @@ READ = frozenset({Scope.READ})
 def test_the_use_of_one_key_is_not_the_use_of_its_sibling(owner: User, paper: Connection) -> None:
     first, raw = minting.mint(owner, paper, READ, name="nightly")
     second, _ = minting.add_secret(first.app, by=owner)
-    usage.record(bearer.authenticate(raw, ip="203.0.113.9"))
+    last_used.record(bearer.authenticate(raw, ip="203.0.113.9"))
     first.refresh_from_db()
     second.refresh_from_db()
     assert first.last_used_at is not None and first.last_used_ip == "203.0.113.9"
@@ -38,7 +38,7 @@ def test_it_is_written_once_a_minute_or_when_the_address_changes(
     seen = []
     for seconds, ip in ((0, "203.0.113.9"), (59, "203.0.113.9"), (2, "203.0.113.9"), (1, "203.0.113.10")):
         time.advance(seconds=seconds)
-        usage.record(bearer.authenticate(raw, ip=ip))
+        last_used.record(bearer.authenticate(raw, ip=ip))
         key.refresh_from_db()
         assert key.last_used_at is not None
         seen.append((key.last_used_at - started).total_seconds())
@@ -47,7 +47,7 @@ def test_it_is_written_once_a_minute_or_when_the_address_changes(
 
 def test_a_management_key_is_seen_too(owner: User) -> None:
     key, raw = management_keys.mint(owner, name="terraform", expires_at=None)
-    usage.record(management.authenticate(raw, ip="203.0.113.9"))
+    last_used.record(management.authenticate(raw, ip="203.0.113.9"))
     key.refresh_from_db()
     assert key.last_used_ip == "203.0.113.9"
 

@@ -27,10 +27,11 @@ from console.accounts.required import before_second_factor
 from console.api import parsing, problems
 from console.api.openapi import Described
 from console.api.parsing import Nothing, Strict, StrictJSON
-from console.audit import journal, paging
+from console.audit import log as audit_log
+from console.audit import paging
 from console.audit.models import Outcome
-from console.authority import drf, throttle, usage
-from console.authority.drf import Caller, Credential, Kind, Need
+from console.authority import call_quota, drf, last_used
+from console.authority.drf import Caller, Credential, CredentialKind, Need
 from console.authority.refusals import Unauthenticated, WrongAddress
 from console.errors import Code, Refusal
 from console.principal import Manager, Principal
@@ -108,7 +109,7 @@ class Visible(JSONRenderer):
         return rendered
 
 
-class Door(APIView):
+class ApiView(APIView):
     """Subclasses declare ``acts`` by method, and a handler for each that finds what was sent in ``given``."""
 
     acts: ClassVar[Mapping[str, Act]] = {}
@@ -172,7 +173,7 @@ class Door(APIView):
         self.given = parsing.read_query(self.act.asks, query)
         if request.method not in ("GET", "HEAD"):
             body = dict(request.data)  # an object: StrictJSON takes nothing else
-            if self.caller.kind is Kind.SESSION:
+            if self.caller.kind is CredentialKind.SESSION:
                 self._proof = body.pop("proof", None)
             self._body = dict(body)
             self._sent |= body
@@ -188,7 +189,7 @@ class Door(APIView):
         None for other credentials: what they may do stands in the matrix. ``live``: real money is behind it.
         ``shown``: a digest of what else it is for.
         """
-        if self.caller.kind is not Kind.SESSION:
+        if self.caller.kind is not CredentialKind.SESSION:
             return None
         return presence.by_body(
             self.request._request,
@@ -249,10 +250,10 @@ class Door(APIView):
         outcome = Outcome.OK
         if refusal is not None:
             outcome = Outcome.FAILED if refusal.code is Code.INTERNAL_ERROR else Outcome.REFUSED
-        if refusal is not None and refusal.code in _FREE and throttle.is_flood(who.credential_id):
+        if refusal is not None and refusal.code in _FREE and call_quota.is_flood(who.credential_id):
             log.warning("Refused %s for %s, in request %s", refusal.code, who.credential_id, self.request_id)
             return response
-        entry = journal.Entry(
+        entry = audit_log.Entry(
             request_id=self.request_id,
             principal=who,
             tool=f"rest:{act.name if act else (self.request.method or '').lower()}",
@@ -266,9 +267,9 @@ class Door(APIView):
             user_agent=who.user_agent,
         )
         try:
-            journal.record_call(entry)
+            audit_log.record_call(entry)
             if refusal is None or refusal.code not in _FREE:
-                usage.record(who)
+                last_used.record(who)
         except DatabaseError:
             log.exception("The journal cannot be written in request %s", self.request_id)
             if act is None or act.needs not in _NEVER_WITHHELD:
@@ -337,7 +338,7 @@ def _no_cursor() -> Refusal:
     return Refusal(Code.INVALID_ARGUMENT, "This is no cursor of a next link.", field="cursor")
 
 
-class Nowhere(Door):
+class Nowhere(ApiView):
     """Whatever else is asked for below ``/api/``."""
 
     schema = None  # type: ignore[assignment]  # DRF's way to leave a view out

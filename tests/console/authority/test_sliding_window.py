@@ -1,7 +1,7 @@
 """The moving window that one process keeps: exact to the call, and no larger than it has to be."""
 
-from console.authority import windows
-from console.authority.windows import Windows
+from console.authority import sliding_window
+from console.authority.sliding_window import SlidingWindows
 
 
 class Clock:
@@ -13,7 +13,7 @@ class Clock:
 
 def test_a_call_is_forgotten_a_minute_after_it_was_made_and_not_before() -> None:
     clock = Clock()
-    counted = Windows(clock)
+    counted = SlidingWindows(clock)
     assert counted.take([("a", 2)]) is None
     clock.now += 30
     assert counted.take([("a", 2)]) is None
@@ -26,7 +26,7 @@ def test_a_call_is_forgotten_a_minute_after_it_was_made_and_not_before() -> None
 
 
 def test_a_call_that_one_limit_refuses_is_counted_under_none() -> None:
-    counted = Windows(Clock())
+    counted = SlidingWindows(Clock())
     assert counted.take([("all", 3), ("trade", 1)]) is None
     for _ in range(5):
         refused = counted.take([("all", 3), ("trade", 1)])
@@ -38,8 +38,8 @@ def test_a_call_that_one_limit_refuses_is_counted_under_none() -> None:
 
 def test_keys_that_fell_silent_are_swept_away() -> None:
     clock = Clock()
-    counted = Windows(clock)
-    for number in range(windows._SWEEP_AT):
+    counted = SlidingWindows(clock)
+    for number in range(sliding_window._SWEEP_AT):
         counted.take([(f"silent-{number}", 5)])
     clock.now += 61
     counted.take([("new", 5)])

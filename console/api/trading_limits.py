@@ -8,7 +8,7 @@ from rest_framework import serializers
 from brokers.types import LONGEST_SYMBOL, AssetClass, OrderType
 from console import limits
 from console.accounts.presence import Act
-from console.api.door import Door
+from console.api.base import ApiView
 from console.api.parsing import Amount, Choice, Flag, Strict, Text, Whole
 from console.limits import MOST_PER_MINUTE, MOST_SYMBOLS, Limits
 from console.orders.standing import Line
@@ -71,14 +71,14 @@ class StandingOut(serializers.Serializer[Any]):
     lines = LineOut(many=True, help_text="Each number that is limited, with what is used of it.")
 
 
-def told(value: Limits, lines: list[Line]) -> dict[str, Any]:
+def limits_data(value: Limits, lines: list[Line]) -> dict[str, Any]:
     sets = ("symbols", "denied_symbols", "asset_classes", "order_types")
     shown = {name: getattr(value, name) for name in limits.TITLES if name not in sets}
     shown |= {name: None if getattr(value, name) is None else sorted(getattr(value, name)) for name in sets}
     return {"limits": shown, "lines": lines}
 
 
-def change(door: Door, verb: Callable[..., bool], *, live: bool) -> None:
+def change_limits(door: ApiView, verb: Callable[..., bool], *, live: bool) -> None:
     """Tighten for whoever manages; widen for the owner at the console, with a proof for it. Raises Refusal."""
     wanted, by = limits.parse(door.given), door.caller.owner
     door.loosen(lambda may_widen: verb(wanted, by=by, may_widen=may_widen), Act.WIDEN_LIMITS, live=live)

@@ -15,7 +15,7 @@ from limits import RateLimitItemPerMinute
 from limits.storage import RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from console.authority.windows import Windows
+from console.authority.sliding_window import SlidingWindows
 from console.errors import Code, Refusal
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 _TURNED_AWAY = 120
 
 
-class Kind(StrEnum):
+class CallKind(StrEnum):
     READ = "read"
     TRADE = "trade"
     CANCEL = "cancel"
@@ -34,13 +34,13 @@ class Kind(StrEnum):
     """A person, or their program, takes power away: revoke, pause, halt, narrow."""
 
 
-_FAIL_OPEN = frozenset({Kind.CANCEL, Kind.STOP})
+_FAIL_OPEN = frozenset({CallKind.CANCEL, CallKind.STOP})
 _WORDS = {
-    Kind.READ: "calls",
-    Kind.TRADE: "calls or trading calls",
-    Kind.CANCEL: "cancels",
-    Kind.LIST: "lists and greetings",
-    Kind.STOP: "requests to stop something",
+    CallKind.READ: "calls",
+    CallKind.TRADE: "calls or trading calls",
+    CallKind.CANCEL: "cancels",
+    CallKind.LIST: "lists and greetings",
+    CallKind.STOP: "requests to stop something",
 }
 
 
@@ -64,28 +64,28 @@ class _Shared:
 
 
 @functools.cache
-def _limiter() -> _Shared | Windows:
+def _limiter() -> _Shared | SlidingWindows:
     # The library's own memory grows a thread and a walk over all entries into every call.
-    return _Shared() if settings.REDIS_URL else Windows()
+    return _Shared() if settings.REDIS_URL else SlidingWindows()
 
 
-def check(user_id: int, app_id: int, kind: Kind) -> None:
+def check(user_id: int, app_id: int, kind: CallKind) -> None:
     """Count one call of an app: cancels and lists by app, so that no app can use up another's.
 
     Raises Refusal with ``retry_after`` in seconds when the minute is used up.
     """
-    if kind is Kind.CANCEL:
+    if kind is CallKind.CANCEL:
         limits = [(f"cancel/app-{app_id}", settings.CANCELS_PER_MINUTE)]
-    elif kind is Kind.LIST:
+    elif kind is CallKind.LIST:
         limits = [(f"list/app-{app_id}", settings.LISTS_PER_MINUTE)]
     else:
         limits = [(f"all/user-{user_id}", settings.CALLS_PER_MINUTE)]
-        if kind is Kind.TRADE:
+        if kind is CallKind.TRADE:
             limits.append((f"trade/user-{user_id}", settings.TRADE_CALLS_PER_MINUTE))
     _take(limits, kind)
 
 
-def check_holder(holder: str, kind: Kind) -> None:
+def check_holder(holder: str, kind: CallKind) -> None:
     """Count one request of a console session or a management key, in windows that no app and no other key can use up.
 
     ``holder`` names it among all of them. Raises Refusal like ``check``.
@@ -94,12 +94,12 @@ def check_holder(holder: str, kind: Kind) -> None:
         limits = [(f"{kind}/{holder}", settings.CANCELS_PER_MINUTE)]
     else:
         limits = [(f"all/{holder}", settings.CALLS_PER_MINUTE)]
-        if kind is Kind.TRADE:
+        if kind is CallKind.TRADE:
             limits.append((f"trade/{holder}", settings.TRADE_CALLS_PER_MINUTE))
     _take(limits, kind)
 
 
-def _take(limits: list[tuple[str, int]], kind: Kind) -> None:
+def _take(limits: list[tuple[str, int]], kind: CallKind) -> None:
     try:
         refused = _limiter().take(limits)
     except Exception as error:
@@ -115,12 +115,12 @@ def _take(limits: list[tuple[str, int]], kind: Kind) -> None:
         raise _refusal(kind, limits[place][1], seconds)
 
 
-def _refusal(kind: Kind, limit: int, seconds: float) -> Refusal:
+def _refusal(kind: CallKind, limit: int, seconds: float) -> Refusal:
     wait = max(1, math.ceil(seconds))
     what = _WORDS[kind]
-    if kind is Kind.TRADE and limit == settings.TRADE_CALLS_PER_MINUTE:
+    if kind is CallKind.TRADE and limit == settings.TRADE_CALLS_PER_MINUTE:
         what = "trading calls"
-    whose = "app" if kind in (Kind.CANCEL, Kind.LIST) else "user"
+    whose = "app" if kind in (CallKind.CANCEL, CallKind.LIST) else "user"
     return Refusal(
         Code.RATE_LIMITED,
         f"More than {limit} {what} in a minute for this {whose}. Try again in {wait} s.",

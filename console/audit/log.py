@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from console.accounts.models import User
-from console.audit.commits import Done, Row, writer
+from console.audit.group_commit import Done, Row, writer
 from console.audit.models import Change, Outcome
 from console.errors import Code
 from console.principal import Manager, Principal

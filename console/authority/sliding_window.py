@@ -9,7 +9,7 @@ _SECONDS = 60.0
 _SWEEP_AT = 1024
 
 
-class Windows:
+class SlidingWindows:
     """Each key has a window of a minute. A call takes time that does not grow with the counts."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from console.audit import journal
+from console.audit import log as audit_log
 from console.audit.models import Call, Outcome
 from console.authority import bearer
 from console.oauth import tokens
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 def written(**fields: Any) -> Call:
     given: dict[str, Any] = {"request_id": "req_1", "outcome": Outcome.OK, "duration_us": 1500} | fields
-    journal.record_call(journal.Entry(**given))
+    audit_log.record_call(audit_log.Entry(**given))
     return Call.objects.get()
 
 
@@ -41,8 +41,8 @@ def test_a_bearer_header_or_a_jwt_in_an_argument_is_masked() -> None:
 def test_an_oauth_token_in_an_argument_is_masked() -> None:
     request = object()
     for made in (tokens.access_token(request), tokens.refresh_token(request)):
-        assert journal.mask(f"use {made}!") == "use [masked]!"
-    assert journal.mask("BEARER abc") == "[masked]"
+        assert audit_log.mask(f"use {made}!") == "use [masked]!"
+    assert audit_log.mask("BEARER abc") == "[masked]"
 
 
 def test_a_row_stays_small_whatever_was_sent() -> None:
