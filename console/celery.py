@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from kombu.transport import TRANSPORT_ALIASES
 
-from console.onboarding import schema
+from console.onboarding import migrate
 
 # The scheme of CELERY_BROKER_URL where no server is named.
 TRANSPORT_ALIASES["files"] = "console.embedded_queue:Transport"
@@ -26,7 +26,7 @@ app.autodiscover_tasks()
 def _refuse_newer(**kwargs: object) -> None:
     django.setup()
     try:
-        schema.refuse_newer()
+        migrate.refuse_newer()
     except ImproperlyConfigured as error:
         # The real one: Celery has put a logger in the place of sys.stderr, and says no last words through it.
         print(f"tradelatch: {error}", file=sys.__stderr__, flush=True)

@@ -6,7 +6,7 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
-from console.onboarding import schema
+from console.onboarding import migrate
 
 application = get_wsgi_application()
-schema.refuse_newer()
+migrate.refuse_newer()

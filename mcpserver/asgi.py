@@ -18,7 +18,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager  # n
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
 from console import deadlines, proxies, toolsets  # noqa: E402
-from console.onboarding import schema  # noqa: E402
+from console.onboarding import migrate  # noqa: E402
 from mcpserver import described, edge, server  # noqa: E402
 from mcpserver.lean import Lean  # noqa: E402
 from mcpserver.listening import Listeners  # noqa: E402
@@ -80,7 +80,7 @@ async def lifespan(mcp: McpApp, receive: Receive, send: Send) -> None:
 
 def _refuse_newer() -> None:
     try:
-        schema.refuse_newer()
+        migrate.refuse_newer()
     finally:
         connections.close_all()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from brokers.types import LONGEST_SYMBOL, Ability, AssetClass, BarSize, OrderClass, OrderType, Side, TimeInForce
 from console.authority.call_quota import CallKind
-from console.connections import reads
+from console.connections import broker_access
 from console.errors import Code, Refusal
 from console.orders.states import Status
 from console.principal import Principal
@@ -810,7 +810,7 @@ def _visible(scopes: frozenset[Scope], toolsets: frozenset[str] | None, broker: 
 
 def can(broker: str, tool: Tool) -> bool:
     """Whether a kind of broker can do what the tool does."""
-    known = reads.capabilities(broker)
+    known = broker_access.capabilities(broker)
     if known is None:
         return tool.ability is None and tool.toolset is not Toolset.PAPER
     has = tool.ability is None or tool.ability in known.abilities

@@ -5,7 +5,7 @@ Only what the caller's own connection knows is ever offered.
 
 from collections.abc import Callable, Mapping
 
-from console.connections import reads
+from console.connections import broker_access
 from console.orders import following
 from console.toolsets import Toolset, switched_on
 from mcpserver.call import Call
@@ -19,11 +19,11 @@ def _order_ids(call: Call, typed: str) -> list[str]:
 
 
 def _symbol(call: Call, typed: str) -> list[str]:
-    with reads.broker_for(call.principal) as broker:
+    with broker_access.broker_for(call.principal) as broker:
         if not typed and not switched_on(call.principal.toolsets, Toolset.ACCOUNT):
             return []
         if not typed:
-            account = reads.choose_account(broker, None, call.principal.account_id)
+            account = broker_access.choose_account(broker, None, call.principal.account_id)
             return [held.symbol for held in broker.positions(account.account_id)][:_MOST]
         return [found.symbol for found in broker.find_instruments(typed, limit=_MOST)]
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from console.connections import reads
+from console.connections import broker_access
 from console.toolsets import Field, ToolInfo
 from mcpserver import catalog, server, shapes
 from mcpserver.catalog import Tool
@@ -13,7 +13,7 @@ _CONTEXT = "context"
 
 
 def tools() -> list[ToolInfo]:
-    brokers = reads.brokers()
+    brokers = broker_access.broker_names()
     return [_described(tool, brokers) for tool in catalog.TOOLS]
 
 

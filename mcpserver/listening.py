@@ -24,7 +24,7 @@ from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY, event_to_notifica
 from starlette.requests import Request
 
 from console.authority import bearer, gate
-from console.connections import reads
+from console.connections import broker_access
 from console.errors import Code, Refusal
 from console.orders import desk, following
 from console.principal import Principal
@@ -168,7 +168,7 @@ class Listeners:
                 order = desk.find(principal, variables["order_id"])
                 watched.orders.setdefault(order.public_id, set()).add(uri)
             elif resource.watch is Watch.QUOTE:
-                with reads.broker_for(principal) as broker:
+                with broker_access.broker_for(principal) as broker:
                     symbol = broker.instrument(variables["symbol"]).symbol
                 watched.quotes.setdefault(symbol, set()).add(uri)
         except Refusal as refusal:
@@ -327,6 +327,6 @@ class Listeners:
 
 
 def _prices(principal: Principal, symbols: list[str]) -> dict[str, Price]:
-    with reads.broker_for(principal) as broker:
+    with broker_access.broker_for(principal) as broker:
         quotes = broker.quotes(symbols)
     return {symbol: (each.last, each.bid, each.ask) for symbol, each in zip(symbols, quotes, strict=True)}

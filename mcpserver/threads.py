@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
 
-from console.connections import reads
+from console.connections import broker_access
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class Threads:
                     if self._before is not None:
                         self._before()
                     shared, until = self._submitted, time.monotonic() + _SHARED_SECONDS
-                    reads.share_reads()
+                    broker_access.share_reads()
                 try:
                     job()
                 except Exception:
@@ -117,7 +117,7 @@ class Threads:
                 return self._waiting.popleft()
         # Given back before it sleeps: between jobs that follow one another it is kept.
         close_old_connections()
-        reads.stop_sharing()
+        broker_access.stop_sharing()
         with self._lock:
             if self._waiting:
                 return self._waiting.popleft()

@@ -53,7 +53,8 @@ def run() -> Counter[str]:
     from console import limits
     from console.accounts.models import User
     from console.authority import bearer
-    from console.connections import linking
+    from console.connections import paper as paper_connections
+    from console.connections import services as connections
     from console.keys import minting
     from console.orders import desk, exposure
     from console.orders.models import Order
@@ -61,8 +62,8 @@ def run() -> Counter[str]:
     from tests.console.orders.conftest import bitcoin
 
     owner = User.objects.create_user("olivia@example.com", "correct horse battery")
-    account = linking.link_paper(owner, name="Practice", starting_cash=Decimal(1_000_000))
-    linking.set_limits(account, limits.parse({"daily_notional": str(LIMIT)}), by=owner)
+    account = paper_connections.link_paper(owner, name="Practice", starting_cash=Decimal(1_000_000))
+    connections.set_limits(account, limits.parse({"daily_notional": str(LIMIT)}), by=owner)
     _, key = minting.mint(owner, account, frozenset({Scope.TRADE}), name="script")
     trader = bearer.authenticate(key)
     waiting = [desk.prepare(trader, bitcoin("1", limit="1000")).confirmation.public_id for _ in range(ORDERS)]

@@ -65,13 +65,13 @@ def one_round(app: "Principal", user: "Principal", number: int) -> list[tuple[st
 def run(rounds: int) -> Counter[str]:
     from console.accounts.models import User
     from console.authority import bearer
-    from console.connections import linking
+    from console.connections import paper as paper_connections
     from console.keys import minting
     from console.principal import Redeemer
     from console.scopes import Scope
 
     owner = User.objects.create_user("olivia@example.com", "correct horse battery")
-    account = linking.link_paper(owner, name="Practice", starting_cash=Decimal(1_000_000))
+    account = paper_connections.link_paper(owner, name="Practice", starting_cash=Decimal(1_000_000))
     _, key = minting.mint(owner, account, frozenset({Scope.TRADE}), name="script")
     app = bearer.authenticate(key)
     user = replace(app, redeemer=Redeemer.USER)

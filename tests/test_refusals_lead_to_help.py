@@ -11,7 +11,7 @@ from brokers.types import Side
 from console.accounts.models import User
 from console.authority import bearer
 from console.connected_apps import grants
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Refusal
 from console.limits import Limits
@@ -89,7 +89,7 @@ def test_the_page_of_a_refused_order_does(trade_key: str, owner: User) -> None:
     trader = bearer.authenticate(trade_key)
     terms = Terms(symbol="AAPL", side=Side.BUY, quantity=Decimal(1))
     waiting = desk.prepare(trader, terms).confirmation
-    linking.set_limits(Connection.objects.get(owner=owner), Limits(order_notional=Decimal(1)), by=owner)
+    connections.set_limits(Connection.objects.get(owner=owner), Limits(order_notional=Decimal(1)), by=owner)
     with pytest.raises(Refusal) as refused:
         desk.confirm(trader, waiting.public_id)
     browser = Browser()

@@ -14,11 +14,11 @@ from console.accounts.current import user_of
 from console.accounts.presence import Act
 from console.audit import queries as call_queries
 from console.connected_apps import grants
+from console.connected_apps import queries as app_queries
 from console.connected_apps.models import ConnectedApp
 from console.connections.views import limits_page
 from console.errors import Code, Refusal
 from console.halts import verbs as halts
-from console.onboarding import home
 from console.orders import exposure, standing
 from console.orders.risk import Use
 from console.toolsets import ALWAYS, WORDS, Toolset, listed, provided, size, switched_on
@@ -37,7 +37,10 @@ def _own(request: HttpRequest, pk: int) -> ConnectedApp:
 def list_(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     ended = ConnectedApp.objects.filter(owner=user, activated_at__isnull=False, revoked_at__isnull=False)
-    context = {"apps": home.apps(user), "ended": ended.select_related("connection").order_by("-revoked_at")[:100]}
+    context = {
+        "apps": app_queries.active_apps(user),
+        "ended": ended.select_related("connection").order_by("-revoked_at")[:100],
+    }
     return render(request, "connected_apps/list.html", context)
 
 

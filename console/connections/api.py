@@ -16,11 +16,13 @@ from console.api import trading_limits
 from console.api.base import Act, ApiView, PageQuery
 from console.api.parsing import Amount, Choice, Flag, Strict, Text
 from console.authority.drf import Need
-from console.connections import linking
+from console.connections import paper as paper_connections
+from console.connections import queries as connection_queries
+from console.connections import services as connections
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.keys import minting
-from console.onboarding import home, open_connection
+from console.onboarding import open_connection
 from console.orders import exposure, standing
 
 
@@ -48,7 +50,7 @@ class PaperIn(Strict):
     name = Text(max_length=60)
     starting_cash = Amount(help_text="From 1 to 1,000,000,000, with at most 2 decimals.")
     currency = Choice(choices=["USD", "EUR", "GBP"], default="USD")
-    hours = Choice(choices=list(linking.HOURS), default="always")
+    hours = Choice(choices=list(paper_connections.HOURS), default="always")
     trading_enabled = Flag(
         required=False, help_text="On unless told. A management key switches nothing on: with one it is off."
     )
@@ -63,7 +65,7 @@ class _Connections(ApiView):
     tag = "Connections"
 
     def own(self) -> QuerySet[Connection]:
-        return home.connections(self.caller.owner)
+        return connection_queries.open_connections(self.caller.owner)
 
 
 class Connections(_Connections):
@@ -135,7 +137,7 @@ class ConnectionLimits(_Connections):
 
     def put(self, request: Request, connection_id: int) -> Response:
         connection = get_object_or_404(self.own(), pk=connection_id)
-        trading_limits.change_limits(self, partial(linking.set_limits, connection), live=connection.is_live)
+        trading_limits.change_limits(self, partial(connections.set_limits, connection), live=connection.is_live)
         return self._told(connection)
 
     def _told(self, connection: Connection) -> Response:
@@ -164,7 +166,7 @@ class ConnectionPolicy(_Connections):
         connection = get_object_or_404(self.own(), pk=connection_id)
         wanted, by = Policy(self.given["policy"]), self.caller.owner
         self.loosen(
-            lambda may: linking.set_policy(connection, wanted, by=by, may_loosen=may),
+            lambda may: connections.set_policy(connection, wanted, by=by, may_loosen=may),
             Presence.LOOSEN_POLICY,
             live=connection.is_live,
         )
@@ -190,21 +192,21 @@ def _act(name: str, about: str, needs: Need = Need.STOP) -> dict[str, Act]:
 
 class Pause(_Change):
     acts = _act("pause_connection", "Refuse every call on the connection but cancels.")
-    verb = staticmethod(linking.pause)
+    verb = staticmethod(connections.pause)
 
 
 class Resume(_Change):
     acts = _act("resume_connection", "Let calls through again. Not for a management key.", Need.WIDEN)
-    verb = staticmethod(linking.resume)
+    verb = staticmethod(connections.resume)
     presence = Presence.RESUME_CONNECTION
 
 
 class TradingOn(_Change):
     acts = _act("enable_trading", "Let apps that may trade place orders here. Not for a management key.", Need.WIDEN)
-    verb = staticmethod(linking.enable_trading)
+    verb = staticmethod(connections.enable_trading)
     presence = Presence.TRADING_ON
 
 
 class TradingOff(_Change):
     acts = _act("disable_trading", "Refuse new orders here, whatever an app's scope.")
-    verb = staticmethod(linking.disable_trading)
+    verb = staticmethod(connections.disable_trading)

@@ -11,9 +11,9 @@ from brokers.types import AssetClass, Environment, OrderType
 from console import limits
 from console.accounts.fields import seen
 from console.accounts.forms import LabeledChoice
-from console.connections import linking
+from console.connections import paper as paper_connections
 from console.connections.gateways import UnknownCertificate
-from console.connections.kinds import Field, Kind
+from console.connections.link_specs import LinkField, LinkSpec
 from console.errors import Refusal
 from console.limits import AMOUNTS, LIVE_NEEDS, TITLES, Limits
 
@@ -75,7 +75,7 @@ class PaperConnectionForm(forms.Form):
         required=False,
         choices=[
             ("", "Recorded and simulated"),
-            *((venue, f"Live from {title}") for venue, title in linking.PRICES.items()),
+            *((venue, f"Live from {title}") for venue, title in paper_connections.PRICES.items()),
         ],
         help_text="Recorded and simulated: stocks, funds and BTC/USD. Live: coins at public prices, which takes "
         "internet access and no key. Either way no order leaves Tradelatch.",
@@ -148,7 +148,7 @@ class CredentialsForm(forms.Form):
     fingerprint = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
     certificate_confirmed = forms.BooleanField(required=False, label="This is the certificate of my gateway")
 
-    def __init__(self, kind: Kind, data: Any = None, *, current: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, kind: LinkSpec, data: Any = None, *, current: Mapping[str, Any] | None = None) -> None:
         super().__init__(data)
         self.kind = kind
         self.certificate = ""
@@ -183,7 +183,7 @@ class CredentialsForm(forms.Form):
         self.add_error(refusal.field if refusal.field in self.fields else None, str(refusal))
 
 
-def _field(each: Field, initial: str) -> forms.Field:
+def _field(each: LinkField, initial: str) -> forms.Field:
     told: dict[str, Any] = {"label": each.label, "help_text": each.help, "initial": initial}
     if each.options:
         return forms.ChoiceField(choices=each.options, required=False, **told)
@@ -245,7 +245,7 @@ class LinkForm(CredentialsForm):
         required=False,
     )
 
-    def __init__(self, kind: Kind, data: Any = None) -> None:
+    def __init__(self, kind: LinkSpec, data: Any = None) -> None:
         super().__init__(kind, data)
         environment = self.fields["environment"]
         assert isinstance(environment, forms.ChoiceField)

@@ -20,7 +20,7 @@ from brokers import http, reach
 from brokers.errors import BrokerError
 from brokers.types import ConnectionInfo
 from console.accounts.models import User
-from console.connections.kinds import Kind
+from console.connections.link_specs import LinkSpec
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 
@@ -39,7 +39,7 @@ class UnknownCertificate(Refusal):
         self.fingerprint = fingerprint
 
 
-def check(kind: Kind, told: Mapping[str, Any], *, by: User) -> None:
+def check(kind: LinkSpec, told: Mapping[str, Any], *, by: User) -> None:
     """Raises Refusal unless ``by`` may link what was typed. Looks at its certificate; says nothing to it."""
     if not kind.is_gateway:
         return
@@ -65,7 +65,7 @@ def check(kind: Kind, told: Mapping[str, Any], *, by: User) -> None:
         _check_certificate(kind, str(told["base_url"]), allowed, str(told.get("fingerprint") or ""))
 
 
-def no_answer(kind: Kind) -> Refusal:
+def no_answer(kind: LinkSpec) -> Refusal:
     """The one answer to whatever was met at an address but a gateway of this kind, or nothing at all."""
     return Refusal(
         Code.BROKER_UNAVAILABLE,
@@ -115,7 +115,7 @@ def _check_alone(where: tuple[str, int], addresses: list[str], by: User) -> None
             raise _is_somebody_elses()
 
 
-def check_accounts(kind: Kind, info: ConnectionInfo, *, by: User) -> None:
+def check_accounts(kind: LinkSpec, info: ConnectionInfo, *, by: User) -> None:
     """The same by what the gateway shows: an address can have more names than anybody knows. Raises Refusal."""
     shown = [account.account_id for account in info.accounts]
     others = Connection.objects.filter(broker__in=_BROKERS, closed_at=None, default_account__in=shown).exclude(owner=by)
@@ -131,7 +131,7 @@ def _is_somebody_elses() -> Refusal:
     )
 
 
-def _check_certificate(kind: Kind, base_url: str, allowed: reach.AllowedHosts, confirmed: str) -> None:
+def _check_certificate(kind: LinkSpec, base_url: str, allowed: reach.AllowedHosts, confirmed: str) -> None:
     try:
         seen = http.certificate(base_url, allowed, kind.title)
     except BrokerError as error:

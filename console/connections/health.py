@@ -23,8 +23,9 @@ from brokers.errors import (
 )
 from brokers.reach import OutOfReach
 from brokers.types import AccountState, ConnectionInfo
+from console.connections import broker_access, link_specs
 from console.connections import equity as equity_kept
-from console.connections import kinds, linking, reads
+from console.connections import services as connections
 from console.connections.models import Connection
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def examine(connection: Connection) -> list[Finding]:
     found: list[Finding] = []
     step = "broker"
     try:
-        broker = reads.broker_of(connection)
+        broker = broker_access.broker_of(connection)
         accounts = broker.accounts()
         found.append(Finding(check=step, ok=True, detail="It answers."))
         step = "accounts"
@@ -121,7 +122,7 @@ def check(connection: Connection, *, key_too: bool = False) -> None:
 def _asked(connection: Connection, *, key_too: bool) -> Answer:
     """Asks, and touches no row of ours but those of a broker that has its books here."""
     try:
-        broker = reads.broker_of(connection)
+        broker = broker_access.broker_of(connection)
         key = broker.connect() if connection.has_key and (key_too or _is_old(connection.key_checked_at)) else None
         accounts = key.accounts if key else broker.accounts()
         if not accounts:
@@ -137,7 +138,7 @@ def _is_old(key_checked_at: datetime | None) -> bool:
 
 def _next_step(connection: Connection, error: BrokerError) -> str:
     """What a person can do about it."""
-    kind = kinds.of(connection.broker, connection.settings)
+    kind = link_specs.of(connection.broker, connection.settings)
     gateway = kind is not None and kind.is_gateway
     match error:
         case NeedsLogin():
@@ -174,7 +175,7 @@ def _keep(connection: Connection, answer: Answer) -> None:
         )
         return
     if answer.key is not None:
-        linking.note_key(connection, answer.key)
+        connections.note_key(connection, answer.key)
     states, now = answer.states, timezone.now()
     for state in states:
         equity_kept.record(
@@ -215,7 +216,7 @@ def check_all() -> int:
     local, remote, now = [], [], timezone.now()
     open_ones = Connection.objects.filter(closed_at=None)
     for connection in open_ones:
-        if not reads.is_remote(connection.broker):
+        if not broker_access.is_remote(connection.broker):
             local.append(connection)
         elif connection.check_after is None or connection.check_after <= now:
             after = now + timedelta(seconds=random.uniform(*_EVERY))  # noqa: S311  spreads load, guards nothing

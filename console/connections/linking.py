@@ -1,12 +1,10 @@
-"""Making, pausing and closing connections."""
+"""Linking a connection to a broker's account, and giving it another key."""
 
 import math
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, NoReturn
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from brokers.errors import (
@@ -19,90 +17,22 @@ from brokers.errors import (
     RateLimited,
     Rejected,
 )
-from brokers.paper import accounts, feed
 from brokers.types import ConnectionInfo, Environment
-from console import limits as bounds
 from console import text
 from console.accounts.models import User
 from console.audit import log as audit_log
-from console.connections import equity, gateways, kinds, linked, naming, reads, vault
-from console.connections.kinds import Kind
-from console.connections.models import Connection, Policy, default_policy
+from console.connections import account_guard, broker_access, gateways, link_specs, vault
+from console.connections import paper as paper_connections
+from console.connections import services as connections
+from console.connections.link_specs import LinkSpec
+from console.connections.models import Connection, default_policy
 from console.errors import Code, Refusal, code_of
-from console.limits import LIVE_NEEDS, TITLES, Limits
-
-HOURS = {
-    "always": "Open at all hours",
-    "venue": "Trade only while the real exchange is open",
-}
-PRICES = {venue: feed.title(venue) for venue in feed.VENUES}
-"""Venues whose live public prices a paper account can have."""
-
-
-def link_paper(
-    owner: User,
-    *,
-    name: str,
-    starting_cash: Decimal,
-    currency: str = "USD",
-    hours: str = "always",
-    trading_enabled: bool = True,
-    prices: str = "",
-    kind: str = "cash",
-    preset: str = "standard",
-    settlement_days: int = 0,
-) -> Connection:
-    """A new paper account and its connection. The venue of ``prices`` is not asked for anything yet.
-
-    ``prices`` is one of PRICES or empty for recorded and simulated ones; the rest is as ``accounts.open_account`` has
-    it. Raises Refusal when the owner has a connection of that name, or the account could not trade.
-    """
-    name = text.checked(name, field="name")
-    if prices:
-        _check_prices(prices, currency, hours, kind)
-    try:
-        with transaction.atomic():
-            account = accounts.open_account(
-                name=name,
-                starting_cash=starting_cash,
-                currency=currency,
-                hours=hours,
-                kind=kind,
-                preset=preset,
-                settlement_days=settlement_days,
-                venue=prices,
-            )
-            now = timezone.now()
-            connection = Connection.objects.create(
-                owner=owner,
-                name=name,
-                broker="paper",
-                environment=Environment.PAPER,
-                settings={"account": account.key},
-                default_account=account.key,
-                trading_enabled=trading_enabled,
-                policy=default_policy(Environment.PAPER),
-                currency=currency,
-                equity=starting_cash,
-                detail=f"Live prices of {PRICES[prices]}" if prices else HOURS[hours],
-                checked_at=now,
-            )
-            equity.record(connection, account.key, currency=currency, equity=starting_cash, cash=starting_cash, now=now)
-            audit_log.record_change(
-                owner, "added", "connection", connection.pk, name, broker="paper", trading=trading_enabled
-            )
-    except IntegrityError as error:
-        raise _name_taken(name) from error
-    return connection
-
-
-def _name_taken(name: str) -> Refusal:
-    return Refusal(Code.INVALID_ARGUMENT, f"You have a connection called {name} already.", field="name")
+from console.limits import Limits
 
 
 def link(
     owner: User,
-    kind: Kind,
+    kind: LinkSpec,
     *,
     name: str,
     environment: Environment,
@@ -117,9 +47,9 @@ def link(
     Raises Refusal, naming the field where there is one. Asks the broker: not for use inside a transaction.
     """
     name = text.checked(name, field="name")
-    _check_limits(environment, limits)
+    connections.check_required_limits(environment, limits)
     if Connection.objects.filter(owner=owner, name=name, closed_at=None).exists():
-        raise _name_taken(name)
+        raise paper_connections.name_taken(name)
     stored = _settings(kind, environment, own)
     gateways.check(kind, stored, by=owner)
     info = prove(kind, environment, {**stored, **secrets}, by=owner)
@@ -132,13 +62,13 @@ def link(
                 name=name,
                 broker=kind.broker,
                 environment=environment,
-                settings=linked.remember(stored, info),
+                settings=account_guard.with_account(stored, info),
                 default_account=info.accounts[0].account_id,
                 policy=default_policy(environment),
                 limits=limits.stored(),
                 currency=info.accounts[0].currency,
                 detail=kind.title,
-                **_of_key(info),
+                **connections.key_facts(info),
             )
             connection.trading_enabled = trading_enabled and not connection.why_read_only
             connection.save()
@@ -156,13 +86,13 @@ def link(
                 trading=connection.trading_enabled,
             )
     except IntegrityError as error:
-        raise _name_taken(name) from error
+        raise paper_connections.name_taken(name) from error
     return connection
 
 
 def replace_key(connection: Connection, *, own: Mapping[str, str], secrets: Mapping[str, str], by: User) -> None:
     """New credentials for the same account, proved first; the old ones are gone at once. Raises Refusal as ``link``."""
-    kind, environment = kinds.of(connection.broker, connection.settings), Environment(connection.environment)
+    kind, environment = link_specs.of(connection.broker, connection.settings), Environment(connection.environment)
     if kind is None:
         raise Refusal(Code.NOT_FOUND, f"{connection.name} has no key that could be replaced.")
     stored = _settings(kind, environment, own)
@@ -178,10 +108,10 @@ def replace_key(connection: Connection, *, own: Mapping[str, str], secrets: Mapp
         mine = Connection.objects.select_for_update().get(pk=connection.pk)
         if mine.closed_at is not None:
             raise Refusal(Code.NOT_FOUND, f"{mine.name} was unlinked meanwhile. Nothing was changed.")
-        for field, value in _of_key(info).items():
+        for field, value in connections.key_facts(info).items():
             setattr(mine, field, value)
         mine.settings, mine.sealed = (
-            {**stored, linked.ACCOUNT: mine.default_account},
+            {**stored, account_guard.ACCOUNT: mine.default_account},
             vault.seal(mine.pk, mine.broker, secrets),
         )
         mine.trading_enabled = mine.trading_enabled and not mine.why_read_only
@@ -191,27 +121,7 @@ def replace_key(connection: Connection, *, own: Mapping[str, str], secrets: Mapp
     connection.refresh_from_db()
 
 
-def close(connection: Connection, *, by: User) -> bool:
-    """End it for good and shred its credentials. False when it had ended."""
-    return _change(
-        connection, by, "unlinked", Q(), closed_at=timezone.now(), trading_enabled=False, sealed="", settings={}
-    )
-
-
-def note_key(connection: Connection, info: ConnectionInfo) -> None:
-    """Keep what the broker says of the key now. Where it may withdraw, or no longer trade, trading is switched off."""
-    with transaction.atomic():
-        mine = Connection.objects.select_for_update().get(pk=connection.pk)
-        of_key = _of_key(info)
-        for field, value in of_key.items():
-            setattr(mine, field, value)
-        mine.save(update_fields=list(of_key))
-        if mine.trading_enabled and mine.why_read_only:
-            Connection.objects.filter(pk=mine.pk).update(trading_enabled=False)
-            audit_log.record_change(None, "trading disabled", "connection", mine.pk, mine.name, why=mine.why_read_only)
-
-
-def _settings(kind: Kind, environment: Environment, own: Mapping[str, str]) -> dict[str, Any]:
+def _settings(kind: LinkSpec, environment: Environment, own: Mapping[str, str]) -> dict[str, Any]:
     more = dict(kind.paper_settings) if environment is Environment.PAPER else {}
     if kind.way:
         more["way"] = kind.way
@@ -220,17 +130,7 @@ def _settings(kind: Kind, environment: Environment, own: Mapping[str, str]) -> d
     return {**typed, **more, "environment": environment.value}
 
 
-def _of_key(info: ConnectionInfo) -> dict[str, Any]:
-    return {
-        "key_can_trade": info.can_trade,
-        "key_can_withdraw": info.can_withdraw,
-        "key_expires": info.key_expires,
-        "key_note": info.note[:300],
-        "key_checked_at": timezone.now(),
-    }
-
-
-def prove(kind: Kind, environment: Environment, told: Mapping[str, Any], *, by: User) -> ConnectionInfo:
+def prove(kind: LinkSpec, environment: Environment, told: Mapping[str, Any], *, by: User) -> ConnectionInfo:
     """What the broker says of these credentials. Raises Refusal: what is wrong with them, and what to do about it."""
     try:
         info = _ask(kind, told, by)
@@ -245,11 +145,13 @@ def prove(kind: Kind, environment: Environment, told: Mapping[str, Any], *, by: 
     return info
 
 
-def _ask(kind: Kind, told: Mapping[str, Any], by: User) -> ConnectionInfo:
-    return reads.open_remote(("linking", by.pk), kind.broker, told).connect()
+def _ask(kind: LinkSpec, told: Mapping[str, Any], by: User) -> ConnectionInfo:
+    return broker_access.open_remote(("linking", by.pk), kind.broker, told).connect()
 
 
-def _explain(kind: Kind, environment: Environment, told: Mapping[str, Any], error: BrokerError, by: User) -> NoReturn:
+def _explain(
+    kind: LinkSpec, environment: Environment, told: Mapping[str, Any], error: BrokerError, by: User
+) -> NoReturn:
     title, code = kind.title, code_of(error)
     fields = {each.name for each in kind.fields} | {"environment"}
     if kind.is_gateway and not (isinstance(error, InvalidRequest) and error.field in fields):
@@ -288,7 +190,7 @@ def _explain(kind: Kind, environment: Environment, told: Mapping[str, Any], erro
     raise Refusal(code, words, retry_after=getattr(error, "retry_after", None)) from error
 
 
-def _fits_elsewhere(kind: Kind, environment: Environment, told: Mapping[str, Any], by: User) -> Environment | None:
+def _fits_elsewhere(kind: LinkSpec, environment: Environment, told: Mapping[str, Any], by: User) -> Environment | None:
     """The other environment of this broker that takes the key, so that a wrong tick can be told from a wrong key."""
     for other in kind.environments:
         if other is not environment:
@@ -299,7 +201,7 @@ def _fits_elsewhere(kind: Kind, environment: Environment, told: Mapping[str, Any
     return None
 
 
-def _other_environment(kind: Kind, picked: Environment, proved: Environment) -> Refusal:
+def _other_environment(kind: LinkSpec, picked: Environment, proved: Environment) -> Refusal:
     what = "account" if kind.is_gateway else "key"
     own = f"{'sign in to a' if kind.is_gateway else 'bring a key of the'} {picked.value} account"
     return Refusal(
@@ -308,107 +210,3 @@ def _other_environment(kind: Kind, picked: Environment, proved: Environment) -> 
         f"{proved.value}, or {own}. Nothing was saved.",
         field="environment",
     )
-
-
-def _check_limits(environment: Environment, limits: Limits) -> None:
-    if environment is Environment.PAPER:
-        return
-    if missing := [name for name in LIVE_NEEDS if getattr(limits, name) is None]:
-        named = " and ".join(TITLES[name].lower() for name in missing)
-        raise Refusal(Code.LIMITS_REQUIRED, f"A live connection always needs a limit for: {named}.", field=missing[0])
-
-
-def _check_prices(prices: str, currency: str, hours: str, kind: str) -> None:
-    if prices not in PRICES:
-        raise Refusal(Code.INVALID_ARGUMENT, f"There are no live prices of {prices!r} here.", field="prices")
-    if currency not in feed.currencies(prices):
-        known = " or ".join(feed.currencies(prices))
-        raise Refusal(
-            Code.INVALID_ARGUMENT, f"At {PRICES[prices]} coins are traded for {known} here.", field="currency"
-        )
-    if kind != "cash":
-        raise Refusal(Code.INVALID_ARGUMENT, "Coins are traded from a cash account.", field="kind")
-    if hours != "always":
-        raise Refusal(Code.INVALID_ARGUMENT, "Coins are traded at all hours.", field="hours")
-
-
-def _change(connection: Connection, by: User, action: str, condition: Q, **fields: object) -> bool:
-    with transaction.atomic():
-        if not Connection.objects.filter(condition, pk=connection.pk, closed_at=None).update(**fields):
-            return False
-        audit_log.record_change(by, action, "connection", connection.pk, connection.name)
-    connection.refresh_from_db()
-    return True
-
-
-def pause(connection: Connection, *, by: User) -> bool:
-    return _change(connection, by, "paused", Q(paused_at=None), paused_at=timezone.now())
-
-
-def resume(connection: Connection, *, by: User) -> bool:
-    return _change(connection, by, "resumed", Q(paused_at__isnull=False), paused_at=None)
-
-
-def enable_trading(connection: Connection, *, by: User) -> bool:
-    """Raises Refusal while the key may withdraw, or may not trade."""
-    connection.refresh_from_db(fields=["key_can_trade", "key_can_withdraw"])
-    if connection.why_read_only:
-        raise Refusal(Code.TRADING_DISABLED, connection.why_read_only)
-    return _change(connection, by, "trading enabled", Q(trading_enabled=False), trading_enabled=True)
-
-
-def disable_trading(connection: Connection, *, by: User) -> bool:
-    return _change(connection, by, "trading disabled", Q(trading_enabled=True), trading_enabled=False)
-
-
-def set_limits(connection: Connection, limits: Limits, *, by: User, may_widen: bool = False) -> bool:
-    """False when nothing changed. ``may_widen``: the owner has just proved, for this, who they are.
-
-    Raises Refusal when it would allow anything more without that, when it would leave a live connection without what
-    it needs, and for a symbol that names nothing at the broker.
-    """
-    naming.check(connection, limits, connection.limited)
-    with transaction.atomic():
-        mine = Connection.objects.select_for_update().get(pk=connection.pk)
-        before = mine.limited
-        if limits == before:
-            return False
-        _check_limits(Environment(mine.environment), limits)
-        if not may_widen and not bounds.is_tighter_or_equal(limits, before):
-            raise Refusal(
-                Code.RE_AUTHENTICATION_REQUIRED,
-                "This allows more than before, so it takes the owner's proof of presence. Nothing was changed.",
-            )
-        Connection.objects.filter(pk=mine.pk).update(limits=limits.stored())
-        audit_log.record_change(
-            by, "limits changed", "connection", mine.pk, mine.name, before=before.told(), after=limits.told()
-        )
-    connection.refresh_from_db()
-    return True
-
-
-_LOOSENESS = list(Policy)
-
-
-def set_policy(connection: Connection, policy: Policy, *, by: User, may_loosen: bool = False) -> bool:
-    """False when it was so already. ``may_loosen``: the owner has just proved, for this, who they are.
-
-    No token leads here. Raises Refusal when it would let orders go with less of the owner's own approval, without that.
-    """
-    with transaction.atomic():
-        mine = Connection.objects.select_for_update().get(pk=connection.pk)
-        before = Policy(mine.policy)
-        if policy is before:
-            return False
-        if not may_loosen and _LOOSENESS.index(policy) < _LOOSENESS.index(before):
-            raise Refusal(
-                Code.RE_AUTHENTICATION_REQUIRED,
-                "This lets orders go without the owner's own approval, so it takes the owner's proof of presence. "
-                "Nothing was changed.",
-            )
-        Connection.objects.filter(pk=mine.pk).update(policy=policy)
-        audit_log.record_change(
-            by, "policy changed", "connection", mine.pk, mine.name, before=before.value, after=policy.value
-        )
-    connection.refresh_from_db()
-    return True

@@ -11,7 +11,7 @@ from brokers.base import Broker
 from brokers.errors import AmbiguousSymbol, BrokerError, InvalidSymbol, NotSupported
 from brokers.types import Instrument
 from console import limits as bounds
-from console.connections import reads
+from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of_read
 from console.limits import TITLES, Limits
@@ -32,10 +32,10 @@ def check(connection: Connection, new: Limits, old: Limits) -> None:
     if connection.closed_at is not None or not any(added.values()):
         return
     try:
-        broker = reads.broker_of(connection)
+        broker = broker_access.broker_of(connection)
         for field, names in added.items():
             for name in sorted(names):
-                _check(broker, reads.title(connection.broker), field, name)
+                _check(broker, broker_access.broker_title(connection.broker), field, name)
     except BrokerError as error:
         raise refusal_of_read(error) from error
 

@@ -19,14 +19,17 @@ from console.accounts import factors, presence, single_submit
 from console.accounts.current import user_of
 from console.accounts.presence import Act
 from console.audit import queries as call_queries
-from console.connections import gateways, health, kinds, linking
+from console.connected_apps import queries as app_queries
+from console.connections import gateways, health, link_specs, linking
+from console.connections import queries as connection_queries
+from console.connections import services as connections
 from console.connections.forms import CredentialsForm, LimitsForm, LinkForm, PaperConnectionForm
-from console.connections.kinds import KINDS, Kind
+from console.connections.link_specs import KINDS, LinkSpec
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.halts import verbs as halts
 from console.limits import Limits
-from console.onboarding import home, open_connection
+from console.onboarding import open_connection
 from console.orders import exposure, standing
 from console.orders.models import Order
 from console.orders.states import OPEN
@@ -34,7 +37,7 @@ from console.practice import verbs as practice
 
 
 def _own(request: HttpRequest, pk: int) -> Connection:
-    return get_object_or_404(home.connections(user_of(request)), pk=pk)
+    return get_object_or_404(connection_queries.open_connections(user_of(request)), pk=pk)
 
 
 def _local(request: HttpRequest, address: str) -> str:
@@ -47,8 +50,8 @@ def _local(request: HttpRequest, address: str) -> str:
 
 @require_safe
 def list_(request: HttpRequest) -> HttpResponse:
-    connections = home.connections(user_of(request)).annotate(
-        apps=Count("connected_apps", filter=Q(connected_apps__in=home.apps(user_of(request))))
+    connections = connection_queries.open_connections(user_of(request)).annotate(
+        apps=Count("connected_apps", filter=Q(connected_apps__in=app_queries.active_apps(user_of(request))))
     )
     return render(request, "connections/list.html", {"connections": connections})
 
@@ -75,7 +78,7 @@ def add(request: HttpRequest) -> HttpResponse:
     return render(request, "connections/add.html", context)
 
 
-def _guide(request: HttpRequest, kind: Kind) -> dict[str, Any]:
+def _guide(request: HttpRequest, kind: LinkSpec) -> dict[str, Any]:
     return {"kind": kind, "addresses": settings.OUTGOING_ADDRESSES, "reachable": gateways.places(user_of(request))}
 
 
@@ -126,7 +129,7 @@ def link(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def replace_key(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
-    if (kind := kinds.of(connection.broker, connection.settings)) is None:
+    if (kind := link_specs.of(connection.broker, connection.settings)) is None:
         raise Http404
     form = CredentialsForm(kind, request.POST if request.method == "POST" else None, current=connection.settings)
 
@@ -153,7 +156,7 @@ def replace_key(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def unlink(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
-    kind = kinds.of(connection.broker, connection.settings)
+    kind = link_specs.of(connection.broker, connection.settings)
     gateway = kind is not None and kind.is_gateway
     if request.method == "POST":
         try:
@@ -167,7 +170,7 @@ def unlink(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "connection": connection,
         "kind": kind,
-        "apps": home.apps(user_of(request)).filter(connection=connection).count(),
+        "apps": app_queries.active_apps(user_of(request)).filter(connection=connection).count(),
         "open_orders": Order.objects.filter(connection=connection, status__in=OPEN).count(),
     }
     return render(request, "connections/unlink.html", context)
@@ -189,7 +192,7 @@ def check(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
-    apps = list(home.apps(user_of(request)).filter(connection=connection))
+    apps = list(app_queries.active_apps(user_of(request)).filter(connection=connection))
     now = timezone.now()
     use = exposure.use_of_connection(connection, now)
     context: dict[str, Any] = {
@@ -199,7 +202,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "orders": Order.objects.filter(connection=connection).select_related("app")[:5],
         "lines": standing.lines(connection.limited, use, connection, equity=connection.equity, now=now),
         "limits": connection.limited,
-        "kind": kinds.of(connection.broker, connection.settings),
+        "kind": link_specs.of(connection.broker, connection.settings),
         "approves": connection.policy == Policy.OWNER_APPROVAL,
         "practises": practice.can_practise(connection),
         "halted": halts.over(connection).filter(account_id="").exists(),
@@ -211,7 +214,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def pause(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
-    if linking.pause(connection, by=user_of(request)):
+    if connections.pause(connection, by=user_of(request)):
         messages.success(request, f"{connection.name} is paused. Orders there can still be cancelled.")
     return redirect("connections:detail", pk)
 
@@ -235,7 +238,7 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
     proved = _ask(request, Act.RESUME_CONNECTION, connection, about)
     if isinstance(proved, HttpResponse):
         return proved
-    if linking.resume(connection, by=user_of(request)):
+    if connections.resume(connection, by=user_of(request)):
         messages.success(request, f"{connection.name} works again.")
     return redirect("connections:detail", pk)
 
@@ -249,7 +252,7 @@ def enable_trading(request: HttpRequest, pk: int) -> HttpResponse:
     if isinstance(proved, HttpResponse):
         return proved
     try:
-        if linking.enable_trading(connection, by=user_of(request)):
+        if connections.enable_trading(connection, by=user_of(request)):
             messages.success(request, f"Trading is on for {connection.name}.")
     except Refusal as refusal:
         messages.error(request, str(refusal))
@@ -259,7 +262,7 @@ def enable_trading(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def disable_trading(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
-    if linking.disable_trading(connection, by=user_of(request)):
+    if connections.disable_trading(connection, by=user_of(request)):
         messages.success(
             request, f"Trading is off for {connection.name}. New orders are refused from the next call on."
         )
@@ -317,7 +320,7 @@ def limits_page(
 def limits(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
     back = reverse("connections:detail", args=[pk])
-    verb = partial(linking.set_limits, connection)
+    verb = partial(connections.set_limits, connection)
     form = limits_page(request, connection.limited, connection, verb, back, of=connection.name)
     if isinstance(form, HttpResponse):
         return form
@@ -336,7 +339,7 @@ def policy(request: HttpRequest, pk: int) -> HttpResponse:
     if wanted not in Policy.values:
         return redirect("connections:detail", pk)
     try:
-        changed = linking.set_policy(connection, Policy(wanted), by=user_of(request))
+        changed = connections.set_policy(connection, Policy(wanted), by=user_of(request))
     except Refusal as refusal:
         if refusal.code is not Code.RE_AUTHENTICATION_REQUIRED:
             raise
@@ -344,7 +347,7 @@ def policy(request: HttpRequest, pk: int) -> HttpResponse:
         proved = _ask(request, Act.LOOSEN_POLICY, connection, about)
         if isinstance(proved, HttpResponse):
             return proved
-        changed = linking.set_policy(connection, Policy(wanted), by=user_of(request), may_loosen=True)
+        changed = connections.set_policy(connection, Policy(wanted), by=user_of(request), may_loosen=True)
     if changed and wanted == Policy.OWNER_APPROVAL:
         messages.success(request, f"From now on each order on {connection.name} waits for your own approval.")
     elif changed:

@@ -12,11 +12,11 @@ from console.api.base import Act, ApiView, PageQuery
 from console.api.parsing import Strict, Text
 from console.authority.drf import Need
 from console.connected_apps.models import ConnectedApp
+from console.connections import queries as connection_queries
 from console.errors import Code, Refusal
 from console.halts import verbs
 from console.halts.models import Halt, Scope
 from console.halts.verbs import Proof
-from console.onboarding import home
 from console.toolsets import Toolset
 
 
@@ -82,7 +82,7 @@ class Halts(ApiView):
         elif named is None:
             halt = verbs.halt_user(self.caller.owner, by=self.caller.owner, reason=reason)
         else:
-            connection = get_object_or_404(home.connections(self.caller.owner), pk=named)
+            connection = get_object_or_404(connection_queries.open_connections(self.caller.owner), pk=named)
             halt = verbs.halt_connection(connection, by=self.caller.owner, reason=reason)
         return self.answer(halt)
 

@@ -7,11 +7,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.accounts import presence
 from console.accounts.current import user_of
 from console.accounts.presence import Act
+from console.connected_apps import queries as app_queries
+from console.connections import queries as connection_queries
 from console.errors import Refusal
 from console.halts import verbs
 from console.halts.forms import HaltForm, HaltOthersForm
 from console.halts.verbs import Proof
-from console.onboarding import home
 
 _PAST = 30
 
@@ -65,7 +66,7 @@ def others(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def connection(request: HttpRequest, pk: int) -> HttpResponse:
-    mine = get_object_or_404(home.connections(user_of(request)), pk=pk)
+    mine = get_object_or_404(connection_queries.open_connections(user_of(request)), pk=pk)
     verbs.halt_connection(mine, by=user_of(request))
     messages.success(request, f"Trading on {mine.name} is halted for every app. Open orders stay open.")
     return redirect("connections:detail", pk)
@@ -73,7 +74,7 @@ def connection(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def app(request: HttpRequest, pk: int) -> HttpResponse:
-    mine = get_object_or_404(home.apps(user_of(request)), pk=pk)
+    mine = get_object_or_404(app_queries.active_apps(user_of(request)), pk=pk)
     verbs.halt_app(mine, by=user_of(request))
     messages.success(request, f"{mine.name} can place no order on {mine.connection.name}. It can still read.")
     return redirect("apps:detail", pk)

@@ -22,7 +22,7 @@ from brokers.errors import BrokerError, InvalidRequest, Rejected
 from brokers.types import Ability, Bar, BarSize, Fill, Side, Transaction
 from console.accounts.models import User
 from console.audit import log as audit_log
-from console.connections import reads
+from console.connections import broker_access
 from console.connections.models import Connection
 from console.journal import trips
 from console.journal.models import FILLS, LEDGER, Execution, LedgerLine, Note, Progress, RoundTrip
@@ -58,11 +58,11 @@ def keep(connection: Connection, bounds: Bounds = A_CALL, *, only: str = "") -> 
 
     Raises BrokerError.
     """
-    known = reads.capabilities(connection.broker)
+    known = broker_access.capabilities(connection.broker)
     if known is None or Ability.FILLS not in known.abilities:
         return True
     Progress.objects.filter(connection=connection).update(looked_at=timezone.now())
-    broker = reads.broker_of(connection)
+    broker = broker_access.broker_of(connection)
     lists = [FILLS, LEDGER] if Ability.TRANSACTIONS in known.abilities else [FILLS]
     done = True
     for account in broker.accounts():

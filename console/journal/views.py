@@ -9,13 +9,13 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console.accounts.current import user_of
+from console.connections import queries as connection_queries
 from console.connections.models import Connection
 from console.errors import Refusal
 from console.journal import csvs, keeping, notes, performance, reads
 from console.journal.csvs import Cell
 from console.journal.forms import JournalFilter, NoteForm
 from console.journal.models import Execution, LedgerLine, RoundTrip
-from console.onboarding import home
 
 _SIZE = 50
 _TRADES = (
@@ -46,7 +46,7 @@ def list_(request: HttpRequest) -> HttpResponse:
         "is_first": "after" not in request.GET,
         "filters": filters,
         "totals": reads.totals(found),
-        "connections": home.connections(user),
+        "connections": connection_queries.open_connections(user),
     }
     return render(request, "journal/list.html", context)
 
@@ -144,7 +144,7 @@ def ledger_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 
 def _own(request: HttpRequest, pk: int) -> Connection:
-    return get_object_or_404(home.connections(user_of(request)), pk=pk)
+    return get_object_or_404(connection_queries.open_connections(user_of(request)), pk=pk)
 
 
 def _account(request: HttpRequest) -> dict[str, str]:

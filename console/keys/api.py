@@ -13,10 +13,10 @@ from console.accounts.presence import Act as Presence
 from console.api.base import Act, ApiView, PageQuery
 from console.api.parsing import Choice, Strict, Text, Whole
 from console.authority.drf import Need
+from console.connections import queries as connection_queries
 from console.errors import Code, Refusal
 from console.keys import children, minting, networks
 from console.keys.models import ApiKey
-from console.onboarding import home
 from console.scopes import Scope
 
 
@@ -125,7 +125,9 @@ class Keys(_Keys):
         granted = frozenset(Scope(scope) for scope in self.given["scopes"])
         if Scope.TRADE in granted and not self.caller.by_key:
             self.need(Need.WIDEN)
-        connection = home.connections(self.caller.owner).filter(pk=self.given["connection_id"]).first()
+        connection = (
+            connection_queries.open_connections(self.caller.owner).filter(pk=self.given["connection_id"]).first()
+        )
         if connection is None:
             raise Refusal(Code.NOT_FOUND, "You have no such connection.", field="connection_id")
         if Scope.TRADE in granted:

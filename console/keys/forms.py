@@ -9,10 +9,10 @@ from django.utils import timezone
 from console.accounts.fields import own_name, seen
 from console.accounts.forms import LabeledChoice
 from console.accounts.models import User
+from console.connections import queries as connection_queries
 from console.connections.models import Connection
 from console.keys import networks
 from console.keys.models import ApiKey
-from console.onboarding import home
 from console.scopes import WORDS, Scope, label
 
 _DAYS = {"30": 30, "90": 90, "365": 365}
@@ -76,7 +76,7 @@ class KeyForm(SecretForm):
 
     def __init__(self, *args: Any, owner: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        connections = home.connections(owner)
+        connections = connection_queries.open_connections(owner)
         self.fields["connection"].queryset = connections  # type: ignore[attr-defined]  # set on the instance only
         if len(choices := connections[:2]) == 1:
             self.fields["connection"].initial = choices[0].pk

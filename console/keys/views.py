@@ -15,6 +15,7 @@ from console.accounts.presence import Act
 from console.audit import paging
 from console.audit import queries as call_queries
 from console.clients.models import Client
+from console.connections import queries as connection_queries
 from console.errors import Refusal
 from console.keys import badges, leaked, management_keys, minting
 from console.keys.forms import KeyForm, LeakedForm, ManagementKeyForm, RotateForm
@@ -48,7 +49,7 @@ def list_(request: HttpRequest) -> HttpResponse:
         "ended": _own(user).filter(ended)[:_SHOWN],
         "managing": [(key, badges.badges(key, now), made.get(key.pk, [])) for key in _managing(user).exclude(over)],
         "managing_ended": _managing(user).filter(over)[:_SHOWN],
-        "has_connection": home.connections(user).exists(),
+        "has_connection": connection_queries.open_connections(user).exists(),
     }
     return render(request, "keys/list.html", context)
 
@@ -89,7 +90,7 @@ def new(request: HttpRequest) -> HttpResponse:
         return render(request, "keys/made.html", {"key": key, "raw": raw, "connection": key.app.connection})
     context = {
         "form": form,
-        "has_connection": home.connections(user).exists(),
+        "has_connection": connection_queries.open_connections(user).exists(),
         "once": request.POST.get("once") or single_submit.issue(request),
     }
     return render(request, "keys/new.html", context)

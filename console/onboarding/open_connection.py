@@ -9,7 +9,9 @@ from console.accounts.models import User
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections import linking
-from console.connections.kinds import Kind
+from console.connections import paper as paper_connections
+from console.connections import services as connections
+from console.connections.link_specs import LinkSpec
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.keys import children, minting
@@ -38,7 +40,7 @@ def open_paper(
 
     ``by_key``: the public id of the owner's management key that asks. The default key then is one it made.
     """
-    connection = linking.link_paper(
+    connection = paper_connections.link_paper(
         owner,
         name=name,
         starting_cash=starting_cash,
@@ -53,7 +55,7 @@ def open_paper(
     return connection, _default_key(connection, key_name, by_key)
 
 
-def link(owner: User, kind: Kind, **told: Any) -> tuple[Connection, str]:
+def link(owner: User, kind: LinkSpec, **told: Any) -> tuple[Connection, str]:
     """As ``linking.link``, with the only copy of the connection's default key, which may read and never trade."""
     connection = linking.link(owner, kind, **told)
     return connection, _default_key(connection)
@@ -72,7 +74,7 @@ def unlink(connection: Connection, *, by: User) -> bool:
             )
         for app in ConnectedApp.objects.filter(connection=connection, revoked_at=None):
             grants.revoke(app, by=by, reason="Its connection was unlinked")
-        return linking.close(connection, by=by)
+        return connections.close(connection, by=by)
 
 
 def _default_key(connection: Connection, name: str = "", by_key: str = "") -> str:

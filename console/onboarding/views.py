@@ -14,11 +14,13 @@ from console.accounts import presence
 from console.accounts.current import user_of
 from console.accounts.models import User
 from console.accounts.presence import Act
+from console.connected_apps import queries as app_queries
 from console.connected_apps.models import ConnectedApp
+from console.connections import queries as connection_queries
 from console.errors import Code, Refusal
 from console.oauth import metadata
 from console.onboarding import guides, hosts, playground
-from console.onboarding import home as facts
+from console.onboarding import home as onboarding_home
 from console.onboarding.forms import PlaygroundForm
 from console.onboarding.guide import Runs
 from console.orders import approvals, review
@@ -36,14 +38,14 @@ _SECTIONS = (
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
-    apps, waiting = list(facts.apps(user)), list(approvals.waiting(user))
+    apps, waiting = list(app_queries.active_apps(user)), list(approvals.waiting(user))
     own = set(approvals.for_owner(user).values_list("pk", flat=True))
     reached = {app.connection_id for app in apps if app.connection.closed_at is None}
     place = guides.here()
     shown = [guide for slug in _ON_HOME if (guide := guides.find(slug, place))]
     context = {
-        "summary": facts.sentence(len(apps), len(reached), len(waiting)),
-        "connections": facts.connections(user),
+        "summary": onboarding_home.status_sentence(len(apps), len(reached), len(waiting)),
+        "connections": connection_queries.open_connections(user),
         "apps": apps[:6],
         "more_apps": max(0, len(apps) - 6),
         "waiting": [(each, review.heading(each), each.pk in own) for each in waiting[:_MOST_WAITING]],

@@ -16,7 +16,7 @@ from brokers.errors import BrokerError, WriteOutcome
 from brokers.types import Instrument, OrderChanges, OrderRequest
 from console import ids
 from console.connected_apps.models import ConnectedApp
-from console.connections import reads
+from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
 from console.halts import verbs as halts
@@ -123,7 +123,7 @@ def weigh(
         )
     if changes.under_way(order) not in (None, besides):
         raise _busy(order)
-    broker = reads.broker_of(connection)
+    broker = broker_access.broker_of(connection)
     if not broker.capabilities.replace:
         raise Refusal(
             Code.NOT_OFFERED_BY_BROKER,

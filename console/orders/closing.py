@@ -10,7 +10,7 @@ from brokers.errors import BrokerError
 from brokers.types import Environment
 from console.accounts.models import User
 from console.connected_apps import grants
-from console.connections import reads
+from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of_read
 from console.orders import cancelling, desk, reach
@@ -54,7 +54,7 @@ def cancel_as_owner(connection: Connection, *, by: User, account_id: str) -> lis
 def accounts(connection: Connection) -> list[str]:
     """The accounts of the connection, by its broker. Raises Refusal when it cannot be asked."""
     try:
-        return [account.account_id for account in reads.broker_of(connection).accounts()]
+        return [account.account_id for account in broker_access.broker_of(connection).accounts()]
     except BrokerError as error:
         raise refusal_of_read(error) from error
 

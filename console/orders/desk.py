@@ -40,7 +40,7 @@ from brokers.types import (
 )
 from console import ids
 from console.connected_apps.models import ConnectedApp
-from console.connections import reads
+from console.connections import broker_access
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal, refusal_of_read
 from console.halts import verbs as halts
@@ -147,8 +147,8 @@ def preview(
         check_client_order_id(client_order_id)
         if Order.objects.filter(connection=connection, client_order_id=client_order_id).exists():
             warnings.append(f"client_order_id {client_order_id} names an order already: it is no new one.")
-    with reads.broker_for(principal) as broker:
-        account = reads.choose_account(broker, account_id, principal.account_id)
+    with broker_access.broker_for(principal) as broker:
+        account = broker_access.choose_account(broker, account_id, principal.account_id)
         item = Item(terms=terms, client_order_id=client_order_id)
         draft = _draft(broker, account.account_id, item, *_request(broker, terms))
         facts = exposure.look(broker, connection, app, draft.instrument, draft.preview.quote, request=draft.request)
@@ -228,9 +228,9 @@ def prepare_plan(
     asking = rows.asking(principal.app_id)
     app, connection = asking.app, asking.connection
     risk.check_permission(app, connection)
-    broker = reads.broker_of(connection)
+    broker = broker_access.broker_of(connection)
     try:
-        account = reads.choose_account(broker, account_id, principal.account_id)
+        account = broker_access.choose_account(broker, account_id, principal.account_id)
         asking.check_halts(halts.Action.PREPARE, account.account_id)
         wanted = _of_each(items, lambda item: _request(broker, item.terms))
         requests = [request for request, _ in wanted]
@@ -543,8 +543,8 @@ def prepare_close(
 
     Raises Refusal.
     """
-    with reads.broker_for(principal) as broker:
-        account = reads.choose_account(broker, account_id, principal.account_id)
+    with broker_access.broker_for(principal) as broker:
+        account = broker_access.choose_account(broker, account_id, principal.account_id)
         instrument = broker.instrument(symbol)
         position = sizing.position_of(broker, account.account_id, instrument.symbol)
         reduces = broker.capabilities.reduce_only
@@ -568,8 +568,8 @@ def prepare_reverse(
     principal: Principal, symbol: str, *, account_id: str | None = None, request_id: str = ""
 ) -> Prepared:
     """Hold one market order of twice the position, which turns it around. Raises Refusal."""
-    with reads.broker_for(principal) as broker:
-        account = reads.choose_account(broker, account_id, principal.account_id)
+    with broker_access.broker_for(principal) as broker:
+        account = broker_access.choose_account(broker, account_id, principal.account_id)
         instrument = broker.instrument(symbol)
         if not broker.capabilities.crosses_zero:
             raise Refusal(
@@ -601,10 +601,10 @@ def prepare_flatten(
     asking = rows.asking(principal.app_id)
     app = asking.app
     risk.check_permission(app, app.connection)
-    broker = reads.broker_of(app.connection)
+    broker = broker_access.broker_of(app.connection)
     drafts, left_out = [], []
     try:
-        account = reads.choose_account(broker, account_id, principal.account_id)
+        account = broker_access.choose_account(broker, account_id, principal.account_id)
         is_owners = redeeming.of(app, principal.redeemer) is Redeemer.OWNER
         whose = None if is_owners else app
         asked = halts.Action.FLATTEN if app.is_console else halts.Action.PREPARE
@@ -822,8 +822,8 @@ def cancel_all(
 
     connection = Connection.objects.get(pk=principal.connection_id)
     try:
-        broker = reads.broker_of(connection)
-        account_id = reads.choose_account(broker, account_id, principal.account_id).account_id
+        broker = broker_access.broker_of(connection)
+        account_id = broker_access.choose_account(broker, account_id, principal.account_id).account_id
         if symbol is not None:
             symbol = broker.instrument(symbol).symbol
     except BrokerError as error:

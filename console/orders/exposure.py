@@ -26,7 +26,7 @@ from brokers.types import (
     coin_of,
 )
 from console.connected_apps.models import ConnectedApp
-from console.connections import reads
+from console.connections import broker_access
 from console.connections.models import Connection
 from console.limits import Limits, combine, names_of
 from console.orders import risk, states
@@ -123,7 +123,7 @@ class Together:
         pair = (preview.quote.currency, preview.buying_power_currency)
         if pair[0] != pair[1] and pair not in self._rates:
             with suppress(BrokerError):
-                rate = _rate(reads.broker_of(self._connection), *pair)
+                rate = _rate(broker_access.broker_of(self._connection), *pair)
                 if rate is not None:
                     self._rates[pair] = rate
         risk.check_together([*self._previews, preview], self._rates)

@@ -18,7 +18,7 @@ from brokers.errors import BrokerError, WriteOutcome
 from brokers.types import BrokerOrder, LegRequest, OrderType, Side
 from console.accounts.models import User
 from console.audit import log as audit_log
-from console.connections import reads
+from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
 from console.orders import terms
@@ -71,7 +71,7 @@ def made_elsewhere(at_broker: AtBroker, connection_id: int) -> list[BrokerOrder]
 def keep(connection: Connection) -> None:
     """Bring what pages show of one connection up to date. Raises BrokerError; what was known stays then."""
     LookedOutside.objects.update_or_create(connection=connection, defaults={"tried_at": timezone.now()})
-    broker = reads.broker_of(connection)
+    broker = broker_access.broker_of(connection)
     began = timezone.now()
     found = {
         (account.account_id, each.broker_order_id[:64]): each
@@ -142,7 +142,7 @@ def cancel(row: OutsideOrder, *, by: User) -> BrokerOrder:
             "It has no client order id, and that is how brokers are told what to cancel. Cancel it at the broker.",
         )
     try:
-        broker = reads.broker_of(connection)
+        broker = broker_access.broker_of(connection)
         standing = told(broker, connection.pk, row.account_id)
     except BrokerError as error:
         raise refusal_of_read(error) from error

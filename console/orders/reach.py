@@ -10,7 +10,7 @@ guards a position  where the owner releases orders, its cancel waits for the own
 from brokers.errors import BrokerError
 from brokers.types import OrderClass, Side
 from console.connected_apps.models import ConnectedApp
-from console.connections import reads
+from console.connections import broker_access
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.orders import exposure, states
@@ -85,7 +85,7 @@ def _guards(order: Order) -> bool:
     if order.parent_id is not None or order.order_class == OrderClass.OCO or order.reduce_only or order.closes:
         return True
     try:
-        positions = reads.broker_of(order.connection).positions(order.account_id)
+        positions = broker_access.broker_of(order.connection).positions(order.account_id)
     except BrokerError:
         return True  # not known is not no, and the owner can cancel it all the same
     held = [each.quantity for each in positions if each.is_in(order.symbol, order.asset_class)]

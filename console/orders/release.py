@@ -13,7 +13,7 @@ from django.utils import timezone
 from brokers.decimals import plain
 from brokers.errors import BrokerError, WriteOutcome
 from console.connected_apps.models import ConnectedApp
-from console.connections import reads
+from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
 from console.halts import verbs as halts
@@ -216,7 +216,7 @@ def _check_still_meant(confirmation: Confirmation, order: Order) -> None:
     connection = Connection.objects.select_related("owner").get(pk=order.connection_id)
     risk.check_permission(app, connection)
     halts.check(confirmation.at_halts, connection, app.pk, order.account_id)
-    sizing.check_as_shown(order, sizing.look(order, reads.broker_of(connection)))
+    sizing.check_as_shown(order, sizing.look(order, broker_access.broker_of(connection)))
 
 
 def _is_stuck(result: cancelling.Result) -> bool:
@@ -230,7 +230,7 @@ def _without_position(confirmation: Confirmation, connection: Connection, accoun
     symbols = set(working.exclude(confirmation=confirmation).values_list("symbol", flat=True))
     if symbols:
         try:
-            positions = reads.broker_of(connection).positions(account_id)
+            positions = broker_access.broker_of(connection).positions(account_id)
         except BrokerError as error:
             log.warning("Orders without a position are not cancelled, as the positions are not known: %s", error)
             return []

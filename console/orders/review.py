@@ -24,7 +24,7 @@ from brokers.types import (
     TimeInForce,
 )
 from console.connected_apps.models import ConnectedApp
-from console.connections import reads
+from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.halts import verbs as halts
@@ -207,7 +207,7 @@ def look(confirmation: Confirmation) -> Review:
     _note(review.refusals, lambda: risk.check_permission(app, connection))
     _note(review.refusals, lambda: halts.check(confirmation.at_halts, connection, app.pk, lead.account_id))
     try:
-        broker = reads.broker_of(connection)
+        broker = broker_access.broker_of(connection)
         state = broker.account_state(lead.account_id)
         held = {position.symbol: position.quantity for position in broker.positions(lead.account_id)}
     except BrokerError as error:
@@ -226,7 +226,7 @@ def look(confirmation: Confirmation) -> Review:
 
 def _look_at_prices(review: Review, connection: Connection) -> None:
     try:
-        broker = reads.broker_of(connection)
+        broker = broker_access.broker_of(connection)
         for item in review.items:
             item.quote = broker.quotes([item.order.symbol])[0]
     except BrokerError as error:

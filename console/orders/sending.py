@@ -29,7 +29,7 @@ from brokers.errors import (
 )
 from brokers.types import BrokerOrder, BrokerStatus, Fill, OrderType, Preview, Side
 from console import ids
-from console.connections import reads
+from console.connections import broker_access
 from console.errors import Code, Refusal, code_of
 from console.halts import verbs as halts
 from console.halts.verbs import Action
@@ -59,7 +59,7 @@ def check_release(order: Order) -> Checked:
 
     What it returns is for the transaction that releases the order.
     """
-    broker = reads.broker_of(order.connection)
+    broker = broker_access.broker_of(order.connection)
     held = None
     if order.position_shown is not None:
         held = sizing.look(order, broker)
@@ -77,7 +77,7 @@ def check_asked(order: Order) -> Checked:
 
     Raises BrokerError, Refusal.
     """
-    broker = reads.broker_of(order.connection)
+    broker = broker_access.broker_of(order.connection)
     held = None
     if order.position_shown is not None:
         held = sizing.look(order, broker)
@@ -95,7 +95,7 @@ def check_ahead(order: Order) -> Checked:
 
     Raises BrokerError, Refusal.
     """
-    broker = reads.broker_of(order.connection)
+    broker = broker_access.broker_of(order.connection)
     sizing.check_as_shown(order, sizing.look(order, broker))
     quote = broker.quotes([order.symbol])[0]
     risk.check_drift(
@@ -142,7 +142,7 @@ def answer_no(question: Question) -> None:
     """Tell the broker its owner's no, once. The order has ended here already, and without a yes nothing stands."""
     order = question.order
     try:
-        cast(AskingBroker, reads.broker_of(order.connection)).answer(
+        cast(AskingBroker, broker_access.broker_of(order.connection)).answer(
             order.account_id, order.wire_id, question.token, False
         )
     except BrokerError as error:
@@ -152,7 +152,7 @@ def answer_no(question: Question) -> None:
 def _deliver(order: Order, act: Callable[[Broker], BrokerOrder | None]) -> None:
     """Send what was committed, once, and record what became of it."""
     try:
-        answer = act(reads.broker_of(order.connection))
+        answer = act(broker_access.broker_of(order.connection))
         if answer is None:
             raise UnknownOutcome("The broker did not say what became of the order.")
     except NeedsAnswer as asked:
@@ -250,7 +250,7 @@ def _deliver_change(change: Modification, act: Callable[[Broker], BrokerOrder | 
     """Send what was committed, once, and record what became of it."""
     order = change.order
     try:
-        answer = act(reads.broker_of(order.connection))
+        answer = act(broker_access.broker_of(order.connection))
         if answer is None:
             raise UnknownOutcome("The broker did not say what became of the change.")
     except NeedsAnswer as asked:
@@ -301,7 +301,9 @@ def take_back(order: Order) -> None:
         log.exception("Order %s could not be brought up to date before its cancel", order.public_id)
     if order.state in states.AT_BROKER:
         try:
-            answer = reads.broker_of(order.connection).cancel(order.account_id, order.wire_id, symbol=order.symbol)
+            answer = broker_access.broker_of(order.connection).cancel(
+                order.account_id, order.wire_id, symbol=order.symbol
+            )
         except Rejected:
             asked = order.wire_id
             try:
@@ -330,7 +332,7 @@ def refresh(order: Order) -> None:
         or sent_with_its_parent
         or order.modifications.filter(status=Change.UNKNOWN).exists()
     ):
-        _look_up(order, reads.broker_of(order.connection))
+        _look_up(order, broker_access.broker_of(order.connection))
 
 
 def not_as_told(orders: Sequence[Order], told: Sequence[BrokerOrder]) -> list[Order]:

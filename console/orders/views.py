@@ -19,12 +19,13 @@ from console.accounts.presence import Act
 from console.accounts.required import before_second_factor
 from console.audit import errors, paging
 from console.audit.models import Call, Change
-from console.connections import reads
+from console.connections import broker_access
+from console.connections import queries as connection_queries
 from console.connections.models import Policy
 from console.errors import Code, Refusal
 from console.halts.verbs import Proof
-from console.onboarding import home
 from console.orders import approvals, byhand, cancelling, closing, letters, outside, questions, review, states
+from console.orders import queries as order_queries
 from console.orders.approvals import Evidence
 from console.orders.forms import OrderFilter, RejectForm
 from console.orders.models import Action, Confirmation, Modification, Order, Question
@@ -50,7 +51,7 @@ def list_(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     filters = OrderFilter(request.GET, owner=user)
     page = paging.page(filters.apply(_own(user)), request.GET.get("before", ""))
-    context = {"page": page, "filters": filters, "waiting": home.waiting(user).count()}
+    context = {"page": page, "filters": filters, "waiting": order_queries.awaiting(user).count()}
     if page.is_first:
         found = filters.apply_elsewhere(outside.of(user))
         context["elsewhere"] = [(each, outside.words_of(each)) for each in found[:_ELSEWHERE]]
@@ -116,7 +117,7 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
         "change_waits": approvals.waiting(order.connection.owner).filter(modification__order=order).first(),
         "changes": order.modifications.select_related("confirmation").order_by("pk"),
         "asked": questions.waiting(order.connection.owner).filter(order=order).first(),
-        "broker": reads.title(order.connection.broker),
+        "broker": broker_access.broker_title(order.connection.broker),
         "seen": byhand.WORDS.items() if byhand.waits_for_a_person(order) else None,
         "events": order.events.all(),
         "may_cancel": order.state in states.OPEN,
@@ -169,12 +170,12 @@ def approval_list(request: HttpRequest) -> HttpResponse:
     decided = Change.objects.filter(user_id=user.pk, action__in=(approvals.RELEASED, approvals.REJECTED))
     context = {
         "mine": mine,
-        "asked": [(each, reads.title(each.order.connection.broker)) for each in questions.waiting(user)],
+        "asked": [(each, broker_access.broker_title(each.order.connection.broker)) for each in questions.waiting(user)],
         "others": [pair for pair in found if pair not in mine],
         "decided": decided.order_by("-pk")[:_DECIDED],
         "lettered": [
             (connection, letters.wanted(connection))
-            for connection in home.connections(user)
+            for connection in connection_queries.open_connections(user)
             if connection.policy != Policy.TWO_STEP or questions.may_come(connection)
         ],
         "released": approvals.RELEASED,
@@ -198,7 +199,7 @@ def waiting(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def letters_on(request: HttpRequest, pk: int) -> HttpResponse:
-    connection = get_object_or_404(home.connections(user_of(request)), pk=pk)
+    connection = get_object_or_404(connection_queries.open_connections(user_of(request)), pk=pk)
     on = request.POST.get("on") == "1"
     letters.switch(connection, on=on)
     said = "You get an e-mail when an order waits" if on else "You get no more e-mail about orders that wait"
@@ -366,7 +367,7 @@ def _to_answer(request: HttpRequest, asked: Question, *, proof: presence.Fields 
         "order": order,
         "terms": asked.terms,
         "connection": order.connection,
-        "broker": reads.title(order.connection.broker),
+        "broker": broker_access.broker_title(order.connection.broker),
         "seconds": max(0, math.ceil(left)),
         "is_live": order.connection.is_live,
         "proof": proof or presence.fields(request, Act.ANSWER_BROKER, live=order.connection.is_live),
@@ -434,7 +435,7 @@ def say_no(request: HttpRequest, public_id: str) -> HttpResponse:
 @require_safe
 def closing_page(request: HttpRequest, pk: int) -> HttpResponse:
     """The accounts of the connection, and what is open in each."""
-    connection = get_object_or_404(home.connections(user_of(request)), pk=pk)
+    connection = get_object_or_404(connection_queries.open_connections(user_of(request)), pk=pk)
     found, trouble = closing.open_orders(connection), ""
     try:
         accounts = closing.accounts(connection)
@@ -453,7 +454,7 @@ def closing_page(request: HttpRequest, pk: int) -> HttpResponse:
 def close_everything(request: HttpRequest, pk: int) -> HttpResponse:
     """Prepare it and lead to the page where the owner sees all of it and releases it, or not."""
     user = user_of(request)
-    connection = get_object_or_404(home.connections(user), pk=pk)
+    connection = get_object_or_404(connection_queries.open_connections(user), pk=pk)
     account_id = request.POST.get("account_id", "")
     try:
         if not account_id:
@@ -476,7 +477,7 @@ def close_everything(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def cancel_everything(request: HttpRequest, pk: int) -> HttpResponse:
     user = user_of(request)
-    connection = get_object_or_404(home.connections(user), pk=pk)
+    connection = get_object_or_404(connection_queries.open_connections(user), pk=pk)
     done = closing.cancel_as_owner(connection, by=user, account_id=request.POST.get("account_id", ""))
     kept = [each for each in done if each.refusal is not None]
     for each in kept:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from console import claims, text
 from console.accounts.models import User
 from console.audit import log as audit_log
-from console.connections import linking
+from console.connections import paper as paper_connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.platforms import credentials
@@ -97,7 +97,7 @@ def provision_user(
 
 def add_paper(user: PlatformUser, terms: PaperTerms) -> Connection:
     """Raises Refusal when the user has a connection of that name. No key comes with it: the tokens are the way in."""
-    return linking.link_paper(
+    return paper_connections.link_paper(
         user.user,
         name=terms.name,
         starting_cash=terms.starting_cash,

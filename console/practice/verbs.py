@@ -20,7 +20,7 @@ from console import text
 from console.accounts.models import User
 from console.audit import log as audit_log
 from console.connected_apps.models import ConnectedApp
-from console.connections import equity, reads
+from console.connections import broker_access, equity
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.halts import verbs as halts
@@ -67,7 +67,7 @@ class Coming:
 
 
 def can_practise(connection: Connection) -> bool:
-    known = reads.capabilities(connection.broker)
+    known = broker_access.capabilities(connection.broker)
     return known is not None and known.practice
 
 
@@ -257,8 +257,8 @@ def _original(of: tuple[Connection, str], currency: str) -> tuple[list[paper_acc
     """What an account has now. Raises Refusal."""
     connection, account_id = of
     try:
-        broker = reads.broker_of(connection)
-        chosen = reads.choose_account(broker, account_id, "")
+        broker = broker_access.broker_of(connection)
+        chosen = broker_access.choose_account(broker, account_id, "")
         if chosen.currency != currency:
             raise Refusal(
                 Code.INVALID_ARGUMENT,
@@ -286,7 +286,7 @@ def _paid(position: Position) -> Decimal:
 
 
 def _state(connection: Connection, account_id: str) -> AccountState:
-    broker: Broker = reads.broker_of(connection)
+    broker: Broker = broker_access.broker_of(connection)
     try:
         return broker.account_state(account_id)
     except BrokerError as error:

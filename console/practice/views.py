@@ -5,9 +5,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from brokers.decimals import plain
 from console.accounts.current import user_of
+from console.connections import queries as connection_queries
 from console.connections.models import Connection
 from console.errors import Refusal
-from console.onboarding import home
 from console.practice import verbs
 from console.practice.forms import PRESET_ROWS, AccountForm, ModelForm, ResetForm
 from console.practice.verbs import ModelSettings
@@ -90,7 +90,7 @@ def model(request: HttpRequest, pk: int, account_id: str) -> HttpResponse:
 
 
 def _own(request: HttpRequest, pk: int) -> Connection:
-    connection = get_object_or_404(home.connections(user_of(request)), pk=pk)
+    connection = get_object_or_404(connection_queries.open_connections(user_of(request)), pk=pk)
     if not verbs.can_practise(connection):
         raise Http404
     return connection

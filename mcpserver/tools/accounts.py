@@ -6,7 +6,7 @@ from typing_extensions import TypedDict
 
 from brokers.types import Account
 from console.connected_apps import grants
-from console.connections import reads
+from console.connections import broker_access
 from mcpserver.call import Call
 from mcpserver.tools.render import compact
 
@@ -38,22 +38,22 @@ def _account(value: Account, current: str) -> dict[str, Any]:
 
 
 def get_accounts(call: Call) -> dict[str, Any]:
-    with reads.broker_for(call.principal) as broker:
-        current = reads.choose_account(broker, None, call.principal.account_id)
+    with broker_access.broker_for(call.principal) as broker:
+        current = broker_access.choose_account(broker, None, call.principal.account_id)
         call.account_id = current.account_id
         return {"accounts": [_account(each, current.account_id) for each in broker.accounts()]}
 
 
 def get_current_account(call: Call) -> dict[str, Any]:
-    with reads.broker_for(call.principal) as broker:
-        current = reads.choose_account(broker, None, call.principal.account_id)
+    with broker_access.broker_for(call.principal) as broker:
+        current = broker_access.choose_account(broker, None, call.principal.account_id)
     call.account_id = current.account_id
     return {"account": _account(current, current.account_id)}
 
 
 def set_current_account(call: Call) -> dict[str, Any]:
-    with reads.broker_for(call.principal) as broker:
-        chosen = reads.choose_account(broker, call.args["account_id"], "")
+    with broker_access.broker_for(call.principal) as broker:
+        chosen = broker_access.choose_account(broker, call.args["account_id"], "")
     grants.set_account(call.principal.app_id, chosen.account_id)
     call.account_id = chosen.account_id
     return {"account": _account(chosen, chosen.account_id)}

@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 
 from brokers.types import OrderClass, OrderType, TimeInForce
 from console import scopes, toolsets
-from console.connections import health, reads
+from console.connections import broker_access, health
 from console.connections.models import Connection
 from console.orders import desk
 from console.principal import Principal
@@ -94,7 +94,7 @@ def get_capabilities(call: Call) -> dict[str, Any]:
 
 
 def _order_kinds(connection: Connection) -> dict[str, Any]:
-    can = reads.capabilities(connection.broker)
+    can = broker_access.capabilities(connection.broker)
     if can is None:
         return {"order_types": [], "time_in_force": [], "order_classes": [], "also": []}
     also = {

@@ -6,7 +6,7 @@ from typing import Any, NotRequired
 from typing_extensions import TypedDict
 
 from brokers.types import OptionContract, OptionRight
-from console.connections import reads
+from console.connections import broker_access
 from mcpserver.call import Call
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools import render
@@ -97,7 +97,7 @@ class FundingOut(TypedDict):
 
 
 def get_option_expirations(call: Call) -> dict[str, Any]:
-    with reads.broker_for(call.principal) as broker:
+    with broker_access.broker_for(call.principal) as broker:
         found = broker.option_expirations(call.args["symbol"])
     return {
         "symbol": call.args["symbol"].upper(),
@@ -116,7 +116,7 @@ def get_option_expirations(call: Call) -> dict[str, Any]:
 def get_option_chain(call: Call) -> dict[str, Any]:
     args = call.args
     right = OptionRight(args["right"]) if "right" in args else None
-    with reads.broker_for(call.principal) as broker:
+    with broker_access.broker_for(call.principal) as broker:
         found = broker.option_chain(
             args["symbol"], args["expiration"], strikes=args.get("strikes", _STRIKES), right=right
         )
@@ -133,7 +133,7 @@ def get_option_chain(call: Call) -> dict[str, Any]:
 
 
 def get_futures_contracts(call: Call) -> dict[str, Any]:
-    with reads.broker_for(call.principal) as broker:
+    with broker_access.broker_for(call.principal) as broker:
         found = broker.futures_contracts(call.args["root"])
     front = min((each.expires for each in found), default=None)
     return {
@@ -154,7 +154,7 @@ def get_futures_contracts(call: Call) -> dict[str, Any]:
 
 
 def get_funding_rate(call: Call) -> dict[str, Any]:
-    with reads.broker_for(call.principal) as broker:
+    with broker_access.broker_for(call.principal) as broker:
         found = broker.funding_rate(call.args["symbol"], call.args.get("limit", _PAYMENTS))
     return compact(
         symbol=found.symbol,

@@ -5,7 +5,7 @@ from typing import Any, NotRequired
 from typing_extensions import TypedDict
 
 from brokers.types import Transfer
-from console.connections import reads
+from console.connections import broker_access
 from mcpserver.call import Call
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools.render import check_span, compact
@@ -73,7 +73,7 @@ class Earnings(TypedDict):
 def get_transfers(call: Call) -> dict[str, Any]:
     args = call.args
     check_span(args)
-    with reads.account_for(call.principal, args.get("account_id")) as (broker, account):
+    with broker_access.account_for(call.principal, args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
         found = broker.transfers(
             account.account_id, start=args.get("start"), end=args.get("end"), limit=args.get("limit", _USUAL)
@@ -82,7 +82,7 @@ def get_transfers(call: Call) -> dict[str, Any]:
 
 
 def get_deposit_address(call: Call) -> dict[str, Any]:
-    with reads.account_for(call.principal, call.args.get("account_id")) as (broker, account):
+    with broker_access.account_for(call.principal, call.args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
         found = broker.deposit_addresses(account.account_id, call.args["asset"])
     addresses = [compact(asset=each.asset, address=each.address, network=each.network, tag=each.tag) for each in found]
@@ -91,7 +91,7 @@ def get_deposit_address(call: Call) -> dict[str, Any]:
 
 
 def get_earn_offers(call: Call) -> dict[str, Any]:
-    with reads.account_for(call.principal, call.args.get("account_id")) as (broker, account):
+    with broker_access.account_for(call.principal, call.args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
         found = broker.earn(account.account_id, call.args.get("asset", ""))
     return compact(

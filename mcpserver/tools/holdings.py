@@ -9,7 +9,7 @@ from django.utils import timezone
 from typing_extensions import TypedDict
 
 from brokers.types import AccountState, AssetClass
-from console.connections import equity, reads
+from console.connections import broker_access, equity
 from mcpserver.call import Call
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools import render
@@ -86,7 +86,7 @@ def get_account_summary(call: Call) -> dict[str, Any]:
     paid in."""
     connection_id = call.principal.connection_id
     midnight = equity.floor(timezone.now(), timedelta(days=1))
-    with reads.account_for(call.principal, call.args.get("account_id")) as (broker, account):
+    with broker_access.account_for(call.principal, call.args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
         state = broker.account_state(account.account_id)
         held = broker.positions(account.account_id)
@@ -119,7 +119,7 @@ def _sum_known(values: Iterable[Decimal | None]) -> Decimal | None:
 
 
 def get_cash(call: Call) -> dict[str, Any]:
-    with reads.account_for(call.principal, call.args.get("account_id")) as (broker, account):
+    with broker_access.account_for(call.principal, call.args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
         state = broker.account_state(account.account_id)
     return {"cash": _cash(state), **compact(buying_power=state.buying_power)}
@@ -127,7 +127,7 @@ def get_cash(call: Call) -> dict[str, Any]:
 
 def get_positions(call: Call) -> dict[str, Any]:
     wanted, asset_class = call.args.get("symbol"), call.args.get("asset_class")
-    with reads.account_for(call.principal, call.args.get("account_id")) as (broker, account):
+    with broker_access.account_for(call.principal, call.args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
         symbol = broker.instrument(wanted).symbol if wanted else None
         held = broker.positions(account.account_id)
@@ -140,7 +140,7 @@ def get_positions(call: Call) -> dict[str, Any]:
 
 
 def get_portfolio(call: Call) -> dict[str, Any]:
-    with reads.account_for(call.principal, call.args.get("account_id")) as (broker, account):
+    with broker_access.account_for(call.principal, call.args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
         state = broker.account_state(account.account_id)
         held = broker.positions(account.account_id)

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 from brokers.errors import BrokerError
 from console.audit.models import Call as Row
 from console.audit.models import Outcome
-from console.connections import reads
+from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.journal import keeping, notes
@@ -97,7 +97,7 @@ def get_journal_trades(call: Call) -> dict[str, Any]:
     args = call.args
     check_span(args)
     principal = call.principal
-    with reads.account_for(principal, args.get("account_id")) as (broker, account):
+    with broker_access.account_for(principal, args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
         symbol = broker.instrument(args["symbol"]).symbol if "symbol" in args else None
     behind = ""

@@ -9,7 +9,7 @@ from django.utils import timezone
 from typing_extensions import TypedDict
 
 from brokers.types import Adjustment, AssetClass, Bar, BarSize, Capabilities, MarketDay
-from console.connections import reads
+from console.connections import broker_access
 from console.errors import Code, Refusal
 from mcpserver.call import Call
 from mcpserver.shapes import Instant, Number
@@ -195,8 +195,8 @@ class RateOut(TypedDict):
 
 def search_security(call: Call) -> dict[str, Any]:
     asset_class = call.args.get("asset_class")
-    with reads.broker_for(call.principal) as broker:
-        found = reads.search(
+    with broker_access.broker_for(call.principal) as broker:
+        found = broker_access.search(
             broker,
             call.args["query"],
             asset_class=AssetClass(asset_class) if asset_class else None,
@@ -207,7 +207,7 @@ def search_security(call: Call) -> dict[str, Any]:
 
 
 def get_security(call: Call) -> dict[str, Any]:
-    with reads.broker_for(call.principal) as broker:
+    with broker_access.broker_for(call.principal) as broker:
         found = broker.instrument(call.args["symbol"])
     return {
         "instrument": render.instrument(found)
@@ -223,7 +223,7 @@ def get_security(call: Call) -> dict[str, Any]:
 
 
 def get_quote(call: Call) -> dict[str, Any]:
-    with reads.broker_for(call.principal) as broker:
+    with broker_access.broker_for(call.principal) as broker:
         quotes = broker.quotes(call.args["symbols"])
     return {"quotes": [render.quote(each) for each in quotes]}
 
@@ -236,7 +236,7 @@ def get_history(call: Call) -> dict[str, Any]:
     render.check_span(args)
     if start is None and "period" in args:
         start = (end or timezone.now()) - PERIODS[args["period"]]
-    with reads.broker_for(call.principal) as broker:
+    with broker_access.broker_for(call.principal) as broker:
         _check_honoured(broker.capabilities, adjusted, outside_rth=args.get("outside_rth", False))
         instrument = broker.instrument(args["symbol"])
         bars = broker.bars(instrument.symbol, size, start=start, end=end, limit=args.get("limit", 100))
@@ -268,7 +268,7 @@ def _check_honoured(can: Capabilities, adjusted: Adjustment, *, outside_rth: boo
 
 
 def get_order_book(call: Call) -> dict[str, Any]:
-    with reads.broker_for(call.principal) as broker:
+    with broker_access.broker_for(call.principal) as broker:
         book = broker.order_book(call.args["symbol"], call.args.get("depth", 5))
     return compact(
         symbol=book.symbol,
@@ -283,7 +283,7 @@ def get_order_book(call: Call) -> dict[str, Any]:
 
 
 def get_trades(call: Call) -> dict[str, Any]:
-    with reads.broker_for(call.principal) as broker:
+    with broker_access.broker_for(call.principal) as broker:
         found = broker.prints(call.args["symbol"], call.args.get("limit", 20))
     return compact(
         symbol=found.symbol,
@@ -296,13 +296,13 @@ def get_trades(call: Call) -> dict[str, Any]:
 
 
 def get_market_hours(call: Call) -> dict[str, Any]:
-    with reads.broker_for(call.principal) as broker:
+    with broker_access.broker_for(call.principal) as broker:
         found = broker.market_hours(day=call.args.get("date"), market=call.args.get("market", ""))
     return {"markets": [_market(each) for each in found]}
 
 
 def get_exchange_rate(call: Call) -> dict[str, Any]:
-    with reads.broker_for(call.principal) as broker:
+    with broker_access.broker_for(call.principal) as broker:
         found = broker.exchange_rate(call.args["base"], call.args["quote"])
     return compact(
         base=found.base,
@@ -343,7 +343,7 @@ def get_change(call: Call) -> dict[str, Any]:
     period = call.args.get("period", "1d")
     now = timezone.now()
     changes = []
-    with reads.broker_for(call.principal) as broker:
+    with broker_access.broker_for(call.principal) as broker:
         for symbol in call.args["symbols"]:
             instrument = broker.instrument(symbol)
             bars = broker.bars(instrument.symbol, _BAR_OF[period], start=now - PERIODS[period], limit=MOST_BARS * 2)

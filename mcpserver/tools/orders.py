@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from brokers.errors import BrokerError
 from brokers.types import OrderChanges, OrderClass, OrderType, Side, TimeInForce
-from console.connections import reads
+from console.connections import broker_access
 from console.errors import Code, Refusal, Retry
 from console.orders import changes, desk, sending, states
 from console.orders.models import Action, Confirmation, Modification, Order
@@ -527,8 +527,8 @@ def get_orders(call: Call) -> dict[str, Any]:
     start, end = args.get("start"), args.get("end")
     if start and end and start >= end:
         raise Refusal(Code.INVALID_ARGUMENT, "start must be before end.", field="start")
-    with reads.broker_for(call.principal) as broker:
-        account = reads.choose_account(broker, args.get("account_id"), call.principal.account_id)
+    with broker_access.broker_for(call.principal) as broker:
+        account = broker_access.choose_account(broker, args.get("account_id"), call.principal.account_id)
         call.account_id = account.account_id
         symbol = broker.instrument(args["symbol"]).symbol if "symbol" in args else None
         at_broker = AtBroker(broker, account.account_id)

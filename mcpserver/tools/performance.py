@@ -9,7 +9,7 @@ from django.utils import timezone
 from typing_extensions import TypedDict
 
 from brokers.types import AccountState, Fill, Position
-from console.connections import equity, pnl, reads
+from console.connections import broker_access, equity, pnl
 from console.connections.equity import Point
 from mcpserver.call import Call
 from mcpserver.shapes import Instant, Number
@@ -116,7 +116,7 @@ class Watermarks(TypedDict):
 def get_pnl(call: Call) -> dict[str, Any]:
     args = call.args
     check_span(args)
-    with reads.account_for(call.principal, args.get("account_id")) as (broker, account):
+    with broker_access.account_for(call.principal, args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
         fills = pnl.history(broker, account.account_id)
         held = broker.positions(account.account_id)
@@ -193,7 +193,7 @@ def get_watermarks(call: Call) -> dict[str, Any]:
 
 def _known(call: Call, period: str, bar: timedelta) -> tuple[AccountState, list[Point]]:
     """What the account is worth now, and its history up to and with now; at least one point."""
-    with reads.account_for(call.principal, call.args.get("account_id")) as (broker, account):
+    with broker_access.account_for(call.principal, call.args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
         state = broker.account_state(account.account_id)
     now = timezone.now()

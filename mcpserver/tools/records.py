@@ -5,7 +5,7 @@ from typing import Any, NotRequired
 from typing_extensions import TypedDict
 
 from brokers.types import Fill
-from console.connections import reads
+from console.connections import broker_access
 from console.orders import desk
 from console.orders.models import Order
 from mcpserver.call import Call
@@ -71,7 +71,7 @@ def get_transactions(call: Call) -> dict[str, Any]:
     args = call.args
     check_span(args)
     limit = args.get("limit", _USUAL)
-    with reads.account_for(call.principal, args.get("account_id")) as (broker, account):
+    with broker_access.account_for(call.principal, args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
         rows = broker.transactions(
             account.account_id,
@@ -92,7 +92,7 @@ def get_executions(call: Call) -> dict[str, Any]:
     limit = args.get("limit", _USUAL)
     order = desk.find(call.principal, args["order_id"]) if "order_id" in args else None
     account_id = args.get("account_id") or (order.account_id if order else None)
-    with reads.account_for(call.principal, account_id) as (broker, account):
+    with broker_access.account_for(call.principal, account_id) as (broker, account):
         call.account_id = account.account_id
         rows = broker.fills(
             account.account_id,
@@ -113,7 +113,7 @@ def get_executions(call: Call) -> dict[str, Any]:
 
 
 def get_trading_fees(call: Call) -> dict[str, Any]:
-    with reads.account_for(call.principal, call.args.get("account_id")) as (broker, account):
+    with broker_access.account_for(call.principal, call.args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
         instrument = broker.instrument(call.args["symbol"]) if "symbol" in call.args else None
         rules = broker.fees(account.account_id)

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 from brokers.errors import BrokerError
 from brokers.types import Account
 from console.connected_apps.models import ConnectedApp
-from console.connections import reads
+from console.connections import broker_access
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.halts import verbs as halts
@@ -75,8 +75,8 @@ class Stopped(TypedDict):
 def get_risk_status(call: Call) -> dict[str, Any]:
     app = ConnectedApp.objects.select_related("connection").get(pk=call.principal.app_id)
     connection, now = app.connection, timezone.now()
-    with reads.broker_for(call.principal) as broker:
-        account = reads.choose_account(broker, call.args.get("account_id"), call.principal.account_id)
+    with broker_access.broker_for(call.principal) as broker:
+        account = broker_access.choose_account(broker, call.args.get("account_id"), call.principal.account_id)
         equity = connection.equity
         if connection.limited.daily_loss is not None or app.limited.daily_loss is not None:
             accounts = [each.account_id for each in broker.accounts()]
@@ -139,7 +139,7 @@ def halt_trading(call: Call) -> dict[str, Any]:
 
 def _known(connection: Connection, account_id: str) -> Account:
     try:
-        return reads.choose_account(reads.broker_of(connection), account_id, "")
+        return broker_access.choose_account(broker_access.broker_of(connection), account_id, "")
     except BrokerError as error:
         raise Refusal(
             Code.BROKER_UNAVAILABLE,

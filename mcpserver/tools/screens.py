@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from brokers.decimals import plain
 from brokers.types import AssetClass, Bar, BarSize, Instrument, Quote
 from console import indicators
-from console.connections import reads
+from console.connections import broker_access
 from console.errors import Code, Refusal
 from mcpserver.call import Call
 from mcpserver.kinds import Filter, decide
@@ -117,7 +117,7 @@ def get_indicators(call: Call) -> dict[str, Any]:
     if shown is None:
         shown = 1 if since is None else MOST_VALUES
     needed = max(_wants(each, size) for each in wanted) + shown - 1
-    with reads.broker_for(call.principal) as broker:
+    with broker_access.broker_for(call.principal) as broker:
         instrument = broker.instrument(args["symbol"])
         bars = broker.bars(instrument.symbol, size, limit=needed)
     if len(bars) < max(each.needs for each in wanted):
@@ -224,7 +224,7 @@ def _candidates(call: Call, asset_class: str | None, used: set[str]) -> tuple[li
     wanted = {name: indicators.parse(spec) for name, spec in _FROM_BARS.items() if name in used}
     needed = max((each.wants for each in wanted.values()), default=0)
     kind = AssetClass(asset_class) if asset_class else None
-    with reads.broker_for(call.principal) as broker:
+    with broker_access.broker_for(call.principal) as broker:
         found = broker.instruments(asset_class=kind, limit=MOST_SCREENED + 1)
         listed = found[:MOST_SCREENED]
         quotes = broker.quotes([each.symbol for each in listed])

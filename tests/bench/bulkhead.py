@@ -3,8 +3,8 @@
     python -m tests.bench.bulkhead [--seconds 30]
 
 The fast broker answers in 10 ms, to 8 callers one call after the other. The slow one has 10 connections with 4 callers
-each, who come back when they were told to. Both are behind the bulkhead as ``reads.broker_for`` opens it; the time of a
-fast call runs from its submission to its answer. Ends with 1 when p99 together is over 1.3 of p99 alone.
+each, who come back when they were told to. Both are behind the bulkhead as ``broker_access.broker_for`` opens it; the
+time of a fast call runs from its submission to its answer. Ends with 1 when p99 together is over 1.3 of p99 alone.
 """
 
 import argparse
@@ -97,7 +97,7 @@ async def measure(seconds: float, *, with_slow: bool) -> tuple[list[float], Coun
 async def _call(threads: Any, broker: str, connection: int) -> float:
     """Zero when it was answered; else the seconds to wait, as the caller was told."""
     from brokers.types import Environment
-    from console.connections import reads
+    from console.connections import broker_access
     from console.errors import Refusal
     from console.principal import Principal
     from console.scopes import Scope, Source
@@ -129,7 +129,7 @@ async def _call(threads: Any, broker: str, connection: int) -> float:
     def job() -> None:
         told = 0.0
         try:
-            with reads.broker_for(principal) as opened:
+            with broker_access.broker_for(principal) as opened:
                 opened.accounts()
         except Refusal as refusal:
             told = refusal.retry_after or 1.0

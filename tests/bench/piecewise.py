@@ -13,7 +13,7 @@ from django.db import DatabaseError, close_old_connections
 
 from console.asgi import application
 from console.audit.group_commit import Done, Row, writer
-from console.connections import reads
+from console.connections import broker_access
 from mcpserver import asgi, lean, server
 from mcpserver.call import Answer
 
@@ -42,7 +42,7 @@ def _without_threads() -> None:
 
 
 def _without_shared_reads() -> None:
-    reads.share_reads = lambda: None
+    broker_access.share_reads = lambda: None
 
 
 def _without_group_commit() -> None:

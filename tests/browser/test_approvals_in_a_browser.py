@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from console.authority import bearer
-from console.connections import reads
+from console.connections import broker_access
 from console.connections.models import Connection
 from console.halts import verbs as halts
 from console.journal import keeping, notes
@@ -165,7 +165,7 @@ def test_on_a_phone_the_decision_is_one_tap_away(
 def desk_pages(live: Connection, owner: Any, trade_key: str) -> list[str]:
     """Every page of the desk, each with something on it."""
     for side in ("BUY", "SELL"):
-        reads.broker_of(live).submit(live.default_account, paper_order(side, "1", "BTC/USD"))
+        broker_access.broker_of(live).submit(live.default_account, paper_order(side, "1", "BTC/USD"))
     keeping.keep(live)
     trip = RoundTrip.objects.get()
     notes.add(live.pk, trip.public_id, "Sold too soon", ["haste"], by="Claude", app_id=1)

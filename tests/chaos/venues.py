@@ -25,7 +25,8 @@ from brokers.errors import BrokerError, BrokerUnavailable, DuplicateClientId, Re
 from brokers.paper.adapter import PaperBroker
 from brokers.types import BrokerOrder, OrderChanges, OrderRequest, OrderType, Side, TimeInForce
 from console.accounts.models import User
-from console.connections import linking, vault
+from console.connections import paper as paper_connections
+from console.connections import vault
 from console.connections.models import Connection
 from console.orders.states import FROM_BROKER, Status
 from tests.brokers.alpaca.fake import ACCOUNT, KEY_ID, SECRET
@@ -300,7 +301,7 @@ class Paper:
         BreakingPaper.log = log
         log.touch()
         registry._ADAPTERS["paper"] = lambda settings: BreakingPaper.open(settings, clock=lambda: timezone.now())
-        self.connection = linking.link_paper(owner, name="Practice", starting_cash=Decimal(10**9))
+        self.connection = paper_connections.link_paper(owner, name="Practice", starting_cash=Decimal(10**9))
 
     @property
     def broker(self) -> PaperBroker:

@@ -59,7 +59,7 @@ from brokers.types import (  # noqa: E402
 )
 from console.accounts.models import User  # noqa: E402
 from console.authority import bearer  # noqa: E402
-from console.connections import linking  # noqa: E402
+from console.connections import paper as paper_connections  # noqa: E402
 from console.errors import Code, Refusal  # noqa: E402
 from console.keys import minting  # noqa: E402
 from console.orders import desk, states, sweeps  # noqa: E402
@@ -295,7 +295,7 @@ class Walk(RuleBasedStateMachine):
         Order.objects.all().delete()
         name = f"walker{Walk.accounts}"
         owner = User.objects.create(email=f"{name}@example.com")
-        self.connection = linking.link_paper(owner, name=name, starting_cash=CASH)
+        self.connection = paper_connections.link_paper(owner, name=name, starting_cash=CASH)
         PaperAccount.objects.filter(key=self.connection.default_account).update(preset=preset, seed=1)
         _, raw = minting.mint(owner, self.connection, frozenset({Scope.TRADE}), name=name)
         self.who = bearer.authenticate(raw)

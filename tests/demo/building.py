@@ -34,14 +34,15 @@ from console.authority import bearer  # noqa: E402
 from console.connected_apps import grants  # noqa: E402
 from console.connected_apps.models import ConnectedApp  # noqa: E402
 from console.connections import health, linking  # noqa: E402
-from console.connections.kinds import KINDS  # noqa: E402
+from console.connections import services as connections_services  # noqa: E402
+from console.connections.link_specs import KINDS  # noqa: E402
 from console.connections.models import Connection, Policy  # noqa: E402
 from console.halts import verbs as halts  # noqa: E402
 from console.halts.verbs import Proof  # noqa: E402
 from console.journal import keeping  # noqa: E402
 from console.keys import minting  # noqa: E402
 from console.limits import NONE, Limits  # noqa: E402
-from console.onboarding import open_connection, quickstart, schema  # noqa: E402
+from console.onboarding import migrate, open_connection, quickstart  # noqa: E402
 from console.orders import approvals, letters, sweeps  # noqa: E402
 from console.orders.models import Confirmation, Order  # noqa: E402
 from console.principal import Principal  # noqa: E402
@@ -89,7 +90,7 @@ def main() -> None:
     now = datetime.now(UTC)
     start = now - timedelta(days=DAYS)
     CLOCK.set(start)
-    schema.bring_up_to_date()
+    migrate.migrate()
     prepared = quickstart.prepare()
     owner = User.objects.get(email=prepared.username)
     practice = Connection.objects.get(owner=owner)
@@ -171,9 +172,9 @@ def _paper_statuses(owner: User, claude: App, practice: Connection) -> None:
     claude.call("cancel_order", order_id=resting["order"]["order_id"])
 
     too_large = claude.place("NVDA", "BUY", "3")
-    linking.set_limits(practice, Limits(order_notional=Decimal(50)), by=owner)
+    connections_services.set_limits(practice, Limits(order_notional=Decimal(50)), by=owner)
     claude.confirm(too_large)
-    linking.set_limits(practice, NONE, by=owner, may_widen=True)
+    connections_services.set_limits(practice, NONE, by=owner, may_widen=True)
 
     thin, _ = open_connection.open_paper(owner, name="Thin market", starting_cash=Decimal(10) ** 10, preset="thin")
     App(_mint(owner, thin, "Claude")).trade("BTC/USD", "BUY", "50000", order_type="LMT", limit_price="90000", tif="GTC")
@@ -255,8 +256,10 @@ def _while_away(address: str, act: Callable[[], object]) -> None:
 def _approvals(owner: User) -> App:
     """A connection whose owner approves each order: one approved, one rejected; what waits is the demo's business."""
     mine, _ = open_connection.open_paper(owner, name="I approve each order", starting_cash=Decimal(50_000))
-    linking.set_policy(mine, Policy.OWNER_APPROVAL, by=owner)
-    linking.set_limits(mine, Limits(order_notional=Decimal(5_000), daily_notional=Decimal(20_000)), by=owner)
+    connections_services.set_policy(mine, Policy.OWNER_APPROVAL, by=owner)
+    connections_services.set_limits(
+        mine, Limits(order_notional=Decimal(5_000), daily_notional=Decimal(20_000)), by=owner
+    )
     app = App(_mint(owner, mine, "Claude"))
     refused = _confirmation(app.place("AAPL", "BUY", "2"))
     app.call("confirm_trade", confirmation_id=refused.public_id)
@@ -312,16 +315,16 @@ def _errors(owner: User, claude: App, reader: App, practice: Connection, at_ibkr
     grants.pause(app, by=owner)
     claude.call("get_cash")
     grants.resume(app, by=owner)
-    linking.pause(practice, by=owner)
+    connections_services.pause(practice, by=owner)
     claude.call("get_cash")
-    linking.resume(practice, by=owner)
-    linking.disable_trading(practice, by=owner)
+    connections_services.resume(practice, by=owner)
+    connections_services.disable_trading(practice, by=owner)
     claude.place("AAPL", "BUY", "1")
-    linking.enable_trading(practice, by=owner)
-    linking.set_limits(practice, Limits(order_notional=Decimal(50), symbols=frozenset({"AAPL"})), by=owner)
+    connections_services.enable_trading(practice, by=owner)
+    connections_services.set_limits(practice, Limits(order_notional=Decimal(50), symbols=frozenset({"AAPL"})), by=owner)
     claude.place("AAPL", "BUY", "5")
     claude.place("MSFT", "BUY", "1")
-    linking.set_limits(practice, NONE, by=owner, may_widen=True)
+    connections_services.set_limits(practice, NONE, by=owner, may_widen=True)
     halt = halts.halt_connection(practice, by=owner, reason="Looking at something first")
     claude.place("AAPL", "BUY", "1")
     halts.lift(halt, by=owner, proof=Proof.PASSWORD)

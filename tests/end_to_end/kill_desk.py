@@ -28,7 +28,7 @@ from brokers.paper.models import Holding, PaperOrder  # noqa: E402
 from brokers.types import OrderType, Side, TimeInForce  # noqa: E402
 from console.accounts.models import User  # noqa: E402
 from console.authority import bearer  # noqa: E402
-from console.connections import linking  # noqa: E402
+from console.connections import paper as paper_connections  # noqa: E402
 from console.keys import minting  # noqa: E402
 from console.orders import desk, sweeps  # noqa: E402
 from console.orders.models import Order  # noqa: E402
@@ -46,7 +46,7 @@ def _later(by: timedelta) -> datetime:
 def trader() -> Principal:
     call_command("migrate", verbosity=0)
     owner = User.objects.create_user("olivia@example.com", "correct horse battery")
-    paper = linking.link_paper(owner, name="Practice", starting_cash=Decimal(10_000_000))
+    paper = paper_connections.link_paper(owner, name="Practice", starting_cash=Decimal(10_000_000))
     _, raw = minting.mint(owner, paper, frozenset({Scope.TRADE}), name="killed")
     return bearer.authenticate(raw)
 

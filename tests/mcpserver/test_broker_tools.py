@@ -13,7 +13,7 @@ from brokers.types import USUAL, Environment
 from console.accounts.models import User
 from console.authority import bearer, call_quota
 from console.connections import linking
-from console.connections.kinds import KINDS
+from console.connections.link_specs import KINDS
 from console.connections.models import Connection
 from console.keys import minting
 from console.limits import Limits

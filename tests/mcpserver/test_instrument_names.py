@@ -11,7 +11,7 @@ from brokers.types import AssetClass
 from console import limits
 from console.accounts.models import User
 from console.authority import bearer, call_quota
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code
 from console.orders.models import Order
@@ -56,7 +56,7 @@ def order(symbol: str, quantity: str = "1") -> dict[str, Any]:
 
 
 def limited(paper: Connection, owner: User, **given: Any) -> None:
-    linking.set_limits(paper, limits.parse(given), by=owner, may_widen=True)
+    connections.set_limits(paper, limits.parse(given), by=owner, may_widen=True)
 
 
 @pytest.mark.parametrize("name", [*BITCOIN, *APPLE])

@@ -10,7 +10,9 @@ from brokers.paper.models import PaperAccount, PaperFill
 from console.accounts.models import User
 from console.audit.models import Change
 from console.authority import bearer, call_quota
-from console.connections import health, linking
+from console.connections import health
+from console.connections import paper as paper_connections
+from console.connections import services as connections
 from console.connections.models import Connection
 from console.halts import verbs as halts
 from console.keys import minting
@@ -197,7 +199,7 @@ def test_a_reader_and_somebody_else_are_refused(
 ) -> None:
     arguments = arguments_of(tool, paper.default_account)
     assert call(read_key, tool, **arguments)["error"]["code"] == "insufficient_scope"
-    theirs = linking.link_paper(other, name="Theirs", starting_cash=Decimal(5))
+    theirs = paper_connections.link_paper(other, name="Theirs", starting_cash=Decimal(5))
     _, key = minting.mint(other, theirs, frozenset({Scope.READ, Scope.TRADE}), name="Theirs")
     if tool != "create_paper_account":
         assert call(key, tool, **arguments)["error"]["code"] == "unknown_account"
@@ -209,15 +211,15 @@ def test_a_reader_and_somebody_else_are_refused(
 @pytest.mark.parametrize("tool", TOOLS)
 def test_a_halt_and_trading_switched_off_stop_them(paper: Connection, trade_key: str, tool: str) -> None:
     arguments = arguments_of(tool, paper.default_account)
-    linking.disable_trading(paper, by=paper.owner)
+    connections.disable_trading(paper, by=paper.owner)
     assert call(trade_key, tool, **arguments)["error"]["code"] == "trading_disabled"
-    linking.enable_trading(paper, by=paper.owner)
+    connections.enable_trading(paper, by=paper.owner)
     halts.halt_connection(paper, by=paper.owner)
     assert call(trade_key, tool, **arguments)["error"]["code"] == "halted"
 
 
 def test_no_app_widens_a_limit_with_simulated_money(paper: Connection, trade_key: str) -> None:
-    linking.set_limits(paper, Limits(equity_share=Decimal(20)), by=paper.owner)
+    connections.set_limits(paper, Limits(equity_share=Decimal(20)), by=paper.owner)
     for tool in TOOLS[:2]:
         refused = call(trade_key, tool, **arguments_of(tool, paper.default_account), cash="1000000")
         assert refused["error"]["code"] == "outside_limits"

@@ -15,7 +15,7 @@ from console.audit.models import Call
 from console.authority import bearer, call_quota
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
-from console.connections import linking
+from console.connections import paper as paper_connections
 from console.connections.models import Connection
 from console.keys import minting
 from console.scopes import Scope
@@ -82,7 +82,7 @@ def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:
 @pytest.fixture
 def margin(owner: User) -> Connection:
     """An account in which a position can be turned around."""
-    return linking.link_paper(owner, name="Margin", starting_cash=Decimal(100_000), kind="margin")
+    return paper_connections.link_paper(owner, name="Margin", starting_cash=Decimal(100_000), kind="margin")
 
 
 def app(owner: User, connection: Connection, *scopes: Scope) -> str:
@@ -148,7 +148,7 @@ def test_every_tool_that_changes_something_is_asked_for_here() -> None:
 def test_the_app_whose_it_is_gets_what_it_asks_for_and_no_other_gets_anything(
     owner: User, other: User, margin: Connection, trader: str, scene: Scene, tool: str
 ) -> None:
-    theirs = linking.link_paper(other, name="Theirs", starting_cash=Decimal(100_000), kind="margin")
+    theirs = paper_connections.link_paper(other, name="Theirs", starting_cash=Decimal(100_000), kind="margin")
     stranger = app(other, theirs, Scope.READ, Scope.TRADE)
     if tool == "get_pending_confirmations":
         assert call(stranger, tool, **ASKED[tool](scene))["pending"] == []

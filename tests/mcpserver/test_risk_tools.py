@@ -11,7 +11,7 @@ from console.audit.models import Call, Change
 from console.authority import bearer, call_quota
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Connection, Policy
 from console.halts import verbs
 from console.halts.models import Halt
@@ -46,7 +46,7 @@ call.count = 0  # type: ignore[attr-defined]
 
 
 def test_the_status_tells_limits_use_headroom_and_policy(trader: Principal, paper: Connection, owner: User) -> None:
-    linking.set_limits(
+    connections.set_limits(
         paper, limits.parse({"order_notional": "5000", "daily_notional": "3000", "symbols": ["BTC/USD"]}), by=owner
     )
     grants.set_limits(ConnectedApp.objects.get(pk=trader.app_id), limits.parse({"orders_per_minute": 3}), by=owner)
@@ -72,7 +72,7 @@ def test_the_status_tells_limits_use_headroom_and_policy(trader: Principal, pape
 def test_a_refusal_tells_the_model_the_limit_and_what_is_left(
     trader: Principal, paper: Connection, owner: User
 ) -> None:
-    linking.set_limits(paper, limits.parse({"order_notional": "500"}), by=owner)
+    connections.set_limits(paper, limits.parse({"order_notional": "500"}), by=owner)
     error = call(trader, "place_order", **ORDER)["error"]
     assert error["code"] == "limit_exceeded"
     assert error["limit"] == {
@@ -119,7 +119,7 @@ def test_a_reader_sees_the_status_and_cannot_halt(read_key: str) -> None:
 
 
 def test_a_paused_connection_can_still_be_halted(trader: Principal, paper: Connection, owner: User) -> None:
-    linking.pause(paper, by=owner)
+    connections.pause(paper, by=owner)
     paused = bearer.authenticate(minting.mint(owner, paper, frozenset({Scope.TRADE}), name="again")[1])
     assert call(paused, "halt_trading")["status"] == "halted"
 
@@ -132,8 +132,8 @@ def test_halting_is_throttled_like_cancels_not_like_orders(trader: Principal) ->
 def test_no_tool_lifts_a_halt_widens_a_limit_changes_a_policy_or_approves(
     trader: Principal, paper: Connection, owner: User
 ) -> None:
-    linking.set_limits(paper, limits.parse({"order_notional": "500"}), by=owner)
-    linking.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+    connections.set_limits(paper, limits.parse({"order_notional": "500"}), by=owner)
+    connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
     verbs.halt_connection(paper, by=owner)
     before = Connection.objects.values("limits", "policy").get(pk=paper.pk)
     tried = ("lift_halt", "resume_trading", "set_limits", "set_policy", "approve_order", "set_connection_policy")
@@ -148,7 +148,7 @@ def test_no_tool_lifts_a_halt_widens_a_limit_changes_a_policy_or_approves(
 def test_where_the_owner_approves_the_model_is_sent_to_the_console_and_cannot_confirm(
     trader: Principal, paper: Connection, owner: User
 ) -> None:
-    linking.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+    connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
     answer = call(trader, "place_order", **ORDER)
     order = Order.objects.get()
     assert answer["status"] == "needs_approval"

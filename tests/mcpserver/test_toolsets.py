@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from brokers.types import Environment
-from console.connections import reads
+from console.connections import broker_access
 from console.errors import Code, Refusal
 from console.principal import Principal
 from console.scopes import Scope, Source
@@ -127,7 +127,7 @@ WHO = Principal(
 
 def test_a_tool_that_the_broker_cannot_do_is_not_offered() -> None:
     elsewhere = dataclasses.replace(WHO, broker="a broker without an adapter")
-    assert reads.abilities(elsewhere.broker) == frozenset()
+    assert broker_access.abilities(elsewhere.broker) == frozenset()
     offered = {tool.name for tool in catalog.visible(elsewhere)}
     assert offered == {
         tool.name for tool in catalog.TOOLS if tool.ability is None and tool.toolset is not Toolset.PAPER

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from console.errors import Refusal
-from console.onboarding import quickstart, schema
+from console.onboarding import migrate, quickstart
 
 
 class Command(BaseCommand):
@@ -19,8 +19,8 @@ class Command(BaseCommand):
         parser.add_argument("--rotate", action="store_true", help="make a new password and new keys; the old ones end")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with schema.starting(settings.HOME):
-            schema.bring_up_to_date()
+        with migrate.startup_lock(settings.HOME):
+            migrate.migrate()
             try:
                 prepared = quickstart.prepare(rotate=options["rotate"])
             except Refusal as refusal:

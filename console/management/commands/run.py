@@ -16,7 +16,7 @@ from django.db import connections
 from console import embedded_queue
 from console.config.instance_dir import OWN_NAME
 from console.errors import Refusal
-from console.onboarding import quickstart, schema, supervisor
+from console.onboarding import migrate, quickstart, supervisor
 
 _READY_SECONDS = 60.0
 
@@ -29,8 +29,8 @@ class Command(BaseCommand):
         host, port, home = settings.HOST, settings.PORT, settings.HOME
         _check_port(host, port)
         with _only_one(home):
-            with schema.starting(home):
-                schema.bring_up_to_date()
+            with migrate.startup_lock(home):
+                migrate.migrate()
                 try:
                     prepared = quickstart.prepare()
                 except Refusal as refusal:

@@ -19,7 +19,7 @@ from console.authority import call_quota
 from console.clients import registration
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Connection, Policy
 from console.halts import verbs as halts
 from console.keys import management_keys, minting
@@ -90,7 +90,7 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
     )
     key, _ = minting.mint(owner, paper, READ, name="nightly-report")
     call = log(ConnectedApp.objects.get(api_keys__public_id=minting.public_id_of(trade_key)))
-    linking.set_limits(paper, limits.parse({"order_notional": "90000"}), by=owner)
+    connections.set_limits(paper, limits.parse({"order_notional": "90000"}), by=owner)
     grants.set_limits(app, limits.parse({"daily_notional": "90000"}), by=owner)
     grants.set_toolsets(app, {Toolset.MARKET, Toolset.ACCOUNT}, by=owner)
     owners, anothers = an_order(grants.of_console(paper)), an_order(app)
@@ -98,8 +98,8 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
     halt = halts.halt_app(app, by=owner)
     # Another connection, so that it holds none of the doors shut either.
     asks, _ = open_connection.open_paper(owner, name="Asks", starting_cash=Decimal(1000))
-    linking.set_policy(asks, Policy.OWNER_APPROVAL, by=owner)
-    linking.pause(asks, by=owner)
+    connections.set_policy(asks, Policy.OWNER_APPROVAL, by=owner)
+    connections.pause(asks, by=owner)
     connection, order = f"/connections/{paper.pk}", f"/orders/{prepared['order']['id']}"
     trade, practice = (
         f"/journal/trades/{a_trade(paper).public_id}",
@@ -405,7 +405,7 @@ def test_each_credential_opens_its_doors_and_no_other(
 def test_a_cancel_of_what_guards_a_position_waits_for_the_owner(
     trader: Rest, session: Rest, others_session: Rest, owner: User, paper: Connection
 ) -> None:
-    linking.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+    connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
     exits = {"order_class": "bracket", "take_profit": "9000000", "stop_loss": "500"}
     bracket = trader.post("/orders", {**ORDER, **exits}, status=201)["order"]["id"]
     session.post(f"/orders/{bracket}/approve")
@@ -438,7 +438,7 @@ def test_an_authorization_of_another_form_is_refused(browser: Browser, paper: Co
 
 def test_a_paused_connection_takes_nothing_but_cancels(trader: Rest, owner: User, paper: Connection) -> None:
     prepared = trader.post("/orders", ORDER, status=201)
-    linking.pause(paper, by=owner)
+    connections.pause(paper, by=owner)
     assert trader.refused("GET", "/orders")["code"] == "connection_paused"
     assert trader.refused("POST", "/orders", ORDER)["code"] == "connection_paused"
     trader.post(f"/orders/{prepared['order']['id']}/cancel")

@@ -13,7 +13,7 @@ from console.accounts.models import User
 from console.audit.models import Call, Change
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Connection
 from console.halts import verbs as halts
 from console.keys import management_keys, minting
@@ -327,8 +327,8 @@ def test_it_resumes_nothing_and_switches_nothing_on(
 ) -> None:
     grants.pause(app, by=owner)
     grants.set_toolsets(app, {Toolset.MARKET}, by=owner)
-    linking.pause(paper, by=owner)
-    linking.disable_trading(paper, by=owner)
+    connections.pause(paper, by=owner)
+    connections.disable_trading(paper, by=owner)
     changes = Change.objects.count()
     for method, path, body in (
         ("POST", f"/connected-apps/{app.pk}/resume", None),

@@ -8,7 +8,7 @@ from django.test import Client as Browser
 from console import limits
 from console.accounts.models import User
 from console.api import openapi
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Connection
 from console.halts import verbs as halts
 from console.keys import minting
@@ -94,7 +94,7 @@ def test_what_binds_an_app_binds_its_key_and_not_its_owner(
     trader: Rest, session: Rest, owner: User, paper: Connection
 ) -> None:
     path, account = f"/connections/{paper.pk}/practice-accounts", account_of(paper)
-    linking.set_limits(paper, limits.parse({"equity_share": "10"}), by=owner)
+    connections.set_limits(paper, limits.parse({"equity_share": "10"}), by=owner)
     assert trader.refused("POST", path, {"name": "More"})["code"] == "outside_limits"
     assert trader.refused("POST", f"{path}/{account}/reset")["code"] == "outside_limits"
     halts.halt_connection(paper, by=owner)

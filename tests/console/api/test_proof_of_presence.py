@@ -8,7 +8,7 @@ from django.core.cache import cache
 from django.test import Client as Browser
 
 from console.accounts.models import User
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Connection, Policy
 from console.keys import management_keys
 from console.keys.models import ApiKey
@@ -62,9 +62,9 @@ def test_a_passkey_signs_this_very_request(copied_session: Rest, owner: User, pa
 
 def test_what_was_signed_for_one_door_opens_no_other(copied_session: Rest, owner: User, paper: Connection) -> None:
     passkey = Passkey(owner)
-    linking.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
-    linking.pause(paper, by=owner)
-    linking.disable_trading(paper, by=owner)
+    connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+    connections.pause(paper, by=owner)
+    connections.disable_trading(paper, by=owner)
     doors: list[tuple[str, str, dict[str, Any]]] = [
         ("PUT", f"/connections/{paper.pk}/policy", {"policy": "two_step"}),
         ("POST", f"/connections/{paper.pk}/resume", {}),

@@ -17,8 +17,8 @@ from brokers import registry
 from brokers.base import Broker
 from brokers.types import Environment
 from console.accounts.models import User
-from console.connections import health, kinds, reads
-from console.connections.kinds import Field, Kind, Right
+from console.connections import broker_access, health, link_specs
+from console.connections.link_specs import LinkField, LinkSpec, Right
 from console.connections.models import Connection
 from tests.brokers.contract import cases
 from tests.brokers.template import fake as template
@@ -30,12 +30,12 @@ from tests.console.present import at_the_browser
 
 ROOT = Path(__file__).parents[3]
 NAME = "template"
-KIND = Kind(
+KIND = LinkSpec(
     broker=NAME,
     summary="An imaginary broker.",
     steps=("Make a token there.",),
     rights=(Right(name="Read", wanted=True, why="so that balances can be shown"),),
-    fields=(Field(name="token", label="Token"),),
+    fields=(LinkField(name="token", label="Token"),),
     environments={Environment.PAPER: "Its simulator", Environment.LIVE: "Real money"},
     addresses="It has no list of addresses.",
     binds_addresses=False,
@@ -67,8 +67,8 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def offered(registered: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Step 5, console/connections/kinds.py."""
-    monkeypatch.setitem(kinds.KINDS, NAME, KIND)
+    """Step 5, console/connections/link_specs.py."""
+    monkeypatch.setitem(link_specs.KINDS, NAME, KIND)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_it_is_offered_and_linked_and_read(offered: None, browser: Browser) -> N
         health.check(connection)
         connection.refresh_from_db()
         assert (connection.last_error, connection.equity) == ("", Decimal("1037.02"))
-        positions = reads.broker_of(connection).positions(connection.default_account)
+        positions = broker_access.broker_of(connection).positions(connection.default_account)
         assert [each.symbol for each in positions] == ["ACME"]
         assert "Imaginary" in words_of(browser.get(f"/connections/{connection.pk}/"))
 

@@ -11,7 +11,7 @@ from django.db import connection
 
 from brokers import registry
 from brokers.errors import BrokerUnavailable, Busy
-from console.connections import bulkhead, reads
+from console.connections import broker_access, bulkhead
 from console.connections.bulkhead import CANCELS, READS, READS_OF_A_BROKER, WRITES, Budget
 from console.connections.models import Connection
 from console.errors import Code, Refusal
@@ -169,14 +169,14 @@ def test_a_caller_is_told_broker_unavailable_and_when_to_try_again(monkeypatch: 
 
     monkeypatch.setitem(registry._ADAPTERS, "okx", lambda settings: Full())
     principal = dataclasses.replace(PRINCIPAL, broker="okx")
-    with pytest.raises(Refusal) as refused, reads.broker_for(principal) as broker:
+    with pytest.raises(Refusal) as refused, broker_access.broker_for(principal) as broker:
         broker.accounts()
     assert (refused.value.code, refused.value.retry_after) == (Code.BROKER_UNAVAILABLE, 2.0)
 
 
 @pytest.mark.django_db
 def test_a_broker_in_this_process_has_no_bulkhead(paper: Connection) -> None:
-    assert not isinstance(reads.broker_of(paper), bulkhead.Guarded)
+    assert not isinstance(broker_access.broker_of(paper), bulkhead.Guarded)
 
 
 @pytest.mark.django_db(transaction=True)

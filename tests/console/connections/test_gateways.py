@@ -26,8 +26,8 @@ from brokers.tws import line
 from brokers.types import Side
 from console.accounts.models import User
 from console.authority import bearer
+from console.connections import broker_access, health
 from console.connections import gateways as the_gateways
-from console.connections import health, reads
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.keys import minting
@@ -109,7 +109,7 @@ def test_an_address_taken_off_the_list_is_called_no_more(browser: Browser, linka
         made = linked(browser, linkable, fake)
         before = heard(fake)
         with override_settings(BROKER_ADDRESSES=["10.0.0.0/8"]), pytest.raises(BrokerError, match="does not call"):
-            reads.broker_of(made).accounts()
+            broker_access.broker_of(made).accounts()
         assert heard(fake) == before
 
 
@@ -359,7 +359,7 @@ def test_a_session_that_has_ended_says_sign_in_again_and_never_shows_an_empty_li
         assert "Sign in again:" in words
         assert "page in a browser and sign in, then press Check now." in words
         for read in ("accounts", "positions", "orders", "account_state"):
-            with pytest.raises(Refusal) as caught, reads.broker_for(reader) as broker:
+            with pytest.raises(Refusal) as caught, broker_access.broker_for(reader) as broker:
                 getattr(broker, read)(*(() if read == "accounts" else (PAPER,)))
             assert caught.value.code is Code.BROKER_NEEDS_LOGIN, read
         fake.session = "good"

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from brokers.errors import BrokerUnavailable
-from console.connections import health, reads
+from console.connections import broker_access, health
 from console.connections.models import Connection
 
 pytestmark = pytest.mark.django_db
@@ -44,5 +44,5 @@ def test_a_broker_that_cannot_be_reached_leaves_the_last_equity_and_says_so(
         def accounts(self) -> list[object]:
             raise BrokerUnavailable("Connection refused.")
 
-    monkeypatch.setattr(reads, "broker_of", lambda connection: Broken())
+    monkeypatch.setattr(broker_access, "broker_of", lambda connection: Broken())
     assert (checked(paper).equity, paper.last_error) == (Decimal(100_000), "Connection refused.")

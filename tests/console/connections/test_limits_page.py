@@ -9,7 +9,7 @@ from console import limits
 from console.accounts.models import User
 from console.audit.models import Change
 from console.connected_apps.models import ConnectedApp
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Connection
 from tests.console.pages import text_of, words_of
 from tests.console.present import present
@@ -113,7 +113,7 @@ def test_somebody_else_neither_sees_nor_changes_them(others_browser: Browser, pl
 
 
 def test_the_page_of_a_connection_shows_what_is_left(browser: Browser, owner: User, paper: Connection) -> None:
-    linking.set_limits(paper, limits.parse({"daily_notional": "5000", "symbols": ["SPY"]}), by=owner)
+    connections.set_limits(paper, limits.parse({"daily_notional": "5000", "symbols": ["SPY"]}), by=owner)
     words = words_of(browser.get(f"/connections/{paper.pk}/"))
     assert "5,000 USD 0.00 used, 5,000.00 left" in words
     assert "Only SPY" in words

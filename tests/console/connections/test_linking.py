@@ -15,8 +15,9 @@ from brokers.errors import BrokerError
 from console.accounts.models import User
 from console.audit.models import Change
 from console.connected_apps.models import ConnectedApp
-from console.connections import health, linking, reads
-from console.connections.kinds import KINDS
+from console.connections import broker_access, health
+from console.connections import services as connections
+from console.connections.link_specs import KINDS
 from console.connections.models import Connection
 from console.errors import Refusal
 from console.orders.models import Order
@@ -77,7 +78,7 @@ def test_a_key_that_works_makes_a_connection_by_the_brokers_own_answer(browser: 
         made = linked(browser, linkable, fake)
         assert (made.broker, made.environment, made.trading_enabled) == (linkable.broker, linkable.environment, True)
         assert made.policy == ("two_step" if linkable.environment == "paper" else "owner_approval")
-        assert made.default_account == reads.broker_of(made).accounts()[0].account_id
+        assert made.default_account == broker_access.broker_of(made).accounts()[0].account_id
         health.check(made)
         made.refresh_from_db()
         assert (made.last_error, made.equity is not None) == ("", True)
@@ -220,7 +221,7 @@ def test_replacing_the_key_keeps_the_connection_and_a_wrong_one_changes_nothing(
         browser.post(f"/connections/{made.pk}/key/", OKX.keys)
         made.refresh_from_db()
         assert made.sealed != before
-        assert reads.broker_of(made).accounts()
+        assert broker_access.broker_of(made).accounts()
     assert Change.objects.filter(action="key replaced").count() == 1
 
 
@@ -242,7 +243,7 @@ def test_unlinking_shreds_the_key_and_ends_its_apps(browser: Browser) -> None:
         assert (made.sealed, made.settings, made.closed_at is not None) == ("", {}, True)
         assert not ConnectedApp.objects.filter(connection=made, revoked_at=None).exists()
         with pytest.raises(BrokerError):
-            reads.broker_of(made)
+            broker_access.broker_of(made)
         linked_again = link(browser, OKX)
         assert "Mine is ready" in words_of(linked_again)
 
@@ -277,7 +278,7 @@ def test_the_verb_refuses_a_trading_switch_too(browser: Browser, owner: User) ->
         fake.perm = "read_only"
         made = linked(browser, OKX)
     with pytest.raises(Refusal, match="does not let its key trade"):
-        linking.enable_trading(made, by=owner)
+        connections.enable_trading(made, by=owner)
 
 
 def test_it_is_not_unlinked_while_an_order_is_being_sent(browser: Browser, order: Order) -> None:

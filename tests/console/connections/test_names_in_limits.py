@@ -14,7 +14,7 @@ from console import limits
 from console.accounts.models import User
 from console.authority import bearer
 from console.connected_apps.models import ConnectedApp
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.keys import management_keys
@@ -87,7 +87,7 @@ def test_a_name_that_stands_already_keeps_nobody_from_tightening(paper: Connecti
     Connection.objects.filter(pk=paper.pk).update(limits={"denied_symbols": ["GONE"]})
     paper.refresh_from_db()
     tighter = Limits(denied_symbols=frozenset({"GONE", "AAPL"}), order_notional=Decimal(100))
-    assert linking.set_limits(paper, tighter, by=owner)
+    assert connections.set_limits(paper, tighter, by=owner)
 
 
 def test_while_the_broker_does_not_answer_no_new_name_is_taken(
@@ -98,16 +98,16 @@ def test_while_the_broker_does_not_answer_no_new_name_is_taken(
 
     monkeypatch.setattr(PaperBroker, "instrument", down)
     with pytest.raises(Refusal) as caught:
-        linking.set_limits(paper, Limits(denied_symbols=frozenset({"AAPL"})), by=owner)
+        connections.set_limits(paper, Limits(denied_symbols=frozenset({"AAPL"})), by=owner)
     assert caught.value.code is Code.BROKER_UNAVAILABLE
-    assert linking.set_limits(paper, Limits(order_notional=Decimal(100)), by=owner)
+    assert connections.set_limits(paper, Limits(order_notional=Decimal(100)), by=owner)
 
 
 def test_never_btc_lets_no_pair_bring_it_in(
     paper: Connection, owner: User, trade_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hole G: the other side of the pair is the forbidden coin."""
-    linking.set_limits(paper, limits.parse({"denied_symbols": ["SPY"]}), by=owner)
+    connections.set_limits(paper, limits.parse({"denied_symbols": ["SPY"]}), by=owner)
     trader = bearer.authenticate(trade_key)
     desk.prepare(trader, bitcoin(limit="100"))
     known = PaperBroker.instrument

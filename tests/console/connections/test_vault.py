@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from brokers.errors import BrokerUnavailable
-from console.connections import reads, vault
+from console.connections import broker_access, vault
 from console.connections.models import Connection
 
 pytestmark = pytest.mark.django_db
@@ -54,7 +54,7 @@ def test_a_changed_seal_does_not_open(linked: Connection) -> None:
 
 def test_a_connection_whose_key_is_lost_says_so_and_sends_nothing(linked: Connection) -> None:
     with override_settings(CREDENTIAL_KEYS=["another"]), pytest.raises(BrokerUnavailable, match="Put the keys back"):
-        reads.broker_of(linked)
+        broker_access.broker_of(linked)
 
 
 def test_rotation_seals_under_the_newest_key_once(linked: Connection) -> None:
@@ -85,6 +85,6 @@ def test_its_keys_are_of_their_own_in_a_file_that_only_this_user_can_read() -> N
 
 
 def test_no_value_shows_the_secrets(linked: Connection) -> None:
-    broker: Any = reads.broker_of(linked)
+    broker: Any = broker_access.broker_of(linked)
     shown = repr([broker, broker._broker, linked, vars(linked)]) + json.dumps(linked.settings)
     assert not any(value in shown for value in SECRETS.values())

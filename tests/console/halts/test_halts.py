@@ -11,7 +11,7 @@ from console.audit.models import Change
 from console.authority import bearer
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
-from console.connections import linking
+from console.connections import paper as paper_connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.halts import verbs
@@ -130,7 +130,7 @@ def test_it_stops_others_only_as_far_as_it_says(
 ) -> None:
     _, raw = minting.mint(owner, mine.connection, frozenset({Scope.TRADE}), name="second app")
     second = bearer.authenticate(raw)
-    theirs = linking.link_paper(other, name="Oscar's", starting_cash=Decimal(10_000))
+    theirs = paper_connections.link_paper(other, name="Oscar's", starting_cash=Decimal(10_000))
     _, raw = minting.mint(other, theirs, frozenset({Scope.TRADE}), name="Oscar's app")
     stranger = bearer.authenticate(raw)
     halt = verbs.halt_app(mine, by=owner)

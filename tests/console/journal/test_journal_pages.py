@@ -14,7 +14,7 @@ from django.test import Client as Browser
 from brokers import registry
 from brokers.paper.adapter import PaperBroker
 from console.audit.models import Change
-from console.connections import health, reads
+from console.connections import broker_access, health
 from console.connections.models import Connection
 from console.journal import csvs, keeping, notes
 from console.journal.models import Execution, Note, RoundTrip
@@ -170,5 +170,5 @@ def test_the_owner_has_the_journal_worked_out_anew(browser: Browser, traded: Rou
 
 def test_the_broker_is_not_asked_for_a_page_at_all(traded: RoundTrip) -> None:
     with pytest.raises(AssertionError):
-        reads.broker_of(traded.connection)
+        broker_access.broker_of(traded.connection)
     assert PaperBroker.open(traded.connection.settings).accounts()

@@ -35,7 +35,7 @@ def test_a_revoked_app_reaches_nothing_any_more(browser: Browser, app: Connected
     ],
 )
 def test_the_sentence_counts(reaching: int, reached: int, waiting: int, words: str) -> None:
-    assert home.sentence(reaching, reached, waiting) == words
+    assert home.status_sentence(reaching, reached, waiting) == words
 
 
 def test_equity_and_change_come_from_the_stored_snapshot(browser: Browser, paper: Connection) -> None:

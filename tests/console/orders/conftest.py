@@ -5,7 +5,7 @@ import pytest
 from brokers.types import OrderType, Side
 from console.accounts.models import User
 from console.authority import bearer
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Policy
 from console.keys import minting
 from console.onboarding import open_connection
@@ -47,6 +47,6 @@ def bitcoin(quantity: str = "0.1", side: Side = Side.BUY, limit: str | None = No
 def others_trader(other: User) -> Principal:
     """An app of somebody else, on a connection where its owner approves each order."""
     connection, _ = open_connection.open_paper(other, name="Theirs", starting_cash=Decimal(100_000))
-    linking.set_policy(connection, Policy.OWNER_APPROVAL, by=other)
+    connections.set_policy(connection, Policy.OWNER_APPROVAL, by=other)
     _, raw = minting.mint(other, connection, frozenset({Scope.TRADE}), name="theirs")
     return bearer.authenticate(raw)

@@ -16,7 +16,7 @@ from console.accounts.models import User
 from console.audit.models import Change
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.halts import verbs as halts
@@ -40,7 +40,7 @@ LIMITS = {"order_notional": "90000", "daily_notional": "90000"}
 @pytest.fixture
 def asks(paper: Connection, owner: User) -> Connection:
     """The paper connection, where the owner approves each order."""
-    linking.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+    connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
     return paper
 
 
@@ -216,7 +216,7 @@ def _change(prepared: Prepared, owner: User) -> dict[str, Callable[[], Any]]:
     return {
         "revoked": lambda: grants.revoke(app, by=owner, reason="test"),
         "paused": lambda: grants.pause(app, by=owner),
-        "trading off": lambda: linking.disable_trading(connection, by=owner),
+        "trading off": lambda: connections.disable_trading(connection, by=owner),
         "halted": lambda: halts.halt_user(owner, by=owner),
         "over a limit": lambda: Connection.objects.filter(pk=connection.pk).update(limits={"order_notional": "10"}),
         "price moved": lambda: shown.update(shown_price=Decimal(1)),
@@ -380,7 +380,7 @@ def test_nothing_of_a_release_that_was_refused_is_on_record_as_done(
 def test_the_page_says_everything_to_decide_by(
     browser: Browser, asks: Connection, trader: Principal, owner: User
 ) -> None:
-    linking.set_limits(asks, Connection(limits=LIMITS).limited, by=owner, may_widen=True)
+    connections.set_limits(asks, Connection(limits=LIMITS).limited, by=owner, may_widen=True)
     prepared = desk.prepare(trader, bitcoin(), client_order_id="see-evil.example")
     page = words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
     for said in (
@@ -509,7 +509,7 @@ def test_the_moving_part_reloads_the_page_once_the_decision_changed(
 def change(paper: Connection, trader: Principal, owner: User, watch: Watch) -> Modification:
     resting = desk.prepare(trader, bitcoin(limit="1000"))
     desk.confirm(trader, resting.confirmation.public_id)
-    linking.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+    connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
     return desk.prepare_change(trader, resting.order.public_id, OrderChanges(limit_price=Decimal(1100)))
 
 
@@ -598,7 +598,7 @@ def test_what_a_limit_refuses_is_counted_on_the_page_as_the_refusal_counts_it(
 ) -> None:
     prepared = desk.prepare(trader, bitcoin())
     tight = {"order_notional": "500", "daily_notional": "90000"}
-    linking.set_limits(live, limits.parse(tight), by=owner)
+    connections.set_limits(live, limits.parse(tight), by=owner)
     page = words_of(browser.get(address(prepared, "")[:-1]))
     told = re.search(r"This order needs ([\d.]+) USD", page)
     assert told is not None

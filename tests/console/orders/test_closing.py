@@ -15,14 +15,15 @@ from console.accounts.models import User
 from console.authority import bearer
 from console.authority.refusals import Unauthenticated
 from console.connected_apps import grants
+from console.connected_apps import queries as app_queries
 from console.connected_apps.models import ConnectedApp
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.halts import verbs as halts
 from console.keys.models import ApiKey
 from console.oauth.models import AccessToken
-from console.onboarding import home, playground
+from console.onboarding import playground
 from console.orders import approvals, closing, desk, outside, risk, sending, sweeps
 from console.orders.models import Confirmation, Order
 from console.orders.states import Status
@@ -239,7 +240,7 @@ def test_trading_switched_off_after_it_was_prepared_holds_it_back(
     browser: Browser, paper: Connection, owner: User, position: None, resting: Order
 ) -> None:
     prepare(browser, paper)
-    linking.disable_trading(paper, by=owner)
+    connections.disable_trading(paper, by=owner)
     release(browser, password=PASSWORD)
     resting.refresh_from_db()
     assert (resting.state, held(paper)) == (Status.WORKING, ["BTC/USD"])
@@ -314,7 +315,7 @@ def test_there_is_one_for_each_connection_and_no_list_has_it(
 ) -> None:
     app = grants.of_console(paper)
     assert grants.of_console(paper) == app
-    assert app not in home.apps(owner)
+    assert app not in app_queries.active_apps(owner)
     assert app not in playground.choices(owner)
     for address in ("/", "/apps/", f"/connections/{paper.pk}/", "/playground/", "/activity/", "/halts/"):
         assert app.name not in text_of(browser.get(address)), address

@@ -16,7 +16,7 @@ from console import limits
 from console.accounts.models import User
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.halts import verbs as halts
@@ -139,7 +139,7 @@ def test_nor_does_one_that_the_limits_do_not_let_go(
 ) -> None:
     denied = limits.parse({"denied_symbols": ["AAPL"]})
     if by == "connection":
-        linking.set_limits(paper, denied, by=owner)
+        connections.set_limits(paper, denied, by=owner)
     else:
         grants.set_limits(ConnectedApp.objects.get(pk=trader.app_id), denied, by=owner)
     prepared, left_out = desk.prepare_flatten(trader)
@@ -161,7 +161,7 @@ def test_a_close_that_is_refused_at_release_leaves_the_orders_of_its_position(
     prepared, _ = desk.prepare_flatten(trader)
     close = prepared.confirmation.orders.get(symbol="AAPL")
     if what == "limit":
-        linking.set_limits(paper, limits.parse({"denied_symbols": ["AAPL"]}), by=owner)
+        connections.set_limits(paper, limits.parse({"denied_symbols": ["AAPL"]}), by=owner)
     elif what == "price":
         Order.objects.filter(pk=close.pk).update(shown_price=close.shown_price * 2)
     elif what == "position":
@@ -171,7 +171,7 @@ def test_a_close_that_is_refused_at_release_leaves_the_orders_of_its_position(
 
         def check(order: Order) -> sending.Checked:
             checked = real(order)
-            linking.set_limits(paper, limits.parse({"denied_symbols": ["AAPL"]}), by=owner)
+            connections.set_limits(paper, limits.parse({"denied_symbols": ["AAPL"]}), by=owner)
             return checked
 
         monkeypatch.setattr(sending, "check_ahead", check)
@@ -322,7 +322,7 @@ def test_the_owner_can_release_it_while_every_position_is_guarded(
 def test_no_limit_on_a_position_keeps_a_guarded_one_from_being_closed(
     trader: Principal, paper: Connection, owner: User, guards: dict[str, Order], given: dict[str, str]
 ) -> None:
-    linking.set_limits(paper, limits.parse(given), by=owner)
+    connections.set_limits(paper, limits.parse(given), by=owner)
     Connection.objects.filter(pk=paper.pk).update(equity=Decimal(1_000_000), day=None)
     prepared, left_out = desk.prepare_flatten(trader)
     assert (left_out, review.look(prepared.confirmation).standing) == ([], [])

@@ -13,7 +13,8 @@ from brokers.paper.adapter import PaperBroker
 from brokers.types import OrderChanges, OrderClass, OrderType, Preview, Quote, Side
 from console import limits
 from console.accounts.models import User
-from console.connections import linking, reads
+from console.connections import broker_access
+from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.orders import desk
@@ -34,7 +35,7 @@ def market(paper: Connection, trader: Principal, monkeypatch: pytest.MonkeyPatch
     """As it stands, with a spread of 3 % on either side; five are held to be sold."""
     five = Terms(symbol="AAPL", side=Side.BUY, quantity=Decimal(5))
     desk.confirm(trader, desk.prepare(trader, five).confirmation.public_id)
-    quote = reads.broker_of(paper).quotes(["AAPL"])[0]
+    quote = broker_access.broker_of(paper).quotes(["AAPL"])[0]
     wide = replace(quote, bid=quote.last * Decimal("0.97"), ask=quote.last * Decimal("1.03"))
     served(monkeypatch, wide)
     return wide
@@ -118,12 +119,12 @@ def refused(act: Callable[[], object]) -> Code | None:
 
 @pytest.fixture
 def collared(paper: Connection, owner: User) -> None:
-    linking.set_limits(paper, limits.parse({"price_collar": "3.999"}), by=owner)
+    connections.set_limits(paper, limits.parse({"price_collar": "3.999"}), by=owner)
 
 
 @pytest.fixture
 def tight(paper: Connection, owner: User) -> None:
-    linking.set_limits(paper, limits.parse({"price_collar": "2"}), by=owner)
+    connections.set_limits(paper, limits.parse({"price_collar": "2"}), by=owner)
 
 
 @pytest.mark.parametrize("what", AT_ONCE)
@@ -185,7 +186,7 @@ def test_on_live_a_limit_at_the_other_side_of_a_wide_spread_passes(
 def test_a_price_of_more_than_fifteen_minutes_ago_fills_nothing_at_once(
     trader: Principal, paper: Connection, owner: User, market: Quote, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    linking.set_limits(paper, limits.parse({"price_collar": "50"}), by=owner)
+    connections.set_limits(paper, limits.parse({"price_collar": "50"}), by=owner)
     assert refused(lambda: desk.prepare(trader, order(market, **AT_ONCE[what]))) is not Code.LIMIT_UNPROVABLE
     served(monkeypatch, replace(market, as_of=market.as_of - timedelta(minutes=20)))
     assert refused(lambda: desk.prepare(trader, order(market, **AT_ONCE[what]))) is Code.LIMIT_UNPROVABLE
@@ -224,10 +225,10 @@ def test_it_holds_at_every_door(
 def test_a_change_that_puts_a_stop_through_is_held_to_it(
     trader: Principal, paper: Connection, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quote = reads.broker_of(paper).quotes(["AAPL"])[0]
+    quote = broker_access.broker_of(paper).quotes(["AAPL"])[0]
     waits = order(quote, **STOP, stop="1.2")
     resting = desk.confirm(trader, desk.prepare(trader, waits).confirmation.public_id)
-    linking.set_limits(paper, limits.parse({"price_collar": "2"}), by=owner)
+    connections.set_limits(paper, limits.parse({"price_collar": "2"}), by=owner)
     served(monkeypatch, replace(quote, ask=quote.last * Decimal("1.03")))
     through = OrderChanges(stop_price=rounded(quote.last * Decimal("0.9")))
     assert refused(lambda: desk.prepare_change(trader, resting.public_id, through)) is Code.PRICE_OUTSIDE_COLLAR
@@ -236,7 +237,7 @@ def test_a_change_that_puts_a_stop_through_is_held_to_it(
 def test_a_stop_that_went_through_before_its_release_is_not_sent(
     trader: Principal, paper: Connection, tight: None, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quote = reads.broker_of(paper).quotes(["AAPL"])[0]
+    quote = broker_access.broker_of(paper).quotes(["AAPL"])[0]
     prepared = desk.prepare(trader, order(quote, **STOP, stop="1.01"))
     served(monkeypatch, replace(quote, ask=quote.last * Decimal("1.03")))
     released = refused(lambda: desk.confirm(trader, prepared.confirmation.public_id))

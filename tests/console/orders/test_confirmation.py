@@ -8,7 +8,8 @@ from console.accounts.models import User
 from console.authority import bearer
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
-from console.connections import linking
+from console.connections import paper as paper_connections
+from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.keys import minting
@@ -125,8 +126,8 @@ def test_permission_taken_back_after_the_order_was_shown_stops_it(
         "revoke": lambda: grants.revoke(app, by=owner, reason="test"),
         "pause": lambda: grants.pause(app, by=owner),
         "narrow": lambda: grants.narrow(app, by=owner),
-        "pause connection": lambda: linking.pause(paper, by=owner),
-        "disable trading": lambda: linking.disable_trading(paper, by=owner),
+        "pause connection": lambda: connections.pause(paper, by=owner),
+        "disable trading": lambda: connections.disable_trading(paper, by=owner),
     }[what]()
     assert refused(trader, prepared.confirmation).code is code
     assert watch.submitted == []
@@ -179,7 +180,7 @@ def test_the_same_client_order_id_with_other_terms_is_a_conflict(trader: Princip
 def test_another_users_app_cannot_confirm_cancel_or_find_the_order(
     trader: Principal, other: User, watch: Watch
 ) -> None:
-    theirs = linking.link_paper(other, name="Oscar's", starting_cash=Decimal(1000))
+    theirs = paper_connections.link_paper(other, name="Oscar's", starting_cash=Decimal(1000))
     _, raw = minting.mint(other, theirs, frozenset({Scope.TRADE}), name="Oscar's app")
     stranger = bearer.authenticate(raw)
     prepared = desk.prepare(trader, bitcoin())

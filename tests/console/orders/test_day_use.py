@@ -7,7 +7,7 @@ import pytest
 from brokers.types import AssetClass, OrderClass
 from console import limits
 from console.accounts.models import User
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.orders import desk, exposure
@@ -97,7 +97,7 @@ def test_what_was_released_without_an_exchange_rate_is_not_known_and_lets_nothin
 ) -> None:
     assert used(paper, order, worst_notional=None, **what) is None
     waiting = desk.prepare(trader, bitcoin("1", limit="10"))
-    linking.set_limits(paper, limits.parse({"daily_notional": "90000"}), by=owner)
+    connections.set_limits(paper, limits.parse({"daily_notional": "90000"}), by=owner)
     for act in (
         lambda: desk.prepare(trader, bitcoin("1", limit="10")),
         lambda: desk.confirm(trader, waiting.confirmation.public_id),

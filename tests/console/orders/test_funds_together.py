@@ -9,7 +9,7 @@ import pytest
 from brokers.errors import NoRate
 from brokers.paper.adapter import PaperBroker
 from brokers.types import OrderRequest, Preview, Rate
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.limits import parse
@@ -116,7 +116,7 @@ def test_what_is_no_exchange_rate_lets_nothing_through_a_limit(
     trader: Principal, paper: Connection, monkeypatch: pytest.MonkeyPatch, currency: str
 ) -> None:
     monkeypatch.setitem(RATES, ("USD", currency), RATES[currency, "USD"])
-    linking.set_limits(paper, parse({"order_notional": "100000"}), by=paper.owner)
+    connections.set_limits(paper, parse({"order_notional": "100000"}), by=paper.owner)
     Connection.objects.filter(pk=paper.pk).update(currency=currency)
     with pytest.raises(Refusal) as caught:
         desk.prepare(trader, bitcoin("0.01", limit="100"))

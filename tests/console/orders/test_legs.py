@@ -7,7 +7,8 @@ import pytest
 from brokers.types import OrderClass, Side
 from console import limits
 from console.accounts.models import User
-from console.connections import linking, reads
+from console.connections import broker_access
+from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.orders import desk, exposure
@@ -33,7 +34,7 @@ def exits(price: Decimal, order_class: OrderClass, side: Side, *, stop: str, tar
 
 @pytest.fixture
 def price(paper: Connection) -> Decimal:
-    return reads.broker_of(paper).quotes(["BTC/USD"])[0].last
+    return broker_access.broker_of(paper).quotes(["BTC/USD"])[0].last
 
 
 def test_a_stop_that_fills_on_arrival_ends_its_pair_and_is_not_taken_for_cancelled_itself(
@@ -46,7 +47,7 @@ def test_a_stop_that_fills_on_arrival_ends_its_pair_and_is_not_taken_for_cancell
     assert (order.state, order.filled_quantity) == (Status.CANCELLED, 0)
     assert (leg.state, leg.filled_quantity) == (Status.FILLED, Decimal("0.5"))
     assert leg.broker_order_id not in ("", order.broker_order_id)
-    assert reads.broker_of(paper).positions(paper.default_account) == []
+    assert broker_access.broker_of(paper).positions(paper.default_account) == []
 
 
 def test_a_leg_that_was_not_sent_yet_is_not_taken_back_by_itself(trader: Principal, price: Decimal) -> None:
@@ -73,12 +74,12 @@ def test_an_order_type_that_is_not_allowed_does_not_come_in_as_a_leg(
     desk.confirm(trader, desk.prepare(trader, bitcoin("0.5")).confirmation.public_id)
     side = Side.SELL if order_class is OrderClass.OCO else Side.BUY
     terms = exits(price, order_class, side, stop="0.5", target="2")
-    linking.set_limits(paper, limits.parse({"order_types": allowed}), by=owner, may_widen=True)
+    connections.set_limits(paper, limits.parse({"order_types": allowed}), by=owner, may_widen=True)
     with pytest.raises(Refusal) as caught:
         desk.prepare(trader, terms)
     assert caught.value.code is Code.OUTSIDE_LIMITS
     assert "not STP" in str(caught.value)
-    linking.set_limits(paper, limits.parse({"order_types": [*allowed, "STP"]}), by=owner, may_widen=True)
+    connections.set_limits(paper, limits.parse({"order_types": [*allowed, "STP"]}), by=owner, may_widen=True)
     assert desk.prepare(trader, terms).order.state is Status.AWAITING
 
 
@@ -87,11 +88,11 @@ def test_a_pair_is_weighed_at_the_worse_of_its_halves(
 ) -> None:
     terms = exits(price, OrderClass.OCO, Side.BUY, stop="1.5", target="0.5")
     room = str(round(price / 2, 2))  # enough for 0.5 units at the target, not at the stop
-    linking.set_limits(paper, limits.parse({"order_notional": room}), by=owner, may_widen=True)
+    connections.set_limits(paper, limits.parse({"order_notional": room}), by=owner, may_widen=True)
     with pytest.raises(Refusal) as caught:
         desk.prepare(trader, terms)
     assert caught.value.code is Code.LIMIT_EXCEEDED
-    linking.set_limits(paper, limits.parse({}), by=owner, may_widen=True)
+    connections.set_limits(paper, limits.parse({}), by=owner, may_widen=True)
     order = desk.confirm(trader, desk.prepare(trader, terms).confirmation.public_id)
     stop = order.legs.get().stop_price
     assert stop is not None

@@ -11,7 +11,8 @@ from brokers.errors import BrokerUnavailable, UnknownOutcome
 from brokers.types import LegRequest, OrderChanges, OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from console import limits
 from console.accounts.models import User
-from console.connections import linking, reads
+from console.connections import broker_access
+from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.orders import byhand, desk, exposure, sweeps
@@ -31,14 +32,14 @@ pytestmark = pytest.mark.django_db
 def limit(paper: Connection, owner: User) -> Callable[..., None]:
     def set_(**given: Any) -> None:
         connection = Connection.objects.get(pk=paper.pk)
-        linking.set_limits(connection, limits.parse(given), by=owner, may_widen=True)
+        connections.set_limits(connection, limits.parse(given), by=owner, may_widen=True)
 
     return set_
 
 
 @pytest.fixture
 def price(paper: Connection) -> Decimal:
-    return reads.broker_of(paper).quotes(["BTC/USD"])[0].last
+    return broker_access.broker_of(paper).quotes(["BTC/USD"])[0].last
 
 
 def together(order_class: OrderClass, side: Side, *, target: str, stop: str, quantity: str = "1") -> Terms:
@@ -86,7 +87,7 @@ def test_a_pair_counts_once(trader: Principal, pair: Order, limit: Callable[...,
 def test_the_half_that_works_after_its_order_ended_still_counts(
     trader: Principal, paper: Connection, pair: Order, limit: Callable[..., None]
 ) -> None:
-    reads.broker_of(paper).cancel(paper.default_account, pair.wire_id)
+    broker_access.broker_of(paper).cancel(paper.default_account, pair.wire_id)
     sweeps.sweep()
     pair.refresh_from_db()
     assert (pair.state, pair.legs.get().state) == (Status.CANCELLED, Status.WORKING)
@@ -146,7 +147,7 @@ def test_a_half_that_is_changed_is_not_counted_beside_itself(
 def _weigh(paper: Connection, trader: Principal, terms: Terms) -> Decimal | None:
     """As a preview does, at a broker that would take the order."""
     connection = Connection.objects.get(pk=paper.pk)
-    broker = reads.broker_of(connection)
+    broker = broker_access.broker_of(connection)
     app = connection.connected_apps.get(pk=trader.app_id)
     instrument, quote = broker.instrument(terms.symbol), broker.quotes([terms.symbol])[0]
     facts = exposure.look(broker, connection, app, instrument, quote)

@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from console.accounts.models import User
 from console.connected_apps.models import ConnectedApp
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Connection, Policy
 from console.orders import approvals, desk, letters, tasks
 from console.outbox import post
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def asks(paper: Connection, owner: User) -> Connection:
-    linking.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+    connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
     return paper
 
 

@@ -15,7 +15,7 @@ from console.accounts.models import User
 from console.authority import bearer
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.keys import minting
@@ -38,7 +38,7 @@ def limit(request: pytest.FixtureRequest, trader: Principal, paper: Connection, 
 
     def set_(**given: Any) -> None:
         if request.param == "connection":
-            linking.set_limits(Connection.objects.get(pk=paper.pk), limits.parse(given), by=owner, may_widen=True)
+            connections.set_limits(Connection.objects.get(pk=paper.pk), limits.parse(given), by=owner, may_widen=True)
         else:
             app = ConnectedApp.objects.get(pk=trader.app_id)
             grants.set_limits(app, limits.parse(given), by=owner, may_widen=True)
@@ -122,7 +122,7 @@ def test_exactly_up_to_the_limit_it_goes(trader: Principal, limit: Callable[...,
 def test_a_refusal_says_which_limit_what_is_used_what_is_left_and_when_again(
     trader: Principal, paper: Connection, owner: User, clock: Clock
 ) -> None:
-    linking.set_limits(paper, limits.parse({"daily_notional": "250"}), by=owner)
+    connections.set_limits(paper, limits.parse({"daily_notional": "250"}), by=owner)
     go(trader, resting())
     refusal = refused(lambda: desk.prepare(trader, resting(quantity="2")))
     assert refusal.limit == {
@@ -140,7 +140,7 @@ def test_a_refusal_says_which_limit_what_is_used_what_is_left_and_when_again(
 
 def test_the_day_begins_anew_at_midnight_utc(trader: Principal, paper: Connection, owner: User, clock: Clock) -> None:
     clock.now = clock.now.replace(hour=23, minute=59, second=0)
-    linking.set_limits(paper, limits.parse({"daily_notional": "150"}), by=owner)
+    connections.set_limits(paper, limits.parse({"daily_notional": "150"}), by=owner)
     go(trader, resting())
     assert refused(lambda: desk.prepare(trader, resting())).code is Code.LIMIT_EXCEEDED
     clock.advance(seconds=61)
@@ -150,7 +150,7 @@ def test_the_day_begins_anew_at_midnight_utc(trader: Principal, paper: Connectio
 def test_an_order_of_an_earlier_day_counts_today_once_it_is_made_larger(
     trader: Principal, paper: Connection, owner: User, clock: Clock
 ) -> None:
-    linking.set_limits(paper, limits.parse({"daily_notional": "250"}), by=owner)
+    connections.set_limits(paper, limits.parse({"daily_notional": "250"}), by=owner)
     order = go(trader, replace(resting(), tif=TimeInForce.GTC))
     clock.advance(days=1)
     for asked in (OrderChanges(limit_price=Decimal(90)), OrderChanges(quantity=Decimal(2), limit_price=Decimal(100))):
@@ -178,7 +178,7 @@ def test_each_app_has_a_day_of_its_own_within_that_of_the_connection(
     _, raw = minting.mint(owner, paper, frozenset({Scope.TRADE}), name="second app")
     second = bearer.authenticate(raw)
     grants.set_limits(ConnectedApp.objects.get(pk=trader.app_id), limits.parse({"daily_notional": "100"}), by=owner)
-    linking.set_limits(paper, limits.parse({"daily_notional": "250"}), by=owner)
+    connections.set_limits(paper, limits.parse({"daily_notional": "250"}), by=owner)
     go(second, resting())
     go(trader, resting())
     assert (refused(lambda: go(trader, resting(quantity="0.1"))).limit or {})["of"] == f"the app {trader.app_label}"
@@ -192,7 +192,7 @@ def test_an_order_nobody_knows_the_end_of_counts_as_live(
 ) -> None:
     order = go(trader, resting())
     Order.objects.filter(pk=order.pk).update(status=status)
-    linking.set_limits(paper, limits.parse({"daily_notional": "150", "position_value": "150"}), by=owner)
+    connections.set_limits(paper, limits.parse({"daily_notional": "150", "position_value": "150"}), by=owner)
     assert refused(lambda: desk.prepare(trader, resting())).code is Code.LIMIT_EXCEEDED
 
 
@@ -300,7 +300,7 @@ def test_a_live_connection_without_its_two_limits_releases_nothing(
 def test_nobody_can_take_them_from_a_live_connection(paper: Connection, owner: User, missing: str) -> None:
     Connection.objects.filter(pk=paper.pk).update(environment="live", limits=REQUIRED)
     left = {name: value for name, value in REQUIRED.items() if name != missing}
-    refusal = refused(lambda: linking.set_limits(paper, limits.parse(left), by=owner, may_widen=True))
+    refusal = refused(lambda: connections.set_limits(paper, limits.parse(left), by=owner, may_widen=True))
     assert (refusal.code, refusal.field) == (Code.LIMITS_REQUIRED, missing)
 
 
@@ -330,10 +330,10 @@ def test_of_a_plan_that_goes_whole_nothing_is_ever_sent_once_one_order_was_refus
     )
     orders = prepared.confirmation.orders.order_by("pk")
     if stopped_by == "a limit":
-        linking.set_limits(paper, limits.parse({"order_notional": "150"}), by=owner)
+        connections.set_limits(paper, limits.parse({"order_notional": "150"}), by=owner)
         assert refused(lambda: desk.confirm(trader, prepared.confirmation.public_id)).code is Code.LIMIT_EXCEEDED
         assert [order.state for order in orders] == [Status.DENIED, Status.DENIED]
-        linking.set_limits(paper, limits.parse({}), by=owner, may_widen=True)
+        connections.set_limits(paper, limits.parse({}), by=owner, may_widen=True)
     else:  # between the refusal of the one and that of the other
         Order.objects.filter(pk=orders[1].pk).update(status=Status.DENIED)
     assert refused(lambda: desk.confirm(trader, prepared.confirmation.public_id)).code is Code.CONFIRMATION_USED

@@ -11,7 +11,7 @@ from brokers.errors import BrokerUnavailable
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.models import PaperOrder
 from brokers.types import BrokerStatus
-from console.connections import reads
+from console.connections import broker_access
 from console.connections.models import Connection
 from console.orders import desk
 from console.orders.models import Order
@@ -42,7 +42,7 @@ def resting(trader: Principal, looked_up: list[str]) -> list[Order]:
 
 
 def listed(trader: Principal) -> list[Order]:
-    broker = reads.broker_of(Connection.objects.get(pk=trader.connection_id))
+    broker = broker_access.broker_of(Connection.objects.get(pk=trader.connection_id))
     return desk.listing(trader, AtBroker(broker, trader.account_id), desk.Wanted())[0]
 
 

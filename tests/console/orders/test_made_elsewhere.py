@@ -13,7 +13,7 @@ from brokers.paper.adapter import PaperBroker
 from brokers.types import BrokerOrder, OrderRequest, OrderType, Side, TimeInForce
 from console.accounts.models import User
 from console.audit.models import Change
-from console.connections import reads
+from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.halts import verbs as halts
@@ -30,7 +30,7 @@ RESTS = "Buy 0.5 BTC/USD at 1000 limit"
 
 def at_the_broker(connection: Connection) -> BrokerOrder:
     """As its owner makes one at the broker, past Tradelatch."""
-    broker = reads.broker_of(connection)
+    broker = broker_access.broker_of(connection)
     request = OrderRequest(
         client_order_id="by-hand-1",
         symbol="BTC/USD",
@@ -83,7 +83,7 @@ def test_its_page_offers_to_cancel_and_nothing_else(browser: Browser, paper: Con
 def test_it_leaves_the_page_once_it_has_ended_at_the_broker(browser: Browser, paper: Connection) -> None:
     at_the_broker(paper)
     row = seen(paper)
-    broker = reads.broker_of(paper)
+    broker = broker_access.broker_of(paper)
     broker.cancel(account_of(broker), "by-hand-1")
     outside.keep(paper)
     assert "Placed elsewhere" not in words_of(browser.get("/orders/"))
@@ -163,7 +163,7 @@ def test_where_its_name_fits_two_orders_none_is_hit(
 ) -> None:
     at_the_broker(paper)
     row = seen(paper)
-    [one] = reads.broker_of(paper).orders(row.account_id, open_only=True)
+    [one] = broker_access.broker_of(paper).orders(row.account_id, open_only=True)
     twin = BrokerOrder(
         **{name: getattr(one, name) for name in one.__slots__ if name != "broker_order_id"}, broker_order_id="twin"
     )
@@ -176,7 +176,7 @@ def test_where_its_name_fits_two_orders_none_is_hit(
 def test_what_ended_meanwhile_is_not_cancelled(owner: User, paper: Connection, watch: Watch) -> None:
     at_the_broker(paper)
     row = seen(paper)
-    broker = reads.broker_of(paper)
+    broker = broker_access.broker_of(paper)
     broker.cancel(row.account_id, "by-hand-1")
     with pytest.raises(Refusal, match="no longer open"):
         outside.cancel(row, by=owner)

@@ -12,7 +12,7 @@ from brokers.paper.adapter import PaperBroker
 from brokers.types import Instrument, OrderChanges, OrderType, Quote, Side
 from console.accounts.models import User
 from console.authority import bearer
-from console.connections import linking
+from console.connections import paper as paper_connections
 from console.errors import Code, Refusal
 from console.keys import minting
 from console.orders import amend, cancelling, desk, sweeps
@@ -204,7 +204,7 @@ def test_a_change_whose_process_died_is_looked_up_and_an_unsent_one_is_refused(
 
 
 def test_an_order_of_another_owner_cannot_be_changed(other: User, trader: Principal, resting: Order) -> None:
-    theirs = linking.link_paper(other, name="Theirs", starting_cash=Decimal(1000))
+    theirs = paper_connections.link_paper(other, name="Theirs", starting_cash=Decimal(1000))
     _, raw = minting.mint(other, theirs, frozenset({Scope.TRADE}), name="stranger")
     with pytest.raises(Refusal) as caught:
         cheaper(bearer.authenticate(raw), resting)

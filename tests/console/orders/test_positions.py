@@ -11,7 +11,8 @@ from brokers.paper.models import PaperAccount
 from brokers.types import OrderChanges, OrderType, Side
 from console import limits
 from console.accounts.models import User
-from console.connections import linking, reads
+from console.connections import broker_access
+from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.orders import desk, exposure
@@ -36,7 +37,7 @@ def trade(trader: Principal, terms: Terms) -> Order:
 
 
 def held(paper: Connection, order: Order) -> Decimal:
-    found = reads.broker_of(paper).positions(order.account_id)
+    found = broker_access.broker_of(paper).positions(order.account_id)
     return sum((each.quantity for each in found if each.symbol == order.symbol), Decimal(0))
 
 
@@ -164,7 +165,7 @@ def test_what_guards_a_position_is_not_cancelled_for_a_close_that_cannot_go(
     guard = guarded(trader)
     prepared, _ = desk.prepare_flatten(trader)
     if what == "limit":
-        linking.set_limits(paper, limits.parse({"order_notional": "1"}), by=owner)
+        connections.set_limits(paper, limits.parse({"order_notional": "1"}), by=owner)
     elif what == "price":
         Order.objects.filter(pk=prepared.order.pk).update(shown_price=prepared.order.shown_price * 2)
     else:

@@ -7,7 +7,8 @@ import pytest
 from console.accounts.models import User
 from console.authority import bearer
 from console.connected_apps.models import ConnectedApp
-from console.connections import linking, reads
+from console.connections import broker_access
+from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.keys import minting
@@ -47,7 +48,7 @@ def test_no_other_app_sees_or_drops_what_waits(trader: Principal, strangers: lis
 
 def test_no_order_of_another_connection_serves_as_a_cursor(trader: Principal, strangers: list[Principal]) -> None:
     prepared = desk.prepare(trader, bitcoin())
-    elsewhere = AtBroker(reads.broker_of(Connection.objects.get(pk=strangers[1].connection_id)), "")
+    elsewhere = AtBroker(broker_access.broker_of(Connection.objects.get(pk=strangers[1].connection_id)), "")
     with pytest.raises(Refusal) as refused:
         desk.listing(strangers[1], elsewhere, desk.Wanted(), after=prepared.order.public_id)
     assert refused.value.field == "cursor"
@@ -82,7 +83,7 @@ def test_a_preview_keeps_nothing_and_sends_nothing(trader: Principal, watch: Wat
 
 
 def test_a_preview_says_what_would_stop_the_order(trader: Principal, owner: User, paper: Connection) -> None:
-    linking.disable_trading(paper, by=owner)
+    connections.disable_trading(paper, by=owner)
     Connection.objects.filter(pk=paper.pk).update(policy="owner_approval")
     found = {check.name: check.refusal and check.refusal.code for check in desk.preview(trader, bitcoin()).checks}
     assert found == {

@@ -14,7 +14,7 @@ from console.accounts.models import User
 from console.audit.models import Change
 from console.authority import bearer
 from console.connected_apps import grants
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.halts import verbs as halts
@@ -371,7 +371,7 @@ def _revoke(connection: Connection) -> None:
 
 
 def _no_trading(connection: Connection) -> None:
-    linking.disable_trading(connection, by=connection.owner)
+    connections.disable_trading(connection, by=connection.owner)
 
 
 @pytest.mark.parametrize("meanwhile", [_halt, _revoke, _no_trading])
@@ -387,11 +387,11 @@ def test_a_yes_is_refused_where_the_order_could_not_be_released_any_more(
 
 
 def _nobody_buys_so_much(connection: Connection, fake: AsksAboutChanges) -> None:
-    linking.set_limits(connection, Limits(order_notional=Decimal(100)), by=connection.owner)
+    connections.set_limits(connection, Limits(order_notional=Decimal(100)), by=connection.owner)
 
 
 def _not_this_share(connection: Connection, fake: AsksAboutChanges) -> None:
-    linking.set_limits(connection, Limits(denied_symbols=frozenset({"AAPL"})), by=connection.owner)
+    connections.set_limits(connection, Limits(denied_symbols=frozenset({"AAPL"})), by=connection.owner)
 
 
 def _dearer(connection: Connection, fake: AsksAboutChanges) -> None:
@@ -460,7 +460,7 @@ def test_a_yes_to_what_still_stands_as_it_was_released_places_it(
     desk.confirm(trader, shown(trader).confirmation.public_id)
     found = Question.objects.get()
     # What waits for the answer is not counted against itself.
-    linking.set_limits(connection, Limits(daily_notional=Decimal(30_000), orders_per_minute=1), by=connection.owner)
+    connections.set_limits(connection, Limits(daily_notional=Decimal(30_000), orders_per_minute=1), by=connection.owner)
     yes(browser, found)
     assert (order_of(found).state, fake.replies) == (Status.WORKING, [(found.token, True)])
 
@@ -474,7 +474,7 @@ def test_a_late_yes_is_held_to_a_limit_that_was_tightened_while_the_broker_was_a
     def overtaken(order: Order) -> sending.Checked:
         # A tighter limit gets in between what the broker said and the locks.
         checked = checks(order)
-        linking.set_limits(connection, Limits(daily_notional=Decimal(300)), by=owner)
+        connections.set_limits(connection, Limits(daily_notional=Decimal(300)), by=owner)
         return checked
 
     monkeypatch.setattr(sending, "check_asked", overtaken)

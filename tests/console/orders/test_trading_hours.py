@@ -17,7 +17,7 @@ from brokers.types import Ability, AssetClass, Instrument, OrderType, SessionSta
 from console import limits
 from console.accounts.models import User
 from console.authority import bearer
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.keys import minting
@@ -45,7 +45,7 @@ def trading(owner: User) -> Callable[[str], Principal]:
         connection, _ = open_connection.open_paper(
             owner, name=f"Market {hours}", starting_cash=Decimal(100_000), hours=hours
         )
-        linking.set_limits(connection, limits.parse({"trading_hours_only": True}), by=owner)
+        connections.set_limits(connection, limits.parse({"trading_hours_only": True}), by=owner)
         _, raw = minting.mint(owner, connection, frozenset({Scope.TRADE}), name="hours")
         return bearer.authenticate(raw)
 

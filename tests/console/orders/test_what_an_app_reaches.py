@@ -19,7 +19,7 @@ from console.audit.models import Change as Journal
 from console.authority import bearer
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.halts import verbs as halts
@@ -196,7 +196,7 @@ def test_another_persons_order_is_not_there(reach: Cancel, others_trader: Princi
 
 @pytest.fixture
 def asks(paper: Connection, owner: User) -> Connection:
-    linking.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+    connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
     return paper
 
 
@@ -218,7 +218,7 @@ def test_a_policy_that_was_loosened_since_leaves_it_to_the_owner(
     asks: Connection, trader: Principal, trade_key: str, owner: User, watch: Watch, door: str
 ) -> None:
     prepared = desk.prepare(trader, bitcoin())
-    linking.set_policy(asks, Policy.TWO_STEP, by=owner, may_loosen=True)
+    connections.set_policy(asks, Policy.TWO_STEP, by=owner, may_loosen=True)
     given = {"confirmation_id": prepared.confirmation.public_id}
     if door == "REST":
         assert Rest(Browser(), trade_key).refused("POST", "/orders/confirm", given)["code"] == "approval_required"
@@ -235,7 +235,7 @@ def test_a_change_that_waits_for_the_owner_does_too(asks: Connection, trader: Pr
     prepared = desk.prepare(trader, bitcoin(limit="100"))
     release(prepared.confirmation, owner)
     change = desk.prepare_change(trader, prepared.order.public_id, OrderChanges(limit_price=Decimal(101)))
-    linking.set_policy(asks, Policy.TWO_STEP, by=owner, may_loosen=True)
+    connections.set_policy(asks, Policy.TWO_STEP, by=owner, may_loosen=True)
     with pytest.raises(Refusal) as caught:
         desk.confirm(trader, change.confirmation.public_id)
     assert caught.value.code is Code.APPROVAL_REQUIRED

@@ -13,7 +13,7 @@ from console.audit.models import Change
 from console.clients.models import Client, Review
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
-from console.connections import linking
+from console.connections import services as connections
 from console.connections.models import Connection, Policy
 from console.halts import verbs as halts
 from console.keys import minting
@@ -65,7 +65,7 @@ def person(owner: User) -> Person:
 
 def _asks(owner: User, connection: Connection, trader: Any) -> Any:
     """An order that waits for its owner."""
-    linking.set_policy(connection, Policy.OWNER_APPROVAL, by=owner)
+    connections.set_policy(connection, Policy.OWNER_APPROVAL, by=owner)
     return desk.prepare(trader, bitcoin()).confirmation
 
 
@@ -84,13 +84,13 @@ def door_of(
         connection, security = f"/connections/{paper.pk}", "/security"
         match act:
             case Act.LOOSEN_POLICY:
-                linking.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+                connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
                 return door(f"{connection}/policy/", policy="two_step")
             case Act.TRADING_ON:
-                linking.disable_trading(paper, by=owner)
+                connections.disable_trading(paper, by=owner)
                 return door(f"{connection}/trading-on/")
             case Act.RESUME_CONNECTION:
-                linking.pause(paper, by=owner)
+                connections.pause(paper, by=owner)
                 return door(f"{connection}/resume/")
             case Act.RESUME_APP:
                 grants.pause(app, by=owner)

@@ -14,11 +14,11 @@ ACCOUNT = "linked_account"
 """Under which settings keep the account that was proved when the connection was made."""
 
 
-def remember(settings: Mapping[str, Any], info: ConnectionInfo) -> dict[str, Any]:
+def with_account(settings: Mapping[str, Any], info: ConnectionInfo) -> dict[str, Any]:
     return {**settings, ACCOUNT: info.accounts[0].account_id}
 
 
-class _AsLinked:
+class _GuardedBroker:
     """A ``Broker`` that tells its accounts only while they are those of its connection. Raises OtherAccount."""
 
     def __init__(self, broker: Broker, settings: Mapping[str, Any]) -> None:
@@ -49,5 +49,5 @@ class _AsLinked:
             raise OtherAccount("The broker shows other accounts now than the one that was linked. Nothing was done.")
 
 
-def as_linked(broker: Broker, settings: Mapping[str, Any]) -> Broker:
-    return cast(Broker, _AsLinked(broker, settings))
+def guard_account(broker: Broker, settings: Mapping[str, Any]) -> Broker:
+    return cast(Broker, _GuardedBroker(broker, settings))

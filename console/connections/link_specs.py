@@ -13,7 +13,7 @@ PAPER, LIVE = Environment.PAPER, Environment.LIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class LinkField:
     name: str
     """The adapter's name for it."""
     label: str
@@ -39,7 +39,7 @@ class Right:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class LinkSpec:
     broker: str
     summary: str
     url: str = ""
@@ -52,7 +52,7 @@ class Kind:
     """What a connection is called at first, where not by its title."""
     steps: tuple[str, ...]
     rights: tuple[Right, ...]
-    fields: tuple[Field, ...]
+    fields: tuple[LinkField, ...]
     environments: Mapping[Environment, str]
     """Those it has, each in its own words."""
     addresses: str
@@ -93,8 +93,8 @@ class Kind:
 _READ = "so that balances, positions and orders can be shown"
 _TRADE = "so that orders you confirm can be sent; leave it off for a connection that only reads"
 _NEVER = "Tradelatch never moves money out. While a key may, its connection stays read only"
-_KEY = Field(name="api_key", label="API key")
-_SECRET = Field(name="secret", label="Secret")
+_KEY = LinkField(name="api_key", label="API key")
+_SECRET = LinkField(name="secret", label="Secret")
 _BIND = "Bind the key to the address this instance calls from."
 
 
@@ -150,7 +150,7 @@ _IBKR_RIGHTS = (
 )
 
 _ALL = (
-    Kind(
+    LinkSpec(
         broker="alpaca",
         summary="US stocks, funds, options and crypto. Paper and live accounts.",
         url="https://app.alpaca.markets/",
@@ -166,14 +166,14 @@ _ALL = (
             ),
         ),
         fields=(
-            Field(name="key_id", label="Key ID", help="Begins with PK for paper, with AK for live."),
+            LinkField(name="key_id", label="Key ID", help="Begins with PK for paper, with AK for live."),
             _SECRET,
         ),
         environments={PAPER: "Alpaca's paper account, with its own keys", LIVE: "Real money"},
         addresses="Alpaca has no list of addresses for a key.",
         binds_addresses=False,
     ),
-    Kind(
+    LinkSpec(
         broker="okx",
         summary="Crypto: spot, perpetuals and futures. Demo trading and live.",
         url="https://www.okx.com/account/my-api",
@@ -190,8 +190,8 @@ _ALL = (
         fields=(
             _KEY,
             _SECRET,
-            Field(name="passphrase", label="Passphrase", help="The one you chose for this key."),
-            Field(
+            LinkField(name="passphrase", label="Passphrase", help="The one you chose for this key."),
+            LinkField(
                 name="region",
                 label="Where you registered",
                 is_secret=False,
@@ -201,7 +201,7 @@ _ALL = (
         environments={PAPER: "Demo trading", LIVE: "Real money"},
         addresses=f"{_BIND} OKX deletes a trading key without an address after 14 days without use.",
     ),
-    Kind(
+    LinkSpec(
         broker="binance",
         summary="Crypto spot. Testnet and live.",
         url="https://www.binance.com/en/my/settings/api-management",
@@ -219,7 +219,7 @@ _ALL = (
         environments={PAPER: "The testnet, with keys of its own", LIVE: "Real money"},
         addresses=f"{_BIND} Without one Binance ends the right to trade after 90 days.",
     ),
-    Kind(
+    LinkSpec(
         broker="kraken",
         summary="Crypto spot. Live only.",
         url="https://www.kraken.com/u/security/api",
@@ -233,11 +233,11 @@ _ALL = (
             Right(name="Create, modify, cancel and close orders", wanted=True, why=_TRADE),
             Right(name="Withdraw funds", wanted=False, why="Kraken does not tell us, so look twice that it is off"),
         ),
-        fields=(_KEY, Field(name="secret", label="Private key")),
+        fields=(_KEY, LinkField(name="secret", label="Private key")),
         environments={LIVE: "Real money"},
         addresses=f"{_BIND} Kraken calls it IP address restriction.",
     ),
-    Kind(
+    LinkSpec(
         broker="coinbase",
         summary="Crypto spot through Advanced Trade. Live only.",
         url="https://portal.cdp.coinbase.com/access/api",
@@ -252,13 +252,13 @@ _ALL = (
             Right(name="Transfer", wanted=False, why=_NEVER),
         ),
         fields=(
-            Field(name="api_key", label="Name of the key", help="Such as organizations/…/apiKeys/…"),
-            Field(name="secret", label="Private key", lines=5),
+            LinkField(name="api_key", label="Name of the key", help="Such as organizations/…/apiKeys/…"),
+            LinkField(name="secret", label="Private key", lines=5),
         ),
         environments={LIVE: "Real money"},
         addresses=f"{_BIND} It is called IP allowlist.",
     ),
-    Kind(
+    LinkSpec(
         broker="ibkr",
         way="gateway",
         heading="Interactive Brokers, by a gateway you run",
@@ -275,7 +275,7 @@ _ALL = (
         ),
         rights=_IBKR_RIGHTS,
         fields=(
-            Field(
+            LinkField(
                 name="base_url",
                 label="Address of the gateway",
                 help="As this instance reaches it.",
@@ -292,7 +292,7 @@ _ALL = (
         binds_addresses=False,
         sign_in="Open the gateway's page in a browser and sign in, then press Check now.",
     ),
-    Kind(
+    LinkSpec(
         broker="ibkr",
         way="oauth",
         heading="Interactive Brokers, by OAuth 1.0a",
@@ -309,18 +309,18 @@ _ALL = (
         ),
         rights=_IBKR_RIGHTS,
         fields=(
-            Field(name="consumer_key", label="Consumer key", help="The nine letters you chose."),
-            Field(name="access_token", label="Access token"),
-            Field(name="access_token_secret", label="Access token secret", lines=4, read=_joined),
-            Field(name="encryption_key", label="Encryption key", help="All of private_encryption.pem.", lines=5),
-            Field(name="signature_key", label="Signature key", help="All of private_signature.pem.", lines=5),
-            Field(name="dh_prime", label="Parameters", help="All of dhparam.pem.", lines=5, read=_prime),
+            LinkField(name="consumer_key", label="Consumer key", help="The nine letters you chose."),
+            LinkField(name="access_token", label="Access token"),
+            LinkField(name="access_token_secret", label="Access token secret", lines=4, read=_joined),
+            LinkField(name="encryption_key", label="Encryption key", help="All of private_encryption.pem.", lines=5),
+            LinkField(name="signature_key", label="Signature key", help="All of private_signature.pem.", lines=5),
+            LinkField(name="dh_prime", label="Parameters", help="All of dhparam.pem.", lines=5, read=_prime),
         ),
         environments={PAPER: "A paper account, its number begins with DU", LIVE: "Real money"},
         addresses=f"{_BIND} IBKR has such a list for the user name, under Settings, Users and access rights.",
         sign_in="Close the other program that took the session over, then press Check now.",
     ),
-    Kind(
+    LinkSpec(
         broker="tws",
         called="TWS",
         summary="The same accounts through a TWS or IB Gateway you run. Never tried on a real one.",
@@ -335,8 +335,8 @@ _ALL = (
         ),
         rights=_IBKR_RIGHTS,
         fields=(
-            Field(name="host", label="Computer", help="Its name or address.", is_secret=False, initial="127.0.0.1"),
-            Field(
+            LinkField(name="host", label="Computer", help="Its name or address.", is_secret=False, initial="127.0.0.1"),
+            LinkField(
                 name="port",
                 label="Port",
                 help="IB Gateway: 4002 paper, 4001 live. TWS: 7497 paper, 7496 live.",
@@ -344,7 +344,7 @@ _ALL = (
                 initial="4002",
                 most=65535,
             ),
-            Field(name="client_id", label="Client id", is_secret=False, initial="21", most=999_999),
+            LinkField(name="client_id", label="Client id", is_secret=False, initial="21", most=999_999),
         ),
         environments={PAPER: "A paper account, its number begins with DU", LIVE: "Real money"},
         addresses=(
@@ -353,7 +353,7 @@ _ALL = (
         ),
         binds_addresses=False,
     ),
-    Kind(
+    LinkSpec(
         broker="crosstrade",
         summary="Futures in NinjaTrader 8, through the CrossTrade add-on. Its simulator and live.",
         url="https://app.crosstrade.io/user/my-account",
@@ -372,8 +372,8 @@ _ALL = (
             ),
         ),
         fields=(
-            Field(name="token", label="Secret key"),
-            Field(
+            LinkField(name="token", label="Secret key"),
+            LinkField(
                 name="account",
                 label="Account",
                 help="Its name in NinjaTrader, to the letter.",
@@ -391,7 +391,7 @@ _ALL = (
         addresses="CrossTrade has no list of addresses for a key.",
         binds_addresses=False,
     ),
-    Kind(
+    LinkSpec(
         broker="krakenfutures",
         summary="Crypto futures: perpetuals and dated contracts settled in dollars. Demo and live.",
         url="https://futures.kraken.com/settings/api",
@@ -408,17 +408,17 @@ _ALL = (
             ),
             Right(name="Withdrawal API", wanted=False, why="Kraken does not tell us, so look twice that it is off"),
         ),
-        fields=(Field(name="api_key", label="Public key"), Field(name="secret", label="Private key")),
+        fields=(LinkField(name="api_key", label="Public key"), LinkField(name="secret", label="Private key")),
         environments={PAPER: "The demo, with keys of its own", LIVE: "Real money"},
         addresses=f"{_BIND} Kraken calls it the IP allowlist.",
     ),
 )
 
-KINDS: dict[str, Kind] = {each.slug: each for each in _ALL}
+KINDS: dict[str, LinkSpec] = {each.slug: each for each in _ALL}
 """By the name it has in addresses of pages."""
 
 
-def of(broker: str, settings: Mapping[str, Any]) -> Kind | None:
+def of(broker: str, settings: Mapping[str, Any]) -> LinkSpec | None:
     """How such a connection was linked; None for one that is not linked by a page."""
     way = str(settings.get("way") or "")
     return KINDS.get(f"{broker}-{way}" if way else broker)

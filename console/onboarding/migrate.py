@@ -15,14 +15,14 @@ from django.db.migrations.recorder import MigrationRecorder
 
 
 @contextmanager
-def starting(home: Path) -> Iterator[None]:
+def startup_lock(home: Path) -> Iterator[None]:
     """One process at a time prepares an instance: a start and a quickstart may be typed at the same moment."""
     with (home / "starting.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
-def bring_up_to_date() -> None:
+def migrate() -> None:
     """Raises ImproperlyConfigured as ``refuse_newer`` does."""
     refuse_newer()
     executor = MigrationExecutor(connection)

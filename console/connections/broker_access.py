@@ -11,7 +11,7 @@ from brokers.base import Broker
 from brokers.errors import BrokerError, InvalidSymbol, NotSent, UnknownOutcome
 from brokers.shared_reads import share_reads, stop_sharing
 from brokers.types import Ability, Account, AssetClass, Capabilities, Instrument
-from console.connections import bulkhead, linked, vault
+from console.connections import account_guard, bulkhead, vault
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
 from console.principal import Principal
@@ -20,15 +20,15 @@ __all__ = [
     "abilities",
     "account_for",
     "broker_for",
+    "broker_names",
     "broker_of",
-    "brokers",
+    "broker_title",
     "choose_account",
     "is_remote",
     "open_remote",
     "search",
     "share_reads",
     "stop_sharing",
-    "title",
 ]
 
 
@@ -42,7 +42,7 @@ def _opened(connection_id: int, broker: str, own: Mapping[str, Any], sealed: str
     if not registry.is_remote(broker):
         return registry.open_broker(broker, own)
     told = {**own, **vault.unseal(sealed, connection_id, broker)}
-    return linked.as_linked(open_remote(connection_id, broker, told), own)
+    return account_guard.guard_account(open_remote(connection_id, broker, told), own)
 
 
 def open_remote(key: Hashable, broker: str, told: Mapping[str, Any]) -> Broker:
@@ -61,12 +61,12 @@ def is_remote(broker: str) -> bool:
     return registry.is_remote(broker)
 
 
-def brokers() -> frozenset[str]:
+def broker_names() -> frozenset[str]:
     """Names of the brokers this installation has an adapter for."""
     return frozenset(registry.NAMES)
 
 
-def title(broker: str) -> str:
+def broker_title(broker: str) -> str:
     """What a person calls it."""
     return registry.NAMES.get(broker, broker)
 
