@@ -18,7 +18,7 @@ from console.connected_apps import queries as app_queries
 from console.connected_apps.models import ConnectedApp
 from console.connections.views import limits_page
 from console.errors import Code, Refusal
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.orders import exposure, standing
 from console.orders.risk import Use
 from console.toolsets import ALWAYS, WORDS, Toolset, listed, provided, size, switched_on
@@ -96,7 +96,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
             app.limited, _use(app), app.connection, equity=app.connection.equity, now=timezone.now()
         ),
         "limits": app.limited,
-        "halted": halts.over(app.connection, app.pk).filter(account_id="").exists(),
+        "halted": halts.halts_on(app.connection, app.pk).filter(account_id="").exists(),
     }
     return render(request, "connected_apps/detail.html", context)
 

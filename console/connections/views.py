@@ -27,13 +27,13 @@ from console.connections.forms import CredentialsForm, LimitsForm, LinkForm, Pap
 from console.connections.link_specs import KINDS, LinkSpec
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.limits import Limits
 from console.onboarding import open_connection
 from console.orders import exposure, standing
 from console.orders.models import Order
 from console.orders.states import OPEN
-from console.practice import verbs as practice
+from console.practice import services as practice
 
 
 def _own(request: HttpRequest, pk: int) -> Connection:
@@ -205,7 +205,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "kind": link_specs.of(connection.broker, connection.settings),
         "approves": connection.policy == Policy.OWNER_APPROVAL,
         "practises": practice.can_practise(connection),
-        "halted": halts.over(connection).filter(account_id="").exists(),
+        "halted": halts.halts_on(connection).filter(account_id="").exists(),
         "open_orders": Order.objects.filter(connection=connection, status__in=OPEN).count(),
     }
     return render(request, "connections/detail.html", context)

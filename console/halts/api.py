@@ -14,9 +14,9 @@ from console.authority.drf import Need
 from console.connected_apps.models import ConnectedApp
 from console.connections import queries as connection_queries
 from console.errors import Code, Refusal
-from console.halts import verbs
+from console.halts import services as halts
 from console.halts.models import Halt, Scope
-from console.halts.verbs import Proof
+from console.halts.services import Proof
 from console.toolsets import Toolset
 
 
@@ -65,9 +65,9 @@ class Halts(ApiView):
     def visible(self) -> QuerySet[Halt]:
         who = self.caller.principal
         if who is None:
-            return verbs.concerning(self.caller.owner)
+            return halts.relevant_to(self.caller.owner)
         app = ConnectedApp.objects.select_related("connection").get(pk=who.app_id)
-        return verbs.over(app.connection, app.pk)
+        return halts.halts_on(app.connection, app.pk)
 
     def get(self, request: Request) -> Response:
         return self.page(self.visible())
@@ -78,12 +78,12 @@ class Halts(ApiView):
             if named not in (None, who.connection_id):
                 raise Refusal(Code.NOT_FOUND, "The key reaches no such connection.", field="connection_id")
             app = ConnectedApp.objects.select_related("connection__owner").get(pk=who.app_id)
-            halt = verbs.halt_connection(app.connection, by=app, reason=reason)
+            halt = halts.halt_connection(app.connection, by=app, reason=reason)
         elif named is None:
-            halt = verbs.halt_user(self.caller.owner, by=self.caller.owner, reason=reason)
+            halt = halts.halt_user(self.caller.owner, by=self.caller.owner, reason=reason)
         else:
             connection = get_object_or_404(connection_queries.open_connections(self.caller.owner), pk=named)
-            halt = verbs.halt_connection(connection, by=self.caller.owner, reason=reason)
+            halt = halts.halt_connection(connection, by=self.caller.owner, reason=reason)
         return self.answer(halt)
 
 
@@ -99,8 +99,8 @@ class Lift(ApiView):
     }
 
     def post(self, request: Request, halt_id: int) -> Response:
-        halt = get_object_or_404(verbs.visible(self.caller.owner), pk=halt_id)
-        proved = self.prove(Presence.LIFT_HALT, live=verbs.needs_passkey(halt))
+        halt = get_object_or_404(halts.visible(self.caller.owner), pk=halt_id)
+        proved = self.prove(Presence.LIFT_HALT, live=halts.needs_passkey(halt))
         shown = Proof.PASSKEY if proved is not None and proved.by_passkey else Proof.PASSWORD
-        verbs.lift(halt, by=self.caller.owner, proof=shown)
+        halts.lift(halt, by=self.caller.owner, proof=shown)
         return self.answer(halt)

@@ -15,7 +15,7 @@ class Scope(models.TextChoices):
 
 
 class Halt(models.Model):
-    """No order goes out where it stands, until a person lifts it. Written by ``console.halts.verbs`` alone."""
+    """No order goes out where it stands, until a person lifts it. Written by ``console.halts.services`` alone."""
 
     scope = models.CharField(max_length=10, choices=Scope.choices)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="halts")

@@ -10,9 +10,9 @@ from console.accounts.presence import Act
 from console.connected_apps import queries as app_queries
 from console.connections import queries as connection_queries
 from console.errors import Refusal
-from console.halts import verbs
+from console.halts import services as halts
 from console.halts.forms import HaltForm, HaltOthersForm
-from console.halts.verbs import Proof
+from console.halts.services import Proof
 
 _PAST = 30
 
@@ -20,9 +20,9 @@ _PAST = 30
 @require_safe
 def list_(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
-    seen = verbs.visible(user)
+    seen = halts.visible(user)
     context = {
-        "standing": [(halt, verbs.may_lift(halt, user)) for halt in seen.filter(lifted_at=None)],
+        "standing": [(halt, halts.may_lift(halt, user)) for halt in seen.filter(lifted_at=None)],
         "past": seen.filter(lifted_at__isnull=False).order_by("-lifted_at")[:_PAST],
         "form": HaltForm(),
         "others": HaltOthersForm() if user.is_operator else None,
@@ -34,7 +34,7 @@ def list_(request: HttpRequest) -> HttpResponse:
 def everything(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     form = HaltForm(request.POST)
-    verbs.halt_user(user, by=user, reason=_reason(request, form))
+    halts.halt_user(user, by=user, reason=_reason(request, form))
     messages.success(request, "All your trading is halted. Open orders stay open; you can cancel them.")
     return redirect("halts:list")
 
@@ -56,10 +56,10 @@ def others(request: HttpRequest) -> HttpResponse:
     if "who" in form.errors:
         messages.error(request, "There is nobody like that here any more. Nothing was halted.")
     elif (who := form.cleaned_data["who"]) is None:
-        verbs.halt_instance(by=user, reason=reason)
+        halts.halt_instance(by=user, reason=reason)
         messages.success(request, "Everybody's trading is halted.")
     else:
-        verbs.halt_user(who, by=user, reason=reason)
+        halts.halt_user(who, by=user, reason=reason)
         messages.success(request, f"All trading of {who.email} is halted.")
     return redirect("halts:list")
 
@@ -67,7 +67,7 @@ def others(request: HttpRequest) -> HttpResponse:
 @require_POST
 def connection(request: HttpRequest, pk: int) -> HttpResponse:
     mine = get_object_or_404(connection_queries.open_connections(user_of(request)), pk=pk)
-    verbs.halt_connection(mine, by=user_of(request))
+    halts.halt_connection(mine, by=user_of(request))
     messages.success(request, f"Trading on {mine.name} is halted for every app. Open orders stay open.")
     return redirect("connections:detail", pk)
 
@@ -75,7 +75,7 @@ def connection(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def app(request: HttpRequest, pk: int) -> HttpResponse:
     mine = get_object_or_404(app_queries.active_apps(user_of(request)), pk=pk)
-    verbs.halt_app(mine, by=user_of(request))
+    halts.halt_app(mine, by=user_of(request))
     messages.success(request, f"{mine.name} can place no order on {mine.connection.name}. It can still read.")
     return redirect("apps:detail", pk)
 
@@ -85,13 +85,13 @@ def app(request: HttpRequest, pk: int) -> HttpResponse:
 def lift(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask who it is, there and then, for this very halt; on live with a passkey."""
     user = user_of(request)
-    halt = get_object_or_404(verbs.visible(user), pk=pk)
-    if not verbs.may_lift(halt, user):
+    halt = get_object_or_404(halts.visible(user), pk=pk)
+    if not halts.may_lift(halt, user):
         raise Http404
     if halt.lifted_at is not None:
         messages.info(request, "That halt was lifted before.")
         return redirect("halts:list")
-    live = verbs.needs_passkey(halt)
+    live = halts.needs_passkey(halt)
 
     def page(found: presence.Fields) -> HttpResponse:
         return render(request, "halts/lift.html", {"halt": halt, "proof": found, "needs_passkey": live})
@@ -102,7 +102,7 @@ def lift(request: HttpRequest, pk: int) -> HttpResponse:
     if isinstance(proved, HttpResponse):
         return proved
     try:
-        if verbs.lift(halt, by=user, proof=Proof.PASSKEY if proved.by_passkey else Proof.PASSWORD):
+        if halts.lift(halt, by=user, proof=Proof.PASSKEY if proved.by_passkey else Proof.PASSWORD):
             messages.success(request, f"The halt is lifted for {halt.what}.")
     except Refusal as refusal:
         messages.error(request, str(refusal))

@@ -18,7 +18,8 @@ from console.connections import equity
 from console.connections.equity import Drawdown
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.journal import notes, performance, reads
+from console.journal import notes, performance
+from console.journal import queries as journal_queries
 from console.journal.forms import RESULTS
 from console.journal.models import Note, RoundTrip
 from console.journal.performance import GROUPS, PERIODS
@@ -84,7 +85,7 @@ class TradeWithFillsOut(TradeOut):
 
     @extend_schema_field(ExecutionOut(many=True))
     def get_executions(self, trade: RoundTrip) -> Any:
-        return ExecutionOut(reads.executions_of(trade)[:_MOST_FILLS], many=True).data
+        return ExecutionOut(journal_queries.executions_of(trade)[:_MOST_FILLS], many=True).data
 
     @extend_schema_field(NoteOut(many=True))
     def get_notes(self, trade: RoundTrip) -> Any:
@@ -110,7 +111,7 @@ class NotesOut(serializers.Serializer[Any]):
 
 
 def _notes(about: RoundTrip | Order) -> list[Note]:
-    return reads.notes_on([about.connection_id], [about.public_id]).get(about.public_id, [])
+    return journal_queries.notes_on([about.connection_id], [about.public_id]).get(about.public_id, [])
 
 
 class _Journal(ApiView):
@@ -142,8 +143,8 @@ class Trades(_Journal):
             found = found.filter(symbol__iexact=self.given["symbol"])
         if "result" in self.given:
             found = found.filter(**RESULTS[self.given["result"]])
-        found = reads.opened_within(found, self.given.get("start"), self.given.get("end"))
-        return self.listed(*reads.newest_first(found, self.given.get("limit", 50), self.position))
+        found = journal_queries.opened_within(found, self.given.get("start"), self.given.get("end"))
+        return self.listed(*journal_queries.newest_first(found, self.given.get("limit", 50), self.position))
 
 
 class OneTrade(_Journal):

@@ -1,4 +1,4 @@
-"""A copy of what the broker says happened, and the round trips worked out from it. ``keeping`` is the one writer.
+"""A copy of what the broker says happened, and the round trips worked out from it. ``sync`` is the one writer.
 
 Trips can be thrown away and worked out again: they get the same ids. Notes are kept by those ids, not by rows.
 """

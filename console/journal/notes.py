@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.journal import reads
+from console.journal import queries as journal_queries
 from console.journal.models import Note
 from console.text import checked
 
@@ -29,7 +29,7 @@ def add(
     text = checked(text, field="text", what="note", lines=True)
     tags = [checked(tag, field="tags", what="tag") for tag in tags]
     Connection.objects.select_for_update().get(pk=connection_id)
-    if reads.target(connection_id, about) is None:
+    if journal_queries.target(connection_id, about) is None:
         raise Refusal(
             Code.INVALID_ARGUMENT,
             "This connection has no round trip and no order with that id. Use a trade_id of get_journal_trades or an "

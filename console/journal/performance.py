@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from console.connections import equity
 from console.connections.equity import FROM_OUTSIDE, Drawdown, Point
 from console.connections.models import Connection, EquitySnapshot
-from console.journal import keeping
+from console.journal import sync
 from console.journal.models import Execution, LedgerLine
 
 PERIODS: dict[str, tuple[str, timedelta | None]] = {
@@ -163,7 +163,7 @@ def _fills(
     if end is not None:
         fills = fills.filter(at__lt=end)
     rows = list(fills.order_by("-at").values_list("symbol", "at", "realized", "fee", "currency")[: MOST_FILLS + 1])
-    return rows[:MOST_FILLS], len(rows) <= MOST_FILLS and keeping.is_whole(connection.pk, account_id)
+    return rows[:MOST_FILLS], len(rows) <= MOST_FILLS and sync.is_complete(connection.pk, account_id)
 
 
 def _grouped(fills: Sequence[_Fill], by: str) -> list[Row]:

@@ -1,8 +1,8 @@
 from celery import shared_task
 
-from console.journal import keeping
+from console.journal import sync
 
 
 @shared_task
 def keep() -> None:
-    keeping.keep_all()
+    sync.sync_all()

@@ -12,7 +12,8 @@ from console.accounts.current import user_of
 from console.connections import queries as connection_queries
 from console.connections.models import Connection
 from console.errors import Refusal
-from console.journal import csvs, keeping, notes, performance, reads
+from console.journal import csvs, notes, performance, sync
+from console.journal import queries as journal_queries
 from console.journal.csvs import Cell
 from console.journal.forms import JournalFilter, NoteForm
 from console.journal.models import Execution, LedgerLine, RoundTrip
@@ -34,18 +35,18 @@ _LEDGER = ("transaction_id", "at", "account_id", "type", "currency", "amount", "
 def list_(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     filters = JournalFilter(request.GET, owner=user)
-    found = filters.apply(reads.own(user))
+    found = filters.apply(journal_queries.own_trips(user))
     try:
-        rows, after = reads.newest_first(found, _SIZE, request.GET.get("after", "")[:40])
+        rows, after = journal_queries.newest_first(found, _SIZE, request.GET.get("after", "")[:40])
     except Refusal:
-        rows, after = reads.newest_first(found, _SIZE)
-    remarks = reads.notes_on({row.connection_id for row in rows}, [row.public_id for row in rows])
+        rows, after = journal_queries.newest_first(found, _SIZE)
+    remarks = journal_queries.notes_on({row.connection_id for row in rows}, [row.public_id for row in rows])
     context = {
         "rows": [(row, remarks.get(row.public_id, [])) for row in rows],
         "after": after,
         "is_first": "after" not in request.GET,
         "filters": filters,
-        "totals": reads.totals(found),
+        "totals": journal_queries.totals(found),
         "connections": connection_queries.open_connections(user),
     }
     return render(request, "journal/list.html", context)
@@ -54,7 +55,7 @@ def list_(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def trip(request: HttpRequest, public_id: str) -> HttpResponse:
     user = user_of(request)
-    row = get_object_or_404(reads.own(user), public_id=public_id)
+    row = get_object_or_404(journal_queries.own_trips(user), public_id=public_id)
     form = NoteForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -70,9 +71,9 @@ def trip(request: HttpRequest, public_id: str) -> HttpResponse:
         else:
             messages.success(request, "The note is kept with this trade.")
             return redirect("journal:trade", row.public_id)
-    fills = list(reads.executions_of(row)[:201])
-    orders = reads.order_ids(row.connection_id, (fill.wire_id for fill in fills))
-    remarks = reads.notes_on([row.connection_id], [row.public_id, *orders.values()])
+    fills = list(journal_queries.executions_of(row)[:201])
+    orders = journal_queries.order_ids(row.connection_id, (fill.wire_id for fill in fills))
+    remarks = journal_queries.notes_on([row.connection_id], [row.public_id, *orders.values()])
     context = {
         "trade": row,
         "form": form,
@@ -86,7 +87,7 @@ def trip(request: HttpRequest, public_id: str) -> HttpResponse:
 @require_POST
 def rebuild(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
-    keeping.rebuild(connection, by=user_of(request))
+    sync.rebuild(connection, by=user_of(request))
     messages.success(
         request, f"The journal of {connection.name} is being worked out anew. It is complete again in a minute or two."
     )
@@ -96,7 +97,7 @@ def rebuild(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def trades_csv(request: HttpRequest) -> HttpResponseBase:
     user = user_of(request)
-    found = JournalFilter(request.GET, owner=user).apply(reads.own(user))
+    found = JournalFilter(request.GET, owner=user).apply(journal_queries.own_trips(user))
     return csvs.answer(request, "trades", _TRADES, _trades(found))
 
 

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from console.accounts.models import User
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.orders.waiting import Waiting
 
 
@@ -33,7 +33,7 @@ def instance(request: HttpRequest) -> dict[str, Any]:
         known["navigation"] = _navigation(request, user)
         # A callable: pages without the sidebar ask no question of the database.
         known["waiting_approvals"] = cache(lambda: Waiting.of(user))
-        known["standing_halts"] = cache(lambda: list(halts.concerning(user)))
+        known["standing_halts"] = cache(lambda: list(halts.relevant_to(user)))
     else:
         known["navigation"] = _for_strangers(request)
     return known

@@ -16,7 +16,7 @@ from console.accounts.models import User
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.errors import Code, Refusal
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.halts.models import Scope as HaltScope
 from console.keys import minting
 from console.keys.models import ApiKey
@@ -52,7 +52,7 @@ def start(owner: User, app: ConnectedApp, granted: frozenset[Scope]) -> Opened:
     app = choices(owner).select_for_update(of=("self",)).filter(pk=app.pk).first() or _ended()
     if not granted or not granted <= app.granted:
         raise Refusal(Code.INSUFFICIENT_SCOPE, f"{app.name} may not trade, so its playground may not either.")
-    if Scope.TRADE in granted and halts.over(app.connection, app.pk).filter(scope=HaltScope.APP).exists():
+    if Scope.TRADE in granted and halts.halts_on(app.connection, app.pk).filter(scope=HaltScope.APP).exists():
         raise Refusal(Code.HALTED, f"{app.name} is halted, so its playground may only read until you lift the halt.")
     for earlier in _open().filter(instead_of=app):
         grants.revoke(earlier.app, by=owner, reason="Replaced by a newer playground")

@@ -19,7 +19,7 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.orders import changes, exposure, moves, redeeming, risk, sending, sizing, states
 from console.orders.checks import rows
 from console.orders.models import Action, Confirmation, Modification, Order
@@ -75,7 +75,7 @@ def prepare(
     """Check a change and hold it for confirmation. Sends nothing. Raises Refusal."""
     connection = app.connection
     risk.check_permission(app, connection)
-    halts.check(halts.Action.PREPARE, connection, app.pk, order.account_id)
+    halts.check(halts.GatedAction.PREPARE, connection, app.pk, order.account_id)
     try:
         weighed = weigh(order, asked, connection, app)
     except BrokerError as error:
@@ -281,7 +281,7 @@ def release(
     may(order.connection)  # whoever may not say yes does not end what waits for somebody else's
     try:
         risk.check_permission(app, order.connection)
-        halts.check(halts.Action.RELEASE, order.connection, app.pk, order.account_id)
+        halts.check(halts.GatedAction.RELEASE, order.connection, app.pk, order.account_id)
         weighed = weigh(order, change.asked, order.connection, app)
         check_drift(confirmation, weighed)
         _redeem(confirmation, change, weighed, may, by, request_id, record)
@@ -323,7 +323,7 @@ def _redeem(
     app, connection = rows.locked(confirmation.app_id)
     risk.check_permission(app, connection)
     may(connection)
-    halts.check(halts.Action.RELEASE, connection, app.pk, change.order.account_id)
+    halts.check(halts.GatedAction.RELEASE, connection, app.pk, change.order.account_id)
     if not redeeming.use_up(confirmation, now):
         confirmation.refresh_from_db()
         may(connection)

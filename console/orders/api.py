@@ -17,7 +17,7 @@ from console.api.base import Act, ApiView, PageQuery
 from console.api.parsing import Amount, Choice, Flag, Strict, Text
 from console.authority.drf import Need
 from console.errors import Code, Refusal
-from console.halts.verbs import Proof
+from console.halts.services import Proof
 from console.orders import approvals, cancelling, desk, sending
 from console.orders.approvals import Evidence
 from console.orders.models import Order, OutsideOrder

@@ -12,7 +12,7 @@ from console.accounts.models import User
 from console.audit import log as audit_log
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
-from console.halts.verbs import Proof
+from console.halts.services import Proof
 from console.orders import moves, release
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import Change, Status

@@ -43,7 +43,7 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import broker_access
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal, refusal_of_read
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.orders import (
     amend,
     cancelling,
@@ -162,7 +162,7 @@ def preview(
             Check(name="permission to trade", refusal=_refused(risk.check_permission, app, connection)),
             Check(
                 name="halts",
-                refusal=_refused(asking.check_halts, halts.Action.PREPARE, account.account_id),
+                refusal=_refused(asking.check_halts, halts.GatedAction.PREPARE, account.account_id),
             ),
             Check(name="limits", refusal=_refused(exposure.check, draft.request, facts, connection, app)),
             Check(name="release by the assistant", refusal=_refused(risk.check_policy, connection)),
@@ -231,7 +231,7 @@ def prepare_plan(
     broker = broker_access.broker_of(connection)
     try:
         account = broker_access.choose_account(broker, account_id, principal.account_id)
-        asking.check_halts(halts.Action.PREPARE, account.account_id)
+        asking.check_halts(halts.GatedAction.PREPARE, account.account_id)
         wanted = _of_each(items, lambda item: _request(broker, item.terms))
         requests = [request for request, _ in wanted]
         if earlier := _prepared_before(principal, connection, items, account.account_id, requests):
@@ -607,7 +607,7 @@ def prepare_flatten(
         account = broker_access.choose_account(broker, account_id, principal.account_id)
         is_owners = redeeming.of(app, principal.redeemer) is Redeemer.OWNER
         whose = None if is_owners else app
-        asked = halts.Action.FLATTEN if app.is_console else halts.Action.PREPARE
+        asked = halts.GatedAction.FLATTEN if app.is_console else halts.GatedAction.PREPARE
         asking.check_halts(asked, account.account_id)
         for position in broker.positions(account.account_id):
             if position.quantity:

@@ -10,7 +10,7 @@ from brokers.decimals import ExactDecimalField
 from brokers.types import BrokerStatus, LegRequest, OrderChanges, OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection, Policy
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.orders.states import CHANGE_WORDS, FROM_BROKER, UNSETTLED, WORDS, Change, Status
 from console.principal import Redeemer
 
@@ -64,12 +64,12 @@ class Confirmation(models.Model):
         return self.action in (Action.MODIFY, Action.CANCEL)
 
     @property
-    def at_halts(self) -> halts.Action:
+    def at_halts(self) -> halts.GatedAction:
         """What its release is to a halt: the owner may close everything from the console while one stands."""
         if self.action == Action.CANCEL:
-            return halts.Action.CANCEL
+            return halts.GatedAction.CANCEL
         own = self.action == Action.FLATTEN and self.app.is_console
-        return halts.Action.FLATTEN if own else halts.Action.RELEASE
+        return halts.GatedAction.FLATTEN if own else halts.GatedAction.RELEASE
 
     @property
     def order(self) -> "Order":

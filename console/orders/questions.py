@@ -19,8 +19,8 @@ from console.audit import log as audit_log
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
-from console.halts import verbs as halts
-from console.halts.verbs import Proof
+from console.halts import services as halts
+from console.halts.services import Proof
 from console.orders import amend, changes, exposure, moves, risk, sending, sizing, states
 from console.orders.approvals import Evidence
 from console.orders.checks import rows
@@ -101,7 +101,7 @@ class _Stopped(Exception):
 def _check_may(question: Question, app: ConnectedApp, connection: Connection) -> None:
     """Raises Refusal."""
     risk.check_permission(app, connection)
-    at_halts = halts.Action.RELEASE if question.modification is not None else question.order.confirmation.at_halts
+    at_halts = halts.GatedAction.RELEASE if question.modification is not None else question.order.confirmation.at_halts
     halts.check(at_halts, connection, app.pk, question.order.account_id)
 
 

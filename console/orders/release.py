@@ -16,7 +16,7 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.orders import (
     amend,
     cancelling,

@@ -27,7 +27,7 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.limits import AMOUNTS, NUMBERS, TITLES
 from console.orders import amend, exposure, risk, sizing, standing
 from console.orders.models import Action, Confirmation, Modification, Order

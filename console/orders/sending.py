@@ -31,8 +31,8 @@ from brokers.types import BrokerOrder, BrokerStatus, Fill, OrderType, Preview, S
 from console import ids
 from console.connections import broker_access
 from console.errors import Code, Refusal, code_of
-from console.halts import verbs as halts
-from console.halts.verbs import Action
+from console.halts import services as halts
+from console.halts.services import GatedAction
 from console.orders import changes, exposure, moves, risk, sizing, states
 from console.orders.checks import rows
 from console.orders.models import Modification, Order, Question
@@ -284,7 +284,7 @@ def _deliver_change(change: Modification, act: Callable[[Broker], BrokerOrder | 
 def _claim_change(change: Modification, by: str, request_id: str) -> None:
     app, connection = rows.locked(change.confirmation.app_id)
     risk.check_permission(app, connection)
-    halts.check(Action.RELEASE, connection, app.pk, change.order.account_id)
+    halts.check(GatedAction.RELEASE, connection, app.pk, change.order.account_id)
     changes.move(change, Change.SENDING, "The change was sent to the broker.", by, request_id)
 
 

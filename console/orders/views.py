@@ -23,7 +23,7 @@ from console.connections import broker_access
 from console.connections import queries as connection_queries
 from console.connections.models import Policy
 from console.errors import Code, Refusal
-from console.halts.verbs import Proof
+from console.halts.services import Proof
 from console.orders import approvals, byhand, cancelling, closing, letters, outside, questions, review, states
 from console.orders import queries as order_queries
 from console.orders.approvals import Evidence

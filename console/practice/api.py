@@ -10,8 +10,8 @@ from console.api.base import Act, ApiView
 from console.api.parsing import Amount, Choice, Flag, Strict, Text
 from console.authority.drf import Need
 from console.connections.models import Connection
-from console.practice import verbs
-from console.practice.verbs import KNOBS, PRESETS, ModelSettings
+from console.practice import services as practice
+from console.practice.services import KNOBS, PRESETS, ModelSettings
 from console.toolsets import Toolset
 
 
@@ -90,19 +90,19 @@ class _Practice(ApiView):
     def connection(self, pk: int) -> Connection:
         """Raises Http404, also for one whose money is not simulated."""
         found = caller_connections.connection(self.caller, pk)
-        if not verbs.can_practise(found):
+        if not practice.can_practise(found):
             raise Http404
         return found
 
     def account(self, pk: int, account_id: str) -> tuple[Connection, ModelSettings]:
         connection = self.connection(pk)
-        for each in verbs.accounts(connection):
+        for each in practice.accounts(connection):
             if each.account_id == account_id:
                 return connection, each
         raise Http404
 
     @property
-    def by(self) -> verbs.By:
+    def by(self) -> practice.By:
         """An app asks as itself, so that what binds apps binds it."""
         return caller_connections.app_of(self.caller) or self.caller.owner
 
@@ -128,11 +128,11 @@ class Accounts(_Practice):
     }
 
     def get(self, request: Request, connection_id: int) -> Response:
-        return self.answer({"accounts": verbs.accounts(self.connection(connection_id))})
+        return self.answer({"accounts": practice.accounts(self.connection(connection_id))})
 
     def post(self, request: Request, connection_id: int) -> Response:
         connection, given = self.connection(connection_id), self.given
-        made = verbs.open_account(
+        made = practice.open_account(
             connection,
             name=given["name"],
             by=self.by,
@@ -180,7 +180,7 @@ class Reset(_Practice):
 
     def post(self, request: Request, connection_id: int, account_id: str) -> Response:
         connection, _ = self.account(connection_id, account_id)
-        done = verbs.reset_account(
+        done = practice.reset_account(
             connection, account_id, by=self.by, cash=self.given.get("cash"), request_id=self.request_id
         )
         return self.answer({"account": done.terms, "cancelled_orders": done.cancelled, "equity_before": done.before})
@@ -201,7 +201,7 @@ class Model(_Practice):
     def put(self, request: Request, connection_id: int, account_id: str) -> Response:
         connection, _ = self.account(connection_id, account_id)
         given = self.given
-        made = verbs.set_model(
+        made = practice.set_model(
             connection,
             account_id,
             by=self.by,

@@ -7,7 +7,7 @@ from brokers.paper import costs
 from console.accounts.fields import seen
 from console.accounts.models import User
 from console.connections.models import Connection
-from console.practice.verbs import KNOBS, PRESETS, ModelSettings
+from console.practice.services import KNOBS, PRESETS, ModelSettings
 
 PRESET_ROWS: list[tuple[str, list[tuple[str, Decimal | None]]]] = [
     (

@@ -8,15 +8,19 @@ from console.accounts.current import user_of
 from console.connections import queries as connection_queries
 from console.connections.models import Connection
 from console.errors import Refusal
-from console.practice import verbs
+from console.practice import services as practice
 from console.practice.forms import PRESET_ROWS, AccountForm, ModelForm, ResetForm
-from console.practice.verbs import ModelSettings
+from console.practice.services import ModelSettings
 
 
 @require_safe
 def list_(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
-    shown = {"connection": connection, "accounts": verbs.accounts(connection), "coming": verbs.coming(connection)}
+    shown = {
+        "connection": connection,
+        "accounts": practice.accounts(connection),
+        "coming": practice.upcoming_actions(connection),
+    }
     return render(request, "practice/list.html", shown)
 
 
@@ -28,7 +32,7 @@ def new(request: HttpRequest, pk: int) -> HttpResponse:
         asked = form.cleaned_data
         original: Connection | None = asked["clone"]
         try:
-            made = verbs.open_account(
+            made = practice.open_account(
                 connection,
                 name=asked["name"],
                 by=user,
@@ -54,7 +58,7 @@ def reset(request: HttpRequest, pk: int, account_id: str) -> HttpResponse:
     form = ResetForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            done = verbs.reset_account(connection, account_id, by=user_of(request), cash=form.cleaned_data["cash"])
+            done = practice.reset_account(connection, account_id, by=user_of(request), cash=form.cleaned_data["cash"])
         except Refusal as refusal:
             form.add_error(None, str(refusal))
         else:
@@ -72,7 +76,7 @@ def model(request: HttpRequest, pk: int, account_id: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         asked = form.cleaned_data
         try:
-            verbs.set_model(
+            practice.set_model(
                 connection,
                 account_id,
                 by=user_of(request),
@@ -91,13 +95,13 @@ def model(request: HttpRequest, pk: int, account_id: str) -> HttpResponse:
 
 def _own(request: HttpRequest, pk: int) -> Connection:
     connection = get_object_or_404(connection_queries.open_connections(user_of(request)), pk=pk)
-    if not verbs.can_practise(connection):
+    if not practice.can_practise(connection):
         raise Http404
     return connection
 
 
 def _account(connection: Connection, account_id: str) -> ModelSettings:
     try:
-        return verbs.account(connection, account_id)
+        return practice.account(connection, account_id)
     except Refusal as refusal:
         raise Http404 from refusal

@@ -11,8 +11,8 @@ from console.audit.models import Outcome
 from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.journal import keeping, notes
-from console.journal import reads as kept
+from console.journal import notes, sync
+from console.journal import queries as journal_queries
 from console.journal.models import Note, RoundTrip
 from mcpserver.call import Call
 from mcpserver.kinds import cursor
@@ -102,18 +102,18 @@ def get_journal_trades(call: Call) -> dict[str, Any]:
         symbol = broker.instrument(args["symbol"]).symbol if "symbol" in args else None
     behind = ""
     try:
-        keeping.keep(Connection.objects.get(pk=principal.connection_id), only=account.account_id)
+        sync.sync_connection(Connection.objects.get(pk=principal.connection_id), only=account.account_id)
     except BrokerError:
         behind = "The broker did not answer just now: what happened since the last look is missing."
-    whole = keeping.is_whole(principal.connection_id, account.account_id)
+    whole = sync.is_complete(principal.connection_id, account.account_id)
     if not whole and not behind:
         behind = "Older fills are still being read, so trades are missing. Ask again in a minute."
     found = RoundTrip.objects.filter(connection_id=principal.connection_id, account_id=account.account_id)
     if symbol is not None:
         found = found.filter(symbol=symbol)
-    found = kept.opened_within(found, args.get("start"), args.get("end"))
-    rows, after = kept.newest_first(found, args.get("limit", _USUAL), args.get("cursor", ""))
-    remarks = kept.notes_on([principal.connection_id], [row.public_id for row in rows])
+    found = journal_queries.opened_within(found, args.get("start"), args.get("end"))
+    rows, after = journal_queries.newest_first(found, args.get("limit", _USUAL), args.get("cursor", ""))
+    remarks = journal_queries.notes_on([principal.connection_id], [row.public_id for row in rows])
     return {
         "trades": [_trade(row, remarks.get(row.public_id, [])) for row in rows],
         "complete": not behind,

@@ -6,8 +6,8 @@ from typing import Any, NotRequired
 from typing_extensions import TypedDict
 
 from console.connected_apps.models import ConnectedApp
-from console.practice import verbs
-from console.practice.verbs import KNOBS, PRESETS, ModelSettings
+from console.practice import services as practice
+from console.practice.services import KNOBS, PRESETS, ModelSettings
 from mcpserver.call import Call
 from mcpserver.shapes import Number
 from mcpserver.tools.render import compact
@@ -58,7 +58,7 @@ class Tuned(TypedDict):
 
 def create_paper_account(call: Call) -> dict[str, Any]:
     app, args = _app(call), call.args
-    made = verbs.open_account(
+    made = practice.open_account(
         app.connection,
         name=args["name"],
         by=app,
@@ -79,7 +79,7 @@ def create_paper_account(call: Call) -> dict[str, Any]:
 def reset_paper_account(call: Call) -> dict[str, Any]:
     app, args = _app(call), call.args
     call.account_id = args["account_id"]
-    done = verbs.reset_account(
+    done = practice.reset_account(
         app.connection, args["account_id"], by=app, cash=args.get("cash"), request_id=call.request_id
     )
     return {
@@ -95,7 +95,7 @@ def set_paper_model(call: Call) -> dict[str, Any]:
     call.account_id = args["account_id"]
     changes = dict(args["overrides"]) if "overrides" in args else None
     margin = changes.pop("margin", None) if changes else None
-    made = verbs.set_model(
+    made = practice.set_model(
         app.connection,
         args["account_id"],
         by=app,

@@ -12,7 +12,7 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import broker_access
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.halts.models import Halt
 from console.limits import Limits
 from console.orders import exposure, standing
@@ -82,7 +82,7 @@ def get_risk_status(call: Call) -> dict[str, Any]:
             accounts = [each.account_id for each in broker.accounts()]
             equity = exposure.equity_of(broker, accounts, connection.currency)
     call.account_id = account.account_id
-    halted = list(halts.over(connection, app.pk, account.account_id))
+    halted = list(halts.halts_on(connection, app.pk, account.account_id))
 
     def told(limits: Limits, use: Use) -> dict[str, Any]:
         return _told(

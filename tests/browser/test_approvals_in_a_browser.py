@@ -8,8 +8,8 @@ from playwright.sync_api import Page, expect
 from console.authority import bearer
 from console.connections import broker_access
 from console.connections.models import Connection
-from console.halts import verbs as halts
-from console.journal import keeping, notes
+from console.halts import services as halts
+from console.journal import notes, sync
 from console.journal.models import RoundTrip
 from console.orders import desk, outside
 from console.orders.desk import Prepared
@@ -166,7 +166,7 @@ def desk_pages(live: Connection, owner: Any, trade_key: str) -> list[str]:
     """Every page of the desk, each with something on it."""
     for side in ("BUY", "SELL"):
         broker_access.broker_of(live).submit(live.default_account, paper_order(side, "1", "BTC/USD"))
-    keeping.keep(live)
+    sync.sync_connection(live)
     trip = RoundTrip.objects.get()
     notes.add(live.pk, trip.public_id, "Sold too soon", ["haste"], by="Claude", app_id=1)
     at_the_broker(live)

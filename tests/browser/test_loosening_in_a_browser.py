@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from console import limits
 from console.connections.models import Connection, Policy
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.halts.models import Halt
 from tests.browser import proving
 from tests.browser.test_passkeys_in_a_browser import add_passkey, sign_in

@@ -57,7 +57,7 @@ class Answer:
 
 def act(who: "Principal", ask: Ask, number: int) -> Answer:
     from console.errors import Refusal
-    from console.halts.verbs import Proof
+    from console.halts.services import Proof
     from console.orders import approvals, sweeps
     from console.orders.models import Confirmation
     from mcpserver import gate
@@ -295,7 +295,7 @@ class Races:
     # -- what they need -------------------------------------------------------------------------------------------
 
     def rests(self, *, by_owner: bool = False) -> "Order":
-        from console.halts.verbs import Proof
+        from console.halts.services import Proof
         from console.orders import approvals, desk
 
         alpaca = self.chaos.alpaca

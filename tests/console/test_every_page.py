@@ -12,8 +12,8 @@ from console.accounts.models import User
 from console.clients import registration
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
-from console.halts import verbs as halts
-from console.journal import keeping, notes
+from console.halts import services as halts
+from console.journal import notes, sync
 from console.journal.models import RoundTrip
 from console.keys import management_keys, minting
 from console.orders.models import Confirmation, Order, OutsideOrder
@@ -142,7 +142,7 @@ def trade(paper: Connection) -> RoundTrip:
     broker = PaperBroker.open(paper.settings)
     for side in ("BUY", "SELL"):
         broker.submit(paper.default_account, paper_order(side, "1", "BTC/USD"))
-    keeping.keep(paper)
+    sync.sync_connection(paper)
     found = RoundTrip.objects.get()
     notes.add(paper.pk, found.public_id, "<b>Sold too soon</b>", ["<i>haste</i>"], by="Claude", app_id=1)
     return found

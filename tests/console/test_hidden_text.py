@@ -19,7 +19,7 @@ from console.audit.models import Call, Outcome
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Refusal
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.halts.models import Halt
 from console.journal import notes
 from console.journal.models import Note, RoundTrip
@@ -29,7 +29,7 @@ from console.oauth import emails
 from console.orders.models import Order
 from console.platforms import provisioning
 from console.platforms.models import Platform, PlatformUser
-from console.practice import verbs as practice
+from console.practice import services as practice
 from console.scopes import Scope
 from console.text import hidden, visible
 from tests.console.api.rest import Rest

@@ -37,9 +37,9 @@ from console.connections import health, linking  # noqa: E402
 from console.connections import services as connections_services  # noqa: E402
 from console.connections.link_specs import KINDS  # noqa: E402
 from console.connections.models import Connection, Policy  # noqa: E402
-from console.halts import verbs as halts  # noqa: E402
-from console.halts.verbs import Proof  # noqa: E402
-from console.journal import keeping  # noqa: E402
+from console.halts import services as halts  # noqa: E402
+from console.halts.services import Proof  # noqa: E402
+from console.journal import sync  # noqa: E402
 from console.keys import minting  # noqa: E402
 from console.limits import NONE, Limits  # noqa: E402
 from console.onboarding import migrate, open_connection, quickstart  # noqa: E402
@@ -126,7 +126,7 @@ def _mint(owner: User, connection: Connection, name: str, scopes: frozenset[Scop
 def _look(connection: Connection) -> None:
     """What the worker does each minute: equity, fills, round trips."""
     health.check(connection)
-    while not keeping.keep(connection):
+    while not sync.sync_connection(connection):
         continue
 
 

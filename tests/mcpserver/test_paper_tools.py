@@ -14,11 +14,11 @@ from console.connections import health
 from console.connections import paper as paper_connections
 from console.connections import services as connections
 from console.connections.models import Connection
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.keys import minting
 from console.limits import Limits
 from console.orders.models import Order
-from console.practice import verbs
+from console.practice import services as practice
 from console.scopes import Scope
 from mcpserver import catalog, gate
 
@@ -140,14 +140,16 @@ def test_an_app_makes_the_owners_cancels_wait_two_seconds_at_most(paper: Connect
     most = call(trade_key, "set_paper_model", account_id=account, overrides={"latency_ms": "2000"})["account"]["model"]
     assert most["latency_ms"] == "2000"
     slowest = {"latency_ms": Decimal(60_000)}
-    assert verbs.set_model(paper, account, by=paper.owner, overrides=slowest).rates["latency_ms"] == 60_000
+    assert practice.set_model(paper, account, by=paper.owner, overrides=slowest).rates["latency_ms"] == 60_000
 
 
 def test_an_order_and_its_cancel_are_on_their_way_for_as_long_as_the_model_says(
     paper: Connection, trade_key: str
 ) -> None:
     slow = {"latency_ms": Decimal(30_000)}
-    assert verbs.set_model(paper, paper.default_account, by=paper.owner, overrides=slow).rates["latency_ms"] == 30_000
+    assert (
+        practice.set_model(paper, paper.default_account, by=paper.owner, overrides=slow).rates["latency_ms"] == 30_000
+    )
     order = trade(trade_key, "BUY", "0.5", "BTC/USD")["order"]
     assert (order["status"], order["filled_quantity"]) == ("working", "0")
     cancelled = call(trade_key, "cancel_order", order_id=order["order_id"])

@@ -13,7 +13,7 @@ from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections import services as connections
 from console.connections.models import Connection, Policy
-from console.halts import verbs
+from console.halts import services as halts
 from console.halts.models import Halt
 from console.keys import minting
 from console.orders.models import Order
@@ -134,7 +134,7 @@ def test_no_tool_lifts_a_halt_widens_a_limit_changes_a_policy_or_approves(
 ) -> None:
     connections.set_limits(paper, limits.parse({"order_notional": "500"}), by=owner)
     connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
-    verbs.halt_connection(paper, by=owner)
+    halts.halt_connection(paper, by=owner)
     before = Connection.objects.values("limits", "policy").get(pk=paper.pk)
     tried = ("lift_halt", "resume_trading", "set_limits", "set_policy", "approve_order", "set_connection_policy")
     for name in tried:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from brokers.compiled_queries import Instances
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.orders.models import Confirmation, Order
 
 _ASKING = Instances[ConnectedApp](
@@ -41,8 +41,8 @@ class Asking:
     is_halted: bool
     """Whether a halt stands over any of its accounts."""
 
-    def check_halts(self, action: halts.Action, account_id: str) -> None:
-        """As ``halts.check``, which is asked no more where none stood. Raises Refusal."""
+    def check_halts(self, action: halts.GatedAction, account_id: str) -> None:
+        """As ``services.check``, which is asked no more where none stood. Raises Refusal."""
         if self.is_halted:
             halts.check(action, self.connection, self.app.pk, account_id)
 

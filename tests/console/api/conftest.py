@@ -10,7 +10,7 @@ from console.authority import call_quota
 from console.connections.models import Connection
 from console.journal.models import RoundTrip
 from console.onboarding import open_connection
-from console.practice import verbs
+from console.practice import services as practice
 from tests import clock as clocks
 from tests import watched_broker
 from tests.clock import Clock
@@ -25,7 +25,7 @@ def nothing_called_yet() -> None:
 
 def account_of(connection: Connection) -> str:
     """The main one of a paper connection."""
-    return verbs.accounts(connection)[0].account_id
+    return practice.accounts(connection)[0].account_id
 
 
 def a_trade(connection: Connection) -> RoundTrip:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from console.accounts.models import User
 from console.connections import equity
 from console.connections.models import Connection
-from console.journal import keeping, notes
+from console.journal import notes, sync
 from console.journal.models import RoundTrip
 from console.keys import minting
 from console.scopes import Scope
@@ -18,7 +18,7 @@ from tests import clock as clocks
 from tests.clock import Clock
 from tests.console.api.conftest import a_trade, account_of
 from tests.console.api.rest import Rest
-from tests.console.journal.test_keeping import deal
+from tests.console.journal.test_sync import deal
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def traded(paper: Connection, monkeypatch: pytest.MonkeyPatch) -> tuple[Clock, R
         deal(paper, side, "2", "AAPL", clock)
         clock.advance(minutes=40)
     deal(paper, "BUY", "0.1", "BTC/USD", clock)
-    while not keeping.keep(paper):
+    while not sync.sync_connection(paper):
         pass
     return clock, RoundTrip.objects.get(symbol="AAPL")
 

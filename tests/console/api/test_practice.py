@@ -10,9 +10,9 @@ from console.accounts.models import User
 from console.api import openapi
 from console.connections import services as connections
 from console.connections.models import Connection
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.keys import minting
-from console.practice import verbs
+from console.practice import services as practice
 from console.scopes import Scope
 from tests.clock import Clock
 from tests.console.api.conftest import account_of
@@ -87,7 +87,7 @@ def test_a_model_is_set_whole_and_what_is_left_out_is_the_presets_own(trader: Re
 def test_every_rate_there_is_is_described() -> None:
     schemas = openapi.document()["components"]["schemas"]
     for name in ("PracticeModelInRequest", "PracticeModelOut"):
-        assert set(verbs.KNOBS) <= set(schemas[name]["properties"]), name
+        assert set(practice.KNOBS) <= set(schemas[name]["properties"]), name
 
 
 def test_what_binds_an_app_binds_its_key_and_not_its_owner(
@@ -117,7 +117,7 @@ def test_nobody_else_sees_or_changes_a_practice_account(
             ("PUT", f"{path}/{account}/model", {"preset": "standard"}),
         ):
             assert stranger.refused(method, address, body)["code"] == "not_found", address
-    [only] = verbs.accounts(paper)
+    [only] = practice.accounts(paper)
     assert only.starting_cash == Decimal(100_000)
 
 

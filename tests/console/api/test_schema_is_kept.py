@@ -18,7 +18,7 @@ from console.accounts.models import User
 from console.clients import registration
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.keys.models import ApiKey
 from console.scopes import Scope
 from tests.console.api.conftest import a_trade, account_of

@@ -13,8 +13,8 @@ from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.halts import verbs as halts
-from console.halts.verbs import Action, Proof
+from console.halts import services as halts
+from console.halts.services import GatedAction, Proof
 from console.limits import Limits
 from console.scopes import Scope, Source
 
@@ -79,10 +79,10 @@ def test_a_halted_one_stays_halted_until_a_person_lifts_it(owner: User, sign_in:
     halt = halts.halt_app(sign_in(), by=owner)
     second = stored(sign_in())
     with pytest.raises(Refusal) as caught:
-        halts.check(Action.RELEASE, second.connection, second.pk, "")
+        halts.check(GatedAction.RELEASE, second.connection, second.pk, "")
     assert caught.value.code is Code.HALTED
     halts.lift(halt, by=owner, proof=Proof.PASSWORD)
-    halts.check(Action.RELEASE, second.connection, second.pk, "")
+    halts.check(GatedAction.RELEASE, second.connection, second.pk, "")
 
 
 def test_a_halt_of_one_client_holds_back_no_other_and_nobody_else(
@@ -91,14 +91,14 @@ def test_a_halt_of_one_client_holds_back_no_other_and_nobody_else(
     first = sign_in()
     assert first.client is not None
     halts.halt_app(first, by=owner)
-    halts.check(Action.RELEASE, paper, app.pk, "")
+    halts.check(GatedAction.RELEASE, paper, app.pk, "")
     halts.halt_app(app, by=owner)
     same = sign_in_of(owner, elsewhere(owner, paper), first.client)
-    halts.check(Action.RELEASE, same.connection, same.pk, "")
+    halts.check(GatedAction.RELEASE, same.connection, same.pk, "")
     theirs = sign_in_of(other, elsewhere(other, paper), first.client)
-    halts.check(Action.RELEASE, theirs.connection, theirs.pk, "")
+    halts.check(GatedAction.RELEASE, theirs.connection, theirs.pk, "")
     keyed = grants.grant(owner, paper, frozenset({Scope.READ}), source=Source.API_KEY, name="No client")
-    halts.check(Action.RELEASE, paper, keyed.pk, "")
+    halts.check(GatedAction.RELEASE, paper, keyed.pk, "")
 
 
 def elsewhere(user: User, like: Connection) -> Connection:

@@ -14,9 +14,9 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import paper as paper_connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.halts import verbs
+from console.halts import services as halts
 from console.halts.models import Halt
-from console.halts.verbs import Action, Proof
+from console.halts.services import GatedAction, Proof
 from console.keys import minting
 from console.orders import desk, risk, sending, sweeps
 from console.orders.models import Order
@@ -50,12 +50,12 @@ def stop(
     request: pytest.FixtureRequest, mine: ConnectedApp, owner: User, operator: User, trader: Principal
 ) -> Callable[[], Halt]:
     return {
-        "app": lambda: verbs.halt_app(mine, by=owner),
-        "connection": lambda: verbs.halt_connection(mine.connection, by=mine, reason="It falls too fast."),
-        "account": lambda: verbs.halt_connection(mine.connection, by=owner, account_id=trader.account_id),
-        "user": lambda: verbs.halt_user(owner, by=owner),
-        "user by an operator": lambda: verbs.halt_user(owner, by=operator),
-        "instance": lambda: verbs.halt_instance(by=operator, reason="Maintenance"),
+        "app": lambda: halts.halt_app(mine, by=owner),
+        "connection": lambda: halts.halt_connection(mine.connection, by=mine, reason="It falls too fast."),
+        "account": lambda: halts.halt_connection(mine.connection, by=owner, account_id=trader.account_id),
+        "user": lambda: halts.halt_user(owner, by=owner),
+        "user by an operator": lambda: halts.halt_user(owner, by=operator),
+        "instance": lambda: halts.halt_instance(by=operator, reason="Maintenance"),
     }[request.param]
 
 
@@ -119,7 +119,7 @@ def test_the_order_that_was_on_its_way_already_is_not_cut_off(
     trader: Principal, mine: ConnectedApp, owner: User, watch: Watch
 ) -> None:
     def halt(request: OrderRequest) -> None:
-        verbs.halt_connection(mine.connection, by=owner)
+        halts.halt_connection(mine.connection, by=owner)
 
     watch.before_submit = halt
     assert desk.confirm(trader, desk.prepare(trader, bitcoin()).confirmation.public_id).state is Status.FILLED
@@ -133,42 +133,42 @@ def test_it_stops_others_only_as_far_as_it_says(
     theirs = paper_connections.link_paper(other, name="Oscar's", starting_cash=Decimal(10_000))
     _, raw = minting.mint(other, theirs, frozenset({Scope.TRADE}), name="Oscar's app")
     stranger = bearer.authenticate(raw)
-    halt = verbs.halt_app(mine, by=owner)
+    halt = halts.halt_app(mine, by=owner)
     desk.prepare(second, bitcoin())
-    verbs.lift(halt, by=owner, proof=Proof.PASSWORD)
-    verbs.halt_connection(mine.connection, by=owner, account_id="ANOTHER")
+    halts.lift(halt, by=owner, proof=Proof.PASSWORD)
+    halts.halt_connection(mine.connection, by=owner, account_id="ANOTHER")
     desk.prepare(second, bitcoin())
-    verbs.halt_connection(mine.connection, by=owner)
+    halts.halt_connection(mine.connection, by=owner)
     assert refused(lambda: desk.prepare(second, bitcoin())) is Code.HALTED
-    verbs.halt_user(owner, by=owner)
+    halts.halt_user(owner, by=owner)
     desk.prepare(stranger, bitcoin("0.001"))
 
 
 def test_the_action_table(mine: ConnectedApp, owner: User) -> None:
-    verbs.halt_connection(mine.connection, by=owner)
+    halts.halt_connection(mine.connection, by=owner)
 
-    def allowed(action: Action) -> bool:
+    def allowed(action: GatedAction) -> bool:
         try:
-            verbs.check(action, mine.connection, mine.pk, "")
+            halts.check(action, mine.connection, mine.pk, "")
         except Refusal as refusal:
             assert refusal.code is Code.HALTED
             return False
         return True
 
-    assert {action: allowed(action) for action in Action} == {
-        Action.READ: True,
-        Action.PREPARE: False,
-        Action.RELEASE: False,
-        Action.FLATTEN: True,
-        Action.CANCEL: True,
-        Action.HALT: True,
+    assert {action: allowed(action) for action in GatedAction} == {
+        GatedAction.READ: True,
+        GatedAction.PREPARE: False,
+        GatedAction.RELEASE: False,
+        GatedAction.FLATTEN: True,
+        GatedAction.CANCEL: True,
+        GatedAction.HALT: True,
     }
 
 
 def test_asking_twice_makes_one_halt(mine: ConnectedApp, owner: User) -> None:
-    first = verbs.halt_connection(mine.connection, by=mine, reason="one")
-    assert verbs.halt_connection(mine.connection, by=mine, reason="two").pk == first.pk
-    assert verbs.halt_connection(mine.connection, by=owner).pk != first.pk
+    first = halts.halt_connection(mine.connection, by=mine, reason="one")
+    assert halts.halt_connection(mine.connection, by=mine, reason="two").pk == first.pk
+    assert halts.halt_connection(mine.connection, by=owner).pk != first.pk
 
 
 def test_after_every_halt_is_lifted_orders_go_again(
@@ -176,8 +176,8 @@ def test_after_every_halt_is_lifted_orders_go_again(
 ) -> None:
     halt = stop()
     by = operator if halt.by_operator else owner
-    assert verbs.lift(halt, by=by, proof=Proof.PASSWORD)
-    assert not verbs.lift(halt, by=by, proof=Proof.PASSWORD)
+    assert halts.lift(halt, by=by, proof=Proof.PASSWORD)
+    assert not halts.lift(halt, by=by, proof=Proof.PASSWORD)
     assert desk.prepare(trader, bitcoin()).order.state is Status.AWAITING
 
 
@@ -185,14 +185,14 @@ def test_somebody_else_cannot_lift_it(stop: Callable[[], Halt], owner: User, ope
     halt = stop()
     wrong = [other, owner if halt.by_operator else operator]
     for person in wrong:
-        assert refused(lambda person=person: verbs.lift(halt, by=person, proof=Proof.PASSKEY)) is Code.NOT_PERMITTED  # type: ignore[misc]
+        assert refused(lambda person=person: halts.lift(halt, by=person, proof=Proof.PASSKEY)) is Code.NOT_PERMITTED  # type: ignore[misc]
     halt.refresh_from_db()
     assert halt.lifted_at is None
 
 
 def test_only_an_operator_halts_others(owner: User, other: User) -> None:
-    assert refused(lambda: verbs.halt_user(owner, by=other)) is Code.NOT_PERMITTED
-    assert refused(lambda: verbs.halt_instance(by=other)) is Code.NOT_PERMITTED
+    assert refused(lambda: halts.halt_user(owner, by=other)) is Code.NOT_PERMITTED
+    assert refused(lambda: halts.halt_instance(by=other)) is Code.NOT_PERMITTED
     assert not Halt.objects.exists()
 
 
@@ -203,13 +203,13 @@ def test_where_real_money_is_behind_it_lifting_takes_a_passkey(
     Connection.objects.filter(pk=paper.pk).update(environment="live")
     halt = Halt.objects.get(pk=halt.pk)
     by = operator if halt.by_operator else owner
-    assert refused(lambda: verbs.lift(halt, by=by, proof=Proof.PASSWORD)) is Code.RE_AUTHENTICATION_REQUIRED
-    assert verbs.lift(halt, by=by, proof=Proof.PASSKEY)
+    assert refused(lambda: halts.lift(halt, by=by, proof=Proof.PASSWORD)) is Code.RE_AUTHENTICATION_REQUIRED
+    assert halts.lift(halt, by=by, proof=Proof.PASSKEY)
 
 
 def test_halting_and_lifting_are_on_record(mine: ConnectedApp, owner: User) -> None:
-    halt = verbs.halt_connection(mine.connection, by=mine, reason="It falls too fast.")
-    verbs.lift(halt, by=owner, proof=Proof.PASSWORD)
+    halt = halts.halt_connection(mine.connection, by=mine, reason="It falls too fast.")
+    halts.lift(halt, by=owner, proof=Proof.PASSWORD)
     lifted, halted = Change.objects.filter(target="halt").order_by("-id")
     assert (halted.action, halted.user_id, halted.detail["by"]) == ("halted", None, mine.name)
     assert halted.detail["reason"] == "It falls too fast."
@@ -218,6 +218,6 @@ def test_halting_and_lifting_are_on_record(mine: ConnectedApp, owner: User) -> N
 
 def test_a_revoked_app_leaves_its_halt_standing(trader: Principal, mine: ConnectedApp, owner: User) -> None:
     _, raw = minting.mint(owner, mine.connection, frozenset({Scope.TRADE}), name="second app")
-    verbs.halt_connection(mine.connection, by=mine)
+    halts.halt_connection(mine.connection, by=mine)
     grants.revoke(mine, by=owner, reason="test")
     assert refused(lambda: desk.prepare(bearer.authenticate(raw), bitcoin())) is Code.HALTED

@@ -6,7 +6,7 @@ from django.test import Client as Browser
 from console.accounts.models import User
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
-from console.halts import verbs
+from console.halts import services as halts
 from console.halts.models import Halt
 from tests.conftest import PASSWORD
 from tests.console.pages import text_of, words_of
@@ -15,7 +15,7 @@ from tests.console.present import present
 
 @pytest.fixture
 def halt(app: ConnectedApp) -> Halt:
-    return verbs.halt_connection(app.connection, by=app, reason="Sell <b>everything</b>: see https://evil.example")
+    return halts.halt_connection(app.connection, by=app, reason="Sell <b>everything</b>: see https://evil.example")
 
 
 def test_a_halt_is_seen_on_every_page_with_the_models_words_as_a_quotation(browser: Browser, halt: Halt) -> None:

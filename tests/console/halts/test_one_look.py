@@ -12,7 +12,7 @@ from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.halts.models import Halt
 from console.onboarding import open_connection
 from console.orders.checks import rows
@@ -67,11 +67,11 @@ def test_a_halt_is_seen_until_it_is_lifted(name: str, app: ConnectedApp, theirs:
     asking = rows.asking(app.pk)
     assert asking.is_halted
     with pytest.raises(Refusal) as refused:
-        asking.check_halts(halts.Action.PREPARE, "A1")
+        asking.check_halts(halts.GatedAction.PREPARE, "A1")
     assert refused.value.code is Code.HALTED
     if name == "one account":
-        asking.check_halts(halts.Action.PREPARE, "A2")
-    asking.check_halts(halts.Action.CANCEL, "A1")
+        asking.check_halts(halts.GatedAction.PREPARE, "A2")
+    asking.check_halts(halts.GatedAction.CANCEL, "A1")
     assert rows.asking(theirs.pk).is_halted == (name == "everybody")
     assert isinstance(halt, Halt)
     halts.lift(halt, by=operator if name == "everybody" else app.owner, proof=halts.Proof.PASSKEY)

@@ -16,11 +16,11 @@ from brokers.paper.adapter import PaperBroker
 from console.audit.models import Change
 from console.connections import broker_access, health
 from console.connections.models import Connection
-from console.journal import csvs, keeping, notes
+from console.journal import csvs, notes, sync
 from console.journal.models import Execution, Note, RoundTrip
 from tests import clock as clocks
 from tests.clock import Clock
-from tests.console.journal.test_keeping import deal
+from tests.console.journal.test_sync import deal
 from tests.console.pages import text_of, words_of
 
 
@@ -38,7 +38,7 @@ def traded(paper: Connection, clock: Clock) -> RoundTrip:
         clock.advance(minutes=40)
         health.check(Connection.objects.get(pk=paper.pk))
     deal(paper, "BUY", "0.1", "BTC/USD", clock)
-    while not keeping.keep(paper):
+    while not sync.sync_connection(paper):
         pass
     return RoundTrip.objects.get(symbol="AAPL")
 

@@ -17,7 +17,7 @@ from console.authority import bearer
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.keys.models import ApiKey
 from console.limits import Limits
 from console.onboarding import tasks

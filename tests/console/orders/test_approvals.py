@@ -19,7 +19,7 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import services as connections
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.orders import desk, sending
 from console.orders.desk import Prepared
 from console.orders.models import Confirmation, Modification, Order

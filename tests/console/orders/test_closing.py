@@ -20,7 +20,7 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.keys.models import ApiKey
 from console.oauth.models import AccessToken
 from console.onboarding import playground

@@ -19,12 +19,12 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.orders import approvals, cancelling, desk, release, review, sending, sweeps
 from console.orders.models import Confirmation, Order
 from console.orders.states import Status
 from console.orders.terms import Terms
-from console.practice import verbs as practice
+from console.practice import services as practice
 from console.principal import Principal
 from tests.conftest import PASSWORD
 from tests.console.orders.conftest import bitcoin

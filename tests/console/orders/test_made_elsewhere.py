@@ -16,7 +16,7 @@ from console.audit.models import Change
 from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.orders import desk, outside, tasks
 from console.orders.models import Order, OutsideOrder
 from console.principal import Principal

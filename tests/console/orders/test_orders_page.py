@@ -7,7 +7,7 @@ from django.utils import timezone
 from console.accounts.models import User
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.orders import desk
 from console.orders.models import Confirmation, Order, OrderEvent
 from console.orders.states import Status

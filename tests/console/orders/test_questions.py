@@ -17,8 +17,8 @@ from console.connected_apps import grants
 from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.halts import verbs as halts
-from console.halts.verbs import Proof
+from console.halts import services as halts
+from console.halts.services import Proof
 from console.keys import management_keys, minting
 from console.limits import Limits
 from console.onboarding import open_connection

@@ -22,15 +22,15 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import services as connections
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
-from console.halts import verbs as halts
-from console.halts.verbs import Proof
+from console.halts import services as halts
+from console.halts.services import Proof
 from console.keys import minting
 from console.orders import approvals, closing, desk, sweeps
 from console.orders.approvals import Evidence
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import Change, Status
 from console.orders.terms import Terms
-from console.practice import verbs as practice
+from console.practice import services as practice
 from console.principal import Principal
 from console.scopes import Scope
 from mcpserver import gate

@@ -10,7 +10,7 @@ from django.test import Client as Browser
 from brokers.paper.actions import import_actions
 from brokers.paper.models import PaperAccount
 from console.connections.models import Connection
-from console.practice import verbs
+from console.practice import services as practice
 from tests.console.pages import words_of
 
 NOW = datetime(2027, 1, 12, 12, 0, tzinfo=UTC)
@@ -24,7 +24,7 @@ def test_the_page_announces_dividends_and_splits_of_the_simulated_market_and_of_
     browser: Browser, paper: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import_actions(["symbol,kind,ex_date,value", "TSLA,dividend,2027-01-15,1.25"], now=NOW)
-    monkeypatch.setattr(verbs, "timezone", SimpleNamespace(now=lambda: NOW))
+    monkeypatch.setattr(practice, "timezone", SimpleNamespace(now=lambda: NOW))
     words = words_of(browser.get(address(paper)))
     assert "14 January 2027 AAPL Dividend of 0.26 USD a share" in words
     assert "15 January 2027 TSLA Dividend of 1.25 USD a share" in words

@@ -15,7 +15,7 @@ from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections import services as connections
 from console.connections.models import Connection, Policy
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.keys import minting
 from console.orders import desk
 from console.orders.models import Order

@@ -23,7 +23,7 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import broker_access, equity
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
-from console.halts import verbs as halts
+from console.halts import services as halts
 from console.orders import cancelling, reach, risk, sending, states
 from console.orders.models import Order
 
@@ -39,7 +39,7 @@ By = User | ConnectedApp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class AccountOpened:
     terms: ModelSettings
     cash: Decimal
     left_out: list[str]
@@ -47,7 +47,7 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reset:
+class AccountReset:
     terms: ModelSettings
     cancelled: int
     """Orders that were taken back first."""
@@ -56,7 +56,7 @@ class Reset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Coming:
+class UpcomingAction:
     """A dividend or split that is announced."""
 
     on: date
@@ -76,11 +76,11 @@ def accounts(connection: Connection) -> list[ModelSettings]:
     return [model_settings.settings_of(key) for key in _keys(connection)] if can_practise(connection) else []
 
 
-def coming(connection: Connection) -> list[Coming]:
+def upcoming_actions(connection: Connection) -> list[UpcomingAction]:
     """The next dividends and splits of the simulated market; nothing where prices are live."""
     now = timezone.now()
     found = actions.upcoming(_keys(connection)[0], now, now + _AHEAD)[:_MOST_COMING]
-    return [Coming(on=each.at.date(), symbol=each.symbol, kind=each.kind, value=each.value) for each in found]
+    return [UpcomingAction(on=each.at.date(), symbol=each.symbol, kind=each.kind, value=each.value) for each in found]
 
 
 def account(connection: Connection, account_id: str) -> ModelSettings:
@@ -105,7 +105,7 @@ def open_account(
     currency: str | None = None,
     preset: str | None = None,
     clone_of: tuple[Connection, str] | None = None,
-) -> Opened:
+) -> AccountOpened:
     """One more account, with ``cash`` or as a copy of another; the connection's other accounts stay as they are.
 
     All accounts of a connection are in its currency, because its limits are. Raises Refusal.
@@ -121,7 +121,7 @@ def open_account(
         )
     _check_equity_share(connection, by)
     lots, copied, kind = _original(clone_of, connection.currency) if clone_of else ([], None, None)
-    with _bounded(), transaction.atomic():
+    with _as_refusals(), transaction.atomic():
         mine = Connection.objects.select_for_update().get(pk=connection.pk)
         keys = _keys(mine)
         if len(keys) >= MOST_ACCOUNTS:
@@ -148,12 +148,12 @@ def open_account(
         _came_in(mine, worth.equity, timezone.now())
         _keep_equity(connection, worth)
         _note(connection, by, "account opened", account=made.key, name=made.name, cash=str(start))
-    return Opened(terms=model_settings.settings_of(made.key), cash=start, left_out=left_out)
+    return AccountOpened(terms=model_settings.settings_of(made.key), cash=start, left_out=left_out)
 
 
 def reset_account(
     connection: Connection, account_id: str, *, by: By, cash: Decimal | None = None, request_id: str = ""
-) -> Reset:
+) -> AccountReset:
     """Take back every order, write the positions off and start again with ``cash``, else with what it started with.
 
     Profit, loss and the equity curve begin anew; the ledger and the journal keep what was. The day's loss stays what
@@ -162,7 +162,7 @@ def reset_account(
     _check(connection, by, account_id)
     account(connection, account_id)
     _check_equity_share(connection, by)
-    with _bounded():
+    with _as_refusals():
         if cash is not None:
             paper_accounts.check_cash(cash)
     label = by.email if isinstance(by, User) else by.name
@@ -182,7 +182,7 @@ def reset_account(
             order_id=stuck.public_id,
         )
     before = _state(connection, account_id)
-    with _bounded(), transaction.atomic():
+    with _as_refusals(), transaction.atomic():
         mine = Connection.objects.select_for_update().get(pk=connection.pk)
         now = timezone.now()
         paper_accounts.reset(ledger.account(account_id), now, cash)
@@ -195,7 +195,7 @@ def reset_account(
         with suppress(BrokerError):  # the sweep asks again
             sending.refresh(order)
     cancelled = sum(result.refusal is None for result in done)
-    return Reset(terms=model_settings.settings_of(account_id), cancelled=cancelled, before=before.equity)
+    return AccountReset(terms=model_settings.settings_of(account_id), cancelled=cancelled, before=before.equity)
 
 
 def set_model(
@@ -217,7 +217,7 @@ def set_model(
             "can set more in the console.",
             field="overrides.latency_ms",
         )
-    with _bounded(), transaction.atomic():
+    with _as_refusals(), transaction.atomic():
         made = model_settings.set_model(
             account_id, preset=preset, overrides=overrides, margin=margin, now=timezone.now()
         )
@@ -238,7 +238,7 @@ def _check(connection: Connection, by: By, account_id: str) -> None:
         )
     if isinstance(by, ConnectedApp):
         risk.check_permission(by, connection)
-        halts.check(halts.Action.PREPARE, connection, by.pk, account_id)
+        halts.check(halts.GatedAction.PREPARE, connection, by.pk, account_id)
 
 
 def _check_equity_share(connection: Connection, by: By) -> None:
@@ -322,7 +322,7 @@ def _note(connection: Connection, by: By, action: str, **detail: Any) -> None:
 
 
 @contextmanager
-def _bounded() -> Iterator[None]:
+def _as_refusals() -> Iterator[None]:
     """What the books refuse, in our words."""
     try:
         yield

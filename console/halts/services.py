@@ -21,7 +21,7 @@ from console.errors import Code, Refusal
 from console.halts.models import Halt, Scope
 
 
-class Action(StrEnum):
+class GatedAction(StrEnum):
     """What somebody is about to do, as far as a halt cares."""
 
     READ = "read"
@@ -34,7 +34,7 @@ class Action(StrEnum):
     HALT = "halt"
 
 
-WHILE_HALTED = frozenset({Action.READ, Action.FLATTEN, Action.CANCEL, Action.HALT})
+WHILE_HALTED = frozenset({GatedAction.READ, GatedAction.FLATTEN, GatedAction.CANCEL, GatedAction.HALT})
 
 
 class Proof(StrEnum):
@@ -51,14 +51,14 @@ class Proof(StrEnum):
 def halt_app(app: ConnectedApp, *, by: User, reason: str = "") -> Halt:
     ConnectedApp.objects.select_for_update().get(pk=app.pk)
     grants.changed.send(ConnectedApp, app=app)
-    return _place(Scope.APP, owner=app.owner, app=app, by=by, reason=reason)
+    return _create(Scope.APP, owner=app.owner, app=app, by=by, reason=reason)
 
 
 @transaction.atomic
 def halt_connection(connection: Connection, *, by: User | ConnectedApp, reason: str = "", account_id: str = "") -> Halt:
     """For every app. ``by`` is its owner, or the app that asked: the reason is then kept as the app's words."""
     Connection.objects.select_for_update().get(pk=connection.pk)
-    return _place(
+    return _create(
         Scope.CONNECTION,
         owner=connection.owner,
         connection=connection,
@@ -74,7 +74,7 @@ def halt_user(user: User, *, by: User, reason: str = "") -> Halt:
     if by.pk != user.pk and not by.is_operator:
         raise Refusal(Code.NOT_PERMITTED, "Only an operator can halt somebody else's trading. Nothing was done.")
     _lock(Connection.objects.filter(owner=user))
-    return _place(Scope.USER, owner=user, by=by, reason=reason, by_operator=by.pk != user.pk)
+    return _create(Scope.USER, owner=user, by=by, reason=reason, by_operator=by.pk != user.pk)
 
 
 @transaction.atomic
@@ -83,7 +83,7 @@ def halt_instance(*, by: User, reason: str = "") -> Halt:
     if not by.is_operator:
         raise Refusal(Code.NOT_PERMITTED, "Only an operator can halt everybody's trading. Nothing was done.")
     _lock(Connection.objects.filter(closed_at=None))
-    return _place(Scope.INSTANCE, owner=None, by=by, reason=reason, by_operator=True)
+    return _create(Scope.INSTANCE, owner=None, by=by, reason=reason, by_operator=True)
 
 
 def _lock(connections: QuerySet[Connection]) -> None:
@@ -91,7 +91,7 @@ def _lock(connections: QuerySet[Connection]) -> None:
     list(connections.select_for_update().order_by("pk").values_list("pk", flat=True))
 
 
-def _place(
+def _create(
     scope: Scope,
     *,
     owner: User | None,
@@ -188,7 +188,7 @@ def lift(halt: Halt, *, by: User, proof: Proof) -> bool:
 _JOINS = ("owner", "connection", "app__connection", "by_app")
 
 
-def over(connection: Connection, app_id: int | None = None, account_id: str | None = None) -> QuerySet[Halt]:
+def halts_on(connection: Connection, app_id: int | None = None, account_id: str | None = None) -> QuerySet[Halt]:
     """The halts that hold back an order there now, the newest first. ``account_id`` None: of any account."""
     found = _over(connection.owner_id, connection.pk, account_id)
     if app_id is not None:
@@ -239,7 +239,7 @@ def _stands(connection: Connection, app_id: int, account_id: str) -> bool:
     return _STANDING.first(connection.owner_id, connection.pk, account_id, app_id) is not None
 
 
-def concerning(user: User) -> QuerySet[Halt]:
+def relevant_to(user: User) -> QuerySet[Halt]:
     """The standing halts that this person should know of: their own, and everybody's."""
     return Halt.objects.filter(Q(owner=user) | Q(scope=Scope.INSTANCE), lifted_at=None).select_related(*_JOINS)
 
@@ -252,13 +252,13 @@ def visible(user: User) -> QuerySet[Halt]:
     return Halt.objects.filter(mine).select_related(*_JOINS)
 
 
-def check(action: Action, connection: Connection, app_id: int, account_id: str) -> None:
+def check(action: GatedAction, connection: Connection, app_id: int, account_id: str) -> None:
     """Raises Refusal when a halt forbids the action. At a release, call it under the locks of both rows."""
     if action in WHILE_HALTED:
         return
     if not _stands(connection, app_id, account_id):
         return
-    halt = over(connection, app_id, account_id).first()
+    halt = halts_on(connection, app_id, account_id).first()
     if halt is None:
         return
     raise Refusal(

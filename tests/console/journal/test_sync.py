@@ -13,14 +13,14 @@ from brokers.types import BarSize
 from console.accounts.models import User
 from console.connections import pnl
 from console.connections.models import Connection
-from console.journal import keeping, notes
-from console.journal.keeping import Bounds
+from console.journal import notes, sync
 from console.journal.models import Execution, LedgerLine, Note, Progress, RoundTrip
+from console.journal.sync import SyncBudget
 from tests import clock as clocks
 from tests.brokers.paper.support import order
 from tests.clock import Clock
 
-ONE_PAGE = Bounds(pages=1, symbols=1, measured=1)
+ONE_PAGE = SyncBudget(pages=1, symbols=1, measured=1)
 DEALS = (
     *(("BUY", "2", "AAPL"), ("BUY", "0.5", "BTC/USD"), ("SELL", "1", "AAPL"), ("SELL", "0.5", "BTC/USD")),
     *(("BUY", "3", "AAPL"), ("SELL", "4", "AAPL"), ("BUY", "0.25", "BTC/USD")),
@@ -56,9 +56,9 @@ def told() -> list[dict[str, Any]]:
     ]
 
 
-def finish(connection: Connection, bounds: Bounds = keeping.A_CALL) -> int:
+def finish(connection: Connection, bounds: SyncBudget = sync.PER_CALL) -> int:
     for calls in range(1, 100):
-        if keeping.keep(connection, bounds):
+        if sync.sync_connection(connection, bounds):
             return calls
     raise AssertionError("the journal is never whole")
 
@@ -82,18 +82,18 @@ def test_fills_become_round_trips(dealt: Connection) -> None:
 def test_one_page_a_call_comes_to_the_same(dealt: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     finish(dealt)
     at_once = told()
-    keeping.rebuild(dealt, by=dealt.owner)
-    monkeypatch.setattr(keeping, "_PAGE", 2)
-    assert not keeping.is_whole(dealt.pk, dealt.default_account)
+    sync.rebuild(dealt, by=dealt.owner)
+    monkeypatch.setattr(sync, "_PAGE", 2)
+    assert not sync.is_complete(dealt.pk, dealt.default_account)
     assert finish(dealt, ONE_PAGE) > 3
-    assert keeping.is_whole(dealt.pk, dealt.default_account)
+    assert sync.is_complete(dealt.pk, dealt.default_account)
     assert told() == at_once
     assert Execution.objects.count() == len(DEALS)
 
 
 def test_nothing_is_told_before_the_first_fill_is_reached(dealt: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeping, "_PAGE", 2)
-    assert keeping.keep(dealt, ONE_PAGE) is False
+    monkeypatch.setattr(sync, "_PAGE", 2)
+    assert sync.sync_connection(dealt, ONE_PAGE) is False
     assert Execution.objects.count() == 2 and not RoundTrip.objects.exists()
 
 
@@ -104,7 +104,7 @@ def test_it_is_kept_as_trades_happen_and_is_the_same_worked_out_anew(paper: Conn
         clock.advance(minutes=7)
     bit_by_bit = told()
     noted = notes.add(paper.pk, bit_by_bit[0]["public_id"], "In too early", ["timing"], by=paper.owner.email)
-    keeping.rebuild(paper, by=paper.owner)
+    sync.rebuild(paper, by=paper.owner)
     assert not RoundTrip.objects.exists()
     finish(paper)
     assert told() == bit_by_bit
@@ -167,16 +167,16 @@ def test_a_broker_that_does_not_answer_leaves_what_was_known(
 
     monkeypatch.setattr(PaperBroker, "fills", silent)
     with pytest.raises(BrokerUnavailable):
-        keeping.keep(dealt)
-    assert keeping.keep_all() == 1  # and says so in the log
+        sync.sync_connection(dealt)
+    assert sync.sync_all() == 1  # and says so in the log
     assert told() == before
 
 
 def test_a_place_the_broker_no_longer_knows_is_begun_again_from_the_top(
     dealt: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeping, "_PAGE", 2)
-    keeping.keep(dealt, ONE_PAGE)
+    monkeypatch.setattr(sync, "_PAGE", 2)
+    sync.sync_connection(dealt, ONE_PAGE)
     Progress.objects.filter(what="fills").update(after="NOWHERE")
     finish(dealt, ONE_PAGE)
     assert Execution.objects.count() == len(DEALS) and RoundTrip.objects.count() == 3
@@ -189,19 +189,19 @@ def test_what_is_forgotten_while_it_is_read_is_not_half_remembered(
 
     def forgotten(self: PaperBroker, *args: Any, **more: Any) -> Any:
         rows = fills(self, *args, **more)
-        keeping.rebuild(dealt, by=dealt.owner)
+        sync.rebuild(dealt, by=dealt.owner)
         return rows
 
     with monkeypatch.context() as patch:
         patch.setattr(PaperBroker, "fills", forgotten)
-        keeping.keep(dealt)
+        sync.sync_connection(dealt)
     assert not Execution.objects.exists()
     finish(dealt)
     assert RoundTrip.objects.count() == 3
 
 
 def test_connections_that_waited_longest_come_first_and_closed_ones_never(owner: User, paper: Connection) -> None:
-    assert keeping.keep_all() == 1
-    assert keeping.keep_all(seconds=0) == 0
+    assert sync.sync_all() == 1
+    assert sync.sync_all(seconds=0) == 0
     Connection.objects.update(closed_at=timezone.now())
-    assert keeping.keep_all() == 0
+    assert sync.sync_all() == 0

@@ -16,7 +16,7 @@ from console.orders.models import Order
 MOST_SUMMED = 5_000
 
 
-def own(user: User) -> QuerySet[RoundTrip]:
+def own_trips(user: User) -> QuerySet[RoundTrip]:
     """Of the connections the person has open."""
     mine = RoundTrip.objects.filter(connection__owner=user, connection__closed_at=None)
     return mine.select_related("connection")

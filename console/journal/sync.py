@@ -1,0 +1,213 @@
+"""Keeping the journal: copy what the broker says, work the round trips out, measure them. A bit at a time.
+
+Every call does a bounded amount and the next goes on where it stopped; what is copied twice is kept once. No broker
+is called inside a transaction.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import F, Min
+from django.utils import timezone
+
+from brokers.base import Broker
+from brokers.errors import BrokerError, InvalidRequest
+from brokers.types import Ability, Fill, Transaction
+from console.accounts.models import User
+from console.audit import log as audit_log
+from console.connections import broker_access
+from console.connections.models import Connection
+from console.journal import matching, measuring
+from console.journal.models import FILLS, LEDGER, Execution, LedgerLine, Progress, RoundTrip
+from console.journal.trips import SHIFTS
+
+log = logging.getLogger(__name__)
+
+OVERLAP = timedelta(hours=1)
+_PAGE = 500
+_WALK = 10**9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncBudget:
+    """The most that one call does."""
+
+    pages: int
+    """Of 500 rows, for each list of each account."""
+    symbols: int
+    measured: int
+    """Round trips, each of which takes a call for bars or two."""
+
+
+PER_CALL = SyncBudget(pages=2, symbols=20, measured=3)
+PER_TURN = SyncBudget(pages=10, symbols=200, measured=20)
+
+
+def sync_connection(connection: Connection, bounds: SyncBudget = PER_CALL, *, only: str = "") -> bool:
+    """Bring the journal forward, of every account or ``only`` one; False when there is more to do.
+
+    Raises BrokerError.
+    """
+    known = broker_access.capabilities(connection.broker)
+    if known is None or Ability.FILLS not in known.abilities:
+        return True
+    Progress.objects.filter(connection=connection).update(looked_at=timezone.now())
+    broker = broker_access.broker_of(connection)
+    lists = [FILLS, LEDGER] if Ability.TRANSACTIONS in known.abilities else [FILLS]
+    done = True
+    for account in broker.accounts():
+        if only and account.account_id != only:
+            continue
+        for what in lists:
+            done &= _copy(broker, connection, account.account_id, what, bounds.pages)
+        done &= matching.match_account(broker, connection, account.account_id, len(lists), bounds.symbols)
+        if Ability.BARS in known.abilities:
+            done &= measuring.measure_account(broker, connection, account.account_id, bounds.measured)
+    return done
+
+
+def sync_all(seconds: float = 20) -> int:
+    """As many connections as fit into the time, those first that have waited longest; returns how many."""
+    until = time.monotonic() + seconds
+    open_ones = Connection.objects.filter(closed_at=None).annotate(looked=Min("journal_progress__looked_at"))
+    count = 0
+    for connection in open_ones.order_by(F("looked").asc(nulls_first=True), "pk"):
+        if time.monotonic() >= until:
+            break
+        count += 1
+        try:
+            sync_connection(connection, PER_TURN)
+        except BrokerError as error:
+            log.warning("The journal of connection %s waits for its broker: %s", connection.pk, error)
+        except Exception:  # one broken connection must not keep the others from being copied
+            log.exception("Keeping the journal of connection %s failed", connection.pk)
+    return count
+
+
+def is_complete(connection_id: int, account_id: str) -> bool:
+    """Whether every fill has been copied and matched, as of the last call."""
+    lists = Progress.objects.filter(connection_id=connection_id, account_id=account_id)
+    if not lists.filter(what=FILLS, whole_at__isnull=False).exists() or lists.filter(whole_at=None).exists():
+        return False
+    mine = {"connection_id": connection_id, "account_id": account_id, "matched": False}
+    return not (Execution.objects.filter(**mine).exists() or LedgerLine.objects.filter(**mine).exists())
+
+
+@transaction.atomic
+def rebuild(connection: Connection, *, by: User) -> None:
+    """Forget everything but the notes, and begin at the first fill again: the same trips get the same ids."""
+    Connection.objects.select_for_update().get(pk=connection.pk)
+    for kind in (RoundTrip, Execution, LedgerLine, Progress):
+        kind._default_manager.filter(connection=connection).delete()
+    audit_log.record_change(by, "journal rebuilt", "connection", connection.pk, connection.name)
+
+
+# -- copying -------------------------------------------------------------------------------------------------
+
+
+def _copy(broker: Broker, connection: Connection, account_id: str, what: str, pages: int) -> bool:
+    """Walk on; True once nothing older is missing."""
+    mine, _ = Progress.objects.get_or_create(connection=connection, account_id=account_id, what=what)
+    for _ in range(pages):
+        before = {"walk": mine.walk, "copied": mine.copied, "after": mine.after}
+        if mine.began_at is None:
+            mine.began_at, mine.after, mine.copied, mine.walk = timezone.now(), "", 0, mine.walk + 1
+            mine.floor = mine.whole_at - OVERLAP if mine.whole_at else None
+        try:
+            rows = _page(broker, account_id, mine)
+        except InvalidRequest:
+            if not mine.after:
+                raise
+            # The broker no longer knows the place: from the top again.
+            Progress.objects.filter(pk=mine.pk, **before).update(began_at=None)
+            return False
+        places = {_id(row): mine.walk * _WALK - mine.copied - number for number, row in enumerate(rows)}
+        mine.copied += len(rows)
+        if rows:
+            mine.after = _id(rows[-1])
+        if len(rows) < _PAGE:
+            mine.whole_at, mine.began_at = mine.began_at, None
+        with transaction.atomic():
+            if not Progress.objects.filter(pk=mine.pk, **before).update(
+                walk=mine.walk,
+                began_at=mine.began_at,
+                floor=mine.floor,
+                after=mine.after,
+                copied=mine.copied,
+                whole_at=mine.whole_at,
+            ):
+                return False  # somebody else walks here, or it was forgotten
+            _store(connection, mine, rows, places)
+        if mine.began_at is None:
+            break
+    return mine.whole_at is not None
+
+
+def _page(broker: Broker, account_id: str, mine: Progress) -> Sequence[Fill | Transaction]:
+    if mine.what == FILLS:
+        return broker.fills(account_id, start=mine.floor, limit=_PAGE, after=mine.after)
+    return broker.transactions(account_id, start=mine.floor, end=None, limit=_PAGE, after=mine.after)
+
+
+def _id(row: Fill | Transaction) -> str:
+    return row.fill_id if isinstance(row, Fill) else row.transaction_id
+
+
+def _store(
+    connection: Connection, mine: Progress, rows: Sequence[Fill | Transaction], places: Mapping[str, int]
+) -> None:
+    common = {"connection": connection, "account_id": mine.account_id}
+    kept: Iterable[str]
+    if mine.what == FILLS:
+        kept = Execution.objects.filter(**common, fill_id__in=places).values_list("fill_id", flat=True)
+    else:
+        kept = LedgerLine.objects.filter(**common, entry_id__in=places).values_list("entry_id", flat=True)
+    known = set(kept)
+    new = [row for row in rows if _id(row) not in known]
+    Execution.objects.bulk_create(
+        [
+            Execution(
+                **common,
+                fill_id=row.fill_id,
+                at=row.filled_at,
+                place=places[row.fill_id],
+                symbol=row.symbol,
+                currency=row.currency,
+                wire_id=row.client_order_id[:64],
+                side=row.side.value,
+                quantity=row.quantity,
+                price=row.price,
+                fee=row.fee,
+                source=row.source[:100],
+                model=row.model[:24],
+            )
+            for row in new
+            if isinstance(row, Fill)
+        ],
+        ignore_conflicts=True,
+    )
+    LedgerLine.objects.bulk_create(
+        [
+            LedgerLine(
+                **common,
+                entry_id=row.transaction_id,
+                at=row.at,
+                place=places[row.transaction_id],
+                symbol=row.symbol,
+                currency=row.currency,
+                wire_id=row.client_order_id[:64],
+                kind=row.kind[:20],
+                amount=row.amount,
+                quantity=row.quantity,
+                price=row.price,
+                matched=not (row.kind in SHIFTS and row.symbol and row.quantity),
+            )
+            for row in new
+            if isinstance(row, Transaction)
+        ],
+        ignore_conflicts=True,
+    )
