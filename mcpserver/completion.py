@@ -6,7 +6,7 @@ Only what the caller's own connection knows is ever offered.
 from collections.abc import Callable, Mapping
 
 from console.connections import broker_access
-from console.orders import following
+from console.orders import events as order_events
 from console.toolsets import Toolset, switched_on
 from mcpserver.call import Call
 
@@ -15,7 +15,7 @@ _MOST = 20
 
 
 def _order_ids(call: Call, typed: str) -> list[str]:
-    return following.known_ids(call.principal, typed, limit=_MOST)
+    return order_events.ids_starting_with(call.principal, typed, limit=_MOST)
 
 
 def _symbol(call: Call, typed: str) -> list[str]:

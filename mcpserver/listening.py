@@ -26,7 +26,8 @@ from starlette.requests import Request
 from console.authority import bearer, gate
 from console.connections import broker_access
 from console.errors import Code, Refusal
-from console.orders import desk, following
+from console.orders import events as order_events
+from console.orders import queries as order_queries
 from console.principal import Principal
 from console.toolsets import Toolset
 from mcpserver import resources
@@ -165,7 +166,7 @@ class Listeners:
             if resource.watch is Watch.ORDERS:
                 watched.every_order.add(uri)
             elif resource.watch is Watch.ORDER:
-                order = desk.find(principal, variables["order_id"])
+                order = order_queries.find_order(principal, variables["order_id"])
                 watched.orders.setdefault(order.public_id, set()).add(uri)
             elif resource.watch is Watch.QUOTE:
                 with broker_access.broker_for(principal) as broker:
@@ -227,7 +228,7 @@ class Listeners:
 
     async def _watch_orders(self, *, task_status: TaskStatus[None]) -> None:
         try:
-            floor = await self._in_thread(following.newest_event)
+            floor = await self._in_thread(order_events.newest_event_id)
             told: dict[int, float] = {}
             task_status.started()
             while self._streams:
@@ -240,7 +241,9 @@ class Listeners:
         streams = list(self._streams)
         try:
             await self._in_thread(self._check_access, streams)
-            news = await self._in_thread(following.news, floor, {each.principal.connection_id for each in streams})
+            news = await self._in_thread(
+                order_events.events_after, floor, {each.principal.connection_id for each in streams}
+            )
         except Exception:
             log.exception("The news for open streams cannot be read; they are looked for again")
             return floor

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from console.orders import desk
+from console.orders import queries as order_queries
 from console.toolsets import Toolset
 from mcpserver.arguments import Arg, Text
 from mcpserver.call import Call
@@ -41,7 +41,7 @@ def _morning_brief(call: Call) -> dict[str, Any]:
 
 
 def _explain_order(call: Call) -> dict[str, Any]:
-    order = desk.find(call.principal, call.args["order_id"])
+    order = order_queries.find_order(call.principal, call.args["order_id"])
     call.account_id, call.order_id = order.account_id, order.public_id
     return _said(
         f"Explain order {order.public_id} to me in plain words. Call get_order_status with this order_id, and "

@@ -30,7 +30,7 @@ def confirm_share(app_key: str, share: list[str], start_at: float) -> list[str]:
 
     from console.authority import bearer
     from console.errors import Refusal
-    from console.orders import desk
+    from console.orders import actions as order_actions
 
     trader = bearer.authenticate(app_key)
     barrier = Barrier(len(share))
@@ -39,7 +39,7 @@ def confirm_share(app_key: str, share: list[str], start_at: float) -> list[str]:
         try:
             barrier.wait(timeout=30)
             time.sleep(max(0.0, start_at - time.time()))
-            return str(desk.confirm(trader, confirmation_id).status)
+            return str(order_actions.confirm(trader, confirmation_id).status)
         except Refusal as refusal:
             return refusal.code.value
         finally:
@@ -56,7 +56,8 @@ def run() -> Counter[str]:
     from console.connections import paper as paper_connections
     from console.connections import services as connections
     from console.keys import minting
-    from console.orders import desk, exposure
+    from console.orders import prepare as preparing
+    from console.orders.checks import daily_usage
     from console.orders.models import Order
     from console.scopes import Scope
     from tests.console.orders.conftest import bitcoin
@@ -66,7 +67,7 @@ def run() -> Counter[str]:
     connections.set_limits(account, limits.parse({"daily_notional": str(LIMIT)}), by=owner)
     _, key = minting.mint(owner, account, frozenset({Scope.TRADE}), name="script")
     trader = bearer.authenticate(key)
-    waiting = [desk.prepare(trader, bitcoin("1", limit="1000")).confirmation.public_id for _ in range(ORDERS)]
+    waiting = [preparing.prepare(trader, bitcoin("1", limit="1000")).confirmation.public_id for _ in range(ORDERS)]
 
     start_at = str(time.time() + 8)
     workers = [
@@ -83,7 +84,7 @@ def run() -> Counter[str]:
         told, _ = worker.communicate(timeout=90)
         assert worker.returncode == 0, told
         became.update(json.loads(told))
-    used = sum((exposure.counted(order, "USD") or 0 for order in Order.objects.filter(status="working")), Decimal(0))
+    used = sum((daily_usage.day_use(order, "USD") or 0 for order in Order.objects.filter(status="working")), Decimal(0))
     assert became == {"working": FIT, "limit_exceeded": ORDERS - FIT}, became
     assert used == FIT * 1000 <= LIMIT
     assert Order.objects.filter(status="denied", code="limit_exceeded").count() == ORDERS - FIT

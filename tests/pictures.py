@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from html import escape
 
-from console.orders.states import AT_BROKER, ENDED, WORDS, Status
+from console.orders.states import AT_BROKER, ENDED, STATUS_LABELS, Status
 
 _WIDE, _HIGH = 156, 46
 _ANSWERS = frozenset({*AT_BROKER, Status.FILLED, Status.CANCELLED, Status.EXPIRED, Status.REJECTED})
@@ -104,7 +104,9 @@ def order_states(moves: Mapping[Status, frozenset[Status]]) -> str:
 
 
 def _short(status: Status) -> str:
-    return {Status.AWAITING: "Waiting to be confirmed", Status.ASKED: "The broker asks"}.get(status, WORDS[status])
+    return {Status.AWAITING: "Waiting to be confirmed", Status.ASKED: "The broker asks"}.get(
+        status, STATUS_LABELS[status]
+    )
 
 
 def _check(moves: Mapping[Status, frozenset[Status]]) -> None:

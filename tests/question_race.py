@@ -25,21 +25,22 @@ APPS, ANSWERS = 4, 4
 def one_round(app: "Principal", user: "Principal", number: int) -> list[tuple[str, str]]:
     """Who pressed, and what each was told."""
     from console.errors import Refusal
-    from console.orders import desk
+    from console.orders import actions as order_actions
+    from console.orders import prepare as preparing
     from console.orders.models import Order, OrderEvent
     from tests.console.orders.conftest import bitcoin
 
     name, terms, asked_first = f"round-{number}", bitcoin("1", limit="1000"), number % 2 == 0
-    held = desk.prepare(app, terms, client_order_id=name).confirmation.public_id
+    held = preparing.prepare(app, terms, client_order_id=name).confirmation.public_id
     if asked_first:
-        desk.prepare(user, terms, client_order_id=name)
+        preparing.prepare(user, terms, client_order_id=name)
 
     def asked_and_answered() -> None:
-        desk.prepare(user, terms, client_order_id=name)
-        desk.confirm(user, held)
+        preparing.prepare(user, terms, client_order_id=name)
+        order_actions.confirm(user, held)
 
     def confirmed() -> None:
-        desk.confirm(app, held)
+        order_actions.confirm(app, held)
 
     turns: SimpleQueue[tuple[str, Callable[[], None]]] = SimpleQueue()
     for turn in [("app", confirmed)] * APPS + [("user", asked_and_answered)] * ANSWERS:

@@ -21,7 +21,7 @@ from console.help.environment import VARIABLES  # noqa: E402
 from console.onboarding import hosts  # noqa: E402
 from console.onboarding.guide import Place, Runs  # noqa: E402
 from console.orders import states  # noqa: E402
-from console.orders.states import WORDS, Status  # noqa: E402
+from console.orders.states import STATUS_LABELS, Status  # noqa: E402
 from console.scopes import Scope  # noqa: E402
 from mcpserver import catalog  # noqa: E402
 from tests import pictures  # noqa: E402
@@ -198,7 +198,7 @@ def _errors() -> list[str]:
 
 def _statuses() -> list[str]:
     rows = ["| Status | Shown as | Meaning |", "|---|---|---|"]
-    return rows + [f"| `{status}` | {WORDS[status]} | {_STATUS_NOTES[status]} |" for status in Status]
+    return rows + [f"| `{status}` | {STATUS_LABELS[status]} | {_STATUS_NOTES[status]} |" for status in Status]
 
 
 def _limits() -> list[str]:

@@ -15,7 +15,8 @@ from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Refusal
 from console.limits import Limits
-from console.orders import desk
+from console.orders import actions as order_actions
+from console.orders import prepare as preparing
 from console.orders.terms import Terms
 from console.scopes import Scope, Source
 from tests.console.pages import log, text_of
@@ -88,10 +89,10 @@ def test_the_pages_of_a_failed_call_do(owner: User, paper: Connection) -> None:
 def test_the_page_of_a_refused_order_does(trade_key: str, owner: User) -> None:
     trader = bearer.authenticate(trade_key)
     terms = Terms(symbol="AAPL", side=Side.BUY, quantity=Decimal(1))
-    waiting = desk.prepare(trader, terms).confirmation
+    waiting = preparing.prepare(trader, terms).confirmation
     connections.set_limits(Connection.objects.get(owner=owner), Limits(order_notional=Decimal(1)), by=owner)
     with pytest.raises(Refusal) as refused:
-        desk.confirm(trader, waiting.public_id)
+        order_actions.confirm(trader, waiting.public_id)
     browser = Browser()
     browser.force_login(owner)
     page = text_of(browser.get(f"/orders/{refused.value.order_id}/"))

@@ -11,7 +11,7 @@ from console.accounts.presence import Act
 from console.api.base import ApiView
 from console.api.parsing import Amount, Choice, Flag, Strict, Text, Whole
 from console.limits import MOST_PER_MINUTE, MOST_SYMBOLS, Limits
-from console.orders.standing import Line
+from console.orders.checks.limit_usage import LimitLine
 
 
 def _amount(words: str) -> Amount:
@@ -71,7 +71,7 @@ class StandingOut(serializers.Serializer[Any]):
     lines = LineOut(many=True, help_text="Each number that is limited, with what is used of it.")
 
 
-def limits_data(value: Limits, lines: list[Line]) -> dict[str, Any]:
+def limits_data(value: Limits, lines: list[LimitLine]) -> dict[str, Any]:
     sets = ("symbols", "denied_symbols", "asset_classes", "order_types")
     shown = {name: getattr(value, name) for name in limits.TITLES if name not in sets}
     shown |= {name: None if getattr(value, name) is None else sorted(getattr(value, name)) for name in sets}

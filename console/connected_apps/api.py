@@ -17,7 +17,7 @@ from console.api.parsing import Choice, Strict
 from console.authority.drf import Need
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
-from console.orders import exposure, standing
+from console.orders.checks import daily_usage, limit_usage
 from console.scopes import Source
 from console.toolsets import Toolset
 
@@ -129,8 +129,8 @@ class AppLimits(_Apps):
 
     def _told(self, app: ConnectedApp) -> Response:
         now, limits, connection = timezone.now(), app.limited, app.connection
-        use = exposure.use_of_app(app, connection, now)
-        lines = standing.lines(limits, use, connection, equity=connection.equity, now=now)
+        use = daily_usage.app_usage(app, connection, now)
+        lines = limit_usage.limit_lines(limits, use, connection, equity=connection.equity, now=now)
         return self.answer(trading_limits.limits_data(limits, lines))
 
 

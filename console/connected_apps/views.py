@@ -19,8 +19,8 @@ from console.connected_apps.models import ConnectedApp
 from console.connections.views import limits_page
 from console.errors import Code, Refusal
 from console.halts import services as halts
-from console.orders import exposure, standing
-from console.orders.risk import Use
+from console.orders.checks import daily_usage, limit_usage
+from console.orders.checks.limit_rules import LimitUsage
 from console.toolsets import ALWAYS, WORDS, Toolset, listed, provided, size, switched_on
 
 
@@ -92,7 +92,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "later": calls.filter(at__gt=app.revoked_at).count() if app.revoked_at else 0,
         "keys": app.api_keys.all(),
         "last_hour": call_queries.last_hour([app.pk]).get(app.pk, 0),
-        "lines": standing.lines(
+        "lines": limit_usage.limit_lines(
             app.limited, _use(app), app.connection, equity=app.connection.equity, now=timezone.now()
         ),
         "limits": app.limited,
@@ -101,8 +101,8 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "connected_apps/detail.html", context)
 
 
-def _use(app: ConnectedApp) -> Use:
-    return exposure.use_of_app(app, app.connection, timezone.now())
+def _use(app: ConnectedApp) -> LimitUsage:
+    return daily_usage.app_usage(app, app.connection, timezone.now())
 
 
 @never_cache
@@ -113,7 +113,7 @@ def limits(request: HttpRequest, pk: int) -> HttpResponse:
     form = limits_page(request, app.limited, app.connection, partial(grants.set_limits, app), back, of=app.name)
     if isinstance(form, HttpResponse):
         return form
-    spent = standing.spent(_use(app), app.connection, equity=app.connection.equity, now=timezone.now())
+    spent = limit_usage.used_now(_use(app), app.connection, equity=app.connection.equity, now=timezone.now())
     context = {
         "app": app,
         "connection": app.connection,

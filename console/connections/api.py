@@ -23,7 +23,7 @@ from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.keys import minting
 from console.onboarding import open_connection
-from console.orders import exposure, standing
+from console.orders.checks import daily_usage, limit_usage
 
 
 class ConnectionOut(serializers.Serializer[Any]):
@@ -142,8 +142,8 @@ class ConnectionLimits(_Connections):
 
     def _told(self, connection: Connection) -> Response:
         now, limits = timezone.now(), connection.limited
-        use = exposure.use_of_connection(connection, now)
-        lines = standing.lines(limits, use, connection, equity=connection.equity, now=now)
+        use = daily_usage.connection_usage(connection, now)
+        lines = limit_usage.limit_lines(limits, use, connection, equity=connection.equity, now=now)
         return self.answer(trading_limits.limits_data(limits, lines))
 
 

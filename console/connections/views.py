@@ -30,7 +30,7 @@ from console.errors import Code, Refusal
 from console.halts import services as halts
 from console.limits import Limits
 from console.onboarding import open_connection
-from console.orders import exposure, standing
+from console.orders.checks import daily_usage, limit_usage
 from console.orders.models import Order
 from console.orders.states import OPEN
 from console.practice import services as practice
@@ -194,13 +194,13 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
     apps = list(app_queries.active_apps(user_of(request)).filter(connection=connection))
     now = timezone.now()
-    use = exposure.use_of_connection(connection, now)
+    use = daily_usage.connection_usage(connection, now)
     context: dict[str, Any] = {
         "connection": connection,
         "apps": apps,
         "calls": sum(call_queries.last_hour(app.pk for app in apps).values()),
         "orders": Order.objects.filter(connection=connection).select_related("app")[:5],
-        "lines": standing.lines(connection.limited, use, connection, equity=connection.equity, now=now),
+        "lines": limit_usage.limit_lines(connection.limited, use, connection, equity=connection.equity, now=now),
         "limits": connection.limited,
         "kind": link_specs.of(connection.broker, connection.settings),
         "approves": connection.policy == Policy.OWNER_APPROVAL,
@@ -325,8 +325,8 @@ def limits(request: HttpRequest, pk: int) -> HttpResponse:
     if isinstance(form, HttpResponse):
         return form
     now = timezone.now()
-    use = exposure.use_of_connection(connection, now)
-    spent = standing.spent(use, connection, equity=connection.equity, now=now)
+    use = daily_usage.connection_usage(connection, now)
+    spent = limit_usage.used_now(use, connection, equity=connection.equity, now=now)
     context = {"connection": connection, "form": form, "numbers": form.beside(spent), "back": back}
     return render(request, "connections/limits.html", context)
 

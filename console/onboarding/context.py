@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from console.accounts.models import User
 from console.halts import services as halts
-from console.orders.waiting import Waiting
+from console.orders.owner.pending_badge import PendingBadge
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def instance(request: HttpRequest) -> dict[str, Any]:
     if isinstance(user, User):
         known["navigation"] = _navigation(request, user)
         # A callable: pages without the sidebar ask no question of the database.
-        known["waiting_approvals"] = cache(lambda: Waiting.of(user))
+        known["waiting_approvals"] = cache(lambda: PendingBadge.of(user))
         known["standing_halts"] = cache(lambda: list(halts.relevant_to(user)))
     else:
         known["navigation"] = _for_strangers(request)

@@ -23,7 +23,7 @@ from console.onboarding import guides, hosts, playground
 from console.onboarding import home as onboarding_home
 from console.onboarding.forms import PlaygroundForm
 from console.onboarding.guide import Runs
-from console.orders import approvals, review
+from console.orders.owner import approvals, review
 from console.scopes import Scope
 
 _ON_HOME = ("claude-code", "claude", "cursor", "vscode", "python")
@@ -38,7 +38,7 @@ _SECTIONS = (
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
-    apps, waiting = list(app_queries.active_apps(user)), list(approvals.waiting(user))
+    apps, waiting = list(app_queries.active_apps(user)), list(approvals.awaiting(user))
     own = set(approvals.for_owner(user).values_list("pk", flat=True))
     reached = {app.connection_id for app in apps if app.connection.closed_at is None}
     place = guides.here()

@@ -18,10 +18,16 @@ from console.api.parsing import Amount, Choice, Flag, Strict, Text
 from console.authority.drf import Need
 from console.errors import Code, Refusal
 from console.halts.services import Proof
-from console.orders import approvals, cancelling, desk, sending
-from console.orders.approvals import Evidence
+from console.orders import actions as order_actions
+from console.orders import prepare as preparing
+from console.orders import queries as order_queries
+from console.orders import summary
+from console.orders.execution import cancel as cancelling
+from console.orders.execution import sync
 from console.orders.models import Order, OutsideOrder
-from console.orders.states import WORDS, Change, Status
+from console.orders.owner import approvals
+from console.orders.owner.approvals import Evidence
+from console.orders.states import STATUS_LABELS, AmendmentStatus, Status
 from console.orders.terms import Terms
 from console.principal import Principal, Redeemer
 from console.toolsets import Toolset
@@ -37,7 +43,7 @@ class OrderOut(serializers.Serializer[Any]):
     account_id = serializers.CharField()
     app_id = serializers.IntegerField()
     app = serializers.CharField(source="app.name")
-    status = serializers.ChoiceField(choices=[(status.value, WORDS[status]) for status in Status])
+    status = serializers.ChoiceField(choices=[(status.value, STATUS_LABELS[status]) for status in Status])
     symbol = serializers.CharField()
     asset_class = serializers.CharField()
     side = serializers.ChoiceField(choices=[side.value for side in Side])
@@ -101,7 +107,7 @@ class FillOut(serializers.Serializer[Any]):
 class EventOut(serializers.Serializer[Any]):
     at = serializers.DateTimeField()
     before = serializers.CharField()
-    after = serializers.ChoiceField(choices=[(status.value, WORDS[status]) for status in Status])
+    after = serializers.ChoiceField(choices=[(status.value, STATUS_LABELS[status]) for status in Status])
     what = serializers.CharField()
     by = serializers.CharField()
     request_id = serializers.CharField()
@@ -113,7 +119,7 @@ class OrderWithHistoryOut(OrderOut):
 
     @extend_schema_field(FillOut(many=True))
     def get_fills(self, order: Order) -> list[dict[str, str]]:
-        return desk.fills(order)
+        return order_queries.fills(order)
 
 
 class ConfirmationOut(serializers.Serializer[Any]):
@@ -249,7 +255,7 @@ class Orders(_Orders):
             post_only=given["post_only"],
             **{name: given.get(name) for name in _AMOUNTS},
         )
-        prepared = desk.prepare(
+        prepared = preparing.prepare(
             self.trader,
             terms,
             account_id=given.get("account_id"),
@@ -264,7 +270,7 @@ class Orders(_Orders):
             {
                 "order": order,
                 "confirmation": prepared.confirmation if waiting and decided_by is not Redeemer.USER else None,
-                "approve_at": desk.approval_url(order) if decided_by is Redeemer.OWNER else None,
+                "approve_at": summary.approval_url(order) if decided_by is Redeemer.OWNER else None,
             },
             status=201 if prepared.preview is not None else 200,
         )
@@ -312,15 +318,17 @@ class Confirm(_Orders):
     }
 
     def post(self, request: Request) -> Response:
-        released = desk.confirm_all(self.trader, self.given["confirmation_id"], request_id=self.request_id)
+        released = order_actions.confirm_all(self.trader, self.given["confirmation_id"], request_id=self.request_id)
         orders, order = released.orders, released.orders[0]
         self.order_id = order.public_id
         if released.confirmation.is_about_an_order:
             change = released.confirmation.modification
-            if change.state in (Change.REJECTED, Change.NOT_SENT):
+            if change.state in (AmendmentStatus.REJECTED, AmendmentStatus.NOT_SENT):
                 raise Refusal(Code(change.code), change.reason, order_id=order.public_id)
             order.refresh_from_db()
-            return self.answer(order, status=202 if change.state in (Change.UNKNOWN, Change.ASKED) else 200)
+            return self.answer(
+                order, status=202 if change.state in (AmendmentStatus.UNKNOWN, AmendmentStatus.ASKED) else 200
+            )
         if len(orders) == 1 and order.state in (Status.REJECTED, Status.NOT_SENT):
             raise Refusal(Code(order.code), order.reason, order_id=order.public_id)
         unknown = any(each.state in (Status.UNKNOWN, Status.ASKED) for each in orders)
@@ -341,7 +349,7 @@ class OneOrder(_Orders):
     def get(self, request: Request, order_id: str) -> Response:
         order = self.one(order_id)
         try:
-            sending.refresh(order)
+            sync.refresh(order)
         except BrokerError as error:
             log.warning("Order %s could not be refreshed: %s", order.public_id, error)
         return self.answer(order)
@@ -362,8 +370,8 @@ class Cancel(_Orders):
     def post(self, request: Request, order_id: str) -> Response:
         who, order = self.caller.principal, self.one(order_id)
         if who is not None:
-            return self.answer(desk.cancel(who, order.public_id, request_id=self.request_id))
-        return self.answer(cancelling.take_back(order, by=self.caller.owner.email, request_id=self.request_id))
+            return self.answer(order_actions.cancel(who, order.public_id, request_id=self.request_id))
+        return self.answer(cancelling.cancel_order(order, by=self.caller.owner.email, request_id=self.request_id))
 
 
 class Approve(_Orders):

@@ -6,9 +6,9 @@ from django.db.models import QuerySet
 from console.accounts.fields import seen
 from console.accounts.models import User
 from console.connections.models import Connection
-from console.orders.approvals import LONGEST_WORDS, REASONS
 from console.orders.models import Order, OutsideOrder
-from console.orders.states import WORDS, Status
+from console.orders.owner.approvals import MAX_REASON_LENGTH, REASONS
+from console.orders.states import STATUS_LABELS, Status
 
 
 class OrderFilter(forms.Form):
@@ -17,7 +17,7 @@ class OrderFilter(forms.Form):
         label="Connection", required=False, queryset=Connection.objects.none(), empty_label="Any"
     )
     status = forms.ChoiceField(
-        label="Status", required=False, choices=[("", "Any"), *((s.value, WORDS[s]) for s in Status)]
+        label="Status", required=False, choices=[("", "Any"), *((s.value, STATUS_LABELS[s]) for s in Status)]
     )
 
     def __init__(self, *args: Any, owner: User, **kwargs: Any) -> None:
@@ -57,7 +57,7 @@ class RejectForm(forms.Form):
     words = forms.CharField(
         label="In your words",
         required=False,
-        max_length=LONGEST_WORDS,
+        max_length=MAX_REASON_LENGTH,
         validators=[seen],
         help_text="If you like. The assistant reads this.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),

@@ -14,18 +14,22 @@ from django.utils import timezone
 from console import ids
 from console.connected_apps.models import ConnectedApp
 from console.errors import Code, Refusal
-from console.orders import amend, cancelling, changes, exposure, moves, redeeming
-from console.orders.amend import May, Record
+from console.orders import redeeming
+from console.orders.checks import facts
+from console.orders.execution import amendments
+from console.orders.execution import cancel as cancelling
+from console.orders.execution.amendments import Authorize, OnReleased
 from console.orders.models import Action, Confirmation, Modification, Order
-from console.orders.moves import Moved
-from console.orders.states import Change
-from console.orders.terms import as_shown, words
+from console.orders.states import AmendmentStatus
+from console.orders.terms import describe, shown_terms
+from console.orders.transitions import amendment_state, order_state
+from console.orders.transitions.order_state import ConcurrentUpdate
 
 
 def prepare(app: ConnectedApp, order: Order, *, by: str, request_id: str = "") -> Modification:
     """Hold the cancel for the order's owner, once: asked again while it waits, it is the same one."""
     waiting = order.modifications.filter(
-        cancels=True, status=Change.AWAITING, confirmation__expires_at__gt=timezone.now()
+        cancels=True, status=AmendmentStatus.AWAITING, confirmation__expires_at__gt=timezone.now()
     )
     with transaction.atomic():
         Order.objects.select_for_update().get(pk=order.pk)
@@ -38,14 +42,14 @@ def prepare(app: ConnectedApp, order: Order, *, by: str, request_id: str = "") -
             confirmation=confirmation,
             wire_id=uuid.uuid4().hex,
             cancels=True,
-            status=Change.AWAITING,
+            status=AmendmentStatus.AWAITING,
             created_at=confirmation.created_at,
             moved_at=confirmation.created_at,
         )
         what = (
             "Its cancel was asked for and waits for the owner, as the order guards a position. Nothing was cancelled."
         )
-        moves.event(order, order.status, what, by, request_id, {"modification": change.public_id})
+        order_state.add_event(order, order.status, what, by, request_id, {"modification": change.public_id})
     return change
 
 
@@ -58,41 +62,41 @@ def _shown(order: Order) -> dict[str, Any]:
         "environment": connection.environment,
         "account_id": order.account_id,
         "order_id": order.public_id,
-        "before": as_shown(order.request),
+        "before": shown_terms(order.request),
         "currency": order.currency,
         "summary": (
             f"Cancel an order on {connection.name} ({connection.environment}) that guards a position: "
-            f"{words(order.request)}. The position then stands without it."
+            f"{describe(order.request)}. The position then stands without it."
         ),
     }
 
 
 def release(
-    confirmation: Confirmation, *, may: May, by: str, request_id: str = "", record: Record | None = None
+    confirmation: Confirmation, *, may: Authorize, by: str, request_id: str = "", record: OnReleased | None = None
 ) -> Order:
     """Use the owner's yes up and cancel the order. Passes every limit, halt and pause. Raises Refusal."""
     change = Modification.objects.select_related("order__connection", "order__app", "order__confirmation").get(
         confirmation=confirmation
     )
     order = change.order
-    amend.check_redeemable(confirmation, change)
+    amendments.check_redeemable(confirmation, change)
     may(order.connection)
-    if confirmation.terms["before"] != as_shown(order.request):
+    if confirmation.terms["before"] != shown_terms(order.request):
         raise Refusal(
             Code.CONFIRMATION_CHANGED,
             "The order is no longer what was shown. Nothing was cancelled; ask for the cancel again.",
             order_id=order.public_id,
         )
     _redeem(confirmation, change, timezone.now(), by, request_id, record)
-    return cancelling.take_back(order, by=by, request_id=request_id)
+    return cancelling.cancel_order(order, by=by, request_id=request_id)
 
 
 @transaction.atomic
 def _redeem(
-    confirmation: Confirmation, change: Modification, now: datetime, by: str, request_id: str, record: Record | None
+    confirmation: Confirmation, change: Modification, now: datetime, by: str, request_id: str, record: OnReleased | None
 ) -> None:
     order = Order.objects.select_for_update().get(pk=change.order_id)
-    if order.state not in exposure.LIVE:
+    if order.state not in facts.LIVE:
         raise Refusal(
             Code.NOT_CANCELLABLE,
             f"Order {order.public_id} has ended: {order.status_words.lower()}.",
@@ -101,12 +105,12 @@ def _redeem(
     said = "Its owner released the cancel of the order."
     try:
         if not redeeming.use_up(confirmation, now):
-            raise Moved(confirmation.public_id)
-        changes.move(change, Change.DONE, said, by, request_id)
-    except Moved as error:
+            raise ConcurrentUpdate(confirmation.public_id)
+        amendment_state.move(change, AmendmentStatus.DONE, said, by, request_id)
+    except ConcurrentUpdate as error:
         confirmation.refresh_from_db()
         change.refresh_from_db()
-        amend.check_redeemable(confirmation, change)
+        amendments.check_redeemable(confirmation, change)
         raise Refusal(
             Code.CONFIRMATION_EXPIRED, "It is too late for this. Nothing was cancelled.", order_id=order.public_id
         ) from error

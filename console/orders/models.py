@@ -11,7 +11,7 @@ from brokers.types import BrokerStatus, LegRequest, OrderChanges, OrderClass, Or
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection, Policy
 from console.halts import services as halts
-from console.orders.states import CHANGE_WORDS, FROM_BROKER, UNSETTLED, WORDS, Change, Status
+from console.orders.states import AMENDMENT_LABELS, FROM_BROKER, STATUS_LABELS, UNSETTLED, AmendmentStatus, Status
 from console.principal import Redeemer
 
 
@@ -81,7 +81,7 @@ class Confirmation(models.Model):
 
 
 class Order(models.Model):
-    """The truth about one order. Written by ``console.orders.desk`` alone."""
+    """The truth about one order. Written by ``console.orders.prepare`` alone."""
 
     public_id = models.CharField(max_length=40, unique=True)
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="orders")
@@ -117,7 +117,7 @@ class Order(models.Model):
     """Price per unit the estimate rested on when the order was shown."""
     worst_notional = ExactDecimalField(null=True)
     """The most it can come to, in the connection's currency; what the daily limit counts while it is open."""
-    status = models.CharField(max_length=24, choices=[(s.value, WORDS[s]) for s in Status], db_index=True)
+    status = models.CharField(max_length=24, choices=[(s.value, STATUS_LABELS[s]) for s in Status], db_index=True)
     filled_quantity = ExactDecimalField(default=Decimal(0))
     average_price = ExactDecimalField(null=True)
     fees = ExactDecimalField(default=Decimal(0))
@@ -155,7 +155,7 @@ class Order(models.Model):
 
     @property
     def status_words(self) -> str:
-        return WORDS[self.state]
+        return STATUS_LABELS[self.state]
 
     @property
     def closes(self) -> bool:
@@ -207,7 +207,7 @@ class Order(models.Model):
 class Modification(models.Model):
     """A change of a resting order, or its cancel where that waits for the owner: shown, confirmed, sent once.
 
-    Written by ``console.orders.changes`` alone.
+    Written by ``console.orders.transitions.amendment_state`` alone.
     """
 
     public_id = models.CharField(max_length=40, unique=True)
@@ -224,7 +224,9 @@ class Modification(models.Model):
     tif = models.CharField(max_length=3, blank=True)
     cancels = models.BooleanField(default=False)
     """It takes the order back, and changes none of its terms."""
-    status = models.CharField(max_length=24, choices=[(s.value, CHANGE_WORDS[s]) for s in Change], db_index=True)
+    status = models.CharField(
+        max_length=24, choices=[(s.value, AMENDMENT_LABELS[s]) for s in AmendmentStatus], db_index=True
+    )
     code = models.CharField(max_length=40, blank=True)
     reason = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField()
@@ -245,12 +247,12 @@ class Modification(models.Model):
         return self.public_id
 
     @property
-    def state(self) -> Change:
-        return Change(self.status)
+    def state(self) -> AmendmentStatus:
+        return AmendmentStatus(self.status)
 
     @property
     def status_words(self) -> str:
-        return "Released" if self.cancels and self.state is Change.DONE else CHANGE_WORDS[self.state]
+        return "Released" if self.cancels and self.state is AmendmentStatus.DONE else AMENDMENT_LABELS[self.state]
 
     @property
     def asked(self) -> OrderChanges:
@@ -336,18 +338,20 @@ class OrderEvent(models.Model):
 
     @property
     def status_words(self) -> str:
-        return WORDS[Status(self.after)]
+        return STATUS_LABELS[Status(self.after)]
 
 
 class OutsideOrder(models.Model):
-    """An open order that was made elsewhere, as its broker last told. Written by ``console.orders.outside`` alone."""
+    """An open order that was made elsewhere, as its broker last told. Written by
+    ``console.orders.execution.external_orders`` alone.
+    """
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="outside_orders")
     account_id = models.CharField(max_length=64)
     broker_order_id = models.CharField(max_length=64)
     client_order_id = models.CharField(max_length=128, blank=True)
     """By whoever made it; brokers need it to cancel."""
-    status = models.CharField(max_length=16, choices=[(s.value, WORDS[FROM_BROKER[s]]) for s in BrokerStatus])
+    status = models.CharField(max_length=16, choices=[(s.value, STATUS_LABELS[FROM_BROKER[s]]) for s in BrokerStatus])
     symbol = models.CharField(max_length=40, blank=True)
     side = models.CharField(max_length=4, blank=True)
     order_type = models.CharField(max_length=10, blank=True)
@@ -373,7 +377,7 @@ class OutsideOrder(models.Model):
 
     @property
     def status_words(self) -> str:
-        return WORDS[FROM_BROKER[BrokerStatus(self.status)]]
+        return STATUS_LABELS[FROM_BROKER[BrokerStatus(self.status)]]
 
     @property
     def can_be_cancelled(self) -> bool:

@@ -13,7 +13,8 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import broker_access
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
-from console.orders import exposure, states
+from console.orders import states
+from console.orders.checks import facts
 from console.orders.models import Confirmation, Order
 from console.orders.states import Status
 from console.principal import Redeemer
@@ -77,7 +78,7 @@ def check_clear(
 
 def is_held(order: Order) -> bool:
     """Whether the cancel of an app's own order waits for the owner: the owner releases orders there, and it guards."""
-    return order.connection.policy != Policy.TWO_STEP and order.state in exposure.LIVE and _guards(order)
+    return order.connection.policy != Policy.TWO_STEP and order.state in facts.LIVE and _guards(order)
 
 
 def _guards(order: Order) -> bool:

@@ -74,7 +74,7 @@ FROM_BROKER: dict[BrokerStatus, Status] = {
     BrokerStatus.REJECTED: Status.REJECTED,
 }
 
-WORDS: dict[Status, str] = {
+STATUS_LABELS: dict[Status, str] = {
     Status.AWAITING: "Waiting for confirmation",
     Status.LAPSED: "Not confirmed in time",
     Status.DENIED: "Refused by Tradelatch",
@@ -97,7 +97,7 @@ def allowed(before: Status, after: Status) -> bool:
     return after in MOVES.get(before, frozenset())
 
 
-class Change(StrEnum):
+class AmendmentStatus(StrEnum):
     """Where the modification of an order can stand. It is sent once; a lost answer is looked up, never sent again."""
 
     AWAITING = "awaiting_confirmation"
@@ -117,31 +117,47 @@ class Change(StrEnum):
     """The broker still has, or ended, the order as it was, long enough after the send to be sure."""
 
 
-UNSETTLED = frozenset({Change.INTENT, Change.SENDING, Change.ASKED, Change.UNKNOWN})
+UNSETTLED = frozenset({AmendmentStatus.INTENT, AmendmentStatus.SENDING, AmendmentStatus.ASKED, AmendmentStatus.UNKNOWN})
 
-CHANGES: dict[Change, frozenset[Change]] = {
+AMENDMENT_MOVES: dict[AmendmentStatus, frozenset[AmendmentStatus]] = {
     # Straight to DONE: the cancel of an order, which from then on is the order's own.
-    Change.AWAITING: frozenset({Change.INTENT, Change.DONE, Change.DENIED, Change.LAPSED, Change.DISCARDED}),
-    Change.INTENT: frozenset({Change.SENDING, Change.DENIED}),
-    Change.SENDING: frozenset({Change.DONE, Change.REJECTED, Change.NOT_SENT, Change.ASKED, Change.UNKNOWN}),
+    AmendmentStatus.AWAITING: frozenset(
+        {
+            AmendmentStatus.INTENT,
+            AmendmentStatus.DONE,
+            AmendmentStatus.DENIED,
+            AmendmentStatus.LAPSED,
+            AmendmentStatus.DISCARDED,
+        }
+    ),
+    AmendmentStatus.INTENT: frozenset({AmendmentStatus.SENDING, AmendmentStatus.DENIED}),
+    AmendmentStatus.SENDING: frozenset(
+        {
+            AmendmentStatus.DONE,
+            AmendmentStatus.REJECTED,
+            AmendmentStatus.NOT_SENT,
+            AmendmentStatus.ASKED,
+            AmendmentStatus.UNKNOWN,
+        }
+    ),
     # Back to SENDING: its owner's yes is sent once, as the change was.
-    Change.ASKED: frozenset({Change.SENDING, Change.REJECTED, Change.DISCARDED}),
-    Change.UNKNOWN: frozenset({Change.DONE, Change.NOT_DONE}),
+    AmendmentStatus.ASKED: frozenset({AmendmentStatus.SENDING, AmendmentStatus.REJECTED, AmendmentStatus.DISCARDED}),
+    AmendmentStatus.UNKNOWN: frozenset({AmendmentStatus.DONE, AmendmentStatus.NOT_DONE}),
     # As with an order: "not there" can be overtaken by a broker that was merely late.
-    Change.NOT_DONE: frozenset({Change.DONE}),
+    AmendmentStatus.NOT_DONE: frozenset({AmendmentStatus.DONE}),
 }
 
-CHANGE_WORDS: dict[Change, str] = {
-    Change.AWAITING: "Waiting for confirmation",
-    Change.LAPSED: "Not confirmed in time",
-    Change.DENIED: "Refused by Tradelatch",
-    Change.DISCARDED: "Dropped",
-    Change.INTENT: "Confirmed",
-    Change.SENDING: "Being sent",
-    Change.ASKED: "Waiting for an answer to the broker",
-    Change.UNKNOWN: "Being looked up",
-    Change.NOT_SENT: "Not sent",
-    Change.REJECTED: "Rejected by the broker",
-    Change.DONE: "Changed",
-    Change.NOT_DONE: "Not changed",
+AMENDMENT_LABELS: dict[AmendmentStatus, str] = {
+    AmendmentStatus.AWAITING: "Waiting for confirmation",
+    AmendmentStatus.LAPSED: "Not confirmed in time",
+    AmendmentStatus.DENIED: "Refused by Tradelatch",
+    AmendmentStatus.DISCARDED: "Dropped",
+    AmendmentStatus.INTENT: "Confirmed",
+    AmendmentStatus.SENDING: "Being sent",
+    AmendmentStatus.ASKED: "Waiting for an answer to the broker",
+    AmendmentStatus.UNKNOWN: "Being looked up",
+    AmendmentStatus.NOT_SENT: "Not sent",
+    AmendmentStatus.REJECTED: "Rejected by the broker",
+    AmendmentStatus.DONE: "Changed",
+    AmendmentStatus.NOT_DONE: "Not changed",
 }

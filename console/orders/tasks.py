@@ -1,18 +1,19 @@
 from celery import shared_task
 
-from console.orders import letters, outside, sweeps
+from console.orders.execution import external_orders, reconcile
+from console.orders.owner import notifications
 
 
 @shared_task
 def sweep() -> None:
-    sweeps.sweep()
+    reconcile.sweep()
 
 
 @shared_task
 def tell_owners() -> None:
-    letters.tell()
+    notifications.notify()
 
 
 @shared_task
 def look_outside() -> None:
-    outside.keep_all()
+    external_orders.store_all()

@@ -282,7 +282,7 @@ class Terms:
 _PRICED = ("quantity", "notional", "limit_price", "stop_price", "trail_amount", "trail_percent")
 
 
-def as_shown(request: OrderRequest) -> dict[str, Any]:
+def shown_terms(request: OrderRequest) -> dict[str, Any]:
     """Every term of an order as text, those it does not have as None: what the digest binds."""
     flags = {name: getattr(request, name) for name in ("outside_rth", "reduce_only", "post_only")}
     return {
@@ -304,13 +304,13 @@ def _each(order: OrderRequest | LegRequest, names: tuple[str, ...]) -> dict[str,
     }
 
 
-def words(request: OrderRequest) -> str:
+def describe(request: OrderRequest) -> str:
     """ "Buy 10 AAPL at 181.5 limit, day" """
     if request.quantity is None:
         size = f"{_text(request.notional)} worth of {request.symbol}"
     else:
         size = f"{plain(request.quantity)} {request.symbol}"
-    said = f"{request.side.capitalize()} {size} {at(request)}, {UNTIL[request.tif]}"
+    said = f"{request.side.capitalize()} {size} {describe_price(request)}, {UNTIL[request.tif]}"
     for flag, meaning in (
         (request.outside_rth, "also outside the regular session"),
         (request.reduce_only, "only to make a position smaller"),
@@ -319,7 +319,7 @@ def words(request: OrderRequest) -> str:
         if flag:
             said += f", {meaning}"
     if request.legs:
-        joined = " and ".join(at(leg) for leg in request.legs)
+        joined = " and ".join(describe_price(leg) for leg in request.legs)
         if request.order_class is OrderClass.OCO:
             said += f"; or else {joined}: what fills of one ends the other"
         else:
@@ -330,7 +330,7 @@ def words(request: OrderRequest) -> str:
     return said
 
 
-def at(order: OrderRequest | LegRequest) -> str:
+def describe_price(order: OrderRequest | LegRequest) -> str:
     """ "at 181.5 limit" """
     match order.order_type:
         case OrderType.MARKET:

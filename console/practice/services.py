@@ -24,7 +24,10 @@ from console.connections import broker_access, equity
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.halts import services as halts
-from console.orders import cancelling, reach, risk, sending, states
+from console.orders import reach, states
+from console.orders.checks import permission
+from console.orders.execution import cancel as cancelling
+from console.orders.execution import sync
 from console.orders.models import Order
 
 MOST_ACCOUNTS = 20
@@ -193,7 +196,7 @@ def reset_account(
         _note(connection, by, "account reset", account=account_id, before=str(before.equity), after=str(after.equity))
     for order in standing.select_related("app", "connection", "confirmation"):
         with suppress(BrokerError):  # the sweep asks again
-            sending.refresh(order)
+            sync.refresh(order)
     cancelled = sum(result.refusal is None for result in done)
     return AccountReset(terms=model_settings.settings_of(account_id), cancelled=cancelled, before=before.equity)
 
@@ -237,7 +240,7 @@ def _check(connection: Connection, by: By, account_id: str) -> None:
             f"{connection.name} has no practice accounts: they exist on paper connections alone. Nothing was done.",
         )
     if isinstance(by, ConnectedApp):
-        risk.check_permission(by, connection)
+        permission.check_permission(by, connection)
         halts.check(halts.GatedAction.PREPARE, connection, by.pk, account_id)
 
 

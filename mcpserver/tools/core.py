@@ -9,7 +9,7 @@ from brokers.types import OrderClass, OrderType, TimeInForce
 from console import scopes, toolsets
 from console.connections import broker_access, health
 from console.connections.models import Connection
-from console.orders import desk
+from console.orders import preview as previewing
 from console.principal import Principal
 from console.scopes import Scope
 from console.toolsets import Toolset
@@ -161,7 +161,7 @@ def self_test(call: Call) -> dict[str, Any]:
     found = health.examine(connection)
     checks = [compact(check=each.check, ok=each.ok, detail=each.detail, next=each.next) for each in found]
     if who.may(Scope.TRADE):
-        refusal = desk.refusal_to_trade(who)
+        refusal = previewing.refusal_to_trade(who)
         checks.append(
             compact(
                 check="trading",

@@ -10,10 +10,16 @@ from brokers.errors import BrokerError
 from brokers.types import OrderChanges, OrderClass, OrderType, Side, TimeInForce
 from console.connections import broker_access
 from console.errors import Code, Refusal, Retry
-from console.orders import changes, desk, sending, states
+from console.orders import actions as order_actions
+from console.orders import prepare as preparing
+from console.orders import preview as previewing
+from console.orders import queries as order_queries
+from console.orders import states, summary
+from console.orders.execution import sync
+from console.orders.execution.external_orders import AtBroker
 from console.orders.models import Action, Confirmation, Modification, Order
-from console.orders.outside import AtBroker
 from console.orders.terms import Terms
+from console.orders.transitions import amendment_state
 from console.principal import Redeemer
 from mcpserver.call import Call
 from mcpserver.kinds import cursor
@@ -179,7 +185,7 @@ class Previewed(TypedDict):
 
 def preview_order(call: Call) -> dict[str, Any]:
     args = call.args
-    seen = desk.preview(
+    seen = previewing.preview(
         call.principal,
         _terms(args),
         account_id=args.get("account_id"),
@@ -207,7 +213,7 @@ def preview_order(call: Call) -> dict[str, Any]:
 
 def place_order(call: Call) -> dict[str, Any]:
     args = call.args
-    prepared = desk.prepare(
+    prepared = preparing.prepare(
         call.principal,
         _terms(args),
         account_id=args.get("account_id"),
@@ -219,9 +225,12 @@ def place_order(call: Call) -> dict[str, Any]:
 
 def place_batch_orders(call: Call) -> dict[str, Any]:
     args = call.args
-    prepared = desk.prepare_plan(
+    prepared = preparing.prepare_plan(
         call.principal,
-        [desk.Item(terms=_terms(item), client_order_id=item.get("client_order_id")) for item in args["orders"]],
+        [
+            preparing.PlanItem(terms=_terms(item), client_order_id=item.get("client_order_id"))
+            for item in args["orders"]
+        ],
         account_id=args.get("account_id"),
         action=Action.BATCH,
         all_or_none=args.get("all_or_none", True),
@@ -232,7 +241,7 @@ def place_batch_orders(call: Call) -> dict[str, Any]:
 
 def close_position(call: Call) -> dict[str, Any]:
     args = call.args
-    prepared = desk.prepare_close(
+    prepared = preparing.prepare_close(
         call.principal,
         args["symbol"],
         account_id=args.get("account_id"),
@@ -246,14 +255,14 @@ def close_position(call: Call) -> dict[str, Any]:
 
 
 def reverse_position(call: Call) -> dict[str, Any]:
-    prepared = desk.prepare_reverse(
+    prepared = preparing.prepare_reverse(
         call.principal, call.args["symbol"], account_id=call.args.get("account_id"), request_id=call.request_id
     )
     return _prepared(call, prepared)
 
 
 def flatten_account(call: Call) -> dict[str, Any]:
-    prepared, left_out = desk.prepare_flatten(
+    prepared, left_out = preparing.prepare_flatten(
         call.principal, account_id=call.args.get("account_id"), request_id=call.request_id
     )
     answer = _prepared(call, prepared)
@@ -267,10 +276,10 @@ def flatten_account(call: Call) -> dict[str, Any]:
 def modify_order(call: Call) -> dict[str, Any]:
     args = call.args
     asked = OrderChanges(
-        **{name: args.get(name) for name in changes.PRICED},
+        **{name: args.get(name) for name in amendment_state.PRICED},
         tif=TimeInForce(args["tif"]) if "tif" in args else None,
     )
-    change = desk.prepare_change(
+    change = preparing.prepare_change(
         call.principal, args["order_id"], asked, account_id=args.get("account_id"), request_id=call.request_id
     )
     call.account_id, call.order_id = change.order.account_id, change.order.public_id
@@ -282,7 +291,7 @@ def modify_order(call: Call) -> dict[str, Any]:
     }
 
 
-def _prepared(call: Call, prepared: desk.Prepared) -> dict[str, Any]:
+def _prepared(call: Call, prepared: preparing.Prepared) -> dict[str, Any]:
     order, confirmation = prepared.order, prepared.confirmation
     call.account_id, call.order_id = order.account_id, order.public_id
     orders = list(prepared.orders)
@@ -317,9 +326,9 @@ def _waits_for(call: Call, order: Order, confirmation: Confirmation) -> dict[str
             )
         case Redeemer.OWNER:
             status = "needs_approval"
-            by["approve_at"] = desk.approval_url(order)
+            by["approve_at"] = summary.approval_url(order)
             following = (
-                f"Nothing was sent. The owner must approve it in the console at {desk.approval_url(order)} before it "
+                f"Nothing was sent. The owner must approve it in the console at {summary.approval_url(order)} before it "
                 "expires; you cannot confirm it. Then ask get_order_status."
             )
     if decided_by is not Redeemer.APP and call.principal.redeemer is Redeemer.APP:
@@ -357,7 +366,7 @@ _MAY_STAND = "The order may stand. Do not place it again; ask get_order_status."
 
 
 def confirm_trade(call: Call) -> dict[str, Any]:
-    released = desk.confirm_all(call.principal, call.args["confirmation_id"], request_id=call.request_id)
+    released = order_actions.confirm_all(call.principal, call.args["confirmation_id"], request_id=call.request_id)
     orders, order = released.orders, released.orders[0]
     call.account_id, call.order_id = order.account_id, order.public_id
     if released.confirmation.is_about_an_order:
@@ -365,7 +374,7 @@ def confirm_trade(call: Call) -> dict[str, Any]:
     if len(orders) == 1 and order.state in (states.Status.REJECTED, states.Status.NOT_SENT):
         raise _over(order.code, f"{order.reason} To try again, prepare it anew under a new client_order_id.", order)
     asked = next((each for each in orders if each.state is states.Status.ASKED), None)
-    following = None if asked is None else _ASKED.format(url=desk.approval_url(asked))
+    following = None if asked is None else _ASKED.format(url=summary.approval_url(asked))
     if any(each.state is states.Status.UNKNOWN for each in orders):
         following = _MAY_STAND
     return compact(status=_together(orders), **_rows(orders), next=following)
@@ -377,14 +386,14 @@ def _over(code: str, message: str, order: Order) -> Refusal:
 
 
 def _changed(order: Order, change: Modification) -> dict[str, Any]:
-    if change.state in (states.Change.REJECTED, states.Change.NOT_SENT):
+    if change.state in (states.AmendmentStatus.REJECTED, states.AmendmentStatus.NOT_SENT):
         raise _over(change.code, f"The order was not changed: {change.reason} To try again, prepare it anew.", order)
     order.refresh_from_db()
     following = None
-    if change.state is states.Change.UNKNOWN:
+    if change.state is states.AmendmentStatus.UNKNOWN:
         following = "The change may hold. Do not ask for it again; ask get_order_status."
-    elif change.state is states.Change.ASKED:
-        following = _ASKED.format(url=desk.approval_url(order))
+    elif change.state is states.AmendmentStatus.ASKED:
+        following = _ASKED.format(url=summary.approval_url(order))
     return compact(
         status=change.status,
         order=render.order(order),
@@ -394,7 +403,7 @@ def _changed(order: Order, change: Modification) -> dict[str, Any]:
 
 
 def cancel_order(call: Call) -> dict[str, Any]:
-    order = desk.cancel(
+    order = order_actions.cancel(
         call.principal, call.args["order_id"], account_id=call.args.get("account_id"), request_id=call.request_id
     )
     call.account_id, call.order_id = order.account_id, order.public_id
@@ -416,7 +425,7 @@ class AllCancelled(TypedDict):
 
 
 def cancel_all_orders(call: Call) -> dict[str, Any]:
-    call.account_id, done = desk.cancel_all(
+    call.account_id, done = order_actions.cancel_all(
         call.principal,
         account_id=call.args.get("account_id"),
         symbol=call.args.get("symbol"),
@@ -455,7 +464,7 @@ class Waiting(TypedDict):
 
 
 def get_pending_confirmations(call: Call) -> dict[str, Any]:
-    waiting = desk.pending(call.principal, call.args.get("account_id"))
+    waiting = order_queries.pending_confirmations(call.principal, call.args.get("account_id"))
     return compact(
         pending=[
             {
@@ -475,9 +484,9 @@ def get_pending_confirmations(call: Call) -> dict[str, Any]:
 
 
 def discard_confirmation(call: Call) -> dict[str, Any]:
-    order = desk.discard(call.principal, call.args["confirmation_id"], request_id=call.request_id)
+    order = order_actions.discard(call.principal, call.args["confirmation_id"], request_id=call.request_id)
     call.account_id, call.order_id = order.account_id, order.public_id
-    confirmation = desk.held(call.principal, call.args["confirmation_id"])
+    confirmation = order_queries.confirmation_of(call.principal, call.args["confirmation_id"])
     if confirmation.is_about_an_order:
         change = confirmation.modification
         return {"status": change.status, "order": render.order(order), "modification": render.modification(change)}
@@ -533,13 +542,13 @@ def get_orders(call: Call) -> dict[str, Any]:
         symbol = broker.instrument(args["symbol"]).symbol if "symbol" in args else None
         at_broker = AtBroker(broker, account.account_id)
     status = args.get("status", "open")
-    wanted = desk.Wanted(
+    wanted = order_queries.OrderQuery(
         statuses=STATUSES[status] if status in STATUSES else frozenset({states.Status(status)}),
         symbol=symbol,
         start=start,
         end=end,
     )
-    found, following = desk.listing(
+    found, following = order_queries.list_orders(
         call.principal, at_broker, wanted, limit=args.get("limit", 50), after=args.get("cursor")
     )
     return compact(
@@ -551,7 +560,7 @@ def get_orders(call: Call) -> dict[str, Any]:
 
 def _external(call: Call, at_broker: AtBroker, symbol: str | None) -> dict[str, Any]:
     try:
-        found = desk.external(call.principal, at_broker, symbol=symbol)
+        found = order_queries.external_orders(call.principal, at_broker, symbol=symbol)
     except Refusal as refusal:
         return {"external_unknown": f"The broker did not tell which orders were made elsewhere: {refusal}"}
     return {"external": [render.external(each) for each in found] or None}
@@ -589,13 +598,15 @@ def get_order_status(call: Call) -> dict[str, Any]:
     args = call.args
     if ("order_id" in args) == ("client_order_id" in args):
         raise Refusal(Code.MISSING_ARGUMENT, "Give either order_id or client_order_id.", field="order_id")
-    order = desk.find(call.principal, args.get("order_id") or args["client_order_id"], args.get("account_id"))
+    order = order_queries.find_order(
+        call.principal, args.get("order_id") or args["client_order_id"], args.get("account_id")
+    )
     call.account_id, call.order_id = order.account_id, order.public_id
     try:
-        sending.refresh(order)
+        sync.refresh(order)
     except BrokerError as error:
         log.warning("Order %s could not be refreshed: %s", order.public_id, error)
-    fills = desk.fills(order)
+    fills = order_queries.fills(order)
     steps = [compact(at=event.at, status=event.after, what=event.what) for event in order.events.all()]
     earlier = [
         f"{len(all_) - most} earlier {what}"

@@ -6,7 +6,7 @@ from typing_extensions import TypedDict
 
 from brokers.types import Fill
 from console.connections import broker_access
-from console.orders import desk
+from console.orders import queries as order_queries
 from console.orders.models import Order
 from mcpserver.call import Call
 from mcpserver.kinds import cursor
@@ -90,7 +90,7 @@ def get_executions(call: Call) -> dict[str, Any]:
     args = call.args
     check_span(args)
     limit = args.get("limit", _USUAL)
-    order = desk.find(call.principal, args["order_id"]) if "order_id" in args else None
+    order = order_queries.find_order(call.principal, args["order_id"]) if "order_id" in args else None
     account_id = args.get("account_id") or (order.account_id if order else None)
     with broker_access.account_for(call.principal, account_id) as (broker, account):
         call.account_id = account.account_id

@@ -15,8 +15,8 @@ from console.errors import Code, Refusal
 from console.halts import services as halts
 from console.halts.models import Halt
 from console.limits import Limits
-from console.orders import exposure, standing
-from console.orders.risk import Use
+from console.orders.checks import daily_usage, facts, limit_usage
+from console.orders.checks.limit_rules import LimitUsage
 from mcpserver.call import Call
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools.render import compact, moment
@@ -80,13 +80,15 @@ def get_risk_status(call: Call) -> dict[str, Any]:
         equity = connection.equity
         if connection.limited.daily_loss is not None or app.limited.daily_loss is not None:
             accounts = [each.account_id for each in broker.accounts()]
-            equity = exposure.equity_of(broker, accounts, connection.currency)
+            equity = facts.total_equity(broker, accounts, connection.currency)
     call.account_id = account.account_id
     halted = list(halts.halts_on(connection, app.pk, account.account_id))
 
-    def told(limits: Limits, use: Use) -> dict[str, Any]:
+    def told(limits: Limits, use: LimitUsage) -> dict[str, Any]:
         return _told(
-            limits, use, [_line(each) for each in standing.lines(limits, use, connection, equity=equity, now=now)]
+            limits,
+            use,
+            [_line(each) for each in limit_usage.limit_lines(limits, use, connection, equity=equity, now=now)],
         )
 
     return {
@@ -95,14 +97,14 @@ def get_risk_status(call: Call) -> dict[str, Any]:
         "confirmed_by": "the owner, in the console" if connection.policy == Policy.OWNER_APPROVAL else "confirm_trade",
         "currency": connection.currency,
         "day_began": moment(now.replace(hour=0, minute=0, second=0, microsecond=0)),
-        "connection": told(connection.limited, exposure.use_of_connection(connection, now)),
-        "app": told(app.limited, exposure.use_of_app(app, connection, now)),
+        "connection": told(connection.limited, daily_usage.connection_usage(connection, now)),
+        "app": told(app.limited, daily_usage.app_usage(app, connection, now)),
         "halts": [_halt(each) for each in halted],
         "manage_at": f"{settings.PUBLIC_URL}/connections/{connection.pk}/limits/",
     }
 
 
-def _told(limits: Limits, use: Use, lines: list[dict[str, Any]]) -> dict[str, Any]:
+def _told(limits: Limits, use: LimitUsage, lines: list[dict[str, Any]]) -> dict[str, Any]:
     stored = limits.stored()
     rules = {name: stored[name] for name in stored if isinstance(stored[name], list | bool)}
     return compact(
@@ -113,7 +115,7 @@ def _told(limits: Limits, use: Use, lines: list[dict[str, Any]]) -> dict[str, An
     )
 
 
-def _line(line: standing.Line) -> dict[str, Any]:
+def _line(line: limit_usage.LimitLine) -> dict[str, Any]:
     return compact(limit=line.name, value=line.value, unit=line.unit, used=line.used, headroom=line.headroom)
 
 

@@ -11,9 +11,11 @@ from console.connections.models import Connection
 from console.halts import services as halts
 from console.journal import notes, sync
 from console.journal.models import RoundTrip
-from console.orders import desk, outside
-from console.orders.desk import Prepared
+from console.orders import prepare as preparing
+from console.orders import summary
+from console.orders.execution import external_orders
 from console.orders.models import OutsideOrder
+from console.orders.prepare import Prepared
 from console.orders.states import Status
 from tests import watched_broker
 from tests.brokers.paper.support import order as paper_order
@@ -21,7 +23,7 @@ from tests.browser.test_console_in_a_browser import AXE
 from tests.browser.test_passkeys_in_a_browser import add_passkey, sign_in
 from tests.conftest import PASSWORD
 from tests.console.orders.conftest import bitcoin
-from tests.console.orders.test_made_elsewhere import at_the_broker
+from tests.console.orders.test_external_orders import at_the_broker
 from tests.watched_broker import Watch
 
 LIMITS = {"order_notional": "90000", "daily_notional": "90000"}
@@ -46,7 +48,7 @@ def asks(paper: Connection) -> Connection:
 
 
 def prepare(key: str, **terms: Any) -> Prepared:
-    return desk.prepare(bearer.authenticate(key), bitcoin(**terms))
+    return preparing.prepare(bearer.authenticate(key), bitcoin(**terms))
 
 
 def status(prepared: Prepared) -> Status:
@@ -60,7 +62,7 @@ def test_a_passkey_releases_a_live_order(
     sign_in(page, console, owner.email)
     add_passkey(page, console)
     prepared = prepare(trade_key)
-    page.goto(desk.approval_url(prepared.order))
+    page.goto(summary.approval_url(prepared.order))
     expect(page.get_by_role("heading", name="Buy 0.1 BTC/USD at market, day Live")).to_be_visible()
     expect(page).to_have_title("(1) Buy 0.1 BTC/USD at market, day (Live) · Tradelatch")
     assert watch.submitted == []
@@ -76,7 +78,7 @@ def test_without_a_passkey_a_live_order_cannot_be_released(
 ) -> None:
     sign_in(page, console, owner.email)
     prepared = prepare(trade_key)
-    page.goto(desk.approval_url(prepared.order))
+    page.goto(summary.approval_url(prepared.order))
     expect(page.get_by_text("you have none yet")).to_be_visible()
     expect(page.get_by_role("button", name="Release")).to_have_count(0)
     expect(page.get_by_role("link", name="Add a passkey")).to_be_visible()
@@ -92,7 +94,7 @@ def test_an_authenticator_that_verifies_nobody_releases_nothing(
     add_passkey(page, console)
     prepared = prepare(trade_key)
     session.send("WebAuthn.setUserVerified", {"authenticatorId": number, "isUserVerified": False})
-    page.goto(desk.approval_url(prepared.order))
+    page.goto(summary.approval_url(prepared.order))
     page.get_by_role("button", name="Release with a passkey").click()
     expect(page.get_by_text("Nothing was chosen. Try again when you are ready.")).to_be_visible()
     assert status(prepared) is Status.AWAITING
@@ -107,7 +109,7 @@ def test_an_authenticator_that_is_gone_releases_nothing(
     add_passkey(page, console)
     prepared = prepare(trade_key)
     session.send("WebAuthn.clearCredentials", {"authenticatorId": number})
-    page.goto(desk.approval_url(prepared.order))
+    page.goto(summary.approval_url(prepared.order))
     page.get_by_role("button", name="Release with a passkey").click()
     expect(page.get_by_text("Nothing was chosen. Try again when you are ready.")).to_be_visible()
     assert status(prepared) is Status.AWAITING
@@ -141,7 +143,7 @@ def test_the_password_releases_a_paper_order_and_the_countdown_runs(
 ) -> None:
     sign_in(page, console, owner.email)
     prepared = prepare(trade_key)
-    page.goto(desk.approval_url(prepared.order))
+    page.goto(summary.approval_url(prepared.order))
     expect(page.locator("[data-left]")).to_contain_text("1 min")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Release with the password").click()
@@ -154,7 +156,7 @@ def test_on_a_phone_the_decision_is_one_tap_away(
 ) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     sign_in(page, console, owner.email)
-    page.goto(desk.approval_url(prepare(trade_key).order))
+    page.goto(summary.approval_url(prepare(trade_key).order))
     decision = page.get_by_role("heading", name="Your decision")
     expect(decision).not_to_be_in_viewport()
     page.get_by_role("link", name="Decide").click()
@@ -170,7 +172,7 @@ def desk_pages(live: Connection, owner: Any, trade_key: str) -> list[str]:
     trip = RoundTrip.objects.get()
     notes.add(live.pk, trip.public_id, "Sold too soon", ["haste"], by="Claude", app_id=1)
     at_the_broker(live)
-    outside.keep(live)
+    external_orders.store(live)
     prepared = prepare(trade_key)
     halt = halts.halt_app(prepared.order.app, by=owner)
     connection = f"/connections/{live.pk}"

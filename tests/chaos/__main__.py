@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from console.orders.states import Change, Status
+from console.orders.states import AmendmentStatus, Status
 from tests.chaos import WRONG
 
 _SUMS = ("posts", "accepted", "changes_sent", "changes_done", "for_a_person")
@@ -67,7 +67,7 @@ def failures(result: dict[str, Any]) -> list[str]:
 
 
 def drawn(title: str, table: dict[str, Counter[str]]) -> list[str]:
-    every = list(dict.fromkeys([*map(str, Status), *map(str, Change)]))
+    every = list(dict.fromkeys([*map(str, Status), *map(str, AmendmentStatus)]))
     columns = [status for status in every if any(row[status] for row in table.values())]
     lines = [f"{title:<27}" + "".join(f"{status[:12]:>14}" for status in columns)]
     return [

@@ -58,12 +58,13 @@ class Answer:
 def act(who: "Principal", ask: Ask, number: int) -> Answer:
     from console.errors import Refusal
     from console.halts.services import Proof
-    from console.orders import approvals, sweeps
+    from console.orders.execution import reconcile
     from console.orders.models import Confirmation
+    from console.orders.owner import approvals
     from mcpserver import gate
 
     if ask.what == "lapse":
-        sweeps.sweep()
+        reconcile.sweep()
         return Answer("")
     if ask.what == "approve":
         held = Confirmation.objects.select_related("app__connection__owner").get(public_id=ask.about)
@@ -296,14 +297,15 @@ class Races:
 
     def rests(self, *, by_owner: bool = False) -> "Order":
         from console.halts.services import Proof
-        from console.orders import approvals, desk
+        from console.orders import prepare as preparing
+        from console.orders.owner import approvals
 
         alpaca = self.chaos.alpaca
         if not by_owner:
             order = self.chaos.rest(alpaca)
         else:
             terms = self.chaos.terms(alpaca, resting=True)
-            held = desk.prepare(self.chaos.who[alpaca.name], terms).confirmation
+            held = preparing.prepare(self.chaos.who[alpaca.name], terms).confirmation
             evidence = approvals.Evidence(proof=Proof.PASSWORD, label="password")
             (order,) = approvals.approve(held, by=alpaca.connection.owner, evidence=evidence, seen=held.terms_digest)
         assert order is not None and order.status == "working"
@@ -311,10 +313,10 @@ class Races:
 
     def changes(self, order: "Order", price: str) -> "Modification":
         from brokers.types import OrderChanges
-        from console.orders import desk
+        from console.orders import prepare as preparing
 
         who = self.chaos.who[self.chaos.alpaca.name]
-        return desk.prepare_change(who, order.public_id, OrderChanges(limit_price=Decimal(price)))
+        return preparing.prepare_change(who, order.public_id, OrderChanges(limit_price=Decimal(price)))
 
     def is_changed(self, change: "Modification") -> None:
         change.refresh_from_db()
@@ -325,10 +327,10 @@ class Races:
 
     def sweep(self) -> None:
         """Until what is under way has been looked up for long enough."""
-        from console.orders import sweeps
+        from console.orders.execution import reconcile
 
         self.chaos.offset += timedelta(seconds=31)
-        sweeps.sweep()
+        reconcile.sweep()
 
     def fresh(self, order: "Order") -> "Order":
         from console.orders.models import Order

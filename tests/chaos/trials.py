@@ -37,9 +37,12 @@ from console.accounts.models import User  # noqa: E402
 from console.authority import bearer  # noqa: E402
 from console.errors import Code, Refusal  # noqa: E402
 from console.keys import minting  # noqa: E402
-from console.orders import desk, sweeps  # noqa: E402
+from console.orders import actions as order_actions  # noqa: E402
+from console.orders import prepare as preparing  # noqa: E402
+from console.orders import queries as order_queries  # noqa: E402
+from console.orders.execution import reconcile  # noqa: E402
 from console.orders.models import Action, Confirmation, Modification, Order  # noqa: E402
-from console.orders.states import AT_BROKER, ENDED, IN_FLIGHT, UNSETTLED, Change, Status  # noqa: E402
+from console.orders.states import AT_BROKER, ENDED, IN_FLIGHT, UNSETTLED, AmendmentStatus, Status  # noqa: E402
 from console.orders.terms import Terms  # noqa: E402
 from console.principal import Principal  # noqa: E402
 from console.scopes import Scope  # noqa: E402
@@ -198,28 +201,30 @@ class Chaos:
             **more,
         )
 
-    def releases(self, venue: Venue, prepared: desk.Prepared) -> Act:
+    def releases(self, venue: Venue, prepared: preparing.Prepared) -> Act:
         held = prepared.confirmation
-        run = functools.partial(desk.confirm, self.who[venue.name], held.public_id)
-        beside = functools.partial(desk.cancel, self.who[venue.name], prepared.order.public_id)
+        run = functools.partial(order_actions.confirm, self.who[venue.name], held.public_id)
+        beside = functools.partial(order_actions.cancel, self.who[venue.name], prepared.order.public_id)
         return Act(write=Write.SEND, run=run, of=held, writes=max(1, len(prepared.orders)), beside=beside)
 
     def order(self, venue: Venue) -> Act:
         terms = self.terms(venue, resting=self.dice.random() < 0.4)
-        return self.releases(venue, persistent(lambda: desk.prepare(self.who[venue.name], terms)))
+        return self.releases(venue, persistent(lambda: preparing.prepare(self.who[venue.name], terms)))
 
     def bracket(self, venue: Venue) -> Act:
         exits = {"order_class": OrderClass.BRACKET, "take_profit": Decimal(10_000_000), "stop_loss": Decimal(50)}
         terms = self.terms(venue, resting=self.dice.random() < 0.4, **exits)
-        return self.releases(venue, persistent(lambda: desk.prepare(self.who[venue.name], terms)))
+        return self.releases(venue, persistent(lambda: preparing.prepare(self.who[venue.name], terms)))
 
     def batch(self, venue: Venue, *, all_or_none: bool = False) -> Act:
         count = self.dice.randint(2, 4)
-        items = [desk.Item(terms=self.terms(venue, resting=self.dice.random() < 0.4)) for _ in range(count)]
+        items = [preparing.PlanItem(terms=self.terms(venue, resting=self.dice.random() < 0.4)) for _ in range(count)]
         return self.releases(
             venue,
             persistent(
-                lambda: desk.prepare_plan(self.who[venue.name], items, action=Action.BATCH, all_or_none=all_or_none)
+                lambda: preparing.prepare_plan(
+                    self.who[venue.name], items, action=Action.BATCH, all_or_none=all_or_none
+                )
             ),
         )
 
@@ -230,7 +235,7 @@ class Chaos:
         symbol = self.dice.choice(venue.symbols[1:])
         self.calm()
         venue.give(symbol, self.next())
-        return self.releases(venue, persistent(lambda: desk.prepare_close(self.who[venue.name], symbol)))
+        return self.releases(venue, persistent(lambda: preparing.prepare_close(self.who[venue.name], symbol)))
 
     def flatten(self, venue: Venue) -> Act:
         self.calm()
@@ -238,7 +243,7 @@ class Chaos:
             venue.give(symbol, self.next())
         if self.dice.random() < 0.7:
             self.rest(venue)
-        held, _ = persistent(lambda: desk.prepare_flatten(self.who[venue.name]))
+        held, _ = persistent(lambda: preparing.prepare_flatten(self.who[venue.name]))
         act = self.releases(venue, held)
         if self.dice.random() < 0.3:
             return Act(write=Write.CANCEL, run=act.run, of=act.of)
@@ -247,8 +252,8 @@ class Chaos:
     def rest(self, venue: Venue) -> Order | None:
         """An order that rests at the broker, unharmed. None where the machine was too slow for that."""
         terms = self.terms(venue, resting=True)
-        prepared = persistent(lambda: desk.prepare(self.who[venue.name], terms))
-        order = persistent(lambda: desk.confirm(self.who[venue.name], prepared.confirmation.public_id))
+        prepared = persistent(lambda: preparing.prepare(self.who[venue.name], terms))
+        order = persistent(lambda: order_actions.confirm(self.who[venue.name], prepared.confirmation.public_id))
         self.first_ids.add(order.wire_id)
         return order if order.state in AT_BROKER else None
 
@@ -259,15 +264,15 @@ class Chaos:
         price = 101 + Decimal(self.next() % 5000).scaleb(-2)
         size = venue.size(self.next()) if self.dice.random() < 0.5 else None
         asked = OrderChanges(limit_price=price, quantity=size)
-        held = persistent(lambda: desk.prepare_change(who, order.public_id, asked)).confirmation
-        beside = functools.partial(desk.cancel, who, order.public_id)
-        run = functools.partial(desk.confirm, who, held.public_id)
+        held = persistent(lambda: preparing.prepare_change(who, order.public_id, asked)).confirmation
+        beside = functools.partial(order_actions.cancel, who, order.public_id)
+        run = functools.partial(order_actions.confirm, who, held.public_id)
         return Act(write=Write.CHANGE, run=run, of=held, beside=beside)
 
     def cancel(self, venue: Venue) -> Act | None:
         if (order := self.rest(venue)) is None:
             return None
-        run = functools.partial(desk.cancel, self.who[venue.name], order.public_id)
+        run = functools.partial(order_actions.cancel, self.who[venue.name], order.public_id)
         return Act(write=Write.CANCEL, run=run, order=order)
 
     # -- what a restart and the beat do ------------------------------------------------------------------------------
@@ -276,22 +281,22 @@ class Chaos:
         """Time goes by until what is under way has been looked up for long enough."""
         for _ in range(2):
             self.offset += timedelta(seconds=125)
-            sweeps.sweep()
+            reconcile.sweep()
 
     def settle(self) -> None:
         """Sweeps, some of them at once and some of them killed, until nothing is on its way."""
         self.offset += timedelta(seconds=31)
         for venue in self.venues:
             venue.disturb(self.dice)
-        children = [fork(self.surprises, sweeps.sweep) for _ in range(2)]
+        children = [fork(self.surprises, reconcile.sweep) for _ in range(2)]
         self.kills["sweep"] += reap(children[0], self.dice.uniform(0, 0.3)) + reap(children[1], None)
         for venue in self.venues:
             venue.mend()
         time.sleep(LATE)
-        sweeps.sweep()
+        reconcile.sweep()
         for _ in range(4):
             self.offset += timedelta(seconds=125)
-            sweeps.sweep()
+            reconcile.sweep()
             if not (_under_way().exists() or _changes_under_way().exists()):
                 break
         self.end_resting()
@@ -303,13 +308,13 @@ class Chaos:
             for order in resting.order_by("pk"):
                 if self.dice.random() < 0.6:
                     _, inside = venue.fault(self.dice, Write.CANCEL)
-                    cancel = functools.partial(desk.cancel, self.who[venue.name], order.public_id)
+                    cancel = functools.partial(order_actions.cancel, self.who[venue.name], order.public_id)
                     self.kills["cancel at the end"] += reap(fork(self.surprises, inside, cancel), None)
                     venue.mend()
-        sweeps.sweep()
+        reconcile.sweep()
         for venue in self.venues:
             venue.meet_what_rests()
-        sweeps.sweep()
+        reconcile.sweep()
 
     # -- the account of it -------------------------------------------------------------------------------------------
 
@@ -346,7 +351,7 @@ class Chaos:
             posts=len(truth.sent),
             accepted=len(truth.orders),
             changes_sent=len(truth.changed),
-            changes_done=sum(each.state is Change.DONE for each in changes),
+            changes_done=sum(each.state is AmendmentStatus.DONE for each in changes),
             for_a_person=sum(order.state is Status.NOT_FOUND for order in rows),
         )
         found["sent_twice"] += _twice([*truth.sent, *truth.changed])
@@ -361,7 +366,7 @@ class Chaos:
                 told = (there.status, there.quantity, there.limit_price, there.filled)
                 if told != (order.state, size, order.limit_price, order.filled_quantity):
                     found["lost"].append(f"{order.public_id}: {there} there, {_told(order)} here")
-                if there.filled != sum((Decimal(fill["quantity"]) for fill in desk.fills(order)), Decimal(0)):
+                if there.filled != sum((Decimal(fill["quantity"]) for fill in order_queries.fills(order)), Decimal(0)):
                     found["lost"].append(f"{order.public_id}: its fills do not add up to {there.filled}")
         for name, order in here.items():
             stands = order.filled_quantity or order.state is Status.FILLED or order.state in AT_BROKER
@@ -372,7 +377,7 @@ class Chaos:
         if not venue.in_place:
             for change in changes:
                 made = change.wire_id in truth.orders or change.wire_id in truth.replaced
-                if made is not (change.state is Change.DONE):
+                if made is not (change.state is AmendmentStatus.DONE):
                     found["lost"].append(f"{change.public_id}: {change.status} here, {made} there")
         found["stuck"] += [f"{each.public_id}: {each.status}" for each in _under_way().filter(pk__in=[*_ids(rows)])]
         found["stuck"] += [
@@ -417,7 +422,7 @@ def _under_way() -> Any:
 
 
 def _changes_under_way() -> Any:
-    return Modification.objects.filter(status__in=[Change.AWAITING, *UNSETTLED])
+    return Modification.objects.filter(status__in=[AmendmentStatus.AWAITING, *UNSETTLED])
 
 
 def _ids(rows: Iterable[Order | Modification]) -> Iterable[int]:

@@ -62,9 +62,12 @@ from console.authority import bearer  # noqa: E402
 from console.connections import paper as paper_connections  # noqa: E402
 from console.errors import Code, Refusal  # noqa: E402
 from console.keys import minting  # noqa: E402
-from console.orders import desk, states, sweeps  # noqa: E402
+from console.orders import actions as order_actions  # noqa: E402
+from console.orders import prepare as preparing  # noqa: E402
+from console.orders import states  # noqa: E402
+from console.orders.execution import reconcile  # noqa: E402
 from console.orders.models import Confirmation, Modification, Order, OrderEvent  # noqa: E402
-from console.orders.states import AT_BROKER, IN_FLIGHT, Change, Status  # noqa: E402
+from console.orders.states import AT_BROKER, IN_FLIGHT, AmendmentStatus, Status  # noqa: E402
 from console.orders.terms import Terms  # noqa: E402
 from console.scopes import Scope  # noqa: E402
 
@@ -337,7 +340,7 @@ class Walk(RuleBasedStateMachine):
         terms = Terms(
             symbol=symbol, side=side, quantity=Decimal(SIZES[symbol][size]), order_type=kind, tif=tif, **prices
         )
-        prepared = self.asked("prepare", lambda: desk.prepare(self.who, terms))
+        prepared = self.asked("prepare", lambda: preparing.prepare(self.who, terms))
         if prepared is not None:
             self.waiting.append(prepared.confirmation)
 
@@ -347,7 +350,9 @@ class Walk(RuleBasedStateMachine):
     def confirm(self, which: int, dies: str) -> None:
         chosen = self.waiting[which % len(self.waiting)]
         MortalBroker.dies = dies
-        self.asked("confirm" if not dies else f"crash {dies}", lambda: desk.confirm(self.who, chosen.public_id))
+        self.asked(
+            "confirm" if not dies else f"crash {dies}", lambda: order_actions.confirm(self.who, chosen.public_id)
+        )
         MortalBroker.dies = ""
 
     @precondition(lambda self: self.waiting)
@@ -355,7 +360,7 @@ class Walk(RuleBasedStateMachine):
     @kept
     def discard(self, which: int) -> None:
         chosen = self.waiting.pop(which % len(self.waiting))
-        self.asked("discard", lambda: desk.discard(self.who, chosen.public_id))
+        self.asked("discard", lambda: order_actions.discard(self.who, chosen.public_id))
 
     @rule(which=st.integers(0, 50), dies=st.sampled_from(["", "", *DEATHS[2:]]))
     @kept
@@ -364,7 +369,9 @@ class Walk(RuleBasedStateMachine):
         if mine:
             MortalBroker.dies = dies
             chosen = mine[which % len(mine)]
-            self.asked("cancel" if not dies else f"crash {dies}", lambda: desk.cancel(self.who, chosen.public_id))
+            self.asked(
+                "cancel" if not dies else f"crash {dies}", lambda: order_actions.cancel(self.who, chosen.public_id)
+            )
             MortalBroker.dies = ""
 
     @rule(which=st.integers(0, 50), away=st.integers(-300, 300), larger=st.booleans())
@@ -379,7 +386,7 @@ class Walk(RuleBasedStateMachine):
                 limit_price=price if chosen.limit_price else None,
                 stop_price=None if chosen.limit_price else price,
             )
-            held = self.asked("change", lambda: desk.prepare_change(self.who, chosen.public_id, asked))
+            held = self.asked("change", lambda: preparing.prepare_change(self.who, chosen.public_id, asked))
             if held is not None:
                 self.waiting.append(held.confirmation)
 
@@ -393,7 +400,7 @@ class Walk(RuleBasedStateMachine):
     @kept
     def sweep(self, dies: str) -> None:
         MortalBroker.dies = dies
-        self.asked("sweep", sweeps.sweep)
+        self.asked("sweep", reconcile.sweep)
         MortalBroker.dies = ""
 
     # -- what must hold --------------------------------------------------------------------------------------------
@@ -458,7 +465,7 @@ class Walk(RuleBasedStateMachine):
         MortalBroker.dies = ""
         for _ in range(3):
             CLOCK.now += timedelta(seconds=130)
-            sweeps.sweep()
+            reconcile.sweep()
         broker = self.broker()
         there = {each.client_order_id: each for each in broker.orders(self.account, limit=1000)}
         here = {order.wire_id: order for order in self.orders()}
@@ -473,7 +480,7 @@ class Walk(RuleBasedStateMachine):
             else:
                 assert not order.filled_quantity and order.status not in AT_BROKER
         unsettled = Modification.objects.filter(order__connection=self.connection)
-        assert not unsettled.filter(status__in=[Change.AWAITING, *states.UNSETTLED]).exists()
+        assert not unsettled.filter(status__in=[AmendmentStatus.AWAITING, *states.UNSETTLED]).exists()
         self.every_move_is_in_the_table()
 
     # -- helpers ---------------------------------------------------------------------------------------------------

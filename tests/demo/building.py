@@ -43,8 +43,9 @@ from console.journal import sync  # noqa: E402
 from console.keys import minting  # noqa: E402
 from console.limits import NONE, Limits  # noqa: E402
 from console.onboarding import migrate, open_connection, quickstart  # noqa: E402
-from console.orders import approvals, letters, sweeps  # noqa: E402
+from console.orders.execution import reconcile  # noqa: E402
 from console.orders.models import Confirmation, Order  # noqa: E402
+from console.orders.owner import approvals, notifications  # noqa: E402
 from console.principal import Principal  # noqa: E402
 from console.scopes import Scope  # noqa: E402
 from console.toolsets import Toolset  # noqa: E402
@@ -108,7 +109,7 @@ def main() -> None:
     _errors(owner, claude, reader, practice, at_ibkr)
     for each in Connection.objects.filter(owner=owner):
         # Something new waits every two minutes, and without a mail server each letter is written to the terminal.
-        letters.switch(each, on=False)
+        notifications.set_enabled(each, on=False)
     _look(practice)
     _say(prepared, approving, at_ibkr)
 
@@ -145,7 +146,7 @@ def _a_month(claude: App, reader: App, connection: Connection, start: datetime, 
         CLOCK.set(morning + timedelta(hours=_dice.randrange(2, 9)))
         if day % 4 != 3:  # some positions are held overnight and added to
             claude.confirm(claude.call("close_position", symbol=symbol))
-        sweeps.sweep()
+        reconcile.sweep()
         _look(connection)
     trades = claude.call("get_journal_trades")["trades"]
     for trade, note in zip(trades, ("Held too long.", "As planned.", "Entered late; size was right."), strict=False):
@@ -157,7 +158,7 @@ def _lapsed_and_expired(claude: App, connection: Connection, now: datetime) -> N
     claude.place("AAPL", "BUY", "3")
     claude.trade("AAPL", "BUY", "2", order_type="LMT", limit_price="20", tif="DAY")
     CLOCK.set(now - timedelta(hours=20))
-    sweeps.sweep()
+    reconcile.sweep()
     _look(connection)
 
 
@@ -229,7 +230,7 @@ def _interactive_brokers(owner: User, address: str, now: datetime) -> App:
 
     broken("cut", "3")
     CLOCK.set(now - timedelta(hours=1))
-    sweeps.sweep()  # long after: the broker does not know it
+    reconcile.sweep()  # long after: the broker does not know it
     CLOCK.set(datetime.now(UTC))
     app.trade("AAPL", "BUY", "4", **order)
     app.trade("AAPL", "BUY", REFUSED, **order)

@@ -12,7 +12,9 @@ from brokers.errors import BrokerError
 from brokers.types import OrderType, Side, TimeInForce
 from console.authority import bearer
 from console.errors import Refusal
-from console.orders import approvals, desk, questions
+from console.orders import actions as order_actions
+from console.orders import prepare as preparing
+from console.orders.owner import approvals, broker_questions
 from console.orders.terms import Terms
 from console.principal import Principal
 from tests.brokers.ibkr.fake import QUESTION
@@ -39,16 +41,16 @@ def _renew(broker: DemoIbkr, keys: Mapping[str, str]) -> None:
     approving, asking = bearer.authenticate(keys["approving"]), bearer.authenticate(keys["asking"])
     if not approvals.undecided(timezone.now()).filter(app_id=approving.app_id).exists():
         _place(approving, _order("MSFT", "3", None))
-    if not questions.unanswered(timezone.now()).filter(order__app_id=asking.app_id).exists():
+    if not broker_questions.unanswered(timezone.now()).filter(order__app_id=asking.app_id).exists():
         broker.questions = [QUESTION]
         try:
-            desk.confirm(asking, _place(asking, _order("AAPL", "650", "192.30")))
+            order_actions.confirm(asking, _place(asking, _order("AAPL", "650", "192.30")))
         finally:
             broker.questions = []
 
 
 def _place(app: Principal, terms: Terms) -> str:
-    return desk.prepare(app, terms).confirmation.public_id
+    return preparing.prepare(app, terms).confirmation.public_id
 
 
 def _order(symbol: str, quantity: str, limit: str | None) -> Terms:

@@ -30,7 +30,9 @@ from console.accounts.models import User  # noqa: E402
 from console.authority import bearer  # noqa: E402
 from console.connections import paper as paper_connections  # noqa: E402
 from console.keys import minting  # noqa: E402
-from console.orders import desk, sweeps  # noqa: E402
+from console.orders import actions as order_actions  # noqa: E402
+from console.orders import prepare as preparing  # noqa: E402
+from console.orders.execution import reconcile  # noqa: E402
 from console.orders.models import Order  # noqa: E402
 from console.orders.terms import Terms  # noqa: E402
 from console.principal import Principal  # noqa: E402
@@ -62,12 +64,12 @@ def one_round(who: Principal, number: int, patience: float) -> str:
         limit_price=Decimal(100) if resting else None,
         tif=TimeInForce.GTC,
     )
-    prepared = desk.prepare(who, terms)
+    prepared = preparing.prepare(who, terms)
     connections.close_all()
     child = os.fork()
     if child == 0:
         try:
-            desk.confirm(who, prepared.confirmation.public_id)
+            order_actions.confirm(who, prepared.confirmation.public_id)
         finally:
             os._exit(0)
     deadline = time.perf_counter() + patience
@@ -107,7 +109,7 @@ def main() -> None:
     for later in (timedelta(seconds=60), timedelta(seconds=200)):
         timezone.now = functools.partial(_later, later)
         for _ in range(rounds // 100 + 2):
-            sweeps.sweep()
+            reconcile.sweep()
 
     orders = list(Order.objects.all())
     at_broker = collections.Counter(PaperOrder.objects.values_list("client_order_id", flat=True))

@@ -84,9 +84,9 @@ def test_a_move_by_another_process_is_told_too(trade: Wire, read: Wire, server: 
     with read.listen(f"tradelatch://orders/{order_id}") as stream:
         stream.acknowledged()
         beside = f"""
-from console.orders import cancelling
+from console.orders.execution import cancel
 from console.orders.models import Order
-cancelling.take_back(Order.objects.get(public_id="{order_id}"), by="the console")
+cancel.cancel_order(Order.objects.get(public_id="{order_id}"), by="the console")
 """
         assert manage(server.home, server.port, "shell", "-c", beside).returncode == 0
         heard(stream, f"tradelatch://orders/{order_id}")

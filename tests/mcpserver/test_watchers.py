@@ -12,8 +12,8 @@ import pytest
 from brokers.types import Environment
 from console.authority import bearer
 from console.errors import Code, Refusal
-from console.orders import following
-from console.orders.following import News
+from console.orders import events as order_events
+from console.orders.events import News
 from console.principal import Principal
 from console.scopes import Scope, Source
 from mcpserver import listening
@@ -63,8 +63,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listening, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(listening, "QUOTE_SECONDS", 0.01)
     monkeypatch.setattr(bearer, "authenticate", lambda raw, **where: PRINCIPAL)
-    monkeypatch.setattr(following, "newest_event", lambda: 100)
-    monkeypatch.setattr(following, "news", lambda after, connections: [])
+    monkeypatch.setattr(order_events, "newest_event_id", lambda: 100)
+    monkeypatch.setattr(order_events, "events_after", lambda after, connections: [])
 
 
 async def when(probe: Callable[[], object]) -> None:
@@ -133,7 +133,7 @@ def test_an_event_that_was_committed_late_is_told_once(monkeypatch: pytest.Monke
         assert connections == {7}
         return [each for each in table if each.event_id > after]
 
-    monkeypatch.setattr(following, "news", news)
+    monkeypatch.setattr(order_events, "events_after", news)
 
     async def then(client: Client, listeners: Listeners) -> None:
         table.append(News(event_id=105, order_id="a", connection_id=7))
@@ -160,7 +160,7 @@ def test_a_look_that_failed_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None
             raise ZeroDivisionError
         return [News(event_id=101, order_id="a", connection_id=7)]
 
-    monkeypatch.setattr(following, "news", news)
+    monkeypatch.setattr(order_events, "events_after", news)
 
     async def then(client: Client, listeners: Listeners) -> None:
         await when(lambda: client.updated == ["every"])

@@ -13,7 +13,7 @@ from brokers.types import Environment
 from console import scopes
 from console.connected_apps.models import ConnectedApp
 from console.orders.models import Order
-from console.orders.terms import words
+from console.orders.terms import describe
 from console.scopes import Scope, Source
 
 register = template.Library()
@@ -136,7 +136,7 @@ def duration(microseconds: int) -> str:
 @register.filter
 def order_words(order: Order) -> str:
     """``Buy 10 AAPL at 181.5 limit, day``: the words the order was shown with."""
-    return words(order.request)
+    return describe(order.request)
 
 
 @register.filter

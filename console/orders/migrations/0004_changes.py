@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['id'],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('status__in', [console.orders.states.Change['INTENT'], console.orders.states.Change['SENDING'], console.orders.states.Change['UNKNOWN']])), fields=('order',), name='orders_one_change_under_way')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('status__in', [console.orders.states.AmendmentStatus['INTENT'], console.orders.states.AmendmentStatus['SENDING'], console.orders.states.AmendmentStatus['UNKNOWN']])), fields=('order',), name='orders_one_change_under_way')],
             },
         ),
     ]

@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='modification',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', [console.orders.states.Change['ASKED'], console.orders.states.Change['INTENT'], console.orders.states.Change['SENDING'], console.orders.states.Change['UNKNOWN']])), fields=('order',), name='orders_one_change_under_way'),
+            constraint=models.UniqueConstraint(condition=models.Q(('status__in', [console.orders.states.AmendmentStatus['ASKED'], console.orders.states.AmendmentStatus['INTENT'], console.orders.states.AmendmentStatus['SENDING'], console.orders.states.AmendmentStatus['UNKNOWN']])), fields=('order',), name='orders_one_change_under_way'),
         ),
         migrations.AddField(
             model_name='question',

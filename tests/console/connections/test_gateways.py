@@ -31,7 +31,7 @@ from console.connections import gateways as the_gateways
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.keys import minting
-from console.orders import desk
+from console.orders import prepare as preparing
 from console.orders.terms import Terms
 from console.scopes import Scope
 from tests.brokers.ibkr.fake import BASE, LIVE, PAPER, FakeIbkr
@@ -210,7 +210,7 @@ def test_whoever_signs_in_there_later_the_connection_is_of_the_account_that_was_
         terms = Terms(symbol=linkable.symbol, side=Side.BUY, quantity=Decimal(1))
         for account_id in (None, account, PAPER):
             with pytest.raises(Refusal, match=what):
-                desk.prepare(trader, terms, account_id=account_id)
+                preparing.prepare(trader, terms, account_id=account_id)
         health.check(made, key_too=True)
         made.refresh_from_db()
         assert what in made.last_error

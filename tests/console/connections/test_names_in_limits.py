@@ -19,7 +19,7 @@ from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.keys import management_keys
 from console.limits import Limits
-from console.orders import desk
+from console.orders import prepare as preparing
 from console.orders.models import Order
 from tests.console.api.rest import Rest
 from tests.console.orders.conftest import bitcoin
@@ -109,7 +109,7 @@ def test_never_btc_lets_no_pair_bring_it_in(
     """Hole G: the other side of the pair is the forbidden coin."""
     connections.set_limits(paper, limits.parse({"denied_symbols": ["SPY"]}), by=owner)
     trader = bearer.authenticate(trade_key)
-    desk.prepare(trader, bitcoin(limit="100"))
+    preparing.prepare(trader, bitcoin(limit="100"))
     known = PaperBroker.instrument
 
     def against_it(self: PaperBroker, symbol: str) -> Instrument:
@@ -118,6 +118,6 @@ def test_never_btc_lets_no_pair_bring_it_in(
     monkeypatch.setattr(PaperBroker, "instrument", against_it)
     before = Order.objects.count()
     with pytest.raises(Refusal) as caught:
-        desk.prepare(trader, bitcoin(limit="100"))
+        preparing.prepare(trader, bitcoin(limit="100"))
     assert caught.value.code is Code.OUTSIDE_LIMITS
     assert Order.objects.count() == before

@@ -18,7 +18,10 @@ from console.halts import services as halts
 from console.halts.models import Halt
 from console.halts.services import GatedAction, Proof
 from console.keys import minting
-from console.orders import desk, risk, sending, sweeps
+from console.orders import actions as order_actions
+from console.orders import prepare as preparing
+from console.orders.checks import limit_rules
+from console.orders.execution import reconcile, submit
 from console.orders.models import Order
 from console.orders.states import Status
 from console.principal import Principal
@@ -68,48 +71,48 @@ def refused(act: Callable[[], object]) -> Code:
 def test_nothing_is_prepared_or_released_and_what_waited_is_refused(
     trader: Principal, stop: Callable[[], Halt], watch: Watch
 ) -> None:
-    waiting = desk.prepare(trader, bitcoin())
+    waiting = preparing.prepare(trader, bitcoin())
     stop()
-    assert refused(lambda: desk.prepare(trader, bitcoin())) is Code.HALTED
-    assert refused(lambda: desk.confirm(trader, waiting.confirmation.public_id)) is Code.HALTED
+    assert refused(lambda: preparing.prepare(trader, bitcoin())) is Code.HALTED
+    assert refused(lambda: order_actions.confirm(trader, waiting.confirmation.public_id)) is Code.HALTED
     waiting.order.refresh_from_db()
     assert (waiting.order.state, waiting.order.code) == (Status.DENIED, Code.HALTED)
     assert watch.submitted == []
 
 
 def test_a_cancel_passes(trader: Principal, stop: Callable[[], Halt], watch: Watch) -> None:
-    order = desk.confirm(trader, desk.prepare(trader, bitcoin(limit="1000")).confirmation.public_id)
-    waiting = desk.prepare(trader, bitcoin(limit="1000"))
+    order = order_actions.confirm(trader, preparing.prepare(trader, bitcoin(limit="1000")).confirmation.public_id)
+    waiting = preparing.prepare(trader, bitcoin(limit="1000"))
     stop()
-    assert desk.cancel(trader, order.public_id).state is Status.CANCELLED
-    assert desk.cancel(trader, waiting.order.public_id).state is Status.CANCELLED
+    assert order_actions.cancel(trader, order.public_id).state is Status.CANCELLED
+    assert order_actions.cancel(trader, waiting.order.public_id).state is Status.CANCELLED
     assert watch.cancelled == [order.wire_id]
 
 
 def test_a_halt_between_the_checks_and_the_release_stops_it(
     trader: Principal, stop: Callable[[], Halt], watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waiting = desk.prepare(trader, bitcoin())
-    monkeypatch.setattr(risk, "check_drift", lambda *values: stop())
-    assert refused(lambda: desk.confirm(trader, waiting.confirmation.public_id)) is Code.HALTED
+    waiting = preparing.prepare(trader, bitcoin())
+    monkeypatch.setattr(limit_rules, "check_drift", lambda *values: stop())
+    assert refused(lambda: order_actions.confirm(trader, waiting.confirmation.public_id)) is Code.HALTED
     assert watch.submitted == []
 
 
 def test_a_released_order_whose_process_died_is_not_sent_under_a_halt(
     trader: Principal, stop: Callable[[], Halt], watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waiting = desk.prepare(trader, bitcoin())
+    waiting = preparing.prepare(trader, bitcoin())
 
     def die(*args: object, **kwargs: object) -> None:
         raise SystemExit
 
     with monkeypatch.context() as patched:
-        patched.setattr(sending, "send", die)
+        patched.setattr(submit, "send", die)
         with pytest.raises(SystemExit):
-            desk.confirm(trader, waiting.confirmation.public_id)
+            order_actions.confirm(trader, waiting.confirmation.public_id)
     stop()
     Order.objects.update(moved_at=waiting.order.created_at.replace(year=2020))
-    sweeps.sweep()
+    reconcile.sweep()
     waiting.order.refresh_from_db()
     assert (waiting.order.state, waiting.order.code) == (Status.DENIED, Code.HALTED)
     assert watch.submitted == []
@@ -122,7 +125,10 @@ def test_the_order_that_was_on_its_way_already_is_not_cut_off(
         halts.halt_connection(mine.connection, by=owner)
 
     watch.before_submit = halt
-    assert desk.confirm(trader, desk.prepare(trader, bitcoin()).confirmation.public_id).state is Status.FILLED
+    assert (
+        order_actions.confirm(trader, preparing.prepare(trader, bitcoin()).confirmation.public_id).state
+        is Status.FILLED
+    )
 
 
 def test_it_stops_others_only_as_far_as_it_says(
@@ -134,14 +140,14 @@ def test_it_stops_others_only_as_far_as_it_says(
     _, raw = minting.mint(other, theirs, frozenset({Scope.TRADE}), name="Oscar's app")
     stranger = bearer.authenticate(raw)
     halt = halts.halt_app(mine, by=owner)
-    desk.prepare(second, bitcoin())
+    preparing.prepare(second, bitcoin())
     halts.lift(halt, by=owner, proof=Proof.PASSWORD)
     halts.halt_connection(mine.connection, by=owner, account_id="ANOTHER")
-    desk.prepare(second, bitcoin())
+    preparing.prepare(second, bitcoin())
     halts.halt_connection(mine.connection, by=owner)
-    assert refused(lambda: desk.prepare(second, bitcoin())) is Code.HALTED
+    assert refused(lambda: preparing.prepare(second, bitcoin())) is Code.HALTED
     halts.halt_user(owner, by=owner)
-    desk.prepare(stranger, bitcoin("0.001"))
+    preparing.prepare(stranger, bitcoin("0.001"))
 
 
 def test_the_action_table(mine: ConnectedApp, owner: User) -> None:
@@ -178,7 +184,7 @@ def test_after_every_halt_is_lifted_orders_go_again(
     by = operator if halt.by_operator else owner
     assert halts.lift(halt, by=by, proof=Proof.PASSWORD)
     assert not halts.lift(halt, by=by, proof=Proof.PASSWORD)
-    assert desk.prepare(trader, bitcoin()).order.state is Status.AWAITING
+    assert preparing.prepare(trader, bitcoin()).order.state is Status.AWAITING
 
 
 def test_somebody_else_cannot_lift_it(stop: Callable[[], Halt], owner: User, operator: User, other: User) -> None:
@@ -220,4 +226,4 @@ def test_a_revoked_app_leaves_its_halt_standing(trader: Principal, mine: Connect
     _, raw = minting.mint(owner, mine.connection, frozenset({Scope.TRADE}), name="second app")
     halts.halt_connection(mine.connection, by=mine)
     grants.revoke(mine, by=owner, reason="test")
-    assert refused(lambda: desk.prepare(bearer.authenticate(raw), bitcoin())) is Code.HALTED
+    assert refused(lambda: preparing.prepare(bearer.authenticate(raw), bitcoin())) is Code.HALTED

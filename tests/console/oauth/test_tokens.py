@@ -17,7 +17,7 @@ from console.errors import Refusal
 from console.oauth import tasks
 from console.oauth.models import AccessToken, Grant, RefreshToken
 from console.oauth.validator import digest
-from console.orders import risk
+from console.orders.checks import permission
 from tests.console.mailbox import delivered
 from tests.console.oauth.hosts import BOTH, Host, allowed_apps
 from tests.console.pages import words_of
@@ -199,7 +199,7 @@ def test_one_reason_is_told_at_every_door_and_under_connected_apps(
         assert why(host.refresh(tokens["refresh_token"])) == str(caught.value)
     app.refresh_from_db()
     with pytest.raises(Refusal) as at_release:
-        risk.check_permission(app, paper)
+        permission.check_permission(app, paper)
     assert str(at_release.value) == str(caught.value)
     assert f"{reason}." in words_of(host.browser.get(f"/apps/{app.pk}/"))
 

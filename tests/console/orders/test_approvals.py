@@ -20,9 +20,11 @@ from console.connections import services as connections
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.halts import services as halts
-from console.orders import desk, sending
-from console.orders.desk import Prepared
+from console.orders import actions as order_actions
+from console.orders import prepare as preparing
+from console.orders.execution import sync
 from console.orders.models import Confirmation, Modification, Order
+from console.orders.prepare import Prepared
 from console.orders.states import Status
 from console.orders.terms import Terms
 from console.principal import Principal
@@ -53,7 +55,7 @@ def live(asks: Connection) -> Connection:
 
 @pytest.fixture
 def prepared(asks: Connection, trader: Principal, watch: Watch) -> Prepared:
-    return desk.prepare(trader, bitcoin(), client_order_id="see-evil.example")
+    return preparing.prepare(trader, bitcoin(), client_order_id="see-evil.example")
 
 
 def address(prepared: Prepared, verb: str = "release") -> str:
@@ -144,7 +146,7 @@ def test_somebody_elses_passkey_is_refused(
 def test_what_was_signed_for_another_order_releases_nothing(
     browser: Browser, owner: User, live: Connection, prepared: Prepared, trader: Principal
 ) -> None:
-    passkey, second = Passkey(owner), desk.prepare(trader, bitcoin("0.2"))
+    passkey, second = Passkey(owner), preparing.prepare(trader, bitcoin("0.2"))
     signed = passkey.answer(challenge(browser, address(second), sent(second)))
     assert browser.post(address(prepared), sent(prepared, credential=signed)).status_code == 200
     assert (status(prepared), status(second)) == (Status.AWAITING, Status.AWAITING)
@@ -283,7 +285,7 @@ def test_a_page_that_showed_something_else_releases_nothing(browser: Browser, pr
 
 def test_the_assistant_cannot_confirm_it(trader: Principal, prepared: Prepared, watch: Watch) -> None:
     with pytest.raises(Refusal) as caught:
-        desk.confirm(trader, prepared.confirmation.public_id)
+        order_actions.confirm(trader, prepared.confirmation.public_id)
     assert caught.value.code is Code.APPROVAL_REQUIRED
     assert status(prepared) is Status.AWAITING
     assert watch.submitted == []
@@ -298,7 +300,7 @@ def test_a_rejection_ends_it_and_the_assistant_reads_the_owners_words(
     said = 'Its owner rejected it in the console and said: "The price is not right. Wait for [masked] 60,000"'
     assert (prepared.order.code, prepared.order.reason) == (Code.REJECTED_BY_OWNER, said)
     with pytest.raises(Refusal, match="The price is not right") as caught:
-        desk.confirm(trader, prepared.confirmation.public_id)
+        order_actions.confirm(trader, prepared.confirmation.public_id)
     assert caught.value.code is Code.REJECTED_BY_OWNER
     assert watch.submitted == []
     # Nor can the owner change their mind: it has to be asked for again.
@@ -322,7 +324,7 @@ def test_while_halted_it_can_still_be_rejected(browser: Browser, owner: User, pr
 def test_where_the_assistant_may_confirm_the_owner_may_release_or_reject_first(
     browser: Browser, paper: Connection, trader: Principal, watch: Watch
 ) -> None:
-    first, second = desk.prepare(trader, bitcoin()), desk.prepare(trader, bitcoin())
+    first, second = preparing.prepare(trader, bitcoin()), preparing.prepare(trader, bitcoin())
     page = words_of(browser.get(f"/orders/{first.order.public_id}/"))
     assert "The assistant may confirm this itself once you agreed in the chat." in page
     browser.post(address(first), sent(first, password=PASSWORD))
@@ -381,7 +383,7 @@ def test_the_page_says_everything_to_decide_by(
     browser: Browser, asks: Connection, trader: Principal, owner: User
 ) -> None:
     connections.set_limits(asks, Connection(limits=LIMITS).limited, by=owner, may_widen=True)
-    prepared = desk.prepare(trader, bitcoin(), client_order_id="see-evil.example")
+    prepared = preparing.prepare(trader, bitcoin(), client_order_id="see-evil.example")
     page = words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
     for said in (
         "Buy 0.1 BTC/USD at market, day Paper",
@@ -419,8 +421,8 @@ def test_every_order_and_leg_of_a_plan_is_shown_and_released_together(
         take_profit=Decimal(2000),
         stop_loss=Decimal(500),
     )
-    items = [desk.Item(terms=bitcoin(limit="900")), desk.Item(terms=exits)]
-    prepared = desk.prepare_plan(trader, items)
+    items = [preparing.PlanItem(terms=bitcoin(limit="900")), preparing.PlanItem(terms=exits)]
+    prepared = preparing.prepare_plan(trader, items)
     page = words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
     assert "2 orders in one Paper" in page
     assert "1. Buy 0.1 BTC/USD at 900 limit, day" in page
@@ -463,7 +465,7 @@ def test_an_open_page_learns_of_a_new_request_and_of_its_end(
 ) -> None:
     ask = mark(text_of(browser.get("/connections/")))
     assert browser.get(ask).status_code == 204
-    desk.prepare(trader, bitcoin())
+    preparing.prepare(trader, bitcoin())
     news = browser.get(ask)
     assert "An order waits for your approval. Paper" in words_of(news)
     assert 'data-count="1"' in text_of(news)
@@ -477,7 +479,7 @@ def test_an_open_page_learns_of_a_new_request_and_of_its_end(
 def test_what_the_assistant_may_confirm_is_listed_but_not_counted(
     browser: Browser, paper: Connection, trader: Principal
 ) -> None:
-    desk.prepare(trader, bitcoin())
+    preparing.prepare(trader, bitcoin())
     page = text_of(browser.get("/orders/approvals/"))
     assert "Buy 0.1 BTC/USD at market, day" in page
     assert 'data-count="0"' in page
@@ -507,10 +509,10 @@ def test_the_moving_part_reloads_the_page_once_the_decision_changed(
 
 @pytest.fixture
 def change(paper: Connection, trader: Principal, owner: User, watch: Watch) -> Modification:
-    resting = desk.prepare(trader, bitcoin(limit="1000"))
-    desk.confirm(trader, resting.confirmation.public_id)
+    resting = preparing.prepare(trader, bitcoin(limit="1000"))
+    order_actions.confirm(trader, resting.confirmation.public_id)
     connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
-    return desk.prepare_change(trader, resting.order.public_id, OrderChanges(limit_price=Decimal(1100)))
+    return preparing.prepare_change(trader, resting.order.public_id, OrderChanges(limit_price=Decimal(1100)))
 
 
 def test_a_change_is_led_to_shown_and_released(browser: Browser, trader: Principal, change: Modification) -> None:
@@ -523,7 +525,7 @@ def test_a_change_is_led_to_shown_and_released(browser: Browser, trader: Princip
     assert "Value 110.00 USD" in said and "Fee, estimated 0.28 USD" in said
     assert "Cash 100,000.00 USD 99,889.72 USD" in said and "Position in BTC/USD 0 0.1" in said
     with pytest.raises(Refusal) as caught:
-        desk.confirm(trader, change.confirmation.public_id)
+        order_actions.confirm(trader, change.confirmation.public_id)
     assert caught.value.code is Code.APPROVAL_REQUIRED
     fields = {"seen": change.confirmation.terms_digest, "proof-password": PASSWORD}
     assert "Released. The change:" in words_of(browser.post(f"{page}release/", fields, follow=True))
@@ -537,7 +539,7 @@ def test_a_change_is_rejected_and_the_order_rests_as_it_was(
 ) -> None:
     browser.post(f"/orders/approvals/{change.confirmation.public_id}/reject/", {"reason": "price"})
     with pytest.raises(Refusal, match="The price is not right") as caught:
-        desk.confirm(trader, change.confirmation.public_id)
+        order_actions.confirm(trader, change.confirmation.public_id)
     assert caught.value.code is Code.REJECTED_BY_OWNER
     change.order.refresh_from_db()
     assert (change.order.limit_price, change.order.state) == (Decimal(1000), Status.WORKING)
@@ -549,7 +551,7 @@ def test_what_is_filled_already_is_not_estimated_again(
     browser: Browser, change: Modification, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Order.objects.filter(pk=change.order_id).update(filled_quantity=Decimal("0.04"), status=Status.PARTIALLY_FILLED)
-    monkeypatch.setattr(sending, "refresh", lambda order: order)
+    monkeypatch.setattr(sync, "refresh", lambda order: order)
     said = words_of(browser.get(f"/orders/approvals/{change.confirmation.public_id}/"))
     assert "Value 66.00 USD" in said
     assert "Position in BTC/USD 0 0.06" in said
@@ -568,7 +570,7 @@ def test_a_change_its_broker_cannot_estimate_is_shown_all_the_same(
 
 
 def test_a_trailing_stop_says_by_how_much_it_trails(browser: Browser, asks: Connection, trader: Principal) -> None:
-    bitcoins = desk.prepare(trader, bitcoin("1"))
+    bitcoins = preparing.prepare(trader, bitcoin("1"))
     browser.post(address(bitcoins), sent(bitcoins, password=PASSWORD))
     trail = Terms(
         symbol="BTC/USD",
@@ -577,14 +579,16 @@ def test_a_trailing_stop_says_by_how_much_it_trails(browser: Browser, asks: Conn
         order_type=OrderType.TRAIL,
         trail_percent=Decimal("2.5"),
     )
-    said = words_of(browser.get(address(desk.prepare(trader, trail), "")[:-1]))
+    said = words_of(browser.get(address(preparing.prepare(trader, trail), "")[:-1]))
     assert "Trails by 2.5 %" in said and "once it triggers" in said
 
 
 def test_home_leads_to_each_decision_as_the_approvals_do(
     browser: Browser, change: Modification, trader: Principal
 ) -> None:
-    plan = desk.prepare_plan(trader, [desk.Item(terms=bitcoin(limit="900")), desk.Item(terms=bitcoin(limit="950"))])
+    plan = preparing.prepare_plan(
+        trader, [preparing.PlanItem(terms=bitcoin(limit="900")), preparing.PlanItem(terms=bitcoin(limit="950"))]
+    )
     home = browser.get("/")
     said = words_of(home)
     assert "Change to: Buy 0.1 BTC/USD at 1100 limit, day" in said and "2 orders in one" in said
@@ -596,7 +600,7 @@ def test_home_leads_to_each_decision_as_the_approvals_do(
 def test_what_a_limit_refuses_is_counted_on_the_page_as_the_refusal_counts_it(
     browser: Browser, owner: User, live: Connection, trader: Principal
 ) -> None:
-    prepared = desk.prepare(trader, bitcoin())
+    prepared = preparing.prepare(trader, bitcoin())
     tight = {"order_notional": "500", "daily_notional": "90000"}
     connections.set_limits(live, limits.parse(tight), by=owner)
     page = words_of(browser.get(address(prepared, "")[:-1]))

@@ -15,9 +15,11 @@ from brokers.types import BrokerOrder, OrderChanges, OrderType, Side
 from console.accounts.models import User
 from console.authority import bearer
 from console.keys import minting
-from console.orders import desk, sweeps
+from console.orders import actions as order_actions
+from console.orders import prepare as preparing
+from console.orders.execution import reconcile
 from console.orders.models import Modification, Order
-from console.orders.states import Change, Status
+from console.orders.states import AmendmentStatus, Status
 from console.orders.terms import Terms
 from console.principal import Principal
 from console.scopes import Scope
@@ -54,14 +56,14 @@ def resting(trader: Principal) -> Order:
     terms = Terms(
         symbol="AAPL", side=Side.BUY, quantity=Decimal(1), order_type=OrderType.LIMIT, limit_price=Decimal(100)
     )
-    order = desk.confirm(trader, desk.prepare(trader, terms).confirmation.public_id)
+    order = order_actions.confirm(trader, preparing.prepare(trader, terms).confirmation.public_id)
     assert order.state is Status.WORKING
     return order
 
 
 @pytest.fixture
 def change(trader: Principal, resting: Order) -> Modification:
-    return desk.prepare_change(trader, resting.public_id, OrderChanges(limit_price=Decimal(101)))
+    return preparing.prepare_change(trader, resting.public_id, OrderChanges(limit_price=Decimal(101)))
 
 
 def once(monkeypatch: pytest.MonkeyPatch, method: str, beside: Callable[[], object]) -> None:
@@ -87,14 +89,14 @@ def open_there(exchange: Exchange) -> list[tuple[str, str]]:
 def test_a_look_that_a_change_overtakes_does_not_take_the_order_for_cancelled(
     trader: Principal, resting: Order, change: Modification, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    once(monkeypatch, "order", lambda: desk.confirm(trader, change.confirmation.public_id))
-    sweeps.sweep()
+    once(monkeypatch, "order", lambda: order_actions.confirm(trader, change.confirmation.public_id))
+    reconcile.sweep()
     change.refresh_from_db()
     resting.refresh_from_db()
-    assert change.state is Change.DONE
+    assert change.state is AmendmentStatus.DONE
     assert (resting.state, resting.limit_price) == (Status.WORKING, Decimal(101))
     assert open_there(exchange) == [(resting.wire_id, "101")]
-    sweeps.sweep()
+    reconcile.sweep()
     resting.refresh_from_db()
     assert resting.state is Status.WORKING
 
@@ -116,18 +118,18 @@ def test_nor_while_the_change_that_overtook_it_is_still_on_its_way(
     def confirmed() -> None:
         monkeypatch.setattr(AlpacaBroker, "replace", dies)
         with pytest.raises(Died):
-            desk.confirm(trader, change.confirmation.public_id)
+            order_actions.confirm(trader, change.confirmation.public_id)
 
     once(monkeypatch, "order", confirmed)
-    sweeps.sweep()
+    reconcile.sweep()
     resting.refresh_from_db()
     change.refresh_from_db()
-    assert (resting.state, change.state) == (Status.WORKING, Change.SENDING)
+    assert (resting.state, change.state) == (Status.WORKING, AmendmentStatus.SENDING)
     clock.advance(seconds=31)
-    sweeps.sweep()
+    reconcile.sweep()
     resting.refresh_from_db()
     change.refresh_from_db()
-    assert (resting.state, resting.limit_price, change.state) == (Status.WORKING, Decimal(101), Change.DONE)
+    assert (resting.state, resting.limit_price, change.state) == (Status.WORKING, Decimal(101), AmendmentStatus.DONE)
     assert open_there(exchange) == [(resting.wire_id, "101")]
 
 
@@ -140,8 +142,8 @@ def test_a_cancel_that_a_change_overtakes_cancels_what_the_change_made(
     monkeypatch: pytest.MonkeyPatch,
     method: str,
 ) -> None:
-    once(monkeypatch, method, lambda: desk.confirm(trader, change.confirmation.public_id))
-    assert desk.cancel(trader, resting.public_id).state is Status.CANCELLED
+    once(monkeypatch, method, lambda: order_actions.confirm(trader, change.confirmation.public_id))
+    assert order_actions.cancel(trader, resting.public_id).state is Status.CANCELLED
     resting.refresh_from_db()
     assert (resting.state, resting.limit_price) == (Status.CANCELLED, Decimal(101))
     assert open_there(exchange) == []
@@ -163,14 +165,14 @@ def test_a_change_that_the_broker_makes_after_it_was_given_up_is_still_found(
         raise UnknownOutcome("No answer came.")
 
     monkeypatch.setattr(AlpacaBroker, "replace", slow)
-    desk.confirm(trader, change.confirmation.public_id)
+    order_actions.confirm(trader, change.confirmation.public_id)
     clock.advance(seconds=600)
-    sweeps.sweep()
-    assert Modification.objects.get().state is Change.NOT_DONE
+    reconcile.sweep()
+    assert Modification.objects.get().state is AmendmentStatus.NOT_DONE
     held_up[0]()
-    sweeps.sweep()
+    reconcile.sweep()
     change.refresh_from_db()
     resting.refresh_from_db()
-    assert change.state is Change.DONE
+    assert change.state is AmendmentStatus.DONE
     assert (resting.state, resting.limit_price) == (Status.WORKING, Decimal(101))
     assert open_there(exchange) == [(resting.wire_id, "101")]

@@ -17,7 +17,8 @@ from console.connections import broker_access
 from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.orders import desk
+from console.orders import actions as order_actions
+from console.orders import prepare as preparing
 from console.orders.models import Order
 from console.orders.terms import Terms
 from console.principal import Principal
@@ -34,7 +35,7 @@ LIVE = {"order_notional": "900000", "daily_notional": "9000000"}
 def market(paper: Connection, trader: Principal, monkeypatch: pytest.MonkeyPatch) -> Quote:
     """As it stands, with a spread of 3 % on either side; five are held to be sold."""
     five = Terms(symbol="AAPL", side=Side.BUY, quantity=Decimal(5))
-    desk.confirm(trader, desk.prepare(trader, five).confirmation.public_id)
+    order_actions.confirm(trader, preparing.prepare(trader, five).confirmation.public_id)
     quote = broker_access.broker_of(paper).quotes(["AAPL"])[0]
     wide = replace(quote, bid=quote.last * Decimal("0.97"), ask=quote.last * Decimal("1.03"))
     served(monkeypatch, wide)
@@ -131,14 +132,14 @@ def tight(paper: Connection, owner: User) -> None:
 def test_what_fills_at_once_is_held_to_the_collar(
     trader: Principal, market: Quote, tight: None, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    monkeypatch.setattr("console.orders.exposure.held_of", lambda *_: Decimal(0))
-    assert refused(lambda: desk.prepare(trader, order(market, **AT_ONCE[what]))) is Code.PRICE_OUTSIDE_COLLAR
+    monkeypatch.setattr("console.orders.checks.facts.total_position", lambda *_: Decimal(0))
+    assert refused(lambda: preparing.prepare(trader, order(market, **AT_ONCE[what]))) is Code.PRICE_OUTSIDE_COLLAR
     assert Order.objects.count() == 1
 
 
 @pytest.mark.parametrize("what", WAITS)
 def test_what_waits_for_its_price_is_not(trader: Principal, market: Quote, collared: None, what: str) -> None:
-    assert refused(lambda: desk.prepare(trader, order(market, **WAITS[what]))) is None
+    assert refused(lambda: preparing.prepare(trader, order(market, **WAITS[what]))) is None
 
 
 NO_LIMIT_PRICE = [what for what in AT_ONCE if "limit" not in AT_ONCE[what] and "target" not in AT_ONCE[what]]
@@ -149,7 +150,7 @@ def test_on_live_it_holds_without_being_asked_for(
     trader: Principal, paper: Connection, market: Quote, what: str
 ) -> None:
     Connection.objects.filter(pk=paper.pk).update(environment="live", limits=LIVE)
-    assert refused(lambda: desk.prepare(trader, order(market, **AT_ONCE[what]))) is Code.PRICE_OUTSIDE_COLLAR
+    assert refused(lambda: preparing.prepare(trader, order(market, **AT_ONCE[what]))) is Code.PRICE_OUTSIDE_COLLAR
 
 
 THROUGH: dict[str, dict[str, Any]] = {
@@ -170,7 +171,7 @@ def test_on_live_a_limit_far_through_the_book_is_no_way_to_take_any_price(
     trader: Principal, paper: Connection, market: Quote, watch: Watch, what: str
 ) -> None:
     Connection.objects.filter(pk=paper.pk).update(environment="live", limits=LIVE)
-    assert refused(lambda: desk.prepare(trader, order(market, **THROUGH[what]))) is Code.PRICE_OUTSIDE_COLLAR
+    assert refused(lambda: preparing.prepare(trader, order(market, **THROUGH[what]))) is Code.PRICE_OUTSIDE_COLLAR
     assert watch.submitted == []
 
 
@@ -179,7 +180,7 @@ def test_on_live_a_limit_at_the_other_side_of_a_wide_spread_passes(
     trader: Principal, paper: Connection, market: Quote, what: str
 ) -> None:
     Connection.objects.filter(pk=paper.pk).update(environment="live", limits=LIVE)
-    assert refused(lambda: desk.prepare(trader, order(market, **NEAR[what]))) is None
+    assert refused(lambda: preparing.prepare(trader, order(market, **NEAR[what]))) is None
 
 
 @pytest.mark.parametrize("what", NO_LIMIT_PRICE)
@@ -187,18 +188,18 @@ def test_a_price_of_more_than_fifteen_minutes_ago_fills_nothing_at_once(
     trader: Principal, paper: Connection, owner: User, market: Quote, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     connections.set_limits(paper, limits.parse({"price_collar": "50"}), by=owner)
-    assert refused(lambda: desk.prepare(trader, order(market, **AT_ONCE[what]))) is not Code.LIMIT_UNPROVABLE
+    assert refused(lambda: preparing.prepare(trader, order(market, **AT_ONCE[what]))) is not Code.LIMIT_UNPROVABLE
     served(monkeypatch, replace(market, as_of=market.as_of - timedelta(minutes=20)))
-    assert refused(lambda: desk.prepare(trader, order(market, **AT_ONCE[what]))) is Code.LIMIT_UNPROVABLE
+    assert refused(lambda: preparing.prepare(trader, order(market, **AT_ONCE[what]))) is Code.LIMIT_UNPROVABLE
 
 
 def test_a_protective_stop_limit_order_stands_away_from_the_market(
     trader: Principal, market: Quote, tight: None
 ) -> None:
     guards: dict[str, Any] = STOP_LIMIT | {"stop": "0.8", "limit": "0.799", "side": Side.SELL}
-    assert refused(lambda: desk.prepare(trader, order(market, **guards))) is None
+    assert refused(lambda: preparing.prepare(trader, order(market, **guards))) is None
     too_far: dict[str, Any] = guards | {"limit": "0.7"}
-    assert refused(lambda: desk.prepare(trader, order(market, **too_far))) is Code.PRICE_OUTSIDE_COLLAR
+    assert refused(lambda: preparing.prepare(trader, order(market, **too_far))) is Code.PRICE_OUTSIDE_COLLAR
 
 
 @pytest.mark.parametrize("door", ["place_order", "place_batch_orders", "REST"])
@@ -227,19 +228,19 @@ def test_a_change_that_puts_a_stop_through_is_held_to_it(
 ) -> None:
     quote = broker_access.broker_of(paper).quotes(["AAPL"])[0]
     waits = order(quote, **STOP, stop="1.2")
-    resting = desk.confirm(trader, desk.prepare(trader, waits).confirmation.public_id)
+    resting = order_actions.confirm(trader, preparing.prepare(trader, waits).confirmation.public_id)
     connections.set_limits(paper, limits.parse({"price_collar": "2"}), by=owner)
     served(monkeypatch, replace(quote, ask=quote.last * Decimal("1.03")))
     through = OrderChanges(stop_price=rounded(quote.last * Decimal("0.9")))
-    assert refused(lambda: desk.prepare_change(trader, resting.public_id, through)) is Code.PRICE_OUTSIDE_COLLAR
+    assert refused(lambda: preparing.prepare_change(trader, resting.public_id, through)) is Code.PRICE_OUTSIDE_COLLAR
 
 
 def test_a_stop_that_went_through_before_its_release_is_not_sent(
     trader: Principal, paper: Connection, tight: None, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quote = broker_access.broker_of(paper).quotes(["AAPL"])[0]
-    prepared = desk.prepare(trader, order(quote, **STOP, stop="1.01"))
+    prepared = preparing.prepare(trader, order(quote, **STOP, stop="1.01"))
     served(monkeypatch, replace(quote, ask=quote.last * Decimal("1.03")))
-    released = refused(lambda: desk.confirm(trader, prepared.confirmation.public_id))
+    released = refused(lambda: order_actions.confirm(trader, prepared.confirmation.public_id))
     assert released is Code.PRICE_OUTSIDE_COLLAR
     assert watch.submitted == []

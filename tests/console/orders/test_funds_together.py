@@ -13,8 +13,9 @@ from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.limits import parse
-from console.orders import desk
-from console.orders.desk import Item
+from console.orders import actions as order_actions
+from console.orders import prepare as preparing
+from console.orders.prepare import PlanItem
 from console.principal import Principal
 from tests.console.orders.conftest import bitcoin
 
@@ -53,8 +54,8 @@ def prepare(trader: Principal, monkeypatch: pytest.MonkeyPatch, told: Told, *, a
         )
 
     monkeypatch.setattr(PaperBroker, "preview", preview)
-    items = [Item(terms=bitcoin("0.01", limit="100")) for _ in told]
-    return desk.prepare_plan(trader, items, all_or_none=all_or_none).confirmation.public_id
+    items = [PlanItem(terms=bitcoin("0.01", limit="100")) for _ in told]
+    return preparing.prepare_plan(trader, items, all_or_none=all_or_none).confirmation.public_id
 
 
 REFUSED: list[tuple[Told, Code]] = [
@@ -106,7 +107,7 @@ def test_of_a_plan_that_may_go_in_part_what_is_not_there_for_it_any_more_stays_b
 ) -> None:
     told = [("USD", "60", "100 USD"), ("EUR", "40", "100 USD"), ("EUR", "32", "100 USD")]
     confirmation_id = prepare(trader, monkeypatch, told, all_or_none=False)
-    lead = desk.confirm(trader, confirmation_id)
+    lead = order_actions.confirm(trader, confirmation_id)
     plan = lead.confirmation.orders.order_by("pk")
     assert [order.code for order in plan] == ["", Code.INSUFFICIENT_FUNDS, ""]
 
@@ -119,5 +120,5 @@ def test_what_is_no_exchange_rate_lets_nothing_through_a_limit(
     connections.set_limits(paper, parse({"order_notional": "100000"}), by=paper.owner)
     Connection.objects.filter(pk=paper.pk).update(currency=currency)
     with pytest.raises(Refusal) as caught:
-        desk.prepare(trader, bitcoin("0.01", limit="100"))
+        preparing.prepare(trader, bitcoin("0.01", limit="100"))
     assert caught.value.code is Code.LIMIT_UNPROVABLE

@@ -11,7 +11,9 @@ from console.connections import broker_access
 from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.orders import desk, exposure
+from console.orders import actions as order_actions
+from console.orders import prepare as preparing
+from console.orders.checks import daily_usage
 from console.orders.models import Order
 from console.orders.states import Status
 from console.orders.terms import Terms
@@ -40,9 +42,9 @@ def price(paper: Connection) -> Decimal:
 def test_a_stop_that_fills_on_arrival_ends_its_pair_and_is_not_taken_for_cancelled_itself(
     trader: Principal, paper: Connection, price: Decimal
 ) -> None:
-    desk.confirm(trader, desk.prepare(trader, bitcoin("0.5")).confirmation.public_id)
-    prepared = desk.prepare(trader, exits(price, OrderClass.OCO, Side.SELL, stop="1.05", target="2"))
-    order = desk.confirm(trader, prepared.confirmation.public_id)
+    order_actions.confirm(trader, preparing.prepare(trader, bitcoin("0.5")).confirmation.public_id)
+    prepared = preparing.prepare(trader, exits(price, OrderClass.OCO, Side.SELL, stop="1.05", target="2"))
+    order = order_actions.confirm(trader, prepared.confirmation.public_id)
     leg = order.legs.get()
     assert (order.state, order.filled_quantity) == (Status.CANCELLED, 0)
     assert (leg.state, leg.filled_quantity) == (Status.FILLED, Decimal("0.5"))
@@ -51,15 +53,15 @@ def test_a_stop_that_fills_on_arrival_ends_its_pair_and_is_not_taken_for_cancell
 
 
 def test_a_leg_that_was_not_sent_yet_is_not_taken_back_by_itself(trader: Principal, price: Decimal) -> None:
-    prepared = desk.prepare(trader, exits(price, OrderClass.BRACKET, Side.BUY, stop="0.5", target="2"))
+    prepared = preparing.prepare(trader, exits(price, OrderClass.BRACKET, Side.BUY, stop="0.5", target="2"))
     leg = prepared.order.legs.first()
     assert leg is not None
     with pytest.raises(Refusal) as caught:
-        desk.cancel(trader, leg.public_id)
+        order_actions.cancel(trader, leg.public_id)
     assert caught.value.code is Code.NOT_CANCELLABLE
     assert prepared.order.public_id in str(caught.value)
     assert set(Order.objects.values_list("status", flat=True)) == {Status.AWAITING}
-    desk.cancel(trader, prepared.order.public_id)
+    order_actions.cancel(trader, prepared.order.public_id)
     assert set(Order.objects.values_list("status", flat=True)) == {Status.CANCELLED}
 
 
@@ -71,16 +73,16 @@ def test_a_leg_that_was_not_sent_yet_is_not_taken_back_by_itself(trader: Princip
 def test_an_order_type_that_is_not_allowed_does_not_come_in_as_a_leg(
     trader: Principal, paper: Connection, owner: User, price: Decimal, order_class: OrderClass, allowed: list[str]
 ) -> None:
-    desk.confirm(trader, desk.prepare(trader, bitcoin("0.5")).confirmation.public_id)
+    order_actions.confirm(trader, preparing.prepare(trader, bitcoin("0.5")).confirmation.public_id)
     side = Side.SELL if order_class is OrderClass.OCO else Side.BUY
     terms = exits(price, order_class, side, stop="0.5", target="2")
     connections.set_limits(paper, limits.parse({"order_types": allowed}), by=owner, may_widen=True)
     with pytest.raises(Refusal) as caught:
-        desk.prepare(trader, terms)
+        preparing.prepare(trader, terms)
     assert caught.value.code is Code.OUTSIDE_LIMITS
     assert "not STP" in str(caught.value)
     connections.set_limits(paper, limits.parse({"order_types": [*allowed, "STP"]}), by=owner, may_widen=True)
-    assert desk.prepare(trader, terms).order.state is Status.AWAITING
+    assert preparing.prepare(trader, terms).order.state is Status.AWAITING
 
 
 def test_a_pair_is_weighed_at_the_worse_of_its_halves(
@@ -90,21 +92,21 @@ def test_a_pair_is_weighed_at_the_worse_of_its_halves(
     room = str(round(price / 2, 2))  # enough for 0.5 units at the target, not at the stop
     connections.set_limits(paper, limits.parse({"order_notional": room}), by=owner, may_widen=True)
     with pytest.raises(Refusal) as caught:
-        desk.prepare(trader, terms)
+        preparing.prepare(trader, terms)
     assert caught.value.code is Code.LIMIT_EXCEEDED
     connections.set_limits(paper, limits.parse({}), by=owner, may_widen=True)
-    order = desk.confirm(trader, desk.prepare(trader, terms).confirmation.public_id)
+    order = order_actions.confirm(trader, preparing.prepare(trader, terms).confirmation.public_id)
     stop = order.legs.get().stop_price
     assert stop is not None
     assert order.worst_notional == Decimal("0.5") * stop * Decimal("1.02")
 
 
 def test_what_fills_of_the_other_half_takes_of_the_day(trader: Principal, paper: Connection, price: Decimal) -> None:
-    bought = desk.confirm(trader, desk.prepare(trader, bitcoin("0.5")).confirmation.public_id)
-    before = exposure.use_of_connection(paper, bought.moved_at).today
-    prepared = desk.prepare(trader, exits(price, OrderClass.OCO, Side.SELL, stop="1.05", target="2"))
-    order = desk.confirm(trader, prepared.confirmation.public_id)
+    bought = order_actions.confirm(trader, preparing.prepare(trader, bitcoin("0.5")).confirmation.public_id)
+    before = daily_usage.connection_usage(paper, bought.moved_at).today
+    prepared = preparing.prepare(trader, exits(price, OrderClass.OCO, Side.SELL, stop="1.05", target="2"))
+    order = order_actions.confirm(trader, prepared.confirmation.public_id)
     leg = order.legs.get()
     assert leg.average_price is not None
     assert before is not None
-    assert exposure.use_of_connection(paper, order.moved_at).today == before + leg.average_price * Decimal("0.5")
+    assert daily_usage.connection_usage(paper, order.moved_at).today == before + leg.average_price * Decimal("0.5")

@@ -15,9 +15,15 @@ from console.connections import broker_access
 from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.orders import byhand, desk, exposure, sweeps
-from console.orders.byhand import Seen
+from console.orders import actions as order_actions
+from console.orders import prepare as preparing
+from console.orders.checks import daily_usage
+from console.orders.checks import facts as check_facts
+from console.orders.checks import limits as order_limits
+from console.orders.execution import reconcile
 from console.orders.models import Order
+from console.orders.owner import manual_settlement
+from console.orders.owner.manual_settlement import Observation
 from console.orders.states import Status
 from console.orders.terms import Terms
 from console.principal import Principal
@@ -55,7 +61,7 @@ def together(order_class: OrderClass, side: Side, *, target: str, stop: str, qua
 
 
 def go(trader: Principal, terms: Terms) -> Order:
-    return desk.confirm(trader, desk.prepare(trader, terms).confirmation.public_id)
+    return order_actions.confirm(trader, preparing.prepare(trader, terms).confirmation.public_id)
 
 
 def refused(act: Callable[[], object]) -> Refusal:
@@ -80,21 +86,21 @@ def used(refusal: Refusal) -> Decimal:
 def test_a_pair_counts_once(trader: Principal, pair: Order, limit: Callable[..., None]) -> None:
     limit(position_value="20")
     # 0.1 of the pair and 0.1 more at 100; both halves would be 0.3.
-    assert desk.prepare(trader, bitcoin("0.1", limit="100")).order.state is Status.AWAITING
-    assert used(refused(lambda: desk.prepare(trader, bitcoin("0.2", limit="100")))) == 10
+    assert preparing.prepare(trader, bitcoin("0.1", limit="100")).order.state is Status.AWAITING
+    assert used(refused(lambda: preparing.prepare(trader, bitcoin("0.2", limit="100")))) == 10
 
 
 def test_the_half_that_works_after_its_order_ended_still_counts(
     trader: Principal, paper: Connection, pair: Order, limit: Callable[..., None]
 ) -> None:
     broker_access.broker_of(paper).cancel(paper.default_account, pair.wire_id)
-    sweeps.sweep()
+    reconcile.sweep()
     pair.refresh_from_db()
     assert (pair.state, pair.legs.get().state) == (Status.CANCELLED, Status.WORKING)
     limit(position_value="15")
-    assert used(refused(lambda: desk.prepare(trader, bitcoin("0.1", limit="100")))) == 10
-    desk.cancel(trader, pair.legs.get().public_id)
-    assert desk.prepare(trader, bitcoin("0.1", limit="100")).order.state is Status.AWAITING
+    assert used(refused(lambda: preparing.prepare(trader, bitcoin("0.1", limit="100")))) == 10
+    order_actions.cancel(trader, pair.legs.get().public_id)
+    assert preparing.prepare(trader, bitcoin("0.1", limit="100")).order.state is Status.AWAITING
 
 
 def test_what_one_half_filled_is_no_longer_to_come_from_the_other(
@@ -103,8 +109,8 @@ def test_what_one_half_filled_is_no_longer_to_come_from_the_other(
     leg = pair.legs.get()
     Order.objects.filter(pk=pair.pk).update(status=Status.CANCELLED, filled_quantity=Decimal("0.04"))
     limit(position_value="10")
-    assert desk.prepare(trader, bitcoin("0.04", limit="100")).order.state is Status.AWAITING
-    assert used(refused(lambda: desk.prepare(trader, bitcoin("0.05", limit="100")))) == 6
+    assert preparing.prepare(trader, bitcoin("0.04", limit="100")).order.state is Status.AWAITING
+    assert used(refused(lambda: preparing.prepare(trader, bitcoin("0.05", limit="100")))) == 6
     assert leg.state is Status.WORKING
 
 
@@ -115,7 +121,7 @@ def test_exits_without_the_position_they_guarded_count_for_the_other_side(
     entry = go(trader, together(OrderClass.BRACKET, Side.BUY, target=f"{price * 2:.0f}", stop="100", quantity="0.1"))
     assert entry.state is Status.FILLED
     assert {leg.state for leg in entry.legs.all()} == {Status.WORKING}
-    monkeypatch.setattr(exposure, "held_of", lambda *_: Decimal(0))
+    monkeypatch.setattr(check_facts, "total_position", lambda *_: Decimal(0))
     sell = bitcoin("0.1", Side.SELL, limit="1000000")
     limit(position_value="150000")  # 0.1 at a million, and 0.1 once for the two exits
     assert used(refused(lambda: _weigh(paper, trader, sell))) == 100_000
@@ -138,8 +144,8 @@ def test_a_half_that_is_changed_is_not_counted_beside_itself(
     leg = pair.legs.get()
     room = price * 5 / 10 * Decimal("1.03")  # for 0.1 at five times the price, not for 0.2
     limit(position_value=f"{room:.0f}")
-    change = desk.prepare_change(trader, leg.public_id, OrderChanges(stop_price=Decimal(f"{price * 5:.0f}")))
-    desk.confirm(trader, change.confirmation.public_id)
+    change = preparing.prepare_change(trader, leg.public_id, OrderChanges(stop_price=Decimal(f"{price * 5:.0f}")))
+    order_actions.confirm(trader, change.confirmation.public_id)
     leg.refresh_from_db()
     assert leg.stop_price == Decimal(f"{price * 5:.0f}")
 
@@ -150,8 +156,8 @@ def _weigh(paper: Connection, trader: Principal, terms: Terms) -> Decimal | None
     broker = broker_access.broker_of(connection)
     app = connection.connected_apps.get(pk=trader.app_id)
     instrument, quote = broker.instrument(terms.symbol), broker.quotes([terms.symbol])[0]
-    facts = exposure.look(broker, connection, app, instrument, quote)
-    return exposure.check(replace(terms, tif=TimeInForce.DAY).request("f" * 32), facts, connection, app)
+    facts = check_facts.load(broker, connection, app, instrument, quote)
+    return order_limits.check_limits(replace(terms, tif=TimeInForce.DAY).request("f" * 32), facts, connection, app)
 
 
 # -- what waits for an order and goes beyond it ----------------------------------------------------------------
@@ -190,14 +196,14 @@ def test_a_leg_that_adds_to_its_order_needs_the_room_for_both(
     trader: Principal, paper: Connection, monkeypatch: pytest.MonkeyPatch, limit: Callable[..., None], name: str
 ) -> None:
     terms = waits(monkeypatch, Side.BUY, None)
-    prepared = desk.prepare(trader, terms)
+    prepared = preparing.prepare(trader, terms)
     limit(**{name: "19.99"})
-    assert refused(lambda: desk.prepare(trader, terms)).code is Code.LIMIT_EXCEEDED
-    assert refused(lambda: desk.confirm(trader, prepared.confirmation.public_id)).code is Code.LIMIT_EXCEEDED
+    assert refused(lambda: preparing.prepare(trader, terms)).code is Code.LIMIT_EXCEEDED
+    assert refused(lambda: order_actions.confirm(trader, prepared.confirmation.public_id)).code is Code.LIMIT_EXCEEDED
     limit(**{name: "20"})
     order = go(trader, terms)
     assert order.worst_notional == 20
-    assert used(refused(lambda: desk.prepare(trader, bitcoin("0.1", limit="100")))) == 20
+    assert used(refused(lambda: preparing.prepare(trader, bitcoin("0.1", limit="100")))) == 20
 
 
 def test_each_of_them_is_held_against_what_one_order_may_be(
@@ -214,28 +220,28 @@ def test_a_leg_that_adds_keeps_the_room_of_the_day_after_its_order_has_filled(
     Order.objects.filter(pk=order.pk).update(
         status=Status.FILLED, filled_quantity=Decimal("0.1"), average_price=Decimal(90)
     )
-    assert exposure.use_of_connection(paper, order.moved_at).today == 20
+    assert daily_usage.connection_usage(paper, order.moved_at).today == 20
     order.legs.update(status=Status.CANCELLED)
-    assert exposure.use_of_connection(paper, order.moved_at).today == 9
+    assert daily_usage.connection_usage(paper, order.moved_at).today == 9
 
 
 def test_a_leg_that_turns_the_position_counts_for_what_is_beyond_its_order(
     trader: Principal, paper: Connection, monkeypatch: pytest.MonkeyPatch, limit: Callable[..., None]
 ) -> None:
     limit(position_value="200000")
-    desk.prepare(trader, waits(monkeypatch, Side.SELL, "0.3"))
-    refusal = refused(lambda: desk.prepare(trader, waits(monkeypatch, Side.SELL, "0.31")))
+    preparing.prepare(trader, waits(monkeypatch, Side.SELL, "0.3"))
+    refusal = refused(lambda: preparing.prepare(trader, waits(monkeypatch, Side.SELL, "0.31")))
     assert (refusal.limit or {})["name"] == "position_value"
     limit(position_value="200000", daily_notional="200010")
-    desk.prepare(trader, waits(monkeypatch, Side.SELL, "0.3"))
+    preparing.prepare(trader, waits(monkeypatch, Side.SELL, "0.3"))
     limit(position_value="200000", daily_notional="200009")
-    assert refused(lambda: desk.prepare(trader, waits(monkeypatch, Side.SELL, "0.3"))).code is Code.LIMIT_EXCEEDED
+    assert refused(lambda: preparing.prepare(trader, waits(monkeypatch, Side.SELL, "0.3"))).code is Code.LIMIT_EXCEEDED
 
 
 # -- settled by hand -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seen", [Seen.NOT_THERE, Seen.CANCELLED])
+@pytest.mark.parametrize("seen", [Observation.NOT_THERE, Observation.CANCELLED])
 @pytest.mark.parametrize("status", [Status.UNKNOWN, Status.NOT_FOUND])
 @pytest.mark.parametrize("which", ["order", "leg"])
 def test_a_pair_that_its_owner_settled_no_longer_counts(
@@ -245,7 +251,7 @@ def test_a_pair_that_its_owner_settled_no_longer_counts(
     watch: Watch,
     clock: Clock,
     limit: Callable[..., None],
-    seen: Seen,
+    seen: Observation,
     status: Status,
     which: str,
 ) -> None:
@@ -259,14 +265,14 @@ def test_a_pair_that_its_owner_settled_no_longer_counts(
     order = go(trader, together(OrderClass.OCO, Side.BUY, target="100", stop="900000", quantity="0.01"))
     clock.advance(seconds=600)
     Order.objects.update(status=status)
-    assert exposure.use_of_connection(paper, order.moved_at).today not in (None, 0)
+    assert daily_usage.connection_usage(paper, order.moved_at).today not in (None, 0)
     settled = order if which == "order" else order.legs.get()
-    byhand.settle(settled, seen, by=owner)
+    manual_settlement.settle(settled, seen, by=owner)
     clock.advance(seconds=1)
-    assert exposure.use_of_connection(paper, order.moved_at).today == 0
-    assert not any(byhand.waits_for_a_person(each) for each in Order.objects.all())
+    assert daily_usage.connection_usage(paper, order.moved_at).today == 0
+    assert not any(manual_settlement.needs_owner(each) for each in Order.objects.all())
     limit(position_value="1")
-    assert desk.prepare(trader, bitcoin("0.01", limit="100")).order.state is Status.AWAITING
+    assert preparing.prepare(trader, bitcoin("0.01", limit="100")).order.state is Status.AWAITING
 
 
 # -- changes of legs -------------------------------------------------------------------------------------------
@@ -278,8 +284,8 @@ def test_moving_an_exit_takes_nothing_of_the_day(
     entry = go(trader, together(OrderClass.BRACKET, Side.BUY, target=f"{price * 2:.0f}", stop="100", quantity="0.1"))
     limit(daily_notional="1")
     stop = entry.legs.get(order_type=OrderType.STOP)
-    change = desk.prepare_change(trader, stop.public_id, OrderChanges(stop_price=Decimal(200)))
-    desk.confirm(trader, change.confirmation.public_id)
+    change = preparing.prepare_change(trader, stop.public_id, OrderChanges(stop_price=Decimal(200)))
+    order_actions.confirm(trader, change.confirmation.public_id)
     stop.refresh_from_db()
     assert stop.stop_price == 200
 
@@ -295,16 +301,16 @@ def test_a_half_made_larger_takes_of_the_day_only_what_the_pair_did_not(
     assert asked.stop_price is not None
     now_at, before = asked.stop_price * Decimal("0.102"), pair.worst_notional
     limit(daily_notional=f"{now_at - 1:.2f}")
-    assert used(refused(lambda: desk.prepare_change(trader, leg.public_id, asked))) == before
+    assert used(refused(lambda: preparing.prepare_change(trader, leg.public_id, asked))) == before
     limit(daily_notional=f"{now_at + 1:.2f}")
-    desk.confirm(trader, desk.prepare_change(trader, leg.public_id, asked).confirmation.public_id)
-    assert exposure.use_of_connection(paper, clock.now).today == now_at
+    order_actions.confirm(trader, preparing.prepare_change(trader, leg.public_id, asked).confirmation.public_id)
+    assert daily_usage.connection_usage(paper, clock.now).today == now_at
 
     # On the next day all of it is of that day, once it is made larger there.
     clock.advance(days=1)
-    assert exposure.use_of_connection(paper, clock.now).today == 0
+    assert daily_usage.connection_usage(paper, clock.now).today == 0
     larger = OrderChanges(stop_price=asked.stop_price + 1000)
-    refused(lambda: desk.prepare_change(trader, leg.public_id, larger))
+    refused(lambda: preparing.prepare_change(trader, leg.public_id, larger))
     limit(daily_notional="200000")
-    desk.confirm(trader, desk.prepare_change(trader, leg.public_id, larger).confirmation.public_id)
-    assert exposure.use_of_connection(paper, clock.now).today == now_at + 102
+    order_actions.confirm(trader, preparing.prepare_change(trader, leg.public_id, larger).confirmation.public_id)
+    assert daily_usage.connection_usage(paper, clock.now).today == now_at + 102

@@ -19,7 +19,9 @@ from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.keys import minting
-from console.orders import desk, exposure
+from console.orders import actions as order_actions
+from console.orders import prepare as preparing
+from console.orders.checks import daily_usage
 from console.orders.models import Action, Order
 from console.orders.states import Status
 from console.orders.terms import Terms
@@ -58,7 +60,7 @@ def refused(act: Callable[[], object]) -> Refusal:
 
 
 def go(trader: Principal, terms: Terms) -> Order:
-    return desk.confirm(trader, desk.prepare(trader, terms).confirmation.public_id)
+    return order_actions.confirm(trader, preparing.prepare(trader, terms).confirmation.public_id)
 
 
 # Limits, the order that goes over them, and how it is told.
@@ -81,7 +83,7 @@ def test_it_is_refused_when_it_is_prepared(
     trader: Principal, limit: Callable[..., None], watch: Watch, given: dict[str, Any], terms: Terms, code: Code
 ) -> None:
     limit(**given)
-    assert refused(lambda: desk.prepare(trader, terms)).code is code
+    assert refused(lambda: preparing.prepare(trader, terms)).code is code
     assert Order.objects.count() == 0
 
 
@@ -89,9 +91,9 @@ def test_it_is_refused_when_it_is_prepared(
 def test_and_when_it_is_released_under_limits_set_since(
     trader: Principal, limit: Callable[..., None], watch: Watch, given: dict[str, Any], terms: Terms, code: Code
 ) -> None:
-    prepared = desk.prepare(trader, terms)
+    prepared = preparing.prepare(trader, terms)
     limit(**given)
-    assert refused(lambda: desk.confirm(trader, prepared.confirmation.public_id)).code is code
+    assert refused(lambda: order_actions.confirm(trader, prepared.confirmation.public_id)).code is code
     assert watch.submitted == []
     prepared.order.refresh_from_db()
     assert prepared.order.state in (Status.DENIED, Status.AWAITING)
@@ -124,7 +126,7 @@ def test_a_refusal_says_which_limit_what_is_used_what_is_left_and_when_again(
 ) -> None:
     connections.set_limits(paper, limits.parse({"daily_notional": "250"}), by=owner)
     go(trader, resting())
-    refusal = refused(lambda: desk.prepare(trader, resting(quantity="2")))
+    refusal = refused(lambda: preparing.prepare(trader, resting(quantity="2")))
     assert refusal.limit == {
         "name": "daily_notional",
         "of": "the connection Practice",
@@ -142,7 +144,7 @@ def test_the_day_begins_anew_at_midnight_utc(trader: Principal, paper: Connectio
     clock.now = clock.now.replace(hour=23, minute=59, second=0)
     connections.set_limits(paper, limits.parse({"daily_notional": "150"}), by=owner)
     go(trader, resting())
-    assert refused(lambda: desk.prepare(trader, resting())).code is Code.LIMIT_EXCEEDED
+    assert refused(lambda: preparing.prepare(trader, resting())).code is Code.LIMIT_EXCEEDED
     clock.advance(seconds=61)
     assert go(trader, resting()).state is Status.WORKING
 
@@ -154,22 +156,22 @@ def test_an_order_of_an_earlier_day_counts_today_once_it_is_made_larger(
     order = go(trader, replace(resting(), tif=TimeInForce.GTC))
     clock.advance(days=1)
     for asked in (OrderChanges(limit_price=Decimal(90)), OrderChanges(quantity=Decimal(2), limit_price=Decimal(100))):
-        assert desk.prepare(trader, resting(quantity="2")).order.state is Status.AWAITING
-        desk.confirm(trader, desk.prepare_change(trader, order.public_id, asked).confirmation.public_id)
-    assert refused(lambda: desk.prepare(trader, resting())).code is Code.LIMIT_EXCEEDED
+        assert preparing.prepare(trader, resting(quantity="2")).order.state is Status.AWAITING
+        order_actions.confirm(trader, preparing.prepare_change(trader, order.public_id, asked).confirmation.public_id)
+    assert refused(lambda: preparing.prepare(trader, resting())).code is Code.LIMIT_EXCEEDED
 
 
 def test_orders_a_minute_say_when_there_is_room_and_the_same_confirmation_then_works(
     trader: Principal, limit: Callable[..., None], clock: Clock
 ) -> None:
-    waiting = desk.prepare(trader, resting())
+    waiting = preparing.prepare(trader, resting())
     limit(orders_per_minute=1)
     go(trader, resting())
     clock.advance(seconds=20)
-    refusal = refused(lambda: desk.confirm(trader, waiting.confirmation.public_id))
+    refusal = refused(lambda: order_actions.confirm(trader, waiting.confirmation.public_id))
     assert (refusal.code, refusal.retry_after) == (Code.LIMIT_EXCEEDED, 41)
     clock.advance(seconds=41)
-    assert desk.confirm(trader, waiting.confirmation.public_id).state is Status.WORKING
+    assert order_actions.confirm(trader, waiting.confirmation.public_id).state is Status.WORKING
 
 
 def test_each_app_has_a_day_of_its_own_within_that_of_the_connection(
@@ -193,26 +195,26 @@ def test_an_order_nobody_knows_the_end_of_counts_as_live(
     order = go(trader, resting())
     Order.objects.filter(pk=order.pk).update(status=status)
     connections.set_limits(paper, limits.parse({"daily_notional": "150", "position_value": "150"}), by=owner)
-    assert refused(lambda: desk.prepare(trader, resting())).code is Code.LIMIT_EXCEEDED
+    assert refused(lambda: preparing.prepare(trader, resting())).code is Code.LIMIT_EXCEEDED
 
 
 def test_a_cancelled_order_gives_its_room_back(trader: Principal, limit: Callable[..., None]) -> None:
     limit(daily_notional="100", position_value="100")
     order = go(trader, resting())
-    desk.cancel(trader, order.public_id)
+    order_actions.cancel(trader, order.public_id)
     assert go(trader, resting()).state is Status.WORKING
 
 
 def test_what_was_filled_counts_at_its_price(trader: Principal, paper: Connection) -> None:
     order = go(trader, bitcoin("0.01"))
     assert order.average_price is not None
-    assert exposure.use_of_connection(paper, order.moved_at).today == order.average_price * Decimal("0.01")
+    assert daily_usage.connection_usage(paper, order.moved_at).today == order.average_price * Decimal("0.01")
 
 
 def test_a_sell_counts_at_what_it_may_bring_not_at_its_low_limit(trader: Principal, limit: Callable[..., None]) -> None:
     go(trader, bitcoin("0.1"))
     limit(order_notional="50")
-    assert refused(lambda: desk.prepare(trader, resting("100", "0.1", Side.SELL))).code is Code.LIMIT_EXCEEDED
+    assert refused(lambda: preparing.prepare(trader, resting("100", "0.1", Side.SELL))).code is Code.LIMIT_EXCEEDED
 
 
 def test_getting_out_is_never_a_matter_of_position_share_or_loss(
@@ -221,7 +223,7 @@ def test_getting_out_is_never_a_matter_of_position_share_or_loss(
     go(trader, bitcoin("0.5"))
     Connection.objects.filter(pk=paper.pk).update(equity=Decimal(1_000_000), day=None)
     limit(position_value="1", equity_share="0.01", daily_loss="1")
-    assert refused(lambda: desk.prepare(trader, bitcoin("0.1"))).code is Code.LIMIT_EXCEEDED
+    assert refused(lambda: preparing.prepare(trader, bitcoin("0.1"))).code is Code.LIMIT_EXCEEDED
     assert go(trader, bitcoin("0.5", Side.SELL)).state is Status.FILLED
 
 
@@ -230,7 +232,7 @@ def test_from_the_daily_loss_on_nothing_is_added(
 ) -> None:
     Connection.objects.filter(pk=paper.pk).update(equity=Decimal(100_500), day=None)
     limit(daily_loss="500")
-    refusal = refused(lambda: desk.prepare(trader, resting()))
+    refusal = refused(lambda: preparing.prepare(trader, resting()))
     assert (refusal.limit or {})["name"] == "daily_loss"
     assert (refusal.limit or {})["used"] == "500"
 
@@ -252,15 +254,15 @@ def test_what_a_limit_needs_and_cannot_be_had_stops_the_order(
     given: dict[str, Any],
     broken: str,
 ) -> None:
-    prepared = desk.prepare(trader, resting())
+    prepared = preparing.prepare(trader, resting())
     limit(**given)
 
     def fail(*args: object) -> None:
         raise BrokerUnavailable("The broker is away.")
 
     monkeypatch.setattr(PaperBroker, broken, fail)
-    assert refused(lambda: desk.prepare(trader, resting())).code is Code.LIMIT_UNPROVABLE
-    assert refused(lambda: desk.confirm(trader, prepared.confirmation.public_id)).code is Code.LIMIT_UNPROVABLE
+    assert refused(lambda: preparing.prepare(trader, resting())).code is Code.LIMIT_UNPROVABLE
+    assert refused(lambda: order_actions.confirm(trader, prepared.confirmation.public_id)).code is Code.LIMIT_UNPROVABLE
     assert watch.submitted == []
 
 
@@ -270,12 +272,12 @@ def test_without_an_exchange_rate_no_amount_is_guessed(
 ) -> None:
     limit(**{name: "90"})
     Connection.objects.filter(pk=paper.pk).update(currency="EUR")
-    assert refused(lambda: desk.prepare(trader, resting("1", "1"))).code is Code.LIMIT_UNPROVABLE
+    assert refused(lambda: preparing.prepare(trader, resting("1", "1"))).code is Code.LIMIT_UNPROVABLE
 
 
 def test_limits_nobody_can_read_let_nothing_through(trader: Principal, paper: Connection) -> None:
     Connection.objects.filter(pk=paper.pk).update(limits={"order_notionals": "1000"})
-    refused(lambda: desk.prepare(trader, resting()))
+    refused(lambda: preparing.prepare(trader, resting()))
     assert Order.objects.count() == 0
 
 
@@ -288,11 +290,11 @@ def test_a_live_connection_without_its_two_limits_releases_nothing(
     trader: Principal, paper: Connection, watch: Watch
 ) -> None:
     Connection.objects.filter(pk=paper.pk).update(environment="live", limits=REQUIRED)
-    prepared = desk.prepare(trader, resting())
+    prepared = preparing.prepare(trader, resting())
     for held in ({}, {"order_notional": "1000"}, {"daily_notional": "1000"}):
         Connection.objects.filter(pk=paper.pk).update(limits=held)
-        assert refused(lambda: desk.prepare(trader, resting())).code is Code.LIMITS_REQUIRED
-    assert refused(lambda: desk.confirm(trader, prepared.confirmation.public_id)).code is Code.LIMITS_REQUIRED
+        assert refused(lambda: preparing.prepare(trader, resting())).code is Code.LIMITS_REQUIRED
+    assert refused(lambda: order_actions.confirm(trader, prepared.confirmation.public_id)).code is Code.LIMITS_REQUIRED
     assert watch.submitted == []
 
 
@@ -308,7 +310,7 @@ def test_a_market_order_on_live_is_collared_without_being_asked(
     trader: Principal, paper: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Connection.objects.filter(pk=paper.pk).update(environment="live", limits=REQUIRED)
-    desk.prepare(trader, bitcoin("0.01"))
+    preparing.prepare(trader, bitcoin("0.01"))
     seen = PaperBroker.preview
 
     def wide(self: PaperBroker, *args: Any) -> Any:
@@ -316,27 +318,34 @@ def test_a_market_order_on_live_is_collared_without_being_asked(
         return replace(preview, quote=replace(preview.quote, ask=preview.quote.last * Decimal("1.03")))
 
     monkeypatch.setattr(PaperBroker, "preview", wide)
-    assert refused(lambda: desk.prepare(trader, bitcoin("0.01"))).code is Code.PRICE_OUTSIDE_COLLAR
+    assert refused(lambda: preparing.prepare(trader, bitcoin("0.01"))).code is Code.PRICE_OUTSIDE_COLLAR
     Connection.objects.filter(pk=paper.pk).update(environment="paper")
-    desk.prepare(trader, bitcoin("0.01"))
+    preparing.prepare(trader, bitcoin("0.01"))
 
 
 @pytest.mark.parametrize("stopped_by", ["a limit", "a crash"])
 def test_of_a_plan_that_goes_whole_nothing_is_ever_sent_once_one_order_was_refused(
     trader: Principal, paper: Connection, owner: User, watch: Watch, stopped_by: str
 ) -> None:
-    prepared = desk.prepare_plan(
-        trader, [desk.Item(terms=resting()), desk.Item(terms=resting("200"))], action=Action.BATCH, all_or_none=True
+    prepared = preparing.prepare_plan(
+        trader,
+        [preparing.PlanItem(terms=resting()), preparing.PlanItem(terms=resting("200"))],
+        action=Action.BATCH,
+        all_or_none=True,
     )
     orders = prepared.confirmation.orders.order_by("pk")
     if stopped_by == "a limit":
         connections.set_limits(paper, limits.parse({"order_notional": "150"}), by=owner)
-        assert refused(lambda: desk.confirm(trader, prepared.confirmation.public_id)).code is Code.LIMIT_EXCEEDED
+        assert (
+            refused(lambda: order_actions.confirm(trader, prepared.confirmation.public_id)).code is Code.LIMIT_EXCEEDED
+        )
         assert [order.state for order in orders] == [Status.DENIED, Status.DENIED]
         connections.set_limits(paper, limits.parse({}), by=owner, may_widen=True)
     else:  # between the refusal of the one and that of the other
         Order.objects.filter(pk=orders[1].pk).update(status=Status.DENIED)
-    assert refused(lambda: desk.confirm(trader, prepared.confirmation.public_id)).code is Code.CONFIRMATION_USED
+    assert (
+        refused(lambda: order_actions.confirm(trader, prepared.confirmation.public_id)).code is Code.CONFIRMATION_USED
+    )
     assert watch.submitted == []
 
 
@@ -356,7 +365,7 @@ def test_an_option_whose_broker_does_not_describe_it_passes_no_list_of_forbidden
 
     limit(denied_symbols=["DIS"])
     monkeypatch.setattr(PaperBroker, "instrument", undescribed)
-    assert refused(lambda: desk.prepare(trader, resting())).code is code
+    assert refused(lambda: preparing.prepare(trader, resting())).code is code
     assert watch.submitted == []
 
 
@@ -372,12 +381,12 @@ def test_a_coin_is_one_position_by_whichever_of_its_pairs_it_is_told_or_bought(
 
     monkeypatch.setattr(PaperBroker, "positions", by_another_pair)
     limit(position_value=str(held * 100 + 1))
-    assert refused(lambda: desk.prepare(trader, resting(quantity="0.02"))).code is Code.LIMIT_EXCEEDED
-    desk.prepare(trader, bitcoin("0.1", Side.SELL))
+    assert refused(lambda: preparing.prepare(trader, resting(quantity="0.02"))).code is Code.LIMIT_EXCEEDED
+    preparing.prepare(trader, bitcoin("0.1", Side.SELL))
 
 
 def test_what_rests_in_another_pair_of_the_coin_counts(limit: Callable[..., None], trader: Principal) -> None:
     order = go(trader, resting())
     Order.objects.filter(pk=order.pk).update(symbol="BTC/EUR")
     limit(position_value="150")
-    assert refused(lambda: desk.prepare(trader, resting())).code is Code.LIMIT_EXCEEDED
+    assert refused(lambda: preparing.prepare(trader, resting())).code is Code.LIMIT_EXCEEDED

@@ -13,9 +13,11 @@ from brokers.paper.models import PaperOrder
 from brokers.types import BrokerStatus
 from console.connections import broker_access
 from console.connections.models import Connection
-from console.orders import desk
+from console.orders import actions as order_actions
+from console.orders import prepare as preparing
+from console.orders import queries as order_queries
+from console.orders.execution.external_orders import AtBroker
 from console.orders.models import Order
-from console.orders.outside import AtBroker
 from console.orders.states import Status
 from console.principal import Principal
 from tests.console.orders.conftest import bitcoin
@@ -35,7 +37,10 @@ def looked_up(watch: Watch) -> list[str]:
 @pytest.fixture
 def resting(trader: Principal, looked_up: list[str]) -> list[Order]:
     """Three of them, oldest first."""
-    orders = [desk.confirm(trader, desk.prepare(trader, bitcoin(limit="1000")).confirmation.public_id) for _ in "123"]
+    orders = [
+        order_actions.confirm(trader, preparing.prepare(trader, bitcoin(limit="1000")).confirmation.public_id)
+        for _ in "123"
+    ]
     Order.objects.update(looked_up_at=None)
     looked_up.clear()
     return orders
@@ -43,7 +48,7 @@ def resting(trader: Principal, looked_up: list[str]) -> list[Order]:
 
 def listed(trader: Principal) -> list[Order]:
     broker = broker_access.broker_of(Connection.objects.get(pk=trader.connection_id))
-    return desk.listing(trader, AtBroker(broker, trader.account_id), desk.Wanted())[0]
+    return order_queries.list_orders(trader, AtBroker(broker, trader.account_id), order_queries.OrderQuery())[0]
 
 
 def test_one_list_settles_all_that_rest_unchanged(
@@ -63,7 +68,7 @@ def test_ten_orders_take_no_more_statements_than_three(trader: Principal, restin
             assert len(listed(trader)) == Order.objects.count()
         counts.append(len(asked))
         for _ in range(7):
-            desk.confirm(trader, desk.prepare(trader, bitcoin(limit="1000")).confirmation.public_id)
+            order_actions.confirm(trader, preparing.prepare(trader, bitcoin(limit="1000")).confirmation.public_id)
     assert counts[0] == counts[1] <= 14, [each["sql"][:90] for each in asked]
 
 

@@ -8,7 +8,8 @@ from console.accounts.models import User
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.halts import services as halts
-from console.orders import desk
+from console.orders import actions as order_actions
+from console.orders import prepare as preparing
 from console.orders.models import Confirmation, Order, OrderEvent
 from console.orders.states import Status
 from console.principal import Principal, Redeemer
@@ -106,9 +107,9 @@ def test_an_order_waiting_for_confirmation_is_counted_everywhere_until_it_lapses
 def test_its_owner_takes_one_order_back_on_its_page_and_nobody_else(
     browser: Browser, others_browser: Browser, trader: Principal, watch: Watch, owner: User
 ) -> None:
-    made = desk.prepare(trader, bitcoin(limit="1000"))
+    made = preparing.prepare(trader, bitcoin(limit="1000"))
     page = f"/orders/{made.order.public_id}/"
-    desk.confirm(trader, made.confirmation.public_id)
+    order_actions.confirm(trader, made.confirmation.public_id)
     assert "Cancel the order" in words_of(browser.get(page))
     assert others_browser.post(f"{page}cancel/").status_code == 404
     assert watch.cancelled == []

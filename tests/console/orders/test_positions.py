@@ -15,7 +15,9 @@ from console.connections import broker_access
 from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.orders import desk, exposure
+from console.orders import actions as order_actions
+from console.orders import prepare as preparing
+from console.orders.checks import facts
 from console.orders.models import Action, Order
 from console.orders.states import Status
 from console.orders.terms import Terms
@@ -31,7 +33,7 @@ def stock(quantity: str, side: Side = Side.BUY) -> Terms:
 
 
 def trade(trader: Principal, terms: Terms) -> Order:
-    order = desk.confirm(trader, desk.prepare(trader, terms).confirmation.public_id)
+    order = order_actions.confirm(trader, preparing.prepare(trader, terms).confirmation.public_id)
     assert order.state is Status.FILLED
     return order
 
@@ -44,10 +46,10 @@ def held(paper: Connection, order: Order) -> Decimal:
 def test_a_reversed_position_is_one_order_through_zero(trader: Principal, paper: Connection, watch: Watch) -> None:
     PaperAccount.objects.update(kind="margin")
     bought = trade(trader, stock("10"))
-    prepared = desk.prepare_reverse(trader, "AAPL")
+    prepared = preparing.prepare_reverse(trader, "AAPL")
     assert prepared.order.quantity == Decimal(20)
     assert "The position goes from 10 to -10." in prepared.confirmation.terms["summary"]
-    assert desk.confirm(trader, prepared.confirmation.public_id).state is Status.FILLED
+    assert order_actions.confirm(trader, prepared.confirmation.public_id).state is Status.FILLED
     assert held(paper, bought) == Decimal(-10)
     assert len(watch.submitted) == 2
 
@@ -55,10 +57,10 @@ def test_a_reversed_position_is_one_order_through_zero(trader: Principal, paper:
 def test_a_reverse_of_a_position_that_grew_is_refused(trader: Principal, paper: Connection, watch: Watch) -> None:
     PaperAccount.objects.update(kind="margin")
     trade(trader, stock("10"))
-    prepared = desk.prepare_reverse(trader, "AAPL")
+    prepared = preparing.prepare_reverse(trader, "AAPL")
     bought = trade(trader, stock("1"))
     with pytest.raises(Refusal) as caught:
-        desk.confirm(trader, prepared.confirmation.public_id)
+        order_actions.confirm(trader, prepared.confirmation.public_id)
     assert caught.value.code is Code.POSITION_CHANGED
     assert held(paper, bought) == Decimal(11)
 
@@ -67,11 +69,11 @@ def test_a_close_counts_what_other_orders_of_its_side_still_offer(
     trader: Principal, paper: Connection, watch: Watch
 ) -> None:
     bought = trade(trader, bitcoin())
-    closing = desk.prepare_close(trader, "BTC/USD")
-    offered = desk.prepare(trader, bitcoin("0.05", Side.SELL, limit="1000000"))
-    assert desk.confirm(trader, offered.confirmation.public_id).state is Status.WORKING
+    closing = preparing.prepare_close(trader, "BTC/USD")
+    offered = preparing.prepare(trader, bitcoin("0.05", Side.SELL, limit="1000000"))
+    assert order_actions.confirm(trader, offered.confirmation.public_id).state is Status.WORKING
     with pytest.raises(Refusal) as caught:
-        desk.confirm(trader, closing.confirmation.public_id)
+        order_actions.confirm(trader, closing.confirmation.public_id)
     assert caught.value.code is Code.POSITION_CHANGED
     assert held(paper, bought) == Decimal("0.1")
 
@@ -79,10 +81,10 @@ def test_a_close_counts_what_other_orders_of_its_side_still_offer(
 def test_two_confirmed_closes_of_one_position_never_turn_it(trader: Principal, paper: Connection, watch: Watch) -> None:
     PaperAccount.objects.update(kind="margin")
     bought = trade(trader, stock("10"))
-    first, second = desk.prepare_close(trader, "AAPL"), desk.prepare_close(trader, "AAPL")
-    desk.confirm(trader, first.confirmation.public_id)
+    first, second = preparing.prepare_close(trader, "AAPL"), preparing.prepare_close(trader, "AAPL")
+    order_actions.confirm(trader, first.confirmation.public_id)
     with pytest.raises(Refusal) as caught:
-        desk.confirm(trader, second.confirmation.public_id)
+        order_actions.confirm(trader, second.confirmation.public_id)
     assert caught.value.code is Code.POSITION_CHANGED
     assert held(paper, bought) == Decimal(0)
 
@@ -91,31 +93,31 @@ def test_what_was_shown_of_the_position_is_bound_by_the_confirmation(
     trader: Principal, paper: Connection, watch: Watch
 ) -> None:
     trade(trader, bitcoin())
-    prepared = desk.prepare_close(trader, "BTC/USD")
+    prepared = preparing.prepare_close(trader, "BTC/USD")
     Order.objects.filter(pk=prepared.order.pk).update(position_shown=Decimal(5))
     with pytest.raises(Refusal) as caught:
-        desk.confirm(trader, prepared.confirmation.public_id)
+        order_actions.confirm(trader, prepared.confirmation.public_id)
     assert caught.value.code is Code.CONFIRMATION_CHANGED
 
 
 def test_a_plan_that_may_go_in_part_leaves_out_what_does_not_pass(
     trader: Principal, paper: Connection, watch: Watch
 ) -> None:
-    sells = desk.Item(terms=bitcoin("0.1", Side.SELL))
+    sells = preparing.PlanItem(terms=bitcoin("0.1", Side.SELL))
     trade(trader, bitcoin())
     for all_or_none, statuses in ((True, [Status.DENIED, Status.DENIED]), (False, [Status.DENIED, Status.FILLED])):
-        prepared = desk.prepare_plan(
-            trader, [sells, desk.Item(terms=bitcoin("0.01"))], action=Action.BATCH, all_or_none=all_or_none
+        prepared = preparing.prepare_plan(
+            trader, [sells, preparing.PlanItem(terms=bitcoin("0.01"))], action=Action.BATCH, all_or_none=all_or_none
         )
         if all_or_none:
             trade(trader, bitcoin("0.1", Side.SELL))
             with pytest.raises(Refusal) as caught:
-                desk.confirm(trader, prepared.confirmation.public_id)
+                order_actions.confirm(trader, prepared.confirmation.public_id)
             assert caught.value.code is Code.INSUFFICIENT_POSITION
             trade(trader, bitcoin())
         else:
             trade(trader, bitcoin("0.1", Side.SELL))
-            desk.confirm(trader, prepared.confirmation.public_id)
+            order_actions.confirm(trader, prepared.confirmation.public_id)
         assert [order.state for order in prepared.confirmation.orders.order_by("pk")] == statuses
 
 
@@ -124,22 +126,22 @@ def test_a_close_that_rests_is_never_changed_to_more_than_it_closes(
 ) -> None:
     PaperAccount.objects.update(kind="margin")
     trade(trader, stock("10"))
-    prepared = desk.prepare_close(
+    prepared = preparing.prepare_close(
         trader, "AAPL", quantity=Decimal(4), order_type=OrderType.LIMIT, limit_price=Decimal(100_000)
     )
-    closing = desk.confirm(trader, prepared.confirmation.public_id)
+    closing = order_actions.confirm(trader, prepared.confirmation.public_id)
     too_much, all_of_it = OrderChanges(quantity=Decimal(11)), OrderChanges(quantity=Decimal(10))
     with pytest.raises(Refusal) as caught:
-        desk.prepare_change(trader, closing.public_id, too_much)
+        preparing.prepare_change(trader, closing.public_id, too_much)
     assert (caught.value.code, caught.value.field) == (Code.INSUFFICIENT_POSITION, "quantity")
-    change = desk.prepare_change(trader, closing.public_id, all_of_it)
+    change = preparing.prepare_change(trader, closing.public_id, all_of_it)
     trade(trader, stock("1", Side.SELL))
     with pytest.raises(Refusal) as caught:
-        desk.confirm(trader, change.confirmation.public_id)
+        order_actions.confirm(trader, change.confirmation.public_id)
     assert caught.value.code is Code.INSUFFICIENT_POSITION
     trade(trader, stock("1"))
-    change = desk.prepare_change(trader, closing.public_id, all_of_it)
-    desk.confirm(trader, change.confirmation.public_id)
+    change = preparing.prepare_change(trader, closing.public_id, all_of_it)
+    order_actions.confirm(trader, change.confirmation.public_id)
     closing.refresh_from_db()
     assert (closing.quantity, closing.state) == (Decimal(10), Status.WORKING)
 
@@ -147,13 +149,13 @@ def test_a_close_that_rests_is_never_changed_to_more_than_it_closes(
 def guarded(trader: Principal) -> Order:
     """A position, and an order that rests to get out of it."""
     trade(trader, bitcoin("0.2"))
-    guard = desk.prepare(trader, bitcoin("0.1", Side.SELL, limit="1000000"))
-    return desk.confirm(trader, guard.confirmation.public_id)
+    guard = preparing.prepare(trader, bitcoin("0.1", Side.SELL, limit="1000000"))
+    return order_actions.confirm(trader, guard.confirmation.public_id)
 
 
-def refused_flatten(trader: Principal, prepared: desk.Prepared) -> Refusal:
+def refused_flatten(trader: Principal, prepared: preparing.Prepared) -> Refusal:
     with pytest.raises(Refusal) as caught:
-        desk.confirm(trader, prepared.confirmation.public_id)
+        order_actions.confirm(trader, prepared.confirmation.public_id)
     assert [order.state for order in prepared.confirmation.orders.all()] == [Status.DENIED]
     return caught.value
 
@@ -163,7 +165,7 @@ def test_what_guards_a_position_is_not_cancelled_for_a_close_that_cannot_go(
     trader: Principal, owner: User, paper: Connection, watch: Watch, what: str
 ) -> None:
     guard = guarded(trader)
-    prepared, _ = desk.prepare_flatten(trader)
+    prepared, _ = preparing.prepare_flatten(trader)
     if what == "limit":
         connections.set_limits(paper, limits.parse({"order_notional": "1"}), by=owner)
     elif what == "price":
@@ -180,13 +182,15 @@ def test_nothing_is_closed_while_an_order_that_cannot_be_cancelled_may_still_sta
     trader: Principal, watch: Watch
 ) -> None:
     guard = guarded(trader)
-    prepared, _ = desk.prepare_flatten(trader)
+    prepared, _ = preparing.prepare_flatten(trader)
 
     def lose(_: object) -> None:
         raise UnknownOutcome("The answer was lost.")
 
     watch.before_submit = lose
-    lost = desk.confirm(trader, desk.prepare(trader, bitcoin("0.01", Side.SELL, limit="900000")).confirmation.public_id)
+    lost = order_actions.confirm(
+        trader, preparing.prepare(trader, bitcoin("0.01", Side.SELL, limit="900000")).confirmation.public_id
+    )
     assert lost.state is Status.UNKNOWN
     refusal = refused_flatten(trader, prepared)
     assert refusal.code is Code.OUTCOME_UNKNOWN
@@ -205,13 +209,13 @@ def test_a_fill_recorded_after_the_position_was_read_makes_no_room_for_an_order_
 
     def resting(quantity: str) -> Order:
         terms = replace(stock(quantity, Side.SELL), order_type=OrderType.LIMIT, limit_price=Decimal(100_000))
-        return desk.prepare(trader, terms).order
+        return preparing.prepare(trader, terms).order
 
     first, beside = (resting(quantity) for quantity in ("4", "3"))
-    desk.confirm(trader, first.confirmation.public_id)
+    order_actions.confirm(trader, first.confirmation.public_id)
     Order.objects.filter(pk=first.pk).update(status=Status.PARTIALLY_FILLED, filled_quantity=Decimal(1))
-    close = desk.prepare_close(trader, "AAPL", quantity=Decimal(5))
-    real = exposure.look
+    close = preparing.prepare_close(trader, "AAPL", quantity=Decimal(5))
+    real = facts.load
     happened: list[bool] = []
 
     def look(*args: Any) -> Any:
@@ -219,10 +223,10 @@ def test_a_fill_recorded_after_the_position_was_read_makes_no_room_for_an_order_
         if not happened:
             happened.append(True)
             Order.objects.filter(pk=first.pk).update(filled_quantity=Decimal(3))
-            desk.confirm(trader, beside.confirmation.public_id)
+            order_actions.confirm(trader, beside.confirmation.public_id)
         return facts
 
-    monkeypatch.setattr(exposure, "look", look)
+    monkeypatch.setattr(facts, "load", look)
     with pytest.raises(Refusal) as caught:
-        desk.confirm(trader, close.confirmation.public_id)
+        order_actions.confirm(trader, close.confirmation.public_id)
     assert caught.value.code is Code.POSITION_CHANGED

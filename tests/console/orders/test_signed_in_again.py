@@ -15,9 +15,12 @@ from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.orders import desk, exposure, review
+from console.orders import actions as order_actions
+from console.orders import prepare as preparing
+from console.orders.checks import daily_usage
 from console.orders.models import Confirmation, Modification, Order
-from console.orders.states import Change, Status
+from console.orders.owner import review
+from console.orders.states import AmendmentStatus, Status
 from console.principal import Principal
 from console.scopes import Scope, Source
 from tests.console.orders.conftest import bitcoin
@@ -51,11 +54,11 @@ def limit(app: Principal, owner: User, **given: str) -> None:
 
 
 def go(app: Principal, price: str) -> Order:
-    return desk.confirm(app, desk.prepare(app, bitcoin("1", limit=price)).confirmation.public_id)
+    return order_actions.confirm(app, preparing.prepare(app, bitcoin("1", limit=price)).confirmation.public_id)
 
 
 def change(app: Principal, order: Order, price: str) -> Modification:
-    return desk.prepare_change(app, order.public_id, OrderChanges(limit_price=Decimal(price)))
+    return preparing.prepare_change(app, order.public_id, OrderChanges(limit_price=Decimal(price)))
 
 
 def refused(act: Callable[[], object]) -> str:
@@ -72,9 +75,9 @@ def test_a_days_use_stays_used(sign_in: SignIn, owner: User) -> None:
     go(first, "100")
     again = sign_in()
     assert ConnectedApp.objects.get(pk=first.app_id).revoked_at is not None
-    assert refused(lambda: desk.prepare(again, bitcoin("1", limit="100"))) == "the app Widget"
+    assert refused(lambda: preparing.prepare(again, bitcoin("1", limit="100"))) == "the app Widget"
     go(again, "50")
-    assert refused(lambda: desk.prepare(sign_in(), bitcoin("1", limit="1"))) == "the app Widget"
+    assert refused(lambda: preparing.prepare(sign_in(), bitcoin("1", limit="1"))) == "the app Widget"
 
 
 def test_so_do_the_orders_of_the_last_minute(sign_in: SignIn, owner: User) -> None:
@@ -83,7 +86,7 @@ def test_so_do_the_orders_of_the_last_minute(sign_in: SignIn, owner: User) -> No
         ConnectedApp.objects.get(pk=first.app_id), limits.parse({"orders_per_minute": 1}), by=owner, may_widen=True
     )
     go(first, "100")
-    assert refused(lambda: desk.prepare(sign_in(), bitcoin("1", limit="100"))) == "the app Widget"
+    assert refused(lambda: preparing.prepare(sign_in(), bitcoin("1", limit="100"))) == "the app Widget"
 
 
 def test_another_client_and_another_connection_have_a_day_of_their_own(
@@ -92,16 +95,16 @@ def test_another_client_and_another_connection_have_a_day_of_their_own(
     first = sign_in()
     order = go(first, "100")
     other = ConnectedApp.objects.get(pk=trader.app_id)
-    assert exposure.use_of_app(other, paper, order.moved_at).today == 0
+    assert daily_usage.app_usage(other, paper, order.moved_at).today == 0
 
 
 def test_what_it_placed_before_is_its_own(sign_in: SignIn) -> None:
     order = go(sign_in(), "10")
     again = sign_in()
     done = change(again, order, "20")
-    desk.confirm(again, done.confirmation.public_id)
-    assert Modification.objects.get(pk=done.pk).state is Change.DONE
-    assert desk.cancel(sign_in(), order.public_id).state is Status.CANCELLED
+    order_actions.confirm(again, done.confirmation.public_id)
+    assert Modification.objects.get(pk=done.pk).state is AmendmentStatus.DONE
+    assert order_actions.cancel(sign_in(), order.public_id).state is Status.CANCELLED
 
 
 def test_what_it_made_of_its_orders_takes_of_the_same_day(sign_in: SignIn, owner: User) -> None:
@@ -110,10 +113,10 @@ def test_what_it_made_of_its_orders_takes_of_the_same_day(sign_in: SignIn, owner
     again = sign_in()
     limit(again, owner, daily_notional="150")
     waiting = change(again, two, "50")
-    desk.confirm(again, change(again, one, "100").confirmation.public_id)
+    order_actions.confirm(again, change(again, one, "100").confirmation.public_id)
     assert refused(lambda: change(again, two, "60")) == "the app Widget"
-    assert refused(lambda: desk.prepare(again, bitcoin("1", limit="60"))) == "the app Widget"
-    desk.confirm(again, waiting.confirmation.public_id)
+    assert refused(lambda: preparing.prepare(again, bitcoin("1", limit="60"))) == "the app Widget"
+    order_actions.confirm(again, waiting.confirmation.public_id)
 
 
 @pytest.mark.parametrize("name", ["order_notional", "daily_notional", "position_value"])
@@ -125,9 +128,9 @@ def test_the_limits_of_the_app_that_placed_it_still_hold(sign_in: SignIn, owner:
     limit(first, owner, **{name: "99"})
     assert refused(lambda: change(again, order, "100")) == "the app Widget"
     fresh = Confirmation.objects.get(pk=waiting.confirmation.pk)
-    assert any("the app Widget" in said for said in review.look(fresh).standing)
-    assert refused(lambda: desk.confirm(again, waiting.confirmation.public_id)) == "the app Widget"
+    assert any("the app Widget" in said for said in review.load(fresh).standing)
+    assert refused(lambda: order_actions.confirm(again, waiting.confirmation.public_id)) == "the app Widget"
     done = change(again, order, "99")
-    desk.confirm(again, done.confirmation.public_id)
+    order_actions.confirm(again, done.confirmation.public_id)
     order.refresh_from_db()
     assert order.limit_price == 99

@@ -7,7 +7,7 @@ import pytest
 
 from brokers.types import AssetClass, Capabilities, OrderClass, OrderType, Side, TimeInForce
 from console.errors import Code, Refusal
-from console.orders.terms import Terms, words
+from console.orders.terms import Terms, describe
 
 ONE = Decimal(1)
 BUY: dict[str, Any] = {"symbol": "AAPL", "side": Side.BUY, "quantity": Decimal(10)}
@@ -86,7 +86,7 @@ def test_what_the_broker_does_not_do_is_refused_and_never_imitated(terms: dict[s
 def said(**terms: Any) -> str:
     made = Terms(**{"tif": TimeInForce.DAY} | BUY | terms)
     made.check()
-    return words(made.request("a" * 32, made.legs(lambda: "b" * 32)))
+    return describe(made.request("a" * 32, made.legs(lambda: "b" * 32)))
 
 
 def test_an_order_is_told_in_a_sentence() -> None:

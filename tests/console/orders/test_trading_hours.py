@@ -22,7 +22,8 @@ from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.keys import minting
 from console.onboarding import open_connection
-from console.orders import desk
+from console.orders import actions as order_actions
+from console.orders import prepare as preparing
 from console.orders.states import Status
 from console.orders.terms import Terms
 from console.principal import Principal
@@ -85,15 +86,15 @@ def of_kind(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> None:
 def test_the_hours_are_those_of_the_brokers_own_market(trading: Callable[[str], Principal], clock: Clock) -> None:
     clock.now = SUNDAY
     venue, always = trading("venue"), trading("always")
-    assert code(lambda: desk.prepare(venue, APPLE)) is Code.OUTSIDE_LIMITS
-    assert desk.prepare(always, APPLE).order.state is Status.AWAITING
-    assert desk.prepare(venue, bitcoin(limit="100")).order.state is Status.AWAITING
+    assert code(lambda: preparing.prepare(venue, APPLE)) is Code.OUTSIDE_LIMITS
+    assert preparing.prepare(always, APPLE).order.state is Status.AWAITING
+    assert preparing.prepare(venue, bitcoin(limit="100")).order.state is Status.AWAITING
     clock.now = MONDAY
-    prepared = desk.prepare(venue, APPLE)
+    prepared = preparing.prepare(venue, APPLE)
     clock.now = MONDAY.replace(hour=21, minute=0)
     prepared.confirmation.expires_at = clock.now.replace(minute=2)
     prepared.confirmation.save()
-    assert code(lambda: desk.confirm(venue, prepared.confirmation.public_id)) is Code.OUTSIDE_LIMITS
+    assert code(lambda: order_actions.confirm(venue, prepared.confirmation.public_id)) is Code.OUTSIDE_LIMITS
 
 
 def test_of_a_broker_that_tells_no_hours_shares_in_dollars_keep_new_york_hours(
@@ -102,10 +103,10 @@ def test_of_a_broker_that_tells_no_hours_shares_in_dollars_keep_new_york_hours(
     tells_no_hours(monkeypatch)
     clock.now = SUNDAY
     always = trading("always")
-    assert code(lambda: desk.prepare(always, APPLE)) is Code.OUTSIDE_LIMITS
-    assert desk.prepare(always, bitcoin(limit="100")).order.state is Status.AWAITING
+    assert code(lambda: preparing.prepare(always, APPLE)) is Code.OUTSIDE_LIMITS
+    assert preparing.prepare(always, bitcoin(limit="100")).order.state is Status.AWAITING
     clock.now = MONDAY
-    assert desk.prepare(always, APPLE).order.state is Status.AWAITING
+    assert preparing.prepare(always, APPLE).order.state is Status.AWAITING
 
 
 @pytest.mark.parametrize(
@@ -128,9 +129,9 @@ def test_and_of_anything_else_nobody_can_say(
     of_kind(monkeypatch, **what)
     if "currency" not in what:
         # The paper market trades no such thing, so its two markets say nothing of it.
-        assert code(lambda: desk.prepare(always, APPLE)) is Code.LIMIT_UNPROVABLE
+        assert code(lambda: preparing.prepare(always, APPLE)) is Code.LIMIT_UNPROVABLE
     tells_no_hours(monkeypatch)
-    assert code(lambda: desk.prepare(always, APPLE)) is Code.LIMIT_UNPROVABLE
+    assert code(lambda: preparing.prepare(always, APPLE)) is Code.LIMIT_UNPROVABLE
 
 
 def test_nor_in_a_year_whose_holidays_are_not_known(
@@ -138,7 +139,7 @@ def test_nor_in_a_year_whose_holidays_are_not_known(
 ) -> None:
     tells_no_hours(monkeypatch)
     clock.now = datetime(2029, 7, 5, 15, 0, tzinfo=UTC)
-    assert code(lambda: desk.prepare(trading("always"), APPLE)) is Code.LIMIT_UNPROVABLE
+    assert code(lambda: preparing.prepare(trading("always"), APPLE)) is Code.LIMIT_UNPROVABLE
 
 
 def test_nor_when_the_broker_does_not_answer_or_says_two_things(
@@ -155,4 +156,4 @@ def test_nor_when_the_broker_does_not_answer_or_says_two_things(
 
     for answer in (fail, two):
         monkeypatch.setattr(PaperBroker, "market_hours", answer)
-        assert code(lambda: desk.prepare(always, APPLE)) is Code.LIMIT_UNPROVABLE
+        assert code(lambda: preparing.prepare(always, APPLE)) is Code.LIMIT_UNPROVABLE

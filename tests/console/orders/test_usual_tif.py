@@ -10,7 +10,7 @@ from brokers.types import AssetClass, OrderType, Side, TimeInForce
 from console.accounts.models import User
 from console.authority import bearer
 from console.keys import minting
-from console.orders import desk
+from console.orders import prepare as preparing
 from console.orders.terms import Terms
 from console.principal import Principal
 from console.scopes import Scope
@@ -52,8 +52,8 @@ def trader(owner: User, monkeypatch: pytest.MonkeyPatch) -> Iterator[Principal]:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_coin_is_bought_closed_and_flattened_without_naming_one(trader: Principal) -> None:
-    bought = desk.prepare(trader, Terms(symbol=COIN, side=Side.BUY, quantity=Decimal("0.1")))
-    closed = desk.prepare_close(trader, COIN)
-    flattened, *_ = desk.prepare_flatten(trader)
+    bought = preparing.prepare(trader, Terms(symbol=COIN, side=Side.BUY, quantity=Decimal("0.1")))
+    closed = preparing.prepare_close(trader, COIN)
+    flattened, *_ = preparing.prepare_flatten(trader)
     assert {each.order.tif for each in (bought, closed, flattened)} == {TimeInForce.GTC}
     assert closed.order.quantity == flattened.order.quantity == Decimal("0.5")

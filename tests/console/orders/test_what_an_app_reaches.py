@@ -25,10 +25,14 @@ from console.errors import Code, Refusal
 from console.halts import services as halts
 from console.halts.services import Proof
 from console.keys import minting
-from console.orders import approvals, closing, desk, sweeps
-from console.orders.approvals import Evidence
+from console.orders import actions as order_actions
+from console.orders import prepare as preparing
+from console.orders import queries as order_queries
+from console.orders.execution import reconcile
 from console.orders.models import Action, Confirmation, Modification, Order
-from console.orders.states import Change, Status
+from console.orders.owner import approvals, close_all
+from console.orders.owner.approvals import Evidence
+from console.orders.states import AmendmentStatus, Status
 from console.orders.terms import Terms
 from console.practice import services as practice
 from console.principal import Principal
@@ -90,7 +94,9 @@ def reach(request: pytest.FixtureRequest, trader: Principal, trade_key: str) -> 
 
 
 def resting(trader: Principal, price: str = "100", quantity: str = "1") -> Order:
-    return desk.confirm(trader, desk.prepare(trader, bitcoin(quantity, limit=price)).confirmation.public_id)
+    return order_actions.confirm(
+        trader, preparing.prepare(trader, bitcoin(quantity, limit=price)).confirmation.public_id
+    )
 
 
 def evidence() -> Evidence:
@@ -125,10 +131,10 @@ def test_the_owner_cancels_it_all_the_same(second: Principal, browser: Browser) 
 def test_an_order_of_the_owner_is_out_of_reach_waiting_and_working(
     reach: Cancel, trader: Principal, paper: Connection, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.confirm(trader, desk.prepare(trader, bitcoin()).confirmation.public_id)
+    order_actions.confirm(trader, preparing.prepare(trader, bitcoin()).confirmation.public_id)
     halts.halt_connection(paper, by=owner)
-    account = closing.accounts(paper)[0]
-    prepared, _ = closing.flatten_as_owner(paper, by=owner, account_id=account)
+    account = close_all.accounts(paper)[0]
+    prepared, _ = close_all.flatten_as_owner(paper, by=owner, account_id=account)
     code = reach(prepared.order)
     assert code in ("owners_order", "halted") and state(prepared.order) is Status.AWAITING
     Order.objects.filter(pk=prepared.order.pk).update(status=Status.WORKING)
@@ -138,8 +144,8 @@ def test_an_order_of_the_owner_is_out_of_reach_waiting_and_working(
 
 def test_the_owners_closing_cannot_be_kept_from_its_release(trader: Principal, paper: Connection, owner: User) -> None:
     """Hole E2: the owner closes everything while an app takes the closing back in a loop."""
-    desk.confirm(trader, desk.prepare(trader, bitcoin()).confirmation.public_id)
-    prepared, _ = closing.flatten_as_owner(paper, by=owner, account_id=closing.accounts(paper)[0])
+    order_actions.confirm(trader, preparing.prepare(trader, bitcoin()).confirmation.public_id)
+    prepared, _ = close_all.flatten_as_owner(paper, by=owner, account_id=close_all.accounts(paper)[0])
     assert by_mcp(trader)(prepared.order) == "owners_order"
     answer = said(trader, "cancel_all_orders", {})
     assert answer.content["results"] == []
@@ -154,10 +160,10 @@ def test_cancel_all_takes_the_apps_own_orders_and_no_others(trader: Principal, s
 
 
 def test_an_app_closes_no_position_over_another_apps_order(trader: Principal, second: Principal) -> None:
-    desk.confirm(trader, desk.prepare(trader, bitcoin()).confirmation.public_id)
+    order_actions.confirm(trader, preparing.prepare(trader, bitcoin()).confirmation.public_id)
     order = resting(second)
     with pytest.raises(Refusal) as caught:
-        desk.prepare_flatten(trader)
+        preparing.prepare_flatten(trader)
     assert caught.value.code is Code.ANOTHER_APPS_ORDER
     assert state(order) is Status.WORKING
 
@@ -165,11 +171,11 @@ def test_an_app_closes_no_position_over_another_apps_order(trader: Principal, se
 def test_an_order_that_another_app_placed_since_keeps_its_position_from_being_closed(
     trader: Principal, second: Principal
 ) -> None:
-    desk.confirm(trader, desk.prepare(trader, bitcoin()).confirmation.public_id)
-    prepared, _ = desk.prepare_flatten(trader)
+    order_actions.confirm(trader, preparing.prepare(trader, bitcoin()).confirmation.public_id)
+    prepared, _ = preparing.prepare_flatten(trader)
     order = resting(second)
     with pytest.raises(Refusal) as caught:
-        desk.confirm(trader, prepared.confirmation.public_id)
+        order_actions.confirm(trader, prepared.confirmation.public_id)
     assert caught.value.code is Code.ANOTHER_APPS_ORDER
     assert (state(order), state(prepared.order)) == (Status.WORKING, Status.DENIED)
 
@@ -186,7 +192,7 @@ def test_an_app_resets_no_account_in_which_others_have_orders(
 
 
 def test_another_persons_order_is_not_there(reach: Cancel, others_trader: Principal, other: User) -> None:
-    prepared = desk.prepare(others_trader, bitcoin(limit="100"))
+    prepared = preparing.prepare(others_trader, bitcoin(limit="100"))
     release(prepared.confirmation, other)
     assert reach(prepared.order) in ("unknown_order", "not_found")
 
@@ -203,7 +209,7 @@ def asks(paper: Connection, owner: User) -> Connection:
 def test_what_waits_for_the_owners_release_is_the_owners_to_end(
     asks: Connection, trader: Principal, trade_key: str, owner: User
 ) -> None:
-    prepared = desk.prepare(trader, bitcoin())
+    prepared = preparing.prepare(trader, bitcoin())
     for cancel in (by_mcp(trader), by_rest(trade_key)):
         assert cancel(prepared.order) == "waits_for_owner"
     given = {"confirmation_id": prepared.confirmation.public_id}
@@ -217,7 +223,7 @@ def test_what_waits_for_the_owners_release_is_the_owners_to_end(
 def test_a_policy_that_was_loosened_since_leaves_it_to_the_owner(
     asks: Connection, trader: Principal, trade_key: str, owner: User, watch: Watch, door: str
 ) -> None:
-    prepared = desk.prepare(trader, bitcoin())
+    prepared = preparing.prepare(trader, bitcoin())
     connections.set_policy(asks, Policy.TWO_STEP, by=owner, may_loosen=True)
     given = {"confirmation_id": prepared.confirmation.public_id}
     if door == "REST":
@@ -225,19 +231,19 @@ def test_a_policy_that_was_loosened_since_leaves_it_to_the_owner(
     else:
         answer = said(trader, "confirm_trade", given)
         assert answer.content["error"]["code"] == "approval_required"
-    assert desk.pending(trader) == []
+    assert order_queries.pending_confirmations(trader) == []
     assert watch.submitted == []
     assert list(approvals.for_owner(owner)) == [prepared.confirmation]
     assert [order.state for order in release(prepared.confirmation, owner)] == [Status.FILLED]
 
 
 def test_a_change_that_waits_for_the_owner_does_too(asks: Connection, trader: Principal, owner: User) -> None:
-    prepared = desk.prepare(trader, bitcoin(limit="100"))
+    prepared = preparing.prepare(trader, bitcoin(limit="100"))
     release(prepared.confirmation, owner)
-    change = desk.prepare_change(trader, prepared.order.public_id, OrderChanges(limit_price=Decimal(101)))
+    change = preparing.prepare_change(trader, prepared.order.public_id, OrderChanges(limit_price=Decimal(101)))
     connections.set_policy(asks, Policy.TWO_STEP, by=owner, may_loosen=True)
     with pytest.raises(Refusal) as caught:
-        desk.confirm(trader, change.confirmation.public_id)
+        order_actions.confirm(trader, change.confirmation.public_id)
     assert caught.value.code is Code.APPROVAL_REQUIRED
 
 
@@ -252,7 +258,7 @@ GUARDED: dict[str, dict[str, Any]] = {
 
 def bought(trader: Principal, owner: User, **exits: Any) -> Order:
     terms = Terms(symbol="BTC/USD", side=Side.BUY, quantity=Decimal("0.1"), **exits)
-    [order] = release(desk.prepare(trader, terms).confirmation, owner)
+    [order] = release(preparing.prepare(trader, terms).confirmation, owner)
     assert order.state is Status.FILLED
     return order
 
@@ -260,7 +266,7 @@ def bought(trader: Principal, owner: User, **exits: Any) -> Order:
 def stop(trader: Principal, owner: User, **terms: Any) -> Order:
     given: dict[str, Any] = {"order_type": OrderType.STOP, "stop_price": Decimal(500)} | terms
     sale = Terms(symbol="BTC/USD", side=Side.SELL, quantity=Decimal("0.1"), **given)
-    [order] = release(desk.prepare(trader, sale).confirmation, owner)
+    [order] = release(preparing.prepare(trader, sale).confirmation, owner)
     return order
 
 
@@ -293,7 +299,7 @@ def test_its_cancel_waits_for_the_owner_and_the_owner_lets_it_go(
     waits = held(guard).confirmation
     assert (waits.action, list(approvals.for_owner(owner))) == (Action.CANCEL, [waits])
     [order] = release(waits, owner)
-    assert (state(order), held(guard).state) == (Status.CANCELLED, Change.DONE)
+    assert (state(order), held(guard).state) == (Status.CANCELLED, AmendmentStatus.DONE)
     assert Journal.objects.filter(action=approvals.RELEASED, target_label__startswith="Cancel: ").count() == 1
 
 
@@ -304,12 +310,12 @@ def test_no_app_redeems_drops_or_lists_that_cancel(guard: Order, trader: Princip
         answer = said(trader, tool, given)
         assert answer.content["error"]["code"] == code
     assert Rest(Browser(), trade_key).refused("POST", "/orders/confirm", given)["code"] == "approval_required"
-    assert desk.pending(trader) == []
+    assert order_queries.pending_confirmations(trader) == []
     assert state(guard) is Status.WORKING
 
 
 def test_cancel_all_leaves_what_guards_and_takes_the_entries(guard: Order, trader: Principal, owner: User) -> None:
-    [entry] = release(desk.prepare(trader, bitcoin("0.01", limit="100")).confirmation, owner)
+    [entry] = release(preparing.prepare(trader, bitcoin("0.01", limit="100")).confirmation, owner)
     answer = said(trader, "cancel_all_orders", {})
     told = {each["order_id"]: each.get("code", "") for each in answer.content["results"]}
     assert told[guard.public_id] == "approval_required"
@@ -321,9 +327,9 @@ def test_cancel_all_leaves_what_guards_and_takes_the_entries(guard: Order, trade
 def test_a_change_of_it_waits_for_the_owner_like_an_order(asks: Connection, trader: Principal, owner: User) -> None:
     bought(trader, owner)
     order = stop(trader, owner)
-    change = desk.prepare_change(trader, order.public_id, OrderChanges(stop_price=Decimal(400)))
+    change = preparing.prepare_change(trader, order.public_id, OrderChanges(stop_price=Decimal(400)))
     with pytest.raises(Refusal) as caught:
-        desk.confirm(trader, change.confirmation.public_id)
+        order_actions.confirm(trader, change.confirmation.public_id)
     assert caught.value.code is Code.APPROVAL_REQUIRED
     order.refresh_from_db()
     assert order.stop_price == 500
@@ -332,11 +338,11 @@ def test_a_change_of_it_waits_for_the_owner_like_an_order(asks: Connection, trad
 def test_an_entry_is_the_apps_to_cancel_with_exits_or_without(
     asks: Connection, trader: Principal, trade_key: str, owner: User
 ) -> None:
-    [entry] = release(desk.prepare(trader, bitcoin("0.01", limit="100")).confirmation, owner)
+    [entry] = release(preparing.prepare(trader, bitcoin("0.01", limit="100")).confirmation, owner)
     assert by_rest(trade_key)(entry) == ""
     exits: dict[str, Any] = {"order_type": OrderType.LIMIT, "limit_price": Decimal(1_000), **GUARDED["bracket"]}
     terms = Terms(symbol="BTC/USD", side=Side.BUY, quantity=Decimal("0.1"), **exits)
-    [bracket] = release(desk.prepare(trader, terms).confirmation, owner)
+    [bracket] = release(preparing.prepare(trader, terms).confirmation, owner)
     assert by_mcp(trader)(bracket) == ""
     assert state(bracket) is Status.CANCELLED
 
@@ -344,7 +350,7 @@ def test_an_entry_is_the_apps_to_cancel_with_exits_or_without(
 def test_where_the_positions_are_not_known_it_waits_for_the_owner(
     asks: Connection, trader: Principal, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [entry] = release(desk.prepare(trader, bitcoin("0.01", limit="100")).confirmation, owner)
+    [entry] = release(preparing.prepare(trader, bitcoin("0.01", limit="100")).confirmation, owner)
 
     def down(self: PaperBroker, account_id: str) -> Any:
         raise BrokerUnavailable("The broker does not answer.")
@@ -386,11 +392,11 @@ def test_a_stop_that_its_broker_did_not_find_is_still_the_owners_to_let_go(
 
 
 def test_where_the_assistant_confirms_it_is_the_apps_to_cancel(trader: Principal, owner: User) -> None:
-    desk.confirm(trader, desk.prepare(trader, bitcoin()).confirmation.public_id)
+    order_actions.confirm(trader, preparing.prepare(trader, bitcoin()).confirmation.public_id)
     sale = Terms(
         symbol="BTC/USD", side=Side.SELL, quantity=Decimal("0.1"), order_type=OrderType.STOP, stop_price=Decimal(500)
     )
-    order = desk.confirm(trader, desk.prepare(trader, sale).confirmation.public_id)
+    order = order_actions.confirm(trader, preparing.prepare(trader, sale).confirmation.public_id)
     assert by_mcp(trader)(order) == ""
     assert state(order) is Status.CANCELLED
 
@@ -439,7 +445,7 @@ def test_nobody_else_sees_or_releases_it(asked: Order, others_browser: Browser, 
 
 def test_rejected_the_order_stays_and_the_app_is_told(asked: Order, browser: Browser, trader: Principal) -> None:
     browser.post(page(asked, "reject"), {"reason": "other", "words": "Keep it."})
-    assert (held(asked).state, held(asked).code) == (Change.DISCARDED, Code.REJECTED_BY_OWNER)
+    assert (held(asked).state, held(asked).code) == (AmendmentStatus.DISCARDED, Code.REJECTED_BY_OWNER)
     assert state(asked) is Status.WORKING
     answer = said(trader, "get_order_status", {"order_id": asked.public_id})
     told = answer.content["modifications"][0]
@@ -447,8 +453,8 @@ def test_rejected_the_order_stays_and_the_app_is_told(asked: Order, browser: Bro
 
 
 def test_unanswered_it_lapses_and_the_order_stays(asked: Order, owner: User, clock: Clock) -> None:
-    sweeps.sweep(clock.advance(seconds=121))
-    assert (held(asked).state, state(asked)) == (Change.LAPSED, Status.WORKING)
+    reconcile.sweep(clock.advance(seconds=121))
+    assert (held(asked).state, state(asked)) == (AmendmentStatus.LAPSED, Status.WORKING)
     with pytest.raises(Refusal) as caught:
         release(held(asked).confirmation, owner)
     assert caught.value.code is Code.CONFIRMATION_EXPIRED
@@ -473,7 +479,7 @@ def test_an_order_that_ended_meanwhile_is_told_as_that(asked: Order, owner: User
 def test_a_release_whose_process_died_is_carried_on_by_the_sweep(
     asked: Order, owner: User, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    from_here = "console.orders.held_cancels.cancelling.take_back"
+    from_here = "console.orders.execution.cancel.cancel_order"
 
     def dies(*_: Any, **__: Any) -> Order:
         raise KeyboardInterrupt
@@ -483,7 +489,7 @@ def test_a_release_whose_process_died_is_carried_on_by_the_sweep(
         with pytest.raises(KeyboardInterrupt):
             release(held(asked).confirmation, owner)
     assert state(asked) is Status.WORKING
-    sweeps.sweep(clock.advance(seconds=1))
+    reconcile.sweep(clock.advance(seconds=1))
     assert state(asked) is Status.CANCELLED
 
 

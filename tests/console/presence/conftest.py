@@ -17,7 +17,7 @@ from console.connections import services as connections
 from console.connections.models import Connection, Policy
 from console.halts import services as halts
 from console.keys import minting
-from console.orders import desk
+from console.orders import prepare as preparing
 from console.orders.models import Order
 from console.platforms import provisioning
 from console.scopes import Scope
@@ -66,7 +66,7 @@ def person(owner: User) -> Person:
 def _asks(owner: User, connection: Connection, trader: Any) -> Any:
     """An order that waits for its owner."""
     connections.set_policy(connection, Policy.OWNER_APPROVAL, by=owner)
-    return desk.prepare(trader, bitcoin()).confirmation
+    return preparing.prepare(trader, bitcoin()).confirmation
 
 
 @pytest.fixture

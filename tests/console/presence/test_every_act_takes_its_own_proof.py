@@ -18,7 +18,7 @@ from tests.console.passkeys import Passkey
 from tests.console.presence.conftest import Door
 from tests.console.present import Person, challenge
 
-# How a broker's question comes about takes a broker that asks: see tests/console/orders/test_questions.py.
+# How a broker's question comes about takes a broker that asks: see tests/console/orders/test_broker_questions.py.
 ACTS = [act for act in Act if act is not Act.ANSWER_BROKER]
 DoorOf = Callable[[Act], Door]
 STATE = "mfa.webauthn.state"

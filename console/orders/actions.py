@@ -1,0 +1,110 @@
+"""What an app does with what it prepared or placed: confirm, discard, cancel."""
+
+from dataclasses import dataclass
+
+from brokers.errors import BrokerError
+from console.connections import broker_access
+from console.connections.models import Connection
+from console.errors import Code, Refusal, refusal_of_read
+from console.orders import held_cancels, reach, summary
+from console.orders import prepare as preparing
+from console.orders import queries as order_queries
+from console.orders.checks import limit_rules, rows
+from console.orders.execution import cancel as cancelling
+from console.orders.execution import release
+from console.orders.models import Confirmation, Order
+from console.principal import Principal, Redeemer
+
+# -- confirm -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """What a confirmation led to."""
+
+    confirmation: Confirmation
+    orders: tuple[Order, ...]
+    """All it covers, without their legs; or the one it changed. They stand as their broker's answers left them."""
+
+
+def confirm(principal: Principal, confirmation_id: str, *, request_id: str = "") -> Order:
+    """``confirm_all``, of which it returns the first order."""
+    return confirm_all(principal, confirmation_id, request_id=request_id).orders[0]
+
+
+def confirm_all(principal: Principal, confirmation_id: str, *, request_id: str = "") -> Released:
+    """Release the plan behind a confirmation and send it, once. Everything is checked again first.
+
+    Raises Refusal; ``order_id`` tells which order a used confirmation had released.
+    """
+    plan = rows.plan_of(confirmation_id, principal.app_id)
+    confirmation = order_queries.confirmation_of(principal, confirmation_id) if plan is None else plan.confirmation
+
+    def may(connection: Connection) -> None:
+        limit_rules.check_redeemer(confirmation.decided_by(connection), connection, principal.redeemer)
+
+    orders = release.release(confirmation, plan, may=may, by=principal.app_label, request_id=request_id)
+    return Released(confirmation=confirmation, orders=tuple(orders))
+
+
+def discard(principal: Principal, confirmation_id: str, *, request_id: str = "") -> Order:
+    """Drop what waits behind a confirmation: it can no longer be confirmed. Raises Refusal when it has moved on.
+
+    What waits for its owner is the owner's to end, in the console or through the client that asks them.
+    """
+    confirmation = order_queries.confirmation_of(principal, confirmation_id)
+    if principal.redeemer is Redeemer.APP:
+        reach.check_undecided(confirmation)
+    what = "Discarded before it was confirmed."
+    return release.discard(confirmation, what, by=principal.app_label, request_id=request_id)[0]
+
+
+# -- cancel --------------------------------------------------------------------------------------------------
+
+
+def cancel(principal: Principal, order_id: str, *, account_id: str | None = None, request_id: str = "") -> Order:
+    """An app takes an order of its own back; see ``reach`` and ``cancel.cancel_order``.
+
+    Raises Refusal, with APPROVAL_REQUIRED where the cancel is held for the owner.
+    """
+    app, order = preparing.app_of(principal), order_queries.find_order(principal, order_id, account_id)
+    reach.check(app, order)
+    if reach.is_held(order):
+        change = held_cancels.prepare(app, order, by=principal.app_label, request_id=request_id)
+        raise _held_for_owner(order, f" until {change.confirmation.expires_at:%H:%M:%S} UTC. Then ask get_order_status")
+    return cancelling.cancel_order(order, by=principal.app_label, request_id=request_id)
+
+
+def _held_for_owner(order: Order, until: str) -> Refusal:
+    return Refusal(
+        Code.APPROVAL_REQUIRED,
+        f"Order {order.public_id} guards a position, so only its owner can let it go, in the console at "
+        f"{summary.approval_url(order)}{until}. Nothing was cancelled.",
+        order_id=order.public_id,
+    )
+
+
+def cancel_all(
+    principal: Principal, *, account_id: str | None = None, symbol: str | None = None, request_id: str = ""
+) -> tuple[str, list[cancelling.CancelResult]]:
+    """Every open order that the app made in one account, or those in one symbol; see ``cancel.cancel_all``.
+
+    What guards a position stays where its owner releases orders, and nobody is asked for it. Raises Refusal.
+    """
+    app = preparing.app_of(principal)
+
+    def may(order: Order) -> None:
+        if reach.is_held(order):
+            raise _held_for_owner(order, "; to ask for that, use cancel_order")
+
+    connection = Connection.objects.get(pk=principal.connection_id)
+    try:
+        broker = broker_access.broker_of(connection)
+        account_id = broker_access.choose_account(broker, account_id, principal.account_id).account_id
+        if symbol is not None:
+            symbol = broker.instrument(symbol).symbol
+    except BrokerError as error:
+        raise refusal_of_read(error) from error
+    return account_id, cancelling.cancel_all(
+        connection, account_id, symbol=symbol, app=app, may=may, by=principal.app_label, request_id=request_id
+    )

@@ -1,0 +1,54 @@
+"""Whether an app may trade on a connection now, and who may release an order."""
+
+from console.connected_apps.models import ConnectedApp
+from console.connections.models import Connection, Policy
+from console.errors import Code, Refusal
+
+
+def check_permission(app: ConnectedApp, connection: Connection) -> None:
+    """May this app trade on this connection now? Trading takes the scope and the connection's own switch."""
+    if app.revoked_at is not None:
+        raise Refusal(Code.APP_REVOKED, app.why_ended)
+    if app.paused_at is not None:
+        raise Refusal(Code.APP_PAUSED, "This app is paused. Its owner can resume it under Connected apps.")
+    if not app.can_trade:
+        raise Refusal(
+            Code.INSUFFICIENT_SCOPE,
+            "This app may only read. Trading needs the scope mcp:trade; its owner can grant it in the console.",
+        )
+    if connection.closed_at is not None:
+        raise Refusal(
+            Code.CONNECTION_PAUSED,
+            f"The connection {connection.name} was unlinked. Its owner can link the account again.",
+        )
+    if connection.paused_at is not None:
+        raise Refusal(
+            Code.CONNECTION_PAUSED,
+            f"The connection {connection.name} is paused. Its owner can resume it under Connections.",
+        )
+    if not connection.trading_enabled:
+        raise Refusal(
+            Code.TRADING_DISABLED,
+            f"Trading is switched off for the connection {connection.name}, whatever the app's scope. "
+            "Its owner can switch it on under Connections.",
+        )
+    if connection.is_live and connection.owner.live_is_frozen:
+        raise Refusal(
+            Code.LIVE_FROZEN,
+            f"Live trading rests until {connection.owner.live_frozen_until:%Y-%m-%d %H:%M} UTC, because the owner's "
+            "account was recovered. Nothing was sent.",
+        )
+
+
+def check_policy(connection: Connection) -> None:
+    """May an assistant redeem a confirmation here? Any policy this code does not know is one that says no."""
+    if connection.policy != Policy.TWO_STEP:
+        raise only_the_owner(connection)
+
+
+def only_the_owner(connection: Connection) -> Refusal:
+    return Refusal(
+        Code.APPROVAL_REQUIRED,
+        f"On {connection.name} only its owner can release an order, in the console. Nothing was sent; the order "
+        "waits for the owner until its confirmation expires.",
+    )

@@ -1,0 +1,119 @@
+"""Whether a position still bears the order that was sized by it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import Q
+from django.utils import timezone
+
+from brokers.base import Broker
+from brokers.decimals import plain
+from brokers.types import OrderClass
+from console.errors import Code, Refusal
+from console.orders import states
+from console.orders.models import Action, Order
+from console.orders.states import Status
+
+_UNSENT = frozenset({Status.DENIED, Status.NOT_SENT, Status.REJECTED})
+
+
+@dataclass(frozen=True, slots=True)
+class PositionSnapshot:
+    """A position as its broker told it, and what was known when it was asked."""
+
+    at: datetime
+    quantity: Decimal
+    filled: Mapping[int, Decimal]
+    """What had filled of each open order in the symbol, by its row: those fills are in ``quantity``."""
+
+
+def snapshot(order: Order, broker: Broker) -> PositionSnapshot:
+    """Raises BrokerError."""
+    at, quantity = timezone.now(), Decimal(0)
+    rows = Order.objects.filter(connection_id=order.connection_id, symbol=order.symbol, status__in=states.OPEN)
+    filled = dict(rows.values_list("pk", "filled_quantity"))
+    for each in broker.positions(order.account_id):
+        if each.symbol == order.symbol:
+            quantity = each.quantity
+    return PositionSnapshot(at, quantity, filled)
+
+
+def check_still_covers(order: Order, held: PositionSnapshot) -> None:
+    """The position must still bear the order: a closing one never turns it. Raises Refusal.
+
+    Under the connection's lock it sees every order that was released beside it.
+    """
+    shown, now = order.position_shown, held.quantity
+    assert shown is not None and order.quantity is not None
+    offered = _pending_units(order, held)
+    if order.confirmation.action == Action.CLOSE:
+        fits = now * shown > 0 and abs(now) >= order.quantity + offered
+    else:
+        fits = now == shown and not offered
+    if not fits:
+        raise Refusal(
+            Code.POSITION_CHANGED,
+            f"The position in {order.symbol} was {plain(shown)} when the order was sized and is {plain(now)} now, with "
+            f"{plain(offered)} of it offered by other orders. Nothing was sent; prepare it again.",
+        )
+
+
+def check_as_shown(order: Order, held: PositionSnapshot) -> None:
+    """As ``check_still_covers``, while the orders that stand against the position are still to be cancelled."""
+    if held.quantity != order.position_shown:
+        raise Refusal(
+            Code.POSITION_CHANGED,
+            f"The position in {order.symbol} is not what was shown. Nothing was cancelled or sent for it; prepare it "
+            "again.",
+        )
+
+
+def check_covers_increase(order: Order, quantity: Decimal, held: PositionSnapshot) -> None:
+    """A closing order is made larger only as far as what its position still bears. Raises Refusal."""
+    assert order.position_shown is not None
+    there = abs(held.quantity) if held.quantity * order.position_shown > 0 else Decimal(0)
+    most = held.filled.get(order.pk, Decimal(0)) + max(there - _pending_units(order, held), Decimal(0))
+    if quantity > most:
+        raise Refusal(
+            Code.INSUFFICIENT_POSITION,
+            f"Order {order.public_id} closes a position in {order.symbol}, and at most {plain(most)} of it can close. "
+            f"Give no more than that as quantity, the new whole of the order; {plain(quantity)} would turn it.",
+            field="quantity",
+            order_id=order.public_id,
+        )
+
+
+def _pending_units(order: Order, held: PositionSnapshot) -> Decimal:
+    """Units that other orders of ours on the same side can still fill, or may have filled since ``held`` was read.
+
+    Exits of a bracket are not counted: their broker ends them with the position. Of a pair one half fills.
+    """
+    rows = Order.objects.filter(
+        Q(parent=None) | Q(order_class=OrderClass.OCO),
+        connection_id=order.connection_id,
+        account_id=order.account_id,
+        symbol=order.symbol,
+        side=order.side,
+        quantity__isnull=False,
+    ).exclude(pk=order.pk)
+    resting = rows.filter(status__in=states.OPEN, moved_at__lt=held.at)
+    released = Q(released_at__isnull=False) | Q(parent__released_at__isnull=False)
+    fresh = rows.filter(released, moved_at__gte=held.at).exclude(status__in=_UNSENT)
+    most: dict[int, Decimal] = {}
+    for each in resting:
+        whole = each.parent_id or each.pk
+        halves = Order.objects.filter(Q(pk=whole) | Q(parent=whole)) if each.order_class == OrderClass.OCO else [each]
+        left = each.quantity - sum((_filled(half, held) for half in halves), Decimal(0))
+        most[whole] = max(most.get(whole, left), left)
+    for each in fresh:
+        whole = each.parent_id or each.pk
+        most[whole] = max(most.get(whole, each.quantity), each.quantity)
+    return sum(most.values(), Decimal(0))
+
+
+def _filled(order: Order, held: PositionSnapshot) -> Decimal:
+    """What of its fills is in the position for certain."""
+    ended = order.state in states.ENDED and order.moved_at < held.at
+    return order.filled_quantity if ended else held.filled.get(order.pk, Decimal(0))

@@ -1,0 +1,161 @@
+"""What closing everything cancels first, and the checks of its closes."""
+
+import logging
+
+from django.utils import timezone
+
+from brokers.errors import BrokerError
+from console.connected_apps.models import ConnectedApp
+from console.connections import broker_access
+from console.connections.models import Connection
+from console.errors import Code, Refusal, refusal_of, refusal_of_read
+from console.halts import services as halts
+from console.orders import reach, states
+from console.orders.checks import at_release, permission, position_checks
+from console.orders.execution import cancel as cancelling
+from console.orders.models import Action, Confirmation, Order
+from console.orders.states import Status
+from console.orders.transitions import order_state
+
+log = logging.getLogger(__name__)
+
+
+def cancel_conflicting(confirmation: Confirmation, going: list[Order], by: str, request_id: str) -> list[Order]:
+    """Take back what works in the symbols that are closed, then check the closes in full; those that pass are returned.
+
+    Orders without a position go, too. Those of a position that stays do not: they may be all that guards it. Of an
+    app's own flatten, neither do those of others; see ``reach``. Raises
+    Refusal when no close goes, saying what was cancelled.
+    """
+    connection, account_id, app = going[0].connection, going[0].account_id, reach.of_flatten(confirmation)
+    refused: list[tuple[Order, Refusal]] = []
+    cleared: list[Order] = []
+    taken: list[cancelling.CancelResult] = []
+
+    def is_ours() -> bool:
+        """Told before each cancel, so that the sweep takes over from a process that died and from no other."""
+        mine = Order.objects.filter(pk__in=[order.pk for order in going], status=Status.INTENT)
+        return mine.update(moved_at=timezone.now()) > 0
+
+    def take_back(symbol: str) -> list[cancelling.CancelResult]:
+        results = cancelling.cancel_all(
+            connection,
+            account_id,
+            symbol=symbol,
+            app=app,
+            besides=confirmation,
+            go_on=is_ours,
+            by=by,
+            request_id=request_id,
+        )
+        taken.extend(results)
+        return [each for each in results if _is_stuck(each)]
+
+    for order in going:
+        if not is_ours():
+            break
+        try:
+            _check_still_valid(confirmation, order)
+            reach.check_clear(app, connection, account_id, order.symbol, besides=confirmation)
+            if stuck := take_back(order.symbol):
+                why = stuck[0].refusal or "its broker has not said yet what became of it."
+                raise Refusal(
+                    Code.OUTCOME_UNKNOWN if stuck[0].refusal is None else stuck[0].refusal.code,
+                    f"Working order {stuck[0].order.public_id} could not be cancelled, so {order.symbol} was not "
+                    f"closed: {why}",
+                )
+        except BrokerError as error:
+            refused.append((order, refusal_of_read(error)))
+        except Refusal as refusal:
+            refused.append((order, refusal))
+        else:
+            cleared.append(order)
+    if cleared:
+        for symbol in _without_position(confirmation, connection, account_id):
+            take_back(symbol)
+    cancelling.wait_until_closed(taken)
+    passed: list[Order] = []
+    for order in cleared:
+        try:
+            _check_cancelled(order, taken)
+            is_ours()
+            at_release.check_release(
+                order
+            )  # no sum of them is looked at: a short that is bought back frees what it held
+        except BrokerError as error:
+            refused.append((order, refusal_of(error)))
+        except Refusal as refusal:
+            refused.append((order, refusal))
+        else:
+            passed.append(order)
+    for order, no in refused:
+        order_state.deny(order, no, by, request_id)
+    if not passed:
+        if not refused:
+            raise Refusal(Code.CONFIRMATION_USED, "This confirmation was used already.", order_id=going[0].public_id)
+        first = refused[0][1]
+        cancelled = [each.order.public_id for each in taken if each.order.state is Status.CANCELLED]
+        raise Refusal(
+            first.code,
+            f"{first} Working orders cancelled before: {', '.join(cancelled) or 'none'}.",
+            order_id=refused[0][0].public_id,
+        )
+    return passed
+
+
+def _check_cancelled(order: Order, taken: list[cancelling.CancelResult]) -> None:
+    """What still stands in the symbol could fill after its close, and open a position anew. Raises Refusal."""
+    for each in taken:
+        if each.order.symbol == order.symbol and each.order.state in states.OPEN:
+            raise Refusal(
+                Code.OUTCOME_UNKNOWN,
+                f"Working order {each.order.public_id} was cancelled, but its broker has not said yet that it ended, "
+                f"so {order.symbol} was not closed. Look again in a moment and prepare it anew.",
+            )
+
+
+def _check_still_valid(confirmation: Confirmation, order: Order) -> None:
+    """A halt, a revocation or another position since the release holds the close back: nothing is cancelled for it.
+
+    Raises BrokerError, Refusal.
+    """
+    app = ConnectedApp.objects.get(pk=order.app_id)
+    connection = Connection.objects.select_related("owner").get(pk=order.connection_id)
+    permission.check_permission(app, connection)
+    halts.check(confirmation.at_halts, connection, app.pk, order.account_id)
+    position_checks.check_as_shown(order, position_checks.snapshot(order, broker_access.broker_of(connection)))
+
+
+def _is_stuck(result: cancelling.CancelResult) -> bool:
+    refusal = result.refusal
+    return result.order.state in states.IN_FLIGHT or (refusal is not None and refusal.code is not Code.NOT_CANCELLABLE)
+
+
+def _without_position(confirmation: Confirmation, connection: Connection, account_id: str) -> list[str]:
+    """Symbols with working orders and nothing held; none where the broker does not tell what is held."""
+    working = Order.objects.filter(connection=connection, account_id=account_id, status__in=states.OPEN)
+    symbols = set(working.exclude(confirmation=confirmation).values_list("symbol", flat=True))
+    if symbols:
+        try:
+            positions = broker_access.broker_of(connection).positions(account_id)
+        except BrokerError as error:
+            log.warning("Orders without a position are not cancelled, as the positions are not known: %s", error)
+            return []
+        symbols -= {each.symbol for each in positions if each.quantity}
+    return sorted(symbols)
+
+
+def check_alone(confirmation: Confirmation, connection: Connection, lead: Order) -> None:
+    """Two at once would each take the other's closes for orders in the way. Under the connection's lock."""
+    others = Order.objects.filter(
+        connection=connection,
+        account_id=lead.account_id,
+        confirmation__action=Action.FLATTEN,
+        status__in=(Status.INTENT, Status.SENDING),
+    )
+    if others.exclude(confirmation=confirmation).exists():
+        raise Refusal(
+            Code.POSITION_CHANGED,
+            "Another closing of this account is under way. Nothing was sent; look at its orders first.",
+            order_id=lead.public_id,
+        )

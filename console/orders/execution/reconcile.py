@@ -1,0 +1,163 @@
+"""The sweep: carry on every order that nobody is carrying on, the same after a crash as on any other day."""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from brokers.errors import BrokerError, Rejected
+from console.errors import Code, Refusal, refusal_of
+from console.orders import states
+from console.orders.checks import at_release
+from console.orders.execution import cancel as cancelling
+from console.orders.execution import release, submit, sync
+from console.orders.execution.external_orders import AtBroker
+from console.orders.models import Action, Modification, Order, Question
+from console.orders.states import AmendmentStatus, Status
+from console.orders.transitions import amendment_state, order_state
+from console.orders.transitions.order_state import ConcurrentUpdate
+
+log = logging.getLogger(__name__)
+
+_AT_MOST = 200
+_UNANSWERED = f"Nobody answered the broker's question within {settings.CONFIRMATION_SECONDS} s"
+_STALE_AFTER = timedelta(seconds=settings.CONFIRMATION_SECONDS)
+_LOOK_AGAIN_FOR = timedelta(days=1)
+_LOOK_AGAIN_EVERY = timedelta(minutes=1)
+
+
+def sweep(now: datetime | None = None) -> None:
+    """Carry on every order that nobody is carrying on: the same after a crash as on any other day."""
+    now = now or timezone.now()
+    lease = now - timedelta(seconds=settings.SENDING_LEASE_SECONDS)
+    for_each(_with(Status.AWAITING).filter(parent=None, confirmation__expires_at__lte=now), _lapse)
+    _sweep_changes(now, lease)
+    for_each(_with(Status.INTENT).filter(parent=None, moved_at__lte=lease), _resume)
+    for_each(_with(Status.SENDING).filter(moved_at__lte=lease), _mark_lost)
+    answerable = Question.objects.filter(answer="", expires_at__gt=now).values("order")
+    for_each(_with(Status.ASKED).filter(parent=None).exclude(pk__in=answerable), _unanswered)
+    at_broker = _with(Status.UNKNOWN, Status.WORKING, Status.PARTIALLY_FILLED)
+    for_each(at_broker.filter(cancel_requested_at=None), sync.refresh)
+    for_each(at_broker.filter(cancel_requested_at__isnull=False), cancelling.cancel_at_broker)
+    changing = Order.objects.filter(modifications__status=AmendmentStatus.UNKNOWN, status__in=states.ENDED)
+    changing = changing.filter(connection__closed_at=None)
+    for_each(changing.select_related("app", "connection", "confirmation").distinct(), sync.refresh)
+    # "No such order" can be overtaken by a sender that was only slow: look again for a day, now and then.
+    missing = _with(Status.NOT_FOUND).filter(moved_at__gte=now - _LOOK_AGAIN_FOR)
+    for_each(missing.filter(looked_up_at__lte=now - _LOOK_AGAIN_EVERY), sync.refresh)
+
+
+def _sweep_changes(now: datetime, lease: datetime) -> None:
+    """Modifications that nobody is carrying on. None is sent here: its order may be another one by now."""
+    found = Modification.objects.select_related("order")
+    for change in found.filter(status=AmendmentStatus.AWAITING, confirmation__expires_at__lte=now)[:_AT_MOST]:
+        what = f"Nobody confirmed the change within {settings.CONFIRMATION_SECONDS} s. Nothing was sent."
+        amendment_state.try_move(change, AmendmentStatus.LAPSED, what, "Tradelatch", "", code=Code.CONFIRMATION_EXPIRED)
+    for change in found.filter(status=AmendmentStatus.INTENT, moved_at__lte=lease)[:_AT_MOST]:
+        stopped = "It was confirmed, but Tradelatch stopped before it could be sent. Nothing was sent."
+        amendment_state.deny(change, Refusal(Code.CONFIRMATION_EXPIRED, stopped), "Tradelatch", "")
+    answerable = Question.objects.filter(answer="", expires_at__gt=now).exclude(modification=None)
+    for change in found.filter(status=AmendmentStatus.ASKED).exclude(pk__in=answerable.values("modification"))[
+        :_AT_MOST
+    ]:
+        amendment_state.record_outcome(
+            change, AmendmentStatus.REJECTED, Code.BROKER_ASKS, f"{_UNANSWERED}, so it did not change the order."
+        )
+    for change in found.filter(status=AmendmentStatus.SENDING, moved_at__lte=lease)[:_AT_MOST]:
+        lost = "Tradelatch stopped while it was being sent. The order is being looked up."
+        amendment_state.record_outcome(change, AmendmentStatus.UNKNOWN, Code.OUTCOME_UNKNOWN, lost)
+
+
+_OURS = (Status.AWAITING, Status.INTENT, Status.ASKED)
+"""Not at any broker: they are carried on even when their connection was unlinked, which is asked nothing more."""
+
+
+def _with(*statuses: Status) -> QuerySet[Order]:
+    return (
+        Order.objects.filter(status__in=statuses)
+        .exclude(Q(connection__closed_at__isnull=False) & ~Q(status__in=_OURS))
+        .select_related("app", "connection", "confirmation")
+        .order_by(F("looked_up_at").asc(nulls_first=True), "pk")
+    )
+
+
+def refresh_all(orders: QuerySet[Order], at_broker: AtBroker) -> None:
+    """Bring orders of one account up to date: by one list, and one by one what that does not settle."""
+    found = list(orders[:_AT_MOST])
+    if not found:
+        return
+    try:
+        found = submit.not_as_told(found, at_broker.orders())
+    except BrokerError as error:
+        log.warning("The broker did not list its open orders, so each is looked up: %s", error)
+    for_each(found, sync.refresh)
+
+
+def for_each(orders: QuerySet[Order] | Sequence[Order], step: Callable[[Order], None]) -> None:
+    for order in orders[:_AT_MOST]:
+        try:
+            step(order)
+        except BrokerError as error:
+            Order.objects.filter(pk=order.pk).update(looked_up_at=timezone.now())
+            log.warning("Order %s could not be looked up: %s", order.public_id, error)
+        except ConcurrentUpdate:
+            continue
+        except Exception:  # one broken order must not stop the others, nor stand before them the next time
+            Order.objects.filter(pk=order.pk).update(looked_up_at=timezone.now())
+            log.exception("Sweeping order %s failed", order.public_id)
+
+
+def _lapse(order: Order) -> None:
+    order_state.move(
+        order,
+        Status.LAPSED,
+        f"Nobody confirmed within {settings.CONFIRMATION_SECONDS} s. Nothing was sent.",
+        "Tradelatch",
+        "",
+        code=Code.CONFIRMATION_EXPIRED,
+    )
+
+
+def _unanswered(order: Order) -> None:
+    """The broker takes no order without a yes. It is told nothing: an answer is a person's alone."""
+    words = f"{_UNANSWERED}, so it did not take the order."
+    order_state.move(order, Status.REJECTED, words, "Tradelatch", "", code=Code.BROKER_ASKS, reason=words)
+
+
+def _resume(order: Order) -> None:
+    """An intent whose process died before it sent. Sent now if the person's yes is still fresh, else refused."""
+    redeemed_at = order.confirmation.redeemed_at
+    try:
+        if redeemed_at is None or timezone.now() - redeemed_at > _STALE_AFTER:
+            raise Refusal(
+                Code.CONFIRMATION_EXPIRED,
+                "It was confirmed, but Tradelatch stopped before it could be sent, and the confirmation is too "
+                "old now. Nothing was sent.",
+            )
+        if order.confirmation.action == Action.FLATTEN:
+            with suppress(Refusal):  # its rows say so
+                release.resume_flatten(order.confirmation)
+            return
+        try:
+            at_release.check_release(order)
+        except Rejected as error:
+            raise refusal_of(error) from error
+    except Refusal as refusal:
+        order_state.deny(order, refusal, "Tradelatch", "")
+        return
+    with suppress(Refusal):  # permission taken back: the order says so
+        submit.send(order, by="Tradelatch")
+
+
+def _mark_lost(order: Order) -> None:
+    order_state.record_outcome(
+        order,
+        Status.UNKNOWN,
+        Code.OUTCOME_UNKNOWN,
+        "Tradelatch stopped while it was being sent. It is being looked up.",
+    )
+    sync.refresh(order)

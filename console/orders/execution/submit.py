@@ -1,0 +1,245 @@
+"""Sending a committed intent, once, and learning what became of it.
+
+No broker is called inside a transaction: a row is claimed by a conditional move, the broker is called, the
+outcome is recorded by another move.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import cast
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from brokers.base import AskingBroker, Broker
+from brokers.errors import BrokerError, DuplicateClientId, NeedsAnswer, UnknownOutcome, WriteOutcome
+from brokers.types import BrokerOrder
+from console import ids
+from console.connections import broker_access
+from console.errors import Code, Refusal, code_of
+from console.halts import services as halts
+from console.halts.services import GatedAction
+from console.orders import states
+from console.orders.checks import permission, rows
+from console.orders.execution import sync
+from console.orders.execution.sync import IN_PROGRESS
+from console.orders.models import Modification, Order, Question
+from console.orders.states import AmendmentStatus, Status
+from console.orders.transitions import amendment_state, order_state
+from console.orders.transitions.order_state import ConcurrentUpdate
+
+log = logging.getLogger(__name__)
+
+
+def send(order: Order, *, by: str, request_id: str = "") -> Order:
+    """Send a committed intent, once. Raises Refusal, the order then DENIED, when permission was taken back."""
+    try:
+        _claim(order, by, request_id)
+    except ConcurrentUpdate:
+        order.refresh_from_db()
+        return order
+    except Refusal as refusal:
+        order_state.deny(order, refusal, by, request_id)
+        raise
+    _deliver(order, lambda broker: broker.submit(order.account_id, order.request))
+    return order
+
+
+def answer_yes(question: Question) -> Order:
+    """Tell the broker its owner's yes, once. It is committed, and what it is about SENDING, before this is called."""
+    order = question.order
+
+    def say(broker: Broker) -> BrokerOrder | None:
+        return cast(AskingBroker, broker).answer(order.account_id, order.wire_id, question.token, True)
+
+    if question.modification is None:
+        _deliver(order, say)
+    else:
+        _deliver_amendment(question.modification, say)
+        order.refresh_from_db()
+    return order
+
+
+def answer_no(question: Question) -> None:
+    """Tell the broker its owner's no, once. The order has ended here already, and without a yes nothing stands."""
+    order = question.order
+    try:
+        cast(AskingBroker, broker_access.broker_of(order.connection)).answer(
+            order.account_id, order.wire_id, question.token, False
+        )
+    except BrokerError as error:
+        log.warning("The no to question %s may not have arrived: %s", question.public_id, error)
+
+
+def _deliver(order: Order, act: Callable[[Broker], BrokerOrder | None]) -> None:
+    """Send what was committed, once, and record what became of it."""
+    try:
+        answer = act(broker_access.broker_of(order.connection))
+        if answer is None:
+            raise UnknownOutcome("The broker did not say what became of the order.")
+    except NeedsAnswer as asked:
+        _record_question(order, asked)
+        return
+    except DuplicateClientId:
+        order_state.record_outcome(
+            order, Status.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker has an order of this id already."
+        )
+        with suppress(BrokerError):  # the sweep asks again
+            sync.refresh(order)
+        return
+    except BrokerError as error:
+        after = {
+            WriteOutcome.REJECTED: Status.REJECTED,
+            WriteOutcome.NOT_SENT: Status.NOT_SENT,
+            WriteOutcome.UNKNOWN: Status.UNKNOWN,
+        }[error.outcome]
+        order_state.record_outcome(order, after, code_of(error), str(error))
+        return
+    except Exception:
+        # Not proved to be unsent, so it may stand.
+        log.exception("Sending order %s failed", order.public_id)
+        order_state.record_outcome(order, Status.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker's answer was lost.")
+        return
+    sync.apply_answer(order, answer)
+    for leg in order.legs.filter(status=Status.SENDING) if order.has_legs else ():
+        with suppress(BrokerError):  # the sweep asks again
+            sync.refresh(leg)
+
+
+@transaction.atomic
+def _record_question(order: Order, asked: NeedsAnswer) -> None:
+    """Keep the broker's question for the order's owner. No program answers it, and no token leads to its answer."""
+    if not order_state.try_move(
+        order,
+        Status.ASKED,
+        f"{asked} Only its owner can answer, in the console.",
+        "broker",
+        "",
+        code=Code.BROKER_ASKS,
+        reason=str(asked)[:500],
+    ):
+        log.error("Order %s is %s, and its broker asks about it", order.public_id, order.status)
+        return
+    _create_question(order, None, asked)
+
+
+@transaction.atomic
+def _record_amendment_question(change: Modification, asked: NeedsAnswer) -> None:
+    words = f"{asked} Only its owner can answer, in the console. The order stands as it was."
+    if amendment_state.try_move(
+        change, AmendmentStatus.ASKED, words, "broker", "", code=Code.BROKER_ASKS, reason=str(asked)[:500]
+    ):
+        _create_question(change.order, change, asked)
+    else:
+        log.error("Modification %s is %s, and its broker asks about it", change.public_id, change.status)
+
+
+def _create_question(order: Order, change: Modification | None, asked: NeedsAnswer) -> None:
+    now = timezone.now()
+    Question.objects.create(
+        public_id=ids.new("qst"),
+        order=order,
+        modification=change,
+        words=[words[:2000] for words in asked.questions],
+        token=asked.token,
+        asked_at=now,
+        expires_at=now + timedelta(seconds=settings.CONFIRMATION_SECONDS),
+    )
+
+
+@transaction.atomic
+def _claim(order: Order, by: str, request_id: str) -> None:
+    """Whoever moves it to SENDING is the one who sends, with permission looked at under the same locks."""
+    app, connection = rows.locked(order.app_id)
+    permission.check_permission(app, connection)
+    halts.check(order.confirmation.at_halts, connection, app.pk, order.account_id)
+    order_state.move(order, Status.SENDING, "Sent to the broker.", by, request_id, sent_at=timezone.now())
+
+
+def send_amendment(change: Modification, *, by: str, request_id: str = "") -> None:
+    """Send a committed modification, once. Raises Refusal, it then DENIED, when permission was taken back."""
+    order = change.order
+    try:
+        _claim_amendment(change, by, request_id)
+    except ConcurrentUpdate:
+        change.refresh_from_db()
+        return
+    except Refusal as refusal:
+        amendment_state.deny(change, refusal, by, request_id)
+        raise
+    _deliver_amendment(
+        change, lambda broker: broker.replace(order.account_id, order.wire_id, change.asked, change.wire_id)
+    )
+
+
+def _deliver_amendment(change: Modification, act: Callable[[Broker], BrokerOrder | None]) -> None:
+    """Send what was committed, once, and record what became of it."""
+    order = change.order
+    try:
+        answer = act(broker_access.broker_of(order.connection))
+        if answer is None:
+            raise UnknownOutcome("The broker did not say what became of the change.")
+    except NeedsAnswer as asked:
+        _record_amendment_question(change, asked)
+        return
+    except DuplicateClientId:
+        amendment_state.record_outcome(
+            change, AmendmentStatus.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker has an order of this id already."
+        )
+    except BrokerError as error:
+        after = {
+            WriteOutcome.REJECTED: AmendmentStatus.REJECTED,
+            WriteOutcome.NOT_SENT: AmendmentStatus.NOT_SENT,
+            WriteOutcome.UNKNOWN: AmendmentStatus.UNKNOWN,
+        }[error.outcome]
+        amendment_state.record_outcome(change, after, code_of(error), str(error))
+    except Exception:
+        # Not proved to be unsent, so it may hold.
+        log.exception("Sending modification %s failed", change.public_id)
+        amendment_state.record_outcome(
+            change, AmendmentStatus.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker's answer was lost."
+        )
+    else:
+        amendment_state.mark_done(change, answer)
+        if answer.filled_quantity >= order.filled_quantity:
+            sync.apply_answer(order, answer)
+            return
+        # An answer to a question tells no fills: they are read.
+    with suppress(BrokerError):  # the sweep asks again
+        sync.refresh(order)
+    change.refresh_from_db()
+
+
+@transaction.atomic
+def _claim_amendment(change: Modification, by: str, request_id: str) -> None:
+    app, connection = rows.locked(change.confirmation.app_id)
+    permission.check_permission(app, connection)
+    halts.check(GatedAction.RELEASE, connection, app.pk, change.order.account_id)
+    amendment_state.move(change, AmendmentStatus.SENDING, "The change was sent to the broker.", by, request_id)
+
+
+def not_as_told(orders: Sequence[Order], told: Sequence[BrokerOrder]) -> list[Order]:
+    """Those of ``orders`` that have to be looked up one by one. The others rest as the broker's list of open orders
+    has them, unfilled and unchanged, and are noted as looked up.
+    """
+    listed = {each.client_order_id: each for each in told}
+    changing = Modification.objects.filter(order__in=[order.pk for order in orders], status__in=IN_PROGRESS)
+    others = set(changing.values_list("order_id", flat=True))
+    same = {order.pk for order in orders if order.pk not in others and _rests_as(order, listed.get(order.wire_id))}
+    if same:
+        Order.objects.filter(pk__in=same, status=Status.WORKING).update(looked_up_at=timezone.now())
+    return [order for order in orders if order.pk not in same]
+
+
+def _rests_as(order: Order, answer: BrokerOrder | None) -> bool:
+    """Whatever else a list tells of an order may be less than what the broker tells of that order alone."""
+    return (
+        answer is not None
+        and answer.broker_order_id == order.broker_order_id
+        and states.FROM_BROKER[answer.status] is order.state is Status.WORKING
+        and not answer.filled_quantity
+        and not order.filled_quantity
+    )

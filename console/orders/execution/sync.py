@@ -1,0 +1,188 @@
+"""Learning from the broker what became of an order, and taking it over."""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from brokers.base import Broker
+from brokers.decimals import plain
+from brokers.types import BrokerOrder, BrokerStatus, Fill
+from console.connections import broker_access
+from console.errors import Code
+from console.orders import states
+from console.orders.models import Modification, Order
+from console.orders.states import AmendmentStatus, Status
+from console.orders.transitions import amendment_state, order_state
+from console.orders.transitions.order_state import ConcurrentUpdate
+
+log = logging.getLogger(__name__)
+
+
+def refresh(order: Order) -> None:
+    """Bring one order up to date with its broker. Raises BrokerError."""
+    sent_with_its_parent = order.parent_id is not None and order.state is Status.SENDING
+    if (
+        order.state in states.AT_BROKER
+        or order.state in (Status.UNKNOWN, Status.NOT_FOUND)
+        or sent_with_its_parent
+        or order.modifications.filter(status=AmendmentStatus.UNKNOWN).exists()
+    ):
+        _look_up(order, broker_access.broker_of(order.connection))
+
+
+def _look_up(order: Order, broker: Broker) -> None:
+    now = timezone.now()
+    change = order.modifications.filter(status__in=IN_PROGRESS).first()
+    answer = None if change is None else broker.order(order.account_id, change.wire_id, symbol=order.symbol)
+    if answer is None:
+        answer = broker.order(order.account_id, order.wire_id, symbol=order.symbol)
+        if change is not None and not _settle_amendment(change, answer, now, broker):
+            Order.objects.filter(pk=order.pk).update(looked_up_at=now)
+            return
+    elif change is not None:
+        amendment_state.mark_done(change, answer)
+    if change is not None:
+        order.refresh_from_db()
+    elif answer is not None and answer.status is BrokerStatus.CANCELLED:
+        if _overtaken(order):
+            order.refresh_from_db()
+            return  # the next look is at what the change made of it
+        answer = _late_replacement(order, broker) or answer
+    if answer is not None:
+        apply_answer(order, answer)
+        return
+    Order.objects.filter(pk=order.pk).update(looked_up_at=now)
+    if order.state is Status.UNKNOWN:
+        if now >= order.moved_at + timedelta(seconds=_not_found_after(broker)):
+            order_state.record_outcome(
+                order,
+                Status.NOT_FOUND,
+                Code.BROKER_UNAVAILABLE,
+                "The broker has no such order: it never arrived, and it will not be sent again.",
+            )
+    elif order.state in states.AT_BROKER:
+        log.error("Order %s is open here, but its broker does not know it", order.public_id)
+
+
+def _settle_amendment(change: Modification, answer: BrokerOrder | None, now: datetime, broker: Broker) -> bool:
+    """What the order as it is at the broker says of a modification under way. False: nothing can be said yet.
+
+    A broker that makes a new order of a changed one reports the old one as cancelled, so until it is settled
+    which of the two happened a cancelled order is not taken for one.
+    """
+    if answer is not None and amendment_state.has_taken_effect(change, answer):
+        amendment_state.mark_done(change, answer)
+        return True
+    if change.state is AmendmentStatus.UNKNOWN and now >= change.moved_at + timedelta(seconds=_not_found_after(broker)):
+        if answer is None or amendment_state.has_taken_effect(change, answer) is False:
+            reason = "The broker still has the order as it was: the change never arrived, and is not sent again."
+            amendment_state.record_outcome(change, AmendmentStatus.NOT_DONE, Code.BROKER_UNAVAILABLE, reason)
+        return True
+    return answer is not None and answer.status is not BrokerStatus.CANCELLED
+
+
+IN_PROGRESS = (AmendmentStatus.SENDING, AmendmentStatus.UNKNOWN)
+
+
+def _overtaken(order: Order) -> bool:
+    """Whether a change may have made another order of it since it was read: the broker calls the old one cancelled.
+
+    Such a change is on its way before the broker can have it, and its new id on record once it is done.
+    """
+    if order.modifications.filter(status__in=IN_PROGRESS).exists():
+        return True
+    return not Order.objects.filter(pk=order.pk, wire_id=order.wire_id).exists()
+
+
+def _late_replacement(order: Order, broker: Broker) -> BrokerOrder | None:
+    """The order that a change made of this one after it was given up: as with an order, a broker can be merely late."""
+    for change in order.modifications.filter(status=AmendmentStatus.NOT_DONE):
+        made = broker.order(order.account_id, change.wire_id, symbol=order.symbol)
+        if made is not None and amendment_state.mark_done(change, made):
+            order.refresh_from_db()
+            return made
+    return None
+
+
+def _not_found_after(broker: Broker) -> float:
+    """Seconds as UNKNOWN before "no such order" proves anything: until then a slow sender may still be at work."""
+    return max(broker.capabilities.not_found_after, settings.SENDING_LEASE_SECONDS)
+
+
+def apply_answer(order: Order, answer: BrokerOrder) -> None:
+    """Take over what the broker says about the order. Its word is final about fills."""
+    after = states.FROM_BROKER[answer.status]
+    fields: dict[str, Any] = {
+        "filled_quantity": answer.filled_quantity,
+        "average_price": answer.average_price,
+        "fees": answer.fees,
+        "broker_order_id": answer.broker_order_id,
+        "looked_up_at": timezone.now(),
+    }
+    if after in (Status.CANCELLED, Status.EXPIRED, Status.REJECTED):
+        fields["reason"] = answer.reason[:500]
+    if after is Status.REJECTED:
+        fields["code"] = Code.BROKER_REJECTED
+    elif order.state in (Status.UNKNOWN, Status.NOT_FOUND):
+        fields |= {"code": "", "reason": fields.get("reason", "")}
+    # The sweep may have moved the order while its answer was on the way: the broker's word still counts.
+    for _ in range(2):
+        try:
+            if after is order.state:
+                _apply_without_move(order, answer, fields)
+            else:
+                order_state.move(
+                    order, after, _describe_answer(order, answer), "broker", "", data=_fills(answer), **fields
+                )
+        except ConcurrentUpdate:
+            order.refresh_from_db()
+        else:
+            return
+    log.warning("Order %s is %s here and %s at its broker", order.public_id, order.status, after)
+
+
+def _apply_without_move(order: Order, answer: BrokerOrder, fields: dict[str, Any]) -> None:
+    """News that do not change where the order stands."""
+    if answer.filled_quantity < order.filled_quantity:
+        return  # an older answer that arrived late
+    with transaction.atomic():
+        news = order.filled_quantity != answer.filled_quantity
+        Order.objects.filter(pk=order.pk, status=order.status).update(**fields)
+        for name, value in fields.items():
+            setattr(order, name, value)
+        if news:
+            order_state.add_event(order, order.status, _describe_answer(order, answer), "broker", "", _fills(answer))
+
+
+def _describe_answer(order: Order, answer: BrokerOrder) -> str:
+    words = states.STATUS_LABELS[states.FROM_BROKER[answer.status]]
+    if answer.filled_quantity:
+        words += (
+            f": {plain(answer.filled_quantity)}{_of_quantity(order)} at "
+            f"{plain(answer.average_price) if answer.average_price is not None else '?'} {order.currency}, "
+            f"fee {plain(answer.fees)} {order.currency}"
+        )
+    return f"{words}. {answer.reason}".strip() if answer.reason else f"{words}."
+
+
+def _of_quantity(order: Order) -> str:
+    return "" if order.quantity is None else f" of {plain(order.quantity)}"
+
+
+def _fills(answer: BrokerOrder) -> dict[str, Any]:
+    return {"fills": [_fill_record(fill) for fill in answer.fills]}
+
+
+def _fill_record(fill: Fill) -> dict[str, str]:
+    return {
+        "quantity": plain(fill.quantity),
+        "price": plain(fill.price),
+        "fee": plain(fill.fee),
+        "currency": fill.currency,
+        "filled_at": fill.filled_at.isoformat(),
+        "priced_by": fill.source,
+    }

@@ -1,0 +1,140 @@
+"""The owner's own yes or no to what waits for it. Only the console leads here: no token of any kind does."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from console.accounts.models import User
+from console.audit import log as audit_log
+from console.connections.models import Connection, Policy
+from console.errors import Code, Refusal
+from console.halts.services import Proof
+from console.orders.execution import release
+from console.orders.models import Action, Confirmation, Modification, Order
+from console.orders.states import AmendmentStatus, Status
+from console.orders.transitions import order_state
+from console.principal import Redeemer
+
+RELEASED, REJECTED = "order released", "order rejected"
+"""What the journal of changes calls the two."""
+
+REASONS = {
+    "other": "",
+    "price": "The price is not right.",
+    "size": "It is too large.",
+    "instrument": "Not this instrument.",
+    "timing": "Not now.",
+    "unasked": "I did not ask for this.",
+}
+MAX_REASON_LENGTH = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """How the person at the browser has just proved, for this very order, who they are."""
+
+    proof: Proof
+    label: str
+    """In words: ``passkey Laptop``, ``password``."""
+    credential: int | None = None
+    """Row of the passkey."""
+    ip: str = ""
+
+    def told(self) -> dict[str, Any]:
+        made: dict[str, Any] = {"proof": self.proof.value, "how": self.label, "ip": self.ip}
+        return made if self.credential is None else {**made, "credential": self.credential}
+
+
+def visible(owner: User) -> QuerySet[Confirmation]:
+    """What this person may look at and decide: confirmations on their own connections."""
+    return Confirmation.objects.filter(app__connection__owner=owner).select_related("app__connection__owner")
+
+
+def awaiting(owner: User) -> QuerySet[Confirmation]:
+    """Those that can still be decided, whoever else may release them, the soonest to end first."""
+    return undecided(timezone.now()).filter(pk__in=visible(owner)).order_by("expires_at", "pk")
+
+
+def undecided(now: datetime) -> QuerySet[Confirmation]:
+    """Everybody's: of orders, and of changes of orders."""
+    orders = Order.objects.filter(status=Status.AWAITING, parent=None).values("confirmation")
+    changes = Modification.objects.filter(status=AmendmentStatus.AWAITING).values("confirmation")
+    found = Confirmation.objects.filter(redeemed_at=None, expires_at__gt=now)
+    return found.filter(Q(pk__in=orders) | Q(pk__in=changes)).select_related("app__connection__owner")
+
+
+def for_owner(owner: User) -> QuerySet[Confirmation]:
+    """Of those, the ones that nobody but the owner can release."""
+    return awaiting(owner).filter(OWNERS)
+
+
+OWNERS = Q(redeemer=Redeemer.OWNER) | ~Q(app__connection__policy=Policy.TWO_STEP)
+"""Confirmations that only the owner redeems, as ``Confirmation.decided_by`` has it."""
+
+
+def approve(
+    confirmation: Confirmation, *, by: User, evidence: Evidence, seen: str, request_id: str = ""
+) -> list[Order]:
+    """Release what the confirmation covers and send it, once. Everything is checked again first.
+
+    ``seen`` is the digest of what the page showed. Raises Refusal: when this person or this proof may not, and as
+    ``release.release`` does.
+    """
+
+    def may(connection: Connection) -> None:
+        _check_owner(connection, by)
+        if connection.is_live and evidence.proof is not Proof.PASSKEY:
+            raise Refusal(
+                Code.RE_AUTHENTICATION_REQUIRED,
+                "It is real money, so releasing it takes a passkey. Nothing was sent; the order still waits.",
+            )
+
+    def record(orders: list[Order]) -> None:
+        for order in orders:
+            said = f"Its owner released it in the console, with {evidence.label}."
+            order_state.add_event(order, order.status, said, by.email, request_id, {"decision": evidence.told()})
+            _record(by, RELEASED, confirmation, order, evidence.ip, proof=evidence.proof.value,
+                     how=evidence.label, credential=evidence.credential)  # fmt: skip
+
+    if seen != confirmation.terms_digest:
+        raise Refusal(
+            Code.CONFIRMATION_CHANGED, "This is not what the page showed. Nothing was sent; look at the order again."
+        )
+    return release.release(confirmation, may=may, by=by.email, request_id=request_id, record=record)
+
+
+@transaction.atomic
+def reject(
+    confirmation: Confirmation, *, by: User, reason: str, words: str = "", ip: str = "", request_id: str = ""
+) -> list[Order]:
+    """End what waits, unsent. ``reason`` is one of REASONS; ``words`` are the owner's own, which the app is told.
+
+    It needs no proof beyond the session: it only ever stops something. Raises Refusal when it has moved on.
+    """
+    _check_owner(confirmation.app.connection, by)
+    words = " ".join(audit_log.mask(words).split())[:MAX_REASON_LENGTH].rstrip()
+    said = " ".join(part for part in (REASONS[reason], words) if part)
+    what = f'Its owner rejected it in the console and said: "{said}"' if said else "Its owner rejected it."
+    orders = release.discard(confirmation, what, by=by.email, request_id=request_id, code=Code.REJECTED_BY_OWNER)
+    for order in orders:
+        if order.code == Code.REJECTED_BY_OWNER or confirmation.is_about_an_order:
+            _record(by, REJECTED, confirmation, order, ip, reason=reason, words=words)
+    return orders
+
+
+def _check_owner(connection: Connection, user: User) -> None:
+    if connection.owner_id != user.pk:
+        raise Refusal(Code.NOT_PERMITTED, "Only the owner of the connection can decide about its orders.")
+
+
+def _record(by: User, action: str, confirmation: Confirmation, order: Order, ip: str, **detail: Any) -> None:
+    label = f"{order.side.capitalize()} {order.symbol} on {order.connection.name}"
+    if confirmation.action == Action.CANCEL:
+        label = f"Cancel: {label}"
+    audit_log.record_change(
+        by, action, "order", order.public_id, label, ip=ip, environment=order.connection.environment, **detail
+    )

@@ -1,0 +1,254 @@
+"""The owner's own yes or no to what a broker asks before it takes or changes an order. Only the console leads here.
+
+A yes is committed before it is sent and sent once, as the order was: a lost answer leaves the order UNKNOWN, and it is
+looked up. What was checked at release is checked again before, as minutes may have passed. A yes that does not pass, a
+no, or no answer in time ends the order here; without a yes nothing stands at the broker. A change is answered alike;
+the order then stands as it was.
+"""
+
+from datetime import datetime
+from typing import NoReturn
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from brokers.errors import BrokerError, WriteOutcome
+from console.accounts.models import User
+from console.audit import log as audit_log
+from console.connected_apps.models import ConnectedApp
+from console.connections.models import Connection
+from console.errors import Code, Refusal, refusal_of
+from console.halts import services as halts
+from console.halts.services import Proof
+from console.orders import states
+from console.orders.checks import at_release, limits, permission, position_checks, rows
+from console.orders.execution import amendments, submit
+from console.orders.models import Modification, Order, Question
+from console.orders.owner.approvals import Evidence
+from console.orders.states import AmendmentStatus, Status
+from console.orders.transitions import amendment_state, order_state
+from console.orders.transitions.order_state import ConcurrentUpdate
+
+ANSWERED = "question answered"
+"""What the journal of changes calls it."""
+
+
+def visible(owner: User) -> QuerySet[Question]:
+    return _with_related(Question.objects.filter(order__connection__owner=owner))
+
+
+def open_questions(owner: User) -> QuerySet[Question]:
+    """Those that can still be answered, the soonest to end first."""
+    return unanswered(timezone.now()).filter(pk__in=visible(owner)).order_by("expires_at", "pk")
+
+
+def unanswered(now: datetime) -> QuerySet[Question]:
+    """Everybody's."""
+    of_order, of_change = (
+        Q(modification=None, order__status=Status.ASKED),
+        Q(modification__status=AmendmentStatus.ASKED),
+    )
+    return _with_related(Question.objects.filter(of_order | of_change, answer="", expires_at__gt=now))
+
+
+def _with_related(found: QuerySet[Question]) -> QuerySet[Question]:
+    return found.select_related(
+        "order__connection__owner", "order__app", "order__confirmation", "modification__confirmation"
+    )
+
+
+def has_asked_before(connection: Connection) -> bool:
+    """Whether a broker has asked there before."""
+    return Question.objects.filter(order__connection=connection).exists()
+
+
+def say_yes(question: Question, *, by: User, evidence: Evidence, seen: str, request_id: str = "") -> Order:
+    """Send the owner's yes, once. ``seen`` is the digest of what the page showed.
+
+    Raises Refusal: when this person or this proof may not, when it was answered or has ended, when the app or the
+    connection may not trade now; the question then waits, as it does while the broker cannot be reached. When limits,
+    price or position do not bear it any more it ends as with a no.
+    """
+    order = question.order
+    _check_owner(order.connection, by)
+    if order.connection.is_live and evidence.proof is not Proof.PASSKEY:
+        raise Refusal(
+            Code.RE_AUTHENTICATION_REQUIRED, "It is real money, so a yes takes a passkey. The question still waits."
+        )
+    if seen != question.digest:
+        raise Refusal(
+            Code.CONFIRMATION_CHANGED, "This is not what the page showed. Nothing was answered; look at it again."
+        )
+    _check_may(question, question.asker, order.connection)
+    try:
+        checked = _check_again(question)
+        _commit_yes(question, checked, by, evidence, request_id)
+    except BrokerError as error:
+        if error.outcome is not WriteOutcome.REJECTED:
+            _check_unanswered(question)
+            said = f"{error} Nothing was answered; the question still waits."
+            raise Refusal(Code.BROKER_UNAVAILABLE, said, order_id=order.public_id) from error
+        _refuse(question, refusal_of(error), by, evidence, request_id)
+    except _RecheckFailed as stopped:
+        _refuse(question, stopped.refusal, by, evidence, request_id)
+    return submit.answer_yes(question)
+
+
+class _RecheckFailed(Exception):
+    """What was checked again does not pass."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+
+
+def _check_may(question: Question, app: ConnectedApp, connection: Connection) -> None:
+    """Raises Refusal."""
+    permission.check_permission(app, connection)
+    at_halts = halts.GatedAction.RELEASE if question.modification is not None else question.order.confirmation.at_halts
+    halts.check(at_halts, connection, app.pk, question.order.account_id)
+
+
+def _check_again(question: Question) -> at_release.ReleaseChecks | amendments.ValidatedChange:
+    """What its broker says of it now, as at its release. Raises BrokerError, Refusal, _Stopped."""
+    change = question.modification
+    if change is not None and change.order.state not in states.AT_BROKER:
+        raise _too_late(change.order)
+    try:
+        if change is None:
+            return at_release.check_at_question(question.order)
+        weighed = amendments.validate(
+            change.order, change.asked, change.order.connection, question.asker, besides=change
+        )
+        amendments.check_drift(change.confirmation, weighed)
+        return weighed
+    except Refusal as refusal:
+        raise _RecheckFailed(refusal) from refusal
+
+
+@transaction.atomic
+def _commit_yes(
+    question: Question,
+    checked: at_release.ReleaseChecks | amendments.ValidatedChange,
+    by: User,
+    evidence: Evidence,
+    request_id: str,
+) -> None:
+    """Under the locks of the app's and the connection's row, as at release. Raises Refusal, _Stopped."""
+    order, change = question.order, question.modification
+    app, connection = rows.locked(question.asker.pk)
+    _check_may(question, app, connection)
+    _consume(question, "yes")
+    said = f"Its owner said yes in the console, with {evidence.label}. It is sent to the broker."
+    if isinstance(checked, amendments.ValidatedChange):
+        assert change is not None
+        standing = Order.objects.select_for_update().get(pk=order.pk)
+        if standing.state not in states.AT_BROKER:
+            raise _too_late(order)
+        try:
+            worst = amendments.check_locked(change, standing, checked, connection, app)
+        except Refusal as refusal:
+            raise _RecheckFailed(refusal) from refusal
+        _move_change(change, AmendmentStatus.SENDING, said, by, request_id, code="", reason="")
+        amendments.count_worst(standing, worst)
+    else:
+        try:
+            if checked.held is not None:
+                position_checks.check_still_covers(order, checked.held)
+            worst = limits.check_limits(
+                order.request, checked.facts, connection, app, besides=order, closes=order.closes
+            )
+        except Refusal as refusal:
+            raise _RecheckFailed(refusal) from refusal
+        now = timezone.now()
+        told = {"decision": evidence.told(), "question": question.public_id}
+        fields = {"data": told, "sent_at": now, "released_at": now, "worst_notional": worst, "code": "", "reason": ""}
+        _move(order, Status.SENDING, said, by, request_id, **fields)
+    _record(by, question, evidence.ip, answer="yes", proof=evidence.proof.value, how=evidence.label)
+
+
+def _refuse(question: Question, refusal: Refusal, by: User, evidence: Evidence, request_id: str) -> NoReturn:
+    """End it as a no does, saying why its owner's yes was not sent. Raises Refusal."""
+    refusal.order_id = question.order.public_id
+    with transaction.atomic():
+        _consume(question, "no")
+        said = f"Its owner said yes to the broker's question, but it was not sent: {refusal}"
+        _end(question, said, by, request_id, code=refusal.code, reason=str(refusal)[:500])
+        told = {"proof": evidence.proof.value, "how": evidence.label, "refused": refusal.code.value}
+        _record(by, question, evidence.ip, answer="yes", **told)
+    submit.answer_no(question)
+    raise refusal
+
+
+def say_no(question: Question, *, by: User, ip: str = "", request_id: str = "") -> Order:
+    """End the order, and tell the broker no, once. It needs no proof beyond the session. Raises Refusal."""
+    order = question.order
+    _check_owner(order.connection, by)
+    with transaction.atomic():
+        _consume(question, "no")
+        said = "Its owner said no to the broker's question."
+        _end(question, said, by, request_id, code=Code.REJECTED_BY_OWNER, reason=said)
+        _record(by, question, ip, answer="no")
+    submit.answer_no(question)
+    return order
+
+
+def _end(question: Question, said: str, by: User, request_id: str, *, code: Code, reason: str) -> None:
+    if question.modification is not None:
+        _move_change(question.modification, AmendmentStatus.DISCARDED, said, by, request_id, code=code, reason=reason)
+    else:
+        placed = f"{said} Nothing was placed."
+        _move(question.order, Status.CANCELLED, placed, by, request_id, code=code, reason=reason)
+
+
+def _consume(question: Question, answer: str) -> None:
+    now = timezone.now()
+    mine = Question.objects.filter(pk=question.pk, answer="", expires_at__gt=now)
+    if not mine.update(answer=answer, answered_at=now):
+        _check_unanswered(question)
+        raise _too_late(question.order)
+
+
+def _check_unanswered(question: Question) -> None:
+    """Raises Refusal."""
+    told = Question.objects.values_list("answer", flat=True).get(pk=question.pk)
+    if told:
+        said = f"The broker was told {told} already. Nothing was sent again."
+        raise Refusal(Code.CONFIRMATION_USED, said, order_id=question.order.public_id)
+
+
+def _move(order: Order, after: Status, what: str, by: User, request_id: str, **fields: object) -> None:
+    try:
+        order_state.move(order, after, what, by.email, request_id, **fields)  # type: ignore[arg-type]  # data and fields alike
+    except ConcurrentUpdate as error:
+        raise _too_late(order) from error
+
+
+def _move_change(
+    change: Modification, after: AmendmentStatus, what: str, by: User, request_id: str, **fields: object
+) -> None:
+    try:
+        amendment_state.move(change, after, what, by.email, request_id, **fields)
+    except ConcurrentUpdate as error:
+        raise _too_late(change.order) from error
+
+
+def _too_late(order: Order) -> Refusal:
+    return Refusal(
+        Code.CONFIRMATION_EXPIRED,
+        "It is too late to answer, and nothing was sent. Prepare it again.",
+        order_id=order.public_id,
+    )
+
+
+def _check_owner(connection: Connection, user: User) -> None:
+    if connection.owner_id != user.pk:
+        raise Refusal(Code.NOT_PERMITTED, "Only the owner of the connection can answer for it.")
+
+
+def _record(by: User, question: Question, ip: str, **detail: object) -> None:
+    order = question.order
+    label = f"{order.side.capitalize()} {order.symbol} on {order.connection.name}"
+    told = {"environment": order.connection.environment, "question": question.words, **detail}
+    audit_log.record_change(by, ANSWERED, "order", order.public_id, label, ip=ip, **told)

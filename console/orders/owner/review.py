@@ -1,0 +1,442 @@
+"""What a careful person looks at before they release an order: how it stands against the market, the account and
+the limits at this moment. Decides nothing and sends nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+
+from django.utils import timezone
+
+from brokers.base import Broker
+from brokers.errors import BrokerError, InsufficientFunds, InsufficientPosition, WriteOutcome
+from brokers.types import (
+    AccountState,
+    Instrument,
+    OrderClass,
+    OrderRequest,
+    OrderType,
+    Preview,
+    Quote,
+    Side,
+    TimeInForce,
+)
+from console.connected_apps.models import ConnectedApp
+from console.connections import broker_access
+from console.connections.models import Connection
+from console.errors import Code, Refusal, refusal_of
+from console.halts import services as halts
+from console.limits import AMOUNTS, NUMBERS, TITLES
+from console.orders.checks import (
+    daily_usage,
+    limit_rules,
+    limit_usage,
+    limits,
+    open_orders,
+    permission,
+    position_checks,
+)
+from console.orders.checks import facts as check_facts
+from console.orders.checks.limit_rules import RiskInputs, ScopedLimits
+from console.orders.execution import amendments
+from console.orders.models import Action, Confirmation, Modification, Order
+from console.orders.states import Status
+from console.orders.terms import UNTIL, describe
+
+CAN_CLEAR = frozenset({Code.BROKER_UNAVAILABLE, Code.OUTCOME_UNKNOWN})
+"""What may be gone a second later: no reason to keep the owner from trying."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ReviewItem:
+    """One order of the plan. Prices in its own currency; None: could not be had, which is not zero."""
+
+    order: Order
+    request: OrderRequest
+    """As it would be, once released."""
+    words: str
+    shown: Decimal | None
+    """Price per unit when it was shown."""
+    was: str = ""
+    """Of an order that rests and would be changed: how it stands."""
+    legs: list[str] = field(default_factory=list)
+    quote: Quote | None = None
+    preview: Preview | None = None
+    facts: RiskInputs | None = None
+    worst: Decimal | None = None
+    """The most it can come to, in the connection's currency."""
+    held: Decimal | None = None
+    """Signed position before it, in its account."""
+    refusals: list[Refusal] = field(default_factory=list)
+    """Why it would be refused, were it released now."""
+
+    @property
+    def signed(self) -> Decimal | None:
+        """What it adds to the position, once filled."""
+        units = self.request.quantity
+        if units is None:
+            if self.request.notional is None or not self.price:
+                return None
+            units = self.request.notional / self.price
+        units -= Decimal(self.order.filled_quantity)
+        return units if self.order.side == Side.BUY else -units
+
+    @property
+    def until(self) -> str:
+        """How long it would stay, in words."""
+        return "The trading day" if self.request.tif is TimeInForce.DAY else UNTIL[self.request.tif].capitalize()
+
+    @property
+    def price(self) -> Decimal | None:
+        """What one unit costs now, by the broker's estimate; else by the last price."""
+        if self.preview is not None:
+            return self.preview.price
+        return None if self.quote is None else self.quote.last
+
+    @property
+    def drift(self) -> Decimal | None:
+        """How far the market moved since the order was shown, in percent."""
+        if self.preview is None or self.request.limit_price is not None or not self.shown or self.was:
+            return None
+        return (self.preview.price / self.shown - 1) * 100
+
+    @property
+    def off_market(self) -> Decimal | None:
+        """How far its limit is from the last price, in percent: negative is below."""
+        if self.request.limit_price is None or self.quote is None or not self.quote.last:
+            return None
+        return (self.request.limit_price / self.quote.last - 1) * 100
+
+    @property
+    def age(self) -> int | None:
+        """Whole seconds since the price was made."""
+        return None if self.quote is None else max(0, int((timezone.now() - self.quote.as_of).total_seconds()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """One thing that changes, before and after. None: not known."""
+
+    what: str
+    before: Decimal | None
+    after: Decimal | None
+    unit: str
+    is_money: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headroom:
+    """One limit: what is used, and what stays free if everything here fills at its worst."""
+
+    of: str
+    title: str
+    value: Decimal
+    unit: str
+    used: Decimal | None
+    after: Decimal | None
+    """Used, with these orders."""
+
+    @property
+    def left(self) -> Decimal | None:
+        return None if self.after is None else max(self.value - self.after, Decimal(0))
+
+    @property
+    def is_over(self) -> bool:
+        return self.after is not None and self.after > self.value
+
+
+@dataclass(slots=True, kw_only=True)
+class Review:
+    confirmation: Confirmation
+    items: list[ReviewItem]
+    at: datetime
+    effects: list[Effect] = field(default_factory=list)
+    rooms: list[Headroom] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    """Why none of it would go now: permission, halts."""
+    trouble: str = ""
+    """The broker's words, when it could not be asked."""
+
+    @property
+    def is_cancel(self) -> bool:
+        return self.confirmation.action == Action.CANCEL
+
+    @property
+    def lead(self) -> Order:
+        return self.items[0].order
+
+    @property
+    def standing(self) -> list[str]:
+        """Why a release would be refused now, each reason once."""
+        every = [*self.refusals, *(refusal for item in self.items for refusal in item.refusals)]
+        if not self.confirmation.all_or_none and any(not item.refusals for item in self.items):
+            every = list(self.refusals)  # the rest of it would go
+        return list(dict.fromkeys(str(refusal) for refusal in every if refusal.code not in CAN_CLEAR))
+
+    @property
+    def left_out(self) -> list[ReviewItem]:
+        """Of a plan that may go in part: what would not."""
+        return [] if self.confirmation.all_or_none else [item for item in self.items if item.refusals]
+
+
+def plan(confirmation: Confirmation) -> list[Order]:
+    """The orders it is about: those it would send, or the one it would change or cancel."""
+    if confirmation.is_about_an_order:
+        return [confirmation.order]
+    orders = Order.objects.filter(confirmation=confirmation, parent=None).order_by("pk")
+    return list(orders.select_related("app", "connection__owner", "confirmation"))
+
+
+def heading(confirmation: Confirmation) -> str:
+    orders = plan(confirmation)
+    if confirmation.action == Action.CANCEL:
+        return f"Cancel: {describe(orders[0].request)}"
+    if confirmation.action == Action.MODIFY:
+        change = confirmation.modification
+        return f"Change to: {describe(amendments.amended_request(change.order.request, change.asked))}"
+    if confirmation.action == Action.FLATTEN:
+        stays = confirmation.terms.get("stays", ())
+        but = f", except in {', '.join(stays)}" if stays else ""
+        return f"Cancel all orders and close all positions in {orders[0].account_id}{but}"
+    return describe(orders[0].request) if len(orders) == 1 else f"{len(orders)} orders in one"
+
+
+def load(confirmation: Confirmation) -> Review:
+    """Ask the broker once about everything the confirmation covers. Never raises what the broker does."""
+    orders = [order for order in plan(confirmation) if order.state is Status.AWAITING] or plan(confirmation)
+    lead = orders[0]
+    app, connection = confirmation.app, lead.connection
+    change = confirmation.modification if confirmation.is_about_an_order else None
+    items = [_item(order, change) for order in orders]
+    review = Review(confirmation=confirmation, items=items, at=timezone.now())
+    if review.is_cancel:  # no permission, halt or limit holds a cancel back
+        _look_at_prices(review, connection)
+        return review
+    _collect(review.refusals, lambda: permission.check_permission(app, connection))
+    _collect(review.refusals, lambda: halts.check(confirmation.at_halts, connection, app.pk, lead.account_id))
+    try:
+        broker = broker_access.broker_of(connection)
+        state = broker.account_state(lead.account_id)
+        held = {position.symbol: position.quantity for position in broker.positions(lead.account_id)}
+    except BrokerError as error:
+        review.trouble = str(error)
+        return review
+    for item in items:
+        item.held = held.get(item.order.symbol, Decimal(0))
+        if change is not None:
+            _check_amendment(item, change, broker, connection, app)
+        else:
+            _check_order(item, broker, connection, app)
+    review.effects = _effects(items, state)
+    review.rooms = _headrooms(items, connection, app, review.at)
+    return review
+
+
+def _look_at_prices(review: Review, connection: Connection) -> None:
+    try:
+        broker = broker_access.broker_of(connection)
+        for item in review.items:
+            item.quote = broker.quotes([item.order.symbol])[0]
+    except BrokerError as error:
+        review.trouble = str(error)
+
+
+def _item(order: Order, change: Modification | None) -> ReviewItem:
+    request = order.request if change is None else amendments.amended_request(order.request, change.asked)
+    alone = [
+        describe(
+            OrderRequest(
+                client_order_id=leg.client_order_id,
+                symbol=request.symbol,
+                side=leg.side,
+                order_type=leg.order_type,
+                quantity=leg.quantity or request.quantity,
+                tif=leg.tif,
+                limit_price=leg.limit_price,
+                stop_price=leg.stop_price,
+                trail_amount=leg.trail_amount,
+                trail_percent=leg.trail_percent,
+            )
+        )
+        for leg in request.legs
+    ]
+    told = order.shown_price if change is None else change.confirmation.terms.get("price")
+    return ReviewItem(
+        order=order,
+        request=request,
+        words=describe(request),
+        shown=None if told is None else Decimal(told),
+        was="" if change is None or change.cancels else describe(order.request),
+        legs=alone,
+    )
+
+
+def _check_order(item: ReviewItem, broker: Broker, connection: Connection, app: ConnectedApp) -> None:
+    """Every check of the release, each on its own, so that the person sees all that stands in the way."""
+    order, request = item.order, item.request
+    # What works against the position is cancelled first, and frees it.
+    frees = order.confirmation.action == Action.FLATTEN
+    try:
+        if order.position_shown is not None:
+            held, fits = (
+                position_checks.snapshot(order, broker),
+                position_checks.check_as_shown if frees else position_checks.check_still_covers,
+            )
+            _collect(item.refusals, lambda: fits(order, held))
+        instrument: Instrument = broker.instrument(order.symbol)
+        item.quote = broker.quotes([order.symbol])[0]
+    except BrokerError as error:
+        item.refusals.append(_as_refusal(error))
+        return
+    try:
+        item.preview = preview = broker.preview(order.account_id, request)
+        item.quote = preview.quote
+        _collect(
+            item.refusals,
+            lambda: limit_rules.check_drift(OrderType(order.order_type), order.shown_price, preview.price),
+        )
+    except BrokerError as error:
+        if frees and isinstance(error, InsufficientPosition | InsufficientFunds):
+            price = item.quote.bid if request.side is Side.SELL else item.quote.ask
+            _collect(
+                item.refusals, lambda: limit_rules.check_drift(OrderType(order.order_type), order.shown_price, price)
+            )
+        else:
+            item.refusals.append(_as_refusal(error))
+    try:
+        item.facts = facts = check_facts.load(broker, connection, app, instrument, item.quote, request=request)
+    except BrokerError as error:
+        item.refusals.append(_as_refusal(error))
+        return
+    try:
+        item.worst = limits.check_limits(request, facts, connection, app, besides=order, closes=order.closes)
+    except Refusal as refusal:
+        item.refusals.append(refusal)
+        item.worst = _most(request, facts, connection, app)
+
+
+def _most(request: OrderRequest, facts: RiskInputs, connection: Connection, app: ConnectedApp) -> Decimal | None:
+    """The most that an order can come to which a limit refuses: what the refusal speaks of."""
+    quote, units = facts.quote, request.quantity
+    if facts.rate is None or not all(each.is_finite() and each > 0 for each in (quote.last, quote.bid, quote.ask)):
+        return None
+    if units is None:
+        best = quote.ask if request.side is Side.BUY else quote.bid
+        units = (request.notional or Decimal(0)) / (best * facts.multiplier)
+    bounds = daily_usage.scoped_limits(connection, app, timezone.now())
+    collar = limit_rules.collar_of(
+        bounds, is_live=connection.is_live, takes_market=limit_rules.takes_market(request, quote)
+    )
+    return limit_rules.worst_price(request, quote, collar) * facts.multiplier * facts.rate * units
+
+
+def _check_amendment(
+    item: ReviewItem, change: Modification, broker: Broker, connection: Connection, app: ConnectedApp
+) -> None:
+    """A broker estimates no change: what it would fill from now on is estimated as an order of its own."""
+    rest, filled = item.request.quantity, Decimal(item.order.filled_quantity)
+    alone = replace(
+        item.request,
+        client_order_id=change.wire_id,
+        quantity=None if rest is None else max(rest - filled, Decimal(0)),
+        order_class=OrderClass.SIMPLE,
+        legs=(),
+    )
+    with suppress(BrokerError):  # what it holds back of the funds now is missing for the estimate: then there is none
+        item.preview = broker.preview(item.order.account_id, alone)
+    try:
+        item.quote = broker.quotes([item.order.symbol])[0]
+        weighed = amendments.validate(change.order, change.asked, connection, app)
+        item.facts = weighed.facts
+        _collect(item.refusals, lambda: amendments.check_drift(change.confirmation, weighed))
+        item.worst = amendments.check_limits(change.order, weighed, connection, app)
+    except BrokerError as error:
+        item.refusals.append(_as_refusal(error))
+    except Refusal as refusal:
+        item.refusals.append(refusal)
+
+
+def _as_refusal(error: BrokerError) -> Refusal:
+    if error.outcome is WriteOutcome.REJECTED:
+        return refusal_of(error)
+    return Refusal(Code.BROKER_UNAVAILABLE, str(error))
+
+
+def _collect(refusals: list[Refusal], check: Callable[[], object]) -> None:
+    try:
+        check()
+    except Refusal as refusal:
+        refusals.append(refusal)
+
+
+def _effects(items: Sequence[ReviewItem], state: AccountState) -> list[Effect]:
+    """Cash by currency, then each position, as if everything filled at the price of its estimate."""
+    made = []
+    for currency in dict.fromkeys(item.order.currency for item in items):
+        before = next((cash.total for cash in state.cash if cash.currency == currency), None)
+        moved = [item.preview and item.preview.cash_effect for item in items if item.order.currency == currency]
+        after = None if before is None or None in moved else before + sum((each or 0 for each in moved), Decimal(0))
+        made.append(Effect(what="Cash", before=before, after=after, unit=currency))
+    for symbol in dict.fromkeys(item.order.symbol for item in items):
+        these = [item for item in items if item.order.symbol == symbol]
+        signed = [item.signed for item in these]
+        held = these[0].held
+        after = None if held is None or None in signed else held + sum((each or 0 for each in signed), Decimal(0))
+        made.append(Effect(what=f"Position in {symbol}", before=held, after=after, unit="", is_money=False))
+    return made
+
+
+def _headrooms(items: Sequence[ReviewItem], connection: Connection, app: ConnectedApp, now: datetime) -> list[Headroom]:
+    made = []
+    for bound, of in zip(daily_usage.scoped_limits(connection, app, now), (connection.name, app.name), strict=True):
+        for name in (*NUMBERS, "orders_per_minute"):
+            value = getattr(bound.limits, name)
+            if value is None:
+                continue
+            used, after = _used(name, items, bound, connection, now)
+            unit = connection.currency if name in AMOUNTS else "orders" if name == "orders_per_minute" else "%"
+            made.append(Headroom(of=of, title=TITLES[name], value=Decimal(value), unit=unit, used=used, after=after))
+    return made
+
+
+def _used(
+    name: str, items: Sequence[ReviewItem], bound: ScopedLimits, connection: Connection, now: datetime
+) -> tuple[Decimal | None, Decimal | None]:
+    """What is used of one limit now, and what it would be with these orders."""
+    worst = [item.worst for item in items]
+    known = [each for each in worst if each is not None]
+    match name:
+        case "order_notional":
+            return None, max(known) if known and len(known) == len(worst) else None
+        case "daily_notional":
+            today = bound.use.today
+            return today, today + sum(known) if today is not None and len(known) == len(worst) else None
+        case "orders_per_minute":
+            return Decimal(bound.use.last_minute), Decimal(bound.use.last_minute + len(items))
+        case "daily_loss":
+            lost = limit_usage.loss_today(connection, connection.equity, now)
+            return lost, lost
+        case "position_value" | "equity_share":
+            return _largest(name, items, connection)
+    return None, None
+
+
+def _largest(name: str, items: Sequence[ReviewItem], connection: Connection) -> tuple[Decimal | None, Decimal | None]:
+    """The largest position that these orders touch, before and after, over all accounts."""
+    found: list[tuple[Decimal, Decimal]] = []
+    for item in items:
+        facts = item.facts
+        if facts is None or facts.held is None or facts.rate is None or item.price is None or item.signed is None:
+            return None, None
+        each = item.price * facts.multiplier * facts.rate
+        symbol, side = item.request.symbol, item.request.side
+        others = open_orders.pending_quantity(symbol, side, connection, facts, besides=item.order.pk).adds
+        before, after = abs(facts.held + others) * each, abs(facts.held + others + item.signed) * each
+        if name == "equity_share":
+            if not facts.equity or facts.equity <= 0:
+                return None, None
+            before, after = before / facts.equity * 100, after / facts.equity * 100
+        found.append((before, after))
+    return max(found, key=lambda pair: pair[1])

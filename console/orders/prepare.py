@@ -1,0 +1,507 @@
+"""Orders are prepared here: checked, held for confirmation, shown. Nothing is sent.
+
+prepare → AWAITING            shown, nothing sent
+discard → CANCELLED           dropped before anybody confirmed (actions)
+confirm → INTENT              checked again, committed before anything is sent (execution.release)
+          SENDING → answer    sent once (execution.submit); a lost answer is UNKNOWN, looked up, never resent
+          the rest            the same steps after a crash, and news about open orders (execution.reconcile)
+"""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from decimal import ROUND_DOWN, Decimal
+from typing import Any, TypeVar
+
+from django.db import IntegrityError, transaction
+
+from brokers.base import Broker
+from brokers.compiled_queries import Insertion
+from brokers.decimals import plain
+from brokers.errors import AuthFailed, BrokerError, InsufficientFunds, InsufficientPosition, RateLimited, Rejected
+from brokers.types import Instrument, LegRequest, OrderChanges, OrderRequest, OrderType, Position, Preview, Side
+from console import ids
+from console.connected_apps.models import ConnectedApp
+from console.connections import broker_access
+from console.connections.models import Connection
+from console.errors import Code, Refusal, refusal_of_read
+from console.halts import services as halts
+from console.orders import queries as order_queries
+from console.orders import reach, redeeming, summary
+from console.orders.checks import facts as check_facts
+from console.orders.checks import limits, permission, rows
+from console.orders.execution import amendments
+from console.orders.models import Action, Confirmation, Modification, Order
+from console.orders.states import Status
+from console.orders.summary import Draft, Plan, Unclosable
+from console.orders.terms import Terms, check_client_order_id, shown_terms
+from console.orders.transitions import order_state
+from console.principal import Principal, Redeemer
+
+_ORDERS = Insertion(Order)
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    order: Order
+    """The first of ``orders``."""
+    confirmation: Confirmation
+    preview: Preview | None
+    """None when the same client_order_id had been prepared before."""
+    orders: tuple[Order, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanItem:
+    """One order of a plan, before it is checked."""
+
+    terms: Terms
+    client_order_id: str | None = None
+    position: Decimal | None = None
+    """The signed position its quantity comes from, for an order that closes or turns one."""
+
+
+# -- prepare -------------------------------------------------------------------------------------------------
+
+
+def prepare(
+    principal: Principal,
+    terms: Terms,
+    *,
+    account_id: str | None = None,
+    client_order_id: str | None = None,
+    request_id: str = "",
+) -> Prepared:
+    """Check an order and hold it for confirmation. Sends nothing.
+
+    The same ``client_order_id`` with the same terms returns the order it named before; with others it is
+    refused. Raises Refusal.
+    """
+    item = PlanItem(terms=terms, client_order_id=client_order_id)
+    return prepare_plan(principal, [item], account_id=account_id, request_id=request_id)
+
+
+def prepare_plan(
+    principal: Principal,
+    items: Sequence[PlanItem],
+    *,
+    account_id: str | None = None,
+    action: Action = Action.PLACE,
+    all_or_none: bool = True,
+    request_id: str = "",
+) -> Prepared:
+    """Check several orders and hold them for one confirmation. Sends nothing. Raises Refusal, naming the item.
+
+    A plan is known again by its client order ids: all of them with the same terms, or none.
+    """
+    _for_each(items, lambda item: item.terms.check())
+    asking = rows.asking(principal.app_id)
+    app, connection = asking.app, asking.connection
+    permission.check_permission(app, connection)
+    broker = broker_access.broker_of(connection)
+    try:
+        account = broker_access.choose_account(broker, account_id, principal.account_id)
+        asking.check_halts(halts.GatedAction.PREPARE, account.account_id)
+        wanted = _for_each(items, lambda item: order_request(broker, item.terms))
+        requests = [request for request, _ in wanted]
+        if earlier := _find_existing(principal, connection, items, account.account_id, requests):
+            return earlier
+        drafts = _for_each(
+            list(zip(items, wanted, strict=True)),
+            lambda pair: draft_order(broker, account.account_id, pair[0], *pair[1]),
+        )
+    except BrokerError as error:
+        raise refusal_of_read(error) from error
+    if all_or_none:
+        together = check_facts.FundsCheck(connection)
+        for draft in drafts:
+            together.add(draft.preview)
+    plan = Plan(app=app, account_id=account.account_id, action=action, all_or_none=all_or_none)
+    try:
+        return _check_and_hold(principal, broker, plan, drafts, request_id)
+    except IntegrityError as error:
+        # The same id was prepared by a call beside this one.
+        earlier = _find_existing(principal, connection, items, account.account_id, requests)
+        if earlier is None:
+            raise _id_conflict(drafts[0].client_order_id) from error
+        return earlier
+
+
+def _check_and_hold(
+    principal: Principal, broker: Broker, plan: Plan, drafts: Sequence[Draft], request_id: str
+) -> Prepared:
+    """The limits, and the rows. Raises Refusal, IntegrityError."""
+    connection = plan.app.connection
+    try:
+        facts = [
+            check_facts.load(broker, connection, plan.app, each.instrument, each.preview.quote, request=each.request)
+            for each in drafts
+        ]
+    except BrokerError as error:
+        raise refusal_of_read(error) from error
+    pairs = list(zip(drafts, facts, strict=True))
+    closes = plan.action == Action.CLOSE
+    _for_each(pairs, lambda pair: limits.check_limits(pair[0].request, pair[1], connection, plan.app, closes=closes))
+    return _hold_plan(principal, plan, drafts, request_id)
+
+
+def _hold_plan(principal: Principal, plan: Plan, drafts: Sequence[Draft], request_id: str) -> Prepared:
+    shown = summary.plan_terms(plan.app.connection, plan, drafts)
+    confirmation, orders = _create(principal, plan, drafts, shown, request_id)
+    return Prepared(order=orders[0], orders=tuple(orders), confirmation=confirmation, preview=drafts[0].preview)
+
+
+def _for_each(things: Sequence[_T], step: Callable[[_T], _R]) -> list[_R]:
+    """What ``step`` makes of each. Of several, a Refusal names the one it is about."""
+    made = []
+    for number, thing in enumerate(things):
+        try:
+            made.append(step(thing))
+        except BrokerError as error:
+            if len(things) == 1:
+                raise
+            raise refusal_of_read(error).at(f"orders[{number}]") from error
+        except Refusal as refusal:
+            if len(things) > 1:
+                refusal.at(f"orders[{number}]")
+            raise
+    return made
+
+
+def order_request(broker: Broker, terms: Terms) -> tuple[OrderRequest, Instrument]:
+    terms.check_offered(broker.capabilities)
+    known = broker.instrument(terms.symbol)
+    tif = terms.tif or broker.capabilities.usual_tif(terms.order_type, known.asset_class)
+    terms = replace(terms, symbol=known.symbol, tif=tif)
+    return terms.request(_wire_id(), terms.legs(_wire_id)), known
+
+
+def _wire_id() -> str:
+    return uuid.uuid4().hex
+
+
+def draft_order(
+    broker: Broker, account_id: str, item: PlanItem, request: OrderRequest, instrument: Instrument
+) -> Draft:
+    return Draft(
+        terms=item.terms,
+        request=request,
+        client_order_id=item.client_order_id or request.client_order_id,
+        instrument=instrument,
+        preview=broker.preview(account_id, request),
+        position=item.position,
+    )
+
+
+@transaction.atomic
+def _create(
+    principal: Principal, plan: Plan, drafts: Sequence[Draft], shown: dict[str, Any], request_id: str
+) -> tuple[Confirmation, list[Order]]:
+    by = principal.app_label
+    confirmation = redeeming.hold(plan.app, plan.action, shown, asked=principal.redeemer, all_or_none=plan.all_or_none)
+    orders = []
+    for draft, told in zip(drafts, shown.get("orders", [shown]), strict=True):
+        order = _row(confirmation, plan.account_id, draft, draft.request, draft.client_order_id, None)
+        order_state.add_event(order, "", "Prepared and shown. Nothing was sent.", by, request_id, told)
+        for leg in draft.request.legs:
+            row = _row(confirmation, plan.account_id, draft, leg, leg.client_order_id, order)
+            order_state.add_event(
+                row, "", f"Prepared and shown with {order.public_id}. Nothing was sent.", by, request_id, {}
+            )
+        orders.append(order)
+    return confirmation, orders
+
+
+def _row(
+    confirmation: Confirmation,
+    account_id: str,
+    draft: Draft,
+    request: OrderRequest | LegRequest,
+    client_order_id: str,
+    parent: Order | None,
+) -> Order:
+    whole = draft.request
+    return _ORDERS.create(
+        public_id=ids.new("ord"),
+        connection=confirmation.app.connection,
+        app=confirmation.app,
+        confirmation=confirmation,
+        parent=parent,
+        account_id=account_id,
+        client_order_id=client_order_id,
+        wire_id=request.client_order_id,
+        symbol=whole.symbol,
+        asset_class=draft.instrument.asset_class,
+        currency=draft.instrument.currency,
+        side=request.side,
+        order_type=request.order_type,
+        tif=request.tif,
+        quantity=request.quantity or whole.quantity,
+        notional=whole.notional,
+        limit_price=request.limit_price,
+        stop_price=request.stop_price,
+        trail_amount=request.trail_amount,
+        trail_percent=request.trail_percent,
+        outside_rth=whole.outside_rth,
+        reduce_only=whole.reduce_only,
+        post_only=whole.post_only and parent is None,
+        order_class=whole.order_class,
+        position_shown=draft.position if parent is None else None,
+        shown_price=draft.preview.price,
+        status=Status.AWAITING,
+        created_at=confirmation.created_at,
+        moved_at=confirmation.created_at,
+    )
+
+
+def _find_existing(
+    principal: Principal,
+    connection: Connection,
+    items: Sequence[PlanItem],
+    account_id: str,
+    requests: Sequence[OrderRequest],
+) -> Prepared | None:
+    """What the same client order ids named before, if it is the same plan. Raises Refusal when it is another.
+
+    Whoever is asked about it now is asked from then on: an app that held its confirmation can no longer redeem it.
+    """
+    named = [item.client_order_id for item in items if item.client_order_id is not None]
+    for name in named:
+        check_client_order_id(name)
+    if len(set(named)) != len(named):
+        raise Refusal(Code.INVALID_ARGUMENT, "Every order needs a client_order_id of its own.", field="client_order_id")
+    known = Order.objects.select_related("confirmation").filter(connection=connection, client_order_id__in=named)
+    if not (before := list(known)):
+        return None
+    confirmation = before[0].confirmation
+    plan = list(confirmation.orders.filter(parent=None).order_by("pk"))
+    same = len(plan) == len(items) and all(
+        order.client_order_id == item.client_order_id
+        and (order.account_id, order.app_id) == (account_id, principal.app_id)
+        and shown_terms(order.request) == shown_terms(request)
+        for order, item, request in zip(plan, items, requests, strict=True)
+    )
+    if not same:
+        raise _id_conflict(before[0].client_order_id)
+    redeeming.narrow(confirmation, principal.redeemer)
+    return Prepared(order=plan[0], orders=tuple(plan), confirmation=confirmation, preview=None)
+
+
+def _id_conflict(client_order_id: str) -> Refusal:
+    return Refusal(
+        Code.DUPLICATE_ORDER_ID,
+        f"client_order_id {client_order_id} names a different order on this connection. Use a new one.",
+        field="client_order_id",
+    )
+
+
+def prepare_close(
+    principal: Principal,
+    symbol: str,
+    *,
+    account_id: str | None = None,
+    quantity: Decimal | None = None,
+    percent: Decimal | None = None,
+    order_type: OrderType = OrderType.MARKET,
+    limit_price: Decimal | None = None,
+    request_id: str = "",
+) -> Prepared:
+    """Hold an order that closes a position, all or in part; at release it is refused if it would turn it.
+
+    Raises Refusal.
+    """
+    with broker_access.broker_for(principal) as broker:
+        account = broker_access.choose_account(broker, account_id, principal.account_id)
+        instrument = broker.instrument(symbol)
+        position = open_position(broker, account.account_id, instrument.symbol)
+        reduces = broker.capabilities.reduce_only
+    if order_type not in (OrderType.MARKET, OrderType.LIMIT):
+        raise Refusal(Code.INVALID_ARGUMENT, "A position is closed with a MKT or LMT order.", field="order_type")
+    item = PlanItem(
+        terms=Terms(
+            symbol=instrument.symbol,
+            side=side_to_close(position.quantity),
+            quantity=quantity_to_close(position, instrument, quantity=quantity, percent=percent),
+            order_type=order_type,
+            limit_price=limit_price,
+            reduce_only=reduces,
+        ),
+        position=position.quantity,
+    )
+    return prepare_plan(principal, [item], account_id=account.account_id, action=Action.CLOSE, request_id=request_id)
+
+
+def prepare_reverse(
+    principal: Principal, symbol: str, *, account_id: str | None = None, request_id: str = ""
+) -> Prepared:
+    """Hold one market order of twice the position, which turns it around. Raises Refusal."""
+    with broker_access.broker_for(principal) as broker:
+        account = broker_access.choose_account(broker, account_id, principal.account_id)
+        instrument = broker.instrument(symbol)
+        if not broker.capabilities.crosses_zero:
+            raise Refusal(
+                Code.NOT_OFFERED_BY_BROKER,
+                "This broker takes no order that turns a position around. Close it with close_position, and place an "
+                "order for the other side once that has filled.",
+                field="symbol",
+            )
+        position = open_position(broker, account.account_id, instrument.symbol)
+    item = PlanItem(
+        terms=Terms(
+            symbol=instrument.symbol,
+            side=side_to_close(position.quantity),
+            quantity=2 * abs(position.quantity),
+        ),
+        position=position.quantity,
+    )
+    return prepare_plan(principal, [item], account_id=account.account_id, action=Action.REVERSE, request_id=request_id)
+
+
+def prepare_flatten(
+    principal: Principal, *, account_id: str | None = None, request_id: str = ""
+) -> tuple[Prepared, list[Unclosable]]:
+    """Hold a plan that closes every position of the account and cancels its orders. Raises Refusal.
+
+    Nothing is cancelled before the release; each close must then still be the whole position. With it come the
+    positions that cannot be closed now: their orders stay, because what guards a position goes only with it.
+    """
+    asking = rows.asking(principal.app_id)
+    app = asking.app
+    permission.check_permission(app, app.connection)
+    broker = broker_access.broker_of(app.connection)
+    drafts, left_out = [], []
+    try:
+        account = broker_access.choose_account(broker, account_id, principal.account_id)
+        is_owners = redeeming.of(app, principal.redeemer) is Redeemer.OWNER
+        whose = None if is_owners else app
+        asked = halts.GatedAction.FLATTEN if app.is_console else halts.GatedAction.PREPARE
+        asking.check_halts(asked, account.account_id)
+        for position in broker.positions(account.account_id):
+            if position.quantity:
+                try:
+                    reach.check_clear(whose, app.connection, account.account_id, position.symbol)
+                    draft = _draft_of_close(broker, account.account_id, position)
+                    facts = check_facts.load(broker, app.connection, app, draft.instrument, draft.preview.quote)
+                    limits.check_limits(draft.request, facts, app.connection, app, closes=True)
+                except (AuthFailed, RateLimited):  # said of the connection, not of this position
+                    raise
+                except Rejected as error:
+                    left_out.append(Unclosable(symbol=position.symbol, refusal=refusal_of_read(error)))
+                except Refusal as refusal:
+                    left_out.append(Unclosable(symbol=position.symbol, refusal=refusal))
+                else:
+                    drafts.append(draft)
+    except BrokerError as error:
+        raise refusal_of_read(error) from error
+    if not drafts:
+        if left_out:
+            raise left_out[0].refusal
+        raise Refusal(Code.NO_POSITION, "This account has no position. To cancel its orders use cancel_all_orders.")
+    plan = Plan(
+        app=app,
+        account_id=account.account_id,
+        action=Action.FLATTEN,
+        all_or_none=False,
+        opening=summary.opening_text(app.connection, account.account_id, left_out, whose),
+        stays=tuple(each.symbol for each in left_out),
+    )
+    return _hold_plan(principal, plan, drafts, request_id), left_out
+
+
+def _draft_of_close(broker: Broker, account_id: str, position: Position) -> Draft:
+    """What a working order holds of the position is free once that is cancelled: until then the estimate is ours."""
+    terms = Terms(
+        symbol=position.symbol,
+        side=side_to_close(position.quantity),
+        quantity=abs(position.quantity),
+        reduce_only=broker.capabilities.reduce_only,
+    )
+    request, instrument = order_request(broker, terms)
+    try:
+        return draft_order(broker, account_id, PlanItem(terms=terms, position=position.quantity), request, instrument)
+    except (InsufficientPosition, InsufficientFunds):
+        quote = broker.quotes([request.symbol])[0]
+        price = quote.bid if request.side is Side.SELL else quote.ask
+        state = broker.account_state(account_id)
+        worth = price * request.units * instrument.multiplier
+        preview = Preview(
+            price=price,
+            notional=worth,
+            fee=Decimal(0),
+            cash_effect=worth if request.side is Side.SELL else -worth,
+            buying_power=state.buying_power,
+            buying_power_currency=state.currency,
+            quote=quote,
+        )
+        return Draft(
+            terms=terms,
+            request=request,
+            client_order_id=request.client_order_id,
+            instrument=instrument,
+            preview=preview,
+            position=position.quantity,
+            with_fee=False,
+        )
+
+
+# -- modify --------------------------------------------------------------------------------------------------
+
+
+def prepare_change(
+    principal: Principal, order_id: str, asked: OrderChanges, *, account_id: str | None = None, request_id: str = ""
+) -> Modification:
+    """Hold a change of an order of the principal's connection for confirmation; see ``amendments``. Raises Refusal."""
+    app, order = app_of(principal), order_queries.find_order(principal, order_id, account_id)
+    reach.check(app, order)
+    return amendments.prepare(
+        app, order, asked, redeemer=principal.redeemer, by=principal.app_label, request_id=request_id
+    )
+
+
+def app_of(principal: Principal) -> ConnectedApp:
+    return ConnectedApp.objects.select_related("connection").get(pk=principal.app_id)
+
+
+def open_position(broker: Broker, account_id: str, symbol: str) -> Position:
+    """Raises Refusal when there is none, and BrokerError."""
+    for each in broker.positions(account_id):
+        if each.symbol == symbol and each.quantity:
+            return each
+    raise Refusal(Code.NO_POSITION, f"This account has no position in {symbol}. Nothing was prepared.", field="symbol")
+
+
+def side_to_close(quantity: Decimal) -> Side:
+    return Side.SELL if quantity > 0 else Side.BUY
+
+
+def quantity_to_close(
+    position: Position, instrument: Instrument, *, quantity: Decimal | None = None, percent: Decimal | None = None
+) -> Decimal:
+    """Units to close: as named, or a share rounded down to the lot, or all of it. Raises Refusal."""
+    whole = abs(position.quantity)
+    if quantity is not None and percent is not None:
+        raise Refusal(Code.INVALID_ARGUMENT, "Give quantity or percent, not both.", field="percent")
+    if percent is not None:
+        if not 0 < percent <= 100:
+            raise Refusal(Code.INVALID_ARGUMENT, "percent must be above 0 and at most 100.", field="percent")
+        part = whole * percent / 100
+        part = whole if percent == 100 else (part / instrument.lot).to_integral_value(ROUND_DOWN) * instrument.lot
+        if not part:
+            raise Refusal(
+                Code.INVALID_ARGUMENT,
+                f"{plain(percent)} % of {plain(whole)} {position.symbol} is less than its smallest step of "
+                f"{plain(instrument.lot)}.",
+                field="percent",
+            )
+        return part
+    if quantity is not None and quantity > whole:
+        raise Refusal(
+            Code.INSUFFICIENT_POSITION,
+            f"The position is {plain(position.quantity)} {position.symbol}, less than {plain(quantity)}. To turn it "
+            "around use reverse_position.",
+            field="quantity",
+        )
+    return whole if quantity is None else quantity

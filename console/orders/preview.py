@@ -1,0 +1,121 @@
+"""What an order would cost and whether it would pass. Sends nothing and keeps nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from brokers.decimals import plain
+from brokers.types import OrderType, Preview, Side
+from console.connected_apps.models import ConnectedApp
+from console.connections import broker_access
+from console.errors import Refusal
+from console.halts import services as halts
+from console.orders import prepare as preparing
+from console.orders import summary
+from console.orders.checks import facts as check_facts
+from console.orders.checks import limits, permission, rows
+from console.orders.checks.limit_rules import MAX_DRIFT
+from console.orders.models import Order
+from console.orders.prepare import PlanItem
+from console.orders.terms import Terms, check_client_order_id
+from console.principal import Principal
+
+# -- preview -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewCheck:
+    """One thing that must hold before an order goes, and whether it holds now."""
+
+    name: str
+    refusal: Refusal | None = None
+    """Why the order would be refused; None: it would pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewResult:
+    account_id: str
+    shown: dict[str, Any]
+    """What ``prepare.prepare`` would show for the same order."""
+    buying_power_after: Decimal | None
+    """None where the order frees money only when it fills, or costs another currency than the one it is told in."""
+    checks: tuple[PreviewCheck, ...]
+    warnings: tuple[str, ...]
+
+
+def preview(
+    principal: Principal, terms: Terms, *, account_id: str | None = None, client_order_id: str | None = None
+) -> PreviewResult:
+    """What an order would cost and whether it would pass. Sends nothing and keeps nothing.
+
+    Raises Refusal for an order that no permission could save: bad terms, unknown symbol, broken rule, no funds.
+    """
+    terms.check()
+    asking = rows.asking(principal.app_id)
+    app, connection = asking.app, asking.connection
+    warnings: list[str] = []
+    if client_order_id is not None:
+        check_client_order_id(client_order_id)
+        if Order.objects.filter(connection=connection, client_order_id=client_order_id).exists():
+            warnings.append(f"client_order_id {client_order_id} names an order already: it is no new one.")
+    with broker_access.broker_for(principal) as broker:
+        account = broker_access.choose_account(broker, account_id, principal.account_id)
+        item = PlanItem(terms=terms, client_order_id=client_order_id)
+        draft = preparing.draft_order(broker, account.account_id, item, *preparing.order_request(broker, terms))
+        facts = check_facts.load(broker, connection, app, draft.instrument, draft.preview.quote, request=draft.request)
+    estimate = draft.preview
+    return PreviewResult(
+        account_id=account.account_id,
+        shown=summary.order_terms(connection, account.account_id, draft),
+        buying_power_after=_buying_power_after(estimate) if terms.side is Side.BUY else None,
+        checks=(
+            PreviewCheck(name="rules and funds of the broker"),
+            PreviewCheck(name="permission to trade", refusal=_refused(permission.check_permission, app, connection)),
+            PreviewCheck(
+                name="halts",
+                refusal=_refused(asking.check_halts, halts.GatedAction.PREPARE, account.account_id),
+            ),
+            PreviewCheck(name="limits", refusal=_refused(limits.check_limits, draft.request, facts, connection, app)),
+            PreviewCheck(name="release by the assistant", refusal=_refused(permission.check_policy, connection)),
+        ),
+        warnings=(*warnings, *order_warnings(terms, estimate)),
+    )
+
+
+def _buying_power_after(estimate: Preview) -> Decimal | None:
+    if estimate.buying_power_currency != estimate.quote.currency:
+        return None
+    return estimate.buying_power + estimate.cash_effect
+
+
+def _refused(check: Callable[..., object], *about: object) -> Refusal | None:
+    try:
+        check(*about)
+    except Refusal as refusal:
+        return refusal
+    return None
+
+
+def refusal_to_trade(principal: Principal) -> Refusal | None:
+    """Why this app could prepare no order now, whatever the order; None: it could."""
+    app = ConnectedApp.objects.select_related("connection__owner").get(pk=principal.app_id)
+    return _refused(permission.check_permission, app, app.connection)
+
+
+def order_warnings(terms: Terms, preview: Preview) -> list[str]:
+    """What passes every check and may still surprise the person."""
+    said = []
+    if not terms.order_type.needs_limit:
+        said.append(
+            f"It has no limit price: it fills at the price of its moment. It is shown at {plain(preview.price)}, and "
+            f"refused at confirmation if that moves more than {plain(MAX_DRIFT * 100)} %."
+        )
+    if terms.order_type is OrderType.LIMIT and terms.limit_price is not None:
+        buys = terms.side is Side.BUY
+        other = preview.quote.ask if buys else preview.quote.bid
+        if terms.limit_price >= other if buys else terms.limit_price <= other:
+            said.append(
+                f"Its limit is through the {'ask' if buys else 'bid'} of {plain(other)}: it would fill at once."
+            )
+    return said

@@ -1,0 +1,162 @@
+"""What a person is shown of an order or a plan, as text and as terms: what the digest binds."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+
+from brokers.decimals import plain
+from brokers.types import Instrument, OrderRequest, Preview, Side
+from console.connected_apps.models import ConnectedApp
+from console.connections.models import Connection
+from console.errors import Refusal
+from console.orders.execution import cancel as cancelling
+from console.orders.models import Action, Order
+from console.orders.terms import Terms, describe, shown_terms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """One order that passed every check and is about to be shown."""
+
+    terms: Terms
+    request: OrderRequest
+    client_order_id: str
+    instrument: Instrument
+    preview: Preview
+    position: Decimal | None = None
+    with_fee: bool = True
+    """False: the broker gave no estimate, so that of ``preview`` is ours and leaves the fee out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What holds for every order of one confirmation."""
+
+    app: ConnectedApp
+    account_id: str
+    action: Action = Action.PLACE
+    all_or_none: bool = True
+    opening: str = ""
+    """What the summary begins with, before the orders."""
+    stays: tuple[str, ...] = ()
+    """Symbols of positions that are not closed, and keep their orders."""
+
+
+def plan_terms(connection: Connection, plan: Plan, drafts: Sequence[Draft]) -> dict[str, Any]:
+    """Everything a person judges the plan by, as text: what the digest binds."""
+    each = [order_terms(connection, plan.account_id, draft) for draft in drafts]
+    if len(each) == 1:
+        return each[0] | {"summary": f"{plan.opening}{each[0]['summary']}", "stays": list(plan.stays)}
+    steps = " ".join(f"{number}. {describe(draft.request)}." for number, draft in enumerate(drafts, start=1))
+    together = (
+        "None is sent unless all pass every check."
+        if plan.all_or_none
+        else "What does not pass its checks then is left out."
+    )
+    return {
+        "connection": connection.name,
+        "connection_id": connection.pk,
+        "environment": connection.environment,
+        "account_id": plan.account_id,
+        "summary": (
+            f"{plan.opening}{len(each)} orders on {connection.name} ({connection.environment}), sent one after "
+            f"another. {together} {steps} {_totals(drafts)}"
+        ),
+        "stays": list(plan.stays),
+        "orders": each,
+    }
+
+
+def _totals(drafts: Sequence[Draft]) -> str:
+    """What the orders cost and bring in together, by currency."""
+    said = []
+    for currency in dict.fromkeys(draft.instrument.currency for draft in drafts):
+        effects = [draft.preview.cash_effect for draft in drafts if draft.instrument.currency == currency]
+        costs = -sum((each for each in effects if each < 0), Decimal(0))
+        brings = sum((each for each in effects if each > 0), Decimal(0))
+        parts = [f"cost about {_money(costs)} {currency}"] if costs else []
+        parts += [f"bring in about {_money(brings)} {currency}"] if brings else []
+        said.append(f"Together they {' and '.join(parts) or 'move no cash'}.")
+    return " ".join(said)
+
+
+def order_terms(connection: Connection, account_id: str, draft: Draft) -> dict[str, Any]:
+    preview, currency = draft.preview, draft.instrument.currency
+    effect = "costs" if draft.request.side is Side.BUY else "brings in"
+    fee = f"of which {_money(preview.fee)} {currency} is the fee" if draft.with_fee else "before fees"
+    summary = (
+        f"{describe(draft.request)}, on {connection.name} ({connection.environment}). It {effect} about "
+        f"{_money(abs(preview.cash_effect))} {currency}, {fee}, at {plain(preview.price)} {currency} each."
+    )
+    if draft.position is not None:
+        summary += f" {_position_change(draft)}"
+    return {
+        "connection": connection.name,
+        "connection_id": connection.pk,
+        "environment": connection.environment,
+        "account_id": account_id,
+        "position": None if draft.position is None else plain(draft.position),
+        **shown_terms(draft.request),
+        "currency": currency,
+        "price": plain(preview.price),
+        "value": plain(preview.notional),
+        "fee": plain(preview.fee) if draft.with_fee else None,
+        "cash_effect": plain(preview.cash_effect),
+        "buying_power": plain(preview.buying_power),
+        "priced_by": preview.quote.source,
+        "summary": summary,
+    }
+
+
+def _position_change(draft: Draft) -> str:
+    """What the order does to the position it was sized by."""
+    assert draft.position is not None
+    signed = draft.request.units if draft.request.side is Side.BUY else -draft.request.units
+    after = draft.position + signed
+    if not after:
+        return f"It closes the whole position of {plain(draft.position)}."
+    return f"The position goes from {plain(draft.position)} to {plain(after)}."
+
+
+def _money(value: Any) -> str:
+    return f"{value:,.2f}"
+
+
+def approval_url(order: Order) -> str:
+    """Where its owner sees the order and can release it."""
+    return f"{settings.PUBLIC_URL}/orders/{order.public_id}/"
+
+
+# -- positions -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unclosable:
+    """A position that cannot be closed now, and why."""
+
+    symbol: str
+    refusal: Refusal
+
+
+def opening_text(
+    connection: Connection, account_id: str, left_out: Sequence[Unclosable], whose: ConnectedApp | None
+) -> str:
+    rows = cancelling.open_root_orders(connection, whose).filter(account_id=account_id)
+    working = Counter(rows.values_list("symbol", flat=True))
+    kept = [(each, working.pop(each.symbol, 0)) for each in left_out]
+    what = f"everything but {', '.join(each.symbol for each in left_out)}" if left_out else "everything"
+    said = f"Close {what} in account {account_id}. "
+    if count := working.total():
+        said += f"First {_count_of_orders(count)} {'is' if count == 1 else 'are'} cancelled. "
+    for each, count in kept:
+        and_orders = f" and keeps {_count_of_orders(count)}" if count else ""
+        said += f"{each.symbol} stays{and_orders}: {each.refusal} "
+    return said
+
+
+def _count_of_orders(count: int) -> str:
+    return f"{count} working order{'' if count == 1 else 's'}"

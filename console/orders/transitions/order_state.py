@@ -1,0 +1,109 @@
+"""One allowed move of an order and its event, in one transaction. The desk, its sender and its sweep use it;
+nobody else writes an order.
+"""
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from brokers.compiled_queries import Insertion
+from console.errors import Code, Refusal
+from console.orders import states
+from console.orders.models import Order, OrderEvent
+from console.orders.states import Status
+
+_TOGETHER = frozenset(
+    {
+        *(Status.INTENT, Status.SENDING, Status.DENIED, Status.LAPSED, Status.CANCELLED),
+        *(Status.ASKED, Status.UNKNOWN, Status.NOT_SENT, Status.REJECTED),
+    }
+)
+_NOT_THERE = (Status.AWAITING, Status.INTENT, Status.ASKED)
+"""The broker has no such order."""
+
+
+_EVENTS = Insertion(OrderEvent)
+
+
+class ConcurrentUpdate(Exception):
+    """Somebody else moved the order first."""
+
+
+def move(
+    order: Order,
+    after: Status,
+    what: str,
+    by: str,
+    request_id: str,
+    *,
+    data: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> None:
+    """One allowed move and its event, in one transaction. Raises Moved when the order stood elsewhere."""
+    before = order.state
+    if not states.allowed(before, after):
+        raise ConcurrentUpdate(f"{order.public_id}: {before} → {after}")
+    now = timezone.now()
+    # The conditional update comes first, so within a caller's transaction a Moved leaves nothing behind; a leg's might.
+    is_within = connection.in_atomic_block and not order.has_legs
+    with nullcontext() if is_within else transaction.atomic():
+        changed = Order.objects.filter(pk=order.pk, status=before).update(status=after, moved_at=now, **fields)
+        if not changed:
+            raise ConcurrentUpdate(f"{order.public_id} is no longer {before}")
+        order.status, order.moved_at = after, now
+        for name, value in fields.items():
+            setattr(order, name, value)
+        add_event(order, before, what, by, request_id, data or {})
+        unsent = before in _NOT_THERE or (before is Status.SENDING and after is not Status.CANCELLED)
+        if order.has_legs and after in _TOGETHER and unsent:
+            # Until the broker knows them, the legs stand where the order stands that they are sent with. Of a cancel
+            # at the broker each has its own story: what ended one order of a pair may be the fill of the other.
+            # What a leg can come to is counted once, with its order.
+            own = {name: value for name, value in fields.items() if name not in ("worst_notional", "released_at")}
+            for leg in Order.objects.filter(parent=order, status=before):
+                move(leg, after, what, by, request_id, **own)
+
+
+def record_outcome(order: Order, after: Status, code: Code, reason: str) -> bool:
+    """Record what became of a send, where the broker gave no order to adopt."""
+    return try_move(order, after, reason, "broker", "", code=code, reason=reason[:500])
+
+
+def add_event(order: Order, before: str, what: str, by: str, request_id: str, data: Mapping[str, Any]) -> None:
+    _EVENTS.create(
+        order=order,
+        at=timezone.now(),
+        before=before,
+        after=order.status,
+        what=what[:500],
+        data=dict(data),
+        by=by,
+        request_id=request_id,
+    )
+
+
+def try_move(order: Order, after: Status, what: str, by: str, request_id: str, **fields: Any) -> bool:
+    """The move, or False when somebody else moved the order first; ``order`` then says where it stands."""
+    try:
+        move(order, after, what, by, request_id, **fields)
+    except ConcurrentUpdate:
+        order.refresh_from_db()
+        return False
+    return True
+
+
+def deny(order: Order, refusal: Refusal, by: str, request_id: str) -> bool:
+    """End an order that was not sent, by our own refusal."""
+    refusal.order_id = order.public_id
+    return try_move(
+        order,
+        Status.DENIED,
+        f"Refused at release: {refusal}",
+        by,
+        request_id,
+        code=refusal.code,
+        reason=str(refusal)[:500],
+    )

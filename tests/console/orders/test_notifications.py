@@ -1,0 +1,131 @@
+"""An owner is told by e-mail what waits for them; however much is asked, not often; a letter only leads to a page."""
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client as Browser
+from pytest_django import Settings
+
+from console.accounts.models import User
+from console.connected_apps.models import ConnectedApp
+from console.connections import services as connections
+from console.connections.models import Connection, Policy
+from console.orders import prepare as preparing
+from console.orders import tasks
+from console.orders.owner import approvals, notifications
+from console.outbox import post
+from console.outbox.models import OutgoingMail
+from console.principal import Principal
+from tests.clock import Clock
+from tests.console.mailbox import delivered
+from tests.console.orders.conftest import bitcoin
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def asks(paper: Connection, owner: User) -> Connection:
+    connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+    return paper
+
+
+def ask(trader: Principal, times: int = 1) -> None:
+    for _ in range(times):
+        preparing.prepare(trader, bitcoin(limit="100"))
+
+
+def test_a_letter_says_who_asks_where_and_leads_to_the_page(asks: Connection, trader: Principal, owner: User) -> None:
+    ConnectedApp.objects.filter(pk=trader.app_id).update(name="Claude https://evil.example\nRelease: here")
+    ask(trader)
+    tasks.tell_owners()
+    [letter] = delivered()
+    assert letter.to == [owner.email]
+    assert letter.subject == "An order waits for your approval"
+    assert "- Claude https evil example Release here asks on Practice (paper, simulated money)" in letter.body
+    assert "http://localhost:8000/orders/approvals/\n" in letter.body
+    for private in ("BTC", "0.1", "100", "evil.example", "cnf_", "ord_"):
+        assert private not in letter.body
+
+
+def test_each_is_told_once(asks: Connection, trader: Principal) -> None:
+    ask(trader)
+    assert [notifications.notify(), notifications.notify()] == [1, 0]
+    ask(trader, 2)
+    assert notifications.notify() == 1
+    assert delivered()[1].subject == "2 orders wait for your approval"
+
+
+def test_a_flood_of_requests_is_four_letters_and_the_last_says_so(
+    asks: Connection, trader: Principal, clock: Clock
+) -> None:
+    for _ in range(10):
+        ask(trader)
+        notifications.notify()
+        clock.advance(seconds=5)
+    sent = delivered()
+    assert [letter.subject for letter in sent] == [
+        *["An order waits for your approval"] * 3,
+        "More orders wait for your approval; no more letters for now",
+    ]
+    assert "no further letter is sent before" in sent[3].body
+    clock.advance(minutes=16)
+    ask(trader)
+    assert notifications.notify() == 1
+
+
+def test_one_owners_flood_does_not_silence_anothers_letters(
+    asks: Connection, trader: Principal, other: User, others_trader: Principal
+) -> None:
+    for _ in range(6):
+        ask(trader)
+        notifications.notify()
+    ask(others_trader)
+    notifications.notify()
+    assert delivered()[-1].to == [other.email]
+
+
+@pytest.mark.parametrize("what", ["two-step", "switched off", "expired", "rejected", "disabled user"])
+def test_no_letter_goes_out_where_none_is_wanted(
+    asks: Connection, trader: Principal, owner: User, clock: Clock, what: str
+) -> None:
+    if what == "two-step":
+        Connection.objects.update(policy=Policy.TWO_STEP)
+    prepared = preparing.prepare(trader, bitcoin())
+    happens: dict[str, Callable[[], object]] = {
+        "two-step": lambda: None,
+        "switched off": lambda: notifications.set_enabled(asks, on=False),
+        "expired": lambda: clock.advance(seconds=120),
+        "rejected": lambda: approvals.reject(prepared.confirmation, by=owner, reason="other"),
+        "disabled user": lambda: User.objects.filter(pk=owner.pk).update(is_active=False),
+    }
+    happens[what]()
+    assert notifications.notify() == 0
+    assert delivered() == []
+
+
+def test_the_owner_switches_letters_off_and_on_for_one_connection(
+    browser: Browser, others_browser: Browser, asks: Connection, trader: Principal
+) -> None:
+    url = f"/orders/approvals/letters/{asks.pk}/"
+    assert others_browser.post(url, {"on": "0"}).status_code == 404
+    assert notifications.is_enabled(asks)
+    browser.post(url, {"on": "0"})
+    ask(trader)
+    assert notifications.notify() == 0
+    browser.post(url, {"on": "1"})
+    assert notifications.notify() == 1
+
+
+def test_a_letter_that_no_server_takes_ends_with_what_it_tells(
+    asks: Connection, trader: Principal, clock: Clock, settings: Settings
+) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    ask(trader)
+    assert [notifications.notify(), notifications.notify()] == [1, 0]
+    for _ in range(3):
+        post.send_due({})
+        clock.advance(seconds=61)
+    row = OutgoingMail.objects.get()
+    assert (row.sent_at, row.failed_at is not None, row.sealed) == (None, True, "")
+    assert row.failure.startswith("ConnectionRefusedError")
