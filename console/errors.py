@@ -442,11 +442,11 @@ def refusal_of(error: broker.BrokerError) -> Refusal:
         str(error),
         field=getattr(error, "field", ""),
         retry_after=getattr(error, "retry_after", None),
-        candidates=_told(error.candidates) if isinstance(error, broker.AmbiguousSymbol) else (),
+        candidates=_candidates_text(error.candidates) if isinstance(error, broker.AmbiguousSymbol) else (),
     )
 
 
-def _told(candidates: Sequence[Candidate]) -> list[dict[str, str]]:
+def _candidates_text(candidates: Sequence[Candidate]) -> list[dict[str, str]]:
     return [{name: value for name, value in asdict(each).items() if value} for each in candidates]
 
 

@@ -21,7 +21,7 @@ class Source(StrEnum):
 
 
 # What a person reads on the consent page and in lists.
-WORDS = {
+LABELS = {
     Scope.READ: "See accounts, positions, orders and prices.",
     Scope.TRADE: "Prepare orders and cancel them. Each order still needs a confirmation within 2 minutes.",
     Scope.MANAGE: "Manage connections, keys and apps over the REST API. It reaches no broker account and cannot trade.",

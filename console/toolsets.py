@@ -31,7 +31,7 @@ ALWAYS = Toolset.CORE
 """Without it an assistant could not tell where it is, so no owner switches it off."""
 
 # The name a person reads, and what the set lets an assistant do.
-WORDS: dict[Toolset, tuple[str, str]] = {
+LABELS: dict[Toolset, tuple[str, str]] = {
     Toolset.CORE: ("Basics", "What it may do here, which connection and accounts it has, and whether they work."),
     Toolset.ACCOUNT: ("Account", "Balances, positions, cash and what happened on the account."),
     Toolset.MARKET: ("Market", "Prices, price history and the search for instruments."),
@@ -55,7 +55,7 @@ def switched_on(kept: Collection[str] | None, toolset: Toolset) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class ToolField:
     """An argument a tool takes or a value its result has."""
 
     name: str
@@ -78,8 +78,8 @@ class ToolInfo:
     about: str
     access: str
     """"read", "write" or "destructive"."""
-    takes: tuple[Field, ...]
-    gives: tuple[Field, ...]
+    takes: tuple[ToolField, ...]
+    gives: tuple[ToolField, ...]
     output_schema: str
     """JSON Schema of the result, indented."""
     listed_bytes: int

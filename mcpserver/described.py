@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from console.connections import broker_access
-from console.toolsets import Field, ToolInfo
+from console.toolsets import ToolField, ToolInfo
 from mcpserver import catalog, server, shapes
 from mcpserver.catalog import Tool
 
@@ -25,7 +25,9 @@ def _described(tool: Tool, brokers: frozenset[str]) -> ToolInfo:
         scope=tool.scope,
         about=tool.about,
         access=tool.access.value,
-        takes=tuple(Field(name=arg.name, kind=arg.words(), always=arg.required, about=arg.about) for arg in tool.args),
+        takes=tuple(
+            ToolField(name=arg.name, kind=arg.words(), always=arg.required, about=arg.about) for arg in tool.args
+        ),
         gives=tuple(_fields(gives, gives.get("$defs", {}), 0)),
         output_schema=json.dumps(gives, indent=2),
         # In the list stands a comma between each two.
@@ -34,13 +36,13 @@ def _described(tool: Tool, brokers: frozenset[str]) -> ToolInfo:
     )
 
 
-def _fields(node: dict[str, Any], known: dict[str, Any], depth: int) -> Iterator[Field]:
+def _fields(node: dict[str, Any], known: dict[str, Any], depth: int) -> Iterator[ToolField]:
     required = node.get("required", [])
     for name, inner in node.get("properties", {}).items():
         if depth == 0 and name == _CONTEXT:
             continue
         inner = _resolved(inner, known)
-        yield Field(name=name, kind=_kind(inner, known), always=name in required, depth=depth)
+        yield ToolField(name=name, kind=_kind(inner, known), always=name in required, depth=depth)
         beneath = _resolved(inner["items"], known) if inner.get("type") == "array" else inner
         yield from _fields(beneath, known, depth + 1)
 

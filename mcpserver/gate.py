@@ -13,7 +13,7 @@ from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
 from console.audit import log as audit_log
-from console.audit.models import Outcome
+from console.audit.models import CallOutcome
 from console.authority import call_quota, last_used
 from console.authority import gate as doors
 from console.authority.call_quota import CallKind
@@ -123,7 +123,7 @@ def attempt(
     tool = find(name)
     this = Call(principal=principal, request_id=request_id, args={}, account_id=principal.account_id, report=report)
     refusal: Refusal | None = None
-    outcome, content = Outcome.OK, dict[str, Any]()
+    outcome, content = CallOutcome.OK, dict[str, Any]()
     try:
         if tool is None:
             doors.admit(principal, doors.Plain(name="A tool call", toolset=Toolset.CORE))
@@ -133,7 +133,7 @@ def attempt(
         this.args = arguments.parse(tool.args, given)
         content = tool.run(this)
     except Refusal as error:
-        refusal, outcome = error, Outcome.REFUSED
+        refusal, outcome = error, CallOutcome.REFUSED
         this.order_id = this.order_id or error.order_id
     except Exception:
         log.exception("Tool %s failed in request %s", name[:128], request_id)
@@ -142,7 +142,7 @@ def attempt(
             f"Something went wrong in Tradelatch. Its operator finds it in the log under {request_id}.",
             order_id=this.order_id,
         )
-        outcome = Outcome.FAILED
+        outcome = CallOutcome.FAILED
 
     if refusal is not None and refusal.code in _FREE and call_quota.is_flood(principal.credential_id):
         log.warning("Refused %s for %s, in request %s", refusal.code, principal.app_label, request_id)
@@ -205,7 +205,7 @@ def turn_away(
                 request_id=request_id,
                 principal=principal,
                 tool=tool,
-                outcome=Outcome.REFUSED,
+                outcome=CallOutcome.REFUSED,
                 code=refusal.code,
                 message=str(refusal),
                 duration_us=0,

@@ -206,7 +206,7 @@ class Lean:
         self._surface = surface
         about = write({SERVER_INFO_META_KEY: stamp})
         self._modern_end = f',"resultType":"complete","_meta":{about}}}}}'
-        self._threads = Threads(before=functools.partial(audit_log.settle, _SETTLE_SECONDS))
+        self._threads = Threads(before=functools.partial(audit_log.flush, _SETTLE_SECONDS))
         # Of their own: with brokers that hang, reads may hold every other thread.
         self._cancels = Threads()
         self._out: Out | None = None
@@ -252,7 +252,7 @@ class Lean:
                 raise
             # The tool has acted: whatever its answer could not be made of, its row is kept.
             failure = error
-            audit_log.hand_over(made.entry, lambda _: tell(failure))
+            audit_log.enqueue_call(made.entry, lambda _: tell(failure))
             return
         if made.entry is None:
             tell(body)
@@ -261,7 +261,7 @@ class Lean:
         def committed(error: DatabaseError | None) -> None:
             tell(body if error is None else self._body(plain, made.answer(error)))
 
-        audit_log.hand_over(made.entry, committed)
+        audit_log.enqueue_call(made.entry, committed)
 
     def _body(self, plain: Plain, answer: Answer) -> bytes:
         """The JSON-RPC response; the content is written once, for both places it stands in."""

@@ -170,7 +170,7 @@ def _tools() -> list[str]:
     for toolset in toolsets.Toolset:
         inside = [tool for tool in catalog.TOOLS if tool.toolset is toolset]
         if inside:
-            title, about = toolsets.WORDS[toolset]
+            title, about = toolsets.LABELS[toolset]
             rows += [
                 f"## {title}",
                 "",

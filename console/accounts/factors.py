@@ -46,7 +46,7 @@ QUESTION_SECONDS = 300
 _NONSENSE = (ValidationError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
 
-def of(user: User) -> list[Factor]:
+def list_factors(user: User) -> list[Factor]:
     """Authenticator app and passkeys. Recovery codes stand in for these, they are none."""
     return list(Factor.objects.filter(user=user, type__in=(APP, PASSKEY)).order_by("type", "pk"))
 
@@ -144,7 +144,7 @@ def secret_of(user: User, sealed: str) -> str | None:
     return str(told["secret"]) if own and 0 <= time.time() - told["at"] < _SETTING_UP.total_seconds() else None
 
 
-def picture(user: User, secret: str) -> str:
+def qr_code(user: User, secret: str) -> str:
     """The secret as a QR code, in SVG."""
     adapter = get_adapter()
     svg: str = adapter.build_totp_svg(adapter.build_totp_url(user, secret))
@@ -223,7 +223,7 @@ def check_passkey(credential: str, user: User | None = None, *, subject: str = "
     for five minutes.
     """
     try:
-        if not _was_asked(subject):
+        if not _is_expected_challenge(subject):
             return None
         parsed = json.loads(credential)
         answered = webauthn.parse_authentication_response(parsed).response.client_data
@@ -240,7 +240,7 @@ def check_passkey(credential: str, user: User | None = None, *, subject: str = "
     return factor
 
 
-def _was_asked(subject: str) -> bool:
+def _is_expected_challenge(subject: str) -> bool:
     state = webauthn.get_state() or {}
     if not subject:
         return _SALT not in state and _MAKES not in state

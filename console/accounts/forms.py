@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from console.accounts import factors, known
 from console.accounts.models import User
-from console.accounts.throttle import TOO_MANY, Attempt
+from console.accounts.throttle import TOO_MANY, SignInAttempt
 
 
 class SignInForm(AuthenticationForm):
@@ -25,7 +25,7 @@ class SignInForm(AuthenticationForm):
     def clean(self) -> dict[str, Any]:
         assert self.request is not None
         email = self.cleaned_data.get("username", "")
-        attempt = Attempt(
+        attempt = SignInAttempt(
             ip=self.request.META.get("REMOTE_ADDR", ""),
             email=email,
             browser=known.of(self.request, email) if email else "",
@@ -60,7 +60,7 @@ class CodeForm(forms.Form):
 
     def clean_code(self) -> str:
         ip = self._request.META.get("REMOTE_ADDR", "")
-        attempt = Attempt(ip=ip, email=self._user.email, kind="second-step")
+        attempt = SignInAttempt(ip=ip, email=self._user.email, kind="second-step")
         if not attempt.begin():
             raise ValidationError(TOO_MANY, code="throttled")
         code: str = self.cleaned_data["code"]
@@ -82,7 +82,7 @@ class RecoverForm(forms.Form):
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"]
         # Never counted as a success: letters are limited, whether or not the address is somebody's.
-        if not Attempt(ip=self._request.META.get("REMOTE_ADDR", ""), email=email, kind="recovery").begin():
+        if not SignInAttempt(ip=self._request.META.get("REMOTE_ADDR", ""), email=email, kind="recovery").begin():
             raise ValidationError(TOO_MANY, code="throttled")
         return email
 

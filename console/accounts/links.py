@@ -18,7 +18,7 @@ LIFETIMES = {Link.Purpose.INVITE: timedelta(hours=48), Link.Purpose.RECOVERY: ti
 def make(user: User, purpose: Link.Purpose) -> str:
     """The only copy of a new link's address; an older one that was not used stops working."""
     token = secrets.token_urlsafe(32)
-    void(user)
+    revoke(user)
     Link.objects.create(
         user=user, purpose=purpose, digest=_digest(token), expires_at=timezone.now() + LIFETIMES[purpose]
     )
@@ -39,7 +39,7 @@ def use(link: Link) -> bool:
     return bool(Link.objects.filter(pk=link.pk, used_at=None, expires_at__gt=now).update(used_at=now))
 
 
-def void(user: User) -> None:
+def revoke(user: User) -> None:
     Link.objects.filter(user=user, used_at=None).delete()
 
 

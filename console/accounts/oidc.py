@@ -29,12 +29,12 @@ _KEPT_SECONDS = 3600
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
 
-class Failed(Exception):
+class OidcError(Exception):
     """The provider's answer cannot be trusted or used. ``str(failed)`` is safe to show."""
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class ProviderIdentity:
     email: str
     """Verified by the provider."""
     next: str
@@ -67,7 +67,7 @@ def start(request: HttpRequest, provider: Provider, next_: str) -> str:
     return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}"
 
 
-def arrive(request: HttpRequest, provider: Provider) -> Arrival:
+def complete(request: HttpRequest, provider: Provider) -> ProviderIdentity:
     """Who came back from the provider. Raises Failed."""
     kept = request.session.pop(_KEY, None)
     if (
@@ -76,18 +76,18 @@ def arrive(request: HttpRequest, provider: Provider) -> Arrival:
         or not 0 <= time.time() - kept["at"] < _SECONDS
         or not compare_digest(kept["state"].encode(), request.GET.get("state", "").encode())
     ):
-        raise Failed("This sign-in was not started here, or took too long. Start it again.")
+        raise OidcError("This sign-in was not started here, or took too long. Start it again.")
     if request.GET.get("iss", provider.issuer) != provider.issuer:
-        raise Failed(f"The answer did not come from {provider.name}.")
+        raise OidcError(f"The answer did not come from {provider.name}.")
     if "error" in request.GET or not request.GET.get("code"):
-        raise Failed(f"{provider.name} did not sign you in. You can try again.")
+        raise OidcError(f"{provider.name} did not sign you in. You can try again.")
     claims = _claims(provider, _redeem(provider, request.GET["code"], kept["verifier"]))
     if not compare_digest(str(claims["nonce"]).encode(), kept["nonce"].encode()):
-        raise Failed(f"The answer of {provider.name} belongs to another sign-in. Start again.")
+        raise OidcError(f"The answer of {provider.name} belongs to another sign-in. Start again.")
     email = claims.get("email")
     if not isinstance(email, str) or not email or claims.get("email_verified") is not True:
-        raise Failed(f"{provider.name} has not verified your e-mail address.")
-    return Arrival(email, kept["next"])
+        raise OidcError(f"{provider.name} has not verified your e-mail address.")
+    return ProviderIdentity(email, kept["next"])
 
 
 def account(email: str) -> User | None:
@@ -108,7 +108,7 @@ def _discover(provider: Provider) -> dict[str, Any]:
         document = _json(provider, "GET", f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration")
         needed = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
         if not all(isinstance(document.get(name), str) for name in needed) or document["issuer"] != provider.issuer:
-            raise Failed(f"{provider.name} does not describe itself as TRADELATCH_OIDC_ISSUER says.")
+            raise OidcError(f"{provider.name} does not describe itself as TRADELATCH_OIDC_ISSUER says.")
         cache.set(key, document, _KEPT_SECONDS)
     return document
 
@@ -130,7 +130,7 @@ def _redeem(provider: Provider, code: str, verifier: str) -> str:
         form |= {"client_id": provider.client_id, "client_secret": provider.client_secret}
     token = _json(provider, "POST", document["token_endpoint"], form, headers).get("id_token")
     if not isinstance(token, str):
-        raise Failed(f"{provider.name} sent no ID token.")
+        raise OidcError(f"{provider.name} sent no ID token.")
     return token
 
 
@@ -147,9 +147,9 @@ def _claims(provider: Provider, token: str) -> dict[str, Any]:
             options={"require": ["iss", "sub", "aud", "exp", "iat", "nonce"]},
         )
     except jwt.PyJWTError as error:
-        raise Failed(f"The ID token of {provider.name} is not valid.") from error
+        raise OidcError(f"The ID token of {provider.name} is not valid.") from error
     if claims.get("azp", provider.client_id) != provider.client_id:
-        raise Failed(f"The ID token of {provider.name} is not valid.")
+        raise OidcError(f"The ID token of {provider.name} is not valid.")
     return claims
 
 
@@ -174,7 +174,7 @@ def _json(
         answer.raise_for_status()
         body = answer.json()
     except (httpx2.HTTPError, ValueError) as error:
-        raise Failed(f"{provider.name} could not be reached. Try again in a minute.") from error
+        raise OidcError(f"{provider.name} could not be reached. Try again in a minute.") from error
     if not isinstance(body, dict):
-        raise Failed(f"{provider.name} could not be reached. Try again in a minute.")
+        raise OidcError(f"{provider.name} could not be reached. Try again in a minute.")
     return body

@@ -24,7 +24,7 @@ from django.utils.cache import add_never_cache_headers
 from console.accounts import factors
 from console.accounts.factors import Factor
 from console.accounts.models import User
-from console.accounts.throttle import TOO_MANY, Attempt
+from console.accounts.throttle import TOO_MANY, SignInAttempt
 from console.errors import Code, Refusal
 
 
@@ -202,7 +202,7 @@ def _prove(request: HttpRequest, user: User, act: Act, open_: Ways, shown: _Pres
         raise NotProved(open_.missing)
     ip = request.META.get("REMOTE_ADDR", "")
     if shown.credential and open_.passkey:
-        attempt = Attempt(ip=ip, email=user.email, kind="second-step")
+        attempt = SignInAttempt(ip=ip, email=user.email, kind="second-step")
         if not attempt.begin():
             raise NotProved(TOO_MANY)
         factor = factors.check_passkey(shown.credential, user, subject=_subject(request, user, act, shown))
@@ -221,7 +221,7 @@ def _prove(request: HttpRequest, user: User, act: Act, open_: Ways, shown: _Pres
 
 def _check_password(user: User, password: str, ip: str) -> None:
     # Counted apart from the sign-in page, so that no stranger who guesses there keeps the owner from this.
-    attempt = Attempt(ip=ip, email=user.email, kind="again")
+    attempt = SignInAttempt(ip=ip, email=user.email, kind="again")
     if not password:
         raise NotProved(_TYPE_PASSWORD)
     if not attempt.begin():
@@ -232,7 +232,7 @@ def _check_password(user: User, password: str, ip: str) -> None:
 
 
 def _check_code(user: User, code: str, ip: str) -> None:
-    attempt = Attempt(ip=ip, email=user.email, kind="second-step")
+    attempt = SignInAttempt(ip=ip, email=user.email, kind="second-step")
     if not attempt.begin():
         raise NotProved(TOO_MANY)
     if not code or not factors.check_code(user, code):

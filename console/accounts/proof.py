@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from console.accounts import factors
 from console.accounts.factors import Factor
 from console.accounts.models import User
-from console.accounts.throttle import TOO_MANY, Attempt
+from console.accounts.throttle import TOO_MANY, SignInAttempt
 
 WRONG_PASSKEY = "That passkey does not open anything here."
 
@@ -15,7 +15,7 @@ def by_passkey(request: HttpRequest, user: User) -> Factor | None:
     """The passkey of this person whose answer the form carries. What does not fit is said on the page."""
     if "credential" not in request.POST:
         return None
-    attempt = Attempt(ip=request.META.get("REMOTE_ADDR", ""), email=user.email, kind="second-step")
+    attempt = SignInAttempt(ip=request.META.get("REMOTE_ADDR", ""), email=user.email, kind="second-step")
     if not attempt.begin():
         messages.error(request, TOO_MANY)
     elif factor := factors.check_passkey(request.POST["credential"], user):

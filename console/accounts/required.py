@@ -24,7 +24,7 @@ def missing(user: User) -> bool:
     return settings.REQUIRE_SECOND_FACTOR and not factors.has_any(user)
 
 
-def where_to(request: HttpRequest) -> str:
+def intended_url(request: HttpRequest) -> str:
     """The page the person was on their way to."""
     wanted: str = request.session.pop(_KEY, "")
     return wanted

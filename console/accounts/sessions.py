@@ -24,7 +24,7 @@ class Browser:
     program: str
 
 
-def note(request: HttpRequest) -> None:
+def record_browser(request: HttpRequest) -> None:
     """Remember where this sign-in came from."""
     request.session[_KEY] = {
         "at": time.time(),
@@ -36,19 +36,19 @@ def note(request: HttpRequest) -> None:
 def browsers(user: User, request: HttpRequest) -> list[Browser]:
     """This one first, then the latest."""
     found = []
-    for session in _of(user):
+    for session in _sessions_of(user):
         known = session.get_decoded().get(_KEY, {})
         at = datetime.fromtimestamp(known["at"], UTC) if known else None
         current = session.session_key == _stored(request.session.session_key)
-        found.append(Browser(current, at, known.get("ip", ""), program(known.get("agent", ""))))
+        found.append(Browser(current, at, known.get("ip", ""), browser_name(known.get("agent", ""))))
     return sorted(
         found, key=lambda one: (one.current, one.signed_in_at or datetime.min.replace(tzinfo=UTC)), reverse=True
     )
 
 
-def end(user: User, *, but: str | None = None) -> int:
+def end_sessions(user: User, *, but: str | None = None) -> int:
     """Sign the person out everywhere, ``but`` for the session with that key. Returns how many ended."""
-    ended = [session.session_key for session in _of(user) if session.session_key != _stored(but)]
+    ended = [session.session_key for session in _sessions_of(user) if session.session_key != _stored(but)]
     Session.objects.filter(session_key__in=ended).delete()
     return len(ended)
 
@@ -58,7 +58,7 @@ def _stored(session_key: str | None) -> str | None:
     return None if session_key is None else digest(session_key)
 
 
-def program(agent: str) -> str:
+def browser_name(agent: str) -> str:
     """A browser's name as a person knows it, from what it says of itself."""
     names = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
     systems = (
@@ -74,7 +74,7 @@ def program(agent: str) -> str:
     return " on ".join(part for part in (name, system) if part) or "Unknown browser"
 
 
-def _of(user: User) -> Iterator[Session]:
+def _sessions_of(user: User) -> Iterator[Session]:
     # Sessions name their user only inside: every one is looked into, which at this size takes milliseconds.
     for session in Session.objects.filter(expire_date__gt=timezone.now()).iterator():
         if session.get_decoded().get(SESSION_KEY) == str(user.pk):

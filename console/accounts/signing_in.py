@@ -17,12 +17,12 @@ _KEY = "half_way_in"
 
 
 @dataclass(frozen=True, slots=True)
-class HalfWay:
+class PendingSignIn:
     user: User
     next: str
 
 
-def here(request: HttpRequest, wanted: str) -> str:
+def safe_next_url(request: HttpRequest, wanted: str) -> str:
     """Where to go on to: an address of ours, or Home."""
     allowed = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
     return wanted if allowed else "/"
@@ -34,11 +34,11 @@ def proceed(request: HttpRequest, user: User, next_: str) -> HttpResponse:
         return finish(request, user, next_)
     request.session.cycle_key()
     request.session[_KEY] = {"user": user.pk, "hash": user.get_session_auth_hash(), "at": time.time(), "next": next_}
-    brief(request)
+    shorten_session(request)
     return redirect("second-step")
 
 
-def half_way(request: HttpRequest) -> HalfWay | None:
+def pending_sign_in(request: HttpRequest) -> PendingSignIn | None:
     """Who is waiting at the second step; nobody once it took too long or the password was changed meanwhile."""
     kept = request.session.get(_KEY)
     if kept is None or not 0 <= time.time() - kept["at"] < HALF_WAY_SECONDS:
@@ -46,20 +46,20 @@ def half_way(request: HttpRequest) -> HalfWay | None:
     user = User.objects.filter(pk=kept["user"], is_active=True).first()
     if user is None or not compare_digest(kept["hash"], user.get_session_auth_hash()):
         return None
-    return HalfWay(user, kept["next"])
+    return PendingSignIn(user, kept["next"])
 
 
 def finish(request: HttpRequest, user: User, next_: str) -> HttpResponse:
     request.session.pop(_KEY, None)
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     request.session.set_expiry(None)
-    sessions.note(request)
-    response = redirect(here(request, next_))
+    sessions.record_browser(request)
+    response = redirect(safe_next_url(request, next_))
     known.remember(request, response, user.email)
     return response
 
 
-def brief(request: HttpRequest) -> None:
+def shorten_session(request: HttpRequest) -> None:
     """Nobody is signed in yet: what the session holds is of use for minutes, not weeks."""
     if not request.user.is_authenticated:
         request.session.set_expiry(HALF_WAY_SECONDS)

@@ -12,17 +12,17 @@ _KEY = "forms_open"
 _KEPT = 20
 
 
-def issue(request: HttpRequest) -> str:
+def issue_token(request: HttpRequest) -> str:
     token = secrets.token_urlsafe(12)
     request.session[_KEY] = [*request.session.get(_KEY, []), token][-_KEPT:]
     return token
 
 
-def unused(request: HttpRequest) -> bool:
+def is_unused(request: HttpRequest) -> bool:
     """False for a form that was sent before. A program that sends none has no Back button to guard against."""
     token = request.POST.get("once")
     return token is None or token in request.session.get(_KEY, [])
 
 
-def use(request: HttpRequest) -> None:
+def use_token(request: HttpRequest) -> None:
     request.session[_KEY] = [token for token in request.session.get(_KEY, []) if token != request.POST.get("once")]

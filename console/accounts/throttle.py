@@ -25,7 +25,7 @@ TOO_MANY = "Too many attempts. Wait 5 minutes, then try again."
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class SignInAttempt:
     ip: str
     email: str = ""
     """Empty where no account is named before the answer: then addresses alone are counted."""

@@ -16,7 +16,7 @@ from console.accounts import factors, known, links, oidc, proof, signing_in
 from console.accounts.forms import CodeForm, NewPasswordForm, RecoverForm, SignInForm
 from console.accounts.models import Link, User
 from console.accounts.required import before_second_factor
-from console.accounts.throttle import TOO_MANY, Attempt
+from console.accounts.throttle import TOO_MANY, SignInAttempt
 from console.config.oidc import Provider
 from console.outbox import post
 from console.outbox.models import OutgoingMail
@@ -49,10 +49,10 @@ def passkey(request: HttpRequest) -> HttpResponse:
         # A stranger's question is a row in the session table.
         if not _attempt(request, "passkey-question").begin():
             return JsonResponse({"error": TOO_MANY}, status=429)
-        signing_in.brief(request)
+        signing_in.shorten_session(request)
         return JsonResponse(factors.request_options())
     attempt = _attempt(request, "passkey")
-    next_ = signing_in.here(request, request.POST.get("next", ""))
+    next_ = signing_in.safe_next_url(request, request.POST.get("next", ""))
     if not attempt.begin():
         messages.error(request, TOO_MANY)
     elif factor := factors.check_passkey(request.POST.get("credential", "")):
@@ -67,7 +67,7 @@ def passkey(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def second_step(request: HttpRequest) -> HttpResponse:
-    waiting = signing_in.half_way(request)
+    waiting = signing_in.pending_sign_in(request)
     if waiting is None:
         return redirect("sign-in")
     if "options" in request.GET:
@@ -135,10 +135,10 @@ def identity_start(request: HttpRequest, slug: str) -> HttpResponse:
     if not _attempt(request, "identity").begin():
         messages.error(request, TOO_MANY)
         return redirect("sign-in")
-    signing_in.brief(request)
+    signing_in.shorten_session(request)
     try:
-        return redirect(oidc.start(request, provider, signing_in.here(request, request.GET.get("next", ""))))
-    except oidc.Failed as failed:
+        return redirect(oidc.start(request, provider, signing_in.safe_next_url(request, request.GET.get("next", ""))))
+    except oidc.OidcError as failed:
         messages.error(request, str(failed))
         return redirect("sign-in")
 
@@ -149,8 +149,8 @@ def identity_start(request: HttpRequest, slug: str) -> HttpResponse:
 def identity_callback(request: HttpRequest, slug: str) -> HttpResponse:
     provider = _provider(slug)
     try:
-        arrival = oidc.arrive(request, provider)
-    except oidc.Failed as failed:
+        arrival = oidc.complete(request, provider)
+    except oidc.OidcError as failed:
         messages.error(request, str(failed))
         return redirect("sign-in")
     user = oidc.account(arrival.email)
@@ -167,6 +167,6 @@ def _provider(slug: str) -> Provider:
     return provider
 
 
-def _attempt(request: HttpRequest, kind: str, email: str = "") -> Attempt:
+def _attempt(request: HttpRequest, kind: str, email: str = "") -> SignInAttempt:
     browser = known.of(request) if kind in _STRANGERS_TOO else ""
-    return Attempt(ip=request.META.get("REMOTE_ADDR", ""), email=email, kind=kind, browser=browser)
+    return SignInAttempt(ip=request.META.get("REMOTE_ADDR", ""), email=email, kind=kind, browser=browser)

@@ -29,7 +29,7 @@ from console.api.openapi import Described
 from console.api.parsing import Nothing, Strict, StrictJSON
 from console.audit import log as audit_log
 from console.audit import paging
-from console.audit.models import Outcome
+from console.audit.models import CallOutcome
 from console.authority import call_quota, drf, last_used
 from console.authority.drf import Caller, Credential, CredentialKind, Need
 from console.authority.refusals import Unauthenticated, WrongAddress
@@ -247,9 +247,9 @@ class ApiView(APIView):
         """Commit the call's row. An answer without its row does not leave, but for a cancel or a stop that happened."""
         who, refusal, act = self._who, self._refusal, self.act
         assert who is not None
-        outcome = Outcome.OK
+        outcome = CallOutcome.OK
         if refusal is not None:
-            outcome = Outcome.FAILED if refusal.code is Code.INTERNAL_ERROR else Outcome.REFUSED
+            outcome = CallOutcome.FAILED if refusal.code is Code.INTERNAL_ERROR else CallOutcome.REFUSED
         if refusal is not None and refusal.code in _FREE and call_quota.is_flood(who.credential_id):
             log.warning("Refused %s for %s, in request %s", refusal.code, who.credential_id, self.request_id)
             return response

@@ -130,15 +130,15 @@ def read(kind: type[Strict], given: Mapping[str, Any], *, in_query: bool = False
         if name not in form.fields
     ]
     if not form.is_valid():
-        errors += [error for name, details in form.errors.items() for error in _told(name, details)]
+        errors += [error for name, details in form.errors.items() for error in _field_error(name, details)]
     if errors:
         raise Invalid(errors)
     return dict(form.validated_data)
 
 
-def _told(name: str, details: Any) -> list[FieldError]:
+def _field_error(name: str, details: Any) -> list[FieldError]:
     if isinstance(details, Mapping):  # the items of a list, by their position
-        return [error for place, inner in details.items() for error in _told(f"{name}.{place}", inner)]
+        return [error for place, inner in details.items() for error in _field_error(f"{name}.{place}", inner)]
     return [FieldError(name, _code(detail), str(detail)) for detail in details]
 
 

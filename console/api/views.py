@@ -73,7 +73,7 @@ def tools(request: HttpRequest) -> HttpResponse:
     for toolset in Toolset:
         inside = [tool for tool in toolsets.provided() if tool.toolset is toolset]
         if inside:
-            title, words = toolsets.WORDS[toolset]
+            title, words = toolsets.LABELS[toolset]
             sections.append(
                 ToolSection(toolset=toolset, title=title, words=words, tools=inside, size=toolsets.size(inside))
             )

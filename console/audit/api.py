@@ -12,7 +12,7 @@ from console.api.base import Act, ApiView, PageQuery
 from console.api.parsing import Strict
 from console.audit import errors
 from console.audit import queries as call_queries
-from console.audit.models import Call, Outcome
+from console.audit.models import Call, CallOutcome
 from console.authority.drf import Need
 from console.errors import Code, Refusal
 from console.toolsets import Toolset
@@ -32,7 +32,7 @@ class CallOut(serializers.Serializer[Any]):
     environment = serializers.CharField()
     tool = serializers.CharField()
     arguments = serializers.DictField()
-    outcome = serializers.ChoiceField(choices=Outcome.choices)
+    outcome = serializers.ChoiceField(choices=CallOutcome.choices)
     code = serializers.CharField(help_text="Empty for a call that was done.")
     message = serializers.CharField()
     order_id = serializers.CharField()
@@ -50,7 +50,7 @@ class Everyone(Strict):
 
 class ActivityQuery(PageQuery, Everyone):
     tool = parsing.Text(required=False, max_length=128)
-    outcome = parsing.Choice(choices=[outcome.value for outcome in Outcome], required=False)
+    outcome = parsing.Choice(choices=[outcome.value for outcome in CallOutcome], required=False)
     code = parsing.Choice(choices=[code.value for code in Code], required=False)
     connection_id = parsing.Id(required=False)
     app_id = parsing.Id(required=False)
@@ -74,10 +74,10 @@ class GroupOut(serializers.Serializer[Any]):
     calls = serializers.IntegerField()
     last_seen = serializers.DateTimeField()
 
-    def get_advice(self, group: errors.Group) -> str:
+    def get_advice(self, group: errors.ErrorGroup) -> str:
         return errors.explain(group.code).advice
 
-    def get_blame(self, group: errors.Group) -> str:
+    def get_blame(self, group: errors.ErrorGroup) -> str:
         return errors.explain(group.code).blame.value
 
 
@@ -86,7 +86,7 @@ class GroupsOut(serializers.Serializer[Any]):
     items = GroupOut(many=True)
 
 
-class _Journal(ApiView):
+class _AuditView(ApiView):
     tag = "Activity"
 
     def visible(self) -> QuerySet[Call]:
@@ -94,7 +94,7 @@ class _Journal(ApiView):
         if self.caller.principal is not None:
             calls = Call.objects.filter(app_id=self.caller.principal.app_id)
         else:
-            calls = call_queries.own(self.caller.owner)
+            calls = call_queries.own_calls(self.caller.owner)
         if "everyone" in self.given:
             if not self.caller.sees_everyone:
                 raise Refusal(Code.NOT_PERMITTED, "Only an operator, at a console session, sees everyone's.")
@@ -102,7 +102,7 @@ class _Journal(ApiView):
         return calls
 
 
-class Activity(_Journal):
+class Activity(_AuditView):
     acts = {
         "GET": Act(
             name="list_activity",
@@ -124,7 +124,7 @@ class Activity(_Journal):
         return self.page(self.visible().filter(**asked))
 
 
-class OneCall(_Journal):
+class OneCall(_AuditView):
     acts = {
         "GET": Act(
             name="get_call", needs=Need.READ, toolset=Toolset.JOURNAL, about="One call.", answers=CallOut, asks=Everyone
@@ -135,7 +135,7 @@ class OneCall(_Journal):
         return self.answer(get_object_or_404(self.visible(), request_id=request_id))
 
 
-class Errors(_Journal):
+class Errors(_AuditView):
     acts = {
         "GET": Act(
             name="list_errors",

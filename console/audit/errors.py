@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Count, Max, Q, QuerySet
 
-from console.audit.models import Call, Outcome
+from console.audit.models import Call, CallOutcome
 from console.errors import EXPLANATIONS, Code, Explanation
 
 SPANS = {
@@ -20,7 +20,7 @@ _BAR_WIDTH, _BAR_HEIGHT, _STEP = 6, 22, 8
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ChartBar:
     x: int
     y: int
     width: int
@@ -29,7 +29,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ErrorGroup:
     code: str
     tool: str
     connection_id: int | None
@@ -40,7 +40,7 @@ class Group:
     calls: int
     last_seen: datetime
     newest_id: int
-    bars: list[Bar]
+    bars: list[ChartBar]
 
     @property
     def key(self) -> str:
@@ -68,10 +68,10 @@ def explain(code: str) -> Explanation:
 
 
 def failed(calls: QuerySet[Call]) -> QuerySet[Call]:
-    return calls.exclude(outcome=Outcome.OK)
+    return calls.exclude(outcome=CallOutcome.OK)
 
 
-def groups(calls: QuerySet[Call], *, span: timedelta, now: datetime) -> list[Group]:
+def groups(calls: QuerySet[Call], *, span: timedelta, now: datetime) -> list[ErrorGroup]:
     """The newest groups first, at most SHOWN; one query, however many calls failed."""
     step = span / BARS
     start = now - span
@@ -97,15 +97,15 @@ def groups(calls: QuerySet[Call], *, span: timedelta, now: datetime) -> list[Gro
     return [_group(dict(row)) for row in rows[:SHOWN]]
 
 
-def _group(row: dict[str, Any]) -> Group:
+def _group(row: dict[str, Any]) -> ErrorGroup:
     counts = [row.pop(f"bar{index}") for index in range(BARS)]
     tallest = max(*counts, 1)
     bars = []
     for index, count in enumerate(counts):
         height = max(3, round(_BAR_HEIGHT * count / tallest)) if count else 1
-        bars.append(Bar(index * _STEP, _BAR_HEIGHT - height, _BAR_WIDTH, height, count))
-    return Group(bars=bars, **row)
+        bars.append(ChartBar(index * _STEP, _BAR_HEIGHT - height, _BAR_WIDTH, height, count))
+    return ErrorGroup(bars=bars, **row)
 
 
-def of_group(calls: QuerySet[Call], group: Group) -> QuerySet[Call]:
+def of_group(calls: QuerySet[Call], group: ErrorGroup) -> QuerySet[Call]:
     return failed(calls).filter(code=group.code, tool=group.tool, connection_id=group.connection_id).order_by("-id")

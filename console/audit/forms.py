@@ -4,7 +4,7 @@ from django import forms
 from django.db.models import QuerySet
 
 from console.accounts.models import User
-from console.audit.models import Call, Outcome
+from console.audit.models import Call, CallOutcome
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code
@@ -17,7 +17,7 @@ class ActivityFilter(forms.Form):
     use_required_attribute = False
     request = forms.CharField(label="Request id", required=False, max_length=40)
     tool = forms.CharField(label="Tool", required=False, max_length=128)
-    outcome = forms.ChoiceField(label="Result", required=False, choices=[("", "Any"), *Outcome.choices])
+    outcome = forms.ChoiceField(label="Result", required=False, choices=[("", "Any"), *CallOutcome.choices])
     connection = forms.ModelChoiceField(
         label="Connection", required=False, queryset=Connection.objects.none(), empty_label="Any"
     )

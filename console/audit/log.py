@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from console.accounts.models import User
 from console.audit.group_commit import Done, Row, writer
-from console.audit.models import Change, Outcome
+from console.audit.models import CallOutcome, Change
 from console.errors import Code
 from console.principal import Manager, Principal
 from console.scopes import Scope
@@ -33,7 +33,7 @@ class Entry:
     """One call, as it is told to the journal. Durations in microseconds."""
 
     request_id: str
-    outcome: Outcome
+    outcome: CallOutcome
     duration_us: int
     principal: Principal | Manager | None = None
     tool: str = ""
@@ -50,7 +50,7 @@ def record_call(entry: Entry) -> None:
     writer.write(_row(entry))
 
 
-def hand_over(entry: Entry, done: Done) -> None:
+def enqueue_call(entry: Entry, done: Done) -> None:
     """The same without waiting: ``done`` is told in the writer's thread, once the row is committed or cannot be.
 
     Not inside a transaction, which the row would not be part of.
@@ -58,7 +58,7 @@ def hand_over(entry: Entry, done: Done) -> None:
     writer.hand_over(_row(entry), done)
 
 
-def settle(seconds: float) -> None:
+def flush(seconds: float) -> None:
     """Return when every row handed over is committed or refused, or after ``seconds``."""
     writer.settle(seconds)
 
@@ -74,7 +74,7 @@ def _row(entry: Entry) -> Row:
         who.user_label if who else "",
         who.source.value if who else "",
         who.credential_id if who else "",
-        _words(who.scopes) if who else "",
+        _scopes_text(who.scopes) if who else "",
         app.app_id if app else None,
         app.app_label if app else who.label if isinstance(who, Manager) else "",
         app.connection_id if app else None,
@@ -93,7 +93,7 @@ def _row(entry: Entry) -> Row:
 
 
 @lru_cache(maxsize=16)
-def _words(scopes: frozenset[Scope]) -> str:
+def _scopes_text(scopes: frozenset[Scope]) -> str:
     return " ".join(sorted(scopes))
 
 

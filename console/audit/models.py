@@ -3,7 +3,7 @@
 from django.db import models
 
 
-class Outcome(models.TextChoices):
+class CallOutcome(models.TextChoices):
     OK = "ok", "Done"
     REFUSED = "refused", "Refused"
     FAILED = "failed", "Failed"
@@ -26,7 +26,7 @@ class Call(models.Model):
     environment = models.CharField(max_length=8, blank=True)
     tool = models.CharField(max_length=128, blank=True)
     arguments = models.JSONField(default=dict)
-    outcome = models.CharField(max_length=8, choices=Outcome.choices)
+    outcome = models.CharField(max_length=8, choices=CallOutcome.choices)
     code = models.CharField(max_length=40, blank=True)
     message = models.CharField(max_length=500, blank=True)
     order_id = models.CharField(max_length=40, blank=True)

@@ -9,10 +9,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from console.accounts.models import User
-from console.audit.models import Call, Outcome
+from console.audit.models import Call, CallOutcome
 
 
-def own(user: User) -> QuerySet[Call]:
+def own_calls(user: User) -> QuerySet[Call]:
     return Call.objects.filter(user_id=user.pk)
 
 
@@ -20,9 +20,9 @@ def sees_everyone(request: HttpRequest, user: User) -> bool:
     return user.is_operator and request.GET.get("everyone") == "1"
 
 
-def visible(user: User, *, everyone: bool) -> QuerySet[Call]:
+def visible_calls(user: User, *, everyone: bool) -> QuerySet[Call]:
     """A person's own calls; for an operator who asks, everybody's, and those turned away before a name was known."""
-    return Call.objects.all() if everyone and user.is_operator else own(user)
+    return Call.objects.all() if everyone and user.is_operator else own_calls(user)
 
 
 def last_hour(app_ids: Iterable[int]) -> dict[int, int]:
@@ -58,7 +58,7 @@ class Trace:
 def trace(calls: QuerySet[Call]) -> Trace:
     told = calls.aggregate(
         total=Count("id"),
-        refused=Count("id", filter=~Q(outcome=Outcome.OK)),
+        refused=Count("id", filter=~Q(outcome=CallOutcome.OK)),
         orders=Count("order_id", distinct=True, filter=~Q(order_id="")),
         addresses=Count("ip", distinct=True),
         first=Min("at"),

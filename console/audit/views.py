@@ -20,7 +20,7 @@ def activity(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     everyone = call_queries.sees_everyone(request, user)
     filters = ActivityFilter(request.GET, owner=user, everyone=everyone)
-    calls = filters.apply(call_queries.visible(user, everyone=everyone))
+    calls = filters.apply(call_queries.visible_calls(user, everyone=everyone))
     page = paging.page(calls, request.GET.get("before", ""))
     return render(request, "audit/activity.html", {"page": page, "filters": filters, "everyone": everyone})
 
@@ -28,15 +28,15 @@ def activity(request: HttpRequest) -> HttpResponse:
 @require_safe
 def call(request: HttpRequest, request_id: str) -> HttpResponse:
     user = user_of(request)
-    found = get_object_or_404(call_queries.visible(user, everyone=user.is_operator), request_id=request_id)
-    return render(request, "audit/call.html", {"call": found, **_told(found)})
+    found = get_object_or_404(call_queries.visible_calls(user, everyone=user.is_operator), request_id=request_id)
+    return render(request, "audit/call.html", {"call": found, **_call_context(found)})
 
 
 @require_safe
 def recent_errors(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     everyone = call_queries.sees_everyone(request, user)
-    calls = call_queries.visible(user, everyone=everyone)
+    calls = call_queries.visible_calls(user, everyone=everyone)
     now = timezone.now()
     chosen = request.GET.get("span", "")
     span, span_words = errors.SPANS.get(chosen, errors.SPANS["12h"])
@@ -55,11 +55,11 @@ def recent_errors(request: HttpRequest) -> HttpResponse:
     }
     if shown := selected or (found[0] if found else None):
         newest, *earlier = errors.of_group(calls, shown)[:6]
-        context |= {"selected": shown, "call": newest, "earlier": earlier, **_told(newest)}
+        context |= {"selected": shown, "call": newest, "earlier": earlier, **_call_context(newest)}
     return render(request, "audit/errors.html", context)
 
 
-def _told(call: Call) -> dict[str, object]:
+def _call_context(call: Call) -> dict[str, object]:
     return {
         "explanation": errors.explain(call.code) if call.code else None,
         "arguments": json.dumps(call.arguments, indent=2, ensure_ascii=False),

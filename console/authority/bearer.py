@@ -106,7 +106,9 @@ _KEYS = Statement(lambda public_id: ApiKey.objects.filter(public_id=public_id).v
 _TOKENS = Statement(
     lambda checksum: AccessToken.objects.filter(token_checksum=checksum).values_list(*_APP, "pk", "scope", "expires")
 )
-_ACCESSES = Statement(lambda app_id: Access.objects.filter(app_id=app_id).values_list(*_APP, *tokens.Standing._fields))
+_ACCESSES = Statement(
+    lambda app_id: Access.objects.filter(app_id=app_id).values_list(*_APP, *tokens.TokenState._fields)
+)
 
 
 def _by_key(raw: str, ip: str, user_agent: str) -> Principal:
@@ -158,7 +160,7 @@ def _by_platform(raw: str, ip: str, user_agent: str) -> Principal:
     row = None if claims is None else _ACCESSES.first(claims.app_id)
     if claims is None or row is None:
         raise Unauthenticated("The bearer token is not one of this server's.")
-    app, standing = _App(*row[: len(_APP)]), tokens.Standing(*row[len(_APP) :])
+    app, standing = _App(*row[: len(_APP)]), tokens.TokenState(*row[len(_APP) :])
     if not standing.is_of(claims):
         raise Unauthenticated("The bearer token is not one of this server's.")
     scope = scopes.render(scopes.parse(claims.scope) & app.granted)

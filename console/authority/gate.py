@@ -13,7 +13,7 @@ from console.authority.call_quota import CallKind
 from console.errors import Code, Refusal
 from console.principal import Principal
 from console.scopes import Scope
-from console.toolsets import WORDS, Toolset, switched_on
+from console.toolsets import LABELS, Toolset, switched_on
 
 _TRADING = frozenset({Toolset.TRADE, Toolset.PAPER})
 
@@ -86,7 +86,7 @@ def check_switched_on(who: Principal, name: str, toolset: Toolset) -> None:
     if not switched_on(who.toolsets, toolset):
         raise Refusal(
             Code.TOOLSET_OFF,
-            f"{name} belongs to the set {WORDS[toolset][0]!r} ({toolset}), which this app's owner switched off. The "
+            f"{name} belongs to the set {LABELS[toolset][0]!r} ({toolset}), which this app's owner switched off. The "
             "owner can switch it on under Connected apps.",
         )
 

@@ -12,7 +12,7 @@ from console.api.base import Act, ApiView, PageQuery
 from console.api.parsing import Choice, Flag, Strict, Text
 from console.authority.drf import Need
 from console.clients import registration
-from console.clients.models import Client, Kind
+from console.clients.models import Client, ClientKind
 from console.clients.rules import MAX_NAME_LENGTH, MAX_REDIRECT_URIS, MAX_URI_LENGTH
 from console.connected_apps import grants
 from console.scopes import Scope
@@ -60,7 +60,7 @@ class _Clients(ApiView):
     tag = "OAuth clients"
 
     def own(self) -> QuerySet[Client]:
-        return Client.objects.filter(user=self.caller.owner, kind=Kind.STATIC, deleted_at=None)
+        return Client.objects.filter(user=self.caller.owner, kind=ClientKind.STATIC, deleted_at=None)
 
 
 class Clients(_Clients):

@@ -20,7 +20,7 @@ from console import scopes
 from console.audit import log as audit_log
 from console.clients import fallback_documents, registration
 from console.clients.fetching import CIMDError
-from console.clients.models import Client, Kind, Review
+from console.clients.models import Client, ClientKind, ReviewState
 from console.clients.rules import MAX_REDIRECT_URIS, check_redirect_uri, clean_name
 from console.errors import Refusal
 
@@ -53,7 +53,7 @@ def resolve(client_id: str, *, ip: str = "") -> Client:
     if len(client_id) > MAX_CLIENT_ID_LENGTH or "\x00" in client_id:
         raise DocumentRefused(f"its address has more than {MAX_CLIENT_ID_LENGTH} characters, or a broken one")
     row = Client.objects.filter(client_id=client_id).first()
-    if row is not None and (row.kind != Kind.DOCUMENT or row.deleted_at or _is_fresh(row)):
+    if row is not None and (row.kind != ClientKind.DOCUMENT or row.deleted_at or _is_fresh(row)):
         return row
     if row is None and settings.SELF_REGISTRATION == "off":
         raise DocumentRefused("apps cannot introduce themselves on this server, its operator registers them by hand")
@@ -123,7 +123,7 @@ def _store(client_id: str, document: Document, *, fetched_at: datetime | None, e
     client, made = Client.objects.select_for_update().get_or_create(
         client_id=client_id,
         defaults={
-            "kind": Kind.DOCUMENT,
+            "kind": ClientKind.DOCUMENT,
             "scopes": scopes.render(frozenset(scopes.ALL)),
             "review": registration.first_review(),
             "client_type": Client.CLIENT_PUBLIC,
@@ -134,10 +134,10 @@ def _store(client_id: str, document: Document, *, fetched_at: datetime | None, e
             "registered_ip": ip[:45],
         },
     )
-    if client.kind != Kind.DOCUMENT:
+    if client.kind != ClientKind.DOCUMENT:
         raise DocumentRefused("another client has this id")
     changed = (client.name, client.redirect_uris) != (document.name, uris)
-    if changed and not made and client.review == Review.ACCEPTED:
+    if changed and not made and client.review == ReviewState.ACCEPTED:
         client.review = registration.first_review()  # it is not what the operator saw
     client.name, client.redirect_uris = document.name, uris
     client.document_fetched_at, client.cimd_expires_at = fetched_at, expires_at

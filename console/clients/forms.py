@@ -2,7 +2,7 @@ from django import forms
 
 from console.accounts.fields import own_name
 from console.accounts.forms import LabeledChoice
-from console.scopes import ALL, WORDS, Scope, label
+from console.scopes import ALL, LABELS, Scope, label
 
 
 class ClientForm(forms.Form):
@@ -23,10 +23,12 @@ class ClientForm(forms.Form):
         initial="read",
         widget=forms.RadioSelect,
         choices=[
-            ("read", LabeledChoice(label(frozenset({Scope.READ})), WORDS[Scope.READ])),
+            ("read", LabeledChoice(label(frozenset({Scope.READ})), LABELS[Scope.READ])),
             (
                 "trade",
-                LabeledChoice(label(frozenset(ALL)), f"Also: {WORDS[Scope.TRADE][0].lower()}{WORDS[Scope.TRADE][1:]}"),
+                LabeledChoice(
+                    label(frozenset(ALL)), f"Also: {LABELS[Scope.TRADE][0].lower()}{LABELS[Scope.TRADE][1:]}"
+                ),
             ),
         ],
     )

@@ -10,13 +10,13 @@ from console.clients import rules
 from console.scopes import Scope
 
 
-class Kind(models.TextChoices):
+class ClientKind(models.TextChoices):
     STATIC = "static", "Registered by its owner"
     DYNAMIC = "dynamic", "Registered itself"
     DOCUMENT = "document", "Known by its own address"
 
 
-class Review(models.TextChoices):
+class ReviewState(models.TextChoices):
     """What operators said of a client that nobody here registered by hand."""
 
     NOT_NEEDED = "", "Not needed"
@@ -28,7 +28,7 @@ class Review(models.TextChoices):
 class Client(AbstractApplication):
     """An OAuth client (RFC 6749 section 2). ``user`` is the owner of a static one, empty for the others."""
 
-    kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.STATIC)
+    kind = models.CharField(max_length=8, choices=ClientKind.choices, default=ClientKind.STATIC)
     scopes = models.CharField(max_length=100, default=scopes.render(frozenset(scopes.ALL)))
     """The most a grant to this client may hold."""
     auth_method = models.CharField(max_length=20, default="none")
@@ -40,7 +40,7 @@ class Client(AbstractApplication):
     """SHA-256 of the token that manages a dynamic client (RFC 7592). It is no access token and opens nothing else."""
     document_fetched_at = models.DateTimeField(null=True)
     """When its metadata document was last read; empty for a document client that stands on a known copy."""
-    review = models.CharField(max_length=8, choices=Review.choices, default=Review.NOT_NEEDED, blank=True)
+    review = models.CharField(max_length=8, choices=ReviewState.choices, default=ReviewState.NOT_NEEDED, blank=True)
     reviewed_at = models.DateTimeField(null=True)
     deleted_at = models.DateTimeField(null=True)
 
@@ -56,16 +56,16 @@ class Client(AbstractApplication):
 
     @property
     def registered_itself(self) -> bool:
-        return self.kind == Kind.DYNAMIC
+        return self.kind == ClientKind.DYNAMIC
 
     @property
     def document_host(self) -> str:
         """The host that vouches for a document client: its id is an address there. Empty for the others."""
-        return urlsplit(self.client_id).netloc if self.kind == Kind.DOCUMENT else ""
+        return urlsplit(self.client_id).netloc if self.kind == ClientKind.DOCUMENT else ""
 
     @property
     def stands_on_a_copy(self) -> bool:
-        return self.kind == Kind.DOCUMENT and self.document_fetched_at is None
+        return self.kind == ClientKind.DOCUMENT and self.document_fetched_at is None
 
     @property
     def looks(self) -> str:
@@ -74,10 +74,10 @@ class Client(AbstractApplication):
 
     @property
     def awaits_review(self) -> bool:
-        return self.review == Review.WAITING
+        return self.review == ReviewState.WAITING
 
     def redirect_uri_allowed(self, uri: str) -> bool:
         return rules.redirect_allowed(uri, self.redirect_uris.split())
 
     def is_usable(self, request: Any) -> bool:
-        return self.deleted_at is None and self.review != Review.REFUSED
+        return self.deleted_at is None and self.review != ReviewState.REFUSED

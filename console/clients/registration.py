@@ -13,7 +13,7 @@ from django.utils.crypto import constant_time_compare
 from console import scopes
 from console.accounts.models import User
 from console.audit import log as audit_log
-from console.clients.models import Client, Kind, Review
+from console.clients.models import Client, ClientKind, ReviewState
 from console.clients.rules import check_redirect_uris, clean_name
 from console.errors import Code, Refusal
 from console.scopes import Scope
@@ -48,7 +48,7 @@ def register_static(
         raise Refusal(Code.INVALID_ARGUMENT, "Choose what the client may ask for.", field="scopes")
     return _register(
         owner,
-        kind=Kind.STATIC,
+        kind=ClientKind.STATIC,
         name=name,
         redirect_uris=redirect_uris,
         most=scopes,
@@ -73,7 +73,7 @@ def register_dynamic(*, name: str, redirect_uris: list[str], auth_method: str = 
         raise ClosedDoor
     client, secret = _register(
         None,
-        kind=Kind.DYNAMIC,
+        kind=ClientKind.DYNAMIC,
         name=clean_name(name) or "Unnamed app",
         redirect_uris=redirect_uris,
         most=frozenset(scopes.ALL),
@@ -107,7 +107,7 @@ def update_dynamic(client: Client, *, name: str, redirect_uris: list[str], ip: s
 
 def managed_by(client_id: str, token: str) -> Client | None:
     """The dynamic client that ``token`` manages, when it is the one named."""
-    found = Client.objects.filter(client_id=client_id, kind=Kind.DYNAMIC, deleted_at=None).first()
+    found = Client.objects.filter(client_id=client_id, kind=ClientKind.DYNAMIC, deleted_at=None).first()
     known = found.registration_token_digest if found else ""
     if not constant_time_compare(secret_digest(token), known or secret_digest("")):
         return None
@@ -121,8 +121,8 @@ def accept(client: Client, *, by: User, seen: str) -> bool:
     client = Client.objects.select_for_update().get(pk=client.pk)
     if not secrets.compare_digest(client.looks, seen):
         return False
-    waiting = Client.objects.filter(pk=client.pk, review=Review.WAITING, deleted_at=None)
-    if not waiting.update(review=Review.ACCEPTED, reviewed_at=now):
+    waiting = Client.objects.filter(pk=client.pk, review=ReviewState.WAITING, deleted_at=None)
+    if not waiting.update(review=ReviewState.ACCEPTED, reviewed_at=now):
         return False
     audit_log.record_change(by, "accepted", "client", client.pk, client.name, client_id=client.client_id)
     return True
@@ -132,23 +132,23 @@ def forget_unused(now: datetime) -> int:
     """Delete self-registered clients of more than 30 days that nobody ever allowed. Hosts register at every
     attempt; one that was ever allowed stays, for its host would be lost without it."""
     unused = Client.objects.filter(
-        kind=Kind.DYNAMIC,
+        kind=ClientKind.DYNAMIC,
         created__lt=now - UNUSED_FOR,
         connected_apps=None,
-        review__in=(Review.NOT_NEEDED, Review.WAITING),
+        review__in=(ReviewState.NOT_NEEDED, ReviewState.WAITING),
     )
     return unused.delete()[0]
 
 
-def first_review() -> Review:
-    return Review.WAITING if settings.SELF_REGISTRATION == "review" else Review.NOT_NEEDED
+def first_review() -> ReviewState:
+    return ReviewState.WAITING if settings.SELF_REGISTRATION == "review" else ReviewState.NOT_NEEDED
 
 
 @transaction.atomic
 def _register(
     owner: User | None,
     *,
-    kind: Kind,
+    kind: ClientKind,
     name: str,
     redirect_uris: list[str],
     most: frozenset[Scope],
@@ -166,7 +166,7 @@ def _register(
         redirect_uris=" ".join(uris),
         scopes=scopes.render(scopes.expand(most)),
         auth_method=auth_method,
-        review=Review.NOT_NEEDED if kind == Kind.STATIC else first_review(),
+        review=ReviewState.NOT_NEEDED if kind == ClientKind.STATIC else first_review(),
         client_type=Client.CLIENT_CONFIDENTIAL if confidential else Client.CLIENT_PUBLIC,
         authorization_grant_type=Client.GRANT_AUTHORIZATION_CODE,
         client_secret=secret_digest(secret) if secret else "",
@@ -174,7 +174,7 @@ def _register(
         # computed while the token endpoint holds its transaction.
         hash_client_secret=False,
         registration_source=(
-            Client.RegistrationSource.DCR if kind == Kind.DYNAMIC else Client.RegistrationSource.MANUAL
+            Client.RegistrationSource.DCR if kind == ClientKind.DYNAMIC else Client.RegistrationSource.MANUAL
         ),
         registered_ip=ip[:45],
         registered_by_key=by_key,

@@ -12,7 +12,7 @@ from console.accounts.models import User
 from console.accounts.presence import Act
 from console.clients import registration
 from console.clients.forms import ClientForm
-from console.clients.models import Client, Kind, Review
+from console.clients.models import Client, ClientKind, ReviewState
 from console.connected_apps import grants
 from console.errors import Refusal
 from console.scopes import Scope
@@ -21,7 +21,7 @@ _CONNECTED = Q(connected_apps__revoked_at=None, connected_apps__activated_at__is
 
 
 def _own(user: User) -> QuerySet[Client]:
-    return Client.objects.filter(user=user, kind=Kind.STATIC, deleted_at=None).annotate(
+    return Client.objects.filter(user=user, kind=ClientKind.STATIC, deleted_at=None).annotate(
         apps=Count("connected_apps", filter=_CONNECTED)
     )
 
@@ -35,7 +35,7 @@ def list_(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
     form = ClientForm(request.POST or None)
-    if request.method == "POST" and not single_submit.unused(request):
+    if request.method == "POST" and not single_submit.is_unused(request):
         messages.info(request, "This form was sent before. A secret is shown only once.")
         return redirect("clients:list")
     if request.method == "POST" and form.is_valid():
@@ -55,9 +55,9 @@ def new(request: HttpRequest) -> HttpResponse:
         except Refusal as refusal:
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         else:
-            single_submit.use(request)
+            single_submit.use_token(request)
             return render(request, "clients/made.html", {"client": client, "secret": secret})
-    token = request.POST.get("once") or single_submit.issue(request)
+    token = request.POST.get("once") or single_submit.issue_token(request)
     return render(request, "clients/new.html", {"form": form, "once": token})
 
 
@@ -88,8 +88,8 @@ def _reviewer(request: HttpRequest) -> User:
 def review(request: HttpRequest) -> HttpResponse:
     _reviewer(request)
     named = Client.objects.filter(deleted_at=None)
-    waiting = named.filter(review=Review.WAITING).order_by("created")
-    decided = named.filter(review__in=(Review.ACCEPTED, Review.REFUSED)).order_by("-reviewed_at")[:50]
+    waiting = named.filter(review=ReviewState.WAITING).order_by("created")
+    decided = named.filter(review__in=(ReviewState.ACCEPTED, ReviewState.REFUSED)).order_by("-reviewed_at")[:50]
     return render(request, "clients/review.html", {"waiting": waiting, "decided": decided})
 
 
@@ -112,7 +112,7 @@ def accept(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def refuse(request: HttpRequest, pk: int) -> HttpResponse:
     operator = _reviewer(request)
-    client = get_object_or_404(Client.objects.exclude(kind=Kind.STATIC), pk=pk, deleted_at=None)
+    client = get_object_or_404(Client.objects.exclude(kind=ClientKind.STATIC), pk=pk, deleted_at=None)
     if grants.refuse_client(client, by=operator):
         messages.success(request, f"{client.name} is refused. Nobody can sign in through it.")
     return redirect("clients:review")

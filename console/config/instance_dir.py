@@ -43,11 +43,11 @@ def local_name(home: Path, *, listens: str) -> str:
     server that listens to other computers.
     """
     file = home / "name"
-    if kept := _kept(file):
+    if kept := _read_secret(file):
         return kept
     is_new = not (home / "secrets").exists()
     _keep(file, OWN_NAME if is_new and _is_here(listens) and _is_here(OWN_NAME) else "localhost")
-    return _kept(file)
+    return _read_secret(file)
 
 
 def _is_here(name: str) -> bool:
@@ -73,7 +73,7 @@ def secret(home: Path, name: str, *, database_exists: bool, make: Callable[[], s
     if value := os.environ.get(variable):
         return value
     file = home / "secrets" / name
-    if kept := _kept(file):
+    if kept := _read_secret(file):
         return kept
     if database_exists:
         raise ImproperlyConfigured(
@@ -81,7 +81,7 @@ def secret(home: Path, name: str, *, database_exists: bool, make: Callable[[], s
         )
     file.parent.mkdir(mode=0o700, exist_ok=True)
     _keep(file, make())
-    return _kept(file)
+    return _read_secret(file)
 
 
 def _keep(file: Path, text: str) -> None:
@@ -107,7 +107,7 @@ def holds(database: Path, table: str, where: str = "1") -> bool:
             return False
 
 
-def _kept(file: Path) -> str:
+def _read_secret(file: Path) -> str:
     """The text in ``file``; nothing when there is none, or only an empty file."""
     try:
         return file.read_text().strip()

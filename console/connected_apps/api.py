@@ -134,7 +134,7 @@ class AppLimits(_Apps):
         return self.answer(trading_limits.limits_data(limits, lines))
 
 
-class _Change(_Apps):
+class _AppAct(_Apps):
     verb: ClassVar[Callable[..., bool]]
     presence: ClassVar[Presence | None] = None
     """What a session proves for it; None: it only tightens."""
@@ -161,22 +161,22 @@ def _resume(app: ConnectedApp, *, by: User, by_key: str) -> bool:
     return grants.resume(app, by=by)
 
 
-class Narrow(_Change):
+class Narrow(_AppAct):
     acts = _act("narrow_app", "From trade to read, in place: it stays connected and can do less.")
     verb = staticmethod(grants.narrow)
 
 
-class Pause(_Change):
+class PauseApp(_AppAct):
     acts = _act("pause_app", "Refuse every call of the app until it is resumed.")
     verb = staticmethod(grants.pause)
 
 
-class Resume(_Change):
+class ResumeApp(_AppAct):
     acts = _act("resume_app", "Let a paused app act again. Not for a management key.", Need.WIDEN)
     verb = staticmethod(_resume)
     presence = Presence.RESUME_APP
 
 
-class Revoke(_Change):
+class Revoke(_AppAct):
     acts = _act("revoke_app", "Take the app's access back for good, from the next request on.")
     verb = staticmethod(_revoke)

@@ -12,7 +12,7 @@ from console import limits as bounds
 from console import scopes, toolsets
 from console.accounts.models import User
 from console.audit import log as audit_log
-from console.clients.models import Client, Review
+from console.clients.models import Client, ReviewState
 from console.connected_apps.models import ConnectedApp
 from console.connections import naming
 from console.connections.models import Connection
@@ -110,7 +110,7 @@ def _allows_something(limits: Limits) -> bool:
 
 
 @transaction.atomic
-def of_console(connection: Connection) -> ConnectedApp:
+def console_app(connection: Connection) -> ConnectedApp:
     """What stands for the owner at the browser on an open connection, made when first needed; it has no credential."""
     Connection.objects.select_for_update().get(pk=connection.pk)
     found = ConnectedApp.objects.filter(connection=connection, source=Source.CONSOLE, revoked_at=None).first()
@@ -141,12 +141,12 @@ def activate(app: ConnectedApp) -> None:
         pk__lt=app.pk,
     )
     for other in older:  # the newest first
-        _carry_over(other, app)
+        _inherit_restrictions(other, app)
         revoke(other, by=None, reason="Replaced by a newer grant")
         ConnectedApp.objects.filter(pk=other.pk).update(still_binds=False)
 
 
-def _carry_over(other: ConnectedApp, app: ConnectedApp) -> None:
+def _inherit_restrictions(other: ConnectedApp, app: ConnectedApp) -> None:
     """What the owner took from an app stays taken when it signs in again. Its halts hold anyway: see console.halts."""
     if app.toolsets is None:
         app.toolsets = other.toolsets
@@ -208,8 +208,8 @@ def delete_client(client: Client, *, by: User | None, by_key: str = "") -> bool:
 def refuse_client(client: Client, *, by: User) -> bool:
     """An operator said no: nobody signs in through it, and what came through it ends. False when said before."""
     now = timezone.now()
-    open_ = Client.objects.filter(pk=client.pk, deleted_at=None).exclude(review=Review.REFUSED)
-    if not open_.update(review=Review.REFUSED, reviewed_at=now):
+    open_ = Client.objects.filter(pk=client.pk, deleted_at=None).exclude(review=ReviewState.REFUSED)
+    if not open_.update(review=ReviewState.REFUSED, reviewed_at=now):
         return False
     for app in client.connected_apps.filter(revoked_at=None):
         revoke(app, by=by, reason="Its client was refused by an operator")

@@ -21,7 +21,7 @@ from console.errors import Code, Refusal
 from console.halts import services as halts
 from console.orders.checks import daily_usage, limit_usage
 from console.orders.checks.limit_rules import LimitUsage
-from console.toolsets import ALWAYS, WORDS, Toolset, listed, provided, size, switched_on
+from console.toolsets import ALWAYS, LABELS, Toolset, listed, provided, size, switched_on
 
 
 def _own(request: HttpRequest, pk: int) -> ConnectedApp:
@@ -66,8 +66,8 @@ def _sets(app: ConnectedApp) -> list[Set]:
     return [
         Set(
             name=each.value,
-            title=WORDS[each][0],
-            words=WORDS[each][1],
+            title=LABELS[each][0],
+            words=LABELS[each][1],
             tools=len(inside[each]),
             size=size(inside[each]),
             is_on=switched_on(app.toolsets, each),
@@ -81,7 +81,7 @@ def _sets(app: ConnectedApp) -> list[Set]:
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     app = _own(request, pk)
-    calls = call_queries.own(user_of(request)).filter(app_id=app.pk).order_by("-id")
+    calls = call_queries.own_calls(user_of(request)).filter(app_id=app.pk).order_by("-id")
     sets = [] if app.revoked_at else _sets(app)
     context = {
         "app": app,
@@ -188,7 +188,7 @@ def toolsets(request: HttpRequest, pk: int) -> HttpResponse:
     except Refusal as refusal:
         if refusal.code is not Code.RE_AUTHENTICATION_REQUIRED:
             raise
-        added = sorted(WORDS[each][0] for each in on if not switched_on(app.toolsets, each))
+        added = sorted(LABELS[each][0] for each in on if not switched_on(app.toolsets, each))
         proved = _ask(request, Act.TOOLSETS_ON, app, f"{app.name} also gets these tools: {', '.join(added)}.")
         if isinstance(proved, HttpResponse):
             return proved

@@ -173,7 +173,7 @@ class ConnectionPolicy(_Connections):
         return self.answer(connection)
 
 
-class _Change(_Connections):
+class _ConnectionAct(_Connections):
     verb: ClassVar[Callable[..., bool]]
     presence: ClassVar[Presence | None] = None
     """What a session proves for it; None: it only tightens."""
@@ -190,23 +190,23 @@ def _act(name: str, about: str, needs: Need = Need.STOP) -> dict[str, Act]:
     return {"POST": Act(name=name, needs=needs, about=about, answers=ConnectionOut)}
 
 
-class Pause(_Change):
+class PauseConnection(_ConnectionAct):
     acts = _act("pause_connection", "Refuse every call on the connection but cancels.")
     verb = staticmethod(connections.pause)
 
 
-class Resume(_Change):
+class ResumeConnection(_ConnectionAct):
     acts = _act("resume_connection", "Let calls through again. Not for a management key.", Need.WIDEN)
     verb = staticmethod(connections.resume)
     presence = Presence.RESUME_CONNECTION
 
 
-class TradingOn(_Change):
+class TradingOn(_ConnectionAct):
     acts = _act("enable_trading", "Let apps that may trade place orders here. Not for a management key.", Need.WIDEN)
     verb = staticmethod(connections.enable_trading)
     presence = Presence.TRADING_ON
 
 
-class TradingOff(_Change):
+class TradingOff(_ConnectionAct):
     acts = _act("disable_trading", "Refuse new orders here, whatever an app's scope.")
     verb = staticmethod(connections.disable_trading)

@@ -104,10 +104,10 @@ def points(connection_id: int, account_id: str, *, since: datetime | None = None
     rows = EquitySnapshot.objects.filter(connection_id=connection_id, account_id=account_id)
     if since is not None:
         rows = rows.filter(at__gte=since)
-    return [_together(start, list(group)) for start, group in _by_slot(rows.order_by("slot", "at"), bar)]
+    return [_merge_slot(start, list(group)) for start, group in _by_slot(rows.order_by("slot", "at"), bar)]
 
 
-def with_now(known: list[Point], state: AccountState, now: datetime, bar: timedelta) -> list[Point]:
+def with_current(known: list[Point], state: AccountState, now: datetime, bar: timedelta) -> list[Point]:
     """The history with what the broker says at this moment, in the slot that is running."""
     cash = sum((held.total for held in state.cash if held.currency == state.currency), Decimal(0))
     start, value = floor(now, bar), state.equity
@@ -119,7 +119,7 @@ def with_now(known: list[Point], state: AccountState, now: datetime, bar: timede
     return [*known, point]
 
 
-def known_at(connection_id: int, account_id: str, moment: datetime | None = None) -> tuple[Decimal, datetime] | None:
+def equity_at(connection_id: int, account_id: str, moment: datetime | None = None) -> tuple[Decimal, datetime] | None:
     """The last equity known before ``moment``, else the first that is known at all; and when that was read."""
     rows = EquitySnapshot.objects.filter(connection_id=connection_id, account_id=account_id)
     if moment is not None and (before := rows.filter(at__lt=moment).order_by("-at").first()):
@@ -128,7 +128,7 @@ def known_at(connection_id: int, account_id: str, moment: datetime | None = None
     return (first.opened, first.opened_at) if first else None
 
 
-def paid_in(broker: Broker, account_id: str, currency: str, since: datetime) -> Decimal:
+def net_deposits(broker: Broker, account_id: str, currency: str, since: datetime) -> Decimal:
     """What came from outside less what went out since then, which is not earned. Raises BrokerError."""
     total, after = Decimal(0), ""
     while page := broker.transactions(account_id, start=since, end=None, limit=_PAGE, kinds=FROM_OUTSIDE, after=after):
@@ -139,7 +139,7 @@ def paid_in(broker: Broker, account_id: str, currency: str, since: datetime) -> 
     return total
 
 
-def deepest(known: Iterable[Point]) -> Drawdown | None:
+def max_drawdown(known: Iterable[Point]) -> Drawdown | None:
     """The fall that was largest in percent of its peak; None where there was none."""
     found: Drawdown | None = None
     peak: tuple[Decimal, datetime] | None = None
@@ -152,7 +152,7 @@ def deepest(known: Iterable[Point]) -> Drawdown | None:
     return found
 
 
-def thin(now: datetime | None = None) -> int:
+def compact(now: datetime | None = None) -> int:
     """Put rows together that are old enough; how many are gone. Doing it twice changes nothing."""
     now = now or timezone.now()
     gone = _merge(FINE, HOUR, floor(now - KEPT_FINE, HOUR))
@@ -171,7 +171,7 @@ def _merge(fine: timedelta, coarse: timedelta, before: datetime) -> int:
             mine = old.select_for_update().filter(connection_id=connection_id, account_id=account_id)
             for start, group in _by_slot(mine.order_by("slot", "at"), coarse):
                 rows = list(group)
-                whole = _together(start, rows)
+                whole = _merge_slot(start, rows)
                 EquitySnapshot.objects.create(
                     connection_id=connection_id,
                     account_id=account_id,
@@ -195,7 +195,7 @@ def _by_slot(rows: Iterable[EquitySnapshot], size: timedelta) -> Iterable[tuple[
     return groupby(rows, key=lambda row: floor(row.slot, size))
 
 
-def _together(start: datetime, rows: list[EquitySnapshot]) -> Point:
+def _merge_slot(start: datetime, rows: list[EquitySnapshot]) -> Point:
     last = rows[-1]
     return Point(
         start=start,

@@ -345,7 +345,7 @@ class LimitsForm(forms.Form):
     )
 
     def __init__(self, data: Any = None, *, currency: str, current: Limits) -> None:
-        super().__init__(data, initial=_shown(current))
+        super().__init__(data, initial=_initial(current))
         self.currency, self.current = currency, current
         for name, field in self.fields.items():
             field.required = False
@@ -393,7 +393,7 @@ class LimitsForm(forms.Form):
             return None
 
 
-def _shown(current: Limits) -> dict[str, Any]:
+def _initial(current: Limits) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for name in TITLES:
         value = getattr(current, name)

@@ -75,7 +75,7 @@ def no_answer(kind: LinkSpec) -> Refusal:
     )
 
 
-def places(by: User) -> list[str]:
+def allowed_places(by: User) -> list[str]:
     """What this person may have called, in words."""
     listed = settings.BROKER_ADDRESSES if _may_link(by) else []
     if set(reach.LOOPBACK) <= set(listed):

@@ -47,7 +47,7 @@ class Finding:
     """What to do about it, where something is wrong."""
 
 
-def examine(connection: Connection) -> list[Finding]:
+def diagnose(connection: Connection) -> list[Finding]:
     """Ask the broker now, step by step, up to the first step that fails. Writes nothing, raises no BrokerError."""
     found: list[Finding] = []
     step = "broker"
@@ -103,7 +103,7 @@ def state(connection: Connection) -> Literal["ok", "error", "sign_in_again", "pa
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HealthAnswer:
     """What a broker said when it was asked how things are, or what went wrong."""
 
     states: tuple[AccountState, ...] = ()
@@ -116,10 +116,10 @@ def check(connection: Connection, *, key_too: bool = False) -> None:
 
     ``key_too``: what its key may do is asked as well, though it was asked a short time ago.
     """
-    _keep(connection, _asked(connection, key_too=key_too))
+    _store(connection, _ask_broker(connection, key_too=key_too))
 
 
-def _asked(connection: Connection, *, key_too: bool) -> Answer:
+def _ask_broker(connection: Connection, *, key_too: bool) -> HealthAnswer:
     """Asks, and touches no row of ours but those of a broker that has its books here."""
     try:
         broker = broker_access.broker_of(connection)
@@ -127,9 +127,9 @@ def _asked(connection: Connection, *, key_too: bool) -> Answer:
         accounts = key.accounts if key else broker.accounts()
         if not accounts:
             raise Rejected("The broker shows no account.")
-        return Answer(states=tuple(broker.account_state(account.account_id) for account in accounts), key=key)
+        return HealthAnswer(states=tuple(broker.account_state(account.account_id) for account in accounts), key=key)
     except BrokerError as error:
-        return Answer(error=error)
+        return HealthAnswer(error=error)
 
 
 def _is_old(key_checked_at: datetime | None) -> bool:
@@ -138,7 +138,7 @@ def _is_old(key_checked_at: datetime | None) -> bool:
 
 def _next_step(connection: Connection, error: BrokerError) -> str:
     """What a person can do about it."""
-    kind = link_specs.of(connection.broker, connection.settings)
+    kind = link_specs.find(connection.broker, connection.settings)
     gateway = kind is not None and kind.is_gateway
     match error:
         case NeedsLogin():
@@ -164,7 +164,7 @@ def _next_step(connection: Connection, error: BrokerError) -> str:
             return "It is asked again by itself. If it stays, look at the broker's status page."
 
 
-def _keep(connection: Connection, answer: Answer) -> None:
+def _store(connection: Connection, answer: HealthAnswer) -> None:
     mine = Connection.objects.filter(pk=connection.pk, closed_at=None)
     if answer.error is not None:
         mine.update(
@@ -237,7 +237,7 @@ def _check_remote(connections: list[Connection]) -> None:
         return
     threads = ThreadPoolExecutor(_TOGETHER, thread_name_prefix="health")
     try:
-        asked = {threads.submit(_asked, connection, key_too=False): connection for connection in connections}
+        asked = {threads.submit(_ask_broker, connection, key_too=False): connection for connection in connections}
         done, late = wait(asked, PATIENCE)
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
@@ -251,11 +251,11 @@ def _check_remote(connections: list[Connection]) -> None:
     for each in late:
         if each.running():
             error = BrokerUnavailable(f"The broker did not answer within {PATIENCE:.0f} s.")
-            _safely(asked[each], Answer(error=error))
+            _safely(asked[each], HealthAnswer(error=error))
 
 
-def _safely(connection: Connection, answer: Answer) -> None:
+def _safely(connection: Connection, answer: HealthAnswer) -> None:
     try:
-        _keep(connection, answer)
+        _store(connection, answer)
     except Exception:
         log.exception("Checking connection %s failed", connection.pk)

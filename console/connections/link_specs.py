@@ -418,7 +418,7 @@ KINDS: dict[str, LinkSpec] = {each.slug: each for each in _ALL}
 """By the name it has in addresses of pages."""
 
 
-def of(broker: str, settings: Mapping[str, Any]) -> LinkSpec | None:
+def find(broker: str, settings: Mapping[str, Any]) -> LinkSpec | None:
     """How such a connection was linked; None for one that is not linked by a page."""
     way = str(settings.get("way") or "")
     return KINDS.get(f"{broker}-{way}" if way else broker)

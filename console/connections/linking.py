@@ -92,7 +92,7 @@ def link(
 
 def replace_key(connection: Connection, *, own: Mapping[str, str], secrets: Mapping[str, str], by: User) -> None:
     """New credentials for the same account, proved first; the old ones are gone at once. Raises Refusal as ``link``."""
-    kind, environment = link_specs.of(connection.broker, connection.settings), Environment(connection.environment)
+    kind, environment = link_specs.find(connection.broker, connection.settings), Environment(connection.environment)
     if kind is None:
         raise Refusal(Code.NOT_FOUND, f"{connection.name} has no key that could be replaced.")
     stored = _settings(kind, environment, own)
@@ -133,7 +133,7 @@ def _settings(kind: LinkSpec, environment: Environment, own: Mapping[str, str]) 
 def prove(kind: LinkSpec, environment: Environment, told: Mapping[str, Any], *, by: User) -> ConnectionInfo:
     """What the broker says of these credentials. Raises Refusal: what is wrong with them, and what to do about it."""
     try:
-        info = _ask(kind, told, by)
+        info = _connect(kind, told, by)
     except BrokerError as error:
         _explain(kind, environment, told, error, by)
     if info.environment is not environment:
@@ -145,7 +145,7 @@ def prove(kind: LinkSpec, environment: Environment, told: Mapping[str, Any], *, 
     return info
 
 
-def _ask(kind: LinkSpec, told: Mapping[str, Any], by: User) -> ConnectionInfo:
+def _connect(kind: LinkSpec, told: Mapping[str, Any], by: User) -> ConnectionInfo:
     return broker_access.open_remote(("linking", by.pk), kind.broker, told).connect()
 
 
@@ -175,7 +175,7 @@ def _explain(
         case InvalidRequest():
             raise Refusal(code, str(error), field=error.field if error.field in fields else "") from error
         case Rejected():
-            if (other := _fits_elsewhere(kind, environment, told, by)) is not None:
+            if (other := _matching_environment(kind, environment, told, by)) is not None:
                 raise _other_environment(kind, environment, other) from error
             if isinstance(error, AuthFailed):
                 words = (
@@ -190,12 +190,14 @@ def _explain(
     raise Refusal(code, words, retry_after=getattr(error, "retry_after", None)) from error
 
 
-def _fits_elsewhere(kind: LinkSpec, environment: Environment, told: Mapping[str, Any], by: User) -> Environment | None:
+def _matching_environment(
+    kind: LinkSpec, environment: Environment, told: Mapping[str, Any], by: User
+) -> Environment | None:
     """The other environment of this broker that takes the key, so that a wrong tick can be told from a wrong key."""
     for other in kind.environments:
         if other is not environment:
             try:
-                return _ask(kind, {**told, "environment": other.value}, by).environment
+                return _connect(kind, {**told, "environment": other.value}, by).environment
             except BrokerError:
                 continue
     return None

@@ -121,7 +121,7 @@ def _shift(position: _Position, moved: Transaction) -> None:
     position.quantity += units
 
 
-def sums(
+def totals(
     realized: Iterable[Realized],
     key: Callable[[Fill], str],
     *,

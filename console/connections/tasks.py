@@ -10,4 +10,4 @@ def check_all() -> None:
 
 @shared_task
 def thin_equity() -> None:
-    equity.thin()
+    equity.compact()

@@ -61,7 +61,7 @@ def list_(request: HttpRequest) -> HttpResponse:
 def add(request: HttpRequest) -> HttpResponse:
     back_to = _local(request, request.POST.get("next") or request.GET.get("next", ""))
     form = PaperConnectionForm(request.POST or None)
-    if request.method == "POST" and not single_submit.unused(request):
+    if request.method == "POST" and not single_submit.is_unused(request):
         messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
         return redirect("connections:list")
     if request.method == "POST" and form.is_valid():
@@ -70,16 +70,20 @@ def add(request: HttpRequest) -> HttpResponse:
         except Refusal as refusal:
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         else:
-            single_submit.use(request)
+            single_submit.use_token(request)
             made = {"connection": connection, "raw": raw, "next": back_to}
             return render(request, "connections/made.html", made)
-    token = request.POST.get("once") or single_submit.issue(request)
+    token = request.POST.get("once") or single_submit.issue_token(request)
     context = {"form": form, "next": back_to, "once": token, "kinds": KINDS.values()}
     return render(request, "connections/add.html", context)
 
 
 def _guide(request: HttpRequest, kind: LinkSpec) -> dict[str, Any]:
-    return {"kind": kind, "addresses": settings.OUTGOING_ADDRESSES, "reachable": gateways.places(user_of(request))}
+    return {
+        "kind": kind,
+        "addresses": settings.OUTGOING_ADDRESSES,
+        "reachable": gateways.allowed_places(user_of(request)),
+    }
 
 
 @never_cache
@@ -89,11 +93,11 @@ def link(request: HttpRequest, slug: str) -> HttpResponse:
     if (kind := KINDS.get(slug)) is None:
         raise Http404
     back_to = _local(request, request.POST.get("next") or request.GET.get("next", ""))
-    if request.method == "POST" and not single_submit.unused(request):
+    if request.method == "POST" and not single_submit.is_unused(request):
         messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
         return redirect("connections:list")
     form = LinkForm(kind, request.POST if request.method == "POST" else None)
-    token = request.POST.get("once") or single_submit.issue(request)
+    token = request.POST.get("once") or single_submit.issue_token(request)
 
     def page(proof: presence.Fields) -> HttpResponse:
         context = {"form": form, "next": back_to, "once": token, "proof": proof, **_guide(request, kind)}
@@ -120,7 +124,7 @@ def link(request: HttpRequest, slug: str) -> HttpResponse:
         except Refusal as refusal:
             form.refuse(refusal)
         else:
-            single_submit.use(request)
+            single_submit.use_token(request)
             return render(request, "connections/made.html", {"connection": connection, "raw": raw, "next": back_to})
     return page(presence.fields(request, Act.LINK, live=live))
 
@@ -129,7 +133,7 @@ def link(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def replace_key(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
-    if (kind := link_specs.of(connection.broker, connection.settings)) is None:
+    if (kind := link_specs.find(connection.broker, connection.settings)) is None:
         raise Http404
     form = CredentialsForm(kind, request.POST if request.method == "POST" else None, current=connection.settings)
 
@@ -156,7 +160,7 @@ def replace_key(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def unlink(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
-    kind = link_specs.of(connection.broker, connection.settings)
+    kind = link_specs.find(connection.broker, connection.settings)
     gateway = kind is not None and kind.is_gateway
     if request.method == "POST":
         try:
@@ -202,7 +206,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "orders": Order.objects.filter(connection=connection).select_related("app")[:5],
         "lines": limit_usage.limit_lines(connection.limited, use, connection, equity=connection.equity, now=now),
         "limits": connection.limited,
-        "kind": link_specs.of(connection.broker, connection.settings),
+        "kind": link_specs.find(connection.broker, connection.settings),
         "approves": connection.policy == Policy.OWNER_APPROVAL,
         "practises": practice.can_practise(connection),
         "halted": halts.halts_on(connection).filter(account_id="").exists(),

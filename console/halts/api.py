@@ -15,14 +15,14 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import queries as connection_queries
 from console.errors import Code, Refusal
 from console.halts import services as halts
-from console.halts.models import Halt, Scope
+from console.halts.models import Halt, HaltScope
 from console.halts.services import Proof
 from console.toolsets import Toolset
 
 
 class HaltOut(serializers.Serializer[Any]):
     id = serializers.IntegerField()
-    scope = serializers.ChoiceField(choices=Scope.choices)
+    scope = serializers.ChoiceField(choices=HaltScope.choices)
     stops = serializers.CharField(source="what")
     connection_id = serializers.IntegerField(allow_null=True)
     app_id = serializers.IntegerField(allow_null=True)

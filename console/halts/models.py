@@ -5,7 +5,7 @@ from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 
 
-class Scope(models.TextChoices):
+class HaltScope(models.TextChoices):
     """Whose orders a halt stops, the narrowest first."""
 
     APP = "app", "One app"
@@ -17,7 +17,7 @@ class Scope(models.TextChoices):
 class Halt(models.Model):
     """No order goes out where it stands, until a person lifts it. Written by ``console.halts.services`` alone."""
 
-    scope = models.CharField(max_length=10, choices=Scope.choices)
+    scope = models.CharField(max_length=10, choices=HaltScope.choices)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="halts")
     """Whose orders it stops; None: everybody's."""
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, null=True, related_name="halts")
@@ -46,11 +46,11 @@ class Halt(models.Model):
     def what(self) -> str:
         """What it stops, in words."""
         match self.scope:
-            case Scope.APP if self.app is not None:
+            case HaltScope.APP if self.app is not None:
                 return f"orders of {self.app.name} on {self.app.connection.name}"
-            case Scope.CONNECTION if self.connection is not None:
+            case HaltScope.CONNECTION if self.connection is not None:
                 account = f", account {self.account_id}" if self.account_id else ""
                 return f"orders on {self.connection.name}{account}"
-            case Scope.USER if self.owner is not None:
+            case HaltScope.USER if self.owner is not None:
                 return f"all orders of {self.owner.email}"
         return "all orders of everybody"

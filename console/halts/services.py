@@ -18,7 +18,7 @@ from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.halts.models import Halt, Scope
+from console.halts.models import Halt, HaltScope
 
 
 class GatedAction(StrEnum):
@@ -51,7 +51,7 @@ class Proof(StrEnum):
 def halt_app(app: ConnectedApp, *, by: User, reason: str = "") -> Halt:
     ConnectedApp.objects.select_for_update().get(pk=app.pk)
     grants.changed.send(ConnectedApp, app=app)
-    return _create(Scope.APP, owner=app.owner, app=app, by=by, reason=reason)
+    return _create(HaltScope.APP, owner=app.owner, app=app, by=by, reason=reason)
 
 
 @transaction.atomic
@@ -59,7 +59,7 @@ def halt_connection(connection: Connection, *, by: User | ConnectedApp, reason: 
     """For every app. ``by`` is its owner, or the app that asked: the reason is then kept as the app's words."""
     Connection.objects.select_for_update().get(pk=connection.pk)
     return _create(
-        Scope.CONNECTION,
+        HaltScope.CONNECTION,
         owner=connection.owner,
         connection=connection,
         account_id=account_id,
@@ -74,7 +74,7 @@ def halt_user(user: User, *, by: User, reason: str = "") -> Halt:
     if by.pk != user.pk and not by.is_operator:
         raise Refusal(Code.NOT_PERMITTED, "Only an operator can halt somebody else's trading. Nothing was done.")
     _lock(Connection.objects.filter(owner=user))
-    return _create(Scope.USER, owner=user, by=by, reason=reason, by_operator=by.pk != user.pk)
+    return _create(HaltScope.USER, owner=user, by=by, reason=reason, by_operator=by.pk != user.pk)
 
 
 @transaction.atomic
@@ -83,7 +83,7 @@ def halt_instance(*, by: User, reason: str = "") -> Halt:
     if not by.is_operator:
         raise Refusal(Code.NOT_PERMITTED, "Only an operator can halt everybody's trading. Nothing was done.")
     _lock(Connection.objects.filter(closed_at=None))
-    return _create(Scope.INSTANCE, owner=None, by=by, reason=reason, by_operator=True)
+    return _create(HaltScope.INSTANCE, owner=None, by=by, reason=reason, by_operator=True)
 
 
 def _lock(connections: QuerySet[Connection]) -> None:
@@ -92,7 +92,7 @@ def _lock(connections: QuerySet[Connection]) -> None:
 
 
 def _create(
-    scope: Scope,
+    scope: HaltScope,
     *,
     owner: User | None,
     by: User | ConnectedApp,
@@ -146,7 +146,7 @@ def _create(
 
 
 def may_lift(halt: Halt, user: User) -> bool:
-    if halt.scope == Scope.INSTANCE or halt.by_operator:
+    if halt.scope == HaltScope.INSTANCE or halt.by_operator:
         return user.is_operator
     return halt.owner_id == user.pk
 
@@ -155,11 +155,11 @@ def needs_passkey(halt: Halt) -> bool:
     """Whether real money starts moving again when it is lifted."""
     live = Connection.objects.filter(closed_at=None).exclude(environment=Environment.PAPER)
     match halt.scope:
-        case Scope.APP:
+        case HaltScope.APP:
             return live.filter(connected_apps=halt.app_id).exists()
-        case Scope.CONNECTION:
+        case HaltScope.CONNECTION:
             return halt.connection is not None and halt.connection.is_live
-        case Scope.USER:
+        case HaltScope.USER:
             return live.filter(owner=halt.owner_id).exists()
     return live.exists()
 
@@ -197,16 +197,16 @@ def halts_on(connection: Connection, app_id: int | None = None, account_id: str 
 
 
 def _over(owner_id: int, connection_id: int, account_id: str | None) -> Q:
-    here = Q(scope=Scope.CONNECTION, connection=connection_id)
+    here = Q(scope=HaltScope.CONNECTION, connection=connection_id)
     if account_id is not None:
         here &= Q(account_id__in=["", account_id])
-    return Q(scope=Scope.INSTANCE) | Q(scope=Scope.USER, owner=owner_id) | here
+    return Q(scope=HaltScope.INSTANCE) | Q(scope=HaltScope.USER, owner=owner_id) | here
 
 
 def _over_app(app_id: int, connection_id: int) -> Q:
     """An app that signs in again is a new row, and still the app that was halted."""
     same = ConnectedApp.objects.filter(pk=app_id, client__isnull=False)
-    return Q(scope=Scope.APP) & (
+    return Q(scope=HaltScope.APP) & (
         Q(app=app_id) | Q(app__connection=connection_id, app__client__in=same.values("client"))
     )
 
@@ -217,11 +217,11 @@ def any_over(app: str = "") -> Exists:
     def its(name: str) -> OuterRef:
         return OuterRef(f"{app}__{name}" if app else name)
 
-    found = Q(scope=Scope.INSTANCE) | Q(scope=Scope.USER, owner=its("connection__owner"))
-    found |= Q(scope=Scope.CONNECTION, connection=its("connection"))
+    found = Q(scope=HaltScope.INSTANCE) | Q(scope=HaltScope.USER, owner=its("connection__owner"))
+    found |= Q(scope=HaltScope.CONNECTION, connection=its("connection"))
     # SQL finds no client equal to none.
     same = Q(app__connection=its("connection"), app__client=its("client"))
-    found |= Q(scope=Scope.APP) & (Q(app=its("pk")) | same)
+    found |= Q(scope=HaltScope.APP) & (Q(app=its("pk")) | same)
     return Exists(Halt.objects.filter(found, lifted_at=None).order_by())
 
 
@@ -241,12 +241,12 @@ def _stands(connection: Connection, app_id: int, account_id: str) -> bool:
 
 def relevant_to(user: User) -> QuerySet[Halt]:
     """The standing halts that this person should know of: their own, and everybody's."""
-    return Halt.objects.filter(Q(owner=user) | Q(scope=Scope.INSTANCE), lifted_at=None).select_related(*_JOINS)
+    return Halt.objects.filter(Q(owner=user) | Q(scope=HaltScope.INSTANCE), lifted_at=None).select_related(*_JOINS)
 
 
 def visible(user: User) -> QuerySet[Halt]:
     """Those this person may look at; an operator sees the ones operators placed, too."""
-    mine = Q(owner=user) | Q(scope=Scope.INSTANCE)
+    mine = Q(owner=user) | Q(scope=HaltScope.INSTANCE)
     if user.is_operator:
         mine |= Q(by_operator=True)
     return Halt.objects.filter(mine).select_related(*_JOINS)

@@ -114,7 +114,7 @@ def _notes(about: RoundTrip | Order) -> list[Note]:
     return journal_queries.notes_on([about.connection_id], [about.public_id]).get(about.public_id, [])
 
 
-class _Journal(ApiView):
+class _JournalView(ApiView):
     tag = "Journal"
 
     def trades(self) -> QuerySet[RoundTrip]:
@@ -123,7 +123,7 @@ class _Journal(ApiView):
         )
 
 
-class Trades(_Journal):
+class Trades(_JournalView):
     acts = {
         "GET": Act(
             name="list_trades",
@@ -147,7 +147,7 @@ class Trades(_Journal):
         return self.listed(*journal_queries.newest_first(found, self.given.get("limit", 50), self.position))
 
 
-class OneTrade(_Journal):
+class OneTrade(_JournalView):
     acts = {
         "GET": Act(
             name="get_trade",
@@ -162,7 +162,7 @@ class OneTrade(_Journal):
         return self.answer(get_object_or_404(self.trades(), public_id=trade_id))
 
 
-class _Notes(_Journal):
+class _Notes(_JournalView):
     def told(self, about: RoundTrip | Order, *, status: int | None = None) -> Response:
         return self.answer({"notes": _notes(about)}, status=status)
 
@@ -310,7 +310,7 @@ class EquityQuery(AccountQuery):
     bar = Choice(choices=list(_BARS), default="1h", help_text="Coarser where only coarser is kept.")
 
 
-class _Account(_Journal):
+class _Account(_JournalView):
     def account(self, connection_id: int) -> tuple[Connection, str]:
         connection = caller_connections.connection(self.caller, connection_id)
         known = performance.accounts(connection)
@@ -338,7 +338,7 @@ class Performance(_Account):
 
     def get(self, request: Request, connection_id: int) -> Response:
         connection, account_id = self.account(connection_id)
-        told = performance.standing(connection, account_id, timezone.now())
+        told = performance.account_performance(connection, account_id, timezone.now())
         assert told is not None  # accounts() lists only those with a reading
         standing, _ = told
         return self.answer(

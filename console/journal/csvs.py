@@ -27,7 +27,7 @@ class _Line:
         return text
 
 
-def answer(
+def csv_response(
     request: HttpRequest, name: str, heads: Iterable[str], rows: Iterator[Iterable[Cell]]
 ) -> StreamingHttpResponse:
     """``rows`` are asked for as they are sent, so that no file is held in memory."""
@@ -40,7 +40,7 @@ def answer(
     return response
 
 
-def safe(cell: Cell) -> str:
+def safe_cell(cell: Cell) -> str:
     """As text. What a spreadsheet would run as a formula gets an apostrophe; our own numbers are none."""
     if cell is None:
         return ""
@@ -56,7 +56,7 @@ def _lines(heads: Iterable[str], rows: Iterator[Iterable[Cell]]) -> Iterator[str
     writer = csv.writer(_Line(), quoting=csv.QUOTE_ALL)
     yield writer.writerow(heads)
     while chunk := list(islice(rows, _ROWS)):
-        yield "".join(writer.writerow([safe(cell) for cell in row]) for row in chunk)
+        yield "".join(writer.writerow([safe_cell(cell) for cell in row]) for row in chunk)
 
 
 async def _slowly(lines: Iterator[str]) -> AsyncIterator[str]:

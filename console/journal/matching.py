@@ -15,7 +15,7 @@ from brokers.types import Side
 from console.connections.models import Connection
 from console.journal import trips
 from console.journal.models import FILLS, Execution, LedgerLine, Note, Progress, RoundTrip
-from console.journal.trips import SHIFTS, Step, Trip
+from console.journal.trips import SHIFTS, PositionStep, Trip
 
 _ZERO, _ONE = Decimal(0), Decimal(1)
 
@@ -84,7 +84,7 @@ def _match_symbol(connection: Connection, account_id: str, symbol: str, multipli
 
 def steps(
     connection_id: int, account_id: str, symbol: str, *, since: datetime | None = None, until: datetime | None = None
-) -> list[Step]:
+) -> list[PositionStep]:
     """What moved the position in [since, until], in no order."""
     mine = Q(connection_id=connection_id, account_id=account_id, symbol=symbol)
     if since is not None:
@@ -92,7 +92,7 @@ def steps(
     if until is not None:
         mine &= Q(at__lte=until)
     fills = (
-        Step(
+        PositionStep(
             at=row.at,
             place=row.place,
             ref=row.fill_id,
@@ -104,7 +104,7 @@ def steps(
         for row in Execution.objects.filter(mine)
     )
     shifts = (
-        Step(
+        PositionStep(
             at=row.at,
             place=row.place,
             ref=f"ledger {row.entry_id}",

@@ -28,7 +28,7 @@ _MARGIN = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class EquityChange:
     amount: Decimal
     percent: Decimal | None
 
@@ -61,16 +61,16 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class AccountPerformance:
     currency: str
     equity: Decimal
     at: datetime
-    day: Change | None
-    total: Change | None
+    day: EquityChange | None
+    total: EquityChange | None
     since: datetime
     high: Point
     low: Point
-    below: Change | None
+    below: EquityChange | None
     """How far under the high it is now."""
     deepest: Drawdown | None
 
@@ -87,18 +87,20 @@ def currency_of(connection: Connection, account_id: str) -> str:
     return str(mine.values_list("currency", flat=True)[0])
 
 
-def standing(connection: Connection, account_id: str, now: datetime) -> tuple[Standing, list[Point]] | None:
+def account_performance(
+    connection: Connection, account_id: str, now: datetime
+) -> tuple[AccountPerformance, list[Point]] | None:
     """None while nothing has been stored yet. With it every point that is known, oldest first."""
     known = equity.points(connection.pk, account_id)
     if not known:
         return None
     first, last = known[0], known[-1]
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    began = equity.known_at(connection.pk, account_id, midnight)
+    began = equity.equity_at(connection.pk, account_id, midnight)
     currency = currency_of(connection, account_id)
     high, low = max(known, key=lambda each: each.high), min(known, key=lambda each: each.low)
     under = high.high - last.equity
-    told = Standing(
+    told = AccountPerformance(
         currency=currency,
         equity=last.equity,
         at=last.at,
@@ -107,8 +109,8 @@ def standing(connection: Connection, account_id: str, now: datetime) -> tuple[St
         since=first.opened_at,
         high=high,
         low=low,
-        below=Change(under, _percent(under, high.high)) if under > 0 else None,
-        deepest=equity.deepest(known),
+        below=EquityChange(under, _percent(under, high.high)) if under > 0 else None,
+        deepest=equity.max_drawdown(known),
     )
     return told, known
 
@@ -190,7 +192,7 @@ def _row(name: str, currency: str, found: list[tuple[Decimal, Decimal]]) -> Row:
 
 def _earned(
     connection: Connection, account_id: str, currency: str, now: Decimal, began: tuple[Decimal, datetime] | None
-) -> Change | None:
+) -> EquityChange | None:
     """Without what was paid in or out since; None where nothing is known of the beginning."""
     if began is None:
         return None
@@ -199,7 +201,7 @@ def _earned(
     ).values_list("amount", flat=True)
     paid = sum(moved, Decimal(0))
     amount = now - began[0] - paid
-    return Change(_cents(amount), _percent(amount, began[0] + paid))
+    return EquityChange(_cents(amount), _percent(amount, began[0] + paid))
 
 
 def _cents(value: Decimal) -> Decimal:

@@ -24,7 +24,7 @@ _ORDER = {"transfer": 0, "split": 0, "fill": 1, "reset": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class PositionStep:
     at: datetime
     place: int
     ref: str
@@ -42,7 +42,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class TripState:
     """Where a trip stood from a moment on."""
 
     at: datetime
@@ -74,7 +74,7 @@ class Trip:
     fees: Decimal = ZERO
     fills: int = 0
     ended_by: str = ""
-    path: list[Stand] = field(default_factory=list)
+    path: list[TripState] = field(default_factory=list)
 
     @property
     def entry_price(self) -> Decimal:
@@ -90,7 +90,7 @@ def rounded(value: Decimal) -> Decimal:
     return value.quantize(_STEP, ROUND_HALF_EVEN)
 
 
-def match(steps: Iterable[Step], multiplier: Decimal = Decimal(1)) -> tuple[list[Trip], dict[str, Decimal]]:
+def match(steps: Iterable[PositionStep], multiplier: Decimal = Decimal(1)) -> tuple[list[Trip], dict[str, Decimal]]:
     """The trips of one symbol, oldest first, and what each fill realized before fees.
 
     ``steps`` begin where the position was flat. A split of what is not held, as any shift, changes nothing then.
@@ -125,7 +125,7 @@ def match(steps: Iterable[Step], multiplier: Decimal = Decimal(1)) -> tuple[list
                 now.fills += step.kind == "fill"
         now = _ended(now, step)
         if now is not None:
-            _stand(now, step)
+            _state_after(now, step)
         if step.kind == "fill":
             realized[step.ref] = rounded(earned)
         last = step.at
@@ -164,7 +164,7 @@ def _put_in(trip: Trip, moved: Decimal, price: Decimal) -> None:
     trip.cost += moved * price
 
 
-def _take_out(trip: Trip, out: Decimal, step: Step, multiplier: Decimal) -> Decimal:
+def _take_out(trip: Trip, out: Decimal, step: PositionStep, multiplier: Decimal) -> Decimal:
     """``out`` units of what is held; what that earned. A transfer takes them at cost."""
     share = trip.cost * out / abs(trip.held)
     signed = out if trip.held > 0 else -out
@@ -186,15 +186,15 @@ def _split(trip: Trip, added: Decimal) -> None:
     trip.entered, trip.left = trip.entered * ratio, trip.left * ratio
 
 
-def _ended(trip: Trip | None, step: Step) -> Trip | None:
+def _ended(trip: Trip | None, step: PositionStep) -> Trip | None:
     if trip is None or trip.held:
         return trip
     trip.closed_at = step.at
-    _stand(trip, step)
+    _state_after(trip, step)
     return None
 
 
-def _stand(trip: Trip, step: Step) -> None:
+def _state_after(trip: Trip, step: PositionStep) -> None:
     average = trip.cost / trip.held if trip.held else ZERO
     price = step.price if step.kind == "fill" else None
-    trip.path.append(Stand(step.at, trip.held, average, trip.realized, price))
+    trip.path.append(TripState(step.at, trip.held, average, trip.realized, price))

@@ -98,7 +98,7 @@ def rebuild(request: HttpRequest, pk: int) -> HttpResponse:
 def trades_csv(request: HttpRequest) -> HttpResponseBase:
     user = user_of(request)
     found = JournalFilter(request.GET, owner=user).apply(journal_queries.own_trips(user))
-    return csvs.answer(request, "trades", _TRADES, _trades(found))
+    return csvs.csv_response(request, "trades", _TRADES, _trades(found))
 
 
 @require_safe
@@ -117,7 +117,7 @@ def show_performance(request: HttpRequest, pk: int) -> HttpResponse:
         "period": period,
         "periods": [(key, words) for key, (words, _) in performance.PERIODS.items()],
     }
-    if told := performance.standing(connection, account_id, now):
+    if told := performance.account_performance(connection, account_id, now):
         standing, known = told
         back = performance.PERIODS[period][1]
         symbols, months, whole = performance.profits(connection, account_id)
@@ -135,13 +135,13 @@ def show_performance(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def executions_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
     found = Execution.objects.filter(connection=_own(request, pk), **_account(request))
-    return csvs.answer(request, "executions", _EXECUTIONS, _executions(found))
+    return csvs.csv_response(request, "executions", _EXECUTIONS, _executions(found))
 
 
 @require_safe
 def ledger_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
     found = LedgerLine.objects.filter(connection=_own(request, pk), **_account(request))
-    return csvs.answer(request, "ledger", _LEDGER, _ledger(found))
+    return csvs.csv_response(request, "ledger", _LEDGER, _ledger(found))
 
 
 def _own(request: HttpRequest, pk: int) -> Connection:

@@ -13,7 +13,7 @@ from console.connections import queries as connection_queries
 from console.connections.models import Connection
 from console.keys import networks
 from console.keys.models import ApiKey
-from console.scopes import WORDS, Scope, label
+from console.scopes import LABELS, Scope, label
 
 _DAYS = {"30": 30, "90": 90, "365": 365}
 _READ, _TRADE = frozenset({Scope.READ}), frozenset({Scope.READ, Scope.TRADE})
@@ -69,8 +69,8 @@ class KeyForm(SecretForm):
         initial="read",
         widget=forms.RadioSelect,
         choices=[
-            ("read", LabeledChoice(label(_READ), f"{WORDS[Scope.READ]} It cannot trade.")),
-            ("trade", LabeledChoice(label(_TRADE), f"Also: {WORDS[Scope.TRADE][0].lower()}{WORDS[Scope.TRADE][1:]}")),
+            ("read", LabeledChoice(label(_READ), f"{LABELS[Scope.READ]} It cannot trade.")),
+            ("trade", LabeledChoice(label(_TRADE), f"Also: {LABELS[Scope.TRADE][0].lower()}{LABELS[Scope.TRADE][1:]}")),
         ],
     )
 

@@ -60,7 +60,7 @@ def new(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     chosen = {"connection": request.GET["connection"]} if "connection" in request.GET else {}
     form = KeyForm(request.POST or None, owner=user, initial=chosen)
-    if request.method == "POST" and not single_submit.unused(request):
+    if request.method == "POST" and not single_submit.is_unused(request):
         messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
         return redirect("keys:list")
     if request.method == "POST" and form.is_valid():
@@ -86,12 +86,12 @@ def new(request: HttpRequest) -> HttpResponse:
             note=form.cleaned_data["note"],
             networks=form.cleaned_data["networks"],
         )
-        single_submit.use(request)
+        single_submit.use_token(request)
         return render(request, "keys/made.html", {"key": key, "raw": raw, "connection": key.app.connection})
     context = {
         "form": form,
         "has_connection": connection_queries.open_connections(user).exists(),
-        "once": request.POST.get("once") or single_submit.issue(request),
+        "once": request.POST.get("once") or single_submit.issue_token(request),
     }
     return render(request, "keys/new.html", context)
 
@@ -101,7 +101,7 @@ def new(request: HttpRequest) -> HttpResponse:
 def new_management(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     form = ManagementKeyForm(request.POST or None)
-    if request.method == "POST" and not single_submit.unused(request):
+    if request.method == "POST" and not single_submit.is_unused(request):
         messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
         return redirect("keys:list")
     if request.method == "POST" and form.is_valid():
@@ -123,9 +123,9 @@ def new_management(request: HttpRequest) -> HttpResponse:
             networks=form.cleaned_data["networks"],
             makes_trade_keys=form.cleaned_data["makes_trade_keys"],
         )
-        single_submit.use(request)
+        single_submit.use_token(request)
         return render(request, "keys/made_management.html", {"key": key, "raw": raw})
-    token = request.POST.get("once") or single_submit.issue(request)
+    token = request.POST.get("once") or single_submit.issue_token(request)
     return render(request, "keys/new_management.html", {"form": form, "once": token})
 
 
@@ -133,7 +133,7 @@ def new_management(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def rotate(request: HttpRequest, public_id: str) -> HttpResponse:
     usable = _own(user_of(request)).filter(revoked_at=None, app__revoked_at=None, replaced_by=None)
-    sent_before = request.method == "POST" and not single_submit.unused(request)
+    sent_before = request.method == "POST" and not single_submit.is_unused(request)
     if sent_before:
         messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
         return redirect("keys:list")
@@ -164,10 +164,10 @@ def rotate(request: HttpRequest, public_id: str) -> HttpResponse:
         except Refusal as refusal:
             messages.error(request, str(refusal))
             return redirect("keys:list")
-        single_submit.use(request)
+        single_submit.use_token(request)
         context = {"key": made, "raw": raw, "connection": connection, "old": key}
         return render(request, "keys/made.html", context)
-    token = request.POST.get("once") or single_submit.issue(request)
+    token = request.POST.get("once") or single_submit.issue_token(request)
     return render(request, "keys/rotate.html", {"form": form, "key": key, "once": token})
 
 

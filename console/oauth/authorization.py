@@ -68,7 +68,7 @@ def allow(asked: AuthorizationRequest, owner: User, connection: Connection, gran
     if asked.client.awaits_review:
         raise ValueError("An operator has not accepted this client.")
     app = grants.grant(owner, connection, granted, source=Source.OAUTH, name=asked.client.name, client=asked.client)
-    emails.tell_of_grant(app)
+    emails.send_grant_email(app)
     code = toolkit.new_code()
     Grant.objects.create(
         user=owner,

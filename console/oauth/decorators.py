@@ -10,7 +10,7 @@ from django.views.decorators.csrf import csrf_exempt
 View = Callable[..., HttpResponseBase]
 
 
-def public(*methods: str) -> Callable[[View], View]:
+def public_endpoint(*methods: str) -> Callable[[View], View]:
     """CORS for hosts that run in a browser, on every answer: a refusal that a page cannot read helps nobody.
 
     Any origin may call, because no cookie is read and none is allowed along.

@@ -17,13 +17,13 @@ _REUSED = "An old sign-in of an app was used again"
 _NO_WORD = re.compile(r"[^\w ()'&+\\-]+")
 
 
-def tell_of_grant(app: ConnectedApp) -> None:
+def send_grant_email(app: ConnectedApp) -> None:
     """Call it in the transaction of the grant."""
     money = "real money" if app.connection.is_live else "paper, simulated money"
     body = f"""Somebody signed in as {app.owner.email} let an app use a connection.
 
-App: "{_words(app.name)}" (the name it gives itself)
-Connection: {_words(app.connection.name)} ({money})
+App: "{_safe_name(app.name)}" (the name it gives itself)
+Connection: {_safe_name(app.connection.name)} ({money})
 May: {app.scope_label}
 When: {timezone.now():%Y-%m-%d %H:%M} UTC
 
@@ -42,8 +42,8 @@ def tell_of_reuse(app: ConnectedApp, *, ended: bool) -> None:
     )
     body = f"""An old sign-in of an app came again after the app had replaced it with a newer one.
 
-App: "{_words(app.name)}" (the name it gives itself)
-Connection: {_words(app.connection.name)} ({"real money" if app.connection.is_live else "paper, simulated money"})
+App: "{_safe_name(app.name)}" (the name it gives itself)
+Connection: {_safe_name(app.connection.name)} ({"real money" if app.connection.is_live else "paper, simulated money"})
 When: {timezone.now():%Y-%m-%d %H:%M} UTC
 
 {done}
@@ -55,5 +55,5 @@ copied the app's sign-in. If you know of no second one, take the app's access ba
     post.put(app.owner, OutgoingMail.Kind.TOKEN_REUSED, Letter(_REUSED, body))
 
 
-def _words(name: str) -> str:
+def _safe_name(name: str) -> str:
     return " ".join(_NO_WORD.sub(" ", visible(name)).split())

@@ -14,7 +14,7 @@ LIFETIME = timedelta(minutes=10)
 _KEY = "consent_key"
 
 
-class Elsewhere(Exception):
+class OtherSession(Exception):
     """The person signed out and in again since: the request is theirs, the session is another. Read it anew."""
 
     def __init__(self, query: str) -> None:
@@ -22,7 +22,7 @@ class Elsewhere(Exception):
         self.query = query
 
 
-def keep(request: HttpRequest, query: QueryDict) -> str:
+def store(request: HttpRequest, query: QueryDict) -> str:
     """The handle of a request that was found valid."""
     now = timezone.now()
     PendingConsent.objects.filter(expires_at__lt=now).delete()
@@ -43,11 +43,11 @@ def find(request: HttpRequest, handle: str) -> PendingConsent | None:
         handle_digest=digest(handle), user=user_of(request), expires_at__gt=timezone.now()
     ).first()
     if found is not None and not secrets.compare_digest(found.session_digest, _session(request)):
-        raise Elsewhere(found.query)
+        raise OtherSession(found.query)
     return found
 
 
-def use_up(waiting: PendingConsent) -> bool:
+def consume(waiting: PendingConsent) -> bool:
     """True for the one answer that counts."""
     deleted, _ = PendingConsent.objects.filter(pk=waiting.pk).delete()
     return bool(deleted)

@@ -91,7 +91,7 @@ class Validator(OAuth2Validator):
                     raise _invalid("The code has expired. Sign in again.", request)
                 request.app, request.grant = app, grant
                 request.user = app.owner
-                request.scopes = _words(scopes.parse(grant.scope) & app.granted)
+                request.scopes = _scopes_text(scopes.parse(grant.scope) & app.granted)
                 return bool(request.scopes)
         self._refuse_replayed_code(code, client, now)
         raise _invalid("The code is unknown or was used before. Sign in again.", request)
@@ -150,14 +150,14 @@ class Validator(OAuth2Validator):
         return True
 
     def get_original_scopes(self, refresh_token: str, request: Any, *args: Any, **kwargs: Any) -> list[str]:
-        return _words(request.__dict__["app"].granted)
+        return _scopes_text(request.__dict__["app"].granted)
 
     def is_within_original_scope(
         self, request_scopes: list[str], refresh_token: str, request: Any, *args: Any, **kwargs: Any
     ) -> bool:
         """A host repeats what it asked for at first, though the person granted less or narrowed it since."""
         granted = request.__dict__["app"].granted
-        request.scopes = _words(scopes.parse(" ".join(request_scopes)) & granted or granted)
+        request.scopes = _scopes_text(scopes.parse(" ".join(request_scopes)) & granted or granted)
         return True
 
     # Minting
@@ -229,7 +229,7 @@ def _refuse_reused(app: ConnectedApp, used: RefreshToken, now: datetime) -> None
     emails.tell_of_reuse(app, ended=True)
 
 
-def _words(held: frozenset[Scope]) -> list[str]:
+def _scopes_text(held: frozenset[Scope]) -> list[str]:
     return scopes.render(held).split()
 
 

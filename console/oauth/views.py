@@ -27,30 +27,30 @@ from console.clients.registration import ClosedDoor
 from console.connected_apps import grants
 from console.oauth import authorization, metadata, pending, register, seen, toolkit
 from console.oauth.authorization import AuthorizationRequest
-from console.oauth.decorators import error, public
+from console.oauth.decorators import error, public_endpoint
 from console.oauth.forms import ConsentForm
 from console.oauth.models import PendingConsent
 from console.oauth.toolkit import errors
 from console.scopes import Scope
 
 
-@public("GET", "HEAD")
+@public_endpoint("GET", "HEAD")
 def protected_resource_metadata(request: HttpRequest) -> HttpResponse:
     return JsonResponse(metadata.protected_resource(request.get_host()))
 
 
-@public("GET", "HEAD")
+@public_endpoint("GET", "HEAD")
 def authorization_server_metadata(request: HttpRequest) -> HttpResponse:
     return JsonResponse(metadata.authorization_server())
 
 
-@public("GET", "HEAD", "POST")
+@public_endpoint("GET", "HEAD", "POST")
 def not_found(request: HttpRequest) -> HttpResponse:
     """Hosts probe for documents we do not have; a redirect to the sign-in page would mislead them."""
     return error("not_found", "There is no such document here.", status=404)
 
 
-@public("POST")
+@public_endpoint("POST")
 def register_client(request: HttpRequest) -> HttpResponse:
     """RFC 7591 section 3."""
     ip = request.META.get("REMOTE_ADDR", "")
@@ -65,10 +65,10 @@ def register_client(request: HttpRequest) -> HttpResponse:
         return error("access_denied", str(closed), status=403)
     except register.BadRegistration as refused:
         return error(refused.error, str(refused))
-    return _told(answer, status=201)
+    return _json_response(answer, status=201)
 
 
-@public("GET", "PUT", "DELETE")
+@public_endpoint("GET", "PUT", "DELETE")
 def manage_client(request: HttpRequest, client_id: str) -> HttpResponse:
     """RFC 7592 section 2: a client that registered itself reads, replaces or removes its registration."""
     scheme, _, token_ = request.headers.get("Authorization", "").partition(" ")
@@ -91,7 +91,7 @@ def manage_client(request: HttpRequest, client_id: str) -> HttpResponse:
             return error("access_denied", str(closed), status=403)
         except register.BadRegistration as refused:
             return error(refused.error, str(refused))
-    return _told(register.describe(client), status=200)
+    return _json_response(register.describe(client), status=200)
 
 
 def _registration(request: HttpRequest) -> register.Registration:
@@ -110,11 +110,11 @@ def _too_many() -> HttpResponse:
     return response
 
 
-def _told(answer: dict[str, Any], *, status: int) -> HttpResponse:
+def _json_response(answer: dict[str, Any], *, status: int) -> HttpResponse:
     return JsonResponse(answer, status=status, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
 
 
-@public("POST")
+@public_endpoint("POST")
 @sensitive_post_parameters()
 def token(request: HttpRequest) -> HttpResponse:
     """RFC 6749 section 3.2. One transaction from the look at a code or token to the pair it gives."""
@@ -124,7 +124,7 @@ def token(request: HttpRequest) -> HttpResponse:
         return toolkit.token_response(request)
 
 
-@public("POST")
+@public_endpoint("POST")
 @sensitive_post_parameters()
 def revoke(request: HttpRequest) -> HttpResponse:
     """RFC 7009 section 2. An unknown token is answered like a known one."""
@@ -148,7 +148,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
         return _refused(request, request.GET, fatal)
     except errors.OAuth2Error as failed:
         return _failed(failed)
-    return redirect("oauth2_provider:consent", pending.keep(request, request.GET))
+    return redirect("oauth2_provider:consent", pending.store(request, request.GET))
 
 
 def _know_document(request: HttpRequest) -> None:
@@ -166,7 +166,7 @@ def consent(request: HttpRequest, handle: str) -> HttpResponse:
     """The request behind a handle, until it is answered. The form holds the person's choice and no more."""
     try:
         waiting = pending.find(request, handle)
-    except pending.Elsewhere as elsewhere:
+    except pending.OtherSession as elsewhere:
         return _again(elsewhere.query)
     if waiting is None:
         return render(request, "oauth/ended.html", status=410)
@@ -179,11 +179,11 @@ def consent(request: HttpRequest, handle: str) -> HttpResponse:
         return _failed(failed)
     choice = request.POST.get("choice")
     if choice == "switch":
-        pending.use_up(waiting)
+        pending.consume(waiting)
         logout(request)
         return _again(waiting.query)
     if choice == "cancel":
-        pending.use_up(waiting)
+        pending.consume(waiting)
         return _to_client(asked.answer(error="access_denied", error_description="The person said no."))
     if asked.client.awaits_review:
         return render(request, "oauth/awaits_review.html", {"client": asked.client}, status=403)
@@ -217,7 +217,7 @@ def _decide(
         held = replace(asked, client=Client.objects.select_for_update().get(pk=asked.client.pk))
         if not held.client.is_usable(request) or seen.changed(sent, seen.parts(held, form.connections)):
             return redirect(request.path)
-        if not pending.use_up(waiting):
+        if not pending.consume(waiting):
             return render(request, "oauth/ended.html", status=410)
         code = authorization.allow(asked, owner, connection, granted)
     return _to_client(asked.answer(code=code))
@@ -226,14 +226,14 @@ def _decide(
 def _consent_page(
     request: HttpRequest, asked: AuthorizationRequest, form: ConsentForm, changed: list[str] | None = None
 ) -> HttpResponse:
-    trade_words = scopes.WORDS[Scope.TRADE]
+    trade_words = scopes.LABELS[Scope.TRADE]
     context = {
         "client": asked.client,
         "destination": Destination.of(asked.redirect_uri),
         "form": form,
         "shown": seen.written(seen.parts(asked, form.connections)),
         "changed": changed,
-        "read_words": scopes.WORDS[Scope.READ],
+        "read_words": scopes.LABELS[Scope.READ],
         "trade_words": f"Also {trade_words[0].lower()}{trade_words[1:]}",
         "add_connection": f"/connections/add/?{urlencode({'next': request.path})}",
     }

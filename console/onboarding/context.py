@@ -12,7 +12,7 @@ from console.orders.owner.pending_badge import PendingBadge
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class NavItem:
     label: str
     url: str
     current: bool
@@ -20,9 +20,9 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class NavSection:
     title: str
-    items: list[Item]
+    items: list[NavItem]
 
 
 def instance(request: HttpRequest) -> dict[str, Any]:
@@ -39,32 +39,32 @@ def instance(request: HttpRequest) -> dict[str, Any]:
     return known
 
 
-def _for_strangers(request: HttpRequest) -> list[Section]:
+def _for_strangers(request: HttpRequest) -> list[NavSection]:
     """Beside the pages that need no sign-in."""
     help_url = reverse("help:contents")
     return [
-        Section(
+        NavSection(
             "",
             [
-                Item("Sign in", reverse("sign-in"), current=False),
-                Item("Help", help_url, current=request.path.startswith(help_url)),
+                NavItem("Sign in", reverse("sign-in"), current=False),
+                NavItem("Help", help_url, current=request.path.startswith(help_url)),
             ],
         )
     ]
 
 
-def _navigation(request: HttpRequest, user: User) -> list[Section]:
+def _navigation(request: HttpRequest, user: User) -> list[NavSection]:
     everyone = "everyone" in request.GET
 
-    def item(label: str, name: str, *, query: str = "", counts_waiting: bool = False) -> Item:
+    def item(label: str, name: str, *, query: str = "", counts_waiting: bool = False) -> NavItem:
         url = reverse(name)
         here = request.path == url if url == "/" else request.path.startswith(url)
         here = here and (name != "orders:list" or not request.path.startswith(reverse("orders:approvals")))
         here = here and (name != "clients:list" or not request.path.startswith(reverse("clients:review")))
-        return Item(label, url + query, here and bool(query) == everyone, counts_waiting)
+        return NavItem(label, url + query, here and bool(query) == everyone, counts_waiting)
 
     sections = [
-        Section(
+        NavSection(
             "",
             [
                 item("Home", "home"),
@@ -80,7 +80,7 @@ def _navigation(request: HttpRequest, user: User) -> list[Section]:
                 item("Recent errors", "errors"),
             ],
         ),
-        Section(
+        NavSection(
             "Developers",
             [
                 item("OAuth clients", "clients:list"),
@@ -89,11 +89,11 @@ def _navigation(request: HttpRequest, user: User) -> list[Section]:
                 item("REST API", "developers"),
             ],
         ),
-        Section("You", [item("Security", "security:overview"), item("Help", "help:contents")]),
+        NavSection("You", [item("Security", "security:overview"), item("Help", "help:contents")]),
     ]
     if user.is_operator:
         sections.append(
-            Section(
+            NavSection(
                 "Operators",
                 [
                     item("People", "people:list"),

@@ -12,7 +12,7 @@ CLIENT_ID = "YOUR_CLIENT_ID"
 KEY_VARIABLE = "TRADELATCH_API_KEY"
 
 
-class Reach(StrEnum):
+class Reachability(StrEnum):
     """From where the public address of this instance can be called."""
 
     LOOPBACK = "loopback"
@@ -28,7 +28,7 @@ class Runs(StrEnum):
     SCRIPT = "script"
 
 
-class Use(StrEnum):
+class SnippetUse(StrEnum):
     """What a person does with a text to copy."""
 
     SHELL = "shell"
@@ -54,18 +54,18 @@ class Place:
         return self.self_registration == "off"
 
     @property
-    def reach(self) -> Reach:
+    def reach(self) -> Reachability:
         host = urlsplit(self.public_url).hostname or ""
         if host == "localhost" or host.endswith(".localhost"):
-            return Reach.LOOPBACK
+            return Reachability.LOOPBACK
         try:
             address = ipaddress.ip_address(host)
         except ValueError:
             inside = "." not in host or host.endswith((".local", ".internal", ".lan", ".home.arpa"))
-            return Reach.PRIVATE if inside else Reach.PUBLIC
+            return Reachability.PRIVATE if inside else Reachability.PUBLIC
         if address.is_loopback:
-            return Reach.LOOPBACK
-        return Reach.PUBLIC if address.is_global else Reach.PRIVATE
+            return Reachability.LOOPBACK
+        return Reachability.PUBLIC if address.is_global else Reachability.PRIVATE
 
     @property
     def is_https(self) -> bool:
@@ -77,12 +77,12 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class GuideStep:
     """One thing to do. In ``text`` what stands between backticks is shown as code."""
 
     text: str
     copy: str = ""
-    use: Use = Use.VALUE
+    use: SnippetUse = SnippetUse.VALUE
     link: str = ""
     """An address that opens the host itself."""
     link_label: str = ""
@@ -98,9 +98,9 @@ class Way:
 
     slug: str
     title: str
-    steps: tuple[Step, ...]
+    steps: tuple[GuideStep, ...]
 
-    def texts(self, use: Use) -> list[str]:
+    def texts(self, use: SnippetUse) -> list[str]:
         return [step.copy for step in self.steps if step.copy and step.use is use]
 
 

@@ -11,7 +11,19 @@ from urllib.parse import quote, urlencode
 
 from django.urls import reverse
 
-from console.onboarding.guide import CLIENT_ID, KEY, KEY_VARIABLE, NAME, Guide, Place, Reach, Runs, Step, Use, Way
+from console.onboarding.guide import (
+    CLIENT_ID,
+    KEY,
+    KEY_VARIABLE,
+    NAME,
+    Guide,
+    GuideStep,
+    Place,
+    Reachability,
+    Runs,
+    SnippetUse,
+    Way,
+)
 
 _SIGN_IN = "A window opens here, where you pick the connection and whether it may trade."
 
@@ -20,28 +32,28 @@ def _json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _oauth(*steps: Step) -> Way:
+def _oauth(*steps: GuideStep) -> Way:
     return Way(slug="oauth", title="Sign in", steps=steps)
 
 
-def _key(*steps: Step) -> Way:
+def _key(*steps: GuideStep) -> Way:
     return Way(slug="key", title="API key", steps=steps)
 
 
-_MINT = Step(text=f"Make a key for it and put it in place of `{KEY}` below.", mints=True)
+_MINT = GuideStep(text=f"Make a key for it and put it in place of `{KEY}` below.", mints=True)
 _RAN = "Our tests run these very commands, against version {}."
 _NOT_RUN = "Not run here: it follows what the vendor documents, and may have moved since."
 _REPLAYED = "Not run here: what it is reported to send is replayed in our tests."
 
 
-def _registering(place: Place, name: str, redirects: Iterable[str]) -> tuple[Step, ...]:
+def _registering(place: Place, name: str, redirects: Iterable[str]) -> tuple[GuideStep, ...]:
     """First of all, where apps may not register themselves."""
     if not place.needs_client:
         return ()
     addresses = "\n".join(redirects)
     if not addresses:
         return (
-            Step(
+            GuideStep(
                 text=f"Apps cannot register themselves here. {name} shows a redirect address while you add it: "
                 "register a client with that address, then paste the client id there.",
                 registers=True,
@@ -49,14 +61,14 @@ def _registering(place: Place, name: str, redirects: Iterable[str]) -> tuple[Ste
         )
     if place.client_id != CLIENT_ID:
         return (
-            Step(
+            GuideStep(
                 text="Apps cannot register themselves here; your registered client is filled in. It has to hold these "
                 "redirect addresses.",
                 copy=addresses,
             ),
         )
     return (
-        Step(
+        GuideStep(
             text="Apps cannot register themselves here. Register a client with these redirect addresses, and put its "
             f"id in place of `{CLIENT_ID}`.",
             copy=addresses,
@@ -130,22 +142,22 @@ def _claude_code(place: Place) -> Guide:
         ways=(
             _oauth(
                 *_registering(place, "Claude Code", redirects),
-                Step(text="Run this once in a terminal.", copy=add + client, use=Use.SHELL),
-                Step(
+                GuideStep(text="Run this once in a terminal.", copy=add + client, use=SnippetUse.SHELL),
+                GuideStep(
                     text=f"Sign in, here or with `/mcp` inside Claude Code. {_SIGN_IN}",
                     copy=f"claude mcp login {NAME}",
-                    use=Use.SHELL,
+                    use=SnippetUse.SHELL,
                 ),
-                Step(text="It should say Connected.", copy=f"claude mcp get {NAME}", use=Use.SHELL),
+                GuideStep(text="It should say Connected.", copy=f"claude mcp get {NAME}", use=SnippetUse.SHELL),
             ),
             _key(
                 _MINT,
-                Step(
+                GuideStep(
                     text="Run this once in a terminal.",
                     copy=f'{add} --header "Authorization: {place.bearer}"',
-                    use=Use.SHELL,
+                    use=SnippetUse.SHELL,
                 ),
-                Step(text="It should say Connected.", copy=f"claude mcp get {NAME}", use=Use.SHELL),
+                GuideStep(text="It should say Connected.", copy=f"claude mcp get {NAME}", use=SnippetUse.SHELL),
             ),
         ),
         notes=("Add `--scope user` to have it in every project, not in this folder alone.",),
@@ -168,22 +180,22 @@ def _codex(place: Place) -> Guide:
         ways=(
             _oauth(
                 *_registering(place, "Codex", redirects),
-                Step(
+                GuideStep(
                     text=f"Run this once in a terminal; it opens your browser. {_SIGN_IN}",
                     copy=add + client,
-                    use=Use.SHELL,
+                    use=SnippetUse.SHELL,
                 ),
-                Step(text="It should be listed with OAuth.", copy="codex mcp list", use=Use.SHELL),
+                GuideStep(text="It should be listed with OAuth.", copy="codex mcp list", use=SnippetUse.SHELL),
             ),
             _key(
-                Step(text="Make a key for it.", mints=True),
-                Step(text="Put this into `~/.codex/config.toml`.", copy=config, use=Use.FILE),
-                Step(
+                GuideStep(text="Make a key for it.", mints=True),
+                GuideStep(text="Put this into `~/.codex/config.toml`.", copy=config, use=SnippetUse.FILE),
+                GuideStep(
                     text="Codex reads the key from the environment: set it where you start Codex.",
                     copy=f"export {KEY_VARIABLE}={place.key}",
-                    use=Use.SHELL,
+                    use=SnippetUse.SHELL,
                 ),
-                Step(text="It should be listed with Bearer token.", copy="codex mcp list", use=Use.SHELL),
+                GuideStep(text="It should be listed with Bearer token.", copy="codex mcp list", use=SnippetUse.SHELL),
             ),
         ),
         notes=(
@@ -208,22 +220,22 @@ def _cursor(place: Place) -> Guide:
         ways=(
             _oauth(
                 *_registering(place, "Cursor", redirects),
-                Step(
+                GuideStep(
                     text="On a computer with Cursor, add it with one click, or put the text below into "
                     "`~/.cursor/mcp.json`.",
                     copy=_json({"mcpServers": {NAME: plain}}),
-                    use=Use.FILE,
+                    use=SnippetUse.FILE,
                     link=cursor_link(plain),
                     link_label="Add to Cursor",
                 ),
-                Step(text=f"In Cursor's settings under MCP, press Connect next to {NAME}. {_SIGN_IN}"),
+                GuideStep(text=f"In Cursor's settings under MCP, press Connect next to {NAME}. {_SIGN_IN}"),
             ),
             _key(
                 _MINT,
-                Step(
+                GuideStep(
                     text="Put this into `~/.cursor/mcp.json`.",
                     copy=_json({"mcpServers": {NAME: keyed}}),
-                    use=Use.FILE,
+                    use=SnippetUse.FILE,
                 ),
             ),
         ),
@@ -249,23 +261,25 @@ def _vscode(place: Place) -> Guide:
         ways=(
             _oauth(
                 *_registering(place, "VS Code", redirects),
-                *([Step(text="The client id to paste.", copy=place.client_id)] if place.needs_client else []),
-                Step(
+                *([GuideStep(text="The client id to paste.", copy=place.client_id)] if place.needs_client else []),
+                GuideStep(
                     text="On a computer with VS Code, add it with one click, or put the text below into "
                     "`.vscode/mcp.json` of a folder.",
                     copy=_json({"servers": {NAME: plain}}),
-                    use=Use.FILE,
+                    use=SnippetUse.FILE,
                     link=vscode_link(plain),
                     link_label="Add to VS Code",
                 ),
-                Step(text=f"Press Start above the server's name and allow the sign-in.{asked} {_SIGN_IN}"),
+                GuideStep(text=f"Press Start above the server's name and allow the sign-in.{asked} {_SIGN_IN}"),
             ),
             _key(
-                Step(text="Make a key for it. VS Code asks for it when the server starts and keeps it.", mints=True),
-                Step(
+                GuideStep(
+                    text="Make a key for it. VS Code asks for it when the server starts and keeps it.", mints=True
+                ),
+                GuideStep(
                     text="Put this into `.vscode/mcp.json` of a folder. The key is not in the file.",
                     copy=_json(asks),
-                    use=Use.FILE,
+                    use=SnippetUse.FILE,
                 ),
             ),
         ),
@@ -277,20 +291,20 @@ def _windsurf(place: Place) -> Guide:
     file = "`~/.codeium/windsurf/mcp_config.json`"
     keyed = {"serverUrl": place.url, "headers": {"Authorization": f"Bearer ${{env:{KEY_VARIABLE}}}"}}
     signing = _oauth(
-        Step(
+        GuideStep(
             text=f"Put this into {file}.",
             copy=_json({"mcpServers": {NAME: {"serverUrl": place.url}}}),
-            use=Use.FILE,
+            use=SnippetUse.FILE,
         ),
-        Step(text=f"Press Refresh in the MCP panel of Cascade and sign in when it asks. {_SIGN_IN}"),
+        GuideStep(text=f"Press Refresh in the MCP panel of Cascade and sign in when it asks. {_SIGN_IN}"),
     )
     keying = _key(
-        Step(text="Make a key for it.", mints=True),
-        Step(text=f"Put this into {file}.", copy=_json({"mcpServers": {NAME: keyed}}), use=Use.FILE),
-        Step(
+        GuideStep(text="Make a key for it.", mints=True),
+        GuideStep(text=f"Put this into {file}.", copy=_json({"mcpServers": {NAME: keyed}}), use=SnippetUse.FILE),
+        GuideStep(
             text="Windsurf reads the key from the environment: set it where you start Windsurf.",
             copy=f"export {KEY_VARIABLE}={place.key}",
-            use=Use.SHELL,
+            use=SnippetUse.SHELL,
         ),
     )
     return Guide(
@@ -315,16 +329,16 @@ def _gemini(place: Place) -> Guide:
     plain: dict[str, Any] = {"httpUrl": place.url}
     if place.needs_client:
         plain["oauth"] = {"enabled": True, "clientId": place.client_id}
-        first = Step(
+        first = GuideStep(
             text="Put this into `~/.gemini/settings.json`.",
             copy=_json({"mcpServers": {NAME: plain}}),
-            use=Use.FILE,
+            use=SnippetUse.FILE,
         )
     else:
-        first = Step(
+        first = GuideStep(
             text="Run this once in a terminal. It writes `httpUrl` into `~/.gemini/settings.json`.",
             copy=add,
-            use=Use.SHELL,
+            use=SnippetUse.SHELL,
         )
     keyed = plain | {"headers": {"Authorization": f"Bearer ${KEY_VARIABLE}"}}
     keyed.pop("oauth", None)
@@ -339,19 +353,19 @@ def _gemini(place: Place) -> Guide:
             _oauth(
                 *_registering(place, "Gemini CLI", redirects),
                 first,
-                Step(text=f"Type this inside Gemini CLI. {_SIGN_IN}", copy=f"/mcp auth {NAME}"),
+                GuideStep(text=f"Type this inside Gemini CLI. {_SIGN_IN}", copy=f"/mcp auth {NAME}"),
             ),
             _key(
-                Step(text="Make a key for it.", mints=True),
-                Step(
+                GuideStep(text="Make a key for it.", mints=True),
+                GuideStep(
                     text="Put this into `~/.gemini/settings.json`.",
                     copy=_json({"mcpServers": {NAME: keyed}}),
-                    use=Use.FILE,
+                    use=SnippetUse.FILE,
                 ),
-                Step(
+                GuideStep(
                     text="Gemini CLI reads the key from the environment: set it where you start it.",
                     copy=f"export {KEY_VARIABLE}={place.key}",
-                    use=Use.SHELL,
+                    use=SnippetUse.SHELL,
                 ),
             ),
         ),
@@ -365,7 +379,7 @@ def _gemini(place: Place) -> Guide:
 def _desktop(place: Place) -> Guide:
     command = "/path/to/.venv/bin/tradelatch"
     args = ["mcp", "--url", place.url]
-    if not place.is_https and place.reach is not Reach.LOOPBACK:
+    if not place.is_https and place.reach is not Reachability.LOOPBACK:
         args.append("--allow-http")
 
     def config(started: dict[str, Any]) -> str:
@@ -375,7 +389,7 @@ def _desktop(place: Place) -> Guide:
         "Put this into the host's configuration, with the whole path of the command that `make run` made; Claude "
         "Desktop's is `claude_desktop_config.json`, under Settings, Developer, Edit Config."
     )
-    again = Step(text="Quit the host and start it again.")
+    again = GuideStep(text="Quit the host and start it again.")
     return Guide(
         slug="stdio",
         name="Claude Desktop and other local hosts",
@@ -388,7 +402,9 @@ def _desktop(place: Place) -> Guide:
                 title="Key in the environment",
                 steps=(
                     _MINT,
-                    Step(text=where, copy=config({"args": args, "env": {KEY_VARIABLE: place.key}}), use=Use.FILE),
+                    GuideStep(
+                        text=where, copy=config({"args": args, "env": {KEY_VARIABLE: place.key}}), use=SnippetUse.FILE
+                    ),
                     again,
                 ),
             ),
@@ -396,16 +412,16 @@ def _desktop(place: Place) -> Guide:
                 slug="file",
                 title="Key in a file",
                 steps=(
-                    Step(text="Make a key and save it in a file.", mints=True),
-                    Step(
+                    GuideStep(text="Make a key and save it in a file.", mints=True),
+                    GuideStep(
                         text="Let nobody else open the file: one that others can open is refused.",
                         copy="chmod 600 /path/to/key",
-                        use=Use.SHELL,
+                        use=SnippetUse.SHELL,
                     ),
-                    Step(
+                    GuideStep(
                         text=where,
                         copy=config({"args": [*args, "--key-file", "/path/to/key"]}),
-                        use=Use.FILE,
+                        use=SnippetUse.FILE,
                     ),
                     again,
                 ),
@@ -419,11 +435,11 @@ def _desktop(place: Place) -> Guide:
     )
 
 
-def _web_client(place: Place, redirects: tuple[str, ...]) -> tuple[Step, ...]:
+def _web_client(place: Place, redirects: tuple[str, ...]) -> tuple[GuideStep, ...]:
     """What to paste into the client id field of a form on the web."""
     if not place.needs_client or not redirects:
         return ()
-    return (Step(text="Under its advanced settings, paste the client id.", copy=place.client_id),)
+    return (GuideStep(text="Under its advanced settings, paste the client id.", copy=place.client_id),)
 
 
 def _claude(place: Place) -> Guide:
@@ -438,13 +454,13 @@ def _claude(place: Place) -> Guide:
         ways=(
             _oauth(
                 *_registering(place, "Claude", redirects),
-                Step(
+                GuideStep(
                     text="In Settings, Connectors, choose Add custom connector, and paste this address.",
                     copy=place.url,
                 ),
                 *_web_client(place, redirects),
-                Step(text=f"Press Connect. {_SIGN_IN}"),
-                Step(text="In a chat, switch the connector on under the tools button."),
+                GuideStep(text=f"Press Connect. {_SIGN_IN}"),
+                GuideStep(text="In a chat, switch the connector on under the tools button."),
             ),
         ),
         notes=(
@@ -466,14 +482,14 @@ def _chatgpt(place: Place) -> Guide:
         ways=(
             _oauth(
                 *_registering(place, "ChatGPT", redirects),
-                Step(text="In Settings, Apps & Connectors, Advanced settings, switch on Developer mode."),
-                Step(
+                GuideStep(text="In Settings, Apps & Connectors, Advanced settings, switch on Developer mode."),
+                GuideStep(
                     text="Back under Apps & Connectors, press Create, choose OAuth, and paste this as the server URL.",
                     copy=place.url,
                 ),
                 *_web_client(place, redirects),
-                Step(text=f"Press Create and sign in. {_SIGN_IN}"),
-                Step(text="In a chat, choose it under the plus button."),
+                GuideStep(text=f"Press Create and sign in. {_SIGN_IN}"),
+                GuideStep(text="In a chat, choose it under the plus button."),
             ),
         ),
         notes=(
@@ -487,17 +503,21 @@ def _copilot_studio(place: Place) -> Guide:
     authorize = place.public_url + reverse("oauth2_provider:authorize")
     token = place.public_url + reverse("oauth2_provider:token")
     by_hand = (
-        Step(text="Under Authentication choose OAuth 2.0, Manual, and paste these. Authorization URL:", copy=authorize),
-        Step(text="Token URL, and the same as Refresh URL:", copy=token),
-        Step(text="Scopes:", copy="mcp:read mcp:trade"),
-        Step(text="Client id and secret are those of the client you registered, marked as one that can keep a secret."),
+        GuideStep(
+            text="Under Authentication choose OAuth 2.0, Manual, and paste these. Authorization URL:", copy=authorize
+        ),
+        GuideStep(text="Token URL, and the same as Refresh URL:", copy=token),
+        GuideStep(text="Scopes:", copy="mcp:read mcp:trade"),
+        GuideStep(
+            text="Client id and secret are those of the client you registered, marked as one that can keep a secret."
+        ),
     )
-    adding = Step(
+    adding = GuideStep(
         text="On the agent's Tools page choose Add a tool, New tool, Model Context Protocol, and paste this as the "
         "server URL.",
         copy=place.url,
     )
-    found_out = (Step(text="Under Authentication choose OAuth 2.0, Dynamic discovery."),)
+    found_out = (GuideStep(text="Under Authentication choose OAuth 2.0, Dynamic discovery."),)
     return Guide(
         slug="copilot-studio",
         name="Copilot Studio",
@@ -509,13 +529,17 @@ def _copilot_studio(place: Place) -> Guide:
                 *_registering(place, "Copilot Studio", ()),
                 adding,
                 *(by_hand if place.needs_client else found_out),
-                Step(text=f"Press Create, then make a connection and sign in. {_SIGN_IN}"),
+                GuideStep(text=f"Press Create, then make a connection and sign in. {_SIGN_IN}"),
             ),
             _key(
                 _MINT,
                 adding,
-                Step(text="Under Authentication choose API key, Header, with this header name.", copy="Authorization"),
-                Step(text="When you make the connection, it asks for the header's whole value.", copy=place.bearer),
+                GuideStep(
+                    text="Under Authentication choose API key, Header, with this header name.", copy="Authorization"
+                ),
+                GuideStep(
+                    text="When you make the connection, it asks for the header's whole value.", copy=place.bearer
+                ),
             ),
         ),
         notes=(
@@ -527,7 +551,7 @@ def _copilot_studio(place: Place) -> Guide:
 
 def _perplexity(place: Place) -> Guide:
     adding = (
-        Step(
+        GuideStep(
             text="In account settings, Connectors, choose Custom connector, Remote, and paste this as the MCP server "
             "URL.",
             copy=place.url,
@@ -543,13 +567,13 @@ def _perplexity(place: Place) -> Guide:
             _oauth(
                 *_registering(place, "Perplexity", ()),
                 *adding,
-                Step(text="Choose OAuth and Streamable HTTP, and press Add."),
-                Step(text=f"Press the connector's card to sign in. {_SIGN_IN}"),
+                GuideStep(text="Choose OAuth and Streamable HTTP, and press Add."),
+                GuideStep(text=f"Press the connector's card to sign in. {_SIGN_IN}"),
             ),
             _key(
                 _MINT,
                 *adding,
-                Step(text="Choose API key and Streamable HTTP, paste the key, and press Add.", copy=place.key),
+                GuideStep(text="Choose API key and Streamable HTTP, paste the key, and press Add.", copy=place.key),
             ),
         ),
         notes=("Members of an organisation can add one if its admins allow that.",),
@@ -558,18 +582,20 @@ def _perplexity(place: Place) -> Guide:
 
 def _python(place: Place) -> Guide:
     signing = _oauth(
-        Step(text="fastmcp opens your browser to sign in.", copy="pip install fastmcp", use=Use.SHELL),
-        Step(
+        GuideStep(text="fastmcp opens your browser to sign in.", copy="pip install fastmcp", use=SnippetUse.SHELL),
+        GuideStep(
             text=f"Call a tool. {_SIGN_IN}",
             copy=f"fastmcp call {place.url} get_cash --auth oauth --json",
-            use=Use.SHELL,
+            use=SnippetUse.SHELL,
         ),
     )
     keying = _key(
-        Step(text="A script has nobody to click Allow, so it uses a key. Make one.", mints=True),
-        Step(text="Install the SDK.", copy="pip install mcp", use=Use.SHELL),
-        Step(text="Put the key into the environment.", copy=f"export {KEY_VARIABLE}={place.key}", use=Use.SHELL),
-        Step(text="Run this.", copy=python_program(place), use=Use.FILE),
+        GuideStep(text="A script has nobody to click Allow, so it uses a key. Make one.", mints=True),
+        GuideStep(text="Install the SDK.", copy="pip install mcp", use=SnippetUse.SHELL),
+        GuideStep(
+            text="Put the key into the environment.", copy=f"export {KEY_VARIABLE}={place.key}", use=SnippetUse.SHELL
+        ),
+        GuideStep(text="Run this.", copy=python_program(place), use=SnippetUse.FILE),
     )
     return Guide(
         slug="python",
@@ -584,7 +610,7 @@ def _python(place: Place) -> Guide:
 def _mcp_remote(place: Place) -> Guide:
     redirects = ("http://localhost/oauth/callback",)
     args = ["-y", "mcp-remote", place.url, "--transport", "http-only"]
-    if not place.is_https and place.reach is not Reach.LOOPBACK:
+    if not place.is_https and place.reach is not Reachability.LOOPBACK:
         args.append("--allow-http")
     plain = args
     if place.needs_client:
@@ -605,19 +631,19 @@ def _mcp_remote(place: Place) -> Guide:
         ways=(
             _oauth(
                 *_registering(place, "mcp-remote", redirects),
-                Step(
+                GuideStep(
                     text="Put this into the host's configuration. It needs Node.js.",
                     copy=_json({"mcpServers": {NAME: {"command": "npx", "args": plain}}}),
-                    use=Use.FILE,
+                    use=SnippetUse.FILE,
                 ),
-                Step(text=f"Start the host; mcp-remote opens your browser. {_SIGN_IN}"),
+                GuideStep(text=f"Start the host; mcp-remote opens your browser. {_SIGN_IN}"),
             ),
             _key(
                 _MINT,
-                Step(
+                GuideStep(
                     text="Put this into the host's configuration. It needs Node.js.",
                     copy=_json({"mcpServers": {NAME: keyed}}),
-                    use=Use.FILE,
+                    use=SnippetUse.FILE,
                 ),
             ),
         ),
@@ -629,19 +655,19 @@ def _inspector(place: Place) -> Guide:
     base = f"npx -y @modelcontextprotocol/inspector --cli {place.url} --transport http"
     header = f' --header "Authorization: {place.bearer}"'
     signing = _oauth(
-        Step(
+        GuideStep(
             text=f"List the tools. It prints an address to sign in at. {_SIGN_IN}",
             copy=f"{base} --method tools/list",
-            use=Use.SHELL,
+            use=SnippetUse.SHELL,
         ),
     )
     keying = _key(
         _MINT,
-        Step(text="List the tools.", copy=f"{base}{header} --method tools/list", use=Use.SHELL),
-        Step(
+        GuideStep(text="List the tools.", copy=f"{base}{header} --method tools/list", use=SnippetUse.SHELL),
+        GuideStep(
             text="Call one.",
             copy=f"{base}{header} --method tools/call --tool-name get_cash",
-            use=Use.SHELL,
+            use=SnippetUse.SHELL,
         ),
     )
     return Guide(

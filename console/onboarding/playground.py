@@ -17,7 +17,7 @@ from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.errors import Code, Refusal
 from console.halts import services as halts
-from console.halts.models import Scope as HaltScope
+from console.halts.models import HaltScope
 from console.keys import minting
 from console.keys.models import ApiKey
 from console.onboarding.models import StandIn
@@ -28,7 +28,7 @@ _OVER = "Its ten minutes in the playground were over"
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class Playground:
     key: ApiKey
     secret: str
     """The only copy there will ever be."""
@@ -43,7 +43,7 @@ def choices(owner: User) -> QuerySet[ConnectedApp]:
 
 
 @transaction.atomic
-def start(owner: User, app: ConnectedApp, granted: frozenset[Scope]) -> Opened:
+def start(owner: User, app: ConnectedApp, granted: frozenset[Scope]) -> Playground:
     """A key for a stand-in of ``app``, with ``granted`` or, as the caller chose, less than the app holds.
 
     The one before it ends, and this one when what the app may do changes: see ``end_of``. Raises Refusal when the
@@ -66,7 +66,7 @@ def start(owner: User, app: ConnectedApp, granted: frozenset[Scope]) -> Opened:
     if app.paused_at is not None:
         grants.pause(key.app, by=owner)
     StandIn.objects.create(app=key.app, instead_of=app, expires_at=ends)
-    return Opened(key, secret)
+    return Playground(key, secret)
 
 
 def stop(owner: User, public_id: str) -> bool:

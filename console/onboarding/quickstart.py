@@ -29,7 +29,7 @@ _READABLE = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class QuickstartResult:
     """How to get in. A secret is there only in the answer of the run that made it."""
 
     console_url: str
@@ -41,7 +41,7 @@ class Prepared:
 
 
 @transaction.atomic
-def prepare(*, rotate: bool = False) -> Prepared:
+def prepare(*, rotate: bool = False) -> QuickstartResult:
     """Make what was never made. With ``rotate``: a new password and new secrets, and the old ones end.
 
     Raises Refusal when the owner's address belongs to somebody who is not an operator.
@@ -57,7 +57,7 @@ def prepare(*, rotate: bool = False) -> Prepared:
         owner.set_password(password)
         owner.save(update_fields=["password"])
         audit_log.record_change(owner, "password replaced", "user", owner.pk, owner.email)
-    return Prepared(
+    return QuickstartResult(
         console_url=f"{settings.PUBLIC_URL}/",
         mcp_url=settings.MCP_URL,
         username=owner.email,

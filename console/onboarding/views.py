@@ -41,7 +41,7 @@ def home(request: HttpRequest) -> HttpResponse:
     apps, waiting = list(app_queries.active_apps(user)), list(approvals.awaiting(user))
     own = set(approvals.for_owner(user).values_list("pk", flat=True))
     reached = {app.connection_id for app in apps if app.connection.closed_at is None}
-    place = guides.here()
+    place = guides.place_of()
     shown = [guide for slug in _ON_HOME if (guide := guides.find(slug, place))]
     context = {
         "summary": onboarding_home.status_sentence(len(apps), len(reached), len(waiting)),
@@ -57,7 +57,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def connect(request: HttpRequest) -> HttpResponse:
     """Every host there is a guide for."""
-    place = guides.here()
+    place = guides.place_of()
     table = hosts.table(place)
     sections = [
         (title, about, [(guide, guides.warning(guide, place)) for guide in table if guide.runs is runs])
@@ -68,7 +68,7 @@ def connect(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def guide(request: HttpRequest, slug: str) -> HttpResponse:
-    place = guides.here(user_of(request), slug)
+    place = guides.place_of(user_of(request), slug)
     found = guides.find(slug, place)
     if found is None:
         raise Http404

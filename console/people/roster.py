@@ -45,8 +45,8 @@ def disable(user: User, *, by: User) -> None:
     _spare_the_last_operator(user)
     user.is_active = False
     user.save(update_fields=["is_active"])
-    sessions.end(user)
-    links.void(user)
+    sessions.end_sessions(user)
+    links.revoke(user)
     audit_log.record_change(by, "disabled", "user", user.pk, user.email)
 
 
@@ -77,7 +77,7 @@ def unmake_operator(user: User, *, by: User) -> None:
 def forget_factors(user: User, *, by: User) -> None:
     """For somebody who lost their phone and their recovery codes: the password alone lets them in again."""
     Authenticator.objects.filter(user=user).delete()
-    sessions.end(user)
+    sessions.end_sessions(user)
     audit_log.record_change(by, "second factors removed", "user", user.pk, user.email)
 
 

@@ -55,7 +55,7 @@ def list_(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def invite(request: HttpRequest) -> HttpResponse:
     form = InviteForm(request.POST or None)
-    if request.method == "POST" and not single_submit.unused(request):
+    if request.method == "POST" and not single_submit.is_unused(request):
         messages.info(request, "This form was sent before. A link is shown only once.")
         return redirect("people:list")
     if request.method == "POST" and form.is_valid():
@@ -70,9 +70,9 @@ def invite(request: HttpRequest) -> HttpResponse:
         except roster.AlreadyHere:
             form.add_error("email", "Somebody here has that address already.")
         else:
-            single_submit.use(request)
+            single_submit.use_token(request)
             return render(request, "people/invited.html", {"person": user, "address": address})
-    token = request.POST.get("once") or single_submit.issue(request)
+    token = request.POST.get("once") or single_submit.issue_token(request)
     return render(request, "people/invite.html", {"form": form, "once": token})
 
 

@@ -8,9 +8,9 @@ from django.views.decorators.cache import cache_control
 from console.audit import paging
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.oauth.decorators import public
+from console.oauth.decorators import public_endpoint
 from console.platforms import bodies, credentials, provisioning, signing, tokens
-from console.platforms.decorators import attempt, door, header
+from console.platforms.decorators import attempt, header, platform_endpoint
 from console.platforms.models import Platform, PlatformUser
 from console.text import Visible
 
@@ -26,17 +26,17 @@ def _make_user(request: HttpRequest, platform: Platform) -> HttpResponse:
         reference=bodies.text(body, "reference", most=100),
         paper=None if paper is None else bodies.paper(paper),
     )
-    return JsonResponse({**_shown(user), "user_secret": secret}, encoder=Visible, status=201)
+    return JsonResponse({**_user_data(user), "user_secret": secret}, encoder=Visible, status=201)
 
 
 def _list_users(request: HttpRequest, platform: Platform) -> HttpResponse:
     page = paging.page(platform.users.select_related("user"), request.GET.get("before", ""))
-    shown = {"users": [_shown(user) for user in page.rows], "next_before": page.next_before}
+    shown = {"users": [_user_data(user) for user in page.rows], "next_before": page.next_before}
     return JsonResponse(shown, encoder=Visible)
 
 
 def _get_user(request: HttpRequest, platform: Platform, user_id: str) -> HttpResponse:
-    return JsonResponse(_shown(_user(platform, user_id)), encoder=Visible)
+    return JsonResponse(_user_data(_user(platform, user_id)), encoder=Visible)
 
 
 def _disable_user(request: HttpRequest, platform: Platform, user_id: str) -> HttpResponse:
@@ -72,14 +72,14 @@ def _mint(request: HttpRequest, platform: Platform) -> HttpResponse:
     )
 
 
-users = door(GET=_list_users, POST=_make_user)
-user = door(GET=_get_user, DELETE=_disable_user)
-user_secret = door(POST=_new_user_secret)
-user_connections = door(POST=_add_connection)
-token = door(POST=_mint)
+users = platform_endpoint(GET=_list_users, POST=_make_user)
+user = platform_endpoint(GET=_get_user, DELETE=_disable_user)
+user_secret = platform_endpoint(POST=_new_user_secret)
+user_connections = platform_endpoint(POST=_add_connection)
+token = platform_endpoint(POST=_mint)
 
 
-@public("GET")
+@public_endpoint("GET")
 @cache_control(public=True, max_age=300)
 def key_set(request: HttpRequest) -> HttpResponse:
     """RFC 7517 section 5."""
@@ -101,7 +101,7 @@ def _enabled(platform: Platform, user_id: str) -> PlatformUser:
     return found
 
 
-def _shown(user: PlatformUser) -> dict[str, Any]:
+def _user_data(user: PlatformUser) -> dict[str, Any]:
     open_ones = Connection.objects.filter(owner=user.user_id, closed_at=None).order_by("id")
     return {
         "user_id": user.public_id,

@@ -31,7 +31,7 @@ _STATUS = {
 View = Callable[..., HttpResponse]
 
 
-def door(**views: View) -> Callable[..., HttpResponse]:
+def platform_endpoint(**views: View) -> Callable[..., HttpResponse]:
     """One address, with a view for each method it takes. Each is called with the platform that asks."""
 
     @login_not_required

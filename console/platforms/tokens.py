@@ -110,7 +110,7 @@ def _app(user: PlatformUser, connection: Connection, wanted: frozenset[Scope]) -
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says, under a signature of ours. Whether it still holds, its ``Standing`` says."""
+    """What a token says, under a signature of ours. Whether it still holds, its ``TokenState`` says."""
 
     app_id: int
     token_id: str
@@ -121,7 +121,7 @@ class Claims:
     expired: bool
 
 
-class Standing(NamedTuple):
+class TokenState(NamedTuple):
     """The platform and the user behind an ``Access``, as they are now. The fields are those of its query."""
 
     platform_user__public_id: str

@@ -50,7 +50,7 @@ def list_(request: HttpRequest) -> HttpResponse:
 @_operators
 def new(request: HttpRequest) -> HttpResponse:
     form = PlatformForm(request.POST or None)
-    if request.method == "POST" and not single_submit.unused(request):
+    if request.method == "POST" and not single_submit.is_unused(request):
         messages.info(request, "This form was sent before. A secret is shown only once.")
         return redirect("platforms:list")
     if request.method == "POST" and form.is_valid():
@@ -59,9 +59,9 @@ def new(request: HttpRequest) -> HttpResponse:
         if isinstance(proved, HttpResponse):
             return proved
         platform, raw = provisioning.create_platform(user_of(request), name=form.cleaned_data["name"])
-        single_submit.use(request)
+        single_submit.use_token(request)
         return _show_secret(request, platform, raw)
-    token = request.POST.get("once") or single_submit.issue(request)
+    token = request.POST.get("once") or single_submit.issue_token(request)
     return render(request, "platforms/new.html", {"form": form, "once": token})
 
 
@@ -79,7 +79,7 @@ def detail(request: HttpRequest, client_id: str) -> HttpResponse:
 def secret(request: HttpRequest, client_id: str) -> HttpResponse:
     platform = get_object_or_404(_all(), client_id=client_id)
     if request.method == "POST":
-        if not single_submit.unused(request):
+        if not single_submit.is_unused(request):
             messages.info(request, "This form was sent before. A secret is shown only once.")
             return redirect("platforms:detail", client_id)
         about = f"You get a new secret of {platform.name}; the old one stops working."
@@ -88,9 +88,9 @@ def secret(request: HttpRequest, client_id: str) -> HttpResponse:
         if isinstance(proved, HttpResponse):
             return proved
         raw = provisioning.rotate_platform_secret(platform, by=user_of(request))
-        single_submit.use(request)
+        single_submit.use_token(request)
         return _show_secret(request, platform, raw)
-    return render(request, "platforms/secret.html", {"platform": platform, "once": single_submit.issue(request)})
+    return render(request, "platforms/secret.html", {"platform": platform, "once": single_submit.issue_token(request)})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -107,7 +107,7 @@ class _Practice(ApiView):
         return caller_connections.app_of(self.caller) or self.caller.owner
 
 
-class Accounts(_Practice):
+class PracticeAccounts(_Practice):
     acts = {
         "GET": Act(
             name="list_practice_accounts",
@@ -150,7 +150,7 @@ class Accounts(_Practice):
         return original, account_id or original.default_account
 
 
-class OneAccount(_Practice):
+class OnePracticeAccount(_Practice):
     acts = {
         "GET": Act(
             name="get_practice_account",
@@ -165,7 +165,7 @@ class OneAccount(_Practice):
         return self.answer(self.account(connection_id, account_id)[1])
 
 
-class Reset(_Practice):
+class ResetPracticeAccount(_Practice):
     acts = {
         "POST": Act(
             name="reset_practice_account",
@@ -186,7 +186,7 @@ class Reset(_Practice):
         return self.answer({"account": done.terms, "cancelled_orders": done.cancelled, "equity_before": done.before})
 
 
-class Model(_Practice):
+class SetPracticeModel(_Practice):
     acts = {
         "PUT": Act(
             name="set_practice_model",

@@ -22,7 +22,7 @@ class LastFactor(Exception):
 def change_password(user: User, password: str, *, session: str | None, ip: str) -> None:
     """Every other session ends, and so do links that would set the password once more."""
     _set(user, password)
-    sessions.end(user, but=session)
+    sessions.end_sessions(user, but=session)
     audit_log.record_change(user, "password changed", "user", user.pk, user.email, ip=ip)
 
 
@@ -36,7 +36,7 @@ def set_password(link: Link, password: str, *, ip: str) -> bool:
         return False
     user = User.objects.select_for_update().get(pk=link.user_id)
     _set(user, password)
-    sessions.end(user)
+    sessions.end_sessions(user)
     if link.purpose == Link.Purpose.INVITE:
         audit_log.record_change(user, "invitation accepted", "user", user.pk, user.email, ip=ip)
         return True
@@ -51,7 +51,7 @@ def set_password(link: Link, password: str, *, ip: str) -> bool:
 def _set(user: User, password: str) -> None:
     user.set_password(password)
     user.save(update_fields=["password"])
-    links.void(user)
+    links.revoke(user)
 
 
 def recovery_link(user: User) -> str | None:
@@ -77,7 +77,7 @@ def factor_added(user: User, factor: Factor, *, ip: str) -> list[str]:
 def remove_factor(user: User, factor: Factor, *, ip: str) -> None:
     """Raises LastFactor."""
     User.objects.select_for_update().get(pk=user.pk)
-    if settings.REQUIRE_SECOND_FACTOR and len(factors.of(user)) == 1:
+    if settings.REQUIRE_SECOND_FACTOR and len(factors.list_factors(user)) == 1:
         raise LastFactor
     audit_log.record_change(user, "second factor removed", "user", user.pk, user.email, ip=ip, factor=describe(factor))
     factors.remove(factor)
@@ -91,7 +91,7 @@ def new_codes(user: User, *, ip: str) -> list[str]:
 
 @transaction.atomic
 def end_other_sessions(user: User, *, session: str | None, ip: str) -> int:
-    ended = sessions.end(user, but=session)
+    ended = sessions.end_sessions(user, but=session)
     audit_log.record_change(user, "other sessions ended", "user", user.pk, user.email, ip=ip, ended=ended)
     return ended
 

@@ -29,7 +29,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         request,
         "security/overview.html",
         {
-            "factors": [(factor, services.describe(factor)) for factor in factors.of(user)],
+            "factors": [(factor, services.describe(factor)) for factor in factors.list_factors(user)],
             "has_app": factors.has(user, factors.APP),
             "codes_left": factors.codes_left(user),
             "browsers": sessions.browsers(user, request),
@@ -97,7 +97,7 @@ def add_app(request: HttpRequest) -> HttpResponse:
         "form": form,
         "sealed": sealed,
         "secret": " ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
-        "picture": SafeString(factors.picture(user, secret)),  # drawn here, of nothing anybody sent
+        "picture": SafeString(factors.qr_code(user, secret)),  # drawn here, of nothing anybody sent
     }
     return render(request, "security/app.html", context)
 
@@ -146,7 +146,7 @@ def remove_factor(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             messages.success(request, f"Your {what} is removed.")
         return redirect("security:overview")
-    last = len(factors.of(user)) == 1
+    last = len(factors.list_factors(user)) == 1
     return render(request, "security/remove.html", {"what": what, "last": last})
 
 
@@ -157,7 +157,7 @@ def new_codes(request: HttpRequest) -> HttpResponse:
     if not factors.has_any(user):
         messages.info(request, "Recovery codes stand in for a second factor. Add one first.")
         return redirect("security:overview")
-    if request.method == "POST" and not single_submit.unused(request):
+    if request.method == "POST" and not single_submit.is_unused(request):
         messages.info(request, "This form was sent before. Recovery codes are shown only once.")
         return redirect("security:overview")
     if request.method == "POST":
@@ -165,9 +165,9 @@ def new_codes(request: HttpRequest) -> HttpResponse:
         if isinstance(proved, HttpResponse):
             return proved
         codes = services.new_codes(user, ip=_ip(request))
-        single_submit.use(request)
+        single_submit.use_token(request)
         return render(request, "security/codes.html", {"codes": codes, "onward": reverse("security:overview")})
-    context = {"once": single_submit.issue(request), "left": factors.codes_left(user)}
+    context = {"once": single_submit.issue_token(request), "left": factors.codes_left(user)}
     return render(request, "security/new_codes.html", context)
 
 
@@ -181,7 +181,7 @@ def end_sessions(request: HttpRequest) -> HttpResponse:
 def _added(request: HttpRequest, factor: Factor) -> HttpResponse:
     """On to where the person was going; past their recovery codes, when these were made just now."""
     codes = services.factor_added(user_of(request), factor, ip=_ip(request))
-    onward = required.where_to(request) or reverse("security:overview")
+    onward = required.intended_url(request) or reverse("security:overview")
     if codes:
         return render(request, "security/codes.html", {"codes": codes, "onward": onward, "first": True})
     messages.success(request, f"Your {services.describe(factor)} is added.")

@@ -158,7 +158,7 @@ class SelfTest(TypedDict):
 def self_test(call: Call) -> dict[str, Any]:
     who = call.principal
     connection = Connection.objects.select_related("owner").get(pk=who.connection_id)
-    found = health.examine(connection)
+    found = health.diagnose(connection)
     checks = [compact(check=each.check, ok=each.ok, detail=each.detail, next=each.next) for each in found]
     if who.may(Scope.TRADE):
         refusal = previewing.refusal_to_trade(who)

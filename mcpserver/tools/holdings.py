@@ -91,11 +91,11 @@ def get_account_summary(call: Call) -> dict[str, Any]:
         state = broker.account_state(account.account_id)
         held = broker.positions(account.account_id)
         known = [
-            equity.known_at(connection_id, account.account_id, midnight),
-            equity.known_at(connection_id, account.account_id),
+            equity.equity_at(connection_id, account.account_id, midnight),
+            equity.equity_at(connection_id, account.account_id),
         ]
         paid_in = [
-            equity.paid_in(broker, account.account_id, state.currency, at) if at else Decimal(0)
+            equity.net_deposits(broker, account.account_id, state.currency, at) if at else Decimal(0)
             for at in (each[1] if each else None for each in known)
         ]
     cash = next((each for each in state.cash if each.currency == state.currency), None)

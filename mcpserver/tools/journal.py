@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 
 from brokers.errors import BrokerError
 from console.audit.models import Call as Row
-from console.audit.models import Outcome
+from console.audit.models import CallOutcome
 from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal
@@ -21,7 +21,7 @@ from mcpserver.tools.render import check_span, compact, money
 
 TRADES, ACTIVITY = "journal", "activity"
 """What their cursors are of."""
-OUTCOMES = tuple(outcome.value for outcome in Outcome)
+OUTCOMES = tuple(outcome.value for outcome in CallOutcome)
 METHOD = (
     "A round trip runs from flat to flat. Average cost; over a whole trip FIFO earns the same. realized_pnl, mfe and "
     "mae are before fees; mfe and mae are the best and worst it stood at, by bars of the size in measured_by."

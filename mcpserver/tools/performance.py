@@ -122,7 +122,7 @@ def get_pnl(call: Call) -> dict[str, Any]:
         held = broker.positions(account.account_id)
     realized = list(pnl.realize(fills))
     span = {"start": args.get("start"), "end": args.get("end")}
-    totals = {currency: each for (currency, _), each in pnl.sums(realized, lambda fill: "", **span).items()}
+    totals = {currency: each for (currency, _), each in pnl.totals(realized, lambda fill: "", **span).items()}
     open_profit = _open_profit(held, lambda position: "")
     answer: dict[str, Any] = {
         "totals": [
@@ -131,7 +131,7 @@ def get_pnl(call: Call) -> dict[str, Any]:
         ]
     }
     if group_by := args.get("group_by"):
-        found = pnl.sums(realized, _KEYS[group_by], **span)
+        found = pnl.totals(realized, _KEYS[group_by], **span)
         by_symbol = _open_profit(held, lambda position: position.symbol) if group_by == "symbol" else {}
         keys = sorted({*found, *by_symbol}, key=lambda key: (key[1], key[0]), reverse=group_by != "symbol")
         answer["groups"] = [
@@ -166,7 +166,7 @@ def get_portfolio_history(call: Call) -> dict[str, Any]:
 def get_watermarks(call: Call) -> dict[str, Any]:
     state, known = _known(call, call.args.get("period", "all"), equity.FINE)
     high, low = max(known, key=lambda each: each.high), min(known, key=lambda each: each.low)
-    deepest = equity.deepest(known)
+    deepest = equity.max_drawdown(known)
     below = high.high - state.equity
     return compact(
         currency=state.currency,
@@ -199,7 +199,7 @@ def _known(call: Call, period: str, bar: timedelta) -> tuple[AccountState, list[
     now = timezone.now()
     back = PERIODS[period]
     known = equity.points(call.principal.connection_id, account.account_id, since=now - back if back else None, bar=bar)
-    return state, equity.with_now(known, state, now, bar)
+    return state, equity.with_current(known, state, now, bar)
 
 
 def _days(known: Iterable[Point]) -> list[dict[str, Any]]:

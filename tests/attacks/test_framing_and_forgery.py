@@ -4,7 +4,7 @@ import pytest
 from django.test import Client as Browser
 
 from console.accounts.models import User
-from console.clients.models import Client, Review
+from console.clients.models import Client, ReviewState
 from console.connections.models import Connection
 from tests.console.oauth.hosts import Host, allowed_apps
 
@@ -21,7 +21,7 @@ def test_no_page_of_the_sign_in_can_be_framed_or_kept(host: Host, paper: Connect
             host.page(), {"choice": "allow", "connection": paper.pk, "scope": "mcp:read mcp:trade"}
         ),
     }
-    Client.objects.update(review=Review.WAITING)
+    Client.objects.update(review=ReviewState.WAITING)
     pages["awaits review"] = host.open()
     for name, page in pages.items():
         assert "frame-ancestors 'none'" in page["Content-Security-Policy"], name

@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.test import Client as Browser
 from django.utils import timezone
 
-from console.audit.models import Call, Outcome
+from console.audit.models import Call, CallOutcome
 from console.connected_apps.models import ConnectedApp
 
 _numbers = itertools.count(1)
@@ -37,7 +37,7 @@ def log(
     app: ConnectedApp,
     *,
     tool: str = "get_quote",
-    outcome: str = Outcome.OK,
+    outcome: str = CallOutcome.OK,
     code: str = "",
     message: str = "",
     arguments: dict[str, Any] | None = None,

@@ -15,7 +15,7 @@ from django.test import Client as Browser
 from console import text
 from console.accounts.models import User
 from console.audit import log as audit_log
-from console.audit.models import Call, Outcome
+from console.audit.models import Call, CallOutcome
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Refusal
@@ -175,12 +175,14 @@ def test_a_line_of_the_log_is_one_line_and_holds_none() -> None:
 
 def test_a_letter_names_an_app_with_it_written_out(app: ConnectedApp) -> None:
     app.name = "Cl\u202eaude\u3164"
-    emails.tell_of_grant(app)
+    emails.send_grant_email(app)
     assert 'App: "Cl\\u202eaude\\u3164"' in str(mail.outbox[0].body)
 
 
 def test_a_foreign_tool_name_is_cut(browser: Browser, app: ConnectedApp, read_key: str) -> None:
-    audit_log.record_call(audit_log.Entry(request_id="req_x", outcome=Outcome.REFUSED, duration_us=1, tool="x" * 5000))
+    audit_log.record_call(
+        audit_log.Entry(request_id="req_x", outcome=CallOutcome.REFUSED, duration_us=1, tool="x" * 5000)
+    )
     kept = Call.objects.get(request_id="req_x").tool
     assert (len(kept), kept[-1]) == (audit_log.LONGEST_TOOL, "…")
 

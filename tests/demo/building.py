@@ -114,7 +114,7 @@ def main() -> None:
     _say(prepared, approving, at_ibkr)
 
 
-def _say(prepared: quickstart.Prepared, approving: App, at_ibkr: App) -> None:
+def _say(prepared: quickstart.QuickstartResult, approving: App, at_ibkr: App) -> None:
     told = {"email": prepared.username, "password": prepared.password}
     print(json.dumps({**told, "approving": approving.key, "asking": at_ibkr.key}))  # noqa: T201 - the result
 

@@ -27,7 +27,7 @@ FIELDS = ["console_url", "mcp_url", "username", "password", "paper_key_trade", "
 SECRETS = ["password", "paper_key_trade", "paper_key_read"]
 
 
-def _signed_in(prepared: quickstart.Prepared) -> bool:
+def _signed_in(prepared: quickstart.QuickstartResult) -> bool:
     return authenticate(username=prepared.username, password=prepared.password) is not None
 
 

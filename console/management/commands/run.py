@@ -39,7 +39,7 @@ class Command(BaseCommand):
             embedded_queue.tidy(home / "queue")
             sys.exit(self._supervise(host, port, home, prepared))
 
-    def _supervise(self, host: str, port: int, home: Path, prepared: quickstart.Prepared) -> int:
+    def _supervise(self, host: str, port: int, home: Path, prepared: quickstart.QuickstartResult) -> int:
         children = supervisor.instance(host=host, port=port, home=home)
         with supervisor.Supervisor(children, folder=settings.BASE_DIR, say=self._say) as running:
             if not running.wait_until(lambda: supervisor.answers(host, port), seconds=_READY_SECONDS):
@@ -53,7 +53,7 @@ class Command(BaseCommand):
                 self._say("Stopping.")
         return code
 
-    def _welcome(self, prepared: quickstart.Prepared) -> None:
+    def _welcome(self, prepared: quickstart.QuickstartResult) -> None:
         password = prepared.password or "the one you were shown; `make rotate` makes a new one"
         keys = "made on the page API keys"
         if prepared.paper_key_trade and prepared.paper_key_read:

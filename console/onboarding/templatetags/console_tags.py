@@ -39,7 +39,7 @@ def environment(value: str) -> SafeString:
 
 
 @register.filter
-def environment_word(value: str) -> str:
+def environment_label(value: str) -> str:
     return "Paper" if value == Environment.PAPER else "Live"
 
 
@@ -134,13 +134,13 @@ def duration(microseconds: int) -> str:
 
 
 @register.filter
-def order_words(order: Order) -> str:
+def order_text(order: Order) -> str:
     """``Buy 10 AAPL at 181.5 limit, day``: the words the order was shown with."""
     return describe(order.request)
 
 
 @register.filter
-def scope_words(text: str) -> str:
+def scope_text(text: str) -> str:
     """``Read only`` for the scopes as they are stored."""
     if text == Scope.MANAGE:
         return "Manage"
@@ -148,12 +148,12 @@ def scope_words(text: str) -> str:
 
 
 @register.filter
-def source_words(source: str) -> str:
+def source_text(source: str) -> str:
     return _SOURCES.get(source, source)
 
 
 @register.filter
-def app_words(app: ConnectedApp) -> str:
+def app_name(app: ConnectedApp) -> str:
     """The app as its owner knows it."""
     return "You, in the console" if app.is_console else app.name
 

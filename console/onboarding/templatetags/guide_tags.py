@@ -7,7 +7,7 @@ from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString
 
 from console.onboarding import guides
-from console.onboarding.guide import Step
+from console.onboarding.guide import GuideStep
 
 register = template.Library()
 
@@ -23,7 +23,7 @@ def ticked(text: str) -> SafeString:
 
 
 @register.simple_tag
-def steps_with_key(slug: str, key: str) -> list[Step]:
+def steps_with_key(slug: str, key: str) -> list[GuideStep]:
     """The steps of a host's guide that hold a text to copy, with a key that was just made in its place."""
-    found = guides.find(slug, guides.here(key=key))
+    found = guides.find(slug, guides.place_of(key=key))
     return [step for step in found.way("key").steps if step.copy] if found else []

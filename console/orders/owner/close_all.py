@@ -26,7 +26,7 @@ def flatten_as_owner(
 ) -> tuple[preparing.Prepared, list[summary.Unclosable]]:
     """Hold a plan for the owner's own release, as ``prepare.prepare_flatten`` does. Raises Refusal."""
     _check(connection, by)
-    app = grants.of_console(connection)
+    app = grants.console_app(connection)
     principal = Principal(
         user_id=by.pk,
         user_label=by.email,

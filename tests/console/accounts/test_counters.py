@@ -6,7 +6,7 @@ import pytest
 from django.core.cache import cache
 
 from console.accounts import throttle
-from console.accounts.throttle import Attempt
+from console.accounts.throttle import SignInAttempt
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def nothing_counted() -> Iterator[None]:
 
 def fail(ip: str, email: str, times: int = 1) -> bool:
     """Whether the last of them was still let through."""
-    return [Attempt(ip=ip, email=email).begin() for _ in range(times)][-1]
+    return [SignInAttempt(ip=ip, email=email).begin() for _ in range(times)][-1]
 
 
 def test_an_address_that_is_blocked_makes_no_counter_for_the_accounts_it_names() -> None:

@@ -93,7 +93,7 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
     connections.set_limits(paper, limits.parse({"order_notional": "90000"}), by=owner)
     grants.set_limits(app, limits.parse({"daily_notional": "90000"}), by=owner)
     grants.set_toolsets(app, {Toolset.MARKET, Toolset.ACCOUNT}, by=owner)
-    owners, anothers = an_order(grants.of_console(paper)), an_order(app)
+    owners, anothers = an_order(grants.console_app(paper)), an_order(app)
     # Of another app, so that it holds none of the doors shut.
     halt = halts.halt_app(app, by=owner)
     # Another connection, so that it holds none of the doors shut either.

@@ -14,12 +14,12 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 from console.audit import group_commit
 from console.audit import log as audit_log
 from console.audit.group_commit import Insert, Writer
-from console.audit.models import Call, Outcome
+from console.audit.models import Call, CallOutcome
 from tests import serving
 
 
 def row(request_id: str) -> tuple[Any, ...]:
-    return audit_log._row(audit_log.Entry(request_id=request_id, outcome=Outcome.OK, duration_us=1, tool="t"))
+    return audit_log._row(audit_log.Entry(request_id=request_id, outcome=CallOutcome.OK, duration_us=1, tool="t"))
 
 
 class Gate(Insert):
@@ -87,7 +87,7 @@ def test_a_row_is_there_for_everybody_when_its_writer_returns(transactional_db: 
 
     def write(number: int) -> None:
         try:
-            audit_log.record_call(audit_log.Entry(request_id=f"req_{number}", outcome=Outcome.OK, duration_us=1))
+            audit_log.record_call(audit_log.Entry(request_id=f"req_{number}", outcome=CallOutcome.OK, duration_us=1))
             seen.append(Call.objects.filter(request_id=f"req_{number}").count())
         finally:
             connection.close()
@@ -139,7 +139,7 @@ def test_one_row_that_cannot_be_stored_does_not_cost_the_others_theirs(writer: W
 
 def test_inside_a_transaction_the_row_is_part_of_it(transactional_db: None) -> None:
     with transaction.atomic():
-        audit_log.record_call(audit_log.Entry(request_id="req_1", outcome=Outcome.OK, duration_us=1))
+        audit_log.record_call(audit_log.Entry(request_id="req_1", outcome=CallOutcome.OK, duration_us=1))
         transaction.set_rollback(True)
     assert not Call.objects.exists()
 
@@ -156,7 +156,7 @@ def test_a_row_that_waits_at_the_end_is_written_all_the_same(writer: Writer, gat
 
 
 def test_a_child_that_was_forked_has_a_writer_of_its_own(transactional_db: None) -> None:
-    audit_log.record_call(audit_log.Entry(request_id="req_parent", outcome=Outcome.OK, duration_us=1))
+    audit_log.record_call(audit_log.Entry(request_id="req_parent", outcome=CallOutcome.OK, duration_us=1))
     assert group_commit.writer._thread is not None
     before = group_commit.writer._thread
     child = os.fork()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from console.audit import log as audit_log
-from console.audit.models import Call, Outcome
+from console.audit.models import Call, CallOutcome
 from console.authority import bearer
 from console.oauth import tokens
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 
 def written(**fields: Any) -> Call:
-    given: dict[str, Any] = {"request_id": "req_1", "outcome": Outcome.OK, "duration_us": 1500} | fields
+    given: dict[str, Any] = {"request_id": "req_1", "outcome": CallOutcome.OK, "duration_us": 1500} | fields
     audit_log.record_call(audit_log.Entry(**given))
     return Call.objects.get()
 

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from console.accounts.models import User
 from console.audit.models import Change
-from console.clients.models import Client, Kind, Review
+from console.clients.models import Client, ClientKind, ReviewState
 from console.connected_apps import grants
 from console.connections.models import Connection
 from console.oauth import tasks
@@ -175,8 +175,8 @@ def test_a_mail_server_that_is_not_named_properly_stops_the_start(url: str, tmp_
 def test_an_app_that_changed_while_the_operator_looked_is_not_accepted(operators: Browser) -> None:
     client = Client.objects.create(
         name="Nice Notes",
-        kind=Kind.DYNAMIC,
-        review=Review.WAITING,
+        kind=ClientKind.DYNAMIC,
+        review=ReviewState.WAITING,
         redirect_uris="https://notes.example/cb",
         client_type=Client.CLIENT_PUBLIC,
         authorization_grant_type=Client.GRANT_AUTHORIZATION_CODE,
@@ -203,7 +203,7 @@ def test_a_client_nobody_ever_allowed_is_forgotten_after_30_days_and_one_that_wa
     def client(name: str, days: int) -> Client:
         made = Client.objects.create(
             name=name,
-            kind=Kind.DYNAMIC,
+            kind=ClientKind.DYNAMIC,
             redirect_uris="https://notes.example/cb",
             client_type=Client.CLIENT_PUBLIC,
             authorization_grant_type=Client.GRANT_AUTHORIZATION_CODE,

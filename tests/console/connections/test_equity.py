@@ -71,14 +71,14 @@ def test_thinning_puts_old_rows_together_and_keeps_their_highs_and_lows(blank: C
     values = [str(100 + 7 * place % 31) for place in range(48)]
     keep(blank, *values)
     now = START + timedelta(days=3)
-    assert equity.thin(now) == 48 - 4
-    assert equity.thin(now) == 0
+    assert equity.compact(now) == 48 - 4
+    assert equity.compact(now) == 0
     hours = equity.points(blank.pk, "A")
     assert [(point.high, point.low, point.equity) for point in hours] == [
         (max(part), min(part), part[-1])
         for part in ([Decimal(value) for value in values[first : first + 12]] for first in range(0, 48, 12))
     ]
-    assert equity.thin(START + timedelta(days=92)) == 3
+    assert equity.compact(START + timedelta(days=92)) == 3
     (day,) = equity.points(blank.pk, "A")
     whole = [Decimal(value) for value in values]
     assert (day.start, day.opened, day.high, day.low, day.equity) == (
@@ -95,15 +95,15 @@ def test_thinning_leaves_the_last_two_days_and_other_accounts_alone(blank: Conne
     EquitySnapshot.objects.all().delete()
     keep(blank, "1", "2", "3")
     keep(theirs, "7", start=START + timedelta(days=2))
-    assert equity.thin(START + timedelta(days=1, hours=23)) == 0
-    assert equity.thin(START + timedelta(days=2, hours=2)) == 2
+    assert equity.compact(START + timedelta(days=1, hours=23)) == 0
+    assert equity.compact(START + timedelta(days=2, hours=2)) == 2
     assert [point.equity for point in equity.points(theirs.pk, "A")] == [7]
     assert equity.points(theirs.pk, blank.default_account) == []
 
 
 def test_the_deepest_fall_is_that_from_the_highest_point_before_it(blank: Connection) -> None:
     keep(blank, "100", "150", "120", "160", "112", "130", "170", "160")
-    fall = equity.deepest(equity.points(blank.pk, "A"))
+    fall = equity.max_drawdown(equity.points(blank.pk, "A"))
     assert fall is not None
     assert [fall.peak, fall.trough, fall.amount, fall.percent] == [Decimal(each) for each in (160, 112, 48, 30)]
     assert (fall.peak_at, fall.trough_at) == (START + timedelta(minutes=15), START + timedelta(minutes=20))
@@ -111,12 +111,12 @@ def test_the_deepest_fall_is_that_from_the_highest_point_before_it(blank: Connec
 
 def test_an_equity_that_only_rises_has_no_fall(blank: Connection) -> None:
     keep(blank, "100", "150", "150", "160")
-    assert equity.deepest(equity.points(blank.pk, "A")) is None
+    assert equity.max_drawdown(equity.points(blank.pk, "A")) is None
 
 
 def test_what_was_known_at_a_moment_is_the_last_before_it_else_the_first(blank: Connection) -> None:
-    assert equity.known_at(blank.pk, "A", timezone.now()) is None
+    assert equity.equity_at(blank.pk, "A", timezone.now()) is None
     keep(blank, "100", "101", "102")
-    assert equity.known_at(blank.pk, "A", START + timedelta(minutes=6)) == (Decimal(101), START + timedelta(minutes=5))
-    assert equity.known_at(blank.pk, "A", START) == (Decimal(100), START)
-    assert equity.known_at(blank.pk, "A") == (Decimal(100), START)
+    assert equity.equity_at(blank.pk, "A", START + timedelta(minutes=6)) == (Decimal(101), START + timedelta(minutes=5))
+    assert equity.equity_at(blank.pk, "A", START) == (Decimal(100), START)
+    assert equity.equity_at(blank.pk, "A") == (Decimal(100), START)

@@ -44,7 +44,7 @@ def test_a_live_account_that_cannot_reach_its_venue_says_so_and_has_no_worth_mad
     connection.refresh_from_db()
     assert "Live prices of Kraken cannot be reached" in connection.last_error
     assert "Live prices of Kraken cannot be reached" in words_of(browser.get(f"/connections/{connection.pk}/"))
-    assert [each.ok for each in health.examine(connection)] == [True, True, False]
+    assert [each.ok for each in health.diagnose(connection)] == [True, True, False]
 
 
 @pytest.mark.parametrize(

@@ -64,9 +64,9 @@ def test_a_third_of_a_cost_adds_up_to_the_whole_again() -> None:
 
 def test_only_fills_in_the_time_asked_for_count_but_earlier_ones_make_the_average() -> None:
     made = fills("BUY 2 A 10 1", "SELL 1 A 15 1.5", "SELL 1 A 18 2")
-    (total,) = pnl.sums(pnl.realize(made), lambda fill: "", start=START + timedelta(days=2)).values()
+    (total,) = pnl.totals(pnl.realize(made), lambda fill: "", start=START + timedelta(days=2)).values()
     assert total.profit == 8 and total.fees == 2 and total.net == 6 and total.fills == 1
-    (total,) = pnl.sums(
+    (total,) = pnl.totals(
         pnl.realize(made), lambda fill: "", start=START + timedelta(days=1), end=START + timedelta(days=2)
     ).values()
     assert total.profit == 5 and total.net == Decimal("3.5")

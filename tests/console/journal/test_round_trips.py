@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 from brokers.types import Bar, Fill, Side
 from console.connections import pnl
 from console.journal import trips
-from console.journal.trips import Step, Trip
+from console.journal.trips import PositionStep, Trip
 
 START = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 
 
-def steps(*lines: str) -> list[Step]:
+def steps(*lines: str) -> list[PositionStep]:
     """Each "kind quantity price fee", ten minutes apart; the quantity is signed."""
     made = []
     for place, line in enumerate(lines):
         kind, quantity, price, fee = line.split()
         made.append(
-            Step(
+            PositionStep(
                 at=START + timedelta(minutes=10 * place),
                 place=place,
                 ref=str(place),
@@ -127,7 +127,7 @@ def test_all_trips_together_earned_what_average_cost_says_and_lose_no_fee(
     rows: list[tuple[int, Decimal, Decimal, Decimal]],
 ) -> None:
     made = [
-        Step(
+        PositionStep(
             at=START + timedelta(minutes=place // 3),  # several at one moment
             place=place,
             ref=str(place),

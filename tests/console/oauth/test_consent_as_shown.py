@@ -9,7 +9,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from console.accounts.models import User
-from console.clients.models import Client, Review
+from console.clients.models import Client, ReviewState
 from console.connections.models import Connection
 from console.oauth import seen
 from tests.console.oauth.hosts import REGISTRATIONS, Host, allowed_apps, location, register, shown_on
@@ -21,7 +21,7 @@ CHANGES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: Client.objects.update(redirect_uris="https://notes.example/cb https://evil.example/cb"),
         "where it may return to",
     ),
-    "a review": (lambda: Client.objects.update(review=Review.ACCEPTED), "what is known of who it is"),
+    "a review": (lambda: Client.objects.update(review=ReviewState.ACCEPTED), "what is known of who it is"),
     "the scopes": (lambda: Client.objects.update(scopes="mcp:read"), "what it may ask for"),
     "a connection's name": (lambda: Connection.objects.update(name="Other"), "your connections"),
     "a connection becoming live": (lambda: Connection.objects.update(environment="live"), "your connections"),

@@ -15,7 +15,7 @@ from django.test import Client as Browser
 from console.accounts.models import User
 from console.clients import registration
 from console.onboarding import guides, hosts
-from console.onboarding.guide import CLIENT_ID, KEY, Guide, Place, Reach, Runs, Use
+from console.onboarding.guide import CLIENT_ID, KEY, Guide, Place, Reachability, Runs, SnippetUse
 from console.scopes import ALL
 from tests.console.pages import text_of, words_of
 
@@ -92,17 +92,17 @@ def test_an_address_without_encryption_is_warned_of(browser: Browser, settings: 
 @pytest.mark.parametrize(
     ("url", "reach"),
     [
-        ("http://localhost:8000", Reach.LOOPBACK),
-        ("http://127.0.0.1:8000", Reach.LOOPBACK),
-        ("http://[::1]:8000", Reach.LOOPBACK),
-        ("http://192.168.1.20:8000", Reach.PRIVATE),
-        ("https://desk", Reach.PRIVATE),
-        ("https://desk.internal", Reach.PRIVATE),
-        ("https://8.8.8.8", Reach.PUBLIC),
-        ("https://desk.example.com", Reach.PUBLIC),
+        ("http://localhost:8000", Reachability.LOOPBACK),
+        ("http://127.0.0.1:8000", Reachability.LOOPBACK),
+        ("http://[::1]:8000", Reachability.LOOPBACK),
+        ("http://192.168.1.20:8000", Reachability.PRIVATE),
+        ("https://desk", Reachability.PRIVATE),
+        ("https://desk.internal", Reachability.PRIVATE),
+        ("https://8.8.8.8", Reachability.PUBLIC),
+        ("https://desk.example.com", Reachability.PUBLIC),
     ],
 )
-def test_from_where_an_address_can_be_called(url: str, reach: Reach) -> None:
+def test_from_where_an_address_can_be_called(url: str, reach: Reachability) -> None:
     assert Place(public_url=url).reach is reach
 
 
@@ -116,7 +116,7 @@ def test_https_inside_a_house_is_not_the_internet(slug: str) -> None:
 def test_what_goes_into_a_file_is_read_by_its_parser(place: Place) -> None:
     for each in hosts.table(place):
         for way in each.ways:
-            for text in way.texts(Use.FILE):
+            for text in way.texts(SnippetUse.FILE):
                 if text.startswith("{"):
                     assert place.url in json.dumps(json.loads(text)), each.slug
                 elif text.startswith("["):
@@ -127,7 +127,7 @@ def test_what_goes_into_a_file_is_read_by_its_parser(place: Place) -> None:
 
 def test_each_host_gets_the_words_its_own_configuration_has() -> None:
     def config(slug: str, way: str) -> dict[str, object]:
-        loaded: dict[str, object] = json.loads(guide(slug, HOSTED).way(way).texts(Use.FILE)[0])
+        loaded: dict[str, object] = json.loads(guide(slug, HOSTED).way(way).texts(SnippetUse.FILE)[0])
         return loaded
 
     url = "https://desk.example.com/mcp"
@@ -202,7 +202,7 @@ def test_where_an_operator_looks_first_the_page_says_so(browser: Browser, settin
 
 
 def test_copilot_studio_is_given_the_endpoints_where_they_have_to_be_typed_in() -> None:
-    texts = guide("copilot-studio", BY_HAND).way("oauth").texts(Use.VALUE)
+    texts = guide("copilot-studio", BY_HAND).way("oauth").texts(SnippetUse.VALUE)
     assert "https://desk.example.com/oauth/authorize" in texts
     assert "https://desk.example.com/oauth/token" in texts
 

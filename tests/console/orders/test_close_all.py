@@ -215,7 +215,7 @@ def test_the_owners_approval_of_an_apps_flatten_is_refused_while_halted(
 
 def test_nothing_but_closing_passes_a_halt_for_the_owner(paper: Connection, owner: User, trader: Principal) -> None:
     halts.halt_connection(paper, by=owner)
-    app = grants.of_console(paper)
+    app = grants.console_app(paper)
     own = Principal(
         **{name: getattr(trader, name) for name in trader.__slots__}
         | {"app_id": app.pk, "source": Source.CONSOLE, "scopes": app.granted}
@@ -294,7 +294,7 @@ def test_an_app_cannot_confirm_what_the_owner_prepared(
 def test_no_credential_authenticates_as_the_owner_in_the_console(
     paper: Connection, trade_key: str, trader: Principal
 ) -> None:
-    app = grants.of_console(paper)
+    app = grants.console_app(paper)
     with pytest.raises(ValueError, match="No credential"):
         grants.activate(app)
     # Even a row that points there by force opens nothing.
@@ -318,8 +318,8 @@ def test_no_credential_authenticates_as_the_owner_in_the_console(
 def test_there_is_one_for_each_connection_and_no_list_has_it(
     browser: Browser, owner: User, paper: Connection, position: None
 ) -> None:
-    app = grants.of_console(paper)
-    assert grants.of_console(paper) == app
+    app = grants.console_app(paper)
+    assert grants.console_app(paper) == app
     assert app not in app_queries.active_apps(owner)
     assert app not in playground.choices(owner)
     for address in ("/", "/apps/", f"/connections/{paper.pk}/", "/playground/", "/activity/", "/halts/"):
@@ -344,7 +344,7 @@ def test_the_pages_of_its_orders_say_who_asked(
 
 
 def test_permission_is_looked_at_as_for_any_app(paper: Connection, owner: User) -> None:
-    app = grants.of_console(paper)
+    app = grants.console_app(paper)
     permission.check_permission(app, paper)
     grants.revoke(app, by=owner, reason="Test")
     assert refused(lambda: permission.check_permission(app, paper)) is Code.APP_REVOKED

@@ -10,7 +10,7 @@ import pytest
 from console.accounts.models import User
 from console.accounts.presence import Act
 from console.audit.models import Change
-from console.clients.models import Client, Review
+from console.clients.models import Client, ReviewState
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections import services as connections
@@ -136,7 +136,7 @@ def door_of(
                 return door("/clients/new/", name="W", redirect_uris="https://w.example.com/cb", scope="trade")
             case Act.ACCEPT_CLIENT:
                 Host.register(person, REGISTRATIONS["claude"])
-                Client.objects.update(review=Review.WAITING)
+                Client.objects.update(review=ReviewState.WAITING)
                 client = Client.objects.get()
                 return door(f"/clients/{client.pk}/accept/", seen=client.looks)
             case Act.INVITE:

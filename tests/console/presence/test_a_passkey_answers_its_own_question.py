@@ -41,7 +41,7 @@ def test_a_copied_cookie_adds_no_passkey_with_a_question_that_anybody_may_ask(
     credential = fresh.made(QUESTIONS[asked](thief))
     told = thief.post(PAGE, {"name": "Mine", "credential": credential}, follow=True)
     assert "does not fit" in text_of(told)
-    assert [each.pk for each in factors.of(owner)] == [own.pk]
+    assert [each.pk for each in factors.list_factors(owner)] == [own.pk]
 
 
 def test_somebody_without_a_passkey_gets_none_by_it_either(person: Person, owner: User, fresh: Passkey) -> None:
@@ -70,9 +70,9 @@ def test_after_a_proof_the_browser_adds_it_once_and_in_five_minutes(
     made = fresh.made(question_of(person.post(PAGE, {"name": "Mine"})))
     question = person.session[STATE]
     Browser.post(person, PAGE, {"name": "Mine", "credential": made})
-    assert len(factors.of(owner)) == 1
+    assert len(factors.list_factors(owner)) == 1
     session = person.session
     session[STATE] = question
     session.save()
     Browser.post(person, PAGE, {"name": "Mine", "credential": made})
-    assert len(factors.of(owner)) == 1
+    assert len(factors.list_factors(owner)) == 1

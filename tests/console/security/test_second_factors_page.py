@@ -90,7 +90,7 @@ def test_new_recovery_codes_end_the_old_ones_and_reload_makes_no_more(owner: Use
     assert actions(owner) == ["recovery codes replaced"]
     used = re.search(r'name="once" value="([^"]+)"', text_of(browser.get("/security/codes/")))
     assert used
-    app = factors.of(owner)[0]
+    app = factors.list_factors(owner)[0]
     app.data.pop("used_step")  # as if half a minute had gone by: a code counts once
     app.save()
     cache.clear()
