@@ -123,7 +123,7 @@ class Limits:
             made[each.name] = value
         return made
 
-    def told(self) -> dict[str, Any]:
+    def as_text(self) -> dict[str, Any]:
         """For the journal, whose lists are short: many symbols on few lines."""
         return {
             name: textwrap.wrap(", ".join(value), 180) if isinstance(value, list) else value

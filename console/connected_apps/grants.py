@@ -256,7 +256,7 @@ def set_limits(app: ConnectedApp, limits: Limits, *, by: User, may_widen: bool =
             )
         ConnectedApp.objects.filter(pk=mine.pk).update(limits=limits.stored())
         audit_log.record_change(
-            by, "limits changed", "app", mine.pk, mine.name, before=before.told(), after=limits.told()
+            by, "limits changed", "app", mine.pk, mine.name, before=before.as_text(), after=limits.as_text()
         )
         changed.send(ConnectedApp, app=app)
     app.refresh_from_db()

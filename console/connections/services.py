@@ -103,7 +103,7 @@ def set_limits(connection: Connection, limits: Limits, *, by: User, may_widen: b
             )
         Connection.objects.filter(pk=mine.pk).update(limits=limits.stored())
         audit_log.record_change(
-            by, "limits changed", "connection", mine.pk, mine.name, before=before.told(), after=limits.told()
+            by, "limits changed", "connection", mine.pk, mine.name, before=before.as_text(), after=limits.as_text()
         )
     connection.refresh_from_db()
     return True

@@ -275,7 +275,7 @@ def disable_trading(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _differences(before: Limits, after: Limits) -> str:
     """In words, one limit after the other."""
-    old, new = before.told(), after.told()
+    old, new = before.as_text(), after.as_text()
 
     def shown(value: object) -> str:
         return ", ".join(value) if isinstance(value, list) else "no limit" if value is None else str(value)

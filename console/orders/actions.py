@@ -43,7 +43,7 @@ def confirm_all(principal: Principal, confirmation_id: str, *, request_id: str =
     def may(connection: Connection) -> None:
         limit_rules.check_redeemer(confirmation.decided_by(connection), connection, principal.redeemer)
 
-    orders = release.release(confirmation, plan, may=may, by=principal.app_label, request_id=request_id)
+    orders = release.release(confirmation, plan, authorize=may, by=principal.app_label, request_id=request_id)
     return Released(confirmation=confirmation, orders=tuple(orders))
 
 

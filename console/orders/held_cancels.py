@@ -72,7 +72,12 @@ def _shown(order: Order) -> dict[str, Any]:
 
 
 def release(
-    confirmation: Confirmation, *, may: Authorize, by: str, request_id: str = "", record: OnReleased | None = None
+    confirmation: Confirmation,
+    *,
+    authorize: Authorize,
+    by: str,
+    request_id: str = "",
+    on_released: OnReleased | None = None,
 ) -> Order:
     """Use the owner's yes up and cancel the order. Passes every limit, halt and pause. Raises Refusal."""
     change = Modification.objects.select_related("order__connection", "order__app", "order__confirmation").get(
@@ -80,20 +85,25 @@ def release(
     )
     order = change.order
     amendments.check_redeemable(confirmation, change)
-    may(order.connection)
+    authorize(order.connection)
     if confirmation.terms["before"] != shown_terms(order.request):
         raise Refusal(
             Code.CONFIRMATION_CHANGED,
             "The order is no longer what was shown. Nothing was cancelled; ask for the cancel again.",
             order_id=order.public_id,
         )
-    _redeem(confirmation, change, timezone.now(), by, request_id, record)
+    _redeem(confirmation, change, timezone.now(), by, request_id, on_released)
     return cancelling.cancel_order(order, by=by, request_id=request_id)
 
 
 @transaction.atomic
 def _redeem(
-    confirmation: Confirmation, change: Modification, now: datetime, by: str, request_id: str, record: OnReleased | None
+    confirmation: Confirmation,
+    change: Modification,
+    now: datetime,
+    by: str,
+    request_id: str,
+    on_released: OnReleased | None,
 ) -> None:
     order = Order.objects.select_for_update().get(pk=change.order_id)
     if order.state not in facts.LIVE:
@@ -116,5 +126,5 @@ def _redeem(
         ) from error
     # From here on the sweep carries it on, whatever becomes of this process.
     Order.objects.filter(pk=order.pk, cancel_requested_at=None).update(cancel_requested_at=now)
-    if record is not None:
-        record([order])
+    if on_released is not None:
+        on_released([order])

@@ -65,13 +65,13 @@ def check_clear(
     account_id: str,
     symbol: str,
     *,
-    besides: Confirmation | None = None,
+    exclude: Confirmation | None = None,
 ) -> None:
     """Closing a position takes every order in its symbol away, so none of somebody else's may stand. Raises Refusal."""
     if app is None:
         return
     rows = Order.objects.filter(connection=connection, account_id=account_id, symbol=symbol, status__in=states.OPEN)
-    others = rows.exclude(app__in=ConnectedApp.objects.filter(app.same)).exclude(confirmation=besides)
+    others = rows.exclude(app__in=ConnectedApp.objects.filter(app.same)).exclude(confirmation=exclude)
     for order in others.select_related("app")[:1]:
         check(app, order)
 

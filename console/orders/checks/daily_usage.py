@@ -22,7 +22,7 @@ _LINEAR_CLASSES = frozenset({AssetClass.STOCK, AssetClass.ETF, AssetClass.CRYPTO
 
 
 def scoped_limits(
-    connection: Connection, app: ConnectedApp, now: datetime, *, besides: int | None = None
+    connection: Connection, app: ConnectedApp, now: datetime, *, exclude: int | None = None
 ) -> tuple[ScopedLimits, ScopedLimits]:
     """The connection's limits and the app's own, each with what other orders used of it. At release, under locks."""
     mine, own = connection.limited, app.limited
@@ -30,12 +30,12 @@ def scoped_limits(
         ScopedLimits(
             of=f"the connection {connection.name}",
             limits=mine,
-            use=connection_usage(connection, now, besides=besides) if _is_counted(mine) else _UNCOUNTED,
+            use=connection_usage(connection, now, exclude=exclude) if _is_counted(mine) else _UNCOUNTED,
         ),
         ScopedLimits(
             of=f"the app {app.name}",
             limits=own,
-            use=app_usage(app, connection, now, besides=besides) if _is_counted(own) else _UNCOUNTED,
+            use=app_usage(app, connection, now, exclude=exclude) if _is_counted(own) else _UNCOUNTED,
         ),
     )
 
@@ -44,18 +44,18 @@ def _is_counted(limits: Limits) -> bool:
     return limits.daily_notional is not None or limits.orders_per_minute is not None
 
 
-def connection_usage(connection: Connection, now: datetime, *, besides: int | None = None) -> LimitUsage:
-    return _usage(_without(Order.objects.filter(connection=connection), besides), connection, now)
+def connection_usage(connection: Connection, now: datetime, *, exclude: int | None = None) -> LimitUsage:
+    return _usage(_without(Order.objects.filter(connection=connection), exclude), connection, now)
 
 
-def app_usage(app: ConnectedApp, connection: Connection, now: datetime, *, besides: int | None = None) -> LimitUsage:
+def app_usage(app: ConnectedApp, connection: Connection, now: datetime, *, exclude: int | None = None) -> LimitUsage:
     """Its own orders, and those of other apps that it has changed: a change is no way round its limits.
 
     What it used before its client signed in again is still used. Of an app that a management key made, those of the
     whole connection: one more app is no more room.
     """
     if app.made_by_key:
-        return connection_usage(connection, now, besides=besides)
+        return connection_usage(connection, now, exclude=exclude)
     takes = Q(order__parent=None) | Q(order__order_class=OrderClass.OCO)  # moving an exit takes nothing
     same = ConnectedApp.objects.filter(app.same)
     made = Modification.objects.filter(
@@ -63,7 +63,7 @@ def app_usage(app: ConnectedApp, connection: Connection, now: datetime, *, besid
     )
     changed = made.exclude(order__app__in=same).values_list(Coalesce("order__parent", "order"), flat=True)
     mine = Order.objects.filter(Q(app__in=same) | Q(pk__in=list(changed)), connection=connection)
-    return _usage(_without(mine, besides), connection, now)
+    return _usage(_without(mine, exclude), connection, now)
 
 
 def _without(orders: QuerySet[Order], one: int | None) -> QuerySet[Order]:

@@ -42,17 +42,17 @@ def load(
     app: ConnectedApp,
     instrument: Instrument,
     quote: Quote,
-    whose: ConnectedApp | None = None,
+    placed_by: ConnectedApp | None = None,
     *,
     request: OrderRequest | None = None,
 ) -> RiskInputs:
     """Ask the broker for what the limits need, and for nothing else. What it does not tell stays ``None``.
 
-    ``whose``: the app that placed the order, where another changes it. ``request``: the order, where it is known.
+    ``placed_by``: the app that placed the order, where another changes it. ``request``: the order, where it is known.
     """
     limits = combine(connection.limited, app.limited)
-    if whose is not None:
-        limits = combine(limits, whose.limited)
+    if placed_by is not None:
+        limits = combine(limits, placed_by.limited)
     wants_equity = limits.equity_share is not None or limits.daily_loss is not None
     wants_held = wants_equity or limits.position_value is not None or _wants_held(request, limits)
     now = timezone.now()
@@ -77,7 +77,7 @@ def load(
         currency=connection.currency,
         asset_class=instrument.asset_class,
         identity=instrument.identity,
-        told_names=names_of(instrument),
+        aliases=names_of(instrument),
         price_currency=instrument.currency,
         rate=rate,
         multiplier=instrument.multiplier,

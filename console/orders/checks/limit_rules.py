@@ -61,7 +61,7 @@ class RiskInputs:
     equity_at_start: Decimal | None = None
     """The same when the UTC day began."""
     market_is_open: bool | None = None
-    told_names: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     """What else the broker calls it, what it is built on, and both sides of a pair."""
     filled_before: Mapping[int, Decimal] | None = None
     """What had been filled of each open order at ``at``, by its row: those fills are in ``held``."""
@@ -266,7 +266,7 @@ def _check_kind(request: OrderRequest, facts: RiskInputs, bound: ScopedLimits) -
     limits, symbol = bound.limits, request.symbol.upper()
     if limits.symbols is not None and not limits.allows(symbol, facts.identity):
         raise _outside(bound, "symbols", f"allow only {_some(limits.symbols)}, not {symbol}")
-    denied = limits.denies(symbol, facts.identity, asset_class=facts.asset_class, told=facts.told_names)
+    denied = limits.denies(symbol, facts.identity, asset_class=facts.asset_class, told=facts.aliases)
     if denied is None:
         raise _unprovable(bound, "denied_symbols", f"the broker does not tell enough of {symbol} to compare it")
     if denied:

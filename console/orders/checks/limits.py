@@ -18,27 +18,27 @@ def check_limits(
     connection: Connection,
     app: ConnectedApp,
     *,
-    besides: Order | None = None,
+    exclude: Order | None = None,
     closes: bool = False,
 ) -> Decimal | None:
     """``limit_rules.check_limits`` with what the orders say now. Returns the most the order can come to.
 
-    ``besides``: the order itself, which is not held against itself. ``closes``: it is sized by a position of its
+    ``exclude``: the order itself, which is not held against itself. ``closes``: it is sized by a position of its
     account, and is held against it by itself.
     """
     now = timezone.now()
-    itself = None if besides is None else besides.pk
+    itself = None if exclude is None else exclude.pk
     sides = {request.side, *(leg.side for leg in request.legs)} if facts.held is not None and not closes else set()
     return limit_rules.check_limits(
         request,
         facts,
-        daily_usage.scoped_limits(connection, app, now, besides=itself),
+        daily_usage.scoped_limits(connection, app, now, exclude=itself),
         is_live=connection.is_live,
         pending={
-            side: open_orders.pending_quantity(request.symbol, side, connection, facts, besides=itself)
+            side: open_orders.pending_quantity(request.symbol, side, connection, facts, exclude=itself)
             for side in sides
         },
         closes=closes,
-        already=Decimal(0) if besides is None else daily_usage.own_day_use(besides, connection.currency, now),
+        already=Decimal(0) if exclude is None else daily_usage.own_day_use(exclude, connection.currency, now),
         now=now,
     )

@@ -19,7 +19,7 @@ _LATE_FOR = timedelta(days=1)
 
 
 def pending_quantity(
-    symbol: str, side: Side, connection: Connection, facts: RiskInputs, *, besides: int | None = None
+    symbol: str, side: Side, connection: Connection, facts: RiskInputs, *, exclude: int | None = None
 ) -> PendingQuantity:
     """What other released orders of one side of a symbol, or of its coin, can add to ``facts.held``, their legs too.
 
@@ -35,7 +35,7 @@ def pending_quantity(
         side=side,
     ).select_related("parent")
     groups: dict[tuple[str, int], list[Order]] = {}
-    for row in rows if besides is None else rows.exclude(pk__in=_same_group(besides)):
+    for row in rows if exclude is None else rows.exclude(pk__in=_same_group(exclude)):
         groups.setdefault(_group(row), []).append(row)
     # A change on its way may have made an order larger already, and its legs with it.
     growing = {

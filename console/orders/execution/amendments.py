@@ -109,11 +109,11 @@ def validate(
     connection: Connection,
     app: ConnectedApp,
     *,
-    besides: Modification | None = None,
+    exclude: Modification | None = None,
 ) -> ValidatedChange:
     """Every check a change must pass, before it is shown and again before it is sent. Raises BrokerError, Refusal.
 
-    ``besides``: the one change that may be under way, as it is the one that is weighed again.
+    ``exclude``: the one change that may be under way, as it is the one that is weighed again.
     """
     sync.refresh(order)
     if order.state not in states.AT_BROKER:
@@ -124,7 +124,7 @@ def validate(
             field="order_id",
             order_id=order.public_id,
         )
-    if amendment_state.in_progress(order) not in (None, besides):
+    if amendment_state.in_progress(order) not in (None, exclude):
         raise _busy(order)
     broker = broker_access.broker_of(connection)
     if not broker.capabilities.replace:
@@ -151,8 +151,8 @@ def validate(
 def check_limits(order: Order, weighed: ValidatedChange, connection: Connection, app: ConnectedApp) -> Decimal | None:
     """Those of the app that asks, and those of the app whose order it is. Raises Refusal."""
     if order.app_id != app.pk:
-        limits.check_limits(weighed.request, weighed.facts, connection, order.app, besides=order)
-    return limits.check_limits(weighed.request, weighed.facts, connection, app, besides=order)
+        limits.check_limits(weighed.request, weighed.facts, connection, order.app, exclude=order)
+    return limits.check_limits(weighed.request, weighed.facts, connection, app, exclude=order)
 
 
 def check_drift(confirmation: Confirmation, weighed: ValidatedChange) -> None:
@@ -265,10 +265,10 @@ def _amendment_terms(connection: Connection, order: Order, weighed: ValidatedCha
 def release(
     confirmation: Confirmation,
     *,
-    may: Authorize,
+    authorize: Authorize,
     by: str,
     request_id: str = "",
-    record: OnReleased | None = None,
+    on_released: OnReleased | None = None,
 ) -> Order:
     """Use the confirmation up and send the change, once, after every check again. Raises Refusal."""
     change = Modification.objects.select_related("order__connection", "order__app", "confirmation__app").get(
@@ -281,13 +281,13 @@ def release(
     except Refusal:
         _check_first(confirmation, change)
         raise
-    may(order.connection)  # whoever may not say yes does not end what waits for somebody else's
+    authorize(order.connection)  # whoever may not say yes does not end what waits for somebody else's
     try:
         permission.check_permission(app, order.connection)
         halts.check(halts.GatedAction.RELEASE, order.connection, app.pk, order.account_id)
         weighed = validate(order, change.asked, order.connection, app)
         check_drift(confirmation, weighed)
-        _redeem(confirmation, change, weighed, may, by, request_id, record)
+        _redeem(confirmation, change, weighed, authorize, by, request_id, on_released)
     except BrokerError as error:
         if error.outcome is not WriteOutcome.REJECTED:
             raise Refusal(Code.BROKER_UNAVAILABLE, str(error), order_id=order.public_id) from error
@@ -317,19 +317,19 @@ def _redeem(
     confirmation: Confirmation,
     change: Modification,
     weighed: ValidatedChange,
-    may: Authorize,
+    authorize: Authorize,
     by: str,
     request_id: str,
-    record: OnReleased | None,
+    on_released: OnReleased | None,
 ) -> None:
     now = timezone.now()
     app, connection = rows.locked(confirmation.app_id)
     permission.check_permission(app, connection)
-    may(connection)
+    authorize(connection)
     halts.check(halts.GatedAction.RELEASE, connection, app.pk, change.order.account_id)
     if not redeeming.use_up(confirmation, now):
         confirmation.refresh_from_db()
-        may(connection)
+        authorize(connection)
         if not redeeming.use_up(confirmation, now):
             raise _Used
     order = Order.objects.select_for_update().get(pk=change.order_id)
@@ -341,8 +341,8 @@ def _redeem(
     except ConcurrentUpdate as error:
         raise _Used from error
     count_worst(order, worst)
-    if record is not None:
-        record([order])
+    if on_released is not None:
+        on_released([order])
 
 
 def check_locked(

@@ -62,16 +62,16 @@ def cancel_all(
     symbol: str | None = None,
     app: ConnectedApp | None = None,
     may: Callable[[Order], None] = lambda order: None,
-    besides: Confirmation | None = None,
-    go_on: Callable[[], bool] = lambda: True,
+    exclude: Confirmation | None = None,
+    should_continue: Callable[[], bool] = lambda: True,
     by: str,
     request_id: str = "",
 ) -> list[CancelResult]:
     """Take every open order of an account back, one after another, newest first, and say what became of each.
 
     Orders that hang on another end with it. What still waits for a confirmation is not open and stays, and so does
-    what was released by the confirmation ``besides``. ``app``: only those that it made. ``may`` is asked about each,
-    and raises Refusal for one that stays. ``go_on`` is asked before each; False ends it.
+    what was released by the confirmation ``exclude``. ``app``: only those that it made. ``may`` is asked about each,
+    and raises Refusal for one that stays. ``should_continue`` is asked before each; False ends it.
     """
     rows = Order.objects.select_related("app", "connection", "confirmation").filter(
         connection=connection, account_id=account_id, status__in=states.OPEN
@@ -80,15 +80,15 @@ def cancel_all(
         rows = rows.filter(symbol=symbol)
     if app is not None:
         rows = rows.filter(app__in=ConnectedApp.objects.filter(app.same))
-    if besides is not None:
-        rows = rows.exclude(confirmation=besides)
+    if exclude is not None:
+        rows = rows.exclude(confirmation=exclude)
     done: list[CancelResult] = []
     for order in sorted(rows, key=lambda each: (each.parent_id is not None, -each.pk)):
         if order.parent_id is not None:
             order.refresh_from_db()
             if order.state not in states.OPEN:
                 continue  # its order took it along
-        if not go_on():
+        if not should_continue():
             return done
         try:
             may(order)

@@ -43,8 +43,8 @@ def cancel_conflicting(confirmation: Confirmation, going: list[Order], by: str, 
             account_id,
             symbol=symbol,
             app=app,
-            besides=confirmation,
-            go_on=is_ours,
+            exclude=confirmation,
+            should_continue=is_ours,
             by=by,
             request_id=request_id,
         )
@@ -56,7 +56,7 @@ def cancel_conflicting(confirmation: Confirmation, going: list[Order], by: str, 
             break
         try:
             _check_still_valid(confirmation, order)
-            reach.check_clear(app, connection, account_id, order.symbol, besides=confirmation)
+            reach.check_clear(app, connection, account_id, order.symbol, exclude=confirmation)
             if stuck := take_back(order.symbol):
                 why = stuck[0].refusal or "its broker has not said yet what became of it."
                 raise Refusal(

@@ -32,10 +32,10 @@ def release(
     confirmation: Confirmation,
     read: rows.Plan | None = None,
     *,
-    may: Authorize,
+    authorize: Authorize,
     by: str,
     request_id: str = "",
-    record: OnReleased | None = None,
+    on_released: OnReleased | None = None,
 ) -> list[Order]:
     """Use the confirmation up and send what it covers, once, in the order it was shown. Raises Refusal.
 
@@ -45,16 +45,22 @@ def release(
     refusal is raised.
     """
     if confirmation.action == Action.CANCEL:
-        return [held_cancels.release(confirmation, may=may, by=by, request_id=request_id, record=record)]
+        return [
+            held_cancels.release(
+                confirmation, authorize=authorize, by=by, request_id=request_id, on_released=on_released
+            )
+        ]
     if confirmation.action == Action.MODIFY:
-        return [amendments.release(confirmation, may=may, by=by, request_id=request_id, record=record)]
+        return [
+            amendments.release(confirmation, authorize=authorize, by=by, request_id=request_id, on_released=on_released)
+        ]
     asking, plan = _plan(confirmation, read)
     lead = next((order for order in plan if order.state is Status.AWAITING), plan[0])
     if confirmation.all_or_none:  # one refused order ends the plan, whatever became of the others' rows
         lead = next((order for order in plan if order.state is Status.DENIED), lead)
     _check_redeemable(confirmation, lead)
     _check_unchanged(confirmation, plan)
-    may(plan[0].connection)  # whoever may not say yes does not end what waits for somebody else's
+    authorize(plan[0].connection)  # whoever may not say yes does not end what waits for somebody else's
     flattens = confirmation.action == Action.FLATTEN
     going: list[tuple[Order, ReleaseChecks]] = []
     refused: list[tuple[Order, Refusal]] = []
@@ -80,7 +86,7 @@ def release(
     if refused and (confirmation.all_or_none or not going):
         _refuse(confirmation, plan, refused[0], by, request_id)
     try:
-        gone, over = _redeem(confirmation, going, may, by, request_id, record)
+        gone, over = _redeem(confirmation, going, authorize, by, request_id, on_released)
     except _ReleaseStopped as stopped:
         if not _is_final(stopped.refusal):
             raise stopped.refusal from None
@@ -236,10 +242,10 @@ def _differs(order: Order, shown: dict[str, object]) -> bool:
 def _redeem(
     confirmation: Confirmation,
     going: list[tuple[Order, ReleaseChecks]],
-    may: Authorize,
+    authorize: Authorize,
     by: str,
     request_id: str,
-    record: OnReleased | None,
+    on_released: OnReleased | None,
 ) -> tuple[list[Order], list[tuple[Order, Refusal]]]:
     """Use the confirmation up and commit every intent, under the locks of the app's and the connection's row.
 
@@ -251,14 +257,14 @@ def _redeem(
     lead = going[0][0]
     app, connection = rows.locked(confirmation.app_id)
     permission.check_permission(app, connection)
-    may(connection)
+    authorize(connection)
     if confirmation.action == Action.FLATTEN:
         flatten.check_alone(confirmation, connection, lead)
     if not redeeming.use_up(confirmation, now):
         confirmation.refresh_from_db()
         lead.refresh_from_db()
         _check_redeemable(confirmation, lead)
-        may(connection)
+        authorize(connection)
         if not redeeming.use_up(confirmation, now):
             raise Refusal(Code.CONFIRMATION_EXPIRED, "This confirmation expired. Nothing was sent.")
     gone: list[Order] = []
@@ -269,7 +275,7 @@ def _redeem(
             if checked.held is not None:
                 position_checks.check_still_covers(order, checked.held)
             worst = limits.check_limits(
-                order.request, checked.facts, connection, app, besides=order, closes=order.closes
+                order.request, checked.facts, connection, app, exclude=order, closes=order.closes
             )
         except Refusal as refusal:
             if confirmation.all_or_none:
@@ -295,6 +301,6 @@ def _redeem(
         gone.append(order)
     if not gone:
         raise _ReleaseStopped(*held[0])
-    if record is not None:
-        record(gone)
+    if on_released is not None:
+        on_released(gone)
     return gone, held

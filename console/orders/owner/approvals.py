@@ -44,7 +44,7 @@ class Evidence:
     """Row of the passkey."""
     ip: str = ""
 
-    def told(self) -> dict[str, Any]:
+    def as_text(self) -> dict[str, Any]:
         made: dict[str, Any] = {"proof": self.proof.value, "how": self.label, "ip": self.ip}
         return made if self.credential is None else {**made, "credential": self.credential}
 
@@ -96,7 +96,7 @@ def approve(
     def record(orders: list[Order]) -> None:
         for order in orders:
             said = f"Its owner released it in the console, with {evidence.label}."
-            order_state.add_event(order, order.status, said, by.email, request_id, {"decision": evidence.told()})
+            order_state.add_event(order, order.status, said, by.email, request_id, {"decision": evidence.as_text()})
             _record(by, RELEASED, confirmation, order, evidence.ip, proof=evidence.proof.value,
                      how=evidence.label, credential=evidence.credential)  # fmt: skip
 
@@ -104,7 +104,7 @@ def approve(
         raise Refusal(
             Code.CONFIRMATION_CHANGED, "This is not what the page showed. Nothing was sent; look at the order again."
         )
-    return release.release(confirmation, may=may, by=by.email, request_id=request_id, record=record)
+    return release.release(confirmation, authorize=may, by=by.email, request_id=request_id, on_released=record)
 
 
 @transaction.atomic

@@ -119,7 +119,7 @@ def _check_again(question: Question) -> at_release.ReleaseChecks | amendments.Va
         if change is None:
             return at_release.check_at_question(question.order)
         weighed = amendments.validate(
-            change.order, change.asked, change.order.connection, question.asker, besides=change
+            change.order, change.asked, change.order.connection, question.asker, exclude=change
         )
         amendments.check_drift(change.confirmation, weighed)
         return weighed
@@ -157,12 +157,12 @@ def _commit_yes(
             if checked.held is not None:
                 position_checks.check_still_covers(order, checked.held)
             worst = limits.check_limits(
-                order.request, checked.facts, connection, app, besides=order, closes=order.closes
+                order.request, checked.facts, connection, app, exclude=order, closes=order.closes
             )
         except Refusal as refusal:
             raise _RecheckFailed(refusal) from refusal
         now = timezone.now()
-        told = {"decision": evidence.told(), "question": question.public_id}
+        told = {"decision": evidence.as_text(), "question": question.public_id}
         fields = {"data": told, "sent_at": now, "released_at": now, "worst_notional": worst, "code": "", "reason": ""}
         _move(order, Status.SENDING, said, by, request_id, **fields)
     _record(by, question, evidence.ip, answer="yes", proof=evidence.proof.value, how=evidence.label)

@@ -311,7 +311,7 @@ def _check_order(item: ReviewItem, broker: Broker, connection: Connection, app: 
         item.refusals.append(_as_refusal(error))
         return
     try:
-        item.worst = limits.check_limits(request, facts, connection, app, besides=order, closes=order.closes)
+        item.worst = limits.check_limits(request, facts, connection, app, exclude=order, closes=order.closes)
     except Refusal as refusal:
         item.refusals.append(refusal)
         item.worst = _most(request, facts, connection, app)
@@ -432,7 +432,7 @@ def _largest(name: str, items: Sequence[ReviewItem], connection: Connection) -> 
             return None, None
         each = item.price * facts.multiplier * facts.rate
         symbol, side = item.request.symbol, item.request.side
-        others = open_orders.pending_quantity(symbol, side, connection, facts, besides=item.order.pk).adds
+        others = open_orders.pending_quantity(symbol, side, connection, facts, exclude=item.order.pk).adds
         before, after = abs(facts.held + others) * each, abs(facts.held + others + item.signed) * each
         if name == "equity_share":
             if not facts.equity or facts.equity <= 0:
