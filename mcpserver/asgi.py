@@ -19,8 +19,8 @@ from starlette.types import Receive, Scope, Send  # noqa: E402
 
 from console import deadlines, proxies, toolsets  # noqa: E402
 from console.onboarding import migrate  # noqa: E402
-from mcpserver import described, edge, server  # noqa: E402
-from mcpserver.lean import Lean  # noqa: E402
+from mcpserver import console_catalog, edge, server  # noqa: E402
+from mcpserver.fast_path import Lean  # noqa: E402
 from mcpserver.listening import Listeners  # noqa: E402
 from mcpserver.surface import OURS, Surface  # noqa: E402
 
@@ -85,6 +85,6 @@ def _refuse_newer() -> None:
         connections.close_all()
 
 
-toolsets.provide(described.tools())
+toolsets.provide(console_catalog.tools())
 mcp_app = McpApp()
 application = proxies.behind(settings.TRUSTED_PROXIES, mcp_app)

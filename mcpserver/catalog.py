@@ -18,13 +18,14 @@ from console.orders.states import Status
 from console.principal import Principal
 from console.scopes import Scope
 from console.toolsets import Toolset, switched_on
-from mcpserver.arguments import Amount, Arg, Choice, Moment, Symbols, Text, Whole
-from mcpserver.call import Call
-from mcpserver.kinds import Amounts, Currency, Cursor, Day, Filters, Flag, OptionLegs, OrderItems, Texts
+from mcpserver.arguments.base import Amount, Arg, Choice, Moment, Symbols, Text, Whole
+from mcpserver.arguments.types import Amounts, Currency, Cursor, Day, Filters, Flag, OptionLegs, OrderItems, Texts
+from mcpserver.context import Call
 from mcpserver.tools import (
     accounts,
     core,
     derivatives,
+    executions,
     funding,
     holdings,
     journal,
@@ -32,7 +33,6 @@ from mcpserver.tools import (
     orders,
     paper,
     performance,
-    records,
     risk,
     screens,
 )
@@ -216,15 +216,15 @@ TOOLS: tuple[Tool, ...] = (
         toolset=Toolset.ACCOUNT,
         ability=Ability.TRANSACTIONS,
         about="Ledger, newest first: deposits, trades, fees, dividends, interest, transfers.",
-        run=records.get_transactions,
-        returns=records.Transactions,
+        run=executions.get_transactions,
+        returns=executions.Transactions,
         args=(
             ACCOUNT,
             Moment(name="start"),
             Moment(name="end"),
-            Texts(name="types", choices=records.TRANSACTION_TYPES),
+            Texts(name="types", choices=executions.TRANSACTION_TYPES),
             LIMIT,
-            Cursor(of=records.TRANSACTIONS),
+            Cursor(of=executions.TRANSACTIONS),
         ),
     ),
     Tool(
@@ -232,8 +232,8 @@ TOOLS: tuple[Tool, ...] = (
         toolset=Toolset.ACCOUNT,
         ability=Ability.FILLS,
         about="Fills, newest first, with price and fee.",
-        run=records.get_executions,
-        returns=records.Executions,
+        run=executions.get_executions,
+        returns=executions.Executions,
         args=(
             ACCOUNT,
             Text(name="order_id", longest=64),
@@ -241,7 +241,7 @@ TOOLS: tuple[Tool, ...] = (
             Moment(name="start"),
             Moment(name="end"),
             LIMIT,
-            Cursor(of=records.EXECUTIONS),
+            Cursor(of=executions.EXECUTIONS),
         ),
     ),
     Tool(
@@ -283,8 +283,8 @@ TOOLS: tuple[Tool, ...] = (
         toolset=Toolset.ACCOUNT,
         ability=Ability.FEES,
         about="Commission and fee schedule, in numbers and words.",
-        run=records.get_trading_fees,
-        returns=records.Fees,
+        run=executions.get_trading_fees,
+        returns=executions.Fees,
         args=(ACCOUNT, Text(name="symbol", longest=LONGEST_SYMBOL)),
     ),
     Tool(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from console.connections import broker_access
 from console.orders import events as order_events
 from console.toolsets import Toolset, switched_on
-from mcpserver.call import Call
+from mcpserver.context import Call
 
 _MOST = 20
 """Values in one answer; the protocol allows 100."""

@@ -38,10 +38,11 @@ from console.oauth import resource
 from console.principal import Manager, Principal
 from console.scopes import Source
 from console.text import visible
-from mcpserver import arguments, gate, server
+from mcpserver import pipeline, server
+from mcpserver.arguments import base as arguments
 from mcpserver.catalog import Tool
-from mcpserver.gate import TooOften
-from mcpserver.lean import Lean, OutOfScope, Plain
+from mcpserver.fast_path import Lean, OutOfScope, Plain
+from mcpserver.pipeline import TooOften
 from mcpserver.surface import Surface
 
 log = logging.getLogger(__name__)
@@ -184,7 +185,7 @@ async def _respond(
     async def greet() -> Response | None:
         """Count what is no call, and so never comes to the gate."""
         try:
-            await anyio.to_thread.run_sync(gate.greet, principal, limiter=_DOORKEEPERS)
+            await anyio.to_thread.run_sync(pipeline.greet, principal, limiter=_DOORKEEPERS)
         except TooOften as error:
             return await _slow_down(error, request_id, ip, agent)
         return None
@@ -292,7 +293,7 @@ async def _turn_away(
     principal: Principal | Manager | None, refusal: Refusal, request_id: str, ip: str, agent: str, tool: str = ""
 ) -> None:
     def write() -> None:
-        gate.turn_away(principal, refusal, request_id=request_id, tool=tool, ip=ip, user_agent=agent)
+        pipeline.turn_away(principal, refusal, request_id=request_id, tool=tool, ip=ip, user_agent=agent)
 
     await anyio.to_thread.run_sync(write, limiter=_DOORKEEPERS)
 

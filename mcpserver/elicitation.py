@@ -23,7 +23,7 @@ from django.utils.crypto import salted_hmac
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 
 from console.principal import Principal, Redeemer
-from mcpserver.call import Answer
+from mcpserver.context import Answer
 
 _KEY = "order"
 """The name of our one question among the client's responses."""
@@ -76,7 +76,7 @@ class Asked:
 
 
 class Gate(Protocol):
-    """``gate.call`` for this principal and request. ``redeemer``: whose yes the call stands for."""
+    """``pipeline.call`` for this principal and request. ``redeemer``: whose yes the call stands for."""
 
     def __call__(self, name: str, given: Mapping[str, Any], *, redeemer: Redeemer = Redeemer.APP) -> Answer: ...
 

@@ -31,7 +31,7 @@ from console.orders import queries as order_queries
 from console.principal import Principal
 from console.toolsets import Toolset
 from mcpserver import resources
-from mcpserver.call import Call
+from mcpserver.context import Call
 from mcpserver.resources import Watch
 from mcpserver.surface import Surface
 

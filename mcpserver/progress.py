@@ -8,7 +8,7 @@ import anyio.from_thread
 from mcp.server.session import ServerSession
 
 from console.text import visible
-from mcpserver.call import Report
+from mcpserver.context import Report
 
 _BACKLOG = 64
 """Reports that wait for a slow client; further ones are dropped, and the call never waits."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from console.orders import queries as order_queries
 from console.toolsets import Toolset
-from mcpserver.arguments import Arg, Text
-from mcpserver.call import Call
+from mcpserver.arguments.base import Arg, Text
+from mcpserver.context import Call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,8 @@ from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.scopes import Scope
 from console.toolsets import Toolset
-from mcpserver.arguments import Text
-from mcpserver.call import Call
+from mcpserver.arguments.base import Text
+from mcpserver.context import Call
 from mcpserver.tools import holdings, market, orders
 
 JSON = "application/json"

@@ -21,10 +21,11 @@ from console.help import links
 from console.principal import Principal, Redeemer
 from console.text import visible
 from console.toolsets import Toolset
-from mcpserver import arguments, completion, elicitation, gate, progress, resources
-from mcpserver.arguments import Text
-from mcpserver.call import Answer, Call, Report, unheard, write
+from mcpserver import completion, elicitation, pipeline, progress, resources
+from mcpserver.arguments import base as arguments
+from mcpserver.arguments.base import Text
 from mcpserver.catalog import Tool
+from mcpserver.context import Answer, Call, Report, unheard, write
 from mcpserver.elicitation import Asked
 from mcpserver.listening import Listeners
 from mcpserver.prompts import Prompt
@@ -163,7 +164,7 @@ async def _explain_state(ctx: Context, call_next: CallNext) -> HandlerResult:
 
 async def _turn_away(principal: Principal, refusal: Refusal, request_id: str, tool: str) -> None:
     write = functools.partial(
-        gate.turn_away,
+        pipeline.turn_away,
         principal,
         refusal,
         request_id=request_id,
@@ -215,7 +216,7 @@ class _Handlers:
             name: str, given: Mapping[str, Any], report: Report = unheard, *, redeemer: Redeemer = Redeemer.APP
         ) -> Answer:
             who = replace(principal, redeemer=redeemer)
-            return gate.call(who, name, given, request_id=request_id, find=self._surface.find, report=report)
+            return pipeline.call(who, name, given, request_id=request_id, find=self._surface.find, report=report)
 
         def run(report: Report = unheard) -> Answer | types.CallToolResult | types.InputRequiredResult:
             given = _as_sent(context) if params.arguments else {}
@@ -239,7 +240,7 @@ class _Handlers:
             else:
                 is_cancel = tool is not None and tool.throttle is CallKind.CANCEL
                 answer = await anyio.to_thread.run_sync(run, limiter=self._cancels if is_cancel else None)
-        except gate.UnknownTool as error:
+        except pipeline.UnknownTool as error:
             about = {"code": Code.UNKNOWN_TOOL, "help": links.to(Code.UNKNOWN_TOOL), "request_id": request_id}
             raise MCPError(types.INVALID_PARAMS, str(error), data=about) from error
         return result_of(answer) if isinstance(answer, Answer) else answer
@@ -363,7 +364,7 @@ class _Handlers:
         """A read that is no tool, through the gate like one. Raises MCPError for what the gate refuses."""
         principal, request_id = caller(context)
         find: Callable[[str], Tool | None] = {read.name: read}.get
-        call = functools.partial(gate.call, principal, read.name, given, request_id=request_id, find=find)
+        call = functools.partial(pipeline.call, principal, read.name, given, request_id=request_id, find=find)
         answer = await anyio.to_thread.run_sync(call)
         if answer.is_error:
             told = answer.content["error"]

@@ -35,7 +35,7 @@ from console.accounts.models import User  # noqa: E402
 from console.connections.models import Connection  # noqa: E402
 from console.keys import minting  # noqa: E402
 from console.onboarding import open_connection  # noqa: E402
-from mcpserver import described  # noqa: E402
+from mcpserver import console_catalog  # noqa: E402
 from tests import serving  # noqa: E402
 from tests.secrets import plugin as secrets_plugin  # noqa: E402
 from tests.secrets.known import keep  # noqa: E402
@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # A real password hash takes a third of a second, by design; the servers the tests start still use it.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # What the web server does when it starts to serve /mcp.
-    toolsets.provide(described.tools())
+    toolsets.provide(console_catalog.tools())
     _close_the_network()
     watch = secrets_plugin.Plugin(Path(_HOME))
     watch.install()

@@ -31,7 +31,7 @@ PURE = "Matching is pure"
     ("where", "offence", "contract"),
     [
         ("brokers/types.py", "from console import errors", STOREY),
-        ("console/keys/minting.py", "from mcpserver import gate", STOREY),
+        ("console/keys/minting.py", "from mcpserver import pipeline", STOREY),
         ("console/urls.py", "from mcpserver import asgi", STOREY),
         ("brokers/base.py", "import django", DJANGO),
         ("brokers/paper/fill_rules.py", "from brokers.paper import models", PURE),
@@ -40,8 +40,8 @@ PURE = "Matching is pure"
         ("console/homeless.py", "import json", ORDER),
         ("console/connections/linking.py", "from console.connections import views", DOORS),
         ("console/orders/prepare.py", "from console.orders import tasks", DOORS),
-        ("mcpserver/gate.py", "from console.orders.views import orders", DOORS),
-        ("mcpserver/gate.py", "from brokers import registry", WORDS),
+        ("mcpserver/pipeline.py", "from console.orders.views import orders", DOORS),
+        ("mcpserver/pipeline.py", "from brokers import registry", WORDS),
     ],
 )
 def test_the_contracts_see_an_offence(where: str, offence: str, contract: str, tmp_path: Path) -> None:

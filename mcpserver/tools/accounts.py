@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 from brokers.types import Account
 from console.connected_apps import grants
 from console.connections import broker_access
-from mcpserver.call import Call
+from mcpserver.context import Call
 from mcpserver.tools.render import compact
 
 

@@ -13,7 +13,7 @@ from console.orders import preview as previewing
 from console.principal import Principal
 from console.scopes import Scope
 from console.toolsets import Toolset
-from mcpserver.call import Call
+from mcpserver.context import Call
 from mcpserver.shapes import Instant
 from mcpserver.tools.render import compact
 

@@ -6,7 +6,7 @@ from typing_extensions import TypedDict
 
 from brokers.types import Transfer
 from console.connections import broker_access
-from mcpserver.call import Call
+from mcpserver.context import Call
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools.render import check_span, compact
 

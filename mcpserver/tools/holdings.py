@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from brokers.types import AccountState, AssetClass
 from console.connections import broker_access, equity
-from mcpserver.call import Call
+from mcpserver.context import Call
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools import render
 from mcpserver.tools.render import compact, percent_of

@@ -14,8 +14,8 @@ from console.errors import Code, Refusal
 from console.journal import notes, sync
 from console.journal import queries as journal_queries
 from console.journal.models import Note, RoundTrip
-from mcpserver.call import Call
-from mcpserver.kinds import cursor
+from mcpserver.arguments.types import cursor
+from mcpserver.context import Call
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools.render import check_span, compact, money
 

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from brokers.types import Adjustment, AssetClass, Bar, BarSize, Capabilities, MarketDay
 from console.connections import broker_access
 from console.errors import Code, Refusal
-from mcpserver.call import Call
+from mcpserver.context import Call
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools import render
 from mcpserver.tools.render import compact

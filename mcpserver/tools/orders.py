@@ -21,8 +21,8 @@ from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.terms import Terms
 from console.orders.transitions import amendment_state
 from console.principal import Redeemer
-from mcpserver.call import Call
-from mcpserver.kinds import cursor
+from mcpserver.arguments.types import cursor
+from mcpserver.context import Call
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools import render
 from mcpserver.tools.render import compact, moment

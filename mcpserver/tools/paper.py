@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 from console.connected_apps.models import ConnectedApp
 from console.practice import services as practice
 from console.practice.services import KNOBS, PRESETS, ModelSettings
-from mcpserver.call import Call
+from mcpserver.context import Call
 from mcpserver.shapes import Number
 from mcpserver.tools.render import compact
 

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from brokers.types import AccountState, Fill, Position
 from console.connections import broker_access, equity, pnl
 from console.connections.equity import Point
-from mcpserver.call import Call
+from mcpserver.context import Call
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools.render import check_span, compact, day_of, money, percent_of
 

@@ -17,7 +17,7 @@ from console.halts.models import Halt
 from console.limits import Limits
 from console.orders.checks import daily_usage, facts, limit_usage
 from console.orders.checks.limit_rules import LimitUsage
-from mcpserver.call import Call
+from mcpserver.context import Call
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools.render import compact, moment
 

@@ -14,8 +14,8 @@ from brokers.types import AssetClass, Bar, BarSize, Instrument, Quote
 from console import indicators
 from console.connections import broker_access
 from console.errors import Code, Refusal
-from mcpserver.call import Call
-from mcpserver.kinds import Filter, decide
+from mcpserver.arguments.types import Filter, decide
+from mcpserver.context import Call
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools import market, render
 from mcpserver.tools.render import compact, moment

@@ -63,7 +63,7 @@ async def measure(seconds: float, *, with_slow: bool) -> tuple[list[float], Coun
     """Seconds of each fast call, and what became of the slow ones."""
     # Imported here, because Django must have been set up.
     from brokers import registry
-    from mcpserver.threads import Threads
+    from mcpserver.worker_pool import Threads
 
     opened: Mapping[str, float] = {"kraken": FAST_SECONDS, "okx": SLOW_SECONDS}
     for name, taking in opened.items():

@@ -14,8 +14,8 @@ from django.db import DatabaseError, close_old_connections
 from console.asgi import application
 from console.audit.group_commit import Done, Row, writer
 from console.connections import broker_access
-from mcpserver import asgi, lean, server
-from mcpserver.call import Answer
+from mcpserver import asgi, fast_path, server
+from mcpserver.context import Answer
 
 __all__ = ["application"]
 
@@ -37,7 +37,7 @@ class _Pool:
 
 
 def _without_threads() -> None:
-    vars(lean)["Threads"] = _Pool  # put aside for the measurement
+    vars(fast_path)["Threads"] = _Pool  # put aside for the measurement
     asgi.mcp_app.__init__()  # type: ignore[misc]  # made again, with the pool
 
 
@@ -62,14 +62,14 @@ def _without_group_commit() -> None:
 def _without_hand_built_answers() -> None:
     """The same answers through the SDK's types."""
 
-    def body(self: lean.Lean, plain: lean.Plain, answer: Answer) -> bytes:
+    def body(self: fast_path.Lean, plain: fast_path.Plain, answer: Answer) -> bytes:
         result = server.result_of(answer).model_dump(by_alias=True, mode="json", exclude_none=True)
         if plain.is_modern:
             result |= json.loads(f"{{{self._modern_end[1:-1]}")
         told = {"jsonrpc": "2.0", "id": json.loads(plain.id), "result": result}
         return json.dumps(told, separators=(",", ":")).encode()
 
-    lean.Lean._body = body  # type: ignore[method-assign]
+    fast_path.Lean._body = body  # type: ignore[method-assign]
 
 
 def _without_all() -> None:

@@ -61,7 +61,7 @@ def act(who: "Principal", ask: Ask, number: int) -> Answer:
     from console.orders.execution import reconcile
     from console.orders.models import Confirmation
     from console.orders.owner import approvals
-    from mcpserver import gate
+    from mcpserver import pipeline
 
     if ask.what == "lapse":
         reconcile.sweep()
@@ -76,7 +76,7 @@ def act(who: "Principal", ask: Ask, number: int) -> Answer:
         return Answer("")
     tool, argument = ("confirm_trade", "confirmation_id") if ask.what == "confirm" else ("cancel_order", "order_id")
     request_id = f"req_{os.getpid()}_{number}_{ask.about[-8:]}"
-    told = gate.call(who, tool, {argument: ask.about}, request_id=request_id).content
+    told = pipeline.call(who, tool, {argument: ask.about}, request_id=request_id).content
     error = told.get("error")
     return Answer(error["code"], error.get("order_id", "")) if error else Answer("", told["order"]["order_id"])
 

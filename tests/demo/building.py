@@ -49,7 +49,7 @@ from console.orders.owner import approvals, notifications  # noqa: E402
 from console.principal import Principal  # noqa: E402
 from console.scopes import Scope  # noqa: E402
 from console.toolsets import Toolset  # noqa: E402
-from mcpserver import gate  # noqa: E402
+from mcpserver import pipeline  # noqa: E402
 from tests.brokers.faults import Fault, as_control  # noqa: E402
 from tests.demo.broker import REFUSED, control, wait_until  # noqa: E402
 
@@ -72,8 +72,8 @@ class App:
 
     def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         try:
-            return gate.call(self.principal, tool, arguments, request_id=ids.new("req")).content
-        except gate.UnknownTool:
+            return pipeline.call(self.principal, tool, arguments, request_id=ids.new("req")).content
+        except pipeline.UnknownTool:
             return {}
 
     def place(self, symbol: str, side: str, quantity: str, **more: Any) -> dict[str, Any]:

@@ -16,10 +16,10 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.shared.exceptions import MCPError
 
 from console.toolsets import Toolset
-from mcpserver.arguments import Text
+from mcpserver.arguments.base import Text
 from mcpserver.asgi import McpApp
-from mcpserver.call import Answer, Call
 from mcpserver.catalog import Tool
+from mcpserver.context import Answer, Call
 from mcpserver.elicitation import Asked, Gate
 from mcpserver.prompts import Prompt
 from mcpserver.resources import Resource

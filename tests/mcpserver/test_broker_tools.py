@@ -19,7 +19,7 @@ from console.keys import minting
 from console.limits import Limits
 from console.scopes import Scope
 from console.toolsets import Toolset
-from mcpserver import catalog, gate, shapes
+from mcpserver import catalog, pipeline, shapes
 from tests.brokers.alpaca import fake as alpaca
 from tests.brokers.okx import fake as okx
 from tests.console.connections.fakes import ALPACA, OKX, Linkable
@@ -31,7 +31,7 @@ TOOLS = [tool for tool in catalog.TOOLS if tool.toolset in SETS]
 @pytest.fixture(autouse=True)
 def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     # The gate is made for worker threads and lets connections go; the test's own must stay.
-    monkeypatch.setattr(gate, "close_old_connections", lambda: None)
+    monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
     monkeypatch.setattr(call_quota, "check", lambda *about: None)
 
 
@@ -46,7 +46,7 @@ class Linked:
 
 def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:
     """What a tool answers, held against the schema it declares."""
-    content = gate.call(bearer.authenticate(key), tool, arguments, request_id=uuid.uuid4().hex).content
+    content = pipeline.call(bearer.authenticate(key), tool, arguments, request_id=uuid.uuid4().hex).content
     declared = catalog.find(tool)
     assert declared is not None
     returns = shapes.Failure if "error" in content else declared.returns

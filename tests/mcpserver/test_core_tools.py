@@ -12,7 +12,7 @@ from console.accounts.models import User
 from console.authority import bearer
 from console.connections.models import Connection
 from console.onboarding import open_connection
-from mcpserver.call import Call
+from mcpserver.context import Call
 from mcpserver.tools import core
 from tests.mcpserver.wire import Wire
 from tests.serving import Server

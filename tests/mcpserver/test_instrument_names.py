@@ -16,7 +16,7 @@ from console.connections.models import Connection
 from console.errors import Code
 from console.orders.models import Order
 from console.principal import Principal
-from mcpserver import gate, shapes
+from mcpserver import pipeline, shapes
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +28,7 @@ _calls = count(1)
 @pytest.fixture(autouse=True)
 def in_the_tests_own_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     call_quota.reset()
-    monkeypatch.setattr(gate, "close_old_connections", lambda: None)
+    monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def bitcoin_in_euro(db: None) -> None:
 
 
 def call(who: Principal, tool: str, **given: Any) -> dict[str, Any]:
-    return gate.call(who, tool, given, request_id=f"req_names_{next(_calls)}").content
+    return pipeline.call(who, tool, given, request_id=f"req_names_{next(_calls)}").content
 
 
 def order(symbol: str, quantity: str = "1") -> dict[str, Any]:

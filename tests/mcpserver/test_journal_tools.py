@@ -14,18 +14,18 @@ from console.journal.models import Note
 from console.keys import minting
 from console.onboarding import open_connection
 from console.scopes import Scope
-from mcpserver import gate
+from mcpserver import pipeline
 from tests.brokers.paper.support import order
 
 
 @pytest.fixture(autouse=True)
 def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     # The gate is made for worker threads and lets connections go; the test's own must stay.
-    monkeypatch.setattr(gate, "close_old_connections", lambda: None)
+    monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
 
 
 def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:
-    return gate.call(bearer.authenticate(key), tool, arguments, request_id=uuid.uuid4().hex).content
+    return pipeline.call(bearer.authenticate(key), tool, arguments, request_id=uuid.uuid4().hex).content
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from console.errors import Refusal
-from mcpserver import arguments, catalog
-from mcpserver.arguments import Amount, Arg, Inexact
-from mcpserver.kinds import Amounts, Filters, OrderItems
+from mcpserver import catalog
+from mcpserver.arguments import base as arguments
+from mcpserver.arguments.base import Amount, Arg, Inexact
+from mcpserver.arguments.types import Amounts, Filters, OrderItems
 from tests.mcpserver.wire import Wire
 from tests.serving import Server
 

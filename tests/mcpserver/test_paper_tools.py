@@ -20,7 +20,7 @@ from console.limits import Limits
 from console.orders.models import Order
 from console.practice import services as practice
 from console.scopes import Scope
-from mcpserver import catalog, gate
+from mcpserver import catalog, pipeline
 
 TOOLS = ("create_paper_account", "reset_paper_account", "set_paper_model")
 
@@ -28,13 +28,13 @@ TOOLS = ("create_paper_account", "reset_paper_account", "set_paper_model")
 @pytest.fixture(autouse=True)
 def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     # The gate is made for worker threads and lets connections go; the test's own must stay.
-    monkeypatch.setattr(gate, "close_old_connections", lambda: None)
+    monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
     # These are more calls than one user has in a minute; tests/mcpserver/test_call_limits.py is about that.
     monkeypatch.setattr(call_quota, "check", lambda *about: None)
 
 
 def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:
-    return gate.call(bearer.authenticate(key), tool, arguments, request_id=uuid.uuid4().hex).content
+    return pipeline.call(bearer.authenticate(key), tool, arguments, request_id=uuid.uuid4().hex).content
 
 
 def trade(key: str, side: str, quantity: str, symbol: str, **terms: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from console.connections import paper as paper_connections
 from console.connections.models import Connection
 from console.keys import minting
 from console.scopes import Scope
-from mcpserver import catalog, gate
+from mcpserver import catalog, pipeline
 from tests.brokers.paper.support import order
 from tests.mcpserver.wire import Wire
 from tests.serving import Server
@@ -71,12 +71,12 @@ ASKED: dict[str, Callable[[Scene], dict[str, Any]]] = {
 @pytest.fixture(autouse=True)
 def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     # The gate is made for worker threads and lets connections go; the test's own must stay.
-    monkeypatch.setattr(gate, "close_old_connections", lambda: None)
+    monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
     call_quota.reset()
 
 
 def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:
-    return gate.call(bearer.authenticate(key), tool, arguments, request_id=uuid.uuid4().hex).content
+    return pipeline.call(bearer.authenticate(key), tool, arguments, request_id=uuid.uuid4().hex).content
 
 
 @pytest.fixture

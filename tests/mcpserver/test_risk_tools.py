@@ -19,7 +19,7 @@ from console.keys import minting
 from console.orders.models import Order
 from console.principal import Principal
 from console.scopes import Scope
-from mcpserver import catalog, gate
+from mcpserver import catalog, pipeline
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +29,7 @@ ORDER = {"symbol": "BTC/USD", "side": "BUY", "quantity": "1", "order_type": "LMT
 @pytest.fixture(autouse=True)
 def in_the_tests_own_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     call_quota.reset()
-    monkeypatch.setattr(gate, "close_old_connections", lambda: None)
+    monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def trader(trade_key: str) -> Principal:
 
 def call(who: Principal, tool: str, **given: Any) -> dict[str, Any]:
     call.count += 1  # type: ignore[attr-defined]
-    return gate.call(who, tool, given, request_id=f"req_{call.count}").content  # type: ignore[attr-defined]
+    return pipeline.call(who, tool, given, request_id=f"req_{call.count}").content  # type: ignore[attr-defined]
 
 
 call.count = 0  # type: ignore[attr-defined]
@@ -138,7 +138,7 @@ def test_no_tool_lifts_a_halt_widens_a_limit_changes_a_policy_or_approves(
     before = Connection.objects.values("limits", "policy").get(pk=paper.pk)
     tried = ("lift_halt", "resume_trading", "set_limits", "set_policy", "approve_order", "set_connection_policy")
     for name in tried:
-        with pytest.raises(gate.UnknownTool):
+        with pytest.raises(pipeline.UnknownTool):
             call(trader, name, connection_id=paper.pk, halt_id=1, policy="two_step", limits={})
     assert Connection.objects.values("limits", "policy").get(pk=paper.pk) == before
     assert Halt.objects.get().lifted_at is None

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from console import toolsets
-from mcpserver import arguments, catalog
+from mcpserver import catalog
+from mcpserver.arguments import base as arguments
 from tests.mcpserver.wire import Wire
 from tests.serving import Server
 

@@ -14,9 +14,9 @@ from console.connections.models import Connection
 from console.keys import minting
 from console.onboarding import open_connection
 from console.scopes import Scope
-from mcpserver import catalog, gate
-from mcpserver.kinds import cursor
-from mcpserver.tools.records import EXECUTIONS, TRANSACTIONS
+from mcpserver import catalog, pipeline
+from mcpserver.arguments.types import cursor
+from mcpserver.tools.executions import EXECUTIONS, TRANSACTIONS
 from tests.brokers.paper.support import order
 
 # What a tool needs beside the id that is tried.
@@ -40,7 +40,7 @@ ORDER_TOOLS = [
 @pytest.fixture(autouse=True)
 def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     # The gate is made for worker threads and lets connections go; the test's own must stay.
-    monkeypatch.setattr(gate, "close_old_connections", lambda: None)
+    monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
     call_quota.reset()
 
 
@@ -52,7 +52,7 @@ def theirs(other: User) -> str:
 
 
 def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:
-    return gate.call(bearer.authenticate(key), tool, arguments, request_id=uuid.uuid4().hex).content
+    return pipeline.call(bearer.authenticate(key), tool, arguments, request_id=uuid.uuid4().hex).content
 
 
 @pytest.mark.parametrize("tool", ACCOUNT_TOOLS)

@@ -29,7 +29,7 @@ from console.keys import minting
 from console.oauth import tokens, toolkit
 from console.platforms import credentials
 from console.platforms import tokens as platform_tokens
-from mcpserver import gate
+from mcpserver import pipeline
 from tests.secrets import watch as watching
 from tests.secrets.known import KNOWN
 from tests.secrets.watch import Ear, Leak, Watch
@@ -87,7 +87,9 @@ class Plugin:
         _put(Client, "request", request)
 
     def _hear_answers(self) -> None:
-        _after(gate.Attempt, "answer", lambda made: self.watch.hear("the answer of an MCP tool", repr(made.content)))
+        _after(
+            pipeline.Attempt, "answer", lambda made: self.watch.hear("the answer of an MCP tool", repr(made.content))
+        )
         send, asend = httpx2.Client.send, httpx2.AsyncClient.send
 
         def sent(client: Any, request: Any, **named: Any) -> Any:

@@ -15,7 +15,7 @@ from django.urls import reverse
 from console.accounts.models import User
 from console.authority import bearer, call_quota
 from console.keys import minting
-from mcpserver import gate
+from mcpserver import pipeline
 from tests.secrets.known import Known, masked, mint
 from tests.secrets.plugin import Plugin
 from tests.secrets.watch import SHOWN_ONCE, Leak, Watch, check_server, leaks_of_files
@@ -61,8 +61,8 @@ def test_it_is_found_in_the_answer_of_a_tool_and_in_the_row_it_leaves(
     plugin: Plugin, trade_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call_quota.reset()
-    monkeypatch.setattr(gate, "close_old_connections", lambda: None)
-    gate.call(bearer.authenticate(trade_key), "get_security", {"symbol": SECRET}, request_id="req_leaky")
+    monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
+    pipeline.call(bearer.authenticate(trade_key), "get_security", {"symbol": SECRET}, request_id="req_leaky")
     assert places(plugin) == {"the answer of an MCP tool", "the table audit_call"}
 
 

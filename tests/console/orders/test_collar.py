@@ -22,7 +22,7 @@ from console.orders import prepare as preparing
 from console.orders.models import Order
 from console.orders.terms import Terms
 from console.principal import Principal
-from mcpserver import gate
+from mcpserver import pipeline
 from tests.console.api.rest import Rest
 from tests.watched_broker import Watch
 
@@ -217,7 +217,7 @@ def test_it_holds_at_every_door(
         code = Rest(Browser(), trade_key).refused("POST", "/orders", given)["code"]
     else:
         arguments = {"orders": [given, given]} if door == "place_batch_orders" else given
-        answer = gate.attempt(trader, door, arguments, request_id="req_test").answer()
+        answer = pipeline.attempt(trader, door, arguments, request_id="req_test").answer()
         code = answer.content["error"]["code"]
     assert code == "price_outside_collar"
     assert watch.submitted == []

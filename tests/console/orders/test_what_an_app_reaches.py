@@ -37,8 +37,8 @@ from console.orders.terms import Terms
 from console.practice import services as practice
 from console.principal import Principal
 from console.scopes import Scope
-from mcpserver import gate
-from mcpserver.call import Answer
+from mcpserver import pipeline
+from mcpserver.context import Answer
 from tests.clock import Clock
 from tests.conftest import PASSWORD
 from tests.console.api.rest import Rest
@@ -51,7 +51,7 @@ pytestmark = pytest.mark.django_db
 
 def said(who: Principal, tool: str, given: dict[str, Any]) -> Answer:
     """What a tool answers at ``/mcp``."""
-    return gate.attempt(who, tool, given, request_id="req_test").answer()
+    return pipeline.attempt(who, tool, given, request_id="req_test").answer()
 
 
 Cancel = Callable[[Order], str]

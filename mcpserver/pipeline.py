@@ -22,9 +22,10 @@ from console.help import links
 from console.principal import Manager, Principal
 from console.text import visible
 from console.toolsets import Toolset
-from mcpserver import arguments, catalog
-from mcpserver.call import Answer, Call, Report, readable, unheard
+from mcpserver import catalog
+from mcpserver.arguments import base as arguments
 from mcpserver.catalog import Tool
+from mcpserver.context import Answer, Call, Report, readable, unheard
 from mcpserver.tools.render import compact, moment
 
 log = logging.getLogger(__name__)

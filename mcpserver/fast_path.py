@@ -35,11 +35,11 @@ from console.authority.gate import scope_refusal
 from console.errors import Refusal
 from console.principal import Principal
 from console.scopes import Source
-from mcpserver import elicitation, gate
-from mcpserver.call import Answer, write
+from mcpserver import elicitation, pipeline
 from mcpserver.catalog import Tool
+from mcpserver.context import Answer, write
 from mcpserver.surface import Surface
-from mcpserver.threads import Threads
+from mcpserver.worker_pool import Threads
 
 _LISTS = 256
 _SETTLE_SECONDS = 0.004
@@ -230,7 +230,7 @@ class Lean:
             try:
                 principal = bearer.authenticate(raw, ip=ip, user_agent=agent)
                 if plain.tool is None:
-                    gate.greet(principal)
+                    pipeline.greet(principal)
                     tell(self._list(plain, principal))
                 else:
                     self._call(plain, plain.tool, principal, request_id, tell)
@@ -244,7 +244,7 @@ class Lean:
     def _call(self, plain: Plain, tool: Tool, principal: Principal, request_id: str, tell: _Tell) -> None:
         if principal.source is Source.OAUTH and not principal.may(tool.scope):
             raise OutOfScope(principal, tool)
-        made = gate.attempt(principal, tool.name, plain.arguments, request_id=request_id, find=self._surface.find)
+        made = pipeline.attempt(principal, tool.name, plain.arguments, request_id=request_id, find=self._surface.find)
         try:
             body = self._body(plain, made.answer())
         except Exception as error:

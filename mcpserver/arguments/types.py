@@ -1,4 +1,4 @@
-"""Kinds of arguments that reading takes beside those of ``arguments``: flags, days, lists, cursors and filters."""
+"""Kinds of arguments that reading takes beside those of ``base``: flags, days, lists, cursors and filters."""
 
 import base64
 import binascii
@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from console.errors import Code, Refusal
-from mcpserver.arguments import Amount, Arg, Choice, Text, parse
+from mcpserver.arguments.base import Amount, Arg, Choice, Text, parse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

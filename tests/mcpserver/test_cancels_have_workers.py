@@ -11,11 +11,11 @@ import pytest
 
 from console.authority import bearer
 from console.principal import Principal
-from mcpserver import catalog, gate
+from mcpserver import catalog, pipeline
 from mcpserver.asgi import McpApp
-from mcpserver.call import Answer, Call
 from mcpserver.catalog import Tool
-from mcpserver.gate import Attempt
+from mcpserver.context import Answer, Call
+from mcpserver.pipeline import Attempt
 from mcpserver.surface import Surface
 from tests.mcpserver.test_watchers import PRINCIPAL
 
@@ -48,8 +48,8 @@ def test_a_cancel_passes_reads_that_hang(is_lean: bool, monkeypatch: pytest.Monk
         return attempt(*args, **named).answer()
 
     monkeypatch.setattr(bearer, "authenticate", lambda *args, **named: PRINCIPAL)
-    monkeypatch.setattr(gate, "attempt", attempt)
-    monkeypatch.setattr(gate, "call", call)
+    monkeypatch.setattr(pipeline, "attempt", attempt)
+    monkeypatch.setattr(pipeline, "call", call)
     app = McpApp(Surface(find=tools.get), is_lean=is_lean)
 
     async def ask(client: httpx2.AsyncClient, name: str) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from brokers.types import Fill
 from console.connections import broker_access
 from console.orders import queries as order_queries
 from console.orders.models import Order
-from mcpserver.call import Call
-from mcpserver.kinds import cursor
+from mcpserver.arguments.types import cursor
+from mcpserver.context import Call
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools import render
 from mcpserver.tools.render import check_span, compact

@@ -9,7 +9,7 @@ import pytest
 
 from brokers.compiled_queries import Statement
 from console.keys.models import ApiKey
-from mcpserver.threads import Threads
+from mcpserver.worker_pool import Threads
 
 
 def run(jobs: list[Callable[[], None]], until: Callable[[], bool]) -> None:
