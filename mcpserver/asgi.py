@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send  # noqa: E402
 from console import deadlines, proxies, toolsets  # noqa: E402
 from console.onboarding import migrate  # noqa: E402
 from mcpserver import console_catalog, edge, server  # noqa: E402
-from mcpserver.fast_path import Lean  # noqa: E402
+from mcpserver.fast_path import FastPath  # noqa: E402
 from mcpserver.listening import Listeners  # noqa: E402
 from mcpserver.surface import OURS, Surface  # noqa: E402
 
@@ -37,7 +37,7 @@ class McpApp:
         # One JSON object per answer, or a stream where something may come before the answer.
         self._plain = StreamableHTTPSessionManager(self.server, json_response=True, stateless=True)
         self._streamed = StreamableHTTPSessionManager(self.server, json_response=False, stateless=True)
-        lean = Lean(surface, self.server.server_info_stamp) if is_lean else None
+        lean = FastPath(surface, self.server.server_info_stamp) if is_lean else None
         self._edge = deadlines.bounded(edge.app(self.serve, surface, lean))
 
     @asynccontextmanager

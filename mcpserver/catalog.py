@@ -20,7 +20,7 @@ from console.scopes import Scope
 from console.toolsets import Toolset, switched_on
 from mcpserver.arguments.base import Amount, Arg, Choice, Moment, Symbols, Text, Whole
 from mcpserver.arguments.types import Amounts, Currency, Cursor, Day, Filters, Flag, OptionLegs, OrderItems, Texts
-from mcpserver.context import Call
+from mcpserver.context import ToolCall
 from mcpserver.tools import (
     accounts,
     core,
@@ -38,7 +38,7 @@ from mcpserver.tools import (
 )
 
 
-class Access(StrEnum):
+class ToolAccess(StrEnum):
     READ = "read"
     WRITE = "write"
     DESTRUCTIVE = "destructive"
@@ -49,11 +49,11 @@ class Tool:
     name: str
     toolset: Toolset
     about: str
-    run: Callable[[Call], dict[str, Any]]
+    run: Callable[[ToolCall], dict[str, Any]]
     returns: type[Any]
     """The TypedDict of its result, declared beside the handler; the gate adds ``context``. Not sent in the list."""
     args: tuple[Arg, ...] = ()
-    access: Access = Access.READ
+    access: ToolAccess = ToolAccess.READ
     throttle: CallKind = CallKind.READ
     ability: Ability | None = None
     """What the connection's broker must be able to do; None: every broker can."""
@@ -65,7 +65,7 @@ class Tool:
     @property
     def scope(self) -> Scope:
         """Reading takes the one, the rest the other; only who may prepare an order has any to look at."""
-        reads_only = self.access is Access.READ and self.toolset is not Toolset.TRADE
+        reads_only = self.access is ToolAccess.READ and self.toolset is not Toolset.TRADE
         return Scope.READ if reads_only else Scope.TRADE
 
     @property
@@ -74,9 +74,9 @@ class Tool:
 
         Idempotent and destructive mean something for writes alone; every tool speaks to a world outside.
         """
-        if self.access is Access.READ:
+        if self.access is ToolAccess.READ:
             return {"readOnlyHint": True}
-        if self.access is Access.WRITE:
+        if self.access is ToolAccess.WRITE:
             return {"readOnlyHint": False, "destructiveHint": False, "idempotentHint": True}
         return {"readOnlyHint": False, "destructiveHint": True}
 
@@ -139,7 +139,7 @@ TOOLS: tuple[Tool, ...] = (
         toolset=Toolset.CORE,
         about="Server, mode (paper or live), scopes, toolsets, limits, confirmation policy.",
         run=core.get_capabilities,
-        returns=core.Capabilities,
+        returns=core.ServerCapabilities,
     ),
     Tool(
         name="self_test",
@@ -176,7 +176,7 @@ TOOLS: tuple[Tool, ...] = (
         run=accounts.set_current_account,
         returns=accounts.OneAccount,
         args=(Text(name="account_id", required=True, longest=64),),
-        access=Access.WRITE,
+        access=ToolAccess.WRITE,
     ),
     Tool(
         name="get_account_summary",
@@ -322,7 +322,7 @@ TOOLS: tuple[Tool, ...] = (
         ability=Ability.ORDER_BOOK,
         about="Bids and asks by depth; says whether they are simulated.",
         run=market.get_order_book,
-        returns=market.Book,
+        returns=market.BookOut,
         args=(SYMBOL, Whole(name="depth", most=market.MOST_LEVELS)),
     ),
     Tool(
@@ -349,7 +349,7 @@ TOOLS: tuple[Tool, ...] = (
         ability=Ability.BARS,
         about="Percent change over a period.",
         run=market.get_change,
-        returns=market.Changes,
+        returns=market.PriceChanges,
         args=(SYMBOLS, replace(PERIOD, about="Default 1d.")),
     ),
     Tool(
@@ -478,7 +478,7 @@ TOOLS: tuple[Tool, ...] = (
             replace(CLIENT_ORDER_ID, about="Your id; repeating it returns the same order."),
             ACCOUNT,
         ),
-        access=Access.DESTRUCTIVE,
+        access=ToolAccess.DESTRUCTIVE,
         throttle=CallKind.TRADE,
     ),
     Tool(
@@ -489,7 +489,7 @@ TOOLS: tuple[Tool, ...] = (
         run=orders.confirm_trade,
         returns=orders.Moved,
         args=(Text(name="confirmation_id", required=True, longest=64),),
-        access=Access.DESTRUCTIVE,
+        access=ToolAccess.DESTRUCTIVE,
         throttle=CallKind.TRADE,
     ),
     Tool(
@@ -509,7 +509,7 @@ TOOLS: tuple[Tool, ...] = (
         run=orders.discard_confirmation,
         returns=orders.Moved,
         args=(Text(name="confirmation_id", required=True, longest=64),),
-        access=Access.WRITE,
+        access=ToolAccess.WRITE,
         throttle=CallKind.CANCEL,
     ),
     Tool(
@@ -521,7 +521,7 @@ TOOLS: tuple[Tool, ...] = (
         asks=True,
         returns=orders.Placed,
         args=(Text(name="order_id", required=True, longest=64), *MODIFY, ACCOUNT),
-        access=Access.DESTRUCTIVE,
+        access=ToolAccess.DESTRUCTIVE,
         throttle=CallKind.TRADE,
     ),
     Tool(
@@ -532,7 +532,7 @@ TOOLS: tuple[Tool, ...] = (
         run=orders.cancel_order,
         returns=orders.Moved,
         args=(Text(name="order_id", required=True, longest=64), ACCOUNT),
-        access=Access.DESTRUCTIVE,
+        access=ToolAccess.DESTRUCTIVE,
         throttle=CallKind.CANCEL,
     ),
     Tool(
@@ -543,7 +543,7 @@ TOOLS: tuple[Tool, ...] = (
         run=orders.cancel_all_orders,
         returns=orders.AllCancelled,
         args=(ACCOUNT, Text(name="symbol", longest=LONGEST_SYMBOL)),
-        access=Access.DESTRUCTIVE,
+        access=ToolAccess.DESTRUCTIVE,
         throttle=CallKind.CANCEL,
     ),
     Tool(
@@ -564,7 +564,7 @@ TOOLS: tuple[Tool, ...] = (
             ACCOUNT,
             Flag(name="all_or_none", about="Default true: one refused at release stops all."),
         ),
-        access=Access.DESTRUCTIVE,
+        access=ToolAccess.DESTRUCTIVE,
         throttle=CallKind.TRADE,
     ),
     Tool(
@@ -583,7 +583,7 @@ TOOLS: tuple[Tool, ...] = (
             Choice(name="order_type", choices=("MKT", "LMT")),
             Amount(name="limit_price"),
         ),
-        access=Access.DESTRUCTIVE,
+        access=ToolAccess.DESTRUCTIVE,
         throttle=CallKind.TRADE,
     ),
     Tool(
@@ -595,7 +595,7 @@ TOOLS: tuple[Tool, ...] = (
         asks=True,
         returns=orders.Placed,
         args=(SYMBOL, ACCOUNT),
-        access=Access.DESTRUCTIVE,
+        access=ToolAccess.DESTRUCTIVE,
         throttle=CallKind.TRADE,
     ),
     Tool(
@@ -607,7 +607,7 @@ TOOLS: tuple[Tool, ...] = (
         asks=True,
         returns=orders.Placed,
         args=(ACCOUNT,),
-        access=Access.DESTRUCTIVE,
+        access=ToolAccess.DESTRUCTIVE,
         throttle=CallKind.TRADE,
     ),
     Tool(
@@ -625,7 +625,7 @@ TOOLS: tuple[Tool, ...] = (
         run=risk.halt_trading,
         returns=risk.Stopped,
         args=(ACCOUNT, Text(name="reason", longest=300, about="Shown to the owner as your words.")),
-        access=Access.DESTRUCTIVE,
+        access=ToolAccess.DESTRUCTIVE,
         throttle=CallKind.CANCEL,
     ),
     Tool(
@@ -655,7 +655,7 @@ TOOLS: tuple[Tool, ...] = (
             Text(name="text", required=True, longest=1000),
             Texts(name="tags"),
         ),
-        access=Access.WRITE,
+        access=ToolAccess.WRITE,
     ),
     Tool(
         name="get_activity_log",
@@ -684,7 +684,7 @@ TOOLS: tuple[Tool, ...] = (
             Choice(name="preset", choices=paper.PRESETS),
             Text(name="clone_account_id", longest=64),
         ),
-        access=Access.WRITE,
+        access=ToolAccess.WRITE,
         throttle=CallKind.TRADE,
     ),
     Tool(
@@ -694,7 +694,7 @@ TOOLS: tuple[Tool, ...] = (
         run=paper.reset_paper_account,
         returns=paper.Reset,
         args=(Text(name="account_id", required=True, longest=64), Amount(name="cash")),
-        access=Access.DESTRUCTIVE,
+        access=ToolAccess.DESTRUCTIVE,
         throttle=CallKind.TRADE,
     ),
     Tool(
@@ -713,7 +713,7 @@ TOOLS: tuple[Tool, ...] = (
                 about="e.g. slippage_percent, margin.",
             ),
         ),
-        access=Access.WRITE,
+        access=ToolAccess.WRITE,
         throttle=CallKind.TRADE,
     ),
     Tool(

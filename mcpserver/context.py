@@ -13,7 +13,7 @@ from console.text import visible_in
 _write_anything = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def write(value: Any) -> str:
+def to_json(value: Any) -> str:
     """A value as JSON text, as short as it can be: a model pays for every byte."""
     try:
         return orjson.dumps(value).decode()
@@ -38,12 +38,12 @@ Report = Callable[[float, float | None, str], None]
 """How far a call has come: done, of how much (None: nobody knows), and a sentence for a person."""
 
 
-def unheard(done: float, total: float | None = None, message: str = "") -> None:
+def ignore_progress(done: float, total: float | None = None, message: str = "") -> None:
     """Where nobody asked for progress."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Call:
+class ToolCall:
     principal: Principal
     request_id: str
     args: Mapping[str, Any]
@@ -51,12 +51,12 @@ class Call:
     """The account the call turned out to be about; stamped on the result."""
     order_id: str = ""
     """The order it turned out to be about; kept in the journal."""
-    report: Report = unheard
+    report: Report = ignore_progress
     """Tools marked ``reports`` say here how far they are; ``done`` must grow from one report to the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ToolAnswer:
     """What leaves: one JSON object, and whether it is an error a model should read."""
 
     content: dict[str, Any] = field(default_factory=dict)

@@ -41,7 +41,7 @@ from console.text import visible
 from mcpserver import pipeline, server
 from mcpserver.arguments import base as arguments
 from mcpserver.catalog import Tool
-from mcpserver.fast_path import Lean, OutOfScope, Plain
+from mcpserver.fast_path import FastPath, FastRequest, OutOfScope
 from mcpserver.pipeline import TooOften
 from mcpserver.surface import Surface
 
@@ -96,7 +96,7 @@ class _Arrived:
         return extra
 
 
-def app(inner: ASGIApp, surface: Surface, lean: Lean | None) -> ASGIApp:
+def app(inner: ASGIApp, surface: Surface, lean: FastPath | None) -> ASGIApp:
     """The ASGI app of ``/mcp``: hands what it lets in to ``inner``, which finds the principal in the scope.
 
     Without ``lean``, ``inner`` answers everything.
@@ -125,19 +125,19 @@ def app(inner: ASGIApp, surface: Surface, lean: Lean | None) -> ASGIApp:
 
 
 async def _respond(
-    inner: ASGIApp, surface: Surface, lean: Lean | None, arrived: _Arrived, receive: Receive, send: Send
+    inner: ASGIApp, surface: Surface, lean: FastPath | None, arrived: _Arrived, receive: Receive, send: Send
 ) -> Response | bytes | None:
     """What to send, a refusal or the JSON of an answer; or None when the SDK has answered."""
     headers, request_id, ip, agent = arrived.headers, arrived.request_id, arrived.ip, arrived.agent
     host = headers.get("host", "")
     if not _host_fits(host):
         host_names.note_foreign_host(host, ip)
-        return _plain(421, Code.INVALID_REQUEST, host_names.foreign_host(host), request_id)
+        return _plain_text_response(421, Code.INVALID_REQUEST, host_names.foreign_host(host), request_id)
     origin = arrived.origin
     if origin is not None and not _origin_fits(origin):
         refusal = Refusal(Code.ORIGIN_REFUSED, f"Web pages of {origin[:100]} may not call this server.")
         log.warning("Refused a web page of %r from %s, in request %s", origin[:100], ip, request_id)
-        return _plain(403, refusal.code, str(refusal), request_id)
+        return _plain_text_response(403, refusal.code, str(refusal), request_id)
     if arrived.method == "OPTIONS":
         return Response(
             status_code=204,
@@ -157,7 +157,7 @@ async def _respond(
     if lean is not None and _may_read_first(arrived):
         body = await _read(receive, headers)
         receive = _replay(body, receive)
-        plain = _plain_request(lean, arrived, body)
+        plain = _fast_request(lean, arrived, body)
     try:
         if lean is not None and plain is not None:
             answer = await lean.serve(plain, raw, ip, agent, request_id)
@@ -168,19 +168,19 @@ async def _respond(
             principal = await anyio.to_thread.run_sync(_authenticate, raw, ip, agent, limiter=_DOORKEEPERS)
     except Unauthenticated as error:
         if error.principal is not None:
-            await _turn_away(error.principal, error, request_id, ip, agent)
+            await _reject(error.principal, error, request_id, ip, agent)
         return _challenge(401, "invalid_token", error.code, str(error), request_id, host)
     except WrongAddress as error:
-        await _turn_away(error.principal, error, request_id, ip, agent)
-        return _plain(403, error.code, str(error), request_id)
+        await _reject(error.principal, error, request_id, ip, agent)
+        return _plain_text_response(403, error.code, str(error), request_id)
     except OutOfScope as error:
         return await _step_up(error, arrived)
     except TooOften as error:
         return await _slow_down(error, request_id, ip, agent)
 
     async def refuse(status: int, refusal: Refusal, rpc_code: int = INVALID_REQUEST) -> Response:
-        await _turn_away(principal, refusal, request_id, ip, agent)
-        return _plain(status, refusal.code, str(refusal), request_id, rpc_code)
+        await _reject(principal, refusal, request_id, ip, agent)
+        return _plain_text_response(status, refusal.code, str(refusal), request_id, rpc_code)
 
     async def greet() -> Response | None:
         """Count what is no call, and so never comes to the gate."""
@@ -259,7 +259,7 @@ def _may_read_first(arrived: _Arrived) -> bool:
     )
 
 
-def _plain_request(lean: Lean, arrived: _Arrived, body: bytes) -> Plain | None:
+def _fast_request(lean: FastPath, arrived: _Arrived, body: bytes) -> FastRequest | None:
     try:
         message = _decoder.decode(body.decode())
     except (ValueError, RecursionError):
@@ -269,15 +269,15 @@ def _plain_request(lean: Lean, arrived: _Arrived, body: bytes) -> Plain | None:
 
 async def _step_up(wanted: OutOfScope, arrived: _Arrived) -> Response:
     refusal, request_id = wanted.refusal, arrived.request_id
-    await _turn_away(wanted.principal, refusal, request_id, arrived.ip, arrived.agent, wanted.tool.name)
+    await _reject(wanted.principal, refusal, request_id, arrived.ip, arrived.agent, wanted.tool.name)
     host = arrived.headers.get("host", "")
     return _challenge(403, "insufficient_scope", refusal.code, str(refusal), request_id, host)
 
 
 async def _slow_down(error: TooOften, request_id: str, ip: str, agent: str) -> Response:
     refusal = error.refusal
-    await _turn_away(error.principal, refusal, request_id, ip, agent)
-    answer = _plain(429, refusal.code, str(refusal), request_id)
+    await _reject(error.principal, refusal, request_id, ip, agent)
+    answer = _plain_text_response(429, refusal.code, str(refusal), request_id)
     answer.headers["Retry-After"] = str(round(refusal.retry_after or 60))
     return answer
 
@@ -289,11 +289,11 @@ def _authenticate(raw: str, ip: str, agent: str) -> Principal:
         close_old_connections()
 
 
-async def _turn_away(
+async def _reject(
     principal: Principal | Manager | None, refusal: Refusal, request_id: str, ip: str, agent: str, tool: str = ""
 ) -> None:
     def write() -> None:
-        pipeline.turn_away(principal, refusal, request_id=request_id, tool=tool, ip=ip, user_agent=agent)
+        pipeline.reject(principal, refusal, request_id=request_id, tool=tool, ip=ip, user_agent=agent)
 
     await anyio.to_thread.run_sync(write, limiter=_DOORKEEPERS)
 
@@ -451,7 +451,9 @@ def _challenge(status: int, error: str | None, code: Code, message: str, request
     )
 
 
-def _plain(status: int, code: Code, message: str, request_id: str, rpc_code: int = INVALID_REQUEST) -> Response:
+def _plain_text_response(
+    status: int, code: Code, message: str, request_id: str, rpc_code: int = INVALID_REQUEST
+) -> Response:
     return JSONResponse(
         {
             "jsonrpc": "2.0",

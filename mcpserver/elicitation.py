@@ -23,7 +23,7 @@ from django.utils.crypto import salted_hmac
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 
 from console.principal import Principal, Redeemer
-from mcpserver.context import Answer
+from mcpserver.context import ToolAnswer
 
 _KEY = "order"
 """The name of our one question among the client's responses."""
@@ -45,7 +45,7 @@ class _State:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ToolRequest:
     """One round of a call: what the client sent, and how it can ask its user."""
 
     principal: Principal
@@ -75,13 +75,13 @@ class Asked:
         return Redeemer.OWNER if Mode.URL in self.can else Redeemer.APP
 
 
-class Gate(Protocol):
+class RunTool(Protocol):
     """``pipeline.call`` for this principal and request. ``redeemer``: whose yes the call stands for."""
 
-    def __call__(self, name: str, given: Mapping[str, Any], *, redeemer: Redeemer = Redeemer.APP) -> Answer: ...
+    def __call__(self, name: str, given: Mapping[str, Any], *, redeemer: Redeemer = Redeemer.APP) -> ToolAnswer: ...
 
 
-Ask = Callable[[Asked, Gate], Answer | types.CallToolResult | types.InputRequiredResult]
+Ask = Callable[[ToolRequest, RunTool], ToolAnswer | types.CallToolResult | types.InputRequiredResult]
 
 
 def boundary(principal_of: Callable[[Any], Principal]) -> RequestStateBoundary:
@@ -97,7 +97,7 @@ def boundary(principal_of: Callable[[Any], Principal]) -> RequestStateBoundary:
     return RequestStateBoundary(security, default_audience=f"{settings.PUBLIC_URL}/mcp")
 
 
-def ask(asked: Asked, call: Gate) -> Answer | types.CallToolResult | types.InputRequiredResult:
+def ask(asked: ToolRequest, call: RunTool) -> ToolAnswer | types.CallToolResult | types.InputRequiredResult:
     """Call a tool that may ask, or go on where the user was asked. Runs in a worker thread."""
     if asked.state is not None:
         return _resume(_State(**json.loads(asked.state)), asked, call)
@@ -108,7 +108,7 @@ def ask(asked: Asked, call: Gate) -> Answer | types.CallToolResult | types.Input
     mode = Mode.URL if "approve_at" in answer.content else Mode.FORM
     if mode not in asked.can:
         content = {name: value for name, value in answer.content.items() if name != "confirmation_id"}
-        return Answer(content=content)
+        return ToolAnswer(content=content)
     return _question(
         _State(
             mode=mode,
@@ -119,21 +119,21 @@ def ask(asked: Asked, call: Gate) -> Answer | types.CallToolResult | types.Input
     )
 
 
-def _resume(state: _State, asked: Asked, call: Gate) -> Answer | types.InputRequiredResult:
+def _resume(state: _State, asked: ToolRequest, call: RunTool) -> ToolAnswer | types.InputRequiredResult:
     """What the user's answer leads to. Only a plain yes sends the order."""
     response = (asked.responses or {}).get(_KEY)
     if isinstance(response, types.ElicitResult):
         if response.action != "accept":
-            return _drop(state, call, "The user said no. Nothing was sent.")
+            return _discard(state, call, "The user said no. Nothing was sent.")
         if state.mode == Mode.URL:
-            return _standing(state, call)
+            return _pending_state(state, call)
         send = (response.content or {}).get("send")
         if send is True:
             return call("confirm_trade", {"confirmation_id": state.confirmation_id}, redeemer=Redeemer.USER)
         if send is False:
-            return _drop(state, call, "The user said no. Nothing was sent.")
+            return _discard(state, call, "The user said no. Nothing was sent.")
     if state.mode not in asked.can:
-        return _drop(state, call, "The user could not be asked. Nothing was sent.")
+        return _discard(state, call, "The user could not be asked. Nothing was sent.")
     return _question(state)
 
 
@@ -158,19 +158,19 @@ def _question(state: _State) -> types.InputRequiredResult:
     )
 
 
-def _drop(state: _State, call: Gate, note: str) -> Answer:
+def _discard(state: _State, call: RunTool, note: str) -> ToolAnswer:
     """It ends now, not when its two minutes are over."""
     answer = call("discard_confirmation", {"confirmation_id": state.confirmation_id}, redeemer=Redeemer.USER)
     if answer.is_error:
         return answer
-    return Answer(content={**answer.content, "note": note})
+    return ToolAnswer(content={**answer.content, "note": note})
 
 
-def _standing(state: _State, call: Gate) -> Answer:
+def _pending_state(state: _State, call: RunTool) -> ToolAnswer:
     answer = call("get_order_status", {"order_id": state.order_id})
     if answer.is_error:
         return answer
     content = {"status": answer.content["order"]["status"], **answer.content}
     if content["status"] == "awaiting_confirmation":
         content["next"] = "Nothing was sent. Only its owner can release it, on that page; then ask get_order_status."
-    return Answer(content=content)
+    return ToolAnswer(content=content)

@@ -37,9 +37,9 @@ from console.principal import Principal
 from console.scopes import Source
 from mcpserver import elicitation, pipeline
 from mcpserver.catalog import Tool
-from mcpserver.context import Answer, write
+from mcpserver.context import ToolAnswer, to_json
 from mcpserver.surface import Surface
-from mcpserver.worker_pool import Threads
+from mcpserver.worker_pool import WorkerPool
 
 _LISTS = 256
 _SETTLE_SECONDS = 0.004
@@ -63,7 +63,7 @@ class OutOfScope(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Plain:
+class FastRequest:
     """A request that needs no stream and no question back."""
 
     id: str
@@ -80,18 +80,20 @@ class Plain:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class CacheMiss:
     """Who may see an answer that is not remembered yet, and the name to remember it by."""
 
     principal: Principal
     key: tuple[str, ...]
 
 
-_Answer = bytes | Listing
+_Answer = bytes | CacheMiss
 _Tell = Callable[[_Answer | Exception], None]
 
 
-def read(surface: Surface, lines: Sequence[tuple[str, str]], headers: Mapping[str, str], message: Any) -> Plain | None:
+def read(
+    surface: Surface, lines: Sequence[tuple[str, str]], headers: Mapping[str, str], message: Any
+) -> FastRequest | None:
     """``lines`` are the header lines as they came, ``headers`` the first of each name."""
     if not isinstance(message, dict) or not message.keys() <= _ENVELOPE or message.get("jsonrpc") != "2.0":
         return None
@@ -116,7 +118,7 @@ def read(surface: Surface, lines: Sequence[tuple[str, str]], headers: Mapping[st
         if not isinstance(classify_inbound_request(message, headers=headers), InboundModernRoute):
             return None
         envelope = meta if meta.keys() <= _KNOWN_META else {name: meta[name] for name in _KNOWN_META if name in meta}
-        if not _is_well_formed(version, write(envelope)):
+        if not _is_well_formed(version, to_json(envelope)):
             return None
     elif version is not None and version not in HANDSHAKE_PROTOCOL_VERSIONS:
         return None
@@ -132,11 +134,11 @@ def read(surface: Surface, lines: Sequence[tuple[str, str]], headers: Mapping[st
             return None
         if tool.reports or (tool.asks and not _asks_nobody(surface, version, meta)):
             return None
-        return Plain(write(request_id), method, version, tool, arguments)
+        return FastRequest(to_json(request_id), method, version, tool, arguments)
     if method in _LISTING and params.keys() <= {"_meta"}:
         if method == "server/discover" and version not in MODERN_PROTOCOL_VERSIONS:
             return None
-        return Plain(write(request_id), method, version, None, {})
+        return FastRequest(to_json(request_id), method, version, None, {})
     return None
 
 
@@ -167,7 +169,7 @@ def _is_well_formed(version: str, meta: str) -> bool:
     return True
 
 
-class Out:
+class ReplyQueue:
     """The way of answers back into the event loop, which is woken once for all that are ready together."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -200,22 +202,22 @@ class Out:
                 answered.set_result(answer)
 
 
-class Lean:
+class FastPath:
     def __init__(self, surface: Surface, stamp: Mapping[str, Any]) -> None:
         """``stamp``: what the server says of itself on each modern result."""
         self._surface = surface
-        about = write({SERVER_INFO_META_KEY: stamp})
+        about = to_json({SERVER_INFO_META_KEY: stamp})
         self._modern_end = f',"resultType":"complete","_meta":{about}}}}}'
-        self._threads = Threads(before=functools.partial(audit_log.flush, _SETTLE_SECONDS))
+        self._threads = WorkerPool(before=functools.partial(audit_log.flush, _SETTLE_SECONDS))
         # Of their own: with brokers that hang, reads may hold every other thread.
-        self._cancels = Threads()
-        self._out: Out | None = None
+        self._cancels = WorkerPool()
+        self._out: ReplyQueue | None = None
         self._lists: dict[tuple[str, ...], str] = {}
 
-    def read(self, lines: Sequence[tuple[str, str]], headers: Mapping[str, str], message: Any) -> Plain | None:
+    def read(self, lines: Sequence[tuple[str, str]], headers: Mapping[str, str], message: Any) -> FastRequest | None:
         return read(self._surface, lines, headers, message)
 
-    async def serve(self, plain: Plain, raw: str, ip: str, agent: str, request_id: str) -> bytes | Listing:
+    async def serve(self, plain: FastRequest, raw: str, ip: str, agent: str, request_id: str) -> bytes | CacheMiss:
         """The body of the answer, for the holder of the bearer ``raw``; it may leave at once.
 
         Raises Unauthenticated, WrongAddress, OutOfScope and gate.TooOften. A client that hangs up cuts nothing in half:
@@ -223,7 +225,7 @@ class Lean:
         """
         loop = asyncio.get_running_loop()
         if self._out is None or self._out.loop is not loop:
-            self._out = Out(loop)
+            self._out = ReplyQueue(loop)
         answered, tell = self._out.expect()
 
         def work() -> None:
@@ -241,7 +243,7 @@ class Lean:
         (self._cancels if is_cancel else self._threads).submit(work)
         return await answered
 
-    def _call(self, plain: Plain, tool: Tool, principal: Principal, request_id: str, tell: _Tell) -> None:
+    def _call(self, plain: FastRequest, tool: Tool, principal: Principal, request_id: str, tell: _Tell) -> None:
         if principal.source is Source.OAUTH and not principal.may(tool.scope):
             raise OutOfScope(principal, tool)
         made = pipeline.attempt(principal, tool.name, plain.arguments, request_id=request_id, find=self._surface.find)
@@ -263,25 +265,25 @@ class Lean:
 
         audit_log.enqueue_call(made.entry, committed)
 
-    def _body(self, plain: Plain, answer: Answer) -> bytes:
+    def _body(self, plain: FastRequest, answer: ToolAnswer) -> bytes:
         """The JSON-RPC response; the content is written once, for both places it stands in."""
-        text = write(answer.content)
+        text = to_json(answer.content)
         said = (
-            f'{{"jsonrpc":"2.0","id":{plain.id},"result":{{"content":[{{"type":"text","text":{write(text)}}}],'
+            f'{{"jsonrpc":"2.0","id":{plain.id},"result":{{"content":[{{"type":"text","text":{to_json(text)}}}],'
             f'"structuredContent":{text},"isError":{"true" if answer.is_error else "false"}'
             f"{self._modern_end if plain.is_modern else _LEGACY_END}"
         )
         # Half a surrogate pair, in what a caller sent and a refusal repeats, has no UTF-8.
         return said.encode("utf-8", "replace")
 
-    def _list(self, plain: Plain, principal: Principal) -> bytes | Listing:
+    def _list(self, plain: FastRequest, principal: Principal) -> bytes | CacheMiss:
         key = (plain.method, plain.version or "", *(tool.name for tool in self._surface.visible(principal)))
         result = self._lists.get(key)
         if result is None:
-            return Listing(principal, key)
+            return CacheMiss(principal, key)
         return f'{{"jsonrpc":"2.0","id":{plain.id},"result":{result}}}'.encode()
 
-    def remembering(self, listing: Listing, send: Send) -> Send:
+    def remembering(self, listing: CacheMiss, send: Send) -> Send:
         """Passes on what the SDK answers, and keeps its result for the next who may see the same."""
         status, body = 0, bytearray()
 
@@ -301,4 +303,4 @@ class Lean:
         if "result" in answer:
             if len(self._lists) >= _LISTS:
                 self._lists.clear()
-            self._lists[key] = write(answer["result"])
+            self._lists[key] = to_json(answer["result"])

@@ -31,7 +31,7 @@ from console.orders import queries as order_queries
 from console.principal import Principal
 from console.toolsets import Toolset
 from mcpserver import resources
-from mcpserver.context import Call
+from mcpserver.context import ToolCall
 from mcpserver.resources import Watch
 from mcpserver.surface import Surface
 
@@ -137,10 +137,10 @@ class Listeners:
     def remove(self, stream: Stream) -> None:
         self._streams.discard(stream)
 
-    def opening(self, stream: Stream, wanted: types.SubscriptionFilter) -> Callable[[Call], dict[str, Any]]:
+    def opening(self, stream: Stream, wanted: types.SubscriptionFilter) -> Callable[[ToolCall], dict[str, Any]]:
         """What the gate runs to open a stream: finds out which of the addresses this app may hear of."""
 
-        def run(call: Call) -> dict[str, Any]:
+        def run(call: ToolCall) -> dict[str, Any]:
             uris = wanted.resource_subscriptions or []
             if len(uris) > MOST_RESOURCES:
                 raise Refusal(Code.INVALID_ARGUMENT, f"One stream may listen to at most {MOST_RESOURCES} resources.")

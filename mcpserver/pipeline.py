@@ -25,7 +25,7 @@ from console.toolsets import Toolset
 from mcpserver import catalog
 from mcpserver.arguments import base as arguments
 from mcpserver.catalog import Tool
-from mcpserver.context import Answer, Call, Report, readable, unheard
+from mcpserver.context import Report, ToolAnswer, ToolCall, ignore_progress, readable
 from mcpserver.tools.render import compact, moment
 
 log = logging.getLogger(__name__)
@@ -51,16 +51,16 @@ class TooOften(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class CallAttempt:
     """A call that was made. Its answer may leave once ``entry``, where there is one, is committed."""
 
-    call: Call
+    call: ToolCall
     tool: Tool | None
     content: dict[str, Any]
     refusal: Refusal | None
     entry: audit_log.Entry | None
 
-    def answer(self, error: DatabaseError | None = None) -> Answer:
+    def answer(self, error: DatabaseError | None = None) -> ToolAnswer:
         """``error``: why the entry is not in the journal. Raises UnknownTool."""
         refusal = self.refusal
         if error is not None:
@@ -77,8 +77,8 @@ class Attempt:
             raise UnknownTool(visible(str(refusal)))
         context = _context(self.call)
         if refusal is not None:
-            return Answer(content=readable({"error": _error(refusal), "context": context}), is_error=True)
-        return Answer(content=readable({**self.content, "context": context}))
+            return ToolAnswer(content=readable({"error": _error(refusal), "context": context}), is_error=True)
+        return ToolAnswer(content=readable({**self.content, "context": context}))
 
 
 def call(
@@ -88,8 +88,8 @@ def call(
     *,
     request_id: str,
     find: Find = catalog.find,
-    report: Report = unheard,
-) -> Answer:
+    report: Report = ignore_progress,
+) -> ToolAnswer:
     """Run one tool for one principal. Refusals come back as answers a model can act on; raises UnknownTool.
 
     ``find`` says which tools there are; reads that are no tools (resources, prompts, completion) pass with a
@@ -117,12 +117,12 @@ def attempt(
     *,
     request_id: str,
     find: Find = catalog.find,
-    report: Report = unheard,
-) -> Attempt:
+    report: Report = ignore_progress,
+) -> CallAttempt:
     """The same, up to its row: the caller has it committed and returns this thread's connection."""
     started = time.perf_counter_ns()
     tool = find(name)
-    this = Call(principal=principal, request_id=request_id, args={}, account_id=principal.account_id, report=report)
+    this = ToolCall(principal=principal, request_id=request_id, args={}, account_id=principal.account_id, report=report)
     refusal: Refusal | None = None
     outcome, content = CallOutcome.OK, dict[str, Any]()
     try:
@@ -147,8 +147,8 @@ def attempt(
 
     if refusal is not None and refusal.code in _FREE and call_quota.is_flood(principal.credential_id):
         log.warning("Refused %s for %s, in request %s", refusal.code, principal.app_label, request_id)
-        return Attempt(this, tool, content, refusal, None)
-    _note_use(principal)
+        return CallAttempt(this, tool, content, refusal, None)
+    _record_use(principal)
     entry = audit_log.Entry(
         request_id=request_id,
         principal=principal,
@@ -162,7 +162,7 @@ def attempt(
         ip=principal.ip,
         user_agent=principal.user_agent,
     )
-    return Attempt(this, tool, content, refusal, entry)
+    return CallAttempt(this, tool, content, refusal, entry)
 
 
 def greet(principal: Principal) -> None:
@@ -172,21 +172,21 @@ def greet(principal: Principal) -> None:
     """
     try:
         call_quota.check(principal.user_id, principal.app_id, CallKind.LIST)
-        _note_use(principal)
+        _record_use(principal)
     except Refusal as refusal:
         raise TooOften(principal, refusal) from refusal
     finally:
         close_old_connections()
 
 
-def _note_use(principal: Principal) -> None:
+def _record_use(principal: Principal) -> None:
     try:
         last_used.record(principal)
     except DatabaseError:
         log.exception("The last use of %s cannot be written", principal.app_label)
 
 
-def turn_away(
+def reject(
     principal: Principal | Manager | None,
     refusal: Refusal,
     *,
@@ -220,7 +220,7 @@ def turn_away(
         close_old_connections()
 
 
-def _context(this: Call) -> dict[str, Any]:
+def _context(this: ToolCall) -> dict[str, Any]:
     who = this.principal
     return compact(
         connection=who.connection_label,

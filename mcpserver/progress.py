@@ -15,7 +15,7 @@ _BACKLOG = 64
 
 
 @contextlib.asynccontextmanager
-async def told(session: ServerSession) -> AsyncIterator[Report]:
+async def progress_reporter(session: ServerSession) -> AsyncIterator[Report]:
     """A ``Call.report`` for the worker thread. What it is told has left when the block ends."""
     send, receive = anyio.create_memory_object_stream[tuple[float, float | None, str]](_BACKLOG)
 

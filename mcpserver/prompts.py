@@ -10,7 +10,7 @@ from typing import Any
 from console.orders import queries as order_queries
 from console.toolsets import Toolset
 from mcpserver.arguments.base import Arg, Text
-from mcpserver.context import Call
+from mcpserver.context import ToolCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,20 +18,20 @@ class Prompt:
     name: str
     title: str
     about: str
-    run: Callable[[Call], dict[str, Any]]
+    run: Callable[[ToolCall], dict[str, Any]]
     """The ``messages`` of the prompt, as they go over the wire."""
     toolset: Toolset = Toolset.CORE
     """What its owner switches off with the tools that tell the same."""
     args: tuple[Arg, ...] = ()
 
 
-def _said(text: str) -> dict[str, Any]:
+def _message(text: str) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": {"type": "text", "text": text}}]}
 
 
-def _morning_brief(call: Call) -> dict[str, Any]:
+def _morning_brief(call: ToolCall) -> dict[str, Any]:
     watched = f" and for {call.args['symbols']}" if "symbols" in call.args else ""
-    return _said(
+    return _message(
         "Give me a short brief of my account before the day begins. Call get_portfolio, get_orders, and get_change "
         f"with period 1d for what I hold{watched}. Tell me, in this order: what the account is worth and how much cash "
         "is free; the three positions that moved most since yesterday, in percent and in money; each open order and "
@@ -40,10 +40,10 @@ def _morning_brief(call: Call) -> dict[str, Any]:
     )
 
 
-def _explain_order(call: Call) -> dict[str, Any]:
+def _explain_order(call: ToolCall) -> dict[str, Any]:
     order = order_queries.find_order(call.principal, call.args["order_id"])
     call.account_id, call.order_id = order.account_id, order.public_id
-    return _said(
+    return _message(
         f"Explain order {order.public_id} to me in plain words. Call get_order_status with this order_id, and "
         "get_quote for its symbol. Tell me what I asked for, what has happened to it step by step and when, what was "
         "filled at which price and what it cost, and what can still happen. If it was refused or rejected, say why and "
@@ -51,9 +51,9 @@ def _explain_order(call: Call) -> dict[str, Any]:
     )
 
 
-def _rebalance_plan(call: Call) -> dict[str, Any]:
+def _rebalance_plan(call: ToolCall) -> dict[str, Any]:
     targets = call.args["targets"]
-    return _said(
+    return _message(
         f"Plan how to bring my account to these targets: {targets}. Call get_portfolio for what I hold and "
         "get_quote for the prices. Show a table: instrument, value and share now, share wanted, and the order that "
         "closes the gap, with its quantity, about what it costs, and what cash is left at the end. Sell before "
@@ -63,8 +63,8 @@ def _rebalance_plan(call: Call) -> dict[str, Any]:
     )
 
 
-def _review_week(call: Call) -> dict[str, Any]:
-    return _said(
+def _review_week(call: ToolCall) -> dict[str, Any]:
+    return _message(
         "Review the last seven days with me. Call get_transactions from seven days ago, get_orders with status all, "
         "get_portfolio, and get_change with period 1w for what I hold. Tell me what I traded and why it seems I did, "
         "what it earned or cost with fees, which orders were refused or lapsed and the reason, and how the account "

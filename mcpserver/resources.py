@@ -19,7 +19,7 @@ from console.errors import Code, Refusal
 from console.scopes import Scope
 from console.toolsets import Toolset
 from mcpserver.arguments.base import Text
-from mcpserver.context import Call
+from mcpserver.context import ToolCall
 from mcpserver.tools import holdings, market, orders
 
 JSON = "application/json"
@@ -40,7 +40,7 @@ class Resource:
     title: str
     about: str
     uri: str
-    run: Callable[[Call], dict[str, Any]]
+    run: Callable[[ToolCall], dict[str, Any]]
     """With the variable of the template in ``call.args``. JSON is the whole answer; other text is its ``text``,
     anything else its ``blob`` in base64."""
     toolset: Toolset = Toolset.CORE
@@ -86,12 +86,12 @@ def toolset_of(resources: tuple[Resource, ...], uri: str) -> Toolset:
         return Toolset.CORE
 
 
-def _quote(call: Call) -> dict[str, Any]:
+def _quote(call: ToolCall) -> dict[str, Any]:
     call.args = {"symbols": [call.args["symbol"]]}
     return market.get_quote(call)
 
 
-def _guide(call: Call) -> dict[str, Any]:
+def _guide(call: ToolCall) -> dict[str, Any]:
     who = call.principal
     connection = Connection.objects.only("trading_enabled", "policy").get(pk=who.connection_id)
     money = "practice money on a simulated account" if who.environment.value == "paper" else "real money"

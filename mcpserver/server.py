@@ -25,8 +25,8 @@ from mcpserver import completion, elicitation, pipeline, progress, resources
 from mcpserver.arguments import base as arguments
 from mcpserver.arguments.base import Text
 from mcpserver.catalog import Tool
-from mcpserver.context import Answer, Call, Report, unheard, write
-from mcpserver.elicitation import Asked
+from mcpserver.context import Report, ToolAnswer, ToolCall, ignore_progress, to_json
+from mcpserver.elicitation import ToolRequest
 from mcpserver.listening import Listeners
 from mcpserver.prompts import Prompt
 from mcpserver.resources import Resource
@@ -91,9 +91,9 @@ def _as_sent(context: Context) -> Mapping[str, Any]:
     return given
 
 
-def result_of(answer: Answer) -> types.CallToolResult:
+def result_of(answer: ToolAnswer) -> types.CallToolResult:
     return types.CallToolResult(
-        content=[types.TextContent(text=write(answer.content))],
+        content=[types.TextContent(text=to_json(answer.content))],
         structured_content=answer.content,
         is_error=answer.is_error,
     )
@@ -158,13 +158,13 @@ async def _explain_state(ctx: Context, call_next: CallNext) -> HandlerResult:
             f"{settings.CONFIRMATION_SECONDS} s. Nothing was done; make the call again without it.",
         )
         tool = str((ctx.params or {}).get("name", ""))[:128]
-        await _turn_away(principal, refusal, request_id, tool)
+        await _reject(principal, refusal, request_id, tool)
         raise _error(refusal, request_id) from error
 
 
-async def _turn_away(principal: Principal, refusal: Refusal, request_id: str, tool: str) -> None:
+async def _reject(principal: Principal, refusal: Refusal, request_id: str, tool: str) -> None:
     write = functools.partial(
-        pipeline.turn_away,
+        pipeline.reject,
         principal,
         refusal,
         request_id=request_id,
@@ -213,16 +213,16 @@ class _Handlers:
         tool = self._surface.find(params.name)
 
         def call(
-            name: str, given: Mapping[str, Any], report: Report = unheard, *, redeemer: Redeemer = Redeemer.APP
-        ) -> Answer:
+            name: str, given: Mapping[str, Any], report: Report = ignore_progress, *, redeemer: Redeemer = Redeemer.APP
+        ) -> ToolAnswer:
             who = replace(principal, redeemer=redeemer)
             return pipeline.call(who, name, given, request_id=request_id, find=self._surface.find, report=report)
 
-        def run(report: Report = unheard) -> Answer | types.CallToolResult | types.InputRequiredResult:
+        def run(report: Report = ignore_progress) -> ToolAnswer | types.CallToolResult | types.InputRequiredResult:
             given = _as_sent(context) if params.arguments else {}
             if tool is None or not tool.asks:
                 return call(params.name, given, report)
-            asked = Asked(
+            asked = ToolRequest(
                 principal=principal,
                 tool=params.name,
                 arguments=given,
@@ -235,7 +235,7 @@ class _Handlers:
         try:
             # Not abandoned when the client hangs up: an order is never cut in half.
             if tool is not None and tool.reports:
-                async with progress.told(context.session) as report:
+                async with progress.progress_reporter(context.session) as report:
                     answer = await anyio.to_thread.run_sync(run, report)
             else:
                 is_cancel = tool is not None and tool.throttle is CallKind.CANCEL
@@ -243,7 +243,7 @@ class _Handlers:
         except pipeline.UnknownTool as error:
             about = {"code": Code.UNKNOWN_TOOL, "help": links.to(Code.UNKNOWN_TOOL), "request_id": request_id}
             raise MCPError(types.INVALID_PARAMS, str(error), data=about) from error
-        return result_of(answer) if isinstance(answer, Answer) else answer
+        return result_of(answer) if isinstance(answer, ToolAnswer) else answer
 
     # -- what is read by name or address -----------------------------------------------------------------------
 
@@ -303,7 +303,7 @@ class _Handlers:
     ) -> types.ReadResourceResult:
         found: list[Resource] = []
 
-        def run(call: Call) -> dict[str, Any]:
+        def run(call: ToolCall) -> dict[str, Any]:
             resource, variables = resources.find(self._surface.resources, call.args["uri"])
             found.append(resource)
             call.args = variables
@@ -323,7 +323,7 @@ class _Handlers:
     async def complete(self, context: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
         reference, argument = params.ref, params.argument
 
-        def run(call: Call) -> dict[str, Any]:
+        def run(call: ToolCall) -> dict[str, Any]:
             if not self._is_known(reference):
                 raise Refusal(Code.NOT_FOUND, "This server has no such prompt or resource template.", field="ref")
             return {"values": completion.values(call, argument.name, argument.value)}
@@ -348,7 +348,7 @@ class _Handlers:
         try:
             stream = self._listeners.add(principal, raw)
         except Refusal as refusal:
-            await _turn_away(principal, refusal, request_id, "subscriptions/listen")
+            await _reject(principal, refusal, request_id, "subscriptions/listen")
             raise _error(refusal, request_id) from refusal
         try:
             run = self._listeners.opening(stream, params.notifications)
@@ -392,7 +392,7 @@ def _prompt(prompt: Prompt) -> types.Prompt:
     )
 
 
-def _no_prompt(name: str, call: Call) -> dict[str, Any]:
+def _no_prompt(name: str, call: ToolCall) -> dict[str, Any]:
     raise Refusal(
         Code.NOT_FOUND, f"This server has no prompt {name[:128]!r}. List the prompts to see them.", field="name"
     )
@@ -400,7 +400,7 @@ def _no_prompt(name: str, call: Call) -> dict[str, Any]:
 
 def _contents(uri: str, mime: str, content: dict[str, Any]) -> types.TextResourceContents | types.BlobResourceContents:
     if mime == resources.JSON:
-        return types.TextResourceContents(uri=uri, mime_type=mime, text=write(content))
+        return types.TextResourceContents(uri=uri, mime_type=mime, text=to_json(content))
     if mime.startswith("text/"):
         return types.TextResourceContents(uri=uri, mime_type=mime, text=content["text"])
     return types.BlobResourceContents(uri=uri, mime_type=mime, blob=content["blob"])

@@ -29,7 +29,7 @@ _SHARED_SECONDS = 0.01
 """How long what was read for one job may serve those that waited with it."""
 
 
-class Threads:
+class WorkerPool:
     """For one event loop. A job must not raise; its database connection is looked after here.
 
     Jobs that waited together share their reads (``Statement.shared``): never a read from before a job was submitted.

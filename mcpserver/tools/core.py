@@ -13,7 +13,7 @@ from console.orders import preview as previewing
 from console.principal import Principal
 from console.scopes import Scope
 from console.toolsets import Toolset
-from mcpserver.context import Call
+from mcpserver.context import ToolCall
 from mcpserver.shapes import Instant
 from mcpserver.tools.render import compact
 
@@ -56,7 +56,7 @@ class CallLimits(TypedDict):
     cancels_per_minute: int
 
 
-class Capabilities(TypedDict):
+class ServerCapabilities(TypedDict):
     server: Server
     mode: Literal["paper", "live"]
     app: str
@@ -67,7 +67,7 @@ class Capabilities(TypedDict):
     manage_at: str
 
 
-def get_capabilities(call: Call) -> dict[str, Any]:
+def get_capabilities(call: ToolCall) -> dict[str, Any]:
     who = call.principal
     connection = Connection.objects.get(pk=who.connection_id)
     return {
@@ -137,7 +137,7 @@ def _toolsets(who: Principal) -> dict[str, Any]:
     return compact(on=[toolset.value for toolset in Toolset if toolset in listed], off=off or None)
 
 
-class Check(TypedDict):
+class SelfTestCheck(TypedDict):
     check: str
     ok: bool
     detail: NotRequired[str]
@@ -147,7 +147,7 @@ class Check(TypedDict):
 class ConnectionTest(TypedDict):
     name: str
     ok: bool
-    checks: list[Check]
+    checks: list[SelfTestCheck]
 
 
 class SelfTest(TypedDict):
@@ -155,7 +155,7 @@ class SelfTest(TypedDict):
     connections: list[ConnectionTest]
 
 
-def self_test(call: Call) -> dict[str, Any]:
+def self_test(call: ToolCall) -> dict[str, Any]:
     who = call.principal
     connection = Connection.objects.select_related("owner").get(pk=who.connection_id)
     found = health.diagnose(connection)
@@ -190,7 +190,7 @@ class Connections(TypedDict):
     connections: list[ConnectionOut]
 
 
-def get_connections(call: Call) -> dict[str, Any]:
+def get_connections(call: ToolCall) -> dict[str, Any]:
     """The one connection the app was given. A stored snapshot: ``self_test`` asks the broker itself."""
     connection = Connection.objects.get(pk=call.principal.connection_id)
     return {

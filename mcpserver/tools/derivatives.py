@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 
 from brokers.types import OptionContract, OptionRight
 from console.connections import broker_access
-from mcpserver.context import Call
+from mcpserver.context import ToolCall
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools import render
 from mcpserver.tools.render import compact
@@ -96,7 +96,7 @@ class FundingOut(TypedDict):
     source: str
 
 
-def get_option_expirations(call: Call) -> dict[str, Any]:
+def get_option_expirations(call: ToolCall) -> dict[str, Any]:
     with broker_access.broker_for(call.principal) as broker:
         found = broker.option_expirations(call.args["symbol"])
     return {
@@ -113,7 +113,7 @@ def get_option_expirations(call: Call) -> dict[str, Any]:
     }
 
 
-def get_option_chain(call: Call) -> dict[str, Any]:
+def get_option_chain(call: ToolCall) -> dict[str, Any]:
     args = call.args
     right = OptionRight(args["right"]) if "right" in args else None
     with broker_access.broker_for(call.principal) as broker:
@@ -132,7 +132,7 @@ def get_option_chain(call: Call) -> dict[str, Any]:
     )
 
 
-def get_futures_contracts(call: Call) -> dict[str, Any]:
+def get_futures_contracts(call: ToolCall) -> dict[str, Any]:
     with broker_access.broker_for(call.principal) as broker:
         found = broker.futures_contracts(call.args["root"])
     front = min((each.expires for each in found), default=None)
@@ -153,7 +153,7 @@ def get_futures_contracts(call: Call) -> dict[str, Any]:
     }
 
 
-def get_funding_rate(call: Call) -> dict[str, Any]:
+def get_funding_rate(call: ToolCall) -> dict[str, Any]:
     with broker_access.broker_for(call.principal) as broker:
         found = broker.funding_rate(call.args["symbol"], call.args.get("limit", _PAYMENTS))
     return compact(

@@ -9,7 +9,7 @@ from console.connections import broker_access
 from console.orders import queries as order_queries
 from console.orders.models import Order
 from mcpserver.arguments.types import cursor
-from mcpserver.context import Call
+from mcpserver.context import ToolCall
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools import render
 from mcpserver.tools.render import check_span, compact
@@ -67,7 +67,7 @@ class Fees(TypedDict):
     fees: list[FeeOut]
 
 
-def get_transactions(call: Call) -> dict[str, Any]:
+def get_transactions(call: ToolCall) -> dict[str, Any]:
     args = call.args
     check_span(args)
     limit = args.get("limit", _USUAL)
@@ -86,7 +86,7 @@ def get_transactions(call: Call) -> dict[str, Any]:
     return {"transactions": [render.transaction(each) for each in shown], **compact(next_cursor=going_on)}
 
 
-def get_executions(call: Call) -> dict[str, Any]:
+def get_executions(call: ToolCall) -> dict[str, Any]:
     args = call.args
     check_span(args)
     limit = args.get("limit", _USUAL)
@@ -112,7 +112,7 @@ def get_executions(call: Call) -> dict[str, Any]:
     }
 
 
-def get_trading_fees(call: Call) -> dict[str, Any]:
+def get_trading_fees(call: ToolCall) -> dict[str, Any]:
     with broker_access.account_for(call.principal, call.args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
         instrument = broker.instrument(call.args["symbol"]) if "symbol" in call.args else None
@@ -132,7 +132,7 @@ def get_trading_fees(call: Call) -> dict[str, Any]:
     }
 
 
-def _order_ids(call: Call, fills: list[Fill]) -> dict[str, str]:
+def _order_ids(call: ToolCall, fills: list[Fill]) -> dict[str, str]:
     """Our public order id by the id the broker saw; a fill of an order made elsewhere has none."""
     seen = {fill.client_order_id for fill in fills}
     orders = Order.objects.filter(connection_id=call.principal.connection_id, wire_id__in=seen)

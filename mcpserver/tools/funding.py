@@ -6,7 +6,7 @@ from typing_extensions import TypedDict
 
 from brokers.types import Transfer
 from console.connections import broker_access
-from mcpserver.context import Call
+from mcpserver.context import ToolCall
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools.render import check_span, compact
 
@@ -70,7 +70,7 @@ class Earnings(TypedDict):
     note: NotRequired[str]
 
 
-def get_transfers(call: Call) -> dict[str, Any]:
+def get_transfers(call: ToolCall) -> dict[str, Any]:
     args = call.args
     check_span(args)
     with broker_access.account_for(call.principal, args.get("account_id")) as (broker, account):
@@ -81,7 +81,7 @@ def get_transfers(call: Call) -> dict[str, Any]:
     return {"transfers": [_transfer(each) for each in found]}
 
 
-def get_deposit_address(call: Call) -> dict[str, Any]:
+def get_deposit_address(call: ToolCall) -> dict[str, Any]:
     with broker_access.account_for(call.principal, call.args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
         found = broker.deposit_addresses(account.account_id, call.args["asset"])
@@ -90,7 +90,7 @@ def get_deposit_address(call: Call) -> dict[str, Any]:
     return {"addresses": addresses, "note": note}
 
 
-def get_earn_offers(call: Call) -> dict[str, Any]:
+def get_earn_offers(call: ToolCall) -> dict[str, Any]:
     with broker_access.account_for(call.principal, call.args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
         found = broker.earn(account.account_id, call.args.get("asset", ""))

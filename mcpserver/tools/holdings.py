@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from brokers.types import AccountState, AssetClass
 from console.connections import broker_access, equity
-from mcpserver.context import Call
+from mcpserver.context import ToolCall
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools import render
 from mcpserver.tools.render import compact, percent_of
@@ -81,7 +81,7 @@ class Summary(TypedDict):
     total_pnl: NotRequired[Earned]
 
 
-def get_account_summary(call: Call) -> dict[str, Any]:
+def get_account_summary(call: ToolCall) -> dict[str, Any]:
     """Day and total P&L are changes of equity since UTC midnight and since the account was linked, less what was
     paid in."""
     connection_id = call.principal.connection_id
@@ -118,14 +118,14 @@ def _sum_known(values: Iterable[Decimal | None]) -> Decimal | None:
     return None if None in found else sum((each for each in found if each is not None), Decimal(0))
 
 
-def get_cash(call: Call) -> dict[str, Any]:
+def get_cash(call: ToolCall) -> dict[str, Any]:
     with broker_access.account_for(call.principal, call.args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
         state = broker.account_state(account.account_id)
     return {"cash": _cash(state), **compact(buying_power=state.buying_power)}
 
 
-def get_positions(call: Call) -> dict[str, Any]:
+def get_positions(call: ToolCall) -> dict[str, Any]:
     wanted, asset_class = call.args.get("symbol"), call.args.get("asset_class")
     with broker_access.account_for(call.principal, call.args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
@@ -139,7 +139,7 @@ def get_positions(call: Call) -> dict[str, Any]:
     }
 
 
-def get_portfolio(call: Call) -> dict[str, Any]:
+def get_portfolio(call: ToolCall) -> dict[str, Any]:
     with broker_access.account_for(call.principal, call.args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
         state = broker.account_state(account.account_id)

@@ -15,7 +15,7 @@ from console.journal import notes, sync
 from console.journal import queries as journal_queries
 from console.journal.models import Note, RoundTrip
 from mcpserver.arguments.types import cursor
-from mcpserver.context import Call
+from mcpserver.context import ToolCall
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools.render import check_span, compact, money
 
@@ -93,7 +93,7 @@ class Activity(TypedDict):
     next_cursor: NotRequired[str]
 
 
-def get_journal_trades(call: Call) -> dict[str, Any]:
+def get_journal_trades(call: ToolCall) -> dict[str, Any]:
     args = call.args
     check_span(args)
     principal = call.principal
@@ -122,7 +122,7 @@ def get_journal_trades(call: Call) -> dict[str, Any]:
     }
 
 
-def add_journal_note(call: Call) -> dict[str, Any]:
+def add_journal_note(call: ToolCall) -> dict[str, Any]:
     principal, about = call.principal, call.args["id"]
     note = notes.add(
         principal.connection_id,
@@ -135,7 +135,7 @@ def add_journal_note(call: Call) -> dict[str, Any]:
     return {"id": about, "note": _note(note)}
 
 
-def get_activity_log(call: Call) -> dict[str, Any]:
+def get_activity_log(call: ToolCall) -> dict[str, Any]:
     args = call.args
     check_span(args)
     limit = args.get("limit", _USUAL)

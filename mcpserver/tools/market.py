@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from brokers.types import Adjustment, AssetClass, Bar, BarSize, Capabilities, MarketDay
 from console.connections import broker_access
 from console.errors import Code, Refusal
-from mcpserver.context import Call
+from mcpserver.context import ToolCall
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools import render
 from mcpserver.tools.render import compact
@@ -97,7 +97,7 @@ class LevelOut(TypedDict):
     size: Number
 
 
-class Book(TypedDict):
+class BookOut(TypedDict):
     symbol: str
     currency: str
     bids: list[LevelOut]
@@ -128,7 +128,7 @@ class Bars(TypedDict):
     bars: list[BarOut]
 
 
-class Change(TypedDict):
+class PriceChange(TypedDict):
     symbol: str
     period: NotRequired[str]
     first: NotRequired[Number]
@@ -141,8 +141,8 @@ class Change(TypedDict):
     note: NotRequired[str]
 
 
-class Changes(TypedDict):
-    changes: list[Change]
+class PriceChanges(TypedDict):
+    changes: list[PriceChange]
 
 
 class PrintOut(TypedDict):
@@ -193,7 +193,7 @@ class RateOut(TypedDict):
     source: str
 
 
-def search_security(call: Call) -> dict[str, Any]:
+def search_security(call: ToolCall) -> dict[str, Any]:
     asset_class = call.args.get("asset_class")
     with broker_access.broker_for(call.principal) as broker:
         found = broker_access.search(
@@ -206,7 +206,7 @@ def search_security(call: Call) -> dict[str, Any]:
     return {"instruments": [render.instrument(each) for each in found]}
 
 
-def get_security(call: Call) -> dict[str, Any]:
+def get_security(call: ToolCall) -> dict[str, Any]:
     with broker_access.broker_for(call.principal) as broker:
         found = broker.instrument(call.args["symbol"])
     return {
@@ -222,13 +222,13 @@ def get_security(call: Call) -> dict[str, Any]:
     }
 
 
-def get_quote(call: Call) -> dict[str, Any]:
+def get_quote(call: ToolCall) -> dict[str, Any]:
     with broker_access.broker_for(call.principal) as broker:
         quotes = broker.quotes(call.args["symbols"])
     return {"quotes": [render.quote(each) for each in quotes]}
 
 
-def get_history(call: Call) -> dict[str, Any]:
+def get_history(call: ToolCall) -> dict[str, Any]:
     args = call.args
     size = BarSize(args.get("bar", BarSize.DAY.value))
     start, end = args.get("start"), args.get("end")
@@ -267,7 +267,7 @@ def _check_honoured(can: Capabilities, adjusted: Adjustment, *, outside_rth: boo
         )
 
 
-def get_order_book(call: Call) -> dict[str, Any]:
+def get_order_book(call: ToolCall) -> dict[str, Any]:
     with broker_access.broker_for(call.principal) as broker:
         book = broker.order_book(call.args["symbol"], call.args.get("depth", 5))
     return compact(
@@ -282,7 +282,7 @@ def get_order_book(call: Call) -> dict[str, Any]:
     )
 
 
-def get_trades(call: Call) -> dict[str, Any]:
+def get_trades(call: ToolCall) -> dict[str, Any]:
     with broker_access.broker_for(call.principal) as broker:
         found = broker.prints(call.args["symbol"], call.args.get("limit", 20))
     return compact(
@@ -295,13 +295,13 @@ def get_trades(call: Call) -> dict[str, Any]:
     )
 
 
-def get_market_hours(call: Call) -> dict[str, Any]:
+def get_market_hours(call: ToolCall) -> dict[str, Any]:
     with broker_access.broker_for(call.principal) as broker:
         found = broker.market_hours(day=call.args.get("date"), market=call.args.get("market", ""))
     return {"markets": [_market(each) for each in found]}
 
 
-def get_exchange_rate(call: Call) -> dict[str, Any]:
+def get_exchange_rate(call: ToolCall) -> dict[str, Any]:
     with broker_access.broker_for(call.principal) as broker:
         found = broker.exchange_rate(call.args["base"], call.args["quote"])
     return compact(
@@ -339,7 +339,7 @@ def _market(value: MarketDay) -> dict[str, Any]:
     )
 
 
-def get_change(call: Call) -> dict[str, Any]:
+def get_change(call: ToolCall) -> dict[str, Any]:
     period = call.args.get("period", "1d")
     now = timezone.now()
     changes = []

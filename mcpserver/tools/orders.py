@@ -22,7 +22,7 @@ from console.orders.terms import Terms
 from console.orders.transitions import amendment_state
 from console.principal import Redeemer
 from mcpserver.arguments.types import cursor
-from mcpserver.context import Call
+from mcpserver.context import ToolCall
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools import render
 from mcpserver.tools.render import compact, moment
@@ -76,7 +76,7 @@ class Estimate(TypedDict):
     source: str
 
 
-class ChangeOut(TypedDict):
+class AmendmentOut(TypedDict):
     """A modification of an order: what was to be new, and what became of it."""
 
     status: str
@@ -105,7 +105,7 @@ class Placed(TypedDict):
     """Of several, the first."""
     orders: NotRequired[list[OrderOut]]
     legs: NotRequired[list[OrderOut]]
-    modification: NotRequired[ChangeOut]
+    modification: NotRequired[AmendmentOut]
     confirmation_id: NotRequired[str]
     approve_at: NotRequired[str]
     """Where only its owner can release it: the page of the console to do so."""
@@ -120,7 +120,7 @@ class Placed(TypedDict):
     note: NotRequired[str]
     fills: NotRequired[list["FillOut"]]
     """With ``history``: how it stands after its owner was asked in the console."""
-    history: NotRequired[list["Step"]]
+    history: NotRequired[list["OrderStep"]]
 
 
 class Moved(TypedDict):
@@ -129,7 +129,7 @@ class Moved(TypedDict):
     order: OrderOut
     orders: NotRequired[list[OrderOut]]
     legs: NotRequired[list[OrderOut]]
-    modification: NotRequired[ChangeOut]
+    modification: NotRequired[AmendmentOut]
     next: NotRequired[str]
 
 
@@ -183,7 +183,7 @@ class Previewed(TypedDict):
     warnings: NotRequired[list[str]]
 
 
-def preview_order(call: Call) -> dict[str, Any]:
+def preview_order(call: ToolCall) -> dict[str, Any]:
     args = call.args
     seen = previewing.preview(
         call.principal,
@@ -211,7 +211,7 @@ def preview_order(call: Call) -> dict[str, Any]:
     )
 
 
-def place_order(call: Call) -> dict[str, Any]:
+def place_order(call: ToolCall) -> dict[str, Any]:
     args = call.args
     prepared = preparing.prepare(
         call.principal,
@@ -223,7 +223,7 @@ def place_order(call: Call) -> dict[str, Any]:
     return _prepared(call, prepared)
 
 
-def place_batch_orders(call: Call) -> dict[str, Any]:
+def place_batch_orders(call: ToolCall) -> dict[str, Any]:
     args = call.args
     prepared = preparing.prepare_plan(
         call.principal,
@@ -239,7 +239,7 @@ def place_batch_orders(call: Call) -> dict[str, Any]:
     return _prepared(call, prepared)
 
 
-def close_position(call: Call) -> dict[str, Any]:
+def close_position(call: ToolCall) -> dict[str, Any]:
     args = call.args
     prepared = preparing.prepare_close(
         call.principal,
@@ -254,14 +254,14 @@ def close_position(call: Call) -> dict[str, Any]:
     return _prepared(call, prepared)
 
 
-def reverse_position(call: Call) -> dict[str, Any]:
+def reverse_position(call: ToolCall) -> dict[str, Any]:
     prepared = preparing.prepare_reverse(
         call.principal, call.args["symbol"], account_id=call.args.get("account_id"), request_id=call.request_id
     )
     return _prepared(call, prepared)
 
 
-def flatten_account(call: Call) -> dict[str, Any]:
+def flatten_account(call: ToolCall) -> dict[str, Any]:
     prepared, left_out = preparing.prepare_flatten(
         call.principal, account_id=call.args.get("account_id"), request_id=call.request_id
     )
@@ -273,7 +273,7 @@ def flatten_account(call: Call) -> dict[str, Any]:
     return answer
 
 
-def modify_order(call: Call) -> dict[str, Any]:
+def modify_order(call: ToolCall) -> dict[str, Any]:
     args = call.args
     asked = OrderChanges(
         **{name: args.get(name) for name in amendment_state.PRICED},
@@ -291,7 +291,7 @@ def modify_order(call: Call) -> dict[str, Any]:
     }
 
 
-def _prepared(call: Call, prepared: preparing.Prepared) -> dict[str, Any]:
+def _prepared(call: ToolCall, prepared: preparing.Prepared) -> dict[str, Any]:
     order, confirmation = prepared.order, prepared.confirmation
     call.account_id, call.order_id = order.account_id, order.public_id
     orders = list(prepared.orders)
@@ -310,7 +310,7 @@ def _prepared(call: Call, prepared: preparing.Prepared) -> dict[str, Any]:
     )
 
 
-def _waits_for(call: Call, order: Order, confirmation: Confirmation) -> dict[str, Any]:
+def _waits_for(call: ToolCall, order: Order, confirmation: Confirmation) -> dict[str, Any]:
     """Who has to say yes, until when and to what. The id goes to whoever may use it, and no model reads it else."""
     decided_by = confirmation.decided_by(order.connection)
     by = {"confirmation_id": confirmation.public_id}
@@ -365,14 +365,16 @@ _ASKED = (
 _MAY_STAND = "The order may stand. Do not place it again; ask get_order_status."
 
 
-def confirm_trade(call: Call) -> dict[str, Any]:
+def confirm_trade(call: ToolCall) -> dict[str, Any]:
     released = order_actions.confirm_all(call.principal, call.args["confirmation_id"], request_id=call.request_id)
     orders, order = released.orders, released.orders[0]
     call.account_id, call.order_id = order.account_id, order.public_id
     if released.confirmation.is_about_an_order:
         return _changed(order, released.confirmation.modification)
     if len(orders) == 1 and order.state in (states.Status.REJECTED, states.Status.NOT_SENT):
-        raise _over(order.code, f"{order.reason} To try again, prepare it anew under a new client_order_id.", order)
+        raise _confirmation_used(
+            order.code, f"{order.reason} To try again, prepare it anew under a new client_order_id.", order
+        )
     asked = next((each for each in orders if each.state is states.Status.ASKED), None)
     following = None if asked is None else _ASKED.format(url=summary.approval_url(asked))
     if any(each.state is states.Status.UNKNOWN for each in orders):
@@ -380,14 +382,16 @@ def confirm_trade(call: Call) -> dict[str, Any]:
     return compact(status=_together(orders), **_rows(orders), next=following)
 
 
-def _over(code: str, message: str, order: Order) -> Refusal:
+def _confirmation_used(code: str, message: str, order: Order) -> Refusal:
     """The confirmation is used up, so the same call cannot help, whatever the code."""
     return Refusal(Code(code), message, order_id=order.public_id, retry=Retry.AFTER_CHANGE)
 
 
 def _changed(order: Order, change: Modification) -> dict[str, Any]:
     if change.state in (states.AmendmentStatus.REJECTED, states.AmendmentStatus.NOT_SENT):
-        raise _over(change.code, f"The order was not changed: {change.reason} To try again, prepare it anew.", order)
+        raise _confirmation_used(
+            change.code, f"The order was not changed: {change.reason} To try again, prepare it anew.", order
+        )
     order.refresh_from_db()
     following = None
     if change.state is states.AmendmentStatus.UNKNOWN:
@@ -402,7 +406,7 @@ def _changed(order: Order, change: Modification) -> dict[str, Any]:
     )
 
 
-def cancel_order(call: Call) -> dict[str, Any]:
+def cancel_order(call: ToolCall) -> dict[str, Any]:
     order = order_actions.cancel(
         call.principal, call.args["order_id"], account_id=call.args.get("account_id"), request_id=call.request_id
     )
@@ -424,7 +428,7 @@ class AllCancelled(TypedDict):
     next: NotRequired[str]
 
 
-def cancel_all_orders(call: Call) -> dict[str, Any]:
+def cancel_all_orders(call: ToolCall) -> dict[str, Any]:
     call.account_id, done = order_actions.cancel_all(
         call.principal,
         account_id=call.args.get("account_id"),
@@ -463,7 +467,7 @@ class Waiting(TypedDict):
     next: NotRequired[str]
 
 
-def get_pending_confirmations(call: Call) -> dict[str, Any]:
+def get_pending_confirmations(call: ToolCall) -> dict[str, Any]:
     waiting = order_queries.pending_confirmations(call.principal, call.args.get("account_id"))
     return compact(
         pending=[
@@ -483,7 +487,7 @@ def get_pending_confirmations(call: Call) -> dict[str, Any]:
     )
 
 
-def discard_confirmation(call: Call) -> dict[str, Any]:
+def discard_confirmation(call: ToolCall) -> dict[str, Any]:
     order = order_actions.discard(call.principal, call.args["confirmation_id"], request_id=call.request_id)
     call.account_id, call.order_id = order.account_id, order.public_id
     confirmation = order_queries.confirmation_of(call.principal, call.args["confirmation_id"])
@@ -531,7 +535,7 @@ class Orders(TypedDict):
 STATUSES: dict[str, frozenset[states.Status] | None] = {"open": states.OPEN, "closed": states.ENDED, "all": None}
 
 
-def get_orders(call: Call) -> dict[str, Any]:
+def get_orders(call: ToolCall) -> dict[str, Any]:
     args = call.args
     start, end = args.get("start"), args.get("end")
     if start and end and start >= end:
@@ -558,7 +562,7 @@ def get_orders(call: Call) -> dict[str, Any]:
     )
 
 
-def _external(call: Call, at_broker: AtBroker, symbol: str | None) -> dict[str, Any]:
+def _external(call: ToolCall, at_broker: AtBroker, symbol: str | None) -> dict[str, Any]:
     try:
         found = order_queries.external_orders(call.principal, at_broker, symbol=symbol)
     except Refusal as refusal:
@@ -575,7 +579,7 @@ class FillOut(TypedDict):
     filled_at: Instant
 
 
-class Step(TypedDict):
+class OrderStep(TypedDict):
     at: Instant
     status: str
     what: str
@@ -584,9 +588,9 @@ class Step(TypedDict):
 class OneOrder(TypedDict):
     order: OrderOut
     legs: NotRequired[list[OrderOut]]
-    modifications: NotRequired[list[ChangeOut]]
+    modifications: NotRequired[list[AmendmentOut]]
     fills: list[FillOut]
-    history: list[Step]
+    history: list[OrderStep]
     left_out: NotRequired[str]
 
 
@@ -594,7 +598,7 @@ MOST_FILLS = 100
 MOST_STEPS = 50
 
 
-def get_order_status(call: Call) -> dict[str, Any]:
+def get_order_status(call: ToolCall) -> dict[str, Any]:
     args = call.args
     if ("order_id" in args) == ("client_order_id" in args):
         raise Refusal(Code.MISSING_ARGUMENT, "Give either order_id or client_order_id.", field="order_id")

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 from console.connected_apps.models import ConnectedApp
 from console.practice import services as practice
 from console.practice.services import KNOBS, PRESETS, ModelSettings
-from mcpserver.context import Call
+from mcpserver.context import ToolCall
 from mcpserver.shapes import Number
 from mcpserver.tools.render import compact
 
@@ -30,7 +30,7 @@ class Model(TypedDict):
     latency_ms: Number
 
 
-class PaperAccount(TypedDict):
+class PaperAccountOut(TypedDict):
     account_id: str
     name: str
     currency: str
@@ -39,24 +39,24 @@ class PaperAccount(TypedDict):
 
 
 class Opened(TypedDict):
-    account: PaperAccount
+    account: PaperAccountOut
     left_out: NotRequired[list[str]]
     next: str
 
 
 class Reset(TypedDict):
-    account: PaperAccount
+    account: PaperAccountOut
     cancelled_orders: int
     equity_before: Number
     note: str
 
 
 class Tuned(TypedDict):
-    account: PaperAccount
+    account: PaperAccountOut
     note: str
 
 
-def create_paper_account(call: Call) -> dict[str, Any]:
+def create_paper_account(call: ToolCall) -> dict[str, Any]:
     app, args = _app(call), call.args
     made = practice.open_account(
         app.connection,
@@ -76,7 +76,7 @@ def create_paper_account(call: Call) -> dict[str, Any]:
     }
 
 
-def reset_paper_account(call: Call) -> dict[str, Any]:
+def reset_paper_account(call: ToolCall) -> dict[str, Any]:
     app, args = _app(call), call.args
     call.account_id = args["account_id"]
     done = practice.reset_account(
@@ -90,7 +90,7 @@ def reset_paper_account(call: Call) -> dict[str, Any]:
     }
 
 
-def set_paper_model(call: Call) -> dict[str, Any]:
+def set_paper_model(call: ToolCall) -> dict[str, Any]:
     app, args = _app(call), call.args
     call.account_id = args["account_id"]
     changes = dict(args["overrides"]) if "overrides" in args else None
@@ -106,7 +106,7 @@ def set_paper_model(call: Call) -> dict[str, Any]:
     return {"account": _account(made), "note": "From now on; each fill names the model it was made under."}
 
 
-def _app(call: Call) -> ConnectedApp:
+def _app(call: ToolCall) -> ConnectedApp:
     return ConnectedApp.objects.select_related("connection__owner", "owner").get(pk=call.principal.app_id)
 
 

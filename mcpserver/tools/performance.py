@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from brokers.types import AccountState, Fill, Position
 from console.connections import broker_access, equity, pnl
 from console.connections.equity import Point
-from mcpserver.context import Call
+from mcpserver.context import ToolCall
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools.render import check_span, compact, day_of, money, percent_of
 
@@ -41,7 +41,7 @@ METHOD = (
 )
 
 
-class Profit(TypedDict):
+class ProfitFigures(TypedDict):
     currency: str
     realized_pnl: Number
     fees: Number
@@ -50,15 +50,15 @@ class Profit(TypedDict):
     fills: int
 
 
-class Group(Profit):
+class ProfitGroup(ProfitFigures):
     symbol: NotRequired[str]
     day: NotRequired[str]
     month: NotRequired[str]
 
 
 class ProfitAndLoss(TypedDict):
-    totals: list[Profit]
-    groups: NotRequired[list[Group]]
+    totals: list[ProfitFigures]
+    groups: NotRequired[list[ProfitGroup]]
     truncated: NotRequired[bool]
     method: str
 
@@ -113,7 +113,7 @@ class Watermarks(TypedDict):
     note: str
 
 
-def get_pnl(call: Call) -> dict[str, Any]:
+def get_pnl(call: ToolCall) -> dict[str, Any]:
     args = call.args
     check_span(args)
     with broker_access.account_for(call.principal, args.get("account_id")) as (broker, account):
@@ -142,7 +142,7 @@ def get_pnl(call: Call) -> dict[str, Any]:
     return answer | {"method": METHOD}
 
 
-def get_portfolio_history(call: Call) -> dict[str, Any]:
+def get_portfolio_history(call: ToolCall) -> dict[str, Any]:
     period = call.args.get("period", "1m")
     bar = call.args.get("bar", _BAR_OF.get(period, "1d"))
     state, known = _known(call, period, BARS[bar])
@@ -163,7 +163,7 @@ def get_portfolio_history(call: Call) -> dict[str, Any]:
     )
 
 
-def get_watermarks(call: Call) -> dict[str, Any]:
+def get_watermarks(call: ToolCall) -> dict[str, Any]:
     state, known = _known(call, call.args.get("period", "all"), equity.FINE)
     high, low = max(known, key=lambda each: each.high), min(known, key=lambda each: each.low)
     deepest = equity.max_drawdown(known)
@@ -191,7 +191,7 @@ def get_watermarks(call: Call) -> dict[str, Any]:
     )
 
 
-def _known(call: Call, period: str, bar: timedelta) -> tuple[AccountState, list[Point]]:
+def _known(call: ToolCall, period: str, bar: timedelta) -> tuple[AccountState, list[Point]]:
     """What the account is worth now, and its history up to and with now; at least one point."""
     with broker_access.account_for(call.principal, call.args.get("account_id")) as (broker, account):
         call.account_id = account.account_id

@@ -17,7 +17,7 @@ from console.halts.models import Halt
 from console.limits import Limits
 from console.orders.checks import daily_usage, facts, limit_usage
 from console.orders.checks.limit_rules import LimitUsage
-from mcpserver.context import Call
+from mcpserver.context import ToolCall
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools.render import compact, moment
 
@@ -72,7 +72,7 @@ class Stopped(TypedDict):
     next: str
 
 
-def get_risk_status(call: Call) -> dict[str, Any]:
+def get_risk_status(call: ToolCall) -> dict[str, Any]:
     app = ConnectedApp.objects.select_related("connection").get(pk=call.principal.app_id)
     connection, now = app.connection, timezone.now()
     with broker_access.broker_for(call.principal) as broker:
@@ -85,7 +85,7 @@ def get_risk_status(call: Call) -> dict[str, Any]:
     halted = list(halts.halts_on(connection, app.pk, account.account_id))
 
     def told(limits: Limits, use: LimitUsage) -> dict[str, Any]:
-        return _told(
+        return _limits_out(
             limits,
             use,
             [_line(each) for each in limit_usage.limit_lines(limits, use, connection, equity=equity, now=now)],
@@ -104,7 +104,7 @@ def get_risk_status(call: Call) -> dict[str, Any]:
     }
 
 
-def _told(limits: Limits, use: LimitUsage, lines: list[dict[str, Any]]) -> dict[str, Any]:
+def _limits_out(limits: Limits, use: LimitUsage, lines: list[dict[str, Any]]) -> dict[str, Any]:
     stored = limits.stored()
     rules = {name: stored[name] for name in stored if isinstance(stored[name], list | bool)}
     return compact(
@@ -125,7 +125,7 @@ def _halt(halt: Halt) -> dict[str, Any]:
     )
 
 
-def halt_trading(call: Call) -> dict[str, Any]:
+def halt_trading(call: ToolCall) -> dict[str, Any]:
     app = ConnectedApp.objects.select_related("connection__owner").get(pk=call.principal.app_id)
     wanted = call.args.get("account_id")
     account_id = _known(app.connection, wanted).account_id if wanted else ""

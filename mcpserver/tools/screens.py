@@ -15,7 +15,7 @@ from console import indicators
 from console.connections import broker_access
 from console.errors import Code, Refusal
 from mcpserver.arguments.types import Filter, decide
-from mcpserver.context import Call
+from mcpserver.context import ToolCall
 from mcpserver.shapes import Instant, Number
 from mcpserver.tools import market, render
 from mcpserver.tools.render import compact, moment
@@ -108,7 +108,7 @@ class _Candidate:
     values: dict[str, Decimal | None] = field(default_factory=dict)
 
 
-def get_indicators(call: Call) -> dict[str, Any]:
+def get_indicators(call: ToolCall) -> dict[str, Any]:
     args = call.args
     size = BarSize(args.get("bar", BarSize.DAY.value))
     wanted = [_indicator(text, size) for text in args["indicators"]]
@@ -151,7 +151,7 @@ def get_indicators(call: Call) -> dict[str, Any]:
     )
 
 
-def screen_securities(call: Call) -> dict[str, Any]:
+def screen_securities(call: ToolCall) -> dict[str, Any]:
     """Every filter must hold. An instrument for which a value cannot be had does not match."""
     args = call.args
     filters: list[Filter] = args["filters"]
@@ -163,11 +163,11 @@ def screen_securities(call: Call) -> dict[str, Any]:
         )
     used = {each.field for each in filters} | {str(each.value) for each in filters if isinstance(each.value, str)}
     candidates, truncated = _candidates(call, args.get("asset_class"), used | {by})
-    matching = [each for each in candidates if all(_holds(condition, each.values) for condition in filters)]
+    matching = [each for each in candidates if all(_matches(condition, each.values) for condition in filters)]
     return _answer(matching, by, sort.startswith("-"), args.get("limit", 20), used | {by}, len(candidates), truncated)
 
 
-def get_movers(call: Call) -> dict[str, Any]:
+def get_movers(call: ToolCall) -> dict[str, Any]:
     by, largest_first = _MOVERS[call.args["kind"]]
     candidates, truncated = _candidates(call, call.args.get("asset_class"), {by})
     moved = [each for each in candidates if _moved(each, call.args["kind"])]
@@ -219,7 +219,7 @@ def _match(candidate: _Candidate, used: set[str]) -> dict[str, Any]:
     )
 
 
-def _candidates(call: Call, asset_class: str | None, used: set[str]) -> tuple[list[_Candidate], bool]:
+def _candidates(call: ToolCall, asset_class: str | None, used: set[str]) -> tuple[list[_Candidate], bool]:
     """Every instrument with the values asked for, and whether there were more than are looked at."""
     wanted = {name: indicators.parse(spec) for name, spec in _FROM_BARS.items() if name in used}
     needed = max((each.wants for each in wanted.values()), default=0)
@@ -254,7 +254,7 @@ def _latest(rows: Sequence[indicators.Row]) -> Decimal | None:
     return rows[-1]["value"] if rows else None
 
 
-def _holds(condition: Filter, values: Mapping[str, Decimal | None]) -> bool:
+def _matches(condition: Filter, values: Mapping[str, Decimal | None]) -> bool:
     left = values[condition.field]
     right = values[condition.value] if isinstance(condition.value, str) else condition.value
     return left is not None and right is not None and decide(condition.op, left, right)

@@ -63,12 +63,12 @@ async def measure(seconds: float, *, with_slow: bool) -> tuple[list[float], Coun
     """Seconds of each fast call, and what became of the slow ones."""
     # Imported here, because Django must have been set up.
     from brokers import registry
-    from mcpserver.worker_pool import Threads
+    from mcpserver.worker_pool import WorkerPool
 
     opened: Mapping[str, float] = {"kraken": FAST_SECONDS, "okx": SLOW_SECONDS}
     for name, taking in opened.items():
         registry._ADAPTERS[name] = lambda settings, taking=taking: Stand(taking)  # type: ignore[misc,assignment]
-    threads, until = Threads(), time.monotonic() + seconds
+    threads, until = WorkerPool(), time.monotonic() + seconds
     times: list[float] = []
     slow: Counter[str] = Counter()
 

@@ -15,7 +15,7 @@ from console.asgi import application
 from console.audit.group_commit import Done, Row, writer
 from console.connections import broker_access
 from mcpserver import asgi, fast_path, server
-from mcpserver.context import Answer
+from mcpserver.context import ToolAnswer
 
 __all__ = ["application"]
 
@@ -62,14 +62,14 @@ def _without_group_commit() -> None:
 def _without_hand_built_answers() -> None:
     """The same answers through the SDK's types."""
 
-    def body(self: fast_path.Lean, plain: fast_path.Plain, answer: Answer) -> bytes:
+    def body(self: fast_path.FastPath, plain: fast_path.FastRequest, answer: ToolAnswer) -> bytes:
         result = server.result_of(answer).model_dump(by_alias=True, mode="json", exclude_none=True)
         if plain.is_modern:
             result |= json.loads(f"{{{self._modern_end[1:-1]}")
         told = {"jsonrpc": "2.0", "id": json.loads(plain.id), "result": result}
         return json.dumps(told, separators=(",", ":")).encode()
 
-    fast_path.Lean._body = body  # type: ignore[method-assign]
+    fast_path.FastPath._body = body  # type: ignore[method-assign]
 
 
 def _without_all() -> None:

@@ -19,17 +19,17 @@ from console.toolsets import Toolset
 from mcpserver.arguments.base import Text
 from mcpserver.asgi import McpApp
 from mcpserver.catalog import Tool
-from mcpserver.context import Answer, Call
-from mcpserver.elicitation import Asked, Gate
+from mcpserver.context import ToolAnswer, ToolCall
+from mcpserver.elicitation import RunTool, ToolRequest
 from mcpserver.prompts import Prompt
 from mcpserver.resources import Resource
 from mcpserver.surface import Surface
 
 IMAGE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=="
 AUDIO = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAAB9AAACABAAZGF0YQIAAAA="
-_ROUND: contextvars.ContextVar[Asked] = contextvars.ContextVar("round")
+_ROUND: contextvars.ContextVar[ToolRequest] = contextvars.ContextVar("round")
 
-Run = Callable[[Call], dict[str, Any]]
+Run = Callable[[ToolCall], dict[str, Any]]
 
 
 def _tool(name: str, run: Run, *, args: tuple[str, ...] = (), asks: bool = False, reports: bool = False) -> Tool:
@@ -63,11 +63,11 @@ def _content(*blocks: dict[str, Any]) -> Run:
     return lambda call: {"content": list(blocks)}
 
 
-def _broken(call: Call) -> dict[str, Any]:
+def _broken(call: ToolCall) -> dict[str, Any]:
     raise RuntimeError("This tool intentionally returns an error for testing")
 
 
-def _progress(call: Call) -> dict[str, Any]:
+def _progress(call: ToolCall) -> dict[str, Any]:
     for done in (0, 50, 100):
         call.report(done, 100, f"Completed step {done} of 100")
         time.sleep(0.05)
@@ -98,7 +98,7 @@ _ROOTS = {"method": "roots/list"}
 def _until(requests: dict[str, Any], said: str, state: str | None = None) -> Run:
     """Ask until every question has an answer; then say so."""
 
-    def run(call: Call) -> dict[str, Any]:
+    def run(call: ToolCall) -> dict[str, Any]:
         asked = _ROUND.get()
         if set(requests) <= set(asked.responses or {}) and asked.state == state:
             return {"content": [_text(said)]}
@@ -107,7 +107,7 @@ def _until(requests: dict[str, Any], said: str, state: str | None = None) -> Run
     return run
 
 
-def _greet(call: Call) -> dict[str, Any]:
+def _greet(call: ToolCall) -> dict[str, Any]:
     answer = (_ROUND.get().responses or {}).get("user_name")
     name = (answer.content or {}).get("name") if isinstance(answer, types.ElicitResult) else None
     if not isinstance(name, str):
@@ -115,7 +115,7 @@ def _greet(call: Call) -> dict[str, Any]:
     return {"content": [_text(f"Hello, {name}!")]}
 
 
-def _rounds(call: Call) -> dict[str, Any]:
+def _rounds(call: ToolCall) -> dict[str, Any]:
     asked = _ROUND.get()
     done = json.loads(asked.state)["round"] if asked.state else 0
     responses = asked.responses or {}
@@ -126,18 +126,18 @@ def _rounds(call: Call) -> dict[str, Any]:
     return {"inputRequests": {"step1": _form("Step 1: your name?", _NAME)}, "requestState": '{"round": 1}'}
 
 
-def _streaming(call: Call) -> dict[str, Any]:
+def _streaming(call: ToolCall) -> dict[str, Any]:
     call.report(1, 2, "About to ask")
     return _greet(call)
 
 
-def _tampered(call: Call) -> dict[str, Any]:
+def _tampered(call: ToolCall) -> dict[str, Any]:
     if _ROUND.get().state is None:
         return {"inputRequests": {"confirm": _form("Please confirm", _OK)}, "requestState": "round-1"}
     return {"content": [_text("state-ok")]}
 
 
-def _capable(call: Call) -> dict[str, Any]:
+def _capable(call: ToolCall) -> dict[str, Any]:
     declared = _ROUND.get().capabilities
     requests = {}
     if declared is not None and declared.sampling is not None:
@@ -147,14 +147,14 @@ def _capable(call: Call) -> dict[str, Any]:
     return {"inputRequests": requests, "requestState": "capability-gated"}
 
 
-def _missing(call: Call) -> dict[str, Any]:
+def _missing(call: ToolCall) -> dict[str, Any]:
     declared = _ROUND.get().capabilities
     if declared is None or declared.sampling is None:
         return {"needs": {"sampling": {}}}
     return {"content": [_text("Client declared sampling capability; proceeding.")]}
 
 
-def _ask(asked: Asked, call: Gate) -> Answer | types.CallToolResult | types.InputRequiredResult:
+def _ask(asked: ToolRequest, call: RunTool) -> ToolAnswer | types.CallToolResult | types.InputRequiredResult:
     """Our way of calling a tool that asks, with a question where the fixture has one."""
     token = _ROUND.set(asked)
     try:
@@ -182,7 +182,7 @@ def _ask(asked: Asked, call: Gate) -> Answer | types.CallToolResult | types.Inpu
 _CHANGED: list[Tool] = []
 
 
-def _change(call: Call) -> dict[str, Any]:
+def _change(call: ToolCall) -> dict[str, Any]:
     if _CHANGED:
         _CHANGED.clear()
     else:
@@ -249,14 +249,14 @@ def _prompt(name: str, run: Run, *args: str) -> Prompt:
     return Prompt(name=name, title=name, about=f"Fixture {name}.", run=run, args=arguments)
 
 
-def _with_resource(call: Call) -> dict[str, Any]:
+def _with_resource(call: ToolCall) -> dict[str, Any]:
     return _says(
         _embedded(call.args["resourceUri"], "text/plain", "Embedded resource content for testing."),
         _text("Please process the embedded resource above."),
     )
 
 
-def _templated(call: Call) -> dict[str, Any]:
+def _templated(call: ToolCall) -> dict[str, Any]:
     return {"id": call.args["id"], "templateTest": True, "data": f"Data for ID: {call.args['id']}"}
 
 

@@ -81,7 +81,7 @@ def linked(owner: User) -> Iterator[Linked]:
 
 def test_each_is_one_of_the_sets_an_owner_switches_and_only_reads() -> None:
     assert {tool.toolset for tool in TOOLS} == set(SETS)
-    assert {(tool.access, tool.scope) for tool in TOOLS} == {(catalog.Access.READ, Scope.READ)}
+    assert {(tool.access, tool.scope) for tool in TOOLS} == {(catalog.ToolAccess.READ, Scope.READ)}
 
 
 @pytest.mark.parametrize("broker", sorted(registry.NAMES))

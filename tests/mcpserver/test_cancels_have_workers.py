@@ -14,8 +14,8 @@ from console.principal import Principal
 from mcpserver import catalog, pipeline
 from mcpserver.asgi import McpApp
 from mcpserver.catalog import Tool
-from mcpserver.context import Answer, Call
-from mcpserver.pipeline import Attempt
+from mcpserver.context import ToolAnswer, ToolCall
+from mcpserver.pipeline import CallAttempt
 from mcpserver.surface import Surface
 from tests.mcpserver.test_watchers import PRINCIPAL
 
@@ -27,7 +27,7 @@ MORE_THAN_ALL = 45
 def test_a_cancel_passes_reads_that_hang(is_lean: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     let_go, hanging = threading.Event(), threading.Semaphore(0)
 
-    def hang(call: Call) -> dict[str, Any]:
+    def hang(call: ToolCall) -> dict[str, Any]:
         hanging.release()
         assert let_go.wait(60)
         return {}
@@ -38,13 +38,13 @@ def test_a_cancel_passes_reads_that_hang(is_lean: bool, monkeypatch: pytest.Monk
     tools["get_quote"] = dataclasses.replace(read, run=hang)
     tools["cancel_order"] = dataclasses.replace(cancel, run=lambda call: {"status": "cancelled"})
 
-    def attempt(principal: Principal, name: str, given: Mapping[str, Any], **named: Any) -> Attempt:
+    def attempt(principal: Principal, name: str, given: Mapping[str, Any], **named: Any) -> CallAttempt:
         tool: Tool | None = tools[name]
         assert tool is not None
-        call = Call(principal=principal, request_id="r", args={}, account_id="")
-        return Attempt(call, tool, tool.run(call), None, None)
+        call = ToolCall(principal=principal, request_id="r", args={}, account_id="")
+        return CallAttempt(call, tool, tool.run(call), None, None)
 
-    def call(*args: Any, **named: Any) -> Answer:
+    def call(*args: Any, **named: Any) -> ToolAnswer:
         return attempt(*args, **named).answer()
 
     monkeypatch.setattr(bearer, "authenticate", lambda *args, **named: PRINCIPAL)

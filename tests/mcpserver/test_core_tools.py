@@ -12,7 +12,7 @@ from console.accounts.models import User
 from console.authority import bearer
 from console.connections.models import Connection
 from console.onboarding import open_connection
-from mcpserver.context import Call
+from mcpserver.context import ToolCall
 from mcpserver.tools import core
 from tests.mcpserver.wire import Wire
 from tests.serving import Server
@@ -28,8 +28,8 @@ def trade(server: Server) -> Wire:
     return Wire(server.mcp_url, server.quickstart["paper_key_trade"])
 
 
-def call(key: str) -> Call:
-    return Call(principal=bearer.authenticate(key), request_id="req_1", args={})
+def call(key: str) -> ToolCall:
+    return ToolCall(principal=bearer.authenticate(key), request_id="req_1", args={})
 
 
 def test_capabilities_say_where_the_client_is_and_what_it_may(read: Wire, trade: Wire) -> None:

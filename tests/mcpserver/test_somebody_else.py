@@ -21,7 +21,7 @@ from tests.brokers.paper.support import order
 
 # What a tool needs beside the id that is tried.
 NEEDED: dict[str, dict[str, str]] = {"preview_order": {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.1"}}
-READERS = [tool for tool in catalog.TOOLS if tool.access is catalog.Access.READ and catalog.can("paper", tool)]
+READERS = [tool for tool in catalog.TOOLS if tool.access is catalog.ToolAccess.READ and catalog.can("paper", tool)]
 # An order is looked for before its account is; what waits is the app's own, whatever the account.
 ACCOUNT_TOOLS = [
     tool.name

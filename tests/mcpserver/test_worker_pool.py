@@ -9,12 +9,12 @@ import pytest
 
 from brokers.compiled_queries import Statement
 from console.keys.models import ApiKey
-from mcpserver.worker_pool import Threads
+from mcpserver.worker_pool import WorkerPool
 
 
 def run(jobs: list[Callable[[], None]], until: Callable[[], bool]) -> None:
     async def submit() -> None:
-        threads = Threads()
+        threads = WorkerPool()
         for job in jobs:
             threads.submit(job)
         async with asyncio.timeout(20):
@@ -52,7 +52,7 @@ def test_jobs_that_waited_together_share_a_read_and_one_that_came_later_does_not
         assert may_go_on.wait(20)
 
     async def submit() -> None:
-        threads = Threads(most=1)
+        threads = WorkerPool(most=1)
         for job in (look, look, look_and_wait, look):
             threads.submit(job)
         assert await asyncio.to_thread(has_read.wait, 20)

@@ -88,7 +88,9 @@ class Plugin:
 
     def _hear_answers(self) -> None:
         _after(
-            pipeline.Attempt, "answer", lambda made: self.watch.hear("the answer of an MCP tool", repr(made.content))
+            pipeline.CallAttempt,
+            "answer",
+            lambda made: self.watch.hear("the answer of an MCP tool", repr(made.content)),
         )
         send, asend = httpx2.Client.send, httpx2.AsyncClient.send
 

@@ -38,7 +38,7 @@ from console.practice import services as practice
 from console.principal import Principal
 from console.scopes import Scope
 from mcpserver import pipeline
-from mcpserver.context import Answer
+from mcpserver.context import ToolAnswer
 from tests.clock import Clock
 from tests.conftest import PASSWORD
 from tests.console.api.rest import Rest
@@ -49,7 +49,7 @@ from tests.watched_broker import Watch
 pytestmark = pytest.mark.django_db
 
 
-def said(who: Principal, tool: str, given: dict[str, Any]) -> Answer:
+def said(who: Principal, tool: str, given: dict[str, Any]) -> ToolAnswer:
     """What a tool answers at ``/mcp``."""
     return pipeline.attempt(who, tool, given, request_id="req_test").answer()
 
