@@ -41,7 +41,7 @@ def _compile(build: Callable[..., QuerySet[Any, Any]], values: tuple[Value, ...]
 
     It is built with values that occur nowhere else, so that a constant of the query is never taken for one of them.
     """
-    marks = [_mark(value, place) for place, value in enumerate(values)]
+    marks = [_placeholder(value, place) for place, value in enumerate(values)]
     names = {_adapted(mark): f"p{place}" for place, mark in enumerate(marks)}
     compiler = build(*marks).query.get_compiler(connection=connection)
     sql, parameters = compiler.as_sql()
@@ -60,7 +60,7 @@ def _compile(build: Callable[..., QuerySet[Any, Any]], values: tuple[Value, ...]
     return _Compiled(sql, constants, compiler, compiler.get_converters([column for column, _, _ in compiler.select]))
 
 
-def _mark(value: Value, place: int) -> Value:
+def _placeholder(value: Value, place: int) -> Value:
     if isinstance(value, datetime):
         return datetime(1871, 3, 9, 4, 7, 11, 130_713, tzinfo=UTC) + timedelta(days=place)
     return f"the value of place {place}" if isinstance(value, str) else 1_871_309_000 + place
@@ -107,7 +107,7 @@ class Instances(Generic[M]):
             compiler = statement.compiler
             compiled = self._compiled[connection.vendor] = (
                 statement,
-                _maker(compiler.select, compiler.klass_info, compiler.annotation_col_map),
+                _instance_maker(compiler.select, compiler.klass_info, compiler.annotation_col_map),
             )
         statement, made = compiled
         return [made(row) for row in statement.rows(values)]
@@ -156,14 +156,14 @@ class Insertion(Generic[M]):
         return known
 
 
-def _maker(select: Any, info: Any, annotations: Mapping[str, int]) -> Callable[[tuple[Any, ...]], Any]:
+def _instance_maker(select: Any, info: Any, annotations: Mapping[str, int]) -> Callable[[tuple[Any, ...]], Any]:
     """What makes an instance of a row, None where a row has none: as a query set's own iterator does."""
     model, columns = info["model"], info["select_fields"]
     start, end = columns[0], columns[-1] + 1
     names = [column.target.attname for column, _, _ in select[start:end]]
     key = start + names.index(model._meta.pk.attname)
     related = [
-        (_maker(select, each, {}), each["local_setter"], each["remote_setter"])
+        (_instance_maker(select, each, {}), each["local_setter"], each["remote_setter"])
         for each in info.get("related_klass_infos", ())
     ]
 

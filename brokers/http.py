@@ -32,9 +32,9 @@ from urllib.parse import urlsplit
 import httpcore2
 import httpx2
 
+from brokers.allowed_hosts import AllowedHosts
 from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable, NotSent, OtherCertificate, UnknownOutcome
-from brokers.reach import AllowedHosts
 
 _MEBIBYTE = 1024 * 1024
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
-from console import deadlines, proxies
+from console import body_timeout, proxies
 from mcpserver import asgi as mcp
 
 # WhiteNoise hands its files over as WSGI wants them. They are small: that Django reads each whole harms nobody.
@@ -18,7 +18,7 @@ warnings.filterwarnings("ignore", "StreamingHttpResponse must consume synchronou
 _django = get_asgi_application()
 
 
-@deadlines.bounded
+@body_timeout.with_body_timeout
 async def _console(scope: Scope, receive: Receive, send: Send) -> None:
     await _django(dict(scope), receive, send)  # type: ignore[arg-type]  # the stubs want Mapping, ASGI says dict
 
@@ -31,4 +31,4 @@ async def _dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         await _console(scope, receive, send)
 
 
-application = proxies.behind(settings.TRUSTED_PROXIES, _dispatch)
+application = proxies.with_proxies(settings.TRUSTED_PROXIES, _dispatch)

@@ -13,7 +13,7 @@ _MOST = 20
 _said: dict[str, float] = {}
 
 
-def foreign_host(host: str) -> str:
+def foreign_host_message(host: str) -> str:
     """What to tell who asked for ``host``, a name that is not this server's."""
     return (
         f"This server does not answer to the host name {host[:100]!r}. Its address is {settings.PUBLIC_URL}; to reach "
@@ -21,7 +21,7 @@ def foreign_host(host: str) -> str:
     )
 
 
-def note_foreign_host(host: str, ip: str) -> None:
+def log_foreign_host(host: str, ip: str) -> None:
     """One line in the log, at most one a minute for each name and twenty for all."""
     now = time.monotonic()
     for name in [name for name, at in _said.items() if now - at >= _SAID_EVERY_SECONDS]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from brokers import built_on, instrument_id
+from brokers import instrument_id, underlyings
 from brokers.decimals import DECIMAL_PLACES, plain
 from brokers.instrument_id import InstrumentId, InstrumentKind
 from brokers.types import AssetClass, Instrument, OrderType
@@ -99,10 +99,10 @@ class Limits:
         # After a split or a merger an option's root has a digit: AAPL1.
         names |= {*roots, *(root.rstrip("0123456789") or root for root in roots)}
         for root in roots:
-            names |= built_on.of_coin(root) if has_sides else built_on.of_root(root)
+            names |= underlyings.underlyings_of_coin(root) if has_sides else underlyings.underlyings_of_root(root)
         plain_ones = [each for each in self.denied_symbols if not instrument_id.is_instrument_id(each)]
-        listed = {letters(word) for each in plain_ones for word in (each, built_on.usual_of_pair(each))}
-        if not listed.isdisjoint(letters(name) for name in names if name):
+        listed = {alphanumerics(word) for each in plain_ones for word in (each, underlyings.usual_pair(each))}
+        if not listed.isdisjoint(alphanumerics(name) for name in names if name):
             return True
         ids = _ids(self.denied_symbols)
         if known is None:
@@ -149,7 +149,7 @@ def names_of(instrument: Instrument) -> tuple[str, ...]:
     return (instrument.ticker, instrument.base, *(sides if has_sides else ()))
 
 
-def letters(symbol: str) -> str:
+def alphanumerics(symbol: str) -> str:
     """Its letters and digits alone, so that punctuation makes no difference."""
     return "".join(character for character in symbol.upper() if character.isalnum())
 

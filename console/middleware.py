@@ -8,20 +8,22 @@ from django.core.exceptions import BadRequest, DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 
-from console import addresses, host_names, refused
+from console import early_refusals, host_names, ip_addresses
 from console.errors import Code
 from console.help import links
-from console.text import visible
+from console.text import escape_hidden
 
 _FOR_PROGRAMS = ("/api/", "/auth/", "/static/", "/.well-known/", "/oauth/token", "/oauth/revoke", "/oauth/register")
 _FORM = "application/x-www-form-urlencoded"
 
 
-def know_address(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+def normalize_address(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
     """``REMOTE_ADDR`` is an address or empty, whatever a server or a proxy in front made of it."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        request.META["REMOTE_ADDR"] = addresses.of(request.META.get("REMOTE_ADDR", ""))
+        request.META["REMOTE_ADDR"] = ip_addresses.parse_address(request.META.get("REMOTE_ADDR", ""))
         return get_response(request)
 
     return middleware
@@ -40,12 +42,12 @@ def refuse_foreign_host(
             request.get_host()
         except DisallowedHost:
             host = request.META.get("HTTP_HOST", "")
-            host_names.note_foreign_host(host, request.META.get("REMOTE_ADDR", ""))
-            kind, body = refused.answer(
+            host_names.log_foreign_host(host, request.META.get("REMOTE_ADDR", ""))
+            kind, body = early_refusals.render_refusal(
                 request.path,
                 400,
                 Code.INVALID_REQUEST,
-                host_names.foreign_host(host),
+                host_names.foreign_host_message(host),
                 template="wrong_host.html",
                 host=host[:100],
                 public_url=settings.PUBLIC_URL,
@@ -66,7 +68,9 @@ def refuse_nul(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
         if request.path.startswith(("/oauth/", "/api/")):
             if "\0" in request.path:
                 code = Code.INVALID_REQUEST
-                return JsonResponse({"error": "invalid_request", "code": code, "error_uri": links.to(code)}, status=400)
+                return JsonResponse(
+                    {"error": "invalid_request", "code": code, "error_uri": links.error_page_url(code)}, status=400
+                )
             return get_response(request)
         sent = [request.path.encode(), request.META.get("QUERY_STRING", "").encode("latin-1", "replace")]
         if request.method == "POST" and request.content_type == _FORM:
@@ -78,21 +82,25 @@ def refuse_nul(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
     return middleware
 
 
-def show_hidden(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+def escape_hidden_characters(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
     """Pages write out what cannot be seen in the words of others: nothing turns a line round or hides in one."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
         if isinstance(response, HttpResponse) and response.get("Content-Type", "").startswith("text/html"):
             page = response.content.decode(response.charset)
-            if (shown := visible(page, lines=True)) != page:
+            if (shown := escape_hidden(page, lines=True)) != page:
                 response.content = shown.encode(response.charset)
         return response
 
     return middleware
 
 
-def one_name(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+def redirect_to_own_name(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
     """Lead a page that was asked for under another name of this computer to the instance's own (RFC 9110, 15.4.8).
 
     Its cookies and its passkeys belong to that name. Programs are answered under each.

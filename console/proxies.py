@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from console import addresses
+from console import ip_addresses
 
 log = logging.getLogger(__name__)
 
@@ -14,7 +14,7 @@ _SEEN = "tradelatch.address"
 """Key in the ASGI scope: who is in front was looked at."""
 
 
-def behind(proxies: Sequence[str], app: ASGIApp) -> ASGIApp:
+def with_proxies(proxies: Sequence[str], app: ASGIApp) -> ASGIApp:
     """``app``, told who is behind these proxies.
 
     uvicorn started by hand believes every program on the same machine, unless told ``--no-proxy-headers``. What it
@@ -44,4 +44,7 @@ def _is_from_a_header(scope: Scope) -> bool:
     peer = scope["client"][0].strip()
     entries = [entry.strip() for entry in ",".join(names).split(",")]
     hosts = {entry.rpartition(":")[0].strip("[]") for entry in entries} | {entry.strip("[]") for entry in entries}
-    return peer in hosts or (addresses.of(peer) != "" and addresses.of(peer) in {addresses.of(host) for host in hosts})
+    return peer in hosts or (
+        ip_addresses.parse_address(peer) != ""
+        and ip_addresses.parse_address(peer) in {ip_addresses.parse_address(host) for host in hosts}
+    )

@@ -11,8 +11,8 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from brokers import reach
-from console import addresses
+from brokers import allowed_hosts
+from console import ip_addresses
 from console.config import email, instance_dir, oidc
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -135,7 +135,7 @@ except ValueError as error:
 # Computers on which people may have a gateway of their own (IBKR's, TWS)
 try:
     _own_hosts = (HOST,) if _PUBLIC.hostname == instance_dir.OWN_NAME else (_PUBLIC.hostname, HOST)
-    BROKER_ADDRESSES = reach.listed(os.environ.get("TRADELATCH_BROKER_ADDRESSES"), own_hosts=_own_hosts)
+    BROKER_ADDRESSES = allowed_hosts.listed(os.environ.get("TRADELATCH_BROKER_ADDRESSES"), own_hosts=_own_hosts)
 except ValueError as error:
     raise ImproperlyConfigured(f"TRADELATCH_BROKER_ADDRESSES: {error}.") from error
 # Where nobody listed any, operators alone link a gateway.
@@ -197,10 +197,10 @@ INSTALLED_APPS = [
     "console.onboarding",
 ]
 MIDDLEWARE = [
-    "console.middleware.know_address",
+    "console.middleware.normalize_address",
     "console.middleware.refuse_nul",
-    "console.middleware.show_hidden",
-    "console.middleware.one_name",
+    "console.middleware.escape_hidden_characters",
+    "console.middleware.redirect_to_own_name",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -284,7 +284,7 @@ SECURE_HSTS_SECONDS = 31536000 if _SECURE else 0
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _PUBLIC.scheme
 # X-Forwarded-For and -Proto are believed from these and from nobody else: see console.proxies
 try:
-    TRUSTED_PROXIES = addresses.listed(os.environ.get("TRADELATCH_TRUSTED_PROXIES", ""))
+    TRUSTED_PROXIES = ip_addresses.parse_networks(os.environ.get("TRADELATCH_TRUSTED_PROXIES", ""))
 except ValueError as error:
     raise ImproperlyConfigured(f"TRADELATCH_TRUSTED_PROXIES: {error}.") from error
 X_FRAME_OPTIONS = "DENY"
@@ -409,7 +409,11 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"class": "console.text.OneLine", "format": "{asctime} {levelname} {name}: {message}", "style": "{"}
+        "line": {
+            "class": "console.text.OneLineFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},

@@ -52,17 +52,17 @@ def _is_selector(char: str) -> bool:
     return "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
 
 
-def hidden(text: str, *, lines: bool = False) -> list[int]:
+def find_hidden(text: str, *, lines: bool = False) -> list[int]:
     """Where a character cannot be seen. ``lines``: line ends and tabs do what they are for."""
     if text.isascii() and text.isprintable():
         return []
     suspects = {char for char in set(text) if _may_hide(char)}
     if not suspects:
         return []
-    return [at for at, char in enumerate(text) if char in suspects and not _has_its_place(text, at, lines)]
+    return [at for at, char in enumerate(text) if char in suspects and not _is_in_place(text, at, lines)]
 
 
-def _has_its_place(text: str, at: int, lines: bool) -> bool:
+def _is_in_place(text: str, at: int, lines: bool) -> bool:
     char = text[at]
     if lines and (char in _LINES or (char == "\r" and text[at + 1 : at + 2] == "\n")):
         return True
@@ -89,48 +89,50 @@ def _is_emoji(char: str) -> bool:
     return unicodedata.category(char) in ("So", "Sm") or char in _SIGNS or "\U0001f000" <= char < "\U0001fb00"
 
 
-def visible(text: str, *, lines: bool = False) -> str:
+def escape_hidden(text: str, *, lines: bool = False) -> str:
     r"""The text with every hidden character written out, such as ``\u202e``."""
-    places = hidden(text, lines=lines)
+    places = find_hidden(text, lines=lines)
     if not places:
         return text
     shown = list(text)
     for at in places:
-        shown[at] = escaped(text[at])
+        shown[at] = escape_character(text[at])
     return "".join(shown)
 
 
-def escaped(char: str) -> str:
+def escape_character(char: str) -> str:
     code = ord(char)
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def visible_in(value: Any) -> Any:
+def escape_hidden_in(value: Any) -> Any:
     """A JSON value with every text and name in it visible; lines stay lines."""
     if isinstance(value, str):
-        return visible(value, lines=True)
+        return escape_hidden(value, lines=True)
     if isinstance(value, Mapping):
-        return {visible(key) if isinstance(key, str) else key: visible_in(each) for key, each in value.items()}
+        return {
+            escape_hidden(key) if isinstance(key, str) else key: escape_hidden_in(each) for key, each in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [visible_in(each) for each in value]
+        return [escape_hidden_in(each) for each in value]
     return value
 
 
-def cut(text: str, longest: int) -> str:
+def truncate(text: str, longest: int) -> str:
     """At most so many characters, the last of them … where something was left out."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
-def checked(text: str, *, field: str, what: str = "name", lines: bool = False, longest: int | None = None) -> str:
+def check_text(text: str, *, field: str, what: str = "name", lines: bool = False, longest: int | None = None) -> str:
     """What a person or an app wrote, without blanks around it. ``lines``: a note may have several.
 
     Raises Refusal where a character cannot be seen, or where there is more than ``longest``.
     """
     text = text.strip(" \t\r\n")
-    if places := hidden(text, lines=lines):
+    if places := find_hidden(text, lines=lines):
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            f"The {what} holds a character that cannot be seen, {escaped(text[places[0]])}, at position "
+            f"The {what} holds a character that cannot be seen, {escape_character(text[places[0]])}, at position "
             f"{places[0] + 1}. Write it with characters that everybody sees. Nothing was saved.",
             field=field,
         )
@@ -140,18 +142,18 @@ def checked(text: str, *, field: str, what: str = "name", lines: bool = False, l
     return text
 
 
-class Visible(DjangoJSONEncoder):
+class VisibleJSONEncoder(DjangoJSONEncoder):
     """JSON of our own with what others wrote in it."""
 
     def encode(self, o: Any) -> str:
-        return super().encode(visible_in(o))
+        return super().encode(escape_hidden_in(o))
 
 
-class OneLine(Formatter):
+class OneLineFormatter(Formatter):
     """One line of the log for each record, whatever somebody's text holds; a traceback has its own."""
 
     def formatMessage(self, record: LogRecord) -> str:
-        return visible(super().formatMessage(record))
+        return escape_hidden(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:
-        return visible(super().formatException(ei), lines=True)
+        return escape_hidden(super().formatException(ei), lines=True)

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from console.principal import Principal
-from console.text import visible_in
+from console.text import escape_hidden_in
 
 _write_anything = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -30,7 +30,7 @@ def readable(content: dict[str, Any]) -> dict[str, Any]:
         written = b"\\u"
     if written.isascii() and b"\\u" not in written and b"\x7f" not in written:
         return content
-    made: dict[str, Any] = visible_in(content)
+    made: dict[str, Any] = escape_hidden_in(content)
     return made
 
 

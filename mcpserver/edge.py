@@ -28,7 +28,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console import addresses, host_names, ids, scopes
+from console import host_names, ids, ip_addresses, scopes
 from console.authority import bearer
 from console.authority.bearer import Unauthenticated, WrongAddress
 from console.config.instance_dir import OWN_NAME
@@ -37,12 +37,12 @@ from console.help import links
 from console.oauth import resource
 from console.principal import Manager, Principal
 from console.scopes import Source
-from console.text import visible
+from console.text import escape_hidden
 from mcpserver import pipeline, server
 from mcpserver.arguments import base as arguments
 from mcpserver.catalog import Tool
 from mcpserver.fast_path import FastPath, FastRequest, OutOfScope
-from mcpserver.pipeline import TooOften
+from mcpserver.pipeline import TooManyRequests
 from mcpserver.surface import Surface
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class _TooLarge(Exception):
     pass
 
 
-class _Gone(Exception):
+class _ClientGone(Exception):
     """The client went, or was cut, before its request was whole: what came of it is not acted on."""
 
 
@@ -79,7 +79,7 @@ class _Arrived:
         self.headers = dict(reversed(self.lines))
         """The first of each name."""
         self.method: str = scope["method"]
-        self.ip: str = addresses.of(scope["client"][0]) if scope.get("client") else ""
+        self.ip: str = ip_addresses.parse_address(scope["client"][0]) if scope.get("client") else ""
         self.agent = self.headers.get("user-agent", "")
         self.origin = self.headers.get("origin")
         self.request_id = ids.new("req")
@@ -112,7 +112,7 @@ def app(inner: ASGIApp, surface: Surface, lean: FastPath | None) -> ASGIApp:
 
         try:
             response = await _respond(inner, surface, lean, arrived, receive, answering)
-        except _Gone:
+        except _ClientGone:
             return
         if isinstance(response, bytes):
             head = [(b"content-type", b"application/json"), (b"content-length", str(len(response)).encode())]
@@ -131,8 +131,8 @@ async def _respond(
     headers, request_id, ip, agent = arrived.headers, arrived.request_id, arrived.ip, arrived.agent
     host = headers.get("host", "")
     if not _host_fits(host):
-        host_names.note_foreign_host(host, ip)
-        return _plain_text_response(421, Code.INVALID_REQUEST, host_names.foreign_host(host), request_id)
+        host_names.log_foreign_host(host, ip)
+        return _plain_text_response(421, Code.INVALID_REQUEST, host_names.foreign_host_message(host), request_id)
     origin = arrived.origin
     if origin is not None and not _origin_fits(origin):
         refusal = Refusal(Code.ORIGIN_REFUSED, f"Web pages of {origin[:100]} may not call this server.")
@@ -175,8 +175,8 @@ async def _respond(
         return _plain_text_response(403, error.code, str(error), request_id)
     except OutOfScope as error:
         return await _step_up(error, arrived)
-    except TooOften as error:
-        return await _slow_down(error, request_id, ip, agent)
+    except TooManyRequests as error:
+        return await _rate_limited(error, request_id, ip, agent)
 
     async def refuse(status: int, refusal: Refusal, rpc_code: int = INVALID_REQUEST) -> Response:
         await _reject(principal, refusal, request_id, ip, agent)
@@ -185,9 +185,9 @@ async def _respond(
     async def greet() -> Response | None:
         """Count what is no call, and so never comes to the gate."""
         try:
-            await anyio.to_thread.run_sync(pipeline.greet, principal, limiter=_DOORKEEPERS)
-        except TooOften as error:
-            return await _slow_down(error, request_id, ip, agent)
+            await anyio.to_thread.run_sync(pipeline.count_listing, principal, limiter=_DOORKEEPERS)
+        except TooManyRequests as error:
+            return await _rate_limited(error, request_id, ip, agent)
         return None
 
     if arrived.method != "POST" or not _is_json(headers):
@@ -274,7 +274,7 @@ async def _step_up(wanted: OutOfScope, arrived: _Arrived) -> Response:
     return _challenge(403, "insufficient_scope", refusal.code, str(refusal), request_id, host)
 
 
-async def _slow_down(error: TooOften, request_id: str, ip: str, agent: str) -> Response:
+async def _rate_limited(error: TooManyRequests, request_id: str, ip: str, agent: str) -> Response:
     refusal = error.refusal
     await _reject(error.principal, refusal, request_id, ip, agent)
     answer = _plain_text_response(429, refusal.code, str(refusal), request_id)
@@ -359,7 +359,7 @@ async def _read(receive: Receive, headers: Mapping[str, str]) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _Gone
+            raise _ClientGone
         body += message.get("body", b"")
         if len(body) > settings.MAX_BODY_BYTES:
             raise _TooLarge
@@ -385,7 +385,7 @@ def _no_constants(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON.")
 
 
-_decoder = json.JSONDecoder(parse_constant=_no_constants, parse_float=arguments.number)
+_decoder = json.JSONDecoder(parse_constant=_no_constants, parse_float=arguments.parse_number)
 
 
 def _reaches_the_gate(arrived: _Arrived, message: Any) -> bool:
@@ -442,7 +442,7 @@ def _challenge(status: int, error: str | None, code: Code, message: str, request
         {
             "error": error or code,
             "error_description": message,
-            "error_uri": links.to(code),
+            "error_uri": links.error_page_url(code),
             "code": code,
             "request_id": request_id,
         },
@@ -460,8 +460,8 @@ def _plain_text_response(
             "id": None,
             "error": {
                 "code": rpc_code,
-                "message": visible(message),
-                "data": {"code": code, "help": links.to(code), "request_id": request_id},
+                "message": escape_hidden(message),
+                "data": {"code": code, "help": links.error_page_url(code), "request_id": request_id},
             },
         },
         status_code=status,

@@ -30,8 +30,8 @@ from starlette.types import Message, Send
 
 from console.audit import log as audit_log
 from console.authority import bearer
+from console.authority.admission import scope_refusal
 from console.authority.call_quota import CallKind
-from console.authority.gate import scope_refusal
 from console.errors import Refusal
 from console.principal import Principal
 from console.scopes import Source
@@ -232,7 +232,7 @@ class FastPath:
             try:
                 principal = bearer.authenticate(raw, ip=ip, user_agent=agent)
                 if plain.tool is None:
-                    pipeline.greet(principal)
+                    pipeline.count_listing(principal)
                     tell(self._list(plain, principal))
                 else:
                     self._call(plain, plain.tool, principal, request_id, tell)

@@ -23,7 +23,7 @@ from mcp.server.subscriptions import ResourceUpdated, ServerEvent, ToolsListChan
 from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY, event_to_notification
 from starlette.requests import Request
 
-from console.authority import bearer, gate
+from console.authority import admission, bearer
 from console.connections import broker_access
 from console.errors import Code, Refusal
 from console.orders import events as order_events
@@ -161,7 +161,7 @@ class Listeners:
         """Note one address; what is not there, or is somebody else's, is left out of what is acknowledged."""
         try:
             resource, variables = resources.find(self._surface.resources, uri)
-            gate.check_switched_on(principal, resource.name, resource.toolset)
+            admission.check_switched_on(principal, resource.name, resource.toolset)
             watched.toolsets.add(resource.toolset)
             if resource.watch is Watch.ORDERS:
                 watched.every_order.add(uri)
@@ -267,7 +267,9 @@ class Listeners:
             try:
                 who = bearer.authenticate(stream.raw, ip=stream.principal.ip, user_agent=stream.principal.user_agent)
                 for toolset in {Toolset.CORE, *stream.watched.toolsets}:
-                    gate.check(who, gate.Plain(name="What this stream listens to", toolset=toolset))
+                    admission.check_again(
+                        who, admission.PlainEndpoint(name="What this stream listens to", toolset=toolset)
+                    )
             except Refusal as refusal:
                 anyio.from_thread.run_sync(stream.end, refusal)
                 continue

@@ -14,13 +14,12 @@ from django.utils import timezone
 
 from console.audit import log as audit_log
 from console.audit.models import CallOutcome
-from console.authority import call_quota, last_used
-from console.authority import gate as doors
+from console.authority import admission, call_quota, last_used
 from console.authority.call_quota import CallKind
 from console.errors import Code, Refusal
 from console.help import links
 from console.principal import Manager, Principal
-from console.text import visible
+from console.text import escape_hidden
 from console.toolsets import Toolset
 from mcpserver import catalog
 from mcpserver.arguments import base as arguments
@@ -42,7 +41,7 @@ class UnknownTool(Exception):
     """No such tool: a protocol error (MCP tools, "Error Handling"), not a tool's answer."""
 
 
-class TooOften(Exception):
+class TooManyRequests(Exception):
     """Lists or greetings without end: told by HTTP, for there is no call to answer."""
 
     def __init__(self, principal: Principal, refusal: Refusal) -> None:
@@ -74,7 +73,7 @@ class CallAttempt:
                     order_id=self.call.order_id,
                 )
         if self.tool is None and self.entry is not None:
-            raise UnknownTool(visible(str(refusal)))
+            raise UnknownTool(escape_hidden(str(refusal)))
         context = _context(self.call)
         if refusal is not None:
             return ToolAnswer(content=readable({"error": _error(refusal), "context": context}), is_error=True)
@@ -127,9 +126,9 @@ def attempt(
     outcome, content = CallOutcome.OK, dict[str, Any]()
     try:
         if tool is None:
-            doors.admit(principal, doors.Plain(name="A tool call", toolset=Toolset.CORE))
+            admission.admit(principal, admission.PlainEndpoint(name="A tool call", toolset=Toolset.CORE))
             raise Refusal(Code.UNKNOWN_TOOL, f"This server has no tool {name[:128]!r}. List the tools to see them.")
-        doors.admit(principal, tool)
+        admission.admit(principal, tool)
         catalog.check_offered(principal, tool)
         this.args = arguments.parse(tool.args, given)
         content = tool.run(this)
@@ -165,7 +164,7 @@ def attempt(
     return CallAttempt(this, tool, content, refusal, entry)
 
 
-def greet(principal: Principal) -> None:
+def count_listing(principal: Principal) -> None:
     """Count what is no call: a list, a greeting, a discovery. A host that lists is connected, whether or not it calls.
 
     Raises TooOften. It uses up no call, and no call uses it up.
@@ -174,7 +173,7 @@ def greet(principal: Principal) -> None:
         call_quota.check(principal.user_id, principal.app_id, CallKind.LIST)
         _record_use(principal)
     except Refusal as refusal:
-        raise TooOften(principal, refusal) from refusal
+        raise TooManyRequests(principal, refusal) from refusal
     finally:
         close_old_connections()
 
@@ -237,7 +236,7 @@ def _error(refusal: Refusal) -> dict[str, Any]:
         code=refusal.code.value,
         message=str(refusal),
         retry=refusal.retry.value,
-        help=links.to(refusal.code),
+        help=links.error_page_url(refusal.code),
         field=refusal.field,
         retry_after_seconds=refusal.retry_after,
         order_id=refusal.order_id,

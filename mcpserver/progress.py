@@ -7,7 +7,7 @@ import anyio
 import anyio.from_thread
 from mcp.server.session import ServerSession
 
-from console.text import visible
+from console.text import escape_hidden
 from mcpserver.context import Report
 
 _BACKLOG = 64
@@ -24,7 +24,7 @@ async def progress_reporter(session: ServerSession) -> AsyncIterator[Report]:
             send.send_nowait(item)
 
     def report(done: float, total: float | None = None, message: str = "") -> None:
-        anyio.from_thread.run_sync(offer, (done, total, visible(message)))
+        anyio.from_thread.run_sync(offer, (done, total, escape_hidden(message)))
 
     async def pass_on() -> None:
         # A client that has gone hears no more; its call goes on.

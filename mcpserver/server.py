@@ -19,7 +19,7 @@ from console.authority.call_quota import CallKind
 from console.errors import Code, Refusal
 from console.help import links
 from console.principal import Principal, Redeemer
-from console.text import visible
+from console.text import escape_hidden
 from console.toolsets import Toolset
 from mcpserver import completion, elicitation, pipeline, progress, resources
 from mcpserver.arguments import base as arguments
@@ -84,7 +84,7 @@ def caller(context: Context) -> tuple[Principal, str]:
     return scope[PRINCIPAL], scope[REQUEST_ID]
 
 
-def _as_sent(context: Context) -> Mapping[str, Any]:
+def _sent_arguments(context: Context) -> Mapping[str, Any]:
     """The arguments of a call, as the edge read them."""
     assert context.request is not None
     given: Mapping[str, Any] = context.request.scope[ARGUMENTS]
@@ -183,14 +183,18 @@ def _error(refusal: Refusal, request_id: str) -> MCPError:
         code = types.INVALID_PARAMS
     else:
         code = REFUSED
-    data: dict[str, Any] = {"code": refusal.code.value, "help": links.to(refusal.code), "request_id": request_id}
+    data: dict[str, Any] = {
+        "code": refusal.code.value,
+        "help": links.error_page_url(refusal.code),
+        "request_id": request_id,
+    }
     if refusal.field:
         data["field"] = refusal.field
     if refusal.retry_after is not None:
         data["retry_after_seconds"] = refusal.retry_after
     if refusal.candidates:
         data["candidates"] = [dict(each) for each in refusal.candidates]
-    return MCPError(code, visible(str(refusal)), data=data)
+    return MCPError(code, escape_hidden(str(refusal)), data=data)
 
 
 class _Handlers:
@@ -219,7 +223,7 @@ class _Handlers:
             return pipeline.call(who, name, given, request_id=request_id, find=self._surface.find, report=report)
 
         def run(report: Report = ignore_progress) -> ToolAnswer | types.CallToolResult | types.InputRequiredResult:
-            given = _as_sent(context) if params.arguments else {}
+            given = _sent_arguments(context) if params.arguments else {}
             if tool is None or not tool.asks:
                 return call(params.name, given, report)
             asked = ToolRequest(
@@ -241,7 +245,11 @@ class _Handlers:
                 is_cancel = tool is not None and tool.throttle is CallKind.CANCEL
                 answer = await anyio.to_thread.run_sync(run, limiter=self._cancels if is_cancel else None)
         except pipeline.UnknownTool as error:
-            about = {"code": Code.UNKNOWN_TOOL, "help": links.to(Code.UNKNOWN_TOOL), "request_id": request_id}
+            about = {
+                "code": Code.UNKNOWN_TOOL,
+                "help": links.error_page_url(Code.UNKNOWN_TOOL),
+                "request_id": request_id,
+            }
             raise MCPError(types.INVALID_PARAMS, str(error), data=about) from error
         return result_of(answer) if isinstance(answer, ToolAnswer) else answer
 

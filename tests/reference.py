@@ -13,7 +13,7 @@ django.setup()
 from brokers import registry  # noqa: E402 - after django.setup()
 from brokers.types import USUAL, Ability, AssetClass, OrderClass, OrderType  # noqa: E402
 from console import limits, toolsets  # noqa: E402
-from console.accounts.presence import ACTS, Act  # noqa: E402
+from console.accounts.presence import ACTS, PresenceAct  # noqa: E402
 from console.api.problems import STATUS  # noqa: E402
 from console.errors import EXPLANATIONS, Code, retry_of  # noqa: E402
 from console.help.causes import CAUSES  # noqa: E402
@@ -64,35 +64,35 @@ _LIMIT_NOTES = {
     "trading_hours_only": "on or off; by the hours of the instrument's exchange",
 }
 _ACT_NOTES = {
-    Act.LOOSEN_POLICY: "a connection: no longer every order by its owner",
-    Act.TRADING_ON: "a connection",
-    Act.RESUME_CONNECTION: "a connection that was paused",
-    Act.RESUME_APP: "an app that was paused",
-    Act.WIDEN_LIMITS: "limits of a connection or an app",
-    Act.TOOLSETS_ON: "an app",
-    Act.MINT_KEY: "API keys",
-    Act.ROTATE_KEY: "API keys",
-    Act.MINT_MANAGEMENT_KEY: "API keys",
-    Act.START_PLAYGROUND: "Playground",
-    Act.GRANT: "the consent page",
-    Act.LINK: "Add a connection",
-    Act.REPLACE_BROKER_KEY: "a connection",
-    Act.LIFT_HALT: "Halts",
-    Act.RELEASE_ORDER: "Approvals: an order, a change, a cancel that waits",
-    Act.ANSWER_BROKER: "a question of the broker about an order",
-    Act.SETTLE_ORDER: "an order that nobody could say anything about",
-    Act.REGISTER_CLIENT: "OAuth clients",
-    Act.ACCEPT_CLIENT: "Apps to review, for operators",
-    Act.INVITE: "People, for operators",
-    Act.CHANGE_PERSON: "People, for operators",
-    Act.ADD_PLATFORM: "Platforms, for operators",
-    Act.CHANGE_PLATFORM_SECRET: "Platforms, for operators",
-    Act.ENABLE_PLATFORM: "Platforms, for operators",
-    Act.ADD_APP: "Security",
-    Act.ADD_PASSKEY: "Security",
-    Act.REMOVE_FACTOR: "Security",
-    Act.NEW_CODES: "Security",
-    Act.CHANGE_PASSWORD: "Security",
+    PresenceAct.LOOSEN_POLICY: "a connection: no longer every order by its owner",
+    PresenceAct.TRADING_ON: "a connection",
+    PresenceAct.RESUME_CONNECTION: "a connection that was paused",
+    PresenceAct.RESUME_APP: "an app that was paused",
+    PresenceAct.WIDEN_LIMITS: "limits of a connection or an app",
+    PresenceAct.TOOLSETS_ON: "an app",
+    PresenceAct.MINT_KEY: "API keys",
+    PresenceAct.ROTATE_KEY: "API keys",
+    PresenceAct.MINT_MANAGEMENT_KEY: "API keys",
+    PresenceAct.START_PLAYGROUND: "Playground",
+    PresenceAct.GRANT: "the consent page",
+    PresenceAct.LINK: "Add a connection",
+    PresenceAct.REPLACE_BROKER_KEY: "a connection",
+    PresenceAct.LIFT_HALT: "Halts",
+    PresenceAct.RELEASE_ORDER: "Approvals: an order, a change, a cancel that waits",
+    PresenceAct.ANSWER_BROKER: "a question of the broker about an order",
+    PresenceAct.SETTLE_ORDER: "an order that nobody could say anything about",
+    PresenceAct.REGISTER_CLIENT: "OAuth clients",
+    PresenceAct.ACCEPT_CLIENT: "Apps to review, for operators",
+    PresenceAct.INVITE: "People, for operators",
+    PresenceAct.CHANGE_PERSON: "People, for operators",
+    PresenceAct.ADD_PLATFORM: "Platforms, for operators",
+    PresenceAct.CHANGE_PLATFORM_SECRET: "Platforms, for operators",
+    PresenceAct.ENABLE_PLATFORM: "Platforms, for operators",
+    PresenceAct.ADD_APP: "Security",
+    PresenceAct.ADD_PASSKEY: "Security",
+    PresenceAct.REMOVE_FACTOR: "Security",
+    PresenceAct.NEW_CODES: "Security",
+    PresenceAct.CHANGE_PASSWORD: "Security",
 }
 _WITHOUT_PASSKEY = {True: "yes", False: "no"}
 _NEEDS = {Runs.HERE: "", Runs.INTERNET: "; needs a public https address", Runs.SCRIPT: ""}

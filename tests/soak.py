@@ -189,12 +189,12 @@ def _burst(name: str, owner: str) -> None:
 
     from console.accounts.models import User
     from console.celery import app
-    from console.outbox import post
+    from console.outbox import mailer
     from console.outbox.models import OutgoingMail
 
     user = User.objects.get(email=owner)
     for number in range(LETTERS):
-        post.put(user, OutgoingMail.Kind.GRANT, post.Letter(f"Soak {name}.{number}", "Nothing to do."))
+        mailer.enqueue(user, OutgoingMail.Kind.GRANT, mailer.Email(f"Soak {name}.{number}", "Nothing to do."))
     tasks = itertools.cycle(
         ["console.outbox.tasks.send_due", "console.orders.tasks.sweep", "brokers.paper.tasks.match_resting"]
     )

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client as Browser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from console import addresses, proxies
+from console import ip_addresses, proxies
 from console.accounts.models import User
 from console.connections.models import Connection
 from console.keys import minting
@@ -46,7 +46,7 @@ def met(named: list[str], client: tuple[str, int] | None, **headers: str) -> tup
     async def send(message: Any) -> None:
         raise AssertionError("nothing is sent")
 
-    served: ASGIApp = proxies.behind(named, proxies.behind(named, app))
+    served: ASGIApp = proxies.with_proxies(named, proxies.with_proxies(named, app))
     anyio.run(served, scope, receive, send)
     [found] = seen
     return found["client"] and found["client"][0], found["scheme"]
@@ -77,13 +77,13 @@ def test_the_server_of_make_run_believes_no_header_by_itself() -> None:
 
 @pytest.mark.parametrize(("text", "named"), [("127.0.0.1, 10.0.0.0/8 ::1", 3), ("", 0)])
 def test_proxies_are_addresses_and_networks(text: str, named: int) -> None:
-    assert len(addresses.listed(text)) == named
+    assert len(ip_addresses.parse_networks(text)) == named
 
 
 @pytest.mark.parametrize("text", ["*", "proxy.example.com", "10.0.0.1/8"])
 def test_and_nothing_else(text: str) -> None:
     with pytest.raises(ValueError, match="neither an address nor a network"):
-        addresses.listed(text)
+        ip_addresses.parse_networks(text)
 
 
 @pytest.mark.parametrize("trusted", [False, True])
@@ -142,4 +142,4 @@ def test_a_key_bound_to_addresses_does_not_work_from_an_unknown_one(owner: User,
     ],
 )
 def test_guesses_are_counted_by_neighbourhood(ip: str, counted: str) -> None:
-    assert addresses.neighbourhood(ip) == counted
+    assert ip_addresses.customer_network(ip) == counted

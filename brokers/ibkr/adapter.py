@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-from brokers import reach, symbol_lookup
+from brokers import allowed_hosts, symbol_lookup
 from brokers.base import Extras
 from brokers.decimals import closest, plain
 from brokers.errors import (
@@ -112,7 +112,7 @@ class IbkrBroker(Lacking, Extras):
         timeouts = Timeouts(**settings.get("timeouts", {"read": 15.0, "total": 30.0}))
         if not settings.get("consumer_key"):
             door = HostAccess(
-                reach=reach.parse(settings.get("may_reach", reach.LOOPBACK)),
+                reach=allowed_hosts.parse(settings.get("may_reach", allowed_hosts.LOOPBACK)),
                 fingerprint=str(settings.get("fingerprint") or ""),
             )
             return cls(sessions.shared(_checked_url(settings.get("base_url")), None, timeouts, door))

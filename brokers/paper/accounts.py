@@ -221,40 +221,40 @@ def due_by_time(now: datetime) -> QuerySet[PaperOrder, tuple[int, int, str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Current:
+class CurrentAccount:
     """An account with its orders matched up to a time, and what was read of it then."""
 
     account: PaperAccount
     market: prices.Market
     now: datetime
-    state: ledger.Snapshot
+    state: ledger.AccountSnapshot
 
 
-def current(key: str, now: datetime, *, named: str = "") -> Current:
+def bring_current(key: str, now: datetime, *, named: str = "") -> CurrentAccount:
     """Bring one account up to ``now``. Takes the lock only when there may be something to do. Raises InvalidAccount.
 
-    ``named``: as for ``ledger.Snapshot``.
+    ``named``: as for ``ledger.AccountSnapshot``.
     """
     account = ledger.account(key)
     market = market_of(account)
-    state = ledger.Snapshot(account, now, named=named)
+    state = ledger.AccountSnapshot(account, now, named=named)
     if engine.due(state, market) or engine.pending(account, market, now):
         with ledger.locked(account) as mine:
             state = match_locked(mine, now, market, named=named)
         account = mine
-    return Current(account, market, now, state)
+    return CurrentAccount(account, market, now, state)
 
 
 def match_locked(
     account: PaperAccount, now: datetime, market: prices.Market | None = None, *, named: str = ""
-) -> ledger.Snapshot:
+) -> ledger.AccountSnapshot:
     """Bring an account up to ``now`` within the caller's transaction and lock; what it has then."""
     market = market or market_of(account)
-    state = ledger.Snapshot(account, now, named=named)
+    state = ledger.AccountSnapshot(account, now, named=named)
     found = engine.due(state, market)
     if found or engine.pending(account, market, now):
         engine.Matcher(account, market, now).run(found)
-        state = ledger.Snapshot(account, now, named=named)
+        state = ledger.AccountSnapshot(account, now, named=named)
     return state
 
 

@@ -18,7 +18,7 @@ from brokers.errors import InvalidAccount, InvalidRequest, NotCancellable, Order
 from brokers.market_hours import at_minute, minute_of
 from brokers.paper import buying_power, costs, fee_schedule, feed, fill_rules, intake, ledger, live, rates, sessions
 from brokers.paper import depth as simulated_depth
-from brokers.paper.accounts import Current, current
+from brokers.paper.accounts import CurrentAccount, bring_current
 from brokers.paper.engine import Matcher
 from brokers.paper.listings import exchanges, market_of, market_shown, origin
 from brokers.paper.models import OPEN_STATUSES, LedgerEntry, PaperAccount, PaperFill, PaperOrder
@@ -335,12 +335,12 @@ class PaperBroker(Extras):
         if account_id not in self._keys:
             raise InvalidAccount("This connection has no account with that id.")
 
-    def _current(self, account_id: str, *, named: str = "") -> Current:
+    def _current(self, account_id: str, *, named: str = "") -> CurrentAccount:
         """The account as it is now, with its orders matched up to then."""
         self._check(account_id)
-        return current(account_id, self._clock(), named=named)
+        return bring_current(account_id, self._clock(), named=named)
 
-    def _priced(self, account_id: str) -> Current:
+    def _priced(self, account_id: str) -> CurrentAccount:
         """As ``_current``, with prices of now for what it holds. Raises BrokerUnavailable."""
         if venue := self._venue_of(account_id):
             account, now = self._of(account_id), self._clock()
@@ -371,7 +371,7 @@ class PaperBroker(Extras):
         return market_shown(self._keys[0], self._clock())
 
 
-def _positions(it: Current) -> list[Position]:
+def _positions(it: CurrentAccount) -> list[Position]:
     reserved = it.state.reserved_quantities()
     found = []
     for symbol, (quantity, average_price) in it.state.holdings.items():

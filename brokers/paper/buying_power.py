@@ -47,7 +47,7 @@ class MarginState:
     maintenance: Decimal
 
 
-def margin_state(state: ledger.Snapshot, market: Market) -> MarginState:
+def margin_state(state: ledger.AccountSnapshot, market: Market) -> MarginState:
     """At the last prices known then."""
     equity = state.cash_in(state.account.currency).total
     initial = maintenance = Decimal(0)
@@ -63,7 +63,7 @@ def margin_state(state: ledger.Snapshot, market: Market) -> MarginState:
     return MarginState(equity, initial, maintenance)
 
 
-def available_funds(state: ledger.Snapshot, market: Market, *, but: PaperOrder | None = None) -> Decimal:
+def available_funds(state: ledger.AccountSnapshot, market: Market, *, but: PaperOrder | None = None) -> Decimal:
     """Own means that no open order holds; ``but`` leaves out one order."""
     cash = state.cash_in(state.account.currency, but=but)
     if state.account.kind == CASH:
@@ -72,7 +72,7 @@ def available_funds(state: ledger.Snapshot, market: Market, *, but: PaperOrder |
     return now.equity - now.initial - cash.reserved
 
 
-def closable(state: ledger.Snapshot, symbol: str, side: Side, *, but: PaperOrder | None = None) -> Decimal:
+def closable(state: ledger.AccountSnapshot, symbol: str, side: Side, *, but: PaperOrder | None = None) -> Decimal:
     """Units of the position that an order of this side could still close."""
     units = state.held(symbol, but=but)
     against = units.total if side is Side.SELL else -units.total
@@ -150,7 +150,7 @@ def requirement(
 
 
 def check(
-    state: ledger.Snapshot,
+    state: ledger.AccountSnapshot,
     market: Market,
     terms: fill_rules.RestingOrder,
     instrument: Instrument,
@@ -181,7 +181,7 @@ def check(
 
 
 def can_afford(
-    state: ledger.Snapshot,
+    state: ledger.AccountSnapshot,
     market: Market,
     preset: costs.Preset,
     order: PaperOrder,

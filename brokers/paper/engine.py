@@ -156,7 +156,7 @@ def touched(bar: prices.Ohlcv) -> tuple[float, float]:
     return _down(bar.low) or 0.0, _up(bar.high) or 0.0
 
 
-def due(state: ledger.Snapshot, market: prices.Market) -> list[int]:
+def due(state: ledger.AccountSnapshot, market: prices.Market) -> list[int]:
     """Keys of the open orders that a bar, or the end of their time, may have reached."""
     rows = [order for order in state.orders if not order.held]
     spans: dict[str, datetime] = {}
@@ -200,7 +200,7 @@ class Matcher:
     """One account, locked by the caller, with its orders brought up to ``now``."""
 
     def __init__(
-        self, account: PaperAccount, market: prices.Market, now: datetime, state: ledger.Snapshot | None = None
+        self, account: PaperAccount, market: prices.Market, now: datetime, state: ledger.AccountSnapshot | None = None
     ) -> None:
         """``state``: what the account has, where it was read since the last booking."""
         self.account = account
@@ -392,7 +392,7 @@ class Matcher:
         price = event.price
         assert price is not None
         terms = replace(terms_of(order, tape), quantity=quantity)
-        state, self._state = self._state or ledger.Snapshot(self.account, at), None
+        state, self._state = self._state or ledger.AccountSnapshot(self.account, at), None
         if not buying_power.can_afford(
             state, self.market, self.preset, order, terms, tape.instrument, price, maker=maker
         ):
@@ -472,7 +472,7 @@ class Matcher:
                 leg.matched_until, leg.expires_at = window(tape, TimeInForce(leg.tif), at)
                 leg.best = price if leg.order_type == OrderType.TRAIL else None
             terms = terms_of(leg, tape)
-            state = ledger.Snapshot(self.account, at)
+            state = ledger.AccountSnapshot(self.account, at)
             able = buying_power.closable(state, leg.symbol, terms.side, but=leg)
             held = buying_power.largest_requirement(
                 self.account, self.preset, terms, tape.instrument, prices.quote(tape, at), able,
@@ -507,7 +507,7 @@ class Matcher:
     def _act(self, action: SimulatedAction) -> None:
         tape = self.market.tape(action.symbol)
         instrument = tape.instrument
-        held = ledger.Snapshot(self.account, action.at).held(instrument.symbol).total
+        held = ledger.AccountSnapshot(self.account, action.at).held(instrument.symbol).total
         if action.kind == "dividend":
             if held:
                 amount = costs.notional_of(action.value, held)
@@ -530,7 +530,7 @@ class Matcher:
                 fee = costs.daily_share(self.preset.borrow, value)
                 if fee:
                     self._post(at, "borrow", -fee, symbol=holding.symbol)
-        owed = -ledger.Snapshot(self.account, at).cash_in(self.account.currency).total
+        owed = -ledger.AccountSnapshot(self.account, at).cash_in(self.account.currency).total
         if owed > 0 and costs.daily_share(self.preset.interest, owed):
             self._post(at, "interest", -costs.daily_share(self.preset.interest, owed))
         self._set(accrues_at=None)
@@ -540,7 +540,7 @@ class Matcher:
         """Charge the next midnight, if anything is borrowed now."""
         if self.account.kind == buying_power.CASH or self.account.accrues_at is not None:
             return
-        state = ledger.Snapshot(self.account, at)
+        state = ledger.AccountSnapshot(self.account, at)
         short = any(quantity < 0 for quantity, _ in state.holdings.values())
         if short or state.cash_in(self.account.currency).total < 0:
             day = market_hours.minute_of(at) // market_hours.DAY_MINUTES + 1

@@ -19,7 +19,7 @@ from brokers.errors import (
     StaleQuote,
 )
 from brokers.paper import buying_power, costs, ledger, prices
-from brokers.paper.accounts import Current, match_locked, watch
+from brokers.paper.accounts import CurrentAccount, match_locked, watch
 from brokers.paper.engine import Arrival, Matcher, cannot_wait, latency, set_bounds, terms_of, window
 from brokers.paper.listings import market_of
 from brokers.paper.models import CLASSES, OPEN_STATUSES, PaperAccount, PaperFill, PaperOrder
@@ -80,7 +80,7 @@ class Assessment:
         return self.tape.instrument
 
 
-def assess(it: Current, request: OrderRequest) -> Assessment:
+def assess(it: CurrentAccount, request: OrderRequest) -> Assessment:
     """Raises what is wrong with the order; changes nothing. The snapshot has looked for its client order id."""
     account, market, now = it.account, it.market, it.now
     ids = [request.client_order_id, *(leg.client_order_id for leg in request.legs)]
@@ -137,7 +137,7 @@ def assess(it: Current, request: OrderRequest) -> Assessment:
 
 
 def reserve(
-    state: ledger.Snapshot,
+    state: ledger.AccountSnapshot,
     market: prices.Market,
     order: PaperOrder,
     tape: prices.Tape,
@@ -167,7 +167,7 @@ def reserve(
     order.reserved_cash, order.reserved_quantity = held.cash, held.units
 
 
-def preview(it: Current, request: OrderRequest) -> Preview:
+def preview(it: CurrentAccount, request: OrderRequest) -> Preview:
     """What ``submit`` would do now, by the same checks and the same fee function."""
     account = it.account
     found = assess(it, request)
@@ -193,7 +193,7 @@ def submit(key: str, request: OrderRequest, now: datetime) -> tuple[PaperOrder, 
     with ledger.locked(key) as mine:
         market = market_of(mine)
         state = match_locked(mine, now, market, named=request.client_order_id)
-        found = assess(Current(mine, market, now, state), request)
+        found = assess(CurrentAccount(mine, market, now, state), request)
         try:
             _ORDERS.insert(found.order)
             for leg in found.legs:
@@ -260,7 +260,7 @@ def change(account: PaperAccount, order: PaperOrder, changes: OrderChanges, now:
     set_bounds(order, tape)
     matcher = Matcher(account, market, now)
     arrival = matcher.arrival(order, tape)
-    reserve(ledger.Snapshot(account, now), market, order, tape, arrival, but=order)
+    reserve(ledger.AccountSnapshot(account, now), market, order, tape, arrival, but=order)
     order.save()
     if not delay:
         _arrive(matcher, order, tape, arrival)

@@ -83,7 +83,7 @@ _OPEN_ORDERS = Statement(
 )
 
 
-def _word(text: str) -> Func:
+def _storage_key(text: str) -> Func:
     return Func(template=f"'{text}'", output_field=CharField())
 
 
@@ -98,8 +98,8 @@ def _in_hand(holder: int, payer: int) -> tuple[_Rows, _Rows]:
     cash = CashBalance.objects.filter(account=payer)
     held = Holding.objects.filter(account=holder)
     return (
-        held.values_list(_word("held"), "symbol", "quantity", "average_price"),
-        cash.values_list(_word("cash"), "currency", "amount", _NO_PRICE),
+        held.values_list(_storage_key("held"), "symbol", "quantity", "average_price"),
+        cash.values_list(_storage_key("cash"), "currency", "amount", _NO_PRICE),
     )
 
 
@@ -111,7 +111,7 @@ def _book(holder: int, payer: int) -> _Rows:
 def _book_with_unsettled(holder: int, payer: int, seller: int, at: datetime) -> _Rows:
     held, cash = _in_hand(holder, payer)
     coming = LedgerEntry.objects.filter(account=seller, settles_at__gt=at)
-    return held.union(cash, coming.values_list(_word("unsettled"), "currency", "amount", _NO_PRICE), all=True)
+    return held.union(cash, coming.values_list(_storage_key("unsettled"), "currency", "amount", _NO_PRICE), all=True)
 
 
 _BOOK, _BOOK_WITH_UNSETTLED = Statement(_book), Statement(_book_with_unsettled)
@@ -153,7 +153,7 @@ def locked(account: PaperAccount | str) -> Iterator[PaperAccount]:
         yield _account(_LOCKED.first(account if isinstance(account, str) else account.key))
 
 
-class Snapshot:
+class AccountSnapshot:
     """What an account has at one time, and what its open orders hold of it: each read once, when it is first needed.
 
     Whoever has booked something since takes another. Inside the ``locked`` block all of it is of one moment.
@@ -260,7 +260,7 @@ class FillDetails:
 
 
 def fill(
-    state: Snapshot, order: PaperOrder, instrument: Instrument, preset: costs.Preset, done: FillDetails
+    state: AccountSnapshot, order: PaperOrder, instrument: Instrument, preset: costs.Preset, done: FillDetails
 ) -> PaperFill:
     """Write one fill and release the part of the reservation it used. The caller knows that it can be paid.
 
@@ -341,10 +341,10 @@ def end(order: PaperOrder, status: BrokerStatus, *, at: datetime, reason: str = 
 def post(account: PaperAccount, *, at: datetime, kind: str, currency: str, amount: Decimal, **trade: object) -> None:
     """A ledger entry and the balance it changes, always together."""
     entry = LedgerEntry(account=account, at=at, kind=kind, currency=currency, amount=amount, **trade)
-    _post(Snapshot(account, at), currency, [entry])
+    _post(AccountSnapshot(account, at), currency, [entry])
 
 
-def _post(state: Snapshot, currency: str, entries: list[LedgerEntry]) -> None:
+def _post(state: AccountSnapshot, currency: str, entries: list[LedgerEntry]) -> None:
     LedgerEntry.objects.bulk_create(entries)
     total = sum((entry.amount for entry in entries), Decimal(0))
     if total:
@@ -405,18 +405,20 @@ def after_split(total: Decimal, average: Decimal, by: Decimal) -> tuple[Decimal,
 
 
 def move_holding(account: PaperAccount, symbol: str, by: Decimal, price: Decimal, at: datetime) -> None:
-    _move_holding(Snapshot(account, at), symbol, by, price)
+    _move_holding(AccountSnapshot(account, at), symbol, by, price)
 
 
-def _move_holding(state: Snapshot, symbol: str, by: Decimal, price: Decimal) -> None:
+def _move_holding(state: AccountSnapshot, symbol: str, by: Decimal, price: Decimal) -> None:
     _set_holding(state, symbol, lambda total, average: after_trade(total, average, by, price))
 
 
 def split_holding(account: PaperAccount, symbol: str, by: Decimal, at: datetime) -> None:
-    _set_holding(Snapshot(account, at), symbol, lambda total, average: after_split(total, average, by))
+    _set_holding(AccountSnapshot(account, at), symbol, lambda total, average: after_split(total, average, by))
 
 
-def _set_holding(state: Snapshot, symbol: str, change: Callable[[Decimal, Decimal], tuple[Decimal, Decimal]]) -> None:
+def _set_holding(
+    state: AccountSnapshot, symbol: str, change: Callable[[Decimal, Decimal], tuple[Decimal, Decimal]]
+) -> None:
     before = state.holdings.get(symbol)
     quantity, average_price = change(*(before or (Decimal(0), Decimal(0))))
     mine = Holding.objects.filter(account=state.account, symbol=symbol)

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self
 
 import ib_async
 
-from brokers import reach, symbol_lookup
+from brokers import allowed_hosts, symbol_lookup
 from brokers.base import Extras
 from brokers.decimals import plain
 from brokers.errors import (
@@ -103,7 +103,7 @@ class TwsBroker(Lacking, Extras):
             raise InvalidRequest("Give the port, such as 4002.", "port")
         if not isinstance(client_id, int) or not 0 < client_id < 2**31:
             raise InvalidRequest("Give a client id from 1 on that no other program uses.", "client_id")
-        allowed = reach.parse(settings.get("may_reach", reach.LOOPBACK))
+        allowed = allowed_hosts.parse(settings.get("may_reach", allowed_hosts.LOOPBACK))
         turns = Path(settings["state_dir"]) if settings.get("state_dir") else None
         return cls(lines.shared(host, port, client_id, float(settings.get("timeout", 15.0)), allowed, turns))
 

@@ -22,8 +22,8 @@ import ib_async
 from ib_async.ib import StartupFetchNONE
 from ib_async.wrapper import RequestError
 
+from brokers.allowed_hosts import AllowedHosts
 from brokers.errors import BrokerError, BrokerUnavailable, InvalidSymbol, UnknownOutcome
-from brokers.reach import AllowedHosts
 
 T = TypeVar("T")
 

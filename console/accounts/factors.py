@@ -61,7 +61,7 @@ def has(user: User, kind: Authenticator.Type) -> bool:
 
 def check_code(user: User, code: str) -> bool:
     """Whether it is the app's code of this moment, or a recovery code. Either works once, however it is written."""
-    typed = _digits(code)
+    typed = _normalized_code(code)
     with transaction.atomic():
         codes = Factor.objects.select_for_update().filter(user=user, type__in=(APP, CODES)).order_by("-type")
         for factor in codes:
@@ -71,7 +71,7 @@ def check_code(user: User, code: str) -> bool:
     return False
 
 
-def _digits(code: str) -> str:
+def _normalized_code(code: str) -> str:
     """The code as it is compared: plain digits for those of any script, without blanks, dashes and points."""
     kept = []
     for char in unicodedata.normalize("NFKC", code):
@@ -106,7 +106,7 @@ def _step_of(secret: str, typed: str) -> int | None:
     return max(steps, default=None)
 
 
-def why_no_passkeys() -> str:
+def passkeys_unavailable() -> str:
     """Why no browser makes or uses a passkey under the address of this instance; empty where it does.
 
     WebAuthn works in a secure context alone, and belongs to a name (Web Authentication level 3, section 5.1.2).
@@ -125,7 +125,7 @@ def why_no_passkeys() -> str:
 # Authenticator app
 
 
-def new_app(user: User) -> tuple[str, str]:
+def new_authenticator(user: User) -> tuple[str, str]:
     """A secret to be shown to the person, and the same sealed for the form that comes back with the app's code.
 
     It is kept nowhere else: a copy of the session's cookie neither reads it nor puts another in its place.
@@ -153,7 +153,7 @@ def qr_code(user: User, secret: str) -> str:
 
 def add_app(user: User, secret: str, code: str) -> Factor | None:
     """None when the code is not what an app with the secret shows now. The code is used with that."""
-    typed = _digits(code)
+    typed = _normalized_code(code)
     if _step_of(secret, typed) is None:
         return None
     try:

@@ -7,7 +7,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from console.accounts import factors, known
+from console.accounts import factors, known_browsers
 from console.accounts.models import User
 from console.accounts.throttle import TOO_MANY, SignInAttempt
 
@@ -28,7 +28,7 @@ class SignInForm(AuthenticationForm):
         attempt = SignInAttempt(
             ip=self.request.META.get("REMOTE_ADDR", ""),
             email=email,
-            browser=known.of(self.request, email) if email else "",
+            browser=known_browsers.browser_of(self.request, email) if email else "",
         )
         if not attempt.begin():
             raise ValidationError(self.error_messages["throttled"], code="throttled")

@@ -6,7 +6,7 @@ a challenge bound to the act, the address, everything that was sent, the person 
 section 13.4.3), or, for somebody without a passkey, the password and the code of their authenticator app. Nothing of
 it is kept: the next act asks again. What only tightens asks for nothing.
 
-``ACTS`` is the rule. Pages call ``ask``, the REST API ``by_body``.
+``ACTS`` is the rule. Pages call ``require_proof``, the REST API ``proof_from_body``.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from console.accounts.throttle import TOO_MANY, SignInAttempt
 from console.errors import Code, Refusal
 
 
-class Act(StrEnum):
+class PresenceAct(StrEnum):
     """Everything that takes a proof."""
 
     LOOSEN_POLICY = "loosen_policy"
@@ -63,43 +63,43 @@ class Act(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ActRule:
     words: str
     """What the page asks, and the button says."""
     repairs: bool = False
     """It mends a way in: somebody whose passkey is lost may do it with the password and a code."""
 
 
-ACTS: dict[Act, Rule] = {
-    Act.LOOSEN_POLICY: Rule("Let the assistant confirm"),
-    Act.TRADING_ON: Rule("Switch trading on"),
-    Act.RESUME_CONNECTION: Rule("Resume the connection"),
-    Act.RESUME_APP: Rule("Resume the app"),
-    Act.WIDEN_LIMITS: Rule("Allow more than before"),
-    Act.TOOLSETS_ON: Rule("Switch tools on"),
-    Act.MINT_KEY: Rule("Make a key that trades"),
-    Act.ROTATE_KEY: Rule("Replace a key that trades"),
-    Act.MINT_MANAGEMENT_KEY: Rule("Make a management key"),
-    Act.START_PLAYGROUND: Rule("Start a playground that trades"),
-    Act.GRANT: Rule("Let an app trade"),
-    Act.LINK: Rule("Link an account"),
-    Act.REPLACE_BROKER_KEY: Rule("Replace the broker key"),
-    Act.LIFT_HALT: Rule("Lift the halt"),
-    Act.RELEASE_ORDER: Rule("Release the order"),
-    Act.ANSWER_BROKER: Rule("Say yes"),
-    Act.SETTLE_ORDER: Rule("Settle the order"),
-    Act.REGISTER_CLIENT: Rule("Register a client that may ask to trade"),
-    Act.ACCEPT_CLIENT: Rule("Accept the app"),
-    Act.INVITE: Rule("Invite somebody"),
-    Act.CHANGE_PERSON: Rule("Change an account"),
-    Act.ADD_PLATFORM: Rule("Add a platform"),
-    Act.CHANGE_PLATFORM_SECRET: Rule("Change the secret"),
-    Act.ENABLE_PLATFORM: Rule("Enable the platform"),
-    Act.ADD_APP: Rule("Add an authenticator app", repairs=True),
-    Act.ADD_PASSKEY: Rule("Add a passkey", repairs=True),
-    Act.REMOVE_FACTOR: Rule("Remove a second factor", repairs=True),
-    Act.NEW_CODES: Rule("Make new recovery codes", repairs=True),
-    Act.CHANGE_PASSWORD: Rule("Change the password", repairs=True),
+ACTS: dict[PresenceAct, ActRule] = {
+    PresenceAct.LOOSEN_POLICY: ActRule("Let the assistant confirm"),
+    PresenceAct.TRADING_ON: ActRule("Switch trading on"),
+    PresenceAct.RESUME_CONNECTION: ActRule("Resume the connection"),
+    PresenceAct.RESUME_APP: ActRule("Resume the app"),
+    PresenceAct.WIDEN_LIMITS: ActRule("Allow more than before"),
+    PresenceAct.TOOLSETS_ON: ActRule("Switch tools on"),
+    PresenceAct.MINT_KEY: ActRule("Make a key that trades"),
+    PresenceAct.ROTATE_KEY: ActRule("Replace a key that trades"),
+    PresenceAct.MINT_MANAGEMENT_KEY: ActRule("Make a management key"),
+    PresenceAct.START_PLAYGROUND: ActRule("Start a playground that trades"),
+    PresenceAct.GRANT: ActRule("Let an app trade"),
+    PresenceAct.LINK: ActRule("Link an account"),
+    PresenceAct.REPLACE_BROKER_KEY: ActRule("Replace the broker key"),
+    PresenceAct.LIFT_HALT: ActRule("Lift the halt"),
+    PresenceAct.RELEASE_ORDER: ActRule("Release the order"),
+    PresenceAct.ANSWER_BROKER: ActRule("Say yes"),
+    PresenceAct.SETTLE_ORDER: ActRule("Settle the order"),
+    PresenceAct.REGISTER_CLIENT: ActRule("Register a client that may ask to trade"),
+    PresenceAct.ACCEPT_CLIENT: ActRule("Accept the app"),
+    PresenceAct.INVITE: ActRule("Invite somebody"),
+    PresenceAct.CHANGE_PERSON: ActRule("Change an account"),
+    PresenceAct.ADD_PLATFORM: ActRule("Add a platform"),
+    PresenceAct.CHANGE_PLATFORM_SECRET: ActRule("Change the secret"),
+    PresenceAct.ENABLE_PLATFORM: ActRule("Enable the platform"),
+    PresenceAct.ADD_APP: ActRule("Add an authenticator app", repairs=True),
+    PresenceAct.ADD_PASSKEY: ActRule("Add a passkey", repairs=True),
+    PresenceAct.REMOVE_FACTOR: ActRule("Remove a second factor", repairs=True),
+    PresenceAct.NEW_CODES: ActRule("Make new recovery codes", repairs=True),
+    PresenceAct.CHANGE_PASSWORD: ActRule("Change the password", repairs=True),
 }
 
 ADD_ONE_FIRST = "Real money is behind it, so it takes a passkey, and you have none yet. Add one under Security first."
@@ -121,7 +121,7 @@ _NO_PARAMETER = FIELDS | {"csrfmiddlewaretoken"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proved:
+class PresenceProof:
     """How the person has just proved who they are."""
 
     factor: Factor | None = None
@@ -133,7 +133,7 @@ class Proved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ways:
+class ProofMethods:
     """What this person can prove it with, as a page shows it."""
 
     passkey: bool = False
@@ -153,10 +153,10 @@ class Ways:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fields:
+class ProofFields:
     """For ``components/proof.html``."""
 
-    ways: Ways
+    ways: ProofMethods
     error: str = ""
 
 
@@ -182,21 +182,21 @@ class _Presented:
     code: str = ""
 
 
-def ways(user: User, act: Act, *, live: bool) -> Ways:
+def proof_methods(user: User, act: PresenceAct, *, live: bool) -> ProofMethods:
     """``live``: it lets others do more with real money."""
     password, code = user.has_usable_password(), factors.has(user, factors.APP)
     if factors.has(user, factors.PASSKEY):
         repairs = ACTS[act].repairs
-        return Ways(passkey=True, password=repairs and password, code=repairs)
+        return ProofMethods(passkey=True, password=repairs and password, code=repairs)
     if live:
-        why = factors.why_no_passkeys()
-        return Ways(missing=f"{NONE_WORKS_HERE} {why}" if why else ADD_ONE_FIRST)
+        why = factors.passkeys_unavailable()
+        return ProofMethods(missing=f"{NONE_WORKS_HERE} {why}" if why else ADD_ONE_FIRST)
     if not password and not code:
-        return Ways(missing=NOTHING_TO_PROVE)
-    return Ways(password=password, code=code)
+        return ProofMethods(missing=NOTHING_TO_PROVE)
+    return ProofMethods(password=password, code=code)
 
 
-def _prove(request: HttpRequest, user: User, act: Act, open_: Ways, shown: _Presented) -> Proved:
+def _prove(request: HttpRequest, user: User, act: PresenceAct, open_: ProofMethods, shown: _Presented) -> PresenceProof:
     """Raises NotProved."""
     if open_.missing:
         raise NotProved(open_.missing)
@@ -209,14 +209,14 @@ def _prove(request: HttpRequest, user: User, act: Act, open_: Ways, shown: _Pres
         if factor is None:
             raise NotProved(WRONG_PASSKEY)
         attempt.succeeded()
-        return Proved(factor=factor)
+        return PresenceProof(factor=factor)
     if not open_.typed or not (shown.password or shown.code):
         raise NotProved
     if open_.password:
         _check_password(user, shown.password, ip)
     if open_.code:
         _check_code(user, shown.code, ip)
-    return Proved()
+    return PresenceProof()
 
 
 def _check_password(user: User, password: str, ip: str) -> None:
@@ -240,7 +240,7 @@ def _check_code(user: User, code: str, ip: str) -> None:
     attempt.succeeded()
 
 
-def _subject(request: HttpRequest, user: User, act: Act, shown: _Presented) -> str:
+def _subject(request: HttpRequest, user: User, act: PresenceAct, shown: _Presented) -> str:
     bound = [act.value, user.pk, request.session.session_key, *shown.said]
     return f"act {hashlib.sha256(json.dumps(bound).encode()).hexdigest()}"
 
@@ -248,22 +248,22 @@ def _subject(request: HttpRequest, user: User, act: Act, shown: _Presented) -> s
 # -- pages ---------------------------------------------------------------------------------------------------
 
 
-def fields(request: HttpRequest, act: Act, *, live: bool, error: str = "") -> Fields:
+def proof_fields(request: HttpRequest, act: PresenceAct, *, live: bool, error: str = "") -> ProofFields:
     """For a form that asks for the proof itself, before it was sent."""
     assert isinstance(request.user, User)
-    return Fields(ways=ways(request.user, act, live=live), error=error)
+    return ProofFields(ways=proof_methods(request.user, act, live=live), error=error)
 
 
-def ask(
+def require_proof(
     request: HttpRequest,
-    act: Act,
+    act: PresenceAct,
     *,
     about: str,
     back: str,
     live: bool = False,
     environment: str = "",
-    page: Callable[[Fields], HttpResponse] | None = None,
-) -> Proved | HttpResponse:
+    page: Callable[[ProofFields], HttpResponse] | None = None,
+) -> PresenceProof | HttpResponse:
     """The proof that came with this form, or the page that asks for it and sends the same form again.
 
     ``about`` is one sentence of ours that says what will be done. A form that holds a secret shows the fields itself:
@@ -271,13 +271,13 @@ def ask(
     """
     user = request.user
     assert isinstance(user, User)
-    open_, shown = ways(user, act, live=live), _of_form(request)
+    open_, shown = proof_methods(user, act, live=live), _from_form(request)
     if _CHALLENGE in request.GET and open_.passkey:
         return JsonResponse(factors.request_options_about(user, _subject(request, user, act, shown)))
     try:
         return _prove(request, user, act, open_, shown)
     except NotProved as refused:
-        found = Fields(ways=open_, error="" if str(refused) == open_.missing else str(refused))
+        found = ProofFields(ways=open_, error="" if str(refused) == open_.missing else str(refused))
     if page is not None:
         return page(found)
     context = {
@@ -286,7 +286,7 @@ def ask(
         "about": about,
         "back": back,
         "environment": environment,
-        "action": _here(request),
+        "action": _form_address(request),
         "sent": [
             (name, value) for name, values in request.POST.lists() if name not in _NO_PARAMETER for value in values
         ],
@@ -296,7 +296,7 @@ def ask(
     return answer
 
 
-def _of_form(request: HttpRequest) -> _Presented:
+def _from_form(request: HttpRequest) -> _Presented:
     sent = [
         (name, value.replace("\r\n", "\n"))
         for name, values in sorted(request.POST.lists())
@@ -304,14 +304,14 @@ def _of_form(request: HttpRequest) -> _Presented:
         for value in values
     ]
     return _Presented(
-        said=[f"{request.method} {_here(request)}", urlencode(sent)],
+        said=[f"{request.method} {_form_address(request)}", urlencode(sent)],
         credential=request.POST.get(_CREDENTIAL, ""),
         password=request.POST.get(_PASSWORD, ""),
         code=request.POST.get(_CODE, ""),
     )
 
 
-def _here(request: HttpRequest) -> str:
+def _form_address(request: HttpRequest) -> str:
     """The address of the form, whether it is sent or asks for its challenge."""
     query = parse_qsl(request.META.get("QUERY_STRING", ""), keep_blank_values=True)
     rest = urlencode([(name, value) for name, value in query if name != _CHALLENGE])
@@ -321,9 +321,16 @@ def _here(request: HttpRequest) -> str:
 # -- programs ------------------------------------------------------------------------------------------------
 
 
-def by_body(
-    request: HttpRequest, user: User, act: Act, *, live: bool, said: Mapping[str, Any], proof: object, shown: str = ""
-) -> Proved:
+def proof_from_body(
+    request: HttpRequest,
+    user: User,
+    act: PresenceAct,
+    *,
+    live: bool,
+    said: Mapping[str, Any],
+    proof: object,
+    shown: str = "",
+) -> PresenceProof:
     """The proof that came as the member ``proof`` beside ``said``. Raises ProofNeeded.
 
     ``shown``: a digest of what else the proof is for, such as the terms of an order.
@@ -338,18 +345,20 @@ def by_body(
         password=_text(told.get("password")),
         code=_text(told.get("code")),
     )
-    open_ = ways(user, act, live=live)
+    open_ = proof_methods(user, act, live=live)
     try:
         return _prove(request, user, act, open_, presented)
     except NotProved as refused:
-        raise _needed(request, user, act, open_, presented, str(refused)) from refused
+        raise _proof_needed(request, user, act, open_, presented, str(refused)) from refused
 
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _needed(request: HttpRequest, user: User, act: Act, open_: Ways, shown: _Presented, refused: str) -> ProofNeeded:
+def _proof_needed(
+    request: HttpRequest, user: User, act: PresenceAct, open_: ProofMethods, shown: _Presented, refused: str
+) -> ProofNeeded:
     if open_.missing:
         return ProofNeeded(f"{open_.missing} Nothing was done.", {})
     offers: dict[str, Any] = {}

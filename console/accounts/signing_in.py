@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from console.accounts import factors, known, sessions
+from console.accounts import factors, known_browsers, sessions
 from console.accounts.models import User
 
 HALF_WAY_SECONDS = 600
@@ -55,7 +55,7 @@ def finish(request: HttpRequest, user: User, next_: str) -> HttpResponse:
     request.session.set_expiry(None)
     sessions.record_browser(request)
     response = redirect(safe_next_url(request, next_))
-    known.remember(request, response, user.email)
+    known_browsers.remember_browser(request, response, user.email)
     return response
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from django.core.cache import cache
 
-from console.addresses import neighbourhood
+from console.ip_addresses import customer_network
 
 WINDOW_SECONDS = 300
 FAILURES_PER_IP = 10
@@ -31,7 +31,7 @@ class SignInAttempt:
     """Empty where no account is named before the answer: then addresses alone are counted."""
     kind: str = "sign-in"
     browser: str = ""
-    """What ``known.of`` calls it; empty for one that the account has not been used with."""
+    """What ``known_browsers.browser_of`` calls it; empty for one that the account has not been used with."""
 
     def begin(self) -> bool:
         """Count it before the password is looked at, so that parallel guesses cannot all slip through."""
@@ -58,11 +58,11 @@ class SignInAttempt:
 
     @property
     def _ip_key(self) -> str:
-        return f"{self.kind}:ip:{neighbourhood(self.ip)}"
+        return f"{self.kind}:ip:{customer_network(self.ip)}"
 
     @property
     def _here_key(self) -> str:
-        return f"{self._account_key}:{neighbourhood(self.ip)}"
+        return f"{self._account_key}:{customer_network(self.ip)}"
 
     @property
     def _browser_key(self) -> str:

@@ -12,13 +12,13 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from console.accounts import factors, known, links, oidc, proof, signing_in
+from console.accounts import factors, known_browsers, links, oidc, proof, signing_in
 from console.accounts.forms import CodeForm, NewPasswordForm, RecoverForm, SignInForm
 from console.accounts.models import Link, User
 from console.accounts.required import before_second_factor
 from console.accounts.throttle import TOO_MANY, SignInAttempt
 from console.config.oidc import Provider
-from console.outbox import post
+from console.outbox import mailer
 from console.outbox.models import OutgoingMail
 from console.security import services
 
@@ -95,7 +95,7 @@ def recover(request: HttpRequest) -> HttpResponse:
     form = RecoverForm(request, request.POST or None)
     if request.method == "POST" and form.is_valid():
         user = User.objects.filter(email__iexact=form.cleaned_data["email"]).first()
-        post.put(user, OutgoingMail.Kind.RECOVERY, good_for=links.LIFETIMES[Link.Purpose.RECOVERY])
+        mailer.enqueue(user, OutgoingMail.Kind.RECOVERY, good_for=links.LIFETIMES[Link.Purpose.RECOVERY])
         return render(request, "accounts/recovery_sent.html", {"email": form.cleaned_data["email"]})
     return render(request, "accounts/recover.html", {"form": form})
 
@@ -121,7 +121,7 @@ def set_password(request: HttpRequest, token: str) -> HttpResponse:
         messages.success(request, "Your password is set. Sign in with it.")
         response = redirect("sign-in")
         # Who was sent the link proved that the address is theirs, also while strangers guess at the password.
-        known.remember(request, response, link.user.email)
+        known_browsers.remember_browser(request, response, link.user.email)
         return response
     recovery = link.purpose == Link.Purpose.RECOVERY
     return render(request, "accounts/set_password.html", {"form": form, "email": link.user.email, "recovery": recovery})
@@ -168,5 +168,5 @@ def _provider(slug: str) -> Provider:
 
 
 def _attempt(request: HttpRequest, kind: str, email: str = "") -> SignInAttempt:
-    browser = known.of(request) if kind in _STRANGERS_TOO else ""
+    browser = known_browsers.browser_of(request) if kind in _STRANGERS_TOO else ""
     return SignInAttempt(ip=request.META.get("REMOTE_ADDR", ""), email=email, kind=kind, browser=browser)

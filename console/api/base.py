@@ -43,7 +43,7 @@ MAX_PAGE = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
+class Operation:
     """One thing a door does, declared once: for the check, for the journal and for the schema."""
 
     name: str
@@ -101,23 +101,23 @@ class AlwaysJSON(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-class Visible(JSONRenderer):
+class VisibleJSONRenderer(JSONRenderer):
     """What others wrote leaves with its hidden characters written out."""
 
     def render(self, data: Any, *args: Any, **kwargs: Any) -> bytes:
-        rendered: bytes = super().render(text.visible_in(data), *args, **kwargs)
+        rendered: bytes = super().render(text.escape_hidden_in(data), *args, **kwargs)
         return rendered
 
 
 class ApiView(APIView):
     """Subclasses declare ``acts`` by method, and a handler for each that finds what was sent in ``given``."""
 
-    acts: ClassVar[Mapping[str, Act]] = {}
+    acts: ClassVar[Mapping[str, Operation]] = {}
     tag: ClassVar[str] = ""
     schema = Described()
     authentication_classes = (Credential,)
     permission_classes = ()
-    renderer_classes = (Visible,)
+    renderer_classes = (VisibleJSONRenderer,)
     parser_classes = (StrictJSON,)
     content_negotiation_class = AlwaysJSON
 
@@ -144,7 +144,7 @@ class ApiView(APIView):
         self._refusal: Refusal | None = None
 
     @property
-    def act(self) -> Act | None:
+    def act(self) -> Operation | None:
         method = self.request.method or ""
         return self.acts.get("GET" if method == "HEAD" else method)
 
@@ -183,7 +183,7 @@ class ApiView(APIView):
         """For a door whose need depends on what was sent."""
         drf.permit(self.caller, need)
 
-    def prove(self, act: presence.Act, *, live: bool = False, shown: str = "") -> presence.Proved | None:
+    def prove(self, act: presence.PresenceAct, *, live: bool = False, shown: str = "") -> presence.PresenceProof | None:
         """For a session: the proof of presence that came with this request, for this act. Raises ProofNeeded.
 
         None for other credentials: what they may do stands in the matrix. ``live``: real money is behind it.
@@ -191,7 +191,7 @@ class ApiView(APIView):
         """
         if self.caller.kind is not CredentialKind.SESSION:
             return None
-        return presence.by_body(
+        return presence.proof_from_body(
             self.request._request,
             self.caller.owner,
             act,
@@ -201,7 +201,7 @@ class ApiView(APIView):
             shown=shown,
         )
 
-    def loosen(self, verb: Callable[[bool], object], act: presence.Act, *, live: bool) -> None:
+    def loosen(self, verb: Callable[[bool], object], act: presence.PresenceAct, *, live: bool) -> None:
         """Tighten at once; what would allow more takes the owner at the console. Raises Refusal.
 
         ``verb`` is told whether it may, and refuses with ``re_authentication_required`` where it must.

@@ -33,8 +33,8 @@ class Text(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
-        if places := text.hidden(data):
-            self.fail("hidden", char=text.escaped(data[places[0]]))
+        if places := text.find_hidden(data):
+            self.fail("hidden", char=text.escape_character(data[places[0]]))
         return super().to_internal_value(data)
 
 

@@ -144,7 +144,7 @@ def refusal_from(error: Exception, request_id: str) -> Refusal:
 def answer(refusal: Refusal, request_id: str) -> Response:
     status = STATUS.get(refusal.code, 422)
     body: dict[str, Any] = {
-        "type": links.to(refusal.code),
+        "type": links.error_page_url(refusal.code),
         "title": EXPLANATIONS[refusal.code].title,
         "status": status,
         "detail": str(refusal),

@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from brokers.types import LONGEST_SYMBOL, AssetClass, OrderType
 from console import limits
-from console.accounts.presence import Act
+from console.accounts.presence import PresenceAct
 from console.api.base import ApiView
 from console.api.parsing import Amount, Choice, Flag, Strict, Text, Whole
 from console.limits import MOST_PER_MINUTE, MOST_SYMBOLS, Limits
@@ -81,4 +81,4 @@ def limits_data(value: Limits, lines: list[LimitLine]) -> dict[str, Any]:
 def change_limits(door: ApiView, verb: Callable[..., bool], *, live: bool) -> None:
     """Tighten for whoever manages; widen for the owner at the console, with a proof for it. Raises Refusal."""
     wanted, by = limits.parse(door.given), door.caller.owner
-    door.loosen(lambda may_widen: verb(wanted, by=by, may_widen=may_widen), Act.WIDEN_LIMITS, live=live)
+    door.loosen(lambda may_widen: verb(wanted, by=by, may_widen=may_widen), PresenceAct.WIDEN_LIMITS, live=live)

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from console import toolsets
 from console.api import openapi
-from console.api.base import Act, ApiView
+from console.api.base import ApiView, Operation
 from console.authority.drf import Need
 from console.errors import EXPLANATIONS
 from console.scopes import Scope
@@ -30,7 +30,7 @@ class Schema(ApiView):
     """The description holds nothing of anybody's, so whoever writes a client may have it."""
 
     schema = None  # type: ignore[assignment]  # DRF's way to leave a view out
-    acts = {"GET": Act(name="describe", needs=Need.READ, toolset=Toolset.CORE, about="This description.")}
+    acts = {"GET": Operation(name="describe", needs=Need.READ, toolset=Toolset.CORE, about="This description.")}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.format_kwarg = None

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.api import parsing
-from console.api.base import Act, ApiView, PageQuery
+from console.api.base import ApiView, Operation, PageQuery
 from console.api.parsing import Strict
 from console.audit import errors
 from console.audit import queries as call_queries
@@ -104,7 +104,7 @@ class _AuditView(ApiView):
 
 class Activity(_AuditView):
     acts = {
-        "GET": Act(
+        "GET": Operation(
             name="list_activity",
             needs=Need.READ,
             toolset=Toolset.JOURNAL,
@@ -126,7 +126,7 @@ class Activity(_AuditView):
 
 class OneCall(_AuditView):
     acts = {
-        "GET": Act(
+        "GET": Operation(
             name="get_call", needs=Need.READ, toolset=Toolset.JOURNAL, about="One call.", answers=CallOut, asks=Everyone
         )
     }
@@ -137,7 +137,7 @@ class OneCall(_AuditView):
 
 class Errors(_AuditView):
     acts = {
-        "GET": Act(
+        "GET": Operation(
             name="list_errors",
             needs=Need.READ,
             toolset=Toolset.JOURNAL,

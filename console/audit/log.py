@@ -14,7 +14,7 @@ from console.audit.models import CallOutcome, Change
 from console.errors import Code
 from console.principal import Manager, Principal
 from console.scopes import Scope
-from console.text import cut, visible
+from console.text import escape_hidden, truncate
 
 # A bearer, a key or a token that a caller put where it does not belong.
 _SECRET = re.compile(
@@ -80,7 +80,7 @@ def _row(entry: Entry) -> Row:
         app.connection_id if app else None,
         app.connection_label if app else "",
         app.environment.value if app else "",
-        cut(mask(entry.tool[:400]), LONGEST_TOOL),
+        truncate(mask(entry.tool[:400]), LONGEST_TOOL),
         _bounded(entry.arguments),
         entry.outcome.value,
         entry.code.value if entry.code else "",
@@ -118,7 +118,7 @@ def record_change(
         action=action,
         target=str(target),
         target_id=str(target_id),
-        target_label=visible(target_label)[:255],
+        target_label=escape_hidden(target_label)[:255],
         detail=_bounded(detail),
         ip=ip[:45],
     )
@@ -128,17 +128,17 @@ def mask(text: str) -> str:
     """The text without anything that looks like one of our secrets or a bearer, with what is hidden written out."""
     if not text or (len(text) < _SHORTEST_SECRET and text.isascii() and text.isprintable()):
         return text
-    return visible(_SECRET.sub(_MASK, text))
+    return escape_hidden(_SECRET.sub(_MASK, text))
 
 
 def _bounded(value: Any, depth: int = 0) -> Any:
     """A JSON value small enough to keep: whatever a caller sends, a row stays under a few kilobytes."""
     if type(value) is str:
-        return cut(mask(value[:400]), 200)
+        return truncate(mask(value[:400]), 200)
     if isinstance(value, Mapping):
         if depth > 3:
             return "[nested too deep]"
-        return {cut(mask(str(key)[:400]), 60): _bounded(item, depth + 1) for key, item in list(value.items())[:30]}
+        return {truncate(mask(str(key)[:400]), 60): _bounded(item, depth + 1) for key, item in list(value.items())[:30]}
     if isinstance(value, list | tuple):
         if depth > 3:
             return "[nested too deep]"
@@ -147,4 +147,4 @@ def _bounded(value: Any, depth: int = 0) -> Any:
         return value
     if isinstance(value, int) and abs(value) < 2**53:
         return value
-    return cut(mask(str(value)[:400]), 200)
+    return truncate(mask(str(value)[:400]), 200)

@@ -10,7 +10,7 @@ from console.audit import errors, paging
 from console.audit import queries as call_queries
 from console.audit.forms import ActivityFilter
 from console.audit.models import Call
-from console.outbox import post
+from console.outbox import mailer
 
 _LETTERS_SHOWN = 20
 
@@ -51,7 +51,7 @@ def recent_errors(request: HttpRequest) -> HttpResponse:
         "span_words": span_words,
         "everyone": everyone,
         "capped": len(found) == errors.SHOWN,
-        "undelivered": list(post.failed(user, now - span, everyone=everyone)[:_LETTERS_SHOWN]),
+        "undelivered": list(mailer.failed(user, now - span, everyone=everyone)[:_LETTERS_SHOWN]),
     }
     if shown := selected or (found[0] if found else None):
         newest, *earlier = errors.of_group(calls, shown)[:6]

@@ -18,7 +18,7 @@ from brokers.types import Environment
 from console import scopes
 from console.authority import last_used, management
 from console.authority.refusals import Unauthenticated, WrongAddress
-from console.connected_apps.models import ended
+from console.connected_apps.models import end_message
 from console.keys import minting, networks
 from console.keys.models import ApiKey
 from console.oauth.models import AccessToken
@@ -124,7 +124,7 @@ def _by_key(raw: str, ip: str, user_agent: str) -> Principal:
         app, Source.API_KEY, public_id, app.scopes, ip, user_agent, key_use=(last_used_at, last_used_ip)
     )
     if revoked_at is not None:
-        why = "" if app.revoked_at is None else f" {ended(app.revoked_reason)}"
+        why = "" if app.revoked_at is None else f" {end_message(app.revoked_reason)}"
         raise Unauthenticated(f"This API key was revoked.{why}", principal)
     _check(app, principal, expires_at, "This API key has expired.")
     _check_maker(principal, *maker)
@@ -177,7 +177,7 @@ def _check(app: _App, principal: Principal, expires_at: datetime | None, expired
     if app.source == Source.CONSOLE:
         raise Unauthenticated("The bearer token is not one of this server's.")
     if app.revoked_at is not None:
-        raise Unauthenticated(ended(app.revoked_reason), principal)
+        raise Unauthenticated(end_message(app.revoked_reason), principal)
     if expires_at is not None and expires_at <= timezone.now():
         raise Unauthenticated(expired, principal)
     if not app.owner_is_active:

@@ -82,10 +82,10 @@ def check(user_id: int, app_id: int, kind: CallKind) -> None:
         limits = [(f"all/user-{user_id}", settings.CALLS_PER_MINUTE)]
         if kind is CallKind.TRADE:
             limits.append((f"trade/user-{user_id}", settings.TRADE_CALLS_PER_MINUTE))
-    _take(limits, kind)
+    _count(limits, kind)
 
 
-def check_holder(holder: str, kind: CallKind) -> None:
+def check_person(holder: str, kind: CallKind) -> None:
     """Count one request of a console session or a management key, in windows that no app and no other key can use up.
 
     ``holder`` names it among all of them. Raises Refusal like ``check``.
@@ -96,10 +96,10 @@ def check_holder(holder: str, kind: CallKind) -> None:
         limits = [(f"all/{holder}", settings.CALLS_PER_MINUTE)]
         if kind is CallKind.TRADE:
             limits.append((f"trade/{holder}", settings.TRADE_CALLS_PER_MINUTE))
-    _take(limits, kind)
+    _count(limits, kind)
 
 
-def _take(limits: list[tuple[str, int]], kind: CallKind) -> None:
+def _count(limits: list[tuple[str, int]], kind: CallKind) -> None:
     try:
         refused = _limiter().take(limits)
     except Exception as error:

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 
 from console.accounts import required
 from console.accounts.models import User
-from console.authority import bearer, call_quota, gate, management
+from console.authority import admission, bearer, call_quota, management
 from console.authority.bearer import Unauthenticated
 from console.errors import Code, Refusal
 from console.principal import Manager, Principal
@@ -186,7 +186,7 @@ def _check_csrf(request: Request) -> None:
 def permit(caller: Caller, need: Need) -> None:
     """May this kind of caller come through a door with this need? Raises Refusal."""
     if caller.principal is not None:
-        gate.check_running(caller.principal)
+        admission.check_running(caller.principal)
     if need not in ALLOWED[caller.kind]:
         kinds = " or ".join(kind for kind, allowed in ALLOWED.items() if need in allowed)
         raise Refusal(Code.NOT_PERMITTED, f"This takes {kinds}, not {caller.kind}. Nothing was done.")
@@ -200,7 +200,9 @@ def admit(caller: Caller, name: str, need: Need, toolset: Toolset | None) -> Non
     permit(caller, need)
     who, kind = caller.principal, _THROTTLE.get(need, call_quota.CallKind.READ)
     if who is None:
-        call_quota.check_holder(caller.holder, kind)
+        call_quota.check_person(caller.holder, kind)
         return
     assert toolset is not None  # every door that apps come through has one: see Act
-    gate.admit(who, gate.Plain(name=name, toolset=toolset, scope=_SCOPE.get(need, Scope.READ), throttle=kind))
+    admission.admit(
+        who, admission.PlainEndpoint(name=name, toolset=toolset, scope=_SCOPE.get(need, Scope.READ), throttle=kind)
+    )

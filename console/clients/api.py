@@ -7,8 +7,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console import scopes
-from console.accounts.presence import Act as Presence
-from console.api.base import Act, ApiView, PageQuery
+from console.accounts.presence import PresenceAct as Presence
+from console.api.base import ApiView, Operation, PageQuery
 from console.api.parsing import Choice, Flag, Strict, Text
 from console.authority.drf import Need
 from console.clients import registration
@@ -65,7 +65,7 @@ class _Clients(ApiView):
 
 class Clients(_Clients):
     acts = {
-        "GET": Act(
+        "GET": Operation(
             name="list_clients",
             needs=Need.MANAGE,
             about="The OAuth clients you registered, newest first.",
@@ -73,7 +73,7 @@ class Clients(_Clients):
             paged=True,
             asks=PageQuery,
         ),
-        "POST": Act(
+        "POST": Operation(
             name="register_client",
             needs=Need.MANAGE,
             about="Register an OAuth client. A confidential one's secret is in the answer, once.",
@@ -103,8 +103,8 @@ class Clients(_Clients):
 
 class OneClient(_Clients):
     acts = {
-        "GET": Act(name="get_client", needs=Need.MANAGE, about="One OAuth client.", answers=ClientOut),
-        "DELETE": Act(
+        "GET": Operation(name="get_client", needs=Need.MANAGE, about="One OAuth client.", answers=ClientOut),
+        "DELETE": Operation(
             name="delete_client",
             needs=Need.STOP,
             about="Delete an OAuth client. Every app that came through it loses its access.",

@@ -1,7 +1,7 @@
 from django import forms
 
-from console.accounts.fields import own_name
 from console.accounts.forms import LabeledChoice
+from console.accounts.validators import validate_program_name
 from console.scopes import ALL, LABELS, Scope, label
 
 
@@ -9,7 +9,7 @@ class ClientForm(forms.Form):
     name = forms.CharField(
         label="Name",
         max_length=100,
-        validators=[own_name],
+        validators=[validate_program_name],
         help_text="Shown to people when they are asked to allow it.",
     )
     redirect_uris = forms.CharField(

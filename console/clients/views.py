@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.accounts import presence, single_submit
 from console.accounts.current import user_of
 from console.accounts.models import User
-from console.accounts.presence import Act
+from console.accounts.presence import PresenceAct
 from console.clients import registration
 from console.clients.forms import ClientForm
 from console.clients.models import Client, ClientKind, ReviewState
@@ -41,7 +41,9 @@ def new(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         if Scope.TRADE in form.scopes:
             about = f"{form.cleaned_data['name']} may ask people here to let it trade."
-            proved = presence.ask(request, Act.REGISTER_CLIENT, about=about, back=reverse("clients:list"))
+            proved = presence.require_proof(
+                request, PresenceAct.REGISTER_CLIENT, about=about, back=reverse("clients:list")
+            )
             if isinstance(proved, HttpResponse):
                 return proved
         try:
@@ -99,7 +101,7 @@ def accept(request: HttpRequest, pk: int) -> HttpResponse:
     operator = _reviewer(request)
     client = get_object_or_404(Client, pk=pk, deleted_at=None)
     about = f"People here can connect the app that calls itself {client.name}."
-    proved = presence.ask(request, Act.ACCEPT_CLIENT, about=about, back=reverse("clients:review"))
+    proved = presence.require_proof(request, PresenceAct.ACCEPT_CLIENT, about=about, back=reverse("clients:review"))
     if isinstance(proved, HttpResponse):
         return proved
     if registration.accept(client, by=operator, seen=request.POST.get("seen", "")):

@@ -19,7 +19,7 @@ class Smtp:
 def backend(url: str) -> tuple[str, Smtp]:
     """Django's name of the back-end and how to reach it. Without an address, letters are files in the home."""
     if not url:
-        return "console.outbox.backends.Folder", Smtp()
+        return "console.outbox.backends.FolderBackend", Smtp()
     parts = urlsplit(url)
     try:
         port = parts.port

@@ -46,11 +46,11 @@ def local_name(home: Path, *, listens: str) -> str:
     if kept := _read_secret(file):
         return kept
     is_new = not (home / "secrets").exists()
-    _keep(file, OWN_NAME if is_new and _is_here(listens) and _is_here(OWN_NAME) else "localhost")
+    _write_once(file, OWN_NAME if is_new and _leads_here(listens) and _leads_here(OWN_NAME) else "localhost")
     return _read_secret(file)
 
 
-def _is_here(name: str) -> bool:
+def _leads_here(name: str) -> bool:
     """Whether the name is known on this computer, and leads to nothing but it."""
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
@@ -80,11 +80,11 @@ def secret(home: Path, name: str, *, database_exists: bool, make: Callable[[], s
             f"The database exists, but its secret is missing: put {file} back, or set {variable}."
         )
     file.parent.mkdir(mode=0o700, exist_ok=True)
-    _keep(file, make())
+    _write_once(file, make())
     return _read_secret(file)
 
 
-def _keep(file: Path, text: str) -> None:
+def _write_once(file: Path, text: str) -> None:
     """Write it, unless another process of this instance was first."""
     # Written whole under another name first: a process beside this one never reads half a secret.
     draft = file.with_name(f".{file.name}-{os.getpid()}-{secrets.token_hex(4)}")

@@ -10,9 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.accounts.models import User
-from console.accounts.presence import Act as Presence
+from console.accounts.presence import PresenceAct as Presence
 from console.api import trading_limits
-from console.api.base import Act, ApiView, PageQuery
+from console.api.base import ApiView, Operation, PageQuery
 from console.api.parsing import Choice, Strict
 from console.authority.drf import Need
 from console.connected_apps import grants
@@ -62,7 +62,7 @@ class _Apps(ApiView):
 
 class Apps(_Apps):
     acts = {
-        "GET": Act(
+        "GET": Operation(
             name="list_apps",
             needs=Need.MANAGE,
             about="Your connected apps, newest first; those that have ended, too.",
@@ -78,8 +78,8 @@ class Apps(_Apps):
 
 class OneApp(_Apps):
     acts = {
-        "GET": Act(name="get_app", needs=Need.MANAGE, about="One connected app.", answers=AppOut),
-        "PATCH": Act(
+        "GET": Operation(name="get_app", needs=Need.MANAGE, about="One connected app.", answers=AppOut),
+        "PATCH": Operation(
             name="switch_toolsets",
             needs=Need.MANAGE,
             about="Switch sets of tools on and off for the app; a management key, off alone. Its scopes stay.",
@@ -104,13 +104,13 @@ class OneApp(_Apps):
 
 class AppLimits(_Apps):
     acts = {
-        "GET": Act(
+        "GET": Operation(
             name="get_app_limits",
             needs=Need.MANAGE,
             about="An app's own limits, on top of its connection's, what is used of them and what is left.",
             answers=trading_limits.StandingOut,
         ),
-        "PUT": Act(
+        "PUT": Operation(
             name="set_app_limits",
             needs=Need.MANAGE,
             about="Replace all limits of an app. A management key can only tighten them.",
@@ -147,8 +147,8 @@ class _AppAct(_Apps):
         return self.answer(app)
 
 
-def _act(name: str, about: str, needs: Need = Need.STOP) -> dict[str, Act]:
-    return {"POST": Act(name=name, needs=needs, about=about, answers=AppOut)}
+def _act(name: str, about: str, needs: Need = Need.STOP) -> dict[str, Operation]:
+    return {"POST": Operation(name=name, needs=needs, about=about, answers=AppOut)}
 
 
 def _revoke(app: ConnectedApp, *, by: User, by_key: str) -> bool:

@@ -14,7 +14,7 @@ from console.accounts.models import User
 from console.audit import log as audit_log
 from console.clients.models import Client, ReviewState
 from console.connected_apps.models import ConnectedApp
-from console.connections import naming
+from console.connections import limit_names
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.limits import Limits
@@ -33,7 +33,7 @@ def grant(
     source: Source,
     name: str,
     client: Client | None = None,
-    start: "Bounds | None" = None,
+    start: "AppRestrictions | None" = None,
     by_key: str = "",
 ) -> ConnectedApp:
     """Let something act on ``connection``. It can do nothing until a credential is issued for it.
@@ -66,18 +66,18 @@ def grant(
         connection=connection.name,
         scopes=app.scopes,
         source=source,
-        **through(by_key),
+        **made_by_key(by_key),
     )
     return app
 
 
-def through(by_key: str) -> dict[str, str]:
+def made_by_key(by_key: str) -> dict[str, str]:
     """For the journal, which names the owner: that it was their program."""
     return {"management_key": by_key} if by_key else {}
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class AppRestrictions:
     """What an app starts with: as its owner left it on others."""
 
     limits: Limits
@@ -85,14 +85,14 @@ class Bounds:
     """As ``ConnectedApp.toolsets``."""
 
 
-def standing(connection: Connection) -> QuerySet[ConnectedApp]:
+def binding_apps(connection: Connection) -> QuerySet[ConnectedApp]:
     """The apps whose bounds hold for whatever is begun there by anybody but the owner in person, newest first."""
     return ConnectedApp.objects.filter(
         Q(revoked_at=None) | Q(still_binds=True), connection=connection, activated_at__isnull=False
     ).exclude(source=Source.CONSOLE)
 
 
-def tightest(apps: Iterable[ConnectedApp]) -> Bounds | None:
+def tightest_restrictions(apps: Iterable[ConnectedApp]) -> AppRestrictions | None:
     """What all of them allow; None where that is nothing, which no limit can say."""
     limits, kept = Limits(), frozenset(Toolset)
     is_switched = False
@@ -102,7 +102,7 @@ def tightest(apps: Iterable[ConnectedApp]) -> Bounds | None:
             is_switched, kept = True, kept & {Toolset(each) for each in app.toolset_names}
     if not _allows_something(limits):
         return None
-    return Bounds(limits, [each.value for each in Toolset if each in kept] if is_switched else None)
+    return AppRestrictions(limits, [each.value for each in Toolset if each in kept] if is_switched else None)
 
 
 def _allows_something(limits: Limits) -> bool:
@@ -167,7 +167,7 @@ def _change(
     with transaction.atomic():
         if not ConnectedApp.objects.filter(condition, pk=app.pk).update(**fields):
             return False
-        told = {key: str(value) for key, value in fields.items()} | through(by_key)
+        told = {key: str(value) for key, value in fields.items()} | made_by_key(by_key)
         audit_log.record_change(by, action, "app", app.pk, app.name, **told)
         changed.send(ConnectedApp, app=app)
     app.refresh_from_db()
@@ -199,7 +199,7 @@ def delete_client(client: Client, *, by: User | None, by_key: str = "") -> bool:
     for app in client.connected_apps.filter(revoked_at=None):
         revoke(app, by=by, reason="Its client was deleted", by_key=by_key)
     audit_log.record_change(
-        by, "deleted", "client", client.pk, client.name, client_id=client.client_id, **through(by_key)
+        by, "deleted", "client", client.pk, client.name, client_id=client.client_id, **made_by_key(by_key)
     )
     return True
 
@@ -243,7 +243,7 @@ def set_limits(app: ConnectedApp, limits: Limits, *, by: User, may_widen: bool =
     Raises Refusal when it would allow anything more without that, and for a symbol that names nothing at the broker.
     They come on top of the connection's own.
     """
-    naming.check(app.connection, limits, app.limited)
+    limit_names.check_names(app.connection, limits, app.limited)
     with transaction.atomic():
         mine = ConnectedApp.objects.select_for_update().get(pk=app.pk)
         before = mine.limited

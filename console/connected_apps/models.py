@@ -9,7 +9,7 @@ from console.scopes import Scope, Source
 from console.toolsets import Toolset, switched_on
 
 
-def ended(reason: str) -> str:
+def end_message(reason: str) -> str:
     """The recorded reason of an end of access, as it is told wherever the app is refused."""
     return f"This app's access has ended. {reason}." if reason else "This app's access has ended."
 
@@ -89,7 +89,7 @@ class ConnectedApp(models.Model):
     @property
     def why_ended(self) -> str:
         """For the app and for people; empty while its access lasts."""
-        return "" if self.revoked_at is None else ended(self.revoked_reason)
+        return "" if self.revoked_at is None else end_message(self.revoked_reason)
 
     @property
     def is_console(self) -> bool:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console.accounts import presence
 from console.accounts.current import user_of
-from console.accounts.presence import Act
+from console.accounts.presence import PresenceAct
 from console.audit import queries as call_queries
 from console.connected_apps import grants
 from console.connected_apps import queries as app_queries
@@ -143,8 +143,10 @@ def pause(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("apps:detail", pk)
 
 
-def _ask(request: HttpRequest, act: Act, app: ConnectedApp, about: str) -> presence.Proved | HttpResponse:
-    return presence.ask(
+def _require_proof(
+    request: HttpRequest, act: PresenceAct, app: ConnectedApp, about: str
+) -> presence.PresenceProof | HttpResponse:
+    return presence.require_proof(
         request,
         act,
         about=about,
@@ -159,7 +161,7 @@ def _ask(request: HttpRequest, act: Act, app: ConnectedApp, about: str) -> prese
 def resume(request: HttpRequest, pk: int) -> HttpResponse:
     app = _own(request, pk)
     about = f"{app.name} reaches {app.connection.name} again: {app.scope_label.lower()}."
-    proved = _ask(request, Act.RESUME_APP, app, about)
+    proved = _require_proof(request, PresenceAct.RESUME_APP, app, about)
     if isinstance(proved, HttpResponse):
         return proved
     if grants.resume(app, by=user_of(request)):
@@ -189,7 +191,9 @@ def toolsets(request: HttpRequest, pk: int) -> HttpResponse:
         if refusal.code is not Code.RE_AUTHENTICATION_REQUIRED:
             raise
         added = sorted(LABELS[each][0] for each in on if not switched_on(app.toolsets, each))
-        proved = _ask(request, Act.TOOLSETS_ON, app, f"{app.name} also gets these tools: {', '.join(added)}.")
+        proved = _require_proof(
+            request, PresenceAct.TOOLSETS_ON, app, f"{app.name} also gets these tools: {', '.join(added)}."
+        )
         if isinstance(proved, HttpResponse):
             return proved
         changed = grants.set_toolsets(app, on, by=user_of(request), may_widen=True)

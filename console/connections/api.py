@@ -11,9 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from brokers.types import Environment
-from console.accounts.presence import Act as Presence
+from console.accounts.presence import PresenceAct as Presence
 from console.api import trading_limits
-from console.api.base import Act, ApiView, PageQuery
+from console.api.base import ApiView, Operation, PageQuery
 from console.api.parsing import Amount, Choice, Flag, Strict, Text
 from console.authority.drf import Need
 from console.connections import paper as paper_connections
@@ -70,7 +70,7 @@ class _Connections(ApiView):
 
 class Connections(_Connections):
     acts = {
-        "GET": Act(
+        "GET": Operation(
             name="list_connections",
             needs=Need.MANAGE,
             about="Your open connections, newest first.",
@@ -78,7 +78,7 @@ class Connections(_Connections):
             paged=True,
             asks=PageQuery,
         ),
-        "POST": Act(
+        "POST": Operation(
             name="open_paper_connection",
             needs=Need.MANAGE,
             about="Open a paper connection. The answer holds its default key, once.",
@@ -108,7 +108,7 @@ class Connections(_Connections):
 
 class OneConnection(_Connections):
     acts = {
-        "GET": Act(name="get_connection", needs=Need.MANAGE, about="One connection.", answers=ConnectionOut),
+        "GET": Operation(name="get_connection", needs=Need.MANAGE, about="One connection.", answers=ConnectionOut),
     }
 
     def get(self, request: Request, connection_id: int) -> Response:
@@ -117,13 +117,13 @@ class OneConnection(_Connections):
 
 class ConnectionLimits(_Connections):
     acts = {
-        "GET": Act(
+        "GET": Operation(
             name="get_connection_limits",
             needs=Need.MANAGE,
             about="The limits of a connection, what is used of them and what is left.",
             answers=trading_limits.StandingOut,
         ),
-        "PUT": Act(
+        "PUT": Operation(
             name="set_connection_limits",
             needs=Need.MANAGE,
             about="Replace all limits of a connection. A management key can only tighten them.",
@@ -153,7 +153,7 @@ class PolicyIn(Strict):
 
 class ConnectionPolicy(_Connections):
     acts = {
-        "PUT": Act(
+        "PUT": Operation(
             name="set_connection_policy",
             needs=Need.IN_PERSON,
             about="Who releases orders. Only a console session; loosening it takes a proof of presence.",
@@ -186,8 +186,8 @@ class _ConnectionAct(_Connections):
         return self.answer(connection)
 
 
-def _act(name: str, about: str, needs: Need = Need.STOP) -> dict[str, Act]:
-    return {"POST": Act(name=name, needs=needs, about=about, answers=ConnectionOut)}
+def _act(name: str, about: str, needs: Need = Need.STOP) -> dict[str, Operation]:
+    return {"POST": Operation(name=name, needs=needs, about=about, answers=ConnectionOut)}
 
 
 class PauseConnection(_ConnectionAct):

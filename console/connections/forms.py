@@ -9,8 +9,8 @@ from django import forms
 from brokers.decimals import plain
 from brokers.types import AssetClass, Environment, OrderType
 from console import limits
-from console.accounts.fields import seen
 from console.accounts.forms import LabeledChoice
+from console.accounts.validators import validate_line
 from console.connections import paper as paper_connections
 from console.connections.gateways import UnknownCertificate
 from console.connections.link_specs import LinkField, LinkSpec
@@ -35,7 +35,7 @@ class PaperConnectionForm(forms.Form):
         label="Name",
         max_length=60,
         initial="Practice",
-        validators=[seen],
+        validators=[validate_line],
         help_text="How you and your assistants will know it.",
     )
     starting_cash = forms.DecimalField(
@@ -230,7 +230,7 @@ class LinkForm(CredentialsForm):
     """A new connection: its name, whether it is paper or live, the limits live needs, and the credentials."""
 
     name = forms.CharField(
-        label="Name", max_length=60, validators=[seen], help_text="How you and your assistants will know it."
+        label="Name", max_length=60, validators=[validate_line], help_text="How you and your assistants will know it."
     )
     environment = forms.ChoiceField(label="Which account", widget=forms.RadioSelect)
     order_notional = forms.CharField(

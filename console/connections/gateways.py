@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from brokers import http, reach
+from brokers import allowed_hosts, http
 from brokers.errors import BrokerError
 from brokers.types import ConnectionInfo
 from console.accounts.models import User
@@ -53,10 +53,10 @@ def check(kind: LinkSpec, told: Mapping[str, Any], *, by: User) -> None:
         )
     if not _may_link(by):
         raise Refusal(Code.NOT_PERMITTED, _NONE_FOR_YOU, field=field)
-    allowed = reach.parse(settings.BROKER_ADDRESSES)
+    allowed = allowed_hosts.parse(settings.BROKER_ADDRESSES)
     try:
         addresses = allowed.addresses(*where)
-    except reach.OutOfReach as error:
+    except allowed_hosts.OutOfReach as error:
         raise Refusal(Code.NOT_PERMITTED, str(error), field=field) from error
     except BrokerError as error:
         raise Refusal(Code.BROKER_UNAVAILABLE, str(error), field=field) from error
@@ -65,7 +65,7 @@ def check(kind: LinkSpec, told: Mapping[str, Any], *, by: User) -> None:
         _check_certificate(kind, str(told["base_url"]), allowed, str(told.get("fingerprint") or ""))
 
 
-def no_answer(kind: LinkSpec) -> Refusal:
+def no_gateway(kind: LinkSpec) -> Refusal:
     """The one answer to whatever was met at an address but a gateway of this kind, or nothing at all."""
     return Refusal(
         Code.BROKER_UNAVAILABLE,
@@ -78,8 +78,8 @@ def no_answer(kind: LinkSpec) -> Refusal:
 def allowed_places(by: User) -> list[str]:
     """What this person may have called, in words."""
     listed = settings.BROKER_ADDRESSES if _may_link(by) else []
-    if set(reach.LOOPBACK) <= set(listed):
-        return ["the computer it runs on", *(each for each in listed if each not in reach.LOOPBACK)]
+    if set(allowed_hosts.LOOPBACK) <= set(listed):
+        return ["the computer it runs on", *(each for each in listed if each not in allowed_hosts.LOOPBACK)]
     return list(listed)
 
 
@@ -108,7 +108,7 @@ def _check_alone(where: tuple[str, int], addresses: list[str], by: User) -> None
         if other is None or other[1] != port:
             continue
         try:
-            theirs = {str(each) for each in reach.look_up(*other)}
+            theirs = {str(each) for each in allowed_hosts.look_up(*other)}
         except BrokerError:
             theirs = set()
         if theirs.intersection(addresses) or other[0].casefold() == host.casefold():
@@ -131,11 +131,11 @@ def _is_somebody_elses() -> Refusal:
     )
 
 
-def _check_certificate(kind: LinkSpec, base_url: str, allowed: reach.AllowedHosts, confirmed: str) -> None:
+def _check_certificate(kind: LinkSpec, base_url: str, allowed: allowed_hosts.AllowedHosts, confirmed: str) -> None:
     try:
         seen = http.certificate(base_url, allowed, kind.title)
     except BrokerError as error:
-        raise no_answer(kind) from error
+        raise no_gateway(kind) from error
     if hmac.compare_digest(seen.fingerprint, confirmed) or (seen.vouched and not confirmed):
         return
     if confirmed:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from django.utils import timezone
 
+from brokers.allowed_hosts import OutOfReach
 from brokers.errors import (
     AuthFailed,
     BrokerError,
@@ -21,7 +22,6 @@ from brokers.errors import (
     PermissionDenied,
     Rejected,
 )
-from brokers.reach import OutOfReach
 from brokers.types import AccountState, ConnectionInfo
 from console.connections import broker_access, link_specs
 from console.connections import equity as equity_kept

@@ -46,7 +46,7 @@ def link(
     ``own`` are settings that are no secret. A key that may withdraw, or not trade, makes a read-only connection.
     Raises Refusal, naming the field where there is one. Asks the broker: not for use inside a transaction.
     """
-    name = text.checked(name, field="name")
+    name = text.check_text(name, field="name")
     connections.check_required_limits(environment, limits)
     if Connection.objects.filter(owner=owner, name=name, closed_at=None).exists():
         raise paper_connections.name_taken(name)
@@ -156,7 +156,7 @@ def _explain(
     fields = {each.name for each in kind.fields} | {"environment"}
     if kind.is_gateway and not (isinstance(error, InvalidRequest) and error.field in fields):
         # Anything may listen at an address that a person typed: its words, and whether it has any, stay untold.
-        raise gateways.no_answer(kind) from error
+        raise gateways.no_gateway(kind) from error
     match error:
         case ClockSkew():
             words = (

@@ -39,7 +39,7 @@ def link_paper(
     ``prices`` is one of PRICES or empty for recorded and simulated ones; the rest is as ``accounts.open_account`` has
     it. Raises Refusal when the owner has a connection of that name, or the account could not trade.
     """
-    name = text.checked(name, field="name")
+    name = text.check_text(name, field="name")
     if prices:
         _check_prices(prices, currency, hours, kind)
     try:

@@ -17,7 +17,7 @@ from brokers.types import Environment
 from console import limits as bounds
 from console.accounts import factors, presence, single_submit
 from console.accounts.current import user_of
-from console.accounts.presence import Act
+from console.accounts.presence import PresenceAct
 from console.audit import queries as call_queries
 from console.connected_apps import queries as app_queries
 from console.connections import gateways, health, link_specs, linking
@@ -99,16 +99,16 @@ def link(request: HttpRequest, slug: str) -> HttpResponse:
     form = LinkForm(kind, request.POST if request.method == "POST" else None)
     token = request.POST.get("once") or single_submit.issue_token(request)
 
-    def page(proof: presence.Fields) -> HttpResponse:
+    def page(proof: presence.ProofFields) -> HttpResponse:
         context = {"form": form, "next": back_to, "once": token, "proof": proof, **_guide(request, kind)}
         context["takes_passkey"] = Environment.LIVE in kind.environments
-        context["no_passkeys"] = factors.why_no_passkeys()
+        context["no_passkeys"] = factors.passkeys_unavailable()
         return render(request, "connections/link.html", context)
 
     live = Environment.PAPER not in kind.environments
     if request.method == "POST" and form.is_valid() and (wanted := form.limits) is not None:
         live = form.cleaned_data["environment"] != Environment.PAPER
-        proved = presence.ask(request, Act.LINK, about="", back="", live=live, page=page)
+        proved = presence.require_proof(request, PresenceAct.LINK, about="", back="", live=live, page=page)
         if isinstance(proved, HttpResponse):
             return proved
         try:
@@ -126,7 +126,7 @@ def link(request: HttpRequest, slug: str) -> HttpResponse:
         else:
             single_submit.use_token(request)
             return render(request, "connections/made.html", {"connection": connection, "raw": raw, "next": back_to})
-    return page(presence.fields(request, Act.LINK, live=live))
+    return page(presence.proof_fields(request, PresenceAct.LINK, live=live))
 
 
 @never_cache
@@ -137,12 +137,14 @@ def replace_key(request: HttpRequest, pk: int) -> HttpResponse:
         raise Http404
     form = CredentialsForm(kind, request.POST if request.method == "POST" else None, current=connection.settings)
 
-    def page(proof: presence.Fields) -> HttpResponse:
+    def page(proof: presence.ProofFields) -> HttpResponse:
         context = {"connection": connection, "form": form, "proof": proof, **_guide(request, kind)}
         return render(request, "connections/key.html", context)
 
     if request.method == "POST" and form.is_valid():
-        proved = presence.ask(request, Act.REPLACE_BROKER_KEY, about="", back="", live=connection.is_live, page=page)
+        proved = presence.require_proof(
+            request, PresenceAct.REPLACE_BROKER_KEY, about="", back="", live=connection.is_live, page=page
+        )
         if isinstance(proved, HttpResponse):
             return proved
         try:
@@ -153,7 +155,7 @@ def replace_key(request: HttpRequest, pk: int) -> HttpResponse:
             old = "" if kind.is_gateway else " Delete the old one there."
             messages.success(request, f"{connection.name} uses the new {kind.thing} from now on.{old}")
             return redirect("connections:detail", pk)
-    return page(presence.fields(request, Act.REPLACE_BROKER_KEY, live=connection.is_live))
+    return page(presence.proof_fields(request, PresenceAct.REPLACE_BROKER_KEY, live=connection.is_live))
 
 
 @never_cache
@@ -223,8 +225,10 @@ def pause(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("connections:detail", pk)
 
 
-def _ask(request: HttpRequest, act: Act, connection: Connection, about: str) -> presence.Proved | HttpResponse:
-    return presence.ask(
+def _require_proof(
+    request: HttpRequest, act: PresenceAct, connection: Connection, about: str
+) -> presence.PresenceProof | HttpResponse:
+    return presence.require_proof(
         request,
         act,
         about=about,
@@ -239,7 +243,7 @@ def _ask(request: HttpRequest, act: Act, connection: Connection, about: str) -> 
 def resume(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
     about = f"Apps reach {connection.name} again, with what each of them may do there."
-    proved = _ask(request, Act.RESUME_CONNECTION, connection, about)
+    proved = _require_proof(request, PresenceAct.RESUME_CONNECTION, connection, about)
     if isinstance(proved, HttpResponse):
         return proved
     if connections.resume(connection, by=user_of(request)):
@@ -252,7 +256,7 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
 def enable_trading(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
     about = f"Apps that may trade can place orders on {connection.name} from their next call on."
-    proved = _ask(request, Act.TRADING_ON, connection, about)
+    proved = _require_proof(request, PresenceAct.TRADING_ON, connection, about)
     if isinstance(proved, HttpResponse):
         return proved
     try:
@@ -304,9 +308,9 @@ def limits_page(
         if refusal.code is not Code.RE_AUTHENTICATION_REQUIRED:
             form.add_error(refusal.field or None, str(refusal))
             return form
-        proved = presence.ask(
+        proved = presence.require_proof(
             request,
-            Act.WIDEN_LIMITS,
+            PresenceAct.WIDEN_LIMITS,
             about=f"The limits of {of} change. {_differences(current, wanted)}",
             back=back,
             live=connection.is_live,
@@ -348,7 +352,7 @@ def policy(request: HttpRequest, pk: int) -> HttpResponse:
         if refusal.code is not Code.RE_AUTHENTICATION_REQUIRED:
             raise
         about = f"Assistants send orders on {connection.name} once you agreed in the chat. You no longer release each."
-        proved = _ask(request, Act.LOOSEN_POLICY, connection, about)
+        proved = _require_proof(request, PresenceAct.LOOSEN_POLICY, connection, about)
         if isinstance(proved, HttpResponse):
             return proved
         changed = connections.set_policy(connection, Policy(wanted), by=user_of(request), may_loosen=True)

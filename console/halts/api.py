@@ -6,9 +6,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.accounts.presence import Act as Presence
+from console.accounts.presence import PresenceAct as Presence
 from console.api import parsing
-from console.api.base import Act, ApiView, PageQuery
+from console.api.base import ApiView, Operation, PageQuery
 from console.api.parsing import Strict, Text
 from console.authority.drf import Need
 from console.connected_apps.models import ConnectedApp
@@ -42,7 +42,7 @@ class HaltIn(Strict):
 class Halts(ApiView):
     tag = "Halts"
     acts = {
-        "GET": Act(
+        "GET": Operation(
             name="list_halts",
             needs=Need.READ,
             toolset=Toolset.RISK,
@@ -51,7 +51,7 @@ class Halts(ApiView):
             paged=True,
             asks=PageQuery,
         ),
-        "POST": Act(
+        "POST": Operation(
             name="halt",
             needs=Need.HALT,
             toolset=Toolset.RISK,
@@ -90,7 +90,7 @@ class Halts(ApiView):
 class Lift(ApiView):
     tag = "Halts"
     acts = {
-        "POST": Act(
+        "POST": Operation(
             name="lift_halt",
             needs=Need.IN_PERSON,
             about="Let orders go again. Only a console session, with a proof of presence; on live with a passkey.",

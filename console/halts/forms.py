@@ -2,8 +2,8 @@ from typing import Any
 
 from django import forms
 
-from console.accounts.fields import seen
 from console.accounts.models import User
+from console.accounts.validators import validate_line
 
 
 class HaltForm(forms.Form):
@@ -14,7 +14,7 @@ class HaltForm(forms.Form):
         label="Reason",
         required=False,
         max_length=300,
-        validators=[seen],
+        validators=[validate_line],
         help_text="For you to remember, if you like.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
@@ -28,7 +28,7 @@ class HaltOthersForm(forms.Form):
         label="Reason",
         required=False,
         max_length=300,
-        validators=[seen],
+        validators=[validate_line],
         help_text="They see it with the halt.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )

@@ -102,7 +102,7 @@ def _create(
     account_id: str = "",
     by_operator: bool = False,
 ) -> Halt:
-    reason = text.checked(reason, field="reason", what="reason")
+    reason = text.check_text(reason, field="reason", what="reason")
     asked_by = by if isinstance(by, ConnectedApp) else None
     label = by.name if isinstance(by, ConnectedApp) else by.email
     same = Halt.objects.filter(
@@ -235,7 +235,7 @@ _STANDING = Statement(
 """Whether there is one: asked several times for every order. What it says is read only when there is."""
 
 
-def _stands(connection: Connection, app_id: int, account_id: str) -> bool:
+def _is_active(connection: Connection, app_id: int, account_id: str) -> bool:
     return _STANDING.first(connection.owner_id, connection.pk, account_id, app_id) is not None
 
 
@@ -256,7 +256,7 @@ def check(action: GatedAction, connection: Connection, app_id: int, account_id: 
     """Raises Refusal when a halt forbids the action. At a release, call it under the locks of both rows."""
     if action in WHILE_HALTED:
         return
-    if not _stands(connection, app_id, account_id):
+    if not _is_active(connection, app_id, account_id):
         return
     halt = halts_on(connection, app_id, account_id).first()
     if halt is None:

@@ -6,7 +6,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console.accounts import presence
 from console.accounts.current import user_of
-from console.accounts.presence import Act
+from console.accounts.presence import PresenceAct
 from console.connected_apps import queries as app_queries
 from console.connections import queries as connection_queries
 from console.errors import Refusal
@@ -93,12 +93,12 @@ def lift(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect("halts:list")
     live = halts.needs_passkey(halt)
 
-    def page(found: presence.Fields) -> HttpResponse:
+    def page(found: presence.ProofFields) -> HttpResponse:
         return render(request, "halts/lift.html", {"halt": halt, "proof": found, "needs_passkey": live})
 
     if request.method != "POST":
-        return page(presence.fields(request, Act.LIFT_HALT, live=live))
-    proved = presence.ask(request, Act.LIFT_HALT, about="", back="", live=live, page=page)
+        return page(presence.proof_fields(request, PresenceAct.LIFT_HALT, live=live))
+    proved = presence.require_proof(request, PresenceAct.LIFT_HALT, about="", back="", live=live, page=page)
     if isinstance(proved, HttpResponse):
         return proved
     try:

@@ -27,7 +27,7 @@ _COMMENT = re.compile(r"<!--.*?-->\n?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class PageSection:
     anchor: str
     """Empty for what stands before the first heading."""
     heading: str
@@ -35,12 +35,12 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class HelpPage:
     slug: str
     """Its path without the ending: ``use/connect``; of the first page, empty."""
     title: str
     body: SafeString
-    sections: tuple[Section, ...]
+    sections: tuple[PageSection, ...]
 
     @property
     def url(self) -> str:
@@ -48,7 +48,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ContentsEntry:
     title: str
     slug: str
 
@@ -58,13 +58,13 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ContentsGroup:
     title: str
-    entries: tuple[Entry, ...]
+    entries: tuple[ContentsEntry, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
+class SearchHit:
     title: str
     """Of the page."""
     heading: str
@@ -102,37 +102,37 @@ def pictures() -> dict[str, Path]:
     return {path.relative_to(settings.DOCS_DIR).as_posix(): path for path in settings.DOCS_DIR.rglob("*.svg")}
 
 
-def page(slug: str) -> Page | None:
+def page(slug: str) -> HelpPage | None:
     path = _files().get(slug)
     return None if path is None else _rendered(slug, path, path.stat().st_mtime_ns)
 
 
-def every_page() -> Iterator[Page]:
+def every_page() -> Iterator[HelpPage]:
     for slug in _files():
         found = page(slug)
         if found is not None:
             yield found
 
 
-def contents() -> list[Group]:
+def contents() -> list[ContentsGroup]:
     """The headings and links of the first page, which is the table of contents."""
-    groups: list[Group] = []
+    groups: list[ContentsGroup] = []
     for part in _files()[""].read_text().split("\n## ")[1:]:
         title, _, links = part.partition("\n")
         entries = [
-            Entry(found[1], found[2].removesuffix("/README"))
+            ContentsEntry(found[1], found[2].removesuffix("/README"))
             for found in re.finditer(r"^- \[(.+?)\]\((.+?)\.md\)", links, re.MULTILINE)
         ]
-        groups.append(Group(title, tuple(each for each in entries if each.slug in _files())))
+        groups.append(ContentsGroup(title, tuple(each for each in entries if each.slug in _files())))
     return groups
 
 
-def search(query: str) -> list[Hit]:
+def search(query: str) -> list[SearchHit]:
     """The sections that hold every word of ``query``, the likeliest first."""
     words = query.casefold().split()[:8]
     if not words:
         return []
-    found: list[tuple[int, Hit]] = []
+    found: list[tuple[int, SearchHit]] = []
     for each in every_page():
         for section in each.sections:
             title, heading, text = each.title.casefold(), section.heading.casefold(), section.text.casefold()
@@ -142,7 +142,7 @@ def search(query: str) -> list[Hit]:
             if query.casefold().strip() == heading:
                 score += 100
             url = f"{each.url}#{section.anchor}" if section.anchor else each.url
-            hit = Hit(title=each.title, heading=section.heading, url=url, excerpt=_excerpt(section.text, words))
+            hit = SearchHit(title=each.title, heading=section.heading, url=url, excerpt=_excerpt(section.text, words))
             found.append((score, hit))
     found.sort(key=lambda pair: -pair[0])
     return [hit for _, hit in found[:_MOST_HITS]]
@@ -156,7 +156,7 @@ def _excerpt(text: str, words: Sequence[str]) -> str:
 
 
 @lru_cache(maxsize=256)
-def _rendered(slug: str, path: Path, changed_ns: int) -> Page:
+def _rendered(slug: str, path: Path, changed_ns: int) -> HelpPage:
     known = values()
     text = _VALUE.sub(lambda found: known[found[1]], path.read_text())
     text = _COMMENT.sub("", text).replace(EXAMPLE_ADDRESS, settings.PUBLIC_URL)
@@ -168,22 +168,22 @@ def _rendered(slug: str, path: Path, changed_ns: int) -> Page:
     _label_cells(tokens)
     for token in tokens:
         for child in token.children or ():
-            _point(child, folder)
+            _rewrite_links(child, folder)
     body = markdown.renderer.render(tokens, markdown.options, {})
-    return Page(slug=slug, title=title, body=mark_safe(body), sections=tuple(_sections(tokens)))  # noqa: S308  HTML is off
+    return HelpPage(slug=slug, title=title, body=mark_safe(body), sections=tuple(_sections(tokens)))  # noqa: S308  HTML is off
 
 
 def _without_title(tokens: list[Token]) -> tuple[str, list[Token]]:
     """The first heading, which the console shows as the page's own, and what follows it."""
     assert tokens[0].tag == "h1", "a page begins with its title"
-    return _plain(tokens[1]), tokens[3:]
+    return _plain_text(tokens[1]), tokens[3:]
 
 
 def _number_headings(tokens: list[Token]) -> None:
     """Give each heading its anchor, the same as on GitHub."""
     for opened, inside in pairwise(tokens):
         if opened.type == "heading_open":
-            opened.attrSet("id", slugify(_plain(inside)))
+            opened.attrSet("id", slugify(_plain_text(inside)))
 
 
 def _label_cells(tokens: list[Token]) -> None:
@@ -196,7 +196,7 @@ def _label_cells(tokens: list[Token]) -> None:
                 token.attrSet("class", "table")
                 heads = []
             case "th_open":
-                heads.append(_plain(inside))
+                heads.append(_plain_text(inside))
                 token.attrSet("scope", "col")
             case "tr_open":
                 column = 0
@@ -206,7 +206,7 @@ def _label_cells(tokens: list[Token]) -> None:
                 column += 1
 
 
-def _point(token: Token, folder: str) -> None:
+def _rewrite_links(token: Token, folder: str) -> None:
     """Links and pictures between the texts lead to the pages of the console."""
     for name in ("href", "src"):
         address = str(token.attrGet(name) or "")
@@ -222,25 +222,25 @@ def _point(token: Token, folder: str) -> None:
             token.attrSet(name, ROOT + path)
 
 
-def _sections(tokens: Sequence[Token]) -> Iterator[Section]:
+def _sections(tokens: Sequence[Token]) -> Iterator[PageSection]:
     anchor, heading, text = "", "", list[str]()
     is_heading = False
     for token in tokens:
         if token.type == "heading_open":
             if text or heading:
-                yield Section(anchor=anchor, heading=heading, text=" ".join(text))
+                yield PageSection(anchor=anchor, heading=heading, text=" ".join(text))
             anchor, text, is_heading = str(token.attrGet("id")), [], True
         elif token.type == "inline":
             if is_heading:
-                heading, is_heading = _plain(token), False
+                heading, is_heading = _plain_text(token), False
             else:
-                text.append(_plain(token))
+                text.append(_plain_text(token))
         elif token.type == "fence":
             text.append(token.content)
-    yield Section(anchor=anchor, heading=heading, text=" ".join(text))
+    yield PageSection(anchor=anchor, heading=heading, text=" ".join(text))
 
 
-def _plain(token: Token) -> str:
+def _plain_text(token: Token) -> str:
     """The text of a line without its marks."""
     return "".join(
         " " if child.type == "softbreak" else child.content

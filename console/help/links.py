@@ -7,6 +7,6 @@ from console.errors import Code
 PATH = "/help/errors/"
 
 
-def to(code: Code | str) -> str:
+def error_page_url(code: Code | str) -> str:
     """The page that says what the code means, why it happens and what to do. It needs no sign-in."""
     return f"{settings.PUBLIC_URL}{PATH}{code}/"

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.api import caller_connections, parsing
-from console.api.base import Act, ApiView, PageQuery
+from console.api.base import ApiView, Operation, PageQuery
 from console.api.parsing import Amount, Choice, Strict, Text
 from console.authority.drf import Need
 from console.connections import equity
@@ -125,7 +125,7 @@ class _JournalView(ApiView):
 
 class Trades(_JournalView):
     acts = {
-        "GET": Act(
+        "GET": Operation(
             name="list_trades",
             needs=Need.READ,
             toolset=Toolset.JOURNAL,
@@ -149,7 +149,7 @@ class Trades(_JournalView):
 
 class OneTrade(_JournalView):
     acts = {
-        "GET": Act(
+        "GET": Operation(
             name="get_trade",
             needs=Need.READ,
             toolset=Toolset.JOURNAL,
@@ -179,16 +179,16 @@ class _Notes(_JournalView):
         return self.told(about, status=201)
 
 
-def _note_acts(what: str, words: str) -> dict[str, Act]:
+def _note_acts(what: str, words: str) -> dict[str, Operation]:
     return {
-        "GET": Act(
+        "GET": Operation(
             name=f"list_{what}_notes",
             needs=Need.READ,
             toolset=Toolset.JOURNAL,
             about=f"The notes on {words}, oldest first.",
             answers=NotesOut,
         ),
-        "POST": Act(
+        "POST": Operation(
             name=f"add_{what}_note",
             needs=Need.KEEP,
             toolset=Toolset.JOURNAL,
@@ -326,7 +326,7 @@ class _Account(_JournalView):
 
 class Performance(_Account):
     acts = {
-        "GET": Act(
+        "GET": Operation(
             name="get_performance",
             needs=Need.READ,
             toolset=Toolset.ACCOUNT,
@@ -365,7 +365,7 @@ def _rounded(fall: Drawdown) -> Drawdown:
 
 class Profit(_Account):
     acts = {
-        "GET": Act(
+        "GET": Operation(
             name="get_profit",
             needs=Need.READ,
             toolset=Toolset.ACCOUNT,
@@ -392,7 +392,7 @@ class Profit(_Account):
 
 class Equity(_Account):
     acts = {
-        "GET": Act(
+        "GET": Operation(
             name="get_equity_curve",
             needs=Need.READ,
             toolset=Toolset.ACCOUNT,

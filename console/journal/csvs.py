@@ -11,7 +11,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 
 from brokers.decimals import plain
-from console.text import visible
+from console.text import escape_hidden
 
 _ROWS = 1000
 # The wide ones too, which some spreadsheets read as the narrow ones (OWASP, CSV injection).
@@ -48,7 +48,7 @@ def safe_cell(cell: Cell) -> str:
         return plain(cell)
     if isinstance(cell, datetime):
         return cell.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    text = visible(str(cell), lines=True)
+    text = escape_hidden(str(cell), lines=True)
     return f"'{text}" if text.startswith(_FORMULA) and not isinstance(cell, int) else text
 
 

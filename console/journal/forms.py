@@ -3,8 +3,8 @@ from typing import Any
 from django import forms
 from django.db.models import QuerySet
 
-from console.accounts.fields import seen, seen_lines
 from console.accounts.models import User
+from console.accounts.validators import validate_line, validate_lines
 from console.connections.models import Connection
 from console.journal import notes
 from console.journal.models import RoundTrip
@@ -56,7 +56,7 @@ class NoteForm(forms.Form):
     text = forms.CharField(
         label="Note",
         max_length=notes.LONGEST,
-        validators=[seen_lines],
+        validators=[validate_lines],
         widget=forms.Textarea(attrs={"rows": 3}),
         error_messages={"required": "Write something first."},
     )
@@ -64,7 +64,7 @@ class NoteForm(forms.Form):
         label="Tags",
         required=False,
         max_length=200,
-        validators=[seen],
+        validators=[validate_line],
         help_text="Separated by commas, such as breakout, too early.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )

@@ -9,7 +9,7 @@ from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.journal import queries as journal_queries
 from console.journal.models import Note
-from console.text import checked
+from console.text import check_text
 
 MOST = 50
 """Notes on one thing: a model in a loop must not fill the disk."""
@@ -26,8 +26,8 @@ def add(
     Raises Refusal for what is no round trip or order of the connection, for characters that cannot be seen, and where
     there are too many notes.
     """
-    text = checked(text, field="text", what="note", lines=True)
-    tags = [checked(tag, field="tags", what="tag") for tag in tags]
+    text = check_text(text, field="text", what="note", lines=True)
+    tags = [check_text(tag, field="tags", what="tag") for tag in tags]
     Connection.objects.select_for_update().get(pk=connection_id)
     if journal_queries.target(connection_id, about) is None:
         raise Refusal(

@@ -9,13 +9,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console import scopes
-from console.accounts.presence import Act as Presence
-from console.api.base import Act, ApiView, PageQuery
+from console.accounts.presence import PresenceAct as Presence
+from console.api.base import ApiView, Operation, PageQuery
 from console.api.parsing import Choice, Strict, Text, Whole
 from console.authority.drf import Need
 from console.connections import queries as connection_queries
 from console.errors import Code, Refusal
-from console.keys import children, minting, networks
+from console.keys import child_keys, minting, networks
 from console.keys.models import ApiKey
 from console.scopes import Scope
 
@@ -98,7 +98,7 @@ class _Keys(ApiView):
 
 class Keys(_Keys):
     acts = {
-        "GET": Act(
+        "GET": Operation(
             name="list_keys",
             needs=Need.MANAGE,
             about="Your API keys, newest first; those that have ended, too.",
@@ -106,7 +106,7 @@ class Keys(_Keys):
             paged=True,
             asks=KeysQuery,
         ),
-        "POST": Act(
+        "POST": Operation(
             name="mint_key",
             needs=Need.MANAGE,
             about="Make an API key for a connection. The secret is in the answer, once. A management key makes one "
@@ -135,7 +135,7 @@ class Keys(_Keys):
         days, addresses = self.given["expires_in_days"], self.given.get("networks", ())
         expires_at = None if days is None else timezone.now() + timedelta(days=days)
         if self.caller.by_key:
-            key, raw = children.mint(
+            key, raw = child_keys.mint(
                 self.caller.by_key,
                 connection,
                 granted,
@@ -157,7 +157,7 @@ class Keys(_Keys):
 
 
 class OneKey(_Keys):
-    acts = {"GET": Act(name="get_key", needs=Need.MANAGE, about="One API key.", answers=KeyOut)}
+    acts = {"GET": Operation(name="get_key", needs=Need.MANAGE, about="One API key.", answers=KeyOut)}
 
     def get(self, request: Request, key_id: str) -> Response:
         return self.answer(get_object_or_404(self.own(), public_id=key_id))
@@ -165,7 +165,7 @@ class OneKey(_Keys):
 
 class RevokeKey(_Keys):
     acts = {
-        "POST": Act(
+        "POST": Operation(
             name="revoke_key",
             needs=Need.STOP,
             about="End an API key, from the next request on. Its record stays.",

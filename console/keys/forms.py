@@ -6,9 +6,9 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils import timezone
 
-from console.accounts.fields import own_name, seen
 from console.accounts.forms import LabeledChoice
 from console.accounts.models import User
+from console.accounts.validators import validate_line, validate_program_name
 from console.connections import queries as connection_queries
 from console.connections.models import Connection
 from console.keys import networks
@@ -31,7 +31,7 @@ class SecretForm(forms.Form):
         label="Note (optional)",
         max_length=200,
         required=False,
-        validators=[seen],
+        validators=[validate_line],
         help_text="For your own memory: where it is kept, who asked for it.",
     )
     networks = forms.CharField(
@@ -58,7 +58,7 @@ class KeyForm(SecretForm):
     name = forms.CharField(
         label="Name",
         max_length=100,
-        validators=[own_name],
+        validators=[validate_program_name],
         help_text="What will use the key, such as nightly-report.",
     )
     connection = forms.ModelChoiceField(
@@ -88,7 +88,10 @@ class KeyForm(SecretForm):
 
 class ManagementKeyForm(SecretForm):
     name = forms.CharField(
-        label="Name", max_length=100, validators=[own_name], help_text="What will use the key, such as terraform."
+        label="Name",
+        max_length=100,
+        validators=[validate_program_name],
+        help_text="What will use the key, such as terraform.",
     )
     makes_trade_keys = forms.BooleanField(
         label="It may make keys that trade",

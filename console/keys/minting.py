@@ -17,11 +17,11 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from console import claims, text
+from console import display_names, text
 from console.accounts.models import User
 from console.audit import log as audit_log
 from console.connected_apps import grants
-from console.connected_apps.grants import Bounds
+from console.connected_apps.grants import AppRestrictions
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal
@@ -91,15 +91,15 @@ def mint(
     note: str = "",
     networks: Sequence[str] = (),
     made_by: ManagementKey | None = None,
-    start: Bounds | None = None,
+    start: AppRestrictions | None = None,
 ) -> tuple[ApiKey, str]:
     """A new app with one key. The returned text is the only copy there will ever be. Raises Refusal.
 
-    A person does this; for what a management key makes, see ``console.keys.children``. The default key's name is ours,
-    made with that of the connection.
+    A person does this; for what a management key makes, see ``console.keys.child_keys``. The default key's name is
+    ours, made with that of the connection.
     """
     if not is_default:
-        name = claims.clean(name)
+        name = display_names.clean_display_name(name)
     by_key = made_by.public_id if made_by else ""
     app = grants.grant(owner, connection, granted, source=Source.API_KEY, name=name, start=start, by_key=by_key)
     grants.activate(app)
@@ -129,7 +129,7 @@ def add_secret(
 
     Raises Refusal for a note that cannot be seen.
     """
-    note = text.checked(note, field="note", what="note")
+    note = text.check_text(note, field="note", what="note")
     if made_by is not None and made_by.expires_at is not None:
         expires_at = min(expires_at or made_by.expires_at, made_by.expires_at)
     made = generate(app.connection.environment)
@@ -144,7 +144,7 @@ def add_secret(
         networks=list(networks),
         made_by=made_by,
     )
-    through = grants.through(made_by.public_id if made_by else "")
+    through = grants.made_by_key(made_by.public_id if made_by else "")
     audit_log.record_change(by, "minted", "key", key.public_id, app.name, scopes=app.scopes, hint=key.hint, **through)
     return key, made.raw
 
@@ -191,7 +191,9 @@ def revoke(key: ApiKey, *, by: User | None, reason: str = "Revoked by its owner"
     if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
         return False
     key.revoked_at = now
-    audit_log.record_change(by, "revoked", "key", key.public_id, key.app.name, reason=reason, **grants.through(by_key))
+    audit_log.record_change(
+        by, "revoked", "key", key.public_id, key.app.name, reason=reason, **grants.made_by_key(by_key)
+    )
     if not ApiKey.objects.filter(app_id=key.app_id, revoked_at=None).exists():
         grants.revoke(key.app, by=by, reason=reason, by_key=by_key)
     return True

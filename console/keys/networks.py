@@ -34,16 +34,16 @@ def _advice(word: str) -> str:
 
 def within(network: str, others: Iterable[str]) -> bool:
     """Whether every address of ``network`` is in one of the others."""
-    return any(_meet(network, other) == network for other in others)
+    return any(_smaller_of(network, other) == network for other in others)
 
 
-def meet(some: Iterable[str], others: Iterable[str]) -> list[str]:
+def intersection(some: Iterable[str], others: Iterable[str]) -> list[str]:
     """The addresses that are in both; empty: none is."""
-    found = (_meet(one, other) for one in some for other in list(others))
+    found = (_smaller_of(one, other) for one in some for other in list(others))
     return list(dict.fromkeys(each for each in found if each is not None))
 
 
-def _meet(one: str, other: str) -> str | None:
+def _smaller_of(one: str, other: str) -> str | None:
     """The smaller of two networks of which one holds the other."""
     first, second = ipaddress.ip_network(one), ipaddress.ip_network(other)
     if first.version != second.version:

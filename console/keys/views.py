@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from console.accounts import presence, single_submit
 from console.accounts.current import user_of
 from console.accounts.models import User
-from console.accounts.presence import Act
+from console.accounts.presence import PresenceAct
 from console.audit import paging
 from console.audit import queries as call_queries
 from console.clients.models import Client
@@ -66,9 +66,9 @@ def new(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         connection = form.cleaned_data["connection"]
         if Scope.TRADE in form.granted:
-            proved = presence.ask(
+            proved = presence.require_proof(
                 request,
-                Act.MINT_KEY,
+                PresenceAct.MINT_KEY,
                 about=f"Whoever holds the key {form.cleaned_data['name']} can read {connection.name} and prepare "
                 "orders there.",
                 back=reverse("keys:list"),
@@ -105,9 +105,9 @@ def new_management(request: HttpRequest) -> HttpResponse:
         messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
         return redirect("keys:list")
     if request.method == "POST" and form.is_valid():
-        proved = presence.ask(
+        proved = presence.require_proof(
             request,
-            Act.MINT_MANAGEMENT_KEY,
+            PresenceAct.MINT_MANAGEMENT_KEY,
             about=f"Whoever holds the key {form.cleaned_data['name']} can manage your connections, keys and apps over "
             "the REST API.",
             back=reverse("keys:list"),
@@ -142,9 +142,9 @@ def rotate(request: HttpRequest, public_id: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         connection = key.app.connection
         if key.app.can_trade:
-            proved = presence.ask(
+            proved = presence.require_proof(
                 request,
-                Act.ROTATE_KEY,
+                PresenceAct.ROTATE_KEY,
                 about=f"{key.app.name} gets one more key that can read {connection.name} and prepare orders there.",
                 back=reverse("keys:list"),
                 live=connection.is_live,
@@ -196,12 +196,12 @@ def revoke_management(request: HttpRequest, public_id: str) -> HttpResponse:
     context = {
         "key": key,
         "last_hour": call_queries.last_hour_of(key.public_id),
-        "made": _made(key).filter(revoked_at=None),
+        "made": _key_made_page(key).filter(revoked_at=None),
     }
     return render(request, "keys/revoke_management.html", context)
 
 
-def _made(key: ManagementKey) -> QuerySet[ApiKey]:
+def _key_made_page(key: ManagementKey) -> QuerySet[ApiKey]:
     return key.made.select_related("app__connection")
 
 
@@ -237,7 +237,7 @@ def traced(request: HttpRequest, public_id: str) -> HttpResponse:
     context = {
         "key": key,
         "owner": leaked.owner_of(key),
-        "made": _made(key) if isinstance(key, ManagementKey) else [],
+        "made": _key_made_page(key) if isinstance(key, ManagementKey) else [],
         "clients": Client.objects.filter(registered_by_key=key.public_id),
         "app": key.app if isinstance(key, ApiKey) else None,
         "label": key.app.name if isinstance(key, ApiKey) else key.name,

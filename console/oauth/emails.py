@@ -6,10 +6,10 @@ from django.conf import settings
 from django.utils import timezone
 
 from console.connected_apps.models import ConnectedApp
-from console.outbox import post
+from console.outbox import mailer
+from console.outbox.mailer import Email
 from console.outbox.models import OutgoingMail
-from console.outbox.post import Letter
-from console.text import visible
+from console.text import escape_hidden
 
 _SUBJECT = "An app may now use one of your connections"
 _REUSED = "An old sign-in of an app was used again"
@@ -30,10 +30,10 @@ When: {timezone.now():%Y-%m-%d %H:%M} UTC
 If that was you, there is nothing to do. If not, take its access back under Connected apps and change your password:
 {settings.PUBLIC_URL}/apps/
 """
-    post.put(app.owner, OutgoingMail.Kind.GRANT, Letter(_SUBJECT, body))
+    mailer.enqueue(app.owner, OutgoingMail.Kind.GRANT, Email(_SUBJECT, body))
 
 
-def tell_of_reuse(app: ConnectedApp, *, ended: bool) -> None:
+def send_reuse_email(app: ConnectedApp, *, ended: bool) -> None:
     """Call it in the transaction in which a refresh token came again after it had been replaced."""
     done = (
         "It is the second time, so the app's access has ended. Nobody can use it until you connect it again."
@@ -52,8 +52,8 @@ This happens when the same app runs twice and one of the two was asleep. It is a
 copied the app's sign-in. If you know of no second one, take the app's access back under Connected apps:
 {settings.PUBLIC_URL}/apps/{app.pk}/
 """
-    post.put(app.owner, OutgoingMail.Kind.TOKEN_REUSED, Letter(_REUSED, body))
+    mailer.enqueue(app.owner, OutgoingMail.Kind.TOKEN_REUSED, Email(_REUSED, body))
 
 
 def _safe_name(name: str) -> str:
-    return " ".join(_NO_WORD.sub(" ", visible(name)).split())
+    return " ".join(_NO_WORD.sub(" ", escape_hidden(name)).split())

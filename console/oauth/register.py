@@ -14,10 +14,10 @@ from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
 from console import scopes
-from console.addresses import neighbourhood
 from console.clients import registration
 from console.clients.models import Client
 from console.errors import Refusal
+from console.ip_addresses import customer_network
 from console.oauth.metadata import AUTH_METHODS, GRANT_TYPES, RESPONSE_TYPES
 
 MAX_BODY_BYTES = 64 * 1024
@@ -99,7 +99,7 @@ def replace(client: Client, asked: Registration, *, ip: str) -> None:
 
 def within_limit(ip: str) -> bool:
     """Counts one registration; anybody may register, so that only the number is held down."""
-    key = f"oauth-registrations:{neighbourhood(ip)}"
+    key = f"oauth-registrations:{customer_network(ip)}"
     cache.add(key, 0, timeout=3600)
     try:
         return cache.incr(key) <= PER_HOUR

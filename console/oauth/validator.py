@@ -86,7 +86,7 @@ class Validator(OAuth2Validator):
             app = _lock(unlocked.app_id)
             grant = Grant.objects.filter(pk=unlocked.pk).first()
             if grant is not None:
-                _check_stands(app, request)
+                _check_is_active(app, request)
                 if grant.expires <= now:
                     raise _invalid("The code has expired. Sign in again.", request)
                 request.app, request.grant = app, grant
@@ -139,7 +139,7 @@ class Validator(OAuth2Validator):
             )
         app = _lock(unlocked.app_id)
         used = RefreshToken.objects.get(pk=unlocked.pk)
-        _check_stands(app, request)
+        _check_is_active(app, request)
         if used.revoked is not None and used.revoked <= now - SIBLING_WINDOW:
             _refuse_reused(app, used, now)
             raise _invalid(app.why_ended or _REUSED_ONCE, request)
@@ -198,7 +198,7 @@ def _lock(app_id: int) -> ConnectedApp:
     return ConnectedApp.objects.select_for_update().get(pk=app_id)
 
 
-def _check_stands(app: ConnectedApp, request: Any) -> None:
+def _check_is_active(app: ConnectedApp, request: Any) -> None:
     """Raises invalid_grant with the recorded reason when the app's access has ended."""
     if app.revoked_at is not None:
         raise _invalid(app.why_ended, request)
@@ -223,10 +223,10 @@ def _refuse_reused(app: ConnectedApp, used: RefreshToken, now: datetime) -> None
     RefreshToken.objects.filter(pk=used.pk, reused_at=None).update(reused_at=now)
     if first is None and is_alive:
         audit_log.record_change(None, "refused an old sign-in of", "app", app.pk, app.name)
-        emails.tell_of_reuse(app, ended=False)
+        emails.send_reuse_email(app, ended=False)
         return
     grants.revoke(app, by=None, reason="A refresh token was used again after it was replaced")
-    emails.tell_of_reuse(app, ended=True)
+    emails.send_reuse_email(app, ended=True)
 
 
 def _scopes_text(held: frozenset[Scope]) -> list[str]:

@@ -20,12 +20,12 @@ from django.views.decorators.http import require_http_methods
 from console import scopes
 from console.accounts import presence
 from console.accounts.current import user_of
-from console.accounts.presence import Act
+from console.accounts.presence import PresenceAct
 from console.clients import documents, registration, rules
 from console.clients.models import Client
 from console.clients.registration import ClosedDoor
 from console.connected_apps import grants
-from console.oauth import authorization, metadata, pending, register, seen, toolkit
+from console.oauth import authorization, consent_digest, metadata, pending, register, toolkit
 from console.oauth.authorization import AuthorizationRequest
 from console.oauth.decorators import error, public_endpoint
 from console.oauth.forms import ConsentForm
@@ -198,13 +198,13 @@ def _decide(
     if not form.is_valid():
         return _consent_page(request, asked, form)
     sent = request.POST.get("shown", "")
-    if changed := seen.changed(sent, seen.parts(asked, form.connections)):
+    if changed := consent_digest.changed_parts(sent, consent_digest.digests(asked, form.connections)):
         return _consent_page(request, asked, form, changed)
     connection, granted = form.cleaned_data["connection"], form.granted
     if Scope.TRADE in granted:
-        proved = presence.ask(
+        proved = presence.require_proof(
             request,
-            Act.GRANT,
+            PresenceAct.GRANT,
             about=f"The app that calls itself {asked.client.name} can read {connection.name} and prepare orders there.",
             back=request.path,
             live=connection.is_live,
@@ -215,7 +215,9 @@ def _decide(
     with transaction.atomic():
         # Whoever changes the client waits for this, or has done it: then the page is shown again, with what it is now.
         held = replace(asked, client=Client.objects.select_for_update().get(pk=asked.client.pk))
-        if not held.client.is_usable(request) or seen.changed(sent, seen.parts(held, form.connections)):
+        if not held.client.is_usable(request) or consent_digest.changed_parts(
+            sent, consent_digest.digests(held, form.connections)
+        ):
             return redirect(request.path)
         if not pending.consume(waiting):
             return render(request, "oauth/ended.html", status=410)
@@ -231,7 +233,7 @@ def _consent_page(
         "client": asked.client,
         "destination": Destination.of(asked.redirect_uri),
         "form": form,
-        "shown": seen.written(seen.parts(asked, form.connections)),
+        "shown": consent_digest.to_field(consent_digest.digests(asked, form.connections)),
         "changed": changed,
         "read_words": scopes.LABELS[Scope.READ],
         "trade_words": f"Also {trade_words[0].lower()}{trade_words[1:]}",

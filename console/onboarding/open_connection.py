@@ -14,7 +14,7 @@ from console.connections import services as connections
 from console.connections.link_specs import LinkSpec
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.keys import children, minting
+from console.keys import child_keys, minting
 from console.orders.models import Order
 from console.orders.states import Status
 from console.scopes import Scope
@@ -80,7 +80,7 @@ def unlink(connection: Connection, *, by: User) -> bool:
 def _default_key(connection: Connection, name: str = "", by_key: str = "") -> str:
     name, reads = name or f"Default key of {connection.name}", frozenset({Scope.READ})
     if by_key:
-        _, secret = children.mint(by_key, connection, reads, name=name, expires_at=None, is_default=True)
+        _, secret = child_keys.mint(by_key, connection, reads, name=name, expires_at=None, is_default=True)
     else:
         _, secret = minting.mint(connection.owner, connection, reads, name=name, is_default=True)
     return secret

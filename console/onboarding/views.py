@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from console.accounts import presence
 from console.accounts.current import user_of
 from console.accounts.models import User
-from console.accounts.presence import Act
+from console.accounts.presence import PresenceAct
 from console.connected_apps import queries as app_queries
 from console.connected_apps.models import ConnectedApp
 from console.connections import queries as connection_queries
@@ -129,7 +129,7 @@ def start(request: HttpRequest) -> HttpResponse:
         if Scope.TRADE in form.granted:
             if to_script:
                 raise Refusal(Code.RE_AUTHENTICATION_REQUIRED, "Trading takes a proof that it is you.")
-            proved = _ask_to_trade(request, form.cleaned_data["app"])
+            proved = _require_proof_to_trade(request, form.cleaned_data["app"])
             if isinstance(proved, HttpResponse):
                 return proved
         playground.end_expired(timezone.now())
@@ -155,10 +155,10 @@ def start(request: HttpRequest) -> HttpResponse:
     return JsonResponse(told, status=201) if to_script else _playground(request, user, form, told)
 
 
-def _ask_to_trade(request: HttpRequest, app: ConnectedApp) -> presence.Proved | HttpResponse:
-    return presence.ask(
+def _require_proof_to_trade(request: HttpRequest, app: ConnectedApp) -> presence.PresenceProof | HttpResponse:
+    return presence.require_proof(
         request,
-        Act.START_PLAYGROUND,
+        PresenceAct.START_PLAYGROUND,
         about=f"For ten minutes the playground may do on {app.connection.name} what {app.name} may.",
         back=reverse("playground"),
         live=app.connection.is_live,

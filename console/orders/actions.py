@@ -6,12 +6,12 @@ from brokers.errors import BrokerError
 from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of_read
-from console.orders import held_cancels, reach, summary
 from console.orders import prepare as preparing
 from console.orders import queries as order_queries
-from console.orders.checks import limit_rules, rows
+from console.orders import summary
+from console.orders.checks import limit_rules, order_access, rows
 from console.orders.execution import cancel as cancelling
-from console.orders.execution import release
+from console.orders.execution import protective_cancels, release
 from console.orders.models import Confirmation, Order
 from console.principal import Principal, Redeemer
 
@@ -54,7 +54,7 @@ def discard(principal: Principal, confirmation_id: str, *, request_id: str = "")
     """
     confirmation = order_queries.confirmation_of(principal, confirmation_id)
     if principal.redeemer is Redeemer.APP:
-        reach.check_undecided(confirmation)
+        order_access.check_not_owners_to_release(confirmation)
     what = "Discarded before it was confirmed."
     return release.discard(confirmation, what, by=principal.app_label, request_id=request_id)[0]
 
@@ -63,19 +63,19 @@ def discard(principal: Principal, confirmation_id: str, *, request_id: str = "")
 
 
 def cancel(principal: Principal, order_id: str, *, account_id: str | None = None, request_id: str = "") -> Order:
-    """An app takes an order of its own back; see ``reach`` and ``cancel.cancel_order``.
+    """An app takes an order of its own back; see ``order_access`` and ``cancel.cancel_order``.
 
     Raises Refusal, with APPROVAL_REQUIRED where the cancel is held for the owner.
     """
     app, order = preparing.app_of(principal), order_queries.find_order(principal, order_id, account_id)
-    reach.check(app, order)
-    if reach.is_held(order):
-        change = held_cancels.prepare(app, order, by=principal.app_label, request_id=request_id)
-        raise _held_for_owner(order, f" until {change.confirmation.expires_at:%H:%M:%S} UTC. Then ask get_order_status")
+    order_access.check_may_change(app, order)
+    if order_access.cancel_needs_owner(order):
+        change = protective_cancels.prepare(app, order, by=principal.app_label, request_id=request_id)
+        raise _hold_for_owner(order, f" until {change.confirmation.expires_at:%H:%M:%S} UTC. Then ask get_order_status")
     return cancelling.cancel_order(order, by=principal.app_label, request_id=request_id)
 
 
-def _held_for_owner(order: Order, until: str) -> Refusal:
+def _hold_for_owner(order: Order, until: str) -> Refusal:
     return Refusal(
         Code.APPROVAL_REQUIRED,
         f"Order {order.public_id} guards a position, so only its owner can let it go, in the console at "
@@ -94,8 +94,8 @@ def cancel_all(
     app = preparing.app_of(principal)
 
     def may(order: Order) -> None:
-        if reach.is_held(order):
-            raise _held_for_owner(order, "; to ask for that, use cancel_order")
+        if order_access.cancel_needs_owner(order):
+            raise _hold_for_owner(order, "; to ask for that, use cancel_order")
 
     connection = Connection.objects.get(pk=principal.connection_id)
     try:

@@ -11,9 +11,9 @@ from rest_framework.response import Response
 from brokers import instrument_id
 from brokers.errors import BrokerError
 from brokers.types import LONGEST_SYMBOL, OrderClass, OrderType, Side, TimeInForce
-from console.accounts.presence import Act as Presence
+from console.accounts.presence import PresenceAct as Presence
 from console.api import parsing
-from console.api.base import Act, ApiView, PageQuery
+from console.api.base import ApiView, Operation, PageQuery
 from console.api.parsing import Amount, Choice, Flag, Strict, Text
 from console.authority.drf import Need
 from console.errors import Code, Refusal
@@ -211,7 +211,7 @@ class _Orders(ApiView):
 
 class Orders(_Orders):
     acts = {
-        "GET": Act(
+        "GET": Operation(
             name="list_orders",
             needs=Need.READ,
             toolset=Toolset.TRADE_READ,
@@ -220,7 +220,7 @@ class Orders(_Orders):
             paged=True,
             asks=OrdersQuery,
         ),
-        "POST": Act(
+        "POST": Operation(
             name="place_order",
             needs=Need.TRADE,
             toolset=Toolset.TRADE,
@@ -284,7 +284,7 @@ class OutsideQuery(PageQuery):
 class Outside(ApiView):
     tag = "Orders"
     acts = {
-        "GET": Act(
+        "GET": Operation(
             name="list_external_orders",
             needs=Need.READ,
             toolset=Toolset.TRADE_READ,
@@ -306,7 +306,7 @@ class Outside(ApiView):
 
 class Confirm(_Orders):
     acts = {
-        "POST": Act(
+        "POST": Operation(
             name="confirm_order",
             needs=Need.TRADE,
             toolset=Toolset.TRADE,
@@ -337,7 +337,7 @@ class Confirm(_Orders):
 
 class OneOrder(_Orders):
     acts = {
-        "GET": Act(
+        "GET": Operation(
             name="get_order",
             needs=Need.READ,
             toolset=Toolset.TRADE_READ,
@@ -357,7 +357,7 @@ class OneOrder(_Orders):
 
 class Cancel(_Orders):
     acts = {
-        "POST": Act(
+        "POST": Operation(
             name="cancel_order",
             needs=Need.CANCEL,
             toolset=Toolset.TRADE,
@@ -376,7 +376,7 @@ class Cancel(_Orders):
 
 class Approve(_Orders):
     acts = {
-        "POST": Act(
+        "POST": Operation(
             name="approve_order",
             needs=Need.IN_PERSON,
             about="The owner releases what waits for them. Only a console session, with a proof of presence; on live "

@@ -3,8 +3,8 @@ from typing import Any
 from django import forms
 from django.db.models import QuerySet
 
-from console.accounts.fields import seen
 from console.accounts.models import User
+from console.accounts.validators import validate_line
 from console.connections.models import Connection
 from console.orders.models import Order, OutsideOrder
 from console.orders.owner.approvals import MAX_REASON_LENGTH, REASONS
@@ -58,7 +58,7 @@ class RejectForm(forms.Form):
         label="In your words",
         required=False,
         max_length=MAX_REASON_LENGTH,
-        validators=[seen],
+        validators=[validate_line],
         help_text="If you like. The assistant reads this.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )

@@ -27,15 +27,15 @@ from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of_read
 from console.halts import services as halts
 from console.orders import queries as order_queries
-from console.orders import reach, redeeming, summary
+from console.orders import summary
 from console.orders.checks import facts as check_facts
-from console.orders.checks import limits, permission, rows
+from console.orders.checks import limits, order_access, permission, rows
 from console.orders.execution import amendments
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import Status
 from console.orders.summary import Draft, Plan, Unclosable
 from console.orders.terms import Terms, check_client_order_id, shown_terms
-from console.orders.transitions import order_state
+from console.orders.transitions import confirmation_state, order_state
 from console.principal import Principal, Redeemer
 
 _ORDERS = Insertion(Order)
@@ -98,7 +98,7 @@ def prepare_plan(
     A plan is known again by its client order ids: all of them with the same terms, or none.
     """
     _for_each(items, lambda item: item.terms.check())
-    asking = rows.asking(principal.app_id)
+    asking = rows.app_rows(principal.app_id)
     app, connection = asking.app, asking.connection
     permission.check_permission(app, connection)
     broker = broker_access.broker_of(connection)
@@ -201,7 +201,9 @@ def _create(
     principal: Principal, plan: Plan, drafts: Sequence[Draft], shown: dict[str, Any], request_id: str
 ) -> tuple[Confirmation, list[Order]]:
     by = principal.app_label
-    confirmation = redeeming.hold(plan.app, plan.action, shown, asked=principal.redeemer, all_or_none=plan.all_or_none)
+    confirmation = confirmation_state.create(
+        plan.app, plan.action, shown, asked=principal.redeemer, all_or_none=plan.all_or_none
+    )
     orders = []
     for draft, told in zip(drafts, shown.get("orders", [shown]), strict=True):
         order = _row(confirmation, plan.account_id, draft, draft.request, draft.client_order_id, None)
@@ -286,7 +288,7 @@ def _find_existing(
     )
     if not same:
         raise _id_conflict(before[0].client_order_id)
-    redeeming.narrow(confirmation, principal.redeemer)
+    confirmation_state.narrow(confirmation, principal.redeemer)
     return Prepared(order=plan[0], orders=tuple(plan), confirmation=confirmation, preview=None)
 
 
@@ -368,21 +370,21 @@ def prepare_flatten(
     Nothing is cancelled before the release; each close must then still be the whole position. With it come the
     positions that cannot be closed now: their orders stay, because what guards a position goes only with it.
     """
-    asking = rows.asking(principal.app_id)
+    asking = rows.app_rows(principal.app_id)
     app = asking.app
     permission.check_permission(app, app.connection)
     broker = broker_access.broker_of(app.connection)
     drafts, left_out = [], []
     try:
         account = broker_access.choose_account(broker, account_id, principal.account_id)
-        is_owners = redeeming.of(app, principal.redeemer) is Redeemer.OWNER
+        is_owners = confirmation_state.redeemer_of(app, principal.redeemer) is Redeemer.OWNER
         whose = None if is_owners else app
         asked = halts.GatedAction.FLATTEN if app.is_console else halts.GatedAction.PREPARE
         asking.check_halts(asked, account.account_id)
         for position in broker.positions(account.account_id):
             if position.quantity:
                 try:
-                    reach.check_clear(whose, app.connection, account.account_id, position.symbol)
+                    order_access.check_no_other_orders(whose, app.connection, account.account_id, position.symbol)
                     draft = _draft_of_close(broker, account.account_id, position)
                     facts = check_facts.load(broker, app.connection, app, draft.instrument, draft.preview.quote)
                     limits.check_limits(draft.request, facts, app.connection, app, closes=True)
@@ -455,7 +457,7 @@ def prepare_change(
 ) -> Modification:
     """Hold a change of an order of the principal's connection for confirmation; see ``amendments``. Raises Refusal."""
     app, order = app_of(principal), order_queries.find_order(principal, order_id, account_id)
-    reach.check(app, order)
+    order_access.check_may_change(app, order)
     return amendments.prepare(
         app, order, asked, redeemer=principal.redeemer, by=principal.app_label, request_id=request_id
     )

@@ -52,7 +52,7 @@ def preview(
     Raises Refusal for an order that no permission could save: bad terms, unknown symbol, broken rule, no funds.
     """
     terms.check()
-    asking = rows.asking(principal.app_id)
+    asking = rows.app_rows(principal.app_id)
     app, connection = asking.app, asking.connection
     warnings: list[str] = []
     if client_order_id is not None:

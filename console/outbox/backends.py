@@ -17,14 +17,14 @@ log = logging.getLogger(__name__)
 _KEPT_SECONDS = 30 * 86400.0
 
 
-class Folder(BaseEmailBackend):
+class FolderBackend(BaseEmailBackend):
     """Writes to ``LETTERS_FOLDER``, mode 0700. The log names the file: a link in the letter is nobody else's."""
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         folder = Path(settings.LETTERS_FOLDER)
         folder.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(0o700)
-        _forget_old(folder)
+        _delete_old(folder)
         for message in email_messages:
             file = folder / f"{time.strftime('%Y-%m-%d-%H%M%S', time.gmtime())}-{secrets.token_hex(4)}.txt"
             _write(file, f"To: {', '.join(message.to)}\nSubject: {message.subject}\n\n{message.body}")
@@ -43,7 +43,7 @@ def _write(file: Path, text: str) -> None:
     os.replace(draft, file)
 
 
-def _forget_old(folder: Path) -> None:
+def _delete_old(folder: Path) -> None:
     for each in folder.iterdir():
         with contextlib.suppress(FileNotFoundError):
             if time.time() - each.stat().st_mtime > _KEPT_SECONDS:

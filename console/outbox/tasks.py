@@ -1,17 +1,17 @@
 from celery import shared_task
 
-from console.outbox import post
+from console.outbox import mailer
 from console.outbox.models import OutgoingMail
-from console.security import letters
+from console.security import emails
 
-WRITERS: dict[OutgoingMail.Kind, post.Writer] = {OutgoingMail.Kind.RECOVERY: letters.recovery}
+WRITERS: dict[OutgoingMail.Kind, mailer.EmailWriter] = {OutgoingMail.Kind.RECOVERY: emails.recovery_email}
 
 
 @shared_task
 def send_due() -> None:
-    post.send_due(WRITERS)
+    mailer.send_due(WRITERS)
 
 
 @shared_task
 def forget() -> None:
-    post.forget()
+    mailer.delete_old()

@@ -1,11 +1,13 @@
 from django import forms
 
-from console.accounts.fields import seen
+from console.accounts.validators import validate_line
 
 
 class InviteForm(forms.Form):
     email = forms.EmailField(
-        label="E-mail", validators=[seen], widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "off"})
+        label="E-mail",
+        validators=[validate_line],
+        widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "off"}),
     )
     operator = forms.BooleanField(
         label="Operator",

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.accounts import presence, single_submit
 from console.accounts.current import user_of
 from console.accounts.models import User
-from console.accounts.presence import Act
+from console.accounts.presence import PresenceAct
 from console.people import roster
 from console.people.forms import InviteForm
 
@@ -62,7 +62,7 @@ def invite(request: HttpRequest) -> HttpResponse:
         data = form.cleaned_data
         may = "may sign in here once they have opened the link"
         about = f"{data['email']} {may}{', as an operator' if data['operator'] else ''}."
-        proved = presence.ask(request, Act.INVITE, about=about, back=reverse("people:list"))
+        proved = presence.require_proof(request, PresenceAct.INVITE, about=about, back=reverse("people:list"))
         if isinstance(proved, HttpResponse):
             return proved
         try:
@@ -85,7 +85,7 @@ def invite_again(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, f"{person.email} has a password. They can ask for a new one where they sign in.")
         return redirect("people:list")
     about = f"You get a new link that sets the password of {person.email}."
-    proved = presence.ask(request, Act.INVITE, about=about, back=reverse("people:list"))
+    proved = presence.require_proof(request, PresenceAct.INVITE, about=about, back=reverse("people:list"))
     if isinstance(proved, HttpResponse):
         return proved
     address = roster.invite_again(person, by=user_of(request))
@@ -103,7 +103,7 @@ def act(request: HttpRequest, pk: int, action: str) -> HttpResponse:
     if request.method != "POST":
         return render(request, "people/act.html", {"person": person, "action": action})
     about = _WORDS[action].format(person.email)
-    proved = presence.ask(request, Act.CHANGE_PERSON, about=about, back=reverse("people:list"))
+    proved = presence.require_proof(request, PresenceAct.CHANGE_PERSON, about=about, back=reverse("people:list"))
     if isinstance(proved, HttpResponse):
         return proved
     do, done = _ACTIONS[action]

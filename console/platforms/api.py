@@ -12,7 +12,7 @@ from console.oauth.decorators import public_endpoint
 from console.platforms import bodies, credentials, provisioning, signing, tokens
 from console.platforms.decorators import attempt, header, platform_endpoint
 from console.platforms.models import Platform, PlatformUser
-from console.text import Visible
+from console.text import VisibleJSONEncoder
 
 
 def _make_user(request: HttpRequest, platform: Platform) -> HttpResponse:
@@ -26,17 +26,17 @@ def _make_user(request: HttpRequest, platform: Platform) -> HttpResponse:
         reference=bodies.text(body, "reference", most=100),
         paper=None if paper is None else bodies.paper(paper),
     )
-    return JsonResponse({**_user_data(user), "user_secret": secret}, encoder=Visible, status=201)
+    return JsonResponse({**_user_data(user), "user_secret": secret}, encoder=VisibleJSONEncoder, status=201)
 
 
 def _list_users(request: HttpRequest, platform: Platform) -> HttpResponse:
     page = paging.page(platform.users.select_related("user"), request.GET.get("before", ""))
     shown = {"users": [_user_data(user) for user in page.rows], "next_before": page.next_before}
-    return JsonResponse(shown, encoder=Visible)
+    return JsonResponse(shown, encoder=VisibleJSONEncoder)
 
 
 def _get_user(request: HttpRequest, platform: Platform, user_id: str) -> HttpResponse:
-    return JsonResponse(_user_data(_user(platform, user_id)), encoder=Visible)
+    return JsonResponse(_user_data(_user(platform, user_id)), encoder=VisibleJSONEncoder)
 
 
 def _disable_user(request: HttpRequest, platform: Platform, user_id: str) -> HttpResponse:
@@ -52,7 +52,7 @@ def _new_user_secret(request: HttpRequest, platform: Platform, user_id: str) -> 
 def _add_connection(request: HttpRequest, platform: Platform, user_id: str) -> HttpResponse:
     user = _enabled(platform, user_id)
     connection = provisioning.add_paper(user, bodies.paper(bodies.read(request)))
-    return JsonResponse(_connection(connection), encoder=Visible, status=201)
+    return JsonResponse(_connection(connection), encoder=VisibleJSONEncoder, status=201)
 
 
 def _mint(request: HttpRequest, platform: Platform) -> HttpResponse:

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from console.errors import Code, Refusal
 from console.platforms.provisioning import PaperTerms
 from console.scopes import Scope
-from console.text import checked
+from console.text import check_text
 
 _SCOPES = {"read": Scope.READ, "trade": Scope.TRADE}
 _CASH = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?")
@@ -76,7 +76,7 @@ def text(body: Mapping[str, Any], name: str, *, most: int, required: bool = Fals
     given = body.get(name, "")
     if not isinstance(given, str) or len(given) > most or (required and not given.strip()):
         raise Refusal(Code.INVALID_ARGUMENT, f"{name} is a text of at most {most} characters.", field=name)
-    return checked(given, field=name, what=name)
+    return check_text(given, field=name, what=name)
 
 
 def paper(body: Mapping[str, Any]) -> PaperTerms:

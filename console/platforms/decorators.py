@@ -15,7 +15,7 @@ from console.help import links
 from console.platforms import credentials, throttle
 from console.platforms.models import Platform
 from console.platforms.tokens import ChooseConnection
-from console.text import Visible
+from console.text import VisibleJSONEncoder
 
 _STATUS = {
     Code.UNAUTHENTICATED: 401,
@@ -85,7 +85,7 @@ def _platform(request: HttpRequest) -> Platform:
 def problem(refusal: Refusal, *, status: int = 0) -> JsonResponse:
     status = status or _STATUS.get(refusal.code, 400)
     body: dict[str, Any] = {
-        "type": links.to(refusal.code),
+        "type": links.error_page_url(refusal.code),
         "title": EXPLANATIONS[refusal.code].title if status != 405 else HTTPStatus(status).phrase,
         "status": status,
         "detail": str(refusal),
@@ -95,7 +95,7 @@ def problem(refusal: Refusal, *, status: int = 0) -> JsonResponse:
         body["field"] = refusal.field
     if isinstance(refusal, ChooseConnection):
         body["connections"] = [{"id": each.pk, "name": each.name} for each in refusal.choices]
-    response = JsonResponse(body, encoder=Visible, status=status, content_type="application/problem+json")
+    response = JsonResponse(body, encoder=VisibleJSONEncoder, status=status, content_type="application/problem+json")
     response["Cache-Control"] = "no-store"
     if refusal.retry_after is not None:
         response["Retry-After"] = str(int(refusal.retry_after))

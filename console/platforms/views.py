@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console.accounts import presence, single_submit
 from console.accounts.current import user_of
-from console.accounts.presence import Act
+from console.accounts.presence import PresenceAct
 from console.audit import paging
 from console.platforms import provisioning
 from console.platforms.forms import PlatformForm
@@ -55,7 +55,7 @@ def new(request: HttpRequest) -> HttpResponse:
         return redirect("platforms:list")
     if request.method == "POST" and form.is_valid():
         about = f"{form.cleaned_data['name']} can make users here and act for them."
-        proved = presence.ask(request, Act.ADD_PLATFORM, about=about, back=reverse("platforms:list"))
+        proved = presence.require_proof(request, PresenceAct.ADD_PLATFORM, about=about, back=reverse("platforms:list"))
         if isinstance(proved, HttpResponse):
             return proved
         platform, raw = provisioning.create_platform(user_of(request), name=form.cleaned_data["name"])
@@ -84,7 +84,7 @@ def secret(request: HttpRequest, client_id: str) -> HttpResponse:
             return redirect("platforms:detail", client_id)
         about = f"You get a new secret of {platform.name}; the old one stops working."
         back = reverse("platforms:detail", args=[client_id])
-        proved = presence.ask(request, Act.CHANGE_PLATFORM_SECRET, about=about, back=back)
+        proved = presence.require_proof(request, PresenceAct.CHANGE_PLATFORM_SECRET, about=about, back=back)
         if isinstance(proved, HttpResponse):
             return proved
         raw = provisioning.rotate_platform_secret(platform, by=user_of(request))
@@ -111,7 +111,7 @@ def enable(request: HttpRequest, client_id: str) -> HttpResponse:
     platform = get_object_or_404(_all(), client_id=client_id)
     about = f"{platform.name} can mint tokens for its users again."
     back = reverse("platforms:detail", args=[client_id])
-    proved = presence.ask(request, Act.ENABLE_PLATFORM, about=about, back=back)
+    proved = presence.require_proof(request, PresenceAct.ENABLE_PLATFORM, about=about, back=back)
     if isinstance(proved, HttpResponse):
         return proved
     if provisioning.enable_platform(platform, by=user_of(request)):

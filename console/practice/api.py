@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.api import caller_connections, parsing
-from console.api.base import Act, ApiView
+from console.api.base import ApiView, Operation
 from console.api.parsing import Amount, Choice, Flag, Strict, Text
 from console.authority.drf import Need
 from console.connections.models import Connection
@@ -109,14 +109,14 @@ class _Practice(ApiView):
 
 class PracticeAccounts(_Practice):
     acts = {
-        "GET": Act(
+        "GET": Operation(
             name="list_practice_accounts",
             needs=Need.READ,
             toolset=Toolset.PAPER,
             about="The practice accounts of a paper connection, the main one first.",
             answers=PracticeAccountsOut,
         ),
-        "POST": Act(
+        "POST": Operation(
             name="open_practice_account",
             needs=Need.KEEP,
             toolset=Toolset.PAPER,
@@ -152,7 +152,7 @@ class PracticeAccounts(_Practice):
 
 class OnePracticeAccount(_Practice):
     acts = {
-        "GET": Act(
+        "GET": Operation(
             name="get_practice_account",
             needs=Need.READ,
             toolset=Toolset.PAPER,
@@ -167,7 +167,7 @@ class OnePracticeAccount(_Practice):
 
 class ResetPracticeAccount(_Practice):
     acts = {
-        "POST": Act(
+        "POST": Operation(
             name="reset_practice_account",
             needs=Need.KEEP,
             toolset=Toolset.PAPER,
@@ -188,7 +188,7 @@ class ResetPracticeAccount(_Practice):
 
 class SetPracticeModel(_Practice):
     acts = {
-        "PUT": Act(
+        "PUT": Operation(
             name="set_practice_model",
             needs=Need.KEEP,
             toolset=Toolset.PAPER,

@@ -4,8 +4,8 @@ from typing import Any
 from django import forms
 
 from brokers.paper import costs
-from console.accounts.fields import seen
 from console.accounts.models import User
+from console.accounts.validators import validate_line
 from console.connections.models import Connection
 from console.practice.services import KNOBS, PRESETS, ModelSettings
 
@@ -38,7 +38,7 @@ def _amount(**more: Any) -> forms.DecimalField:
 class AccountForm(forms.Form):
     use_required_attribute = False
     name = forms.CharField(
-        label="Name", max_length=100, validators=[seen], widget=forms.TextInput(attrs={"autocomplete": "off"})
+        label="Name", max_length=100, validators=[validate_line], widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
     cash = _amount(label="Starting cash", help_text="Empty: as the copied account, else as the first account here.")
     preset = forms.ChoiceField(label="Fees and slippage", choices=_PRESETS)

@@ -24,8 +24,8 @@ from console.connections import broker_access, equity
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.halts import services as halts
-from console.orders import reach, states
-from console.orders.checks import permission
+from console.orders import states
+from console.orders.checks import order_access, permission
 from console.orders.execution import cancel as cancelling
 from console.orders.execution import sync
 from console.orders.models import Order
@@ -113,7 +113,7 @@ def open_account(
 
     All accounts of a connection are in its currency, because its limits are. Raises Refusal.
     """
-    name = text.checked(name, field="name")
+    name = text.check_text(name, field="name")
     _check(connection, by, "")
     if currency is not None and currency != connection.currency:
         raise Refusal(
@@ -172,7 +172,7 @@ def reset_account(
     standing = Order.objects.filter(connection=connection, account_id=account_id, status__in=states.OPEN)
     if isinstance(by, ConnectedApp):
         for order in standing.select_related("app"):
-            reach.check(by, order)
+            order_access.check_may_change(by, order)
     done = cancelling.cancel_all(connection, account_id, by=label, request_id=request_id)
     # A cancel may be on its way to the exchange, and the reset overtakes it there; any other open order stops it.
     leaving = {each.order.pk for each in done if each.refusal is None and each.order.state in states.AT_BROKER}

@@ -1,6 +1,6 @@
 from django import forms
 
-from console.accounts.fields import seen
+from console.accounts.validators import validate_line
 
 
 class AppForm(forms.Form):
@@ -16,7 +16,7 @@ class PasskeyForm(forms.Form):
         label="Name",
         max_length=60,
         initial="This computer",
-        validators=[seen],
+        validators=[validate_line],
         help_text="So that you can tell your passkeys apart.",
     )
     credential = forms.CharField(widget=forms.HiddenInput, required=False)

@@ -12,7 +12,7 @@ from console.accounts import factors, presence, required, sessions, single_submi
 from console.accounts.current import user_of
 from console.accounts.factors import Factor
 from console.accounts.forms import NewPasswordForm
-from console.accounts.presence import Act
+from console.accounts.presence import PresenceAct
 from console.accounts.required import before_second_factor
 from console.security import services
 from console.security.forms import AppForm, PasskeyForm
@@ -35,13 +35,13 @@ def overview(request: HttpRequest) -> HttpResponse:
             "browsers": sessions.browsers(user, request),
             "required": settings.REQUIRE_SECOND_FACTOR,
             "missing": required.missing(user),
-            "no_passkeys": factors.why_no_passkeys(),
+            "no_passkeys": factors.passkeys_unavailable(),
         },
     )
 
 
-def _ask(request: HttpRequest, act: Act, about: str) -> presence.Proved | HttpResponse:
-    return presence.ask(request, act, about=about, back=reverse("security:overview"))
+def _require_proof(request: HttpRequest, act: PresenceAct, about: str) -> presence.PresenceProof | HttpResponse:
+    return presence.require_proof(request, act, about=about, back=reverse("security:overview"))
 
 
 @never_cache
@@ -51,12 +51,12 @@ def password(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     form = NewPasswordForm(user, request.POST or None)
 
-    def page(proof: presence.Fields) -> HttpResponse:
+    def page(proof: presence.ProofFields) -> HttpResponse:
         return render(request, "security/password.html", {"form": form, "proof": proof})
 
     if request.method != "POST" or not form.is_valid():
-        return page(presence.fields(request, Act.CHANGE_PASSWORD, live=False))
-    proved = presence.ask(request, Act.CHANGE_PASSWORD, about="", back="", page=page)
+        return page(presence.proof_fields(request, PresenceAct.CHANGE_PASSWORD, live=False))
+    proved = presence.require_proof(request, PresenceAct.CHANGE_PASSWORD, about="", back="", page=page)
     if isinstance(proved, HttpResponse):
         return proved
     services.change_password(user, form.cleaned_data["password"], session=request.session.session_key, ip=_ip(request))
@@ -89,10 +89,12 @@ def add_app(request: HttpRequest) -> HttpResponse:
                 return _added(request, factor)
             form.add_error("code", "That is not what the app should show now. Is the phone's clock right?")
     else:
-        proved = _ask(request, Act.ADD_APP, "Codes of an app on your phone become your second factor.")
+        proved = _require_proof(
+            request, PresenceAct.ADD_APP, "Codes of an app on your phone become your second factor."
+        )
         if isinstance(proved, HttpResponse):
             return proved
-        secret, sealed = factors.new_app(user)
+        secret, sealed = factors.new_authenticator(user)
     context = {
         "form": form,
         "sealed": sealed,
@@ -108,7 +110,7 @@ def add_app(request: HttpRequest) -> HttpResponse:
 def add_passkey(request: HttpRequest) -> HttpResponse:
     """What the new passkey must sign stands in the answer to a proof alone, so nobody else can answer it."""
     user = user_of(request)
-    if why := factors.why_no_passkeys():
+    if why := factors.passkeys_unavailable():
         messages.error(request, why)
         return redirect("security:overview")
     form = PasskeyForm(request.POST or None)
@@ -121,7 +123,9 @@ def add_passkey(request: HttpRequest) -> HttpResponse:
             return _added(request, factor)
         messages.error(request, STALE)
         return redirect("security:add-passkey")
-    proved = _ask(request, Act.ADD_PASSKEY, f"A new passkey, {name}, signs you in and releases orders.")
+    proved = _require_proof(
+        request, PresenceAct.ADD_PASSKEY, f"A new passkey, {name}, signs you in and releases orders."
+    )
     if isinstance(proved, HttpResponse):
         return proved
     options = JsonResponse(factors.creation_options(user)).content.decode()
@@ -136,7 +140,7 @@ def remove_factor(request: HttpRequest, pk: int) -> HttpResponse:
     factor = get_object_or_404(Factor, pk=pk, user=user, type__in=(factors.APP, factors.PASSKEY))
     what = services.describe(factor)
     if request.method == "POST":
-        proved = _ask(request, Act.REMOVE_FACTOR, f"Your {what} no longer opens anything here.")
+        proved = _require_proof(request, PresenceAct.REMOVE_FACTOR, f"Your {what} no longer opens anything here.")
         if isinstance(proved, HttpResponse):
             return proved
         try:
@@ -161,7 +165,9 @@ def new_codes(request: HttpRequest) -> HttpResponse:
         messages.info(request, "This form was sent before. Recovery codes are shown only once.")
         return redirect("security:overview")
     if request.method == "POST":
-        proved = _ask(request, Act.NEW_CODES, "Ten new recovery codes are shown, and the old ones stop working.")
+        proved = _require_proof(
+            request, PresenceAct.NEW_CODES, "Ten new recovery codes are shown, and the old ones stop working."
+        )
         if isinstance(proved, HttpResponse):
             return proved
         codes = services.new_codes(user, ip=_ip(request))

@@ -21,18 +21,18 @@ _DIGITS = 15
 """That every JSON number keeps on its way (IEEE 754 double)."""
 
 
-class Inexact(float):
+class InexactNumber(float):
     """A JSON number with more digits than it keeps: what was meant can no longer be told from it."""
 
 
-def number(text: str) -> float:
+def parse_number(text: str) -> float:
     """A JSON number that is no integer, as ``json`` parses it. What was lost is not forgotten."""
     value = float(text)
     try:
         is_exact = math.isfinite(value) and Decimal(text) == Decimal(repr(value))
     except InvalidOperation:  # an exponent beyond what Decimal has
         is_exact = False
-    return value if is_exact else Inexact(value)
+    return value if is_exact else InexactNumber(value)
 
 
 _SEND_TEXT = 'has more digits than a JSON number keeps; send it as text, such as "0.1".'
@@ -79,8 +79,8 @@ class Text(Arg):
             raise self._wrong("must be text that is not empty.")
         if len(value) > self.longest:
             raise self._wrong(f"may have at most {self.longest} characters.")
-        if places := text.hidden(value):
-            raise self._wrong(f"has a character that cannot be seen: {text.escaped(value[places[0]])}.")
+        if places := text.find_hidden(value):
+            raise self._wrong(f"has a character that cannot be seen: {text.escape_character(value[places[0]])}.")
         return value.strip()
 
 
@@ -123,7 +123,7 @@ class Amount(Arg):
             if not math.isfinite(value):
                 raise self._wrong("must be a finite number.")
             text = repr(value)
-            if isinstance(value, Inexact) or _has_too_many_digits(text):
+            if isinstance(value, InexactNumber) or _has_too_many_digits(text):
                 raise self._wrong(_SEND_TEXT)
         elif isinstance(value, int):
             # A longer one takes Python too long to write, and no program means it.

@@ -55,7 +55,7 @@ def test_the_log_has_one_line_for_a_name_however_often_it_is_asked_for(server: S
 def test_names_without_end_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
     host_names._said.clear()
     for number in range(60):
-        host_names.note_foreign_host(f"{number}.example", "203.0.113.7")
+        host_names.log_foreign_host(f"{number}.example", "203.0.113.7")
     assert len(caplog.records) == 20
     host_names._said.clear()
 

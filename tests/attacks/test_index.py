@@ -7,7 +7,7 @@ import pytest
 
 OAUTH, REST, MCP, PRESENCE = "tests.console.oauth", "tests.console.api", "tests.mcpserver", "tests.console.presence"
 BELOW = f"{REST}.test_management_keys_stay_below_their_owner"
-REACH = "tests.console.orders.test_what_an_app_reaches"
+REACH = "tests.console.orders.test_order_access"
 ATTACKS = {
     "open redirect": ["tests.attacks.test_open_redirect"],
     "redirect URI variants": [
@@ -64,10 +64,10 @@ ATTACKS = {
         "tests.console.clients.test_review:test_an_app_that_changed_while_the_operator_looked_is_not_accepted",
     ],
     "invisible characters in calls, names, notes and reasons": [
-        "tests.mcpserver.test_hidden_text_at_the_door",
+        "tests.mcpserver.test_hidden_text_at_the_endpoint",
         "tests.console.test_hidden_text",
     ],
-    "names that speak for us": ["tests.attacks.test_names_that_speak_for_us"],
+    "names that speak for us": ["tests.attacks.test_misleading_names"],
     "keeping somebody out with wrong passwords": ["tests.console.accounts.test_strangers_lock_nobody_out"],
     "a gateway at another program's port": ["tests.console.connections.test_gateways_of_operators"],
     "a new key round an app's limits, halts, pauses and addresses": [

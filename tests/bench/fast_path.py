@@ -39,7 +39,9 @@ def _measure(database: str, url: str, rounds: int, seconds: float) -> None:
         key = running.prepared(home, **variables)["paper_key_read"]
         servers = {
             piece: stack.enter_context(
-                running.started(words, "tests.bench.piecewise:application", home, key, BENCH_WITHOUT=piece, **variables)
+                running.started(
+                    words, "tests.bench.partial_server:application", home, key, BENCH_WITHOUT=piece, **variables
+                )
             )
             for piece, words in PIECES.items()
         }

@@ -36,7 +36,7 @@ from tests.bench.running import MODERN, VERY_MANY, Load, Server
 
 AT_ONCE = (1, 8)
 STATEMENTS = "/bench/statements"
-"""Where ``counted`` tells how many there were."""
+"""Where ``counting_server`` tells how many there were."""
 SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
 THIS, OTHER = "this", "other"
 TOOLS = ("get_quote", "get_portfolio", "get_orders", "preview_order", "place_order", "confirm_trade")
@@ -164,7 +164,7 @@ def _servers(against: str, folder: Path) -> Iterator[dict[tuple[str, str], Serve
                 key = running.prepared(home, tree, **variables)["paper_key_trade"]
                 name = f"{whose}, {database}"
                 found[database, whose] = stack.enter_context(
-                    running.started(name, "counted:application", home, key, tree, **variables)
+                    running.started(name, "counting_server:application", home, key, tree, **variables)
                 )
         yield found
 

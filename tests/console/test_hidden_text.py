@@ -31,7 +31,7 @@ from console.platforms import provisioning
 from console.platforms.models import Platform, PlatformUser
 from console.practice import services as practice
 from console.scopes import Scope
-from console.text import hidden, visible
+from console.text import escape_hidden, find_hidden
 from tests.console.api.rest import Rest
 from tests.console.pages import log, submit, text_of, words_of
 from tests.console.present import at_the_browser
@@ -85,7 +85,7 @@ each_hidden = pytest.mark.parametrize("what", HIDDEN)
 
 
 def raw_in(told: str) -> set[str]:
-    return {told[place] for place in hidden(told, lines=True)}
+    return {told[place] for place in find_hidden(told, lines=True)}
 
 
 # -- what is hidden --------------------------------------------------------------------------------------------
@@ -93,23 +93,23 @@ def raw_in(told: str) -> set[str]:
 
 @each_hidden
 def test_a_hidden_character_is_written_out(what: str) -> None:
-    shown = visible(HIDDEN[what])
+    shown = escape_hidden(HIDDEN[what])
     assert shown.isascii()
     assert "\\u" in shown.lower()
-    assert not hidden(shown)
+    assert not find_hidden(shown)
 
 
 @pytest.mark.parametrize("what", SEEN)
 def test_scripts_and_emoji_stay_as_they_are(what: str) -> None:
     written = SEEN[what]
-    assert visible(written) == written
-    assert text.checked(f" {written} ", field="name") == written
+    assert escape_hidden(written) == written
+    assert text.check_text(f" {written} ", field="name") == written
 
 
 def test_lines_stay_lines_where_there_may_be_several() -> None:
-    assert visible("a\r\nb\n\tc", lines=True) == "a\r\nb\n\tc"
-    assert visible("a\rb", lines=True) == "a\\u000db"
-    assert visible("a\nb") == "a\\u000ab"
+    assert escape_hidden("a\r\nb\n\tc", lines=True) == "a\r\nb\n\tc"
+    assert escape_hidden("a\rb", lines=True) == "a\\u000db"
+    assert escape_hidden("a\nb") == "a\\u000ab"
 
 
 # -- where it leaves -------------------------------------------------------------------------------------------
@@ -167,7 +167,9 @@ def test_no_cell_of_an_export_holds_one(spoilt: str, browser: Browser) -> None:
 
 
 def test_a_line_of_the_log_is_one_line_and_holds_none() -> None:
-    (handler,) = [each for each in logging.getLogger().handlers if isinstance(each.formatter, text.OneLine)][:1]
+    (handler,) = [each for each in logging.getLogger().handlers if isinstance(each.formatter, text.OneLineFormatter)][
+        :1
+    ]
     record = logging.LogRecord("t", logging.WARNING, "", 0, "Turned away %s", ("x\u202e\nforged line\x1b[2J",), None)
     told = handler.format(record)
     assert told.endswith("Turned away x\\u202e\\u000aforged line\\u001b[2J")

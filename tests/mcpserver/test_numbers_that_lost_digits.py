@@ -9,7 +9,7 @@ import pytest
 from console.errors import Refusal
 from mcpserver import catalog
 from mcpserver.arguments import base as arguments
-from mcpserver.arguments.base import Amount, Arg, Inexact
+from mcpserver.arguments.base import Amount, Arg, InexactNumber
 from mcpserver.arguments.types import Amounts, Filters, OrderItems
 from tests.mcpserver.wire import Wire
 from tests.serving import Server
@@ -71,8 +71,8 @@ def numeric() -> Iterator[tuple[str, Arg]]:
 
 @pytest.mark.parametrize(("name", "arg"), list(numeric()))
 def test_every_argument_that_takes_a_number_refuses_it(name: str, arg: Arg) -> None:
-    lost = arguments.number(LOST)
-    assert isinstance(lost, Inexact)
+    lost = arguments.parse_number(LOST)
+    assert isinstance(lost, InexactNumber)
     given: Any = lost
     if isinstance(arg, Amounts):
         given = {arg.names[0]: lost}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from console import deadlines
+from console import body_timeout
 from tests.mcpserver.wire import Wire
 from tests.serving import Server, until
 
@@ -108,8 +108,10 @@ async def reads_all(scope: Any, receive: Any, send: Any) -> None:
             return
 
 
-async def asked(app: deadlines.App, line: Line, headers: list[tuple[bytes, bytes]]) -> None:
-    await deadlines.bounded(app)({"type": "http", "path": "/mcp", "headers": headers}, line.receive, line.send)
+async def asked(app: body_timeout.App, line: Line, headers: list[tuple[bytes, bytes]]) -> None:
+    await body_timeout.with_body_timeout(app)(
+        {"type": "http", "path": "/mcp", "headers": headers}, line.receive, line.send
+    )
 
 
 def status_for(pieces: Iterator[float]) -> int:
@@ -120,20 +122,20 @@ def status_for(pieces: Iterator[float]) -> int:
 
 
 def test_a_drip_is_cut_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadlines, "SILENCE_SECONDS", 5.0)
-    monkeypatch.setattr(deadlines, "TOTAL_SECONDS", 0.3)
+    monkeypatch.setattr(body_timeout, "SILENCE_SECONDS", 5.0)
+    monkeypatch.setattr(body_timeout, "TOTAL_SECONDS", 0.3)
     assert status_for(iter([0.01] * 1000)) == 408
 
 
 def test_a_slow_line_that_goes_on_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadlines, "SILENCE_SECONDS", 5.0)
-    monkeypatch.setattr(deadlines, "TOTAL_SECONDS", 60.0)
+    monkeypatch.setattr(body_timeout, "SILENCE_SECONDS", 5.0)
+    monkeypatch.setattr(body_timeout, "TOTAL_SECONDS", 60.0)
     assert status_for(iter([0.01] * 20)) == 200
 
 
 def test_what_we_send_may_take_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadlines, "SILENCE_SECONDS", 0.05)
-    monkeypatch.setattr(deadlines, "TOTAL_SECONDS", 0.05)
+    monkeypatch.setattr(body_timeout, "SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr(body_timeout, "TOTAL_SECONDS", 0.05)
     got: list[str] = []
 
     async def streams(scope: Any, receive: Any, send: Any) -> None:

@@ -54,7 +54,7 @@ def load(
     if placed_by is not None:
         limits = combine(limits, placed_by.limited)
     wants_equity = limits.equity_share is not None or limits.daily_loss is not None
-    wants_held = wants_equity or limits.position_value is not None or _wants_held(request, limits)
+    wants_held = wants_equity or limits.position_value is not None or _needs_position(request, limits)
     now = timezone.now()
     filled_before = None
     if wants_held:  # before the broker is asked for positions
@@ -90,7 +90,7 @@ def load(
     )
 
 
-def _wants_held(request: OrderRequest | None, limits: Limits) -> bool:
+def _needs_position(request: OrderRequest | None, limits: Limits) -> bool:
     """A stop-limit order's distance is told by whether it guards a position."""
     is_stop_limit = request is not None and request.order_type is OrderType.STOP_LIMIT
     return is_stop_limit and limits.price_collar is not None

@@ -33,7 +33,7 @@ _LOCKED = Instances[ConnectedApp](
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class AppRows:
     """The app that asks for something, and its connection."""
 
     app: ConnectedApp
@@ -47,24 +47,24 @@ class Asking:
             halts.check(action, self.connection, self.app.pk, account_id)
 
 
-def asking(app_id: int) -> Asking:
+def app_rows(app_id: int) -> AppRows:
     """Raises ConnectedApp.DoesNotExist."""
     app = _ASKING.first(app_id)
     if app is None:
         raise ConnectedApp.DoesNotExist
-    return Asking(app=app, connection=app.connection, is_halted=app.is_halted)  # type: ignore[attr-defined]  # annotated
+    return AppRows(app=app, connection=app.connection, is_halted=app.is_halted)  # type: ignore[attr-defined]  # annotated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class PlanRows:
     """The orders that a confirmation covers, without their legs, oldest first; all have one app and one connection."""
 
-    asking: Asking
+    asking: AppRows
     confirmation: Confirmation
     orders: list[Order]
 
 
-def plan_of(confirmation_id: str, app_id: int, known: Confirmation | None = None) -> Plan | None:
+def plan_of(confirmation_id: str, app_id: int, known: Confirmation | None = None) -> PlanRows | None:
     """What the app's confirmation covers; None where it has none of that id, or where that is about an order.
 
     ``known``: the row of the confirmation where it is at hand; it is then the orders' own.
@@ -79,8 +79,8 @@ def plan_of(confirmation_id: str, app_id: int, known: Confirmation | None = None
     for order in orders:
         order.app, order.connection, order.confirmation = lead.app, lead.connection, confirmation
     is_halted: bool = lead.is_halted  # type: ignore[attr-defined]  # annotated
-    return Plan(
-        asking=Asking(app=lead.app, connection=lead.connection, is_halted=is_halted),
+    return PlanRows(
+        asking=AppRows(app=lead.app, connection=lead.connection, is_halted=is_halted),
         confirmation=confirmation,
         orders=orders,
     )

@@ -20,7 +20,7 @@ from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
 from console.halts import services as halts
-from console.orders import redeeming, states
+from console.orders import states
 from console.orders.checks import daily_usage, limit_rules, limits, permission, position_checks, rows
 from console.orders.checks import facts as check_facts
 from console.orders.checks.limit_rules import RiskInputs
@@ -28,7 +28,7 @@ from console.orders.execution import submit, sync
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import AmendmentStatus
 from console.orders.terms import Terms, describe, digest, shown_terms
-from console.orders.transitions import amendment_state, order_state
+from console.orders.transitions import amendment_state, confirmation_state, order_state
 from console.orders.transitions.order_state import ConcurrentUpdate
 from console.principal import Redeemer
 
@@ -85,7 +85,9 @@ def prepare(
         raise refusal_of_read(error) from error
     check_limits(order, weighed, connection, app)
     with transaction.atomic():
-        confirmation = redeeming.hold(app, Action.MODIFY, _amendment_terms(connection, order, weighed), asked=redeemer)
+        confirmation = confirmation_state.create(
+            app, Action.MODIFY, _amendment_terms(connection, order, weighed), asked=redeemer
+        )
         now = confirmation.created_at
         change = Modification.objects.create(
             public_id=ids.new("mod"),
@@ -327,10 +329,10 @@ def _redeem(
     permission.check_permission(app, connection)
     authorize(connection)
     halts.check(halts.GatedAction.RELEASE, connection, app.pk, change.order.account_id)
-    if not redeeming.use_up(confirmation, now):
+    if not confirmation_state.use(confirmation, now):
         confirmation.refresh_from_db()
         authorize(connection)
-        if not redeeming.use_up(confirmation, now):
+        if not confirmation_state.use(confirmation, now):
             raise _Used
     order = Order.objects.select_for_update().get(pk=change.order_id)
     worst = check_locked(change, order, weighed, connection, app)

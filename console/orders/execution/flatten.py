@@ -10,8 +10,8 @@ from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
 from console.halts import services as halts
-from console.orders import reach, states
-from console.orders.checks import at_release, permission, position_checks
+from console.orders import states
+from console.orders.checks import at_release, order_access, permission, position_checks
 from console.orders.execution import cancel as cancelling
 from console.orders.models import Action, Confirmation, Order
 from console.orders.states import Status
@@ -24,10 +24,10 @@ def cancel_conflicting(confirmation: Confirmation, going: list[Order], by: str, 
     """Take back what works in the symbols that are closed, then check the closes in full; those that pass are returned.
 
     Orders without a position go, too. Those of a position that stays do not: they may be all that guards it. Of an
-    app's own flatten, neither do those of others; see ``reach``. Raises
+    app's own flatten, neither do those of others; see ``order_access``. Raises
     Refusal when no close goes, saying what was cancelled.
     """
-    connection, account_id, app = going[0].connection, going[0].account_id, reach.of_flatten(confirmation)
+    connection, account_id, app = going[0].connection, going[0].account_id, order_access.flatten_scope(confirmation)
     refused: list[tuple[Order, Refusal]] = []
     cleared: list[Order] = []
     taken: list[cancelling.CancelResult] = []
@@ -56,7 +56,7 @@ def cancel_conflicting(confirmation: Confirmation, going: list[Order], by: str, 
             break
         try:
             _check_still_valid(confirmation, order)
-            reach.check_clear(app, connection, account_id, order.symbol, exclude=confirmation)
+            order_access.check_no_other_orders(app, connection, account_id, order.symbol, exclude=confirmation)
             if stuck := take_back(order.symbol):
                 why = stuck[0].refusal or "its broker has not said yet what became of it."
                 raise Refusal(

@@ -14,15 +14,14 @@ from brokers.decimals import plain
 from brokers.errors import BrokerError, WriteOutcome
 from console.errors import Code, Refusal, refusal_of
 from console.halts import services as halts
-from console.orders import held_cancels, redeeming
 from console.orders.checks import at_release, facts, limits, permission, position_checks, rows
 from console.orders.checks.at_release import ReleaseChecks
-from console.orders.execution import amendments, flatten, submit
+from console.orders.execution import amendments, flatten, protective_cancels, submit
 from console.orders.execution.amendments import Authorize, OnReleased
 from console.orders.models import Action, Confirmation, Order
 from console.orders.states import Status
 from console.orders.terms import digest, shown_terms
-from console.orders.transitions import order_state
+from console.orders.transitions import confirmation_state, order_state
 from console.orders.transitions.order_state import ConcurrentUpdate
 
 log = logging.getLogger(__name__)
@@ -30,7 +29,7 @@ log = logging.getLogger(__name__)
 
 def release(
     confirmation: Confirmation,
-    read: rows.Plan | None = None,
+    read: rows.PlanRows | None = None,
     *,
     authorize: Authorize,
     by: str,
@@ -46,7 +45,7 @@ def release(
     """
     if confirmation.action == Action.CANCEL:
         return [
-            held_cancels.release(
+            protective_cancels.release(
                 confirmation, authorize=authorize, by=by, request_id=request_id, on_released=on_released
             )
         ]
@@ -142,7 +141,7 @@ def discard(
     return plan
 
 
-def _plan(confirmation: Confirmation, read: rows.Plan | None = None) -> tuple[rows.Asking, list[Order]]:
+def _plan(confirmation: Confirmation, read: rows.PlanRows | None = None) -> tuple[rows.AppRows, list[Order]]:
     """Who asks, and the orders it covers, without their legs; their ``confirmation`` is the given one."""
     plan = read or rows.plan_of(confirmation.public_id, confirmation.app_id, confirmation)
     assert plan is not None, f"{confirmation} covers no order"
@@ -260,12 +259,12 @@ def _redeem(
     authorize(connection)
     if confirmation.action == Action.FLATTEN:
         flatten.check_alone(confirmation, connection, lead)
-    if not redeeming.use_up(confirmation, now):
+    if not confirmation_state.use(confirmation, now):
         confirmation.refresh_from_db()
         lead.refresh_from_db()
         _check_redeemable(confirmation, lead)
         authorize(connection)
-        if not redeeming.use_up(confirmation, now):
+        if not confirmation_state.use(confirmation, now):
             raise Refusal(Code.CONFIRMATION_EXPIRED, "This confirmation expired. Nothing was sent.")
     gone: list[Order] = []
     held: list[tuple[Order, Refusal]] = []

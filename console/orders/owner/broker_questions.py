@@ -63,7 +63,7 @@ def has_asked_before(connection: Connection) -> bool:
     return Question.objects.filter(order__connection=connection).exists()
 
 
-def say_yes(question: Question, *, by: User, evidence: Evidence, seen: str, request_id: str = "") -> Order:
+def accept(question: Question, *, by: User, evidence: Evidence, seen: str, request_id: str = "") -> Order:
     """Send the owner's yes, once. ``seen`` is the digest of what the page showed.
 
     Raises Refusal: when this person or this proof may not, when it was answered or has ended, when the app or the
@@ -181,7 +181,7 @@ def _refuse(question: Question, refusal: Refusal, by: User, evidence: Evidence, 
     raise refusal
 
 
-def say_no(question: Question, *, by: User, ip: str = "", request_id: str = "") -> Order:
+def decline(question: Question, *, by: User, ip: str = "", request_id: str = "") -> Order:
     """End the order, and tell the broker no, once. It needs no proof beyond the session. Raises Refusal."""
     order = question.order
     _check_owner(order.connection, by)

@@ -14,7 +14,8 @@ from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of_read
 from console.orders import prepare as preparing
-from console.orders import reach, summary
+from console.orders import summary
+from console.orders.checks import order_access
 from console.orders.execution import cancel as cancelling
 from console.orders.models import Action, Confirmation, Order
 from console.principal import Principal
@@ -75,7 +76,7 @@ def cancelled_first(confirmation: Confirmation, kept: Collection[str] = ()) -> l
     if confirmation.action != Action.FLATTEN:
         return []
     order, stays = confirmation.order, {*confirmation.terms.get("stays", ()), *kept}
-    rows = cancelling.open_root_orders(order.connection, reach.of_flatten(confirmation))
+    rows = cancelling.open_root_orders(order.connection, order_access.flatten_scope(confirmation))
     return list(rows.filter(account_id=order.account_id).exclude(symbol__in=stays).order_by("-pk"))
 
 

@@ -16,10 +16,10 @@ from console.accounts.models import User
 from console.connections.models import Connection
 from console.orders.models import Confirmation, Letter, NoLetters, Question
 from console.orders.owner import approvals, broker_questions
-from console.outbox import post
+from console.outbox import mailer
 from console.outbox.models import OutgoingMail
 from console.scopes import Source
-from console.text import visible
+from console.text import escape_hidden
 
 MOST = 3
 """Letters in ``WITHIN``, before the one that says no more follow."""
@@ -72,12 +72,12 @@ def _notify(owner_id: int) -> int:
         Question.objects.filter(pk__in=[each.pk for each in asked]).update(told_at=now)
         Letter.objects.create(owner=owner, at=now)
         silent_until = first.at + WITHIN if first is not None and before == MOST else None
-        good_for = post.GOOD_FOR if asked else max(each.expires_at for each in mine) - now
-        post.put(owner, OutgoingMail.Kind.ORDERS, _compose(mine, asked, silent_until), good_for=good_for)
+        good_for = mailer.GOOD_FOR if asked else max(each.expires_at for each in mine) - now
+        mailer.enqueue(owner, OutgoingMail.Kind.ORDERS, _compose(mine, asked, silent_until), good_for=good_for)
     return 1
 
 
-def _compose(confirmations: list[Confirmation], asked: list[Question], silent_until: datetime | None) -> post.Letter:
+def _compose(confirmations: list[Confirmation], asked: list[Question], silent_until: datetime | None) -> mailer.Email:
     """Subject and text. No order, no price: who asks, where, and the page that shows the rest."""
     who = [(f"{_name(each.app.name)} asks", each.app.connection) for each in confirmations]
     who += [
@@ -104,11 +104,11 @@ This letter does nothing by itself. If you expect no such order, reject it there
         text += f"""
 So many ask that no further letter is sent before {silent_until:%H:%M} UTC. What waits is on that page all the same.
 """
-    return post.Letter(subject, text)
+    return mailer.Email(subject, text)
 
 
 def _name(name: str) -> str:
-    return " ".join(_NO_WORD.sub(" ", visible(name)).split())
+    return " ".join(_NO_WORD.sub(" ", escape_hidden(name)).split())
 
 
 def is_enabled(connection: Connection) -> bool:

@@ -212,7 +212,7 @@ def load(confirmation: Confirmation) -> Review:
     items = [_item(order, change) for order in orders]
     review = Review(confirmation=confirmation, items=items, at=timezone.now())
     if review.is_cancel:  # no permission, halt or limit holds a cancel back
-        _look_at_prices(review, connection)
+        _read_prices(review, connection)
         return review
     _collect(review.refusals, lambda: permission.check_permission(app, connection))
     _collect(review.refusals, lambda: halts.check(confirmation.at_halts, connection, app.pk, lead.account_id))
@@ -234,7 +234,7 @@ def load(confirmation: Confirmation) -> Review:
     return review
 
 
-def _look_at_prices(review: Review, connection: Connection) -> None:
+def _read_prices(review: Review, connection: Connection) -> None:
     try:
         broker = broker_access.broker_of(connection)
         for item in review.items:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from console.accounts import presence
 from console.accounts.current import user_of
 from console.accounts.models import User
-from console.accounts.presence import Act
+from console.accounts.presence import PresenceAct
 from console.accounts.required import before_second_factor
 from console.audit.models import Call, Change
 from console.connections import broker_access
@@ -79,7 +79,7 @@ def waiting(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-def letters_on(request: HttpRequest, pk: int) -> HttpResponse:
+def emails_on(request: HttpRequest, pk: int) -> HttpResponse:
     connection = get_object_or_404(connection_queries.open_connections(user_of(request)), pk=pk)
     on = request.POST.get("on") == "1"
     notifications.set_enabled(connection, on=on)
@@ -88,7 +88,7 @@ def letters_on(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("orders:approvals")
 
 
-def _to_be_decided(request: HttpRequest, public_id: str) -> Confirmation:
+def _awaiting_decision(request: HttpRequest, public_id: str) -> Confirmation:
     return get_object_or_404(approvals.visible(user_of(request)), public_id=public_id)
 
 
@@ -99,7 +99,7 @@ def _is_open(confirmation: Confirmation) -> bool:
 @never_cache
 @require_safe
 def approval(request: HttpRequest, public_id: str) -> HttpResponse:
-    confirmation = _to_be_decided(request, public_id)
+    confirmation = _awaiting_decision(request, public_id)
     if not _is_open(confirmation):
         return redirect("orders:detail", review.plan(confirmation)[0].public_id)
     return decision_page(request, confirmation)
@@ -112,7 +112,7 @@ def now(request: HttpRequest, public_id: str) -> HttpResponse:
     """The part of the page that moves. The whole page is loaded again once what may be pressed has changed."""
     if not isinstance(request.user, User):
         return HttpResponse(headers={"HX-Refresh": "true"})
-    confirmation = _to_be_decided(request, public_id)
+    confirmation = _awaiting_decision(request, public_id)
     if not _is_open(confirmation):
         return HttpResponse(headers={"HX-Refresh": "true"})
     looked = review.load(confirmation)
@@ -125,7 +125,7 @@ def decision_page(
     request: HttpRequest,
     confirmation: Confirmation,
     *,
-    proof: presence.Fields | None = None,
+    proof: presence.ProofFields | None = None,
     reject: RejectForm | None = None,
 ) -> HttpResponse:
     looked = review.load(confirmation)
@@ -151,7 +151,7 @@ def decision_page(
         "is_cancel": looked.is_cancel,
         "decided_by": confirmation.decided_by(order.connection).value,
         "cancels": close_all.cancelled_first(confirmation, [item.order.symbol for item in looked.left_out]),
-        "proof": proof or presence.fields(request, Act.RELEASE_ORDER, live=order.connection.is_live),
+        "proof": proof or presence.proof_fields(request, PresenceAct.RELEASE_ORDER, live=order.connection.is_live),
         "reject": reject or RejectForm(),
     }
     return render(request, "orders/approval.html", context)
@@ -162,17 +162,17 @@ def decision_page(
 def release(request: HttpRequest, public_id: str) -> HttpResponse:
     """Ask who it is, there and then, for this very order as it was shown: a passkey on live."""
     user = user_of(request)
-    confirmation = _to_be_decided(request, public_id)
+    confirmation = _awaiting_decision(request, public_id)
     if request.method != "POST":
         return redirect("orders:approval", public_id)
 
-    def page(found: presence.Fields) -> HttpResponse:
+    def page(found: presence.ProofFields) -> HttpResponse:
         if not _is_open(confirmation):
             return redirect("orders:approval", public_id)
         return decision_page(request, confirmation, proof=found)
 
     live = confirmation.app.connection.is_live
-    proved = presence.ask(request, Act.RELEASE_ORDER, about="", back="", live=live, page=page)
+    proved = presence.require_proof(request, PresenceAct.RELEASE_ORDER, about="", back="", live=live, page=page)
     if isinstance(proved, HttpResponse):
         return proved
     evidence = evidence_of(request, proved)
@@ -197,7 +197,7 @@ def release(request: HttpRequest, public_id: str) -> HttpResponse:
     return redirect("orders:detail", orders[0].public_id)
 
 
-def evidence_of(request: HttpRequest, proved: presence.Proved) -> Evidence:
+def evidence_of(request: HttpRequest, proved: presence.PresenceProof) -> Evidence:
     ip = request.META.get("REMOTE_ADDR", "")
     if proved.factor is None:
         return Evidence(proof=Proof.PASSWORD, label="the password", ip=ip)
@@ -207,7 +207,7 @@ def evidence_of(request: HttpRequest, proved: presence.Proved) -> Evidence:
 
 @require_POST
 def reject(request: HttpRequest, public_id: str) -> HttpResponse:
-    confirmation = _to_be_decided(request, public_id)
+    confirmation = _awaiting_decision(request, public_id)
     form = RejectForm(request.POST)
     if not form.is_valid():
         if not _is_open(confirmation):

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from console.accounts import presence
 from console.accounts.current import user_of
 from console.accounts.models import User
-from console.accounts.presence import Act
+from console.accounts.presence import PresenceAct
 from console.audit import errors, paging
 from console.connections import broker_access
 from console.errors import Refusal
@@ -129,9 +129,9 @@ def settle(request: HttpRequest, public_id: str) -> HttpResponse:
     if seen not in set(manual_settlement.Observation):
         messages.error(request, "Choose what you saw at the broker.")
         return redirect(page)
-    proved = presence.ask(
+    proved = presence.require_proof(
         request,
-        Act.SETTLE_ORDER,
+        PresenceAct.SETTLE_ORDER,
         about=f"You looked for the order {public_id} at the broker. You saw: {manual_settlement.LABELS[manual_settlement.Observation(seen)]}.",
         back=page,
         live=order.connection.is_live,

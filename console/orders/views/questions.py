@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console.accounts import presence
 from console.accounts.current import user_of
-from console.accounts.presence import Act
+from console.accounts.presence import PresenceAct
 from console.connections import broker_access
 from console.errors import Refusal
 from console.orders.models import Question
@@ -26,7 +26,7 @@ def _question_or_404(request: HttpRequest, public_id: str) -> Question:
     return get_object_or_404(broker_questions.visible(user_of(request)), public_id=public_id)
 
 
-def _to_answer(request: HttpRequest, asked: Question, *, proof: presence.Fields | None = None) -> HttpResponse:
+def _question_page(request: HttpRequest, asked: Question, *, proof: presence.ProofFields | None = None) -> HttpResponse:
     user, order = user_of(request), asked.order
     if not broker_questions.open_questions(user).filter(pk=asked.pk).exists():
         return redirect("orders:detail", order.public_id)
@@ -39,7 +39,7 @@ def _to_answer(request: HttpRequest, asked: Question, *, proof: presence.Fields 
         "broker": broker_access.broker_title(order.connection.broker),
         "seconds": max(0, math.ceil(left)),
         "is_live": order.connection.is_live,
-        "proof": proof or presence.fields(request, Act.ANSWER_BROKER, live=order.connection.is_live),
+        "proof": proof or presence.proof_fields(request, PresenceAct.ANSWER_BROKER, live=order.connection.is_live),
     }
     return render(request, "orders/question.html", context)
 
@@ -47,29 +47,29 @@ def _to_answer(request: HttpRequest, asked: Question, *, proof: presence.Fields 
 @never_cache
 @require_safe
 def question(request: HttpRequest, public_id: str) -> HttpResponse:
-    return _to_answer(request, _question_or_404(request, public_id))
+    return _question_page(request, _question_or_404(request, public_id))
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def say_yes(request: HttpRequest, public_id: str) -> HttpResponse:
+def accept(request: HttpRequest, public_id: str) -> HttpResponse:
     """Ask who it is, there and then, for this very question: a passkey on live."""
     user, asked = user_of(request), _question_or_404(request, public_id)
     if request.method != "POST":
         return redirect("orders:question", public_id)
-    proved = presence.ask(
+    proved = presence.require_proof(
         request,
-        Act.ANSWER_BROKER,
+        PresenceAct.ANSWER_BROKER,
         about="",
         back="",
         live=asked.order.connection.is_live,
-        page=lambda found: _to_answer(request, asked, proof=found),
+        page=lambda found: _question_page(request, asked, proof=found),
     )
     if isinstance(proved, HttpResponse):
         return proved
     evidence = approvals.evidence_of(request, proved)
     try:
-        order = broker_questions.say_yes(asked, by=user, evidence=evidence, seen=request.POST.get("seen", ""))
+        order = broker_questions.accept(asked, by=user, evidence=evidence, seen=request.POST.get("seen", ""))
     except Refusal as refusal:
         messages.error(request, str(refusal))
         return redirect("orders:question", public_id)
@@ -85,10 +85,10 @@ def say_yes(request: HttpRequest, public_id: str) -> HttpResponse:
 
 
 @require_POST
-def say_no(request: HttpRequest, public_id: str) -> HttpResponse:
+def decline(request: HttpRequest, public_id: str) -> HttpResponse:
     asked = _question_or_404(request, public_id)
     try:
-        order = broker_questions.say_no(asked, by=user_of(request), ip=request.META.get("REMOTE_ADDR", ""))
+        order = broker_questions.decline(asked, by=user_of(request), ip=request.META.get("REMOTE_ADDR", ""))
     except Refusal as refusal:
         messages.error(request, str(refusal))
     else:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from brokers import reach
+from brokers import allowed_hosts
 from brokers.errors import BrokerUnavailable
 from brokers.tws import line
 from brokers.tws.adapter import TwsBroker
@@ -52,7 +52,8 @@ def processes(fake: OneProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """Two of one instance: each has a line of its own, and the folder is shared."""
     monkeypatch.setattr(line, "LINGER", 0.05)
     lines = [
-        TwsConnection("127.0.0.1", fake.port, 7, 2.0, reach.parse(reach.LOOPBACK), tmp_path / "turns") for _ in range(2)
+        TwsConnection("127.0.0.1", fake.port, 7, 2.0, allowed_hosts.parse(allowed_hosts.LOOPBACK), tmp_path / "turns")
+        for _ in range(2)
     ]
     yield [TwsBroker(each) for each in lines]
     for each in lines:
@@ -122,7 +123,7 @@ def test_a_turn_ends_even_where_calls_go_on(
 
 
 def test_another_program_with_the_same_client_id_is_told_apart(fake: OneProgram, processes: list[TwsBroker]) -> None:
-    stranger = TwsConnection("127.0.0.1", fake.port, 7, 2.0, reach.parse(reach.LOOPBACK))
+    stranger = TwsConnection("127.0.0.1", fake.port, 7, 2.0, allowed_hosts.parse(allowed_hosts.LOOPBACK))
     try:
         assert TwsBroker(stranger).accounts()
         with pytest.raises(BrokerUnavailable, match="another program uses this client id there"):

@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client as Browser
 
-from console.accounts import known, throttle
+from console.accounts import known_browsers, throttle
 from console.accounts.links import make
 from console.accounts.models import Link, User
 from tests.conftest import PASSWORD
@@ -69,7 +69,7 @@ def test_a_browser_known_for_one_person_is_a_stranger_to_another(owner: User, ot
 @pytest.mark.parametrize("forged", ["", "x", "e30:1abcde:AAAA", "{}"])
 def test_the_cookie_cannot_be_made_up(forged: str, owner: User) -> None:
     browser = Browser()
-    browser.cookies[known.COOKIE] = forged
+    browser.cookies[known_browsers.COOKIE] = forged
     guess(owner.email, 20)
     assert TOO_MANY in attempt(browser, owner.email, PASSWORD, REMOTE_ADDR="198.51.100.1")
 
@@ -77,7 +77,7 @@ def test_the_cookie_cannot_be_made_up(forged: str, owner: User) -> None:
 def test_the_cookie_opens_nothing_and_no_script_reads_it(owner: User) -> None:
     mine = known_browser(owner)
     assert mine.get("/keys/").status_code == 302
-    cookie = mine.cookies[known.COOKIE]
+    cookie = mine.cookies[known_browsers.COOKIE]
     assert (cookie["httponly"], cookie["samesite"]) == (True, "Lax")
     assert owner.email not in cookie.value
 

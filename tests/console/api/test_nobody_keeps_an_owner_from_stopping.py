@@ -130,9 +130,9 @@ def test_one_persons_session_uses_up_nobody_elses(
     ("check", "passes"),
     [
         (lambda: call_quota.check(1, 1, CallKind.LIST), False),
-        (lambda: call_quota.check_holder("manager-x", CallKind.READ), False),
-        (lambda: call_quota.check_holder("manager-x", CallKind.STOP), True),
-        (lambda: call_quota.check_holder("user-1/session", CallKind.CANCEL), True),
+        (lambda: call_quota.check_person("manager-x", CallKind.READ), False),
+        (lambda: call_quota.check_person("manager-x", CallKind.STOP), True),
+        (lambda: call_quota.check_person("user-1/session", CallKind.CANCEL), True),
     ],
 )
 def test_without_the_shared_counter_only_what_stops_passes(

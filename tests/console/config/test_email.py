@@ -8,7 +8,7 @@ from console.config.email import Smtp
 
 
 def test_without_an_address_letters_are_files_in_the_home() -> None:
-    assert email.backend("")[0] == "console.outbox.backends.Folder"
+    assert email.backend("")[0] == "console.outbox.backends.FolderBackend"
 
 
 @pytest.mark.parametrize(

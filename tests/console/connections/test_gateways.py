@@ -35,7 +35,7 @@ from console.orders import prepare as preparing
 from console.orders.terms import Terms
 from console.scopes import Scope
 from tests.brokers.ibkr.fake import BASE, LIVE, PAPER, FakeIbkr
-from tests.brokers.test_reach import named
+from tests.brokers.test_allowed_hosts import named
 from tests.brokers.tws.fake import FakeTws
 from tests.console.connections.fakes import CROSSTRADE, IBKR, NO_GATEWAY, TWS, Linkable
 from tests.console.connections.test_linking import link, linked, refusal

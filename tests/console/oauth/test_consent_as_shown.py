@@ -11,7 +11,7 @@ from django.utils import timezone
 from console.accounts.models import User
 from console.clients.models import Client, ReviewState
 from console.connections.models import Connection
-from console.oauth import seen
+from console.oauth import consent_digest
 from tests.console.oauth.hosts import REGISTRATIONS, Host, allowed_apps, location, register, shown_on
 from tests.console.oauth.test_consent import inputs_of, text_of
 
@@ -115,14 +115,14 @@ def test_a_change_between_looking_and_granting_is_found_under_the_lock(
     browser: Browser, paper: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host, page, shown = opened(browser)
-    plain = seen.changed
+    plain = consent_digest.changed_parts
 
     def overtaken(sent: str, now: Any) -> list[str]:
         told = plain(sent, now)
         Client.objects.update(name="Claude")
         return told
 
-    monkeypatch.setattr(seen, "changed", overtaken)
+    monkeypatch.setattr(consent_digest, "changed_parts", overtaken)
     answer = host.choose(page, "allow", connection=paper.pk, scope="mcp:read", shown=shown)
     assert (answer.status_code, answer["Location"]) == (302, page)
     assert not allowed_apps().exists()

@@ -18,9 +18,9 @@ from console.oauth import tasks
 from console.oauth.models import AccessToken, Grant, RefreshToken
 from console.oauth.validator import digest
 from console.orders.checks import permission
-from tests.console.mailbox import delivered
 from tests.console.oauth.hosts import BOTH, Host, allowed_apps
 from tests.console.pages import words_of
+from tests.console.sent_mail import delivered
 
 
 def pass_time(**by: int) -> None:

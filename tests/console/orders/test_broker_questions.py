@@ -41,10 +41,10 @@ from tests.clock import Clock
 from tests.conftest import PASSWORD
 from tests.console.connections.fakes import IBKR
 from tests.console.connections.test_linking import linked
-from tests.console.mailbox import delivered
 from tests.console.pages import text_of, words_of
 from tests.console.passkeys import Passkey
 from tests.console.present import at_the_browser, challenge
+from tests.console.sent_mail import delivered
 
 SECOND = "This order may trigger and fill at once. Submit it?"
 
@@ -302,7 +302,7 @@ def test_a_late_yes_is_refused_before_the_sweep_has_come_by(
     clock.advance(seconds=121)
     evidence = Evidence(proof=Proof.PASSWORD, label="the password")
     with pytest.raises(Refusal) as caught:
-        broker_questions.say_yes(found, by=owner, evidence=evidence, seen=found.digest)
+        broker_questions.accept(found, by=owner, evidence=evidence, seen=found.digest)
     assert caught.value.code is Code.CONFIRMATION_EXPIRED
     assert (fake.replies, order_of(found).state) == ([], Status.ASKED)
 
@@ -340,10 +340,10 @@ def test_somebody_else_sees_and_answers_nothing(connection: Connection, other: U
         assert answer.status_code == 404
     evidence = Evidence(proof=Proof.PASSKEY, label="passkey")
     with pytest.raises(Refusal) as caught:
-        broker_questions.say_yes(found, by=other, evidence=evidence, seen=found.digest)
+        broker_questions.accept(found, by=other, evidence=evidence, seen=found.digest)
     assert caught.value.code is Code.NOT_PERMITTED
     with pytest.raises(Refusal) as caught:
-        broker_questions.say_no(found, by=other)
+        broker_questions.decline(found, by=other)
     assert caught.value.code is Code.NOT_PERMITTED
     assert "Interactive Brokers" not in words_of(stranger.get("/orders/approvals/"))
     assert (fake.replies, order_of(found).state) == ([], Status.ASKED)
@@ -533,7 +533,7 @@ def test_a_yes_whose_process_died_before_it_was_sent_is_looked_up_and_never_sent
     monkeypatch.setattr(submit, "answer_yes", dies)
     evidence = Evidence(proof=Proof.PASSWORD, label="the password")
     with pytest.raises(KeyboardInterrupt):
-        broker_questions.say_yes(found, by=owner, evidence=evidence, seen=found.digest)
+        broker_questions.accept(found, by=owner, evidence=evidence, seen=found.digest)
     assert order_of(found).state is Status.SENDING
     reconcile.sweep(clock.advance(seconds=31))
     assert order_of(found).state is Status.UNKNOWN
@@ -544,11 +544,11 @@ def test_a_yes_whose_process_died_before_it_was_sent_is_looked_up_and_never_sent
 
 def _says_yes(found: Question) -> None:
     evidence = Evidence(proof=Proof.PASSWORD, label="the password")
-    broker_questions.say_yes(found, by=found.order.connection.owner, evidence=evidence, seen=found.digest)
+    broker_questions.accept(found, by=found.order.connection.owner, evidence=evidence, seen=found.digest)
 
 
 def _says_no(found: Question) -> None:
-    broker_questions.say_no(found, by=found.order.connection.owner)
+    broker_questions.decline(found, by=found.order.connection.owner)
 
 
 def _cancels(found: Question) -> None:

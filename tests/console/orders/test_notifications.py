@@ -13,12 +13,12 @@ from console.connections.models import Connection, Policy
 from console.orders import prepare as preparing
 from console.orders import tasks
 from console.orders.owner import approvals, notifications
-from console.outbox import post
+from console.outbox import mailer
 from console.outbox.models import OutgoingMail
 from console.principal import Principal
 from tests.clock import Clock
-from tests.console.mailbox import delivered
 from tests.console.orders.conftest import bitcoin
+from tests.console.sent_mail import delivered
 
 pytestmark = pytest.mark.django_db
 
@@ -124,7 +124,7 @@ def test_a_letter_that_no_server_takes_ends_with_what_it_tells(
     ask(trader)
     assert [notifications.notify(), notifications.notify()] == [1, 0]
     for _ in range(3):
-        post.send_due({})
+        mailer.send_due({})
         clock.advance(seconds=61)
     row = OutgoingMail.objects.get()
     assert (row.sent_at, row.failed_at is not None, row.sealed) == (None, True, "")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from console.accounts.models import User
-from console.accounts.presence import Act
+from console.accounts.presence import PresenceAct
 from console.audit.models import Change
 from console.clients.models import Client, ReviewState
 from console.connected_apps import grants
@@ -35,7 +35,7 @@ OKX: Linkable = next(each for each in ALL if each.broker == "okx")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    act: Act
+    act: PresenceAct
     url: str
     fields: dict[str, Any] = field(default_factory=dict)
     shows: str = ""
@@ -72,94 +72,94 @@ def _asks(owner: User, connection: Connection, trader: Any) -> Any:
 @pytest.fixture
 def door_of(
     owner: User, other: User, paper: Connection, app: ConnectedApp, trader: Any, person: Person
-) -> Iterator[Callable[[Act], Door]]:
+) -> Iterator[Callable[[PresenceAct], Door]]:
     """The door of an act, with what it takes made ready for it."""
     running = contextlib.ExitStack()
 
-    def make(act: Act) -> Door:
+    def make(act: PresenceAct) -> Door:
         def door(url: str, *, shows: str = "", **fields: Any) -> Door:
             return Door(act=act, url=url, fields=fields, shows=shows)
 
         key: dict[str, Any] = {"name": "bot", "connection": paper.pk, "scope": "trade", "expiry": "30"}
         connection, security = f"/connections/{paper.pk}", "/security"
         match act:
-            case Act.LOOSEN_POLICY:
+            case PresenceAct.LOOSEN_POLICY:
                 connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
                 return door(f"{connection}/policy/", policy="two_step")
-            case Act.TRADING_ON:
+            case PresenceAct.TRADING_ON:
                 connections.disable_trading(paper, by=owner)
                 return door(f"{connection}/trading-on/")
-            case Act.RESUME_CONNECTION:
+            case PresenceAct.RESUME_CONNECTION:
                 connections.pause(paper, by=owner)
                 return door(f"{connection}/resume/")
-            case Act.RESUME_APP:
+            case PresenceAct.RESUME_APP:
                 grants.pause(app, by=owner)
                 return door(f"/apps/{app.pk}/resume/")
-            case Act.WIDEN_LIMITS:
+            case PresenceAct.WIDEN_LIMITS:
                 Connection.objects.filter(pk=paper.pk).update(
                     limits={"order_notional": "90000", "daily_notional": "90000"}
                 )
                 return door(f"{connection}/limits/", order_notional="95000", daily_notional="90000")
-            case Act.TOOLSETS_ON:
+            case PresenceAct.TOOLSETS_ON:
                 grants.set_toolsets(app, {Toolset.MARKET}, by=owner)
                 return door(f"/apps/{app.pk}/toolsets/", on=[each.value for each in Toolset])
-            case Act.MINT_KEY:
+            case PresenceAct.MINT_KEY:
                 return door("/keys/new/", **key)
-            case Act.ROTATE_KEY:
+            case PresenceAct.ROTATE_KEY:
                 old, _ = minting.mint(owner, paper, frozenset({Scope.TRADE}), name="bot")
                 return door(f"/keys/{old.public_id}/rotate/", expiry="30", overlap="1h")
-            case Act.MINT_MANAGEMENT_KEY:
+            case PresenceAct.MINT_MANAGEMENT_KEY:
                 return door("/keys/manage/new/", name="terraform", expiry="30")
-            case Act.START_PLAYGROUND:
+            case PresenceAct.START_PLAYGROUND:
                 return door("/playground/start/", app=app.pk, may="same")
-            case Act.GRANT:
+            case PresenceAct.GRANT:
                 page = Host.register(person, REGISTRATIONS["claude"]).page()
                 shown = shown_on(person.get(page))
                 return door(page, choice="allow", connection=paper.pk, scope=BOTH, shown=shown)
-            case Act.LINK:
+            case PresenceAct.LINK:
                 return door(OKX.page, **OKX.form(running.enter_context(OKX.running())))
-            case Act.REPLACE_BROKER_KEY:
+            case PresenceAct.REPLACE_BROKER_KEY:
                 form = OKX.form(running.enter_context(OKX.running()))
                 at_the_browser(owner, Passkey(owner)).post(OKX.page, form)
                 linked = Connection.objects.get(broker=OKX.broker)
                 return door(f"/connections/{linked.pk}/key/", **OKX.keys)
-            case Act.LIFT_HALT:
+            case PresenceAct.LIFT_HALT:
                 return door(f"/halts/{halts.halt_connection(paper, by=owner).pk}/lift/")
-            case Act.RELEASE_ORDER:
+            case PresenceAct.RELEASE_ORDER:
                 waits = _asks(owner, paper, trader)
                 return door(f"/orders/approvals/{waits.public_id}/release/", seen=waits.terms_digest)
-            case Act.SETTLE_ORDER:
+            case PresenceAct.SETTLE_ORDER:
                 order = _asks(owner, paper, trader).order
                 Order.objects.filter(pk=order.pk).update(status="not_found")
                 return door(f"/orders/{order.public_id}/settle/", seen="working")
-            case Act.REGISTER_CLIENT:
+            case PresenceAct.REGISTER_CLIENT:
                 return door("/clients/new/", name="W", redirect_uris="https://w.example.com/cb", scope="trade")
-            case Act.ACCEPT_CLIENT:
+            case PresenceAct.ACCEPT_CLIENT:
                 Host.register(person, REGISTRATIONS["claude"])
                 Client.objects.update(review=ReviewState.WAITING)
                 client = Client.objects.get()
                 return door(f"/clients/{client.pk}/accept/", seen=client.looks)
-            case Act.INVITE:
+            case PresenceAct.INVITE:
                 return door("/people/invite/", email="ines@example.com", operator="on")
-            case Act.CHANGE_PERSON:
+            case PresenceAct.CHANGE_PERSON:
                 return door(f"/people/{other.pk}/make-operator/")
-            case Act.ADD_PLATFORM:
+            case PresenceAct.ADD_PLATFORM:
                 return door("/platforms/new/", name="Widget")
-            case Act.CHANGE_PLATFORM_SECRET | Act.ENABLE_PLATFORM:
+            case PresenceAct.CHANGE_PLATFORM_SECRET | PresenceAct.ENABLE_PLATFORM:
                 platform, _ = provisioning.create_platform(owner, name="Widget")
-                if act is Act.CHANGE_PLATFORM_SECRET:
+                if act is PresenceAct.CHANGE_PLATFORM_SECRET:
                     return door(f"/platforms/{platform.client_id}/secret/")
                 provisioning.disable_platform(platform, by=owner)
                 return door(f"/platforms/{platform.client_id}/enable/")
-            case Act.ADD_APP:
+            case PresenceAct.ADD_APP:
                 return door(f"{security}/app/", shows='class="qr"')
-            case Act.ADD_PASSKEY:
+            case PresenceAct.ADD_PASSKEY:
                 return door(f"{security}/passkey/", shows="data-options", name="Phone")
-            case Act.REMOVE_FACTOR:
+            case PresenceAct.REMOVE_FACTOR:
                 return door(f"{security}/factors/{Passkey(owner, 'Old').factor.pk}/remove/")
-            case Act.NEW_CODES:
+            case PresenceAct.NEW_CODES:
                 return door(f"{security}/codes/")
-            case Act.CHANGE_PASSWORD:
+            case PresenceAct.CHANGE_PASSWORD:
                 return door(f"{security}/password/", password="seven purple wardrobes", again="seven purple wardrobes")
         raise AssertionError(f"{act} has no door here: say how it is done.")
 

@@ -10,7 +10,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from console.accounts import presence
 from console.accounts.models import User
-from console.accounts.presence import Act
+from console.accounts.presence import PresenceAct
 from console.connections.models import Connection
 from tests.conftest import PASSWORD
 from tests.console.oauth.hosts import shown_on
@@ -19,8 +19,8 @@ from tests.console.presence.conftest import Door
 from tests.console.present import Person, challenge
 
 # How a broker's question comes about takes a broker that asks: see tests/console/orders/test_broker_questions.py.
-ACTS = [act for act in Act if act is not Act.ANSWER_BROKER]
-DoorOf = Callable[[Act], Door]
+ACTS = [act for act in PresenceAct if act is not PresenceAct.ANSWER_BROKER]
+DoorOf = Callable[[PresenceAct], Door]
 STATE = "mfa.webauthn.state"
 
 
@@ -47,17 +47,21 @@ def something_else(person: Person, paper: Connection) -> dict[str, str]:
 
 
 def test_every_act_has_a_rule_and_words_for_its_page() -> None:
-    assert set(presence.ACTS) == set(Act)
+    assert set(presence.ACTS) == set(PresenceAct)
     assert all(rule.words[0].isupper() and rule.words[-1] != "." for rule in presence.ACTS.values())
 
 
 @pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("with_passkey", [False, True], ids=["password", "passkey"])
 def test_a_copied_cookie_does_nothing_even_after_its_owner_proved_for_something_else(
-    person: Person, owner: User, paper: Connection, door_of: DoorOf, act: Act, with_passkey: bool
+    person: Person, owner: User, paper: Connection, door_of: DoorOf, act: PresenceAct, with_passkey: bool
 ) -> None:
     door = door_of(act)
-    needs_one = (Act.REMOVE_FACTOR, Act.NEW_CODES, Act.REPLACE_BROKER_KEY)  # made ready with a passkey, or of it
+    needs_one = (
+        PresenceAct.REMOVE_FACTOR,
+        PresenceAct.NEW_CODES,
+        PresenceAct.REPLACE_BROKER_KEY,
+    )  # made ready with a passkey, or of it
     person.passkey = Passkey(owner) if with_passkey or act in needs_one else None
     thief = Thief(person)
     used = something_else(person, paper)
@@ -68,7 +72,9 @@ def test_a_copied_cookie_does_nothing_even_after_its_owner_proved_for_something_
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_a_proof_made_for_one_act_opens_no_other(person: Person, owner: User, door_of: DoorOf, act: Act) -> None:
+def test_a_proof_made_for_one_act_opens_no_other(
+    person: Person, owner: User, door_of: DoorOf, act: PresenceAct
+) -> None:
     passkey, door = Passkey(owner), door_of(act)
     elsewhere = {"name": "mine"}
     for url, fields in (("/people/invite/", {"email": "a@example.com"}), (door.url, {**door.fields, **elsewhere})):
@@ -83,13 +89,13 @@ def test_a_proof_made_for_one_act_opens_no_other(person: Person, owner: User, do
 
 @pytest.mark.parametrize("act", ACTS)
 def test_a_proof_counts_once_even_where_it_is_sent_twice_at_the_same_moment(
-    person: Person, owner: User, door_of: DoorOf, act: Act
+    person: Person, owner: User, door_of: DoorOf, act: PresenceAct
 ) -> None:
     passkey, door = Passkey(owner), door_of(act)
     proof = {"proof-credential": passkey.answer(challenge(person, door.url, door.fields))}
     question = person.session[STATE]
     assert door.opened(lambda: Browser.post(person, door.url, {**door.fields, **proof}))
-    person.force_login(owner) if act is Act.CHANGE_PASSWORD else None
+    person.force_login(owner) if act is PresenceAct.CHANGE_PASSWORD else None
     assert not door.opened(lambda: Browser.post(person, door.url, {**door.fields, **proof}))
     session = person.session
     session[STATE] = question
@@ -99,7 +105,7 @@ def test_a_proof_counts_once_even_where_it_is_sent_twice_at_the_same_moment(
 
 @pytest.mark.parametrize("act", ACTS)
 def test_somebody_with_a_passkey_cannot_fall_back_on_the_password(
-    person: Person, owner: User, door_of: DoorOf, act: Act
+    person: Person, owner: User, door_of: DoorOf, act: PresenceAct
 ) -> None:
     door = door_of(act)
     Passkey(owner)
@@ -107,32 +113,32 @@ def test_somebody_with_a_passkey_cannot_fall_back_on_the_password(
 
 
 ON_A_CONNECTION = (
-    Act.LOOSEN_POLICY,
-    Act.TRADING_ON,
-    Act.RESUME_CONNECTION,
-    Act.RESUME_APP,
-    Act.WIDEN_LIMITS,
-    Act.TOOLSETS_ON,
-    Act.MINT_KEY,
-    Act.ROTATE_KEY,
-    Act.MINT_MANAGEMENT_KEY,
-    Act.START_PLAYGROUND,
-    Act.GRANT,
-    Act.LIFT_HALT,
-    Act.SETTLE_ORDER,
+    PresenceAct.LOOSEN_POLICY,
+    PresenceAct.TRADING_ON,
+    PresenceAct.RESUME_CONNECTION,
+    PresenceAct.RESUME_APP,
+    PresenceAct.WIDEN_LIMITS,
+    PresenceAct.TOOLSETS_ON,
+    PresenceAct.MINT_KEY,
+    PresenceAct.ROTATE_KEY,
+    PresenceAct.MINT_MANAGEMENT_KEY,
+    PresenceAct.START_PLAYGROUND,
+    PresenceAct.GRANT,
+    PresenceAct.LIFT_HALT,
+    PresenceAct.SETTLE_ORDER,
 )
 """Releasing an order on live: tests/console/orders/test_approvals.py, where it is prepared there."""
 
 
 @pytest.mark.parametrize("act", ON_A_CONNECTION)
 def test_with_real_money_it_is_always_a_passkey(
-    person: Person, owner: User, paper: Connection, door_of: DoorOf, act: Act
+    person: Person, owner: User, paper: Connection, door_of: DoorOf, act: PresenceAct
 ) -> None:
     door = door_of(act)
     Connection.objects.filter(pk=paper.pk).update(
         environment="live", limits={"order_notional": "90000", "daily_notional": "90000"}
     )
-    if act is Act.GRANT:
+    if act is PresenceAct.GRANT:
         door.fields["shown"] = shown_on(person.get(door.url))  # the account is another than the page showed
     told = Browser.post(person, door.url, {**door.fields, "proof-password": PASSWORD})
     assert "it takes a passkey, and you have none yet" in told.content.decode()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from console.text import hidden
+from console.text import find_hidden
 from tests.mcpserver.wire import MODERN, Wire
 from tests.person import Person
 from tests.serving import Server
@@ -43,7 +43,7 @@ def wire(server: Server) -> Wire:
 
 
 def nothing_hidden(text: str) -> None:
-    assert not [hex(ord(text[place])) for place in hidden(text, lines=True)]
+    assert not [hex(ord(text[place])) for place in find_hidden(text, lines=True)]
 
 
 @eras

@@ -14,7 +14,6 @@ from django.utils import timezone
 from console import ids
 from console.connected_apps.models import ConnectedApp
 from console.errors import Code, Refusal
-from console.orders import redeeming
 from console.orders.checks import facts
 from console.orders.execution import amendments
 from console.orders.execution import cancel as cancelling
@@ -22,7 +21,7 @@ from console.orders.execution.amendments import Authorize, OnReleased
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import AmendmentStatus
 from console.orders.terms import describe, shown_terms
-from console.orders.transitions import amendment_state, order_state
+from console.orders.transitions import amendment_state, confirmation_state, order_state
 from console.orders.transitions.order_state import ConcurrentUpdate
 
 
@@ -35,7 +34,7 @@ def prepare(app: ConnectedApp, order: Order, *, by: str, request_id: str = "") -
         Order.objects.select_for_update().get(pk=order.pk)
         if (before := waiting.select_related("confirmation").first()) is not None:
             return before
-        confirmation = redeeming.hold(app, Action.CANCEL, _shown(order))
+        confirmation = confirmation_state.create(app, Action.CANCEL, _cancel_terms(order))
         change = Modification.objects.create(
             public_id=ids.new("mod"),
             order=order,
@@ -53,7 +52,7 @@ def prepare(app: ConnectedApp, order: Order, *, by: str, request_id: str = "") -
     return change
 
 
-def _shown(order: Order) -> dict[str, Any]:
+def _cancel_terms(order: Order) -> dict[str, Any]:
     connection = order.connection
     return {
         "action": Action.CANCEL.value,
@@ -114,7 +113,7 @@ def _redeem(
         )
     said = "Its owner released the cancel of the order."
     try:
-        if not redeeming.use_up(confirmation, now):
+        if not confirmation_state.use(confirmation, now):
             raise ConcurrentUpdate(confirmation.public_id)
         amendment_state.move(change, AmendmentStatus.DONE, said, by, request_id)
     except ConcurrentUpdate as error:

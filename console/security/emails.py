@@ -1,5 +1,5 @@
 from console.accounts.models import User
-from console.outbox.post import Letter
+from console.outbox.mailer import Email
 from console.security import services
 
 _RECOVERY = """Somebody asked for a new password for {email} at {host}.
@@ -13,10 +13,10 @@ After the password is set, live trading rests for 24 hours.
 """
 
 
-def recovery(user: User) -> Letter | None:
+def recovery_email(user: User) -> Email | None:
     """Written when it is sent, not while the page waits: how long that takes must not tell who has an account."""
     address = services.recovery_link(user)
     if address is None:
         return None
     host = address.split("/")[2]
-    return Letter("A new password for Tradelatch", _RECOVERY.format(email=user.email, host=host, address=address))
+    return Email("A new password for Tradelatch", _RECOVERY.format(email=user.email, host=host, address=address))

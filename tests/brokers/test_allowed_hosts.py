@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from brokers import reach
+from brokers import allowed_hosts
 from brokers.errors import BrokerUnavailable
 
 
@@ -41,7 +41,7 @@ def named(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]:
 )
 def test_what_is_on_the_list_is_called(monkeypatch: pytest.MonkeyPatch, entry: str, host: str, address: str) -> None:
     named(monkeypatch, [address])
-    assert reach.parse([entry]).addresses(host, 5000) == [address.removeprefix("::ffff:")]
+    assert allowed_hosts.parse([entry]).addresses(host, 5000) == [address.removeprefix("::ffff:")]
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_what_is_not_on_it_is_not(
     monkeypatch: pytest.MonkeyPatch, entries: list[str], host: str, addresses: list[str]
 ) -> None:
     named(monkeypatch, addresses)
-    with pytest.raises(reach.OutOfReach, match=r"TRADELATCH_BROKER_ADDRESSES\. Nothing was sent"):
-        reach.parse(entries).addresses(host, 5000)
+    with pytest.raises(allowed_hosts.OutOfReach, match=r"TRADELATCH_BROKER_ADDRESSES\. Nothing was sent"):
+        allowed_hosts.parse(entries).addresses(host, 5000)
 
 
 def test_a_name_nobody_knows_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,13 +70,13 @@ def test_a_name_nobody_knows_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(BrokerUnavailable, match=r"The name desk\.lan is not known here"):
-        reach.parse(["desk.lan"]).addresses("desk.lan", 5000)
+        allowed_hosts.parse(["desk.lan"]).addresses("desk.lan", 5000)
 
 
 @pytest.mark.parametrize("entry", ["10.0.0.300", "10.0.0.0/40", "desk lan", "-x", "desk:0", "desk:70000", "http://x"])
 def test_an_entry_that_is_none_is_named(entry: str) -> None:
     with pytest.raises(ValueError, match=r"is no address|has no port"):
-        reach.parse([entry])
+        allowed_hosts.parse([entry])
 
 
 @pytest.mark.parametrize(
@@ -94,4 +94,4 @@ def test_an_entry_that_is_none_is_named(entry: str) -> None:
 def test_by_default_only_an_instance_for_one_computer_calls_gateways_and_only_there(
     text: str | None, own_hosts: list[str], entries: list[str]
 ) -> None:
-    assert reach.listed(text, own_hosts=own_hosts) == entries
+    assert allowed_hosts.listed(text, own_hosts=own_hosts) == entries

@@ -8,7 +8,7 @@ import re
 import unicodedata
 
 from console.errors import Code, Refusal
-from console.text import checked, escaped
+from console.text import check_text, escape_character
 
 PRODUCT = "tradelatch"
 _ALPHABETS = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU"})
@@ -79,20 +79,20 @@ _SIGNS = {"@": "a", "|": "l", "!": "l", "$": "s", "+": "t"}
 """They stand for a letter within a word, and between words for themselves: a name is read both ways."""
 
 
-def clean(name: str, *, field: str = "name", longest: int = 100) -> str:
+def clean_display_name(name: str, *, field: str = "name", longest: int = 100) -> str:
     """The name with single blanks, in compatible letters (NFKC). Raises Refusal for one that hides or speaks for us.
 
     Empty where nothing was given. A longer one is cut.
     """
     name = unicodedata.normalize("NFKC", name)
-    shown = " ".join(checked(name, field=field).split())[:longest].strip()
+    shown = " ".join(check_text(name, field=field).split())[:longest].strip()
     if any(len(_alphabets(word)) > 1 for word in shown.split()):
         raise Refusal(
             Code.INVALID_ARGUMENT,
             "The name mixes letters of several alphabets in one word. Use one alphabet.",
             field=field,
         )
-    if found := _claim(shown):
+    if found := _claim_in(shown):
         raise Refusal(
             Code.INVALID_ARGUMENT,
             f"The name holds {found}, which people could take for a word of this server's about the program. Call it "
@@ -108,32 +108,32 @@ def _alphabets(word: str) -> set[str]:
     return {name for name in names if name in _ALPHABETS}
 
 
-def _claim(name: str) -> str:
+def _claim_in(name: str) -> str:
     """What speaks for us in it; empty for a name that does not."""
     for char in name:
         if _SEAL.search(unicodedata.name(char, "")):
-            return f"the sign {char} ({escaped(char)})"
+            return f"the sign {char} ({escape_character(char)})"
     own = _SET_UP_FOR.sub("", name)
     for read in (own, "".join(_SIGNS.get(char, char) for char in own)):
-        words = _words(read)
-        if _plain(PRODUCT) in "".join(words):
+        words = _latin_words(read)
+        if _latin(PRODUCT) in "".join(words):
             return f'"{PRODUCT.title()}"'
         words += _spelled_out(words)
         for standing in _STANDING:
-            if _plain(standing) in words:
+            if _latin(standing) in words:
                 return f'"{standing}"'
         for standing in _ANYWHERE:
-            if any(_plain(standing) in word for word in words):
+            if any(_latin(standing) in word for word in words):
                 return f'"{standing}"'
     return ""
 
 
-def _words(name: str) -> list[str]:
-    split = re.split(r"[\W_]+", "".join(_letter(char) for char in name))
+def _latin_words(name: str) -> list[str]:
+    split = re.split(r"[\W_]+", "".join(_latin_letter(char) for char in name))
     return [word for word in split if word]
 
 
-def _letter(char: str) -> str:
+def _latin_letter(char: str) -> str:
     """The Latin letter that it is, or looks like, in lower case: capitals can look like another letter's."""
     if char in _LOOK_ALIKE:
         return _LOOK_ALIKE[char]
@@ -143,8 +143,8 @@ def _letter(char: str) -> str:
     return "".join(_LOOK_ALIKE.get(each, each) for each in base.casefold())
 
 
-def _plain(word: str) -> str:
-    return "".join(_letter(char) for char in word)
+def _latin(word: str) -> str:
+    return "".join(_latin_letter(char) for char in word)
 
 
 def _spelled_out(words: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ A forbidden name that fits nothing would forbid nothing, and nobody would notice
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from brokers import built_on, instrument_id
+from brokers import instrument_id, underlyings
 from brokers.base import Broker
 from brokers.errors import AmbiguousSymbol, BrokerError, InvalidSymbol, NotSupported
 from brokers.types import Instrument
@@ -20,7 +20,7 @@ _FOUND = 20
 _LISTED = 20_000
 
 
-def check(connection: Connection, new: Limits, old: Limits) -> None:
+def check_names(connection: Connection, new: Limits, old: Limits) -> None:
     """Look the names up that ``new`` has and ``old`` has not. Raises Refusal, naming the list and the name.
 
     Names that stand already are left alone: an instrument that is listed no longer keeps nobody from tightening.
@@ -42,13 +42,15 @@ def check(connection: Connection, new: Limits, old: Limits) -> None:
 
 def _check(broker: Broker, title: str, field: str, name: str) -> None:
     """Raises BrokerError, Refusal."""
-    meant = _one(broker, name)
-    if meant is None or any(_fits(field, name, each) for each in meant):
+    meant = _exact_match(broker, name)
+    if meant is None or any(_matches(field, name, each) for each in meant):
         return
-    known = [*_search(broker, name), *_all(broker)]
-    if any(_fits(field, name, each) for each in known):
+    known = [*_search(broker, name), *_all_instruments(broker)]
+    if any(_matches(field, name, each) for each in known):
         return
-    likely = _likely(field, name, known) or _likely(field, name, _search(broker, built_on.usual(name)))
+    likely = _suggestions(field, name, known) or _suggestions(
+        field, name, _search(broker, underlyings.usual_name(name))
+    )
     hint = f" Did you mean {' or '.join(likely)}?" if likely else ""
     raise Refusal(
         Code.UNKNOWN_SYMBOL,
@@ -57,7 +59,7 @@ def _check(broker: Broker, title: str, field: str, name: str) -> None:
     )
 
 
-def _one(broker: Broker, name: str) -> list[Instrument] | None:
+def _exact_match(broker: Broker, name: str) -> list[Instrument] | None:
     """What the broker has under the very name; None: several, so it is known."""
     try:
         return [broker.instrument(name)]
@@ -76,34 +78,34 @@ def _search(broker: Broker, name: str) -> list[Instrument]:
         return []
 
 
-def _all(broker: Broker) -> list[Instrument]:
+def _all_instruments(broker: Broker) -> list[Instrument]:
     try:
         return broker.instruments(limit=_LISTED)
     except NotSupported:
         return []
 
 
-def _fits(field: str, name: str, one: Instrument) -> bool:
+def _matches(field: str, name: str, one: Instrument) -> bool:
     """Whether the list would speak of the instrument, by a word its broker has for it."""
     if field == "symbols":
         return Limits(symbols=frozenset({name})).allows(one.symbol, one.identity)
     if instrument_id.is_instrument_id(name):
         return one.identity is not None and instrument_id.parse(name).agrees(one.identity)
-    return not {bounds.letters(name)}.isdisjoint(map(bounds.letters, _words(one)))
+    return not {bounds.alphanumerics(name)}.isdisjoint(map(bounds.alphanumerics, _names_of(one)))
 
 
-def _words(one: Instrument) -> Iterator[str]:
+def _names_of(one: Instrument) -> Iterator[str]:
     yield from (one.symbol, one.symbol.partition("@")[0], *bounds.names_of(one))
     if one.identity is not None:
         yield from (one.identity.name, one.identity.pair)
 
 
-def _likely(field: str, name: str, known: list[Instrument]) -> list[str]:
+def _suggestions(field: str, name: str, known: list[Instrument]) -> list[str]:
     """What was probably meant: the usual word for it, else what is spelled nearly so."""
     if field == "symbols":
         words = {one.symbol for one in known}
-        same = [one.symbol for one in known if built_on.usual(name) in (one.base, one.ticker)]
+        same = [one.symbol for one in known if underlyings.usual_name(name) in (one.base, one.ticker)]
         return same[:3] or get_close_matches(name, sorted(words), n=3)
-    words = {word.upper() for one in known for word in _words(one) if word}
-    usual = built_on.usual_of_pair(name)
+    words = {word.upper() for one in known for word in _names_of(one) if word}
+    usual = underlyings.usual_pair(name)
     return [usual] if usual != name and usual in words else get_close_matches(name, sorted(words), n=3, cutoff=0.75)

@@ -4,7 +4,7 @@ own order          those it made, and those it made before the same client signe
 another app's      never: whoever may trade there may halt, and the owner may cancel
 the owner's        never
 waits for release  never, where it is the owner's to release
-guards a position  where the owner releases orders, its cancel waits for the owner; see ``held_cancels``
+guards a position  where the owner releases orders, its cancel waits for the owner; see ``protective_cancels``
 """
 
 from brokers.errors import BrokerError
@@ -20,7 +20,7 @@ from console.orders.states import Status
 from console.principal import Redeemer
 
 
-def check(app: ConnectedApp, order: Order) -> None:
+def check_may_change(app: ConnectedApp, order: Order) -> None:
     """May ``app`` take this order back, or ask for a change of it? Raises Refusal."""
     if app.is_console:
         return
@@ -39,10 +39,10 @@ def check(app: ConnectedApp, order: Order) -> None:
             order_id=order.public_id,
         )
     if order.state is Status.AWAITING:
-        check_undecided(order.confirmation)
+        check_not_owners_to_release(order.confirmation)
 
 
-def check_undecided(confirmation: Confirmation) -> None:
+def check_not_owners_to_release(confirmation: Confirmation) -> None:
     """What waits for its owner's release is not an app's to take back. Raises Refusal."""
     if confirmation.decided_by(confirmation.app.connection) is Redeemer.OWNER:
         order = confirmation.order
@@ -54,12 +54,12 @@ def check_undecided(confirmation: Confirmation) -> None:
         )
 
 
-def of_flatten(confirmation: Confirmation) -> ConnectedApp | None:
+def flatten_scope(confirmation: Confirmation) -> ConnectedApp | None:
     """Whose orders closing everything takes back: those of its app, or, where its owner releases it, all (None)."""
     return None if confirmation.redeemer == Redeemer.OWNER else confirmation.app
 
 
-def check_clear(
+def check_no_other_orders(
     app: ConnectedApp | None,
     connection: Connection,
     account_id: str,
@@ -73,15 +73,15 @@ def check_clear(
     rows = Order.objects.filter(connection=connection, account_id=account_id, symbol=symbol, status__in=states.OPEN)
     others = rows.exclude(app__in=ConnectedApp.objects.filter(app.same)).exclude(confirmation=exclude)
     for order in others.select_related("app")[:1]:
-        check(app, order)
+        check_may_change(app, order)
 
 
-def is_held(order: Order) -> bool:
+def cancel_needs_owner(order: Order) -> bool:
     """Whether the cancel of an app's own order waits for the owner: the owner releases orders there, and it guards."""
-    return order.connection.policy != Policy.TWO_STEP and order.state in facts.LIVE and _guards(order)
+    return order.connection.policy != Policy.TWO_STEP and order.state in facts.LIVE and _guards_position(order)
 
 
-def _guards(order: Order) -> bool:
+def _guards_position(order: Order) -> bool:
     """Whether a position may lose its stop, its target or its way out with the order."""
     if order.parent_id is not None or order.order_class == OrderClass.OCO or order.reduce_only or order.closes:
         return True

@@ -56,26 +56,26 @@ _FORMS = (
 )
 
 
-def usual(name: str) -> str:
+def usual_name(name: str) -> str:
     """The word everybody uses for it; itself, where it is that word already."""
     return ALIASES.get(name.upper(), name.upper())
 
 
-def usual_of_pair(name: str) -> str:
+def usual_pair(name: str) -> str:
     """The same of each side: ``BTC/USD`` for ``XBT/USD``."""
-    return "/".join(usual(side) for side in name.split("/"))
+    return "/".join(usual_name(side) for side in name.split("/"))
 
 
-def of_coin(name: str) -> set[str]:
+def underlyings_of_coin(name: str) -> set[str]:
     """What a coin or token of this name may be built on, its other words among it; empty where nothing is known."""
     name = name.upper()
     found = {_BUILT_ON[name]} if name in _BUILT_ON else set()
     found |= {told[1] for form in _FORMS if (told := form.fullmatch(name))}
-    found |= {usual(each) for each in (name, *found)} - {name}
+    found |= {usual_name(each) for each in (name, *found)} - {name}
     return found | {_BUILT_ON[each] for each in found if each in _BUILT_ON}
 
 
-def of_root(name: str) -> set[str]:
+def underlyings_of_root(name: str) -> set[str]:
     """What a future or an option of this root may be built on, besides the root itself."""
     found = _ROOTS.get(name.upper())
     return set() if found is None else {found}

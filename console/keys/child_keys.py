@@ -48,9 +48,9 @@ def mint(
             f"{_IN_PERSON}",
             field="scopes",
         )
-    apps = list(grants.standing(connection))
+    apps = list(grants.binding_apps(connection))
     _check_stopped(connection, apps, granted)
-    start = grants.tightest(apps)
+    start = grants.tightest_restrictions(apps)
     if start is None:
         raise Refusal(
             Code.NOT_PERMITTED,
@@ -90,7 +90,7 @@ def _check_stopped(connection: Connection, apps: Sequence[ConnectedApp], granted
 
 def _addresses(maker: ManagementKey, apps: Sequence[ConnectedApp], wanted: Sequence[str]) -> list[str]:
     """What the new key is bound to: within the maker's own, and within those of the keys that are bound there."""
-    bound = _bound(apps)
+    bound = _address_lists(apps)
     every: list[list[str]] = [each for each in (maker.networks, *bound) if each]
     if not every:
         return list(wanted)
@@ -106,7 +106,7 @@ def _addresses(maker: ManagementKey, apps: Sequence[ConnectedApp], wanted: Seque
         )
     common = every[0]
     for each in every[1:]:
-        common = networks.meet(common, each)
+        common = networks.intersection(common, each)
     if not common or len(common) > networks.MOST:
         raise Refusal(
             Code.NOT_PERMITTED,
@@ -117,17 +117,17 @@ def _addresses(maker: ManagementKey, apps: Sequence[ConnectedApp], wanted: Seque
     return common
 
 
-def _bound(apps: Sequence[ConnectedApp]) -> list[list[str]]:
+def _address_lists(apps: Sequence[ConnectedApp]) -> list[list[str]]:
     """The address lists of the keys that work there, and of those that ended without their owner."""
     ended = [app.pk for app in apps if app.still_binds]
     keys = ApiKey.objects.filter(app__in=apps)
     found = [
         key.networks
         for key in keys
-        if key.networks and (key.revoked_at is None or key.app_id in ended) and not _ran_out(key)
+        if key.networks and (key.revoked_at is None or key.app_id in ended) and not _has_expired(key)
     ]
     return [list(each) for each in dict.fromkeys(tuple(each) for each in found)]
 
 
-def _ran_out(key: ApiKey) -> bool:
+def _has_expired(key: ApiKey) -> bool:
     return key.replaced_by_id is not None and key.expires_at is not None and key.expires_at <= timezone.now()

@@ -17,13 +17,13 @@ from console.principal import Redeemer
 _CONFIRMATIONS = Insertion(Confirmation)
 
 
-def of(app: ConnectedApp, asked: Redeemer) -> Redeemer:
+def redeemer_of(app: ConnectedApp, asked: Redeemer) -> Redeemer:
     """Whose yes it takes to release what ``app`` prepares now, where it asks ``asked``."""
     is_owners = app.is_console or app.connection.policy != Policy.TWO_STEP
     return Redeemer.OWNER if is_owners else asked
 
 
-def hold(
+def create(
     app: ConnectedApp,
     action: Action,
     shown: dict[str, Any],
@@ -38,7 +38,7 @@ def hold(
         app=app,
         action=action,
         all_or_none=all_or_none,
-        redeemer=of(app, asked),
+        redeemer=redeemer_of(app, asked),
         terms=shown,
         terms_digest=digest(shown),
         created_at=now,
@@ -53,7 +53,7 @@ def narrow(confirmation: Confirmation, asked: Redeemer) -> None:
         confirmation.refresh_from_db(fields=["redeemer"])
 
 
-def use_up(confirmation: Confirmation, now: datetime) -> bool:
+def use(confirmation: Confirmation, now: datetime) -> bool:
     """Mark it as used, once. False: it was used, is over, or waits for somebody else than when it was read."""
     mine = Confirmation.objects.filter(pk=confirmation.pk, redeemer=confirmation.redeemer)
     return mine.filter(redeemed_at=None, expires_at__gt=now).update(redeemed_at=now) > 0

@@ -18,7 +18,7 @@ from console.toolsets import LABELS, Toolset, switched_on
 _TRADING = frozenset({Toolset.TRADE, Toolset.PAPER})
 
 
-class Door(Protocol):
+class AdmissionRules(Protocol):
     """What a door asks of the app that comes to it. A tool is one."""
 
     @property
@@ -37,7 +37,7 @@ class Door(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plain:
+class PlainEndpoint:
     """A door that is no tool."""
 
     name: str
@@ -46,7 +46,7 @@ class Plain:
     throttle: CallKind = CallKind.READ
 
 
-def admit(who: Principal, door: Door) -> None:
+def admit(who: Principal, door: AdmissionRules) -> None:
     """Let the app in and count the call. Raises Refusal."""
     check_running(who)
     check_scope(who, door)
@@ -55,7 +55,7 @@ def admit(who: Principal, door: Door) -> None:
     _check_connection(who, door)
 
 
-def check(who: Principal, door: Door) -> None:
+def check_again(who: Principal, door: AdmissionRules) -> None:
     """The same for one who is inside already: nothing is counted. Raises Refusal."""
     check_running(who)
     check_scope(who, door)
@@ -68,12 +68,12 @@ def check_running(who: Principal) -> None:
         raise Refusal(Code.APP_PAUSED, "This app is paused. Its owner can resume it under Connected apps.")
 
 
-def check_scope(who: Principal, door: Door) -> None:
+def check_scope(who: Principal, door: AdmissionRules) -> None:
     if not who.may(door.scope):
         raise scope_refusal(door)
 
 
-def scope_refusal(door: Door) -> Refusal:
+def scope_refusal(door: AdmissionRules) -> Refusal:
     return Refusal(
         Code.INSUFFICIENT_SCOPE,
         f"{door.name} needs the scope {door.scope}, and this app may only read. Its owner can allow trading by "
@@ -91,7 +91,7 @@ def check_switched_on(who: Principal, name: str, toolset: Toolset) -> None:
         )
 
 
-def _check_connection(who: Principal, door: Door) -> None:
+def _check_connection(who: Principal, door: AdmissionRules) -> None:
     if door.throttle is CallKind.CANCEL:
         return
     if who.connection_paused:

@@ -34,32 +34,32 @@ _LEASE = timedelta(seconds=120)
 """How long one attempt may take: a worker that was killed meanwhile is succeeded by another after it."""
 _AT_ONCE = 50
 _KEPT = timedelta(days=30)
-_OF_ONE_LETTER = (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError, ValueError)
+_MESSAGE_ERRORS = (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class Email:
     subject: str
     text: str
 
 
-Writer = Callable[[User], Letter | None]
+EmailWriter = Callable[[User], Email | None]
 """Writes a letter when it is first sent, for those that hold a secret; None when there is nothing to say."""
 
 
-def put(
-    user: User | None, kind: OutgoingMail.Kind, letter: Letter | None = None, *, good_for: timedelta = GOOD_FOR
+def enqueue(
+    user: User | None, kind: OutgoingMail.Kind, letter: Email | None = None, *, good_for: timedelta = GOOD_FOR
 ) -> OutgoingMail:
     """Call it in the transaction of what the letter tells. Without ``letter``, its kind has a writer."""
     now = timezone.now()
     return OutgoingMail.objects.create(
-        user=user, kind=kind, sealed=_sealed(letter) if letter else "", good_until=now + good_for, next_at=now
+        user=user, kind=kind, sealed=_seal(letter) if letter else "", good_until=now + good_for, next_at=now
     )
 
 
-def send_due(writers: Mapping[OutgoingMail.Kind, Writer]) -> int:
+def send_due(writers: Mapping[OutgoingMail.Kind, EmailWriter]) -> int:
     """Send what is due. Returns how many letters went out. Raises nothing of what a mail server does."""
-    due = list(_waiting().filter(next_at__lte=timezone.now()).order_by("next_at", "pk")[:_AT_ONCE])
+    due = list(_unsent().filter(next_at__lte=timezone.now()).order_by("next_at", "pk")[:_AT_ONCE])
     if not due:
         return 0
     sent = 0
@@ -72,16 +72,16 @@ def send_due(writers: Mapping[OutgoingMail.Kind, Writer]) -> int:
                 letter = _written(each, writers)
                 if letter is None:
                     continue
-                _hand_over(each, letter, connection)
-            except _OF_ONE_LETTER as error:
-                _missed(each, error)
+                _send(each, letter, connection)
+            except _MESSAGE_ERRORS as error:
+                _retry_or_give_up(each, error)
             except OSError as error:
-                _missed(each, error)
-                _wait_for_server(error)
+                _retry_or_give_up(each, error)
+                _postpone_all(error)
                 break
             except Exception as error:
                 # A letter that cannot be opened or written stands in nobody else's way.
-                _missed(each, error)
+                _retry_or_give_up(each, error)
             else:
                 OutgoingMail.objects.filter(pk=each.pk).update(sent_at=timezone.now(), sealed="", failure="")
                 sent += 1
@@ -96,24 +96,24 @@ def failed(user: User, since: datetime, *, everyone: bool) -> QuerySet[OutgoingM
     return found if everyone and user.is_operator else found.filter(user=user)
 
 
-def forget() -> int:
+def delete_old() -> int:
     """Delete rows of letters that ended a month ago."""
     long_ago = timezone.now() - _KEPT
     return OutgoingMail.objects.filter(Q(sent_at__lt=long_ago) | Q(failed_at__lt=long_ago)).delete()[0]
 
 
-def _waiting() -> QuerySet[OutgoingMail]:
+def _unsent() -> QuerySet[OutgoingMail]:
     return OutgoingMail.objects.filter(sent_at=None, failed_at=None)
 
 
 def _claim(each: OutgoingMail) -> bool:
     """For one attempt; False when another worker has it, or it is over."""
     now = timezone.now()
-    mine = _waiting().filter(pk=each.pk, next_at__lte=now)
+    mine = _unsent().filter(pk=each.pk, next_at__lte=now)
     return bool(mine.update(next_at=now + _LEASE, attempts=F("attempts") + 1))
 
 
-def _written(each: OutgoingMail, writers: Mapping[OutgoingMail.Kind, Writer]) -> Letter | None:
+def _written(each: OutgoingMail, writers: Mapping[OutgoingMail.Kind, EmailWriter]) -> Email | None:
     """The letter of a row that was claimed, or None when there is nothing to send. Raises whatever its writer does."""
     now = timezone.now()
     with transaction.atomic():
@@ -125,17 +125,17 @@ def _written(each: OutgoingMail, writers: Mapping[OutgoingMail.Kind, Writer]) ->
             _give_up(found, found.failure or "It was due while no worker ran")
             return None
         if found.sealed:
-            return _opened(found.sealed)
+            return _unseal(found.sealed)
         letter = writers[OutgoingMail.Kind(found.kind)](found.user)
         if letter is None:
             OutgoingMail.objects.filter(pk=each.pk).delete()
             return None
         # Kept for the next attempt: a secret in it is made once.
-        OutgoingMail.objects.filter(pk=each.pk).update(sealed=_sealed(letter))
+        OutgoingMail.objects.filter(pk=each.pk).update(sealed=_seal(letter))
         return letter
 
 
-def _hand_over(each: OutgoingMail, letter: Letter, connection: BaseEmailBackend) -> None:
+def _send(each: OutgoingMail, letter: Email, connection: BaseEmailBackend) -> None:
     assert each.user is not None
     host = urlsplit(settings.PUBLIC_URL).hostname
     message = mail.EmailMessage(
@@ -148,10 +148,10 @@ def _hand_over(each: OutgoingMail, letter: Letter, connection: BaseEmailBackend)
     message.send()
 
 
-def _missed(each: OutgoingMail, error: Exception) -> None:
+def _retry_or_give_up(each: OutgoingMail, error: Exception) -> None:
     """Try again later, or give it up."""
     now = timezone.now()
-    if not _waiting().filter(pk=each.pk).exists():
+    if not _unsent().filter(pk=each.pk).exists():
         return
     each.refresh_from_db()
     words = "it cannot be opened with the keys of this instance" if isinstance(error, InvalidToken) else error
@@ -173,10 +173,10 @@ def _give_up(each: OutgoingMail, failure: str) -> None:
     )
 
 
-def _wait_for_server(error: Exception) -> None:
+def _postpone_all(error: Exception) -> None:
     """It is the mail server, not this letter: whatever is due waits too, and no worker hangs at it again and again."""
     now = timezone.now()
-    held = _waiting().filter(next_at__lte=now).update(next_at=now + RETRY_AFTER[0])
+    held = _unsent().filter(next_at__lte=now).update(next_at=now + RETRY_AFTER[0])
     log.warning(
         "The mail server cannot be used (%s). %d letter%s: tried again in %.0f s.",
         type(error).__name__,
@@ -186,9 +186,9 @@ def _wait_for_server(error: Exception) -> None:
     )
 
 
-def _sealed(letter: Letter) -> str:
+def _seal(letter: Email) -> str:
     return seal.seal(json.dumps([letter.subject, letter.text]))
 
 
-def _opened(sealed: str) -> Letter:
-    return Letter(*json.loads(seal.unseal(sealed)))
+def _unseal(sealed: str) -> Email:
+    return Email(*json.loads(seal.unseal(sealed)))

@@ -12,7 +12,7 @@ from console import scopes
 from console.connections.models import Connection
 from console.oauth.authorization import AuthorizationRequest
 
-_WORDS = {
+_LABELS = {
     "name": "the name of the app",
     "addresses": "where it may return to",
     "identity": "what is known of who it is",
@@ -21,7 +21,7 @@ _WORDS = {
 }
 
 
-def parts(asked: AuthorizationRequest, connections: Iterable[Connection]) -> dict[str, str]:
+def digests(asked: AuthorizationRequest, connections: Iterable[Connection]) -> dict[str, str]:
     """A digest of each part that a person reads and judges by."""
     client = asked.client
     shown: Mapping[str, object] = {
@@ -37,12 +37,12 @@ def parts(asked: AuthorizationRequest, connections: Iterable[Connection]) -> dic
     return {name: hashlib.sha256(json.dumps(value).encode()).hexdigest()[:32] for name, value in shown.items()}
 
 
-def written(told: Mapping[str, str]) -> str:
+def to_field(told: Mapping[str, str]) -> str:
     """For the form."""
     return " ".join(f"{name}:{digest}" for name, digest in told.items())
 
 
-def changed(sent: str, now: Mapping[str, str]) -> list[str]:
+def changed_parts(sent: str, now: Mapping[str, str]) -> list[str]:
     """What is not as it was on the page that was sent, in a person's words; empty where all of it is."""
     then = dict(pair.split(":", 1) for pair in sent.split() if ":" in pair)
-    return [_WORDS[name] for name, digest in now.items() if then.get(name) != digest]
+    return [_LABELS[name] for name, digest in now.items() if then.get(name) != digest]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
-from console import claims
+from console import display_names
 from console.accounts.models import User
 from console.clients.documents import DocumentRefused, normalise
 from console.clients.models import Client
@@ -87,7 +87,7 @@ def owned(browser: Browser, owner: User) -> Browser:
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_programs_own_name_is_taken(name: str) -> None:
-    assert claims.clean(name) == name
+    assert display_names.clean_display_name(name) == name
     assert register(body(client_name=name)).json()["client_name"] == name
 
 

@@ -12,7 +12,9 @@ from console.errors import EXPLANATIONS, Code
 _OAUTH = ("/oauth/", "/auth/", "/.well-known/")
 
 
-def answer(path: str, status: int, code: Code, detail: str, *, template: str, **context: Any) -> tuple[str, str]:
+def render_refusal(
+    path: str, status: int, code: Code, detail: str, *, template: str, **context: Any
+) -> tuple[str, str]:
     """Content type and body: a problem (RFC 9457) under /api/, an error (RFC 6749, 5.2) of OAuth, else a page."""
     request_id = ids.new("req")
     help_ = f"{settings.PUBLIC_URL}/help/errors/{code}/"  # as help.links has it

@@ -3,7 +3,7 @@
 import ipaddress
 
 
-def of(text: str) -> str:
+def parse_address(text: str) -> str:
     """``text`` where it is an IP address, else "": what is no address is counted, kept and compared as unknown."""
     try:
         return str(ipaddress.ip_address(text.strip()))
@@ -11,7 +11,7 @@ def of(text: str) -> str:
         return ""
 
 
-def neighbourhood(ip: str) -> str:
+def customer_network(ip: str) -> str:
     """What one customer of a provider holds: an IPv4 address, or a whole /64 of IPv6 addresses; "" for no address."""
     try:
         address = ipaddress.ip_address(ip)
@@ -23,7 +23,7 @@ def neighbourhood(ip: str) -> str:
     return str(address.ipv4_mapped or ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
 
 
-def listed(text: str) -> list[str]:
+def parse_networks(text: str) -> list[str]:
     """Addresses and networks, apart by commas or blanks. Raises ValueError, naming the first that is neither."""
     words = text.replace(",", " ").split()
     for word in words:

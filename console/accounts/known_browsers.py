@@ -17,13 +17,13 @@ _MOST = 5
 """People of one browser."""
 
 
-def of(request: HttpRequest, email: str = "") -> str:
+def browser_of(request: HttpRequest, email: str = "") -> str:
     """What this browser is called, where ``email`` (without one: anybody) signed in with it; else empty."""
     name, people = _read(request)
     return name if people and (not email or _person(email) in people) else ""
 
 
-def remember(request: HttpRequest, response: HttpResponse, email: str) -> None:
+def remember_browser(request: HttpRequest, response: HttpResponse, email: str) -> None:
     """The person has just signed in."""
     name, people = _read(request)
     told = [_person(email), *(each for each in people if each != _person(email))][:_MOST]

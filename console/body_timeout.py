@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
-from console import refused
+from console import early_refusals
 from console.errors import Code
 
 SILENCE_SECONDS = 10.0
@@ -24,14 +24,14 @@ _DETAIL = (
 )
 
 
-def bounded(app: App) -> App:
+def with_body_timeout(app: App) -> App:
     """``app``, with 408 (RFC 9110 section 15.5.9) for a body that is too slow. What is sent back may take any time."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not _has_body(scope["headers"]):
             await app(scope, receive, send)
             return
-        body = _Body(str(scope["path"]), receive, send)
+        body = _TimedBody(str(scope["path"]), receive, send)
         await app(scope, body.receive, body.send)
 
     return serve
@@ -43,7 +43,7 @@ def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     )
 
 
-class _Body:
+class _TimedBody:
     __slots__ = ("_is_answering", "_is_cut", "_is_whole", "_path", "_receive", "_send", "_until")
 
     def __init__(self, path: str, receive: Receive, send: Send) -> None:
@@ -78,7 +78,7 @@ class _Body:
         await self._send(message)
 
     async def _refuse(self) -> None:
-        kind, text = refused.answer(self._path, 408, Code.REQUEST_TIMEOUT, _DETAIL, template="408.html")
+        kind, text = early_refusals.render_refusal(self._path, 408, Code.REQUEST_TIMEOUT, _DETAIL, template="408.html")
         body = text.encode()
         head = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
         head += [(b"connection", b"close"), (b"cache-control", b"no-store")]
