@@ -103,12 +103,12 @@ class HostAccess:
 class HttpClient:
     """One broker's host. Safe to share between threads; holds no credential: each call brings its headers."""
 
-    def __init__(self, base_url: str, broker: str, door: HostAccess | None = None) -> None:
+    def __init__(self, base_url: str, broker: str, access: HostAccess | None = None) -> None:
         """``broker`` is its name in what a person reads."""
         self._broker = broker
         self._client = httpx2.Client(
             base_url=base_url,
-            transport=_Transport(door),
+            transport=_Transport(access),
             trust_env=False,
             follow_redirects=False,
             headers={"User-Agent": "Tradelatch", "Accept": "application/json"},
@@ -256,8 +256,8 @@ def _digest(secured: ssl.SSLSocket | ssl.SSLObject) -> str:
 
 
 class _Backend(httpcore2.SyncBackend):
-    def __init__(self, door: HostAccess | None) -> None:
-        self._door = door
+    def __init__(self, access: HostAccess | None) -> None:
+        self._access = access
 
     def connect_tcp(
         self,
@@ -267,21 +267,21 @@ class _Backend(httpcore2.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
-        door, options = self._door, list(socket_options or ())
-        if door is None:
+        access, options = self._access, list(socket_options or ())
+        if access is None:
             return _Stream(super().connect_tcp(host, port, timeout, local_address, options))
-        *others, last = door.reach.addresses(host, port)
+        *others, last = access.reach.addresses(host, port)
         for address in others:
             with suppress(httpcore2.ConnectError):
-                return _Stream(super().connect_tcp(address, port, timeout, local_address, options), door.fingerprint)
-        return _Stream(super().connect_tcp(last, port, timeout, local_address, options), door.fingerprint)
+                return _Stream(super().connect_tcp(address, port, timeout, local_address, options), access.fingerprint)
+        return _Stream(super().connect_tcp(last, port, timeout, local_address, options), access.fingerprint)
 
 
 class _Transport(httpx2.HTTPTransport):
     """The library's own, its connections held to the deadline."""
 
-    def __init__(self, door: HostAccess | None) -> None:
-        pinned = door is not None and door.fingerprint
+    def __init__(self, access: HostAccess | None) -> None:
+        pinned = access is not None and access.fingerprint
         tls = _takes_any() if pinned else httpx2.create_ssl_context(trust_env=False)
         super().__init__(verify=tls, trust_env=False, retries=0)
         self._pool = httpcore2.ConnectionPool(
@@ -290,7 +290,7 @@ class _Transport(httpx2.HTTPTransport):
             max_keepalive_connections=20,
             keepalive_expiry=15.0,
             retries=0,
-            network_backend=_Backend(door),
+            network_backend=_Backend(access),
         )
 
 
@@ -342,12 +342,12 @@ _clients: dict[tuple[str, HostAccess | None], HttpClient] = {}
 _making = threading.Lock()
 
 
-def shared(base_url: str, broker: str, door: HostAccess | None = None) -> HttpClient:
+def shared(base_url: str, broker: str, access: HostAccess | None = None) -> HttpClient:
     """The process's client for a host: connections and TLS are set up once, not for each call."""
     with _making:
-        if (base_url, door) not in _clients:
-            _clients[base_url, door] = HttpClient(base_url, broker, door)
-        return _clients[base_url, door]
+        if (base_url, access) not in _clients:
+            _clients[base_url, access] = HttpClient(base_url, broker, access)
+        return _clients[base_url, access]
 
 
 @atexit.register

@@ -1,4 +1,4 @@
-"""A request whose body does not arrive is cut, at every door: nobody holds a place by sending nothing, or a drip."""
+"""A request whose body does not arrive is cut, at every endpoint: sending nothing, or a drip, holds no place."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping

@@ -30,7 +30,7 @@ class Principal:
     user_label: str
     source: Source
     credential_id: str
-    """Public id of the key, or the row id of the token: never anything that opens a door."""
+    """Public id of the key, or the row id of the token: never a secret."""
     app_id: int
     app_label: str
     paused: bool

@@ -332,7 +332,7 @@ OAUTH2_PROVIDER = {
     "COMPLIANT_BCP_RFC9700_REDIRECT_URI_MATCHING": True,
 }
 
-# REST: what a door answers is decided in console.api; this is what its description says
+# REST: what an endpoint answers is decided in console.api; this is what its description says
 SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.1",
     "TITLE": "Tradelatch REST API",

@@ -51,7 +51,7 @@ class Tool:
     about: str
     run: Callable[[ToolCall], dict[str, Any]]
     returns: type[Any]
-    """The TypedDict of its result, declared beside the handler; the gate adds ``context``. Not sent in the list."""
+    """The TypedDict of its result, declared beside the handler; the pipeline adds ``context``. Not sent in the list."""
     args: tuple[Arg, ...] = ()
     access: ToolAccess = ToolAccess.READ
     throttle: CallKind = CallKind.READ

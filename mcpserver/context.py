@@ -50,7 +50,7 @@ class ToolCall:
     account_id: str = ""
     """The account the call turned out to be about; stamped on the result."""
     order_id: str = ""
-    """The order it turned out to be about; kept in the journal."""
+    """The order it turned out to be about; kept in the audit log."""
     report: Report = ignore_progress
     """Tools marked ``reports`` say here how far they are; ``done`` must grow from one report to the next."""
 

@@ -51,7 +51,7 @@ _ALL_SCOPES = scopes.render(frozenset(scopes.ALL))
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id"
 _HOSTS = frozenset(allowed.strip("[]").lower() for allowed in settings.ALLOWED_HOSTS)
 _CALLS = frozenset({"tools/call", "resources/read", "prompts/get", "completion/complete", "subscriptions/listen"})
-"""What the gate counts, where it gets there. Everything else that a known app sends is counted here."""
+"""What the pipeline counts, where it gets there. Everything else that a known app sends is counted here."""
 _UNQUOTABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 """What an error_description may not hold: RFC 6750 section 3."""
 _READ_FIRST_BYTES = 64 * 1024
@@ -99,7 +99,7 @@ class _Arrived:
 def app(inner: ASGIApp, surface: Surface, lean: FastPath | None) -> ASGIApp:
     """The ASGI app of ``/mcp``: hands what it lets in to ``inner``, which finds the principal in the scope.
 
-    Without ``lean``, ``inner`` answers everything.
+    Without ``fast_path``, ``inner`` answers everything.
     """
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
@@ -183,7 +183,7 @@ async def _respond(
         return _plain_text_response(status, refusal.code, str(refusal), request_id, rpc_code)
 
     async def greet() -> Response | None:
-        """Count what is no call, and so never comes to the gate."""
+        """Count what is no call, and so never comes to the pipeline."""
         try:
             await anyio.to_thread.run_sync(pipeline.count_listing, principal, limiter=_DOORKEEPERS)
         except TooManyRequests as error:
@@ -219,7 +219,7 @@ async def _respond(
         if slower is not None:
             return slower
     tool = _tool_called(message, surface)
-    # A host with an OAuth token can step up from a 403; the holder of a key is told by the gate, as a tool error.
+    # A host with an OAuth token can step up from a 403; the holder of a key is told by the pipeline, as a tool error.
     if tool is not None and principal.source is Source.OAUTH and not principal.may(tool.scope):
         return await _step_up(OutOfScope(principal, tool), arrived)
 
@@ -389,7 +389,7 @@ _decoder = json.JSONDecoder(parse_constant=_no_constants, parse_float=arguments.
 
 
 def _reaches_the_gate(arrived: _Arrived, message: Any) -> bool:
-    """Whether the SDK brings it as far as the gate; what it rejects before would be counted nowhere."""
+    """Whether the SDK brings it as far as the pipeline; what it rejects before would be counted nowhere."""
     if not isinstance(message, dict) or message.get("id") is None:
         return False
     method, version = message.get("method"), arrived.headers.get(MCP_PROTOCOL_VERSION_HEADER)

@@ -2,10 +2,10 @@
 
 A tool that ``asks`` is called as ever. When it prepared an order, and the client can ask, its answer is held back and
 the user is asked; the client calls again with what they said and with our sealed state. A yes redeems the very same
-confirmation through the gate, so every check holds again and the desk lets it be used once.
+confirmation through the pipeline, so every check holds again and the desk lets it be used once.
 
 Whatever is prepared by such a call is kept as its user's to release (``Redeemer``), from the row's first moment on: no
-tool, key or REST door lists its id or redeems it, whoever asks for it again.
+tool, key or REST endpoint lists its id or redeems it, whoever asks for it again.
 
 form   the summary and "Send this order?", where the assistant may confirm
 url    the order's page in the console: its owner decides there, and a yes in the client only means that it was opened

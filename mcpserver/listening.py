@@ -138,7 +138,7 @@ class Listeners:
         self._streams.discard(stream)
 
     def opening(self, stream: Stream, wanted: types.SubscriptionFilter) -> Callable[[ToolCall], dict[str, Any]]:
-        """What the gate runs to open a stream: finds out which of the addresses this app may hear of."""
+        """What the pipeline runs to open a stream: finds out which of the addresses this app may hear of."""
 
         def run(call: ToolCall) -> dict[str, Any]:
             uris = wanted.resource_subscriptions or []

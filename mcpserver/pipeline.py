@@ -1,6 +1,6 @@
-"""One tool call, top to bottom: the gate, arguments, the tool, the journal. Runs in a worker thread.
+"""One tool call, top to bottom: admission, arguments, the tool, the audit log. Runs in a worker thread.
 
-The answer is returned only after its row in the journal is committed.
+The answer is returned only after its row in the audit log is committed.
 """
 
 import logging
@@ -60,10 +60,10 @@ class CallAttempt:
     entry: audit_log.Entry | None
 
     def answer(self, error: DatabaseError | None = None) -> ToolAnswer:
-        """``error``: why the entry is not in the journal. Raises UnknownTool."""
+        """``error``: why the entry is not in the audit log. Raises UnknownTool."""
         refusal = self.refusal
         if error is not None:
-            log.error("The journal cannot be written in request %s", self.call.request_id, exc_info=error)
+            log.error("The audit log cannot be written in request %s", self.call.request_id, exc_info=error)
             # A cancel has happened and its caller must know; anything else must not leave without its row.
             if self.tool is None or self.tool.throttle is not CallKind.CANCEL:
                 refusal = Refusal(
@@ -167,7 +167,7 @@ def attempt(
 def count_listing(principal: Principal) -> None:
     """Count what is no call: a list, a greeting, a discovery. A host that lists is connected, whether or not it calls.
 
-    Raises TooOften. It uses up no call, and no call uses it up.
+    Raises TooManyRequests. It uses up no call, and no call uses it up.
     """
     try:
         call_quota.check(principal.user_id, principal.app_id, CallKind.LIST)
@@ -194,7 +194,7 @@ def reject(
     ip: str,
     user_agent: str,
 ) -> None:
-    """Write the row of a request that got no further than the door, up to a number of them a minute."""
+    """Write the row of a request that was refused before any tool, up to a number of them a minute."""
     app = principal if isinstance(principal, Principal) else None
     if call_quota.is_flood(principal.credential_id if principal else ""):
         log.warning("Turned away %s: %s, in request %s", app.app_label if app else ip, refusal, request_id)
@@ -214,7 +214,7 @@ def reject(
             )
         )
     except DatabaseError:
-        log.exception("The journal cannot be written in request %s", request_id)
+        log.exception("The audit log cannot be written in request %s", request_id)
     finally:
         close_old_connections()
 

@@ -1,4 +1,4 @@
-"""What a client may read by address, each declared once. Every read passes the gate like a tool call.
+"""What a client may read by address, each declared once. Every read passes the pipeline like a tool call.
 
 MCP server/resources. An address is a URI, or a template with one variable (RFC 6570): ``{name}`` up to the next
 slash, ``{+name}`` with slashes.

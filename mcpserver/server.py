@@ -1,4 +1,4 @@
-"""The MCP server behind the edge: the SDK's low-level server, with our lists and our gate."""
+"""The MCP server behind the edge: the SDK's low-level server, with our lists and our pipeline."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -369,7 +369,7 @@ class _Handlers:
             self._listeners.remove(stream)
 
     async def _read(self, context: Context, read: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
-        """A read that is no tool, through the gate like one. Raises MCPError for what the gate refuses."""
+        """A read that is no tool, through the pipeline like one. Raises MCPError for what the pipeline refuses."""
         principal, request_id = caller(context)
         find: Callable[[str], Tool | None] = {read.name: read}.get
         call = functools.partial(pipeline.call, principal, read.name, given, request_id=request_id, find=find)

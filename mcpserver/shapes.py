@@ -17,7 +17,7 @@ Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 class Context(TypedDict):
-    """Where a result comes from; the gate adds it to every one."""
+    """Where a result comes from; the pipeline adds it to every one."""
 
     connection: str
     broker: str

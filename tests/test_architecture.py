@@ -21,7 +21,7 @@ def test_imports_follow_the_contracts() -> None:
 
 STOREY = "Three storeys"
 ORDER = "Inside console"
-DOORS = "No verb, model or value knows a door"
+ENDPOINTS = "No verb, model or value knows an endpoint"
 WORDS = "Of brokers, mcpserver knows the words alone"
 DJANGO = "Brokers know nothing of Django"
 PURE = "Matching is pure"
@@ -38,9 +38,9 @@ PURE = "Matching is pure"
         ("console/keys/minting.py", "from console.orders import prepare", ORDER),
         ("console/scopes.py", "from console.accounts import models", ORDER),
         ("console/homeless.py", "import json", ORDER),
-        ("console/connections/linking.py", "from console.connections import views", DOORS),
-        ("console/orders/prepare.py", "from console.orders import tasks", DOORS),
-        ("mcpserver/pipeline.py", "from console.orders.views import orders", DOORS),
+        ("console/connections/linking.py", "from console.connections import views", ENDPOINTS),
+        ("console/orders/prepare.py", "from console.orders import tasks", ENDPOINTS),
+        ("mcpserver/pipeline.py", "from console.orders.views import orders", ENDPOINTS),
         ("mcpserver/pipeline.py", "from brokers import registry", WORDS),
     ],
 )

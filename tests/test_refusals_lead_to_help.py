@@ -1,4 +1,4 @@
-"""Every refusal, at every door, carries the address of its code's page, and the page is there."""
+"""Every refusal, at every endpoint, carries the address of its code's page, and the page is there."""
 
 import json
 from decimal import Decimal

@@ -111,11 +111,11 @@ class IbkrBroker(Lacking, Extras):
         Raises InvalidRequest, and AuthFailed where a credential is missing."""
         timeouts = Timeouts(**settings.get("timeouts", {"read": 15.0, "total": 30.0}))
         if not settings.get("consumer_key"):
-            door = HostAccess(
+            access = HostAccess(
                 reach=allowed_hosts.parse(settings.get("may_reach", allowed_hosts.LOOPBACK)),
                 fingerprint=str(settings.get("fingerprint") or ""),
             )
-            return cls(sessions.shared(_checked_url(settings.get("base_url")), None, timeouts, door))
+            return cls(sessions.shared(_checked_url(settings.get("base_url")), None, timeouts, access))
         missing = [name for name in _OAUTH if not isinstance(settings.get(name), str) or not settings[name]]
         if missing:
             raise AuthFailed(f"The OAuth settings of this connection lack {', '.join(missing)}.")

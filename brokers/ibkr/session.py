@@ -42,12 +42,12 @@ class Session:
     """Safe to share between threads."""
 
     def __init__(
-        self, base_url: str, credentials: Credentials | None, timeouts: Timeouts, door: HostAccess | None = None
+        self, base_url: str, credentials: Credentials | None, timeouts: Timeouts, access: HostAccess | None = None
     ) -> None:
         parts = urlsplit(base_url)
         self._url = base_url.rstrip("/")
         self._prefix = parts.path.rstrip("/")
-        self._client = http.shared(f"{parts.scheme}://{parts.netloc}", BROKER, door)
+        self._client = http.shared(f"{parts.scheme}://{parts.netloc}", BROKER, access)
         self._credentials = credentials
         self._timeouts = timeouts
         self._token: LiveToken | None = None
@@ -239,15 +239,15 @@ _making = threading.Lock()
 
 
 def shared(
-    base_url: str, credentials: Credentials | None, timeouts: Timeouts, door: HostAccess | None = None
+    base_url: str, credentials: Credentials | None, timeouts: Timeouts, access: HostAccess | None = None
 ) -> Session:
     parts = [base_url] if credentials is None else [base_url, credentials.consumer_key, credentials.access_token]
     if credentials is not None:
         parts += [credentials.access_token_secret, credentials.signature_key, credentials.encryption_key]
-    key = hashlib.sha256("\0".join(parts).encode()).hexdigest(), door
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest(), access
     with _making:
         if key not in _sessions:
-            _sessions[key] = Session(base_url, credentials, timeouts, door)
+            _sessions[key] = Session(base_url, credentials, timeouts, access)
         return _sessions[key]
 
 

@@ -41,7 +41,7 @@ class ProviderIdentity:
 
 
 def start(request: HttpRequest, provider: Provider, next_: str) -> str:
-    """The provider's address to send the browser to. Raises Failed."""
+    """The provider's address to send the browser to. Raises OidcError."""
     verifier = secrets.token_urlsafe(48)
     kept = {
         "provider": provider.slug,
@@ -68,7 +68,7 @@ def start(request: HttpRequest, provider: Provider, next_: str) -> str:
 
 
 def complete(request: HttpRequest, provider: Provider) -> ProviderIdentity:
-    """Who came back from the provider. Raises Failed."""
+    """Who came back from the provider. Raises OidcError."""
     kept = request.session.pop(_KEY, None)
     if (
         kept is None

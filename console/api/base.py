@@ -1,4 +1,4 @@
-"""What every REST door does: who, may they, how often, what was sent; then the journal, and only then the answer."""
+"""What every REST endpoint does: who, may they, how often, what was sent; then the audit log, then the answer."""
 
 import base64
 import binascii
@@ -44,13 +44,13 @@ MAX_PAGE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One thing a door does, declared once: for the check, for the journal and for the schema."""
+    """One thing an endpoint does, declared once: for the check, for the audit log and for the schema."""
 
     name: str
     needs: Need
     about: str
     toolset: Toolset | None = None
-    """Of the tools that do the same at ``/mcp``: switched off there, it is off here. Every door that apps come through
+    """Of the tools that do the same at ``/mcp``: switched off there, it is off here. Every endpoint that apps use
     has one."""
     answers: type[serializers.BaseSerializer[Any]] | None = None
     """None: the answer has no body."""
@@ -63,7 +63,9 @@ class Operation:
 
     def __post_init__(self) -> None:
         if drf.is_for_apps(self.needs) is (self.toolset is None):
-            raise TypeError(f"{self.name}: a door belongs to a toolset where apps come through it, and only there.")
+            raise TypeError(
+                f"{self.name}: an endpoint belongs to a toolset where apps come through it, and only there."
+            )
 
 
 class PageQuery(Strict):
@@ -136,7 +138,7 @@ class ApiView(APIView):
         self.request_id = ids.new("req")
         self.order_id = ""
         self.done = ""
-        """What was made, in words and by its id, for the journal."""
+        """What was made, in words and by its id, for the audit log."""
         self._started = time.perf_counter_ns()
         self._who: Principal | Manager | None = None
         self._sent: dict[str, Any] = dict(kwargs)
@@ -180,7 +182,7 @@ class ApiView(APIView):
             self.given |= parsing.read(self.act.takes, body)
 
     def need(self, need: Need) -> None:
-        """For a door whose need depends on what was sent."""
+        """For an endpoint whose need depends on what was sent."""
         drf.permit(self.caller, need)
 
     def prove(self, act: presence.PresenceAct, *, live: bool = False, shown: str = "") -> presence.PresenceProof | None:
@@ -271,7 +273,7 @@ class ApiView(APIView):
             if refusal is None or refusal.code not in _FREE:
                 last_used.record(who)
         except DatabaseError:
-            log.exception("The journal cannot be written in request %s", self.request_id)
+            log.exception("The audit log cannot be written in request %s", self.request_id)
             if act is None or act.needs not in _NEVER_WITHHELD:
                 withheld = Refusal(
                     Code.AUDIT_UNAVAILABLE,

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 description, made from what the doors declare."""
+"""The OpenAPI 3.1 description, made from what the endpoints declare."""
 
 from functools import cache
 from typing import Any
@@ -30,12 +30,12 @@ class Described(AutoSchema):
     """Reads ``view.acts``."""
 
     @property
-    def _door(self) -> Any:
+    def _endpoint(self) -> Any:
         return self.view
 
     @property
     def _act(self) -> Any:
-        return self._door.acts[self.method]
+        return self._endpoint.acts[self.method]
 
     def get_operation_id(self) -> str:
         return str(self._act.name)
@@ -47,7 +47,7 @@ class Described(AutoSchema):
         return ""
 
     def get_tags(self) -> list[str]:
-        return [self._door.tag]
+        return [self._endpoint.tag]
 
     def get_override_parameters(self) -> list[Any]:
         return [] if self._act.asks is Nothing else [self._act.asks]

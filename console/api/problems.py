@@ -120,7 +120,7 @@ class Problem(serializers.Serializer[Any]):
 
 
 def refusal_from(error: Exception, request_id: str) -> Refusal:
-    """The refusal behind whatever a door raised."""
+    """The refusal behind whatever an endpoint raised."""
     match error:
         case Refusal():
             return error

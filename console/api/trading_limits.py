@@ -78,7 +78,7 @@ def limits_data(value: Limits, lines: list[LimitLine]) -> dict[str, Any]:
     return {"limits": shown, "lines": lines}
 
 
-def change_limits(door: ApiView, verb: Callable[..., bool], *, live: bool) -> None:
+def change_limits(endpoint: ApiView, verb: Callable[..., bool], *, live: bool) -> None:
     """Tighten for whoever manages; widen for the owner at the console, with a proof for it. Raises Refusal."""
-    wanted, by = limits.parse(door.given), door.caller.owner
-    door.loosen(lambda may_widen: verb(wanted, by=by, may_widen=may_widen), PresenceAct.WIDEN_LIMITS, live=live)
+    wanted, by = limits.parse(endpoint.given), endpoint.caller.owner
+    endpoint.loosen(lambda may_widen: verb(wanted, by=by, may_widen=may_widen), PresenceAct.WIDEN_LIMITS, live=live)

@@ -110,7 +110,7 @@ class Writer:
         """Return at once; ``done`` is called in the writer's thread."""
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="journal", args=[self._queue], daemon=True)
+                self._thread = threading.Thread(target=self._run, name="audit-log", args=[self._queue], daemon=True)
                 self._thread.start()
             self._handed_over += 1
             self._is_settled.clear()
@@ -180,14 +180,14 @@ class Writer:
             error = raised
         except Exception as raised:
             # Whoever waits must hear of it, in the one kind of error they know: the row is not there.
-            log.exception("The journal's writer failed")
+            log.exception("The audit log's writer failed")
             error = DatabaseError(f"The row was not written: {type(raised).__name__}.")
             if not isinstance(raised, Error):
                 connection.close()
         try:
             close_old_connections()
         except Exception:  # what is committed is committed, and who waits must hear of it
-            log.exception("The journal's connection could not be given back")
+            log.exception("The audit log's connection could not be given back")
         for _, done in waiting:
             try:
                 done(error)

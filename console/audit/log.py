@@ -30,7 +30,7 @@ _MASK = "[masked]"
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """One call, as it is told to the journal. Durations in microseconds."""
+    """One call, as it is told to the audit log. Durations in microseconds."""
 
     request_id: str
     outcome: CallOutcome

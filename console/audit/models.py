@@ -10,7 +10,7 @@ class CallOutcome(models.TextChoices):
 
 
 class Call(models.Model):
-    """One call of one tool, or one request turned away at the door. Never holds a secret."""
+    """One call of one tool, or one request refused before any tool. Never holds a secret."""
 
     request_id = models.CharField(max_length=40, unique=True)
     at = models.DateTimeField(db_index=True)

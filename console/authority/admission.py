@@ -1,8 +1,8 @@
-"""The one gate: whether an app may come through a door now, whichever door it is.
+"""Admission: whether an app may use an endpoint now, whichever it is.
 
 Pause, scope, throttle, toolset and the state of the connection are looked at here and nowhere else, by ``/mcp`` on both
 of its ways, by the REST API, and by streams for as long as they are open. The address was looked at by ``bearer``. All
-of it is in the principal, so that the gate asks the database nothing.
+of it is in the principal, so that nothing is asked of the database.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _TRADING = frozenset({Toolset.TRADE, Toolset.PAPER})
 
 
 class AdmissionRules(Protocol):
-    """What a door asks of the app that comes to it. A tool is one."""
+    """What an endpoint asks of the app that calls it. A tool is one."""
 
     @property
     def name(self) -> str:
@@ -38,7 +38,7 @@ class AdmissionRules(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlainEndpoint:
-    """A door that is no tool."""
+    """An endpoint that is no tool."""
 
     name: str
     toolset: Toolset
@@ -46,21 +46,21 @@ class PlainEndpoint:
     throttle: CallKind = CallKind.READ
 
 
-def admit(who: Principal, door: AdmissionRules) -> None:
+def admit(who: Principal, endpoint: AdmissionRules) -> None:
     """Let the app in and count the call. Raises Refusal."""
     check_running(who)
-    check_scope(who, door)
-    call_quota.check(who.user_id, who.app_id, door.throttle)
-    check_switched_on(who, door.name, door.toolset)
-    _check_connection(who, door)
+    check_scope(who, endpoint)
+    call_quota.check(who.user_id, who.app_id, endpoint.throttle)
+    check_switched_on(who, endpoint.name, endpoint.toolset)
+    _check_connection(who, endpoint)
 
 
-def check_again(who: Principal, door: AdmissionRules) -> None:
+def check_again(who: Principal, endpoint: AdmissionRules) -> None:
     """The same for one who is inside already: nothing is counted. Raises Refusal."""
     check_running(who)
-    check_scope(who, door)
-    check_switched_on(who, door.name, door.toolset)
-    _check_connection(who, door)
+    check_scope(who, endpoint)
+    check_switched_on(who, endpoint.name, endpoint.toolset)
+    _check_connection(who, endpoint)
 
 
 def check_running(who: Principal) -> None:
@@ -68,15 +68,15 @@ def check_running(who: Principal) -> None:
         raise Refusal(Code.APP_PAUSED, "This app is paused. Its owner can resume it under Connected apps.")
 
 
-def check_scope(who: Principal, door: AdmissionRules) -> None:
-    if not who.may(door.scope):
-        raise scope_refusal(door)
+def check_scope(who: Principal, endpoint: AdmissionRules) -> None:
+    if not who.may(endpoint.scope):
+        raise scope_refusal(endpoint)
 
 
-def scope_refusal(door: AdmissionRules) -> Refusal:
+def scope_refusal(endpoint: AdmissionRules) -> Refusal:
     return Refusal(
         Code.INSUFFICIENT_SCOPE,
-        f"{door.name} needs the scope {door.scope}, and this app may only read. Its owner can allow trading by "
+        f"{endpoint.name} needs the scope {endpoint.scope}, and this app may only read. Its owner can allow trading by "
         "connecting it again, or with a key that may trade.",
     )
 
@@ -91,8 +91,8 @@ def check_switched_on(who: Principal, name: str, toolset: Toolset) -> None:
         )
 
 
-def _check_connection(who: Principal, door: AdmissionRules) -> None:
-    if door.throttle is CallKind.CANCEL:
+def _check_connection(who: Principal, endpoint: AdmissionRules) -> None:
+    if endpoint.throttle is CallKind.CANCEL:
         return
     if who.connection_paused:
         raise Refusal(
@@ -100,7 +100,7 @@ def _check_connection(who: Principal, door: AdmissionRules) -> None:
             f"The connection {who.connection_label} is paused. Its owner can resume it under Connections; "
             "orders can still be cancelled.",
         )
-    if not who.trading_enabled and door.throttle is CallKind.TRADE and door.toolset in _TRADING:
+    if not who.trading_enabled and endpoint.throttle is CallKind.TRADE and endpoint.toolset in _TRADING:
         raise Refusal(
             Code.TRADING_DISABLED,
             f"Trading is switched off for the connection {who.connection_label}, whatever the app's scope. Its owner "

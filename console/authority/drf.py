@@ -1,4 +1,4 @@
-"""Who may come in by the REST doors, and what each kind of credential may do there.
+"""Who may call the REST API, and what each kind of credential may do there.
 
 ``ALLOWED`` is the REST half of the authority matrix. A new kind of credential is a row of it, and a line of
 ``Credential.authenticate`` that says how it is recognised.
@@ -33,7 +33,7 @@ class CredentialKind(StrEnum):
 
 
 class Need(StrEnum):
-    """What a door asks of its caller: the columns of the matrix."""
+    """What an endpoint asks of its caller: the columns of the matrix."""
 
     READ = "read"
     TRADE = "trade"
@@ -48,7 +48,7 @@ class Need(StrEnum):
     """Take power away: revoke, pause, narrow, switch trading off."""
     WIDEN = "widen"
     """Let others do more than before, or again what a person stopped. A session brings a proof made for that very act:
-    ``Door.prove``."""
+    ``ApiView.prove``."""
     IN_PERSON = "in person"
     """Lift a halt, change who releases orders: the owner at the console with a proof for it, and nothing else."""
 
@@ -75,7 +75,7 @@ _THROTTLE = {
 
 
 def is_for_apps(need: Need) -> bool:
-    """Whether an app comes through such a door at all: one that does belongs to a toolset."""
+    """Whether an app uses such an endpoint at all: one that does belongs to a toolset."""
     return need in _OF_APPS
 
 
@@ -92,7 +92,7 @@ class Caller:
 
     @property
     def owner(self) -> User:
-        """The person who manages. Only kinds with ``person`` pass a door that needs one."""
+        """The person who manages. Only kinds with ``person`` pass an endpoint that needs one."""
         assert self.person is not None
         return self.person
 
@@ -112,12 +112,12 @@ class Caller:
 
     @property
     def on_record(self) -> Principal | Manager | None:
-        """Who the journal names for a call; a session's calls are told by the changes they make."""
+        """Who the audit log names for a call; a session's calls are told by the changes they make."""
         return self.principal or self.manager
 
 
 class WrongAudience(Unauthenticated):
-    """An OAuth access token is for ``/mcp`` (RFC 8707); it opens no REST door."""
+    """An OAuth access token is for ``/mcp`` (RFC 8707); it opens no REST endpoint."""
 
     def __init__(self, principal: Principal) -> None:
         super().__init__("This access token is for /mcp. The REST API takes an API key.", principal)
@@ -184,7 +184,7 @@ def _check_csrf(request: Request) -> None:
 
 
 def permit(caller: Caller, need: Need) -> None:
-    """May this kind of caller come through a door with this need? Raises Refusal."""
+    """May this kind of caller use an endpoint with this need? Raises Refusal."""
     if caller.principal is not None:
         admission.check_running(caller.principal)
     if need not in ALLOWED[caller.kind]:
@@ -193,16 +193,16 @@ def permit(caller: Caller, need: Need) -> None:
 
 
 def admit(caller: Caller, name: str, need: Need, toolset: Toolset | None) -> None:
-    """``permit``, then count the request; an app passes the gate that it passes at ``/mcp``. Raises Refusal.
+    """``permit``, then count the request; an app is admitted as at ``/mcp``. Raises Refusal.
 
-    ``name`` and ``toolset`` are the door's.
+    ``name`` and ``toolset`` are the endpoint's.
     """
     permit(caller, need)
     who, kind = caller.principal, _THROTTLE.get(need, call_quota.CallKind.READ)
     if who is None:
         call_quota.check_person(caller.holder, kind)
         return
-    assert toolset is not None  # every door that apps come through has one: see Act
+    assert toolset is not None  # every endpoint that apps use has one: see Operation
     admission.admit(
         who, admission.PlainEndpoint(name=name, toolset=toolset, scope=_SCOPE.get(need, Scope.READ), throttle=kind)
     )

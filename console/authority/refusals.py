@@ -1,4 +1,4 @@
-"""The two ways a door says no to a credential."""
+"""The two ways an endpoint says no to a credential."""
 
 from console.errors import Code, Refusal
 from console.principal import Manager, Principal

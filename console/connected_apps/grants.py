@@ -72,7 +72,7 @@ def grant(
 
 
 def made_by_key(by_key: str) -> dict[str, str]:
-    """For the journal, which names the owner: that it was their program."""
+    """For the audit log, which names the owner: that it was their program."""
     return {"management_key": by_key} if by_key else {}
 
 
@@ -163,7 +163,7 @@ def _inherit_restrictions(other: ConnectedApp, app: ConnectedApp) -> None:
 def _change(
     app: ConnectedApp, by: User | None, action: str, condition: Q, *, by_key: str = "", **fields: object
 ) -> bool:
-    """One conditional update and its line in the journal; False when it was so already."""
+    """One conditional update and its line in the audit log; False when it was so already."""
     with transaction.atomic():
         if not ConnectedApp.objects.filter(condition, pk=app.pk).update(**fields):
             return False

@@ -168,7 +168,7 @@ def needs_passkey(halt: Halt) -> bool:
 def lift(halt: Halt, *, by: User, proof: Proof) -> bool:
     """Let orders go again; False when it was lifted before. Raises Refusal when this person, or this proof, may not.
 
-    There is no door to it but the console: no token of any kind leads here.
+    Only the console leads to it: no token of any kind leads here.
     """
     if not may_lift(halt, by):
         raise Refusal(Code.NOT_PERMITTED, "Only who may act there can lift this halt. It stands.")

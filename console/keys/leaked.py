@@ -54,7 +54,7 @@ def _may_see(key: ApiKey | ManagementKey, person: User) -> bool:
 
 @transaction.atomic
 def report(key: ApiKey | ManagementKey, *, by: User) -> bool:
-    """End it and what it made at once; False when it had ended already. The journal learns of it either way.
+    """End it and what it made at once; False when it had ended already. The audit log learns of it either way.
 
     People allow a client that a management key registered for its name, which the thief may have chosen: it ends, too.
     """

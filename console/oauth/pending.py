@@ -38,7 +38,7 @@ def store(request: HttpRequest, query: QueryDict) -> str:
 
 
 def find(request: HttpRequest, handle: str) -> PendingConsent | None:
-    """None when it was answered, ran out, or is somebody else's. Raises Elsewhere."""
+    """None when it was answered, ran out, or is somebody else's. Raises OtherSession."""
     found = PendingConsent.objects.filter(
         handle_digest=digest(handle), user=user_of(request), expires_at__gt=timezone.now()
     ).first()

@@ -1,4 +1,4 @@
-"""The authorization server's pages and endpoints: parse, call one verb, render."""
+"""The authorization server's pages and endpoints: parse, call one service, render."""
 
 from dataclasses import dataclass, replace
 from typing import Any

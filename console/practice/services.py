@@ -14,7 +14,7 @@ from brokers.base import Broker
 from brokers.errors import BrokerError, InvalidAccount
 from brokers.paper import accounts as paper_accounts
 from brokers.paper import actions, costs, ledger, model_settings
-from brokers.paper.model_settings import ModelSettings as ModelSettings  # what the verbs give back
+from brokers.paper.model_settings import ModelSettings as ModelSettings  # what the services give back
 from brokers.types import AccountState, Position
 from console import text
 from console.accounts.models import User

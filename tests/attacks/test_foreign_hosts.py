@@ -1,4 +1,4 @@
-"""A host name that is not ours is told as what it is, at every door, with one line in the log and no trace."""
+"""A host name that is not ours is told as what it is, at every endpoint, with one line in the log and no trace."""
 
 import httpx2
 import pytest
@@ -8,7 +8,7 @@ from console.help import links
 from tests.serving import Server, until
 
 FOREIGN = "192.168.1.20:8730"
-DOORS = {
+ENDPOINTS = {
     "/": 400,
     "/sign-in/": 400,
     "/api/v1/orders": 400,
@@ -18,11 +18,11 @@ DOORS = {
 }
 
 
-@pytest.mark.parametrize("path", DOORS)
+@pytest.mark.parametrize("path", ENDPOINTS)
 def test_a_foreign_host_name_is_named_beside_the_setting_and_our_address(server: Server, path: str) -> None:
     for method in ("GET", "POST"):
         answer = httpx2.request(method, server.url + path, headers={"Host": FOREIGN})
-        assert answer.status_code == DOORS[path]
+        assert answer.status_code == ENDPOINTS[path]
         for named in (FOREIGN, "TRADELATCH_PUBLIC_URL", server.url):
             assert named in answer.text, (path, named)
         kind = answer.headers["content-type"].partition(";")[0]
@@ -43,7 +43,7 @@ def test_the_page_has_its_looks_and_its_policy(server: Server) -> None:
 
 
 def test_the_log_has_one_line_for_a_name_however_often_it_is_asked_for(server: Server) -> None:
-    for path in (*DOORS, *DOORS):
+    for path in (*ENDPOINTS, *ENDPOINTS):
         httpx2.get(server.url + path, headers={"Host": "tl.lan"})
     until(lambda: "'tl.lan'" in server.log, seconds=5, what="the line is written")
     lines = [line for line in server.log.splitlines() if "tl.lan" in line]

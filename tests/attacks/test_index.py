@@ -13,7 +13,7 @@ ATTACKS = {
     "redirect URI variants": [
         f"{OAUTH}.test_requests:test_an_address_that_differs_anywhere_is_shown_beside_the_registered_one",
         f"{OAUTH}.test_requests:test_the_port_is_free_on_loopback_and_nowhere_else",
-        "tests.console.clients.test_registration:test_a_bad_address_is_refused_by_both_doors_in_words",
+        "tests.console.clients.test_registration:test_a_bad_address_is_refused_by_both_endpoints_in_words",
     ],
     "PKCE downgrade and missing verifier": [
         "tests.attacks.test_substitution:test_pkce_cannot_be_left_out_at_one_end",
@@ -85,7 +85,7 @@ ATTACKS = {
         f"{BELOW}:test_without_its_owners_word_it_makes_keys_that_read_and_none_that_trades",
         f"{BELOW}:test_it_resumes_nothing_and_switches_nothing_on",
         f"{BELOW}:test_nor_does_it_begin_with_trading_on",
-        f"{REST}.test_authority_matrix:test_each_credential_opens_its_doors_and_no_other",
+        f"{REST}.test_authority_matrix:test_each_credential_opens_its_endpoints_and_no_other",
     ],
     "what a stolen management key left behind": [
         f"{BELOW}:test_it_ends_with_the_key_that_made_it",
@@ -116,7 +116,7 @@ ATTACKS = {
         f"{MCP}.test_call_limits:test_each_of_them_is_counted",
         f"{MCP}.test_call_limits:test_lists_and_greetings_are_counted_apart_from_calls_and_apart_by_app",
     ],
-    "a door that forgets a switch": [f"{MCP}.test_every_door_and_every_switch"],
+    "an endpoint that forgets a switch": [f"{MCP}.test_every_endpoint_and_every_switch"],
     "forwarded addresses": [
         "tests.test_who_is_in_front:test_nobody_is_believed_unless_named",
         "tests.test_who_is_in_front:"
@@ -137,7 +137,7 @@ ATTACKS = {
     ],
     "undoing what the owner decided with a trade key": [
         REACH,
-        "tests.console.api.test_authority_matrix:test_each_credential_opens_its_doors_and_no_other",
+        "tests.console.api.test_authority_matrix:test_each_credential_opens_its_endpoints_and_no_other",
         "tests.console.api.test_authority_matrix:test_a_cancel_of_what_guards_a_position_waits_for_the_owner",
     ],
     "cancelling or changing another app's orders": [
@@ -174,7 +174,7 @@ ATTACKS = {
     "cookies copied by another program on this computer": [
         f"{PRESENCE}.test_every_act_takes_its_own_proof",
         "tests.console.api.test_proof_of_presence",
-        "tests.console.api.test_authority_matrix:test_each_credential_opens_its_doors_and_no_other",
+        "tests.console.api.test_authority_matrix:test_each_credential_opens_its_endpoints_and_no_other",
         "tests.console.test_own_name",
         "tests.end_to_end.test_own_name",
     ],

@@ -1,4 +1,6 @@
-"""No program's name says how far it is to be trusted, or that it is this server: at every door a name comes in by."""
+"""No program's name says how far it is to be trusted, or that it is this server: at every endpoint a name comes in
+by.
+"""
 
 import json
 from typing import Any

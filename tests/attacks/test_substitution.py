@@ -1,4 +1,4 @@
-"""A credential where it does not belong: another door, another connection, another person, another kind."""
+"""A credential where it does not belong: another endpoint, another connection, another person, another kind."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from console.oauth.models import AccessToken
 from tests.console.oauth.hosts import BOTH, Host, allowed_apps, location, register, shown_on
 
 
-def test_only_an_access_token_opens_the_mcp_door(host: Host, paper: Connection) -> None:
+def test_only_an_access_token_opens_the_mcp_endpoint(host: Host, paper: Connection) -> None:
     code = host.code(paper.pk)
     with pytest.raises(bearer.Unauthenticated):
         bearer.authenticate(code)

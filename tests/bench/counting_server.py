@@ -1,7 +1,7 @@
 """The whole of Tradelatch with a count of its SQL statements: what ``order`` starts, of this revision or of another.
 
 Found by its bare name, from this folder on PYTHONPATH, so that another revision runs under it without having it. The
-journal's own insert, which one thread makes for all calls, goes past Django's cursors and is not counted.
+audit log's own insert, which one thread makes for all calls, goes past Django's cursors and is not counted.
 """
 
 import itertools

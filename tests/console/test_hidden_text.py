@@ -1,4 +1,6 @@
-"""What cannot be seen is written out at every door it leaves by, and refused in what people and apps name and note."""
+"""What cannot be seen is written out at every endpoint it leaves by, and refused in what people and apps name and
+note.
+"""
 
 import csv
 import io
@@ -244,7 +246,7 @@ def test_a_persons_halt_stands_without_the_words_that_may_not_be_kept(
 
 
 @each_hidden
-def test_every_verb_refuses_it_whatever_the_door(
+def test_every_verb_refuses_it_whatever_the_endpoint(
     what: str, owner: User, operator: User, paper: Connection, trade: RoundTrip, app: ConnectedApp
 ) -> None:
     bad = HIDDEN[what]

@@ -1,6 +1,7 @@
-"""Every kind of credential at the MCP door and at the REST doors of data and management, on the whole server.
+"""Every kind of credential at the MCP endpoint and at the REST endpoints of data and management, on the whole server.
 
-The REST half is told door by door in tests/console/api/test_authority_matrix.py; here stand all kinds side by side.
+The REST half is told endpoint by endpoint in tests/console/api/test_authority_matrix.py; here stand all kinds side by
+side.
 """
 
 import json
@@ -18,10 +19,10 @@ from tests.person import Person
 from tests.serving import Server
 
 ORDER = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.001"}
-DOORS = ("mcp read", "mcp trade", "rest read", "rest trade", "rest manage")
+ENDPOINTS = ("mcp read", "mcp trade", "rest read", "rest trade", "rest manage")
 OK = "ok"
 
-# What each door answers: "ok", or the code it refuses with. A 401 and a 403 of the edge are told by their code.
+# What each endpoint answers: "ok", or the code it refuses with. A 401 and a 403 of the edge are told by their code.
 MATRIX: dict[str, tuple[str, str, str, str, str]] = {
     "nothing": ("unauthenticated",) * 5,
     "an OAuth token that may read": (OK, "insufficient_scope", *("wrong_audience",) * 3),
@@ -132,7 +133,7 @@ def at_rest(server: Server, bearer: str | None, method: str, path: str, body: di
 
 
 @pytest.mark.parametrize("credential", MATRIX)
-def test_each_kind_of_credential_opens_its_doors_and_no_other(instance: Instance, credential: str) -> None:
+def test_each_kind_of_credential_opens_its_endpoints_and_no_other(instance: Instance, credential: str) -> None:
     server, bearer = instance.server, instance.bearers[credential]
     before = server.query("SELECT count(*) FROM orders_order WHERE status != 'awaiting_confirmation'")
     answers = (
@@ -142,11 +143,11 @@ def test_each_kind_of_credential_opens_its_doors_and_no_other(instance: Instance
         at_rest(server, bearer, "POST", "/orders", ORDER),
         at_rest(server, bearer, "GET", "/keys"),
     )
-    assert dict(zip(DOORS, answers, strict=True)) == dict(zip(DOORS, MATRIX[credential], strict=True))
+    assert dict(zip(ENDPOINTS, answers, strict=True)) == dict(zip(ENDPOINTS, MATRIX[credential], strict=True))
     assert server.query("SELECT count(*) FROM orders_order WHERE status != 'awaiting_confirmation'") == before
 
 
-# Doors that might release an order that waits for its owner, and how each kind of credential is turned away at
+# Endpoints that might release an order that waits for its owner, and how each kind of credential is turned away at
 # confirm_trade, at /orders/confirm and at /orders/{id}/approve. What is nobody's credential is not on record.
 NO_APPROVAL: dict[str, tuple[str, str, str]] = {
     "nothing": ("unauthenticated",) * 3,
@@ -302,7 +303,7 @@ def test_no_credential_takes_away_what_guards_a_position_where_the_owner_release
 
 # -- sets of tools --------------------------------------------------------------------------------------------
 
-# A tool of each set and a REST door, where there is one.
+# A tool of each set and a REST endpoint, where there is one.
 SETS: dict[str, tuple[str, dict[str, str], tuple[str, str] | None]] = {
     "account": ("get_cash", {}, None),
     "market": ("get_quote", {"symbols": "BTC/USD"}, None),
@@ -314,10 +315,10 @@ SETS: dict[str, tuple[str, dict[str, str], tuple[str, str] | None]] = {
 
 
 @pytest.mark.parametrize("off", SETS)
-def test_a_set_of_tools_that_is_off_is_off_at_every_door_for_every_credential_of_an_app(
+def test_a_set_of_tools_that_is_off_is_off_at_every_endpoint_for_every_credential_of_an_app(
     instance: Instance, off: str
 ) -> None:
-    server, (tool, arguments, door) = instance.server, SETS[off]
+    server, (tool, arguments, endpoint) = instance.server, SETS[off]
     kept = json.dumps([each for each in SETS if each != off])
     server.query("UPDATE connected_apps_connectedapp SET toolsets = ?", kept)
     try:
@@ -327,8 +328,10 @@ def test_a_set_of_tools_that_is_off_is_off_at_every_door_for_every_credential_of
             bearer = instance.bearers[credential]
             assert at_mcp(server, bearer, tool, arguments) == "toolset_off", credential
             assert in_the_old_era(server, bearer, tool, arguments) == "toolset_off", credential
-            if door is not None and told[3] == OK:
-                assert at_rest(server, bearer, *door, ORDER if door[0] == "POST" else None) == "toolset_off", credential
+            if endpoint is not None and told[3] == OK:
+                assert at_rest(server, bearer, *endpoint, ORDER if endpoint[0] == "POST" else None) == "toolset_off", (
+                    credential
+                )
     finally:
         server.query("UPDATE connected_apps_connectedapp SET toolsets = NULL")
 

@@ -1,4 +1,4 @@
-"""One desk behind two doors, on a real server."""
+"""One desk behind two endpoints, on a real server."""
 
 import httpx2
 

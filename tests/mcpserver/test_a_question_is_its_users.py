@@ -1,4 +1,6 @@
-"""While users are asked in their client, no tool or REST door tells the confirmation or redeems it: they do, once."""
+"""While users are asked in their client, no tool or REST endpoint tells the confirmation or redeems it: they do,
+once.
+"""
 
 import json
 from collections.abc import Iterator
@@ -133,20 +135,20 @@ def test_only_the_answer_redeems_what_the_user_is_asked_about(trade: Wire, serve
     assert twice["structuredContent"]["error"]["code"] == "confirmation_used"
 
 
-@pytest.mark.parametrize("door", ["another client", *LEGACY, "REST"])
-def test_asking_for_the_same_order_by_another_door_tells_no_confirmation(
-    trade: Wire, server: Server, door: str
+@pytest.mark.parametrize("endpoint", ["another client", *LEGACY, "REST"])
+def test_asking_for_the_same_order_by_another_endpoint_tells_no_confirmation(
+    trade: Wire, server: Server, endpoint: str
 ) -> None:
-    named = BUY | {"client_order_id": f"asked-{door.replace(' ', '-')}"}
+    named = BUY | {"client_order_id": f"asked-{endpoint.replace(' ', '-')}"}
     asked = ask(trade, "place_order", named)
-    if door == "REST":
+    if endpoint == "REST":
         told = rest(server, "POST", "/orders", named).json()
         assert told["confirmation"] is None
     else:
         told = (
             trade.result("place_order", named)
-            if door == "another client"
-            else legacy(trade, door, "place_order", named)
+            if endpoint == "another client"
+            else legacy(trade, endpoint, "place_order", named)
         )
         assert told["status"] == "needs_answer"
     assert newest(server)[0] not in str(told)

@@ -1,4 +1,4 @@
-"""The account set through the MCP door, checked against what was traded, to the last digit."""
+"""The account set through the MCP endpoint, checked against what was traded, to the last digit."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

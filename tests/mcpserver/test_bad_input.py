@@ -1,4 +1,4 @@
-"""Bad input through the MCP door: each kind has its own stable code and a sentence, and nothing is done."""
+"""Bad input through the MCP endpoint: each kind has its own stable code and a sentence, and nothing is done."""
 
 import json
 from typing import Any

@@ -42,7 +42,7 @@ class Reply:
 
 
 class Counted(McpApp):
-    """One app behind the door, and how often its SDK was asked."""
+    """One app behind the endpoint, and how often its SDK was asked."""
 
     asked = 0
 

@@ -1,4 +1,4 @@
-"""The limits of calls a minute, at the door: a tool error that says when to retry, over all apps of a user."""
+"""The limits of calls a minute, at the endpoint: a tool error that says when to retry, over all apps of a user."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -62,7 +62,7 @@ GREETINGS: dict[str, Callable[[Wire], httpx2.Response]] = {
     "resources/templates/list": lambda wire: wire.rpc("resources/templates/list", {}),
     "no such method": lambda wire: wire.rpc("tools/burn", {}),
     "a batch": lambda wire: wire.post("[]"),
-    # Calls that are turned away before they come to the gate, which counts calls.
+    # Calls that are turned away before they come to the pipeline, which counts calls.
     "a call without an id": lambda wire: wire.post(legacy("tools/call", {"name": "get_cash"}, request_id=None)),
     "a call of nothing": lambda wire: wire.post(legacy("tools/call", {})),
     "a call whose name is a number": lambda wire: wire.post(legacy("tools/call", {"name": 1})),

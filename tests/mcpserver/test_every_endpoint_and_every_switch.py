@@ -1,4 +1,5 @@
-"""Every door of an app with every switch of its owner off. The doors are read from the catalog and the REST addresses.
+"""Every endpoint of an app with every switch of its owner off. The endpoints are read from the catalog and the REST
+addresses.
 
 So a new tool, resource, prompt or address is walked through without anybody naming it here.
 """
@@ -35,7 +36,7 @@ LEGACY = HANDSHAKE_PROTOCOL_VERSIONS[-1]
 
 @dataclass(frozen=True, eq=False)
 class At:
-    """One way to one door."""
+    """One way to one endpoint."""
 
     name: str
     toolset: Toolset
@@ -98,7 +99,7 @@ def rest() -> Iterator[At]:
                 yield At(f"{V1}/{path}", act.toolset, drf._SCOPE.get(act.needs, Scope.READ), bucket, method)
 
 
-DOORS = [*tools(), *reads(), *rest()]
+ENDPOINTS = [*tools(), *reads(), *rest()]
 
 
 def code_of(reply: Reply) -> str:
@@ -111,20 +112,22 @@ def code_of(reply: Reply) -> str:
     return str(error["data"]["code"] if isinstance(error, dict) else body["code"])
 
 
-def codes(key: str, doors: list[At]) -> dict[At, str]:
-    """What each door says to an empty request with this key."""
+def codes(key: str, endpoints: list[At]) -> dict[At, str]:
+    """What each endpoint says to an empty request with this key."""
     found: dict[At, str] = {}
     for is_lean in (True, False):
-        there = [door for door in doors if door.params is not None and door.is_lean is is_lean]
+        there = [endpoint for endpoint in endpoints if endpoint.params is not None and endpoint.is_lean is is_lean]
         sent = []
-        for door in there:
-            more = {"mcp_name": door.params["uri"]} if "uri" in door.params else {}
-            sent.append(request(key, door.era, door.method, door.params, **more))
-        found |= {door: code_of(reply) for door, reply in zip(there, Way(is_lean=is_lean).send(*sent), strict=True)}
+        for endpoint in there:
+            more = {"mcp_name": endpoint.params["uri"]} if "uri" in endpoint.params else {}
+            sent.append(request(key, endpoint.era, endpoint.method, endpoint.params, **more))
+        found |= {
+            endpoint: code_of(reply) for endpoint, reply in zip(there, Way(is_lean=is_lean).send(*sent), strict=True)
+        }
     caller = Rest(Browser(), key)
-    for door in [door for door in doors if door.params is None]:
-        answer = caller.send(door.method, door.name)
-        found[door] = "" if answer.status_code < 400 else json.loads(answer.content)["code"]
+    for endpoint in [endpoint for endpoint in endpoints if endpoint.params is None]:
+        answer = caller.send(endpoint.method, endpoint.name)
+        found[endpoint] = "" if answer.status_code < 400 else json.loads(answer.content)["code"]
     return found
 
 
@@ -140,68 +143,76 @@ def app(trade_key: str) -> ConnectedApp:
 
 
 def test_every_way_in_is_walked() -> None:
-    assert {tool.name for tool in catalog.TOOLS if catalog.can("paper", tool)} <= {door.name for door in DOORS}
-    assert len([door for door in DOORS if door.name.startswith(V1)]) >= 20
-    assert {door.method for door in DOORS if door.params is not None} == {
+    assert {tool.name for tool in catalog.TOOLS if catalog.can("paper", tool)} <= {
+        endpoint.name for endpoint in ENDPOINTS
+    }
+    assert len([endpoint for endpoint in ENDPOINTS if endpoint.name.startswith(V1)]) >= 20
+    assert {endpoint.method for endpoint in ENDPOINTS if endpoint.params is not None} == {
         "tools/call", "resources/read", "prompts/get", "completion/complete", "subscriptions/listen"
     }  # fmt: skip
-    assert {door.toolset for door in DOORS} >= set(Toolset) - {Toolset.FUNDING, Toolset.EARN, Toolset.DERIVATIVES}
+    assert {endpoint.toolset for endpoint in ENDPOINTS} >= set(Toolset) - {
+        Toolset.FUNDING,
+        Toolset.EARN,
+        Toolset.DERIVATIVES,
+    }
 
 
 @pytest.mark.parametrize("off", [each for each in Toolset if each is not Toolset.CORE])
-def test_a_set_that_is_off_is_off_at_every_door(off: Toolset, app: ConnectedApp, trade_key: str) -> None:
+def test_a_set_that_is_off_is_off_at_every_endpoint(off: Toolset, app: ConnectedApp, trade_key: str) -> None:
     grants.set_toolsets(app, set(Toolset) - {off}, by=app.owner)
-    told = codes(trade_key, [door for door in DOORS if door.toolset is off])
-    assert {door: code for door, code in told.items() if code != "toolset_off"} == {}
+    told = codes(trade_key, [endpoint for endpoint in ENDPOINTS if endpoint.toolset is off])
+    assert {endpoint: code for endpoint, code in told.items() if code != "toolset_off"} == {}
 
 
-def test_the_basics_alone_leave_no_door_open_but_the_basics(app: ConnectedApp, trade_key: str) -> None:
+def test_the_basics_alone_leave_no_endpoint_open_but_the_basics(app: ConnectedApp, trade_key: str) -> None:
     grants.set_toolsets(app, (), by=app.owner)
-    elsewhere = [door for door in DOORS if not switched_on([Toolset.CORE], door.toolset)]
+    elsewhere = [endpoint for endpoint in ENDPOINTS if not switched_on([Toolset.CORE], endpoint.toolset)]
     assert set(codes(trade_key, elsewhere).values()) == {"toolset_off"}
 
 
 def test_nothing_is_offered_of_a_set_that_is_off(app: ConnectedApp, trade_key: str) -> None:
     grants.set_toolsets(app, (), by=app.owner)
-    asked = [door for door in DOORS if door.method == "completion/complete"]
-    replies = Way(is_lean=True).send(*[request(trade_key, MODERN, door.method, door.params) for door in asked])
+    asked = [endpoint for endpoint in ENDPOINTS if endpoint.method == "completion/complete"]
+    replies = Way(is_lean=True).send(
+        *[request(trade_key, MODERN, endpoint.method, endpoint.params) for endpoint in asked]
+    )
     assert [reply.body["result"]["completion"]["values"] for reply in replies] == [[]] * len(asked)
 
 
-def test_a_paused_app_comes_through_no_door(app: ConnectedApp, trade_key: str) -> None:
+def test_a_paused_app_comes_through_no_endpoint(app: ConnectedApp, trade_key: str) -> None:
     grants.pause(app, by=app.owner)
-    assert set(codes(trade_key, DOORS).values()) == {"app_paused"}
+    assert set(codes(trade_key, ENDPOINTS).values()) == {"app_paused"}
 
 
-def test_a_reader_comes_through_no_door_that_takes_the_scope_to_trade(read_key: str) -> None:
-    told = codes(read_key, [door for door in DOORS if door.scope is Scope.TRADE])
+def test_a_reader_comes_through_no_endpoint_that_takes_the_scope_to_trade(read_key: str) -> None:
+    told = codes(read_key, [endpoint for endpoint in ENDPOINTS if endpoint.scope is Scope.TRADE])
     assert set(told.values()) == {"insufficient_scope"}
 
 
-def test_a_key_bound_to_another_address_comes_through_no_door(trade_key: str) -> None:
+def test_a_key_bound_to_another_address_comes_through_no_endpoint(trade_key: str) -> None:
     ApiKey.objects.filter(public_id=trade_key.split("_")[2]).update(networks=["203.0.113.0/24"])
-    assert set(codes(trade_key, DOORS).values()) == {"ip_not_allowed"}
+    assert set(codes(trade_key, ENDPOINTS).values()) == {"ip_not_allowed"}
 
 
 def test_on_a_paused_connection_only_what_cancels_passes(paper: Connection, trade_key: str) -> None:
     Connection.objects.filter(pk=paper.pk).update(paused_at=paper.created_at)
-    told = codes(trade_key, DOORS)
-    shut = {door for door, code in told.items() if code == "connection_paused"}
-    assert {door.name for door in DOORS if door not in shut} == {
-        door.name for door in DOORS if door.bucket is call_quota.CallKind.CANCEL
+    told = codes(trade_key, ENDPOINTS)
+    shut = {endpoint for endpoint, code in told.items() if code == "connection_paused"}
+    assert {endpoint.name for endpoint in ENDPOINTS if endpoint not in shut} == {
+        endpoint.name for endpoint in ENDPOINTS if endpoint.bucket is call_quota.CallKind.CANCEL
     }
 
 
-def test_with_trading_off_no_door_that_trades_opens(paper: Connection, trade_key: str) -> None:
+def test_with_trading_off_no_endpoint_that_trades_opens(paper: Connection, trade_key: str) -> None:
     Connection.objects.filter(pk=paper.pk).update(trading_enabled=False)
-    told = codes(trade_key, [door for door in DOORS if door.trades])
-    assert {door: code for door, code in told.items() if code != "trading_disabled"} == {}
+    told = codes(trade_key, [endpoint for endpoint in ENDPOINTS if endpoint.trades])
+    assert {endpoint: code for endpoint, code in told.items() if code != "trading_disabled"} == {}
     assert len(told) > 20
 
 
-def test_an_unlinked_connection_has_no_door(paper: Connection, trade_key: str) -> None:
+def test_an_unlinked_connection_has_no_endpoint(paper: Connection, trade_key: str) -> None:
     Connection.objects.filter(pk=paper.pk).update(closed_at=paper.created_at)
-    assert set(codes(trade_key, DOORS).values()) == {"unauthenticated"}
+    assert set(codes(trade_key, ENDPOINTS).values()) == {"unauthenticated"}
 
 
 def test_a_minute_that_is_used_up_shuts_all_but_what_cancels(
@@ -209,6 +220,6 @@ def test_a_minute_that_is_used_up_shuts_all_but_what_cancels(
 ) -> None:
     settings.CALLS_PER_MINUTE = 1
     call_quota.check(app.owner_id, app.pk, call_quota.CallKind.READ)
-    told = codes(trade_key, DOORS)
-    shut = {door for door, code in told.items() if code == "rate_limited"}
-    assert shut == {door for door in DOORS if door.bucket is not call_quota.CallKind.CANCEL}
+    told = codes(trade_key, ENDPOINTS)
+    shut = {endpoint for endpoint, code in told.items() if code == "rate_limited"}
+    assert shut == {endpoint for endpoint in ENDPOINTS if endpoint.bucket is not call_quota.CallKind.CANCEL}

@@ -97,7 +97,7 @@ def test_what_alone_may_be_traded_may_be_by_each_of_its_names(
     assert call(trader, "place_order", **order("MSFT"))["error"]["code"] == Code.OUTSIDE_LIMITS
 
 
-def test_a_name_that_means_several_instruments_is_answered_with_them_at_both_doors(
+def test_a_name_that_means_several_instruments_is_answered_with_them_at_both_endpoints(
     trader: Principal, trade_key: str, bitcoin_in_euro: None
 ) -> None:
     said = call(trader, "place_order", **order("btc"))["error"]

@@ -1,4 +1,4 @@
-"""The journal set through the gate: round trips, notes in a model's own words, and what this client did."""
+"""The journal set through the pipeline: round trips, notes in a model's own words, and what this client did."""
 
 import uuid
 from decimal import Decimal
@@ -20,7 +20,7 @@ from tests.brokers.paper.support import order
 
 @pytest.fixture(autouse=True)
 def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The gate is made for worker threads and lets connections go; the test's own must stay.
+    # The pipeline is made for worker threads and lets connections go; the test's own must stay.
     monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
 
 

@@ -1,4 +1,6 @@
-"""The market set through the MCP door: each number follows from another tool's, and what cannot be had is refused."""
+"""The market set through the MCP endpoint: each number follows from another tool's, and what cannot be had is
+refused.
+"""
 
 import statistics
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Practice accounts through the gate: opened, copied, reset and tuned, and never a way round a limit."""
+"""Practice accounts through the pipeline: opened, copied, reset and tuned, and never a way round a limit."""
 
 import uuid
 from decimal import ROUND_HALF_UP, Decimal
@@ -27,7 +27,7 @@ TOOLS = ("create_paper_account", "reset_paper_account", "set_paper_model")
 
 @pytest.fixture(autouse=True)
 def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The gate is made for worker threads and lets connections go; the test's own must stay.
+    # The pipeline is made for worker threads and lets connections go; the test's own must stay.
     monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
     # These are more calls than one user has in a minute; tests/mcpserver/test_call_limits.py is about that.
     monkeypatch.setattr(call_quota, "check", lambda *about: None)

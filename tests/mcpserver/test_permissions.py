@@ -70,7 +70,7 @@ ASKED: dict[str, Callable[[Scene], dict[str, Any]]] = {
 
 @pytest.fixture(autouse=True)
 def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The gate is made for worker threads and lets connections go; the test's own must stay.
+    # The pipeline is made for worker threads and lets connections go; the test's own must stay.
     monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
     call_quota.reset()
 
@@ -163,7 +163,7 @@ def test_the_app_whose_it_is_gets_what_it_asks_for_and_no_other_gets_anything(
     assert "error" not in answer, answer
 
 
-def test_a_revoked_app_gets_no_further_than_the_door_with_any_of_them(server: Server) -> None:
+def test_a_revoked_app_gets_no_further_than_the_endpoint_with_any_of_them(server: Server) -> None:
     key = server.quickstart["paper_key_trade"]
     wire = Wire(server.mcp_url, key)
     prepared = wire.result("place_order", LIMIT)

@@ -1,4 +1,4 @@
-"""A body that does not arrive is cut with 408 at every door, holds no place, and does nothing half."""
+"""A body that does not arrive is cut with 408 at every endpoint, holds no place, and does nothing half."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from tests.mcpserver.wire import Wire
 from tests.serving import Server, until
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
-DOORS = {
+ENDPOINTS = {
     "/mcp": JSON,
     "/api/v1/orders": JSON,
     "/oauth/token": FORM,
@@ -41,10 +41,10 @@ def slow(server: Server, path: str, kind: str, sent: str = "{") -> tuple[str, fl
     return answer.decode(), time.monotonic() - began
 
 
-def test_every_door_cuts_a_body_that_stops_and_goes_on_serving_meanwhile(server: Server) -> None:
-    with ThreadPoolExecutor(len(DOORS) + 60) as pool:
+def test_every_endpoint_cuts_a_body_that_stops_and_goes_on_serving_meanwhile(server: Server) -> None:
+    with ThreadPoolExecutor(len(ENDPOINTS) + 60) as pool:
         crowd = [pool.submit(slow, server, "/mcp", JSON) for _ in range(60)]
-        asked = {path: pool.submit(slow, server, path, kind) for path, kind in DOORS.items()}
+        asked = {path: pool.submit(slow, server, path, kind) for path, kind in ENDPOINTS.items()}
         wire = Wire(server.mcp_url, server.quickstart["paper_key_read"])
         assert wire.result("get_cash", {})
         answers = {path: job.result() for path, job in asked.items()}

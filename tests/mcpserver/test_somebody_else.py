@@ -39,7 +39,7 @@ ORDER_TOOLS = [
 
 @pytest.fixture(autouse=True)
 def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The gate is made for worker threads and lets connections go; the test's own must stay.
+    # The pipeline is made for worker threads and lets connections go; the test's own must stay.
     monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
     call_quota.reset()
 

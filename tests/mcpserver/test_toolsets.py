@@ -1,4 +1,4 @@
-"""Toolsets at the door: what the owner switched off is neither listed nor called, from the next request on."""
+"""Toolsets at the endpoint: what the owner switched off is neither listed nor called, from the next request on."""
 
 import dataclasses
 import json

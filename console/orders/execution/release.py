@@ -250,7 +250,7 @@ def _redeem(
 
     A revocation, a halt or a tighter limit committed before this one is seen; one committed after finds the orders
     released. What an order takes of the limits is on record with its intent, so orders released at once share them.
-    Returns what went, and what a limit held back of a plan that may go in part. Raises _Stopped, Refusal.
+    Returns what went, and what a limit held back of a plan that may go in part. Raises _ReleaseStopped, Refusal.
     """
     now = timezone.now()
     lead = going[0][0]

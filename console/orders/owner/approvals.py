@@ -20,7 +20,7 @@ from console.orders.transitions import order_state
 from console.principal import Redeemer
 
 RELEASED, REJECTED = "order released", "order rejected"
-"""What the journal of changes calls the two."""
+"""What the audit log calls the two."""
 
 REASONS = {
     "other": "",

@@ -31,7 +31,7 @@ from console.orders.transitions import amendment_state, order_state
 from console.orders.transitions.order_state import ConcurrentUpdate
 
 ANSWERED = "question answered"
-"""What the journal of changes calls it."""
+"""What the audit log calls it."""
 
 
 def visible(owner: User) -> QuerySet[Question]:
@@ -111,7 +111,7 @@ def _check_may(question: Question, app: ConnectedApp, connection: Connection) ->
 
 
 def _check_again(question: Question) -> at_release.ReleaseChecks | amendments.ValidatedChange:
-    """What its broker says of it now, as at its release. Raises BrokerError, Refusal, _Stopped."""
+    """What its broker says of it now, as at its release. Raises BrokerError, Refusal, _RecheckFailed."""
     change = question.modification
     if change is not None and change.order.state not in states.AT_BROKER:
         raise _too_late(change.order)
@@ -135,7 +135,7 @@ def _commit_yes(
     evidence: Evidence,
     request_id: str,
 ) -> None:
-    """Under the locks of the app's and the connection's row, as at release. Raises Refusal, _Stopped."""
+    """Under the locks of the app's and the connection's row, as at release. Raises Refusal, _RecheckFailed."""
     order, change = question.order, question.modification
     app, connection = rows.locked(question.asker.pk)
     _check_may(question, app, connection)

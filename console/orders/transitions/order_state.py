@@ -68,7 +68,7 @@ def move(
 
 
 def record_outcome(order: Order, after: Status, code: Code, reason: str) -> bool:
-    """Record what became of a send, where the broker gave no order to adopt."""
+    """Record what became of a send, where the broker gave no order to apply."""
     return try_move(order, after, reason, "broker", "", code=code, reason=reason[:500])
 
 

@@ -162,9 +162,9 @@ def test_a_malformed_order_is_refused_in_words_and_never_rounded(
     request_: OrderRequest, field: str, words: str
 ) -> None:
     broker, account = paper(Clock())
-    for door in (broker.preview, broker.submit):
+    for access in (broker.preview, broker.submit):
         with pytest.raises(InvalidOrder) as refused:
-            door(account.key, request_)
+            access(account.key, request_)
         assert refused.value.field == field
         assert words in str(refused.value)
 
@@ -336,7 +336,7 @@ def test_transactions_are_newest_first_and_cut_by_time() -> None:
     assert kinds(None, bought) == ["deposit"]
 
 
-def test_an_unknown_symbol_is_refused_by_every_door() -> None:
+def test_an_unknown_symbol_is_refused_by_every_access() -> None:
     broker, account = paper(Clock())
     for call in (
         lambda: broker.instrument("NOPE"),

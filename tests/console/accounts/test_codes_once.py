@@ -38,9 +38,9 @@ def at_the_step(owner: User) -> Browser:
     return browser
 
 
-def takes(browser: Browser, door: str, typed: str) -> bool:
-    """Whether the door takes the code: the second step of signing in, or a proof of presence."""
-    if door == STEP:
+def takes(browser: Browser, endpoint: str, typed: str) -> bool:
+    """Whether the endpoint takes the code: the second step of signing in, or a proof of presence."""
+    if endpoint == STEP:
         return bool(browser.post(STEP, {"code": typed}).status_code == 302)
     fields = {"once": once_of(browser.get(PROOF)), "proof-password": PASSWORD, "proof-code": typed}
     return bool(shown_codes(browser.post(PROOF, fields)))
@@ -69,15 +69,15 @@ def test_every_way_of_writing_it_signs_in(way: str, owner: User) -> None:
 
 @pytest.mark.django_db
 @written
-@pytest.mark.parametrize("door", [STEP, PROOF])
+@pytest.mark.parametrize("endpoint", [STEP, PROOF])
 def test_a_used_code_is_not_taken_half_a_minute_later(
-    door: str, way: str, owner: User, browser: Browser, monkeypatch: pytest.MonkeyPatch
+    endpoint: str, way: str, owner: User, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give_app(owner)
     seen = code()
     assert takes(at_the_step(owner), STEP, seen)
     half_a_minute_later(monkeypatch, owner, seen)
-    assert not takes(browser if door == PROOF else at_the_step(owner), door, WRITTEN[way](seen))
+    assert not takes(browser if endpoint == PROOF else at_the_step(owner), endpoint, WRITTEN[way](seen))
 
 
 @pytest.mark.django_db

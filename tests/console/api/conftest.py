@@ -29,7 +29,7 @@ def account_of(connection: Connection) -> str:
 
 
 def a_trade(connection: Connection) -> RoundTrip:
-    """A closed round trip, as the journal has it once it is worked out."""
+    """A closed round trip, as the audit log has it once it is worked out."""
     opened = timezone.now() - timedelta(hours=2)
     return RoundTrip.objects.create(
         public_id="trd_0123456789abcdef",

@@ -1,4 +1,4 @@
-"""Every kind of credential against every door of the REST API: allowed or refused, and on record."""
+"""Every kind of credential against every endpoint of the REST API: allowed or refused, and on record."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ ORDER = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.1"}
 
 
 @dataclass(frozen=True)
-class Door:
+class Endpoint:
     column: str
     method: str
     path: str
@@ -83,7 +83,7 @@ def an_order(maker: ConnectedApp) -> Order:
 
 
 @pytest.fixture
-def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade_key: str) -> dict[str, Door]:
+def endpoints(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade_key: str) -> dict[str, Endpoint]:
     prepared = trader.post("/orders", ORDER, status=201)
     client, _ = registration.register_static(
         owner, name="Widget", redirect_uris=["https://widget.example.com/cb"], scopes=READ
@@ -94,9 +94,9 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
     grants.set_limits(app, limits.parse({"daily_notional": "90000"}), by=owner)
     grants.set_toolsets(app, {Toolset.MARKET, Toolset.ACCOUNT}, by=owner)
     owners, anothers = an_order(grants.console_app(paper)), an_order(app)
-    # Of another app, so that it holds none of the doors shut.
+    # Of another app, so that it holds none of the endpoints shut.
     halt = halts.halt_app(app, by=owner)
-    # Another connection, so that it holds none of the doors shut either.
+    # Another connection, so that it holds none of the endpoints shut either.
     asks, _ = open_connection.open_paper(owner, name="Asks", starting_cash=Decimal(1000))
     connections.set_policy(asks, Policy.OWNER_APPROVAL, by=owner)
     connections.pause(asks, by=owner)
@@ -108,92 +108,94 @@ def doors(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, trade
     new_client = {"name": "W", "redirect_uris": ["https://w.example.com/cb"], "scopes": ["mcp:read"]}
     new_key = {"name": "n", "connection_id": paper.pk}
     return {
-        "list_connections": Door("manage", "GET", "/connections", own=False),
-        "open_paper_connection": Door(
+        "list_connections": Endpoint("manage", "GET", "/connections", own=False),
+        "open_paper_connection": Endpoint(
             "manage", "POST", "/connections", {"name": "New", "starting_cash": "1000"}, own=False
         ),
-        "open_paper_connection that trades": Door(
+        "open_paper_connection that trades": Endpoint(
             "begin trading",
             "POST",
             "/connections",
             {"name": "New", "starting_cash": "1000", "trading_enabled": True},
             own=False,
         ),
-        "get_connection": Door("manage", "GET", connection),
-        "pause_connection": Door("stop", "POST", f"{connection}/pause"),
-        "resume_connection": Door("widen", "POST", f"/connections/{asks.pk}/resume"),
-        "disable_trading": Door("stop", "POST", f"{connection}/trading-off"),
-        "get_connection_limits": Door("manage", "GET", f"{connection}/limits"),
-        "set_connection_limits": Door("manage", "PUT", f"{connection}/limits", {"order_notional": "900"}),
-        "set_connection_limits to more": Door("more", "PUT", f"{connection}/limits", {}),
-        "set_connection_policy": Door("stricter", "PUT", f"{connection}/policy", {"policy": "owner_approval"}),
-        "set_connection_policy to less": Door(
+        "get_connection": Endpoint("manage", "GET", connection),
+        "pause_connection": Endpoint("stop", "POST", f"{connection}/pause"),
+        "resume_connection": Endpoint("widen", "POST", f"/connections/{asks.pk}/resume"),
+        "disable_trading": Endpoint("stop", "POST", f"{connection}/trading-off"),
+        "get_connection_limits": Endpoint("manage", "GET", f"{connection}/limits"),
+        "set_connection_limits": Endpoint("manage", "PUT", f"{connection}/limits", {"order_notional": "900"}),
+        "set_connection_limits to more": Endpoint("more", "PUT", f"{connection}/limits", {}),
+        "set_connection_policy": Endpoint("stricter", "PUT", f"{connection}/policy", {"policy": "owner_approval"}),
+        "set_connection_policy to less": Endpoint(
             "in person", "PUT", f"/connections/{asks.pk}/policy", {"policy": "two_step"}
         ),
-        "enable_trading": Door("widen", "POST", f"{connection}/trading-on"),
-        "list_clients": Door("manage", "GET", "/clients", own=False),
-        "register_client": Door("manage", "POST", "/clients", new_client, own=False),
+        "enable_trading": Endpoint("widen", "POST", f"{connection}/trading-on"),
+        "list_clients": Endpoint("manage", "GET", "/clients", own=False),
+        "register_client": Endpoint("manage", "POST", "/clients", new_client, own=False),
         # Its owner still grants or refuses, with a proof, what the client asks for.
-        "register_client that may trade": Door(
+        "register_client that may trade": Endpoint(
             "offer trade", "POST", "/clients", {**new_client, "scopes": ["mcp:trade"]}, own=False
         ),
-        "get_client": Door("manage", "GET", f"/clients/{client.pk}"),
-        "delete_client": Door("stop", "DELETE", f"/clients/{client.pk}"),
-        "list_keys": Door("manage", "GET", "/keys", own=False),
-        "mint_key": Door("manage", "POST", "/keys", new_key),
-        "mint_key that may trade": Door("mint trade", "POST", "/keys", {**new_key, "scopes": ["mcp:trade"]}),
-        "get_key": Door("manage", "GET", f"/keys/{key.public_id}"),
-        "revoke_key": Door("stop", "POST", f"/keys/{key.public_id}/revoke"),
-        "list_apps": Door("manage", "GET", "/connected-apps", own=False),
-        "get_app": Door("manage", "GET", f"/connected-apps/{app.pk}"),
-        "switch_toolsets": Door("manage", "PATCH", f"/connected-apps/{app.pk}", {"toolsets": ["market"]}),
-        "switch_toolsets to more": Door(
+        "get_client": Endpoint("manage", "GET", f"/clients/{client.pk}"),
+        "delete_client": Endpoint("stop", "DELETE", f"/clients/{client.pk}"),
+        "list_keys": Endpoint("manage", "GET", "/keys", own=False),
+        "mint_key": Endpoint("manage", "POST", "/keys", new_key),
+        "mint_key that may trade": Endpoint("mint trade", "POST", "/keys", {**new_key, "scopes": ["mcp:trade"]}),
+        "get_key": Endpoint("manage", "GET", f"/keys/{key.public_id}"),
+        "revoke_key": Endpoint("stop", "POST", f"/keys/{key.public_id}/revoke"),
+        "list_apps": Endpoint("manage", "GET", "/connected-apps", own=False),
+        "get_app": Endpoint("manage", "GET", f"/connected-apps/{app.pk}"),
+        "switch_toolsets": Endpoint("manage", "PATCH", f"/connected-apps/{app.pk}", {"toolsets": ["market"]}),
+        "switch_toolsets to more": Endpoint(
             "more", "PATCH", f"/connected-apps/{app.pk}", {"toolsets": [each.value for each in Toolset]}
         ),
-        "narrow_app": Door("stop", "POST", f"/connected-apps/{app.pk}/narrow"),
-        "pause_app": Door("stop", "POST", f"/connected-apps/{app.pk}/pause"),
-        "resume_app": Door("widen", "POST", f"/connected-apps/{app.pk}/resume"),
-        "revoke_app": Door("stop", "POST", f"/connected-apps/{app.pk}/revoke"),
-        "get_app_limits": Door("manage", "GET", f"/connected-apps/{app.pk}/limits"),
-        "set_app_limits": Door("manage", "PUT", f"/connected-apps/{app.pk}/limits", {"daily_notional": "900"}),
-        "set_app_limits to more": Door("more", "PUT", f"/connected-apps/{app.pk}/limits", {}),
-        "list_halts": Door("read", "GET", "/halts", own=False),
-        "halt": Door("halt", "POST", "/halts", {"reason": "Enough."}, own=False),
-        "lift_halt": Door("in person", "POST", f"/halts/{halt.pk}/lift"),
-        "list_orders": Door("read", "GET", "/orders", own=False),
-        "list_external_orders": Door("read", "GET", "/orders/external", own=False),
-        "place_order": Door("trade", "POST", "/orders", ORDER, own=False),
-        "confirm_order": Door("trade", "POST", "/orders/confirm", {"confirmation_id": prepared["confirmation"]["id"]}),
-        "get_order": Door("read", "GET", order),
-        "approve_order": Door("in person", "POST", f"{order}/approve"),
-        "cancel_order": Door("cancel", "POST", f"{order}/cancel"),
-        "cancel_order that the owner made": Door("the owner's", "POST", f"/orders/{owners.public_id}/cancel"),
-        "cancel_order that another app made": Door("another app's", "POST", f"/orders/{anothers.public_id}/cancel"),
-        "list_trades": Door("read", "GET", "/journal/trades", own=False),
-        "get_trade": Door("read", "GET", trade),
-        "list_trade_notes": Door("read", "GET", f"{trade}/notes"),
-        "add_trade_note": Door("keep", "POST", f"{trade}/notes", {"text": "Too soon."}),
-        "list_order_notes": Door("read", "GET", f"{order}/notes"),
-        "add_order_note": Door("keep", "POST", f"{order}/notes", {"text": "Why?"}),
-        "get_performance": Door("read", "GET", f"{connection}/performance"),
-        "get_profit": Door("read", "GET", f"{connection}/profit"),
-        "get_equity_curve": Door("read", "GET", f"{connection}/equity"),
-        "list_practice_accounts": Door("read", "GET", f"{connection}/practice-accounts"),
-        "open_practice_account": Door("keep", "POST", f"{connection}/practice-accounts", {"name": "Second"}),
-        "get_practice_account": Door("read", "GET", practice),
-        "reset_practice_account": Door("keep", "POST", f"{practice}/reset"),
-        "set_practice_model": Door("keep", "PUT", f"{practice}/model", {"preset": "standard"}),
-        "list_activity": Door("read", "GET", "/activity", own=False),
-        "get_call": Door("read", "GET", f"/activity/{call.request_id}"),
-        "list_errors": Door("read", "GET", "/errors", own=False),
+        "narrow_app": Endpoint("stop", "POST", f"/connected-apps/{app.pk}/narrow"),
+        "pause_app": Endpoint("stop", "POST", f"/connected-apps/{app.pk}/pause"),
+        "resume_app": Endpoint("widen", "POST", f"/connected-apps/{app.pk}/resume"),
+        "revoke_app": Endpoint("stop", "POST", f"/connected-apps/{app.pk}/revoke"),
+        "get_app_limits": Endpoint("manage", "GET", f"/connected-apps/{app.pk}/limits"),
+        "set_app_limits": Endpoint("manage", "PUT", f"/connected-apps/{app.pk}/limits", {"daily_notional": "900"}),
+        "set_app_limits to more": Endpoint("more", "PUT", f"/connected-apps/{app.pk}/limits", {}),
+        "list_halts": Endpoint("read", "GET", "/halts", own=False),
+        "halt": Endpoint("halt", "POST", "/halts", {"reason": "Enough."}, own=False),
+        "lift_halt": Endpoint("in person", "POST", f"/halts/{halt.pk}/lift"),
+        "list_orders": Endpoint("read", "GET", "/orders", own=False),
+        "list_external_orders": Endpoint("read", "GET", "/orders/external", own=False),
+        "place_order": Endpoint("trade", "POST", "/orders", ORDER, own=False),
+        "confirm_order": Endpoint(
+            "trade", "POST", "/orders/confirm", {"confirmation_id": prepared["confirmation"]["id"]}
+        ),
+        "get_order": Endpoint("read", "GET", order),
+        "approve_order": Endpoint("in person", "POST", f"{order}/approve"),
+        "cancel_order": Endpoint("cancel", "POST", f"{order}/cancel"),
+        "cancel_order that the owner made": Endpoint("the owner's", "POST", f"/orders/{owners.public_id}/cancel"),
+        "cancel_order that another app made": Endpoint("another app's", "POST", f"/orders/{anothers.public_id}/cancel"),
+        "list_trades": Endpoint("read", "GET", "/journal/trades", own=False),
+        "get_trade": Endpoint("read", "GET", trade),
+        "list_trade_notes": Endpoint("read", "GET", f"{trade}/notes"),
+        "add_trade_note": Endpoint("keep", "POST", f"{trade}/notes", {"text": "Too soon."}),
+        "list_order_notes": Endpoint("read", "GET", f"{order}/notes"),
+        "add_order_note": Endpoint("keep", "POST", f"{order}/notes", {"text": "Why?"}),
+        "get_performance": Endpoint("read", "GET", f"{connection}/performance"),
+        "get_profit": Endpoint("read", "GET", f"{connection}/profit"),
+        "get_equity_curve": Endpoint("read", "GET", f"{connection}/equity"),
+        "list_practice_accounts": Endpoint("read", "GET", f"{connection}/practice-accounts"),
+        "open_practice_account": Endpoint("keep", "POST", f"{connection}/practice-accounts", {"name": "Second"}),
+        "get_practice_account": Endpoint("read", "GET", practice),
+        "reset_practice_account": Endpoint("keep", "POST", f"{practice}/reset"),
+        "set_practice_model": Endpoint("keep", "PUT", f"{practice}/model", {"preset": "standard"}),
+        "list_activity": Endpoint("read", "GET", "/activity", own=False),
+        "get_call": Endpoint("read", "GET", f"/activity/{call.request_id}"),
+        "list_errors": Endpoint("read", "GET", "/errors", own=False),
     }
 
 
-def test_the_matrix_knows_every_door(doors: dict[str, Door]) -> None:
+def test_the_matrix_knows_every_endpoint(endpoints: dict[str, Endpoint]) -> None:
     declared = {
         operation["operationId"] for path in openapi.document()["paths"].values() for operation in path.values()
     }
-    assert {name.split()[0] for name in doors} == declared
+    assert {name.split()[0] for name in endpoints} == declared
 
 
 ALLOWED = ""
@@ -225,7 +227,7 @@ MANAGER = dict.fromkeys(PERSON, "not_permitted") | dict.fromkeys(
 READS = dict.fromkeys((*_FOR_APPS, "the owner's", "another app's"), "insufficient_scope")
 TRADES = dict.fromkeys(_FOR_APPS, ALLOWED) | {"the owner's": "owners_order", "another app's": "another_apps_order"}
 
-# One row for each credential, one column for each kind of door: the code it is refused with, or ALLOWED.
+# One row for each credential, one column for each kind of endpoint: the code it is refused with, or ALLOWED.
 MATRIX: dict[str, dict[str, str]] = {
     "no credential": dict.fromkeys(PERSON, "unauthenticated"),
     "the owner's session": PERSON,
@@ -284,12 +286,12 @@ ON_RECORD = (
 )
 
 
-def expected(credential: str, name: str, door: Door) -> str:
-    code = MATRIX[credential][door.column]
-    if credential == "somebody else's management key" and door.column in ("more", "mint trade"):
+def expected(credential: str, name: str, endpoint: Endpoint) -> str:
+    code = MATRIX[credential][endpoint.column]
+    if credential == "somebody else's management key" and endpoint.column in ("more", "mint trade"):
         return "not_found"
     is_out_of_reach = code in ("owners_order", "another_apps_order")
-    if (code == ALLOWED or is_out_of_reach) and door.own and credential in STRANGERS:
+    if (code == ALLOWED or is_out_of_reach) and endpoint.own and credential in STRANGERS:
         return "confirmation_unknown" if name == "confirm_order" else "not_found"
     if code == ALLOWED and credential in ("a read key", "a trade key that a management key made"):
         # They are another app's.
@@ -374,17 +376,17 @@ def credentials(
 
 
 @pytest.mark.parametrize("credential", MATRIX)
-def test_each_credential_opens_its_doors_and_no_other(
-    credential: str, doors: dict[str, Door], credentials: dict[str, Callable[[], Rest]]
+def test_each_credential_opens_its_endpoints_and_no_other(
+    credential: str, endpoints: dict[str, Endpoint], credentials: dict[str, Callable[[], Rest]]
 ) -> None:
     rest = credentials[credential]()
-    for name, door in doors.items():
+    for name, endpoint in endpoints.items():
         call_quota.reset()
         with transaction.atomic():
             before, changes = set(Call.objects.values_list("pk", flat=True)), Change.objects.count()
-            response = rest.send(door.method, door.path, door.body)
+            response = rest.send(endpoint.method, endpoint.path, endpoint.body)
             code = "" if response.status_code < 400 else problem(response)["code"]
-            assert code == expected(credential, name, door), (name, response.content.decode())
+            assert code == expected(credential, name, endpoint), (name, response.content.decode())
             assert "Location" not in response
             rows = list(Call.objects.exclude(pk__in=before))
             if credential in ON_RECORD:

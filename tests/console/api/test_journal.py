@@ -1,4 +1,4 @@
-"""The journal over REST: round trips, notes, profit, the equity curve and its marks, each to its owner alone."""
+"""The audit log over REST: round trips, notes, profit, the equity curve and its marks, each to its owner alone."""
 
 from datetime import timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What holds at every door: problem details, exact types, paging, CSRF, throttles, the journal."""
+"""What holds at every endpoint: problem details, exact types, paging, CSRF, throttles, the audit log."""
 
 import json
 from typing import Any
@@ -65,7 +65,7 @@ def test_an_amount_is_decimal_text_and_nothing_else(trader: Rest, quantity: Any)
     assert [error["field"] for error in told["errors"]] == ["quantity"]
 
 
-def test_a_door_that_takes_nothing_refuses_a_field(session: Rest, paper: Connection) -> None:
+def test_an_endpoint_that_takes_nothing_refuses_a_field(session: Rest, paper: Connection) -> None:
     told = session.refused("POST", f"/connections/{paper.pk}/pause", {"force": True})
     assert told["code"] == "unknown_argument"
     paper.refresh_from_db()

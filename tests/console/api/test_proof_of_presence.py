@@ -60,19 +60,19 @@ def test_a_passkey_signs_this_very_request(copied_session: Rest, owner: User, pa
     assert keys() == 1
 
 
-def test_what_was_signed_for_one_door_opens_no_other(copied_session: Rest, owner: User, paper: Connection) -> None:
+def test_what_was_signed_for_one_endpoint_opens_no_other(copied_session: Rest, owner: User, paper: Connection) -> None:
     passkey = Passkey(owner)
     connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
     connections.pause(paper, by=owner)
     connections.disable_trading(paper, by=owner)
-    doors: list[tuple[str, str, dict[str, Any]]] = [
+    endpoints: list[tuple[str, str, dict[str, Any]]] = [
         ("PUT", f"/connections/{paper.pk}/policy", {"policy": "two_step"}),
         ("POST", f"/connections/{paper.pk}/resume", {}),
         ("POST", f"/connections/{paper.pk}/trading-on", {}),
         ("POST", "/keys", wanted(paper)),
     ]
-    for method, path, body in doors:
-        for other in doors:
+    for method, path, body in endpoints:
+        for other in endpoints:
             if other[1] == path:
                 continue
             cache.clear()  # guesses are counted
@@ -81,7 +81,7 @@ def test_what_was_signed_for_one_door_opens_no_other(copied_session: Rest, owner
     paper.refresh_from_db()
     assert (paper.policy, paper.paused_at is None, paper.trading_enabled, keys()) == ("owner_approval", False, False, 0)
     cache.clear()
-    for method, path, body in doors[:3]:
+    for method, path, body in endpoints[:3]:
         proof = signed(copied_session, passkey, method, path, body)
         assert copied_session.send(method, path, {**body, "proof": proof}).status_code == 200, path
     paper.refresh_from_db()

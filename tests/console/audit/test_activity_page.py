@@ -64,7 +64,7 @@ def test_only_an_operator_who_asks_sees_everyone(
 ) -> None:
     call = log(app)
     stranger = Call.objects.create(
-        request_id="req_door", at=call.at, outcome="refused", code="unauthenticated", duration_us=400
+        request_id="req_endpoint", at=call.at, outcome="refused", code="unauthenticated", duration_us=400
     )
     assert call.request_id not in text_of(operators_browser.get("/activity/"))
     everything = text_of(operators_browser.get("/activity/?everyone=1"))

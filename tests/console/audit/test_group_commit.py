@@ -1,4 +1,4 @@
-"""Rows of the journal are written together: each is committed before its caller hears so, whatever happens."""
+"""Rows of the audit log are written together: each is committed before its caller hears so, whatever happens."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""A row of the journal never holds a secret, whatever a caller puts where, and never grows without bound."""
+"""A row of the audit log never holds a secret, whatever a caller puts where, and never grows without bound."""
 
 import json
 from typing import Any

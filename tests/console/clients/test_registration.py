@@ -75,7 +75,7 @@ def body(**fields: Any) -> dict[str, Any]:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("uri", GOOD)
-def test_a_good_address_is_taken_by_both_doors(uri: str, owner: User) -> None:
+def test_a_good_address_is_taken_by_both_endpoints(uri: str, owner: User) -> None:
     rules.check_redirect_uri(uri)
     registration.register_static(owner, name="Mine", redirect_uris=[uri], scopes=frozenset({Scope.READ}))
     assert register(body(redirect_uris=[uri])).json()["redirect_uris"] == [uri]
@@ -83,7 +83,7 @@ def test_a_good_address_is_taken_by_both_doors(uri: str, owner: User) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("uri", BAD)
-def test_a_bad_address_is_refused_by_both_doors_in_words(uri: str, owner: User) -> None:
+def test_a_bad_address_is_refused_by_both_endpoints_in_words(uri: str, owner: User) -> None:
     with pytest.raises(Refusal) as refusal:
         registration.register_static(owner, name="Mine", redirect_uris=[uri], scopes=frozenset({Scope.READ}))
     assert (refusal.value.code, refusal.value.field) == (Code.INVALID_ARGUMENT, "redirect_uris")

@@ -74,7 +74,7 @@ def test_signing_in_again_ends_the_older_app_of_the_same_client_and_connection(h
     assert [bool(app.revoked_at) for app in allowed_apps()] == [True, False]
 
 
-def test_nothing_that_opens_a_door_is_stored_readable(host: Host, paper: Connection) -> None:
+def test_nothing_that_opens_an_endpoint_is_stored_readable(host: Host, paper: Connection) -> None:
     code = host.code(paper.pk)
     assert Grant.objects.get().code != code
     tokens = host.redeem(code).json()

@@ -186,7 +186,7 @@ def test_signing_in_again_after_a_refused_reuse_ends_what_the_other_one_has(host
     ],
     ids=["its owner", "the app", "its client", "a newer grant"],
 )
-def test_one_reason_is_told_at_every_door_and_under_connected_apps(
+def test_one_reason_is_told_at_every_endpoint_and_under_connected_apps(
     host: Host, paper: Connection, end: Callable[[Any, Host, Any], object], reason: str
 ) -> None:
     tokens = host.connect(paper.pk)

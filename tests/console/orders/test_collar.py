@@ -202,9 +202,9 @@ def test_a_protective_stop_limit_order_stands_away_from_the_market(
     assert refused(lambda: preparing.prepare(trader, order(market, **too_far))) is Code.PRICE_OUTSIDE_COLLAR
 
 
-@pytest.mark.parametrize("door", ["place_order", "place_batch_orders", "REST"])
-def test_it_holds_at_every_door(
-    trader: Principal, trade_key: str, market: Quote, tight: None, watch: Watch, door: str
+@pytest.mark.parametrize("endpoint", ["place_order", "place_batch_orders", "REST"])
+def test_it_holds_at_every_endpoint(
+    trader: Principal, trade_key: str, market: Quote, tight: None, watch: Watch, endpoint: str
 ) -> None:
     given = {
         "symbol": "AAPL",
@@ -213,11 +213,11 @@ def test_it_holds_at_every_door(
         "order_type": "STP",
         "stop_price": str(rounded(market.last * Decimal("0.9"))),
     }
-    if door == "REST":
+    if endpoint == "REST":
         code = Rest(Browser(), trade_key).refused("POST", "/orders", given)["code"]
     else:
-        arguments = {"orders": [given, given]} if door == "place_batch_orders" else given
-        answer = pipeline.attempt(trader, door, arguments, request_id="req_test").answer()
+        arguments = {"orders": [given, given]} if endpoint == "place_batch_orders" else given
+        answer = pipeline.attempt(trader, endpoint, arguments, request_id="req_test").answer()
         code = answer.content["error"]["code"]
     assert code == "price_outside_collar"
     assert watch.submitted == []

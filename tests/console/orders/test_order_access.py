@@ -55,7 +55,7 @@ def said(who: Principal, tool: str, given: dict[str, Any]) -> ToolAnswer:
 
 
 Cancel = Callable[[Order], str]
-"""Cancel it by one door: the code it is refused with, or empty."""
+"""Cancel it by one endpoint: the code it is refused with, or empty."""
 
 
 @pytest.fixture
@@ -219,14 +219,14 @@ def test_what_waits_for_the_owners_release_is_the_owners_to_end(
     assert [order.state for order in release(prepared.confirmation, owner)] == [Status.FILLED]
 
 
-@pytest.mark.parametrize("door", ["confirm_trade", "REST"])
+@pytest.mark.parametrize("endpoint", ["confirm_trade", "REST"])
 def test_a_policy_that_was_loosened_since_leaves_it_to_the_owner(
-    asks: Connection, trader: Principal, trade_key: str, owner: User, watch: Watch, door: str
+    asks: Connection, trader: Principal, trade_key: str, owner: User, watch: Watch, endpoint: str
 ) -> None:
     prepared = preparing.prepare(trader, bitcoin())
     connections.set_policy(asks, Policy.TWO_STEP, by=owner, may_loosen=True)
     given = {"confirmation_id": prepared.confirmation.public_id}
-    if door == "REST":
+    if endpoint == "REST":
         assert Rest(Browser(), trade_key).refused("POST", "/orders/confirm", given)["code"] == "approval_required"
     else:
         answer = said(trader, "confirm_trade", given)
@@ -288,11 +288,11 @@ def held(order: Order) -> Modification:
     return Modification.objects.get(order=order, cancels=True)
 
 
-@pytest.mark.parametrize("door", ["cancel_order", "REST"])
+@pytest.mark.parametrize("endpoint", ["cancel_order", "REST"])
 def test_its_cancel_waits_for_the_owner_and_the_owner_lets_it_go(
-    guard: Order, trader: Principal, trade_key: str, owner: User, door: str, watch: Watch
+    guard: Order, trader: Principal, trade_key: str, owner: User, endpoint: str, watch: Watch
 ) -> None:
-    cancel = by_rest(trade_key) if door == "REST" else by_mcp(trader)
+    cancel = by_rest(trade_key) if endpoint == "REST" else by_mcp(trader)
     assert [cancel(guard), cancel(guard)] == ["approval_required"] * 2
     assert state(guard) is Status.WORKING
     assert watch.cancelled == []

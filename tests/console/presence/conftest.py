@@ -34,7 +34,7 @@ OKX: Linkable = next(each for each in ALL if each.broker == "okx")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
+class Endpoint:
     act: PresenceAct
     url: str
     fields: dict[str, Any] = field(default_factory=dict)
@@ -70,98 +70,100 @@ def _asks(owner: User, connection: Connection, trader: Any) -> Any:
 
 
 @pytest.fixture
-def door_of(
+def endpoint_of(
     owner: User, other: User, paper: Connection, app: ConnectedApp, trader: Any, person: Person
-) -> Iterator[Callable[[PresenceAct], Door]]:
-    """The door of an act, with what it takes made ready for it."""
+) -> Iterator[Callable[[PresenceAct], Endpoint]]:
+    """The endpoint of an act, with what it takes made ready for it."""
     running = contextlib.ExitStack()
 
-    def make(act: PresenceAct) -> Door:
-        def door(url: str, *, shows: str = "", **fields: Any) -> Door:
-            return Door(act=act, url=url, fields=fields, shows=shows)
+    def make(act: PresenceAct) -> Endpoint:
+        def endpoint(url: str, *, shows: str = "", **fields: Any) -> Endpoint:
+            return Endpoint(act=act, url=url, fields=fields, shows=shows)
 
         key: dict[str, Any] = {"name": "bot", "connection": paper.pk, "scope": "trade", "expiry": "30"}
         connection, security = f"/connections/{paper.pk}", "/security"
         match act:
             case PresenceAct.LOOSEN_POLICY:
                 connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
-                return door(f"{connection}/policy/", policy="two_step")
+                return endpoint(f"{connection}/policy/", policy="two_step")
             case PresenceAct.TRADING_ON:
                 connections.disable_trading(paper, by=owner)
-                return door(f"{connection}/trading-on/")
+                return endpoint(f"{connection}/trading-on/")
             case PresenceAct.RESUME_CONNECTION:
                 connections.pause(paper, by=owner)
-                return door(f"{connection}/resume/")
+                return endpoint(f"{connection}/resume/")
             case PresenceAct.RESUME_APP:
                 grants.pause(app, by=owner)
-                return door(f"/apps/{app.pk}/resume/")
+                return endpoint(f"/apps/{app.pk}/resume/")
             case PresenceAct.WIDEN_LIMITS:
                 Connection.objects.filter(pk=paper.pk).update(
                     limits={"order_notional": "90000", "daily_notional": "90000"}
                 )
-                return door(f"{connection}/limits/", order_notional="95000", daily_notional="90000")
+                return endpoint(f"{connection}/limits/", order_notional="95000", daily_notional="90000")
             case PresenceAct.TOOLSETS_ON:
                 grants.set_toolsets(app, {Toolset.MARKET}, by=owner)
-                return door(f"/apps/{app.pk}/toolsets/", on=[each.value for each in Toolset])
+                return endpoint(f"/apps/{app.pk}/toolsets/", on=[each.value for each in Toolset])
             case PresenceAct.MINT_KEY:
-                return door("/keys/new/", **key)
+                return endpoint("/keys/new/", **key)
             case PresenceAct.ROTATE_KEY:
                 old, _ = minting.mint(owner, paper, frozenset({Scope.TRADE}), name="bot")
-                return door(f"/keys/{old.public_id}/rotate/", expiry="30", overlap="1h")
+                return endpoint(f"/keys/{old.public_id}/rotate/", expiry="30", overlap="1h")
             case PresenceAct.MINT_MANAGEMENT_KEY:
-                return door("/keys/manage/new/", name="terraform", expiry="30")
+                return endpoint("/keys/manage/new/", name="terraform", expiry="30")
             case PresenceAct.START_PLAYGROUND:
-                return door("/playground/start/", app=app.pk, may="same")
+                return endpoint("/playground/start/", app=app.pk, may="same")
             case PresenceAct.GRANT:
                 page = Host.register(person, REGISTRATIONS["claude"]).page()
                 shown = shown_on(person.get(page))
-                return door(page, choice="allow", connection=paper.pk, scope=BOTH, shown=shown)
+                return endpoint(page, choice="allow", connection=paper.pk, scope=BOTH, shown=shown)
             case PresenceAct.LINK:
-                return door(OKX.page, **OKX.form(running.enter_context(OKX.running())))
+                return endpoint(OKX.page, **OKX.form(running.enter_context(OKX.running())))
             case PresenceAct.REPLACE_BROKER_KEY:
                 form = OKX.form(running.enter_context(OKX.running()))
                 at_the_browser(owner, Passkey(owner)).post(OKX.page, form)
                 linked = Connection.objects.get(broker=OKX.broker)
-                return door(f"/connections/{linked.pk}/key/", **OKX.keys)
+                return endpoint(f"/connections/{linked.pk}/key/", **OKX.keys)
             case PresenceAct.LIFT_HALT:
-                return door(f"/halts/{halts.halt_connection(paper, by=owner).pk}/lift/")
+                return endpoint(f"/halts/{halts.halt_connection(paper, by=owner).pk}/lift/")
             case PresenceAct.RELEASE_ORDER:
                 waits = _asks(owner, paper, trader)
-                return door(f"/orders/approvals/{waits.public_id}/release/", seen=waits.terms_digest)
+                return endpoint(f"/orders/approvals/{waits.public_id}/release/", seen=waits.terms_digest)
             case PresenceAct.SETTLE_ORDER:
                 order = _asks(owner, paper, trader).order
                 Order.objects.filter(pk=order.pk).update(status="not_found")
-                return door(f"/orders/{order.public_id}/settle/", seen="working")
+                return endpoint(f"/orders/{order.public_id}/settle/", seen="working")
             case PresenceAct.REGISTER_CLIENT:
-                return door("/clients/new/", name="W", redirect_uris="https://w.example.com/cb", scope="trade")
+                return endpoint("/clients/new/", name="W", redirect_uris="https://w.example.com/cb", scope="trade")
             case PresenceAct.ACCEPT_CLIENT:
                 Host.register(person, REGISTRATIONS["claude"])
                 Client.objects.update(review=ReviewState.WAITING)
                 client = Client.objects.get()
-                return door(f"/clients/{client.pk}/accept/", seen=client.looks)
+                return endpoint(f"/clients/{client.pk}/accept/", seen=client.looks)
             case PresenceAct.INVITE:
-                return door("/people/invite/", email="ines@example.com", operator="on")
+                return endpoint("/people/invite/", email="ines@example.com", operator="on")
             case PresenceAct.CHANGE_PERSON:
-                return door(f"/people/{other.pk}/make-operator/")
+                return endpoint(f"/people/{other.pk}/make-operator/")
             case PresenceAct.ADD_PLATFORM:
-                return door("/platforms/new/", name="Widget")
+                return endpoint("/platforms/new/", name="Widget")
             case PresenceAct.CHANGE_PLATFORM_SECRET | PresenceAct.ENABLE_PLATFORM:
                 platform, _ = provisioning.create_platform(owner, name="Widget")
                 if act is PresenceAct.CHANGE_PLATFORM_SECRET:
-                    return door(f"/platforms/{platform.client_id}/secret/")
+                    return endpoint(f"/platforms/{platform.client_id}/secret/")
                 provisioning.disable_platform(platform, by=owner)
-                return door(f"/platforms/{platform.client_id}/enable/")
+                return endpoint(f"/platforms/{platform.client_id}/enable/")
             case PresenceAct.ADD_APP:
-                return door(f"{security}/app/", shows='class="qr"')
+                return endpoint(f"{security}/app/", shows='class="qr"')
             case PresenceAct.ADD_PASSKEY:
-                return door(f"{security}/passkey/", shows="data-options", name="Phone")
+                return endpoint(f"{security}/passkey/", shows="data-options", name="Phone")
             case PresenceAct.REMOVE_FACTOR:
-                return door(f"{security}/factors/{Passkey(owner, 'Old').factor.pk}/remove/")
+                return endpoint(f"{security}/factors/{Passkey(owner, 'Old').factor.pk}/remove/")
             case PresenceAct.NEW_CODES:
-                return door(f"{security}/codes/")
+                return endpoint(f"{security}/codes/")
             case PresenceAct.CHANGE_PASSWORD:
-                return door(f"{security}/password/", password="seven purple wardrobes", again="seven purple wardrobes")
-        raise AssertionError(f"{act} has no door here: say how it is done.")
+                return endpoint(
+                    f"{security}/password/", password="seven purple wardrobes", again="seven purple wardrobes"
+                )
+        raise AssertionError(f"{act} has no endpoint here: say how it is done.")
 
     with running:
         yield make

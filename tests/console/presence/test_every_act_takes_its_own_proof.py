@@ -15,12 +15,12 @@ from console.connections.models import Connection
 from tests.conftest import PASSWORD
 from tests.console.oauth.hosts import shown_on
 from tests.console.passkeys import Passkey
-from tests.console.presence.conftest import Door
+from tests.console.presence.conftest import Endpoint
 from tests.console.present import Person, challenge
 
 # How a broker's question comes about takes a broker that asks: see tests/console/orders/test_broker_questions.py.
 ACTS = [act for act in PresenceAct if act is not PresenceAct.ANSWER_BROKER]
-DoorOf = Callable[[PresenceAct], Door]
+EndpointOf = Callable[[PresenceAct], Endpoint]
 STATE = "mfa.webauthn.state"
 
 
@@ -54,9 +54,9 @@ def test_every_act_has_a_rule_and_words_for_its_page() -> None:
 @pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("with_passkey", [False, True], ids=["password", "passkey"])
 def test_a_copied_cookie_does_nothing_even_after_its_owner_proved_for_something_else(
-    person: Person, owner: User, paper: Connection, door_of: DoorOf, act: PresenceAct, with_passkey: bool
+    person: Person, owner: User, paper: Connection, endpoint_of: EndpointOf, act: PresenceAct, with_passkey: bool
 ) -> None:
-    door = door_of(act)
+    endpoint = endpoint_of(act)
     needs_one = (
         PresenceAct.REMOVE_FACTOR,
         PresenceAct.NEW_CODES,
@@ -65,51 +65,56 @@ def test_a_copied_cookie_does_nothing_even_after_its_owner_proved_for_something_
     person.passkey = Passkey(owner) if with_passkey or act in needs_one else None
     thief = Thief(person)
     used = something_else(person, paper)
-    assert not door.opened(lambda: thief.post(door.url, door.fields))
+    assert not endpoint.opened(lambda: thief.post(endpoint.url, endpoint.fields))
     replayed = {name: value for name, value in used.items() if name == "proof-credential"}
-    assert not door.opened(lambda: thief.post(door.url, {**door.fields, **replayed}))
-    assert door.opened(lambda: person.post(door.url, door.fields)), "its owner can do it"
+    assert not endpoint.opened(lambda: thief.post(endpoint.url, {**endpoint.fields, **replayed}))
+    assert endpoint.opened(lambda: person.post(endpoint.url, endpoint.fields)), "its owner can do it"
 
 
 @pytest.mark.parametrize("act", ACTS)
 def test_a_proof_made_for_one_act_opens_no_other(
-    person: Person, owner: User, door_of: DoorOf, act: PresenceAct
+    person: Person, owner: User, endpoint_of: EndpointOf, act: PresenceAct
 ) -> None:
-    passkey, door = Passkey(owner), door_of(act)
+    passkey, endpoint = Passkey(owner), endpoint_of(act)
     elsewhere = {"name": "mine"}
-    for url, fields in (("/people/invite/", {"email": "a@example.com"}), (door.url, {**door.fields, **elsewhere})):
-        if (url, fields) == (door.url, door.fields):
+    for url, fields in (
+        ("/people/invite/", {"email": "a@example.com"}),
+        (endpoint.url, {**endpoint.fields, **elsewhere}),
+    ):
+        if (url, fields) == (endpoint.url, endpoint.fields):
             continue
         asked = Browser.post(person, f"{url}?challenge", fields)
         if not asked["Content-Type"].startswith("application/json"):
             continue  # this form takes no such field
         proof = {"proof-credential": passkey.answer(asked.json())}
-        assert not door.opened(partial(Browser.post, person, door.url, {**door.fields, **proof})), url
+        assert not endpoint.opened(partial(Browser.post, person, endpoint.url, {**endpoint.fields, **proof})), url
 
 
 @pytest.mark.parametrize("act", ACTS)
 def test_a_proof_counts_once_even_where_it_is_sent_twice_at_the_same_moment(
-    person: Person, owner: User, door_of: DoorOf, act: PresenceAct
+    person: Person, owner: User, endpoint_of: EndpointOf, act: PresenceAct
 ) -> None:
-    passkey, door = Passkey(owner), door_of(act)
-    proof = {"proof-credential": passkey.answer(challenge(person, door.url, door.fields))}
+    passkey, endpoint = Passkey(owner), endpoint_of(act)
+    proof = {"proof-credential": passkey.answer(challenge(person, endpoint.url, endpoint.fields))}
     question = person.session[STATE]
-    assert door.opened(lambda: Browser.post(person, door.url, {**door.fields, **proof}))
+    assert endpoint.opened(lambda: Browser.post(person, endpoint.url, {**endpoint.fields, **proof}))
     person.force_login(owner) if act is PresenceAct.CHANGE_PASSWORD else None
-    assert not door.opened(lambda: Browser.post(person, door.url, {**door.fields, **proof}))
+    assert not endpoint.opened(lambda: Browser.post(person, endpoint.url, {**endpoint.fields, **proof}))
     session = person.session
     session[STATE] = question
     session.save()
-    assert not door.opened(lambda: Browser.post(person, door.url, {**door.fields, **proof}))
+    assert not endpoint.opened(lambda: Browser.post(person, endpoint.url, {**endpoint.fields, **proof}))
 
 
 @pytest.mark.parametrize("act", ACTS)
 def test_somebody_with_a_passkey_cannot_fall_back_on_the_password(
-    person: Person, owner: User, door_of: DoorOf, act: PresenceAct
+    person: Person, owner: User, endpoint_of: EndpointOf, act: PresenceAct
 ) -> None:
-    door = door_of(act)
+    endpoint = endpoint_of(act)
     Passkey(owner)
-    assert not door.opened(lambda: Browser.post(person, door.url, {**door.fields, "proof-password": PASSWORD}))
+    assert not endpoint.opened(
+        lambda: Browser.post(person, endpoint.url, {**endpoint.fields, "proof-password": PASSWORD})
+    )
 
 
 ON_A_CONNECTION = (
@@ -132,20 +137,22 @@ ON_A_CONNECTION = (
 
 @pytest.mark.parametrize("act", ON_A_CONNECTION)
 def test_with_real_money_it_is_always_a_passkey(
-    person: Person, owner: User, paper: Connection, door_of: DoorOf, act: PresenceAct
+    person: Person, owner: User, paper: Connection, endpoint_of: EndpointOf, act: PresenceAct
 ) -> None:
-    door = door_of(act)
+    endpoint = endpoint_of(act)
     Connection.objects.filter(pk=paper.pk).update(
         environment="live", limits={"order_notional": "90000", "daily_notional": "90000"}
     )
     if act is PresenceAct.GRANT:
-        door.fields["shown"] = shown_on(person.get(door.url))  # the account is another than the page showed
-    told = Browser.post(person, door.url, {**door.fields, "proof-password": PASSWORD})
+        endpoint.fields["shown"] = shown_on(person.get(endpoint.url))  # the account is another than the page showed
+    told = Browser.post(person, endpoint.url, {**endpoint.fields, "proof-password": PASSWORD})
     assert "it takes a passkey, and you have none yet" in told.content.decode()
     assert 'href="/security/passkey/"' in told.content.decode()
-    assert not door.opened(lambda: Browser.post(person, door.url, {**door.fields, "proof-password": PASSWORD}))
+    assert not endpoint.opened(
+        lambda: Browser.post(person, endpoint.url, {**endpoint.fields, "proof-password": PASSWORD})
+    )
     person.passkey = Passkey(owner)
-    assert door.opened(lambda: person.post(door.url, door.fields))
+    assert endpoint.opened(lambda: person.post(endpoint.url, endpoint.fields))
 
 
 # -- no route is forgotten -----------------------------------------------------------------------------------
