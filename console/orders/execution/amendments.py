@@ -1,6 +1,5 @@
 """Changing an order that rests: shown, confirmed, checked again, sent once. We never cancel an order for it."""
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -14,7 +13,6 @@ from brokers.base import Broker
 from brokers.decimals import is_multiple, plain
 from brokers.errors import BrokerError, WriteOutcome
 from brokers.types import Instrument, OrderChanges, OrderRequest
-from console import ids
 from console.connected_apps.models import ConnectedApp
 from console.connections import broker_access
 from console.connections.models import Connection
@@ -88,21 +86,16 @@ def prepare(
         confirmation = confirmation_state.create(
             app, Action.MODIFY, _amendment_terms(connection, order, weighed), asked=redeemer
         )
-        now = confirmation.created_at
-        change = Modification.objects.create(
-            public_id=ids.new("mod"),
-            order=order,
-            confirmation=confirmation,
-            wire_id=uuid.uuid4().hex,
+        what = f"A change was prepared and shown: {describe(weighed.request)}. Nothing was sent."
+        return amendment_state.create(
+            order,
+            confirmation,
+            what,
+            by,
+            request_id,
             **{name: getattr(asked, name) for name in amendment_state.PRICED},
             tif=asked.tif or "",
-            status=AmendmentStatus.AWAITING,
-            created_at=now,
-            moved_at=now,
         )
-        what = f"A change was prepared and shown: {describe(weighed.request)}. Nothing was sent."
-        order_state.add_event(order, order.status, what, by, request_id, {"modification": change.public_id})
-    return change
 
 
 def validate(
@@ -367,9 +360,9 @@ def check_locked(
 def count_worst(order: Order, worst: Decimal | None) -> None:
     """Until the broker has said which of the two the order is, it counts as the larger, and from today on."""
     if worst is None or order.worst_notional is None or worst > order.worst_notional:
-        Order.objects.filter(pk=order.pk).update(worst_notional=worst)
+        order_state.set_worst_notional(order, worst)
         if not daily_usage.is_exit(order):  # a leg is counted with its order, an exit is not counted
-            Order.objects.filter(pk=order.parent_id or order.pk).update(released_at=timezone.now())
+            order_state.count_from(order, timezone.now())
 
 
 def discard(confirmation: Confirmation, what: str, *, by: str, request_id: str = "", code: Code | None = None) -> Order:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from django.db import DatabaseError
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from brokers.errors import BrokerError, Rejected, WriteOutcome
@@ -145,9 +145,7 @@ def cancel_order(order: Order, *, by: str, request_id: str = "") -> Order:
     # and those that guard what has filled stay.
     halves = order.legs.filter(status__in=states.OPEN) if order.order_class == OrderClass.OCO else order.legs.none()
     try:
-        Order.objects.filter(Q(pk=order.pk) | Q(pk__in=[half.pk for half in halves]), cancel_requested_at=None).update(
-            cancel_requested_at=timezone.now()
-        )
+        order_state.request_cancel(order, *halves, at=timezone.now())
     except DatabaseError:  # a full disk must not keep anyone from getting out
         log.exception("The cancel of order %s could not be put on record", order.public_id)
     try:

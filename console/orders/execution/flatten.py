@@ -2,8 +2,6 @@
 
 import logging
 
-from django.utils import timezone
-
 from brokers.errors import BrokerError
 from console.connected_apps.models import ConnectedApp
 from console.connections import broker_access
@@ -34,8 +32,7 @@ def cancel_conflicting(confirmation: Confirmation, going: list[Order], by: str, 
 
     def is_ours() -> bool:
         """Told before each cancel, so that the sweep takes over from a process that died and from no other."""
-        mine = Order.objects.filter(pk__in=[order.pk for order in going], status=Status.INTENT)
-        return mine.update(moved_at=timezone.now()) > 0
+        return order_state.renew_lease(going)
 
     def take_back(symbol: str) -> list[cancelling.CancelResult]:
         results = cancelling.cancel_all(

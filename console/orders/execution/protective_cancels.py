@@ -4,14 +4,12 @@ prepare   the cancel is held for the owner, like a change of the order; nothing 
 release   the owner's yes, used once: the cancel is on record, and from then on asked for until the broker answers
 """
 
-import uuid
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from console import ids
 from console.connected_apps.models import ConnectedApp
 from console.errors import Code, Refusal
 from console.orders.checks import facts
@@ -35,21 +33,17 @@ def prepare(app: ConnectedApp, order: Order, *, by: str, request_id: str = "") -
         if (before := waiting.select_related("confirmation").first()) is not None:
             return before
         confirmation = confirmation_state.create(app, Action.CANCEL, _cancel_terms(order))
-        change = Modification.objects.create(
-            public_id=ids.new("mod"),
-            order=order,
-            confirmation=confirmation,
-            wire_id=uuid.uuid4().hex,
-            cancels=True,
-            status=AmendmentStatus.AWAITING,
-            created_at=confirmation.created_at,
-            moved_at=confirmation.created_at,
-        )
         what = (
             "Its cancel was asked for and waits for the owner, as the order guards a position. Nothing was cancelled."
         )
-        order_state.add_event(order, order.status, what, by, request_id, {"modification": change.public_id})
-    return change
+        return amendment_state.create(
+            order,
+            confirmation,
+            what,
+            by,
+            request_id,
+            cancels=True,
+        )
 
 
 def _cancel_terms(order: Order) -> dict[str, Any]:
@@ -124,6 +118,6 @@ def _redeem(
             Code.CONFIRMATION_EXPIRED, "It is too late for this. Nothing was cancelled.", order_id=order.public_id
         ) from error
     # From here on the sweep carries it on, whatever becomes of this process.
-    Order.objects.filter(pk=order.pk, cancel_requested_at=None).update(cancel_requested_at=now)
+    order_state.request_cancel(order, at=now)
     if on_released is not None:
         on_released([order])

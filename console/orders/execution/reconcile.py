@@ -102,12 +102,12 @@ def for_each(orders: QuerySet[Order] | Sequence[Order], step: Callable[[Order], 
         try:
             step(order)
         except BrokerError as error:
-            Order.objects.filter(pk=order.pk).update(looked_up_at=timezone.now())
+            order_state.mark_looked_up(order, timezone.now())
             log.warning("Order %s could not be looked up: %s", order.public_id, error)
         except ConcurrentUpdate:
             continue
         except Exception:  # one broken order must not stop the others, nor stand before them the next time
-            Order.objects.filter(pk=order.pk).update(looked_up_at=timezone.now())
+            order_state.mark_looked_up(order, timezone.now())
             log.exception("Sweeping order %s failed", order.public_id)
 
 

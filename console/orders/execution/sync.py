@@ -41,7 +41,7 @@ def _look_up(order: Order, broker: Broker) -> None:
     if answer is None:
         answer = broker.order(order.account_id, order.wire_id, symbol=order.symbol)
         if change is not None and not _settle_amendment(change, answer, now, broker):
-            Order.objects.filter(pk=order.pk).update(looked_up_at=now)
+            order_state.mark_looked_up(order, now)
             return
     elif change is not None:
         amendment_state.mark_done(change, answer)
@@ -55,7 +55,7 @@ def _look_up(order: Order, broker: Broker) -> None:
     if answer is not None:
         apply_answer(order, answer)
         return
-    Order.objects.filter(pk=order.pk).update(looked_up_at=now)
+    order_state.mark_looked_up(order, now)
     if order.state is Status.UNKNOWN:
         if now >= order.moved_at + timedelta(seconds=_not_found_after(broker)):
             order_state.record_outcome(
@@ -151,9 +151,7 @@ def _apply_without_move(order: Order, answer: BrokerOrder, fields: dict[str, Any
         return  # an older answer that arrived late
     with transaction.atomic():
         news = order.filled_quantity != answer.filled_quantity
-        Order.objects.filter(pk=order.pk, status=order.status).update(**fields)
-        for name, value in fields.items():
-            setattr(order, name, value)
+        order_state.apply_in_place(order, fields)
         if news:
             order_state.add_event(order, order.status, _describe_answer(order, answer), "broker", "", _fills(answer))
 

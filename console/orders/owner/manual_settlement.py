@@ -65,8 +65,7 @@ def settle(order: Order, seen: Observation, *, by: User, request_id: str = "") -
     words = f"{by.email} looked at the broker: {LABELS[seen][0].lower()}{LABELS[seen][1:]}."
     now = timezone.now()
     if seen is Observation.NOT_THERE and order.state is Status.NOT_FOUND:
-        Order.objects.filter(pk=order.pk).update(settled_by_hand_at=now, reason=words)
-        order_state.add_event(order, order.status, words, by.email, request_id, {})
+        order_state.settle_in_place(order, words, by.email, request_id, at=now)
     else:
         fields = (
             {"filled_quantity": order.quantity} if seen is Observation.FILLED and order.quantity is not None else {}
@@ -96,5 +95,4 @@ def _settle_with(order: Order, said: str, by: User, request_id: str) -> None:
                 each, Status.NOT_FOUND, words, by.email, request_id, settled_by_hand_at=now, reason=words, code=""
             )
         else:
-            Order.objects.filter(pk=each.pk).update(settled_by_hand_at=now, reason=words)
-            order_state.add_event(each, each.status, words, by.email, request_id, {})
+            order_state.settle_in_place(each, words, by.email, request_id, at=now)

@@ -1,5 +1,6 @@
 """One allowed move of a modification, with its event on the order. Nothing else writes a modification."""
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,14 +8,33 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from brokers.types import BrokerOrder
+from console import ids
 from console.errors import Code, Refusal
-from console.orders.models import Modification, Order
+from console.orders.models import Confirmation, Modification, Order
 from console.orders.states import AMENDMENT_MOVES, UNSETTLED, AmendmentStatus
 from console.orders.transitions import order_state
 from console.orders.transitions.order_state import ConcurrentUpdate
 
 PRICED = ("quantity", "limit_price", "stop_price", "trail_amount", "trail_percent")
 """What can be changed beside the time in force."""
+
+
+def create(
+    order: Order, confirmation: Confirmation, what: str, by: str, request_id: str, **fields: Any
+) -> Modification:
+    """A modification that waits for its release, with its event on the order."""
+    change = Modification.objects.create(
+        public_id=ids.new("mod"),
+        order=order,
+        confirmation=confirmation,
+        wire_id=uuid.uuid4().hex,
+        status=AmendmentStatus.AWAITING,
+        created_at=confirmation.created_at,
+        moved_at=confirmation.created_at,
+        **fields,
+    )
+    order_state.add_event(order, order.status, what, by, request_id, {"modification": change.public_id})
+    return change
 
 
 def move(change: Modification, after: AmendmentStatus, what: str, by: str, request_id: str, **fields: Any) -> None:

@@ -2,8 +2,10 @@
 nobody else writes an order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection, transaction
@@ -83,6 +85,46 @@ def add_event(order: Order, before: str, what: str, by: str, request_id: str, da
         by=by,
         request_id=request_id,
     )
+
+
+def mark_looked_up(order: Order, at: datetime) -> None:
+    """Its broker was asked about it, whatever came of that: who was asked longest ago is next."""
+    Order.objects.filter(pk=order.pk).update(looked_up_at=at)
+
+
+def apply_in_place(order: Order, fields: Mapping[str, Any]) -> None:
+    """What the broker says of an order whose status stays as it is."""
+    Order.objects.filter(pk=order.pk, status=order.status).update(**fields)
+    for name, value in fields.items():
+        setattr(order, name, value)
+
+
+def request_cancel(*orders: Order, at: datetime) -> None:
+    """Put on record that they are to be cancelled: the sweep asks until the broker answers. The first time counts."""
+    mine = Order.objects.filter(pk__in=[each.pk for each in orders], cancel_requested_at=None)
+    mine.update(cancel_requested_at=at)
+
+
+def renew_lease(orders: Sequence[Order]) -> bool:
+    """This process still works on what is to be sent. False when none of it is to be sent any more."""
+    mine = Order.objects.filter(pk__in=[each.pk for each in orders], status=Status.INTENT)
+    return mine.update(moved_at=timezone.now()) > 0
+
+
+def set_worst_notional(order: Order, worst: Decimal | None) -> None:
+    """The most it can come to; limits count it so."""
+    Order.objects.filter(pk=order.pk).update(worst_notional=worst)
+
+
+def count_from(order: Order, at: datetime) -> None:
+    """Limits of a day and of a minute count it, with the order it goes with, from then on."""
+    Order.objects.filter(pk=order.parent_id or order.pk).update(released_at=at)
+
+
+def settle_in_place(order: Order, what: str, by: str, request_id: str, *, at: datetime) -> None:
+    """What its owner saw at the broker of an order whose status stays as it is."""
+    Order.objects.filter(pk=order.pk).update(settled_by_hand_at=at, reason=what)
+    add_event(order, order.status, what, by, request_id, {})
 
 
 def try_move(order: Order, after: Status, what: str, by: str, request_id: str, **fields: Any) -> bool:
