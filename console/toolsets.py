@@ -1,4 +1,4 @@
-"""The sets of tools an owner switches for an app, and what the storey above says is in them.
+"""The sets of tools an owner switches for an app, and what the layer above says is in them.
 
 The console may not import ``mcpserver``, so ``mcpserver.asgi``, which ``console.asgi`` composes with the console, calls
 ``provide`` once at start. Where ``/mcp`` is not served (the console alone, under WSGI) there are no tools to tell of.

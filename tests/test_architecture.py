@@ -10,8 +10,8 @@ import pytest
 from django.core.management import call_command
 
 ROOT = Path(__file__).resolve().parent.parent
-STOREYS = ("brokers", "console", "mcpserver")
-SOURCES = [path for storey in STOREYS for path in sorted((ROOT / storey).rglob("*.py"))]
+LAYERS = ("brokers", "console", "mcpserver")
+SOURCES = [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))]
 
 
 def test_imports_follow_the_contracts() -> None:
@@ -19,9 +19,9 @@ def test_imports_follow_the_contracts() -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-STOREY = "Three storeys"
+LAYER = "Three layers"
 ORDER = "Inside console"
-ENDPOINTS = "No verb, model or value knows an endpoint"
+ENDPOINTS = "No service, model or value knows an endpoint"
 WORDS = "Of brokers, mcpserver knows the words alone"
 DJANGO = "Brokers know nothing of Django"
 PURE = "Matching is pure"
@@ -30,9 +30,9 @@ PURE = "Matching is pure"
 @pytest.mark.parametrize(
     ("where", "offence", "contract"),
     [
-        ("brokers/types.py", "from console import errors", STOREY),
-        ("console/keys/minting.py", "from mcpserver import pipeline", STOREY),
-        ("console/urls.py", "from mcpserver import asgi", STOREY),
+        ("brokers/types.py", "from console import errors", LAYER),
+        ("console/keys/minting.py", "from mcpserver import pipeline", LAYER),
+        ("console/urls.py", "from mcpserver import asgi", LAYER),
         ("brokers/base.py", "import django", DJANGO),
         ("brokers/paper/fill_rules.py", "from brokers.paper import models", PURE),
         ("console/keys/minting.py", "from console.orders import prepare", ORDER),
@@ -82,8 +82,8 @@ def test_own_packages_are_imported_at_the_top(path: Path) -> None:
 
 def _imports_our_own(node: ast.AST) -> bool:
     if isinstance(node, ast.ImportFrom):
-        return node.level > 0 or (node.module or "").split(".")[0] in STOREYS
-    return isinstance(node, ast.Import) and any(alias.name.split(".")[0] in STOREYS for alias in node.names)
+        return node.level > 0 or (node.module or "").split(".")[0] in LAYERS
+    return isinstance(node, ast.Import) and any(alias.name.split(".")[0] in LAYERS for alias in node.names)
 
 
 @pytest.mark.django_db

@@ -328,8 +328,8 @@ def _waits_for(call: ToolCall, order: Order, confirmation: Confirmation) -> dict
             status = "needs_approval"
             by["approve_at"] = summary.approval_url(order)
             following = (
-                f"Nothing was sent. The owner must approve it in the console at {summary.approval_url(order)} before it "
-                "expires; you cannot confirm it. Then ask get_order_status."
+                f"Nothing was sent. The owner must approve it in the console at {summary.approval_url(order)} before "
+                "it expires; you cannot confirm it. Then ask get_order_status."
             )
     if decided_by is not Redeemer.APP and call.principal.redeemer is Redeemer.APP:
         del by["confirmation_id"]

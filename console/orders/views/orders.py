@@ -132,7 +132,8 @@ def settle(request: HttpRequest, public_id: str) -> HttpResponse:
     proved = presence.require_proof(
         request,
         PresenceAct.SETTLE_ORDER,
-        about=f"You looked for the order {public_id} at the broker. You saw: {manual_settlement.LABELS[manual_settlement.Observation(seen)]}.",
+        about=f"You looked for the order {public_id} at the broker. "
+        f"You saw: {manual_settlement.LABELS[manual_settlement.Observation(seen)]}.",
         back=page,
         live=order.connection.is_live,
         environment=order.connection.environment,
