@@ -56,7 +56,7 @@ def open_paper(
 
 
 def link(owner: User, kind: LinkSpec, **told: Any) -> tuple[Connection, str]:
-    """As ``linking.link``, with the only copy of the connection's default key, which may read and never trade."""
+    """As ``paper.link_paper``, with the only copy of the connection's default key, which may read and never trade."""
     connection = linking.link(owner, kind, **told)
     return connection, _default_key(connection)
 

@@ -131,4 +131,4 @@ def test_a_person_whose_account_is_disabled(server: Server, second: Server) -> N
     raw, _ = mint_key(server, "of a disabled account")
     name = server.quickstart["username"]
     disable = "UPDATE accounts_user SET is_active = 0 WHERE email = ?"
-    assert "closed" in ends(second, raw, lambda: server.query(disable, name))
+    assert "disabled" in ends(second, raw, lambda: server.query(disable, name))

@@ -230,7 +230,7 @@ def not_as_told(orders: Sequence[Order], told: Sequence[BrokerOrder]) -> list[Or
     others = set(changing.values_list("order_id", flat=True))
     same = {order.pk for order in orders if order.pk not in others and _rests_as(order, listed.get(order.wire_id))}
     if same:
-        Order.objects.filter(pk__in=same, status=Status.WORKING).update(looked_up_at=timezone.now())
+        order_state.mark_still_working(same, timezone.now())
     return [order for order in orders if order.pk not in same]
 
 

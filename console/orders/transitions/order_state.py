@@ -2,7 +2,7 @@
 nobody else writes an order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from decimal import Decimal
@@ -90,6 +90,11 @@ def add_event(order: Order, before: str, what: str, by: str, request_id: str, da
 def mark_looked_up(order: Order, at: datetime) -> None:
     """Its broker was asked about it, whatever came of that: who was asked longest ago is next."""
     Order.objects.filter(pk=order.pk).update(looked_up_at=at)
+
+
+def mark_still_working(orders: Collection[int], at: datetime) -> None:
+    """Their broker lists them as they are here; one that has moved on meanwhile stays as it is."""
+    Order.objects.filter(pk__in=orders, status=Status.WORKING).update(looked_up_at=at)
 
 
 def apply_in_place(order: Order, fields: Mapping[str, Any]) -> None:

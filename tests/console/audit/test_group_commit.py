@@ -171,10 +171,10 @@ AT_THE_END = """
 import django
 django.setup()
 from console.audit import log
-from console.audit.models import Outcome
+from console.audit.models import CallOutcome
 for number in range(50):
-    journal.hand_over(
-        journal.Entry(request_id=f"req_{number}", outcome=Outcome.OK, duration_us=1), lambda error: None
+    log.enqueue_call(
+        log.Entry(request_id=f"req_{number}", outcome=CallOutcome.OK, duration_us=1), lambda error: None
     )
 """
 

@@ -56,7 +56,7 @@ def test_a_row_stays_small_whatever_was_sent() -> None:
         tool="t" * 10_000,
     )
     assert len(json.dumps(row.arguments)) < 10_000
-    assert (len(row.message), len(row.user_agent), len(row.tool)) == (500, 200, 128)
+    assert (len(row.message), len(row.user_agent), len(row.tool)) == (500, 200, audit_log.LONGEST_TOOL)
 
 
 @pytest.mark.parametrize("value", ["a\x00b", "\ud800", float("inf"), 10**400, b"bytes", {1: 2}])

@@ -79,7 +79,7 @@ def test_what_has_ended_opens_nothing(owner: User) -> None:
     assert "revoked" in why_not(raw_revoked)
     assert "mistyped" in why_not(raw[:-1] + ("A" if raw[-1] != "A" else "B"))
     User.objects.filter(pk=owner.pk).update(is_active=False)
-    assert "closed" in why_not(raw)
+    assert "disabled" in why_not(raw)
 
 
 def test_it_is_revoked_on_its_page_by_its_owner_only(browser: Browser, others_browser: Browser, owner: User) -> None:

@@ -1,5 +1,6 @@
 """The authorization request waits on the server: nothing is lost by closing a window, and one answer uses it up."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -125,11 +126,12 @@ def test_trading_takes_a_proof_and_the_choice_goes_along(host: Host, paper: Conn
 
 
 def test_trading_with_real_money_takes_a_passkey(host: Host, owner: User, live: Connection) -> None:
-    page, chosen = host.page(), {"choice": "allow", "connection": str(live.pk), "scope": BOTH}
-    refused = host.browser.post(page, {**chosen, "proof-password": PASSWORD})
+    page, chosen = host.page(), {"connection": str(live.pk), "scope": BOTH}
+    refused = host.choose(page, "allow", **chosen, **{"proof-password": PASSWORD})
     assert "it takes a passkey, and you have none yet" in words_of(refused)
     assert not allowed_apps().exists()
-    assert "code" in location(present(host.browser, Passkey(owner)).post(page, chosen))
+    with_passkey = replace(host, browser=present(host.browser, Passkey(owner)))
+    assert "code" in location(with_passkey.choose(page, "allow", **chosen))
 
 
 def test_reading_takes_no_proof(host: Host, paper: Connection) -> None:

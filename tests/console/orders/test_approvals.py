@@ -294,7 +294,7 @@ def test_the_assistant_cannot_confirm_it(trader: Principal, prepared: Prepared, 
 def test_a_rejection_ends_it_and_the_assistant_reads_the_owners_words(
     browser: Browser, trader: Principal, prepared: Prepared, watch: Watch
 ) -> None:
-    fields = {"reason": "price", "words": "Wait for\n tl_paper_aBcD1234_secret0secret  60,000"}
+    fields = {"reason": "price", "words": "Wait for  tl_paper_aBcD1234_secret0secret  60,000"}
     assert browser.post(address(prepared, "reject"), fields)["Location"] == "/orders/approvals/"
     assert status(prepared) is Status.CANCELLED
     said = 'Its owner rejected it in the console and said: "The price is not right. Wait for [masked] 60,000"'

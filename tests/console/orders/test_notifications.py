@@ -41,7 +41,7 @@ def test_a_letter_says_who_asks_where_and_leads_to_the_page(asks: Connection, tr
     [letter] = delivered()
     assert letter.to == [owner.email]
     assert letter.subject == "An order waits for your approval"
-    assert "- Claude https evil example Release here asks on Practice (paper, simulated money)" in letter.body
+    assert "- Claude https evil example\\u000aRelease here asks on Practice (paper, simulated money)" in letter.body
     assert "http://localhost:8000/orders/approvals/\n" in letter.body
     for private in ("BTC", "0.1", "100", "evil.example", "cnf_", "ord_"):
         assert private not in letter.body

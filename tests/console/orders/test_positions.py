@@ -218,13 +218,13 @@ def test_a_fill_recorded_after_the_position_was_read_makes_no_room_for_an_order_
     real = facts.load
     happened: list[bool] = []
 
-    def look(*args: Any) -> Any:
-        facts = real(*args)
+    def look(*args: Any, **more: Any) -> Any:
+        loaded = real(*args, **more)
         if not happened:
             happened.append(True)
             Order.objects.filter(pk=first.pk).update(filled_quantity=Decimal(3))
             order_actions.confirm(trader, beside.confirmation.public_id)
-        return facts
+        return loaded
 
     monkeypatch.setattr(facts, "load", look)
     with pytest.raises(Refusal) as caught:
