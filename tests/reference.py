@@ -159,6 +159,9 @@ In the symbol lists an `instrument_id` stands for that instrument alone. A ticke
 these symbols" stands for every listing, option and contract of that name too, and an option, a future or a perpetual
 whose broker does not say what it is built on is refused where anything is listed there. Under "Only these symbols" it
 stands for the share or the pair itself and nothing built on it.
+
+A coin is one position, whatever it is priced in. With real money, an order whose limit would fill at once may be at
+most 2 % through the best price.
 """
 _SETTINGS_INTRO = """
 Every setting comes from the environment. Which to set when is under [choose settings](../operate/settings.md).

@@ -71,7 +71,8 @@ CAUSES: dict[str, str] = {
     "rejected_by_owner": "The owner looked at the order in the console and rejected it.",
     "limit_exceeded": "With this order, a limit of the connection or the app would be exceeded.",
     "outside_limits": "A limit allows only certain symbols, kinds of instrument, order types or hours.",
-    "price_outside_collar": "The order's price is further from the last price than the price collar allows.",
+    "price_outside_collar": "The order's price is further from the last price than the price collar allows, or, with "
+    "real money, its limit would fill at once more than 2 % through the best price.",
     "limit_unprovable": "A limit needs a price, a balance or an exchange rate that could not be had. Limits fail "
     "closed.",
     "limits_required": "The connection is live, and its limit for one order or for a day is missing.",
