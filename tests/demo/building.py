@@ -312,7 +312,7 @@ def _errors(owner: User, claude: App, reader: App, practice: Connection, at_ibkr
     app = ConnectedApp.objects.get(pk=claude.principal.app_id)
     grants.set_toolsets(app, [each for each in Toolset if each is not Toolset.JOURNAL], by=owner)
     claude.call("get_journal_trades")
-    grants.set_toolsets(app, list(Toolset), by=owner)
+    grants.set_toolsets(app, list(Toolset), by=owner, may_widen=True)
     grants.pause(app, by=owner)
     claude.call("get_cash")
     grants.resume(app, by=owner)
