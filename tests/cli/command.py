@@ -14,7 +14,9 @@ REPOSITORY = serving.REPOSITORY
 
 
 def environment(**variables: str) -> dict[str, str]:
-    return serving.environment(Path("/nonexistent"), 8000) | variables
+    given = serving.environment(Path("/nonexistent"), 8000)
+    del given["TRADELATCH_PUBLIC_URL"]  # so that the command finds the address by itself
+    return given | variables
 
 
 @dataclass(frozen=True, slots=True)

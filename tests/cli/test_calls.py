@@ -135,7 +135,8 @@ def test_the_tools_of_a_key_are_listed(server: Server) -> None:
 def test_the_command_makes_an_instance_and_says_how_to_get_in(tmp_path: Path) -> None:
     made = run("quickstart", "--json", TRADELATCH_HOME=str(tmp_path / "home"), PORT="8123")
     assert made.code == 0, made.err
-    assert made.lines[0]["mcp_url"] == "http://localhost:8123/mcp"
+    # By whichever name this computer knows.
+    assert made.lines[0]["mcp_url"] in ("http://localhost:8123/mcp", "http://tradelatch.localhost:8123/mcp")
     assert made.lines[0]["paper_key_trade"].startswith("tl_paper_")
     bad = run("run", TRADELATCH_HOME=str(tmp_path / "home"), PORT="none")
     assert bad.code == 1 and bad.err == "tradelatch: PORT must be a whole number of at least 1, not 'none'.\n"

@@ -20,7 +20,7 @@ FOLDER = str(Path(__file__).parent.parent / "bench")
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("price") / "home"
-    with serving.serve(home, app="counted:application", PYTHONPATH=FOLDER) as server:
+    with serving.serve(home, app="counting_server:application", PYTHONPATH=FOLDER) as server:
         yield server
 
 
