@@ -57,10 +57,11 @@ conformance: .venv/.tests ## the protocol's own suite; when clients is run
 	@tests/tools/hosts.sh
 	$(PYTHON) -m pytest tests/hosts/conformance_authorization.py tests/hosts/conformance_server.py
 
-# What a guarded call costs, against the SDK's own server without a guard; some four minutes on two idle cores.
+# What a guarded call costs, against the SDK's own server without a guard; some four minutes on two idle cores. With
+# AGAINST=REV beside that revision, too.
 bench: .venv/.tests ## cost of a guarded call; after touching the path of every request
 	@tests/tools/wrk.sh
-	@$(PYTHON) -m tests.bench
+	@$(PYTHON) -m tests.bench $(if $(AGAINST),--against $(AGAINST))
 
 # The same call with 10,000 connected apps, and with 1,000,000 rows in the journal.
 bench-growth: .venv/.tests ## the same with much data; after touching queries of that path

@@ -14,44 +14,36 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests import postgres
+from tests import postgres, serving
 from tests.bench import growth, running
 from tests.bench.running import ECHO, LEGACY, LOADS, MODERN, Load, Measured, Server, measure
 
 CONCURRENCIES = (1, 16, 64)
 ECHO_NAME, BARE, SQLITE, POSTGRESQL = "raw ASGI echo", "bare SDK server", "Tradelatch, SQLite", "Tradelatch, PostgreSQL"
+OTHERS = {SQLITE: "other, SQLite", POSTGRESQL: "other, PostgreSQL"}
+"""Of the revision that this build is compared with."""
 
 
 @contextlib.contextmanager
-def _servers(folder: Path) -> Iterator[list[Server]]:
+def _servers(folder: Path, against: str) -> Iterator[list[Server]]:
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
-        url = enter(postgres.running())
-        on_sqlite = running.prepared(folder / "sqlite")
-        on_postgresql = running.prepared(folder / "postgresql", TRADELATCH_DATABASE_URL=url)
-        yield [
+        servers = [
             enter(running.started(ECHO_NAME, "tests.bench.floor:echo", folder / "echo")),
             enter(running.started(BARE, "tests.bench.floor:bare", folder / "bare")),
-            enter(
-                running.started(
-                    SQLITE,
-                    "console.asgi:application",
-                    folder / "sqlite",
-                    on_sqlite["paper_key_read"],
-                    **running.LIMITS,
-                )
-            ),
-            enter(
-                running.started(
-                    POSTGRESQL,
-                    "console.asgi:application",
-                    folder / "postgresql",
-                    on_postgresql["paper_key_read"],
-                    TRADELATCH_DATABASE_URL=url,
-                    **running.LIMITS,
-                )
-            ),
         ]
+        trees = {"": serving.REPOSITORY}
+        if against:
+            trees["other-"] = enter(running.revision(against))
+        for whose, tree in trees.items():
+            for database, home in ((SQLITE, folder / f"{whose}sqlite"), (POSTGRESQL, folder / f"{whose}postgresql")):
+                variables = dict(running.LIMITS)
+                if database == POSTGRESQL:
+                    variables["TRADELATCH_DATABASE_URL"] = enter(postgres.running())
+                key = running.prepared(home, tree, **variables)["paper_key_read"]
+                name = OTHERS[database] if whose else database
+                servers.append(enter(running.started(name, "console.asgi:application", home, key, tree, **variables)))
+        yield servers
 
 
 def _cases(servers: list[Server]) -> list[tuple[Server, Load]]:
@@ -63,9 +55,9 @@ def write(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-def _compare(rounds: int, seconds: float) -> None:
+def _compare(rounds: int, seconds: float, against: str) -> None:
     found: dict[tuple[str, str, str, int], list[Measured]] = defaultdict(list)
-    with tempfile.TemporaryDirectory(prefix="tl-bench-") as folder, _servers(Path(folder)) as servers:
+    with tempfile.TemporaryDirectory(prefix="tl-bench-") as folder, _servers(Path(folder), against) as servers:
         cases = _cases(servers)
         for server, load in cases:
             measure(server, load, 4, 1)
@@ -93,6 +85,14 @@ def _compare(rounds: int, seconds: float) -> None:
             f"{statistics.median(one.median for one in measured):9.0f}"
             f"{cpu(*case) / cpu(*base):12.2f}{speed(*case) / speed(*base):14.2f}"
         )
+    if against:
+        for database, other in OTHERS.items():
+            for era in (MODERN, LEGACY):
+                ratios = [
+                    cpu(database, "get_quote", era, each) / cpu(other, "get_quote", era, each) for each in CONCURRENCIES
+                ]
+                shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+                write(f"{database}, {era}: CPU of get_quote against {against} at {CONCURRENCIES}: {shown}")
     write("synchronous=FULL on SQLite; each call authenticated, counted and in the journal before its answer left.")
     for name, era in ((POSTGRESQL, MODERN), (POSTGRESQL, LEGACY), (SQLITE, LEGACY), (SQLITE, MODERN)):
         quote = ("get_quote", era, 16)
@@ -120,11 +120,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1, help="of each measurement")
     parser.add_argument("--growth", action="store_true", help="does the cost grow with apps and with the journal?")
+    parser.add_argument("--against", default="", metavar="REV", help="a revision of this repository to compare with")
     options = parser.parse_args()
     if options.growth:
         growth.run(options.rounds, options.seconds)
     else:
-        _compare(options.rounds, options.seconds)
+        _compare(options.rounds, options.seconds, options.against)
 
 
 if __name__ == "__main__":

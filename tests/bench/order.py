@@ -16,7 +16,6 @@ import json
 import os
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -137,24 +136,11 @@ def _prepare(caller: Caller) -> None:
 
 
 @contextlib.contextmanager
-def _revision(revision: str) -> Iterator[Path]:
-    """A worktree of it, taken away again."""
-    git = ("git", "-C", str(serving.REPOSITORY), "worktree")
-    with tempfile.TemporaryDirectory(prefix="tl-bench-") as folder:
-        tree = Path(folder) / "tree"
-        subprocess.run([*git, "add", "--quiet", "--detach", str(tree), revision], check=True)
-        try:
-            yield tree
-        finally:
-            subprocess.run([*git, "remove", "--force", str(tree)], check=True)
-
-
-@contextlib.contextmanager
 def _servers(against: str, folder: Path) -> Iterator[dict[tuple[str, str], Server]]:
     with contextlib.ExitStack() as stack:
         trees = {THIS: serving.REPOSITORY}
         if against:
-            trees[OTHER] = stack.enter_context(_revision(against))
+            trees[OTHER] = stack.enter_context(running.revision(against))
         found = {}
         for whose, tree in trees.items():
             for database in (SQLITE, POSTGRESQL):

@@ -94,6 +94,19 @@ def started(
             process.wait()
 
 
+@contextlib.contextmanager
+def revision(named: str) -> Iterator[Path]:
+    """A worktree of that revision of this repository, taken away again."""
+    git = ("git", "-C", str(serving.REPOSITORY), "worktree")
+    with tempfile.TemporaryDirectory(prefix="tl-bench-") as folder:
+        tree = Path(folder) / "tree"
+        subprocess.run([*git, "add", "--quiet", "--detach", str(tree), named], check=True)
+        try:
+            yield tree
+        finally:
+            subprocess.run([*git, "remove", "--force", str(tree)], check=True)
+
+
 def prepared(home: Path, tree: Path = serving.REPOSITORY, /, **variables: str) -> dict[str, str]:
     """A home with an owner, a paper connection and keys; the answer of quickstart."""
     ran = subprocess.run(
