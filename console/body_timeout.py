@@ -1,7 +1,7 @@
 """A request whose body does not arrive is cut, at every endpoint: sending nothing, or a drip, holds no place."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, MutableMapping
 from typing import Any
 
 from console import early_refusals
@@ -10,7 +10,7 @@ from console.errors import Code
 SILENCE_SECONDS = 10.0
 """Between two pieces of a body."""
 TOTAL_SECONDS = 30.0
-"""From the first look for the body to its end."""
+"""From the first wait for a piece to the end of the body."""
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -56,17 +56,20 @@ class _TimedBody:
             return await self._receive()
         if self._is_cut:
             return {"type": "http.disconnect"}
-        now = asyncio.get_running_loop().time()
-        if self._until is None:
-            self._until = now + TOTAL_SECONDS
-        try:
-            async with asyncio.timeout_at(min(now + SILENCE_SECONDS, self._until)):
-                message = await self._receive()
-        except TimeoutError:
-            self._is_cut = True
-            if not self._is_answering:
-                await self._refuse()
-            return {"type": "http.disconnect"}
+        begun = _Begun(self._receive())
+        message = begun.message
+        if message is None:
+            now = asyncio.get_running_loop().time()
+            if self._until is None:
+                self._until = now + TOTAL_SECONDS
+            try:
+                async with asyncio.timeout_at(min(now + SILENCE_SECONDS, self._until)):
+                    message = await begun
+            except TimeoutError:
+                self._is_cut = True
+                if not self._is_answering:
+                    await self._refuse()
+                return {"type": "http.disconnect"}
         self._is_whole = message["type"] == "http.disconnect" or not message.get("more_body", False)
         return message
 
@@ -84,3 +87,32 @@ class _TimedBody:
         head += [(b"connection", b"close"), (b"cache-control", b"no-store")]
         await self._send({"type": "http.response.start", "status": 408, "headers": head})
         await self._send({"type": "http.response.body", "body": body})
+
+
+class _Begun:
+    """A receive that runs at once as far as it gets: most bodies came with their head, and need no timer."""
+
+    __slots__ = ("_awaited", "_steps", "message")
+
+    def __init__(self, receiving: Awaitable[Message]) -> None:
+        self._steps = receiving.__await__()
+        self.message: Message | None = None
+        """What came without waiting; None where ``self`` has to be awaited."""
+        try:
+            self._awaited = next(self._steps)
+        except StopIteration as end:
+            self.message = end.value
+
+    def __await__(self) -> Generator[Any, Any, Message]:
+        awaited = self._awaited
+        while True:
+            try:
+                try:
+                    sent = yield awaited
+                except BaseException as error:
+                    awaited = self._steps.throw(error)
+                else:
+                    awaited = self._steps.send(sent)
+            except StopIteration as end:
+                message: Message = end.value
+                return message

@@ -1,8 +1,10 @@
 """The address a request came from, as every reader of one has it: an address, or nothing."""
 
+import functools
 import ipaddress
 
 
+@functools.lru_cache(maxsize=1024)
 def parse_address(text: str) -> str:
     """``text`` where it is an IP address, else "": what is no address is counted, kept and compared as unknown."""
     try:

@@ -26,7 +26,7 @@ def with_proxies(proxies: Sequence[str], app: ASGIApp) -> ASGIApp:
         if scope["type"] != "http" or _SEEN in scope:
             await app(scope, receive, send)
             return
-        scope = {**scope, _SEEN: True}
+        scope[_SEEN] = True
         if _is_from_a_header(scope):
             log.warning("The web server believes X-Forwarded-For: start uvicorn with --no-proxy-headers.")
             await app({**scope, "client": None}, receive, send)

@@ -214,7 +214,7 @@ async def _respond(
     except (ValueError, RecursionError):
         return await refuse(400, Refusal(Code.INVALID_REQUEST, "The body is not well-formed JSON."), PARSE_ERROR)
 
-    if listing is None and not _reaches_the_gate(arrived, message):
+    if listing is None and not _reaches_the_pipeline(arrived, message):
         slower = await greet()
         if slower is not None:
             return slower
@@ -388,7 +388,7 @@ def _no_constants(name: str) -> NoReturn:
 _decoder = json.JSONDecoder(parse_constant=_no_constants, parse_float=arguments.parse_number)
 
 
-def _reaches_the_gate(arrived: _Arrived, message: Any) -> bool:
+def _reaches_the_pipeline(arrived: _Arrived, message: Any) -> bool:
     """Whether the SDK brings it as far as the pipeline; what it rejects before would be counted nowhere."""
     if not isinstance(message, dict) or message.get("id") is None:
         return False

@@ -220,7 +220,7 @@ class FastPath:
     async def serve(self, plain: FastRequest, raw: str, ip: str, agent: str, request_id: str) -> bytes | CacheMiss:
         """The body of the answer, for the holder of the bearer ``raw``; it may leave at once.
 
-        Raises Unauthenticated, WrongAddress, OutOfScope and gate.TooOften. A client that hangs up cuts nothing in half:
+        Raises Unauthenticated, WrongAddress, OutOfScope and pipeline.TooManyRequests. A client that hangs up cuts nothing in half:
         the thread goes on, and only the answer is lost.
         """
         loop = asyncio.get_running_loop()

@@ -1,0 +1,35 @@
+"""Public ids: no two are equal, whoever makes them, and they sort by time."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from console import ids
+
+
+def test_threads_never_get_the_same_id():
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: ids.new("req"), range(4000)))
+    assert len({each[-16:] for each in made}) == len(made), "80 random bits were used twice"
+
+
+def test_a_forked_process_does_not_repeat_its_parents_ids():
+    ids.new("req")
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, "\n".join(ids.new("req")[-16:] for _ in range(70)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = set(os.read(reading, 4096).decode().split())
+    os.close(reading)
+    os.close(writing)
+    assert len(theirs) == 70
+    assert theirs.isdisjoint(ids.new("req")[-16:] for _ in range(70))
+
+
+def test_an_id_of_a_later_millisecond_sorts_later(monkeypatch):
+    monkeypatch.setattr("console.ids.time.time_ns", lambda: 1_700_000_000_000_000_000)
+    earlier = ids.new("ord")
+    monkeypatch.setattr("console.ids.time.time_ns", lambda: 1_700_000_000_001_000_000)
+    assert earlier < ids.new("ord")
+    assert len(earlier) == len("ord_") + 26
