@@ -220,8 +220,8 @@ class FastPath:
     async def serve(self, plain: FastRequest, raw: str, ip: str, agent: str, request_id: str) -> bytes | CacheMiss:
         """The body of the answer, for the holder of the bearer ``raw``; it may leave at once.
 
-        Raises Unauthenticated, WrongAddress, OutOfScope and pipeline.TooManyRequests. A client that hangs up cuts nothing in half:
-        the thread goes on, and only the answer is lost.
+        Raises Unauthenticated, WrongAddress, OutOfScope and pipeline.TooManyRequests. A client that hangs up cuts
+        nothing in half: the thread goes on, and only the answer is lost.
         """
         loop = asyncio.get_running_loop()
         if self._out is None or self._out.loop is not loop:
