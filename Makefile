@@ -114,11 +114,18 @@ lint: .venv/.tests ## before each commit; seconds
 	$(BIN)/mypy .
 
 # The newest versions that pyproject.toml allows, each with its hashes, for every platform: make lock UPGRADE=1
+calendars: .venv/.tests ## each autumn, when exchanges publish their holidays: from two packages, compared
+	@echo "Gets two packages of exchange calendars with pip, into .cache/calendars"
+	$(PYTHON) -m venv .cache/calendars
+	.cache/calendars/bin/pip install --quiet --require-hashes -r tests/calendars/requirements.lock
+	.cache/calendars/bin/python -m tests.calendars
+
 lock: UV = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 lock: .venv/.tests ## after changing dependencies; UPGRADE=1 for newer versions
 	$(UV) --group build --output-file requirements.lock
 	$(UV) --group build --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(subst pyproject.toml,tests/calendars/requirements.in,$(UV)) --output-file tests/calendars/requirements.lock
 
 clean: ## removes what make has made, not var/
 	rm -rf .venv build tradelatch.egg-info .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .test-tools

@@ -4,9 +4,12 @@ them.
 Holidays and early closes are known for an exchange's ``years``; in others only weekends are closed. Times are local.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, time
+from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 _NEW_YORK = ZoneInfo("America/New_York")
@@ -27,97 +30,72 @@ class Exchange:
     auctions: bool = True
     """It opens and closes with an auction, for which orders can be."""
 
+    @property
+    def known_until(self) -> date:
+        """The last day whose holidays are known."""
+        return date(self.years[-1], 12, 31)
 
-def _days(table: Mapping[int, str]) -> frozenset[date]:
-    return frozenset(date.fromisoformat(f"{year}-{day}") for year, days in table.items() for day in days.split())
+
+_DATA = json.loads(Path(__file__).with_suffix(".json").read_text())
+"""Written by ``make calendars``; what differed between its sources is in docs/reference/calendars.md."""
 
 
-def _early(close: time, table: Mapping[int, str]) -> dict[date, time]:
-    return dict.fromkeys(sorted(_days(table)), close)
+def _published(code: str, **facts: Any) -> Exchange:
+    """With the days that ``make calendars`` found for it."""
+    days = _DATA[code]
+    return Exchange(
+        closed=frozenset(map(date.fromisoformat, days["closed"])),
+        early={date.fromisoformat(day): time.fromisoformat(closes) for day, closes in days["early"].items()},
+        years=range(days["first_year"], days["last_year"] + 1),
+        **facts,
+    )
 
 
 EXCHANGES = {
-    "XNYS": Exchange(
+    "XNYS": _published(
+        "XNYS",
         name="New York Stock Exchange and Nasdaq",
         zone=_NEW_YORK,
         place="New York",
         spans=((time(9, 30), time(16)),),
-        closed=_days(
-            {
-                2026: "01-01 01-19 02-16 04-03 05-25 06-19 07-03 09-07 11-26 12-25",
-                2027: "01-01 01-18 02-15 03-26 05-31 06-18 07-05 09-06 11-25 12-24",
-                2028: "01-17 02-21 04-14 05-29 06-19 07-04 09-04 11-23 12-25",
-            }
-        ),
-        early=_early(time(13), {2026: "11-27 12-24", 2027: "11-26", 2028: "07-03 11-24"}),
-        years=range(2026, 2029),
     ),
-    "XLON": Exchange(
+    "XLON": _published(
+        "XLON",
         name="London Stock Exchange",
         zone=ZoneInfo("Europe/London"),
         place="London",
         spans=((time(8), time(16, 30)),),
-        closed=_days(
-            {
-                2026: "01-01 04-03 04-06 05-04 05-25 08-31 12-25 12-28",
-                2027: "01-01 03-26 03-29 05-03 05-31 08-30 12-27 12-28",
-            }
-        ),
-        early=_early(time(12, 30), {2026: "12-24 12-31", 2027: "12-24 12-31"}),
-        years=range(2026, 2028),
     ),
-    "XETR": Exchange(
+    "XETR": _published(
+        "XETR",
         name="Xetra, Frankfurt",
         zone=ZoneInfo("Europe/Berlin"),
         place="Frankfurt",
         spans=((time(9), time(17, 30)),),
-        closed=_days(
-            {
-                2026: "01-01 04-03 04-06 05-01 12-24 12-25 12-31",
-                2027: "01-01 03-26 03-29 12-24 12-31",
-            }
-        ),
-        early=_early(time(14), {2026: "12-30", 2027: "12-30"}),
-        years=range(2026, 2028),
     ),
-    "XTKS": Exchange(
+    "XTKS": _published(
+        "XTKS",
         name="Tokyo Stock Exchange",
         zone=ZoneInfo("Asia/Tokyo"),
         place="Tokyo",
         spans=((time(9), time(11, 30)), (time(12, 30), time(15, 30))),
-        closed=_days(
-            {
-                2026: "01-01 01-02 01-12 02-11 02-23 03-20 04-29 05-04 05-05 05-06 07-20 08-11 09-21 09-22 09-23 10-12 "
-                "11-03 11-23 12-31",
-                2027: "01-01 01-11 02-11 02-23 03-22 04-29 05-03 05-04 05-05 07-19 08-11 09-20 09-23 10-11 11-03 11-23 "
-                "12-31",
-            }
-        ),
-        early={},
-        years=range(2026, 2028),
     ),
-    "CME": Exchange(
+    "CME": _published(
+        "CME",
         name="CME Globex (equity index futures)",
         zone=_NEW_YORK,
         place="New York",
         spans=((time(18), time(17)),),
-        closed=_days({2026: "01-01 04-03 12-25", 2027: "01-01 03-26 12-24"}),
-        early=_early(
-            time(13),
-            {
-                2026: "01-19 02-16 05-25 06-19 07-03 09-07 11-26 11-27 12-24",
-                2027: "01-18 02-15 05-31 06-18 07-05 09-06 11-25 11-26",
-            },
-        ),
-        years=range(2026, 2028),
         auctions=False,
     ),
+    # No package has the week of spot foreign exchange: its two holidays are those of QuantConnect/Lean,
+    # Data/market-hours, Forex-oanda, commit 2486390.
     "FX": Exchange(
         name="Foreign exchange, Sunday to Friday",
         zone=_NEW_YORK,
         place="New York",
         spans=((time(17), time(17)),),
-        closed=_days({2026: "01-01 12-25", 2027: "01-01"}),
+        closed=frozenset({date(2026, 1, 1), date(2026, 12, 25), date(2027, 1, 1)}),
         early={},
         years=range(2026, 2028),
         auctions=False,

@@ -648,6 +648,8 @@ class MarketDay:
     exceptions: tuple[tuple[date, str], ...] = ()
     """Holidays and early closes in the 60 days from ``day``."""
     note: str = ""
+    known_until: date | None = None
+    """The last day whose holidays are in our own calendar; None where the broker tells them, or there are none."""
     asset_classes: frozenset[AssetClass] = frozenset()
     """What trades in it; empty where that is not known."""
 

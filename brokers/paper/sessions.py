@@ -14,6 +14,8 @@ _STOCKS, _CRYPTO = frozenset({AssetClass.STOCK, AssetClass.ETF}), frozenset({Ass
 _EPOCH = date(1970, 1, 1)
 _AHEAD = 60
 """Days whose exceptions are told."""
+_WARN_DAYS = 92
+"""How long before the last known holiday it is said that they end."""
 
 
 def hours_text(kind: str) -> str:
@@ -64,6 +66,11 @@ def _market(market: str, title: str, kind: str, now: datetime, day: date | None)
     notes = []
     if venue and day.year not in venue.years:
         notes.append("Holidays of this year are not known; weekends are.")
+    elif venue and (venue.known_until - day).days < _WARN_DAYS:
+        notes.append(
+            f"Holidays are known until {venue.known_until}. Update Tradelatch before then: later ones would count as "
+            "days of trade."
+        )
     if len(spans) > 1:
         notes.append(f"Trades {hours_text(kind)}.")
     return MarketDay(
@@ -79,6 +86,7 @@ def _market(market: str, title: str, kind: str, now: datetime, day: date | None)
         next_close=None if venue is None else closes,
         exceptions=() if venue is None else tuple(_exceptions(kind, day)),
         note=" ".join(notes),
+        known_until=venue.known_until if venue else None,
         asset_classes=_CRYPTO if market == CRYPTO else _STOCKS,
     )
 

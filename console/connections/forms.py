@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 
 from brokers.decimals import plain
+from brokers.market_calendars import EXCHANGES
 from brokers.types import AssetClass, Environment, OrderType
 from console import limits
 from console.accounts.forms import LabeledChoice
@@ -282,7 +283,8 @@ _HELP = {
     "denied_symbols": "Separated by commas or spaces.",
     "asset_classes": "None ticked: every kind.",
     "order_types": "None ticked: every type.",
-    "trading_hours_only": "Stocks and funds: New York hours. Crypto trades at all hours.",
+    "trading_hours_only": f"Stocks and funds: New York hours; holidays are known until "
+    f"{EXCHANGES['XNYS'].known_until:%-d %B %Y}. Crypto trades at all hours.",
 }
 _CLASSES = {
     AssetClass.STOCK: "Stocks",

@@ -335,6 +335,7 @@ def _market(value: MarketDay) -> dict[str, Any]:
         next_open=value.next_open,
         next_close=value.next_close,
         exceptions=[{"day": day.isoformat(), "what": why} for day, why in value.exceptions] or None,
+        holidays_known_until=value.known_until.isoformat() if value.known_until else None,
         note=value.note,
     )
 

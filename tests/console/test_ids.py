@@ -3,16 +3,18 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from console import ids
 
 
-def test_threads_never_get_the_same_id():
+def test_threads_never_get_the_same_id() -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: ids.new("req"), range(4000)))
     assert len({each[-16:] for each in made}) == len(made), "80 random bits were used twice"
 
 
-def test_a_forked_process_does_not_repeat_its_parents_ids():
+def test_a_forked_process_does_not_repeat_its_parents_ids() -> None:
     ids.new("req")
     reading, writing = os.pipe()
     child = os.fork()
@@ -27,7 +29,7 @@ def test_a_forked_process_does_not_repeat_its_parents_ids():
     assert theirs.isdisjoint(ids.new("req")[-16:] for _ in range(70))
 
 
-def test_an_id_of_a_later_millisecond_sorts_later(monkeypatch):
+def test_an_id_of_a_later_millisecond_sorts_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("console.ids.time.time_ns", lambda: 1_700_000_000_000_000_000)
     earlier = ids.new("ord")
     monkeypatch.setattr("console.ids.time.time_ns", lambda: 1_700_000_000_001_000_000)

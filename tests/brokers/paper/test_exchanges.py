@@ -1,19 +1,10 @@
 """Exchanges other than New York's: their days, and what they do to the orders in a series that keeps their hours.
 
-The facts below were read from two libraries, each for the years 2026 and 2027: London, Xetra and Tokyo from
-exchange_calendars 4.13.2 (Apache-2.0), CME's equity index futures from pandas_market_calendars 5.5.0 (MIT). The week of
-foreign exchange is that of Forex-interactivebrokers in QuantConnect/Lean, Data/market-hours, commit 2486390
-(Apache-2.0), its two holidays those of Forex-oanda there.
-
-======  =====================  =====================================================================================
-where   a source differs       why
-======  =====================  =====================================================================================
-CME     Good Friday            pandas_market_calendars closes it at 09:15, as in a year with a jobs report that day;
-                               exchange_calendars (CMES) has it closed, and so has the paper market.
-CME     19 June 2026,          exchange_calendars has no early close there; CME announced one, and
-        18 June 2027           pandas_market_calendars has it.
-FX      17:00 in New York      Oanda pauses from 16:58 to 17:03, Interactive Brokers not at all: no pause here.
-======  =====================  =====================================================================================
+The facts below were read by a person, not by ``make calendars``, for the years 2026 and 2027: London, Xetra and Tokyo
+from exchange_calendars 4.13.2 (Apache-2.0), CME's equity index futures from pandas_market_calendars 5.5.0 (MIT). The
+week of foreign exchange is that of Forex-interactivebrokers in QuantConnect/Lean, Data/market-hours, commit 2486390
+(Apache-2.0), its two holidays those of Forex-oanda there. Where sources differ: docs/reference/calendars.md. Oanda
+pauses from 16:58 to 17:03 in New York, Interactive Brokers not at all: no pause here.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -25,7 +16,7 @@ from django.core.management import CommandError, call_command
 
 from brokers import market_hours
 from brokers.errors import InvalidOrder, MarketClosed
-from brokers.paper import accounts
+from brokers.paper import accounts, sessions
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.imports import ImportRefused, import_bars
 from brokers.paper.models import PaperAccount
@@ -50,18 +41,22 @@ CLOSED = {
     "11-03 11-23 12-31",
     ("XTKS", 2027): "01-01 01-11 02-11 02-23 03-22 04-29 05-03 05-04 05-05 07-19 08-11 09-20 09-23 10-11 11-03 11-23 "
     "12-31",
-    ("CME", 2026): "01-01 04-03 12-25",
+    ("CME", 2026): "01-01 12-25",
     ("CME", 2027): "01-01 03-26 12-24",
     ("FX", 2026): "01-01 12-25",
     ("FX", 2027): "01-01",
 }
 EARLY = {
-    ("XLON", 2026): ("12:30", "12-24 12-31"),
-    ("XLON", 2027): ("12:30", "12-24 12-31"),
-    ("XETR", 2026): ("14:00", "12-30"),
-    ("XETR", 2027): ("14:00", "12-30"),
-    ("CME", 2026): ("13:00", "01-19 02-16 05-25 06-19 07-03 09-07 11-26 11-27 12-24"),
-    ("CME", 2027): ("13:00", "01-18 02-15 05-31 06-18 07-05 09-06 11-25 11-26"),
+    ("XLON", 2026): {"12:30": "12-24 12-31"},
+    ("XLON", 2027): {"12:30": "12-24 12-31"},
+    ("XETR", 2026): {"14:00": "12-30"},
+    ("XETR", 2027): {"14:00": "12-30"},
+    ("CME", 2026): {
+        "09:15": "04-03",
+        "13:00": "01-19 02-16 05-25 06-19 07-03 09-07 11-26",
+        "13:15": "11-27 12-24",
+    },
+    ("CME", 2027): {"13:00": "01-18 02-15 05-31 06-18 07-05 09-06 11-25", "13:15": "11-26"},
 }
 
 
@@ -74,12 +69,11 @@ def expected(code: str, on: date) -> list[tuple[datetime, datetime]]:
     if on.weekday() >= 5 or f"{on:%m-%d}" in CLOSED[code, on.year].split():
         return []
     zone, usual = USUAL[code]
-    close, days = EARLY.get((code, on.year), ("", ""))
+    early = [close for close, days in EARLY.get((code, on.year), {}).items() if f"{on:%m-%d}" in days.split()]
     found = []
     for span in usual.split():
         opens, closes = (time.fromisoformat(part) for part in span.split("-"))
-        if f"{on:%m-%d}" in days.split():
-            closes = min(closes, time.fromisoformat(close))
+        closes = min([closes, *map(time.fromisoformat, early)])
         began = on - timedelta(days=opens >= time.fromisoformat(span.split("-")[1]))
         found.append((datetime.combine(began, opens, ZoneInfo(zone)), datetime.combine(on, closes, ZoneInfo(zone))))
     return found
@@ -272,3 +266,27 @@ def test_proceeds_settle_on_the_business_days_of_the_exchange() -> None:
     assert broker.account_state(account.key).cash[0].unsettled > 0
     clock.now = at("2026-11-24 00:00:00")
     assert broker.account_state(account.key).cash[0].unsettled == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("today", "is_warned"),
+    [("2027-09-30 15:00:00", False), ("2027-10-05 15:00:00", True), ("2027-12-30 15:00:00", True)],
+)
+def test_a_quarter_before_its_holidays_end_a_market_says_so(today: str, is_warned: bool) -> None:
+    day = at(today)
+    (market,) = sessions.markets("CME", day, day=None, market="stocks")
+    assert market.known_until == date(2027, 12, 31)
+    assert ("Update Tradelatch" in market.note) is is_warned
+
+
+def test_equity_index_futures_trade_the_morning_of_a_good_friday_with_a_report_on_jobs() -> None:
+    assert market_hours.is_open("CME", at("2026-04-03 13:14:00")), "09:14 in New York"
+    assert not market_hours.is_open("CME", at("2026-04-03 13:15:00"))
+    assert not market_hours.is_open("CME", at("2027-03-26 12:00:00")), "a Good Friday without one"
+
+
+def test_equity_index_futures_close_a_quarter_past_on_half_days_of_the_stock_exchange() -> None:
+    assert market_hours.is_open("CME", at("2026-11-27 18:14:00"))
+    assert not market_hours.is_open("CME", at("2026-11-27 18:15:00"))
+    assert not market_hours.is_open("CME", at("2026-11-26 18:00:00")), "on the holiday itself it is 13:00"
