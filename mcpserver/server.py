@@ -217,10 +217,16 @@ class _Handlers:
         tool = self._surface.find(params.name)
 
         def call(
-            name: str, given: Mapping[str, Any], report: Report = ignore_progress, *, redeemer: Redeemer = Redeemer.APP
+            name: str,
+            given: Mapping[str, Any],
+            report: Report = ignore_progress,
+            *,
+            redeemer: Redeemer = Redeemer.APP,
+            tool: Tool | None = None,
         ) -> ToolAnswer:
             who = replace(principal, redeemer=redeemer)
-            return pipeline.call(who, name, given, request_id=request_id, find=self._surface.find, report=report)
+            find = self._surface.find if tool is None else lambda _: tool
+            return pipeline.call(who, name, given, request_id=request_id, find=find, report=report)
 
         def run(report: Report = ignore_progress) -> ToolAnswer | types.CallToolResult | types.InputRequiredResult:
             given = _sent_arguments(context) if params.arguments else {}

@@ -124,6 +124,8 @@ ON_A_CONNECTION = (
     PresenceAct.RESUME_APP,
     PresenceAct.WIDEN_LIMITS,
     PresenceAct.TOOLSETS_ON,
+    PresenceAct.STOP_ASKING,
+    PresenceAct.SHORTEN_DELAY,
     PresenceAct.MINT_KEY,
     PresenceAct.ROTATE_KEY,
     PresenceAct.MINT_MANAGEMENT_KEY,
