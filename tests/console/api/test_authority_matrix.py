@@ -95,11 +95,11 @@ def endpoints(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, t
     grants.set_toolsets(app, {Toolset.MARKET, Toolset.ACCOUNT}, by=owner)
     owners, anothers = an_order(grants.console_app(paper)), an_order(app)
     # Of another app, so that it holds none of the endpoints shut.
-    connections.set_confirmation_delay(paper, 2, by=owner)
     halt = halts.halt_app(app, by=owner)
     # Another connection, so that it holds none of the endpoints shut either.
     asks, _ = open_connection.open_paper(owner, name="Asks", starting_cash=Decimal(1000))
     connections.set_policy(asks, Policy.OWNER_APPROVAL, by=owner)
+    connections.set_confirmation_delay(asks, 2, by=owner)
     connections.pause(asks, by=owner)
     connection, order = f"/connections/{paper.pk}", f"/orders/{prepared['order']['id']}"
     trade, practice = (
@@ -128,10 +128,10 @@ def endpoints(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, t
         "set_connection_limits": Endpoint("manage", "PUT", f"{connection}/limits", {"order_notional": "900"}),
         "set_connection_limits to more": Endpoint("more", "PUT", f"{connection}/limits", {}),
         "set_confirmation_delay": Endpoint(
-            "manage", "PUT", f"{connection}/confirmation-delay", {"confirmation_delay_seconds": 4}
+            "manage", "PUT", f"/connections/{asks.pk}/confirmation-delay", {"confirmation_delay_seconds": 4}
         ),
         "set_confirmation_delay to less": Endpoint(
-            "more", "PUT", f"{connection}/confirmation-delay", {"confirmation_delay_seconds": 0}
+            "more", "PUT", f"/connections/{asks.pk}/confirmation-delay", {"confirmation_delay_seconds": 0}
         ),
         "set_connection_policy": Endpoint("stricter", "PUT", f"{connection}/policy", {"policy": "owner_approval"}),
         "set_connection_policy to less": Endpoint(

@@ -124,7 +124,7 @@ def test_the_time_between_is_in_the_answer_the_order_the_audit_log_and_on_the_pa
     done = send("confirm_trade", {"confirmation_id": prepared["confirmation_id"]})
     assert done["confirmed_after_ms"] == 4200
     assert Rest(Browser(), trade_key).get(f"/orders/{done['order']['order_id']}")["confirmed_after_ms"] == 4200
-    calls = send("get_activity", {})["calls"]
+    calls = send("get_activity_log", {})["calls"]
     assert [each.get("confirmed_after_ms") for each in calls if each["tool"] == "confirm_trade"] == [4200]
     [event] = Order.objects.get().events.filter(after="intent")
     assert event.what.startswith("Confirmed 4.2 s after it was shown.")
