@@ -397,8 +397,8 @@ def _desktop(place: Place) -> Guide:
         name="Claude Desktop and other local hosts",
         runs=Runs.HERE,
         brief="a host that starts a program: `tradelatch mcp`, with the key in its environment or in a file",
-        seen="Not run in Claude Desktop. Our tests run the program of its extension; the vendor's own check, mcpb 2.1.2, "
-        "finds the extension valid.",
+        seen="Not run in Claude Desktop. Our tests run the program of its extension; the vendor's own check, mcpb "
+        "2.1.2, finds the extension valid.",
         ways=(
             Way(
                 slug="bundle",
