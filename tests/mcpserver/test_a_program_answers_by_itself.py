@@ -165,19 +165,20 @@ def test_a_client_that_only_opens_pages_and_answers_at_once_leaves_it_to_its_own
 
 @pytest.mark.parametrize("tool", ["place_batch_orders", "close_position", "reverse_position", "flatten_account"])
 @pytest.mark.parametrize("money", ["paper", "live"])
-def test_it_is_so_for_whatever_asks(host: Host, paper: Connection, tool: str, money: str, request: Any) -> None:
+def test_it_is_so_for_whatever_asks(host: Host, tool: str, money: str, request: Any) -> None:
     held = host.call("confirm_trade", {"confirmation_id": host.call("place_order", BUY)["confirmation_id"]})
     assert held["status"] == "filled"
     if money == "live":
         request.getfixturevalue("live")
-    arguments: dict[str, Any] = {
+    given: dict[str, dict[str, Any]] = {
         "place_batch_orders": {"orders": [BUY, RESTS]},
         "close_position": {"symbol": "BTC/USD"},
         "reverse_position": {"symbol": "BTC/USD"},
         "flatten_account": {},
-    }[tool]
+    }
+    arguments = given[tool]
     if tool == "reverse_position" and "error" in host.call(tool, arguments):
-        return  # crypto on paper is not sold short
+        return  # coins are not sold short on paper
     answer = host.answer(tool, arguments, host.asked(tool, arguments), CANCEL)
     assert answer["note"] == NOBODY
     if money == "live":
@@ -188,11 +189,11 @@ def test_it_is_so_for_whatever_asks(host: Host, paper: Connection, tool: str, mo
 
 
 @pytest.mark.parametrize("money", ["paper", "live"])
-def test_it_is_so_for_a_change(host: Host, paper: Connection, money: str, request: Any) -> None:
+def test_it_is_so_for_a_change(host: Host, money: str, request: Any) -> None:
     order = host.call("confirm_trade", {"confirmation_id": host.call("place_order", RESTS)["confirmation_id"]})["order"]
     if money == "live":
         request.getfixturevalue("live")
-    arguments = {"order_id": order["order_id"], "limit_price": "101"}
+    arguments: dict[str, Any] = {"order_id": order["order_id"], "limit_price": "101"}
     answer = host.answer("modify_order", arguments, host.asked("modify_order", arguments), DECLINE)
     assert answer["note"] == NOBODY
     assert answer["modification"]["status"] == "awaiting_confirmation"
