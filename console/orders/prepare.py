@@ -149,8 +149,8 @@ def _check_and_hold(
 
 
 def _hold_plan(principal: Principal, plan: Plan, drafts: Sequence[Draft], request_id: str) -> Prepared:
-    lately = repeats.confirmed_lately(plan.app.connection, plan.account_id, [each.request for each in drafts])
-    drafts = [replace(each, repeats=ago) for each, ago in zip(drafts, lately, strict=True)]
+    agos = repeats.ago(plan.app, plan.account_id, [each.request for each in drafts])
+    drafts = [replace(each, repeats=ago) for each, ago in zip(drafts, agos, strict=True)]
     shown = summary.plan_terms(plan.app.connection, plan, drafts)
     confirmation, orders = _create(principal, plan, drafts, shown, request_id)
     return Prepared(order=orders[0], orders=tuple(orders), confirmation=confirmation, preview=drafts[0].preview)
