@@ -63,6 +63,7 @@ class Code(StrEnum):
     OWNERS_ORDER = "owners_order"
     ANOTHER_APPS_ORDER = "another_apps_order"
     CONFIRMATION_UNKNOWN = "confirmation_unknown"
+    CONFIRMED_TOO_SOON = "confirmed_too_soon"
     CONFIRMATION_EXPIRED = "confirmation_expired"
     CONFIRMATION_USED = "confirmation_used"
     CONFIRMATION_CHANGED = "confirmation_changed"
@@ -270,6 +271,11 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "No such confirmation for this app",
         "Only the app that prepared an order can confirm it. Prepare it again.",
     ),
+    Code.CONFIRMED_TOO_SOON: Explanation(
+        "The confirmation came sooner than anybody can read the order",
+        "Nothing was sent. The message says how long is left; then the same confirmation works. The owner sets the "
+        "least time on the connection's page.",
+    ),
     Code.CONFIRMATION_EXPIRED: Explanation(
         "The confirmation came too late", "Nothing was sent. Prepare the order again."
     ),
@@ -360,7 +366,12 @@ class Retry(StrEnum):
     """Not before get_order_status: something may have been done."""
 
 
-_SAFE = frozenset({Code.REQUEST_TIMEOUT, Code.RATE_LIMITED, Code.BROKER_UNAVAILABLE, Code.LIMIT_UNPROVABLE})
+_SAFE = frozenset(
+    {
+        *(Code.REQUEST_TIMEOUT, Code.RATE_LIMITED, Code.CONFIRMED_TOO_SOON),
+        *(Code.BROKER_UNAVAILABLE, Code.LIMIT_UNPROVABLE),
+    }
+)
 _CHECK_STATUS = frozenset({Code.OUTCOME_UNKNOWN, Code.CONFIRMATION_USED, Code.AUDIT_UNAVAILABLE, Code.INTERNAL_ERROR})
 
 

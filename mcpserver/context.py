@@ -51,6 +51,8 @@ class ToolCall:
     """The account the call turned out to be about; stamped on the result."""
     order_id: str = ""
     """The order it turned out to be about; kept in the audit log."""
+    confirmed_after_ms: int | None = None
+    """How long what it confirmed had been shown; kept in the audit log."""
     report: Report = ignore_progress
     """Tools marked ``reports`` say here how far they are; ``done`` must grow from one report to the next."""
 

@@ -7,10 +7,16 @@ confirmation through the pipeline, so every check holds again and the desk lets 
 Whatever is prepared by such a call is kept as its user's to release (``Redeemer``), from the row's first moment on: no
 tool, key or REST endpoint lists its id or redeems it, whoever asks for it again.
 
+Programs that nobody watches answer by themselves, at once, whatever the question is. An answer that comes sooner than
+a person can read (``FASTEST_ANSWER_MS``) is therefore nobody's, a yes as little as a no: on paper the assistant may
+confirm as where nobody can be asked, on live the order waits for its owner. Who closes the question later has said
+neither yes nor no, so it waits for its owner, too.
+
 form   the summary and "Send this order?", where the assistant may confirm
 url    the order's page in the console: its owner decides there, and a yes in the client only means that it was opened
 """
 
+import functools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -19,14 +25,24 @@ from typing import Any, Protocol
 
 import mcp_types as types
 from django.conf import settings
+from django.db import close_old_connections
+from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 
+from console.authority.call_quota import CallKind
+from console.orders import user_questions
+from console.orders.models import Confirmation
 from console.principal import Principal, Redeemer
-from mcpserver.context import ToolAnswer
+from console.toolsets import Toolset
+from mcpserver.arguments.base import Text, Whole
+from mcpserver.catalog import Tool, ToolAccess
+from mcpserver.context import ToolAnswer, ToolCall
+from mcpserver.tools import orders
 
 _KEY = "order"
 """The name of our one question among the client's responses."""
+_LONGEST_MS = 3_600_000
 
 
 class Mode(StrEnum):
@@ -42,6 +58,15 @@ class _State:
     order_id: str
     confirmation_id: str
     summary: str
+    question: str
+    """Its id, by ``user_questions.put``."""
+    asked_at: float
+    """In seconds since 1970, by the clock of this server."""
+
+    @property
+    def age_ms(self) -> int:
+        """Milliseconds since it was asked."""
+        return round((timezone.now().timestamp() - self.asked_at) * 1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +83,9 @@ class ToolRequest:
 
     @property
     def can(self) -> frozenset[Mode]:
-        """An empty declaration means forms, as before there were two modes."""
+        """An empty declaration means forms, as before there were two modes. The owner may want nobody asked there."""
         declared = self.capabilities.elicitation if self.capabilities else None
-        if declared is None:
+        if declared is None or not self.principal.ask_in_assistant:
             return frozenset()
         found = {Mode.URL} if declared.url is not None else set()
         if declared.form is not None or declared.url is None:
@@ -76,9 +101,14 @@ class ToolRequest:
 
 
 class RunTool(Protocol):
-    """``pipeline.call`` for this principal and request. ``redeemer``: whose yes the call stands for."""
+    """``pipeline.call`` for this principal and request. ``redeemer``: whose yes the call stands for.
 
-    def __call__(self, name: str, given: Mapping[str, Any], *, redeemer: Redeemer = Redeemer.APP) -> ToolAnswer: ...
+    ``tool``: what is run instead of the tool of that name, where no tool of the catalog does it.
+    """
+
+    def __call__(
+        self, name: str, given: Mapping[str, Any], *, redeemer: Redeemer = Redeemer.APP, tool: Tool | None = None
+    ) -> ToolAnswer: ...
 
 
 Ask = Callable[[ToolRequest, RunTool], ToolAnswer | types.CallToolResult | types.InputRequiredResult]
@@ -109,21 +139,28 @@ def ask(asked: ToolRequest, call: RunTool) -> ToolAnswer | types.CallToolResult 
     if mode not in asked.can:
         content = {name: value for name, value in answer.content.items() if name != "confirmation_id"}
         return ToolAnswer(content=content)
-    return _question(
-        _State(
-            mode=mode,
-            order_id=answer.content["order"]["order_id"],
-            confirmation_id=answer.content["confirmation_id"],
-            summary=answer.content["summary"],
-        )
+    return _put(
+        asked.principal,
+        mode,
+        order_id=answer.content["order"]["order_id"],
+        confirmation_id=answer.content["confirmation_id"],
+        summary=answer.content["summary"],
     )
 
 
 def _resume(state: _State, asked: ToolRequest, call: RunTool) -> ToolAnswer | types.InputRequiredResult:
-    """What the user's answer leads to. Only a plain yes sends the order."""
+    """What the answer leads to. Only a person's plain yes sends the order."""
     response = (asked.responses or {}).get(_KEY)
     if isinstance(response, types.ElicitResult):
-        if response.action != "accept":
+        age = state.age_ms
+        if age < settings.FASTEST_ANSWER_MS:
+            note = "Your program answered the question by itself; nobody was asked."
+            after = functools.partial(user_questions.answered_by_program, question=state.question)
+            return _unanswered(state, response, age, call, after, note)
+        if response.action == "cancel":
+            note = "The user closed the question without an answer."
+            return _unanswered(state, response, age, call, user_questions.closed, note)
+        if response.action == "decline":
             return _discard(state, call, "The user said no. Nothing was sent.")
         if state.mode == Mode.URL:
             return _pending_state(state, call)
@@ -134,14 +171,27 @@ def _resume(state: _State, asked: ToolRequest, call: RunTool) -> ToolAnswer | ty
             return _discard(state, call, "The user said no. Nothing was sent.")
     if state.mode not in asked.can:
         return _discard(state, call, "The user could not be asked. Nothing was sent.")
-    return _question(state)
+    return _put(
+        asked.principal,
+        state.mode,
+        order_id=state.order_id,
+        confirmation_id=state.confirmation_id,
+        summary=state.summary,
+        instead_of=state.question,
+    )
 
 
-def _question(state: _State) -> types.InputRequiredResult:
+def _put(
+    principal: Principal, mode: Mode, *, order_id: str, confirmation_id: str, summary: str, instead_of: str = ""
+) -> types.InputRequiredResult:
+    try:
+        question = user_questions.put(principal, confirmation_id, instead_of=instead_of)
+    finally:
+        close_old_connections()
     params: types.ElicitRequestParams
-    if state.mode == Mode.FORM:
+    if mode == Mode.FORM:
         params = types.ElicitRequestFormParams(
-            message=state.summary,
+            message=summary,
             requested_schema={
                 "type": "object",
                 "properties": {"send": {"type": "boolean", "title": "Send this?"}},
@@ -150,12 +200,47 @@ def _question(state: _State) -> types.InputRequiredResult:
         )
     else:
         params = types.ElicitRequestURLParams(
-            message=f"{state.summary} Look at it in Tradelatch and decide there.",
-            url=f"{settings.PUBLIC_URL}/orders/{state.order_id}/",
+            message=f"{summary} Look at it in Tradelatch and decide there.",
+            url=f"{settings.PUBLIC_URL}/orders/{order_id}/",
         )
+    state = _State(
+        mode=mode,
+        order_id=order_id,
+        confirmation_id=confirmation_id,
+        summary=summary,
+        question=question,
+        asked_at=timezone.now().timestamp(),
+    )
     return types.InputRequiredResult(
         input_requests={_KEY: types.ElicitRequest(params=params)}, request_state=json.dumps(asdict(state))
     )
+
+
+def _unanswered(
+    state: _State,
+    response: types.ElicitResult,
+    age: int,
+    call: RunTool,
+    after: Callable[[Principal, str], Confirmation],
+    note: str,
+) -> ToolAnswer:
+    """Who may say yes from now on. It is no tool, yet passes all that a tool call passes, and is on record."""
+
+    def run(this: ToolCall) -> dict[str, Any]:
+        return orders.after_question(this, after(this.principal, state.confirmation_id), note)
+
+    tool = Tool(
+        name="elicitation/answer",
+        toolset=Toolset.TRADE,
+        about="",
+        run=run,
+        returns=orders.Placed,
+        args=(Text(name="action", required=True), Whole(name="after_ms", required=True, least=0, most=_LONGEST_MS)),
+        access=ToolAccess.WRITE,
+        throttle=CallKind.READ,
+    )
+    given = {"action": response.action, "after_ms": min(max(age, 0), _LONGEST_MS)}
+    return call(tool.name, given, tool=tool)
 
 
 def _discard(state: _State, call: RunTool, note: str) -> ToolAnswer:

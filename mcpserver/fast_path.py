@@ -35,7 +35,7 @@ from console.authority.call_quota import CallKind
 from console.errors import Refusal
 from console.principal import Principal
 from console.scopes import Source
-from mcpserver import elicitation, pipeline
+from mcpserver import elicitation, order_card, pipeline
 from mcpserver.catalog import Tool
 from mcpserver.context import ToolAnswer, to_json
 from mcpserver.surface import Surface
@@ -135,6 +135,8 @@ def read(
         if tool.reports or (tool.asks and not _asks_nobody(surface, version, meta)):
             return None
         return FastRequest(to_json(request_id), method, version, tool, arguments)
+    if method == "tools/list" and order_card.is_declared(meta.get(CLIENT_CAPABILITIES_META_KEY)):
+        return None  # what such a host is told of a tool is not remembered for the others
     if method in _LISTING and params.keys() <= {"_meta"}:
         if method == "server/discover" and version not in MODERN_PROTOCOL_VERSIONS:
             return None

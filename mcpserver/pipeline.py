@@ -160,6 +160,7 @@ def attempt(
         duration_us=(time.perf_counter_ns() - started) // 1000,
         ip=principal.ip,
         user_agent=principal.user_agent,
+        confirmed_after_ms=this.confirmed_after_ms,
     )
     return CallAttempt(this, tool, content, refusal, entry)
 

@@ -5,7 +5,7 @@ slash, ``{+name}`` with slashes.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -47,6 +47,8 @@ class Resource:
     """What its owner switches off with the tools of the same kind."""
     mime: str = JSON
     watch: Watch | None = None
+    meta: Mapping[str, Any] | None = None
+    """What is said of its contents beside them, as ``_meta``."""
 
     @property
     def is_template(self) -> bool:

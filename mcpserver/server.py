@@ -21,7 +21,7 @@ from console.help import links
 from console.principal import Principal, Redeemer
 from console.text import escape_hidden
 from console.toolsets import Toolset
-from mcpserver import completion, elicitation, pipeline, progress, resources
+from mcpserver import completion, elicitation, order_card, pipeline, progress, resources
 from mcpserver.arguments import base as arguments
 from mcpserver.arguments.base import Text
 from mcpserver.catalog import Tool
@@ -67,9 +67,10 @@ INSTRUCTIONS = (
 Context = ServerRequestContext[Any, Request]
 
 
-def listed(tool: Tool) -> types.Tool:
-    """A tool as a model sees it."""
+def listed(tool: Tool, *, with_card: bool = False) -> types.Tool:
+    """A tool as a model sees it. ``with_card``: the host can show what it prepared."""
     return types.Tool(
+        _meta=order_card.TOOL_META if with_card and tool.asks else None,
         name=tool.name,
         description=tool.about,
         input_schema=arguments.schema(tool.args),
@@ -138,6 +139,8 @@ def make(surface: Surface, listeners: Listeners) -> Server[Any]:
                 capability.list_changed = False
         return told
 
+    if order_card.RESOURCE in surface.resources:
+        server.extensions = {order_card.EXTENSION_ID: {}}
     server.add_request_handler("server/discover", types.RequestParams, discover)
     server.middleware.append(_explain_state)
     server.middleware.append(elicitation.boundary(lambda context: caller(context)[0]))
@@ -208,7 +211,16 @@ class _Handlers:
 
     async def list_tools(self, context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         principal, _ = caller(context)
-        return types.ListToolsResult(tools=[listed(tool) for tool in self._surface.visible(principal)])
+        with_card = self._shows_cards(context)
+        return types.ListToolsResult(
+            tools=[listed(tool, with_card=with_card) for tool in self._surface.visible(principal)]
+        )
+
+    def _shows_cards(self, context: Context) -> bool:
+        """Whether the host says, with this very request, that it can show the card of a prepared order."""
+        declared = context.session.client_capabilities
+        sent = None if declared is None else {"extensions": declared.extensions}
+        return order_card.RESOURCE in self._surface.resources and order_card.is_declared(sent)
 
     async def call_tool(
         self, context: Context, params: types.CallToolRequestParams
@@ -217,10 +229,16 @@ class _Handlers:
         tool = self._surface.find(params.name)
 
         def call(
-            name: str, given: Mapping[str, Any], report: Report = ignore_progress, *, redeemer: Redeemer = Redeemer.APP
+            name: str,
+            given: Mapping[str, Any],
+            report: Report = ignore_progress,
+            *,
+            redeemer: Redeemer = Redeemer.APP,
+            tool: Tool | None = None,
         ) -> ToolAnswer:
             who = replace(principal, redeemer=redeemer)
-            return pipeline.call(who, name, given, request_id=request_id, find=self._surface.find, report=report)
+            find = self._surface.find if tool is None else lambda _: tool
+            return pipeline.call(who, name, given, request_id=request_id, find=find, report=report)
 
         def run(report: Report = ignore_progress) -> ToolAnswer | types.CallToolResult | types.InputRequiredResult:
             given = _sent_arguments(context) if params.arguments else {}
@@ -285,7 +303,7 @@ class _Handlers:
                     name=each.name, title=each.title, uri=each.uri, description=each.about, mime_type=each.mime
                 )
                 for each in self._surface.resources
-                if not each.is_template
+                if not each.is_template and (each is not order_card.RESOURCE or self._shows_cards(context))
             ]
         )
 
@@ -326,7 +344,7 @@ class _Handlers:
             args=(Text(name="uri", required=True, longest=300),),
         )
         content = await self._read(context, read, {"uri": params.uri})
-        return types.ReadResourceResult(contents=[_contents(params.uri, found[0].mime, content)])
+        return types.ReadResourceResult(contents=[_contents(params.uri, found[0], content)])
 
     async def complete(self, context: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
         reference, argument = params.ref, params.argument
@@ -406,9 +424,13 @@ def _no_prompt(name: str, call: ToolCall) -> dict[str, Any]:
     )
 
 
-def _contents(uri: str, mime: str, content: dict[str, Any]) -> types.TextResourceContents | types.BlobResourceContents:
+def _contents(
+    uri: str, resource: Resource, content: dict[str, Any]
+) -> types.TextResourceContents | types.BlobResourceContents:
+    mime = resource.mime
     if mime == resources.JSON:
         return types.TextResourceContents(uri=uri, mime_type=mime, text=to_json(content))
     if mime.startswith("text/"):
-        return types.TextResourceContents(uri=uri, mime_type=mime, text=content["text"])
+        meta = None if resource.meta is None else dict(resource.meta)
+        return types.TextResourceContents(uri=uri, mime_type=mime, text=content["text"], _meta=meta)
     return types.BlobResourceContents(uri=uri, mime_type=mime, blob=content["blob"])

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from console.principal import Principal
-from mcpserver import catalog, elicitation, prompts, resources
+from mcpserver import catalog, elicitation, order_card, prompts, resources
 from mcpserver.catalog import Tool
 from mcpserver.elicitation import Ask
 from mcpserver.prompts import Prompt
@@ -16,7 +16,7 @@ class Surface:
     find: Callable[[str], Tool | None] = catalog.find
     visible: Callable[[Principal], Sequence[Tool]] = catalog.visible
     prompts: tuple[Prompt, ...] = prompts.PROMPTS
-    resources: tuple[Resource, ...] = resources.RESOURCES
+    resources: tuple[Resource, ...] = (*resources.RESOURCES, order_card.RESOURCE)
     ask: Ask = elicitation.ask
     """How a tool that ``asks`` is called."""
 

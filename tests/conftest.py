@@ -143,9 +143,13 @@ def _key(owner: User, connection: Connection, scope: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Server]:
-    """The whole web server, for one file of tests: its own home, its own data, generous call limits."""
-    with serving.serve(tmp_path_factory.mktemp("server") / "home") as started:
+def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[serving.Server]:
+    """The whole web server, for one file of tests: its own home, its own data, generous call limits.
+
+    A file's ``SERVER_VARIABLES`` are its environment.
+    """
+    variables = getattr(request.module, "SERVER_VARIABLES", {})
+    with serving.serve(tmp_path_factory.mktemp("server") / "home", **variables) as started:
         yield started
 
 

@@ -70,6 +70,8 @@ _ACT_NOTES = {
     PresenceAct.RESUME_APP: "an app that was paused",
     PresenceAct.WIDEN_LIMITS: "limits of a connection or an app",
     PresenceAct.TOOLSETS_ON: "an app",
+    PresenceAct.STOP_ASKING: "an app",
+    PresenceAct.SHORTEN_DELAY: "a connection",
     PresenceAct.MINT_KEY: "API keys",
     PresenceAct.ROTATE_KEY: "API keys",
     PresenceAct.MINT_MANAGEMENT_KEY: "API keys",

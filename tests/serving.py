@@ -26,6 +26,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 READY_SECONDS = 90.0
 # Tests make more calls in a minute than people do; those about throttles set their own.
 GENEROUS = {f"TRADELATCH_{each}_PER_MINUTE": "100000" for each in ("CALLS", "TRADE_CALLS", "LISTS")}
+# For tests that answer a question at once, as a person would after a while: the one place that says so.
+ANSWERED_BY_A_PERSON = {"TRADELATCH_FASTEST_ANSWER_MS": "0"}
 _WEB = [
     *("--host", "127.0.0.1", "--lifespan", "on"),
     *("--loop", "uvloop", "--http", "httptools", "--log-level", "warning", "--no-server-header", "--no-proxy-headers"),

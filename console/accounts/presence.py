@@ -37,6 +37,8 @@ class PresenceAct(StrEnum):
     RESUME_APP = "resume_app"
     WIDEN_LIMITS = "widen_limits"
     TOOLSETS_ON = "toolsets_on"
+    STOP_ASKING = "stop_asking"
+    SHORTEN_DELAY = "shorten_delay"
     MINT_KEY = "mint_key"
     ROTATE_KEY = "rotate_key"
     MINT_MANAGEMENT_KEY = "mint_management_key"
@@ -77,6 +79,8 @@ ACTS: dict[PresenceAct, ActRule] = {
     PresenceAct.RESUME_APP: ActRule("Resume the app"),
     PresenceAct.WIDEN_LIMITS: ActRule("Allow more than before"),
     PresenceAct.TOOLSETS_ON: ActRule("Switch tools on"),
+    PresenceAct.STOP_ASKING: ActRule("Do not ask in the assistant"),
+    PresenceAct.SHORTEN_DELAY: ActRule("Let orders be confirmed sooner"),
     PresenceAct.MINT_KEY: ActRule("Make a key that trades"),
     PresenceAct.ROTATE_KEY: ActRule("Replace a key that trades"),
     PresenceAct.MINT_MANAGEMENT_KEY: ActRule("Make a management key"),

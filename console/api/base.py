@@ -138,6 +138,7 @@ class ApiView(APIView):
         self.request_id = ids.new("req")
         self.order_id = ""
         self.done = ""
+        self.confirmed_after_ms: int | None = None
         """What was made, in words and by its id, for the audit log."""
         self._started = time.perf_counter_ns()
         self._who: Principal | Manager | None = None
@@ -267,6 +268,7 @@ class ApiView(APIView):
             duration_us=(time.perf_counter_ns() - self._started) // 1000,
             ip=who.ip,
             user_agent=who.user_agent,
+            confirmed_after_ms=self.confirmed_after_ms,
         )
         try:
             audit_log.record_call(entry)

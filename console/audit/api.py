@@ -37,6 +37,9 @@ class CallOut(serializers.Serializer[Any]):
     message = serializers.CharField()
     order_id = serializers.CharField()
     duration_us = serializers.IntegerField()
+    confirmed_after_ms = serializers.IntegerField(
+        allow_null=True, help_text="Of a call that confirmed an order: how long that had been shown."
+    )
     ip = serializers.CharField()
     user_agent = serializers.CharField()
 

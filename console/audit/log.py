@@ -43,6 +43,8 @@ class Entry:
     order_id: str = ""
     ip: str = ""
     user_agent: str = ""
+    confirmed_after_ms: int | None = None
+    """Of a call that confirmed something: how long that had been shown."""
 
 
 def record_call(entry: Entry) -> None:
@@ -89,6 +91,7 @@ def _row(entry: Entry) -> Row:
         entry.duration_us,
         entry.ip[:45],
         mask(entry.user_agent)[:200],
+        entry.confirmed_after_ms,
     )
 
 

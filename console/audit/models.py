@@ -33,6 +33,8 @@ class Call(models.Model):
     duration_us = models.BigIntegerField()
     ip = models.CharField(max_length=45, blank=True)
     user_agent = models.CharField(max_length=200, blank=True)
+    confirmed_after_ms = models.BigIntegerField(null=True)
+    """Of a call that confirmed something: how long that had been shown."""
 
     class Meta:
         indexes = [

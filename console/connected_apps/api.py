@@ -13,7 +13,7 @@ from console.accounts.models import User
 from console.accounts.presence import PresenceAct as Presence
 from console.api import trading_limits
 from console.api.base import ApiView, Operation, PageQuery
-from console.api.parsing import Choice, Strict
+from console.api.parsing import Choice, Flag, Strict
 from console.authority.drf import Need
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
@@ -33,6 +33,7 @@ class AppOut(serializers.Serializer[Any]):
     environment = serializers.CharField(source="connection.environment")
     scopes = serializers.SerializerMethodField()
     toolsets = serializers.ListField(child=serializers.CharField(), source="toolset_names")
+    ask_in_assistant = serializers.BooleanField()
     client_id = serializers.CharField(source="client.client_id", default=None, allow_null=True)
     created_at = serializers.DateTimeField()
     last_used_at = serializers.DateTimeField(allow_null=True)
@@ -50,6 +51,10 @@ class AppPatch(Strict):
         max_length=len(Toolset),
         help_text="The sets of tools that are to be on, each by name; core is always on.",
     )
+
+
+class AskingIn(Strict):
+    ask_in_assistant = Flag(help_text="Whether its user is asked about each order in a client that can ask.")
 
 
 class _Apps(ApiView):
@@ -97,6 +102,28 @@ class OneApp(_Apps):
         self.loosen(
             lambda may_widen: grants.set_toolsets(app, on, by=by, may_widen=may_widen),
             Presence.TOOLSETS_ON,
+            live=app.connection.is_live,
+        )
+        return self.answer(app)
+
+
+class AppAsking(_Apps):
+    acts = {
+        "PUT": Operation(
+            name="set_app_asking",
+            needs=Need.MANAGE,
+            about="Whether the app's user is asked in their client before an order. A management key only says yes.",
+            answers=AppOut,
+            takes=AskingIn,
+        )
+    }
+
+    def put(self, request: Request, app_id: int) -> Response:
+        app = get_object_or_404(self.own(), pk=app_id)
+        asks, by = self.given["ask_in_assistant"], self.caller.owner
+        self.loosen(
+            lambda may: grants.set_asking(app, asks, by=by, may_loosen=may),
+            Presence.STOP_ASKING,
             live=app.connection.is_live,
         )
         return self.answer(app)

@@ -34,6 +34,7 @@ def grant(
     name: str,
     client: Client | None = None,
     start: "AppRestrictions | None" = None,
+    ask_in_assistant: bool = True,
     by_key: str = "",
 ) -> ConnectedApp:
     """Let something act on ``connection``. It can do nothing until a credential is issued for it.
@@ -55,6 +56,7 @@ def grant(
         scopes=scopes.render(scopes.expand(granted)),
         limits=start.limits.stored() if start else {},
         toolsets=start.toolsets if start else None,
+        ask_in_assistant=ask_in_assistant,
         made_by_key=bool(by_key),
     )
     audit_log.record_change(
@@ -66,6 +68,7 @@ def grant(
         connection=connection.name,
         scopes=app.scopes,
         source=source,
+        **({} if ask_in_assistant else {"asks_in_assistant": "no"}),
         **made_by_key(by_key),
     )
     return app
@@ -296,6 +299,29 @@ def set_toolsets(app: ConnectedApp, on: Collection[Toolset], *, by: User, may_wi
     )
     changed.send(ConnectedApp, app=app)
     return True
+
+
+def set_asking(app: ConnectedApp, asks: bool, *, by: User, may_loosen: bool = False) -> bool:
+    """Whether its user is asked in their client before an order goes. False when it was so already.
+
+    Raises Refusal when it would end the asking without ``may_loosen``: its owner has just proved, for this, who they
+    are.
+    """
+    if not asks and not may_loosen:
+        if not ConnectedApp.objects.filter(pk=app.pk, revoked_at=None, ask_in_assistant=True).exists():
+            return False
+        raise Refusal(
+            Code.RE_AUTHENTICATION_REQUIRED,
+            "Orders then go without a question in the client, so it takes the owner's proof of presence. Nothing was "
+            "changed.",
+        )
+    return _change(
+        app,
+        by,
+        "asks its user" if asks else "no longer asks its user",
+        Q(revoked_at=None, ask_in_assistant=not asks),
+        ask_in_assistant=asks,
+    )
 
 
 def set_account(app_id: int, account_id: str) -> None:

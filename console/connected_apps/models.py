@@ -28,6 +28,8 @@ class ConnectedApp(models.Model):
     scopes = models.CharField(max_length=100)
     toolsets = models.JSONField(null=True)
     """Names of the toolsets its owner left switched on; None: all of them."""
+    ask_in_assistant = models.BooleanField(default=True)
+    """Whether its user is asked about each order in their client, where that can ask; their answer then decides."""
     limits = models.JSONField(default=dict)
     """As ``Limits.stored`` writes them, in the connection's currency, on top of the connection's own."""
     current_account = models.CharField(max_length=64, blank=True)

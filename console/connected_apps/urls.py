@@ -12,4 +12,5 @@ urlpatterns = [
     path("<int:pk>/narrow/", views.narrow, name="narrow"),
     path("<int:pk>/limits/", views.limits, name="limits"),
     path("<int:pk>/toolsets/", views.toolsets, name="toolsets"),
+    path("<int:pk>/asking/", views.asking, name="asking"),
 ]

@@ -200,3 +200,26 @@ def toolsets(request: HttpRequest, pk: int) -> HttpResponse:
     if changed:
         messages.success(request, f"{app.name} sees its new list of tools from its next call on.")
     return redirect("apps:detail", pk)
+
+
+@never_cache
+@require_POST
+def asking(request: HttpRequest, pk: int) -> HttpResponse:
+    """Whether its user is asked in the assistant's program before an order goes."""
+    app, by = _own(request, pk), user_of(request)
+    asks = request.POST.get("ask") == "yes"
+    try:
+        changed = grants.set_asking(app, asks, by=by)
+    except Refusal as refusal:
+        if refusal.code is not Code.RE_AUTHENTICATION_REQUIRED:
+            raise
+        about = f"{app.name} no longer asks you in its own window. It confirms an order once you agreed in the chat."
+        proved = _require_proof(request, PresenceAct.STOP_ASKING, app, about)
+        if isinstance(proved, HttpResponse):
+            return proved
+        changed = grants.set_asking(app, asks, by=by, may_loosen=True)
+    if changed and asks:
+        messages.success(request, f"{app.name} asks you before an order goes, where its program can.")
+    elif changed:
+        messages.success(request, f"{app.name} no longer asks you in its own window.")
+    return redirect("apps:detail", pk)

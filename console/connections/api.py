@@ -12,14 +12,14 @@ from rest_framework.response import Response
 
 from brokers.types import Environment
 from console.accounts.presence import PresenceAct as Presence
-from console.api import trading_limits
+from console.api import parsing, trading_limits
 from console.api.base import ApiView, Operation, PageQuery
 from console.api.parsing import Amount, Choice, Flag, Strict, Text
 from console.authority.drf import Need
 from console.connections import paper as paper_connections
 from console.connections import queries as connection_queries
 from console.connections import services as connections
-from console.connections.models import Connection, Policy
+from console.connections.models import LONGEST_CONFIRMATION_DELAY, Connection, Policy
 from console.errors import Code, Refusal
 from console.keys import minting
 from console.onboarding import open_connection
@@ -33,6 +33,10 @@ class ConnectionOut(serializers.Serializer[Any]):
     environment = serializers.ChoiceField(choices=[each.value for each in Environment])
     trading_enabled = serializers.BooleanField()
     policy = serializers.ChoiceField(choices=Policy.choices)
+    confirmation_delay_seconds = serializers.IntegerField(
+        source="least_confirmation_seconds",
+        help_text="How long after it was shown an app may confirm an order by itself, at the earliest.",
+    )
     currency = serializers.CharField()
     equity = Amount(allow_null=True, help_text="When the broker was last asked; see checked_at.")
     checked_at = serializers.DateTimeField(allow_null=True)
@@ -168,6 +172,37 @@ class ConnectionPolicy(_Connections):
         self.loosen(
             lambda may: connections.set_policy(connection, wanted, by=by, may_loosen=may),
             Presence.LOOSEN_POLICY,
+            live=connection.is_live,
+        )
+        return self.answer(connection)
+
+
+class DelayIn(Strict):
+    confirmation_delay_seconds = parsing.Whole(
+        min_value=0,
+        max_value=LONGEST_CONFIRMATION_DELAY,
+        help_text="3 on a live connection and 0 on paper, unless set.",
+    )
+
+
+class ConfirmationDelay(_Connections):
+    acts = {
+        "PUT": Operation(
+            name="set_confirmation_delay",
+            needs=Need.MANAGE,
+            about="How long after an order was shown an app may confirm it by itself, at the earliest. A management "
+            "key can only make it longer.",
+            answers=ConnectionOut,
+            takes=DelayIn,
+        )
+    }
+
+    def put(self, request: Request, connection_id: int) -> Response:
+        connection = get_object_or_404(self.own(), pk=connection_id)
+        seconds, by = self.given["confirmation_delay_seconds"], self.caller.owner
+        self.loosen(
+            lambda may: connections.set_confirmation_delay(connection, seconds, by=by, may_shorten=may),
+            Presence.SHORTEN_DELAY,
             live=connection.is_live,
         )
         return self.answer(connection)

@@ -17,6 +17,12 @@ class Policy(models.TextChoices):
     OWNER_APPROVAL = "owner_approval", "You approve each order in the console"
 
 
+LIVE_CONFIRMATION_DELAY = 3
+"""Seconds, where the owner set nothing else: about as long as it takes to read an order."""
+LONGEST_CONFIRMATION_DELAY = 60
+"""Seconds: a confirmation has to be usable before it expires."""
+
+
 def default_policy(environment: Environment) -> Policy:
     """What is not known to be paper asks its owner."""
     return Policy.TWO_STEP if environment is Environment.PAPER else Policy.OWNER_APPROVAL
@@ -37,6 +43,8 @@ class Connection(models.Model):
     """Account used when neither the call nor the app names one."""
     trading_enabled = models.BooleanField(default=False)
     policy = models.CharField(max_length=16, choices=Policy.choices, default=Policy.TWO_STEP)
+    confirmation_delay = models.PositiveSmallIntegerField(null=True)
+    """Seconds; None: as ``least_confirmation_seconds`` has it for the environment."""
     limits = models.JSONField(default=dict)
     """As ``Limits.stored`` writes them, in ``currency``; read through ``limited``."""
     created_at = models.DateTimeField(auto_now_add=True)
@@ -100,6 +108,13 @@ class Connection(models.Model):
     @property
     def limited(self) -> Limits:
         return limits.parse(self.limits)
+
+    @property
+    def least_confirmation_seconds(self) -> int:
+        """How long after it was shown an app may confirm an order by itself, at the earliest."""
+        if self.confirmation_delay is not None:
+            return self.confirmation_delay
+        return LIVE_CONFIRMATION_DELAY if self.is_live else 0
 
     def equity_at_start_of(self, day: date) -> Decimal | None:
         """The last equity that was known before the UTC day began; None where none was."""

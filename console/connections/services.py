@@ -11,7 +11,7 @@ from console import limits as bounds
 from console.accounts.models import User
 from console.audit import log as audit_log
 from console.connections import limit_names
-from console.connections.models import Connection, Policy
+from console.connections.models import LONGEST_CONFIRMATION_DELAY, Connection, Policy
 from console.errors import Code, Refusal
 from console.limits import LIVE_NEEDS, TITLES, Limits
 
@@ -104,6 +104,37 @@ def set_limits(connection: Connection, limits: Limits, *, by: User, may_widen: b
         Connection.objects.filter(pk=mine.pk).update(limits=limits.stored())
         audit_log.record_change(
             by, "limits changed", "connection", mine.pk, mine.name, before=before.as_text(), after=limits.as_text()
+        )
+    connection.refresh_from_db()
+    return True
+
+
+def set_confirmation_delay(connection: Connection, seconds: int, *, by: User, may_shorten: bool = False) -> bool:
+    """How long after it was shown an app may confirm an order by itself, at the earliest. False when it was so already.
+
+    ``may_shorten``: the owner has just proved, for this, who they are. Raises Refusal when it would become shorter
+    without that, and for more than LONGEST_CONFIRMATION_DELAY.
+    """
+    if not 0 <= seconds <= LONGEST_CONFIRMATION_DELAY:
+        raise Refusal(
+            Code.INVALID_ARGUMENT,
+            f"Write whole seconds from 0 to {LONGEST_CONFIRMATION_DELAY}.",
+            field="confirmation_delay_seconds",
+        )
+    with transaction.atomic():
+        mine = Connection.objects.select_for_update().get(pk=connection.pk)
+        before = mine.least_confirmation_seconds
+        if seconds == before:
+            return False
+        if not may_shorten and seconds < before:
+            raise Refusal(
+                Code.RE_AUTHENTICATION_REQUIRED,
+                "This lets orders be confirmed sooner after they were shown, so it takes the owner's proof of "
+                "presence. Nothing was changed.",
+            )
+        Connection.objects.filter(pk=mine.pk).update(confirmation_delay=seconds)
+        audit_log.record_change(
+            by, "confirmation delay changed", "connection", mine.pk, mine.name, before=before, after=seconds
         )
     connection.refresh_from_db()
     return True

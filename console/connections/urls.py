@@ -17,4 +17,5 @@ urlpatterns = [
     path("<int:pk>/trading-off/", views.disable_trading, name="trading-off"),
     path("<int:pk>/limits/", views.limits, name="limits"),
     path("<int:pk>/policy/", views.policy, name="policy"),
+    path("<int:pk>/confirmation-delay/", views.confirmation_delay, name="confirmation-delay"),
 ]

@@ -25,7 +25,7 @@ from console.connections import queries as connection_queries
 from console.connections import services as connections
 from console.connections.forms import CredentialsForm, LimitsForm, LinkForm, PaperConnectionForm
 from console.connections.link_specs import KINDS, LinkSpec
-from console.connections.models import Connection, Policy
+from console.connections.models import LONGEST_CONFIRMATION_DELAY, Connection, Policy
 from console.errors import Code, Refusal
 from console.halts import services as halts
 from console.limits import Limits
@@ -210,6 +210,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "limits": connection.limited,
         "kind": link_specs.find(connection.broker, connection.settings),
         "approves": connection.policy == Policy.OWNER_APPROVAL,
+        "longest_delay": LONGEST_CONFIRMATION_DELAY,
         "practises": practice.can_practise(connection),
         "halted": halts.halts_on(connection).filter(account_id="").exists(),
         "open_orders": Order.objects.filter(connection=connection, status__in=OPEN).count(),
@@ -362,4 +363,28 @@ def policy(request: HttpRequest, pk: int) -> HttpResponse:
         messages.success(
             request, f"Assistants confirm orders on {connection.name} again, after you agreed in the chat."
         )
+    return redirect("connections:detail", pk)
+
+
+@never_cache
+@require_POST
+def confirmation_delay(request: HttpRequest, pk: int) -> HttpResponse:
+    """How long after it was shown an app may confirm an order by itself, at the earliest."""
+    connection, by = _own(request, pk), user_of(request)
+    sent = request.POST.get("seconds", "").strip()
+    seconds = int(sent) if sent.isascii() and sent.isdecimal() and len(sent) < 6 else -1
+    try:
+        changed = connections.set_confirmation_delay(connection, seconds, by=by)
+    except Refusal as refusal:
+        if refusal.code is not Code.RE_AUTHENTICATION_REQUIRED:
+            messages.error(request, str(refusal))
+            return redirect("connections:detail", pk)
+        before = connection.least_confirmation_seconds
+        about = f"On {connection.name} an app may confirm an order {seconds} s after it was shown, not {before} s."
+        proved = _require_proof(request, PresenceAct.SHORTEN_DELAY, connection, about)
+        if isinstance(proved, HttpResponse):
+            return proved
+        changed = connections.set_confirmation_delay(connection, seconds, by=by, may_shorten=True)
+    if changed:
+        messages.success(request, f"The least time on {connection.name} is now {seconds} s.")
     return redirect("connections:detail", pk)

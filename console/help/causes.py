@@ -64,6 +64,8 @@ CAUSES: dict[str, str] = {
     "owners_order": "The owner made the order in the console, so it is out of reach for apps.",
     "another_apps_order": "Each app reaches the orders it made itself, and this one was made by another.",
     "confirmation_unknown": "The confirmation_id is wrong, or another app prepared the order.",
+    "confirmed_too_soon": "The app confirmed right after it had prepared the order, and the connection has a least "
+    "time between the two: 3 seconds with real money, unless its owner set another.",
     "confirmation_expired": "Nobody confirmed in time after the order was shown: its `expires_at`, "
     "as a rule 120 seconds later.",
     "confirmation_used": "The confirmation works once, and has already released its order.",

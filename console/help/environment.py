@@ -73,6 +73,12 @@ VARIABLES = (
         "lists and greetings of one app at `/mcp`: what a host asks before it calls anything",
     ),
     _one(
+        "TRADELATCH_FASTEST_ANSWER_MS",
+        "`1000`",
+        "milliseconds. An answer to a question in the client that comes sooner was given by the program itself, so it "
+        "is nobody's yes or no. `0`, for tests of a client alone, takes every answer for a person's",
+    ),
+    _one(
         "TRADELATCH_TRUSTED_PROXIES",
         "none",
         "addresses and networks of the proxies in front, separated by blanks or commas, such as `127.0.0.1` or "

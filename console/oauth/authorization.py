@@ -61,13 +61,28 @@ def read(query: QueryDict) -> AuthorizationRequest:
 
 
 @transaction.atomic
-def allow(asked: AuthorizationRequest, owner: User, connection: Connection, granted: frozenset[Scope]) -> str:
+def allow(
+    asked: AuthorizationRequest,
+    owner: User,
+    connection: Connection,
+    granted: frozenset[Scope],
+    *,
+    ask_in_assistant: bool = True,
+) -> str:
     """Make the app that the person allowed, and the code that starts it. Only the code's digest is kept."""
     if not granted <= asked.offered:
         raise ValueError("A grant may be narrower than what was offered, never wider.")
     if asked.client.awaits_review:
         raise ValueError("An operator has not accepted this client.")
-    app = grants.grant(owner, connection, granted, source=Source.OAUTH, name=asked.client.name, client=asked.client)
+    app = grants.grant(
+        owner,
+        connection,
+        granted,
+        source=Source.OAUTH,
+        name=asked.client.name,
+        client=asked.client,
+        ask_in_assistant=ask_in_assistant,
+    )
     emails.send_grant_email(app)
     code = toolkit.new_code()
     Grant.objects.create(

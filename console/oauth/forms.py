@@ -16,6 +16,8 @@ _TRADE = frozenset(scopes.ALL)
 class ConsentForm(forms.Form):
     connection = forms.ModelChoiceField(Connection.objects.none(), error_messages={"required": "Choose a connection."})
     scope = forms.ChoiceField(error_messages={"required": "Choose what it may do."})
+    ask = forms.ChoiceField(required=False, choices=[("yes", "yes"), ("no", "no")])
+    """Whether its user is asked in their client before an order goes; yes where nothing is said."""
 
     def __init__(self, data: object = None, *, owner: User, offered: frozenset[Scope]) -> None:
         super().__init__(data)  # type: ignore[arg-type]  # a QueryDict or None
@@ -48,6 +50,10 @@ class ConsentForm(forms.Form):
     @property
     def chosen_scope(self) -> str:
         return str(self.data.get("scope", "")) if self.is_bound else self.read_value
+
+    @property
+    def chosen_ask(self) -> str:
+        return "no" if self.is_bound and self.data.get("ask") == "no" else "yes"
 
     @property
     def granted(self) -> frozenset[Scope]:

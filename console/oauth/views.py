@@ -201,11 +201,14 @@ def _decide(
     if changed := consent_digest.changed_parts(sent, consent_digest.digests(asked, form.connections)):
         return _consent_page(request, asked, form, changed)
     connection, granted = form.cleaned_data["connection"], form.granted
+    asks = form.chosen_ask == "yes" or Scope.TRADE not in granted
     if Scope.TRADE in granted:
+        unasked = "" if asks else " It does not ask you in its own window before an order goes."
         proved = presence.require_proof(
             request,
             PresenceAct.GRANT,
-            about=f"The app that calls itself {asked.client.name} can read {connection.name} and prepare orders there.",
+            about=f"The app that calls itself {asked.client.name} can read {connection.name} and prepare orders there."
+            f"{unasked}",
             back=request.path,
             live=connection.is_live,
             environment=connection.environment,
@@ -221,7 +224,7 @@ def _decide(
             return redirect(request.path)
         if not pending.consume(waiting):
             return render(request, "oauth/ended.html", status=410)
-        code = authorization.allow(asked, owner, connection, granted)
+        code = authorization.allow(asked, owner, connection, granted, ask_in_assistant=asks)
     return _to_client(asked.answer(code=code))
 
 

@@ -86,7 +86,8 @@ def cursor_link(config: dict[str, Any]) -> str:
 def vscode_link(config: dict[str, Any]) -> str:
     """VS Code's install link: the server with its name as JSON, the way encodeURIComponent escapes it."""
     text = json.dumps({"name": NAME} | config, separators=(",", ":"))
-    return "vscode:mcp/install?" + quote(text, safe="-_.!~*'()")
+    # It decodes the query twice: what stands there as a percent sign has to survive the first time.
+    return "vscode:mcp/install?" + quote(text.replace("%", "%25"), safe="-_.!~*'()")
 
 
 def python_program(place: Place) -> str:
@@ -246,10 +247,8 @@ def _vscode(place: Place) -> Guide:
     redirects = ("http://127.0.0.1:33418/", "https://vscode.dev/redirect")
     plain = {"type": "http", "url": place.url}
     prompt = {"type": "promptString", "id": f"{NAME}-key", "description": "Tradelatch API key", "password": True}
-    asks = {
-        "inputs": [prompt],
-        "servers": {NAME: plain | {"headers": {"Authorization": f"Bearer ${{input:{NAME}-key}}"}}},
-    }
+    keyed = plain | {"headers": {"Authorization": f"Bearer ${{input:{NAME}-key}}"}}
+    asks = {"inputs": [prompt], "servers": {NAME: keyed}}
     asked = " It asks for a client id: paste yours." if place.needs_client else ""
     return Guide(
         slug="vscode",
@@ -277,9 +276,12 @@ def _vscode(place: Place) -> Guide:
                     text="Make a key for it. VS Code asks for it when the server starts and keeps it.", mints=True
                 ),
                 GuideStep(
-                    text="Put this into `.vscode/mcp.json` of a folder. The key is not in the file.",
+                    text="On a computer with VS Code, add it with one click, or put the text below into "
+                    "`.vscode/mcp.json` of a folder. The key is in neither.",
                     copy=_json(asks),
                     use=SnippetUse.FILE,
+                    link=vscode_link(keyed | {"inputs": [prompt]}),
+                    link_label="Add to VS Code",
                 ),
             ),
         ),
@@ -395,8 +397,23 @@ def _desktop(place: Place) -> Guide:
         name="Claude Desktop and other local hosts",
         runs=Runs.HERE,
         brief="a host that starts a program: `tradelatch mcp`, with the key in its environment or in a file",
-        seen="Not run in Claude Desktop.",
+        seen="Not run in Claude Desktop. Our tests run the program of its extension; the vendor's own check, mcpb "
+        "2.1.2, finds the extension valid.",
         ways=(
+            Way(
+                slug="bundle",
+                title="Claude Desktop, one click",
+                steps=(
+                    GuideStep(text="Make a key for it.", mints=True),
+                    GuideStep(
+                        text="Download the extension that was made for this instance and open it. Claude Desktop "
+                        "installs it and needs nothing else on the computer.",
+                        link=reverse("desktop-bundle"),
+                        link_label="Download for Claude Desktop",
+                    ),
+                    GuideStep(text="Paste the key where it asks for it, and switch the extension on."),
+                ),
+            ),
             Way(
                 slug="key",
                 title="Key in the environment",

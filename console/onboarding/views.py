@@ -2,13 +2,15 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from console.accounts import presence
 from console.accounts.current import user_of
@@ -19,7 +21,8 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import queries as connection_queries
 from console.errors import Code, Refusal
 from console.oauth import metadata
-from console.onboarding import guides, hosts, playground
+from console.onboarding import desktop_bundle as bundles
+from console.onboarding import first_call, guides, hosts, playground, registry_entry
 from console.onboarding import home as onboarding_home
 from console.onboarding.forms import PlaygroundForm
 from console.onboarding.guide import Runs
@@ -63,7 +66,13 @@ def connect(request: HttpRequest) -> HttpResponse:
         (title, about, [(guide, guides.warning(guide, place)) for guide in table if guide.runs is runs])
         for runs, title, about in _SECTIONS
     ]
-    return render(request, "onboarding/connect.html", {"sections": sections, "place": place, "documents": _documents()})
+    context = {
+        "sections": sections,
+        "place": place,
+        "documents": _documents(),
+        "is_listable": registry_entry.server_json(place, settings.VERSION) is not None,
+    }
+    return render(request, "onboarding/connect.html", context)
 
 
 @require_safe
@@ -78,8 +87,39 @@ def guide(request: HttpRequest, slug: str) -> HttpResponse:
         "warning": guides.warning(found, place),
         "note": guides.note_on_reach(found, place),
         "documents": _documents(),
+        "since": timezone.now().isoformat(),
+        "heard": None,
     }
     return render(request, "onboarding/guide.html", context)
+
+
+@never_cache
+@login_not_required
+@require_GET
+def heard(request: HttpRequest) -> HttpResponse:
+    """The part of a guide that notices the first call."""
+    since = parse_datetime(request.GET.get("since", ""))
+    if not isinstance(request.user, User) or since is None or timezone.is_naive(since):
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    context = {"since": since.isoformat(), "heard": first_call.heard_since(request.user, since)}
+    return render(request, "onboarding/heard.html", context)
+
+
+@require_safe
+def desktop_bundle(request: HttpRequest) -> HttpResponse:
+    """What Claude Desktop installs. It holds the address of this instance and no secret."""
+    made = bundles.build(guides.place_of(), settings.VERSION)
+    disposition = f'attachment; filename="{bundles.FILE_NAME}"'
+    return HttpResponse(made, content_type="application/octet-stream", headers={"Content-Disposition": disposition})
+
+
+@require_safe
+def server_json(request: HttpRequest) -> HttpResponse:
+    """The entry for the MCP registry, where this instance can be listed there."""
+    entry = registry_entry.server_json(guides.place_of(), settings.VERSION)
+    if entry is None:
+        raise Http404
+    return JsonResponse(entry, json_dumps_params={"indent": 2, "ensure_ascii": False})
 
 
 def _documents() -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from console.errors import Code, Refusal, refusal_of_read
 from console.orders import prepare as preparing
 from console.orders import queries as order_queries
 from console.orders import summary
-from console.orders.checks import limit_rules, order_access, rows
+from console.orders.checks import confirmation_delay, limit_rules, order_access, rows
 from console.orders.execution import cancel as cancelling
 from console.orders.execution import protective_cancels, release
 from console.orders.models import Confirmation, Order
@@ -42,6 +42,7 @@ def confirm_all(principal: Principal, confirmation_id: str, *, request_id: str =
 
     def may(connection: Connection) -> None:
         limit_rules.check_redeemer(confirmation.decided_by(connection), connection, principal.redeemer)
+        confirmation_delay.check_delay(confirmation, connection, principal.redeemer)
 
     orders = release.release(confirmation, plan, authorize=may, by=principal.app_label, request_id=request_id)
     return Released(confirmation=confirmation, orders=tuple(orders))

@@ -66,6 +66,11 @@ class OrderOut(serializers.Serializer[Any]):
     average_price = Amount(allow_null=True)
     fees = Amount()
     currency = serializers.CharField()
+    confirmed_after_ms = serializers.IntegerField(
+        source="confirmation.confirmed_after_ms",
+        allow_null=True,
+        help_text="How long it had been shown when it was confirmed; null while it is not.",
+    )
     code = serializers.CharField(help_text="Why it was refused or rejected, if it was.")
     reason = serializers.CharField()
     created_at = serializers.DateTimeField()
@@ -320,7 +325,7 @@ class Confirm(_Orders):
     def post(self, request: Request) -> Response:
         released = order_actions.confirm_all(self.trader, self.given["confirmation_id"], request_id=self.request_id)
         orders, order = released.orders, released.orders[0]
-        self.order_id = order.public_id
+        self.order_id, self.confirmed_after_ms = order.public_id, released.confirmation.confirmed_after_ms
         if released.confirmation.is_about_an_order:
             change = released.confirmation.modification
             if change.state in (AmendmentStatus.REJECTED, AmendmentStatus.NOT_SENT):

@@ -10,6 +10,7 @@ from brokers.decimals import ExactDecimalField
 from brokers.types import BrokerStatus, LegRequest, OrderChanges, OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection, Policy
+from console.elapsed import seconds_text
 from console.halts import services as halts
 from console.orders.states import AMENDMENT_LABELS, FROM_BROKER, STATUS_LABELS, UNSETTLED, AmendmentStatus, Status
 from console.principal import Redeemer
@@ -42,6 +43,8 @@ class Confirmation(models.Model):
         max_length=5, choices=[(each.value, each.value) for each in Redeemer], default=Redeemer.OWNER.value
     )
     """Whose yes it takes at least, since it was prepared; see ``decided_by``."""
+    question = models.CharField(max_length=32, blank=True)
+    """Which question its user is asked about it in their client: an id that only that client has, sealed; SEVERAL."""
     terms = models.JSONField()
     """What was shown: every value a person could judge the order by, as text."""
     terms_digest = models.CharField(max_length=64)
@@ -57,6 +60,19 @@ class Confirmation(models.Model):
     def decided_by(self, connection: Connection) -> Redeemer:
         """Whose yes releases it now. A policy that became stricter since counts; one that became looser does not."""
         return Redeemer.OWNER if connection.policy != Policy.TWO_STEP else Redeemer(self.redeemer)
+
+    @property
+    def confirmed_after_ms(self) -> int | None:
+        """Milliseconds between showing it and the yes; None while there is none."""
+        if self.redeemed_at is None:
+            return None
+        return round((self.redeemed_at - self.created_at).total_seconds() * 1000)
+
+    @property
+    def confirmed_after(self) -> str:
+        """The same in words, ``4.2 s``; nothing while there is none."""
+        elapsed = self.confirmed_after_ms
+        return "" if elapsed is None else seconds_text(elapsed)
 
     @property
     def is_about_an_order(self) -> bool:

@@ -29,7 +29,7 @@ from console.halts import services as halts
 from console.orders import queries as order_queries
 from console.orders import summary
 from console.orders.checks import facts as check_facts
-from console.orders.checks import limits, order_access, permission, rows
+from console.orders.checks import limits, order_access, permission, repeats, rows
 from console.orders.execution import amendments
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import Status
@@ -149,6 +149,8 @@ def _check_and_hold(
 
 
 def _hold_plan(principal: Principal, plan: Plan, drafts: Sequence[Draft], request_id: str) -> Prepared:
+    agos = repeats.ago(plan.app, plan.account_id, [each.request for each in drafts])
+    drafts = [replace(each, repeats=ago) for each, ago in zip(drafts, agos, strict=True)]
     shown = summary.plan_terms(plan.app.connection, plan, drafts)
     confirmation, orders = _create(principal, plan, drafts, shown, request_id)
     return Prepared(order=orders[0], orders=tuple(orders), confirmation=confirmation, preview=drafts[0].preview)
@@ -409,6 +411,7 @@ def prepare_flatten(
         all_or_none=False,
         opening=summary.opening_text(app.connection, account.account_id, left_out, whose),
         stays=tuple(each.symbol for each in left_out),
+        cancels=order_access.ALL_ORDERS if is_owners else order_access.OWN_ORDERS,
     )
     return _hold_plan(principal, plan, drafts, request_id), left_out
 

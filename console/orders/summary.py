@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -30,6 +31,8 @@ class Draft:
     position: Decimal | None = None
     with_fee: bool = True
     """False: the broker gave no estimate, so that of ``preview`` is ours and leaves the fee out."""
+    repeats: timedelta | None = None
+    """How long ago the same order was confirmed; None: it was not, lately."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +47,19 @@ class Plan:
     """What the summary begins with, before the orders."""
     stays: tuple[str, ...] = ()
     """Symbols of positions that are not closed, and keep their orders."""
+    cancels: str = ""
+    """Of one that closes everything: whose orders it takes back first; see ``order_access.flatten_scope``."""
 
 
 def plan_terms(connection: Connection, plan: Plan, drafts: Sequence[Draft]) -> dict[str, Any]:
     """Everything a person judges the plan by, as text: what the digest binds."""
     each = [order_terms(connection, plan.account_id, draft) for draft in drafts]
     if len(each) == 1:
-        return each[0] | {"summary": f"{plan.opening}{each[0]['summary']}", "stays": list(plan.stays)}
-    steps = " ".join(f"{number}. {describe(draft.request)}." for number, draft in enumerate(drafts, start=1))
+        opened = {"summary": f"{plan.opening}{each[0]['summary']}", "stays": list(plan.stays)}
+        return each[0] | opened | ({"cancels": plan.cancels} if plan.cancels else {})
+    steps = " ".join(
+        f"{number}. {describe(draft.request)}.{_repeat_text(draft)}" for number, draft in enumerate(drafts, start=1)
+    )
     together = (
         "None is sent unless all pass every check."
         if plan.all_or_none
@@ -67,6 +75,7 @@ def plan_terms(connection: Connection, plan: Plan, drafts: Sequence[Draft]) -> d
             f"another. {together} {steps} {_totals(drafts)}"
         ),
         "stays": list(plan.stays),
+        **({"cancels": plan.cancels} if plan.cancels else {}),
         "orders": each,
     }
 
@@ -94,6 +103,7 @@ def order_terms(connection: Connection, account_id: str, draft: Draft) -> dict[s
     )
     if draft.position is not None:
         summary += f" {_position_change(draft)}"
+    summary += _repeat_text(draft)
     return {
         "connection": connection.name,
         "connection_id": connection.pk,
@@ -120,6 +130,14 @@ def _position_change(draft: Draft) -> str:
     if not after:
         return f"It closes the whole position of {plain(draft.position)}."
     return f"The position goes from {plain(draft.position)} to {plain(after)}."
+
+
+def _repeat_text(draft: Draft) -> str:
+    if draft.repeats is None:
+        return ""
+    seconds = max(1, round(draft.repeats.total_seconds()))
+    ago = f"{seconds} second{'' if seconds == 1 else 's'}" if seconds < 100 else f"{round(seconds / 60)} minutes"
+    return f" The same order was confirmed {ago} ago."
 
 
 def _money(value: Any) -> str:

@@ -40,6 +40,10 @@ class Trading(TypedDict):
     enabled_on_connection: bool
     confirmation: str
     confirmation_seconds: int
+    confirmation_delay_seconds: int
+    """How long after it was shown confirm_trade takes an order, at the earliest."""
+    ask_in_assistant: bool
+    """Whether a client that can ask its user does so, and that answer decides."""
     order_types: list[str]
     """What the connection's broker takes, here and below."""
     time_in_force: list[str]
@@ -82,6 +86,8 @@ def get_capabilities(call: ToolCall) -> dict[str, Any]:
             "enabled_on_connection": connection.trading_enabled,
             "confirmation": connection.policy,
             "confirmation_seconds": settings.CONFIRMATION_SECONDS,
+            "confirmation_delay_seconds": connection.least_confirmation_seconds,
+            "ask_in_assistant": who.ask_in_assistant,
             **_order_kinds(connection),
         },
         "limits": {

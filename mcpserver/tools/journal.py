@@ -86,6 +86,8 @@ class ActivityOut(TypedDict):
     message: NotRequired[str]
     order_id: NotRequired[str]
     duration_ms: float
+    confirmed_after_ms: NotRequired[int]
+    """Of a call that confirmed an order: how long that had been shown."""
 
 
 class Activity(TypedDict):
@@ -204,4 +206,5 @@ def _call(row: Row) -> dict[str, Any]:
         message=row.message,
         order_id=row.order_id,
         duration_ms=row.duration_ms,
+        confirmed_after_ms=row.confirmed_after_ms,
     )

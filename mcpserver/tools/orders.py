@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired
 
+from django.utils import timezone
 from typing_extensions import TypedDict
 
 from brokers.errors import BrokerError
@@ -118,6 +119,8 @@ class Placed(TypedDict):
     """Positions that cannot be closed now."""
     next: NotRequired[str]
     note: NotRequired[str]
+    confirmed_after_ms: NotRequired[int]
+    """Where its user answered at once: how long it had been shown to them."""
     fills: NotRequired[list["FillOut"]]
     """With ``history``: how it stands after its owner was asked in the console."""
     history: NotRequired[list["OrderStep"]]
@@ -126,6 +129,8 @@ class Placed(TypedDict):
 class Moved(TypedDict):
     status: str
     """Of several orders: ``mixed`` where they differ."""
+    confirmed_after_ms: NotRequired[int]
+    """Of a confirmation: how long it had been shown."""
     order: OrderOut
     orders: NotRequired[list[OrderOut]]
     legs: NotRequired[list[OrderOut]]
@@ -353,6 +358,24 @@ def _rows(orders: Sequence[Order]) -> dict[str, Any]:
     return rows
 
 
+def after_question(call: ToolCall, confirmation: Confirmation, note: str) -> dict[str, Any]:
+    """What waits once the question about it is over without a yes or a no, ``note`` saying why."""
+    order = confirmation.order
+    call.account_id, call.order_id = order.account_id, order.public_id
+    if confirmation.is_about_an_order:
+        change = confirmation.modification
+        rows: dict[str, Any] = {"order": render.order(order), "modification": render.modification(change)}
+        status, waits = change.status, change.state is states.AmendmentStatus.AWAITING
+    else:
+        orders = list(confirmation.orders.filter(parent=None).order_by("pk"))
+        rows, status = _rows(orders), _together(orders)
+        waits = any(each.state is states.Status.AWAITING for each in orders)
+    if not waits or confirmation.expires_at <= timezone.now():
+        return {"status": status, "note": note, **rows}
+    asked = _waits_for(call, order, confirmation)
+    return {"status": asked["status"], "note": f"{note} Nothing was sent.", **asked, **rows}
+
+
 def _together(orders: Sequence[Order]) -> str:
     statuses = {each.status for each in orders}
     return statuses.pop() if len(statuses) == 1 else "mixed"
@@ -369,8 +392,9 @@ def confirm_trade(call: ToolCall) -> dict[str, Any]:
     released = order_actions.confirm_all(call.principal, call.args["confirmation_id"], request_id=call.request_id)
     orders, order = released.orders, released.orders[0]
     call.account_id, call.order_id = order.account_id, order.public_id
+    call.confirmed_after_ms = released.confirmation.confirmed_after_ms
     if released.confirmation.is_about_an_order:
-        return _changed(order, released.confirmation.modification)
+        return _changed(order, released.confirmation.modification, call.confirmed_after_ms)
     if len(orders) == 1 and order.state in (states.Status.REJECTED, states.Status.NOT_SENT):
         raise _confirmation_used(
             order.code, f"{order.reason} To try again, prepare it anew under a new client_order_id.", order
@@ -379,7 +403,9 @@ def confirm_trade(call: ToolCall) -> dict[str, Any]:
     following = None if asked is None else _ASKED.format(url=summary.approval_url(asked))
     if any(each.state is states.Status.UNKNOWN for each in orders):
         following = _MAY_STAND
-    return compact(status=_together(orders), **_rows(orders), next=following)
+    return compact(
+        status=_together(orders), confirmed_after_ms=call.confirmed_after_ms, **_rows(orders), next=following
+    )
 
 
 def _confirmation_used(code: str, message: str, order: Order) -> Refusal:
@@ -387,7 +413,7 @@ def _confirmation_used(code: str, message: str, order: Order) -> Refusal:
     return Refusal(Code(code), message, order_id=order.public_id, retry=Retry.AFTER_CHANGE)
 
 
-def _changed(order: Order, change: Modification) -> dict[str, Any]:
+def _changed(order: Order, change: Modification, after_ms: int | None) -> dict[str, Any]:
     if change.state in (states.AmendmentStatus.REJECTED, states.AmendmentStatus.NOT_SENT):
         raise _confirmation_used(
             change.code, f"The order was not changed: {change.reason} To try again, prepare it anew.", order
@@ -400,6 +426,7 @@ def _changed(order: Order, change: Modification) -> dict[str, Any]:
         following = _ASKED.format(url=summary.approval_url(order))
     return compact(
         status=change.status,
+        confirmed_after_ms=after_ms,
         order=render.order(order),
         modification=render.modification(change),
         next=following,

@@ -11,8 +11,9 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.subscriptions import ResourceUpdated
 
 from tests.end_to_end.test_sdk_client import finish
-from tests.serving import Server
+from tests.serving import ANSWERED_BY_A_PERSON, Server
 
+SERVER_VARIABLES = ANSWERED_BY_A_PERSON
 BUY = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.1"}
 
 

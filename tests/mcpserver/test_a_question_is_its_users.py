@@ -10,8 +10,9 @@ import httpx2
 import pytest
 
 from tests.mcpserver.wire import Wire
-from tests.serving import Server
+from tests.serving import ANSWERED_BY_A_PERSON, Server
 
+SERVER_VARIABLES = ANSWERED_BY_A_PERSON
 BUY: dict[str, Any] = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.01"}
 RESTS = BUY | {"order_type": "LMT", "limit_price": "100", "tif": "GTC"}
 FORM: dict[str, Any] = {"elicitation": {"form": {}}}

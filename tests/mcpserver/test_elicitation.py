@@ -15,8 +15,9 @@ from console.principal import Principal
 from console.scopes import Scope, Source
 from mcpserver import elicitation
 from tests.mcpserver.wire import Wire
-from tests.serving import Server
+from tests.serving import ANSWERED_BY_A_PERSON, Server
 
+SERVER_VARIABLES = ANSWERED_BY_A_PERSON
 BUY: dict[str, Any] = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.1"}
 FORM: dict[str, Any] = {"elicitation": {"form": {}}}
 URL: dict[str, Any] = {"elicitation": {"url": {}}}
@@ -103,8 +104,8 @@ def test_the_question_never_shows_the_confirmation_to_the_model(trade: Wire) -> 
 
 @pytest.mark.parametrize(
     "said",
-    [{"action": "decline"}, {"action": "cancel"}, {"action": "accept", "content": {"send": False}}],
-    ids=["declined", "dismissed", "no"],
+    [{"action": "decline"}, {"action": "accept", "content": {"send": False}}],
+    ids=["declined", "no"],
 )
 def test_a_no_ends_the_order_unsent(trade: Wire, server: Server, said: dict[str, Any]) -> None:
     state, _ = asked(trade)

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from brokers.types import Environment
 from console import scopes
 from console.connected_apps.models import ConnectedApp
+from console.elapsed import seconds_text
 from console.orders.models import Order
 from console.orders.terms import describe
 from console.scopes import Scope, Source
@@ -131,6 +132,12 @@ def duration(microseconds: int) -> str:
     if microseconds < 10_000:
         return f"{microseconds / 1000:.1f} ms"
     return f"{microseconds // 1000:,} ms"
+
+
+@register.filter
+def milliseconds(count: int) -> str:
+    """``4.2 s``."""
+    return seconds_text(count)
 
 
 @register.filter

@@ -19,6 +19,9 @@ from console.orders.models import Confirmation, Order
 from console.orders.states import Status
 from console.principal import Redeemer
 
+OWN_ORDERS, ALL_ORDERS = "own orders", "all orders"
+"""What closing everything takes back first, in the terms that were shown."""
+
 
 def check_may_change(app: ConnectedApp, order: Order) -> None:
     """May ``app`` take this order back, or ask for a change of it? Raises Refusal."""
@@ -55,8 +58,14 @@ def check_not_owners_to_release(confirmation: Confirmation) -> None:
 
 
 def flatten_scope(confirmation: Confirmation) -> ConnectedApp | None:
-    """Whose orders closing everything takes back: those of its app, or, where its owner releases it, all (None)."""
-    return None if confirmation.redeemer == Redeemer.OWNER else confirmation.app
+    """Whose orders closing everything takes back: those of its app, or, where its owner releases it, all (None).
+
+    As it was shown: what was prepared as the app's own stays so, though its owner may have to release it since.
+    """
+    cancels = confirmation.terms.get("cancels")
+    if cancels is None:  # prepared before the terms said it
+        return None if confirmation.redeemer == Redeemer.OWNER else confirmation.app
+    return confirmation.app if cancels == OWN_ORDERS else None
 
 
 def check_no_other_orders(

@@ -6,14 +6,21 @@ are under its locks; what the others find refuses early.
 
 from dataclasses import dataclass
 
+from django.utils import timezone
+
 from brokers.compiled_queries import Instances
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.halts import services as halts
+from console.orders.checks import repeats
 from console.orders.models import Confirmation, Order
 
 _ASKING = Instances[ConnectedApp](
-    lambda app: ConnectedApp.objects.select_related("connection").annotate(is_halted=halts.any_over()).filter(pk=app)
+    lambda app, since: (
+        ConnectedApp.objects.select_related("connection")
+        .annotate(is_halted=halts.any_over(), confirmed_lately=repeats.confirmed_since(since))
+        .filter(pk=app)
+    )
 )
 _COVERED = Instances[Order](
     lambda confirmation, app: (
@@ -49,7 +56,7 @@ class AppRows:
 
 def app_rows(app_id: int) -> AppRows:
     """Raises ConnectedApp.DoesNotExist."""
-    app = _ASKING.first(app_id)
+    app = _ASKING.first(app_id, timezone.now() - repeats.LATELY)
     if app is None:
         raise ConnectedApp.DoesNotExist
     return AppRows(app=app, connection=app.connection, is_halted=app.is_halted)  # type: ignore[attr-defined]  # annotated

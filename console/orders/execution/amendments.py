@@ -331,7 +331,11 @@ def _redeem(
     worst = check_locked(change, order, weighed, connection, app)
     try:
         amendment_state.move(
-            change, AmendmentStatus.INTENT, "The change was confirmed; it will be sent once.", by, request_id
+            change,
+            AmendmentStatus.INTENT,
+            f"The change was confirmed {confirmation.confirmed_after} after it was shown; it will be sent once.",
+            by,
+            request_id,
         )
     except ConcurrentUpdate as error:
         raise _Used from error

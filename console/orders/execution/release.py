@@ -285,9 +285,11 @@ def _redeem(
             order_state.move(
                 order,
                 Status.INTENT,
-                "Confirmed. The intent is on record; it will be sent once.",
+                f"Confirmed {confirmation.confirmed_after} after it was shown. The intent is on record; it will be "
+                "sent once.",
                 by,
                 request_id,
+                data={"confirmed_after_ms": confirmation.confirmed_after_ms},
                 worst_notional=worst,
                 released_at=now,
             )

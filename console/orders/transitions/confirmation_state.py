@@ -1,5 +1,6 @@
 """Whose yes a confirmation takes, and that it is used once. Every confirmation is made, narrowed and used up here."""
 
+import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from brokers.compiled_queries import Insertion
+from brokers.types import Environment
 from console import ids
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Policy
@@ -53,7 +55,53 @@ def narrow(confirmation: Confirmation, asked: Redeemer) -> None:
         confirmation.refresh_from_db(fields=["redeemer"])
 
 
+SEVERAL = "several"
+"""It was put to its user more than once: what answers one of the questions says nothing about the others."""
+
+
+def open_question(confirmation: Confirmation, *, instead_of: str = "") -> str:
+    """From now on its user is asked, and no app redeems it. The id of the question, for whoever asks it alone.
+
+    ``instead_of``: the question it replaces.
+    """
+    question = secrets.token_hex(16)
+    mine = Confirmation.objects.filter(pk=confirmation.pk)
+    if (
+        not mine.filter(question=instead_of)
+        .exclude(redeemer=Redeemer.OWNER)
+        .update(question=question, redeemer=Redeemer.USER)
+    ):
+        mine.update(question=SEVERAL)
+        mine.filter(redeemer=Redeemer.APP).update(redeemer=Redeemer.USER)
+    return question
+
+
+def withdraw_question(confirmation: Confirmation, question: str) -> bool:
+    """Nobody was asked by ``question``, so its app may confirm as if it had never been put. The one way to a looser
+    mark: on paper, where the assistant confirms, and only while this is the one question about it."""
+    mine = Confirmation.objects.filter(
+        pk=confirmation.pk,
+        redeemer=Redeemer.USER,
+        question=question,
+        redeemed_at=None,
+        app__connection__environment=Environment.PAPER,
+        app__connection__policy=Policy.TWO_STEP,
+    ).exclude(question__in=("", SEVERAL))
+    withdrawn = mine.update(redeemer=Redeemer.APP, question="") > 0
+    confirmation.refresh_from_db(fields=["redeemer", "question"])
+    return withdrawn
+
+
+def hold_for_owner(confirmation: Confirmation) -> None:
+    """From now on only its owner releases it, in the console."""
+    Confirmation.objects.filter(pk=confirmation.pk, redeemed_at=None).update(redeemer=Redeemer.OWNER)
+    confirmation.refresh_from_db(fields=["redeemer"])
+
+
 def use(confirmation: Confirmation, now: datetime) -> bool:
     """Mark it as used, once. False: it was used, is over, or waits for somebody else than when it was read."""
     mine = Confirmation.objects.filter(pk=confirmation.pk, redeemer=confirmation.redeemer)
-    return mine.filter(redeemed_at=None, expires_at__gt=now).update(redeemed_at=now) > 0
+    if not mine.filter(redeemed_at=None, expires_at__gt=now).update(redeemed_at=now):
+        return False
+    confirmation.redeemed_at = now
+    return True

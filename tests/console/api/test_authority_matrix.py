@@ -99,6 +99,7 @@ def endpoints(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, t
     # Another connection, so that it holds none of the endpoints shut either.
     asks, _ = open_connection.open_paper(owner, name="Asks", starting_cash=Decimal(1000))
     connections.set_policy(asks, Policy.OWNER_APPROVAL, by=owner)
+    connections.set_confirmation_delay(asks, 2, by=owner)
     connections.pause(asks, by=owner)
     connection, order = f"/connections/{paper.pk}", f"/orders/{prepared['order']['id']}"
     trade, practice = (
@@ -126,6 +127,12 @@ def endpoints(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, t
         "get_connection_limits": Endpoint("manage", "GET", f"{connection}/limits"),
         "set_connection_limits": Endpoint("manage", "PUT", f"{connection}/limits", {"order_notional": "900"}),
         "set_connection_limits to more": Endpoint("more", "PUT", f"{connection}/limits", {}),
+        "set_confirmation_delay": Endpoint(
+            "manage", "PUT", f"/connections/{asks.pk}/confirmation-delay", {"confirmation_delay_seconds": 4}
+        ),
+        "set_confirmation_delay to less": Endpoint(
+            "more", "PUT", f"/connections/{asks.pk}/confirmation-delay", {"confirmation_delay_seconds": 0}
+        ),
         "set_connection_policy": Endpoint("stricter", "PUT", f"{connection}/policy", {"policy": "owner_approval"}),
         "set_connection_policy to less": Endpoint(
             "in person", "PUT", f"/connections/{asks.pk}/policy", {"policy": "two_step"}
@@ -155,6 +162,10 @@ def endpoints(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, t
         "resume_app": Endpoint("widen", "POST", f"/connected-apps/{app.pk}/resume"),
         "revoke_app": Endpoint("stop", "POST", f"/connected-apps/{app.pk}/revoke"),
         "get_app_limits": Endpoint("manage", "GET", f"/connected-apps/{app.pk}/limits"),
+        "set_app_asking": Endpoint("manage", "PUT", f"/connected-apps/{app.pk}/asking", {"ask_in_assistant": True}),
+        "set_app_asking to no": Endpoint(
+            "more", "PUT", f"/connected-apps/{app.pk}/asking", {"ask_in_assistant": False}
+        ),
         "set_app_limits": Endpoint("manage", "PUT", f"/connected-apps/{app.pk}/limits", {"daily_notional": "900"}),
         "set_app_limits to more": Endpoint("more", "PUT", f"/connected-apps/{app.pk}/limits", {}),
         "list_halts": Endpoint("read", "GET", "/halts", own=False),

@@ -103,6 +103,11 @@ def endpoint_of(
             case PresenceAct.TOOLSETS_ON:
                 grants.set_toolsets(app, {Toolset.MARKET}, by=owner)
                 return endpoint(f"/apps/{app.pk}/toolsets/", on=[each.value for each in Toolset])
+            case PresenceAct.STOP_ASKING:
+                return endpoint(f"/apps/{app.pk}/asking/", ask="no")
+            case PresenceAct.SHORTEN_DELAY:
+                connections.set_confirmation_delay(paper, 9, by=owner)
+                return endpoint(f"{connection}/confirmation-delay/", seconds="5")
             case PresenceAct.MINT_KEY:
                 return endpoint("/keys/new/", **key)
             case PresenceAct.ROTATE_KEY:

@@ -124,6 +124,8 @@ ON_A_CONNECTION = (
     PresenceAct.RESUME_APP,
     PresenceAct.WIDEN_LIMITS,
     PresenceAct.TOOLSETS_ON,
+    PresenceAct.STOP_ASKING,
+    PresenceAct.SHORTEN_DELAY,
     PresenceAct.MINT_KEY,
     PresenceAct.ROTATE_KEY,
     PresenceAct.MINT_MANAGEMENT_KEY,
@@ -160,8 +162,8 @@ def test_with_real_money_it_is_always_a_passkey(
 ASKS = {
     "orders:release", "orders:say-yes", "orders:settle",
     "connections:link", "connections:replace-key", "connections:resume", "connections:trading-on",
-    "connections:limits", "connections:policy",
-    "apps:resume", "apps:limits", "apps:toolsets",
+    "connections:limits", "connections:policy", "connections:confirmation-delay",
+    "apps:resume", "apps:limits", "apps:toolsets", "apps:asking",
     "halts:lift",
     "keys:new", "keys:rotate", "keys:new-management", "playground-start", "oauth2_provider:consent",
     "clients:new", "clients:accept",
@@ -171,7 +173,8 @@ ASKS = {
 }  # fmt: skip
 FREE = {
     "only looks, or takes nothing": {
-        "home", "connect", "guide", "playground", "developers", "tools", "schema", "errors", "activity:list",
+        "home", "connect", "guide", "heard", "desktop-bundle", "server-json", "playground", "developers", "tools",
+        "schema", "errors", "activity:list",
         "activity:call", "clients:list", "clients:detail", "clients:review", "connections:list",
         "connections:detail", "connections:check", "apps:list", "apps:detail", "halts:list", "keys:list",
         "keys:traced", "orders:list", "orders:waiting", "orders:elsewhere", "orders:closing", "orders:approvals",

@@ -1,0 +1,7 @@
+"""Short spans of time, as people read them."""
+
+
+def seconds_text(milliseconds: int) -> str:
+    """``0.02 s``, ``4.2 s``, ``75 s``; a time before the beginning is none."""
+    seconds = max(0, milliseconds) / 1000
+    return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

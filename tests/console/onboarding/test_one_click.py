@@ -1,0 +1,117 @@
+"""What a host installs with one click holds this instance's address, no secret, and what the host's format takes."""
+
+import io
+import json
+import re
+import zipfile
+from html import unescape
+from urllib.parse import unquote
+
+import pytest
+from django.conf import LazySettings, settings
+from django.test import Client as Browser
+
+from console.onboarding import desktop_bundle, hosts, registry_entry
+from console.onboarding.guide import Place
+from tests.console.pages import text_of
+
+LOCAL = Place(public_url="http://localhost:8000")
+HOSTED = Place(public_url="https://desk.example.com")
+
+
+def at(settings: LazySettings, url: str) -> None:
+    settings.PUBLIC_URL = settings.ISSUER = url
+    settings.MCP_URL = f"{url}/mcp"
+
+
+# -- the bundle for Claude Desktop ---------------------------------------------------------------------------
+
+
+def test_the_bundle_names_this_instance_and_asks_for_the_key(browser: Browser, settings: LazySettings) -> None:
+    at(settings, "https://desk.example.com")
+    answer = browser.get("/connect/tradelatch.mcpb")
+    assert answer.status_code == 200
+    assert answer["Content-Disposition"] == 'attachment; filename="tradelatch.mcpb"'
+    bundle = zipfile.ZipFile(io.BytesIO(answer.content))
+    manifest = json.loads(bundle.read("manifest.json"))
+    server = manifest["server"]
+    assert server["entry_point"] in bundle.namelist()
+    assert server["mcp_config"]["env"]["TRADELATCH_URL"] == "https://desk.example.com/mcp"
+    assert server["mcp_config"]["env"]["TRADELATCH_API_KEY"] == "${user_config.api_key}"
+    asked = manifest["user_config"]["api_key"]
+    # An optional value left empty would reach the program as the text of its placeholder.
+    assert (asked["required"], asked["sensitive"]) == (True, True)
+
+
+def test_the_bundle_holds_no_key(browser: Browser, trade_key: str) -> None:
+    bundle = zipfile.ZipFile(io.BytesIO(browser.get("/connect/tradelatch.mcpb").content))
+    for name in bundle.namelist():
+        assert b"tl_paper_" not in bundle.read(name)
+
+
+def test_the_same_instance_makes_the_same_bundle() -> None:
+    assert desktop_bundle.build(LOCAL, "1.0") == desktop_bundle.build(LOCAL, "1.0")
+    assert desktop_bundle.build(LOCAL, "1.0") != desktop_bundle.build(HOSTED, "1.0")
+
+
+def test_nobody_downloads_it_without_signing_in() -> None:
+    assert Browser().get("/connect/tradelatch.mcpb").status_code == 302
+
+
+def test_the_guide_leads_to_it(browser: Browser) -> None:
+    assert 'href="/connect/tradelatch.mcpb"' in text_of(browser.get("/connect/stdio/"))
+
+
+# -- links ---------------------------------------------------------------------------------------------------
+
+
+def twice_decoded(link: str) -> object:
+    """As VS Code reads it."""
+    return json.loads(unquote(unquote(link.partition("?")[2])))
+
+
+def test_the_link_into_vs_code_with_a_key_asks_for_it_there(browser: Browser) -> None:
+    page = unescape(text_of(browser.get("/connect/vscode/")))
+    links = re.findall(r'href="(vscode:mcp/install\?[^"]+)"', page)
+    keyed = twice_decoded(links[1])
+    assert isinstance(keyed, dict)
+    assert (keyed["name"], keyed["type"]) == ("tradelatch", "http")
+    assert keyed["headers"] == {"Authorization": "Bearer ${input:tradelatch-key}"}
+    assert keyed["inputs"][0]["password"] is True
+
+
+def test_a_percent_sign_survives_that_vs_code_decodes_twice() -> None:
+    odd = {"type": "http", "url": "https://desk.example.com/mcp?a=%20b%25"}
+    assert twice_decoded(hosts.vscode_link(odd)) == {"name": "tradelatch"} | odd
+
+
+# -- the MCP registry ----------------------------------------------------------------------------------------
+
+
+def test_a_public_instance_has_an_entry_for_the_registry(browser: Browser, settings: LazySettings) -> None:
+    at(settings, "https://desk.example.com")
+    entry = json.loads(browser.get("/connect/server.json").content)
+    assert entry["name"] == "com.example.desk/tradelatch"
+    assert re.fullmatch(r"[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+", entry["name"])
+    assert 1 <= len(entry["description"]) <= 100
+    [remote] = entry["remotes"]
+    assert (remote["type"], remote["url"]) == ("streamable-http", "https://desk.example.com/mcp")
+    assert [header["name"] for header in remote["headers"]] == ["Authorization"]
+    assert 'href="/connect/server.json"' in text_of(browser.get("/connect/"))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:8000", "https://desk.internal", "http://desk.example.com", "https://8.8.8.8"]
+)
+def test_an_instance_that_the_registry_would_refuse_has_none(
+    browser: Browser, settings: LazySettings, url: str
+) -> None:
+    at(settings, url)
+    assert registry_entry.server_json(Place(public_url=url), settings.VERSION) is None
+    assert browser.get("/connect/server.json").status_code == 404
+    assert "server.json" not in text_of(browser.get("/connect/"))
+
+
+def test_the_entry_is_of_this_version() -> None:
+    entry = registry_entry.server_json(HOSTED, settings.VERSION)
+    assert entry is not None and entry["version"] == settings.VERSION
