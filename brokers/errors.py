@@ -110,7 +110,7 @@ class MarketClosed(Rejected):
 
 
 class StaleQuote(Rejected):
-    """The newest price is too old to trade at."""
+    """The latest price is too old to trade on."""
 
 
 class DuplicateClientId(Rejected):
@@ -171,7 +171,7 @@ class NeedsAnswer(Rejected):
 
     def __init__(self, broker: str, questions: tuple[str, ...], token: str) -> None:
         asked = " ".join(f"“{question}”" for question in questions)
-        super().__init__(f"{broker} asks before it takes this order, so nothing was placed: {asked}")
+        super().__init__(f"{broker} has a question before it accepts this order, so nothing was placed: {asked}")
         self.questions = questions
         self.token = token
 

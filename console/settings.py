@@ -352,9 +352,9 @@ SPECTACULAR_SETTINGS = {
                 "type": "apiKey",
                 "in": "cookie",
                 "name": SESSION_COOKIE_NAME,
-                "description": "The console's own session; changes also take its CSRF token as X-CSRFToken. What lets "
-                "others do more is refused with re_authentication_required and a challenge bound to the request: send "
-                "the same request again with the member proof.",
+                "description": "The console's own session; changes also need its CSRF token as X-CSRFToken. Requests "
+                "that allow more than before are refused with re_authentication_required and a "
+                "challenge bound to the request: send the same request again with the member proof.",
             },
         }
     },

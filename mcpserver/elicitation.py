@@ -124,16 +124,16 @@ def _resume(state: _State, asked: ToolRequest, call: RunTool) -> ToolAnswer | ty
     response = (asked.responses or {}).get(_KEY)
     if isinstance(response, types.ElicitResult):
         if response.action != "accept":
-            return _discard(state, call, "The user said no. Nothing was sent.")
+            return _discard(state, call, "The user declined. Nothing was sent.")
         if state.mode == Mode.URL:
             return _pending_state(state, call)
         send = (response.content or {}).get("send")
         if send is True:
             return call("confirm_trade", {"confirmation_id": state.confirmation_id}, redeemer=Redeemer.USER)
         if send is False:
-            return _discard(state, call, "The user said no. Nothing was sent.")
+            return _discard(state, call, "The user declined. Nothing was sent.")
     if state.mode not in asked.can:
-        return _discard(state, call, "The user could not be asked. Nothing was sent.")
+        return _discard(state, call, "The user could not be reached. Nothing was sent.")
     return _question(state)
 
 
@@ -150,7 +150,7 @@ def _question(state: _State) -> types.InputRequiredResult:
         )
     else:
         params = types.ElicitRequestURLParams(
-            message=f"{state.summary} Look at it in Tradelatch and decide there.",
+            message=f"{state.summary} Open Tradelatch to review it and decide there.",
             url=f"{settings.PUBLIC_URL}/orders/{state.order_id}/",
         )
     return types.InputRequiredResult(
@@ -172,5 +172,5 @@ def _pending_state(state: _State, call: RunTool) -> ToolAnswer:
         return answer
     content = {"status": answer.content["order"]["status"], **answer.content}
     if content["status"] == "awaiting_confirmation":
-        content["next"] = "Nothing was sent. Only its owner can release it, on that page; then ask get_order_status."
+        content["next"] = "Nothing was sent. Only the owner can release it, on that page. Then call get_order_status."
     return ToolAnswer(content=content)

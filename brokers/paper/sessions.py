@@ -63,7 +63,7 @@ def _market(market: str, title: str, kind: str, now: datetime, day: date | None)
     spans = market_hours.trading_day(kind, (day - _EPOCH).days)
     notes = []
     if venue and day.year not in venue.years:
-        notes.append("Holidays of this year are not known; weekends are.")
+        notes.append("Holidays of this year are unknown; only weekends are taken into account.")
     if len(spans) > 1:
         notes.append(f"Trades {hours_text(kind)}.")
     return MarketDay(

@@ -160,7 +160,7 @@ def _require_proof(
 @require_POST
 def resume(request: HttpRequest, pk: int) -> HttpResponse:
     app = _own(request, pk)
-    about = f"{app.name} reaches {app.connection.name} again: {app.scope_label.lower()}."
+    about = f"{app.name} can use {app.connection.name} again: {app.scope_label.lower()}."
     proved = _require_proof(request, PresenceAct.RESUME_APP, app, about)
     if isinstance(proved, HttpResponse):
         return proved
@@ -198,5 +198,5 @@ def toolsets(request: HttpRequest, pk: int) -> HttpResponse:
             return proved
         changed = grants.set_toolsets(app, on, by=user_of(request), may_widen=True)
     if changed:
-        messages.success(request, f"{app.name} sees its new list of tools from its next call on.")
+        messages.success(request, f"{app.name} will see its new list of tools on its next call.")
     return redirect("apps:detail", pk)

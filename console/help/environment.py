@@ -70,7 +70,7 @@ VARIABLES = (
     _one(
         "TRADELATCH_LISTS_PER_MINUTE",
         "`120`",
-        "lists and greetings of one app at `/mcp`: what a host asks before it calls anything",
+        "list and initialize requests of one app at `/mcp`: what a host asks before it calls anything",
     ),
     _one(
         "TRADELATCH_TRUSTED_PROXIES",

@@ -78,7 +78,7 @@ def cancel(principal: Principal, order_id: str, *, account_id: str | None = None
 def _hold_for_owner(order: Order, until: str) -> Refusal:
     return Refusal(
         Code.APPROVAL_REQUIRED,
-        f"Order {order.public_id} guards a position, so only its owner can let it go, in the console at "
+        f"Order {order.public_id} protects a position, so only the owner can cancel it, in the console at "
         f"{summary.approval_url(order)}{until}. Nothing was cancelled.",
         order_id=order.public_id,
     )
@@ -95,7 +95,7 @@ def cancel_all(
 
     def may(order: Order) -> None:
         if order_access.cancel_needs_owner(order):
-            raise _hold_for_owner(order, "; to ask for that, use cancel_order")
+            raise _hold_for_owner(order, "; to cancel it, use cancel_order")
 
     connection = Connection.objects.get(pk=principal.connection_id)
     try:

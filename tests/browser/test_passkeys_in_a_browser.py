@@ -90,7 +90,7 @@ def test_a_removed_passkey_opens_nothing(page: Page, owner: Any, console: str, a
     expect(page.get_by_text("Your passkey Laptop is removed.")).to_be_visible()
     sign_out(page)
     page.get_by_role("button", name="Sign in with a passkey").click()
-    expect(page.get_by_text("That passkey does not open anything here.")).to_be_visible()
+    expect(page.get_by_text("That passkey is not registered here.")).to_be_visible()
 
 
 def test_a_finger_that_is_not_the_owners_adds_nothing(page: Page, owner: Any, console: str, authenticator: Any) -> None:
@@ -101,6 +101,6 @@ def test_a_finger_that_is_not_the_owners_adds_nothing(page: Page, owner: Any, co
     page.get_by_role("button", name="Add passkey").click()
     proving.with_password(page, PASSWORD)
     page.get_by_role("button", name="Make the passkey").click()
-    expect(page.get_by_text("Nothing was chosen. Try again when you are ready.")).to_be_visible()
+    expect(page.get_by_text("No passkey was chosen. Try again.")).to_be_visible()
     page.goto(f"{console}/security/")
     expect(page.get_by_text("Your password is all there is")).to_be_visible()

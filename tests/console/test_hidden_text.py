@@ -238,7 +238,7 @@ def test_a_persons_halt_stands_without_the_words_that_may_not_be_kept(
 ) -> None:
     answer = browser.post("/halts/everything/", {"reason": HIDDEN["an override"]}, follow=True)
     assert "All your trading is halted." in words_of(answer)
-    assert "The reason was left out." in words_of(answer) and NOT_SEEN in words_of(answer)
+    assert "The reason was not saved." in words_of(answer) and NOT_SEEN in words_of(answer)
     sent = {"others-who": str(owner.pk), "others-reason": HIDDEN["a filler"]}
     answer = operators_browser.post("/halts/others/", sent, follow=True)
     assert f"All trading of {owner.email} is halted." in words_of(answer)

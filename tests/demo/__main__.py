@@ -69,7 +69,7 @@ def main() -> None:
         children = supervisor.instance(host=host, port=port, home=settings.HOME)
         with supervisor.Supervisor(children, folder=settings.BASE_DIR, say=_say) as running:
             if not running.wait_until(lambda: supervisor.answers(host, port), seconds=120):
-                sys.exit("The web server did not come up; its last lines are above.")
+                sys.exit("The web server did not start; its last lines are above.")
             stopping = threading.Event()
             threading.Thread(target=keep_waiting, args=(broker, told, stopping), daemon=True).start()
             _welcome(settings, told)

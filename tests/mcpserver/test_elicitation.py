@@ -109,7 +109,7 @@ def test_the_question_never_shows_the_confirmation_to_the_model(trade: Wire) -> 
 def test_a_no_ends_the_order_unsent(trade: Wire, server: Server, said: dict[str, Any]) -> None:
     state, _ = asked(trade)
     result = answer(trade, state, said)
-    assert result["structuredContent"]["note"] == "The user said no. Nothing was sent."
+    assert result["structuredContent"]["note"] == "The user declined. Nothing was sent."
     assert last_order(server)[1] == "cancelled"
     again = answer(trade, state, YES)
     assert again["structuredContent"]["error"]["code"] == "confirmation_used"
@@ -218,7 +218,7 @@ def test_a_client_that_cannot_ask_gets_the_two_steps(trade: Wire) -> None:
 def test_a_client_that_can_no_longer_ask_has_its_order_dropped(trade: Wire, server: Server) -> None:
     state, _ = asked(trade)
     result = answer(trade, state, None, {})
-    assert result["structuredContent"]["note"] == "The user could not be asked. Nothing was sent."
+    assert result["structuredContent"]["note"] == "The user could not be reached. Nothing was sent."
     assert last_order(server)[1] == "cancelled"
 
 

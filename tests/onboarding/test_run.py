@@ -114,7 +114,7 @@ def test_ctrl_c_leaves_no_process_and_the_next_start_keeps_everything(running: S
     assert time.monotonic() - started < 15
 
     printed = running.log[before:]
-    assert "Password     the one you were shown; `make rotate` makes a new one" in printed
+    assert "Password     the one you were shown; `make rotate` creates a new one" in printed
     assert "tl_paper_" not in printed
     orders = Wire(running.mcp_url, key).result("get_orders", {"status": "all"})["orders"]
     assert [order["symbol"] for order in orders] == ["BTC/USD"]

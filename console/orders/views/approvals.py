@@ -83,7 +83,9 @@ def emails_on(request: HttpRequest, pk: int) -> HttpResponse:
     connection = get_object_or_404(connection_queries.open_connections(user_of(request)), pk=pk)
     on = request.POST.get("on") == "1"
     notifications.set_enabled(connection, on=on)
-    said = "You get an e-mail when an order waits" if on else "You get no more e-mail about orders that wait"
+    said = (
+        "You will get an e-mail when an order is waiting" if on else "You will get no more e-mails about waiting orders"
+    )
     messages.success(request, f"{said} on {connection.name}.")
     return redirect("orders:approvals")
 
@@ -225,7 +227,7 @@ def reject(request: HttpRequest, public_id: str) -> HttpResponse:
         messages.error(request, str(refusal))
         return redirect("orders:approval", public_id)
     if confirmation.app.is_console:
-        messages.success(request, "Nothing was cancelled and nothing was closed.")
+        messages.success(request, "Nothing was cancelled or closed.")
         return redirect("connections:detail", confirmation.app.connection_id)
-    messages.success(request, f"Rejected. Nothing was sent, and {confirmation.app.name} is told why.")
+    messages.success(request, f"Rejected. Nothing was sent. {confirmation.app.name} will see the reason.")
     return redirect("orders:approvals")

@@ -58,8 +58,8 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
     if (form.dataset.passkey !== "create") continue;
     const told = form.querySelector("[data-passkey-error]");
     told.textContent = window.isSecureContext
-      ? "This browser has no passkeys."
-      : "Passkeys need https or localhost, and this page came by neither.";
+      ? "This browser does not support passkeys."
+      : "Passkeys need https or localhost.";
     told.hidden = false;
     form.querySelector("button").disabled = true;
     continue;
@@ -80,9 +80,9 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
       form.submit();
     } catch (failure) {
       const known = {
-        NotAllowedError: "Nothing was chosen. Try again when you are ready.",
-        InvalidStateError: "This device has a passkey for this account already.",
-        SecurityError: "Passkeys work only under the address this Tradelatch was set up with.",
+        NotAllowedError: "No passkey was chosen. Try again.",
+        InvalidStateError: "This device already has a passkey for this account.",
+        SecurityError: "Passkeys only work at the address this Tradelatch was set up with.",
       };
       error.textContent = known[failure.name] ?? "That did not work. Try again.";
       error.hidden = false;

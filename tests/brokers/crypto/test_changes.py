@@ -75,7 +75,7 @@ def test_a_new_order_that_binance_refuses_leaves_the_old_one_cancelled_and_says_
         with pytest.raises(Rejected) as refused:
             rig.broker.replace(rig.account_id, order.client_order_id, OrderChanges(quantity=Decimal(1)), new)
         assert type(refused.value) is Rejected, "never one that sounds as if the old order still stood"
-        assert str(refused.value) == "The old order was cancelled and the new one refused: nothing stands now."
+        assert str(refused.value) == "The old order was cancelled and the new one refused: nothing is open now."
         old = rig.look(order.client_order_id)
         assert old is not None
         assert old.status is BrokerStatus.CANCELLED

@@ -206,7 +206,7 @@ def test_a_bracket_waits_for_its_entry_and_one_exit_ends_the_other() -> None:
     desk.bar()
     assert desk.now(target.client_order_id).average_price == Decimal(110)
     ended = desk.now(stop.client_order_id)
-    assert (ended.status, ended.reason) == (BrokerStatus.CANCELLED, "The other order of its pair filled.")
+    assert (ended.status, ended.reason) == (BrokerStatus.CANCELLED, "The other order of the OCO pair filled.")
     assert desk.units == 0
 
 
@@ -284,7 +284,7 @@ def test_a_leg_that_cannot_be_paid_for_is_rejected_when_its_turn_comes() -> None
     found = desk.now(then.client_order_id)
     assert (found.status, found.reason) == (
         BrokerStatus.REJECTED,
-        "Its parent filled, and then there was too little for it.",
+        "After its parent filled, there was not enough to cover it.",
     )
 
 

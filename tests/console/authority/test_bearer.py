@@ -90,7 +90,7 @@ def test_a_revoked_app_takes_its_key_with_it(trade_key: str, owner: User) -> Non
 
 def test_a_disabled_user_takes_every_key_along(trade_key: str, owner: User) -> None:
     User.objects.filter(pk=owner.pk).update(is_active=False)
-    assert why_not(trade_key) == "The account of the person behind this credential is disabled."
+    assert why_not(trade_key) == "The account that owns this credential is disabled."
 
 
 def test_a_closed_connection_takes_its_keys_along(trade_key: str, paper: Connection) -> None:

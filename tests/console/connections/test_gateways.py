@@ -395,7 +395,7 @@ def test_ninjatraders_simulator_is_paper_only_where_name_provider_and_person_say
     limits = {"order_notional": "5000", "daily_notional": "20000"}
     assert 'value="paper" checked' not in text_of(browser.get(CROSSTRADE.page))
     with CROSSTRADE.running() as fake:
-        assert "Pick paper or live." in refusal(link(browser, CROSSTRADE, fake, environment=""))
+        assert "Choose paper or live." in refusal(link(browser, CROSSTRADE, fake, environment=""))
         fake.account = "Apex-1"
         assert "this is a live key, and you picked paper" in refusal(link(browser, CROSSTRADE, fake, account="Apex-1"))
         fake.account, fake.provider = "Sim101", "Rithmic"

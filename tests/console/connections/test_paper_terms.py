@@ -51,7 +51,7 @@ def test_a_live_account_that_cannot_reach_its_venue_says_so_and_has_no_worth_mad
     ("field", "value", "sentence"),
     [
         ("currency", "GBP", "At Binance coins are traded for EUR here."),
-        ("kind", "margin", "Coins are traded from a cash account."),
+        ("kind", "margin", "Live prices need a cash account."),
         ("hours", "venue", "Coins are traded at all hours."),
         ("preset", "generous", "Select a valid choice"),
         ("settlement_days", "3", "Select a valid choice"),

@@ -82,7 +82,7 @@ def test_an_operator_halts_everybody_and_one_person_and_only_operators_lift_that
     operators_browser.post("/halts/others/", {"others-who": owner.pk})
     everybody, one = Halt.objects.order_by("pk")
     assert (everybody.scope, one.scope, one.owner) == ("instance", "user", owner)
-    assert "Halted: all orders of everybody. By opal@example.com" in words_of(browser.get("/"))
+    assert "Halted: all orders of everyone. By opal@example.com" in words_of(browser.get("/"))
     for halt in (everybody, one):
         assert browser.get(f"/halts/{halt.pk}/lift/").status_code == 404
         assert browser.post(f"/halts/{halt.pk}/lift/", {"proof-password": PASSWORD}).status_code == 404

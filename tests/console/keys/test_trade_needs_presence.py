@@ -34,7 +34,7 @@ def test_without_it_no_key_is_made_and_what_was_typed_goes_along(browser: Browse
 
 def test_the_page_repeats_neither_the_proof_nor_the_token_of_the_form(browser: Browser, paper: Connection) -> None:
     asked = text_of(submit(browser, "/keys/new/", {**typed(paper), "proof-password": "a guess of mine"}))
-    assert "That is not your password." in asked
+    assert "Wrong password." in asked
     assert "a guess of mine" not in asked
     assert asked.count('name="csrfmiddlewaretoken"') == 1
 

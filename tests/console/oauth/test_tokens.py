@@ -74,7 +74,7 @@ def test_a_code_sent_twice_later_ends_what_it_gave(host: Host, paper: Connection
     assert refused(host.redeem(code))
     assert not opens(newer["access_token"])
     assert refused(host.refresh(newer["refresh_token"]))
-    assert allowed_apps().get().revoked_reason == "Its sign-in code was used a second time"
+    assert allowed_apps().get().revoked_reason == "Its sign-in code was used twice"
 
 
 def test_a_refresh_gives_a_new_pair_and_the_old_access_token_lives_one_more_minute(

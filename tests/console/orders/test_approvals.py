@@ -297,7 +297,7 @@ def test_a_rejection_ends_it_and_the_assistant_reads_the_owners_words(
     fields = {"reason": "price", "words": "Wait for  tl_paper_aBcD1234_secret0secret  60,000"}
     assert browser.post(address(prepared, "reject"), fields)["Location"] == "/orders/approvals/"
     assert status(prepared) is Status.CANCELLED
-    said = 'Its owner rejected it in the console and said: "The price is not right. Wait for [masked] 60,000"'
+    said = 'The owner rejected it in the console and wrote: "The price is not right. Wait for [masked] 60,000"'
     assert (prepared.order.code, prepared.order.reason) == (Code.REJECTED_BY_OWNER, said)
     with pytest.raises(Refusal, match="The price is not right") as caught:
         order_actions.confirm(trader, prepared.confirmation.public_id)
@@ -318,7 +318,7 @@ def test_a_rejection_needs_one_of_the_reasons(browser: Browser, prepared: Prepar
 def test_while_halted_it_can_still_be_rejected(browser: Browser, owner: User, prepared: Prepared) -> None:
     halts.halt_user(owner, by=owner)
     browser.post(address(prepared, "reject"), {"reason": "other"})
-    assert (status(prepared), prepared.order.reason) == (Status.CANCELLED, "Its owner rejected it.")
+    assert (status(prepared), prepared.order.reason) == (Status.CANCELLED, "The owner rejected it.")
 
 
 def test_where_the_assistant_may_confirm_the_owner_may_release_or_reject_first(
@@ -341,7 +341,7 @@ def test_who_released_it_how_and_from_where_is_on_record(
     passkey = Passkey(owner, "Yellow key")
     by_passkey(browser, prepared, passkey)
     [event] = [each for each in prepared.order.events.all() if "decision" in each.data]
-    assert event.what == "Its owner released it in the console, with passkey Yellow key."
+    assert event.what == "The owner released it in the console, with passkey Yellow key."
     assert event.by == owner.email
     decision = {"proof": "passkey", "how": "passkey Yellow key", "ip": "127.0.0.1", "credential": passkey.factor.pk}
     assert event.data["decision"] == decision
@@ -386,7 +386,7 @@ def test_the_page_says_everything_to_decide_by(
     prepared = preparing.prepare(trader, bitcoin(), client_order_id="see-evil.example")
     page = words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
     for said in (
-        "Buy 0.1 BTC/USD at market, day Paper",
+        "Buy 0.1 BTC/USD, market, day Paper",
         "asks for this on Practice. Nothing was sent. It is simulated money.",
         "Market now",
         "Bid and ask",
@@ -396,7 +396,7 @@ def test_the_page_says_everything_to_decide_by(
         "Cash 100,000.00 USD",
         "Position in BTC/USD 0 0.1",
         "Value of one order For Practice 90,000.00 USD",
-        "Value of all orders in a day For Practice 90,000.00 USD",
+        "Maximum value of all orders in a day For Practice 90,000.00 USD",
         "2 min 0 s left",
         "Lasts The trading day",
         "Through API key",
@@ -424,13 +424,13 @@ def test_every_order_and_leg_of_a_plan_is_shown_and_released_together(
     items = [preparing.PlanItem(terms=bitcoin(limit="900")), preparing.PlanItem(terms=exits)]
     prepared = preparing.prepare_plan(trader, items)
     page = words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
-    assert "2 orders in one Paper" in page
-    assert "1. Buy 0.1 BTC/USD at 900 limit, day" in page
+    assert "2 orders together Paper" in page
+    assert "1. Buy 0.1 BTC/USD, limit 900.00 USD, day" in page
     assert "Sent with it; waits until it fills, then whichever fills first ends the other Sell 0.1 BTC/USD" in page
-    assert "Sell 0.1 BTC/USD when the price reaches 500" in page
+    assert "Sell 0.1 BTC/USD, stop 500.00 USD, GTC" in page
     leg = prepared.orders[1].legs.first()
     assert leg is not None
-    assert "2 orders in one" in words_of(browser.get(f"/orders/{leg.public_id}/"))
+    assert "2 orders together" in words_of(browser.get(f"/orders/{leg.public_id}/"))
     browser.post(address(prepared), sent(prepared, password=PASSWORD))
     assert len(watch.submitted) == 2
     assert Change.objects.filter(action="order released").count() == 2
@@ -467,7 +467,7 @@ def test_an_open_page_learns_of_a_new_request_and_of_its_end(
     assert browser.get(ask).status_code == 204
     preparing.prepare(trader, bitcoin())
     news = browser.get(ask)
-    assert "An order waits for your approval. Paper" in words_of(news)
+    assert "An order is waiting for your approval. Paper" in words_of(news)
     assert 'data-count="1"' in text_of(news)
     ask = mark(text_of(news))
     assert browser.get(ask).status_code == 204
@@ -481,7 +481,7 @@ def test_what_the_assistant_may_confirm_is_listed_but_not_counted(
 ) -> None:
     preparing.prepare(trader, bitcoin())
     page = text_of(browser.get("/orders/approvals/"))
-    assert "Buy 0.1 BTC/USD at market, day" in page
+    assert "Buy 0.1 BTC/USD, market, day" in page
     assert 'data-count="0"' in page
 
 
@@ -520,8 +520,8 @@ def test_a_change_is_led_to_shown_and_released(browser: Browser, trader: Princip
     assert page in text_of(browser.get(f"/orders/{change.order.public_id}/"))
     assert page in text_of(browser.get("/orders/approvals/"))
     said = words_of(browser.get(page))
-    assert "Change to: Buy 0.1 BTC/USD at 1100 limit, day Paper" in said
-    assert "It rests at the broker as: Buy 0.1 BTC/USD at 1000 limit, day" in said
+    assert "Change to: Buy 0.1 BTC/USD, limit 1,100.00 USD, day Paper" in said
+    assert "Open at the broker as: Buy 0.1 BTC/USD, limit 1,000.00 USD, day" in said
     assert "Value 110.00 USD" in said and "Fee, estimated 0.28 USD" in said
     assert "Cash 100,000.00 USD 99,889.72 USD" in said and "Position in BTC/USD 0 0.1" in said
     with pytest.raises(Refusal) as caught:
@@ -591,7 +591,7 @@ def test_home_leads_to_each_decision_as_the_approvals_do(
     )
     home = browser.get("/")
     said = words_of(home)
-    assert "Change to: Buy 0.1 BTC/USD at 1100 limit, day" in said and "2 orders in one" in said
+    assert "Change to: Buy 0.1 BTC/USD, limit 1,100.00 USD, day" in said and "2 orders together" in said
     assert "Two orders are waiting for confirmation." in said
     for confirmation in (change.confirmation, plan.confirmation):
         assert f'href="/orders/approvals/{confirmation.public_id}/">Look and decide</a>' in text_of(home)

@@ -168,7 +168,7 @@ def test_a_letter_tells_the_owner_once_and_shows_neither_order_nor_question(
     asked(connection)
     assert [notifications.notify(), notifications.notify()] == [1, 0]
     [letter] = delivered()
-    assert (letter.to, letter.subject) == ([owner.email], "An order waits for your answer")
+    assert (letter.to, letter.subject) == ([owner.email], "An order is waiting for your answer")
     assert "- the broker asks about an order of Trader on Mine (paper, simulated money)" in letter.body
     assert "AAPL" not in letter.body
     notifications.set_enabled(connection, on=False)
@@ -188,7 +188,7 @@ def test_on_paper_the_owners_yes_with_the_password_is_sent_once_and_places_the_o
     connection: Connection, browser: Browser, fake: FakeIbkr
 ) -> None:
     found = asked(connection)
-    assert "Your yes was sent. The order: working." in words_of(yes(browser, found))
+    assert "You answered yes. Order: working." in words_of(yes(browser, found))
     order = order_of(found)
     assert (order.state, order.code, order.reason) == (Status.WORKING, "", "")
     assert fake.replies == [(found.token, True)]
@@ -238,7 +238,7 @@ def test_a_further_question_is_shown_and_answered_by_itself(
     fake.questions = [QUESTION, SECOND]
     first = asked(connection)
     words = words_of(yes(browser, first))
-    assert "The broker asks one more thing." in words
+    assert "The broker asks another question." in words
     assert SECOND in words
     second = Question.objects.exclude(pk=first.pk).get()
     assert order_of(second).state is Status.ASKED
@@ -627,7 +627,7 @@ def test_a_question_about_a_change_is_answered_alike(
     for address in ("/orders/approvals/", f"/orders/{found.order.public_id}/", page(found)):
         assert "exceeds the Total Value Limit" in words_of(browser.get(address))
     assert "The order stands as it was until then." in words_of(browser.get(page(found)))
-    assert "Your yes was sent. The change: changed." in words_of(yes(browser, found))
+    assert "You answered yes. Change: changed." in words_of(yes(browser, found))
     order = order_of(found)
     assert (change_of(found).state, order.state, order.limit_price) == (Step.DONE, stood, Decimal(185))
     assert (fake.replies, price_at(fake)) == ([(found.token, True)], Decimal(185))

@@ -164,7 +164,7 @@ def test_on_live_it_takes_a_passkey(browser: Browser, paper: Connection, owner: 
 def test_the_owner_can_leave_everything_as_it_is(browser: Browser, paper: Connection, position: None) -> None:
     prepare(browser, paper)
     answer = browser.post(f"/orders/approvals/{mine().public_id}/reject/", {"reason": "other"}, follow=True)
-    assert "Nothing was cancelled and nothing was closed." in words_of(answer)
+    assert "Nothing was cancelled or closed." in words_of(answer)
     assert held(paper) == ["BTC/USD"]
 
 

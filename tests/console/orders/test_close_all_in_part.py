@@ -125,11 +125,12 @@ def test_a_position_that_cannot_be_closed_keeps_its_orders_and_the_plan_says_so(
     assert [each.symbol for each in left_out] == ["AAPL"]
     summary = prepared.confirmation.terms["summary"]
     assert summary.startswith(
-        f"Close everything but AAPL in account {paper.default_account}. First 2 working orders are cancelled. "
-        f"AAPL stays and keeps 1 working order: {error} "
+        f"Close all positions except AAPL in account {paper.default_account}. 2 working orders will be cancelled "
+        "first. "
+        f"AAPL stays open with 1 working order: {error} "
     )
     page = words_of(browser.get(f"/orders/approvals/{prepared.confirmation.public_id}/"))
-    assert f"AAPL stays and keeps 1 working order: {error}" in page
+    assert f"AAPL stays open with 1 working order: {error}" in page
     assert cancelled_first(browser, prepared.confirmation) == {"BTC/USD", "MSFT"}
     assert f"close all positions in {paper.default_account}, except in AAPL" in page
     assert "It cannot be released as things stand." not in page
@@ -351,7 +352,7 @@ def test_exits_whose_entry_has_filled_are_told_and_cancelled(
     )
     assert entry.state is Status.FILLED
     prepared, _ = preparing.prepare_flatten(trader)
-    assert "First 2 working orders are cancelled." in prepared.confirmation.terms["summary"]
+    assert "2 working orders will be cancelled first." in prepared.confirmation.terms["summary"]
     assert cancelled_first(browser, prepared.confirmation) == {"BTC/USD"}
     order_actions.confirm(trader, prepared.confirmation.public_id)
     assert held(paper) == set()

@@ -28,7 +28,7 @@ from tests.console.orders.conftest import bitcoin
 from tests.console.pages import text_of, words_of
 from tests.watched_broker import Watch
 
-RESTS = "Buy 0.5 BTC/USD at 1000 limit"
+RESTS = "Buy 0.5 BTC/USD, limit 1,000.00 USD, GTC"
 
 
 def at_the_broker(connection: Connection) -> BrokerOrder:
@@ -124,7 +124,7 @@ def test_the_owner_ends_it_also_while_trading_is_halted(
     row = seen(paper)
     halts.halt_user(owner, by=owner)
     answer = browser.post(f"/orders/elsewhere/{row.pk}/cancel/", follow=True)
-    assert "The order is cancelled at the broker." in words_of(answer)
+    assert "Order cancelled at the broker." in words_of(answer)
     assert RESTS not in words_of(answer)
     assert watch.cancelled == ["by-hand-1"]
     change = Change.objects.get(action=external_orders.CANCELLED)

@@ -423,7 +423,7 @@ def test_the_page_says_what_is_lost_and_the_password_lets_it_go(asked: Order, br
     assert "Once it is cancelled, the position stands without it." in words
     assert "A cancel of this order waits." in words_of(browser.get(f"/orders/{asked.public_id}/"))
     sent = {"seen": held(asked).confirmation.terms_digest, "proof-password": PASSWORD}
-    assert "Released. The order is cancelled." in words_of(browser.post(page(asked, "release"), sent, follow=True))
+    assert "Released. Order cancelled." in words_of(browser.post(page(asked, "release"), sent, follow=True))
     assert state(asked) is Status.CANCELLED
 
 

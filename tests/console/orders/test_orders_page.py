@@ -62,7 +62,9 @@ def test_the_empty_list_says_what_to_do_next(browser: Browser) -> None:
 
 def test_an_order_reads_as_it_was_shown(browser: Browser, app: ConnectedApp) -> None:
     make(app, Status.FILLED)
-    assert "Buy 10 AAPL at 181.5 limit, day Claude Practice Paper Filled 0 of 10" in words_of(browser.get("/orders/"))
+    assert "Buy 10 AAPL, limit 181.50 USD, day Claude Practice Paper Filled 0 of 10" in words_of(
+        browser.get("/orders/")
+    )
 
 
 def test_filters_narrow_the_list(browser: Browser, app: ConnectedApp) -> None:
@@ -115,6 +117,6 @@ def test_its_owner_takes_one_order_back_on_its_page_and_nobody_else(
     assert watch.cancelled == []
     halts.halt_user(owner, by=owner)
     answer = browser.post(f"{page}cancel/", follow=True)
-    assert "The order is cancelled." in words_of(answer)
+    assert "Order cancelled." in words_of(answer)
     assert "Cancel the order" not in words_of(answer)
     assert "has ended" in words_of(browser.post(f"{page}cancel/", follow=True))
