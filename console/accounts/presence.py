@@ -79,7 +79,7 @@ ACTS: dict[PresenceAct, ActRule] = {
     PresenceAct.TOOLSETS_ON: ActRule("Switch tools on"),
     PresenceAct.MINT_KEY: ActRule("Make a key that trades"),
     PresenceAct.ROTATE_KEY: ActRule("Replace a key that trades"),
-    PresenceAct.MINT_MANAGEMENT_KEY: ActRule("Make a management key"),
+    PresenceAct.MINT_MANAGEMENT_KEY: ActRule("Create a management key"),
     PresenceAct.START_PLAYGROUND: ActRule("Start a playground that trades"),
     PresenceAct.GRANT: ActRule("Let an app trade"),
     PresenceAct.LINK: ActRule("Link an account"),
@@ -98,7 +98,7 @@ ACTS: dict[PresenceAct, ActRule] = {
     PresenceAct.ADD_APP: ActRule("Add an authenticator app", repairs=True),
     PresenceAct.ADD_PASSKEY: ActRule("Add a passkey", repairs=True),
     PresenceAct.REMOVE_FACTOR: ActRule("Remove a second factor", repairs=True),
-    PresenceAct.NEW_CODES: ActRule("Make new recovery codes", repairs=True),
+    PresenceAct.NEW_CODES: ActRule("Create new recovery codes", repairs=True),
     PresenceAct.CHANGE_PASSWORD: ActRule("Change the password", repairs=True),
 }
 

@@ -139,7 +139,7 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
 def pause(request: HttpRequest, pk: int) -> HttpResponse:
     app = _own(request, pk)
     if grants.pause(app, by=user_of(request)):
-        messages.success(request, f"{app.name} is paused. Every call it makes is refused until you resume it.")
+        messages.success(request, f"{app.name} is paused. All its calls are refused until you resume it.")
     return redirect("apps:detail", pk)
 
 

@@ -65,7 +65,7 @@ class KeyForm(SecretForm):
         label="Connection", queryset=Connection.objects.none(), empty_label=None, widget=forms.RadioSelect
     )
     scope = forms.ChoiceField(
-        label="What it may do",
+        label="Access",
         initial="read",
         widget=forms.RadioSelect,
         choices=[

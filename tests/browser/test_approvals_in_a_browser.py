@@ -66,8 +66,8 @@ def test_a_passkey_releases_a_live_order(
     expect(page.get_by_role("heading", name="Buy 0.1 BTC/USD, market, day Live")).to_be_visible()
     expect(page).to_have_title("(1) Buy 0.1 BTC/USD, market, day (Live) · Tradelatch")
     assert watch.submitted == []
-    page.get_by_role("button", name="Release with a passkey").click()
-    expect(page.get_by_text("Released. The order is filled.")).to_be_visible()
+    page.get_by_role("button", name="Approve with passkey").click()
+    expect(page.get_by_text("Approved. The order is filled.")).to_be_visible()
     expect(page.get_by_text("with passkey Laptop", exact=False)).to_be_visible()
     assert status(prepared) is Status.FILLED
     assert len(watch.submitted) == 1
@@ -95,7 +95,7 @@ def test_an_authenticator_that_verifies_nobody_releases_nothing(
     prepared = prepare(trade_key)
     session.send("WebAuthn.setUserVerified", {"authenticatorId": number, "isUserVerified": False})
     page.goto(summary.approval_url(prepared.order))
-    page.get_by_role("button", name="Release with a passkey").click()
+    page.get_by_role("button", name="Approve with passkey").click()
     expect(page.get_by_text("No passkey was chosen. Try again.")).to_be_visible()
     assert status(prepared) is Status.AWAITING
     assert watch.submitted == []
@@ -110,7 +110,7 @@ def test_an_authenticator_that_is_gone_releases_nothing(
     prepared = prepare(trade_key)
     session.send("WebAuthn.clearCredentials", {"authenticatorId": number})
     page.goto(summary.approval_url(prepared.order))
-    page.get_by_role("button", name="Release with a passkey").click()
+    page.get_by_role("button", name="Approve with passkey").click()
     expect(page.get_by_text("No passkey was chosen. Try again.")).to_be_visible()
     assert status(prepared) is Status.AWAITING
     assert watch.submitted == []
@@ -146,8 +146,8 @@ def test_the_password_releases_a_paper_order_and_the_countdown_runs(
     page.goto(summary.approval_url(prepared.order))
     expect(page.locator("[data-left]")).to_contain_text("1 min")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Release with the password").click()
-    expect(page.get_by_text("Released. The order is filled.")).to_be_visible()
+    page.get_by_role("button", name="Approve with password").click()
+    expect(page.get_by_text("Approved. The order is filled.")).to_be_visible()
     assert status(prepared) is Status.FILLED
 
 

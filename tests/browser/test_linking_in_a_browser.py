@@ -155,10 +155,10 @@ def test_what_interactive_brokers_asks_is_answered_by_its_owner(
         expect(answer(page)).to_contain_text("Only the owner can answer, in the console")
         page.goto(f"{server.url}/orders/approvals/")
         expect(page.get_by_text("exceeds the Total Value Limit")).to_be_visible()
-        page.get_by_role("link", name="Look and answer").click()
+        page.get_by_role("link", name="Review and answer").click()
         _reads_well(page)
         page.get_by_label("Password").fill(server.quickstart["password"])
-        page.get_by_role("button", name="Say yes with the password").click()
+        page.get_by_role("button", name="Confirm with password").click()
         expect(page.get_by_text("You answered yes. Order: working.")).to_be_visible()
     finally:
         fake.questions = []

@@ -24,7 +24,7 @@ def add_passkey(page: Page, console: str, password: str = PASSWORD) -> None:
     proving.with_password(page, password)
     page.get_by_role("button", name="Make the passkey").click()
     expect(page.get_by_role("heading", name="Keep your recovery codes")).to_be_visible()
-    page.get_by_role("link", name="I have kept them").click()
+    page.get_by_role("link", name="I have saved them").click()
     expect(page.get_by_text("Passkey Laptop", exact=True)).to_be_visible()
 
 

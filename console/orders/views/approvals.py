@@ -31,7 +31,7 @@ from console.principal import Redeemer
 from console.security import services
 
 # The terms a person judges an order by, beside the sentence.
-SHOWN_TERMS = (("price", "Price at the time"), ("value", "Value"), ("fee", "Fee, estimated"))
+SHOWN_TERMS = (("price", "Price when shown"), ("value", "Value"), ("fee", "Estimated fee"))
 _DECIDED = 10
 _STOP_ASKING = 286
 
@@ -185,17 +185,17 @@ def release(request: HttpRequest, public_id: str) -> HttpResponse:
         return redirect("orders:approval", public_id)
     if confirmation.action == Action.CANCEL:
         orders[0].refresh_from_db()
-        messages.success(request, f"Released. The order is {orders[0].status_words.lower()}.")
+        messages.success(request, f"Approved. The order is {orders[0].status_words.lower()}.")
         return redirect("orders:detail", orders[0].public_id)
     if confirmation.action == Action.MODIFY:
         change = Modification.objects.get(confirmation=confirmation)
-        messages.success(request, f"Released. The change: {change.status_words.lower()}.")
+        messages.success(request, f"Approved. Change: {change.status_words.lower()}.")
         return redirect("orders:detail", orders[0].public_id)
     sent = [order for order in orders if order.released_at is not None]
     if len(orders) == 1:
-        messages.success(request, f"Released. The order is {orders[0].status_words.lower()}.")
+        messages.success(request, f"Approved. The order is {orders[0].status_words.lower()}.")
     else:
-        messages.success(request, f"Released: {len(sent)} of {len(orders)} orders were sent.")
+        messages.success(request, f"Approved: {len(sent)} of {len(orders)} orders were sent.")
     return redirect("orders:detail", orders[0].public_id)
 
 

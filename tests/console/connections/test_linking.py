@@ -207,7 +207,7 @@ def test_a_right_to_withdraw_that_comes_later_switches_trading_off(browser: Brow
 def test_where_the_broker_does_not_tell_the_page_says_so(browser: Browser) -> None:
     with ALPACA.running():
         made = linked(browser, ALPACA)
-    assert "May withdraw The broker does not tell" in words_of(browser.get(f"/connections/{made.pk}/"))
+    assert "May withdraw Not reported by the broker" in words_of(browser.get(f"/connections/{made.pk}/"))
 
 
 def test_replacing_the_key_keeps_the_connection_and_a_wrong_one_changes_nothing(browser: Browser) -> None:

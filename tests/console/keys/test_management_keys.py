@@ -32,7 +32,7 @@ def why_not(raw: str) -> str:
 
 
 def test_making_one_asks_who_is_there(browser: Browser) -> None:
-    assert "Make a management key?" in words_of(browser.post("/keys/manage/new/", FORM))
+    assert "Create a management key?" in words_of(browser.post("/keys/manage/new/", FORM))
     assert not ManagementKey.objects.exists()
 
 

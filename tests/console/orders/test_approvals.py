@@ -112,7 +112,7 @@ def test_on_live_the_password_is_not_enough(
     page = browser.get(address(prepared, "")[:-1])
     assert 'type="password"' not in text_of(page)
     answer = browser.post(address(prepared), sent(prepared, password=PASSWORD), follow=True)
-    assert "Release with a passkey" in words_of(answer)
+    assert "Approve with passkey" in words_of(answer)
     assert status(prepared) is Status.AWAITING
     assert watch.submitted == []
 
@@ -243,8 +243,8 @@ def test_what_changed_since_it_was_shown_stops_the_release_and_the_page_says_so(
     _change(prepared, owner)[what]()
     page = words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
     if what != "changed":
-        assert "It cannot be released as things stand." in page
-        assert "Release with the password" not in page
+        assert "It cannot be released now." in page
+        assert "Approve with password" not in page
         assert "Reject" in page
     answer = browser.post(address(prepared), sent(prepared, password=PASSWORD), follow=True)
     assert "message-error" in text_of(answer)
@@ -387,18 +387,18 @@ def test_the_page_says_everything_to_decide_by(
     page = words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
     for said in (
         "Buy 0.1 BTC/USD, market, day Paper",
-        "asks for this on Practice. Nothing was sent. It is simulated money.",
+        "asks for this on Practice. Nothing was sent. Simulated money.",
         "Market now",
         "Bid and ask",
-        "Price made",
+        "Quote age",
         "Moved since shown 0.00%",
-        "Fee, estimated",
+        "Estimated fee",
         "Cash 100,000.00 USD",
         "Position in BTC/USD 0 0.1",
         "Value of one order For Practice 90,000.00 USD",
         "Maximum value of all orders in a day For Practice 90,000.00 USD",
         "2 min 0 s left",
-        "Lasts The trading day",
+        "Time in force Day",
         "Through API key",
         "Its name for it see-evil.example",
     ):
@@ -522,13 +522,13 @@ def test_a_change_is_led_to_shown_and_released(browser: Browser, trader: Princip
     said = words_of(browser.get(page))
     assert "Change to: Buy 0.1 BTC/USD, limit 1,100.00 USD, day Paper" in said
     assert "Open at the broker as: Buy 0.1 BTC/USD, limit 1,000.00 USD, day" in said
-    assert "Value 110.00 USD" in said and "Fee, estimated 0.28 USD" in said
+    assert "Value 110.00 USD" in said and "Estimated fee 0.28 USD" in said
     assert "Cash 100,000.00 USD 99,889.72 USD" in said and "Position in BTC/USD 0 0.1" in said
     with pytest.raises(Refusal) as caught:
         order_actions.confirm(trader, change.confirmation.public_id)
     assert caught.value.code is Code.APPROVAL_REQUIRED
     fields = {"seen": change.confirmation.terms_digest, "proof-password": PASSWORD}
-    assert "Released. The change:" in words_of(browser.post(f"{page}release/", fields, follow=True))
+    assert "Approved. Change:" in words_of(browser.post(f"{page}release/", fields, follow=True))
     change.order.refresh_from_db()
     assert change.order.limit_price == Decimal(1100)
     assert Change.objects.get(action="order released").target_id == change.order.public_id
@@ -565,8 +565,8 @@ def test_a_change_its_broker_cannot_estimate_is_shown_all_the_same(
 
     monkeypatch.setattr(PaperBroker, "preview", refuse)
     said = words_of(browser.get(f"/orders/approvals/{change.confirmation.public_id}/"))
-    assert "Fee, estimated Not known" in said and "Cash 100,000.00 USD Not known" in said
-    assert "Not twice" not in said and "Release with the password" in said
+    assert "Estimated fee Not known" in said and "Cash 100,000.00 USD Not known" in said
+    assert "Not twice" not in said and "Approve with password" in said
 
 
 def test_a_trailing_stop_says_by_how_much_it_trails(browser: Browser, asks: Connection, trader: Principal) -> None:
@@ -594,7 +594,7 @@ def test_home_leads_to_each_decision_as_the_approvals_do(
     assert "Change to: Buy 0.1 BTC/USD, limit 1,100.00 USD, day" in said and "2 orders together" in said
     assert "Two orders are waiting for confirmation." in said
     for confirmation in (change.confirmation, plan.confirmation):
-        assert f'href="/orders/approvals/{confirmation.public_id}/">Look and decide</a>' in text_of(home)
+        assert f'href="/orders/approvals/{confirmation.public_id}/">Review</a>' in text_of(home)
 
 
 def test_what_a_limit_refuses_is_counted_on_the_page_as_the_refusal_counts_it(
@@ -607,5 +607,5 @@ def test_what_a_limit_refuses_is_counted_on_the_page_as_the_refusal_counts_it(
     told = re.search(r"This order needs ([\d.]+) USD", page)
     assert told is not None
     most = f"{Decimal(told[1]):,.2f}"
-    assert f"Most it can come to {most} USD" in page
+    assert f"Maximum cost {most} USD" in page
     assert f"Value of one order For Practice 500.00 USD {most} Over" in page

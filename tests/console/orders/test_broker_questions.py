@@ -221,7 +221,7 @@ def test_on_live_a_yes_takes_a_passkey_for_this_very_question(
 ) -> None:
     passkey, found = Passkey(owner), asked(live)
     assert 'type="password"' not in text_of(browser.get(page(found)))
-    assert "Say yes with a passkey" in words_of(yes(browser, found))
+    assert "Confirm with passkey" in words_of(yes(browser, found))
     other = prepared(_trader(live)).confirmation
     for_another = challenge(browser, f"/orders/approvals/{other.public_id}/release/", {"seen": found.digest})
     fields = {"seen": found.digest, "proof-credential": passkey.answer(for_another)}

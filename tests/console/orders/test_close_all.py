@@ -101,7 +101,7 @@ def test_under_any_halt_orders_are_cancelled_and_positions_closed(
     assert "You ask for this on Practice." in page
     assert "Cancelled first" in page
     assert "First 1 working order is cancelled." in page
-    assert "It cannot be released as things stand." not in page
+    assert "It cannot be released now." not in page
     assert "The assistant may confirm this" not in page
     resting.refresh_from_db()
     assert (resting.state, held(paper)) == (Status.WORKING, ["BTC/USD"])
@@ -153,7 +153,7 @@ def test_on_live_it_takes_a_passkey(browser: Browser, paper: Connection, owner: 
     halts.halt_connection(paper, by=owner)
     passkey = Passkey(owner)
     prepare(browser, paper)
-    assert "Release with a passkey" in words_of(release(browser, password=PASSWORD))
+    assert "Approve with passkey" in words_of(release(browser, password=PASSWORD))
     assert held(paper) == ["BTC/USD"]
     seen = {"seen": mine().terms_digest}
     asked = challenge(browser, f"/orders/approvals/{mine().public_id}/release/", seen)

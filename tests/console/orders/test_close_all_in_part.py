@@ -133,7 +133,7 @@ def test_a_position_that_cannot_be_closed_keeps_its_orders_and_the_plan_says_so(
     assert f"AAPL stays open with 1 working order: {error}" in page
     assert cancelled_first(browser, prepared.confirmation) == {"BTC/USD", "MSFT"}
     assert f"close all positions in {paper.default_account}, except in AAPL" in page
-    assert "It cannot be released as things stand." not in page
+    assert "It cannot be released now." not in page
 
     order_actions.confirm(trader, prepared.confirmation.public_id)
     assert (held(paper), stand(guards)) == ({"AAPL"}, {"AAPL"})
@@ -315,7 +315,7 @@ def test_the_owner_can_release_it_while_every_position_is_guarded(
     confirmation = Confirmation.objects.get(action="flatten")
     assert review.load(confirmation).standing == []
     address = f"/orders/approvals/{confirmation.public_id}/"
-    assert "It cannot be released as things stand." not in words_of(browser.get(address))
+    assert "It cannot be released now." not in words_of(browser.get(address))
     assert list(approvals.for_owner(owner)) == [confirmation]
     browser.post(f"{address}release/", {"seen": confirmation.terms_digest, "proof-password": PASSWORD})
     assert (held(paper), stand(guards)) == (set(), set())
