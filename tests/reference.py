@@ -145,7 +145,7 @@ changed (nothing was done), `check_status` not before `get_order_status` (someth
 401, 403 and 408 are under [Troubleshooting](../use/troubleshooting.md).
 """
 _STATUSES_INTRO = """
-Where an order can stand. The moves between are drawn under [life of an order](../develop/order-lifecycle.md).
+Every status of an order. The transitions are drawn under [life of an order](../develop/order-lifecycle.md).
 """
 _BROKERS_INTRO = """
 What each broker takes and tells. Notes on each are under [link a broker account](../use/linking.md).

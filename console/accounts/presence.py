@@ -77,7 +77,7 @@ ACTS: dict[PresenceAct, ActRule] = {
     PresenceAct.RESUME_APP: ActRule("Resume the app"),
     PresenceAct.WIDEN_LIMITS: ActRule("Allow more than before"),
     PresenceAct.TOOLSETS_ON: ActRule("Switch tools on"),
-    PresenceAct.MINT_KEY: ActRule("Make a key that trades"),
+    PresenceAct.MINT_KEY: ActRule("Create a key that trades"),
     PresenceAct.ROTATE_KEY: ActRule("Replace a key that trades"),
     PresenceAct.MINT_MANAGEMENT_KEY: ActRule("Create a management key"),
     PresenceAct.START_PLAYGROUND: ActRule("Start a playground that trades"),

@@ -173,7 +173,7 @@ def _codex(place: Place) -> Guide:
         slug="codex",
         name="Codex",
         runs=Runs.HERE,
-        brief=f"`{add}`; it signs in at once",
+        brief=f"`{add}`; it signs in immediately",
         seen="Our tests run these very commands against version 0.169.0, up to the sign-in: it makes no call "
         "without an account.",
         redirects=redirects,

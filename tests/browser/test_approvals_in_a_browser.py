@@ -79,7 +79,7 @@ def test_without_a_passkey_a_live_order_cannot_be_released(
     sign_in(page, console, owner.email)
     prepared = prepare(trade_key)
     page.goto(summary.approval_url(prepared.order))
-    expect(page.get_by_text("you have none yet")).to_be_visible()
+    expect(page.get_by_text("you do not have one yet")).to_be_visible()
     expect(page.get_by_role("button", name="Release")).to_have_count(0)
     expect(page.get_by_role("link", name="Add a passkey")).to_be_visible()
     assert status(prepared) is Status.AWAITING

@@ -61,7 +61,7 @@ def make_trade_key(page: Page, server: serving.Server, linkable: Linkable) -> No
     page.get_by_label("Name").fill(f"{linkable.broker} trader")
     page.locator("label.choice", has_text=f"My {linkable.broker}").locator("input").check()
     page.locator("input[name=scope]").last.check()
-    page.get_by_role("button", name="Make key").click()
+    page.get_by_role("button", name="Create key").click()
     proving.somehow(page, server.quickstart["password"])
     expect(page.locator(".secret code")).to_be_visible()
 

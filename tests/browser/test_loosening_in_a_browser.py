@@ -45,9 +45,9 @@ def test_a_passkey_lifts_a_halt_over_real_money(
     add_passkey(page, console)
     halt = halts.halt_connection(live, by=owner)
     page.goto(f"{console}/halts/{halt.pk}/lift/")
-    expect(page.get_by_text("Real money is behind it")).to_be_visible()
+    expect(page.get_by_text("This involves real money")).to_be_visible()
     expect(page.get_by_label("Password")).to_have_count(0)
-    page.get_by_role("button", name="Lift it with a passkey").click()
+    page.get_by_role("button", name="Lift with passkey").click()
     expect(page.get_by_text("Halt lifted for")).to_be_visible()
     assert not stands(halt)
 
@@ -58,7 +58,7 @@ def test_without_a_passkey_a_halt_over_real_money_stands(
     sign_in(page, console, owner.email)
     halt = halts.halt_connection(live, by=owner)
     page.goto(f"{console}/halts/{halt.pk}/lift/")
-    expect(page.get_by_text("you have none yet")).to_be_visible()
+    expect(page.get_by_text("you do not have one yet")).to_be_visible()
     expect(page.get_by_role("button", name="Lift")).to_have_count(0)
     assert stands(halt)
 
@@ -76,7 +76,7 @@ def test_an_authenticator_that_proves_nobody_lifts_nothing(
     else:
         session.send("WebAuthn.setUserVerified", {"authenticatorId": number, "isUserVerified": False})
     page.goto(f"{console}/halts/{halt.pk}/lift/")
-    page.get_by_role("button", name="Lift it with a passkey").click()
+    page.get_by_role("button", name="Lift with passkey").click()
     expect(page.get_by_text("No passkey was chosen. Try again.")).to_be_visible()
     assert stands(halt)
 

@@ -193,7 +193,7 @@ def test_a_foreign_tool_name_is_cut(browser: Browser, app: ConnectedApp, read_ke
 
 # -- where it is refused ---------------------------------------------------------------------------------------
 
-NOT_SEEN = "a character that cannot be seen"
+NOT_SEEN = "an invisible character"
 
 
 @each_hidden

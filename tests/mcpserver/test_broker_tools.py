@@ -180,7 +180,7 @@ def test_a_deposit_address_comes_with_a_warning_and_none_with_what_to_do(linked:
     assert told["addresses"] == [
         {"asset": "XRP", "address": "rfakefakefakefakefakefakefake", "network": "Ripple", "tag": "1248"}
     ]
-    assert told["note"].startswith("Read the address again at the broker")
+    assert told["note"].startswith("Check the address at the broker")
     speak = linked.fake.speak
     nothing = {"code": "0", "msg": "", "data": []}
     linked.fake.speak = lambda asked: (200, nothing) if asked.path.endswith("deposit-address") else speak(asked)

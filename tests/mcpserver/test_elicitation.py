@@ -247,7 +247,7 @@ def test_a_client_that_only_opens_pages_is_led_to_the_order_and_then_told_how_it
     assert (question["mode"], question["url"]) == ("url", f"{server.url}/orders/{order_id}/")
     content = answer(trade, state, {"action": "accept"}, URL)["structuredContent"]
     assert content["status"] == "awaiting_confirmation"
-    assert content["next"].startswith("Nothing was sent. Only its owner can release it, on that page")
+    assert content["next"].startswith("Nothing was sent. Only the owner can release it, on that page")
     assert last_order(server)[1] == "awaiting_confirmation"
     assert "cnf_" not in str(content)
 
@@ -264,7 +264,7 @@ def test_where_only_the_owner_may_release_the_client_leads_there_and_cannot_conf
         content = answer(trade, state, YES, both)["structuredContent"]
         assert content["status"] == "awaiting_confirmation"
         assert "confirmation_id" not in content
-        assert "Only its owner can release it" in content["next"]
+        assert "Only the owner can release it" in content["next"]
         assert last_order(server) == (order_id, "awaiting_confirmation")
         assert answer(trade, state, {"action": "decline"}, both)["structuredContent"]["status"] == "cancelled"
     finally:

@@ -258,7 +258,7 @@ def test_a_stop_that_gaps_past_the_cash_is_cancelled_and_cash_stays_above_zero()
     clock.advance(minutes=1)
     found = broker.order(account.key, resting.client_order_id)
     assert found is not None and found.status is BrokerStatus.CANCELLED
-    assert "could not pay" in found.reason
+    assert "was not enough" in found.reason
     assert cash_of(broker, account.key) == (Decimal(150), Decimal(0))
 
 

@@ -31,7 +31,7 @@ def failures(app: ConnectedApp) -> None:
 
 
 def test_without_a_call_the_page_says_what_it_is_for(browser: Browser) -> None:
-    assert "Nothing was asked" in words_of(browser.get("/errors/"))
+    assert "No calls" in words_of(browser.get("/errors/"))
 
 
 def test_without_a_failure_it_says_how_many_calls_went_well(browser: Browser, app: ConnectedApp) -> None:
@@ -71,9 +71,9 @@ def test_the_bars_stand_where_the_calls_were(failures: None, owner: User) -> Non
 def test_only_an_operator_who_asks_sees_everyones(
     browser: Browser, others_browser: Browser, operators_browser: Browser, failures: None
 ) -> None:
-    assert "Nothing was asked" in words_of(operators_browser.get("/errors/"))
+    assert "No calls" in words_of(operators_browser.get("/errors/"))
     assert "4 failed calls" in words_of(operators_browser.get("/errors/?everyone=1"))
-    assert "Nothing was asked" in words_of(others_browser.get("/errors/?everyone=1"))
+    assert "No calls" in words_of(others_browser.get("/errors/?everyone=1"))
 
 
 def test_a_tool_name_of_any_characters_can_be_chosen(browser: Browser, app: ConnectedApp) -> None:

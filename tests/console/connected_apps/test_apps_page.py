@@ -10,7 +10,7 @@ from tests.console.present import present
 
 
 def test_the_empty_list_says_what_to_do_next(browser: Browser) -> None:
-    assert "No app can reach your accounts" in words_of(browser.get("/apps/"))
+    assert "No app has access to your accounts" in words_of(browser.get("/apps/"))
 
 
 def test_an_app_is_listed_with_its_connection_and_what_it_may_do(browser: Browser, app: ConnectedApp) -> None:

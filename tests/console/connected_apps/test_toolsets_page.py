@@ -127,4 +127,4 @@ def test_without_the_tools_in_this_process_every_set_can_be_switched(
     switch(browser, app, "market")
     app.refresh_from_db()
     assert app.toolset_names == ["core", "market"]
-    assert "serves the console alone" in words_of(browser.get("/docs/tools/"))
+    assert "serves only the console" in words_of(browser.get("/docs/tools/"))

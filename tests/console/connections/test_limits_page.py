@@ -92,7 +92,7 @@ def test_every_change_is_on_record_with_before_and_after(browser: Browser, place
     [
         ("order_notional", "0,5", "must be a decimal number"),
         ("order_notional", "0", "must be greater than zero"),
-        ("symbols", "AAPL; <script>", "which is no symbol"),
+        ("symbols", "AAPL; <script>", "which is not a symbol"),
         ("orders_per_minute", "0", "greater than or equal to 1"),
     ],
 )

@@ -53,7 +53,7 @@ def test_a_changed_seal_does_not_open(linked: Connection) -> None:
 
 
 def test_a_connection_whose_key_is_lost_says_so_and_sends_nothing(linked: Connection) -> None:
-    with override_settings(CREDENTIAL_KEYS=["another"]), pytest.raises(BrokerUnavailable, match="Put the keys back"):
+    with override_settings(CREDENTIAL_KEYS=["another"]), pytest.raises(BrokerUnavailable, match="Restore the keys"):
         broker_access.broker_of(linked)
 
 

@@ -68,9 +68,9 @@ def test_behind_real_money_the_password_is_not_enough(browser: Browser, halt: Ha
     Connection.objects.filter(pk=paper.pk).update(environment="live")
     lift = f"/halts/{halt.pk}/lift/"
     page = browser.get(lift)
-    assert "this takes a passkey" in words_of(page)
+    assert "you need a passkey" in words_of(page)
     assert 'type="password"' not in text_of(page)
-    assert "it takes a passkey, and you have none yet" in words_of(browser.post(lift, {"proof-password": PASSWORD}))
+    assert "you need a passkey. You do not have one yet" in words_of(browser.post(lift, {"proof-password": PASSWORD}))
     halt.refresh_from_db()
     assert halt.lifted_at is None
 

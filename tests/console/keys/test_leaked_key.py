@@ -75,7 +75,7 @@ def test_its_calls_come_in_pages(browser: Browser, leaked: tuple[ApiKey, str]) -
 def test_one_that_was_revoked_before_is_found_too(browser: Browser, owner: User, leaked: tuple[ApiKey, str]) -> None:
     key, raw = leaked
     minting.revoke(key, by=owner)
-    assert "was revoked before" in words_of(paste(browser, raw, follow=True))
+    assert "was already revoked" in words_of(paste(browser, raw, follow=True))
 
 
 def test_the_page_says_whether_the_key_still_works(browser: Browser, owner: User, paper: Connection) -> None:

@@ -22,7 +22,7 @@ def typed(paper: Connection) -> dict[str, object]:
 
 def test_without_it_no_key_is_made_and_what_was_typed_goes_along(browser: Browser, paper: Connection) -> None:
     asked = submit(browser, "/keys/new/", typed(paper))
-    assert "Make a key that trades?" in words_of(asked)
+    assert "Create a key that trades?" in words_of(asked)
     assert not ApiKey.objects.filter(is_default=False).exists()
     page = text_of(asked)
     for name, value in (("name", "order-bot"), ("expiry", "30"), ("note", "in the vault"), ("scope", "trade")):

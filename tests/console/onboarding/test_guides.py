@@ -198,7 +198,7 @@ def test_a_client_that_returns_elsewhere_is_not_filled_in(
 
 def test_where_an_operator_looks_first_the_page_says_so(browser: Browser, settings: LazySettings) -> None:
     settings.SELF_REGISTRATION = "review"
-    assert "waits until it was accepted" in words_of(browser.get("/connect/cursor/"))
+    assert "waits until the app is accepted" in words_of(browser.get("/connect/cursor/"))
 
 
 def test_copilot_studio_is_given_the_endpoints_where_they_have_to_be_typed_in() -> None:

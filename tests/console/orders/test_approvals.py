@@ -121,16 +121,16 @@ def test_on_live_somebody_without_a_passkey_is_told_how_to_get_one(
     browser: Browser, live: Connection, prepared: Prepared
 ) -> None:
     page = text_of(browser.get(f"/orders/{prepared.order.public_id}/"))
-    assert "Real money is behind it, so it takes a passkey, and you have none yet." in page
+    assert "This involves real money, so you need a passkey. You do not have one yet." in page
     assert 'href="/security/passkey/"' in page
-    assert "Release with" not in page
+    assert "Approve with" not in page
 
 
 def test_a_touch_without_a_finger_is_refused(
     browser: Browser, owner: User, live: Connection, prepared: Prepared, watch: Watch
 ) -> None:
     answer = by_passkey(browser, prepared, Passkey(owner), verified=False)
-    assert "That passkey does not fit" in words_of(answer)
+    assert "That passkey was not accepted" in words_of(answer)
     assert status(prepared) is Status.AWAITING
     assert watch.submitted == []
 
@@ -258,8 +258,8 @@ def test_after_two_minutes_it_can_no_longer_be_released(
 ) -> None:
     clock.advance(seconds=120)
     page = words_of(browser.get(f"/orders/approvals/{prepared.confirmation.public_id}/", follow=True))
-    assert "nobody released it in time, and nothing was sent" in page
-    assert "Release with" not in page
+    assert "it expired, and nothing was sent" in page
+    assert "Approve with" not in page
     answer = browser.post(address(prepared), sent(prepared, password=PASSWORD), follow=True)
     assert "This confirmation expired after 120 s." in words_of(answer)
     assert watch.submitted == []
@@ -275,7 +275,7 @@ def test_it_is_released_once(browser: Browser, prepared: Prepared, watch: Watch)
 def test_a_page_that_showed_something_else_releases_nothing(browser: Browser, prepared: Prepared, watch: Watch) -> None:
     for seen in ("", "0" * 64):
         answer = browser.post(address(prepared), {"seen": seen, "proof-password": PASSWORD}, follow=True)
-        assert "This is not what the page showed." in words_of(answer)
+        assert "has changed since the page was shown." in words_of(answer)
     assert status(prepared) is Status.AWAITING
     assert watch.submitted == []
 
@@ -326,7 +326,7 @@ def test_where_the_assistant_may_confirm_the_owner_may_release_or_reject_first(
 ) -> None:
     first, second = preparing.prepare(trader, bitcoin()), preparing.prepare(trader, bitcoin())
     page = words_of(browser.get(f"/orders/{first.order.public_id}/"))
-    assert "The assistant may confirm this itself once you agreed in the chat." in page
+    assert "The assistant can confirm this itself after you agree in the chat." in page
     browser.post(address(first), sent(first, password=PASSWORD))
     browser.post(address(second, "reject"), {"reason": "unasked"})
     assert (status(first), status(second)) == (Status.FILLED, Status.CANCELLED)
@@ -580,7 +580,7 @@ def test_a_trailing_stop_says_by_how_much_it_trails(browser: Browser, asks: Conn
         trail_percent=Decimal("2.5"),
     )
     said = words_of(browser.get(address(preparing.prepare(trader, trail), "")[:-1]))
-    assert "Trails by 2.5 %" in said and "once it triggers" in said
+    assert "Trails by 2.5 %" in said and "once triggered" in said
 
 
 def test_home_leads_to_each_decision_as_the_approvals_do(

@@ -159,7 +159,7 @@ def test_it_reaches_the_owner_on_every_page_and_the_model_as_something_only_the_
     assert (waiting.count, waiting.is_live, waiting.mark == before) == (1, False, False)
     order = order_of(found)
     assert (order.code, "124,995.00 USD" in order.reason) == (Code.BROKER_ASKS, True)
-    assert "Only its owner can answer, in the console." in order.events.last().what  # type: ignore[union-attr]
+    assert "Only the owner can answer, in the console." in order.events.last().what  # type: ignore[union-attr]
 
 
 def test_a_letter_tells_the_owner_once_and_shows_neither_order_nor_question(
@@ -251,7 +251,7 @@ def test_a_further_question_is_shown_and_answered_by_itself(
 
 def test_what_the_page_did_not_show_is_not_answered(connection: Connection, browser: Browser, fake: FakeIbkr) -> None:
     found = asked(connection)
-    assert "not what the page showed" in words_of(yes(browser, found, seen="0" * 64))
+    assert "has changed since the page was shown" in words_of(yes(browser, found, seen="0" * 64))
     assert (fake.replies, order_of(found).state) == ([], Status.ASKED)
 
 
@@ -262,7 +262,7 @@ def test_a_no_ends_the_order_and_the_broker_is_told_once(
     connection: Connection, browser: Browser, fake: FakeIbkr
 ) -> None:
     found = asked(connection)
-    assert "You said no. Nothing was placed" in words_of(browser.post(page(found, "no"), follow=True))
+    assert "You answered no. Nothing was placed" in words_of(browser.post(page(found, "no"), follow=True))
     order = order_of(found)
     assert (order.state, order.code) == (Status.CANCELLED, Code.REJECTED_BY_OWNER)
     assert (fake.replies, fake.live) == ([(found.token, False)], {})
@@ -445,7 +445,7 @@ def test_a_late_yes_to_what_would_not_be_released_any_more_ends_the_order_and_sa
     order = order_of(found)
     assert (order.state, order.code) == (Status.CANCELLED, code)
     assert order.reason in words
-    assert "Its owner said yes" in order.events.last().what  # type: ignore[union-attr]
+    assert "The owner answered yes" in order.events.last().what  # type: ignore[union-attr]
     assert (fake.replies, fake.live) == ([(found.token, False)], {})
     told = Change.objects.get(action=broker_questions.ANSWERED).detail
     assert (told["answer"], told["refused"]) == ("yes", code.value)
@@ -493,7 +493,7 @@ def test_while_the_broker_cannot_be_asked_a_yes_answers_nothing_and_the_question
     found = asked(connection)
     path = f"{BASE}/iserver/marketdata/snapshot"
     fake.faults.set(*[Fault(kind="reset", effect=False, method="GET", path=path)] * 9)
-    assert "the question still waits" in words_of(yes(browser, found))
+    assert "the question is still open" in words_of(yes(browser, found))
     assert (fake.replies, order_of(found).state) == ([], Status.ASKED)
     fake.faults.set()
     yes(browser, found)
@@ -626,7 +626,7 @@ def test_a_question_about_a_change_is_answered_alike(
     assert (change_of(found).state, order_of(found).state, price_at(fake)) == (Step.ASKED, stood, Decimal(190))
     for address in ("/orders/approvals/", f"/orders/{found.order.public_id}/", page(found)):
         assert "exceeds the Total Value Limit" in words_of(browser.get(address))
-    assert "The order stands as it was until then." in words_of(browser.get(page(found)))
+    assert "Until then, the order is unchanged." in words_of(browser.get(page(found)))
     assert "You answered yes. Change: changed." in words_of(yes(browser, found))
     order = order_of(found)
     assert (change_of(found).state, order.state, order.limit_price) == (Step.DONE, stood, Decimal(185))

@@ -102,11 +102,11 @@ def test_under_any_halt_orders_are_cancelled_and_positions_closed(
     assert "Cancelled first" in page
     assert "First 1 working order is cancelled." in page
     assert "It cannot be released now." not in page
-    assert "The assistant may confirm this" not in page
+    assert "The assistant can confirm this" not in page
     resting.refresh_from_db()
     assert (resting.state, held(paper)) == (Status.WORKING, ["BTC/USD"])
 
-    assert "Released." in words_of(release(browser, password=PASSWORD))
+    assert "Approved." in words_of(release(browser, password=PASSWORD))
     resting.refresh_from_db()
     assert (resting.state, held(paper)) == (Status.CANCELLED, [])
 
@@ -174,7 +174,7 @@ def test_without_a_position_the_orders_alone_are_cancelled(
     halts.halt_connection(paper, by=owner)
     answer = browser.post(f"/orders/closing/{paper.pk}/prepare/", follow=True)
     assert "has no position to close." in words_of(answer)
-    assert "Only cancel the orders, now" in words_of(answer)
+    assert "Only cancel orders" in words_of(answer)
     answer = browser.post(f"/orders/closing/{paper.pk}/cancel/", {"account_id": paper.default_account}, follow=True)
     assert "Cancelled: 1 of 1 open orders." in words_of(answer)
     resting.refresh_from_db()

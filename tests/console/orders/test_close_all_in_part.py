@@ -484,7 +484,7 @@ def test_nothing_is_closed_beside_an_order_that_has_not_ended_yet(
     go(trader, bitcoin("0.1"))
     buying = go(trader, bitcoin("0.1", limit="1000"))
     practice.set_model(paper, paper.default_account, by=paper.owner, overrides={"latency_ms": Decimal(60_000)})
-    with pytest.raises(Refusal, match="has not said yet that it ended"):
+    with pytest.raises(Refusal, match="has not confirmed it yet"):
         order_actions.confirm(trader, flattened(trader).public_id)
     buying.refresh_from_db()
     assert buying.state is Status.WORKING

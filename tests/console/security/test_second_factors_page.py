@@ -40,7 +40,7 @@ def test_a_wrong_code_adds_nothing_and_keeps_the_secret_on_the_page(owner: User)
     page = browser.post("/security/app/")
     secret = shown_secret(page)
     answer = browser.post("/security/app/", {"sealed": sealed_in(page), "code": "000000"})
-    assert "Is the phone's clock right?" in words_of(answer).replace("&#x27;", "'")
+    assert "Check that your phone's clock is right." in words_of(answer).replace("&#x27;", "'")
     assert shown_secret(answer) == secret
     assert not factors.has_any(owner)
 

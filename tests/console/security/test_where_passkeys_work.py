@@ -36,7 +36,7 @@ def test_where_none_works_the_page_says_what_it_needs(
     settings.PUBLIC_URL = address
     words = words_of(browser.get(page))
     assert why in words
-    assert "Set TRADELATCH_PUBLIC_URL to an https address with a name" in words
+    assert "Set TRADELATCH_PUBLIC_URL to an https address with a host name" in words
     assert "Add a passkey" not in words
 
 
