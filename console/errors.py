@@ -131,7 +131,7 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "Browsers may call only from this server's own address. Nothing was done.",
     ),
     Code.NOT_FOUND: Explanation(
-        "No such thing", "Check the list it should be in. Items that belong to other people are not listed."
+        "Not found", "Check the list it should be in. Items that belong to other people are not listed."
     ),
     Code.METHOD_NOT_ALLOWED: Explanation("Method not allowed", "The Allow header and the schema list the methods."),
     Code.UNAUTHENTICATED: Explanation(
@@ -196,7 +196,7 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "The platform has no such user", "Use a user_id that this platform created and has not disabled."
     ),
     Code.CONNECTION_REQUIRED: Explanation(
-        "Which connection is meant is unclear",
+        "A connection has to be specified",
         "Set connection_id to one of the connections in the answer. If there are none, add one first.",
     ),
     Code.UNKNOWN_SYMBOL: Explanation(

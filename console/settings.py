@@ -40,7 +40,7 @@ def _flag(name: str, default: str = "0") -> bool:
     return text == "1"
 
 
-# For who changes the code: templates and static files are read anew for each page
+# For who changes the code: templates and static files are read again for each page
 DEVELOPMENT = _flag("TRADELATCH_DEVELOPMENT")
 
 # Where it lives: in files that only this user can read, also in a home that was there before

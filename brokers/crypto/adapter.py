@@ -848,7 +848,7 @@ class CryptoBroker(Extras, ABC):
 
 
 def _percent(rate: Decimal) -> str:
-    return f"{(rate * 100).normalize():f} %"
+    return f"{(rate * 100).normalize():f}%"
 
 
 def _terms(order: BrokerOrder) -> tuple[Decimal | None, Decimal | None, Decimal | None]:

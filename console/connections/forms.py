@@ -18,13 +18,13 @@ from console.errors import Refusal
 from console.limits import AMOUNTS, LIVE_NEEDS, TITLES, Limits
 
 _FILLS = [
-    ("standard", LabeledChoice("Standard", "Coins 0.25 %; shares 0.005 each, at least 1.00 an order. No slippage.")),
+    ("standard", LabeledChoice("Standard", "Coins 0.25%; shares 0.005 each, at least 1.00 per order. No slippage.")),
     ("frictionless", LabeledChoice("Frictionless", "No fees and no slippage.")),
     (
         "realistic",
-        LabeledChoice("Realistic", "Fees, 0.02 % slippage, 200 ms on the way, at most 10 % of a minute's volume."),
+        LabeledChoice("Realistic", "Fees, 0.02% slippage, 200 ms latency, at most 10% of a minute's volume."),
     ),
-    ("thin", LabeledChoice("Thin market", "Higher fees, 0.1 % slippage, and at most 2 % of a minute's volume.")),
+    ("thin", LabeledChoice("Thin market", "Higher fees, 0.1% slippage, and at most 2% of a minute's volume.")),
 ]
 
 

@@ -494,7 +494,7 @@ def quantity_to_close(
         if not part:
             raise Refusal(
                 Code.INVALID_ARGUMENT,
-                f"{plain(percent)} % of {plain(whole)} {position.symbol} is less than the lot size of "
+                f"{plain(percent)}% of {plain(whole)} {position.symbol} is less than the lot size of "
                 f"{plain(instrument.lot)}.",
                 field="percent",
             )

@@ -74,7 +74,7 @@ def test_without_the_passkey_the_password_and_a_recovery_code_mend_the_way_in(
     [spare, *_] = factors.new_codes(owner)
     page.get_by_role("link", name="Remove passkey Laptop").click()
     page.get_by_role("button", name="Remove").click()
-    page.get_by_text("The passkey is not at hand").click()
+    page.get_by_text("I do not have my passkey").click()
     page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_label("or a recovery code").fill(spare)
     page.get_by_role("button", name="Remove a second factor").click()

@@ -50,7 +50,7 @@ def _built(address: str) -> dict[str, str]:
 
 def main() -> None:
     _clear()
-    _say("Making a month of calls, orders and trades; a minute or two ...")
+    _say("Building a month of calls, orders and trades; this takes a minute or two ...")
 
     import django
 
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def _welcome(settings: Any, told: dict[str, str]) -> None:
-    _say("\nThe demo is running. Ctrl-C stops it; the next start makes it anew.\n")
+    _say("\nThe demo is running. Ctrl-C stops it; the next start builds it again.\n")
     _say(f"{'Console':<12} {settings.PUBLIC_URL}/")
     _say(f"{'Sign in as':<12} {told['email']}")
     _say(f"{'Password':<12} {told['password']}")

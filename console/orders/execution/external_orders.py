@@ -114,7 +114,7 @@ def store_all(seconds: float = 5) -> int:
         try:
             store(connection)
         except BrokerError as error:
-            log.warning("Connection %s did not tell which orders were made elsewhere: %s", connection.pk, error)
+            log.warning("Connection %s did not list the orders made elsewhere: %s", connection.pk, error)
         except Exception:  # one broken connection must not keep the others from being looked at
             log.exception("Looking for orders made elsewhere on connection %s failed", connection.pk)
     return count

@@ -59,7 +59,7 @@ def settle(order: Order, seen: Observation, *, by: User, request_id: str = "") -
     if not needs_owner(order):
         raise Refusal(
             Code.NOT_PERMITTED,
-            f"Order {order.public_id} is {order.status_words.lower()}: nothing to settle by hand.",
+            f"Order {order.public_id} is {order.status_words.lower()}: there is nothing to settle manually.",
             order_id=order.public_id,
         )
     words = f"{by.email} checked at the broker: {LABELS[seen][0].lower()}{LABELS[seen][1:]}."

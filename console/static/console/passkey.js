@@ -69,7 +69,7 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
   const way = form.dataset.passkey === "create" ? "create" : "get";
   const answered = form.elements.namedItem("proof-credential") ?? form.elements.credential;
   form.addEventListener("submit", async (event) => {
-    // The passkey is not at hand: what was typed goes as it is.
+    // I do not have my passkey: what was typed goes as it is.
     if (form.elements.namedItem("proof-code")?.value) return;
     event.preventDefault();
     error.hidden = true;
