@@ -63,7 +63,7 @@ def add_connection(page: Page, home: str, name: str = "Swing") -> None:
 def test_from_signing_in_to_taking_a_key_back(page: Page, home: str) -> None:
     add_connection(page, home)
     page.get_by_role("link", name="API keys").click()
-    page.get_by_role("link", name="Make a key").click()
+    page.get_by_role("link", name="Create a key").click()
     page.get_by_label("Name").fill("nightly-report")
     page.get_by_role("button", name="Create key").click()
     secret = page.locator(".secret code").inner_text()

@@ -97,7 +97,8 @@ def test_a_second_start_on_the_same_home_is_refused(running: Server) -> None:
     ran = serving.manage(running.home, serving.free_port(), "run")
     assert ran.returncode == 1
     assert ran.stderr.strip() == (
-        f"CommandError: Tradelatch already runs on {running.home}: stop it, or set TRADELATCH_HOME to another folder."
+        f"CommandError: Tradelatch is already running with {running.home}: stop it, or set TRADELATCH_HOME to another "
+        "folder."
     )
 
 

@@ -36,7 +36,7 @@ def test_a_quantity_counts_what_has_filled_already_where_the_order_stays_the_sam
         order = rig.order(quantity=Decimal("0.3"))
         rig.broker.submit(rig.account_id, order)
         rig.wire.fill(_at_venue(rig, order.client_order_id), str(order.limit_price), "0.1")
-        with pytest.raises(InvalidOrder, match="filled already"):
+        with pytest.raises(InvalidOrder, match="already filled"):
             rig.broker.replace(rig.account_id, order.client_order_id, OrderChanges(quantity=Decimal("0.1")))
         after = rig.broker.replace(rig.account_id, order.client_order_id, OrderChanges(quantity=Decimal("0.2")))
         assert (after.status, after.quantity) == (BrokerStatus.PARTIALLY_FILLED, Decimal("0.2"))

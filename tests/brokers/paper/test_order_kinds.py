@@ -429,7 +429,7 @@ def test_a_market_that_never_closes_has_no_opening() -> None:
 
 def test_trades_outside_the_session_are_refused_where_there_are_none() -> None:
     _, broker, account = stocks("2026-11-20T12:00:00")
-    with pytest.raises(NotSupported, match="regular session"):
+    with pytest.raises(NotSupported, match="regular hours"):
         broker.submit(account.key, replace(order("BUY", "1", limit="100"), outside_rth=True))
 
 

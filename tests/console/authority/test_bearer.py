@@ -95,7 +95,7 @@ def test_a_disabled_user_takes_every_key_along(trade_key: str, owner: User) -> N
 
 def test_a_closed_connection_takes_its_keys_along(trade_key: str, paper: Connection) -> None:
     Connection.objects.filter(pk=paper.pk).update(closed_at=timezone.now())
-    assert why_not(trade_key) == f"The connection {paper.name}, which was unlinked."
+    assert why_not(trade_key) == f"This credential is for the connection {paper.name}, which was unlinked."
 
 
 def test_an_expired_key_is_refused(owner: User, paper: Connection) -> None:

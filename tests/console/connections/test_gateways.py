@@ -108,7 +108,10 @@ def test_an_address_taken_off_the_list_is_called_no_more(browser: Browser, linka
     with linkable.running() as fake:
         made = linked(browser, linkable, fake)
         before = heard(fake)
-        with override_settings(BROKER_ADDRESSES=["10.0.0.0/8"]), pytest.raises(BrokerError, match="does not call"):
+        with (
+            override_settings(BROKER_ADDRESSES=["10.0.0.0/8"]),
+            pytest.raises(BrokerError, match="does not connect to"),
+        ):
             broker_access.broker_of(made).accounts()
         assert heard(fake) == before
 
@@ -193,7 +196,7 @@ def test_by_an_address_nobody_knew_the_account_gives_it_away(
 
 @pytest.mark.parametrize(
     ("account", "what"),
-    [(LIVE, "shows a live account now, and this connection is paper"), ("DU7777777", "now shows different accounts")],
+    [(LIVE, "now shows a live account, but this connection is paper"), ("DU7777777", "now shows different accounts")],
     ids=["real money", "somebody else's"],
 )
 @gateways
@@ -378,12 +381,12 @@ def test_linking_where_nobody_is_signed_in_says_what_to_do(browser: Browser) -> 
 def test_the_accounts_number_proves_paper_or_live_whatever_was_ticked(browser: Browser, linkable: Linkable) -> None:
     limits = {"order_notional": "5000", "daily_notional": "20000"}
     with linkable.running() as fake:
-        assert "this is a paper account, and you picked live" in refusal(
+        assert "reports a paper account, but you chose live" in refusal(
             link(browser, linkable, fake, environment="live", **limits)
         )
     with linkable.running() as fake:
         fake.account = LIVE
-        assert "this is a live account, and you picked paper" in refusal(link(browser, linkable, fake))
+        assert "reports a live account, but you chose paper" in refusal(link(browser, linkable, fake))
         made = linked(browser, linkable, fake, environment="live", **limits)
         assert (made.environment, made.policy, made.default_account) == ("live", "owner_approval", LIVE)
 
@@ -397,8 +400,8 @@ def test_ninjatraders_simulator_is_paper_only_where_name_provider_and_person_say
     with CROSSTRADE.running() as fake:
         assert "Choose paper or live." in refusal(link(browser, CROSSTRADE, fake, environment=""))
         fake.account = "Apex-1"
-        assert "this is a live key, and you picked paper" in refusal(link(browser, CROSSTRADE, fake, account="Apex-1"))
+        assert "reports a live key, but you chose paper" in refusal(link(browser, CROSSTRADE, fake, account="Apex-1"))
         fake.account, fake.provider = "Sim101", "Rithmic"
-        assert "this is a live key, and you picked paper" in refusal(link(browser, CROSSTRADE, fake))
+        assert "reports a live key, but you chose paper" in refusal(link(browser, CROSSTRADE, fake))
         fake.provider = "Simulator"
         assert linked(browser, CROSSTRADE, fake, environment="live", **limits).is_live

@@ -63,7 +63,7 @@ def test_allowing_more_asks_who_it_is_and_what_was_typed_goes_along(browser: Bro
     browser.post(url, FORM)
     wider = {**FORM, "order_notional": "30000"}
     asked = browser.post(url, wider)
-    assert "Value of one order: 25000, then 30000." in words_of(asked)
+    assert "Value of one order: 25000 before, 30000 after." in words_of(asked)
     assert '<input type="hidden" name="order_notional" value="30000">' in text_of(asked)
     assert now() == STORED
     browser = present(browser)

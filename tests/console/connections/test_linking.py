@@ -160,13 +160,13 @@ def test_a_key_of_the_other_environment_is_refused_whatever_was_ticked(
         proved = "paper" if demo else "live"
         limits = {"order_notional": "5000", "daily_notional": "20000"}
         words = refusal(link(browser, OKX, environment=picked, **limits))
-    assert f"reports a {proved} key, and you picked {picked}." in words
+    assert f"reports a {proved} key, but you chose {picked}." in words
 
 
 def test_an_alpaca_paper_account_is_never_linked_as_live(browser: Browser) -> None:
     with ALPACA.running():
         words = refusal(link(browser, ALPACA, environment="live", order_notional="1", daily_notional="1"))
-    assert "this is a paper key, and you picked live" in words
+    assert "reports a paper key, but you chose live" in words
 
 
 @pytest.mark.parametrize("left_out", ["order_notional", "daily_notional"])
@@ -207,7 +207,7 @@ def test_a_right_to_withdraw_that_comes_later_switches_trading_off(browser: Brow
 def test_where_the_broker_does_not_tell_the_page_says_so(browser: Browser) -> None:
     with ALPACA.running():
         made = linked(browser, ALPACA)
-    assert "May withdraw Not reported by the broker" in words_of(browser.get(f"/connections/{made.pk}/"))
+    assert "Can withdraw Not reported by the broker" in words_of(browser.get(f"/connections/{made.pk}/"))
 
 
 def test_replacing_the_key_keeps_the_connection_and_a_wrong_one_changes_nothing(browser: Browser) -> None:
@@ -230,7 +230,7 @@ def test_a_key_of_another_account_does_not_replace_it(browser: Browser) -> None:
         made = linked(browser, OKX)
         Connection.objects.filter(pk=made.pk).update(default_account="another")
         answer = browser.post(f"/connections/{made.pk}/key/", OKX.keys)
-    assert "This key belongs to another account than another." in words_of(answer)
+    assert "This key belongs to a different account from another." in words_of(answer)
 
 
 def test_unlinking_shreds_the_key_and_ends_its_apps(browser: Browser) -> None:
@@ -238,7 +238,7 @@ def test_unlinking_shreds_the_key_and_ends_its_apps(browser: Browser) -> None:
         made = linked(browser, OKX)
         assert "This cannot be undone" in words_of(browser.get(f"/connections/{made.pk}/unlink/"))
         answer = browser.post(f"/connections/{made.pk}/unlink/", follow=True)
-        assert "Mine is unlinked. Now delete its key at the broker." in words_of(answer)
+        assert "Mine is unlinked. Next, delete its key at the broker." in words_of(answer)
         made.refresh_from_db()
         assert (made.sealed, made.settings, made.closed_at is not None) == ("", {}, True)
         assert not ConnectedApp.objects.filter(connection=made, revoked_at=None).exists()

@@ -142,4 +142,4 @@ def test_a_key_that_ran_out_or_whose_app_ended_is_listed_as_ended(
     minting.mint(owner, paper, READ, name="ran-out", expires_at=timezone.now() - timedelta(days=1))
     words = words_of(browser.get("/keys/"))
     assert "No longer working (1)" in words
-    assert "Ran out 1 day ago" in words
+    assert "Expired 1 day ago" in words

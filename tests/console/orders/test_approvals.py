@@ -121,7 +121,7 @@ def test_on_live_somebody_without_a_passkey_is_told_how_to_get_one(
     browser: Browser, live: Connection, prepared: Prepared
 ) -> None:
     page = text_of(browser.get(f"/orders/{prepared.order.public_id}/"))
-    assert "This involves real money, so you need a passkey. You do not have one yet." in page
+    assert "This involves real money, so you need a passkey. You do not have one yet" in page
     assert 'href="/security/passkey/"' in page
     assert "Approve with" not in page
 
@@ -354,7 +354,7 @@ def test_who_released_it_how_and_from_where_is_on_record(
         "credential": passkey.factor.pk,
     }
     page = words_of(browser.get("/orders/approvals/"))
-    assert "Buy BTC/USD on Practice Live Released with passkey Yellow key, from 127.0.0.1" in page
+    assert "Buy BTC/USD on Practice Live Approved with passkey Yellow key, from 127.0.0.1" in page
 
 
 def test_a_rejection_is_on_record(browser: Browser, owner: User, prepared: Prepared) -> None:
@@ -387,7 +387,7 @@ def test_the_page_says_everything_to_decide_by(
     page = words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
     for said in (
         "Buy 0.1 BTC/USD, market, day Paper",
-        "asks for this on Practice. Nothing was sent. Simulated money.",
+        "prepared this on Practice. Nothing was sent. Simulated money.",
         "Market now",
         "Bid and ask",
         "Quote age",
@@ -426,7 +426,7 @@ def test_every_order_and_leg_of_a_plan_is_shown_and_released_together(
     page = words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
     assert "2 orders together Paper" in page
     assert "1. Buy 0.1 BTC/USD, limit 900.00 USD, day" in page
-    assert "Sent with it; waits until it fills, then whichever fills first ends the other Sell 0.1 BTC/USD" in page
+    assert "Attached; active once this order fills, one cancels the other Sell 0.1 BTC/USD" in page
     assert "Sell 0.1 BTC/USD, stop 500.00 USD, GTC" in page
     leg = prepared.orders[1].legs.first()
     assert leg is not None
@@ -445,7 +445,7 @@ def test_a_broker_that_does_not_answer_leaves_a_page_that_says_so(
     monkeypatch.setattr(PaperBroker, "account_state", silent)
     monkeypatch.setattr(PaperBroker, "preview", silent)
     page = words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
-    assert "could not be asked just now: The broker is silent." in page
+    assert "could not be reached: The broker is silent." in page
     answer = browser.post(address(prepared), sent(prepared, password=PASSWORD), follow=True)
     assert "The broker is silent." in words_of(answer)
     assert status(prepared) is Status.AWAITING
@@ -544,7 +544,9 @@ def test_a_change_is_rejected_and_the_order_rests_as_it_was(
     change.order.refresh_from_db()
     assert (change.order.limit_price, change.order.state) == (Decimal(1000), Status.WORKING)
     assert Change.objects.get(action="order rejected").target_id == change.order.public_id
-    assert "A change of this order waits." not in words_of(browser.get(f"/orders/{change.order.public_id}/"))
+    assert "A change of this order is waiting for your approval." not in words_of(
+        browser.get(f"/orders/{change.order.public_id}/")
+    )
 
 
 def test_what_is_filled_already_is_not_estimated_again(

@@ -152,7 +152,7 @@ def test_it_reaches_the_owner_on_every_page_and_the_model_as_something_only_the_
     assert fake.replies == []
     for address in ("/orders/approvals/", f"/orders/{found.order.public_id}/", page(found)):
         words = words_of(browser.get(address))
-        assert "Interactive Brokers asks" in words
+        assert "Question from Interactive Brokers" in words
         assert "exceeds the Total Value Limit of 100,000 USD." in words
         assert "<q>The following order" in text_of(browser.get(address))
     waiting = PendingBadge.of(connection.owner)
@@ -169,7 +169,7 @@ def test_a_letter_tells_the_owner_once_and_shows_neither_order_nor_question(
     assert [notifications.notify(), notifications.notify()] == [1, 0]
     [letter] = delivered()
     assert (letter.to, letter.subject) == ([owner.email], "An order is waiting for your answer")
-    assert "- the broker asks about an order of Trader on Mine (paper, simulated money)" in letter.body
+    assert "- a question from the broker about an order from Trader on Mine (paper, simulated money)" in letter.body
     assert "AAPL" not in letter.body
     notifications.set_enabled(connection, on=False)
     Question.objects.update(told_at=None)

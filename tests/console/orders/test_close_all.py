@@ -98,9 +98,9 @@ def test_under_any_halt_orders_are_cancelled_and_positions_closed(
     answer = prepare(browser, paper)
     assert answer["Location"] == f"/orders/approvals/{mine().public_id}/"
     page = words_of(browser.get(answer["Location"]))
-    assert "You ask for this on Practice." in page
+    assert "You requested this on Practice." in page
     assert "Cancelled first" in page
-    assert "First 1 working order is cancelled." in page
+    assert "1 working order will be cancelled first." in page
     assert "It cannot be released now." not in page
     assert "The assistant can confirm this" not in page
     resting.refresh_from_db()
@@ -336,7 +336,7 @@ def test_the_pages_of_its_orders_say_who_asked(
     assert list(approvals.for_owner(owner)) == [mine()]
     for address in ("/", "/orders/", "/orders/approvals/", f"/connections/{paper.pk}/"):
         assert re.search("You,? (in the console|asked)", words_of(browser.get(address))), address
-    assert "You asked for it on" in words_of(browser.get("/orders/approvals/"))
+    assert "Requested by you on" in words_of(browser.get("/orders/approvals/"))
     release(browser, password=PASSWORD)
     page = browser.get(f"/orders/{mine().order.public_id}/")
     assert "You, in the console on Practice." in words_of(page)
@@ -355,5 +355,5 @@ def test_the_way_out_says_which_orders_it_leaves(browser: Browser, paper: Connec
     at_the_broker(paper)
     external_orders.store(paper)
     page = browser.get(f"/orders/closing/{paper.pk}/")
-    assert "1 order placed elsewhere stays open at the broker. Look at it" in words_of(page)
+    assert "1 order placed elsewhere stays open at the broker. View it" in words_of(page)
     assert f'href="/orders/?connection={paper.pk}"' in text_of(page)

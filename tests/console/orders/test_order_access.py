@@ -421,7 +421,9 @@ def test_the_page_says_what_is_lost_and_the_password_lets_it_go(asked: Order, br
     words = words_of(browser.get(page(asked)))
     assert "asks to cancel this order" in words
     assert "If you cancel it, the position is unprotected." in words
-    assert "A cancel of this order waits." in words_of(browser.get(f"/orders/{asked.public_id}/"))
+    assert "A cancel of this order is waiting for your approval." in words_of(
+        browser.get(f"/orders/{asked.public_id}/")
+    )
     sent = {"seen": held(asked).confirmation.terms_digest, "proof-password": PASSWORD}
     assert "Approved. Order cancelled." in words_of(browser.post(page(asked, "release"), sent, follow=True))
     assert state(asked) is Status.CANCELLED

@@ -23,10 +23,13 @@ def browser(owner: User) -> Browser:
     ("address", "why"),
     [
         (NAMELESS, f"Passkeys need https or localhost, but this Tradelatch is at {NAMELESS}."),
-        ("http://192.168.1.20:8731", "Passkeys need a name, and this Tradelatch is at the IP address 192.168.1.20."),
-        ("https://192.168.1.20", "Passkeys need a name, and this Tradelatch is at the IP address 192.168.1.20."),
-        ("http://127.0.0.1:8000", "Passkeys need a name, and this Tradelatch is at the IP address 127.0.0.1."),
-        ("https://[2001:db8::1]", "Passkeys need a name, and this Tradelatch is at the IP address 2001:db8::1."),
+        (
+            "http://192.168.1.20:8731",
+            "Passkeys need a host name, but this Tradelatch is at the IP address 192.168.1.20.",
+        ),
+        ("https://192.168.1.20", "Passkeys need a host name, but this Tradelatch is at the IP address 192.168.1.20."),
+        ("http://127.0.0.1:8000", "Passkeys need a host name, but this Tradelatch is at the IP address 127.0.0.1."),
+        ("https://[2001:db8::1]", "Passkeys need a host name, but this Tradelatch is at the IP address 2001:db8::1."),
     ],
 )
 @pytest.mark.parametrize("page", PAGES)
