@@ -187,9 +187,9 @@ class Broker(Extras, Protocol):
         ...
 
     def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
-        """Send once. Rejected, NotSent and UnknownOutcome tell the three failures apart.
+        """Send once. Rejected, NotSent and UnknownOutcome are the three failures.
 
-        With ``request.legs`` all its orders stand or none does; each is then known by its own client order id.
+        With ``request.legs``, either all its orders are placed or none; each is then known by its own client order id.
         """
         ...
 

@@ -31,7 +31,7 @@ LIVE_NEEDS = ("order_notional", "daily_notional")
 
 TITLES: dict[str, str] = {
     "order_notional": "Value of one order",
-    "daily_notional": "Maximum value of all orders in a day",
+    "daily_notional": "Value of all orders in a day",
     "position_value": "Value of one position",
     "equity_share": "Position as share of equity",
     "daily_loss": "Loss in a day",

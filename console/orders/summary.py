@@ -1,4 +1,4 @@
-"""What a person is shown of an order or a plan, as text and as terms: what the digest binds."""
+"""What people see of an order or a plan, as text and as terms: what the digest binds."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class Plan:
 
 
 def plan_terms(connection: Connection, plan: Plan, drafts: Sequence[Draft]) -> dict[str, Any]:
-    """Everything a person judges the plan by, as text: what the digest binds."""
+    """Everything a person decides by, as text: what the digest binds."""
     each = [order_terms(connection, plan.account_id, draft) for draft in drafts]
     if len(each) == 1:
         return each[0] | {"summary": f"{plan.opening}{each[0]['summary']}", "stays": list(plan.stays)}

@@ -1,4 +1,4 @@
-"""What an order asks for: a frozen value, checked for sense before any broker sees it. No database."""
+"""The terms of an order: a frozen value, validated before any broker sees it. No database."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ TIF_TEXT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """One order as it was asked for, with the exits that hang on it. Prices in the instrument's currency."""
+    """One order as requested, with its exits. Prices in the instrument's currency."""
 
     symbol: str
     side: Side
@@ -40,7 +40,7 @@ class Terms:
     """Market orders only: what to spend or raise, in the instrument's currency, fee not included."""
     order_type: OrderType = OrderType.MARKET
     tif: TimeInForce | None = None
-    """None: what is usual at the broker, see ``Capabilities.usual_tif``."""
+    """None: the broker's default, see ``Capabilities.usual_tif``."""
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     trail_amount: Decimal | None = None
@@ -64,7 +64,7 @@ class Terms:
         self._check_exits()
 
     def check_offered(self, capabilities: Capabilities) -> None:
-        """Raises Refusal, naming the field, for what this broker does not do by itself. We never imitate it."""
+        """Raises Refusal, naming the field, for what this broker does not offer. We never imitate it."""
         if self.order_type not in capabilities.order_types:
             raise _not_offered("order_type", f"{self.order_type} orders", capabilities.order_types)
         if self.tif is not None and not capabilities.takes(self.order_type, self.tif):
@@ -213,7 +213,7 @@ class Terms:
                 )
 
     def legs(self, name: Callable[[], str]) -> tuple[LegRequest, ...]:
-        """What hangs on the order, each under a client order id of its own from ``name``."""
+        """The exits of the order, each with its own client order id from ``name``."""
         if self.order_class is OrderClass.SIMPLE:
             return ()
         side = self.side if self.order_class is OrderClass.OCO else self.side.opposite

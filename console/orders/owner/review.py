@@ -65,7 +65,7 @@ class ReviewItem:
     preview: Preview | None = None
     facts: RiskInputs | None = None
     worst: Decimal | None = None
-    """The most it can come to, in the connection's currency."""
+    """Its maximum value, in the connection's currency."""
     held: Decimal | None = None
     """Signed position before it, in its account."""
     refusals: list[Refusal] = field(default_factory=list)

@@ -296,7 +296,7 @@ def test_a_certificate_nobody_vouches_for_is_shown_and_nothing_is_said_before_it
     with _gateway(tmp_path) as (secured, fake):
         page = link(browser, secured, fake)
         words = refusal(page)
-        assert "The gateway's certificate is self-signed" in words
+        assert "certificate is self-signed" in words
         assert fake.fingerprint in words
         assert f'name="fingerprint" value="{fake.fingerprint.replace(":", "").lower()}"' in text_of(page)
         not_ticked = {"fingerprint": fake.fingerprint.replace(":", "").lower()}

@@ -140,7 +140,7 @@ def test_a_clock_that_is_off_is_told_from_a_wrong_key(browser: Browser) -> None:
         answer = 401, {"code": "50102", "msg": "Timestamp request expired", "data": []}
         speak = fake.speak
         fake.speak = lambda asked: answer if asked.path == "/api/v5/account/config" else speak(asked)
-        assert "because this computer's clock is wrong" in refusal(link(browser, OKX))
+        assert "clock is wrong. Correct it" in refusal(link(browser, OKX))
 
 
 def test_a_key_without_the_right_to_read_is_told_so(browser: Browser) -> None:

@@ -396,11 +396,11 @@ def test_the_page_says_everything_to_decide_by(
         "Cash 100,000.00 USD",
         "Position in BTC/USD 0 0.1",
         "Value of one order For Practice 90,000.00 USD",
-        "Maximum value of all orders in a day For Practice 90,000.00 USD",
+        "Value of all orders in a day For Practice 90,000.00 USD",
         "2 min 0 s left",
         "Time in force Day",
         "Through API key",
-        "Its name for it see-evil.example",
+        "Client order id see-evil.example",
     ):
         assert said in page, said
     html = text_of(browser.get(f"/orders/{prepared.order.public_id}/"))
