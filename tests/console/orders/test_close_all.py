@@ -335,7 +335,7 @@ def test_the_pages_of_its_orders_say_who_asked(
     prepare(browser, paper)
     assert list(approvals.for_owner(owner)) == [mine()]
     for address in ("/", "/orders/", "/orders/approvals/", f"/connections/{paper.pk}/"):
-        assert re.search("You,? (in the console|asked)", words_of(browser.get(address))), address
+        assert re.search("(by you|You, in the console)", words_of(browser.get(address))), address
     assert "Requested by you on" in words_of(browser.get("/orders/approvals/"))
     release(browser, password=PASSWORD)
     page = browser.get(f"/orders/{mine().order.public_id}/")

@@ -78,7 +78,7 @@ def test_its_page_offers_to_cancel_and_nothing_else(browser: Browser, paper: Con
     words, text = words_of(answer), text_of(answer)
     assert f"{RESTS} Paper" in words
     assert "It cannot be approved or changed here" in words
-    assert "Cancel it at the broker" in words
+    assert "Cancel at the broker" in words
     assert "release" not in text
     assert not Order.objects.exists()
 

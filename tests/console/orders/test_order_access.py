@@ -425,7 +425,7 @@ def test_the_page_says_what_is_lost_and_the_password_lets_it_go(asked: Order, br
         browser.get(f"/orders/{asked.public_id}/")
     )
     sent = {"seen": held(asked).confirmation.terms_digest, "proof-password": PASSWORD}
-    assert "Approved. Order cancelled." in words_of(browser.post(page(asked, "release"), sent, follow=True))
+    assert "Approved. The order is cancelled." in words_of(browser.post(page(asked, "release"), sent, follow=True))
     assert state(asked) is Status.CANCELLED
 
 

@@ -145,7 +145,7 @@ def test_a_browser_answer_that_was_not_asked_for_adds_no_passkey(owner: User) ->
     browser = at_the_browser(owner)
     for credential in ("{}", "null", '{"id": "AAAA", "rawId": "AAAA", "type": "public-key", "response": {}}'):
         answer = browser.post("/security/passkey/", {"name": "Mine", "credential": credential}, follow=True)
-        assert "does not fit" in words_of(answer)
+        assert "was not accepted" in words_of(answer)
     assert not factors.has_any(owner)
 
 
