@@ -226,7 +226,8 @@ def _initial(instrument: Instrument) -> Decimal:
 
 
 def _short_of_units(symbol: str, wanted: Decimal, units: ledger.Balance) -> str:
-    held = f"This order sells {plain(wanted)} {symbol}, but only {plain(max(units.available, Decimal(0)))} can be sold"
+    most = f"only {plain(units.available)}" if units.available > 0 else "nothing"
+    held = f"This order sells {plain(wanted)} {symbol}, but {most} can be sold"
     if units.reserved:
         return f"{held}: {plain(units.total)} held, {plain(units.reserved)} reserved for open sell orders."
     return f"{held}. Short selling is not offered."

@@ -98,7 +98,7 @@ def test_a_resting_sell_holds_its_units_and_nothing_held_twice_can_be_sold() -> 
 
 def test_selling_what_is_not_held_is_refused() -> None:
     broker, account = paper(Clock())
-    with pytest.raises(InsufficientPosition, match="0 is available"):
+    with pytest.raises(InsufficientPosition, match="nothing can be sold"):
         broker.submit(account.key, order("SELL", "1"))
 
 
