@@ -22,7 +22,7 @@ run: .venv/.runs $(BIN)/tradelatch ## an instance on this computer; the first th
 rotate: .venv/.runs $(BIN)/tradelatch ## a new password and new keys, when the first ones are lost
 	@exec $(PYTHON) manage.py quickstart --rotate
 
-# Web, worker and scheduler start again when Python changes; templates and static files are read anew for each page.
+# Web, worker and scheduler start again when Python changes; templates and static files are read again for each page.
 dev: .venv/.runs $(BIN)/tradelatch ## while changing code: an instance that reloads
 	@TRADELATCH_DEVELOPMENT=1 exec $(PYTHON) manage.py dev
 

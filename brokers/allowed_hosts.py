@@ -45,7 +45,7 @@ class _Entry:
             return cls(ipaddress.ip_network(host), "", number)
         except ValueError:
             if not re.fullmatch(r"(?!-)[A-Za-z0-9.-]{1,253}", host) or re.fullmatch(r"[0-9./]+", host):
-                raise ValueError(f"{text} is no address, network or host name") from None
+                raise ValueError(f"{text} is not an address, network or host name") from None
             return cls(None, _plain(host), number)
 
     def has(self, host: str, port: int, address: Address) -> bool:
@@ -66,7 +66,7 @@ class AllowedHosts:
         name = _plain(host)
         if not all(any(entry.has(name, port, address) for entry in self.entries) for address in found):
             raise OutOfReach(
-                f"This instance does not call {host}:{port}. Its operator lists the gateways it may call in "
+                f"This instance does not connect to {host}:{port}. Its operator lists the allowed gateways in "
                 "TRADELATCH_BROKER_ADDRESSES. Nothing was sent."
             )
         return [str(address) for address in found]
@@ -103,7 +103,7 @@ def look_up(host: str, port: int) -> list[Address]:
         told = [str(each[4][0]) for each in asked.result(_SECONDS)]
         found = [_unwrapped(ipaddress.ip_address(each)) for each in dict.fromkeys(told)]
     except (OSError, UnicodeError, ValueError, LookedUpTooLong) as error:
-        raise BrokerUnavailable(f"The name {host[:100]} is not known here. Nothing was sent.") from error
+        raise BrokerUnavailable(f"The name {host[:100]} cannot be resolved. Nothing was sent.") from error
     finally:
         pool.shutdown(wait=False)
     if not found:

@@ -46,15 +46,15 @@ class Extras(Protocol):
 
     def option_expirations(self, symbol: str) -> list[OptionExpiration]:
         """Of the options on ``symbol``, nearest first. Raises InvalidSymbol."""
-        raise NotSupported("This broker lists no options.")
+        raise NotSupported("This broker does not list options.")
 
     def option_chain(self, symbol: str, day: date, *, strikes: int, right: OptionRight | None = None) -> OptionChain:
         """The ``strikes`` strikes nearest to the price; both rights where none is named. Raises InvalidRequest."""
-        raise NotSupported("This broker lists no options.")
+        raise NotSupported("This broker does not list options.")
 
     def futures_contracts(self, root: str) -> list[FuturesContract]:
         """Those that have not expired, nearest first. Raises InvalidSymbol for a root without any."""
-        raise NotSupported("This broker lists no contract months.")
+        raise NotSupported("This broker does not list contract months.")
 
     def funding_rate(self, symbol: str, limit: int) -> FundingRate:
         """With the newest ``limit`` payments. Raises InvalidSymbol, InvalidRequest for what is no perpetual."""
@@ -64,15 +64,15 @@ class Extras(Protocol):
         self, account_id: str, *, start: datetime | None = None, end: datetime | None = None, limit: int
     ) -> list[Transfer]:
         """Deposits, withdrawals and moves between the person's accounts, newest first; ``end`` is not included."""
-        raise NotSupported("This broker lists no transfers.")
+        raise NotSupported("This broker does not list transfers.")
 
     def deposit_addresses(self, account_id: str, asset: str) -> list[DepositAddress]:
         """Those the account has; none is made. Raises InvalidSymbol for an asset the broker does not know."""
-        raise NotSupported("This broker tells no deposit addresses.")
+        raise NotSupported("This broker does not report deposit addresses.")
 
     def earn(self, account_id: str, asset: str = "") -> Earn:
         """Staking and savings: what is offered, and what the account has in them. "" is every asset."""
-        raise NotSupported("This broker has nothing to earn with.")
+        raise NotSupported("This broker has no earn products.")
 
 
 class Broker(Extras, Protocol):
@@ -187,9 +187,9 @@ class Broker(Extras, Protocol):
         ...
 
     def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
-        """Send once. Rejected, NotSent and UnknownOutcome tell the three failures apart.
+        """Send once. Rejected, NotSent and UnknownOutcome are the three failures.
 
-        With ``request.legs`` all its orders stand or none does; each is then known by its own client order id.
+        With ``request.legs``, either all its orders are placed or none; each is then known by its own client order id.
         """
         ...
 

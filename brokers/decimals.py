@@ -23,6 +23,18 @@ def plain(value: Decimal) -> str:
     return "0" if text in ("-0", "") else text
 
 
+def grouped(value: Decimal) -> str:
+    """Thousands apart and not a digit lost: ``Decimal("12430.50")`` → ``"12,430.5"``."""
+    text = format(value, ",f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def money(value: Decimal) -> str:
+    """The same with at least two decimals: ``Decimal("5411.5")`` → ``"5,411.50"``."""
+    whole, _, decimals = grouped(value).partition(".")
+    return f"{whole}.{decimals.ljust(2, '0')}"
+
+
 def is_multiple(value: Decimal, step: Decimal) -> bool:
     return value % step == 0
 

@@ -26,8 +26,8 @@ BrokerError
 │   ├── RateLimited         says when to try again
 │   ├── NeedsAnswer         the broker asks a person something before it takes the order
 │   └── NotSupported        the broker has no such thing
-└── UnknownOutcome          it may stand: never resend, look it up
-    └── CannotTell          the broker cannot say whether it stands: a person has to look
+└── UnknownOutcome          it may be open: never resend, look it up
+    └── CannotTell          the broker cannot say whether it is open: a person has to check
 """
 
 from enum import StrEnum
@@ -64,7 +64,7 @@ class Busy(BrokerUnavailable):
 
 
 class OtherCertificate(BrokerUnavailable):
-    """The host shows another certificate than the one a person confirmed."""
+    """The host shows a different certificate from the one a person confirmed."""
 
 
 class Rejected(BrokerError):
@@ -72,7 +72,7 @@ class Rejected(BrokerError):
 
 
 class OtherAccount(Rejected):
-    """Who is signed in there, or whose key it is, changed since the connection was linked."""
+    """The account behind the session or the key is not the one that was linked."""
 
 
 class InvalidSymbol(Rejected):
@@ -110,11 +110,11 @@ class MarketClosed(Rejected):
 
 
 class StaleQuote(Rejected):
-    """The newest price is too old to trade at."""
+    """The latest price is too old to trade on."""
 
 
 class DuplicateClientId(Rejected):
-    """An order with this client order id stands already: look it up, never report a rejection."""
+    """An order with this client order id already exists: look it up, never report a rejection."""
 
 
 class OrderNotFound(Rejected):
@@ -136,7 +136,7 @@ class InvalidRequest(Rejected):
 
 
 class NoRate(Rejected):
-    """This broker cannot tell what one currency costs in the other."""
+    """This broker has no exchange rate between the two currencies."""
 
 
 class AuthFailed(Rejected):
@@ -144,7 +144,7 @@ class AuthFailed(Rejected):
 
 
 class ClockSkew(AuthFailed):
-    """The signature holds a time that the broker finds too far from its own."""
+    """The broker rejects the signature's time: the clocks differ too much."""
 
 
 class NeedsLogin(AuthFailed):
@@ -156,7 +156,7 @@ class PermissionDenied(Rejected):
 
 
 class RateLimited(Rejected):
-    """The broker refused for want of time and did nothing. ``retry_after`` is in seconds."""
+    """The broker is limiting calls and did nothing. ``retry_after`` is in seconds."""
 
     def __init__(self, message: str, retry_after: float) -> None:
         super().__init__(message)
@@ -164,14 +164,14 @@ class RateLimited(Rejected):
 
 
 class NeedsAnswer(Rejected):
-    """The broker asks before it takes the order. Nothing stands unless a person says yes; no program may.
+    """The broker asks before it takes the order. Nothing is placed unless a person answers yes; no program may.
 
     ``questions`` are the broker's own words; ``token`` is what its adapter's ``answer`` wants.
     """
 
     def __init__(self, broker: str, questions: tuple[str, ...], token: str) -> None:
         asked = " ".join(f"“{question}”" for question in questions)
-        super().__init__(f"{broker} asks before it takes this order, so nothing was placed: {asked}")
+        super().__init__(f"{broker} has a question before it accepts this order, so nothing was placed: {asked}")
         self.questions = questions
         self.token = token
 
@@ -181,4 +181,4 @@ class UnknownOutcome(BrokerError):
 
 
 class CannotTell(UnknownOutcome):
-    """No question this broker answers proves that the order stands or that it does not."""
+    """Nothing this broker reports proves whether the order is open."""

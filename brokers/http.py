@@ -129,7 +129,7 @@ class HttpClient:
         try:
             return self._call("GET", path, headers, params, None, timeouts, most)
         except (httpx2.HTTPError, Garbled) as error:
-            raise BrokerUnavailable(f"{self._broker} could not be asked: {_why(error)}.") from error
+            raise BrokerUnavailable(f"{self._broker} could not be reached: {_why(error)}.") from error
 
     def write(
         self,
@@ -148,7 +148,9 @@ class HttpClient:
         except _NEVER_SENT as error:
             raise NotSent(f"{self._broker} could not be reached: {_why(error)}. Nothing was sent.") from error
         except (httpx2.HTTPError, Garbled) as error:
-            raise UnknownOutcome(f"{self._broker} gave no clear answer: {_why(error)}. It may stand there.") from error
+            raise UnknownOutcome(
+                f"{self._broker} gave no clear answer: {_why(error)}. The order may be open there."
+            ) from error
 
     def _call(
         self,
@@ -244,7 +246,9 @@ class _Stream(httpcore2.NetworkStream):
         secured = self._stream.start_tls(ssl_context, server_hostname, timeout)
         if self._fingerprint and _digest(secured.get_extra_info("ssl_object")) != self._fingerprint:
             secured.close()
-            raise OtherCertificate("The gateway shows another certificate than the one confirmed. Nothing was sent.")
+            raise OtherCertificate(
+                "The gateway shows a different certificate from the one you confirmed. Nothing was sent."
+            )
         return _Stream(secured)
 
     def get_extra_info(self, info: str) -> Any:

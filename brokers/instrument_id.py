@@ -150,11 +150,11 @@ def parse(text: str) -> InstrumentId:
     asked = text.strip().upper()
     kind, _, body = asked.partition(":")
     if kind not in _KINDS or len(asked) > LONGEST or not asked.isascii():
-        raise ValueError(f"{text[:LONGEST]!r} names no instrument.")
+        raise ValueError(f"{text[:LONGEST]!r} is not an instrument.")
     for form in _READ[InstrumentKind(kind)]:
         if told := form.fullmatch(body):
             return _read(InstrumentKind(kind), {name: value or "" for name, value in told.groupdict().items()})
-    raise ValueError(f"{text[:LONGEST]!r} names no instrument.")
+    raise ValueError(f"{text[:LONGEST]!r} is not an instrument.")
 
 
 def _read(kind: InstrumentKind, told: dict[str, str]) -> InstrumentId:
@@ -162,7 +162,7 @@ def _read(kind: InstrumentKind, told: dict[str, str]) -> InstrumentId:
     if expiry:
         date.fromisoformat(expiry if len(expiry) == 10 else f"{expiry}-01")
     if strike and not Decimal(strike):
-        raise ValueError("A strike is more than zero.")
+        raise ValueError("A strike must be greater than zero.")
     settle, venue = told.get("settle", ""), told["venue"]
     return InstrumentId(
         kind=kind,

@@ -100,7 +100,7 @@ def page_of_fills(
     if after:
         places = [place for place, fill in enumerate(rows) if fill.fill_id == after]
         if not places:
-            raise InvalidRequest("This account has no such place to go on from.", "cursor")
+            raise InvalidRequest("This page of the list no longer exists. Start from the first page.", "cursor")
         rows = rows[places[0] + 1 :]
     return [
         fill

@@ -17,7 +17,7 @@ def parsing(broker: str) -> Iterator[None]:
     try:
         yield
     except Garbled as error:
-        raise BrokerUnavailable(f"{broker} gave an answer nobody understands: {error}") from error
+        raise BrokerUnavailable(f"{broker} gave an answer that could not be understood: {error}") from error
 
 
 def record(value: Any) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def _lazily(module: str, name: str) -> Callable[[Mapping[str, Any]], Broker]:
             adapter = getattr(import_module(module), name)
         except ModuleNotFoundError as error:
             raise BrokerUnavailable(
-                f"This installation lacks {error.name}, which this broker needs. Its operator can install it."
+                f"This installation is missing {error.name}, which this broker needs. Its operator can install it."
             ) from error
         broker: Broker = adapter.open(settings)
         return broker

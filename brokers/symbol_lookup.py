@@ -23,8 +23,9 @@ def parse_instrument_id(symbol: str) -> InstrumentId | None:
         return instrument_id.parse(symbol)
     except ValueError as error:
         raise InvalidSymbol(
-            f"{symbol.strip()[: instrument_id.LONGEST]!r} is no instrument_id. Copy it from search_security, "
-            "such as STK:AAPL.USD@XNAS, CRY:BTC/USDT or OPT:AAPL.USD:2026-12-18:C:250."
+            f"{symbol.strip()[: instrument_id.LONGEST]!r} is not an instrument_id. Copy it from search_security, for "
+            "example"
+            " STK:AAPL.USD@XNAS, CRY:BTC/USDT or OPT:AAPL.USD:2026-12-18:C:250."
         ) from error
 
 
@@ -49,8 +50,7 @@ def ambiguous(wanted: str, found: Sequence[Instrument], where: str) -> Ambiguous
     choices = ", ".join(f"{each.symbol} ({each.name}, {each.exchange})" for each in shown)
     more = f" and {len(found) - len(shown)} more" if len(found) > len(shown) else ""
     return AmbiguousSymbol(
-        f"{wanted[: instrument_id.LONGEST]!r} does not say which instrument of {where} is meant. "
-        f"Name one of: {choices}{more}.",
+        f"{wanted[: instrument_id.LONGEST]!r} matches several instruments of {where}. Use one of: {choices}{more}.",
         tuple(candidate(each) for each in shown),
     )
 

@@ -1,4 +1,4 @@
-"""The words every broker adapter speaks: frozen values, exact decimals, aware UTC times.
+"""The types every broker adapter uses: frozen values, exact decimals, aware UTC times.
 
 Money and quantities are ``Decimal`` built from text, never from a float. ``None`` means "not known",
 which is not zero.
@@ -15,7 +15,7 @@ from brokers import instrument_id
 from brokers.instrument_id import InstrumentId, InstrumentKind
 
 LONGEST_SYMBOL = instrument_id.LONGEST
-"""Characters of the longest name an instrument can be asked for by."""
+"""Maximum length of a name used to look an instrument up."""
 
 
 class Environment(StrEnum):
@@ -69,17 +69,17 @@ class TimeInForce(StrEnum):
     DAY = "DAY"
     GTC = "GTC"
     IOC = "IOC"
-    """What can fill at once does, the rest is cancelled."""
+    """Fills what it can immediately; the rest is cancelled."""
     FOK = "FOK"
-    """All of it at once, or nothing."""
+    """All of it immediately, or nothing."""
     OPG = "OPG"
-    """In the next opening only."""
+    """At the next open only."""
     CLS = "CLS"
-    """In the next closing only."""
+    """At the next close only."""
 
 
 class OrderClass(StrEnum):
-    """How the orders of one request hang together. See ``OrderRequest.legs``."""
+    """How the orders of one request belong together. See ``OrderRequest.legs``."""
 
     SIMPLE = "simple"
     BRACKET = "bracket"
@@ -100,7 +100,7 @@ class BarSize(StrEnum):
 
 
 class BrokerStatus(StrEnum):
-    """Where an order stands at the broker. The desk has its own, richer states."""
+    """The status of an order at the broker. The desk has its own, richer statuses."""
 
     WORKING = "working"
     PARTIALLY_FILLED = "partially_filled"
@@ -135,18 +135,18 @@ class Instrument:
     """When it trades, in words a person can read."""
     shortable: bool | None = None
     minimum_notional: Decimal | None = None
-    """Smallest price x quantity x multiplier of one order, in ``currency``; None where the broker tells none."""
+    """Smallest price x quantity x multiplier of one order, in ``currency``; None if the broker does not report one."""
     base: str = ""
     """What is bought, for coins and forex: BTC of BTC/USDT."""
     settle: str = ""
     """What a contract pays out in."""
     expires: datetime | None = None
     fetched_at: datetime | None = None
-    """When the broker told these rules; None for rules of our own."""
+    """When the broker reported these rules; None for our own rules."""
     ticker: str = ""
-    """What it is called everywhere, or the root of an option or a future, where ``symbol`` is the broker's own."""
+    """The common ticker, or the root of an option or a future, where ``symbol`` is the broker's own."""
     venue: str = ""
-    """Where it is listed, as ``brokers.instrument_id`` has it; empty where the broker does not tell."""
+    """Where it is listed, as ``brokers.instrument_id`` has it; empty if the broker does not report it."""
     expiry: str = ""
     """Of an option the last day, ``2026-12-18``; of a listed future the month of delivery, ``2026-09``."""
     right: str = ""
@@ -155,7 +155,7 @@ class Instrument:
 
     @property
     def identity(self) -> InstrumentId | None:
-        """Which instrument it is, at whatever broker; None where the broker does not tell enough to say."""
+        """Which instrument it is, at whatever broker; None if the broker reports too little to say."""
         return _identity(
             self.asset_class,
             self.ticker or self.base or self.symbol.partition("/")[0],
@@ -283,10 +283,10 @@ class ConnectionInfo:
     environment: Environment
     can_trade: bool | None
     can_withdraw: bool | None
-    """None: the broker does not tell. A key that can withdraw must not be kept."""
+    """None: the broker does not report it. A key that can withdraw must not be kept."""
     key_expires: datetime | None = None
     note: str = ""
-    """What a person should know about this key, in one sentence."""
+    """What the owner should know about this key, in one sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,13 +302,13 @@ class Cash:
     currency: str
     total: Decimal
     reserved: Decimal
-    """Held for open buy orders, their fees included."""
+    """Reserved for open buy orders, including their fees."""
     settled: Decimal | None = None
-    """What of ``total`` has settled; None where the broker does not tell."""
+    """What of ``total`` has settled; None if the broker does not report it."""
 
     @property
     def unsettled(self) -> Decimal:
-        """Proceeds of sales that cannot be spent yet, as far as the broker tells."""
+        """Proceeds of sales that cannot be spent yet, as far as the broker reports it."""
         return Decimal(0) if self.settled is None else self.total - self.settled
 
     @property
@@ -326,9 +326,9 @@ class AccountState:
     buying_power: Decimal
     as_of: datetime
     initial_margin: Decimal | None = None
-    """Own means that the positions need to be opened, in ``currency``; None for a cash account."""
+    """Initial margin of the positions, in ``currency``; None for a cash account."""
     maintenance_margin: Decimal | None = None
-    """Own means that they need to be kept."""
+    """Maintenance margin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,15 +338,15 @@ class Position:
     currency: str
     quantity: Decimal
     reserved: Decimal
-    """Held for open sell orders."""
+    """Reserved for open sell orders."""
     average_price: Decimal | None
-    """Average price paid per unit, fees not included; None where the broker does not keep it."""
+    """Average price paid per unit, fees not included; None if the broker does not keep it."""
     last: Decimal
     market_value: Decimal
     unrealized_pnl: Decimal | None
     source: str
     as_of: datetime | None = None
-    """When ``last`` was made."""
+    """When ``last`` traded."""
 
     def is_in(self, symbol: str, asset_class: str) -> bool:
         """Whether orders in ``symbol`` buy or sell it: a coin is one holding, by whichever of its pairs it is told."""
@@ -371,7 +371,7 @@ class LegRequest:
     order_type: OrderType
     tif: TimeInForce = TimeInForce.GTC
     quantity: Decimal | None = None
-    """None: as many units as the order it hangs on."""
+    """None: as many units as the order it is attached to."""
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     trail_amount: Decimal | None = None
@@ -398,11 +398,11 @@ class OrderRequest:
     trail_percent: Decimal | None = None
     """The same in percent of that price: 5 is five percent. One of the two, never both."""
     outside_rth: bool = False
-    """May also fill before and after the regular session."""
+    """Can also fill before and after regular hours."""
     reduce_only: bool = False
-    """Never opens or turns a position: what is beyond it is not filled."""
+    """Never opens or reverses a position: anything beyond it is not filled."""
     post_only: bool = False
-    """Refused when it would take a price that stands already."""
+    """Refused if it would trade immediately."""
     order_class: OrderClass = OrderClass.SIMPLE
     legs: tuple[LegRequest, ...] = ()
     """SIMPLE: none. BRACKET: a profit target and a stop, both on the other side, which wait until this order
@@ -434,10 +434,10 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderChanges:
-    """What to change of a resting order. None leaves a term as it is."""
+    """What to change in a resting order. None: no change."""
 
     quantity: Decimal | None = None
-    """The new whole quantity, what has filled included."""
+    """The new total quantity, including what has filled."""
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     trail_amount: Decimal | None = None
@@ -485,13 +485,13 @@ class BrokerOrder:
     """In units. With ``symbol``, ``side`` and the prices: what is needed to show an order made elsewhere."""
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
-    """The stop as it stands now, where it follows the price."""
+    """The current stop price of a trailing stop."""
     trail_amount: Decimal | None = None
     trail_percent: Decimal | None = None
     currency: str = ""
     order_class: OrderClass = OrderClass.SIMPLE
     parent_client_order_id: str = ""
-    """The order this leg hangs on."""
+    """The order this leg is attached to."""
     held: bool = False
     """It waits for its parent to fill, and cannot fill itself before."""
     created_at: datetime | None = None
@@ -777,7 +777,7 @@ class Transfer:
     amount: Decimal
     """Never negative: ``kind`` says which way it went."""
     fee: Decimal | None = None
-    """In ``asset``; None where the broker does not tell."""
+    """In ``asset``; None if the broker does not report it."""
     network: str = ""
     transaction_hash: str = ""
 
@@ -824,7 +824,7 @@ class Earn:
     offers: tuple[EarnOffer, ...]
     holdings: tuple[EarnHolding, ...]
     note: str = ""
-    """What is missing from the lists, where the broker tells of a part alone."""
+    """What is missing from the lists, where the broker reports only a part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,8 +19,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _DETAIL = (
-    f"The body of the request did not arrive: at most {SILENCE_SECONDS:.0f} seconds may pass without a piece of it, "
-    f"and {TOTAL_SECONDS:.0f} in all. Nothing was done. Send it again."
+    f"The request body did not arrive in time: at most {SILENCE_SECONDS:.0f} seconds between pieces and"
+    f" {TOTAL_SECONDS:.0f} in all. Nothing was done. Send it again."
 )
 
 

@@ -89,14 +89,14 @@ def clean_display_name(name: str, *, field: str = "name", longest: int = 100) ->
     if any(len(_alphabets(word)) > 1 for word in shown.split()):
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            "The name mixes letters of several alphabets in one word. Use one alphabet.",
+            "The name mixes letters from several alphabets in one word. Use one alphabet.",
             field=field,
         )
     if found := _claim_in(shown):
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            f"The name holds {found}, which people could take for a word of this server's about the program. Call it "
-            "by its own name alone. Nothing was saved.",
+            f"The name contains {found}, which could be mistaken for a statement by this server. Use only the "
+            "program's own name. Nothing was saved.",
             field=field,
         )
     return shown
@@ -112,7 +112,7 @@ def _claim_in(name: str) -> str:
     """What speaks for us in it; empty for a name that does not."""
     for char in name:
         if _SEAL.search(unicodedata.name(char, "")):
-            return f"the sign {char} ({escape_character(char)})"
+            return f"the character {char} ({escape_character(char)})"
     own = _SET_UP_FOR.sub("", name)
     for read in (own, "".join(_SIGNS.get(char, char) for char in own)):
         words = _latin_words(read)

@@ -102,89 +102,88 @@ class Explanation:
 EXPLANATIONS: dict[Code, Explanation] = {
     Code.INVALID_REQUEST: Explanation(
         "The request was malformed",
-        "Update the assistant or the program that sent it; the message says what it could not read.",
+        "Update the assistant or program that sent it; the message says what could not be read.",
     ),
     Code.UNKNOWN_TOOL: Explanation(
         "No such tool",
         "The assistant called a tool this server does not have. Ask it to list the tools again.",
     ),
     Code.UNKNOWN_ARGUMENT: Explanation(
-        "An argument the tool does not take",
-        "Nothing was done. The assistant can read the arguments in the tool list.",
+        "Unknown argument",
+        "Nothing was done. The tool list shows the arguments.",
     ),
     Code.MISSING_ARGUMENT: Explanation(
-        "A required argument was missing", "Nothing was done. The assistant can call again with the argument."
+        "Missing argument", "Nothing was done. The assistant can call again with the argument."
     ),
     Code.INVALID_ARGUMENT: Explanation(
-        "An argument had a value the tool cannot use",
-        "Nothing was done. The message names the argument and what fits.",
+        "Invalid argument",
+        "Nothing was done. The message names the argument and the values it accepts.",
     ),
     Code.BODY_TOO_LARGE: Explanation("The request was too large", "Send a request of at most 256 kB."),
     Code.REQUEST_TIMEOUT: Explanation(
         "The request did not arrive in time",
-        "Its body stopped on the way. Nothing was done; send it again, on a line that holds.",
+        "The connection stalled before the whole request had arrived. Nothing was done; send it again.",
     ),
     Code.UNSUPPORTED_MEDIA_TYPE: Explanation(
         "The request was not JSON", "Send Content-Type: application/json and accept application/json."
     ),
     Code.ORIGIN_REFUSED: Explanation(
-        "A web page of another origin called",
+        "A web page from another origin made the call",
         "Browsers may call only from this server's own address. Nothing was done.",
     ),
     Code.NOT_FOUND: Explanation(
-        "No such thing", "Look at the list it should be in; what belongs to somebody else is not there either."
+        "Not found", "Check the list it should be in. Items that belong to other people are not listed."
     ),
-    Code.METHOD_NOT_ALLOWED: Explanation(
-        "The address does not take this method", "The Allow header and the schema name the methods it takes."
-    ),
+    Code.METHOD_NOT_ALLOWED: Explanation("Method not allowed", "The Allow header and the schema list the methods."),
     Code.UNAUTHENTICATED: Explanation(
-        "The sign-in was missing or has ended",
-        "Connect the assistant again, or check under Connected apps and API keys whether access was taken back.",
+        "Not signed in, or the sign-in has ended",
+        "Connect the assistant again, or check under Connected apps and API keys whether access was revoked.",
     ),
     Code.WRONG_AUDIENCE: Explanation(
         "A token for /mcp was sent to the REST API",
-        "An assistant's sign-in works at /mcp alone. Use an API key for the REST API.",
+        "An assistant's sign-in works only at /mcp. Use an API key for the REST API.",
     ),
     Code.NOT_PERMITTED: Explanation(
-        "This kind of sign-in may not do this", "The message says which kind may. Nothing was done."
+        "This kind of sign-in cannot do this", "The message says which kind can. Nothing was done."
     ),
     Code.CSRF_FAILED: Explanation(
-        "The request did not prove that it came from the console",
-        "Send the CSRF token of the session as X-CSRFToken, or use a key.",
+        "Missing or wrong CSRF token",
+        "Send the session's CSRF token as X-CSRFToken, or use a key.",
     ),
     Code.RE_AUTHENTICATION_REQUIRED: Explanation(
-        "It takes a proof that its owner is there, made for this very act",
-        "Do it in the console, which asks for a passkey or the password; or send the request again with the proof it "
-        "asks for.",
+        "Proof of presence required",
+        "Do it in the console, which asks for your passkey or password, or send the request again with the proof the "
+        "answer asks for.",
     ),
     Code.IP_NOT_ALLOWED: Explanation(
-        "The call came from an address the key does not allow",
-        "If the address is yours, add it by rotating the key under API keys. If not, revoke the key: it has leaked.",
+        "The key does not allow this IP address",
+        "If the address is yours, rotate the key under API keys and add it. If not, revoke the key: it has leaked.",
     ),
     Code.INSUFFICIENT_SCOPE: Explanation(
         "The tool needs permission to trade",
         "Connect the assistant again and choose Read and trade, or use a key that may trade.",
     ),
     Code.TOOLSET_OFF: Explanation(
-        "The owner switched this set of tools off for the app",
+        "This toolset is switched off for the app",
         "Switch it on again on the app's page under Connected apps, if the app should have it.",
     ),
     Code.NOT_OFFERED_BY_BROKER: Explanation(
         "The connection's broker cannot do this",
-        "Use another connection; the tool list leaves out what cannot be done.",
+        "Use another connection; the tool list shows only what this one can do.",
     ),
     Code.TRADING_DISABLED: Explanation(
         "Trading is switched off for the connection",
         "Switch trading on under Connections, if you want orders there.",
     ),
     Code.APP_PAUSED: Explanation("The app is paused", "Resume it under Connected apps when you want it to act again."),
-    Code.APP_REVOKED: Explanation("The app's access has ended", "Connect the assistant again to allow it anew."),
+    Code.APP_REVOKED: Explanation("The app's access has ended", "Connect the assistant again to give it access."),
     Code.CONNECTION_PAUSED: Explanation(
-        "The connection is paused", "Resume it under Connections. Orders can still be cancelled meanwhile."
+        "The connection is paused", "Resume it under Connections. Open orders can still be cancelled."
     ),
     Code.LIVE_FROZEN: Explanation(
-        "Live trading rests after an account recovery",
-        "For 24 hours no order goes to a live connection. Paper goes on, and orders can be cancelled.",
+        "Live trading is frozen after an account recovery",
+        "For 24 hours, no order is sent to a live connection. Paper trading continues, and open orders can be "
+        "cancelled.",
     ),
     Code.HALTED: Explanation(
         "Order entry is halted",
@@ -192,45 +191,47 @@ EXPLANATIONS: dict[Code, Explanation] = {
     ),
     Code.RATE_LIMITED: Explanation(
         "Too many calls in a minute",
-        "The message says when to try again. Limits count all apps of one user together.",
+        "The message says when to try again. All apps of one user share the limit.",
     ),
     Code.UNKNOWN_USER: Explanation(
-        "The platform has no such user", "Use a user_id that this platform made and has not disabled."
+        "The platform has no such user", "Use a user_id that this platform created and has not disabled."
     ),
     Code.CONNECTION_REQUIRED: Explanation(
-        "The user has several connections, or none", "Name one of them as connection_id; the answer lists them."
+        "A connection has to be specified",
+        "Set connection_id to one of the connections in the answer. If there are none, add one first.",
     ),
     Code.UNKNOWN_SYMBOL: Explanation(
         "No such instrument", "Search for it with search_security and use the symbol exactly as listed."
     ),
     Code.AMBIGUOUS_SYMBOL: Explanation(
-        "The name means several instruments",
-        "Choose one of the candidates the answer lists, and ask again with its symbol or instrument_id.",
+        "The symbol matches several instruments",
+        "Choose one of the candidates in the answer and call again with its symbol or instrument_id.",
     ),
     Code.UNKNOWN_ACCOUNT: Explanation(
         "No such account on this connection", "Use an account_id from get_accounts, or leave it out."
     ),
     Code.UNKNOWN_ORDER: Explanation("No such order", "Use an order_id from get_orders."),
     Code.INVALID_ORDER: Explanation(
-        "The order breaks a rule of the instrument", "The message names the rule. Nothing was sent."
+        "Order does not meet the instrument's rules", "The message names the rule. Nothing was sent."
     ),
     Code.INSUFFICIENT_FUNDS: Explanation(
         "Not enough buying power",
-        "Lower the quantity, or add funds. Open buy orders hold cash until they end.",
+        "Lower the quantity or add funds. Open buy orders reserve cash until they end.",
     ),
     Code.INSUFFICIENT_POSITION: Explanation(
-        "Not enough to sell", "Sell at most what is held and not already offered by another order."
+        "Not enough to sell", "Sell at most what you hold and what no other order is already selling."
     ),
     Code.MARKET_CLOSED: Explanation(
         "The market is closed", "Send a limit order that can rest, or wait for the session to open."
     ),
     Code.STALE_QUOTE: Explanation(
-        "The newest price is too old to trade at",
-        "Wait for the next price, or place a limit order that waits (DAY or GTC).",
+        "The latest price is too old to trade on",
+        "Wait for a new price, or place a resting limit order (DAY or GTC).",
     ),
     Code.NO_RATE: Explanation(
-        "No exchange rate between the two currencies",
-        "The connection's broker quotes none. Keep the amounts apart; never guess a rate.",
+        "No exchange rate available",
+        "The connection's broker does not quote one for these currencies. Report the amounts separately; never guess "
+        "a rate.",
     ),
     Code.PRICE_MOVED: Explanation(
         "The price moved too far before the confirmation",
@@ -239,48 +240,45 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.NOT_CANCELLABLE: Explanation("The order had already ended", "There is nothing left to cancel."),
     Code.NOT_MODIFIABLE: Explanation(
         "The order cannot be changed now",
-        "Only an order that rests at the broker can be changed, one change at a time. The message says what it is.",
+        "Only an open order at the broker can be changed, one change at a time. The message gives the reason.",
     ),
-    Code.NO_POSITION: Explanation("There is no position to close", "Look at get_positions; nothing was prepared."),
+    Code.NO_POSITION: Explanation("There is no position to close", "Check get_positions. Nothing was prepared."),
     Code.POSITION_CHANGED: Explanation(
-        "The position is not what the order was sized by",
-        "Nothing was sent. Look at get_positions and prepare it again.",
+        "The position changed after the order was sized",
+        "Nothing was sent. Check get_positions and prepare the order again.",
     ),
-    Code.DUPLICATE_ORDER_ID: Explanation(
-        "The client order id was used for a different order", "Use a new client_order_id for a new order."
-    ),
+    Code.DUPLICATE_ORDER_ID: Explanation("Client order id already used", "Use a new client_order_id for a new order."),
     Code.APPROVAL_REQUIRED: Explanation(
-        "Only the owner can release orders here", "The connection asks for its owner's own approval of each order."
+        "Only the owner can release orders here", "On this connection, the owner approves each order."
     ),
     Code.USER_IS_ASKED: Explanation(
-        "The user is being asked in their client",
-        "Only their answer there sends it, or the owner in the console. No call of the app does.",
+        "Waiting for the user's answer in their client",
+        "Only the user's answer there or the owner in the console can send it. The app cannot.",
     ),
     Code.WAITS_FOR_OWNER: Explanation(
-        "It waits for its owner's decision",
-        "The owner releases or rejects it in the console; no app takes it back. Unanswered, it ends unsent.",
+        "Waiting for the owner's decision",
+        "The owner releases or rejects it in the console; apps cannot withdraw it. Without a decision it expires "
+        "unsent.",
     ),
     Code.OWNERS_ORDER: Explanation(
-        "The owner made this order", "Only the owner cancels or changes it, in the console. Nothing was done."
+        "This order belongs to the owner", "Only the owner can cancel or change it, in the console. Nothing was done."
     ),
     Code.ANOTHER_APPS_ORDER: Explanation(
-        "Another app made this order",
-        "That app can cancel or change it, and the owner in the console. To stop all orders at once, halt.",
+        "This order belongs to another app",
+        "That app or the owner in the console can cancel or change it. To stop all trading, use a halt.",
     ),
     Code.CONFIRMATION_UNKNOWN: Explanation(
         "No such confirmation for this app",
         "Only the app that prepared an order can confirm it. Prepare it again.",
     ),
     Code.CONFIRMED_TOO_SOON: Explanation(
-        "The confirmation came sooner than anybody can read the order",
-        "Nothing was sent. The message says how long is left; then the same confirmation works. The owner sets the "
-        "least time on the connection's page.",
+        "The order was confirmed before anyone could read it",
+        "Nothing was sent. The message says how long to wait; then the same confirmation works. The owner sets the "
+        "minimum time on the connection's page.",
     ),
-    Code.CONFIRMATION_EXPIRED: Explanation(
-        "The confirmation came too late", "Nothing was sent. Prepare the order again."
-    ),
+    Code.CONFIRMATION_EXPIRED: Explanation("The confirmation expired", "Nothing was sent. Prepare the order again."),
     Code.CONFIRMATION_USED: Explanation(
-        "The confirmation was used already", "Look at the order it released; nothing was sent again."
+        "The confirmation was already used", "Check the order it released. Nothing was sent again."
     ),
     Code.CONFIRMATION_CHANGED: Explanation(
         "The order's terms changed after they were shown",
@@ -289,10 +287,10 @@ EXPLANATIONS: dict[Code, Explanation] = {
     ),
     Code.REJECTED_BY_OWNER: Explanation(
         "The owner rejected the order",
-        "Nothing was sent. The app was told the reason, if one was given; another order has to be asked for anew.",
+        "Nothing was sent. The app sees the reason, if one was given. It can prepare a new order.",
     ),
     Code.LIMIT_EXCEEDED: Explanation(
-        "The order would go over a limit",
+        "The order would exceed a limit",
         "The message names the limit, what is used and what is left. Its owner can change limits in the console.",
     ),
     Code.OUTSIDE_LIMITS: Explanation(
@@ -300,53 +298,56 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "The message names what is allowed. Its owner can change limits in the console.",
     ),
     Code.PRICE_OUTSIDE_COLLAR: Explanation(
-        "The price is too far from the last one", "Use a limit price nearer to the last price, or wait."
+        "The price is too far from the last price", "Use a limit price closer to the last price, or wait."
     ),
     Code.LIMIT_UNPROVABLE: Explanation(
         "A limit could not be checked",
-        "A price, a balance or an exchange rate that a limit needs could not be had, so nothing was sent. Try again.",
+        "A price, balance or exchange rate needed for a limit was not available, so nothing was sent. Try again.",
         Blame.BROKER,
     ),
     Code.LIMITS_REQUIRED: Explanation(
         "A live connection needs limits",
-        "Set the value of one order and of a day's orders under Limits of the connection. Until then nothing is sent.",
+        "Set a maximum value for one order and for a day's orders under the connection's Limits. Until then, nothing "
+        "is sent.",
     ),
-    Code.BROKER_REJECTED: Explanation("The broker rejected the order", "The broker's own words say why.", Blame.BROKER),
+    Code.BROKER_REJECTED: Explanation("The broker rejected the order", "The broker's message says why.", Blame.BROKER),
     Code.BROKER_UNAVAILABLE: Explanation(
         "The broker could not be reached", "Nothing was sent. Try again in a minute.", Blame.BROKER
     ),
     Code.BROKER_SIGN_IN_REFUSED: Explanation(
         "The broker did not accept the connection's key",
-        "Nothing was done. Check at the broker that the key exists and allows this server's address, or link it anew.",
+        "Nothing was done. Check at the broker that the key exists and allows this server's IP address, or link the "
+        "account again.",
         Blame.BROKER,
     ),
     Code.BROKER_NEEDS_LOGIN: Explanation(
         "The session at the broker has ended",
-        "Nothing was done. Sign in at the broker again; the connection then goes on by itself.",
+        "Nothing was done. Sign in at the broker again; the connection then resumes automatically.",
         Blame.BROKER,
     ),
     Code.BROKER_PERMISSION_MISSING: Explanation(
-        "The connection's key may not do this at the broker",
+        "The connection's key lacks a permission at the broker",
         "Nothing was done. Give the key permission to read and trade, never to withdraw.",
         Blame.BROKER,
     ),
     Code.BROKER_BUSY: Explanation(
-        "The broker asked for fewer calls", "Nothing was done. Try again in a minute.", Blame.BROKER
+        "Rate limited by the broker", "Nothing was done. Try again in a minute.", Blame.BROKER
     ),
     Code.BROKER_ASKS: Explanation(
-        "The broker asks a person before it takes the order",
-        "Nothing stands yet. Only the owner can answer, on the order's page in the console; prepare the order anew if "
-        "nobody did in time.",
+        "The broker has a question about the order",
+        "Nothing was placed yet. Only the owner can answer, on the order's page in the console. If nobody answered in "
+        "time, prepare the order again.",
         Blame.BROKER,
     ),
     Code.OUTCOME_UNKNOWN: Explanation(
         "The broker's answer was lost",
-        "The order may stand. It is being looked up and is never sent again; see Orders before doing anything else.",
+        "The order may be open at the broker. It is being looked up and is never sent again. Check Orders before "
+        "doing anything else.",
         Blame.BROKER,
     ),
     Code.AUDIT_UNAVAILABLE: Explanation(
         "The activity log could not be written",
-        "No order is sent without a record. Check the disk and the database of this server.",
+        "No order is sent without a record. Check this server's disk and database.",
         Blame.GATEWAY,
     ),
     Code.INTERNAL_ERROR: Explanation(

@@ -16,8 +16,8 @@ _said: dict[str, float] = {}
 def foreign_host_message(host: str) -> str:
     """What to tell who asked for ``host``, a name that is not this server's."""
     return (
-        f"This server does not answer to the host name {host[:100]!r}. Its address is {settings.PUBLIC_URL}; to reach "
-        "it by another one, set TRADELATCH_PUBLIC_URL to that and start it again."
+        f"This server does not answer to the host name {host[:100]!r}. Its address is {settings.PUBLIC_URL}; to "
+        "use another address, set TRADELATCH_PUBLIC_URL to it and restart the server."
     )
 
 

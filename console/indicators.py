@@ -75,7 +75,7 @@ def parse(text: str) -> Indicator:
     found = _SPEC.fullmatch(text.strip().upper())
     kind = _KINDS.get(found[1]) if found else None
     if found is None or kind is None:
-        raise ValueError(f"{text[:40]!r} is none of {', '.join(_KINDS)}, such as RSI or SMA(50).")
+        raise ValueError(f"{text[:40]!r} is not one of {', '.join(_KINDS)}; write for example RSI or SMA(50).")
     given = [part.strip() for part in found[2].split(",")] if found[2] else []
     if len(given) > max(len(kind.defaults), kind.at_most):
         raise ValueError(f"{found[1]} takes {_counted(kind)}, such as {found[1]}({','.join(kind.example)}).")
@@ -84,9 +84,9 @@ def parse(text: str) -> Indicator:
     for place, number in enumerate(numbers):
         whole = not (found[1] == "BBANDS" and place == 1)
         if number is None or (whole and not (number == number.to_integral_value() and 2 <= number <= MOST)):
-            raise ValueError(f"The lengths of {found[1]} are whole numbers from 2 to {MOST}.")
+            raise ValueError(f"The lengths of {found[1]} must be whole numbers from 2 to {MOST}.")
         if not whole and not 0 < number <= 10:
-            raise ValueError("BBANDS takes more than 0 and at most 10 standard deviations.")
+            raise ValueError("BBANDS needs more than 0 and at most 10 standard deviations.")
     exact = tuple(number for number in numbers if number is not None)
     if found[1] == "MACD" and exact[0] >= exact[1]:
         raise ValueError("The first length of MACD must be the shorter one.")

@@ -32,5 +32,5 @@ def parse_networks(text: str) -> list[str]:
         try:
             ipaddress.ip_network(word)
         except ValueError as error:
-            raise ValueError(f"{word!r} is neither an address nor a network such as 10.0.0.0/8") from error
+            raise ValueError(f"{word!r} is neither an IP address nor a network such as 10.0.0.0/8") from error
     return words

@@ -33,9 +33,9 @@ TITLES: dict[str, str] = {
     "order_notional": "Value of one order",
     "daily_notional": "Value of all orders in a day",
     "position_value": "Value of one position",
-    "equity_share": "Position against equity",
+    "equity_share": "Position as share of equity",
     "daily_loss": "Loss in a day",
-    "price_collar": "Distance from the last price",
+    "price_collar": "Price collar",
     "orders_per_minute": "Orders in a minute",
     "symbols": "Only these symbols",
     "denied_symbols": "Never these symbols",
@@ -255,10 +255,10 @@ def _symbol(name: str, item: str) -> str:
         try:
             return str(instrument_id.parse(item))
         except ValueError as error:
-            raise _wrong(name, f"has {item.strip()[:64]!r}, which is no instrument_id.") from error
+            raise _wrong(name, f"has {item.strip()[:64]!r}, which is not an instrument_id.") from error
     symbol = item.strip().upper()
     if not _SYMBOL.fullmatch(symbol):
-        raise _wrong(name, f"has {symbol[:40]!r}, which is no symbol.")
+        raise _wrong(name, f"has {symbol[:40]!r}, which is not a symbol.")
     return symbol
 
 

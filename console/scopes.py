@@ -24,7 +24,8 @@ class Source(StrEnum):
 LABELS = {
     Scope.READ: "See accounts, positions, orders and prices.",
     Scope.TRADE: "Prepare orders and cancel them. Each order still needs a confirmation within 2 minutes.",
-    Scope.MANAGE: "Manage connections, keys and apps over the REST API. It reaches no broker account and cannot trade.",
+    Scope.MANAGE: "Manage connections, keys and apps over the REST API. It has no access to broker accounts and "
+    "cannot trade.",
 }
 
 # What an app may hold, and what hosts are told of. Managing is not among them: no app can ask for it.

@@ -40,7 +40,7 @@ def _flag(name: str, default: str = "0") -> bool:
     return text == "1"
 
 
-# For who changes the code: templates and static files are read anew for each page
+# For who changes the code: templates and static files are read again for each page
 DEVELOPMENT = _flag("TRADELATCH_DEVELOPMENT")
 
 # Where it lives: in files that only this user can read, also in a home that was there before
@@ -354,9 +354,9 @@ SPECTACULAR_SETTINGS = {
                 "type": "apiKey",
                 "in": "cookie",
                 "name": SESSION_COOKIE_NAME,
-                "description": "The console's own session; changes also take its CSRF token as X-CSRFToken. What lets "
-                "others do more is refused with re_authentication_required and a challenge bound to the request: send "
-                "the same request again with the member proof.",
+                "description": "The console's own session; changes also need its CSRF token as X-CSRFToken. Requests "
+                "that allow more than before are refused with re_authentication_required and a "
+                "challenge bound to the request: send the same request again with the member proof.",
             },
         }
     },

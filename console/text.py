@@ -132,8 +132,8 @@ def check_text(text: str, *, field: str, what: str = "name", lines: bool = False
     if places := find_hidden(text, lines=lines):
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            f"The {what} holds a character that cannot be seen, {escape_character(text[places[0]])}, at position "
-            f"{places[0] + 1}. Write it with characters that everybody sees. Nothing was saved.",
+            f"The {what} contains an invisible character, {escape_character(text[places[0]])}, at position "
+            f"{places[0] + 1}. Use only visible characters. Nothing was saved.",
             field=field,
         )
     text = text.strip()

@@ -32,20 +32,20 @@ ALWAYS = Toolset.CORE
 
 # The name a person reads, and what the set lets an assistant do.
 LABELS: dict[Toolset, tuple[str, str]] = {
-    Toolset.CORE: ("Basics", "What it may do here, which connection and accounts it has, and whether they work."),
-    Toolset.ACCOUNT: ("Account", "Balances, positions, cash and what happened on the account."),
-    Toolset.MARKET: ("Market", "Prices, price history and the search for instruments."),
-    Toolset.TRADE_READ: ("Orders, to look at", "Your orders and their fills, and what an order would cost."),
-    Toolset.TRADE: ("Orders, to act on", "Prepare, confirm, change and cancel orders."),
-    Toolset.PAPER: ("Practice accounts", "Open, reset and tune practice accounts with simulated money."),
-    Toolset.RISK: ("Limits", "Your limits, how much of them is used, and a stop of all trading."),
+    Toolset.CORE: ("Basics", "What it can do here, which connection and accounts it has, and whether they work."),
+    Toolset.ACCOUNT: ("Account", "Balances, positions, cash and account activity."),
+    Toolset.MARKET: ("Market", "Prices, price history and instrument search."),
+    Toolset.TRADE_READ: ("Orders (read)", "Your orders and their fills, and what an order would cost."),
+    Toolset.TRADE: ("Orders (trade)", "Prepare, confirm, change and cancel orders."),
+    Toolset.PAPER: ("Practice accounts", "Open, reset and configure practice accounts with simulated money."),
+    Toolset.RISK: ("Limits", "Your limits, how much of them is used, and the halt of all trading."),
     Toolset.JOURNAL: ("Journal", "Its own calls and refusals, and the record of trades."),
     Toolset.DERIVATIVES: ("Options and futures", "Option chains, contract months and funding rates of perpetuals."),
     Toolset.FUNDING: (
         "Deposits and withdrawals",
-        "What went in and out, and where coins can be sent to reach you. It cannot send anything.",
+        "Deposits, withdrawals and deposit addresses. It cannot send anything.",
     ),
-    Toolset.EARN: ("Staking and savings", "What the broker offers and what you have in it. It cannot change either."),
+    Toolset.EARN: ("Staking and savings", "The broker's offers and what you have in them. It cannot change either."),
 }
 
 

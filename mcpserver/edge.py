@@ -135,7 +135,7 @@ async def _respond(
         return _plain_text_response(421, Code.INVALID_REQUEST, host_names.foreign_host_message(host), request_id)
     origin = arrived.origin
     if origin is not None and not _origin_fits(origin):
-        refusal = Refusal(Code.ORIGIN_REFUSED, f"Web pages of {origin[:100]} may not call this server.")
+        refusal = Refusal(Code.ORIGIN_REFUSED, f"Web pages from {origin[:100]} cannot call this server.")
         log.warning("Refused a web page of %r from %s, in request %s", origin[:100], ip, request_id)
         return _plain_text_response(403, refusal.code, str(refusal), request_id)
     if arrived.method == "OPTIONS":
@@ -151,7 +151,9 @@ async def _respond(
 
     raw = _bearer(arrived.lines)
     if raw is None:
-        return _challenge(401, None, Code.UNAUTHENTICATED, "Sign in, or send an API key as a bearer.", request_id, host)
+        return _challenge(
+            401, None, Code.UNAUTHENTICATED, "Sign in, or send an API key as a bearer token.", request_id, host
+        )
 
     plain, listing = None, None
     if lean is not None and _may_read_first(arrived):
@@ -207,7 +209,7 @@ async def _respond(
     except _TooLarge:
         return await refuse(
             413,
-            Refusal(Code.BODY_TOO_LARGE, f"A request may have at most {settings.MAX_BODY_BYTES:,} bytes."),
+            Refusal(Code.BODY_TOO_LARGE, f"A request can have at most {settings.MAX_BODY_BYTES:,} bytes."),
         )
     try:
         message = _decoder.decode(body.decode())

@@ -158,19 +158,19 @@ def _resume(state: _State, asked: ToolRequest, call: RunTool) -> ToolAnswer | ty
             after = functools.partial(user_questions.answered_by_program, question=state.question)
             return _unanswered(state, response, age, call, after, note)
         if response.action == "cancel":
-            note = "The user closed the question without an answer."
+            note = "The user closed the question without answering."
             return _unanswered(state, response, age, call, user_questions.closed, note)
         if response.action == "decline":
-            return _discard(state, call, "The user said no. Nothing was sent.")
+            return _discard(state, call, "The user declined. Nothing was sent.")
         if state.mode == Mode.URL:
             return _pending_state(state, call)
         send = (response.content or {}).get("send")
         if send is True:
             return call("confirm_trade", {"confirmation_id": state.confirmation_id}, redeemer=Redeemer.USER)
         if send is False:
-            return _discard(state, call, "The user said no. Nothing was sent.")
+            return _discard(state, call, "The user declined. Nothing was sent.")
     if state.mode not in asked.can:
-        return _discard(state, call, "The user could not be asked. Nothing was sent.")
+        return _discard(state, call, "The user could not be reached. Nothing was sent.")
     return _put(
         asked.principal,
         state.mode,
@@ -200,7 +200,7 @@ def _put(
         )
     else:
         params = types.ElicitRequestURLParams(
-            message=f"{summary} Look at it in Tradelatch and decide there.",
+            message=f"{summary} Open Tradelatch to review it and decide there.",
             url=f"{settings.PUBLIC_URL}/orders/{order_id}/",
         )
     state = _State(
@@ -257,5 +257,5 @@ def _pending_state(state: _State, call: RunTool) -> ToolAnswer:
         return answer
     content = {"status": answer.content["order"]["status"], **answer.content}
     if content["status"] == "awaiting_confirmation":
-        content["next"] = "Nothing was sent. Only its owner can release it, on that page; then ask get_order_status."
+        content["next"] = "Nothing was sent. Only the owner can release it, on that page. Then call get_order_status."
     return ToolAnswer(content=content)

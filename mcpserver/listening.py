@@ -127,7 +127,7 @@ class Listeners:
         if of_app >= MOST_PER_APP or of_user >= MOST_PER_USER:
             raise Refusal(
                 Code.RATE_LIMITED,
-                f"At most {MOST_PER_APP} streams may be open for one app and {MOST_PER_USER} for one user. Close one, "
+                f"At most {MOST_PER_APP} streams can be open for one app and {MOST_PER_USER} for one user. Close one, "
                 "or listen to several resources in one stream.",
             )
         stream = Stream(principal=principal, raw=raw)
@@ -143,13 +143,13 @@ class Listeners:
         def run(call: ToolCall) -> dict[str, Any]:
             uris = wanted.resource_subscriptions or []
             if len(uris) > MOST_RESOURCES:
-                raise Refusal(Code.INVALID_ARGUMENT, f"One stream may listen to at most {MOST_RESOURCES} resources.")
+                raise Refusal(Code.INVALID_ARGUMENT, f"One stream can listen to at most {MOST_RESOURCES} resources.")
             # Made apart: the watchers read what the stream has while this runs in another thread.
             watched = Watched()
             for uri in uris:
                 self._admit(call.principal, watched, uri)
                 if len(watched.quotes) > MOST_QUOTES:
-                    raise Refusal(Code.INVALID_ARGUMENT, f"One stream may listen to at most {MOST_QUOTES} quotes.")
+                    raise Refusal(Code.INVALID_ARGUMENT, f"One stream can listen to at most {MOST_QUOTES} quotes.")
             stream.watched = watched
             stream.tools = bool(wanted.tools_list_changed)
             stream.visible = self._visible(call.principal)

@@ -68,8 +68,8 @@ class CallAttempt:
             if self.tool is None or self.tool.throttle is not CallKind.CANCEL:
                 refusal = Refusal(
                     Code.AUDIT_UNAVAILABLE,
-                    "The activity log cannot be written, so this answer is withheld. Ask get_order_status before "
-                    "doing anything again.",
+                    "The activity log cannot be written, so this answer is withheld. Call get_order_status before you "
+                    "repeat anything.",
                     order_id=self.call.order_id,
                 )
         if self.tool is None and self.entry is not None:
@@ -139,7 +139,7 @@ def attempt(
         log.exception("Tool %s failed in request %s", name[:128], request_id)
         refusal = Refusal(
             Code.INTERNAL_ERROR,
-            f"Something went wrong in Tradelatch. Its operator finds it in the log under {request_id}.",
+            f"Something went wrong in Tradelatch. The operator can find it in the log under {request_id}.",
             order_id=this.order_id,
         )
         outcome = CallOutcome.FAILED

@@ -32,7 +32,7 @@ def _message(text: str) -> dict[str, Any]:
 def _morning_brief(call: ToolCall) -> dict[str, Any]:
     watched = f" and for {call.args['symbols']}" if "symbols" in call.args else ""
     return _message(
-        "Give me a short brief of my account before the day begins. Call get_portfolio, get_orders, and get_change "
+        "Give me a short briefing on my account before the day begins. Call get_portfolio, get_orders, and get_change "
         f"with period 1d for what I hold{watched}. Tell me, in this order: what the account is worth and how much cash "
         "is free; the three positions that moved most since yesterday, in percent and in money; each open order and "
         "how far its price is from the last quote. Say whether this is paper or live money, and from when the prices "
@@ -79,12 +79,12 @@ PROMPTS: tuple[Prompt, ...] = (
         title="Morning brief",
         about="What the account is worth, what moved, and which orders are open.",
         run=_morning_brief,
-        args=(Text(name="symbols", about="More instruments to look at, separated by commas."),),
+        args=(Text(name="symbols", about="More instruments to include, separated by commas."),),
     ),
     Prompt(
         name="explain_order",
         title="Explain this order",
-        about="What an order asked for, what happened to it, and what can still happen.",
+        about="What an order was for, what happened to it, and what can still happen.",
         run=_explain_order,
         toolset=Toolset.TRADE_READ,
         args=(Text(name="order_id", required=True, longest=64, about="An order_id from get_orders."),),

@@ -98,31 +98,35 @@ def _guide(call: ToolCall) -> dict[str, Any]:
     connection = Connection.objects.only("trading_enabled", "policy").get(pk=who.connection_id)
     money = "practice money on a simulated account" if who.environment.value == "paper" else "real money"
     if not who.may(Scope.TRADE):
-        may = "This app may read only; its owner can allow trading by connecting it again."
+        may = "This app can only read; its owner can allow trading by connecting it again."
     elif not connection.trading_enabled:
-        may = "This app may trade, but trading is switched off for the connection. Its owner can switch it on."
+        may = (
+            "This app has permission to trade, but trading is switched off for the connection. Its owner can switch "
+            "it on."
+        )
     elif connection.policy == Policy.TWO_STEP:
         may = (
-            "This app may trade. place_order prepares an order and sends nothing; show its summary to the user, and "
-            f"call confirm_trade only after they agreed, within {settings.CONFIRMATION_SECONDS} seconds."
+            "This app can trade. place_order prepares an order and sends nothing; show its summary to the user, and "
+            "call confirm_trade only after they agree, within"
+            f" {settings.CONFIRMATION_SECONDS} seconds."
         )
     else:
-        may = "This app may prepare orders. Only the owner can release one, in the console."
+        may = "This app can prepare orders. Only the owner can release one, in the console."
     return {
         "text": f"""# This Tradelatch
 
-You speak for the app "{who.app_label}", on the connection "{who.connection_label}" ({who.broker}, {money}).
+You are acting as the app "{who.app_label}", on the connection "{who.connection_label}" ({who.broker}, {money}).
 
 - Scopes: {scopes.render(who.scopes)}. {may}
 - Limits: {settings.CALLS_PER_MINUTE} calls a minute over all apps of the user, {settings.TRADE_CALLS_PER_MINUTE} of
-  them about trading. Cancels have a limit of their own.
+  them trading. Cancels have a separate limit.
 - Every result has `context`: the connection, the account, whether it is paper or live, and the time. Amounts are
   decimal text. Times are UTC.
-- A refusal has a stable `code` and says what to do. If an outcome is unknown, never place the order again: ask
+- A refusal has a stable `code` and says what to do. If an outcome is unknown, never place the order again: call
   get_order_status.
 - To follow an order, read or listen to tradelatch://orders/ and its order_id; to follow a price,
   tradelatch://quotes/ and the symbol.
-- The owner pauses this app or takes its access back at {settings.PUBLIC_URL}/apps/{who.app_id}/, and sees every call
+- The owner can pause this app or revoke its access at {settings.PUBLIC_URL}/apps/{who.app_id}/, and sees every call
   it made.
 """
     }
@@ -150,7 +154,7 @@ RESOURCES: tuple[Resource, ...] = (
     Resource(
         name="guide",
         title="Guide to this instance",
-        about="What this app may do here, and how orders are confirmed.",
+        about="What this app can do here, and how orders are confirmed.",
         uri="tradelatch://guide",
         run=_guide,
         mime="text/markdown",

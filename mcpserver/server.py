@@ -157,7 +157,7 @@ async def _explain_state(ctx: Context, call_next: CallNext) -> HandlerResult:
         principal, request_id = caller(ctx)
         refusal = Refusal(
             Code.INVALID_REQUEST,
-            "This requestState is not one that this server gave for this very call and app, or it is older than "
+            "This requestState was not issued for this call and app, or it is older than "
             f"{settings.CONFIRMATION_SECONDS} s. Nothing was done; make the call again without it.",
         )
         tool = str((ctx.params or {}).get("name", ""))[:128]

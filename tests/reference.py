@@ -38,7 +38,7 @@ _STATUS_NOTES = {
     Status.DENIED: "refused by Tradelatch at release; nothing was sent",
     Status.INTENT: "confirmed and on record; about to be sent, once",
     Status.SENDING: "on its way",
-    Status.ASKED: "the broker asks its owner something before it takes it; nothing stands unless they say yes",
+    Status.ASKED: "the broker has a question for the owner; nothing is placed unless they answer yes",
     Status.UNKNOWN: "it may be open at the broker; looked up by its id, never sent again",
     Status.NOT_SENT: "the broker could not be reached; nothing was sent",
     Status.NOT_FOUND: "the broker has no such order, long enough after the send to be sure",
@@ -52,7 +52,7 @@ _STATUS_NOTES = {
 _LIMIT_NOTES = {
     "order_notional": "amount in the connection's currency; a live connection needs it",
     "daily_notional": "amount, over all orders released since midnight UTC; a live connection needs it",
-    "position_value": "amount, of what the order would make of the position",
+    "position_value": "amount; the value of the position after the order",
     "equity_share": "percent of the account's equity",
     "daily_loss": "amount; equity now against equity when the UTC day began",
     "price_collar": "percent between the order's price and the last one",
@@ -64,7 +64,7 @@ _LIMIT_NOTES = {
     "trading_hours_only": "on or off; by the hours of the instrument's exchange",
 }
 _ACT_NOTES = {
-    PresenceAct.LOOSEN_POLICY: "a connection: no longer every order by its owner",
+    PresenceAct.LOOSEN_POLICY: "a connection: the owner no longer approves each order",
     PresenceAct.TRADING_ON: "a connection",
     PresenceAct.RESUME_CONNECTION: "a connection that was paused",
     PresenceAct.RESUME_APP: "an app that was paused",
@@ -80,9 +80,9 @@ _ACT_NOTES = {
     PresenceAct.LINK: "Add a connection",
     PresenceAct.REPLACE_BROKER_KEY: "a connection",
     PresenceAct.LIFT_HALT: "Halts",
-    PresenceAct.RELEASE_ORDER: "Approvals: an order, a change, a cancel that waits",
-    PresenceAct.ANSWER_BROKER: "a question of the broker about an order",
-    PresenceAct.SETTLE_ORDER: "an order that nobody could say anything about",
+    PresenceAct.RELEASE_ORDER: "Approvals: an order, a change or a waiting cancel",
+    PresenceAct.ANSWER_BROKER: "a broker's question about an order",
+    PresenceAct.SETTLE_ORDER: "an order whose outcome could not be found",
     PresenceAct.REGISTER_CLIENT: "OAuth clients",
     PresenceAct.ACCEPT_CLIENT: "Apps to review, for operators",
     PresenceAct.INVITE: "People, for operators",
@@ -112,7 +112,7 @@ def tables() -> dict[str, list[str]]:
             ),
         ],
         "acts": [
-            "| What you do | Where | With password and code too, where the passkey is lost |",
+            "| What you do | Where | Also with password and code, if the passkey is lost |",
             "|---|---|---|",
             *(f"| {rule.words} | {_ACT_NOTES[act]} | {_WITHOUT_PASSKEY[rule.repairs]} |" for act, rule in ACTS.items()),
         ],
@@ -137,25 +137,25 @@ def _page(title: str, intro: str, body: list[str]) -> str:
 
 
 _TOOLS_INTRO = """
-What an assistant can call at `/mcp`. Readers are apps that may read; traders may also trade. The owner switches the
-sets on and off for each app; see [MCP endpoint](../build/mcp.md).
+What an assistant can call at `/mcp`. Readers are apps that can read; traders can also trade. The owner switches
+toolsets on and off for each app; see [MCP endpoint](../build/mcp.md).
 """
 _ERRORS_INTRO = """
-A refusal has a stable code, the same in the answer, under Activity and under Recent errors. `retry` says whether the
-call may be made again: `safe` as it is (nothing was done), `after_change` only once what the message names has
-changed (nothing was done), `check_status` not before `get_order_status` (something may have been done). Symptoms of
-401, 403 and 408 are under [Troubleshooting](../use/troubleshooting.md).
+A refusal has a stable code, the same in the answer, under Activity and under Recent errors. `retry` says whether to
+make the call again. `safe`: yes, unchanged (nothing was done). `after_change`: only after fixing what the message
+names (nothing was done). `check_status`: call `get_order_status` first (something may have been done). Symptoms of 401,
+403 and 408 are under [Troubleshooting](../use/troubleshooting.md).
 """
 _STATUSES_INTRO = """
-Where an order can stand. The moves between are drawn under [life of an order](../develop/order-lifecycle.md).
+Every status of an order. The transitions are drawn under [life of an order](../develop/order-lifecycle.md).
 """
 _BROKERS_INTRO = """
-What each broker takes and tells. Notes on each are under [link a broker account](../use/linking.md).
+What each broker accepts and reports. Notes on each are under [link a broker account](../use/linking.md).
 """
 _LIMITS_INTRO = """
-Limits of a connection and of an app. Both hold; the tighter one counts. A limit that cannot be checked refuses the
-order. Cancels are never limited. The owner sets them in the console or over REST; an assistant reads them with
-`get_risk_status`, and can make none of them wider.
+Limits of a connection and of an app. Both apply; the tighter one counts. If a limit cannot be checked, the order is
+refused. Cancels are never limited. The owner sets limits in the console or over REST; an assistant can read them with
+`get_risk_status` but cannot widen them.
 
 In the symbol lists an `instrument_id` stands for that instrument alone. A ticker, root, coin or pair under "Never
 these symbols" stands for every listing, option and contract of that name too, and an option, a future or a perpetual
@@ -163,10 +163,10 @@ whose broker does not say what it is built on is refused where anything is liste
 stands for the share or the pair itself and nothing built on it.
 
 A coin is one position, whatever it is priced in. With real money, an order whose limit would fill at once may be at
-most 2 % through the best price.
+most 2% through the best price.
 """
 _SETTINGS_INTRO = """
-Every setting comes from the environment. Which to set when is under [choose settings](../operate/settings.md).
+Settings come from the environment. [Choose settings](../operate/settings.md) says when to set which.
 """
 
 
@@ -207,7 +207,7 @@ def _statuses() -> list[str]:
 
 
 def _limits() -> list[str]:
-    rows = ["| Field | Shown as | What it takes |", "|---|---|---|"]
+    rows = ["| Field | Shown as | Value |", "|---|---|---|"]
     return rows + [f"| `{name}` | {title} | {_LIMIT_NOTES[name]} |" for name, title in limits.TITLES.items()]
 
 
@@ -222,10 +222,10 @@ def _brokers() -> list[str]:
     heads = (
         "Trades",
         "Orders",
-        "More it takes",
-        "Cannot be read there",
-        "Can be read besides",
-        "Run against the vendor",
+        "Also accepts",
+        "Not available",
+        "Also available",
+        "Tested against the real broker",
     )
     rows = []
     for name in sorted(registry.NAMES, key=lambda name: (name != "paper", registry.NAMES[name])):
@@ -242,7 +242,7 @@ def _broker(name: str) -> tuple[str, ...]:
     offered = {
         "changes in place or by replacement": can.replace,
         "by value": can.notional,
-        "parts of a share": can.fractional,
+        "fractional shares": can.fractional,
         "short": can.short,
         "outside regular hours": can.extended_hours,
         "reduce-only": can.reduce_only,
@@ -256,7 +256,7 @@ def _broker(name: str) -> tuple[str, ...]:
         ", ".join(more) or "none",
         ", ".join(each.value.replace("_", " ") for each in Ability if each in USUAL - can.abilities) or "none",
         ", ".join(each.value.replace("_", " ") for each in Ability if each in can.abilities - USUAL) or "none",
-        "it is ours" if name == "paper" else "never",
+        "built in" if name == "paper" else "never",
     )
 
 

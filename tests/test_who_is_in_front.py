@@ -82,7 +82,7 @@ def test_proxies_are_addresses_and_networks(text: str, named: int) -> None:
 
 @pytest.mark.parametrize("text", ["*", "proxy.example.com", "10.0.0.1/8"])
 def test_and_nothing_else(text: str) -> None:
-    with pytest.raises(ValueError, match="neither an address nor a network"):
+    with pytest.raises(ValueError, match="neither an IP address nor a network"):
         ip_addresses.parse_networks(text)
 
 

@@ -130,7 +130,7 @@ class AlpacaBroker(Extras):
             raise BrokerUnavailable("The connection's record lacks its environment or its keys.") from error
         feed = str(settings.get("feed", "iex"))
         if feed not in _FEEDS or not (key_id.isascii() and secret.isascii() and key_id and secret):
-            raise BrokerUnavailable("The connection's record is not one of an Alpaca account.")
+            raise BrokerUnavailable("The connection's record does not describe an Alpaca account.")
         return cls(
             environment,
             key_id,
@@ -157,7 +157,7 @@ class AlpacaBroker(Extras):
             environment=self._environment,
             can_trade=told.get("status") == "ACTIVE" and not blocked,
             can_withdraw=None,
-            note="Alpaca's keys are not divided into rights: whoever holds them can do what its interface can.",
+            note="Alpaca's keys have no separate permissions: anyone who has them can do everything the API offers.",
         )
 
     def ping(self) -> Health:
@@ -176,9 +176,12 @@ class AlpacaBroker(Extras):
         # The key pairs differ, so that the host answered proves it; the account's number must say the same.
         is_paper = number.startswith("PA")
         if is_paper is not (self._environment is Environment.PAPER):
-            raise Rejected(f"This Alpaca account is not a {self._environment} account, and its connection is one.")
+            raise Rejected(
+                f"This is a {self._environment} connection, but the Alpaca account is not a {self._environment} "
+                "account."
+            )
         if self._account and number != self._account:
-            raise Rejected("These keys belong to another Alpaca account than the one that was linked.")
+            raise Rejected("These keys belong to a different Alpaca account from the one that was linked.")
         self._account = number
         return [Account(account_id=number, name=f"Alpaca {number}", currency=currency, environment=self._environment)]
 
@@ -424,7 +427,9 @@ class AlpacaBroker(Extras):
             asked["type"] = right.value
         told = self._contracts(symbol, asked)
         if not told:
-            raise InvalidRequest(f"{symbol.upper()} has no options that end on {day}. Ask for its dates.", "expiration")
+            raise InvalidRequest(
+                f"{symbol.upper()} has no options that expire on {day}. List its expiries first.", "expiration"
+            )
         underlying = self.quotes([symbol])[0]
         with _parsing():
             known = [(parse.number(each.get("strike_price")), each) for each in told]
@@ -441,7 +446,7 @@ class AlpacaBroker(Extras):
             multiplier=max(sizes, default=Decimal(100)),
             contracts=tuple(sorted(contracts, key=lambda each: (each.strike, each.right, each.symbol))),
             source="Alpaca market data",
-            note="Some of these contracts are of another size: read each before it is traded."
+            note="Some of these contracts have a different size: check each one before trading it."
             if len(sizes) > 1
             else "",
         )
@@ -450,7 +455,7 @@ class AlpacaBroker(Extras):
         """Of options on a stock. Raises InvalidSymbol for what is none, or has no options."""
         underlying = self.instrument(symbol)
         if underlying.asset_class is not AssetClass.STOCK:
-            raise InvalidSymbol(f"Alpaca lists options on stocks alone, and {underlying.symbol} is none.")
+            raise InvalidSymbol(f"Alpaca lists options on stocks only, and {underlying.symbol} is not a stock.")
         params = {"underlying_symbols": underlying.symbol, "status": "active", "limit": "10000", **asked}
         with _parsing():
             return list(self._pages(self._trading, "/v2/options/contracts", params, "option_contracts"))
@@ -565,7 +570,7 @@ class AlpacaBroker(Extras):
                 power = account.cash[0].available
         if buys and notional > power and quote.currency == account.currency:
             raise InsufficientFunds(
-                f"It costs about {plain(round(notional, 2))} USD, and {plain(power)} USD are there."
+                f"It costs about {plain(round(notional, 2))} USD, but only {plain(power)} USD is available."
             )
         if not buys and not instrument.shortable:
             self._check_holding(account_id, instrument, units)
@@ -614,19 +619,19 @@ class AlpacaBroker(Extras):
     def _placed(self, answer: HttpAnswer, client_order_id: str) -> BrokerOrder:
         """The order in the answer to a write, or what its status says. Anything unclear is UnknownOutcome."""
         if answer.undecided:
-            raise UnknownOutcome(f"Alpaca answered {answer.status}: the order may stand there.")
+            raise UnknownOutcome(f"Alpaca returned {answer.status}: the order may be open there.")
         try:
             if 200 <= answer.status < 300:
                 placed = parse.order(parse.record(answer.json()))
                 if placed.client_order_id == client_order_id:
                     return placed
-                raise Garbled("Another order was answered.")
+                raise Garbled("The answer was for another order.")
             told = parse.error_details(answer.json(), self._secret, self._headers["APCA-API-KEY-ID"])
         except Garbled as error:
-            raise UnknownOutcome(f"{_QUIET} The order may stand there.") from error
+            raise UnknownOutcome(f"{_QUIET} The order may be open there.") from error
         if told is None:
             # Not Alpaca's own error body: something between us and Alpaca spoke.
-            raise UnknownOutcome(f"Alpaca answered {answer.status} without a reason: the order may stand there.")
+            raise UnknownOutcome(f"Alpaca returned {answer.status} without a reason: the order may be open there.")
         raise _refusal(answer.status, *told)
 
     def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
@@ -679,7 +684,7 @@ class AlpacaBroker(Extras):
         self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
     ) -> BrokerOrder:
         if not new_client_order_id:
-            raise InvalidOrder("Alpaca makes a new order of a changed one: it needs an id of its own.", "order_id")
+            raise InvalidOrder("Alpaca replaces a changed order with a new one, which needs its own id.", "order_id")
         told = self._standing(account_id, client_order_id)
         order = parse.order(told)
         if changes.quantity is not None and order.filled_quantity:
@@ -727,9 +732,9 @@ class AlpacaBroker(Extras):
             try:
                 found = self.order(account_id, client_order_id)
             except BrokerError as error:
-                raise UnknownOutcome("Alpaca took the cancel, and did not say what became of the order.") from error
+                raise UnknownOutcome("Alpaca accepted the cancel but did not report the outcome.") from error
             if found is None:
-                raise UnknownOutcome("Alpaca took the cancel, and then did not find the order.")
+                raise UnknownOutcome("Alpaca accepted the cancel but then could not find the order.")
             return found
         try:
             return self._placed(answer, client_order_id)
@@ -743,7 +748,7 @@ class AlpacaBroker(Extras):
             if told is None:
                 raise OrderNotFound("Alpaca has no order with that client order id.")
             if not parse.order(told).status.is_open:
-                raise NotCancellable(f"This order is {parse.order(told).status} already.")
+                raise NotCancellable(f"This order is already {parse.order(told).status}.")
         return told
 
     def _told_again(self, client_order_id: str, error: Rejected) -> Rejected:
@@ -756,7 +761,7 @@ class AlpacaBroker(Extras):
             return error
         if status is None or status.is_open:
             return error
-        return NotCancellable(f"This order is {status} already.")
+        return NotCancellable(f"This order is already {status}.")
 
     # -- the wire ----------------------------------------------------------------------------------------------------
 
@@ -776,7 +781,7 @@ class AlpacaBroker(Extras):
             return None
         told = parse.record(self._content(answer))
         if told.get("client_order_id") != client_order_id:
-            raise Garbled("Another order was answered.")
+            raise Garbled("The answer was for another order.")
         return told
 
     def _activities(
@@ -835,12 +840,12 @@ class AlpacaBroker(Extras):
             return answer.json()
         told = parse.error_details(_json_of(answer), self._secret, self._headers["APCA-API-KEY-ID"])
         if answer.status == 401 or (answer.status == 403 and told is None):
-            raise AuthFailed("Alpaca does not take these keys. Link the account again with keys that hold.")
+            raise AuthFailed("Alpaca does not accept these keys. Link the account again with valid keys.")
         if answer.status == 429:
             wait = float(answer.retry_after) if answer.retry_after.isdecimal() else 60.0
-            raise RateLimited("Alpaca takes no more calls for a moment. Ask again in a minute.", wait)
+            raise RateLimited("Alpaca is limiting calls. Try again in a minute.", wait)
         if answer.undecided:
-            raise BrokerUnavailable(f"Alpaca could not answer ({answer.status}). Ask again.")
+            raise BrokerUnavailable(f"Alpaca could not answer ({answer.status}). Try again.")
         raise Rejected(f"Alpaca refused to answer: {told[1] if told and told[1] else answer.status}")
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> HttpAnswer:
@@ -870,7 +875,7 @@ def _refusal(status: int, code: int, message: str) -> Rejected:
     said = message or f"Alpaca's code is {code}."
     low = message.casefold()
     if "client_order_id" in low:
-        return DuplicateClientId("Alpaca has an order with this client order id already.")
+        return DuplicateClientId("Alpaca already has an order with this client order id.")
     kinds: list[tuple[bool, Callable[[str], Rejected]]] = [
         (status == 401, AuthFailed),
         (status == 404 and "order" in low, OrderNotFound),

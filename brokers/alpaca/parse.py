@@ -165,7 +165,7 @@ def asset_class(value: Any) -> AssetClass:
     try:
         return CLASSES[text(value)]
     except KeyError as error:
-        raise Garbled("An asset class nobody knows.") from error
+        raise Garbled("Unknown asset class.") from error
 
 
 def guess_class(symbol: str) -> AssetClass:
@@ -237,13 +237,13 @@ def order(told: Mapping[str, Any], fills: Sequence[Fill] = ()) -> BrokerOrder:
         tif = TimeInForce(text(told.get("time_in_force")).upper())
         side = Side(text(told.get("side")).upper())
     except (KeyError, ValueError) as error:
-        raise Garbled("An order was told in words nobody knows.") from error
+        raise Garbled("Unknown order status.") from error
     quantity = optional_number(told.get("qty"))
     if status is BrokerStatus.WORKING and filled:
         status = BrokerStatus.FILLED if theirs == "calculated" and filled == quantity else BrokerStatus.PARTIALLY_FILLED
     reason = {
         "rejected": "Alpaca rejected it.",
-        "expired": "Its time ran out.",
+        "expired": "It expired.",
         "replaced": "Replaced by another order.",
     }.get(theirs, "")
     kind = asset_class(told["asset_class"]) if told.get("asset_class") else guess_class(text(told.get("symbol")))
@@ -406,7 +406,7 @@ def quote(told: Mapping[str, Any], symbol: str, source: str) -> Quote:
     if not last:
         raise Garbled("There is no price.")
     if not (bid and ask):
-        source += ", last trade for want of a quote"
+        source += ", last trade (no quote)"
     close = optional_number(before.get("c"))
     change = None if not close else last - close
     return Quote(

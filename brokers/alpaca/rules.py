@@ -57,18 +57,20 @@ def check(request: OrderRequest, instrument: Instrument) -> None:
     kind = instrument.asset_class
     if request.order_class is not OrderClass.SIMPLE:
         # Alpaca names the legs itself: from our id of an exit nothing leads to it, so it could not be looked up.
-        raise NotSupported("Orders with exits are not offered on Alpaca: it does not let us name the exits.")
+        raise NotSupported(
+            "Bracket, OCO and OTO orders are not offered on Alpaca: it does not accept our ids for the exits."
+        )
     if request.reduce_only or request.post_only:
         raise NotSupported("Alpaca has neither reduce-only nor post-only orders.")
     if request.order_type not in _TYPES.get(kind, frozenset(OrderType)):
-        raise InvalidOrder(f"Alpaca takes no {request.order_type} orders for {kind}.", "order_type")
+        raise InvalidOrder(f"Alpaca does not accept {request.order_type} orders for {kind}.", "order_type")
     if request.tif not in _TIMES.get(kind, frozenset(TimeInForce)):
         taken = ", ".join(sorted(_TIMES[kind]))
-        raise InvalidOrder(f"For {kind} Alpaca takes {taken}, not {request.tif}.", "tif")
+        raise InvalidOrder(f"For {kind}, Alpaca accepts {taken}, not {request.tif}.", "tif")
     if not CAPABILITIES.takes(request.order_type, request.tif):
-        raise InvalidOrder(f"Alpaca takes no {request.order_type} order with {request.tif}.", "tif")
+        raise InvalidOrder(f"Alpaca does not accept {request.order_type} orders with {request.tif}.", "tif")
     if request.outside_rth and (request.order_type is not OrderType.LIMIT or request.tif not in _RESTING):
-        raise InvalidOrder("Outside the regular session Alpaca takes LMT orders alone, DAY or GTC.", "outside_rth")
+        raise InvalidOrder("Outside regular hours, Alpaca accepts only LMT orders, DAY or GTC.", "outside_rth")
     _check_size(request, instrument)
     check_prices(request, instrument)
 
@@ -77,19 +79,22 @@ def _check_size(request: OrderRequest, instrument: Instrument) -> None:
     stock = instrument.asset_class is AssetClass.STOCK
     if request.notional is not None:
         if request.order_type is not OrderType.MARKET or instrument.asset_class is AssetClass.OPTION:
-            raise InvalidOrder("Alpaca takes an amount of money with MKT orders for stocks and coins only.", "notional")
+            raise InvalidOrder(
+                "Alpaca accepts a notional amount only with MKT orders for stocks and coins.", "notional"
+            )
         if stock and request.tif is not TimeInForce.DAY:
-            raise InvalidOrder("Alpaca takes an amount of money with DAY only.", "tif")
+            raise InvalidOrder("Alpaca accepts a notional amount only with DAY.", "tif")
         if not is_multiple(request.notional, _PENNY):
             raise InvalidOrder(
-                f"Alpaca takes an amount in whole cents. {nearest_steps(request.notional, _PENNY)}", "notional"
+                f"Alpaca accepts a notional amount in whole cents. {nearest_steps(request.notional, _PENNY)}",
+                "notional",
             )
         return
     check_quantity(request.units, instrument)
     if request.units < instrument.minimum:
         raise InvalidOrder(f"The smallest order is {plain(instrument.minimum)}.", "quantity")
     if stock and request.units % 1 and request.tif is not TimeInForce.DAY:
-        raise InvalidOrder("Parts of a share are taken with DAY only.", "tif")
+        raise InvalidOrder("Fractional shares are accepted only with DAY.", "tif")
 
 
 def check_prices(request: OrderRequest | LegRequest, instrument: Instrument) -> None:
@@ -140,8 +145,8 @@ FEES = [
         basis="notional",
         rate=_CRYPTO_FEE,
         minimum=Decimal(0),
-        words="0.25 % as Alpaca lists it for takers of its first tier; makers and larger volumes pay less. "
-        "Bought coins pay it in the coin.",
+        words="0.25%, Alpaca's taker fee in its first tier; makers and larger volumes pay less. On buys it is charged "
+        "in the coin.",
     ),
     FeeRule(
         asset_class=AssetClass.OPTION,

@@ -114,7 +114,7 @@ class BinanceBroker(CryptoBroker):
         for answer in self._listed(open_only=True, since=None, limit=_MOST):
             if answer.get("clientOrderId") == client_order_id:
                 return answer
-        raise BrokerUnavailable("Binance finds an order that has ended by its symbol and id together.")
+        raise BrokerUnavailable("Binance finds an ended order only by symbol and id together.")
 
     def _cancel(self, found: crypto_parse.Answer) -> tuple[str, Any]:
         market = self._require(str(found["symbol"]))
@@ -123,7 +123,7 @@ class BinanceBroker(CryptoBroker):
     def _amend(self, found: crypto_parse.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
         if crypto_parse.number_or_zero(found.get("filled")):
             raise InvalidOrder(
-                "Binance makes a new order of a changed one, which is safe only before the first fill.", "order_id"
+                "Binance replaces a changed order with a new one, which is safe only before the first fill.", "order_id"
             )
         market = self._require(str(found["symbol"]))
         return "private_post_order_cancelreplace", parse.replace_body(wanted, market["id"], str(found["id"]))
@@ -213,7 +213,7 @@ class BinanceBroker(CryptoBroker):
         coins = self._client.read("sapi_get_capital_config_getall")
         network = parse.usual_network(coins, wanted)
         if not network:
-            raise InvalidSymbol(f"Binance takes no deposits of {asset!r}.")
+            raise InvalidSymbol(f"Binance does not accept deposits of {asset!r}.")
         rows = self._client.read("sapi_get_capital_deposit_address_list", {"coin": wanted, "network": network})
         return [parse.deposit_address(row, network) for row in _rows(rows)]
 
@@ -227,13 +227,13 @@ class BinanceBroker(CryptoBroker):
         return Earn(
             offers=(*map(parse.flexible, flexible), *map(parse.locked, locked)),
             holdings=(*map(parse.flexible_holding, held_flexible), *map(parse.locked_holding, held_locked)),
-            note="There are more than the first 100 of a kind: name an asset to see its own." if more else "",
+            note="There are more than the first 100 of a kind: name an asset to see only its own." if more else "",
         )
 
     def _check_wallet(self, account_id: str) -> None:
         self._check(account_id)
         if environment(self._settings) is not Environment.LIVE:
-            raise NotSupported("Binance's testnet has no wallet: no deposits, no addresses, nothing to earn.")
+            raise NotSupported("Binance's testnet has no wallet: no deposits, no addresses and no earn products.")
 
 
 def _rows(answer: Any) -> list[dict[str, Any]]:

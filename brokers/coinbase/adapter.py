@@ -90,7 +90,7 @@ class CoinbaseBroker(CryptoBroker):
     def _check_order(self, request: OrderRequest, found: Instrument, price: Decimal | None = None) -> None:
         checks.check(request, found, self.CAPABILITIES, price)
         if request.order_type is OrderType.MARKET and request.side is Side.BUY and request.notional is None:
-            raise NotSupported("Coinbase takes a market buy by what to spend, not by quantity. Give notional.")
+            raise NotSupported("Coinbase accepts market buys by amount, not by quantity. Give notional.")
 
     def _create(self, request: OrderRequest, market: crypto_parse.Answer) -> tuple[str, Any]:
         return "v3_private_post_brokerage_orders", parse.order_body(request, market["id"])
@@ -118,7 +118,7 @@ class CoinbaseBroker(CryptoBroker):
 
     def _amend(self, found: crypto_parse.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
         if wanted.order_type is not OrderType.LIMIT:
-            raise NotSupported("Coinbase changes limit orders alone: cancel this one and send another.")
+            raise NotSupported("Coinbase can change only limit orders: cancel this one and send another.")
         return "v3_private_post_brokerage_orders_edit", parse.edit_body(wanted, str(found["id"]))
 
     def _amended(self, answer: Any, found: crypto_parse.Answer, wanted: OrderRequest) -> bool:
@@ -221,4 +221,4 @@ class CoinbaseBroker(CryptoBroker):
             if not following or not rows:
                 return
             after = {"starting_after": str(following)}
-        raise BrokerUnavailable("Coinbase has more entries than could be read at once. Ask for a shorter time.")
+        raise BrokerUnavailable("Coinbase has more entries than could be read at once. Request a shorter period.")

@@ -72,14 +72,14 @@ _contracts: dict[str, dict[str, Instrument]] = {}
 
 class CrossTradeBroker(Lacking, Extras):
     LACKS: ClassVar[Mapping[Ability, str]] = {
-        Ability.TRANSACTIONS: f"{BROKER} lists no transactions.",
-        Ability.FILLS: f"{BROKER} tells executions of the last 15 minutes alone.",
-        Ability.FEES: f"{BROKER} does not tell what NinjaTrader's broker charges.",
-        Ability.SCREENING: f"{BROKER} lists no instruments.",
-        Ability.ORDER_BOOK: f"{BROKER} shows no order book.",
-        Ability.PRINTS: f"{BROKER} lists no single trades.",
-        Ability.MARKET_HOURS: f"{BROKER} tells hours of one contract, not of a market.",
-        Ability.EXCHANGE_RATES: f"{BROKER} tells no exchange rates.",
+        Ability.TRANSACTIONS: f"{BROKER} does not list transactions.",
+        Ability.FILLS: f"{BROKER} reports executions of the last 15 minutes only.",
+        Ability.FEES: f"{BROKER} does not report what NinjaTrader's broker charges.",
+        Ability.SCREENING: f"{BROKER} does not list instruments.",
+        Ability.ORDER_BOOK: f"{BROKER} has no order book.",
+        Ability.PRINTS: f"{BROKER} does not list single trades.",
+        Ability.MARKET_HOURS: f"{BROKER} reports the hours of one contract, not of a market.",
+        Ability.EXCHANGE_RATES: f"{BROKER} does not report exchange rates.",
     }
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
@@ -153,7 +153,7 @@ class CrossTradeBroker(Lacking, Extras):
         meant = symbol_lookup.parse_instrument_id(symbol)
         name = symbol if meant is None else parse.native_symbol(meant)
         if not name and meant is not None:
-            raise InvalidSymbol(f"{BROKER} has no instrument {meant}: it trades futures alone.")
+            raise InvalidSymbol(f"{BROKER} has no instrument {meant}: it trades only futures.")
         known = self._known.get(name)
         if known is None or known.fetched_at is None or _now() - known.fetched_at > _CONTRACT_DAYS:
             self._quoted([name])
@@ -174,7 +174,7 @@ class CrossTradeBroker(Lacking, Extras):
             if not parse.is_dated(symbol):
                 raise AmbiguousSymbol(
                     f'Name the contract with its month, such as "ES 12-26" or FUT:ES.USD:2026-12, not {symbol[:40]!r}: '
-                    "a root or a continuous name means another contract after each roll."
+                    "a root or continuous symbol means a different contract after each roll."
                 )
         rows = []
         for symbol in symbols:
@@ -237,7 +237,7 @@ class CrossTradeBroker(Lacking, Extras):
         try:
             broker_order_id = text(told.get("orderId"))
         except Garbled as error:
-            raise UnknownOutcome(f"{BROKER} gave no clear answer. The order may stand.") from error
+            raise UnknownOutcome(f"{BROKER} gave no clear answer. The order may be open.") from error
         return BrokerOrder(
             broker_order_id=broker_order_id,
             client_order_id=request.client_order_id,
@@ -258,8 +258,8 @@ class CrossTradeBroker(Lacking, Extras):
             told = self._read(path)
         except InvalidRequest as error:
             raise CannotTell(
-                "NinjaTrader has no order by this id, and an older CrossTrade add-on does not keep our ids. "
-                "Look in NinjaTrader whether the order stands."
+                "NinjaTrader has no order by this id, and an older CrossTrade add-on does not keep our ids. Check in "
+                "NinjaTrader whether the order is open."
             ) from error
         with parsing(BROKER):
             other = told.get("originalOrderId") not in (None, client_order_id)
@@ -286,14 +286,14 @@ class CrossTradeBroker(Lacking, Extras):
         self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
     ) -> BrokerOrder:
         raise NotSupported(
-            f"{BROKER} replaces an order by one that would not carry our id. Cancel it and send another."
+            f"{BROKER} replaces a changed order with one that would not have our id. Cancel it and send another."
         )
 
     def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
         current = self.order(account_id, client_order_id, symbol=symbol)
         assert current is not None
         if not current.status.is_open:
-            raise NotCancellable(f"This order is {current.status} already.")
+            raise NotCancellable(f"This order is already {current.status}.")
         try:
             self._write(f"{self._path}/orders/{_id(client_order_id)}/cancel", {})
         except Rejected as error:
@@ -341,7 +341,7 @@ class CrossTradeBroker(Lacking, Extras):
         try:
             return self._judged(self._post(path, body))
         except (NotSent, UnknownOutcome) as error:
-            raise BrokerUnavailable(f"{BROKER} could not be asked.") from error
+            raise BrokerUnavailable(f"{BROKER} could not be reached.") from error
 
     def _post(self, path: str, body: Mapping[str, Any]) -> HttpAnswer:
         return self._client.write("POST", _PREFIX + path, headers=self._headers, body=body, timeouts=self._timeouts)
@@ -355,12 +355,12 @@ class CrossTradeBroker(Lacking, Extras):
         if answer.status == 408:
             raise BrokerUnavailable("NinjaTrader is not running, or its CrossTrade add-on is not connected.")
         if answer.status == 429:
-            raise RateLimited(f"{BROKER} asks for fewer calls.", retry_after=_RETRY_AFTER)
+            raise RateLimited(f"{BROKER} is limiting calls.", retry_after=_RETRY_AFTER)
         told, error = _body(answer)
         if (error and 400 <= answer.status < 500) or (error and answer.status < 300):
             raise InvalidRequest(f"{BROKER} refused: {error}", "request")
         if told is None or not 200 <= answer.status < 300 or told.get("success") is False:
-            raise BrokerUnavailable(f"{BROKER} gave an answer nobody understands.")
+            raise BrokerUnavailable(f"{BROKER} gave an answer that could not be understood.")
         return told
 
     def _write(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -368,17 +368,17 @@ class CrossTradeBroker(Lacking, Extras):
         answer = self._post(path, body)
         told, error = _body(answer)
         if answer.undecided or (told is None and answer.status != 401):
-            raise UnknownOutcome(f"{BROKER} gave no clear answer. The order may stand.")
+            raise UnknownOutcome(f"{BROKER} gave no clear answer. The order may be open.")
         if answer.status == 401:
             raise AuthFailed(f"{BROKER} did not accept this connection's key.")
         if error and told is not None and told.get("success") is not True:
             if "margin" in error.casefold() or "buying power" in error.casefold():
                 raise InsufficientFunds(f"{BROKER} refused: {error}")
             if "duplicate" in error.casefold():
-                raise DuplicateClientId(f"{BROKER} has an order with this id already.")
+                raise DuplicateClientId(f"{BROKER} already has an order with this id.")
             raise Rejected(f"{BROKER} refused: {error}")
         if told is None or told.get("success") is not True or answer.status >= 300:
-            raise UnknownOutcome(f"{BROKER} gave no clear answer. The order may stand.")
+            raise UnknownOutcome(f"{BROKER} gave no clear answer. The order may be open.")
         return told
 
 

@@ -93,7 +93,7 @@ def currency(told: Mapping[str, Any]) -> str:
     try:
         return _CURRENCIES[text(told.get("denomination"))]
     except KeyError as error:
-        raise Garbled("A currency nobody knows.") from error
+        raise Garbled("Unknown currency.") from error
 
 
 def account_state(account_id: str, told: Mapping[str, Any], now: datetime) -> AccountState:
@@ -115,7 +115,7 @@ def account_state(account_id: str, told: Mapping[str, Any], now: datetime) -> Ac
 def position(told: Mapping[str, Any], known: Instrument, now: datetime) -> Position:
     sign = {"Long": 1, "Short": -1}.get(text(told.get("marketPosition")))
     if sign is None:
-        raise Garbled("A side nobody knows.")
+        raise Garbled("Unknown side.")
     quantity, last = sign * number(told.get("quantity")), number(told.get("marketPrice"))
     return Position(
         symbol=known.symbol,
@@ -152,7 +152,7 @@ def ticket(request: OrderRequest, symbol: str) -> dict[str, Any]:
 def order(told: Mapping[str, Any], client_order_id: str) -> BrokerOrder:
     status = _STATES.get(text(told.get("orderState")))
     if status is None:
-        raise Garbled("An order state nobody knows.")
+        raise Garbled("Unknown order state.")
     filled = number(told.get("filled"))
     if status is BrokerStatus.WORKING and filled:
         status = BrokerStatus.PARTIALLY_FILLED

@@ -32,15 +32,13 @@ CAPABILITIES = Capabilities(
 def check(request: OrderRequest, instrument: Instrument) -> None:
     """Raises InvalidOrder, naming the field, or NotSupported."""
     if request.order_class is not OrderClass.SIMPLE or request.reduce_only or request.post_only or request.outside_rth:
-        raise NotSupported(
-            "CrossTrade takes plain orders only: no exits, no reduce-only, no post-only, no extra hours."
-        )
+        raise NotSupported("CrossTrade accepts only simple orders: no exits, reduce-only, post-only or extended hours.")
     if request.notional is not None or request.quantity is None:
-        raise NotSupported("At NinjaTrader an order is given in contracts, not as an amount of money.")
+        raise NotSupported("NinjaTrader orders are in contracts, not by notional.")
     if request.order_type not in CAPABILITIES.order_types:
-        raise NotSupported(f"CrossTrade takes no {request.order_type} orders.")
+        raise NotSupported(f"CrossTrade does not accept {request.order_type} orders.")
     if request.tif not in CAPABILITIES.time_in_force:
-        raise InvalidOrder(f"CrossTrade takes DAY and GTC, not {request.tif}.", "tif")
+        raise InvalidOrder(f"CrossTrade accepts DAY and GTC, not {request.tif}.", "tif")
     if request.quantity < 1 or not is_multiple(request.quantity, Decimal(1)):
         near = nearest_steps(request.quantity, Decimal(1))
         raise InvalidOrder(f"The quantity must be a whole number of contracts. {near}", "quantity")

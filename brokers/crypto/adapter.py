@@ -210,7 +210,7 @@ class CryptoBroker(Extras, ABC):
         after: str = "",
     ) -> list[Transaction]:
         self._check(account_id)
-        self._able(Ability.TRANSACTIONS, "lists no entries of an account's money")
+        self._able(Ability.TRANSACTIONS, "does not list account transactions")
 
         def page(until: datetime | None) -> list[Transaction]:
             params = {} if until is None else {"until": parse.milliseconds(until)}
@@ -263,8 +263,8 @@ class CryptoBroker(Extras, ABC):
                     basis="notional",
                     rate=taker,
                     minimum=Decimal(0),
-                    words=f"{_percent(taker)} of the order's worth when it takes a price that stands, "
-                    f"{_percent(maker)} when it rests first, as {self.VENUE.title} charges for {symbol} now.",
+                    words=f"{_percent(taker)} of the order's value as taker, "
+                    f"{_percent(maker)} as maker, as {self.VENUE.title} charges for {symbol} now.",
                 )
             )
         return found
@@ -380,14 +380,14 @@ class CryptoBroker(Extras, ABC):
         self._able(Ability.FUNDING_RATES, "has no perpetuals")
         found = self._instrument(symbol)
         if found.asset_class is not AssetClass.PERPETUAL:
-            raise InvalidRequest(f"{found.symbol} is no perpetual, so it has no funding rate.", "symbol")
+            raise InvalidRequest(f"{found.symbol} is not a perpetual, so it has no funding rate.", "symbol")
         return self._funding_rate(found, self._require(found.symbol), limit)
 
     def transfers(
         self, account_id: str, *, start: datetime | None = None, end: datetime | None = None, limit: int
     ) -> list[Transfer]:
         self._check(account_id)
-        self._able(Ability.TRANSFERS, "lists no transfers")
+        self._able(Ability.TRANSFERS, "does not list transfers")
         found: list[Transfer] = []
         for page in self._money_lists(start):
             found += self._walk(page, lambda each: (each.at, each.transfer_id), lambda _: True, start, end, limit, "")
@@ -430,14 +430,14 @@ class CryptoBroker(Extras, ABC):
         if not broker_order_id:
             if (meaning := self.VENUE.codes.meaning(answer)) is not None:
                 raise self.VENUE.codes.error(*meaning)
-            raise UnknownOutcome(f"{self.VENUE.title} answered without the order's id. It may stand.")
+            raise UnknownOutcome(f"{self.VENUE.title} answered without the order's id. The order may be open.")
         self._client.remember(broker_order_id, request.client_order_id)
         try:
             seen = self.order(account_id, request.client_order_id, symbol=found.symbol)
         except BrokerError:
             return _accepted(request, found, broker_order_id)
         if seen is None:
-            raise UnknownOutcome(f"{self.VENUE.title} took the order and does not list it yet. It may stand.")
+            raise UnknownOutcome(f"{self.VENUE.title} accepted the order but does not list it yet. It may be open.")
         return seen
 
     def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
@@ -460,10 +460,10 @@ class CryptoBroker(Extras, ABC):
     ) -> BrokerOrder:
         """Once, by the venue's own call, and then read: a change is told as made only when the order shows it."""
         if not self.CAPABILITIES.replace:
-            raise NotSupported(f"Orders at {self.VENUE.title} are not changed: cancel this one and send another.")
+            raise NotSupported(f"Orders at {self.VENUE.title} cannot be changed: cancel this one and send another.")
         if self.REPLACED_BY_NEW and not new_client_order_id:
             raise InvalidOrder(
-                f"{self.VENUE.title} makes a new order of a changed one: it needs an id of its own.", "order_id"
+                f"{self.VENUE.title} replaces a changed order with a new one, which needs its own id.", "order_id"
             )
         self._check(account_id)
         found = self._find(client_order_id, "")
@@ -471,7 +471,7 @@ class CryptoBroker(Extras, ABC):
             raise OrderNotFound(f"{self.VENUE.title} has no order with that client order id.")
         before = self._order(found)
         if not before.status.is_open:
-            raise NotCancellable(f"This order is {before.status} already.")
+            raise NotCancellable(f"This order is already {before.status}.")
         wanted = self._wanted(found, before, changes)
         if self.REPLACED_BY_NEW:
             wanted = replace(wanted, client_order_id=new_client_order_id)
@@ -489,22 +489,22 @@ class CryptoBroker(Extras, ABC):
         try:
             after = self.order(account_id, wanted.client_order_id, symbol=before.symbol)
         except BrokerError as error:
-            raise UnknownOutcome(f"{self.VENUE.title} took the change, and did not show the order.") from error
+            raise UnknownOutcome(f"{self.VENUE.title} accepted the change but did not show the order.") from error
         if after is None or _terms(after) != (wanted.quantity, wanted.limit_price, wanted.stop_price):
-            raise UnknownOutcome(f"{self.VENUE.title} took the change, and has not made it yet.")
+            raise UnknownOutcome(f"{self.VENUE.title} accepted the change but has not made it yet.")
         return after
 
     def _wanted(self, found: parse.Answer, before: BrokerOrder, changes: OrderChanges) -> OrderRequest:
         """The order as it is to be. Raises NotSupported, InvalidOrder."""
         if changes.trail_amount is not None or changes.trail_percent is not None:
-            raise NotSupported(f"{self.VENUE.title} takes no trailing stops from us.")
+            raise NotSupported(f"{self.VENUE.title} does not offer trailing stops here.")
         if changes.tif not in (None, before.tif):
-            raise NotSupported(f"{self.VENUE.title} does not change how long an order stands.")
+            raise NotSupported(f"{self.VENUE.title} cannot change an order's time in force.")
         if before.side is None or before.order_type is None or before.tif is None or before.quantity is None:
-            raise NotSupported(f"{self.VENUE.title} shows this order in terms that cannot be changed here.")
+            raise NotSupported(f"{self.VENUE.title} shows this order with terms that cannot be changed here.")
         quantity = before.quantity if changes.quantity is None else changes.quantity
         if quantity <= before.filled_quantity:
-            raise InvalidOrder("More than that has filled already.", "quantity")
+            raise InvalidOrder("More than that has already filled.", "quantity")
         return OrderRequest(
             client_order_id=before.client_order_id,
             symbol=before.symbol,
@@ -524,7 +524,7 @@ class CryptoBroker(Extras, ABC):
             raise OrderNotFound(f"{self.VENUE.title} has no order with that client order id.")
         before = self._order(found)
         if not before.status.is_open:
-            raise NotCancellable(f"This order is {before.status} already.")
+            raise NotCancellable(f"This order is already {before.status}.")
         name, body = self._cancel(found)
         try:
             self._client.write(Priority.CANCEL, name, body)
@@ -533,7 +533,7 @@ class CryptoBroker(Extras, ABC):
             raise NotCancellable("This order ended before it could be cancelled.") from None
         after = self.order(account_id, client_order_id, symbol=before.symbol)
         if after is None or after.status.is_open:
-            raise UnknownOutcome(f"{self.VENUE.title} took the cancel, and has not ended the order yet.")
+            raise UnknownOutcome(f"{self.VENUE.title} accepted the cancel but has not ended the order yet.")
         return after
 
     # Shared by the venues.
@@ -581,7 +581,7 @@ class CryptoBroker(Extras, ABC):
         alike = self._alike(name) if meant is None and "/" not in name else []
         if not alike:
             raise InvalidSymbol(
-                f"{self.VENUE.title} has no instrument {symbol[:40]!r}. Search for it to see what it is called."
+                f"{self.VENUE.title} has no instrument {symbol[:40]!r}. Search for it to find its symbol."
             )
         if len(alike) == 1 and not alike[0].settle:
             return alike[0]
@@ -632,7 +632,7 @@ class CryptoBroker(Extras, ABC):
         except InvalidSymbol:
             if not self._is_foreign(answer.get("symbol"), str(answer.get("clientOrderId") or "")):
                 raise
-        logger.info("%s told of an order for an instrument that is not offered here: left out.", self.VENUE.title)
+        logger.info("%s reported an order for an instrument that is not offered here: left out.", self.VENUE.title)
         return None
 
     def _told_fill(self, trade: parse.Answer) -> tuple[datetime, str, Fill | None]:
@@ -644,7 +644,7 @@ class CryptoBroker(Extras, ABC):
             at = parse.moment(trade.get("timestamp"))
             if at is None or not self._is_foreign(trade.get("symbol"), known):
                 raise
-            logger.info("%s told of a fill of an instrument that is not offered here: left out.", self.VENUE.title)
+            logger.info("%s reported a fill of an instrument that is not offered here: left out.", self.VENUE.title)
             return at, str(trade.get("id")), None
         return fill.filled_at, fill.fill_id, fill
 
@@ -726,7 +726,8 @@ class CryptoBroker(Extras, ABC):
                 instrument = self._of_symbol(each.get("symbol"))
             except InvalidSymbol as error:
                 raise BrokerUnavailable(
-                    f"{self.VENUE.title} holds a contract that cannot be told here. Look at your positions there."
+                    f"{self.VENUE.title} has a position in a contract that cannot be shown here. Check your positions "
+                    "at the broker."
                 ) from error
             quantity = -abs(size) if each.get("side") == "short" else abs(size)
             last = parse.number(each.get("markPrice")) or parse.number(each.get("lastPrice"))
@@ -838,7 +839,7 @@ class CryptoBroker(Extras, ABC):
         if after:
             places = [place for place, each in enumerate(ordered) if key(each)[1] == after]
             if not places:
-                raise InvalidRequest("This account has no such place to go on from.", "cursor")
+                raise InvalidRequest("This page of the list no longer exists. Start from the first page.", "cursor")
             ordered = ordered[places[0] + 1 :]
         fitting = [
             each for each in ordered if (start is None or key(each)[0] >= start) and (end is None or key(each)[0] < end)
@@ -847,7 +848,7 @@ class CryptoBroker(Extras, ABC):
 
 
 def _percent(rate: Decimal) -> str:
-    return f"{(rate * 100).normalize():f} %"
+    return f"{(rate * 100).normalize():f}%"
 
 
 def _terms(order: BrokerOrder) -> tuple[Decimal | None, Decimal | None, Decimal | None]:

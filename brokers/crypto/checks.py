@@ -27,7 +27,7 @@ def check(request: OrderRequest, found: Instrument, can: Capabilities, price: De
     if request.quantity is None:
         worth = _notional(request, found, can)
     elif request.notional is not None:
-        raise InvalidOrder("An order has a quantity or what to spend, not both.", "notional")
+        raise InvalidOrder("Give either a quantity or a notional amount, not both.", "notional")
     else:
         _quantity(request.quantity, found)
         at = request.limit_price or request.stop_price or price
@@ -35,7 +35,8 @@ def check(request: OrderRequest, found: Instrument, can: Capabilities, price: De
     least = found.minimum_notional
     if least is not None and worth is not None and worth < least:
         raise InvalidOrder(
-            f"{found.symbol} takes orders from {plain(least)} {found.currency}; this one is worth {plain(worth)}.",
+            f"{found.symbol} has a minimum order value of {plain(least)} {found.currency}; this one is worth "
+            f"{plain(worth)}.",
             "notional" if request.quantity is None else "quantity",
         )
 
@@ -46,23 +47,23 @@ def _has(needed: bool) -> str:
 
 def _offered(request: OrderRequest, found: Instrument, can: Capabilities) -> None:
     if not can.takes(request.order_type, request.tif):
-        raise NotSupported(f"{found.exchange} takes no {request.order_type} orders with {request.tif} from us.")
+        raise NotSupported(f"{found.exchange} does not accept {request.order_type} orders with {request.tif} here.")
     if request.order_class is not OrderClass.SIMPLE or request.legs:
-        raise NotSupported(f"{found.exchange} takes only single orders from us.")
+        raise NotSupported(f"{found.exchange} accepts only single orders here.")
     if request.outside_rth or request.trail_amount is not None or request.trail_percent is not None:
-        raise NotSupported(f"{found.exchange} has no regular hours and takes no trailing stops from us.")
+        raise NotSupported(f"{found.exchange} has no regular hours and does not offer trailing stops here.")
     if request.reduce_only and (not can.reduce_only or found.asset_class is AssetClass.CRYPTO):
-        raise NotSupported(f"{found.symbol} at {found.exchange} takes no reduce-only orders.")
+        raise NotSupported(f"{found.symbol} at {found.exchange} does not accept reduce-only orders.")
     if request.post_only and (not can.post_only or request.order_type is not OrderType.LIMIT):
         raise NotSupported("Only limit orders can be post-only.")
 
 
 def _notional(request: OrderRequest, found: Instrument, can: Capabilities) -> Decimal:
     if request.notional is None or request.notional <= 0:
-        raise InvalidOrder("An order needs a quantity above 0, or what to spend.", "quantity")
+        raise InvalidOrder("An order needs a quantity or a notional amount above 0.", "quantity")
     offered = can.notional and found.asset_class is AssetClass.CRYPTO
     if not offered or request.order_type is not OrderType.MARKET or request.side is not Side.BUY:
-        raise NotSupported(f"{found.exchange} takes no such order by what to spend. Give a quantity.")
+        raise NotSupported(f"{found.exchange} does not accept this order by notional. Give a quantity.")
     return request.notional
 
 

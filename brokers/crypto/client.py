@@ -215,7 +215,7 @@ def client_for(venue: Venue, settings: Mapping[str, Any]) -> KeyClient:
     """The one client of this process for these credentials. Raises AuthFailed when one of them is missing."""
     missing = [name for name in venue.credentials if not str(settings.get(name, "")).strip()]
     if missing:
-        raise AuthFailed(f"This connection to {venue.title} lacks its {' and '.join(missing)}. Link it anew.")
+        raise AuthFailed(f"This connection to {venue.title} is missing its {' and '.join(missing)}. Link it again.")
     place = (venue.library_name, str(settings.get("base_url", "")), str(settings.get("environment", "")))
     parts = [*place, *(str(settings[name]) for name in venue.credentials), str(settings.get("timeout", ""))]
     fingerprint = hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -33,20 +33,20 @@ from brokers.errors import (
 class Meaning(Enum):
     """What a venue's code says, in our words."""
 
-    UNKNOWN = "did not say what became of it"
+    UNKNOWN = "did not report the outcome"
     REJECTED = "refused it"
     AUTH = "did not accept the key"
-    PERMISSION = "says the key may not do this"
+    PERMISSION = "says the key has no permission for this"
     CLOCK = "says our clock is wrong: check this server's time"
-    NONCE = "has seen a later call of this key: make a key that no other program uses"
-    RATE = "asked for fewer calls"
-    FUNDS = "says there is not enough money for it"
-    ORDER = "says the order breaks a rule of the market"
+    NONCE = "has seen a later call with this key: create a key that no other program uses"
+    RATE = "is limiting calls"
+    FUNDS = "says there are not enough funds"
+    ORDER = "says the order does not meet the market's rules"
     SYMBOL = "does not know the instrument"
     CLOSED = "says the market is closed"
-    DUPLICATE = "has an order with this client order id already"
+    DUPLICATE = "already has an order with this client order id"
     NOT_FOUND = "has no such order"
-    ENDED = "says the order has ended already"
+    ENDED = "says the order has already ended"
     NEITHER = "cancelled the old order and refused the new one"
 
 
@@ -101,9 +101,9 @@ class Codes:
         """Our words and the venue's code alone: what ccxt says holds addresses and whole answers."""
         safe = f" ({code})" if code and _SAFE_CODE.fullmatch(code) else ""
         if meaning is Meaning.UNKNOWN:
-            return UnknownOutcome(f"{self.venue} did not say whether the order was taken{safe}. It may stand.")
+            return UnknownOutcome(f"{self.venue} did not confirm the order{safe}. It may be open.")
         if meaning is Meaning.NEITHER:
-            return Rejected("The old order was cancelled and the new one refused: nothing stands now.")
+            return Rejected("The old order was cancelled and the new one refused: nothing is open now.")
         return _ERRORS[meaning](f"{self.venue} {meaning.value}{safe}.")
 
 
@@ -113,7 +113,7 @@ def write_error(error: Exception, codes: Codes, answer: Any) -> BrokerError:
     if never_connected(error):
         return BrokerUnavailable(f"{codes.venue} could not be reached. Nothing was sent.")
     if isinstance(error, tuple(getattr(ccxt, name) for name in _UNSENT_CLASSES)):
-        return BrokerUnavailable(f"{codes.venue} does not take this order in this form. Nothing was sent.")
+        return BrokerUnavailable(f"{codes.venue} does not accept this order in this form. Nothing was sent.")
     if (known := codes.meaning(answer)) is not None:
         return codes.error(*known)
     code = next(iter(codes.found(answer)), "")
@@ -130,5 +130,5 @@ def read_error(error: Exception, codes: Codes, answer: Any) -> BrokerError:
     if isinstance(found, UnknownOutcome):
         if isinstance(error, (ccxt.RateLimitExceeded, ccxt.DDoSProtection)):
             return codes.error(Meaning.RATE)
-        return BrokerUnavailable(f"{codes.venue} gave no answer that could be read. Nothing was changed.")
+        return BrokerUnavailable(f"{codes.venue} gave an answer that could not be read. Nothing was changed.")
     return found

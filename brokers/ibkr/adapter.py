@@ -91,12 +91,12 @@ _STRIKES = 10
 
 class IbkrBroker(Lacking, Extras):
     LACKS: ClassVar[Mapping[Ability, str]] = {
-        Ability.TRANSACTIONS: f"{BROKER} lists no transactions of a whole account here.",
-        Ability.FEES: f"{BROKER} tells the fee of one order, in its preview, and no rule.",
+        Ability.TRANSACTIONS: f"{BROKER} does not list transactions of a whole account here.",
+        Ability.FEES: f"{BROKER} reports the fee of one order, in its preview, but no fee schedule.",
         Ability.SCREENING: f"{BROKER} has too many instruments to list.",
-        Ability.ORDER_BOOK: f"{BROKER} shows no order book here.",
-        Ability.PRINTS: f"{BROKER} lists no single trades here.",
-        Ability.MARKET_HOURS: f"{BROKER} tells hours of one contract, not of a market.",
+        Ability.ORDER_BOOK: f"{BROKER} has no order book here.",
+        Ability.PRINTS: f"{BROKER} does not list single trades here.",
+        Ability.MARKET_HOURS: f"{BROKER} reports the hours of one contract, not of a market.",
     }
 
     def __init__(self, session: Session) -> None:
@@ -139,7 +139,7 @@ class IbkrBroker(Lacking, Extras):
             environment=accounts[0].environment,
             can_trade=True,
             can_withdraw=None,
-            note="Interactive Brokers does not tell what else this session may do. Tradelatch only reads and trades.",
+            note="Interactive Brokers does not report what else this session can do. Tradelatch only reads and trades.",
         )
 
     def ping(self) -> Health:
@@ -182,7 +182,7 @@ class IbkrBroker(Lacking, Extras):
                 found |= fresh
                 if not rows or (held and not fresh):
                     return list(found.values())
-        raise BrokerUnavailable(f"{BROKER} did not come to the end of the positions.")
+        raise BrokerUnavailable(f"{BROKER} did not finish listing the positions.")
 
     def fills(
         self,
@@ -352,7 +352,7 @@ class IbkrBroker(Lacking, Extras):
                 told = {code(row.get("conid")): row for row in rows if parse.has_prices(row)}
                 if set(told) >= set(conids):
                     return [parse.quote(told[conid], each) for conid, each in zip(conids, known, strict=True)]
-        raise BrokerUnavailable(f"{BROKER} has sent no price yet. Ask again in a moment.")
+        raise BrokerUnavailable(f"{BROKER} has not sent a price yet. Try again in a moment.")
 
     def bars(
         self,
@@ -413,7 +413,7 @@ class IbkrBroker(Lacking, Extras):
             wanted = {code(row.get("conid")): row for row in rows if parse.date_of(row.get("maturityDate")) == day}
             if not wanted:
                 raise InvalidRequest(
-                    f"{known.symbol} has no options that end on {day} here. Ask for its dates.", "expiration"
+                    f"{known.symbol} has no options that expire on {day} here. List its expiries first.", "expiration"
                 )
             prices = self._option_prices(list(wanted))
             contracts = [parse.option_contract(row, prices.get(conid, {})) for conid, row in wanted.items()]
@@ -426,7 +426,7 @@ class IbkrBroker(Lacking, Extras):
             multiplier=size,
             contracts=tuple(sorted(contracts, key=lambda each: (each.strike, each.right, each.symbol))),
             source=parse.SOURCE,
-            note=f"The {_STRIKES} strikes nearest to the price: {BROKER} tells no more at once."
+            note=f"The {_STRIKES} strikes closest to the price: {BROKER} does not report more at a time."
             if min(strikes, len(every)) > _STRIKES
             else "",
         )
@@ -542,7 +542,7 @@ class IbkrBroker(Lacking, Extras):
         """
         self._account(account_id)
         if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", token):
-            raise InvalidRequest("This is no question of Interactive Brokers.", "token")
+            raise InvalidRequest("This is not a question from Interactive Brokers.", "token")
         answer = self._session.write("POST", f"/iserver/reply/{token}", {"confirmed": yes})
         if yes:
             return _placed(answer, client_order_id, None)
@@ -589,9 +589,11 @@ class IbkrBroker(Lacking, Extras):
         current = self._open_order(account_id, client_order_id)
         known = self.instrument(current.symbol)
         if current.side is None or current.order_type is None or current.tif is None or current.quantity is None:
-            raise NotSupported("Interactive Brokers shows this order in terms that cannot be changed here.")
+            raise NotSupported("Interactive Brokers shows this order with terms that cannot be changed here.")
         if current.order_type.needs_trail and changes.trail_amount is None and changes.trail_percent is None:
-            raise InvalidOrder("Give the new distance too: Interactive Brokers does not tell the present one.", "trail")
+            raise InvalidOrder(
+                "Give the new trailing distance too: Interactive Brokers does not report the current one.", "trail"
+            )
         wanted = OrderRequest(
             client_order_id=client_order_id,
             symbol=known.symbol,
@@ -625,7 +627,7 @@ class IbkrBroker(Lacking, Extras):
         if problem:
             raise NotCancellable(f"{BROKER} did not cancel the order. {problem}")
         if not _is_about(answer, current.broker_order_id):
-            raise UnknownOutcome(f"{BROKER} gave no clear answer. The order may still work.")
+            raise UnknownOutcome(f"{BROKER} gave no clear answer. The order may still be open.")
         return self._after_cancel(current)
 
     def _after_cancel(self, current: BrokerOrder) -> BrokerOrder:
@@ -676,7 +678,7 @@ class IbkrBroker(Lacking, Extras):
                 return [row for row in rows if (row.get("acct") or row.get("account") or account_id) == account_id]
             fresh = True
         self._session.ready(now=True)  # a session that has ended lists nothing either
-        raise BrokerUnavailable(f"{BROKER} has not read the list of orders yet. Ask again in a moment.")
+        raise BrokerUnavailable(f"{BROKER} has not loaded the list of orders yet. Try again in a moment.")
 
     def _listed(self, account_id: str, client_order_id: str) -> dict[str, Any] | None:
         with parsing(BROKER):
@@ -695,7 +697,7 @@ class IbkrBroker(Lacking, Extras):
         if found is None:
             raise OrderNotFound("This account has no order with that client order id.")
         if not found.status.is_open:
-            raise NotCancellable(f"This order is {found.status} already.")
+            raise NotCancellable(f"This order is already {found.status}.")
         return found
 
     def _fills(self, account_id: str, *, fresh: bool, refs: Collection[str] | None = None) -> list[Fill]:
@@ -715,9 +717,9 @@ class IbkrBroker(Lacking, Extras):
                 if currency:
                     found.append(parse.fill(row, currency))
                 elif _OURS.fullmatch(ref):
-                    raise BrokerUnavailable(f"{BROKER} does not tell the currency of a fill of this account now.")
+                    raise BrokerUnavailable(f"{BROKER} did not report the currency of a fill in this account.")
                 else:
-                    logger.info("%s told of a fill in a contract that nobody here trades: left out.", BROKER)
+                    logger.info("%s reported a fill in a contract that is not traded here: left out.", BROKER)
         return found
 
     def _currency_of(self, conid: str) -> str:
@@ -739,7 +741,7 @@ def _is_about(answer: HttpAnswer, broker_order_id: str) -> bool:
 
 def _placed(answer: HttpAnswer, client_order_id: str, known: Instrument | None) -> BrokerOrder:
     """What IBKR said to an order, a change or an answer to its question."""
-    unclear = UnknownOutcome(f"{BROKER} gave no clear answer. The order may stand there.")
+    unclear = UnknownOutcome(f"{BROKER} gave no clear answer. The order may be open there.")
     if answer.undecided:
         raise unclear
     if problem := error_of(answer):
@@ -750,7 +752,7 @@ def _placed(answer: HttpAnswer, client_order_id: str, known: Instrument | None) 
         rows = records(answer.json())
         if len(rows) == 1 and isinstance(rows[0].get("message"), list):
             asked = tuple(words for each in rows[0]["message"] if (words := _question(text(each))))
-            raise NeedsAnswer(BROKER, asked or ("A question without words.",), text(rows[0].get("id")))
+            raise NeedsAnswer(BROKER, asked or ("A question without text.",), text(rows[0].get("id")))
         mine = [row for row in rows if row.get("local_order_id") in (None, client_order_id) and row.get("order_id")]
         return BrokerOrder(
             broker_order_id=code(mine[0]["order_id"]),
@@ -776,7 +778,7 @@ def _refused(problem: str) -> Rejected:
     words = problem.casefold()
     said = f"{BROKER} refused the order: {problem}"
     if "already registered" in words:
-        return DuplicateClientId(f"{BROKER} has an order with this id already.")
+        return DuplicateClientId(f"{BROKER} already has an order with this id.")
     if "insufficient" in words or "available funds" in words:
         return InsufficientFunds(said)
     return Rejected(said)
@@ -805,7 +807,7 @@ def _checked_url(value: Any) -> str:
     if more or not (parts.scheme == "https" or (parts.scheme == "http" and _is_here(str(host)))):
         raise InvalidRequest(
             "Give the gateway's address with https, such as https://localhost:5000/v1/api. "
-            "http is taken for this computer alone.",
+            "http is accepted only for this computer.",
             "base_url",
         )
     return str(value).rstrip("/")

@@ -109,7 +109,7 @@ def environment(account_id: str) -> Environment:
         return Environment.PAPER
     if re.fullmatch(r"[UFI][0-9]+", account_id):
         return Environment.LIVE
-    raise Garbled("An account number nobody knows.")
+    raise Garbled("Unknown account number.")
 
 
 # -- account ---------------------------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ def order(told: Mapping[str, Any], fills: Iterable[Fill], *, dead: bool = False)
     """From the list of live orders. ``dead``: IBKR says of an inactive order that it cannot be cancelled."""
     status = _STATUSES.get(text(told.get("status")))
     if status is None:
-        raise Garbled("An order status nobody knows.")
+        raise Garbled("Unknown order status.")
     filled = optional_number(told.get("filledQuantity")) or Decimal(0)
     if status is BrokerStatus.WORKING and dead:
         status = BrokerStatus.CANCELLED if filled else BrokerStatus.REJECTED
@@ -269,7 +269,7 @@ def fill(told: Mapping[str, Any], currency: str) -> Fill:
 def side(value: Any) -> Side:
     found = {"B": Side.BUY, "BUY": Side.BUY, "S": Side.SELL, "SELL": Side.SELL}.get(str(value).upper())
     if found is None:
-        raise Garbled("A side nobody knows.")
+        raise Garbled("Unknown side.")
     return found
 
 
@@ -291,7 +291,7 @@ def instrument(told: Mapping[str, Any], now: datetime) -> Instrument:
     """From info-and-rules. Raises Garbled also for a kind of security nobody here trades."""
     kind = CLASSES.get(str(told.get("instrument_type")))
     if kind is None:
-        raise Garbled("A kind of security nobody here trades.")
+        raise Garbled("A kind of security that is not traded here.")
     rules = record(told.get("rules"))
     tick = optional_number(rules.get("increment"))
     steps = [optional_number(each.get("increment")) for each in records(rules.get("incrementRules") or [])]
@@ -426,7 +426,7 @@ def quote(told: Mapping[str, Any], known: Instrument) -> Quote:
         change=price(told.get("82")),
         change_percent=price(told.get("83")),
         as_of=epoch(told.get("_updated")),
-        source=source if bid and ask else f"{source}, last trade for want of a quote",
+        source=source if bid and ask else f"{source}, last trade (no quote)",
         volume=price(told.get("7762")),
         bid_size=price(told.get("88")),
         ask_size=price(told.get("85")),

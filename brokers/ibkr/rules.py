@@ -41,16 +41,19 @@ def check(request: OrderRequest, instrument: Instrument) -> None:
     if request.order_class is not OrderClass.SIMPLE:
         # IBKR forbids an id of their own to the legs, so after a lost answer ours could not be found.
         raise NotSupported(
-            "Orders with exits are not offered at Interactive Brokers: it does not let us name the exits."
+            "Bracket, OCO and OTO orders are not offered at Interactive Brokers: it does not accept our ids for the "
+            "exits."
         )
     if request.reduce_only or request.post_only:
         raise NotSupported("Interactive Brokers has neither reduce-only nor post-only orders.")
     if request.notional is not None or request.quantity is None:
-        raise NotSupported("At Interactive Brokers an order is given in units, not as an amount of money.")
+        raise NotSupported("Interactive Brokers orders are in units, not by notional.")
     if not CAPABILITIES.takes(request.order_type, request.tif):
-        raise InvalidOrder(f"Interactive Brokers takes no {request.order_type} order with {request.tif} here.", "tif")
+        raise InvalidOrder(
+            f"Interactive Brokers does not accept {request.order_type} orders with {request.tif} here.", "tif"
+        )
     if request.outside_rth and (request.order_type is not OrderType.LIMIT or request.tif not in _RESTING):
-        raise InvalidOrder("Outside the regular session only LMT orders are taken, DAY or GTC.", "outside_rth")
+        raise InvalidOrder("Outside regular hours, only LMT orders are accepted, DAY or GTC.", "outside_rth")
     check_quantity(request.quantity, instrument)
     for field, price in (
         ("limit_price", request.limit_price),

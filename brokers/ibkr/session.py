@@ -84,12 +84,12 @@ class Session:
             named = self._get("/iserver/accounts", {})
             listed = named.get("accounts") if isinstance(named, dict) else None
             if not isinstance(listed, list) or not listed:
-                raise BrokerUnavailable(f"{BROKER} did not name this session's accounts.")
+                raise BrokerUnavailable(f"{BROKER} did not list this session's accounts.")
             try:
                 told = {code(each.get("accountId")): each for each in records(self._get("/portfolio/accounts", {}))}
                 self._accounts = {text(each): told.get(each, {}) for each in listed if each != "All"}
             except Garbled as error:
-                raise BrokerUnavailable(f"{BROKER} gave an answer nobody understands.") from error
+                raise BrokerUnavailable(f"{BROKER} gave an answer that could not be understood.") from error
             self._good_until = time.monotonic() + TICKLE_EVERY
 
     # -- calls -------------------------------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ class Session:
         try:
             return record(answer)
         except Garbled as error:
-            raise BrokerUnavailable(f"{BROKER} gave an answer nobody understands.") from error
+            raise BrokerUnavailable(f"{BROKER} gave an answer that could not be understood.") from error
 
     def ask_any(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         try:
@@ -130,7 +130,7 @@ class Session:
         except BrokerUnavailable:  # it says itself why
             raise
         except (NotSent, UnknownOutcome) as error:
-            raise BrokerUnavailable(f"{BROKER} could not be asked.") from error
+            raise BrokerUnavailable(f"{BROKER} could not be reached.") from error
         return self._judge(answer)
 
     def write(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> HttpAnswer:
@@ -159,17 +159,17 @@ class Session:
         if answer.status == 403:
             raise PermissionDenied(f"{BROKER} does not let this session do that.")
         if answer.status == 429:
-            raise RateLimited(f"{BROKER} asks for fewer calls.", retry_after=LIST_EVERY)
+            raise RateLimited(f"{BROKER} is limiting calls.", retry_after=LIST_EVERY)
         if answer.status in (400, 404):
             if b"query /accounts first" in answer.body:
                 self._good_until = 0.0
-            raise InvalidRequest(f"{BROKER} does not know what was asked for. {error_of(answer)}".strip(), "request")
+            raise InvalidRequest(f"{BROKER} does not know what was requested. {error_of(answer)}".strip(), "request")
         if not 200 <= answer.status < 300:
             raise BrokerUnavailable(f"{BROKER} could not answer.")
         try:
             return answer.json()
         except Garbled as error:
-            raise BrokerUnavailable(f"{BROKER} gave an answer nobody understands.") from error
+            raise BrokerUnavailable(f"{BROKER} gave an answer that could not be understood.") from error
 
     def _ended(self) -> NeedsLogin:
         self._good_until = 0.0
@@ -195,7 +195,7 @@ class Session:
                         "POST", self._prefix + path, headers={"Authorization": ours.header}, timeouts=self._timeouts
                     )
                 except (NotSent, UnknownOutcome) as error:
-                    raise BrokerUnavailable(f"{BROKER} could not be asked for a session token.") from error
+                    raise BrokerUnavailable(f"{BROKER} could not be reached for a session token.") from error
                 if answer.status in (400, 401, 403):
                     raise AuthFailed(f"{BROKER} did not accept this connection's OAuth keys.")
                 if not 200 <= answer.status < 300:
@@ -203,7 +203,7 @@ class Session:
                 try:
                     self._token = signing.live_token(mine, ours, answer.json())
                 except Garbled as error:
-                    raise BrokerUnavailable(f"{BROKER} gave a session token nobody understands.") from error
+                    raise BrokerUnavailable(f"{BROKER} gave a session token that could not be understood.") from error
             return self._token
 
 

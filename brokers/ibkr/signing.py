@@ -62,7 +62,7 @@ def challenge(mine: Credentials, url: str) -> Challenge:
         secret = _private(mine.encryption_key).decrypt(sealed, padding.PKCS1v15())
         signer, prime = _private(mine.signature_key), int(mine.dh_prime, 16)
     except (ValueError, TypeError) as error:
-        raise AuthFailed("The OAuth keys of this connection cannot be read. Link it anew.") from error
+        raise AuthFailed("The OAuth keys of this connection cannot be read. Link it again.") from error
     exponent = secrets.randbits(256)
     words = _parameters(mine, "RSA-SHA256") | {"diffie_hellman_challenge": f"{pow(_GENERATOR, exponent, prime):x}"}
     base = secret.hex() + base_string("POST", url, words)
@@ -84,7 +84,7 @@ def live_token(mine: Credentials, ours: Challenge, answer: Any) -> LiveToken:
     key = hmac.digest(shared.to_bytes(shared.bit_length() // 8 + 1, "big"), ours.secret, "sha1")
     proof = hmac.new(key, mine.consumer_key.encode(), hashlib.sha1).hexdigest()
     if not hmac.compare_digest(proof, text(told.get("live_session_token_signature")).lower()):
-        raise AuthFailed("Interactive Brokers' session token does not fit this connection's OAuth keys.")
+        raise AuthFailed("Interactive Brokers' session token does not match this connection's OAuth keys.")
     return LiveToken(key, expires / 1000)
 
 

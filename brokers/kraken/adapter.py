@@ -74,7 +74,7 @@ class KrakenBroker(CryptoBroker):
             environment=Environment.LIVE,
             can_trade=None,
             can_withdraw=None,
-            note="Kraken does not tell what a key may do: look there that it cannot withdraw.",
+            note="Kraken does not report what a key can do: check there that it cannot withdraw.",
         )
 
     def _create(self, request: OrderRequest, market: crypto_parse.Answer) -> tuple[str, Any]:

@@ -90,7 +90,7 @@ class KrakenFuturesBroker(CryptoBroker):
             environment=proved,
             can_trade=None,
             can_withdraw=None,
-            note="Kraken does not tell what a key may do: look there that its withdrawal access is off.",
+            note="Kraken does not report what a key can do: check there that its withdrawal access is off.",
         )
 
     def account_state(self, account_id: str) -> AccountState:
@@ -119,7 +119,7 @@ class KrakenFuturesBroker(CryptoBroker):
         return [parse_position({**row, "symbol": str(row.get("symbol") or "").upper()}) for row in rows]
 
     def fees(self, account_id: str) -> list[FeeRule]:
-        raise NotSupported("Kraken Futures tells no fees here: they follow what the account traded in 30 days.")
+        raise NotSupported("Kraken Futures does not report fees here: they depend on the account's 30-day volume.")
 
     def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
         """An order for what fills at once, where nothing did, has ended and was not refused."""
@@ -137,7 +137,7 @@ class KrakenFuturesBroker(CryptoBroker):
                 average_price=None,
                 fees=Decimal(0),
                 updated_at=now,
-                reason="Nothing filled at once.",
+                reason="Nothing filled immediately.",
                 symbol=request.symbol,
                 side=request.side,
                 order_type=request.order_type,
@@ -257,7 +257,7 @@ class KrakenFuturesBroker(CryptoBroker):
             if len(rows) < _LOG_ROWS or len(found) >= self.ROWS:
                 return found
             until = min(each["timestamp"] for each in entries)
-        raise BrokerUnavailable("Kraken Futures has more entries than could be read at once. Ask for a shorter time.")
+        raise BrokerUnavailable("Kraken Futures has more entries than could be read at once. Request a shorter period.")
 
     def _trade(self, row: dict[str, Any]) -> crypto_parse.Answer | None:
         trade = parse.execution(row, self._symbol, self.CURRENCY)
@@ -274,7 +274,7 @@ class KrakenFuturesBroker(CryptoBroker):
         accounts = answer.get("accounts") if isinstance(answer, dict) else None
         wallet = accounts.get("flex") if isinstance(accounts, dict) else None
         if not isinstance(wallet, dict):
-            raise BrokerUnavailable("Kraken Futures told of no multi-collateral account.")
+            raise BrokerUnavailable("Kraken Futures reported no multi-collateral account.")
         return wallet
 
     def _free(self, balance: crypto_parse.Answer, found: Instrument) -> Decimal:

@@ -306,7 +306,7 @@ def funding_rate(found: Instrument, ticker: Row, paid: Sequence[Row], now: datet
     """Of GET tickers/:symbol, whose rate is in dollars a contract and hour, and of historicalfundingrates."""
     rate, mark = parse.number(ticker.get("fundingRate")), parse.number(ticker.get("markPrice"))
     if rate is None or not mark:
-        raise BrokerUnavailable("Kraken Futures told no funding rate.")
+        raise BrokerUnavailable("Kraken Futures reported no funding rate.")
     history = [(_moment(row.get("timestamp")), parse.number(row.get("relativeFundingRate"))) for row in reversed(paid)]
     return FundingRate(
         symbol=found.symbol,

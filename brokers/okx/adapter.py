@@ -99,13 +99,15 @@ class OkxBroker(CryptoBroker):
             environment=proved,
             can_trade="trade" in may,
             can_withdraw="withdraw" in may,
-            note="OKX deletes a trading key that is bound to no address after 14 days without use." if unbound else "",
+            note="OKX deletes a trading key that is not restricted to an IP address after 14 days without use."
+            if unbound
+            else "",
         )
 
     def _create(self, request: OrderRequest, market: crypto_parse.Answer) -> tuple[str, Any]:
         contract = bool(market["contract"])
         if contract and self._client.memory.traits.get("hedged"):
-            raise NotSupported("This OKX account keeps longs and shorts apart. Set it to net positions to trade here.")
+            raise NotSupported("This OKX account is in long/short mode. Set it to net mode to trade here.")
         return "private_post_trade_order", parse.order_body(request, market["id"], contract=contract)
 
     def _created(self, answer: Any, request: OrderRequest) -> str:

@@ -145,7 +145,7 @@ def funding_rate(
     """Of GET public/funding-rate, public/mark-price, market/index-tickers, public/open-interest and the history."""
     rate = parse.number(told.get("fundingRate"))
     if rate is None:
-        raise BrokerUnavailable("OKX told no funding rate.")
+        raise BrokerUnavailable("OKX reported no funding rate.")
     due, after = parse.number(told.get("fundingTime")), parse.number(told.get("nextFundingTime"))
     return FundingRate(
         symbol=found.symbol,

@@ -67,7 +67,7 @@ def open_account(
     if preset not in costs.PRESETS:
         raise ValueError(f"The preset must be one of {', '.join(costs.PRESETS)}.")
     if not 0 <= settlement_days <= LONGEST_SETTLEMENT:
-        raise ValueError(f"Settlement takes 0 to {LONGEST_SETTLEMENT} business days.")
+        raise ValueError(f"Settlement must be 0 to {LONGEST_SETTLEMENT} business days.")
     if venue:
         _check_live(venue, currency, kind)
     with transaction.atomic():

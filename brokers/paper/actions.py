@@ -34,8 +34,8 @@ def import_actions(lines: Iterable[str], *, now: datetime | None = None) -> int:
     """Add actions from CSV text with the columns symbol, kind, ex_date, value; returns how many. Raises ImportRefused.
 
     ``kind`` is "dividend" (``value`` is cash a share, in the currency of the stock) or "split" (``value`` is new
-    shares for one old: 4, or 0.1 for a reverse split). The ex-date must lie ahead: what has happened to an account
-    never changes afterwards.
+    shares for one old: 4, or 0.1 for a reverse split). The ex-date must be in the future: an account's history
+    never changes.
     """
     now = now or timezone.now()
     reader = csv.DictReader(lines)
@@ -61,7 +61,7 @@ def import_actions(lines: Iterable[str], *, now: datetime | None = None) -> int:
             if CorporateAction.objects.filter(**same).exists() or any(
                 (one.symbol, one.kind, one.at) == (action.symbol, action.kind, action.at) for one in actions
             ):
-                raise ValueError(f"{action.symbol} has a {action.kind} on that day already")
+                raise ValueError(f"{action.symbol} has a {action.kind} already on that day")
             actions.append(action)
         except (ValueError, InvalidSymbol) as error:
             problems.append(f"Line {reader.line_num}: {str(error).rstrip('.')}.")
@@ -87,7 +87,7 @@ def _day(text: str, now: datetime) -> datetime:
         raise ValueError(f"ex_date {text!r} is not a day such as 2027-05-03") from None
     at = datetime(on.year, on.month, on.day, tzinfo=UTC)
     if at <= now:
-        raise ValueError(f"ex_date {text} must lie ahead")
+        raise ValueError(f"ex_date {text} must be in the future")
     return at
 
 

@@ -324,7 +324,7 @@ class PaperBroker(Extras):
             if found is None:
                 raise OrderNotFound("This account has no order with that client order id.")
             if not BrokerStatus(found.status).is_open:
-                raise NotCancellable(f"This order is {found.status} already.")
+                raise NotCancellable(f"This order is already {found.status}.")
             yield mine, found, it.now
 
     def _of(self, account_id: str) -> PaperAccount:
@@ -418,7 +418,7 @@ def _live_quote(market: Market, symbol: str, now: datetime) -> Quote:
 def _older_than(row: PaperFill | LedgerEntry | None) -> Q:
     """What comes after this row in a list that is newest first. Raises InvalidRequest when there is no row."""
     if row is None:
-        raise InvalidRequest("This account has no such place to go on from.", "cursor")
+        raise InvalidRequest("This page of the list no longer exists. Start from the first page.", "cursor")
     return Q(at__lt=row.at) | Q(at=row.at, pk__lt=row.pk)
 
 

@@ -169,14 +169,14 @@ def check(
     if needed.cash > max(available, Decimal(0)):
         raise InsufficientFunds(
             f"This order needs {needed.cash:,.2f} {instrument.currency} "
-            f"and {available:,.2f} {instrument.currency} is available."
+            f"but only {available:,.2f} {instrument.currency} is available."
         )
     if account.kind == MARGIN and terms.quantity > able:
         now = margin_state(state, market)
         if now.equity < now.maintenance:
             raise InsufficientFunds(
                 f"The account's equity of {now.equity:,.2f} {account.currency} is below its maintenance margin of "
-                f"{now.maintenance:,.2f} {account.currency}: only orders that close a position are taken."
+                f"{now.maintenance:,.2f} {account.currency}: only orders that close a position are accepted."
             )
 
 
@@ -226,7 +226,8 @@ def _initial(instrument: Instrument) -> Decimal:
 
 
 def _short_of_units(symbol: str, wanted: Decimal, units: ledger.Balance) -> str:
-    held = f"This order sells {plain(wanted)} {symbol}, and {plain(max(units.available, Decimal(0)))} is available"
+    most = f"only {plain(units.available)}" if units.available > 0 else "nothing"
+    held = f"This order sells {plain(wanted)} {symbol}, but {most} can be sold"
     if units.reserved:
-        return f"{held}: {plain(units.total)} held, {plain(units.reserved)} set aside for open sell orders."
-    return f"{held}. Selling what is not held is not offered."
+        return f"{held}: {plain(units.total)} held, {plain(units.reserved)} reserved for open sell orders."
+    return f"{held}. Short selling is not offered."

@@ -117,14 +117,16 @@ class Knob:
 
 _PERCENT, _MONEY = Decimal("0.01"), Decimal(1)
 TUNABLE = {
-    "maker_fee_percent": Knob("maker", _PERCENT, Decimal(10), "Crypto fee of a limit order that waited, percent"),
-    "taker_fee_percent": Knob("taker", _PERCENT, Decimal(10), "Crypto fee of any other order, percent"),
-    "fee_per_share": Knob("per_share", _MONEY, Decimal(100), "Stock and ETF fee a share"),
-    "minimum_fee": Knob("order_minimum", _MONEY, Decimal(1000), "Least stock and ETF fee of an order"),
+    "maker_fee_percent": Knob("maker", _PERCENT, Decimal(10), "Crypto maker fee, percent"),
+    "taker_fee_percent": Knob("taker", _PERCENT, Decimal(10), "Crypto taker fee, percent"),
+    "fee_per_share": Knob("per_share", _MONEY, Decimal(100), "Stock and ETF fee per share"),
+    "minimum_fee": Knob("order_minimum", _MONEY, Decimal(1000), "Minimum stock and ETF fee per order"),
     "slippage_percent": Knob("slippage", _PERCENT, Decimal(10), "Slippage of market orders and stops, percent"),
-    "volume_percent": Knob("participation", _PERCENT, Decimal(100), "Most of a bar's volume that fills, percent"),
-    "borrow_percent": Knob("borrow", _PERCENT, Decimal(100), "Fee for stock sold short, percent a year"),
-    "interest_percent": Knob("interest", _PERCENT, Decimal(100), "Interest on borrowed cash, percent a year"),
+    "volume_percent": Knob(
+        "participation", _PERCENT, Decimal(100), "Maximum share of a bar's volume that fills, percent"
+    ),
+    "borrow_percent": Knob("borrow", _PERCENT, Decimal(100), "Stock borrow fee, percent per year"),
+    "interest_percent": Knob("interest", _PERCENT, Decimal(100), "Interest on borrowed cash, percent per year"),
     "latency_ms": Knob("latency", Decimal(1), Decimal(60_000), "Time until an order or cancel arrives, milliseconds"),
 }
 

@@ -27,7 +27,7 @@ def book(tape: prices.Tape, now: datetime, depth: int) -> OrderBook:
         bids=_levels(tape, quote, "bid", depth),
         asks=_levels(tape, quote, "ask", depth),
         as_of=quote.as_of,
-        source=f"simulated depth around the quote, which is from: {quote.source}",
+        source=f"simulated depth around the quote from: {quote.source}",
         simulated=True,
     )
 

@@ -44,24 +44,24 @@ GRACE = timedelta(minutes=5)
 EVERY_BAR = 1e300
 """``touch_below`` of an order that every bar concerns."""
 
-_OUT_OF_CASH = "The price moved past what was held for this order, and the cash left could not pay for it."
-_NOT_AT_ONCE = "An IOC order fills at once or not at all, and the price was not there."
-_REST_CANCELLED = "An IOC order fills at once; what could not is cancelled."
-_NOT_WHOLE = "A FOK order fills as a whole at once, and that was not possible."
+_OUT_OF_CASH = "The price moved beyond the cash reserved for this order, and the remaining cash was not enough."
+_NOT_AT_ONCE = "IOC: the price was not available, so nothing filled."
+_REST_CANCELLED = "IOC: the part that could not fill immediately was cancelled."
+_NOT_WHOLE = "FOK: the whole order could not fill immediately."
 _EXPIRED = {
-    TimeInForce.DAY: "A DAY order ends with the trading day.",
-    TimeInForce.OPG: "The opening it was for did not fill it.",
-    TimeInForce.CLS: "The closing it was for did not fill it.",
+    TimeInForce.DAY: "DAY: the trading day ended.",
+    TimeInForce.OPG: "OPG: it did not fill at the open.",
+    TimeInForce.CLS: "CLS: it did not fill at the close.",
 }
 _ON_REQUEST = "Cancelled on request."
-_PARENT_ENDED = "The order it waited for ended unfilled."
-_PAIR_FILLED = "The other order of its pair filled."
-_EXIT_FILLED = "Its exit began to fill before all of it had."
-_NOTHING_TO_REDUCE = "It may only reduce a position, and there is none left."
+_PARENT_ENDED = "Its parent order ended unfilled."
+_PAIR_FILLED = "The other order of the OCO pair filled."
+_EXIT_FILLED = "Its exit started to fill before the whole order had filled."
+_NOTHING_TO_REDUCE = "Reduce only: no position is left."
 _SPLIT = "The stock was split."
 _CLOSED = "The market had closed when it arrived."
-_WOULD_TRADE = "It would have traded at once when it arrived, and it is post-only."
-_LEG_SHORT = "Its parent filled, and then there was too little for it."
+_WOULD_TRADE = "Post only: it would have traded immediately."
+_LEG_SHORT = "After its parent filled, there was not enough to cover it."
 
 _AT_OPEN, _STOP, _OTHER, _ARRIVAL, _CANCEL, _EXPIRY, _ACTION, _ACCRUAL = range(8)
 

@@ -27,10 +27,10 @@ def _shares(preset: costs.Preset, asset_class: AssetClass) -> FeeRule:
 
 
 def _crypto(preset: costs.Preset) -> FeeRule:
-    taker, maker = (f"{plain(rate * 100)} %" for rate in (preset.taker, preset.maker))
+    taker, maker = (f"{plain(rate * 100)}%" for rate in (preset.taker, preset.maker))
     words = f"{taker} of price times quantity, rounded half up to the cent."
     if preset.maker != preset.taker:
-        words += f" {maker} for a limit order that waited for its price."
+        words += f" {maker} for a limit order that rested (maker)."
     return FeeRule(
         asset_class=AssetClass.CRYPTO,
         basis="notional",

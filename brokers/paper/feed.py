@@ -97,7 +97,7 @@ class Feed:
             self._public.load()
             found = parse.quote(self._public.read("fetch_ticker", instrument.symbol), instrument, now)
             if not 0 < found.bid <= found.ask or found.last <= 0:
-                raise BrokerUnavailable("A quote must have a bid that is not above the ask.")
+                raise BrokerUnavailable("The bid of a quote must not be above the ask.")
             return replace(found, as_of=min(found.as_of, now))
 
     def bars(self, symbol: str, size: BarSize, since: datetime, limit: int, now: datetime) -> list[Bar]:
@@ -161,7 +161,9 @@ class Feed:
         raise self._unreachable()
 
     def _unreachable(self) -> BrokerUnavailable:
-        return BrokerUnavailable(f"Live prices of {self.title} cannot be reached. Nothing was done; try again shortly.")
+        return BrokerUnavailable(
+            f"Live prices from {self.title} are not available. Nothing was done; try again shortly."
+        )
 
 
 @lru_cache(maxsize=64)

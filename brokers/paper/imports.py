@@ -64,7 +64,7 @@ def import_bars(
     minimum = minimum if minimum is not None else lot
     _check_instrument(symbol, name, currency, {"tick": tick, "lot": lot, "minimum": minimum})
     if exchange and exchange not in EXCHANGES:
-        raise ImportRefused([f"There is no exchange {exchange!r}; those known are {', '.join(EXCHANGES)}."])
+        raise ImportRefused([f"Unknown exchange {exchange!r}; known exchanges are {', '.join(EXCHANGES)}."])
     size, rows = _read(lines, tick)
     with transaction.atomic():
         series = ImportedSeries.objects.create(
@@ -100,9 +100,9 @@ def import_bars(
 def _check_instrument(symbol: str, name: str, currency: str, steps: dict[str, Decimal]) -> None:
     problems = []
     if not _SYMBOL.fullmatch(symbol):
-        problems.append(f"The symbol {symbol!r} should look like ETH/USD or SHOP.")
+        problems.append(f"The symbol {symbol!r} must look like ETH/USD or SHOP.")
     elif listings.is_taken(symbol):
-        problems.append(f"The paper market has {symbol} already; choose another symbol.")
+        problems.append(f"The paper market already has {symbol}; choose another symbol.")
     if not 1 <= len(name.strip()) <= 100:
         problems.append("The name must have 1 to 100 characters.")
     if not re.fullmatch(r"[A-Z]{3}", currency):
@@ -124,7 +124,7 @@ def _read(lines: Iterable[str], tick: Decimal) -> tuple[BarSize, list[_Row]]:
     if time_column not in header:
         missing.insert(0, "ts or date")
     if missing:
-        raise ImportRefused([f"Line 1: the header lacks {', '.join(missing)}."])
+        raise ImportRefused([f"Line 1: the header is missing {', '.join(missing)}."])
     size = BarSize.MINUTE if time_column == "ts" else BarSize.DAY
     rows: list[_Row] = []
     problems: list[str] = []

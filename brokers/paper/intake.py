@@ -85,15 +85,15 @@ def assess(it: CurrentAccount, request: OrderRequest) -> Assessment:
     account, market, now = it.account, it.market, it.now
     ids = [request.client_order_id, *(leg.client_order_id for leg in request.legs)]
     if it.state.knows_name or (request.legs and account.orders.filter(client_order_id__in=ids[1:]).exists()):
-        raise DuplicateClientId("An order with this client order id exists already.")
+        raise DuplicateClientId("An order with this client order id already exists.")
     if len(set(ids)) < len(ids):
-        raise InvalidOrder("Every leg needs a client order id of its own.", "legs")
+        raise InvalidOrder("Every leg needs its own client order id.", "legs")
     tape = market.tape(request.symbol)
     instrument = tape.instrument
     _check_offered(request, tape)
     if instrument.currency != account.currency:
         raise InvalidOrder(
-            f"{instrument.symbol} trades in {instrument.currency}, and this account holds {account.currency}.", "symbol"
+            f"{instrument.symbol} trades in {instrument.currency}, but this account is in {account.currency}.", "symbol"
         )
     quantity = _quantity(request, tape, now)
     _check_form(request, quantity, instrument)
@@ -104,7 +104,7 @@ def assess(it: CurrentAccount, request: OrderRequest) -> Assessment:
         raise MarketClosed(
             f"The market for {instrument.symbol} is closed until "
             f"{opens:%A} {opens.day} {opens:%B %Y, %H:%M} {market_hours.place(tape.hours)} time. "
-            "Until then it takes limit and stop orders that wait (DAY or GTC)."
+            "Until then, only resting limit and stop orders (DAY or GTC) are accepted."
         )
     order = _row(account, request, tape, quantity, now)
     legs = tuple(_leg_row(order, request, leg, tape, now) for leg in request.legs)
@@ -112,18 +112,18 @@ def assess(it: CurrentAccount, request: OrderRequest) -> Assessment:
     arrival = matcher.arrival(order, tape)
     if at_once and prices.is_stale(tape, arrival.quote, now):
         raise StaleQuote(
-            f"The newest price of {instrument.symbol} is from {arrival.quote.as_of:%H:%M:%S} UTC, too old to trade at. "
-            "Until a newer one comes, only limit and stop orders that wait (DAY or GTC) are taken."
+            f"The newest price of {instrument.symbol} is from {arrival.quote.as_of:%H:%M:%S} UTC, too old to trade "
+            "on. Until there is a newer one, only resting limit and stop orders (DAY or GTC) are accepted."
         )
     if request.post_only and arrival.match.price is not None:
         raise InvalidOrder(
-            f"This order would trade at once, at {plain(arrival.match.price)}, and it is post-only.", "limit_price"
+            f"This post-only order would trade immediately, at {plain(arrival.match.price)}.", "limit_price"
         )
     if request.reduce_only:
         able = buying_power.closable(it.state, order.symbol, request.side)
         if quantity > able:
             raise InsufficientPosition(
-                f"A reduce-only order can close {plain(able)} {order.symbol} here, and this one is for "
+                f"A reduce-only order can close {plain(able)} {order.symbol} here, but this one is for "
                 f"{plain(quantity)}."
             )
     reserve(it.state, market, order, tape, arrival)
@@ -200,7 +200,7 @@ def submit(key: str, request: OrderRequest, now: datetime) -> tuple[PaperOrder, 
                 leg.parent = found.order
                 _ORDERS.insert(leg)
         except IntegrityError:  # it ends the transaction
-            raise DuplicateClientId("An order with this client order id exists already.") from None
+            raise DuplicateClientId("An order with this client order id already exists.") from None
         if found.order.arrives_at is not None:
             watch(mine, found.tape, now)
             return found.order, []
@@ -231,20 +231,20 @@ def change(account: PaperAccount, order: PaperOrder, changes: OrderChanges, now:
     tape = market.tape(order.symbol)
     kind, tif = OrderType(order.order_type), changes.tif or TimeInForce(order.tif)
     if changes == OrderChanges():
-        raise InvalidOrder("There is nothing to change.", "quantity")
+        raise InvalidOrder("Nothing would change.", "quantity")
     if changes.tif is not None and (tif not in _WAITING or order.tif not in _WAITING):
-        raise InvalidOrder("Only DAY and GTC can take each other's place.", "tif")
+        raise InvalidOrder("Time in force can only be changed between DAY and GTC.", "tif")
     for field in ("limit_price", "stop_price", "trail_amount", "trail_percent"):
         value = getattr(changes, field)
         if value is not None and getattr(order, field) is None:
             raise InvalidOrder(f"This {kind} order has no {field} to change.", field)
     if changes.quantity is not None:
         if order.pair or order.follows:
-            raise InvalidOrder("The quantity of an order that hangs on another cannot be changed.", "quantity")
+            raise InvalidOrder("The quantity of an exit cannot be changed.", "quantity")
         _check_units(changes.quantity, tape.instrument)
         if changes.quantity <= order.filled_quantity:
             raise InvalidOrder(
-                f"{plain(order.filled_quantity)} has filled already; the new quantity must be more.", "quantity"
+                f"{plain(order.filled_quantity)} has already filled; the new quantity must be greater.", "quantity"
             )
         order.quantity = changes.quantity
     for field in ("limit_price", "stop_price", "trail_amount", "trail_percent"):
@@ -354,9 +354,9 @@ def _quantity(request: OrderRequest, tape: prices.Tape, now: datetime) -> Decima
             raise InvalidOrder("An order needs a quantity.", "quantity")
         return request.quantity
     if request.quantity is not None:
-        raise InvalidOrder("An order takes a quantity or a notional amount, not both.", "notional")
+        raise InvalidOrder("Give either a quantity or a notional amount, not both.", "notional")
     if request.order_type is not OrderType.MARKET:
-        raise InvalidOrder("Only a market order takes a notional amount.", "notional")
+        raise InvalidOrder("Only market orders can have a notional amount.", "notional")
     _check_amount(request.notional, "notional", "A notional amount")
     quote, lot = prices.newest(tape, now), tape.instrument.lot
     price = quote.ask if request.side is Side.BUY else quote.bid
@@ -373,15 +373,14 @@ def _quantity(request: OrderRequest, tape: prices.Tape, now: datetime) -> Decima
 def _check_offered(request: OrderRequest, tape: prices.Tape) -> None:
     """Refuse what the exchange does not do, whatever its terms."""
     if request.outside_rth and tape.hours != market_hours.ALWAYS:
-        raise NotSupported("The simulated market has no trades outside the regular session.")
+        raise NotSupported("The simulated market does not trade outside regular hours.")
     venue = market_hours.exchange(tape.hours)
     if request.tif in _AUCTIONS and venue is not None and (tape.step > 1 or not venue.auctions):
         why = "has daily bars only" if venue.auctions else f"has no auctions at {venue.name}"
         raise InvalidOrder(f"{tape.instrument.symbol} {why}. Use DAY, GTC, IOC or FOK.", "tif")
     if request.tif in _AUCTIONS and venue is None:
         raise InvalidOrder(
-            f"{tape.instrument.symbol} never closes here, so it has no opening and no closing. Use DAY, GTC, IOC or "
-            "FOK.",
+            f"{tape.instrument.symbol} never closes here, so it has no open or close. Use DAY, GTC, IOC or FOK.",
             "tif",
         )
 
@@ -393,11 +392,11 @@ def _check_legs(request: OrderRequest, instrument: Instrument) -> None:
             raise InvalidOrder("A simple order has no legs.", "legs")
         return
     if request.notional is not None or request.tif in _AT_ONCE | _AUCTIONS:
-        raise InvalidOrder(f"A {kind} order takes a quantity, and DAY or GTC.", "order_class")
+        raise InvalidOrder(f"A {kind} order needs a quantity, and DAY or GTC.", "order_class")
     for leg in legs:
         _check_id(leg.client_order_id)
         if leg.tif not in _WAITING:
-            raise InvalidOrder("A leg waits, so it is DAY or GTC.", "legs")
+            raise InvalidOrder("A leg has to rest, so it must be DAY or GTC.", "legs")
         if leg.quantity is not None:
             _check_units(leg.quantity, instrument)
         _check_prices(leg, leg.order_type, instrument)
@@ -428,9 +427,9 @@ def _check_form(request: OrderRequest, quantity: Decimal, instrument: Instrument
     kind = request.order_type
     _check_prices(request, kind, instrument)
     if kind in _STOPS and request.tif in _AT_ONCE | _AUCTIONS:
-        raise InvalidOrder(f"A stop order waits for its price, so it cannot be {request.tif}. Use DAY or GTC.", "tif")
+        raise InvalidOrder(f"A stop order has to rest, so it cannot be {request.tif}. Use DAY or GTC.", "tif")
     if request.post_only and (kind is not OrderType.LIMIT or request.tif not in _WAITING):
-        raise InvalidOrder("Only a limit order that waits (DAY or GTC) can be post-only.", "post_only")
+        raise InvalidOrder("Only a resting limit order (DAY or GTC) can be post-only.", "post_only")
 
 
 def _check_units(quantity: Decimal, instrument: Instrument) -> None:
@@ -450,13 +449,13 @@ def _check_prices(order: OrderRequest | LegRequest | PaperOrder, kind: OrderType
     _check_price(order.stop_price, "stop_price", "stop price", kind, kind.needs_stop, instrument)
     if not kind.needs_trail:
         if order.trail_amount is not None or order.trail_percent is not None:
-            raise InvalidOrder(f"A {kind} order takes no trailing distance.", "trail_amount")
+            raise InvalidOrder(f"A {kind} order has no trailing distance.", "trail_amount")
     elif (order.trail_amount is None) == (order.trail_percent is None):
-        raise InvalidOrder("A TRAIL order needs a trail amount or a trail percentage, and not both.", "trail_amount")
+        raise InvalidOrder("A TRAIL order needs either a trail amount or a trail percentage, not both.", "trail_amount")
     elif order.trail_amount is not None:
         _check_price(order.trail_amount, "trail_amount", "trail amount", kind, True, instrument)
     elif order.trail_percent is not None and not 0 < order.trail_percent < 100:
-        raise InvalidOrder("A trail percentage lies between 0 and 100.", "trail_percent")
+        raise InvalidOrder("A trail percentage must be between 0 and 100.", "trail_percent")
 
 
 def _check_price(
@@ -467,7 +466,7 @@ def _check_price(
             raise InvalidOrder(f"A {kind} order needs a {words}.", field)
         return
     if not needed:
-        raise InvalidOrder(f"A {kind} order takes no {words}.", field)
+        raise InvalidOrder(f"A {kind} order has no {words}.", field)
     _check_amount(price, field, f"A {words}")
     if not is_multiple(price, instrument.tick):
         raise InvalidOrder(_off_step(instrument, "is priced", instrument.tick, price), field)

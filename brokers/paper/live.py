@@ -77,7 +77,7 @@ def market(venue: str) -> prices.Market:
     """As it was last learnt. Raises BrokerUnavailable when it never was."""
     row = _LISTINGS.first(venue)
     if row is None:
-        raise BrokerUnavailable(f"Live prices of {feed.title(venue)} cannot be reached, and never were.")
+        raise BrokerUnavailable(f"Live prices from {feed.title(venue)} are not available and never were.")
     return _market(venue, *row)
 
 
@@ -156,7 +156,7 @@ class LiveTape(prices.StoredTape):
         """As the venue gave it last. Raises BrokerUnavailable when it never did."""
         pair = LivePair.objects.filter(venue=self.venue, symbol=self.instrument.symbol).first()
         if pair is None or pair.quoted_at is None:
-            raise BrokerUnavailable(f"{feed.title(self.venue)} has given no price of {self.instrument.symbol} yet.")
+            raise BrokerUnavailable(f"{feed.title(self.venue)} has not sent a price for {self.instrument.symbol} yet.")
         return self._quote(pair.quoted_at, {name: getattr(pair, name) for name in _QUOTE})
 
     def is_stale(self, quote: Quote, now: datetime) -> bool:

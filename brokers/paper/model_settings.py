@@ -52,12 +52,12 @@ def set_model(
     for name, value in (overrides or {}).items():
         knob = costs.TUNABLE.get(name)
         if knob is None:
-            raise ValueError(f"There is no {name}: overrides are {', '.join(costs.TUNABLE)} and margin.")
+            raise ValueError(f"Unknown setting {name}: the settings are {', '.join(costs.TUNABLE)} and margin.")
         if not 0 <= value <= knob.most or -int(value.as_tuple().exponent) > 6:
             raise ValueError(f"{name} must be from 0 to {plain(knob.most)}, with at most 6 decimals.")
     with ledger.locked(ledger.account(key)) as mine:
         if mine.venue and (overrides or {}).get("latency_ms"):
-            raise ValueError("At live prices an order meets the price of the moment: latency_ms can only be 0.")
+            raise ValueError("With live prices, latency_ms can only be 0.")
         match_locked(mine, now)
         if margin is False and mine.kind == buying_power.MARGIN:
             _check_no_loan(mine)
@@ -73,11 +73,11 @@ def set_model(
 
 def _check_no_loan(account: PaperAccount) -> None:
     if account.orders.filter(status__in=OPEN_STATUSES).exists():
-        raise ValueError("Open orders were taken on margin: cancel them before margin is switched off.")
+        raise ValueError("Open orders use margin: cancel them before switching margin off.")
     if any(holding.quantity < 0 for holding in account.holdings.all()):
-        raise ValueError("The account is short: buy that back before margin is switched off.")
+        raise ValueError("The account is short: close the short positions before switching margin off.")
     if any(balance.amount < 0 for balance in account.balances.all()):
-        raise ValueError("The account has borrowed cash: pay it back before margin is switched off.")
+        raise ValueError("The account has borrowed cash: repay it before switching margin off.")
 
 
 def _settings(account: PaperAccount) -> ModelSettings:

@@ -29,8 +29,8 @@ def rate(market: prices.Market, base: str, quote: str, now: datetime) -> Rate:
                 source=f"1 divided by {found.symbol} ({found.source})",
             )
     raise NoRate(
-        f"The paper market quotes no exchange rate from {base} to {quote}. "
-        "It knows a rate only for pairs of currencies its operator imported."
+        f"The paper market has no exchange rate from {base} to {quote}. It only has rates for currency pairs that its "
+        "operator imported."
     )
 
 

@@ -65,11 +65,11 @@ def _market(market: str, title: str, kind: str, now: datetime, day: date | None)
     spans = market_hours.trading_day(kind, (day - _EPOCH).days)
     notes = []
     if venue and day.year not in venue.years:
-        notes.append("Holidays of this year are not known; weekends are.")
+        notes.append("Holidays of this year are unknown; only weekends are taken into account.")
     elif venue and (venue.known_until - day).days < _WARN_DAYS:
         notes.append(
-            f"Holidays are known until {venue.known_until}. Update Tradelatch before then: later ones would count as "
-            "days of trade."
+            f"Holidays are known until {venue.known_until}. Update Tradelatch before then, or later holidays will "
+            "count as trading days."
         )
     if len(spans) > 1:
         notes.append(f"Trades {hours_text(kind)}.")

@@ -79,12 +79,12 @@ _CANCELLED = 202
 class TwsBroker(Lacking, Extras):
     LACKS: ClassVar[Mapping[Ability, str]] = {
         Ability.BARS: f"Bars are not read from {BROKER} yet.",
-        Ability.TRANSACTIONS: f"{BROKER} lists no transactions.",
-        Ability.FEES: f"{BROKER} tells no fee rules.",
+        Ability.TRANSACTIONS: f"{BROKER} does not list transactions.",
+        Ability.FEES: f"{BROKER} does not report fee rules.",
         Ability.SCREENING: f"{BROKER} has too many instruments to list.",
         Ability.ORDER_BOOK: f"The order book is not read from {BROKER}.",
         Ability.PRINTS: f"Single trades are not read from {BROKER}.",
-        Ability.MARKET_HOURS: f"{BROKER} tells hours of one contract, not of a market.",
+        Ability.MARKET_HOURS: f"{BROKER} reports the hours of one contract, not of a market.",
         Ability.EXCHANGE_RATES: f"Rates are not read from {BROKER}.",
     }
 
@@ -98,11 +98,11 @@ class TwsBroker(Lacking, Extras):
         share, where more than one uses the client id; ``timeout`` in seconds. Raises InvalidRequest."""
         host, port, client_id = (settings.get(name) for name in ("host", "port", "client_id"))
         if not isinstance(host, str) or not re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", host):
-            raise InvalidRequest("Give the computer on which TWS or IB Gateway runs.", "host")
+            raise InvalidRequest("Give the host on which TWS or IB Gateway runs.", "host")
         if not isinstance(port, int) or not 0 < port < 65536:
             raise InvalidRequest("Give the port, such as 4002.", "port")
         if not isinstance(client_id, int) or not 0 < client_id < 2**31:
-            raise InvalidRequest("Give a client id from 1 on that no other program uses.", "client_id")
+            raise InvalidRequest("Give a client id of 1 or higher that no other program uses.", "client_id")
         allowed = allowed_hosts.parse(settings.get("may_reach", allowed_hosts.LOOPBACK))
         turns = Path(settings["state_dir"]) if settings.get("state_dir") else None
         return cls(lines.shared(host, port, client_id, float(settings.get("timeout", 15.0)), allowed, turns))
@@ -143,7 +143,7 @@ class TwsBroker(Lacking, Extras):
                 for each in self._line.read(work)
             ]
         except Garbled as error:
-            raise BrokerUnavailable(f"{BROKER} named an account nobody understands.") from error
+            raise BrokerUnavailable(f"{BROKER} named an account that could not be understood.") from error
         if len({each.environment for each in found}) != 1:
             raise BrokerUnavailable(f"{BROKER} named paper and live accounts at once, or none.")
         return found
@@ -156,7 +156,7 @@ class TwsBroker(Lacking, Extras):
             equity, cash = _exact(told["NetLiquidation"]), _exact(told["TotalCashValue"])
             power = _exact(told["BuyingPower"])
         except KeyError as error:
-            raise BrokerUnavailable(f"{BROKER} did not tell the account's values.") from error
+            raise BrokerUnavailable(f"{BROKER} did not report the account's values.") from error
         purses = [each for each in values if each.tag == "TotalCashBalance" and each.currency != "BASE"]
         return AccountState(
             account_id=account_id,
@@ -269,7 +269,7 @@ class TwsBroker(Lacking, Extras):
             if status in _STATUSES and trade.order.permId:
                 return trade  # taken and ended at once, as what can fill only now may
             if not ib.isConnected() or asyncio.get_running_loop().time() > until:
-                raise UnknownOutcome(f"{BROKER} did not say that it has the order. It may stand.")
+                raise UnknownOutcome(f"{BROKER} did not confirm the order. It may be open.")
             await asyncio.sleep(_POLL)
 
     def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
@@ -283,8 +283,8 @@ class TwsBroker(Lacking, Extras):
         if fills:
             return parse.executed(client_order_id, fills)
         raise CannotTell(
-            "TWS lists only working orders and today's executions, and this order is in neither. "
-            "Look in TWS whether it stands or has ended."
+            "TWS lists only working orders and today's executions, and this order is in neither. Check in TWS whether "
+            "it is open or has ended."
         )
 
     def orders(
@@ -318,7 +318,7 @@ class TwsBroker(Lacking, Extras):
         if not mine:
             raise OrderNotFound("TWS lists no working order with that client order id.")
         if mine[-1].orderStatus.status in _STATUSES:
-            raise NotCancellable(f"This order is {_STATUSES[mine[-1].orderStatus.status]} already.")
+            raise NotCancellable(f"This order is already {_STATUSES[mine[-1].orderStatus.status]}.")
 
         async def work(ib: Any) -> Any:
             trade = _newest_order(ib, client_order_id) or await self._of_anew(ib, client_order_id)
@@ -326,7 +326,7 @@ class TwsBroker(Lacking, Extras):
             until = asyncio.get_running_loop().time() + self._line.timeout
             while trade.orderStatus.status not in _STATUSES:
                 if not ib.isConnected() or asyncio.get_running_loop().time() > until:
-                    raise UnknownOutcome(f"{BROKER} did not say that the order ended. It may still work.")
+                    raise UnknownOutcome(f"{BROKER} did not confirm that the order ended. It may still be open.")
                 await asyncio.sleep(_POLL)
             return trade
 
@@ -523,7 +523,7 @@ def _quote(told: Any, known: Instrument) -> Quote:
         low=_maybe(told.low),
         change_percent=None,
         as_of=told.time or _now(),
-        source=BROKER if bid and ask else f"{BROKER}, last trade for want of a quote",
+        source=BROKER if bid and ask else f"{BROKER}, last trade (no quote)",
         instrument_id=known.instrument_id,
     )
 

@@ -94,7 +94,7 @@ class TwsConnection:
         try:
             return self._run(self._within(work))
         except (TimeoutError, OSError, concurrent.futures.CancelledError) as error:
-            raise UnknownOutcome(f"{BROKER} did not answer. The order may stand.") from error
+            raise UnknownOutcome(f"{BROKER} did not answer. The order may be open.") from error
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -219,7 +219,7 @@ class _FileLock:
                 if time.monotonic() >= until:
                     os.close(descriptor)
                     raise BrokerUnavailable(
-                        f"Another process of this instance is speaking with {BROKER}. Nothing was sent."
+                        f"Another process of this instance is connected to {BROKER}. Nothing was sent."
                     ) from None
                 await asyncio.sleep(_LOOK_EVERY)
             else:

@@ -113,13 +113,13 @@ def passkeys_unavailable() -> str:
     """
     parts = urlsplit(settings.PUBLIC_URL)
     name = parts.hostname or ""
-    change = "Set TRADELATCH_PUBLIC_URL to an https address with a name, and start Tradelatch again."
+    change = "Set TRADELATCH_PUBLIC_URL to an https address with a host name, then restart Tradelatch."
     with contextlib.suppress(ValueError):
         ipaddress.ip_address(name)
-        return f"Passkeys need a name, and this Tradelatch is at the IP address {name}. {change}"
+        return f"Passkeys need a host name, but this Tradelatch is at the IP address {name}. {change}"
     if parts.scheme == "https" or name == "localhost" or name.endswith(".localhost"):
         return ""
-    return f"Passkeys need https or localhost, and this Tradelatch is at {settings.PUBLIC_URL}. {change}"
+    return f"Passkeys need https or localhost, but this Tradelatch is at {settings.PUBLIC_URL}. {change}"
 
 
 # Authenticator app
@@ -257,7 +257,7 @@ def _is_recent(state: dict[str, Any]) -> bool:
 def _check_origin(answered: CollectedClientData) -> None:
     """Raises ValueError for an answer given elsewhere: a passkey of ``localhost`` answers on each of its ports."""
     if _origin(answered.origin) != _origin(settings.PUBLIC_URL):
-        raise ValueError("The passkey answered on another page.")
+        raise ValueError("The passkey was used on a different site.")
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -17,8 +17,8 @@ class SignInForm(AuthenticationForm):
         label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "username webauthn", "autofocus": True})
     )
     error_messages = {
-        "invalid_login": "The e-mail address or the password is not right.",
-        "inactive": "The e-mail address or the password is not right.",
+        "invalid_login": "Wrong e-mail address or password.",
+        "inactive": "Wrong e-mail address or password.",
         "throttled": TOO_MANY,
     }
 
@@ -65,7 +65,7 @@ class CodeForm(forms.Form):
             raise ValidationError(TOO_MANY, code="throttled")
         code: str = self.cleaned_data["code"]
         if not factors.check_code(self._user, code):
-            raise ValidationError("That code is not right, or was used before.", code="wrong")
+            raise ValidationError("Wrong code, or it was already used.", code="wrong")
         attempt.succeeded()
         return code
 
@@ -91,7 +91,7 @@ class NewPasswordForm(forms.Form):
     password = forms.CharField(
         label="New password",
         strip=False,
-        help_text="At least 12 characters. A few words that are not a saying make a good one.",
+        help_text="At least 12 characters. Several unrelated words make a strong password.",
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
     again = forms.CharField(
@@ -112,7 +112,7 @@ class NewPasswordForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if "password" in cleaned and cleaned["password"] != cleaned.get("again"):
-            self.add_error("again", "The two are not the same.")
+            self.add_error("again", "The passwords do not match.")
         return cleaned
 
 

@@ -76,14 +76,14 @@ def complete(request: HttpRequest, provider: Provider) -> ProviderIdentity:
         or not 0 <= time.time() - kept["at"] < _SECONDS
         or not compare_digest(kept["state"].encode(), request.GET.get("state", "").encode())
     ):
-        raise OidcError("This sign-in was not started here, or took too long. Start it again.")
+        raise OidcError("This sign-in was started elsewhere or took too long. Try again.")
     if request.GET.get("iss", provider.issuer) != provider.issuer:
         raise OidcError(f"The answer did not come from {provider.name}.")
     if "error" in request.GET or not request.GET.get("code"):
         raise OidcError(f"{provider.name} did not sign you in. You can try again.")
     claims = _claims(provider, _redeem(provider, request.GET["code"], kept["verifier"]))
     if not compare_digest(str(claims["nonce"]).encode(), kept["nonce"].encode()):
-        raise OidcError(f"The answer of {provider.name} belongs to another sign-in. Start again.")
+        raise OidcError(f"The answer from {provider.name} belongs to another sign-in. Try again.")
     email = claims.get("email")
     if not isinstance(email, str) or not email or claims.get("email_verified") is not True:
         raise OidcError(f"{provider.name} has not verified your e-mail address.")
@@ -108,7 +108,7 @@ def _discover(provider: Provider) -> dict[str, Any]:
         document = _json(provider, "GET", f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration")
         needed = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
         if not all(isinstance(document.get(name), str) for name in needed) or document["issuer"] != provider.issuer:
-            raise OidcError(f"{provider.name} does not describe itself as TRADELATCH_OIDC_ISSUER says.")
+            raise OidcError(f"{provider.name} does not match TRADELATCH_OIDC_ISSUER.")
         cache.set(key, document, _KEPT_SECONDS)
     return document
 

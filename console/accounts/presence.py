@@ -79,20 +79,20 @@ ACTS: dict[PresenceAct, ActRule] = {
     PresenceAct.RESUME_APP: ActRule("Resume the app"),
     PresenceAct.WIDEN_LIMITS: ActRule("Allow more than before"),
     PresenceAct.TOOLSETS_ON: ActRule("Switch tools on"),
-    PresenceAct.STOP_ASKING: ActRule("Do not ask in the assistant"),
+    PresenceAct.STOP_ASKING: ActRule("Stop asking in the assistant"),
     PresenceAct.SHORTEN_DELAY: ActRule("Let orders be confirmed sooner"),
-    PresenceAct.MINT_KEY: ActRule("Make a key that trades"),
+    PresenceAct.MINT_KEY: ActRule("Create a key that trades"),
     PresenceAct.ROTATE_KEY: ActRule("Replace a key that trades"),
-    PresenceAct.MINT_MANAGEMENT_KEY: ActRule("Make a management key"),
+    PresenceAct.MINT_MANAGEMENT_KEY: ActRule("Create a management key"),
     PresenceAct.START_PLAYGROUND: ActRule("Start a playground that trades"),
     PresenceAct.GRANT: ActRule("Let an app trade"),
     PresenceAct.LINK: ActRule("Link an account"),
     PresenceAct.REPLACE_BROKER_KEY: ActRule("Replace the broker key"),
     PresenceAct.LIFT_HALT: ActRule("Lift the halt"),
-    PresenceAct.RELEASE_ORDER: ActRule("Release the order"),
-    PresenceAct.ANSWER_BROKER: ActRule("Say yes"),
+    PresenceAct.RELEASE_ORDER: ActRule("Approve the order"),
+    PresenceAct.ANSWER_BROKER: ActRule("Answer yes"),
     PresenceAct.SETTLE_ORDER: ActRule("Settle the order"),
-    PresenceAct.REGISTER_CLIENT: ActRule("Register a client that may ask to trade"),
+    PresenceAct.REGISTER_CLIENT: ActRule("Register a client that can request trading"),
     PresenceAct.ACCEPT_CLIENT: ActRule("Accept the app"),
     PresenceAct.INVITE: ActRule("Invite somebody"),
     PresenceAct.CHANGE_PERSON: ActRule("Change an account"),
@@ -102,19 +102,19 @@ ACTS: dict[PresenceAct, ActRule] = {
     PresenceAct.ADD_APP: ActRule("Add an authenticator app", repairs=True),
     PresenceAct.ADD_PASSKEY: ActRule("Add a passkey", repairs=True),
     PresenceAct.REMOVE_FACTOR: ActRule("Remove a second factor", repairs=True),
-    PresenceAct.NEW_CODES: ActRule("Make new recovery codes", repairs=True),
+    PresenceAct.NEW_CODES: ActRule("Create new recovery codes", repairs=True),
     PresenceAct.CHANGE_PASSWORD: ActRule("Change the password", repairs=True),
 }
 
-ADD_ONE_FIRST = "Real money is behind it, so it takes a passkey, and you have none yet. Add one under Security first."
-NONE_WORKS_HERE = "Real money is behind it, so it takes a passkey."
+ADD_ONE_FIRST = "This involves real money, so you need a passkey. You do not have one yet: add one under Security."
+NONE_WORKS_HERE = "This involves real money, so you need a passkey."
 NOTHING_TO_PROVE = (
-    "You have neither a passkey nor a password here, so nothing can prove that it is you. Ask an operator for a new "
-    "link, set a password with it, then add a passkey."
+    "You have neither a passkey nor a password, so you cannot confirm this. Ask an operator for a new "
+    "link, set a password, then add a passkey."
 )
-WRONG_PASSKEY = "That passkey does not fit, or the question was asked for something else. Nothing was done. Try again."
-WRONG_PASSWORD = "That is not your password."  # noqa: S105  words
-WRONG_CODE = "That code is not right, or was used before."
+WRONG_PASSKEY = "That passkey was not accepted, or the request has changed. Nothing was done. Try again."
+WRONG_PASSWORD = "Wrong password."  # noqa: S105  words
+WRONG_CODE = "Wrong code, or it was already used."
 _TYPE_PASSWORD = "Type your password."  # noqa: S105  words
 
 _CREDENTIAL, _PASSWORD, _CODE = "proof-credential", "proof-password", "proof-code"
@@ -371,14 +371,15 @@ def _proof_needed(
     if open_.typed:
         offers["typed"] = [name for name in ("password", "code") if getattr(open_, name)]
     asked = (
-        "a passkey's answer to the challenge in this refusal"
+        "a passkey's response to the challenge in this refusal"
         if open_.passkey
         else " and ".join(
-            {"password": "your password", "code": "a code of your authenticator app"}[name] for name in offers["typed"]
+            {"password": "your password", "code": "a code from your authenticator app"}[name]
+            for name in offers["typed"]
         )
     )
     return ProofNeeded(
-        f"{f'{refused} ' if refused else ''}{ACTS[act].words}: this lets more happen than before, so it takes a "
-        f"proof made for it. Send the same request again with {asked} as proof. Nothing was done.",
+        f"{f'{refused} ' if refused else ''}{ACTS[act].words}: this allows more than before, so it needs a proof of "
+        f"presence for this request. Send the same request again with {asked} as proof. Nothing was done.",
         offers,
     )

@@ -8,7 +8,7 @@ from console.accounts.factors import Factor
 from console.accounts.models import User
 from console.accounts.throttle import TOO_MANY, SignInAttempt
 
-WRONG_PASSKEY = "That passkey does not open anything here."
+WRONG_PASSKEY = "That passkey is not registered here."
 
 
 def by_passkey(request: HttpRequest, user: User) -> Factor | None:

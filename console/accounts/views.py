@@ -118,7 +118,7 @@ def set_password(request: HttpRequest, token: str) -> HttpResponse:
         ip = request.META.get("REMOTE_ADDR", "")
         if not services.set_password(link, form.cleaned_data["password"], ip=ip):
             return render(request, "accounts/link_over.html", status=404)
-        messages.success(request, "Your password is set. Sign in with it.")
+        messages.success(request, "Your password is set. You can sign in now.")
         response = redirect("sign-in")
         # Who was sent the link proved that the address is theirs, also while strangers guess at the password.
         known_browsers.remember_browser(request, response, link.user.email)
@@ -155,7 +155,7 @@ def identity_callback(request: HttpRequest, slug: str) -> HttpResponse:
         return redirect("sign-in")
     user = oidc.account(arrival.email)
     if user is None:
-        messages.error(request, f"Nobody here has the address {arrival.email}. Ask your operator.")
+        messages.error(request, f"There is no account for {arrival.email} here. Ask your operator.")
         return redirect("sign-in")
     return signing_in.proceed(request, user, arrival.next)
 

@@ -69,8 +69,8 @@ class Operation:
 
 
 class PageQuery(Strict):
-    limit = parsing.Whole(required=False, min_value=1, max_value=MAX_PAGE, help_text="50 unless told.")
-    cursor = parsing.Text(required=False, max_length=60, help_text="From the next link of the page before.")
+    limit = parsing.Whole(required=False, min_value=1, max_value=MAX_PAGE, help_text="Default 50.")
+    cursor = parsing.Text(required=False, max_length=60, help_text="From the next link of the previous page.")
 
 
 # Refusals that come before the throttle has counted the call, or because of it: no use of the key either.
@@ -162,7 +162,7 @@ class ApiView(APIView):
             self._who = error.principal
             raise
         if not isinstance(caller, Caller):
-            raise Unauthenticated("Send an API key as a bearer, or sign in to the console.")
+            raise Unauthenticated("Send an API key as a bearer token, or sign in to the console.")
         self.caller, self._who = caller, caller.on_record
 
     def check_permissions(self, request: Request) -> None:
@@ -217,7 +217,7 @@ class ApiView(APIView):
             if self.prove(act, live=live) is None:
                 raise Refusal(
                     Code.NOT_PERMITTED,
-                    f"This allows more than before, and that takes the owner at the console, not {self.caller.kind}. "
+                    f"This allows more than before, so the owner has to do it in the console, not {self.caller.kind}. "
                     "Nothing was changed.",
                 ) from refusal
             verb(True)
@@ -279,8 +279,8 @@ class ApiView(APIView):
             if act is None or act.needs not in _NEVER_WITHHELD:
                 withheld = Refusal(
                     Code.AUDIT_UNAVAILABLE,
-                    "The activity log cannot be written, so this answer is withheld. Look at the orders before "
-                    "doing anything again.",
+                    "The activity log cannot be written, so this answer is withheld. Check your orders before you "
+                    "repeat anything.",
                     order_id=entry.order_id,
                 )
                 return problems.answer(withheld, self.request_id)
@@ -339,7 +339,7 @@ def _position(cursor: str | None) -> str:
 
 
 def _no_cursor() -> Refusal:
-    return Refusal(Code.INVALID_ARGUMENT, "This is no cursor of a next link.", field="cursor")
+    return Refusal(Code.INVALID_ARGUMENT, "This is not a cursor from a next link.", field="cursor")
 
 
 class Nowhere(ApiView):

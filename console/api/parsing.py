@@ -28,7 +28,7 @@ _AMOUNT = r"^-?[0-9]{1,20}(\.[0-9]{1,18})?$"
 class Text(serializers.CharField):
     """One line of text, and nothing that could be read as text: 1 is not "1"."""
 
-    default_error_messages = {"hidden": "It holds a character that cannot be seen: {char}."}
+    default_error_messages = {"hidden": "It contains an invisible character: {char}."}
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -74,7 +74,7 @@ class Flag(serializers.BooleanField):
 class Moment(serializers.DateTimeField):
     """A time with its offset (RFC 3339): without one it could be anybody's."""
 
-    default_error_messages = {"naive": "Name the offset, such as 2026-11-02T15:00:00Z."}
+    default_error_messages = {"naive": "Give the time with its UTC offset, such as 2026-11-02T15:00:00Z."}
 
     def to_internal_value(self, value: Any) -> datetime:
         if not isinstance(value, str) or not _MOMENT.fullmatch(value):
@@ -150,7 +150,7 @@ def read_query(kind: type[Strict], given: QueryDict) -> dict[str, Any]:
     """The same for a query string, in which every value is text and a repeated name has no clear meaning."""
     for name, values in given.lists():
         if len(values) > 1:
-            raise Invalid([FieldError(name[:60], Code.INVALID_ARGUMENT, "Give it once.")])
+            raise Invalid([FieldError(name[:60], Code.INVALID_ARGUMENT, "Send it only once.")])
     return read(kind, given.dict(), in_query=True)
 
 
@@ -164,7 +164,7 @@ class StrictJSON(BaseParser):
     ) -> dict[str, Any]:
         raw = stream.read(settings.MAX_BODY_BYTES + 1)
         if len(raw) > settings.MAX_BODY_BYTES:
-            raise Refusal(Code.BODY_TOO_LARGE, f"A request may have at most {settings.MAX_BODY_BYTES:,} bytes.")
+            raise Refusal(Code.BODY_TOO_LARGE, f"A request can have at most {settings.MAX_BODY_BYTES:,} bytes.")
         try:
             body = json.loads(raw, parse_constant=_no_constants)
         except (ValueError, RecursionError) as error:

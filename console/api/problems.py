@@ -97,7 +97,7 @@ class ProofProblem(serializers.Serializer[Any]):
 
     passkey = serializers.DictField(
         required=False,
-        help_text="WebAuthn request options. Send the credential it gives, as PublicKeyCredential.toJSON() makes it.",
+        help_text="WebAuthn request options. Send the resulting credential as PublicKeyCredential.toJSON() returns it.",
     )
     typed = serializers.ListField(
         child=serializers.CharField(), required=False, help_text="Members to send, such as password and code."
@@ -114,9 +114,9 @@ class Problem(serializers.Serializer[Any]):
     code = serializers.ChoiceField(choices=[code.value for code in Code])
     request_id = serializers.CharField()
     order_id = serializers.CharField(required=False, help_text="The order it is about.")
-    limit = LimitProblem(required=False, help_text="The limit that said no.")
-    proof = ProofProblem(required=False, help_text="How a session proves that its person is there, for this request.")
-    candidates = CandidateProblem(many=True, required=False, help_text="The instruments that the name may mean.")
+    limit = LimitProblem(required=False, help_text="The limit that refused it.")
+    proof = ProofProblem(required=False, help_text="How a session proves presence for this request.")
+    candidates = CandidateProblem(many=True, required=False, help_text="The instruments the name could mean.")
     errors = FieldProblem(many=True, required=False)  # type: ignore[assignment]  # a field's name, not the attribute
 
 
@@ -130,15 +130,15 @@ def refusal_from(error: Exception, request_id: str) -> Refusal:
         case Http404() | exceptions.NotFound():
             return Refusal(Code.NOT_FOUND, "There is nothing at this address.")
         case exceptions.MethodNotAllowed():
-            return Refusal(Code.METHOD_NOT_ALLOWED, "This address does not take the method.")
+            return Refusal(Code.METHOD_NOT_ALLOWED, "This address does not accept this method.")
         case exceptions.UnsupportedMediaType():
             return Refusal(Code.UNSUPPORTED_MEDIA_TYPE, "Send JSON, with Content-Type: application/json.")
         case RequestDataTooBig():
-            return Refusal(Code.BODY_TOO_LARGE, f"A request may have at most {settings.MAX_BODY_BYTES:,} bytes.")
+            return Refusal(Code.BODY_TOO_LARGE, f"A request can have at most {settings.MAX_BODY_BYTES:,} bytes.")
     log.error("Request %s failed", request_id, exc_info=error)
     return Refusal(
         Code.INTERNAL_ERROR,
-        f"Something went wrong in Tradelatch. Its operator finds it in the log under {request_id}.",
+        f"Something went wrong in Tradelatch. The operator can find it in the log under {request_id}.",
     )
 
 

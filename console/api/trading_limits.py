@@ -21,12 +21,12 @@ def _amount(words: str) -> Amount:
 class LimitsIn(Strict):
     """All limits at once: what is left out, or null, is no limit. Amounts in the connection's currency."""
 
-    order_notional = _amount("The most one order may come to.")
-    daily_notional = _amount("The most all orders of a UTC day may come to.")
-    position_value = _amount("The most one position may be worth.")
-    equity_share = _amount("The most one position may be, in percent of the equity.")
-    daily_loss = _amount("From this loss in a UTC day on, no order that adds to a position.")
-    price_collar = _amount("How much worse than the last price an order may be, in percent.")
+    order_notional = _amount("Maximum value of one order.")
+    daily_notional = _amount("Maximum total value of orders in a UTC day.")
+    position_value = _amount("Maximum value of one position.")
+    equity_share = _amount("Maximum size of one position, in percent of equity.")
+    daily_loss = _amount("Once a UTC day's loss reaches this, no order can add to a position.")
+    price_collar = _amount("How much worse than the last price an order's price can be, in percent.")
     orders_per_minute = Whole(required=False, allow_null=True, min_value=1, max_value=MOST_PER_MINUTE)
     symbols = serializers.ListField(
         child=Text(max_length=LONGEST_SYMBOL), required=False, allow_null=True, min_length=1, max_length=MOST_SYMBOLS
@@ -62,13 +62,13 @@ class LineOut(serializers.Serializer[Any]):
     name = serializers.CharField()
     value = Amount()
     unit = serializers.CharField()
-    used = Amount(allow_null=True, help_text="Null where it is not one number, or is not known.")
+    used = Amount(allow_null=True, help_text="Null if it is not a single number or is unknown.")
     headroom = Amount(allow_null=True)
 
 
 class StandingOut(serializers.Serializer[Any]):
     limits = LimitsOut()
-    lines = LineOut(many=True, help_text="Each number that is limited, with what is used of it.")
+    lines = LineOut(many=True, help_text="Each numeric limit, with how much of it is used.")
 
 
 def limits_data(value: Limits, lines: list[LimitLine]) -> dict[str, Any]:

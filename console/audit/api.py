@@ -33,7 +33,7 @@ class CallOut(serializers.Serializer[Any]):
     tool = serializers.CharField()
     arguments = serializers.DictField()
     outcome = serializers.ChoiceField(choices=CallOutcome.choices)
-    code = serializers.CharField(help_text="Empty for a call that was done.")
+    code = serializers.CharField(help_text="Empty if the call succeeded.")
     message = serializers.CharField()
     order_id = serializers.CharField()
     duration_us = serializers.IntegerField()
@@ -73,7 +73,7 @@ class GroupOut(serializers.Serializer[Any]):
     connection_id = serializers.IntegerField(allow_null=True)
     connection = serializers.CharField(source="connection_label")
     environment = serializers.CharField()
-    apps = serializers.IntegerField(help_text="How many apps met it.")
+    apps = serializers.IntegerField(help_text="How many apps ran into it.")
     calls = serializers.IntegerField()
     last_seen = serializers.DateTimeField()
 
@@ -100,7 +100,7 @@ class _AuditView(ApiView):
             calls = call_queries.own_calls(self.caller.owner)
         if "everyone" in self.given:
             if not self.caller.sees_everyone:
-                raise Refusal(Code.NOT_PERMITTED, "Only an operator, at a console session, sees everyone's.")
+                raise Refusal(Code.NOT_PERMITTED, "Only an operator in a console session can see everyone's.")
             calls = Call.objects.all()
         return calls
 
@@ -144,7 +144,7 @@ class Errors(_AuditView):
             name="list_errors",
             needs=Need.READ,
             toolset=Toolset.JOURNAL,
-            about="Failed calls by code, tool and connection, those seen last first; at most 100 groups.",
+            about="Failed calls grouped by code, tool and connection, most recent first; at most 100 groups.",
             answers=GroupsOut,
             asks=ErrorsQuery,
         )

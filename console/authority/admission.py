@@ -76,8 +76,8 @@ def check_scope(who: Principal, endpoint: AdmissionRules) -> None:
 def scope_refusal(endpoint: AdmissionRules) -> Refusal:
     return Refusal(
         Code.INSUFFICIENT_SCOPE,
-        f"{endpoint.name} needs the scope {endpoint.scope}, and this app may only read. Its owner can allow trading by "
-        "connecting it again, or with a key that may trade.",
+        f"{endpoint.name} needs the scope {endpoint.scope}, and this app can only read. Its owner can allow trading "
+        "by connecting it again or by using a key that can trade.",
     )
 
 
@@ -86,8 +86,8 @@ def check_switched_on(who: Principal, name: str, toolset: Toolset) -> None:
     if not switched_on(who.toolsets, toolset):
         raise Refusal(
             Code.TOOLSET_OFF,
-            f"{name} belongs to the set {LABELS[toolset][0]!r} ({toolset}), which this app's owner switched off. The "
-            "owner can switch it on under Connected apps.",
+            f"{name} belongs to the toolset {LABELS[toolset][0]!r} ({toolset}), which the app's owner switched off. "
+            "The owner can switch it on under Connected apps.",
         )
 
 

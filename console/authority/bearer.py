@@ -42,11 +42,11 @@ def authenticate(raw: str, *, ip: str = "", user_agent: str = "") -> Principal:
 
 def _authenticate(raw: str, ip: str, user_agent: str) -> Principal:
     if not raw or len(raw) > _MAX_BEARER:
-        raise Unauthenticated("The bearer token is not one of this server's.")
+        raise Unauthenticated("This server did not issue this bearer token.")
     if management.is_management_key(raw):
         manager = management.authenticate(raw, ip=ip, user_agent=user_agent)
         raise Unauthenticated(
-            "This is a management key: it works for /api/v1 management alone. Use an API key of a connection here.",
+            "This is a management key: it only works for management under /api/v1. Use a connection's API key here.",
             manager,
         )
     if raw.startswith("tl_"):
@@ -116,10 +116,10 @@ _ACCESSES = Statement(
 def _by_key(raw: str, ip: str, user_agent: str) -> Principal:
     public_id = minting.public_id_of(raw)
     if public_id is None:
-        raise Unauthenticated("The API key is mistyped or cut off: its checksum does not fit.")
+        raise Unauthenticated("The API key is mistyped or cut off: its checksum does not match.")
     row = _KEYS.first(public_id)
     if row is None or not secrets.compare_digest(row[len(_APP)], minting.digest(raw)):
-        raise Unauthenticated("The bearer token is not one of this server's.")
+        raise Unauthenticated("This server did not issue this bearer token.")
     app = _App(*row[: len(_APP)])
     _, revoked_at, expires_at, allowed, last_used_at, last_used_ip, *maker = row[len(_APP) :]
     principal = _principal(
@@ -147,7 +147,7 @@ def _by_token(raw: str, ip: str, user_agent: str) -> Principal:
     row = _TOKENS.first(hashlib.sha256(raw.encode()).hexdigest())
     # A row without an app is a registration access token (RFC 7592): it opens nothing here.
     if row is None or row[0] is None:
-        raise Unauthenticated("The bearer token is not one of this server's, or has been replaced.")
+        raise Unauthenticated("This server did not issue this bearer token, or it has been replaced.")
     app = _App(*row[: len(_APP)])
     pk, scope, expires = row[len(_APP) :]
     # An app narrowed after the token was issued narrows the token with it.
@@ -161,32 +161,34 @@ def _by_platform(raw: str, ip: str, user_agent: str) -> Principal:
     claims = tokens.claims_of(raw)
     row = None if claims is None else _ACCESSES.first(claims.app_id)
     if claims is None or row is None:
-        raise Unauthenticated("The bearer token is not one of this server's.")
+        raise Unauthenticated("This server did not issue this bearer token.")
     app, standing = _App(*row[: len(_APP)]), tokens.TokenState(*row[len(_APP) :])
     if not standing.is_of(claims):
-        raise Unauthenticated("The bearer token is not one of this server's.")
+        raise Unauthenticated("This server did not issue this bearer token.")
     scope = scopes.render(scopes.parse(claims.scope) & app.granted)
     principal = _principal(app, Source.PLATFORM, claims.token_id, scope, ip, user_agent)
     if claims.expired:
         raise Unauthenticated("This access token has expired.", principal)
     if standing.supersedes(claims):
-        raise Unauthenticated("A secret behind this token was changed, or its user or platform disabled.", principal)
+        raise Unauthenticated(
+            "The secret behind this token was changed, or its user or platform was disabled.", principal
+        )
     _check(app, principal, None, "")
     return principal
 
 
 def _check(app: _App, principal: Principal, expires_at: datetime | None, expired: str) -> None:
     if app.source == Source.CONSOLE:
-        raise Unauthenticated("The bearer token is not one of this server's.")
+        raise Unauthenticated("This server did not issue this bearer token.")
     if app.revoked_at is not None:
         raise Unauthenticated(end_message(app.revoked_reason), principal)
     if expires_at is not None and expires_at <= timezone.now():
         raise Unauthenticated(expired, principal)
     if not app.owner_is_active:
-        raise Unauthenticated("The account of the person behind this credential is disabled.", principal)
+        raise Unauthenticated("The account that owns this credential is disabled.", principal)
     if app.connection_closed_at is not None:
         raise Unauthenticated(
-            f"The connection {app.connection_name}, which this credential is for, was unlinked.", principal
+            f"This credential is for the connection {app.connection_name}, which was unlinked.", principal
         )
 
 

@@ -39,8 +39,8 @@ _WORDS = {
     CallKind.READ: "calls",
     CallKind.TRADE: "calls or trading calls",
     CallKind.CANCEL: "cancels",
-    CallKind.LIST: "lists and greetings",
-    CallKind.STOP: "requests to stop something",
+    CallKind.LIST: "list and initialize requests",
+    CallKind.STOP: "cancels and halts",
 }
 
 

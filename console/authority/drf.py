@@ -120,7 +120,7 @@ class WrongAudience(Unauthenticated):
     """An OAuth access token is for ``/mcp`` (RFC 8707); it opens no REST endpoint."""
 
     def __init__(self, principal: Principal) -> None:
-        super().__init__("This access token is for /mcp. The REST API takes an API key.", principal)
+        super().__init__("This access token is for /mcp. Use an API key for the REST API.", principal)
         self.code = Code.WRONG_AUDIENCE
 
 
@@ -189,7 +189,7 @@ def permit(caller: Caller, need: Need) -> None:
         admission.check_running(caller.principal)
     if need not in ALLOWED[caller.kind]:
         kinds = " or ".join(kind for kind, allowed in ALLOWED.items() if need in allowed)
-        raise Refusal(Code.NOT_PERMITTED, f"This takes {kinds}, not {caller.kind}. Nothing was done.")
+        raise Refusal(Code.NOT_PERMITTED, f"This needs {kinds}, not {caller.kind}. Nothing was done.")
 
 
 def admit(caller: Caller, name: str, need: Need, toolset: Toolset | None) -> None:

@@ -18,10 +18,10 @@ def authenticate(raw: str, *, ip: str = "", user_agent: str = "") -> Manager:
     """The holder of a management key; one query, nothing remembered. Raises Unauthenticated or WrongAddress."""
     public_id = minting.public_id_of(raw) if is_management_key(raw) else None
     if public_id is None:
-        raise Unauthenticated("This is no management key, or it is mistyped or cut off.")
+        raise Unauthenticated("This is not a management key, or it is mistyped or cut off.")
     key = ManagementKey.objects.select_related("owner").filter(public_id=public_id).first()
     if key is None or not secrets.compare_digest(key.digest, minting.digest(raw)):
-        raise Unauthenticated("The management key is not one of this server's.")
+        raise Unauthenticated("This server did not issue this management key.")
     manager = Manager(
         user_id=key.owner_id,
         user_label=key.owner.email,
@@ -35,7 +35,7 @@ def authenticate(raw: str, *, ip: str = "", user_agent: str = "") -> Manager:
     if key.expires_at is not None and key.expires_at <= timezone.now():
         raise Unauthenticated("This management key has expired.", manager)
     if not key.owner.is_active:
-        raise Unauthenticated("The account of the person behind this credential is disabled.", manager)
+        raise Unauthenticated("The account that owns this credential is disabled.", manager)
     if key.networks and not networks.contain(key.networks, ip):
         raise WrongAddress(manager)
     return manager

@@ -23,7 +23,7 @@ class ClientOut(serializers.Serializer[Any]):
     client_id = serializers.CharField()
     name = serializers.CharField()
     redirect_uris = serializers.SerializerMethodField()
-    scopes = serializers.SerializerMethodField(help_text="The most it may ask for.")
+    scopes = serializers.SerializerMethodField(help_text="The widest scope it can request.")
     confidential = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField(source="created")
 
@@ -39,7 +39,9 @@ class ClientOut(serializers.Serializer[Any]):
 
 class RegisteredOut(serializers.Serializer[Any]):
     client = ClientOut()
-    client_secret = serializers.CharField(allow_null=True, help_text="Of a confidential client. Shown this once.")
+    client_secret = serializers.CharField(
+        allow_null=True, help_text="Only for a confidential client. Shown only this once."
+    )
 
 
 class ClientIn(Strict):
@@ -51,7 +53,7 @@ class ClientIn(Strict):
         child=Choice(choices=[scope.value for scope in scopes.ALL]),
         allow_empty=False,
         max_length=len(scopes.ALL),
-        help_text="The most it may ask for.",
+        help_text="The widest scope it can request.",
     )
     confidential = Flag(default=False)
 
@@ -107,7 +109,7 @@ class OneClient(_Clients):
         "DELETE": Operation(
             name="delete_client",
             needs=Need.STOP,
-            about="Delete an OAuth client. Every app that came through it loses its access.",
+            about="Delete an OAuth client. Every app connected through it loses access.",
             status=204,
         ),
     }

@@ -51,12 +51,14 @@ def resolve(client_id: str, *, ip: str = "") -> Client:
     May wait for a stranger's server: never call it inside a transaction.
     """
     if len(client_id) > MAX_CLIENT_ID_LENGTH or "\x00" in client_id:
-        raise DocumentRefused(f"its address has more than {MAX_CLIENT_ID_LENGTH} characters, or a broken one")
+        raise DocumentRefused(
+            f"its address is longer than {MAX_CLIENT_ID_LENGTH} characters or contains an invalid character"
+        )
     row = Client.objects.filter(client_id=client_id).first()
     if row is not None and (row.kind != ClientKind.DOCUMENT or row.deleted_at or _is_fresh(row)):
         return row
     if row is None and settings.SELF_REGISTRATION == "off":
-        raise DocumentRefused("apps cannot introduce themselves on this server, its operator registers them by hand")
+        raise DocumentRefused("apps cannot register themselves on this server; its operator registers them by hand")
     try:
         document, fresh_for = _fetch(client_id)
     except DocumentRefused as refused:
@@ -68,7 +70,7 @@ def resolve(client_id: str, *, ip: str = "") -> Client:
 def normalise(client_id: str, metadata: dict[str, Any]) -> Document:
     """What we use of a document. Raises DocumentRefused when that is no public client of the code grant."""
     if metadata.get("client_id") != client_id:
-        raise DocumentRefused("its client_id is not the address it was read from")
+        raise DocumentRefused("its client_id is not the address it was fetched from")
     if "client_secret" in metadata or "client_secret_expires_at" in metadata:
         raise DocumentRefused("a public document must not hold a secret")
     if "authorization_code" not in _texts(metadata, "grant_types", ["authorization_code"]):
@@ -77,13 +79,13 @@ def normalise(client_id: str, metadata: dict[str, Any]) -> Document:
         raise DocumentRefused("its response_types lack code")
     method = metadata.get("token_endpoint_auth_method") or "none"
     if "none" not in (method, *_texts(metadata, "token_endpoint_auth_methods_supported", [])):
-        raise DocumentRefused("it offers no token_endpoint_auth_method of none")
+        raise DocumentRefused("it does not offer the token_endpoint_auth_method none")
     uris = list(dict.fromkeys(filter(_may_return_to, _texts(metadata, "redirect_uris", []))))
     if not uris:
-        raise DocumentRefused("it names no redirect_uri that may be used here")
+        raise DocumentRefused("it has no redirect_uri that is allowed here")
     name = metadata.get("client_name") or ""
     if not isinstance(name, str):
-        raise DocumentRefused("its client_name is not a text")
+        raise DocumentRefused("its client_name is not text")
     try:
         return Document(name=clean_name(name) or "Unnamed app", redirect_uris=uris[:MAX_REDIRECT_URIS])
     except Refusal as refusal:
@@ -168,5 +170,5 @@ def _texts(metadata: dict[str, Any], field: str, absent: list[str]) -> list[str]
     if value is None:
         return absent
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise DocumentRefused(f"its {field} is not a list of texts")
+        raise DocumentRefused(f"its {field} is not a list of strings")
     return value

@@ -85,7 +85,7 @@ class Fetcher(cimd.SafeMetadataFetcher):
         except LookedUpTooLong as error:
             raise CIMDError(_TOO_SLOW) from error
         except (OSError, UnicodeError) as error:
-            raise CIMDError("the name of its host is not known") from error
+            raise CIMDError("its host name cannot be resolved") from error
         finally:
             pool.shutdown(wait=False)
         if not addresses or not all(self.may_reach(address) for address in addresses):
@@ -93,12 +93,12 @@ class Fetcher(cimd.SafeMetadataFetcher):
         return addresses
 
 
-_TOO_SLOW = "its host was too slow"
+_TOO_SLOW = "its host took too long to answer"
 
 
 def _validate(client_id: str) -> Any:
     if not client_id.isascii() or any(char <= " " or char in '\\"<>^`{|}\x7f' for char in client_id):
-        raise CIMDError("its address holds characters that an address cannot hold")
+        raise CIMDError("its address contains invalid characters")
     try:
         return cimd._validate_client_id_url(client_id)  # type: ignore[no-untyped-call]  # untyped
     except ValueError as error:

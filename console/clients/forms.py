@@ -10,16 +10,16 @@ class ClientForm(forms.Form):
         label="Name",
         max_length=100,
         validators=[validate_program_name],
-        help_text="Shown to people when they are asked to allow it.",
+        help_text="People see it when they are asked to allow the app.",
     )
     redirect_uris = forms.CharField(
         label="Redirect addresses",
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "mono"}),
         max_length=8000,
-        help_text="One per line, exactly as the app sends them, to the last slash.",
+        help_text="One per line, exactly as the app sends them, including any trailing slash.",
     )
     scope = forms.ChoiceField(
-        label="The most it may ask for",
+        label="Widest access it can request",
         initial="read",
         widget=forms.RadioSelect,
         choices=[

@@ -13,7 +13,7 @@ from console.scopes import Scope
 class ClientKind(models.TextChoices):
     STATIC = "static", "Registered by its owner"
     DYNAMIC = "dynamic", "Registered itself"
-    DOCUMENT = "document", "Known by its own address"
+    DOCUMENT = "document", "Identified by its own address"
 
 
 class ReviewState(models.TextChoices):

@@ -45,7 +45,7 @@ def register_static(
     if not name:
         raise Refusal(Code.INVALID_ARGUMENT, "Give the client a name.", field="name")
     if not scopes:
-        raise Refusal(Code.INVALID_ARGUMENT, "Choose what the client may ask for.", field="scopes")
+        raise Refusal(Code.INVALID_ARGUMENT, "Choose what the client can request.", field="scopes")
     return _register(
         owner,
         kind=ClientKind.STATIC,

@@ -21,11 +21,11 @@ def check_redirect_uri(uri: str) -> None:
     """Raise Refusal, in words its reader can act on, when ``uri`` may not be registered (OAuth 2.1, 2.3)."""
     shown = uri[:200]
     if len(uri) > MAX_URI_LENGTH:
-        raise _refusal(f"A redirect URI may have at most {MAX_URI_LENGTH:,} characters.")
+        raise _refusal(f"A redirect URI can have at most {MAX_URI_LENGTH:,} characters.")
     if uri in CUSTOM_SCHEMES:
         return
     if not _URI.fullmatch(uri):
-        raise _refusal(f"{shown!r} holds a space or another character that a URI cannot hold.")
+        raise _refusal(f"{shown!r} contains a space or another character that is not allowed in a URI.")
     try:
         parts = urlsplit(uri)
         port = parts.port
@@ -34,13 +34,13 @@ def check_redirect_uri(uri: str) -> None:
     if parts.scheme not in ("https", "http"):
         raise _refusal(f"{shown} must start with https://, or with http://localhost for a local program.")
     if not parts.hostname or port == 0:
-        raise _refusal(f"{shown} names no host to return to. Write the whole address.")
+        raise _refusal(f"{shown} has no host. Write the whole address.")
     if "@" in parts.netloc:
-        raise _refusal(f"{shown} must not hold a user name or a password before the host.")
+        raise _refusal(f"{shown} must not contain a user name or password.")
     if "#" in uri:
-        raise _refusal(f"{shown} must not hold a fragment. Remove the # and what follows it.")
+        raise _refusal(f"{shown} must not contain a fragment. Remove the # and everything after it.")
     if "*" in uri:
-        raise _refusal(f"{shown} holds a wildcard. List each address in full.")
+        raise _refusal(f"{shown} contains a wildcard. List each address in full.")
     if parts.scheme == "http" and not _LOOPBACK.fullmatch(uri):
         raise _refusal(
             f"{shown} is not encrypted. Use https://, or http:// with localhost, 127.0.0.1 or [::1] "

@@ -36,11 +36,11 @@ def list_(request: HttpRequest) -> HttpResponse:
 def new(request: HttpRequest) -> HttpResponse:
     form = ClientForm(request.POST or None)
     if request.method == "POST" and not single_submit.is_unused(request):
-        messages.info(request, "This form was sent before. A secret is shown only once.")
+        messages.info(request, "This form was already sent. A secret is shown only once.")
         return redirect("clients:list")
     if request.method == "POST" and form.is_valid():
         if Scope.TRADE in form.scopes:
-            about = f"{form.cleaned_data['name']} may ask people here to let it trade."
+            about = f"{form.cleaned_data['name']} can ask people here for access to trade."
             proved = presence.require_proof(
                 request, PresenceAct.REGISTER_CLIENT, about=about, back=reverse("clients:list")
             )
@@ -107,7 +107,7 @@ def accept(request: HttpRequest, pk: int) -> HttpResponse:
     if registration.accept(client, by=operator, seen=request.POST.get("seen", "")):
         messages.success(request, f"{client.name} is accepted. People can now connect it.")
     else:
-        messages.error(request, f"{client.name} changed while you looked, or is decided already. Look again.")
+        messages.error(request, f"{client.name} changed while the page was open, or was already decided. Check again.")
     return redirect("clients:review")
 
 

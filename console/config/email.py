@@ -27,7 +27,7 @@ def backend(url: str) -> tuple[str, Smtp]:
         port = 0
     if parts.scheme not in ("smtp", "smtps") or not parts.hostname or port == 0:
         # Not the address itself: it may hold a password.
-        raise ImproperlyConfigured("TRADELATCH_SMTP_URL must read smtp://user:password@host:port, or smtps://.")
+        raise ImproperlyConfigured("TRADELATCH_SMTP_URL must look like smtp://user:password@host:port, or smtps://.")
     tls = parts.scheme == "smtps"
     smtp = Smtp(
         host=parts.hostname,

@@ -77,7 +77,7 @@ def secret(home: Path, name: str, *, database_exists: bool, make: Callable[[], s
         return kept
     if database_exists:
         raise ImproperlyConfigured(
-            f"The database exists, but its secret is missing: put {file} back, or set {variable}."
+            f"The database exists, but its secret is missing: restore {file}, or set {variable}."
         )
     file.parent.mkdir(mode=0o700, exist_ok=True)
     _write_once(file, make())

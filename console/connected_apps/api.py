@@ -49,7 +49,7 @@ class AppPatch(Strict):
     toolsets = serializers.ListField(
         child=Choice(choices=[each.value for each in Toolset]),
         max_length=len(Toolset),
-        help_text="The sets of tools that are to be on, each by name; core is always on.",
+        help_text="The toolsets to switch on, by name; core is always on.",
     )
 
 
@@ -70,7 +70,7 @@ class Apps(_Apps):
         "GET": Operation(
             name="list_apps",
             needs=Need.MANAGE,
-            about="Your connected apps, newest first; those that have ended, too.",
+            about="Your connected apps, newest first, including those that have ended.",
             answers=AppOut,
             paged=True,
             asks=PageQuery,
@@ -87,7 +87,8 @@ class OneApp(_Apps):
         "PATCH": Operation(
             name="switch_toolsets",
             needs=Need.MANAGE,
-            about="Switch sets of tools on and off for the app; a management key, off alone. Its scopes stay.",
+            about="Switch toolsets on and off for the app; a management key can only switch them off. Its scopes stay "
+            "the same.",
             answers=AppOut,
             takes=AppPatch,
         ),
@@ -134,7 +135,7 @@ class AppLimits(_Apps):
         "GET": Operation(
             name="get_app_limits",
             needs=Need.MANAGE,
-            about="An app's own limits, on top of its connection's, what is used of them and what is left.",
+            about="An app's own limits, on top of its connection's, with how much is used and left.",
             answers=trading_limits.StandingOut,
         ),
         "PUT": Operation(
@@ -199,11 +200,11 @@ class PauseApp(_AppAct):
 
 
 class ResumeApp(_AppAct):
-    acts = _act("resume_app", "Let a paused app act again. Not for a management key.", Need.WIDEN)
+    acts = _act("resume_app", "Resume a paused app. Not for a management key.", Need.WIDEN)
     verb = staticmethod(_resume)
     presence = Presence.RESUME_APP
 
 
 class Revoke(_AppAct):
-    acts = _act("revoke_app", "Take the app's access back for good, from the next request on.")
+    acts = _act("revoke_app", "Revoke the app's access permanently, starting with its next request.")
     verb = staticmethod(_revoke)

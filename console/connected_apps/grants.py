@@ -44,7 +44,7 @@ def grant(
     if connection.owner_id != owner.pk or connection.closed_at is not None:
         raise ValueError("An app can be granted only an open connection of its owner.")
     if not granted:
-        raise ValueError("An app without a scope could do nothing.")
+        raise ValueError("An app needs at least one scope.")
     if not granted <= scopes.MAY_HOLD[source]:
         raise ValueError(f"A credential of the kind {source} cannot hold {granted - scopes.MAY_HOLD[source]}.")
     app = ConnectedApp.objects.create(
@@ -255,7 +255,7 @@ def set_limits(app: ConnectedApp, limits: Limits, *, by: User, may_widen: bool =
         if not may_widen and not bounds.is_tighter_or_equal(limits, before):
             raise Refusal(
                 Code.RE_AUTHENTICATION_REQUIRED,
-                "This allows more than before, so it takes the owner's proof of presence. Nothing was changed.",
+                "This allows more than before, so it needs the owner's proof of presence. Nothing was changed.",
             )
         ConnectedApp.objects.filter(pk=mine.pk).update(limits=limits.stored())
         audit_log.record_change(
@@ -282,7 +282,7 @@ def set_toolsets(app: ConnectedApp, on: Collection[Toolset], *, by: User, may_wi
     if not may_widen and any(not toolsets.switched_on(found.toolsets, each) for each in kept):
         raise Refusal(
             Code.RE_AUTHENTICATION_REQUIRED,
-            "This switches tools on, so it takes the owner's proof of presence. Nothing was changed.",
+            "This switches tools on, so it needs the owner's proof of presence. Nothing was changed.",
         )
     ConnectedApp.objects.filter(pk=app.pk).update(toolsets=stored)
     before = found.toolset_names

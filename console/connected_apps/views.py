@@ -139,7 +139,7 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
 def pause(request: HttpRequest, pk: int) -> HttpResponse:
     app = _own(request, pk)
     if grants.pause(app, by=user_of(request)):
-        messages.success(request, f"{app.name} is paused. Every call it makes is refused until you resume it.")
+        messages.success(request, f"{app.name} is paused. All its calls are refused until you resume it.")
     return redirect("apps:detail", pk)
 
 
@@ -160,7 +160,7 @@ def _require_proof(
 @require_POST
 def resume(request: HttpRequest, pk: int) -> HttpResponse:
     app = _own(request, pk)
-    about = f"{app.name} reaches {app.connection.name} again: {app.scope_label.lower()}."
+    about = f"{app.name} can use {app.connection.name} again: {app.scope_label.lower()}."
     proved = _require_proof(request, PresenceAct.RESUME_APP, app, about)
     if isinstance(proved, HttpResponse):
         return proved
@@ -198,7 +198,7 @@ def toolsets(request: HttpRequest, pk: int) -> HttpResponse:
             return proved
         changed = grants.set_toolsets(app, on, by=user_of(request), may_widen=True)
     if changed:
-        messages.success(request, f"{app.name} sees its new list of tools from its next call on.")
+        messages.success(request, f"{app.name} will see its new list of tools on its next call.")
     return redirect("apps:detail", pk)
 
 

@@ -42,11 +42,13 @@ class _GuardedBroker:
         for account in found:
             if environment and account.environment.value != environment:
                 raise OtherAccount(
-                    f"The broker shows a {account.environment.value} account now, and this connection is "
+                    f"The broker now shows a {account.environment.value} account, but this connection is "
                     f"{environment}. Nothing was done."
                 )
         if mine and mine not in {account.account_id for account in found}:
-            raise OtherAccount("The broker shows other accounts now than the one that was linked. Nothing was done.")
+            raise OtherAccount(
+                "The broker now shows different accounts from the one that was linked. Nothing was done."
+            )
 
 
 def guard_account(broker: Broker, settings: Mapping[str, Any]) -> Broker:

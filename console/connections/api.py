@@ -47,7 +47,7 @@ class ConnectionOut(serializers.Serializer[Any]):
 
 class OpenedOut(serializers.Serializer[Any]):
     connection = ConnectionOut()
-    key = serializers.CharField(help_text="The connection's default key, which may read. Shown this once.")
+    key = serializers.CharField(help_text="The connection's default key, which can read. Shown only this once.")
 
 
 class PaperIn(Strict):
@@ -56,7 +56,7 @@ class PaperIn(Strict):
     currency = Choice(choices=["USD", "EUR", "GBP"], default="USD")
     hours = Choice(choices=list(paper_connections.HOURS), default="always")
     trading_enabled = Flag(
-        required=False, help_text="On unless told. A management key switches nothing on: with one it is off."
+        required=False, help_text="Default on. A management key cannot switch trading on, so with one it is off."
     )
 
     def validate_starting_cash(self, value: Decimal) -> Decimal:
@@ -85,7 +85,7 @@ class Connections(_Connections):
         "POST": Operation(
             name="open_paper_connection",
             needs=Need.MANAGE,
-            about="Open a paper connection. The answer holds its default key, once.",
+            about="Open a paper connection. The answer contains its default key, once.",
             answers=OpenedOut,
             status=201,
             takes=PaperIn,
@@ -101,8 +101,8 @@ class Connections(_Connections):
         if trading and by_key:
             raise Refusal(
                 Code.NOT_PERMITTED,
-                "A management key switches trading on nowhere, so not on a new connection either. Leave it out; the "
-                "owner can switch it on under Connections. Nothing was made.",
+                "A management key cannot switch trading on, not even for a new connection. Leave it out; the owner "
+                "can switch it on under Connections. Nothing was made.",
                 field="trading_enabled",
             )
         connection, raw = open_connection.open_paper(self.caller.owner, **self.given, by_key=by_key)
@@ -124,7 +124,7 @@ class ConnectionLimits(_Connections):
         "GET": Operation(
             name="get_connection_limits",
             needs=Need.MANAGE,
-            about="The limits of a connection, what is used of them and what is left.",
+            about="The limits of a connection, with how much is used and left.",
             answers=trading_limits.StandingOut,
         ),
         "PUT": Operation(
@@ -160,7 +160,7 @@ class ConnectionPolicy(_Connections):
         "PUT": Operation(
             name="set_connection_policy",
             needs=Need.IN_PERSON,
-            about="Who releases orders. Only a console session; loosening it takes a proof of presence.",
+            about="Who releases orders. Only a console session; loosening it needs a proof of presence.",
             answers=ConnectionOut,
             takes=PolicyIn,
         )
@@ -226,18 +226,20 @@ def _act(name: str, about: str, needs: Need = Need.STOP) -> dict[str, Operation]
 
 
 class PauseConnection(_ConnectionAct):
-    acts = _act("pause_connection", "Refuse every call on the connection but cancels.")
+    acts = _act("pause_connection", "Refuse every call on the connection except cancels.")
     verb = staticmethod(connections.pause)
 
 
 class ResumeConnection(_ConnectionAct):
-    acts = _act("resume_connection", "Let calls through again. Not for a management key.", Need.WIDEN)
+    acts = _act("resume_connection", "Resume a paused connection. Not for a management key.", Need.WIDEN)
     verb = staticmethod(connections.resume)
     presence = Presence.RESUME_CONNECTION
 
 
 class TradingOn(_ConnectionAct):
-    acts = _act("enable_trading", "Let apps that may trade place orders here. Not for a management key.", Need.WIDEN)
+    acts = _act(
+        "enable_trading", "Let apps with permission to trade place orders here. Not for a management key.", Need.WIDEN
+    )
     verb = staticmethod(connections.enable_trading)
     presence = Presence.TRADING_ON
 

@@ -91,7 +91,7 @@ class Compartment:
     def _spend(self, *, keep: float = 0.0, always: bool = False) -> None:
         wait = self._budget.take(keep=keep, always=always) if self._budget else 0.0
         if wait:
-            raise Busy(f"{self._title} takes no more calls of this connection for the moment. Nothing was sent.", wait)
+            raise Busy(f"{self._title} has too many calls in progress from this connection. Nothing was sent.", wait)
 
     def _in_turn(
         self, slots: threading.Semaphore, patience: float, act: Callable[..., T], *args: Any, **named: Any
@@ -109,7 +109,7 @@ class Compartment:
             if not slots.acquire(blocking=False):
                 _give_back(taken)
                 raise Busy(
-                    f"{self._title} has not answered earlier questions yet, so it was not asked again.", _RETRY_AFTER
+                    f"{self._title} has not answered earlier requests yet, so it was not asked again.", _RETRY_AFTER
                 )
             taken.append(slots)
 

@@ -19,13 +19,13 @@ from console.errors import Refusal
 from console.limits import AMOUNTS, LIVE_NEEDS, TITLES, Limits
 
 _FILLS = [
-    ("standard", LabeledChoice("Standard", "Coins 0.25 %; shares 0.005 each, at least 1.00 an order. No slippage.")),
+    ("standard", LabeledChoice("Standard", "Coins 0.25%; shares 0.005 each, at least 1.00 per order. No slippage.")),
     ("frictionless", LabeledChoice("Frictionless", "No fees and no slippage.")),
     (
         "realistic",
-        LabeledChoice("Realistic", "Fees, 0.02 % slippage, 200 ms on the way, at most 10 % of a minute's volume."),
+        LabeledChoice("Realistic", "Fees, 0.02% slippage, 200 ms latency, at most 10% of a minute's volume."),
     ),
-    ("thin", LabeledChoice("Thin market", "Higher fees, 0.1 % slippage, and at most 2 % of a minute's volume.")),
+    ("thin", LabeledChoice("Thin market", "Higher fees, 0.1% slippage, and at most 2% of a minute's volume.")),
 ]
 
 
@@ -37,7 +37,7 @@ class PaperConnectionForm(forms.Form):
         max_length=60,
         initial="Practice",
         validators=[validate_line],
-        help_text="How you and your assistants will know it.",
+        help_text="The name you and your assistants will see.",
     )
     starting_cash = forms.DecimalField(
         label="Starting cash",
@@ -67,7 +67,7 @@ class PaperConnectionForm(forms.Form):
             ),
             (
                 "venue",
-                LabeledChoice("Keep the exchange's hours", "Orders fill only while the real exchange would be open."),
+                LabeledChoice("Follow exchange hours", "Orders fill only while the real exchange would be open."),
             ),
         ],
     )
@@ -78,8 +78,9 @@ class PaperConnectionForm(forms.Form):
             ("", "Recorded and simulated"),
             *((venue, f"Live from {title}") for venue, title in paper_connections.PRICES.items()),
         ],
-        help_text="Recorded and simulated: stocks, funds and BTC/USD. Live: coins at public prices, which takes "
-        "internet access and no key. Either way no order leaves Tradelatch.",
+        help_text="Recorded and simulated: stocks, funds and BTC/USD. Live: coins at public prices, which need "
+        "internet access but no key."
+        " Either way, no order leaves Tradelatch.",
     )
     kind = forms.ChoiceField(
         label="Account",
@@ -89,11 +90,11 @@ class PaperConnectionForm(forms.Form):
         choices=[
             (
                 "cash",
-                LabeledChoice("Cash", "Buys with the cash it has and sells what it holds. Live prices need this one."),
+                LabeledChoice("Cash", "Buys with available cash and sells what it holds. Required for live prices."),
             ),
             (
                 "margin",
-                LabeledChoice("Margin", "Holds up to twice its own means in stocks, sells short, and pays to borrow."),
+                LabeledChoice("Margin", "Holds up to twice its equity in stocks, can sell short, and pays to borrow."),
             ),
         ],
     )
@@ -109,11 +110,11 @@ class PaperConnectionForm(forms.Form):
         required=False,
         initial=0,
         choices=[
-            (0, "Can be spent at once"),
+            (0, "Available immediately"),
             (1, "After 1 business day, as at US brokers"),
             (2, "After 2 business days"),
         ],
-        help_text="In a cash account. Coins settle at once.",
+        help_text="For a cash account. Coins settle immediately.",
     )
     trading_enabled = forms.BooleanField(
         label="Allow trading",
@@ -189,7 +190,7 @@ def _field(each: LinkField, initial: str) -> forms.Field:
     if each.options:
         return forms.ChoiceField(choices=each.options, required=False, **told)
     if each.most is not None:
-        wrong = f"{each.label} is a whole number from 1 to {each.most:,}."
+        wrong = f"{each.label} must be a whole number from 1 to {each.most:,}."
         return forms.IntegerField(
             min_value=1,
             max_value=each.most,
@@ -203,7 +204,7 @@ def _field(each: LinkField, initial: str) -> forms.Field:
         each.read,
         max_length=4000,
         widget=widget,
-        error_messages={"required": f"{each.label} is needed."},
+        error_messages={"required": f"{each.label} is required."},
         validators=[] if blanks else [_no_blanks],
         **told,
     )
@@ -224,25 +225,25 @@ class _Typed(forms.CharField):
 
 def _no_blanks(text: str) -> None:
     if any(char.isspace() for char in text) or not text.isascii():
-        raise forms.ValidationError("This has a blank or a sign that no key has. Copy it again.")
+        raise forms.ValidationError("This contains a space or a character that keys never have. Copy it again.")
 
 
 class LinkForm(CredentialsForm):
     """A new connection: its name, whether it is paper or live, the limits live needs, and the credentials."""
 
     name = forms.CharField(
-        label="Name", max_length=60, validators=[validate_line], help_text="How you and your assistants will know it."
+        label="Name", max_length=60, validators=[validate_line], help_text="The name you and your assistants will see."
     )
     environment = forms.ChoiceField(label="Which account", widget=forms.RadioSelect)
     order_notional = forms.CharField(
-        label="Value of one order, at most", required=False, help_text="In the account's currency. Live needs it."
+        label="Maximum value of one order", required=False, help_text="In the account's currency. Required for live."
     )
     daily_notional = forms.CharField(
-        label="Value of all orders in a day", required=False, help_text="Over a UTC day. Live needs it."
+        label="Maximum value of all orders in a day", required=False, help_text="Per UTC day. Required for live."
     )
     trading_enabled = forms.BooleanField(
         label="Allow trading",
-        help_text="Apps with permission to trade can place orders here. On live, each waits for your own approval.",
+        help_text="Apps with permission to trade can place orders here. On live, each one waits for your approval.",
         required=False,
     )
 
@@ -255,7 +256,7 @@ class LinkForm(CredentialsForm):
             for each, words in kind.environments.items()
         ]
         environment.initial = None if kind.picked_by_person else next(iter(kind.environments)).value
-        environment.error_messages["required"] = "Pick paper or live."
+        environment.error_messages["required"] = "Choose paper or live."
         self.fields["name"].initial = kind.called or kind.title
         for name in LIVE_NEEDS:
             self.fields[name].widget.attrs = {"inputmode": "decimal", "autocomplete": "off"}
@@ -272,17 +273,17 @@ class LinkForm(CredentialsForm):
 
 
 _HELP = {
-    "order_notional": "The most one order may come to. A market order is taken to reach 2 % beyond the price now.",
-    "daily_notional": "All orders released since midnight UTC: open ones at the most they can come to.",
-    "position_value": "What one position may be worth after an order, open orders included.",
-    "equity_share": "How much of your whole equity one position may be, such as 20.",
-    "daily_loss": "From this loss since midnight UTC on, orders can only make positions smaller.",
-    "price_collar": "How much worse than the last price an order may be. Market orders on live: 2 at most.",
+    "order_notional": "Maximum value of one order. A market order is counted at 2% beyond the current price.",
+    "daily_notional": "All orders released since midnight UTC; open orders count at their maximum value.",
+    "position_value": "Maximum value of one position after an order, including open orders.",
+    "equity_share": "Maximum share of your total equity in one position, such as 20.",
+    "daily_loss": "After this loss since midnight UTC, orders can only reduce positions.",
+    "price_collar": "How much worse than the last price an order's price can be. At most 2 for market orders on live.",
     "orders_per_minute": "",
-    "symbols": "Separated by commas or spaces. Empty: every symbol.",
+    "symbols": "Separated by commas or spaces. Leave empty to allow every symbol.",
     "denied_symbols": "Separated by commas or spaces.",
-    "asset_classes": "None ticked: every kind.",
-    "order_types": "None ticked: every type.",
+    "asset_classes": "None selected: every kind.",
+    "order_types": "None selected: every type.",
     "trading_hours_only": f"Stocks and funds: New York hours; holidays are known until "
     f"{EXCHANGES['XNYS'].known_until:%-d %B %Y}. Crypto trades at all hours.",
 }

@@ -26,8 +26,9 @@ from console.errors import Code, Refusal
 
 _BROKERS = ("ibkr", "tws")
 _NONE_FOR_YOU = (
-    "This instance calls no gateway for you: its operator lists those that people here may run in "
-    "TRADELATCH_BROKER_ADDRESSES. Until then operators alone link one, on the computer it runs on. Nothing was saved."
+    "This instance does not connect to gateways for you yet: its operator has to list them in "
+    "TRADELATCH_BROKER_ADDRESSES. Until then, only operators can link one, on the computer this instance runs on. "
+    "Nothing was saved."
 )
 
 
@@ -48,7 +49,7 @@ def check(kind: LinkSpec, told: Mapping[str, Any], *, by: User) -> None:
     if where is None:
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            "This is no address of a gateway. Write it like https://localhost:5000/v1/api.",
+            "This is not a gateway address. It looks like https://localhost:5000/v1/api.",
             field=field,
         )
     if not _may_link(by):
@@ -69,7 +70,7 @@ def no_gateway(kind: LinkSpec) -> Refusal:
     """The one answer to whatever was met at an address but a gateway of this kind, or nothing at all."""
     return Refusal(
         Code.BROKER_UNAVAILABLE,
-        f"Nobody is signed in at a gateway of {kind.title} there, or none runs there. Start it, sign in, then try "
+        f"No {kind.title} gateway is running there, or nobody is signed in to it. Start it, sign in, then try "
         "again. Nothing was saved.",
         field=kind.fields[0].name,
     )
@@ -126,8 +127,8 @@ def check_accounts(kind: LinkSpec, info: ConnectionInfo, *, by: User) -> None:
 def _is_somebody_elses() -> Refusal:
     return Refusal(
         Code.NOT_PERMITTED,
-        "Somebody else on this instance uses this gateway. It shows the account of whoever signed in there, so one "
-        "person alone can link it. Run one of your own on another port or computer. Nothing was saved.",
+        "Somebody else on this instance uses this gateway. It shows the account of whoever signed in there, so only "
+        "one person can link it. Run your own gateway on another port or computer. Nothing was saved.",
     )
 
 
@@ -140,11 +141,11 @@ def _check_certificate(kind: LinkSpec, base_url: str, allowed: allowed_hosts.All
         return
     if confirmed:
         raise UnknownCertificate(
-            "The gateway shows another certificate than the one you confirmed a moment ago. Nothing was saved.",
+            "The gateway now shows a different certificate from the one you just confirmed. Nothing was saved.",
             seen.fingerprint,
         )
     raise UnknownCertificate(
-        "Nobody vouches for the certificate of this gateway, as is usual for one that made it itself. Nothing was "
-        "saved yet: compare its fingerprint below, then confirm it.",
+        "The gateway's certificate is self-signed, which is normal for a gateway. Nothing was saved yet: compare the "
+        "fingerprint below, then confirm it.",
         seen.fingerprint,
     )

@@ -62,8 +62,8 @@ def diagnose(connection: Connection) -> list[Finding]:
                 Finding(
                     check=step,
                     ok=False,
-                    detail=f"The default account {connection.default_account} is no longer there.",
-                    next="Name one of get_accounts as account_id.",
+                    detail=f"The default account {connection.default_account} no longer exists.",
+                    next="Give an account_id from get_accounts.",
                 )
             )
         else:
@@ -78,14 +78,14 @@ def diagnose(connection: Connection) -> list[Finding]:
         step = "balances"
         for account in accounts:
             broker.account_state(account.account_id)
-        found.append(Finding(check=step, ok=True, detail="They can be read."))
+        found.append(Finding(check=step, ok=True, detail="Readable."))
     except BrokerError as error:
         found.append(
             Finding(
                 check=step,
                 ok=False,
                 detail=str(error)[:300],
-                next="Try again in a minute; if it stays, the owner looks at the connection in the console.",
+                next="Try again in a minute. If this persists, the owner can check the connection in the console.",
             )
         )
     return found
@@ -145,23 +145,23 @@ def _next_step(connection: Connection, error: BrokerError) -> str:
             there = kind.sign_in if kind is not None else ""
             return there or "Sign in again at the broker, then press Check now."
         case OtherAccount():
-            return "Sign in there with the account that was linked, or link the other one as a connection of its own."
+            return "Sign in there with the account that was linked, or link the other account as a separate connection."
         case OtherCertificate():
-            return "Look who changed it. If it was you, change the address and confirm the new certificate."
+            return "Find out who changed it. If it was you, enter the address again and confirm the new certificate."
         case OutOfReach():
-            return "Ask the operator of this instance to list the gateway, or give another address."
+            return "Ask the operator of this instance to allow the gateway, or enter another address."
         case BrokerUnavailable() if gateway:
-            return "Look whether the gateway runs and you are signed in there. It is asked again by itself."
+            return "Check that the gateway is running and that you are signed in to it. We retry automatically."
         case ClockSkew():
-            return "Set the clock of the computer that Tradelatch runs on."
+            return "Correct the clock of the computer that Tradelatch runs on."
         case AuthFailed():
-            return "Replace the key, or look at the broker why it no longer takes it."
+            return "Replace the key, or check at the broker why the key is no longer accepted."
         case PermissionDenied():
-            return "Give the key the right to read at the broker, or replace it."
+            return "Give the key permission to read at the broker, or replace it."
         case Rejected():
-            return "Look at the account at the broker."
+            return "Check the account at the broker."
         case _:
-            return "It is asked again by itself. If it stays, look at the broker's status page."
+            return "We retry automatically. If this persists, check the broker's status page."
 
 
 def _store(connection: Connection, answer: HealthAnswer) -> None:

@@ -54,7 +54,7 @@ def _check(broker: Broker, title: str, field: str, name: str) -> None:
     hint = f" Did you mean {' or '.join(likely)}?" if likely else ""
     raise Refusal(
         Code.UNKNOWN_SYMBOL,
-        f"{TITLES[field]}: {name} names nothing that {title} knows.{hint} Nothing was changed.",
+        f"{TITLES[field]}: {title} does not know {name}.{hint} Nothing was changed.",
         field=field,
     )
 

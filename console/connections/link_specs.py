@@ -90,12 +90,12 @@ class LinkSpec:
         return any(each.name == "base_url" for each in self.fields)
 
 
-_READ = "so that balances, positions and orders can be shown"
-_TRADE = "so that orders you confirm can be sent; leave it off for a connection that only reads"
-_NEVER = "Tradelatch never moves money out. While a key may, its connection stays read only"
+_READ = "to show balances, positions and orders"
+_TRADE = "to send orders you confirm; leave it off for a read-only connection"
+_NEVER = "Tradelatch never withdraws money. While a key can withdraw, its connection stays read only"
 _KEY = LinkField(name="api_key", label="API key")
 _SECRET = LinkField(name="secret", label="Secret")
-_BIND = "Bind the key to the address this instance calls from."
+_BIND = "Restrict the key to the IP address this instance calls from."
 
 
 def _joined(text: str) -> str:
@@ -118,7 +118,7 @@ def _prime(text: str) -> str:
         numbers = _inside(base64.b64decode(_joined(found[1]), validate=True), _SEQUENCE)
         return f"{int.from_bytes(_inside(numbers, _INTEGER), 'big'):x}"
     except (ValueError, IndexError) as error:
-        raise ValueError("This is no file of Diffie-Hellman parameters, nor a hexadecimal number.") from error
+        raise ValueError("This is neither a Diffie-Hellman parameter file nor a hexadecimal number.") from error
 
 
 # cryptography gives up on these parameters, and nothing else here needs them.
@@ -137,15 +137,15 @@ def _inside(der: bytes, tag: int) -> bytes:
 
 
 _IBKR_SESSION = (
-    "Interactive Brokers lets one user name have one such session, which TWS and the mobile app compete for. Give "
-    "Tradelatch a user name of its own: Settings, Users and access rights."
+    "Interactive Brokers allows one such session per user name, and TWS and the mobile app compete for "
+    "it. Create a separate user name for Tradelatch: Settings, Users and access rights."
 )
 _IBKR_RIGHTS = (
-    Right(name="Trading and account data", wanted=True, why="rights belong to the user name that signs in"),
+    Right(name="Trading and account data", wanted=True, why="permissions belong to the user name that signs in"),
     Right(
         name="Funding",
         wanted=False,
-        why="Interactive Brokers does not tell what a user name may do. Tradelatch never moves money",
+        why="Interactive Brokers does not report what a user name can do. Tradelatch never withdraws money",
     ),
 )
 
@@ -155,22 +155,24 @@ _ALL = (
         summary="US stocks, funds, options and crypto. Paper and live accounts.",
         url="https://app.alpaca.markets/",
         steps=(
-            "Sign in at Alpaca and pick the account, paper or live, at the top left.",
+            "Sign in at Alpaca and choose the account, paper or live, at the top left.",
             "Under API Keys choose Generate New Keys.",
-            "Copy the key and the secret at once: the secret is shown only there.",
+            "Copy the key and the secret right away: the secret is shown only once.",
         ),
         rights=(
-            Right(name="Everything the API has", wanted=True, why="Alpaca's keys are not divided into rights"),
+            Right(name="Everything the API offers", wanted=True, why="Alpaca's keys have no separate permissions"),
             Right(
-                name="Withdrawing", wanted=False, why="Alpaca does not tell whether a key may. Tradelatch never asks"
+                name="Withdrawing",
+                wanted=False,
+                why="Alpaca does not report whether a key can withdraw. Tradelatch never withdraws",
             ),
         ),
         fields=(
-            LinkField(name="key_id", label="Key ID", help="Begins with PK for paper, with AK for live."),
+            LinkField(name="key_id", label="Key ID", help="Starts with PK for paper, AK for live."),
             _SECRET,
         ),
-        environments={PAPER: "Alpaca's paper account, with its own keys", LIVE: "Real money"},
-        addresses="Alpaca has no list of addresses for a key.",
+        environments={PAPER: "Alpaca's paper account, which has its own keys", LIVE: "Real money"},
+        addresses="Alpaca cannot restrict a key to IP addresses.",
         binds_addresses=False,
     ),
     LinkSpec(
@@ -178,9 +180,9 @@ _ALL = (
         summary="Crypto: spot, perpetuals and futures. Demo trading and live.",
         url="https://www.okx.com/account/my-api",
         steps=(
-            "Sign in at OKX. For paper, switch to Demo trading first: a key works in the one it was made in.",
-            "Under API create a key, and choose a passphrase of your own for it.",
-            "Copy key and secret. OKX asks for the passphrase with every call, so it is needed here too.",
+            "Sign in at OKX. For paper, switch to Demo trading first: a key only works in the mode it was created in.",
+            "Under API, create a key and choose a passphrase for it.",
+            "Copy key and secret. OKX requires the passphrase with every call, so you enter it here too.",
         ),
         rights=(
             Right(name="Read", wanted=True, why=_READ),
@@ -199,7 +201,7 @@ _ALL = (
             ),
         ),
         environments={PAPER: "Demo trading", LIVE: "Real money"},
-        addresses=f"{_BIND} OKX deletes a trading key without an address after 14 days without use.",
+        addresses=f"{_BIND} OKX deletes a trading key that has no IP address after 14 days without use.",
     ),
     LinkSpec(
         broker="binance",
@@ -207,8 +209,8 @@ _ALL = (
         url="https://www.binance.com/en/my/settings/api-management",
         steps=(
             "Sign in at Binance, or at testnet.binance.vision for paper.",
-            "Under API Management create a key that the system generates (HMAC).",
-            "Copy key and secret at once: the secret is shown only there.",
+            "Under API Management, create a system-generated (HMAC) key.",
+            "Copy the key and the secret right away: the secret is shown only once.",
         ),
         rights=(
             Right(name="Enable Reading", wanted=True, why=_READ),
@@ -216,22 +218,24 @@ _ALL = (
             Right(name="Enable Withdrawals", wanted=False, why=_NEVER),
         ),
         fields=(_KEY, _SECRET),
-        environments={PAPER: "The testnet, with keys of its own", LIVE: "Real money"},
-        addresses=f"{_BIND} Without one Binance ends the right to trade after 90 days.",
+        environments={PAPER: "The testnet, which has its own keys", LIVE: "Real money"},
+        addresses=f"{_BIND} Without one, Binance removes the permission to trade after 90 days.",
     ),
     LinkSpec(
         broker="kraken",
         summary="Crypto spot. Live only.",
         url="https://www.kraken.com/u/security/api",
         steps=(
-            "Sign in at Kraken, and under Settings, API, create a key.",
-            "Make one for Tradelatch alone: two programs with one key get in each other's way there.",
+            "Sign in at Kraken and create a key under Settings, API.",
+            "Use it for Tradelatch only: two programs sharing one key interfere with each other at Kraken.",
             "Copy the API key and the private key.",
         ),
         rights=(
             Right(name="Query funds, orders, trades and ledgers", wanted=True, why=_READ),
             Right(name="Create, modify, cancel and close orders", wanted=True, why=_TRADE),
-            Right(name="Withdraw funds", wanted=False, why="Kraken does not tell us, so look twice that it is off"),
+            Right(
+                name="Withdraw funds", wanted=False, why="Kraken does not report this, so double-check that it is off"
+            ),
         ),
         fields=(_KEY, LinkField(name="secret", label="Private key")),
         environments={LIVE: "Real money"},
@@ -243,7 +247,7 @@ _ALL = (
         url="https://portal.cdp.coinbase.com/access/api",
         steps=(
             "Sign in at the Coinbase Developer Platform and create a secret API key.",
-            "Under Advanced settings pick ECDSA as the signature algorithm, and the portfolio.",
+            "Under Advanced settings, choose ECDSA as the signature algorithm, and choose the portfolio.",
             "Copy the key's name and its private key, from BEGIN to END.",
         ),
         rights=(
@@ -261,33 +265,33 @@ _ALL = (
     LinkSpec(
         broker="ibkr",
         way="gateway",
-        heading="Interactive Brokers, by a gateway you run",
+        heading="Interactive Brokers, through a gateway you run",
         called="Interactive Brokers",
         summary="Stocks, options, futures and forex, through IBKR's Client Portal Gateway. Paper and live.",
         url="https://www.interactivebrokers.com/campus/ibkr-api-page/cpapi-v1/#gw-step-one",
         thing="address",
         steps=(
             "Download the Client Portal Gateway, unpack it, and start it: bin/run.sh root/conf.yaml. It needs Java.",
-            "On that computer open https://localhost:5000 in a browser and sign in, with the user name of the paper "
-            "account for paper.",
+            "On that computer, open https://localhost:5000 in a browser and sign in. For paper, use the paper "
+            "account's user name.",
             _IBKR_SESSION,
-            "The session ends about once a day. Tradelatch then says Sign in again, and you do as in step 2.",
+            "The session ends about once a day. Tradelatch then asks you to sign in again: repeat step 2.",
         ),
         rights=_IBKR_RIGHTS,
         fields=(
             LinkField(
                 name="base_url",
                 label="Address of the gateway",
-                help="As this instance reaches it.",
+                help="The address at which this instance can reach it.",
                 is_secret=False,
                 initial="https://localhost:5000/v1/api",
                 read=_with_path,
             ),
         ),
-        environments={PAPER: "A paper account, its number begins with DU", LIVE: "Real money"},
+        environments={PAPER: "A paper account (its number starts with DU)", LIVE: "Real money"},
         addresses=(
-            "The gateway takes calls from the addresses under ips, allow, in its conf.yaml. Whoever reaches it reaches "
-            "the account: allow this instance and nobody else."
+            "The gateway accepts calls from the addresses under ips, allow, in its conf.yaml. Anyone who can reach it "
+            "can reach the account: allow only this instance."
         ),
         binds_addresses=False,
         sign_in="Open the gateway's page in a browser and sign in, then press Check now.",
@@ -295,16 +299,17 @@ _ALL = (
     LinkSpec(
         broker="ibkr",
         way="oauth",
-        heading="Interactive Brokers, by OAuth 1.0a",
+        heading="Interactive Brokers, through OAuth 1.0a",
         called="Interactive Brokers",
-        summary="The same without a gateway, for IBKR Pro accounts that made keys of their own. Paper and live.",
+        summary="Without a gateway, for IBKR Pro accounts that have created their own keys. Paper and live.",
         url="https://ndcdyn.interactivebrokers.com/sso/Login?action=OAUTH&RL=1&ip2loc=US",
         steps=(
             "Make two RSA keys and the parameters: openssl genrsa -out private_signature.pem 2048, the same for "
             "private_encryption.pem, and openssl dhparam -out dhparam.pem 2048.",
             "Sign in at IBKR's page for OAuth, choose a consumer key of nine letters, and upload the two public keys "
             "(openssl rsa -pubout) and dhparam.pem.",
-            "There generate the access token and its secret, and copy both. IBKR can take a night to switch them on.",
+            "Generate the access token and its secret there, and copy both. IBKR can take until the next day to "
+            "activate them.",
             _IBKR_SESSION,
         ),
         rights=_IBKR_RIGHTS,
@@ -316,26 +321,29 @@ _ALL = (
             LinkField(name="signature_key", label="Signature key", help="All of private_signature.pem.", lines=5),
             LinkField(name="dh_prime", label="Parameters", help="All of dhparam.pem.", lines=5, read=_prime),
         ),
-        environments={PAPER: "A paper account, its number begins with DU", LIVE: "Real money"},
-        addresses=f"{_BIND} IBKR has such a list for the user name, under Settings, Users and access rights.",
+        environments={PAPER: "A paper account (its number starts with DU)", LIVE: "Real money"},
+        addresses=f"{_BIND} IBKR sets this per user name, under Settings, Users and access rights.",
         sign_in="Close the other program that took the session over, then press Check now.",
     ),
     LinkSpec(
         broker="tws",
         called="TWS",
-        summary="The same accounts through a TWS or IB Gateway you run. Never tried on a real one.",
+        summary="The same accounts through a TWS or IB Gateway you run. Not yet tested against a real one.",
         url="https://www.interactivebrokers.com/en/trading/ibgateway-stable.php",
         thing="address",
         steps=(
-            "Start TWS or IB Gateway and sign in, to paper trading for paper.",
-            "Under Configure, API, Settings tick Enable ActiveX and Socket Clients, and note the socket port.",
-            "Leave Read-Only API ticked for a connection that only reads; untick it to trade.",
-            "Pick a client id that no other program uses: an order can only be cancelled by the id it was sent with.",
+            "Start TWS or IB Gateway and sign in. For paper, sign in to paper trading.",
+            "Under Configure, API, Settings, tick Enable ActiveX and Socket Clients, and note the socket port.",
+            "Leave Read-Only API ticked for a read-only connection; untick it to trade.",
+            "Choose a client id that no other program uses: an order can only be cancelled with the id it was sent "
+            "with.",
             "TWS signs out once a day, unless Auto restart is on. Tradelatch then cannot reach it until you sign in.",
         ),
         rights=_IBKR_RIGHTS,
         fields=(
-            LinkField(name="host", label="Computer", help="Its name or address.", is_secret=False, initial="127.0.0.1"),
+            LinkField(
+                name="host", label="Computer", help="Its host name or IP address.", is_secret=False, initial="127.0.0.1"
+            ),
             LinkField(
                 name="port",
                 label="Port",
@@ -346,10 +354,10 @@ _ALL = (
             ),
             LinkField(name="client_id", label="Client id", is_secret=False, initial="21", most=999_999),
         ),
-        environments={PAPER: "A paper account, its number begins with DU", LIVE: "Real money"},
+        environments={PAPER: "A paper account (its number starts with DU)", LIVE: "Real money"},
         addresses=(
-            "On another computer add this instance to Trusted IPs there. What is said between the two is not "
-            "encrypted: keep them on one computer or in one private network."
+            "If TWS runs on another computer, add this instance to Trusted IPs there. The traffic between the two is "
+            "not encrypted: keep them on one computer or one private network."
         ),
         binds_addresses=False,
     ),
@@ -360,15 +368,15 @@ _ALL = (
         steps=(
             "Install the CrossTrade add-on in NinjaTrader 8 and connect it. The API needs CrossTrade's Pro plan.",
             "At CrossTrade, under My Account, copy the secret key.",
-            "In NinjaTrader, under Accounts, look up the name of the account, such as Sim101.",
-            "NinjaTrader must be running whenever an order is to go: without it nothing can be read or sent.",
+            "In NinjaTrader, find the account's name under Accounts, such as Sim101.",
+            "Keep NinjaTrader running: without it, nothing can be read or sent.",
         ),
         rights=(
-            Right(name="Everything the key has", wanted=True, why="CrossTrade's key is not divided into rights"),
+            Right(name="Everything the key can do", wanted=True, why="CrossTrade's key has no separate permissions"),
             Right(
                 name="Other accounts",
                 wanted=False,
-                why="One key reaches every account in NinjaTrader. Tradelatch uses the one you name and no other",
+                why="One key reaches every account in NinjaTrader. Tradelatch uses only the one you name",
             ),
         ),
         fields=(
@@ -376,19 +384,19 @@ _ALL = (
             LinkField(
                 name="account",
                 label="Account",
-                help="Its name in NinjaTrader, to the letter.",
+                help="Its exact name in NinjaTrader.",
                 is_secret=False,
                 initial="Sim101",
                 with_blanks=True,
             ),
         ),
         environments={
-            PAPER: "I confirm that this is NinjaTrader's simulator, without real money. Its name is Sim and a number",
-            LIVE: "Real money, and everything that is not the simulator",
+            PAPER: "I confirm that this is NinjaTrader's simulator, with no real money. Its name is Sim and a number",
+            LIVE: "Real money: every account other than the simulator",
         },
         picked_by_person=True,
         paper_settings={"simulation": True},
-        addresses="CrossTrade has no list of addresses for a key.",
+        addresses="CrossTrade cannot restrict a key to IP addresses.",
         binds_addresses=False,
     ),
     LinkSpec(
@@ -396,20 +404,22 @@ _ALL = (
         summary="Crypto futures: perpetuals and dated contracts settled in dollars. Demo and live.",
         url="https://futures.kraken.com/settings/api",
         steps=(
-            "Sign in at Kraken and open Futures. Paper is demo-futures.kraken.com, which has accounts of its own.",
+            "Sign in at Kraken and open Futures. For paper, use demo-futures.kraken.com, which has separate accounts.",
             "Under Settings, API keys, create a key.",
-            "Copy the public and the private key at once: the private one is shown only there.",
+            "Copy the public and private key right away: the private key is shown only once.",
         ),
         rights=(
             Right(
                 name="General API: full access",
                 wanted=True,
-                why="so that orders you confirm can be sent; read only is enough for a connection that only reads",
+                why="to send orders you confirm; read only is enough for a read-only connection",
             ),
-            Right(name="Withdrawal API", wanted=False, why="Kraken does not tell us, so look twice that it is off"),
+            Right(
+                name="Withdrawal API", wanted=False, why="Kraken does not report this, so double-check that it is off"
+            ),
         ),
         fields=(LinkField(name="api_key", label="Public key"), LinkField(name="secret", label="Private key")),
-        environments={PAPER: "The demo, with keys of its own", LIVE: "Real money"},
+        environments={PAPER: "The demo environment, which has its own keys", LIVE: "Real money"},
         addresses=f"{_BIND} Kraken calls it the IP allowlist.",
     ),
 )

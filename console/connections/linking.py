@@ -94,20 +94,20 @@ def replace_key(connection: Connection, *, own: Mapping[str, str], secrets: Mapp
     """New credentials for the same account, proved first; the old ones are gone at once. Raises Refusal as ``link``."""
     kind, environment = link_specs.find(connection.broker, connection.settings), Environment(connection.environment)
     if kind is None:
-        raise Refusal(Code.NOT_FOUND, f"{connection.name} has no key that could be replaced.")
+        raise Refusal(Code.NOT_FOUND, f"{connection.name} has no key to replace.")
     stored = _settings(kind, environment, own)
     gateways.check(kind, stored, by=by)
     info = prove(kind, environment, {**stored, **secrets}, by=by)
     if connection.default_account not in {account.account_id for account in info.accounts}:
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            f"This {kind.thing} belongs to another account than {connection.default_account}. Link that one as a "
-            "connection of its own. Nothing was changed.",
+            f"This {kind.thing} belongs to a different account from {connection.default_account}. Link that account "
+            "as a separate connection. Nothing was changed.",
         )
     with transaction.atomic():
         mine = Connection.objects.select_for_update().get(pk=connection.pk)
         if mine.closed_at is not None:
-            raise Refusal(Code.NOT_FOUND, f"{mine.name} was unlinked meanwhile. Nothing was changed.")
+            raise Refusal(Code.NOT_FOUND, f"{mine.name} was unlinked in the meantime. Nothing was changed.")
         for field, value in connections.key_facts(info).items():
             setattr(mine, field, value)
         mine.settings, mine.sealed = (
@@ -140,7 +140,7 @@ def prove(kind: LinkSpec, environment: Environment, told: Mapping[str, Any], *, 
         raise _other_environment(kind, environment, info.environment)
     if not info.accounts:
         raise Refusal(
-            Code.BROKER_REJECTED, f"{kind.title} shows no account for this {kind.thing}. Open one there first."
+            Code.BROKER_REJECTED, f"{kind.title} shows no account for this {kind.thing}. Open an account there first."
         )
     return info
 
@@ -160,18 +160,18 @@ def _explain(
     match error:
         case ClockSkew():
             words = (
-                f"{title} refused the call because the clock of this computer is off. Set it (timedatectl set-ntp "
-                "true, or your system's own way), then try again."
+                f"{title} refused the call because this computer's clock is wrong. Correct it (for example with "
+                "timedatectl set-ntp true), then try again."
             )
         case NeedsLogin():
-            words = f"Nobody is signed in there, so nothing was saved. Sign in, then try again. What happened: {error}"
+            words = f"Nobody is signed in there, so nothing was saved. Sign in, then try again. Details: {error}"
         case PermissionDenied():
             words = (
-                f"{title} knows this key, but does not let it read the account. Give it the rights listed on this "
-                "page, then try again."
+                f"{title} knows this key, but the key cannot read the account. Give it the permissions listed on "
+                "this page, then try again."
             )
         case RateLimited():
-            words = f"{title} wants fewer calls. Try again in {math.ceil(error.retry_after)} seconds."
+            words = f"{title} is limiting calls. Try again in {math.ceil(error.retry_after)} seconds."
         case InvalidRequest():
             raise Refusal(code, str(error), field=error.field if error.field in fields else "") from error
         case Rejected():
@@ -179,14 +179,14 @@ def _explain(
                 raise _other_environment(kind, environment, other) from error
             if isinstance(error, AuthFailed):
                 words = (
-                    f"{title} does not take this key. Copy all of it again, and look there that it was not deleted, "
-                    "and that this instance's address is on its list if it has one."
+                    f"{title} does not accept this key. Copy all of it again, and check there that it still "
+                    "exists and that it allows this instance's IP address, if it is restricted."
                 )
             else:
                 words = f"{title} refused: {error}"
         case _:
             code = Code.BROKER_UNAVAILABLE
-            words = f"{title} could not be asked, so nothing was saved. Try again in a minute. What happened: {error}"
+            words = f"{title} could not be reached, so nothing was saved. Try again in a minute. Details: {error}"
     raise Refusal(code, words, retry_after=getattr(error, "retry_after", None)) from error
 
 
@@ -205,10 +205,10 @@ def _matching_environment(
 
 def _other_environment(kind: LinkSpec, picked: Environment, proved: Environment) -> Refusal:
     what = "account" if kind.is_gateway else "key"
-    own = f"{'sign in to a' if kind.is_gateway else 'bring a key of the'} {picked.value} account"
+    own = f"{'sign in to a' if kind.is_gateway else 'use a key for the'} {picked.value} account"
     return Refusal(
         Code.INVALID_ARGUMENT,
-        f"By {kind.title}'s own answer this is a {proved.value} {what}, and you picked {picked.value}. Pick "
-        f"{proved.value}, or {own}. Nothing was saved.",
+        f"{kind.title} reports a {proved.value} {what}, but you chose {picked.value}. Choose {proved.value}, or "
+        f"{own}. Nothing was saved.",
         field="environment",
     )

@@ -13,7 +13,7 @@ from console.limits import Limits
 class Policy(models.TextChoices):
     """Who releases an order, the loosest first."""
 
-    TWO_STEP = "two_step", "The assistant confirms after you agreed"
+    TWO_STEP = "two_step", "The assistant confirms after you agree"
     OWNER_APPROVAL = "owner_approval", "You approve each order in the console"
 
 
@@ -100,9 +100,9 @@ class Connection(models.Model):
     def why_read_only(self) -> str:
         """Why its key keeps trading switched off; nothing where it does not."""
         if self.key_can_withdraw:
-            return "Its key can withdraw money, so it is read only until the key is replaced by one that cannot."
+            return "Its key can withdraw money, so it is read only until you replace the key with one that cannot."
         if self.key_can_trade is False:
-            return "The broker does not let its key trade, so it is read only until the key is replaced."
+            return "Its key cannot trade at the broker, so it is read only until you replace the key."
         return ""
 
     @property

@@ -16,7 +16,7 @@ from console.errors import Code, Refusal
 
 HOURS = {
     "always": "Open at all hours",
-    "venue": "Trade only while the real exchange is open",
+    "venue": "Trades only while the real exchange is open",
 }
 PRICES = {venue: feed.title(venue) for venue in feed.VENUES}
 
@@ -79,18 +79,16 @@ def link_paper(
 
 
 def name_taken(name: str) -> Refusal:
-    return Refusal(Code.INVALID_ARGUMENT, f"You have a connection called {name} already.", field="name")
+    return Refusal(Code.INVALID_ARGUMENT, f"You already have a connection called {name}.", field="name")
 
 
 def _check_prices(prices: str, currency: str, hours: str, kind: str) -> None:
     if prices not in PRICES:
-        raise Refusal(Code.INVALID_ARGUMENT, f"There are no live prices of {prices!r} here.", field="prices")
+        raise Refusal(Code.INVALID_ARGUMENT, f"There are no live prices from {prices!r} here.", field="prices")
     if currency not in feed.currencies(prices):
         known = " or ".join(feed.currencies(prices))
-        raise Refusal(
-            Code.INVALID_ARGUMENT, f"At {PRICES[prices]} coins are traded for {known} here.", field="currency"
-        )
+        raise Refusal(Code.INVALID_ARGUMENT, f"At {PRICES[prices]} coins trade against {known} here.", field="currency")
     if kind != "cash":
-        raise Refusal(Code.INVALID_ARGUMENT, "Coins are traded from a cash account.", field="kind")
+        raise Refusal(Code.INVALID_ARGUMENT, "Live prices need a cash account.", field="kind")
     if hours != "always":
         raise Refusal(Code.INVALID_ARGUMENT, "Coins are traded at all hours.", field="hours")

@@ -72,7 +72,7 @@ def history(broker: Broker, account_id: str) -> list[Fill | Transaction]:
         if len(found) > MOST_FILLS:
             raise Refusal(
                 Code.INVALID_REQUEST,
-                f"This account has more than {MOST_FILLS} fills, too many to work out an average cost from.",
+                f"This account has more than {MOST_FILLS} fills, too many to calculate an average cost.",
             )
         if len(page) < _PAGE:
             break

@@ -99,7 +99,7 @@ def set_limits(connection: Connection, limits: Limits, *, by: User, may_widen: b
         if not may_widen and not bounds.is_tighter_or_equal(limits, before):
             raise Refusal(
                 Code.RE_AUTHENTICATION_REQUIRED,
-                "This allows more than before, so it takes the owner's proof of presence. Nothing was changed.",
+                "This allows more than before, so it needs the owner's proof of presence. Nothing was changed.",
             )
         Connection.objects.filter(pk=mine.pk).update(limits=limits.stored())
         audit_log.record_change(
@@ -156,7 +156,7 @@ def set_policy(connection: Connection, policy: Policy, *, by: User, may_loosen: 
         if not may_loosen and _LOOSENESS.index(policy) < _LOOSENESS.index(before):
             raise Refusal(
                 Code.RE_AUTHENTICATION_REQUIRED,
-                "This lets orders go without the owner's own approval, so it takes the owner's proof of presence. "
+                "This lets orders go out without the owner's approval, so it needs the owner's proof of presence. "
                 "Nothing was changed.",
             )
         Connection.objects.filter(pk=mine.pk).update(policy=policy)

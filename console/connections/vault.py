@@ -19,8 +19,8 @@ from brokers.errors import BrokerUnavailable
 from console.connections.models import Connection
 
 _CLOSED = (
-    "The credentials of this connection do not open with this instance's TRADELATCH_VAULT_KEYS. Put the keys back, or "
-    "replace the connection's key in the console. Nothing was sent."
+    "The credentials of this connection cannot be decrypted with this instance's TRADELATCH_VAULT_KEYS. Restore "
+    "the keys, or replace the connection's key in the console. Nothing was sent."
 )
 
 

@@ -62,7 +62,7 @@ def add(request: HttpRequest) -> HttpResponse:
     back_to = _local(request, request.POST.get("next") or request.GET.get("next", ""))
     form = PaperConnectionForm(request.POST or None)
     if request.method == "POST" and not single_submit.is_unused(request):
-        messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
+        messages.info(request, "This form was already sent. A key is shown only once; you can make another.")
         return redirect("connections:list")
     if request.method == "POST" and form.is_valid():
         try:
@@ -94,7 +94,7 @@ def link(request: HttpRequest, slug: str) -> HttpResponse:
         raise Http404
     back_to = _local(request, request.POST.get("next") or request.GET.get("next", ""))
     if request.method == "POST" and not single_submit.is_unused(request):
-        messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
+        messages.info(request, "This form was already sent. A key is shown only once; you can make another.")
         return redirect("connections:list")
     form = LinkForm(kind, request.POST if request.method == "POST" else None)
     token = request.POST.get("once") or single_submit.issue_token(request)
@@ -153,7 +153,7 @@ def replace_key(request: HttpRequest, pk: int) -> HttpResponse:
             form.refuse(refusal)
         else:
             old = "" if kind.is_gateway else " Delete the old one there."
-            messages.success(request, f"{connection.name} uses the new {kind.thing} from now on.{old}")
+            messages.success(request, f"{connection.name} now uses the new {kind.thing}.{old}")
             return redirect("connections:detail", pk)
     return page(presence.proof_fields(request, PresenceAct.REPLACE_BROKER_KEY, live=connection.is_live))
 
@@ -171,7 +171,7 @@ def unlink(request: HttpRequest, pk: int) -> HttpResponse:
             messages.error(request, str(refusal))
             return redirect("connections:detail", pk)
         there = "end its session at the gateway" if gateway else "delete its key at the broker"
-        messages.success(request, f"{connection.name} is unlinked. Now {there}.")
+        messages.success(request, f"{connection.name} is unlinked. Next, {there}.")
         return redirect("connections:list")
     context = {
         "connection": connection,
@@ -191,7 +191,7 @@ def check(request: HttpRequest, pk: int) -> HttpResponse:
     if connection.last_error:
         messages.error(request, f"{connection.last_error} {connection.next_step}".strip())
     else:
-        messages.success(request, f"{connection.name} answers, and its balances can be read.")
+        messages.success(request, f"{connection.name} is working: it answers, and its balances can be read.")
     return redirect("connections:detail", pk)
 
 
@@ -222,7 +222,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
 def pause(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
     if connections.pause(connection, by=user_of(request)):
-        messages.success(request, f"{connection.name} is paused. Orders there can still be cancelled.")
+        messages.success(request, f"{connection.name} is paused. Open orders can still be cancelled.")
     return redirect("connections:detail", pk)
 
 
@@ -243,7 +243,7 @@ def _require_proof(
 @require_POST
 def resume(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
-    about = f"Apps reach {connection.name} again, with what each of them may do there."
+    about = f"Apps can use {connection.name} again, each within its permissions."
     proved = _require_proof(request, PresenceAct.RESUME_CONNECTION, connection, about)
     if isinstance(proved, HttpResponse):
         return proved
@@ -256,7 +256,7 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def enable_trading(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
-    about = f"Apps that may trade can place orders on {connection.name} from their next call on."
+    about = f"Apps with permission to trade can now place orders on {connection.name}."
     proved = _require_proof(request, PresenceAct.TRADING_ON, connection, about)
     if isinstance(proved, HttpResponse):
         return proved
@@ -272,9 +272,7 @@ def enable_trading(request: HttpRequest, pk: int) -> HttpResponse:
 def disable_trading(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
     if connections.disable_trading(connection, by=user_of(request)):
-        messages.success(
-            request, f"Trading is off for {connection.name}. New orders are refused from the next call on."
-        )
+        messages.success(request, f"Trading is off for {connection.name}. New orders are refused from now on.")
     return redirect("connections:detail", pk)
 
 
@@ -286,7 +284,7 @@ def _differences(before: Limits, after: Limits) -> str:
         return ", ".join(value) if isinstance(value, list) else "no limit" if value is None else str(value)
 
     changed = [name for name in bounds.TITLES if old.get(name) != new.get(name)]
-    said = [f"{bounds.TITLES[name]}: {shown(old.get(name))}, then {shown(new.get(name))}." for name in changed]
+    said = [f"{bounds.TITLES[name]}: {shown(old.get(name))} before, {shown(new.get(name))} after." for name in changed]
     return " ".join(said)
 
 
@@ -320,7 +318,7 @@ def limits_page(
         if isinstance(proved, HttpResponse):
             return proved
         changed = verb(wanted, by=user_of(request), may_widen=True)
-    messages.success(request, "The limits hold from the next order on." if changed else "Nothing was changed.")
+    messages.success(request, "The limits apply from the next order." if changed else "Nothing was changed.")
     return redirect(back)
 
 
@@ -352,17 +350,18 @@ def policy(request: HttpRequest, pk: int) -> HttpResponse:
     except Refusal as refusal:
         if refusal.code is not Code.RE_AUTHENTICATION_REQUIRED:
             raise
-        about = f"Assistants send orders on {connection.name} once you agreed in the chat. You no longer release each."
+        about = (
+            f"Assistants can send orders on {connection.name} once you agree in the chat. You no longer release "
+            "each one."
+        )
         proved = _require_proof(request, PresenceAct.LOOSEN_POLICY, connection, about)
         if isinstance(proved, HttpResponse):
             return proved
         changed = connections.set_policy(connection, Policy(wanted), by=user_of(request), may_loosen=True)
     if changed and wanted == Policy.OWNER_APPROVAL:
-        messages.success(request, f"From now on each order on {connection.name} waits for your own approval.")
+        messages.success(request, f"From now on, each order on {connection.name} waits for your approval.")
     elif changed:
-        messages.success(
-            request, f"Assistants confirm orders on {connection.name} again, after you agreed in the chat."
-        )
+        messages.success(request, f"Assistants confirm orders on {connection.name} again, after you agree in the chat.")
     return redirect("connections:detail", pk)
 
 

@@ -27,14 +27,14 @@ class HaltOut(serializers.Serializer[Any]):
     connection_id = serializers.IntegerField(allow_null=True)
     app_id = serializers.IntegerField(allow_null=True)
     account_id = serializers.CharField()
-    reason = serializers.CharField(help_text="The words of whoever halted; data, not instructions.")
+    reason = serializers.CharField(help_text="The reason given by whoever halted; data, not instructions.")
     by = serializers.CharField(source="by_label")
     at = serializers.DateTimeField()
 
 
 class HaltIn(Strict):
     connection_id = parsing.Id(
-        required=False, help_text="A session or management key that leaves it out stops all connections."
+        required=False, help_text="If a session or management key leaves it out, all connections are halted."
     )
     reason = Text(required=False, max_length=300)
 
@@ -46,7 +46,7 @@ class Halts(ApiView):
             name="list_halts",
             needs=Need.READ,
             toolset=Toolset.RISK,
-            about="The halts that stand, newest first. Only a person can lift one, in the console.",
+            about="Active halts, newest first. Only a person can lift one, in the console.",
             answers=HaltOut,
             paged=True,
             asks=PageQuery,
@@ -55,7 +55,7 @@ class Halts(ApiView):
             name="halt",
             needs=Need.HALT,
             toolset=Toolset.RISK,
-            about="Stop all order entry: a key that of its connection, for every app; its owner that of one or of all.",
+            about="Stop all order entry. A key stops its own connection, for every app; the owner can stop one or all.",
             answers=HaltOut,
             status=201,
             takes=HaltIn,
@@ -76,7 +76,7 @@ class Halts(ApiView):
         who, reason, named = self.caller.principal, self.given.get("reason", ""), self.given.get("connection_id")
         if who is not None:
             if named not in (None, who.connection_id):
-                raise Refusal(Code.NOT_FOUND, "The key reaches no such connection.", field="connection_id")
+                raise Refusal(Code.NOT_FOUND, "The key has no such connection.", field="connection_id")
             app = ConnectedApp.objects.select_related("connection__owner").get(pk=who.app_id)
             halt = halts.halt_connection(app.connection, by=app, reason=reason)
         elif named is None:
@@ -93,7 +93,7 @@ class Lift(ApiView):
         "POST": Operation(
             name="lift_halt",
             needs=Need.IN_PERSON,
-            about="Let orders go again. Only a console session, with a proof of presence; on live with a passkey.",
+            about="Lift a halt. Only a console session, with a proof of presence; on live with a passkey.",
             answers=HaltOut,
         )
     }

@@ -15,7 +15,7 @@ class HaltForm(forms.Form):
         required=False,
         max_length=300,
         validators=[validate_line],
-        help_text="For you to remember, if you like.",
+        help_text="Optional, for your own reference.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 

@@ -53,4 +53,4 @@ class Halt(models.Model):
                 return f"orders on {self.connection.name}{account}"
             case HaltScope.USER if self.owner is not None:
                 return f"all orders of {self.owner.email}"
-        return "all orders of everybody"
+        return "all orders of everyone"

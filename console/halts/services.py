@@ -171,10 +171,11 @@ def lift(halt: Halt, *, by: User, proof: Proof) -> bool:
     Only the console leads to it: no token of any kind leads here.
     """
     if not may_lift(halt, by):
-        raise Refusal(Code.NOT_PERMITTED, "Only who may act there can lift this halt. It stands.")
+        raise Refusal(Code.NOT_PERMITTED, "Only the owner or an operator can lift this halt. It is still active.")
     if proof is not Proof.PASSKEY and needs_passkey(halt):
         raise Refusal(
-            Code.RE_AUTHENTICATION_REQUIRED, "It holds back real money, so lifting it takes a passkey. It stands."
+            Code.RE_AUTHENTICATION_REQUIRED,
+            "It covers real money, so you need a passkey to lift it. It is still active.",
         )
     if not Halt.objects.filter(pk=halt.pk, lifted_at=None).update(lifted_at=timezone.now(), lifted_by=by.email):
         return False
@@ -264,6 +265,6 @@ def check(action: GatedAction, connection: Connection, app_id: int, account_id: 
     raise Refusal(
         Code.HALTED,
         f"Order entry is halted for {halt.what}, by {halt.by_label} since {halt.at:%Y-%m-%d %H:%M} UTC. "
-        "Nothing was sent. Trying again does not help: only a person can lift it, in the console. Orders can still "
+        "Nothing was sent. Do not retry: only a person can lift it, in the console. Orders can still "
         "be cancelled.",
     )

@@ -42,7 +42,7 @@ def everything(request: HttpRequest) -> HttpResponse:
 def _reason(request: HttpRequest, form: HaltForm | HaltOthersForm) -> str:
     """What was typed; a halt does not wait for better words, so those that may not be kept are left out, and told."""
     if not form.is_valid() and "reason" in form.errors:
-        messages.warning(request, f"The reason was left out. {' '.join(map(str, form.errors['reason']))}")
+        messages.warning(request, f"The reason was not saved. {' '.join(map(str, form.errors['reason']))}")
     return str(form.cleaned_data.get("reason", ""))
 
 
@@ -54,7 +54,7 @@ def others(request: HttpRequest) -> HttpResponse:
     form = HaltOthersForm(request.POST)
     reason = _reason(request, form)
     if "who" in form.errors:
-        messages.error(request, "There is nobody like that here any more. Nothing was halted.")
+        messages.error(request, "That person is no longer here. Nothing was halted.")
     elif (who := form.cleaned_data["who"]) is None:
         halts.halt_instance(by=user, reason=reason)
         messages.success(request, "Everybody's trading is halted.")
@@ -76,7 +76,7 @@ def connection(request: HttpRequest, pk: int) -> HttpResponse:
 def app(request: HttpRequest, pk: int) -> HttpResponse:
     mine = get_object_or_404(app_queries.active_apps(user_of(request)), pk=pk)
     halts.halt_app(mine, by=user_of(request))
-    messages.success(request, f"{mine.name} can place no order on {mine.connection.name}. It can still read.")
+    messages.success(request, f"{mine.name} cannot place orders on {mine.connection.name}. It can still read.")
     return redirect("apps:detail", pk)
 
 
@@ -89,7 +89,7 @@ def lift(request: HttpRequest, pk: int) -> HttpResponse:
     if not halts.may_lift(halt, user):
         raise Http404
     if halt.lifted_at is not None:
-        messages.info(request, "That halt was lifted before.")
+        messages.info(request, "That halt was already lifted.")
         return redirect("halts:list")
     live = halts.needs_passkey(halt)
 
@@ -103,7 +103,7 @@ def lift(request: HttpRequest, pk: int) -> HttpResponse:
         return proved
     try:
         if halts.lift(halt, by=user, proof=Proof.PASSKEY if proved.by_passkey else Proof.PASSWORD):
-            messages.success(request, f"The halt is lifted for {halt.what}.")
+            messages.success(request, f"Halt lifted for {halt.what}.")
     except Refusal as refusal:
         messages.error(request, str(refusal))
     return redirect("halts:list")

@@ -19,58 +19,61 @@ VARIABLES = (
     _one(
         "TRADELATCH_PUBLIC_URL",
         "`http://tradelatch.localhost:PORT` or `http://localhost:PORT`",
-        "the address people and hosts use; behind a proxy, its https address. The first is the default of a home made "
-        "on a computer that knows the name and listens to itself alone; it is decided at the first start and kept. "
-        "`http://localhost:PORT/mcp` works for both",
+        "the address people and hosts use; behind a proxy, its https address. The first is the default if the "
+        "computer resolves that name and the server listens only locally; this is decided at the first start and "
+        "kept. `http://localhost:PORT/mcp` works for both",
     ),
     _one(
         "TRADELATCH_HOME",
         "`var/`; installed as a package, `~/.local/share/tradelatch`",
-        "database, generated secrets, queue, letters; back it up, and keep it private",
+        "database, generated secrets, queue, e-mail files; back it up, and keep it private",
     ),
-    _one("TRADELATCH_SECRET_KEY", "made on first start", "signs sessions; kept in `secrets/` under the home"),
+    _one(
+        "TRADELATCH_SECRET_KEY", "generated at first start", "signs sessions; kept in `secrets/` under the home folder"
+    ),
     _one(
         "TRADELATCH_SEED_KEYS",
-        "made on first start",
-        "seals the seeds of authenticator apps; kept like the one above. Several, separated by blanks: the first "
-        "seals, all open",
+        "generated at first start",
+        "encrypts the seeds of authenticator apps; kept like the one above. Several, separated by spaces: the first "
+        "encrypts, all decrypt",
     ),
     _one(
         "TRADELATCH_VAULT_KEYS",
-        "made on first start",
-        "seals brokers' credentials; not the one above. Several, separated by blanks, the newest first: it seals, all "
-        "open; see [Rotate secrets](../operate/rotation.md)",
+        "generated at first start",
+        "encrypts broker credentials; different from the one above. Several, separated by spaces, newest first: the "
+        "first encrypts, all decrypt; see"
+        " [Rotate secrets](../operate/rotation.md)",
     ),
     _one(
         "TRADELATCH_OUTGOING_ADDRESSES",
         "none",
-        "IP addresses that brokers see your calls come from, separated by blanks; the linking pages name them for the "
-        "list a key is bound to",
+        "IP addresses that brokers see your calls come from, separated by spaces; the linking pages show them so that "
+        "people can restrict their keys to them",
     ),
     _one(
         "TRADELATCH_BROKER_ADDRESSES",
-        "this computer, for operators alone, where the server listens there alone and its public address is one of its "
-        "own; else none",
-        "computers on which people may run IBKR's gateway or TWS, separated by blanks: `10.0.0.5`, `10.0.0.0/24`, "
-        "`desk.lan`, each also with a port (`[fd00::5]:5000`); a name is trusted with whatever it resolves to. While "
-        "it is not set, only operators link a gateway",
+        "this computer, only for operators, if the server listens only locally and its public address is local; "
+        "otherwise none",
+        "computers on which people can run IBKR's gateway or TWS, separated by spaces: `10.0.0.5`, `10.0.0.0/24`, "
+        "`desk.lan`, each also with a port (`[fd00::5]:5000`); a host name allows whatever it resolves to. If not "
+        "set, only operators can link a gateway",
     ),
     _one(
         "TRADELATCH_PLATFORM_SIGNING_KEY",
-        "made on first use",
-        "signs platform tokens: a private P-256 JWK in one line; the same on every machine",
+        "generated at first use",
+        "signs platform tokens: a private P-256 JWK on one line; the same on every machine",
     ),
     _one("TRADELATCH_API_KEY", "none", "the key of `tradelatch mcp`, `call` and `tools`; the server does not read it"),
-    _one("TRADELATCH_DATABASE_URL", "SQLite in the home", "`postgres://…` for more than one machine"),
-    _one("TRADELATCH_DATABASE_POOL", "`16`", "PostgreSQL connections of one process at most"),
+    _one("TRADELATCH_DATABASE_URL", "SQLite in the home folder", "`postgres://…` for more than one machine"),
+    _one("TRADELATCH_DATABASE_POOL", "`16`", "maximum PostgreSQL connections per process"),
     _one("TRADELATCH_REDIS_URL", "none", "Celery's queue and the call quota, shared by all processes"),
-    _one("TRADELATCH_BROKER_URL", "Redis, or files in the home", "Celery's queue alone"),
-    _one("TRADELATCH_CALLS_PER_MINUTE", "`60`", "calls of one user, over all apps"),
-    _one("TRADELATCH_TRADE_CALLS_PER_MINUTE", "`30`", "trading calls of one user"),
+    _one("TRADELATCH_BROKER_URL", "Redis, or files in the home folder", "Celery's queue only"),
+    _one("TRADELATCH_CALLS_PER_MINUTE", "`60`", "calls per minute of one user, over all apps"),
+    _one("TRADELATCH_TRADE_CALLS_PER_MINUTE", "`30`", "trading calls per minute of one user"),
     _one(
         "TRADELATCH_LISTS_PER_MINUTE",
         "`120`",
-        "lists and greetings of one app at `/mcp`: what a host asks before it calls anything",
+        "list and initialize requests of one app at `/mcp`: what a host sends before it calls anything",
     ),
     _one(
         "TRADELATCH_FASTEST_ANSWER_MS",
@@ -81,25 +84,25 @@ VARIABLES = (
     _one(
         "TRADELATCH_TRUSTED_PROXIES",
         "none",
-        "addresses and networks of the proxies in front, separated by blanks or commas, such as `127.0.0.1` or "
-        "`10.0.0.0/24`. `X-Forwarded-For` and `X-Forwarded-Proto` are believed from these alone",
+        "addresses and networks of the proxies in front, separated by spaces or commas, such as `127.0.0.1` or "
+        "`10.0.0.0/24`. `X-Forwarded-For` and `X-Forwarded-Proto` are trusted only from these",
     ),
-    _one("TRADELATCH_ALLOWED_ORIGINS", "none", "web pages that may call `/mcp`, separated by blanks"),
+    _one("TRADELATCH_ALLOWED_ORIGINS", "none", "web pages that can call `/mcp`, separated by spaces"),
     _one(
         "TRADELATCH_ADVERTISE_ISS",
         "`1`",
-        "`0` keeps RFC 9207's `iss` out of discovery, for hosts that drop it (Codex 0.143, 0.144)",
+        "`0` leaves RFC 9207's `iss` out of discovery, for hosts that do not handle it (Codex 0.143, 0.144)",
     ),
-    _one("TRADELATCH_SENDING_LEASE_SECONDS", "`30`", "how long a send may take before its order is looked up"),
+    _one("TRADELATCH_SENDING_LEASE_SECONDS", "`30`", "seconds a send can take before its order is looked up"),
     _one(
         "TRADELATCH_SELF_REGISTRATION",
         "`open`",
-        "apps that introduce themselves: `open`, `review` (an operator accepts each one first, under Apps to review) "
+        "apps that register themselves: `open`, `review` (an operator accepts each one first, under Apps to review) "
         "or `off` (only clients registered by hand; discovery says so)",
     ),
     _one("TRADELATCH_EMAIL_FROM", "`tradelatch@` the public host", "sender of e-mails"),
-    _one("TRADELATCH_OWNER_EMAIL", "`owner@tradelatch.local`", "the first account's address"),
-    _one("TRADELATCH_REQUIRE_SECOND_FACTOR", "`0`", "`1`: everybody needs a passkey or an authenticator app"),
+    _one("TRADELATCH_OWNER_EMAIL", "`owner@tradelatch.local`", "e-mail address of the first account"),
+    _one("TRADELATCH_REQUIRE_SECOND_FACTOR", "`0`", "`1`: everyone needs a passkey or an authenticator app"),
     Variable(("TRADELATCH_GOOGLE_CLIENT_ID", "TRADELATCH_GOOGLE_CLIENT_SECRET"), "none", "sign in with Google"),
     Variable(
         (
@@ -114,12 +117,12 @@ VARIABLES = (
     _one(
         "TRADELATCH_SMTP_URL",
         "none",
-        "`smtp://user:password@host:port` (STARTTLS when there is a user) or `smtps://…`; without it "
-        "each letter is a file in `letters/` under the home, kept for 30 days; the log names the file",
+        "`smtp://user:password@host:port` (STARTTLS when there is a user) or `smtps://…`; without it, each e-mail is "
+        "a file in `letters/` under the home folder, kept for 30 days; the log names the file",
     ),
     _one(
         "TRADELATCH_DEVELOPMENT",
         "`0`",
-        "`1`: templates and static files are read anew for each page; `make dev` sets it",
+        "`1`: templates and static files are read again for each page; `make dev` sets it",
     ),
 )

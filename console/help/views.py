@@ -14,17 +14,17 @@ from console.help.causes import CAUSES
 
 _LONGEST_QUERY = 100
 _RETRY = {
-    Retry.SAFE: "Yes, as it is, after the seconds that the answer names or after a minute. Nothing was done.",
-    Retry.AFTER_CHANGE: "Not as it is. Nothing was done, and nothing will be until what the message names has changed.",
-    Retry.CHECK_STATUS: "Not before looking: something may have been done. Check Orders or get_order_status first.",
+    Retry.SAFE: "Yes, unchanged, after the number of seconds in the answer or after a minute. Nothing was done.",
+    Retry.AFTER_CHANGE: "Not unchanged. Nothing was done. Fix what the message names first.",
+    Retry.CHECK_STATUS: "Check first: something may have been done. Look at Orders or call get_order_status.",
 }
 _BLAME = {
-    Blame.CALLER: "The assistant or program that called, or the owner of the connection",
+    Blame.CALLER: "The assistant or program that made the call, or the owner of the connection",
     Blame.GATEWAY: "The operator of this instance",
     Blame.BROKER: "The broker, or the owner at the broker",
 }
 _REGISTRATION = {
-    "open": "Apps may register themselves",
+    "open": "Apps can register themselves",
     "review": "An operator accepts each app first",
     "off": "Only clients registered by hand",
 }
@@ -84,10 +84,10 @@ def _facts() -> list[tuple[str, str]]:
         ("MCP address", settings.MCP_URL),
         (
             "Calls of one user",
-            f"{settings.CALLS_PER_MINUTE} a minute, {settings.TRADE_CALLS_PER_MINUTE} of them trading",
+            f"{settings.CALLS_PER_MINUTE} a minute, of which {settings.TRADE_CALLS_PER_MINUTE} trading",
         ),
         ("A prepared order expires", f"after {settings.CONFIRMATION_SECONDS} seconds"),
-        ("Who releases orders at first", "Paper: the assistant, after you agreed. Live: you, in the console"),
+        ("Who releases orders by default", "Paper: the assistant, after you agree. Live: you, in the console"),
         ("New apps", _REGISTRATION[settings.SELF_REGISTRATION]),
         ("Second factor", "Required" if settings.REQUIRE_SECOND_FACTOR else "Recommended, not required"),
         ("Version", settings.VERSION),

@@ -38,7 +38,7 @@ class NoteOut(serializers.Serializer[Any]):
     text = serializers.CharField()
     tags = serializers.ListField(child=serializers.CharField())
     by = serializers.CharField()
-    app_id = serializers.IntegerField(allow_null=True, help_text="Null where the owner wrote it.")
+    app_id = serializers.IntegerField(allow_null=True, help_text="Null if the owner wrote it.")
     at = serializers.DateTimeField()
 
 
@@ -53,17 +53,17 @@ class TradeOut(serializers.Serializer[Any]):
     side = serializers.ChoiceField(choices=["long", "short"])
     opened_at = serializers.DateTimeField()
     closed_at = serializers.DateTimeField(allow_null=True, help_text="Null while it is open.")
-    quantity = Amount(help_text="Units entered in all.")
+    quantity = Amount(help_text="Total units entered.")
     held = Amount(help_text="Units still held.")
     entry_price = Amount()
     exit_price = Amount(allow_null=True)
     currency = serializers.CharField()
     realized_pnl = Amount(source="realized")
     fees = Amount()
-    net_pnl = Amount(source="net", help_text="What it earned so far, fees taken off.")
-    mfe = Amount(source="best", allow_null=True, help_text="The best it stood at. Null until it is measured.")
-    mae = Amount(source="worst", allow_null=True, help_text="The worst it stood at.")
-    measured_by = serializers.CharField(help_text='Size of the bars mfe and mae rest on; "fills" where none were had.')
+    net_pnl = Amount(source="net", help_text="Profit so far, after fees.")
+    mfe = Amount(source="best", allow_null=True, help_text="Best unrealised profit. Null until measured.")
+    mae = Amount(source="worst", allow_null=True, help_text="Worst unrealised profit.")
+    measured_by = serializers.CharField(help_text='Size of the bars behind mfe and mae; "fills" if there were no bars.')
     ended_by = serializers.CharField(help_text='"reset" where the position was written off.')
     fills = serializers.IntegerField()
 
@@ -129,7 +129,7 @@ class Trades(_JournalView):
             name="list_trades",
             needs=Need.READ,
             toolset=Toolset.JOURNAL,
-            about="Round trips of the journal, the last opened first, as worked out within about a minute.",
+            about="Round trips of the journal, most recently opened first, updated about once a minute.",
             answers=TradeOut,
             paged=True,
             asks=TradesQuery,
@@ -192,7 +192,7 @@ def _note_acts(what: str, words: str) -> dict[str, Operation]:
             name=f"add_{what}_note",
             needs=Need.KEEP,
             toolset=Toolset.JOURNAL,
-            about=f"Add a note to {words}; the answer holds them all. The same words twice are kept once.",
+            about=f"Add a note to {words}; the answer contains all notes. The same text sent twice is stored once.",
             answers=NotesOut,
             status=201,
             takes=NoteIn,
@@ -252,13 +252,13 @@ class PerformanceOut(serializers.Serializer[Any]):
     account_id = serializers.CharField()
     currency = serializers.CharField()
     equity = Amount()
-    at = serializers.DateTimeField(help_text="When the broker told it.")
+    at = serializers.DateTimeField(help_text="When the broker reported it.")
     since = serializers.DateTimeField(help_text="The first reading.")
     day_pnl = ChangeOut(allow_null=True, help_text="Since 00:00 UTC.")
     total_pnl = ChangeOut(allow_null=True, help_text="Since the first reading.")
     high = MarkOut()
     low = MarkOut()
-    drawdown = ChangeOut(allow_null=True, help_text="How far under the high it is now; null at the high.")
+    drawdown = ChangeOut(allow_null=True, help_text="How far below the high it is now; null at the high.")
     max_drawdown = DrawdownOut(allow_null=True)
 
 
@@ -281,7 +281,7 @@ class ProfitOut(serializers.Serializer[Any]):
 
 class PointOut(serializers.Serializer[Any]):
     start = serializers.DateTimeField()
-    equity = Amount(help_text="The last that was read in it.")
+    equity = Amount(help_text="The last reading in it.")
     high = Amount()
     low = Amount()
     cash = Amount()
@@ -296,7 +296,7 @@ class EquityOut(serializers.Serializer[Any]):
 
 
 class AccountQuery(Strict):
-    account_id = Text(required=False, max_length=64, help_text="The connection's default account unless told.")
+    account_id = Text(required=False, max_length=64, help_text="Default: the connection's default account.")
 
 
 class ProfitQuery(AccountQuery):
@@ -307,7 +307,9 @@ class ProfitQuery(AccountQuery):
 
 class EquityQuery(AccountQuery):
     period = Choice(choices=list(PERIODS), default="1m")
-    bar = Choice(choices=list(_BARS), default="1h", help_text="Coarser where only coarser is kept.")
+    bar = Choice(
+        choices=list(_BARS), default="1h", help_text="Coarser for periods where only coarser points are stored."
+    )
 
 
 class _Account(_JournalView):
@@ -318,7 +320,7 @@ class _Account(_JournalView):
         if not known or wanted not in (None, *known):
             raise Refusal(
                 Code.NOT_FOUND,
-                f"Nothing is on record of that account. On record: {', '.join(known) or 'none yet'}.",
+                f"Nothing is recorded for that account. Recorded: {', '.join(known) or 'none yet'}.",
                 field="account_id",
             )
         return connection, wanted or known[0]
@@ -330,7 +332,7 @@ class Performance(_Account):
             name="get_performance",
             needs=Need.READ,
             toolset=Toolset.ACCOUNT,
-            about="What an account is worth and earned, its highest and lowest equity and its deepest fall, as stored.",
+            about="An account's equity and profit, its highest and lowest equity and its maximum drawdown, as stored.",
             answers=PerformanceOut,
             asks=AccountQuery,
         )
@@ -396,7 +398,7 @@ class Equity(_Account):
             name="get_equity_curve",
             needs=Need.READ,
             toolset=Toolset.ACCOUNT,
-            about="The equity of an account over time, oldest first, as it was read from the broker.",
+            about="The equity of an account over time, oldest first, as read from the broker.",
             answers=EquityOut,
             asks=EquityQuery,
         )

@@ -126,7 +126,7 @@ class RoundTrip(models.Model):
     fresh_start = models.BooleanField()
     """Nothing of an earlier trip happened at its first moment, so that matching can begin with it."""
     quantity = ExactDecimalField()
-    """Units entered in all."""
+    """Total units entered."""
     held = ExactDecimalField()
     """Units still held: 0 once it is closed."""
     entry_price = ExactDecimalField()
@@ -162,7 +162,7 @@ class RoundTrip(models.Model):
 
     @property
     def net(self) -> Decimal:
-        """What it earned so far, fees taken off."""
+        """Profit so far, after fees."""
         earned: Decimal = self.realized - self.fees
         return earned
 

@@ -45,7 +45,7 @@ def add(
             same.save(update_fields=["tags"])
         return same
     if mine.count() >= MOST:
-        raise Refusal(Code.INVALID_REQUEST, f"There are {MOST} notes on it already, which is the most.", field="id")
+        raise Refusal(Code.INVALID_REQUEST, f"There are already {MOST} notes on it, the maximum.", field="id")
     return Note.objects.create(
         connection_id=connection_id, about=about, at=timezone.now(), text=text, tags=kept, app_id=app_id, by=by[:255]
     )

@@ -28,7 +28,9 @@ def newest_first(found: QuerySet[RoundTrip], limit: int, after: str = "") -> tup
         last = found.filter(public_id=after).first()
         if last is None:
             raise Refusal(
-                Code.INVALID_ARGUMENT, "This list has no such place to go on from. Start again.", field="cursor"
+                Code.INVALID_ARGUMENT,
+                "This page of the list no longer exists. Start again from the first page.",
+                field="cursor",
             )
         found = found.filter(Q(opened_at__lt=last.opened_at) | Q(opened_at=last.opened_at, pk__lt=last.pk))
     rows = list(found.order_by("-opened_at", "-pk")[: limit + 1])

@@ -69,7 +69,7 @@ def trip(request: HttpRequest, public_id: str) -> HttpResponse:
         except Refusal as refusal:
             form.add_error(None, str(refusal))
         else:
-            messages.success(request, "The note is kept with this trade.")
+            messages.success(request, "Note saved.")
             return redirect("journal:trade", row.public_id)
     fills = list(journal_queries.executions_of(row)[:201])
     orders = journal_queries.order_ids(row.connection_id, (fill.wire_id for fill in fills))
@@ -89,7 +89,7 @@ def rebuild(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
     sync.rebuild(connection, by=user_of(request))
     messages.success(
-        request, f"The journal of {connection.name} is being worked out anew. It is complete again in a minute or two."
+        request, f"The journal of {connection.name} is being rebuilt. It will be complete in a minute or two."
     )
     return redirect("journal:list")
 

@@ -29,12 +29,14 @@ class KeyOut(serializers.Serializer[Any]):
     environment = serializers.CharField(source="app.connection.environment")
     scopes = serializers.SerializerMethodField()
     is_default = serializers.BooleanField()
-    networks = serializers.ListField(child=serializers.CharField(), help_text="Where it works from. Empty: anywhere.")
+    networks = serializers.ListField(
+        child=serializers.CharField(), help_text="IP addresses it works from. Empty: anywhere."
+    )
     made_by = serializers.CharField(
         source="made_by.public_id",
         default=None,
         allow_null=True,
-        help_text="The management key that made it, with which it ends. Null: a person did.",
+        help_text="The management key that created it and that it ends with. Null: a person created it.",
     )
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField(allow_null=True)
@@ -51,7 +53,7 @@ class KeyOut(serializers.Serializer[Any]):
 
 class MintedOut(serializers.Serializer[Any]):
     key = KeyOut()
-    secret = serializers.CharField(help_text="The whole key. Shown this once.")
+    secret = serializers.CharField(help_text="The whole key. Shown only this once.")
 
 
 class KeyIn(Strict):
@@ -68,14 +70,14 @@ class KeyIn(Strict):
         max_value=3650,
         default=90,
         allow_null=True,
-        help_text="Null: never. One that a management key makes ends no later than that key.",
+        help_text="Null: never. A key created by a management key ends no later than that key.",
     )
     networks = serializers.ListField(
         child=Text(max_length=50),
         required=False,
         max_length=networks.MOST,
-        help_text="Addresses it works from, such as 203.0.113.0/24. Left out: anywhere; with a management key, where "
-        "that key and those bound to addresses on the connection work.",
+        help_text="Addresses it works from, such as 203.0.113.0/24. Left out: anywhere; with a management key, "
+        "wherever that key and the address-restricted keys on the connection work.",
     )
 
     def validate_networks(self, value: list[str]) -> list[str]:
@@ -101,7 +103,7 @@ class Keys(_Keys):
         "GET": Operation(
             name="list_keys",
             needs=Need.MANAGE,
-            about="Your API keys, newest first; those that have ended, too.",
+            about="Your API keys, newest first, including those that have ended.",
             answers=KeyOut,
             paged=True,
             asks=KeysQuery,
@@ -109,8 +111,9 @@ class Keys(_Keys):
         "POST": Operation(
             name="mint_key",
             needs=Need.MANAGE,
-            about="Make an API key for a connection. The secret is in the answer, once. A management key makes one "
-            "that trades only where its owner allowed that, and never one that may more than the apps there.",
+            about="Create an API key for a connection. The answer contains the secret, once. A management key can "
+            "create one that trades only if its owner allowed that, and never one that can do more than the "
+            "apps there.",
             answers=MintedOut,
             status=201,
             takes=KeyIn,
@@ -168,7 +171,7 @@ class RevokeKey(_Keys):
         "POST": Operation(
             name="revoke_key",
             needs=Need.STOP,
-            about="End an API key, from the next request on. Its record stays.",
+            about="Revoke an API key, starting with its next request. Its record stays.",
             answers=KeyOut,
         )
     }

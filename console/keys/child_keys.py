@@ -19,7 +19,7 @@ from console.keys import minting, networks
 from console.keys.models import ApiKey, ManagementKey
 from console.scopes import Scope
 
-_IN_PERSON = "Its owner can make the key in the console. Nothing was made."
+_IN_PERSON = "The owner can create the key in the console. Nothing was created."
 
 
 @transaction.atomic
@@ -44,8 +44,7 @@ def mint(
     if Scope.TRADE in granted and not maker.makes_trade_keys:
         raise Refusal(
             Code.NOT_PERMITTED,
-            "This management key may not make keys that trade: its owner did not allow it when making it. "
-            f"{_IN_PERSON}",
+            f"This management key cannot create keys that trade: its owner did not allow it. {_IN_PERSON}",
             field="scopes",
         )
     apps = list(grants.binding_apps(connection))
@@ -54,8 +53,9 @@ def mint(
     if start is None:
         raise Refusal(
             Code.NOT_PERMITTED,
-            f"The limits of the apps on {connection.name} allow nothing together, and a new key would have to keep to "
-            f"all of them. {_IN_PERSON}",
+            f"The limits of the apps on {connection.name} allow nothing when combined, and a new key would have to "
+            "respect all of them."
+            f" {_IN_PERSON}",
         )
     return minting.mint(
         maker.owner,
@@ -75,15 +75,14 @@ def _check_stopped(connection: Connection, apps: Sequence[ConnectedApp], granted
     if paused is not None:
         raise Refusal(
             Code.APP_PAUSED,
-            f"The app {paused.name} on {connection.name} is paused, and a new key could do what it may not. "
-            f"{_IN_PERSON}",
+            f"The app {paused.name} on {connection.name} is paused, and a new key would get around that. {_IN_PERSON}",
         )
     # By the name of the relation: halts are no business of keys, but for this.
     halted = ConnectedApp.objects.filter(connection=connection, halts__isnull=False, halts__lifted_at=None).first()
     if halted is not None and Scope.TRADE in granted:
         raise Refusal(
             Code.HALTED,
-            f"Order entry is halted for {halted.name} on {connection.name}, and a new key could do what it may not. "
+            f"Order entry is halted for {halted.name} on {connection.name}, and a new key would get around that. "
             f"{_IN_PERSON}",
         )
 
@@ -100,8 +99,9 @@ def _addresses(maker: ManagementKey, apps: Sequence[ConnectedApp], wanted: Seque
             return list(wanted)
         raise Refusal(
             Code.NOT_PERMITTED,
-            "The new key would work from addresses from which neither the management key nor a key that is bound to "
-            f"addresses works on this connection. {_IN_PERSON}",
+            "The new key would work from addresses where neither the management key nor any address-restricted key on "
+            "this connection works."
+            f" {_IN_PERSON}",
             field="networks",
         )
     common = every[0]
@@ -110,8 +110,8 @@ def _addresses(maker: ManagementKey, apps: Sequence[ConnectedApp], wanted: Seque
     if not common or len(common) > networks.MOST:
         raise Refusal(
             Code.NOT_PERMITTED,
-            "Keys on this connection are bound to different addresses. Name some of these addresses as networks. "
-            "Nothing was made.",
+            "Keys on this connection are restricted to certain addresses. Give networks within those. Nothing was "
+            "created.",
             field="networks",
         )
     return common

@@ -32,7 +32,7 @@ class SecretForm(forms.Form):
         max_length=200,
         required=False,
         validators=[validate_line],
-        help_text="For your own memory: where it is kept, who asked for it.",
+        help_text="For your own reference: where it is stored, who requested it.",
     )
     networks = forms.CharField(
         label="Only from these addresses (optional)",
@@ -65,7 +65,7 @@ class KeyForm(SecretForm):
         label="Connection", queryset=Connection.objects.none(), empty_label=None, widget=forms.RadioSelect
     )
     scope = forms.ChoiceField(
-        label="What it may do",
+        label="Access",
         initial="read",
         widget=forms.RadioSelect,
         choices=[
@@ -94,10 +94,10 @@ class ManagementKeyForm(SecretForm):
         help_text="What will use the key, such as terraform.",
     )
     makes_trade_keys = forms.BooleanField(
-        label="It may make keys that trade",
+        label="It can create keys that trade",
         required=False,
-        help_text="Whoever holds it can then make keys that trade on any of your connections, within the limits of the "
-        "apps there. Without this it makes keys that read. What it makes ends with it.",
+        help_text="Anyone who has it can then create keys that trade on any of your connections, within the limits of "
+        "the apps there. Otherwise it creates keys that read. The keys it creates end when it ends.",
     )
 
 
@@ -107,7 +107,7 @@ class RotateForm(SecretForm):
         initial="24h",
         widget=forms.RadioSelect,
         choices=[
-            ("now", LabeledChoice("Stops now", "Whatever still uses it is refused from its next call on.")),
+            ("now", LabeledChoice("Stops now", "Anything still using it is refused from its next call.")),
             ("1h", LabeledChoice("Works for 1 more hour", "")),
             ("24h", LabeledChoice("Works for 24 more hours", "")),
             ("7d", LabeledChoice("Works for 7 more days", "You can end it at any time.")),
@@ -130,5 +130,5 @@ class LeakedForm(forms.Form):
         label="The key, or its SHA-256",
         max_length=2000,
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "off", "spellcheck": "false"}),
-        error_messages={"max_length": "That is too long for a key. Paste the key alone."},
+        error_messages={"max_length": "That is too long for a key. Paste only the key."},
     )

@@ -176,7 +176,7 @@ def rotate(
     ends = now + overlap if key.expires_at is None else min(key.expires_at, now + overlap)
     usable = ApiKey.objects.filter(pk=key.pk, revoked_at=None, replaced_by=None, app__revoked_at=None)
     if ends < now or not usable.update(replaced_by=made, expires_at=ends):
-        raise Refusal(Code.INVALID_ARGUMENT, "That key has ended, or was replaced before.")
+        raise Refusal(Code.INVALID_ARGUMENT, "That key has ended or was already replaced.")
     key.replaced_by, key.expires_at = made, ends
     audit_log.record_change(by, "replaced", "key", key.public_id, key.app.name, by_key=made.public_id, until=str(ends))
     if not overlap:

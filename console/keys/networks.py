@@ -20,7 +20,7 @@ def parse(text: str) -> list[str]:
         if network not in found:
             found.append(network)
     if len(found) > MOST:
-        raise ValueError(f"Name at most {MOST} addresses; a network such as 203.0.113.0/24 stands for many.")
+        raise ValueError(f"Give at most {MOST} addresses; a network such as 203.0.113.0/24 covers many.")
     return found
 
 
@@ -28,8 +28,8 @@ def _advice(word: str) -> str:
     try:
         meant = ipaddress.ip_network(word, strict=False)
     except ValueError:
-        return f"{word[:50]} is no address. Write 203.0.113.7, or a network such as 203.0.113.0/24."
-    return f"{word[:50]} points into the middle of a network. Did you mean {meant}?"
+        return f"{word[:50]} is not an IP address. Write 203.0.113.7, or a network such as 203.0.113.0/24."
+    return f"{word[:50]} is not the start of a network. Did you mean {meant}?"
 
 
 def within(network: str, others: Iterable[str]) -> bool:

@@ -61,7 +61,7 @@ def new(request: HttpRequest) -> HttpResponse:
     chosen = {"connection": request.GET["connection"]} if "connection" in request.GET else {}
     form = KeyForm(request.POST or None, owner=user, initial=chosen)
     if request.method == "POST" and not single_submit.is_unused(request):
-        messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
+        messages.info(request, "This form was already sent. A key is shown only once; you can make another.")
         return redirect("keys:list")
     if request.method == "POST" and form.is_valid():
         connection = form.cleaned_data["connection"]
@@ -69,7 +69,7 @@ def new(request: HttpRequest) -> HttpResponse:
             proved = presence.require_proof(
                 request,
                 PresenceAct.MINT_KEY,
-                about=f"Whoever holds the key {form.cleaned_data['name']} can read {connection.name} and prepare "
+                about=f"Anyone with the key {form.cleaned_data['name']} can read {connection.name} and prepare "
                 "orders there.",
                 back=reverse("keys:list"),
                 live=connection.is_live,
@@ -102,13 +102,13 @@ def new_management(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     form = ManagementKeyForm(request.POST or None)
     if request.method == "POST" and not single_submit.is_unused(request):
-        messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
+        messages.info(request, "This form was already sent. A key is shown only once; you can make another.")
         return redirect("keys:list")
     if request.method == "POST" and form.is_valid():
         proved = presence.require_proof(
             request,
             PresenceAct.MINT_MANAGEMENT_KEY,
-            about=f"Whoever holds the key {form.cleaned_data['name']} can manage your connections, keys and apps over "
+            about=f"Anyone with the key {form.cleaned_data['name']} can manage your connections, keys and apps over "
             "the REST API.",
             back=reverse("keys:list"),
             live=home.has_live(user),
@@ -135,7 +135,7 @@ def rotate(request: HttpRequest, public_id: str) -> HttpResponse:
     usable = _own(user_of(request)).filter(revoked_at=None, app__revoked_at=None, replaced_by=None)
     sent_before = request.method == "POST" and not single_submit.is_unused(request)
     if sent_before:
-        messages.info(request, "This form was sent before. A key is shown only once; you can make another.")
+        messages.info(request, "This form was already sent. A key is shown only once; you can make another.")
         return redirect("keys:list")
     key = get_object_or_404(usable.exclude(expires_at__lte=timezone.now()), public_id=public_id)
     form = RotateForm(request.POST or None, key=key)
@@ -145,7 +145,7 @@ def rotate(request: HttpRequest, public_id: str) -> HttpResponse:
             proved = presence.require_proof(
                 request,
                 PresenceAct.ROTATE_KEY,
-                about=f"{key.app.name} gets one more key that can read {connection.name} and prepare orders there.",
+                about=f"{key.app.name} gets another key that can read {connection.name} and prepare orders there.",
                 back=reverse("keys:list"),
                 live=connection.is_live,
                 environment=connection.environment,
@@ -220,7 +220,7 @@ def report_leaked(request: HttpRequest) -> HttpResponse:
             if leaked.report(key, by=user):
                 messages.success(request, f"{key.hint} is revoked. It no longer works.")
             else:
-                messages.info(request, f"{key.hint} was revoked before.")
+                messages.info(request, f"{key.hint} was already revoked.")
             return redirect("keys:traced", key.public_id)
         unknown = True
     return render(request, "keys/leaked.html", {"form": form, "unknown": unknown})

@@ -71,7 +71,7 @@ def allow(
 ) -> str:
     """Make the app that the person allowed, and the code that starts it. Only the code's digest is kept."""
     if not granted <= asked.offered:
-        raise ValueError("A grant may be narrower than what was offered, never wider.")
+        raise ValueError("A grant can be narrower than what was requested, never wider.")
     if asked.client.awaits_review:
         raise ValueError("An operator has not accepted this client.")
     app = grants.grant(

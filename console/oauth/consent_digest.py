@@ -15,8 +15,8 @@ from console.oauth.authorization import AuthorizationRequest
 _LABELS = {
     "name": "the name of the app",
     "addresses": "where it may return to",
-    "identity": "what is known of who it is",
-    "scopes": "what it may ask for",
+    "identity": "what is known about its identity",
+    "scopes": "what it can request",
     "connections": "your connections",
 }
 

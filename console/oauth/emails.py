@@ -27,7 +27,7 @@ Connection: {_safe_name(app.connection.name)} ({money})
 May: {app.scope_label}
 When: {timezone.now():%Y-%m-%d %H:%M} UTC
 
-If that was you, there is nothing to do. If not, take its access back under Connected apps and change your password:
+If that was you, there is nothing to do. If not, revoke its access under Connected apps and change your password:
 {settings.PUBLIC_URL}/apps/
 """
     mailer.enqueue(app.owner, OutgoingMail.Kind.GRANT, Email(_SUBJECT, body))
@@ -36,11 +36,11 @@ If that was you, there is nothing to do. If not, take its access back under Conn
 def send_reuse_email(app: ConnectedApp, *, ended: bool) -> None:
     """Call it in the transaction in which a refresh token came again after it had been replaced."""
     done = (
-        "It is the second time, so the app's access has ended. Nobody can use it until you connect it again."
+        "This is the second time, so the app's access has ended. Nobody can use it until you connect it again."
         if ended
-        else "Whoever used it was refused. The app goes on with its newer sign-in; if it happens again, access ends."
+        else "The call was refused. The app keeps its newer sign-in; if this happens again, its access ends."
     )
-    body = f"""An old sign-in of an app came again after the app had replaced it with a newer one.
+    body = f"""An old sign-in of an app was used after the app had replaced it with a newer one.
 
 App: "{_safe_name(app.name)}" (the name it gives itself)
 Connection: {_safe_name(app.connection.name)} ({"real money" if app.connection.is_live else "paper, simulated money"})
@@ -48,8 +48,8 @@ When: {timezone.now():%Y-%m-%d %H:%M} UTC
 
 {done}
 
-This happens when the same app runs twice and one of the two was asleep. It is also what it looks like when somebody
-copied the app's sign-in. If you know of no second one, take the app's access back under Connected apps:
+This can happen when the same app runs twice and one copy was asleep. It can also mean that somebody copied the app's
+sign-in. If the app runs only once, revoke its access under Connected apps:
 {settings.PUBLIC_URL}/apps/{app.pk}/
 """
     mailer.enqueue(app.owner, OutgoingMail.Kind.TOKEN_REUSED, Email(_REUSED, body))

@@ -18,7 +18,7 @@ class OtherSession(Exception):
     """The person signed out and in again since: the request is theirs, the session is another. Read it anew."""
 
     def __init__(self, query: str) -> None:
-        super().__init__("The request was begun in another session.")
+        super().__init__("The request was started in another session.")
         self.query = query
 
 

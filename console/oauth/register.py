@@ -51,7 +51,7 @@ def parse(body: bytes) -> Registration:
         raise _bad("The body must be a JSON object.")
     uris = _texts(data, "redirect_uris", [], error="invalid_redirect_uri")
     if "authorization_code" not in _texts(data, "grant_types", GRANT_TYPES):
-        raise _bad("grant_types must contain authorization_code, the one way to sign in here.")
+        raise _bad("grant_types must contain authorization_code, the only way to sign in here.")
     if "code" not in _texts(data, "response_types", RESPONSE_TYPES):
         raise _bad("response_types must contain code.")
     # RFC 7591 section 2: client_secret_basic is what leaving it out means.
@@ -84,9 +84,9 @@ def register(asked: Registration, *, ip: str) -> dict[str, Any]:
 def replace(client: Client, asked: Registration, *, ip: str) -> None:
     """RFC 7592 section 2.2. What it proves itself with stays as it is: that would be another client."""
     if asked.client_id != client.client_id:
-        raise _bad("client_id must be the one of the address.")
+        raise _bad("client_id must match the one in the URL.")
     if asked.auth_method != client.auth_method:
-        raise _bad("token_endpoint_auth_method cannot change. Register anew.")
+        raise _bad("token_endpoint_auth_method cannot change. Register a new client.")
     if asked.client_secret is not None and not constant_time_compare(
         registration.secret_digest(asked.client_secret), client.client_secret
     ):

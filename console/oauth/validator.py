@@ -41,8 +41,8 @@ SIBLING_WINDOW = timedelta(seconds=60)
 CODE_RETRY_WINDOW = timedelta(seconds=10)
 
 _REUSED_ONCE = (
-    "This refresh token was used again after it was replaced, so this session has ended. Sign in again. If an old "
-    "token comes once more, the app's access ends."
+    "This refresh token was used again after it was replaced, so this session has ended. Sign in again. If "
+    "an old token is used once more, the app's access ends."
 )
 
 
@@ -100,7 +100,7 @@ class Validator(OAuth2Validator):
         """A code that was redeemed before: what it gave ends, except within moments (OAuth 2.1, 4.1.3)."""
         first = RefreshToken.objects.filter(code_digest=digest(code), application=client).first()
         if first is not None and first.created <= now - CODE_RETRY_WINDOW:
-            grants.revoke(_lock(first.app_id), by=None, reason="Its sign-in code was used a second time")
+            grants.revoke(_lock(first.app_id), by=None, reason="Its sign-in code was used twice")
 
     def get_code_challenge(self, code: str, request: Any) -> str:
         return str(request.__dict__["grant"].code_challenge)
@@ -118,7 +118,7 @@ class Validator(OAuth2Validator):
     ) -> bool:
         if redirect_uri != request.__dict__["grant"].redirect_uri:
             raise errors.InvalidGrantError(
-                description="redirect_uri differs from the one of the authorization request.", request=request
+                description="redirect_uri differs from the one in the authorization request.", request=request
             )
         return True
 
@@ -135,7 +135,7 @@ class Validator(OAuth2Validator):
         unlocked = RefreshToken.objects.filter(token_checksum=digest(refresh_token), application=client).first()
         if unlocked is None:
             raise _invalid(
-                "The refresh token is not one of this server's, or another client's. Sign in again.", request
+                "The refresh token was not issued by this server, or not to this client. Sign in again.", request
             )
         app = _lock(unlocked.app_id)
         used = RefreshToken.objects.get(pk=unlocked.pk)

@@ -74,7 +74,7 @@ def manage_client(request: HttpRequest, client_id: str) -> HttpResponse:
     scheme, _, token_ = request.headers.get("Authorization", "").partition(" ")
     client = registration.managed_by(client_id, token_.strip()) if scheme.lower() == "bearer" else None
     if client is None:
-        response = error("invalid_token", "The registration access token is not this client's.", status=401)
+        response = error("invalid_token", "The registration access token does not belong to this client.", status=401)
         response["WWW-Authenticate"] = 'Bearer error="invalid_token"'
         return response
     if request.method == "DELETE":
@@ -105,7 +105,9 @@ def _registration(request: HttpRequest) -> register.Registration:
 
 
 def _too_many() -> HttpResponse:
-    response = error("temporarily_unavailable", "Too many registrations from this address. Try later.", status=429)
+    response = error(
+        "temporarily_unavailable", "Too many registrations from this address. Try again later.", status=429
+    )
     response["Retry-After"] = "3600"
     return response
 
@@ -184,7 +186,7 @@ def consent(request: HttpRequest, handle: str) -> HttpResponse:
         return _again(waiting.query)
     if choice == "cancel":
         pending.consume(waiting)
-        return _to_client(asked.answer(error="access_denied", error_description="The person said no."))
+        return _to_client(asked.answer(error="access_denied", error_description="The user declined."))
     if asked.client.awaits_review:
         return render(request, "oauth/awaits_review.html", {"client": asked.client}, status=403)
     return _decide(request, waiting, asked, allowing=choice == "allow")

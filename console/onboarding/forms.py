@@ -17,8 +17,8 @@ class _AppField(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic in
 class PlaygroundForm(forms.Form):
     app = _AppField(label="App", queryset=ConnectedApp.objects.none(), empty_label=None)
     may = forms.ChoiceField(
-        label="The playground may",
-        choices=[("same", "What the app may"), ("read", "Read only")],
+        label="Access",
+        choices=[("same", "Same as the app"), ("read", "Read only")],
     )
 
     def __init__(self, *args: Any, owner: User, **kwargs: Any) -> None:

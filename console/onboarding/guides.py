@@ -32,14 +32,16 @@ def warning(guide: Guide, place: Place) -> str:
     """Why the host cannot reach this instance as it is, or an empty text."""
     if guide.runs is Runs.INTERNET and (place.reach is not Reachability.PUBLIC or not place.is_https):
         return (
-            f"This instance is at {place.public_url}, which {guide.name} cannot reach: it calls from the internet and "
-            "wants a public https address. Put Tradelatch behind one and set TRADELATCH_PUBLIC_URL to it: see Help, "
+            f"This instance is at {place.public_url}, which {guide.name} cannot reach: it connects from the internet "
+            "and needs a public https address."
+            " Put Tradelatch behind one and set TRADELATCH_PUBLIC_URL to it: see Help, "
             "Run it in production."
         )
     if guide.runs is not Runs.INTERNET and place.reach is not Reachability.LOOPBACK and not place.is_https:
         return (
             f"This instance is at {place.public_url}, without encryption: others on the network can read keys and "
-            "tokens, and hosts may refuse to sign in. Give it an https address: see Help, Run it in "
+            "tokens, and hosts may refuse to sign in."
+            " Give it an https address: see Help, Run it in "
             "production."
         )
     return ""
@@ -48,7 +50,7 @@ def warning(guide: Guide, place: Place) -> str:
 def note_on_reach(guide: Guide, place: Place) -> str:
     """What is true of the address when nothing is wrong with it."""
     if guide.runs is Runs.INTERNET:
-        return f"{guide.name} calls {place.public_url} from the internet: your proxy has to let it through to /mcp."
+        return f"{guide.name} connects to {place.public_url} from the internet: your proxy must let it through to /mcp."
     if place.reach is Reachability.LOOPBACK:
-        return f"{place.public_url} works on this computer alone, where Tradelatch runs."
+        return f"{place.public_url} works only on the computer where Tradelatch runs."
     return ""

@@ -25,7 +25,7 @@ from console.onboarding.guide import (
     Way,
 )
 
-_SIGN_IN = "A window opens here, where you pick the connection and whether it may trade."
+_SIGN_IN = "A page opens here, where you choose the connection and whether the app can trade."
 
 
 def _json(value: Any) -> str:
@@ -40,10 +40,10 @@ def _key(*steps: GuideStep) -> Way:
     return Way(slug="key", title="API key", steps=steps)
 
 
-_MINT = GuideStep(text=f"Make a key for it and put it in place of `{KEY}` below.", mints=True)
-_RAN = "Our tests run these very commands, against version {}."
-_NOT_RUN = "Not run here: it follows what the vendor documents, and may have moved since."
-_REPLAYED = "Not run here: what it is reported to send is replayed in our tests."
+_MINT = GuideStep(text=f"Create a key for it and put it in place of `{KEY}` below.", mints=True)
+_RAN = "Our tests run these exact commands with version {}."
+_NOT_RUN = "Not tested here: this follows the vendor's documentation and may have changed since."
+_REPLAYED = "Not tested here: our tests replay the requests it is reported to send."
 
 
 def _registering(place: Place, name: str, redirects: Iterable[str]) -> tuple[GuideStep, ...]:
@@ -62,7 +62,7 @@ def _registering(place: Place, name: str, redirects: Iterable[str]) -> tuple[Gui
     if place.client_id != CLIENT_ID:
         return (
             GuideStep(
-                text="Apps cannot register themselves here; your registered client is filled in. It has to hold these "
+                text="Apps cannot register themselves here; your registered client is filled in. It needs these "
                 "redirect addresses.",
                 copy=addresses,
             ),
@@ -161,7 +161,7 @@ def _claude_code(place: Place) -> Guide:
                 GuideStep(text="It should say Connected.", copy=f"claude mcp get {NAME}", use=SnippetUse.SHELL),
             ),
         ),
-        notes=("Add `--scope user` to have it in every project, not in this folder alone.",),
+        notes=("Add `--scope user` to have it in every project, not only in this folder.",),
     )
 
 
@@ -174,7 +174,7 @@ def _codex(place: Place) -> Guide:
         slug="codex",
         name="Codex",
         runs=Runs.HERE,
-        brief=f"`{add}`; it signs in at once",
+        brief=f"`{add}`; it signs in immediately",
         seen="Our tests run these very commands against version 0.169.0, up to the sign-in: it makes no call "
         "without an account.",
         redirects=redirects,
@@ -189,7 +189,7 @@ def _codex(place: Place) -> Guide:
                 GuideStep(text="It should be listed with OAuth.", copy="codex mcp list", use=SnippetUse.SHELL),
             ),
             _key(
-                GuideStep(text="Make a key for it.", mints=True),
+                GuideStep(text="Create a key for it.", mints=True),
                 GuideStep(text="Put this into `~/.codex/config.toml`.", copy=config, use=SnippetUse.FILE),
                 GuideStep(
                     text="Codex reads the key from the environment: set it where you start Codex.",
@@ -273,7 +273,7 @@ def _vscode(place: Place) -> Guide:
             ),
             _key(
                 GuideStep(
-                    text="Make a key for it. VS Code asks for it when the server starts and keeps it.", mints=True
+                    text="Create a key for it. VS Code asks for it when the server starts and keeps it.", mints=True
                 ),
                 GuideStep(
                     text="On a computer with VS Code, add it with one click, or put the text below into "
@@ -301,7 +301,7 @@ def _windsurf(place: Place) -> Guide:
         GuideStep(text=f"Press Refresh in the MCP panel of Cascade and sign in when it asks. {_SIGN_IN}"),
     )
     keying = _key(
-        GuideStep(text="Make a key for it.", mints=True),
+        GuideStep(text="Create a key for it.", mints=True),
         GuideStep(text=f"Put this into {file}.", copy=_json({"mcpServers": {NAME: keyed}}), use=SnippetUse.FILE),
         GuideStep(
             text="Windsurf reads the key from the environment: set it where you start Windsurf.",
@@ -358,7 +358,7 @@ def _gemini(place: Place) -> Guide:
                 GuideStep(text=f"Type this inside Gemini CLI. {_SIGN_IN}", copy=f"/mcp auth {NAME}"),
             ),
             _key(
-                GuideStep(text="Make a key for it.", mints=True),
+                GuideStep(text="Create a key for it.", mints=True),
                 GuideStep(
                     text="Put this into `~/.gemini/settings.json`.",
                     copy=_json({"mcpServers": {NAME: keyed}}),
@@ -372,7 +372,7 @@ def _gemini(place: Place) -> Guide:
             ),
         ),
         notes=(
-            "A folder that Gemini CLI does not trust has its servers off; it asks when it starts.",
+            "Gemini CLI switches servers off in folders it does not trust; it asks when it starts.",
             "In its settings `url` means the older SSE transport; use `httpUrl`.",
         ),
     )
@@ -388,7 +388,7 @@ def _desktop(place: Place) -> Guide:
         return _json({"mcpServers": {NAME: {"command": command} | started}})
 
     where = (
-        "Put this into the host's configuration, with the whole path of the command that `make run` made; Claude "
+        "Put this into the host's configuration, with the full path of the command that `make run` installed; Claude "
         "Desktop's is `claude_desktop_config.json`, under Settings, Developer, Edit Config."
     )
     again = GuideStep(text="Quit the host and start it again.")
@@ -429,9 +429,9 @@ def _desktop(place: Place) -> Guide:
                 slug="file",
                 title="Key in a file",
                 steps=(
-                    GuideStep(text="Make a key and save it in a file.", mints=True),
+                    GuideStep(text="Create a key and save it in a file.", mints=True),
                     GuideStep(
-                        text="Let nobody else open the file: one that others can open is refused.",
+                        text="Keep the file private: a file that others can open is refused.",
                         copy="chmod 600 /path/to/key",
                         use=SnippetUse.SHELL,
                     ),
@@ -446,8 +446,8 @@ def _desktop(place: Place) -> Guide:
         ),
         notes=(
             "The command has to be on the computer where the host runs.",
-            "Claude Desktop also takes the address itself, as a custom connector: see Claude. Its servers then call "
-            "it, so the address has to be public.",
+            "Claude Desktop can also use the address directly, as a custom connector: see Claude. Its servers then "
+            "make the calls, so the address has to be public.",
         ),
     )
 
@@ -482,7 +482,7 @@ def _claude(place: Place) -> Guide:
         ),
         notes=(
             "On Team and Enterprise plans an owner of the organisation adds the connector first.",
-            "A connector signs in; it has no field for an API key.",
+            "A connector signs in; there is no field for an API key.",
         ),
     )
 
@@ -510,8 +510,8 @@ def _chatgpt(place: Place) -> Guide:
             ),
         ),
         notes=(
-            "Which plans may add one, and which of those may use tools that trade, is ChatGPT's to decide.",
-            "It signs in; it has no field for an API key.",
+            "ChatGPT decides which plans can add one and which can use tools that trade.",
+            "It signs in; there is no field for an API key.",
         ),
     )
 
@@ -525,9 +525,7 @@ def _copilot_studio(place: Place) -> Guide:
         ),
         GuideStep(text="Token URL, and the same as Refresh URL:", copy=token),
         GuideStep(text="Scopes:", copy="mcp:read mcp:trade"),
-        GuideStep(
-            text="Client id and secret are those of the client you registered, marked as one that can keep a secret."
-        ),
+        GuideStep(text="Client id and secret are those of the client you registered, marked as able to keep a secret."),
     )
     adding = GuideStep(
         text="On the agent's Tools page choose Add a tool, New tool, Model Context Protocol, and paste this as the "
@@ -560,8 +558,8 @@ def _copilot_studio(place: Place) -> Guide:
             ),
         ),
         notes=(
-            "Everybody who uses the agent with the maker's credentials uses the maker's sign-in or key, and so reaches "
-            "the maker's connection. Let each user sign in instead.",
+            "Everyone who uses the agent with the maker's credentials uses the maker's sign-in or key, and so the "
+            "maker's connection. Let each user sign in instead.",
         ),
     )
 
@@ -607,7 +605,7 @@ def _python(place: Place) -> Guide:
         ),
     )
     keying = _key(
-        GuideStep(text="A script has nobody to click Allow, so it uses a key. Make one.", mints=True),
+        GuideStep(text="A script has nobody to click Allow, so it uses a key. Create one.", mints=True),
         GuideStep(text="Install the SDK.", copy="pip install mcp", use=SnippetUse.SHELL),
         GuideStep(
             text="Put the key into the environment.", copy=f"export {KEY_VARIABLE}={place.key}", use=SnippetUse.SHELL
@@ -664,7 +662,9 @@ def _mcp_remote(place: Place) -> Guide:
                 ),
             ),
         ),
-        notes=("A host that can be given an address needs none of this: mcp-remote keeps the sign-in in your home.",),
+        notes=(
+            "A host that accepts an address does not need this. mcp-remote stores the sign-in in your home directory.",
+        ),
     )
 
 
@@ -673,7 +673,7 @@ def _inspector(place: Place) -> Guide:
     header = f' --header "Authorization: {place.bearer}"'
     signing = _oauth(
         GuideStep(
-            text=f"List the tools. It prints an address to sign in at. {_SIGN_IN}",
+            text=f"List the tools. It prints an address where you sign in. {_SIGN_IN}",
             copy=f"{base} --method tools/list",
             use=SnippetUse.SHELL,
         ),

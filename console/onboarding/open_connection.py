@@ -70,7 +70,7 @@ def unlink(connection: Connection, *, by: User) -> bool:
         if Order.objects.filter(connection=connection, status__in=(Status.INTENT, Status.SENDING)).exists():
             raise Refusal(
                 Code.INVALID_REQUEST,
-                "An order is being sent there right now. Try again in a minute. Nothing was changed.",
+                "An order is being sent there now. Try again in a minute. Nothing was changed.",
             )
         for app in ConnectedApp.objects.filter(connection=connection, revoked_at=None):
             grants.revoke(app, by=by, reason="Its connection was unlinked")

@@ -24,7 +24,7 @@ from console.onboarding.models import StandIn
 from console.scopes import Scope
 
 LASTS = timedelta(minutes=10)
-_OVER = "Its ten minutes in the playground were over"
+_OVER = "Its ten minutes in the playground are over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ def start(owner: User, app: ConnectedApp, granted: frozenset[Scope]) -> Playgrou
     """
     app = choices(owner).select_for_update(of=("self",)).filter(pk=app.pk).first() or _ended()
     if not granted or not granted <= app.granted:
-        raise Refusal(Code.INSUFFICIENT_SCOPE, f"{app.name} may not trade, so its playground may not either.")
+        raise Refusal(Code.INSUFFICIENT_SCOPE, f"{app.name} cannot trade, so its playground cannot either.")
     if Scope.TRADE in granted and halts.halts_on(app.connection, app.pk).filter(scope=HaltScope.APP).exists():
-        raise Refusal(Code.HALTED, f"{app.name} is halted, so its playground may only read until you lift the halt.")
+        raise Refusal(Code.HALTED, f"{app.name} is halted, so its playground can only read until you lift the halt.")
     for earlier in _open().filter(instead_of=app):
         grants.revoke(earlier.app, by=owner, reason="Replaced by a newer playground")
     ends = timezone.now() + LASTS
@@ -93,4 +93,4 @@ def _open() -> QuerySet[StandIn]:
 
 
 def _ended() -> ConnectedApp:
-    raise Refusal(Code.NOT_FOUND, "There is no such app any more. Choose another.", field="app")
+    raise Refusal(Code.NOT_FOUND, "That app no longer exists. Choose another.", field="app")

@@ -80,7 +80,7 @@ def _owner() -> tuple[User, str | None]:
     if User.objects.filter(email__iexact=email).exists():
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            f"{email} is a user already but not an active operator: set TRADELATCH_OWNER_EMAIL to another address.",
+            f"{email} already exists but is not an active operator: set TRADELATCH_OWNER_EMAIL to another address.",
             field="email",
         )
     try:

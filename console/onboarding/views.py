@@ -32,9 +32,13 @@ from console.scopes import Scope
 _ON_HOME = ("claude-code", "claude", "cursor", "vscode", "python")
 _MOST_WAITING = 10
 _SECTIONS = (
-    (Runs.HERE, "On your computer", "They call from where you sit."),
-    (Runs.INTERNET, "On the web", "The vendor’s servers call, so this instance needs a public https address."),  # noqa: RUF001
-    (Runs.SCRIPT, "Scripts and tools", "For programs of your own, and to look closely."),
+    (Runs.HERE, "On your computer", "They call from your computer."),
+    (
+        Runs.INTERNET,
+        "On the web",
+        "The vendor’s servers make the calls, so this instance needs a public https address.",  # noqa: RUF001
+    ),
+    (Runs.SCRIPT, "Scripts and tools", "For your own programs, and for debugging."),
 )
 
 
@@ -164,11 +168,11 @@ def start(request: HttpRequest) -> HttpResponse:
     to_script = request.POST.get("answer") == "json"
     try:
         if not form.is_valid():
-            gone = "There is no such app any more. Reload the page and choose another."
+            gone = "That app no longer exists. Reload the page and choose another."
             raise Refusal(Code.NOT_FOUND, gone)
         if Scope.TRADE in form.granted:
             if to_script:
-                raise Refusal(Code.RE_AUTHENTICATION_REQUIRED, "Trading takes a proof that it is you.")
+                raise Refusal(Code.RE_AUTHENTICATION_REQUIRED, "To trade, first confirm that it is you.")
             proved = _require_proof_to_trade(request, form.cleaned_data["app"])
             if isinstance(proved, HttpResponse):
                 return proved
@@ -199,7 +203,7 @@ def _require_proof_to_trade(request: HttpRequest, app: ConnectedApp) -> presence
     return presence.require_proof(
         request,
         PresenceAct.START_PLAYGROUND,
-        about=f"For ten minutes the playground may do on {app.connection.name} what {app.name} may.",
+        about=f"For ten minutes, the playground can do on {app.connection.name} whatever {app.name} can.",
         back=reverse("playground"),
         live=app.connection.is_live,
         environment=app.connection.environment,

@@ -1,4 +1,4 @@
-"""What an app does with what it prepared or placed: confirm, discard, cancel."""
+"""What an app can do with its prepared or placed orders: confirm, discard, cancel."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ class Released:
 
     confirmation: Confirmation
     orders: tuple[Order, ...]
-    """All it covers, without their legs; or the one it changed. They stand as their broker's answers left them."""
+    """All orders it covers, without their legs, or the one it changed, in the status the broker's answers gave."""
 
 
 def confirm(principal: Principal, confirmation_id: str, *, request_id: str = "") -> Order:
@@ -49,7 +49,7 @@ def confirm_all(principal: Principal, confirmation_id: str, *, request_id: str =
 
 
 def discard(principal: Principal, confirmation_id: str, *, request_id: str = "") -> Order:
-    """Drop what waits behind a confirmation: it can no longer be confirmed. Raises Refusal when it has moved on.
+    """Discard what waits behind a confirmation: it can no longer be confirmed. Raises Refusal when it has moved on.
 
     What waits for its owner is the owner's to end, in the console or through the client that asks them.
     """
@@ -64,7 +64,7 @@ def discard(principal: Principal, confirmation_id: str, *, request_id: str = "")
 
 
 def cancel(principal: Principal, order_id: str, *, account_id: str | None = None, request_id: str = "") -> Order:
-    """An app takes an order of its own back; see ``order_access`` and ``cancel.cancel_order``.
+    """Cancel an app's own order; see ``order_access`` and ``cancel.cancel_order``.
 
     Raises Refusal, with APPROVAL_REQUIRED where the cancel is held for the owner.
     """
@@ -79,7 +79,7 @@ def cancel(principal: Principal, order_id: str, *, account_id: str | None = None
 def _hold_for_owner(order: Order, until: str) -> Refusal:
     return Refusal(
         Code.APPROVAL_REQUIRED,
-        f"Order {order.public_id} guards a position, so only its owner can let it go, in the console at "
+        f"Order {order.public_id} protects a position, so only the owner can cancel it, in the console at "
         f"{summary.approval_url(order)}{until}. Nothing was cancelled.",
         order_id=order.public_id,
     )
@@ -96,7 +96,7 @@ def cancel_all(
 
     def may(order: Order) -> None:
         if order_access.cancel_needs_owner(order):
-            raise _hold_for_owner(order, "; to ask for that, use cancel_order")
+            raise _hold_for_owner(order, "; to cancel it, use cancel_order")
 
     connection = Connection.objects.get(pk=principal.connection_id)
     try:

@@ -60,7 +60,7 @@ class OrderOut(serializers.Serializer[Any]):
     post_only = serializers.BooleanField()
     order_class = serializers.ChoiceField(choices=[each.value for each in OrderClass])
     parent_id = serializers.CharField(
-        source="parent.public_id", allow_null=True, default=None, help_text="Of an exit: the order it hangs on."
+        source="parent.public_id", allow_null=True, default=None, help_text="Of an exit: the order it belongs to."
     )
     filled_quantity = Amount()
     average_price = Amount(allow_null=True)
@@ -82,9 +82,9 @@ class OutsideOrderOut(serializers.Serializer[Any]):
     environment = serializers.CharField(source="connection.environment")
     account_id = serializers.CharField()
     broker_order_id = serializers.CharField()
-    client_order_id = serializers.CharField(help_text="By whoever made it; empty where there is none.")
+    client_order_id = serializers.CharField(help_text="Set by whoever placed it; empty if there is none.")
     status = serializers.CharField()
-    symbol = serializers.CharField(help_text="Empty, as every other term, where the broker does not tell.")
+    symbol = serializers.CharField(help_text="Empty, like any other term, if the broker does not report it.")
     side = serializers.CharField()
     order_type = serializers.CharField()
     tif = serializers.CharField()
@@ -97,7 +97,7 @@ class OutsideOrderOut(serializers.Serializer[Any]):
     average_price = Amount(allow_null=True)
     currency = serializers.CharField()
     created_at = serializers.DateTimeField(source="made_at", allow_null=True)
-    seen_at = serializers.DateTimeField(help_text="When the broker last told of it.")
+    seen_at = serializers.DateTimeField(help_text="When the broker last reported it.")
 
 
 class FillOut(serializers.Serializer[Any]):
@@ -143,10 +143,11 @@ class PreparedOut(serializers.Serializer[Any]):
     order = OrderOut()
     confirmation = ConfirmationOut(
         allow_null=True,
-        help_text="Null when this client_order_id was prepared before, and needs none any more or its user is asked.",
+        help_text="Null when this client_order_id was prepared before and needs no confirmation now, or when its user "
+        "is being asked.",
     )
     approve_at = serializers.URLField(
-        allow_null=True, help_text="Set where only the owner can release it: the page of the console to do so."
+        allow_null=True, help_text="The console page to release it on, where only the owner can."
     )
 
 
@@ -159,7 +160,7 @@ class OrderIn(Strict):
     tif = Choice(
         choices=[tif.value for tif in TimeInForce],
         required=False,
-        help_text="DAY unless told; where the broker takes none for it, GTC or IOC.",
+        help_text="Default DAY; GTC or IOC where the broker has no DAY for it.",
     )
     limit_price = Amount(required=False)
     stop_price = Amount(required=False)
@@ -220,7 +221,7 @@ class Orders(_Orders):
             name="list_orders",
             needs=Need.READ,
             toolset=Toolset.TRADE_READ,
-            about="Orders as they were last known, newest first.",
+            about="Orders as last known, newest first.",
             answers=OrderOut,
             paged=True,
             asks=OrdersQuery,
@@ -229,7 +230,7 @@ class Orders(_Orders):
             name="place_order",
             needs=Need.TRADE,
             toolset=Toolset.TRADE,
-            about="Prepare an order. Nothing is sent: show the summary to whoever decides, then confirm.",
+            about="Prepare an order. Nothing is sent: show the summary to the person who decides, then confirm.",
             answers=PreparedOut,
             status=201,
             also=(200,),
@@ -242,7 +243,7 @@ class Orders(_Orders):
         if instrument_id.is_instrument_id(asked.get("symbol", "")):
             raise Refusal(
                 Code.INVALID_ARGUMENT,
-                "Orders are listed by the symbol that they show, not by an instrument_id.",
+                "Filter orders by the symbol they show, not by instrument_id.",
                 field="symbol",
             )
         return self.page(self.visible().filter(**asked))
@@ -293,7 +294,8 @@ class Outside(ApiView):
             name="list_external_orders",
             needs=Need.READ,
             toolset=Toolset.TRADE_READ,
-            about="Open orders made elsewhere, as the broker told within about a minute. They can be neither confirmed "
+            about="Open orders made elsewhere, as the broker reported them within about a minute. They can be neither "
+            "confirmed "
             "nor changed here; their owner can cancel them in the console.",
             answers=OutsideOrderOut,
             paged=True,
@@ -315,7 +317,8 @@ class Confirm(_Orders):
             name="confirm_order",
             needs=Need.TRADE,
             toolset=Toolset.TRADE,
-            about="Send a prepared order, once, within 120 s. 202: its outcome is looked up; do not place it again.",
+            about="Send a prepared order, once, within 120 s. 202: the outcome is being looked up; do not place it "
+            "again.",
             answers=OrderOut,
             also=(202,),
             takes=ConfirmIn,
@@ -366,8 +369,8 @@ class Cancel(_Orders):
             name="cancel_order",
             needs=Need.CANCEL,
             toolset=Toolset.TRADE,
-            about="Take an order back that has not ended. A key reaches the orders it made itself; where the owner "
-            "releases orders, what guards a position waits for the owner.",
+            about="Cancel an open order. A key can cancel orders it made itself; where the owner approves orders, "
+            "cancelling one that protects a position waits for the owner.",
             answers=OrderOut,
         )
     }
@@ -384,8 +387,8 @@ class Approve(_Orders):
         "POST": Operation(
             name="approve_order",
             needs=Need.IN_PERSON,
-            about="The owner releases what waits for them. Only a console session, with a proof of presence; on live "
-            "with a passkey.",
+            about="Release an order that waits for approval. Only a console session of its owner, with a proof of "
+            "presence; on live with a passkey.",
             answers=OrderOut,
         )
     }

@@ -55,10 +55,10 @@ class RejectForm(forms.Form):
         label="Reason", choices=[(name, words or "No particular reason") for name, words in REASONS.items()]
     )
     words = forms.CharField(
-        label="In your words",
+        label="In your own words",
         required=False,
         max_length=MAX_REASON_LENGTH,
         validators=[validate_line],
-        help_text="If you like. The assistant reads this.",
+        help_text="Optional. The assistant will see this.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )

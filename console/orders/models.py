@@ -76,7 +76,7 @@ class Confirmation(models.Model):
 
     @property
     def is_about_an_order(self) -> bool:
-        """It changes or cancels an order that stands, and has none of its own."""
+        """It changes or cancels an open order and has no order of its own."""
         return self.action in (Action.MODIFY, Action.CANCEL)
 
     @property
@@ -97,17 +97,17 @@ class Confirmation(models.Model):
 
 
 class Order(models.Model):
-    """The truth about one order. Written by ``console.orders.prepare`` alone."""
+    """One order, the authoritative record. Written by ``console.orders.prepare`` alone."""
 
     public_id = models.CharField(max_length=40, unique=True)
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="orders")
     app = models.ForeignKey(ConnectedApp, on_delete=models.PROTECT, related_name="orders")
     confirmation = models.ForeignKey(Confirmation, on_delete=models.PROTECT, related_name="orders")
     parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="legs")
-    """The order this leg hangs on: it is sent within that order's request, never by itself."""
+    """The order this leg is attached to: it is sent within that order's request, never alone."""
     account_id = models.CharField(max_length=64)
     client_order_id = models.CharField(max_length=64)
-    """The caller's name for it; ours where the caller gave none."""
+    """The caller's id for it; ours if the caller gave none."""
     wire_id = models.CharField(max_length=32, unique=True)
     """The client order id the broker sees: 32 hex digits, which every venue takes."""
     symbol = models.CharField(max_length=40)
@@ -132,7 +132,7 @@ class Order(models.Model):
     shown_price = ExactDecimalField()
     """Price per unit the estimate rested on when the order was shown."""
     worst_notional = ExactDecimalField(null=True)
-    """The most it can come to, in the connection's currency; what the daily limit counts while it is open."""
+    """Its maximum value, in the connection's currency; what the daily limit counts while it is open."""
     status = models.CharField(max_length=24, choices=[(s.value, STATUS_LABELS[s]) for s in Status], db_index=True)
     filled_quantity = ExactDecimalField(default=Decimal(0))
     average_price = ExactDecimalField(null=True)
@@ -149,7 +149,7 @@ class Order(models.Model):
     looked_up_at = models.DateTimeField(null=True)
     cancel_requested_at = models.DateTimeField(null=True)
     settled_by_hand_at = models.DateTimeField(null=True)
-    """When its owner last said what they saw at the broker."""
+    """When its owner last recorded what they saw at the broker."""
 
     class Meta:
         ordering = ["-id"]
@@ -221,7 +221,7 @@ class Order(models.Model):
 
 
 class Modification(models.Model):
-    """A change of a resting order, or its cancel where that waits for the owner: shown, confirmed, sent once.
+    """An amendment of a resting order, or its cancel where that waits for the owner: shown, confirmed, sent once.
 
     Written by ``console.orders.transitions.amendment_state`` alone.
     """
@@ -232,14 +232,14 @@ class Modification(models.Model):
     wire_id = models.CharField(max_length=32, unique=True)
     """What the order goes by afterwards at a broker that makes a new one of it."""
     quantity = ExactDecimalField(null=True)
-    """None: as it was. So for every other term."""
+    """None: unchanged. The same for every other term."""
     limit_price = ExactDecimalField(null=True)
     stop_price = ExactDecimalField(null=True)
     trail_amount = ExactDecimalField(null=True)
     trail_percent = ExactDecimalField(null=True)
     tif = models.CharField(max_length=3, blank=True)
     cancels = models.BooleanField(default=False)
-    """It takes the order back, and changes none of its terms."""
+    """It cancels the order and changes none of its terms."""
     status = models.CharField(
         max_length=24, choices=[(s.value, AMENDMENT_LABELS[s]) for s in AmendmentStatus], db_index=True
     )
@@ -332,13 +332,13 @@ class Question(models.Model):
 
     @property
     def terms(self) -> dict[str, Any]:
-        """What was shown and released before the broker asked."""
+        """What was shown and released before the broker's question."""
         terms: dict[str, Any] = (self.modification or self.order).confirmation.terms
         return terms
 
 
 class OrderEvent(models.Model):
-    """One step in an order's life, committed with the change it tells of."""
+    """One step in an order's life, committed with the change it describes."""
 
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField()

@@ -276,7 +276,7 @@ def _find_existing(
     for name in named:
         check_client_order_id(name)
     if len(set(named)) != len(named):
-        raise Refusal(Code.INVALID_ARGUMENT, "Every order needs a client_order_id of its own.", field="client_order_id")
+        raise Refusal(Code.INVALID_ARGUMENT, "Each order needs its own client_order_id.", field="client_order_id")
     known = Order.objects.select_related("confirmation").filter(connection=connection, client_order_id__in=named)
     if not (before := list(known)):
         return None
@@ -323,7 +323,7 @@ def prepare_close(
         position = open_position(broker, account.account_id, instrument.symbol)
         reduces = broker.capabilities.reduce_only
     if order_type not in (OrderType.MARKET, OrderType.LIMIT):
-        raise Refusal(Code.INVALID_ARGUMENT, "A position is closed with a MKT or LMT order.", field="order_type")
+        raise Refusal(Code.INVALID_ARGUMENT, "Close a position with a MKT or LMT order.", field="order_type")
     item = PlanItem(
         terms=Terms(
             symbol=instrument.symbol,
@@ -348,8 +348,8 @@ def prepare_reverse(
         if not broker.capabilities.crosses_zero:
             raise Refusal(
                 Code.NOT_OFFERED_BY_BROKER,
-                "This broker takes no order that turns a position around. Close it with close_position, and place an "
-                "order for the other side once that has filled.",
+                "This broker cannot reverse a position in one order. Close it with close_position, then place an "
+                "order on the other side once that has filled.",
                 field="symbol",
             )
         position = open_position(broker, account.account_id, instrument.symbol)
@@ -403,7 +403,7 @@ def prepare_flatten(
     if not drafts:
         if left_out:
             raise left_out[0].refusal
-        raise Refusal(Code.NO_POSITION, "This account has no position. To cancel its orders use cancel_all_orders.")
+        raise Refusal(Code.NO_POSITION, "This account has no position. To cancel its orders, use cancel_all_orders.")
     plan = Plan(
         app=app,
         account_id=account.account_id,
@@ -497,7 +497,7 @@ def quantity_to_close(
         if not part:
             raise Refusal(
                 Code.INVALID_ARGUMENT,
-                f"{plain(percent)} % of {plain(whole)} {position.symbol} is less than its smallest step of "
+                f"{plain(percent)}% of {plain(whole)} {position.symbol} is less than the lot size of "
                 f"{plain(instrument.lot)}.",
                 field="percent",
             )
@@ -505,8 +505,8 @@ def quantity_to_close(
     if quantity is not None and quantity > whole:
         raise Refusal(
             Code.INSUFFICIENT_POSITION,
-            f"The position is {plain(position.quantity)} {position.symbol}, less than {plain(quantity)}. To turn it "
-            "around use reverse_position.",
+            f"The position is {plain(position.quantity)} {position.symbol}, less than {plain(quantity)}. To reverse "
+            "it, use reverse_position.",
             field="quantity",
         )
     return whole if quantity is None else quantity

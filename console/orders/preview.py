@@ -58,7 +58,7 @@ def preview(
     if client_order_id is not None:
         check_client_order_id(client_order_id)
         if Order.objects.filter(connection=connection, client_order_id=client_order_id).exists():
-            warnings.append(f"client_order_id {client_order_id} names an order already: it is no new one.")
+            warnings.append(f"client_order_id {client_order_id} is already used by an order. Use a new one.")
     with broker_access.broker_for(principal) as broker:
         account = broker_access.choose_account(broker, account_id, principal.account_id)
         item = PlanItem(terms=terms, client_order_id=client_order_id)
@@ -70,7 +70,7 @@ def preview(
         shown=summary.order_terms(connection, account.account_id, draft),
         buying_power_after=_buying_power_after(estimate) if terms.side is Side.BUY else None,
         checks=(
-            PreviewCheck(name="rules and funds of the broker"),
+            PreviewCheck(name="broker rules and funds"),
             PreviewCheck(name="permission to trade", refusal=_refused(permission.check_permission, app, connection)),
             PreviewCheck(
                 name="halts",
@@ -108,14 +108,14 @@ def order_warnings(terms: Terms, preview: Preview) -> list[str]:
     said = []
     if not terms.order_type.needs_limit:
         said.append(
-            f"It has no limit price: it fills at the price of its moment. It is shown at {plain(preview.price)}, and "
-            f"refused at confirmation if that moves more than {plain(MAX_DRIFT * 100)} %."
+            f"There is no limit price: it fills at the market. The price shown is {plain(preview.price)}; if it moves "
+            f"more than {plain(MAX_DRIFT * 100)}%, the confirmation is refused."
         )
     if terms.order_type is OrderType.LIMIT and terms.limit_price is not None:
         buys = terms.side is Side.BUY
         other = preview.quote.ask if buys else preview.quote.bid
         if terms.limit_price >= other if buys else terms.limit_price <= other:
             said.append(
-                f"Its limit is through the {'ask' if buys else 'bid'} of {plain(other)}: it would fill at once."
+                f"Its limit is through the {'ask' if buys else 'bid'} of {plain(other)}: it would fill immediately."
             )
     return said

@@ -111,7 +111,7 @@ def list_orders(
         if last is None:
             raise Refusal(
                 Code.INVALID_ARGUMENT,
-                "cursor is not a next_cursor of this connection. Leave it out to start at the newest.",
+                "cursor is not a next_cursor of this connection. Leave it out to start with the newest.",
                 field="cursor",
             )
         mine = mine.filter(pk__lt=last.pk)

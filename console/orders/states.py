@@ -80,10 +80,10 @@ STATUS_LABELS: dict[Status, str] = {
     Status.DENIED: "Refused by Tradelatch",
     Status.INTENT: "Confirmed",
     Status.SENDING: "Being sent",
-    Status.ASKED: "Waiting for an answer to the broker",
+    Status.ASKED: "Waiting for the owner's answer",
     Status.UNKNOWN: "Being looked up",
     Status.NOT_SENT: "Not sent",
-    Status.NOT_FOUND: "Not at the broker",
+    Status.NOT_FOUND: "Not found at the broker",
     Status.REJECTED: "Rejected by the broker",
     Status.WORKING: "Working",
     Status.PARTIALLY_FILLED: "Partly filled",
@@ -98,7 +98,7 @@ def allowed(before: Status, after: Status) -> bool:
 
 
 class AmendmentStatus(StrEnum):
-    """Where the modification of an order can stand. It is sent once; a lost answer is looked up, never sent again."""
+    """Every status of an amendment. It is sent once; a lost answer is looked up, never sent again."""
 
     AWAITING = "awaiting_confirmation"
     LAPSED = "lapsed"
@@ -151,10 +151,10 @@ AMENDMENT_LABELS: dict[AmendmentStatus, str] = {
     AmendmentStatus.AWAITING: "Waiting for confirmation",
     AmendmentStatus.LAPSED: "Not confirmed in time",
     AmendmentStatus.DENIED: "Refused by Tradelatch",
-    AmendmentStatus.DISCARDED: "Dropped",
+    AmendmentStatus.DISCARDED: "Discarded",
     AmendmentStatus.INTENT: "Confirmed",
     AmendmentStatus.SENDING: "Being sent",
-    AmendmentStatus.ASKED: "Waiting for an answer to the broker",
+    AmendmentStatus.ASKED: "Waiting for the owner's answer",
     AmendmentStatus.UNKNOWN: "Being looked up",
     AmendmentStatus.NOT_SENT: "Not sent",
     AmendmentStatus.REJECTED: "Rejected by the broker",

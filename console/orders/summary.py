@@ -1,4 +1,4 @@
-"""What a person is shown of an order or a plan, as text and as terms: what the digest binds."""
+"""What people see of an order or a plan, as text and as terms: what the digest binds."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from brokers.decimals import plain
+from brokers.decimals import grouped, money, plain
 from brokers.types import Instrument, OrderRequest, Preview, Side
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
@@ -52,18 +52,17 @@ class Plan:
 
 
 def plan_terms(connection: Connection, plan: Plan, drafts: Sequence[Draft]) -> dict[str, Any]:
-    """Everything a person judges the plan by, as text: what the digest binds."""
+    """Everything a person decides by, as text: what the digest binds."""
     each = [order_terms(connection, plan.account_id, draft) for draft in drafts]
     if len(each) == 1:
         opened = {"summary": f"{plan.opening}{each[0]['summary']}", "stays": list(plan.stays)}
         return each[0] | opened | ({"cancels": plan.cancels} if plan.cancels else {})
     steps = " ".join(
-        f"{number}. {describe(draft.request)}.{_repeat_text(draft)}" for number, draft in enumerate(drafts, start=1)
+        f"{number}. {describe(draft.request, draft.instrument.currency)}.{_repeat_text(draft)}"
+        for number, draft in enumerate(drafts, start=1)
     )
     together = (
-        "None is sent unless all pass every check."
-        if plan.all_or_none
-        else "What does not pass its checks then is left out."
+        "All must pass every check, or none is sent." if plan.all_or_none else "Orders that fail a check are left out."
     )
     return {
         "connection": connection.name,
@@ -87,19 +86,20 @@ def _totals(drafts: Sequence[Draft]) -> str:
         effects = [draft.preview.cash_effect for draft in drafts if draft.instrument.currency == currency]
         costs = -sum((each for each in effects if each < 0), Decimal(0))
         brings = sum((each for each in effects if each > 0), Decimal(0))
-        parts = [f"cost about {_money(costs)} {currency}"] if costs else []
-        parts += [f"bring in about {_money(brings)} {currency}"] if brings else []
-        said.append(f"Together they {' and '.join(parts) or 'move no cash'}.")
+        parts = [f"cost {_money(costs)} {currency}"] if costs else []
+        parts += [f"proceeds {_money(brings)} {currency}"] if brings else []
+        said.append(f"Estimated total: {', '.join(parts) or 'no cash moves'}.")
     return " ".join(said)
 
 
 def order_terms(connection: Connection, account_id: str, draft: Draft) -> dict[str, Any]:
     preview, currency = draft.preview, draft.instrument.currency
-    effect = "costs" if draft.request.side is Side.BUY else "brings in"
-    fee = f"of which {_money(preview.fee)} {currency} is the fee" if draft.with_fee else "before fees"
+    buys = draft.request.side is Side.BUY
+    fee = f"{'including' if buys else 'after'} a fee of {_money(preview.fee)} {currency}"
     summary = (
-        f"{describe(draft.request)}, on {connection.name} ({connection.environment}). It {effect} about "
-        f"{_money(abs(preview.cash_effect))} {currency}, {fee}, at {plain(preview.price)} {currency} each."
+        f"{describe(draft.request, currency)}, on {connection.name} ({connection.environment}). Estimated "
+        f"{'cost' if buys else 'proceeds'}: {_money(abs(preview.cash_effect))} {currency} "
+        f"{fee if draft.with_fee else 'before fees'}, at {money(preview.price)} {currency} each."
     )
     if draft.position is not None:
         summary += f" {_position_change(draft)}"
@@ -128,8 +128,8 @@ def _position_change(draft: Draft) -> str:
     signed = draft.request.units if draft.request.side is Side.BUY else -draft.request.units
     after = draft.position + signed
     if not after:
-        return f"It closes the whole position of {plain(draft.position)}."
-    return f"The position goes from {plain(draft.position)} to {plain(after)}."
+        return f"This closes the whole position of {grouped(draft.position)}."
+    return f"Position: {grouped(draft.position)} before, {grouped(after)} after."
 
 
 def _repeat_text(draft: Draft) -> str:
@@ -166,14 +166,14 @@ def opening_text(
     rows = cancelling.open_root_orders(connection, whose).filter(account_id=account_id)
     working = Counter(rows.values_list("symbol", flat=True))
     kept = [(each, working.pop(each.symbol, 0)) for each in left_out]
-    what = f"everything but {', '.join(each.symbol for each in left_out)}" if left_out else "everything"
-    said = f"Close {what} in account {account_id}. "
+    what = f"all positions except {', '.join(each.symbol for each in left_out)}" if left_out else "all positions"
+    text = f"Close {what} in account {account_id}. "
     if count := working.total():
-        said += f"First {_count_of_orders(count)} {'is' if count == 1 else 'are'} cancelled. "
+        text += f"{_count_of_orders(count).capitalize()} will be cancelled first. "
     for each, count in kept:
-        and_orders = f" and keeps {_count_of_orders(count)}" if count else ""
-        said += f"{each.symbol} stays{and_orders}: {each.refusal} "
-    return said
+        and_orders = f" with {_count_of_orders(count)}" if count else ""
+        text += f"{each.symbol} stays open{and_orders}: {each.refusal} "
+    return text
 
 
 def _count_of_orders(count: int) -> str:

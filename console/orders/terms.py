@@ -1,4 +1,4 @@
-"""What an order asks for: a frozen value, checked for sense before any broker sees it. No database."""
+"""The terms of an order: a frozen value, validated before any broker sees it. No database."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from brokers.decimals import DECIMAL_PLACES, plain
+from brokers.decimals import DECIMAL_PLACES, grouped, money, plain
 from brokers.types import Capabilities, LegRequest, OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from console.errors import Code, Refusal
 
@@ -18,19 +18,19 @@ _LARGEST = Decimal(10) ** 15
 
 _CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
-UNTIL = {
+TIF_TEXT = {
     TimeInForce.DAY: "day",
-    TimeInForce.GTC: "until cancelled",
-    TimeInForce.IOC: "at once or not at all",
-    TimeInForce.FOK: "whole and at once or not at all",
-    TimeInForce.OPG: "in the opening auction",
-    TimeInForce.CLS: "in the closing auction",
+    TimeInForce.GTC: "GTC",
+    TimeInForce.IOC: "immediate or cancel",
+    TimeInForce.FOK: "fill or kill",
+    TimeInForce.OPG: "on open",
+    TimeInForce.CLS: "on close",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """One order as it was asked for, with the exits that hang on it. Prices in the instrument's currency."""
+    """One order as requested, with its exits. Prices in the instrument's currency."""
 
     symbol: str
     side: Side
@@ -40,7 +40,7 @@ class Terms:
     """Market orders only: what to spend or raise, in the instrument's currency, fee not included."""
     order_type: OrderType = OrderType.MARKET
     tif: TimeInForce | None = None
-    """None: what is usual at the broker, see ``Capabilities.usual_tif``."""
+    """None: the broker's default, see ``Capabilities.usual_tif``."""
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     trail_amount: Decimal | None = None
@@ -64,7 +64,7 @@ class Terms:
         self._check_exits()
 
     def check_offered(self, capabilities: Capabilities) -> None:
-        """Raises Refusal, naming the field, for what this broker does not do by itself. We never imitate it."""
+        """Raises Refusal, naming the field, for what this broker does not offer. We never imitate it."""
         if self.order_type not in capabilities.order_types:
             raise _not_offered("order_type", f"{self.order_type} orders", capabilities.order_types)
         if self.tif is not None and not capabilities.takes(self.order_type, self.tif):
@@ -72,15 +72,15 @@ class Terms:
                 "tif", f"{self.order_type} orders with {self.tif}", capabilities.times_in_force(self.order_type)
             )
         if self.order_class not in capabilities.order_classes:
-            raise _not_offered("order_class", f"orders of the class {self.order_class}", capabilities.order_classes)
+            raise _not_offered("order_class", f"{self.order_class} orders", capabilities.order_classes)
         for field, asked, offered, what in (
             (
                 "notional",
                 self.notional is not None,
                 capabilities.notional,
-                "orders by amount of money; give a quantity",
+                "notional orders; give a quantity",
             ),
-            ("outside_rth", self.outside_rth, capabilities.extended_hours, "orders outside the regular session"),
+            ("outside_rth", self.outside_rth, capabilities.extended_hours, "orders outside regular hours"),
             ("reduce_only", self.reduce_only, capabilities.reduce_only, "reduce-only orders"),
             ("post_only", self.post_only, capabilities.post_only, "post-only orders"),
         ):
@@ -91,7 +91,7 @@ class Terms:
         if (self.quantity is None) == (self.notional is None):
             raise Refusal(
                 Code.MISSING_ARGUMENT if self.quantity is None else Code.INVALID_ARGUMENT,
-                "Give either a quantity or a notional amount, not both.",
+                "Give either quantity or notional: one of the two, not both.",
                 field="quantity",
             )
         if self.quantity is not None:
@@ -101,7 +101,7 @@ class Terms:
             if self.order_type is not OrderType.MARKET or self.order_class is not OrderClass.SIMPLE:
                 raise Refusal(
                     Code.INVALID_ARGUMENT,
-                    "A notional amount goes with a simple MKT order; give a quantity for any other.",
+                    "Only a simple MKT order can have a notional amount; give a quantity for any other.",
                     field="notional",
                 )
 
@@ -126,19 +126,19 @@ class Terms:
             if price is not None and not needed:
                 raise Refusal(
                     Code.INVALID_ARGUMENT,
-                    f"A {self.order_type} order takes no {field}; leave it out or choose another order_type.",
+                    f"A {self.order_type} order has no {field}; leave it out or choose another order_type.",
                     field=field,
                 )
         trails = [name for name in ("trail_amount", "trail_percent") if getattr(self, name) is not None]
         if self.order_type.needs_trail and len(trails) != 1:
             raise Refusal(
                 Code.INVALID_ARGUMENT if trails else Code.MISSING_ARGUMENT,
-                "A TRAIL order needs one of trail_amount and trail_percent.",
+                "A TRAIL order needs either trail_amount or trail_percent.",
                 field="trail_percent",
             )
         if trails and not self.order_type.needs_trail:
             raise Refusal(
-                Code.INVALID_ARGUMENT, f"A {self.order_type} order takes no {trails[0]}; TRAIL does.", field=trails[0]
+                Code.INVALID_ARGUMENT, f"Only TRAIL orders have {trails[0]}, not {self.order_type}.", field=trails[0]
             )
         if self.trail_amount is not None:
             _positive("trail_amount", self.trail_amount)
@@ -147,14 +147,16 @@ class Terms:
 
     def _check_flags(self) -> None:
         if self.post_only and self.order_type is not OrderType.LIMIT:
-            raise Refusal(Code.INVALID_ARGUMENT, "post_only goes with a LMT order.", field="post_only")
+            raise Refusal(Code.INVALID_ARGUMENT, "Only a LMT order can be post_only.", field="post_only")
         if self.post_only and self.tif in (TimeInForce.IOC, TimeInForce.FOK):
             raise Refusal(
-                Code.INVALID_ARGUMENT, f"A post_only order rests, and {self.tif} does not let it.", field="post_only"
+                Code.INVALID_ARGUMENT,
+                f"A post_only order has to rest, which {self.tif} does not allow.",
+                field="post_only",
             )
         if self.outside_rth and self.order_type is not OrderType.LIMIT:
             raise Refusal(
-                Code.INVALID_ARGUMENT, "Outside the regular session only a LMT order is taken.", field="outside_rth"
+                Code.INVALID_ARGUMENT, "Only LMT orders are accepted outside regular hours.", field="outside_rth"
             )
 
     def _check_exits(self) -> None:
@@ -167,19 +169,17 @@ class Terms:
         if self.order_class is OrderClass.SIMPLE:
             if exits:
                 field = stops[0] if self.take_profit is None else "take_profit"
-                raise Refusal(
-                    Code.INVALID_ARGUMENT, f"{field} goes with the order_class bracket, oco or oto.", field=field
-                )
+                raise Refusal(Code.INVALID_ARGUMENT, f"{field} needs the order_class bracket, oco or oto.", field=field)
             return
         if self.tif not in (None, TimeInForce.DAY, TimeInForce.GTC):
             raise Refusal(
-                Code.INVALID_ARGUMENT, f"A {self.order_class} order takes DAY or GTC, not {self.tif}.", field="tif"
+                Code.INVALID_ARGUMENT, f"A {self.order_class} order must be DAY or GTC, not {self.tif}.", field="tif"
             )
         if self.order_class is OrderClass.OTO:
             if exits != 1:
                 raise Refusal(
                     Code.MISSING_ARGUMENT if not exits else Code.INVALID_ARGUMENT,
-                    "An oto order takes one exit: take_profit or stop_loss. With both it is a bracket.",
+                    "An oto order has one exit: take_profit or stop_loss. With both it is a bracket.",
                     field="take_profit",
                 )
         elif exits != 2:
@@ -213,7 +213,7 @@ class Terms:
                 )
 
     def legs(self, name: Callable[[], str]) -> tuple[LegRequest, ...]:
-        """What hangs on the order, each under a client order id of its own from ``name``."""
+        """The exits of the order, each with its own client order id from ``name``."""
         if self.order_class is OrderClass.SIMPLE:
             return ()
         side = self.side if self.order_class is OrderClass.OCO else self.side.opposite
@@ -304,46 +304,58 @@ def _each(order: OrderRequest | LegRequest, names: tuple[str, ...]) -> dict[str,
     }
 
 
-def describe(request: OrderRequest) -> str:
-    """ "Buy 10 AAPL at 181.5 limit, day" """
+def describe(request: OrderRequest, currency: str) -> str:
+    """One order in one line, as traders write it: ``Buy 10 AAPL, limit 181.50 USD, day``."""
     if request.quantity is None:
-        size = f"{_text(request.notional)} worth of {request.symbol}"
+        size = f"{_price(request.notional, currency)} of {request.symbol}"
     else:
-        size = f"{plain(request.quantity)} {request.symbol}"
-    said = f"{request.side.capitalize()} {size} {describe_price(request)}, {UNTIL[request.tif]}"
-    for flag, meaning in (
-        (request.outside_rth, "also outside the regular session"),
-        (request.reduce_only, "only to make a position smaller"),
-        (request.post_only, "only if it rests first"),
+        size = f"{grouped(request.quantity)} {request.symbol}"
+    price = describe_price(request, currency)
+    if request.order_class is OrderClass.OCO:
+        price = f"OCO: {' or '.join([price, *(describe_price(leg, currency) for leg in request.legs)])}"
+    parts = [f"{request.side.capitalize()} {size}", price, TIF_TEXT[request.tif]]
+    for flag, text in (
+        (request.outside_rth, "extended hours"),
+        (request.reduce_only, "reduce only"),
+        (request.post_only, "post only"),
     ):
         if flag:
-            said += f", {meaning}"
-    if request.legs:
-        joined = " and ".join(describe_price(leg) for leg in request.legs)
-        if request.order_class is OrderClass.OCO:
-            said += f"; or else {joined}: what fills of one ends the other"
-        else:
-            then = "sell" if request.legs[0].side is Side.SELL else "buy"
-            said += f"; once it fills, {then} {joined}"
-            if request.order_class is OrderClass.BRACKET:
-                said += ", whichever comes first"
-    return said
+            parts.append(text)
+    line = ", ".join(parts)
+    if not request.legs or request.order_class is OrderClass.OCO:
+        return line
+    exits = " or ".join(_exit(leg, currency) for leg in request.legs)
+    return f"{line}; once filled: {exits}"
 
 
-def describe_price(order: OrderRequest | LegRequest) -> str:
-    """ "at 181.5 limit" """
+def describe_price(order: OrderRequest | LegRequest, currency: str) -> str:
+    """The kind of an order and its price: ``limit 181.50 USD``, ``trailing stop 5%``."""
     match order.order_type:
         case OrderType.MARKET:
-            return "at market"
+            return "market"
         case OrderType.LIMIT:
-            return f"at {_text(order.limit_price)} limit"
+            return f"limit {_price(order.limit_price, currency)}"
         case OrderType.STOP:
-            return f"when the price reaches {_text(order.stop_price)}"
+            return f"stop {_price(order.stop_price, currency)}"
         case OrderType.STOP_LIMIT:
-            return f"when the price reaches {_text(order.stop_price)}, at {_text(order.limit_price)} limit"
+            return f"stop {_price(order.stop_price, currency)} limit {_price(order.limit_price, currency)}"
         case OrderType.TRAIL:
-            by = _text(order.trail_amount) if order.trail_amount is not None else f"{_text(order.trail_percent)} %"
-            return f"when the price turns back {by} from its best"
+            if order.trail_amount is not None:
+                return f"trailing stop {_price(order.trail_amount, currency)}"
+            return f"trailing stop {'' if order.trail_percent is None else grouped(order.trail_percent)}%"
+
+
+def _exit(leg: LegRequest, currency: str) -> str:
+    """One exit of a bracket or an oto order: ``take profit 195.00 USD``."""
+    if leg.order_type is OrderType.LIMIT:
+        return f"take profit {_price(leg.limit_price, currency)}"
+    if leg.order_type is OrderType.STOP:
+        return f"stop loss {_price(leg.stop_price, currency)}"
+    return describe_price(leg, currency)
+
+
+def _price(value: Decimal | None, currency: str) -> str:
+    return "" if value is None else f"{money(value)} {currency}".rstrip()
 
 
 def check_client_order_id(value: str) -> None:
@@ -351,8 +363,8 @@ def check_client_order_id(value: str) -> None:
     if not _CLIENT_ORDER_ID.fullmatch(value) or value.startswith(("ord_", "cnf_")):
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            "client_order_id takes 1 to 64 letters, digits, dots, colons, hyphens or underscores, and does not begin "
-            "with ord_ or cnf_.",
+            "client_order_id must be 1 to 64 letters, digits, dots, colons, hyphens or underscores, and must not "
+            "begin with ord_ or cnf_.",
             field="client_order_id",
         )
 
@@ -363,14 +375,10 @@ def digest(shown: dict[str, Any]) -> str:
 
 
 def _not_offered(field: str, what: str, instead: frozenset[Any] = frozenset()) -> Refusal:
-    message = f"This broker does not take {what}."
+    message = f"This broker does not accept {what}."
     if instead:
-        message += f" It takes {', '.join(sorted(each.value for each in instead))}."
+        message += f" It accepts {', '.join(sorted(each.value for each in instead))}."
     return Refusal(Code.NOT_OFFERED_BY_BROKER, message, field=field)
-
-
-def _text(value: Decimal | None) -> str:
-    return "" if value is None else plain(value)
 
 
 def _percent(field: str, value: Decimal) -> None:

@@ -28,7 +28,7 @@ class FolderBackend(BaseEmailBackend):
         for message in email_messages:
             file = folder / f"{time.strftime('%Y-%m-%d-%H%M%S', time.gmtime())}-{secrets.token_hex(4)}.txt"
             _write(file, f"To: {', '.join(message.to)}\nSubject: {message.subject}\n\n{message.body}")
-            log.warning("A letter to %s is in %s: no mail server is set.", ", ".join(message.to), file)
+            log.warning("The e-mail to %s is in %s: no mail server is set.", ", ".join(message.to), file)
         return len(email_messages)
 
 

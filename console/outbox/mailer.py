@@ -166,7 +166,7 @@ def _retry_or_give_up(each: OutgoingMail, error: Exception) -> None:
 def _give_up(each: OutgoingMail, failure: str) -> None:
     OutgoingMail.objects.filter(pk=each.pk).update(failed_at=timezone.now(), failure=failure[:200], sealed="")
     log.warning(
-        'A letter was given up after %d attempts: "%s" of %s UTC. The page Errors says to whom and why.',
+        'An e-mail was given up after %d attempts: "%s" of %s UTC. The page Errors says to whom and why.',
         each.attempts,
         each.get_kind_display(),
         f"{each.created_at:%Y-%m-%d %H:%M}",

@@ -12,5 +12,5 @@ class InviteForm(forms.Form):
     operator = forms.BooleanField(
         label="Operator",
         required=False,
-        help_text="May also invite and disable people, and see everybody's activity.",
+        help_text="Can also invite and disable people, and see everyone's activity.",
     )

@@ -15,22 +15,22 @@ from console.accounts.presence import PresenceAct
 from console.people import roster
 from console.people.forms import InviteForm
 
-LAST = "This is the last operator: somebody must run the instance. Make somebody else an operator first."
+LAST = "This is the only operator. Make somebody else an operator first."
 
 _ACTIONS: dict[str, tuple[Callable[..., None], str]] = {
-    "disable": (roster.disable, "{} is disabled: signed out everywhere, and every app and key of theirs is refused."),
-    "enable": (roster.enable, "{} may sign in again, and their apps and keys work again."),
+    "disable": (roster.disable, "{} is disabled: signed out everywhere, and all their apps and keys are refused."),
+    "enable": (roster.enable, "{} can sign in again, and their apps and keys work again."),
     "make-operator": (roster.make_operator, "{} is an operator now."),
     "unmake-operator": (roster.unmake_operator, "{} is no longer an operator."),
-    "forget-factors": (roster.forget_factors, "{} signs in with the password alone until they add a second factor."),
+    "forget-factors": (roster.forget_factors, "{} signs in with only the password until they add a second factor."),
 }
 
 _WORDS = {
-    "disable": "{} is signed out everywhere, and every app and key of theirs is refused.",
-    "enable": "{} may sign in again, and their apps and keys work again.",
-    "make-operator": "{} becomes an operator: may invite and disable people, and see everybody's activity.",
+    "disable": "{} is signed out everywhere, and all their apps and keys are refused.",
+    "enable": "{} can sign in again, and their apps and keys work again.",
+    "make-operator": "{} becomes an operator: can invite and disable people, and see everyone's activity.",
     "unmake-operator": "{} is no longer an operator.",
-    "forget-factors": "{} signs in with the password alone until they add a second factor.",
+    "forget-factors": "{} signs in with only the password until they add a second factor.",
 }
 
 
@@ -56,11 +56,11 @@ def list_(request: HttpRequest) -> HttpResponse:
 def invite(request: HttpRequest) -> HttpResponse:
     form = InviteForm(request.POST or None)
     if request.method == "POST" and not single_submit.is_unused(request):
-        messages.info(request, "This form was sent before. A link is shown only once.")
+        messages.info(request, "This form was already sent. A link is shown only once.")
         return redirect("people:list")
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
-        may = "may sign in here once they have opened the link"
+        may = "can sign in here after opening the link"
         about = f"{data['email']} {may}{', as an operator' if data['operator'] else ''}."
         proved = presence.require_proof(request, PresenceAct.INVITE, about=about, back=reverse("people:list"))
         if isinstance(proved, HttpResponse):
@@ -68,7 +68,7 @@ def invite(request: HttpRequest) -> HttpResponse:
         try:
             user, address = roster.invite(data["email"], operator=data["operator"], by=user_of(request))
         except roster.AlreadyHere:
-            form.add_error("email", "Somebody here has that address already.")
+            form.add_error("email", "There is already an account with that address.")
         else:
             single_submit.use_token(request)
             return render(request, "people/invited.html", {"person": user, "address": address})
@@ -82,9 +82,9 @@ def invite(request: HttpRequest) -> HttpResponse:
 def invite_again(request: HttpRequest, pk: int) -> HttpResponse:
     person = get_object_or_404(User, pk=pk, is_active=True)
     if person.has_usable_password():
-        messages.error(request, f"{person.email} has a password. They can ask for a new one where they sign in.")
+        messages.error(request, f"{person.email} has a password. They can reset it on the sign-in page.")
         return redirect("people:list")
-    about = f"You get a new link that sets the password of {person.email}."
+    about = f"You get a new link to set the password of {person.email}."
     proved = presence.require_proof(request, PresenceAct.INVITE, about=about, back=reverse("people:list"))
     if isinstance(proved, HttpResponse):
         return proved

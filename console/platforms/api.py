@@ -20,7 +20,9 @@ def _make_user(request: HttpRequest, platform: Platform) -> HttpResponse:
     bodies.known(body, "reference", "connection")
     paper = body.get("connection")
     if paper is not None and not isinstance(paper, dict):
-        raise Refusal(Code.INVALID_ARGUMENT, "connection is an object: name, starting_cash.", field="connection")
+        raise Refusal(
+            Code.INVALID_ARGUMENT, "connection must be an object with name and starting_cash.", field="connection"
+        )
     user, secret = provisioning.provision_user(
         platform,
         reference=bodies.text(body, "reference", most=100),

@@ -43,7 +43,7 @@ def known(body: Mapping[str, Any], *names: str, within: str = "the body") -> Non
     for name in body:
         if name not in names:
             raise Refusal(
-                Code.UNKNOWN_ARGUMENT, f"{within} takes {', '.join(names)}, and no {name[:60]!r}.", field=name[:60]
+                Code.UNKNOWN_ARGUMENT, f"{within} accepts {', '.join(names)}, not {name[:60]!r}.", field=name[:60]
             )
 
 
@@ -68,14 +68,14 @@ def connection_id(body: Mapping[str, Any]) -> int | None:
     if isinstance(given, str) and given.isascii() and given.isdecimal() and len(given) < 19:
         given = int(given)
     if type(given) is not int or not 0 < given < 2**63:
-        raise Refusal(Code.INVALID_ARGUMENT, "connection_id is the id of a connection.", field="connection_id")
+        raise Refusal(Code.INVALID_ARGUMENT, "connection_id must be the id of a connection.", field="connection_id")
     return given
 
 
 def text(body: Mapping[str, Any], name: str, *, most: int, required: bool = False) -> str:
     given = body.get(name, "")
     if not isinstance(given, str) or len(given) > most or (required and not given.strip()):
-        raise Refusal(Code.INVALID_ARGUMENT, f"{name} is a text of at most {most} characters.", field=name)
+        raise Refusal(Code.INVALID_ARGUMENT, f"{name} must be text of at most {most} characters.", field=name)
     return check_text(given, field=name, what=name)
 
 
@@ -83,7 +83,7 @@ def paper(body: Mapping[str, Any]) -> PaperTerms:
     known(body, "name", "starting_cash", "trading_enabled", within="connection")
     trading = body.get("trading_enabled", True)
     if not isinstance(trading, bool):
-        raise Refusal(Code.INVALID_ARGUMENT, "trading_enabled is true or false.", field="trading_enabled")
+        raise Refusal(Code.INVALID_ARGUMENT, "trading_enabled must be true or false.", field="trading_enabled")
     return PaperTerms(text(body, "name", most=60, required=True), _cash(body.get("starting_cash")), trading)
 
 
@@ -95,7 +95,7 @@ def _cash(given: object) -> Decimal:
     if amount is None or not amount.is_finite() or not 1 <= amount <= _MOST_CASH or amount != round(amount, 2):
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            'starting_cash is decimal text from "1" to "1000000000", with at most 2 decimals.',
+            'starting_cash must be decimal text from "1" to "1000000000", with at most 2 decimals.',
             field="starting_cash",
         )
     return round(amount, 2)

@@ -33,7 +33,7 @@ def platform(client_id: str, client_secret: str) -> Platform:
     fits = secrets.compare_digest(found.digest if found else _NOBODY, digest(client_secret))
     if found is None or not fits:
         raise Refusal(
-            Code.UNAUTHENTICATED, "client-id and client-secret are not those of a platform.", field="client-secret"
+            Code.UNAUTHENTICATED, "client-id and client-secret do not belong to a platform.", field="client-secret"
         )
     if found.disabled_at is not None or not found.owner.is_active:
         raise Refusal(Code.UNAUTHENTICATED, "This platform is disabled.", field="client-id")
@@ -46,7 +46,7 @@ def user(platform: Platform, user_id: str, user_secret: str) -> PlatformUser:
     if found is None or not fits:
         raise Refusal(
             Code.UNAUTHENTICATED,
-            "user-id and user-secret are not those of a user of this platform.",
+            "user-id and user-secret do not belong to a user of this platform.",
             field="user-secret",
         )
     if found.disabled_at is not None or not found.user.is_active:

@@ -30,7 +30,7 @@ class PaperTerms:
 def create_platform(operator: User, *, name: str) -> tuple[Platform, str]:
     """The returned text is the only copy of the secret there will ever be. Raises Refusal for a bad name."""
     if not operator.is_operator:
-        raise ValueError("Only an operator makes a platform.")
+        raise ValueError("Only an operator can add a platform.")
     name = display_names.clean_display_name(name)
     raw, digest = credentials.new_secret("tlc")
     platform = Platform.objects.create(
@@ -86,7 +86,7 @@ def provision_user(
     except IntegrityError as error:
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            f"This platform has a user with the reference {reference!r} already.",
+            f"A user of this platform already has the reference {reference!r}.",
             field="reference",
         ) from error
     _record(made, "added")

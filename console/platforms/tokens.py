@@ -35,7 +35,7 @@ class Token:
 
 
 class ChooseConnection(Refusal):
-    """The user has several connections, or none: ``choices`` are those that fit."""
+    """Which connection is meant is unclear: ``choices`` are those that fit."""
 
     def __init__(self, message: str, choices: list[Connection]) -> None:
         super().__init__(Code.CONNECTION_REQUIRED, message, field="connection_id")
@@ -49,7 +49,7 @@ def mint(user: PlatformUser, wanted: frozenset[Scope], *, connection_id: int | N
     if connection.is_live and Scope.TRADE in wanted and not user.user.has_usable_password():
         raise Refusal(
             Code.INSUFFICIENT_SCOPE,
-            "This user has not signed in here yet, and until then may only read a live connection.",
+            "This user has not signed in here yet. Until then, they can only read a live connection.",
             field="scopes",
         )
     app = _app(user, connection, wanted)
@@ -84,7 +84,7 @@ def _connection(user: PlatformUser, connection_id: int | None) -> Connection:
     if not found:
         raise ChooseConnection("This user has no connection yet. Add one first.", found)
     if len(found) > 1:
-        raise ChooseConnection("This user has several connections. Name one as connection_id.", found)
+        raise ChooseConnection("This user has several connections. Set connection_id to one of them.", found)
     return found[0]
 
 
@@ -97,7 +97,7 @@ def _app(user: PlatformUser, connection: Connection, wanted: frozenset[Scope]) -
         if access.app.revoked_at is not None and scopes.parse(access.scopes) <= wanted:
             raise Refusal(
                 Code.APP_REVOKED,
-                "This access was taken back. The platform cannot give it to itself again on this connection.",
+                "This access was revoked. The platform cannot restore it on this connection itself.",
             )
     for access in accesses:
         if scopes.parse(access.scopes) == wanted:

@@ -51,10 +51,10 @@ def list_(request: HttpRequest) -> HttpResponse:
 def new(request: HttpRequest) -> HttpResponse:
     form = PlatformForm(request.POST or None)
     if request.method == "POST" and not single_submit.is_unused(request):
-        messages.info(request, "This form was sent before. A secret is shown only once.")
+        messages.info(request, "This form was already sent. A secret is shown only once.")
         return redirect("platforms:list")
     if request.method == "POST" and form.is_valid():
-        about = f"{form.cleaned_data['name']} can make users here and act for them."
+        about = f"{form.cleaned_data['name']} can create users here and act for them."
         proved = presence.require_proof(request, PresenceAct.ADD_PLATFORM, about=about, back=reverse("platforms:list"))
         if isinstance(proved, HttpResponse):
             return proved
@@ -80,9 +80,9 @@ def secret(request: HttpRequest, client_id: str) -> HttpResponse:
     platform = get_object_or_404(_all(), client_id=client_id)
     if request.method == "POST":
         if not single_submit.is_unused(request):
-            messages.info(request, "This form was sent before. A secret is shown only once.")
+            messages.info(request, "This form was already sent. A secret is shown only once.")
             return redirect("platforms:detail", client_id)
-        about = f"You get a new secret of {platform.name}; the old one stops working."
+        about = f"You get a new secret for {platform.name}; the old one stops working."
         back = reverse("platforms:detail", args=[client_id])
         proved = presence.require_proof(request, PresenceAct.CHANGE_PLATFORM_SECRET, about=about, back=back)
         if isinstance(proved, HttpResponse):
@@ -115,7 +115,7 @@ def enable(request: HttpRequest, client_id: str) -> HttpResponse:
     if isinstance(proved, HttpResponse):
         return proved
     if provisioning.enable_platform(platform, by=user_of(request)):
-        messages.success(request, f"{platform.name} can mint tokens again. Those from before stay ended.")
+        messages.success(request, f"{platform.name} can mint tokens again. Earlier tokens stay invalid.")
     return redirect("platforms:detail", client_id)
 
 

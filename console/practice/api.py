@@ -19,12 +19,12 @@ class PracticeModelOut(serializers.Serializer[Any]):
     """What an account trades under; rates in percent, fees in the currency of the instrument."""
 
     preset = serializers.CharField()
-    stamp = serializers.CharField(help_text="What each fill names it by.")
+    stamp = serializers.CharField(help_text="The name each fill carries.")
     margin = serializers.BooleanField()
 
     def get_fields(self) -> dict[str, Any]:
         rates = {
-            name: Amount(source=f"rates.{name}", allow_null=True, help_text=f"{knob.words}. Null: no bound.")
+            name: Amount(source=f"rates.{name}", allow_null=True, help_text=f"{knob.words}. Null: no limit.")
             for name, knob in KNOBS.items()
         }
         return {**super().get_fields(), **rates}
@@ -58,27 +58,28 @@ class PracticeResetOut(serializers.Serializer[Any]):
 
 class PracticeAccountIn(Strict):
     name = Text(max_length=100)
-    cash = Amount(required=False, help_text="Unless told: the cash of the copied account, else of the first one here.")
+    cash = Amount(required=False, help_text="Default: the cash of the copied account, or of the first account here.")
     preset = Choice(choices=list(PRESETS), required=False)
     clone_connection_id = parsing.Id(
-        required=False, help_text="Start as a copy of an account of this connection. A key reaches its own alone."
+        required=False,
+        help_text="Start as a copy of an account of this connection. A key can use only its own connection.",
     )
-    clone_account_id = Text(required=False, max_length=64, help_text="The connection's default account unless told.")
+    clone_account_id = Text(required=False, max_length=64, help_text="Default: the connection's default account.")
 
 
 class PracticeResetIn(Strict):
-    cash = Amount(required=False, help_text="What it started with unless told.")
+    cash = Amount(required=False, help_text="Default: what it started with.")
 
 
 class PracticeModelIn(Strict):
     """All of it at once: a rate that is left out is the preset's own."""
 
     preset = Choice(choices=list(PRESETS))
-    margin = Flag(required=False, help_text="It may borrow cash, and sell stock it does not have.")
+    margin = Flag(required=False, help_text="It can borrow cash and sell short.")
 
     def get_fields(self) -> dict[str, Any]:
         rates = {
-            name: Amount(required=False, help_text=f"{knob.words}. The preset's own unless told.")
+            name: Amount(required=False, help_text=f"{knob.words}. Default: the preset's value.")
             for name, knob in KNOBS.items()
         }
         return {**super().get_fields(), **rates}
@@ -120,7 +121,8 @@ class PracticeAccounts(_Practice):
             name="open_practice_account",
             needs=Need.KEEP,
             toolset=Toolset.PAPER,
-            about="Open one more practice account, or a copy of an account. The connection's others stay as they are.",
+            about="Open another practice account, or a copy of an account. The connection's other accounts do not "
+            "change.",
             answers=PracticeOpenedOut,
             status=201,
             takes=PracticeAccountIn,
@@ -171,8 +173,8 @@ class ResetPracticeAccount(_Practice):
             name="reset_practice_account",
             needs=Need.KEEP,
             toolset=Toolset.PAPER,
-            about="Cancel its orders, write its positions off and start again. Profit and equity begin anew; the "
-            "ledger and the journal keep what was.",
+            about="Cancel its orders, write off its positions and start again. Profit and equity start from zero; the "
+            "ledger and the journal keep their history.",
             answers=PracticeResetOut,
             takes=PracticeResetIn,
         )
@@ -192,7 +194,7 @@ class SetPracticeModel(_Practice):
             name="set_practice_model",
             needs=Need.KEEP,
             toolset=Toolset.PAPER,
-            about="What it trades under from the next fill on: fees, slippage, partial fills, borrowing, margin.",
+            about="The terms from the next fill: fees, slippage, partial fills, borrowing, margin.",
             answers=PracticeAccountOut,
             takes=PracticeModelIn,
         )

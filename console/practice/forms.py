@@ -40,14 +40,16 @@ class AccountForm(forms.Form):
     name = forms.CharField(
         label="Name", max_length=100, validators=[validate_line], widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
-    cash = _amount(label="Starting cash", help_text="Empty: as the copied account, else as the first account here.")
+    cash = _amount(
+        label="Starting cash", help_text="Empty: the same as the copied account, or as the first account here."
+    )
     preset = forms.ChoiceField(label="Fees and slippage", choices=_PRESETS)
     clone = forms.ModelChoiceField(
         label="Copy cash and positions from",
         required=False,
         queryset=Connection.objects.none(),
-        empty_label="Nothing: start with cash alone",
-        help_text="What it holds now. Instruments that the simulated market does not have are left out.",
+        empty_label="Nothing: start with cash only",
+        help_text="Its current holdings. Instruments that the simulated market does not have are left out.",
     )
 
     def __init__(self, *args: Any, owner: User, currency: str, **kwargs: Any) -> None:
@@ -58,7 +60,7 @@ class AccountForm(forms.Form):
 
 class ResetForm(forms.Form):
     use_required_attribute = False
-    cash = _amount(label="Starting cash", help_text="Empty: what it started with.")
+    cash = _amount(label="Starting cash", help_text="Empty: the original amount.")
 
 
 class ModelForm(forms.Form):
@@ -66,9 +68,7 @@ class ModelForm(forms.Form):
 
     use_required_attribute = False
     preset = forms.ChoiceField(label="Preset", choices=_PRESETS)
-    margin = forms.BooleanField(
-        label="Margin", required=False, help_text="It may borrow cash, and sell stock it does not have."
-    )
+    margin = forms.BooleanField(label="Margin", required=False, help_text="It can borrow cash and sell short.")
 
     def __init__(self, *args: Any, terms: ModelSettings, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

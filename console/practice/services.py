@@ -118,7 +118,7 @@ def open_account(
     if currency is not None and currency != connection.currency:
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            f"The accounts of this connection are in {connection.currency}, as its limits are. Its owner can add "
+            f"The accounts of this connection are in {connection.currency}, like its limits. Its owner can add "
             "another connection for another currency.",
             field="currency",
         )
@@ -131,7 +131,7 @@ def open_account(
             raise Refusal(Code.INVALID_REQUEST, f"A connection has at most {MOST_ACCOUNTS} practice accounts.")
         if any(model_settings.settings_of(key).name == name.strip() for key in keys):
             raise Refusal(
-                Code.INVALID_ARGUMENT, f"This connection has an account called {name.strip()} already.", field="name"
+                Code.INVALID_ARGUMENT, f"This connection already has an account called {name.strip()}.", field="name"
             )
         first = ledger.account(keys[0])
         start = cash if cash is not None else copied if copied is not None else first.starting_cash
@@ -180,7 +180,7 @@ def reset_account(
     if stuck is not None:
         raise Refusal(
             Code.OUTCOME_UNKNOWN,
-            f"Order {stuck.public_id} could not be taken back yet, so nothing was reset. Look at it with "
+            f"Order {stuck.public_id} could not be cancelled yet, so nothing was reset. Check it with "
             "get_order_status, then reset again.",
             order_id=stuck.public_id,
         )
@@ -216,7 +216,8 @@ def set_model(
     if isinstance(by, ConnectedApp) and (overrides or {}).get("latency_ms", Decimal(0)) > MOST_LATENCY_OF_AN_APP:
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            f"An app may set latency_ms to at most {MOST_LATENCY_OF_AN_APP}, as cancels take that long too. The owner "
+            f"An app can set latency_ms to at most {MOST_LATENCY_OF_AN_APP}, because cancels are delayed too. The "
+            "owner "
             "can set more in the console.",
             field="overrides.latency_ms",
         )
@@ -237,7 +238,7 @@ def _check(connection: Connection, by: By, account_id: str) -> None:
     if not can_practise(connection):
         raise Refusal(
             Code.NOT_OFFERED_BY_BROKER,
-            f"{connection.name} has no practice accounts: they exist on paper connections alone. Nothing was done.",
+            f"{connection.name} has no practice accounts: only paper connections have them. Nothing was done.",
         )
     if isinstance(by, ConnectedApp):
         permission.check_permission(by, connection)
@@ -251,8 +252,8 @@ def _check_equity_share(connection: Connection, by: By) -> None:
     ):
         raise Refusal(
             Code.OUTSIDE_LIMITS,
-            "A limit here is a share of the equity, and new simulated money would widen it. The owner can do this in "
-            "the console, on the connection's page.",
+            "A limit here is a share of equity, and new simulated money would widen it. The owner can do this in the "
+            "console, on the connection's page.",
         )
 
 
@@ -275,7 +276,7 @@ def _original(of: tuple[Connection, str], currency: str) -> tuple[list[paper_acc
     if cash <= 0:
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            f"{chosen.name} has no cash, and an account needs some to start with. Name an amount as cash.",
+            f"{chosen.name} has no cash, and an account needs some to start with. Set cash to an amount.",
             field="cash",
         )
     lots = [paper_accounts.Lot(symbol=each.symbol, quantity=each.quantity, average_price=_paid(each)) for each in held]

@@ -62,7 +62,7 @@ def reset(request: HttpRequest, pk: int, account_id: str) -> HttpResponse:
         except Refusal as refusal:
             form.add_error(None, str(refusal))
         else:
-            started = f"{terms.name} starts again with {plain(done.terms.starting_cash)} {terms.currency}."
+            started = f"{terms.name} restarted with {plain(done.terms.starting_cash)} {terms.currency}."
             messages.success(request, started)
             return redirect("practice:list", connection.pk)
     return render(request, "practice/reset.html", {"connection": connection, "account": terms, "form": form})
@@ -87,7 +87,7 @@ def model(request: HttpRequest, pk: int, account_id: str) -> HttpResponse:
         except Refusal as refusal:
             form.add_error(None, str(refusal))
         else:
-            messages.success(request, f"{terms.name} trades under these terms from now on.")
+            messages.success(request, f"{terms.name} uses these terms from now on.")
             return redirect("practice:list", connection.pk)
     context = {"connection": connection, "account": terms, "form": form, "presets": PRESET_ROWS}
     return render(request, "practice/model.html", context)

@@ -2,14 +2,12 @@ from console.accounts.models import User
 from console.outbox.mailer import Email
 from console.security import services
 
-_RECOVERY = """Somebody asked for a new password for {email} at {host}.
-
-To set one, open this page within an hour:
+_RECOVERY = """Somebody requested a new password for {email} at {host}. To set one, open this page within an hour:
 
 {address}
 
-If it was not you, do nothing: without the page above nothing changes.
-After the password is set, live trading rests for 24 hours.
+If this was not you, ignore this e-mail: nothing changes unless the page above is used. After a new password is set,
+live trading is frozen for 24 hours.
 """
 
 

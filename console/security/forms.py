@@ -5,7 +5,7 @@ from console.accounts.validators import validate_line
 
 class AppForm(forms.Form):
     code = forms.CharField(
-        label="Code that the app shows now",
+        label="Code currently shown in the app",
         max_length=12,
         widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
     )
@@ -17,6 +17,6 @@ class PasskeyForm(forms.Form):
         max_length=60,
         initial="This computer",
         validators=[validate_line],
-        help_text="So that you can tell your passkeys apart.",
+        help_text="Helps you tell your passkeys apart.",
     )
     credential = forms.CharField(widget=forms.HiddenInput, required=False)

@@ -17,7 +17,7 @@ from console.accounts.required import before_second_factor
 from console.security import services
 from console.security.forms import AppForm, PasskeyForm
 
-STALE = "The browser's answer does not fit. Try again."
+STALE = "The browser's answer was not accepted. Try again."
 
 
 @never_cache
@@ -61,7 +61,7 @@ def password(request: HttpRequest) -> HttpResponse:
         return proved
     services.change_password(user, form.cleaned_data["password"], session=request.session.session_key, ip=_ip(request))
     update_session_auth_hash(request, user)
-    messages.success(request, "Your password is changed. Everywhere else you are signed out.")
+    messages.success(request, "Password changed. You are signed out everywhere else.")
     return redirect("security:overview")
 
 
@@ -72,7 +72,7 @@ def add_app(request: HttpRequest) -> HttpResponse:
     """The secret is shown in the answer to a proof, and comes back sealed with the code."""
     user = user_of(request)
     if factors.has(user, factors.APP):
-        messages.info(request, "You have an authenticator app already. Remove it first to set up another.")
+        messages.info(request, "You already have an authenticator app. Remove it first to set up another.")
         return redirect("security:overview")
     if request.method != "POST":
         return render(request, "security/app.html")
@@ -87,10 +87,10 @@ def add_app(request: HttpRequest) -> HttpResponse:
             factor = factors.add_app(user, secret, form.cleaned_data["code"])
             if factor is not None:
                 return _added(request, factor)
-            form.add_error("code", "That is not what the app should show now. Is the phone's clock right?")
+            form.add_error("code", "That code does not match. Check that your phone's clock is right.")
     else:
         proved = _require_proof(
-            request, PresenceAct.ADD_APP, "Codes of an app on your phone become your second factor."
+            request, PresenceAct.ADD_APP, "Codes from an app on your phone become your second factor."
         )
         if isinstance(proved, HttpResponse):
             return proved
@@ -124,7 +124,7 @@ def add_passkey(request: HttpRequest) -> HttpResponse:
         messages.error(request, STALE)
         return redirect("security:add-passkey")
     proved = _require_proof(
-        request, PresenceAct.ADD_PASSKEY, f"A new passkey, {name}, signs you in and releases orders."
+        request, PresenceAct.ADD_PASSKEY, f"The new passkey {name} can sign you in and release orders."
     )
     if isinstance(proved, HttpResponse):
         return proved
@@ -140,7 +140,7 @@ def remove_factor(request: HttpRequest, pk: int) -> HttpResponse:
     factor = get_object_or_404(Factor, pk=pk, user=user, type__in=(factors.APP, factors.PASSKEY))
     what = services.describe(factor)
     if request.method == "POST":
-        proved = _require_proof(request, PresenceAct.REMOVE_FACTOR, f"Your {what} no longer opens anything here.")
+        proved = _require_proof(request, PresenceAct.REMOVE_FACTOR, f"Your {what} will no longer work here.")
         if isinstance(proved, HttpResponse):
             return proved
         try:
@@ -159,10 +159,10 @@ def remove_factor(request: HttpRequest, pk: int) -> HttpResponse:
 def new_codes(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     if not factors.has_any(user):
-        messages.info(request, "Recovery codes stand in for a second factor. Add one first.")
+        messages.info(request, "Recovery codes replace a lost second factor. Add a second factor first.")
         return redirect("security:overview")
     if request.method == "POST" and not single_submit.is_unused(request):
-        messages.info(request, "This form was sent before. Recovery codes are shown only once.")
+        messages.info(request, "This form was already sent. Recovery codes are shown only once.")
         return redirect("security:overview")
     if request.method == "POST":
         proved = _require_proof(

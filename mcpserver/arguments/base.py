@@ -76,11 +76,11 @@ class Text(Arg):
 
     def parse(self, value: Any) -> str:
         if not isinstance(value, str) or not value.strip():
-            raise self._wrong("must be text that is not empty.")
+            raise self._wrong("must be non-empty text.")
         if len(value) > self.longest:
-            raise self._wrong(f"may have at most {self.longest} characters.")
+            raise self._wrong(f"can have at most {self.longest} characters.")
         if places := text.find_hidden(value):
-            raise self._wrong(f"has a character that cannot be seen: {text.escape_character(value[places[0]])}.")
+            raise self._wrong(f"has an invisible character: {text.escape_character(value[places[0]])}.")
         return value.strip()
 
 
@@ -101,7 +101,7 @@ class Symbols(Arg):
         if not isinstance(items, list) or not items:
             raise self._wrong('must be a list of symbols, such as ["AAPL", "BTC/USD"].')
         if len(items) > self.most:
-            raise self._wrong(f"may name at most {self.most} symbols.")
+            raise self._wrong(f"can have at most {self.most} symbols.")
         one = Text(name=self.name, longest=LONGEST_SYMBOL)
         return [one.parse(item) for item in items]
 
@@ -198,7 +198,7 @@ class Moment(Arg):
         return self._described({"type": "string"})
 
     def words(self) -> str:
-        return "date, or time with its zone"
+        return "date, or time with UTC offset"
 
     def parse(self, value: Any) -> datetime:
         if isinstance(value, str) and len(value) <= 40:
@@ -211,7 +211,9 @@ class Moment(Arg):
             else:
                 if moment.tzinfo is not None and 1970 < moment.year < 2200:
                     return moment.astimezone(UTC)
-        raise self._wrong("must be a date such as 2026-11-20, or a time with its zone, such as 2026-11-20T14:30:00Z.")
+        raise self._wrong(
+            "must be a date such as 2026-11-20, or a time with its UTC offset, such as 2026-11-20T14:30:00Z."
+        )
 
 
 def schema(args: tuple[Arg, ...]) -> dict[str, Any]:
@@ -234,7 +236,7 @@ def parse(args: tuple[Arg, ...], given: Mapping[str, Any]) -> dict[str, Any]:
             takes = ", ".join(known) or "none"
             raise Refusal(
                 Code.UNKNOWN_ARGUMENT,
-                f"This tool takes no argument {str(name)[:60]!r}. It takes: {takes}.",
+                f"This tool has no argument {str(name)[:60]!r}. It accepts: {takes}.",
                 field=str(name)[:60],
             )
     parsed = {name: known[name].parse(value) for name, value in given.items() if value is not None}

@@ -70,7 +70,7 @@ class Texts(Arg):
         if not isinstance(items, list) or not items:
             raise self._wrong("must be a list of text.")
         if len(items) > self.most:
-            raise self._wrong(f"may have at most {self.most} entries.")
+            raise self._wrong(f"can have at most {self.most} entries.")
         one = Choice(name=self.name, choices=self.choices) if self.choices else Text(name=self.name, longest=40)
         return list(dict.fromkeys(one.parse(item) for item in items))
 
@@ -98,7 +98,7 @@ class Amounts(Arg):
             elif name in self.names:
                 found[name] = Amount(name=f"{self.name}.{name}").parse(given)
             else:
-                raise self._wrong(f"knows {', '.join((*self.names, *self.switches))}, and not {str(name)[:40]!r}.")
+                raise self._wrong(f"accepts {', '.join((*self.names, *self.switches))}, not {str(name)[:40]!r}.")
         return found
 
 
@@ -141,7 +141,7 @@ class Cursor(Arg):
         if of != self.of or not row or not row.isprintable():
             raise Refusal(
                 Code.INVALID_ARGUMENT,
-                f"{self.name} must be the next_cursor of this tool's last answer, unchanged.",
+                f"{self.name} must be the next_cursor from this tool's last answer, unchanged.",
                 field=self.name,
             )
         return row
@@ -170,7 +170,8 @@ class OptionLegs(Arg):
         if value:
             raise Refusal(
                 Code.NOT_OFFERED_BY_BROKER,
-                "This broker takes no orders with several option legs. For exits of an order use order_class with "
+                "This broker does not accept orders with several option legs. For exits of an order use order_class "
+                "with "
                 "take_profit and stop_loss.",
                 field=self.name,
             )
@@ -196,7 +197,7 @@ class OrderItems(Arg):
         if not isinstance(value, list) or not value:
             raise self._wrong("must be a list of orders.")
         if len(value) > self.most:
-            raise self._wrong(f"may have at most {self.most} orders.")
+            raise self._wrong(f"can have at most {self.most} orders.")
         return [self._one(number, item) for number, item in enumerate(value)]
 
     def _one(self, number: int, item: Any) -> dict[str, Any]:
@@ -251,7 +252,7 @@ class Filters(Arg):
         if not isinstance(value, list):
             raise self._wrong('must be a list such as [{"field": "price", "op": ">", "value": "100"}].')
         if len(value) > self.most:
-            raise self._wrong(f"may have at most {self.most} conditions.")
+            raise self._wrong(f"can have at most {self.most} conditions.")
         return [self._one(item) for item in value]
 
     def _one(self, item: Any) -> Filter:

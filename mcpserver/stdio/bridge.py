@@ -83,7 +83,7 @@ class Bridge:
     async def _read(self, lines: Lines) -> None:
         async for line in lines:
             if isinstance(line, TooLong):
-                await self._error(None, wire.INVALID_REQUEST, "A message was longer than 1 MiB; it was thrown away.")
+                await self._error(None, wire.INVALID_REQUEST, "A message was longer than 1 MiB and was discarded.")
             elif line.strip():
                 await self._take(line)
 
@@ -98,7 +98,7 @@ class Bridge:
             return
         method, request_id = message.get("method"), message.get("id")
         if method is None and ("result" in message or "error" in message):
-            _log("The host answered a question that was never asked; dropped.")
+            _log("The host answered a request that was never sent; ignored.")
         elif not isinstance(method, str):
             await self._error(None, wire.INVALID_REQUEST, "A message needs a method.")
         elif "id" not in message:
@@ -114,7 +114,7 @@ class Bridge:
             await self._error(
                 request_id,
                 wire.INTERNAL_ERROR,
-                "Too many requests are in flight: wait for answers, then ask again. Nothing was sent.",
+                "Too many requests are in progress: wait for answers, then try again. Nothing was sent.",
                 {"code": "too_many_in_flight"},
             )
             return

@@ -38,7 +38,7 @@ def arguments(text: str) -> dict[str, Any]:
         except (OSError, UnicodeDecodeError) as error:
             raise Misused(f"The file {text[1:]} cannot be read as text.") from error
     if len(text) > _LONGEST_ARGUMENTS:
-        raise Misused("The arguments are longer than any call may be.")
+        raise Misused("The arguments are too long.")
     try:
         parsed = json.loads(text, parse_float=_exact, parse_constant=_no_constant, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
@@ -115,8 +115,13 @@ async def _ask(http: httpx2.AsyncClient, url: str, method: str, params: Mapping[
             result = received.message.get("result")
             if isinstance(result, dict) and result.get("resultType", "complete") == "complete":
                 return result
-            raise _Refused({"code": "unexpected_answer", "message": "The tool asks for more than a pipe can answer."})
-    raise Unanswered("answer_lost", "No answer came.")
+            raise _Refused(
+                {
+                    "code": "unexpected_answer",
+                    "message": "The tool asks the user a question, which is not possible on a command line.",
+                }
+            )
+    raise Unanswered("answer_lost", "No answer arrived.")
 
 
 def version() -> str:
@@ -173,5 +178,5 @@ def _no_constant(name: str) -> NoReturn:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("An argument is given twice.")
+        raise ValueError("An argument was given twice.")
     return found

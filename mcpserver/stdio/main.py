@@ -11,7 +11,7 @@ from mcpserver.stdio.target import Misused
 _KEY_HELP = "The API key comes from TRADELATCH_API_KEY or from a file that only you can read; it is never an argument."
 _EXIT_HELP = (
     "Exit codes: 0 done; 1 refused, with the reason as JSON on standard error; 2 the command line is wrong; "
-    "3 no answer: nothing runs there, or the key is not accepted."
+    "3 no answer: nothing is running there, or the key is not accepted."
 )
 
 
@@ -60,7 +60,7 @@ def _manage(*command: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tradelatch",
-        description="Let an AI assistant use a broker account, and keep the vault.",
+        description="Let an AI assistant use a broker account without giving it the broker key.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"tradelatch {call.version()}")
@@ -76,17 +76,19 @@ def _parser() -> argparse.ArgumentParser:
     quickstart = commands.add_parser(
         "quickstart",
         allow_abbrev=False,
-        help="make an account, a paper connection and two keys, once",
-        description="Make the owner's account, a paper connection and two keys, once, and say how to get in.",
+        help="create an account, a paper connection and two keys, once",
+        description="Create the owner's account, a paper connection and two keys, once, and print how to sign in.",
     )
     quickstart.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    quickstart.add_argument("--rotate", action="store_true", help="make a new password and new keys; the old ones end")
+    quickstart.add_argument(
+        "--rotate", action="store_true", help="create a new password and new keys; the old ones end"
+    )
 
     where = argparse.ArgumentParser(add_help=False)
     where.add_argument(
         "--url",
         metavar="URL",
-        help="address of the instance; without it TRADELATCH_PUBLIC_URL, or this computer at PORT or 8000",
+        help="address of the instance; default TRADELATCH_PUBLIC_URL, else this computer at PORT or 8000",
     )
     where.add_argument("--key-file", metavar="FILE", help="file with the API key, instead of TRADELATCH_API_KEY")
     where.add_argument("--allow-http", action="store_true", help="allow plain http to another computer")
@@ -104,18 +106,18 @@ def _parser() -> argparse.ArgumentParser:
         "tools",
         allow_abbrev=False,
         parents=[where],
-        help="list the tools a key may call, one JSON object a line",
-        description="List the tools this key may call, one JSON object a line.",
+        help="list the tools a key can call, one JSON object per line",
+        description="List the tools this key can call, one JSON object per line.",
         epilog=f"{_KEY_HELP} {_EXIT_HELP}",
     )
-    tools.add_argument("--whole", action="store_true", help="everything about each tool, as a model sees it")
+    tools.add_argument("--whole", action="store_true", help="the full description of each tool, as a model sees it")
     one = commands.add_parser(
         "call",
         allow_abbrev=False,
         parents=[where],
-        help="call one tool, and print one JSON object a line",
-        description="Call one tool, and print one JSON object a line: each item of a list on its own line, with what "
-        "stands around the list on standard error; any other answer in one line.",
+        help="call one tool, and print one JSON object per line",
+        description="Call one tool, and print one JSON object per line: each item of a list on its own line, with the "
+        "rest of the answer on standard error; any other answer on one line.",
         epilog=f"{_KEY_HELP} {_EXIT_HELP}",
     )
     one.add_argument("tool", metavar="TOOL", help="name of the tool, as tradelatch tools lists it")
@@ -125,6 +127,6 @@ def _parser() -> argparse.ArgumentParser:
         default="{}",
         help="arguments as a JSON object, - to read them from standard input, or @FILE",
     )
-    one.add_argument("--whole", action="store_true", help="the whole answer in one line, lists too")
+    one.add_argument("--whole", action="store_true", help="the whole answer on one line, including lists")
     one.add_argument("--all", action="store_true", help="follow next_cursor until the last page")
     return parser

@@ -32,7 +32,7 @@ def find(url: str | None, key_file: str | None, *, allow_http: bool) -> Target:
     parts = urlsplit(address)
     if parts.scheme == "http" and not is_loopback(address) and not allow_http:
         raise Misused(
-            f"{address} is plain http to another computer, where anybody on the way could read the key: "
+            f"{address} is plain http to another computer, so anyone on the network path could read the key: "
             "use https, or add --allow-http on a network you trust."
         )
     return Target(address, _key(key_file))
@@ -80,7 +80,7 @@ def _address(url: str) -> str:
     except ValueError:
         fits = False
     if not fits or parts.username or parts.password or parts.query or parts.fragment:
-        raise Misused("The address must be one such as http://localhost:8000 or https://desk.example.com/mcp.")
+        raise Misused("The address must look like http://localhost:8000 or https://desk.example.com/mcp.")
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") or "/mcp", "", ""))
 
 
@@ -91,11 +91,11 @@ def _key(key_file: str | None) -> str:
         key, source = os.environ.get("TRADELATCH_API_KEY", "").strip(), "TRADELATCH_API_KEY"
         if not key:
             raise Misused(
-                "There is no API key: make one in the console under API keys, and give it in TRADELATCH_API_KEY or in "
-                "a file with --key-file. A key is never an argument: others on this computer could see it."
+                "No API key: create one in the console under API keys, and put it in TRADELATCH_API_KEY or in a file "
+                "given with --key-file. A key is never an argument, because others on this computer could see it."
             )
     if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise Misused(f"{source} must hold one API key and nothing else.")
+        raise Misused(f"{source} must contain one API key and nothing else.")
     return key
 
 
@@ -108,5 +108,5 @@ def _read(path: str) -> str:
             return file.read(_LONGEST_KEY).decode("ascii", "replace").strip()
     except OSError as error:
         if path.startswith("tl_"):
-            raise Misused("--key-file takes the name of a file with the key in it, not the key.") from None
+            raise Misused("--key-file expects the name of a file that contains the key, not the key itself.") from None
         raise Misused(f"The key file {path} cannot be read: {error.strerror}.") from error

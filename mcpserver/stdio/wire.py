@@ -25,10 +25,10 @@ _LARGEST_EVENT = 4 * 1024 * 1024
 _LARGEST_REFUSAL = 64 * 1024
 _CODES = {401: "unauthenticated", 403: "refused", 429: "rate_limited"}
 _ADVICE = {
-    401: "The key is not accepted: make one in the console under API keys, and put it in TRADELATCH_API_KEY or in the "
-    "file given with --key-file.",
-    403: "This key may not be used here.",
-    429: "Too many calls in a minute: wait, then go on.",
+    401: "The key is not accepted: create one in the console under API keys, and put it in TRADELATCH_API_KEY or in "
+    "the file given with --key-file.",
+    403: "This key cannot be used here.",
+    429: "Too many calls in a minute: wait, then continue.",
 }
 
 
@@ -100,7 +100,7 @@ async def exchange(
                     yield received
                     if received.is_answer:
                         return
-                raise _lost("The connection ended before the answer came.")
+                raise _lost("The connection ended before the answer arrived.")
             if response.status_code == 200 and kind == "application/json":
                 yield _received(await response.aread(), message["id"])
                 return
@@ -110,11 +110,11 @@ async def exchange(
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol) as error:
         raise Unanswered(
             "server_unreachable",
-            f"No Tradelatch answers at {url}, and nothing was sent. Start it (tradelatch run), or give its address "
+            f"Tradelatch does not answer at {url}; nothing was sent. Start it (tradelatch run), or give its address "
             "with --url.",
         ) from error
     except (httpx2.RequestError, httpx2.StreamError) as error:
-        raise _lost("The connection broke before the answer came.") from error
+        raise _lost("The connection broke before the answer arrived.") from error
 
 
 async def tell(
@@ -126,7 +126,7 @@ async def tell(
     except (httpx2.RequestError, httpx2.StreamError) as error:
         raise Unanswered("server_unreachable", f"{message['method'][:100]} did not reach {url}.") from error
     if response.status_code >= 300:
-        raise Unanswered("unexpected_answer", f"{message['method'][:100]} was answered {response.status_code}.")
+        raise Unanswered("unexpected_answer", f"{message['method'][:100]} returned {response.status_code}.")
 
 
 def _received(body: bytes, request_id: object) -> Received:
@@ -137,7 +137,7 @@ def _received(body: bytes, request_id: object) -> Received:
     except (ValueError, RecursionError) as error:
         raise _lost("The answer is not JSON.") from error
     if not isinstance(message, dict) or not ("method" in message or "result" in message or "error" in message):
-        raise _lost("The answer is no message of the protocol.")
+        raise _lost("The answer is not a valid protocol message.")
     if "method" not in message and message.get("id") != request_id:
         # What is refused before its id was read is answered with null.
         message["id"] = request_id
@@ -148,7 +148,7 @@ def _received(body: bytes, request_id: object) -> Received:
 def _lost(why: str, **data: object) -> Unanswered:
     return Unanswered(
         "answer_lost",
-        f"{why} The call may have been carried out: before repeating an order, ask get_orders or get_order_status.",
+        f"{why} The call may have been carried out: before repeating an order, call get_orders or get_order_status.",
         rpc_code=CONNECTION_CLOSED,
         **data,
     )
@@ -173,11 +173,14 @@ async def _refused(response: httpx2.Response, kind: str, url: str, request_id: o
     if status >= 400 and isinstance(error, dict):
         return _received(body, request_id)
     if status >= 500:
-        raise _lost(f"{url} answered {status}; see its log.", http_status=status)
+        raise _lost(f"{url} returned {status}; see its log.", http_status=status)
     if 300 <= status < 400:
-        message = f"{url} sends elsewhere, and the key goes only where you send it: give the final address with --url."
+        message = (
+            f"{url} redirects elsewhere, and the key is only sent to the address you give: give the final "
+            "address with --url."
+        )
     else:
-        message = f"{url} answered {status}, as no MCP server does: check the address given with --url."
+        message = f"{url} returned {status}, so it is probably not an MCP server: check the address given with --url."
     raise Unanswered("unexpected_answer", message, http_status=status)
 
 

@@ -12,8 +12,8 @@ from mcpserver.tools.render import check_span, compact
 
 _USUAL = 50
 _WARNING = (
-    "Read the address again at the broker before anything is sent: coins sent to another one, over another network "
-    "or without the tag are lost."
+    "Check the address at the broker before sending anything: coins sent to a wrong address, over another "
+    "network or without the tag are lost."
 )
 
 
@@ -86,7 +86,11 @@ def get_deposit_address(call: ToolCall) -> dict[str, Any]:
         call.account_id = account.account_id
         found = broker.deposit_addresses(account.account_id, call.args["asset"])
     addresses = [compact(asset=each.asset, address=each.address, network=each.network, tag=each.tag) for each in found]
-    note = _WARNING if addresses else "The account has no address for this asset yet. Its owner makes one there."
+    note = (
+        _WARNING
+        if addresses
+        else "The account has no address for this asset yet. The owner can create one at the broker."
+    )
     return {"addresses": addresses, "note": note}
 
 

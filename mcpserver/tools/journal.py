@@ -23,8 +23,9 @@ TRADES, ACTIVITY = "journal", "activity"
 """What their cursors are of."""
 OUTCOMES = tuple(outcome.value for outcome in CallOutcome)
 METHOD = (
-    "A round trip runs from flat to flat. Average cost; over a whole trip FIFO earns the same. realized_pnl, mfe and "
-    "mae are before fees; mfe and mae are the best and worst it stood at, by bars of the size in measured_by."
+    "A round trip runs from flat to flat. Average cost; over a whole trip FIFO gives the same result. "
+    "realized_pnl, mfe and mae are before fees; mfe and mae are the best and worst unrealised profit, by bars of "
+    "the size in measured_by."
 )
 _USUAL = 50
 _NOTES = 5
@@ -106,10 +107,10 @@ def get_journal_trades(call: ToolCall) -> dict[str, Any]:
     try:
         sync.sync_connection(Connection.objects.get(pk=principal.connection_id), only=account.account_id)
     except BrokerError:
-        behind = "The broker did not answer just now: what happened since the last look is missing."
+        behind = "The broker did not answer: anything since the last update is missing."
     whole = sync.is_complete(principal.connection_id, account.account_id)
     if not whole and not behind:
-        behind = "Older fills are still being read, so trades are missing. Ask again in a minute."
+        behind = "Older fills are still being read, so trades are missing. Try again in a minute."
     found = RoundTrip.objects.filter(connection_id=principal.connection_id, account_id=account.account_id)
     if symbol is not None:
         found = found.filter(symbol=symbol)
@@ -159,7 +160,7 @@ def get_activity_log(call: ToolCall) -> dict[str, Any]:
 def _place(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 19):
         raise Refusal(
-            Code.INVALID_ARGUMENT, "cursor must be the next_cursor of this tool's last answer.", field="cursor"
+            Code.INVALID_ARGUMENT, "cursor must be the next_cursor from this tool's last answer.", field="cursor"
         )
     return int(text)
 

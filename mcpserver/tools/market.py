@@ -255,14 +255,14 @@ def _check_honoured(can: Capabilities, adjusted: Adjustment, *, outside_rth: boo
     if outside_rth and not can.bars_outside_hours:
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            "This broker has no bars outside regular hours of its own. Leave outside_rth out.",
+            "This broker has no separate bars outside regular hours. Leave outside_rth out.",
             field="outside_rth",
         )
     if adjusted not in can.adjustments:
         known = ", ".join(sorted(each.value for each in can.adjustments))
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            f"This broker's bars cannot be adjusted for {adjusted.value}. It has: {known}.",
+            f"This broker's bars cannot be adjusted for {adjusted.value}. Available: {known}.",
             field="adjust",
         )
 

@@ -51,7 +51,7 @@ class OrderOut(TypedDict):
     post_only: NotRequired[bool]
     order_class: NotRequired[str]
     parent_order_id: NotRequired[str]
-    """Of an exit: the order it hangs on."""
+    """Of an exit: the order it belongs to."""
     filled_quantity: Number
     average_price: NotRequired[Number]
     fees: Number
@@ -304,7 +304,7 @@ def _prepared(call: ToolCall, prepared: preparing.Prepared) -> dict[str, Any]:
         return {
             "status": _together(orders),
             **_rows(orders),
-            "note": "This client_order_id was used before.",
+            "note": "This client_order_id was already used.",
         }
     several = len(orders) > 1
     return compact(
@@ -322,19 +322,19 @@ def _waits_for(call: ToolCall, order: Order, confirmation: Confirmation) -> dict
     match decided_by:
         case Redeemer.APP:
             status = "needs_confirmation"
-            following = "Nothing was sent. Show the summary to the user; only after they agree, call confirm_trade."
+            following = "Nothing was sent. Show the summary to the user; call confirm_trade only after they agree."
         case Redeemer.USER:
             status = "needs_answer"
             following = (
-                "Nothing was sent. The user is being asked in their client, and only their answer there sends it; you "
-                "cannot confirm it. Then ask get_order_status."
+                "Nothing was sent. Waiting for the user's answer in their client, and only their answer there "
+                "sends it; you cannot confirm it. Then call get_order_status."
             )
         case Redeemer.OWNER:
             status = "needs_approval"
             by["approve_at"] = summary.approval_url(order)
             following = (
-                f"Nothing was sent. The owner must approve it in the console at {summary.approval_url(order)} before "
-                "it expires; you cannot confirm it. Then ask get_order_status."
+                f"Nothing was sent. The owner must approve it in the console at {summary.approval_url(order)} "
+                "before it expires; you cannot confirm it. Then call get_order_status."
             )
     if decided_by is not Redeemer.APP and call.principal.redeemer is Redeemer.APP:
         del by["confirmation_id"]
@@ -382,10 +382,10 @@ def _together(orders: Sequence[Order]) -> str:
 
 
 _ASKED = (
-    "The broker asks its owner something first; nothing was placed or changed yet. Only the owner can answer, in the "
-    "console at {url}. You cannot. Then ask get_order_status."
+    "The broker has a question for the owner; nothing was placed or changed yet. Only the owner can answer, in "
+    "the console at {url}; you cannot. Then call get_order_status."
 )
-_MAY_STAND = "The order may stand. Do not place it again; ask get_order_status."
+_MAY_STAND = "The order may be open. Do not place it again; call get_order_status."
 
 
 def confirm_trade(call: ToolCall) -> dict[str, Any]:
@@ -397,7 +397,7 @@ def confirm_trade(call: ToolCall) -> dict[str, Any]:
         return _changed(order, released.confirmation.modification, call.confirmed_after_ms)
     if len(orders) == 1 and order.state in (states.Status.REJECTED, states.Status.NOT_SENT):
         raise _confirmation_used(
-            order.code, f"{order.reason} To try again, prepare it anew under a new client_order_id.", order
+            order.code, f"{order.reason} To try again, prepare it with a new client_order_id.", order
         )
     asked = next((each for each in orders if each.state is states.Status.ASKED), None)
     following = None if asked is None else _ASKED.format(url=summary.approval_url(asked))
@@ -416,12 +416,12 @@ def _confirmation_used(code: str, message: str, order: Order) -> Refusal:
 def _changed(order: Order, change: Modification, after_ms: int | None) -> dict[str, Any]:
     if change.state in (states.AmendmentStatus.REJECTED, states.AmendmentStatus.NOT_SENT):
         raise _confirmation_used(
-            change.code, f"The order was not changed: {change.reason} To try again, prepare it anew.", order
+            change.code, f"The order was not changed: {change.reason} To try again, prepare it again.", order
         )
     order.refresh_from_db()
     following = None
     if change.state is states.AmendmentStatus.UNKNOWN:
-        following = "The change may hold. Do not ask for it again; ask get_order_status."
+        following = "The change may have been made. Do not request it again; call get_order_status."
     elif change.state is states.AmendmentStatus.ASKED:
         following = _ASKED.format(url=summary.approval_url(order))
     return compact(
@@ -474,7 +474,7 @@ def cancel_all_orders(call: ToolCall) -> dict[str, Any]:
             )
             for each in done
         ],
-        next="Ask get_orders whether the others have ended."
+        next="Call get_orders to see whether the others have ended."
         if any(each.order.state is not states.Status.CANCELLED for each in done)
         else None,
     )
@@ -508,7 +508,7 @@ def get_pending_confirmations(call: ToolCall) -> dict[str, Any]:
             }
             for each in waiting
         ],
-        next="Call confirm_trade only for what the user agreed to; discard_confirmation for the rest."
+        next="Call confirm_trade only for what the user agreed to, and discard_confirmation for the rest."
         if waiting
         else None,
     )
@@ -593,7 +593,7 @@ def _external(call: ToolCall, at_broker: AtBroker, symbol: str | None) -> dict[s
     try:
         found = order_queries.external_orders(call.principal, at_broker, symbol=symbol)
     except Refusal as refusal:
-        return {"external_unknown": f"The broker did not tell which orders were made elsewhere: {refusal}"}
+        return {"external_unknown": f"The broker did not list the orders made elsewhere: {refusal}"}
     return {"external": [render.external(each) for each in found] or None}
 
 

@@ -71,7 +71,7 @@ def create_paper_account(call: ToolCall) -> dict[str, Any]:
     call.account_id = made.terms.account_id
     return {
         "account": _account(made.terms),
-        "next": "Name it as account_id, or make it the one used with set_current_account.",
+        "next": "Pass it as account_id, or select it with set_current_account.",
         **compact(left_out=made.left_out or None),
     }
 
@@ -85,8 +85,8 @@ def reset_paper_account(call: ToolCall) -> dict[str, Any]:
     return {
         "account": _account(done.terms),
         **compact(cancelled_orders=done.cancelled, equity_before=done.before),
-        "note": "Orders were cancelled and positions written off. Profit and loss and the equity curve begin anew; "
-        "the ledger and the journal keep what was.",
+        "note": "Orders were cancelled and positions written off. Profit and loss and the equity curve start again; "
+        "the ledger and the journal keep their history.",
     }
 
 
@@ -103,7 +103,7 @@ def set_paper_model(call: ToolCall) -> dict[str, Any]:
         overrides=None if changes is None else {name: Decimal(value) for name, value in changes.items()},
         margin=margin,
     )
-    return {"account": _account(made), "note": "From now on; each fill names the model it was made under."}
+    return {"account": _account(made), "note": "In effect now; each fill names its model."}
 
 
 def _app(call: ToolCall) -> ConnectedApp:

@@ -36,8 +36,9 @@ _KEYS: dict[str, Callable[[Fill], str]] = {
 }
 GROUPS = tuple(_KEYS)
 METHOD = (
-    "Average cost over all fills, per symbol. realized_pnl is before fees; net_realized_pnl takes off the fees paid "
-    "in the time asked for. unrealized_pnl is at the last price now, before fees. Days and months are UTC."
+    "Average cost over all fills, per symbol. realized_pnl is before fees; net_realized_pnl is after fees paid in the "
+    "requested period."
+    " unrealized_pnl is at the last price now, before fees. Days and months are UTC."
 )
 
 
@@ -187,7 +188,7 @@ def get_watermarks(call: ToolCall) -> dict[str, Any]:
         if deepest
         else None,
         days=_days(known),
-        note="Equity as sampled, at most every 30 seconds; what is paid in or out moves it too.",
+        note="Equity as sampled, at most every 30 seconds; deposits and withdrawals move it too.",
     )
 
 

@@ -134,7 +134,7 @@ def halt_trading(call: ToolCall) -> dict[str, Any]:
     return {
         "status": "halted",
         "halt": _halt(halt),
-        "next": "No app can place or confirm an order there until a person lifts this in the console at "
+        "next": "No app can place or confirm an order there until a person lifts the halt in the console at "
         f"{settings.PUBLIC_URL}/halts/. Open orders stay open; cancel them if the user wants that.",
     }
 
@@ -146,6 +146,6 @@ def _known(connection: Connection, account_id: str) -> Account:
         raise Refusal(
             Code.BROKER_UNAVAILABLE,
             f"Whether there is an account {account_id} could not be checked, so nothing was halted. Leave account_id "
-            "out to halt every account at once; that needs no answer of the broker.",
+            "out to halt every account; that needs no answer from the broker.",
             field="account_id",
         ) from error

@@ -159,7 +159,9 @@ def screen_securities(call: ToolCall) -> dict[str, Any]:
     by = sort.lstrip("-")
     if by not in FIELDS or sort not in (by, f"-{by}"):
         raise Refusal(
-            Code.INVALID_ARGUMENT, f"sort must be one of {', '.join(FIELDS)}, with - in front to turn it.", field="sort"
+            Code.INVALID_ARGUMENT,
+            f"sort must be one of {', '.join(FIELDS)}, with - in front to reverse it.",
+            field="sort",
         )
     used = {each.field for each in filters} | {str(each.value) for each in filters if isinstance(each.value, str)}
     candidates, truncated = _candidates(call, args.get("asset_class"), used | {by})

@@ -72,7 +72,7 @@ def test_who_takes_a_known_name_is_shown_as_unverified_with_its_own_address(
     page = Host(browser, told["client_id"], "https://evil.example/cb").open()
     text = text_of(page)
     assert "Returns to evil.example /cb" in text
-    assert "Unverified. This app registered itself and nobody has reviewed it. The name is its own claim." in text
+    assert "Unverified. This app registered itself and nobody has reviewed it. The app chose the name itself." in text
     assert "verified host" not in text and "vouches" not in text
     assert '<strong class="mono destination">evil.example</strong>' in page.content.decode(), "large"
     assert inputs_of(page, "scope")["mcp:read"], "and reading is all that is preselected"

@@ -112,7 +112,7 @@ ATTACKS = {
         f"{REST}.test_nobody_keeps_an_owner_from_stopping",
         f"{MCP}.test_call_limits:test_the_limits_hold_over_all_apps_of_a_user_and_cancels_pass_them",
     ],
-    "lists and greetings without end": [
+    "list and initialize requests without end": [
         f"{MCP}.test_call_limits:test_each_of_them_is_counted",
         f"{MCP}.test_call_limits:test_lists_and_greetings_are_counted_apart_from_calls_and_apart_by_app",
     ],

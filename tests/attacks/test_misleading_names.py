@@ -143,11 +143,13 @@ def test_the_consoles_forms_and_rest_refuse_it_to_operators_too(
     before = ConnectedApp.objects.count()
     page = at_the_browser(operator)
     client = {"redirect_uris": "https://x.example/cb", "scope": "read", "name": name}
-    assert "people could take for a word of this server" in words_of(submit(page, "/clients/new/", client))
-    assert "people could take for a word of this server" in words_of(submit(page, "/platforms/new/", {"name": name}))
+    assert "could be mistaken for a statement by this server" in words_of(submit(page, "/clients/new/", client))
+    assert "could be mistaken for a statement by this server" in words_of(
+        submit(page, "/platforms/new/", {"name": name})
+    )
     key = {"name": name, "connection": paper.pk, "scope": "read", "expiry": "90"}
     mine = at_the_browser(owner)
-    assert "people could take for a word of this server" in words_of(submit(mine, "/keys/new/", key))
+    assert "could be mistaken for a statement by this server" in words_of(submit(mine, "/keys/new/", key))
     for path, sent in (
         ("/keys", {"name": name, "connection_id": paper.pk, "scopes": ["mcp:read"]}),
         ("/clients", {"name": name, "redirect_uris": ["https://x.example/cb"], "scopes": ["mcp:read"]}),

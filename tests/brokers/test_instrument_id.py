@@ -121,7 +121,7 @@ def test_whatever_is_asked_for_is_read_or_refused(text: str) -> None:
     try:
         found = parse_instrument_id(text)
     except InvalidSymbol as error:
-        assert "no instrument_id" in str(error)
+        assert "not an instrument_id" in str(error)
     else:
         assert found is None or instrument_id.parse(str(found)) == found
 

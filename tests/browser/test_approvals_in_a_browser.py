@@ -63,11 +63,11 @@ def test_a_passkey_releases_a_live_order(
     add_passkey(page, console)
     prepared = prepare(trade_key)
     page.goto(summary.approval_url(prepared.order))
-    expect(page.get_by_role("heading", name="Buy 0.1 BTC/USD at market, day Live")).to_be_visible()
-    expect(page).to_have_title("(1) Buy 0.1 BTC/USD at market, day (Live) · Tradelatch")
+    expect(page.get_by_role("heading", name="Buy 0.1 BTC/USD, market, day Live")).to_be_visible()
+    expect(page).to_have_title("(1) Buy 0.1 BTC/USD, market, day (Live) · Tradelatch")
     assert watch.submitted == []
-    page.get_by_role("button", name="Release with a passkey").click()
-    expect(page.get_by_text("Released. The order is filled.")).to_be_visible()
+    page.get_by_role("button", name="Approve with passkey").click()
+    expect(page.get_by_text("Approved. The order is filled.")).to_be_visible()
     expect(page.get_by_text("with passkey Laptop", exact=False)).to_be_visible()
     assert status(prepared) is Status.FILLED
     assert len(watch.submitted) == 1
@@ -79,7 +79,7 @@ def test_without_a_passkey_a_live_order_cannot_be_released(
     sign_in(page, console, owner.email)
     prepared = prepare(trade_key)
     page.goto(summary.approval_url(prepared.order))
-    expect(page.get_by_text("you have none yet")).to_be_visible()
+    expect(page.get_by_text("you do not have one yet")).to_be_visible()
     expect(page.get_by_role("button", name="Release")).to_have_count(0)
     expect(page.get_by_role("link", name="Add a passkey")).to_be_visible()
     assert status(prepared) is Status.AWAITING
@@ -95,8 +95,8 @@ def test_an_authenticator_that_verifies_nobody_releases_nothing(
     prepared = prepare(trade_key)
     session.send("WebAuthn.setUserVerified", {"authenticatorId": number, "isUserVerified": False})
     page.goto(summary.approval_url(prepared.order))
-    page.get_by_role("button", name="Release with a passkey").click()
-    expect(page.get_by_text("Nothing was chosen. Try again when you are ready.")).to_be_visible()
+    page.get_by_role("button", name="Approve with passkey").click()
+    expect(page.get_by_text("No passkey was chosen. Try again.")).to_be_visible()
     assert status(prepared) is Status.AWAITING
     assert watch.submitted == []
 
@@ -110,8 +110,8 @@ def test_an_authenticator_that_is_gone_releases_nothing(
     prepared = prepare(trade_key)
     session.send("WebAuthn.clearCredentials", {"authenticatorId": number})
     page.goto(summary.approval_url(prepared.order))
-    page.get_by_role("button", name="Release with a passkey").click()
-    expect(page.get_by_text("Nothing was chosen. Try again when you are ready.")).to_be_visible()
+    page.get_by_role("button", name="Approve with passkey").click()
+    expect(page.get_by_text("No passkey was chosen. Try again.")).to_be_visible()
     assert status(prepared) is Status.AWAITING
     assert watch.submitted == []
 
@@ -122,15 +122,15 @@ def test_a_request_appears_in_an_open_page_and_is_rejected(
     sign_in(page, console, owner.email)
     page.goto(f"{console}/connections/")
     prepared = prepare(trade_key)
-    expect(page.get_by_text("An order waits for your approval.")).to_be_visible()
+    expect(page.get_by_text("An order is waiting for your approval.")).to_be_visible()
     expect(page).to_have_title("(1) Connections · Tradelatch")
     expect(page.get_by_role("link", name="Approvals 1 waiting")).to_be_visible()
     page.get_by_role("link", name="Look at it").click()
     second = prepare(trade_key, quantity="0.2")
-    expect(page.get_by_role("link", name="Buy 0.2 BTC/USD at market, day")).to_be_visible()
-    page.get_by_role("link", name="Buy 0.1 BTC/USD at market, day").click()
+    expect(page.get_by_role("link", name="Buy 0.2 BTC/USD, market, day")).to_be_visible()
+    page.get_by_role("link", name="Buy 0.1 BTC/USD, market, day").click()
     page.get_by_label("Reason").select_option("Not now.")
-    page.get_by_label("In your words").fill("Ask me tomorrow")
+    page.get_by_label("In your own words").fill("Ask me tomorrow")
     page.get_by_role("button", name="Reject").click()
     expect(page.get_by_text("Rejected. Nothing was sent")).to_be_visible()
     prepared.order.refresh_from_db()
@@ -146,8 +146,8 @@ def test_the_password_releases_a_paper_order_and_the_countdown_runs(
     page.goto(summary.approval_url(prepared.order))
     expect(page.locator("[data-left]")).to_contain_text("1 min")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Release with the password").click()
-    expect(page.get_by_text("Released. The order is filled.")).to_be_visible()
+    page.get_by_role("button", name="Approve with password").click()
+    expect(page.get_by_text("Approved. The order is filled.")).to_be_visible()
     assert status(prepared) is Status.FILLED
 
 

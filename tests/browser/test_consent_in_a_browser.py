@@ -90,7 +90,7 @@ def test_a_person_signs_in_adds_a_connection_mints_a_key_consents_and_revokes(
     page.goto(f"{server.url}/keys/new/")
     page.get_by_label("Name").fill("nightly-report")
     page.get_by_label("Swing").check()
-    page.get_by_role("button", name="Make key").click()
+    page.get_by_role("button", name="Create key").click()
     assert page.locator(".secret code").inner_text().startswith("tl_paper_")
 
     page.goto(f"{server.url}/oauth/authorize?{urlencode(asked)}")

@@ -63,9 +63,9 @@ def add_connection(page: Page, home: str, name: str = "Swing") -> None:
 def test_from_signing_in_to_taking_a_key_back(page: Page, home: str) -> None:
     add_connection(page, home)
     page.get_by_role("link", name="API keys").click()
-    page.get_by_role("link", name="Make a key").click()
+    page.get_by_role("link", name="Create a key").click()
     page.get_by_label("Name").fill("nightly-report")
-    page.get_by_role("button", name="Make key").click()
+    page.get_by_role("button", name="Create key").click()
     secret = page.locator(".secret code").inner_text()
     assert secret.startswith("tl_paper_")
     page.reload()
@@ -111,7 +111,7 @@ def test_the_page_that_asks_for_a_proof_reads_well(
     page.goto(f"{home}/keys/new/")
     page.get_by_label("Name").fill("W" * 60)
     page.get_by_label("Read and trade").check()
-    page.get_by_role("button", name="Make key").click()
+    page.get_by_role("button", name="Create key").click()
     expect(page.get_by_label("Your password")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
 

@@ -47,8 +47,8 @@ def link(page: Page, server: serving.Server, linkable: Linkable, fake: Any, **ot
     for name, value in {**linkable.credentials(fake), **other}.items():
         page.locator(f"[name={name}]").fill(value)
     if linkable.environment == "live":
-        page.get_by_label("Value of one order, at most").fill("5000")
-        page.get_by_label("Value of all orders in a day").fill("20,000")
+        page.get_by_label("Maximum value of one order").fill("5000")
+        page.get_by_label("Maximum value of all orders in a day").fill("20,000")
     page.get_by_label("Name", exact=True).fill(f"My {linkable.broker}")
     page.get_by_label("Allow trading").check()
     if (field := page.get_by_label("Your password")).is_visible():
@@ -61,7 +61,7 @@ def make_trade_key(page: Page, server: serving.Server, linkable: Linkable) -> No
     page.get_by_label("Name").fill(f"{linkable.broker} trader")
     page.locator("label.choice", has_text=f"My {linkable.broker}").locator("input").check()
     page.locator("input[name=scope]").last.check()
-    page.get_by_role("button", name="Make key").click()
+    page.get_by_role("button", name="Create key").click()
     proving.somehow(page, server.quickstart["password"])
     expect(page.locator(".secret code")).to_be_visible()
 
@@ -88,7 +88,7 @@ def test_from_linking_to_unlinking(
     page.get_by_role("link", name=f"Open My {linkable.broker}").click()
     address = page.url
     page.get_by_role("button", name="Check now").click()
-    expect(page.get_by_text("answers, and its balances can be read.")).to_be_visible()
+    expect(page.get_by_text("is working: it answers, and its balances can be read.")).to_be_visible()
     if linkable.environment == "live":
         page.get_by_role("button", name="Let the assistant confirm").click()
         proving.with_passkey(page)
@@ -155,11 +155,11 @@ def test_what_interactive_brokers_asks_is_answered_by_its_owner(
         expect(answer(page)).to_contain_text("Only the owner can answer, in the console")
         page.goto(f"{server.url}/orders/approvals/")
         expect(page.get_by_text("exceeds the Total Value Limit")).to_be_visible()
-        page.get_by_role("link", name="Look and answer").click()
+        page.get_by_role("link", name="Review and answer").click()
         _reads_well(page)
         page.get_by_label("Password").fill(server.quickstart["password"])
-        page.get_by_role("button", name="Say yes with the password").click()
-        expect(page.get_by_text("Your yes was sent. The order: working.")).to_be_visible()
+        page.get_by_role("button", name="Confirm with password").click()
+        expect(page.get_by_text("You answered yes. Order: working.")).to_be_visible()
     finally:
         fake.questions = []
     assert (len(fake.replies), len(fake.live)) == (replies + 1, standing + 1)

@@ -45,10 +45,10 @@ def test_a_passkey_lifts_a_halt_over_real_money(
     add_passkey(page, console)
     halt = halts.halt_connection(live, by=owner)
     page.goto(f"{console}/halts/{halt.pk}/lift/")
-    expect(page.get_by_text("Real money is behind it")).to_be_visible()
+    expect(page.get_by_text("This involves real money")).to_be_visible()
     expect(page.get_by_label("Password")).to_have_count(0)
-    page.get_by_role("button", name="Lift it with a passkey").click()
-    expect(page.get_by_text("The halt is lifted for")).to_be_visible()
+    page.get_by_role("button", name="Lift with passkey").click()
+    expect(page.get_by_text("Halt lifted for")).to_be_visible()
     assert not stands(halt)
 
 
@@ -58,7 +58,7 @@ def test_without_a_passkey_a_halt_over_real_money_stands(
     sign_in(page, console, owner.email)
     halt = halts.halt_connection(live, by=owner)
     page.goto(f"{console}/halts/{halt.pk}/lift/")
-    expect(page.get_by_text("you have none yet")).to_be_visible()
+    expect(page.get_by_text("you do not have one yet")).to_be_visible()
     expect(page.get_by_role("button", name="Lift")).to_have_count(0)
     assert stands(halt)
 
@@ -76,8 +76,8 @@ def test_an_authenticator_that_proves_nobody_lifts_nothing(
     else:
         session.send("WebAuthn.setUserVerified", {"authenticatorId": number, "isUserVerified": False})
     page.goto(f"{console}/halts/{halt.pk}/lift/")
-    page.get_by_role("button", name="Lift it with a passkey").click()
-    expect(page.get_by_text("Nothing was chosen. Try again when you are ready.")).to_be_visible()
+    page.get_by_role("button", name="Lift with passkey").click()
+    expect(page.get_by_text("No passkey was chosen. Try again.")).to_be_visible()
     assert stands(halt)
 
 
@@ -93,7 +93,7 @@ def test_a_wider_limit_on_real_money_takes_a_passkey_and_says_what_changes(
     expect(page.get_by_text("Value of one order: 1000, then 2000.")).to_be_visible()
     assert order_limit(live) == "1000"
     proving.with_passkey(page)
-    expect(page.get_by_text("The limits hold from the next order on.")).to_be_visible()
+    expect(page.get_by_text("The limits apply from the next order.")).to_be_visible()
     assert order_limit(live) == "2000"
 
 
@@ -102,7 +102,7 @@ def test_a_narrower_limit_takes_no_proof(page: Page, owner: Any, console: str, l
     page.goto(f"{console}/connections/{live.pk}/limits/")
     page.get_by_label("Value of one order").fill("500")
     page.get_by_role("button", name="Save limits").click()
-    expect(page.get_by_text("The limits hold from the next order on.")).to_be_visible()
+    expect(page.get_by_text("The limits apply from the next order.")).to_be_visible()
     assert order_limit(live) == "500"
 
 
@@ -116,7 +116,7 @@ def test_an_authenticator_that_is_gone_widens_no_limit(
     page.get_by_label("Value of one order").fill("2000")
     page.get_by_role("button", name="Save limits").click()
     proving.with_passkey(page)
-    expect(page.get_by_text("Nothing was chosen. Try again when you are ready.")).to_be_visible()
+    expect(page.get_by_text("No passkey was chosen. Try again.")).to_be_visible()
     assert order_limit(live) == "1000"
 
 

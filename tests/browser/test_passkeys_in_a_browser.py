@@ -22,9 +22,9 @@ def add_passkey(page: Page, console: str, password: str = PASSWORD) -> None:
     page.get_by_label("Name").fill("Laptop")
     page.get_by_role("button", name="Add passkey").click()
     proving.with_password(page, password)
-    page.get_by_role("button", name="Make the passkey").click()
+    page.get_by_role("button", name="Create passkey").click()
     expect(page.get_by_role("heading", name="Keep your recovery codes")).to_be_visible()
-    page.get_by_role("link", name="I have kept them").click()
+    page.get_by_role("link", name="I have saved them").click()
     expect(page.get_by_text("Passkey Laptop", exact=True)).to_be_visible()
 
 
@@ -63,7 +63,7 @@ def test_a_passkey_proves_presence_in_the_form_itself(page: Page, owner: Any, co
     page.get_by_label("New password", exact=True).fill("seven purple wardrobes")
     page.get_by_label("New password again").fill("seven purple wardrobes")
     page.get_by_role("button", name="Change password").click()
-    expect(page.get_by_text("Your password is changed.")).to_be_visible()
+    expect(page.get_by_text("Password changed.")).to_be_visible()
 
 
 def test_without_the_passkey_the_password_and_a_recovery_code_mend_the_way_in(
@@ -74,7 +74,7 @@ def test_without_the_passkey_the_password_and_a_recovery_code_mend_the_way_in(
     [spare, *_] = factors.new_codes(owner)
     page.get_by_role("link", name="Remove passkey Laptop").click()
     page.get_by_role("button", name="Remove").click()
-    page.get_by_text("The passkey is not at hand").click()
+    page.get_by_text("I do not have my passkey").click()
     page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_label("or a recovery code").fill(spare)
     page.get_by_role("button", name="Remove a second factor").click()
@@ -90,7 +90,7 @@ def test_a_removed_passkey_opens_nothing(page: Page, owner: Any, console: str, a
     expect(page.get_by_text("Your passkey Laptop is removed.")).to_be_visible()
     sign_out(page)
     page.get_by_role("button", name="Sign in with a passkey").click()
-    expect(page.get_by_text("That passkey does not open anything here.")).to_be_visible()
+    expect(page.get_by_text("That passkey is not registered here.")).to_be_visible()
 
 
 def test_a_finger_that_is_not_the_owners_adds_nothing(page: Page, owner: Any, console: str, authenticator: Any) -> None:
@@ -100,7 +100,7 @@ def test_a_finger_that_is_not_the_owners_adds_nothing(page: Page, owner: Any, co
     page.goto(f"{console}/security/passkey/")
     page.get_by_role("button", name="Add passkey").click()
     proving.with_password(page, PASSWORD)
-    page.get_by_role("button", name="Make the passkey").click()
-    expect(page.get_by_text("Nothing was chosen. Try again when you are ready.")).to_be_visible()
+    page.get_by_role("button", name="Create passkey").click()
+    expect(page.get_by_text("No passkey was chosen. Try again.")).to_be_visible()
     page.goto(f"{console}/security/")
-    expect(page.get_by_text("Your password is all there is")).to_be_visible()
+    expect(page.get_by_text("You only have a password")).to_be_visible()

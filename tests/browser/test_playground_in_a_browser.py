@@ -32,10 +32,10 @@ def sign_in(page: Page, server: Server, next_: str = "/playground/") -> None:
     expect(page.get_by_role("heading", name="Playground", exact=True)).to_be_visible()
 
 
-def begin(page: Page, app: str, may: str = "What the app may", *, password: str = "") -> None:
+def begin(page: Page, app: str, may: str = "Same as the app", *, password: str = "") -> None:
     """``password``: for an app that trades."""
     page.get_by_label("App", exact=True).select_option(label=next(each for each in labels(page) if app in each))
-    page.get_by_label("The playground may").select_option(label=may)
+    page.get_by_label("Access").select_option(label=may)
     page.get_by_role("button", name="Start").click()
     if password:
         proving.somehow(page, password)

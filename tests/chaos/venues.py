@@ -273,7 +273,7 @@ class BreakingPaper(PaperBroker):
         answer = act() if chosen.effect else None
         match chosen.kind:
             case "lost":
-                raise UnknownOutcome("No answer came.")
+                raise UnknownOutcome("No answer arrived.")
             case "nonsense":
                 raise ValueError("Not an answer.")
             case "refused":
@@ -321,7 +321,7 @@ class Paper:
         # Not "killed": the sweeps of the trials' own process meet these too.
         some = [each for each in _BREAKS if each.kind != "killed"]
         BreakingPaper.breaks = {write: [dice.choice(some)] for write in Write}
-        BreakingPaper.lookups = [BrokerUnavailable("Not now."), UnknownOutcome("No answer came.")]
+        BreakingPaper.lookups = [BrokerUnavailable("Not now."), UnknownOutcome("No answer arrived.")]
 
     def mend(self) -> None:
         BreakingPaper.breaks, BreakingPaper.lookups = {}, []

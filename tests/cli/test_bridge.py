@@ -163,8 +163,8 @@ def test_a_host_that_stops_reading_ends_it() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "headers", "code", "words"),
     [
-        (401, {"error": "invalid_token", "code": "app_revoked"}, {}, "app_revoked", "make one in the console"),
-        (401, b"nothing", {"Content_Type": "text/plain"}, "unauthenticated", "make one in the console"),
+        (401, {"error": "invalid_token", "code": "app_revoked"}, {}, "app_revoked", "create one in the console"),
+        (401, b"nothing", {"Content_Type": "text/plain"}, "unauthenticated", "create one in the console"),
         (403, {"error": {"code": -32600, "message": "No.", "data": {"code": "ip"}}}, {}, "ip", "No."),
         (429, b"{}", {"Retry_After": "17"}, "rate_limited", "wait"),
         (307, b"", {"Location": "http://example.com/mcp"}, "unexpected_answer", "give the final address"),

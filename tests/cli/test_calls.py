@@ -86,7 +86,7 @@ def test_no_answer_is_exit_code_3(server: Server) -> None:
         ('{"quantity": 0.10000000000000000001}', "more digits than a JSON number keeps"),
         ('{"quantity": 1e999}', "more digits than a JSON number keeps"),
         ('{"quantity": "1", "quantity": "100"}', "given twice"),
-        (" " * 300_000, "longer than any call"),
+        (" " * 300_000, "arguments are too long"),
     ],
 )
 def test_arguments_that_cannot_be_sent_as_they_are_never_leave(given: str, words: str) -> None:

@@ -89,7 +89,7 @@ def test_a_key_that_is_not_accepted_says_what_to_do(server: Server, era: str, tm
     async def nothing(client: Client) -> None:
         raise AssertionError("it must not connect")
 
-    with pytest.raises(MCPError, match="make one in the console under API keys") as refused:
+    with pytest.raises(MCPError, match="create one in the console under API keys") as refused:
         over_the_pipe(server.url, "tl_paper_wrong", era, tmp_path / "log", nothing)
     assert refused.value.error.data["code"] == "unauthenticated"
 
@@ -101,7 +101,7 @@ def test_a_host_is_told_that_the_instance_does_not_run(era: str, tmp_path: Path)
     async def nothing(client: Client) -> None:
         raise AssertionError("it must not connect")
 
-    with pytest.raises(MCPError, match=f"No Tradelatch answers at http://localhost:{port}/mcp"):
+    with pytest.raises(MCPError, match=f"Tradelatch does not answer at http://localhost:{port}/mcp"):
         over_the_pipe(f"http://localhost:{port}", "tl_paper_any", era, tmp_path / "log", nothing)
 
 
@@ -111,7 +111,7 @@ def test_a_host_gets_on_after_the_server_was_started_again(tmp_path: Path) -> No
         async def stay(client: Client) -> None:
             before = await cash(client)
             await asyncio.to_thread(server.kill)
-            with pytest.raises(MCPError, match="No Tradelatch answers"):
+            with pytest.raises(MCPError, match="Tradelatch does not answer"):
                 await client.call_tool("get_cash", {})
             await asyncio.to_thread(server.start)
             assert await cash(client) == before

@@ -48,14 +48,14 @@ def test_what_is_not_one_key_is_refused_without_being_shown(tmp_path: Path, cont
     file.write_text(content)
     file.chmod(0o600)
     ran = run("call", "get_cash", "--key-file", str(file))
-    assert ran.code == 2 and "must hold one API key and nothing else" in ran.err
+    assert ran.code == 2 and "must contain one API key and nothing else" in ran.err
     assert not content or content not in ran.err
 
 
 def test_without_a_key_it_says_where_to_make_one() -> None:
     for command in (("mcp",), ("call", "get_cash")):
         ran = run(*command)
-        assert ran.code == 2 and "make one in the console under API keys" in ran.err
+        assert ran.code == 2 and "create one in the console under API keys" in ran.err
 
 
 def test_a_key_given_where_a_file_is_meant_is_not_repeated() -> None:
@@ -70,7 +70,7 @@ def test_a_key_given_where_a_file_is_meant_is_not_repeated() -> None:
 )  # fmt: skip
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     ran = run("call", "get_cash", "--url", url, TRADELATCH_API_KEY="tl_paper_any")
-    assert ran.code == 2 and "The address must be one such as" in ran.err
+    assert ran.code == 2 and "The address must look like" in ran.err
 
 
 def test_plain_http_to_another_computer_needs_to_be_allowed() -> None:

@@ -19,8 +19,9 @@ from console.keys import management_keys, minting
 from console.orders.models import Confirmation, Order, OutsideOrder
 from console.scopes import Scope
 from tests.brokers.paper.support import order as paper_order
-from tests.console.pages import log, text_of
+from tests.console.pages import log, text_of, words_of
 from tests.console.present import at_the_browser
+from tests.plain_english import stiff_phrases
 
 READ = frozenset({Scope.READ})
 
@@ -181,6 +182,11 @@ def order(app: ConnectedApp) -> Order:
         created_at=now,
         moved_at=now,
     )
+
+
+def test_every_page_is_in_plain_english(browser: Browser, pages: dict[str, str]) -> None:
+    read = {shows: stiff_phrases(words_of(browser.get(address))) for shows, address in pages.items()}
+    assert {shows: found for shows, found in read.items() if found} == {}
 
 
 def test_every_page_shows_itself_to_its_owner(browser: Browser, pages: dict[str, str]) -> None:

@@ -193,7 +193,7 @@ def test_a_foreign_tool_name_is_cut(browser: Browser, app: ConnectedApp, read_ke
 
 # -- where it is refused ---------------------------------------------------------------------------------------
 
-NOT_SEEN = "a character that cannot be seen"
+NOT_SEEN = "an invisible character"
 
 
 @each_hidden
@@ -238,7 +238,7 @@ def test_a_persons_halt_stands_without_the_words_that_may_not_be_kept(
 ) -> None:
     answer = browser.post("/halts/everything/", {"reason": HIDDEN["an override"]}, follow=True)
     assert "All your trading is halted." in words_of(answer)
-    assert "The reason was left out." in words_of(answer) and NOT_SEEN in words_of(answer)
+    assert "The reason was not saved." in words_of(answer) and NOT_SEEN in words_of(answer)
     sent = {"others-who": str(owner.pk), "others-reason": HIDDEN["a filler"]}
     answer = operators_browser.post("/halts/others/", sent, follow=True)
     assert f"All trading of {owner.email} is halted." in words_of(answer)
@@ -264,7 +264,7 @@ def test_every_verb_refuses_it_whatever_the_endpoint(
         lambda: provisioning.provision_user(platform, reference=bad),
     )
     for verb in verbs:
-        with pytest.raises(Refusal, match="cannot be seen"):
+        with pytest.raises(Refusal, match="invisible character"):
             verb()
     assert Platform.objects.count() == 1
     assert not PlatformUser.objects.exists() and not Halt.objects.exists() and Note.objects.count() == 1

@@ -160,6 +160,6 @@ def test_one_instrument_id_is_kept_in_one_spelling() -> None:
 
 @pytest.mark.parametrize("name", ["STK:AAPL", "OPT:AAPL.USD:2026-02-30:C:250", "FUT:ES"])
 def test_what_only_looks_like_an_instrument_id_is_refused(name: str) -> None:
-    with pytest.raises(Refusal, match="which is no instrument_id") as refused:
+    with pytest.raises(Refusal, match="which is not an instrument_id") as refused:
         limits.parse({"denied_symbols": [name]})
     assert refused.value.code is Code.INVALID_ARGUMENT

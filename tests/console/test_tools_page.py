@@ -12,7 +12,7 @@ def test_every_tool_is_there_with_its_arguments_and_its_scope(browser: Browser) 
         assert f'id="{tool.name}"' in html
         assert f"Scope {tool.scope}." in words
     assert "side one of BUY, SELL, required" in words
-    assert "confirmation_id text, not always" in words
+    assert "confirmation_id text, optional" in words
 
 
 def test_it_can_be_reached_from_every_page(browser: Browser) -> None:

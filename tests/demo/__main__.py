@@ -50,7 +50,7 @@ def _built(address: str) -> dict[str, str]:
 
 def main() -> None:
     _clear()
-    _say("Making a month of calls, orders and trades; a minute or two ...")
+    _say("Building a month of calls, orders and trades; this takes a minute or two ...")
 
     import django
 
@@ -69,7 +69,7 @@ def main() -> None:
         children = supervisor.instance(host=host, port=port, home=settings.HOME)
         with supervisor.Supervisor(children, folder=settings.BASE_DIR, say=_say) as running:
             if not running.wait_until(lambda: supervisor.answers(host, port), seconds=120):
-                sys.exit("The web server did not come up; its last lines are above.")
+                sys.exit("The web server did not start; its last lines are above.")
             stopping = threading.Event()
             threading.Thread(target=keep_waiting, args=(broker, told, stopping), daemon=True).start()
             _welcome(settings, told)
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def _welcome(settings: Any, told: dict[str, str]) -> None:
-    _say("\nThe demo is running. Ctrl-C stops it; the next start makes it anew.\n")
+    _say("\nThe demo is running. Ctrl-C stops it; the next start builds it again.\n")
     _say(f"{'Console':<12} {settings.PUBLIC_URL}/")
     _say(f"{'Sign in as':<12} {told['email']}")
     _say(f"{'Password':<12} {told['password']}")

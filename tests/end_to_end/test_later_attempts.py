@@ -18,4 +18,4 @@ def test_attempts_with_a_revoked_credential_are_refused_and_shown(server: Server
             refused = wire.call("get_accounts", {})
             assert refused.status_code == 401
         shown = person.get(f"/apps/{app_id}/").text
-    assert "It has tried 2 times since, and was refused." in re.sub(r"\s+", " ", shown)
+    assert "It has made 2 refused calls since." in re.sub(r"\s+", " ", shown)

@@ -115,7 +115,7 @@ def test_a_funding_rate_is_told_in_percent_with_who_pays_whom(linked: Linked) ->
     assert [each["funding_percent"] for each in told["history"]] == ["0.00746572360545"] * 2
     assert linked.call("get_funding_rate", symbol="BTC/USDT")["error"] == {
         "code": "invalid_argument",
-        "message": "BTC/USDT is no perpetual, so it has no funding rate.",
+        "message": "BTC/USDT is not a perpetual, so it has no funding rate.",
         "retry": "after_change",
         "help": "http://localhost:8000/help/errors/invalid_argument/",
         "field": "symbol",
@@ -180,13 +180,13 @@ def test_a_deposit_address_comes_with_a_warning_and_none_with_what_to_do(linked:
     assert told["addresses"] == [
         {"asset": "XRP", "address": "rfakefakefakefakefakefakefake", "network": "Ripple", "tag": "1248"}
     ]
-    assert told["note"].startswith("Read the address again at the broker")
+    assert told["note"].startswith("Check the address at the broker")
     speak = linked.fake.speak
     nothing = {"code": "0", "msg": "", "data": []}
     linked.fake.speak = lambda asked: (200, nothing) if asked.path.endswith("deposit-address") else speak(asked)
     told = linked.call("get_deposit_address", asset="BTC")
     assert told["addresses"] == []
-    assert told["note"] == "The account has no address for this asset yet. Its owner makes one there."
+    assert told["note"] == "The account has no address for this asset yet. The owner can create one at the broker."
 
 
 def test_offers_and_holdings_are_told_in_percent_a_year(linked: Linked) -> None:

@@ -110,7 +110,7 @@ def test_the_question_never_shows_the_confirmation_to_the_model(trade: Wire) -> 
 def test_a_no_ends_the_order_unsent(trade: Wire, server: Server, said: dict[str, Any]) -> None:
     state, _ = asked(trade)
     result = answer(trade, state, said)
-    assert result["structuredContent"]["note"] == "The user said no. Nothing was sent."
+    assert result["structuredContent"]["note"] == "The user declined. Nothing was sent."
     assert last_order(server)[1] == "cancelled"
     again = answer(trade, state, YES)
     assert again["structuredContent"]["error"]["code"] == "confirmation_used"
@@ -219,7 +219,7 @@ def test_a_client_that_cannot_ask_gets_the_two_steps(trade: Wire) -> None:
 def test_a_client_that_can_no_longer_ask_has_its_order_dropped(trade: Wire, server: Server) -> None:
     state, _ = asked(trade)
     result = answer(trade, state, None, {})
-    assert result["structuredContent"]["note"] == "The user could not be asked. Nothing was sent."
+    assert result["structuredContent"]["note"] == "The user could not be reached. Nothing was sent."
     assert last_order(server)[1] == "cancelled"
 
 
@@ -248,7 +248,7 @@ def test_a_client_that_only_opens_pages_is_led_to_the_order_and_then_told_how_it
     assert (question["mode"], question["url"]) == ("url", f"{server.url}/orders/{order_id}/")
     content = answer(trade, state, {"action": "accept"}, URL)["structuredContent"]
     assert content["status"] == "awaiting_confirmation"
-    assert content["next"].startswith("Nothing was sent. Only its owner can release it, on that page")
+    assert content["next"].startswith("Nothing was sent. Only the owner can release it, on that page")
     assert last_order(server)[1] == "awaiting_confirmation"
     assert "cnf_" not in str(content)
 
@@ -265,7 +265,7 @@ def test_where_only_the_owner_may_release_the_client_leads_there_and_cannot_conf
         content = answer(trade, state, YES, both)["structuredContent"]
         assert content["status"] == "awaiting_confirmation"
         assert "confirmation_id" not in content
-        assert "Only its owner can release it" in content["next"]
+        assert "Only the owner can release it" in content["next"]
         assert last_order(server) == (order_id, "awaiting_confirmation")
         assert answer(trade, state, {"action": "decline"}, both)["structuredContent"]["status"] == "cancelled"
     finally:

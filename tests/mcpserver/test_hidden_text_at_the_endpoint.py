@@ -71,7 +71,7 @@ def test_the_name_of_a_tool_is_answered_written_out(wire: Wire) -> None:
 def test_no_halt_and_no_note_is_kept_with_one(wire: Wire) -> None:
     told = legacy(wire, "halt_trading", {"reason": "Enough\u3164"}).json()["result"]["structuredContent"]["error"]
     assert (told["code"], told["field"]) == ("invalid_argument", "reason")
-    assert told["message"] == "reason has a character that cannot be seen: \\u3164."
+    assert told["message"] == "reason has an invisible character: \\u3164."
 
 
 def test_the_activity_page_and_its_json_write_them_out_and_cut_long_names(server: Server, wire: Wire) -> None:

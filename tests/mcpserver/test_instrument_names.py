@@ -69,7 +69,7 @@ def test_every_name_leads_to_one_instrument_everywhere_a_symbol_is_taken(trader:
     assert symbol in [each["symbol"] for each in call(trader, "search_security", query=name)["instruments"]]
     for tool in ("get_history", "get_order_book", "get_trades"):
         assert call(trader, tool, symbol=name)["symbol"] == symbol
-    assert f"Buy 1 {symbol} at 100 limit" in call(trader, "place_order", **order(name))["summary"]
+    assert f"Buy 1 {symbol}, limit 100.00 USD" in call(trader, "place_order", **order(name))["summary"]
     assert Order.objects.get().symbol == symbol
     assert [each["symbol"] for each in call(trader, "get_orders", symbol=name, status="all")["orders"]] == [symbol]
 

@@ -169,7 +169,7 @@ def test_a_limit_through_the_market_is_pointed_out(trade: Wire, side: str, limit
 def test_a_client_order_id_that_is_taken_is_pointed_out(trade: Wire) -> None:
     trade.result("place_order", LIMIT | {"client_order_id": "mine-2"})
     seen = trade.result("preview_order", LIMIT | {"client_order_id": "mine-2"})
-    assert "mine-2 names an order already" in seen["warnings"][0]
+    assert "mine-2 is already used by an order" in seen["warnings"][0]
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_the_resources_say_what_the_tools_say(read: Wire, trade: Wire) -> None:
 
 
 def test_the_guide_is_about_this_app_and_instance(read: Wire, trade: Wire, server: Server) -> None:
-    for wire, says in ((read, "This app may read only"), (trade, "place_order prepares an order and sends nothing")):
+    for wire, says in ((read, "This app can only read"), (trade, "place_order prepares an order and sends nothing")):
         guide = read_uri(wire, "tradelatch://guide")["result"]["contents"][0]
         assert guide["mimeType"] == "text/markdown"
         assert says in guide["text"]

@@ -49,20 +49,20 @@ def held(trade: Wire) -> Decimal:
 @pytest.mark.parametrize(
     ("terms", "words", "status"),
     [
-        ({}, "Buy 0.1 BTC/USD at market, day", "filled"),
-        ({"tif": "IOC"}, "at once or not at all", "filled"),
-        ({"tif": "FOK"}, "whole and at once or not at all", "filled"),
-        ({"quantity": None, "notional": "250"}, "Buy 250 worth of BTC/USD at market, day", "filled"),
-        ({"order_type": "LMT", "limit_price": "100", "tif": "GTC"}, "at 100 limit, until cancelled", "working"),
-        ({"order_type": "LMT", "limit_price": "100", "post_only": True}, "only if it rests first", "working"),
-        ({"order_type": "STP", "stop_price": "7500"}, "when the price reaches 7500", "working"),
+        ({}, "Buy 0.1 BTC/USD, market, day", "filled"),
+        ({"tif": "IOC"}, ", immediate or cancel", "filled"),
+        ({"tif": "FOK"}, ", fill or kill", "filled"),
+        ({"quantity": None, "notional": "250"}, "Buy 250.00 USD of BTC/USD, market, day", "filled"),
+        ({"order_type": "LMT", "limit_price": "100", "tif": "GTC"}, "limit 100.00 USD, GTC", "working"),
+        ({"order_type": "LMT", "limit_price": "100", "post_only": True}, ", day, post only", "working"),
+        ({"order_type": "STP", "stop_price": "7500"}, "stop 7,500.00 USD, day", "working"),
         (
             {"order_type": "STP_LIMIT", "stop_price": "7500", "limit_price": "7510"},
-            "when the price reaches 7500, at 7510 limit",
+            "stop 7,500.00 USD limit 7,510.00 USD, day",
             "working",
         ),
-        ({"order_type": "TRAIL", "trail_percent": "2", "tif": "GTC"}, "turns back 2 % from its best", "working"),
-        ({"order_type": "TRAIL", "trail_amount": "150"}, "turns back 150 from its best", "working"),
+        ({"order_type": "TRAIL", "trail_percent": "2", "tif": "GTC"}, "trailing stop 2%, GTC", "working"),
+        ({"order_type": "TRAIL", "trail_amount": "150"}, "trailing stop 150.00 USD, day", "working"),
     ],
     ids=["MKT", "IOC", "FOK", "notional", "LMT", "post only", "STP", "STP_LIMIT", "TRAIL percent", "TRAIL amount"],
 )
@@ -94,7 +94,7 @@ def test_a_bracket_shows_its_exits_which_are_orders_that_end_with_it(trade: Wire
         "stop_loss": "90",
     }
     prepared = trade.result("place_order", arguments)
-    told = "once it fills, sell at 120 limit and when the price reaches 90, whichever comes first"
+    told = "once filled: take profit 120.00 USD or stop loss 90.00 USD"
     assert told in prepared["summary"]
     assert [leg["status"] for leg in prepared["legs"]] == ["awaiting_confirmation"] * 2
     sent = trade.result("confirm_trade", {"confirmation_id": prepared["confirmation_id"]})
@@ -212,7 +212,7 @@ def test_a_batch_is_shown_and_confirmed_as_one(trade: Wire) -> None:
     prepared = trade.result("place_batch_orders", {"orders": orders})
     assert prepared["execution"] == "synthesised"
     assert "3 orders" in prepared["summary"]
-    assert "None is sent unless all pass every check." in prepared["summary"]
+    assert "All must pass every check, or none is sent." in prepared["summary"]
     again = trade.result("place_batch_orders", {"orders": orders})
     assert again["confirmation_id"] == prepared["confirmation_id"]
     refusal = trade.refusal("place_batch_orders", {"orders": orders[:2]})
@@ -251,7 +251,7 @@ def test_a_position_is_closed_in_part_and_whole(trade: Wire) -> None:
     trade.result("confirm_trade", {"confirmation_id": half["confirmation_id"]})
     assert 0 < held(trade) < before
     prepared = trade.result("close_position", {"symbol": "BTC/USD"})
-    assert "It closes the whole position" in prepared["summary"]
+    assert "This closes the whole position" in prepared["summary"]
     trade.result("confirm_trade", {"confirmation_id": prepared["confirmation_id"]})
     assert held(trade) == 0
     assert trade.refusal("close_position", {"symbol": "BTC/USD"})["code"] == "no_position"
@@ -274,7 +274,7 @@ def test_an_account_is_flattened_its_orders_first(trade: Wire) -> None:
     confirmed(trade, "place_order", BUY | {"symbol": "AAPL", "quantity": "1"})
     resting = confirmed(trade, "place_order", {**REST, "side": "SELL", "limit_price": "1000000"})["order"]
     prepared = trade.result("flatten_account", {})
-    assert "First 1 working order is cancelled." in prepared["summary"]
+    assert "1 working order will be cancelled first." in prepared["summary"]
     assert prepared["execution"] == "synthesised"
     assert trade.result("get_order_status", {"order_id": resting["order_id"]})["order"]["status"] == "working"
     done = trade.result("confirm_trade", {"confirmation_id": prepared["confirmation_id"]})

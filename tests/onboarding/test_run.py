@@ -97,7 +97,8 @@ def test_a_second_start_on_the_same_home_is_refused(running: Server) -> None:
     ran = serving.manage(running.home, serving.free_port(), "run")
     assert ran.returncode == 1
     assert ran.stderr.strip() == (
-        f"CommandError: Tradelatch already runs on {running.home}: stop it, or set TRADELATCH_HOME to another folder."
+        f"CommandError: Tradelatch is already running with {running.home}: stop it, or set TRADELATCH_HOME to another "
+        "folder."
     )
 
 
@@ -114,7 +115,7 @@ def test_ctrl_c_leaves_no_process_and_the_next_start_keeps_everything(running: S
     assert time.monotonic() - started < 15
 
     printed = running.log[before:]
-    assert "Password     the one you were shown; `make rotate` makes a new one" in printed
+    assert "Password     the one you were shown; `make rotate` creates a new one" in printed
     assert "tl_paper_" not in printed
     orders = Wire(running.mcp_url, key).result("get_orders", {"status": "all"})["orders"]
     assert [order["symbol"] for order in orders] == ["BTC/USD"]

@@ -11,12 +11,14 @@ from console.onboarding import migrate, quickstart
 
 
 class Command(BaseCommand):
-    help = "Make the owner's account, a paper connection and two keys, once, and say how to get in."
+    help = "Create the owner's account, a paper connection and two keys, once, and print how to sign in."
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-        parser.add_argument("--rotate", action="store_true", help="make a new password and new keys; the old ones end")
+        parser.add_argument(
+            "--rotate", action="store_true", help="create a new password and new keys; the old ones end"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         with migrate.startup_lock(settings.HOME):
@@ -28,7 +30,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(asdict(prepared)))
             return
-        kept = "(shown when it was made; --rotate makes a new one)"
+        kept = "(shown when it was created; --rotate creates a new one)"
         for label, value in (
             ("Console", prepared.console_url),
             ("Sign in as", prepared.username),

@@ -45,7 +45,7 @@ class Command(BaseCommand):
             if not running.wait_until(lambda: supervisor.answers(host, port), seconds=_READY_SECONDS):
                 if running.asked_to_stop:
                     return 0
-                self._say("The web server did not come up; its last lines are above.")
+                self._say("The web server did not start; its last lines are above.")
                 return 1
             self._welcome(prepared)
             code = running.run()
@@ -54,8 +54,8 @@ class Command(BaseCommand):
         return code
 
     def _welcome(self, prepared: quickstart.QuickstartResult) -> None:
-        password = prepared.password or "the one you were shown; `make rotate` makes a new one"
-        keys = "made on the page API keys"
+        password = prepared.password or "the one you were shown; `make rotate` creates a new one"
+        keys = "create them under API keys"
         if prepared.paper_key_trade and prepared.paper_key_read:
             keys = f"trades: {prepared.paper_key_trade}\n{'':<12} reads:  {prepared.paper_key_read}"
         self.stdout.write(
@@ -76,7 +76,7 @@ class Command(BaseCommand):
         """For a host that does not know the name."""
         if urlsplit(settings.PUBLIC_URL).hostname != OWN_NAME:
             return ""
-        return f"Where a program does not know {OWN_NAME}, http://localhost:{settings.PORT}/mcp is the same.\n\n"
+        return f"If a program cannot resolve {OWN_NAME}, use http://localhost:{settings.PORT}/mcp instead.\n\n"
 
     def _say(self, line: str) -> None:
         self.stderr.write(line)
@@ -92,11 +92,12 @@ def _check_port(host: str, port: int) -> None:
             return
         if error.errno != errno.EADDRINUSE:
             raise CommandError(
-                f"Cannot listen on {host} port {port}: {error.strerror}. Set TRADELATCH_HOST or PORT to others."
+                f"Cannot listen on {host} port {port}: {error.strerror}. Set TRADELATCH_HOST or PORT to something else."
             )
         if time.monotonic() > deadline:
             raise CommandError(
-                f"Port {port} on {host} is in use: stop what runs there, or choose another, as in PORT={port + 1}."
+                f"Port {port} on {host} is in use: stop what is running there, or choose another port, such as "
+                f"PORT={port + 1}."
             )
         time.sleep(0.2)
 
@@ -123,6 +124,6 @@ def _only_one(home: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise CommandError(
-                f"Tradelatch already runs on {home}: stop it, or set TRADELATCH_HOME to another folder."
+                f"Tradelatch is already running with {home}: stop it, or set TRADELATCH_HOME to another folder."
             ) from error
         yield

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from brokers import decimals
 from brokers.types import Environment
 from console import scopes
 from console.connected_apps.models import ConnectedApp
@@ -47,19 +48,13 @@ def environment_label(value: str) -> str:
 @register.filter
 def number(value: Decimal | None) -> str:
     """Thousands apart and not a digit dropped: 12,430.5 stays 12,430.5."""
-    if value is None:
-        return NOTHING
-    text = f"{value:,f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return NOTHING if value is None else decimals.grouped(value)
 
 
 @register.filter
 def money(value: Decimal | None) -> str:
     """At least two decimals; more where the amount has more."""
-    if value is None:
-        return NOTHING
-    whole, _, decimals = number(value).partition(".")
-    return f"{whole}.{decimals.ljust(2, '0')}"
+    return NOTHING if value is None else decimals.money(value)
 
 
 @register.filter
@@ -142,8 +137,8 @@ def milliseconds(count: int) -> str:
 
 @register.filter
 def order_text(order: Order) -> str:
-    """``Buy 10 AAPL at 181.5 limit, day``: the words the order was shown with."""
-    return describe(order.request)
+    """``Buy 10 AAPL, limit 181.50 USD, day``: the line the order was shown with."""
+    return describe(order.request, order.currency)
 
 
 @register.filter

@@ -86,7 +86,7 @@ def prepare(
         confirmation = confirmation_state.create(
             app, Action.MODIFY, _amendment_terms(connection, order, weighed), asked=redeemer
         )
-        what = f"A change was prepared and shown: {describe(weighed.request)}. Nothing was sent."
+        what = f"Change prepared and shown: {describe(weighed.request, order.currency)}. Nothing was sent."
         return amendment_state.create(
             order,
             confirmation,
@@ -114,8 +114,8 @@ def validate(
     if order.state not in states.AT_BROKER:
         raise Refusal(
             Code.NOT_MODIFIABLE,
-            f"Order {order.public_id} is {order.status_words.lower()}; only one that rests at the broker can be "
-            "changed.",
+            f"Order {order.public_id} is {order.status_words.lower()}; only an order that is open at the broker can "
+            "be changed.",
             field="order_id",
             order_id=order.public_id,
         )
@@ -176,25 +176,25 @@ def _check(order: Order, request: OrderRequest, asked: OrderChanges, broker: Bro
         post_only=request.post_only,
     )
     if order.notional is not None and asked.quantity is not None:
-        raise Refusal(Code.INVALID_ARGUMENT, "An order by amount of money has no quantity to change.", field="quantity")
+        raise Refusal(Code.INVALID_ARGUMENT, "An order by notional has no quantity to change.", field="quantity")
     terms.check()
     if not broker.capabilities.takes(request.order_type, request.tif):
         raise Refusal(
             Code.NOT_OFFERED_BY_BROKER,
-            f"This broker takes no {request.order_type} orders with {request.tif}.",
+            f"This broker does not accept {request.order_type} orders with {request.tif}.",
             field="tif",
         )
     if asked.quantity is not None and asked.quantity <= order.filled_quantity:
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            f"{plain(order.filled_quantity)} have filled already, and quantity is the new whole. Give more than that, "
+            f"{plain(order.filled_quantity)} have filled already, and quantity is the new total. Give more than that, "
             "or cancel the rest with cancel_order.",
             field="quantity",
         )
     if asked.quantity is not None and order.parent_id is not None:
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            "The quantity of an exit is that of the order it hangs on; change that.",
+            "An exit has the quantity of the order it belongs to; change that order.",
             field="quantity",
         )
 
@@ -209,7 +209,7 @@ def _check_steps(request: OrderRequest, instrument: Instrument) -> None:
         if value is not None and not is_multiple(value, step):
             raise Refusal(
                 Code.INVALID_ORDER,
-                f"{instrument.symbol} takes {what} in steps of {plain(step)}; {plain(value)} is not a multiple of "
+                f"{instrument.symbol} accepts {what} in steps of {plain(step)}; {plain(value)} is not a multiple of "
                 "that.",
                 field=field,
             )
@@ -224,7 +224,7 @@ def _check_steps(request: OrderRequest, instrument: Instrument) -> None:
 def _busy(order: Order) -> Refusal:
     return Refusal(
         Code.NOT_MODIFIABLE,
-        "Another change of this order is on its way. Ask get_order_status before you change it again.",
+        "Another change of this order is in progress. Ask get_order_status before you change it again.",
         field="order_id",
         order_id=order.public_id,
     )
@@ -233,7 +233,7 @@ def _busy(order: Order) -> Refusal:
 def _amendment_terms(connection: Connection, order: Order, weighed: ValidatedChange) -> dict[str, Any]:
     request = weighed.request
     worth = None if request.quantity is None else request.quantity * weighed.price * weighed.instrument.multiplier
-    whole = "" if worth is None else (f" The whole order is then worth about {worth:,.2f} {order.currency}.")
+    whole = "" if worth is None else (f" Value of the whole order: about {worth:,.2f} {order.currency}.")
     return {
         "action": Action.MODIFY.value,
         "connection": connection.name,
@@ -248,8 +248,8 @@ def _amendment_terms(connection: Connection, order: Order, weighed: ValidatedCha
         "last": plain(weighed.last),
         "value": None if worth is None else plain(worth),
         "summary": (
-            f"Change an order on {connection.name} ({connection.environment}). It is: {describe(order.request)}. It "
-            f"becomes: {describe(request)}.{whole}"
+            f"Change an order on {connection.name} ({connection.environment}). Now: "
+            f"{describe(order.request, order.currency)}. Changed to: {describe(request, order.currency)}.{whole}"
         ),
     }
 
@@ -333,7 +333,7 @@ def _redeem(
         amendment_state.move(
             change,
             AmendmentStatus.INTENT,
-            f"The change was confirmed {confirmation.confirmed_after} after it was shown; it will be sent once.",
+            f"Change confirmed {confirmation.confirmed_after} after it was shown; it will be sent once.",
             by,
             request_id,
         )
@@ -427,6 +427,6 @@ def _check_unchanged(confirmation: Confirmation, change: Modification) -> None:
 def _is_another(order: Order) -> Refusal:
     return Refusal(
         Code.CONFIRMATION_CHANGED,
-        "The order is no longer what was shown. Nothing was sent; prepare the change again.",
+        "The order has changed since it was shown. Nothing was sent; prepare the change again.",
         order_id=order.public_id,
     )

@@ -31,7 +31,7 @@ _PAUSE_SECONDS = 0.2
 _UNSENT_REASONS = {
     Status.AWAITING: "Cancelled before it was sent.",
     Status.INTENT: "Cancelled before it was sent.",
-    Status.ASKED: "Taken back before the broker's question was answered. Nothing was placed.",
+    Status.ASKED: "Cancelled before the broker's question was answered. Nothing was placed.",
 }
 
 
@@ -97,7 +97,7 @@ def cancel_all(
             done.append(CancelResult(order=order, refusal=refusal))
         except Exception:  # one broken order must not keep the others from being cancelled
             log.exception("Order %s could not be cancelled", order.public_id)
-            lost = "Something went wrong in Tradelatch while it was being cancelled. Ask get_order_status."
+            lost = "Something went wrong in Tradelatch during the cancel. Call get_order_status."
             done.append(CancelResult(order=order, refusal=Refusal(Code.INTERNAL_ERROR, lost, order_id=order.public_id)))
         else:
             done.append(CancelResult(order=order))
@@ -126,7 +126,7 @@ def cancel_order(order: Order, *, by: str, request_id: str = "") -> Order:
         assert order.parent is not None
         raise Refusal(
             Code.NOT_CANCELLABLE,
-            f"Order {order.public_id} was not sent yet and goes with {order.parent.public_id}. Cancel that one.",
+            f"Order {order.public_id} has not been sent and belongs to {order.parent.public_id}. Cancel that one.",
             order_id=order.public_id,
         )
     if order.state in _UNSENT_REASONS and order_state.try_move(
@@ -154,8 +154,8 @@ def cancel_order(order: Order, *, by: str, request_id: str = "") -> Order:
         if error.outcome is not WriteOutcome.REJECTED:
             raise Refusal(
                 Code.OUTCOME_UNKNOWN,
-                "The broker did not answer. The cancel is on record and is sent again until the broker answers; "
-                "ask get_order_status.",
+                "The broker did not answer. The cancel is recorded and is sent again until the broker answers; call "
+                "get_order_status.",
                 order_id=order.public_id,
             ) from error
         refusal = refusal_of(error)

@@ -13,9 +13,9 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from brokers.base import Broker
-from brokers.decimals import plain
+from brokers.decimals import grouped
 from brokers.errors import BrokerError, WriteOutcome
-from brokers.types import BrokerOrder, LegRequest, OrderType, Side
+from brokers.types import BrokerOrder, LegRequest, OrderType, Side, TimeInForce
 from console.accounts.models import User
 from console.audit import log as audit_log
 from console.connections import broker_access
@@ -114,7 +114,7 @@ def store_all(seconds: float = 5) -> int:
         try:
             store(connection)
         except BrokerError as error:
-            log.warning("Connection %s did not tell which orders were made elsewhere: %s", connection.pk, error)
+            log.warning("Connection %s did not list the orders made elsewhere: %s", connection.pk, error)
         except Exception:  # one broken connection must not keep the others from being looked at
             log.exception("Looking for orders made elsewhere on connection %s failed", connection.pk)
     return count
@@ -133,13 +133,13 @@ def cancel(row: OutsideOrder, *, by: User) -> BrokerOrder:
     """
     connection = row.connection
     if connection.owner_id != by.pk:
-        raise Refusal(Code.NOT_PERMITTED, "Only the owner of the connection can cancel what was made elsewhere.")
+        raise Refusal(Code.NOT_PERMITTED, "Only the owner of the connection can cancel orders made elsewhere.")
     if connection.closed_at is not None:
         raise Refusal(Code.CONNECTION_PAUSED, f"The connection {connection.name} was removed. Nothing was done.")
     if not row.can_be_cancelled:
         raise Refusal(
             Code.NOT_CANCELLABLE,
-            "It has no client order id, and that is how brokers are told what to cancel. Cancel it at the broker.",
+            "It has no client order id, which Tradelatch needs to cancel an order. Cancel it at the broker.",
         )
     try:
         broker = broker_access.broker_of(connection)
@@ -153,14 +153,16 @@ def cancel(row: OutsideOrder, *, by: User) -> BrokerOrder:
     if len(named) > 1:
         raise Refusal(
             Code.NOT_CANCELLABLE,
-            "Several open orders have this client order id, so another one could be hit. Cancel it at the broker.",
+            "Several open orders have this client order id, so the wrong one could be cancelled. Cancel it at the "
+            "broker.",
         )
     try:
         answer = broker.cancel(row.account_id, row.client_order_id, symbol=row.symbol)
     except BrokerError as error:
         if error.outcome is WriteOutcome.UNKNOWN:
             raise Refusal(
-                Code.OUTCOME_UNKNOWN, "The broker did not say whether it ended. Look again in a minute, or there."
+                Code.OUTCOME_UNKNOWN,
+                "The broker did not say whether it ended. Check again in a minute, or check at the broker.",
             ) from error
         raise refusal_of(error) from error
     _record_answer(row, answer, by)
@@ -186,9 +188,9 @@ def _record_answer(row: OutsideOrder, answer: BrokerOrder, by: User) -> None:
 
 
 def describe_external(row: OutsideOrder) -> str:
-    """``Buy 10 AAPL at 181.5 limit``, as far as its broker tells."""
+    """``Buy 10 AAPL, limit 181.50 USD``, as far as its broker reports it."""
     if not row.side or not row.order_type:
-        return f"{row.symbol or 'An order'}, of which the broker tells no more"
+        return f"{row.symbol or 'An order'} (the broker reports no details)"
     shape = LegRequest(
         client_order_id=row.client_order_id,
         side=Side(row.side),
@@ -198,8 +200,9 @@ def describe_external(row: OutsideOrder) -> str:
         trail_amount=row.trail_amount,
         trail_percent=row.trail_percent,
     )
-    size = "" if row.quantity is None else f"{plain(row.quantity)} "
-    return f"{shape.side.capitalize()} {size}{row.symbol} {terms.describe_price(shape)}"
+    size = "" if row.quantity is None else f"{grouped(row.quantity)} "
+    line = f"{shape.side.capitalize()} {size}{row.symbol}, {terms.describe_price(shape, row.currency)}"
+    return f"{line}, {terms.TIF_TEXT[TimeInForce(row.tif)]}" if row.tif else line
 
 
 _FIELDS = (

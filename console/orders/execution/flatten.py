@@ -55,7 +55,7 @@ def cancel_conflicting(confirmation: Confirmation, going: list[Order], by: str, 
             _check_still_valid(confirmation, order)
             order_access.check_no_other_orders(app, connection, account_id, order.symbol, exclude=confirmation)
             if stuck := take_back(order.symbol):
-                why = stuck[0].refusal or "its broker has not said yet what became of it."
+                why = stuck[0].refusal or "its broker has not reported the outcome yet."
                 raise Refusal(
                     Code.OUTCOME_UNKNOWN if stuck[0].refusal is None else stuck[0].refusal.code,
                     f"Working order {stuck[0].order.public_id} could not be cancelled, so {order.symbol} was not "
@@ -106,8 +106,8 @@ def _check_cancelled(order: Order, taken: list[cancelling.CancelResult]) -> None
         if each.order.symbol == order.symbol and each.order.state in states.OPEN:
             raise Refusal(
                 Code.OUTCOME_UNKNOWN,
-                f"Working order {each.order.public_id} was cancelled, but its broker has not said yet that it ended, "
-                f"so {order.symbol} was not closed. Look again in a moment and prepare it anew.",
+                f"Working order {each.order.public_id} was cancelled, but its broker has not confirmed it yet, so "
+                f"{order.symbol} was not closed. Wait a moment and prepare it again.",
             )
 
 
@@ -153,6 +153,6 @@ def check_alone(confirmation: Confirmation, connection: Connection, lead: Order)
     if others.exclude(confirmation=confirmation).exists():
         raise Refusal(
             Code.POSITION_CHANGED,
-            "Another closing of this account is under way. Nothing was sent; look at its orders first.",
+            "This account is already being closed. Nothing was sent; check its orders first.",
             order_id=lead.public_id,
         )

@@ -34,7 +34,8 @@ def prepare(app: ConnectedApp, order: Order, *, by: str, request_id: str = "") -
             return before
         confirmation = confirmation_state.create(app, Action.CANCEL, _cancel_terms(order))
         what = (
-            "Its cancel was asked for and waits for the owner, as the order guards a position. Nothing was cancelled."
+            "A cancel was requested and waits for the owner, because the order protects a position. Nothing was "
+            "cancelled."
         )
         return amendment_state.create(
             order,
@@ -58,8 +59,8 @@ def _cancel_terms(order: Order) -> dict[str, Any]:
         "before": shown_terms(order.request),
         "currency": order.currency,
         "summary": (
-            f"Cancel an order on {connection.name} ({connection.environment}) that guards a position: "
-            f"{describe(order.request)}. The position then stands without it."
+            f"Cancel an order on {connection.name} ({connection.environment}) that protects a position: "
+            f"{describe(order.request, order.currency)}. The position is then unprotected."
         ),
     }
 
@@ -82,7 +83,7 @@ def release(
     if confirmation.terms["before"] != shown_terms(order.request):
         raise Refusal(
             Code.CONFIRMATION_CHANGED,
-            "The order is no longer what was shown. Nothing was cancelled; ask for the cancel again.",
+            "The order has changed since it was shown. Nothing was cancelled; request the cancel again.",
             order_id=order.public_id,
         )
     _redeem(confirmation, change, timezone.now(), by, request_id, on_released)
@@ -105,7 +106,7 @@ def _redeem(
             f"Order {order.public_id} has ended: {order.status_words.lower()}.",
             order_id=order.public_id,
         )
-    said = "Its owner released the cancel of the order."
+    said = "Its owner approved the cancel."
     try:
         if not confirmation_state.use(confirmation, now):
             raise ConcurrentUpdate(confirmation.public_id)
@@ -115,7 +116,7 @@ def _redeem(
         change.refresh_from_db()
         amendments.check_redeemable(confirmation, change)
         raise Refusal(
-            Code.CONFIRMATION_EXPIRED, "It is too late for this. Nothing was cancelled.", order_id=order.public_id
+            Code.CONFIRMATION_EXPIRED, "It is too late. Nothing was cancelled.", order_id=order.public_id
         ) from error
     # From here on the sweep carries it on, whatever becomes of this process.
     order_state.request_cancel(order, at=now)

@@ -58,7 +58,7 @@ def _sweep_changes(now: datetime, lease: datetime) -> None:
         what = f"Nobody confirmed the change within {settings.CONFIRMATION_SECONDS} s. Nothing was sent."
         amendment_state.try_move(change, AmendmentStatus.LAPSED, what, "Tradelatch", "", code=Code.CONFIRMATION_EXPIRED)
     for change in found.filter(status=AmendmentStatus.INTENT, moved_at__lte=lease)[:_AT_MOST]:
-        stopped = "It was confirmed, but Tradelatch stopped before it could be sent. Nothing was sent."
+        stopped = "Confirmed, but Tradelatch stopped before sending it. Nothing was sent."
         amendment_state.deny(change, Refusal(Code.CONFIRMATION_EXPIRED, stopped), "Tradelatch", "")
     answerable = Question.objects.filter(answer="", expires_at__gt=now).exclude(modification=None)
     for change in found.filter(status=AmendmentStatus.ASKED).exclude(pk__in=answerable.values("modification"))[
@@ -68,7 +68,7 @@ def _sweep_changes(now: datetime, lease: datetime) -> None:
             change, AmendmentStatus.REJECTED, Code.BROKER_ASKS, f"{_UNANSWERED}, so it did not change the order."
         )
     for change in found.filter(status=AmendmentStatus.SENDING, moved_at__lte=lease)[:_AT_MOST]:
-        lost = "Tradelatch stopped while it was being sent. The order is being looked up."
+        lost = "Tradelatch stopped while sending it. The order is being looked up."
         amendment_state.record_outcome(change, AmendmentStatus.UNKNOWN, Code.OUTCOME_UNKNOWN, lost)
 
 
@@ -135,8 +135,8 @@ def _resume(order: Order) -> None:
         if redeemed_at is None or timezone.now() - redeemed_at > _STALE_AFTER:
             raise Refusal(
                 Code.CONFIRMATION_EXPIRED,
-                "It was confirmed, but Tradelatch stopped before it could be sent, and the confirmation is too "
-                "old now. Nothing was sent.",
+                "Confirmed, but Tradelatch stopped before sending it, and the confirmation has expired. Nothing was "
+                "sent.",
             )
         if order.confirmation.action == Action.FLATTEN:
             with suppress(Refusal):  # its rows say so
@@ -158,6 +158,6 @@ def _mark_lost(order: Order) -> None:
         order,
         Status.UNKNOWN,
         Code.OUTCOME_UNKNOWN,
-        "Tradelatch stopped while it was being sent. It is being looked up.",
+        "Tradelatch stopped while sending it. It is being looked up.",
     )
     sync.refresh(order)

@@ -161,7 +161,7 @@ def _send(going: list[Order], by: str, request_id: str) -> None:
             log.exception("Order %s was released, but what became of it was not recorded", order.public_id)
             raise Refusal(
                 Code.OUTCOME_UNKNOWN,
-                "The order was confirmed, but its outcome could not be recorded. Do not place it again; ask "
+                "The order was confirmed, but its outcome could not be recorded. Do not place it again; call "
                 "get_order_status.",
                 order_id=order.public_id,
             ) from error
@@ -184,7 +184,7 @@ def _refuse(
 
 
 def _refused_with(culprit: Order, refusal: Refusal) -> Refusal:
-    return Refusal(refusal.code, f"Not sent, because {culprit.public_id} of the same confirmation was refused.")
+    return Refusal(refusal.code, f"Not sent, because {culprit.public_id} in the same confirmation was refused.")
 
 
 def _check_redeemable(confirmation: Confirmation, order: Order) -> None:
@@ -221,7 +221,7 @@ def _check_unchanged(confirmation: Confirmation, plan: list[Order]) -> None:
     if not same or any(_differs(order, was) for order, was in zip(plan, shown, strict=True)):
         raise Refusal(
             Code.CONFIRMATION_CHANGED,
-            "The order is no longer what was shown. Nothing was sent; prepare it again.",
+            "The order has changed since it was shown. Nothing was sent; prepare it again.",
             order_id=plan[0].public_id,
         )
 
@@ -285,8 +285,7 @@ def _redeem(
             order_state.move(
                 order,
                 Status.INTENT,
-                f"Confirmed {confirmation.confirmed_after} after it was shown. The intent is on record; it will be "
-                "sent once.",
+                f"Confirmed {confirmation.confirmed_after} after it was shown, and recorded; it will be sent once.",
                 by,
                 request_id,
                 data={"confirmed_after_ms": confirmation.confirmed_after_ms},
@@ -296,7 +295,7 @@ def _redeem(
         except ConcurrentUpdate as error:
             raise Refusal(
                 Code.CONFIRMATION_EXPIRED,
-                "This confirmation expired, or its order was taken back. Nothing was sent.",
+                "This confirmation expired, or its order was cancelled. Nothing was sent.",
                 order_id=order.public_id,
             ) from error
         gone.append(order)

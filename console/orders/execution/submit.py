@@ -79,13 +79,13 @@ def _deliver(order: Order, act: Callable[[Broker], BrokerOrder | None]) -> None:
     try:
         answer = act(broker_access.broker_of(order.connection))
         if answer is None:
-            raise UnknownOutcome("The broker did not say what became of the order.")
+            raise UnknownOutcome("The broker did not report the outcome of the order.")
     except NeedsAnswer as asked:
         _record_question(order, asked)
         return
     except DuplicateClientId:
         order_state.record_outcome(
-            order, Status.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker has an order of this id already."
+            order, Status.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker already has an order with this id."
         )
         with suppress(BrokerError):  # the sweep asks again
             sync.refresh(order)
@@ -115,7 +115,7 @@ def _record_question(order: Order, asked: NeedsAnswer) -> None:
     if not order_state.try_move(
         order,
         Status.ASKED,
-        f"{asked} Only its owner can answer, in the console.",
+        f"{asked} Only the owner can answer, in the console.",
         "broker",
         "",
         code=Code.BROKER_ASKS,
@@ -128,7 +128,7 @@ def _record_question(order: Order, asked: NeedsAnswer) -> None:
 
 @transaction.atomic
 def _record_amendment_question(change: Modification, asked: NeedsAnswer) -> None:
-    words = f"{asked} Only its owner can answer, in the console. The order stands as it was."
+    words = f"{asked} Only the owner can answer, in the console. The order is unchanged."
     if amendment_state.try_move(
         change, AmendmentStatus.ASKED, words, "broker", "", code=Code.BROKER_ASKS, reason=str(asked)[:500]
     ):
@@ -181,13 +181,13 @@ def _deliver_amendment(change: Modification, act: Callable[[Broker], BrokerOrder
     try:
         answer = act(broker_access.broker_of(order.connection))
         if answer is None:
-            raise UnknownOutcome("The broker did not say what became of the change.")
+            raise UnknownOutcome("The broker did not report the outcome of the change.")
     except NeedsAnswer as asked:
         _record_amendment_question(change, asked)
         return
     except DuplicateClientId:
         amendment_state.record_outcome(
-            change, AmendmentStatus.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker has an order of this id already."
+            change, AmendmentStatus.UNKNOWN, Code.OUTCOME_UNKNOWN, "The broker already has an order with this id."
         )
     except BrokerError as error:
         after = {

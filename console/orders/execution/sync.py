@@ -62,7 +62,7 @@ def _look_up(order: Order, broker: Broker) -> None:
                 order,
                 Status.NOT_FOUND,
                 Code.BROKER_UNAVAILABLE,
-                "The broker has no such order: it never arrived, and it will not be sent again.",
+                "The broker has no such order: it never arrived. It will not be sent again.",
             )
     elif order.state in states.AT_BROKER:
         log.error("Order %s is open here, but its broker does not know it", order.public_id)
@@ -79,7 +79,7 @@ def _settle_amendment(change: Modification, answer: BrokerOrder | None, now: dat
         return True
     if change.state is AmendmentStatus.UNKNOWN and now >= change.moved_at + timedelta(seconds=_not_found_after(broker)):
         if answer is None or amendment_state.has_taken_effect(change, answer) is False:
-            reason = "The broker still has the order as it was: the change never arrived, and is not sent again."
+            reason = "The broker still has the old order: the change never arrived. It will not be sent again."
             amendment_state.record_outcome(change, AmendmentStatus.NOT_DONE, Code.BROKER_UNAVAILABLE, reason)
         return True
     return answer is not None and answer.status is not BrokerStatus.CANCELLED

@@ -28,7 +28,7 @@ REASONS = {
     "size": "It is too large.",
     "instrument": "Not this instrument.",
     "timing": "Not now.",
-    "unasked": "I did not ask for this.",
+    "unasked": "I did not request this.",
 }
 MAX_REASON_LENGTH = 300
 
@@ -90,19 +90,20 @@ def approve(
         if connection.is_live and evidence.proof is not Proof.PASSKEY:
             raise Refusal(
                 Code.RE_AUTHENTICATION_REQUIRED,
-                "It is real money, so releasing it takes a passkey. Nothing was sent; the order still waits.",
+                "Real money: you need a passkey to release it. Nothing was sent; the order is still waiting.",
             )
 
     def record(orders: list[Order]) -> None:
         for order in orders:
-            said = f"Its owner released it in the console, with {evidence.label}."
+            said = f"The owner released it in the console, with {evidence.label}."
             order_state.add_event(order, order.status, said, by.email, request_id, {"decision": evidence.as_text()})
             _record(by, RELEASED, confirmation, order, evidence.ip, proof=evidence.proof.value,
                      how=evidence.label, credential=evidence.credential)  # fmt: skip
 
     if seen != confirmation.terms_digest:
         raise Refusal(
-            Code.CONFIRMATION_CHANGED, "This is not what the page showed. Nothing was sent; look at the order again."
+            Code.CONFIRMATION_CHANGED,
+            "The order has changed since the page was shown. Nothing was sent; check the order again.",
         )
     return release.release(confirmation, authorize=may, by=by.email, request_id=request_id, on_released=record)
 
@@ -118,7 +119,7 @@ def reject(
     _check_owner(confirmation.app.connection, by)
     words = " ".join(audit_log.mask(words).split())[:MAX_REASON_LENGTH].rstrip()
     said = " ".join(part for part in (REASONS[reason], words) if part)
-    what = f'Its owner rejected it in the console and said: "{said}"' if said else "Its owner rejected it."
+    what = f'The owner rejected it in the console and wrote: "{said}"' if said else "The owner rejected it."
     orders = release.discard(confirmation, what, by=by.email, request_id=request_id, code=Code.REJECTED_BY_OWNER)
     for order in orders:
         if order.code == Code.REJECTED_BY_OWNER or confirmation.is_about_an_order:

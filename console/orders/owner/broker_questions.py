@@ -74,11 +74,12 @@ def accept(question: Question, *, by: User, evidence: Evidence, seen: str, reque
     _check_owner(order.connection, by)
     if order.connection.is_live and evidence.proof is not Proof.PASSKEY:
         raise Refusal(
-            Code.RE_AUTHENTICATION_REQUIRED, "It is real money, so a yes takes a passkey. The question still waits."
+            Code.RE_AUTHENTICATION_REQUIRED, "Real money: you need a passkey to answer yes. The question is still open."
         )
     if seen != question.digest:
         raise Refusal(
-            Code.CONFIRMATION_CHANGED, "This is not what the page showed. Nothing was answered; look at it again."
+            Code.CONFIRMATION_CHANGED,
+            "The question has changed since the page was shown. Nothing was answered; check it again.",
         )
     _check_may(question, question.asker, order.connection)
     try:
@@ -87,7 +88,7 @@ def accept(question: Question, *, by: User, evidence: Evidence, seen: str, reque
     except BrokerError as error:
         if error.outcome is not WriteOutcome.REJECTED:
             _check_unanswered(question)
-            said = f"{error} Nothing was answered; the question still waits."
+            said = f"{error} Nothing was answered; the question is still open."
             raise Refusal(Code.BROKER_UNAVAILABLE, said, order_id=order.public_id) from error
         _refuse(question, refusal_of(error), by, evidence, request_id)
     except _RecheckFailed as stopped:
@@ -140,7 +141,7 @@ def _commit_yes(
     app, connection = rows.locked(question.asker.pk)
     _check_may(question, app, connection)
     _consume(question, "yes")
-    said = f"Its owner said yes in the console, with {evidence.label}. It is sent to the broker."
+    said = f"The owner answered yes in the console, with {evidence.label}. Sending it to the broker."
     if isinstance(checked, amendments.ValidatedChange):
         assert change is not None
         standing = Order.objects.select_for_update().get(pk=order.pk)
@@ -173,7 +174,7 @@ def _refuse(question: Question, refusal: Refusal, by: User, evidence: Evidence, 
     refusal.order_id = question.order.public_id
     with transaction.atomic():
         _consume(question, "no")
-        said = f"Its owner said yes to the broker's question, but it was not sent: {refusal}"
+        said = f"The owner answered yes to the broker's question, but it was not sent: {refusal}"
         _end(question, said, by, request_id, code=refusal.code, reason=str(refusal)[:500])
         told = {"proof": evidence.proof.value, "how": evidence.label, "refused": refusal.code.value}
         _record(by, question, evidence.ip, answer="yes", **told)
@@ -187,7 +188,7 @@ def decline(question: Question, *, by: User, ip: str = "", request_id: str = "")
     _check_owner(order.connection, by)
     with transaction.atomic():
         _consume(question, "no")
-        said = "Its owner said no to the broker's question."
+        said = "The owner answered no to the broker's question."
         _end(question, said, by, request_id, code=Code.REJECTED_BY_OWNER, reason=said)
         _record(by, question, ip, answer="no")
     submit.answer_no(question)
@@ -214,7 +215,7 @@ def _check_unanswered(question: Question) -> None:
     """Raises Refusal."""
     told = Question.objects.values_list("answer", flat=True).get(pk=question.pk)
     if told:
-        said = f"The broker was told {told} already. Nothing was sent again."
+        said = f"The broker already has your answer: {told}. Nothing was sent again."
         raise Refusal(Code.CONFIRMATION_USED, said, order_id=question.order.public_id)
 
 
@@ -244,7 +245,7 @@ def _too_late(order: Order) -> Refusal:
 
 def _check_owner(connection: Connection, user: User) -> None:
     if connection.owner_id != user.pk:
-        raise Refusal(Code.NOT_PERMITTED, "Only the owner of the connection can answer for it.")
+        raise Refusal(Code.NOT_PERMITTED, "Only the owner of the connection can answer.")
 
 
 def _record(by: User, question: Question, ip: str, **detail: object) -> None:

@@ -63,7 +63,7 @@ def accounts(connection: Connection) -> list[str]:
 
 
 def open_orders(connection: Connection) -> dict[str, list[Order]]:
-    """What would be cancelled, by account, newest first; exits that hang on an open order end with it."""
+    """Order to cancel, by account, newest first; exits that hang on an open order end with it."""
     found: dict[str, list[Order]] = {}
     for order in cancelling.open_root_orders(connection).order_by("-pk"):
         found.setdefault(order.account_id, []).append(order)

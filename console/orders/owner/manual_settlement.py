@@ -34,10 +34,10 @@ _AFTER = {
     Observation.CANCELLED: Status.CANCELLED,
 }
 LABELS = {
-    Observation.NOT_THERE: "It is not there",
-    Observation.WORKING: "It is there and works",
-    Observation.FILLED: "It is there and has filled",
-    Observation.CANCELLED: "It is there and was cancelled",
+    Observation.NOT_THERE: "The broker has no such order",
+    Observation.WORKING: "It is open",
+    Observation.FILLED: "It has filled",
+    Observation.CANCELLED: "It was cancelled",
 }
 
 
@@ -59,10 +59,10 @@ def settle(order: Order, seen: Observation, *, by: User, request_id: str = "") -
     if not needs_owner(order):
         raise Refusal(
             Code.NOT_PERMITTED,
-            f"Order {order.public_id} is {order.status_words.lower()}: there is nothing to settle by hand.",
+            f"Order {order.public_id} is {order.status_words.lower()}: there is nothing to settle manually.",
             order_id=order.public_id,
         )
-    words = f"{by.email} looked at the broker: {LABELS[seen][0].lower()}{LABELS[seen][1:]}."
+    words = f"{by.email} checked at the broker: {LABELS[seen][0].lower()}{LABELS[seen][1:]}."
     now = timezone.now()
     if seen is Observation.NOT_THERE and order.state is Status.NOT_FOUND:
         order_state.settle_in_place(order, words, by.email, request_id, at=now)

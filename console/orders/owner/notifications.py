@@ -79,30 +79,33 @@ def _notify(owner_id: int) -> int:
 
 def _compose(confirmations: list[Confirmation], asked: list[Question], silent_until: datetime | None) -> mailer.Email:
     """Subject and text. No order, no price: who asks, where, and the page that shows the rest."""
-    who = [(f"{_name(each.app.name)} asks", each.app.connection) for each in confirmations]
+    who = [(f"an order from {_name(each.app.name)}", each.app.connection) for each in confirmations]
     who += [
-        (f"the broker asks about an order of {_name(each.order.app.name)}", each.order.connection) for each in asked
+        (f"a question from the broker about an order from {_name(each.order.app.name)}", each.order.connection)
+        for each in asked
     ]
     asks = "".join(
         f"- {asker} on {_name(connection.name)} ({'real money' if connection.is_live else 'paper, simulated money'})\n"
         for asker, connection in dict.fromkeys(who)
     )
     count, wanted = len(who), "approval" if not asked else "answer"
-    subject = f"An order waits for your {wanted}" if count == 1 else f"{count} orders wait for your {wanted}"
+    subject = (
+        f"An order is waiting for your {wanted}" if count == 1 else f"{count} orders are waiting for your {wanted}"
+    )
     if silent_until is not None:
-        subject = f"More orders wait for your {wanted}; no more letters for now"
-    first = "An app asks for your approval" if count == 1 else "Apps ask for your approval"
-    text = f"""{first if not asked else "Before an order goes on, you are asked"}:
+        subject = f"More orders are waiting for your {wanted}; no more e-mails for now"
+    text = f"""Waiting for your {wanted}:
 
 {asks}
-Each waits {settings.CONFIRMATION_SECONDS // 60} minutes and then ends unsent. To look and decide:
+Each order expires unsent after {settings.CONFIRMATION_SECONDS // 60} minutes. Review and decide here:
 {settings.PUBLIC_URL}/orders/approvals/
 
-This letter does nothing by itself. If you expect no such order, reject it there and pause the app under Connected apps.
+This e-mail does nothing by itself. If you did not expect an order, reject it there and pause the app under
+Connected apps.
 """
     if silent_until is not None:
         text += f"""
-So many ask that no further letter is sent before {silent_until:%H:%M} UTC. What waits is on that page all the same.
+Many orders are coming in, so no further e-mail is sent before {silent_until:%H:%M} UTC. The page above shows them all.
 """
     return mailer.Email(subject, text)
 

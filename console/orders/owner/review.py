@@ -21,7 +21,6 @@ from brokers.types import (
     Preview,
     Quote,
     Side,
-    TimeInForce,
 )
 from console.connected_apps.models import ConnectedApp
 from console.connections import broker_access
@@ -43,7 +42,7 @@ from console.orders.checks.limit_rules import RiskInputs, ScopedLimits
 from console.orders.execution import amendments
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import Status
-from console.orders.terms import UNTIL, describe
+from console.orders.terms import TIF_TEXT, describe
 
 CAN_CLEAR = frozenset({Code.BROKER_UNAVAILABLE, Code.OUTCOME_UNKNOWN})
 """What may be gone a second later: no reason to keep the owner from trying."""
@@ -66,7 +65,7 @@ class ReviewItem:
     preview: Preview | None = None
     facts: RiskInputs | None = None
     worst: Decimal | None = None
-    """The most it can come to, in the connection's currency."""
+    """Its maximum value, in the connection's currency."""
     held: Decimal | None = None
     """Signed position before it, in its account."""
     refusals: list[Refusal] = field(default_factory=list)
@@ -85,8 +84,9 @@ class ReviewItem:
 
     @property
     def until(self) -> str:
-        """How long it would stay, in words."""
-        return "The trading day" if self.request.tif is TimeInForce.DAY else UNTIL[self.request.tif].capitalize()
+        """Its time in force, as text."""
+        text = TIF_TEXT[self.request.tif]
+        return text[0].upper() + text[1:]
 
     @property
     def price(self) -> Decimal | None:
@@ -157,7 +157,7 @@ class Review:
     refusals: list[Refusal] = field(default_factory=list)
     """Why none of it would go now: permission, halts."""
     trouble: str = ""
-    """The broker's words, when it could not be asked."""
+    """The broker's words, when it could not be reached."""
 
     @property
     def is_cancel(self) -> bool:
@@ -192,15 +192,16 @@ def plan(confirmation: Confirmation) -> list[Order]:
 def heading(confirmation: Confirmation) -> str:
     orders = plan(confirmation)
     if confirmation.action == Action.CANCEL:
-        return f"Cancel: {describe(orders[0].request)}"
+        return f"Cancel: {describe(orders[0].request, orders[0].currency)}"
     if confirmation.action == Action.MODIFY:
         change = confirmation.modification
-        return f"Change to: {describe(amendments.amended_request(change.order.request, change.asked))}"
+        changed = amendments.amended_request(change.order.request, change.asked)
+        return f"Change to: {describe(changed, change.order.currency)}"
     if confirmation.action == Action.FLATTEN:
         stays = confirmation.terms.get("stays", ())
         but = f", except in {', '.join(stays)}" if stays else ""
         return f"Cancel all orders and close all positions in {orders[0].account_id}{but}"
-    return describe(orders[0].request) if len(orders) == 1 else f"{len(orders)} orders in one"
+    return describe(orders[0].request, orders[0].currency) if len(orders) == 1 else f"{len(orders)} orders together"
 
 
 def load(confirmation: Confirmation) -> Review:
@@ -258,7 +259,8 @@ def _item(order: Order, change: Modification | None) -> ReviewItem:
                 stop_price=leg.stop_price,
                 trail_amount=leg.trail_amount,
                 trail_percent=leg.trail_percent,
-            )
+            ),
+            order.currency,
         )
         for leg in request.legs
     ]
@@ -266,9 +268,9 @@ def _item(order: Order, change: Modification | None) -> ReviewItem:
     return ReviewItem(
         order=order,
         request=request,
-        words=describe(request),
+        words=describe(request, order.currency),
         shown=None if told is None else Decimal(told),
-        was="" if change is None or change.cancels else describe(order.request),
+        was="" if change is None or change.cancels else describe(order.request, order.currency),
         legs=alone,
     )
 

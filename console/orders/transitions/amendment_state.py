@@ -102,7 +102,7 @@ def terms_of(change: Modification) -> dict[str, Any]:
 
 
 def has_taken_effect(change: Modification, answer: BrokerOrder) -> bool | None:
-    """Whether the broker's order has the terms asked for; None where the broker does not tell."""
+    """Whether the broker's order has the terms asked for; None if the broker does not report it."""
     told: Mapping[str, Any] = {name: getattr(answer, name) for name in terms_of(change)}
     if any(value is None for value in told.values()):
         return None

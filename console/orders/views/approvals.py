@@ -31,7 +31,7 @@ from console.principal import Redeemer
 from console.security import services
 
 # The terms a person judges an order by, beside the sentence.
-SHOWN_TERMS = (("price", "Price at the time"), ("value", "Value"), ("fee", "Fee, estimated"))
+SHOWN_TERMS = (("price", "Price when shown"), ("value", "Value"), ("fee", "Estimated fee"))
 _DECIDED = 10
 _STOP_ASKING = 286
 
@@ -83,7 +83,9 @@ def emails_on(request: HttpRequest, pk: int) -> HttpResponse:
     connection = get_object_or_404(connection_queries.open_connections(user_of(request)), pk=pk)
     on = request.POST.get("on") == "1"
     notifications.set_enabled(connection, on=on)
-    said = "You get an e-mail when an order waits" if on else "You get no more e-mail about orders that wait"
+    said = (
+        "You will get an e-mail when an order is waiting" if on else "You will get no more e-mails about waiting orders"
+    )
     messages.success(request, f"{said} on {connection.name}.")
     return redirect("orders:approvals")
 
@@ -183,17 +185,17 @@ def release(request: HttpRequest, public_id: str) -> HttpResponse:
         return redirect("orders:approval", public_id)
     if confirmation.action == Action.CANCEL:
         orders[0].refresh_from_db()
-        messages.success(request, f"Released. The order is {orders[0].status_words.lower()}.")
+        messages.success(request, f"Approved. The order is {orders[0].status_words.lower()}.")
         return redirect("orders:detail", orders[0].public_id)
     if confirmation.action == Action.MODIFY:
         change = Modification.objects.get(confirmation=confirmation)
-        messages.success(request, f"Released. The change: {change.status_words.lower()}.")
+        messages.success(request, f"Approved. Change: {change.status_words.lower()}.")
         return redirect("orders:detail", orders[0].public_id)
     sent = [order for order in orders if order.released_at is not None]
     if len(orders) == 1:
-        messages.success(request, f"Released. The order is {orders[0].status_words.lower()}.")
+        messages.success(request, f"Approved. The order is {orders[0].status_words.lower()}.")
     else:
-        messages.success(request, f"Released: {len(sent)} of {len(orders)} orders were sent.")
+        messages.success(request, f"Approved: {len(sent)} of {len(orders)} orders were sent.")
     return redirect("orders:detail", orders[0].public_id)
 
 
@@ -225,7 +227,7 @@ def reject(request: HttpRequest, public_id: str) -> HttpResponse:
         messages.error(request, str(refusal))
         return redirect("orders:approval", public_id)
     if confirmation.app.is_console:
-        messages.success(request, "Nothing was cancelled and nothing was closed.")
+        messages.success(request, "Nothing was cancelled or closed.")
         return redirect("connections:detail", confirmation.app.connection_id)
-    messages.success(request, f"Rejected. Nothing was sent, and {confirmation.app.name} is told why.")
+    messages.success(request, f"Rejected. Nothing was sent. {confirmation.app.name} will see the reason.")
     return redirect("orders:approvals")

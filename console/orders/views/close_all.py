@@ -54,7 +54,7 @@ def close_everything(request: HttpRequest, pk: int) -> HttpResponse:
             messages.error(request, str(refusal))
         return redirect("orders:closing", pk)
     for each in left_out:
-        messages.warning(request, f"{each.symbol} cannot be closed now and stays: {each.refusal}")
+        messages.warning(request, f"{each.symbol} cannot be closed now and stays open: {each.refusal}")
     return redirect("orders:approval", prepared.confirmation.public_id)
 
 

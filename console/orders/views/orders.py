@@ -68,9 +68,9 @@ def cancel_elsewhere(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, str(refusal))
         return redirect("orders:list" if row.pk is None else reverse("orders:elsewhere", args=[pk]))
     if answer.status.is_open:
-        messages.success(request, "The broker took the cancel. The order leaves this page once it has ended there.")
+        messages.success(request, "The broker accepted the cancel. The order leaves this page once it has ended there.")
     else:
-        messages.success(request, "The order is cancelled at the broker.")
+        messages.success(request, "Order cancelled at the broker.")
     return redirect("orders:list")
 
 
@@ -86,7 +86,7 @@ def cancel(request: HttpRequest, public_id: str) -> HttpResponse:
     else:
         order.refresh_from_db()
         done = order.state in states.ENDED
-        words = "The order is cancelled." if done else "The broker was asked to cancel it, and has not said yet."
+        words = "Order cancelled." if done else "Cancel sent to the broker; no answer yet."
         messages.success(request, words)
     return redirect("orders:detail", public_id)
 
@@ -132,8 +132,8 @@ def settle(request: HttpRequest, public_id: str) -> HttpResponse:
     proved = presence.require_proof(
         request,
         PresenceAct.SETTLE_ORDER,
-        about=f"You looked for the order {public_id} at the broker. "
-        f"You saw: {manual_settlement.LABELS[manual_settlement.Observation(seen)]}.",
+        about=f"You looked for order {public_id} at the broker. You saw:"
+        f" {manual_settlement.LABELS[manual_settlement.Observation(seen)]}.",
         back=page,
         live=order.connection.is_live,
         environment=order.connection.environment,
@@ -145,5 +145,5 @@ def settle(request: HttpRequest, public_id: str) -> HttpResponse:
     except Refusal as refusal:
         messages.error(request, str(refusal))
     else:
-        messages.success(request, "Noted. If the broker reports something else later, that counts.")
+        messages.success(request, "Recorded. If the broker reports something else later, its report counts.")
     return redirect(page)

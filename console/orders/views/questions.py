@@ -74,13 +74,13 @@ def accept(request: HttpRequest, public_id: str) -> HttpResponse:
         messages.error(request, str(refusal))
         return redirect("orders:question", public_id)
     if further := broker_questions.open_questions(user).filter(order=order).first():
-        messages.info(request, "The broker asks one more thing.")
+        messages.info(request, "The broker asks another question.")
         return redirect("orders:question", further.public_id)
     if asked.modification is not None:
         asked.modification.refresh_from_db()
-        messages.success(request, f"Your yes was sent. The change: {asked.modification.status_words.lower()}.")
+        messages.success(request, f"You answered yes. Change: {asked.modification.status_words.lower()}.")
     else:
-        messages.success(request, f"Your yes was sent. The order: {order.status_words.lower()}.")
+        messages.success(request, f"You answered yes. Order: {order.status_words.lower()}.")
     return redirect("orders:detail", order.public_id)
 
 
@@ -93,5 +93,5 @@ def decline(request: HttpRequest, public_id: str) -> HttpResponse:
         messages.error(request, str(refusal))
     else:
         what = "placed" if asked.modification is None else "changed"
-        messages.success(request, f"You said no. Nothing was {what}, and {order.app.name} is told.")
+        messages.success(request, f"You answered no. Nothing was {what}. {order.app.name} will see your answer.")
     return redirect("orders:detail", asked.order.public_id)

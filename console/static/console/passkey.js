@@ -58,8 +58,8 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
     if (form.dataset.passkey !== "create") continue;
     const told = form.querySelector("[data-passkey-error]");
     told.textContent = window.isSecureContext
-      ? "This browser has no passkeys."
-      : "Passkeys need https or localhost, and this page came by neither.";
+      ? "This browser does not support passkeys."
+      : "Passkeys need https or localhost.";
     told.hidden = false;
     form.querySelector("button").disabled = true;
     continue;
@@ -69,7 +69,7 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
   const way = form.dataset.passkey === "create" ? "create" : "get";
   const answered = form.elements.namedItem("proof-credential") ?? form.elements.credential;
   form.addEventListener("submit", async (event) => {
-    // The passkey is not at hand: what was typed goes as it is.
+    // I do not have my passkey: what was typed goes as it is.
     if (form.elements.namedItem("proof-code")?.value) return;
     event.preventDefault();
     error.hidden = true;
@@ -80,9 +80,9 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
       form.submit();
     } catch (failure) {
       const known = {
-        NotAllowedError: "Nothing was chosen. Try again when you are ready.",
-        InvalidStateError: "This device has a passkey for this account already.",
-        SecurityError: "Passkeys work only under the address this Tradelatch was set up with.",
+        NotAllowedError: "No passkey was chosen. Try again.",
+        InvalidStateError: "This device already has a passkey for this account.",
+        SecurityError: "Passkeys only work at the address this Tradelatch was set up with.",
       };
       error.textContent = known[failure.name] ?? "That did not work. Try again.";
       error.hidden = false;

@@ -252,7 +252,7 @@ part("fields").addEventListener("input", () => {
   try {
     for (const input of inputs()) if (input.value.trim()) given[input.dataset.argument] = read(input, schemaOf(input));
   } catch {
-    return show("json-problem", "One of the fields is not JSON yet.");
+    return show("json-problem", "One of the fields is not valid JSON.");
   }
   part("json").value = pretty(given);
   show("json-problem", "");
@@ -289,7 +289,7 @@ calling.addEventListener("submit", async (event) => {
   try {
     report(await send("tools/call", { name: tool.name, arguments: given }));
   } catch {
-    say({ code: "no_answer", message: "Tradelatch did not answer. Look under Activity before trying an order again." });
+    say({ code: "no_answer", message: "Tradelatch did not answer. Check Activity before you repeat an order." });
   } finally {
     part("go").disabled = false;
     part("go").textContent = "Call";

@@ -55,7 +55,7 @@ def test_one_right_alone_can_be_asked_for(alpaca: AlpacaBroker) -> None:
 
 
 def test_a_day_without_options_and_what_has_none_are_refused(alpaca: AlpacaBroker) -> None:
-    with pytest.raises(InvalidRequest, match="Ask for its dates") as refused:
+    with pytest.raises(InvalidRequest, match="List its expiries first") as refused:
         alpaca.option_chain("AAPL", NEAR + timedelta(days=1), strikes=2)
     assert refused.value.field == "expiration"
     for symbol in ("BTC/USD", "NOPE"):

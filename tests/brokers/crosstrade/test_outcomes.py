@@ -30,7 +30,7 @@ def test_an_order_that_is_not_found_is_left_to_a_person_for_an_older_add_on_forg
     asked = order("BUY", "1", SYMBOL, limit="6000")
     with pytest.raises(UnknownOutcome):
         crosstrade.submit(ACCOUNT, asked)
-    with pytest.raises(CannotTell, match="Look in NinjaTrader") as caught:
+    with pytest.raises(CannotTell, match="Check in NinjaTrader") as caught:
         crosstrade.order(ACCOUNT, asked.client_order_id)
     assert caught.value.outcome is WriteOutcome.UNKNOWN
     assert len(fake.orders) == len(fake.sent) == 1

@@ -56,7 +56,7 @@ def test_one_right_and_no_more_than_ten_strikes(ibkr: IbkrBroker, fake: FakeIbkr
 
 def test_a_day_without_options_and_what_has_none_are_refused(ibkr: IbkrBroker) -> None:
     for day in (date(2029, 12, 22), date(2031, 5, 16)):
-        with pytest.raises(InvalidRequest, match="Ask for its dates") as refused:
+        with pytest.raises(InvalidRequest, match="List its expiries first") as refused:
             ibkr.option_chain("AAPL", day, strikes=2)
         assert refused.value.field == "expiration"
     with pytest.raises(InvalidSymbol, match="lists no options"):

@@ -180,7 +180,7 @@ def test_a_server_that_does_not_know_the_secret_is_not_believed(keys: Keys) -> N
             status, told = super()._live_session_token(asked, own)
             return status, told | {"diffie_hellman_response": "2"}
 
-    with Impostor(keys) as fake, pytest.raises(AuthFailed, match="does not fit"):
+    with Impostor(keys) as fake, pytest.raises(AuthFailed, match="does not match"):
         IbkrBroker.open(settings_for(fake)).accounts()
 
 

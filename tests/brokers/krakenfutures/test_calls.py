@@ -86,7 +86,7 @@ def test_a_position_in_a_contract_that_is_not_known_here_never_vanishes(
     futures: KrakenFuturesBroker, fake: KrakenFuturesFake, held: str
 ) -> None:
     fake.held = held
-    with pytest.raises(BrokerUnavailable, match="Look at your positions there"):
+    with pytest.raises(BrokerUnavailable, match="Check your positions at the broker"):
         futures.positions(ACCOUNT)
 
 

@@ -80,8 +80,8 @@ def test_every_bad_row_is_reported_at_once() -> None:
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        ([], "Line 1: the header lacks ts or date, open, high, low, close, volume."),
-        (["ts,open,high,low,close", GOOD], "Line 1: the header lacks volume."),
+        ([], "Line 1: the header is missing ts or date, open, high, low, close, volume."),
+        (["ts,open,high,low,close", GOOD], "Line 1: the header is missing volume."),
         ([HEADER], "The file has a header and no bars."),
     ],
 )

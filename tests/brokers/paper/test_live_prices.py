@@ -20,7 +20,7 @@ from .support import NOON, Clock, order
 
 pytestmark = pytest.mark.django_db
 MINUTE = NOON.replace(second=0)
-UNREACHABLE = "Live prices of Kraken cannot be reached"
+UNREACHABLE = "Live prices from Kraken are not available"
 
 
 @pytest.fixture
@@ -268,7 +268,7 @@ def test_a_stale_quote_fills_nothing(clock: Clock, kraken: PublicKraken, monkeyp
 
     # Kraken's ticker has no time; at venues whose ticker has one, this is what an old one looks like.
     monkeypatch.setattr(live, "update_quote", frozen)
-    with pytest.raises(StaleQuote, match="15:31:00 UTC, too old to trade at"):
+    with pytest.raises(StaleQuote, match="15:31:00 UTC, too old to trade on"):
         broker.submit(account.key, order("BUY", "0.1", "BTC/USD"))
     with pytest.raises(StaleQuote):
         broker.submit(account.key, order("BUY", "0.1", "BTC/USD", limit="70000.0", tif="IOC"))

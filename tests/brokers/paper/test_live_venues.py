@@ -159,7 +159,7 @@ def test_what_cannot_be_read_is_said_so_and_no_price_is_invented(venue: Venue, k
 def test_a_quote_that_the_venue_dates_back_fills_nothing(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
     told = int((venue.clock.now - timedelta(seconds=91)).timestamp() * 1000)
     monkeypatch.setattr(venue.fake, "now", lambda: told)
-    with pytest.raises(StaleQuote, match="too old to trade at"):
+    with pytest.raises(StaleQuote, match="too old to trade on"):
         venue.send("BUY", "0.1")
     assert venue.send("BUY", "0.1", limit="61000.00").status is BrokerStatus.WORKING
 

@@ -206,7 +206,7 @@ def test_a_bracket_waits_for_its_entry_and_one_exit_ends_the_other() -> None:
     desk.bar()
     assert desk.now(target.client_order_id).average_price == Decimal(110)
     ended = desk.now(stop.client_order_id)
-    assert (ended.status, ended.reason) == (BrokerStatus.CANCELLED, "The other order of its pair filled.")
+    assert (ended.status, ended.reason) == (BrokerStatus.CANCELLED, "The other order of the OCO pair filled.")
     assert desk.units == 0
 
 
@@ -284,7 +284,7 @@ def test_a_leg_that_cannot_be_paid_for_is_rejected_when_its_turn_comes() -> None
     found = desk.now(then.client_order_id)
     assert (found.status, found.reason) == (
         BrokerStatus.REJECTED,
-        "Its parent filled, and then there was too little for it.",
+        "After its parent filled, there was not enough to cover it.",
     )
 
 
@@ -429,7 +429,7 @@ def test_a_market_that_never_closes_has_no_opening() -> None:
 
 def test_trades_outside_the_session_are_refused_where_there_are_none() -> None:
     _, broker, account = stocks("2026-11-20T12:00:00")
-    with pytest.raises(NotSupported, match="regular session"):
+    with pytest.raises(NotSupported, match="regular hours"):
         broker.submit(account.key, replace(order("BUY", "1", limit="100"), outside_rth=True))
 
 

@@ -77,7 +77,7 @@ def test_a_resting_buy_holds_its_cash_until_it_is_cancelled() -> None:
     assert broker.account_state(account.key).buying_power == Decimal(599)
     with pytest.raises(InsufficientFunds) as refused:
         broker.submit(account.key, order("BUY", "6", limit="100"))
-    assert str(refused.value) == "This order needs 601.00 USD and 599.00 USD is available."
+    assert str(refused.value) == "This order needs 601.00 USD but only 599.00 USD is available."
     cancelled = broker.cancel(account.key, resting.client_order_id)
     assert cancelled.status is BrokerStatus.CANCELLED
     assert cash_of(broker, account.key) == (Decimal(1000), Decimal(0))
@@ -90,7 +90,7 @@ def test_a_resting_sell_holds_its_units_and_nothing_held_twice_can_be_sold() -> 
     assert broker.positions(account.key)[0].reserved == 7
     with pytest.raises(InsufficientPosition) as refused:
         broker.submit(account.key, order("SELL", "4"))
-    assert "3 is available: 10 held, 7 set aside" in str(refused.value)
+    assert "only 3 can be sold: 10 held, 7 reserved" in str(refused.value)
     broker.cancel(account.key, resting.client_order_id)
     assert PaperOrder.objects.get(client_order_id=resting.client_order_id).reserved_quantity == 0
     assert broker.submit(account.key, order("SELL", "10")).status is BrokerStatus.FILLED
@@ -98,7 +98,7 @@ def test_a_resting_sell_holds_its_units_and_nothing_held_twice_can_be_sold() -> 
 
 def test_selling_what_is_not_held_is_refused() -> None:
     broker, account = paper(Clock())
-    with pytest.raises(InsufficientPosition, match="0 is available"):
+    with pytest.raises(InsufficientPosition, match="nothing can be sold"):
         broker.submit(account.key, order("SELL", "1"))
 
 
@@ -151,7 +151,7 @@ def test_an_ioc_limit_that_is_not_there_is_cancelled_with_the_reason() -> None:
         (order("BUY", "1", limit="100.001"), "limit_price", "AAPL is priced in steps of 0.01; 100.001 has more"),
         (order("BUY", "1", stop="100.001"), "stop_price", "more decimals"),
         (order("BUY", "1", stop="100", tif="IOC"), "tif", "Use DAY or GTC"),
-        (replace(order("BUY", "1"), limit_price=Decimal(5)), "limit_price", "A MKT order takes no limit price."),
+        (replace(order("BUY", "1"), limit_price=Decimal(5)), "limit_price", "A MKT order has no limit price."),
         (replace(order("BUY", "1", limit="5"), limit_price=None), "limit_price", "needs a limit price"),
         (replace(order("BUY", "1", stop="5"), stop_price=None), "stop_price", "needs a stop price"),
         (order("BUY", "0.00001", "BTC/USD", limit="1"), "quantity", "less than one cent"),
@@ -218,7 +218,7 @@ def test_the_registry_opens_the_account_of_the_connection() -> None:
 def test_what_has_ended_cannot_be_cancelled_and_what_never_was_is_not_found() -> None:
     broker, account = paper(Clock())
     done = broker.submit(account.key, order("BUY", "1"))
-    with pytest.raises(NotCancellable, match="filled already"):
+    with pytest.raises(NotCancellable, match="already filled"):
         broker.cancel(account.key, done.client_order_id)
     with pytest.raises(OrderNotFound):
         broker.cancel(account.key, new_id())
@@ -258,7 +258,7 @@ def test_a_stop_that_gaps_past_the_cash_is_cancelled_and_cash_stays_above_zero()
     clock.advance(minutes=1)
     found = broker.order(account.key, resting.client_order_id)
     assert found is not None and found.status is BrokerStatus.CANCELLED
-    assert "could not pay" in found.reason
+    assert "was not enough" in found.reason
     assert cash_of(broker, account.key) == (Decimal(150), Decimal(0))
 
 

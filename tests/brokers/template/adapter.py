@@ -60,14 +60,14 @@ class TemplateBroker(Lacking, Extras):
     LACKS: ClassVar[Mapping[Ability, str]] = {
         # A sentence for a person, for each of the usual abilities that CAPABILITIES leaves out.
         Ability.BARS: f"{BROKER} has no bars.",
-        Ability.TRANSACTIONS: f"{BROKER} lists no transactions.",
+        Ability.TRANSACTIONS: f"{BROKER} does not list transactions.",
         Ability.FILLS: f"{BROKER} lists no fills.",
-        Ability.FEES: f"{BROKER} tells no fee rules.",
-        Ability.SCREENING: f"{BROKER} lists no instruments.",
-        Ability.ORDER_BOOK: f"{BROKER} shows no order book.",
-        Ability.PRINTS: f"{BROKER} lists no single trades.",
+        Ability.FEES: f"{BROKER} does not report fee rules.",
+        Ability.SCREENING: f"{BROKER} does not list instruments.",
+        Ability.ORDER_BOOK: f"{BROKER} has no order book.",
+        Ability.PRINTS: f"{BROKER} does not list single trades.",
         Ability.MARKET_HOURS: f"{BROKER} tells no hours.",
-        Ability.EXCHANGE_RATES: f"{BROKER} tells no exchange rates.",
+        Ability.EXCHANGE_RATES: f"{BROKER} does not report exchange rates.",
     }
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
@@ -241,9 +241,9 @@ class TemplateBroker(Lacking, Extras):
             case 401:
                 raise AuthFailed(f"{BROKER} did not accept this connection's key.")
             case 429:
-                raise RateLimited(f"{BROKER} asks for fewer calls.", retry_after=20.0)
+                raise RateLimited(f"{BROKER} is limiting calls.", retry_after=20.0)
             case 404:
-                raise InvalidSymbol(f"{BROKER} does not know what was asked for.")
+                raise InvalidSymbol(f"{BROKER} does not know what was requested.")
         raise BrokerUnavailable(f"{BROKER} could not answer.")
 
 

@@ -102,7 +102,7 @@ def test_who_waits_too_long_is_told_that_nothing_was_sent(
     monkeypatch.setattr(line, "LINGER", 30.0)
     web.accounts()
     worker._line.timeout = 0.2
-    with pytest.raises(BrokerUnavailable, match=r"Another process of this instance is speaking with .* Nothing was"):
+    with pytest.raises(BrokerUnavailable, match=r"Another process of this instance is connected to .* Nothing was"):
         worker.submit(ACCOUNT, order("BUY", "2", SYMBOL, limit="100"))
     assert fake.sent == []
 

@@ -111,7 +111,7 @@ def test_an_order_that_never_arrived_is_not_taken_for_one_that_stands(tws: TwsBr
     asked = order("BUY", "1", SYMBOL, limit="100")
     with pytest.raises(UnknownOutcome):
         tws.submit(ACCOUNT, asked)
-    with pytest.raises(CannotTell, match="Look in TWS"):
+    with pytest.raises(CannotTell, match="Check in TWS"):
         tws.order(ACCOUNT, asked.client_order_id)
     assert tws.orders(ACCOUNT) == []
 

@@ -63,13 +63,13 @@ def test_a_provider_that_wants_the_secret_in_the_form_gets_it_there(provider: Op
 
 def test_nobody_is_ever_made(provider: OpenIdProvider, owner: User) -> None:
     provider.claims["email"] = "stranger@example.com"
-    assert "Nobody here has the address stranger@example.com" in refused(*come_back(provider))
+    assert "There is no account for stranger@example.com" in refused(*come_back(provider))
     assert User.objects.count() == 1
 
 
 def test_a_disabled_account_stays_closed(provider: OpenIdProvider, owner: User) -> None:
     User.objects.update(is_active=False)
-    assert "Nobody here has the address" in refused(*come_back(provider))
+    assert "There is no account for" in refused(*come_back(provider))
 
 
 def test_the_second_factor_is_still_asked_for(provider: OpenIdProvider, owner: User) -> None:
@@ -131,13 +131,13 @@ def test_a_provider_that_fails_is_said_to_have_failed(provider: OpenIdProvider, 
 def test_an_answer_needs_the_browser_that_asked(provider: OpenIdProvider, owner: User) -> None:
     callback = provider.authorize(Browser().get(START)["Location"])
     browser = Browser()
-    assert "was not started here" in refused(browser, browser.get(callback))
+    assert "was started elsewhere" in refused(browser, browser.get(callback))
 
 
 def test_an_answer_with_another_state_is_refused(provider: OpenIdProvider, owner: User) -> None:
     browser = Browser()
     callback = provider.authorize(browser.get(START)["Location"])
-    assert "was not started here" in refused(browser, browser.get(callback + "x"))
+    assert "was started elsewhere" in refused(browser, browser.get(callback + "x"))
 
 
 def test_an_answer_counts_once(provider: OpenIdProvider, owner: User) -> None:

@@ -58,5 +58,5 @@ def test_the_key_is_a_file_of_its_own_that_only_its_owner_reads() -> None:
 
 
 def test_a_database_without_its_key_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ImproperlyConfigured, match="seed_keys back, or set TRADELATCH_SEED_KEYS"):
+    with pytest.raises(ImproperlyConfigured, match="seed_keys, or set TRADELATCH_SEED_KEYS"):
         instance_dir.secret(tmp_path, "seed_keys", database_exists=True)

@@ -47,7 +47,7 @@ def test_a_code_works_once(owner: User) -> None:
     seen = code()
     half_way(owner).post(STEP, {"code": seen})
     onlooker, _ = sign_in(owner, PASSWORD)
-    assert "not right, or was used before" in words_of(onlooker.post(STEP, {"code": seen}))
+    assert "Wrong code, or it was already used" in words_of(onlooker.post(STEP, {"code": seen}))
     assert onlooker.get("/").status_code == 302
 
 
@@ -111,7 +111,7 @@ def test_the_step_leads_nowhere_else(owner: User) -> None:
 def test_nonsense_in_place_of_a_passkey_is_refused_politely(owner: User, credential: str) -> None:
     browser = half_way(owner)
     browser.get(STEP + "?options")
-    assert "does not open anything" in words_of(browser.post(STEP, {"credential": credential}))
+    assert "is not registered here" in words_of(browser.post(STEP, {"credential": credential}))
 
 
 @pytest.mark.parametrize("handle", ["", "AAAA", "enp6enp6enp6enp6enp6eg", None, 7, {}])
@@ -122,7 +122,7 @@ def test_a_passkey_of_nobody_opens_nothing(db: None, handle: object) -> None:
     credential = json.dumps({"id": "AAAA", "rawId": "AAAA", "type": "public-key", "response": fields})
     answer = browser.post("/sign-in/passkey/", {"credential": credential, "next": "/keys/"})
     assert answer["Location"] == "/sign-in/?next=%2Fkeys%2F"
-    assert "does not open anything" in words_of(browser.get(answer["Location"]))
+    assert "is not registered here" in words_of(browser.get(answer["Location"]))
 
 
 def test_passkeys_are_throttled_by_address(db: None) -> None:

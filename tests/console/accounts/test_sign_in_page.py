@@ -7,7 +7,7 @@ from console.accounts.models import User
 from tests.conftest import PASSWORD
 from tests.console.pages import words_of
 
-WRONG = "The e-mail address or the password is not right."
+WRONG = "Wrong e-mail address or password."
 TOO_MANY = "Too many attempts. Wait 5 minutes, then try again."
 
 

@@ -1,4 +1,4 @@
-"""Windows of their own: what apps use up keeps no session and no management key from taking power away, or reading.
+"""Windows of their own: what apps use up keeps no session and not a management key from taking power away, or reading.
 
 The loop of an app is stood in for by a minute that is used up before anybody asks.
 """

@@ -28,7 +28,7 @@ def confirm(trader: Rest, made: Any, *, status: int = 200) -> Any:
 def test_an_order_is_shown_then_confirmed_then_filled(trader: Rest, watch: Watch) -> None:
     made = prepared(trader)
     assert made["order"]["status"] == "awaiting_confirmation"
-    assert made["confirmation"]["summary"].startswith("Buy 0.1 BTC/USD at market")
+    assert made["confirmation"]["summary"].startswith("Buy 0.1 BTC/USD, market")
     assert watch.submitted == []
     order = confirm(trader, made)
     assert (order["status"], order["filled_quantity"], order["environment"]) == ("filled", "0.1", "paper")

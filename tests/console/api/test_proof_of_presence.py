@@ -93,7 +93,7 @@ def test_with_real_money_it_is_always_a_passkey(copied_session: Rest, owner: Use
     told = copied_session.refused("POST", "/keys", wanted(paper, proof={"password": PASSWORD}))
     assert told["code"] == "re_authentication_required"
     assert told["proof"] == {}
-    assert "it takes a passkey, and you have none yet" in told["detail"]
+    assert "you need a passkey. You do not have one yet" in told["detail"]
     proof = signed(copied_session, Passkey(owner), "POST", "/keys", wanted(paper))
     copied_session.post("/keys", wanted(paper, proof=proof), status=201)
 

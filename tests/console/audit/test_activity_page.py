@@ -37,7 +37,7 @@ def test_each_filter_narrows_the_list(browser: Browser, app: ConnectedApp) -> No
 
 def test_a_filter_nothing_fits_says_so(browser: Browser, app: ConnectedApp) -> None:
     log(app)
-    assert "No call fits" in words_of(browser.get("/activity/?tool=nothing"))
+    assert "No matching calls" in words_of(browser.get("/activity/?tool=nothing"))
 
 
 def test_a_filter_value_that_makes_no_sense_is_named_and_breaks_nothing(browser: Browser, app: ConnectedApp) -> None:

@@ -31,7 +31,7 @@ def failures(app: ConnectedApp) -> None:
 
 
 def test_without_a_call_the_page_says_what_it_is_for(browser: Browser) -> None:
-    assert "Nothing was asked" in words_of(browser.get("/errors/"))
+    assert "No calls" in words_of(browser.get("/errors/"))
 
 
 def test_without_a_failure_it_says_how_many_calls_went_well(browser: Browser, app: ConnectedApp) -> None:
@@ -41,17 +41,17 @@ def test_without_a_failure_it_says_how_many_calls_went_well(browser: Browser, ap
 
 def test_the_headline_counts_calls_and_causes(browser: Browser, failures: None) -> None:
     words = words_of(browser.get("/errors/"))
-    assert "4 failed calls in the last 12 hours, of 5. They fall into 2 causes." in words
+    assert "4 failed calls in the last 12 hours, of 5. There are 2 causes." in words
 
 
 def test_a_longer_span_reaches_further_back(browser: Browser, failures: None) -> None:
     words = words_of(browser.get("/errors/?span=24h"))
-    assert "5 failed calls in the last 24 hours, of 6. They fall into 3 causes." in words
+    assert "5 failed calls in the last 24 hours, of 6. There are 3 causes." in words
 
 
 def test_the_newest_call_of_the_newest_cause_is_shown_with_what_to_do(browser: Browser, failures: None) -> None:
     words = words_of(browser.get("/errors/"))
-    assert "Not enough buying power 3 calls, this is the newest" in words
+    assert "Not enough buying power 3 calls, most recent shown" in words
     assert "The order needs 18,150.00 USD." in words
     assert EXPLANATIONS[Code.INSUFFICIENT_FUNDS].advice in words
 
@@ -59,7 +59,7 @@ def test_the_newest_call_of_the_newest_cause_is_shown_with_what_to_do(browser: B
 def test_choosing_a_cause_shows_that_one(browser: Browser, failures: None, app: ConnectedApp) -> None:
     query = urlencode({"group": f"rate_limited:{app.connection_id}:get_quote"})
     words = words_of(browser.get(f"/errors/?{query}"))
-    assert "Too many calls in a minute 1 call, this is the newest" in words
+    assert "Too many calls in a minute 1 call, most recent shown" in words
 
 
 def test_the_bars_stand_where_the_calls_were(failures: None, owner: User) -> None:
@@ -71,9 +71,9 @@ def test_the_bars_stand_where_the_calls_were(failures: None, owner: User) -> Non
 def test_only_an_operator_who_asks_sees_everyones(
     browser: Browser, others_browser: Browser, operators_browser: Browser, failures: None
 ) -> None:
-    assert "Nothing was asked" in words_of(operators_browser.get("/errors/"))
+    assert "No calls" in words_of(operators_browser.get("/errors/"))
     assert "4 failed calls" in words_of(operators_browser.get("/errors/?everyone=1"))
-    assert "Nothing was asked" in words_of(others_browser.get("/errors/?everyone=1"))
+    assert "No calls" in words_of(others_browser.get("/errors/?everyone=1"))
 
 
 def test_a_tool_name_of_any_characters_can_be_chosen(browser: Browser, app: ConnectedApp) -> None:

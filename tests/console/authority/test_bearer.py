@@ -64,7 +64,7 @@ def test_a_mistyped_key_is_refused_before_any_query(
 def test_another_secret_under_a_known_public_id_is_refused(trade_key: str) -> None:
     prefix = trade_key[: trade_key.rindex("_") + 1]
     body = prefix + "0" * 30
-    assert "not one of this server's" in why_not(body + minting._checksum(body))
+    assert "This server did not issue" in why_not(body + minting._checksum(body))
 
 
 @pytest.mark.parametrize("raw", ["", "x", "a.b.c", "tl_", "tl_paper_", "é" * 40, "x" * 10_000])
@@ -90,12 +90,12 @@ def test_a_revoked_app_takes_its_key_with_it(trade_key: str, owner: User) -> Non
 
 def test_a_disabled_user_takes_every_key_along(trade_key: str, owner: User) -> None:
     User.objects.filter(pk=owner.pk).update(is_active=False)
-    assert why_not(trade_key) == "The account of the person behind this credential is disabled."
+    assert why_not(trade_key) == "The account that owns this credential is disabled."
 
 
 def test_a_closed_connection_takes_its_keys_along(trade_key: str, paper: Connection) -> None:
     Connection.objects.filter(pk=paper.pk).update(closed_at=timezone.now())
-    assert why_not(trade_key) == f"The connection {paper.name}, which this credential is for, was unlinked."
+    assert why_not(trade_key) == f"This credential is for the connection {paper.name}, which was unlinked."
 
 
 def test_an_expired_key_is_refused(owner: User, paper: Connection) -> None:
@@ -148,7 +148,7 @@ def test_a_token_issued_before_its_app_was_narrowed_is_narrowed_with_it(owner: U
 
 def test_a_registration_access_token_opens_nothing() -> None:
     raw = oauth_token(None, REGISTRATION_SCOPE, expires=timezone.now() + timedelta(days=9999))
-    assert "not one of this server's" in why_not(raw)
+    assert "This server did not issue" in why_not(raw)
 
 
 def test_another_users_connection_cannot_be_granted(other: User, paper: Connection) -> None:

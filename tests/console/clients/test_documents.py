@@ -95,7 +95,9 @@ def test_every_vendors_document_leads_from_consent_to_a_refreshed_token(
     assert f"Let {published['client_name']} use one of your connections?" in page
     assert f"vendor.example:{vendor.port} vouches for this app: verified host." in page
     assert "known copy" not in page and "registered itself" not in page
-    assert ("Any program on this computer could say it is this app" in page) == host.redirect_uri.startswith("http:")
+    assert ("Any program on this computer could pretend to be this app" in page) == host.redirect_uri.startswith(
+        "http:"
+    )
     tokens = host.connect(paper.pk, BOTH)
     assert tokens["scope"] == BOTH
     assert host.refresh(tokens["refresh_token"]).status_code == 200
@@ -174,7 +176,7 @@ def test_a_known_copy_is_used_when_the_vendor_does_not_answer_and_the_page_says_
     host = host_of(browser, address, copy["redirect_uris"][0])
     page = text_of(host.open())
     assert f"Let {copy['client_name']} use" in page
-    assert "its document could not be fetched; a known copy was used" in page
+    assert "Its document could not be fetched, so a known copy was used" in page
     assert Client.objects.get().stands_on_a_copy
     assert host.connect(paper.pk)["scope"] == "mcp:read"
 

@@ -68,7 +68,7 @@ def test_off_means_that_discovery_offers_no_way_and_none_is_open(
     assert "Its operator registers them by hand" in refused.json()["error_description"]
     page = Host(browser, CLAUDE, "https://claude.ai/api/mcp/auth_callback").begin()
     assert page.status_code == 400
-    assert "apps cannot introduce themselves on this server" in text_of(page)
+    assert "apps cannot register themselves on this server" in text_of(page)
     assert Client.objects.count() == 1
     assert before.connect(paper.pk)["scope"] == "mcp:read", "who is known already stays"
 
@@ -169,7 +169,7 @@ def test_a_word_that_is_no_choice_stops_the_start(tmp_path: Any) -> None:
 @pytest.mark.parametrize("url", ["http://mail.example", "smtp:mail.example", "mail.example:25"])
 def test_a_mail_server_that_is_not_named_properly_stops_the_start(url: str, tmp_path: Any) -> None:
     ran = manage(tmp_path / "home", 8000, "check", TRADELATCH_SMTP_URL=url)
-    assert "TRADELATCH_SMTP_URL must read" in ran.stderr
+    assert "TRADELATCH_SMTP_URL must look like" in ran.stderr
 
 
 def test_an_app_that_changed_while_the_operator_looked_is_not_accepted(operators: Browser) -> None:

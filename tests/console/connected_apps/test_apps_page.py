@@ -10,7 +10,7 @@ from tests.console.present import present
 
 
 def test_the_empty_list_says_what_to_do_next(browser: Browser) -> None:
-    assert "No app can reach your accounts" in words_of(browser.get("/apps/"))
+    assert "No app has access to your accounts" in words_of(browser.get("/apps/"))
 
 
 def test_an_app_is_listed_with_its_connection_and_what_it_may_do(browser: Browser, app: ConnectedApp) -> None:
@@ -70,11 +70,11 @@ def test_its_page_shows_its_recent_calls_and_nobody_elses(
 def test_what_a_revoked_app_still_tries_is_told_on_its_page(browser: Browser, app: ConnectedApp) -> None:
     log(app, ago=timedelta(minutes=5))
     grants.revoke(app, by=app.owner, reason="Revoked by its owner")
-    assert "since, and was refused" not in words_of(browser.get(f"/apps/{app.pk}/"))
+    assert "refused call" not in words_of(browser.get(f"/apps/{app.pk}/"))
     for _ in range(2):
-        log(app, tool="", outcome="refused", code="unauthenticated", message="Its access was taken back.")
+        log(app, tool="", outcome="refused", code="unauthenticated", message="Its access was revoked.")
     page = words_of(browser.get(f"/apps/{app.pk}/"))
-    assert "It has tried 2 times since, and was refused." in page
+    assert "It has made 2 refused calls since." in page
 
 
 def test_a_grant_whose_code_was_never_redeemed_is_not_an_app(browser: Browser, app: ConnectedApp) -> None:

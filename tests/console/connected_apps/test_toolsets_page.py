@@ -27,12 +27,12 @@ def test_the_page_says_what_each_set_lets_it_see_and_what_it_costs(browser: Brow
     every = toolsets.listed(toolsets.provided(), app.granted, None, "paper")
     assert f"Tools it sees {len(every)} tools, {toolsets.size(every) / 1000:.1f} kB" in words
     assert "Market" in words
-    assert "Prices, price history and the search for instruments." in words
+    assert "Prices, price history and instrument search." in words
     assert "Always on." in words
 
 
 def test_what_is_not_ticked_is_off_and_the_list_grows_shorter(browser: Browser, app: ConnectedApp) -> None:
-    assert "Claude sees its new list of tools from its next call on." in switch(browser, app, "market", "account")
+    assert "Claude will see its new list of tools on its next call." in switch(browser, app, "market", "account")
     app.refresh_from_db()
     assert app.toolsets is not None
     kept = toolsets.listed(toolsets.provided(), app.granted, app.toolsets, "paper")
@@ -127,4 +127,4 @@ def test_without_the_tools_in_this_process_every_set_can_be_switched(
     switch(browser, app, "market")
     app.refresh_from_db()
     assert app.toolset_names == ["core", "market"]
-    assert "serves the console alone" in words_of(browser.get("/docs/tools/"))
+    assert "serves only the console" in words_of(browser.get("/docs/tools/"))

@@ -23,9 +23,9 @@ from tests.brokers.krakenfutures import fake as krakenfutures
 from tests.brokers.okx import fake as okx
 from tests.brokers.tws import fake as tws
 
-WRONG_KEY = "does not take this key. Copy all of it again"
-NO_ANSWER = "could not be asked, so nothing was saved. Try again in a minute."
-NO_GATEWAY = "there, or none runs there. Start it, sign in, then try again. Nothing was saved."
+WRONG_KEY = "does not accept this key. Copy all of it again"
+NO_ANSWER = "could not be reached, so nothing was saved. Try again in a minute."
+NO_GATEWAY = "is running there, or nobody is signed in to it. Start it, sign in, then try again. Nothing was saved."
 _TIMEOUTS = {"connect": 0.5, "read": 0.5, "total": 1.0}
 
 

@@ -39,10 +39,10 @@ def broken(monkeypatch: pytest.MonkeyPatch, error: BrokerError | None) -> None:
     ("error", "step", "state"),
     [
         (NeedsLogin("The session has ended."), "Sign in again at the broker", "sign_in_again"),
-        (ClockSkew("Too late."), "Set the clock", "error"),
+        (ClockSkew("Too late."), "Correct the clock", "error"),
         (AuthFailed("No such key."), "Replace the key", "error"),
-        (PermissionDenied("Not this."), "Give the key the right to read", "error"),
-        (BrokerUnavailable("Gone."), "It is asked again by itself", "error"),
+        (PermissionDenied("Not this."), "Give the key permission to read", "error"),
+        (BrokerUnavailable("Gone."), "We retry automatically", "error"),
     ],
     ids=["session ended", "clock", "key", "permission", "unreachable"],
 )

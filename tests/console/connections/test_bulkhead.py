@@ -67,7 +67,7 @@ def test_a_read_over_the_bound_is_refused_at_once_and_says_when_to_come_back(
 ) -> None:
     asked = [callers.submit(guarded(hanging).accounts) for _ in range(READS)]
     hanging.wait_for(READS)
-    with pytest.raises(Busy, match="OKX has not answered earlier questions") as refused:
+    with pytest.raises(Busy, match="OKX has not answered earlier requests") as refused:
         guarded(hanging).accounts()
     assert refused.value.retry_after > 0
     hanging.gate.set()

@@ -65,7 +65,7 @@ def test_an_address_the_operator_did_not_list_is_never_called(
 ) -> None:
     with linkable.running() as fake, override_settings(BROKER_ADDRESSES=listed):
         words = refusal(link(browser, linkable, fake))
-        assert "Its operator lists the gateways it may call in TRADELATCH_BROKER_ADDRESSES." in words
+        assert "Its operator lists the allowed gateways in TRADELATCH_BROKER_ADDRESSES." in words
         assert heard(fake) == 0
 
 
@@ -82,8 +82,8 @@ def test_a_name_that_later_leads_elsewhere_is_not_followed(
         before = heard(fake)
         health.check(made)
         made.refresh_from_db()
-        assert "This instance does not call" in made.last_error
-        assert made.next_step.startswith("Ask the operator of this instance to list the gateway")
+        assert "This instance does not connect to" in made.last_error
+        assert made.next_step.startswith("Ask the operator of this instance to allow the gateway")
         assert heard(fake) == before
 
 
@@ -108,7 +108,10 @@ def test_an_address_taken_off_the_list_is_called_no_more(browser: Browser, linka
     with linkable.running() as fake:
         made = linked(browser, linkable, fake)
         before = heard(fake)
-        with override_settings(BROKER_ADDRESSES=["10.0.0.0/8"]), pytest.raises(BrokerError, match="does not call"):
+        with (
+            override_settings(BROKER_ADDRESSES=["10.0.0.0/8"]),
+            pytest.raises(BrokerError, match="does not connect to"),
+        ):
             broker_access.broker_of(made).accounts()
         assert heard(fake) == before
 
@@ -193,7 +196,7 @@ def test_by_an_address_nobody_knew_the_account_gives_it_away(
 
 @pytest.mark.parametrize(
     ("account", "what"),
-    [(LIVE, "shows a live account now, and this connection is paper"), ("DU7777777", "shows other accounts now")],
+    [(LIVE, "now shows a live account, but this connection is paper"), ("DU7777777", "now shows different accounts")],
     ids=["real money", "somebody else's"],
 )
 @gateways
@@ -293,7 +296,7 @@ def test_a_certificate_nobody_vouches_for_is_shown_and_nothing_is_said_before_it
     with _gateway(tmp_path) as (secured, fake):
         page = link(browser, secured, fake)
         words = refusal(page)
-        assert "Nobody vouches for the certificate of this gateway" in words
+        assert "certificate is self-signed" in words
         assert fake.fingerprint in words
         assert f'name="fingerprint" value="{fake.fingerprint.replace(":", "").lower()}"' in text_of(page)
         not_ticked = {"fingerprint": fake.fingerprint.replace(":", "").lower()}
@@ -315,8 +318,8 @@ def test_another_certificate_than_the_confirmed_one_ends_the_call_before_anythin
         fake.fingerprint = fake.show_another()
         health.check(made)
         made.refresh_from_db()
-        assert "shows another certificate than the one confirmed" in made.last_error
-        assert made.next_step.startswith("Look who changed it.")
+        assert "shows a different certificate from the one you confirmed" in made.last_error
+        assert made.next_step.startswith("Find out who changed it.")
         assert len(fake.received) == before
 
         page = f"/connections/{made.pk}/key/"
@@ -336,7 +339,7 @@ def test_a_certificate_that_changes_between_looking_and_confirming_is_shown_agai
         seen = _confirmed(fake)
         fake.fingerprint = fake.show_another()
         words = refusal(link(browser, secured, fake, **seen))
-        assert "another certificate than the one you confirmed a moment ago" in words
+        assert "a different certificate from the one you just confirmed" in words
         assert fake.fingerprint in words
         assert fake.received == []
 
@@ -378,12 +381,12 @@ def test_linking_where_nobody_is_signed_in_says_what_to_do(browser: Browser) -> 
 def test_the_accounts_number_proves_paper_or_live_whatever_was_ticked(browser: Browser, linkable: Linkable) -> None:
     limits = {"order_notional": "5000", "daily_notional": "20000"}
     with linkable.running() as fake:
-        assert "this is a paper account, and you picked live" in refusal(
+        assert "reports a paper account, but you chose live" in refusal(
             link(browser, linkable, fake, environment="live", **limits)
         )
     with linkable.running() as fake:
         fake.account = LIVE
-        assert "this is a live account, and you picked paper" in refusal(link(browser, linkable, fake))
+        assert "reports a live account, but you chose paper" in refusal(link(browser, linkable, fake))
         made = linked(browser, linkable, fake, environment="live", **limits)
         assert (made.environment, made.policy, made.default_account) == ("live", "owner_approval", LIVE)
 
@@ -395,10 +398,10 @@ def test_ninjatraders_simulator_is_paper_only_where_name_provider_and_person_say
     limits = {"order_notional": "5000", "daily_notional": "20000"}
     assert 'value="paper" checked' not in text_of(browser.get(CROSSTRADE.page))
     with CROSSTRADE.running() as fake:
-        assert "Pick paper or live." in refusal(link(browser, CROSSTRADE, fake, environment=""))
+        assert "Choose paper or live." in refusal(link(browser, CROSSTRADE, fake, environment=""))
         fake.account = "Apex-1"
-        assert "this is a live key, and you picked paper" in refusal(link(browser, CROSSTRADE, fake, account="Apex-1"))
+        assert "reports a live key, but you chose paper" in refusal(link(browser, CROSSTRADE, fake, account="Apex-1"))
         fake.account, fake.provider = "Sim101", "Rithmic"
-        assert "this is a live key, and you picked paper" in refusal(link(browser, CROSSTRADE, fake))
+        assert "reports a live key, but you chose paper" in refusal(link(browser, CROSSTRADE, fake))
         fake.provider = "Simulator"
         assert linked(browser, CROSSTRADE, fake, environment="live", **limits).is_live

@@ -20,7 +20,7 @@ from tests.console.pages import words_of
 from tests.console.present import at_the_browser
 
 gateways = pytest.mark.parametrize("linkable", [IBKR, TWS], ids=lambda each: each.broker)
-FOR_OPERATORS = "This instance calls no gateway for you"
+FOR_OPERATORS = "This instance does not connect to gateways for you"
 THEIR_WORDS = "internal inventory of rack seven"
 SPELLINGS = ["127.0.0.1", "localhost", "127.1.2.3", "[::1]", "[::ffff:127.0.0.1]", "LOCALHOST."]
 
@@ -126,5 +126,5 @@ def test_open_closed_and_speaking_ports_get_one_answer(owner: User) -> None:
 
 def test_a_page_of_a_user_names_no_place_here(owner: User, operator: User) -> None:
     with override_settings(GATEWAYS_OF_EVERYBODY=False):
-        assert "calls no gateway for you yet" in words_of(at_the_browser(owner).get(IBKR.page))
+        assert "does not connect to gateways for you yet" in words_of(at_the_browser(owner).get(IBKR.page))
         assert "gateways on the computer it runs on" in words_of(at_the_browser(operator).get(IBKR.page))

@@ -63,7 +63,7 @@ def test_allowing_more_asks_who_it_is_and_what_was_typed_goes_along(browser: Bro
     browser.post(url, FORM)
     wider = {**FORM, "order_notional": "30000"}
     asked = browser.post(url, wider)
-    assert "Value of one order: 25000, then 30000." in words_of(asked)
+    assert "Value of one order: 25000 before, 30000 after." in words_of(asked)
     assert '<input type="hidden" name="order_notional" value="30000">' in text_of(asked)
     assert now() == STORED
     browser = present(browser)
@@ -92,7 +92,7 @@ def test_every_change_is_on_record_with_before_and_after(browser: Browser, place
     [
         ("order_notional", "0,5", "must be a decimal number"),
         ("order_notional", "0", "must be greater than zero"),
-        ("symbols", "AAPL; <script>", "which is no symbol"),
+        ("symbols", "AAPL; <script>", "which is not a symbol"),
         ("orders_per_minute", "0", "greater than or equal to 1"),
     ],
 )

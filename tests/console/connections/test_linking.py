@@ -64,9 +64,9 @@ def test_linking_takes_a_proof_in_the_same_form_and_a_passkey_where_it_is_real_m
     copied = Browser()
     copied.force_login(owner)
     with OKX.running():
-        assert "it takes a passkey, and you have none yet" in words_of(link(copied, OKX, environment="live"))
+        assert "you need a passkey. You do not have one yet" in words_of(link(copied, OKX, environment="live"))
         assert 'name="proof-password"' in text_of(link(copied, OKX, environment="paper"))
-        assert "not your password" in words_of(link(copied, OKX, environment="paper", **{"proof-password": "guess"}))
+        assert "Wrong password" in words_of(link(copied, OKX, environment="paper", **{"proof-password": "guess"}))
         Passkey(owner)
         assert 'name="proof-credential"' in text_of(link(copied, OKX, **{"proof-password": PASSWORD}))
     assert not Connection.objects.exists()
@@ -123,7 +123,7 @@ def test_a_wrong_key_is_named_with_what_to_do(browser: Browser, linkable: Linkab
     with linkable.running() as fake:
         words = refusal(link(browser, linkable, fake, **linkable.wrong))
     assert linkable.told_wrong in words
-    assert ("Nothing was saved. Type the key again" in words) is bool(linkable.keys)
+    assert ("Nothing was saved. Enter the key again" in words) is bool(linkable.keys)
 
 
 @each_broker
@@ -140,7 +140,7 @@ def test_a_clock_that_is_off_is_told_from_a_wrong_key(browser: Browser) -> None:
         answer = 401, {"code": "50102", "msg": "Timestamp request expired", "data": []}
         speak = fake.speak
         fake.speak = lambda asked: answer if asked.path == "/api/v5/account/config" else speak(asked)
-        assert "because the clock of this computer is off" in refusal(link(browser, OKX))
+        assert "clock is wrong. Correct it" in refusal(link(browser, OKX))
 
 
 def test_a_key_without_the_right_to_read_is_told_so(browser: Browser) -> None:
@@ -148,7 +148,7 @@ def test_a_key_without_the_right_to_read_is_told_so(browser: Browser) -> None:
         speak = fake.speak
         no = 200, {"code": "50120", "msg": "This API key doesn't have permission", "data": []}
         fake.speak = lambda asked: no if asked.path == "/api/v5/account/config" else speak(asked)
-        assert "does not let it read the account. Give it the rights listed" in refusal(link(browser, OKX))
+        assert "the key cannot read the account. Give it the permissions listed" in refusal(link(browser, OKX))
 
 
 @pytest.mark.parametrize(("picked", "demo"), [("paper", False), ("live", True)])
@@ -160,13 +160,13 @@ def test_a_key_of_the_other_environment_is_refused_whatever_was_ticked(
         proved = "paper" if demo else "live"
         limits = {"order_notional": "5000", "daily_notional": "20000"}
         words = refusal(link(browser, OKX, environment=picked, **limits))
-    assert f"own answer this is a {proved} key, and you picked {picked}." in words
+    assert f"reports a {proved} key, but you chose {picked}." in words
 
 
 def test_an_alpaca_paper_account_is_never_linked_as_live(browser: Browser) -> None:
     with ALPACA.running():
         words = refusal(link(browser, ALPACA, environment="live", order_notional="1", daily_notional="1"))
-    assert "this is a paper key, and you picked live" in words
+    assert "reports a paper key, but you chose live" in words
 
 
 @pytest.mark.parametrize("left_out", ["order_notional", "daily_notional"])
@@ -184,7 +184,7 @@ def test_a_key_that_can_withdraw_is_read_only_until_it_is_replaced(browser: Brow
         assert not made.trading_enabled
         assert "Its key can withdraw money" in words_of(browser.get(f"/connections/{made.pk}/"))
         answer = browser.post(f"/connections/{made.pk}/trading-on/", follow=True)
-        assert "read only until the key is replaced" in words_of(answer)
+        assert "read only until you replace the key" in words_of(answer)
         made.refresh_from_db()
         assert not made.trading_enabled
         fake.perm = "read_only,trade"
@@ -207,7 +207,7 @@ def test_a_right_to_withdraw_that_comes_later_switches_trading_off(browser: Brow
 def test_where_the_broker_does_not_tell_the_page_says_so(browser: Browser) -> None:
     with ALPACA.running():
         made = linked(browser, ALPACA)
-    assert "May withdraw The broker does not tell" in words_of(browser.get(f"/connections/{made.pk}/"))
+    assert "Can withdraw Not reported by the broker" in words_of(browser.get(f"/connections/{made.pk}/"))
 
 
 def test_replacing_the_key_keeps_the_connection_and_a_wrong_one_changes_nothing(browser: Browser) -> None:
@@ -230,7 +230,7 @@ def test_a_key_of_another_account_does_not_replace_it(browser: Browser) -> None:
         made = linked(browser, OKX)
         Connection.objects.filter(pk=made.pk).update(default_account="another")
         answer = browser.post(f"/connections/{made.pk}/key/", OKX.keys)
-    assert "This key belongs to another account than another." in words_of(answer)
+    assert "This key belongs to a different account from another." in words_of(answer)
 
 
 def test_unlinking_shreds_the_key_and_ends_its_apps(browser: Browser) -> None:
@@ -238,7 +238,7 @@ def test_unlinking_shreds_the_key_and_ends_its_apps(browser: Browser) -> None:
         made = linked(browser, OKX)
         assert "This cannot be undone" in words_of(browser.get(f"/connections/{made.pk}/unlink/"))
         answer = browser.post(f"/connections/{made.pk}/unlink/", follow=True)
-        assert "Mine is unlinked. Now delete its key at the broker." in words_of(answer)
+        assert "Mine is unlinked. Next, delete its key at the broker." in words_of(answer)
         made.refresh_from_db()
         assert (made.sealed, made.settings, made.closed_at is not None) == ("", {}, True)
         assert not ConnectedApp.objects.filter(connection=made, revoked_at=None).exists()
@@ -268,7 +268,7 @@ def test_somebody_else_can_neither_replace_check_nor_unlink_it(browser: Browser,
 
 
 def test_the_address_of_this_instance_is_named_where_it_is_known(browser: Browser) -> None:
-    assert "nobody has told this instance" in words_of(browser.get(OKX.page))
+    assert "Use the public IP address" in words_of(browser.get(OKX.page))
     with override_settings(OUTGOING_ADDRESSES=["203.0.113.7"]):
         assert "Calls come from 203.0.113.7." in words_of(browser.get(OKX.page))
 
@@ -277,7 +277,7 @@ def test_the_verb_refuses_a_trading_switch_too(browser: Browser, owner: User) ->
     with OKX.running() as fake:
         fake.perm = "read_only"
         made = linked(browser, OKX)
-    with pytest.raises(Refusal, match="does not let its key trade"):
+    with pytest.raises(Refusal, match="Its key cannot trade at the broker"):
         connections.enable_trading(made, by=owner)
 
 
@@ -285,7 +285,7 @@ def test_it_is_not_unlinked_while_an_order_is_being_sent(browser: Browser, order
     Order.objects.filter(pk=order.pk).update(status="sending")
     connection = order.connection
     answer = browser.post(f"/connections/{connection.pk}/unlink/", follow=True)
-    assert "An order is being sent there right now." in words_of(answer)
+    assert "An order is being sent there now." in words_of(answer)
     connection.refresh_from_db()
     assert connection.closed_at is None
 
@@ -304,5 +304,5 @@ def test_parameters_of_oauth_are_taken_as_the_file_openssl_makes(browser: Browse
     with oauth.running() as fake:
         for wrong in ("not hexadecimal", PARAMETERS.replace("//////8CAQI=\n", ""), PARAMETERS.replace("MGYCYQ", "")):
             words = refusal(link(browser, oauth, fake, dh_prime=wrong))
-            assert "no file of Diffie-Hellman parameters" in words
+            assert "neither a Diffie-Hellman parameter file" in words
         assert linked(browser, oauth, fake, dh_prime=PARAMETERS).environment == "paper"

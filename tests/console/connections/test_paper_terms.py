@@ -42,16 +42,16 @@ def test_a_live_account_that_cannot_reach_its_venue_says_so_and_has_no_worth_mad
     assert connection.detail == "Live prices of Kraken"
     health.check(connection)
     connection.refresh_from_db()
-    assert "Live prices of Kraken cannot be reached" in connection.last_error
-    assert "Live prices of Kraken cannot be reached" in words_of(browser.get(f"/connections/{connection.pk}/"))
+    assert "Live prices from Kraken are not available" in connection.last_error
+    assert "Live prices from Kraken are not available" in words_of(browser.get(f"/connections/{connection.pk}/"))
     assert [each.ok for each in health.diagnose(connection)] == [True, True, False]
 
 
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
-        ("currency", "GBP", "At Binance coins are traded for EUR here."),
-        ("kind", "margin", "Coins are traded from a cash account."),
+        ("currency", "GBP", "At Binance coins trade against EUR here."),
+        ("kind", "margin", "Live prices need a cash account."),
         ("hours", "venue", "Coins are traded at all hours."),
         ("preset", "generous", "Select a valid choice"),
         ("settlement_days", "3", "Select a valid choice"),

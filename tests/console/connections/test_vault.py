@@ -40,7 +40,7 @@ def test_what_is_sealed_shows_nothing_and_opens_again(linked: Connection) -> Non
 
 def test_it_does_not_open_in_another_row_or_for_another_broker(linked: Connection) -> None:
     for connection_id, broker in ((linked.pk + 1, "alpaca"), (linked.pk, "okx")):
-        with pytest.raises(BrokerUnavailable, match="do not open") as refused:
+        with pytest.raises(BrokerUnavailable, match="cannot be decrypted") as refused:
             vault.unseal(linked.sealed, connection_id, broker)
         assert not any(value in str(refused.value) for value in SECRETS.values())
 
@@ -53,15 +53,15 @@ def test_a_changed_seal_does_not_open(linked: Connection) -> None:
 
 
 def test_a_connection_whose_key_is_lost_says_so_and_sends_nothing(linked: Connection) -> None:
-    with override_settings(CREDENTIAL_KEYS=["another"]), pytest.raises(BrokerUnavailable, match="Put the keys back"):
+    with override_settings(CREDENTIAL_KEYS=["another"]), pytest.raises(BrokerUnavailable, match="Restore the keys"):
         broker_access.broker_of(linked)
 
 
 def test_rotation_seals_under_the_newest_key_once(linked: Connection) -> None:
-    assert rotated() == "Sealed anew: 0. Under the newest key already: 1."
+    assert rotated() == "Encrypted again: 0. Already under the newest key: 1."
     with override_settings(CREDENTIAL_KEYS=["new", *settings.CREDENTIAL_KEYS]):
-        assert rotated() == "Sealed anew: 1. Under the newest key already: 0."
-        assert rotated() == "Sealed anew: 0. Under the newest key already: 1."
+        assert rotated() == "Encrypted again: 1. Already under the newest key: 0."
+        assert rotated() == "Encrypted again: 0. Already under the newest key: 1."
     linked.refresh_from_db()
     with override_settings(CREDENTIAL_KEYS=["new"]):
         assert vault.unseal(linked.sealed, linked.pk, "alpaca") == SECRETS

@@ -68,9 +68,9 @@ def test_behind_real_money_the_password_is_not_enough(browser: Browser, halt: Ha
     Connection.objects.filter(pk=paper.pk).update(environment="live")
     lift = f"/halts/{halt.pk}/lift/"
     page = browser.get(lift)
-    assert "this takes a passkey" in words_of(page)
+    assert "you need a passkey" in words_of(page)
     assert 'type="password"' not in text_of(page)
-    assert "it takes a passkey, and you have none yet" in words_of(browser.post(lift, {"proof-password": PASSWORD}))
+    assert "you need a passkey. You do not have one yet" in words_of(browser.post(lift, {"proof-password": PASSWORD}))
     halt.refresh_from_db()
     assert halt.lifted_at is None
 
@@ -82,7 +82,7 @@ def test_an_operator_halts_everybody_and_one_person_and_only_operators_lift_that
     operators_browser.post("/halts/others/", {"others-who": owner.pk})
     everybody, one = Halt.objects.order_by("pk")
     assert (everybody.scope, one.scope, one.owner) == ("instance", "user", owner)
-    assert "Halted: all orders of everybody. By opal@example.com" in words_of(browser.get("/"))
+    assert "Halted: all orders of everyone. By opal@example.com" in words_of(browser.get("/"))
     for halt in (everybody, one):
         assert browser.get(f"/halts/{halt.pk}/lift/").status_code == 404
         assert browser.post(f"/halts/{halt.pk}/lift/", {"proof-password": PASSWORD}).status_code == 404

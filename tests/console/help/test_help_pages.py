@@ -88,7 +88,7 @@ def test_html_in_a_text_is_shown_as_text(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_search_finds_sections_by_all_their_words(db: None) -> None:
     words = unescape(words_of(Browser().get("/help/?q=vault_rotate+restart")))
-    assert "The key that seals brokers' credentials" in words
+    assert "The key that encrypts broker credentials" in words
     assert "Nothing found" in words_of(Browser().get("/help/?q=xylophone"))
 
 

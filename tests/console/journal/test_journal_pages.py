@@ -77,7 +77,7 @@ def test_the_journal_can_be_narrowed(browser: Browser, traded: RoundTrip) -> Non
     assert "BTC/USD long" not in words_of(browser.get("/journal/?symbol=aapl"))
     result = "won" if traded.won else "lost"
     assert "AAPL long" in words_of(browser.get(f"/journal/?result={result}"))
-    assert "No trade fits" in words_of(browser.get("/journal/?end=2020-01-01"))
+    assert "No matching trades" in words_of(browser.get("/journal/?end=2020-01-01"))
     assert "AAPL long" in words_of(browser.get("/journal/?start=nonsense&after=nowhere"))
 
 
@@ -116,7 +116,7 @@ def test_the_performance_page_agrees_with_what_is_stored(browser: Browser, trade
 
 def test_a_connection_that_was_never_read_says_so(browser: Browser, paper: Connection) -> None:
     paper.equity_snapshots.all().delete()
-    assert "Nothing stored yet" in words_of(browser.get(f"/connections/{paper.pk}/performance/"))
+    assert "No data yet" in words_of(browser.get(f"/connections/{paper.pk}/performance/"))
 
 
 def test_every_record_can_be_downloaded(browser: Browser, traded: RoundTrip) -> None:

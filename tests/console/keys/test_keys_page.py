@@ -36,7 +36,7 @@ def raw_in(response: Any) -> str:
 
 def test_without_a_connection_the_page_says_to_add_one_first(browser: Browser) -> None:
     for url in ("/keys/", "/keys/new/"):
-        assert "First a connection, then a key" in words_of(browser.get(url))
+        assert "Add a connection first" in words_of(browser.get(url))
 
 
 def test_the_form_starts_at_read_only_and_ninety_days(browser: Browser, paper: Connection) -> None:
@@ -142,4 +142,4 @@ def test_a_key_that_ran_out_or_whose_app_ended_is_listed_as_ended(
     minting.mint(owner, paper, READ, name="ran-out", expires_at=timezone.now() - timedelta(days=1))
     words = words_of(browser.get("/keys/"))
     assert "No longer working (1)" in words
-    assert "Ran out 1 day ago" in words
+    assert "Expired 1 day ago" in words

@@ -54,7 +54,7 @@ def test_everything_it_did_is_listed_with_counts_and_times(browser: Browser, lea
     log(key.app, tool="get_cash", credential="somebody-else")
     words = words_of(paste(browser, raw, follow=True))
     assert "is revoked. It no longer works" in words
-    assert "Calls 3 Of these refused or failed 1" in words
+    assert "Calls 3 Refused or failed 1" in words
     assert "First call 3 days ago" in words
     assert "get_quote 2" in words and "place_order 1" in words
     assert "get_cash" not in words
@@ -75,7 +75,7 @@ def test_its_calls_come_in_pages(browser: Browser, leaked: tuple[ApiKey, str]) -
 def test_one_that_was_revoked_before_is_found_too(browser: Browser, owner: User, leaked: tuple[ApiKey, str]) -> None:
     key, raw = leaked
     minting.revoke(key, by=owner)
-    assert "was revoked before" in words_of(paste(browser, raw, follow=True))
+    assert "was already revoked" in words_of(paste(browser, raw, follow=True))
 
 
 def test_the_page_says_whether_the_key_still_works(browser: Browser, owner: User, paper: Connection) -> None:
@@ -83,7 +83,7 @@ def test_the_page_says_whether_the_key_still_works(browser: Browser, owner: User
     live, _ = minting.mint(owner, paper, READ, name="live")
     over, _ = minting.mint(owner, paper, READ, name="over", expires_at=past)
     assert "It still works" in words_of(browser.get(f"/keys/{live.public_id}/activity/"))
-    assert "It ran out 2 days ago" in words_of(browser.get(f"/keys/{over.public_id}/activity/"))
+    assert "It expired 2 days ago" in words_of(browser.get(f"/keys/{over.public_id}/activity/"))
     grants.revoke(live.app, by=owner, reason="test")
     assert "It ended with its app just now" in words_of(browser.get(f"/keys/{live.public_id}/activity/"))
 

@@ -32,7 +32,7 @@ def why_not(raw: str) -> str:
 
 
 def test_making_one_asks_who_is_there(browser: Browser) -> None:
-    assert "Make a management key?" in words_of(browser.post("/keys/manage/new/", FORM))
+    assert "Create a management key?" in words_of(browser.post("/keys/manage/new/", FORM))
     assert not ManagementKey.objects.exists()
 
 
@@ -67,7 +67,7 @@ def test_it_is_no_bearer_of_an_app_and_the_refusal_knows_whose_it_is(owner: User
 
 
 def test_a_key_of_a_connection_manages_nothing(trade_key: str) -> None:
-    assert "no management key" in why_not(trade_key)
+    assert "not a management key" in why_not(trade_key)
 
 
 def test_what_has_ended_opens_nothing(owner: User) -> None:
@@ -86,7 +86,7 @@ def test_it_is_revoked_on_its_page_by_its_owner_only(browser: Browser, others_br
     key, raw = management_keys.mint(owner, name="terraform", expires_at=None)
     url = f"/keys/manage/{key.public_id}/revoke/"
     assert others_browser.post(url).status_code == 404
-    assert "stops working at once" in words_of(browser.get(url))
+    assert "stops working immediately" in words_of(browser.get(url))
     assert "no longer works" in words_of(browser.post(url, follow=True))
     assert "revoked" in why_not(raw)
     assert "No longer working (1)" in words_of(browser.get("/keys/"))

@@ -22,7 +22,7 @@ def typed(paper: Connection) -> dict[str, object]:
 
 def test_without_it_no_key_is_made_and_what_was_typed_goes_along(browser: Browser, paper: Connection) -> None:
     asked = submit(browser, "/keys/new/", typed(paper))
-    assert "Make a key that trades?" in words_of(asked)
+    assert "Create a key that trades?" in words_of(asked)
     assert not ApiKey.objects.filter(is_default=False).exists()
     page = text_of(asked)
     for name, value in (("name", "order-bot"), ("expiry", "30"), ("note", "in the vault"), ("scope", "trade")):
@@ -34,7 +34,7 @@ def test_without_it_no_key_is_made_and_what_was_typed_goes_along(browser: Browse
 
 def test_the_page_repeats_neither_the_proof_nor_the_token_of_the_form(browser: Browser, paper: Connection) -> None:
     asked = text_of(submit(browser, "/keys/new/", {**typed(paper), "proof-password": "a guess of mine"}))
-    assert "That is not your password." in asked
+    assert "Wrong password." in asked
     assert "a guess of mine" not in asked
     assert asked.count('name="csrfmiddlewaretoken"') == 1
 

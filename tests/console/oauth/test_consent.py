@@ -39,9 +39,9 @@ def test_it_names_the_app_the_person_the_return_address_and_that_nobody_reviewed
     assert "Let Claude use one of your connections?" in text
     assert "Signed in as olivia@example.com" in text
     assert "Returns to claude.ai /api/mcp/auth_callback" in text
-    assert "Unverified." in text and "The name is its own claim." in text
+    assert "Unverified." in text and "The app chose the name itself." in text
     assert "This app registered itself and nobody has reviewed it." in text
-    assert "You can take this back at any time under Connected apps. It stops at once." in text
+    assert "You can revoke access at any time under Connected apps. It takes effect immediately." in text
 
 
 def test_a_client_of_ones_own_is_not_called_unreviewed(browser: Browser, owner: User, paper: Connection) -> None:
@@ -62,7 +62,7 @@ def test_a_client_that_a_management_key_registered_is_called_that_and_not_yours(
     text = text_of(Host(browser, client["client_id"], "https://mine.example/cb").open())
     assert "Registered on this server by you" not in text
     assert "Unverified. A program registered this app on this server, with a management key of yours." in text
-    assert "The name is its own claim." in text
+    assert "The app chose the name itself." in text
 
 
 def test_a_return_to_this_computer_is_called_that(connect_host: Callable[..., Host], paper: Connection) -> None:

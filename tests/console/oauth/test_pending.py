@@ -128,7 +128,7 @@ def test_trading_takes_a_proof_and_the_choice_goes_along(host: Host, paper: Conn
 def test_trading_with_real_money_takes_a_passkey(host: Host, owner: User, live: Connection) -> None:
     page, chosen = host.page(), {"connection": str(live.pk), "scope": BOTH}
     refused = host.choose(page, "allow", **chosen, **{"proof-password": PASSWORD})
-    assert "it takes a passkey, and you have none yet" in words_of(refused)
+    assert "you need a passkey. You do not have one yet" in words_of(refused)
     assert not allowed_apps().exists()
     with_passkey = replace(host, browser=present(host.browser, Passkey(owner)))
     assert "code" in location(with_passkey.choose(page, "allow", **chosen))

@@ -74,7 +74,7 @@ def test_a_code_sent_twice_later_ends_what_it_gave(host: Host, paper: Connection
     assert refused(host.redeem(code))
     assert not opens(newer["access_token"])
     assert refused(host.refresh(newer["refresh_token"]))
-    assert allowed_apps().get().revoked_reason == "Its sign-in code was used a second time"
+    assert allowed_apps().get().revoked_reason == "Its sign-in code was used twice"
 
 
 def test_a_refresh_gives_a_new_pair_and_the_old_access_token_lives_one_more_minute(
@@ -126,7 +126,7 @@ def test_a_refresh_token_used_again_after_a_minute_ends_that_session_alone_and_i
     assert host.refresh(newer["refresh_token"]).status_code == 200
     told = delivered()[-1]
     assert (told.to, told.subject) == ([owner.email], "An old sign-in of an app was used again")
-    assert f"/apps/{allowed_apps().get().pk}/" in told.body and "The app goes on with its newer sign-in" in told.body
+    assert f"/apps/{allowed_apps().get().pk}/" in told.body and "The app keeps its newer sign-in" in told.body
     assert used not in told.body
 
 
@@ -152,7 +152,7 @@ def test_the_second_reuse_ends_the_app_and_everything_it_has(host: Host, paper: 
         assert not opens(pair["access_token"])
         assert why(host.refresh(pair["refresh_token"])) == f"This app's access has ended. {REUSED}."
     assert allowed_apps().get().revoked_reason == REUSED
-    assert "It is the second time" in delivered()[-1].body
+    assert "This is the second time" in delivered()[-1].body
 
 
 def test_a_reuse_ends_the_app_at_once_when_nobody_has_a_newer_sign_in(host: Host, paper: Connection) -> None:
@@ -211,7 +211,7 @@ def test_the_token_endpoint_tells_the_recorded_reason(host: Host, paper: Connect
     other = host.connect(paper.pk)
     pass_time(days=30)
     assert why(host.refresh(other["refresh_token"])) == "The refresh token has expired. Sign in again."
-    assert "not one of this server's" in why(host.refresh("x"))
+    assert "not issued by this server" in why(host.refresh("x"))
     code = host.code(paper.pk)
     pass_time(seconds=61)
     assert why(host.redeem(code)) == "The code has expired. Sign in again."

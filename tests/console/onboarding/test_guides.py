@@ -76,12 +76,14 @@ def test_a_host_on_the_internet_cannot_reach_this_computer(browser: Browser, set
     at(settings, "https://desk.example.com")
     hosted = words_of(browser.get(f"/connect/{slug}/"))
     assert "cannot reach" not in hosted
-    assert f"{name} calls https://desk.example.com from the internet" in hosted
+    assert f"{name} connects to https://desk.example.com from the internet" in hosted
     assert "Cannot reach" not in words_of(browser.get("/connect/"))
 
 
 def test_a_host_on_the_persons_computer_is_told_that_localhost_is_this_computer(browser: Browser) -> None:
-    assert "http://localhost:8000 works on this computer alone" in words_of(browser.get("/connect/cursor/"))
+    assert "http://localhost:8000 works only on the computer where Tradelatch runs" in words_of(
+        browser.get("/connect/cursor/")
+    )
 
 
 def test_an_address_without_encryption_is_warned_of(browser: Browser, settings: LazySettings) -> None:
@@ -198,7 +200,7 @@ def test_a_client_that_returns_elsewhere_is_not_filled_in(
 
 def test_where_an_operator_looks_first_the_page_says_so(browser: Browser, settings: LazySettings) -> None:
     settings.SELF_REGISTRATION = "review"
-    assert "waits until it was accepted" in words_of(browser.get("/connect/cursor/"))
+    assert "waits until the app is accepted" in words_of(browser.get("/connect/cursor/"))
 
 
 def test_copilot_studio_is_given_the_endpoints_where_they_have_to_be_typed_in() -> None:

@@ -12,7 +12,7 @@ from tests.console.pages import text_of, words_of
 
 def test_a_new_person_is_told_to_begin_with_a_paper_account(browser: Browser) -> None:
     words = words_of(browser.get("/"))
-    assert "No assistant or script can reach an account. Nothing is waiting." in words
+    assert "No assistant or script has access to an account. Nothing is waiting." in words
     assert "Start with a paper account" in words
 
 
@@ -31,7 +31,7 @@ def test_a_revoked_app_reaches_nothing_any_more(browser: Browser, app: Connected
     [
         (2, 2, 0, "Two assistants and scripts can reach two accounts. Nothing is waiting."),
         (12, 1, 1, "12 assistants and scripts can reach one account. One order is waiting for confirmation."),
-        (0, 0, 2, "No assistant or script can reach an account. Two orders are waiting for confirmation."),
+        (0, 0, 2, "No assistant or script has access to an account. Two orders are waiting for confirmation."),
     ],
 )
 def test_the_sentence_counts(reaching: int, reached: int, waiting: int, words: str) -> None:

@@ -157,7 +157,7 @@ def test_after_ten_minutes_it_is_refused_and_taken_out_of_the_lists(browser: Bro
     tasks.end_playgrounds()
     over = StandIn.objects.get().app
     assert over.revoked_at is not None
-    assert over.revoked_reason == "Its ten minutes in the playground were over"
+    assert over.revoked_reason == "Its ten minutes in the playground are over"
     app.refresh_from_db()
     assert app.revoked_at is None
 

@@ -112,7 +112,7 @@ def test_on_live_the_password_is_not_enough(
     page = browser.get(address(prepared, "")[:-1])
     assert 'type="password"' not in text_of(page)
     answer = browser.post(address(prepared), sent(prepared, password=PASSWORD), follow=True)
-    assert "Release with a passkey" in words_of(answer)
+    assert "Approve with passkey" in words_of(answer)
     assert status(prepared) is Status.AWAITING
     assert watch.submitted == []
 
@@ -121,16 +121,16 @@ def test_on_live_somebody_without_a_passkey_is_told_how_to_get_one(
     browser: Browser, live: Connection, prepared: Prepared
 ) -> None:
     page = text_of(browser.get(f"/orders/{prepared.order.public_id}/"))
-    assert "Real money is behind it, so it takes a passkey, and you have none yet." in page
+    assert "This involves real money, so you need a passkey. You do not have one yet" in page
     assert 'href="/security/passkey/"' in page
-    assert "Release with" not in page
+    assert "Approve with" not in page
 
 
 def test_a_touch_without_a_finger_is_refused(
     browser: Browser, owner: User, live: Connection, prepared: Prepared, watch: Watch
 ) -> None:
     answer = by_passkey(browser, prepared, Passkey(owner), verified=False)
-    assert "That passkey does not fit" in words_of(answer)
+    assert "That passkey was not accepted" in words_of(answer)
     assert status(prepared) is Status.AWAITING
     assert watch.submitted == []
 
@@ -243,8 +243,8 @@ def test_what_changed_since_it_was_shown_stops_the_release_and_the_page_says_so(
     _change(prepared, owner)[what]()
     page = words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
     if what != "changed":
-        assert "It cannot be released as things stand." in page
-        assert "Release with the password" not in page
+        assert "It cannot be released now." in page
+        assert "Approve with password" not in page
         assert "Reject" in page
     answer = browser.post(address(prepared), sent(prepared, password=PASSWORD), follow=True)
     assert "message-error" in text_of(answer)
@@ -258,8 +258,8 @@ def test_after_two_minutes_it_can_no_longer_be_released(
 ) -> None:
     clock.advance(seconds=120)
     page = words_of(browser.get(f"/orders/approvals/{prepared.confirmation.public_id}/", follow=True))
-    assert "nobody released it in time, and nothing was sent" in page
-    assert "Release with" not in page
+    assert "it expired, and nothing was sent" in page
+    assert "Approve with" not in page
     answer = browser.post(address(prepared), sent(prepared, password=PASSWORD), follow=True)
     assert "This confirmation expired after 120 s." in words_of(answer)
     assert watch.submitted == []
@@ -275,7 +275,7 @@ def test_it_is_released_once(browser: Browser, prepared: Prepared, watch: Watch)
 def test_a_page_that_showed_something_else_releases_nothing(browser: Browser, prepared: Prepared, watch: Watch) -> None:
     for seen in ("", "0" * 64):
         answer = browser.post(address(prepared), {"seen": seen, "proof-password": PASSWORD}, follow=True)
-        assert "This is not what the page showed." in words_of(answer)
+        assert "has changed since the page was shown." in words_of(answer)
     assert status(prepared) is Status.AWAITING
     assert watch.submitted == []
 
@@ -297,7 +297,7 @@ def test_a_rejection_ends_it_and_the_assistant_reads_the_owners_words(
     fields = {"reason": "price", "words": "Wait for  tl_paper_aBcD1234_secret0secret  60,000"}
     assert browser.post(address(prepared, "reject"), fields)["Location"] == "/orders/approvals/"
     assert status(prepared) is Status.CANCELLED
-    said = 'Its owner rejected it in the console and said: "The price is not right. Wait for [masked] 60,000"'
+    said = 'The owner rejected it in the console and wrote: "The price is not right. Wait for [masked] 60,000"'
     assert (prepared.order.code, prepared.order.reason) == (Code.REJECTED_BY_OWNER, said)
     with pytest.raises(Refusal, match="The price is not right") as caught:
         order_actions.confirm(trader, prepared.confirmation.public_id)
@@ -318,7 +318,7 @@ def test_a_rejection_needs_one_of_the_reasons(browser: Browser, prepared: Prepar
 def test_while_halted_it_can_still_be_rejected(browser: Browser, owner: User, prepared: Prepared) -> None:
     halts.halt_user(owner, by=owner)
     browser.post(address(prepared, "reject"), {"reason": "other"})
-    assert (status(prepared), prepared.order.reason) == (Status.CANCELLED, "Its owner rejected it.")
+    assert (status(prepared), prepared.order.reason) == (Status.CANCELLED, "The owner rejected it.")
 
 
 def test_where_the_assistant_may_confirm_the_owner_may_release_or_reject_first(
@@ -326,7 +326,7 @@ def test_where_the_assistant_may_confirm_the_owner_may_release_or_reject_first(
 ) -> None:
     first, second = preparing.prepare(trader, bitcoin()), preparing.prepare(trader, bitcoin())
     page = words_of(browser.get(f"/orders/{first.order.public_id}/"))
-    assert "The assistant may confirm this itself once you agreed in the chat." in page
+    assert "The assistant can confirm this itself after you agree in the chat." in page
     browser.post(address(first), sent(first, password=PASSWORD))
     browser.post(address(second, "reject"), {"reason": "unasked"})
     assert (status(first), status(second)) == (Status.FILLED, Status.CANCELLED)
@@ -341,7 +341,7 @@ def test_who_released_it_how_and_from_where_is_on_record(
     passkey = Passkey(owner, "Yellow key")
     by_passkey(browser, prepared, passkey)
     [event] = [each for each in prepared.order.events.all() if "decision" in each.data]
-    assert event.what == "Its owner released it in the console, with passkey Yellow key."
+    assert event.what == "The owner released it in the console, with passkey Yellow key."
     assert event.by == owner.email
     decision = {"proof": "passkey", "how": "passkey Yellow key", "ip": "127.0.0.1", "credential": passkey.factor.pk}
     assert event.data["decision"] == decision
@@ -354,7 +354,7 @@ def test_who_released_it_how_and_from_where_is_on_record(
         "credential": passkey.factor.pk,
     }
     page = words_of(browser.get("/orders/approvals/"))
-    assert "Buy BTC/USD on Practice Live Released with passkey Yellow key, from 127.0.0.1" in page
+    assert "Buy BTC/USD on Practice Live Approved with passkey Yellow key, from 127.0.0.1" in page
 
 
 def test_a_rejection_is_on_record(browser: Browser, owner: User, prepared: Prepared) -> None:
@@ -386,21 +386,21 @@ def test_the_page_says_everything_to_decide_by(
     prepared = preparing.prepare(trader, bitcoin(), client_order_id="see-evil.example")
     page = words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
     for said in (
-        "Buy 0.1 BTC/USD at market, day Paper",
-        "asks for this on Practice. Nothing was sent. It is simulated money.",
+        "Buy 0.1 BTC/USD, market, day Paper",
+        "prepared this on Practice. Nothing was sent. Simulated money.",
         "Market now",
         "Bid and ask",
-        "Price made",
+        "Quote age",
         "Moved since shown 0.00%",
-        "Fee, estimated",
+        "Estimated fee",
         "Cash 100,000.00 USD",
         "Position in BTC/USD 0 0.1",
         "Value of one order For Practice 90,000.00 USD",
         "Value of all orders in a day For Practice 90,000.00 USD",
         "2 min 0 s left",
-        "Lasts The trading day",
+        "Time in force Day",
         "Through API key",
-        "Its name for it see-evil.example",
+        "Client order id see-evil.example",
     ):
         assert said in page, said
     html = text_of(browser.get(f"/orders/{prepared.order.public_id}/"))
@@ -424,13 +424,13 @@ def test_every_order_and_leg_of_a_plan_is_shown_and_released_together(
     items = [preparing.PlanItem(terms=bitcoin(limit="900")), preparing.PlanItem(terms=exits)]
     prepared = preparing.prepare_plan(trader, items)
     page = words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
-    assert "2 orders in one Paper" in page
-    assert "1. Buy 0.1 BTC/USD at 900 limit, day" in page
-    assert "Sent with it; waits until it fills, then whichever fills first ends the other Sell 0.1 BTC/USD" in page
-    assert "Sell 0.1 BTC/USD when the price reaches 500" in page
+    assert "2 orders together Paper" in page
+    assert "1. Buy 0.1 BTC/USD, limit 900.00 USD, day" in page
+    assert "Attached; active once this order fills, one cancels the other Sell 0.1 BTC/USD" in page
+    assert "Sell 0.1 BTC/USD, stop 500.00 USD, GTC" in page
     leg = prepared.orders[1].legs.first()
     assert leg is not None
-    assert "2 orders in one" in words_of(browser.get(f"/orders/{leg.public_id}/"))
+    assert "2 orders together" in words_of(browser.get(f"/orders/{leg.public_id}/"))
     browser.post(address(prepared), sent(prepared, password=PASSWORD))
     assert len(watch.submitted) == 2
     assert Change.objects.filter(action="order released").count() == 2
@@ -445,7 +445,7 @@ def test_a_broker_that_does_not_answer_leaves_a_page_that_says_so(
     monkeypatch.setattr(PaperBroker, "account_state", silent)
     monkeypatch.setattr(PaperBroker, "preview", silent)
     page = words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
-    assert "could not be asked just now: The broker is silent." in page
+    assert "could not be reached: The broker is silent." in page
     answer = browser.post(address(prepared), sent(prepared, password=PASSWORD), follow=True)
     assert "The broker is silent." in words_of(answer)
     assert status(prepared) is Status.AWAITING
@@ -467,7 +467,7 @@ def test_an_open_page_learns_of_a_new_request_and_of_its_end(
     assert browser.get(ask).status_code == 204
     preparing.prepare(trader, bitcoin())
     news = browser.get(ask)
-    assert "An order waits for your approval. Paper" in words_of(news)
+    assert "An order is waiting for your approval. Paper" in words_of(news)
     assert 'data-count="1"' in text_of(news)
     ask = mark(text_of(news))
     assert browser.get(ask).status_code == 204
@@ -481,7 +481,7 @@ def test_what_the_assistant_may_confirm_is_listed_but_not_counted(
 ) -> None:
     preparing.prepare(trader, bitcoin())
     page = text_of(browser.get("/orders/approvals/"))
-    assert "Buy 0.1 BTC/USD at market, day" in page
+    assert "Buy 0.1 BTC/USD, market, day" in page
     assert 'data-count="0"' in page
 
 
@@ -520,15 +520,15 @@ def test_a_change_is_led_to_shown_and_released(browser: Browser, trader: Princip
     assert page in text_of(browser.get(f"/orders/{change.order.public_id}/"))
     assert page in text_of(browser.get("/orders/approvals/"))
     said = words_of(browser.get(page))
-    assert "Change to: Buy 0.1 BTC/USD at 1100 limit, day Paper" in said
-    assert "It rests at the broker as: Buy 0.1 BTC/USD at 1000 limit, day" in said
-    assert "Value 110.00 USD" in said and "Fee, estimated 0.28 USD" in said
+    assert "Change to: Buy 0.1 BTC/USD, limit 1,100.00 USD, day Paper" in said
+    assert "Open at the broker as: Buy 0.1 BTC/USD, limit 1,000.00 USD, day" in said
+    assert "Value 110.00 USD" in said and "Estimated fee 0.28 USD" in said
     assert "Cash 100,000.00 USD 99,889.72 USD" in said and "Position in BTC/USD 0 0.1" in said
     with pytest.raises(Refusal) as caught:
         order_actions.confirm(trader, change.confirmation.public_id)
     assert caught.value.code is Code.APPROVAL_REQUIRED
     fields = {"seen": change.confirmation.terms_digest, "proof-password": PASSWORD}
-    assert "Released. The change:" in words_of(browser.post(f"{page}release/", fields, follow=True))
+    assert "Approved. Change:" in words_of(browser.post(f"{page}release/", fields, follow=True))
     change.order.refresh_from_db()
     assert change.order.limit_price == Decimal(1100)
     assert Change.objects.get(action="order released").target_id == change.order.public_id
@@ -544,7 +544,9 @@ def test_a_change_is_rejected_and_the_order_rests_as_it_was(
     change.order.refresh_from_db()
     assert (change.order.limit_price, change.order.state) == (Decimal(1000), Status.WORKING)
     assert Change.objects.get(action="order rejected").target_id == change.order.public_id
-    assert "A change of this order waits." not in words_of(browser.get(f"/orders/{change.order.public_id}/"))
+    assert "A change of this order is waiting for your approval." not in words_of(
+        browser.get(f"/orders/{change.order.public_id}/")
+    )
 
 
 def test_what_is_filled_already_is_not_estimated_again(
@@ -565,8 +567,8 @@ def test_a_change_its_broker_cannot_estimate_is_shown_all_the_same(
 
     monkeypatch.setattr(PaperBroker, "preview", refuse)
     said = words_of(browser.get(f"/orders/approvals/{change.confirmation.public_id}/"))
-    assert "Fee, estimated Not known" in said and "Cash 100,000.00 USD Not known" in said
-    assert "Not twice" not in said and "Release with the password" in said
+    assert "Estimated fee Not known" in said and "Cash 100,000.00 USD Not known" in said
+    assert "Not twice" not in said and "Approve with password" in said
 
 
 def test_a_trailing_stop_says_by_how_much_it_trails(browser: Browser, asks: Connection, trader: Principal) -> None:
@@ -580,7 +582,7 @@ def test_a_trailing_stop_says_by_how_much_it_trails(browser: Browser, asks: Conn
         trail_percent=Decimal("2.5"),
     )
     said = words_of(browser.get(address(preparing.prepare(trader, trail), "")[:-1]))
-    assert "Trails by 2.5 %" in said and "once it triggers" in said
+    assert "Trails by 2.5 %" in said and "once triggered" in said
 
 
 def test_home_leads_to_each_decision_as_the_approvals_do(
@@ -591,10 +593,10 @@ def test_home_leads_to_each_decision_as_the_approvals_do(
     )
     home = browser.get("/")
     said = words_of(home)
-    assert "Change to: Buy 0.1 BTC/USD at 1100 limit, day" in said and "2 orders in one" in said
+    assert "Change to: Buy 0.1 BTC/USD, limit 1,100.00 USD, day" in said and "2 orders together" in said
     assert "Two orders are waiting for confirmation." in said
     for confirmation in (change.confirmation, plan.confirmation):
-        assert f'href="/orders/approvals/{confirmation.public_id}/">Look and decide</a>' in text_of(home)
+        assert f'href="/orders/approvals/{confirmation.public_id}/">Review</a>' in text_of(home)
 
 
 def test_what_a_limit_refuses_is_counted_on_the_page_as_the_refusal_counts_it(
@@ -607,5 +609,5 @@ def test_what_a_limit_refuses_is_counted_on_the_page_as_the_refusal_counts_it(
     told = re.search(r"This order needs ([\d.]+) USD", page)
     assert told is not None
     most = f"{Decimal(told[1]):,.2f}"
-    assert f"Most it can come to {most} USD" in page
+    assert f"Maximum cost {most} USD" in page
     assert f"Value of one order For Practice 500.00 USD {most} Over" in page

@@ -152,14 +152,14 @@ def test_it_reaches_the_owner_on_every_page_and_the_model_as_something_only_the_
     assert fake.replies == []
     for address in ("/orders/approvals/", f"/orders/{found.order.public_id}/", page(found)):
         words = words_of(browser.get(address))
-        assert "Interactive Brokers asks" in words
+        assert "Question from Interactive Brokers" in words
         assert "exceeds the Total Value Limit of 100,000 USD." in words
         assert "<q>The following order" in text_of(browser.get(address))
     waiting = PendingBadge.of(connection.owner)
     assert (waiting.count, waiting.is_live, waiting.mark == before) == (1, False, False)
     order = order_of(found)
     assert (order.code, "124,995.00 USD" in order.reason) == (Code.BROKER_ASKS, True)
-    assert "Only its owner can answer, in the console." in order.events.last().what  # type: ignore[union-attr]
+    assert "Only the owner can answer, in the console." in order.events.last().what  # type: ignore[union-attr]
 
 
 def test_a_letter_tells_the_owner_once_and_shows_neither_order_nor_question(
@@ -168,8 +168,8 @@ def test_a_letter_tells_the_owner_once_and_shows_neither_order_nor_question(
     asked(connection)
     assert [notifications.notify(), notifications.notify()] == [1, 0]
     [letter] = delivered()
-    assert (letter.to, letter.subject) == ([owner.email], "An order waits for your answer")
-    assert "- the broker asks about an order of Trader on Mine (paper, simulated money)" in letter.body
+    assert (letter.to, letter.subject) == ([owner.email], "An order is waiting for your answer")
+    assert "- a question from the broker about an order from Trader on Mine (paper, simulated money)" in letter.body
     assert "AAPL" not in letter.body
     notifications.set_enabled(connection, on=False)
     Question.objects.update(told_at=None)
@@ -188,7 +188,7 @@ def test_on_paper_the_owners_yes_with_the_password_is_sent_once_and_places_the_o
     connection: Connection, browser: Browser, fake: FakeIbkr
 ) -> None:
     found = asked(connection)
-    assert "Your yes was sent. The order: working." in words_of(yes(browser, found))
+    assert "You answered yes. Order: working." in words_of(yes(browser, found))
     order = order_of(found)
     assert (order.state, order.code, order.reason) == (Status.WORKING, "", "")
     assert fake.replies == [(found.token, True)]
@@ -221,7 +221,7 @@ def test_on_live_a_yes_takes_a_passkey_for_this_very_question(
 ) -> None:
     passkey, found = Passkey(owner), asked(live)
     assert 'type="password"' not in text_of(browser.get(page(found)))
-    assert "Say yes with a passkey" in words_of(yes(browser, found))
+    assert "Confirm with passkey" in words_of(yes(browser, found))
     other = prepared(_trader(live)).confirmation
     for_another = challenge(browser, f"/orders/approvals/{other.public_id}/release/", {"seen": found.digest})
     fields = {"seen": found.digest, "proof-credential": passkey.answer(for_another)}
@@ -238,7 +238,7 @@ def test_a_further_question_is_shown_and_answered_by_itself(
     fake.questions = [QUESTION, SECOND]
     first = asked(connection)
     words = words_of(yes(browser, first))
-    assert "The broker asks one more thing." in words
+    assert "The broker asks another question." in words
     assert SECOND in words
     second = Question.objects.exclude(pk=first.pk).get()
     assert order_of(second).state is Status.ASKED
@@ -251,7 +251,7 @@ def test_a_further_question_is_shown_and_answered_by_itself(
 
 def test_what_the_page_did_not_show_is_not_answered(connection: Connection, browser: Browser, fake: FakeIbkr) -> None:
     found = asked(connection)
-    assert "not what the page showed" in words_of(yes(browser, found, seen="0" * 64))
+    assert "has changed since the page was shown" in words_of(yes(browser, found, seen="0" * 64))
     assert (fake.replies, order_of(found).state) == ([], Status.ASKED)
 
 
@@ -262,7 +262,7 @@ def test_a_no_ends_the_order_and_the_broker_is_told_once(
     connection: Connection, browser: Browser, fake: FakeIbkr
 ) -> None:
     found = asked(connection)
-    assert "You said no. Nothing was placed" in words_of(browser.post(page(found, "no"), follow=True))
+    assert "You answered no. Nothing was placed" in words_of(browser.post(page(found, "no"), follow=True))
     order = order_of(found)
     assert (order.state, order.code) == (Status.CANCELLED, Code.REJECTED_BY_OWNER)
     assert (fake.replies, fake.live) == ([(found.token, False)], {})
@@ -445,7 +445,7 @@ def test_a_late_yes_to_what_would_not_be_released_any_more_ends_the_order_and_sa
     order = order_of(found)
     assert (order.state, order.code) == (Status.CANCELLED, code)
     assert order.reason in words
-    assert "Its owner said yes" in order.events.last().what  # type: ignore[union-attr]
+    assert "The owner answered yes" in order.events.last().what  # type: ignore[union-attr]
     assert (fake.replies, fake.live) == ([(found.token, False)], {})
     told = Change.objects.get(action=broker_questions.ANSWERED).detail
     assert (told["answer"], told["refused"]) == ("yes", code.value)
@@ -493,7 +493,7 @@ def test_while_the_broker_cannot_be_asked_a_yes_answers_nothing_and_the_question
     found = asked(connection)
     path = f"{BASE}/iserver/marketdata/snapshot"
     fake.faults.set(*[Fault(kind="reset", effect=False, method="GET", path=path)] * 9)
-    assert "the question still waits" in words_of(yes(browser, found))
+    assert "the question is still open" in words_of(yes(browser, found))
     assert (fake.replies, order_of(found).state) == ([], Status.ASKED)
     fake.faults.set()
     yes(browser, found)
@@ -626,8 +626,8 @@ def test_a_question_about_a_change_is_answered_alike(
     assert (change_of(found).state, order_of(found).state, price_at(fake)) == (Step.ASKED, stood, Decimal(190))
     for address in ("/orders/approvals/", f"/orders/{found.order.public_id}/", page(found)):
         assert "exceeds the Total Value Limit" in words_of(browser.get(address))
-    assert "The order stands as it was until then." in words_of(browser.get(page(found)))
-    assert "Your yes was sent. The change: changed." in words_of(yes(browser, found))
+    assert "Until then, the order is unchanged." in words_of(browser.get(page(found)))
+    assert "You answered yes. Change: changed." in words_of(yes(browser, found))
     order = order_of(found)
     assert (change_of(found).state, order.state, order.limit_price) == (Step.DONE, stood, Decimal(185))
     assert (fake.replies, price_at(fake)) == ([(found.token, True)], Decimal(185))

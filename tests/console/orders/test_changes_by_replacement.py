@@ -162,7 +162,7 @@ def test_a_change_that_the_broker_makes_after_it_was_given_up_is_still_found(
 
     def slow(broker: AlpacaBroker, *args: Any) -> BrokerOrder:
         held_up.append(lambda: real(broker, *args))
-        raise UnknownOutcome("No answer came.")
+        raise UnknownOutcome("No answer arrived.")
 
     monkeypatch.setattr(AlpacaBroker, "replace", slow)
     order_actions.confirm(trader, change.confirmation.public_id)

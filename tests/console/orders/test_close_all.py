@@ -98,15 +98,15 @@ def test_under_any_halt_orders_are_cancelled_and_positions_closed(
     answer = prepare(browser, paper)
     assert answer["Location"] == f"/orders/approvals/{mine().public_id}/"
     page = words_of(browser.get(answer["Location"]))
-    assert "You ask for this on Practice." in page
+    assert "You requested this on Practice." in page
     assert "Cancelled first" in page
-    assert "First 1 working order is cancelled." in page
-    assert "It cannot be released as things stand." not in page
-    assert "The assistant may confirm this" not in page
+    assert "1 working order will be cancelled first." in page
+    assert "It cannot be released now." not in page
+    assert "The assistant can confirm this" not in page
     resting.refresh_from_db()
     assert (resting.state, held(paper)) == (Status.WORKING, ["BTC/USD"])
 
-    assert "Released." in words_of(release(browser, password=PASSWORD))
+    assert "Approved." in words_of(release(browser, password=PASSWORD))
     resting.refresh_from_db()
     assert (resting.state, held(paper)) == (Status.CANCELLED, [])
 
@@ -153,7 +153,7 @@ def test_on_live_it_takes_a_passkey(browser: Browser, paper: Connection, owner: 
     halts.halt_connection(paper, by=owner)
     passkey = Passkey(owner)
     prepare(browser, paper)
-    assert "Release with a passkey" in words_of(release(browser, password=PASSWORD))
+    assert "Approve with passkey" in words_of(release(browser, password=PASSWORD))
     assert held(paper) == ["BTC/USD"]
     seen = {"seen": mine().terms_digest}
     asked = challenge(browser, f"/orders/approvals/{mine().public_id}/release/", seen)
@@ -164,7 +164,7 @@ def test_on_live_it_takes_a_passkey(browser: Browser, paper: Connection, owner: 
 def test_the_owner_can_leave_everything_as_it_is(browser: Browser, paper: Connection, position: None) -> None:
     prepare(browser, paper)
     answer = browser.post(f"/orders/approvals/{mine().public_id}/reject/", {"reason": "other"}, follow=True)
-    assert "Nothing was cancelled and nothing was closed." in words_of(answer)
+    assert "Nothing was cancelled or closed." in words_of(answer)
     assert held(paper) == ["BTC/USD"]
 
 
@@ -174,7 +174,7 @@ def test_without_a_position_the_orders_alone_are_cancelled(
     halts.halt_connection(paper, by=owner)
     answer = browser.post(f"/orders/closing/{paper.pk}/prepare/", follow=True)
     assert "has no position to close." in words_of(answer)
-    assert "Only cancel the orders, now" in words_of(answer)
+    assert "Only cancel orders" in words_of(answer)
     answer = browser.post(f"/orders/closing/{paper.pk}/cancel/", {"account_id": paper.default_account}, follow=True)
     assert "Cancelled: 1 of 1 open orders." in words_of(answer)
     resting.refresh_from_db()
@@ -335,8 +335,8 @@ def test_the_pages_of_its_orders_say_who_asked(
     prepare(browser, paper)
     assert list(approvals.for_owner(owner)) == [mine()]
     for address in ("/", "/orders/", "/orders/approvals/", f"/connections/{paper.pk}/"):
-        assert re.search("You,? (in the console|asked)", words_of(browser.get(address))), address
-    assert "You asked for it on" in words_of(browser.get("/orders/approvals/"))
+        assert re.search("(by you|You, in the console)", words_of(browser.get(address))), address
+    assert "Requested by you on" in words_of(browser.get("/orders/approvals/"))
     release(browser, password=PASSWORD)
     page = browser.get(f"/orders/{mine().order.public_id}/")
     assert "You, in the console on Practice." in words_of(page)
@@ -355,5 +355,5 @@ def test_the_way_out_says_which_orders_it_leaves(browser: Browser, paper: Connec
     at_the_broker(paper)
     external_orders.store(paper)
     page = browser.get(f"/orders/closing/{paper.pk}/")
-    assert "1 order placed elsewhere stays open at the broker. Look at it" in words_of(page)
+    assert "1 order placed elsewhere stays open at the broker. View it" in words_of(page)
     assert f'href="/orders/?connection={paper.pk}"' in text_of(page)

@@ -125,14 +125,15 @@ def test_a_position_that_cannot_be_closed_keeps_its_orders_and_the_plan_says_so(
     assert [each.symbol for each in left_out] == ["AAPL"]
     summary = prepared.confirmation.terms["summary"]
     assert summary.startswith(
-        f"Close everything but AAPL in account {paper.default_account}. First 2 working orders are cancelled. "
-        f"AAPL stays and keeps 1 working order: {error} "
+        f"Close all positions except AAPL in account {paper.default_account}. 2 working orders will be cancelled "
+        "first. "
+        f"AAPL stays open with 1 working order: {error} "
     )
     page = words_of(browser.get(f"/orders/approvals/{prepared.confirmation.public_id}/"))
-    assert f"AAPL stays and keeps 1 working order: {error}" in page
+    assert f"AAPL stays open with 1 working order: {error}" in page
     assert cancelled_first(browser, prepared.confirmation) == {"BTC/USD", "MSFT"}
     assert f"close all positions in {paper.default_account}, except in AAPL" in page
-    assert "It cannot be released as things stand." not in page
+    assert "It cannot be released now." not in page
 
     order_actions.confirm(trader, prepared.confirmation.public_id)
     assert (held(paper), stand(guards)) == ({"AAPL"}, {"AAPL"})
@@ -314,7 +315,7 @@ def test_the_owner_can_release_it_while_every_position_is_guarded(
     confirmation = Confirmation.objects.get(action="flatten")
     assert review.load(confirmation).standing == []
     address = f"/orders/approvals/{confirmation.public_id}/"
-    assert "It cannot be released as things stand." not in words_of(browser.get(address))
+    assert "It cannot be released now." not in words_of(browser.get(address))
     assert list(approvals.for_owner(owner)) == [confirmation]
     browser.post(f"{address}release/", {"seen": confirmation.terms_digest, "proof-password": PASSWORD})
     assert (held(paper), stand(guards)) == (set(), set())
@@ -351,7 +352,7 @@ def test_exits_whose_entry_has_filled_are_told_and_cancelled(
     )
     assert entry.state is Status.FILLED
     prepared, _ = preparing.prepare_flatten(trader)
-    assert "First 2 working orders are cancelled." in prepared.confirmation.terms["summary"]
+    assert "2 working orders will be cancelled first." in prepared.confirmation.terms["summary"]
     assert cancelled_first(browser, prepared.confirmation) == {"BTC/USD"}
     order_actions.confirm(trader, prepared.confirmation.public_id)
     assert held(paper) == set()
@@ -483,7 +484,7 @@ def test_nothing_is_closed_beside_an_order_that_has_not_ended_yet(
     go(trader, bitcoin("0.1"))
     buying = go(trader, bitcoin("0.1", limit="1000"))
     practice.set_model(paper, paper.default_account, by=paper.owner, overrides={"latency_ms": Decimal(60_000)})
-    with pytest.raises(Refusal, match="has not said yet that it ended"):
+    with pytest.raises(Refusal, match="has not confirmed it yet"):
         order_actions.confirm(trader, flattened(trader).public_id)
     buying.refresh_from_db()
     assert buying.state is Status.WORKING

@@ -28,7 +28,7 @@ from tests.console.orders.conftest import bitcoin
 from tests.console.pages import text_of, words_of
 from tests.watched_broker import Watch
 
-RESTS = "Buy 0.5 BTC/USD at 1000 limit"
+RESTS = "Buy 0.5 BTC/USD, limit 1,000.00 USD, GTC"
 
 
 def at_the_broker(connection: Connection) -> BrokerOrder:
@@ -77,8 +77,8 @@ def test_its_page_offers_to_cancel_and_nothing_else(browser: Browser, paper: Con
     answer = browser.get(f"/orders/elsewhere/{seen(paper).pk}/")
     words, text = words_of(answer), text_of(answer)
     assert f"{RESTS} Paper" in words
-    assert "It can be neither approved nor changed here" in words
-    assert "Cancel it at the broker" in words
+    assert "It cannot be approved or changed here" in words
+    assert "Cancel at the broker" in words
     assert "release" not in text
     assert not Order.objects.exists()
 
@@ -124,7 +124,7 @@ def test_the_owner_ends_it_also_while_trading_is_halted(
     row = seen(paper)
     halts.halt_user(owner, by=owner)
     answer = browser.post(f"/orders/elsewhere/{row.pk}/cancel/", follow=True)
-    assert "The order is cancelled at the broker." in words_of(answer)
+    assert "Order cancelled at the broker." in words_of(answer)
     assert RESTS not in words_of(answer)
     assert watch.cancelled == ["by-hand-1"]
     change = Change.objects.get(action=external_orders.CANCELLED)
@@ -153,7 +153,7 @@ def test_without_a_client_order_id_it_is_left_to_the_broker(
     row = seen(paper)
     OutsideOrder.objects.update(client_order_id="")
     words = words_of(browser.get(f"/orders/elsewhere/{row.pk}/"))
-    assert "Cancel it at the broker itself." in words
+    assert "Cancel it at the broker." in words
     row.refresh_from_db()
     with pytest.raises(Refusal) as refused:
         external_orders.cancel(row, by=owner)
@@ -171,7 +171,7 @@ def test_where_its_name_fits_two_orders_none_is_hit(
         **{name: getattr(one, name) for name in one.__slots__ if name != "broker_order_id"}, broker_order_id="twin"
     )
     monkeypatch.setattr(PaperBroker, "orders", lambda *args, **kwargs: [one, twin])
-    with pytest.raises(Refusal, match="another one could be hit"):
+    with pytest.raises(Refusal, match="the wrong one could be cancelled"):
         external_orders.cancel(row, by=owner)
     assert watch.cancelled == []
 

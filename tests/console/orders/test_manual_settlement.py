@@ -84,13 +84,13 @@ def test_the_page_asks_takes_a_fresh_proof_and_refuses_the_other_user(
     mine, theirs = Browser(), Browser()
     mine.force_login(owner)
     theirs.force_login(other)
-    assert "Look at your broker" not in words_of(mine.get(page))
+    assert "Check at your broker" not in words_of(mine.get(page))
     clock.advance(seconds=600)
-    assert "Look at your broker" in words_of(mine.get(page))
+    assert "Check at your broker" in words_of(mine.get(page))
     assert theirs.post(f"{page}settle/", {"seen": "not_there"}).status_code == 404
     assert mine.post(f"{page}settle/", {"seen": "not_there"}).status_code == 200
     assert Order.objects.get(pk=unknown.pk).state is Status.UNKNOWN
     mine = present(mine)
     mine.post(f"{page}settle/", {"seen": "not_there"})
     assert Order.objects.get(pk=unknown.pk).state is Status.NOT_FOUND
-    assert "Look at your broker" not in words_of(mine.get(page))
+    assert "Check at your broker" not in words_of(mine.get(page))

@@ -40,8 +40,11 @@ def test_a_letter_says_who_asks_where_and_leads_to_the_page(asks: Connection, tr
     tasks.tell_owners()
     [letter] = delivered()
     assert letter.to == [owner.email]
-    assert letter.subject == "An order waits for your approval"
-    assert "- Claude https evil example\\u000aRelease here asks on Practice (paper, simulated money)" in letter.body
+    assert letter.subject == "An order is waiting for your approval"
+    assert (
+        "- an order from Claude https evil example\\u000aRelease here on Practice (paper, simulated money)"
+        in letter.body
+    )
     assert "http://localhost:8000/orders/approvals/\n" in letter.body
     for private in ("BTC", "0.1", "100", "evil.example", "cnf_", "ord_"):
         assert private not in letter.body
@@ -52,7 +55,7 @@ def test_each_is_told_once(asks: Connection, trader: Principal) -> None:
     assert [notifications.notify(), notifications.notify()] == [1, 0]
     ask(trader, 2)
     assert notifications.notify() == 1
-    assert delivered()[1].subject == "2 orders wait for your approval"
+    assert delivered()[1].subject == "2 orders are waiting for your approval"
 
 
 def test_a_flood_of_requests_is_four_letters_and_the_last_says_so(
@@ -64,10 +67,10 @@ def test_a_flood_of_requests_is_four_letters_and_the_last_says_so(
         clock.advance(seconds=5)
     sent = delivered()
     assert [letter.subject for letter in sent] == [
-        *["An order waits for your approval"] * 3,
-        "More orders wait for your approval; no more letters for now",
+        *["An order is waiting for your approval"] * 3,
+        "More orders are waiting for your approval; no more e-mails for now",
     ]
-    assert "no further letter is sent before" in sent[3].body
+    assert "no further e-mail is sent before" in sent[3].body
     clock.advance(minutes=16)
     ask(trader)
     assert notifications.notify() == 1

@@ -420,10 +420,12 @@ def page(order: Order, verb: str = "") -> str:
 def test_the_page_says_what_is_lost_and_the_password_lets_it_go(asked: Order, browser: Browser) -> None:
     words = words_of(browser.get(page(asked)))
     assert "asks to cancel this order" in words
-    assert "Once it is cancelled, the position stands without it." in words
-    assert "A cancel of this order waits." in words_of(browser.get(f"/orders/{asked.public_id}/"))
+    assert "If you cancel it, the position is unprotected." in words
+    assert "A cancel of this order is waiting for your approval." in words_of(
+        browser.get(f"/orders/{asked.public_id}/")
+    )
     sent = {"seen": held(asked).confirmation.terms_digest, "proof-password": PASSWORD}
-    assert "Released. The order is cancelled." in words_of(browser.post(page(asked, "release"), sent, follow=True))
+    assert "Approved. The order is cancelled." in words_of(browser.post(page(asked, "release"), sent, follow=True))
     assert state(asked) is Status.CANCELLED
 
 

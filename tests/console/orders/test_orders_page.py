@@ -62,7 +62,9 @@ def test_the_empty_list_says_what_to_do_next(browser: Browser) -> None:
 
 def test_an_order_reads_as_it_was_shown(browser: Browser, app: ConnectedApp) -> None:
     make(app, Status.FILLED)
-    assert "Buy 10 AAPL at 181.5 limit, day Claude Practice Paper Filled 0 of 10" in words_of(browser.get("/orders/"))
+    assert "Buy 10 AAPL, limit 181.50 USD, day Claude Practice Paper Filled 0 of 10" in words_of(
+        browser.get("/orders/")
+    )
 
 
 def test_filters_narrow_the_list(browser: Browser, app: ConnectedApp) -> None:
@@ -71,7 +73,7 @@ def test_filters_narrow_the_list(browser: Browser, app: ConnectedApp) -> None:
     words = words_of(browser.get(f"/orders/?status=filled&connection={app.connection_id}"))
     assert "AAPL" in words
     assert "MSFT" not in words
-    assert "No order fits" in words_of(browser.get("/orders/?status=rejected"))
+    assert "No matching orders" in words_of(browser.get("/orders/?status=rejected"))
 
 
 def test_the_second_page_goes_on_where_the_first_ended(browser: Browser, app: ConnectedApp) -> None:
@@ -110,11 +112,11 @@ def test_its_owner_takes_one_order_back_on_its_page_and_nobody_else(
     made = preparing.prepare(trader, bitcoin(limit="1000"))
     page = f"/orders/{made.order.public_id}/"
     order_actions.confirm(trader, made.confirmation.public_id)
-    assert "Cancel the order" in words_of(browser.get(page))
+    assert "Cancel order" in words_of(browser.get(page))
     assert others_browser.post(f"{page}cancel/").status_code == 404
     assert watch.cancelled == []
     halts.halt_user(owner, by=owner)
     answer = browser.post(f"{page}cancel/", follow=True)
-    assert "The order is cancelled." in words_of(answer)
-    assert "Cancel the order" not in words_of(answer)
+    assert "Order cancelled." in words_of(answer)
+    assert "Cancel order" not in words_of(answer)
     assert "has ended" in words_of(browser.post(f"{page}cancel/", follow=True))

@@ -48,7 +48,7 @@ def test_a_reversed_position_is_one_order_through_zero(trader: Principal, paper:
     bought = trade(trader, stock("10"))
     prepared = preparing.prepare_reverse(trader, "AAPL")
     assert prepared.order.quantity == Decimal(20)
-    assert "The position goes from 10 to -10." in prepared.confirmation.terms["summary"]
+    assert "Position: 10 before, -10 after." in prepared.confirmation.terms["summary"]
     assert order_actions.confirm(trader, prepared.confirmation.public_id).state is Status.FILLED
     assert held(paper, bought) == Decimal(-10)
     assert len(watch.submitted) == 2

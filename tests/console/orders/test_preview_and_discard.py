@@ -90,7 +90,7 @@ def test_a_preview_says_what_would_stop_the_order(trader: Principal, owner: User
     Connection.objects.filter(pk=paper.pk).update(policy="owner_approval")
     found = {check.name: check.refusal and check.refusal.code for check in previewing.preview(trader, bitcoin()).checks}
     assert found == {
-        "rules and funds of the broker": None,
+        "broker rules and funds": None,
         "permission to trade": Code.TRADING_DISABLED,
         "halts": None,
         "limits": None,

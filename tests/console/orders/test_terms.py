@@ -83,26 +83,58 @@ def test_what_the_broker_does_not_do_is_refused_and_never_imitated(terms: dict[s
     assert refused.value.field == field, refused.value
 
 
-def said(**terms: Any) -> str:
+def line(**terms: Any) -> str:
     made = Terms(**{"tif": TimeInForce.DAY} | BUY | terms)
     made.check()
-    return describe(made.request("a" * 32, made.legs(lambda: "b" * 32)))
+    return describe(made.request("a" * 32, made.legs(lambda: "b" * 32)), "USD")
 
 
-def test_an_order_is_told_in_a_sentence() -> None:
-    assert said() == "Buy 10 AAPL at market, day"
-    assert said(quantity=None, notional=Decimal(500)) == "Buy 500 worth of AAPL at market, day"
+LIMIT = {"order_type": OrderType.LIMIT, "limit_price": Decimal("5411.19")}
+
+
+def test_an_order_is_one_line_in_the_words_of_the_market() -> None:
+    assert line() == "Buy 10 AAPL, market, day"
     assert (
-        said(side=Side.SELL, order_type=OrderType.TRAIL, trail_percent=Decimal(2), tif=TimeInForce.GTC)
-        == "Sell 10 AAPL when the price turns back 2 % from its best, until cancelled"
+        line(quantity=Decimal("12500.5"), tif=TimeInForce.GTC, **LIMIT) == "Buy 12,500.5 AAPL, limit 5,411.19 USD, GTC"
     )
-    assert said(**BRACKET) == (
-        "Buy 10 AAPL at market, day; once it fills, sell at 120 limit and when the price reaches 90, "
-        "whichever comes first"
+    assert line(quantity=None, notional=Decimal(500)) == "Buy 500.00 USD of AAPL, market, day"
+    assert (
+        line(order_type=OrderType.LIMIT, limit_price=Decimal("0.00001234")) == "Buy 10 AAPL, limit 0.00001234 USD, day"
     )
-    assert said(**OCO) == (
-        "Sell 10 AAPL at 120 limit, day; or else when the price reaches 90: what fills of one ends the other"
+    assert (
+        line(side=Side.SELL, order_type=OrderType.STOP, stop_price=Decimal(90)) == "Sell 10 AAPL, stop 90.00 USD, day"
     )
+    assert (
+        line(order_type=OrderType.STOP_LIMIT, stop_price=Decimal(90), limit_price=Decimal("90.5"))
+        == "Buy 10 AAPL, stop 90.00 USD limit 90.50 USD, day"
+    )
+    assert (
+        line(side=Side.SELL, order_type=OrderType.TRAIL, trail_percent=Decimal(2), tif=TimeInForce.GTC)
+        == "Sell 10 AAPL, trailing stop 2%, GTC"
+    )
+    assert (
+        line(side=Side.SELL, order_type=OrderType.TRAIL, trail_amount=Decimal(2))
+        == "Sell 10 AAPL, trailing stop 2.00 USD, day"
+    )
+
+
+def test_the_line_names_every_time_in_force_and_every_flag() -> None:
+    assert line(tif=TimeInForce.IOC) == "Buy 10 AAPL, market, immediate or cancel"
+    assert line(tif=TimeInForce.FOK, **LIMIT) == "Buy 10 AAPL, limit 5,411.19 USD, fill or kill"
+    assert line(tif=TimeInForce.OPG) == "Buy 10 AAPL, market, on open"
+    assert line(tif=TimeInForce.CLS) == "Buy 10 AAPL, market, on close"
+    assert line(outside_rth=True, **LIMIT) == "Buy 10 AAPL, limit 5,411.19 USD, day, extended hours"
+    assert line(reduce_only=True, post_only=True, **LIMIT) == (
+        "Buy 10 AAPL, limit 5,411.19 USD, day, reduce only, post only"
+    )
+
+
+def test_the_line_names_the_exits() -> None:
+    assert line(**BRACKET) == "Buy 10 AAPL, market, day; once filled: take profit 120.00 USD or stop loss 90.00 USD"
+    assert line(**BRACKET | {"stop_loss": None, "stop_loss_trail_percent": Decimal(5)}) == (
+        "Buy 10 AAPL, market, day; once filled: take profit 120.00 USD or trailing stop 5%"
+    )
+    assert line(**OCO) == "Sell 10 AAPL, OCO: limit 120.00 USD or stop 90.00 USD, day"
 
 
 def test_exits_are_on_the_other_side_and_outlive_the_day_of_their_entry() -> None:

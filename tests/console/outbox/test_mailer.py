@@ -211,5 +211,5 @@ def test_a_letter_that_was_given_up_is_shown_to_its_person_and_to_operators_alon
         browser.force_login(user)
         shown[user] = words_of(browser.get("/errors/?everyone=1"))
     assert "An app got access" in shown[owner]
-    assert owner.email not in shown[other] and "could not be delivered" not in shown[other]
+    assert owner.email not in shown[other] and "Undelivered e-mails" not in shown[other]
     assert f"An app got access To {owner.email}" in shown[operator]

@@ -69,7 +69,7 @@ def test_changing_the_secret_ends_the_old_one(operators_browser: Browser, produc
 
 def test_a_disabled_one_can_do_nothing_until_it_is_enabled(operators_browser: Browser, product: Product) -> None:
     url = f"/platforms/{product.platform.client_id}/"
-    assert "stops working at once" in words_of(operators_browser.get(f"{url}disable/"))
+    assert "stops working immediately" in words_of(operators_browser.get(f"{url}disable/"))
     assert "no longer work" in words_of(operators_browser.post(f"{url}disable/", follow=True))
     assert product.send("GET", "/api/v1/platform/users").json()["field"] == "client-id"
     assert "Enable the platform?" in words_of(operators_browser.post(f"{url}enable/"))

@@ -148,7 +148,7 @@ def test_with_real_money_it_is_always_a_passkey(
     if act is PresenceAct.GRANT:
         endpoint.fields["shown"] = shown_on(person.get(endpoint.url))  # the account is another than the page showed
     told = Browser.post(person, endpoint.url, {**endpoint.fields, "proof-password": PASSWORD})
-    assert "it takes a passkey, and you have none yet" in told.content.decode()
+    assert "you need a passkey. You do not have one yet" in told.content.decode()
     assert 'href="/security/passkey/"' in told.content.decode()
     assert not endpoint.opened(
         lambda: Browser.post(person, endpoint.url, {**endpoint.fields, "proof-password": PASSWORD})

@@ -33,8 +33,8 @@ def test_the_password_is_changed_and_the_others_are_signed_out(owner: User, read
 @pytest.mark.parametrize(
     ("sent", "said"),
     [
-        (fields(current="guess"), "not your password"),
-        (fields(again="another one entirely"), "not the same"),
+        (fields(current="guess"), "Wrong password"),
+        (fields(again="another one entirely"), "do not match"),
         (fields(password="short", again="short"), "at least 12 characters"),
         (fields(password="password1234", again="password1234"), "too common"),
     ],

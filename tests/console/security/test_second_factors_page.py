@@ -40,7 +40,7 @@ def test_a_wrong_code_adds_nothing_and_keeps_the_secret_on_the_page(owner: User)
     page = browser.post("/security/app/")
     secret = shown_secret(page)
     answer = browser.post("/security/app/", {"sealed": sealed_in(page), "code": "000000"})
-    assert "Is the phone's clock right?" in words_of(answer).replace("&#x27;", "'")
+    assert "Check that your phone's clock is right." in words_of(answer).replace("&#x27;", "'")
     assert shown_secret(answer) == secret
     assert not factors.has_any(owner)
 
@@ -145,7 +145,7 @@ def test_a_browser_answer_that_was_not_asked_for_adds_no_passkey(owner: User) ->
     browser = at_the_browser(owner)
     for credential in ("{}", "null", '{"id": "AAAA", "rawId": "AAAA", "type": "public-key", "response": {}}'):
         answer = browser.post("/security/passkey/", {"name": "Mine", "credential": credential}, follow=True)
-        assert "does not fit" in words_of(answer)
+        assert "was not accepted" in words_of(answer)
     assert not factors.has_any(owner)
 
 

@@ -22,11 +22,14 @@ def browser(owner: User) -> Browser:
 @pytest.mark.parametrize(
     ("address", "why"),
     [
-        (NAMELESS, f"Passkeys need https or localhost, and this Tradelatch is at {NAMELESS}."),
-        ("http://192.168.1.20:8731", "Passkeys need a name, and this Tradelatch is at the IP address 192.168.1.20."),
-        ("https://192.168.1.20", "Passkeys need a name, and this Tradelatch is at the IP address 192.168.1.20."),
-        ("http://127.0.0.1:8000", "Passkeys need a name, and this Tradelatch is at the IP address 127.0.0.1."),
-        ("https://[2001:db8::1]", "Passkeys need a name, and this Tradelatch is at the IP address 2001:db8::1."),
+        (NAMELESS, f"Passkeys need https or localhost, but this Tradelatch is at {NAMELESS}."),
+        (
+            "http://192.168.1.20:8731",
+            "Passkeys need a host name, but this Tradelatch is at the IP address 192.168.1.20.",
+        ),
+        ("https://192.168.1.20", "Passkeys need a host name, but this Tradelatch is at the IP address 192.168.1.20."),
+        ("http://127.0.0.1:8000", "Passkeys need a host name, but this Tradelatch is at the IP address 127.0.0.1."),
+        ("https://[2001:db8::1]", "Passkeys need a host name, but this Tradelatch is at the IP address 2001:db8::1."),
     ],
 )
 @pytest.mark.parametrize("page", PAGES)
@@ -36,7 +39,7 @@ def test_where_none_works_the_page_says_what_it_needs(
     settings.PUBLIC_URL = address
     words = words_of(browser.get(page))
     assert why in words
-    assert "Set TRADELATCH_PUBLIC_URL to an https address with a name" in words
+    assert "Set TRADELATCH_PUBLIC_URL to an https address with a host name" in words
     assert "Add a passkey" not in words
 
 

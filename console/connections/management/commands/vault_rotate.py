@@ -6,11 +6,13 @@ from console.connections import vault
 
 
 class Command(BaseCommand):
-    help = "Seal brokers' credentials under the newest of TRADELATCH_VAULT_KEYS. It can be run again at any time."
+    help = "Encrypt brokers' credentials with the newest of TRADELATCH_VAULT_KEYS. Can be run again at any time."
 
     def handle(self, *args: Any, **options: Any) -> None:
         done = vault.rotate()
-        self.stdout.write(f"Sealed anew: {done.anew}. Under the newest key already: {done.newest}.")
+        self.stdout.write(f"Encrypted again: {done.anew}. Already under the newest key: {done.newest}.")
         if done.closed:
             ids = ", ".join(str(pk) for pk in done.closed)
-            raise CommandError(f"No key opens the credentials of: connection {ids}. Keep the older keys, or link anew.")
+            raise CommandError(
+                f"No key opens the credentials of: connection {ids}. Keep the older keys, or link the connection again."
+            )
