@@ -6,13 +6,13 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('connections', '0005_linking'),
+        ('orders', '0009_plain_labels'),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='connection',
-            name='confirmation_delay',
-            field=models.PositiveSmallIntegerField(null=True),
+            model_name='confirmation',
+            name='question',
+            field=models.CharField(blank=True, max_length=32),
         ),
     ]

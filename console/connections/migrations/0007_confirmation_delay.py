@@ -6,13 +6,13 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orders', '0008_redeemer_and_held_cancels'),
+        ('connections', '0006_plain_labels'),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='confirmation',
-            name='question',
-            field=models.CharField(blank=True, max_length=32),
+            model_name='connection',
+            name='confirmation_delay',
+            field=models.PositiveSmallIntegerField(null=True),
         ),
     ]
