@@ -53,7 +53,7 @@ def link(page: Page, server: serving.Server, linkable: Linkable, fake: Any, **ot
     page.get_by_label("Allow trading").check()
     if (field := page.get_by_label("Your password")).is_visible():
         field.fill(server.quickstart["password"])
-    page.get_by_role("button", name=re.compile("Try the (key|address) and link")).click()
+    page.get_by_role("button", name=re.compile("Test the (key|address) and link")).click()
 
 
 def make_trade_key(page: Page, server: serving.Server, linkable: Linkable) -> None:
