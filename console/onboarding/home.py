@@ -13,7 +13,7 @@ def has_live(owner: User) -> bool:
 
 
 def status_sentence(reaching: int, reached: int, orders_waiting: int) -> str:
-    """The state of the house in one line: ``Two assistants can reach one account. Nothing is waiting.``"""
+    """The state of the instance in one line: ``Two assistants can reach one account. Nothing is waiting.``"""
     if not reached:
         first = "No assistant or script has access to an account."
     else:

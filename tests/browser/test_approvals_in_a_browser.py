@@ -125,7 +125,7 @@ def test_a_request_appears_in_an_open_page_and_is_rejected(
     expect(page.get_by_text("An order is waiting for your approval.")).to_be_visible()
     expect(page).to_have_title("(1) Connections · Tradelatch")
     expect(page.get_by_role("link", name="Approvals 1 waiting")).to_be_visible()
-    page.get_by_role("link", name="Look at it").click()
+    page.get_by_role("link", name="Review").first.click()
     second = prepare(trade_key, quantity="0.2")
     expect(page.get_by_role("link", name="Buy 0.2 BTC/USD, market, day")).to_be_visible()
     page.get_by_role("link", name="Buy 0.1 BTC/USD, market, day").click()

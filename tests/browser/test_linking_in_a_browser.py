@@ -53,7 +53,7 @@ def link(page: Page, server: serving.Server, linkable: Linkable, fake: Any, **ot
     page.get_by_label("Allow trading").check()
     if (field := page.get_by_label("Your password")).is_visible():
         field.fill(server.quickstart["password"])
-    page.get_by_role("button", name=re.compile("Try the (key|address) and link")).click()
+    page.get_by_role("button", name=re.compile("Test the (key|address) and link")).click()
 
 
 def make_trade_key(page: Page, server: serving.Server, linkable: Linkable) -> None:
@@ -121,7 +121,7 @@ def test_from_linking_to_unlinking(
     page.get_by_role("link", name="Unlink").click()
     expect(page.get_by_text("may still be open at the broker")).to_be_visible()
     page.get_by_role("button", name="Unlink").click()
-    expect(page.get_by_text(re.compile(r"is unlinked\. Now (delete its key|end its session) at the"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"is unlinked\. Next, (delete its key|end its session) at the"))).to_be_visible()
     assert server.query("SELECT sealed FROM connections_connection WHERE name = ?", f"My {linkable.broker}") == [("",)]
     held = "".join(each.read_bytes().decode(errors="replace") for each in server.home.glob("tradelatch.sqlite3*"))
     for value in linkable.keys.values():

@@ -90,7 +90,7 @@ def test_a_wider_limit_on_real_money_takes_a_passkey_and_says_what_changes(
     page.get_by_label("Value of one order").fill("2000")
     page.get_by_role("button", name="Save limits").click()
     expect(page.get_by_role("heading", name="Allow more than before?")).to_be_visible()
-    expect(page.get_by_text("Value of one order: 1000, then 2000.")).to_be_visible()
+    expect(page.get_by_text("Value of one order: 1000 before, 2000 after.")).to_be_visible()
     assert order_limit(live) == "1000"
     proving.with_passkey(page)
     expect(page.get_by_text("The limits apply from the next order.")).to_be_visible()
