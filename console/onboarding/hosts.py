@@ -6,6 +6,7 @@ What can be run here is run from these very words by ``make clients``: a guide t
 import base64
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -25,6 +26,7 @@ from console.onboarding.guide import (
     Way,
 )
 
+_ASK = Path(__file__).parent / "desktop" / "ask_at_screen.py.txt"
 _SIGN_IN = "A page opens here, where you choose the connection and whether the app can trade."
 
 
@@ -151,6 +153,7 @@ def _claude_code(place: Place) -> Guide:
                 ),
                 GuideStep(text="It should say Connected.", copy=f"claude mcp get {NAME}", use=SnippetUse.SHELL),
             ),
+            _questions_at_the_screen(),
             _key(
                 _MINT,
                 GuideStep(
@@ -162,6 +165,33 @@ def _claude_code(place: Place) -> Guide:
             ),
         ),
         notes=("Add `--scope user` to have it in every project, not only in this folder.",),
+    )
+
+
+def _questions_at_the_screen() -> Way:
+    """For ``claude -p``, which answers every question itself, while somebody sits at the same computer."""
+    hook = {"type": "command", "command": f"python3 ~/.claude/{_ASK.stem}", "timeout": 110}
+    return Way(
+        slug="screen",
+        title="Questions of claude -p",
+        steps=(
+            GuideStep(
+                text="`claude -p` answers our question about an order by itself, and that counts as nobody's answer: "
+                "on paper it then confirms in two steps, with real money the order waits under Approvals. To be asked "
+                f"in a window of your screen instead, save this as `~/.claude/{_ASK.stem}`. It takes macOS, or zenity.",
+                copy=_ASK.read_text(),
+                use=SnippetUse.VALUE,
+            ),
+            GuideStep(
+                text="Put this into `~/.claude/settings.json`.",
+                copy=_json({"hooks": {"Elicitation": [{"matcher": NAME, "hooks": [hook]}]}}),
+                use=SnippetUse.VALUE,
+            ),
+            GuideStep(
+                text="A hook that says yes by itself sends nothing: an answer within a second counts as nobody's. "
+                "Where nobody sits at the screen, choose Do not ask there on the app's page under Connected apps."
+            ),
+        ),
     )
 
 

@@ -3,16 +3,20 @@
 import io
 import json
 import re
+import subprocess
+import sys
 import zipfile
 from html import unescape
+from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from django.conf import LazySettings, settings
 from django.test import Client as Browser
 
-from console.onboarding import desktop_bundle, hosts, registry_entry
-from console.onboarding.guide import Place
+from console.onboarding import desktop_bundle, guides, hosts, registry_entry
+from console.onboarding.guide import Place, SnippetUse
 from tests.console.pages import text_of
 
 LOCAL = Place(public_url="http://localhost:8000")
@@ -115,3 +119,48 @@ def test_an_instance_that_the_registry_would_refuse_has_none(
 def test_the_entry_is_of_this_version() -> None:
     entry = registry_entry.server_json(HOSTED, settings.VERSION)
     assert entry is not None and entry["version"] == settings.VERSION
+
+
+# -- the hook of Claude Code ---------------------------------------------------------------------------------
+
+
+def hook_of_the_guide() -> tuple[str, dict[str, Any]]:
+    found = guides.find("claude-code", LOCAL)
+    assert found is not None
+    program, settings_ = found.way("screen").texts(SnippetUse.VALUE)
+    return program, json.loads(settings_)
+
+
+@pytest.mark.parametrize(("pressed", "send"), [(0, True), (1, False), (5, None)], ids=["yes", "no", "no screen"])
+def test_the_hook_passes_on_what_a_person_pressed_and_nothing_else(
+    tmp_path: Path, pressed: int, send: bool | None
+) -> None:
+    program, _ = hook_of_the_guide()
+    shown = tmp_path / "shown"
+    zenity = tmp_path / "zenity"
+    zenity.write_text(f'#!/bin/sh\nprintf "%s" "$5" > {shown}\nexit {pressed}\n')
+    zenity.chmod(0o700)
+    event = json.dumps({"hook_event_name": "Elicitation", "message": "Buy 1 AAPL\u001b[2J <b>now</b>"})
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        input=event,
+        env={"PATH": f"{tmp_path}:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert shown.read_text() == "Buy 1 AAPL [2J <b>now</b>"
+    if send is None:
+        assert ran.stdout == ""
+    else:
+        told = json.loads(ran.stdout)["hookSpecificOutput"]
+        assert told == {"hookEventName": "Elicitation", "action": "accept", "content": {"send": send}}
+
+
+def test_the_hook_is_of_this_server_alone() -> None:
+    _, settings_ = hook_of_the_guide()
+    [hook] = settings_["hooks"]["Elicitation"]
+    assert hook["matcher"] == "tradelatch"
+    assert hook["hooks"][0]["command"] == "python3 ~/.claude/ask_at_screen.py"
+    assert hook["hooks"][0]["timeout"] < settings.CONFIRMATION_SECONDS
