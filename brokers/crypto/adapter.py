@@ -705,11 +705,15 @@ class CryptoBroker(Extras, ABC):
     def _answer(self, row: Mapping[str, Any]) -> parse.Answer:
         """One that cannot be read keeps the names it goes by: it must not pass for an order that is not there."""
         try:
-            return {**self._client.exchange.parse_order(row), "terms": self._terms(row)}
+            return {**self._client.exchange.parse_order(self._for_library(row)), "terms": self._terms(row)}
         except parse.UNREADABLE:
             theirs, ours, market = (row.get(name) for name in self.NAMES)
             unknown.note(self.VENUE.title, "unreadable order", theirs)
             return {"id": theirs, "clientOrderId": ours, "symbol": market, "terms": None}
+
+    def _for_library(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Without what ccxt cannot read of it."""
+        return row
 
     def _terms(self, row: Mapping[str, Any]) -> parse.Terms:
         """What kind of order the venue's own row is."""

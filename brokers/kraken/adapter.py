@@ -141,6 +141,10 @@ class KrakenBroker(CryptoBroker):
         )
         return found
 
+    def _for_library(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Its prices may be distances from others, as in ``+5%``."""
+        return {**row, "descr": {**(row.get("descr") or {}), "price": "0", "price2": "0"}}
+
     def _terms(self, row: Mapping[str, Any]) -> crypto_parse.Terms:
         return parse.terms(row)
 
