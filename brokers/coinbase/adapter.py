@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from brokers.coinbase import parse
-from brokers.crypto import checks
+from brokers.crypto import checks, unknown
 from brokers.crypto import parse as crypto_parse
 from brokers.crypto.adapter import PAGE, PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
 from brokers.errors import (
+    AuthFailed,
     BrokerError,
     BrokerUnavailable,
     InvalidRequest,
@@ -78,6 +79,13 @@ class CoinbaseBroker(CryptoBroker):
     )
     CURRENCY = "USD"
     NAMES = ("order_id", "client_order_id", "product_id")
+
+    @classmethod
+    def open(cls, settings: Mapping[str, Any]) -> Self:
+        """Raises AuthFailed for a key of a kind that is not taken: the venue would not say so."""
+        if parse.is_other_key(str(settings.get("secret", ""))):
+            raise AuthFailed("This Coinbase key is no ECDSA key. Make one with that signature algorithm there.")
+        return super().open(settings)
 
     def connect(self) -> ConnectionInfo:
         may = self._client.read("v3_private_get_brokerage_key_permissions")
@@ -228,7 +236,11 @@ class CoinbaseBroker(CryptoBroker):
         found: list[Transfer] = []
         asked = {"account_id": wallet_id, "limit": PAGE, "order": "desc"}
         for row in self._pages("v2_private_get_accounts_account_id_transactions", asked):
-            each = parse.transfer(row)
+            try:
+                each = parse.transfer(row)
+            except crypto_parse.UNREADABLE:
+                unknown.note(self.VENUE.title, "unreadable transfer", row.get("id"))
+                continue
             if each is None or (end and each.at >= end):
                 continue
             if (start and each.at < start) or len(found) >= limit:

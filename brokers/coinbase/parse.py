@@ -1,10 +1,15 @@
 """Coinbase Advanced Trade's words. Source: docs.cdp.coinbase.com/api-reference/advanced-trade-api/rest-api/."""
 
 import re
+from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from brokers.crypto import parse, unknown
 from brokers.crypto.outcomes import Codes, Meaning, by_words, is_internal
@@ -243,6 +248,23 @@ def _trade(row: "Row", undone: set[Any], naming: Callable[[Any], tuple[str, Deci
         "fee": {"cost": str(row.get("commission") or "0"), "currency": None},
         "void": word == _REVERSAL or (word == _FILL and row.get("trade_id") in undone),
     }
+
+
+_ED25519_SIZES = frozenset({32, 64})
+
+
+def is_other_key(secret: str) -> bool:
+    """Whether this is surely no EC private key but one of Ed25519, in PEM or as its bytes in base64."""
+    if "BEGIN" in secret:
+        try:
+            key = load_pem_private_key(secret.encode(), None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            return False
+        return not isinstance(key, EllipticCurvePrivateKey)
+    try:
+        return len(b64decode(secret.strip(), validate=True)) in _ED25519_SIZES
+    except ValueError:
+        return False
 
 
 def order_body(request: OrderRequest, instrument_id: str) -> dict[str, Any]:

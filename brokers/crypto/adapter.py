@@ -318,7 +318,8 @@ class CryptoBroker(Extras, ABC):
         count = min(max(limit, 1) + 1, 300)
         since = max(start, until - step * count) if start else until - step * count
         rows = self._public("fetch_ohlcv", found.symbol, size.value, parse.milliseconds(since), count)
-        bars = sorted((parse.bar(row) for row in rows), key=lambda each: each.start)
+        told = parse.readable(rows, parse.bar, self.VENUE.title, "bar")
+        bars = sorted(told, key=lambda each: each.start)
         fitting = [each for each in bars if (start is None or each.start >= start) and each.start + step <= until]
         return fitting[-limit:] if limit > 0 else []
 
@@ -328,7 +329,8 @@ class CryptoBroker(Extras, ABC):
 
     def prints(self, symbol: str, limit: int) -> Prints:
         found = self._instrument(symbol)
-        trades = [parse.print_of(each) for each in self._public("fetch_trades", found.symbol, None, min(limit, PAGE))]
+        rows = self._public("fetch_trades", found.symbol, None, min(limit, PAGE))
+        trades = parse.readable(rows, parse.print_of, self.VENUE.title, "trade")
         newest = sorted(trades, key=lambda each: each.at, reverse=True)[: max(limit, 0)]
         return Prints(symbol=found.symbol, currency=found.currency, prints=tuple(newest), source=found.price_source)
 
@@ -763,8 +765,8 @@ class CryptoBroker(Extras, ABC):
                 continue
             instrument = parse.instrument({**market, "active": True}, self.VENUE.title, self._client.public.fetched_at)
             if instrument is not None:
-                last = parse.number_or_zero(self._public("fetch_ticker", instrument.symbol).get("last"))
-                found.append((instrument, last))
+                last = parse.positive(self._public("fetch_ticker", instrument.symbol).get("last"))
+                found.append((instrument, last or Decimal(0)))
         return found
 
     def _cash_rates(self, cash: Sequence[Cash], currency: str) -> dict[str, Decimal]:

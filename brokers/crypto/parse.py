@@ -211,11 +211,11 @@ def quote(ticker: Answer, found: Instrument, now: datetime) -> Quote:
 
 
 def bar(row: list[Any]) -> Bar:
-    start = moment(row[0])
-    if start is None:
-        raise BrokerUnavailable("The broker sent a bar without its time.")
-    first, high, low, close, volume = (number_or_zero(each) for each in row[1:6])
-    return Bar(start=start, open=first, high=high, low=low, close=close, volume=volume)
+    start, prices = moment(row[0]), [positive(each) for each in row[1:5]]
+    first, high, low, close = prices
+    if start is None or first is None or high is None or low is None or close is None:
+        raise BrokerUnavailable("The broker sent a bar without its time or its prices.")
+    return Bar(start=start, open=first, high=high, low=low, close=close, volume=number_or_zero(row[5]))
 
 
 def book(answer: Answer, found: Instrument, depth: int, now: datetime) -> OrderBook:
@@ -235,10 +235,10 @@ def book(answer: Answer, found: Instrument, depth: int, now: datetime) -> OrderB
 
 
 def print_of(trade: Answer) -> Print:
-    at = moment(trade.get("timestamp"))
-    if at is None:
-        raise BrokerUnavailable("The broker sent a trade without its time.")
-    return Print(at=at, price=number_or_zero(trade.get("price")), size=number_or_zero(trade.get("amount")))
+    at, price = moment(trade.get("timestamp")), positive(trade.get("price"))
+    if at is None or price is None:
+        raise BrokerUnavailable("The broker sent a trade without its time or its price.")
+    return Print(at=at, price=price, size=number_or_zero(trade.get("amount")))
 
 
 def fee_of(answer: Answer, found: Instrument, price: Decimal | None) -> tuple[Decimal, str, Decimal | None]:

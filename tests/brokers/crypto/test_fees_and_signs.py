@@ -8,6 +8,7 @@ import pytest
 from brokers.types import AssetClass, Fill, OrderType, Side, Transaction
 from tests.brokers.contract.cases import COINBASE, KRAKEN, KRAKEN_FUTURES, OKX, CryptoCase
 from tests.brokers.crypto.recorded import Row, answers, steady
+from tests.brokers.faults import Asked, Reply
 
 _BEGAN = 1_700_000_000
 
@@ -123,18 +124,18 @@ def test_a_fill_of_coinbase_whose_size_is_in_dollars_keeps_the_price_that_was_pa
 
 def test_fills_of_coinbase_are_asked_for_by_the_documented_name_of_their_product() -> None:
     with steady(COINBASE) as rig:
-        account, asked = rig.account_id, list[str]()
+        account, targets = rig.account_id, list[str]()
         speak = rig.wire.speak
 
-        def spoken(request: Any) -> Any:
-            asked.append(request.target)
-            return speak(request)
+        def spoken(asked: Asked) -> Reply:
+            targets.append(asked.target)
+            return speak(asked)
 
         rig.wire.speak = spoken  # type: ignore[method-assign]
         for _ in range(2):
             rig.broker.submit(account, rig.order(order_type=OrderType.MARKET, limit_price=None, side=Side.SELL))
         assert len(rig.broker.fills(account, symbol=rig.symbol, limit=5)) == 2
-        (target,) = [each for each in asked if "/fills" in each and "order_ids" not in each]
+        (target,) = [each for each in targets if "/fills" in each and "order_ids" not in each]
         assert "product_ids=BTC-USD" in target
         assert "product_id=" not in target
 

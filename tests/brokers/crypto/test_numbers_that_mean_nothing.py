@@ -47,7 +47,7 @@ def test_an_order_that_filled_nothing_has_no_average(case: CryptoCase, name: str
         rewritten(rig, lambda row: {**row, name: nothing})
         found = rig.broker.order(rig.account_id, order.client_order_id, symbol=rig.symbol)
         assert found is not None
-        assert (found.average_price, found.filled_quantity) == (None, 0)
+        assert (found.average_price, found.filled_quantity) == (None, Decimal(0))
 
 
 @pytest.mark.parametrize("nothing", ["0", "-1", ""])

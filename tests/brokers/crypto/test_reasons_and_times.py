@@ -83,7 +83,7 @@ def test_an_order_that_binance_archived_ended_unfilled() -> None:
         answers(rig, "/api/v3/order", (400, {"code": -2026, "msg": "Order was archived."}), "GET")
         found = rig.broker.order(rig.account_id, order.client_order_id, symbol=rig.symbol)
         assert found is not None
-        assert (found.status, found.filled_quantity) == (BrokerStatus.CANCELLED, 0)
+        assert (found.status, found.filled_quantity) == (BrokerStatus.CANCELLED, Decimal(0))
         assert "archived" in found.reason
         with pytest.raises(NotCancellable):
             rig.broker.cancel(rig.account_id, order.client_order_id, symbol=rig.symbol)

@@ -80,7 +80,8 @@ def test_429_without_a_code_of_the_venue_proves_nothing(case: CryptoCase, body: 
 def test_a_request_that_was_turned_away_at_the_gate_was_not_taken(
     case: CryptoCase, status: int, kind: type[BrokerError]
 ) -> None:
-    for body in ({}, "<html>Forbidden</html>"):
+    bodies: tuple[Any, ...] = ({}, "<html>Forbidden</html>")
+    for body in bodies:
         error = _sent(case, (status, body))
         assert isinstance(error, kind)
         assert error.outcome is _REJECTED
