@@ -31,6 +31,8 @@ _REFUSALS = {
 }
 _STATES = {"open": "NEW", "filled": "FILLED", "canceled": "CANCELED"}
 _ORDER = "/api/v3/order"
+_OF_A_LOOK = frozenset({"time", "updateTime", "isWorking", "icebergQty", "stopPrice"})
+"""What the answer to an order leaves out, or has only where it was given."""
 _NEEDS = {
     "LIMIT": ("timeInForce", "quantity", "price"),
     "LIMIT_MAKER": ("quantity", "price"),
@@ -322,7 +324,9 @@ class BinanceFake(CryptoFake):
         told = {name: row[name] for name in ("symbol", "orderId", "orderListId", "clientOrderId")}
         told["transactTime"] = made.created
         if form != "ACK":
-            told |= {name: value for name, value in row.items() if name not in ("time", "updateTime", "isWorking")}
+            told |= {name: value for name, value in row.items() if name not in _OF_A_LOOK}
+            if made.stop:
+                told["stopPrice"] = made.stop
         if form == "FULL":
             told["fills"] = [
                 {"price": each.price, "qty": each.amount, "commission": each.fee, "commissionAsset": each.fee_currency,
