@@ -142,7 +142,7 @@ class BinanceBroker(CryptoBroker):
             raise BrokerUnavailable("Binance sent a list of orders that could not be read.")
         return self._answers(rows)
 
-    def _terms(self, row: Mapping[str, Any]) -> crypto_parse.Terms:
+    def _terms(self, row: Mapping[str, Any]) -> crypto_parse.VenueTerms:
         return parse.terms(row)
 
     def _balance(self) -> crypto_parse.Answer:

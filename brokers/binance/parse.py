@@ -128,7 +128,7 @@ _TYPES = {
 _NO_WORD_HERE = frozenset({"TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
 
 
-def terms(row: "Row") -> parse.Terms:
+def terms(row: "Row") -> parse.VenueTerms:
     """Of an order. With ``trailingDelta``, in hundredths of a percent, its trigger follows the price."""
     word = str(row.get("type") or "")
     kind = _TYPES.get(word)
@@ -139,7 +139,7 @@ def terms(row: "Row") -> parse.Terms:
         kind = OrderType.TRAIL if kind is OrderType.STOP else None
     missing = kind is not None and ((kind.needs_limit and limit is None) or (kind.needs_stop and stop is None))
     tif = str(row.get("timeInForce") or "GTC")
-    return parse.Terms(
+    return parse.VenueTerms(
         order_type=None if missing else kind,
         tif=TimeInForce.GTC if word == "LIMIT_MAKER" else parse.TIFS.get(tif),
         quantity=parse.positive(row.get("origQty")),
@@ -166,7 +166,7 @@ def archived(client_order_id: str, symbol: str) -> parse.Answer:
         "symbol": symbol,
         "status": "canceled",
         "filled": "0",
-        "terms": parse.Terms(order_type=None, tif=None, reason=reason),
+        "terms": parse.VenueTerms(order_type=None, tif=None, reason=reason),
     }
 
 

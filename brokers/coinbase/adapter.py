@@ -174,7 +174,7 @@ class CoinbaseBroker(CryptoBroker):
             found["status"] = ended
         return {**found, "lastUpdateTimestamp": parse.last_change(row)}
 
-    def _terms(self, row: Mapping[str, Any]) -> crypto_parse.Terms:
+    def _terms(self, row: Mapping[str, Any]) -> crypto_parse.VenueTerms:
         return parse.terms(row)
 
     def _cancel_refused(self, answer: Any, found: crypto_parse.Answer) -> BrokerError | None:

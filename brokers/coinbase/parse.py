@@ -152,7 +152,7 @@ _ENDS_ITS_NAME = frozenset({*_TIFS, "gtd"})
 _TAKES_PROFIT = frozenset({("BUY", "STOP_DIRECTION_STOP_DOWN"), ("SELL", "STOP_DIRECTION_STOP_UP")})
 
 
-def terms(row: "Row") -> parse.Terms:
+def terms(row: "Row") -> parse.VenueTerms:
     """Of an order, by its configuration: one object, whose name is the kind of order and how long it stands."""
     told = row.get("order_configuration")
     name, within = next(
@@ -170,7 +170,7 @@ def terms(row: "Row") -> parse.Terms:
     if (str(row.get("side")), within.get("stop_direction")) in _TAKES_PROFIT:
         kind = None
     missing = kind is not None and ((kind.needs_limit and limit is None) or (kind.needs_stop and stop is None))
-    return parse.Terms(
+    return parse.VenueTerms(
         order_type=None if missing else kind,
         tif=_TIFS.get(end),
         quantity=parse.positive(within.get("base_size")),

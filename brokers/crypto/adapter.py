@@ -639,8 +639,8 @@ class CryptoBroker(Extras, ABC):
         return parse.order(answer, found, datetime.now(UTC), fills)
 
     def _told_order(self, answer: parse.Answer, *, open_only: bool) -> BrokerOrder | None:
-        """For a list: None for what was sent elsewhere for an instrument that is not offered here. Of an open order
-        that cannot be read there is told what it goes by."""
+        """For a list: None for what was sent elsewhere for an instrument that is not offered here. An open order that
+        cannot be read is listed by its ids alone."""
         try:
             return self._order(answer)
         except InvalidSymbol:
@@ -656,7 +656,7 @@ class CryptoBroker(Extras, ABC):
 
     def _nameless(self, answer: parse.Answer) -> BrokerOrder:
         """An order whose instrument is not known, or that cannot be read: what it goes by, and that it is there."""
-        terms = answer["terms"] or parse.Terms(order_type=None, tif=None)
+        terms = answer["terms"] or parse.VenueTerms(order_type=None, tif=None)
         filled = Decimal(0) if answer["terms"] is None else parse.number_or_zero(answer.get("filled"))
         return BrokerOrder(
             broker_order_id=str(answer.get("id") or ""),
@@ -717,7 +717,7 @@ class CryptoBroker(Extras, ABC):
         """Without what ccxt cannot read of it."""
         return row
 
-    def _terms(self, row: Mapping[str, Any]) -> parse.Terms:
+    def _terms(self, row: Mapping[str, Any]) -> parse.VenueTerms:
         """What kind of order the venue's own row is."""
         raise NotImplementedError
 
@@ -798,7 +798,7 @@ class CryptoBroker(Extras, ABC):
             except InvalidSymbol as error:
                 name = quoted_text(each.get("symbol"), 40)
                 raise BrokerUnavailable(
-                    f"{self.VENUE.title} holds {name}, which cannot be told here. Look at your positions there."
+                    f"{self.VENUE.title} holds {name}, which cannot be shown here. Look at your positions there."
                 ) from error
             quantity = -abs(size) if each.get("side") == "short" else abs(size)
             last = parse.positive(each.get("markPrice")) or parse.positive(each.get("lastPrice"))

@@ -53,7 +53,7 @@ _LEDGER = {"trade": "trade", "fee": "fee", "deposit": "deposit", "withdrawal": "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class VenueTerms:
     """What an order is, as its venue wrote it. ``order_type`` and ``tif`` are None for what has no word here."""
 
     order_type: OrderType | None
@@ -296,7 +296,7 @@ UNREADABLE = (BrokerUnavailable, ArithmeticError, AttributeError, LookupError, T
 
 
 def readable(rows: Iterable[Any], read: Callable[[Any], Any], venue: str, what: str) -> Readable:
-    """Each as ``read`` has it; a row that nobody can read is counted and left out, and never takes the rest with it."""
+    """Each as ``read`` has it; an unreadable row is counted and left out, and never takes the rest with it."""
     found = Readable()
     for row in rows:
         found.rows += 1
@@ -323,7 +323,7 @@ _ENDED_EARLY = (BrokerStatus.CANCELLED, BrokerStatus.EXPIRED, BrokerStatus.REJEC
 
 def order(answer: Answer, found: Instrument, now: datetime, fills: tuple[Fill, ...] = ()) -> BrokerOrder:
     """``answer`` is ccxt's reading of it with the venue's own ``terms``, which say what kind of order it is."""
-    terms: Terms = answer["terms"]
+    terms: VenueTerms = answer["terms"]
     filled = positive(answer.get("filled")) or Decimal(0)
     average = positive(answer.get("average")) if filled else None
     if filled and average is None and fills and (units := sum((each.quantity for each in fills), Decimal(0))):

@@ -1,4 +1,4 @@
-"""Words of a venue that nobody here knows: counted, so that what they hide is seen, and never in the way of a list."""
+"""A venue's words that are not known here: counted, so that what they hide is seen, and never in the way of a list."""
 
 import logging
 from collections import Counter

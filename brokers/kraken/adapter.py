@@ -145,7 +145,7 @@ class KrakenBroker(CryptoBroker):
         """Its prices may be distances from others, as in ``+5%``."""
         return {**row, "descr": {**(row.get("descr") or {}), "price": "0", "price2": "0"}}
 
-    def _terms(self, row: Mapping[str, Any]) -> crypto_parse.Terms:
+    def _terms(self, row: Mapping[str, Any]) -> crypto_parse.VenueTerms:
         return parse.terms(row)
 
     def _balance(self) -> crypto_parse.Answer:

@@ -146,7 +146,7 @@ _PRICE = re.compile(r"[0-9]+(\.[0-9]+)?")
 _TRAIL = re.compile(r"[+-]?([0-9]+(?:\.[0-9]+)?)(%?)")
 
 
-def terms(row: "Row") -> parse.Terms:
+def terms(row: "Row") -> parse.VenueTerms:
     """Of an order in OpenOrders or ClosedOrders. With ``viqc`` its volume is counted in the quote currency."""
     told = row.get("descr") or {}
     word, flags = str(told.get("ordertype") or ""), str(row.get("oflags") or "").split(",")
@@ -167,7 +167,7 @@ def terms(row: "Row") -> parse.Terms:
     if kind is not None and kind.needs_limit and limit is None:
         kind = None
     ends = parse.positive(row.get("expiretm")) is not None
-    return parse.Terms(
+    return parse.VenueTerms(
         order_type=kind,
         tif=None if ends else _TIFS.get(str(row.get("timeinforce") or "").upper()),
         quantity=None if "viqc" in flags else parse.positive(row.get("vol")),
@@ -180,7 +180,7 @@ def terms(row: "Row") -> parse.Terms:
 
 
 def _price(value: Any) -> Decimal | None:
-    """None for a price that is told as a distance or a share of another."""
+    """None for a price that is given as a distance from another, or a share of it."""
     text = str(value or "")
     return parse.positive(text) if _PRICE.fullmatch(text) else None
 

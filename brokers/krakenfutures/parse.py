@@ -177,9 +177,9 @@ def _terms(
     stop: Decimal | None,
     trigger_side: str = "",
     trails: bool = False,
-) -> parse.Terms:
+) -> parse.VenueTerms:
     """``word`` is the venue's for the kind of order. A trigger that waits for a better price takes a profit, and one
-    that follows the price is told as far as it stands now."""
+    that follows the price has no type here."""
     word = word.lower()
     waits = {"buy": "below", "sell": "above"}.get(side.lower(), "?") in trigger_side.lower()
     kind: OrderType | None = None
@@ -193,7 +193,7 @@ def _terms(
     if word not in _LIMITS | _STOPS | _NO_WORD_HERE | {EITHER, "fok", "mkt", "market"}:
         unknown.note(VENUE, "order type", word)
     tifs = {EITHER: TimeInForce.IOC, "fok": TimeInForce.FOK}
-    return parse.Terms(
+    return parse.VenueTerms(
         order_type=kind,
         tif=TimeInForce.GTC if stop is not None else tifs.get(word, TimeInForce.GTC),
         quantity=quantity,
@@ -258,7 +258,7 @@ def event(row: Row, naming: Naming) -> parse.Answer | None:
     side = str(order.get("direction") or order.get("side") or "").lower()
     if stop is None and at_once:
         # One word for market orders and limits that fill at once, and a price of its own for both.
-        terms = parse.Terms(order_type=None, tif=TimeInForce.IOC, quantity=left + filled)
+        terms = parse.VenueTerms(order_type=None, tif=TimeInForce.IOC, quantity=left + filled)
     else:
         terms = _terms(
             kind,
@@ -316,7 +316,7 @@ def just_made(row: Row, naming: Naming) -> parse.Answer:
         "clientOrderId": from_venue_id(order.get("cliOrdId")),
         "symbol": naming(order.get("symbol")),
         "side": str(order.get("side") or "").lower(),
-        "terms": parse.Terms(
+        "terms": parse.VenueTerms(
             order_type=None,
             quantity=max(filled, quantity),
             reason=quoted_text(row.get("updateReason")) or quoted_text(row.get("error")),

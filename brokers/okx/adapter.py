@@ -175,7 +175,7 @@ class OkxBroker(CryptoBroker):
             after = {"after": rows[-1]["ordId"]}
         raise BrokerUnavailable("OKX has more orders than could be read at once.")
 
-    def _terms(self, row: Mapping[str, Any]) -> crypto_parse.Terms:
+    def _terms(self, row: Mapping[str, Any]) -> crypto_parse.VenueTerms:
         return parse.terms(row)
 
     def _balance(self) -> crypto_parse.Answer:
@@ -191,7 +191,7 @@ class OkxBroker(CryptoBroker):
         told = self._client.read("fetch_trading_fee", symbol)
         row = told.get("info") if isinstance(told, dict) else None
         if not isinstance(row, dict) or not row:
-            raise BrokerUnavailable("OKX told no fees.")
+            raise BrokerUnavailable("OKX reported no fees.")
         return parse.fee_rates(row, market)
 
     def _trades(self, symbol: str | None, since: int | None, params: dict[str, Any]) -> list[crypto_parse.Answer]:

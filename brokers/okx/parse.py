@@ -181,14 +181,14 @@ _TYPES = {
 _NO_WORD_HERE = frozenset({"conditional", "oco", "trigger", "move_order_stop", "iceberg", "twap", "chase"})
 
 
-def terms(row: "Row") -> parse.Terms:
+def terms(row: "Row") -> parse.VenueTerms:
     """Of an order. The exits that hang on it (``attachAlgoOrds``) are orders of their own, and no part of its kind."""
     word, limit = str(row.get("ordType") or ""), parse.positive(row.get("px"))
     kind, tif = _TYPES.get(word, (None, None))
     if kind is None and word not in _NO_WORD_HERE:
         unknown.note(VENUE, "order type", word)
     by_worth = row.get("tgtCcy") == "quote_ccy" and word == "market" and row.get("instType", "SPOT") == "SPOT"
-    return parse.Terms(
+    return parse.VenueTerms(
         order_type=None if kind is OrderType.LIMIT and limit is None else kind,
         tif=tif,
         quantity=None if by_worth else parse.positive(row.get("sz")),
@@ -199,8 +199,8 @@ def terms(row: "Row") -> parse.Terms:
 
 
 def balances(rows: Any, coded: Any) -> dict[str, dict[str, Decimal]]:
-    """Of GET account/balance, by coin, in ccxt's form. ``eq`` holds the unrealized profit of contracts, which is told
-    with the positions."""
+    """Of GET account/balance, by coin, in ccxt's form. ``eq`` has the unrealized profit of contracts in it, which
+    comes with the positions: cash is without it."""
     if not isinstance(rows, list):
         raise BrokerUnavailable("OKX sent balances that could not be read.")
     found = {}
@@ -261,7 +261,7 @@ def entry(told: parse.Answer) -> Transaction:
 
 
 def fee_rates(row: "Row", market: parse.Answer) -> tuple[Decimal, Decimal]:
-    """Maker's and taker's, of GET account/trade-fee, which tells them as the change they make. The plain names are of
+    """Maker's and taker's, of GET account/trade-fee, which reports them as the change they make. The plain names are of
     spot, and of contracts that settle in the coin; those that settle in USDT and in USDC have names of their own."""
     usdc = "USDC" in (market.get("settle"), market.get("quote"))
     suffixes = (*(("USDC",) if usdc else ()), *(("U", "") if market.get("contract") else ("",)))

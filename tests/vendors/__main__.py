@@ -80,7 +80,7 @@ def _probe(client: Client) -> list[tuple[str, str, str]]:
         lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         if not lines:
             return [("all", "error", done.stderr[-400:])]
-        # Its nonces count smaller parts of a second than ours: with one key they would lock the adapter out, as they do.
+        # Its nonces count smaller parts of a second than ours: one key for both would lock the adapter out.
         vars(fake).update(nonce=0)
         broker = client.case.venue.adapter.open({**settings, "base_url": fake.url, "timeout": 5, "per_second": 1000})
         ours = Ours(broker, client.case.venue.symbol, IDS)

@@ -14,7 +14,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Settings:
     """What the probe is given on standard input."""
 
     url: str
@@ -25,22 +25,26 @@ class Told:
     """Name of an order → our id of it."""
 
 
-def told() -> Told:
-    return Told(**json.load(sys.stdin))
+def settings() -> Settings:
+    return Settings(**json.load(sys.stdin))
+
+
+def number(value: Any) -> Decimal:
+    return Decimal(str(value))
 
 
 def plain(value: Any) -> str:
     """A number in its shortest form, whatever type the client made of it; empty for none, and for zero of a price."""
     if value in (None, ""):
         return ""
-    number = format(Decimal(str(value)), "f")
-    number = number.rstrip("0").rstrip(".") if "." in number else number
-    return "0" if number in ("", "-0") else number
+    text = format(number(value), "f")
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text in ("", "-0") else text
 
 
 def price(value: Any) -> str:
-    number = plain(value)
-    return "" if number == "0" else number
+    text = plain(value)
+    return "" if text == "0" else text
 
 
 def order(*, side: Any, status: str, quantity: Any, filled: Any, limit: Any, average: Any) -> dict[str, str]:

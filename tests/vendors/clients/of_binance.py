@@ -10,7 +10,7 @@ PAIR = "BTCUSDT"
 
 
 def main() -> None:
-    given = probe.told()
+    given = probe.settings()
     configuration = import_module("binance_common.configuration").ConfigurationRestAPI(
         api_key=given.key, api_secret=given.secret, base_path=given.url, retries=0
     )
@@ -33,7 +33,7 @@ def main() -> None:
         return "taken"
 
     def read(row: Any) -> dict[str, str]:
-        filled, worth = probe.Decimal(row.executed_qty), probe.Decimal(row.cummulative_quote_qty)
+        filled, worth = probe.number(row.executed_qty), probe.number(row.cummulative_quote_qty)
         return probe.order(
             side=row.side,
             status=_STATES[row.status],
@@ -76,7 +76,7 @@ def main() -> None:
     def balances() -> dict[str, Any]:
         found = {}
         for each in data(api.get_account()).balances:
-            free, locked = probe.Decimal(each.free), probe.Decimal(each.locked)
+            free, locked = probe.number(each.free), probe.number(each.locked)
             found[each.asset] = [probe.plain(free + locked), probe.plain(locked)]
         return found
 

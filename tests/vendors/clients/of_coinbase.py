@@ -21,7 +21,7 @@ def _without_tls(url: str, session: Any) -> None:
 
 
 def main() -> None:
-    given = probe.told()
+    given = probe.settings()
     client = import_module("coinbase.rest").RESTClient(
         api_key=given.key, api_secret=given.secret, base_url=given.url.removeprefix("http://")
     )
@@ -83,7 +83,7 @@ def main() -> None:
     def balances() -> dict[str, Any]:
         found = {}
         for each in client.get_accounts().to_dict()["accounts"]:
-            free, hold = (probe.Decimal(each[name]["value"]) for name in ("available_balance", "hold"))
+            free, hold = (probe.number(each[name]["value"]) for name in ("available_balance", "hold"))
             found[each["currency"]] = [probe.plain(free + hold), probe.plain(hold)]
         return found
 

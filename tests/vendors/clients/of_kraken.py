@@ -11,7 +11,7 @@ _COINS = {"XXBT": "BTC", "ZUSD": "USD"}
 
 
 def main() -> None:
-    given = probe.told()
+    given = probe.settings()
     spot = import_module("kraken.spot")
     trade, user = (kind(given.key, given.secret, url=given.url) for kind in (spot.Trade, spot.User))
     market = spot.Market(url=given.url)

@@ -9,7 +9,7 @@ CONTRACT = "PF_XBTUSD"
 
 
 def main() -> None:
-    given = probe.told()
+    given = probe.settings()
     futures = import_module("kraken.futures")
     trade, user = (kind(given.key, given.secret, url=given.url) for kind in (futures.Trade, futures.User))
     market = futures.Market(url=given.url)
@@ -31,7 +31,7 @@ def main() -> None:
         return probe.order(
             side=row["side"],
             status="open",
-            quantity=probe.Decimal(str(row["filledSize"])) + probe.Decimal(str(row["unfilledSize"])),
+            quantity=probe.number(str(row["filledSize"])) + probe.number(str(row["unfilledSize"])),
             filled=row["filledSize"],
             limit=row.get("limitPrice"),
             average="",

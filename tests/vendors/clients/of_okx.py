@@ -10,7 +10,7 @@ PAIR = "BTC-USDT"
 
 
 def main() -> None:
-    given = probe.told()
+    given = probe.settings()
     keys = (given.key, given.secret, given.passphrase)
     trade = import_module("okx.Trade").TradeAPI(*keys, flag="1", domain=given.url)
     account = import_module("okx.Account").AccountAPI(*keys, flag="1", domain=given.url)
