@@ -239,7 +239,7 @@ class CoinbaseBroker(CryptoBroker):
             try:
                 each = parse.transfer(row)
             except crypto_parse.UNREADABLE:
-                unknown.note(self.VENUE.title, "unreadable transfer", row.get("id"))
+                unknown.note(self.VENUE.title, "unreadable transfer")
                 continue
             if each is None or (end and each.at >= end):
                 continue

@@ -648,7 +648,7 @@ class CryptoBroker(Extras, ABC):
                 logger.info("%s told of an order for an instrument that is not offered here.", self.VENUE.title)
                 return None
         except parse.UNREADABLE:
-            unknown.note(self.VENUE.title, "unreadable order", answer.get("id"))
+            unknown.note(self.VENUE.title, "unreadable order")
             if not open_only:
                 return None
             answer = {**answer, "terms": None}
@@ -710,7 +710,7 @@ class CryptoBroker(Extras, ABC):
             return {**self._client.exchange.parse_order(self._for_library(row)), "terms": self._terms(row)}
         except parse.UNREADABLE:
             theirs, ours, market = (row.get(name) for name in self.NAMES)
-            unknown.note(self.VENUE.title, "unreadable order", theirs)
+            unknown.note(self.VENUE.title, "unreadable order")
             return {"id": theirs, "clientOrderId": ours, "symbol": market, "terms": None}
 
     def _for_library(self, row: Mapping[str, Any]) -> Mapping[str, Any]:

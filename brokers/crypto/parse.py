@@ -303,7 +303,7 @@ def readable(rows: Iterable[Any], read: Callable[[Any], Any], venue: str, what: 
         try:
             found.append(read(row))
         except UNREADABLE:
-            unknown.note(venue, f"unreadable {what}", row.get("id", "") if isinstance(row, dict) else row)
+            unknown.note(venue, f"unreadable {what}")
     return found
 
 

@@ -15,8 +15,9 @@ _counts: Counter[tuple[str, str, str]] = Counter()
 _lock = Lock()
 
 
-def note(venue: str, field: str, word: Any) -> None:
-    """Counts one such word. ``field`` is the venue's name for what it stood in, such as "order status"."""
+def note(venue: str, field: str, word: Any = "") -> None:
+    """Counts one such word. ``field`` says what it stood in, such as "order status"; a row that could not be read at
+    all has no word."""
     key = (venue, field, quoted_text(str(word), _LONGEST))
     with _lock:
         if key not in _counts and len(_counts) >= _MOST:

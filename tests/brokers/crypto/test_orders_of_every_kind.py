@@ -7,7 +7,7 @@ import pytest
 
 from brokers.types import BrokerOrder, OrderType, Side, TimeInForce
 from tests.brokers.contract.cases import BINANCE, COINBASE, KRAKEN, KRAKEN_FUTURES, OKX, CryptoCase
-from tests.brokers.crypto.recorded import Row, steady, told_as
+from tests.brokers.crypto.recorded import Row, answers, steady, told_as
 
 _GTC, _IOC, _FOK = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK
 
@@ -202,3 +202,33 @@ def test_configurations_of_coinbase(name: str, within: Row, terms: tuple[Any, ..
 
 def test_a_side_that_nobody_knows_is_left_open() -> None:
     assert _told(COINBASE, side="UNKNOWN_ORDER_SIDE").side is None
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "options", "terms"),
+    [
+        ("Buy", "ioc", {"triggerSide": "TRIGGER_ABOVE"}, (OrderType.STOP, _GTC, None, Decimal(31000))),
+        ("Buy", "lmt", {"triggerSide": "TRIGGER_ABOVE"}, (OrderType.STOP_LIMIT, _GTC, Decimal(100), Decimal(31000))),
+        ("Buy", "ioc", {"triggerSide": "TRIGGER_BELOW"}, (None, _GTC, None, Decimal(31000))),
+        ("Sell", "lmt", {"triggerSide": "TRIGGER_ABOVE"}, (None, _GTC, Decimal(100), Decimal(31000))),
+        ("Sell", "ioc", {"triggerSide": "TRIGGER_BELOW"}, (OrderType.STOP, _GTC, None, Decimal(31000))),
+        (
+            "Sell",
+            "ioc",
+            {"triggerSide": "TRIGGER_BELOW", "trailingStopOptions": {"maxDeviation": "2", "unit": "PERCENT"}},
+            (None, _GTC, None, Decimal(31000)),
+        ),
+    ],
+)
+def test_triggers_in_the_history_of_kraken_futures(side: str, kind: str, options: Row, terms: tuple[Any, ...]) -> None:
+    ours = "11111111-2222-3333-4444-555555555555"
+    order = {"uid": "t", "tradeable": "PF_XBTUSD", "direction": side, "quantity": "1", "filled": "0", "clientId": ours,
+             "limitPrice": "100", "orderType": kind, "timestamp": 1_900_000_000_000, "reduceOnly": False,
+             "triggerOptions": {"triggerPrice": "31000", "trailingStopOptions": None, **options}}  # fmt: skip
+    event = {"OrderTriggerCancelled": {"order": order, "reason": "cancelled_by_user"}}
+    with steady(KRAKEN_FUTURES) as rig:
+        row = {"uid": "e", "timestamp": 1_900_000_000_000, "event": event}
+        answers(rig, "/v2/triggers", (200, {"elements": [row], "len": 1}))
+        found = rig.broker.order(rig.account_id, ours.replace("-", ""))
+        assert found is not None
+        assert (_terms(found), found.reason) == (terms, "cancelled_by_user")
