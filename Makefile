@@ -1,8 +1,8 @@
 # Needs make and Python 3.11. Everything else is installed into .venv from the lock files.
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
-.PHONY: help run rotate dev demo quick test clients conformance bench bench-growth bench-paper bench-bulkhead bench-order \
-	bench-fast-path races chaos soak docs lint lock clean
+.PHONY: help run rotate dev demo quick test clients vendors conformance bench bench-growth bench-paper bench-bulkhead \
+	bench-order bench-fast-path races chaos soak docs lint lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -51,6 +51,12 @@ docs: .venv/.tests ## after changing a tool, code, status, broker, limit, settin
 clients: .venv/.tests ## real MCP hosts; before a release, and after touching /mcp, OAuth or a guide
 	@tests/tools/hosts.sh
 	$(PYTHON) -m pytest $(filter-out $(wildcard tests/hosts/conformance_*.py),$(wildcard tests/hosts/[a-z]*_*.py))
+
+# The venues' own client libraries against the fakes that the tests of our adapters run on, apart from test: 300 MB.
+vendors: .venv/.tests ## the venues' own clients against our fakes; after changing a crypto venue's adapter or fake
+	@tests/tools/vendors.sh
+	@mkdir -p .cache
+	@TRADELATCH_HOME="$(CHECK_HOME)" $(PYTHON) -m tests.vendors
 
 # The conformance suite of the Model Context Protocol, for servers and authorization servers, the same way.
 conformance: .venv/.tests ## the protocol's own suite; when clients is run

@@ -15,6 +15,7 @@ from brokers.errors import (
     InvalidOrder,
     InvalidRequest,
     InvalidSymbol,
+    NotCancellable,
     NotSupported,
     OrderNotFound,
 )
@@ -78,6 +79,7 @@ class BinanceBroker(CryptoBroker):
         post_only=True,
     )
     CURRENCY = "USDT"
+    NAMES = ("orderId", "clientOrderId", "symbol")
     REPLACED_BY_NEW = True
 
     def connect(self) -> ConnectionInfo:
@@ -109,8 +111,9 @@ class BinanceBroker(CryptoBroker):
                 row = self._client.read("private_get_order", body)
             except OrderNotFound:
                 return None
-            found: crypto_parse.Answer = self._client.exchange.parse_order(row)
-            return found
+            except NotCancellable:
+                return parse.archived(client_order_id, str(market["symbol"]))
+            return self._answer(row)
         for answer in self._listed(open_only=True, since=None, limit=_MOST):
             if answer.get("clientOrderId") == client_order_id:
                 return answer
@@ -135,7 +138,17 @@ class BinanceBroker(CryptoBroker):
         if not open_only:
             raise NotSupported("Binance lists orders that have ended for one symbol at a time only.")
         rows = self._client.read("private_get_openorders")
-        return [self._client.exchange.parse_order(row) for row in rows]
+        if not isinstance(rows, list):
+            raise BrokerUnavailable("Binance sent a list of orders that could not be read.")
+        return self._answers(rows)
+
+    def _terms(self, row: Mapping[str, Any]) -> crypto_parse.VenueTerms:
+        return parse.terms(row)
+
+    def _balance(self) -> crypto_parse.Answer:
+        mine, exchange = self._client.read("private_get_account"), self._client.exchange
+        rows = mine.get("balances") if isinstance(mine, dict) else None
+        return parse.balances(rows, exchange.safe_currency_code, exchange.currencies)
 
     def _trades(self, symbol: str | None, since: int | None, params: dict[str, Any]) -> list[crypto_parse.Answer]:
         """The newest 1,000 of one symbol."""
@@ -197,12 +210,15 @@ class BinanceBroker(CryptoBroker):
             rows = self._client.read(name, span)
             if not isinstance(rows, list):
                 raise BrokerUnavailable("Binance sent a list of transfers that could not be read.")
-            page = [
-                crypto_parse.transfer(self._client.exchange.parse_transaction({**row, "type": kind})) for row in rows
-            ]
+            page = crypto_parse.readable(
+                rows,
+                lambda row: crypto_parse.transfer(self._client.exchange.parse_transaction({**row, "type": kind})),
+                self.VENUE.title,
+                kind,
+            )
             yield from page
             count += len(page)
-            until = min(each.at for each in page) if len(page) >= _MOST else since
+            until = min(each.at for each in page) if page and page.rows >= _MOST else since
             if until <= oldest or count >= limit:
                 return
 

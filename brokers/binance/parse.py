@@ -1,15 +1,18 @@
 """Binance's words. Source: developers.binance.com/docs/binance-spot-api-docs/ (rest-api, errors)."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
+from decimal import Decimal
 from typing import Any
 
-from brokers.crypto import parse
-from brokers.crypto.outcomes import Codes, Meaning
+from brokers.crypto import parse, unknown
+from brokers.crypto.outcomes import Codes, Meaning, by_words, is_internal
 from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable
 from brokers.reading import quoted_text
-from brokers.types import DepositAddress, EarnHolding, EarnOffer, OrderRequest, OrderType
+from brokers.types import DepositAddress, EarnHolding, EarnOffer, OrderRequest, OrderType, TimeInForce
 
+VENUE = "Binance"
 _M = Meaning
 DUPLICATE = "Duplicate order sent."
 NEITHER = "-2021 of both halves"
@@ -41,6 +44,7 @@ MEANINGS: Mapping[str, Meaning] = {
     NEITHER: _M.NEITHER,
     "-2021": _M.REJECTED,  # of a replacement of which one half was done
     "-2022": _M.REJECTED,  # of a replacement: neither half was done
+    "-2026": _M.ENDED,  # ended unfilled more than 90 days ago
     "-2014": _M.AUTH,
     "-2015": _M.AUTH,  # key, address or permission
 }
@@ -72,7 +76,19 @@ def _part_errors(answer: Mapping[str, Any]) -> list[Any]:
     return [told.get("newOrderResponse"), told.get("cancelResponse")] if isinstance(told, dict) else []
 
 
-CODES = Codes(venue="Binance", found=codes, meanings=MEANINGS)
+# 11xx: the request, 10xx and 20xx: what the venue made of it.
+_FAMILY = re.compile("-[12][0-9]{3}")
+
+
+def refuses(answer: Any, status: int) -> Meaning | None:
+    """From 400 to 499 the sender is at fault, by the documents; a code of none of their families proves nothing."""
+    if not isinstance(answer, dict) or not 400 <= status < 500 or not _FAMILY.fullmatch(str(answer.get("code"))):
+        return None
+    words, of_request = str(answer.get("msg") or ""), str(answer["code"]).startswith("-11")
+    return None if is_internal(words) else by_words(words, _M.ORDER if of_request else _M.REJECTED)
+
+
+CODES = Codes(venue=VENUE, found=codes, meanings=MEANINGS, refuses=refuses)
 
 
 def order_body(request: OrderRequest, instrument_id: str) -> dict[str, Any]:
@@ -100,6 +116,79 @@ def order_body(request: OrderRequest, instrument_id: str) -> dict[str, Any]:
         if value is not None:
             body[name] = plain(value)
     return body
+
+
+_TYPES = {
+    "LIMIT": OrderType.LIMIT,
+    "LIMIT_MAKER": OrderType.LIMIT,
+    "MARKET": OrderType.MARKET,
+    "STOP_LOSS": OrderType.STOP,
+    "STOP_LOSS_LIMIT": OrderType.STOP_LIMIT,
+}
+_NO_WORD_HERE = frozenset({"TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
+
+
+def terms(row: "Row") -> parse.VenueTerms:
+    """Of an order. With ``trailingDelta``, in hundredths of a percent, its trigger follows the price."""
+    word = str(row.get("type") or "")
+    kind = _TYPES.get(word)
+    if kind is None and word not in _NO_WORD_HERE:
+        unknown.note(VENUE, "order type", word)
+    limit, stop = parse.positive(row.get("price")), parse.positive(row.get("stopPrice"))
+    if (delta := parse.positive(row.get("trailingDelta"))) is not None:
+        kind = OrderType.TRAIL if kind is OrderType.STOP else None
+    missing = kind is not None and ((kind.needs_limit and limit is None) or (kind.needs_stop and stop is None))
+    tif = str(row.get("timeInForce") or "GTC")
+    return parse.VenueTerms(
+        order_type=None if missing else kind,
+        tif=TimeInForce.GTC if word == "LIMIT_MAKER" else parse.TIFS.get(tif),
+        quantity=parse.positive(row.get("origQty")),
+        limit_price=limit if kind is None or kind.needs_limit else None,
+        stop_price=stop,
+        trail_percent=None if delta is None else delta / 100,
+        reason=_reason(row),
+    )
+
+
+def _reason(row: "Row") -> str:
+    """Binance's words where it has any; of what ended by matching its owner's own order the status says so."""
+    told = [quoted_text(row.get(name)) for name in ("expiryReason", "rejectReason")]
+    word = str(row.get("status") or "")
+    return next((each for each in told if each not in ("", "NONE")), word if word == "EXPIRED_IN_MATCH" else "")
+
+
+def archived(client_order_id: str, symbol: str) -> parse.Answer:
+    """What is known of an order that Binance answers with -2026."""
+    reason = "Binance archived it: it was cancelled or expired unfilled more than 90 days ago."
+    return {
+        "id": "",
+        "clientOrderId": client_order_id,
+        "symbol": symbol,
+        "status": "canceled",
+        "filled": "0",
+        "terms": parse.VenueTerms(order_type=None, tif=None, reason=reason),
+    }
+
+
+_EARNING = "LD"
+
+
+def balances(rows: Any, coded: Callable[[Any], Any], coins: Collection[str]) -> dict[str, dict[str, Decimal]]:
+    """Of GET account, by coin, in ccxt's form. What earns in Simple Earn is shown beside them, as LD and the coin: it
+    is the coin, and cannot be traded with before it is taken out."""
+    if not isinstance(rows, list):
+        raise BrokerUnavailable("Binance sent balances that could not be read.")
+    found: dict[str, dict[str, Decimal]] = {}
+    for row in rows:
+        code, free, used = str(coded(row.get("asset"))), parse.number(row.get("free")), parse.number(row.get("locked"))
+        free, used = free or Decimal(0), used or Decimal(0)
+        inner = str(coded(code.removeprefix(_EARNING)))
+        if code.startswith(_EARNING) and code not in coins and inner in coins:
+            code, free, used = inner, Decimal(0), free + used
+        one = found.setdefault(code, {"total": Decimal(0), "free": Decimal(0), "used": Decimal(0)})
+        one["free"], one["used"] = one["free"] + free, one["used"] + used
+        one["total"] = one["free"] + one["used"]
+    return found
 
 
 def replace_body(wanted: OrderRequest, instrument_id: str, order_id: str) -> dict[str, Any]:

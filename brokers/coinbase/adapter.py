@@ -3,14 +3,22 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from brokers.coinbase import parse
-from brokers.crypto import checks
+from brokers.crypto import checks, unknown
 from brokers.crypto import parse as crypto_parse
 from brokers.crypto.adapter import PAGE, PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
-from brokers.errors import BrokerUnavailable, InvalidRequest, InvalidSymbol, NotSupported, OrderNotFound
+from brokers.errors import (
+    AuthFailed,
+    BrokerError,
+    BrokerUnavailable,
+    InvalidRequest,
+    InvalidSymbol,
+    NotSupported,
+    OrderNotFound,
+)
 from brokers.types import (
     USUAL,
     Ability,
@@ -20,6 +28,7 @@ from brokers.types import (
     ConnectionInfo,
     DepositAddress,
     Environment,
+    Fill,
     Instrument,
     OrderChanges,
     OrderRequest,
@@ -30,6 +39,7 @@ from brokers.types import (
 )
 
 _MOST = 250
+_SMALLEST = Decimal("1E-18")
 _WALLETS = 20
 
 
@@ -68,6 +78,14 @@ class CoinbaseBroker(CryptoBroker):
         post_only=True,
     )
     CURRENCY = "USD"
+    NAMES = ("order_id", "client_order_id", "product_id")
+
+    @classmethod
+    def open(cls, settings: Mapping[str, Any]) -> Self:
+        """Raises AuthFailed for a key of a kind that is not taken: the venue would not say so."""
+        if parse.is_other_key(str(settings.get("secret", ""))):
+            raise AuthFailed("This Coinbase key is no ECDSA key. Make one with that signature algorithm there.")
+        return super().open(settings)
 
     def connect(self) -> ConnectionInfo:
         may = self._client.read("v3_private_get_brokerage_key_permissions")
@@ -106,7 +124,7 @@ class CoinbaseBroker(CryptoBroker):
             except OrderNotFound:
                 answer = {}
             if isinstance(row := answer.get("order"), dict):
-                return self._parsed(row)
+                return self._answer(row)
         product = {"product_ids": [self._require(symbol)["id"]]} if symbol else {}
         for found in self._rows(product):
             if found.get("clientOrderId") == client_order_id:
@@ -143,23 +161,57 @@ class CoinbaseBroker(CryptoBroker):
             rows = answer.get("orders") if isinstance(answer, dict) else None
             if not isinstance(rows, list):
                 raise BrokerUnavailable("Coinbase sent a list of orders that could not be read.")
-            yield from (self._parsed(row) for row in rows)
+            yield from self._answers(rows)
             if answer.get("has_next") is not True or not answer.get("cursor"):
                 return
             cursor = {"cursor": answer["cursor"]}
         raise BrokerUnavailable("Coinbase has more orders than could be read at once.")
 
-    def _parsed(self, row: dict[str, Any]) -> crypto_parse.Answer:
-        found: crypto_parse.Answer = self._client.exchange.parse_order(row)
+    def _answer(self, row: Mapping[str, Any]) -> crypto_parse.Answer:
+        found = dict(super()._answer(row))
         # Both are "canceled" to ccxt.
-        ended = {"EXPIRED": "expired", "FAILED": "rejected"}.get(str(row.get("status")))
-        return {**found, "status": ended} if ended else found
+        if ended := {"EXPIRED": "expired", "FAILED": "rejected"}.get(str(row.get("status"))):
+            found["status"] = ended
+        return {**found, "lastUpdateTimestamp": parse.last_change(row)}
+
+    def _terms(self, row: Mapping[str, Any]) -> crypto_parse.VenueTerms:
+        return parse.terms(row)
+
+    def _cancel_refused(self, answer: Any, found: crypto_parse.Answer) -> BrokerError | None:
+        return parse.cancel_refusal(answer, str(found["id"])) or super()._cancel_refused(answer, found)
+
+    def _balance(self) -> crypto_parse.Answer:
+        told = self._client.read("fetch_balance")["info"]
+        return parse.balances(told.get("accounts"), self._client.exchange.safe_currency_code)
+
+    def _trades(self, symbol: str | None, since: int | None, params: dict[str, Any]) -> list[crypto_parse.Answer]:
+        asked: dict[str, Any] = {} if symbol is None else {"product_ids": [self._require(symbol)["id"]]}
+        iso = self._client.exchange.iso8601
+        if since is not None:
+            asked["start_sequence_timestamp"] = iso(since)
+        if "until" in params:
+            asked["end_sequence_timestamp"] = iso(params["until"])
+        return self._fills({**asked, "limit": PAGE})
 
     def _trades_of(self, answer: crypto_parse.Answer) -> list[crypto_parse.Answer]:
-        found: list[crypto_parse.Answer] = self._client.read(
-            "fetch_my_trades", answer["symbol"], None, _MOST, {"order_ids": [answer["id"]]}
-        )
-        return found
+        return [each for each in self._fills({"order_ids": [answer["id"]], "limit": _MOST}) if not each["void"]]
+
+    def _fills(self, asked: dict[str, Any]) -> list[crypto_parse.Answer]:
+        told = self._client.read("v3_private_get_brokerage_orders_historical_fills", asked)
+        rows = told.get("fills") if isinstance(told, dict) else None
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise BrokerUnavailable("Coinbase sent a list of fills that could not be read.")
+        return parse.trades(rows, self._name_and_lot)
+
+    def _told_fill(self, trade: crypto_parse.Answer) -> tuple[datetime, str, Fill | None]:
+        at = crypto_parse.moment(trade["timestamp"])
+        return (at, str(trade["id"]), None) if trade["void"] and at is not None else super()._told_fill(trade)
+
+    def _name_and_lot(self, product: Any) -> tuple[str, Decimal]:
+        symbol = str(self._client.exchange.safe_symbol(product, None, "-"))
+        market = self._market(symbol)
+        lot = crypto_parse.positive(market["precision"]["amount"]) if market is not None else None
+        return symbol, lot or _SMALLEST
 
     def _read_fee_rates(self, symbol: str) -> tuple[Decimal, Decimal]:
         tier = self._client.read("v3_private_get_brokerage_transaction_summary").get("fee_tier") or {}
@@ -184,7 +236,11 @@ class CoinbaseBroker(CryptoBroker):
         found: list[Transfer] = []
         asked = {"account_id": wallet_id, "limit": PAGE, "order": "desc"}
         for row in self._pages("v2_private_get_accounts_account_id_transactions", asked):
-            each = parse.transfer(row)
+            try:
+                each = parse.transfer(row)
+            except crypto_parse.UNREADABLE:
+                unknown.note(self.VENUE.title, "unreadable transfer")
+                continue
             if each is None or (end and each.at >= end):
                 continue
             if (start and each.at < start) or len(found) >= limit:

@@ -1,13 +1,20 @@
 """Coinbase Advanced Trade's words. Source: docs.cdp.coinbase.com/api-reference/advanced-trade-api/rest-api/."""
 
-from collections.abc import Mapping
+import re
+from base64 import b64decode
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
-from brokers.crypto import parse
-from brokers.crypto.outcomes import Codes, Meaning
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from brokers.crypto import parse, unknown
+from brokers.crypto.outcomes import Codes, Meaning, by_words, is_internal
 from brokers.decimals import plain
-from brokers.errors import BrokerUnavailable
+from brokers.errors import BrokerError, BrokerUnavailable, NotCancellable, Rejected, UnknownOutcome
 from brokers.reading import quoted_text
 from brokers.types import (
     DepositAddress,
@@ -20,6 +27,7 @@ from brokers.types import (
     TransferStatus,
 )
 
+VENUE = "Coinbase"
 _M = Meaning
 MEANINGS: Mapping[str, Meaning] = {
     "INSUFFICIENT_FUND": _M.FUNDS,
@@ -71,8 +79,12 @@ MEANINGS: Mapping[str, Meaning] = {
 }
 
 
+_SAYS_NOTHING = frozenset({"UNKNOWN_FAILURE_REASON", "UNKNOWN_EDIT_ORDER_FAILURE_REASON"})
+_NO_REASON = frozenset({"", "None", "UNKNOWN_PREVIEW_FAILURE_REASON", "UNKNOWN_ORDER_FAILURE_REASON"})
+
+
 def codes(answer: Any) -> list[str]:
-    """The reason of the failure before its kind, which may be "unknown" although the reason is there."""
+    """The reason of the failure before its kind; a kind that is "unknown" only where no reason is there."""
     if not isinstance(answer, dict):
         return []
     told = answer.get("error_response")
@@ -82,15 +94,177 @@ def codes(answer: Any) -> list[str]:
     for each in errors if isinstance(errors, list) else [errors]:
         if isinstance(each, dict):
             found += [each.get("preview_failure_reason"), each.get("edit_failure_reason")]
-    found += [answer.get("error"), answer.get("code")]
+    told = answer.get("failure_reason")
+    found += [told if isinstance(told, str) else None, answer.get("error"), answer.get("code")]
     # The wallet interface has a list of them.
     several = answer.get("errors")
     found += [each.get("id") for each in several if isinstance(each, dict)] if isinstance(several, list) else []
-    texts = [str(each) for each in found if each not in (None, "", "UNKNOWN_PREVIEW_FAILURE_REASON")]
-    return sorted(texts, key=lambda text: text in ("UNKNOWN_FAILURE_REASON", "UNKNOWN_EDIT_ORDER_FAILURE_REASON"))
+    texts = [str(each) for each in found if str(each) not in _NO_REASON]
+    return [each for each in texts if each not in _SAYS_NOTHING] or texts
 
 
-CODES = Codes(venue="Coinbase", found=codes, meanings=MEANINGS)
+_ORDER_WORDS = re.compile("INVALID|PRECISION|TOO_(SMALL|LARGE)|EXCEED|BELOW|ABOVE|REQUIRED|UNSUPPORTED")
+
+
+def refuses(answer: Any, status: int) -> Meaning | None:
+    """``success`` that is false says that nothing was made, whatever the reason; so does an error from 400 on."""
+    if not isinstance(answer, dict):
+        return None
+    failed = answer.get("success") is False
+    found = codes(answer)
+    if not failed and not (400 <= status < 500 and found):
+        return None
+    if any(is_internal(each) or each == "UNKNOWN" for each in found):
+        return None
+    words = " ".join(found)
+    return by_words(words, _M.ORDER if _ORDER_WORDS.search(words) else _M.REJECTED)
+
+
+CODES = Codes(venue=VENUE, found=codes, meanings=MEANINGS, refuses=refuses)
+_ENDED = frozenset({"UNKNOWN_CANCEL_ORDER", "ORDER_IS_FULLY_FILLED"})
+_PERHAPS = frozenset({"UNKNOWN_CANCEL_FAILURE_REASON", "DUPLICATE_CANCEL_REQUEST", ""})
+
+
+def cancel_refusal(answer: Any, order_id: str) -> BrokerError | None:
+    """Of POST orders/batch_cancel, which answers for each order by itself; None for a cancel that was taken."""
+    told = answer.get("results") if isinstance(answer, dict) else None
+    mine = [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+    row = next((each for each in mine if each.get("order_id") == order_id), mine[0] if len(mine) == 1 else {})
+    if row.get("success") is not False:
+        return None
+    reason = str(row.get("failure_reason") or "")
+    if reason in _ENDED:
+        return NotCancellable(f"This order ended before it could be cancelled ({reason}).")
+    if reason in _PERHAPS or is_internal(reason):
+        return UnknownOutcome(f"Coinbase did not say whether it cancels the order ({quoted_text(reason, 60)}).")
+    return Rejected(f"Coinbase refused to cancel this order ({quoted_text(reason, 60)}).")
+
+
+_TYPES = {
+    "market_market": OrderType.MARKET,
+    "limit_limit": OrderType.LIMIT,
+    "sor_limit": OrderType.LIMIT,
+    "stop_limit_stop_limit": OrderType.STOP_LIMIT,
+}
+_NO_WORD_HERE = frozenset({"trigger_bracket", "twap_limit", "scaled_limit"})
+_TIFS = {"gtc": TimeInForce.GTC, "ioc": TimeInForce.IOC, "fok": TimeInForce.FOK}
+_ENDS_ITS_NAME = frozenset({*_TIFS, "gtd"})
+_TAKES_PROFIT = frozenset({("BUY", "STOP_DIRECTION_STOP_DOWN"), ("SELL", "STOP_DIRECTION_STOP_UP")})
+
+
+def terms(row: "Row") -> parse.VenueTerms:
+    """Of an order, by its configuration: one object, whose name is the kind of order and how long it stands."""
+    told = row.get("order_configuration")
+    name, within = next(
+        ((name, value) for name, value in (told if isinstance(told, dict) else {}).items() if isinstance(value, dict)),
+        ("", {}),
+    )
+    word, _, end = name.rpartition("_")
+    kind = _TYPES.get(word)
+    if kind is None and word not in _NO_WORD_HERE:
+        unknown.note(VENUE, "order configuration", name)
+    if end not in _ENDS_ITS_NAME:
+        unknown.note(VENUE, "time in force", end)
+    limit = parse.positive(within.get("limit_price"))
+    stop = parse.positive(within.get("stop_price")) or parse.positive(within.get("stop_trigger_price"))
+    if (str(row.get("side")), within.get("stop_direction")) in _TAKES_PROFIT:
+        kind = None
+    missing = kind is not None and ((kind.needs_limit and limit is None) or (kind.needs_stop and stop is None))
+    return parse.VenueTerms(
+        order_type=None if missing else kind,
+        tif=_TIFS.get(end),
+        quantity=parse.positive(within.get("base_size")),
+        limit_price=limit if kind is not OrderType.MARKET else None,
+        stop_price=stop,
+        reason=_reason(row),
+    )
+
+
+def _reason(row: "Row") -> str:
+    told = [quoted_text(row.get(name)) for name in ("reject_message", "cancel_message", "reject_reason")]
+    return next((each for each in told if each not in ("", "REJECT_REASON_UNSPECIFIED")), "")
+
+
+def last_change(row: "Row") -> int | None:
+    """The newest time of an order, in milliseconds."""
+    names = ("last_update_time", "last_fill_time", "created_time")
+    found = [at for name in names if (at := parse.iso_moment(row.get(name))) is not None]
+    return parse.milliseconds(max(found)) if found else None
+
+
+_WALLETS = frozenset({"CRYPTO", "FIAT"})
+_VAULT = "VAULT"
+
+
+def balances(accounts: Any, coded: Callable[[Any], Any]) -> dict[str, dict[str, Decimal]]:
+    """Of GET accounts, by coin, in ccxt's form. A vault belongs to its owner and cannot be spent from here, and so does
+    what stands in an account of a type that is not known."""
+    if not isinstance(accounts, list):
+        raise BrokerUnavailable("Coinbase sent accounts that could not be read.")
+    found: dict[str, dict[str, Decimal]] = {}
+    for row in accounts:
+        available, hold = row.get("available_balance") or {}, row.get("hold") or {}
+        code = str(coded(available.get("currency") or row.get("currency") or hold.get("currency")))
+        free, used = parse.number_or_zero(available.get("value")), parse.number_or_zero(hold.get("value"))
+        word = str(row.get("type") or "").removeprefix("ACCOUNT_TYPE_")
+        if word not in _WALLETS:
+            free, used = Decimal(0), free + used
+            if word != _VAULT:
+                unknown.note(VENUE, "type of account", word)
+        one = found.setdefault(code, {"total": Decimal(0), "free": Decimal(0), "used": Decimal(0)})
+        one["free"], one["used"] = one["free"] + free, one["used"] + used
+        one["total"] = one["free"] + one["used"]
+    return found
+
+
+_FILL, _REVERSAL = "FILL", "REVERSAL"
+_ADJUSTED = frozenset({_REVERSAL, "CORRECTION", "SYNTHETIC"})
+
+
+def trades(rows: Sequence["Row"], naming: Callable[[Any], tuple[str, Decimal]]) -> list[parse.Answer]:
+    """Of GET orders/historical/fills, in ccxt's form. A reversal undoes the fill of the same trade id: neither of the
+    two counts, and ``void`` says so. ``naming`` gives an instrument's name and lot."""
+    undone = {row.get("trade_id") for row in rows if row.get("trade_type") == _REVERSAL}
+    return [_trade(row, undone, naming) for row in rows]
+
+
+def _trade(row: "Row", undone: set[Any], naming: Callable[[Any], tuple[str, Decimal]]) -> parse.Answer:
+    word = str(row.get("trade_type") or _FILL)
+    if word != _FILL and word not in _ADJUSTED:
+        unknown.note(VENUE, "type of fill", word)
+    symbol, lot = naming(row.get("product_id"))
+    price, size = parse.positive(row.get("price")), parse.number_or_zero(row.get("size"))
+    if row.get("size_in_quote") is True and price is not None:
+        size = (size / price).quantize(lot)
+    at = parse.iso_moment(row.get("trade_time"))
+    return {
+        "id": str((row.get("trade_id") if word == _FILL else row.get("entry_id")) or row.get("entry_id") or ""),
+        "order": str(row.get("order_id") or ""),
+        "symbol": symbol,
+        "side": str(row.get("side") or ""),
+        "price": price,
+        "amount": size,
+        "timestamp": None if at is None else parse.milliseconds(at),
+        "fee": {"cost": str(row.get("commission") or "0"), "currency": None},
+        "void": word == _REVERSAL or (word == _FILL and row.get("trade_id") in undone),
+    }
+
+
+_ED25519_SIZES = frozenset({32, 64})
+
+
+def is_other_key(secret: str) -> bool:
+    """Whether this is surely no EC private key but one of Ed25519, in PEM or as its bytes in base64."""
+    if "BEGIN" in secret:
+        try:
+            key = load_pem_private_key(secret.encode(), None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            return False
+        return not isinstance(key, EllipticCurvePrivateKey)
+    try:
+        return len(b64decode(secret.strip(), validate=True)) in _ED25519_SIZES
+    except ValueError:
+        return False
 
 
 def order_body(request: OrderRequest, instrument_id: str) -> dict[str, Any]:

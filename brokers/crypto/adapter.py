@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from brokers import symbol_lookup
 from brokers.base import Extras
-from brokers.crypto import checks, parse
+from brokers.crypto import checks, parse, unknown
 from brokers.crypto.client import KeyClient, Venue, client_for
 from brokers.crypto.gate import Priority
 from brokers.errors import (
@@ -29,6 +29,7 @@ from brokers.errors import (
     Rejected,
     UnknownOutcome,
 )
+from brokers.reading import quoted_text
 from brokers.types import (
     Ability,
     Account,
@@ -91,6 +92,8 @@ class CryptoBroker(Extras, ABC):
     """What the account is valued in."""
     ROWS = PAGE
     """Entries in a full page of the account's history."""
+    NAMES = ("id", "clientOrderId", "symbol")
+    """Where a row of an order has the venue's id, ours and the instrument."""
     REPLACED_BY_NEW = False
     """A changed order is a new one with an id of its own; else it stays the same order."""
 
@@ -124,6 +127,10 @@ class CryptoBroker(Extras, ABC):
     def _cancel(self, found: parse.Answer) -> tuple[str, Any]:
         """The call that cancels the order, and its body."""
 
+    def _cancel_refused(self, answer: Any, found: parse.Answer) -> BrokerError | None:
+        """Of an answer to a cancel that came as a success: why it was not taken; None where it was, or may be."""
+        return self.VENUE.codes.refusal(answer)
+
     def _amend(self, found: parse.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
         """The call that changes the order, and its body. Of those with ``replace`` among their capabilities."""
         raise NotImplementedError
@@ -156,7 +163,7 @@ class CryptoBroker(Extras, ABC):
     def account_state(self, account_id: str) -> AccountState:
         account = self._check(account_id)
         now = datetime.now(UTC)
-        balance = self._client.read("fetch_balance")
+        balance = self._balance()
         held = self._spot(balance)
         contracts = self._contracts()
         cash = [
@@ -178,7 +185,7 @@ class CryptoBroker(Extras, ABC):
 
     def positions(self, account_id: str) -> list[Position]:
         self._check(account_id)
-        balance = self._client.read("fetch_balance")
+        balance = self._balance()
         found = []
         for instrument, last in self._spot(balance):
             held = balance[instrument.base]
@@ -215,7 +222,7 @@ class CryptoBroker(Extras, ABC):
         def page(until: datetime | None) -> list[Transaction]:
             params = {} if until is None else {"until": parse.milliseconds(until)}
             since = None if start is None else parse.milliseconds(start)
-            return [parse.transaction(each) for each in self._ledger(since, params)]
+            return self._transactions(since, params)
 
         def counts(each: Transaction) -> bool:
             return not kinds or each.kind in kinds
@@ -244,7 +251,7 @@ class CryptoBroker(Extras, ABC):
         def page(until: datetime | None) -> list[tuple[datetime, str, Fill | None]]:
             params = {} if until is None else {"until": parse.milliseconds(until)}
             since = None if start is None else parse.milliseconds(start)
-            return [self._told_fill(each) for each in self._trades(market, since, params)]
+            return parse.readable(self._trades(market, since, params), self._told_fill, self.VENUE.title, "fill")
 
         def counts(each: tuple[datetime, str, Fill | None]) -> bool:
             return each[2] is not None
@@ -311,7 +318,8 @@ class CryptoBroker(Extras, ABC):
         count = min(max(limit, 1) + 1, 300)
         since = max(start, until - step * count) if start else until - step * count
         rows = self._public("fetch_ohlcv", found.symbol, size.value, parse.milliseconds(since), count)
-        bars = sorted((parse.bar(row) for row in rows), key=lambda each: each.start)
+        told = parse.readable(rows, parse.bar, self.VENUE.title, "bar")
+        bars = sorted(told, key=lambda each: each.start)
         fitting = [each for each in bars if (start is None or each.start >= start) and each.start + step <= until]
         return fitting[-limit:] if limit > 0 else []
 
@@ -321,7 +329,8 @@ class CryptoBroker(Extras, ABC):
 
     def prints(self, symbol: str, limit: int) -> Prints:
         found = self._instrument(symbol)
-        trades = [parse.print_of(each) for each in self._public("fetch_trades", found.symbol, None, min(limit, PAGE))]
+        rows = self._public("fetch_trades", found.symbol, None, min(limit, PAGE))
+        trades = parse.readable(rows, parse.print_of, self.VENUE.title, "trade")
         newest = sorted(trades, key=lambda each: each.at, reverse=True)[: max(limit, 0)]
         return Prints(symbol=found.symbol, currency=found.currency, prints=tuple(newest), source=found.price_source)
 
@@ -402,7 +411,7 @@ class CryptoBroker(Extras, ABC):
         worth = request.notional if request.quantity is None else price * request.quantity * found.multiplier
         assert worth is not None  # checked: one of the two is there
         _, taker = self._fee_rates(found.symbol)
-        balance = self._client.read("fetch_balance")
+        balance = self._balance()
         fee = worth * taker
         effect = Decimal(0) if found.settle else (-worth if request.side is Side.BUY else worth)
         return Preview(
@@ -428,8 +437,8 @@ class CryptoBroker(Extras, ABC):
         answer = self._client.write(Priority.CREATE, name, body)
         broker_order_id = self._created(answer, request)
         if not broker_order_id:
-            if (meaning := self.VENUE.codes.meaning(answer)) is not None:
-                raise self.VENUE.codes.error(*meaning)
+            if (refused := self.VENUE.codes.refusal(answer)) is not None:
+                raise refused
             raise UnknownOutcome(f"{self.VENUE.title} answered without the order's id. The order may be open.")
         self._client.remember(broker_order_id, request.client_order_id)
         try:
@@ -450,7 +459,7 @@ class CryptoBroker(Extras, ABC):
     ) -> list[BrokerOrder]:
         self._check(account_id)
         told = self._listed(open_only=open_only, since=since, limit=limit)
-        listed = [order for each in told if (order := self._told_order(each)) is not None]
+        listed = [order for each in told if (order := self._told_order(each, open_only=open_only)) is not None]
         newest = sorted(listed, key=lambda each: each.created_at or each.updated_at, reverse=True)
         wanted = [each for each in newest if since is None or (each.created_at or each.updated_at) >= since]
         return [each for each in wanted if not open_only or each.status.is_open][: max(limit, 0)]
@@ -483,8 +492,8 @@ class CryptoBroker(Extras, ABC):
             # It was there a moment ago: it ended meanwhile.
             raise NotCancellable("This order ended, or began to fill, before it could be changed.") from None
         if not self._amended(answer, found, wanted):
-            if (meaning := self.VENUE.codes.meaning(answer)) is not None:
-                raise self.VENUE.codes.error(*meaning)
+            if (refused := self.VENUE.codes.refusal(answer)) is not None:
+                raise refused
             raise UnknownOutcome(f"{self.VENUE.title} gave no clear answer. The change may have been made.")
         try:
             after = self.order(account_id, wanted.client_order_id, symbol=before.symbol)
@@ -527,7 +536,9 @@ class CryptoBroker(Extras, ABC):
             raise NotCancellable(f"This order is already {before.status}.")
         name, body = self._cancel(found)
         try:
-            self._client.write(Priority.CANCEL, name, body)
+            answer = self._client.write(Priority.CANCEL, name, body)
+            if (refused := self._cancel_refused(answer, found)) is not None:
+                raise refused
         except OrderNotFound:
             # It was there a moment ago: it ended meanwhile.
             raise NotCancellable("This order ended before it could be cancelled.") from None
@@ -574,7 +585,7 @@ class CryptoBroker(Extras, ABC):
         """
         meant = symbol_lookup.parse_instrument_id(symbol)
         name = symbol.strip().upper() if meant is None else parse.native_symbol(meant)
-        market = self._market(name)
+        market = self._market(name) or self._market(symbol.strip())
         found = None if market is None else parse.instrument(market, self.VENUE.title, self._client.public.fetched_at)
         if found is not None and found.asset_class in self.CAPABILITIES.asset_classes:
             return symbol_lookup.check_match(meant, found)
@@ -617,6 +628,8 @@ class CryptoBroker(Extras, ABC):
         return found
 
     def _order(self, answer: parse.Answer, *, with_fills: bool = False) -> BrokerOrder:
+        if answer["terms"] is None:
+            raise BrokerUnavailable(f"{self.VENUE.title} sent this order in a form that could not be read.")
         found = self._of_symbol(answer.get("symbol"))
         self._client.remember(str(answer.get("id") or ""), str(answer.get("clientOrderId") or ""))
         order = parse.order(answer, found, datetime.now(UTC))
@@ -625,15 +638,44 @@ class CryptoBroker(Extras, ABC):
         fills = tuple(self._fill(each) for each in self._trades_of(answer))
         return parse.order(answer, found, datetime.now(UTC), fills)
 
-    def _told_order(self, answer: parse.Answer) -> BrokerOrder | None:
-        """For a list: None for what was sent elsewhere for an instrument that is not offered here."""
+    def _told_order(self, answer: parse.Answer, *, open_only: bool) -> BrokerOrder | None:
+        """For a list: None for what was sent elsewhere for an instrument that is not offered here. An open order that
+        cannot be read is listed by its ids alone."""
         try:
             return self._order(answer)
         except InvalidSymbol:
-            if not self._is_foreign(answer.get("symbol"), str(answer.get("clientOrderId") or "")):
-                raise
-        logger.info("%s reported an order for an instrument that is not offered here: left out.", self.VENUE.title)
-        return None
+            if self._is_foreign(answer.get("symbol"), str(answer.get("clientOrderId") or "")):
+                logger.info(
+                    "%s reported an order for an instrument that is not offered here: left out.", self.VENUE.title
+                )
+                return None
+        except parse.UNREADABLE:
+            unknown.note(self.VENUE.title, "unreadable order")
+            if not open_only:
+                return None
+            answer = {**answer, "terms": None}
+        return self._nameless(answer)
+
+    def _nameless(self, answer: parse.Answer) -> BrokerOrder:
+        """An order whose instrument is not known, or that cannot be read: what it goes by, and that it is there."""
+        terms = answer["terms"] or parse.VenueTerms(order_type=None, tif=None)
+        filled = Decimal(0) if answer["terms"] is None else parse.number_or_zero(answer.get("filled"))
+        return BrokerOrder(
+            broker_order_id=str(answer.get("id") or ""),
+            client_order_id=str(answer.get("clientOrderId") or ""),
+            status=BrokerStatus.WORKING if answer["terms"] is None else parse.status(answer, filled, self.VENUE.title),
+            filled_quantity=filled,
+            average_price=None,
+            fees=Decimal(0),
+            updated_at=datetime.now(UTC),
+            symbol=str(answer.get("symbol") or ""),
+            side=parse.side_of(answer.get("side")),
+            order_type=terms.order_type,
+            tif=terms.tif,
+            quantity=terms.quantity,
+            limit_price=terms.limit_price,
+            stop_price=terms.stop_price,
+        )
 
     def _told_fill(self, trade: parse.Answer) -> tuple[datetime, str, Fill | None]:
         """Its time and id, and the fill as ``_told_order`` would have it."""
@@ -654,6 +696,36 @@ class CryptoBroker(Extras, ABC):
         if market is not None and (market.get("option") or market.get("inverse")):
             return True
         return client_order_id is not None and not _OURS.fullmatch(client_order_id)
+
+    def _balance(self) -> parse.Answer:
+        """What the account has, in ccxt's form: coin → total, free and used."""
+        found: parse.Answer = self._client.read("fetch_balance")
+        return found
+
+    def _answers(self, rows: Sequence[Any]) -> list[parse.Answer]:
+        """Orders as ccxt reads them, each with what the venue's own words say it is."""
+        return parse.readable(rows, self._answer, self.VENUE.title, "order")
+
+    def _answer(self, row: Mapping[str, Any]) -> parse.Answer:
+        """One that cannot be read keeps the names it goes by: it must not pass for an order that is not there."""
+        try:
+            return {**self._client.exchange.parse_order(self._for_library(row)), "terms": self._terms(row)}
+        except parse.UNREADABLE:
+            theirs, ours, market = (row.get(name) for name in self.NAMES)
+            unknown.note(self.VENUE.title, "unreadable order")
+            return {"id": theirs, "clientOrderId": ours, "symbol": market, "terms": None}
+
+    def _for_library(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Without what ccxt cannot read of it."""
+        return row
+
+    def _terms(self, row: Mapping[str, Any]) -> parse.VenueTerms:
+        """What kind of order the venue's own row is."""
+        raise NotImplementedError
+
+    def _transactions(self, since: int | None, params: dict[str, Any]) -> list[Transaction]:
+        """One page of the account's history."""
+        return parse.readable(self._ledger(since, params), parse.transaction, self.VENUE.title, "ledger entry")
 
     def _ledger(self, since: int | None, params: dict[str, Any]) -> list[parse.Answer]:
         """One page."""
@@ -683,7 +755,8 @@ class CryptoBroker(Extras, ABC):
         held = balance[code]
         total = parse.number_or_zero(held.get("total"))
         free = parse.number(held.get("free"))
-        return Cash(currency=code, total=total, reserved=Decimal(0) if free is None else total - free)
+        reserved = Decimal(0) if free is None else max(total - free, Decimal(0))
+        return Cash(currency=code, total=total, reserved=reserved)
 
     def _spot(self, balance: parse.Answer) -> list[tuple[Instrument, Decimal]]:
         """Coins held that have a market against the account's currency, each with its last price there."""
@@ -694,8 +767,8 @@ class CryptoBroker(Extras, ABC):
                 continue
             instrument = parse.instrument({**market, "active": True}, self.VENUE.title, self._client.public.fetched_at)
             if instrument is not None:
-                last = parse.number_or_zero(self._public("fetch_ticker", instrument.symbol).get("last"))
-                found.append((instrument, last))
+                last = parse.positive(self._public("fetch_ticker", instrument.symbol).get("last"))
+                found.append((instrument, last or Decimal(0)))
         return found
 
     def _cash_rates(self, cash: Sequence[Cash], currency: str) -> dict[str, Decimal]:
@@ -725,15 +798,16 @@ class CryptoBroker(Extras, ABC):
             try:
                 instrument = self._of_symbol(each.get("symbol"))
             except InvalidSymbol as error:
+                name = quoted_text(each.get("symbol"), 40)
                 raise BrokerUnavailable(
-                    f"{self.VENUE.title} has a position in a contract that cannot be shown here. Check your positions "
+                    f"{self.VENUE.title} has a position in {name}, which cannot be shown here. Check your positions "
                     "at the broker."
                 ) from error
             quantity = -abs(size) if each.get("side") == "short" else abs(size)
-            last = parse.number(each.get("markPrice")) or parse.number(each.get("lastPrice"))
+            last = parse.positive(each.get("markPrice")) or parse.positive(each.get("lastPrice"))
             if last is None:
                 last = self.quotes([instrument.symbol])[0].last
-            average = parse.number(each.get("entryPrice"))
+            average = parse.positive(each.get("entryPrice"))
             profit = parse.number(each.get("unrealizedPnl"))
             if profit is None and average is not None:
                 profit = (last - average) * quantity * instrument.multiplier
@@ -769,7 +843,8 @@ class CryptoBroker(Extras, ABC):
                 # One more millisecond: a page may end between two of the same instant.
                 params = {} if until is None else {"until": parse.milliseconds(until) + 1}
                 since = None if start is None else parse.milliseconds(start)
-                return [parse.transfer(each) for each in self._client.read(name, None, since, PAGE, params)]
+                rows = self._client.read(name, None, since, PAGE, params)
+                return parse.readable(rows, parse.transfer, self.VENUE.title, "transfer")
 
             return page
 
@@ -822,7 +897,8 @@ class CryptoBroker(Extras, ABC):
                 wanted = self._cut(ordered, key, start, end, len(ordered), after)
             except InvalidRequest:
                 wanted = []
-            if not fresh or len(rows) < self.ROWS or sum(map(counts, wanted)) >= limit:
+            full = (rows.rows if isinstance(rows, parse.Readable) else len(rows)) >= self.ROWS
+            if not fresh or not full or sum(map(counts, wanted)) >= limit:
                 break
             until = min(key(each)[0] for each in rows)
         return self._cut(ordered, key, start, end, len(ordered), after)

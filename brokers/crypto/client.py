@@ -84,19 +84,20 @@ class CcxtClient:
     def _call(
         self,
         turn: Priority,
-        failed: Callable[[Exception, Codes, Any], BrokerError],
+        failed: Callable[[Exception, Codes, outcomes.Answered], BrokerError],
         name: str,
         args: tuple[Any, ...],
         named: Mapping[str, Any] | None = None,
     ) -> Any:
         other_processes: AbstractContextManager[None] = self._nonces.held() if self._nonces else nullcontext()
         with self._gate.turn(turn), other_processes:
-            self.exchange.last_json_response = None
+            self.exchange.last_json_response = self.exchange.last_status = None
             try:
                 with library.within(self._most):
                     return getattr(self.exchange, name)(*args, **(named or {}))
             except Exception as error:
-                made = failed(error, self.venue.codes, self.exchange.last_json_response)
+                answer = outcomes.Answered(self.exchange.last_status, self.exchange.last_json_response)
+                made = failed(error, self.venue.codes, answer)
         # Not chained: what ccxt says holds the address and the venue's whole answer.
         raise made
 

@@ -31,9 +31,17 @@ def _level(self: Any, level: Any, price: Any = 0, amount: Any = 1, *_: Any) -> l
     return [Decimal(str(level[price])), Decimal(str(level[amount]))]
 
 
+def _noted(self: Any, status: int, reason: Any, url: Any, method: Any, headers: Any, body: Any, *_: Any) -> Any:
+    """Keeps the status of an answer: ccxt's errors do not tell it, and it decides what an answer proves."""
+    self.last_status = status
+    return body.strip()
+
+
 @cache
 def _exact_class(venue: str) -> type[Any]:
     overridden = {
+        "last_status": None,
+        "on_rest_response": _noted,
         "on_json_response": staticmethod(exact),
         "parse_order_book_bid_ask": _level,
         "logger": _silent,

@@ -1,11 +1,13 @@
 """ccxt's unified answers into our words. Every number comes as text and leaves as a Decimal."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from brokers.crypto import unknown
 from brokers.errors import BrokerUnavailable
 from brokers.instrument_id import InstrumentId, InstrumentKind
 from brokers.reading import quoted_text
@@ -40,7 +42,7 @@ _STATUS = {
     "expired": BrokerStatus.EXPIRED,
     "rejected": BrokerStatus.REJECTED,
 }
-_TIF = {"GTC": TimeInForce.GTC, "PO": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
+TIFS = {"GTC": TimeInForce.GTC, "PO": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
 _ADDRESS = re.compile(r"[!-~]{8,256}")
 _TRANSFER = {
     "ok": TransferStatus.DONE,
@@ -48,6 +50,22 @@ _TRANSFER = {
     "canceled": TransferStatus.CANCELLED,
 }
 _LEDGER = {"trade": "trade", "fee": "fee", "deposit": "deposit", "withdrawal": "withdrawal"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueTerms:
+    """What an order is, as its venue wrote it. ``order_type`` and ``tif`` are None for what has no word here."""
+
+    order_type: OrderType | None
+    tif: TimeInForce | None = TimeInForce.GTC
+    quantity: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    """The trigger, that of a take-profit too."""
+    trail_amount: Decimal | None = None
+    trail_percent: Decimal | None = None
+    reason: str = ""
+    """The venue's words on why it ended early."""
 
 
 def number(value: Any) -> Decimal | None:
@@ -65,6 +83,12 @@ def number(value: Any) -> Decimal | None:
     return found
 
 
+def positive(value: Any) -> Decimal | None:
+    """A price or a size; None also for 0 and for the negative numbers by which venues say that there is none."""
+    found = number(value)
+    return found if found is not None and found > 0 else None
+
+
 def number_or_zero(value: Any) -> Decimal:
     """0 for what was left out, where the venue leaves out zeros."""
     return number(value) or Decimal(0)
@@ -78,7 +102,27 @@ def address(value: Any) -> str:
 
 
 def moment(milliseconds: Any) -> datetime | None:
-    return None if milliseconds in (None, "") else _EPOCH + timedelta(milliseconds=int(milliseconds))
+    """None for a time that was left out; 0 and less stand for that too."""
+    at = positive(str(milliseconds)) if milliseconds not in (None, "") else None
+    return None if at is None else at_milliseconds(at)
+
+
+def at_milliseconds(value: Decimal) -> datetime:
+    """Raises BrokerUnavailable for a time that no calendar has."""
+    try:
+        return _EPOCH + timedelta(milliseconds=int(value))
+    except OverflowError:
+        raise BrokerUnavailable("The broker sent a time that cannot be read.") from None
+
+
+def iso_moment(text: Any) -> datetime | None:
+    """Of RFC 3339 with any number of decimals; None for what is no time, or the year 1."""
+    try:
+        at = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return at if at.year > 1970 else None
 
 
 def milliseconds(at: datetime) -> int:
@@ -142,8 +186,8 @@ def _name(market: Answer, kind: AssetClass) -> str:
 
 
 def quote(ticker: Answer, found: Instrument, now: datetime) -> Quote:
-    last = number(ticker.get("last"))
-    bid, ask = number(ticker.get("bid")), number(ticker.get("ask"))
+    last = positive(ticker.get("last"))
+    bid, ask = positive(ticker.get("bid")), positive(ticker.get("ask"))
     if last is None or bid is None or ask is None:
         raise BrokerUnavailable(f"{found.exchange} quotes no price for {found.symbol} now.")
     return Quote(
@@ -152,14 +196,14 @@ def quote(ticker: Answer, found: Instrument, now: datetime) -> Quote:
         last=last,
         bid=bid,
         ask=ask,
-        open=number(ticker.get("open")),
-        high=number(ticker.get("high")),
-        low=number(ticker.get("low")),
+        open=positive(ticker.get("open")),
+        high=positive(ticker.get("high")),
+        low=positive(ticker.get("low")),
         change=number(ticker.get("change")),
         change_percent=number(ticker.get("percentage")),
         volume=number(ticker.get("baseVolume")),
-        bid_size=number(ticker.get("bidVolume")),
-        ask_size=number(ticker.get("askVolume")),
+        bid_size=positive(ticker.get("bidVolume")),
+        ask_size=positive(ticker.get("askVolume")),
         as_of=moment(ticker.get("timestamp")) or now,
         source=found.price_source,
         instrument_id=found.instrument_id,
@@ -167,11 +211,11 @@ def quote(ticker: Answer, found: Instrument, now: datetime) -> Quote:
 
 
 def bar(row: list[Any]) -> Bar:
-    start = moment(row[0])
-    if start is None:
-        raise BrokerUnavailable("The broker sent a bar without its time.")
-    first, high, low, close, volume = (number_or_zero(each) for each in row[1:6])
-    return Bar(start=start, open=first, high=high, low=low, close=close, volume=volume)
+    start, prices = moment(row[0]), [positive(each) for each in row[1:5]]
+    first, high, low, close = prices
+    if start is None or first is None or high is None or low is None or close is None:
+        raise BrokerUnavailable("The broker sent a bar without its time or its prices.")
+    return Bar(start=start, open=first, high=high, low=low, close=close, volume=number_or_zero(row[5]))
 
 
 def book(answer: Answer, found: Instrument, depth: int, now: datetime) -> OrderBook:
@@ -191,10 +235,10 @@ def book(answer: Answer, found: Instrument, depth: int, now: datetime) -> OrderB
 
 
 def print_of(trade: Answer) -> Print:
-    at = moment(trade.get("timestamp"))
-    if at is None:
-        raise BrokerUnavailable("The broker sent a trade without its time.")
-    return Print(at=at, price=number_or_zero(trade.get("price")), size=number_or_zero(trade.get("amount")))
+    at, price = moment(trade.get("timestamp")), positive(trade.get("price"))
+    if at is None or price is None:
+        raise BrokerUnavailable("The broker sent a trade without its time or its price.")
+    return Print(at=at, price=price, size=number_or_zero(trade.get("amount")))
 
 
 def fee_of(answer: Answer, found: Instrument, price: Decimal | None) -> tuple[Decimal, str, Decimal | None]:
@@ -213,15 +257,15 @@ def fee_of(answer: Answer, found: Instrument, price: Decimal | None) -> tuple[De
 
 
 def fill(trade: Answer, found: Instrument, client_order_id: str) -> Fill:
-    price, at = number_or_zero(trade.get("price")), moment(trade.get("timestamp"))
-    if at is None:
-        raise BrokerUnavailable("The broker sent a fill without its time.")
+    price, at, side = number_or_zero(trade.get("price")), moment(trade.get("timestamp")), side_of(trade.get("side"))
+    if at is None or side is None:
+        raise BrokerUnavailable("The broker sent a fill without its time or its side.")
     fee, asset, charged = fee_of(trade, found, price)
     return Fill(
         fill_id=str(trade["id"]),
         client_order_id=client_order_id,
         symbol=found.symbol,
-        side=Side(str(trade["side"]).upper()),
+        side=side,
         quantity=number_or_zero(trade.get("amount")),
         price=price,
         fee=fee,
@@ -233,41 +277,79 @@ def fill(trade: Answer, found: Instrument, client_order_id: str) -> Fill:
     )
 
 
-def status(answer: Answer, filled: Decimal) -> BrokerStatus:
+def side_of(word: Any) -> Side | None:
+    """None for what is neither of the two."""
+    try:
+        return Side(str(word).upper())
+    except ValueError:
+        return None
+
+
+class Readable(list[Any]):
+    """What could be read of a page, and how many rows it had."""
+
+    rows = 0
+
+
+UNREADABLE = (BrokerUnavailable, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What reading a row raises that is not in the form its documents give it."""
+
+
+def readable(rows: Iterable[Any], read: Callable[[Any], Any], venue: str, what: str) -> Readable:
+    """Each as ``read`` has it; an unreadable row is counted and left out, and never takes the rest with it."""
+    found = Readable()
+    for row in rows:
+        found.rows += 1
+        try:
+            found.append(read(row))
+        except UNREADABLE:
+            unknown.note(venue, f"unreadable {what}")
+    return found
+
+
+def status(answer: Answer, filled: Decimal, venue: str = "") -> BrokerStatus:
     """A word we do not know is an order that is still watched."""
-    found = _STATUS.get(str(answer.get("status")), BrokerStatus.WORKING)
+    found = _STATUS.get(str(answer.get("status")))
+    if found is None:
+        found = BrokerStatus.WORKING
+        if answer.get("status") not in _STILL_OPEN:
+            unknown.note(venue, "order status", answer.get("status"))
     return BrokerStatus.PARTIALLY_FILLED if found is BrokerStatus.WORKING and filled else found
 
 
+_STILL_OPEN = frozenset({"canceling", "CANCEL_QUEUED", "EDIT_QUEUED", "PENDING", "QUEUED", "PENDING_NEW"})
+_ENDED_EARLY = (BrokerStatus.CANCELLED, BrokerStatus.EXPIRED, BrokerStatus.REJECTED)
+
+
 def order(answer: Answer, found: Instrument, now: datetime, fills: tuple[Fill, ...] = ()) -> BrokerOrder:
-    filled = number_or_zero(answer.get("filled"))
-    average = (number(answer.get("average")) or None) if filled else None
-    stop = number(answer.get("triggerPrice")) or number(answer.get("stopLossPrice")) or None
-    limit = number(answer.get("price")) or None
-    kind = str(answer.get("type") or "")
-    if stop is not None:
-        order_type = OrderType.STOP if "market" in kind or limit is None else OrderType.STOP_LIMIT
-    else:
-        order_type = OrderType.MARKET if kind == "market" else OrderType.LIMIT
-    stamp = answer.get("lastUpdateTimestamp") or answer.get("lastTradeTimestamp") or answer.get("timestamp")
-    side = answer.get("side")
+    """``answer`` is ccxt's reading of it with the venue's own ``terms``, which say what kind of order it is."""
+    terms: VenueTerms = answer["terms"]
+    filled = positive(answer.get("filled")) or Decimal(0)
+    average = positive(answer.get("average")) if filled else None
+    if filled and average is None and fills and (units := sum((each.quantity for each in fills), Decimal(0))):
+        average = sum((each.price * each.quantity for each in fills), Decimal(0)) / units
+    stamps = [moment(answer.get(name)) for name in ("lastUpdateTimestamp", "lastTradeTimestamp", "timestamp")]
     fee, _, _ = fee_of(answer, found, average)
+    stands = status(answer, filled, found.exchange)
     return BrokerOrder(
         broker_order_id=str(answer.get("id") or ""),
         client_order_id=str(answer.get("clientOrderId") or ""),
-        status=status(answer, filled),
+        status=stands,
         filled_quantity=filled,
         average_price=average,
         fees=sum((each.fee for each in fills), Decimal(0)) if fills else fee,
-        updated_at=moment(stamp) or now,
+        updated_at=max((each for each in stamps if each), default=now),
+        reason=terms.reason if stands in _ENDED_EARLY else "",
         fills=fills,
         symbol=found.symbol,
-        side=Side(str(side).upper()) if side else None,
-        order_type=order_type,
-        tif=_TIF.get(str(answer.get("timeInForce") or "GTC").upper(), TimeInForce.GTC),
-        quantity=number(answer.get("amount")),
-        limit_price=limit if order_type.needs_limit else None,
-        stop_price=stop,
+        side=side_of(answer.get("side")),
+        order_type=terms.order_type,
+        tif=terms.tif,
+        quantity=terms.quantity,
+        limit_price=terms.limit_price,
+        stop_price=terms.stop_price,
+        trail_amount=terms.trail_amount,
+        trail_percent=terms.trail_percent,
         currency=found.currency,
         created_at=moment(answer.get("timestamp")),
     )

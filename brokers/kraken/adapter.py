@@ -7,7 +7,7 @@ from typing import Any
 from brokers.crypto import parse as crypto_parse
 from brokers.crypto.adapter import PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
-from brokers.errors import BrokerUnavailable, InvalidRequest, InvalidSymbol
+from brokers.errors import BrokerError, BrokerUnavailable, InvalidRequest, InvalidSymbol, NotCancellable
 from brokers.kraken import parse
 from brokers.types import (
     USUAL,
@@ -23,6 +23,7 @@ from brokers.types import (
     OrderRequest,
     OrderType,
     TimeInForce,
+    Transaction,
     Transfer,
 )
 
@@ -65,6 +66,7 @@ class KrakenBroker(CryptoBroker):
     )
     CURRENCY = "USD"
     ROWS = 50
+    NAMES = ("id", "cl_ord_id", "pair")
 
     def connect(self) -> ConnectionInfo:
         self._client.read("private_post_balanceex")
@@ -90,6 +92,11 @@ class KrakenBroker(CryptoBroker):
                 if answer.get("clientOrderId") == client_order_id:
                     return answer
         return None
+
+    def _cancel_refused(self, answer: Any, found: crypto_parse.Answer) -> BrokerError | None:
+        if parse.cancelled(answer) is False:
+            return NotCancellable("Kraken cancelled no order: this one has ended, or cannot be cancelled now.")
+        return super()._cancel_refused(answer, found)
 
     def _cancel(self, found: crypto_parse.Answer) -> tuple[str, Any]:
         return "private_post_cancelorder", {"txid": found["id"]}
@@ -121,7 +128,7 @@ class KrakenBroker(CryptoBroker):
             if not isinstance(rows, dict):
                 raise BrokerUnavailable("Kraken sent a list of orders that could not be read.")
             fresh = {order_id: row for order_id, row in rows.items() if order_id not in seen}
-            yield from (self._client.exchange.parse_order({**row, "id": order_id}) for order_id, row in fresh.items())
+            yield from self._answers([{**row, "id": order_id} for order_id, row in fresh.items()])
             seen.update(fresh)
             if key == "open" or not fresh or len(rows) < self.ROWS:
                 return
@@ -134,6 +141,31 @@ class KrakenBroker(CryptoBroker):
         )
         return found
 
+    def _for_library(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Its prices may be distances from others, as in ``+5%``."""
+        return {**row, "descr": {**(row.get("descr") or {}), "price": "0", "price2": "0"}}
+
+    def _terms(self, row: Mapping[str, Any]) -> crypto_parse.VenueTerms:
+        return parse.terms(row)
+
+    def _balance(self) -> crypto_parse.Answer:
+        rows = _result(self._client.read("private_post_balanceex"), dict)
+        return parse.balances(rows, self._coded)
+
+    def _transactions(self, since: int | None, params: dict[str, Any]) -> list[Transaction]:
+        asked = {} if since is None else {"start": since // 1000}
+        if "until" in params:
+            asked["end"] = params["until"] // 1000 + 1
+        rows = _result(self._client.read("private_post_ledgers", asked), dict).get("ledger")
+        if not isinstance(rows, dict):
+            raise BrokerUnavailable("Kraken sent a list of entries that could not be read.")
+        told = [{**row, "id": entry_id} for entry_id, row in rows.items()]
+        return crypto_parse.readable(told, lambda row: parse.entry(row, self._coded), self.VENUE.title, "ledger entry")
+
+    def _coded(self, name: str) -> tuple[str, bool]:
+        code = self._code(name)
+        return code, code in self._client.exchange.currencies
+
     def _money_lists(self, start: datetime | None) -> Sequence[Callable[[datetime | None], list[Transfer]]]:
         """Deposits from their own list. What went out is read in the ledger: the list of withdrawals is not asked for,
         because its call belongs to a right that no key here should have."""
@@ -141,13 +173,14 @@ class KrakenBroker(CryptoBroker):
 
         def deposits(until: datetime | None) -> list[Transfer]:
             params = {} if until is None else {"until": crypto_parse.milliseconds(until) + 1}
-            return [
-                crypto_parse.transfer(each) for each in self._client.read("fetch_deposits", None, since, None, params)
-            ]
+            rows = self._client.read("fetch_deposits", None, since, None, params)
+            return crypto_parse.readable(rows, crypto_parse.transfer, self.VENUE.title, "deposit")
 
         def withdrawals(until: datetime | None) -> list[Transfer]:
             params = {} if until is None else {"until": crypto_parse.milliseconds(until) + 1}
-            return [parse.withdrawal(each) for each in self._ledger(since, {"type": "withdrawal", **params})]
+            return crypto_parse.readable(
+                self._ledger(since, {"type": "withdrawal", **params}), parse.withdrawal, self.VENUE.title, "withdrawal"
+            )
 
         return [deposits, withdrawals]
 

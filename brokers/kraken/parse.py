@@ -1,12 +1,13 @@
 """Kraken's words. Source: docs.kraken.com/api/docs/rest-api/ and its page on errors."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from brokers.crypto import parse
-from brokers.crypto.outcomes import Codes, Meaning
+from brokers.crypto import parse, unknown
+from brokers.crypto.outcomes import Codes, Meaning, by_words, is_internal
 from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable
 from brokers.reading import quoted_text
@@ -17,11 +18,14 @@ from brokers.types import (
     OrderChanges,
     OrderRequest,
     OrderType,
+    TimeInForce,
+    Transaction,
     Transfer,
     TransferKind,
     TransferStatus,
 )
 
+VENUE = "Kraken"
 _M = Meaning
 # What the documents name no words for, but would have to name the field: an id that an open order has.
 DUPLICATE = "cl_ord_id"
@@ -66,9 +70,8 @@ MEANINGS: Mapping[str, Meaning] = {
 
 
 def codes(answer: Any) -> list[str]:
-    """Each error whole, then without what follows its second colon."""
-    told = answer.get("error") if isinstance(answer, dict) else None
-    errors = [each for each in told if isinstance(each, str)] if isinstance(told, list) else []
+    """Each error whole, then without what follows its second colon; one of Kraken's own service before any other."""
+    errors = sorted(_errors(answer), key=lambda each: not _is_of_service(each))
     found = [DUPLICATE] if any(DUPLICATE in each for each in errors) else []
     for each in errors:
         spaced = each.replace(": ", ":")
@@ -76,7 +79,29 @@ def codes(answer: Any) -> list[str]:
     return found
 
 
-CODES = Codes(venue="Kraken", found=codes, meanings=MEANINGS)
+def _errors(answer: Any) -> list[str]:
+    told = answer.get("error") if isinstance(answer, dict) else None
+    return [each for each in told if isinstance(each, str)] if isinstance(told, list) else []
+
+
+def _is_of_service(error: str) -> bool:
+    return error.startswith(("EService:", "EDatabase:")) or is_internal(error)
+
+
+_FORM = re.compile("E[A-Z][A-Za-z]*:.+")
+_OF_THE_ACCOUNT = ("EAuth:", "EAccount:")
+
+
+def refuses(answer: Any, status: int) -> Meaning | None:
+    """A list of errors is a refusal, E for error, then what it is about, unless one is of Kraken's own service."""
+    errors = _errors(answer)
+    if not errors or any(_is_of_service(each) or not _FORM.fullmatch(each) for each in errors):
+        return None
+    text = " ".join(errors)
+    return by_words(text, _M.PERMISSION if text.startswith(_OF_THE_ACCOUNT) else _M.REJECTED)
+
+
+CODES = Codes(venue=VENUE, found=codes, meanings=MEANINGS, refuses=refuses)
 
 _KIND = {
     OrderType.MARKET: "market",
@@ -105,6 +130,59 @@ def order_body(request: OrderRequest, instrument_id: str) -> dict[str, Any]:
     elif request.limit_price is not None:
         body["price"] = plain(request.limit_price)
     return body
+
+
+_TYPES = {
+    "market": OrderType.MARKET,
+    "limit": OrderType.LIMIT,
+    "iceberg": OrderType.LIMIT,
+    "stop-loss": OrderType.STOP,
+    "stop-loss-limit": OrderType.STOP_LIMIT,
+    "trailing-stop": OrderType.TRAIL,
+}
+_NO_WORD_HERE = frozenset({"take-profit", "take-profit-limit", "trailing-stop-limit", "settle-position"})
+_TIFS = {"": TimeInForce.GTC, "GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
+_PRICE = re.compile(r"[0-9]+(\.[0-9]+)?")
+_TRAIL = re.compile(r"[+-]?([0-9]+(?:\.[0-9]+)?)(%?)")
+
+
+def terms(row: "Row") -> parse.VenueTerms:
+    """Of an order in OpenOrders or ClosedOrders. With ``viqc`` its volume is counted in the quote currency."""
+    told = row.get("descr") or {}
+    word, flags = str(told.get("ordertype") or ""), str(row.get("oflags") or "").split(",")
+    kind = _TYPES.get(word)
+    if kind is None and word not in _NO_WORD_HERE:
+        unknown.note(VENUE, "order type", word)
+    triggers = word.endswith("-limit") or word in ("stop-loss", "take-profit", "trailing-stop")
+    stop = (_price(told.get("price")) or _price(row.get("stopprice"))) if triggers else None
+    limit = _price(told.get("price2" if triggers else "price")) or _price(row.get("limitprice"))
+    amount = percent = None
+    if word.startswith("trailing-stop"):
+        stop, limit = _price(row.get("stopprice")), None
+        if trail := _TRAIL.fullmatch(str(told.get("price") or "")):
+            distance = parse.positive(trail[1])
+            amount, percent = (None, distance) if trail[2] else (distance, None)
+    if (kind is OrderType.TRAIL and amount is None and percent is None) or (kind and kind.needs_stop and stop is None):
+        kind = None
+    if kind is not None and kind.needs_limit and limit is None:
+        kind = None
+    ends = parse.positive(row.get("expiretm")) is not None
+    return parse.VenueTerms(
+        order_type=kind,
+        tif=None if ends else _TIFS.get(str(row.get("timeinforce") or "").upper()),
+        quantity=None if "viqc" in flags else parse.positive(row.get("vol")),
+        limit_price=limit if kind is None or kind.needs_limit else None,
+        stop_price=stop,
+        trail_amount=amount,
+        trail_percent=percent,
+        reason=quoted_text(row.get("reason")),
+    )
+
+
+def _price(value: Any) -> Decimal | None:
+    """None for a price that is given as a distance from another, or a share of it."""
+    text = str(value or "")
+    return parse.positive(text) if _PRICE.fullmatch(text) else None
 
 
 def amend_body(changes: OrderChanges, order_id: str, *, post_only: bool) -> dict[str, Any]:
@@ -144,6 +222,92 @@ def created(answer: Any, request: OrderRequest) -> str:
 
 Row = Mapping[str, Any]
 _DAY = 86400
+
+
+Coded = Callable[[str], tuple[str, bool]]
+"""Kraken's name of a coin → ours, and whether that is a coin with a market there."""
+# Of the documents of BalanceEx: what earns at once is spent as the coin itself, what is staked or locked is not.
+_SPENDABLE, _LOCKED = frozenset({"F"}), frozenset({"S", "M", "B", "P", "HOLD"})
+
+
+def coin(asset: Any, coded: Coded) -> tuple[str, str]:
+    """Our code of an asset of a balance or of the ledger, and the form it is held in: ``BTC`` and ``F`` of ``XBT.F``,
+    ``DOT`` and ``S`` of ``DOT28.S``."""
+    name, _, form = str(asset or "").partition(".")
+    code, known = coded(name)
+    if form and not known:  # a term of so many days stands behind the name of the coin
+        bare, known = coded(name.rstrip("0123456789"))
+        code = bare if known else code
+    return code, form
+
+
+def balances(rows: Any, coded: Coded) -> dict[str, dict[str, Decimal]]:
+    """Of POST BalanceEx, by coin: all forms in which it is held together, in ccxt's form."""
+    if not isinstance(rows, dict):
+        raise BrokerUnavailable("Kraken sent balances that could not be read.")
+    found: dict[str, dict[str, Decimal]] = {}
+    for asset, row in rows.items():
+        code, form = coin(asset, coded)
+        total, used = parse.number_or_zero(row.get("balance")), parse.number_or_zero(row.get("hold_trade"))
+        if form and form not in _SPENDABLE:
+            used = total
+            if form not in _LOCKED:
+                unknown.note(VENUE, "form of a balance", form)
+        one = found.setdefault(code, {"total": Decimal(0), "used": Decimal(0), "free": Decimal(0)})
+        one["total"], one["used"] = one["total"] + total, one["used"] + used
+        one["free"] = one["total"] - one["used"]
+    return found
+
+
+_ENTRIES = {
+    "trade": "trade",
+    "deposit": "deposit",
+    "withdrawal": "withdrawal",
+    "transfer": "transfer",
+    "margin": "trade",
+    "rollover": "fee",
+    "settled": "trade",
+    "spend": "trade",
+    "receive": "trade",
+    "sale": "trade",
+    "conversion": "trade",
+    "staking": "interest",
+    "reward": "interest",
+    "dividend": "dividend",
+    "earn": "transfer",
+    "adjustment": "other",
+    "credit": "other",
+    "none": "other",
+}
+_OWN_EARNINGS = ("reward", "bonus")
+
+
+def entry(row: Row, coded: Coded) -> Transaction:
+    """Of POST Ledgers: a balance changes by the amount less the fee."""
+    at = parse.positive(row.get("time"))
+    if at is None:
+        raise BrokerUnavailable("Kraken sent an entry without its time.")
+    word = str(row.get("type") or "none")
+    if word not in _ENTRIES:
+        unknown.note(VENUE, "kind of ledger entry", word)
+    kind = _ENTRIES.get(word, "other")
+    if word == "earn" and str(row.get("subtype") or "").startswith(_OWN_EARNINGS):
+        kind = "interest"
+    return Transaction(
+        transaction_id=str(row["id"]),
+        at=parse.at_milliseconds(at * 1000),
+        kind=kind,
+        currency=coin(row.get("asset"), coded)[0],
+        amount=parse.number_or_zero(row.get("amount")) - parse.number_or_zero(row.get("fee")),
+    )
+
+
+def cancelled(answer: Any) -> bool | None:
+    """Of POST CancelOrder: whether anything was cancelled or will be; None where the answer does not tell."""
+    result = answer.get("result") if isinstance(answer, dict) and answer.get("error") == [] else None
+    if not isinstance(result, dict) or "count" not in result:
+        return None
+    return result.get("pending") is True or parse.number_or_zero(result["count"]) > 0
 
 
 def withdrawal(entry: parse.Answer) -> Transfer:

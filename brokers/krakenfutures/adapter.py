@@ -11,9 +11,10 @@ from decimal import Decimal
 from typing import Any
 
 from brokers.crypto import parse as crypto_parse
+from brokers.crypto import unknown
 from brokers.crypto.adapter import PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
-from brokers.errors import BrokerUnavailable, NotSupported, Rejected
+from brokers.errors import BrokerError, BrokerUnavailable, NotSupported, Rejected
 from brokers.krakenfutures import parse
 from brokers.types import (
     USUAL,
@@ -113,10 +114,10 @@ class KrakenFuturesBroker(CryptoBroker):
         return self._contracts()
 
     def _held(self) -> list[crypto_parse.Answer]:
-        """ccxt looks contracts up by their names in capitals; Kraken's documents show them in small letters too."""
+        """Its documents show contracts in small letters too."""
         rows = _rows(self._client.read("private_get_openpositions"), "openPositions")
         parse_position = self._client.exchange.parse_position
-        return [parse_position({**row, "symbol": str(row.get("symbol") or "").upper()}) for row in rows]
+        return [parse_position({**row, "symbol": self._market_id(row.get("symbol"))}) for row in rows]
 
     def fees(self, account_id: str) -> list[FeeRule]:
         raise NotSupported("Kraken Futures does not report fees here: they depend on the account's 30-day volume.")
@@ -154,6 +155,9 @@ class KrakenFuturesBroker(CryptoBroker):
     def _created(self, answer: Any, request: OrderRequest) -> str:
         return parse.created(answer, request.client_order_id)
 
+    def _cancel_refused(self, answer: Any, found: crypto_parse.Answer) -> BrokerError | None:
+        return parse.cancel_refusal(answer) or super()._cancel_refused(answer, found)
+
     def _cancel(self, found: crypto_parse.Answer) -> tuple[str, Any]:
         return "private_post_cancelorder", {"order_id": found["id"]}
 
@@ -164,7 +168,7 @@ class KrakenFuturesBroker(CryptoBroker):
             if answer["clientOrderId"] == client_order_id:
                 return answer
         market = {"tradeable": self._require(symbol)["id"]} if symbol else {}
-        for answer in self._ended(datetime.now(UTC) - _HISTORY, market):
+        for answer in self._ended(datetime.now(UTC) - _HISTORY, market, strictly=True):
             if answer["clientOrderId"] == client_order_id:
                 return answer
         # Documented as a POST, which ccxt has no name for.
@@ -184,20 +188,37 @@ class KrakenFuturesBroker(CryptoBroker):
             start = max(since or datetime.min.replace(tzinfo=UTC), datetime.now(UTC) - _HISTORY)
             for answer in self._ended(start, {}):
                 found.setdefault(str(answer["id"]), answer)
-        newest = sorted(found.values(), key=lambda each: each["timestamp"] or 0, reverse=True)
+        newest = sorted(found.values(), key=lambda each: each.get("timestamp") or 0, reverse=True)
         return newest[: max(limit, 0)]
 
     def _open(self) -> list[crypto_parse.Answer]:
         rows = _rows(self._client.read("private_get_openorders"), "openOrders")
-        return [parse.open_order(row, self._symbol) for row in rows]
+        return [self._answer(row) for row in rows]
 
-    def _ended(self, since: datetime, params: dict[str, str]) -> Iterator[crypto_parse.Answer]:
-        """By the newest event of each order; stops that never became one have a list of their own."""
+    def _answer(self, row: Mapping[str, Any]) -> crypto_parse.Answer:
+        try:
+            return parse.open_order(row, self._symbol)
+        except crypto_parse.UNREADABLE:
+            unknown.note(self.VENUE.title, "unreadable order")
+            ours = parse.from_venue_id(row.get("cliOrdId"))
+            return {"id": row.get("order_id"), "clientOrderId": ours, "symbol": row.get("symbol"), "terms": None}
+
+    def _ended(
+        self, since: datetime, params: dict[str, str], *, strictly: bool = False
+    ) -> Iterator[crypto_parse.Answer]:
+        """By the newest event of each order; stops that never became one have a list of their own. ``strictly`` raises
+        BrokerUnavailable for an event that cannot be read: it may be of the very order that is looked for."""
         seen: set[str] = set()
         for name in ("history_get_orders", "history_get_triggers"):
             asked = {"since": str(crypto_parse.milliseconds(since)), "opened": "true", "closed": "true", **params}
             for row in self._events(name, asked):
-                answer = parse.event(row, self._symbol)
+                try:
+                    answer = parse.event(row, self._symbol)
+                except crypto_parse.UNREADABLE:
+                    if strictly:
+                        raise BrokerUnavailable("Kraken Futures sent an order that could not be read.") from None
+                    unknown.note(self.VENUE.title, "unreadable order event")
+                    continue
                 if answer is not None and answer["id"] not in seen:
                     seen.add(answer["id"])
                     yield answer
@@ -219,8 +240,7 @@ class KrakenFuturesBroker(CryptoBroker):
         if made.fills:
             worth = sum((each.price * each.quantity for each in made.fills), Decimal(0))
             made = replace(made, average_price=worth / sum((each.quantity for each in made.fills), Decimal(0)))
-        # The history has one word for market orders and limits that fill at once, and a price of its own for both.
-        return replace(made, order_type=None, limit_price=None) if answer["type"] == parse.EITHER else made
+        return made
 
     def _trades_of(self, answer: crypto_parse.Answer) -> list[crypto_parse.Answer]:
         wanted, found = crypto_parse.number_or_zero(answer["filled"]), list[crypto_parse.Answer]()
@@ -266,7 +286,14 @@ class KrakenFuturesBroker(CryptoBroker):
         return trade
 
     def _symbol(self, market_id: Any) -> str:
-        return str(self._client.exchange.safe_symbol(str(market_id or "").upper()))
+        return str(self._client.exchange.safe_symbol(self._market_id(market_id)))
+
+    def _market_id(self, told: Any) -> str:
+        """As the list of instruments writes it: some have a small letter in them, and not every answer keeps it."""
+        name, known = str(told or ""), self._client.exchange.markets_by_id
+        if name in known or name.upper() in known:
+            return name if name in known else name.upper()
+        return next((each for each in known if each.upper() == name.upper()), name.upper())
 
     def _wallet(self) -> dict[str, Any]:
         """The multi-collateral account. Raises BrokerUnavailable where there is none."""

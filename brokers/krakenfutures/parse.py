@@ -1,17 +1,20 @@
 """Kraken Futures' words. Source: docs.kraken.com/api/docs/futures-api/ (trading, history) and ccxt's samples."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from brokers.crypto import parse
-from brokers.crypto.outcomes import Codes, Meaning
+from brokers.crypto import parse, unknown
+from brokers.crypto.outcomes import Codes, Meaning, by_words, is_internal
 from brokers.decimals import plain
-from brokers.errors import BrokerUnavailable
+from brokers.errors import BrokerError, BrokerUnavailable, NotCancellable
+from brokers.reading import quoted_text
 from brokers.types import Cash, FundingPayment, FundingRate, Instrument, OrderRequest, OrderType, TimeInForce
 
+VENUE = "Kraken Futures"
 _M = Meaning
 Row = Mapping[str, Any]
 Naming = Callable[[Any], str]
@@ -51,9 +54,19 @@ MEANINGS: Mapping[str, Meaning] = {
     "postWouldExecute": _M.REJECTED,
     NOTHING_FILLED: _M.REJECTED,
     "wouldNotReducePosition": _M.REJECTED,
+    "wouldCauseLiquidation": _M.REJECTED,
+    "tooManyOrders": _M.REJECTED,
+    "orderForEditNotFound": _M.NOT_FOUND,
+    "orderForEditNotAStop": _M.ORDER,
+    "invalidAccount": _M.ORDER,
+    "invalidAmount": _M.ORDER,
+    "invalidUnit": _M.ORDER,
+    "Json Parse Error": _M.ORDER,
+    "Bad Request": _M.ORDER,
     "notFound": _M.NOT_FOUND,
-    "filled": _M.ENDED,
 }
+# Of an order that was taken, or of a cancel.
+_NO_ERRORS = frozenset({"", "placed", "cancelled", "edited", "filled", "partiallyFilled", "untouched"})
 
 
 def codes(answer: Any) -> list[str]:
@@ -66,11 +79,34 @@ def codes(answer: Any) -> list[str]:
     if isinstance(several, list):
         found += [str(each.get("message") or "") for each in several if isinstance(each, dict)]
     found.append(str(answer.get("error") or ""))
-    texts = [each for each in found if each not in ("", "placed", "cancelled")]
+    texts = [each for each in found if each not in _NO_ERRORS]
     return [form for each in texts for form in (each, each.partition(":")[0])]
 
 
-CODES = Codes(venue="Kraken Futures", found=codes, meanings=MEANINGS)
+def refuses(answer: Any, status: int) -> Meaning | None:
+    """An order of which every event is a rejection; and an error from 400 on, unless it is about the venue itself."""
+    found = codes(answer)
+    if not found or any(is_internal(each) for each in found):
+        return None
+    told = answer.get("sendStatus")
+    events = told.get("orderEvents") if isinstance(told, dict) else None
+    kinds = [str(each.get("type")) for each in events if isinstance(each, dict)] if isinstance(events, list) else []
+    if (kinds and set(kinds) == {"REJECT"}) or (400 <= status < 500 and answer.get("result") != "success"):
+        return by_words(found[0], _M.REJECTED)
+    return None
+
+
+CODES = Codes(venue=VENUE, found=codes, meanings=MEANINGS, refuses=refuses)
+
+
+def cancel_refusal(answer: Any) -> BrokerError | None:
+    """Of POST cancelorder, for an order that was open a moment ago; None for a cancel that was taken."""
+    told = answer.get("cancelStatus") if isinstance(answer, dict) else None
+    status = told.get("status") if isinstance(told, dict) else None
+    if status in ("filled", "notFound"):
+        return NotCancellable("This order ended before it could be cancelled.")
+    return None
+
 
 _KIND = {
     OrderType.MARKET: "mkt",
@@ -127,26 +163,67 @@ def created(answer: Any, client_order_id: str) -> str:
     return str(told.get("order_id") or "") if client_order_id in [from_venue_id(each) for each in named] else ""
 
 
+_LIMITS = frozenset({"lmt", "limit", "post"})
+_STOPS = frozenset({"stp", "stop"})
+_NO_WORD_HERE = frozenset({"take_profit", "trailing_stop", "liquidation", "assignment", "block", "unwind"})
+
+
+def _terms(
+    word: str,
+    side: str,
+    *,
+    quantity: Decimal,
+    limit: Decimal | None,
+    stop: Decimal | None,
+    trigger_side: str = "",
+    trails: bool = False,
+) -> parse.VenueTerms:
+    """``word`` is the venue's for the kind of order. A trigger that waits for a better price takes a profit, and one
+    that follows the price has no type here."""
+    word = word.lower()
+    waits = {"buy": "below", "sell": "above"}.get(side.lower(), "?") in trigger_side.lower()
+    kind: OrderType | None = None
+    if stop is not None:
+        if word not in _NO_WORD_HERE and not waits and not trails:
+            kind = OrderType.STOP if limit is None else OrderType.STOP_LIMIT
+    elif word in _LIMITS or word in (EITHER, "fok"):
+        kind = None if limit is None else OrderType.LIMIT
+    elif word in ("mkt", "market"):
+        kind = OrderType.MARKET
+    if word not in _LIMITS | _STOPS | _NO_WORD_HERE | {EITHER, "fok", "mkt", "market"}:
+        unknown.note(VENUE, "order type", word)
+    tifs = {EITHER: TimeInForce.IOC, "fok": TimeInForce.FOK}
+    return parse.VenueTerms(
+        order_type=kind,
+        tif=TimeInForce.GTC if stop is not None else tifs.get(word, TimeInForce.GTC),
+        quantity=quantity,
+        limit_price=limit if kind is None or kind.needs_limit else None,
+        stop_price=stop,
+    )
+
+
 # -- orders, in the form ccxt would give them ------------------------------------------------------------------------
 
 
 def open_order(row: Row, naming: Naming) -> parse.Answer:
     """Of GET openorders, which tells what is left and what has filled."""
     filled = parse.number_or_zero(row.get("filledSize"))
-    stop, limit = parse.number(row.get("stopPrice")), parse.number(row.get("limitPrice"))
+    stop, limit = parse.positive(row.get("stopPrice")), parse.positive(row.get("limitPrice"))
     return {
         "info": row,
         "id": str(row.get("order_id") or ""),
         "clientOrderId": from_venue_id(row.get("cliOrdId")),
         "symbol": naming(row.get("symbol")),
         "side": str(row.get("side") or "").lower(),
-        "type": "market" if stop is not None and limit is None else "limit",
-        "timeInForce": "GTC",
+        "terms": _terms(
+            str(row.get("orderType") or ""),
+            str(row.get("side") or ""),
+            quantity=filled + parse.number_or_zero(row.get("unfilledSize")),
+            limit=limit,
+            stop=stop,
+        ),
         "status": "open",
         "filled": filled,
-        "amount": filled + parse.number_or_zero(row.get("unfilledSize")),
-        "price": limit,
-        "triggerPrice": stop,
         "timestamp": _milliseconds(row.get("receivedTime")),
         "lastUpdateTimestamp": _milliseconds(row.get("lastUpdateTime")),
     }
@@ -160,6 +237,8 @@ def event(row: Row, naming: Naming) -> parse.Answer | None:
     told = row.get("event")
     name, body = next(iter(told.items())) if isinstance(told, dict) and told else ("", {})
     if name not in _STATES or not isinstance(body, dict):
+        if name not in _NO_STATES:
+            unknown.note(VENUE, "order event", name)
         return None
     order = next((body[each] for each in _INSIDE if isinstance(body.get(each), dict)), None)
     if order is None:
@@ -173,22 +252,32 @@ def event(row: Row, naming: Naming) -> parse.Answer | None:
         status = "closed" if not left and filled else "canceled" if gone else "open"
     elif name == "OrderRejected" and at_once:
         status = "canceled"
-    options = order.get("triggerOptions")
-    stop = parse.number((options if isinstance(options, dict) else order).get("triggerPrice"))
-    limit = parse.number(order.get("limitPrice")) or None
+    told_options = order.get("triggerOptions")
+    options = told_options if isinstance(told_options, dict) else order
+    stop, limit = parse.positive(options.get("triggerPrice")), parse.positive(order.get("limitPrice"))
+    side = str(order.get("direction") or order.get("side") or "").lower()
+    if stop is None and at_once:
+        # One word for market orders and limits that fill at once, and a price of its own for both.
+        terms = parse.VenueTerms(order_type=None, tif=TimeInForce.IOC, quantity=left + filled)
+    else:
+        terms = _terms(
+            kind,
+            side,
+            quantity=left + filled,
+            limit=None if at_once else limit,
+            stop=stop,
+            trigger_side=str(options.get("triggerSide") or ""),
+            trails=bool(options.get("trailingStopOptions")),
+        )
     return {
         "info": row,
         "id": str(order.get("uid") or ""),
         "clientOrderId": from_venue_id(order.get("clientId")),
         "symbol": naming(order.get("tradeable") or order.get("symbol")),
-        "side": str(order.get("direction") or order.get("side") or "").lower(),
-        "type": "market" if stop is not None and (at_once or limit is None) else EITHER if at_once else "limit",
-        "timeInForce": "IOC" if at_once and stop is None else "GTC",
+        "side": side,
+        "terms": replace(terms, reason=quoted_text(body.get("reason"))),
         "status": status,
         "filled": filled,
-        "amount": left + filled,
-        "price": limit,
-        "triggerPrice": stop,
         "timestamp": _number(order.get("timestamp") or row.get("timestamp")),
         "lastUpdateTimestamp": _number(order.get("lastUpdateTimestamp") or row.get("timestamp")),
     }
@@ -205,8 +294,14 @@ _STATES = {
     "OrderTriggerActivated": "open",
     "OrderTriggerCancelled": "canceled",
 }
+_NO_STATES = frozenset({"OrderNotFound", "OrderEditRejected", "OrderTriggerEditRejected", "OrderTriggerNotFound"})
 _INSIDE = ("order", "newOrder", "orderTrigger", "newOrderTrigger")
-_JUST_MADE = {"FULLY_EXECUTED": "closed", "CANCELLED": "canceled", "REJECTED": "rejected"}
+_JUST_MADE = {
+    "FULLY_EXECUTED": "closed",
+    "CANCELLED": "canceled",
+    "REJECTED": "rejected",
+    "TRIGGER_ACTIVATION_FAILURE": "rejected",
+}
 
 
 def just_made(row: Row, naming: Naming) -> parse.Answer:
@@ -221,13 +316,13 @@ def just_made(row: Row, naming: Naming) -> parse.Answer:
         "clientOrderId": from_venue_id(order.get("cliOrdId")),
         "symbol": naming(order.get("symbol")),
         "side": str(order.get("side") or "").lower(),
-        "type": EITHER,
-        "timeInForce": "GTC",
+        "terms": parse.VenueTerms(
+            order_type=None,
+            quantity=max(filled, quantity),
+            reason=quoted_text(row.get("updateReason")) or quoted_text(row.get("error")),
+        ),
         "status": _JUST_MADE.get(str(row.get("status")), "open"),
         "filled": filled,
-        "amount": max(filled, quantity),
-        "price": None,
-        "triggerPrice": None,
         "timestamp": _milliseconds(order.get("timestamp")),
         "lastUpdateTimestamp": _milliseconds(order.get("lastUpdateTimestamp")),
     }
@@ -278,11 +373,17 @@ def entry(row: Row, coded: Callable[[str], Any]) -> parse.Answer:
     return {
         "id": str(row.get("booking_uid") or row.get("id") or ""),
         "timestamp": at,
-        "type": _ENTRIES.get(str(row.get("info")), "other"),
+        "type": _kind_of(str(row.get("info") or "")),
         "currency": str(coded(asset.upper())),
         "amount": parse.number_or_zero(row.get("new_balance")) - parse.number_or_zero(row.get("old_balance")),
         "is_money": bool(asset) and asset != row.get("contract"),
     }
+
+
+def _kind_of(word: str) -> str:
+    if word not in _ENTRIES:
+        unknown.note(VENUE, "kind of log entry", word)
+    return _ENTRIES.get(word, "other")
 
 
 # -- the account and what contracts cost -----------------------------------------------------------------------------
@@ -307,7 +408,9 @@ def funding_rate(found: Instrument, ticker: Row, paid: Sequence[Row], now: datet
     rate, mark = parse.number(ticker.get("fundingRate")), parse.number(ticker.get("markPrice"))
     if rate is None or not mark:
         raise BrokerUnavailable("Kraken Futures reported no funding rate.")
-    history = [(_moment(row.get("timestamp")), parse.number(row.get("relativeFundingRate"))) for row in reversed(paid)]
+    history = [
+        (parse.iso_moment(row.get("timestamp")), parse.number(row.get("relativeFundingRate"))) for row in reversed(paid)
+    ]
     return FundingRate(
         symbol=found.symbol,
         currency=found.currency,
@@ -319,7 +422,7 @@ def funding_rate(found: Instrument, ticker: Row, paid: Sequence[Row], now: datet
         open_interest=parse.number(ticker.get("openInterest")),
         open_interest_unit=found.base,
         history=tuple(FundingPayment(at=at, rate=share) for at, share in history if at and share is not None),
-        as_of=_moment(ticker.get("lastTime")) or now,
+        as_of=parse.iso_moment(ticker.get("lastTime")) or now,
         source=found.price_source,
     )
 
@@ -327,16 +430,8 @@ def funding_rate(found: Instrument, ticker: Row, paid: Sequence[Row], now: datet
 _SHARE = Decimal("1E-12")
 
 
-def _moment(text: Any) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
 def _milliseconds(text: Any) -> int | None:
-    at = _moment(text)
+    at = parse.iso_moment(text)
     return None if at is None else parse.milliseconds(at)
 
 

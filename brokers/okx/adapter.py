@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from brokers.crypto import parse as crypto_parse
@@ -25,6 +26,7 @@ from brokers.types import (
     OrderRequest,
     OrderType,
     TimeInForce,
+    Transaction,
 )
 
 _HEADER = "x-simulated-trading"
@@ -77,6 +79,7 @@ class OkxBroker(CryptoBroker):
         post_only=True,
     )
     CURRENCY = "USDT"
+    NAMES = ("ordId", "clOrdId", "instId")
 
     def connect(self) -> ConnectionInfo:
         """A key works in the one environment it was made for, so the answer proves which this is."""
@@ -116,13 +119,17 @@ class OkxBroker(CryptoBroker):
     def _find(self, client_order_id: str, symbol: str) -> crypto_parse.Answer | None:
         """With the symbol one call; without it every list it could be in: open orders, and seven days of others."""
         if symbol:
+            market = self._require(self._of_symbol(symbol).symbol)
             try:
-                found: crypto_parse.Answer = self._client.read(
-                    "fetch_order", None, self._of_symbol(symbol).symbol, {"clOrdId": client_order_id}
+                told = self._client.read(
+                    "private_get_trade_order", {"instId": market["id"], "clOrdId": client_order_id}
                 )
             except OrderNotFound:
                 return None
-            return found
+            rows = _data(told)
+            if not rows:
+                raise BrokerUnavailable("OKX sent an order that could not be read.")
+            return self._answer(rows[0])
         for name, params in self._lists():
             for answer in self._rows(name, params):
                 if answer.get("clientOrderId") == client_order_id:
@@ -164,11 +171,30 @@ class OkxBroker(CryptoBroker):
             rows = answer.get("data") if isinstance(answer, dict) else None
             if not isinstance(rows, list):
                 raise BrokerUnavailable("OKX sent a list of orders that could not be read.")
-            yield from (self._client.exchange.parse_order(row) for row in rows)
+            yield from self._answers(rows)
             if len(rows) < PAGE:
                 return
             after = {"after": rows[-1]["ordId"]}
         raise BrokerUnavailable("OKX has more orders than could be read at once.")
+
+    def _terms(self, row: Mapping[str, Any]) -> crypto_parse.VenueTerms:
+        return parse.terms(row)
+
+    def _balance(self) -> crypto_parse.Answer:
+        told = self._client.read("private_get_account_balance")
+        details = [each.get("details") for each in _data(told)]
+        return parse.balances(details[0] if details else None, self._client.exchange.safe_currency_code)
+
+    def _transactions(self, since: int | None, params: dict[str, Any]) -> list[Transaction]:
+        return crypto_parse.readable(self._ledger(since, params), parse.entry, self.VENUE.title, "bill")
+
+    def _read_fee_rates(self, symbol: str) -> tuple[Decimal, Decimal]:
+        market = self._require(symbol)
+        told = self._client.read("fetch_trading_fee", symbol)
+        row = told.get("info") if isinstance(told, dict) else None
+        if not isinstance(row, dict) or not row:
+            raise BrokerUnavailable("OKX reported no fees.")
+        return parse.fee_rates(row, market)
 
     def _trades(self, symbol: str | None, since: int | None, params: dict[str, Any]) -> list[crypto_parse.Answer]:
         kinds = [{}] if symbol else [{"type": "spot"}, {"type": "swap"}, {"type": "future"}]

@@ -1,12 +1,13 @@
 """OKX's words: its codes, the body of an order, what its key may do. Source: www.okx.com/docs-v5/en/."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from brokers.crypto import parse
-from brokers.crypto.outcomes import Codes, Meaning
+from brokers.crypto import parse, unknown
+from brokers.crypto.outcomes import Codes, Meaning, by_words, is_internal
 from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable
 from brokers.reading import quoted_text
@@ -21,8 +22,10 @@ from brokers.types import (
     OrderRequest,
     OrderType,
     TimeInForce,
+    Transaction,
 )
 
+VENUE = "OKX"
 _M = Meaning
 MEANINGS: Mapping[str, Meaning] = {
     "50001": _M.UNKNOWN,  # service temporarily unavailable
@@ -40,6 +43,27 @@ MEANINGS: Mapping[str, Meaning] = {
     "50120": _M.PERMISSION,
     "50038": _M.PERMISSION,  # not in demo trading
     "50007": _M.PERMISSION,  # account blocked
+    "50009": _M.PERMISSION,  # account suspended because of a liquidation
+    "50012": _M.PERMISSION,  # status of the account
+    "50017": _M.PERMISSION,  # position frozen, as are the next
+    "50018": _M.PERMISSION,
+    "50019": _M.PERMISSION,
+    "50020": _M.PERMISSION,
+    "50021": _M.PERMISSION,
+    "50022": _M.PERMISSION,  # account frozen
+    "50023": _M.PERMISSION,
+    "50027": _M.PERMISSION,  # account may not trade
+    "50028": _M.PERMISSION,
+    "50032": _M.PERMISSION,  # account blocked for this coin
+    "50033": _M.PERMISSION,
+    "50002": _M.ORDER,  # form of the request, as are the next
+    "50006": _M.ORDER,
+    "50014": _M.ORDER,
+    "50015": _M.ORDER,
+    "50016": _M.ORDER,
+    "50024": _M.ORDER,
+    "50025": _M.ORDER,
+    "50040": _M.RATE,
     "50101": _M.AUTH,  # key of the other environment
     "50103": _M.AUTH,
     "50105": _M.AUTH,
@@ -52,9 +76,16 @@ MEANINGS: Mapping[str, Meaning] = {
     "51004": _M.ORDER,
     "51006": _M.ORDER,
     "51008": _M.FUNDS,
+    "51009": _M.PERMISSION,  # placing orders is blocked
     "51010": _M.REJECTED,  # not in this account mode
     "51016": _M.DUPLICATE,
     "51020": _M.ORDER,
+    "51022": _M.CLOSED,
+    "51024": _M.PERMISSION,  # account blocked
+    "51027": _M.CLOSED,
+    "51028": _M.CLOSED,
+    "51029": _M.CLOSED,
+    "51030": _M.CLOSED,
     "51121": _M.ORDER,
     "51127": _M.FUNDS,
     "51131": _M.FUNDS,
@@ -72,6 +103,9 @@ MEANINGS: Mapping[str, Meaning] = {
     "51510": _M.ENDED,
     "51511": _M.ORDER,
     "51603": _M.NOT_FOUND,
+    "51732": _M.PERMISSION,  # who the owner is has to be proved first, as with the next
+    "51733": _M.PERMISSION,
+    "51734": _M.PERMISSION,
 }
 
 
@@ -85,7 +119,25 @@ def codes(answer: Any) -> list[str]:
     return [code for code in found if code not in ("", "0", "1", "2")]
 
 
-CODES = Codes(venue="OKX", found=codes, meanings=MEANINGS)
+# What is wrong with an order, or with borrowing for it; then with a request, whose HTTP status is a refusal too.
+_OF_THE_ORDER, _OF_THE_REQUEST = re.compile("5[14][0-9]{3}"), re.compile("50[0-9]{3}")
+
+
+def refuses(answer: Any, status: int) -> Meaning | None:
+    """A code of the order's own family, unless its words are about OKX itself."""
+    found = codes(answer)
+    if not found:
+        return None
+    data = answer.get("data")
+    rows = [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
+    words = " ".join([*(str(row.get("sMsg") or "") for row in rows), str(answer.get("msg") or "")])
+    of_the_request = status >= 400 and _OF_THE_REQUEST.fullmatch(found[0])
+    if is_internal(words) or not (_OF_THE_ORDER.fullmatch(found[0]) or of_the_request):
+        return None
+    return by_words(words, _M.REJECTED)
+
+
+CODES = Codes(venue=VENUE, found=codes, meanings=MEANINGS, refuses=refuses)
 
 _KIND = {TimeInForce.GTC: "limit", TimeInForce.IOC: "ioc", TimeInForce.FOK: "fok"}
 
@@ -112,6 +164,113 @@ def order_body(request: OrderRequest, instrument_id: str, *, contract: bool) -> 
     if request.reduce_only:
         body["reduceOnly"] = True
     return body
+
+
+_TYPES = {
+    "market": (OrderType.MARKET, TimeInForce.IOC),
+    "optimal_limit_ioc": (OrderType.MARKET, TimeInForce.IOC),
+    "limit": (OrderType.LIMIT, TimeInForce.GTC),
+    "post_only": (OrderType.LIMIT, TimeInForce.GTC),
+    "mmp": (OrderType.LIMIT, TimeInForce.GTC),
+    "mmp_and_post_only": (OrderType.LIMIT, TimeInForce.GTC),
+    "rpi": (OrderType.LIMIT, TimeInForce.GTC),
+    "ioc": (OrderType.LIMIT, TimeInForce.IOC),
+    "fok": (OrderType.LIMIT, TimeInForce.FOK),
+    "op_fok": (OrderType.LIMIT, TimeInForce.FOK),
+}
+_NO_WORD_HERE = frozenset({"conditional", "oco", "trigger", "move_order_stop", "iceberg", "twap", "chase"})
+
+
+def terms(row: "Row") -> parse.VenueTerms:
+    """Of an order. The exits that hang on it (``attachAlgoOrds``) are orders of their own, and no part of its kind."""
+    word, limit = str(row.get("ordType") or ""), parse.positive(row.get("px"))
+    kind, tif = _TYPES.get(word, (None, None))
+    if kind is None and word not in _NO_WORD_HERE:
+        unknown.note(VENUE, "order type", word)
+    by_worth = row.get("tgtCcy") == "quote_ccy" and word == "market" and row.get("instType", "SPOT") == "SPOT"
+    return parse.VenueTerms(
+        order_type=None if kind is OrderType.LIMIT and limit is None else kind,
+        tif=tif,
+        quantity=None if by_worth else parse.positive(row.get("sz")),
+        limit_price=None if kind is OrderType.MARKET else limit,
+        stop_price=parse.positive(row.get("triggerPx")) if kind is None else None,
+        reason=quoted_text(row.get("cancelSourceReason")),
+    )
+
+
+def balances(rows: Any, coded: Any) -> dict[str, dict[str, Decimal]]:
+    """Of GET account/balance, by coin, in ccxt's form. ``eq`` has the unrealized profit of contracts in it, which
+    comes with the positions: cash is without it."""
+    if not isinstance(rows, list):
+        raise BrokerUnavailable("OKX sent balances that could not be read.")
+    found = {}
+    for row in rows:
+        equity = parse.number(row.get("eq"))
+        total = parse.number_or_zero(row.get("cashBal"))
+        if equity is not None:
+            total = equity - parse.number_or_zero(row.get("upl"))
+        free = parse.number(row.get("availEq"))
+        if free is None:
+            free = parse.number(row.get("availBal"))
+        free = total if free is None else free
+        found[str(coded(row.get("ccy")))] = {"total": total, "free": free, "used": max(total - free, Decimal(0))}
+    return found
+
+
+_BILLS = {
+    "1": "transfer",
+    "2": "trade",
+    "3": "trade",  # delivery
+    "4": "trade",
+    "5": "trade",  # liquidation
+    "6": "transfer",
+    "7": "interest",
+    "8": "fee",  # funding
+    "9": "trade",
+    "10": "trade",
+    "11": "trade",
+    "12": "transfer",  # to and from strategies
+    "13": "trade",
+    "14": "trade",
+    "15": "transfer",
+    "16": "other",  # borrowed
+    "18": "other",
+    "19": "other",
+    "20": "trade",
+    "22": "other",  # paid back
+    "24": "trade",
+    "26": "other",
+    "27": "trade",  # conversion
+    "28": "trade",
+    "29": "other",
+    "30": "trade",
+    "32": "transfer",
+    "33": "other",
+    "34": "trade",  # settlement
+    "250": "fee",
+    "251": "fee",
+}
+
+
+def entry(told: parse.Answer) -> Transaction:
+    """Of GET account/bills, as ccxt reads it but for its kind. The change of the balance has the fee in it."""
+    word = str((told.get("info") or {}).get("type") or "")
+    if word not in _BILLS:
+        unknown.note(VENUE, "kind of bill", word)
+    return parse.transaction({**told, "type": _BILLS.get(word, "other")})
+
+
+def fee_rates(row: "Row", market: parse.Answer) -> tuple[Decimal, Decimal]:
+    """Maker's and taker's, of GET account/trade-fee, which reports them as the change they make. The plain names are of
+    spot, and of contracts that settle in the coin; those that settle in USDT and in USDC have names of their own."""
+    usdc = "USDC" in (market.get("settle"), market.get("quote"))
+    suffixes = (*(("USDC",) if usdc else ()), *(("U", "") if market.get("contract") else ("",)))
+
+    def of(side: str) -> Decimal:
+        told = (parse.number(row.get(side + suffix)) for suffix in suffixes)
+        return -next((each for each in told if each is not None), Decimal(0))
+
+    return of("maker"), of("taker")
 
 
 def amend_body(changes: OrderChanges, instrument_id: str, order_id: str) -> dict[str, Any]:

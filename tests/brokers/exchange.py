@@ -73,6 +73,8 @@ class SimOrder:
     created: int = 0
     updated: int = 0
     trades: list[SimTrade] = field(default_factory=list)
+    fee_in: str = "quote"
+    """quote or base"""
     reported_as: str = ""
     """A word of the venue's that takes the place of the status, for tests."""
 
@@ -81,7 +83,7 @@ class VenueRefuses(Exception):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
-        """duplicate, funds, no_symbol, not_found, ended, too_small, bad"""
+        """duplicate, funds, no_symbol, not_found, ended, too_small, tick, lot, post, bad"""
 
 
 class CryptoFake(FakeBroker):
@@ -89,6 +91,10 @@ class CryptoFake(FakeBroker):
 
     FEE = Decimal("0.001")
     REFUSES_SAME_ID = True
+    BAD: Reply = (400, {})
+    """The answer to a request that lacks what it needs."""
+    POST_ONLY_STANDS = True
+    """An order that may only rest and would not is taken, and cancelled at once; else it is refused."""
     CLOSED_IDS_STAY = True
     """The venue refuses an id it has seen, even of an order that has ended."""
 
@@ -126,7 +132,10 @@ class CryptoFake(FakeBroker):
     def answer(self, asked: Asked) -> Reply:
         if self.says and self.client_id_of(asked) is not None:
             return self.says.pop(0)
-        return self.speak(asked)
+        try:
+            return self.speak(asked)
+        except (KeyError, ValueError, TypeError, ArithmeticError):
+            return self.BAD
 
     def posted(self, asked: Asked) -> None:
         found = self.client_id_of(asked)
@@ -153,27 +162,34 @@ class CryptoFake(FakeBroker):
         listing = self.listings.get(made.wire)
         if listing is None:
             raise VenueRefuses("no_symbol")
-        if self.REFUSES_SAME_ID and any(
-            each.client_id == made.client_id and (self.CLOSED_IDS_STAY or each.status == "open")
-            for each in self.orders.values()
+        if (
+            self.REFUSES_SAME_ID
+            and made.client_id
+            and any(
+                each.client_id == made.client_id and (self.CLOSED_IDS_STAY or each.status == "open")
+                for each in self.orders.values()
+            )
         ):
             raise VenueRefuses("duplicate")
         price = Decimal(listing.ask if made.side == "buy" else listing.bid)
         if made.cost:
-            made.amount = str(Decimal(made.cost) / price)
+            lot = Decimal(listing.lot)
+            made.amount = _text(Decimal(made.cost) / price // lot * lot)
         amount = Decimal(made.amount)
+        if amount % Decimal(listing.lot):
+            raise VenueRefuses("lot")
+        if any(Decimal(each) % Decimal(listing.tick) for each in (made.price, made.stop) if each):
+            raise VenueRefuses("tick")
         if amount < Decimal(listing.minimum):
             raise VenueRefuses("too_small")
         at = Decimal(made.price) if made.price else price
         if listing.kind == "spot":
-            need, has = (
-                (at * amount, self.balances.get(listing.quote, Decimal(0)))
-                if made.side == "buy"
-                else (amount, self.balances.get(listing.base, Decimal(0)))
-            )
-            if need > has:
+            coin, need = (listing.quote, at * amount) if made.side == "buy" else (listing.base, amount)
+            if need > self.balances.get(coin, Decimal(0)) - self.on_hold(coin):
                 raise VenueRefuses("funds")
         crosses = not made.stop and (not made.price or (at >= price if made.side == "buy" else at <= price))
+        if crosses and made.post_only and not self.POST_ONLY_STANDS:
+            raise VenueRefuses("post")
         self.orders[made.order_id] = made
         if crosses and made.post_only:
             made.status = "canceled"
@@ -183,6 +199,20 @@ class CryptoFake(FakeBroker):
             made.status = "canceled"
         return made
 
+    def on_hold(self, coin: str) -> Decimal:
+        """What open orders keep of it, for their fees nothing."""
+        held = Decimal(0)
+        for each in self.orders.values():
+            listing = self.listings.get(each.wire)
+            if each.status != "open" or listing is None or listing.kind != "spot":
+                continue
+            left = Decimal(each.amount) - Decimal(each.filled)
+            if each.side == "sell" and listing.base == coin:
+                held += left
+            elif each.side == "buy" and listing.quote == coin:
+                held += left * Decimal(each.price or each.stop or listing.ask)
+        return held
+
     def fill(self, order: SimOrder, price: str, amount: str = "") -> None:
         """``amount`` or all that is left, at ``price``."""
         listing = self.listings[order.wire]
@@ -190,7 +220,8 @@ class CryptoFake(FakeBroker):
         if not part:
             part = Decimal(order.amount) - Decimal(order.filled)
         worth = part * Decimal(price) * Decimal(listing.contract)
-        fee = worth * self.FEE
+        in_base = order.fee_in == "base"
+        fee = (part if in_base else worth) * self.FEE
         order.trades.append(
             SimTrade(
                 trade_id=str(next(self._ids)),
@@ -200,7 +231,7 @@ class CryptoFake(FakeBroker):
                 price=price,
                 amount=_text(part),
                 fee=_text(fee),
-                fee_currency=listing.quote,
+                fee_currency=listing.base if in_base else listing.quote,
                 at=self.now(),
             )
         )
@@ -214,8 +245,9 @@ class CryptoFake(FakeBroker):
         order.updated = self.now()
         if listing.kind == "spot":
             sign = 1 if order.side == "buy" else -1
-            self.balances[listing.base] = self.balances.get(listing.base, Decimal(0)) + sign * part
-            self.balances[listing.quote] = self.balances.get(listing.quote, Decimal(0)) - sign * worth - fee
+            coins, money = sign * part - fee * in_base, -sign * worth - fee * (not in_base)
+            self.balances[listing.base] = self.balances.get(listing.base, Decimal(0)) + coins
+            self.balances[listing.quote] = self.balances.get(listing.quote, Decimal(0)) + money
 
     def take_back(self, order: SimOrder | None) -> SimOrder:
         if order is None:

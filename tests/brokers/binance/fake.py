@@ -25,13 +25,26 @@ _REFUSALS = {
     "not_found": (-2011, "Unknown order sent."),
     "ended": (-2011, "Unknown order sent."),
     "too_small": (-1013, "Filter failure: LOT_SIZE"),
+    "lot": (-1013, "Filter failure: LOT_SIZE"),
+    "tick": (-1013, "Filter failure: PRICE_FILTER"),
+    "post": (-2010, "Order would immediately match and take."),
 }
 _STATES = {"open": "NEW", "filled": "FILLED", "canceled": "CANCELED"}
 _ORDER = "/api/v3/order"
+_OF_A_LOOK = frozenset({"time", "updateTime", "isWorking", "icebergQty", "stopPrice"})
+"""What the answer to an order leaves out, or has only where it was given."""
+_NEEDS = {
+    "LIMIT": ("timeInForce", "quantity", "price"),
+    "LIMIT_MAKER": ("quantity", "price"),
+    "STOP_LOSS": ("quantity", "stopPrice"),
+    "STOP_LOSS_LIMIT": ("timeInForce", "quantity", "price", "stopPrice"),
+}
 
 
 class BinanceFake(CryptoFake):
     CLOSED_IDS_STAY = False
+    POST_ONLY_STANDS = False
+    BAD = 400, {"code": -1102, "msg": "A mandatory parameter was not sent, was empty/null, or malformed."}
 
     def __init__(self) -> None:
         super().__init__(
@@ -58,7 +71,12 @@ class BinanceFake(CryptoFake):
     def client_id_of(self, asked: Asked) -> str | None:
         if (asked.method, asked.path) != ("POST", _ORDER):
             return None
-        return str((asked.body or {}).get("newClientOrderId"))
+        return str({**asked.query, **(asked.body or {})}.get("newClientOrderId"))
+
+    def posted(self, asked: Asked) -> None:
+        super().posted(asked)
+        if self.client_id_of(asked) is not None:
+            self.bodies[-1] = {**asked.query, **(asked.body or {})}
 
     def duplicate(self) -> Reply:
         return 400, _refusal("duplicate")
@@ -83,7 +101,7 @@ class BinanceFake(CryptoFake):
         }
         if asked.path in public:
             return public[asked.path](asked.query)
-        params: dict[str, str] = dict((asked.body if asked.method == "POST" else asked.query) or {})
+        params: dict[str, str] = {**asked.query, **(asked.body or {})}
         if (refusal := self._distrusted(asked, params)) is not None:
             return refusal
         private = {
@@ -110,10 +128,10 @@ class BinanceFake(CryptoFake):
         return found(params) if found else (404, {"code": -1, "msg": "no such path"})
 
     def _distrusted(self, asked: Asked, params: dict[str, str]) -> Reply | None:
-        """HMAC-SHA256, in hex, over the query or the body without the signature; a time within recvWindow."""
+        """HMAC-SHA256, in hex, over the query and the body, as they came, without the signature; a time within
+        recvWindow. Parameters may stand in either."""
         headers = {name.lower(): value for name, value in asked.headers.items()}
-        signed = asked.raw.decode() if asked.method == "POST" else asked.target.partition("?")[2]
-        text, _, signature = signed.rpartition("&signature=")
+        text, _, signature = (asked.target.partition("?")[2] + asked.raw.decode()).rpartition("&signature=")
         wanted = hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
         if headers.get("x-mbx-apikey") != KEY:
             return self._no(401, -2014, "API-key format invalid.")
@@ -150,7 +168,8 @@ class BinanceFake(CryptoFake):
         return self._window(params, rows, "at")
 
     def _window(self, params: dict[str, str], rows: list[dict[str, Any]], key: str) -> Reply:
-        start, end = int(params["startTime"]), int(params["endTime"])
+        end = int(params.get("endTime", self.now()))
+        start = int(params.get("startTime", end - 90 * 86_400_000))
         if end - start > 90 * 86_400_000:
             return 400, {"code": -1, "msg": "Time interval must be within 0-90 days"}
         return 200, [row for row in rows if start <= int(row[key]) <= end][: self.wallet_page]
@@ -227,13 +246,16 @@ class BinanceFake(CryptoFake):
         return 200, [
             [start - back * 60_000, each.last, each.ask, each.bid, each.last, "148976.1",
              start - back * 60_000 + 59_999, "2434.1", 308, "1756.8", "28.4", "0"]
-            for back in reversed(range(5))
+            for back in reversed(range(min(5, int(query.get("limit", 500)))))
         ]  # fmt: skip
 
     # -- private --------------------------------------------------------------------------------------------------
 
     def _account(self, params: dict[str, str]) -> Reply:
-        balances = [{"asset": code, "free": format(total, "f"), "locked": "0"} for code, total in self.balances.items()]
+        balances = [
+            {"asset": code, "free": format(total - self.on_hold(code), "f"), "locked": format(self.on_hold(code), "f")}
+            for code, total in self.balances.items()
+        ]
         return 200, {"makerCommission": 15, "takerCommission": 15, "canTrade": True, "canWithdraw": True,
                      "canDeposit": True, "updateTime": 123456789, "accountType": "SPOT", "balances": balances,
                      "permissions": ["SPOT"], "uid": UID}  # fmt: skip
@@ -271,10 +293,13 @@ class BinanceFake(CryptoFake):
 
     def _new_order(self, params: dict[str, str]) -> Reply:
         kind = params["type"]
+        lacks = [name for name in _NEEDS.get(kind, ()) if name not in params]
+        if lacks or (kind == "MARKET" and ("quantity" in params) == ("quoteOrderQty" in params)):
+            return self.BAD
         try:
             made = self.place(
                 {
-                    "client_id": params["newClientOrderId"],
+                    "client_id": params.get("newClientOrderId", f"own{len(self.orders)}"),
                     "wire": params["symbol"],
                     "side": params["side"].lower(),
                     "kind": kind,
@@ -284,22 +309,48 @@ class BinanceFake(CryptoFake):
                     "amount": params.get("quantity", ""),
                     "cost": params.get("quoteOrderQty", ""),
                     "post_only": kind == "LIMIT_MAKER",
+                    "fee_in": "base" if params["side"] == "BUY" else "quote",
                 }
             )
         except VenueRefuses as refusal:
             return 400, _refusal(refusal.why)
-        return 200, self._order(made)
+        if made.tif in ("IOC", "FOK") and made.status == "canceled":
+            made.reported_as = "EXPIRED"
+        return 200, self._placed(made, params.get("newOrderRespType", "FULL" if kind in ("LIMIT", "MARKET") else "ACK"))
+
+    def _placed(self, made: SimOrder, form: str) -> dict[str, Any]:
+        """The answer to an order, which is not what a look at it gives."""
+        row = self._order(made)
+        told = {name: row[name] for name in ("symbol", "orderId", "orderListId", "clientOrderId")}
+        told["transactTime"] = made.created
+        if form != "ACK":
+            told |= {name: value for name, value in row.items() if name not in _OF_A_LOOK}
+            if made.stop:
+                told["stopPrice"] = made.stop
+        if form == "FULL":
+            told["fills"] = [
+                {"price": each.price, "qty": each.amount, "commission": each.fee, "commissionAsset": each.fee_currency,
+                 "tradeId": int(each.trade_id)} for each in made.trades
+            ]  # fmt: skip
+        return told
+
+    def _cancelled(self, ended: SimOrder) -> dict[str, Any]:
+        """A cancel has an id of its own; the order's is its original one."""
+        told = self._placed(ended, "RESULT")
+        return {**told, "origClientOrderId": ended.client_id, "clientOrderId": f"cancel-of-{ended.order_id}"}
+
+    def _meant(self, order_id: str | None, client_id: str | None, symbol: str) -> SimOrder | None:
+        found = self.orders.get(order_id) if order_id else self.by_client(client_id or "")
+        return found if found is not None and found.wire == symbol else None
 
     def _cancel_replace(self, params: dict[str, str]) -> Reply:
-        if params["cancelReplaceMode"] != "STOP_ON_FAILURE" or params["cancelRestrictions"] != "ONLY_NEW":
-            return 400, {"code": -1102, "msg": "These are what is tested here."}
-        old = self.orders.get(params["cancelOrderId"])
+        old = self._meant(params.get("cancelOrderId"), params.get("cancelOrigClientOrderId"), params["symbol"])
         done: dict[str, Any] = {"cancelResult": "FAILURE", "newOrderResult": "NOT_ATTEMPTED", "newOrderResponse": None}
         try:
-            if old is not None and old.filled != "0":
+            if old is not None and old.filled != "0" and params.get("cancelRestrictions") == "ONLY_NEW":
                 restricted = {"code": -2011, "msg": "Order was not canceled due to cancel restrictions."}
                 return 400, _failed(-2022, done | {"cancelResponse": restricted})
-            done["cancelResponse"] = self._order(self.take_back(old))
+            done["cancelResponse"] = self._cancelled(self.take_back(old))
         except VenueRefuses as refusal:
             return 400, _failed(-2022, done | {"cancelResponse": _refusal(refusal.why)})
         done["cancelResult"] = "SUCCESS"
@@ -308,14 +359,15 @@ class BinanceFake(CryptoFake):
         return (200, done) if status == 200 else (409, _failed(-2021, done))
 
     def _order_of(self, params: dict[str, str]) -> Reply:
-        found = self.by_client(params.get("origClientOrderId", ""))
-        if found is None or found.wire != params["symbol"]:
+        found = self._meant(params.get("orderId"), params.get("origClientOrderId"), params["symbol"])
+        if found is None:
             return 400, {"code": -2013, "msg": "Order does not exist."}
         return 200, self._order(found)
 
     def _delete_order(self, params: dict[str, str]) -> Reply:
         try:
-            return 200, self._order(self.take_back(self.orders.get(params.get("orderId", ""))))
+            meant = self._meant(params.get("orderId"), params.get("origClientOrderId"), params["symbol"])
+            return 200, self._cancelled(self.take_back(meant))
         except VenueRefuses as refusal:
             return 400, _refusal(refusal.why)
 

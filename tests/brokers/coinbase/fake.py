@@ -4,8 +4,9 @@ Shapes are the examples of docs.cdp.coinbase.com/api-reference/advanced-trade-ap
 """
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -29,12 +30,36 @@ _REFUSALS = {
     "funds": ("INSUFFICIENT_FUND", "PREVIEW_INSUFFICIENT_FUND"),
     "no_symbol": ("INVALID_PRODUCT_ID", "PREVIEW_INVALID_PRODUCT_ID"),
     "too_small": ("UNKNOWN_FAILURE_REASON", "PREVIEW_INVALID_BASE_SIZE_TOO_SMALL"),
+    "lot": ("UNKNOWN_FAILURE_REASON", "PREVIEW_INVALID_SIZE_PRECISION"),
+    "tick": ("UNKNOWN_FAILURE_REASON", "PREVIEW_INVALID_PRICE_PRECISION"),
+    "post": ("INVALID_LIMIT_PRICE_POST_ONLY", "PREVIEW_INVALID_LIMIT_PRICE_POST_ONLY"),
+    "below": ("UNKNOWN_FAILURE_REASON", "PREVIEW_STOP_PRICE_BELOW_LAST_TRADE_PRICE"),
+    "above": ("UNKNOWN_FAILURE_REASON", "PREVIEW_STOP_PRICE_ABOVE_LAST_TRADE_PRICE"),
+    "bad": ("UNSUPPORTED_ORDER_CONFIGURATION", "UNKNOWN_PREVIEW_FAILURE_REASON"),
+}
+_NEEDS = {
+    "market_market_ioc": set(),
+    "market_market_fok": set(),
+    "limit_limit_gtc": {"base_size", "limit_price"},
+    "limit_limit_gtd": {"base_size", "limit_price", "end_time"},
+    "limit_limit_fok": {"base_size", "limit_price"},
+    "sor_limit_ioc": {"base_size", "limit_price"},
+    "stop_limit_stop_limit_gtc": {"base_size", "limit_price", "stop_price", "stop_direction"},
+    "stop_limit_stop_limit_gtd": {"base_size", "limit_price", "stop_price", "stop_direction", "end_time"},
+}
+_TIFS = {
+    "gtc": "GOOD_UNTIL_CANCELLED",
+    "gtd": "GOOD_UNTIL_DATE_TIME",
+    "ioc": "IMMEDIATE_OR_CANCEL",
+    "fok": "FILL_OR_KILL",
 }
 _STATES = {"open": "OPEN", "filled": "FILLED", "canceled": "CANCELLED"}
 _ORDERS = "/api/v3/brokerage/orders"
 
 
 class CoinbaseFake(CryptoFake):
+    POST_ONLY_STANDS = False
+    BAD = 400, {"error": "INVALID_ARGUMENT", "error_details": "", "message": "argument missing"}
     REFUSES_SAME_ID = False
     """What it does with an id it has seen is not established: here it takes the order."""
 
@@ -142,7 +167,8 @@ class CoinbaseFake(CryptoFake):
         ]  # fmt: skip
 
     def _distrusted(self, asked: Asked) -> str | None:
-        """A token of ES256 for this method, host and path, not older than two minutes, with a nonce of its own."""
+        """A token of ES256 for this method, host and path, not older than two minutes, with a nonce of its own. Who
+        issued it and whom it is for is written in one way by ccxt and in another by Coinbase's own client."""
         headers = {name.lower(): value for name, value in asked.headers.items()}
         token = headers.get("authorization", "").removeprefix("Bearer ")
         try:
@@ -151,16 +177,17 @@ class CoinbaseFake(CryptoFake):
                 token,
                 _PRIVATE.public_key(),
                 algorithms=["ES256"],
-                audience="retail_rest_api_proxy",
-                options={"verify_exp": False, "verify_nbf": False, "verify_iat": False},
+                options={"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False},
             )
         except jwt.InvalidTokenError as error:
             return str(error)
         place = told["uri"].removeprefix(asked.method + " ")
         split = urlsplit(place if "://" in place else "//" + place)
         nonce, now = head.get("nonce", ""), self.now() / 1000
-        if told["sub"] != KEY or head["kid"] != KEY or told["iss"] != "coinbase-cloud":
+        if told["sub"] != KEY or head["kid"] != KEY or told["iss"] not in ("coinbase-cloud", "cdp"):
             return "not this key"
+        if "retail_rest_api_proxy" not in told.get("aud", "retail_rest_api_proxy"):
+            return "not for this interface"
         if place == told["uri"] or split.netloc != headers["host"] or split.path != asked.path:
             return "not for this call"
         if not told["nbf"] - 5 <= now <= told["exp"]:
@@ -200,12 +227,15 @@ class CoinbaseFake(CryptoFake):
                      "portfolio_uuid": PORTFOLIO, "portfolio_type": "DEFAULT"}  # fmt: skip
 
     def _accounts(self, asked: Asked) -> Reply:
-        rows = [
-            {"uuid": f"8bfc20d7-{code}", "name": f"{code} Wallet", "currency": code,
-             "available_balance": {"value": format(total, "f"), "currency": code}, "default": True, "active": True,
-             "type": "ACCOUNT_TYPE_CRYPTO", "ready": True, "hold": {"value": "0", "currency": code}}
-            for code, total in self.balances.items()
-        ]  # fmt: skip
+        rows = []
+        for code, total in self.balances.items():
+            held = self.on_hold(code)
+            rows.append(
+                {"uuid": f"8bfc20d7-{code}", "name": f"{code} Wallet", "currency": code,
+                 "available_balance": {"value": format(total - held, "f"), "currency": code}, "default": True,
+                 "active": True, "type": "ACCOUNT_TYPE_CRYPTO", "ready": True,
+                 "hold": {"value": format(held, "f"), "currency": code}}
+            )  # fmt: skip
         return 200, {"accounts": rows, "has_next": False, "cursor": "", "size": len(rows)}
 
     def _summary(self, asked: Asked) -> Reply:
@@ -216,13 +246,14 @@ class CoinbaseFake(CryptoFake):
         body = asked.body
         kind, terms = next(iter(body["order_configuration"].items()))
         try:
+            self._check_terms(kind, terms, body)
             made = self.place(
                 {
                     "client_id": body["client_order_id"],
                     "wire": body["product_id"],
                     "side": body["side"].lower(),
                     "kind": kind,
-                    "tif": "IOC" if kind == "sor_limit_ioc" else "GTC",
+                    "tif": kind[-3:].upper() if kind.endswith(("_ioc", "_fok")) else "GTC",
                     "price": terms.get("limit_price", ""),
                     "stop": terms.get("stop_price", ""),
                     "amount": terms.get("base_size", ""),
@@ -238,6 +269,17 @@ class CoinbaseFake(CryptoFake):
         return 200, {"success": True, "order_configuration": body["order_configuration"], "success_response": {
             "order_id": made.order_id, "product_id": made.wire, "side": body["side"],
             "client_order_id": made.client_id}}  # fmt: skip
+
+    def _check_terms(self, kind: str, terms: dict[str, Any], body: dict[str, Any]) -> None:
+        """A stop waits on the side of the market that it names."""
+        sized = ("base_size" in terms) != ("quote_size" in terms)
+        if kind not in _NEEDS or _NEEDS[kind] - set(terms) or not sized:
+            raise VenueRefuses("bad")
+        listing = self.listings.get(body["product_id"])
+        if listing is not None and "stop_direction" in terms:
+            up, stop = terms["stop_direction"] == "STOP_DIRECTION_STOP_UP", Decimal(terms["stop_price"])
+            if up is (stop <= Decimal(listing.last)):
+                raise VenueRefuses("below" if up else "above")
 
     def _batch_cancel(self, asked: Asked) -> Reply:
         results = []
@@ -267,9 +309,13 @@ class CoinbaseFake(CryptoFake):
         return 200, {"success": not why, "errors": errors if why else []}
 
     def _batch(self, asked: Asked) -> Reply:
-        status, product = asked.query.get("order_status"), asked.query.get("product_ids")
+        states, products, ids = (_several(asked, name) for name in ("order_status", "product_ids", "order_ids"))
         rows = self.newest(
-            lambda each: (status is None or _STATES[each.status] == status) and product in (None, each.wire)
+            lambda each: (
+                (not states or _STATES[each.status] in states)
+                and (not products or each.wire in products)
+                and (not ids or each.order_id in ids)
+            )
         )
         begin = int(asked.query.get("cursor", 0))
         page = rows[begin : begin + self.page]
@@ -278,27 +324,28 @@ class CoinbaseFake(CryptoFake):
                      "cursor": str(begin + self.page) if more else ""}  # fmt: skip
 
     def _fills(self, asked: Asked) -> Reply:
-        wanted = asked.query.get("order_ids")
-        product = asked.query.get("product_id")
+        ids, products, trades = (_several(asked, name) for name in ("order_ids", "product_ids", "trade_ids"))
         rows = [
             {"entry_id": each.trade_id, "trade_id": each.trade_id, "order_id": each.order_id,
              "trade_time": _iso(each.at), "trade_type": "FILL", "price": each.price, "size": each.amount,
              "commission": each.fee, "product_id": each.wire, "sequence_timestamp": _iso(each.at),
              "liquidity_indicator": "TAKER", "size_in_quote": False, "user_id": "3333", "side": each.side.upper()}
             for each in self.trades()
-            if wanted in (None, each.order_id) and product in (None, each.wire)
+            if (not ids or each.order_id in ids)
+            and (not products or each.wire in products)
+            and (not trades or each.trade_id in trades)
         ]  # fmt: skip
         return 200, {"fills": rows, "cursor": ""}
 
     def _order(self, order: SimOrder) -> dict[str, Any]:
         size = {"quote_size": order.cost} if order.cost else {"base_size": order.amount}
         prices = {name: value for name, value in (("limit_price", order.price), ("stop_price", order.stop)) if value}
-        market = order.kind == "market_market_ioc"
+        market = order.kind.startswith("market_market")
         return {
             "order_id": order.order_id, "product_id": order.wire, "user_id": "2222-000000-000000",
             "order_configuration": {order.kind: {**size, **prices}}, "side": order.side.upper(),
             "client_order_id": order.client_id, "status": order.reported_as or _STATES[order.status],
-            "time_in_force": "IMMEDIATE_OR_CANCEL" if market or order.tif == "IOC" else "GOOD_UNTIL_CANCELLED",
+            "time_in_force": _TIFS.get(order.kind[-3:], "UNKNOWN_TIME_IN_FORCE"),
             "created_time": _iso(order.created), "completion_percentage": "50", "filled_size": order.filled,
             "average_filled_price": order.average or "0", "fee": "", "number_of_fills": str(len(order.trades)),
             "filled_value": "10000", "pending_cancel": False, "size_in_quote": bool(order.cost),
@@ -308,6 +355,11 @@ class CoinbaseFake(CryptoFake):
             "reject_reason": "REJECT_REASON_UNSPECIFIED", "settled": True, "product_type": "SPOT", "reject_message": "",
             "cancel_message": "", "last_fill_time": _iso(order.updated),
         }  # fmt: skip
+
+
+def _several(asked: Asked, name: str) -> set[str]:
+    """Of a parameter that may come more than once."""
+    return {value for key, value in parse_qsl(asked.target.partition("?")[2]) if key == name}
 
 
 def _iso(at: int) -> str:

@@ -91,12 +91,11 @@ def test_every_code_in_a_table_decides_whatever_class_ccxt_gives_it(
         (KRAKEN, _kraken("EService: Busy"), _UNKNOWN),
         (KRAKEN, (200, {"error": [], "result": {}}), _UNKNOWN),
         (COINBASE, _coinbase("UNKNOWN_FAILURE_REASON"), _UNKNOWN),
-        (COINBASE, _coinbase("SOMETHING_NEW"), _UNKNOWN),
         (COINBASE, (200, {"success": True}), _UNKNOWN),
         (KRAKEN_FUTURES, _futures("somethingNew"), _UNKNOWN),
         (KRAKEN_FUTURES, _futures_whole("somethingNew"), _UNKNOWN),
         (KRAKEN_FUTURES, (200, {"result": "success", "sendStatus": {"status": "placed"}}), _UNKNOWN),
-        (KRAKEN_FUTURES, (500, {"errors": [{"code": 92, "message": "INSUFFICIENT_MARGIN"}]}), _REJECTED),
+        (KRAKEN_FUTURES, (500, {"errors": [{"code": 92, "message": "INSUFFICIENT_MARGIN"}]}), _UNKNOWN),
         # only a refusal has these classes
         (OKX, _okx("51112"), _REJECTED),
         (KRAKEN, _kraken("EOrder:Invalid order:something"), _REJECTED),

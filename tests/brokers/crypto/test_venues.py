@@ -1,5 +1,6 @@
 """What only one venue does: whose key it is, what it may do, in which environment, by which clock."""
 
+import base64
 import threading
 from dataclasses import replace
 from decimal import Decimal
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from brokers.binance.adapter import BinanceBroker
 from brokers.coinbase.adapter import CoinbaseBroker
@@ -298,3 +301,16 @@ def test_a_partial_fill_and_the_rest_add_up() -> None:
                 fill.quantity for fill in done.fills
             ] == [Decimal("0.2"), Decimal("0.1")]
             assert done.fees == sum(fill.fee for fill in done.fills)
+
+
+def test_a_coinbase_key_of_another_kind_is_named_before_any_call() -> None:
+    key = ed25519.Ed25519PrivateKey.generate()
+    raw = key.private_bytes_raw()
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    with CoinbaseFake() as fake:
+        for secret in (pem, base64.b64encode(raw).decode(), base64.b64encode(raw * 2).decode()):
+            with pytest.raises(AuthFailed, match="ECDSA"):
+                _opened(COINBASE, fake, secret=secret)
+        assert fake.received == []

@@ -19,13 +19,18 @@ _REFUSALS = {
     "not_found": "EOrder:Unknown order",
     "ended": "EOrder:Unknown order",
     "too_small": "EOrder:Order minimum not met",
+    "lot": "EGeneral:Invalid arguments:volume",
+    "tick": "EOrder:Invalid price",
+    "bad": "EGeneral:Invalid arguments",
 }
+_YES = ("true", "True", "1")
 _STATES = {"open": "open", "filled": "closed", "canceled": "canceled"}
 _ASSETS = {"BTC": "XXBT", "USD": "ZUSD"}
 
 
 class KrakenFake(CryptoFake):
     CLOSED_IDS_STAY = False
+    BAD = 200, {"error": ["EGeneral:Invalid arguments"]}
 
     def __init__(self) -> None:
         super().__init__(
@@ -48,7 +53,8 @@ class KrakenFake(CryptoFake):
     # -- what arrives ---------------------------------------------------------------------------------------------
 
     def client_id_of(self, asked: Asked) -> str | None:
-        return str((asked.body or {}).get("cl_ord_id")) if asked.path == "/0/private/AddOrder" else None
+        body = asked.body or {}
+        return str(body.get("cl_ord_id")) if asked.path == "/0/private/AddOrder" and not _validates(body) else None
 
     def duplicate(self) -> Reply:
         return 200, {"error": [_REFUSALS["duplicate"]]}
@@ -61,7 +67,10 @@ class KrakenFake(CryptoFake):
         name = asked.path.rpartition("/")[2]
         if asked.path.startswith("/0/public/"):
             found = getattr(self, f"_public_{name.lower()}", None)
-            return found(asked.query) if found else (404, {"error": ["EGeneral:Unknown method"]})
+            try:
+                return found(asked.query) if found else (404, {"error": ["EGeneral:Unknown method"]})
+            except VenueRefuses as refusal:
+                return 200, {"error": [_REFUSALS[refusal.why]]}
         if (why := self._distrusted(asked)) is not None:
             self.distrust(why)
             return 200, {"error": [why]}
@@ -95,10 +104,19 @@ class KrakenFake(CryptoFake):
         return 200, {"error": [], "result": {"unixtime": self.now() // 1000, "rfc1123": ""}}
 
     def _public_assetpairs(self, query: Any) -> Reply:
-        return 200, {"error": [], "result": {each.wire: _pair(each) for each in self.listings.values()}}
+        wanted = [self._pair_of(name) for name in query["pair"].split(",")] if "pair" in query else None
+        rows = {each.wire: _pair(each) for each in self.listings.values() if wanted is None or each in wanted}
+        return 200, {"error": [], "result": rows}
+
+    def _pair_of(self, name: str) -> Listing:
+        """Pairs go by their own name, by one without the classes of their coins, and by one with a stroke."""
+        for each in self.listings.values():
+            if name in (each.wire, _pair(each)["altname"], _pair(each)["wsname"], each.symbol):
+                return each
+        raise VenueRefuses("no_symbol")
 
     def _public_ticker(self, query: Any) -> Reply:
-        each = self.listings[query["pair"]]
+        each = self._pair_of(query["pair"])
         return 200, {"error": [], "result": {each.wire: {
             "a": [each.ask, "1", "1.000"], "b": [each.bid, "1", "1.000"], "c": [each.last, "0.00067643"],
             "v": ["4083.67001100", "4412.73601799"], "p": [each.last, each.last], "t": [34619, 38907],
@@ -106,17 +124,17 @@ class KrakenFake(CryptoFake):
         }}}  # fmt: skip
 
     def _public_depth(self, query: Any) -> Reply:
-        each, at = self.listings[query["pair"]], self.now() // 1000
+        each, at = self._pair_of(query["pair"]), self.now() // 1000
         return 200, {"error": [], "result": {each.wire: {"asks": [[each.ask, "2.059", at]],
                                                          "bids": [[each.bid, "1.115", at]]}}}  # fmt: skip
 
     def _public_trades(self, query: Any) -> Reply:
-        each = self.listings[query["pair"]]
+        each = self._pair_of(query["pair"])
         rows = [[each.last, "0.34507674", self.now() / 1000, "b", "m", "", 61044952]]
         return 200, {"error": [], "result": {each.wire: rows, "last": "1688671969993150842"}}
 
     def _public_ohlc(self, query: Any) -> Reply:
-        each, start = self.listings[query["pair"]], self.now() // 60_000 * 60
+        each, start = self._pair_of(query["pair"]), self.now() // 60_000 * 60
         rows = [
             [start - back * 60, each.last, each.ask, each.bid, each.last, each.last, "3.39243896", 23]
             for back in reversed(range(5))
@@ -127,9 +145,12 @@ class KrakenFake(CryptoFake):
 
     def _balanceex(self, body: dict[str, str]) -> Any:
         return {
-            _ASSETS.get(code, code): {"balance": format(total, "f"), "hold_trade": "0"}
+            _ASSETS.get(code, code): {"balance": format(total, "f"), "hold_trade": format(self.on_hold(code), "f")}
             for code, total in self.balances.items()
         }
+
+    def _balance(self, body: dict[str, str]) -> Any:
+        return {_ASSETS.get(code, code): format(total, "f") for code, total in self.balances.items()}
 
     def _tradevolume(self, body: dict[str, str]) -> Any:
         tier = {"minfee": "0.1000", "maxfee": "0.2600", "nextfee": "0.2400", "tiervolume": "0.0000"}
@@ -155,7 +176,7 @@ class KrakenFake(CryptoFake):
                 for name in ("Bitcoin", "Bitcoin Lightning")]  # fmt: skip
 
     def _depositaddresses(self, body: dict[str, str]) -> Any:
-        if body.get("new") or body["method"] != "Bitcoin":
+        if body.get("new") in _YES or body["method"] != "Bitcoin":
             return []
         return [{"address": "2N9fRkx5JTWXWHmXzZtvhQsufvoYRMq9ExV", "expiretm": "0", "new": True},
                 {"address": "2NCpXUCEYr8ur9WXM1tAjZSem2w3aQeTcAo", "expiretm": "1600000000"}]  # fmt: skip
@@ -200,30 +221,43 @@ class KrakenFake(CryptoFake):
 
     def _addorder(self, body: dict[str, str]) -> Any:
         kind = body["ordertype"]
-        stops = kind.startswith("stop-loss")
+        stops = kind.startswith(("stop-loss", "take-profit"))
+        if (kind != "market" and "price" not in body) or (kind.endswith("-limit") and "price2" not in body):
+            raise VenueRefuses("bad")
+        listing, flags = self._pair_of(body["pair"]), body.get("oflags", "").split(",")
+        words = f"{body['type']} {body['volume']} {listing.wire} @ {kind} {body.get('price', '')}"
+        if _validates(body):
+            return {"descr": {"order": words}}
+        # Without a flag the fee is taken of what is received.
+        in_base = "fcib" in flags or ("fciq" not in flags and body["type"] == "sell")
         made = self.place(
             {
-                "client_id": body["cl_ord_id"],
-                "wire": body["pair"],
+                "client_id": body.get("cl_ord_id", ""),
+                "wire": listing.wire,
                 "side": body["type"],
                 "kind": kind,
                 "tif": body.get("timeinforce", "GTC"),
                 "price": body.get("price2", "") if stops else body.get("price", ""),
                 "stop": body.get("price", "") if stops else "",
-                "amount": body["volume"],
-                "post_only": "post" in body.get("oflags", ""),
+                "amount": "" if "viqc" in flags else body["volume"],
+                "cost": body["volume"] if "viqc" in flags else "",
+                "post_only": "post" in flags,
+                "fee_in": "base" if in_base else "quote",
             }
         )
-        words = f"{made.side} {made.amount} {self.listings[made.wire].wire} @ {kind} {body.get('price', '')}"
         return {"descr": {"order": words}, "txid": [made.order_id]}
 
     def _cancelorder(self, body: dict[str, str]) -> Any:
-        self.take_back(self.orders.get(body["txid"]))
+        self.take_back(self._meant(body))
         return {"count": 1}
+
+    def _meant(self, body: dict[str, str]) -> SimOrder | None:
+        """By Kraken's id, or else by the one its owner gave."""
+        return self.orders.get(body["txid"]) if "txid" in body else self.by_client(body["cl_ord_id"])
 
     def _amendorder(self, body: dict[str, str]) -> Any:
         self.change(
-            self.orders.get(body["txid"]),
+            self._meant(body),
             amount=body.get("order_qty", ""),
             price=body.get("limit_price", ""),
             stop=body.get("trigger_price", ""),
@@ -271,10 +305,15 @@ class KrakenFake(CryptoFake):
                       "leverage": "none", "order": "", "close": ""},
             "vol": order.amount, "vol_exec": order.filled, "cost": "0", "fee": order.fee, "price": order.average or "0",
             "stopprice": "0.00000", "limitprice": "0.00000", "misc": "",
-            "oflags": "fciq,post" if order.post_only else "fciq",
+            "oflags": ("fcib" if order.fee_in == "base" else "fciq")
+            + (",post" if order.post_only else "") + (",viqc" if order.cost else ""),
             "trades": [each.trade_id for each in order.trades],
             **({} if order.status == "open" else {"closetm": order.updated / 1000, "reason": ""}),
         }  # fmt: skip
+
+
+def _validates(body: dict[str, str]) -> bool:
+    return body.get("validate") in _YES
 
 
 def _pair(each: Listing) -> dict[str, Any]:

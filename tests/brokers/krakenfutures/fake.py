@@ -6,7 +6,6 @@ Shapes are the examples of docs.kraken.com/api/docs/futures-api/ and those ccxt 
 import base64
 import hashlib
 import hmac
-import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -22,8 +21,10 @@ _REFUSALS = {
     "duplicate": "clientOrderIdAlreadyExist",
     "no_symbol": "contractNotFound",
     "not_found": "notFound",
-    "ended": "filled",
+    "ended": "notFound",
     "too_small": "invalidSize",
+    "lot": "invalidSize",
+    "tick": "invalidPrice",
     "nothing": "iocWouldNotExecute",
     "post": "postWouldExecute",
 }
@@ -32,6 +33,8 @@ _MS_A_MINUTE = 60_000
 
 
 class KrakenFuturesFake(CryptoFake):
+    BAD = 400, {"result": "error", "error": "requiredArgumentMissing"}
+
     def __init__(self) -> None:
         super().__init__(
             [
@@ -75,12 +78,12 @@ class KrakenFuturesFake(CryptoFake):
         """Ours, without the hyphens it travels with."""
         if asked.path != _TRADING + "sendorder":
             return None
-        return asked.query.get("cliOrdId", "").replace("-", "")
+        return _given(asked).get("cliOrdId", "").replace("-", "")
 
     def posted(self, asked: Asked) -> None:
         super().posted(asked)
         if self.client_id_of(asked) is not None:
-            self.bodies[-1] = dict(asked.query)
+            self.bodies[-1] = _given(asked)
 
     def duplicate(self) -> Reply:
         return 200, self._sent(_REFUSALS["duplicate"])
@@ -97,6 +100,11 @@ class KrakenFuturesFake(CryptoFake):
         if asked.method == "GET" and asked.path.startswith(_TRADING):
             if name == "instruments":
                 return self._ok(instruments=[_instrument(each) for each in self.listings.values()])
+            if name == "tickers":
+                return self._ok(tickers=[self._ticker(each) for each in self.listings.values()])
+            if name == "history":
+                return self._ok(history=[{"time": _iso(self.now()), "trade_id": 1, "price": 30000, "size": 1,
+                                          "side": "buy", "type": "fill"}])  # fmt: skip
             if name == "orderbook":
                 return self._book(asked.query["symbol"])
             if name.startswith("tickers/"):
@@ -123,7 +131,7 @@ class KrakenFuturesFake(CryptoFake):
             ("GET", "v3/account-log"): self._account_log,
         }
         found = private.get((asked.method, name))
-        return found(dict(asked.query)) if found else (404, {"result": "error", "error": "notFound"})
+        return found(_given(asked)) if found else (404, {"result": "error", "error": "notFound"})
 
     def _distrusted(self, asked: Asked) -> str | None:
         """Authent is base64 of HMAC-SHA512, under the decoded secret, of SHA-256 over data, nonce and path, the path
@@ -205,9 +213,12 @@ class KrakenFuturesFake(CryptoFake):
         return self._ok(openPositions=[row])
 
     def _send_order(self, query: dict[str, str]) -> Reply:
-        if not re.fullmatch(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", query.get("cliOrdId", "")):
+        ours = query.get("cliOrdId", "")
+        if len(ours) > 100:
             return 200, self._sent("clientOrderIdTooLong")
         kind = query["orderType"]
+        if kind in ("stp", "take_profit") and query.get("triggerSignal") not in ("mark", "last", "spot"):
+            return self.BAD
         listing = self.listings.get(query["symbol"])
         price = query.get("limitPrice", "")
         if listing is not None and price and kind in ("ioc", "post"):
@@ -218,7 +229,7 @@ class KrakenFuturesFake(CryptoFake):
         try:
             made = self.place(
                 {
-                    "client_id": query["cliOrdId"].replace("-", ""),
+                    "client_id": ours.replace("-", ""),
                     "wire": query["symbol"],
                     "side": query["side"],
                     "kind": kind,
@@ -233,19 +244,22 @@ class KrakenFuturesFake(CryptoFake):
             if refusal.why == "no_symbol":
                 return 200, {"result": "error", "error": _REFUSALS["no_symbol"], "serverTime": _iso(self.now())}
             return 200, self._sent(_REFUSALS[refusal.why])
-        return 200, self._sent("placed", order_id=made.order_id, cliOrdId=query["cliOrdId"])
+        return 200, self._sent("placed", order_id=made.order_id, **({"cliOrdId": ours} if ours else {}))
 
     def _sent(self, status: str, **more: str) -> dict[str, Any]:
         told = {"status": status, "receivedTime": _iso(self.now()), "orderEvents": [], **more}
         return {"result": "success", "sendStatus": told, "serverTime": _iso(self.now())}
 
     def _cancel_order(self, query: dict[str, str]) -> Reply:
+        order_id = query.get("order_id", "")
+        found = self.orders.get(order_id) if order_id else self.by_client(query["cliOrdId"].replace("-", ""))
         try:
-            self.take_back(self.orders.get(query["order_id"]))
+            self.take_back(found)
             status = "cancelled"
         except VenueRefuses as refusal:
-            status = _REFUSALS[refusal.why]
-        told = {"status": status, "order_id": query["order_id"], "receivedTime": _iso(self.now()), "orderEvents": []}
+            filled = found is not None and found.status == "filled"
+            status = "filled" if filled else _REFUSALS[refusal.why]
+        told = {"status": status, "order_id": order_id, "receivedTime": _iso(self.now()), "orderEvents": []}
         return self._ok(cancelStatus=told)
 
     def _open_orders(self, query: dict[str, str]) -> Reply:
@@ -266,7 +280,10 @@ class KrakenFuturesFake(CryptoFake):
         return row
 
     def _status(self, query: dict[str, str]) -> Reply:
-        found = self.by_client(query["cliOrdIds"].replace("-", ""))
+        if "orderIds" in query:
+            found = self.orders.get(query["orderIds"])
+        else:
+            found = self.by_client(query["cliOrdIds"].replace("-", ""))
         if found is None or not self.remembers:
             return self._ok(orders=[])
         words = {"open": "ENTERED_BOOK", "filled": "FULLY_EXECUTED", "canceled": "CANCELLED"}
@@ -322,7 +339,8 @@ class KrakenFuturesFake(CryptoFake):
         if order.stop:
             row["orderType"] = "lmt" if order.price else "ioc"
             row["triggerOptions"] = {
-                "triggerPrice": order.stop, "triggerSignal": "LastPrice", "triggerSide": "Above",
+                "triggerPrice": order.stop, "triggerSignal": "LAST_PRICE",
+                "triggerSide": "TRIGGER_ABOVE" if order.side == "buy" else "TRIGGER_BELOW",
                 "trailingStopOptions": None, "limitPriceOffset": None,
             }  # fmt: skip
         return row
@@ -363,15 +381,20 @@ class KrakenFuturesFake(CryptoFake):
             rows.append({**told, **kinds[back % 4]})
         start, end = int(query.get("since", 0)), int(query.get("before", 10**15))
         fitting = [row for row in rows if start <= _at(str(row["date"])) < end]
-        return 200, {"accountUid": "f7d5571c", "logs": fitting[: min(int(query["count"]), 500)]}
+        return 200, {"accountUid": "f7d5571c", "logs": fitting[: min(int(query.get("count", 500)), 500)]}
 
     def _elements(self, query: dict[str, str], rows: list[dict[str, Any]]) -> Reply:
         begin = int(query.get("continuation_token", 0))
-        size = min(int(query["count"]), self.page)
+        size = min(int(query.get("count", 100)), self.page)
         answer: dict[str, Any] = {"accountUid": "f7d5571c", "len": len(rows), "elements": rows[begin : begin + size]}
         if begin + size < len(rows):
             answer["continuationToken"] = str(begin + size)
         return 200, answer
+
+
+def _given(asked: Asked) -> dict[str, str]:
+    """Parameters may stand in the query or in a form."""
+    return {**asked.query, **(asked.body if isinstance(asked.body, dict) else {})}
 
 
 def _element(order: SimOrder, event: dict[str, Any]) -> dict[str, Any]:

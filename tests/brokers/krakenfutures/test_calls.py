@@ -119,9 +119,14 @@ def test_an_order_of_ours_whose_contract_is_gone_is_never_left_out(rig: Rig, fak
     at_venue = fake.by_client(order.client_order_id)
     assert at_venue is not None
     at_venue.wire = at_venue.trades[0].wire = "FF_XBTUSD_200327"
-    for ask in (lambda: rig.broker.orders(ACCOUNT), lambda: rig.broker.fills(ACCOUNT, limit=5)):
-        with pytest.raises(InvalidSymbol):
-            ask()
+    resting = rig.order()
+    rig.broker.submit(ACCOUNT, resting)
+    told = {each.client_order_id: each for each in rig.broker.orders(ACCOUNT)}
+    assert set(told) == {order.client_order_id, resting.client_order_id}
+    gone = told[order.client_order_id]
+    assert (gone.symbol, gone.status, gone.filled_quantity) == ("FF_XBTUSD_200327", BrokerStatus.FILLED, rig.quantity)
+    with pytest.raises(InvalidSymbol):
+        rig.broker.fills(ACCOUNT, limit=5)
 
 
 def test_contracts_that_settle_in_a_coin_are_not_offered(futures: KrakenFuturesBroker) -> None:

@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import hmac
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -20,12 +22,17 @@ _REFUSALS = {
     "not_found": ("51400", "Cancellation failed as the order does not exist."),
     "ended": ("51402", "Cancellation failed as the order is already completed."),
     "too_small": ("51020", "Your order should meet or exceed the minimum order amount."),
+    "lot": ("51121", "Order quantity must be a multiple of the lot size."),
+    "tick": ("51006", "Order price is not within the price limit"),
 }
+_CLIENT_ID = re.compile("[A-Za-z0-9]{1,32}")
 _PUBLIC = ("/api/v5/public/", "/api/v5/market/", "/api/v5/finance/savings/lending-rate-summary")
 _STATES = {"open": "live", "filled": "filled", "canceled": "canceled"}
 
 
 class OkxFake(CryptoFake):
+    BAD = 200, {"code": "51000", "msg": "Parameter error", "data": []}
+
     def __init__(self) -> None:
         super().__init__(
             [
@@ -148,7 +155,8 @@ class OkxFake(CryptoFake):
         if what in ("market/candles", "market/history-candles"):
             start = self.now() // 60_000 * 60_000
             row = [listing.last, listing.ask, listing.bid, listing.last, "12.5", "375000", "375000", "1"]
-            return _ok([[str(start - back * 60_000), *row] for back in range(5)])
+            bars = [[str(start - back * 60_000), *row] for back in range(5)]
+            return _ok(bars[: int(asked.query.get("limit", 100))])
         return 404, {"code": "404", "msg": "no such path", "data": []}
 
     def _ticker(self, listing: Listing) -> dict[str, str]:
@@ -192,8 +200,10 @@ class OkxFake(CryptoFake):
     def _account_balance(self, asked: Asked) -> Reply:
         details = [
             {"ccy": code, "eq": format(total, "f"), "cashBal": format(total, "f"), "availEq": "",
-             "availBal": format(total, "f"), "frozenBal": "0", "uTime": str(self.now())}
+             "availBal": format(total - self.on_hold(code), "f"), "frozenBal": format(self.on_hold(code), "f"),
+             "upl": "0", "uTime": str(self.now())}
             for code, total in self.balances.items()
+            if code in asked.query.get("ccy", code).split(",")
         ]  # fmt: skip
         return _ok([{"totalEq": "160000", "uTime": str(self.now()), "details": details}])
 
@@ -281,15 +291,23 @@ class OkxFake(CryptoFake):
             if found is None or found.wire != asked.query.get("instId"):
                 return 200, {"code": "51603", "msg": "Order does not exist", "data": []}
             return _ok([self._order(found)])
-        body = asked.body
-        cost = body["sz"] if body.get("tgtCcy") == "quote_ccy" else ""
-        kind = body["ordType"]
+        # An empty text counts as left out.
+        body = {name: value for name, value in asked.body.items() if value != ""}
+        kind, spot = body["ordType"], self._kind_of(body["instId"]) == "spot"
+        # Of a market order: what its size is counted in, where that is not said.
+        counted_in = body.get("tgtCcy", "quote_ccy" if body["side"] == "buy" else "base_ccy")
+        cost = body["sz"] if kind == "market" and spot and counted_in == "quote_ccy" else ""
+        ours = str(body.get("clOrdId", ""))
+        if ours and not _CLIENT_ID.fullmatch(ours):
+            return 200, _placed("", ours, "51000", "Parameter clOrdId error")
         if kind in ("limit", "ioc", "fok", "post_only") and "px" not in body:
-            return 200, _placed("", body["clOrdId"], "51000", "Parameter px error")
+            return 200, _placed("", ours, "51000", "Parameter px error")
+        if body["tdMode"] not in (("cash",) if spot else ("cross", "isolated")):
+            return 200, _placed("", ours, "51000", "Parameter tdMode error")
         try:
             made = self.place(
                 {
-                    "client_id": body["clOrdId"],
+                    "client_id": ours,
                     "wire": body["instId"],
                     "side": body["side"],
                     "kind": kind,
@@ -299,28 +317,36 @@ class OkxFake(CryptoFake):
                     "amount": "" if cost else body["sz"],
                     "post_only": kind == "post_only",
                     "reduce_only": body.get("reduceOnly", False) is True,
+                    "fee_in": "base" if spot and body["side"] == "buy" else "quote",
                 }
             )
         except VenueRefuses as refusal:
-            return 200, _placed("", body["clOrdId"], *_REFUSALS[refusal.why])
+            return 200, _placed("", ours, *_REFUSALS[refusal.why])
         return 200, _placed(made.order_id, made.client_id, "0", "Order placed")
+
+    def _kind_of(self, wire: str) -> str:
+        listing = self.listings.get(wire)
+        return "spot" if listing is None else listing.kind
+
+    def _meant(self, body: Mapping[str, str]) -> SimOrder | None:
+        """By OKX's id, or else by the one its owner gave; in the instrument that is named."""
+        found = self.orders.get(body.get("ordId") or "") or self.by_client(body.get("clOrdId") or "?")
+        return found if found is not None and found.wire == body["instId"] else None
 
     def _trade_cancel_order(self, asked: Asked) -> Reply:
         try:
-            ended = self.take_back(self.orders.get(asked.body.get("ordId", "")))
+            ended = self.take_back(self._meant(asked.body))
         except VenueRefuses as refusal:
             return 200, _placed(asked.body.get("ordId", ""), "", *_REFUSALS[refusal.why])
         return 200, _placed(ended.order_id, ended.client_id, "0", "")
 
     def _trade_amend_order(self, asked: Asked) -> Reply:
-        body = asked.body
-        order = self.orders.get(body.get("ordId", ""))
-        if unknown := set(body) - {"instId", "ordId", "newSz", "newPx"}:
+        body = {name: value for name, value in asked.body.items() if value != ""}
+        known = {"instId", "ordId", "clOrdId", "reqId", "newSz", "newPx", "cxlOnFail"}
+        if unknown := set(body) - known:
             return 200, _placed("", "", "51000", f"Parameter {sorted(unknown)} error")
         try:
-            if order is not None and order.wire != body["instId"]:
-                raise VenueRefuses("not_found")
-            made = self.change(order, amount=body.get("newSz", ""), price=body.get("newPx", ""))
+            made = self.change(self._meant(body), amount=body.get("newSz", ""), price=body.get("newPx", ""))
         except VenueRefuses as refusal:
             code = {"not_found": "51503", "ended": "51510"}[refusal.why]
             return 200, _placed(body.get("ordId", ""), "", code, "Modification failed")
@@ -340,8 +366,12 @@ class OkxFake(CryptoFake):
 
     def _page(self, asked: Asked, rows: list[SimOrder]) -> list[dict[str, Any]]:
         after = int(asked.query.get("after", 10**18))
-        limit = min(int(asked.query.get("limit", 100)), 100)
-        return [self._order(each) for each in rows if int(each.order_id) < after][:limit]
+        limit = min(int(asked.query.get("limit") or 100), 100)
+        wanted = {
+            name: asked.query[name] for name in ("instType", "instId", "ordType", "state") if asked.query.get(name)
+        }
+        told = [self._order(each) for each in rows if int(each.order_id) < after]
+        return [row for row in told if all(row[name] == value for name, value in wanted.items())][:limit]
 
     def _trade_fills_history(self, asked: Asked) -> Reply:
         rows = [
@@ -359,6 +389,7 @@ class OkxFake(CryptoFake):
     def _order(self, order: SimOrder) -> dict[str, Any]:
         listing = self.listings[order.wire]
         partly = order.status == "open" and order.filled != "0"
+        paid_in = listing.base if order.fee_in == "base" else listing.quote
         return {
             "instType": _type(listing), "instId": order.wire, "ordId": order.order_id, "clOrdId": order.client_id,
             "tag": "", "px": order.price, "sz": order.cost or order.amount, "ordType": order.kind, "side": order.side,
@@ -366,7 +397,7 @@ class OkxFake(CryptoFake):
             "tradeId": order.trades[-1].trade_id if order.trades else "", "fillSz": order.filled,
             "fillTime": str(order.updated) if order.trades else "", "avgPx": order.average,
             "state": order.reported_as or ("partially_filled" if partly else _STATES[order.status]), "lever": "",
-            "feeCcy": listing.quote, "fee": "-" + order.fee if Decimal(order.fee) else "0", "rebate": "0",
+            "feeCcy": paid_in, "fee": "-" + order.fee if Decimal(order.fee) else "0", "rebate": "0",
             "rebateCcy": listing.base, "tgtCcy": "quote_ccy" if order.cost else "base_ccy", "category": "normal",
             "reduceOnly": "true" if order.reduce_only else "false", "uTime": str(order.updated),
             "cTime": str(order.created),

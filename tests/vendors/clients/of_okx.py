@@ -1,0 +1,115 @@
+"""python-okx: plain dictionaries, no exception for a refusal."""
+
+from importlib import import_module
+from typing import Any
+
+from tests.vendors import probe
+
+_STATES = {"live": "open", "partially_filled": "open", "filled": "filled", "canceled": "cancelled"}
+PAIR = "BTC-USDT"
+
+
+def main() -> None:
+    given = probe.settings()
+    keys = (given.key, given.secret, given.passphrase)
+    trade = import_module("okx.Trade").TradeAPI(*keys, flag="1", domain=given.url)
+    account = import_module("okx.Account").AccountAPI(*keys, flag="1", domain=given.url)
+    market = import_module("okx.MarketData").MarketAPI(flag="1", domain=given.url)
+    public = import_module("okx.PublicData").PublicAPI(flag="1", domain=given.url)
+    ids, theirs = given.ids, dict[str, str]()
+
+    def rows(answer: Any) -> list[Any]:
+        if answer["code"] != "0":
+            raise RuntimeError(str(answer))
+        found: list[Any] = answer["data"]
+        return found
+
+    def done(answer: Any) -> Any:
+        row = answer["data"][0]
+        if row["sCode"] != "0":
+            raise RuntimeError(str(answer))
+        return row
+
+    def place(name: str, **more: str) -> str:
+        terms = {"instId": PAIR, "tdMode": "cash", "side": "buy", "ordType": "limit", "sz": "0.5", **more}
+        theirs[name] = done(trade.place_order(clOrdId=ids[name], **terms))["ordId"]
+        return "taken"
+
+    def read(row: Any) -> dict[str, str]:
+        return probe.order(
+            side=row["side"],
+            status=_STATES[row["state"]],
+            quantity=row["sz"],
+            filled=row["accFillSz"],
+            limit=row["px"],
+            average=row["avgPx"],
+        )
+
+    def look(name: str) -> dict[str, str]:
+        return read(rows(trade.get_order(PAIR, clOrdId=ids[name]))[0])
+
+    def cancel_by_their_id() -> dict[str, str]:
+        place("ended", px="15000")
+        done(trade.cancel_order(PAIR, ordId=theirs["ended"]))
+        return look("ended")
+
+    def cancel_by_our_id() -> dict[str, str]:
+        place("ended_by_our_id", px="15000")
+        done(trade.cancel_order(PAIR, clOrdId=ids["ended_by_our_id"]))
+        return look("ended_by_our_id")
+
+    def replace() -> dict[str, str]:
+        place("moved", px="15000")
+        done(trade.amend_order(PAIR, clOrdId=ids["moved"], newSz="0.25", newPx="15001"))
+        return look("moved")
+
+    def fills() -> list[Any]:
+        return [
+            probe.fill(quantity=each["fillSz"], price=each["fillPx"], fee=each["fee"].lstrip("-"), coin=each["feeCcy"])
+            for each in rows(trade.get_fills_history("SPOT", ordId=theirs["market"]))
+            if each["ordId"] == theirs["market"]
+        ]
+
+    def balances() -> dict[str, Any]:
+        details = rows(account.get_account_balance())[0]["details"]
+        return {each["ccy"]: [probe.plain(each["cashBal"]), probe.plain(each["frozenBal"])] for each in details}
+
+    def instrument() -> dict[str, str]:
+        row = rows(public.get_instruments("SPOT", instId=PAIR))[0]
+        return {"tick": probe.plain(row["tickSz"]), "lot": probe.plain(row["lotSz"])}
+
+    def quote() -> dict[str, str]:
+        row = rows(market.get_ticker(PAIR))[0]
+        return {"bid": probe.plain(row["bidPx"]), "ask": probe.plain(row["askPx"]), "last": probe.plain(row["last"])}
+
+    def fees() -> dict[str, str]:
+        spot, swap = (rows(account.get_fee_rates(kind))[0] for kind in ("SPOT", "SWAP"))
+        return {"spot": spot["taker"].lstrip("-"), "contract": swap["takerU"].lstrip("-")}
+
+    probe.run(
+        (
+            ("place_limit", lambda: place("rests", px="15000")),
+            ("place_market", lambda: place("market", ordType="market", sz="0.1", tgtCcy="base_ccy")),
+            ("place_ioc", lambda: place("ioc", ordType="ioc", px="15000")),
+            ("replace", replace),
+            ("cancel_by_their_id", cancel_by_their_id),
+            ("cancel_by_our_id", cancel_by_our_id),
+            ("duplicate", lambda: probe.refused(lambda: place("rests", px="15000"))),
+            ("no_funds", lambda: probe.refused(lambda: place("too_big", sz="100", px="29000"))),
+            ("no_such_order", lambda: probe.refused(lambda: look("never"))),
+            ("get_by_our_id", lambda: look("rests")),
+            ("get_by_their_id", lambda: read(rows(trade.get_order(PAIR, ordId=theirs["rests"]))[0])),
+            ("get_market", lambda: look("market")),
+            ("get_ioc", lambda: look("ioc")),
+            ("list_open", lambda: sorted(each["clOrdId"] for each in rows(trade.get_order_list(instType="SPOT")))),
+            ("fills", fills),
+            ("balances", balances),
+            ("instrument", instrument),
+            ("quote", quote),
+            ("fees", fees),
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
