@@ -30,7 +30,10 @@ KEY_ID = mint("Alpaca key", 20, string.ascii_uppercase + string.digits)
 SECRET = mint("Alpaca secret", 40, string.ascii_letters + string.digits)
 ACCOUNT = "PA3TESTTEST1"
 EXPIRATIONS = tuple((datetime.now(UTC) + timedelta(days=ahead)).date() for ahead in (28, 56))
-OPEN = ("new", "accepted", "pending_new", "partially_filled", "held", "pending_cancel", "done_for_day")
+OPEN = (
+    *("new", "accepted", "pending_new", "partially_filled", "held", "pending_cancel", "pending_review"),
+    "done_for_day",
+)
 
 decimal.DefaultContext.prec = 76  # the threads of the server take it over
 
