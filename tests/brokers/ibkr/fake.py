@@ -328,7 +328,7 @@ class FakeIbkr(FakeBroker):
         for conid in query["conids"].split(","):
             row: dict[str, Any] = {"conid": int(conid), "conidEx": conid}
             if not self._first_look(f"price {conid}"):
-                prices = {"31": f"C{self.price:,}", "84": "190.20", "86": "190.30", "85": "300", "88": "1,200"}
+                prices = {"31": f"C{self.price:,}", "84": "190.20", "86": "190.30", "85": "3", "88": "12"}
                 day = {"70": "191.00", "71": "188.5", "82": "1.25", "83": 0.66, "7295": "189", "7762": "45,000,100"}
                 if int(conid) in range(OPTION, OPTION + 100_000):
                     prices = {"31": "4.10", "84": "4.15", "86": "4.30", "7308": "0.752", "7309": "0.062"}
