@@ -719,7 +719,7 @@ class IbkrBroker(Lacking, Extras):
         """Of the orders with these ids, or of all. What was traded elsewhere and cannot be read is left out by name.
         Raises BrokerUnavailable where that is a fill of an order of ours."""
         self._account(account_id)
-        found = []
+        found: list[Fill] = []
         with parsing(BROKER):
             rows = records(self._session.listing("/iserver/account/trades", {"days": _TRADE_DAYS}, fresh=fresh))
             for row in rows:
@@ -732,7 +732,7 @@ class IbkrBroker(Lacking, Extras):
                     found.append(self._fill(row))
                 else:
                     found += self._unknown.read_each([row], self._fill, parse.fill_name)
-        return found
+        return parse.without_corrected(found)
 
     def _fill(self, row: Mapping[str, Any]) -> Fill:
         currency = self._currency_of(code(row.get("conid")))

@@ -47,7 +47,7 @@ CLASSES = {
     "CASH": AssetClass.FOREX,
 }
 SEC_TYPES = {ours: theirs for theirs, ours in CLASSES.items()}
-_HELD = {**CLASSES, "FOP": AssetClass.OPTION, "CRYPTO": AssetClass.CRYPTO}
+HELD = {**CLASSES, "FOP": AssetClass.OPTION, "CRYPTO": AssetClass.CRYPTO}
 """What an account can have of the classes that are known here; not all of it is traded here."""
 TYPES = {
     OrderType.MARKET: "MKT",
@@ -187,7 +187,7 @@ def position(told: Mapping[str, Any], now: datetime) -> Position | None:
     if not quantity:
         return None
     theirs = str(told.get("assetClass") or "").upper()
-    kind = _HELD.get(theirs)
+    kind = HELD.get(theirs)
     if kind is None:
         raise Garbled(f"assetClass {told.get('assetClass')}, worth {told.get('mktValue')} {told.get('currency')}")
     last, worth = optional_number(told.get("mktPrice")), optional_number(told.get("mktValue"))
@@ -287,7 +287,7 @@ def order(
         reason=reason,
         fills=mine,
         symbol=symbol_of(str(told.get("ticker") or "?"), code(told.get("conid"))),
-        side=_side_or_none(told.get("side"), name, unknown),
+        side=side_or_none(told.get("side"), name, unknown),
         order_type=kind,
         tif=_tif_or_none(told.get("timeInForce"), name, unknown),
         quantity=optional_number(told.get("totalSize")) or filled + (left or Decimal(0)),
@@ -317,7 +317,7 @@ def _moved(told: Mapping[str, Any]) -> datetime | None:
     return None
 
 
-def _side_or_none(value: Any, name: str, unknown: UnknownWords) -> Side | None:
+def side_or_none(value: Any, name: str, unknown: UnknownWords) -> Side | None:
     try:
         return side(value)
     except Garbled as error:
@@ -374,6 +374,16 @@ def fill(told: Mapping[str, Any], currency: str) -> Fill:
         fee_asset="" if unit == currency else unit,
         fee_charged=None if unit == currency else fee,
     )
+
+
+def without_corrected(fills: Iterable[Fill]) -> list[Fill]:
+    """Each execution once, as it was last corrected: a correction has the same id but for what follows the last dot."""
+    newest: dict[str, Fill] = {}
+    for each in fills:
+        stem = each.fill_id.rpartition(".")[0] or each.fill_id
+        if stem not in newest or newest[stem].fill_id < each.fill_id:
+            newest[stem] = each
+    return list(newest.values())
 
 
 def fill_name(told: Mapping[str, Any]) -> str:

@@ -40,6 +40,20 @@ class FakeTws:
         self.price = Decimal("190.25")
         self.tick = "0.01"
         self.cash = "100270.75"
+        self.notices: list[tuple[int, str]] = []
+        """Errors told of the next order before it is taken, code and words."""
+        self.takes = True
+        """Whether it is taken after them, so that TWS tells of it."""
+        self.not_cancelled: tuple[int, str] | None = None
+        """With what a cancel is refused."""
+        self.fills_before_cancel = False
+        self.fee = ("1.0", "USD")
+        self.bid_ask_last: tuple[Any, Any, Any] | None = None
+        self.close: Any = None
+        self.values: list[tuple[str, str, str]] | None = None
+        """Tag, value and currency of the account, where they are not those of every test."""
+        self.portfolio: list[list[Any]] = []
+        """Further holdings: contract (eleven fields), position, price, worth, cost, unrealized, realized profit."""
         self.connections = 0
         self._open: list[socket.socket] = []
 
@@ -157,13 +171,13 @@ class FakeTws:
                 self._prices(client, said[2])
             case "16":
                 for order in list(self.orders.values()):
-                    if order["status"] in ("Submitted", "PreSubmitted"):
+                    if order["status"] in ("Submitted", "PreSubmitted") or order.get("listed"):
                         client.sendall(self._told(order))
                 self._tell(client, 53, 1)
             case "7":
                 for each in self.executions:
                     self._tell(client, 11, said[2], *each)
-                    self._tell(client, 59, 1, each[12], "1.0", "USD", "", "", "")
+                    self._tell(client, 59, 1, each[12], *self.fee, "", "", "")
                 self._tell(client, 55, 1, said[2])
             case "3":
                 self._place(client, said)
@@ -171,12 +185,19 @@ class FakeTws:
                 self._cancel(client, int(said[2]))
 
     def _account_updates(self, client: socket.socket) -> None:
-        for tag, value in (("NetLiquidation", "119295.75"), ("TotalCashValue", self.cash), ("BuyingPower", "400000")):
-            self._tell(client, 6, 2, tag, value, "USD", self.account)
-        self._tell(client, 6, 2, "TotalCashBalance", self.cash, "USD", self.account)
+        usual = [
+            ("NetLiquidation", "119295.75", "USD"),
+            ("TotalCashValue", self.cash, "USD"),
+            ("BuyingPower", "400000", "USD"),
+            ("TotalCashBalance", self.cash, "USD"),
+        ]
+        for each in usual if self.values is None else self.values:
+            self._tell(client, 6, 2, *each, self.account)
         conid, symbol, kind, last, strike, right, multiplier, _, currency, local, trading = _APPLE
         contract = (conid, symbol, kind, last, strike, right, multiplier, "NASDAQ", currency, local, trading)
         self._tell(client, 7, 8, *contract, "100", "190.25", "19025", "150.125", "4012.5", "0", self.account)
+        for row in self.portfolio:
+            self._tell(client, 7, 8, *row, self.account)
         self._tell(client, 54, 1, self.account)
 
     def _contract(self, client: socket.socket, said: list[str]) -> None:
@@ -194,7 +215,11 @@ class FakeTws:
         self._tell(client, 52, 1, request)
 
     def _prices(self, client: socket.socket, request: str) -> None:
-        for tick, price in ((1, self.price - Decimal("0.05")), (2, self.price + Decimal("0.05")), (4, self.price)):
+        usual = (self.price - Decimal("0.05"), self.price + Decimal("0.05"), self.price)
+        bid, ask, last = self.bid_ask_last or usual
+        for tick, price in ((1, bid), (2, ask), (4, last), (9, self.close)):
+            if price is None:
+                continue
             self._tell(client, 1, 6, request, tick, price, 100, 0)
         self._tell(client, 57, 1, request)
 
@@ -204,7 +229,11 @@ class FakeTws:
         if self.mood == "reject":
             self._tell(client, 4, 2, said[1], 201, "Order rejected - reason:The margin is too small.", "")
             return
-        self._done(client, "order", lambda: self._take(said))
+        for code, words in self.notices:
+            self._tell(client, 4, 2, said[1], code, words, "")
+        if self.notices:
+            time.sleep(0.1)
+        self._done(client, "order", lambda: self._take(said) if self.takes else self._take(said)[:0])
 
     def _take(self, said: list[str]) -> bytes:
         order: dict[str, Any] = {
@@ -250,11 +279,17 @@ class FakeTws:
         told += [0, *_nothing(16), *_nothing(3), *_nothing(5)]  # conditions to midOffsetAtHalf
         left = Decimal(order["quantity"]) - order["filled"]
         average = self.price if order["filled"] else 0
-        status = (3, order["id"], order["status"], order["filled"], left, average, order["perm"], 0, 0, 7, "", 0)
-        return _message(*told) + _message(*status)
+        status = (3, order["id"], order["status"], order["filled"], left, average, order["perm"], 0, 0, 7)
+        return _message(*told) + _message(*status, order.get("why_held", ""), 0)
 
     def _cancel(self, client: socket.socket, order_id: int) -> None:
         order = next(each for each in self.orders.values() if each["id"] == order_id)
+
+        if self.fills_before_cancel:
+            self._fill(order)
+        if self.not_cancelled is not None:
+            self._tell(client, 4, 2, order_id, *self.not_cancelled, "")
+            return
 
         def end() -> bytes:
             order["status"] = "Cancelled"
