@@ -321,6 +321,8 @@ class TwsBroker(Lacking, Extras):
             elif trade.order.permId and _ended(trade) is not None:
                 return trade  # taken and ended at once, as what can fill only now may
             if not ib.isConnected() or loop.time() > until:
+                if trade.order.permId:
+                    return trade  # it listed the order with a number of its own, and no more
                 if ended := [words for code, words in heard if code == rules.ENDED]:
                     raise refusals.refusal(BROKER, ended[-1])
                 said = f" It said: {heard[-1][1]}" if heard and heard[-1][1] else ""
