@@ -35,6 +35,8 @@ OPEN = (
     "done_for_day",
 )
 
+ENDED = ("filled", "canceled", "expired", "replaced", "rejected")
+
 decimal.DefaultContext.prec = 76  # the threads of the server take it over
 
 _NOT_FOUND = {"code": 40410000, "message": "order not found"}
@@ -400,7 +402,7 @@ class FakeAlpaca(FakeBroker):
         rows = list(self.orders.values())[::-1]
         status = query.get("status", "open")
         if status != "all":
-            rows = [o for o in rows if (o["status"] in OPEN) is (status == "open")]
+            rows = [o for o in rows if (o["status"] not in ENDED) is (status == "open")]
         if "after" in query:
             rows = [o for o in rows if _at(o["submitted_at"]) > _at(query["after"])]
         if "before_order_id" in query:

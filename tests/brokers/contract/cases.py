@@ -254,6 +254,10 @@ class Case(ABC):
         """Has the broker ask before it takes the next order."""
         raise NotImplementedError
 
+    def make_odd(self, rig: Rig, client_order_id: str) -> None:
+        """Gives an order a status that no document names."""
+        raise NotImplementedError
+
     def with_wrong_key(self, rig: Rig) -> Broker:
         """Opened with a credential that the broker does not know. Only of those that have one."""
         raise NotImplementedError
@@ -488,6 +492,12 @@ class AlpacaCase(Case):
         fake.assets["TINY/USD"] = alpaca.asset("TINY/USD", "crypto", **steps)
         fake.prices["TINY/USD"] = Decimal("0.000001")
 
+    def make_odd(self, rig: Rig, client_order_id: str) -> None:
+        assert isinstance(rig.server, alpaca.FakeAlpaca)
+        for told in rig.server.orders.values():
+            if told["client_order_id"] == client_order_id:
+                told["status"] = "levitating"
+
     def with_wrong_key(self, rig: Rig) -> Broker:
         return AlpacaBroker.open(settings_for(_url(rig), secret="another"))
 
@@ -555,6 +565,12 @@ class IbkrCase(Case):
         assert isinstance(rig.server, ibkr.FakeIbkr)
         rig.server.questions = [ibkr.QUESTION]
 
+    def make_odd(self, rig: Rig, client_order_id: str) -> None:
+        assert isinstance(rig.server, ibkr.FakeIbkr)
+        for told in rig.server.live.values():
+            if told["order_ref"] == client_order_id:
+                told["status"] = "Levitating"
+
     def with_wrong_key(self, rig: Rig) -> Broker:
         assert isinstance(rig.server, ibkr.FakeIbkr)
         return IbkrBroker.open(ibkr_settings(rig.server, signature_key=ibkr.make_keys().settings["signature_key"]))
@@ -613,6 +629,10 @@ class CrossTradeCase(Case):
     def make_exact(self, rig: Rig) -> None:
         assert isinstance(rig.server, crosstrade.FakeCrossTrade)
         rig.server.tick, rig.server.most = Decimal("1E-18"), 10**38
+
+    def make_odd(self, rig: Rig, client_order_id: str) -> None:
+        assert isinstance(rig.server, crosstrade.FakeCrossTrade)
+        rig.server.orders[client_order_id]["orderState"] = "Levitating"
 
     def with_wrong_key(self, rig: Rig) -> Broker:
         assert isinstance(rig.server, crosstrade.FakeCrossTrade)
@@ -684,6 +704,10 @@ class TwsCase(Case):
     def make_exact(self, rig: Rig) -> None:
         assert isinstance(rig.server, tws.FakeTws)
         rig.server.tick = "1E-18"
+
+    def make_odd(self, rig: Rig, client_order_id: str) -> None:
+        assert isinstance(rig.server, tws.FakeTws)
+        rig.server.orders[client_order_id] |= {"status": "Levitating", "listed": True}
 
 
 OKX = CryptoCase(
@@ -773,5 +797,7 @@ TEMPLATE = TemplateCase()
 """Where a new adapter begins; held to the first half alone."""
 WIRED = tuple(case for case in CASES if case.sending)
 """Those that speak over a network."""
+ODD = tuple(case for case in WIRED if type(case).make_odd is not Case.make_odd)
+"""Those whose fakes can use a word that nobody knows."""
 KEYED = tuple(case for case in WIRED if case.name != "tws")
 """Those that are opened with a credential."""
