@@ -46,6 +46,13 @@ def _plain(value: Decimal) -> str:
     return format(value, "f")
 
 
+def _written_out(body: Any) -> Any:
+    """The document has amounts as text, and Alpaca takes numbers too: its own client sends them."""
+    if not isinstance(body, dict):
+        return body
+    return {name: str(value) if type(value) in (int, float) else value for name, value in body.items()}
+
+
 @cache
 def _spec() -> dict[str, Any]:
     spec: dict[str, Any] = json.loads((Path(__file__).parent / "openapi.json").read_text())["requests"]
@@ -69,7 +76,7 @@ def broken_rule(asked: Asked) -> str | None:
                 if "enum" in kinds and value not in kinds["enum"]:
                     return f"{name}: {each}={value}"
             if "check" in told:
-                error = next(told["check"].iter_errors(asked.body), None)
+                error = next(told["check"].iter_errors(_written_out(asked.body)), None)
                 return None if error is None else f"{name}: {error.message}"
             return None if asked.body is None else f"{name} takes no body"
     return f"no such call: {asked.method} {asked.path}"
@@ -87,6 +94,7 @@ def asset(symbol: str, kind: str = "us_equity", **more: Any) -> dict[str, Any]:
         "marginable": kind == "us_equity",
         "shortable": kind == "us_equity",
         "fractionable": True,
+        "easy_to_borrow": kind == "us_equity",
         **more,
     }
 
@@ -179,7 +187,7 @@ class FakeAlpaca(FakeBroker):
             case "GET", "/v2/orders":
                 return self._list_orders(query)
             case "POST", "/v2/orders":
-                return self._place(asked.body)
+                return self._place(_written_out(asked.body))
             case "GET", "/v2/orders:by_client_order_id":
                 wanted = query["client_order_id"]
                 found = next((o for o in self.orders.values() if o["client_order_id"] == wanted), None)
@@ -439,7 +447,9 @@ class FakeAlpaca(FakeBroker):
             "status": "active",
             "tradable": True,
             "expiration_date": "2026-06-18",
+            "root_symbol": "AAPL",
             "underlying_symbol": "AAPL",
+            "underlying_asset_id": self.assets["AAPL"]["id"],
             "type": "call",
             "style": "american",
             "strike_price": "250",
@@ -458,6 +468,7 @@ class FakeAlpaca(FakeBroker):
                         {"id": str(uuid.uuid5(uuid.NAMESPACE_DNS, symbol)), "symbol": symbol, "name": symbol,
                          "status": "active", "tradable": True, "expiration_date": day.isoformat(),
                          "root_symbol": "AAPL", "underlying_symbol": "AAPL", "type": kind, "style": "american",
+                         "underlying_asset_id": self.assets["AAPL"]["id"],
                          "strike_price": strike, "multiplier": "100", "size": "100", "open_interest": "237",
                          "close_price": "148.38"}
                     )  # fmt: skip

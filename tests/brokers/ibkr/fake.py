@@ -193,6 +193,7 @@ class FakeIbkr(FakeBroker):
 
     def _signed_in(self, asked: Asked, path: str) -> Reply:
         account = self.account
+        path = path.rstrip("/")
         if problem := misfit(CALLS, asked, path):
             self.violations.append(problem)
             return 400, {"error": problem, "statusCode": 400}
@@ -216,7 +217,10 @@ class FakeIbkr(FakeBroker):
             case "GET", ["portfolio", _, "positions", page]:
                 return 200, self._positions() if page == "0" else []
             case "GET", ["trsrv", "stocks"]:
-                return 200, self._stocks(asked.query["symbols"])
+                found: dict[str, Any] = {}
+                for symbol in asked.query["symbols"].split(","):
+                    found |= self._stocks(symbol)
+                return 200, found
             case "GET", ["trsrv", "futures"]:
                 return 200, _futures(asked.query["symbols"])
             case "GET", ["iserver", "secdef", "strikes"]:

@@ -159,8 +159,6 @@ class FakeTws:
                 self._tell(client, 4, 2, -1, 2104, "Market data farm connection is OK:usfarm", "")
                 if self.mood == "lost":
                     self._tell(client, 4, 2, -1, 1100, "Connectivity between IB and TWS has been lost.", "")
-            case "61":
-                self._tell(client, 62, 1)
             case "49":
                 self._tell(client, 49, 1, int(time.time()))
             case "6":
@@ -169,7 +167,12 @@ class FakeTws:
                 self._contract(client, said)
             case "1":
                 self._prices(client, said[2])
-            case "16":
+            case "61":
+                apple = (*_APPLE[:7], "", *_APPLE[8:])
+                for row in [[*apple, "100", "", "", "150.125"], *self.portfolio]:
+                    self._tell(client, 61, 3, self.account, *row[:11], row[11], row[14])
+                self._tell(client, 62, 1)
+            case "5" | "16":
                 for order in list(self.orders.values()):
                     if order["status"] in ("Submitted", "PreSubmitted") or order.get("listed"):
                         client.sendall(self._told(order))
