@@ -45,7 +45,7 @@ def is_undecided(words: str) -> bool:
 def refusal(broker: str, words: str) -> Rejected:
     """Of an order. ``words`` are the broker's, fit to be shown."""
     low, said = words.casefold(), f"{broker} refused the order: {words}"
-    if "already registered" in low or "duplicate order id" in low:
+    if "already registered" in low:
         return DuplicateClientId(f"{broker} has an order with this id already.")
     make = next((make for make, marks in _KINDS if any(each in low for each in marks)), Rejected)
     return make(said)

@@ -26,17 +26,16 @@ from brokers.errors import (
     BrokerUnavailable,
     CannotTell,
     InvalidAccount,
-    InvalidOrder,
     InvalidRequest,
     InvalidSymbol,
     NotCancellable,
     NotSupported,
     OrderNotFound,
+    Rejected,
     UnknownOutcome,
 )
 from brokers.http import Garbled
 from brokers.ibkr import parse, refusals
-from brokers.ibkr import rules as ibkr_rules
 from brokers.instrument_id import InstrumentId, InstrumentKind, ticker_of, venue_of
 from brokers.lacking import Lacking, page_of_fills
 from brokers.reading import parsing, quoted_text
@@ -68,7 +67,15 @@ from brokers.types import (
 )
 from brokers.unknown_words import UnknownWords
 
-_TYPES = {OrderType.MARKET: "MKT", OrderType.LIMIT: "LMT", OrderType.STOP: "STP", OrderType.STOP_LIMIT: "STP LMT"}
+_TYPES = {
+    OrderType.MARKET: "MKT",
+    OrderType.LIMIT: "LMT",
+    OrderType.STOP: "STP",
+    OrderType.STOP_LIMIT: "STP LMT",
+    OrderType.TRAIL: "TRAIL",
+}
+_SHRINKS = 2
+"""The kind of group in which what fills of one order is taken off the others."""
 _TAKEN = ("PreSubmitted", "Submitted", "Filled")
 _OPEN = (
     *_TAKEN,
@@ -85,7 +92,6 @@ _POLL = 0.02
 _WORDS_AFTER = 0.3
 """Seconds in which the reason follows the news that an order is inactive."""
 _CONTRACT_DAYS = timedelta(days=1)
-_FLOAT_DIGITS = 15
 _UNSET = Decimal("1e300")
 """Above it lies what ib_async writes for a number that was not told."""
 _STOPS = (OrderType.STOP, OrderType.STOP_LIMIT)
@@ -289,45 +295,65 @@ class TwsBroker(Lacking, Extras):
     def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
         self._check(account_id)
         known = self._checked(request)
-        sent = _order(account_id, request)
 
         async def work(ib: Any) -> Any:
-            trade = ib.placeOrder(known.contract, sent)
-            with _errors_of(ib, trade) as heard:
-                return await self._taken(ib, trade, heard)
+            trades = [ib.placeOrder(known.contract, each) for each in _orders(ib, account_id, request)]
+            with _errors_of(ib, trades) as heard:
+                try:
+                    await self._taken(ib, trades, heard)
+                except Rejected:
+                    if len(trades) > 1:
+                        await self._take_away(ib, trades, heard)
+                    raise
+            return trades[0]
 
         trade = self._line.write(work)
         # What was executed is told by a look, with its fees: an order that has ended is looked at no more.
         placed = self._broker_order(trade, [])
         return replace(placed, status=BrokerStatus.WORKING, filled_quantity=Decimal(0), average_price=None)
 
-    async def _taken(self, ib: Any, trade: Any, heard: list[tuple[int, str]]) -> Any:
-        """The order as soon as TWS itself says that it has it. Raises Rejected, and UnknownOutcome where it does not.
+    async def _taken(self, ib: Any, trades: list[Any], heard: list[tuple[int, str]]) -> None:
+        """Returns once TWS itself says that it has them all. Raises Rejected, and UnknownOutcome where it does not.
 
         ib_async calls an order cancelled at nearly every error code: of those a refusal alone proves something.
         """
         loop = asyncio.get_running_loop()
         until, inactive_since = loop.time() + self._line.timeout, 0.0
         while True:
-            status = trade.orderStatus.status
-            if status in _TAKEN:
-                return trade
+            if all(_is_taken(each) for each in trades):
+                return
             if refused := [words for code, words in heard if rules.is_refusal(code)]:
                 raise refusals.refusal(BROKER, refused[-1])
-            if status == "Inactive":
+            if all(_is_taken(each) or each.orderStatus.status == "Inactive" for each in trades):
                 inactive_since = inactive_since or loop.time()
                 if loop.time() > inactive_since + _WORDS_AFTER:
-                    return trade
-            elif trade.order.permId and _ended(trade) is not None:
-                return trade  # taken and ended at once, as what can fill only now may
+                    return
             if not ib.isConnected() or loop.time() > until:
-                if trade.order.permId:
-                    return trade  # it listed the order with a number of its own, and no more
+                if all(each.order.permId for each in trades):
+                    return  # it listed them with numbers of its own, and no more
                 if ended := [words for code, words in heard if code == rules.ENDED]:
                     raise refusals.refusal(BROKER, ended[-1])
                 said = f" It said: {heard[-1][1]}" if heard and heard[-1][1] else ""
                 raise UnknownOutcome(f"{BROKER} did not say that it has the order. It may stand.{said}")
             await asyncio.sleep(_POLL)
+
+    async def _take_away(self, ib: Any, trades: list[Any], heard: list[tuple[int, str]]) -> None:
+        """One of several orders was refused: the first is cancelled, and the others with it, which hang on it.
+
+        Raises UnknownOutcome where that is not certain.
+        """
+        refused = heard[-1][1]
+        heard.clear()
+        trades[0].order.transmit = True  # else ib_async calls it cancelled before TWS has said so
+        ib.cancelOrder(trades[0].order)
+        try:
+            ended = await self._cancelled(ib, trades[0], heard)
+        except NotCancellable as error:
+            if any(code in rules.NOT_FOUND for code, _ in heard):
+                return
+            raise UnknownOutcome(f"{BROKER} refused an exit, and its order may stand: {refused}") from error
+        if ended is BrokerStatus.FILLED or _maybe(trades[0].orderStatus.filled):
+            raise UnknownOutcome(f"{BROKER} refused an exit, and its order has filled: {refused}")
 
     def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
         """Never None: TWS lists working orders and today's executions, so that what is missing may have ended."""
@@ -337,7 +363,7 @@ class TwsBroker(Lacking, Extras):
         mine = [each for each in trades if each.order.orderRef == client_order_id]
         if mine:
             with parsing(BROKER):
-                return self._broker_order(mine[-1], fills)
+                return self._broker_order(mine[-1], fills, _references(trades))
         if fills:
             return parse.executed(client_order_id, fills)
         raise CannotTell(
@@ -351,11 +377,11 @@ class TwsBroker(Lacking, Extras):
         """Those that work, and those that ended while this connection was up."""
         self._check(account_id)
         trades, told = self._look()
-        fills = self._fills(account_id, told)
+        fills, parents = self._fills(account_id, told), _references(trades)
         found = self._unknown.read_each(
             [each for each in trades if each.order.account == account_id],
             lambda each: self._broker_order(
-                each, [fill for fill in fills if fill.client_order_id == each.order.orderRef != ""]
+                each, [fill for fill in fills if fill.client_order_id == each.order.orderRef != ""], parents
             ),
             _order_name,
         )
@@ -382,7 +408,7 @@ class TwsBroker(Lacking, Extras):
 
         async def work(ib: Any) -> Any:
             trade = _newest_order(ib, client_order_id) or await self._of_anew(ib, client_order_id)
-            with _errors_of(ib, trade) as heard:
+            with _errors_of(ib, [trade]) as heard:
                 ib.cancelOrder(trade.order)
                 return trade, await self._cancelled(ib, trade, heard)
 
@@ -485,19 +511,11 @@ class TwsBroker(Lacking, Extras):
 
     def _checked(self, request: OrderRequest) -> Any:
         known = self._one(request.symbol)
-        if not rules.CAPABILITIES.takes(request.order_type, request.tif):
-            raise NotSupported(f"{request.order_type} orders with {request.tif} are not sent through {BROKER} yet.")
-        ibkr_rules.check(request, _instrument(known))
-        for field in ("quantity", "limit_price", "stop_price"):
-            value = getattr(request, field)
-            if value is not None and len(value.normalize().as_tuple().digits) > _FLOAT_DIGITS:
-                raise InvalidOrder(
-                    f"The {field} has more than the {_FLOAT_DIGITS} digits that can be read back.", field
-                )
+        rules.check(request, _instrument(known))
         return known
 
-    def _broker_order(self, trade: Any, fills: list[Fill]) -> BrokerOrder:
-        """Raises Garbled."""
+    def _broker_order(self, trade: Any, fills: list[Fill], parents: Mapping[int, str] | None = None) -> BrokerOrder:
+        """``parents``: our reference of each order that is known, by its number. Raises Garbled."""
         status, order, name = trade.orderStatus, trade.order, _order_name(trade)
         executed = sum((fill.quantity for fill in fills), Decimal(0))
         filled = max(_maybe(status.filled) or Decimal(0), executed)
@@ -533,6 +551,8 @@ class TwsBroker(Lacking, Extras):
             trail_amount=stop if kind is OrderType.TRAIL else None,
             trail_percent=_maybe(order.trailingPercent) if kind is OrderType.TRAIL else None,
             currency=trade.contract.currency,
+            parent_client_order_id=(parents or {}).get(order.parentId, "") if order.parentId else "",
+            held=ended is None and "child" in status.whyHeld,
         )
 
     def _fills(self, account_id: str, told: list[Any]) -> list[Fill]:
@@ -553,13 +573,18 @@ def _order_name(trade: Any) -> str:
     return f"order {trade.order.permId or trade.order.orderId}"
 
 
+def _references(trades: list[Any]) -> dict[int, str]:
+    return {each.order.orderId: each.order.orderRef for each in trades if each.order.orderId > 0}
+
+
 @contextmanager
-def _errors_of(ib: Any, trade: Any) -> Iterator[list[tuple[int, str]]]:
-    """Code and words of each error that TWS reports of one order meanwhile."""
+def _errors_of(ib: Any, trades: Sequence[Any]) -> Iterator[list[tuple[int, str]]]:
+    """Code and words of each error that TWS reports of these orders meanwhile."""
     heard: list[tuple[int, str]] = []
+    ids = {each.order.orderId for each in trades}
 
     def hear(request: int, code: int, words: str, contract: Any) -> None:
-        if request == trade.order.orderId:
+        if request in ids:
             heard.append((code, quoted_text(words)))
 
     ib.errorEvent += hear
@@ -567,6 +592,12 @@ def _errors_of(ib: Any, trade: Any) -> Iterator[list[tuple[int, str]]]:
         yield heard
     finally:
         ib.errorEvent -= hear
+
+
+def _is_taken(trade: Any) -> bool:
+    """Whether TWS has the order; taken and ended at once is what can fill only now."""
+    status = trade.orderStatus.status
+    return status in _TAKEN or (status != "Inactive" and bool(trade.order.permId) and _ended(trade) is not None)
 
 
 def _ended(trade: Any) -> BrokerStatus | None:
@@ -602,6 +633,21 @@ def _newest_order(ib: Any, client_order_id: str) -> Any:
     return next((each for each in reversed(ib.trades()) if each.order.orderRef == client_order_id), None)
 
 
+def _orders(ib: Any, account_id: str, request: OrderRequest) -> list[Any]:
+    """The order and its exits, which TWS holds back until the last one has come and then takes together."""
+    first = _order(account_id, request)
+    legs = [_order(account_id, each) for each in rules.exits(request)]
+    if legs:
+        first.orderId = ib.client.getReqId()
+        for each in (first, *legs[:-1]):
+            each.transmit = False
+        for each in legs:
+            each.parentId = first.orderId
+            if len(legs) > 1:
+                each.ocaGroup, each.ocaType = request.client_order_id, _SHRINKS
+    return [first, *legs]
+
+
 def _order(account_id: str, request: OrderRequest) -> Any:
     """Numbers go out as text, with every digit they have."""
     order: Any = ib_async.Order(
@@ -616,8 +662,11 @@ def _order(account_id: str, request: OrderRequest) -> Any:
     order.totalQuantity = plain(request.units)
     if request.limit_price is not None:
         order.lmtPrice = plain(request.limit_price)
-    if request.stop_price is not None:
-        order.auxPrice = plain(request.stop_price)
+    distance = request.stop_price if request.trail_amount is None else request.trail_amount
+    if distance is not None:
+        order.auxPrice = plain(distance)
+    if request.trail_percent is not None:
+        order.trailingPercent = plain(request.trail_percent)
     return order
 
 

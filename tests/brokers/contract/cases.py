@@ -666,7 +666,12 @@ class TwsCase(Case):
     name = "tws"
     adapter = TwsBroker
     sending = tuple(each for each in SENDING if each.kind in tws.FAULTS)
-    sends = {Way.SUBMIT: ("SEND", "order"), Way.CANCEL: ("SEND", "cancel")}
+    sends = {
+        Way.SUBMIT: ("SEND", "order"),
+        Way.CANCEL: ("SEND", "cancel"),
+        Way.BRACKET: ("SEND", "order"),
+        Way.OTO: ("SEND", "order"),
+    }
     tells_duplicates = False
     read_digits = 15
 

@@ -44,6 +44,10 @@ class FakeTws:
         """Errors told of the next order before it is taken, code and words."""
         self.takes = True
         """Whether it is taken after them, so that TWS tells of it."""
+        self.refuses: tuple[str, int, str] | None = None
+        """Type of the orders that are refused, and with what; one with exits then stays untransmitted."""
+        self.keeps_waiting = False
+        """An order that was not transmitted cannot be cancelled either."""
         self.not_cancelled: tuple[int, str] | None = None
         """With what a cancel is refused."""
         self.fills_before_cancel = False
@@ -54,6 +58,8 @@ class FakeTws:
         """Tag, value and currency of the account, where they are not those of every test."""
         self.portfolio: list[list[Any]] = []
         """Further holdings: contract (eleven fields), position, price, worth, cost, unrealized, realized profit."""
+        self.waiting: list[list[str]] = []
+        """Orders that are not to be transmitted yet."""
         self.connections = 0
         self._open: list[socket.socket] = []
 
@@ -232,11 +238,24 @@ class FakeTws:
         if self.mood == "reject":
             self._tell(client, 4, 2, said[1], 201, "Order rejected - reason:The margin is too small.", "")
             return
+        if self.refuses is not None and said[18] == self.refuses[0]:
+            self._tell(client, 4, 2, said[1], *self.refuses[1:], "")
+            return
         for code, words in self.notices:
             self._tell(client, 4, 2, said[1], code, words, "")
         if self.notices:
             time.sleep(0.1)
-        self._done(client, "order", lambda: self._take(said) if self.takes else self._take(said)[:0])
+        if said[27] != "1":
+            self.waiting.append(said)
+            return
+        group = [each for each in self.waiting if said[28] in (each[1], each[28]) and said[28] != "0"] + [said]
+        self.waiting = [each for each in self.waiting if each not in group]
+
+        def take() -> bytes:
+            told = b"".join([self._take(each) for each in group])
+            return told if self.takes else b""
+
+        self._done(client, "order", take)
 
     def _take(self, said: list[str]) -> bytes:
         order: dict[str, Any] = {
@@ -252,16 +271,33 @@ class FakeTws:
             "perm": 1_700_000_000 + len(self.sent),
             "status": "Submitted",
             "filled": Decimal(0),
+            "oca": said[22],
+            "parent": int(said[28]),
+            "percent": said[69],
         }
         self.orders[order["ref"]] = order
+        parent = self._numbered(order["parent"])
+        if parent is not None and parent["status"] != "Filled":
+            order |= {"status": "PreSubmitted", "why_held": "child"}
         if order["type"] == "MKT":
             self._fill(order)
         elif order["tif"] == "IOC":
             order["status"] = "Cancelled"
         return self._told(order)
 
+    def _numbered(self, number: int) -> dict[str, Any] | None:
+        return next((each for each in self.orders.values() if number and each["id"] == number), None)
+
+    def fill(self, ref: str) -> None:
+        self._fill(self.orders[ref])
+
     def _fill(self, order: dict[str, Any]) -> None:
         order |= {"status": "Filled", "filled": Decimal(order["quantity"])}
+        for each in self.orders.values():
+            if each["parent"] == order["id"]:
+                each |= {"status": "Submitted", "why_held": ""}
+            if each is not order and each["oca"] and each["oca"] == order["oca"]:
+                each["status"] = "Cancelled"
         side = "BOT" if order["action"] == "BUY" else "SLD"
         at = time.strftime("%Y%m%d-%H:%M:%S", time.gmtime())
         execution = (
@@ -275,18 +311,30 @@ class FakeTws:
 
     def _told(self, order: dict[str, Any]) -> bytes:
         told = [5, order["id"], *_APPLE, order["action"], order["quantity"], order["type"], order["limit"]]
-        told += [order["stop"], order["tif"], "", order["account"], "O", 0, order["ref"], 7, order["perm"], 0, 0, 0]
-        told += [*_nothing(5), *_nothing(29), *_nothing(7)]  # to faPercentage, deltaNeutralAuxPrice, comboLegsDescrip
+        told += [order["stop"], order["tif"], order["oca"], order["account"], "O", 0, order["ref"], 7, order["perm"]]
+        told += [0, 0, 0, *_nothing(5)]  # to faPercentage
+        told += [*_nothing(23), order["parent"], *_nothing(5)]  # to deltaNeutralAuxPrice
+        told += [*_nothing(3), order["percent"], *_nothing(3)]  # to comboLegsDescrip
         told += [0, 0, 0, *_nothing(3), "", *_nothing(4), 0, ""]  # to the algorithm
         told += ["", "", order["status"], *_nothing(14), "", ""]  # solicited to randomizePrice
         told += [0, *_nothing(16), *_nothing(3), *_nothing(5)]  # conditions to midOffsetAtHalf
         left = Decimal(order["quantity"]) - order["filled"]
         average = self.price if order["filled"] else 0
-        status = (3, order["id"], order["status"], order["filled"], left, average, order["perm"], 0, 0, 7)
+        status = (3, order["id"], order["status"], order["filled"], left, average, order["perm"], order["parent"], 0, 7)
         return _message(*told) + _message(*status, order.get("why_held", ""), 0)
 
     def _cancel(self, client: socket.socket, order_id: int) -> None:
-        order = next(each for each in self.orders.values() if each["id"] == order_id)
+        order = self._numbered(order_id)
+        if order is None and self.keeps_waiting and self.not_cancelled is not None:
+            self._tell(client, 4, 2, order_id, *self.not_cancelled, "")
+            return
+        if order is None:
+            left = [each for each in self.waiting if str(order_id) in (each[1], each[28])]
+            self.waiting = [each for each in self.waiting if each not in left]
+            self._tell(
+                client, 4, 2, order_id, 10147, f"OrderId {order_id} that needs to be cancelled is not found.", ""
+            )
+            return
 
         if self.fills_before_cancel:
             self._fill(order)
@@ -295,8 +343,13 @@ class FakeTws:
             return
 
         def end() -> bytes:
-            order["status"] = "Cancelled"
-            return _message(3, order_id, "Cancelled", 0, order["quantity"], 0, order["perm"], 0, 0, 7, "", 0)
+            ended = [order, *(each for each in self.orders.values() if each["parent"] == order_id)]
+            told = b""
+            for each in ended:
+                each["status"] = "Cancelled"
+                row = (3, each["id"], "Cancelled", 0, each["quantity"], 0, each["perm"], each["parent"], 0, 7, "", 0)
+                told += _message(*row)
+            return told
 
         self._done(client, "cancel", end)
 
