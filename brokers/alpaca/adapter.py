@@ -39,6 +39,7 @@ from brokers.errors import (
     MarketClosed,
     NoRate,
     NotCancellable,
+    NotSupported,
     OrderNotFound,
     PermissionDenied,
     RateLimited,
@@ -60,12 +61,14 @@ from brokers.types import (
     Fill,
     Health,
     Instrument,
+    LegRequest,
     MarketDay,
     OptionChain,
     OptionExpiration,
     OptionRight,
     OrderBook,
     OrderChanges,
+    OrderClass,
     OrderRequest,
     Position,
     Preview,
@@ -98,6 +101,11 @@ _QUIET = "Alpaca's answer could not be read."
 _assets: dict[tuple[str, str], tuple[float, Instrument]] = {}
 _lists: dict[tuple[str, str], tuple[float, list[Instrument]]] = {}
 _lists_lock = threading.Lock()
+_MOST_LEGS = 50_000
+_LISTED_WITHIN = timedelta(minutes=5)
+"""After that long an exit that no order of ours lists was made elsewhere."""
+_legs: dict[str, dict[str, Any]] = {}
+"""What is ours in the row of an exit, by Alpaca's id of it; nothing where it was made elsewhere."""
 
 
 class AlpacaBroker(Extras):
@@ -247,7 +255,7 @@ class AlpacaBroker(Extras):
         wanted = ""
         with _parsing():
             if client_order_id:
-                order = self._find(client_order_id)
+                order = self._find(client_order_id, symbol)
                 if order is None:
                     return []
                 wanted = parse.text(order.get("id"))
@@ -273,7 +281,8 @@ class AlpacaBroker(Extras):
         def read(told: dict[str, Any]) -> Fill:
             order_id = parse.text(told.get("order_id"))
             if order_id not in names:
-                names[order_id] = parse.text(parse.record(self._get(f"/v2/orders/{order_id}")).get("client_order_id"))
+                row = self._with_our_id(parse.record(self._get(f"/v2/orders/{order_id}")))
+                names[order_id] = parse.our_ids(parse.text(row.get("client_order_id")))[0]
             return parse.fill(told, names[order_id])
 
         return read
@@ -621,7 +630,7 @@ class AlpacaBroker(Extras):
             "side": request.side.lower(),
             "type": parse.TYPES[request.order_type],
             "time_in_force": request.tif.lower(),
-            "client_order_id": request.client_order_id,
+            "client_order_id": parse.name_of(request),
         }
         for name, value in (
             ("qty", request.quantity),
@@ -635,6 +644,8 @@ class AlpacaBroker(Extras):
                 body[name] = plain(value)
         if request.outside_rth:
             body["extended_hours"] = True
+        if request.order_class is not OrderClass.SIMPLE:
+            body |= {"order_class": request.order_class.value, **_exits(request)}
         answer = self._send("POST", "/v2/orders", body)
         return self._placed(answer, request.client_order_id, instrument.base or instrument.symbol.partition("/")[0])
 
@@ -667,7 +678,7 @@ class AlpacaBroker(Extras):
     def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
         self._check(account_id)
         with _parsing():
-            told = self._find(client_order_id)
+            told = self._find(client_order_id, symbol)
             if told is None:
                 return None
             return parse.order(told, self._fills_of(told), self._unknown)
@@ -701,7 +712,9 @@ class AlpacaBroker(Extras):
                 most = min(limit - len(found), _ORDERS_PAGE)
                 page = parse.records(self._get("/v2/orders", params | {"limit": str(most)}))
                 found += self._unknown.read_each(
-                    page, lambda each: parse.order(each, unknown=self._unknown), parse.order_name
+                    page,
+                    lambda each: parse.order(self._with_our_id(each), unknown=self._unknown),
+                    parse.order_name,
                 )
                 if len(page) < most:
                     break
@@ -718,6 +731,8 @@ class AlpacaBroker(Extras):
             raise InvalidOrder("Alpaca makes a new order of a changed one: it needs an id of its own.", "order_id")
         told = self._standing(account_id, client_order_id)
         order = parse.order(told)
+        if order.order_class is not OrderClass.SIMPLE:
+            raise NotSupported("An order with exits is not changed at Alpaca from here. Cancel it and send another.")
         if changes.quantity is not None and order.filled_quantity:
             # Whether what has filled counts in the new quantity is nowhere documented.
             raise InvalidOrder("Alpaca does not let the quantity of a partly filled order be changed here.", "quantity")
@@ -756,12 +771,12 @@ class AlpacaBroker(Extras):
             rules.check_quantity(changes.quantity, instrument)
 
     def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
-        order_id = parse.order(self._standing(account_id, client_order_id)).broker_order_id
+        order_id = parse.order(self._standing(account_id, client_order_id, symbol)).broker_order_id
         answer = self._send("DELETE", f"/v2/orders/{order_id}", None)
         if answer.status == 204:
             # What became of it is a read: its failure leaves the cancel standing.
             try:
-                found = self.order(account_id, client_order_id)
+                found = self.order(account_id, client_order_id, symbol=symbol)
             except BrokerError as error:
                 raise UnknownOutcome("Alpaca took the cancel, and did not say what became of the order.") from error
             if found is None:
@@ -770,23 +785,23 @@ class AlpacaBroker(Extras):
         try:
             return self._placed(answer, client_order_id)
         except Rejected as error:
-            raise self._told_again(client_order_id, error) from error
+            raise self._told_again(client_order_id, error, symbol) from error
 
-    def _standing(self, account_id: str, client_order_id: str) -> dict[str, Any]:
+    def _standing(self, account_id: str, client_order_id: str, symbol: str = "") -> dict[str, Any]:
         self._check(account_id)
         with _parsing():
-            told = self._find(client_order_id)
+            told = self._find(client_order_id, symbol)
             if told is None:
                 raise OrderNotFound("Alpaca has no order with that client order id.")
             if not parse.order(told).status.is_open:
                 raise NotCancellable(f"This order is {parse.order(told).status} already.")
         return told
 
-    def _told_again(self, client_order_id: str, error: Rejected) -> Rejected:
+    def _told_again(self, client_order_id: str, error: Rejected, symbol: str = "") -> Rejected:
         """Why a change or a cancel was refused: mostly because the order ended meanwhile, which a read can tell."""
         try:
             with _parsing():
-                told = self._find(client_order_id)
+                told = self._find(client_order_id, symbol)
                 status = None if told is None else parse.order(told).status
         except BrokerUnavailable:
             return error
@@ -802,18 +817,53 @@ class AlpacaBroker(Extras):
         if account_id != self._account:
             raise InvalidAccount("This connection has no account with that id.")
 
-    def _find(self, client_order_id: str) -> dict[str, Any] | None:
-        """The order by our id; None only when Alpaca itself says that it has none."""
+    def _find(self, client_order_id: str, symbol: str = "") -> dict[str, Any] | None:
+        """The order by our id; None only when Alpaca itself says that it has none, neither by itself nor with exits."""
         params = {"client_order_id": client_order_id}
         answer = self._ask(self._trading, "/v2/orders:by_client_order_id", params)
         if answer.status == 404:
             if parse.error_details(answer.json()) is None:
                 raise Garbled("Not Alpaca's own words.")
-            return None
+            rows = (row for root in self._with_exits(symbol) for row in parse.with_legs(root))
+            return next((row for row in rows if row["client_order_id"] == client_order_id), None)
         found = parse.record(self._content(answer))
         if found.get("client_order_id") != client_order_id:
             raise Garbled("Another order was answered.")
         return found
+
+    def _with_exits(self, symbol: str) -> Iterator[dict[str, Any]]:
+        """Every order of ours that has exits, newest first; only stocks have any. Of all symbols where none is named.
+
+        Raises BrokerUnavailable where there are more orders than can be read.
+        """
+        if symbol and parse.guess_class(symbol) is not AssetClass.STOCK:
+            return
+        params = {"status": "all", "nested": "true", "direction": "desc", "limit": str(_ORDERS_PAGE)}
+        params |= {"symbols": symbol} if symbol else {}
+        for _ in range(_PAGES):
+            page = parse.records(self._get("/v2/orders", params, _MANY_ASSETS))
+            yield from (each for each in page if len(parse.our_ids(each.get("client_order_id"))) > 1)
+            if len(page) < _ORDERS_PAGE:
+                return
+            params["before_order_id"] = parse.text(page[-1].get("id"))
+        raise BrokerUnavailable("Alpaca lists more orders than can be read at once.")
+
+    def _with_our_id(self, told: dict[str, Any]) -> dict[str, Any]:
+        """The row of an order that is listed by itself; a leg gets our id, which stands in that of its order alone."""
+        if not parse.may_be_leg(told):
+            return told
+        order_id = parse.text(told.get("id"))
+        if order_id not in _legs:
+            found: dict[str, dict[str, Any]] = {}
+            for root in self._with_exits(str(told.get("symbol") or "")):
+                for row in parse.with_legs(root)[1:]:
+                    found[parse.text(row.get("id"))] = {name: row[name] for name in parse.OF_A_LEG}
+            if parse.moment(told.get("created_at")) < datetime.now(UTC) - _LISTED_WITHIN:
+                found.setdefault(order_id, {})
+            if len(_legs) > _MOST_LEGS:
+                _legs.clear()
+            _legs.update(found)
+        return {**told, **_legs.get(order_id, {})}
 
     def _activities(
         self,
@@ -936,6 +986,17 @@ def _lacks_units(low: str, base: str) -> bool:
 
 
 _MONEY = ("usd", "usdt", "usdc", "eur", "gbp")
+
+
+def _exits(request: OrderRequest) -> dict[str, Any]:
+    """Each exit under the name that Alpaca has for it; of a pair the first is the profit target itself."""
+    told: dict[str, Any] = {}
+    pair: tuple[OrderRequest | LegRequest, ...] = (request, *request.legs)
+    for each in pair if request.order_class is OrderClass.OCO else request.legs:
+        prices = (("stop_price", each.stop_price), ("limit_price", each.limit_price))
+        name = "stop_loss" if each.order_type.needs_stop else "take_profit"
+        told[name] = {field: plain(price) for field, price in prices if price is not None}
+    return told
 
 
 def _within(at: datetime, start: datetime | None, end: datetime | None) -> bool:

@@ -31,6 +31,7 @@ from brokers.types import (
     OptionRight,
     OrderBook,
     OrderClass,
+    OrderRequest,
     OrderType,
     Position,
     Print,
@@ -46,6 +47,7 @@ from brokers.types import (
 from brokers.unknown_words import UnknownWords
 
 NEW_YORK = ZoneInfo("America/New_York")
+_WITH_EXITS = re.compile("[0-9a-f]{32}(-[0-9a-f]{32}){1,2}")
 _PAIRS_END_IN = ("USDT", "USDC", "USD", "BTC")
 
 CLASSES = {"us_equity": AssetClass.STOCK, "crypto": AssetClass.CRYPTO, "us_option": AssetClass.OPTION}
@@ -264,6 +266,46 @@ def position_name(told: Mapping[str, Any]) -> str:
 # -- orders ----------------------------------------------------------------------------------------------------
 
 
+_PARENT, _WAITS = "parent_client_order_id", "waits_for_parent"
+"""What is put into a leg's row here, from that of its order."""
+OF_A_LEG = ("client_order_id", _PARENT)
+
+
+def name_of(request: OrderRequest) -> str:
+    """The client order id of an order at Alpaca. It gives an exit an id of its own, so our ids of them stand here:
+    first the profit target, then the stop.
+    """
+    legs = sorted(request.legs, key=lambda leg: leg.order_type.needs_stop)
+    return "-".join([request.client_order_id, *(leg.client_order_id for leg in legs)])
+
+
+def our_ids(name: Any) -> list[str]:
+    """Of an order and its exits, from its client order id at Alpaca."""
+    text = str(name or "")
+    return text.split("-") if _WITH_EXITS.fullmatch(text) else [text]
+
+
+def with_legs(told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The order, and each of its legs as a row that goes by our id."""
+    own, *ids = our_ids(told.get("client_order_id"))
+    rows = [{**told, "client_order_id": own}]
+    legs = [each for each in told.get("legs") or () if isinstance(each, dict)]
+    for place, ours in enumerate(ids):
+        stops = [word(each.get("type")) != "limit" for each in legs]
+        fitting = [each for each, stop in zip(legs, stops, strict=True) if len(ids) == 1 or stop is bool(place)]
+        newest = sorted(fitting, key=lambda each: str(each.get("created_at")))[-1:]
+        waits = word(told.get("status")) != "filled" and word(told.get("order_class")) != "oco"
+        rows += [{**each, "client_order_id": ours, _PARENT: own, _WAITS: waits} for each in newest]
+    return rows
+
+
+def may_be_leg(told: Mapping[str, Any]) -> bool:
+    """Whether a row that is listed by itself can hang on another one."""
+    named = our_ids(told.get("client_order_id"))
+    is_ours = len(named) > 1 or re.fullmatch("[0-9a-f]{32}", named[0]) is not None
+    return word(told.get("order_class")) in ("bracket", "oco", "oto") and not is_ours
+
+
 def order_name(told: Mapping[str, Any]) -> str:
     return f"order {told.get('id') or '?'}"
 
@@ -296,7 +338,7 @@ def order(told: Mapping[str, Any], fills: Sequence[Fill] = (), unknown: UnknownW
     made = told.get("created_at") or told.get("submitted_at")
     return BrokerOrder(
         broker_order_id=text(told.get("id")),
-        client_order_id=text(told.get("client_order_id")),
+        client_order_id=our_ids(text(told.get("client_order_id")))[0],
         status=status,
         filled_quantity=filled,
         average_price=(optional_number(told.get("filled_avg_price")) or None) if filled else None,
@@ -315,7 +357,8 @@ def order(told: Mapping[str, Any], fills: Sequence[Fill] = (), unknown: UnknownW
         trail_percent=stops[1],
         currency="USD",
         order_class=OrderClass(order_class) if order_class in tuple(OrderClass) else OrderClass.SIMPLE,
-        held=theirs == "held",
+        parent_client_order_id=str(told.get(_PARENT) or ""),
+        held=theirs == "held" and told.get(_WAITS, order_class != "oco"),
         created_at=None if made is None else moment(made),
     )
 

@@ -452,6 +452,7 @@ class AlpacaCase(Case):
         Way.SUBMIT: ("POST", "/v2/orders"),
         Way.CANCEL: ("DELETE", "/v2/orders/"),
         Way.REPLACE: ("PATCH", "/v2/orders/"),
+        **dict.fromkeys((Way.BRACKET, Way.OCO, Way.OTO), ("POST", "/v2/orders")),
     }
     new_id_when_replaced = True
 
@@ -461,7 +462,7 @@ class AlpacaCase(Case):
 
             def at_broker(client_order_id: str) -> Standing | None:
                 for told in fake.orders.values():
-                    if told["client_order_id"] == client_order_id:
+                    if fake.our_id(told) == client_order_id:
                         return Standing(
                             open=told["status"] in alpaca.OPEN,
                             quantity=Decimal(told["qty"]),
@@ -475,7 +476,7 @@ class AlpacaCase(Case):
                 price=fake.prices["AAPL"],
                 quantity=Decimal(2),
                 fake=fake,
-                sent=lambda ours: sum(body.get("client_order_id") == ours for body in fake.sent),
+                sent=lambda ours: sum(body["client_order_id"].startswith(ours) for body in fake.sent),
                 at_broker=at_broker,
                 secrets=(alpaca.KEY_ID, alpaca.SECRET),
                 exact_symbol="TINY/USD",
