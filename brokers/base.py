@@ -36,6 +36,7 @@ from brokers.types import (
     Rate,
     Transaction,
     Transfer,
+    Unreadable,
 )
 
 
@@ -43,6 +44,11 @@ class Extras(Protocol):
     """What few brokers have. An adapter inherits it, has methods of its own for what it names among its abilities,
     and raises NotSupported for the rest. All are reads; nothing here or elsewhere sends money out.
     """
+
+    @property
+    def unknown_words(self) -> tuple[Unreadable, ...]:
+        """What this object has read and does not know, oldest first: see ``brokers.unknown_words``."""
+        return ()
 
     def option_expirations(self, symbol: str) -> list[OptionExpiration]:
         """Of the options on ``symbol``, nearest first. Raises InvalidSymbol."""

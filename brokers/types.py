@@ -531,6 +531,21 @@ class Transaction:
     client_order_id: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """Something in an answer of a broker that its adapter does not know."""
+
+    row: str
+    """Which row it was found in, such as ``order 1234`` or ``position IPOX``."""
+    word: str
+    """What it was, such as ``status pending_review``, as the broker wrote it."""
+    left_out: bool = False
+    """The row is missing from the list that was returned; else it is there, without what this word says."""
+
+    def __str__(self) -> str:
+        return f"{self.row}: {self.word}" + (", left out" if self.left_out else "")
+
+
 class Ability(StrEnum):
     """What not every broker's interface can do. A tool that needs one is not listed where it is missing."""
 

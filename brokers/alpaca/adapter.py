@@ -11,6 +11,7 @@ An order always carries our client order id. Alpaca refuses one it has seen, for
 so a lost answer can be looked up whenever it was lost. Nothing is sent twice.
 """
 
+import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -35,9 +36,12 @@ from brokers.errors import (
     InvalidOrder,
     InvalidRequest,
     InvalidSymbol,
+    MarketClosed,
     NoRate,
     NotCancellable,
+    NotSupported,
     OrderNotFound,
+    PermissionDenied,
     RateLimited,
     Rejected,
     UnknownOutcome,
@@ -57,12 +61,14 @@ from brokers.types import (
     Fill,
     Health,
     Instrument,
+    LegRequest,
     MarketDay,
     OptionChain,
     OptionExpiration,
     OptionRight,
     OrderBook,
     OrderChanges,
+    OrderClass,
     OrderRequest,
     Position,
     Preview,
@@ -73,7 +79,9 @@ from brokers.types import (
     Side,
     Transaction,
     Transfer,
+    Unreadable,
 )
+from brokers.unknown_words import UnknownWords
 
 _TRADING = {
     Environment.PAPER: "https://paper-api.alpaca.markets",
@@ -93,6 +101,11 @@ _QUIET = "Alpaca's answer could not be read."
 _assets: dict[tuple[str, str], tuple[float, Instrument]] = {}
 _lists: dict[tuple[str, str], tuple[float, list[Instrument]]] = {}
 _lists_lock = threading.Lock()
+_MOST_LEGS = 50_000
+_LISTED_WITHIN = timedelta(minutes=5)
+"""After that long an exit that no order of ours lists was made elsewhere."""
+_legs: dict[str, dict[str, Any]] = {}
+"""What is ours in the row of an exit, by Alpaca's id of it; nothing where it was made elsewhere."""
 
 
 class AlpacaBroker(Extras):
@@ -111,7 +124,7 @@ class AlpacaBroker(Extras):
         timeouts: Timeouts | None = None,
     ) -> None:
         self._environment = environment
-        self._secret = secret
+        self._secrets = (secret, key_id)
         self._account = account
         self._feed = feed
         self._timeouts = timeouts or Timeouts()
@@ -119,6 +132,7 @@ class AlpacaBroker(Extras):
         self._trading_url = trading_url or _TRADING[environment]
         self._trading = http.shared(self._trading_url, "Alpaca")
         self._data = http.shared(data_url or _DATA, "Alpaca's market data")
+        self._unknown = UnknownWords()
 
     @classmethod
     def open(cls, settings: Mapping[str, Any]) -> Self:
@@ -145,6 +159,10 @@ class AlpacaBroker(Extras):
     @property
     def capabilities(self) -> Capabilities:
         return rules.CAPABILITIES
+
+    @property
+    def unknown_words(self) -> tuple[Unreadable, ...]:
+        return self._unknown()
 
     def connect(self) -> ConnectionInfo:
         with _parsing():
@@ -193,7 +211,8 @@ class AlpacaBroker(Extras):
     def positions(self, account_id: str) -> list[Position]:
         self._check(account_id)
         with _parsing():
-            return [parse.position(each, "USD") for each in parse.records(self._get("/v2/positions"))]
+            rows = parse.records(self._get("/v2/positions"))
+            return self._unknown.read_each(rows, lambda each: parse.position(each, "USD"), parse.position_name)
 
     def transactions(
         self,
@@ -212,9 +231,13 @@ class AlpacaBroker(Extras):
             return found
         with _parsing():
             for told in self._activities(() if "other" in kinds else types, start, end, after):
-                each = parse.transaction(told)
-                if _within(each.at, start, end) and (not kinds or each.kind in kinds):
-                    found.append(each)
+                if parse.is_cancelled(told):
+                    continue
+                found += [
+                    each
+                    for each in self._unknown.read_each([told], parse.transaction, parse.activity_name)
+                    if _within(each.at, start, end) and (not kinds or each.kind in kinds)
+                ]
                 if len(found) >= limit:
                     break
         return found
@@ -235,7 +258,7 @@ class AlpacaBroker(Extras):
         wanted = ""
         with _parsing():
             if client_order_id:
-                order = self._find(client_order_id)
+                order = self._find(client_order_id, symbol)
                 if order is None:
                     return []
                 wanted = parse.text(order.get("id"))
@@ -243,19 +266,29 @@ class AlpacaBroker(Extras):
                 start = max(start or datetime.min.replace(tzinfo=UTC), parse.moment(order.get("created_at")) - _SLACK)
             found: list[Fill] = []
             for told in self._activities(["FILL"], start, end, after):
-                order_id = parse.text(told.get("order_id"))
-                if wanted and order_id != wanted:
+                order_id = str(told.get("order_id") or "")
+                if (wanted and order_id != wanted) or parse.is_cancelled(told):
                     continue
-                if order_id not in names:
-                    names[order_id] = parse.text(
-                        parse.record(self._get(f"/v2/orders/{order_id}")).get("client_order_id")
-                    )
-                each = parse.fill(told, names[order_id])
-                if (not symbol or each.symbol == symbol) and _within(each.filled_at, start, end):
-                    found.append(each)
+                found += [
+                    each
+                    for each in self._unknown.read_each([told], self._named_fill(names), parse.activity_name)
+                    if (not symbol or each.symbol == symbol) and _within(each.filled_at, start, end)
+                ]
                 if len(found) >= limit:
                     break
         return found
+
+    def _named_fill(self, names: dict[str, str]) -> Callable[[dict[str, Any]], Fill]:
+        """Reads a fill; ``names`` has the client order id of each order, as far as it was needed."""
+
+        def read(told: dict[str, Any]) -> Fill:
+            order_id = parse.text(told.get("order_id"))
+            if order_id not in names:
+                row = self._with_our_id(parse.record(self._get(f"/v2/orders/{order_id}")))
+                names[order_id] = parse.our_ids(parse.text(row.get("client_order_id")))[0]
+            return parse.fill(told, names[order_id])
+
+        return read
 
     def fees(self, account_id: str) -> list[FeeRule]:
         return rules.FEES
@@ -303,7 +336,10 @@ class AlpacaBroker(Extras):
         with _parsing():
             told = self._get("/v2/assets", {"status": "active", "asset_class": theirs}, most=_MANY_ASSETS)
             now = datetime.now(UTC)
-            found = [parse.instrument(each, now) for each in parse.records(told) if each.get("tradable") is True]
+            tradable = [each for each in parse.records(told) if each.get("tradable") is True]
+            found = self._unknown.read_each(
+                tradable, lambda each: parse.instrument(each, now), lambda each: f"asset {each.get('symbol')}"
+            )
         with _lists_lock:
             _lists[self._trading_url, theirs] = time.monotonic() + _ASSETS_STAY, found
         return found
@@ -326,7 +362,8 @@ class AlpacaBroker(Extras):
             raise InvalidSymbol(f"Alpaca has no instrument {wanted!r}.")
         with _parsing():
             told = parse.record(self._content(answer))
-            if told.get("tradable") is not True or told.get("status") != "active":
+            tradable = told.get("tradable") is True and told.get("status") == "active"
+            if not tradable or (not is_option and parse.word(told.get("class")) not in parse.CLASSES):
                 raise InvalidSymbol(f"{wanted} cannot be traded at Alpaca.")
             now = datetime.now(UTC)
             found = parse.option(told, now) if is_option else parse.instrument(told, now)
@@ -490,9 +527,8 @@ class AlpacaBroker(Extras):
         found: list[Transfer] = []
         with _parsing():
             for told in self._activities(parse.MOVES, start, end, ""):
-                each = parse.transfer(told)
-                if _within(each.at, start, end):
-                    found.append(each)
+                read = self._unknown.read_each([told], parse.transfer, parse.activity_name)
+                found += [each for each in read if _within(each.at, start, end)]
                 if len(found) >= limit:
                     break
         return found[: max(limit, 0)]
@@ -599,7 +635,7 @@ class AlpacaBroker(Extras):
             "side": request.side.lower(),
             "type": parse.TYPES[request.order_type],
             "time_in_force": request.tif.lower(),
-            "client_order_id": request.client_order_id,
+            "client_order_id": parse.name_of(request),
         }
         for name, value in (
             ("qty", request.quantity),
@@ -613,34 +649,44 @@ class AlpacaBroker(Extras):
                 body[name] = plain(value)
         if request.outside_rth:
             body["extended_hours"] = True
+        if request.order_class is not OrderClass.SIMPLE:
+            body |= {"order_class": request.order_class.value, **_exits(request)}
         answer = self._send("POST", "/v2/orders", body)
-        return self._placed(answer, request.client_order_id)
+        return self._placed(answer, request.client_order_id, instrument.base or instrument.symbol.partition("/")[0])
 
-    def _placed(self, answer: HttpAnswer, client_order_id: str) -> BrokerOrder:
-        """The order in the answer to a write, or what its status says. Anything unclear is UnknownOutcome."""
+    def _placed(self, answer: HttpAnswer, client_order_id: str, base: str = "") -> BrokerOrder:
+        """The order in the answer to a write, or what its status says. Anything unclear is UnknownOutcome.
+
+        ``base`` is what the order buys or sells, which tells whether money or the coin itself is missing.
+        """
         if answer.undecided:
             raise UnknownOutcome(f"Alpaca returned {answer.status}: the order may be open there.")
         try:
             if 200 <= answer.status < 300:
-                placed = parse.order(parse.record(answer.json()))
+                placed = parse.order(parse.record(answer.json()), unknown=self._unknown)
                 if placed.client_order_id == client_order_id:
                     return placed
                 raise Garbled("The answer was for another order.")
-            told = parse.error_details(answer.json(), self._secret, self._headers["APCA-API-KEY-ID"])
+            told = parse.error_details(answer.json(), *self._secrets)
+            alone = parse.message_alone(answer.json(), *self._secrets)
         except Garbled as error:
             raise UnknownOutcome(f"{_QUIET} The order may be open there.") from error
+        if told is None and alone:
+            raise _refusal(answer.status, None, alone, base)
         if told is None:
             # Not Alpaca's own error body: something between us and Alpaca spoke.
             raise UnknownOutcome(f"Alpaca returned {answer.status} without a reason: the order may be open there.")
-        raise _refusal(answer.status, *told)
+        if str(told[0]).startswith("5"):
+            raise UnknownOutcome("Alpaca reported an internal error: the order may be open there.")
+        raise _refusal(answer.status, *told, base)
 
     def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
         self._check(account_id)
         with _parsing():
-            told = self._find(client_order_id)
+            told = self._find(client_order_id, symbol)
             if told is None:
                 return None
-            return parse.order(told, self._fills_of(told))
+            return parse.order(told, self._fills_of(told), self._unknown)
 
     def _fills_of(self, told: dict[str, Any]) -> list[Fill]:
         """Oldest first. The order's own total stands in while its executions are not all listed."""
@@ -650,7 +696,7 @@ class AlpacaBroker(Extras):
         since = parse.moment(told.get("created_at")) - _SLACK
         found: list[Fill] = []
         for each in self._activities(["FILL"], since, None, "", direction="asc"):
-            if each.get("order_id") == order_id:
+            if each.get("order_id") == order_id and not parse.is_cancelled(each):
                 found.append(parse.fill(each, parse.text(told.get("client_order_id"))))
                 if sum(fill.quantity for fill in found) >= filled:
                     break
@@ -670,13 +716,16 @@ class AlpacaBroker(Extras):
             while len(found) < limit:
                 most = min(limit - len(found), _ORDERS_PAGE)
                 page = parse.records(self._get("/v2/orders", params | {"limit": str(most)}))
-                # Orders of several legs in one have no symbol or side of their own.
-                found += [parse.order(each) for each in page if each.get("order_class") != "mleg"]
+                found += self._unknown.read_each(
+                    page,
+                    lambda each: parse.order(self._with_our_id(each), unknown=self._unknown),
+                    parse.order_name,
+                )
                 if len(page) < most:
                     break
                 params = {name: value for name, value in params.items() if name != "after"}
                 params["before_order_id"] = parse.text(page[-1].get("id"))
-                if since is not None and parse.moment(page[-1].get("created_at")) < since:
+                if since is not None and found and (found[-1].created_at or since) < since:
                     break
         return [each for each in found if since is None or (each.created_at and each.created_at >= since)][:limit]
 
@@ -687,6 +736,8 @@ class AlpacaBroker(Extras):
             raise InvalidOrder("Alpaca replaces a changed order with a new one, which needs its own id.", "order_id")
         told = self._standing(account_id, client_order_id)
         order = parse.order(told)
+        if order.order_class is not OrderClass.SIMPLE:
+            raise NotSupported("An order with exits cannot be changed at Alpaca from here. Cancel it and send another.")
         if changes.quantity is not None and order.filled_quantity:
             # Whether what has filled counts in the new quantity is nowhere documented.
             raise InvalidOrder("Alpaca does not let the quantity of a partly filled order be changed here.", "quantity")
@@ -709,7 +760,7 @@ class AlpacaBroker(Extras):
         body["client_order_id"] = new_client_order_id
         answer = self._send("PATCH", f"/v2/orders/{order.broker_order_id}", body)
         try:
-            return self._placed(answer, new_client_order_id)
+            return self._placed(answer, new_client_order_id, order.symbol.partition("/")[0])
         except DuplicateClientId:
             raise  # the new order stands: it is looked up by its own id
         except Rejected as error:
@@ -725,12 +776,12 @@ class AlpacaBroker(Extras):
             rules.check_quantity(changes.quantity, instrument)
 
     def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
-        order_id = parse.order(self._standing(account_id, client_order_id)).broker_order_id
+        order_id = parse.order(self._standing(account_id, client_order_id, symbol)).broker_order_id
         answer = self._send("DELETE", f"/v2/orders/{order_id}", None)
         if answer.status == 204:
             # What became of it is a read: its failure leaves the cancel standing.
             try:
-                found = self.order(account_id, client_order_id)
+                found = self.order(account_id, client_order_id, symbol=symbol)
             except BrokerError as error:
                 raise UnknownOutcome("Alpaca accepted the cancel but did not report the outcome.") from error
             if found is None:
@@ -739,23 +790,23 @@ class AlpacaBroker(Extras):
         try:
             return self._placed(answer, client_order_id)
         except Rejected as error:
-            raise self._told_again(client_order_id, error) from error
+            raise self._told_again(client_order_id, error, symbol) from error
 
-    def _standing(self, account_id: str, client_order_id: str) -> dict[str, Any]:
+    def _standing(self, account_id: str, client_order_id: str, symbol: str = "") -> dict[str, Any]:
         self._check(account_id)
         with _parsing():
-            told = self._find(client_order_id)
+            told = self._find(client_order_id, symbol)
             if told is None:
                 raise OrderNotFound("Alpaca has no order with that client order id.")
             if not parse.order(told).status.is_open:
                 raise NotCancellable(f"This order is already {parse.order(told).status}.")
         return told
 
-    def _told_again(self, client_order_id: str, error: Rejected) -> Rejected:
+    def _told_again(self, client_order_id: str, error: Rejected, symbol: str = "") -> Rejected:
         """Why a change or a cancel was refused: mostly because the order ended meanwhile, which a read can tell."""
         try:
             with _parsing():
-                told = self._find(client_order_id)
+                told = self._find(client_order_id, symbol)
                 status = None if told is None else parse.order(told).status
         except BrokerUnavailable:
             return error
@@ -771,18 +822,53 @@ class AlpacaBroker(Extras):
         if account_id != self._account:
             raise InvalidAccount("This connection has no account with that id.")
 
-    def _find(self, client_order_id: str) -> dict[str, Any] | None:
-        """The order by our id; None only when Alpaca itself says that it has none."""
+    def _find(self, client_order_id: str, symbol: str = "") -> dict[str, Any] | None:
+        """The order by our id; None only when Alpaca itself says that it has none, neither by itself nor with exits."""
         params = {"client_order_id": client_order_id}
         answer = self._ask(self._trading, "/v2/orders:by_client_order_id", params)
         if answer.status == 404:
             if parse.error_details(answer.json()) is None:
                 raise Garbled("Not Alpaca's own words.")
-            return None
-        told = parse.record(self._content(answer))
-        if told.get("client_order_id") != client_order_id:
+            rows = (row for root in self._with_exits(symbol) for row in parse.with_legs(root))
+            return next((row for row in rows if row["client_order_id"] == client_order_id), None)
+        found = parse.record(self._content(answer))
+        if found.get("client_order_id") != client_order_id:
             raise Garbled("The answer was for another order.")
-        return told
+        return found
+
+    def _with_exits(self, symbol: str) -> Iterator[dict[str, Any]]:
+        """Every order of ours that has exits, newest first; only stocks have any. Of all symbols where none is named.
+
+        Raises BrokerUnavailable where there are more orders than can be read.
+        """
+        if symbol and parse.guess_class(symbol) is not AssetClass.STOCK:
+            return
+        params = {"status": "all", "nested": "true", "direction": "desc", "limit": str(_ORDERS_PAGE)}
+        params |= {"symbols": symbol} if symbol else {}
+        for _ in range(_PAGES):
+            page = parse.records(self._get("/v2/orders", params, _MANY_ASSETS))
+            yield from (each for each in page if len(parse.our_ids(each.get("client_order_id"))) > 1)
+            if len(page) < _ORDERS_PAGE:
+                return
+            params["before_order_id"] = parse.text(page[-1].get("id"))
+        raise BrokerUnavailable("Alpaca lists more orders than can be read at once.")
+
+    def _with_our_id(self, told: dict[str, Any]) -> dict[str, Any]:
+        """The row of an order that is listed by itself; a leg gets our id, which stands in that of its order alone."""
+        if not parse.may_be_leg(told):
+            return told
+        order_id = parse.text(told.get("id"))
+        if order_id not in _legs:
+            found: dict[str, dict[str, Any]] = {}
+            for root in self._with_exits(str(told.get("symbol") or "")):
+                for row in parse.with_legs(root)[1:]:
+                    found[parse.text(row.get("id"))] = {name: row[name] for name in parse.OF_A_LEG}
+            if parse.moment(told.get("created_at")) < datetime.now(UTC) - _LISTED_WITHIN:
+                found.setdefault(order_id, {})
+            if len(_legs) > _MOST_LEGS:
+                _legs.clear()
+            _legs.update(found)
+        return {**told, **_legs.get(order_id, {})}
 
     def _activities(
         self,
@@ -838,7 +924,7 @@ class AlpacaBroker(Extras):
         """What a read brought. Raises Rejected for a refusal in Alpaca's own words, else BrokerUnavailable."""
         if 200 <= answer.status < 300:
             return answer.json()
-        told = parse.error_details(_json_of(answer), self._secret, self._headers["APCA-API-KEY-ID"])
+        told = parse.error_details(_json_of(answer), *self._secrets)
         if answer.status == 401 or (answer.status == 403 and told is None):
             raise AuthFailed("Alpaca does not accept these keys. Link the account again with valid keys.")
         if answer.status == 429:
@@ -870,22 +956,52 @@ def _json_of(answer: HttpAnswer) -> Any:
         return None
 
 
-def _refusal(status: int, code: int, message: str) -> Rejected:
+def _refusal(status: int, code: int | None, message: str, base: str) -> Rejected:
     """Alpaca's refusal of an order. Source: its order guide and the answers 403 and 422 of its OpenAPI document."""
     said = message or f"Alpaca's code is {code}."
     low = message.casefold()
     if "client_order_id" in low:
         return DuplicateClientId("Alpaca already has an order with this client order id.")
     kinds: list[tuple[bool, Callable[[str], Rejected]]] = [
-        (status == 401, AuthFailed),
+        (status == 401 or (status == 403 and code is None), AuthFailed),
         (status == 404 and "order" in low, OrderNotFound),
-        ("insufficient qty" in low or "insufficient balance" in low, InsufficientPosition),
-        ("buying power" in low or "insufficient" in low, InsufficientFunds),
-        ("asset" in low and ("not found" in low or "not tradable" in low), InvalidSymbol),
+        (_lacks_units(low, base), InsufficientPosition),
+        (any(each in low for each in _NO_MONEY), InsufficientFunds),
+        ("asset" in low and any(each in low for each in _NO_ASSET), InvalidSymbol),
         ("not cancelable" in low or "already in" in low, NotCancellable),
+        (any(each in low for each in _CLOSED), MarketClosed),
+        (any(each in low for each in _MAY_NOT), PermissionDenied),
     ]
     make = next((kind for fits, kind in kinds if fits), Rejected)
     return make(f"Alpaca refused: {said}")
+
+
+_NO_MONEY = ("buying power", "insufficient")
+_NO_ASSET = ("not found", "not tradable", "not active", "does not exist")
+_CLOSED = ("market is closed", "market is not open", "market hours", "market is currently closed")
+_MAY_NOT = ("not allowed to", "not authorized", "not permitted", "not eligible", "is restricted", "is blocked")
+
+
+def _lacks_units(low: str, base: str) -> bool:
+    """Whether the thing sold is missing, and not money: a purchase of coins lacks the balance of what it pays with."""
+    if "insufficient qty" in low or "insufficient underlying qty" in low:
+        return True
+    lacking = re.search(r"insufficient balance for ([a-z0-9]+)", low)
+    return lacking is not None and (lacking[1] == base.casefold() if base else lacking[1] not in _MONEY)
+
+
+_MONEY = ("usd", "usdt", "usdc", "eur", "gbp")
+
+
+def _exits(request: OrderRequest) -> dict[str, Any]:
+    """Each exit under the name that Alpaca has for it; of a pair the first is the profit target itself."""
+    told: dict[str, Any] = {}
+    pair: tuple[OrderRequest | LegRequest, ...] = (request, *request.legs)
+    for each in pair if request.order_class is OrderClass.OCO else request.legs:
+        prices = (("stop_price", each.stop_price), ("limit_price", each.limit_price))
+        name = "stop_loss" if each.order_type.needs_stop else "take_profit"
+        told[name] = {field: plain(price) for field, price in prices if price is not None}
+    return told
 
 
 def _within(at: datetime, start: datetime | None, end: datetime | None) -> bool:

@@ -3,6 +3,7 @@
 Source of every shape: Alpaca's OpenAPI documents, Trading API 2.0.1 and Market Data API 1.1.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
@@ -12,6 +13,7 @@ from zoneinfo import ZoneInfo
 from brokers.errors import InvalidSymbol
 from brokers.http import Garbled
 from brokers.instrument_id import InstrumentId, InstrumentKind, venue_of
+from brokers.reading import quoted_text
 from brokers.symbol_lookup import occ_symbol, parse_occ
 from brokers.types import (
     AccountState,
@@ -28,6 +30,8 @@ from brokers.types import (
     OptionContract,
     OptionRight,
     OrderBook,
+    OrderClass,
+    OrderRequest,
     OrderType,
     Position,
     Print,
@@ -40,11 +44,16 @@ from brokers.types import (
     TransferKind,
     TransferStatus,
 )
+from brokers.unknown_words import UnknownWords
 
 NEW_YORK = ZoneInfo("America/New_York")
+_WITH_EXITS = re.compile("[0-9a-f]{32}(-[0-9a-f]{32}){1,2}")
 _PAIRS_END_IN = ("USDT", "USDC", "USD", "BTC")
 
 CLASSES = {"us_equity": AssetClass.STOCK, "crypto": AssetClass.CRYPTO, "us_option": AssetClass.OPTION}
+"""Of what can be traded here."""
+_CLASSES = {**CLASSES, "ipo": AssetClass.STOCK, "crypto_perp": AssetClass.PERPETUAL}
+"""Of what an account can have."""
 TYPES = {
     OrderType.MARKET: "market",
     OrderType.LIMIT: "limit",
@@ -57,12 +66,13 @@ _STATUSES = {
     **dict.fromkeys(
         (
             *("new", "accepted", "pending_new", "accepted_for_bidding", "held", "partially_filled"),
-            *("pending_cancel", "pending_replace", "stopped", "suspended", "calculated", "done_for_day"),
+            *("pending_cancel", "pending_replace", "pending_review", "stopped", "suspended", "calculated"),
+            "done_for_day",
         ),
         BrokerStatus.WORKING,
     ),
     "filled": BrokerStatus.FILLED,
-    "canceled": BrokerStatus.CANCELLED,
+    **dict.fromkeys(("canceled", "cancelled"), BrokerStatus.CANCELLED),
     "expired": BrokerStatus.EXPIRED,
     "replaced": BrokerStatus.CANCELLED,
     "rejected": BrokerStatus.REJECTED,
@@ -73,8 +83,9 @@ KINDS = {
     "withdrawal": ("CSW",),
     "fee": ("FEE", "CFEE", "DIVFEE", "PTC"),
     "dividend": ("DIV", "DIVCGL", "DIVCGS", "DIVROC", "DIVTXEX", "CGD"),
-    "tax": ("DIVFT", "DIVNRA", "DIVTW", "INTNRA", "INTTW"),
+    "tax": ("DIVFT", "DIVNRA", "DIVTW", "DIVWH", "INTNRA", "INTTW", "WH"),
     "interest": ("INT",),
+    "split": ("SPLIT", "SSP"),
     "transfer": ("JNL", "JNLC", "JNLS", "ACATC", "ACATS", "FOPT"),
 }
 """Our word for a transaction → Alpaca's activity types. What is in none of them is ``other``."""
@@ -141,6 +152,11 @@ def text(value: Any) -> str:
     return value
 
 
+def word(value: Any) -> str:
+    """One of Alpaca's own words, in whatever case it came; empty for none."""
+    return value.strip().lower() if isinstance(value, str) else ""
+
+
 def moment(value: Any) -> datetime:
     try:
         found = datetime.fromisoformat(text(value))
@@ -163,9 +179,9 @@ def pair(symbol: str, kind: AssetClass) -> str:
 
 def asset_class(value: Any) -> AssetClass:
     try:
-        return CLASSES[text(value)]
+        return _CLASSES[word(value)]
     except KeyError as error:
-        raise Garbled("Unknown asset class.") from error
+        raise Garbled(f"asset class {value}") from error
 
 
 def guess_class(symbol: str) -> AssetClass:
@@ -187,9 +203,12 @@ def multiplier(kind: AssetClass) -> Decimal:
 
 def account_state(told: Mapping[str, Any], now: datetime) -> AccountState:
     """What Alpaca holds back of the cash is the difference to its cash buying power."""
-    cash = number(told.get("cash"))
+    cash, equity = number(told.get("cash")), number(told.get("equity") or told.get("portfolio_value"))
     free = optional_number(told.get("non_marginable_buying_power"))
     currency = text(told.get("currency"))
+    worth = [optional_number(told.get(name)) for name in ("long_market_value", "short_market_value")]
+    known = [each for each in worth if each is not None]
+    margin = told.get("multiplier") is None or number(told["multiplier"]) != 1
     return AccountState(
         account_id=text(told.get("account_number")),
         currency=currency,
@@ -200,85 +219,193 @@ def account_state(told: Mapping[str, Any], now: datetime) -> AccountState:
                 reserved=Decimal(0) if free is None else max(cash - free, Decimal(0)),
             ),
         ),
-        positions_value=number(told.get("long_market_value")) + number(told.get("short_market_value")),
-        equity=number(told.get("equity")),
+        positions_value=sum(known, Decimal(0)) if len(known) == len(worth) else equity - cash,
+        equity=equity,
         buying_power=number(told.get("buying_power")),
         as_of=now,
+        initial_margin=optional_number(told.get("initial_margin")) if margin else None,
+        maintenance_margin=optional_number(told.get("maintenance_margin")) if margin else None,
     )
 
 
 def position(told: Mapping[str, Any], currency: str) -> Position:
+    """Without a price of now it is shown at the last close or at what it cost, and its source says so."""
     kind = asset_class(told.get("asset_class"))
     size = abs(number(told.get("qty")))
     free = optional_number(told.get("qty_available"))
-    sign = -1 if told.get("side") == "short" else 1
+    quantity = -size if word(told.get("side")) == "short" else size
+    average, worth = optional_number(told.get("avg_entry_price")), optional_number(told.get("market_value"))
+    last, source = optional_number(told.get("current_price")), "Alpaca"
+    units = quantity * multiplier(kind)
+    if last is None and worth is not None and units:
+        last = worth / units
+    if last is None and (close := optional_number(told.get("lastday_price"))) is not None:
+        last, source = close, "Alpaca, last close (no price)"
+    if last is None and average is not None:
+        last, source = average, "Alpaca, at cost (no price)"
+    if last is None:
+        raise Garbled("no price")
     return Position(
         symbol=pair(text(told.get("symbol")), kind),
         asset_class=kind,
         currency=currency,
-        quantity=sign * size,
+        quantity=quantity,
         reserved=Decimal(0) if free is None else max(size - abs(free), Decimal(0)),
-        average_price=number(told.get("avg_entry_price")),
-        last=number(told.get("current_price")),
-        market_value=number(told.get("market_value")),
-        unrealized_pnl=number(told.get("unrealized_pl")),
-        source="Alpaca",
+        average_price=average,
+        last=last,
+        market_value=units * last if worth is None else worth,
+        unrealized_pnl=optional_number(told.get("unrealized_pl")),
+        source=source,
     )
+
+
+def position_name(told: Mapping[str, Any]) -> str:
+    return f"position {told.get('symbol') or '?'}"
 
 
 # -- orders ----------------------------------------------------------------------------------------------------
 
 
-def order(told: Mapping[str, Any], fills: Sequence[Fill] = ()) -> BrokerOrder:
-    theirs, filled = text(told.get("status")), number(told.get("filled_qty"))
-    try:
-        status = _STATUSES[theirs]
-        order_type = _TYPES[text(told.get("type"))]
-        tif = TimeInForce(text(told.get("time_in_force")).upper())
-        side = Side(text(told.get("side")).upper())
-    except (KeyError, ValueError) as error:
-        raise Garbled("Unknown order status.") from error
-    quantity = optional_number(told.get("qty"))
-    if status is BrokerStatus.WORKING and filled:
-        status = BrokerStatus.FILLED if theirs == "calculated" and filled == quantity else BrokerStatus.PARTIALLY_FILLED
+_PARENT, _WAITS = "parent_client_order_id", "waits_for_parent"
+"""What is put into a leg's row here, from that of its order."""
+OF_A_LEG = ("client_order_id", _PARENT)
+
+
+def name_of(request: OrderRequest) -> str:
+    """The client order id of an order at Alpaca. It gives an exit an id of its own, so our ids of them stand here:
+    first the profit target, then the stop.
+    """
+    legs = sorted(request.legs, key=lambda leg: leg.order_type.needs_stop)
+    return "-".join([request.client_order_id, *(leg.client_order_id for leg in legs)])
+
+
+def our_ids(name: Any) -> list[str]:
+    """Of an order and its exits, from its client order id at Alpaca."""
+    text = str(name or "")
+    return text.split("-") if _WITH_EXITS.fullmatch(text) else [text]
+
+
+def with_legs(told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The order, and each of its legs as a row that goes by our id."""
+    own, *ids = our_ids(told.get("client_order_id"))
+    rows = [{**told, "client_order_id": own}]
+    legs = [each for each in told.get("legs") or () if isinstance(each, dict)]
+    for place, ours in enumerate(ids):
+        stops = [word(each.get("type")) != "limit" for each in legs]
+        fitting = [each for each, stop in zip(legs, stops, strict=True) if len(ids) == 1 or stop is bool(place)]
+        newest = sorted(fitting, key=lambda each: str(each.get("created_at")))[-1:]
+        waits = word(told.get("status")) != "filled" and word(told.get("order_class")) != "oco"
+        rows += [{**each, "client_order_id": ours, _PARENT: own, _WAITS: waits} for each in newest]
+    return rows
+
+
+def may_be_leg(told: Mapping[str, Any]) -> bool:
+    """Whether a row that is listed by itself can hang on another one."""
+    named = our_ids(told.get("client_order_id"))
+    is_ours = len(named) > 1 or re.fullmatch("[0-9a-f]{32}", named[0]) is not None
+    return word(told.get("order_class")) in ("bracket", "oco", "oto") and not is_ours
+
+
+def order_name(told: Mapping[str, Any]) -> str:
+    return f"order {told.get('id') or '?'}"
+
+
+def order(told: Mapping[str, Any], fills: Sequence[Fill] = (), unknown: UnknownWords | None = None) -> BrokerOrder:
+    """A status nobody knows is open: the order may still fill. What else nobody knows is left out and noted."""
+    unknown = unknown or UnknownWords()
+    name, theirs, filled = order_name(told), word(told.get("status")), optional_number(told.get("filled_qty"))
+    filled, quantity = filled or Decimal(0), optional_number(told.get("qty"))
+    status = _STATUSES.get(theirs)
     reason = {
         "rejected": "Alpaca rejected it.",
         "expired": "It expired.",
         "replaced": "Replaced by another order.",
     }.get(theirs, "")
-    kind = asset_class(told["asset_class"]) if told.get("asset_class") else guess_class(text(told.get("symbol")))
+    if status is None:
+        unknown.add(name, f"status {told.get('status')}")
+        reason = f"Alpaca reports the status {quoted_text(told.get('status'), 40)!r}, which is not known here."
+        status = BrokerStatus.FILLED if quantity and filled == quantity else BrokerStatus.WORKING
+    if status is BrokerStatus.WORKING and filled:
+        status = BrokerStatus.FILLED if theirs == "calculated" and filled == quantity else BrokerStatus.PARTIALLY_FILLED
+    legs = [each for each in told.get("legs") or () if isinstance(each, dict)]
+    # An order of several legs in one has no symbol or side of its own.
+    named = [str(each["symbol"]) for each in (told, *legs) if each.get("symbol")]
+    symbol = named[0] if told.get("symbol") else " ".join(named)
+    order_class = word(told.get("order_class"))
+    if order_class == "mleg":
+        unknown.add(name, "order_class mleg: several legs in one order")
+    stops = [optional_number(told.get("trail_price")), optional_number(told.get("trail_percent"))]
+    made = told.get("created_at") or told.get("submitted_at")
     return BrokerOrder(
         broker_order_id=text(told.get("id")),
-        client_order_id=text(told.get("client_order_id")),
+        client_order_id=our_ids(text(told.get("client_order_id")))[0],
         status=status,
         filled_quantity=filled,
-        average_price=optional_number(told.get("filled_avg_price")),
+        average_price=(optional_number(told.get("filled_avg_price")) or None) if filled else None,
         fees=Decimal(0),
-        updated_at=moment(told.get("updated_at") or told.get("created_at")),
-        reason=reason,
+        updated_at=moment(told.get("updated_at") or made),
+        reason=quoted_text(told.get("reject_reason")) or reason,
         fills=tuple(fills),
-        symbol=pair(text(told.get("symbol")), kind),
-        side=side,
-        order_type=order_type,
-        tif=tif,
+        symbol=pair(symbol, _class_of_order(told, symbol, unknown)),
+        side=_side(told.get("side"), name, unknown),
+        order_type=_order_type(told, name, unknown),
+        tif=_tif(told.get("time_in_force"), name, unknown),
         quantity=quantity,
         limit_price=optional_number(told.get("limit_price")),
         stop_price=optional_number(told.get("stop_price")),
-        trail_amount=optional_number(told.get("trail_price")),
-        trail_percent=optional_number(told.get("trail_percent")),
+        trail_amount=stops[0],
+        trail_percent=stops[1],
         currency="USD",
-        created_at=moment(told.get("created_at")),
+        order_class=OrderClass(order_class) if order_class in tuple(OrderClass) else OrderClass.SIMPLE,
+        parent_client_order_id=str(told.get(_PARENT) or ""),
+        held=theirs == "held" and told.get(_WAITS, order_class != "oco"),
+        created_at=None if made is None else moment(made),
     )
+
+
+def _class_of_order(told: Mapping[str, Any], symbol: str, unknown: UnknownWords) -> AssetClass:
+    if told.get("asset_class"):
+        try:
+            return asset_class(told["asset_class"])
+        except Garbled as error:
+            unknown.add(order_name(told), str(error))
+    return guess_class(symbol)
+
+
+def _side(value: Any, name: str, unknown: UnknownWords) -> Side | None:
+    """``sell_short`` is a sale and ``buy_minus`` a purchase; of several legs the order has none."""
+    found = {"buy": Side.BUY, "sell": Side.SELL}.get(word(value).partition("_")[0])
+    if found is None and value:
+        unknown.add(name, f"side {value}")
+    return found
+
+
+def _order_type(told: Mapping[str, Any], name: str, unknown: UnknownWords) -> OrderType | None:
+    value = told.get("type") or told.get("order_type")
+    found = _TYPES.get(word(value))
+    if found is None:
+        unknown.add(name, f"type {value}")
+    return found
+
+
+def _tif(value: Any, name: str, unknown: UnknownWords) -> TimeInForce | None:
+    try:
+        return TimeInForce(word(value).upper())
+    except ValueError:
+        unknown.add(name, f"time_in_force {value}")
+        return None
 
 
 def order_total(told: Mapping[str, Any]) -> Fill:
     """One fill for all that an order filled, for the moments in which its executions are not listed yet."""
     found = order(told)
+    if found.side is None:
+        raise Garbled("An order without a side.")
     return Fill(
         fill_id=f"{found.broker_order_id}:total",
         client_order_id=found.client_order_id,
         symbol=found.symbol,
-        side=Side(found.side or Side.BUY),
+        side=found.side,
         quantity=found.filled_quantity,
         price=number(told.get("filled_avg_price")),
         fee=Decimal(0),
@@ -288,15 +415,26 @@ def order_total(told: Mapping[str, Any]) -> Fill:
     )
 
 
+def activity_name(told: Mapping[str, Any]) -> str:
+    return f"activity {told.get('id') or '?'}"
+
+
+def is_cancelled(told: Mapping[str, Any]) -> bool:
+    """An activity that was taken back: it moved nothing, or what it moved came back."""
+    return word(told.get("status")) in ("canceled", "cancelled")
+
+
 def fill(told: Mapping[str, Any], client_order_id: str) -> Fill:
     symbol = text(told.get("symbol"))
-    # "sell_short" is a sale too.
+    side = _side(told.get("side"), activity_name(told), UnknownWords())
+    if side is None:
+        raise Garbled(f"side {told.get('side')}")
     return Fill(
         fill_id=text(told.get("id")),
         client_order_id=client_order_id,
         symbol=pair(symbol, guess_class(symbol)),
-        side=Side.BUY if text(told.get("side")) == "buy" else Side.SELL,
-        quantity=number(told.get("qty")),
+        side=side,
+        quantity=abs(number(told.get("qty"))),
         price=number(told.get("price")),
         fee=Decimal(0),
         currency="USD",
@@ -306,8 +444,9 @@ def fill(told: Mapping[str, Any], client_order_id: str) -> Fill:
 
 
 def transaction(told: Mapping[str, Any]) -> Transaction:
-    kind = _KINDS.get(text(told.get("activity_type")), "other")
-    if told.get("activity_type") == "FILL":
+    theirs = text(told.get("activity_type")).upper()
+    kind = _KINDS.get(theirs, "other")
+    if theirs == "FILL":
         done = fill(told, "")
         sign = 1 if done.side is Side.BUY else -1
         return Transaction(
@@ -337,7 +476,9 @@ def transaction(told: Mapping[str, Any]) -> Transaction:
 
 
 def instrument(told: Mapping[str, Any], now: datetime) -> Instrument:
-    kind = asset_class(told.get("class"))
+    kind = CLASSES.get(word(told.get("class")))
+    if kind is None:
+        raise Garbled(f"class {told.get('class')}")
     coin = kind is AssetClass.CRYPTO
     lot = Decimal("0.000000001") if told.get("fractionable") else Decimal(1)
     if coin:
@@ -401,8 +542,8 @@ def quote(told: Mapping[str, Any], symbol: str, source: str) -> Quote:
     """From a snapshot. A side nobody quotes is shown at the last trade, and the source says so."""
     trade, top = record(told.get("latestTrade") or {}), record(told.get("latestQuote") or {})
     day, before = record(told.get("dailyBar") or {}), record(told.get("prevDailyBar") or {})
-    bid, ask = optional_number(top.get("bp")), optional_number(top.get("ap"))
-    last = optional_number(trade.get("p")) or bid or ask
+    bid, ask, traded = (_price(each) for each in (top.get("bp"), top.get("ap"), trade.get("p")))
+    last = traded or bid or ask
     if not last:
         raise Garbled("There is no price.")
     if not (bid and ask):
@@ -426,6 +567,12 @@ def quote(told: Mapping[str, Any], symbol: str, source: str) -> Quote:
         bid_size=optional_number(top.get("bs")),
         ask_size=optional_number(top.get("as")),
     )
+
+
+def _price(value: Any) -> Decimal | None:
+    """None for 0, which is written where nobody quotes."""
+    found = optional_number(value)
+    return found if found is not None and found > 0 else None
 
 
 def day(value: Any) -> date:
@@ -471,7 +618,7 @@ def transfer(told: Mapping[str, Any]) -> Transfer:
         transfer_id=text(told.get("id")),
         at=moment(told.get("created_at") or told.get("date")),
         kind=kind or (TransferKind.WITHDRAWAL if value < 0 else TransferKind.DEPOSIT),
-        status=TransferStatus.CANCELLED if told.get("status") == "canceled" else TransferStatus.DONE,
+        status=TransferStatus.CANCELLED if is_cancelled(told) else TransferStatus.DONE,
         asset=str(told.get("symbol") or "") if value is units else str(told.get("currency") or "USD"),
         amount=abs(value),
     )
@@ -545,9 +692,21 @@ def _hours(told: Mapping[str, Any]) -> tuple[datetime, datetime]:
 
 def error_details(told: Any, *secrets: str) -> tuple[int, str] | None:
     """Code and message of Alpaca's own error body; None for any other body."""
-    if not isinstance(told, dict) or not isinstance(told.get("code"), int) or not isinstance(told.get("message"), str):
+    if not isinstance(told, dict) or not isinstance(told.get("message"), str):
         return None
-    message = "".join(each for each in told["message"] if each.isprintable())[:200]
-    if "://" in message or any(secret and secret in message for secret in secrets):
-        message = ""
-    return told["code"], message
+    code = told.get("code")
+    if isinstance(code, bool) or not re.fullmatch("[0-9]{1,12}", str(code)):
+        return None
+    return int(str(code)), _message(told["message"], secrets)
+
+
+def message_alone(told: Any, *secrets: str) -> str:
+    """The message of an error body without a code, as in ``{"message": "unauthorized"}``; empty for any other body."""
+    if not isinstance(told, dict) or "code" in told or not isinstance(told.get("message"), str):
+        return ""
+    return _message(told["message"], secrets) or "no reason that can be shown"
+
+
+def _message(value: str, secrets: Sequence[str]) -> str:
+    message = "".join(each for each in value if each.isprintable())[:200]
+    return "" if "://" in message or any(secret and secret in message for secret in secrets) else message

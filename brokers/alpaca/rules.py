@@ -30,7 +30,7 @@ CAPABILITIES = Capabilities(
     order_types=frozenset(OrderType),
     time_in_force=frozenset(TimeInForce),
     not_found_after=120.0,
-    order_classes=frozenset({OrderClass.SIMPLE}),
+    order_classes=frozenset(OrderClass),
     pairs={OrderType.STOP: _RESTING, OrderType.STOP_LIMIT: _RESTING | {TimeInForce.IOC}, OrderType.TRAIL: _RESTING},
     coins=_COINS,
     replace=True,
@@ -48,6 +48,7 @@ _TIMES = {
     AssetClass.CRYPTO: _COINS,
     AssetClass.OPTION: frozenset({TimeInForce.DAY}),
 }
+_EXITS = (OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT)
 _CRYPTO_FEE = Decimal("0.0025")
 _PENNY, _SUB_PENNY = Decimal("0.01"), Decimal("0.0001")
 
@@ -56,10 +57,7 @@ def check(request: OrderRequest, instrument: Instrument) -> None:
     """Raises InvalidOrder, naming the field, or NotSupported."""
     kind = instrument.asset_class
     if request.order_class is not OrderClass.SIMPLE:
-        # Alpaca names the legs itself: from our id of an exit nothing leads to it, so it could not be looked up.
-        raise NotSupported(
-            "Bracket, OCO and OTO orders are not offered on Alpaca: it does not accept our ids for the exits."
-        )
+        _check_exits(request, instrument)
     if request.reduce_only or request.post_only:
         raise NotSupported("Alpaca has neither reduce-only nor post-only orders.")
     if request.order_type not in _TYPES.get(kind, frozenset(OrderType)):
@@ -73,6 +71,32 @@ def check(request: OrderRequest, instrument: Instrument) -> None:
         raise InvalidOrder("Outside regular hours, Alpaca accepts only LMT orders, DAY or GTC.", "outside_rth")
     _check_size(request, instrument)
     check_prices(request, instrument)
+
+
+def _check_exits(request: OrderRequest, instrument: Instrument) -> None:
+    """Source: Alpaca's order guide, "Bracket Orders", "OCO Orders" and "OTO Orders"."""
+    kinds = sorted(leg.order_type.needs_stop for leg in request.legs)
+    if instrument.asset_class is not AssetClass.STOCK:
+        raise NotSupported(f"Alpaca takes orders with exits for stocks alone, not for {instrument.asset_class}.")
+    if any(leg.order_type not in _EXITS for leg in request.legs):
+        raise NotSupported("At Alpaca an exit is a LMT, STP or STP_LIMIT order: it takes no trailing stop as one.")
+    if kinds != ([False, True] if request.order_class is OrderClass.BRACKET else kinds[:1]):
+        raise NotSupported("Alpaca takes one profit target and one stop beside an order, or one of the two.")
+    if request.order_class is OrderClass.OCO and (request.order_type is not OrderType.LIMIT or kinds != [True]):
+        raise NotSupported("Alpaca takes a pair of a LMT order and a stop that end each other, and no other.")
+    if request.order_type not in (OrderType.MARKET, OrderType.LIMIT):
+        raise NotSupported("Alpaca takes exits beside MKT and LMT orders alone.")
+    if request.outside_rth:
+        raise InvalidOrder("Alpaca takes no order with exits outside the regular session.", "outside_rth")
+    if request.quantity is None or request.quantity % 1:
+        raise InvalidOrder("Alpaca takes an order with exits in whole shares.", "quantity")
+    if any(leg.quantity not in (None, request.quantity) for leg in request.legs):
+        raise NotSupported("At Alpaca an exit has the quantity of its order.")
+    if request.tif not in _RESTING or any(leg.tif is not request.tif for leg in request.legs):
+        asked = ", ".join(sorted({leg.tif for leg in request.legs}))
+        raise InvalidOrder(f"At Alpaca exits stand as long as their order, and these are {asked}. Use that.", "tif")
+    for leg in request.legs:
+        check_prices(leg, instrument)
 
 
 def _check_size(request: OrderRequest, instrument: Instrument) -> None:

@@ -19,6 +19,7 @@ from brokers.crosstrade import parse, rules
 from brokers.errors import (
     AmbiguousSymbol,
     AuthFailed,
+    BrokerError,
     BrokerUnavailable,
     CannotTell,
     DuplicateClientId,
@@ -26,6 +27,7 @@ from brokers.errors import (
     InvalidAccount,
     InvalidRequest,
     InvalidSymbol,
+    MarketClosed,
     NotCancellable,
     NotSent,
     NotSupported,
@@ -57,7 +59,9 @@ from brokers.types import (
     Preview,
     Quote,
     Side,
+    Unreadable,
 )
+from brokers.unknown_words import UnknownWords
 
 BROKER = "CrossTrade"
 URL = "https://app.crosstrade.io"
@@ -90,6 +94,7 @@ class CrossTradeBroker(Lacking, Extras):
         self._simulation = settings.get("simulation") is True
         self._timeouts = Timeouts(**settings.get("timeouts", {"read": 15.0, "total": 30.0}))
         self._known = _contracts.setdefault(url, {})
+        self._unknown = UnknownWords()
 
     @classmethod
     def open(cls, settings: Mapping[str, Any]) -> Self:
@@ -103,6 +108,10 @@ class CrossTradeBroker(Lacking, Extras):
     @property
     def capabilities(self) -> Capabilities:
         return rules.CAPABILITIES
+
+    @property
+    def unknown_words(self) -> tuple[Unreadable, ...]:
+        return self._unknown()
 
     def connect(self) -> ConnectionInfo:
         account = self._account()
@@ -134,7 +143,14 @@ class CrossTradeBroker(Lacking, Extras):
         with parsing(BROKER):
             rows = records(self._read(f"{self._path}/positions").get("positions"))
             held = [row for row in rows if row.get("marketPosition") != "Flat"]
-            return [parse.position(row, self.instrument(text(row.get("instrument"))), _now()) for row in held]
+            return self._unknown.read_each(held, self._position, parse.position_name)
+
+    def _position(self, row: Mapping[str, Any]) -> Position:
+        try:
+            known = self.instrument(text(row.get("instrument")))
+        except InvalidSymbol as error:
+            raise Garbled("in a contract that cannot be traded here") from error
+        return parse.position(row, known, _now())
 
     # -- instruments and prices --------------------------------------------------------------------------------------
 
@@ -265,7 +281,7 @@ class CrossTradeBroker(Lacking, Extras):
             other = told.get("originalOrderId") not in (None, client_order_id)
             if other or (symbol and told.get("instrument") != symbol):
                 raise Garbled("This is another order.")
-            return parse.order(told, client_order_id)
+            return parse.order(told, client_order_id, self._unknown)
 
     def orders(
         self, account_id: str, *, open_only: bool = False, since: datetime | None = None, limit: int = 100
@@ -274,7 +290,11 @@ class CrossTradeBroker(Lacking, Extras):
         self._check(account_id)
         with parsing(BROKER):
             rows = records(self._read(f"{self._path}/orders").get("orders"))
-            found = [parse.order(row, str(row.get("originalOrderId") or "")) for row in rows]
+            found = self._unknown.read_each(
+                rows,
+                lambda row: parse.order(row, str(row.get("originalOrderId") or ""), self._unknown),
+                parse.order_name,
+            )
         found.sort(key=lambda order: order.updated_at, reverse=True)
         return [
             order
@@ -296,6 +316,8 @@ class CrossTradeBroker(Lacking, Extras):
             raise NotCancellable(f"This order is already {current.status}.")
         try:
             self._write(f"{self._path}/orders/{_id(client_order_id)}/cancel", {})
+        except (AuthFailed, PermissionDenied):
+            raise
         except Rejected as error:
             raise NotCancellable(str(error)) from error
         return current  # only a later look tells that it ended
@@ -372,14 +394,29 @@ class CrossTradeBroker(Lacking, Extras):
         if answer.status == 401:
             raise AuthFailed(f"{BROKER} did not accept this connection's key.")
         if error and told is not None and told.get("success") is not True:
-            if "margin" in error.casefold() or "buying power" in error.casefold():
-                raise InsufficientFunds(f"{BROKER} refused: {error}")
-            if "duplicate" in error.casefold():
-                raise DuplicateClientId(f"{BROKER} already has an order with this id.")
-            raise Rejected(f"{BROKER} refused: {error}")
+            raise _refusal(answer.status, error)
         if told is None or told.get("success") is not True or answer.status >= 300:
             raise UnknownOutcome(f"{BROKER} gave no clear answer. The order may be open.")
         return told
+
+
+_MEANINGS: tuple[tuple[type[BrokerError], tuple[str, ...]], ...] = (
+    (UnknownOutcome, ("timeout", "timed out", "no response", "internal")),
+    (InsufficientFunds, ("margin", "buying power", "insufficient")),
+    (MarketClosed, ("market is closed", "market_closed", "outside trading hours")),
+    (InvalidSymbol, ("invalid_instrument", "unknown instrument", "instrument not found")),
+)
+
+
+def _refusal(status: int, error: str) -> BrokerError:
+    """What CrossTrade's words to a write mean. Who timed out may have passed it on before."""
+    low = error.casefold()
+    if "duplicate" in low:
+        return DuplicateClientId(f"{BROKER} already has an order with this id.")
+    kind = next((kind for kind, marks in _MEANINGS if any(each in low for each in marks)), Rejected)
+    if kind is UnknownOutcome:
+        return UnknownOutcome(f"{BROKER} gave no clear answer: {error}. The order may be open.")
+    return (PermissionDenied if status == 403 and kind is Rejected else kind)(f"{BROKER} refused: {error}")
 
 
 def _body(answer: HttpAnswer) -> tuple[dict[str, Any] | None, str]:

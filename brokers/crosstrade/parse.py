@@ -11,7 +11,7 @@ from typing import Any
 
 from brokers.http import Garbled
 from brokers.instrument_id import InstrumentId, InstrumentKind, venue_of
-from brokers.reading import epoch, number, optional_number, record, records, text
+from brokers.reading import epoch, number, optional_number, quoted_text, record, records, text
 from brokers.types import (
     AccountState,
     AssetClass,
@@ -28,6 +28,7 @@ from brokers.types import (
     Side,
     TimeInForce,
 )
+from brokers.unknown_words import UnknownWords
 
 SOURCE = "NinjaTrader through CrossTrade"
 
@@ -38,17 +39,18 @@ TYPES = {
     OrderType.STOP_LIMIT: "STOPLIMIT",
 }
 _TYPES = {theirs: ours for ours, theirs in TYPES.items()}
+_TIFS = {"day": TimeInForce.DAY, "gtc": TimeInForce.GTC, "ioc": TimeInForce.IOC}
 _STATES = {
     **dict.fromkeys(
         (
-            *("Initialized", "Submitted", "Accepted", "AcceptedByRisk", "TriggerPending", "Working"),
-            *("ChangePending", "ChangeSubmitted", "CancelPending", "CancelSubmitted", "PartFilled", "Unknown"),
+            *("initialized", "submitted", "accepted", "acceptedbyrisk", "triggerpending", "working"),
+            *("changepending", "changesubmitted", "cancelpending", "cancelsubmitted", "partfilled", "unknown"),
         ),
         BrokerStatus.WORKING,
     ),
-    "Filled": BrokerStatus.FILLED,
-    "Cancelled": BrokerStatus.CANCELLED,
-    "Rejected": BrokerStatus.REJECTED,
+    "filled": BrokerStatus.FILLED,
+    **dict.fromkeys(("cancelled", "canceled"), BrokerStatus.CANCELLED),
+    "rejected": BrokerStatus.REJECTED,
 }
 _CURRENCIES = {
     "UsDollar": "USD",
@@ -112,24 +114,40 @@ def account_state(account_id: str, told: Mapping[str, Any], now: datetime) -> Ac
     )
 
 
+def position_name(told: Mapping[str, Any]) -> str:
+    return f"position {told.get('instrument') or '?'}"
+
+
 def position(told: Mapping[str, Any], known: Instrument, now: datetime) -> Position:
-    sign = {"Long": 1, "Short": -1}.get(text(told.get("marketPosition")))
+    """Without a price of now it is shown at what it cost, and its source says so. Raises Garbled."""
+    sign = {"long": 1, "short": -1}.get(_word(told.get("marketPosition")))
     if sign is None:
-        raise Garbled("Unknown side.")
-    quantity, last = sign * number(told.get("quantity")), number(told.get("marketPrice"))
+        raise Garbled(f"marketPosition {told.get('marketPosition')}")
+    average, last = optional_number(told.get("averagePrice")), optional_number(told.get("marketPrice"))
+    source = SOURCE
+    if not last and average:
+        last, source = average, f"{SOURCE}, at cost (no price)"
+    if not last:
+        raise Garbled("no price")
+    quantity = sign * abs(number(told.get("quantity")))
     return Position(
         symbol=known.symbol,
         asset_class=known.asset_class,
         currency=known.currency,
         quantity=quantity,
         reserved=Decimal(0),
-        average_price=optional_number(told.get("averagePrice")),
+        average_price=average,
         last=last,
         market_value=quantity * last * known.multiplier,
         unrealized_pnl=optional_number(told.get("unrealizedProfitLoss")),
-        source=SOURCE,
+        source=source,
         as_of=now,
     )
+
+
+def _word(value: Any) -> str:
+    """One of NinjaTrader's own words without its case and spaces."""
+    return value.replace(" ", "").casefold() if isinstance(value, str) else ""
 
 
 def ticket(request: OrderRequest, symbol: str) -> dict[str, Any]:
@@ -149,15 +167,27 @@ def ticket(request: OrderRequest, symbol: str) -> dict[str, Any]:
     return told
 
 
-def order(told: Mapping[str, Any], client_order_id: str) -> BrokerOrder:
-    status = _STATES.get(text(told.get("orderState")))
+def order_name(told: Mapping[str, Any]) -> str:
+    return f"order {told.get('orderId') or '?'}"
+
+
+def order(told: Mapping[str, Any], client_order_id: str, unknown: UnknownWords) -> BrokerOrder:
+    """A state nobody knows is open: the order may still fill. What else nobody knows is left out and noted."""
+    name, theirs = order_name(told), told.get("orderState")
+    status, filled, quantity = _STATES.get(_word(theirs)), number(told.get("filled")), number(told.get("quantity"))
+    reason = quoted_text(told.get("nativeError")) or quoted_text(told.get("comment"))
     if status is None:
-        raise Garbled("Unknown order state.")
-    filled = number(told.get("filled"))
+        unknown.add(name, f"orderState {theirs}")
+        reason = f"NinjaTrader reports the state {quoted_text(theirs, 40)!r}, which is not known here."
+        status = BrokerStatus.FILLED if filled and filled == quantity else BrokerStatus.WORKING
     if status is BrokerStatus.WORKING and filled:
         status = BrokerStatus.PARTIALLY_FILLED
-    action = str(told.get("orderAction") or told.get("action") or "")
-    kind = _TYPES.get(text(told.get("orderType")).upper())
+    action = _word(told.get("orderAction") or told.get("action"))
+    side = next((side for word, side in (("buy", Side.BUY), ("sell", Side.SELL)) if action.startswith(word)), None)
+    kind, tif = _TYPES.get(_word(told.get("orderType")).upper()), _TIFS.get(_word(told.get("timeInForce")))
+    for field, found in (("orderAction", side), ("orderType", kind), ("timeInForce", tif)):
+        if found is None and told.get(field) is not None:
+            unknown.add(name, f"{field} {told[field]}")
     moved = told.get("epoch")
     return BrokerOrder(
         broker_order_id=text(told.get("orderId")),
@@ -167,11 +197,12 @@ def order(told: Mapping[str, Any], client_order_id: str) -> BrokerOrder:
         average_price=(optional_number(told.get("averageFillPrice")) or None) if filled else None,
         fees=Decimal(0),
         updated_at=epoch(moved) if moved else datetime.now(UTC),
+        reason=reason,
         symbol=text(told.get("instrument")),
-        side=Side.BUY if action.startswith("Buy") else Side.SELL if action.startswith("Sell") else None,
+        side=side,
         order_type=kind,
-        tif={"Day": TimeInForce.DAY, "Gtc": TimeInForce.GTC}.get(str(told.get("timeInForce"))),
-        quantity=number(told.get("quantity")),
+        tif=tif,
+        quantity=quantity,
         limit_price=optional_number(told.get("limitPrice")) if kind and kind.needs_limit else None,
         stop_price=optional_number(told.get("stopPrice")) if kind and kind.needs_stop else None,
     )
@@ -206,26 +237,35 @@ def instrument(told: Mapping[str, Any], now: datetime) -> Instrument:
 
 
 def quote(told: Mapping[str, Any], known: Instrument) -> Quote:
-    last, before = number(told.get("last")), optional_number(told.get("close"))
+    bid, ask, last = (_price(told.get(name)) for name in ("bid", "ask", "last"))
+    last, before = last or bid or ask, optional_number(told.get("close"))
+    if last is None:
+        raise Garbled("There is no price.")
     change = last - before if before else None
     feed = told.get("dataSource")
     live = not isinstance(feed, dict) or feed.get("status") in (None, "Live")
+    source = SOURCE if live else f"{SOURCE}, data feed not live"
     return Quote(
         symbol=known.symbol,
         currency=known.currency,
         last=last,
-        bid=number(told.get("bid")),
-        ask=number(told.get("ask")),
+        bid=bid or last,
+        ask=ask or last,
         open=optional_number(told.get("open")),
         high=optional_number(told.get("high")),
         low=optional_number(told.get("low")),
         change=change,
         change_percent=round(change / before * 100, 2) if change is not None and before else None,
         as_of=epoch(told.get("epoch"), per_second=1),
-        source=SOURCE if live else f"{SOURCE}, data feed not live",
+        source=source if bid and ask else f"{source}, last trade (no quote)",
         volume=optional_number(told.get("volume")),
         instrument_id=known.instrument_id,
     )
+
+
+def _price(value: Any) -> Decimal | None:
+    """None also for 0, which stands where nobody quotes."""
+    return optional_number(value) or None
 
 
 def bars(told: Mapping[str, Any], size: BarSize) -> list[Bar]:

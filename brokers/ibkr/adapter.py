@@ -4,7 +4,6 @@ Written from IBKR's documents and never run against IBKR itself.
 """
 
 import ipaddress
-import logging
 import re
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -22,8 +21,6 @@ from brokers.errors import (
     AuthFailed,
     BrokerError,
     BrokerUnavailable,
-    DuplicateClientId,
-    InsufficientFunds,
     InvalidAccount,
     InvalidOrder,
     InvalidRequest,
@@ -33,11 +30,11 @@ from brokers.errors import (
     NotCancellable,
     NotSupported,
     OrderNotFound,
-    Rejected,
+    PermissionDenied,
     UnknownOutcome,
 )
 from brokers.http import Garbled, HostAccess, HttpAnswer, Timeouts
-from brokers.ibkr import parse, rules
+from brokers.ibkr import parse, refusals, rules
 from brokers.ibkr import session as sessions
 from brokers.ibkr.session import BROKER, Session, error_of
 from brokers.ibkr.signing import Credentials
@@ -69,9 +66,9 @@ from brokers.types import (
     Quote,
     Rate,
     Side,
+    Unreadable,
 )
-
-logger = logging.getLogger(__name__)
+from brokers.unknown_words import UnknownWords
 
 _OURS = re.compile("[0-9a-f]{32}")
 """An order_ref that we gave: a client order id."""
@@ -101,6 +98,7 @@ class IbkrBroker(Lacking, Extras):
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._unknown = UnknownWords()
 
     @classmethod
     def open(cls, settings: Mapping[str, Any]) -> Self:
@@ -129,6 +127,10 @@ class IbkrBroker(Lacking, Extras):
     def capabilities(self) -> Capabilities:
         return rules.CAPABILITIES
 
+    @property
+    def unknown_words(self) -> tuple[Unreadable, ...]:
+        return self._unknown()
+
     # -- connection --------------------------------------------------------------------------------------------------
 
     def connect(self) -> ConnectionInfo:
@@ -150,16 +152,16 @@ class IbkrBroker(Lacking, Extras):
     # -- account -----------------------------------------------------------------------------------------------------
 
     def accounts(self) -> list[Account]:
-        with parsing(BROKER):
-            found = [
-                Account(
-                    account_id=number,
-                    name=str(told.get("displayName") or number),
-                    currency=str(told.get("currency") or "USD"),
-                    environment=parse.environment(number),
-                )
-                for number, told in self._session.accounts().items()
-            ]
+        found = self._unknown.read_each(
+            self._session.accounts().items(),
+            lambda each: Account(
+                account_id=each[0],
+                name=str(each[1].get("displayName") or each[0]),
+                currency=str(each[1].get("currency") or "USD"),
+                environment=parse.environment(each[0]),
+            ),
+            lambda each: f"account {each[0]}",
+        )
         if len({each.environment for each in found}) != 1:
             raise BrokerUnavailable(f"{BROKER} named paper and live accounts in one session, or none.")
         return found
@@ -169,19 +171,22 @@ class IbkrBroker(Lacking, Extras):
         with parsing(BROKER):
             ledger = record(self._session.read(f"/portfolio/{account_id}/ledger"))
             summary = record(self._session.read(f"/portfolio/{account_id}/summary"))
-            return parse.account_state(account_id, account.currency, ledger, summary, _now())
+            return parse.account_state(account_id, account.currency, ledger, summary, _now(), self._unknown)
 
     def positions(self, account_id: str) -> list[Position]:
         self._account(account_id)
         found: dict[str, Position] = {}
+        before: list[dict[str, Any]] = []
         with parsing(BROKER):
             for page in range(_MOST_PAGES):
                 rows = records(self._session.read(f"/portfolio/{account_id}/positions/{page}"))
-                held = [position for row in rows if (position := parse.position(row, _now())) is not None]
+                read = self._unknown.read_each(rows, lambda row: parse.position(row, _now()), parse.position_name)
+                held = [position for position in read if position is not None]
                 fresh = {position.symbol: position for position in held if position.symbol not in found}
                 found |= fresh
-                if not rows or (held and not fresh):
+                if not rows or (held and not fresh) or rows == before:
                     return list(found.values())
+                before = rows
         raise BrokerUnavailable(f"{BROKER} did not finish listing the positions.")
 
     def fills(
@@ -513,7 +518,7 @@ class IbkrBroker(Lacking, Extras):
         with parsing(BROKER):
             estimate = record(told[0] if isinstance(told, list) and told else told)
             if problem := quoted_text(estimate.get("error")):
-                raise _refused(problem)
+                raise refusals.refusal(BROKER, problem)
             fee = parse.money(record(estimate.get("amount") or {}).get("commission")) or Decimal(0)
         price = request.limit_price or request.stop_price or (quote.ask if request.side is Side.BUY else quote.bid)
         notional = price * request.units * known.multiplier
@@ -557,7 +562,7 @@ class IbkrBroker(Lacking, Extras):
         fills = self._fills(account_id, fresh=True, refs={client_order_id})
         with parsing(BROKER):
             if listed is not None:
-                return parse.order(listed, fills, dead=self._is_dead(listed))
+                return parse.order(listed, fills, dead=self._is_dead(listed), unknown=self._unknown)
             return parse.executed(client_order_id, fills) if fills else None
 
     def orders(
@@ -571,11 +576,17 @@ class IbkrBroker(Lacking, Extras):
         for fill in self._fills(account_id, fresh=False, refs={str(row.get("order_ref") or "") for row in live} - {""}):
             fills.setdefault(fill.client_order_id, []).append(fill)
         with parsing(BROKER):
-            found = [
-                parse.order(row, fills.get(str(row.get("order_ref") or "-"), []), dead=self._is_dead(row))
-                for row in live
-            ]
-        found.sort(key=lambda order: int(order.broker_order_id or 0), reverse=True)
+            found = self._unknown.read_each(
+                live,
+                lambda row: parse.order(
+                    row,
+                    fills.get(str(row.get("order_ref") or "-"), []),
+                    dead=self._is_dead(row),
+                    unknown=self._unknown,
+                ),
+                parse.order_name,
+            )
+        found.sort(key=lambda order: (len(order.broker_order_id), order.broker_order_id), reverse=True)
         return [
             order
             for order in found
@@ -623,8 +634,8 @@ class IbkrBroker(Lacking, Extras):
     def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
         current = self._open_order(account_id, client_order_id)
         answer = self._session.write("DELETE", f"/iserver/account/{account_id}/order/{current.broker_order_id}")
-        problem = "" if answer.undecided else error_of(answer)
-        if problem:
+        problem = "" if answer.undecided or _is_own_failure(answer) else error_of(answer)
+        if problem and not refusals.is_undecided(problem):
             raise NotCancellable(f"{BROKER} did not cancel the order. {problem}")
         if not _is_about(answer, current.broker_order_id):
             raise UnknownOutcome(f"{BROKER} gave no clear answer. The order may still be open.")
@@ -637,7 +648,10 @@ class IbkrBroker(Lacking, Extras):
         """
         try:
             told = record(self._session.read(f"/iserver/account/order/status/{current.broker_order_id}"))
-            ended = told.get("order_status") == "Cancelled" and number(told.get("cum_fill")) == current.filled_quantity
+            ended = (
+                parse.word(told.get("order_status")) == "cancelled"
+                and number(told.get("cum_fill")) == current.filled_quantity
+            )
         except (BrokerError, Garbled):
             return current
         return with_changes(current, status=BrokerStatus.CANCELLED) if ended else current
@@ -687,9 +701,12 @@ class IbkrBroker(Lacking, Extras):
 
     def _is_dead(self, row: Mapping[str, Any]) -> bool:
         """An inactive order was refused, or waits for shares to borrow: in the second case it can be cancelled."""
-        if row.get("status") != "Inactive":
+        if parse.word(row.get("status")) != "inactive":
             return False
-        told = record(self._session.read(f"/iserver/account/order/status/{code(row.get('orderId'))}"))
+        try:
+            told = record(self._session.read(f"/iserver/account/order/status/{code(row.get('orderId'))}"))
+        except InvalidRequest:  # of one order: the list stays
+            return False
         return told.get("cannot_cancel_order") is True
 
     def _open_order(self, account_id: str, client_order_id: str) -> BrokerOrder:
@@ -701,10 +718,10 @@ class IbkrBroker(Lacking, Extras):
         return found
 
     def _fills(self, account_id: str, *, fresh: bool, refs: Collection[str] | None = None) -> list[Fill]:
-        """Of the orders with these ids, or of all. What was traded elsewhere in a contract that nobody here trades is
-        left out. Raises BrokerUnavailable where that is a fill of an order of ours."""
+        """Of the orders with these ids, or of all. What was traded elsewhere and cannot be read is left out by name.
+        Raises BrokerUnavailable where that is a fill of an order of ours."""
         self._account(account_id)
-        found = []
+        found: list[Fill] = []
         with parsing(BROKER):
             rows = records(self._session.listing("/iserver/account/trades", {"days": _TRADE_DAYS}, fresh=fresh))
             for row in rows:
@@ -713,14 +730,17 @@ class IbkrBroker(Lacking, Extras):
                     continue
                 if refs is not None and ref not in refs:
                     continue
-                currency = self._currency_of(code(row.get("conid")))
-                if currency:
-                    found.append(parse.fill(row, currency))
-                elif _OURS.fullmatch(ref):
-                    raise BrokerUnavailable(f"{BROKER} did not report the currency of a fill in this account.")
+                if _OURS.fullmatch(ref):
+                    found.append(self._fill(row))
                 else:
-                    logger.info("%s reported a fill in a contract that is not traded here: left out.", BROKER)
-        return found
+                    found += self._unknown.read_each([row], self._fill, parse.fill_name)
+        return parse.without_corrected(found)
+
+    def _fill(self, row: Mapping[str, Any]) -> Fill:
+        currency = self._currency_of(code(row.get("conid")))
+        if not currency:
+            raise Garbled("in a contract whose currency is not known")
+        return parse.fill(row, currency)
 
     def _currency_of(self, conid: str) -> str:
         """Of what was traded: of a contract that has ended, as it was told before; empty where it is not known."""
@@ -739,13 +759,27 @@ def _is_about(answer: HttpAnswer, broker_order_id: str) -> bool:
         return False
 
 
+def _is_own_failure(answer: HttpAnswer) -> bool:
+    """Whether the body names another status than the answer has, and one that leaves a write open."""
+    try:
+        told = answer.json()
+    except Garbled:
+        return False
+    inside = told.get("statusCode") if isinstance(told, dict) else None
+    return isinstance(inside, int) and inside >= 400 and HttpAnswer(status=inside, body=b"").undecided
+
+
 def _placed(answer: HttpAnswer, client_order_id: str, known: Instrument | None) -> BrokerOrder:
     """What IBKR said to an order, a change or an answer to its question."""
     unclear = UnknownOutcome(f"{BROKER} gave no clear answer. The order may be open there.")
-    if answer.undecided:
+    if answer.undecided or _is_own_failure(answer):
         raise unclear
     if problem := error_of(answer):
-        raise _refused(problem)
+        if refusals.is_undecided(problem):
+            raise UnknownOutcome(f"{BROKER} gave no clear answer: {problem} The order may be open there.")
+        if answer.status == 403:
+            raise PermissionDenied(f"{BROKER} refused the order: {problem}")
+        raise refusals.refusal(BROKER, problem)
     if answer.status >= 400:  # without a word of IBKR's own: it may come from something in between
         raise unclear
     try:
@@ -754,8 +788,11 @@ def _placed(answer: HttpAnswer, client_order_id: str, known: Instrument | None) 
             asked = tuple(words for each in rows[0]["message"] if (words := _question(text(each))))
             raise NeedsAnswer(BROKER, asked or ("A question without text.",), text(rows[0].get("id")))
         mine = [row for row in rows if row.get("local_order_id") in (None, client_order_id) and row.get("order_id")]
+        broker_order_id = code(mine[0]["order_id"])
+        if parse.word(mine[0].get("order_status")) == "rejected":
+            raise refusals.refusal(BROKER, quoted_text(mine[0].get("text")) or "it gives no reason.")
         return BrokerOrder(
-            broker_order_id=code(mine[0]["order_id"]),
+            broker_order_id=broker_order_id,
             client_order_id=client_order_id,
             status=BrokerStatus.WORKING,  # a fill is told by the executions alone
             filled_quantity=Decimal(0),
@@ -772,16 +809,6 @@ def _placed(answer: HttpAnswer, client_order_id: str, known: Instrument | None) 
 def _question(words: str) -> str:
     """All of it: a person answers what is shown. Without mark-up, and without the way to a page."""
     return quoted_text(re.sub(r"\S+://\S*", "(an address)", re.sub(r"<[^>]*>", " ", words)), 2000)
-
-
-def _refused(problem: str) -> Rejected:
-    words = problem.casefold()
-    said = f"{BROKER} refused the order: {problem}"
-    if "already registered" in words:
-        return DuplicateClientId(f"{BROKER} already has an order with this id.")
-    if "insufficient" in words or "available funds" in words:
-        return InsufficientFunds(said)
-    return Rejected(said)
 
 
 def _kind(asset_class: AssetClass | None, by_name: bool) -> dict[str, str]:

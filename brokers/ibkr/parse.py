@@ -5,6 +5,7 @@ Source of every shape: IBKR Web API 1.0 (OpenAPI) and the Web API documents at i
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -35,6 +36,7 @@ from brokers.types import (
     Side,
     TimeInForce,
 )
+from brokers.unknown_words import UnknownWords
 
 SOURCE = "Interactive Brokers"
 
@@ -45,6 +47,8 @@ CLASSES = {
     "CASH": AssetClass.FOREX,
 }
 SEC_TYPES = {ours: theirs for theirs, ours in CLASSES.items()}
+HELD = {**CLASSES, "FOP": AssetClass.OPTION, "CRYPTO": AssetClass.CRYPTO}
+"""What an account can have of the classes that are known here; not all of it is traded here."""
 TYPES = {
     OrderType.MARKET: "MKT",
     OrderType.LIMIT: "LMT",
@@ -65,14 +69,18 @@ _TYPES = {
     "TRAIL": OrderType.TRAIL,
     "TRAILINGSTOP": OrderType.TRAIL,
 }
-_WORKING = ("PendingSubmit", "PreSubmitted", "Submitted", "PendingCancel", "PreCancelled", "ApiPending", "Inactive")
 _STATUSES = {
-    **dict.fromkeys(_WORKING, BrokerStatus.WORKING),
-    "Filled": BrokerStatus.FILLED,
-    "Cancelled": BrokerStatus.CANCELLED,
-    "ApiCancelled": BrokerStatus.CANCELLED,
-    "Expired": BrokerStatus.EXPIRED,
-    "Rejected": BrokerStatus.REJECTED,
+    **dict.fromkeys(
+        (
+            *("pendingsubmit", "presubmitted", "submitted", "pendingcancel", "precancelled", "apipending", "inactive"),
+            "warnstate",
+        ),
+        BrokerStatus.WORKING,
+    ),
+    "filled": BrokerStatus.FILLED,
+    **dict.fromkeys(("cancelled", "canceled", "apicancelled"), BrokerStatus.CANCELLED),
+    "expired": BrokerStatus.EXPIRED,
+    "rejected": BrokerStatus.REJECTED,
 }
 BAR_SIZES = {
     BarSize.MINUTE: "1min",
@@ -81,11 +89,14 @@ BAR_SIZES = {
     BarSize.HOUR: "1h",
     BarSize.DAY: "1d",
 }
+_AMERICAN = frozenset({"SMART", "NASDAQ", "ISLAND", "NYSE", "AMEX", "ARCA", "BATS", "IEX", "PINK"})
+"""Exchanges of US stocks, whose sizes are told in hundreds."""
 QUOTE_FIELDS = ("31", "55", "70", "71", "82", "83", "84", "85", "86", "88", "7295", "7762")
 """Last, symbol, high, low, change, change %, bid, ask size, ask, bid size, open, volume."""
 
 OPTION_FIELDS = ("31", "84", "86", "7308", "7309", "7310", "7311", "7633", "7638")
 """Last, bid, ask, delta, gamma, theta, vega, implied volatility in percent, open interest."""
+_UNSET = Decimal("1e300")
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
@@ -104,61 +115,107 @@ def conid_of(symbol: str) -> str | None:
 
 
 def environment(account_id: str) -> Environment:
-    """Paper accounts begin with D (DU, DF, DI), live ones with U, F or I. Raises Garbled for any other."""
-    if re.fullmatch(r"D[UFI][0-9]+", account_id):
+    """Paper accounts begin with D (DU, DF, DI, DUM, DUH, DUP), live ones with U, F or I. Raises Garbled for any other.
+
+    A letter more at the end names a part of an adviser's account.
+    """
+    if re.fullmatch(r"D[UFI][A-Z]{0,2}[0-9]+[A-Z]?", account_id.upper()):
         return Environment.PAPER
-    if re.fullmatch(r"[UFI][0-9]+", account_id):
+    if re.fullmatch(r"[UFI][A-Z]{0,2}[0-9]+[A-Z]?", account_id.upper()):
         return Environment.LIVE
-    raise Garbled("Unknown account number.")
+    raise Garbled(f"account number {account_id}")
+
+
+def word(value: Any) -> str:
+    """One of IBKR's own words without its case, spaces and underscores: it writes them in several ways."""
+    return re.sub(r"[ _]", "", value).casefold() if isinstance(value, str) else ""
 
 
 # -- account ---------------------------------------------------------------------------------------------------------
 
 
 def account_state(
-    account_id: str, currency: str, ledger: Mapping[str, Any], summary: Mapping[str, Any], now: datetime
+    account_id: str,
+    currency: str,
+    ledger: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    now: datetime,
+    unknown: UnknownWords,
 ) -> AccountState:
     """Nothing is set aside for open orders: IBKR counts them in what can still be bought for."""
-    base = record(ledger.get("BASE"))
+    purses = {name.upper(): record(held) for name, held in sorted(ledger.items())}
+    base = record(purses.pop("BASE", None))
     cash, equity = number(base.get("cashbalance")), number(base.get("netliquidationvalue"))
-    purses = [(name, record(held)) for name, held in sorted(ledger.items()) if name != "BASE"]
+    power = _amount(summary, "buyingpower")
+    power = _amount(summary, "availablefunds") if power is None else power
+    if power is None:
+        raise Garbled("The buying power is missing.")
     return AccountState(
         account_id=account_id,
         currency=currency,
-        cash=tuple(
-            Cash(
-                currency=name,
-                total=number(held.get("cashbalance")),
-                reserved=Decimal(0),
-                settled=optional_number(held.get("settledcash")),
-            )
-            for name, held in purses
-        ),
+        cash=tuple(unknown.read_each(purses.items(), _purse, lambda each: f"cash in {each[0]}")),
         positions_value=equity - cash,
         equity=equity,
-        buying_power=number(record(summary.get("buyingpower")).get("amount")),
+        buying_power=power,
         as_of=now,
+        initial_margin=_amount(summary, "initmarginreq"),
+        maintenance_margin=_amount(summary, "maintmarginreq"),
     )
 
 
+def _purse(told: tuple[str, Mapping[str, Any]]) -> Cash:
+    name, held = told
+    return Cash(
+        currency=name,
+        total=number(held.get("cashbalance")),
+        reserved=Decimal(0),
+        settled=optional_number(held.get("settledcash")),
+    )
+
+
+def _amount(summary: Mapping[str, Any], name: str) -> Decimal | None:
+    told = summary.get(name)
+    return optional_number(told.get("amount")) if isinstance(told, dict) and told.get("isNull") is not True else None
+
+
 def position(told: Mapping[str, Any], now: datetime) -> Position | None:
-    """None for one that was closed, and for a kind of security nobody here trades."""
-    kind, quantity = CLASSES.get(str(told.get("assetClass"))), number(told.get("position"))
-    if kind is None or not quantity:
+    """None for one that was closed. Raises Garbled for a class nobody here knows.
+
+    Without a price of now it is shown at what it is worth or at what it cost, and its source says so.
+    """
+    quantity = number(told.get("position"))
+    if not quantity:
         return None
+    theirs = str(told.get("assetClass") or "").upper()
+    kind = HELD.get(theirs)
+    if kind is None:
+        raise Garbled(f"assetClass {told.get('assetClass')}, worth {told.get('mktValue')} {told.get('currency')}")
+    last, worth = optional_number(told.get("mktPrice")), optional_number(told.get("mktValue"))
+    average, source = optional_number(told.get("avgPrice")), SOURCE
+    units = quantity * (optional_number(told.get("multiplier")) or Decimal(1))
+    if last is None and worth is not None:
+        last = worth / units
+    if last is None and average is not None:
+        last, source = average, f"{SOURCE}, at cost (no price)"
+    if last is None:
+        raise Garbled("no price")
     return Position(
         symbol=symbol_of(str(told.get("ticker") or told.get("contractDesc") or "?"), code(told.get("conid"))),
         asset_class=kind,
         currency=text(told.get("currency")),
         quantity=quantity,
         reserved=Decimal(0),
-        average_price=optional_number(told.get("avgPrice")),
-        last=number(told.get("mktPrice")),
-        market_value=number(told.get("mktValue")),
+        average_price=average,
+        last=last,
+        market_value=units * last if worth is None else worth,
         unrealized_pnl=optional_number(told.get("unrealizedPnl")),
-        source=SOURCE,
+        source=source,
         as_of=now,
     )
+
+
+def position_name(told: Mapping[str, Any]) -> str:
+    return f"position {told.get('contractDesc') or told.get('ticker') or told.get('conid') or '?'}"
 
 
 # -- orders ----------------------------------------------------------------------------------------------------------
@@ -187,42 +244,92 @@ def ticket(request: OrderRequest, conid: str) -> dict[str, Any]:
     return told
 
 
-def order(told: Mapping[str, Any], fills: Iterable[Fill], *, dead: bool = False) -> BrokerOrder:
-    """From the list of live orders. ``dead``: IBKR says of an inactive order that it cannot be cancelled."""
-    status = _STATUSES.get(text(told.get("status")))
-    if status is None:
-        raise Garbled("Unknown order status.")
+def order_name(told: Mapping[str, Any]) -> str:
+    return f"order {told.get('orderId') or '?'}"
+
+
+def order(
+    told: Mapping[str, Any], fills: Iterable[Fill], *, dead: bool = False, unknown: UnknownWords | None = None
+) -> BrokerOrder:
+    """From the list of live orders. ``dead``: IBKR says of an inactive order that it cannot be cancelled.
+
+    A status nobody knows is open: the order may still fill. What else nobody knows is left out and noted.
+    """
+    unknown, name = unknown or UnknownWords(), order_name(told)
+    status, theirs = _STATUSES.get(word(told.get("status"))), told.get("status")
     filled = optional_number(told.get("filledQuantity")) or Decimal(0)
+    left = optional_number(told.get("remainingQuantity"))
+    reason = quoted_text(told.get("order_cancellation_by_system_reason")) or quoted_text(told.get("text"))
+    if status is None:
+        unknown.add(name, f"status {theirs}")
+        reason = reason or f"{SOURCE} reports the status {quoted_text(theirs, 40)!r}, which is not known here."
+        status = BrokerStatus.FILLED if filled and left == 0 else BrokerStatus.WORKING
     if status is BrokerStatus.WORKING and dead:
         status = BrokerStatus.CANCELLED if filled else BrokerStatus.REJECTED
     if status is BrokerStatus.WORKING and filled:
         status = BrokerStatus.PARTIALLY_FILLED
     mine = tuple(fills)
-    kind = order_type(told.get("origOrderType") or told.get("orderType"))
-    price, second = optional_number(told.get("price")), optional_number(told.get("auxPrice") or told.get("stop_price"))
+    kind_word = told.get("origOrderType") or told.get("orderType")
+    kind = order_type(kind_word)
+    if kind is None:
+        unknown.add(name, f"orderType {kind_word}")
+    price, second = _price(told, "price", unknown), _price(told, "auxPrice", unknown)
+    second = _price(told, "stop_price", unknown) if second is None else second
     stops = kind in (OrderType.STOP, OrderType.TRAIL)
-    ended = told.get("order_cancellation_by_system_reason")
-    moved = told.get("lastExecutionTime_r")
     return BrokerOrder(
         broker_order_id=code(told.get("orderId")),
         client_order_id=str(told.get("order_ref") or ""),
         status=status,
         filled_quantity=filled,
-        average_price=average(mine, filled) or optional_number(told.get("avgPrice")),
+        average_price=average(mine, filled) or (_price(told, "avgPrice", unknown) if filled else None) or None,
         fees=sum((fill.fee for fill in mine), Decimal(0)),
-        updated_at=epoch(moved) if moved else datetime.now(UTC),
-        reason=quoted_text(ended),
+        updated_at=_moved(told) or datetime.now(UTC),
+        reason=reason,
         fills=mine,
         symbol=symbol_of(str(told.get("ticker") or "?"), code(told.get("conid"))),
-        side=side(told.get("side")),
+        side=side_or_none(told.get("side"), name, unknown),
         order_type=kind,
-        tif=tif(told.get("timeInForce")),
-        quantity=optional_number(told.get("totalSize"))
-        or filled + (optional_number(told.get("remainingQuantity")) or Decimal(0)),
+        tif=_tif_or_none(told.get("timeInForce"), name, unknown),
+        quantity=optional_number(told.get("totalSize")) or filled + (left or Decimal(0)),
         limit_price=None if stops else price,
         stop_price=(second or price) if stops else second,
         currency=str(told.get("cashCcy") or ""),
     )
+
+
+def _price(told: Mapping[str, Any], field: str, unknown: UnknownWords) -> Decimal | None:
+    """None also for what is written where there is none: a word, or the largest number there is."""
+    try:
+        found = optional_number(told.get(field))
+    except Garbled:
+        unknown.add(order_name(told), f"{field} {told.get(field)}")
+        return None
+    return None if found is not None and abs(found) > _UNSET else found
+
+
+def _moved(told: Mapping[str, Any]) -> datetime | None:
+    """When an order last changed: in milliseconds, or written YYMMDDhhmmss."""
+    with suppress(Garbled):
+        if told.get("lastExecutionTime_r"):
+            return epoch(told["lastExecutionTime_r"])
+    with suppress(ValueError):
+        return datetime.strptime(str(told.get("lastExecutionTime")), "%y%m%d%H%M%S").replace(tzinfo=UTC)
+    return None
+
+
+def side_or_none(value: Any, name: str, unknown: UnknownWords) -> Side | None:
+    try:
+        return side(value)
+    except Garbled as error:
+        unknown.add(name, str(error))
+        return None
+
+
+def _tif_or_none(value: Any, name: str, unknown: UnknownWords) -> TimeInForce | None:
+    found = tif(value)
+    if found is None:
+        unknown.add(name, f"timeInForce {value}")
+    return found
 
 
 def executed(client_order_id: str, fills: list[Fill]) -> BrokerOrder:
@@ -252,24 +359,57 @@ def average(fills: tuple[Fill, ...], quantity: Decimal) -> Decimal | None:
 
 
 def fill(told: Mapping[str, Any], currency: str) -> Fill:
+    fee, unit = optional_number(told.get("commission")) or Decimal(0), str(told.get("commission_currency") or currency)
     return Fill(
         fill_id=text(told.get("execution_id")),
         client_order_id=str(told.get("order_ref") or ""),
         symbol=symbol_of(text(told.get("symbol")), code(told.get("conid"))),
         side=side(told.get("side")),
-        quantity=number(told.get("size")),
+        quantity=abs(number(told.get("size"))),
         price=number(told.get("price")),
-        fee=optional_number(told.get("commission")) or Decimal(0),
+        fee=fee if unit == currency else Decimal(0),
         currency=currency,
-        filled_at=epoch(told.get("trade_time_r")),
+        filled_at=_traded(told),
         source=SOURCE,
+        fee_asset="" if unit == currency else unit,
+        fee_charged=None if unit == currency else fee,
     )
 
 
+def without_corrected(fills: Iterable[Fill]) -> list[Fill]:
+    """Each execution once, as it was last corrected: a correction has the same id but for what follows the last dot."""
+    newest: dict[str, Fill] = {}
+    for each in fills:
+        stem = each.fill_id.rpartition(".")[0] or each.fill_id
+        if stem not in newest or newest[stem].fill_id < each.fill_id:
+            newest[stem] = each
+    return list(newest.values())
+
+
+def fill_name(told: Mapping[str, Any]) -> str:
+    return f"execution {told.get('execution_id') or '?'}"
+
+
+def _traded(told: Mapping[str, Any]) -> datetime:
+    if told.get("trade_time_r"):
+        return epoch(told["trade_time_r"])
+    try:
+        return datetime.strptime(str(told.get("trade_time")), "%Y%m%d-%H:%M:%S").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise Garbled("A time was expected.") from error
+
+
+_SIDES = {
+    **dict.fromkeys(("B", "BUY", "BOT", "BOUGHT"), Side.BUY),
+    **dict.fromkeys(("S", "SELL", "SLD", "SOLD", "SS", "SSHORT", "SLONG"), Side.SELL),
+}
+"""SSHORT and SLONG, sold short and sold of what is held, are sales."""
+
+
 def side(value: Any) -> Side:
-    found = {"B": Side.BUY, "BUY": Side.BUY, "S": Side.SELL, "SELL": Side.SELL}.get(str(value).upper())
+    found = _SIDES.get(str(value).upper())
     if found is None:
-        raise Garbled("Unknown side.")
+        raise Garbled(f"side {value}")
     return found
 
 
@@ -371,7 +511,7 @@ def future(told: Mapping[str, Any]) -> FuturesContract:
 
 def option_contract(told: Mapping[str, Any], prices: Mapping[str, Any]) -> OptionContract:
     """Of GET /iserver/secdef/info, with its row of /iserver/marketdata/snapshot."""
-    volatility = _greek(prices.get("7633"))
+    volatility = _figure(prices.get("7633"))
     return OptionContract(
         symbol=symbol_of(text(told.get("symbol")), code(told.get("conid"))),
         right=OptionRight.PUT if told.get("right") == "P" else OptionRight.CALL,
@@ -379,27 +519,31 @@ def option_contract(told: Mapping[str, Any], prices: Mapping[str, Any]) -> Optio
         bid=price(prices.get("84")),
         ask=price(prices.get("86")),
         last=price(prices.get("31")),
-        open_interest=_greek(prices.get("7638")),
+        open_interest=_figure(prices.get("7638")),
         implied_volatility=None if volatility is None else volatility / 100,
-        delta=_greek(prices.get("7308")),
-        gamma=_greek(prices.get("7309")),
-        theta=_greek(prices.get("7310")),
-        vega=_greek(prices.get("7311")),
+        delta=_figure(prices.get("7308")),
+        gamma=_figure(prices.get("7309")),
+        theta=_figure(prices.get("7310")),
+        vega=_figure(prices.get("7311")),
         as_of=epoch(prices["_updated"]) if prices.get("_updated") else None,
     )
 
 
-def _greek(value: Any) -> Decimal | None:
-    """None also for words and short forms such as 1.2K, which would not be exact."""
+def _figure(value: Any) -> Decimal | None:
+    """What one field of a snapshot says; None for words and for short forms such as 1.2K, which are not exact.
+
+    It may carry a letter before it, C for yesterday's close and H for a halt, and a percent sign behind it.
+    """
     try:
-        return optional_number(value.removesuffix("%") if isinstance(value, str) else value)
+        return optional_number(re.sub(r"^[A-Z]+|%$", "", value.strip()) if isinstance(value, str) else value)
     except Garbled:
         return None
 
 
 def price(value: Any) -> Decimal | None:
-    """A price may carry a letter: C for yesterday's close, H for a halt."""
-    return optional_number(re.sub(r"^[A-Z]+", "", value) if isinstance(value, str) else value)
+    """None also for 0 and -1, which stand where nobody quotes."""
+    found = _figure(value)
+    return None if found in (0, -1) else found
 
 
 def has_prices(told: Mapping[str, Any]) -> bool:
@@ -412,8 +556,9 @@ def quote(told: Mapping[str, Any], known: Instrument) -> Quote:
     last = price(told.get("31")) or bid or ask
     if not last:
         raise Garbled("There is no price.")
-    closed = isinstance(told.get("31"), str) and str(told["31"]).startswith("C")
-    source = SOURCE + (", yesterday's close" if closed else "")
+    letter = str(told.get("31"))[:1] if isinstance(told.get("31"), str) else ""
+    source = SOURCE + {"C": ", yesterday's close", "H": ", trading halted"}.get(letter, "")
+    moved = told.get("_updated")
     return Quote(
         symbol=known.symbol,
         currency=known.currency,
@@ -423,15 +568,22 @@ def quote(told: Mapping[str, Any], known: Instrument) -> Quote:
         open=price(told.get("7295")),
         high=price(told.get("70")),
         low=price(told.get("71")),
-        change=price(told.get("82")),
-        change_percent=price(told.get("83")),
-        as_of=epoch(told.get("_updated")),
+        change=_figure(told.get("82")),
+        change_percent=_figure(told.get("83")),
+        as_of=epoch(moved) if moved else datetime.now(UTC),
         source=source if bid and ask else f"{source}, last trade (no quote)",
-        volume=price(told.get("7762")),
-        bid_size=price(told.get("88")),
-        ask_size=price(told.get("85")),
+        volume=_figure(told.get("7762")),
+        bid_size=_size(told.get("88"), known),
+        ask_size=_size(told.get("85"), known),
         instrument_id=known.instrument_id,
     )
+
+
+def _size(value: Any, known: Instrument) -> Decimal | None:
+    """In units: of US stocks IBKR tells hundreds."""
+    found = _figure(value)
+    american = known.asset_class is AssetClass.STOCK and known.currency == "USD" and known.exchange.upper() in _AMERICAN
+    return None if found is None or found < 0 else found * 100 if american else found
 
 
 def bars(told: Mapping[str, Any]) -> list[Bar]:

@@ -224,12 +224,29 @@ def _check_state(state: Mapping[str, Any]) -> None:
 
 
 def error_of(answer: HttpAnswer) -> str:
-    """IBKR's own words for a refusal; empty where it has none."""
+    """IBKR's own words for a refusal; empty where it has none.
+
+    They stand in ``error``, or in ``text`` of what it calls an advanced reject, which names choices for a person.
+    """
     try:
         told = answer.json()
     except Garbled:
         return ""
-    return quoted_text(told.get("error")) if isinstance(told, dict) else ""
+    if isinstance(told, list) and len(told) == 1:
+        told = told[0]
+    if not isinstance(told, dict):
+        return ""
+    inside = told.get("advancedOrderReject")
+    for each in (told, inside if isinstance(inside, dict) else {}):
+        if words := quoted_text(each.get("error")):
+            return words
+        if (
+            isinstance(each.get("options"), list)
+            and "order_id" not in each
+            and (words := quoted_text(each.get("text")))
+        ):
+            return words
+    return ""
 
 
 # -- one session per user name and process ---------------------------------------------------------------------------

@@ -6,13 +6,13 @@ answered.
 """
 
 import asyncio
-import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -22,10 +22,10 @@ from brokers import allowed_hosts, symbol_lookup
 from brokers.base import Extras
 from brokers.decimals import plain
 from brokers.errors import (
+    BrokerError,
     BrokerUnavailable,
     CannotTell,
     InvalidAccount,
-    InvalidOrder,
     InvalidRequest,
     InvalidSymbol,
     NotCancellable,
@@ -35,11 +35,10 @@ from brokers.errors import (
     UnknownOutcome,
 )
 from brokers.http import Garbled
-from brokers.ibkr import parse
-from brokers.ibkr import rules as ibkr_rules
+from brokers.ibkr import parse, refusals
 from brokers.instrument_id import InstrumentId, InstrumentKind, ticker_of, venue_of
 from brokers.lacking import Lacking, page_of_fills
-from brokers.reading import quoted_text
+from brokers.reading import parsing, quoted_text
 from brokers.tws import line as lines
 from brokers.tws import rules
 from brokers.tws.line import BROKER, TwsConnection
@@ -64,16 +63,40 @@ from brokers.types import (
     Quote,
     Side,
     TimeInForce,
+    Unreadable,
 )
+from brokers.unknown_words import UnknownWords
 
-_TYPES = {OrderType.MARKET: "MKT", OrderType.LIMIT: "LMT", OrderType.STOP: "STP", OrderType.STOP_LIMIT: "STP LMT"}
+_TYPES = {
+    OrderType.MARKET: "MKT",
+    OrderType.LIMIT: "LMT",
+    OrderType.STOP: "STP",
+    OrderType.STOP_LIMIT: "STP LMT",
+    OrderType.TRAIL: "TRAIL",
+}
+_SHRINKS = 2
+"""The kind of group in which what fills of one order is taken off the others."""
 _TAKEN = ("PreSubmitted", "Submitted", "Filled")
-_STATUSES = {"Filled": BrokerStatus.FILLED, "Cancelled": BrokerStatus.CANCELLED, "ApiCancelled": BrokerStatus.CANCELLED}
+_OPEN = (
+    *_TAKEN,
+    "ApiPending",
+    "ApiUpdate",
+    "Cancelled",
+    "Inactive",
+    "PendingCancel",
+    "PendingSubmit",
+    "ValidationError",
+)
+"""Words for an order that may still fill, where ``_ended`` does not say otherwise."""
 _POLL = 0.02
+_WORDS_AFTER = 0.3
+"""Seconds in which the reason follows the news that an order is inactive."""
 _CONTRACT_DAYS = timedelta(days=1)
-_FLOAT_DIGITS = 15
-_CANCELLED = 202
-"""The code with which TWS tells of an order that ended, no refusal."""
+_UNSET = Decimal("1e300")
+"""Above it lies what ib_async writes for a number that was not told."""
+_STOPS = (OrderType.STOP, OrderType.STOP_LIMIT)
+_OURS = re.compile("[0-9a-f]{32}")
+"""A reference that we gave: a client order id."""
 
 
 class TwsBroker(Lacking, Extras):
@@ -90,6 +113,7 @@ class TwsBroker(Lacking, Extras):
 
     def __init__(self, line: TwsConnection) -> None:
         self._line = line
+        self._unknown = UnknownWords()
 
     @classmethod
     def open(cls, settings: Mapping[str, Any]) -> Self:
@@ -110,6 +134,10 @@ class TwsBroker(Lacking, Extras):
     @property
     def capabilities(self) -> Capabilities:
         return rules.CAPABILITIES
+
+    @property
+    def unknown_words(self) -> tuple[Unreadable, ...]:
+        return self._unknown()
 
     def connect(self) -> ConnectionInfo:
         accounts = tuple(self.accounts())
@@ -137,13 +165,11 @@ class TwsBroker(Lacking, Extras):
         async def work(ib: Any) -> list[str]:
             return [each for each in ib.managedAccounts() if each]
 
-        try:
-            found = [
-                Account(account_id=each, name=each, currency="USD", environment=parse.environment(each))
-                for each in self._line.read(work)
-            ]
-        except Garbled as error:
-            raise BrokerUnavailable(f"{BROKER} named an account that could not be understood.") from error
+        found = self._unknown.read_each(
+            self._line.read(work),
+            lambda each: Account(account_id=each, name=each, currency="USD", environment=parse.environment(each)),
+            lambda each: f"account {each}",
+        )
         if len({each.environment for each in found}) != 1:
             raise BrokerUnavailable(f"{BROKER} named paper and live accounts at once, or none.")
         return found
@@ -151,26 +177,49 @@ class TwsBroker(Lacking, Extras):
     def account_state(self, account_id: str) -> AccountState:
         values, _ = self._updates(account_id)
         base = next((each.currency for each in values if each.tag == "NetLiquidation" and each.currency != "BASE"), "")
-        told = {each.tag: each.value for each in values if each.currency == base}
-        try:
-            equity, cash = _exact(told["NetLiquidation"]), _exact(told["TotalCashValue"])
-            power = _exact(told["BuyingPower"])
-        except KeyError as error:
-            raise BrokerUnavailable(f"{BROKER} did not report the account's values.") from error
-        purses = [each for each in values if each.tag == "TotalCashBalance" and each.currency != "BASE"]
-        return AccountState(
-            account_id=account_id,
-            currency=base,
-            cash=tuple(Cash(currency=each.currency, total=_exact(each.value), reserved=Decimal(0)) for each in purses),
-            positions_value=equity - cash,
-            equity=equity,
-            buying_power=power,
-            as_of=_now(),
+        told = {each.tag: each.value for each in values if each.currency in ("", "BASE")}
+        told |= {each.tag: each.value for each in values if each.currency == base}
+        with parsing(BROKER):
+            equity, cash = (
+                _first(told, "NetLiquidation"),
+                _first(told, "TotalCashValue", "TotalCashBalance", "CashBalance"),
+            )
+            purses = self._purses(values) or (Cash(currency=base, total=cash, reserved=Decimal(0)),)
+            return AccountState(
+                account_id=account_id,
+                currency=base,
+                cash=purses,
+                positions_value=equity - cash,
+                equity=equity,
+                buying_power=_first(told, "BuyingPower", "AvailableFunds"),
+                as_of=_now(),
+                initial_margin=_maybe(told.get("InitMarginReq")),
+                maintenance_margin=_maybe(told.get("MaintMarginReq")),
+            )
+
+    def _purses(self, values: list[Any]) -> tuple[Cash, ...]:
+        """Per currency. Which of two names it is told by differs between accounts."""
+        rows = {
+            each.currency: each
+            for tag in ("CashBalance", "TotalCashBalance")
+            for each in values
+            if each.tag == tag and each.currency not in ("", "BASE")
+        }
+        return tuple(
+            self._unknown.read_each(
+                rows.values(),
+                lambda each: Cash(currency=each.currency, total=_number(each.value), reserved=Decimal(0)),
+                lambda each: f"cash in {each.currency}",
+            )
         )
 
     def positions(self, account_id: str) -> list[Position]:
         _, held = self._updates(account_id)
-        return [_position(each) for each in held if each.position and each.contract.secType in parse.CLASSES]
+        return self._unknown.read_each(
+            [each for each in held if each.position],
+            _position,
+            lambda each: f"position {each.contract.localSymbol or each.contract.symbol}",
+        )
 
     def fills(
         self,
@@ -187,7 +236,7 @@ class TwsBroker(Lacking, Extras):
         self._check(account_id)
         _, told = self._look()
         return page_of_fills(
-            _fills(account_id, told),
+            self._fills(account_id, told),
             client_order_id=client_order_id,
             symbol=symbol,
             start=start,
@@ -246,40 +295,75 @@ class TwsBroker(Lacking, Extras):
     def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
         self._check(account_id)
         known = self._checked(request)
-        sent = _order(account_id, request)
 
         async def work(ib: Any) -> Any:
-            return await self._taken(ib, ib.placeOrder(known.contract, sent))
+            trades = [ib.placeOrder(known.contract, each) for each in _orders(ib, account_id, request)]
+            with _errors_of(ib, trades) as heard:
+                try:
+                    await self._taken(ib, trades, heard)
+                except Rejected:
+                    if len(trades) > 1:
+                        await self._take_away(ib, trades, heard)
+                    raise
+            return trades[0]
 
         trade = self._line.write(work)
         # What was executed is told by a look, with its fees: an order that has ended is looked at no more.
-        placed = _broker_order(trade, [])
+        placed = self._broker_order(trade, [])
         return replace(placed, status=BrokerStatus.WORKING, filled_quantity=Decimal(0), average_price=None)
 
-    async def _taken(self, ib: Any, trade: Any) -> Any:
-        """The order as soon as TWS says that it has it. Raises Rejected, or UnknownOutcome where it says nothing."""
-        until = asyncio.get_running_loop().time() + self._line.timeout
+    async def _taken(self, ib: Any, trades: list[Any], heard: list[tuple[int, str]]) -> None:
+        """Returns once TWS itself says that it has them all. Raises Rejected, and UnknownOutcome where it does not.
+
+        ib_async calls an order cancelled at nearly every error code: of those a refusal alone proves something.
+        """
+        loop = asyncio.get_running_loop()
+        until, inactive_since = loop.time() + self._line.timeout, 0.0
         while True:
-            status = trade.orderStatus.status
-            if status in _TAKEN:
-                return trade
-            refused = [entry for entry in trade.log if entry.errorCode not in (0, _CANCELLED)]
-            if status in ("Cancelled", "ApiCancelled", "Inactive") and refused:
-                raise Rejected(f"{BROKER} refused the order: {_message_text(refused[-1].message)}")
-            if status in _STATUSES and trade.order.permId:
-                return trade  # taken and ended at once, as what can fill only now may
-            if not ib.isConnected() or asyncio.get_running_loop().time() > until:
-                raise UnknownOutcome(f"{BROKER} did not confirm the order. It may be open.")
+            if all(_is_taken(each) for each in trades):
+                return
+            if refused := [words for code, words in heard if rules.is_refusal(code)]:
+                raise refusals.refusal(BROKER, refused[-1])
+            if all(_is_taken(each) or each.orderStatus.status == "Inactive" for each in trades):
+                inactive_since = inactive_since or loop.time()
+                if loop.time() > inactive_since + _WORDS_AFTER:
+                    return
+            if not ib.isConnected() or loop.time() > until:
+                if all(each.order.permId for each in trades):
+                    return  # it listed them with numbers of its own, and no more
+                if ended := [words for code, words in heard if code == rules.ENDED]:
+                    raise refusals.refusal(BROKER, ended[-1])
+                said = f" It said: {heard[-1][1]}" if heard and heard[-1][1] else ""
+                raise UnknownOutcome(f"{BROKER} did not confirm the order. It may be open.{said}")
             await asyncio.sleep(_POLL)
+
+    async def _take_away(self, ib: Any, trades: list[Any], heard: list[tuple[int, str]]) -> None:
+        """One of several orders was refused: the first is cancelled, and the others with it, which hang on it.
+
+        Raises UnknownOutcome where that is not certain.
+        """
+        refused = heard[-1][1]
+        heard.clear()
+        trades[0].order.transmit = True  # else ib_async calls it cancelled before TWS has said so
+        ib.cancelOrder(trades[0].order)
+        try:
+            ended = await self._cancelled(ib, trades[0], heard)
+        except NotCancellable as error:
+            if any(code in rules.NOT_FOUND for code, _ in heard):
+                return
+            raise UnknownOutcome(f"{BROKER} refused an exit, and its order may be open: {refused}") from error
+        if ended is BrokerStatus.FILLED or _maybe(trades[0].orderStatus.filled):
+            raise UnknownOutcome(f"{BROKER} refused an exit, and its order has filled: {refused}")
 
     def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
         """Never None: TWS lists working orders and today's executions, so that what is missing may have ended."""
         self._check(account_id)
         trades, told = self._look()
-        fills = [fill for fill in _fills(account_id, told) if fill.client_order_id == client_order_id]
+        fills = [fill for fill in self._fills(account_id, told) if fill.client_order_id == client_order_id]
         mine = [each for each in trades if each.order.orderRef == client_order_id]
         if mine:
-            return _broker_order(mine[-1], fills)
+            with parsing(BROKER):
+                return self._broker_order(mine[-1], fills, _references(trades))
         if fills:
             return parse.executed(client_order_id, fills)
         raise CannotTell(
@@ -293,12 +377,14 @@ class TwsBroker(Lacking, Extras):
         """Those that work, and those that ended while this connection was up."""
         self._check(account_id)
         trades, told = self._look()
-        fills = _fills(account_id, told)
-        found = [
-            _broker_order(each, [fill for fill in fills if fill.client_order_id == each.order.orderRef != ""])
-            for each in trades
-            if each.order.account == account_id
-        ]
+        fills, parents = self._fills(account_id, told), _references(trades)
+        found = self._unknown.read_each(
+            [each for each in trades if each.order.account == account_id],
+            lambda each: self._broker_order(
+                each, [fill for fill in fills if fill.client_order_id == each.order.orderRef != ""], parents
+            ),
+            _order_name,
+        )
         return [
             order
             for order in reversed(found)
@@ -317,24 +403,40 @@ class TwsBroker(Lacking, Extras):
         mine = [each for each in trades if each.order.orderRef == client_order_id]
         if not mine:
             raise OrderNotFound("TWS lists no working order with that client order id.")
-        if mine[-1].orderStatus.status in _STATUSES:
-            raise NotCancellable(f"This order is already {_STATUSES[mine[-1].orderStatus.status]}.")
+        if (ended := _ended(mine[-1])) is not None:
+            raise NotCancellable(f"This order is already {ended}.")
 
         async def work(ib: Any) -> Any:
             trade = _newest_order(ib, client_order_id) or await self._of_anew(ib, client_order_id)
-            ib.cancelOrder(trade.order)
-            until = asyncio.get_running_loop().time() + self._line.timeout
-            while trade.orderStatus.status not in _STATUSES:
-                if not ib.isConnected() or asyncio.get_running_loop().time() > until:
-                    raise UnknownOutcome(f"{BROKER} did not confirm that the order ended. It may still be open.")
-                await asyncio.sleep(_POLL)
-            return trade
+            with _errors_of(ib, [trade]) as heard:
+                ib.cancelOrder(trade.order)
+                return trade, await self._cancelled(ib, trade, heard)
 
-        trade = self._line.write(work)
-        _, told = self._look()
-        return _broker_order(
-            trade, [fill for fill in _fills(account_id, told) if fill.client_order_id == client_order_id]
-        )
+        trade, status = self._line.write(work)
+        try:
+            _, told = self._look()
+            fills = [fill for fill in self._fills(account_id, told) if fill.client_order_id == client_order_id]
+        except BrokerError:  # it has ended: what it filled is told by a later look
+            fills = []
+        with parsing(BROKER):
+            return replace(self._broker_order(trade, fills), status=status)
+
+    async def _cancelled(self, ib: Any, trade: Any, heard: list[tuple[int, str]]) -> BrokerStatus:
+        """How the order ended, by TWS's own word. Raises NotCancellable, or UnknownOutcome where it says nothing."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._line.timeout
+        while True:
+            if (ended := _ended(trade)) is not None:
+                return ended
+            for code, words in heard:
+                if code == rules.ENDED:
+                    return BrokerStatus.CANCELLED
+                # It also refuses a second request while the first one is under way.
+                if code in rules.NOT_CANCELLED and "pendingcancel" not in words.casefold():
+                    raise NotCancellable(f"{BROKER} did not cancel the order. {words}")
+            if not ib.isConnected() or loop.time() > until:
+                raise UnknownOutcome(f"{BROKER} did not confirm that the order ended. It may still be open.")
+            await asyncio.sleep(_POLL)
 
     async def _of_anew(self, ib: Any, client_order_id: str) -> Any:
         """Over another connection than the one that was looked at a moment ago."""
@@ -369,7 +471,8 @@ class TwsBroker(Lacking, Extras):
             await asyncio.wait_for(ib.reqExecutionsAsync(), self._line.timeout)
             # ib_async also keeps what was only sent, and what works no more without its having heard of that.
             known = {id(each) for each in working}
-            return [each for each in ib.trades() if id(each) in known or each.isDone()], list(ib.fills())
+            trades = [each for each in ib.trades() if id(each) in known or _ended(each) is not None]
+            return trades, list(ib.fills())
 
         return self._line.read(work)
 
@@ -408,21 +511,141 @@ class TwsBroker(Lacking, Extras):
 
     def _checked(self, request: OrderRequest) -> Any:
         known = self._one(request.symbol)
-        if not rules.CAPABILITIES.takes(request.order_type, request.tif):
-            raise NotSupported(f"{request.order_type} orders with {request.tif} are not sent through {BROKER} yet.")
-        ibkr_rules.check(request, _instrument(known))
-        for field in ("quantity", "limit_price", "stop_price"):
-            value = getattr(request, field)
-            if value is not None and len(value.normalize().as_tuple().digits) > _FLOAT_DIGITS:
-                raise InvalidOrder(
-                    f"The {field} has more than the {_FLOAT_DIGITS} digits that can be read back.", field
-                )
+        rules.check(request, _instrument(known))
         return known
+
+    def _broker_order(self, trade: Any, fills: list[Fill], parents: Mapping[int, str] | None = None) -> BrokerOrder:
+        """``parents``: our reference of each order that is known, by its number. Raises Garbled."""
+        status, order, name = trade.orderStatus, trade.order, _order_name(trade)
+        executed = sum((fill.quantity for fill in fills), Decimal(0))
+        filled = max(_maybe(status.filled) or Decimal(0), executed)
+        ended = _ended(trade)
+        reason = "" if ended in (None, BrokerStatus.FILLED) else _reason(trade)
+        if ended is None and status.status not in _OPEN:
+            self._unknown.add(name, f"status {status.status}")
+            reason = f"{BROKER} reports the status {quoted_text(status.status, 40)!r}, which is not known here."
+        kind = parse.order_type(order.orderType)
+        if kind is None:
+            self._unknown.add(name, f"order type {order.orderType}")
+        tif = TimeInForce.DAY if not order.tif else parse.tif(order.tif)
+        if tif is None:
+            self._unknown.add(name, f"time in force {order.tif}")
+        mine, stop = tuple(fills), _maybe(order.auxPrice) or None
+        return BrokerOrder(
+            broker_order_id=str(order.permId or order.orderId),
+            client_order_id=order.orderRef,
+            status=ended or (BrokerStatus.PARTIALLY_FILLED if filled else BrokerStatus.WORKING),
+            filled_quantity=filled,
+            average_price=parse.average(mine, filled) or (_maybe(status.avgFillPrice) or None),
+            fees=sum((fill.fee for fill in mine), Decimal(0)),
+            updated_at=trade.log[-1].time if trade.log else _now(),
+            reason=reason,
+            fills=mine,
+            symbol=_symbol(trade.contract),
+            side=parse.side_or_none(order.action, name, self._unknown),
+            order_type=kind,
+            tif=tif,
+            quantity=_number(order.totalQuantity),
+            limit_price=_maybe(order.lmtPrice) if kind is not None and kind.needs_limit else None,
+            stop_price=_maybe(order.trailStopPrice) if kind is OrderType.TRAIL else stop if kind in _STOPS else None,
+            trail_amount=stop if kind is OrderType.TRAIL else None,
+            trail_percent=_maybe(order.trailingPercent) if kind is OrderType.TRAIL else None,
+            currency=trade.contract.currency,
+            parent_client_order_id=(parents or {}).get(order.parentId, "") if order.parentId else "",
+            held=ended is None and "child" in status.whyHeld,
+        )
+
+    def _fills(self, account_id: str, told: list[Any]) -> list[Fill]:
+        """Raises BrokerUnavailable where one of an order of ours cannot be read."""
+        found: list[Fill] = []
+        for each in told:
+            if each.execution.acctNumber != account_id:
+                continue
+            if _OURS.fullmatch(each.execution.orderRef):
+                with parsing(BROKER):
+                    found.append(_fill(each))
+            else:
+                found += self._unknown.read_each([each], _fill, lambda each: f"execution {each.execution.execId}")
+        return parse.without_corrected(found)
+
+
+def _order_name(trade: Any) -> str:
+    return f"order {trade.order.permId or trade.order.orderId}"
+
+
+def _references(trades: list[Any]) -> dict[int, str]:
+    return {each.order.orderId: each.order.orderRef for each in trades if each.order.orderId > 0}
+
+
+@contextmanager
+def _errors_of(ib: Any, trades: Sequence[Any]) -> Iterator[list[tuple[int, str]]]:
+    """Code and words of each error that TWS reports of these orders meanwhile."""
+    heard: list[tuple[int, str]] = []
+    ids = {each.order.orderId for each in trades}
+
+    def hear(request: int, code: int, words: str, contract: Any) -> None:
+        if request in ids:
+            heard.append((code, quoted_text(words)))
+
+    ib.errorEvent += hear
+    try:
+        yield heard
+    finally:
+        ib.errorEvent -= hear
+
+
+def _is_taken(trade: Any) -> bool:
+    """Whether TWS has the order; taken and ended at once is what can fill only now."""
+    status = trade.orderStatus.status
+    return status in _TAKEN or (status != "Inactive" and bool(trade.order.permId) and _ended(trade) is not None)
+
+
+def _ended(trade: Any) -> BrokerStatus | None:
+    """How an order ended, by TWS's own word; None while it may still fill.
+
+    ib_async calls an order cancelled at nearly every error code, whatever TWS said: a notice is no ending.
+    """
+    status, filled = trade.orderStatus.status, bool(_maybe(trade.orderStatus.filled))
+    if status == "Filled":
+        return BrokerStatus.FILLED
+    if status == "Inactive":  # refused, unless it waits for something, as for shares to borrow
+        if trade.orderStatus.whyHeld:
+            return None
+        return BrokerStatus.CANCELLED if filled else BrokerStatus.REJECTED
+    if status not in ("Cancelled", "ApiCancelled"):
+        return None
+    steps = [entry for entry in trade.log if not entry.message.startswith("Fill ")]
+    code = steps[-1].errorCode if steps else 0
+    if code in (0, rules.ENDED):
+        return BrokerStatus.CANCELLED
+    was_taken = filled or any(entry.status in _TAKEN for entry in steps)
+    return BrokerStatus.REJECTED if rules.is_refusal(code) and not was_taken else None
+
+
+def _reason(trade: Any) -> str:
+    """The last words of TWS with a code; empty where it gave none."""
+    said = [entry.message for entry in trade.log if entry.errorCode]
+    return _message_text(said[-1]) if said else ""
 
 
 def _newest_order(ib: Any, client_order_id: str) -> Any:
     """The newest order of that id this connection knows; None where it knows none."""
     return next((each for each in reversed(ib.trades()) if each.order.orderRef == client_order_id), None)
+
+
+def _orders(ib: Any, account_id: str, request: OrderRequest) -> list[Any]:
+    """The order and its exits, which TWS holds back until the last one has come and then takes together."""
+    first = _order(account_id, request)
+    legs = [_order(account_id, each) for each in rules.exits(request)]
+    if legs:
+        first.orderId = ib.client.getReqId()
+        for each in (first, *legs[:-1]):
+            each.transmit = False
+        for each in legs:
+            each.parentId = first.orderId
+            if len(legs) > 1:
+                each.ocaGroup, each.ocaType = request.client_order_id, _SHRINKS
+    return [first, *legs]
 
 
 def _order(account_id: str, request: OrderRequest) -> Any:
@@ -439,8 +662,11 @@ def _order(account_id: str, request: OrderRequest) -> Any:
     order.totalQuantity = plain(request.units)
     if request.limit_price is not None:
         order.lmtPrice = plain(request.limit_price)
-    if request.stop_price is not None:
-        order.auxPrice = plain(request.stop_price)
+    distance = request.stop_price if request.trail_amount is None else request.trail_amount
+    if distance is not None:
+        order.auxPrice = plain(distance)
+    if request.trail_percent is not None:
+        order.trailingPercent = plain(request.trail_percent)
     return order
 
 
@@ -491,25 +717,49 @@ def _instrument(told: Any) -> Instrument:
 
 
 def _position(told: Any) -> Position:
-    multiplier = _maybe(told.contract.multiplier) or Decimal(1)
+    """Without a price of now it is shown at what it is worth or cost, and its source says so. Raises Garbled."""
+    contract = told.contract
+    kind = parse.HELD.get(contract.secType)
+    if kind is None:
+        raise Garbled(f"security type {contract.secType}, worth {told.marketValue} {contract.currency}")
+    multiplier, quantity = _maybe(contract.multiplier) or Decimal(1), _number(told.position)
+    cost, worth, last = _maybe(told.averageCost), _maybe(told.marketValue), _maybe(told.marketPrice)
+    average, source = None if cost is None else cost / multiplier, BROKER
+    if last is None and worth is not None:
+        last = worth / (quantity * multiplier)
+    if last is None and average is not None:
+        last, source = average, f"{BROKER}, at cost (no price)"
+    if last is None:
+        raise Garbled("no price")
     return Position(
-        symbol=_symbol(told.contract),
-        asset_class=parse.CLASSES[told.contract.secType],
-        currency=told.contract.currency,
-        quantity=_exact(told.position),
+        symbol=_symbol(contract),
+        asset_class=kind,
+        currency=contract.currency,
+        quantity=quantity,
         reserved=Decimal(0),
-        average_price=_exact(told.averageCost) / multiplier,
-        last=_exact(told.marketPrice),
-        market_value=_exact(told.marketValue),
+        average_price=average,
+        last=last,
+        market_value=quantity * multiplier * last if worth is None else worth,
         unrealized_pnl=_maybe(told.unrealizedPNL),
-        source=BROKER,
+        source=source,
         as_of=_now(),
     )
 
 
+def _price(value: Any) -> Decimal | None:
+    """None also for 0 and -1, which stand where nobody quotes."""
+    found = _maybe(value)
+    return None if found in (0, -1) else found
+
+
 def _quote(told: Any, known: Instrument) -> Quote:
-    bid, ask, last = (None if told is None else _maybe(each) for each in (told.bid, told.ask, told.last) if told)
+    """A side nobody quotes is shown at the last trade, and the source says so."""
+    names = ("bid", "ask", "last", "close", "open", "high", "low")
+    bid, ask, last, close, *day = (_price(getattr(told, name, None)) for name in names)
+    source = BROKER if bid and ask else f"{BROKER}, last trade (no quote)"
     last = last or bid or ask
+    if not last and close:
+        last, source = close, f"{BROKER}, yesterday's close"
     if not last:
         raise BrokerUnavailable(f"{BROKER} sent no price of {known.symbol}. It may need a market data subscription.")
     return Quote(
@@ -518,58 +768,49 @@ def _quote(told: Any, known: Instrument) -> Quote:
         last=last,
         bid=bid or last,
         ask=ask or last,
-        open=_maybe(told.open),
-        high=_maybe(told.high),
-        low=_maybe(told.low),
+        open=day[0],
+        high=day[1],
+        low=day[2],
         change_percent=None,
         as_of=told.time or _now(),
-        source=BROKER if bid and ask else f"{BROKER}, last trade (no quote)",
+        source=source,
         instrument_id=known.instrument_id,
     )
 
 
-def _broker_order(trade: Any, fills: list[Fill]) -> BrokerOrder:
-    status, order = trade.orderStatus, trade.order
-    filled = _maybe(status.filled) or Decimal(0)
-    known = _STATUSES.get(status.status, BrokerStatus.PARTIALLY_FILLED if filled else BrokerStatus.WORKING)
-    mine = tuple(fills)
-    return BrokerOrder(
-        broker_order_id=str(order.permId or order.orderId),
-        client_order_id=order.orderRef,
-        status=known,
-        filled_quantity=filled,
-        average_price=parse.average(mine, filled) or (_maybe(status.avgFillPrice) or None),
-        fees=sum((fill.fee for fill in mine), Decimal(0)),
-        updated_at=trade.log[-1].time if trade.log else _now(),
-        fills=mine,
-        symbol=_symbol(trade.contract),
-        side=parse.side(order.action),
-        order_type=parse.order_type(order.orderType),
-        tif=parse.tif(order.tif) or TimeInForce.DAY,
-        quantity=_exact(order.totalQuantity),
-        limit_price=_maybe(order.lmtPrice) if order.orderType in ("LMT", "STP LMT") else None,
-        stop_price=_maybe(order.auxPrice) if order.orderType in ("STP", "STP LMT") else None,
-        currency=trade.contract.currency,
+def _fill(told: Any) -> Fill:
+    """A fee in another currency than the contract's is told as what it was charged in. Raises Garbled."""
+    execution, report, currency = told.execution, told.commissionReport, told.contract.currency
+    fee, unit = _maybe(report.commission) or Decimal(0), report.currency or currency
+    return Fill(
+        fill_id=execution.execId,
+        client_order_id=execution.orderRef,
+        symbol=_symbol(told.contract),
+        side=parse.side(execution.side),
+        quantity=_number(execution.shares),
+        price=_number(execution.price),
+        fee=fee if unit == currency else Decimal(0),
+        currency=currency,
+        filled_at=execution.time.astimezone(UTC),
+        source=BROKER,
+        fee_asset="" if unit == currency else unit,
+        fee_charged=None if unit == currency else fee,
     )
 
 
-def _fills(account_id: str, told: list[Any]) -> list[Fill]:
-    return [
-        Fill(
-            fill_id=each.execution.execId,
-            client_order_id=each.execution.orderRef,
-            symbol=_symbol(each.contract),
-            side=Side.BUY if each.execution.side == "BOT" else Side.SELL,
-            quantity=_exact(each.execution.shares),
-            price=_exact(each.execution.price),
-            fee=_maybe(each.commissionReport.commission) or Decimal(0),
-            currency=each.contract.currency,
-            filled_at=each.execution.time.astimezone(UTC),
-            source=BROKER,
-        )
-        for each in told
-        if each.execution.acctNumber == account_id
-    ]
+def _first(told: Mapping[str, Any], *names: str) -> Decimal:
+    """The first of these values that is told. Raises Garbled."""
+    found = next((value for name in names if (value := _maybe(told.get(name))) is not None), None)
+    if found is None:
+        raise Garbled(f"{names[0]} is missing.")
+    return found
+
+
+def _number(value: Any) -> Decimal:
+    found = _maybe(value)
+    if found is None:
+        raise Garbled("A number was expected.")
+    return found
 
 
 def _exact(value: Any) -> Decimal:
@@ -580,15 +821,20 @@ def _exact(value: Any) -> Decimal:
 
 
 def _maybe(value: Any) -> Decimal | None:
-    """The shortest decimal that the float stands for; None for what ib_async writes where there is nothing."""
-    if value in (None, "") or (isinstance(value, float) and (not math.isfinite(value) or value > 1e300)):
+    """The shortest decimal that the float stands for; None for words, and for what stands where there is nothing."""
+    try:
+        found = Decimal(str(value)) if value not in (None, "") else None
+    except InvalidOperation:
         return None
-    return Decimal(str(value)).normalize() + 0
+    if found is None or not found.is_finite() or abs(found) > _UNSET:
+        return None
+    return found.normalize() + 0
 
 
 def _message_text(message: str) -> str:
-    """Without the number of the request, which ib_async puts before it."""
-    return quoted_text(re.sub(r"^(Error|Warning) \d+, reqId -?\d+: ", "", message).partition(", contract:")[0])
+    """Without the number of the request, which ib_async puts before it, and without the news that the order ended."""
+    words = re.sub(r"^(Error|Warning) \d+, reqId -?\d+: ", "", message).partition(", contract:")[0]
+    return quoted_text(re.sub(r"^Order Cancell?ed - reason: *", "", words))
 
 
 def _now() -> datetime:

@@ -2,7 +2,10 @@
 
 import logging
 import random
+from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -11,6 +14,7 @@ from typing import Literal
 from django.utils import timezone
 
 from brokers.allowed_hosts import OutOfReach
+from brokers.base import Broker
 from brokers.errors import (
     AuthFailed,
     BrokerError,
@@ -22,7 +26,7 @@ from brokers.errors import (
     PermissionDenied,
     Rejected,
 )
-from brokers.types import AccountState, ConnectionInfo
+from brokers.types import Account, AccountState, ConnectionInfo, Unreadable
 from console.connections import broker_access, link_specs
 from console.connections import equity as equity_kept
 from console.connections import services as connections
@@ -79,6 +83,8 @@ def diagnose(connection: Connection) -> list[Finding]:
         for account in accounts:
             broker.account_state(account.account_id)
         found.append(Finding(check=step, ok=True, detail="Readable."))
+        if unknown := _read_lists(broker, accounts):
+            found.append(_finding_of(unknown))
     except BrokerError as error:
         found.append(
             Finding(
@@ -89,6 +95,29 @@ def diagnose(connection: Connection) -> list[Finding]:
             )
         )
     return found
+
+
+def _read_lists(broker: Broker, accounts: Iterable[Account]) -> tuple[Unreadable, ...]:
+    """What is not known in any list of the broker. A list that it does not give now is passed over."""
+    for account in accounts:
+        with suppress(BrokerError):
+            broker.positions(account.account_id)
+        with suppress(BrokerError):
+            broker.orders(account.account_id, open_only=True)
+    return broker.unknown_words
+
+
+_SHOWN = 5
+
+
+def _finding_of(unknown: tuple[Unreadable, ...]) -> Finding:
+    more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+    return Finding(
+        check="words",
+        ok=not any(each.left_out for each in unknown),
+        detail="Not known here: " + "; ".join(str(each) for each in unknown[:_SHOWN]) + more + ".",
+        next="Look at these rows at the broker, and report them: this version does not know what they mean.",
+    )
 
 
 def state(connection: Connection) -> Literal["ok", "error", "sign_in_again", "paused", "not_checked"]:
@@ -109,6 +138,8 @@ class HealthAnswer:
     states: tuple[AccountState, ...] = ()
     key: ConnectionInfo | None = None
     error: BrokerError | None = None
+    unknown: tuple[Unreadable, ...] | None = None
+    """What is not known in its lists; None where they were not asked for."""
 
 
 def check(connection: Connection, *, key_too: bool = False) -> None:
@@ -123,11 +154,13 @@ def _ask_broker(connection: Connection, *, key_too: bool) -> HealthAnswer:
     """Asks, and touches no row of ours but those of a broker that has its books here."""
     try:
         broker = broker_access.broker_of(connection)
-        key = broker.connect() if connection.has_key and (key_too or _is_old(connection.key_checked_at)) else None
+        in_full = connection.has_key and (key_too or _is_old(connection.key_checked_at))
+        key = broker.connect() if in_full else None
         accounts = key.accounts if key else broker.accounts()
         if not accounts:
             raise Rejected("The broker shows no account.")
-        return HealthAnswer(states=tuple(broker.account_state(account.account_id) for account in accounts), key=key)
+        states = tuple(broker.account_state(account.account_id) for account in accounts)
+        return HealthAnswer(states=states, key=key, unknown=_read_lists(broker, accounts) if in_full else None)
     except BrokerError as error:
         return HealthAnswer(error=error)
 
@@ -176,6 +209,8 @@ def _store(connection: Connection, answer: HealthAnswer) -> None:
         return
     if answer.key is not None:
         connections.note_key(connection, answer.key)
+    if answer.unknown is not None:
+        mine.update(unknown_words=Counter(each.word for each in answer.unknown))
     states, now = answer.states, timezone.now()
     for state in states:
         equity_kept.record(

@@ -67,6 +67,8 @@ class Connection(models.Model):
     needs_sign_in = models.BooleanField(default=False)
     """The session at the broker has ended, and only a person can begin a new one."""
     check_after = models.DateTimeField(null=True)
+    unknown_words = models.JSONField(default=dict)
+    """What it answered at the last full check that its adapter does not know → how often; nothing of it is secret."""
 
     # What the broker said of its key when it was last asked; None where it does not tell, or there is no key.
     key_can_trade = models.BooleanField(null=True)

@@ -48,6 +48,8 @@ class PositionOut(TypedDict):
 
 class Positions(TypedDict):
     positions: list[PositionOut]
+    not_known: NotRequired[list[str]]
+    """What the broker listed and this version does not know, by its row."""
 
 
 class Totals(TypedDict):
@@ -61,6 +63,7 @@ class Portfolio(TypedDict):
     totals: Totals
     cash: list[CashOut]
     positions: list[PositionOut]
+    not_known: NotRequired[list[str]]
 
 
 class Earned(TypedDict):
@@ -131,11 +134,13 @@ def get_positions(call: ToolCall) -> dict[str, Any]:
         call.account_id = account.account_id
         symbol = broker.instrument(wanted).symbol if wanted else None
         held = broker.positions(account.account_id)
+        unknown = broker.unknown_words
     kind = AssetClass(asset_class) if asset_class else None
     return {
         "positions": [
             render.position(each) for each in held if symbol in (None, each.symbol) and kind in (None, each.asset_class)
-        ]
+        ],
+        **render.not_known(unknown),
     }
 
 
@@ -144,10 +149,12 @@ def get_portfolio(call: ToolCall) -> dict[str, Any]:
         call.account_id = account.account_id
         state = broker.account_state(account.account_id)
         held = broker.positions(account.account_id)
+        unknown = broker.unknown_words
     return {
         "totals": _totals(state),
         "cash": _cash(state),
         "positions": [render.position(each) for each in held],
+        **render.not_known(unknown),
     }
 
 

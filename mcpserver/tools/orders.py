@@ -555,6 +555,8 @@ class Orders(TypedDict):
     """Open orders of the account that were made elsewhere. With the first page of open or all orders."""
     external_unknown: NotRequired[str]
     """Why they could not be had."""
+    not_known: NotRequired[list[str]]
+    """What the broker listed and this version does not know, by its row."""
     next_cursor: NotRequired[str]
     """Only where there are more."""
 
@@ -594,7 +596,8 @@ def _external(call: ToolCall, at_broker: AtBroker, symbol: str | None) -> dict[s
         found = order_queries.external_orders(call.principal, at_broker, symbol=symbol)
     except Refusal as refusal:
         return {"external_unknown": f"The broker did not list the orders made elsewhere: {refusal}"}
-    return {"external": [render.external(each) for each in found] or None}
+    unknown = render.not_known(at_broker.broker.unknown_words)
+    return {"external": [render.external(each) for each in found] or None, **unknown}
 
 
 class FillOut(TypedDict):

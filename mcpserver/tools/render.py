@@ -1,6 +1,6 @@
 """Our values as JSON a model reads: decimals as text, times as ISO 8601 in UTC, nothing that says nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from brokers.decimals import plain
-from brokers.types import Bar, BrokerOrder, Instrument, OrderClass, Position, Quote, Transaction
+from brokers.types import Bar, BrokerOrder, Instrument, OrderClass, Position, Quote, Transaction, Unreadable
 from console.errors import Code, Refusal
 from console.orders.models import Modification, Order
 
@@ -139,6 +139,11 @@ def position(value: Position) -> dict[str, Any]:
         delay_seconds=delay(value.as_of) if value.as_of else None,
         source=value.source,
     )
+
+
+def not_known(found: Sequence[Unreadable]) -> dict[str, list[str]]:
+    """What a broker listed that its adapter does not know; nothing where all of it is."""
+    return {"not_known": [str(each) for each in found]} if found else {}
 
 
 def transaction(value: Transaction) -> dict[str, Any]:

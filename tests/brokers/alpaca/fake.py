@@ -30,7 +30,12 @@ KEY_ID = mint("Alpaca key", 20, string.ascii_uppercase + string.digits)
 SECRET = mint("Alpaca secret", 40, string.ascii_letters + string.digits)
 ACCOUNT = "PA3TESTTEST1"
 EXPIRATIONS = tuple((datetime.now(UTC) + timedelta(days=ahead)).date() for ahead in (28, 56))
-OPEN = ("new", "accepted", "pending_new", "partially_filled", "held", "pending_cancel", "done_for_day")
+OPEN = (
+    *("new", "accepted", "pending_new", "partially_filled", "held", "pending_cancel", "pending_review"),
+    "done_for_day",
+)
+
+ENDED = ("filled", "canceled", "expired", "replaced", "rejected")
 
 decimal.DefaultContext.prec = 76  # the threads of the server take it over
 
@@ -39,6 +44,18 @@ _NOT_FOUND = {"code": 40410000, "message": "order not found"}
 
 def _plain(value: Decimal) -> str:
     return format(value, "f")
+
+
+def _written_out(body: Any) -> Any:
+    """The document has amounts as text, and Alpaca takes numbers too: its own client sends them."""
+    if not isinstance(body, dict):
+        return body
+    return {name: str(value) if type(value) in (int, float) else value for name, value in body.items()}
+
+
+def _told(order: Mapping[str, Any]) -> dict[str, Any]:
+    """As it is answered: a leg does not name its order."""
+    return {name: value for name, value in order.items() if name != "parent"}
 
 
 @cache
@@ -64,7 +81,7 @@ def broken_rule(asked: Asked) -> str | None:
                 if "enum" in kinds and value not in kinds["enum"]:
                     return f"{name}: {each}={value}"
             if "check" in told:
-                error = next(told["check"].iter_errors(asked.body), None)
+                error = next(told["check"].iter_errors(_written_out(asked.body)), None)
                 return None if error is None else f"{name}: {error.message}"
             return None if asked.body is None else f"{name} takes no body"
     return f"no such call: {asked.method} {asked.path}"
@@ -82,6 +99,7 @@ def asset(symbol: str, kind: str = "us_equity", **more: Any) -> dict[str, Any]:
         "marginable": kind == "us_equity",
         "shortable": kind == "us_equity",
         "fractionable": True,
+        "easy_to_borrow": kind == "us_equity",
         **more,
     }
 
@@ -174,12 +192,14 @@ class FakeAlpaca(FakeBroker):
             case "GET", "/v2/orders":
                 return self._list_orders(query)
             case "POST", "/v2/orders":
-                return self._place(asked.body)
+                return self._place(_written_out(asked.body))
             case "GET", "/v2/orders:by_client_order_id":
                 wanted = query["client_order_id"]
                 found = next((o for o in self.orders.values() if o["client_order_id"] == wanted), None)
                 return (
-                    (404, _NOT_FOUND | {"message": f"order not found for {wanted}"}) if found is None else (200, found)
+                    (404, _NOT_FOUND | {"message": f"order not found for {wanted}"})
+                    if found is None
+                    else (200, _told(found))
                 )
             case "GET", "/v1beta1/forex/latest/rates":
                 pair = query["currency_pairs"]
@@ -309,13 +329,70 @@ class FakeAlpaca(FakeBroker):
             return 403, {"code": 40310000, "message": "insufficient buying power"}
         if order["side"] == "sell" and "/" in order["symbol"] and Decimal(order["qty"]) > self.held[order["symbol"]]:
             return 403, {"code": 40310000, "message": f"insufficient balance for {order['symbol'][:3]}"}
+        if problem := self._add_legs(order, body):
+            return 422, {"code": 42210000, "message": problem}
         self.orders[order["id"]] = order
-        answered = dict(order)
+        answered = self._nested(order)
         order["status"] = "new"
         self._match(order)
         if order["time_in_force"] in ("ioc", "fok") and order["status"] in OPEN:
             order["status"], order["canceled_at"] = "canceled", self._now()
         return 200, answered
+
+    def _add_legs(self, order: dict[str, Any], body: Mapping[str, Any]) -> str:
+        """Trading API 2.0.1, order classes: exits with ids of Alpaca's own. What is wrong with them, if anything."""
+        order["order_class"] = kind = body.get("order_class") or ""
+        profit, loss = body.get("take_profit") or {}, body.get("stop_loss") or {}
+        if kind in ("bracket", "oco") and not (profit.get("limit_price") and loss.get("stop_price")):
+            return f"{kind} orders require take_profit.limit_price and stop_loss.stop_price"
+        if kind == "oto" and bool(profit) is bool(loss):
+            return "oto orders require either take_profit or stop_loss"
+        if kind == "oco" and (body["type"] != "limit" or profit["limit_price"] != body["limit_price"]):
+            return "oco orders must be limit orders"
+        if kind and (order["time_in_force"] not in ("day", "gtc") or "notional" in body or Decimal(order["qty"]) % 1):
+            return f"{kind} orders must be whole and day or gtc"
+        side = order["side"] if kind == "oco" else {"buy": "sell", "sell": "buy"}[order["side"]]
+        for name, prices in (("limit", {} if kind == "oco" else profit), ("stop", loss)):
+            if prices:
+                terms = {
+                    "type": "stop_limit" if len(prices) == 2 else name,
+                    "side": side,
+                    "qty": order["qty"],
+                    **prices,
+                }
+                leg = self._order({**terms, "symbol": order["symbol"], "time_in_force": order["time_in_force"]})
+                leg |= {"status": "held", "order_class": kind, "parent": order["id"]}
+                self.orders[leg["id"]] = leg
+        return ""
+
+    def _legs(self, order: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return [each for each in self.orders.values() if each.get("parent") == order["id"]]
+
+    def our_id(self, order: Mapping[str, Any]) -> str:
+        """Whom our adapter means by an order: its id has those of its exits behind it."""
+        parent = self.orders.get(str(order.get("parent")))
+        if parent is None:
+            return str(order["client_order_id"]).partition("-")[0]
+        place = [each["id"] for each in self._legs(parent)].index(order["id"])
+        return str(parent["client_order_id"]).split("-")[place + 1]
+
+    def _nested(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        legs = [_told(each) for each in self._legs(order)]
+        return _told(order) | {"legs": legs or None}
+
+    def _end_others(self, order: Mapping[str, Any]) -> None:
+        """What hangs on an order that has ended: its exits begin, or end with it and with each other."""
+        filled = order["status"] == "filled"
+        for leg in self._legs(order):
+            if leg["status"] in OPEN:
+                begins = filled and leg["order_class"] != "oco"
+                # Of two exits the stop is held while the other one has the shares.
+                leg["status"] = ("held" if leg["stop_price"] else "new") if begins else "canceled"
+        parent = self.orders.get(str(order.get("parent")))
+        if parent is not None:
+            for each in (parent, *self._legs(parent)):
+                if each["id"] != order["id"] and each["status"] in OPEN and parent["order_class"] in ("oco", "bracket"):
+                    each["status"] = "canceled"
 
     def _match_all(self) -> None:
         for order in list(self.orders.values()):
@@ -323,6 +400,8 @@ class FakeAlpaca(FakeBroker):
                 self._match(order)
 
     def _match(self, order: dict[str, Any]) -> None:
+        if order["status"] == "held" and not self._is_live(order):
+            return
         price, buys = self.prices[order["symbol"]], order["side"] == "buy"
         stop = Decimal(order["stop_price"]) if order["stop_price"] else None
         limit = Decimal(order["limit_price"]) if order["limit_price"] else None
@@ -337,6 +416,10 @@ class FakeAlpaca(FakeBroker):
         quantity = Decimal(order["qty"]) if order["qty"] else Decimal(order["notional"]) / price
         self._fill(order, quantity - Decimal(order["filled_qty"]), price)
 
+    def _is_live(self, leg: Mapping[str, Any]) -> bool:
+        parent = self.orders[leg["parent"]]
+        return bool(leg["order_class"] == "oco" or parent["status"] == "filled")
+
     def _fill(self, order: dict[str, Any], quantity: Decimal, price: Decimal) -> None:
         before = Decimal(order["filled_qty"])
         filled = before + quantity
@@ -347,6 +430,7 @@ class FakeAlpaca(FakeBroker):
         order["updated_at"] = self._now()
         if whole:
             order["filled_at"] = self._now()
+            self._end_others(order)
         sign = 1 if order["side"] == "buy" else -1
         self.cash -= sign * quantity * price
         self.held[order["symbol"]] += sign * quantity  # type: ignore[assignment]  # a Counter of decimals
@@ -374,11 +458,12 @@ class FakeAlpaca(FakeBroker):
         if order is None:
             return 404, _NOT_FOUND | {"message": f"order not found for {order_id}"}
         if asked.method == "GET":
-            return 200, order
+            return 200, _told(order)
         if order["status"] not in OPEN:
             return 422, {"code": 42210000, "message": f'order is already in "{order["status"]}" state'}
         if asked.method == "DELETE":
             order["status"], order["canceled_at"] = "canceled", self._now()
+            self._end_others(order)
             return 204, None
         if any(o["client_order_id"] == asked.body.get("client_order_id") for o in self.orders.values()):
             return self.duplicate()
@@ -395,15 +480,21 @@ class FakeAlpaca(FakeBroker):
 
     def _list_orders(self, query: Mapping[str, str]) -> Reply:
         rows = list(self.orders.values())[::-1]
+        nested = query.get("nested") == "true"
+        if nested:
+            rows = [o for o in rows if not o.get("parent")]
+        if "symbols" in query:
+            rows = [o for o in rows if o["symbol"] in query["symbols"].split(",")]
         status = query.get("status", "open")
         if status != "all":
-            rows = [o for o in rows if (o["status"] in OPEN) is (status == "open")]
+            rows = [o for o in rows if (o["status"] not in ENDED) is (status == "open")]
         if "after" in query:
             rows = [o for o in rows if _at(o["submitted_at"]) > _at(query["after"])]
         if "before_order_id" in query:
             ids = [o["id"] for o in rows]
             rows = rows[ids.index(query["before_order_id"]) + 1 :]
-        return 200, rows[: int(query.get("limit", 50))]
+        rows = rows[: int(query.get("limit", 50))]
+        return 200, [self._nested(o) if nested else _told(o) for o in rows]
 
     def _list_activities(self, query: Mapping[str, str]) -> Reply:
         rows = list(self.activities)
@@ -434,7 +525,9 @@ class FakeAlpaca(FakeBroker):
             "status": "active",
             "tradable": True,
             "expiration_date": "2026-06-18",
+            "root_symbol": "AAPL",
             "underlying_symbol": "AAPL",
+            "underlying_asset_id": self.assets["AAPL"]["id"],
             "type": "call",
             "style": "american",
             "strike_price": "250",
@@ -453,6 +546,7 @@ class FakeAlpaca(FakeBroker):
                         {"id": str(uuid.uuid5(uuid.NAMESPACE_DNS, symbol)), "symbol": symbol, "name": symbol,
                          "status": "active", "tradable": True, "expiration_date": day.isoformat(),
                          "root_symbol": "AAPL", "underlying_symbol": "AAPL", "type": kind, "style": "american",
+                         "underlying_asset_id": self.assets["AAPL"]["id"],
                          "strike_price": strike, "multiplier": "100", "size": "100", "open_interest": "237",
                          "close_price": "148.38"}
                     )  # fmt: skip

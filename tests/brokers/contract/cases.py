@@ -254,6 +254,10 @@ class Case(ABC):
         """Has the broker ask before it takes the next order."""
         raise NotImplementedError
 
+    def make_odd(self, rig: Rig, client_order_id: str) -> None:
+        """Gives an order a status that no document names."""
+        raise NotImplementedError
+
     def with_wrong_key(self, rig: Rig) -> Broker:
         """Opened with a credential that the broker does not know. Only of those that have one."""
         raise NotImplementedError
@@ -448,6 +452,7 @@ class AlpacaCase(Case):
         Way.SUBMIT: ("POST", "/v2/orders"),
         Way.CANCEL: ("DELETE", "/v2/orders/"),
         Way.REPLACE: ("PATCH", "/v2/orders/"),
+        **dict.fromkeys((Way.BRACKET, Way.OCO, Way.OTO), ("POST", "/v2/orders")),
     }
     new_id_when_replaced = True
 
@@ -457,7 +462,7 @@ class AlpacaCase(Case):
 
             def at_broker(client_order_id: str) -> Standing | None:
                 for told in fake.orders.values():
-                    if told["client_order_id"] == client_order_id:
+                    if fake.our_id(told) == client_order_id:
                         return Standing(
                             open=told["status"] in alpaca.OPEN,
                             quantity=Decimal(told["qty"]),
@@ -471,7 +476,7 @@ class AlpacaCase(Case):
                 price=fake.prices["AAPL"],
                 quantity=Decimal(2),
                 fake=fake,
-                sent=lambda ours: sum(body.get("client_order_id") == ours for body in fake.sent),
+                sent=lambda ours: sum(body["client_order_id"].startswith(ours) for body in fake.sent),
                 at_broker=at_broker,
                 secrets=(alpaca.KEY_ID, alpaca.SECRET),
                 exact_symbol="TINY/USD",
@@ -487,6 +492,12 @@ class AlpacaCase(Case):
         steps = dict.fromkeys(("min_order_size", "min_trade_increment", "price_increment"), "0.000000000000000001")
         fake.assets["TINY/USD"] = alpaca.asset("TINY/USD", "crypto", **steps)
         fake.prices["TINY/USD"] = Decimal("0.000001")
+
+    def make_odd(self, rig: Rig, client_order_id: str) -> None:
+        assert isinstance(rig.server, alpaca.FakeAlpaca)
+        for told in rig.server.orders.values():
+            if told["client_order_id"] == client_order_id:
+                told["status"] = "levitating"
 
     def with_wrong_key(self, rig: Rig) -> Broker:
         return AlpacaBroker.open(settings_for(_url(rig), secret="another"))
@@ -555,6 +566,12 @@ class IbkrCase(Case):
         assert isinstance(rig.server, ibkr.FakeIbkr)
         rig.server.questions = [ibkr.QUESTION]
 
+    def make_odd(self, rig: Rig, client_order_id: str) -> None:
+        assert isinstance(rig.server, ibkr.FakeIbkr)
+        for told in rig.server.live.values():
+            if told["order_ref"] == client_order_id:
+                told["status"] = "Levitating"
+
     def with_wrong_key(self, rig: Rig) -> Broker:
         assert isinstance(rig.server, ibkr.FakeIbkr)
         return IbkrBroker.open(ibkr_settings(rig.server, signature_key=ibkr.make_keys().settings["signature_key"]))
@@ -614,6 +631,10 @@ class CrossTradeCase(Case):
         assert isinstance(rig.server, crosstrade.FakeCrossTrade)
         rig.server.tick, rig.server.most = Decimal("1E-18"), 10**38
 
+    def make_odd(self, rig: Rig, client_order_id: str) -> None:
+        assert isinstance(rig.server, crosstrade.FakeCrossTrade)
+        rig.server.orders[client_order_id]["orderState"] = "Levitating"
+
     def with_wrong_key(self, rig: Rig) -> Broker:
         assert isinstance(rig.server, crosstrade.FakeCrossTrade)
         return CrossTradeBroker.open(crosstrade_settings(rig.server, token="another"))
@@ -646,7 +667,12 @@ class TwsCase(Case):
     name = "tws"
     adapter = TwsBroker
     sending = tuple(each for each in SENDING if each.kind in tws.FAULTS)
-    sends = {Way.SUBMIT: ("SEND", "order"), Way.CANCEL: ("SEND", "cancel")}
+    sends = {
+        Way.SUBMIT: ("SEND", "order"),
+        Way.CANCEL: ("SEND", "cancel"),
+        Way.BRACKET: ("SEND", "order"),
+        Way.OTO: ("SEND", "order"),
+    }
     tells_duplicates = False
     read_digits = 15
 
@@ -684,6 +710,10 @@ class TwsCase(Case):
     def make_exact(self, rig: Rig) -> None:
         assert isinstance(rig.server, tws.FakeTws)
         rig.server.tick = "1E-18"
+
+    def make_odd(self, rig: Rig, client_order_id: str) -> None:
+        assert isinstance(rig.server, tws.FakeTws)
+        rig.server.orders[client_order_id] |= {"status": "Levitating", "listed": True}
 
 
 OKX = CryptoCase(
@@ -773,5 +803,7 @@ TEMPLATE = TemplateCase()
 """Where a new adapter begins; held to the first half alone."""
 WIRED = tuple(case for case in CASES if case.sending)
 """Those that speak over a network."""
+ODD = tuple(case for case in WIRED if type(case).make_odd is not Case.make_odd)
+"""Those whose fakes can use a word that nobody knows."""
 KEYED = tuple(case for case in WIRED if case.name != "tws")
 """Those that are opened with a credential."""

@@ -193,6 +193,7 @@ class FakeIbkr(FakeBroker):
 
     def _signed_in(self, asked: Asked, path: str) -> Reply:
         account = self.account
+        path = path.rstrip("/")
         if problem := misfit(CALLS, asked, path):
             self.violations.append(problem)
             return 400, {"error": problem, "statusCode": 400}
@@ -216,7 +217,10 @@ class FakeIbkr(FakeBroker):
             case "GET", ["portfolio", _, "positions", page]:
                 return 200, self._positions() if page == "0" else []
             case "GET", ["trsrv", "stocks"]:
-                return 200, self._stocks(asked.query["symbols"])
+                found: dict[str, Any] = {}
+                for symbol in asked.query["symbols"].split(","):
+                    found |= self._stocks(symbol)
+                return 200, found
             case "GET", ["trsrv", "futures"]:
                 return 200, _futures(asked.query["symbols"])
             case "GET", ["iserver", "secdef", "strikes"]:
@@ -328,7 +332,7 @@ class FakeIbkr(FakeBroker):
         for conid in query["conids"].split(","):
             row: dict[str, Any] = {"conid": int(conid), "conidEx": conid}
             if not self._first_look(f"price {conid}"):
-                prices = {"31": f"C{self.price:,}", "84": "190.20", "86": "190.30", "85": "300", "88": "1,200"}
+                prices = {"31": f"C{self.price:,}", "84": "190.20", "86": "190.30", "85": "3", "88": "12"}
                 day = {"70": "191.00", "71": "188.5", "82": "1.25", "83": 0.66, "7295": "189", "7762": "45,000,100"}
                 if int(conid) in range(OPTION, OPTION + 100_000):
                     prices = {"31": "4.10", "84": "4.15", "86": "4.30", "7308": "0.752", "7309": "0.062"}

@@ -18,7 +18,11 @@ _ORDER = {
 }
 _MONTH = {"conid": WHOLE, "sectype": "OPT", "month": "[A-Z]{3}[0-9]{2}"}
 _TRAIL = {"trailingAmt": _NUMBER, "trailingType": "amt|%"}
-_TICKET = Call(needs=_ORDER, takes={"cOID": "[0-9a-f]{32}", "outsideRTH": _YES_NO, **_PRICES, **_TRAIL})
+_HOURS = {"outsideRTH": _YES_NO, "outsideRth": _YES_NO}
+"""IBKR writes it in both ways."""
+_TICKET = Call(
+    needs=_ORDER, takes={"cOID": "[0-9a-f]{32}", "acctId": TEXT, "secType": TEXT, **_HOURS, **_PRICES, **_TRAIL}
+)
 
 CALLS = {
     "POST /tickle": Call(),
@@ -37,7 +41,7 @@ CALLS = {
     ),
     "GET /iserver/currency/pairs": Call(needs={"currency": "[A-Z]{3}"}),  # newer
     "POST /iserver/secdef/search": Call(needs={"symbol": TEXT}, takes={"name": _YES_NO, "secType": TEXT}),
-    "GET /iserver/contract/{conid}/info-and-rules": Call(needs={"isBuy": YES_NO}),
+    "GET /iserver/contract/{conid}/info-and-rules": Call(needs={"isBuy": f"{YES_NO}|True|False"}),
     "GET /iserver/marketdata/snapshot": Call(
         needs={"conids": r"[0-9]+(,[0-9]+)*"}, takes={"fields": r"[0-9]+(,[0-9]+)*"}
     ),
@@ -46,14 +50,16 @@ CALLS = {
         takes={"bar": "[0-9]{1,2}(min|h|d|w|m)", "startTime": "[0-9]{8}-[0-9:]{8}"},  # startTime is newer
     ),
     "GET /iserver/exchangerate": Call(needs={"source": "[A-Z]{3}", "target": "[A-Z]{3}"}),  # newer
-    "GET /iserver/account/orders": Call(takes={"accountId": TEXT}),  # accountId is newer
+    "GET /iserver/account/orders": Call(
+        takes={"accountId": TEXT, "filters": TEXT, "force": YES_NO}  # accountId is newer
+    ),
     "GET /iserver/account/trades": Call(takes={"days": "[1-7]"}),  # days is newer
     "GET /iserver/account/order/status/{order}": Call(),
     "POST /iserver/account/{account}/orders": Call(rows=("orders", _TICKET)),
     "POST /iserver/account/{account}/orders/whatif": Call(rows=("orders", _TICKET)),
     "POST /iserver/account/{account}/order/{order}": Call(
         needs=_ORDER,
-        takes={"outsideRTH": _YES_NO, **_PRICES, **_TRAIL},  # how it trails is newer
+        takes={"acctId": TEXT, **_HOURS, **_PRICES, **_TRAIL},  # how it trails is newer
     ),
     "DELETE /iserver/account/{account}/order/{order}": Call(),
     "POST /iserver/reply/{question}": Call(needs={"confirmed": _YES_NO}),

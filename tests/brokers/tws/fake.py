@@ -40,6 +40,26 @@ class FakeTws:
         self.price = Decimal("190.25")
         self.tick = "0.01"
         self.cash = "100270.75"
+        self.notices: list[tuple[int, str]] = []
+        """Errors told of the next order before it is taken, code and words."""
+        self.takes = True
+        """Whether it is taken after them, so that TWS tells of it."""
+        self.refuses: tuple[str, int, str] | None = None
+        """Type of the orders that are refused, and with what; one with exits then stays untransmitted."""
+        self.keeps_waiting = False
+        """An order that was not transmitted cannot be cancelled either."""
+        self.not_cancelled: tuple[int, str] | None = None
+        """With what a cancel is refused."""
+        self.fills_before_cancel = False
+        self.fee = ("1.0", "USD")
+        self.bid_ask_last: tuple[Any, Any, Any] | None = None
+        self.close: Any = None
+        self.values: list[tuple[str, str, str]] | None = None
+        """Tag, value and currency of the account, where they are not those of every test."""
+        self.portfolio: list[list[Any]] = []
+        """Further holdings: contract (eleven fields), position, price, worth, cost, unrealized, realized profit."""
+        self.waiting: list[list[str]] = []
+        """Orders that are not to be transmitted yet."""
         self.connections = 0
         self._open: list[socket.socket] = []
 
@@ -145,8 +165,6 @@ class FakeTws:
                 self._tell(client, 4, 2, -1, 2104, "Market data farm connection is OK:usfarm", "")
                 if self.mood == "lost":
                     self._tell(client, 4, 2, -1, 1100, "Connectivity between IB and TWS has been lost.", "")
-            case "61":
-                self._tell(client, 62, 1)
             case "49":
                 self._tell(client, 49, 1, int(time.time()))
             case "6":
@@ -155,15 +173,20 @@ class FakeTws:
                 self._contract(client, said)
             case "1":
                 self._prices(client, said[2])
-            case "16":
+            case "61":
+                apple = (*_APPLE[:7], "", *_APPLE[8:])
+                for row in [[*apple, "100", "", "", "150.125"], *self.portfolio]:
+                    self._tell(client, 61, 3, self.account, *row[:11], row[11], row[14])
+                self._tell(client, 62, 1)
+            case "5" | "16":
                 for order in list(self.orders.values()):
-                    if order["status"] in ("Submitted", "PreSubmitted"):
+                    if order["status"] in ("Submitted", "PreSubmitted") or order.get("listed"):
                         client.sendall(self._told(order))
                 self._tell(client, 53, 1)
             case "7":
                 for each in self.executions:
                     self._tell(client, 11, said[2], *each)
-                    self._tell(client, 59, 1, each[12], "1.0", "USD", "", "", "")
+                    self._tell(client, 59, 1, each[12], *self.fee, "", "", "")
                 self._tell(client, 55, 1, said[2])
             case "3":
                 self._place(client, said)
@@ -171,12 +194,19 @@ class FakeTws:
                 self._cancel(client, int(said[2]))
 
     def _account_updates(self, client: socket.socket) -> None:
-        for tag, value in (("NetLiquidation", "119295.75"), ("TotalCashValue", self.cash), ("BuyingPower", "400000")):
-            self._tell(client, 6, 2, tag, value, "USD", self.account)
-        self._tell(client, 6, 2, "TotalCashBalance", self.cash, "USD", self.account)
+        usual = [
+            ("NetLiquidation", "119295.75", "USD"),
+            ("TotalCashValue", self.cash, "USD"),
+            ("BuyingPower", "400000", "USD"),
+            ("TotalCashBalance", self.cash, "USD"),
+        ]
+        for each in usual if self.values is None else self.values:
+            self._tell(client, 6, 2, *each, self.account)
         conid, symbol, kind, last, strike, right, multiplier, _, currency, local, trading = _APPLE
         contract = (conid, symbol, kind, last, strike, right, multiplier, "NASDAQ", currency, local, trading)
         self._tell(client, 7, 8, *contract, "100", "190.25", "19025", "150.125", "4012.5", "0", self.account)
+        for row in self.portfolio:
+            self._tell(client, 7, 8, *row, self.account)
         self._tell(client, 54, 1, self.account)
 
     def _contract(self, client: socket.socket, said: list[str]) -> None:
@@ -194,7 +224,11 @@ class FakeTws:
         self._tell(client, 52, 1, request)
 
     def _prices(self, client: socket.socket, request: str) -> None:
-        for tick, price in ((1, self.price - Decimal("0.05")), (2, self.price + Decimal("0.05")), (4, self.price)):
+        usual = (self.price - Decimal("0.05"), self.price + Decimal("0.05"), self.price)
+        bid, ask, last = self.bid_ask_last or usual
+        for tick, price in ((1, bid), (2, ask), (4, last), (9, self.close)):
+            if price is None:
+                continue
             self._tell(client, 1, 6, request, tick, price, 100, 0)
         self._tell(client, 57, 1, request)
 
@@ -204,7 +238,24 @@ class FakeTws:
         if self.mood == "reject":
             self._tell(client, 4, 2, said[1], 201, "Order rejected - reason:The margin is too small.", "")
             return
-        self._done(client, "order", lambda: self._take(said))
+        if self.refuses is not None and said[18] == self.refuses[0]:
+            self._tell(client, 4, 2, said[1], *self.refuses[1:], "")
+            return
+        for code, words in self.notices:
+            self._tell(client, 4, 2, said[1], code, words, "")
+        if self.notices:
+            time.sleep(0.1)
+        if said[27] != "1":
+            self.waiting.append(said)
+            return
+        group = [each for each in self.waiting if said[28] in (each[1], each[28]) and said[28] != "0"] + [said]
+        self.waiting = [each for each in self.waiting if each not in group]
+
+        def take() -> bytes:
+            told = b"".join([self._take(each) for each in group])
+            return told if self.takes else b""
+
+        self._done(client, "order", take)
 
     def _take(self, said: list[str]) -> bytes:
         order: dict[str, Any] = {
@@ -220,16 +271,33 @@ class FakeTws:
             "perm": 1_700_000_000 + len(self.sent),
             "status": "Submitted",
             "filled": Decimal(0),
+            "oca": said[22],
+            "parent": int(said[28]),
+            "percent": said[69],
         }
         self.orders[order["ref"]] = order
+        parent = self._numbered(order["parent"])
+        if parent is not None and parent["status"] != "Filled":
+            order |= {"status": "PreSubmitted", "why_held": "child"}
         if order["type"] == "MKT":
             self._fill(order)
         elif order["tif"] == "IOC":
             order["status"] = "Cancelled"
         return self._told(order)
 
+    def _numbered(self, number: int) -> dict[str, Any] | None:
+        return next((each for each in self.orders.values() if number and each["id"] == number), None)
+
+    def fill(self, ref: str) -> None:
+        self._fill(self.orders[ref])
+
     def _fill(self, order: dict[str, Any]) -> None:
         order |= {"status": "Filled", "filled": Decimal(order["quantity"])}
+        for each in self.orders.values():
+            if each["parent"] == order["id"]:
+                each |= {"status": "Submitted", "why_held": ""}
+            if each is not order and each["oca"] and each["oca"] == order["oca"]:
+                each["status"] = "Cancelled"
         side = "BOT" if order["action"] == "BUY" else "SLD"
         at = time.strftime("%Y%m%d-%H:%M:%S", time.gmtime())
         execution = (
@@ -243,22 +311,45 @@ class FakeTws:
 
     def _told(self, order: dict[str, Any]) -> bytes:
         told = [5, order["id"], *_APPLE, order["action"], order["quantity"], order["type"], order["limit"]]
-        told += [order["stop"], order["tif"], "", order["account"], "O", 0, order["ref"], 7, order["perm"], 0, 0, 0]
-        told += [*_nothing(5), *_nothing(29), *_nothing(7)]  # to faPercentage, deltaNeutralAuxPrice, comboLegsDescrip
+        told += [order["stop"], order["tif"], order["oca"], order["account"], "O", 0, order["ref"], 7, order["perm"]]
+        told += [0, 0, 0, *_nothing(5)]  # to faPercentage
+        told += [*_nothing(23), order["parent"], *_nothing(5)]  # to deltaNeutralAuxPrice
+        told += [*_nothing(3), order["percent"], *_nothing(3)]  # to comboLegsDescrip
         told += [0, 0, 0, *_nothing(3), "", *_nothing(4), 0, ""]  # to the algorithm
         told += ["", "", order["status"], *_nothing(14), "", ""]  # solicited to randomizePrice
         told += [0, *_nothing(16), *_nothing(3), *_nothing(5)]  # conditions to midOffsetAtHalf
         left = Decimal(order["quantity"]) - order["filled"]
         average = self.price if order["filled"] else 0
-        status = (3, order["id"], order["status"], order["filled"], left, average, order["perm"], 0, 0, 7, "", 0)
-        return _message(*told) + _message(*status)
+        status = (3, order["id"], order["status"], order["filled"], left, average, order["perm"], order["parent"], 0, 7)
+        return _message(*told) + _message(*status, order.get("why_held", ""), 0)
 
     def _cancel(self, client: socket.socket, order_id: int) -> None:
-        order = next(each for each in self.orders.values() if each["id"] == order_id)
+        order = self._numbered(order_id)
+        if order is None and self.keeps_waiting and self.not_cancelled is not None:
+            self._tell(client, 4, 2, order_id, *self.not_cancelled, "")
+            return
+        if order is None:
+            left = [each for each in self.waiting if str(order_id) in (each[1], each[28])]
+            self.waiting = [each for each in self.waiting if each not in left]
+            self._tell(
+                client, 4, 2, order_id, 10147, f"OrderId {order_id} that needs to be cancelled is not found.", ""
+            )
+            return
+
+        if self.fills_before_cancel:
+            self._fill(order)
+        if self.not_cancelled is not None:
+            self._tell(client, 4, 2, order_id, *self.not_cancelled, "")
+            return
 
         def end() -> bytes:
-            order["status"] = "Cancelled"
-            return _message(3, order_id, "Cancelled", 0, order["quantity"], 0, order["perm"], 0, 0, 7, "", 0)
+            ended = [order, *(each for each in self.orders.values() if each["parent"] == order_id)]
+            told = b""
+            for each in ended:
+                each["status"] = "Cancelled"
+                row = (3, each["id"], "Cancelled", 0, each["quantity"], 0, each["perm"], each["parent"], 0, 7, "", 0)
+                told += _message(*row)
+            return told
 
         self._done(client, "cancel", end)
 

@@ -1,6 +1,5 @@
 """TWS through ib_async, against a small gateway on loopback. Experimental: no real gateway has ever answered it."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
@@ -17,30 +16,14 @@ from brokers.errors import (
     Rejected,
     UnknownOutcome,
 )
-from brokers.tws import line
 from brokers.tws.adapter import TwsBroker
 from brokers.types import BrokerStatus, Environment
 from tests.brokers.faults import Fault
 from tests.brokers.paper.support import order
+from tests.brokers.tws.conftest import opened
 from tests.brokers.tws.fake import ACCOUNT, FakeTws
 
 SYMBOL = "AAPL@265598"
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeTws]:
-    with FakeTws() as started:
-        yield started
-        line.close_shared()
-
-
-def opened(fake: FakeTws) -> TwsBroker:
-    return TwsBroker.open({"host": "127.0.0.1", "port": fake.port, "client_id": 7, "timeout": 0.5})
-
-
-@pytest.fixture
-def tws(fake: FakeTws) -> TwsBroker:
-    return opened(fake)
 
 
 def test_the_handshake_tells_the_accounts_and_their_kind(tws: TwsBroker) -> None:

@@ -1,0 +1,70 @@
+"""Orders with exits over a network: every leg is found by our id, told as what it is, and ends with what it hangs on.
+
+Those of the paper market are in ``tests/brokers/paper/test_order_kinds.py``.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from brokers.types import BrokerStatus, OrderClass, Side
+from tests.brokers.contract.cases import WIRED, Case, Rig
+
+OFFERED = [(case, way.order_class) for case in WIRED for way in case.ways if way.order_class is not None]
+
+
+@pytest.fixture(params=OFFERED, ids=lambda pair: f"{pair[0].name}-{pair[1]}")
+def offer(request: pytest.FixtureRequest) -> tuple[Case, OrderClass]:
+    found: tuple[Case, OrderClass] = request.param
+    return found
+
+
+@pytest.fixture
+def rig(offer: tuple[Case, OrderClass], db: None) -> Iterator[Rig]:
+    with offer[0].opened() as opened:
+        yield opened
+
+
+def test_each_leg_is_found_by_our_id_with_its_own_terms(offer: tuple[Case, OrderClass], rig: Rig) -> None:
+    order = rig.with_exits(offer[1])
+    rig.broker.submit(rig.account_id, order)
+    first = rig.look(order.client_order_id)
+    assert first is not None
+    assert (first.held, first.side, first.quantity) == (False, order.side, order.quantity)
+    for leg in order.legs:
+        found = rig.look(leg.client_order_id)
+        assert found is not None
+        assert (found.client_order_id, found.side, found.order_type) == (leg.client_order_id, Side.SELL, leg.order_type)
+        assert (found.limit_price, found.stop_price) == (leg.limit_price, leg.stop_price)
+        assert found.status is BrokerStatus.WORKING
+        assert found.held is (offer[1] is not OrderClass.OCO)
+        assert found.parent_client_order_id == order.client_order_id
+
+
+def test_the_list_of_open_orders_names_each_by_our_id_and_nothing_else(
+    offer: tuple[Case, OrderClass], rig: Rig
+) -> None:
+    order = rig.with_exits(offer[1])
+    rig.broker.submit(rig.account_id, order)
+    listed = [each.client_order_id for each in rig.broker.orders(rig.account_id, open_only=True)]
+    assert sorted(listed) == sorted([order.client_order_id, *(leg.client_order_id for leg in order.legs)])
+
+
+def test_what_hangs_on_an_order_ends_with_it(offer: tuple[Case, OrderClass], rig: Rig) -> None:
+    order = rig.with_exits(offer[1])
+    rig.broker.submit(rig.account_id, order)
+    rig.broker.cancel(rig.account_id, order.client_order_id, symbol=rig.symbol)
+    listed = {each.client_order_id for each in rig.broker.orders(rig.account_id, open_only=True)}
+    left = listed & {leg.client_order_id for leg in order.legs}
+    assert order.client_order_id not in listed
+    # A broker may leave the other half of a pair, which the desk then ends too.
+    assert left == set() or offer[1] is OrderClass.OCO
+
+
+def test_an_exit_can_be_cancelled_by_itself(offer: tuple[Case, OrderClass], rig: Rig) -> None:
+    order = rig.with_exits(offer[1])
+    rig.broker.submit(rig.account_id, order)
+    leg = order.legs[-1].client_order_id
+    answered = rig.broker.cancel(rig.account_id, leg, symbol=rig.symbol)
+    assert answered.client_order_id == leg
+    assert leg not in [each.client_order_id for each in rig.broker.orders(rig.account_id, open_only=True)]

@@ -1,0 +1,48 @@
+"""The fake takes what IBKR documents and other clients send, which our adapter does not."""
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.brokers.ibkr.fake import APPLE, BASE, PAPER, FakeIbkr
+
+
+def asked(fake: FakeIbkr, path: str, **params: str) -> httpx2.Response:
+    for first in ("/iserver/accounts", "/portfolio/accounts"):
+        httpx2.get(fake.url + BASE + first)
+    return httpx2.get(fake.url + BASE + path, params=params)
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        ("/iserver/account/orders", {"filters": "filled", "force": "true"}),
+        (f"/iserver/contract/{APPLE}/info-and-rules", {"isBuy": "True"}),
+        ("/iserver/account/trades/", {}),
+    ],
+)
+def test_what_is_documented_is_taken(fake: FakeIbkr, path: str, params: dict[str, str]) -> None:
+    assert asked(fake, path, **params).status_code == 200
+
+
+def test_several_tickers_are_answered_one_by_one(fake: FakeIbkr) -> None:
+    found = asked(fake, "/trsrv/stocks", symbols="AAPL,ES").json()
+    assert {ticker: bool(rows) for ticker, rows in found.items()} == {"AAPL": True, "ES": True}
+
+
+def test_an_order_may_name_its_account_and_its_hours_in_either_way(fake: FakeIbkr) -> None:
+    asked(fake, "/iserver/accounts")
+    ticket: dict[str, Any] = {
+        "conid": APPLE,
+        "orderType": "LMT",
+        "side": "BUY",
+        "tif": "DAY",
+        "quantity": 1,
+        "price": 9,
+    }
+    forms: list[dict[str, Any]] = [{"acctId": PAPER}, {"outsideRth": False}, {"outsideRTH": False}]
+    for order, more in enumerate(forms):
+        body = {"orders": [ticket | {"cOID": f"{order:032x}"} | more]}
+        answer = httpx2.post(f"{fake.url}{BASE}/iserver/account/{PAPER}/orders", json=body)
+        assert answer.json()[0]["order_status"] == "Submitted"
