@@ -434,7 +434,7 @@ def _desktop(place: Place) -> Guide:
                 slug="bundle",
                 title="Claude Desktop, one click",
                 steps=(
-                    GuideStep(text="Make a key for it.", mints=True),
+                    GuideStep(text="Create a key for it.", mints=True),
                     GuideStep(
                         text="Download the extension that was made for this instance and open it. Claude Desktop "
                         "installs it and needs nothing else on the computer.",

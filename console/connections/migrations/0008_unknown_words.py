@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("connections", "0005_linking"),
+        ("connections", "0007_confirmation_delay"),
     ]
 
     operations = [
