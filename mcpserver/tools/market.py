@@ -8,11 +8,13 @@ from typing import Any, NotRequired
 from django.utils import timezone
 from typing_extensions import TypedDict
 
+from brokers.errors import InvalidSymbol
 from brokers.types import Adjustment, AssetClass, Bar, BarSize, Capabilities, MarketDay
 from console.connections import broker_access
 from console.errors import Code, Refusal
+from console.help import links
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Instant, Number
+from mcpserver.shapes import CandidateOut, Instant, Number
 from mcpserver.tools import render
 from mcpserver.tools.render import compact
 
@@ -88,8 +90,19 @@ class QuoteOut(TypedDict):
     recorded_at: NotRequired[Instant]
 
 
+class NotFound(TypedDict):
+    """A symbol of a list that names no instrument, or several."""
+
+    symbol: str
+    code: str
+    message: str
+    help: str
+    candidates: NotRequired[list[CandidateOut]]
+
+
 class Quotes(TypedDict):
     quotes: list[QuoteOut]
+    not_found: NotRequired[list[NotFound]]
 
 
 class LevelOut(TypedDict):
@@ -143,6 +156,7 @@ class PriceChange(TypedDict):
 
 class PriceChanges(TypedDict):
     changes: list[PriceChange]
+    not_found: NotRequired[list[NotFound]]
 
 
 class PrintOut(TypedDict):
@@ -223,9 +237,28 @@ def get_security(call: ToolCall) -> dict[str, Any]:
 
 
 def get_quote(call: ToolCall) -> dict[str, Any]:
+    """A symbol of a list that names nothing does not lose the others; alone, or with others like it, it is refused."""
+    wanted, missing = call.args["symbols"], list[tuple[str, Refusal]]()
     with broker_access.broker_for(call.principal) as broker:
-        quotes = broker.quotes(call.args["symbols"])
-    return {"quotes": [render.quote(each) for each in quotes]}
+        try:
+            quotes = broker.quotes(wanted)
+        except InvalidSymbol:
+            known, missing = broker_access.find_known(broker, wanted)
+            quotes = broker.quotes([each.symbol for each in known])
+    return compact(quotes=[render.quote(each) for each in quotes], not_found=_not_found(missing))
+
+
+def _not_found(missing: Sequence[tuple[str, Refusal]]) -> list[dict[str, Any]] | None:
+    return [
+        compact(
+            symbol=symbol,
+            code=refusal.code.value,
+            message=str(refusal),
+            help=links.error_page_url(refusal.code),
+            candidates=[dict(each) for each in refusal.candidates] or None,
+        )
+        for symbol, refusal in missing
+    ] or None
 
 
 def get_history(call: ToolCall) -> dict[str, Any]:
@@ -344,8 +377,8 @@ def get_change(call: ToolCall) -> dict[str, Any]:
     now = timezone.now()
     changes = []
     with broker_access.broker_for(call.principal) as broker:
-        for symbol in call.args["symbols"]:
-            instrument = broker.instrument(symbol)
+        known, missing = broker_access.find_known(broker, call.args["symbols"])
+        for instrument in known:
             bars = broker.bars(instrument.symbol, _BAR_OF[period], start=now - PERIODS[period], limit=MOST_BARS * 2)
             if not bars:
                 changes.append(compact(symbol=instrument.symbol, note="No bars in this period."))
@@ -364,4 +397,4 @@ def get_change(call: ToolCall) -> dict[str, Any]:
                     source=instrument.price_source,
                 )
             )
-    return {"changes": changes}
+    return compact(changes=changes, not_found=_not_found(missing))

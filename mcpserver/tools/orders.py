@@ -139,6 +139,14 @@ _AMOUNTS = (
 )
 
 
+def _order_named(args: Mapping[str, Any]) -> str:
+    """Our id of an order or the caller's own, whichever was given. Raises Refusal."""
+    if ("order_id" in args) == ("client_order_id" in args):
+        raise Refusal(Code.MISSING_ARGUMENT, "Give either order_id or client_order_id.", field="order_id")
+    named: str = args.get("order_id") or args["client_order_id"]
+    return named
+
+
 def _terms(args: Mapping[str, Any]) -> Terms:
     return Terms(
         symbol=args["symbol"],
@@ -280,7 +288,7 @@ def modify_order(call: ToolCall) -> dict[str, Any]:
         tif=TimeInForce(args["tif"]) if "tif" in args else None,
     )
     change = preparing.prepare_change(
-        call.principal, args["order_id"], asked, account_id=args.get("account_id"), request_id=call.request_id
+        call.principal, _order_named(args), asked, account_id=args.get("account_id"), request_id=call.request_id
     )
     call.account_id, call.order_id = change.order.account_id, change.order.public_id
     return {
@@ -408,7 +416,7 @@ def _changed(order: Order, change: Modification) -> dict[str, Any]:
 
 def cancel_order(call: ToolCall) -> dict[str, Any]:
     order = order_actions.cancel(
-        call.principal, call.args["order_id"], account_id=call.args.get("account_id"), request_id=call.request_id
+        call.principal, _order_named(call.args), account_id=call.args.get("account_id"), request_id=call.request_id
     )
     call.account_id, call.order_id = order.account_id, order.public_id
     return {"status": order.status, "order": render.order(order)}
@@ -600,11 +608,7 @@ MOST_STEPS = 50
 
 def get_order_status(call: ToolCall) -> dict[str, Any]:
     args = call.args
-    if ("order_id" in args) == ("client_order_id" in args):
-        raise Refusal(Code.MISSING_ARGUMENT, "Give either order_id or client_order_id.", field="order_id")
-    order = order_queries.find_order(
-        call.principal, args.get("order_id") or args["client_order_id"], args.get("account_id")
-    )
+    order = order_queries.find_order(call.principal, _order_named(args), args.get("account_id"))
     call.account_id, call.order_id = order.account_id, order.public_id
     try:
         sync.refresh(order)
