@@ -7,22 +7,25 @@ here.
 import difflib
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from brokers.types import LONGEST_SYMBOL, Ability, AssetClass, BarSize, OrderClass, OrderType, Side, TimeInForce
+from brokers.types import LONGEST_SYMBOL, Ability, AssetClass, OrderClass, OrderType, Side, TimeInForce
 from console.authority.call_quota import CallKind
 from console.connections import broker_access
+from console.connections.bar_series import BarSpan
 from console.errors import Code, Refusal
 from console.orders.states import Status
 from console.principal import Principal
 from console.scopes import Scope
 from console.toolsets import Toolset, switched_on
+from mcpserver import shapes, tables
+from mcpserver.arguments import lenient
 from mcpserver.arguments.base import Amount, Arg, Choice, Moment, Symbols, Text, Whole
 from mcpserver.arguments.types import Amounts, Currency, Cursor, Day, Filters, Flag, OptionLegs, OrderItems, Texts
-from mcpserver.context import ToolCall
+from mcpserver.context import ToolAnswer, ToolCall
 from mcpserver.tools import (
     accounts,
     core,
@@ -90,8 +93,8 @@ LIMIT = Whole(name="limit", most=200)
 SYMBOL = Text(name="symbol", required=True, longest=LONGEST_SYMBOL)
 SYMBOLS = Symbols(name="symbols", required=True)
 ASSET_CLASS = Choice(name="asset_class", choices=tuple(each.value for each in AssetClass))
-BAR = Choice(name="bar", choices=tuple(each.value for each in BarSize))
-PERIOD = Choice(name="period", choices=tuple(market.PERIODS))
+BAR = Choice(name="bar", choices=tuple(each.value for each in BarSpan), also=market.SAME_BARS)
+PERIOD = Choice(name="period", choices=tuple(market.PERIODS), also=market.SAME_PERIODS)
 
 # What an order is asked for with, whether to place it or to look at it first.
 ORDER: tuple[Arg, ...] = (
@@ -210,7 +213,12 @@ TOOLS: tuple[Tool, ...] = (
         about="Holdings you own: open positions with cost, value, profit or loss.",
         run=holdings.get_positions,
         returns=holdings.Positions,
-        args=(ACCOUNT, Text(name="symbol", longest=LONGEST_SYMBOL), _listed_elsewhere(ASSET_CLASS)),
+        args=(
+            ACCOUNT,
+            Text(name="symbol", longest=LONGEST_SYMBOL),
+            _listed_elsewhere(ASSET_CLASS),
+            Cursor(of=holdings.POSITIONS),
+        ),
     ),
     Tool(
         name="get_cash",
@@ -343,13 +351,14 @@ TOOLS: tuple[Tool, ...] = (
         returns=market.Bars,
         args=(
             SYMBOL,
-            replace(BAR, about="Default 1d."),
+            BAR,
             PERIOD,
             Moment(name="start"),
             Moment(name="end"),
             Flag(name="outside_rth"),
             Choice(name="adjust", choices=market.ADJUSTMENTS),
             Whole(name="limit", most=market.MOST_BARS),
+            Cursor(of=market.BARS),
         ),
     ),
     Tool(
@@ -806,6 +815,15 @@ _BY_NAME = {tool.name: tool for tool in TOOLS}
 
 def find(name: str) -> Tool | None:
     return _BY_NAME.get(ALIASES.get(name, name))
+
+
+def arranged(answer: ToolAnswer, tool: Tool | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a call of a tool answers, in the form in which it leaves; see ``mcpserver.tables``."""
+    if tool is None or answer.is_error:
+        return tables.arrange(answer.content, {}, is_default=True)
+    asked = {name for name, value in given.items() if value is not None} - lenient.HOST_ADDED - {"account_id"}
+    is_default = asked <= {arg.name for arg in tool.args if arg.required}
+    return tables.arrange(answer.content, shapes.columns(tool.returns), is_default=is_default)
 
 
 _WORDS = {tool.name: frozenset(re.findall(r"[a-z]{2,}", f"{tool.name} {tool.about}".lower())) for tool in TOOLS}

@@ -35,9 +35,10 @@ from console.authority.call_quota import CallKind
 from console.errors import Refusal
 from console.principal import Principal
 from console.scopes import Source
-from mcpserver import elicitation, pipeline
-from mcpserver.catalog import Tool
-from mcpserver.context import ToolAnswer, to_json
+from mcpserver import elicitation, pipeline, tables
+from mcpserver.catalog import Tool, arranged
+from mcpserver.context import ToolAnswer
+from mcpserver.json_text import to_json
 from mcpserver.surface import Surface
 from mcpserver.worker_pool import WorkerPool
 
@@ -266,11 +267,13 @@ class FastPath:
         audit_log.enqueue_call(made.entry, committed)
 
     def _body(self, plain: FastRequest, answer: ToolAnswer) -> bytes:
-        """The JSON-RPC response; the content is written once, for both places it stands in."""
-        text = to_json(answer.content)
+        """The JSON-RPC response. Most content is written once, for both places it is in."""
+        content = arranged(answer, plain.tool, plain.arguments)
+        written = to_json(content)
+        text = tables.to_text(content, written)
         said = (
             f'{{"jsonrpc":"2.0","id":{plain.id},"result":{{"content":[{{"type":"text","text":{to_json(text)}}}],'
-            f'"structuredContent":{text},"isError":{"true" if answer.is_error else "false"}'
+            f'"structuredContent":{written},"isError":{"true" if answer.is_error else "false"}'
             f"{self._modern_end if plain.is_modern else _LEGACY_END}"
         )
         # Half a surrogate pair, in what a caller sent and a refusal repeats, has no UTF-8.

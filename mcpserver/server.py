@@ -21,12 +21,13 @@ from console.help import links
 from console.principal import Principal, Redeemer
 from console.text import escape_hidden
 from console.toolsets import Toolset
-from mcpserver import completion, elicitation, pipeline, progress, resources
+from mcpserver import completion, elicitation, pipeline, progress, resources, shapes, tables
 from mcpserver.arguments import base as arguments
 from mcpserver.arguments.base import Text
-from mcpserver.catalog import Tool
-from mcpserver.context import Report, ToolAnswer, ToolCall, ignore_progress, to_json
+from mcpserver.catalog import Tool, arranged
+from mcpserver.context import Report, ToolAnswer, ToolCall, ignore_progress
 from mcpserver.elicitation import ToolRequest
+from mcpserver.json_text import to_json
 from mcpserver.listening import Listeners
 from mcpserver.prompts import Prompt
 from mcpserver.resources import Resource
@@ -92,10 +93,11 @@ def _sent_arguments(context: Context) -> Mapping[str, Any]:
     return given
 
 
-def result_of(answer: ToolAnswer) -> types.CallToolResult:
+def result_of(answer: ToolAnswer, tool: Tool | None, given: Mapping[str, Any]) -> types.CallToolResult:
+    content = arranged(answer, tool, given)
     return types.CallToolResult(
-        content=[types.TextContent(text=to_json(answer.content))],
-        structured_content=answer.content,
+        content=[types.TextContent(text=tables.to_text(content, to_json(content)))],
+        structured_content=content,
         is_error=answer.is_error,
     )
 
@@ -252,7 +254,9 @@ class _Handlers:
                 "request_id": request_id,
             }
             raise MCPError(types.INVALID_PARAMS, str(error), data=about) from error
-        return result_of(answer) if isinstance(answer, ToolAnswer) else answer
+        if isinstance(answer, ToolAnswer):
+            return result_of(answer, tool, _sent_arguments(context) if params.arguments else {})
+        return answer
 
     # -- what is read by name or address -----------------------------------------------------------------------
 
@@ -327,7 +331,7 @@ class _Handlers:
             args=(Text(name="uri", required=True, longest=300),),
         )
         content = await self._read(context, read, {"uri": params.uri})
-        return types.ReadResourceResult(contents=[_contents(params.uri, found[0].mime, content)])
+        return types.ReadResourceResult(contents=[_contents(params.uri, found[0], content)])
 
     async def complete(self, context: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
         reference, argument = params.ref, params.argument
@@ -407,9 +411,13 @@ def _no_prompt(name: str, call: ToolCall) -> dict[str, Any]:
     )
 
 
-def _contents(uri: str, mime: str, content: dict[str, Any]) -> types.TextResourceContents | types.BlobResourceContents:
+def _contents(
+    uri: str, resource: Resource, content: dict[str, Any]
+) -> types.TextResourceContents | types.BlobResourceContents:
+    mime = resource.mime
     if mime == resources.JSON:
-        return types.TextResourceContents(uri=uri, mime_type=mime, text=to_json(content))
+        made = tables.arrange(content, shapes.columns(resource.returns), is_default=True)
+        return types.TextResourceContents(uri=uri, mime_type=mime, text=tables.to_text(made, to_json(made)))
     if mime.startswith("text/"):
         return types.TextResourceContents(uri=uri, mime_type=mime, text=content["text"])
     return types.BlobResourceContents(uri=uri, mime_type=mime, blob=content["blob"])
