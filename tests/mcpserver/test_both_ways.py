@@ -170,6 +170,7 @@ GOOD = {
     "an alias": ("tools/call", call("create_order", {"symbol": "AAPL"})),
     "an unknown symbol": ("tools/call", call("get_quote", {"symbols": ["NOPE"]})),
     "an unknown argument": ("tools/call", call("get_quote", {"symbols": ["AAPL"], "x": 1})),
+    "rows, with a line for each": ("tools/call", call("get_history", {"symbol": "BTC/USD", "limit": 40})),
     "no symbol": ("tools/call", call("get_quote", {})),
     "letters outside ASCII": ("tools/call", call("get_quote", {"symbols": ["\u00fc\u20ac\U0001f600"]})),
     "other meta": ("tools/call", call("get_cash") | {"_meta": META | {"traceparent": "00-1-2-01", "x/y": {"z": [1]}}}),

@@ -17,13 +17,16 @@ MODERN = "2026-07-28"
 
 
 def check_shape(tool: str, answer: httpx2.Response) -> None:
-    """Whatever a tool answers has the shape the catalog declares for it, or that of a failure."""
+    """Whatever a tool answers has the shape the catalog declares for it, or a failure's, and its text says the same."""
     declared = catalog.find(tool)
     is_json = answer.headers.get("content-type", "").startswith("application/json")
     body = answer.json() if answer.status_code == 200 and is_json else {}
     content = body.get("result", {}).get("structuredContent")
     if declared is None or content is None:
         return
+    (block,) = body["result"]["content"]
+    assert json.loads(block["text"]) == content
+    assert next(iter(content)) == "context"
     check_content(declared, content, is_error=body["result"].get("isError"))
 
 
