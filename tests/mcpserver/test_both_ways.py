@@ -338,41 +338,42 @@ def test_half_a_surrogate_pair_is_answered(short: Way, trade_key: str) -> None:
         assert reply.body["result"]["structuredContent"]["error"]["code"] == "unknown_argument"
 
 
+# What each registered as, its user agent, its client info, and whether it is known to step up.
+HOSTS = [
+    ("Visual Studio Code", "node", "", True),
+    ("MCP CLI Proxy", "node", "claude-ai (via mcp-remote 0.15.1)", True),
+    ("Script", "python-httpx/0.28.1", "", True),
+    ("Script", "python-httpx2/2.3.0", "mcp", True),
+    ("Claude Code (tl)", "claude-code/2.1.329 (cli)", "claude-code", False),
+    ("Qwen Code MCP Client", "node", "qwen-cli", False),
+    ("Codex", "codex_exec/0.169.0", "codex-mcp-client", False),
+    ("ChatGPT", "openai-mcp/1.0.0", "", False),
+    ("Some host", "", "", False),
+]
+
+
 @pytest.mark.parametrize("era", ERAS)
-@pytest.mark.parametrize(
-    ("registered", "agent", "client", "is_known"),
-    [
-        ("Visual Studio Code", "node", "", True),
-        ("MCP CLI Proxy", "node", "claude-ai (via mcp-remote 0.15.1)", True),
-        ("Script", "python-httpx/0.28.1", "", True),
-        ("Script", "python-httpx2/2.3.0", "mcp", True),
-        ("Claude Code (tl)", "claude-code/2.1.329 (cli)", "claude-code", False),
-        ("Qwen Code MCP Client", "node", "qwen-cli", False),
-        ("Codex", "codex_exec/0.169.0", "codex-mcp-client", False),
-        ("ChatGPT", "openai-mcp/1.0.0", "", False),
-        ("Some host", "", "", False),
-    ],
-)
 def test_a_missing_scope_is_told_by_http_to_those_who_step_up_and_in_band_to_others(
-    short: Way, sdk: Way, owner: User, paper: Connection, era: str | None, registered: str, agent: str, client: str,
-    is_known: bool,
-) -> None:  # fmt: skip
-    app = grants.grant(owner, paper, frozenset({scopes.Scope.READ}), source=Source.OAUTH, name=registered)
-    grants.activate(app)
-    asking = {"io.modelcontextprotocol/clientInfo": {"name": client or "unnamed", "version": "1"}}
-    params = call("place_order", {}) | ({"_meta": META | asking} if era == MODERN else {})
-    asked = request(_token(app), era, "tools/call", params, user_agent=agent)
-    one, two = short.send(asked)[0], sdk.send(asked)[0]
-    assert same(one) == same(two)
-    if is_known:
-        assert one.status == 403 and 'error="insufficient_scope"' in one.headers["www-authenticate"]
-        assert one.body["error_uri"].endswith("/help/errors/insufficient_scope/")
-        return
-    assert one.status == 200 and one.body["result"]["isError"] is True
-    error = one.body["result"]["structuredContent"]["error"]
-    assert (error["code"], error["retry"]) == ("insufficient_scope", "after_change")
-    assert "Nothing was done" in error["message"] and "connecting it again" in error["message"]
-    assert error["help"].endswith("/help/errors/insufficient_scope/")
+    short: Way, sdk: Way, owner: User, paper: Connection, era: str | None
+) -> None:
+    asked = []
+    for registered, agent, client, _ in HOSTS:
+        app = grants.grant(owner, paper, frozenset({scopes.Scope.READ}), source=Source.OAUTH, name=registered)
+        grants.activate(app)
+        asking = {"io.modelcontextprotocol/clientInfo": {"name": client or "unnamed", "version": "1"}}
+        params = call("place_order", {}) | ({"_meta": META | asking} if era == MODERN else {})
+        asked.append(request(_token(app), era, "tools/call", params, user_agent=agent))
+    for (registered, _, _, is_known), one, two in zip(HOSTS, short.send(*asked), sdk.send(*asked), strict=True):
+        assert same(one) == same(two), registered
+        if is_known:
+            assert one.status == 403 and 'error="insufficient_scope"' in one.headers["www-authenticate"]
+            assert one.body["error_uri"].endswith("/help/errors/insufficient_scope/")
+            continue
+        assert one.status == 200 and one.body["result"]["isError"] is True, registered
+        error = one.body["result"]["structuredContent"]["error"]
+        assert (error["code"], error["retry"]) == ("insufficient_scope", "after_change")
+        assert "Nothing was done" in error["message"] and "connecting it again" in error["message"]
+        assert error["help"].endswith("/help/errors/insufficient_scope/")
 
 
 def test_what_was_taken_back_is_refused_by_the_next_request(short: Way, owner: User, paper: Connection) -> None:
