@@ -386,7 +386,7 @@ def test_what_was_taken_back_is_refused_by_the_next_request(short: Way, owner: U
 
 
 def _token(app: ConnectedApp) -> str:
-    raw = "tla_" + "x" * 40
+    raw = f"tla_{app.pk:040d}"
     AccessToken.objects.create(
         user=app.owner, token=raw, app=app, scope=app.scopes, expires=timezone.now() + timedelta(hours=1)
     )
