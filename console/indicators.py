@@ -30,7 +30,10 @@ from brokers.types import Bar
 MOST = 200
 """Longest length of an indicator, in bars."""
 _WARM_UP = 250
-"""Bars given to those that remember, before their first value that is shown."""
+"""Fewest bars given to those that remember, before their first value that is shown."""
+_FORGETS = {"EMA": 7, "RSI": 14, "ATR": 14}
+"""Lengths after which a millionth is left of the value they began with: the logarithm of a million is 13.8, and an EMA
+forgets 2 / (n + 1) with each bar, Wilder's mean 1 / n."""
 
 _SPEC = re.compile(r"([A-Z]+)(?:\(([0-9., ]*)\))?")
 
@@ -62,8 +65,18 @@ class Indicator:
 
     @property
     def wants(self) -> int:
-        """Bars to give it: enough that the first bar no longer shows."""
-        return self.needs + (_WARM_UP if self.kind in ("EMA", "RSI", "MACD", "ATR") else 0)
+        """Bars to give it: enough that a millionth is left of what depends on the first bar."""
+        lengths = [int(number) for number in self.numbers]
+        if self.kind == "MACD":
+            return self.needs + max(_WARM_UP, _FORGETS["EMA"] * (lengths[1] + lengths[2]))
+        if self.kind in _FORGETS:
+            return self.needs + max(_WARM_UP, _FORGETS[self.kind] * lengths[0])
+        return self.needs
+
+    @property
+    def is_of_prices(self) -> bool:
+        """Whether its values are amounts of the instrument's currency."""
+        return self.kind != "RSI"
 
     def rows(self, bars: Sequence[Bar]) -> list[Row]:
         """One row a bar, oldest first, none for the bars before it has enough."""

@@ -4,23 +4,28 @@ The list, the documentation in the console, the table in docs/reference and the 
 here.
 """
 
+import difflib
 import functools
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from brokers.types import LONGEST_SYMBOL, Ability, AssetClass, BarSize, OrderClass, OrderType, Side, TimeInForce
+from brokers.types import LONGEST_SYMBOL, Ability, AssetClass, OrderClass, OrderType, Side, TimeInForce
 from console.authority.call_quota import CallKind
 from console.connections import broker_access
+from console.connections.bar_series import BarSpan
 from console.errors import Code, Refusal
 from console.orders.states import Status
 from console.principal import Principal
 from console.scopes import Scope
 from console.toolsets import Toolset, switched_on
+from mcpserver import shapes, tables
+from mcpserver.arguments import lenient
 from mcpserver.arguments.base import Amount, Arg, Choice, Moment, Symbols, Text, Whole
 from mcpserver.arguments.types import Amounts, Currency, Cursor, Day, Filters, Flag, OptionLegs, OrderItems, Texts
-from mcpserver.context import ToolCall
+from mcpserver.context import ToolAnswer, ToolCall
 from mcpserver.tools import (
     accounts,
     core,
@@ -82,13 +87,14 @@ class Tool:
 
 
 ACCOUNT = Text(name="account_id", longest=64)
+ORDER_ID = Text(name="order_id", longest=64)
 CLIENT_ORDER_ID = Text(name="client_order_id", longest=64)
 LIMIT = Whole(name="limit", most=200)
 SYMBOL = Text(name="symbol", required=True, longest=LONGEST_SYMBOL)
 SYMBOLS = Symbols(name="symbols", required=True)
 ASSET_CLASS = Choice(name="asset_class", choices=tuple(each.value for each in AssetClass))
-BAR = Choice(name="bar", choices=tuple(each.value for each in BarSize))
-PERIOD = Choice(name="period", choices=tuple(market.PERIODS))
+BAR = Choice(name="bar", choices=tuple(each.value for each in BarSpan), also=market.SAME_BARS)
+PERIOD = Choice(name="period", choices=tuple(market.PERIODS), also=market.SAME_PERIODS)
 
 # What an order is asked for with, whether to place it or to look at it first.
 ORDER: tuple[Arg, ...] = (
@@ -123,6 +129,12 @@ ORDER: tuple[Arg, ...] = (
     OptionLegs(name="legs", in_schema=False),
 )
 
+
+def _listed_elsewhere(arg: Arg) -> Arg:
+    """As short as it can be listed, where another tool's list says what it takes."""
+    return replace(arg, about="", is_listed=False) if isinstance(arg, Choice) else replace(arg, about="")
+
+
 # What can be changed of an order that rests.
 MODIFY: tuple[Arg, ...] = (
     Amount(name="quantity", about="New whole quantity, filled part included."),
@@ -130,14 +142,14 @@ MODIFY: tuple[Arg, ...] = (
     Amount(name="stop_price"),
     Amount(name="trail_amount"),
     Amount(name="trail_percent"),
-    Choice(name="tif", choices=tuple(each.value for each in TimeInForce)),
+    Choice(name="tif", choices=tuple(each.value for each in TimeInForce), is_listed=False),
 )
 
 TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_capabilities",
         toolset=Toolset.CORE,
-        about="Server, mode (paper or live), scopes, toolsets, limits, confirmation policy.",
+        about="Capabilities: what you can do, are allowed to; permissions, paper or live, order types, who confirms.",
         run=core.get_capabilities,
         returns=core.ServerCapabilities,
     ),
@@ -158,7 +170,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_accounts",
         toolset=Toolset.CORE,
-        about="Accounts this client may see, with environment.",
+        about="Accounts this app may see, with environment.",
         run=accounts.get_accounts,
         returns=accounts.Accounts,
     ),
@@ -172,7 +184,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="set_current_account",
         toolset=Toolset.CORE,
-        about="Set the account used when account_id is omitted, for this client.",
+        about="Set the account used when account_id is omitted.",
         run=accounts.set_current_account,
         returns=accounts.OneAccount,
         args=(Text(name="account_id", required=True, longest=64),),
@@ -182,7 +194,7 @@ TOOLS: tuple[Tool, ...] = (
         name="get_account_summary",
         toolset=Toolset.ACCOUNT,
         ability=Ability.TRANSACTIONS,
-        about="Equity, cash, buying power, unrealized, day and total P&L.",
+        about="Account balance and value (net worth): equity, cash, buying power, profit and loss today and in total.",
         run=holdings.get_account_summary,
         returns=holdings.Summary,
         args=(ACCOUNT,),
@@ -190,7 +202,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_portfolio",
         toolset=Toolset.ACCOUNT,
-        about="Positions, cash and totals in one call.",
+        about="Portfolio: holdings, cash and total value in one call.",
         run=holdings.get_portfolio,
         returns=holdings.Portfolio,
         args=(ACCOUNT,),
@@ -198,15 +210,20 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_positions",
         toolset=Toolset.ACCOUNT,
-        about="Open positions with cost, value and P&L.",
+        about="Holdings you own: open positions with cost, value, profit or loss.",
         run=holdings.get_positions,
         returns=holdings.Positions,
-        args=(ACCOUNT, Text(name="symbol", longest=LONGEST_SYMBOL), ASSET_CLASS),
+        args=(
+            ACCOUNT,
+            Text(name="symbol", longest=LONGEST_SYMBOL),
+            _listed_elsewhere(ASSET_CLASS),
+            Cursor(of=holdings.POSITIONS),
+        ),
     ),
     Tool(
         name="get_cash",
         toolset=Toolset.ACCOUNT,
-        about="Cash by currency: settled, unsettled, reserved for open orders, available.",
+        about="How much money you have: cash balance by currency, settled, reserved for orders, available.",
         run=holdings.get_cash,
         returns=holdings.CashState,
         args=(ACCOUNT,),
@@ -215,7 +232,7 @@ TOOLS: tuple[Tool, ...] = (
         name="get_transactions",
         toolset=Toolset.ACCOUNT,
         ability=Ability.TRANSACTIONS,
-        about="Ledger, newest first: deposits, trades, fees, dividends, transfers.",
+        about="Transactions on the account, newest first: deposits, withdrawals, trades, fees, dividends.",
         run=executions.get_transactions,
         returns=executions.Transactions,
         args=(
@@ -231,7 +248,7 @@ TOOLS: tuple[Tool, ...] = (
         name="get_executions",
         toolset=Toolset.ACCOUNT,
         ability=Ability.FILLS,
-        about="Fills, newest first, with price and fee.",
+        about="Executions (fills), newest first, with price and fee.",
         run=executions.get_executions,
         returns=executions.Executions,
         args=(
@@ -248,7 +265,7 @@ TOOLS: tuple[Tool, ...] = (
         name="get_pnl",
         toolset=Toolset.ACCOUNT,
         ability=Ability.FILLS,
-        about="Realized and unrealized P&L by average cost, fees apart.",
+        about="Profit and loss (P&L, PnL): gains and losses, realized and unrealized, fees apart.",
         run=performance.get_pnl,
         returns=performance.ProfitAndLoss,
         args=(
@@ -261,28 +278,28 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_portfolio_history",
         toolset=Toolset.ACCOUNT,
-        about="Equity curve, with the change over it.",
+        about="Performance: account value (equity curve) over time, with its change.",
         run=performance.get_portfolio_history,
         returns=performance.History,
         args=(
             ACCOUNT,
-            Choice(name="period", choices=tuple(performance.PERIODS), about="Default 1m."),
+            Choice(name="period", choices=tuple(performance.PERIODS)),
             Choice(name="bar", choices=tuple(performance.BARS)),
         ),
     ),
     Tool(
         name="get_watermarks",
         toolset=Toolset.ACCOUNT,
-        about="Highest and lowest equity, by day too; drawdown now and at its worst.",
+        about="Highest and lowest equity; drawdown now and at its worst.",
         run=performance.get_watermarks,
         returns=performance.Watermarks,
-        args=(ACCOUNT, Choice(name="period", choices=tuple(performance.PERIODS), about="Default all.")),
+        args=(ACCOUNT, Choice(name="period", choices=tuple(performance.PERIODS), is_listed=False)),
     ),
     Tool(
         name="get_trading_fees",
         toolset=Toolset.ACCOUNT,
         ability=Ability.FEES,
-        about="Commission and fee schedule, in numbers and words.",
+        about="Trading fees and commission, in numbers and words.",
         run=executions.get_trading_fees,
         returns=executions.Fees,
         args=(ACCOUNT, Text(name="symbol", longest=LONGEST_SYMBOL)),
@@ -290,7 +307,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="search_security",
         toolset=Toolset.MARKET,
-        about="Find instruments by ticker or name.",
+        about="Search: find a stock, fund or coin by ticker symbol or name.",
         run=market.search_security,
         returns=market.Instruments,
         args=(
@@ -311,7 +328,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_quote",
         toolset=Toolset.MARKET,
-        about="Last, bid, ask, sizes, 24 h range, volume, change; with time, delay, source.",
+        about="Quote: current, latest market price of stock, share, crypto (bitcoin); bid, ask, spread, 24 h volume.",
         run=market.get_quote,
         returns=market.Quotes,
         args=(SYMBOLS,),
@@ -320,7 +337,7 @@ TOOLS: tuple[Tool, ...] = (
         name="get_order_book",
         toolset=Toolset.MARKET,
         ability=Ability.ORDER_BOOK,
-        about="Bids and asks by depth; says whether they are simulated.",
+        about="Market depth (level 2): bids and asks in the book; says whether they are simulated.",
         run=market.get_order_book,
         returns=market.BookOut,
         args=(SYMBOL, Whole(name="depth", most=market.MOST_LEVELS)),
@@ -329,25 +346,26 @@ TOOLS: tuple[Tool, ...] = (
         name="get_history",
         toolset=Toolset.MARKET,
         ability=Ability.BARS,
-        about="OHLCV bars, oldest first.",
+        about="Price history (historical prices) for a chart: OHLCV bars, OHLC candles, candlesticks, oldest first.",
         run=market.get_history,
         returns=market.Bars,
         args=(
             SYMBOL,
-            replace(BAR, about="Default 1d."),
+            BAR,
             PERIOD,
             Moment(name="start"),
             Moment(name="end"),
             Flag(name="outside_rth"),
             Choice(name="adjust", choices=market.ADJUSTMENTS),
             Whole(name="limit", most=market.MOST_BARS),
+            Cursor(of=market.BARS),
         ),
     ),
     Tool(
         name="get_change",
         toolset=Toolset.MARKET,
         ability=Ability.BARS,
-        about="Percent change over a period.",
+        about="Price change in percent over a period.",
         run=market.get_change,
         returns=market.PriceChanges,
         args=(SYMBOLS, replace(PERIOD, about="Default 1d.")),
@@ -356,7 +374,7 @@ TOOLS: tuple[Tool, ...] = (
         name="get_trades",
         toolset=Toolset.MARKET,
         ability=Ability.PRINTS,
-        about="Recent prints, newest first; a note says what one stands for.",
+        about="Recent market prints, newest first; a note says what one stands for.",
         run=market.get_trades,
         returns=market.PrintsOut,
         args=(SYMBOL, Whole(name="limit", most=market.MOST_PRINTS)),
@@ -365,22 +383,22 @@ TOOLS: tuple[Tool, ...] = (
         name="get_indicators",
         toolset=Toolset.MARKET,
         ability=Ability.BARS,
-        about="RSI, MACD, SMA, EMA, BBANDS, ATR, VWAP; newest values.",
+        about="Technical indicators: RSI, MACD, moving average (SMA, EMA), BBANDS, ATR, VWAP.",
         run=screens.get_indicators,
         returns=screens.Indicators,
         args=(
             SYMBOL,
             Texts(name="indicators", required=True, about='e.g. ["RSI(14)", "MACD(12,26,9)", "SMA(50)"].'),
-            replace(BAR, about="Default 1d."),
-            PERIOD,
-            Whole(name="last", most=screens.MOST_VALUES, about="Default 1."),
+            _listed_elsewhere(BAR),
+            _listed_elsewhere(PERIOD),
+            Whole(name="last", most=screens.MOST_VALUES),
         ),
     ),
     Tool(
         name="screen_securities",
         toolset=Toolset.MARKET,
         ability=Ability.SCREENING,
-        about="Instruments that pass all filters; 24 h volumes and changes, daily indicators.",
+        about="Stock screener: what passes all filters; 24 h volumes and changes, daily indicators.",
         run=screens.screen_securities,
         returns=screens.Screened,
         reports=True,
@@ -388,7 +406,7 @@ TOOLS: tuple[Tool, ...] = (
             Filters(
                 name="filters", required=True, fields=screens.FIELDS, about="value: decimal text or another field."
             ),
-            ASSET_CLASS,
+            _listed_elsewhere(ASSET_CLASS),
             Text(name="sort", longest=20, about="A field; -field for largest first."),
             Whole(name="limit", most=50),
         ),
@@ -397,12 +415,12 @@ TOOLS: tuple[Tool, ...] = (
         name="get_movers",
         toolset=Toolset.MARKET,
         ability=Ability.SCREENING,
-        about="Gainers, losers or most active of the last 24 h.",
+        about="Top gainers, losers or most active of the last 24 h.",
         run=screens.get_movers,
         returns=screens.Screened,
         args=(
             Choice(name="kind", required=True, choices=screens.MOVERS),
-            ASSET_CLASS,
+            _listed_elsewhere(ASSET_CLASS),
             Whole(name="limit", most=50),
         ),
     ),
@@ -410,7 +428,7 @@ TOOLS: tuple[Tool, ...] = (
         name="get_market_hours",
         toolset=Toolset.MARKET,
         ability=Ability.MARKET_HOURS,
-        about="Session state now, hours of a day, holidays ahead.",
+        about="Trading hours: is the market open, session now, hours of a day, holidays ahead.",
         run=market.get_market_hours,
         returns=market.Markets,
         args=(Day(name="date"), Text(name="market", longest=20)),
@@ -419,7 +437,7 @@ TOOLS: tuple[Tool, ...] = (
         name="get_exchange_rate",
         toolset=Toolset.MARKET,
         ability=Ability.EXCHANGE_RATES,
-        about="Exchange rate between two currencies.",
+        about="Currency exchange rate (forex).",
         run=market.get_exchange_rate,
         returns=market.RateOut,
         args=(Currency(name="base", required=True), Currency(name="quote", required=True)),
@@ -427,7 +445,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_orders",
         toolset=Toolset.TRADE_READ,
-        about="Orders, newest first; open ones by default.",
+        about="List orders, newest first; open orders by default.",
         run=orders.get_orders,
         returns=orders.Orders,
         args=(
@@ -448,27 +466,27 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_order_status",
         toolset=Toolset.TRADE_READ,
-        about="One order with fills and history, by order_id or client_order_id.",
+        about="Status, fills and history by order_id. Ask it when an outcome is unknown; never place again.",
         run=orders.get_order_status,
         returns=orders.OneOrder,
-        args=(Text(name="order_id", longest=64), Text(name="client_order_id", longest=64), ACCOUNT),
+        args=(ORDER_ID, CLIENT_ORDER_ID, ACCOUNT),
     ),
     Tool(
         name="preview_order",
         toolset=Toolset.TRADE_READ,
         ability=Ability.ORDERS,
-        about="Cost, fee, cash effect, checks and warnings of an order. Sends nothing, keeps nothing.",
+        about="Preview how much it would cost: fee, cash effect, checks. Sends nothing. Arguments as place_order.",
         run=orders.preview_order,
         returns=orders.Previewed,
-        args=(*(replace(arg, about="") for arg in ORDER), CLIENT_ORDER_ID, ACCOUNT),
+        args=(*map(_listed_elsewhere, ORDER), CLIENT_ORDER_ID, ACCOUNT),
     ),
     Tool(
         name="place_order",
         toolset=Toolset.TRADE,
         ability=Ability.ORDERS,
         about=(
-            "Prepare an order. Sends nothing: returns a summary to show the user and a confirmation_id for "
-            "confirm_trade."
+            "Place an order to buy or sell stock, shares, crypto: market order, limit order, stop loss, take profit. "
+            "Sends nothing: show its summary, then confirm_trade."
         ),
         run=orders.place_order,
         returns=orders.Placed,
@@ -485,7 +503,10 @@ TOOLS: tuple[Tool, ...] = (
         name="confirm_trade",
         toolset=Toolset.TRADE,
         ability=Ability.ORDERS,
-        about="Submit a prepared order after the user agreed to its summary. Single use, expires in 120 s.",
+        about=(
+            "Confirm a prepared order: send it, once the user agreed to its summary. Single use, 120 s. Outcome "
+            "unknown: get_order_status."
+        ),
         run=orders.confirm_trade,
         returns=orders.Moved,
         args=(Text(name="confirmation_id", required=True, longest=64),),
@@ -496,7 +517,7 @@ TOOLS: tuple[Tool, ...] = (
         name="get_pending_confirmations",
         toolset=Toolset.TRADE,
         ability=Ability.ORDERS,
-        about="What this client prepared and may still confirm.",
+        about="What this app prepared and may still be sent.",
         run=orders.get_pending_confirmations,
         returns=orders.Waiting,
         args=(ACCOUNT,),
@@ -505,7 +526,7 @@ TOOLS: tuple[Tool, ...] = (
         name="discard_confirmation",
         toolset=Toolset.TRADE,
         ability=Ability.ORDERS,
-        about="Drop a prepared order, so that it can no longer be confirmed.",
+        about="Drop what was prepared, unsent.",
         run=orders.discard_confirmation,
         returns=orders.Moved,
         args=(Text(name="confirmation_id", required=True, longest=64),),
@@ -516,11 +537,11 @@ TOOLS: tuple[Tool, ...] = (
         name="modify_order",
         toolset=Toolset.TRADE,
         ability=Ability.ORDERS,
-        about="Prepare a change of a working order of this app; then confirm_trade.",
+        about="Modify an open order of this app: prepare a change of price or quantity; then confirm_trade.",
         run=orders.modify_order,
         asks=True,
         returns=orders.Placed,
-        args=(Text(name="order_id", required=True, longest=64), *MODIFY, ACCOUNT),
+        args=(ORDER_ID, CLIENT_ORDER_ID, *MODIFY, ACCOUNT),
         access=ToolAccess.DESTRUCTIVE,
         throttle=CallKind.TRADE,
     ),
@@ -528,10 +549,10 @@ TOOLS: tuple[Tool, ...] = (
         name="cancel_order",
         toolset=Toolset.TRADE,
         ability=Ability.ORDERS,
-        about="Cancel a working order of this app.",
+        about="Cancel an open order of this app.",
         run=orders.cancel_order,
         returns=orders.Moved,
-        args=(Text(name="order_id", required=True, longest=64), ACCOUNT),
+        args=(ORDER_ID, CLIENT_ORDER_ID, ACCOUNT),
         access=ToolAccess.DESTRUCTIVE,
         throttle=CallKind.CANCEL,
     ),
@@ -539,7 +560,7 @@ TOOLS: tuple[Tool, ...] = (
         name="cancel_all_orders",
         toolset=Toolset.TRADE,
         ability=Ability.ORDERS,
-        about="Cancel this app's working orders in an account, or those in one symbol.",
+        about="Cancel all open orders of this app in an account, or those in one symbol.",
         run=orders.cancel_all_orders,
         returns=orders.AllCancelled,
         args=(ACCOUNT, Text(name="symbol", longest=LONGEST_SYMBOL)),
@@ -571,7 +592,7 @@ TOOLS: tuple[Tool, ...] = (
         name="close_position",
         toolset=Toolset.TRADE,
         ability=Ability.ORDERS,
-        about="Prepare closing all or part of a position; then confirm_trade.",
+        about="Close, exit or sell all or part of a position: prepares it; then confirm_trade.",
         run=orders.close_position,
         asks=True,
         returns=orders.Placed,
@@ -602,7 +623,7 @@ TOOLS: tuple[Tool, ...] = (
         name="flatten_account",
         toolset=Toolset.TRADE,
         ability=Ability.ORDERS,
-        about="Prepare cancelling all orders, closing all positions; then confirm_trade.",
+        about="Liquidate, sell everything: prepare to close all positions, cancel all orders; then confirm_trade.",
         run=orders.flatten_account,
         asks=True,
         returns=orders.Placed,
@@ -613,7 +634,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_risk_status",
         toolset=Toolset.RISK,
-        about="Limits, used today, headroom, halts, who confirms orders. Ask before planning trades.",
+        about="Risk limits, used today, headroom, halts, who confirms orders. Ask before planning trades.",
         run=risk.get_risk_status,
         returns=risk.RiskStatus,
         args=(ACCOUNT,),
@@ -621,7 +642,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="halt_trading",
         toolset=Toolset.RISK,
-        about="Stop all orders of every app now, here or on one account. Only a person can lift it.",
+        about="Halt, emergency stop (kill switch): stop all trading of every app now. Only a person can lift it.",
         run=risk.halt_trading,
         returns=risk.Stopped,
         args=(ACCOUNT, Text(name="reason", longest=300, about="Shown to the owner as your words.")),
@@ -632,7 +653,7 @@ TOOLS: tuple[Tool, ...] = (
         name="get_journal_trades",
         toolset=Toolset.JOURNAL,
         ability=Ability.FILLS,
-        about="Round trips: P&L, MFE/MAE, holding time, notes.",
+        about="Journal of past trades (trade history): round trips, profit, MFE/MAE, holding time, notes.",
         run=journal.get_journal_trades,
         returns=journal.Trades,
         args=(
@@ -660,7 +681,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_activity_log",
         toolset=Toolset.JOURNAL,
-        about="What this client did: calls, results, refusals.",
+        about="What this app did: calls, results, refusals.",
         run=journal.get_activity_log,
         returns=journal.Activity,
         args=(
@@ -674,7 +695,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="create_paper_account",
         toolset=Toolset.PAPER,
-        about="Open one more practice account, or a copy of one.",
+        about="Open one more paper (practice) account, or a copy of one.",
         run=paper.create_paper_account,
         returns=paper.Opened,
         args=(
@@ -794,6 +815,31 @@ _BY_NAME = {tool.name: tool for tool in TOOLS}
 
 def find(name: str) -> Tool | None:
     return _BY_NAME.get(ALIASES.get(name, name))
+
+
+def arranged(answer: ToolAnswer, tool: Tool | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a call of a tool answers, in the form in which it leaves; see ``mcpserver.tables``."""
+    if tool is None or answer.is_error:
+        return tables.arrange(answer.content, {}, is_default=True)
+    asked = {name for name, value in given.items() if value is not None} - lenient.HOST_ADDED - {"account_id"}
+    is_default = asked <= {arg.name for arg in tool.args if arg.required}
+    return tables.arrange(answer.content, shapes.columns(tool.returns), is_default=is_default)
+
+
+_WORDS = {tool.name: frozenset(re.findall(r"[a-z]{2,}", f"{tool.name} {tool.about}".lower())) for tool in TOOLS}
+_IDLE = frozenset({"get", "list", "show", "fetch", "read", "the", "of", "all", "my", "tool"})
+
+
+def similar(principal: Principal, name: str, most: int = 3) -> list[str]:
+    """Names of tools this principal may use that may have been meant: nearly the same, else with the same words."""
+    tools = visible(principal)
+    # camelCase as snake_case, so that it can be compared.
+    asked = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name[:64]).lower().replace("-", "_")
+    if close := difflib.get_close_matches(asked, [tool.name for tool in tools], n=most, cutoff=0.8):
+        return close
+    words = set(re.findall(r"[a-z]{2,}", asked)) - _IDLE
+    shared = {tool.name: len(words & _WORDS[tool.name]) for tool in tools}
+    return [each for each in sorted(shared, key=lambda each: -shared[each]) if shared[each]][:most]
 
 
 def visible(principal: Principal) -> tuple[Tool, ...]:

@@ -18,7 +18,7 @@ def tools() -> list[ToolInfo]:
 
 
 def _described(tool: Tool, brokers: frozenset[str]) -> ToolInfo:
-    gives = shapes.schema(tool.returns)
+    gives, rows = shapes.schema(tool.returns), shapes.schema(tool.returns, spread=True)
     return ToolInfo(
         name=tool.name,
         toolset=tool.toolset,
@@ -28,7 +28,7 @@ def _described(tool: Tool, brokers: frozenset[str]) -> ToolInfo:
         takes=tuple(
             ToolField(name=arg.name, kind=arg.words(), always=arg.required, about=arg.about) for arg in tool.args
         ),
-        gives=tuple(_fields(gives, gives.get("$defs", {}), 0)),
+        gives=tuple(_fields(rows, rows.get("$defs", {}), 0)),
         output_schema=json.dumps(gives, indent=2),
         # In the list stands a comma between each two.
         listed_bytes=len(server.listed(tool).model_dump_json(by_alias=True, exclude_none=True).encode()) + 1,
@@ -59,6 +59,8 @@ def _kind(node: dict[str, Any], known: dict[str, Any]) -> str:
     if "enum" in node:
         return "one of " + ", ".join(str(each) for each in node["enum"])
     match node.get("type"):
+        case "array" if "table" in node:
+            return "table"
         case "array":
             inner = _resolved(node["items"], known)
             return "list" if "properties" in inner else f"list of {_kind(inner, known)}"

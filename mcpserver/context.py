@@ -1,6 +1,5 @@
 """One tool call on its way through: who, with what, and what came of it."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,17 +8,6 @@ import orjson
 
 from console.principal import Principal
 from console.text import escape_hidden_in
-
-_write_anything = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-def to_json(value: Any) -> str:
-    """A value as JSON text, as short as it can be: a model pays for every byte."""
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:
-        # Half a surrogate pair, or an integer of more than 64 bits, in what a caller sent and an answer repeats.
-        return _write_anything(value)
 
 
 def readable(content: dict[str, Any]) -> dict[str, Any]:

@@ -36,12 +36,11 @@ from console.errors import Code, Refusal
 from console.help import links
 from console.oauth import resource
 from console.principal import Manager, Principal
-from console.scopes import Source
 from console.text import escape_hidden
 from mcpserver import pipeline, server
 from mcpserver.arguments import base as arguments
 from mcpserver.catalog import Tool
-from mcpserver.fast_path import FastPath, FastRequest, OutOfScope
+from mcpserver.fast_path import FastPath, FastRequest, OutOfScope, client_name, is_to_step_up
 from mcpserver.pipeline import TooManyRequests
 from mcpserver.surface import Surface
 
@@ -221,8 +220,7 @@ async def _respond(
         if slower is not None:
             return slower
     tool = _tool_called(message, surface)
-    # A host with an OAuth token can step up from a 403; the holder of a key is told by the pipeline, as a tool error.
-    if tool is not None and principal.source is Source.OAUTH and not principal.may(tool.scope):
+    if tool is not None and is_to_step_up(principal, tool, client_name(message.get("params"))):
         return await _step_up(OutOfScope(principal, tool), arrived)
 
     scope = {

@@ -35,9 +35,10 @@ from console.authority.call_quota import CallKind
 from console.errors import Refusal
 from console.principal import Principal
 from console.scopes import Source
-from mcpserver import elicitation, order_card, pipeline
-from mcpserver.catalog import Tool
-from mcpserver.context import ToolAnswer, to_json
+from mcpserver import elicitation, order_card, pipeline, step_up, tables
+from mcpserver.catalog import Tool, arranged
+from mcpserver.context import ToolAnswer
+from mcpserver.json_text import to_json
 from mcpserver.surface import Surface
 from mcpserver.worker_pool import WorkerPool
 
@@ -54,12 +55,19 @@ _LEGACY_END = "}}"
 
 
 class OutOfScope(Exception):
-    """A host with an OAuth token can step up: it is told by HTTP, before the tool."""
+    """The host is known to step up: it is told by HTTP, before the tool."""
 
     def __init__(self, principal: Principal, tool: Tool) -> None:
         super().__init__(tool.name)
         self.principal, self.tool = principal, tool
         self.refusal: Refusal = scope_refusal(tool)
+
+
+def is_to_step_up(principal: Principal, tool: Tool, client: str) -> bool:
+    """Whether a missing scope is told by HTTP. The holder of a key has nothing to sign in again with."""
+    if principal.source is not Source.OAUTH or principal.may(tool.scope):
+        return False
+    return step_up.steps_up(registered=principal.app_label, client=client, agent=principal.user_agent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,8 @@ class FastRequest:
     """The protocol's, as the header gave it; None: it did not."""
     tool: Tool | None
     arguments: Mapping[str, Any]
+    client: str = ""
+    """As its client info calls it; "" where the request has none."""
 
     @property
     def is_modern(self) -> bool:
@@ -134,7 +144,7 @@ def read(
             return None
         if tool.reports or (tool.asks and not _asks_nobody(surface, version, meta)):
             return None
-        return FastRequest(to_json(request_id), method, version, tool, arguments)
+        return FastRequest(to_json(request_id), method, version, tool, arguments, client_name(params))
     if method == "tools/list" and order_card.is_declared(meta.get(CLIENT_CAPABILITIES_META_KEY)):
         return None  # what such a host is told of a tool is not remembered for the others
     if method in _LISTING and params.keys() <= {"_meta"}:
@@ -142,6 +152,14 @@ def read(
             return None
         return FastRequest(to_json(request_id), method, version, None, {})
     return None
+
+
+def client_name(params: Any) -> str:
+    """What the client info of a request calls its client; "" where there is none."""
+    meta = params.get("_meta") if isinstance(params, dict) else None
+    info = meta.get(CLIENT_INFO_META_KEY) if isinstance(meta, dict) else None
+    name = info.get("name") if isinstance(info, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 def _asks_nobody(surface: Surface, version: str | None, meta: Mapping[str, Any]) -> bool:
@@ -246,7 +264,7 @@ class FastPath:
         return await answered
 
     def _call(self, plain: FastRequest, tool: Tool, principal: Principal, request_id: str, tell: _Tell) -> None:
-        if principal.source is Source.OAUTH and not principal.may(tool.scope):
+        if is_to_step_up(principal, tool, plain.client):
             raise OutOfScope(principal, tool)
         made = pipeline.attempt(principal, tool.name, plain.arguments, request_id=request_id, find=self._surface.find)
         try:
@@ -268,11 +286,13 @@ class FastPath:
         audit_log.enqueue_call(made.entry, committed)
 
     def _body(self, plain: FastRequest, answer: ToolAnswer) -> bytes:
-        """The JSON-RPC response; the content is written once, for both places it stands in."""
-        text = to_json(answer.content)
+        """The JSON-RPC response. Most content is written once, for both places it is in."""
+        content = arranged(answer, plain.tool, plain.arguments)
+        written = to_json(content)
+        text = tables.to_text(content, written)
         said = (
             f'{{"jsonrpc":"2.0","id":{plain.id},"result":{{"content":[{{"type":"text","text":{to_json(text)}}}],'
-            f'"structuredContent":{text},"isError":{"true" if answer.is_error else "false"}'
+            f'"structuredContent":{written},"isError":{"true" if answer.is_error else "false"}'
             f"{self._modern_end if plain.is_modern else _LEGACY_END}"
         )
         # Half a surrogate pair, in what a caller sent and a refusal repeats, has no UTF-8.

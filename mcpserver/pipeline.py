@@ -127,7 +127,7 @@ def attempt(
     try:
         if tool is None:
             admission.admit(principal, admission.PlainEndpoint(name="A tool call", toolset=Toolset.CORE))
-            raise Refusal(Code.UNKNOWN_TOOL, f"This server has no tool {name[:128]!r}. List the tools to see them.")
+            raise _unknown_tool(principal, name, find)
         admission.admit(principal, tool)
         catalog.check_offered(principal, tool)
         this.args = arguments.parse(tool.args, given)
@@ -163,6 +163,12 @@ def attempt(
         confirmed_after_ms=this.confirmed_after_ms,
     )
     return CallAttempt(this, tool, content, refusal, entry)
+
+
+def _unknown_tool(principal: Principal, name: str, find: Find) -> Refusal:
+    near = [each for each in catalog.similar(principal, name) if find(each) is not None]
+    meant = f"Did you mean {' or '.join(near)}? " if near else ""
+    return Refusal(Code.UNKNOWN_TOOL, f"This server has no tool {name[:128]!r}. {meant}List the tools to see them all.")
 
 
 def count_listing(principal: Principal) -> None:

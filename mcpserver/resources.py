@@ -43,6 +43,8 @@ class Resource:
     run: Callable[[ToolCall], dict[str, Any]]
     """With the variable of the template in ``call.args``. JSON is the whole answer; other text is its ``text``,
     anything else its ``blob`` in base64."""
+    returns: type[Any] = dict
+    """The TypedDict of what it answers, as a tool's."""
     toolset: Toolset = Toolset.CORE
     """What its owner switches off with the tools of the same kind."""
     mime: str = JSON
@@ -139,6 +141,7 @@ RESOURCES: tuple[Resource, ...] = (
         about="Cash, totals and positions of the current account.",
         uri="tradelatch://account",
         run=holdings.get_portfolio,
+        returns=holdings.Portfolio,
         toolset=Toolset.ACCOUNT,
         watch=Watch.ORDERS,
     ),
@@ -148,6 +151,7 @@ RESOURCES: tuple[Resource, ...] = (
         about="Orders of the current account that have not ended.",
         uri="tradelatch://orders",
         run=orders.get_orders,
+        returns=orders.Orders,
         toolset=Toolset.TRADE_READ,
         watch=Watch.ORDERS,
     ),
@@ -165,6 +169,7 @@ RESOURCES: tuple[Resource, ...] = (
         about="One order with its fills and history.",
         uri="tradelatch://orders/{order_id}",
         run=orders.get_order_status,
+        returns=orders.OneOrder,
         toolset=Toolset.TRADE_READ,
         watch=Watch.ORDER,
     ),
@@ -174,6 +179,7 @@ RESOURCES: tuple[Resource, ...] = (
         about="Last, bid and ask of one instrument, such as tradelatch://quotes/BTC/USD.",
         uri="tradelatch://quotes/{+symbol}",
         run=_quote,
+        returns=market.Quotes,
         toolset=Toolset.MARKET,
         watch=Watch.QUOTE,
     ),

@@ -76,8 +76,8 @@ def check_scope(who: Principal, endpoint: AdmissionRules) -> None:
 def scope_refusal(endpoint: AdmissionRules) -> Refusal:
     return Refusal(
         Code.INSUFFICIENT_SCOPE,
-        f"{endpoint.name} needs the scope {endpoint.scope}, and this app can only read. Its owner can allow trading "
-        "by connecting it again or by using a key that can trade.",
+        f"{endpoint.name} needs the scope {endpoint.scope}, and this app can only read. Nothing was done. Its owner "
+        "can allow trading by connecting it again or by using a key that can trade.",
     )
 
 

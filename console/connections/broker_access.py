@@ -1,6 +1,6 @@
 """What a tool or a page may read from a broker, for one connection. No write passes here."""
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +24,7 @@ __all__ = [
     "broker_of",
     "broker_title",
     "choose_account",
+    "find_known",
     "is_remote",
     "open_remote",
     "search",
@@ -107,6 +108,21 @@ def search(
     except InvalidSymbol:
         return []
     return [found] if asset_class in (None, found.asset_class) else []
+
+
+def find_known(broker: Broker, symbols: Iterable[str]) -> tuple[list[Instrument], list[tuple[str, Refusal]]]:
+    """The instruments that a list names, and why each of the others names none. Raises InvalidSymbol if none does."""
+    known, missing = list[Instrument](), list[tuple[str, Refusal]]()
+    first: InvalidSymbol | None = None
+    for symbol in symbols:
+        try:
+            known.append(broker.instrument(symbol))
+        except InvalidSymbol as error:
+            first = first or error
+            missing.append((symbol, refusal_of(error)))
+    if first is not None and not known:
+        raise first
+    return known, missing
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Which orders are whose, and what an app may look up. Open orders are brought up to date first."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -137,4 +137,9 @@ def external_orders(principal: Principal, at_broker: AtBroker, *, symbol: str | 
 def fills(order: Order) -> list[dict[str, str]]:
     """The order's fills, as the broker last told them."""
     told = [event.data["fills"] for event in order.events.all() if "fills" in event.data]
-    return told[-1] if told else []
+    return [each | {"filled_at": _in_utc(each["filled_at"])} for each in told[-1]] if told else []
+
+
+def _in_utc(stored: str) -> str:
+    """In the one form that times have in answers, whatever form they were stored in."""
+    return datetime.fromisoformat(stored).astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

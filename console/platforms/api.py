@@ -1,5 +1,6 @@
 """What a platform calls: its users, their paper connections, and the tokens it mints for them."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -108,10 +109,14 @@ def _user_data(user: PlatformUser) -> dict[str, Any]:
     return {
         "user_id": user.public_id,
         "reference": user.reference,
-        "created_at": user.created_at.isoformat(),
-        "disabled_at": user.disabled_at.isoformat() if user.disabled_at else None,
+        "created_at": _moment(user.created_at),
+        "disabled_at": _moment(user.disabled_at) if user.disabled_at else None,
         "connections": [_connection(connection) for connection in open_ones],
     }
+
+
+def _moment(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _connection(connection: Connection) -> dict[str, Any]:

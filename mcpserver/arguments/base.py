@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, ClassVar
 
 from brokers.types import LONGEST_SYMBOL
 from console import text
 from console.errors import Code, Refusal
+from mcpserver.arguments import lenient
 
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _MAX_TEXT = 200
@@ -49,6 +50,8 @@ class Arg:
     about: str = ""
     in_schema: bool = True
     """One that stands in no schema is still parsed, so that who knows its name hears why it is refused."""
+    is_structured: ClassVar[bool] = False
+    """A list or an object, which is taken as its JSON text too."""
 
     def schema(self) -> dict[str, Any]:
         raise TypeError("Declare one of the kinds below.")
@@ -75,6 +78,8 @@ class Text(Arg):
         return self._described({"type": "string"})
 
     def parse(self, value: Any) -> str:
+        if isinstance(value, list):
+            raise self._wrong("takes one value here, not a list. Call once for each.")
         if not isinstance(value, str) or not value.strip():
             raise self._wrong("must be non-empty text.")
         if len(value) > self.longest:
@@ -88,6 +93,7 @@ class Text(Arg):
 class Symbols(Arg):
     """One symbol or several; models send either."""
 
+    is_structured = True
     most: int = 20
 
     def schema(self) -> dict[str, Any]:
@@ -149,16 +155,14 @@ class Whole(Arg):
     most: int = 500
 
     def schema(self) -> dict[str, Any]:
-        # That a count begins at 1 goes without saying, in every model's context.
-        least = {} if self.least == 1 else {"minimum": self.least}
-        return self._described({"type": "integer", **least, "maximum": self.most})
+        # Where it begins and ends costs every model's context more than the rare refusal, which names both.
+        return self._described({"type": "integer"})
 
     def words(self) -> str:
         return f"whole number, {self.least} to {self.most}"
 
     def parse(self, value: Any) -> int:
-        if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
-            value = int(value)
+        value = lenient.whole_number(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self._wrong("must be a whole number.")
         if not self.least <= value <= self.most:
@@ -231,16 +235,27 @@ def schema(args: tuple[Arg, ...]) -> dict[str, Any]:
 def parse(args: tuple[Arg, ...], given: Mapping[str, Any]) -> dict[str, Any]:
     """Every argument parsed; those left out (or null) are absent. Raises Refusal at the first that does not fit."""
     known = {arg.name: arg for arg in args}
+    given = lenient.by_our_names(given, known)
     for name in given:
         if name not in known:
-            takes = ", ".join(known) or "none"
-            raise Refusal(
-                Code.UNKNOWN_ARGUMENT,
-                f"This tool has no argument {str(name)[:60]!r}. It accepts: {takes}.",
-                field=str(name)[:60],
-            )
-    parsed = {name: known[name].parse(value) for name, value in given.items() if value is not None}
+            raise _unknown(str(name), args)
+    parsed = {name: _parsed(known[name], value) for name, value in given.items() if value is not None}
     for arg in args:
         if arg.required and arg.name not in parsed:
             raise Refusal(Code.MISSING_ARGUMENT, f"{arg.name} is required.", field=arg.name)
     return parsed
+
+
+def _parsed(arg: Arg, value: Any) -> Any:
+    return arg.parse(lenient.from_json_text(value, parse_number) if arg.is_structured else value)
+
+
+def _unknown(name: str, args: tuple[Arg, ...]) -> Refusal:
+    listed = [arg.name for arg in args if arg.in_schema]
+    meant = lenient.nearest(name, listed)
+    return Refusal(
+        Code.UNKNOWN_ARGUMENT,
+        f"This tool takes no argument {name[:60]!r}. {f'Did you mean {meant}? ' if meant else ''}"
+        f"It takes: {', '.join(listed) or 'none'}.",
+        field=name[:60],
+    )

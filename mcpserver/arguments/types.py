@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from console.errors import Code, Refusal
-from mcpserver.arguments.base import Amount, Arg, Choice, Text, parse
+from mcpserver.arguments.base import Amount, Arg, Choice, Text, parse, parse_number
+from mcpserver.arguments.lenient import from_json_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,7 @@ class Day(Arg):
 class Texts(Arg):
     """A list of words; one word alone is taken as a list of one."""
 
+    is_structured = True
     most: int = 10
     choices: tuple[str, ...] = ()
 
@@ -60,7 +62,7 @@ class Texts(Arg):
         items: dict[str, Any] = {"type": "string"}
         if self.choices:
             items["enum"] = list(self.choices)
-        return self._described({"type": "array", "items": items, "maxItems": self.most})
+        return self._described({"type": "array", "items": items})
 
     def words(self) -> str:
         return f"list of up to {self.most}: " + (", ".join(self.choices) or "text")
@@ -79,6 +81,7 @@ class Texts(Arg):
 class Amounts(Arg):
     """Decimals and switches by name: ``{"slippage_percent": "0.05", "margin": true}``."""
 
+    is_structured = True
     names: tuple[str, ...]
     switches: tuple[str, ...] = ()
 
@@ -156,6 +159,8 @@ def cursor(of: str, row: str) -> str:
 class OptionLegs(Arg):
     """The legs of a spread of options. No broker here trades options, so naming any is refused, never dropped."""
 
+    is_structured = True
+
     def schema(self) -> dict[str, Any]:
         return self._described(
             {"type": "array", "items": {"type": "object", "additionalProperties": {"type": "string"}}}
@@ -182,13 +187,19 @@ class OptionLegs(Arg):
 class OrderItems(Arg):
     """Several orders, each with the arguments of one. Listed short: the tool for one order spells them out."""
 
+    is_structured = True
     args: tuple[Arg, ...]
     most: int = 20
 
     def schema(self) -> dict[str, Any]:
-        # Typed, because hosts refuse an object of which they know nothing; the flags among them are taken as text too.
-        item = {"type": "object", "additionalProperties": {"type": "string"}}
-        return self._described({"type": "array", "items": item, "maxItems": self.most})
+        # Those of every order; the rest is text too, flags among them. Hosts refuse an object they know nothing of.
+        item = {
+            "type": "object",
+            "properties": {arg.name: {"type": "string"} for arg in self.args if arg.required or arg.name == "quantity"},
+            "required": [arg.name for arg in self.args if arg.required],
+            "additionalProperties": {"type": "string"},
+        }
+        return self._described({"type": "array", "items": item})
 
     def words(self) -> str:
         return f"list of up to {self.most} orders, each with the arguments of place_order but account_id"
@@ -201,7 +212,7 @@ class OrderItems(Arg):
         return [self._one(number, item) for number, item in enumerate(value)]
 
     def _one(self, number: int, item: Any) -> dict[str, Any]:
-        where = f"{self.name}[{number}]"
+        where, item = f"{self.name}[{number}]", from_json_text(item, parse_number)
         if not isinstance(item, dict):
             raise Refusal(Code.INVALID_ARGUMENT, f"{where} must be an object.", field=where)
         try:
@@ -225,6 +236,7 @@ OPS = (">", ">=", "<", "<=")
 class Filters(Arg):
     """Conditions that all must hold: ``{"field": "rsi_14", "op": "<", "value": "30"}``."""
 
+    is_structured = True
     fields: tuple[str, ...]
     most: int = 10
 
@@ -232,7 +244,6 @@ class Filters(Arg):
         return self._described(
             {
                 "type": "array",
-                "maxItems": self.most,
                 "items": {
                     "type": "object",
                     "properties": {
@@ -256,6 +267,7 @@ class Filters(Arg):
         return [self._one(item) for item in value]
 
     def _one(self, item: Any) -> Filter:
+        item = from_json_text(item, parse_number)
         if not isinstance(item, dict) or set(item) != {"field", "op", "value"}:
             raise self._wrong("need a field, an op and a value each, and nothing else.")
         field, op, given = item["field"], item["op"], item["value"]

@@ -15,6 +15,7 @@ import httpx2
 from mcpserver.stdio import target, wire
 from mcpserver.stdio.target import Misused, Target
 from mcpserver.stdio.wire import Unanswered
+from mcpserver.tables import spread
 
 OK, REFUSED, NO_ANSWER = 0, 1, 3
 _LONGEST_ARGUMENTS = 256 * 1024
@@ -133,6 +134,7 @@ def version() -> str:
 
 def _show(content: dict[str, Any], *, whole: bool) -> None:
     """A list goes out item by item, and what stands around it to standard error; everything else in one line."""
+    content = content if whole else spread(content)
     parts = {name: value for name, value in content.items() if name != "context" and isinstance(value, list | dict)}
     items = next(iter(parts.values())) if len(parts) == 1 else None
     if whole or not isinstance(items, list) or not all(isinstance(item, dict) for item in items):

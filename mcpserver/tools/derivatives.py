@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 from brokers.types import OptionContract, OptionRight
 from console.connections import broker_access
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Instant, Number
+from mcpserver.shapes import Instant, Number, Rows
 from mcpserver.tools import render
 from mcpserver.tools.render import compact
 
@@ -28,7 +28,7 @@ class Expiration(TypedDict):
 
 class Expirations(TypedDict):
     symbol: str
-    expirations: list[Expiration]
+    expirations: Rows[Expiration]
 
 
 class OptionOut(TypedDict):
@@ -54,7 +54,7 @@ class Chain(TypedDict):
     expiration: str
     currency: str
     multiplier: Number
-    contracts: list[OptionOut]
+    contracts: Rows[OptionOut]
     source: str
     note: NotRequired[str]
 
@@ -71,7 +71,7 @@ class ContractMonth(TypedDict):
 
 class ContractMonths(TypedDict):
     root: str
-    contracts: list[ContractMonth]
+    contracts: Rows[ContractMonth]
 
 
 class Payment(TypedDict):
@@ -90,7 +90,7 @@ class FundingOut(TypedDict):
     index: NotRequired[Number]
     open_interest: NotRequired[Number]
     open_interest_unit: NotRequired[str]
-    history: list[Payment]
+    history: Rows[Payment]
     as_of: Instant
     delay_seconds: int
     source: str

@@ -8,9 +8,10 @@ from brokers.types import Fill
 from console.connections import broker_access
 from console.orders import queries as order_queries
 from console.orders.models import Order
+from mcpserver import tables
 from mcpserver.arguments.types import cursor
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Instant, Number
+from mcpserver.shapes import Instant, Number, Rows
 from mcpserver.tools import render
 from mcpserver.tools.render import check_span, compact
 
@@ -32,7 +33,7 @@ class TransactionOut(TypedDict):
 
 
 class Transactions(TypedDict):
-    transactions: list[TransactionOut]
+    transactions: Rows[TransactionOut]
     next_cursor: NotRequired[str]
 
 
@@ -50,7 +51,7 @@ class ExecutionOut(TypedDict):
 
 
 class Executions(TypedDict):
-    executions: list[ExecutionOut]
+    executions: Rows[ExecutionOut]
     next_cursor: NotRequired[str]
 
 
@@ -81,9 +82,10 @@ def get_transactions(call: ToolCall) -> dict[str, Any]:
             kinds=args.get("types", ()),
             after=args.get("cursor", ""),
         )
-    shown = rows[:limit]
-    going_on = cursor(TRANSACTIONS, shown[-1].transaction_id) if len(rows) > limit else None
-    return {"transactions": [render.transaction(each) for each in shown], **compact(next_cursor=going_on)}
+    shown = [render.transaction(each) for each in rows[:limit]]
+    shown = shown[: tables.how_many_fit(shown, is_default="limit" not in args)]
+    going_on = cursor(TRANSACTIONS, rows[len(shown) - 1].transaction_id) if len(rows) > len(shown) else None
+    return {"transactions": shown, **compact(next_cursor=going_on)}
 
 
 def get_executions(call: ToolCall) -> dict[str, Any]:
@@ -103,13 +105,11 @@ def get_executions(call: ToolCall) -> dict[str, Any]:
             limit=limit + 1,
             after=args.get("cursor", ""),
         )
-    shown = rows[:limit]
-    going_on = cursor(EXECUTIONS, shown[-1].fill_id) if len(rows) > limit else None
-    named = _order_ids(call, shown)
-    return {
-        "executions": [_execution(each, named.get(each.client_order_id)) for each in shown],
-        **compact(next_cursor=going_on),
-    }
+    named = _order_ids(call, rows[:limit])
+    shown = [_execution(each, named.get(each.client_order_id)) for each in rows[:limit]]
+    shown = shown[: tables.how_many_fit(shown, is_default="limit" not in args)]
+    going_on = cursor(EXECUTIONS, rows[len(shown) - 1].fill_id) if len(rows) > len(shown) else None
+    return {"executions": shown, **compact(next_cursor=going_on)}
 
 
 def get_trading_fees(call: ToolCall) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 from brokers.types import Transfer
 from console.connections import broker_access
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Instant, Number
+from mcpserver.shapes import Instant, Number, Rows
 from mcpserver.tools.render import check_span, compact
 
 _USUAL = 50
@@ -30,7 +30,7 @@ class TransferOut(TypedDict):
 
 
 class Transfers(TypedDict):
-    transfers: list[TransferOut]
+    transfers: Rows[TransferOut]
 
 
 class AddressOut(TypedDict):
@@ -65,8 +65,8 @@ class HoldingOut(TypedDict):
 
 
 class Earnings(TypedDict):
-    offers: list[OfferOut]
-    holdings: list[HoldingOut]
+    offers: Rows[OfferOut]
+    holdings: Rows[HoldingOut]
     note: NotRequired[str]
 
 

@@ -10,10 +10,15 @@ from typing_extensions import TypedDict
 
 from brokers.types import AccountState, AssetClass
 from console.connections import broker_access, equity
+from mcpserver import tables
+from mcpserver.arguments.types import cursor
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Instant, Number
+from mcpserver.shapes import Instant, Number, Rows
 from mcpserver.tools import render
 from mcpserver.tools.render import compact, percent_of
+
+POSITIONS = "positions"
+"""What the cursor of the list is of."""
 
 
 class CashOut(TypedDict):
@@ -47,7 +52,8 @@ class PositionOut(TypedDict):
 
 
 class Positions(TypedDict):
-    positions: list[PositionOut]
+    positions: Rows[PositionOut]
+    next_cursor: NotRequired[str]
     not_known: NotRequired[list[str]]
     """What the broker listed and this version does not know, by its row."""
 
@@ -62,7 +68,7 @@ class Totals(TypedDict):
 class Portfolio(TypedDict):
     totals: Totals
     cash: list[CashOut]
-    positions: list[PositionOut]
+    positions: Rows[PositionOut]
     not_known: NotRequired[list[str]]
 
 
@@ -136,12 +142,15 @@ def get_positions(call: ToolCall) -> dict[str, Any]:
         held = broker.positions(account.account_id)
         unknown = broker.unknown_words
     kind = AssetClass(asset_class) if asset_class else None
-    return {
-        "positions": [
-            render.position(each) for each in held if symbol in (None, each.symbol) and kind in (None, each.asset_class)
-        ],
-        **render.not_known(unknown),
-    }
+    after = call.args.get("cursor", "")
+    rows = [
+        render.position(each)
+        for each in sorted(held, key=lambda each: each.symbol)
+        if symbol in (None, each.symbol) and kind in (None, each.asset_class) and each.symbol > after
+    ]
+    shown = rows[: tables.how_many_fit(rows, is_default=True)]
+    going_on = cursor(POSITIONS, shown[-1]["symbol"]) if len(rows) > len(shown) else None
+    return {"positions": shown, **compact(next_cursor=going_on), **render.not_known(unknown)}
 
 
 def get_portfolio(call: ToolCall) -> dict[str, Any]:

@@ -14,9 +14,11 @@ from console.errors import Code, Refusal
 from console.journal import notes, sync
 from console.journal import queries as journal_queries
 from console.journal.models import Note, RoundTrip
+from mcpserver import tables
 from mcpserver.arguments.types import cursor
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Instant, Number
+from mcpserver.json_text import to_json
+from mcpserver.shapes import Instant, Number, Rows
 from mcpserver.tools.render import check_span, compact, money
 
 TRADES, ACTIVITY = "journal", "activity"
@@ -29,6 +31,7 @@ METHOD = (
 )
 _USUAL = 50
 _NOTES = 5
+_LONG, _MOST_ARGUMENTS = 600, 20
 
 
 class NoteOut(TypedDict):
@@ -65,7 +68,7 @@ class TradeOut(TypedDict):
 
 
 class Trades(TypedDict):
-    trades: list[TradeOut]
+    trades: Rows[TradeOut]
     next_cursor: NotRequired[str]
     complete: bool
     note: NotRequired[str]
@@ -92,7 +95,7 @@ class ActivityOut(TypedDict):
 
 
 class Activity(TypedDict):
-    calls: list[ActivityOut]
+    calls: Rows[ActivityOut]
     next_cursor: NotRequired[str]
 
 
@@ -117,8 +120,12 @@ def get_journal_trades(call: ToolCall) -> dict[str, Any]:
     found = journal_queries.opened_within(found, args.get("start"), args.get("end"))
     rows, after = journal_queries.newest_first(found, args.get("limit", _USUAL), args.get("cursor", ""))
     remarks = journal_queries.notes_on([principal.connection_id], [row.public_id for row in rows])
+    shown = [_trade(row, remarks.get(row.public_id, [])) for row in rows]
+    fit = tables.how_many_fit(shown, is_default="limit" not in args)
+    if fit < len(shown):
+        shown, after = shown[:fit], rows[fit - 1].public_id
     return {
-        "trades": [_trade(row, remarks.get(row.public_id, [])) for row in rows],
+        "trades": shown,
         "complete": not behind,
         "method": METHOD,
         **compact(next_cursor=cursor(TRADES, after) if after else None, note=behind),
@@ -153,8 +160,10 @@ def get_activity_log(call: ToolCall) -> dict[str, Any]:
     if "cursor" in args:
         found = found.filter(pk__lt=_place(args["cursor"]))
     rows = list(found.order_by("-pk")[: limit + 1])
-    going_on = cursor(ACTIVITY, str(rows[limit - 1].pk)) if len(rows) > limit else None
-    return {"calls": [_call(row) for row in rows[:limit]], **compact(next_cursor=going_on)}
+    shown = [_call(row) for row in rows[:limit]]
+    shown = shown[: tables.how_many_fit(shown, is_default="limit" not in args)]
+    going_on = cursor(ACTIVITY, str(rows[len(shown) - 1].pk)) if len(rows) > len(shown) else None
+    return {"calls": shown, **compact(next_cursor=going_on)}
 
 
 def _place(text: str) -> int:
@@ -196,13 +205,21 @@ def _note(note: Note) -> dict[str, Any]:
     return compact(text=note.text, tags=note.tags or None, by=note.by, at=note.at)
 
 
+def _short(arguments: dict[str, Any]) -> dict[str, Any]:
+    """What one call was given, without what would take the place of other calls."""
+    return {
+        name: value if (length := len(to_json(value))) <= _LONG else f"{length} bytes of JSON, left out"
+        for name, value in list(arguments.items())[:_MOST_ARGUMENTS]
+    }
+
+
 def _call(row: Row) -> dict[str, Any]:
     return compact(
         request_id=row.request_id,
         at=row.at,
         tool=row.tool,
         status=row.outcome,
-        arguments={name: value for name, value in row.arguments.items() if value is not None} or None,
+        arguments=_short({name: value for name, value in row.arguments.items() if value is not None}) or None,
         code=row.code,
         message=row.message,
         order_id=row.order_id,

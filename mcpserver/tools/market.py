@@ -1,20 +1,25 @@
 """Instruments and prices. Each price says where it comes from."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, NotRequired
 
 from django.utils import timezone
 from typing_extensions import TypedDict
 
-from brokers.types import Adjustment, AssetClass, Bar, BarSize, Capabilities, MarketDay
-from console.connections import broker_access
+from brokers.errors import InvalidSymbol
+from brokers.types import Adjustment, AssetClass, Bar, Capabilities, MarketDay
+from console.connections import bar_series, broker_access
+from console.connections.bar_series import BarSpan
 from console.errors import Code, Refusal
+from console.help import links
+from mcpserver import tables
+from mcpserver.arguments.types import cursor
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Instant, Number
+from mcpserver.shapes import CandidateOut, Instant, Number, Rows
 from mcpserver.tools import render
-from mcpserver.tools.render import compact
+from mcpserver.tools.render import compact, moment
 
 PERIODS = {
     "1h": timedelta(hours=1),
@@ -24,15 +29,44 @@ PERIODS = {
     "3m": timedelta(days=91),
     "1y": timedelta(days=365),
 }
-# A bar size that gives a period its ends without more than a few hundred bars.
-_BAR_OF = {
-    "1h": BarSize.MINUTE,
-    "1d": BarSize.FIVE_MINUTES,
-    "1w": BarSize.HOUR,
-    "1m": BarSize.HOUR,
-    "3m": BarSize.DAY,
-    "1y": BarSize.DAY,
+SAME_PERIODS = {"24H": "1d", "7D": "1w", "30D": "1m", "1MO": "1m", "90D": "3m", "3MO": "3m", "12M": "1y", "365D": "1y"}
+SAME_BARS = {
+    "1MIN": "1m",
+    "5MIN": "5m",
+    "15MIN": "15m",
+    "30MIN": "30m",
+    "60M": "1h",
+    "60MIN": "1h",
+    "240M": "4h",
+    "1HOUR": "1h",
+    "4HOUR": "4h",
+    "1DAY": "1d",
+    "DAILY": "1d",
+    "DAY": "1d",
+    "1WEEK": "1w",
+    "WEEKLY": "1w",
+    "WEEK": "1w",
+    "7D": "1w",
+    "1MONTH": "1mo",
+    "MONTHLY": "1mo",
+    "MONTH": "1mo",
 }
+# A bar size that gives a change its ends without more than a few hundred bars.
+_BAR_OF = {
+    "1h": BarSpan.MINUTE,
+    "1d": BarSpan.FIVE_MINUTES,
+    "1w": BarSpan.HOUR,
+    "1m": BarSpan.HOUR,
+    "3m": BarSpan.DAY,
+    "1y": BarSpan.DAY,
+}
+_USUAL_BARS = 100
+_CLOSED = timedelta(days=5)
+"""How long a market may be closed."""
+_FEW = 120
+"""Bars of a period that are given where no bar size is asked for: what every host shows whole."""
+BARS = "bars"
+"""What the cursor of a history is of."""
 MOST_BARS = 500
 MOST_LEVELS = 20
 MOST_PRINTS = 100
@@ -60,7 +94,7 @@ class InstrumentOut(TypedDict):
 
 
 class Instruments(TypedDict):
-    instruments: list[InstrumentOut]
+    instruments: Rows[InstrumentOut]
 
 
 class OneInstrument(TypedDict):
@@ -88,8 +122,19 @@ class QuoteOut(TypedDict):
     recorded_at: NotRequired[Instant]
 
 
+class NotFound(TypedDict):
+    """A symbol of a list that names no instrument, or several."""
+
+    symbol: str
+    code: str
+    message: str
+    help: str
+    candidates: NotRequired[list[CandidateOut]]
+
+
 class Quotes(TypedDict):
     quotes: list[QuoteOut]
+    not_found: NotRequired[list[NotFound]]
 
 
 class LevelOut(TypedDict):
@@ -100,8 +145,8 @@ class LevelOut(TypedDict):
 class BookOut(TypedDict):
     symbol: str
     currency: str
-    bids: list[LevelOut]
-    asks: list[LevelOut]
+    bids: Rows[LevelOut]
+    asks: Rows[LevelOut]
     simulated: bool
     as_of: Instant
     delay_seconds: int
@@ -122,10 +167,15 @@ class Bars(TypedDict):
     currency: str
     bar: str
     adjusted: str
+    first: NotRequired[Instant]
+    """When the oldest bar began; the newest ended at ``as_of``."""
+    next_cursor: NotRequired[str]
+    left_out: NotRequired[str]
+    """What of the time asked for is not in the answer, and why."""
     as_of: NotRequired[Instant]
     delay_seconds: NotRequired[int]
     source: str
-    bars: list[BarOut]
+    bars: Rows[BarOut]
 
 
 class PriceChange(TypedDict):
@@ -143,6 +193,7 @@ class PriceChange(TypedDict):
 
 class PriceChanges(TypedDict):
     changes: list[PriceChange]
+    not_found: NotRequired[list[NotFound]]
 
 
 class PrintOut(TypedDict):
@@ -154,7 +205,7 @@ class PrintOut(TypedDict):
 class PrintsOut(TypedDict):
     symbol: str
     currency: str
-    trades: list[PrintOut]
+    trades: Rows[PrintOut]
     delay_seconds: NotRequired[int]
     source: str
     note: NotRequired[str]
@@ -223,31 +274,91 @@ def get_security(call: ToolCall) -> dict[str, Any]:
 
 
 def get_quote(call: ToolCall) -> dict[str, Any]:
+    """A symbol of a list that names nothing does not lose the others; alone, or with others like it, it is refused."""
+    wanted, missing = call.args["symbols"], list[tuple[str, Refusal]]()
     with broker_access.broker_for(call.principal) as broker:
-        quotes = broker.quotes(call.args["symbols"])
-    return {"quotes": [render.quote(each) for each in quotes]}
+        try:
+            quotes = broker.quotes(wanted)
+        except InvalidSymbol:
+            known, missing = broker_access.find_known(broker, wanted)
+            quotes = broker.quotes([each.symbol for each in known])
+    return compact(quotes=[render.quote(each) for each in quotes], not_found=_not_found(missing))
+
+
+def _not_found(missing: Sequence[tuple[str, Refusal]]) -> list[dict[str, Any]] | None:
+    return [
+        compact(
+            symbol=symbol,
+            code=refusal.code.value,
+            message=str(refusal),
+            help=links.error_page_url(refusal.code),
+            candidates=[dict(each) for each in refusal.candidates] or None,
+        )
+        for symbol, refusal in missing
+    ] or None
 
 
 def get_history(call: ToolCall) -> dict[str, Any]:
     args = call.args
-    size = BarSize(args.get("bar", BarSize.DAY.value))
-    start, end = args.get("start"), args.get("end")
     adjusted = Adjustment(args.get("adjust", Adjustment.NONE.value))
     render.check_span(args)
+    now = timezone.now()
+    start, end = args.get("start"), args.get("end")
     if start is None and "period" in args:
-        start = (end or timezone.now()) - PERIODS[args["period"]]
+        start = (end or now) - PERIODS[args["period"]]
+    span = BarSpan(args["bar"]) if "bar" in args else _fitting(args.get("period"))
+    if "cursor" in args:
+        end = _moment_of(args["cursor"])
+    limit = args.get("limit", _USUAL_BARS if start is None else MOST_BARS)
     with broker_access.broker_for(call.principal) as broker:
         _check_honoured(broker.capabilities, adjusted, outside_rth=args.get("outside_rth", False))
         instrument = broker.instrument(args["symbol"])
-        bars = broker.bars(instrument.symbol, size, start=start, end=end, limit=args.get("limit", 100))
+        found = bar_series.read(broker, instrument.symbol, span, start=start, end=end, limit=limit + 1)
+    shown = [render.bar(each) for each in found[-limit:]]
+    # The newest are worth most, so what has no room is left out at the other end.
+    fit = tables.how_many_fit(shown[::-1], is_default=start is None and "limit" not in args)
+    shown, bars = shown[len(shown) - fit :], found[len(found) - fit :]
+    more = len(found) > len(bars)
     return compact(
         symbol=instrument.symbol,
         currency=instrument.currency,
-        bar=size.value,
+        bar=span.value,
         adjusted=adjusted.value,
-        **_newest(bars, size),
+        first=bars[0].start if bars else None,
+        next_cursor=cursor(BARS, moment(bars[0].start)) if more else None,
+        left_out=_left_out(bars, start, span, more=more),
+        **_newest(bars, span),
         source=instrument.price_source,
-    ) | {"bars": [render.bar(each) for each in bars]}
+    ) | {"bars": shown}
+
+
+def _fitting(period: str | None) -> BarSpan:
+    """The smallest bars of which a period has few enough."""
+    if period is None:
+        return BarSpan.DAY
+    seconds = PERIODS[period].total_seconds()
+    return next(span for span in BarSpan if seconds / span.seconds <= _FEW)
+
+
+def _moment_of(row: str) -> datetime:
+    try:
+        return datetime.fromisoformat(row)
+    except ValueError:
+        raise Refusal(
+            Code.INVALID_ARGUMENT, "cursor must be the next_cursor of this tool's last answer.", field="cursor"
+        ) from None
+
+
+def _left_out(bars: Sequence[Bar], start: datetime | None, span: BarSpan, *, more: bool) -> str | None:
+    if start is None:
+        return None
+    if more:
+        return f"Bars from {moment(start)} to the first one here: call again with next_cursor, or with a larger bar."
+    if not bars:
+        return "The broker has no complete bar in this time."
+    if bars[0].start - start > timedelta(seconds=span.seconds) + _CLOSED:
+        return f"The broker has no bars of this size from {moment(start)} to the first one here."
+    return None
 
 
 def _check_honoured(can: Capabilities, adjusted: Adjustment, *, outside_rth: bool) -> None:
@@ -314,11 +425,11 @@ def get_exchange_rate(call: ToolCall) -> dict[str, Any]:
     )
 
 
-def _newest(bars: Sequence[Bar], size: BarSize) -> dict[str, Any]:
+def _newest(bars: Sequence[Bar], span: BarSpan) -> dict[str, Any]:
     """When the newest bar ended, and how long ago that is."""
     if not bars:
         return {}
-    ended = bars[-1].start + timedelta(seconds=size.seconds)
+    ended = span.end_of(bars[-1])
     return {"as_of": ended, "delay_seconds": render.delay(ended)}
 
 
@@ -345,9 +456,11 @@ def get_change(call: ToolCall) -> dict[str, Any]:
     now = timezone.now()
     changes = []
     with broker_access.broker_for(call.principal) as broker:
-        for symbol in call.args["symbols"]:
-            instrument = broker.instrument(symbol)
-            bars = broker.bars(instrument.symbol, _BAR_OF[period], start=now - PERIODS[period], limit=MOST_BARS * 2)
+        known, missing = broker_access.find_known(broker, call.args["symbols"])
+        for instrument in known:
+            bars = bar_series.read(
+                broker, instrument.symbol, _BAR_OF[period], start=now - PERIODS[period], limit=MOST_BARS * 2
+            )
             if not bars:
                 changes.append(compact(symbol=instrument.symbol, note="No bars in this period."))
                 continue
@@ -365,4 +478,4 @@ def get_change(call: ToolCall) -> dict[str, Any]:
                     source=instrument.price_source,
                 )
             )
-    return {"changes": changes}
+    return compact(changes=changes, not_found=_not_found(missing))

@@ -22,9 +22,10 @@ from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.terms import Terms
 from console.orders.transitions import amendment_state
 from console.principal import Redeemer
+from mcpserver import tables
 from mcpserver.arguments.types import cursor
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Instant, Number
+from mcpserver.shapes import Instant, Number, Rows
 from mcpserver.tools import render
 from mcpserver.tools.render import compact, moment
 
@@ -104,8 +105,8 @@ class Placed(TypedDict):
     status: str
     order: OrderOut
     """Of several, the first."""
-    orders: NotRequired[list[OrderOut]]
-    legs: NotRequired[list[OrderOut]]
+    orders: NotRequired[Rows[OrderOut]]
+    legs: NotRequired[Rows[OrderOut]]
     modification: NotRequired[AmendmentOut]
     confirmation_id: NotRequired[str]
     approve_at: NotRequired[str]
@@ -115,15 +116,15 @@ class Placed(TypedDict):
     estimate: NotRequired[Estimate]
     execution: NotRequired[Literal["native", "synthesised"]]
     """Whether the broker does it as one, or we send several orders for it."""
-    left_out: NotRequired[list[LeftOut]]
+    left_out: NotRequired[Rows[LeftOut]]
     """Positions that cannot be closed now."""
     next: NotRequired[str]
     note: NotRequired[str]
     confirmed_after_ms: NotRequired[int]
     """Where its user answered at once: how long it had been shown to them."""
-    fills: NotRequired[list["FillOut"]]
+    fills: NotRequired[Rows["FillOut"]]
     """With ``history``: how it stands after its owner was asked in the console."""
-    history: NotRequired[list["OrderStep"]]
+    history: NotRequired[Rows["OrderStep"]]
 
 
 class Moved(TypedDict):
@@ -132,8 +133,8 @@ class Moved(TypedDict):
     confirmed_after_ms: NotRequired[int]
     """Of a confirmation: how long it had been shown."""
     order: OrderOut
-    orders: NotRequired[list[OrderOut]]
-    legs: NotRequired[list[OrderOut]]
+    orders: NotRequired[Rows[OrderOut]]
+    legs: NotRequired[Rows[OrderOut]]
     modification: NotRequired[AmendmentOut]
     next: NotRequired[str]
 
@@ -142,6 +143,14 @@ _AMOUNTS = (
     *("quantity", "notional", "limit_price", "stop_price", "trail_amount", "trail_percent"),
     *("take_profit", "stop_loss", "stop_loss_trail_percent"),
 )
+
+
+def _order_named(args: Mapping[str, Any]) -> str:
+    """Our id of an order or the caller's own, whichever was given. Raises Refusal."""
+    if ("order_id" in args) == ("client_order_id" in args):
+        raise Refusal(Code.MISSING_ARGUMENT, "Give either order_id or client_order_id.", field="order_id")
+    named: str = args.get("order_id") or args["client_order_id"]
+    return named
 
 
 def _terms(args: Mapping[str, Any]) -> Terms:
@@ -285,7 +294,7 @@ def modify_order(call: ToolCall) -> dict[str, Any]:
         tif=TimeInForce(args["tif"]) if "tif" in args else None,
     )
     change = preparing.prepare_change(
-        call.principal, args["order_id"], asked, account_id=args.get("account_id"), request_id=call.request_id
+        call.principal, _order_named(args), asked, account_id=args.get("account_id"), request_id=call.request_id
     )
     call.account_id, call.order_id = change.order.account_id, change.order.public_id
     return {
@@ -435,7 +444,7 @@ def _changed(order: Order, change: Modification, after_ms: int | None) -> dict[s
 
 def cancel_order(call: ToolCall) -> dict[str, Any]:
     order = order_actions.cancel(
-        call.principal, call.args["order_id"], account_id=call.args.get("account_id"), request_id=call.request_id
+        call.principal, _order_named(call.args), account_id=call.args.get("account_id"), request_id=call.request_id
     )
     call.account_id, call.order_id = order.account_id, order.public_id
     return {"status": order.status, "order": render.order(order)}
@@ -451,7 +460,7 @@ class Cancelled(TypedDict):
 
 class AllCancelled(TypedDict):
     cancelled: int
-    results: list[Cancelled]
+    results: Rows[Cancelled]
     next: NotRequired[str]
 
 
@@ -490,7 +499,7 @@ class Pending(TypedDict):
 
 
 class Waiting(TypedDict):
-    pending: list[Pending]
+    pending: Rows[Pending]
     next: NotRequired[str]
 
 
@@ -550,8 +559,8 @@ class External(TypedDict):
 
 
 class Orders(TypedDict):
-    orders: list[OrderOut]
-    external: NotRequired[list[External]]
+    orders: Rows[OrderOut]
+    external: NotRequired[Rows[External]]
     """Open orders of the account that were made elsewhere. With the first page of open or all orders."""
     external_unknown: NotRequired[str]
     """Why they could not be had."""
@@ -584,8 +593,12 @@ def get_orders(call: ToolCall) -> dict[str, Any]:
     found, following = order_queries.list_orders(
         call.principal, at_broker, wanted, limit=args.get("limit", 50), after=args.get("cursor")
     )
+    shown = [render.order(each) for each in found]
+    fit = tables.how_many_fit(shown, is_default="limit" not in args)
+    if fit < len(shown):
+        shown, following = shown[:fit], found[fit - 1].public_id
     return compact(
-        orders=[render.order(each) for each in found],
+        orders=shown,
         **_external(call, at_broker, symbol) if status in ("open", "all") and "cursor" not in args else {},
         next_cursor=following and cursor(LISTING, following),
     )
@@ -617,24 +630,21 @@ class OrderStep(TypedDict):
 
 class OneOrder(TypedDict):
     order: OrderOut
-    legs: NotRequired[list[OrderOut]]
-    modifications: NotRequired[list[AmendmentOut]]
-    fills: list[FillOut]
-    history: list[OrderStep]
+    legs: NotRequired[Rows[OrderOut]]
+    modifications: NotRequired[Rows[AmendmentOut]]
+    fills: Rows[FillOut]
+    history: Rows[OrderStep]
     left_out: NotRequired[str]
 
 
-MOST_FILLS = 100
-MOST_STEPS = 50
+MOST_FILLS = 40
+MOST_STEPS = 30
+_MOST_CHANGES = 10
 
 
 def get_order_status(call: ToolCall) -> dict[str, Any]:
     args = call.args
-    if ("order_id" in args) == ("client_order_id" in args):
-        raise Refusal(Code.MISSING_ARGUMENT, "Give either order_id or client_order_id.", field="order_id")
-    order = order_queries.find_order(
-        call.principal, args.get("order_id") or args["client_order_id"], args.get("account_id")
-    )
+    order = order_queries.find_order(call.principal, _order_named(args), args.get("account_id"))
     call.account_id, call.order_id = order.account_id, order.public_id
     try:
         sync.refresh(order)
@@ -642,14 +652,19 @@ def get_order_status(call: ToolCall) -> dict[str, Any]:
         log.warning("Order %s could not be refreshed: %s", order.public_id, error)
     fills = order_queries.fills(order)
     steps = [compact(at=event.at, status=event.after, what=event.what) for event in order.events.all()]
+    changes = [render.modification(each) for each in order.modifications.order_by("pk")]
     earlier = [
         f"{len(all_) - most} earlier {what}"
-        for all_, most, what in ((fills, MOST_FILLS, "fills"), (steps, MOST_STEPS, "steps"))
+        for all_, most, what in (
+            (fills, MOST_FILLS, "fills (get_executions has them all)"),
+            (steps, MOST_STEPS, "steps"),
+            (changes, _MOST_CHANGES, "modifications"),
+        )
         if len(all_) > most
     ]
     return compact(
         **_rows([order]),
-        modifications=[render.modification(each) for each in order.modifications.order_by("pk")][-MOST_STEPS:] or None,
+        modifications=changes[-_MOST_CHANGES:] or None,
         fills=fills[-MOST_FILLS:],
         history=steps[-MOST_STEPS:],
         left_out=" and ".join(earlier),

@@ -12,7 +12,7 @@ from brokers.types import AccountState, Fill, Position
 from console.connections import broker_access, equity, pnl
 from console.connections.equity import Point
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Instant, Number
+from mcpserver.shapes import Instant, Number, Rows
 from mcpserver.tools.render import check_span, compact, day_of, money, percent_of
 
 PERIODS: dict[str, timedelta | None] = {
@@ -59,7 +59,7 @@ class ProfitGroup(ProfitFigures):
 
 class ProfitAndLoss(TypedDict):
     totals: list[ProfitFigures]
-    groups: NotRequired[list[ProfitGroup]]
+    groups: NotRequired[Rows[ProfitGroup]]
     truncated: NotRequired[bool]
     method: str
 
@@ -78,7 +78,7 @@ class History(TypedDict):
     change: NotRequired[Number]
     change_percent: NotRequired[Number]
     since: NotRequired[Instant]
-    points: list[EquityPoint]
+    points: Rows[EquityPoint]
     truncated: NotRequired[bool]
 
 
@@ -110,7 +110,7 @@ class Watermarks(TypedDict):
     low: Mark
     drawdown: NotRequired[Fall]
     max_drawdown: NotRequired[Fall]
-    days: list[DayRange]
+    days: Rows[DayRange]
     note: str
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, NotRequired
 
@@ -10,13 +9,14 @@ from django.utils import timezone
 from typing_extensions import TypedDict
 
 from brokers.decimals import plain
-from brokers.types import AssetClass, Bar, BarSize, Instrument, Quote
+from brokers.types import AssetClass, Bar, Instrument, Quote
 from console import indicators
-from console.connections import broker_access
+from console.connections import bar_series, broker_access
+from console.connections.bar_series import BarSpan
 from console.errors import Code, Refusal
 from mcpserver.arguments.types import Filter, decide
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Instant, Number
+from mcpserver.shapes import Instant, Number, Rows
 from mcpserver.tools import market, render
 from mcpserver.tools.render import compact, moment
 
@@ -25,6 +25,7 @@ MOST_SCREENED = 200
 """Instruments one screen looks at."""
 
 _DAY_SECONDS = 86_400
+_HUNDREDTH = Decimal("0.01")
 _FROM_QUOTE = ("price", "change_percent", "volume", "traded_value", "day_high", "day_low")
 # Of daily bars; each by the definition in console.indicators.
 _FROM_BARS = {
@@ -35,6 +36,7 @@ _FROM_BARS = {
     "ema_20": "EMA(20)",
     "atr_14": "ATR(14)",
 }
+_PERCENT = ("change_percent", "rsi_14")
 FIELDS = (*_FROM_QUOTE, *_FROM_BARS)
 # The field that sorts them, and whether its largest comes first.
 _MOVERS = {
@@ -45,22 +47,6 @@ _MOVERS = {
 MOVERS = tuple(_MOVERS)
 
 
-class Values(TypedDict):
-    start: Instant
-    value: NotRequired[Number]
-    macd: NotRequired[Number]
-    signal: NotRequired[Number]
-    histogram: NotRequired[Number]
-    upper: NotRequired[Number]
-    middle: NotRequired[Number]
-    lower: NotRequired[Number]
-
-
-class IndicatorOut(TypedDict):
-    indicator: str
-    values: list[Values]
-
-
 class Indicators(TypedDict):
     symbol: str
     currency: str
@@ -69,7 +55,11 @@ class Indicators(TypedDict):
     as_of: Instant
     delay_seconds: int
     source: str
-    indicators: list[IndicatorOut]
+    note: NotRequired[str]
+    """Which of them had fewer bars before than they want, so that they still depend on where the bars begin."""
+    values: Rows[dict[str, str]]
+    """A row for each bar, oldest first: its ``start``, and a column for each indicator by its name; for MACD and BBANDS
+    one for each of their lines, such as ``MACD(12,26,9).signal``."""
 
 
 class Match(TypedDict):
@@ -95,7 +85,7 @@ class Match(TypedDict):
 
 
 class Screened(TypedDict):
-    matches: list[Match]
+    matches: Rows[Match]
     found: int
     screened: int
     truncated: NotRequired[bool]
@@ -110,45 +100,62 @@ class _Candidate:
 
 def get_indicators(call: ToolCall) -> dict[str, Any]:
     args = call.args
-    size = BarSize(args.get("bar", BarSize.DAY.value))
-    wanted = [_indicator(text, size) for text in args["indicators"]]
+    span = BarSpan(args.get("bar", BarSpan.DAY.value))
+    wanted = [_indicator(text, span) for text in args["indicators"]]
     since = timezone.now() - market.PERIODS[args["period"]] if "period" in args else None
     shown = args.get("last")
     if shown is None:
         shown = 1 if since is None else MOST_VALUES
-    needed = max(_wants(each, size) for each in wanted) + shown - 1
+    needed = max(_wants(each, span) for each in wanted) + shown - 1
     with broker_access.broker_for(call.principal) as broker:
         instrument = broker.instrument(args["symbol"])
-        bars = broker.bars(instrument.symbol, size, limit=needed)
-    if len(bars) < max(each.needs for each in wanted):
-        longest = max(wanted, key=lambda each: each.needs)
+        bars = bar_series.read(broker, instrument.symbol, span, limit=needed)
+    longest = max(wanted, key=lambda each: each.needs)
+    if len(bars) < longest.needs:
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            f"{longest.name} needs {longest.needs} bars of {size.value}, and {instrument.symbol} has {len(bars)}.",
+            f"{longest.name} needs {longest.needs} bars of {span.value}, and {instrument.symbol} has {len(bars)}.",
             field="indicators",
         )
-    ends = bars[-1].start + timedelta(seconds=size.seconds)
-    step = _step(instrument)
+    ends = span.end_of(bars[-1])
     return compact(
         symbol=instrument.symbol,
         currency=instrument.currency,
-        bar=size.value,
+        bar=span.value,
         bars_used=len(bars),
         as_of=ends,
         delay_seconds=render.delay(ends),
         source=instrument.price_source,
-        indicators=[
-            {
-                "indicator": each.name,
-                "values": [
-                    {"start": moment(bar.start)} | {name: _rounded(value, step) for name, value in row.items()}
-                    for bar, row in _newest(bars, each.rows(bars), shown)
-                    if since is None or bar.start >= since
-                ],
-            }
-            for each in wanted
+        note=_too_few(wanted, span, len(bars) - shown + 1),
+        values=[
+            {"start": moment(bars[place].start)} | values
+            for place, values in sorted(_values(wanted, bars, shown, instrument).items())
+            if since is None or bars[place].start >= since
         ],
     )
+
+
+def _values(
+    wanted: Sequence[indicators.Indicator], bars: Sequence[Bar], shown: int, instrument: Instrument
+) -> dict[int, dict[str, str]]:
+    """The newest values of all of them, by the place of their bar and then by name."""
+    found: dict[int, dict[str, str]] = {}
+    for each in wanted:
+        rows, step = each.rows(bars), _step(instrument) if each.is_of_prices else _HUNDREDTH
+        for place in range(max(len(bars) - shown, len(bars) - len(rows)), len(bars)):
+            for line, value in rows[place - len(bars)].items():
+                column = each.name if line == "value" else f"{each.name}.{line}"
+                found.setdefault(place, {})[column] = _rounded(value, step)
+    return found
+
+
+def _too_few(wanted: Sequence[indicators.Indicator], span: BarSpan, before: int) -> str | None:
+    """``before``: bars up to and with that of the first value shown."""
+    short = [each for each in wanted if before < _wants(each, span) and not _is_of_the_day(each)]
+    if not short:
+        return None
+    said = ", ".join(f"{each.name} wants {_wants(each, span)} bars up to its first value" for each in short)
+    return f"{said}; the broker has {before}. Until then a value depends on where the bars begin."
 
 
 def screen_securities(call: ToolCall) -> dict[str, Any]:
@@ -205,7 +212,7 @@ def _match(candidate: _Candidate, used: set[str]) -> dict[str, Any]:
     instrument, quote = candidate.instrument, candidate.quote
     step = _step(instrument)
     values = {
-        name: _rounded(value, step)
+        name: _rounded(value, _HUNDREDTH if name in _PERCENT else step)
         for name in FIELDS
         if (name in used or name in ("price", "change_percent")) and (value := candidate.values[name]) is not None
     }
@@ -232,7 +239,7 @@ def _candidates(call: ToolCall, asset_class: str | None, used: set[str]) -> tupl
         quotes = broker.quotes([each.symbol for each in listed])
         candidates = [_Candidate(each, quote, _of_quote(quote)) for each, quote in zip(listed, quotes, strict=True)]
         for number, each in enumerate(candidates, start=1):
-            bars = broker.bars(each.instrument.symbol, BarSize.DAY, limit=needed) if needed else []
+            bars = bar_series.read(broker, each.instrument.symbol, BarSpan.DAY, limit=needed) if needed else []
             each.values |= {name: _latest(indicator.rows(bars)) for name, indicator in wanted.items()}
             if needed:
                 call.report(number, len(candidates), f"{each.instrument.symbol} is screened.")
@@ -262,15 +269,15 @@ def _matches(condition: Filter, values: Mapping[str, Decimal | None]) -> bool:
     return left is not None and right is not None and decide(condition.op, left, right)
 
 
-def _indicator(text: str, size: BarSize) -> indicators.Indicator:
+def _indicator(text: str, span: BarSpan) -> indicators.Indicator:
     try:
         found = indicators.parse(text)
     except ValueError as error:
         raise Refusal(Code.INVALID_ARGUMENT, str(error), field="indicators") from None
-    if _is_of_the_day(found) and size is BarSize.DAY:
+    if _is_of_the_day(found) and span.seconds >= _DAY_SECONDS:
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            "VWAP is of one day and needs shorter bars. For daily bars give it a length, such as VWAP(20).",
+            "VWAP is of one day and needs shorter bars. For these give it a length, such as VWAP(20).",
             field="indicators",
         )
     return found
@@ -280,19 +287,14 @@ def _is_of_the_day(indicator: indicators.Indicator) -> bool:
     return indicator.kind == "VWAP" and not indicator.numbers
 
 
-def _wants(indicator: indicators.Indicator, size: BarSize) -> int:
-    return _DAY_SECONDS // size.seconds if _is_of_the_day(indicator) else indicator.wants
-
-
-def _newest(bars: Sequence[Bar], rows: Sequence[indicators.Row], shown: int) -> list[tuple[Bar, indicators.Row]]:
-    """The newest rows with the bars they belong to: the last row is that of the last bar."""
-    return list(zip(bars[len(bars) - len(rows) :], rows, strict=True))[-shown:]
+def _wants(indicator: indicators.Indicator, span: BarSpan) -> int:
+    return _DAY_SECONDS // span.seconds if _is_of_the_day(indicator) else indicator.wants
 
 
 def _step(instrument: Instrument) -> Decimal:
-    """Four more places than the price has, and never fewer than four."""
+    """Two more places than the price has: what a mean of prices can tell."""
     places = min(0, int(instrument.tick.as_tuple().exponent))
-    return Decimal(1).scaleb(places - 4)
+    return Decimal(1).scaleb(places - 2)
 
 
 def _rounded(value: Decimal, step: Decimal) -> str:

@@ -63,7 +63,9 @@ def _without_hand_built_answers() -> None:
     """The same answers through the SDK's types."""
 
     def body(self: fast_path.FastPath, plain: fast_path.FastRequest, answer: ToolAnswer) -> bytes:
-        result = server.result_of(answer).model_dump(by_alias=True, mode="json", exclude_none=True)
+        result = server.result_of(answer, plain.tool, plain.arguments).model_dump(
+            by_alias=True, mode="json", exclude_none=True
+        )
         if plain.is_modern:
             result |= json.loads(f"{{{self._modern_end[1:-1]}")
         told = {"jsonrpc": "2.0", "id": json.loads(plain.id), "result": result}

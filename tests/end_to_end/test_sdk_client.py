@@ -18,6 +18,7 @@ from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull,
 from mcp_types import CallToolResult
 from pydantic import AnyUrl
 
+from mcpserver import tables
 from tests.catalogued import ALL, READERS
 from tests.person import Person
 from tests.serving import Server, serve
@@ -67,7 +68,7 @@ async def told(client: Client, tool: str, **arguments: object) -> dict[str, Any]
     assert not result.is_error, result.content
     assert result.structured_content is not None
     assert result.structured_content["context"]["environment"] == "paper"
-    content: dict[str, Any] = result.structured_content
+    content: dict[str, Any] = tables.spread(result.structured_content)
     return content
 
 

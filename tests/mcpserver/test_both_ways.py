@@ -170,6 +170,7 @@ GOOD = {
     "an alias": ("tools/call", call("create_order", {"symbol": "AAPL"})),
     "an unknown symbol": ("tools/call", call("get_quote", {"symbols": ["NOPE"]})),
     "an unknown argument": ("tools/call", call("get_quote", {"symbols": ["AAPL"], "x": 1})),
+    "rows, with a line for each": ("tools/call", call("get_history", {"symbol": "BTC/USD", "limit": 40})),
     "no symbol": ("tools/call", call("get_quote", {})),
     "letters outside ASCII": ("tools/call", call("get_quote", {"symbols": ["\u00fc\u20ac\U0001f600"]})),
     "other meta": ("tools/call", call("get_cash") | {"_meta": META | {"traceparent": "00-1-2-01", "x/y": {"z": [1]}}}),
@@ -337,16 +338,42 @@ def test_half_a_surrogate_pair_is_answered(short: Way, trade_key: str) -> None:
         assert reply.body["result"]["structuredContent"]["error"]["code"] == "unknown_argument"
 
 
+# What each registered as, its user agent, its client info, and whether it is known to step up.
+HOSTS = [
+    ("Visual Studio Code", "node", "", True),
+    ("MCP CLI Proxy", "node", "claude-ai (via mcp-remote 0.15.1)", True),
+    ("Script", "python-httpx/0.28.1", "", True),
+    ("Script", "python-httpx2/2.3.0", "mcp", True),
+    ("Claude Code (tl)", "claude-code/2.1.329 (cli)", "claude-code", False),
+    ("Qwen Code MCP Client", "node", "qwen-cli", False),
+    ("Codex", "codex_exec/0.169.0", "codex-mcp-client", False),
+    ("ChatGPT", "openai-mcp/1.0.0", "", False),
+    ("Some host", "", "", False),
+]
+
+
 @pytest.mark.parametrize("era", ERAS)
-def test_a_token_that_may_not_trade_is_asked_to_step_up(
+def test_a_missing_scope_is_told_by_http_to_those_who_step_up_and_in_band_to_others(
     short: Way, sdk: Way, owner: User, paper: Connection, era: str | None
 ) -> None:
-    app = grants.grant(owner, paper, frozenset({scopes.Scope.READ}), source=Source.OAUTH, name="Host")
-    grants.activate(app)
-    asked = request(_token(app), era, "tools/call", call("place_order", {}))
-    one, two = short.send(asked)[0], sdk.send(asked)[0]
-    assert same(one) == same(two)
-    assert one.status == 403 and 'error="insufficient_scope"' in one.headers["www-authenticate"]
+    asked = []
+    for registered, agent, client, _ in HOSTS:
+        app = grants.grant(owner, paper, frozenset({scopes.Scope.READ}), source=Source.OAUTH, name=registered)
+        grants.activate(app)
+        asking = {"io.modelcontextprotocol/clientInfo": {"name": client or "unnamed", "version": "1"}}
+        params = call("place_order", {}) | ({"_meta": META | asking} if era == MODERN else {})
+        asked.append(request(_token(app), era, "tools/call", params, user_agent=agent))
+    for (registered, _, _, is_known), one, two in zip(HOSTS, short.send(*asked), sdk.send(*asked), strict=True):
+        assert same(one) == same(two), registered
+        if is_known:
+            assert one.status == 403 and 'error="insufficient_scope"' in one.headers["www-authenticate"]
+            assert one.body["error_uri"].endswith("/help/errors/insufficient_scope/")
+            continue
+        assert one.status == 200 and one.body["result"]["isError"] is True, registered
+        error = one.body["result"]["structuredContent"]["error"]
+        assert (error["code"], error["retry"]) == ("insufficient_scope", "after_change")
+        assert "Nothing was done" in error["message"] and "connecting it again" in error["message"]
+        assert error["help"].endswith("/help/errors/insufficient_scope/")
 
 
 def test_what_was_taken_back_is_refused_by_the_next_request(short: Way, owner: User, paper: Connection) -> None:
@@ -359,7 +386,7 @@ def test_what_was_taken_back_is_refused_by_the_next_request(short: Way, owner: U
 
 
 def _token(app: ConnectedApp) -> str:
-    raw = "tla_" + "x" * 40
+    raw = f"tla_{app.pk:040d}"
     AccessToken.objects.create(
         user=app.owner, token=raw, app=app, scope=app.scopes, expires=timezone.now() + timedelta(hours=1)
     )

@@ -50,7 +50,7 @@ def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:
     declared = catalog.find(tool)
     assert declared is not None
     returns = shapes.Failure if "error" in content else declared.returns
-    jsonschema.validate(content, shapes.schema(returns), jsonschema.Draft202012Validator)
+    jsonschema.validate(content, shapes.schema(returns, spread=True), jsonschema.Draft202012Validator)
     return content
 
 

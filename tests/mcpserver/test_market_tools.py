@@ -71,32 +71,37 @@ def test_indicators_are_those_of_the_bars_history_gives(read: Wire) -> None:
             break
     bars = history["bars"]
     close = [Decimal(bar["close"]) for bar in bars]
-    values = {each["indicator"]: each["values"] for each in answer["indicators"]}
-    six = Decimal("0.000001")
-    assert list(values) == ["SMA(200)", "BBANDS(20,2)", "RSI(14)", "VWAP(20)"]
-    assert [row["start"] for row in values["SMA(200)"]] == [bar["start"] for bar in bars[-2:]]
-    assert [Decimal(row["value"]) for row in values["SMA(200)"]] == [
-        (sum(close[-201:-1], Decimal(0)) / 200).quantize(six),
-        (sum(close[-200:], Decimal(0)) / 200).quantize(six),
+    values = answer["values"]
+    four = Decimal("0.0001")
+    assert list(values[-1]) == [
+        "start",
+        "SMA(200)",
+        *(f"BBANDS(20,2).{line}" for line in ("upper", "middle", "lower")),
+        "RSI(14)",
+        "VWAP(20)",
     ]
-    band = values["BBANDS(20,2)"][-1]
+    assert [row["start"] for row in values] == [bar["start"] for bar in bars[-2:]]
+    assert [Decimal(row["SMA(200)"]) for row in values] == [
+        (sum(close[-201:-1], Decimal(0)) / 200).quantize(four),
+        (sum(close[-200:], Decimal(0)) / 200).quantize(four),
+    ]
+    newest = values[-1]
     deviation = statistics.pstdev(close[-20:])
     middle = statistics.mean(close[-20:])
-    assert Decimal(band["upper"]) == (middle + 2 * deviation).quantize(six)
-    assert Decimal(band["lower"]) == (middle - 2 * deviation).quantize(six)
+    assert Decimal(newest["BBANDS(20,2).upper"]) == (middle + 2 * deviation).quantize(four)
+    assert Decimal(newest["BBANDS(20,2).lower"]) == (middle - 2 * deviation).quantize(four)
     volume = [Decimal(bar["volume"]) for bar in bars[-20:]]
     typical = [(Decimal(bar["high"]) + Decimal(bar["low"]) + Decimal(bar["close"])) / 3 for bar in bars[-20:]]
     weighted = sum((a * b for a, b in zip(typical, volume, strict=True)), Decimal(0)) / sum(volume, Decimal(0))
-    assert Decimal(values["VWAP(20)"][-1]["value"]) == weighted.quantize(six)
+    assert Decimal(newest["VWAP(20)"]) == weighted.quantize(four)
     assert answer["bars_used"] == 266
 
 
 def test_a_period_gives_the_values_in_it(read: Wire) -> None:
     answer = read.result("get_indicators", {"symbol": "KO", "indicators": "EMA(5)", "bar": "1h", "period": "1d"})
-    (only,) = answer["indicators"]
-    assert 23 <= len(only["values"]) <= 25
+    assert 23 <= len(answer["values"]) <= 25
     short = read.result("get_indicators", {"symbol": "KO", "indicators": ["EMA(5)"], "bar": "1h", "last": 3})
-    assert short["indicators"][0]["values"] == only["values"][-3:] or short["as_of"] != answer["as_of"]
+    assert short["values"] == answer["values"][-3:] or short["as_of"] != answer["as_of"]
 
 
 def test_a_screen_returns_exactly_the_instruments_for_which_every_filter_holds(read: Wire) -> None:
@@ -118,8 +123,8 @@ def test_a_screen_returns_exactly_the_instruments_for_which_every_filter_holds(r
             break
     averages = {}
     for row in every["matches"]:
-        (sma,) = read.result("get_indicators", {"symbol": row["symbol"], "indicators": ["SMA(50)"]})["indicators"]
-        averages[row["symbol"]] = sma["values"][0]["value"]
+        (newest,) = read.result("get_indicators", {"symbol": row["symbol"], "indicators": ["SMA(50)"]})["values"]
+        averages[row["symbol"]] = newest["SMA(50)"]
     assert every["found"] == every["screened"] == len(every["matches"]) == 25
     expected = [
         row["symbol"]

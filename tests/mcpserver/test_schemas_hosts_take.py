@@ -6,14 +6,20 @@ their model the text of a result alone, others the structure alone: both must sa
 """
 
 import json
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from console import toolsets
-from mcpserver import catalog
+from console.authority import bearer, call_quota
+from console.errors import Code, Refusal
+from console.toolsets import Toolset
+from mcpserver import catalog, pipeline, server, shapes
 from mcpserver.arguments import base as arguments
+from mcpserver.context import ToolCall
 from tests.mcpserver.wire import Wire
 from tests.serving import Server
 
@@ -70,3 +76,46 @@ def test_an_argument_given_as_null_is_an_argument_left_out(server: Server) -> No
     empty = dict.fromkeys(arg.name for arg in catalog.ORDER)
     prepared = trade.result("place_order", empty | order)
     assert prepared["status"] == "needs_confirmation"
+
+
+def test_the_text_of_every_refusal_is_its_structure_and_has_its_page(
+    trade_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
+    monkeypatch.setattr(call_quota, "check", lambda *about: None)
+    principal = bearer.authenticate(trade_key)
+    for code in Code:
+
+        def refuse(call: ToolCall, code: Code = code) -> dict[str, Any]:
+            raise Refusal(
+                code,
+                'Words with "quotes", a line\nbreak, \u20ac and \u202ehidden ones.',
+                field="orders[0].quantity",
+                retry_after=1.5,
+                order_id="ord_1",
+                limit={"limit": "order_notional", "value": "100"},
+                candidates=[{"symbol": "ABC", "name": "A, B & C", "exchange": "XNAS"}] * 40,
+            )
+
+        tool = catalog.Tool(name="refuse", toolset=Toolset.CORE, about="", run=refuse, returns=dict)
+        answer = pipeline.call(principal, "refuse", {}, request_id=uuid.uuid4().hex, find={"refuse": tool}.get)
+        result = server.result_of(answer, tool, {})
+        (block,) = result.model_dump(mode="json")["content"]
+        content = result.structured_content
+        assert content is not None and result.is_error
+        assert json.loads(block["text"]) == content
+        assert list(content) == ["context", "error"]
+        assert content["error"]["help"].endswith(f"/help/errors/{code}/")
+        jsonschema.validate(content, shapes.schema(shapes.Failure), jsonschema.Draft202012Validator)
+
+
+def test_the_items_of_a_batch_name_what_each_order_has() -> None:
+    tool = catalog.find("place_batch_orders")
+    assert tool is not None
+    item = arguments.schema(tool.args)["properties"]["orders"]["items"]
+    assert {"symbol", "side", "quantity"} <= item["properties"].keys()
+    assert item["required"] == ["symbol", "side"]
+
+
+def test_no_tool_lists_legs_where_no_broker_takes_them() -> None:
+    assert "legs" not in json.dumps([arguments.schema(tool.args) for tool in catalog.TOOLS])

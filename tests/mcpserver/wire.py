@@ -10,22 +10,32 @@ from typing import Any
 import httpx2
 import jsonschema  # type: ignore[import-untyped]
 
-from mcpserver import catalog, shapes
+from mcpserver import catalog, shapes, tables
 from tests.serving import until
 
 MODERN = "2026-07-28"
 
 
 def check_shape(tool: str, answer: httpx2.Response) -> None:
-    """Whatever a tool answers has the shape the catalog declares for it, or that of a failure."""
+    """Whatever a tool answers has the shape the catalog declares for it, or a failure's, and its text says the same."""
     declared = catalog.find(tool)
     is_json = answer.headers.get("content-type", "").startswith("application/json")
     body = answer.json() if answer.status_code == 200 and is_json else {}
     content = body.get("result", {}).get("structuredContent")
     if declared is None or content is None:
         return
-    returns = shapes.Failure if body["result"].get("isError") else declared.returns
+    (block,) = body["result"]["content"]
+    assert json.loads(block["text"]) == content
+    assert next(iter(content)) == "context"
+    check_content(declared, content, is_error=body["result"].get("isError"))
+
+
+def check_content(tool: catalog.Tool, content: dict[str, Any], *, is_error: bool = False) -> None:
+    """As it came over the wire, with tables, and with the rows of the tables as objects."""
+    returns = shapes.Failure if is_error else tool.returns
     jsonschema.validate(content, shapes.schema(returns), jsonschema.Draft202012Validator)
+    rows = tables.spread(content)
+    jsonschema.validate(rows, shapes.schema(returns, spread=True), jsonschema.Draft202012Validator)
 
 
 class Wire:
@@ -92,10 +102,10 @@ class Wire:
                     answer.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
     def result(self, tool: str, arguments: object) -> dict[str, Any]:
-        """The structured content of a call that reached the tool."""
+        """The structured content of a call that reached the tool, with its tables as lists of objects."""
         answer = self.call(tool, arguments)
         assert answer.status_code == 200, answer.text
-        content: dict[str, Any] = answer.json()["result"]["structuredContent"]
+        content: dict[str, Any] = tables.spread(answer.json()["result"]["structuredContent"])
         return content
 
     def refusal(self, tool: str, arguments: object) -> dict[str, Any]:
