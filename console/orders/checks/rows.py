@@ -38,12 +38,12 @@ class AppRows:
 
     app: ConnectedApp
     connection: Connection
-    is_halted: bool
-    """Whether a halt stands over any of its accounts."""
+    is_halted: bool | None
+    """Whether a halt stands over any of its accounts; None: not read with these rows."""
 
     def check_halts(self, action: halts.GatedAction, account_id: str) -> None:
         """As ``services.check``, which is asked no more where none stood. Raises Refusal."""
-        if self.is_halted:
+        if self.is_halted is not False:
             halts.check(action, self.connection, self.app.pk, account_id)
 
 
@@ -86,9 +86,9 @@ def plan_of(confirmation_id: str, app_id: int, known: Confirmation | None = None
     )
 
 
-def locked(app_id: int) -> tuple[ConnectedApp, Connection]:
+def locked(app_id: int) -> AppRows:
     """An app and its connection as they are now, locked in this order until the transaction ends."""
     app = _LOCKED.first(app_id)
     if app is None:
         raise ConnectedApp.DoesNotExist
-    return app, app.connection
+    return AppRows(app=app, connection=app.connection, is_halted=None)
