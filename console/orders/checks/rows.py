@@ -6,6 +6,9 @@ are under its locks; what the others find refuses early.
 
 from dataclasses import dataclass
 
+from django.db import connection
+from django.db.models import QuerySet
+
 from brokers.compiled_queries import Instances
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
@@ -23,13 +26,17 @@ _COVERED = Instances[Order](
         .order_by("pk")
     )
 )
-# Never with the halts in the same statement: on PostgreSQL one that waited for its locks would see them as they were
-# before it waited.
-_LOCKED = Instances[ConnectedApp](
-    lambda app: (
-        ConnectedApp.objects.select_related("connection").select_for_update(of=("self", "connection")).filter(pk=app)
-    )
-)
+
+
+def _lock(app: int) -> QuerySet[ConnectedApp]:
+    found = ConnectedApp.objects.select_related("connection").filter(pk=app)
+    if connection.features.has_select_for_update:
+        # Never with the halts in the same statement: one that waited for its locks would see them as they were before.
+        return found.select_for_update(of=("self", "connection"))
+    return found.annotate(is_halted=halts.any_over())  # SQLite: the transaction has been alone since it began
+
+
+_LOCKED = Instances[ConnectedApp](_lock)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,4 +98,4 @@ def locked(app_id: int) -> AppRows:
     app = _LOCKED.first(app_id)
     if app is None:
         raise ConnectedApp.DoesNotExist
-    return AppRows(app=app, connection=app.connection, is_halted=None)
+    return AppRows(app=app, connection=app.connection, is_halted=getattr(app, "is_halted", None))

@@ -275,7 +275,14 @@ class Facts:
 
     @property
     def instrument(self) -> Instrument:
-        return self._once("instrument", lambda: self.broker.instrument(self.subject.request.symbol))
+        return self._once("instrument", self._instrument)
+
+    def _instrument(self) -> Instrument:
+        preview = self.if_read("preview")
+        if preview is not None and preview.instrument is not None:
+            found: Instrument = preview.instrument
+            return found
+        return self.broker.instrument(self.subject.request.symbol)
 
     @property
     def position(self) -> PositionSnapshot:
