@@ -31,7 +31,7 @@ from console.orders import summary
 from console.orders.checks import facts as check_facts
 from console.orders.checks import order_access, pipeline, rows
 from console.orders.checks.pipeline import About, Stage
-from console.orders.checks.subject import Estimate, Facts, Subject
+from console.orders.checks.subject import Facts, PriceSource, Subject
 from console.orders.execution import amendments
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import Status
@@ -173,9 +173,7 @@ def _checked_draft(
 ) -> Draft:
     """Raises BrokerError, Refusal."""
     order = replace(asker, wanted=request)
-    facts = pipeline.require(
-        order, Stage.SHOWN, Facts(order, lambda: broker, instrument=instrument), about=_OF_THE_ORDER
-    )
+    facts = pipeline.require(order, Stage.SHOWN, Facts(order, broker, instrument=instrument), about=_OF_THE_ORDER)
     return draft_of(item, facts)
 
 
@@ -388,7 +386,7 @@ def prepare_flatten(
     asker = Subject(
         asking=asking,
         action=halts.GatedAction.FLATTEN if app.is_console else halts.GatedAction.PREPARE,
-        estimate=Estimate.PREVIEW_OR_QUOTE,
+        estimate=PriceSource.PREVIEW_OR_QUOTE,
         closes=True,
     )
     pipeline.require(asker, Stage.SHOWN, about={About.ASKER})

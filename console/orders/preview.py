@@ -71,16 +71,16 @@ def preview(
             wanted=request,
             authorize=permission.check_policy,
         )
-        facts = Facts(order, lambda: broker, instrument=instrument)
+        facts = Facts(order, broker, instrument=instrument)
         draft = preparing.draft_of(PlanItem(terms=terms, client_order_id=client_order_id), facts)
-        verdicts = pipeline.collect(order, facts, {Stage.SHOWN})
+        results = pipeline.collect(order, facts, {Stage.SHOWN})
     estimate = draft.preview
     return PreviewResult(
         account_id=account.account_id,
         shown=summary.order_terms(connection, account.account_id, draft),
         buying_power_after=_buying_power_after(estimate) if terms.side is Side.BUY else None,
         checks=tuple(
-            PreviewCheck(name=_NAMES.get(each.check.name, each.check.name), refusal=each.refusal) for each in verdicts
+            PreviewCheck(name=_NAMES.get(each.check.name, each.check.name), refusal=each.refusal) for each in results
         ),
         warnings=(*warnings, *order_warnings(terms, estimate)),
     )

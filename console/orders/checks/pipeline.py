@@ -11,7 +11,7 @@ from enum import StrEnum
 from brokers.errors import BrokerError, WriteOutcome
 from console.errors import Code, Refusal, refusal_of_read
 from console.orders.checks import change_checks, limit_rules, limits, permission, position_checks
-from console.orders.checks.subject import Estimate, Facts, PositionRule, Subject
+from console.orders.checks.subject import Facts, PositionRule, PriceSource, Subject
 from console.orders.terms import digest, shown_terms
 
 
@@ -51,7 +51,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class CheckResult:
     check: Check
     refusal: Refusal | None = None
     """Why it would be refused; None: it passes."""
@@ -77,9 +77,9 @@ def require(
 
 def collect(
     subject: Subject, facts: Facts, stages: Collection[Stage], *, about: Collection[About] = EVERYTHING
-) -> list[Verdict]:
+) -> list[CheckResult]:
     """What each check of these stages says, in order; a broker that does not answer ends it. None of it is raised."""
-    found: list[Verdict] = []
+    found: list[CheckResult] = []
     errors: list[BrokerError] = []
     for check in CHECKS:
         if check.stages.isdisjoint(stages) or check.about not in about or not check.applies(subject):
@@ -88,14 +88,14 @@ def collect(
             check.run(subject, facts)
         except BrokerError as error:
             if error not in errors:  # each once, whatever rests on it
-                found.append(Verdict(check=check, refusal=refusal_of_read(error)))
+                found.append(CheckResult(check=check, refusal=refusal_of_read(error)))
                 errors.append(error)
             if error.outcome is not WriteOutcome.REJECTED:
                 break
         except Refusal as refusal:
-            found.append(Verdict(check=check, refusal=refusal))
+            found.append(CheckResult(check=check, refusal=refusal))
         else:
-            found.append(Verdict(check=check))
+            found.append(CheckResult(check=check))
     return found
 
 
@@ -237,7 +237,7 @@ CHECKS: tuple[Check, ...] = (
         about=About.ORDER,
         stages=_BEFORE,
         run=_rules_and_funds,
-        applies=lambda subject: subject.estimate is not Estimate.QUOTE,
+        applies=lambda subject: subject.estimate is not PriceSource.QUOTE,
     ),
     Check(
         name="price",

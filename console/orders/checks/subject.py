@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum, auto
+from functools import cache, partial
 from typing import Any, TypeVar, cast
 
 from brokers.base import Broker
@@ -39,7 +40,7 @@ class PositionRule(Enum):
     """It bears the order, which is made larger."""
 
 
-class Estimate(Enum):
+class PriceSource(Enum):
     """Where the price of an order comes from."""
 
     PREVIEW = auto()
@@ -70,7 +71,7 @@ class Subject:
     """What its price must still be near to."""
     position: PositionRule | None = None
     """None: its quantity comes from no position."""
-    estimate: Estimate = Estimate.PREVIEW
+    estimate: PriceSource = PriceSource.PREVIEW
     closes: bool = False
     authorize: Authorize | None = None
     """None: nobody has said yes yet, or the yes is on record."""
@@ -133,9 +134,9 @@ def of_order(
     ``before_cancels``: orders that stand against its position are still to be cancelled. ``by_quote``: its broker asks
     about it.
     """
-    estimate, rule = Estimate.QUOTE if by_quote else Estimate.PREVIEW, PositionRule.COVERS
+    estimate, rule = PriceSource.QUOTE if by_quote else PriceSource.PREVIEW, PositionRule.COVERS
     if before_cancels:
-        estimate, rule = Estimate.PREVIEW_OR_QUOTE, PositionRule.AS_SHOWN
+        estimate, rule = PriceSource.PREVIEW_OR_QUOTE, PositionRule.AS_SHOWN
     return Subject(
         asking=asking,
         action=confirmation.at_halts,
@@ -177,9 +178,14 @@ def of_change(
         shown=terms,
         shown_price=None if terms is None else Decimal(terms["last"]),
         position=PositionRule.COVERS_INCREASE if grows else None,
-        estimate=Estimate.QUOTE,
+        estimate=PriceSource.QUOTE,
         authorize=authorize,
     )
+
+
+def opener(connection: Connection) -> Callable[[], Broker]:
+    """Opens the connection's broker when it is first needed, once."""
+    return cache(partial(broker_access.broker_of, connection))
 
 
 class Facts:
@@ -191,14 +197,18 @@ class Facts:
     def __init__(
         self,
         subject: Subject,
-        open_broker: Callable[[], Broker] | None = None,
+        broker: Broker | Callable[[], Broker] | None = None,
         *,
         instrument: Instrument | None = None,
     ) -> None:
-        """``open_broker``: opens the connection's broker, where several subjects share one."""
+        """``broker``: the connection's, or what opens it, see ``opener``, where several subjects share one."""
         self.subject = subject
-        self._open_broker = open_broker or (lambda: broker_access.broker_of(subject.connection))
-        self._known: dict[str, object] = {} if instrument is None else {"instrument": instrument}
+        self._open_broker = broker if callable(broker) else partial(broker_access.broker_of, subject.connection)
+        self._known: dict[str, object] = {}
+        if broker is not None and not callable(broker):
+            self._known["broker"] = broker
+        if instrument is not None:
+            self._known["instrument"] = instrument
         self._is_locked = False
         self.worst: Decimal | None = None
         """The most the order can come to, in the connection's currency, once its limits were checked; None: not
@@ -237,17 +247,17 @@ class Facts:
 
     @property
     def preview(self) -> Preview | None:
-        """The broker's estimate of the order; None where it is not to be had, see ``Estimate``."""
+        """The broker's estimate of the order; None where it is not to be had, see ``PriceSource``."""
         return self._once("preview", self._preview)
 
     def _preview(self) -> Preview | None:
         subject = self.subject
-        if subject.estimate is Estimate.QUOTE:
+        if subject.estimate is PriceSource.QUOTE:
             return None
         try:
             return self.broker.preview(subject.account_id or "", subject.request)
         except (InsufficientPosition, InsufficientFunds):
-            if subject.estimate is Estimate.PREVIEW_OR_QUOTE:
+            if subject.estimate is PriceSource.PREVIEW_OR_QUOTE:
                 return None
             raise
 

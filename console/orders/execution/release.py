@@ -4,7 +4,6 @@ The assistant's ``actions.confirm`` and the owner's approval both end here; they
 """
 
 import logging
-from functools import cache
 from typing import NoReturn
 
 from django.conf import settings
@@ -12,7 +11,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from brokers.errors import BrokerError, WriteOutcome
-from console.connections import broker_access
 from console.errors import Code, Refusal, refusal_of
 from console.orders.checks import facts, pipeline, rows, subject
 from console.orders.checks.pipeline import About, Stage
@@ -71,7 +69,7 @@ def release(
     going: list[tuple[Order, Facts]] = []
     refused: list[tuple[Order, Refusal]] = []
     together = facts.FundsCheck(asking.connection)
-    open_broker = cache(lambda: broker_access.broker_of(asking.connection))
+    open_broker = subject.opener(asking.connection)
     for order, each in zip(plan, subjects, strict=True):
         if order.state is not Status.AWAITING:
             continue  # taken back before it was confirmed

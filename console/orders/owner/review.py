@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
 
 from django.utils import timezone
 
@@ -29,7 +28,7 @@ from console.orders.checks import (
     subject,
 )
 from console.orders.checks.limit_rules import RiskInputs, ScopedLimits
-from console.orders.checks.pipeline import About, Stage, Verdict
+from console.orders.checks.pipeline import About, CheckResult, Stage
 from console.orders.checks.rows import AppRows
 from console.orders.checks.subject import Facts, Subject
 from console.orders.execution import amendments, sync
@@ -212,7 +211,7 @@ def load(confirmation: Confirmation) -> Review:
     asking = rows.app_rows(confirmation.app_id)
     asker = Subject(asking=asking, action=confirmation.at_halts, account_id=lead.account_id)
     review.refusals = _refusals(pipeline.collect(asker, Facts(asker), _AHEAD, about={About.ASKER}))
-    open_broker = cache(lambda: broker_access.broker_of(connection))
+    open_broker = subject.opener(connection)
     try:
         state = open_broker().account_state(lead.account_id)
         held = {position.symbol: position.quantity for position in open_broker().positions(lead.account_id)}
@@ -285,8 +284,8 @@ def _subject(order: Order, change: Modification | None, confirmation: Confirmati
 
 def _check(item: ReviewItem, of: Subject, facts: Facts, change: Modification | None) -> None:
     """Every check that is still ahead of it, so that the person sees all that stands in the way."""
-    verdicts = pipeline.collect(of, facts, _AHEAD, about=pipeline.EVERYTHING - {About.ASKER})
-    item.refusals = _refusals(verdicts)
+    results = pipeline.collect(of, facts, _AHEAD, about=pipeline.EVERYTHING - {About.ASKER})
+    item.refusals = _refusals(results)
     item.quote, item.facts, item.worst = facts.if_read("quote"), facts.if_read("inputs"), facts.worst
     if change is None:
         item.preview = facts.if_read("preview")
@@ -296,8 +295,8 @@ def _check(item: ReviewItem, of: Subject, facts: Facts, change: Modification | N
         item.worst = _most(item.request, item.facts, of.connection, of.app)
 
 
-def _refusals(verdicts: Sequence[Verdict]) -> list[Refusal]:
-    return [each.refusal for each in verdicts if each.refusal is not None]
+def _refusals(results: Sequence[CheckResult]) -> list[Refusal]:
+    return [each.refusal for each in results if each.refusal is not None]
 
 
 def _estimate_of_rest(item: ReviewItem, change: Modification, facts: Facts) -> Preview | None:
