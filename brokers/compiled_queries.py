@@ -164,6 +164,41 @@ class Insertion(Generic[M]):
         return known
 
 
+class RowUpdate:
+    """An UPDATE of a model's rows, picked by given columns: its text is written once for each set of fields.
+
+    No signals are sent, as with a query set's ``update``.
+    """
+
+    def __init__(self, model: type[Model], *where: str) -> None:
+        """``where`` are the attributes that pick the rows."""
+        self._model, self._where = model, where
+        self._fields = {field.attname: field for field in model._meta.concrete_fields}
+        self._written: dict[tuple[str, ...], str] = {}
+
+    def make(self, *where: Any, **fields: Any) -> int:
+        """How many rows it changed. ``fields`` are named by their attributes. Raises django.db.DatabaseError."""
+        values = {
+            f"p{place}": self._fields[name].get_db_prep_save(value, connection=connection)
+            for place, (name, value) in enumerate((*fields.items(), *zip(self._where, where, strict=True)))
+        }
+        with transaction.mark_for_rollback_on_error(using=DEFAULT_DB_ALIAS), connection.cursor() as cursor:
+            cursor.execute(self._sql(tuple(fields)), values)
+            changed: int = cursor.rowcount
+        return changed
+
+    def _sql(self, names: tuple[str, ...]) -> str:
+        known = self._written.get((connection.vendor, *names))
+        if known is None:
+            quote = connection.ops.quote_name
+            columns = [quote(str(self._fields[name].column)) for name in (*names, *self._where)]
+            told = [f"{column} = %(p{place})s" for place, column in enumerate(columns)]
+            which = " AND ".join(told[len(names) :])
+            known = f"UPDATE {quote(self._model._meta.db_table)} SET {', '.join(told[: len(names)])} WHERE {which}"  # noqa: S608  # names of columns
+            self._written[(connection.vendor, *names)] = known
+        return known
+
+
 class JsonRows(Subquery):
     """The rows of a sub-select as one value: a list of tuples, in no order that is promised.
 

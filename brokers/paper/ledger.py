@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import CharField, Func, OuterRef, Q, QuerySet, Subquery
 
-from brokers.compiled_queries import Insertion, Statement
+from brokers.compiled_queries import Insertion, RowUpdate, Statement
 from brokers.decimals import DECIMAL_PLACES, ExactDecimalField
 from brokers.errors import InvalidAccount
 from brokers.paper import costs, fill_rules
@@ -122,6 +122,8 @@ _ORDERS = Statement(
 _FILL_FIELDS = [field.attname for field in PaperFill._meta.concrete_fields]
 _NEW_FILLS = Insertion(PaperFill)
 _NEW_ORDERS = Insertion(PaperOrder)
+_NEW_BALANCE = RowUpdate(CashBalance, "account_id", "currency")
+_NEW_POSITION = RowUpdate(Holding, "account_id", "symbol")
 _FILLS = Statement(lambda order: PaperFill.objects.filter(order=order).order_by("pk").values_list(*_FILL_FIELDS))
 
 
@@ -376,7 +378,7 @@ def _post(state: AccountSnapshot, currency: str, entries: list[LedgerEntry]) -> 
     total = sum((entry.amount for entry in entries), Decimal(0))
     if total:
         balance = state.cash()[currency].total
-        CashBalance.objects.filter(account=state.account, currency=currency).update(amount=balance + total)
+        _NEW_BALANCE.make(state.account.pk, currency, amount=balance + total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -453,7 +455,7 @@ def _set_holding(
         if quantity:
             mine.create(account=state.account, symbol=symbol, quantity=quantity, average_price=average_price)
     elif quantity:
-        mine.update(quantity=quantity, average_price=average_price)
+        _NEW_POSITION.make(state.account.pk, symbol, quantity=quantity, average_price=average_price)
     else:
         mine.delete()
 

@@ -51,11 +51,12 @@ def fillable(
     which its broker ends with the position. ``late``: with what its broker did not find for a day, as it can be merely
     late. ``exclude``: left out, with what hangs on it and what it ends when it fills.
     """
-    here = Q(status__in=states.OPEN) | Q(moved_at__gte=at)
+    since = Q(moved_at__gte=at)
     if late:
-        here |= Q(status=Status.NOT_FOUND, moved_at__gte=at - _LATE_FOR, settled_by_hand_at=None)
+        since |= Q(status=Status.NOT_FOUND, moved_at__gte=at - _LATE_FOR, settled_by_hand_at=None)
     released = Q(released_at__isnull=False) | Q(parent__released_at__isnull=False)
-    rows = Order.objects.filter(here, released, symbols, connection=connection_id, side=side).select_related("parent")
+    can_fill = Q(status__in=states.OPEN) | (since & released)
+    rows = Order.objects.filter(can_fill, symbols, connection=connection_id, side=side).select_related("parent")
     if account_id is not None:
         rows = rows.filter(account_id=account_id)
     if not exits:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.utils import timezone
 
@@ -199,7 +200,10 @@ def heading(confirmation: Confirmation) -> str:
 
 def load(confirmation: Confirmation) -> Review:
     """Ask the broker once about everything the confirmation covers. Never raises what the broker does."""
-    orders = [order for order in plan(confirmation) if order.state is Status.AWAITING] or plan(confirmation)
+    whole = plan(confirmation)
+    orders = [order for order in whole if order.state is Status.AWAITING] or whole
+    each_shown = terms.shown_of_each(confirmation.terms, len(whole))
+    shown = {order.pk: of for order, of in zip(whole, each_shown, strict=True)}
     lead = orders[0]
     app, connection = confirmation.app, lead.connection
     change = confirmation.modification if confirmation.is_about_an_order else None
@@ -221,7 +225,7 @@ def load(confirmation: Confirmation) -> Review:
     for item in items:
         item.held = held.get(item.order.symbol, Decimal(0))
         try:
-            of = _subject(item.order, change, confirmation, asking)
+            of = _subject(item.order, change, confirmation, shown[item.order.pk], asking)
         except BrokerError as error:
             item.refusals.append(refusal_of_read(error))
         else:
@@ -270,14 +274,17 @@ def _item(order: Order, change: Modification | None) -> ReviewItem:
     )
 
 
-def _subject(order: Order, change: Modification | None, confirmation: Confirmation, asking: AppRows) -> Subject:
+def _subject(
+    order: Order,
+    change: Modification | None,
+    confirmation: Confirmation,
+    shown: dict[str, Any],
+    asking: AppRows,
+) -> Subject:
     """As its release has it. An order that is to be changed is brought up to date first. Raises BrokerError."""
     if change is not None:
         sync.refresh(order)
         return amendments.subject_of(change, asking)(order)
-    whole = plan(confirmation)
-    place = [each.pk for each in whole].index(order.pk)
-    shown = terms.shown_of_each(confirmation.terms, len(whole))[place]
     flattens = confirmation.action == Action.FLATTEN
     return subject.of_order(order, asking, confirmation, shown, before_cancels=flattens)
 
