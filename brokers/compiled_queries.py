@@ -3,16 +3,24 @@
 Building and compiling a query set costs several times what the database needs to answer it.
 """
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connection, transaction
-from django.db.models import Model, QuerySet
+from django.db.models import BooleanField, DateTimeField, FloatField, Model, QuerySet, Subquery, TextField
 
 from brokers import shared_reads
+from brokers.decimals import ExactDecimalField
+
+if TYPE_CHECKING:
+    _TextField = TextField[Any, Any]
+else:
+    _TextField = TextField
 
 M = TypeVar("M", bound=Model)
 Value = str | int | datetime
@@ -154,6 +162,109 @@ class Insertion(Generic[M]):
             known = f"{into} VALUES ({places}) RETURNING {quote(str(meta.pk.column))}"
             self._written[connection.vendor] = known
         return known
+
+
+class RowUpdate:
+    """An UPDATE of a model's rows, picked by given columns: its text is written once for each set of fields.
+
+    No signals are sent, as with a query set's ``update``.
+    """
+
+    def __init__(self, model: type[Model], *where: str) -> None:
+        """``where`` are the attributes that pick the rows."""
+        self._model, self._where = model, where
+        self._fields = {field.attname: field for field in model._meta.concrete_fields}
+        self._written: dict[tuple[str, ...], str] = {}
+
+    def make(self, *where: Any, **fields: Any) -> int:
+        """How many rows it changed. ``fields`` are named by their attributes. Raises django.db.DatabaseError."""
+        values = {
+            f"p{place}": self._fields[name].get_db_prep_save(value, connection=connection)
+            for place, (name, value) in enumerate((*fields.items(), *zip(self._where, where, strict=True)))
+        }
+        with transaction.mark_for_rollback_on_error(using=DEFAULT_DB_ALIAS), connection.cursor() as cursor:
+            cursor.execute(self._sql(tuple(fields)), values)
+            changed: int = cursor.rowcount
+        return changed
+
+    def _sql(self, names: tuple[str, ...]) -> str:
+        known = self._written.get((connection.vendor, *names))
+        if known is None:
+            quote = connection.ops.quote_name
+            columns = [quote(str(self._fields[name].column)) for name in (*names, *self._where)]
+            told = [f"{column} = %(p{place})s" for place, column in enumerate(columns)]
+            which = " AND ".join(told[len(names) :])
+            known = f"UPDATE {quote(self._model._meta.db_table)} SET {', '.join(told[: len(names)])} WHERE {which}"  # noqa: S608  # names of columns
+            self._written[(connection.vendor, *names)] = known
+        return known
+
+
+class JsonRows(Subquery):
+    """The rows of a sub-select as one value: a list of tuples, in no order that is promised.
+
+    Of floats SQLite keeps 15 digits; everything else is exact.
+    """
+
+    def __init__(self, found: QuerySet[Any, Any], *names: str) -> None:
+        """``names`` are those of fields, or of annotations of ``found``."""
+        annotated: Mapping[str, Any] = found.query.annotations
+        meta: Any = found.model._meta
+        fields = {name: None if name in annotated else meta.get_field(name) for name in names}
+        self._columns = [name if field is None else field.column for name, field in fields.items()]
+        of = [annotated[name].output_field if field is None else field for name, field in fields.items()]
+        super().__init__(found.order_by().values(*names), output_field=_Rows([_decoder(each) for each in of]))
+
+    def as_sql(self, compiler: Any, connection: Any, template: Any = None, **context: Any) -> Any:
+        of_one, of_all = _JSON[connection.vendor]
+        columns = ", ".join(f"found.{connection.ops.quote_name(name)}" for name in self._columns)
+        made = of_all.format(f"{of_one}({columns})")
+        # All of it are names of columns and of functions.
+        whole = f"(SELECT {made} FROM (%(subquery)s) found)"  # noqa: S608
+        return super().as_sql(compiler, connection, whole, **context)
+
+
+class _Rows(_TextField):
+    """What ``JsonRows`` makes, on its way back."""
+
+    def __init__(self, decoders: Sequence[Callable[[Any], Any]] = ()) -> None:
+        super().__init__()
+        self._decoders = decoders
+
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> list[tuple[Any, ...]]:
+        if value is None or value == "[]":
+            return []
+        told = json.loads(value, parse_float=Decimal)
+        return [tuple([decode(each) for decode, each in zip(self._decoders, row, strict=True)]) for row in told]
+
+
+_JSON = {
+    "sqlite": ("json_array", "json_group_array({})"),
+    "postgresql": ("json_build_array", "json_agg({})::text"),
+}
+
+
+def _decoder(field: Any) -> Callable[[Any], Any]:
+    """From what a database writes as JSON to what the ORM gives for the field."""
+    if isinstance(field, DateTimeField):
+        return _moment
+    if isinstance(field, BooleanField):
+        return bool
+    if isinstance(field, FloatField):
+        return lambda told: None if told is None else float(told)
+    if isinstance(field, ExactDecimalField):
+        return field.to_python
+    return _as_told
+
+
+def _as_told(told: Any) -> Any:
+    return told
+
+
+def _moment(told: str | None) -> datetime | None:
+    if told is None:
+        return None
+    found = datetime.fromisoformat(told)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def _instance_maker(select: Any, info: Any, annotations: Mapping[str, int]) -> Callable[[tuple[Any, ...]], Any]:

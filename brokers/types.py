@@ -513,6 +513,8 @@ class Preview:
     """What ``buying_power`` is counted in, and what this order draws on with every other of the same: the account's
     one currency where it has one buying power over all, the order's own where each currency stands for itself."""
     quote: Quote
+    instrument: Instrument | None = None
+    """What it trades, as ``Broker.instrument`` has it; None where the estimate does not come with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

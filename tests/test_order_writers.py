@@ -11,6 +11,8 @@ _WRITES = {
     *("update", "bulk_update", "save", "delete", "aupdate", "asave", "acreate", "adelete"),
 }
 _MODELS = ("Order", "Modification")
+_STATEMENTS = ("Insertion", "RowUpdate")
+"""Of ``brokers.compiled_queries``: they write rows of the model they are given."""
 _RELATED = {"legs", "modifications", "orders"}
 """By these names an order, a confirmation, an app and a connection lead to orders and modifications."""
 
@@ -37,6 +39,8 @@ def test_each_way_to_write_one_is_seen() -> None:
         "order = Order.objects.get(pk=1)\n    order.save()",
         "order.save(update_fields=['reason'])",
         "rows.update(reason='x')",
+        "RowUpdate(Order, 'id').make(1, reason='x')",
+        "Insertion(models.Modification).create(reason='x')",
     ):
         source = f"def act(order: Order, rows: 'QuerySet[Order]') -> None:\n    {way}\n"
         assert list(_writes(source)) != [], way
@@ -57,9 +61,14 @@ def _writes(source: str) -> Iterator[int]:
     for scope in (tree, *(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))):
         names = _names(scope)
         for node in ast.walk(scope):
-            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            if not isinstance(node, ast.Call):
                 continue
-            if node.func.attr in _WRITES and _is_orders(node.func.value, names):
+            if isinstance(node.func, ast.Name) and node.func.id in _STATEMENTS and node.args:
+                if ast.unparse(node.args[0]).rpartition(".")[2] in _MODELS:
+                    yield node.lineno
+            elif not isinstance(node.func, ast.Attribute):
+                continue
+            elif node.func.attr in _WRITES and _is_orders(node.func.value, names):
                 yield node.lineno
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from brokers import market_hours
 from brokers.compiled_queries import Statement
-from brokers.paper import buying_power, costs, engine, feed, fill_rules, ledger, prices
+from brokers.paper import account_rows, buying_power, costs, engine, feed, fill_rules, ledger, prices
 from brokers.paper.listings import market_for, market_of
 from brokers.paper.models import OPEN_STATUSES, CashBalance, Holding, MatchedTape, PaperAccount, PaperOrder
 from brokers.types import BrokerStatus
@@ -235,26 +235,33 @@ def bring_current(key: str, now: datetime, *, named: str = "") -> CurrentAccount
 
     ``named``: as for ``ledger.AccountSnapshot``.
     """
-    account = ledger.account(key)
-    market = market_of(account)
-    state = ledger.AccountSnapshot(account, now, named=named)
+    rows = account_rows.read(key, now, named=named)
+    account, market, state = rows.account, rows.market, rows.state
     if engine.due(state, market) or engine.pending(account, market, now):
-        with ledger.locked(account) as mine:
-            state = match_locked(mine, now, market, named=named)
-        account = mine
+        with account_rows.locked(key, now, named=named) as mine:
+            account, market = mine.account, mine.market
+            state = match_locked(account, now, market, mine.state)
     return CurrentAccount(account, market, now, state)
 
 
 def match_locked(
-    account: PaperAccount, now: datetime, market: prices.Market | None = None, *, named: str = ""
+    account: PaperAccount,
+    now: datetime,
+    market: prices.Market | None = None,
+    state: ledger.AccountSnapshot | None = None,
+    *,
+    named: str = "",
 ) -> ledger.AccountSnapshot:
-    """Bring an account up to ``now`` within the caller's transaction and lock; what it has then."""
+    """Bring an account up to ``now`` within the caller's transaction and lock; what it has then.
+
+    ``state``: what it has, where that was read under the lock.
+    """
     market = market or market_of(account)
-    state = ledger.AccountSnapshot(account, now, named=named)
+    state = state or ledger.AccountSnapshot(account, now, named=named)
     found = engine.due(state, market)
     if found or engine.pending(account, market, now):
         engine.Matcher(account, market, now).run(found)
-        state = ledger.AccountSnapshot(account, now, named=named)
+        state = ledger.AccountSnapshot(account, now, named=state.named)
     return state
 
 

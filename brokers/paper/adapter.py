@@ -16,7 +16,19 @@ from django.utils import timezone
 from brokers.base import Extras
 from brokers.errors import InvalidAccount, InvalidRequest, NotCancellable, OrderNotFound
 from brokers.market_hours import at_minute, minute_of
-from brokers.paper import buying_power, costs, fee_schedule, feed, fill_rules, intake, ledger, live, rates, sessions
+from brokers.paper import (
+    account_rows,
+    buying_power,
+    costs,
+    fee_schedule,
+    feed,
+    fill_rules,
+    intake,
+    ledger,
+    live,
+    rates,
+    sessions,
+)
 from brokers.paper import depth as simulated_depth
 from brokers.paper.accounts import CurrentAccount, bring_current
 from brokers.paper.engine import Matcher
@@ -58,6 +70,9 @@ from brokers.types import (
     Transaction,
 )
 
+_AT_ONCE = 0.5
+"""Seconds within which a call that follows another one uses what that read of the market."""
+
 
 class PaperBroker(Extras):
     """One or more paper accounts. What reads or changes one first matches its orders up to now."""
@@ -65,10 +80,13 @@ class PaperBroker(Extras):
     def __init__(self, keys: Sequence[str], *, clock: Callable[[], datetime] = timezone.now) -> None:
         self._keys = keys
         self._clock = clock
+        self._just_read: tuple[float, account_rows.AccountRows] | None = None
 
     @cached_property
     def _accounts(self) -> dict[str, PaperAccount]:
-        return {key: ledger.account(key) for key in self._keys}
+        found = [account_rows.read(key, self._clock()) for key in self._keys]
+        self._just_read = time.monotonic(), found[0]
+        return {rows.account.key: rows.account for rows in found}
 
     @property
     def _account(self) -> PaperAccount:
@@ -206,8 +224,7 @@ class PaperBroker(Extras):
         return list(islice(fitting, max(limit, 0)))
 
     def instrument(self, symbol: str) -> Instrument:
-        tape = self._market().tape(symbol)
-        return replace(tape.instrument, hours=sessions.hours_text(tape.hours))
+        return intake.described(self._market().tape(symbol))
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
         now = self._clock()
@@ -368,6 +385,9 @@ class PaperBroker(Extras):
         return origin(account_id)[2]
 
     def _market(self) -> Market:
+        """To show what is listed; whatever is booked looks again."""
+        if self._just_read is not None and time.monotonic() - self._just_read[0] < _AT_ONCE and not self._venue:
+            return self._just_read[1].market
         return market_shown(self._keys[0], self._clock())
 
 

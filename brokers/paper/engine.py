@@ -264,9 +264,11 @@ class Matcher:
         return market_hours.is_open(tape.hours, at) and order.tif not in (TimeInForce.OPG, TimeInForce.CLS)
 
     def arrive(self, order: PaperOrder, tape: prices.Tape, arrival: Arrival, at: datetime | None = None) -> bool:
-        """Fill what can fill at once and end what may not wait. The order is saved. False: it cannot be paid."""
+        """Fill what can fill at once and end what may not wait. The order is saved then, if it was not before; False:
+        it cannot be paid."""
         at = at or self.now
-        self._orders[order.pk] = order
+        if order.pk is not None:
+            self._orders[order.pk] = order
         order.triggered = arrival.match.triggered or order.triggered
         order.best = arrival.match.best if order.best is None else order.best
         left = order.quantity - order.filled_quantity

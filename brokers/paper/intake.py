@@ -7,7 +7,6 @@ from decimal import ROUND_DOWN, Decimal
 from django.db import IntegrityError
 
 from brokers import market_hours
-from brokers.compiled_queries import Insertion
 from brokers.decimals import is_multiple, nearest_steps, plain
 from brokers.errors import (
     DuplicateClientId,
@@ -18,7 +17,7 @@ from brokers.errors import (
     NotSupported,
     StaleQuote,
 )
-from brokers.paper import buying_power, costs, ledger, prices
+from brokers.paper import account_rows, buying_power, costs, ledger, prices, sessions
 from brokers.paper.accounts import CurrentAccount, match_locked, watch
 from brokers.paper.engine import Arrival, Matcher, cannot_wait, latency, set_bounds, terms_of, window
 from brokers.paper.listings import market_of
@@ -38,7 +37,6 @@ from brokers.types import (
     TimeInForce,
 )
 
-_ORDERS = Insertion(PaperOrder)
 _AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 _AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
 _WAITING = frozenset({TimeInForce.DAY, TimeInForce.GTC})
@@ -182,7 +180,13 @@ def preview(it: CurrentAccount, request: OrderRequest) -> Preview:
         buying_power=buying_power.available_funds(it.state, it.market),
         buying_power_currency=account.currency,
         quote=found.arrival.quote,
+        instrument=described(found.tape),
     )
+
+
+def described(tape: prices.Tape) -> Instrument:
+    """What is traded, with its hours in words."""
+    return replace(tape.instrument, hours=sessions.hours_text(tape.hours))
 
 
 def submit(key: str, request: OrderRequest, now: datetime) -> tuple[PaperOrder, list[PaperFill] | None]:
@@ -190,22 +194,24 @@ def submit(key: str, request: OrderRequest, now: datetime) -> tuple[PaperOrder, 
 
     With the order come its fills, where they are known without asking.
     """
-    with ledger.locked(key) as mine:
-        market = market_of(mine)
-        state = match_locked(mine, now, market, named=request.client_order_id)
+    with account_rows.locked(key, now, named=request.client_order_id) as rows:
+        mine, market = rows.account, rows.market
+        state = match_locked(mine, now, market, rows.state)
         found = assess(CurrentAccount(mine, market, now, state), request)
+        matcher = Matcher(mine, market, now, state)
         try:
-            _ORDERS.insert(found.order)
+            if not _fills_whole(found):  # else it is written as it ends
+                ledger.save(found.order)
             for leg in found.legs:
                 leg.parent = found.order
-                _ORDERS.insert(leg)
+                ledger.save(leg)
+            if found.order.arrives_at is None:
+                _arrive(matcher, found.order, found.tape, found.arrival)
         except IntegrityError:  # it ends the transaction
             raise DuplicateClientId("An order with this client order id already exists.") from None
         if found.order.arrives_at is not None:
             watch(mine, found.tape, now)
             return found.order, []
-        matcher = Matcher(mine, market, now, state)
-        _arrive(matcher, found.order, found.tape, found.arrival)
         if request.legs or BrokerStatus(found.order.status).is_open:
             watch(mine, found.tape, now)
         if request.order_class is OrderClass.SIMPLE:
@@ -215,6 +221,13 @@ def submit(key: str, request: OrderRequest, now: datetime) -> tuple[PaperOrder, 
                 _arrive(matcher, leg, found.tape, matcher.arrival(leg, found.tape))
         found.order.refresh_from_db()
     return found.order, None
+
+
+def _fills_whole(found: Assessment) -> bool:
+    """Whether an order that stands by itself fills whole as it comes, if it can be paid."""
+    order, arrival = found.order, found.arrival
+    alone = order.order_class == OrderClass.SIMPLE and order.arrives_at is None and not order.reduce_only
+    return alone and arrival.match.price is not None and (arrival.room is None or arrival.room >= order.quantity)
 
 
 def _arrive(matcher: Matcher, order: PaperOrder, tape: prices.Tape, arrival: Arrival) -> None:

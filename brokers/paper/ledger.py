@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import CharField, Func, OuterRef, Q, QuerySet, Subquery
 
-from brokers.compiled_queries import Insertion, Statement
+from brokers.compiled_queries import Insertion, RowUpdate, Statement
 from brokers.decimals import DECIMAL_PLACES, ExactDecimalField
 from brokers.errors import InvalidAccount
 from brokers.paper import costs, fill_rules
@@ -121,6 +121,9 @@ _ORDERS = Statement(
 )
 _FILL_FIELDS = [field.attname for field in PaperFill._meta.concrete_fields]
 _NEW_FILLS = Insertion(PaperFill)
+_NEW_ORDERS = Insertion(PaperOrder)
+_NEW_BALANCE = RowUpdate(CashBalance, "account_id", "currency")
+_NEW_POSITION = RowUpdate(Holding, "account_id", "symbol")
 _FILLS = Statement(lambda order: PaperFill.objects.filter(order=order).order_by("pk").values_list(*_FILL_FIELDS))
 
 
@@ -153,20 +156,34 @@ def locked(account: PaperAccount | str) -> Iterator[PaperAccount]:
         yield _account(_LOCKED.first(account if isinstance(account, str) else account.key))
 
 
+_BookRow = tuple[str, str, Decimal, Decimal | None]
+"""What kind of row, its symbol or currency, how much, and for a position at what price."""
+
+
 class AccountSnapshot:
     """What an account has at one time, and what its open orders hold of it: each read once, when it is first needed.
 
     Whoever has booked something since takes another. Inside the ``locked`` block all of it is of one moment.
     """
 
-    def __init__(self, account: PaperAccount, at: datetime, *, named: str = "") -> None:
-        """``named``: a client order id to look for with the open orders."""
+    def __init__(
+        self,
+        account: PaperAccount,
+        at: datetime,
+        *,
+        named: str = "",
+        orders: list[OpenOrder] | None = None,
+        book: list[_BookRow] | None = None,
+    ) -> None:
+        """``named``: a client order id to look for with the open orders. ``orders``, ``book``: where they were read."""
         self.account, self.at = account, at
-        self._named = named
+        self.named, self._known_orders, self._known_book = named, orders, book
 
     @cached_property
     def _orders(self) -> list[OpenOrder]:
-        return [OpenOrder(*row) for row in _OPEN_ORDERS.rows(self._named, *OPEN_STATUSES, self.account.pk)]
+        if self._known_orders is not None:
+            return self._known_orders
+        return [OpenOrder(*row) for row in _OPEN_ORDERS.rows(self.named, *OPEN_STATUSES, self.account.pk)]
 
     @property
     def orders(self) -> list[OpenOrder]:
@@ -176,10 +193,12 @@ class AccountSnapshot:
     @property
     def knows_name(self) -> bool:
         """Whether an order, open or not, has the client order id that was looked for."""
-        return any(order.client_order_id == self._named for order in self._orders)
+        return any(order.client_order_id == self.named for order in self._orders)
 
     @cached_property
-    def _book(self) -> list[tuple[str, str, Decimal, Decimal | None]]:
+    def _book(self) -> list[_BookRow]:
+        if self._known_book is not None:
+            return self._known_book
         pk = self.account.pk
         # Where nothing settles later the ledger is not searched for it: it only grows.
         settles_later = self.account.settlement_days > 0
@@ -273,9 +292,23 @@ def fill(
     )
     amount = costs.notional_of(done.price, done.quantity)
     moved = done.quantity if side is Side.BUY else -done.quantity
+    fill_id = f"{order.broker_order_id}-{(order.fills.count() if order.filled_quantity else 0) + 1}"
+    # The order first, so that one that fills as it comes is written once.
+    before = order.quantity - order.filled_quantity
+    paid = (order.average_price or Decimal(0)) * order.filled_quantity + done.price * done.quantity
+    order.filled_quantity += done.quantity
+    order.average_price = done.price if before == order.quantity else (paid / order.filled_quantity).quantize(_STEP)
+    order.fees += fee
+    order.updated = done.at
+    if order.filled_quantity == order.quantity:
+        end(order, BrokerStatus.FILLED, at=done.at)
+    else:
+        order.status = BrokerStatus.PARTIALLY_FILLED.value
+        shrink(order, before)
+        save(order)
     made = _NEW_FILLS.create(
         order=order,
-        fill_id=f"{order.broker_order_id}-{(order.fills.count() if order.filled_quantity else 0) + 1}",
+        fill_id=fill_id,
         price=done.price,
         quantity=done.quantity,
         fee=fee,
@@ -306,19 +339,15 @@ def fill(
         entries.append(LedgerEntry(**common, kind="fee", amount=-fee))
     _post(state, order.currency, entries)
     _move_holding(state, order.symbol, moved, done.price)
-    before = order.quantity - order.filled_quantity
-    paid = (order.average_price or Decimal(0)) * order.filled_quantity + done.price * done.quantity
-    order.filled_quantity += done.quantity
-    order.average_price = done.price if before == order.quantity else (paid / order.filled_quantity).quantize(_STEP)
-    order.fees += fee
-    order.updated = done.at
-    if order.filled_quantity == order.quantity:
-        end(order, BrokerStatus.FILLED, at=done.at)
-        return made
-    order.status = BrokerStatus.PARTIALLY_FILLED.value
-    shrink(order, before)
-    order.save()
     return made
+
+
+def save(order: PaperOrder) -> None:
+    """Raises IntegrityError for a new one whose client order id is taken."""
+    if order._state.adding:
+        _NEW_ORDERS.insert(order)
+    else:
+        order.save()
 
 
 def shrink(order: PaperOrder, before: Decimal) -> None:
@@ -335,7 +364,7 @@ def end(order: PaperOrder, status: BrokerStatus, *, at: datetime, reason: str = 
     order.reserved_cash = order.reserved_quantity = Decimal(0)
     order.touch_below = order.touch_above = order.expires_at = order.arrives_at = order.cancels_at = None
     order.updated = at
-    order.save()
+    save(order)
 
 
 def post(account: PaperAccount, *, at: datetime, kind: str, currency: str, amount: Decimal, **trade: object) -> None:
@@ -349,7 +378,7 @@ def _post(state: AccountSnapshot, currency: str, entries: list[LedgerEntry]) -> 
     total = sum((entry.amount for entry in entries), Decimal(0))
     if total:
         balance = state.cash()[currency].total
-        CashBalance.objects.filter(account=state.account, currency=currency).update(amount=balance + total)
+        _NEW_BALANCE.make(state.account.pk, currency, amount=balance + total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,7 +455,7 @@ def _set_holding(
         if quantity:
             mine.create(account=state.account, symbol=symbol, quantity=quantity, average_price=average_price)
     elif quantity:
-        mine.update(quantity=quantity, average_price=average_price)
+        _NEW_POSITION.make(state.account.pk, symbol, quantity=quantity, average_price=average_price)
     else:
         mine.delete()
 

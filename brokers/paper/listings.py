@@ -41,11 +41,14 @@ def market_of(account: PaperAccount) -> prices.Market:
     return market_for(account.seed, account.hours, account.venue)
 
 
-def market_for(seed: int, market_hours: str, venue: str = "") -> prices.Market:
-    """Raises BrokerUnavailable for a venue whose listing was never read."""
+def market_for(
+    seed: int, market_hours: str, venue: str = "", imported: Iterable[tuple[Any, ...]] | None = None
+) -> prices.Market:
+    """``imported``: what is, where it was read. Raises BrokerUnavailable for a venue whose listing was never read."""
     if venue:
         return live.market(venue)
-    return _market(seed, market_hours, tuple(sorted(_IMPORTED.rows(), key=_in_order)))
+    rows = _IMPORTED.rows() if imported is None else imported
+    return _market(seed, market_hours, tuple(sorted(rows, key=_in_order)))
 
 
 def market_shown(key: str, now: datetime) -> prices.Market:

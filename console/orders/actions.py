@@ -9,7 +9,7 @@ from console.errors import Code, Refusal, refusal_of_read
 from console.orders import prepare as preparing
 from console.orders import queries as order_queries
 from console.orders import summary
-from console.orders.checks import confirmation_delay, limit_rules, order_access, rows
+from console.orders.checks import order_access, permission, rows
 from console.orders.execution import cancel as cancelling
 from console.orders.execution import protective_cancels, release
 from console.orders.models import Confirmation, Order
@@ -39,11 +39,7 @@ def confirm_all(principal: Principal, confirmation_id: str, *, request_id: str =
     """
     plan = rows.plan_of(confirmation_id, principal.app_id)
     confirmation = order_queries.confirmation_of(principal, confirmation_id) if plan is None else plan.confirmation
-
-    def may(connection: Connection) -> None:
-        limit_rules.check_redeemer(confirmation.decided_by(connection), connection, principal.redeemer)
-        confirmation_delay.check_delay(confirmation, connection, principal.redeemer)
-
+    may = permission.redeemable_by(principal.redeemer, confirmation)
     orders = release.release(confirmation, plan, authorize=may, by=principal.app_label, request_id=request_id)
     return Released(confirmation=confirmation, orders=tuple(orders))
 

@@ -18,7 +18,7 @@ from django.db import IntegrityError, transaction
 from brokers.base import Broker
 from brokers.compiled_queries import Insertion
 from brokers.decimals import plain
-from brokers.errors import AuthFailed, BrokerError, InsufficientFunds, InsufficientPosition, RateLimited, Rejected
+from brokers.errors import AuthFailed, BrokerError, RateLimited, Rejected
 from brokers.types import Instrument, LegRequest, OrderChanges, OrderRequest, OrderType, Position, Preview, Side
 from console import ids
 from console.connected_apps.models import ConnectedApp
@@ -29,7 +29,9 @@ from console.halts import services as halts
 from console.orders import queries as order_queries
 from console.orders import summary
 from console.orders.checks import facts as check_facts
-from console.orders.checks import limits, order_access, permission, repeats, rows
+from console.orders.checks import order_access, pipeline, repeats, rows
+from console.orders.checks.pipeline import About, Stage
+from console.orders.checks.subject import Facts, PriceSource, Subject
 from console.orders.execution import amendments
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import Status
@@ -39,6 +41,7 @@ from console.orders.transitions import confirmation_state, order_state
 from console.principal import Principal, Redeemer
 
 _ORDERS = Insertion(Order)
+_OF_THE_ORDER = frozenset({About.POSITION, About.ORDER})
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -99,53 +102,35 @@ def prepare_plan(
     """
     _for_each(items, lambda item: item.terms.check())
     asking = rows.app_rows(principal.app_id)
-    app, connection = asking.app, asking.connection
-    permission.check_permission(app, connection)
-    broker = broker_access.broker_of(connection)
+    asker = Subject(asking=asking, action=halts.GatedAction.PREPARE)
+    pipeline.require(asker, Stage.SHOWN, about={About.ASKER})
+    broker = broker_access.broker_of(asking.connection)
     try:
         account = broker_access.choose_account(broker, account_id, principal.account_id)
-        asking.check_halts(halts.GatedAction.PREPARE, account.account_id)
+        asker = replace(asker, account_id=account.account_id, closes=action == Action.CLOSE)
+        pipeline.require(asker, Stage.SHOWN, about={About.ASKER})
         wanted = _for_each(items, lambda item: order_request(broker, item.terms))
         requests = [request for request, _ in wanted]
-        if earlier := _find_existing(principal, connection, items, account.account_id, requests):
+        if earlier := _find_existing(principal, asking.connection, items, account.account_id, requests):
             return earlier
         drafts = _for_each(
-            list(zip(items, wanted, strict=True)),
-            lambda pair: draft_order(broker, account.account_id, pair[0], *pair[1]),
+            list(zip(items, wanted, strict=True)), lambda pair: _checked_draft(asker, broker, pair[0], *pair[1])
         )
     except BrokerError as error:
         raise refusal_of_read(error) from error
     if all_or_none:
-        together = check_facts.FundsCheck(connection)
+        together = check_facts.FundsCheck(asking.connection)
         for draft in drafts:
             together.add(draft.preview)
-    plan = Plan(app=app, account_id=account.account_id, action=action, all_or_none=all_or_none)
+    plan = Plan(app=asking.app, account_id=account.account_id, action=action, all_or_none=all_or_none)
     try:
-        return _check_and_hold(principal, broker, plan, drafts, request_id)
+        return _hold_plan(principal, plan, drafts, request_id)
     except IntegrityError as error:
         # The same id was prepared by a call beside this one.
-        earlier = _find_existing(principal, connection, items, account.account_id, requests)
+        earlier = _find_existing(principal, asking.connection, items, account.account_id, requests)
         if earlier is None:
             raise _id_conflict(drafts[0].client_order_id) from error
         return earlier
-
-
-def _check_and_hold(
-    principal: Principal, broker: Broker, plan: Plan, drafts: Sequence[Draft], request_id: str
-) -> Prepared:
-    """The limits, and the rows. Raises Refusal, IntegrityError."""
-    connection = plan.app.connection
-    try:
-        facts = [
-            check_facts.load(broker, connection, plan.app, each.instrument, each.preview.quote, request=each.request)
-            for each in drafts
-        ]
-    except BrokerError as error:
-        raise refusal_of_read(error) from error
-    pairs = list(zip(drafts, facts, strict=True))
-    closes = plan.action == Action.CLOSE
-    _for_each(pairs, lambda pair: limits.check_limits(pair[0].request, pair[1], connection, plan.app, closes=closes))
-    return _hold_plan(principal, plan, drafts, request_id)
 
 
 def _hold_plan(principal: Principal, plan: Plan, drafts: Sequence[Draft], request_id: str) -> Prepared:
@@ -185,16 +170,42 @@ def _wire_id() -> str:
     return uuid.uuid4().hex
 
 
-def draft_order(
-    broker: Broker, account_id: str, item: PlanItem, request: OrderRequest, instrument: Instrument
+def _checked_draft(
+    asker: Subject, broker: Broker, item: PlanItem, request: OrderRequest, instrument: Instrument
 ) -> Draft:
+    """Raises BrokerError, Refusal."""
+    order = replace(asker, wanted=request)
+    facts = pipeline.require(order, Stage.SHOWN, Facts(order, broker, instrument=instrument), about=_OF_THE_ORDER)
+    return draft_of(item, facts)
+
+
+def draft_of(item: PlanItem, facts: Facts) -> Draft:
+    """What is shown of an order. Where its broker has no estimate yet, that is ours. Raises BrokerError."""
+    request, preview = facts.subject.request, facts.preview
     return Draft(
         terms=item.terms,
         request=request,
         client_order_id=item.client_order_id or request.client_order_id,
-        instrument=instrument,
-        preview=broker.preview(account_id, request),
+        instrument=facts.instrument,
+        preview=preview or _own_estimate(facts),
         position=item.position,
+        with_fee=preview is not None,
+    )
+
+
+def _own_estimate(facts: Facts) -> Preview:
+    """By the quote, without a fee: what a working order holds of a position is free once that is cancelled."""
+    request, quote = facts.subject.request, facts.quote
+    state = facts.broker.account_state(facts.subject.account_id or "")
+    worth = facts.price * request.units * facts.instrument.multiplier
+    return Preview(
+        price=facts.price,
+        notional=worth,
+        fee=Decimal(0),
+        cash_effect=worth if request.side is Side.SELL else -worth,
+        buying_power=state.buying_power,
+        buying_power_currency=state.currency,
+        quote=quote,
     )
 
 
@@ -374,22 +385,27 @@ def prepare_flatten(
     """
     asking = rows.app_rows(principal.app_id)
     app = asking.app
-    permission.check_permission(app, app.connection)
+    asker = Subject(
+        asking=asking,
+        action=halts.GatedAction.FLATTEN if app.is_console else halts.GatedAction.PREPARE,
+        estimate=PriceSource.PREVIEW_OR_QUOTE,
+        closes=True,
+    )
+    pipeline.require(asker, Stage.SHOWN, about={About.ASKER})
     broker = broker_access.broker_of(app.connection)
     drafts, left_out = [], []
     try:
         account = broker_access.choose_account(broker, account_id, principal.account_id)
         is_owners = confirmation_state.redeemer_of(app, principal.redeemer) is Redeemer.OWNER
         whose = None if is_owners else app
-        asked = halts.GatedAction.FLATTEN if app.is_console else halts.GatedAction.PREPARE
-        asking.check_halts(asked, account.account_id)
+        asker = replace(asker, account_id=account.account_id)
+        pipeline.require(asker, Stage.SHOWN, about={About.ASKER})
         for position in broker.positions(account.account_id):
             if position.quantity:
                 try:
                     order_access.check_no_other_orders(whose, app.connection, account.account_id, position.symbol)
-                    draft = _draft_of_close(broker, account.account_id, position)
-                    facts = check_facts.load(broker, app.connection, app, draft.instrument, draft.preview.quote)
-                    limits.check_limits(draft.request, facts, app.connection, app, closes=True)
+                    item = _close_of(broker, position)
+                    draft = _checked_draft(asker, broker, item, *order_request(broker, item.terms))
                 except (AuthFailed, RateLimited):  # said of the connection, not of this position
                     raise
                 except Rejected as error:
@@ -416,40 +432,14 @@ def prepare_flatten(
     return _hold_plan(principal, plan, drafts, request_id), left_out
 
 
-def _draft_of_close(broker: Broker, account_id: str, position: Position) -> Draft:
-    """What a working order holds of the position is free once that is cancelled: until then the estimate is ours."""
+def _close_of(broker: Broker, position: Position) -> PlanItem:
     terms = Terms(
         symbol=position.symbol,
         side=side_to_close(position.quantity),
         quantity=abs(position.quantity),
         reduce_only=broker.capabilities.reduce_only,
     )
-    request, instrument = order_request(broker, terms)
-    try:
-        return draft_order(broker, account_id, PlanItem(terms=terms, position=position.quantity), request, instrument)
-    except (InsufficientPosition, InsufficientFunds):
-        quote = broker.quotes([request.symbol])[0]
-        price = quote.bid if request.side is Side.SELL else quote.ask
-        state = broker.account_state(account_id)
-        worth = price * request.units * instrument.multiplier
-        preview = Preview(
-            price=price,
-            notional=worth,
-            fee=Decimal(0),
-            cash_effect=worth if request.side is Side.SELL else -worth,
-            buying_power=state.buying_power,
-            buying_power_currency=state.currency,
-            quote=quote,
-        )
-        return Draft(
-            terms=terms,
-            request=request,
-            client_order_id=request.client_order_id,
-            instrument=instrument,
-            preview=preview,
-            position=position.quantity,
-            with_fee=False,
-        )
+    return PlanItem(terms=terms, position=position.quantity)
 
 
 # -- modify --------------------------------------------------------------------------------------------------
@@ -459,10 +449,10 @@ def prepare_change(
     principal: Principal, order_id: str, asked: OrderChanges, *, account_id: str | None = None, request_id: str = ""
 ) -> Modification:
     """Hold a change of an order of the principal's connection for confirmation; see ``amendments``. Raises Refusal."""
-    app, order = app_of(principal), order_queries.find_order(principal, order_id, account_id)
-    order_access.check_may_change(app, order)
+    asking, order = rows.app_rows(principal.app_id), order_queries.find_order(principal, order_id, account_id)
+    order_access.check_may_change(asking.app, order)
     return amendments.prepare(
-        app, order, asked, redeemer=principal.redeemer, by=principal.app_label, request_id=request_id
+        asking, order, asked, redeemer=principal.redeemer, by=principal.app_label, request_id=request_id
     )
 
 

@@ -1,25 +1,27 @@
 """What an order would cost and whether it would pass. Sends nothing and keeps nothing."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from brokers.decimals import plain
 from brokers.types import OrderType, Preview, Side
-from console.connected_apps.models import ConnectedApp
 from console.connections import broker_access
 from console.errors import Refusal
 from console.halts import services as halts
 from console.orders import prepare as preparing
 from console.orders import summary
-from console.orders.checks import facts as check_facts
-from console.orders.checks import limits, permission, rows
+from console.orders.checks import permission, pipeline, rows
 from console.orders.checks.limit_rules import MAX_DRIFT
+from console.orders.checks.pipeline import About, Stage
+from console.orders.checks.subject import Facts, Subject
 from console.orders.models import Order
 from console.orders.prepare import PlanItem
 from console.orders.terms import Terms, check_client_order_id
 from console.principal import Principal
+
+_NAMES = {"release": "release by the assistant"}
+"""Here it is the assistant's own yes that is looked at."""
 
 # -- preview -------------------------------------------------------------------------------------------------
 
@@ -53,7 +55,7 @@ def preview(
     """
     terms.check()
     asking = rows.app_rows(principal.app_id)
-    app, connection = asking.app, asking.connection
+    connection = asking.connection
     warnings: list[str] = []
     if client_order_id is not None:
         check_client_order_id(client_order_id)
@@ -61,23 +63,24 @@ def preview(
             warnings.append(f"client_order_id {client_order_id} is already used by an order. Use a new one.")
     with broker_access.broker_for(principal) as broker:
         account = broker_access.choose_account(broker, account_id, principal.account_id)
-        item = PlanItem(terms=terms, client_order_id=client_order_id)
-        draft = preparing.draft_order(broker, account.account_id, item, *preparing.order_request(broker, terms))
-        facts = check_facts.load(broker, connection, app, draft.instrument, draft.preview.quote, request=draft.request)
+        request, instrument = preparing.order_request(broker, terms)
+        order = Subject(
+            asking=asking,
+            action=halts.GatedAction.PREPARE,
+            account_id=account.account_id,
+            wanted=request,
+            authorize=permission.check_policy,
+        )
+        facts = Facts(order, broker, instrument=instrument)
+        draft = preparing.draft_of(PlanItem(terms=terms, client_order_id=client_order_id), facts)
+        results = pipeline.collect(order, facts, {Stage.SHOWN})
     estimate = draft.preview
     return PreviewResult(
         account_id=account.account_id,
         shown=summary.order_terms(connection, account.account_id, draft),
         buying_power_after=_buying_power_after(estimate) if terms.side is Side.BUY else None,
-        checks=(
-            PreviewCheck(name="broker rules and funds"),
-            PreviewCheck(name="permission to trade", refusal=_refused(permission.check_permission, app, connection)),
-            PreviewCheck(
-                name="halts",
-                refusal=_refused(asking.check_halts, halts.GatedAction.PREPARE, account.account_id),
-            ),
-            PreviewCheck(name="limits", refusal=_refused(limits.check_limits, draft.request, facts, connection, app)),
-            PreviewCheck(name="release by the assistant", refusal=_refused(permission.check_policy, connection)),
+        checks=tuple(
+            PreviewCheck(name=_NAMES.get(each.check.name, each.check.name), refusal=each.refusal) for each in results
         ),
         warnings=(*warnings, *order_warnings(terms, estimate)),
     )
@@ -89,18 +92,14 @@ def _buying_power_after(estimate: Preview) -> Decimal | None:
     return estimate.buying_power + estimate.cash_effect
 
 
-def _refused(check: Callable[..., object], *about: object) -> Refusal | None:
+def refusal_to_trade(principal: Principal) -> Refusal | None:
+    """Why this app could prepare no order now, whatever the order; None: it could."""
+    asker = Subject(asking=rows.app_rows(principal.app_id), action=halts.GatedAction.PREPARE)
     try:
-        check(*about)
+        pipeline.require(asker, Stage.SHOWN, about={About.ASKER})
     except Refusal as refusal:
         return refusal
     return None
-
-
-def refusal_to_trade(principal: Principal) -> Refusal | None:
-    """Why this app could prepare no order now, whatever the order; None: it could."""
-    app = ConnectedApp.objects.select_related("connection__owner").get(pk=principal.app_id)
-    return _refused(permission.check_permission, app, app.connection)
 
 
 def order_warnings(terms: Terms, preview: Preview) -> list[str]:

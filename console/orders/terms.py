@@ -374,6 +374,12 @@ def digest(shown: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(shown, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+def shown_of_each(shown: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    """What was shown of each order of a plan of ``count``; of none, where another plan was shown."""
+    each: list[dict[str, Any]] = shown.get("orders", [shown])
+    return each if len(each) == count else [{} for _ in range(count)]
+
+
 def _not_offered(field: str, what: str, instead: frozenset[Any] = frozenset()) -> Refusal:
     message = f"This broker does not accept {what}."
     if instead:

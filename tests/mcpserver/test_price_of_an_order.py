@@ -45,15 +45,15 @@ def price(own: Server, trade: Wire, tool: str, arguments: dict[str, Any]) -> tup
     return told(own) - before, answer
 
 
-def test_an_order_takes_45_statements_from_its_preparation_to_its_fill(own: Server, trade: Wire) -> None:
+def test_an_order_takes_30_statements_from_its_preparation_to_its_fill(own: Server, trade: Wire) -> None:
     placing, placed = price(own, trade, "place_order", MARKET)
     confirming, done = price(own, trade, "confirm_trade", {"confirmation_id": placed["confirmation_id"]})
     assert done["status"] == "filled"
-    assert placing + confirming <= 45, f"{placing} to place and {confirming} to confirm"
+    assert placing + confirming <= 30, f"{placing} to place and {confirming} to confirm"
 
 
 @pytest.mark.parametrize(
-    ("tool", "arguments", "most"), [("get_portfolio", {}, 10), ("get_orders", {}, 14), ("preview_order", MARKET, 9)]
+    ("tool", "arguments", "most"), [("get_portfolio", {}, 4), ("get_orders", {}, 11), ("preview_order", MARKET, 4)]
 )
 def test_a_look_before_an_order_takes_few_statements(
     own: Server, trade: Wire, tool: str, arguments: dict[str, Any], most: int

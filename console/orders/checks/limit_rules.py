@@ -8,11 +8,8 @@ from decimal import Decimal
 from brokers.decimals import DECIMAL_PLACES, MAX_DIGITS, plain
 from brokers.instrument_id import InstrumentId
 from brokers.types import AssetClass, LegRequest, OrderClass, OrderRequest, OrderType, Preview, Quote, Side
-from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.limits import LIVE_NEEDS, TITLES, Limits
-from console.orders.checks import permission
-from console.principal import Redeemer
 
 DEFAULT_COLLAR = Decimal(2)
 
@@ -21,18 +18,6 @@ QUOTE_FRESH_FOR = timedelta(minutes=15)
 _MOST_WORTH = Decimal(10) ** (MAX_DIGITS - DECIMAL_PLACES)
 
 MAX_DRIFT = Decimal("0.02")
-
-
-def check_redeemer(decided_by: Redeemer, connection: Connection, by: Redeemer) -> None:
-    """May a call that stands for the yes of ``by`` redeem what takes that of ``decided_by``? Raises Refusal."""
-    if decided_by is Redeemer.OWNER:
-        raise permission.only_the_owner(connection)
-    if by.rank < decided_by.rank:
-        raise Refusal(
-            Code.USER_IS_ASKED,
-            "The user is being asked about this in their client, so only their answer there sends it, or its owner in "
-            "the console. No call of an app can. Nothing was sent; ask get_order_status.",
-        )
 
 
 # -- limits --------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def check_limits(
         daily_usage.scoped_limits(connection, app, now, exclude=itself),
         is_live=connection.is_live,
         pending={
-            side: open_orders.pending_quantity(request.symbol, side, connection, facts, exclude=itself)
+            side: open_orders.pending_quantity(request.symbol, side, connection, facts, exclude=exclude)
             for side in sides
         },
         closes=closes,

@@ -1,6 +1,8 @@
-"""What other released orders can still add to a position."""
+"""What other released orders can still fill: the one answer, for limits on positions and for what a position bears."""
 
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import Q
@@ -16,54 +18,94 @@ from console.orders.models import Modification, Order
 from console.orders.states import Status
 
 _LATE_FOR = timedelta(days=1)
+_UNSENT = (Status.DENIED, Status.NOT_SENT, Status.REJECTED)
 
 
-def pending_quantity(
-    symbol: str, side: Side, connection: Connection, facts: RiskInputs, *, exclude: int | None = None
-) -> PendingQuantity:
-    """What other released orders of one side of a symbol, or of its coin, can add to ``facts.held``, their legs too.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fillable:
+    """Units, unsigned."""
 
-    An order that ended since the positions were read may be in them or not, so it counts in full. Of a pair, and of
-    the two exits of a bracket, one fills: they count once.
+    adds: Decimal
+    exits: Decimal
+    """The part of ``adds`` that hangs on orders of the other side, and so guards what they fill."""
+
+
+def fillable(
+    connection_id: int,
+    side: Side,
+    symbols: Q,
+    *,
+    at: datetime,
+    filled: Mapping[int, Decimal],
+    account_id: str | None = None,
+    exclude: Order | None = None,
+    exits: bool = True,
+    late: bool = True,
+) -> Fillable:
+    """What other released orders of one side can fill that is not in a position read at ``at``.
+
+    ``filled``: what had filled of each live order then, by its row; those fills are in the position. An order that
+    ended since may be in it or not, so it counts, but for what was never sent and filled nothing. Of a pair, and of the
+    two exits of a bracket, one fills: they count once. A change on its way counts where it makes an order larger.
+    ``symbols`` picks the orders, ``account_id`` those of one account. ``exits``: with what hangs on another order,
+    which its broker ends with the position. ``late``: with what its broker did not find for a day, as it can be merely
+    late. ``exclude``: left out, with what hangs on it and what it ends when it fills.
     """
-    late = Q(status=Status.NOT_FOUND, moved_at__gte=facts.at - _LATE_FOR, settled_by_hand_at=None)
-    rows = Order.objects.filter(
-        Q(status__in=states.OPEN) | late | Q(moved_at__gte=facts.at),
-        Q(released_at__isnull=False) | Q(parent__released_at__isnull=False),
-        check_facts.in_position(symbol, facts.asset_class),
-        connection=connection,
-        side=side,
-    ).select_related("parent")
+    since = Q(moved_at__gte=at)
+    if late:
+        since |= Q(status=Status.NOT_FOUND, moved_at__gte=at - _LATE_FOR, settled_by_hand_at=None)
+    released = Q(released_at__isnull=False) | Q(parent__released_at__isnull=False)
+    can_fill = Q(status__in=states.OPEN) | (since & released)
+    rows = Order.objects.filter(can_fill, symbols, connection=connection_id, side=side).select_related("parent")
+    if account_id is not None:
+        rows = rows.filter(account_id=account_id)
+    if not exits:
+        rows = rows.filter(Q(parent=None) | Q(order_class=OrderClass.OCO))
+    if exclude is not None:
+        kind, root = _group(exclude)
+        rows = rows.exclude(Q(pk=exclude.pk) | Q(parent=exclude.pk) | (_group_filter(kind, root) if kind else Q()))
     groups: dict[tuple[str, int], list[Order]] = {}
-    for row in rows if exclude is None else rows.exclude(pk__in=_same_group(exclude)):
-        groups.setdefault(_group(row), []).append(row)
-    # A change on its way may have made an order larger already, and its legs with it.
-    growing = {
-        change.order_id: change.quantity or Decimal(0)
-        for change in Modification.objects.filter(
-            check_facts.in_position(symbol, facts.asset_class, "order__"),
-            order__connection=connection,
-            status__in=states.UNSETTLED,
-        )
-    }
-    adds = exits = Decimal(0)
+    for row in rows:
+        if row.state not in _UNSENT or row.filled_quantity:
+            groups.setdefault(_group(row), []).append(row)
+    if not groups:
+        return Fillable(adds=Decimal(0), exits=Decimal(0))
+    growing = _growing({pk for some in groups.values() for row in some for pk in (row.pk, row.parent_id) if pk})
+    adds = guards = Decimal(0)
     for (kind, root), some in groups.items():
         can = max(
-            max(
-                daily_usage.units_of(row),
-                growing.get(row.pk, Decimal(0)),
-                growing.get(row.parent_id or row.pk, Decimal(0)),
-            )
+            max(daily_usage.units_of(row), *(growing.get(pk, Decimal(0)) for pk in (row.pk, row.parent_id or row.pk)))
             for row in some
         )
         paired = Order.objects.filter(_group_filter(kind, root)) if kind else some
-        can = max(can - sum((_filled_before(row, facts) for row in paired), Decimal(0)), Decimal(0))
+        can = max(can - sum((_filled_by_then(row, at, filled) for row in paired), Decimal(0)), Decimal(0))
         adds += can
         parent = some[0].parent
         if parent is not None and parent.side != side:
-            exits += min(can, daily_usage.units_of(parent))
+            guards += min(can, daily_usage.units_of(parent))
+    return Fillable(adds=adds, exits=guards)
+
+
+def pending_quantity(
+    symbol: str, side: Side, connection: Connection, facts: RiskInputs, *, exclude: Order | None = None
+) -> PendingQuantity:
+    """What other released orders of one side of a symbol, or of its coin, can add to ``facts.held``, their legs too."""
+    found = fillable(
+        connection.pk,
+        side,
+        check_facts.in_position(symbol, facts.asset_class),
+        at=facts.at,
+        filled=facts.filled_before or {},
+        exclude=exclude,
+    )
     sign = 1 if side is Side.BUY else -1
-    return PendingQuantity(adds=sign * adds, exits=sign * exits)
+    return PendingQuantity(adds=sign * found.adds, exits=sign * found.exits)
+
+
+def _growing(orders: set[int]) -> dict[int, Decimal]:
+    """The quantities that changes on their way may have given these orders already, and their legs with them."""
+    changes = Modification.objects.filter(order__in=orders, status__in=states.UNSETTLED, quantity__isnull=False)
+    return {change.order_id: Decimal(change.quantity or 0) for change in changes}
 
 
 def _group(order: Order) -> tuple[str, int]:
@@ -80,20 +122,9 @@ def _group_filter(kind: str, root: int) -> Q:
     return legs | Q(pk=root) if kind == "pair" else legs
 
 
-def _same_group(pk: int) -> list[int]:
-    """The order itself, what is weighed as a part of it, and what it ends when it fills."""
-    order = Order.objects.get(pk=pk)
-    kind, root = _group(order)
-    return list(
-        Order.objects.filter(Q(pk=pk) | Q(parent=pk) | (_group_filter(kind, root) if kind else Q())).values_list(
-            "pk", flat=True
-        )
-    )
-
-
-def _filled_before(order: Order, facts: RiskInputs) -> Decimal:
-    """What of its fills is in ``facts.held`` for certain."""
-    known = (facts.filled_before or {}).get(order.pk)
+def _filled_by_then(order: Order, at: datetime, filled: Mapping[int, Decimal]) -> Decimal:
+    """What of its fills is in the position for certain."""
+    known = filled.get(order.pk)
     if known is not None:
         return known
-    return order.filled_quantity if order.state not in LIVE and order.moved_at < facts.at else Decimal(0)
+    return order.filled_quantity if order.state not in LIVE and order.moved_at < at else Decimal(0)

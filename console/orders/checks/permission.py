@@ -1,8 +1,13 @@
 """Whether an app may trade on a connection now, and who may release an order."""
 
+from collections.abc import Callable
+
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
+from console.orders.checks.confirmation_delay import check_delay
+from console.orders.models import Confirmation
+from console.principal import Redeemer
 
 
 def check_permission(app: ConnectedApp, connection: Connection) -> None:
@@ -52,3 +57,25 @@ def only_the_owner(connection: Connection) -> Refusal:
         f"On {connection.name} only its owner can release an order, in the console. Nothing was sent; the order "
         "waits for the owner until its confirmation expires.",
     )
+
+
+def check_redeemer(decided_by: Redeemer, connection: Connection, by: Redeemer) -> None:
+    """May a call that stands for the yes of ``by`` redeem what takes that of ``decided_by``? Raises Refusal."""
+    if decided_by is Redeemer.OWNER:
+        raise only_the_owner(connection)
+    if by.rank < decided_by.rank:
+        raise Refusal(
+            Code.USER_IS_ASKED,
+            "The user is being asked about this in their client, so only their answer there sends it, or its owner in "
+            "the console. No call of an app can. Nothing was sent; ask get_order_status.",
+        )
+
+
+def redeemable_by(by: Redeemer, confirmation: Confirmation) -> Callable[[Connection], None]:
+    """``check_redeemer`` and ``check_delay`` of this confirmation, as it is when they are called."""
+
+    def check(connection: Connection) -> None:
+        check_redeemer(confirmation.decided_by(connection), connection, by)
+        check_delay(confirmation, connection, by)
+
+    return check

@@ -10,13 +10,11 @@ from django.utils import timezone
 
 from brokers.base import Broker
 from brokers.decimals import plain
-from brokers.types import OrderClass
+from brokers.types import Side
 from console.errors import Code, Refusal
-from console.orders import states
+from console.orders.checks import open_orders
+from console.orders.checks.facts import LIVE
 from console.orders.models import Action, Order
-from console.orders.states import Status
-
-_UNSENT = frozenset({Status.DENIED, Status.NOT_SENT, Status.REJECTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class PositionSnapshot:
 def snapshot(order: Order, broker: Broker) -> PositionSnapshot:
     """Raises BrokerError."""
     at, quantity = timezone.now(), Decimal(0)
-    rows = Order.objects.filter(connection_id=order.connection_id, symbol=order.symbol, status__in=states.OPEN)
+    rows = Order.objects.filter(connection_id=order.connection_id, symbol=order.symbol, status__in=LIVE)
     filled = dict(rows.values_list("pk", "filled_quantity"))
     for each in broker.positions(order.account_id):
         if each.symbol == order.symbol:
@@ -88,32 +86,17 @@ def check_covers_increase(order: Order, quantity: Decimal, held: PositionSnapsho
 def _pending_units(order: Order, held: PositionSnapshot) -> Decimal:
     """Units that other orders of ours on the same side can still fill, or may have filled since ``held`` was read.
 
-    Exits of a bracket are not counted: their broker ends them with the position. Of a pair one half fills.
+    Exits of a bracket are not counted: their broker ends them with the position. Neither is what its broker did not
+    find: a lost order would keep its owner in the position for a day.
     """
-    rows = Order.objects.filter(
-        Q(parent=None) | Q(order_class=OrderClass.OCO),
-        connection_id=order.connection_id,
+    return open_orders.fillable(
+        order.connection_id,
+        Side(order.side),
+        Q(symbol=order.symbol),
+        at=held.at,
+        filled=held.filled,
         account_id=order.account_id,
-        symbol=order.symbol,
-        side=order.side,
-        quantity__isnull=False,
-    ).exclude(pk=order.pk)
-    resting = rows.filter(status__in=states.OPEN, moved_at__lt=held.at)
-    released = Q(released_at__isnull=False) | Q(parent__released_at__isnull=False)
-    fresh = rows.filter(released, moved_at__gte=held.at).exclude(status__in=_UNSENT)
-    most: dict[int, Decimal] = {}
-    for each in resting:
-        whole = each.parent_id or each.pk
-        halves = Order.objects.filter(Q(pk=whole) | Q(parent=whole)) if each.order_class == OrderClass.OCO else [each]
-        left = each.quantity - sum((_filled(half, held) for half in halves), Decimal(0))
-        most[whole] = max(most.get(whole, left), left)
-    for each in fresh:
-        whole = each.parent_id or each.pk
-        most[whole] = max(most.get(whole, each.quantity), each.quantity)
-    return sum(most.values(), Decimal(0))
-
-
-def _filled(order: Order, held: PositionSnapshot) -> Decimal:
-    """What of its fills is in the position for certain."""
-    ended = order.state in states.ENDED and order.moved_at < held.at
-    return order.filled_quantity if ended else held.filled.get(order.pk, Decimal(0))
+        exclude=order,
+        exits=False,
+        late=False,
+    ).adds

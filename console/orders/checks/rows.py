@@ -6,6 +6,8 @@ are under its locks; what the others find refuses early.
 
 from dataclasses import dataclass
 
+from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from brokers.compiled_queries import Instances
@@ -30,13 +32,17 @@ _COVERED = Instances[Order](
         .order_by("pk")
     )
 )
-# Never with the halts in the same statement: on PostgreSQL one that waited for its locks would see them as they were
-# before it waited.
-_LOCKED = Instances[ConnectedApp](
-    lambda app: (
-        ConnectedApp.objects.select_related("connection").select_for_update(of=("self", "connection")).filter(pk=app)
-    )
-)
+
+
+def _lock(app: int) -> QuerySet[ConnectedApp]:
+    found = ConnectedApp.objects.select_related("connection").filter(pk=app)
+    if connection.features.has_select_for_update:
+        # Never with the halts in the same statement: one that waited for its locks would see them as they were before.
+        return found.select_for_update(of=("self", "connection"))
+    return found.annotate(is_halted=halts.any_over())  # SQLite: the transaction has been alone since it began
+
+
+_LOCKED = Instances[ConnectedApp](_lock)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +51,12 @@ class AppRows:
 
     app: ConnectedApp
     connection: Connection
-    is_halted: bool
-    """Whether a halt stands over any of its accounts."""
+    is_halted: bool | None
+    """Whether a halt stands over any of its accounts; None: not read with these rows."""
 
     def check_halts(self, action: halts.GatedAction, account_id: str) -> None:
         """As ``services.check``, which is asked no more where none stood. Raises Refusal."""
-        if self.is_halted:
+        if self.is_halted is not False:
             halts.check(action, self.connection, self.app.pk, account_id)
 
 
@@ -93,9 +99,9 @@ def plan_of(confirmation_id: str, app_id: int, known: Confirmation | None = None
     )
 
 
-def locked(app_id: int) -> tuple[ConnectedApp, Connection]:
+def locked(app_id: int) -> AppRows:
     """An app and its connection as they are now, locked in this order until the transaction ends."""
     app = _LOCKED.first(app_id)
     if app is None:
         raise ConnectedApp.DoesNotExist
-    return app, app.connection
+    return AppRows(app=app, connection=app.connection, is_halted=getattr(app, "is_halted", None))

@@ -3,19 +3,21 @@
 import logging
 
 from brokers.errors import BrokerError
-from console.connected_apps.models import ConnectedApp
 from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
-from console.halts import services as halts
 from console.orders import states
-from console.orders.checks import at_release, order_access, permission, position_checks
+from console.orders.checks import order_access, pipeline, rows, subject
+from console.orders.checks.pipeline import About, Stage
+from console.orders.checks.subject import Subject
 from console.orders.execution import cancel as cancelling
 from console.orders.models import Action, Confirmation, Order
 from console.orders.states import Status
 from console.orders.transitions import order_state
 
 log = logging.getLogger(__name__)
+
+_NOW = pipeline.EVERYTHING - {About.CONFIRMATION}
 
 
 def cancel_conflicting(confirmation: Confirmation, going: list[Order], by: str, request_id: str) -> list[Order]:
@@ -76,9 +78,8 @@ def cancel_conflicting(confirmation: Confirmation, going: list[Order], by: str, 
         try:
             _check_cancelled(order, taken)
             is_ours()
-            at_release.check_release(
-                order
-            )  # no sum of them is looked at: a short that is bought back frees what it held
+            # No sum of them is looked at: a short that is bought back frees what it held.
+            pipeline.require(_close(confirmation, order), Stage.CONFIRMED, about=_NOW)
         except BrokerError as error:
             refused.append((order, refusal_of(error)))
         except Refusal as refusal:
@@ -116,11 +117,14 @@ def _check_still_valid(confirmation: Confirmation, order: Order) -> None:
 
     Raises BrokerError, Refusal.
     """
-    app = ConnectedApp.objects.get(pk=order.app_id)
-    connection = Connection.objects.select_related("owner").get(pk=order.connection_id)
-    permission.check_permission(app, connection)
-    halts.check(confirmation.at_halts, connection, app.pk, order.account_id)
-    position_checks.check_as_shown(order, position_checks.snapshot(order, broker_access.broker_of(connection)))
+    close = _close(confirmation, order, before_cancels=True)
+    pipeline.require(close, Stage.CONFIRMED, about={About.ASKER, About.POSITION})
+
+
+def _close(confirmation: Confirmation, order: Order, *, before_cancels: bool = False) -> Subject:
+    """Of a plan that was released already: the yes is on record, and what was shown was compared with it."""
+    asking = rows.app_rows(order.app_id)
+    return subject.of_order(order, asking, confirmation, {}, before_cancels=before_cancels)
 
 
 def _is_stuck(result: cancelling.CancelResult) -> bool:

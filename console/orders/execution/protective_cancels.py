@@ -13,9 +13,10 @@ from django.utils import timezone
 from console.connected_apps.models import ConnectedApp
 from console.errors import Code, Refusal
 from console.orders.checks import facts
+from console.orders.checks.subject import Authorize
 from console.orders.execution import amendments
 from console.orders.execution import cancel as cancelling
-from console.orders.execution.amendments import Authorize, OnReleased
+from console.orders.execution.amendments import OnReleased
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import AmendmentStatus
 from console.orders.terms import describe, shown_terms

@@ -10,21 +10,22 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from brokers.decimals import plain
 from brokers.errors import BrokerError, WriteOutcome
 from console.errors import Code, Refusal, refusal_of
-from console.halts import services as halts
-from console.orders.checks import at_release, facts, limits, permission, position_checks, rows
-from console.orders.checks.at_release import ReleaseChecks
+from console.orders.checks import facts, pipeline, rows, subject
+from console.orders.checks.pipeline import About, Stage
+from console.orders.checks.subject import Authorize, Facts
 from console.orders.execution import amendments, flatten, protective_cancels, submit
-from console.orders.execution.amendments import Authorize, OnReleased
+from console.orders.execution.amendments import OnReleased
 from console.orders.models import Action, Confirmation, Order
 from console.orders.states import Status
-from console.orders.terms import digest, shown_terms
+from console.orders.terms import shown_of_each
 from console.orders.transitions import confirmation_state, order_state
 from console.orders.transitions.order_state import ConcurrentUpdate
 
 log = logging.getLogger(__name__)
+
+_OF_THE_ORDER = pipeline.EVERYTHING - {About.CONFIRMATION}
 
 
 def release(
@@ -58,21 +59,24 @@ def release(
     if confirmation.all_or_none:  # one refused order ends the plan, whatever became of the others' rows
         lead = next((order for order in plan if order.state is Status.DENIED), lead)
     _check_redeemable(confirmation, lead)
-    _check_unchanged(confirmation, plan)
-    authorize(plan[0].connection)  # whoever may not say yes does not end what waits for somebody else's
     flattens = confirmation.action == Action.FLATTEN
-    going: list[tuple[Order, ReleaseChecks]] = []
+    subjects = [
+        subject.of_order(order, asking, confirmation, shown, authorize=authorize, before_cancels=flattens)
+        for order, shown in zip(plan, shown_of_each(confirmation.terms, len(plan)), strict=True)
+    ]
+    for each in subjects:  # whoever may not say yes does not end what waits for somebody else's
+        pipeline.require(each, Stage.CONFIRMED, about={About.CONFIRMATION})
+    going: list[tuple[Order, Facts]] = []
     refused: list[tuple[Order, Refusal]] = []
-    together = facts.FundsCheck(plan[0].connection)
-    for order in plan:
+    together = facts.FundsCheck(asking.connection)
+    open_broker = subject.opener(asking.connection)
+    for order, each in zip(plan, subjects, strict=True):
         if order.state is not Status.AWAITING:
             continue  # taken back before it was confirmed
         try:
-            permission.check_permission(asking.app, asking.connection)
-            asking.check_halts(confirmation.at_halts, order.account_id)
-            checked = at_release.check_before_cancels(order) if flattens else at_release.check_release(order)
-            if checked.preview is not None:
-                together.add(checked.preview)
+            known = pipeline.require(each, Stage.CONFIRMED, Facts(each, open_broker), about=_OF_THE_ORDER)
+            if known.preview is not None and not flattens:  # a short that is bought back frees what it held
+                together.add(known.preview)
         except BrokerError as error:
             if error.outcome is not WriteOutcome.REJECTED:
                 # Nothing was decided about the order: the same confirmation may still be used.
@@ -81,7 +85,7 @@ def release(
         except Refusal as error:
             refused.append((order, error))
         else:
-            going.append((order, checked))
+            going.append((order, known))
     if refused and (confirmation.all_or_none or not going):
         _refuse(confirmation, plan, refused[0], by, request_id)
     try:
@@ -108,7 +112,7 @@ def resume_flatten(confirmation: Confirmation) -> None:
 
 
 class _ReleaseStopped(Exception):
-    """A limit or a halt said no to an order under the locks, and so to the whole plan."""
+    """A check said no to an order under the locks, and so to the whole plan."""
 
     def __init__(self, order: Order, refusal: Refusal) -> None:
         super().__init__(str(refusal))
@@ -213,34 +217,10 @@ def _check_redeemable(confirmation: Confirmation, order: Order) -> None:
         )
 
 
-def _check_unchanged(confirmation: Confirmation, plan: list[Order]) -> None:
-    """Every order must still be what was shown, to the last digit."""
-    terms = confirmation.terms
-    shown = terms.get("orders", [terms])
-    same = digest(terms) == confirmation.terms_digest and len(shown) == len(plan)
-    if not same or any(_differs(order, was) for order, was in zip(plan, shown, strict=True)):
-        raise Refusal(
-            Code.CONFIRMATION_CHANGED,
-            "The order has changed since it was shown. Nothing was sent; prepare it again.",
-            order_id=plan[0].public_id,
-        )
-
-
-def _differs(order: Order, shown: dict[str, object]) -> bool:
-    now = {
-        "connection_id": order.connection_id,
-        "environment": order.connection.environment,
-        "account_id": order.account_id,
-        "position": None if order.position_shown is None else plain(order.position_shown),
-        **shown_terms(order.request),
-    }
-    return any(shown.get(key) != value for key, value in now.items())
-
-
 @transaction.atomic
 def _redeem(
     confirmation: Confirmation,
-    going: list[tuple[Order, ReleaseChecks]],
+    going: list[tuple[Order, Facts]],
     authorize: Authorize,
     by: str,
     request_id: str,
@@ -254,28 +234,21 @@ def _redeem(
     """
     now = timezone.now()
     lead = going[0][0]
-    app, connection = rows.locked(confirmation.app_id)
-    permission.check_permission(app, connection)
-    authorize(connection)
+    asking = rows.locked(confirmation.app_id)
     if confirmation.action == Action.FLATTEN:
-        flatten.check_alone(confirmation, connection, lead)
+        flatten.check_alone(confirmation, asking.connection, lead)
     if not confirmation_state.use(confirmation, now):
         confirmation.refresh_from_db()
         lead.refresh_from_db()
         _check_redeemable(confirmation, lead)
-        authorize(connection)
+        authorize(asking.connection)
         if not confirmation_state.use(confirmation, now):
             raise Refusal(Code.CONFIRMATION_EXPIRED, "This confirmation expired. Nothing was sent.")
     gone: list[Order] = []
     held: list[tuple[Order, Refusal]] = []
-    for order, checked in going:
+    for order, known in going:
         try:
-            halts.check(confirmation.at_halts, connection, app.pk, order.account_id)
-            if checked.held is not None:
-                position_checks.check_still_covers(order, checked.held)
-            worst = limits.check_limits(
-                order.request, checked.facts, connection, app, exclude=order, closes=order.closes
-            )
+            worst = pipeline.require(known.subject.under_locks(asking), Stage.LOCKED, known).worst
         except Refusal as refusal:
             if confirmation.all_or_none:
                 raise _ReleaseStopped(order, refusal) from refusal

@@ -20,10 +20,11 @@ from brokers.types import BrokerOrder
 from console import ids
 from console.connections import broker_access
 from console.errors import Code, Refusal, code_of
-from console.halts import services as halts
 from console.halts.services import GatedAction
 from console.orders import states
-from console.orders.checks import permission, rows
+from console.orders.checks import pipeline, rows
+from console.orders.checks.pipeline import About, Stage
+from console.orders.checks.subject import Subject
 from console.orders.execution import sync
 from console.orders.execution.sync import IN_PROGRESS
 from console.orders.models import Modification, Order, Question
@@ -153,9 +154,8 @@ def _create_question(order: Order, change: Modification | None, asked: NeedsAnsw
 @transaction.atomic
 def _claim(order: Order, by: str, request_id: str) -> None:
     """Whoever moves it to SENDING is the one who sends, with permission looked at under the same locks."""
-    app, connection = rows.locked(order.app_id)
-    permission.check_permission(app, connection)
-    halts.check(order.confirmation.at_halts, connection, app.pk, order.account_id)
+    asking = Subject(asking=rows.locked(order.app_id), action=order.confirmation.at_halts, account_id=order.account_id)
+    pipeline.require(asking, Stage.LOCKED, about={About.ASKER})
     order_state.move(order, Status.SENDING, "Sent to the broker.", by, request_id, sent_at=timezone.now())
 
 
@@ -215,9 +215,12 @@ def _deliver_amendment(change: Modification, act: Callable[[Broker], BrokerOrder
 
 @transaction.atomic
 def _claim_amendment(change: Modification, by: str, request_id: str) -> None:
-    app, connection = rows.locked(change.confirmation.app_id)
-    permission.check_permission(app, connection)
-    halts.check(GatedAction.RELEASE, connection, app.pk, change.order.account_id)
+    asking = Subject(
+        asking=rows.locked(change.confirmation.app_id),
+        action=GatedAction.RELEASE,
+        account_id=change.order.account_id,
+    )
+    pipeline.require(asking, Stage.LOCKED, about={About.ASKER})
     amendment_state.move(change, AmendmentStatus.SENDING, "The change was sent to the broker.", by, request_id)
 
 

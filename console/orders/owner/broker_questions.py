@@ -16,13 +16,14 @@ from django.utils import timezone
 from brokers.errors import BrokerError, WriteOutcome
 from console.accounts.models import User
 from console.audit import log as audit_log
-from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
-from console.halts import services as halts
 from console.halts.services import Proof
 from console.orders import states
-from console.orders.checks import at_release, limits, permission, position_checks, rows
+from console.orders.checks import pipeline, rows, subject
+from console.orders.checks.pipeline import About, Stage
+from console.orders.checks.rows import AppRows
+from console.orders.checks.subject import Facts, Subject
 from console.orders.execution import amendments, submit
 from console.orders.models import Modification, Order, Question
 from console.orders.owner.approvals import Evidence
@@ -81,9 +82,10 @@ def accept(question: Question, *, by: User, evidence: Evidence, seen: str, reque
             Code.CONFIRMATION_CHANGED,
             "The question has changed since the page was shown. Nothing was answered; check it again.",
         )
-    _check_may(question, question.asker, order.connection)
+    asking = rows.app_rows(question.asker.pk)
+    pipeline.require(_subject(question, asking), Stage.CONFIRMED, about={About.ASKER})
     try:
-        checked = _check_again(question)
+        checked = _check_again(question, asking)
         _commit_yes(question, checked, by, evidence, request_id)
     except BrokerError as error:
         if error.outcome is not WriteOutcome.REJECTED:
@@ -104,26 +106,22 @@ class _RecheckFailed(Exception):
         self.refusal = refusal
 
 
-def _check_may(question: Question, app: ConnectedApp, connection: Connection) -> None:
-    """Raises Refusal."""
-    permission.check_permission(app, connection)
-    at_halts = halts.GatedAction.RELEASE if question.modification is not None else question.order.confirmation.at_halts
-    halts.check(at_halts, connection, app.pk, question.order.account_id)
+def _subject(question: Question, asking: AppRows) -> Subject:
+    order, change = question.order, question.modification
+    if change is not None:
+        return amendments.subject_of(change, asking)(change.order)
+    return subject.of_order(order, asking, order.confirmation, {}, by_quote=True)
 
 
-def _check_again(question: Question) -> at_release.ReleaseChecks | amendments.ValidatedChange:
+def _check_again(question: Question, asking: AppRows) -> Facts:
     """What its broker says of it now, as at its release. Raises BrokerError, Refusal, _RecheckFailed."""
     change = question.modification
     if change is not None and change.order.state not in states.AT_BROKER:
         raise _too_late(change.order)
     try:
-        if change is None:
-            return at_release.check_at_question(question.order)
-        weighed = amendments.validate(
-            change.order, change.asked, change.order.connection, question.asker, exclude=change
-        )
-        amendments.check_drift(change.confirmation, weighed)
-        return weighed
+        if change is not None:
+            return amendments.validate(change.order, amendments.subject_of(change, asking), Stage.CONFIRMED)
+        return pipeline.require(_subject(question, asking), Stage.CONFIRMED, about={About.POSITION, About.ORDER})
     except Refusal as refusal:
         raise _RecheckFailed(refusal) from refusal
 
@@ -131,35 +129,31 @@ def _check_again(question: Question) -> at_release.ReleaseChecks | amendments.Va
 @transaction.atomic
 def _commit_yes(
     question: Question,
-    checked: at_release.ReleaseChecks | amendments.ValidatedChange,
+    checked: Facts,
     by: User,
     evidence: Evidence,
     request_id: str,
 ) -> None:
     """Under the locks of the app's and the connection's row, as at release. Raises Refusal, _RecheckFailed."""
     order, change = question.order, question.modification
-    app, connection = rows.locked(question.asker.pk)
-    _check_may(question, app, connection)
+    asking = rows.locked(question.asker.pk)
+    locked = checked.subject.under_locks(asking)
+    pipeline.require(locked, Stage.LOCKED, checked, about={About.ASKER})
     _consume(question, "yes")
     said = f"The owner answered yes in the console, with {evidence.label}. Sending it to the broker."
-    if isinstance(checked, amendments.ValidatedChange):
-        assert change is not None
+    if change is not None:
         standing = Order.objects.select_for_update().get(pk=order.pk)
         if standing.state not in states.AT_BROKER:
             raise _too_late(order)
         try:
-            worst = amendments.check_locked(change, standing, checked, connection, app)
+            worst = amendments.check_locked(change, standing, checked, asking)
         except Refusal as refusal:
             raise _RecheckFailed(refusal) from refusal
         _move_change(change, AmendmentStatus.SENDING, said, by, request_id, code="", reason="")
         amendments.count_worst(standing, worst)
     else:
         try:
-            if checked.held is not None:
-                position_checks.check_still_covers(order, checked.held)
-            worst = limits.check_limits(
-                order.request, checked.facts, connection, app, exclude=order, closes=order.closes
-            )
+            worst = pipeline.require(locked, Stage.LOCKED, checked).worst
         except Refusal as refusal:
             raise _RecheckFailed(refusal) from refusal
         now = timezone.now()

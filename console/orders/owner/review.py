@@ -2,50 +2,46 @@
 the limits at this moment. Decides nothing and sends nothing.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.utils import timezone
 
-from brokers.base import Broker
-from brokers.errors import BrokerError, InsufficientFunds, InsufficientPosition, WriteOutcome
-from brokers.types import (
-    AccountState,
-    Instrument,
-    OrderClass,
-    OrderRequest,
-    OrderType,
-    Preview,
-    Quote,
-    Side,
-)
+from brokers.errors import BrokerError
+from brokers.types import AccountState, OrderClass, OrderRequest, Preview, Quote, Side
 from console.connected_apps.models import ConnectedApp
 from console.connections import broker_access
 from console.connections.models import Connection
-from console.errors import Code, Refusal, refusal_of
-from console.halts import services as halts
+from console.errors import Code, Refusal, refusal_of_read
 from console.limits import AMOUNTS, NUMBERS, TITLES
+from console.orders import terms
 from console.orders.checks import (
+    change_checks,
     daily_usage,
     limit_rules,
     limit_usage,
-    limits,
     open_orders,
-    permission,
-    position_checks,
+    pipeline,
+    rows,
+    subject,
 )
-from console.orders.checks import facts as check_facts
 from console.orders.checks.limit_rules import RiskInputs, ScopedLimits
-from console.orders.execution import amendments
+from console.orders.checks.pipeline import About, CheckResult, Stage
+from console.orders.checks.rows import AppRows
+from console.orders.checks.subject import Facts, Subject
+from console.orders.execution import amendments, sync
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import Status
 from console.orders.terms import TIF_TEXT, describe
 
 CAN_CLEAR = frozenset({Code.BROKER_UNAVAILABLE, Code.OUTCOME_UNKNOWN})
 """What may be gone a second later: no reason to keep the owner from trying."""
+
+_AHEAD = frozenset({Stage.CONFIRMED, Stage.LOCKED})
+"""What a release still has to pass."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -195,7 +191,7 @@ def heading(confirmation: Confirmation) -> str:
         return f"Cancel: {describe(orders[0].request, orders[0].currency)}"
     if confirmation.action == Action.MODIFY:
         change = confirmation.modification
-        changed = amendments.amended_request(change.order.request, change.asked)
+        changed = change_checks.amended_request(change.order.request, change.asked)
         return f"Change to: {describe(changed, change.order.currency)}"
     if confirmation.action == Action.FLATTEN:
         stays = confirmation.terms.get("stays", ())
@@ -206,7 +202,10 @@ def heading(confirmation: Confirmation) -> str:
 
 def load(confirmation: Confirmation) -> Review:
     """Ask the broker once about everything the confirmation covers. Never raises what the broker does."""
-    orders = [order for order in plan(confirmation) if order.state is Status.AWAITING] or plan(confirmation)
+    whole = plan(confirmation)
+    orders = [order for order in whole if order.state is Status.AWAITING] or whole
+    each_shown = terms.shown_of_each(confirmation.terms, len(whole))
+    shown = {order.pk: of for order, of in zip(whole, each_shown, strict=True)}
     lead = orders[0]
     app, connection = confirmation.app, lead.connection
     change = confirmation.modification if confirmation.is_about_an_order else None
@@ -215,21 +214,24 @@ def load(confirmation: Confirmation) -> Review:
     if review.is_cancel:  # no permission, halt or limit holds a cancel back
         _read_prices(review, connection)
         return review
-    _collect(review.refusals, lambda: permission.check_permission(app, connection))
-    _collect(review.refusals, lambda: halts.check(confirmation.at_halts, connection, app.pk, lead.account_id))
+    asking = rows.app_rows(confirmation.app_id)
+    asker = Subject(asking=asking, action=confirmation.at_halts, account_id=lead.account_id)
+    review.refusals = _refusals(pipeline.collect(asker, Facts(asker), _AHEAD, about={About.ASKER}))
+    open_broker = subject.opener(connection)
     try:
-        broker = broker_access.broker_of(connection)
-        state = broker.account_state(lead.account_id)
-        held = {position.symbol: position.quantity for position in broker.positions(lead.account_id)}
+        state = open_broker().account_state(lead.account_id)
+        held = {position.symbol: position.quantity for position in open_broker().positions(lead.account_id)}
     except BrokerError as error:
         review.trouble = str(error)
         return review
     for item in items:
         item.held = held.get(item.order.symbol, Decimal(0))
-        if change is not None:
-            _check_amendment(item, change, broker, connection, app)
+        try:
+            of = _subject(item.order, change, confirmation, shown[item.order.pk], asking)
+        except BrokerError as error:
+            item.refusals.append(refusal_of_read(error))
         else:
-            _check_order(item, broker, connection, app)
+            _check(item, of, Facts(of, open_broker), change)
     review.effects = _effects(items, state)
     review.rooms = _headrooms(items, connection, app, review.at)
     return review
@@ -245,7 +247,7 @@ def _read_prices(review: Review, connection: Connection) -> None:
 
 
 def _item(order: Order, change: Modification | None) -> ReviewItem:
-    request = order.request if change is None else amendments.amended_request(order.request, change.asked)
+    request = order.request if change is None else change_checks.amended_request(order.request, change.asked)
     alone = [
         describe(
             OrderRequest(
@@ -275,48 +277,52 @@ def _item(order: Order, change: Modification | None) -> ReviewItem:
     )
 
 
-def _check_order(item: ReviewItem, broker: Broker, connection: Connection, app: ConnectedApp) -> None:
-    """Every check of the release, each on its own, so that the person sees all that stands in the way."""
-    order, request = item.order, item.request
-    # What works against the position is cancelled first, and frees it.
-    frees = order.confirmation.action == Action.FLATTEN
+def _subject(
+    order: Order,
+    change: Modification | None,
+    confirmation: Confirmation,
+    shown: dict[str, Any],
+    asking: AppRows,
+) -> Subject:
+    """As its release has it. An order that is to be changed is brought up to date first. Raises BrokerError."""
+    if change is not None:
+        sync.refresh(order)
+        return amendments.subject_of(change, asking)(order)
+    flattens = confirmation.action == Action.FLATTEN
+    return subject.of_order(order, asking, confirmation, shown, before_cancels=flattens)
+
+
+def _check(item: ReviewItem, of: Subject, facts: Facts, change: Modification | None) -> None:
+    """Every check that is still ahead of it, so that the person sees all that stands in the way."""
+    results = pipeline.collect(of, facts, _AHEAD, about=pipeline.EVERYTHING - {About.ASKER})
+    item.refusals = _refusals(results)
+    item.quote, item.facts, item.worst = facts.if_read("quote"), facts.if_read("inputs"), facts.worst
+    if change is None:
+        item.preview = facts.if_read("preview")
+    elif item.quote is not None:
+        item.preview = _estimate_of_rest(item, change, facts)
+    if item.worst is None and item.facts is not None:
+        item.worst = _most(item.request, item.facts, of.connection, of.app)
+
+
+def _refusals(results: Sequence[CheckResult]) -> list[Refusal]:
+    return [each.refusal for each in results if each.refusal is not None]
+
+
+def _estimate_of_rest(item: ReviewItem, change: Modification, facts: Facts) -> Preview | None:
+    """A broker estimates no change: what it would fill from now on is estimated as an order of its own."""
+    rest, filled = item.request.quantity, Decimal(item.order.filled_quantity)
+    alone = replace(
+        item.request,
+        client_order_id=change.wire_id,
+        quantity=None if rest is None else max(rest - filled, Decimal(0)),
+        order_class=OrderClass.SIMPLE,
+        legs=(),
+    )
     try:
-        if order.position_shown is not None:
-            held, fits = (
-                position_checks.snapshot(order, broker),
-                position_checks.check_as_shown if frees else position_checks.check_still_covers,
-            )
-            _collect(item.refusals, lambda: fits(order, held))
-        instrument: Instrument = broker.instrument(order.symbol)
-        item.quote = broker.quotes([order.symbol])[0]
-    except BrokerError as error:
-        item.refusals.append(_as_refusal(error))
-        return
-    try:
-        item.preview = preview = broker.preview(order.account_id, request)
-        item.quote = preview.quote
-        _collect(
-            item.refusals,
-            lambda: limit_rules.check_drift(OrderType(order.order_type), order.shown_price, preview.price),
-        )
-    except BrokerError as error:
-        if frees and isinstance(error, InsufficientPosition | InsufficientFunds):
-            price = item.quote.bid if request.side is Side.SELL else item.quote.ask
-            _collect(
-                item.refusals, lambda: limit_rules.check_drift(OrderType(order.order_type), order.shown_price, price)
-            )
-        else:
-            item.refusals.append(_as_refusal(error))
-    try:
-        item.facts = facts = check_facts.load(broker, connection, app, instrument, item.quote, request=request)
-    except BrokerError as error:
-        item.refusals.append(_as_refusal(error))
-        return
-    try:
-        item.worst = limits.check_limits(request, facts, connection, app, exclude=order, closes=order.closes)
-    except Refusal as refusal:
-        item.refusals.append(refusal)
-        item.worst = _most(request, facts, connection, app)
+        return facts.broker.preview(item.order.account_id, alone)
+    except BrokerError:  # what it holds back of the funds now is missing for the estimate
+        return None
 
 
 def _most(request: OrderRequest, facts: RiskInputs, connection: Connection, app: ConnectedApp) -> Decimal | None:
@@ -332,45 +338,6 @@ def _most(request: OrderRequest, facts: RiskInputs, connection: Connection, app:
         bounds, is_live=connection.is_live, takes_market=limit_rules.takes_market(request, quote)
     )
     return limit_rules.worst_price(request, quote, collar) * facts.multiplier * facts.rate * units
-
-
-def _check_amendment(
-    item: ReviewItem, change: Modification, broker: Broker, connection: Connection, app: ConnectedApp
-) -> None:
-    """A broker estimates no change: what it would fill from now on is estimated as an order of its own."""
-    rest, filled = item.request.quantity, Decimal(item.order.filled_quantity)
-    alone = replace(
-        item.request,
-        client_order_id=change.wire_id,
-        quantity=None if rest is None else max(rest - filled, Decimal(0)),
-        order_class=OrderClass.SIMPLE,
-        legs=(),
-    )
-    with suppress(BrokerError):  # what it holds back of the funds now is missing for the estimate: then there is none
-        item.preview = broker.preview(item.order.account_id, alone)
-    try:
-        item.quote = broker.quotes([item.order.symbol])[0]
-        weighed = amendments.validate(change.order, change.asked, connection, app)
-        item.facts = weighed.facts
-        _collect(item.refusals, lambda: amendments.check_drift(change.confirmation, weighed))
-        item.worst = amendments.check_limits(change.order, weighed, connection, app)
-    except BrokerError as error:
-        item.refusals.append(_as_refusal(error))
-    except Refusal as refusal:
-        item.refusals.append(refusal)
-
-
-def _as_refusal(error: BrokerError) -> Refusal:
-    if error.outcome is WriteOutcome.REJECTED:
-        return refusal_of(error)
-    return Refusal(Code.BROKER_UNAVAILABLE, str(error))
-
-
-def _collect(refusals: list[Refusal], check: Callable[[], object]) -> None:
-    try:
-        check()
-    except Refusal as refusal:
-        refusals.append(refusal)
 
 
 def _effects(items: Sequence[ReviewItem], state: AccountState) -> list[Effect]:
@@ -434,7 +401,7 @@ def _largest(name: str, items: Sequence[ReviewItem], connection: Connection) -> 
             return None, None
         each = item.price * facts.multiplier * facts.rate
         symbol, side = item.request.symbol, item.request.side
-        others = open_orders.pending_quantity(symbol, side, connection, facts, exclude=item.order.pk).adds
+        others = open_orders.pending_quantity(symbol, side, connection, facts, exclude=item.order).adds
         before, after = abs(facts.held + others) * each, abs(facts.held + others + item.signed) * each
         if name == "equity_share":
             if not facts.equity or facts.equity <= 0:

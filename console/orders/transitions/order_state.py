@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from brokers.compiled_queries import Insertion
+from brokers.compiled_queries import Insertion, RowUpdate
 from console.errors import Code, Refusal
 from console.orders import states
 from console.orders.models import Order, OrderEvent
@@ -28,6 +28,7 @@ _NOT_THERE = (Status.AWAITING, Status.INTENT, Status.ASKED)
 
 
 _EVENTS = Insertion(OrderEvent)
+_MOVED = RowUpdate(Order, "id", "status")
 
 
 class ConcurrentUpdate(Exception):
@@ -52,8 +53,7 @@ def move(
     # The conditional update comes first, so within a caller's transaction a Moved leaves nothing behind; a leg's might.
     is_within = connection.in_atomic_block and not order.has_legs
     with nullcontext() if is_within else transaction.atomic():
-        changed = Order.objects.filter(pk=order.pk, status=before).update(status=after, moved_at=now, **fields)
-        if not changed:
+        if not _MOVED.make(order.pk, before, status=after, moved_at=now, **fields):
             raise ConcurrentUpdate(f"{order.public_id} is no longer {before}")
         order.status, order.moved_at = after, now
         for name, value in fields.items():

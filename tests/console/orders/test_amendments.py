@@ -17,6 +17,7 @@ from console.errors import Code, Refusal
 from console.keys import minting
 from console.orders import actions as order_actions
 from console.orders import prepare as preparing
+from console.orders.checks.subject import Facts
 from console.orders.execution import amendments, reconcile
 from console.orders.execution import cancel as cancelling
 from console.orders.models import Modification, Order
@@ -76,7 +77,7 @@ def test_a_confirm_overtaken_by_another_is_told_that_and_not_what_the_other_did(
 ) -> None:
     change, weigh = cheaper(trader, resting), amendments.validate
 
-    def after_another(*args: Any) -> amendments.ValidatedChange:
+    def after_another(*args: Any) -> Facts:
         monkeypatch.setattr(amendments, "validate", weigh)
         confirm(trader, change)
         order, *others = args
@@ -242,7 +243,7 @@ def test_a_change_overtaken_by_another_between_its_checks_and_its_release_is_ref
     dearer = cheaper(trader, resting, "1100")
     weigh = amendments.validate
 
-    def overtaken(*values: Any) -> amendments.ValidatedChange:
+    def overtaken(*values: Any) -> Facts:
         monkeypatch.setattr(amendments, "validate", weigh)
         weighed = weigh(*values)
         confirm(trader, larger)

@@ -24,7 +24,8 @@ from console.limits import Limits
 from console.onboarding import open_connection
 from console.orders import actions as order_actions
 from console.orders import prepare as preparing
-from console.orders.checks import at_release, daily_usage
+from console.orders.checks import daily_usage, rows
+from console.orders.checks.subject import Facts
 from console.orders.execution import amendments, reconcile, submit
 from console.orders.models import Modification, Order, Question
 from console.orders.owner import approvals, broker_questions, notifications
@@ -473,15 +474,14 @@ def test_a_late_yes_is_held_to_a_limit_that_was_tightened_while_the_broker_was_a
     connection: Connection, owner: User, browser: Browser, fake: AsksAboutChanges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = asked(connection)
-    checks = at_release.check_at_question
+    lock = rows.locked
 
-    def overtaken(order: Order) -> at_release.ReleaseChecks:
+    def overtaken(app_id: int) -> rows.AppRows:
         # A tighter limit gets in between what the broker said and the locks.
-        checked = checks(order)
         connections.set_limits(connection, Limits(daily_notional=Decimal(300)), by=owner)
-        return checked
+        return lock(app_id)
 
-    monkeypatch.setattr(at_release, "check_at_question", overtaken)
+    monkeypatch.setattr(rows, "locked", overtaken)
     yes(browser, found)
     assert (order_of(found).state, order_of(found).code) == (Status.CANCELLED, Code.LIMIT_EXCEEDED)
     assert fake.replies == [(found.token, False)]
@@ -677,7 +677,7 @@ def test_a_late_yes_to_a_change_is_held_to_a_limit_that_was_tightened_while_it_w
     found = asked_about_a_change(connection, fake)
     weigh = amendments.validate
 
-    def overtaken(*values: Any, **named: Any) -> amendments.ValidatedChange:
+    def overtaken(*values: Any, **named: Any) -> Facts:
         weighed = weigh(*values, **named)
         _not_this_share(connection, fake)
         return weighed
@@ -694,7 +694,7 @@ def test_a_yes_to_a_change_of_an_order_that_ends_while_it_is_weighed_is_not_sent
     found = asked_about_a_change(connection, fake)
     weigh = amendments.validate
 
-    def overtaken(*values: Any, **named: Any) -> amendments.ValidatedChange:
+    def overtaken(*values: Any, **named: Any) -> Facts:
         weighed = weigh(*values, **named)
         order_actions.cancel(_maker(found.order), found.order.public_id)
         return weighed

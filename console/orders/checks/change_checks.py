@@ -1,0 +1,122 @@
+"""What must hold for a change of an order that rests: by its status, its terms and the steps of its instrument."""
+
+from dataclasses import replace
+
+from brokers.base import Broker
+from brokers.decimals import is_multiple, plain
+from brokers.types import Instrument, OrderChanges, OrderRequest
+from console.errors import Code, Refusal
+from console.orders import states
+from console.orders.models import Modification, Order
+from console.orders.terms import Terms
+from console.orders.transitions import amendment_state
+
+
+def amended_request(request: OrderRequest, asked: OrderChanges) -> OrderRequest:
+    """The order as it would be. What is asked for as None stays."""
+    new = {name: getattr(asked, name) for name in amendment_state.PRICED if getattr(asked, name) is not None}
+    if asked.trail_amount is not None:
+        new["trail_percent"] = None
+    elif asked.trail_percent is not None:
+        new["trail_amount"] = None
+    return replace(request, tif=asked.tif or request.tif, **new)
+
+
+def check_at_broker(order: Order, change: Modification | None) -> None:
+    """It rests at the broker, and no other change of it is on its way. Raises Refusal.
+
+    ``change``: the one that is checked, where it is on record.
+    """
+    if order.state not in states.AT_BROKER:
+        raise Refusal(
+            Code.NOT_MODIFIABLE,
+            f"Order {order.public_id} is {order.status_words.lower()}; only one that rests at the broker can be "
+            "changed.",
+            field="order_id",
+            order_id=order.public_id,
+        )
+    if amendment_state.in_progress(order) not in (None, change):
+        raise is_busy(order)
+
+
+def is_busy(order: Order) -> Refusal:
+    return Refusal(
+        Code.NOT_MODIFIABLE,
+        "Another change of this order is on its way. Ask get_order_status before you change it again.",
+        field="order_id",
+        order_id=order.public_id,
+    )
+
+
+def check_terms(order: Order, request: OrderRequest, asked: OrderChanges, broker: Broker) -> None:
+    """The broker changes orders, and takes this one as it would be. Raises Refusal."""
+    if not broker.capabilities.replace:
+        raise Refusal(
+            Code.NOT_OFFERED_BY_BROKER,
+            "This broker does not change an order. Cancel it with cancel_order and place another.",
+            field="order_id",
+            order_id=order.public_id,
+        )
+    if request == order.request:
+        raise Refusal(
+            Code.INVALID_ARGUMENT, "Nothing would change. Give a new quantity, price or tif.", field="quantity"
+        )
+    terms = Terms(
+        symbol=request.symbol,
+        side=request.side,
+        quantity=request.quantity,
+        notional=request.notional,
+        order_type=request.order_type,
+        tif=request.tif,
+        limit_price=request.limit_price,
+        stop_price=request.stop_price,
+        trail_amount=request.trail_amount,
+        trail_percent=request.trail_percent,
+        outside_rth=request.outside_rth,
+        reduce_only=request.reduce_only,
+        post_only=request.post_only,
+    )
+    if order.notional is not None and asked.quantity is not None:
+        raise Refusal(Code.INVALID_ARGUMENT, "An order by amount of money has no quantity to change.", field="quantity")
+    terms.check()
+    if not broker.capabilities.takes(request.order_type, request.tif):
+        raise Refusal(
+            Code.NOT_OFFERED_BY_BROKER,
+            f"This broker takes no {request.order_type} orders with {request.tif}.",
+            field="tif",
+        )
+    if asked.quantity is not None and asked.quantity <= order.filled_quantity:
+        raise Refusal(
+            Code.INVALID_ARGUMENT,
+            f"{plain(order.filled_quantity)} have filled already, and quantity is the new whole. Give more than that, "
+            "or cancel the rest with cancel_order.",
+            field="quantity",
+        )
+    if asked.quantity is not None and order.parent_id is not None:
+        raise Refusal(
+            Code.INVALID_ARGUMENT,
+            "The quantity of an exit is that of the order it hangs on; change that.",
+            field="quantity",
+        )
+
+
+def check_steps(request: OrderRequest, instrument: Instrument) -> None:
+    """We refuse what is off the steps and never round. Raises Refusal."""
+    for field, value, step, what in (
+        ("quantity", request.quantity, instrument.lot, "quantities"),
+        ("limit_price", request.limit_price, instrument.tick, "prices"),
+        ("stop_price", request.stop_price, instrument.tick, "prices"),
+    ):
+        if value is not None and not is_multiple(value, step):
+            raise Refusal(
+                Code.INVALID_ORDER,
+                f"{instrument.symbol} takes {what} in steps of {plain(step)}; {plain(value)} is not a multiple of "
+                "that.",
+                field=field,
+            )
+    if request.quantity is not None and request.quantity < instrument.minimum:
+        raise Refusal(
+            Code.INVALID_ORDER,
+            f"The smallest order in {instrument.symbol} is {plain(instrument.minimum)}.",
+            field="quantity",
+        )
