@@ -30,8 +30,8 @@ def check_at_broker(order: Order, change: Modification | None) -> None:
     if order.state not in states.AT_BROKER:
         raise Refusal(
             Code.NOT_MODIFIABLE,
-            f"Order {order.public_id} is {order.status_words.lower()}; only one that rests at the broker can be "
-            "changed.",
+            f"Order {order.public_id} is {order.status_words.lower()}; only an order that is open at the broker can "
+            "be changed.",
             field="order_id",
             order_id=order.public_id,
         )
@@ -42,7 +42,7 @@ def check_at_broker(order: Order, change: Modification | None) -> None:
 def is_busy(order: Order) -> Refusal:
     return Refusal(
         Code.NOT_MODIFIABLE,
-        "Another change of this order is on its way. Ask get_order_status before you change it again.",
+        "Another change of this order is in progress. Ask get_order_status before you change it again.",
         field="order_id",
         order_id=order.public_id,
     )
@@ -77,25 +77,25 @@ def check_terms(order: Order, request: OrderRequest, asked: OrderChanges, broker
         post_only=request.post_only,
     )
     if order.notional is not None and asked.quantity is not None:
-        raise Refusal(Code.INVALID_ARGUMENT, "An order by amount of money has no quantity to change.", field="quantity")
+        raise Refusal(Code.INVALID_ARGUMENT, "An order by notional has no quantity to change.", field="quantity")
     terms.check()
     if not broker.capabilities.takes(request.order_type, request.tif):
         raise Refusal(
             Code.NOT_OFFERED_BY_BROKER,
-            f"This broker takes no {request.order_type} orders with {request.tif}.",
+            f"This broker does not accept {request.order_type} orders with {request.tif}.",
             field="tif",
         )
     if asked.quantity is not None and asked.quantity <= order.filled_quantity:
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            f"{plain(order.filled_quantity)} have filled already, and quantity is the new whole. Give more than that, "
+            f"{plain(order.filled_quantity)} have filled already, and quantity is the new total. Give more than that, "
             "or cancel the rest with cancel_order.",
             field="quantity",
         )
     if asked.quantity is not None and order.parent_id is not None:
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            "The quantity of an exit is that of the order it hangs on; change that.",
+            "An exit has the quantity of the order it belongs to; change that order.",
             field="quantity",
         )
 
@@ -110,7 +110,7 @@ def check_steps(request: OrderRequest, instrument: Instrument) -> None:
         if value is not None and not is_multiple(value, step):
             raise Refusal(
                 Code.INVALID_ORDER,
-                f"{instrument.symbol} takes {what} in steps of {plain(step)}; {plain(value)} is not a multiple of "
+                f"{instrument.symbol} accepts {what} in steps of {plain(step)}; {plain(value)} is not a multiple of "
                 "that.",
                 field=field,
             )
