@@ -19,11 +19,10 @@ from console.orders.prepare import Prepared
 from console.orders.states import Status
 from tests import watched_broker
 from tests.brokers.paper.support import order as paper_order
-from tests.browser.test_console_in_a_browser import AXE
-from tests.browser.test_passkeys_in_a_browser import add_passkey, sign_in
+from tests.browser.steps import AXE, add_passkey, sign_in
 from tests.conftest import PASSWORD
 from tests.console.orders.conftest import bitcoin
-from tests.console.orders.test_external_orders import at_the_broker
+from tests.console.orders.steps import at_the_broker
 from tests.watched_broker import Watch
 
 LIMITS = {"order_notional": "90000", "daily_notional": "90000"}

@@ -1,18 +1,15 @@
 """The console as a person uses it, in Chromium."""
 
 import json
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import proving
+from tests.browser.steps import AXE
 from tests.conftest import PASSWORD
 
-# The package carries the file; its own wrapper is not used.
-AXE = Path(str(resources.files("axe_playwright_python") / "axe.min.js"))
 LISTS = (
     "/",
     "/connections/",

@@ -11,9 +11,8 @@ from playwright.sync_api import Page, expect
 from tests import serving
 from tests.brokers.ibkr.fake import QUESTION
 from tests.browser import proving
-from tests.browser.test_console_in_a_browser import AXE
-from tests.browser.test_passkeys_in_a_browser import add_passkey
-from tests.browser.test_playground_in_a_browser import answer, begin, choose, sign_in
+from tests.browser.playground_steps import answer, begin, choose, sign_in
+from tests.browser.steps import AXE, add_passkey
 from tests.console.connections.fakes import ALL, IBKR, Linkable
 
 PRICES = {

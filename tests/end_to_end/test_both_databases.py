@@ -12,8 +12,8 @@ import pytest
 from mcp.client.client import Client
 
 from tests import postgres, serving
-from tests.end_to_end.test_platform import READ, add_platform, tools
-from tests.end_to_end.test_sdk_client import Memory, through_oauth, told
+from tests.end_to_end.platform_steps import READ, add_platform, tools
+from tests.end_to_end.sdk_steps import Memory, through_oauth, told
 from tests.mcpserver.wire import Wire
 from tests.person import Person
 from tests.serving import Server

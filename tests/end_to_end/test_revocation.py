@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import httpx2
 import pytest
 
-from tests.end_to_end.test_platform import READ, add_platform
-from tests.end_to_end.test_sdk_client import Memory, through_oauth
+from tests.end_to_end.platform_steps import READ, add_platform
+from tests.end_to_end.sdk_steps import Memory, through_oauth
 from tests.mcpserver.wire import Wire
 from tests.person import Person
 from tests.serving import GENEROUS, Server, free_port

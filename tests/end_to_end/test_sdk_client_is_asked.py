@@ -10,7 +10,7 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.subscriptions import ResourceUpdated
 
-from tests.end_to_end.test_sdk_client import finish
+from tests.end_to_end.sdk_steps import finish
 from tests.serving import Server
 
 BUY = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.1"}

@@ -17,7 +17,7 @@ from mcpserver.catalog import Tool
 from mcpserver.context import ToolAnswer, ToolCall
 from mcpserver.pipeline import CallAttempt
 from mcpserver.surface import Surface
-from tests.mcpserver.test_watchers import PRINCIPAL
+from tests.mcpserver.steps import PRINCIPAL
 
 MORE_THAN_ALL = 45
 """Reads at once: there are 40 threads for them, on the short way and on the SDK's."""

@@ -9,34 +9,15 @@ import anyio
 import mcp_types as types
 import pytest
 
-from brokers.types import Environment
 from console.authority import bearer
 from console.errors import Code, Refusal
 from console.orders import events as order_events
 from console.orders.events import News
 from console.principal import Principal
-from console.scopes import Scope, Source
 from mcpserver import listening
 from mcpserver.listening import Listeners, Stream
 from mcpserver.surface import OURS
-
-PRINCIPAL = Principal(
-    user_id=1,
-    user_label="",
-    source=Source.API_KEY,
-    credential_id="k",
-    app_id=1,
-    app_label="the app",
-    paused=False,
-    scopes=frozenset({Scope.READ}),
-    connection_id=7,
-    connection_label="Practice",
-    connection_paused=False,
-    broker="paper",
-    broker_settings={},
-    environment=Environment.PAPER,
-    account_id="",
-)
+from tests.mcpserver.steps import PRINCIPAL
 
 
 @dataclass

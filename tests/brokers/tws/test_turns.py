@@ -14,7 +14,7 @@ from brokers.tws.adapter import TwsBroker
 from brokers.tws.line import TwsConnection
 from tests.brokers.paper.support import order
 from tests.brokers.tws.fake import ACCOUNT, FakeTws
-from tests.brokers.tws.test_tws import SYMBOL
+from tests.brokers.tws.steps import SYMBOL
 
 
 class OneProgram(FakeTws):

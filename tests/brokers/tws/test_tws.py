@@ -23,8 +23,7 @@ from brokers.types import BrokerStatus, Environment
 from tests.brokers.faults import Fault
 from tests.brokers.paper.support import order
 from tests.brokers.tws.fake import ACCOUNT, FakeTws
-
-SYMBOL = "AAPL@265598"
+from tests.brokers.tws.steps import SYMBOL
 
 
 @pytest.fixture

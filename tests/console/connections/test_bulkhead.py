@@ -15,7 +15,7 @@ from console.connections import broker_access, bulkhead
 from console.connections.bulkhead import CANCELS, READS, READS_OF_A_BROKER, WRITES, Budget
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from tests.mcpserver.test_watchers import PRINCIPAL
+from tests.mcpserver.steps import PRINCIPAL
 
 
 class Hanging:
