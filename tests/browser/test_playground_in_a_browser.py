@@ -11,6 +11,7 @@ from playwright.sync_api import Page, Request, expect
 from tests.browser.playground_steps import answer, begin, choose, sign_in
 from tests.browser.steps import AXE
 from tests.catalogued import READERS
+from tests.patience import at_most
 from tests.serving import Server
 
 TRADE, READ = "quickstart trade", "quickstart read"
@@ -75,7 +76,7 @@ def test_the_secret_is_nowhere_on_the_page(server: Server, page: Page, sent: lis
     expect(page.get_by_role("button", name="Start")).to_be_visible()
     body = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     headers = {"Authorization": f"Bearer {secret}", "Accept": "application/json"}
-    assert httpx2.post(server.mcp_url, json=body, headers=headers).status_code == 401
+    assert httpx2.post(server.mcp_url, json=body, headers=headers, timeout=at_most(10)).status_code == 401
 
 
 def test_a_refusal_says_what_was_wrong_and_the_json_can_be_mended(server: Server, page: Page) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 
 from tests.mcpserver.wire import Wire
+from tests.patience import at_most
 from tests.person import Person
 from tests.serving import Server
 
@@ -28,14 +29,14 @@ class Product:
 
     def make_user(self, name: str = "Practice") -> dict[str, Any]:
         body = {"connection": {"name": name, "starting_cash": "100000"}}
-        answer = httpx2.post(f"{self.url}/api/v1/platform/users", json=body, headers=self.headers)
+        answer = httpx2.post(f"{self.url}/api/v1/platform/users", json=body, headers=self.headers, timeout=at_most(10))
         assert answer.status_code == 201, answer.text
         made: dict[str, Any] = answer.json()
         return made
 
     def mint(self, user: dict[str, Any], body: dict[str, Any]) -> httpx2.Response:
         both = self.headers | {"user-id": user["user_id"], "user-secret": user["user_secret"]}
-        return httpx2.post(f"{self.url}/auth/tokens/user", json=body, headers=both)
+        return httpx2.post(f"{self.url}/auth/tokens/user", json=body, headers=both, timeout=at_most(10))
 
     def token(self, user: dict[str, Any], body: dict[str, Any]) -> str:
         answer = self.mint(user, body)

@@ -15,6 +15,7 @@ from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull,
 from mcp_types import CallToolResult
 from pydantic import AnyUrl
 
+from tests.patience import at_most
 from tests.person import Person
 from tests.serving import Server
 
@@ -24,7 +25,7 @@ ERAS = {"2026-07-28": "auto", "2025-11-25": "legacy"}
 def finish(work: Coroutine[Any, Any, None]) -> None:
     """Run it in a thread of its own: a browser test beside this one may hold this thread's event loop."""
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, asyncio.wait_for(work, 60)).result(90)
+        pool.submit(asyncio.run, asyncio.wait_for(work, at_most(60))).result(at_most(90))
 
 
 class Memory:
@@ -110,7 +111,7 @@ def through_oauth(
 
         async def run() -> None:
             async with (
-                httpx2.AsyncClient(auth=provider, timeout=30) as http,
+                httpx2.AsyncClient(auth=provider, timeout=at_most(30)) as http,
                 Client(streamable_http_client(server.mcp_url, http_client=http)) as client,
             ):
                 await use(client)

@@ -9,6 +9,7 @@ import pytest
 from tests.catalogued import ALL, READERS
 from tests.end_to_end.platform_steps import READ, TRADE, Product, add_platform, tools
 from tests.mcpserver.wire import Wire
+from tests.patience import at_most
 from tests.serving import Server
 
 
@@ -60,7 +61,9 @@ def test_tokens_minted_at_once_stand_for_one_app(server: Server, product: Produc
 
 
 def test_the_published_key_is_the_one_that_signs(server: Server, product: Product) -> None:
-    answer = httpx2.get(f"{server.url}/.well-known/jwks.json", headers={"Origin": "https://elsewhere.example"})
+    answer = httpx2.get(
+        f"{server.url}/.well-known/jwks.json", headers={"Origin": "https://elsewhere.example"}, timeout=at_most(10)
+    )
     assert answer.headers["access-control-allow-origin"] == "*"
     (key,) = answer.json()["keys"]
     assert (key["kty"], key["crv"], key["alg"]) == ("EC", "P-256", "ES256")

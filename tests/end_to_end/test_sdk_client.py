@@ -13,6 +13,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from tests.catalogued import ALL, READERS
 from tests.end_to_end.sdk_steps import ERAS, Memory, cash, finish, held, through_oauth, told
+from tests.patience import at_most
 from tests.person import Person
 from tests.serving import Server, serve
 
@@ -20,7 +21,7 @@ from tests.serving import Server, serve
 def with_key(server: Server, key: str, era: str, use: Callable[[Client], Awaitable[None]]) -> None:
     async def run() -> None:
         async with (
-            httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"}, timeout=30) as http,
+            httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"}, timeout=at_most(30)) as http,
             Client(streamable_http_client(server.mcp_url, http_client=http), mode=era) as client,
         ):
             await use(client)
@@ -87,10 +88,10 @@ def test_the_connection_picked_at_consent_is_the_one_the_tools_see_until_it_is_r
     bearer = {"Authorization": f"Bearer {storage.tokens.access_token}"}
     body = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     headers = bearer | {"Accept": "application/json"}
-    assert httpx2.post(server.mcp_url, json=body, headers=headers).status_code == 200
+    assert httpx2.post(server.mcp_url, json=body, headers=headers, timeout=at_most(10)).status_code == 200
     with Person(server.url, server.quickstart["username"], server.quickstart["password"]) as person:
         person.revoke_app("SDK client")
-    refused = httpx2.post(server.mcp_url, json=body, headers=headers)
+    refused = httpx2.post(server.mcp_url, json=body, headers=headers, timeout=at_most(10))
     assert refused.status_code == 401
     assert 'error="invalid_token"' in refused.headers["www-authenticate"]
 
@@ -113,13 +114,14 @@ def test_an_app_allowed_to_trade_trades_and_its_refresh_token_keeps_it_going(ser
             "refresh_token": storage.tokens.refresh_token or "",
             "client_id": storage.info.client_id or "",
         },
+        timeout=at_most(10),
     )
     assert answer.status_code == 200, answer.text
     fresh = answer.json()
     assert fresh["access_token"] != first and fresh["refresh_token"] != storage.tokens.refresh_token
     body = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     headers = {"Authorization": f"Bearer {fresh['access_token']}", "Accept": "application/json"}
-    assert httpx2.post(server.mcp_url, json=body, headers=headers).status_code == 200
+    assert httpx2.post(server.mcp_url, json=body, headers=headers, timeout=at_most(10)).status_code == 200
 
 
 def test_a_reader_that_calls_a_trading_tool_gets_a_403_it_can_step_up_from(server: Server) -> None:
@@ -134,6 +136,7 @@ def test_a_reader_that_calls_a_trading_tool_gets_a_403_it_can_step_up_from(serve
         server.mcp_url,
         json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "place_order", "arguments": {}}},
         headers={"Authorization": f"Bearer {storage.tokens.access_token}", "Accept": "application/json"},
+        timeout=at_most(10),
     )
     assert refused.status_code == 403
     challenge = refused.headers["www-authenticate"]

@@ -18,6 +18,7 @@ from mcpserver import listening
 from mcpserver.listening import Listeners, Stream
 from mcpserver.surface import OURS
 from tests.mcpserver.steps import PRINCIPAL
+from tests.patience import at_most
 
 
 @dataclass
@@ -49,7 +50,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def when(probe: Callable[[], object]) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(at_most(5)):
         while not probe():
             await anyio.sleep(0.005)
 
@@ -164,7 +165,7 @@ def test_a_client_that_stops_reading_loses_its_stream(monkeypatch: pytest.Monkey
         listeners = Listeners(OURS)
         async with listeners.run():
             stream = listeners.add(PRINCIPAL, "raw")
-            with anyio.fail_after(5):
+            with anyio.fail_after(at_most(5)):
                 await listeners.follow(Deaf(), stream, types.SubscriptionFilter())  # type: ignore[arg-type]
             listeners.remove(stream)
 

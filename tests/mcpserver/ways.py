@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from mcpserver.asgi import McpApp
 from tests.mcpserver.wire import MODERN
+from tests.patience import at_most
 
 META = {
     "io.modelcontextprotocol/protocolVersion": MODERN,
@@ -47,7 +48,7 @@ class Way:
             app = Counted(is_lean=self.is_lean)
             async with app.run():
                 for headers, body in requests:
-                    with anyio.fail_after(30):
+                    with anyio.fail_after(at_most(30)):
                         replies.append(await ask(app, headers, body))
             self.asked += app.asked
 

@@ -24,6 +24,7 @@ from tests.brokers.faults import Fault
 from tests.brokers.paper.support import order
 from tests.brokers.tws.fake import ACCOUNT, FakeTws
 from tests.brokers.tws.steps import SYMBOL
+from tests.patience import lasting
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def fake() -> Iterator[FakeTws]:
 
 
 def opened(fake: FakeTws) -> TwsBroker:
-    return TwsBroker.open({"host": "127.0.0.1", "port": fake.port, "client_id": 7, "timeout": 0.5})
+    return TwsBroker.open({"host": "127.0.0.1", "port": fake.port, "client_id": 7, "timeout": lasting(0.5)})
 
 
 @pytest.fixture
