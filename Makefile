@@ -30,6 +30,9 @@ dev: .venv/.runs $(BIN)/tradelatch ## while changing code: an instance that relo
 demo: .venv/.tests ## to look at pages: orders in every status, a month of journal, errors
 	@PORT=$${PORT:-8010} TRADELATCH_HOME="$(DEMO_HOME)" exec $(PYTHON) -m tests.demo
 
+# Without compiled Python, which some computers are told not to keep, each of the processes of a run compiles it anew.
+quick test: export PYTHONDONTWRITEBYTECODE :=
+
 quick: lint ## every few minutes: lint, and the tests without browsers and servers
 	$(PYTHON) -m pytest -n 2 --dist loadscope -m "not server" tests/brokers tests/console tests/mcpserver
 

@@ -84,24 +84,24 @@ def _bounds(source: str) -> list[str]:
 
 def _is_bound(node: ast.AST) -> bool:
     if isinstance(node, ast.Compare):
-        return (
-            _of_the_clock(node.left) and isinstance(node.ops[0], ast.Lt | ast.LtE) and _is_number(node.comparators[0])
-        )
+        below = isinstance(node.ops[0], ast.Lt | ast.LtE)
+        return below and _is_number(node.comparators[0]) and _of_the_clock(node.left)
     if isinstance(node, ast.BinOp):
-        return isinstance(node.op, ast.Add) and _of_the_clock(node.left) and _is_number(node.right)
+        return isinstance(node.op, ast.Add) and _is_number(node.right) and _of_the_clock(node.left)
     if not isinstance(node, ast.Call):
         return False
-    called = ast.unparse(node.func)
-    if called.startswith("pytest.mark."):
-        return False  # tests/conftest.py scales it
-    if any(each.arg == "timeout" and _is_number(each.value) for each in node.keywords):
+    named = {each.arg: each.value for each in node.keywords}
+    if "timeout" in named:
+        return _is_number(named["timeout"])
+    if not isinstance(node.func, ast.Attribute):
+        return False
+    owner, method = node.func.value, node.func.attr
+    if method in CLIENTS and ast.unparse(owner) == "httpx2":
         return True
-    owner, _, method = called.rpartition(".")
-    if owner == "httpx2" and method in CLIENTS:
-        return not any(each.arg == "timeout" for each in node.keywords)
-    if called == "asyncio.wait_for":
-        return len(node.args) > 1 and _is_number(node.args[1])
-    return bool(owner) and method in WAITS and bool(node.args) and _is_number(node.args[0])
+    if method == "wait_for" and ast.unparse(owner) == "asyncio":
+        return any(map(_is_number, node.args[1:]))
+    # What pytest.mark.timeout says is scaled by tests/conftest.py.
+    return method in WAITS and any(map(_is_number, node.args[:1])) and ast.unparse(owner) != "pytest.mark"
 
 
 def _of_the_clock(node: ast.AST) -> bool:
