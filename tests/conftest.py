@@ -171,3 +171,10 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Serve
     """What ``make run`` starts: the web server with its worker and scheduler."""
     with serving.serve(tmp_path_factory.mktemp("instance") / "home", supervised=True) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Server]:
+    """The same for all files of tests that only read: nothing on it may be different for who comes next."""
+    with serving.serve(tmp_path_factory.mktemp("shared") / "home") as started:
+        yield started

@@ -25,6 +25,11 @@ from tests.patience import at_most
 from tests.serving import Server
 
 
+@pytest.fixture(scope="module")
+def server(shared_server: Server) -> Server:
+    return shared_server
+
+
 def leads(address: str, code: str) -> None:
     assert address.endswith(f"/help/errors/{code}/"), address
     assert Browser().get(address[address.index("/help/") :]).status_code == 200

@@ -19,6 +19,11 @@ ENDPOINTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def server(shared_server: Server) -> Server:
+    return shared_server
+
+
 @pytest.mark.parametrize("path", ENDPOINTS)
 def test_a_foreign_host_name_is_named_beside_the_setting_and_our_address(server: Server, path: str) -> None:
     for method in ("GET", "POST"):

@@ -2,6 +2,7 @@
 
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Page, expect
 
@@ -9,7 +10,34 @@ from tests.browser import proving
 from tests.conftest import PASSWORD
 
 # The package carries the file; its own wrapper is not used.
-AXE = Path(str(resources.files("axe_playwright_python") / "axe.min.js"))
+AXE = Path(str(resources.files("axe_playwright_python") / "axe.min.js")).read_text()
+WCAG = "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']"
+BEST = "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']"
+_COLOURS = "{type: 'rule', values: ['color-contrast', 'link-in-text-block']}"
+"""The rules that look at colours. Nothing else differs in the dark: tests/console/test_color_schemes.py holds it."""
+
+
+def reads_well(page: Page, *widths: int, rules: str = BEST) -> None:
+    """At each width the page does not scroll sideways, and axe finds nothing in it, light or dark."""
+    page.evaluate(AXE)
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 844})
+        assert beyond(page) <= 0, (page.url, width)
+        page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        assert _violations(page, rules) == [], (page.url, width, "light")
+        page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+        assert _violations(page, _COLOURS) == [], (page.url, width, "dark")
+
+
+def beyond(page: Page) -> int:
+    """How many pixels the page is wider than its window."""
+    pixels: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return pixels
+
+
+def _violations(page: Page, rules: str) -> list[Any]:
+    found = page.evaluate(f"axe.run({{runOnly: {rules}}})")
+    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]]
 
 
 def sign_in(page: Page, console: str, email: str) -> None:
