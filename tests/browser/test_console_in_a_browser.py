@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import proving
-from tests.browser.steps import beyond, reads_well
+from tests.browser.steps import beyond, reads_well, resize
 from tests.conftest import PASSWORD
 
 LISTS = (
@@ -132,9 +132,10 @@ def test_on_a_phone_the_menu_leads_everywhere(page: Page, home: str) -> None:
 def test_every_page_fits_its_window_and_axe_finds_nothing_in_it(page: Page, home: str) -> None:
     add_connection(page, home, "W" * 60)
     for url in (None, *LISTS, *FORMS):
+        resize(page, 390)
         if url:
             page.goto(home + url)
-        reads_well(page, 1320)
         for width in (390, 760):
-            page.set_viewport_size({"width": width, "height": 844})
+            resize(page, width)
             assert beyond(page) <= 0, (page.url, width)
+        reads_well(page, 1320)

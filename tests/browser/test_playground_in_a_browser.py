@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from tests.browser.playground_steps import answer, begin, choose, sign_in
-from tests.browser.steps import beyond, reads_well
+from tests.browser.steps import beyond, reads_well, resize
 from tests.catalogued import READERS
 from tests.patience import at_most
 from tests.serving import Server
@@ -150,5 +150,5 @@ def test_it_does_not_scroll_sideways(server: Server, page: Page) -> None:
     page.get_by_role("button", name="Call").click()
     expect(answer(page)).to_be_visible()
     for width in (390, 760, 1320):
-        page.set_viewport_size({"width": width, "height": 844})
+        resize(page, width)
         assert beyond(page) <= 0, width

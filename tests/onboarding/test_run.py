@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import serving
+from tests import prepared, serving
 from tests.mcpserver.wire import Wire
 from tests.patience import at_most
 from tests.serving import Server, until
@@ -156,8 +156,8 @@ def test_a_home_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_database_without_its_secret_is_one_sentence(tmp_path: Path) -> None:
     home, port = tmp_path / "home", serving.free_port()
-    assert serving.manage(home, port, "quickstart", "--json").returncode == 0
-    shutil.rmtree(home / "secrets")
+    ready, _ = prepared.instance()
+    shutil.copytree(ready, home, ignore=shutil.ignore_patterns("secrets"))
 
     ran = serving.manage(home, port, "run")
 
