@@ -30,9 +30,14 @@ dev: .venv/.runs $(BIN)/tradelatch ## while changing code: an instance that relo
 demo: .venv/.tests ## to look at pages: orders in every status, a month of journal, errors
 	@PORT=$${PORT:-8010} TRADELATCH_HOME="$(DEMO_HOME)" exec $(PYTHON) -m tests.demo
 
+# Without compiled Python, which some computers are told not to keep, each of the processes of a run compiles it anew.
+quick test: export PYTHONDONTWRITEBYTECODE :=
+
 quick: lint ## every few minutes: lint, and the tests without browsers and servers
 	$(PYTHON) -m pytest -n 2 --dist loadscope -m "not server" tests/brokers tests/console tests/mcpserver
 
+# Three at a time on two cores, because tests wait for a third of their time; in the order of their folders, so that no
+# long file comes last.
 ifdef T
 test: .venv/.tests
 	@case "$(T)" in tests/browser*) tests/tools/chromium.sh;; esac
@@ -40,7 +45,7 @@ test: .venv/.tests
 else
 test: lint ## before handing over a change: everything; with T=PATH one file, folder or test
 	@tests/tools/chromium.sh
-	$(PYTHON) -m pytest -n 2 --dist loadscope --ignore tests/hosts
+	$(PYTHON) -m pytest -n 3 --dist loadscope --no-loadscope-reorder --ignore tests/hosts
 endif
 
 docs: .venv/.tests ## after changing a tool, code, status, broker, limit, setting or act: writes docs/reference

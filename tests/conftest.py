@@ -8,6 +8,7 @@ import ipaddress
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from decimal import Decimal
@@ -21,6 +22,9 @@ for _name in [name for name in os.environ if name.startswith("TRADELATCH_") or n
 os.environ["TRADELATCH_HOME"] = _HOME
 os.environ["TRADELATCH_PUBLIC_URL"] = "http://localhost:8000"  # whatever names this computer knows
 os.environ["DJANGO_SETTINGS_MODULE"] = "console.settings"
+# A computer that keeps no compiled Python would compile all of it again for each of the hundred processes of a run.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 import django  # noqa: E402  after the environment
 
@@ -36,7 +40,8 @@ from console.connections.models import Connection  # noqa: E402
 from console.keys import minting  # noqa: E402
 from console.onboarding import open_connection  # noqa: E402
 from mcpserver import console_catalog  # noqa: E402
-from tests import serving  # noqa: E402
+from tests import prepared, serving  # noqa: E402
+from tests.patience import at_most  # noqa: E402
 from tests.secrets import plugin as secrets_plugin  # noqa: E402
 from tests.secrets.known import keep  # noqa: E402
 
@@ -47,6 +52,7 @@ hypothesis.settings.load_profile("tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    prepared.share()
     # A real password hash takes a third of a second, by design; the servers the tests start still use it.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # What the web server does when it starts to serve /mcp.
@@ -57,9 +63,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(watch, "watch-for-secrets")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """``make quick`` leaves out what starts a server of its own or a browser."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """``make quick`` leaves out what starts a server of its own or a browser. What a test may take scales too."""
+    usual = float(config.getini("timeout"))
     for item in items:
+        own = item.get_closest_marker("timeout")
+        item.add_marker(pytest.mark.timeout(at_most(own.args[0] if own else usual)), append=False)
         if isinstance(item, pytest.Function):
             starts = {"server", "instance", "live_server", "chromium"} & set(item.fixturenames)
             if starts or any(hasattr(item.module, name) for name in ("serving", "serve")):
@@ -103,7 +112,15 @@ def _close_the_network() -> None:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
     """A file, as in production: with threads, SQLite's shared memory database locks whole tables."""
-    settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = str(Path(_HOME) / "test.sqlite3")
+    file = Path(_HOME) / "test.sqlite3"
+    shutil.copy(prepared.database(), file)
+    settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = str(file)
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Begin with the copy, and leave it for the end of the home."""
+    return True
 
 
 @pytest.fixture
@@ -157,4 +174,11 @@ def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Server]:
     """What ``make run`` starts: the web server with its worker and scheduler."""
     with serving.serve(tmp_path_factory.mktemp("instance") / "home", supervised=True) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Server]:
+    """The same for all files of tests that only read: nothing on it may be different for who comes next."""
+    with serving.serve(tmp_path_factory.mktemp("shared") / "home") as started:
         yield started

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from threading import Barrier
 
+from tests.patience import at_most
 from tests.races import instance
 
 ORDERS, PROCESSES = 50, 4
@@ -37,7 +38,7 @@ def confirm_share(app_key: str, share: list[str], start_at: float) -> list[str]:
 
     def confirm(confirmation_id: str) -> str:
         try:
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=at_most(30))
             time.sleep(max(0.0, start_at - time.time()))
             return str(order_actions.confirm(trader, confirmation_id).status)
         except Refusal as refusal:
@@ -81,7 +82,7 @@ def run() -> Counter[str]:
     ]
     became: Counter[str] = Counter()
     for worker in workers:
-        told, _ = worker.communicate(timeout=90)
+        told, _ = worker.communicate(timeout=at_most(90))
         assert worker.returncode == 0, told
         became.update(json.loads(told))
     used = sum((daily_usage.day_use(order, "USD") or 0 for order in Order.objects.filter(status="working")), Decimal(0))

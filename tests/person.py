@@ -7,6 +7,8 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
+from tests.patience import at_most
+
 _HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)"')
 
 
@@ -14,7 +16,7 @@ class Person:
     def __init__(self, url: str, email: str, password: str) -> None:
         self.url = url
         self.email, self.password = email, password
-        self.browser = httpx2.Client(timeout=30, follow_redirects=False)
+        self.browser = httpx2.Client(timeout=at_most(30), follow_redirects=False)
 
     def __enter__(self) -> "Person":
         return self

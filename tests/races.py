@@ -16,7 +16,8 @@ from pathlib import Path
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
-from tests import postgres
+from tests import prepared
+from tests.patience import at_most
 
 if TYPE_CHECKING:
     from console.connections.models import Connection
@@ -33,17 +34,16 @@ def instance(database: str) -> Iterator[None]:
         os.environ["TRADELATCH_HOME"] = str(home)
         os.environ["DJANGO_SETTINGS_MODULE"] = "console.settings"
         if database == "postgresql":
-            os.environ["TRADELATCH_DATABASE_URL"] = ending.enter_context(postgres.running())
+            os.environ["TRADELATCH_DATABASE_URL"] = ending.enter_context(prepared.postgresql())
 
         import django
-        from django.core.management import call_command
         from django.db import connection, connections
         from django.test.utils import setup_test_environment
 
         django.setup()
         setup_test_environment()
         assert connection.vendor == database
-        call_command("migrate", verbosity=0)
+        prepared.migrate()
         try:
             yield
         finally:
@@ -59,7 +59,7 @@ def at_once(times: int, act: Callable[[], Any]) -> list[Any]:
 
     def run(_: int) -> Any:
         try:
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=at_most(30))
             return act()
         finally:
             connection.close()

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import http.client
-import json
 import os
 import shutil
 import signal
@@ -11,19 +10,23 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests import prepared
+from tests.commands import REPOSITORY as REPOSITORY
+from tests.commands import environment as environment
+from tests.commands import manage as manage
+from tests.patience import at_most
 from tests.secrets import watch
 from tests.secrets.known import keep
 
 T = TypeVar("T")
-REPOSITORY = Path(__file__).resolve().parent.parent
-READY_SECONDS = 90.0
+READY_SECONDS = 40.0
+"""From the start of an instance to its first answer, as ``until`` takes it."""
 # Tests make more calls in a minute than people do; those about throttles set their own.
 GENEROUS = {f"TRADELATCH_{each}_PER_MINUTE": "100000" for each in ("CALLS", "TRADE_CALLS", "LISTS")}
 # For tests that answer a question at once, as a person would after a while: the one place that says so.
@@ -43,32 +46,12 @@ def free_port() -> int:
 
 
 def until(probe: Callable[[], T], *, seconds: float, what: str) -> T:
-    """The first true answer of ``probe``, or AssertionError with ``what`` when the time is over."""
-    deadline = time.monotonic() + seconds
+    """The first true answer of ``probe``, or AssertionError with ``what``; ``seconds`` as ``at_most`` takes them."""
+    deadline = time.monotonic() + at_most(seconds)
     while not (answer := probe()):
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        assert time.monotonic() < deadline, f"not within {at_most(seconds):.0f} s: {what}"
         time.sleep(0.05)
     return answer
-
-
-def environment(home: Path, port: int, **variables: str) -> dict[str, str]:
-    """The environment of an instance: nothing of the person's own settings gets in."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("TRADELATCH_")}
-    clean.pop("DJANGO_SETTINGS_MODULE", None)
-    named = {"TRADELATCH_PUBLIC_URL": f"http://localhost:{port}"}  # whatever names this computer knows
-    return clean | {"TRADELATCH_HOME": str(home), "PORT": str(port)} | named | variables
-
-
-def manage(home: Path, port: int, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=REPOSITORY,
-        env=environment(home, port, **variables),
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
 
 
 def processes_of(home: Path) -> set[int]:
@@ -85,10 +68,7 @@ def processes_of(home: Path) -> set[int]:
 @functools.cache
 def _prepared() -> tuple[Path, dict[str, str]]:
     """A home on which quickstart ran once; every server gets a copy, and none pays for the migrations."""
-    home = Path(tempfile.mkdtemp(prefix="prepared-", dir=os.environ["TRADELATCH_HOME"])) / "home"
-    ran = manage(home, 8000, "quickstart", "--json")
-    assert ran.returncode == 0, ran.stderr
-    answer: dict[str, str] = json.loads(ran.stdout)
+    home, answer = prepared.instance()
     for name, value in answer.items():
         if "key" in name or "password" in name:
             keep(name, value)
@@ -128,7 +108,7 @@ class Server:
 
     def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run one statement on its database, committed, and return the rows."""
-        with contextlib.closing(sqlite3.connect(self.home / "tradelatch.sqlite3", timeout=20)) as connection:
+        with contextlib.closing(sqlite3.connect(self.home / "tradelatch.sqlite3", timeout=at_most(20))) as connection:
             rows = connection.execute(sql, parameters).fetchall()
             connection.commit()
         return rows
@@ -164,7 +144,7 @@ class Server:
         assert self.process is not None
         self.process.send_signal(number)
         try:
-            return self.process.wait(15)
+            return self.process.wait(at_most(15))
         finally:
             self.kill()
 
@@ -174,7 +154,7 @@ class Server:
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(at_most(10))
         self.process = None
         until(lambda: not processes_of(self.home), seconds=10, what="every process of the server ended")
 
@@ -189,8 +169,8 @@ def serve(
     home: Path, *, supervised: bool = False, app: str = "console.asgi:application", **variables: str
 ) -> Iterator[Server]:
     """A started server with the owner and keys of quickstart, ended however the block ends."""
-    prepared, answer = _prepared()
-    shutil.copytree(prepared, home)
+    ready, answer = _prepared()
+    shutil.copytree(ready, home)
     with fresh(home, supervised=supervised, app=app, **variables) as server:
         server.quickstart = answer | {"console_url": f"{server.url}/", "mcp_url": server.mcp_url}
         yield server
@@ -219,7 +199,7 @@ def _kill_left_behind(home: Path) -> None:
 
 def answers(port: int) -> bool:
     """Whether a web server answers there, whatever it says."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=at_most(5))
     try:
         connection.request("HEAD", "/livez")
         connection.getresponse().read()

@@ -23,12 +23,13 @@ from pathlib import Path
 import httpx2
 
 from tests import serving
+from tests.patience import at_most
 from tests.serving import REPOSITORY, Server, until
 
 PAST = "2020-01-01 00:00:00"
 LETTERS, MESSAGES, WRITERS = 20, 60, 2
 """Of each writer in each burst."""
-SETTLES_SECONDS = 180.0
+SETTLES_SECONDS = 60.0
 
 _CHILD = r"^ *(?:web|worker|beat) \| (?:\[[^\]]+\] )?"
 KNOWN = [
@@ -67,7 +68,7 @@ def soak(server: Server, *, seconds: float, every: float) -> dict[str, int | flo
             torn += 1
             orders.append(_order_that_lapses(server))
             for writer in writers:
-                _, said = writer.communicate(timeout=120)
+                _, said = writer.communicate(timeout=at_most(120))
                 assert writer.returncode == 0, said.decode()
             time.sleep(max(0.0, min(next_at, deadline) - time.monotonic()))
     letters = bursts * WRITERS * LETTERS
@@ -163,7 +164,7 @@ def _order_that_lapses(server: Server) -> str:
         "Accept": "application/json, text/event-stream",
         "MCP-Protocol-Version": "2025-06-18",
     }
-    answer = httpx2.post(server.mcp_url, json=call, headers=headers, timeout=60)
+    answer = httpx2.post(server.mcp_url, json=call, headers=headers, timeout=at_most(60))
     prepared = answer.json()["result"]["structuredContent"]
     server.query("UPDATE orders_confirmation SET expires_at = ? WHERE public_id = ?", PAST, prepared["confirmation_id"])
     return str(prepared["order"]["order_id"])

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
+from tests.patience import at_most
+
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("brokers", "console", "mcpserver")
 SOURCES = [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))]
@@ -62,7 +64,7 @@ def _lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=at_most(60),
         check=False,
     )
 

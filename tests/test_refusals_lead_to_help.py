@@ -21,7 +21,13 @@ from console.orders.terms import Terms
 from console.scopes import Scope, Source
 from tests.console.pages import log, text_of
 from tests.mcpserver.wire import Wire
+from tests.patience import at_most
 from tests.serving import Server
+
+
+@pytest.fixture(scope="module")
+def server(shared_server: Server) -> Server:
+    return shared_server
 
 
 def leads(address: str, code: str) -> None:
@@ -55,7 +61,7 @@ def test_a_401_does_with_a_wrong_key_and_without_any(server: Server) -> None:
 
 @pytest.mark.django_db
 def test_a_request_that_is_refused_before_any_tool_does(server: Server) -> None:
-    answer = httpx2.post(server.mcp_url, headers={"Origin": "https://evil.example.com"}, json={})
+    answer = httpx2.post(server.mcp_url, headers={"Origin": "https://evil.example.com"}, json={}, timeout=at_most(10))
     assert answer.status_code == 403
     leads(answer.json()["error"]["data"]["help"], "origin_refused")
 

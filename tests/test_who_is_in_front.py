@@ -17,6 +17,7 @@ from console.scopes import Scope as May
 from tests import serving
 from tests.conftest import PASSWORD
 from tests.console.api.rest import Rest
+from tests.patience import at_most
 from tests.secrets.known import keep
 
 ODD = ["a:b", "fe80::1%eth0:x", "203.0.113.7:80", "\u0661.2.3.4", "x" * 300, "", "unknown", "[::1]", "1.2.3.4, 5.6.7.8"]
@@ -94,11 +95,12 @@ def test_a_key_bound_to_an_address_is_not_opened_by_a_header_unless_a_named_prox
     with serving.serve(tmp_path_factory.mktemp("front") / "home", TRADELATCH_TRUSTED_PROXIES=named) as server:
         made = serving.manage(server.home, server.port, "shell", "-c", BOUND).stdout.strip().splitlines()[-1]
         headers = {"Authorization": f"Bearer {keep('a bound key', made)}", "X-Forwarded-For": "203.0.113.7"}
-        rest = httpx2.get(f"http://127.0.0.1:{server.port}/api/v1/orders", headers=headers)
+        rest = httpx2.get(f"http://127.0.0.1:{server.port}/api/v1/orders", headers=headers, timeout=at_most(10))
         mcp = httpx2.post(
             f"http://127.0.0.1:{server.port}/mcp",
             json={"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}},
             headers=headers | {"Accept": "application/json, text/event-stream"},
+            timeout=at_most(10),
         )
         assert [rest.status_code, mcp.status_code] == ([200, 200] if trusted else [403, 403])
 

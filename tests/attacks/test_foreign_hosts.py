@@ -5,6 +5,7 @@ import pytest
 
 from console import host_names
 from console.help import links
+from tests.patience import at_most
 from tests.serving import Server, until
 
 FOREIGN = "192.168.1.20:8730"
@@ -18,10 +19,15 @@ ENDPOINTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def server(shared_server: Server) -> Server:
+    return shared_server
+
+
 @pytest.mark.parametrize("path", ENDPOINTS)
 def test_a_foreign_host_name_is_named_beside_the_setting_and_our_address(server: Server, path: str) -> None:
     for method in ("GET", "POST"):
-        answer = httpx2.request(method, server.url + path, headers={"Host": FOREIGN})
+        answer = httpx2.request(method, server.url + path, headers={"Host": FOREIGN}, timeout=at_most(10))
         assert answer.status_code == ENDPOINTS[path]
         for named in (FOREIGN, "TRADELATCH_PUBLIC_URL", server.url):
             assert named in answer.text, (path, named)
@@ -35,16 +41,16 @@ def test_a_foreign_host_name_is_named_beside_the_setting_and_our_address(server:
 
 
 def test_the_page_has_its_looks_and_its_policy(server: Server) -> None:
-    page = httpx2.get(server.url + "/sign-in/", headers={"Host": FOREIGN})
+    page = httpx2.get(server.url + "/sign-in/", headers={"Host": FOREIGN}, timeout=at_most(10))
     assert "default-src 'self'" in page.headers["content-security-policy"]
     assert page.headers["x-content-type-options"] == "nosniff"
-    sheet = httpx2.get(server.url + "/static/console/app.css", headers={"Host": FOREIGN})
+    sheet = httpx2.get(server.url + "/static/console/app.css", headers={"Host": FOREIGN}, timeout=at_most(10))
     assert (sheet.status_code, sheet.headers["content-type"].partition(";")[0]) == (200, "text/css")
 
 
 def test_the_log_has_one_line_for_a_name_however_often_it_is_asked_for(server: Server) -> None:
     for path in (*ENDPOINTS, *ENDPOINTS):
-        httpx2.get(server.url + path, headers={"Host": "tl.lan"})
+        httpx2.get(server.url + path, headers={"Host": "tl.lan"}, timeout=at_most(10))
     until(lambda: "'tl.lan'" in server.log, seconds=5, what="the line is written")
     lines = [line for line in server.log.splitlines() if "tl.lan" in line]
     assert len(lines) == 1
@@ -62,7 +68,7 @@ def test_names_without_end_do_not_fill_the_log(caplog: pytest.LogCaptureFixture)
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "a" * 5000, "<b>x</b>", "a b", "[::1"])
 def test_any_text_as_a_host_name_is_only_text(server: Server, host: str) -> None:
-    answer = httpx2.get(server.url + "/sign-in/", headers={"Host": host})
+    answer = httpx2.get(server.url + "/sign-in/", headers={"Host": host}, timeout=at_most(10))
     assert answer.status_code == 400
     assert "<b>x" not in answer.text
     assert "a" * 200 not in answer.text
@@ -71,7 +77,9 @@ def test_any_text_as_a_host_name_is_only_text(server: Server, host: str) -> None
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
 def test_our_own_names_are_answered_and_lead_to_the_first(server: Server, host: str) -> None:
-    answer = httpx2.get(server.url + "/sign-in/", headers={"Host": f"{host}:{server.port}"}, follow_redirects=False)
+    answer = httpx2.get(
+        server.url + "/sign-in/", headers={"Host": f"{host}:{server.port}"}, follow_redirects=False, timeout=at_most(10)
+    )
     own = f"{host}:{server.port}" == server.url.removeprefix("http://")
     assert answer.status_code == (200 if own else 307)
     assert own or answer.headers["Location"] == f"{server.url}/sign-in/"

@@ -1,14 +1,13 @@
 """Clients that pretend to be others: the name is a claim, the address is what a person checks."""
 
-from typing import Any
-
 import pytest
 from django.test import Client as Browser
 
 from console.clients.models import Client
 from console.connections.models import Connection
+from tests.attacks.steps import body
 from tests.console.oauth.hosts import Host, register
-from tests.console.oauth.test_consent import inputs_of, text_of
+from tests.console.oauth.steps import inputs_of, text_of
 
 DISGUISED = [
     "\u0421laude",  # CYRILLIC ES
@@ -35,10 +34,6 @@ DISGUISED = [
     "Claude\ue000",
     "\ud800Claude",
 ]
-
-
-def body(**fields: Any) -> dict[str, Any]:
-    return {"redirect_uris": ["https://evil.example/cb"], "token_endpoint_auth_method": "none"} | fields
 
 
 @pytest.mark.django_db

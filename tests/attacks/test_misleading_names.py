@@ -20,7 +20,7 @@ from console.keys.models import ApiKey, ManagementKey
 from console.platforms import provisioning
 from console.platforms.models import Platform
 from console.scopes import Scope
-from tests.attacks.test_impostors import body
+from tests.attacks.steps import body
 from tests.console.api.rest import Rest
 from tests.console.oauth.hosts import REGISTRATIONS, register
 from tests.console.pages import submit, words_of

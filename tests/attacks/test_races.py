@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.patience import at_most
 from tests.serving import REPOSITORY
 
 
@@ -18,7 +19,7 @@ def race(module: str, database: str, rounds: int) -> str:
         env=clean,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=at_most(50),
         check=False,
     )
     assert ran.returncode == 0, ran.stderr[-4000:]

@@ -19,6 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from tests.patience import at_most, lasting
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
@@ -98,7 +100,7 @@ class Loopback(Protocol):
 class FakeBroker:
     """Subclass: ``answer`` speaks the broker's protocol, ``control`` what a test may do to it."""
 
-    patience = 0.5
+    patience = lasting(0.5)
     """Seconds a hang lasts: longer than the client's timeout under test."""
 
     def __init__(self) -> None:
@@ -141,7 +143,7 @@ class FakeBroker:
     def __exit__(self, *error: object) -> None:
         self.server.shutdown()
         self.server.server_close()
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=at_most(5))
         out = [(method, path) for method, path in self.received if method != "GET" and _WAY_OUT.search(path)]
         assert out == [], "a call that moves money reached the broker"
 
@@ -188,7 +190,7 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
         wbufsize = -1
-        timeout = 30
+        timeout = at_most(30)
 
         def log_message(self, format: str, *args: Any) -> None:
             pass

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.conf import LazySettings
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
+
+from tests.patience import at_most
 
 # Django sees the event loop that playwright runs in this thread and would refuse the ORM to the fixtures.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -39,7 +41,8 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def context(chromium: Browser) -> Iterator[BrowserContext]:
     context = chromium.new_context(viewport={"width": 1320, "height": 900})
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(at_most(10) * 1000)
+    expect.set_options(timeout=at_most(5) * 1000)
     yield context
     context.close()
 

@@ -19,11 +19,10 @@ from console.orders.prepare import Prepared
 from console.orders.states import Status
 from tests import watched_broker
 from tests.brokers.paper.support import order as paper_order
-from tests.browser.test_console_in_a_browser import AXE
-from tests.browser.test_passkeys_in_a_browser import add_passkey, sign_in
+from tests.browser.steps import add_passkey, reads_well, sign_in
 from tests.conftest import PASSWORD
 from tests.console.orders.conftest import bitcoin
-from tests.console.orders.test_external_orders import at_the_broker
+from tests.console.orders.steps import at_the_broker
 from tests.watched_broker import Watch
 
 LIMITS = {"order_notional": "90000", "daily_notional": "90000"}
@@ -191,22 +190,10 @@ CUT = """[...document.querySelectorAll('.facts dd')]
 """Facts that are wider than their place."""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1320])
-def test_the_pages_are_in_order_for_everybody(
-    page: Page, owner: Any, console: str, desk_pages: list[str], scheme: Any, width: int
-) -> None:
-    page.set_viewport_size({"width": width, "height": 844})
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+def test_the_pages_are_in_order_for_everybody(page: Page, owner: Any, console: str, desk_pages: list[str]) -> None:
     sign_in(page, console, owner.email)
     for url in desk_pages:
         page.goto(console + url)
-        beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert beyond <= 0, (url, beyond)
-        assert page.evaluate(CUT) == [], url
-        page.evaluate(AXE.read_text())
-        found = page.evaluate(
-            "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
-        )
-        problems = [(problem["id"], [node["html"] for node in problem["nodes"]]) for problem in found["violations"]]
-        assert problems == [], url
+        for width in (390, 1320):
+            reads_well(page, width)
+            assert page.evaluate(CUT) == [], (url, width)

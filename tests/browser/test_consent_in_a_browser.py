@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.patience import at_most
 from tests.serving import Server
 
 
@@ -45,7 +46,7 @@ def callback(elsewhere: set[str]) -> Iterator[str]:
 
 def register(server: Server, callback: str) -> str:
     body = {"client_name": "Notebook", "redirect_uris": [callback], "token_endpoint_auth_method": "none"}
-    answer = httpx2.post(f"{server.url}/oauth/register", json=body)
+    answer = httpx2.post(f"{server.url}/oauth/register", json=body, timeout=at_most(10))
     assert answer.status_code == 201, answer.text
     client_id: str = answer.json()["client_id"]
     return client_id
@@ -54,7 +55,7 @@ def register(server: Server, callback: str) -> str:
 def ping(server: Server, token: str) -> int:
     body = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-    return httpx2.post(server.mcp_url, json=body, headers=headers).status_code
+    return httpx2.post(server.mcp_url, json=body, headers=headers, timeout=at_most(10)).status_code
 
 
 def test_a_person_signs_in_adds_a_connection_mints_a_key_consents_and_revokes(
@@ -109,6 +110,7 @@ def test_a_person_signs_in_adds_a_connection_mints_a_key_consents_and_revokes(
             "client_id": client_id,
             "code_verifier": verifier,
         },
+        timeout=at_most(10),
     )
     token = answer.json()["access_token"]
     assert ping(server, token) == 200

@@ -1,18 +1,15 @@
 """The console as a person uses it, in Chromium."""
 
 import json
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import proving
+from tests.browser.steps import beyond, reads_well, resize
 from tests.conftest import PASSWORD
 
-# The package carries the file; its own wrapper is not used.
-AXE = Path(str(resources.files("axe_playwright_python") / "axe.min.js"))
 LISTS = (
     "/",
     "/connections/",
@@ -124,16 +121,6 @@ def test_everything_works_by_keyboard(page: Page, home: str) -> None:
     expect(page.get_by_role("link", name="Add connection").first).to_be_focused()
 
 
-@pytest.mark.parametrize("width", [390, 760, 1320])
-def test_no_page_scrolls_sideways(page: Page, home: str, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 844})
-    add_connection(page, home, "W" * 60)
-    for url in (*LISTS, *FORMS):
-        page.goto(home + url)
-        beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert beyond <= 0, (url, beyond)
-
-
 def test_on_a_phone_the_menu_leads_everywhere(page: Page, home: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     expect(page.get_by_role("link", name="Recent errors")).to_be_hidden()
@@ -142,16 +129,13 @@ def test_on_a_phone_the_menu_leads_everywhere(page: Page, home: str) -> None:
     expect(page.get_by_role("heading", name="Recent errors")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(page: Page, home: str, scheme: Any) -> None:
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    add_connection(page, home)
+def test_every_page_fits_its_window_and_axe_finds_nothing_in_it(page: Page, home: str) -> None:
+    add_connection(page, home, "W" * 60)
     for url in (None, *LISTS, *FORMS):
+        resize(page, 390)
         if url:
             page.goto(home + url)
-        page.evaluate(AXE.read_text())
-        found = page.evaluate(
-            "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
-        )
-        problems = [(problem["id"], [node["html"] for node in problem["nodes"]]) for problem in found["violations"]]
-        assert problems == [], url or page.url
+        for width in (390, 760):
+            resize(page, width)
+            assert beyond(page) <= 0, (page.url, width)
+        reads_well(page, 1320)

@@ -11,9 +11,8 @@ from playwright.sync_api import Page, expect
 from tests import serving
 from tests.brokers.ibkr.fake import QUESTION
 from tests.browser import proving
-from tests.browser.test_console_in_a_browser import AXE
-from tests.browser.test_passkeys_in_a_browser import add_passkey
-from tests.browser.test_playground_in_a_browser import answer, begin, choose, sign_in
+from tests.browser.playground_steps import answer, begin, choose, sign_in
+from tests.browser.steps import WCAG, add_passkey, reads_well
 from tests.console.connections.fakes import ALL, IBKR, Linkable
 
 PRICES = {
@@ -156,7 +155,7 @@ def test_what_interactive_brokers_asks_is_answered_by_its_owner(
         page.goto(f"{server.url}/orders/approvals/")
         expect(page.get_by_text("exceeds the Total Value Limit")).to_be_visible()
         page.get_by_role("link", name="Review and answer").click()
-        _reads_well(page)
+        reads_well(page, 1320, rules=WCAG)
         page.get_by_label("Password").fill(server.quickstart["password"])
         page.get_by_role("button", name="Confirm with password").click()
         expect(page.get_by_text("You answered yes. Order: working.")).to_be_visible()
@@ -165,21 +164,9 @@ def test_what_interactive_brokers_asks_is_answered_by_its_owner(
     assert (len(fake.replies), len(fake.live)) == (replies + 1, standing + 1)
 
 
-def _reads_well(page: Page) -> None:
-    beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert beyond <= 0
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})")
-    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]] == []
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1320])
-def test_the_linking_page_reads_well(page: Page, server: serving.Server, scheme: Any, width: int) -> None:
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    page.set_viewport_size({"width": width, "height": 900})
+def test_the_linking_pages_read_well(page: Page, server: serving.Server) -> None:
     sign_in(page, server)
     slugs = ("okx", "coinbase", "ibkr-gateway", "ibkr-oauth", "tws", "crosstrade")
     for address in ("/connections/add/", *(f"/connections/add/{slug}/" for slug in slugs)):
         page.goto(f"{server.url}{address}")
-        _reads_well(page)
+        reads_well(page, 390, 1320, rules=WCAG)

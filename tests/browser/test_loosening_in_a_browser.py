@@ -10,7 +10,7 @@ from console.connections.models import Connection, Policy
 from console.halts import services as halts
 from console.halts.models import Halt
 from tests.browser import proving
-from tests.browser.test_passkeys_in_a_browser import add_passkey, sign_in
+from tests.browser.steps import add_passkey, sign_in
 
 LIMITS = {"order_notional": "1000", "daily_notional": "5000"}
 

@@ -6,31 +6,8 @@ from playwright.sync_api import Page, expect
 
 from console.accounts import factors
 from tests.browser import proving
+from tests.browser.steps import add_passkey, sign_in, sign_out
 from tests.conftest import PASSWORD
-
-
-def sign_in(page: Page, console: str, email: str) -> None:
-    page.goto(f"{console}/sign-in/")
-    page.get_by_label("E-mail").fill(email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in", exact=True).click()
-
-
-def add_passkey(page: Page, console: str, password: str = PASSWORD) -> None:
-    page.goto(f"{console}/security/")
-    page.get_by_role("link", name="Add a passkey").click()
-    page.get_by_label("Name").fill("Laptop")
-    page.get_by_role("button", name="Add passkey").click()
-    proving.with_password(page, password)
-    page.get_by_role("button", name="Create passkey").click()
-    expect(page.get_by_role("heading", name="Keep your recovery codes")).to_be_visible()
-    page.get_by_role("link", name="I have saved them").click()
-    expect(page.get_by_text("Passkey Laptop", exact=True)).to_be_visible()
-
-
-def sign_out(page: Page) -> None:
-    page.get_by_role("button", name="Sign out").first.click()
-    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
 def test_a_passkey_is_added_and_signs_in_without_a_password(

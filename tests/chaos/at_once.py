@@ -21,6 +21,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from tests.patience import at_most
 from tests.races import instance
 
 if TYPE_CHECKING:
@@ -106,12 +107,12 @@ def working(key: str, jobs: Any, told: Any) -> None:
 
     with ThreadPoolExecutor(THREADS) as pool:
         told.put([])  # ready
-        while (job := jobs.get(timeout=300)) is not None:
+        while (job := jobs.get(timeout=at_most(300))) is not None:
             asks, moment, offset = job
             who = bearer.authenticate(key)
             connection.close()
             made = [pool.submit(ask, number, each, moment) for number, each in enumerate(asks)]
-            told.put([each.result(timeout=90) for each in made])
+            told.put([each.result(timeout=at_most(90)) for each in made])
     if connection.vendor == "postgresql":
         connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's has one
 
@@ -127,20 +128,20 @@ class Crew:
         for child in self.children:
             child.start()
         for _ in self.children:
-            self.told.get(timeout=60)
+            self.told.get(timeout=at_most(60))
 
     def at_once(self, asks: Sequence[Ask], offset: timedelta) -> list[tuple[Ask, Answer]]:
         """Neighbours in ``asks`` go to different processes, all of them as far ahead of the time as ``offset``."""
         moment = time.time() + LEAD
         for number, jobs in enumerate(self.jobs):
             jobs.put((asks[number::PROCESSES], moment, offset))
-        return [answer for _ in self.children for answer in self.told.get(timeout=120)]
+        return [answer for _ in self.children for answer in self.told.get(timeout=at_most(120))]
 
     def dismiss(self) -> None:
         for jobs in self.jobs:
             jobs.put(None)
         for child in self.children:
-            child.join(timeout=30)
+            child.join(timeout=at_most(30))
 
 
 @dataclass

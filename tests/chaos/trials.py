@@ -28,7 +28,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django.setup()
 
 from django.conf import settings  # noqa: E402 - after django.setup()
-from django.core.management import call_command  # noqa: E402
 from django.db import connections  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
@@ -46,8 +45,10 @@ from console.orders.states import AT_BROKER, ENDED, IN_FLIGHT, UNSETTLED, Amendm
 from console.orders.terms import Terms  # noqa: E402
 from console.principal import Principal  # noqa: E402
 from console.scopes import Scope  # noqa: E402
+from tests import prepared  # noqa: E402
 from tests.chaos import WRONG  # noqa: E402
 from tests.chaos.venues import LATE, TIMEOUTS, Alpaca, Paper, Venue, Write, exchange_apart  # noqa: E402
+from tests.patience import at_most  # noqa: E402
 
 SETTLED_AFTER = 20
 """Trials between two times that the sweeps bring everything to an end."""
@@ -128,7 +129,7 @@ class Chaos:
         """Of orders that a change may have given another one."""
         self.number = 0
         self.surprises = Path(settings.HOME) / "surprises.log"
-        call_command("migrate", verbosity=0)
+        prepared.migrate()
         owner = User.objects.create_user("olivia@example.com", "correct horse battery")
         timezone.now = self._now
         self.alpaca = Alpaca(owner, url)
@@ -471,14 +472,14 @@ def fork(surprises: Path, *acts: Callable[[], object]) -> int:
 
 def reap(child: int, patience: float | None) -> int:
     """Wait for its end, or kill it after ``patience`` seconds. 1 when it was killed, by us or by itself."""
-    deadline = time.monotonic() + (20 if patience is None else patience)
+    deadline = time.monotonic() + (at_most(20) if patience is None else patience)
     while time.monotonic() < deadline:
         ended, how = os.waitpid(child, os.WNOHANG)
         if ended:
             return int(os.WIFSIGNALED(how))
         time.sleep(0.001)
     if patience is None:
-        raise SystemExit("A child did not end within 20 s.")
+        raise SystemExit("A child did not end.")
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return 1

@@ -31,10 +31,11 @@ from console.connections.models import Connection
 from console.orders.states import FROM_BROKER, Status
 from tests.brokers.alpaca.fake import ACCOUNT, KEY_ID, SECRET
 from tests.brokers.faults import SENDING, Fault, as_control
+from tests.patience import at_most, lasting
 
-LATE = 0.3
+LATE = lasting(0.3)
 """Seconds after which the exchange does what was long given up."""
-TIMEOUTS = {"connect": 0.5, "read": 0.15, "total": 0.4}
+TIMEOUTS = {"connect": lasting(0.5), "read": lasting(0.15), "total": lasting(0.4)}
 
 
 class Write(StrEnum):
@@ -142,7 +143,7 @@ class Alpaca:
     def control(self, what: str, told: Any = None) -> Any:
         request = urllib.request.Request(f"{self.url}/-/{what}", json.dumps(told).encode(), method="POST")
         request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=at_most(10)) as answer:
             body = answer.read()
         return json.loads(body) if body else None
 

@@ -29,7 +29,6 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django.setup()
 
-from django.core.management import call_command  # noqa: E402 - after django.setup()
 from django.db import connection as database  # noqa: E402
 from django.utils import timezone  # noqa: E402
 from hypothesis import HealthCheck, Phase, seed, settings  # noqa: E402
@@ -70,6 +69,7 @@ from console.orders.models import Confirmation, Modification, Order, OrderEvent 
 from console.orders.states import AT_BROKER, IN_FLIGHT, AmendmentStatus, Status  # noqa: E402
 from console.orders.terms import Terms  # noqa: E402
 from console.scopes import Scope  # noqa: E402
+from tests import prepared  # noqa: E402
 
 CENT = Decimal("0.01")
 CUSHION = Decimal("1.02")
@@ -546,7 +546,7 @@ INVARIANTS = ("the_books_agree", "every_move_is_in_the_table", "nothing_is_sent_
 
 
 def main() -> None:
-    call_command("migrate", verbosity=0)
+    prepared.migrate()
     with database.cursor() as cursor:
         cursor.execute("PRAGMA synchronous = OFF")
     timezone.now = CLOCK

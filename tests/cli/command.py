@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import serving
+from tests.patience import at_most
 
 COMMAND = [sys.executable, "-m", "mcpserver.stdio"]
 REPOSITORY = serving.REPOSITORY
@@ -46,7 +47,7 @@ def run(*arguments: str, given: str = "", **variables: str) -> Ran:
         input=given,
         capture_output=True,
         text=True,
-        timeout=40,
+        timeout=at_most(40),
         check=False,
     )
     key = variables.get("TRADELATCH_API_KEY")

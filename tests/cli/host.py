@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from tests.cli.command import COMMAND, REPOSITORY, environment
+from tests.patience import at_most
 
 KEY = "tl_paper_thiskeyisnotone"
 MODERN = {
@@ -40,17 +41,17 @@ class Host:
 
     def heard(self) -> dict[str, Any]:
         """The next message on its standard output."""
-        return self.answers.get(timeout=20)
+        return self.answers.get(timeout=at_most(20))
 
     def close(self) -> int:
         """Close its standard input, as a host does that is done; the exit code."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        return self.process.wait(20)
+        return self.process.wait(at_most(20))
 
     def stop(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(at_most(20))
 
 
 @contextmanager
@@ -89,9 +90,9 @@ def host(url: str, *arguments: str, **variables: str) -> Iterator[Host]:
     finally:
         if process.poll() is None:
             process.kill()
-        process.wait(10)
+        process.wait(at_most(10))
         for reader in readers:
-            reader.join(10)
+            reader.join(at_most(10))
         for stream in (process.stdin, process.stdout, process.stderr):
             stream.close()
     everything = "".join(printed + log)

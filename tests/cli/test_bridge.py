@@ -12,6 +12,7 @@ from tests import serving
 from tests.cli.command import COMMAND, REPOSITORY, environment
 from tests.cli.host import KEY, MODERN, host
 from tests.cli.upstream import Asked, upstream
+from tests.patience import at_most
 
 INITIALIZE = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
 
@@ -90,7 +91,7 @@ def test_a_cancelled_request_closes_its_stream_and_answers_nothing_more() -> Non
         it.modern("tools/list", 2)
         assert it.heard()["id"] == 2, "a stream holds nobody up"
         it.say("notifications/cancelled", {"requestId": "s1", "_meta": MODERN})
-        assert streams[0].hung_up.wait(20)
+        assert streams[0].hung_up.wait(at_most(20))
         it.modern("tools/list", 3)
         assert it.heard()["id"] == 3
         sent = [up.next().message["method"] for _ in range(3)]
@@ -107,7 +108,7 @@ def test_when_the_host_is_done_answers_in_flight_still_leave_and_streams_end() -
             asked.stream()
             asked.stream_until_hung_up()
         else:
-            assert go.wait(20)
+            assert go.wait(at_most(20))
             _echo(asked)
 
     with upstream(act) as up, host(up.url) as it:
@@ -117,10 +118,10 @@ def test_when_the_host_is_done_answers_in_flight_still_leave_and_streams_end() -
             up.next()
         assert it.process.stdin is not None
         it.process.stdin.close()
-        assert streams[0].hung_up.wait(20)
+        assert streams[0].hung_up.wait(at_most(20))
         go.set()
         assert it.heard()["id"] == 2
-        assert it.process.wait(20) == 0
+        assert it.process.wait(at_most(20)) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -133,7 +134,7 @@ def test_a_signal_ends_it_at_once_and_cleanly(number: signal.Signals) -> None:
         it.modern("tools/call", 1, name="slow", arguments={})
         asked = up.next()
         assert it.stop(number) == 0
-        assert asked.hung_up.wait(20)
+        assert asked.hung_up.wait(at_most(20))
 
 
 def test_a_host_that_stops_reading_ends_it() -> None:
@@ -154,7 +155,7 @@ def test_a_host_that_stops_reading_ends_it() -> None:
         process.stdin.write(b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n')
         process.stdin.flush()
         try:
-            assert process.wait(20) == 0
+            assert process.wait(at_most(20)) == 0
         finally:
             process.kill()
             process.stdin.close()
@@ -257,7 +258,7 @@ def test_more_requests_than_it_holds_are_refused_and_the_others_answered() -> No
         with lock:
             now[0] += 1
             most[0] = max(most[0], now[0])
-        assert go.wait(20)
+        assert go.wait(at_most(20))
         with lock:
             now[0] -= 1
         _echo(asked)
@@ -283,7 +284,7 @@ def test_requests_and_answers_may_be_files(tmp_path: Path) -> None:
             stdin=given,
             stdout=out,
             stderr=subprocess.DEVNULL,
-            timeout=20,
+            timeout=at_most(20),
             check=False,
         )
     assert ran.returncode == 0

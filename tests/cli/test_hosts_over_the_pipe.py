@@ -11,7 +11,7 @@ from mcp.shared.exceptions import MCPError
 
 from tests import serving
 from tests.cli.command import COMMAND, REPOSITORY, environment
-from tests.end_to_end.test_sdk_client import ERAS, cash, finish, held, told
+from tests.end_to_end.sdk_steps import ERAS, cash, finish, held, told
 from tests.serving import Server
 
 both_eras = pytest.mark.parametrize("era", ERAS.values(), ids=ERAS.keys())

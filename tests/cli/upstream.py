@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.patience import at_most, lasting
+
 
 @dataclass(slots=True)
 class Asked:
@@ -50,7 +52,7 @@ class Asked:
             except OSError:
                 self.hung_up.set()
                 return
-            threading.Event().wait(0.05)
+            threading.Event().wait(lasting(0.05))
 
     def drop(self) -> None:
         """Close the connection without an answer."""
@@ -63,7 +65,7 @@ class Upstream:
     asked: "queue.Queue[Asked]"
 
     def next(self) -> Asked:
-        return self.asked.get(timeout=20)
+        return self.asked.get(timeout=at_most(20))
 
 
 @contextmanager
@@ -91,4 +93,4 @@ def upstream(act: Callable[[Asked], None]) -> Iterator[Upstream]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(at_most(5))

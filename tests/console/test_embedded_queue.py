@@ -15,6 +15,7 @@ from kombu.transport.virtual import Channel
 from console import embedded_queue
 from console.celery import app
 from console.config import instance_dir
+from tests.patience import at_most, lasting
 
 WORK = Queue("work", Exchange("work"), routing_key="work")
 
@@ -61,7 +62,7 @@ def receive(connection: Connection, act: Callable[[Any], None] = lambda body: No
     with Consumer(connection.channel(), [WORK], callbacks=[take]):
         while True:
             try:
-                connection.drain_events(timeout=0.1)
+                connection.drain_events(timeout=lasting(0.1))
             except TimeoutError:
                 return got
 
@@ -147,7 +148,7 @@ def test_what_is_no_file_keeps_nobody_waiting(connection: Connection, folder: Pa
     pool = ThreadPoolExecutor(1)
     reading = pool.submit(receive, connection)
     try:
-        assert reading.result(timeout=10) == [1]
+        assert reading.result(timeout=at_most(10)) == [1]
     finally:
         if not reading.done():
             pipe.open("w").close()  # it waits for somebody at the other end

@@ -37,7 +37,7 @@ from tests.console.api.rest import Rest
 from tests.console.pages import log, submit, text_of, words_of
 from tests.console.present import at_the_browser
 from tests.console.sent_mail import delivered
-from tests.console.test_every_page import order, pages, trade
+from tests.console.steps import order, pages, trade
 
 __all__ = ["order", "pages", "trade"]
 

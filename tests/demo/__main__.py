@@ -62,13 +62,14 @@ def main() -> None:
     from console.onboarding import supervisor
     from tests.demo.broker import DemoIbkr
     from tests.demo.waiting import keep_waiting
+    from tests.patience import at_most
 
     with DemoIbkr() as broker:
         told = _built(broker.url)
         host, port = settings.HOST, settings.PORT
         children = supervisor.instance(host=host, port=port, home=settings.HOME)
         with supervisor.Supervisor(children, folder=settings.BASE_DIR, say=_say) as running:
-            if not running.wait_until(lambda: supervisor.answers(host, port), seconds=120):
+            if not running.wait_until(lambda: supervisor.answers(host, port), seconds=at_most(40)):
                 sys.exit("The web server did not start; its last lines are above.")
             stopping = threading.Event()
             threading.Thread(target=keep_waiting, args=(broker, told, stopping), daemon=True).start()

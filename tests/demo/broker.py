@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from tests.brokers.faults import Reply, _handler, _Server
 from tests.brokers.ibkr.fake import FakeIbkr
+from tests.patience import at_most
 from tests.serving import until
 
 REFUSED = "13"
@@ -45,7 +46,7 @@ def control(address: str, what: str, told: Any) -> None:
         method="POST",
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=10):
+    with urllib.request.urlopen(request, timeout=at_most(10)):
         pass
 
 
@@ -54,6 +55,6 @@ def wait_until(address: str, *, listens: bool) -> None:
 
 
 def _listens(address: str) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", urlsplit(address).port or 0), timeout=2):
+    with suppress(OSError), socket.create_connection(("127.0.0.1", urlsplit(address).port or 0), timeout=at_most(2)):
         return True
     return False

@@ -14,6 +14,8 @@ from decimal import Decimal
 from typing import Any
 from unittest import mock
 
+from tests import prepared as databases
+
 from tests.demo.clock import CLOCK  # isort: skip - first of all: others keep hold of the clock
 
 import django
@@ -42,7 +44,7 @@ from console.halts.services import Proof  # noqa: E402
 from console.journal import sync  # noqa: E402
 from console.keys import minting  # noqa: E402
 from console.limits import NONE, Limits  # noqa: E402
-from console.onboarding import migrate, open_connection, quickstart  # noqa: E402
+from console.onboarding import open_connection, quickstart  # noqa: E402
 from console.orders.execution import reconcile  # noqa: E402
 from console.orders.models import Confirmation, Order  # noqa: E402
 from console.orders.owner import approvals, notifications  # noqa: E402
@@ -91,7 +93,7 @@ def main() -> None:
     now = datetime.now(UTC)
     start = now - timedelta(days=DAYS)
     CLOCK.set(start)
-    migrate.migrate()
+    databases.migrate()
     prepared = quickstart.prepare()
     owner = User.objects.get(email=prepared.username)
     practice = Connection.objects.get(owner=owner)

@@ -20,7 +20,6 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django.setup()
 
-from django.core.management import call_command  # noqa: E402 - after django.setup()
 from django.db import connections  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
@@ -37,6 +36,7 @@ from console.orders.models import Order  # noqa: E402
 from console.orders.terms import Terms  # noqa: E402
 from console.principal import Principal  # noqa: E402
 from console.scopes import Scope  # noqa: E402
+from tests import prepared  # noqa: E402
 
 _REAL_NOW = timezone.now
 
@@ -46,7 +46,7 @@ def _later(by: timedelta) -> datetime:
 
 
 def trader() -> Principal:
-    call_command("migrate", verbosity=0)
+    prepared.migrate()
     owner = User.objects.create_user("olivia@example.com", "correct horse battery")
     paper = paper_connections.link_paper(owner, name="Practice", starting_cash=Decimal(10_000_000))
     _, raw = minting.mint(owner, paper, frozenset({Scope.TRADE}), name="killed")

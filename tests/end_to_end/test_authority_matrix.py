@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import httpx2
 import pytest
 
-from tests.end_to_end.test_platform import READ, TRADE, Product, add_platform
-from tests.end_to_end.test_sdk_client import Memory, through_oauth
+from tests.end_to_end.platform_steps import READ, TRADE, Product, add_platform
+from tests.end_to_end.sdk_steps import Memory, through_oauth
 from tests.mcpserver.wire import Wire
+from tests.patience import at_most
 from tests.person import Person
 from tests.serving import Server
 
@@ -79,7 +80,7 @@ def made_with(server: Server, manage: str) -> str:
     """The secret of a trade key on the practice connection."""
     body = {"name": "made", "connection_id": practice(server), "scopes": ["mcp:read", "mcp:trade"]}
     headers = {"Authorization": f"Bearer {manage}"}
-    answer = httpx2.post(f"{server.url}/api/v1/keys", json=body, headers=headers)
+    answer = httpx2.post(f"{server.url}/api/v1/keys", json=body, headers=headers, timeout=at_most(10))
     assert answer.status_code == 201, answer.text
     secret: str = answer.json()["secret"]
     return secret
@@ -128,7 +129,7 @@ def at_mcp(server: Server, bearer: str | None, tool: str, arguments: dict[str, s
 
 def at_rest(server: Server, bearer: str | None, method: str, path: str, body: dict[str, str] | None = None) -> str:
     headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
-    answer = httpx2.request(method, f"{server.url}/api/v1{path}", json=body, headers=headers)
+    answer = httpx2.request(method, f"{server.url}/api/v1{path}", json=body, headers=headers, timeout=at_most(10))
     return OK if answer.status_code < 400 else str(answer.json()["code"])
 
 
@@ -188,7 +189,9 @@ def test_no_credential_approves_an_order_that_waits_for_its_owner(instance: Inst
         headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
         for address in (f"/orders/approvals/{confirmation}/release/", f"/orders/approvals/{confirmation}/reject/"):
             for method in ("GET", "POST"):
-                page = httpx2.request(method, f"{server.url}{address}", headers=headers, data={"reason": "other"})
+                page = httpx2.request(
+                    method, f"{server.url}{address}", headers=headers, data={"reason": "other"}, timeout=at_most(10)
+                )
                 # Either led to the sign-in, or turned away before for want of the form's own token.
                 assert page.status_code == 403 or page.headers["location"].startswith("/sign-in/")
         assert server.query("SELECT public_id, status FROM orders_order ORDER BY id DESC LIMIT 1") == [
@@ -342,6 +345,8 @@ def test_a_set_of_tools_that_is_off_is_off_at_every_endpoint_for_every_credentia
 )
 def test_no_bearer_opens_a_page_of_the_console(instance: Instance, credential: str, path: str) -> None:
     bearer = instance.bearers[credential]
-    answer = httpx2.get(f"{instance.server.url}{path}", headers={"Authorization": f"Bearer {bearer}"})
+    answer = httpx2.get(
+        f"{instance.server.url}{path}", headers={"Authorization": f"Bearer {bearer}"}, timeout=at_most(10)
+    )
     assert answer.status_code == 302
     assert answer.headers["location"].startswith("/sign-in/")

@@ -12,9 +12,10 @@ import pytest
 from mcp.client.client import Client
 
 from tests import postgres, serving
-from tests.end_to_end.test_platform import READ, add_platform, tools
-from tests.end_to_end.test_sdk_client import Memory, through_oauth, told
+from tests.end_to_end.platform_steps import READ, add_platform, tools
+from tests.end_to_end.sdk_steps import Memory, through_oauth, told
 from tests.mcpserver.wire import Wire
+from tests.patience import at_most
 from tests.person import Person
 from tests.serving import Server
 
@@ -86,7 +87,7 @@ def test_orders_at_once_never_spend_the_same_cash_twice(trade: Wire) -> None:
 @pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke"])
 def test_a_nul_in_a_client_id_is_an_unknown_client(anywhere: Server, path: str) -> None:
     sent = {"client_id": "a\0b", "grant_type": "refresh_token", "refresh_token": "x\0", "token": "y\0"}
-    answer = httpx2.post(f"{anywhere.url}{path}", data=sent)
+    answer = httpx2.post(f"{anywhere.url}{path}", data=sent, timeout=at_most(10))
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 
 
@@ -98,7 +99,12 @@ def test_a_host_signs_in_and_a_platform_mints(anywhere: Server) -> None:
     product = add_platform(anywhere)
     token = product.token(product.make_user(), READ)
     assert {"get_cash", "get_pnl", "get_quote"} <= set(tools(anywhere, token))
-    assert httpx2.get(f"{anywhere.url}/api/v1/orders", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    assert (
+        httpx2.get(
+            f"{anywhere.url}/api/v1/orders", headers={"Authorization": f"Bearer {token}"}, timeout=at_most(10)
+        ).status_code
+        == 200
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from console.errors import EXPLANATIONS, Blame, Code
 from console.orders.states import Status
 from tests import serving
+from tests.patience import at_most
 from tests.serving import REPOSITORY, Server, until
 
 
@@ -37,7 +38,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         return "Password" in server.log
 
     try:
-        until(welcomed, seconds=400, what=f"the demo runs; it wrote:\n{server.log[-2000:]}")
+        until(welcomed, seconds=100, what=f"the demo runs; it wrote:\n{server.log[-2000:]}")
         yield server
     finally:
         server.kill()
@@ -47,12 +48,12 @@ def _statuses(demo: Server) -> set[str]:
     return {row[0] for row in demo.query("SELECT DISTINCT status FROM orders_order")}
 
 
-@pytest.mark.timeout(500)
+@pytest.mark.timeout(150)
 def test_it_ends_with_how_to_get_in_and_that_is_true(demo: Server) -> None:
     last = re.search(r"Console +(\S+)\nSign in as +(\S+)\nPassword +(\S+)\n", demo.log)
     assert last is not None, demo.log
     assert last.groups()[:2] == (f"{demo.url}/", "owner@tradelatch.local")
-    with httpx2.Client(base_url=demo.url) as browser:
+    with httpx2.Client(base_url=demo.url, timeout=at_most(10)) as browser:
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', browser.get("/sign-in/").text)
         assert token is not None
         fields = {"csrfmiddlewaretoken": token[1], "username": "owner@tradelatch.local", "password": last[3]}
@@ -61,21 +62,21 @@ def test_it_ends_with_how_to_get_in_and_that_is_true(demo: Server) -> None:
         assert "Practice" in browser.get("/").text
 
 
-@pytest.mark.timeout(500)
+@pytest.mark.timeout(150)
 def test_there_is_an_order_in_every_status(demo: Server) -> None:
-    until(lambda: _statuses(demo) == set(Status), seconds=90, what=f"only {sorted(_statuses(demo))}")
+    until(lambda: _statuses(demo) == set(Status), seconds=30, what=f"only {sorted(_statuses(demo))}")
 
 
-@pytest.mark.timeout(500)
+@pytest.mark.timeout(150)
 def test_an_approval_and_a_brokers_question_wait(demo: Server) -> None:
     def waits() -> bool:
         statuses = "SELECT status FROM orders_order WHERE status IN ('awaiting_confirmation', 'awaiting_answer')"
         return {row[0] for row in demo.query(statuses)} == {"awaiting_confirmation", "awaiting_answer"}
 
-    until(waits, seconds=90, what="both wait")
+    until(waits, seconds=30, what="both wait")
 
 
-@pytest.mark.timeout(500)
+@pytest.mark.timeout(150)
 def test_the_journal_goes_back_a_month_and_has_notes(demo: Server) -> None:
     [(trades, days)] = demo.query(
         "SELECT count(*), julianday(max(opened_at)) - julianday(min(opened_at)) FROM journal_roundtrip"
@@ -85,7 +86,7 @@ def test_the_journal_goes_back_a_month_and_has_notes(demo: Server) -> None:
     assert demo.query("SELECT count(*) FROM journal_note") > [(0,)]
 
 
-@pytest.mark.timeout(500)
+@pytest.mark.timeout(150)
 def test_there_are_errors_of_the_caller_and_of_the_broker(demo: Server) -> None:
     codes = {Code(row[0]) for row in demo.query("SELECT DISTINCT code FROM audit_call WHERE code != ''")}
     assert len(codes) >= 25
@@ -94,7 +95,7 @@ def test_there_are_errors_of_the_caller_and_of_the_broker(demo: Server) -> None:
     assert {EXPLANATIONS[Code(code)].blame for code in ended} >= {Blame.CALLER, Blame.BROKER}
 
 
-@pytest.mark.timeout(500)
+@pytest.mark.timeout(150)
 def test_ctrl_c_leaves_no_process(demo: Server) -> None:
     assert demo.stop(signal.SIGTERM) == 0
     assert serving.processes_of(demo.home) == set()
@@ -110,7 +111,7 @@ def test_a_home_that_is_no_demos_is_left_alone(tmp_path: Path) -> None:
         env=serving.environment(home, serving.free_port()),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=at_most(60),
         check=False,
     )
     assert ran.returncode == 1

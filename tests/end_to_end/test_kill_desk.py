@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import at_most
+
 ROUNDS = 200
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(150)
 def test_a_desk_killed_200_times_between_confirmation_and_answer_loses_nothing_and_sends_nothing_twice(
     tmp_path: Path,
 ) -> None:
@@ -19,7 +21,7 @@ def test_a_desk_killed_200_times_between_confirmation_and_answer_loses_nothing_a
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=at_most(120),
         check=False,
     )
     assert ran.returncode == 0, ran.stderr

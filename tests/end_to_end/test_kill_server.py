@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from tests.mcpserver.wire import Wire
+from tests.patience import at_most
 from tests.serving import Server, serve, until
 
 ROUNDS = 10
@@ -39,7 +40,7 @@ class Trader(threading.Thread):
             self.first_answer.set()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(150)
 def test_an_instance_killed_ten_times_loses_no_order_sends_none_twice_and_leaves_none_stuck(tmp_path: Path) -> None:
     dice = random.Random(11)  # noqa: S311  a test's dice
     answered: list[str] = []
@@ -51,11 +52,11 @@ def test_an_instance_killed_ten_times_loses_no_order_sends_none_twice_and_leaves
             traders = [Trader(server, first_answer) for _ in range(3)]
             for trader in traders:
                 trader.start()
-            assert first_answer.wait(30), "no order was answered"
+            assert first_answer.wait(at_most(30)), "no order was answered"
             threading.Event().wait(dice.uniform(0, 0.3))  # the moment of the kill
             server.kill()
             for trader in traders:
-                trader.join(30)
+                trader.join(at_most(30))
                 assert not trader.is_alive()
                 assert trader.unexpected == []
                 answered += trader.filled

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.patience import at_most
 from tests.serving import REPOSITORY
 
 
@@ -18,7 +19,7 @@ def test_orders_at_once_from_four_processes_keep_the_daily_limit_exactly(databas
         env=clean,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=at_most(50),
         check=False,
     )
     assert ran.returncode == 0, ran.stderr[-4000:]

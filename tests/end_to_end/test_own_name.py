@@ -10,6 +10,7 @@ import pytest
 
 from console.config.instance_dir import OWN_NAME
 from tests import serving
+from tests.patience import at_most
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def named(tmp_path: Path) -> Iterator[serving.Server]:
 
 
 def ask(server: serving.Server, method: str, path: str, host: str, **headers: str) -> http.client.HTTPResponse:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=at_most(20))
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}) if method == "POST" else None
     told = {
         "Host": f"{host}:{server.port}",

@@ -1,65 +1,16 @@
 """A product embeds Tradelatch: it makes users, mints tokens for them, and their assistants act through /mcp."""
 
-import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
 
 import httpx2
 import pytest
 
 from tests.catalogued import ALL, READERS
+from tests.end_to_end.platform_steps import READ, TRADE, Product, add_platform, tools
 from tests.mcpserver.wire import Wire
-from tests.person import Person
+from tests.patience import at_most
 from tests.serving import Server
-
-READ = {"scopes": ["read"]}
-TRADE = {"scopes": ["read", "trade"]}
-
-
-@dataclass
-class Product:
-    """The product's own server."""
-
-    url: str
-    client_id: str
-    client_secret: str
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"client-id": self.client_id, "client-secret": self.client_secret}
-
-    def make_user(self, name: str = "Practice") -> dict[str, Any]:
-        body = {"connection": {"name": name, "starting_cash": "100000"}}
-        answer = httpx2.post(f"{self.url}/api/v1/platform/users", json=body, headers=self.headers)
-        assert answer.status_code == 201, answer.text
-        made: dict[str, Any] = answer.json()
-        return made
-
-    def mint(self, user: dict[str, Any], body: dict[str, Any]) -> httpx2.Response:
-        both = self.headers | {"user-id": user["user_id"], "user-secret": user["user_secret"]}
-        return httpx2.post(f"{self.url}/auth/tokens/user", json=body, headers=both)
-
-    def token(self, user: dict[str, Any], body: dict[str, Any]) -> str:
-        answer = self.mint(user, body)
-        assert answer.status_code == 200, answer.text
-        return str(answer.json()["access_token"])
-
-
-def add_platform(server: Server, name: str = "Widget") -> Product:
-    with Person(server.url, server.quickstart["username"], server.quickstart["password"]) as person:
-        page = person.get("/platforms/new/")
-        made = person.post("/platforms/new/", page, name=name)
-    ids, secrets = re.findall(r"tlc_[0-9a-f]{20}", made.text), re.findall(r"tlc_secret_[0-9A-Za-z]+", made.text)
-    assert ids and secrets, made.text[:2000]
-    return Product(server.url, ids[0], secrets[0])
-
-
-def tools(server: Server, token: str) -> list[str]:
-    answer = Wire(server.mcp_url, token).rpc("tools/list", {})
-    assert answer.status_code == 200, answer.text
-    return [tool["name"] for tool in answer.json()["result"]["tools"]]
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +61,9 @@ def test_tokens_minted_at_once_stand_for_one_app(server: Server, product: Produc
 
 
 def test_the_published_key_is_the_one_that_signs(server: Server, product: Product) -> None:
-    answer = httpx2.get(f"{server.url}/.well-known/jwks.json", headers={"Origin": "https://elsewhere.example"})
+    answer = httpx2.get(
+        f"{server.url}/.well-known/jwks.json", headers={"Origin": "https://elsewhere.example"}, timeout=at_most(10)
+    )
     assert answer.headers["access-control-allow-origin"] == "*"
     (key,) = answer.json()["keys"]
     assert (key["kty"], key["crv"], key["alg"]) == ("EC", "P-256", "ES256")

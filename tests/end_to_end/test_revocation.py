@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 import httpx2
 import pytest
 
-from tests.end_to_end.test_platform import READ, add_platform
-from tests.end_to_end.test_sdk_client import Memory, through_oauth
+from tests.end_to_end.platform_steps import READ, add_platform
+from tests.end_to_end.sdk_steps import Memory, through_oauth
 from tests.mcpserver.wire import Wire
+from tests.patience import at_most
 from tests.person import Person
 from tests.serving import GENEROUS, Server, free_port
 
@@ -96,7 +97,9 @@ def test_the_revocation_endpoint_of_rfc_7009(server: Server, second: Server) -> 
     refresh, client_id = storage.tokens.refresh_token or "", storage.info.client_id or ""
 
     def revoke() -> None:
-        answer = httpx2.post(f"{server.url}/oauth/revoke", data={"token": refresh, "client_id": client_id})
+        answer = httpx2.post(
+            f"{server.url}/oauth/revoke", data={"token": refresh, "client_id": client_id}, timeout=at_most(10)
+        )
         assert answer.status_code == 200, answer.text
 
     told = ends(second, storage.tokens.access_token, revoke)
@@ -121,7 +124,9 @@ def test_a_platform_user_that_is_disabled(server: Server, second: Server) -> Non
     user = product.make_user()
 
     def disable() -> None:
-        answer = httpx2.delete(f"{server.url}/api/v1/platform/users/{user['user_id']}", headers=product.headers)
+        answer = httpx2.delete(
+            f"{server.url}/api/v1/platform/users/{user['user_id']}", headers=product.headers, timeout=at_most(10)
+        )
         assert answer.status_code == 204, answer.text
 
     assert "disabled" in ends(second, product.token(user, READ), disable)

@@ -1,84 +1,32 @@
 """The real ``mcp`` SDK client against the whole server: both eras by key, and OAuth from registration to revocation."""
 
-import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
-from mcp.client.auth import OAuthClientProvider
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
-from mcp_types import CallToolResult
-from pydantic import AnyUrl
 
-from mcpserver import tables
 from tests.catalogued import ALL, READERS
+from tests.end_to_end.sdk_steps import ERAS, Memory, cash, finish, held, through_oauth, told
+from tests.patience import at_most
 from tests.person import Person
 from tests.serving import Server, serve
-
-ERAS = {"2026-07-28": "auto", "2025-11-25": "legacy"}
-
-
-def finish(work: Coroutine[Any, Any, None]) -> None:
-    """Run it in a thread of its own: a browser test beside this one may hold this thread's event loop."""
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, asyncio.wait_for(work, 60)).result(90)
-
-
-class Memory:
-    """Token storage of one client."""
-
-    def __init__(self) -> None:
-        self.tokens: OAuthToken | None = None
-        self.info: OAuthClientInformationFull | None = None
-
-    async def get_tokens(self) -> OAuthToken | None:
-        return self.tokens
-
-    async def set_tokens(self, tokens: OAuthToken) -> None:
-        self.tokens = tokens
-
-    async def get_client_info(self) -> OAuthClientInformationFull | None:
-        return self.info
-
-    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
-        self.info = client_info
 
 
 def with_key(server: Server, key: str, era: str, use: Callable[[Client], Awaitable[None]]) -> None:
     async def run() -> None:
         async with (
-            httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"}, timeout=30) as http,
+            httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"}, timeout=at_most(30)) as http,
             Client(streamable_http_client(server.mcp_url, http_client=http), mode=era) as client,
         ):
             await use(client)
 
     finish(run())
-
-
-async def told(client: Client, tool: str, **arguments: object) -> dict[str, Any]:
-    result: CallToolResult = await client.call_tool(tool, arguments)
-    assert not result.is_error, result.content
-    assert result.structured_content is not None
-    assert result.structured_content["context"]["environment"] == "paper"
-    content: dict[str, Any] = tables.spread(result.structured_content)
-    return content
-
-
-async def cash(client: Client) -> Decimal:
-    return Decimal((await told(client, "get_cash"))["cash"][0]["total"])
-
-
-async def held(client: Client, symbol: str) -> Decimal:
-    positions = (await told(client, "get_positions", symbol=symbol))["positions"]
-    return sum((Decimal(each["quantity"]) for each in positions), Decimal(0))
 
 
 @pytest.mark.parametrize("era", ERAS.values(), ids=ERAS.keys())
@@ -120,60 +68,6 @@ def test_keys_list_the_tools_of_their_scope(server: Server, era: str) -> None:
     assert {"set_current_account", "place_order", "confirm_trade", "cancel_order"} <= set(trade) - set(read)
 
 
-def through_oauth(
-    server: Server,
-    storage: Memory,
-    *,
-    connection: str,
-    scope: str,
-    use: Callable[[Client], Awaitable[None]],
-    redirect: str = "http://127.0.0.1:43117/callback",
-    scope_of_next: str = "",
-    document: str | None = None,
-) -> list[str]:
-    """Register, sign in, consent and use the connection, all by the SDK's own OAuth client.
-
-    ``scope`` is allowed first, ``scope_of_next`` whenever the client asks again. With ``document``, the address of
-    its metadata document, the client does not register. Answers with the addresses it sent the person to.
-    """
-    asked: list[str] = []
-    callback: list[str] = []
-    with Person(server.url, server.quickstart["username"], server.quickstart["password"]) as person:
-
-        async def open_browser(url: str) -> None:
-            allowed = scope_of_next if asked else scope
-            asked.append(url)
-            callback.append(await asyncio.to_thread(person.consent, url, connection=connection, scope=allowed))
-
-        async def wait_for_callback() -> AuthorizationCodeResult:
-            query = parse_qs(urlsplit(callback[-1]).query)
-            return AuthorizationCodeResult(code=query["code"][0], state=query["state"][0], iss=query["iss"][0])
-
-        provider = OAuthClientProvider(
-            server_url=server.mcp_url,
-            client_metadata=OAuthClientMetadata(
-                client_name="SDK client",
-                redirect_uris=[AnyUrl(redirect)],
-                grant_types=["authorization_code", "refresh_token"],
-                token_endpoint_auth_method="none",
-            ),
-            storage=storage,
-            redirect_handler=open_browser,
-            callback_handler=wait_for_callback,
-            client_metadata_url=document,
-        )
-
-        async def run() -> None:
-            async with (
-                httpx2.AsyncClient(auth=provider, timeout=30) as http,
-                Client(streamable_http_client(server.mcp_url, http_client=http)) as client,
-            ):
-                await use(client)
-
-        finish(run())
-    return asked
-
-
 def test_the_connection_picked_at_consent_is_the_one_the_tools_see_until_it_is_revoked(server: Server) -> None:
     with Person(server.url, server.quickstart["username"], server.quickstart["password"]) as person:
         page = person.get("/connections/add/")
@@ -194,10 +88,10 @@ def test_the_connection_picked_at_consent_is_the_one_the_tools_see_until_it_is_r
     bearer = {"Authorization": f"Bearer {storage.tokens.access_token}"}
     body = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     headers = bearer | {"Accept": "application/json"}
-    assert httpx2.post(server.mcp_url, json=body, headers=headers).status_code == 200
+    assert httpx2.post(server.mcp_url, json=body, headers=headers, timeout=at_most(10)).status_code == 200
     with Person(server.url, server.quickstart["username"], server.quickstart["password"]) as person:
         person.revoke_app("SDK client")
-    refused = httpx2.post(server.mcp_url, json=body, headers=headers)
+    refused = httpx2.post(server.mcp_url, json=body, headers=headers, timeout=at_most(10))
     assert refused.status_code == 401
     assert 'error="invalid_token"' in refused.headers["www-authenticate"]
 
@@ -220,13 +114,14 @@ def test_an_app_allowed_to_trade_trades_and_its_refresh_token_keeps_it_going(ser
             "refresh_token": storage.tokens.refresh_token or "",
             "client_id": storage.info.client_id or "",
         },
+        timeout=at_most(10),
     )
     assert answer.status_code == 200, answer.text
     fresh = answer.json()
     assert fresh["access_token"] != first and fresh["refresh_token"] != storage.tokens.refresh_token
     body = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     headers = {"Authorization": f"Bearer {fresh['access_token']}", "Accept": "application/json"}
-    assert httpx2.post(server.mcp_url, json=body, headers=headers).status_code == 200
+    assert httpx2.post(server.mcp_url, json=body, headers=headers, timeout=at_most(10)).status_code == 200
 
 
 def test_a_reader_that_calls_a_trading_tool_gets_a_403_it_can_step_up_from(server: Server) -> None:
@@ -241,6 +136,7 @@ def test_a_reader_that_calls_a_trading_tool_gets_a_403_it_can_step_up_from(serve
         server.mcp_url,
         json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "place_order", "arguments": {}}},
         headers={"Authorization": f"Bearer {storage.tokens.access_token}", "Accept": "application/json"},
+        timeout=at_most(10),
     )
     assert refused.status_code == 403
     challenge = refused.headers["www-authenticate"]

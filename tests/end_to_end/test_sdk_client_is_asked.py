@@ -10,7 +10,8 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.subscriptions import ResourceUpdated
 
-from tests.end_to_end.test_sdk_client import finish
+from tests.end_to_end.sdk_steps import finish
+from tests.patience import at_most
 from tests.serving import ANSWERED_BY_A_PERSON, Server
 
 SERVER_VARIABLES = ANSWERED_BY_A_PERSON
@@ -28,14 +29,14 @@ def test_the_user_decides_in_the_client_and_the_stream_tells_of_it(server: Serve
     async def run() -> None:
         headers = {"Authorization": f"Bearer {server.quickstart['paper_key_trade']}"}
         async with (
-            httpx2.AsyncClient(headers=headers, timeout=30) as http,
+            httpx2.AsyncClient(headers=headers, timeout=at_most(30)) as http,
             Client(streamable_http_client(server.mcp_url, http_client=http), elicitation_callback=user) as client,
             client.listen(resource_subscriptions=["tradelatch://orders"]) as stream,
         ):
             result = await client.call_tool("place_order", dict(BUY))
             assert isinstance(result, types.CallToolResult) and result.structured_content is not None
             assert result.structured_content["status"] == status
-            with anyio.fail_after(10):
+            with anyio.fail_after(at_most(10)):
                 assert await anext(stream) == ResourceUpdated(uri="tradelatch://orders")
 
     finish(run())

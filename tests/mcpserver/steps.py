@@ -1,12 +1,33 @@
-"""A tool called in this process, through the pipeline that every way to a tool ends in."""
+"""A tool called in this process, through the pipeline that every way to a tool ends in; and who calls it."""
 
 import json
 import uuid
 from typing import Any
 
+from brokers.types import Environment
 from console.authority import bearer
+from console.principal import Principal
+from console.scopes import Scope, Source
 from mcpserver import catalog, pipeline, server
 from tests.mcpserver.wire import check_content
+
+PRINCIPAL = Principal(
+    user_id=1,
+    user_label="",
+    source=Source.API_KEY,
+    credential_id="k",
+    app_id=1,
+    app_label="the app",
+    paused=False,
+    scopes=frozenset({Scope.READ}),
+    connection_id=7,
+    connection_label="Practice",
+    connection_paused=False,
+    broker="paper",
+    broker_settings={},
+    environment=Environment.PAPER,
+    account_id="",
+)
 
 
 def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from console.orders.owner import approvals
 from console.orders.owner.approvals import Evidence
 from console.scopes import Scope
 from tests import clock as clocks
-from tests.mcpserver.test_both_ways import META, Way, request, sdk, short  # noqa: F401  fixtures
+from tests.mcpserver.ways import META, Way, request, sdk, short  # noqa: F401  fixtures
 from tests.mcpserver.wire import MODERN
 
 BUY: dict[str, Any] = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.01"}

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from tests.mcpserver.wire import Wire
+from tests.patience import at_most
 from tests.serving import ANSWERED_BY_A_PERSON, Server
 
 SERVER_VARIABLES = ANSWERED_BY_A_PERSON
@@ -56,7 +57,7 @@ def legacy(trade: Wire, version: str, tool: str, arguments: dict[str, Any]) -> d
 
 def rest(server: Server, method: str, path: str, body: Any = None) -> httpx2.Response:
     headers = {"Authorization": f"Bearer {server.quickstart['paper_key_trade']}"}
-    return httpx2.request(method, f"{server.url}/api/v1{path}", json=body, headers=headers, timeout=30)
+    return httpx2.request(method, f"{server.url}/api/v1{path}", json=body, headers=headers, timeout=at_most(30))
 
 
 def newest(server: Server) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import pytest
 
 from tests import serving
 from tests.mcpserver.wire import Wire
+from tests.patience import at_most
 from tests.secrets.known import keep
 from tests.serving import Server
 
@@ -69,7 +70,7 @@ GREETINGS: dict[str, Callable[[Wire], httpx2.Response]] = {
     "a call that its header names otherwise": lambda wire: wire.rpc("tools/call", {"name": "get_cash"}, name="other"),
     "a read of nothing": lambda wire: wire.rpc("resources/read", {}, name="x"),
     "a method that is no text": lambda wire: wire.post('{"jsonrpc": "2.0", "id": 1, "method": []}'),
-    "GET": lambda wire: httpx2.get(wire.url, headers=wire.headers),
+    "GET": lambda wire: httpx2.get(wire.url, headers=wire.headers, timeout=at_most(10)),
     "no JSON": lambda wire: wire.post("hello", **{"Content-Type": "text/plain"}),
 }
 

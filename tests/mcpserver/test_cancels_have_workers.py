@@ -17,7 +17,8 @@ from mcpserver.catalog import Tool
 from mcpserver.context import ToolAnswer, ToolCall
 from mcpserver.pipeline import CallAttempt
 from mcpserver.surface import Surface
-from tests.mcpserver.test_watchers import PRINCIPAL
+from tests.mcpserver.steps import PRINCIPAL
+from tests.patience import at_most
 
 MORE_THAN_ALL = 45
 """Reads at once: there are 40 threads for them, on the short way and on the SDK's."""
@@ -29,7 +30,7 @@ def test_a_cancel_passes_reads_that_hang(is_lean: bool, monkeypatch: pytest.Monk
 
     def hang(call: ToolCall) -> dict[str, Any]:
         hanging.release()
-        assert let_go.wait(60)
+        assert let_go.wait(at_most(60))
         return {}
 
     tools = {name: catalog.find(name) for name in ("get_quote", "cancel_order")}
@@ -68,13 +69,15 @@ def test_a_cancel_passes_reads_that_hang(is_lean: bool, monkeypatch: pytest.Monk
         transport = httpx2.ASGITransport(app)
         async with (
             app.run(),
-            httpx2.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client,
+            httpx2.AsyncClient(
+                transport=transport, base_url="http://localhost", headers=headers, timeout=at_most(10)
+            ) as client,
             anyio.create_task_group() as group,
         ):
             for _ in range(MORE_THAN_ALL):
                 group.start_soon(ask, client, "get_quote")
             try:
-                with anyio.fail_after(30):
+                with anyio.fail_after(at_most(30)):
                     for _ in range(40):
                         # In a loop of the event loop's: the threads it would wait in are those that hang.
                         while not hanging.acquire(blocking=False):

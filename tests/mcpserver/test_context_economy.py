@@ -21,6 +21,11 @@ TRADE_LIST = 20_000
 ALL_TOOLS = 40_000
 
 
+@pytest.fixture(scope="module")
+def server(shared_server: Server) -> Server:
+    return shared_server
+
+
 def listed(server: Server, key: str) -> tuple[int, list[dict[str, Any]]]:
     """Bytes of the whole answer, and its tools."""
     answer = Wire(server.mcp_url, server.quickstart[key]).rpc("tools/list", {})

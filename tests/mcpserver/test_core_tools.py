@@ -18,6 +18,11 @@ from tests.mcpserver.wire import Wire
 from tests.serving import Server
 
 
+@pytest.fixture(scope="module")
+def server(shared_server: Server) -> Server:
+    return shared_server
+
+
 @pytest.fixture
 def read(server: Server) -> Wire:
     return Wire(server.mcp_url, server.quickstart["paper_key_read"])

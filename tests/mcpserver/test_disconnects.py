@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.mcpserver.wire import MODERN, Wire
+from tests.patience import at_most
 from tests.serving import Server, until
 
 TIMES = 500
@@ -37,7 +38,7 @@ def hang_up_during(server: Server, tool: str, arguments: dict[str, Any], *, afte
         f"MCP-Protocol-Version: {MODERN}\r\nMcp-Method: tools/call\r\nMcp-Name: {tool}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=at_most(10)) as connection:
         connection.sendall((head + body).encode()[:after])
         connection.settimeout(wait)
         if wait:

@@ -28,7 +28,7 @@ from mcpserver import catalog, completion
 from mcpserver.prompts import PROMPTS
 from mcpserver.resources import RESOURCES
 from tests.console.api.rest import V1, Rest
-from tests.mcpserver.test_both_ways import Reply, Way, request
+from tests.mcpserver.ways import Reply, Way, request
 from tests.mcpserver.wire import MODERN
 
 LEGACY = HANDSHAKE_PROTOCOL_VERSIONS[-1]

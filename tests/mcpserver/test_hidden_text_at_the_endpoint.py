@@ -16,6 +16,11 @@ MARKS = "\u202e\u3164\u2800\U000e0041\ufe0f"
 WRITTEN = "\\u202e\\u3164\\u2800\\U000e0041\\ufe0f"
 
 
+@pytest.fixture(scope="module")
+def server(shared_server: Server) -> Server:
+    return shared_server
+
+
 def legacy(wire: Wire, tool: str, arguments: Any) -> Any:
     return wire.post(
         json.dumps(

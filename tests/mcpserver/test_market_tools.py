@@ -15,6 +15,11 @@ TRIES = 3
 """Two answers may lie on either side of the turn of a minute."""
 
 
+@pytest.fixture(scope="module")
+def server(shared_server: Server) -> Server:
+    return shared_server
+
+
 @pytest.fixture
 def read(server: Server) -> Wire:
     return Wire(server.mcp_url, server.quickstart["paper_key_read"])

@@ -18,6 +18,11 @@ LOST = "0.1000000000000000055511151231257827"
 ORDER = {"symbol": "BTC/USD", "side": "BUY"}
 
 
+@pytest.fixture(scope="module")
+def server(shared_server: Server) -> Server:
+    return shared_server
+
+
 @pytest.fixture
 def trade(server: Server) -> Wire:
     return Wire(server.mcp_url, server.quickstart["paper_key_trade"])

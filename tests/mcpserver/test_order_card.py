@@ -7,7 +7,7 @@ import pytest
 from mcp.server import apps
 
 from mcpserver import order_card
-from tests.mcpserver.test_both_ways import META, Way, call, request, sdk, short  # noqa: F401  fixtures
+from tests.mcpserver.ways import META, Way, call, request, sdk, short  # noqa: F401  fixtures
 from tests.mcpserver.wire import MODERN
 
 CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"

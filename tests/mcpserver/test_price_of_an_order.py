@@ -10,6 +10,7 @@ import pytest
 from tests import serving
 from tests.bench.order import STATEMENTS
 from tests.mcpserver.wire import Wire
+from tests.patience import at_most
 from tests.serving import Server
 
 MARKET = {"symbol": "AAPL", "side": "BUY", "quantity": "1"}
@@ -34,7 +35,7 @@ def trade(own: Server) -> Wire:
 
 
 def told(own: Server) -> int:
-    with urllib.request.urlopen(f"{own.url}{STATEMENTS}", timeout=30) as answer:
+    with urllib.request.urlopen(f"{own.url}{STATEMENTS}", timeout=at_most(30)) as answer:
         return int(answer.read())
 
 

@@ -9,34 +9,16 @@ import anyio
 import mcp_types as types
 import pytest
 
-from brokers.types import Environment
 from console.authority import bearer
 from console.errors import Code, Refusal
 from console.orders import events as order_events
 from console.orders.events import News
 from console.principal import Principal
-from console.scopes import Scope, Source
 from mcpserver import listening
 from mcpserver.listening import Listeners, Stream
 from mcpserver.surface import OURS
-
-PRINCIPAL = Principal(
-    user_id=1,
-    user_label="",
-    source=Source.API_KEY,
-    credential_id="k",
-    app_id=1,
-    app_label="the app",
-    paused=False,
-    scopes=frozenset({Scope.READ}),
-    connection_id=7,
-    connection_label="Practice",
-    connection_paused=False,
-    broker="paper",
-    broker_settings={},
-    environment=Environment.PAPER,
-    account_id="",
-)
+from tests.mcpserver.steps import PRINCIPAL
+from tests.patience import at_most
 
 
 @dataclass
@@ -68,7 +50,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def when(probe: Callable[[], object]) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(at_most(5)):
         while not probe():
             await anyio.sleep(0.005)
 
@@ -183,7 +165,7 @@ def test_a_client_that_stops_reading_loses_its_stream(monkeypatch: pytest.Monkey
         listeners = Listeners(OURS)
         async with listeners.run():
             stream = listeners.add(PRINCIPAL, "raw")
-            with anyio.fail_after(5):
+            with anyio.fail_after(at_most(5)):
                 await listeners.follow(Deaf(), stream, types.SubscriptionFilter())  # type: ignore[arg-type]
             listeners.remove(stream)
 

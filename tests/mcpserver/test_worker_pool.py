@@ -10,6 +10,7 @@ import pytest
 from brokers.compiled_queries import Statement
 from console.keys.models import ApiKey
 from mcpserver.worker_pool import WorkerPool
+from tests.patience import at_most
 
 
 def run(jobs: list[Callable[[], None]], until: Callable[[], bool]) -> None:
@@ -17,7 +18,7 @@ def run(jobs: list[Callable[[], None]], until: Callable[[], bool]) -> None:
         threads = WorkerPool()
         for job in jobs:
             threads.submit(job)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(at_most(20)):
             while not until():
                 await asyncio.sleep(0.001)
 
@@ -49,7 +50,7 @@ def test_jobs_that_waited_together_share_a_read_and_one_that_came_later_does_not
     def look_and_wait() -> None:
         look()
         has_read.set()
-        assert may_go_on.wait(20)
+        assert may_go_on.wait(at_most(20))
 
     async def submit() -> None:
         threads = WorkerPool(most=1)
@@ -58,7 +59,7 @@ def test_jobs_that_waited_together_share_a_read_and_one_that_came_later_does_not
         assert await asyncio.to_thread(has_read.wait, 20)
         threads.submit(look)
         may_go_on.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(at_most(20)):
             while len(seen) < 5:
                 await asyncio.sleep(0.001)
 
@@ -71,7 +72,7 @@ def test_jobs_that_waited_together_share_a_read_and_one_that_came_later_does_not
 
 def test_slow_jobs_do_not_hold_up_a_quick_one() -> None:
     release, done = threading.Event(), threading.Event()
-    slow = [lambda: assert_(release.wait(20)) for _ in range(10)]
+    slow = [lambda: assert_(release.wait(at_most(20))) for _ in range(10)]
     try:
         run([*slow, done.set], done.is_set)
     finally:

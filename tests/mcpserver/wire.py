@@ -11,6 +11,7 @@ import httpx2
 import jsonschema  # type: ignore[import-untyped]
 
 from mcpserver import catalog, shapes, tables
+from tests.patience import at_most
 from tests.serving import until
 
 MODERN = "2026-07-28"
@@ -49,7 +50,7 @@ class Wire:
             self.headers["Authorization"] = f"Bearer {key}"
 
     def post(self, body: bytes | str, **headers: str) -> httpx2.Response:
-        return httpx2.post(self.url, content=body, headers=self.headers | headers, timeout=30)
+        return httpx2.post(self.url, content=body, headers=self.headers | headers, timeout=at_most(30))
 
     def call(self, tool: str, arguments: object) -> httpx2.Response:
         """tools/call in the modern era; the arguments go out as given, valid or not."""
@@ -66,7 +67,7 @@ class Wire:
     ) -> httpx2.Response:
         """One request of the modern era; ``meta`` goes beside what every request says of itself."""
         request = self._request(method, params, name, capabilities or {}, meta)
-        answer = httpx2.post(self.url, timeout=30, **request)
+        answer = httpx2.post(self.url, timeout=at_most(30), **request)
         if method == "tools/call":
             check_shape(name, answer)
         return answer

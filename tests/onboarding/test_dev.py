@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from tests import serving
+from tests.patience import at_most
 from tests.serving import REPOSITORY, until
 
 
@@ -42,26 +43,26 @@ def running(checkout: Path, tmp_path: Path) -> Iterator[tuple[str, Path]]:
     try:
         yield f"http://localhost:{port}", log
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(at_most(30))
         until(lambda: not serving.processes_of(home), seconds=20, what="every process ended")
     finally:
         for pid in serving.processes_of(home):
             os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(120)
 def test_what_is_changed_is_served(running: tuple[str, Path], checkout: Path) -> None:
     address, log = running
 
     def starts(count: int) -> bool:
         return log.read_text().count("Tradelatch is running.") == count
 
-    until(lambda: starts(1), seconds=90, what="it runs")
+    until(lambda: starts(1), seconds=40, what="it runs")
     page = checkout / "templates/accounts/sign_in.html"
     page.write_text(page.read_text().replace("{% block content %}", "{% block content %}Changed words."))
-    assert "Changed words." in httpx2.get(f"{address}/sign-in/").text
+    assert "Changed words." in httpx2.get(f"{address}/sign-in/", timeout=at_most(10)).text
 
     module = checkout / "console/ids.py"
     module.write_text(module.read_text() + "\n")
-    until(lambda: starts(2), seconds=90, what="it runs again")
-    assert httpx2.get(f"{address}/sign-in/").status_code == 200
+    until(lambda: starts(2), seconds=40, what="it runs again")
+    assert httpx2.get(f"{address}/sign-in/", timeout=at_most(10)).status_code == 200

@@ -10,6 +10,7 @@ import pytest
 
 from console.onboarding import supervisor
 from console.onboarding.supervisor import Child, Supervisor
+from tests.patience import at_most, lasting
 from tests.serving import until
 
 
@@ -36,7 +37,7 @@ def _pid(child: Child) -> int:
     return child.process.pid
 
 
-SLEEP = "import time; time.sleep(60)"
+SLEEP = "import time; time.sleep(600)"
 
 
 def test_a_vital_process_that_cannot_start_ends_everything(tmp_path: Path) -> None:
@@ -44,7 +45,7 @@ def test_a_vital_process_that_cannot_start_ends_everything(tmp_path: Path) -> No
     web = _python("web", "raise SystemExit(3)", vital=True)
     worker = _python("worker", SLEEP)
     with Supervisor([web, worker], folder=tmp_path, say=said.append) as running:
-        assert not running.wait_until(lambda: False, seconds=20)
+        assert not running.wait_until(lambda: False, seconds=at_most(20))
         assert worker.process is None
     assert said == ["The web process ended unexpectedly (exit code 3); stopping everything."]
 
@@ -74,11 +75,11 @@ def test_a_process_that_ignores_the_request_is_killed(tmp_path: Path) -> None:
     stubborn = _python(
         "web",
         f"import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open({str(ready)!r}, 'w').close(); "
-        "time.sleep(60)",
+        "time.sleep(600)",
         vital=True,
     )
     with Supervisor([stubborn], folder=tmp_path, say=print) as running:
-        assert running.wait_until(ready.exists, seconds=10)
+        assert running.wait_until(ready.exists, seconds=at_most(10))
         pid = _pid(stubborn)
     assert not _alive(pid)
 
@@ -86,13 +87,13 @@ def test_a_process_that_ignores_the_request_is_killed(tmp_path: Path) -> None:
 def test_the_others_wait_for_the_vital_one(tmp_path: Path) -> None:
     web, worker = _python("web", SLEEP, vital=True), _python("worker", SLEEP)
     with Supervisor([web, worker], folder=tmp_path, say=print) as running:
-        assert running.wait_until(lambda: True, seconds=5)
+        assert running.wait_until(lambda: True, seconds=at_most(5))
         assert worker.process is None
 
 
 def test_it_does_not_wait_for_what_never_comes(tmp_path: Path) -> None:
     with Supervisor([_python("web", SLEEP, vital=True)], folder=tmp_path, say=print) as running:
-        assert not running.wait_until(lambda: False, seconds=0.2)
+        assert not running.wait_until(lambda: False, seconds=lasting(0.2))
         assert not running.asked_to_stop
 
 

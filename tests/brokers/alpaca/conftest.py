@@ -7,6 +7,7 @@ from brokers import http
 from brokers.alpaca import adapter
 from brokers.alpaca.adapter import AlpacaBroker
 from tests.brokers.alpaca.fake import ACCOUNT, KEY_ID, SECRET, FakeAlpaca
+from tests.patience import lasting
 
 
 def settings_for(url: str, **more: Any) -> dict[str, Any]:
@@ -17,7 +18,7 @@ def settings_for(url: str, **more: Any) -> dict[str, Any]:
         "account": ACCOUNT,
         "trading_url": url,
         "data_url": url,
-        "timeouts": {"connect": 0.5, "read": 0.2, "total": 0.4},
+        "timeouts": {"connect": lasting(0.5), "read": lasting(0.2), "total": lasting(0.4)},
         **more,
     }
 

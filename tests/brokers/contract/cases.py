@@ -59,6 +59,7 @@ from tests.brokers.okx import fake as okx
 from tests.brokers.template import fake as template
 from tests.brokers.template.adapter import TemplateBroker
 from tests.brokers.tws import fake as tws
+from tests.patience import lasting
 
 _ids = count(1)
 
@@ -427,7 +428,7 @@ class CryptoCase(Case):
 
     def _open(self, fake: CryptoFake, **other: str) -> Broker:
         made: Broker = self.venue.adapter.open(
-            {**self.venue.settings, "base_url": fake.url, "timeout": 0.3, "per_second": 1000, **other}
+            {**self.venue.settings, "base_url": fake.url, "timeout": lasting(0.3), "per_second": 1000, **other}
         )
         return made
 
@@ -690,7 +691,7 @@ class TwsCase(Case):
                     limit_price=_maybe(told["limit"]),
                 )
 
-            where = {"host": "127.0.0.1", "port": fake.port, "client_id": 7, "timeout": 0.4}
+            where = {"host": "127.0.0.1", "port": fake.port, "client_id": 7, "timeout": lasting(0.4)}
             yield Rig(
                 broker=TwsBroker.open(where),
                 symbol="AAPL@265598",

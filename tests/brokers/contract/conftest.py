@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.brokers.contract.cases import CASES, KEYED, WIRED, Case, Rig
+from tests.patience import unhurried
 
 
 @pytest.fixture(params=CASES, ids=lambda case: case.name)
@@ -27,19 +28,19 @@ def keyed(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture
 def rig(case: Case, db: None) -> Iterator[Rig]:
-    with case.opened() as opened:
+    with unhurried(), case.opened() as opened:
         yield opened
 
 
 @pytest.fixture
 def wired_rig(wired: Case, db: None) -> Iterator[Rig]:
-    with wired.opened() as opened:
+    with unhurried(), wired.opened() as opened:
         yield opened
 
 
 @pytest.fixture
 def keyed_rig(keyed: Case, db: None) -> Iterator[Rig]:
-    with keyed.opened() as opened:
+    with unhurried(), keyed.opened() as opened:
         yield opened
 
 

@@ -6,10 +6,11 @@ import pytest
 from brokers import http
 from brokers.crosstrade.adapter import CrossTradeBroker
 from tests.brokers.crosstrade.fake import ACCOUNT, TOKEN, FakeCrossTrade
+from tests.patience import lasting
 
 
 def settings_for(fake: FakeCrossTrade, **more: Any) -> dict[str, Any]:
-    timeouts = {"connect": 2.0, "read": 0.4, "total": 0.45}
+    timeouts = {"connect": lasting(2), "read": lasting(0.4), "total": lasting(0.45)}
     asked = {"base_url": fake.url, "token": TOKEN, "account": ACCOUNT, "simulation": True, "timeouts": timeouts}
     return asked | more
 

@@ -10,10 +10,11 @@ import pytest
 
 from brokers.crypto.gate import Gate, Nonces, Priority
 from brokers.errors import BrokerUnavailable
+from tests.patience import at_most, lasting
 
 
 def test_a_cancel_goes_before_orders_and_reads_that_waited_longer() -> None:
-    gate, order, ready = Gate(1000, 1000, patience=5), [], []
+    gate, order, ready = Gate(1000, 1000, patience=at_most(5)), [], []
 
     def wait(turn: Priority) -> None:
         ready.append(turn)
@@ -27,24 +28,24 @@ def test_a_cancel_goes_before_orders_and_reads_that_waited_longer() -> None:
     with gate.turn(Priority.READ):
         for thread in threads:
             thread.start()
-        until = time.monotonic() + 5
+        until = time.monotonic() + at_most(5)
         while len(gate._waiting) < 4 and time.monotonic() < until:
             time.sleep(0.005)
     for thread in threads:
-        thread.join(timeout=5)
+        thread.join(timeout=at_most(5))
     assert order == [Priority.CANCEL, Priority.CREATE, Priority.READ, Priority.READ]
 
 
 def test_calls_keep_to_the_budget_after_a_burst() -> None:
-    gate, began = Gate(50, 5, patience=5), time.monotonic()
+    gate, began = Gate(50, 5, patience=at_most(5)), time.monotonic()
     for _ in range(15):
         with gate.turn(Priority.READ):
             pass
-    assert 0.15 <= time.monotonic() - began < 2
+    assert 0.15 <= time.monotonic() - began < at_most(2)
 
 
 def test_a_cancel_does_not_wait_for_the_budget() -> None:
-    gate = Gate(0.1, 1, patience=0.05)
+    gate = Gate(0.1, 1, patience=lasting(0.05))
     for turn in (Priority.READ, Priority.READ, Priority.CANCEL):
         with gate.turn(turn):
             pass
@@ -53,7 +54,7 @@ def test_a_cancel_does_not_wait_for_the_budget() -> None:
 
 
 def test_only_one_thread_is_inside() -> None:
-    gate, inside, most = Gate(10_000, 10_000, patience=5), 0, 0
+    gate, inside, most = Gate(10_000, 10_000, patience=at_most(5)), 0, 0
     lock = threading.Lock()
 
     def enter() -> None:
@@ -71,12 +72,12 @@ def test_only_one_thread_is_inside() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=10)
+        thread.join(timeout=at_most(10))
     assert most == 1
 
 
 def test_who_waits_too_long_is_told_that_nothing_was_sent_and_leaves_the_queue() -> None:
-    gate = Gate(1000, 1000, patience=0.05)
+    gate = Gate(1000, 1000, patience=lasting(0.05))
     with (
         gate.turn(Priority.READ),
         pytest.raises(BrokerUnavailable, match="Nothing was sent"),
@@ -109,7 +110,7 @@ def test_nonces_rise_across_processes_even_when_the_clock_stands_still(tmp_path:
         )
         for _ in range(3)
     ]
-    given = [int(line) for process in running for line in process.communicate(timeout=60)[0].split()]
+    given = [int(line) for process in running for line in process.communicate(timeout=at_most(60))[0].split()]
     assert len(given) == 600
     assert len(set(given)) == 600
     assert sorted(given) == list(range(1000, 1600))

@@ -33,11 +33,12 @@ from tests.brokers.coinbase.fake import CoinbaseFake
 from tests.brokers.contract.cases import BINANCE, COINBASE, KRAKEN, KRAKEN_FUTURES, OKX, CryptoCase, Rig
 from tests.brokers.kraken.fake import KrakenFake
 from tests.brokers.okx.fake import OkxFake
+from tests.patience import at_most, lasting
 
 
 def _opened(case: CryptoCase, fake: Any, **other: Any) -> CryptoBroker:
     made: CryptoBroker = case.venue.adapter.open(
-        {**case.venue.settings, "base_url": fake.url, "timeout": 1, "per_second": 1000, **other}
+        {**case.venue.settings, "base_url": fake.url, "timeout": lasting(1), "per_second": 1000, **other}
     )
     return made
 
@@ -176,7 +177,7 @@ def test_five_threads_with_one_kraken_key_send_nonces_that_rise(tmp_path: Path) 
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(timeout=30)
+            thread.join(timeout=at_most(30))
         assert failed == []
         assert fake.refused == []
         assert len([path for path in tmp_path.iterdir() if path.suffix == ".nonce"]) == 1
@@ -215,7 +216,7 @@ def test_a_coinbase_order_is_found_by_another_process_through_the_list() -> None
         for number in range(3):
             fake.place({"client_id": f"other{number}", "wire": "BTC-USD", "side": "buy", "kind": "limit_limit_gtc",
                         "price": "10", "amount": "0.001"})  # fmt: skip
-        elsewhere = _opened(COINBASE, fake, timeout=2)
+        elsewhere = _opened(COINBASE, fake, timeout=at_most(2))
         found = elsewhere.order(elsewhere.accounts()[0].account_id, order.client_order_id)
         assert found is not None
         assert found.limit_price == order.limit_price

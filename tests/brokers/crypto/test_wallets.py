@@ -13,11 +13,12 @@ from tests.brokers.binance.fake import BinanceFake
 from tests.brokers.coinbase.fake import CoinbaseFake
 from tests.brokers.contract.cases import BINANCE, COINBASE, KRAKEN, CryptoCase, Rig
 from tests.brokers.kraken.fake import KrakenFake
+from tests.patience import lasting
 
 
 def _opened(case: CryptoCase, fake: BinanceFake | CoinbaseFake | KrakenFake, **other: object) -> CryptoBroker:
     made: CryptoBroker = case.venue.adapter.open(
-        {**case.venue.settings, "base_url": fake.url, "timeout": 1, "per_second": 1000, **other}
+        {**case.venue.settings, "base_url": fake.url, "timeout": lasting(1), "per_second": 1000, **other}
     )
     return made
 

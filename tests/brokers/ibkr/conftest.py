@@ -7,12 +7,12 @@ from brokers import http
 from brokers.ibkr import adapter, session
 from brokers.ibkr.adapter import IbkrBroker
 from tests.brokers.ibkr.fake import BASE, FakeIbkr, Keys, make_keys
-
-TIMEOUTS = {"connect": 2.0, "read": 0.4, "total": 0.45}
+from tests.patience import lasting
 
 
 def settings_for(fake: FakeIbkr, **more: Any) -> dict[str, Any]:
-    return {"base_url": fake.url + BASE, "timeouts": TIMEOUTS, **(fake.keys.settings if fake.keys else {}), **more}
+    timeouts = {"connect": lasting(2), "read": lasting(0.4), "total": lasting(0.45)}
+    return {"base_url": fake.url + BASE, "timeouts": timeouts, **(fake.keys.settings if fake.keys else {}), **more}
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ from brokers.paper.adapter import PaperBroker
 from brokers.paper.models import LiveBar, LivePair, PaperAccount, PaperFill
 from brokers.types import BarSize, BrokerStatus
 from tests.brokers.faults import SENDING, Fault
+from tests.patience import lasting
 
 from .kraken import PublicKraken
 from .support import NOON, Clock, order
@@ -30,7 +31,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def kraken(clock: Clock, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[PublicKraken]:
-    monkeypatch.setattr(feed, "_SETTINGS", {"timeout": 0.4, "per_second": 1000})
+    monkeypatch.setattr(feed, "_SETTINGS", {"timeout": lasting(0.4), "per_second": 1000})
     with PublicKraken(clock) as running:
         settings.PAPER_PRICE_HOSTS = {"kraken": running.url}
         yield running
@@ -180,7 +181,7 @@ def test_what_cannot_be_read_is_said_so_and_no_price_is_invented(
     broker.quotes(["BTC/USD"])
     clock.advance(seconds=3)
     kraken.faults.set(
-        *(Fault(kind=fault, effect=True, method="GET", path="/0/public/Ticker", seconds=0.8) for _ in "12")
+        *(Fault(kind=fault, effect=True, method="GET", path="/0/public/Ticker", seconds=lasting(0.8)) for _ in "12")
     )
     if fault == "other":
         kraken.other = lambda: {"error": [], "result": {"XXBTZUSD": {"a": ["1"], "b": ["nan"]}}}  # type: ignore[method-assign]

@@ -14,6 +14,7 @@ from brokers.paper.adapter import PaperBroker
 from brokers.paper.models import LiveBar, LivePair, PaperAccount, PaperFill
 from brokers.types import BarSize, BrokerOrder, BrokerStatus
 from tests.brokers.faults import Fault
+from tests.patience import lasting
 
 from .public import PublicBinance, PublicCoinbase, PublicOkx, Scripted
 from .support import NOON, Clock, order
@@ -53,7 +54,7 @@ class Venue:
 @pytest.fixture(params=sorted(FAKES))
 def venue(request: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Venue]:
     name, clock = request.param, Clock()
-    monkeypatch.setattr(feed, "_SETTINGS", {"timeout": 0.4, "per_second": 1000})
+    monkeypatch.setattr(feed, "_SETTINGS", {"timeout": lasting(0.4), "per_second": 1000})
     with FAKES[name](clock) as fake:
         settings.PAPER_PRICE_HOSTS = {name: fake.url}
         account = accounts.open_account("Live", Decimal(100_000), fake.quote_currency, venue=name, now=clock.now)
@@ -146,7 +147,7 @@ def test_what_cannot_be_read_is_said_so_and_no_price_is_invented(venue: Venue, k
     venue.broker.quotes([venue.symbol])
     resting = venue.send("BUY", "0.1", limit="59000.00")
     venue.clock.advance(seconds=3)
-    venue.fake.faults.set(*[Fault(kind=kind, effect=True, method="GET", seconds=0.8)] * 12)
+    venue.fake.faults.set(*[Fault(kind=kind, effect=True, method="GET", seconds=lasting(0.8))] * 12)
     with pytest.raises(BrokerUnavailable, match=f"Live prices of {venue.title} cannot be reached"):
         venue.send("BUY", "0.1")
     assert not PaperFill.objects.exists()

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any, Self
 
 from tests.brokers.faults import Switchboard
+from tests.patience import lasting
 
 ACCOUNT = "DU1234567"
 FAULTS = ("hang", "cut", "half", "reset", "garbage", "other", "late", "slow", "drip")
@@ -33,7 +34,7 @@ class FakeTws:
         """Method SEND, path ``order`` or ``cancel``. A hang says nothing and keeps the connection."""
         self.received: list[tuple[str, str]] = []
         self.writes: deque[bytes] = deque(maxlen=32)
-        self.patience = 0.5
+        self.patience = lasting(0.5)
         """Seconds: longer than the client's timeout under test."""
         self.mood = ""
         """reject, lost, in_use or mute."""

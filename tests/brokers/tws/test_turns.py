@@ -14,7 +14,8 @@ from brokers.tws.adapter import TwsBroker
 from brokers.tws.line import TwsConnection
 from tests.brokers.paper.support import order
 from tests.brokers.tws.fake import ACCOUNT, FakeTws
-from tests.brokers.tws.test_tws import SYMBOL
+from tests.brokers.tws.steps import SYMBOL
+from tests.patience import at_most, lasting
 
 
 class OneProgram(FakeTws):
@@ -71,7 +72,7 @@ def test_two_processes_speak_with_one_gateway_in_turn(fake: OneProgram, processe
 def test_many_calls_at_once_from_both_all_get_their_turn(fake: OneProgram, processes: list[TwsBroker]) -> None:
     with ThreadPoolExecutor(8) as callers:
         asked = [callers.submit(processes[number % 2].account_state, ACCOUNT) for number in range(16)]
-        assert {each.result(30).currency for each in asked} == {"USD"}
+        assert {each.result(at_most(30)).currency for each in asked} == {"USD"}
 
 
 def test_questions_alike_at_the_same_time_are_all_answered(processes: list[TwsBroker]) -> None:
@@ -80,7 +81,7 @@ def test_questions_alike_at_the_same_time_are_all_answered(processes: list[TwsBr
     with ThreadPoolExecutor(8) as callers:
         for ask in (lambda: web.account_state(ACCOUNT).currency, lambda: web.orders(ACCOUNT), lambda: web.ping()):
             for each in [callers.submit(ask) for _ in range(8)]:
-                each.result(30)
+                each.result(at_most(30))
 
 
 @pytest.mark.parametrize("longest", [5.0, 0.0], ids=["in one turn", "in a turn for each step"])
@@ -101,7 +102,7 @@ def test_who_waits_too_long_is_told_that_nothing_was_sent(
     web, worker = processes
     monkeypatch.setattr(line, "LINGER", 30.0)
     web.accounts()
-    worker._line.timeout = 0.2
+    worker._line.timeout = lasting(0.2)
     with pytest.raises(BrokerUnavailable, match=r"Another process of this instance is connected to .* Nothing was"):
         worker.submit(ACCOUNT, order("BUY", "2", SYMBOL, limit="100"))
     assert fake.sent == []

@@ -22,8 +22,7 @@ from tests.brokers.faults import Fault
 from tests.brokers.paper.support import order
 from tests.brokers.tws.conftest import opened
 from tests.brokers.tws.fake import ACCOUNT, FakeTws
-
-SYMBOL = "AAPL@265598"
+from tests.brokers.tws.steps import SYMBOL
 
 
 def test_the_handshake_tells_the_accounts_and_their_kind(tws: TwsBroker) -> None:

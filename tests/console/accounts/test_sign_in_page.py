@@ -5,15 +5,8 @@ from django.test import Client as Browser
 
 from console.accounts.models import User
 from tests.conftest import PASSWORD
+from tests.console.accounts.steps import TOO_MANY, WRONG, attempt
 from tests.console.pages import words_of
-
-WRONG = "Wrong e-mail address or password."
-TOO_MANY = "Too many attempts. Wait 5 minutes, then try again."
-
-
-def attempt(browser: Browser, email: str, password: str, **extra: str) -> str:
-    response = browser.post("/sign-in/", {"username": email, "password": password}, **extra)  # type: ignore[arg-type]
-    return words_of(response) if response.status_code == 200 else f"to {response['Location']}"
 
 
 def test_every_page_asks_a_stranger_to_sign_in_and_leads_back(db: None) -> None:

@@ -7,7 +7,7 @@ from console.accounts import known_browsers, throttle
 from console.accounts.links import make
 from console.accounts.models import Link, User
 from tests.conftest import PASSWORD
-from tests.console.accounts.test_sign_in_page import TOO_MANY, WRONG, attempt
+from tests.console.accounts.steps import TOO_MANY, WRONG, attempt
 
 pytestmark = pytest.mark.django_db
 

@@ -18,7 +18,7 @@ from tests import clock as clocks
 from tests.clock import Clock
 from tests.console.api.conftest import a_trade, account_of
 from tests.console.api.rest import Rest
-from tests.console.journal.test_sync import deal
+from tests.console.journal.steps import deal
 
 
 @pytest.fixture

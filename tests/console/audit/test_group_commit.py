@@ -16,6 +16,7 @@ from console.audit import log as audit_log
 from console.audit.group_commit import Insert, Writer
 from console.audit.models import Call, CallOutcome
 from tests import serving
+from tests.patience import at_most
 
 
 def row(request_id: str) -> tuple[Any, ...]:
@@ -34,7 +35,7 @@ class Gate(Insert):
     def run(self, rows: Any) -> None:
         self.sizes.append(len(rows))
         self.arrived.set()
-        assert self.open.wait(20)
+        assert self.open.wait(at_most(20))
         if self.error is not None:
             raise self.error
         super().run(rows)
@@ -63,20 +64,20 @@ class Told:
         self.answers.append(error)
         self._more.release()
 
-    def wait(self, times: int) -> None:
+    def wait_for(self, times: int) -> None:
         for _ in range(times):
-            assert self._more.acquire(timeout=20)
+            assert self._more.acquire(timeout=at_most(20))
 
 
 def test_what_gathers_during_a_commit_is_written_in_one_statement(writer: Writer, gate: Gate) -> None:
     told = Told()
     writer.hand_over(row("req_0"), told)
-    assert gate.arrived.wait(20)
+    assert gate.arrived.wait(at_most(20))
     for number in range(1, 31):
         writer.hand_over(row(f"req_{number}"), told)
     assert told.answers == [], "nobody is told before the commit"
     gate.open.set()
-    told.wait(31)
+    told.wait_for(31)
     assert gate.sizes == [1, 30]
     assert told.answers == [None] * 31
     assert Call.objects.count() == 31
@@ -96,7 +97,7 @@ def test_a_row_is_there_for_everybody_when_its_writer_returns(transactional_db: 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(at_most(20))
     assert seen == [1] * 20
 
 
@@ -104,11 +105,11 @@ def test_when_the_database_refuses_everybody_who_waits_hears_it(writer: Writer, 
     told = Told()
     gate.error = OperationalError("disk full")
     writer.hand_over(row("req_0"), told)
-    assert gate.arrived.wait(20)
+    assert gate.arrived.wait(at_most(20))
     for number in range(1, 4):
         writer.hand_over(row(f"req_{number}"), told)
     gate.open.set()
-    told.wait(4)
+    told.wait_for(4)
     assert [str(error) for error in told.answers] == ["disk full"] * 4
     gate.error = None
     writer.write(row("req_9"))
@@ -125,13 +126,13 @@ def test_a_failure_that_is_not_the_databases_leaves_nobody_waiting(writer: Write
 def test_one_row_that_cannot_be_stored_does_not_cost_the_others_theirs(writer: Writer, gate: Gate) -> None:
     told, refused = Told(), Told()
     writer.hand_over(row("req_0"), told)
-    assert gate.arrived.wait(20)
+    assert gate.arrived.wait(at_most(20))
     writer.hand_over(row("req_1"), told)
     writer.hand_over(row("req_0"), refused)
     writer.hand_over(row("req_2"), told)
     gate.open.set()
-    told.wait(3)
-    refused.wait(1)
+    told.wait_for(3)
+    refused.wait_for(1)
     assert told.answers == [None] * 3
     assert isinstance(refused.answers[0], DatabaseError)
     assert sorted(Call.objects.values_list("request_id", flat=True)) == ["req_0", "req_1", "req_2"]
@@ -182,7 +183,11 @@ for number in range(50):
 def test_a_process_that_ends_writes_what_it_was_handed(server: serving.Server) -> None:
     environment = serving.environment(server.home, server.port) | {"DJANGO_SETTINGS_MODULE": "console.settings"}
     ran = subprocess.run(
-        [sys.executable, "-c", AT_THE_END], cwd=serving.REPOSITORY, env=environment, timeout=60, capture_output=True
+        [sys.executable, "-c", AT_THE_END],
+        cwd=serving.REPOSITORY,
+        env=environment,
+        timeout=at_most(60),
+        capture_output=True,
     )
     assert ran.returncode == 0, ran.stderr
     found = sqlite3.connect(server.home / "tradelatch.sqlite3").execute("SELECT count(*) FROM audit_call").fetchone()
@@ -193,7 +198,7 @@ def test_settling_waits_for_what_was_handed_over_and_no_longer_than_asked(writer
     told = Told()
     writer.settle(20)
     writer.hand_over(row("req_0"), told)
-    assert gate.arrived.wait(20)
+    assert gate.arrived.wait(at_most(20))
     writer.settle(0.001)
     assert told.answers == []
     gate.open.set()

@@ -22,7 +22,7 @@ from console.connections.models import Connection
 from tests.console.clients import vendor as vendors
 from tests.console.clients.vendor import Vendor
 from tests.console.oauth.hosts import BOTH, Host, location
-from tests.console.oauth.test_consent import text_of
+from tests.console.oauth.steps import text_of
 
 # As vendors publish them; see known.py. What they offer beyond the code grant is what the toolkit stumbles over.
 PUBLISHED: dict[str, dict[str, Any]] = {

@@ -19,7 +19,7 @@ from console.connections.models import Connection
 from console.oauth import tasks
 from console.scopes import Scope, Source
 from tests.console.oauth.hosts import REGISTRATIONS, Host, allowed_apps, location, register
-from tests.console.oauth.test_consent import text_of
+from tests.console.oauth.steps import text_of
 from tests.console.present import at_the_browser
 from tests.serving import manage
 

@@ -20,6 +20,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.patience import at_most
+
 HOST = "vendor.example"
 Reply = Callable[[BaseHTTPRequestHandler], None]
 
@@ -101,7 +103,7 @@ def serving(folder: Path) -> Iterator[Vendor]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(at_most(5))
 
 
 def fetcher_for(vendor: Vendor) -> Any:

@@ -22,11 +22,12 @@ from tests.brokers.kraken import fake as kraken
 from tests.brokers.krakenfutures import fake as krakenfutures
 from tests.brokers.okx import fake as okx
 from tests.brokers.tws import fake as tws
+from tests.patience import lasting
 
 WRONG_KEY = "does not accept this key. Copy all of it again"
 NO_ANSWER = "could not be reached, so nothing was saved. Try again in a minute."
 NO_GATEWAY = "is running there, or nobody is signed in to it. Start it, sign in, then try again. Nothing was saved."
-_TIMEOUTS = {"connect": 0.5, "read": 0.5, "total": 1.0}
+_TIMEOUTS = {"connect": lasting(0.5), "read": lasting(0.5), "total": lasting(1)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ class Linkable:
     """What the page then says."""
     hints: Callable[[Any], dict[str, Any]] = lambda fake: {"base_url": fake.url}
     """What an adapter is told so that it takes the fake for the broker."""
-    quick: dict[str, Any] = field(default_factory=lambda: {"timeout": 0.5, "per_second": 1000})
+    quick: dict[str, Any] = field(default_factory=lambda: {"timeout": lasting(0.5), "per_second": 1000})
     slug: str = ""
 
     @property
@@ -153,7 +154,7 @@ TWS = Linkable(
     wrong={"port": "9"},
     told_wrong=NO_GATEWAY,
     hints=lambda fake: {},
-    quick={"timeout": 0.5},
+    quick={"timeout": lasting(0.5)},
 )
 CROSSTRADE = Linkable(
     broker="crosstrade",

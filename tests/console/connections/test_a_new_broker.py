@@ -24,7 +24,7 @@ from tests.brokers.contract import cases
 from tests.brokers.template import fake as template
 from tests.brokers.template.adapter import CAPABILITIES, TemplateBroker
 from tests.console.connections.fakes import Linkable
-from tests.console.connections.test_linking import linked
+from tests.console.connections.steps import linked
 from tests.console.pages import text_of, words_of
 from tests.console.present import at_the_browser
 

@@ -15,7 +15,8 @@ from console.connections import broker_access, bulkhead
 from console.connections.bulkhead import CANCELS, READS, READS_OF_A_BROKER, WRITES, Budget
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from tests.mcpserver.test_watchers import PRINCIPAL
+from tests.mcpserver.steps import PRINCIPAL
+from tests.patience import at_most, lasting
 
 
 class Hanging:
@@ -28,14 +29,14 @@ class Hanging:
 
     def _hang(self, *args: Any, **named: Any) -> str:
         self.under_way.release()
-        assert self.gate.wait(20)
+        assert self.gate.wait(at_most(20))
         return "answered"
 
     accounts = submit = replace = answer = cancel = _hang
 
     def wait_for(self, calls: int) -> None:
         for _ in range(calls):
-            assert self.under_way.acquire(timeout=10)
+            assert self.under_way.acquire(timeout=at_most(10))
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_a_read_over_the_bound_is_refused_at_once_and_says_when_to_come_back(
         guarded(hanging).accounts()
     assert refused.value.retry_after > 0
     hanging.gate.set()
-    assert {each.result(10) for each in asked} == {"answered"}
+    assert {each.result(at_most(10)) for each in asked} == {"answered"}
     assert guarded(hanging).accounts() == "answered"
 
 
@@ -81,7 +82,7 @@ def test_orders_and_cancels_have_slots_of_their_own(hanging: Hanging, callers: T
     calls += [callers.submit(guarded(hanging).cancel, "order") for _ in range(CANCELS)]
     hanging.wait_for(READS + WRITES + CANCELS)
     hanging.gate.set()
-    assert {each.result(10) for each in calls} == {"answered"}
+    assert {each.result(at_most(10)) for each in calls} == {"answered"}
 
 
 def test_a_write_that_never_gets_its_turn_was_not_sent(
@@ -129,9 +130,9 @@ def test_who_sends_stays_to_learn_what_became_of_it(
     sent = callers.submit(getattr(guarded(hanging), method))
     hanging.wait_for(1)
     with pytest.raises(TimeoutError):
-        sent.result(0.2)
+        sent.result(lasting(0.2))
     hanging.gate.set()
-    assert sent.result(10) == "answered"
+    assert sent.result(at_most(10)) == "answered"
 
 
 def test_what_the_broker_raises_comes_through_and_frees_its_slot() -> None:

@@ -35,10 +35,10 @@ from console.orders import prepare as preparing
 from console.orders.terms import Terms
 from console.scopes import Scope
 from tests.brokers.ibkr.fake import BASE, LIVE, PAPER, FakeIbkr
-from tests.brokers.test_allowed_hosts import named
+from tests.brokers.steps import named
 from tests.brokers.tws.fake import FakeTws
 from tests.console.connections.fakes import CROSSTRADE, IBKR, NO_GATEWAY, TWS, Linkable
-from tests.console.connections.test_linking import link, linked, refusal
+from tests.console.connections.steps import link, linked, refusal
 from tests.console.pages import text_of, words_of
 from tests.console.passkeys import Passkey
 from tests.console.present import at_the_browser

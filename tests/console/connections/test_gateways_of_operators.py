@@ -15,7 +15,7 @@ from django.test import override_settings
 from console.accounts.models import User
 from console.connections.models import Connection
 from tests.console.connections.fakes import IBKR, NO_GATEWAY, TWS, Linkable
-from tests.console.connections.test_linking import link, linked
+from tests.console.connections.steps import link, linked
 from tests.console.pages import words_of
 from tests.console.present import at_the_browser
 

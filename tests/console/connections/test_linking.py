@@ -3,7 +3,6 @@
 import logging
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.conf import settings
@@ -23,10 +22,11 @@ from console.errors import Refusal
 from console.orders.models import Order
 from tests.conftest import PASSWORD
 from tests.console.connections.fakes import ALL, ALPACA, BINANCE, NO_ANSWER, NO_GATEWAY, OKX, Linkable, ibkr_oauth
-from tests.console.pages import submit, text_of, words_of
+from tests.console.connections.steps import link, linked, refusal
+from tests.console.pages import text_of, words_of
 from tests.console.passkeys import Passkey
 from tests.console.present import at_the_browser
-from tests.console.test_every_page import order
+from tests.console.steps import order
 
 __all__ = ["order"]
 
@@ -36,21 +36,6 @@ each_broker = pytest.mark.parametrize("linkable", [*ALL, ibkr_oauth()], ids=lamb
 @pytest.fixture
 def browser(owner: User) -> Browser:
     return at_the_browser(owner, Passkey(owner))
-
-
-def link(browser: Browser, linkable: Linkable, fake: Any = None, **more: Any) -> Any:
-    return submit(browser, linkable.page, linkable.form(fake, **more))
-
-
-def linked(browser: Browser, linkable: Linkable, fake: Any = None, **more: Any) -> Connection:
-    response = link(browser, linkable, fake, **more)
-    assert "Mine is ready" in words_of(response), words_of(response)
-    return Connection.objects.get()
-
-
-def refusal(response: Any) -> str:
-    assert not Connection.objects.exists()
-    return words_of(response)
 
 
 def test_every_broker_that_has_a_fake_here_is_offered(browser: Browser) -> None:

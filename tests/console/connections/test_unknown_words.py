@@ -8,10 +8,8 @@ from console.connections import health
 from tests.brokers.alpaca.fake import FakeAlpaca
 from tests.brokers.recorded import answer_with
 from tests.console.connections.fakes import ALPACA
-from tests.console.connections.test_linking import browser, linked
+from tests.console.connections.steps import linked
 from tests.console.pages import words_of
-
-__all__ = ["browser"]
 
 
 def odd_positions(patch: pytest.MonkeyPatch, fake: FakeAlpaca) -> None:

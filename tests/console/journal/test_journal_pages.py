@@ -20,7 +20,7 @@ from console.journal import csvs, notes, sync
 from console.journal.models import Execution, Note, RoundTrip
 from tests import clock as clocks
 from tests.clock import Clock
-from tests.console.journal.test_sync import deal
+from tests.console.journal.steps import deal
 from tests.console.pages import text_of, words_of
 
 

@@ -17,8 +17,8 @@ from console.journal import notes, sync
 from console.journal.models import Execution, LedgerLine, Note, Progress, RoundTrip
 from console.journal.sync import SyncBudget
 from tests import clock as clocks
-from tests.brokers.paper.support import order
 from tests.clock import Clock
+from tests.console.journal.steps import deal
 
 ONE_PAGE = SyncBudget(pages=1, symbols=1, measured=1)
 DEALS = (
@@ -41,12 +41,6 @@ def dealt(paper: Connection, clock: Clock) -> Connection:
         deal(paper, side, quantity, symbol, clock)
         clock.advance(minutes=7)
     return paper
-
-
-def deal(connection: Connection, side: str, quantity: str, symbol: str, clock: Clock) -> None:
-    broker = PaperBroker.open(connection.settings, clock=clock)
-    answer = broker.submit(connection.default_account, order(side, quantity, symbol))
-    assert answer.filled_quantity == Decimal(quantity)
 
 
 def told() -> list[dict[str, Any]]:

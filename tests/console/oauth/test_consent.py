@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from html import unescape
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -18,18 +17,7 @@ from console.keys import management_keys
 from console.scopes import Scope
 from tests.console.api.rest import Rest
 from tests.console.oauth.hosts import BOTH, Host, allowed_apps, location
-
-
-def text_of(page: Any) -> str:
-    html = page.content.decode()
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
-
-
-def inputs_of(page: Any, name: str) -> dict[str, bool]:
-    """Each radio's value, and whether it is chosen."""
-    html = page.content.decode()
-    found = re.findall(rf'<input type="radio" name="{name}" value="([^"]*)"([^>]*)>', html)
-    return {value: "checked" in rest for value, rest in found}
+from tests.console.oauth.steps import inputs_of, text_of
 
 
 def test_it_names_the_app_the_person_the_return_address_and_that_nobody_reviewed_it(

@@ -13,7 +13,7 @@ from console.clients.models import Client, ReviewState
 from console.connections.models import Connection
 from console.oauth import consent_digest
 from tests.console.oauth.hosts import REGISTRATIONS, Host, allowed_apps, location, register, shown_on
-from tests.console.oauth.test_consent import inputs_of, text_of
+from tests.console.oauth.steps import inputs_of, text_of
 
 CHANGES: dict[str, tuple[Callable[[], object], str]] = {
     "the name": (lambda: Client.objects.update(name="Claude"), "the name of the app"),

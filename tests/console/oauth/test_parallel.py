@@ -14,6 +14,7 @@ from console.connected_apps import grants
 from console.connections.models import Connection
 from console.oauth.models import AccessToken, Grant, RefreshToken
 from tests.console.oauth.hosts import BOTH, REGISTRATIONS, Host, allowed_apps
+from tests.patience import at_most
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,7 +37,7 @@ def at_once(times: int, act: Callable[[int], Any]) -> list[Any]:
 
     def run(number: int) -> Any:
         try:
-            barrier.wait(timeout=20)
+            barrier.wait(timeout=at_most(20))
             return act(number)
         finally:
             connection.close()

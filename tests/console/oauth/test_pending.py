@@ -15,7 +15,7 @@ from console.connections.models import Connection
 from console.oauth.models import Grant, PendingConsent
 from console.outbox.models import OutgoingMail
 from tests.console.oauth.hosts import BOTH, PASSWORD, Host, allowed_apps, location
-from tests.console.oauth.test_consent import text_of
+from tests.console.oauth.steps import text_of
 from tests.console.pages import words_of
 from tests.console.passkeys import Passkey
 from tests.console.present import present

@@ -41,7 +41,7 @@ from tests.brokers.ibkr.fake import BASE, LIVE, QUESTION, FakeIbkr
 from tests.clock import Clock
 from tests.conftest import PASSWORD
 from tests.console.connections.fakes import IBKR
-from tests.console.connections.test_linking import linked
+from tests.console.connections.steps import linked
 from tests.console.pages import text_of, words_of
 from tests.console.passkeys import Passkey
 from tests.console.present import at_the_browser, challenge

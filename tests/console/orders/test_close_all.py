@@ -36,7 +36,7 @@ from console.principal import Principal
 from console.scopes import Source
 from tests.conftest import PASSWORD
 from tests.console.orders.conftest import bitcoin
-from tests.console.orders.test_external_orders import at_the_broker
+from tests.console.orders.steps import at_the_broker
 from tests.console.pages import text_of, words_of
 from tests.console.passkeys import Passkey
 from tests.console.present import challenge

@@ -22,7 +22,7 @@ from tests.clock import Clock
 from tests.console.api.rest import Rest
 from tests.console.orders.conftest import bitcoin
 from tests.console.pages import words_of
-from tests.mcpserver.test_both_ways import Way, call, request, short  # noqa: F401  a fixture
+from tests.mcpserver.ways import Way, call, request, short  # noqa: F401  fixtures
 from tests.mcpserver.wire import MODERN
 
 

@@ -1,16 +1,14 @@
 """Orders made at the broker itself: on the Orders page and over REST, never approved here, ended by the owner alone."""
 
 from datetime import timedelta
-from decimal import Decimal
 
 import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
-from brokers.base import Broker
 from brokers.errors import BrokerUnavailable, UnknownOutcome
 from brokers.paper.adapter import PaperBroker
-from brokers.types import BrokerOrder, OrderRequest, OrderType, Side, TimeInForce
+from brokers.types import BrokerOrder
 from console.accounts.models import User
 from console.audit.models import Change
 from console.connections import broker_access
@@ -25,29 +23,11 @@ from console.orders.models import Order, OutsideOrder
 from console.principal import Principal
 from tests.console.api.rest import Rest
 from tests.console.orders.conftest import bitcoin
+from tests.console.orders.steps import account_of, at_the_broker
 from tests.console.pages import text_of, words_of
 from tests.watched_broker import Watch
 
 RESTS = "Buy 0.5 BTC/USD, limit 1,000.00 USD, GTC"
-
-
-def at_the_broker(connection: Connection) -> BrokerOrder:
-    """As its owner makes one at the broker, past Tradelatch."""
-    broker = broker_access.broker_of(connection)
-    request = OrderRequest(
-        client_order_id="by-hand-1",
-        symbol="BTC/USD",
-        side=Side.BUY,
-        order_type=OrderType.LIMIT,
-        quantity=Decimal("0.5"),
-        tif=TimeInForce.GTC,
-        limit_price=Decimal(1000),
-    )
-    return broker.submit(account_of(broker), request)
-
-
-def account_of(broker: Broker) -> str:
-    return broker.accounts()[0].account_id
 
 
 def seen(connection: Connection) -> OutsideOrder:

@@ -14,7 +14,7 @@ from console.accounts import factors
 from console.accounts.models import User
 from tests.console.pages import text_of
 from tests.console.passkeys import Passkey
-from tests.console.presence.test_every_act_takes_its_own_proof import STATE, Thief
+from tests.console.presence.steps import STATE, Thief
 from tests.console.present import Person, challenge
 
 PAGE = "/security/passkey/"

@@ -16,23 +16,12 @@ from tests.conftest import PASSWORD
 from tests.console.oauth.hosts import shown_on
 from tests.console.passkeys import Passkey
 from tests.console.presence.conftest import Endpoint
+from tests.console.presence.steps import STATE, Thief
 from tests.console.present import Person, challenge
 
 # How a broker's question comes about takes a broker that asks: see tests/console/orders/test_broker_questions.py.
 ACTS = [act for act in PresenceAct if act is not PresenceAct.ANSWER_BROKER]
 EndpointOf = Callable[[PresenceAct], Endpoint]
-STATE = "mfa.webauthn.state"
-
-
-class Thief(Browser):
-    """What a program has that the owner's browser sent its cookies to: a session, and a token against forgeries."""
-
-    def __init__(self, victim: Browser) -> None:
-        super().__init__(enforce_csrf_checks=True)
-        victim.get("/connections/add/")  # a form, so that there is a token
-        for name, morsel in victim.cookies.items():
-            self.cookies[name] = morsel.value
-        self.defaults["HTTP_X_CSRFTOKEN"] = self.cookies["tradelatch_csrf"].value
 
 
 def something_else(person: Person, paper: Connection) -> dict[str, str]:

@@ -1,0 +1,3 @@
+"""What the tests of the TWS adapter share."""
+
+SYMBOL = "AAPL@265598"

@@ -1,0 +1,145 @@
+"""Every page of the console, with something on it."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from brokers.paper.adapter import PaperBroker
+from console.accounts.models import User
+from console.clients import registration
+from console.connected_apps.models import ConnectedApp
+from console.connections.models import Connection
+from console.halts import services as halts
+from console.journal import notes, sync
+from console.journal.models import RoundTrip
+from console.keys import management_keys, minting
+from console.orders.models import Confirmation, Order, OutsideOrder
+from console.scopes import Scope
+from tests.brokers.paper.support import order as paper_order
+from tests.console.pages import log
+
+READ = frozenset({Scope.READ})
+
+
+@pytest.fixture
+def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade: RoundTrip) -> dict[str, str]:
+    """Every address of the console, by what it shows; each with something on it."""
+    key, _ = minting.mint(owner, paper, READ, name="nightly-report")
+    management, _ = management_keys.mint(owner, name="terraform", expires_at=None)
+    client, _ = registration.register_static(
+        owner, name="Widget", redirect_uris=["https://widget.example.com/cb"], scopes=READ
+    )
+    halt = halts.halt_connection(paper, by=app, reason="<b>Enough</b>")
+    call = log(app, tool="place_order", outcome="refused", code="insufficient_funds", arguments={"symbol": "<b>"})
+    return {
+        "home": "/",
+        "connections": "/connections/",
+        "add a connection": "/connections/add/",
+        "link okx": "/connections/add/okx/",
+        "link coinbase": "/connections/add/coinbase/",
+        "unlink a connection": f"/connections/{paper.pk}/unlink/",
+        "a connection": f"/connections/{paper.pk}/",
+        "limits of a connection": f"/connections/{paper.pk}/limits/",
+        "limits of an app": f"/apps/{app.pk}/limits/",
+        "halts": "/halts/",
+        "lift a halt": f"/halts/{halt.pk}/lift/",
+        "apps": "/apps/",
+        "an app": f"/apps/{app.pk}/",
+        "revoke an app": f"/apps/{app.pk}/revoke/",
+        "keys": "/keys/",
+        "leaked key": "/keys/leaked/",
+        "new key": "/keys/new/",
+        "revoke a key": f"/keys/{key.public_id}/revoke/",
+        "replace a key": f"/keys/{key.public_id}/rotate/",
+        "what a key did": f"/keys/{key.public_id}/activity/",
+        "revoke a management key": f"/keys/manage/{management.public_id}/revoke/",
+        "clients": "/clients/",
+        "new client": "/clients/new/",
+        "a client": f"/clients/{client.pk}/",
+        "delete a client": f"/clients/{client.pk}/delete/",
+        "orders": "/orders/",
+        "an order": f"/orders/{order.public_id}/",
+        "made elsewhere": f"/orders/elsewhere/{made_elsewhere(paper).pk}/",
+        "approvals": "/orders/approvals/",
+        "an approval": f"/orders/approvals/{order.confirmation.public_id}/",
+        "a way out": f"/orders/closing/{paper.pk}/",
+        "activity": "/activity/",
+        "a call": f"/activity/{call.request_id}/",
+        "errors": "/errors/",
+        "security": "/security/",
+        "change password": "/security/password/",
+        "add app": "/security/app/",
+        "add passkey": "/security/passkey/",
+        "journal": "/journal/",
+        "a trade": f"/journal/{trade.public_id}/",
+        "a performance": f"/connections/{paper.pk}/performance/",
+        "a list of practice accounts": f"/connections/{paper.pk}/practice/",
+        "a new practice account": f"/connections/{paper.pk}/practice/new/",
+        "a reset": f"/connections/{paper.pk}/practice/{paper.default_account}/reset/",
+        "a practice account's terms": f"/connections/{paper.pk}/practice/{paper.default_account}/model/",
+        "developers": "/developers/",
+        "tools": "/docs/tools/",
+        "connect": "/connect/",
+        "setup guide": "/connect/cursor/",
+        "playground": "/playground/",
+    }
+
+
+def made_elsewhere(connection: Connection) -> OutsideOrder:
+    return OutsideOrder.objects.create(
+        connection=connection,
+        account_id=connection.default_account,
+        broker_order_id="B-1",
+        client_order_id="<b>by hand</b>",
+        status="working",
+        symbol="AAPL",
+        filled_quantity=0,
+        seen_at=timezone.now(),
+    )
+
+
+@pytest.fixture
+def trade(paper: Connection) -> RoundTrip:
+    """One round trip with what led to it, and a note that means harm."""
+    broker = PaperBroker.open(paper.settings)
+    for side in ("BUY", "SELL"):
+        broker.submit(paper.default_account, paper_order(side, "1", "BTC/USD"))
+    sync.sync_connection(paper)
+    found = RoundTrip.objects.get()
+    notes.add(paper.pk, found.public_id, "<b>Sold too soon</b>", ["<i>haste</i>"], by="Claude", app_id=1)
+    return found
+
+
+@pytest.fixture
+def order(app: ConnectedApp) -> Order:
+    now = timezone.now()
+    confirmation = Confirmation.objects.create(
+        public_id="cnf_1",
+        app=app,
+        terms={"summary": "Buy 10 AAPL.", "price": "181.5"},
+        terms_digest="0" * 64,
+        created_at=now,
+        expires_at=now + timedelta(seconds=120),
+    )
+    return Order.objects.create(
+        public_id="ord_1",
+        connection=app.connection,
+        app=app,
+        confirmation=confirmation,
+        account_id="PAPER-1",
+        client_order_id="mine-1",
+        wire_id="0" * 32,
+        symbol="AAPL",
+        asset_class="stock",
+        currency="USD",
+        side="BUY",
+        order_type="LMT",
+        tif="DAY",
+        quantity="10",
+        limit_price="181.5",
+        shown_price="181.5",
+        status="awaiting_confirmation",
+        created_at=now,
+        moved_at=now,
+    )
