@@ -63,6 +63,7 @@ from brokers.types import (
     Side,
     Transaction,
     Transfer,
+    Unreadable,
 )
 
 logger = logging.getLogger(__name__)
@@ -100,6 +101,11 @@ class CryptoBroker(Extras, ABC):
     def __init__(self, client: KeyClient, settings: Mapping[str, Any]) -> None:
         self._client = client
         self._settings = settings
+        self._unknown = unknown.collected()
+
+    @property
+    def unknown_words(self) -> tuple[Unreadable, ...]:
+        return self._unknown()
 
     @classmethod
     def open(cls, settings: Mapping[str, Any]) -> Self:

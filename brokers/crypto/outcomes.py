@@ -48,6 +48,7 @@ class Meaning(Enum):
     DUPLICATE = "already has an order with this client order id"
     NOT_FOUND = "has no such order"
     ENDED = "says the order has already ended"
+    PLACE = "does not serve the location of this server"
     NEITHER = "cancelled the old order and refused the new one"
 
 
@@ -56,6 +57,7 @@ _ERRORS: dict[Meaning, Callable[[str], BrokerError]] = {
     Meaning.REJECTED: Rejected,
     Meaning.AUTH: AuthFailed,
     Meaning.PERMISSION: PermissionDenied,
+    Meaning.PLACE: PermissionDenied,
     Meaning.CLOCK: ClockSkew,
     Meaning.NONCE: AuthFailed,
     Meaning.RATE: lambda words: RateLimited(words, 10.0),
@@ -86,7 +88,7 @@ _TOO_MANY = frozenset({418, 429})
 _UNPROVED = frozenset({408, 425})
 # What a server says of a request that it did not take; of 408, 409, 425, 429 and what is from 500 on that is not sure.
 _REFUSING = frozenset({400, 401, 402, 403, 404, 405, 406, 410, 411, 413, 414, 415, 416, 417, 422, 426, 431, 451})
-_BY_STATUS = {401: Meaning.AUTH, 403: Meaning.PERMISSION, 451: Meaning.PERMISSION}
+_BY_STATUS = {401: Meaning.AUTH, 403: Meaning.PERMISSION, 451: Meaning.PLACE}
 _INTERNAL = re.compile(
     r"\b(internal|time[sd]?.?out|unavailable|busy|overload(ed)?|server error|system (error|busy)|unknown ?error|"
     r"deadline|disconnected|try again)\b",
@@ -139,8 +141,8 @@ class Codes:
             return Meaning.UNKNOWN, code
         if status in _TOO_MANY:
             return known if known and known[0] is Meaning.RATE else (Meaning.UNKNOWN, code)
-        if known is not None:
-            return known
+        if known is not None or status == 451:
+            return known or (Meaning.PLACE, "")
         proved = self.refuses(answer, status)
         return None if proved is None else (proved, code)
 
@@ -191,6 +193,8 @@ def read_error(error: Exception, codes: Codes, answered: Answered) -> BrokerErro
     known = codes.meaning(answered.body)
     if known is not None and status < 500 and status not in _UNPROVED and known[0] is not Meaning.UNKNOWN:
         return codes.error(*known)
+    if status == 451 and known is None:
+        return codes.error(Meaning.PLACE)
     by_class = None if status >= 500 or known is not None else _by_class(error)
     if by_class is not None:
         return codes.error(by_class, next(iter(codes.found(answered.body)), ""))

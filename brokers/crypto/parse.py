@@ -331,6 +331,8 @@ def order(answer: Answer, found: Instrument, now: datetime, fills: tuple[Fill, .
     stamps = [moment(answer.get(name)) for name in ("lastUpdateTimestamp", "lastTradeTimestamp", "timestamp")]
     fee, _, _ = fee_of(answer, found, average)
     stands = status(answer, filled, found.exchange)
+    # Of an order by what to spend it is known once it has filled.
+    quantity = terms.quantity or (filled if filled and stands is BrokerStatus.FILLED else None)
     return BrokerOrder(
         broker_order_id=str(answer.get("id") or ""),
         client_order_id=str(answer.get("clientOrderId") or ""),
@@ -345,7 +347,7 @@ def order(answer: Answer, found: Instrument, now: datetime, fills: tuple[Fill, .
         side=side_of(answer.get("side")),
         order_type=terms.order_type,
         tif=terms.tif,
-        quantity=terms.quantity,
+        quantity=quantity,
         limit_price=terms.limit_price,
         stop_price=terms.stop_price,
         trail_amount=terms.trail_amount,

@@ -2,10 +2,11 @@
 
 import logging
 from collections import Counter
-from threading import Lock
+from threading import Lock, local
 from typing import Any
 
 from brokers.reading import quoted_text
+from brokers.unknown_words import UnknownWords
 
 logger = logging.getLogger(__name__)
 
@@ -13,12 +14,22 @@ _MOST = 256
 _LONGEST = 60
 _counts: Counter[tuple[str, str, str]] = Counter()
 _lock = Lock()
+_reader = local()
+
+
+def collected() -> UnknownWords:
+    """From now on what this thread notes is kept there too: an adapter is opened and used in one thread."""
+    _reader.words = UnknownWords()
+    found: UnknownWords = _reader.words
+    return found
 
 
 def note(venue: str, field: str, word: Any = "") -> None:
     """Counts one such word. ``field`` says what it stood in, such as "order status"; a row that could not be read at
     all has no word."""
     key = (venue, field, quoted_text(str(word), _LONGEST))
+    if (words := getattr(_reader, "words", None)) is not None:
+        words.add(venue, f"{field} {key[2]}".strip(), left_out=not key[2])
     with _lock:
         if key not in _counts and len(_counts) >= _MOST:
             return

@@ -262,12 +262,16 @@ def entry(told: parse.Answer) -> Transaction:
 
 def fee_rates(row: "Row", market: parse.Answer) -> tuple[Decimal, Decimal]:
     """Maker's and taker's, of GET account/trade-fee, which reports them as the change they make. The plain names are of
-    spot, and of contracts that settle in the coin; those that settle in USDT and in USDC have names of their own."""
+    spot, and of contracts that settle in the coin; those that settle in USDT and in USDC have names of their own.
+    Newer answers have groups of instruments instead."""
     usdc = "USDC" in (market.get("settle"), market.get("quote"))
+    groups = [each for each in row.get("feeGroup") or [] if isinstance(each, dict)]
+    mine = str((market.get("info") or {}).get("groupId") or "")
+    group: Row = next((each for each in groups if str(each.get("groupId")) == mine), groups[0] if groups else {})
     suffixes = (*(("USDC",) if usdc else ()), *(("U", "") if market.get("contract") else ("",)))
 
     def of(side: str) -> Decimal:
-        told = (parse.number(row.get(side + suffix)) for suffix in suffixes)
+        told = [parse.number(group.get(side)), *(parse.number(row.get(side + suffix)) for suffix in suffixes)]
         return -next((each for each in told if each is not None), Decimal(0))
 
     return of("maker"), of("taker")

@@ -105,8 +105,7 @@ class Feed:
         with self._asked(now):
             self._public.load()
             asked = (symbol, size.value, parse.milliseconds(since), min(limit, PAGE))
-            rows = self._public.read("fetch_ohlcv", *asked)
-            found = parse.readable(rows, parse.bar, self._public.venue.title, "bar")
+            found = [parse.bar(row) for row in self._public.read("fetch_ohlcv", *asked)]
             for bar in found:
                 _check(bar, size)
             return sorted((bar for bar in found if bar.start >= since), key=lambda bar: bar.start)

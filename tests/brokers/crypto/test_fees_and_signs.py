@@ -77,6 +77,11 @@ def test_an_entry_of_kraken_futures_with_a_word_that_nobody_knows_is_other() -> 
     [
         (OKX, {"maker": "-0.0008", "taker": "-0.001", "makerU": "-0.0002", "takerU": "-0.0005"}, ("0.001", "0.0005")),
         (OKX, {"maker": "-0.0008", "taker": "-0.001", "makerU": "", "takerU": ""}, ("0.001", "0.001")),
+        (
+            OKX,
+            {"maker": "", "taker": "", "feeGroup": [{"groupId": "9", "maker": "-0.0002", "taker": "-0.0004"}]},
+            ("0.0004", "0.0004"),
+        ),
         (OKX, {"maker": "0.0001", "taker": "-0.001", "makerU": "0.0002", "takerU": "-0.0005"}, ("0.001", "0.0005")),
     ],
 )

@@ -58,4 +58,4 @@ def test_a_market_purchase_at_okx_is_of_so_many_coins_and_one_by_worth_of_so_muc
             rig.account_id,
             rig.order(order_type=OrderType.MARKET, limit_price=None, quantity=None, notional=Decimal(300)),
         )
-        assert spent.filled_quantity == Decimal("0.00999966")
+        assert (spent.filled_quantity, spent.quantity) == (Decimal("0.00999966"), Decimal("0.00999966"))

@@ -55,6 +55,7 @@ def test_a_status_that_nobody_knows_is_an_order_that_is_still_watched(case: Cryp
         assert told == dict.fromkeys((good.client_order_id, odd.client_order_id), BrokerStatus.WORKING)
         title = case.venue.adapter.VENUE.title
         assert unknown.seen(title)["order status", f"a_new_word_of_{case.name}"] >= 1
+        assert f"order status a_new_word_of_{case.name}" in {each.word for each in rig.broker.unknown_words}
 
 
 @pytest.mark.parametrize("case", [OKX, KRAKEN, COINBASE], ids=lambda case: case.name)

@@ -106,6 +106,14 @@ def test_a_cancel_and_a_change_are_judged_by_the_status_as_an_order_is(case: Cry
             assert failed.value.outcome is _UNKNOWN
 
 
+def test_a_venue_that_does_not_serve_this_country_is_named_as_that_for_reads_too() -> None:
+    with steady(BINANCE) as rig:
+        account = rig.account_id
+        answers(rig, "/api/v3/account", (451, {"code": 0, "msg": "Service unavailable from a restricted location"}))
+        with pytest.raises(PermissionDenied, match="the place that this server is in"):
+            rig.broker.account_state(account)
+
+
 def test_no_such_order_from_a_server_that_failed_is_not_an_order_that_is_not_there() -> None:
     for case, reply in (
         (BINANCE, _binance(500, -2013, "Order does not exist.")),
@@ -122,6 +130,7 @@ def test_no_such_order_from_a_server_that_failed_is_not_an_order_that_is_not_the
     ("case", "reply"),
     [
         *((OKX, _okx(code)) for code in ("51017", "51019", "51023", "51025", "51111", "51136", "54000")),
+        (BINANCE, _binance(451, 0, "Service unavailable from a restricted location according to 'b. Eligibility'.")),
         (OKX, (400, {"code": "50014", "msg": "Parameter sz can not be empty.", "data": []})),
         (OKX, (400, {"code": "50044", "msg": "Must select one broker type", "data": []})),
         *((BINANCE, _binance(400, -code)) for code in (1101, 1103, 1104, 1112, 1114, 1117, 1128, 1131, 1010, 2039)),
