@@ -6,6 +6,7 @@ import pytest
 from django.db import DatabaseError
 from django.db.models import QuerySet
 
+from brokers.compiled_queries import RowUpdate
 from brokers.errors import BrokerUnavailable, MarketClosed, Rejected, UnknownOutcome
 from brokers.types import OrderRequest
 from console.accounts.models import User
@@ -261,6 +262,7 @@ def test_a_cancel_reaches_the_broker_even_when_nothing_can_be_written(
 
     with monkeypatch.context() as broken:
         broken.setattr(QuerySet, "update", full_disk)
+        broken.setattr(RowUpdate, "make", full_disk)
         told = order_actions.cancel(trader, order.public_id)
     assert len(watch.cancelled) == 1
     assert told.state is Status.CANCELLED
@@ -294,6 +296,7 @@ def test_a_cancel_that_the_broker_rejects_is_told_as_such_even_when_nothing_can_
     watch.before_cancel = too_late
     with monkeypatch.context() as broken:
         broken.setattr(QuerySet, "update", full_disk)
+        broken.setattr(RowUpdate, "make", full_disk)
         with pytest.raises(Refusal, match="Too late to cancel"):
             order_actions.cancel(trader, order.public_id)
 
