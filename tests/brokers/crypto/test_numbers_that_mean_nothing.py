@@ -38,7 +38,7 @@ def test_a_worth_of_binance_below_zero_gives_no_average(fills: bool) -> None:
 @pytest.mark.parametrize(
     ("case", "name"),
     [(OKX, "avgPx"), (KRAKEN, "price"), (COINBASE, "average_filled_price"), (BINANCE, "cummulativeQuoteQty")],
-    ids=str,
+    ids=lambda value: str(getattr(value, "name", value)),
 )
 @pytest.mark.parametrize("nothing", ["0", "-1", ""])
 def test_an_order_that_filled_nothing_has_no_average(case: CryptoCase, name: str, nothing: str) -> None:
