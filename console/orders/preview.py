@@ -64,6 +64,7 @@ def preview(
         item = PlanItem(terms=terms, client_order_id=client_order_id)
         draft = preparing.draft_order(broker, account.account_id, item, *preparing.order_request(broker, terms))
         facts = check_facts.load(broker, connection, app, draft.instrument, draft.preview.quote, request=draft.request)
+    (draft,) = preparing.with_repeats(asking.app, account.account_id, [draft])
     estimate = draft.preview
     return PreviewResult(
         account_id=account.account_id,
