@@ -34,7 +34,7 @@ def manifest(place: Place, version: str) -> dict[str, Any]:
             "mcp_config": {
                 "command": "node",
                 "args": ["${__dirname}/server/server.js"],
-                "env": {"TRADELATCH_URL": place.url, KEY_VARIABLE: "${user_config.api_key}"},
+                "env": {"MCP_URL": place.url, KEY_VARIABLE: "${user_config.api_key}"},
             },
         },
         "tools_generated": True,

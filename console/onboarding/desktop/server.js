@@ -4,7 +4,7 @@
 
 const readline = require("node:readline");
 
-const url = process.env.TRADELATCH_URL || "";
+const url = process.env.MCP_URL || "";
 const key = process.env.TRADELATCH_API_KEY || "";
 const NAMED_BY = { "tools/call": "name", "prompts/get": "name", "resources/read": "uri" };
 const inFlight = new Map();

@@ -40,7 +40,7 @@ def test_the_bundle_names_this_instance_and_asks_for_the_key(browser: Browser, s
     manifest = json.loads(bundle.read("manifest.json"))
     server = manifest["server"]
     assert server["entry_point"] in bundle.namelist()
-    assert server["mcp_config"]["env"]["TRADELATCH_URL"] == "https://desk.example.com/mcp"
+    assert server["mcp_config"]["env"]["MCP_URL"] == "https://desk.example.com/mcp"
     assert server["mcp_config"]["env"]["TRADELATCH_API_KEY"] == "${user_config.api_key}"
     asked = manifest["user_config"]["api_key"]
     # An optional value left empty would reach the program as the text of its placeholder.
