@@ -133,9 +133,14 @@ def prepare_plan(
         return earlier
 
 
+def with_repeats(app: ConnectedApp, account_id: str, drafts: Sequence[Draft]) -> list[Draft]:
+    """Each with how long ago the same order was confirmed; see ``repeats.ago``."""
+    agos = repeats.ago(app, account_id, [each.request for each in drafts])
+    return [replace(each, repeats=ago) for each, ago in zip(drafts, agos, strict=True)]
+
+
 def _hold_plan(principal: Principal, plan: Plan, drafts: Sequence[Draft], request_id: str) -> Prepared:
-    agos = repeats.ago(plan.app, plan.account_id, [each.request for each in drafts])
-    drafts = [replace(each, repeats=ago) for each, ago in zip(drafts, agos, strict=True)]
+    drafts = with_repeats(plan.app, plan.account_id, drafts)
     shown = summary.plan_terms(plan.app.connection, plan, drafts)
     confirmation, orders = _create(principal, plan, drafts, shown, request_id)
     return Prepared(order=orders[0], orders=tuple(orders), confirmation=confirmation, preview=drafts[0].preview)

@@ -74,6 +74,7 @@ def preview(
         facts = Facts(order, broker, instrument=instrument)
         draft = preparing.draft_of(PlanItem(terms=terms, client_order_id=client_order_id), facts)
         results = pipeline.collect(order, facts, {Stage.SHOWN})
+    (draft,) = preparing.with_repeats(asking.app, account.account_id, [draft])
     estimate = draft.preview
     return PreviewResult(
         account_id=account.account_id,

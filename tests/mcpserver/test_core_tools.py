@@ -48,6 +48,8 @@ def test_capabilities_say_where_the_client_is_and_what_it_may(read: Wire, trade:
         "enabled_on_connection": True,
         "confirmation": "two_step",
         "confirmation_seconds": 120,
+        "confirmation_delay_seconds": 0,
+        "ask_in_assistant": True,
         "order_types": ["MKT", "LMT", "STP", "STP_LIMIT", "TRAIL"],
         "time_in_force": ["DAY", "GTC", "IOC", "FOK", "OPG", "CLS"],
         "time_in_force_of": {kind: ["DAY", "GTC"] for kind in ("STP", "STP_LIMIT", "TRAIL")},

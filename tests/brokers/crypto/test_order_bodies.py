@@ -218,7 +218,7 @@ _REPLACED = {
         (COINBASE, {"order_id": "ID", "size": "0.25", "price": "15001"}),
         (BINANCE, _REPLACED),
     ],
-    ids=str,
+    ids=lambda value: str(getattr(value, "name", value)),
 )  # fmt: skip
 def test_a_change(case: CryptoCase, body: Row) -> None:
     with steady(case) as rig:

@@ -42,7 +42,7 @@ def _ended(case: CryptoCase, **fields: str) -> BrokerOrder:
         (BINANCE, {"status": "EXPIRED_IN_MATCH"}, "EXPIRED_IN_MATCH"),
         (BINANCE, {"status": "EXPIRED", "expiryReason": "INSUFFICIENT_LIQUIDITY"}, "INSUFFICIENT_LIQUIDITY"),
     ],
-    ids=str,
+    ids=lambda value: str(getattr(value, "name", value)),
 )
 def test_the_brokers_own_words_on_why_an_order_ended_early(case: CryptoCase, fields: Row, reason: str) -> None:
     assert _ended(case, **fields).reason == reason

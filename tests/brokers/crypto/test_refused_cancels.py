@@ -49,7 +49,7 @@ def _okx(code: str) -> Reply:
         (BINANCE, (400, {"code": -2011, "msg": "Unknown order sent."}), NotCancellable),
         (BINANCE, (400, {"code": -2011, "msg": "Order was not canceled due to cancel restrictions."}), NotCancellable),
     ],
-    ids=str,
+    ids=lambda value: str(getattr(value, "name", value)),
 )
 def test_a_cancel_says_what_the_venue_made_of_it(case: CryptoCase, reply: Reply, kind: type[BrokerError]) -> None:
     with steady(case) as rig:
