@@ -1,7 +1,7 @@
 # Needs make and Python 3.11. Everything else is installed into .venv from the lock files.
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
-.PHONY: help run rotate dev demo quick test clients conformance bench bench-growth bench-paper bench-bulkhead bench-order \
+.PHONY: help run rotate dev demo quick test clients hosts conformance bench bench-growth bench-paper bench-bulkhead bench-order \
 	bench-fast-path races chaos soak docs lint lock clean
 
 BIN := .venv/bin
@@ -51,6 +51,12 @@ docs: .venv/.tests ## after changing a tool, code, status, broker, limit, settin
 clients: .venv/.tests ## real MCP hosts; before a release, and after touching /mcp, OAuth or a guide
 	@tests/tools/hosts.sh
 	$(PYTHON) -m pytest $(filter-out $(wildcard tests/hosts/conformance_*.py),$(wildcard tests/hosts/[a-z]*_*.py))
+
+# Real hosts with a scripted model on loopback, by the tab Unattended of their guides: says first what it gets from npm
+# and pip. Some five minutes; writes docs/build/hosts.md.
+hosts: .venv/.tests ## hosts with a scripted model; after touching /mcp, a tool's answer or a guide
+	@tests/tools/scripted.sh
+	$(PYTHON) -m pytest tests/hosts/scripted/hosts_*.py
 
 # The conformance suite of the Model Context Protocol, for servers and authorization servers, the same way.
 conformance: .venv/.tests ## the protocol's own suite; when clients is run
