@@ -53,10 +53,11 @@ clients: .venv/.tests ## real MCP hosts; before a release, and after touching /m
 	$(PYTHON) -m pytest $(filter-out $(wildcard tests/hosts/conformance_*.py),$(wildcard tests/hosts/[a-z]*_*.py))
 
 # Real hosts with a scripted model on loopback, by the tab Unattended of their guides: says first what it gets from npm
-# and pip. Some five minutes; writes docs/build/hosts.md.
+# and pip. Some five minutes on idle cores; writes docs/build/hosts.md. With RECORD=1 what the hosts send, too, for the
+# tests that replay it.
 hosts: .venv/.tests ## hosts with a scripted model; after touching /mcp, a tool's answer or a guide
 	@tests/tools/scripted.sh
-	$(PYTHON) -m pytest tests/hosts/scripted/hosts_*.py
+	RECORD=$(RECORD) $(PYTHON) -m pytest tests/hosts/scripted/hosts_*.py
 
 # The conformance suite of the Model Context Protocol, for servers and authorization servers, the same way.
 conformance: .venv/.tests ## the protocol's own suite; when clients is run

@@ -42,7 +42,11 @@ def _key(*steps: GuideStep) -> Way:
 
 def _unattended(*steps: GuideStep) -> Way:
     """For a script or a schedule: what the host needs to let tools run while nobody can be asked."""
-    return Way(slug="unattended", title="Unattended", steps=steps)
+    nobody = GuideStep(
+        text="Nobody reads an order before it is confirmed this way. Try it on paper; with real money let every order "
+        "wait for your approval."
+    )
+    return Way(slug="unattended", title="Unattended", steps=(*steps, nobody))
 
 
 _MINT = GuideStep(text=f"Make a key for it and put it in place of `{KEY}` below.", mints=True)

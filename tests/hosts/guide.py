@@ -18,9 +18,9 @@ def texts(server: Server, slug: str, way: str, use: str) -> list[str]:
     return found
 
 
-def steps(server: Server, slug: str, way: str) -> list[tuple[str, str]]:
-    """Everything that a way gives to copy, in its order: what for, and the text with a key of the instance."""
-    return [(use, _with_key(server, text)) for use, text in _snippets(server, slug, way)]
+def steps(server: Server, slug: str, way: str, key: str) -> list[tuple[str, str]]:
+    """Everything that a way gives to copy, in its order: what for, and the text with this key."""
+    return [(use, text.replace("YOUR_API_KEY", key)) for use, text in _snippets(server, slug, way)]
 
 
 def _snippets(server: Server, slug: str, way: str) -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -39,9 +39,14 @@ class Case:
     """A host that knows an instance of its own."""
 
     host: Host
+    folder: Path
     ready: Ready
     server: Server
     table: Table
+
+    def with_token(self, token: str) -> "Case":
+        """The same host in another home, which proves itself by an access token."""
+        return replace(self, ready=_set_up(self.host, self.folder / "signed-in", self.server, token))
 
     def play(self, *steps: Step) -> Played:
         with ScriptedModel(steps).serving() as model:
@@ -56,6 +61,11 @@ class Case:
     @property
     def sent(self) -> list[dict[str, object]]:
         return list(recording.recorded(self.server.home))
+
+
+def _set_up(host: Host, home: Path, server: Server, key: str) -> Ready:
+    home.mkdir()
+    return host.set_up(home, server, key)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -78,9 +88,8 @@ def table(pytestconfig: pytest.Config) -> Table:
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, table: Table) -> Iterator[Case]:
     host: Host = request.param
     folder = tmp_path_factory.mktemp("host")
-    home: Path = folder / "of-the-host"
-    home.mkdir()
     limit = str(CALLS_PER_MINUTE)
     app = "tests.hosts.scripted.recording:application"
     with serve(folder / "home", app=app, TRADELATCH_CALLS_PER_MINUTE=limit) as server:
-        yield Case(host, host.set_up(home, server), server, table)
+        ready = _set_up(host, folder / "with-a-key", server, server.quickstart["paper_key_trade"])
+        yield Case(host, folder, ready, server, table)

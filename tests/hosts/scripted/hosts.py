@@ -50,7 +50,7 @@ class Host(Protocol):
     @property
     def package(self) -> str: ...
 
-    def set_up(self, home: Path, server: Server) -> "Ready": ...
+    def set_up(self, home: Path, server: Server, key: str) -> "Ready": ...
 
 
 @dataclass(slots=True)
@@ -110,10 +110,10 @@ class GuidedHost:
     file: str = ""
     """Where the file of the guide goes, below the home."""
 
-    def set_up(self, home: Path, server: Server) -> Ready:
+    def set_up(self, home: Path, server: Server, key: str) -> Ready:
         variables: dict[str, str] = {}
         typed: list[list[str]] = []
-        for use, text in guide.steps(server, self.slug, "unattended"):
+        for use, text in guide.steps(server, self.slug, "unattended", key):
             if use == "file":
                 target = home / self.file
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -140,7 +140,7 @@ class Library:
     runner: tuple[str, ...]
     suffix: str = ".py"
 
-    def set_up(self, home: Path, server: Server) -> Ready:
+    def set_up(self, home: Path, server: Server, key: str) -> Ready:
         text = (ROOT / "docs" / "build" / "frameworks.md").read_text()
         section = re.search(rf"^## {re.escape(self.section)}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
         assert section is not None, self.section
@@ -151,8 +151,7 @@ class Library:
         # A module is looked for beside the file that imports it, so JavaScript lies where npm put its packages.
         file = (TOOLS / "scripted" if self.suffix == ".mjs" else home) / f"program-{server.port}{self.suffix}"
         file.write_text(program)
-        variables = {KEY_VARIABLE: server.quickstart["paper_key_trade"]}
-        return Ready(home, [*self.runner, str(file)], variables, OpenAIVariables())
+        return Ready(home, [*self.runner, str(file)], {KEY_VARIABLE: key}, OpenAIVariables())
 
 
 def _in_a_function(program: str) -> str:
