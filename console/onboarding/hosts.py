@@ -499,7 +499,7 @@ def _opencode(place: Place) -> Guide:
         name="opencode",
         runs=Runs.HERE,
         brief=f"`{add}`, then `opencode mcp auth {NAME}`",
-        seen=_SCRIPTED.format("1.18.33"),
+        seen=_RAN.format("1.18.33") + " The unattended ones have a scripted model.",
         redirects=redirects,
         ways=(
             _oauth(

@@ -74,7 +74,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     table = config.stash[_TABLE]
-    terminalreporter.write_line("\n".join(table.lines()))
+    if table.rows:
+        terminalreporter.write_line("\n".join(table.lines()))
     if table.is_whole:
         table.write()
 

@@ -77,12 +77,15 @@ def execute(command: list[str], home: Path, variables: dict[str, str]) -> Ran:
     """Run it with nobody at the keyboard, in an environment without anybody's own settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_UNWANTED)}
     path = ":".join([*map(str, BINARIES), os.environ["PATH"]])
-    work = home / "work"
+    # Some leave what was too long for their model in the folder for temporary files.
+    work, temporary = home / "work", home / "tmp"
     work.mkdir(exist_ok=True)
+    temporary.mkdir(exist_ok=True)
+    own = {"PATH": path, "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "TMPDIR": str(temporary)}
     with subprocess.Popen(
         command,
         cwd=work,
-        env=kept | _QUIET | {"PATH": path, "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config")} | variables,
+        env=kept | _QUIET | own | variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
