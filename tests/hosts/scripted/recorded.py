@@ -12,6 +12,8 @@ from typing import Any
 from tests.hosts.scripted.hosts import ROOT, Host, version
 
 FOLDER = ROOT / "tests" / "mcpserver" / "recorded"
+# What a host says of itself to people.
+_ABOUT = ("description", "websiteUrl")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NAMED = ((re.compile(r"\bcnf_[0-9A-Z]{20,}"), "{confirmation_id}"), (re.compile(r"\bord_[0-9A-Z]{20,}"), "{order_id}"))
 
@@ -30,7 +32,7 @@ def write(host: Host, requests: Iterable[Mapping[str, Any]], *, bought: bool) ->
 
 def _without_persons(value: Any, key: str = "") -> Any:
     if isinstance(value, dict):
-        return {name: _without_persons(each, name) for name, each in value.items()}
+        return {name: _without_persons(each, name) for name, each in value.items() if name not in _ABOUT}
     if isinstance(value, list):
         return [_without_persons(each) for each in value]
     if key == "requestState":
