@@ -1,8 +1,8 @@
 # Needs make and Python 3.11. Everything else is installed into .venv from the lock files.
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
-.PHONY: help run rotate dev demo quick test clients vendors conformance bench bench-growth bench-paper bench-bulkhead \
-	bench-order bench-fast-path races chaos soak docs lint lock clean
+.PHONY: help run rotate dev demo quick test clients hosts vendors calendars conformance bench bench-growth bench-paper \
+	bench-bulkhead bench-order bench-fast-path races chaos soak docs lint lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -62,6 +62,12 @@ vendors: .venv/.tests ## the venues' own clients against our fakes; after changi
 	@tests/tools/vendors.sh
 	@mkdir -p .cache
 	@TRADELATCH_HOME="$(CHECK_HOME)" $(PYTHON) -m tests.vendors
+# Real hosts with a scripted model on loopback, by the tab Unattended of their guides: says first what it gets from npm
+# and pip. Some five minutes on idle cores; writes docs/build/hosts.md. With RECORD=1 what the hosts send, too, for the
+# tests that replay it.
+hosts: .venv/.tests ## hosts with a scripted model; after touching /mcp, a tool's answer or a guide
+	@tests/tools/scripted.sh
+	RECORD=$(RECORD) $(PYTHON) -m pytest tests/hosts/scripted/hosts_*.py
 
 # The conformance suite of the Model Context Protocol, for servers and authorization servers, the same way.
 conformance: .venv/.tests ## the protocol's own suite; when clients is run

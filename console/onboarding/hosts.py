@@ -42,8 +42,19 @@ def _key(*steps: GuideStep) -> Way:
     return Way(slug="key", title="API key", steps=steps)
 
 
+def _unattended(*steps: GuideStep) -> Way:
+    """For a script or a schedule: what the host needs to let tools run while nobody can be asked."""
+    nobody = GuideStep(
+        text="Nobody reads an order before it is confirmed this way. Try it on paper; with real money, let every order "
+        "wait for your approval."
+    )
+    return Way(slug="unattended", title="Unattended", steps=(*steps, nobody))
+
+
 _MINT = GuideStep(text=f"Create a key for it and put it in place of `{KEY}` below.", mints=True)
+_QUESTION = "Which account do you see, and is it paper or live?"
 _RAN = "Our tests run these exact commands with version {}."
+_SCRIPTED = "Our tests run its unattended commands with version {} and a scripted model; signing in is not tested."
 _NOT_RUN = "Not tested here: this follows the vendor's documentation and may have changed since."
 _REPLAYED = "Not tested here: our tests replay the requests it is reported to send."
 
@@ -120,6 +131,9 @@ def table(place: Place) -> tuple[Guide, ...]:
         _vscode(place),
         _windsurf(place),
         _gemini(place),
+        _qwen(place),
+        _opencode(place),
+        _copilot_cli(place),
         _desktop(place),
         _claude(place),
         _chatgpt(place),
@@ -163,6 +177,20 @@ def _claude_code(place: Place) -> Guide:
                 ),
                 GuideStep(text="It should say Connected.", copy=f"claude mcp get {NAME}", use=SnippetUse.SHELL),
             ),
+            _unattended(
+                _MINT,
+                GuideStep(
+                    text="Run this once in a terminal.",
+                    copy=f'{add} --header "Authorization: {place.bearer}"',
+                    use=SnippetUse.SHELL,
+                ),
+                GuideStep(
+                    text="`claude -p` runs the tools that `--allowedTools` names and no others. This names all of "
+                    f"them; `mcp__{NAME}__get_quote` names one.",
+                    copy=f'claude -p "{_QUESTION}" --allowedTools "mcp__{NAME}__*"',
+                    use=SnippetUse.SHELL,
+                ),
+            ),
         ),
         notes=("Add `--scope user` to have it in every project, not only in this folder.",),
     )
@@ -200,6 +228,10 @@ def _codex(place: Place) -> Guide:
     add = f"codex mcp add {NAME} --url {place.url}"
     client = f" --oauth-client-id {place.client_id}" if place.needs_client else ""
     config = f'[mcp_servers.{NAME}]\nurl = "{place.url}"\nbearer_token_env_var = "{KEY_VARIABLE}"'
+    approved = "\n".join(
+        f'\n[mcp_servers.{NAME}.tools.{tool}]\napproval_mode = "approve"'
+        for tool in ("halt_trading", "cancel_order", "place_order", "confirm_trade")
+    )
     return Guide(
         slug="codex",
         name="Codex",
@@ -227,6 +259,26 @@ def _codex(place: Place) -> Guide:
                     use=SnippetUse.SHELL,
                 ),
                 GuideStep(text="It should be listed with Bearer token.", copy="codex mcp list", use=SnippetUse.SHELL),
+            ),
+            _unattended(
+                GuideStep(text="Create a key for it.", mints=True),
+                GuideStep(
+                    text="Put this into `~/.codex/config.toml`. `codex exec` runs tools that only read, plus the "
+                    "tools named here: stopping, cancelling, preparing an order and confirming it. Leave out what it "
+                    "should not do.",
+                    copy=f"{config}\n{approved}",
+                    use=SnippetUse.FILE,
+                ),
+                GuideStep(
+                    text="Codex reads the key from the environment: set it where you start Codex.",
+                    copy=f"export {KEY_VARIABLE}={place.key}",
+                    use=SnippetUse.SHELL,
+                ),
+                GuideStep(
+                    text="Outside a Git repository it needs `--skip-git-repo-check`.",
+                    copy=f'codex exec --skip-git-repo-check "{_QUESTION}"',
+                    use=SnippetUse.SHELL,
+                ),
             ),
         ),
         notes=(
@@ -379,7 +431,7 @@ def _gemini(place: Place) -> Guide:
         name="Gemini CLI",
         runs=Runs.HERE,
         brief=f"`{add}`, then `/mcp auth {NAME}`",
-        seen=_NOT_RUN,
+        seen=_SCRIPTED.format("0.61.0"),
         redirects=redirects,
         ways=(
             _oauth(
@@ -400,11 +452,148 @@ def _gemini(place: Place) -> Guide:
                     use=SnippetUse.SHELL,
                 ),
             ),
+            _unattended(
+                _MINT,
+                GuideStep(
+                    text="Run this once in a terminal. Without `--trust`, `gemini -p` shows its model none of the "
+                    "tools.",
+                    copy=f'{add} --trust --header "Authorization: {place.bearer}"',
+                    use=SnippetUse.SHELL,
+                ),
+                GuideStep(
+                    text="`--skip-trust` trusts the folder for this run; in an untrusted folder every server is off.",
+                    copy=f'gemini --skip-trust -p "{_QUESTION}"',
+                    use=SnippetUse.SHELL,
+                ),
+            ),
         ),
         notes=(
             "Gemini CLI switches servers off in folders it does not trust; it asks when it starts.",
             "In its settings `url` means the older SSE transport; use `httpUrl`.",
         ),
+    )
+
+
+def _qwen(place: Place) -> Guide:
+    redirects = ("http://localhost:7777/oauth/callback",)
+    add = f"qwen mcp add --transport http {NAME} {place.url}"
+    client = f" --oauth-client-id {place.client_id}" if place.needs_client else ""
+    header = f' --header "Authorization: {place.bearer}"'
+    return Guide(
+        slug="qwen-code",
+        name="Qwen Code",
+        runs=Runs.HERE,
+        brief=f"`{add}`, then `/mcp` to sign in",
+        seen=_SCRIPTED.format("0.24.4"),
+        redirects=redirects,
+        ways=(
+            _oauth(
+                *_registering(place, "Qwen Code", redirects),
+                GuideStep(text="Run this once in a terminal.", copy=add + client, use=SnippetUse.SHELL),
+                GuideStep(text=f"Type this inside Qwen Code, and choose Authenticate. {_SIGN_IN}", copy="/mcp"),
+            ),
+            _key(
+                _MINT,
+                GuideStep(text="Run this once in a terminal.", copy=add + header, use=SnippetUse.SHELL),
+                GuideStep(text="It should say Connected.", copy="qwen mcp list", use=SnippetUse.SHELL),
+            ),
+            _unattended(
+                _MINT,
+                GuideStep(
+                    text="Run this once in a terminal. Without `--trust`, `qwen -p` runs none of the tools.",
+                    copy=f"{add} --trust{header}",
+                    use=SnippetUse.SHELL,
+                ),
+                GuideStep(text="Run it.", copy=f'qwen -p "{_QUESTION}"', use=SnippetUse.SHELL),
+            ),
+        ),
+        notes=("Add `--scope project` to have it only in this folder.",),
+    )
+
+
+def _opencode(place: Place) -> Guide:
+    redirects = ("http://127.0.0.1:19876/mcp/oauth/callback",)
+    add = f"opencode mcp add {NAME} --url {place.url}"
+    named: dict[str, Any] = {"type": "remote", "url": place.url, "oauth": {"clientId": place.client_id}}
+    first = (
+        GuideStep(
+            text="Put this into `~/.config/opencode/opencode.json`.",
+            copy=_json({"mcp": {NAME: named}}),
+            use=SnippetUse.FILE,
+        )
+        if place.needs_client
+        else GuideStep(text="Run this once in a terminal.", copy=add, use=SnippetUse.SHELL)
+    )
+    keyed = f'{add} --header "Authorization={place.bearer}"'
+    return Guide(
+        slug="opencode",
+        name="opencode",
+        runs=Runs.HERE,
+        brief=f"`{add}`, then `opencode mcp auth {NAME}`",
+        seen=_RAN.format("1.18.33") + " The unattended ones have a scripted model.",
+        redirects=redirects,
+        ways=(
+            _oauth(
+                *_registering(place, "opencode", redirects),
+                first,
+                GuideStep(text=f"Sign in. {_SIGN_IN}", copy=f"opencode mcp auth {NAME}", use=SnippetUse.SHELL),
+            ),
+            _key(
+                _MINT,
+                GuideStep(text="Run this once in a terminal.", copy=keyed, use=SnippetUse.SHELL),
+                GuideStep(text="It should say connected.", copy="opencode mcp list", use=SnippetUse.SHELL),
+            ),
+            _unattended(
+                _MINT,
+                GuideStep(text="Run this once in a terminal.", copy=keyed, use=SnippetUse.SHELL),
+                GuideStep(
+                    text="It runs every tool without asking anybody.",
+                    copy=f'opencode run "{_QUESTION}"',
+                    use=SnippetUse.SHELL,
+                ),
+            ),
+        ),
+        notes=(
+            "It asks nobody before it runs a tool: give it a key that reads, or let orders wait for your approval.",
+        ),
+    )
+
+
+def _copilot_cli(place: Place) -> Guide:
+    add = f"copilot mcp add --transport http {NAME} {place.url}"
+    keyed = f'copilot mcp add --transport http --header "Authorization: {place.bearer}" {NAME} {place.url}'
+    signing = _oauth(
+        GuideStep(
+            text="Run this once in a terminal. It writes the server, with all its tools, into "
+            "`~/.copilot/mcp-config.json`.",
+            copy=add,
+            use=SnippetUse.SHELL,
+        ),
+        GuideStep(text=f"Start `copilot`; it opens your browser. {_SIGN_IN}"),
+    )
+    keying = _key(
+        _MINT,
+        GuideStep(text="Run this once in a terminal.", copy=keyed, use=SnippetUse.SHELL),
+        GuideStep(text="It should be listed.", copy=f"copilot mcp get {NAME}", use=SnippetUse.SHELL),
+    )
+    unattended = _unattended(
+        _MINT,
+        GuideStep(text="Run this once in a terminal.", copy=keyed, use=SnippetUse.SHELL),
+        GuideStep(
+            text=f"`copilot -p` runs tools that only read, and others where allowed. `{NAME}` allows all of this "
+            f"server's and no other; `{NAME}(place_order)` allows one.",
+            copy=f'copilot -p "{_QUESTION}" --allow-tool "{NAME}"',
+            use=SnippetUse.SHELL,
+        ),
+    )
+    return Guide(
+        slug="copilot-cli",
+        name="GitHub Copilot CLI",
+        runs=Runs.HERE,
+        brief=f"`{add}`; it signs in when it starts",
+        seen=_SCRIPTED.format("1.0.102"),
+        ways=(keying, unattended) if place.needs_client else (signing, keying, unattended),
+        notes=('A server that you write into its file by hand also needs `"tools": ["*"]`.',),
     )
 
 

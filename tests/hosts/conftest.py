@@ -1,4 +1,4 @@
-"""Where ``make clients`` has put the hosts, a home of their own for each test, and a terminal to drive them in."""
+"""Where make has put the hosts, a home of their own for each test, and a terminal to drive them in."""
 
 import contextlib
 import fcntl
@@ -23,6 +23,7 @@ from tests.serving import Server, until
 
 _TOOLS = Path(__file__).parents[2] / ".test-tools"
 _NODE = _TOOLS / "hosts" / "node_modules" / ".bin"
+_SCRIPTED = _TOOLS / "scripted" / "node_modules" / ".bin"
 _FASTMCP = _TOOLS / "fastmcp" / "bin"
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_()][0-9A-Za-z]?)")
 _AUTHORIZE = re.compile(r"http://localhost:\d+/oauth/authorize\?[\x21-\x7e]+")
@@ -96,15 +97,16 @@ class Host:
         unwanted = ("TRADELATCH_", "CLAUDE", "CODEX")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
         return kept | {
-            "PATH": f"{_NODE}:{os.environ['PATH']}",
+            "PATH": f"{_NODE}:{_SCRIPTED}:{os.environ['PATH']}",
             "HOME": str(self.home),
             "BROWSER": "/bin/false",
         }
 
     def command(self, name: str) -> str:
-        path = (_FASTMCP if name == "fastmcp" else _NODE) / name
-        assert path.exists(), f"{name} is not installed: run make clients"
-        return str(path)
+        places = (_FASTMCP,) if name == "fastmcp" else (_NODE, _SCRIPTED)
+        found = next((folder / name for folder in places if (folder / name).exists()), None)
+        assert found is not None, f"{name} is not installed: run make clients or make hosts"
+        return str(found)
 
     def run(self, name: str, *arguments: str, seconds: float = 60, **variables: str) -> str:
         return self._run([self.command(name), *arguments], variables, seconds)

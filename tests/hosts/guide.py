@@ -11,15 +11,26 @@ from tests.serving import Server
 
 
 def texts(server: Server, slug: str, way: str, use: str) -> list[str]:
-    """What the page of a host gives to copy: by ``oauth`` or ``key``, for ``shell``, ``file`` or ``value``."""
+    """What the page of a host gives to copy: by ``oauth``, ``key`` or ``unattended``, for ``shell``, ``file`` or
+    ``value``."""
+    found = [text for each, text in _snippets(server, slug, way) if each == use]
+    assert found, f"the guide of {slug} gives no {use}"
+    return found
+
+
+def steps(server: Server, slug: str, way: str, key: str) -> list[tuple[str, str]]:
+    """Everything that a way gives to copy, in its order: what for, and the text with this key."""
+    return [(use, text.replace("YOUR_API_KEY", key)) for use, text in _snippets(server, slug, way)]
+
+
+def _snippets(server: Server, slug: str, way: str) -> list[tuple[str, str]]:
     with Person(server.url, server.quickstart["username"], server.quickstart["password"]) as person:
         page = person.get(f"/connect/{slug}/")
     assert page.status_code == 200, page.text[:2000]
     panel = re.search(rf'<div class="panel" data-way="{way}">(.*?)</ol>', page.text, re.S)
     assert panel is not None, f"the guide of {slug} has no way {way}"
-    found = re.findall(rf'<li data-use="{use}">(?:(?!</li>).)*?<code>((?:(?!</code>).)*)</code><button', panel[1], re.S)
-    assert found, f"the guide of {slug} gives no {use}"
-    return [html.unescape(text) for text in found]
+    found = re.findall(r'<li data-use="(\w+)">(?:(?!</li>).)*?<code>((?:(?!</code>).)*)</code><button', panel[1], re.S)
+    return [(use, html.unescape(text)) for use, text in found]
 
 
 def commands(server: Server, slug: str, way: str) -> list[list[str]]:

@@ -44,7 +44,7 @@ def guide(slug: str, place: Place) -> Guide:
 def test_the_list_leads_to_every_guide(browser: Browser) -> None:
     page = text_of(browser.get("/connect/"))
     assert re.findall(r'href="/connect/([a-z-]+)/"', page) == SLUGS
-    assert len(SLUGS) == 14
+    assert len(SLUGS) == 17
 
 
 @pytest.mark.parametrize("slug", SLUGS)
@@ -216,11 +216,43 @@ def test_copilot_studio_is_given_the_endpoints_where_they_have_to_be_typed_in() 
         ("codex", "@openai/codex"),
         ("mcp-remote", "mcp-remote"),
         ("inspector", "@modelcontextprotocol/inspector"),
+        ("gemini-cli", "@google/gemini-cli"),
+        ("qwen-code", "@qwen-code/qwen-code"),
+        ("opencode", "opencode-ai"),
+        ("copilot-cli", "@github/copilot"),
     ],
 )
 def test_the_version_a_guide_was_run_against_is_the_one_that_is_run(slug: str, package: str) -> None:
-    pinned = json.loads((Path(__file__).parents[2] / "hosts" / "package.json").read_text())["dependencies"]
+    hosts_folder = Path(__file__).parents[2] / "hosts"
+    pinned: dict[str, str] = {}
+    for file in (hosts_folder / "package.json", hosts_folder / "scripted" / "package.json"):
+        pinned |= json.loads(file.read_text())["dependencies"]
     assert f"version {pinned[package]}" in guide(slug, LOCAL).seen
+
+
+@pytest.mark.parametrize("place", [LOCAL, HOSTED, BY_HAND])
+def test_what_runs_unattended_has_a_key_and_says_what_lets_it_call_tools(place: Place) -> None:
+    allows = {
+        "claude-code": '--allowedTools "mcp__tradelatch__*"',
+        "codex": 'approval_mode = "approve"',
+        "gemini-cli": "--trust",
+        "qwen-code": "--trust",
+        "opencode": "opencode run",
+        "copilot-cli": '--allow-tool "tradelatch"',
+    }
+    found = {each.slug: each for each in hosts.table(place) if any(way.slug == "unattended" for way in each.ways)}
+    assert found.keys() == allows.keys()
+    for slug, each in found.items():
+        texts = [step.copy for step in each.way("unattended").steps if step.copy]
+        assert any(allows[slug] in text for text in texts), slug
+        assert any(KEY in text for text in texts), slug
+
+
+def test_codex_runs_unattended_what_the_file_names_and_stops_come_first() -> None:
+    (text,) = guide("codex", LOCAL).way("unattended").texts(SnippetUse.FILE)
+    tools = tomllib.loads(text)["mcp_servers"]["tradelatch"]["tools"]
+    assert list(tools) == ["halt_trading", "cancel_order", "place_order", "confirm_trade"]
+    assert all(tool == {"approval_mode": "approve"} for tool in tools.values())
 
 
 def test_every_host_called_from_outside_is_among_those_that_are_warned() -> None:
