@@ -1,4 +1,4 @@
-"""An order with exits at a broker that names exits itself: each is a row of ours, looked up and ended like any other."""
+"""An order with exits at a broker that names exits itself: each is a row of ours, looked up and ended as any other."""
 
 from collections.abc import Iterator
 from decimal import Decimal
