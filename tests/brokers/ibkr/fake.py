@@ -376,7 +376,7 @@ class FakeIbkr(FakeBroker):
             if ticket["quantity"] * self.price > self.most:
                 return 200, {"error": "We cannot accept an order at the limit price you selected. Insufficient funds."}
         if self.questions:
-            return self._ask(tickets, list(self.questions))
+            return self._ask(tickets[0], list(self.questions), *tickets[1:])
         return 200, self._accept_all(tickets)
 
     def _broken_rule(self, ticket: Mapping[str, Any]) -> str | None:
@@ -396,9 +396,9 @@ class FakeIbkr(FakeBroker):
             self.groups.append({ticket["cOID"] for ticket in tickets})
         return told
 
-    def _ask(self, tickets: list[dict[str, Any]], questions: list[str]) -> Reply:
+    def _ask(self, ticket: dict[str, Any], questions: list[str], *others: dict[str, Any]) -> Reply:
         token = str(uuid.uuid4())
-        self.pending[token] = (tickets, questions)
+        self.pending[token] = ([ticket, *others], questions)
         return 200, [
             {"id": token, "message": [questions[0]], "isSuppressed": False, "messageIds": ["o451"]},
         ]
@@ -411,7 +411,7 @@ class FakeIbkr(FakeBroker):
         if not body["confirmed"]:
             return 400, {"error": "order not confirmed", "statusCode": 400}
         if questions[1:]:
-            return self._ask(tickets, questions[1:])
+            return self._ask(tickets[0], questions[1:], *tickets[1:])
         return 200, self._accept_all(tickets)
 
     def _accept(self, ticket: dict[str, Any]) -> dict[str, Any]:
