@@ -60,6 +60,7 @@ from brokers.types import (
     OptionExpiration,
     OptionRight,
     OrderChanges,
+    OrderClass,
     OrderRequest,
     Position,
     Preview,
@@ -536,9 +537,12 @@ class IbkrBroker(Lacking, Extras):
         """Raises NeedsAnswer where IBKR asks something first: a person may say yes, see ``answer``."""
         self._account(account_id)
         known = self._checked(request)
-        ticket = parse.ticket(request, str(parse.conid_of(known.symbol)))
-        answer = self._session.write("POST", f"/iserver/account/{account_id}/orders", {"orders": [ticket]})
-        return _placed(answer, request.client_order_id, known)
+        every = [with_changes(request, order_class=OrderClass.SIMPLE, legs=()), *rules.exits(request)]
+        tickets = [parse.ticket(each, str(parse.conid_of(known.symbol))) for each in every]
+        if len(tickets) > 1:
+            tickets = [{**each, "isSingleGroup": True} for each in tickets]
+        answer = self._session.write("POST", f"/iserver/account/{account_id}/orders", {"orders": tickets})
+        return _placed(answer, request.client_order_id, known, [each.client_order_id for each in every])
 
     def answer(self, account_id: str, client_order_id: str, token: str, yes: bool) -> BrokerOrder | None:
         """A person's answer to the question NeedsAnswer told of, sent once; None when the person said no.
@@ -769,8 +773,10 @@ def _is_own_failure(answer: HttpAnswer) -> bool:
     return isinstance(inside, int) and inside >= 400 and HttpAnswer(status=inside, body=b"").undecided
 
 
-def _placed(answer: HttpAnswer, client_order_id: str, known: Instrument | None) -> BrokerOrder:
-    """What IBKR said to an order, a change or an answer to its question."""
+def _placed(
+    answer: HttpAnswer, client_order_id: str, known: Instrument | None, every: Collection[str] = ()
+) -> BrokerOrder:
+    """What IBKR said to an order, a change or an answer to its question. ``every``: the ids that were sent together."""
     unclear = UnknownOutcome(f"{BROKER} gave no clear answer. The order may be open there.")
     if answer.undecided or _is_own_failure(answer):
         raise unclear
@@ -788,6 +794,9 @@ def _placed(answer: HttpAnswer, client_order_id: str, known: Instrument | None) 
             asked = tuple(words for each in rows[0]["message"] if (words := _question(text(each))))
             raise NeedsAnswer(BROKER, asked or ("A question without text.",), text(rows[0].get("id")))
         mine = [row for row in rows if row.get("local_order_id") in (None, client_order_id) and row.get("order_id")]
+        taken = {str(row.get("local_order_id")) for row in rows if row.get("order_id")}
+        if len(every) > 1 and taken != set(every):
+            raise unclear  # one may stand without the other
         broker_order_id = code(mine[0]["order_id"])
         if parse.word(mine[0].get("order_status")) == "rejected":
             raise refusals.refusal(BROKER, quoted_text(mine[0].get("text")) or "it gives no reason.")

@@ -27,7 +27,7 @@ CAPABILITIES = Capabilities(
     order_types=frozenset(OrderType),
     time_in_force=frozenset({TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.OPG}),
     not_found_after=300.0,
-    order_classes=frozenset({OrderClass.SIMPLE}),
+    order_classes=frozenset({OrderClass.SIMPLE, OrderClass.OCO}),
     pairs={OrderType.STOP: _RESTING, OrderType.STOP_LIMIT: _RESTING, OrderType.TRAIL: _RESTING},
     replace=True,
     short=True,
@@ -38,12 +38,16 @@ CAPABILITIES = Capabilities(
 
 def check(request: OrderRequest, instrument: Instrument) -> None:
     """Raises InvalidOrder, naming the field, or NotSupported."""
-    if request.order_class is not OrderClass.SIMPLE:
+    if request.order_class in (OrderClass.BRACKET, OrderClass.OTO):
         # IBKR forbids an id of their own to the legs, so after a lost answer ours could not be found.
         raise NotSupported(
-            "Bracket, OCO and OTO orders are not offered at Interactive Brokers: it does not accept our ids for the "
-            "exits."
+            "Bracket and OTO orders are not offered at Interactive Brokers: it does not accept our ids for the exits. An "
+            "OCO pair is."
         )
+    if request.order_class is OrderClass.OCO and len(request.legs) != 1:
+        raise NotSupported("At Interactive Brokers an OCO pair has exactly two orders here.")
+    for leg in exits(request):
+        check(leg, instrument)
     if request.reduce_only or request.post_only:
         raise NotSupported("Interactive Brokers has neither reduce-only nor post-only orders.")
     if request.notional is not None or request.quantity is None:
@@ -61,6 +65,25 @@ def check(request: OrderRequest, instrument: Instrument) -> None:
         ("trail_amount", request.trail_amount),
     ):
         check_price(field, price, instrument)
+
+
+def exits(request: OrderRequest) -> list[OrderRequest]:
+    """Its legs, each as an order; none of one that was given no quantity."""
+    return [
+        OrderRequest(
+            client_order_id=leg.client_order_id,
+            symbol=request.symbol,
+            side=leg.side,
+            order_type=leg.order_type,
+            quantity=request.quantity if leg.quantity is None else leg.quantity,
+            tif=leg.tif,
+            limit_price=leg.limit_price,
+            stop_price=leg.stop_price,
+            trail_amount=leg.trail_amount,
+            trail_percent=leg.trail_percent,
+        )
+        for leg in request.legs
+    ]
 
 
 def check_quantity(quantity: Decimal, instrument: Instrument) -> None:

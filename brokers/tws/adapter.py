@@ -36,6 +36,7 @@ from brokers.errors import (
 )
 from brokers.http import Garbled
 from brokers.ibkr import parse, refusals
+from brokers.ibkr import rules as ibkr_rules
 from brokers.instrument_id import InstrumentId, InstrumentKind, ticker_of, venue_of
 from brokers.lacking import Lacking, page_of_fills
 from brokers.reading import parsing, quoted_text
@@ -636,7 +637,7 @@ def _newest_order(ib: Any, client_order_id: str) -> Any:
 def _orders(ib: Any, account_id: str, request: OrderRequest) -> list[Any]:
     """The order and its exits, which TWS holds back until the last one has come and then takes together."""
     first = _order(account_id, request)
-    legs = [_order(account_id, each) for each in rules.exits(request)]
+    legs = [_order(account_id, each) for each in ibkr_rules.exits(request)]
     if legs:
         first.orderId = ib.client.getReqId()
         for each in (first, *legs[:-1]):

@@ -21,13 +21,11 @@ _FLOAT_DIGITS = 15
 
 def check(request: OrderRequest, instrument: Instrument) -> None:
     """Of an order and of each of its exits. Raises InvalidOrder, naming the field, or NotSupported."""
-    if request.quantity is None:
-        raise NotSupported("Through TWS an order is given in units, not as an amount of money.")
     if request.order_class is OrderClass.OCO:
         raise NotSupported("TWS takes the two orders of a pair one after the other, so that one could be left alone.")
     if request.order_class is OrderClass.OTO and len(request.legs) != 1:
         raise NotSupported("TWS lets all orders that wait for one other end each other, so it takes one of them.")
-    for each in (replace(request, order_class=OrderClass.SIMPLE, legs=()), *exits(request)):
+    for each in (replace(request, order_class=OrderClass.SIMPLE, legs=()), *rules.exits(request)):
         if not CAPABILITIES.takes(each.order_type, each.tif):
             raise NotSupported(f"{each.order_type} orders with {each.tif} are not sent through TWS or IB Gateway yet.")
         rules.check(each, instrument)
@@ -37,25 +35,6 @@ def check(request: OrderRequest, instrument: Instrument) -> None:
                 raise InvalidOrder(
                     f"The {field} has more than the {_FLOAT_DIGITS} digits that can be read back.", field
                 )
-
-
-def exits(request: OrderRequest) -> list[OrderRequest]:
-    """Its legs, each as an order."""
-    return [
-        OrderRequest(
-            client_order_id=leg.client_order_id,
-            symbol=request.symbol,
-            side=leg.side,
-            order_type=leg.order_type,
-            quantity=request.units if leg.quantity is None else leg.quantity,
-            tif=leg.tif,
-            limit_price=leg.limit_price,
-            stop_price=leg.stop_price,
-            trail_amount=leg.trail_amount,
-            trail_percent=leg.trail_percent,
-        )
-        for leg in request.legs
-    ]
 
 
 _NOTICES = frozenset({105, 135, 136, 161, 162, 165, 166, 322, 323, 326, 329, 399, 404, 417, 420})

@@ -522,6 +522,7 @@ class IbkrCase(Case):
         Way.CANCEL: ("DELETE", f"{ibkr.BASE}/iserver/account/{ibkr.PAPER}/order/"),
         Way.REPLACE: ("POST", f"{ibkr.BASE}/iserver/account/{ibkr.PAPER}/order/"),
         Way.ANSWER: ("POST", f"{ibkr.BASE}/iserver/reply/"),
+        Way.OCO: ("POST", f"{ibkr.BASE}/iserver/account/{ibkr.PAPER}/orders"),
     }
 
     @contextmanager

@@ -123,7 +123,9 @@ class FakeIbkr(FakeBroker):
         """What was asked for once: the first answer is empty."""
         self.questions: list[str] = []
         """Asked before the next order is taken, one after the other."""
-        self.pending: dict[str, tuple[dict[str, Any], list[str]]] = {}
+        self.pending: dict[str, tuple[list[dict[str, Any]], list[str]]] = {}
+        self.groups: list[set[str]] = []
+        """Orders that end each other, by our ids."""
         self.live: dict[int, dict[str, Any]] = {}
         self.trades: list[dict[str, Any]] = []
         self.sent: list[dict[str, Any]] = []
@@ -360,18 +362,22 @@ class FakeIbkr(FakeBroker):
     # -- orders --------------------------------------------------------------------------------------------------
 
     def _place(self, tickets: list[dict[str, Any]]) -> Reply:
-        (ticket,) = tickets
-        if problem := self._broken_rule(ticket):
-            self.violations.append(problem)
-            return 400, {"error": problem, "statusCode": 400}
-        if any(each["order_ref"] == ticket["cOID"] for each in self.live.values()):
-            text = f"Order couldn't be submitted: Local order ID={ticket['cOID']} is already registered."
-            return 200, {"error": text}
-        if ticket["quantity"] * self.price > self.most:
-            return 200, {"error": "We cannot accept an order at the limit price you selected. Insufficient funds."}
+        grouped = [each.get("isSingleGroup", False) for each in tickets]
+        for ticket in tickets:
+            problem = self._broken_rule(ticket)
+            if len(tickets) > 1 and not all(grouped):
+                problem = "several orders are one group or none"
+            if problem:
+                self.violations.append(problem)
+                return 400, {"error": problem, "statusCode": 400}
+            if any(each["order_ref"] == ticket["cOID"] for each in self.live.values()):
+                text = f"Order couldn't be submitted: Local order ID={ticket['cOID']} is already registered."
+                return 200, {"error": text}
+            if ticket["quantity"] * self.price > self.most:
+                return 200, {"error": "We cannot accept an order at the limit price you selected. Insufficient funds."}
         if self.questions:
-            return self._ask(ticket, list(self.questions))
-        return 200, [self._accept(ticket)]
+            return self._ask(tickets[0], list(self.questions), *tickets[1:])
+        return 200, self._accept_all(tickets)
 
     def _broken_rule(self, ticket: Mapping[str, Any]) -> str | None:
         if ticket["conid"] not in _CONTRACTS:
@@ -384,9 +390,15 @@ class FakeIbkr(FakeBroker):
             return "trailingAmt belongs to TRAIL"
         return None
 
-    def _ask(self, ticket: dict[str, Any], questions: list[str]) -> Reply:
+    def _accept_all(self, tickets: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        told = [self._accept(ticket) for ticket in tickets]
+        if len(tickets) > 1:
+            self.groups.append({ticket["cOID"] for ticket in tickets})
+        return told
+
+    def _ask(self, ticket: dict[str, Any], questions: list[str], *others: dict[str, Any]) -> Reply:
         token = str(uuid.uuid4())
-        self.pending[token] = (ticket, questions)
+        self.pending[token] = ([ticket, *others], questions)
         return 200, [
             {"id": token, "message": [questions[0]], "isSuppressed": False, "messageIds": ["o451"]},
         ]
@@ -395,12 +407,12 @@ class FakeIbkr(FakeBroker):
         self.replies.append((token, body["confirmed"]))
         if token not in self.pending:
             return 400, {"error": f"reply id not found: '{token}'", "statusCode": 400}
-        ticket, questions = self.pending.pop(token)
+        tickets, questions = self.pending.pop(token)
         if not body["confirmed"]:
             return 400, {"error": "order not confirmed", "statusCode": 400}
         if questions[1:]:
-            return self._ask(ticket, questions[1:])
-        return 200, [self._accept(ticket)]
+            return self._ask(tickets[0], questions[1:], *tickets[1:])
+        return 200, self._accept_all(tickets)
 
     def _accept(self, ticket: dict[str, Any]) -> dict[str, Any]:
         self.next_id += 1
@@ -440,6 +452,10 @@ class FakeIbkr(FakeBroker):
         order["remainingQuantity"] -= quantity
         if not order["remainingQuantity"]:
             order["status"] = "Filled"
+            others = set().union(*(group for group in self.groups if order_ref in group)) - {order_ref}
+            for each in self.live.values():
+                if each["order_ref"] in others and each["status"] in WORKING:
+                    each["status"] = "Cancelled"
         order["avgPrice"] = f"{price:,}"
         self.trades.append(
             {

@@ -21,7 +21,16 @@ _TRAIL = {"trailingAmt": _NUMBER, "trailingType": "amt|%"}
 _HOURS = {"outsideRTH": _YES_NO, "outsideRth": _YES_NO}
 """IBKR writes it in both ways."""
 _TICKET = Call(
-    needs=_ORDER, takes={"cOID": "[0-9a-f]{32}", "acctId": TEXT, "secType": TEXT, **_HOURS, **_PRICES, **_TRAIL}
+    needs=_ORDER,
+    takes={
+        "cOID": "[0-9a-f]{32}",
+        "acctId": TEXT,
+        "secType": TEXT,
+        "isSingleGroup": _YES_NO,
+        **_HOURS,
+        **_PRICES,
+        **_TRAIL,
+    },
 )
 
 CALLS = {
