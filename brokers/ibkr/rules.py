@@ -41,8 +41,8 @@ def check(request: OrderRequest, instrument: Instrument) -> None:
     if request.order_class in (OrderClass.BRACKET, OrderClass.OTO):
         # IBKR forbids an id of their own to the legs, so after a lost answer ours could not be found.
         raise NotSupported(
-            "Bracket and OTO orders are not offered at Interactive Brokers: it does not accept our ids for the exits. An "
-            "OCO pair is."
+            "Bracket and OTO orders are not offered at Interactive Brokers: it does not accept our ids for the exits. "
+            "An OCO pair is."
         )
     if request.order_class is OrderClass.OCO and len(request.legs) != 1:
         raise NotSupported("At Interactive Brokers an OCO pair has exactly two orders here.")
