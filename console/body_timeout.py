@@ -43,33 +43,64 @@ def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     )
 
 
+class BodyTimeout(Exception):
+    """The body is too slow: 408, and the connection ends."""
+
+
+class BodyClock:
+    """The pieces of one request's body, each in time."""
+
+    __slots__ = ("_receive", "_until")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._until: float | None = None
+
+    async def receive(self) -> Message:
+        """The next piece. Raises BodyTimeout."""
+        begun = _Begun(self._receive())
+        if begun.message is not None:
+            return begun.message
+        now = asyncio.get_running_loop().time()
+        if self._until is None:
+            self._until = now + TOTAL_SECONDS
+        try:
+            async with asyncio.timeout_at(min(now + SILENCE_SECONDS, self._until)):
+                return await begun
+        except TimeoutError as error:
+            raise BodyTimeout from error
+
+
+async def refuse(path: str, send: Send) -> None:
+    """The answer to a body that is too slow."""
+    kind, text = early_refusals.render_refusal(path, 408, Code.REQUEST_TIMEOUT, _DETAIL, template="408.html")
+    body = text.encode()
+    head = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+    head += [(b"connection", b"close"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": 408, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
 class _TimedBody:
-    __slots__ = ("_is_answering", "_is_cut", "_is_whole", "_path", "_receive", "_send", "_until")
+    __slots__ = ("_clock", "_is_answering", "_is_cut", "_is_whole", "_path", "_receive", "_send")
 
     def __init__(self, path: str, receive: Receive, send: Send) -> None:
         self._path, self._receive, self._send = path, receive, send
+        self._clock = BodyClock(receive)
         self._is_whole = self._is_cut = self._is_answering = False
-        self._until: float | None = None
 
     async def receive(self) -> Message:
         if self._is_whole:
             return await self._receive()
         if self._is_cut:
             return {"type": "http.disconnect"}
-        begun = _Begun(self._receive())
-        message = begun.message
-        if message is None:
-            now = asyncio.get_running_loop().time()
-            if self._until is None:
-                self._until = now + TOTAL_SECONDS
-            try:
-                async with asyncio.timeout_at(min(now + SILENCE_SECONDS, self._until)):
-                    message = await begun
-            except TimeoutError:
-                self._is_cut = True
-                if not self._is_answering:
-                    await self._refuse()
-                return {"type": "http.disconnect"}
+        try:
+            message = await self._clock.receive()
+        except BodyTimeout:
+            self._is_cut = True
+            if not self._is_answering:
+                await refuse(self._path, self._send)
+            return {"type": "http.disconnect"}
         self._is_whole = message["type"] == "http.disconnect" or not message.get("more_body", False)
         return message
 
@@ -79,14 +110,6 @@ class _TimedBody:
             return
         self._is_answering = True
         await self._send(message)
-
-    async def _refuse(self) -> None:
-        kind, text = early_refusals.render_refusal(self._path, 408, Code.REQUEST_TIMEOUT, _DETAIL, template="408.html")
-        body = text.encode()
-        head = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
-        head += [(b"connection", b"close"), (b"cache-control", b"no-store")]
-        await self._send({"type": "http.response.start", "status": 408, "headers": head})
-        await self._send({"type": "http.response.body", "body": body})
 
 
 class _Begun:

@@ -17,7 +17,7 @@ from django.conf import settings  # noqa: E402 - needs django.setup()
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager  # noqa: E402 - needs django.setup()
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
-from console import body_timeout, proxies, toolsets  # noqa: E402
+from console import proxies, toolsets  # noqa: E402
 from console.onboarding import migrate  # noqa: E402
 from mcpserver import console_catalog, edge, server  # noqa: E402
 from mcpserver.fast_path import FastPath  # noqa: E402
@@ -38,7 +38,7 @@ class McpApp:
         self._plain = StreamableHTTPSessionManager(self.server, json_response=True, stateless=True)
         self._streamed = StreamableHTTPSessionManager(self.server, json_response=False, stateless=True)
         lean = FastPath(surface, self.server.server_info_stamp) if is_lean else None
-        self._edge = body_timeout.with_body_timeout(edge.app(self.serve, surface, lean))
+        self._edge = edge.app(self.serve, surface, lean)
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:

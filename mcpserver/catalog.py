@@ -8,7 +8,7 @@ import difflib
 import functools
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -66,12 +66,12 @@ class Tool:
     """May answer with a question to the user, where the client can ask one."""
     reports: bool = False
     """Takes long enough to report progress."""
+    scope: Scope = field(init=False)
+    """Reading takes the one, the rest the other; only who may prepare an order has any to look at."""
 
-    @property
-    def scope(self) -> Scope:
-        """Reading takes the one, the rest the other; only who may prepare an order has any to look at."""
+    def __post_init__(self) -> None:
         reads_only = self.access is ToolAccess.READ and self.toolset is not Toolset.TRADE
-        return Scope.READ if reads_only else Scope.TRADE
+        object.__setattr__(self, "scope", Scope.READ if reads_only else Scope.TRADE)
 
     @property
     def annotations(self) -> dict[str, bool]:
@@ -817,13 +817,15 @@ def find(name: str) -> Tool | None:
     return _BY_NAME.get(ALIASES.get(name, name))
 
 
-def arranged(answer: ToolAnswer, tool: Tool | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a call of a tool answers, in the form in which it leaves; see ``mcpserver.tables``."""
-    if tool is None or answer.is_error:
-        return tables.arrange(answer.content, {}, is_default=True)
+def arranged(answer: ToolAnswer, tool: Tool | None, given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """What a call of a tool answers, in the form in which it leaves, and its JSON; see ``mcpserver.tables``."""
+    columns = {} if tool is None or answer.is_error else shapes.columns(tool.returns)
+    made, written = tables.arrange(answer.content, columns)
+    if tool is None or len(written) <= tables.DEFAULT_BYTES:
+        return made, written
     asked = {name for name, value in given.items() if value is not None} - lenient.HOST_ADDED - {"account_id"}
     is_default = asked <= {arg.name for arg in tool.args if arg.required}
-    return tables.arrange(answer.content, shapes.columns(tool.returns), is_default=is_default)
+    return tables.shorten(made, written, columns, is_default=is_default)
 
 
 _WORDS = {tool.name: frozenset(re.findall(r"[a-z]{2,}", f"{tool.name} {tool.about}".lower())) for tool in TOOLS}

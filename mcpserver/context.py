@@ -4,22 +4,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from console.principal import Principal
 from console.text import escape_hidden_in
 
 
 def readable(content: dict[str, Any]) -> dict[str, Any]:
-    """What a model reads, with what is hidden in others' words written out. Most answers hold nothing beyond ASCII."""
-    try:
-        written = orjson.dumps(content)
-    except TypeError:
-        written = b"\\u"
-    if written.isascii() and b"\\u" not in written and b"\x7f" not in written:
-        return content
+    """What a model reads, with what is hidden in others' words written out."""
     made: dict[str, Any] = escape_hidden_in(content)
     return made
+
+
+def is_readable(written: str) -> bool:
+    """Whether nothing in this JSON can be hidden. Most answers hold nothing beyond ASCII."""
+    return written.isascii() and "\\u" not in written and "\x7f" not in written
 
 
 Report = Callable[[float, float | None, str], None]

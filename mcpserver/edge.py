@@ -28,7 +28,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console import host_names, ids, ip_addresses, scopes
+from console import body_timeout, host_names, ids, ip_addresses, scopes
 from console.authority import bearer
 from console.authority.bearer import Unauthenticated, WrongAddress
 from console.config.instance_dir import OWN_NAME
@@ -112,6 +112,9 @@ def app(inner: ASGIApp, surface: Surface, lean: FastPath | None) -> ASGIApp:
         try:
             response = await _respond(inner, surface, lean, arrived, receive, answering)
         except _ClientGone:
+            return
+        except body_timeout.BodyTimeout:
+            await body_timeout.refuse(scope["path"], send)
             return
         if isinstance(response, bytes):
             head = [(b"content-type", b"application/json"), (b"content-length", str(len(response)).encode())]
@@ -355,9 +358,9 @@ async def _read(receive: Receive, headers: Mapping[str, str]) -> bytes:
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length[:12]) > settings.MAX_BODY_BYTES:
         raise _TooLarge
-    body = bytearray()
+    body, clock = bytearray(), body_timeout.BodyClock(receive)
     while True:
-        message = await receive()
+        message = await clock.receive()
         if message["type"] == "http.disconnect":
             raise _ClientGone
         body += message.get("body", b"")

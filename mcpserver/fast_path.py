@@ -10,12 +10,19 @@ import functools
 import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import DatabaseError
 from mcp.server.streamable_http import check_accept_headers
-from mcp.shared.inbound import InboundModernRoute, classify_inbound_request, find_duplicated_routing_header
+from mcp.shared.inbound import (
+    MCP_METHOD_HEADER,
+    MCP_NAME_HEADER,
+    MCP_PROTOCOL_VERSION_HEADER,
+    InboundModernRoute,
+    classify_inbound_request,
+    find_duplicated_routing_header,
+)
 from mcp_types import (
     CLIENT_CAPABILITIES_META_KEY,
     CLIENT_INFO_META_KEY,
@@ -37,7 +44,7 @@ from console.principal import Principal
 from console.scopes import Source
 from mcpserver import elicitation, order_card, pipeline, step_up, tables
 from mcpserver.catalog import Tool, arranged
-from mcpserver.context import ToolAnswer
+from mcpserver.context import ToolAnswer, is_readable, readable
 from mcpserver.json_text import to_json
 from mcpserver.surface import Surface
 from mcpserver.worker_pool import WorkerPool
@@ -81,8 +88,12 @@ class FastRequest:
     """The protocol's, as the header gave it; None: it did not."""
     tool: Tool | None
     arguments: Mapping[str, Any]
-    client: str = ""
-    """As its client info calls it; "" where the request has none."""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def client(self) -> str:
+        """As its client info calls it; "" where the request has none."""
+        return client_name({"_meta": self.meta})
 
     @property
     def is_modern(self) -> bool:
@@ -125,10 +136,10 @@ def read(
     if version in MODERN_PROTOCOL_VERSIONS:
         if find_duplicated_routing_header(lines) is not None:
             return None
-        if not isinstance(classify_inbound_request(message, headers=headers), InboundModernRoute):
-            return None
         envelope = meta if meta.keys() <= _KNOWN_META else {name: meta[name] for name in _KNOWN_META if name in meta}
-        if not _is_well_formed(version, to_json(envelope)):
+        named = params.get("name")
+        route = (headers.get(MCP_METHOD_HEADER), headers.get(MCP_NAME_HEADER))
+        if not _is_modern(version, route, method, named if isinstance(named, str) else None, to_json(envelope)):
             return None
     elif version is not None and version not in HANDSHAKE_PROTOCOL_VERSIONS:
         return None
@@ -144,7 +155,7 @@ def read(
             return None
         if tool.reports or (tool.asks and not _asks_nobody(surface, version, meta)):
             return None
-        return FastRequest(to_json(request_id), method, version, tool, arguments, client_name(params))
+        return FastRequest(to_json(request_id), method, version, tool, arguments, meta)
     if method == "tools/list" and order_card.is_declared(meta.get(CLIENT_CAPABILITIES_META_KEY)):
         return None  # what such a host is told of a tool is not remembered for the others
     if method in _LISTING and params.keys() <= {"_meta"}:
@@ -180,10 +191,21 @@ def _accepts(accept: str) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
-def _is_well_formed(version: str, meta: str) -> bool:
-    """What the SDK asks of a modern request's envelope; clients send the same one with each request."""
+def _is_modern(
+    version: str, route: tuple[str | None, str | None], method: str, name: str | None, envelope: str
+) -> bool:
+    """What the SDK asks of the headers and the envelope of a modern request; clients send the same with each call.
+
+    ``route``: the headers that repeat the method and the name.
+    """
+    meta = json.loads(envelope)
+    lines = {MCP_PROTOCOL_VERSION_HEADER: version, MCP_METHOD_HEADER: route[0], MCP_NAME_HEADER: route[1]}
+    headers = {header: value for header, value in lines.items() if value is not None}
+    body = {"method": method, "params": {"_meta": meta} if name is None else {"_meta": meta, "name": name}}
+    if not isinstance(classify_inbound_request(body, headers=headers), InboundModernRoute):
+        return False
     try:
-        methods.validate_client_request("tools/list", version, {"_meta": json.loads(meta)})
+        methods.validate_client_request("tools/list", version, {"_meta": meta})
     except ValidationError:
         return False
     return True
@@ -264,7 +286,7 @@ class FastPath:
         return await answered
 
     def _call(self, plain: FastRequest, tool: Tool, principal: Principal, request_id: str, tell: _Tell) -> None:
-        if is_to_step_up(principal, tool, plain.client):
+        if principal.source is Source.OAUTH and is_to_step_up(principal, tool, plain.client):
             raise OutOfScope(principal, tool)
         made = pipeline.attempt(principal, tool.name, plain.arguments, request_id=request_id, find=self._surface.find)
         try:
@@ -287,8 +309,10 @@ class FastPath:
 
     def _body(self, plain: FastRequest, answer: ToolAnswer) -> bytes:
         """The JSON-RPC response. Most content is written once, for both places it is in."""
-        content = arranged(answer, plain.tool, plain.arguments)
-        written = to_json(content)
+        content, written = arranged(answer, plain.tool, plain.arguments)
+        if not is_readable(written):
+            answer = replace(answer, content=readable(answer.content))
+            content, written = arranged(answer, plain.tool, plain.arguments)
         text = tables.to_text(content, written)
         said = (
             f'{{"jsonrpc":"2.0","id":{plain.id},"result":{{"content":[{{"type":"text","text":{to_json(text)}}}],'

@@ -6,7 +6,7 @@ The answer is returned only after its row in the audit log is committed.
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import DatabaseError, close_old_connections
@@ -24,7 +24,8 @@ from console.toolsets import Toolset
 from mcpserver import catalog
 from mcpserver.arguments import base as arguments
 from mcpserver.catalog import Tool
-from mcpserver.context import Report, ToolAnswer, ToolCall, ignore_progress, readable
+from mcpserver.context import Report, ToolAnswer, ToolCall, ignore_progress, is_readable, readable
+from mcpserver.json_text import to_json
 from mcpserver.tools.render import compact, moment
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class CallAttempt:
     entry: audit_log.Entry | None
 
     def answer(self, error: DatabaseError | None = None) -> ToolAnswer:
-        """``error``: why the entry is not in the audit log. Raises UnknownTool."""
+        """As it is, with whatever is hidden in it. ``error``: why the entry is not in the audit log. Raises UnknownTool."""
         refusal = self.refusal
         if error is not None:
             log.error("The audit log cannot be written in request %s", self.call.request_id, exc_info=error)
@@ -76,8 +77,8 @@ class CallAttempt:
             raise UnknownTool(escape_hidden(str(refusal)))
         context = _context(self.call)
         if refusal is not None:
-            return ToolAnswer(content=readable({"error": _error(refusal), "context": context}), is_error=True)
-        return ToolAnswer(content=readable({**self.content, "context": context}))
+            return ToolAnswer(content={"error": _error(refusal), "context": context}, is_error=True)
+        return ToolAnswer(content={**self.content, "context": context})
 
 
 def call(
@@ -97,16 +98,20 @@ def call(
     try:
         made = attempt(principal, name, given, request_id=request_id, find=find, report=report)
         if made.entry is None:
-            return made.answer()
+            return _readable(made.answer())
         # The row is committed on a connection of its own: who kept one while waiting for it could empty the pool.
         close_old_connections()
         try:
             audit_log.record_call(made.entry)
         except DatabaseError as error:
-            return made.answer(error)
-        return made.answer()
+            return _readable(made.answer(error))
+        return _readable(made.answer())
     finally:
         close_old_connections()
+
+
+def _readable(answer: ToolAnswer) -> ToolAnswer:
+    return answer if is_readable(to_json(answer.content)) else replace(answer, content=readable(answer.content))
 
 
 def attempt(

@@ -27,7 +27,6 @@ from mcpserver.arguments.base import Text
 from mcpserver.catalog import Tool, arranged
 from mcpserver.context import Report, ToolAnswer, ToolCall, ignore_progress
 from mcpserver.elicitation import ToolRequest
-from mcpserver.json_text import to_json
 from mcpserver.listening import Listeners
 from mcpserver.prompts import Prompt
 from mcpserver.resources import Resource
@@ -95,9 +94,9 @@ def _sent_arguments(context: Context) -> Mapping[str, Any]:
 
 
 def result_of(answer: ToolAnswer, tool: Tool | None, given: Mapping[str, Any]) -> types.CallToolResult:
-    content = arranged(answer, tool, given)
+    content, written = arranged(answer, tool, given)
     return types.CallToolResult(
-        content=[types.TextContent(text=tables.to_text(content, to_json(content)))],
+        content=[types.TextContent(text=tables.to_text(content, written))],
         structured_content=content,
         is_error=answer.is_error,
     )
@@ -434,8 +433,9 @@ def _contents(
 ) -> types.TextResourceContents | types.BlobResourceContents:
     mime = resource.mime
     if mime == resources.JSON:
-        made = tables.arrange(content, shapes.columns(resource.returns), is_default=True)
-        return types.TextResourceContents(uri=uri, mime_type=mime, text=tables.to_text(made, to_json(made)))
+        columns = shapes.columns(resource.returns)
+        made, written = tables.shorten(*tables.arrange(content, columns), columns, is_default=True)
+        return types.TextResourceContents(uri=uri, mime_type=mime, text=tables.to_text(made, written))
     if mime.startswith("text/"):
         meta = None if resource.meta is None else dict(resource.meta)
         return types.TextResourceContents(uri=uri, mime_type=mime, text=content["text"], _meta=meta)

@@ -61,15 +61,32 @@ def how_many_fit(rows: Sequence[Mapping[str, Any]], *, is_default: bool) -> int:
     return len(rows)
 
 
-def arrange(content: Mapping[str, Any], columns: Mapping[str, Sequence[str]], *, is_default: bool) -> dict[str, Any]:
-    """An answer as it leaves. ``columns``: what is a table, by name, with its columns in order."""
-    short = {name: value for name, value in content.items() if not isinstance(value, dict | list)}
-    known = {name: value for name, value in content.items() if name not in short and name != "context"}
-    listed = {name: table(value, columns[name]) for name, value in known.items() if name in columns}
-    first = {"context": content["context"]} if "context" in content else {}
-    made = {**first, **short, **{name: value for name, value in known.items() if name not in listed}, **listed}
-    left_out = _cut(made, list(listed), DEFAULT_BYTES if is_default else MOST_BYTES) if listed else []
-    return {**first, **short, SHORTENED: "; ".join(left_out), **made} if left_out else made
+def arrange(content: Mapping[str, Any], columns: Mapping[str, Sequence[str]]) -> tuple[dict[str, Any], str]:
+    """An answer as it leaves, of any length, and its JSON. ``columns``: what is a table, by name, with its columns."""
+    made: dict[str, Any] = {"context": content["context"]} if "context" in content else {}
+    listed, others = dict[str, Any](), dict[str, Any]()
+    for name, value in content.items():
+        if not isinstance(value, dict | list):
+            made[name] = value
+        elif name in columns and isinstance(value, list):
+            listed[name] = table(value, columns[name])
+        elif name != "context":
+            others[name] = value
+    made.update(others)
+    made.update(listed)
+    return made, to_json(made)
+
+
+def shorten(
+    made: dict[str, Any], written: str, columns: Mapping[str, Sequence[str]], *, is_default: bool
+) -> tuple[dict[str, Any], str]:
+    """The same with rows left out, where it is longer than hosts show; it says so in front of what is long."""
+    left_out = _cut(made, [name for name in made if name in columns], DEFAULT_BYTES if is_default else MOST_BYTES)
+    if not left_out:
+        return made, written
+    first = {name: value for name, value in made.items() if name == "context" or not isinstance(value, dict | list)}
+    made = {**first, SHORTENED: "; ".join(left_out), **made}
+    return made, to_json(made)
 
 
 def _cut(made: dict[str, Any], tables: list[str], most: int) -> list[str]:

@@ -82,7 +82,7 @@ def _row(entry: Entry) -> Row:
         app.connection_id if app else None,
         app.connection_label if app else "",
         app.environment.value if app else "",
-        truncate(mask(entry.tool[:400]), LONGEST_TOOL),
+        _masked(entry.tool[:400], LONGEST_TOOL),
         _bounded(entry.arguments),
         entry.outcome.value,
         entry.code.value if entry.code else "",
@@ -90,9 +90,15 @@ def _row(entry: Entry) -> Row:
         entry.order_id[:40],
         entry.duration_us,
         entry.ip[:45],
-        mask(entry.user_agent)[:200],
+        _masked(entry.user_agent[:400], 200),
         entry.confirmed_after_ms,
     )
+
+
+@lru_cache(maxsize=512)
+def _masked(name: str, longest: int) -> str:
+    """Of a tool, an argument or a program: the same few come with every call."""
+    return truncate(mask(name), longest)
 
 
 @lru_cache(maxsize=16)
@@ -141,7 +147,7 @@ def _bounded(value: Any, depth: int = 0) -> Any:
     if isinstance(value, Mapping):
         if depth > 3:
             return "[nested too deep]"
-        return {truncate(mask(str(key)[:400]), 60): _bounded(item, depth + 1) for key, item in list(value.items())[:30]}
+        return {_masked(str(key)[:400], 60): _bounded(item, depth + 1) for key, item in list(value.items())[:30]}
     if isinstance(value, list | tuple):
         if depth > 3:
             return "[nested too deep]"

@@ -247,7 +247,8 @@ def parse(args: tuple[Arg, ...], given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parsed(arg: Arg, value: Any) -> Any:
-    return arg.parse(lenient.from_json_text(value, parse_number) if arg.is_structured else value)
+    is_text = arg.is_structured and isinstance(value, str)
+    return arg.parse(lenient.from_json_text(value, parse_number) if is_text else value)
 
 
 def _unknown(name: str, args: tuple[Arg, ...]) -> Refusal:

@@ -38,6 +38,8 @@ _USUAL = {
 def by_our_names(given: Mapping[str, Any], declared: Collection[str]) -> dict[str, Any]:
     """The arguments without what hosts add, and ``symbol`` or ``symbols`` under the name the tool has for it."""
     found = {name: value for name, value in given.items() if name in declared or name not in HOST_ADDED}
+    if "symbol" not in found and "symbols" not in found:
+        return found
     if "symbols" in declared and "symbol" in found and found.get("symbols") is None:
         found["symbols"] = found.pop("symbol")
     elif "symbol" in declared and "symbols" in found and "symbols" not in declared and found.get("symbol") is None:

@@ -282,10 +282,11 @@ def get_quote(call: ToolCall) -> dict[str, Any]:
         except InvalidSymbol:
             known, missing = broker_access.find_known(broker, wanted)
             quotes = broker.quotes([each.symbol for each in known])
-    return compact(quotes=[render.quote(each) for each in quotes], not_found=_not_found(missing))
+    shown = {"quotes": [render.quote(each) for each in quotes]}
+    return shown | {"not_found": _not_found(missing)} if missing else shown
 
 
-def _not_found(missing: Sequence[tuple[str, Refusal]]) -> list[dict[str, Any]] | None:
+def _not_found(missing: Sequence[tuple[str, Refusal]]) -> list[dict[str, Any]]:
     return [
         compact(
             symbol=symbol,
@@ -295,7 +296,7 @@ def _not_found(missing: Sequence[tuple[str, Refusal]]) -> list[dict[str, Any]] |
             candidates=[dict(each) for each in refusal.candidates] or None,
         )
         for symbol, refusal in missing
-    ] or None
+    ]
 
 
 def get_history(call: ToolCall) -> dict[str, Any]:
@@ -478,4 +479,4 @@ def get_change(call: ToolCall) -> dict[str, Any]:
                     source=instrument.price_source,
                 )
             )
-    return compact(changes=changes, not_found=_not_found(missing))
+    return compact(changes=changes, not_found=_not_found(missing) or None)

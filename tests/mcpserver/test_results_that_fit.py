@@ -256,7 +256,8 @@ def test_an_order_with_many_fills_says_how_many_are_left_out(past: Past) -> None
 
 def test_tables_without_a_cursor_say_what_was_cut() -> None:
     content = {"context": {}, "currency": "USD", "points": [{"at": "x" * 60, "n": str(n)} for n in range(1000)]}
-    made = tables.arrange(content, {"points": ("at", "n")}, is_default=True)
+    columns = {"points": ("at", "n")}
+    made, _ = tables.shorten(*tables.arrange(content, columns), columns, is_default=True)
     assert len(json.dumps(made, separators=(",", ":"))) < DEFAULT
     kept = made["points"]["count"]
     assert made["shortened"] == f"{1000 - kept} of 1000 points are left out: the answer would be too long"
