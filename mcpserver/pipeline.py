@@ -61,7 +61,10 @@ class CallAttempt:
     entry: audit_log.Entry | None
 
     def answer(self, error: DatabaseError | None = None) -> ToolAnswer:
-        """As it is, with whatever is hidden in it. ``error``: why the entry is not in the audit log. Raises UnknownTool."""
+        """As it is: what is hidden in it is not written out. ``error``: why the entry is not in the audit log.
+
+        Raises UnknownTool.
+        """
         refusal = self.refusal
         if error is not None:
             log.error("The audit log cannot be written in request %s", self.call.request_id, exc_info=error)
