@@ -166,7 +166,7 @@ def test_no_such_order_from_a_server_that_failed_is_not_an_order_that_is_not_the
         (KRAKEN_FUTURES, _futures("somethingNew", "REJECT")),
         (KRAKEN_FUTURES, (400, {"result": "error", "error": "somethingNew"})),
     ],
-    ids=str,
+    ids=lambda value: str(getattr(value, "name", value)),
 )
 def test_a_refusal_that_no_table_names_is_one_by_its_form(case: CryptoCase, reply: Reply) -> None:
     assert _sent(case, reply).outcome is _REJECTED
@@ -195,7 +195,7 @@ def test_a_refusal_that_no_table_names_is_one_by_its_form(case: CryptoCase, repl
         (KRAKEN_FUTURES, (400, {"result": "error", "error": "Server Error"})),
         (KRAKEN_FUTURES, _futures("partiallyFilled", "EXECUTION")),
     ],
-    ids=str,
+    ids=lambda value: str(getattr(value, "name", value)),
 )
 def test_words_about_the_venue_itself_and_forms_that_are_no_refusal_prove_nothing(
     case: CryptoCase, reply: Reply
@@ -216,7 +216,7 @@ def test_words_about_the_venue_itself_and_forms_that_are_no_refusal_prove_nothin
         (BINANCE, _binance(418, -1003, "Way too many requests; IP banned."), RateLimited),
         (OKX, (429, {"code": "50011", "msg": "Requests too frequent.", "data": []}), RateLimited),
     ],
-    ids=str,
+    ids=lambda value: str(getattr(value, "name", value)),
 )
 def test_a_refusal_is_of_the_kind_that_its_words_are_about(
     case: CryptoCase, reply: Reply, kind: type[BrokerError]
