@@ -5,7 +5,7 @@ from decimal import Decimal
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from brokers.paper import accounts, feed
+from brokers.paper import accounts, public_price_feed
 from brokers.types import Environment
 from console import text
 from console.accounts.models import User
@@ -18,7 +18,7 @@ HOURS = {
     "always": "Open at all hours",
     "venue": "Trades only while the real exchange is open",
 }
-PRICES = {venue: feed.title(venue) for venue in feed.VENUES}
+PRICES = {venue: public_price_feed.title(venue) for venue in public_price_feed.VENUES}
 
 
 def link_paper(
@@ -85,8 +85,8 @@ def name_taken(name: str) -> Refusal:
 def _check_prices(prices: str, currency: str, hours: str, kind: str) -> None:
     if prices not in PRICES:
         raise Refusal(Code.INVALID_ARGUMENT, f"There are no live prices from {prices!r} here.", field="prices")
-    if currency not in feed.currencies(prices):
-        known = " or ".join(feed.currencies(prices))
+    if currency not in public_price_feed.currencies(prices):
+        known = " or ".join(public_price_feed.currencies(prices))
         raise Refusal(Code.INVALID_ARGUMENT, f"At {PRICES[prices]} coins trade against {known} here.", field="currency")
     if kind != "cash":
         raise Refusal(Code.INVALID_ARGUMENT, "Live prices need a cash account.", field="kind")

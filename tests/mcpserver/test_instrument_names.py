@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from brokers.paper.imports import import_bars
+from brokers.paper.bar_imports import import_bars
 from brokers.types import AssetClass
 from console import limits
 from console.accounts.models import User

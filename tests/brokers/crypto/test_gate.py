@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from brokers.crypto.gate import Gate, Nonces, Priority
+from brokers.crypto.call_queue import Gate, Nonces, Priority
 from brokers.errors import BrokerUnavailable
 from tests.patience import at_most, lasting
 
@@ -91,7 +91,7 @@ def test_who_waits_too_long_is_told_that_nothing_was_sent_and_leaves_the_queue()
 _GIVE = """
 import sys
 from pathlib import Path
-from brokers.crypto.gate import Nonces
+from brokers.crypto.call_queue import Nonces
 nonces = Nonces(Path(sys.argv[1]), 20)
 for _ in range(200):
     with nonces.held():

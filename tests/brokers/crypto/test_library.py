@@ -4,14 +4,14 @@ import logging
 
 import pytest
 
-from brokers.crypto import library
+from brokers.crypto import ccxt_loading
 from brokers.errors import UnknownOutcome
 from tests.brokers.contract.cases import OKX
 
 
 @pytest.mark.parametrize("venue", ["okx", "binance", "kraken", "coinbase"])
 def test_numbers_in_json_keep_every_digit(venue: str) -> None:
-    exchange = library.exchange(venue, {})
+    exchange = ccxt_loading.exchange(venue, {})
     read = exchange.parse_json('{"a": 1.234567890123456789, "b": 1E-18, "c": 12345678901234567890123, "d": "0.10"}')
     assert read == {"a": "1.234567890123456789", "b": "1E-18", "c": 12345678901234567890123, "d": "0.10"}
     assert exchange.parse_json('{"a": NaN}') is None
@@ -20,7 +20,7 @@ def test_numbers_in_json_keep_every_digit(venue: str) -> None:
 def test_an_instance_follows_no_redirect_reads_no_environment_and_logs_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    exchange = library.exchange("okx", {"apiKey": "key"})
+    exchange = ccxt_loading.exchange("okx", {"apiKey": "key"})
     assert (exchange.session.max_redirects, exchange.session.trust_env) == (0, False)
     assert exchange.enableRateLimit is False
     caplog.set_level(logging.DEBUG)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from brokers.crypto.outcomes import Codes, Meaning
+from brokers.crypto.error_outcomes import Codes, Meaning
 from brokers.errors import BrokerError, DuplicateClientId, InsufficientFunds, RateLimited, WriteOutcome
 from tests.brokers.contract.cases import BINANCE, COINBASE, KRAKEN, KRAKEN_FUTURES, OKX, CryptoCase
 from tests.brokers.faults import Reply

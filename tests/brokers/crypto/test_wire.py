@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from brokers.crypto import wire
+from brokers.crypto import call_deadline
 from tests.patience import at_most, lasting
 
 
@@ -78,7 +78,7 @@ def address(tmp_path: Path) -> Iterator[str]:
 def session(tmp_path: Path, address: str) -> Iterator[requests.Session]:
     with requests.Session() as made:
         made.trust_env = False
-        made.mount("https://", wire.Adapter())
+        made.mount("https://", call_deadline.Adapter())
         made.verify = str(tmp_path / "trusted.pem")
         yield made
 
@@ -87,11 +87,11 @@ def test_an_answer_that_drips_under_tls_ends_with_its_time_and_the_next_call_is_
     session: requests.Session, address: str
 ) -> None:
     began = time.monotonic()
-    with pytest.raises(requests.ConnectionError), wire.within(lasting(0.4)):
+    with pytest.raises(requests.ConnectionError), call_deadline.within(lasting(0.4)):
         session.post(f"{address}/drip", data="x", timeout=at_most(2))
     assert time.monotonic() - began < at_most(2)
     for _ in range(2):
-        with wire.within(at_most(5)):
+        with call_deadline.within(at_most(5)):
             assert session.post(address, data="x", timeout=at_most(2)).json() == {}
 
 

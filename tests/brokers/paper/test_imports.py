@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from brokers.errors import InvalidRequest
-from brokers.paper.imports import ImportRefused, import_bars
+from brokers.paper.bar_imports import ImportRefused, import_bars
 from brokers.paper.models import ImportedBar, ImportedSeries
 from brokers.types import AssetClass, BarSize, BrokerStatus
 

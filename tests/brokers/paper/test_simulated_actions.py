@@ -6,15 +6,15 @@ from decimal import Decimal
 import pytest
 
 from brokers import market_hours
-from brokers.paper import accounts, ledger, simulated_actions
+from brokers.paper import accounts, ledger, simulated_corporate_actions
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.models import PaperAccount
 from brokers.types import BrokerStatus, Transaction
 
 from .support import Clock, order
 
-SPLIT = next(each for each in simulated_actions.schedule(1) if each.kind == "split")
-PAID = next(each for each in simulated_actions.schedule(1) if each.kind == "dividend")
+SPLIT = next(each for each in simulated_corporate_actions.schedule(1) if each.kind == "split")
+PAID = next(each for each in simulated_corporate_actions.schedule(1) if each.kind == "dividend")
 
 
 def bought(
@@ -32,9 +32,9 @@ def told(broker: PaperBroker, account: PaperAccount) -> list[Transaction]:
 
 
 def test_a_market_has_its_own_actions_and_always_the_same() -> None:
-    again = simulated_actions.schedule.__wrapped__(1)
-    assert again == simulated_actions.schedule(1) != simulated_actions.schedule(2)
-    assert again[0].at >= simulated_actions.BEGIN == datetime(2026, 12, 1, tzinfo=UTC)
+    again = simulated_corporate_actions.schedule.__wrapped__(1)
+    assert again == simulated_corporate_actions.schedule(1) != simulated_corporate_actions.schedule(2)
+    assert again[0].at >= simulated_corporate_actions.BEGIN == datetime(2026, 12, 1, tzinfo=UTC)
     assert list(again) == sorted(again, key=lambda each: each.at)
     for each in again:
         assert market_hours.trading_day(market_hours.VENUE, market_hours.minute_of(each.at) // market_hours.DAY_MINUTES)
@@ -47,8 +47,12 @@ def test_a_market_has_its_own_actions_and_always_the_same() -> None:
 
 
 def test_a_dividend_is_smaller_by_as_much_as_the_stock_was_split() -> None:
-    split = next(each for each in simulated_actions.schedule(1) if each.kind == "split" and each.symbol == "NVDA")
-    paid = [each for each in simulated_actions.schedule(1) if each.symbol == "NVDA" and each.kind == "dividend"]
+    split = next(
+        each for each in simulated_corporate_actions.schedule(1) if each.kind == "split" and each.symbol == "NVDA"
+    )
+    paid = [
+        each for each in simulated_corporate_actions.schedule(1) if each.symbol == "NVDA" and each.kind == "dividend"
+    ]
     assert {each.value for each in paid if each.at < split.at} == {Decimal("0.0100")}
     smaller = (Decimal("0.01") / split.value).quantize(Decimal("0.0001"))
     assert {each.value for each in paid if each.at >= split.at} == {smaller}

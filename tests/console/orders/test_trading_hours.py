@@ -11,7 +11,7 @@ import pytest
 
 from brokers import registry
 from brokers.errors import BrokerUnavailable
-from brokers.paper import intake
+from brokers.paper import order_intake
 from brokers.paper.adapter import PaperBroker
 from brokers.types import Ability, AssetClass, Instrument, OrderType, SessionState, Side
 from console import limits
@@ -65,7 +65,7 @@ def code(act: Callable[[], object]) -> Code:
 
 
 def tells_no_hours(monkeypatch: pytest.MonkeyPatch) -> None:
-    quiet = replace(intake.CAPABILITIES, abilities=frozenset(Ability) - {Ability.MARKET_HOURS})
+    quiet = replace(order_intake.CAPABILITIES, abilities=frozenset(Ability) - {Ability.MARKET_HOURS})
     monkeypatch.setattr(PaperBroker, "capabilities", property(lambda self: quiet))
 
     def unasked(*args: object, **kwargs: object) -> None:

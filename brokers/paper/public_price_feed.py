@@ -14,7 +14,7 @@ from typing import Any
 
 from brokers.crypto import parse
 from brokers.crypto.client import PublicClient, Venue
-from brokers.crypto.outcomes import Codes
+from brokers.crypto.error_outcomes import Codes
 from brokers.errors import BrokerError, BrokerUnavailable, InvalidSymbol
 from brokers.types import AssetClass, Bar, BarSize, Instrument, OrderBook, Quote
 

@@ -23,7 +23,7 @@ from brokers import market_hours
 from brokers.compiled_queries import Statement
 from brokers.decimals import plain
 from brokers.errors import BrokerError, BrokerUnavailable
-from brokers.paper import feed, prices
+from brokers.paper import prices, public_price_feed
 from brokers.paper.models import OPEN_STATUSES, Holding, LiveBar, LivePair, LiveVenue, PaperOrder
 from brokers.types import AssetClass, Bar, BarSize, Instrument, Quote
 
@@ -48,8 +48,8 @@ _KNOWN = Statement(
 )
 
 
-def feed_of(venue: str) -> feed.Feed:
-    return feed.open_feed(venue, settings.PAPER_PRICE_HOSTS.get(venue, ""))
+def feed_of(venue: str) -> public_price_feed.Feed:
+    return public_price_feed.open_feed(venue, settings.PAPER_PRICE_HOSTS.get(venue, ""))
 
 
 # What there is to trade.
@@ -77,7 +77,7 @@ def market(venue: str) -> prices.Market:
     """As it was last learnt. Raises BrokerUnavailable when it never was."""
     row = _LISTINGS.first(venue)
     if row is None:
-        raise BrokerUnavailable(f"Live prices from {feed.title(venue)} are not available and never were.")
+        raise BrokerUnavailable(f"Live prices from {public_price_feed.title(venue)} are not available and never were.")
     return _market(venue, *row)
 
 
@@ -87,7 +87,7 @@ def _market(venue: str, changed: datetime, listing: str) -> prices.Market:
         prices.Listing(line[0], line[1], AssetClass.CRYPTO, partial(_tape, venue, changed, *line))
         for line in json.loads(listing)
     ]
-    return prices.Market(lines, venue, f"among the coins that {feed.title(venue)} trades")
+    return prices.Market(lines, venue, f"among the coins that {public_price_feed.title(venue)} trades")
 
 
 def _line(each: Instrument) -> list[str]:
@@ -103,12 +103,12 @@ def _tape(
         symbol=symbol,
         name=name,
         asset_class=AssetClass.CRYPTO,
-        exchange=feed.title(venue),
+        exchange=public_price_feed.title(venue),
         currency=currency,
         tick=Decimal(tick),
         lot=Decimal(lot),
         minimum=Decimal(minimum),
-        price_source=f"live public prices of {feed.title(venue)}",
+        price_source=f"live public prices of {public_price_feed.title(venue)}",
     )
     return LiveTape(venue, instrument)
 
@@ -156,7 +156,9 @@ class LiveTape(prices.StoredTape):
         """As the venue gave it last. Raises BrokerUnavailable when it never did."""
         pair = LivePair.objects.filter(venue=self.venue, symbol=self.instrument.symbol).first()
         if pair is None or pair.quoted_at is None:
-            raise BrokerUnavailable(f"{feed.title(self.venue)} has not sent a price for {self.instrument.symbol} yet.")
+            raise BrokerUnavailable(
+                f"{public_price_feed.title(self.venue)} has not sent a price for {self.instrument.symbol} yet."
+            )
         return self._quote(pair.quoted_at, {name: getattr(pair, name) for name in _QUOTE})
 
     def is_stale(self, quote: Quote, now: datetime) -> bool:
@@ -238,7 +240,7 @@ def update_followed_bars(now: datetime, only: str = "") -> None:
             update_bars(venue, [symbol], now, behind=timedelta(minutes=1))
         except BrokerError as error:
             missed.add(venue)
-            logger.warning("The orders at prices of %s wait: %s", feed.title(venue), error)
+            logger.warning("The orders at prices of %s wait: %s", public_price_feed.title(venue), error)
 
 
 def bars(
@@ -247,16 +249,20 @@ def bars(
     """To look at: read from the venue each time and not stored. Complete ones alone."""
     length = timedelta(seconds=size.seconds)
     until = min(end or now, now)
-    since = max(start, until - length * feed.PAGE) if start else until - length * (min(limit, feed.PAGE - 1) + 1)
+    since = (
+        max(start, until - length * public_price_feed.PAGE)
+        if start
+        else until - length * (min(limit, public_price_feed.PAGE - 1) + 1)
+    )
     whole = market_hours.at_minute(-(-market_hours.minute_from(since) * 60 // size.seconds) * size.seconds // 60)
     # The venue's last bar is the one under way.
-    found = feed_of(venue).bars(symbol, size, whole, feed.PAGE, now)
+    found = feed_of(venue).bars(symbol, size, whole, public_price_feed.PAGE, now)
     complete = [bar for bar in found if bar.start < (end or now) and bar.start + length <= now]
     return complete[-max(limit, 0) :] if limit > 0 else []
 
 
 def _pair(venue: str, symbol: str, now: datetime) -> LivePair:
-    start = market_hours.at_minute(market_hours.minute_of(now) - feed.PAGE)
+    start = market_hours.at_minute(market_hours.minute_of(now) - public_price_feed.PAGE)
     made, _ = LivePair.objects.get_or_create(venue=venue, symbol=symbol, defaults={"known_until": start})
     return made
 
@@ -266,15 +272,15 @@ def _fetch_bars(venue: str, symbol: str, now: datetime) -> None:
     done = market_hours.minute_of(source.clock(now) - _LAG)
     pair = _pair(venue, symbol, now)
     start = market_hours.minute_of(pair.known_until)
-    if done - start > feed.PAGE and not _waited_for(venue, symbol):
+    if done - start > public_price_feed.PAGE and not _waited_for(venue, symbol):
         # Nobody needs what lies between.
-        start = done - feed.PAGE
+        start = done - public_price_feed.PAGE
     for _ in range(_PAGES):
         if start >= done:
             return
-        found = source.bars(symbol, BarSize.MINUTE, market_hours.at_minute(start), feed.PAGE, now)
+        found = source.bars(symbol, BarSize.MINUTE, market_hours.at_minute(start), public_price_feed.PAGE, now)
         complete = [bar for bar in found if market_hours.minute_of(bar.start) < done]
-        reach = max([start + feed.PAGE, *(market_hours.minute_of(bar.start) + 1 for bar in complete)])
+        reach = max([start + public_price_feed.PAGE, *(market_hours.minute_of(bar.start) + 1 for bar in complete)])
         start = min(done, reach)
         _store(pair, complete, market_hours.at_minute(start))
 

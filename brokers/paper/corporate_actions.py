@@ -10,11 +10,11 @@ from django.utils import timezone
 
 from brokers import market_hours
 from brokers.errors import InvalidSymbol
-from brokers.paper import ledger, simulated_actions
-from brokers.paper.imports import ImportRefused, number
+from brokers.paper import ledger, simulated_corporate_actions
+from brokers.paper.bar_imports import ImportRefused, number
 from brokers.paper.listings import market_for
 from brokers.paper.models import CorporateAction
-from brokers.paper.simulated_actions import SimulatedAction
+from brokers.paper.simulated_corporate_actions import SimulatedAction
 from brokers.types import AssetClass
 
 COLUMNS = ("symbol", "kind", "ex_date", "value")
@@ -26,7 +26,10 @@ def upcoming(key: str, now: datetime, until: datetime) -> list[CorporateAction |
     if mine.venue:
         return []
     imported = CorporateAction.objects.filter(at__gt=now, at__lte=until)
-    found: list[CorporateAction | SimulatedAction] = [*simulated_actions.between(mine.seed, now, until), *imported]
+    found: list[CorporateAction | SimulatedAction] = [
+        *simulated_corporate_actions.between(mine.seed, now, until),
+        *imported,
+    ]
     return sorted(found, key=lambda each: (each.at, each.symbol))
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from threading import Lock, local
 from typing import Any
 
-from brokers.reading import quoted_text
+from brokers.json_values import quoted_text
 from brokers.unknown_words import UnknownWords
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from brokers.errors import (
     NotSupported,
     StaleQuote,
 )
-from brokers.paper import account_rows, buying_power, costs, ledger, prices, sessions
+from brokers.paper import account_rows, buying_power, costs, ledger, prices, trading_sessions
 from brokers.paper.accounts import CurrentAccount, match_locked, watch
 from brokers.paper.engine import Arrival, Matcher, cannot_wait, latency, set_bounds, terms_of, window
 from brokers.paper.listings import market_of
@@ -186,7 +186,7 @@ def preview(it: CurrentAccount, request: OrderRequest) -> Preview:
 
 def described(tape: prices.Tape) -> Instrument:
     """What is traded, with its hours in words."""
-    return replace(tape.instrument, hours=sessions.hours_text(tape.hours))
+    return replace(tape.instrument, hours=trading_sessions.hours_text(tape.hours))
 
 
 def submit(key: str, request: OrderRequest, now: datetime) -> tuple[PaperOrder, list[PaperFill] | None]:

@@ -66,7 +66,7 @@ def within(seconds: float) -> AbstractContextManager[None]:
 
 
 def _wire() -> Any:
-    return import_module("brokers.crypto.wire")
+    return import_module("brokers.crypto.call_deadline")
 
 
 def never_connected(error: BaseException) -> bool:

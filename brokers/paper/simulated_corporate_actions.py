@@ -1,8 +1,8 @@
 """Dividends and splits of the simulated stocks, computed from the seed like their prices and so known ahead.
 
-A stock that pays has four dividends a year, a quarter of what ``simulated`` says each, on a trading day of its own
-choice. In the first quarter of every year one stock that has not split yet, and costs more than 100 USD, splits two,
-three or four for one; its later dividends are as much smaller. They begin on 1 December 2026 and end with 2040.
+A stock that pays has four dividends a year, a quarter of what ``simulated_market`` says each, on a trading day of its
+own choice. In the first quarter of every year one stock that has not split yet, and costs more than 100 USD, splits
+two, three or four for one; its later dividends are as much smaller. They begin on 1 December 2026 and end with 2040.
 """
 
 from bisect import bisect_right
@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 from brokers import market_hours
-from brokers.paper import simulated
+from brokers.paper import simulated_market
 
 BEGIN = datetime(2026, 12, 1, tzinfo=UTC)
 YEARS = range(2026, 2041)
@@ -40,7 +40,7 @@ def schedule(seed: int) -> tuple[SimulatedAction, ...]:
     ratios = {split.symbol: split for split in splits}
     found = [
         *splits,
-        *(each for security in simulated.dividend_payers() for each in _dividends(seed, *security, ratios)),
+        *(each for security in simulated_market.dividend_payers() for each in _dividends(seed, *security, ratios)),
     ]
     return tuple(sorted((each for each in found if each.at >= BEGIN), key=lambda each: (each.at, each.symbol)))
 
@@ -53,20 +53,20 @@ def between(seed: int, after: datetime, until: datetime) -> tuple[SimulatedActio
 
 
 def _dividends(seed: int, symbol: str, cents: int, splits: dict[str, SimulatedAction]) -> Iterator[SimulatedAction]:
-    month = 1 + simulated.random_bits(seed, f"{symbol}/month") % 3
+    month = 1 + simulated_market.random_bits(seed, f"{symbol}/month") % 3
     split = splits.get(symbol)
     for year in YEARS:
         for quarter in range(4):
-            day = 1 + simulated.random_bits(seed, f"{symbol}/{year}/{quarter}") % 24
+            day = 1 + simulated_market.random_bits(seed, f"{symbol}/{year}/{quarter}") % 24
             at = _trading_day(date(year, month + 3 * quarter, day))
             shares = split.value if split and split.at <= at else Decimal(1)
             yield SimulatedAction(at, symbol, "dividend", (Decimal(cents) / 400 / shares).quantize(_FRACTION))
 
 
 def _splits(seed: int) -> Iterator[SimulatedAction]:
-    left = simulated.expensive_symbols(_DEAREST)
+    left = simulated_market.expensive_symbols(_DEAREST)
     for year in YEARS[1:]:
-        draw = simulated.random_bits(seed, f"split/{year}")
+        draw = simulated_market.random_bits(seed, f"split/{year}")
         if left:
             symbol = left.pop(draw % len(left))
             at = _trading_day(date(year, 1 + draw // 64 % 3, 4 + draw // 256 % 24))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from brokers.crypto.library import library, never_connected
+from brokers.crypto.ccxt_loading import library, never_connected
 from brokers.errors import (
     AuthFailed,
     BrokerError,
