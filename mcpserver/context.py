@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from console.principal import Principal
-from console.text import escape_hidden_in
+from console.untrusted_text import escape_hidden_in
 
 
 def readable(content: dict[str, Any]) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from starlette.requests import Request
 
 from console.authority.call_quota import CallKind
 from console.errors import Code, Refusal
-from console.help import links
+from console.help import error_links
 from console.principal import Principal, Redeemer
-from console.text import escape_hidden
 from console.toolsets import Toolset
+from console.untrusted_text import escape_hidden
 from mcpserver import completion, elicitation, order_card, pipeline, progress, resources, shapes, tables
 from mcpserver.arguments import base as arguments
 from mcpserver.arguments.base import Text
@@ -191,7 +191,7 @@ def _error(refusal: Refusal, request_id: str) -> MCPError:
         code = REFUSED
     data: dict[str, Any] = {
         "code": refusal.code.value,
-        "help": links.error_page_url(refusal.code),
+        "help": error_links.error_page_url(refusal.code),
         "request_id": request_id,
     }
     if refusal.field:
@@ -268,7 +268,7 @@ class _Handlers:
         except pipeline.UnknownTool as error:
             about = {
                 "code": Code.UNKNOWN_TOOL,
-                "help": links.error_page_url(Code.UNKNOWN_TOOL),
+                "help": error_links.error_page_url(Code.UNKNOWN_TOOL),
                 "request_id": request_id,
             }
             raise MCPError(types.INVALID_PARAMS, str(error), data=about) from error

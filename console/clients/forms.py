@@ -1,7 +1,7 @@
 from django import forms
 
 from console.accounts.forms import LabeledChoice
-from console.accounts.validators import validate_program_name
+from console.accounts.text_validators import validate_program_name
 from console.scopes import ALL, LABELS, Scope, label
 
 

@@ -16,7 +16,7 @@ from console.api import parsing, trading_limits
 from console.api.base import ApiView, Operation, PageQuery
 from console.api.parsing import Amount, Choice, Flag, Strict, Text
 from console.authority.drf import Need
-from console.connections import paper as paper_connections
+from console.connections import paper_linking as paper_connections
 from console.connections import queries as connection_queries
 from console.connections import services as connections
 from console.connections.models import LONGEST_CONFIRMATION_DELAY, Connection, Policy

@@ -15,9 +15,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from brokers.types import Environment
 from console import limits as bounds
-from console.accounts import factors, presence, single_submit
-from console.accounts.current import user_of
+from console.accounts import presence, second_factors, single_submit
 from console.accounts.presence import PresenceAct
+from console.accounts.request_user import user_of
 from console.audit import queries as call_queries
 from console.connected_apps import queries as app_queries
 from console.connections import gateways, health, link_specs, linking
@@ -102,7 +102,7 @@ def link(request: HttpRequest, slug: str) -> HttpResponse:
     def page(proof: presence.ProofFields) -> HttpResponse:
         context = {"form": form, "next": back_to, "once": token, "proof": proof, **_guide(request, kind)}
         context["takes_passkey"] = Environment.LIVE in kind.environments
-        context["no_passkeys"] = factors.passkeys_unavailable()
+        context["no_passkeys"] = second_factors.passkeys_unavailable()
         return render(request, "connections/link.html", context)
 
     live = Environment.PAPER not in kind.environments

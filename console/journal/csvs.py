@@ -11,7 +11,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 
 from brokers.decimals import plain
-from console.text import escape_hidden
+from console.untrusted_text import escape_hidden
 
 _ROWS = 1000
 # The wide ones too, which some spreadsheets read as the narrow ones (OWASP, CSV injection).

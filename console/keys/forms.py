@@ -8,10 +8,10 @@ from django.utils import timezone
 
 from console.accounts.forms import LabeledChoice
 from console.accounts.models import User
-from console.accounts.validators import validate_line, validate_program_name
+from console.accounts.text_validators import validate_line, validate_program_name
 from console.connections import queries as connection_queries
 from console.connections.models import Connection
-from console.keys import networks
+from console.keys import ip_allow_list
 from console.keys.models import ApiKey
 from console.scopes import LABELS, Scope, label
 
@@ -44,7 +44,7 @@ class SecretForm(forms.Form):
 
     def clean_networks(self) -> list[str]:
         try:
-            return networks.parse(self.cleaned_data["networks"])
+            return ip_allow_list.parse(self.cleaned_data["networks"])
         except ValueError as error:
             raise ValidationError(str(error), code="invalid") from error
 

@@ -28,7 +28,7 @@ from console.clients.models import Client
 from console.clients.registration import secret_digest
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
-from console.oauth import emails, resource
+from console.oauth import emails, resource_indicator
 from console.oauth.models import AccessToken, Grant, RefreshToken
 from console.oauth.toolkit import OAuth2Validator, errors, set_token_value
 from console.scopes import Scope
@@ -191,7 +191,7 @@ class Validator(OAuth2Validator):
 
 
 def _check_resource(request: Any) -> None:
-    resource.check((value for key, value in request.decoded_body or [] if key == "resource"), request)
+    resource_indicator.check((value for key, value in request.decoded_body or [] if key == "resource"), request)
 
 
 def _lock(app_id: int) -> ConnectedApp:

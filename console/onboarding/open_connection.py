@@ -9,7 +9,7 @@ from console.accounts.models import User
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections import linking
-from console.connections import paper as paper_connections
+from console.connections import paper_linking as paper_connections
 from console.connections import services as connections
 from console.connections.link_specs import LinkSpec
 from console.connections.models import Connection
@@ -56,7 +56,9 @@ def open_paper(
 
 
 def link(owner: User, kind: LinkSpec, **told: Any) -> tuple[Connection, str]:
-    """As ``paper.link_paper``, with the only copy of the connection's default key, which may read and never trade."""
+    """As ``paper_linking.link_paper``, with the only copy of the connection's default key, which may read and never
+    trade.
+    """
     connection = linking.link(owner, kind, **told)
     return connection, _default_key(connection)
 

@@ -13,9 +13,9 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from console.accounts import presence
-from console.accounts.current import user_of
 from console.accounts.models import User
 from console.accounts.presence import PresenceAct
+from console.accounts.request_user import user_of
 from console.connected_apps import queries as app_queries
 from console.connected_apps.models import ConnectedApp
 from console.connections import queries as connection_queries

@@ -16,7 +16,7 @@ from brokers.paper import accounts as paper_accounts
 from brokers.paper import corporate_actions, costs, ledger, model_settings
 from brokers.paper.model_settings import ModelSettings as ModelSettings  # what the services give back
 from brokers.types import AccountState, Position
-from console import text
+from console import untrusted_text
 from console.accounts.models import User
 from console.audit import log as audit_log
 from console.connected_apps.models import ConnectedApp
@@ -113,7 +113,7 @@ def open_account(
 
     All accounts of a connection are in its currency, because its limits are. Raises Refusal.
     """
-    name = text.check_text(name, field="name")
+    name = untrusted_text.check_text(name, field="name")
     _check(connection, by, "")
     if currency is not None and currency != connection.currency:
         raise Refusal(

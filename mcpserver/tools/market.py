@@ -13,7 +13,7 @@ from brokers.types import Adjustment, AssetClass, Bar, Capabilities, MarketDay
 from console.connections import bar_series, broker_access
 from console.connections.bar_series import BarSpan
 from console.errors import Code, Refusal
-from console.help import links
+from console.help import error_links
 from mcpserver import tables
 from mcpserver.arguments.types import cursor
 from mcpserver.context import ToolCall
@@ -291,7 +291,7 @@ def _not_found(missing: Sequence[tuple[str, Refusal]]) -> list[dict[str, Any]] |
             symbol=symbol,
             code=refusal.code.value,
             message=str(refusal),
-            help=links.error_page_url(refusal.code),
+            help=error_links.error_page_url(refusal.code),
             candidates=[dict(each) for each in refusal.candidates] or None,
         )
         for symbol, refusal in missing

@@ -19,7 +19,7 @@ from console.orders.owner import approvals, broker_questions
 from console.outbox import mailer
 from console.outbox.models import OutgoingMail
 from console.scopes import Source
-from console.text import escape_hidden
+from console.untrusted_text import escape_hidden
 
 MOST = 3
 """Letters in ``WITHIN``, before the one that says no more follow."""

@@ -12,7 +12,7 @@ from brokers.paper.adapter import PaperBroker
 from brokers.types import Instrument, OrderChanges, OrderType, Quote, Side
 from console.accounts.models import User
 from console.authority import bearer
-from console.connections import paper as paper_connections
+from console.connections import paper_linking as paper_connections
 from console.errors import Code, Refusal
 from console.keys import minting
 from console.orders import actions as order_actions

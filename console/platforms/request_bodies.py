@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 from django.http import HttpRequest
 
 from console.errors import Code, Refusal
-from console.platforms.provisioning import PaperTerms
+from console.platforms.services import PaperTerms
 from console.scopes import Scope
-from console.text import check_text
+from console.untrusted_text import check_text
 
 _SCOPES = {"read": Scope.READ, "trade": Scope.TRADE}
 _CASH = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?")

@@ -2,7 +2,7 @@
 
 from django.core.exceptions import ValidationError
 
-from console import display_names, text
+from console import display_name_rules, untrusted_text
 from console.errors import Refusal
 
 
@@ -19,13 +19,13 @@ def validate_lines(value: str) -> None:
 def validate_program_name(value: str) -> None:
     """A program's name, which people read where they decide. Raises ValidationError."""
     try:
-        display_names.clean_display_name(value)
+        display_name_rules.clean_display_name(value)
     except Refusal as refusal:
         raise ValidationError(str(refusal), code="invalid") from refusal
 
 
 def _check(value: str, *, lines: bool) -> None:
     try:
-        text.check_text(value, field="", what="text", lines=lines)
+        untrusted_text.check_text(value, field="", what="text", lines=lines)
     except Refusal as refusal:
         raise ValidationError(str(refusal), code="invalid") from refusal

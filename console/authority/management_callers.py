@@ -4,8 +4,8 @@ import secrets
 
 from django.utils import timezone
 
-from console.authority.refusals import Unauthenticated, WrongAddress
-from console.keys import management_keys, minting, networks
+from console.authority.credential_refusals import Unauthenticated, WrongAddress
+from console.keys import ip_allow_list, management_keys, minting
 from console.keys.models import ManagementKey
 from console.principal import Manager
 
@@ -36,6 +36,6 @@ def authenticate(raw: str, *, ip: str = "", user_agent: str = "") -> Manager:
         raise Unauthenticated("This management key has expired.", manager)
     if not key.owner.is_active:
         raise Unauthenticated("The account that owns this credential is disabled.", manager)
-    if key.networks and not networks.contain(key.networks, ip):
+    if key.networks and not ip_allow_list.contain(key.networks, ip):
         raise WrongAddress(manager)
     return manager

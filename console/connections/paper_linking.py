@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from brokers.paper import accounts, public_price_feed
 from brokers.types import Environment
-from console import text
+from console import untrusted_text
 from console.accounts.models import User
 from console.audit import log as audit_log
 from console.connections import equity
@@ -39,7 +39,7 @@ def link_paper(
     ``prices`` is one of PRICES or empty for recorded and simulated ones; the rest is as ``accounts.open_account`` has
     it. Raises Refusal when the owner has a connection of that name, or the account could not trade.
     """
-    name = text.check_text(name, field="name")
+    name = untrusted_text.check_text(name, field="name")
     if prices:
         _check_prices(prices, currency, hours, kind)
     try:

@@ -3,9 +3,9 @@
 from django.contrib import messages
 from django.http import HttpRequest
 
-from console.accounts import factors
-from console.accounts.factors import Factor
+from console.accounts import second_factors
 from console.accounts.models import User
+from console.accounts.second_factors import Factor
 from console.accounts.throttle import TOO_MANY, SignInAttempt
 
 WRONG_PASSKEY = "That passkey is not registered here."
@@ -18,7 +18,7 @@ def by_passkey(request: HttpRequest, user: User) -> Factor | None:
     attempt = SignInAttempt(ip=request.META.get("REMOTE_ADDR", ""), email=user.email, kind="second-step")
     if not attempt.begin():
         messages.error(request, TOO_MANY)
-    elif factor := factors.check_passkey(request.POST["credential"], user):
+    elif factor := second_factors.check_passkey(request.POST["credential"], user):
         attempt.succeeded()
         return factor
     else:

@@ -3,7 +3,7 @@
 import re
 from urllib.parse import urlsplit
 
-from console import display_names
+from console import display_name_rules
 from console.errors import Code, Refusal
 
 MAX_REDIRECT_URIS = 10
@@ -73,7 +73,7 @@ def redirect_allowed(sent: str, registered: list[str]) -> bool:
 
 def clean_name(name: str) -> str:
     """The name with single blanks. Raises Refusal for one that is hidden, looks like another or speaks for us."""
-    return display_names.clean_display_name(name, longest=MAX_NAME_LENGTH)
+    return display_name_rules.clean_display_name(name, longest=MAX_NAME_LENGTH)
 
 
 def _refusal(message: str) -> Refusal:

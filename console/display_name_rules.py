@@ -8,7 +8,7 @@ import re
 import unicodedata
 
 from console.errors import Code, Refusal
-from console.text import check_text, escape_character
+from console.untrusted_text import check_text, escape_character
 
 PRODUCT = "tradelatch"
 _ALPHABETS = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU"})

@@ -7,10 +7,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from console import display_names, text
+from console import display_name_rules, untrusted_text
 from console.accounts.models import User
 from console.audit import log as audit_log
-from console.connections import paper as paper_connections
+from console.connections import paper_linking as paper_connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.platforms import credentials
@@ -31,7 +31,7 @@ def create_platform(operator: User, *, name: str) -> tuple[Platform, str]:
     """The returned text is the only copy of the secret there will ever be. Raises Refusal for a bad name."""
     if not operator.is_operator:
         raise ValueError("Only an operator can add a platform.")
-    name = display_names.clean_display_name(name)
+    name = display_name_rules.clean_display_name(name)
     raw, digest = credentials.new_secret("tlc")
     platform = Platform.objects.create(
         owner=operator, name=name[:100], client_id=credentials.new_id("tlc"), digest=digest
@@ -73,7 +73,7 @@ def provision_user(
     platform: Platform, *, reference: str = "", paper: PaperTerms | None = None
 ) -> tuple[PlatformUser, str]:
     """A user without password, and the only copy of its secret. Raises Refusal for a reference in use."""
-    reference = text.check_text(reference, field="reference", what="reference")
+    reference = untrusted_text.check_text(reference, field="reference", what="reference")
     public_id = credentials.new_id("tlu")
     raw, digest = credentials.new_secret("tlu")
     # RFC 2606: no mail can ever reach this address, and nobody can ask to reset a password there.

@@ -18,10 +18,10 @@ from oauth2_provider.settings import oauth2_settings
 
 from console import scopes
 from console.audit import log as audit_log
-from console.clients import fallback_documents, registration
-from console.clients.fetching import CIMDError
+from console.clients import fallback_metadata_documents, registration
+from console.clients.metadata_fetching import CIMDError
 from console.clients.models import Client, ClientKind, ReviewState
-from console.clients.rules import MAX_REDIRECT_URIS, check_redirect_uri, clean_name
+from console.clients.redirect_uri_rules import MAX_REDIRECT_URIS, check_redirect_uri, clean_name
 from console.errors import Refusal
 
 MAX_CLIENT_ID_LENGTH = 255
@@ -113,7 +113,7 @@ def _without_document(row: Client | None, client_id: str, refused: DocumentRefus
     if row is not None and row.document_fetched_at is not None and row.document_fetched_at > now - STALE_FOR:
         Client.objects.filter(pk=row.pk).update(cimd_expires_at=now + TRY_AGAIN)
         return row
-    copy = fallback_documents.COPIES.get(client_id)
+    copy = fallback_metadata_documents.COPIES.get(client_id)
     if copy is None:
         raise refused
     return _store(client_id, normalise(client_id, copy), fetched_at=None, expires_at=now + TRY_AGAIN, ip=ip)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 
-from console.accounts.current import user_of
+from console.accounts.request_user import user_of
 from console.oauth.models import PendingConsent
 from console.oauth.validator import digest
 

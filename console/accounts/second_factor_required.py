@@ -7,7 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from console.accounts import factors
+from console.accounts import second_factors
 from console.accounts.models import User
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -21,7 +21,7 @@ def before_second_factor(view: View) -> View:
 
 
 def missing(user: User) -> bool:
-    return settings.REQUIRE_SECOND_FACTOR and not factors.has_any(user)
+    return settings.REQUIRE_SECOND_FACTOR and not second_factors.has_any(user)
 
 
 def intended_url(request: HttpRequest) -> str:
