@@ -26,7 +26,7 @@ from starlette.requests import Request
 from console.authority import admission, bearer
 from console.connections import broker_access
 from console.errors import Code, Refusal
-from console.orders import events as order_events
+from console.orders import event_queries as order_events
 from console.orders import queries as order_queries
 from console.principal import Principal
 from console.toolsets import Toolset

@@ -37,7 +37,7 @@ from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import Status
 from console.orders.summary import Draft, Plan, Unclosable
 from console.orders.terms import Terms, check_client_order_id, shown_terms
-from console.orders.transitions import confirmation_state, order_state
+from console.orders.transitions import confirmations, order_state
 from console.principal import Principal, Redeemer
 
 _ORDERS = Insertion(Order)
@@ -219,7 +219,7 @@ def _create(
     principal: Principal, plan: Plan, drafts: Sequence[Draft], shown: dict[str, Any], request_id: str
 ) -> tuple[Confirmation, list[Order]]:
     by = principal.app_label
-    confirmation = confirmation_state.create(
+    confirmation = confirmations.create(
         plan.app, plan.action, shown, asked=principal.redeemer, all_or_none=plan.all_or_none
     )
     orders = []
@@ -306,7 +306,7 @@ def _find_existing(
     )
     if not same:
         raise _id_conflict(before[0].client_order_id)
-    confirmation_state.narrow(confirmation, principal.redeemer)
+    confirmations.narrow(confirmation, principal.redeemer)
     return Prepared(order=plan[0], orders=tuple(plan), confirmation=confirmation, preview=None)
 
 
@@ -401,7 +401,7 @@ def prepare_flatten(
     drafts, left_out = [], []
     try:
         account = broker_access.choose_account(broker, account_id, principal.account_id)
-        is_owners = confirmation_state.redeemer_of(app, principal.redeemer) is Redeemer.OWNER
+        is_owners = confirmations.redeemer_of(app, principal.redeemer) is Redeemer.OWNER
         whose = None if is_owners else app
         asker = replace(asker, account_id=account.account_id)
         pipeline.require(asker, Stage.SHOWN, about={About.ASKER})

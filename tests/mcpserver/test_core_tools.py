@@ -11,7 +11,7 @@ from brokers.types import Account
 from console.accounts.models import User
 from console.authority import bearer
 from console.connections.models import Connection
-from console.onboarding import open_connection
+from console.onboarding import connection_lifecycle
 from mcpserver.context import ToolCall
 from mcpserver.tools import core
 from tests.mcpserver.wire import Wire
@@ -121,6 +121,6 @@ def test_connections_are_told_with_their_state(
 
 def test_an_app_is_told_of_its_own_connection_alone(read_key: str, owner: User, other: User, paper: Connection) -> None:
     for person, name in ((owner, "Second"), (other, "Oscar's")):
-        open_connection.open_paper(person, name=name, starting_cash=Decimal(1000))
+        connection_lifecycle.open_paper(person, name=name, starting_cash=Decimal(1000))
     for tool in (core.get_connections, core.self_test):
         assert [each["name"] for each in tool(call(read_key))["connections"]] == ["Practice"]

@@ -42,7 +42,7 @@ _STRANGER = """
 from decimal import Decimal
 from console import scopes
 from console.keys import minting
-from console.onboarding import open_connection
+from console.onboarding import connection_lifecycle
 owner, made = User.objects.get_or_create(email="oscar@example.com")
 connection = owner.connections.first() or open_connection.open_paper(owner, name="His", starting_cash=Decimal(1000))[0]
 print(minting.mint(owner, connection, scopes.parse("mcp:trade"), name="his key")[1])

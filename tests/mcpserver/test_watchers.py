@@ -11,8 +11,8 @@ import pytest
 
 from console.authority import bearer
 from console.errors import Code, Refusal
-from console.orders import events as order_events
-from console.orders.events import News
+from console.orders import event_queries as order_events
+from console.orders.event_queries import News
 from console.principal import Principal
 from mcpserver import listening
 from mcpserver.listening import Listeners, Stream

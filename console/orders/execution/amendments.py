@@ -23,7 +23,7 @@ from console.orders.execution import submit, sync
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import AmendmentStatus
 from console.orders.terms import describe, shown_terms
-from console.orders.transitions import amendment_state, confirmation_state, order_state
+from console.orders.transitions import amendment_state, confirmations, order_state
 from console.orders.transitions.order_state import ConcurrentUpdate
 from console.principal import Redeemer
 
@@ -54,7 +54,7 @@ def prepare(
     except BrokerError as error:
         raise refusal_of_read(error) from error
     with transaction.atomic():
-        confirmation = confirmation_state.create(asking.app, Action.MODIFY, terms, asked=redeemer)
+        confirmation = confirmations.create(asking.app, Action.MODIFY, terms, asked=redeemer)
         what = f"Change prepared and shown: {describe(facts.subject.request, order.currency)}. Nothing was sent."
         return amendment_state.create(
             order,
@@ -161,9 +161,9 @@ class _Used(Exception):
 def _redeem(change: Modification, facts: Facts, by: str, request_id: str, on_released: OnReleased | None) -> None:
     now, confirmation = timezone.now(), change.confirmation
     asking = rows.locked(confirmation.app_id)
-    if not confirmation_state.use(confirmation, now):
+    if not confirmations.use(confirmation, now):
         confirmation.refresh_from_db()
-        if not confirmation_state.use(confirmation, now):
+        if not confirmations.use(confirmation, now):
             raise _Used
     order = Order.objects.select_for_update().get(pk=change.order_id)
     worst = check_locked(change, order, facts, asking)

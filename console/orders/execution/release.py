@@ -20,7 +20,7 @@ from console.orders.execution.amendments import OnReleased
 from console.orders.models import Action, Confirmation, Order
 from console.orders.states import Status
 from console.orders.terms import shown_of_each
-from console.orders.transitions import confirmation_state, order_state
+from console.orders.transitions import confirmations, order_state
 from console.orders.transitions.order_state import ConcurrentUpdate
 
 log = logging.getLogger(__name__)
@@ -237,12 +237,12 @@ def _redeem(
     asking = rows.locked(confirmation.app_id)
     if confirmation.action == Action.FLATTEN:
         flatten.check_alone(confirmation, asking.connection, lead)
-    if not confirmation_state.use(confirmation, now):
+    if not confirmations.use(confirmation, now):
         confirmation.refresh_from_db()
         lead.refresh_from_db()
         _check_redeemable(confirmation, lead)
         authorize(asking.connection)
-        if not confirmation_state.use(confirmation, now):
+        if not confirmations.use(confirmation, now):
             raise Refusal(Code.CONFIRMATION_EXPIRED, "This confirmation expired. Nothing was sent.")
     gone: list[Order] = []
     held: list[tuple[Order, Refusal]] = []

@@ -14,7 +14,7 @@ from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.halts import services as halts
 from console.halts.models import Halt
-from console.onboarding import open_connection
+from console.onboarding import connection_lifecycle
 from console.orders.checks import rows
 from console.scopes import Scope, Source
 
@@ -44,7 +44,7 @@ def app(paper: Connection, client: Client) -> ConnectedApp:
 
 @pytest.fixture
 def theirs(other: User) -> ConnectedApp:
-    connection, _ = open_connection.open_paper(other, name="Theirs", starting_cash=Decimal(1000))
+    connection, _ = connection_lifecycle.open_paper(other, name="Theirs", starting_cash=Decimal(1000))
     return app_of(connection)
 
 
@@ -86,6 +86,6 @@ def test_a_halt_of_another_app_there_is_not_its_own(app: ConnectedApp, paper: Co
 
 
 def test_a_halt_of_its_client_elsewhere_is_not_its_own(app: ConnectedApp, owner: User, client: Client) -> None:
-    second, _ = open_connection.open_paper(owner, name="Second", starting_cash=Decimal(1000))
+    second, _ = connection_lifecycle.open_paper(owner, name="Second", starting_cash=Decimal(1000))
     halts.halt_app(app_of(second, client), by=owner)
     assert not rows.app_rows(app.pk).is_halted

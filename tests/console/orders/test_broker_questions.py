@@ -21,7 +21,7 @@ from console.halts import services as halts
 from console.halts.services import Proof
 from console.keys import management_keys, minting
 from console.limits import Limits
-from console.onboarding import open_connection
+from console.onboarding import connection_lifecycle
 from console.orders import actions as order_actions
 from console.orders import prepare as preparing
 from console.orders.checks import daily_usage, rows
@@ -322,7 +322,7 @@ def test_an_unlinked_connections_question_ends_too(
     connection: Connection, owner: User, fake: FakeIbkr, clock: Clock
 ) -> None:
     found = asked(connection)
-    open_connection.unlink(connection, by=owner)
+    connection_lifecycle.unlink(connection, by=owner)
     reconcile.sweep(clock.advance(seconds=121))
     assert (order_of(found).state, fake.replies) == (Status.REJECTED, [])
 

@@ -7,9 +7,9 @@ from brokers.base import Broker
 from brokers.errors import Rejected
 from brokers.types import Bar, BarSize
 from console.connections.models import Connection
-from console.journal import matching, trips
+from console.journal import matching, round_trips
 from console.journal.models import FILLS, RoundTrip
-from console.journal.trips import Trip
+from console.journal.round_trips import Trip
 
 MOST_BARS = 5_000
 
@@ -28,7 +28,7 @@ def measure_account(broker: Broker, connection: Connection, account_id: str, mos
         if trip is None or trip.closed_at is None:
             continue  # somebody is matching it anew
         size, bars = _bars(broker, row.symbol, trip.opened_at, trip.closed_at)
-        best, worst = trips.extremes(trip, bars, multiplier)
+        best, worst = round_trips.extremes(trip, bars, multiplier)
         # Only if it is still the trip that was measured.
         RoundTrip.objects.filter(pk=row.pk, closed_at=row.closed_at, fills=row.fills).update(
             best=best, worst=worst, measured_by=size
@@ -50,7 +50,7 @@ def replayed(row: RoundTrip, multiplier: Decimal) -> Trip | None:
         .first()
     )
     since = anchor.opened_at if anchor else None
-    made, _ = trips.match(
+    made, _ = round_trips.match(
         matching.steps(row.connection_id, row.account_id, row.symbol, since=since, until=row.closed_at), multiplier
     )
     for trip in made:
