@@ -21,7 +21,7 @@ from console import body_timeout, toolsets, trusted_proxies  # noqa: E402
 from console.onboarding import migrate  # noqa: E402
 from mcpserver import console_catalog, edge, server  # noqa: E402
 from mcpserver.fast_path import FastPath  # noqa: E402
-from mcpserver.listening import Listeners  # noqa: E402
+from mcpserver.subscriptions import Listeners  # noqa: E402
 from mcpserver.surface import OURS, Surface  # noqa: E402
 
 PATHS = ("/mcp", "/mcp/")

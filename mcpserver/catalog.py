@@ -27,7 +27,7 @@ from mcpserver.arguments.base import Amount, Arg, Choice, Moment, Symbols, Text,
 from mcpserver.arguments.types import Amounts, Currency, Cursor, Day, Filters, Flag, OptionLegs, OrderItems, Texts
 from mcpserver.context import ToolAnswer, ToolCall
 from mcpserver.tools import (
-    accounts,
+    account_selection,
     core,
     derivatives,
     executions,
@@ -39,7 +39,7 @@ from mcpserver.tools import (
     paper,
     performance,
     risk,
-    screens,
+    screeners,
 )
 
 
@@ -171,22 +171,22 @@ TOOLS: tuple[Tool, ...] = (
         name="get_accounts",
         toolset=Toolset.CORE,
         about="Accounts this app may see, with environment.",
-        run=accounts.get_accounts,
-        returns=accounts.Accounts,
+        run=account_selection.get_accounts,
+        returns=account_selection.Accounts,
     ),
     Tool(
         name="get_current_account",
         toolset=Toolset.CORE,
         about="Account used when account_id is omitted.",
-        run=accounts.get_current_account,
-        returns=accounts.OneAccount,
+        run=account_selection.get_current_account,
+        returns=account_selection.OneAccount,
     ),
     Tool(
         name="set_current_account",
         toolset=Toolset.CORE,
         about="Set the account used when account_id is omitted.",
-        run=accounts.set_current_account,
-        returns=accounts.OneAccount,
+        run=account_selection.set_current_account,
+        returns=account_selection.OneAccount,
         args=(Text(name="account_id", required=True, longest=64),),
         access=ToolAccess.WRITE,
     ),
@@ -384,14 +384,14 @@ TOOLS: tuple[Tool, ...] = (
         toolset=Toolset.MARKET,
         ability=Ability.BARS,
         about="Technical indicators: RSI, MACD, moving average (SMA, EMA), BBANDS, ATR, VWAP.",
-        run=screens.get_indicators,
-        returns=screens.Indicators,
+        run=screeners.get_indicators,
+        returns=screeners.Indicators,
         args=(
             SYMBOL,
             Texts(name="indicators", required=True, about='e.g. ["RSI(14)", "MACD(12,26,9)", "SMA(50)"].'),
             _listed_elsewhere(BAR),
             _listed_elsewhere(PERIOD),
-            Whole(name="last", most=screens.MOST_VALUES),
+            Whole(name="last", most=screeners.MOST_VALUES),
         ),
     ),
     Tool(
@@ -399,12 +399,12 @@ TOOLS: tuple[Tool, ...] = (
         toolset=Toolset.MARKET,
         ability=Ability.SCREENING,
         about="Stock screener: what passes all filters; 24 h volumes and changes, daily indicators.",
-        run=screens.screen_securities,
-        returns=screens.Screened,
+        run=screeners.screen_securities,
+        returns=screeners.Screened,
         reports=True,
         args=(
             Filters(
-                name="filters", required=True, fields=screens.FIELDS, about="value: decimal text or another field."
+                name="filters", required=True, fields=screeners.FIELDS, about="value: decimal text or another field."
             ),
             _listed_elsewhere(ASSET_CLASS),
             Text(name="sort", longest=20, about="A field; -field for largest first."),
@@ -416,10 +416,10 @@ TOOLS: tuple[Tool, ...] = (
         toolset=Toolset.MARKET,
         ability=Ability.SCREENING,
         about="Top gainers, losers or most active of the last 24 h.",
-        run=screens.get_movers,
-        returns=screens.Screened,
+        run=screeners.get_movers,
+        returns=screeners.Screened,
         args=(
-            Choice(name="kind", required=True, choices=screens.MOVERS),
+            Choice(name="kind", required=True, choices=screeners.MOVERS),
             _listed_elsewhere(ASSET_CLASS),
             Whole(name="limit", most=50),
         ),

@@ -28,9 +28,9 @@ from mcpserver.catalog import Tool, arranged
 from mcpserver.context import Report, ToolAnswer, ToolCall, ignore_progress
 from mcpserver.elicitation import ToolRequest
 from mcpserver.json_text import to_json
-from mcpserver.listening import Listeners
 from mcpserver.prompts import Prompt
 from mcpserver.resources import Resource
+from mcpserver.subscriptions import Listeners
 from mcpserver.surface import Surface
 
 PRINCIPAL = "tradelatch.principal"
