@@ -30,6 +30,7 @@ from mcpserver.tools import (
     account_selection,
     core,
     derivatives,
+    earn,
     executions,
     funding,
     holdings,
@@ -801,8 +802,8 @@ TOOLS: tuple[Tool, ...] = (
         toolset=Toolset.EARN,
         ability=Ability.EARN,
         about="Staking and savings: offers, and what the account has in them.",
-        run=funding.get_earn_offers,
-        returns=funding.Earnings,
+        run=earn.get_earn_offers,
+        returns=earn.Earnings,
         args=(ACCOUNT, Text(name="asset", longest=20)),
     ),
 )
