@@ -21,7 +21,7 @@ from console.orders.states import Status
 from console.principal import Principal
 from console.scopes import Scope
 from console.toolsets import Toolset, switched_on
-from mcpserver import shapes, tables
+from mcpserver import result_schemas, result_tables
 from mcpserver.arguments import lenient
 from mcpserver.arguments.base import Amount, Arg, Choice, Moment, Symbols, Text, Whole
 from mcpserver.arguments.types import Amounts, Currency, Cursor, Day, Filters, Flag, OptionLegs, OrderItems, Texts
@@ -819,12 +819,12 @@ def find(name: str) -> Tool | None:
 
 
 def arranged(answer: ToolAnswer, tool: Tool | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a call of a tool answers, in the form in which it leaves; see ``mcpserver.tables``."""
+    """What a call of a tool answers, in the form in which it leaves; see ``mcpserver.result_tables``."""
     if tool is None or answer.is_error:
-        return tables.arrange(answer.content, {}, is_default=True)
+        return result_tables.arrange(answer.content, {}, is_default=True)
     asked = {name for name, value in given.items() if value is not None} - lenient.HOST_ADDED - {"account_id"}
     is_default = asked <= {arg.name for arg in tool.args if arg.required}
-    return tables.arrange(answer.content, shapes.columns(tool.returns), is_default=is_default)
+    return result_tables.arrange(answer.content, result_schemas.columns(tool.returns), is_default=is_default)
 
 
 _WORDS = {tool.name: frozenset(re.findall(r"[a-z]{2,}", f"{tool.name} {tool.about}".lower())) for tool in TOOLS}

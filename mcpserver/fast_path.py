@@ -35,7 +35,7 @@ from console.authority.call_quota import CallKind
 from console.errors import Refusal
 from console.principal import Principal
 from console.scopes import Source
-from mcpserver import elicitation, order_card, pipeline, step_up, tables
+from mcpserver import elicitation, order_card, pipeline, result_tables, step_up
 from mcpserver.catalog import Tool, arranged
 from mcpserver.context import ToolAnswer
 from mcpserver.json_text import to_json
@@ -289,7 +289,7 @@ class FastPath:
         """The JSON-RPC response. Most content is written once, for both places it is in."""
         content = arranged(answer, plain.tool, plain.arguments)
         written = to_json(content)
-        text = tables.to_text(content, written)
+        text = result_tables.to_text(content, written)
         said = (
             f'{{"jsonrpc":"2.0","id":{plain.id},"result":{{"content":[{{"type":"text","text":{to_json(text)}}}],'
             f'"structuredContent":{written},"isError":{"true" if answer.is_error else "false"}'

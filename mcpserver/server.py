@@ -21,7 +21,7 @@ from console.help import error_links
 from console.principal import Principal, Redeemer
 from console.toolsets import Toolset
 from console.untrusted_text import escape_hidden
-from mcpserver import completion, elicitation, order_card, pipeline, progress, resources, shapes, tables
+from mcpserver import completion, elicitation, order_card, pipeline, progress, resources, result_schemas, result_tables
 from mcpserver.arguments import base as arguments
 from mcpserver.arguments.base import Text
 from mcpserver.catalog import Tool, arranged
@@ -97,7 +97,7 @@ def _sent_arguments(context: Context) -> Mapping[str, Any]:
 def result_of(answer: ToolAnswer, tool: Tool | None, given: Mapping[str, Any]) -> types.CallToolResult:
     content = arranged(answer, tool, given)
     return types.CallToolResult(
-        content=[types.TextContent(text=tables.to_text(content, to_json(content)))],
+        content=[types.TextContent(text=result_tables.to_text(content, to_json(content)))],
         structured_content=content,
         is_error=answer.is_error,
     )
@@ -434,8 +434,8 @@ def _contents(
 ) -> types.TextResourceContents | types.BlobResourceContents:
     mime = resource.mime
     if mime == resources.JSON:
-        made = tables.arrange(content, shapes.columns(resource.returns), is_default=True)
-        return types.TextResourceContents(uri=uri, mime_type=mime, text=tables.to_text(made, to_json(made)))
+        made = result_tables.arrange(content, result_schemas.columns(resource.returns), is_default=True)
+        return types.TextResourceContents(uri=uri, mime_type=mime, text=result_tables.to_text(made, to_json(made)))
     if mime.startswith("text/"):
         meta = None if resource.meta is None else dict(resource.meta)
         return types.TextResourceContents(uri=uri, mime_type=mime, text=content["text"], _meta=meta)

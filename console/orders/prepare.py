@@ -28,10 +28,10 @@ from console.errors import Code, Refusal, refusal_of_read
 from console.halts import services as halts
 from console.orders import queries as order_queries
 from console.orders import summary
+from console.orders.checks import check_rows, order_access, pipeline, repeated_orders
 from console.orders.checks import facts as check_facts
-from console.orders.checks import order_access, pipeline, repeats, rows
+from console.orders.checks.check_subject import Facts, PriceSource, Subject
 from console.orders.checks.pipeline import About, Stage
-from console.orders.checks.subject import Facts, PriceSource, Subject
 from console.orders.execution import amendments
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import Status
@@ -101,7 +101,7 @@ def prepare_plan(
     A plan is known again by its client order ids: all of them with the same terms, or none.
     """
     _for_each(items, lambda item: item.terms.check())
-    asking = rows.app_rows(principal.app_id)
+    asking = check_rows.app_rows(principal.app_id)
     asker = Subject(asking=asking, action=halts.GatedAction.PREPARE)
     pipeline.require(asker, Stage.SHOWN, about={About.ASKER})
     broker = broker_access.broker_of(asking.connection)
@@ -134,8 +134,8 @@ def prepare_plan(
 
 
 def with_repeats(app: ConnectedApp, account_id: str, drafts: Sequence[Draft]) -> list[Draft]:
-    """Each with how long ago the same order was confirmed; see ``repeats.ago``."""
-    agos = repeats.ago(app, account_id, [each.request for each in drafts])
+    """Each with how long ago the same order was confirmed; see ``repeated_orders.ago``."""
+    agos = repeated_orders.ago(app, account_id, [each.request for each in drafts])
     return [replace(each, repeats=ago) for each, ago in zip(drafts, agos, strict=True)]
 
 
@@ -388,7 +388,7 @@ def prepare_flatten(
     Nothing is cancelled before the release; each close must then still be the whole position. With it come the
     positions that cannot be closed now: their orders stay, because what guards a position goes only with it.
     """
-    asking = rows.app_rows(principal.app_id)
+    asking = check_rows.app_rows(principal.app_id)
     app = asking.app
     asker = Subject(
         asking=asking,
@@ -454,7 +454,7 @@ def prepare_change(
     principal: Principal, order_id: str, asked: OrderChanges, *, account_id: str | None = None, request_id: str = ""
 ) -> Modification:
     """Hold a change of an order of the principal's connection for confirmation; see ``amendments``. Raises Refusal."""
-    asking, order = rows.app_rows(principal.app_id), order_queries.find_order(principal, order_id, account_id)
+    asking, order = check_rows.app_rows(principal.app_id), order_queries.find_order(principal, order_id, account_id)
     order_access.check_may_change(asking.app, order)
     return amendments.prepare(
         asking, order, asked, redeemer=principal.redeemer, by=principal.app_label, request_id=request_id

@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 
 import httpx2
 
+from mcpserver.result_tables import spread
 from mcpserver.stdio import http_client, target_instance
 from mcpserver.stdio.http_client import Unanswered
 from mcpserver.stdio.target_instance import Misused, Target
-from mcpserver.tables import spread
 
 OK, REFUSED, NO_ANSWER = 0, 1, 3
 _LONGEST_ARGUMENTS = 256 * 1024

@@ -14,7 +14,7 @@ from console.principal import Principal
 from console.scopes import Scope
 from console.toolsets import Toolset
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Instant
+from mcpserver.result_schemas import Instant
 from mcpserver.tools.render import compact
 
 

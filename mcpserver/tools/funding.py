@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 from brokers.types import Transfer
 from console.connections import broker_access
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Instant, Number, Rows
+from mcpserver.result_schemas import Instant, Number, Rows
 from mcpserver.tools.render import check_span, compact
 
 _USUAL = 50

@@ -16,7 +16,7 @@ from console.connections.bar_series import BarSpan
 from console.errors import Code, Refusal
 from mcpserver.arguments.types import Filter, decide
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Instant, Number, Rows
+from mcpserver.result_schemas import Instant, Number, Rows
 from mcpserver.tools import market, render
 from mcpserver.tools.render import compact, moment
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mcpserver import tables
+from mcpserver import result_tables
 from mcpserver.prompts import PROMPTS
 from mcpserver.resources import RESOURCES
 from tests.mcpserver.wire import Wire
@@ -57,7 +57,7 @@ def read_uri(wire: Wire, uri: str) -> dict[str, Any]:
 def content(wire: Wire, uri: str) -> dict[str, Any]:
     part = read_uri(wire, uri)["result"]["contents"][0]
     assert (part["uri"], part["mimeType"]) == (uri, "application/json")
-    found: dict[str, Any] = tables.spread(json.loads(part["text"]))
+    found: dict[str, Any] = result_tables.spread(json.loads(part["text"]))
     assert found["context"]["environment"] == "paper"
     return found
 

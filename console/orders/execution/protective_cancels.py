@@ -13,7 +13,7 @@ from django.utils import timezone
 from console.connected_apps.models import ConnectedApp
 from console.errors import Code, Refusal
 from console.orders.checks import facts
-from console.orders.checks.subject import Authorize
+from console.orders.checks.check_subject import Authorize
 from console.orders.execution import amendments
 from console.orders.execution import cancel as cancelling
 from console.orders.execution.amendments import OnReleased

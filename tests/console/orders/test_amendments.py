@@ -17,7 +17,7 @@ from console.errors import Code, Refusal
 from console.keys import minting
 from console.orders import actions as order_actions
 from console.orders import prepare as preparing
-from console.orders.checks.subject import Facts
+from console.orders.checks.check_subject import Facts
 from console.orders.execution import amendments, reconcile
 from console.orders.execution import cancel as cancelling
 from console.orders.models import Modification, Order

@@ -56,7 +56,7 @@ def confirmed_since(moment: datetime) -> Subquery:
 def ago(app: ConnectedApp, account_id: str, requests: Sequence[OrderRequest]) -> list[timedelta | None]:
     """For each, how long ago the newest order of the same symbol, side, type, size and prices was confirmed there.
 
-    ``app``: as ``rows.app_rows`` gives it.
+    ``app``: as ``check_rows.app_rows`` gives it.
     """
     told: str = getattr(app, "confirmed_lately", None) or ""
     newest: dict[tuple[Any, ...], datetime] = {}

@@ -14,13 +14,13 @@ from brokers.compiled_queries import Instances
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.halts import services as halts
-from console.orders.checks import repeats
+from console.orders.checks import repeated_orders
 from console.orders.models import Confirmation, Order
 
 _ASKING = Instances[ConnectedApp](
     lambda app, since: (
         ConnectedApp.objects.select_related("connection")
-        .annotate(is_halted=halts.any_over(), confirmed_lately=repeats.confirmed_since(since))
+        .annotate(is_halted=halts.any_over(), confirmed_lately=repeated_orders.confirmed_since(since))
         .filter(pk=app)
     )
 )
@@ -62,7 +62,7 @@ class AppRows:
 
 def app_rows(app_id: int) -> AppRows:
     """Raises ConnectedApp.DoesNotExist."""
-    app = _ASKING.first(app_id, timezone.now() - repeats.LATELY)
+    app = _ASKING.first(app_id, timezone.now() - repeated_orders.LATELY)
     if app is None:
         raise ConnectedApp.DoesNotExist
     return AppRows(app=app, connection=app.connection, is_halted=app.is_halted)  # type: ignore[attr-defined]  # annotated

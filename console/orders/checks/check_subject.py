@@ -17,9 +17,9 @@ from console.connections.models import Connection
 from console.halts import services as halts
 from console.orders.checks import change_checks, position_checks
 from console.orders.checks import facts as check_facts
+from console.orders.checks.check_rows import AppRows
 from console.orders.checks.limit_rules import RiskInputs
 from console.orders.checks.position_checks import PositionSnapshot
-from console.orders.checks.rows import AppRows
 from console.orders.models import Confirmation, Modification, Order
 from console.orders.terms import shown_terms
 

@@ -13,7 +13,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from typing_extensions import TypedDict, is_typeddict
 
-from mcpserver import tables
+from mcpserver import result_tables
 
 Number = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
 """An exact decimal, as text."""
@@ -26,7 +26,7 @@ _TABLE = "table"
 
 
 class _Table:
-    """Marks a list of rows that leaves as one table (``mcpserver.tables``): each column named once."""
+    """Marks a list of rows that leaves as one table (``mcpserver.result_tables``): each column named once."""
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return handler(core) | {_TABLE: True}
@@ -113,7 +113,7 @@ def schema(returns: Any, *, spread: bool = False) -> dict[str, Any]:
             node.clear()
             node |= _table_schema(names)
     if columns(returns):
-        made["properties"].setdefault(tables.SHORTENED, {"type": "string"})
+        made["properties"].setdefault(result_tables.SHORTENED, {"type": "string"})
     return made
 
 
