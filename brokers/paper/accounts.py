@@ -327,8 +327,7 @@ def _check_live(venue: str, currency: str, kind: str) -> None:
     if venue not in public_price_feed.VENUES:
         raise ValueError(f"There are live prices of {', '.join(public_price_feed.VENUES)} only.")
     if currency not in public_price_feed.currencies(venue):
-        raise ValueError(
-            f"At {public_price_feed.title(venue)} coins trade for {' or '.join(public_price_feed.currencies(venue))} here."
-        )
+        known = " or ".join(public_price_feed.currencies(venue))
+        raise ValueError(f"At {public_price_feed.title(venue)} coins trade for {known} here.")
     if kind != buying_power.CASH:
         raise ValueError("Live prices are those of coins, which need a cash account.")

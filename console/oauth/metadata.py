@@ -15,9 +15,7 @@ RESPONSE_TYPES = ["code"]
 
 
 def protected_resource(host: str) -> dict[str, Any]:
-    """RFC 9728 section 2. ``resource_indicator`` is the exact URL that a person types into a host: by the name it asked
-    for.
-    """
+    """RFC 9728 section 2. ``resource`` is the exact URL that a person types into a host: by the name it asked for."""
     return {
         "resource": f"{resource_indicator.origin_for(host)}/mcp",
         "authorization_servers": [settings.ISSUER],

@@ -35,7 +35,7 @@ def metadata_url(host: str) -> str:
 
 
 def check(sent: Iterable[str], request: object = None) -> None:
-    """Raise ``invalid_target`` when a ``resource_indicator`` is not ours; none at all means ours.
+    """Raise ``invalid_target`` when a ``resource`` is not ours; none at all means ours.
 
     Accepted: the exact URL of ``/mcp``, the same with a trailing slash, the bare origin, the host in any case, and
     on this computer each of its names.

@@ -1,4 +1,4 @@
-"""What went in and out of an account, where coins reach it, and what they earn there. Nothing here moves any."""
+"""What coins could earn at the broker, and what those that are placed there earn. Nothing here places any."""
 
 from typing import Any, NotRequired
 

@@ -1,4 +1,4 @@
-"""What went in and out of an account, where coins reach it, and what they earn there. Nothing here moves any."""
+"""What went in and out of an account, and where coins reach it. Nothing here moves any."""
 
 from typing import Any, NotRequired
 
