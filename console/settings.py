@@ -5,6 +5,7 @@ import tomllib
 from importlib import metadata
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
@@ -12,7 +13,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from brokers import allowed_hosts
-from console import ip_addresses
+from console import ip_addresses, scopes
 from console.config import email, instance_dir, oidc
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -309,14 +310,14 @@ OAUTH2_PROVIDER_REFRESH_TOKEN_MODEL = "oauth.RefreshToken"
 OAUTH2_PROVIDER_ID_TOKEN_MODEL = "oauth.IDToken"
 # RFC 9207. Codex 0.143 and 0.144 drop the parameter and then miss it; not advertised, they let it go.
 ADVERTISE_ISS = _flag("TRADELATCH_ADVERTISE_ISS", "1")
-OAUTH2_PROVIDER = {
+OAUTH2_PROVIDER: dict[str, Any] = {
     "OAUTH2_SERVER_CLASS": "oauthlib.oauth2.WebApplicationServer",  # code and refresh grants, no others
     "OAUTH2_VALIDATOR_CLASS": "console.oauth.validator.Validator",
     # Our own code reads metadata documents, on the authorization endpoint alone: the toolkit would do it in the
     # token endpoint's transaction as well.
     "CIMD_METADATA_FETCHER": "console.clients.metadata_fetching.Fetcher",
     "OIDC_ISS_ENDPOINT": ISSUER,
-    "SCOPES": {"mcp:read": "Read", "mcp:trade": "Read and trade"},
+    "SCOPES": {each.value: scopes.label(frozenset({each})) for each in scopes.ALL},
     "ACCESS_TOKEN_GENERATOR": "console.oauth.token_format.access_token",
     "REFRESH_TOKEN_GENERATOR": "console.oauth.token_format.refresh_token",
     "ACCESS_TOKEN_EXPIRE_SECONDS": 3600,

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from django.conf import settings
+
 from brokers.types import LONGEST_SYMBOL, Ability, AssetClass, OrderClass, OrderType, Side, TimeInForce
 from console.authority.call_quota import CallKind
 from console.connections import broker_access
@@ -505,8 +507,8 @@ TOOLS: tuple[Tool, ...] = (
         toolset=Toolset.TRADE,
         ability=Ability.ORDERS,
         about=(
-            "Confirm a prepared order: send it, once the user agreed to its summary. Single use, 120 s. Outcome "
-            "unknown: get_order_status."
+            "Confirm a prepared order: send it, once the user agreed to its summary. Single use, "
+            f"{settings.CONFIRMATION_SECONDS} s. Outcome unknown: get_order_status."
         ),
         run=orders.confirm_trade,
         returns=orders.Moved,

@@ -33,7 +33,7 @@ from console.oauth.models import AccessToken, Grant, RefreshToken
 from console.oauth.toolkit import OAuth2Validator, errors, set_token_value
 from console.scopes import Scope
 
-REFRESH_LIFETIME = timedelta(days=30)
+REFRESH_LIFETIME = timedelta(seconds=settings.OAUTH2_PROVIDER["REFRESH_TOKEN_EXPIRE_SECONDS"])
 # Hosts refresh from several processes at once and retry when an answer is lost: a refresh token that was just
 # used works again this long, with a new pair, and the access token it replaced lives as long.
 SIBLING_WINDOW = timedelta(seconds=60)

@@ -233,14 +233,14 @@ def _decide(
 def _consent_page(
     request: HttpRequest, asked: AuthorizationRequest, form: ConsentForm, changed: list[str] | None = None
 ) -> HttpResponse:
-    trade_words = scopes.LABELS[Scope.TRADE]
+    trade_words = scopes.describe(Scope.TRADE)
     context = {
         "client": asked.client,
         "destination": Destination.of(asked.redirect_uri),
         "form": form,
         "shown": consent_digest.to_field(consent_digest.digests(asked, form.connections)),
         "changed": changed,
-        "read_words": scopes.LABELS[Scope.READ],
+        "read_words": scopes.describe(Scope.READ),
         "trade_words": f"Also {trade_words[0].lower()}{trade_words[1:]}",
         "add_connection": f"/connections/add/?{urlencode({'next': request.path})}",
     }
