@@ -30,7 +30,6 @@ from mcpserver.arguments.types import Amounts, Currency, Cursor, Day, Filters, F
 from mcpserver.context import ToolAnswer, ToolCall
 from mcpserver.tools import (
     account_selection,
-    core,
     derivatives,
     earn,
     executions,
@@ -43,6 +42,7 @@ from mcpserver.tools import (
     performance,
     risk,
     screeners,
+    server_info,
 )
 
 
@@ -153,22 +153,22 @@ TOOLS: tuple[Tool, ...] = (
         name="get_capabilities",
         toolset=Toolset.CORE,
         about="Capabilities: what you can do, are allowed to; permissions, paper or live, order types, who confirms.",
-        run=core.get_capabilities,
-        returns=core.ServerCapabilities,
+        run=server_info.get_capabilities,
+        returns=server_info.ServerCapabilities,
     ),
     Tool(
         name="self_test",
         toolset=Toolset.CORE,
         about="Check the connection now; says what is broken and what to do.",
-        run=core.self_test,
-        returns=core.SelfTest,
+        run=server_info.self_test,
+        returns=server_info.SelfTest,
     ),
     Tool(
         name="get_connections",
         toolset=Toolset.CORE,
         about="Broker connection: state, environment, last error.",
-        run=core.get_connections,
-        returns=core.Connections,
+        run=server_info.get_connections,
+        returns=server_info.Connections,
     ),
     Tool(
         name="get_accounts",

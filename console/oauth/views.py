@@ -25,7 +25,7 @@ from console.clients import metadata_documents, redirect_uri_rules, registration
 from console.clients.models import Client
 from console.clients.registration import ClosedDoor
 from console.connected_apps import grants
-from console.oauth import authorization, consent_digest, metadata, pending_authorizations, register, toolkit
+from console.oauth import authorization, consent_digest, dynamic_registration, metadata, pending_authorizations, toolkit
 from console.oauth.authorization import AuthorizationRequest
 from console.oauth.decorators import error, public_endpoint
 from console.oauth.forms import ConsentForm
@@ -58,12 +58,12 @@ def register_client(request: HttpRequest) -> HttpResponse:
         if settings.SELF_REGISTRATION == "off":
             raise ClosedDoor
         asked = _registration(request)
-        if not register.within_limit(ip):
+        if not dynamic_registration.within_limit(ip):
             return _too_many()
-        answer = register.register(asked, ip=ip)
+        answer = dynamic_registration.register(asked, ip=ip)
     except ClosedDoor as closed:
         return error("access_denied", str(closed), status=403)
-    except register.BadRegistration as refused:
+    except dynamic_registration.BadRegistration as refused:
         return error(refused.error, str(refused))
     return _json_response(answer, status=201)
 
@@ -84,22 +84,24 @@ def manage_client(request: HttpRequest, client_id: str) -> HttpResponse:
         try:
             if settings.SELF_REGISTRATION == "off":
                 raise ClosedDoor
-            if not register.within_limit(request.META.get("REMOTE_ADDR", "")):
+            if not dynamic_registration.within_limit(request.META.get("REMOTE_ADDR", "")):
                 return _too_many()
-            register.replace(client, _registration(request), ip=request.META.get("REMOTE_ADDR", ""))
+            dynamic_registration.replace(client, _registration(request), ip=request.META.get("REMOTE_ADDR", ""))
         except ClosedDoor as closed:
             return error("access_denied", str(closed), status=403)
-        except register.BadRegistration as refused:
+        except dynamic_registration.BadRegistration as refused:
             return error(refused.error, str(refused))
-    return _json_response(register.describe(client), status=200)
+    return _json_response(dynamic_registration.describe(client), status=200)
 
 
-def _registration(request: HttpRequest) -> register.Registration:
-    too_large = register.BadRegistration("invalid_client_metadata", "The body is too large for a registration.")
-    if int(request.META.get("CONTENT_LENGTH") or 0) > register.MAX_BODY_BYTES:
+def _registration(request: HttpRequest) -> dynamic_registration.Registration:
+    too_large = dynamic_registration.BadRegistration(
+        "invalid_client_metadata", "The body is too large for a registration."
+    )
+    if int(request.META.get("CONTENT_LENGTH") or 0) > dynamic_registration.MAX_BODY_BYTES:
         raise too_large
     try:
-        return register.parse(request.body)
+        return dynamic_registration.parse(request.body)
     except SuspiciousOperation as error:
         raise too_large from error
 
