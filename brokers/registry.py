@@ -16,7 +16,7 @@ from brokers.kraken.adapter import KrakenBroker
 from brokers.krakenfutures.adapter import KrakenFuturesBroker
 from brokers.okx.adapter import OkxBroker
 from brokers.paper import adapter as paper
-from brokers.paper import intake as paper_intake
+from brokers.paper import order_intake as paper_intake
 from brokers.tws import rules as tws_rules
 from brokers.types import Capabilities
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from brokers.http import Garbled
-from brokers.reading import quoted_text
+from brokers.json_values import quoted_text
 from brokers.types import Unreadable
 
 R = TypeVar("R")

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
-from console import body_timeout, proxies
+from console import body_timeout, trusted_proxies
 from mcpserver import asgi as mcp
 
 # WhiteNoise hands its files over as WSGI wants them. They are small: that Django reads each whole harms nobody.
@@ -31,4 +31,4 @@ async def _dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         await _console(scope, receive, send)
 
 
-application = proxies.with_proxies(settings.TRUSTED_PROXIES, _dispatch)
+application = trusted_proxies.with_proxies(settings.TRUSTED_PROXIES, _dispatch)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator, Iterable, MutableMapping
 from typing import Any
 
-from console import early_refusals
+from console import refusal_rendering
 from console.errors import Code
 
 SILENCE_SECONDS = 10.0
@@ -73,7 +73,7 @@ class BodyClock:
 
 async def refuse(path: str, send: Send) -> None:
     """The answer to a body that is too slow."""
-    kind, text = early_refusals.render_refusal(path, 408, Code.REQUEST_TIMEOUT, _DETAIL, template="408.html")
+    kind, text = refusal_rendering.render_refusal(path, 408, Code.REQUEST_TIMEOUT, _DETAIL, template="408.html")
     body = text.encode()
     head = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
     head += [(b"connection", b"close"), (b"cache-control", b"no-store")]

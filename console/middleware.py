@@ -8,10 +8,10 @@ from django.core.exceptions import BadRequest, DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 
-from console import early_refusals, host_names, ip_addresses
+from console import host_names, ip_addresses, refusal_rendering
 from console.errors import Code
-from console.help import links
-from console.text import escape_hidden
+from console.help import error_links
+from console.untrusted_text import escape_hidden
 
 _FOR_PROGRAMS = ("/api/", "/auth/", "/static/", "/.well-known/", "/oauth/token", "/oauth/revoke", "/oauth/register")
 _FORM = "application/x-www-form-urlencoded"
@@ -43,7 +43,7 @@ def refuse_foreign_host(
         except DisallowedHost:
             host = request.META.get("HTTP_HOST", "")
             host_names.log_foreign_host(host, request.META.get("REMOTE_ADDR", ""))
-            kind, body = early_refusals.render_refusal(
+            kind, body = refusal_rendering.render_refusal(
                 request.path,
                 400,
                 Code.INVALID_REQUEST,
@@ -69,7 +69,8 @@ def refuse_nul(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
             if "\0" in request.path:
                 code = Code.INVALID_REQUEST
                 return JsonResponse(
-                    {"error": "invalid_request", "code": code, "error_uri": links.error_page_url(code)}, status=400
+                    {"error": "invalid_request", "code": code, "error_uri": error_links.error_page_url(code)},
+                    status=400,
                 )
             return get_response(request)
         sent = [request.path.encode(), request.META.get("QUERY_STRING", "").encode("latin-1", "replace")]

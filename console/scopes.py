@@ -2,6 +2,10 @@
 
 from enum import StrEnum
 
+from django.conf import settings
+
+from console.elapsed import span_text
+
 
 class Scope(StrEnum):
     READ = "mcp:read"
@@ -20,16 +24,8 @@ class Source(StrEnum):
     """No credential: the owner at the browser. Nothing that a call can carry ever stands for it."""
 
 
-# What a person reads on the consent page and in lists.
-LABELS = {
-    Scope.READ: "See accounts, positions, orders and prices.",
-    Scope.TRADE: "Prepare orders and cancel them. Each order still needs a confirmation within 2 minutes.",
-    Scope.MANAGE: "Manage connections, keys and apps over the REST API. It has no access to broker accounts and "
-    "cannot trade.",
-}
-
 # What an app may hold, and what hosts are told of. Managing is not among them: no app can ask for it.
-ALL = (Scope.READ, Scope.TRADE)
+ALL: tuple[Scope, ...] = (Scope.READ, Scope.TRADE)
 
 MAY_HOLD: dict[Source, frozenset[Scope]] = {
     Source.OAUTH: frozenset(ALL),
@@ -53,6 +49,21 @@ def parse(text: str) -> frozenset[Scope]:
 
 def render(scopes: frozenset[Scope]) -> str:
     return " ".join(scope for scope in ALL if scope in scopes)
+
+
+def describe(scope: Scope) -> str:
+    """What a person reads on the consent page and in forms. A function: the settings take the scopes from here."""
+    match scope:
+        case Scope.READ:
+            return "See accounts, positions, orders and prices."
+        case Scope.TRADE:
+            soon = span_text(settings.CONFIRMATION_SECONDS)
+            return f"Prepare orders and cancel them. Each order still needs a confirmation within {soon}."
+        case Scope.MANAGE:
+            return (
+                "Manage connections, keys and apps over the REST API. It has no access to broker accounts and "
+                "cannot trade."
+            )
 
 
 def label(scopes: frozenset[Scope]) -> str:

@@ -5,6 +5,7 @@ import tomllib
 from importlib import metadata
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
@@ -12,7 +13,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from brokers import allowed_hosts
-from console import ip_addresses
+from console import ip_addresses, scopes
 from console.config import email, instance_dir, oidc
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -213,7 +214,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "console.accounts.required.SecondFactorMiddleware",
+    "console.accounts.second_factor_required.SecondFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -239,7 +240,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 # allauth brings authenticator apps, passkeys and recovery codes; the pages and the way in are ours.
-MFA_ADAPTER = "console.accounts.adapters.SecondFactors"
+MFA_ADAPTER = "console.accounts.allauth_adapter.SecondFactors"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "Tradelatch"
 MFA_TOTP_TOLERANCE = 1  # a code typed as it changed, or on a phone half a minute off
@@ -284,7 +285,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = None
 SECURE_HSTS_SECONDS = 31536000 if _SECURE else 0
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _PUBLIC.scheme
-# X-Forwarded-For and -Proto are believed from these and from nobody else: see console.proxies
+# X-Forwarded-For and -Proto are believed from these and from nobody else: see console.trusted_proxies
 try:
     TRUSTED_PROXIES = ip_addresses.parse_networks(os.environ.get("TRADELATCH_TRUSTED_PROXIES", ""))
 except ValueError as error:
@@ -309,16 +310,16 @@ OAUTH2_PROVIDER_REFRESH_TOKEN_MODEL = "oauth.RefreshToken"
 OAUTH2_PROVIDER_ID_TOKEN_MODEL = "oauth.IDToken"
 # RFC 9207. Codex 0.143 and 0.144 drop the parameter and then miss it; not advertised, they let it go.
 ADVERTISE_ISS = _flag("TRADELATCH_ADVERTISE_ISS", "1")
-OAUTH2_PROVIDER = {
+OAUTH2_PROVIDER: dict[str, Any] = {
     "OAUTH2_SERVER_CLASS": "oauthlib.oauth2.WebApplicationServer",  # code and refresh grants, no others
     "OAUTH2_VALIDATOR_CLASS": "console.oauth.validator.Validator",
     # Our own code reads metadata documents, on the authorization endpoint alone: the toolkit would do it in the
     # token endpoint's transaction as well.
-    "CIMD_METADATA_FETCHER": "console.clients.fetching.Fetcher",
+    "CIMD_METADATA_FETCHER": "console.clients.metadata_fetching.Fetcher",
     "OIDC_ISS_ENDPOINT": ISSUER,
-    "SCOPES": {"mcp:read": "Read", "mcp:trade": "Read and trade"},
-    "ACCESS_TOKEN_GENERATOR": "console.oauth.tokens.access_token",
-    "REFRESH_TOKEN_GENERATOR": "console.oauth.tokens.refresh_token",
+    "SCOPES": {each.value: scopes.label(frozenset({each})) for each in scopes.ALL},
+    "ACCESS_TOKEN_GENERATOR": "console.oauth.token_format.access_token",
+    "REFRESH_TOKEN_GENERATOR": "console.oauth.token_format.refresh_token",
     "ACCESS_TOKEN_EXPIRE_SECONDS": 3600,
     "REFRESH_TOKEN_EXPIRE_SECONDS": 30 * 86400,
     "REFRESH_TOKEN_REUSE_PROTECTION": True,
@@ -412,7 +413,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "class": "console.text.OneLineFormatter",
+            "class": "console.untrusted_text.OneLineFormatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
         }

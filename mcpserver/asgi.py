@@ -17,11 +17,11 @@ from django.conf import settings  # noqa: E402 - needs django.setup()
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager  # noqa: E402 - needs django.setup()
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
-from console import proxies, toolsets  # noqa: E402
+from console import toolsets, trusted_proxies  # noqa: E402
 from console.onboarding import migrate  # noqa: E402
 from mcpserver import console_catalog, edge, server  # noqa: E402
 from mcpserver.fast_path import FastPath  # noqa: E402
-from mcpserver.listening import Listeners  # noqa: E402
+from mcpserver.subscriptions import Listeners  # noqa: E402
 from mcpserver.surface import OURS, Surface  # noqa: E402
 
 PATHS = ("/mcp", "/mcp/")
@@ -87,4 +87,4 @@ def _refuse_newer() -> None:
 
 toolsets.provide(console_catalog.tools())
 mcp_app = McpApp()
-application = proxies.with_proxies(settings.TRUSTED_PROXIES, mcp_app)
+application = trusted_proxies.with_proxies(settings.TRUSTED_PROXIES, mcp_app)

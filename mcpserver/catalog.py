@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from django.conf import settings
+
 from brokers.types import LONGEST_SYMBOL, Ability, AssetClass, OrderClass, OrderType, Side, TimeInForce
 from console.authority.call_quota import CallKind
 from console.connections import broker_access
@@ -21,15 +23,15 @@ from console.orders.states import Status
 from console.principal import Principal
 from console.scopes import Scope
 from console.toolsets import Toolset, switched_on
-from mcpserver import shapes, tables
+from mcpserver import result_schemas, result_tables
 from mcpserver.arguments import lenient
 from mcpserver.arguments.base import Amount, Arg, Choice, Moment, Symbols, Text, Whole
 from mcpserver.arguments.types import Amounts, Currency, Cursor, Day, Filters, Flag, OptionLegs, OrderItems, Texts
 from mcpserver.context import ToolAnswer, ToolCall
 from mcpserver.tools import (
-    accounts,
-    core,
+    account_selection,
     derivatives,
+    earn,
     executions,
     funding,
     holdings,
@@ -39,7 +41,8 @@ from mcpserver.tools import (
     paper,
     performance,
     risk,
-    screens,
+    screeners,
+    server_info,
 )
 
 
@@ -150,43 +153,43 @@ TOOLS: tuple[Tool, ...] = (
         name="get_capabilities",
         toolset=Toolset.CORE,
         about="Capabilities: what you can do, are allowed to; permissions, paper or live, order types, who confirms.",
-        run=core.get_capabilities,
-        returns=core.ServerCapabilities,
+        run=server_info.get_capabilities,
+        returns=server_info.ServerCapabilities,
     ),
     Tool(
         name="self_test",
         toolset=Toolset.CORE,
         about="Check the connection now; says what is broken and what to do.",
-        run=core.self_test,
-        returns=core.SelfTest,
+        run=server_info.self_test,
+        returns=server_info.SelfTest,
     ),
     Tool(
         name="get_connections",
         toolset=Toolset.CORE,
         about="Broker connection: state, environment, last error.",
-        run=core.get_connections,
-        returns=core.Connections,
+        run=server_info.get_connections,
+        returns=server_info.Connections,
     ),
     Tool(
         name="get_accounts",
         toolset=Toolset.CORE,
         about="Accounts this app may see, with environment.",
-        run=accounts.get_accounts,
-        returns=accounts.Accounts,
+        run=account_selection.get_accounts,
+        returns=account_selection.Accounts,
     ),
     Tool(
         name="get_current_account",
         toolset=Toolset.CORE,
         about="Account used when account_id is omitted.",
-        run=accounts.get_current_account,
-        returns=accounts.OneAccount,
+        run=account_selection.get_current_account,
+        returns=account_selection.OneAccount,
     ),
     Tool(
         name="set_current_account",
         toolset=Toolset.CORE,
         about="Set the account used when account_id is omitted.",
-        run=accounts.set_current_account,
-        returns=accounts.OneAccount,
+        run=account_selection.set_current_account,
+        returns=account_selection.OneAccount,
         args=(Text(name="account_id", required=True, longest=64),),
         access=ToolAccess.WRITE,
     ),
@@ -384,14 +387,14 @@ TOOLS: tuple[Tool, ...] = (
         toolset=Toolset.MARKET,
         ability=Ability.BARS,
         about="Technical indicators: RSI, MACD, moving average (SMA, EMA), BBANDS, ATR, VWAP.",
-        run=screens.get_indicators,
-        returns=screens.Indicators,
+        run=screeners.get_indicators,
+        returns=screeners.Indicators,
         args=(
             SYMBOL,
             Texts(name="indicators", required=True, about='e.g. ["RSI(14)", "MACD(12,26,9)", "SMA(50)"].'),
             _listed_elsewhere(BAR),
             _listed_elsewhere(PERIOD),
-            Whole(name="last", most=screens.MOST_VALUES),
+            Whole(name="last", most=screeners.MOST_VALUES),
         ),
     ),
     Tool(
@@ -399,12 +402,12 @@ TOOLS: tuple[Tool, ...] = (
         toolset=Toolset.MARKET,
         ability=Ability.SCREENING,
         about="Stock screener: what passes all filters; 24 h volumes and changes, daily indicators.",
-        run=screens.screen_securities,
-        returns=screens.Screened,
+        run=screeners.screen_securities,
+        returns=screeners.Screened,
         reports=True,
         args=(
             Filters(
-                name="filters", required=True, fields=screens.FIELDS, about="value: decimal text or another field."
+                name="filters", required=True, fields=screeners.FIELDS, about="value: decimal text or another field."
             ),
             _listed_elsewhere(ASSET_CLASS),
             Text(name="sort", longest=20, about="A field; -field for largest first."),
@@ -416,10 +419,10 @@ TOOLS: tuple[Tool, ...] = (
         toolset=Toolset.MARKET,
         ability=Ability.SCREENING,
         about="Top gainers, losers or most active of the last 24 h.",
-        run=screens.get_movers,
-        returns=screens.Screened,
+        run=screeners.get_movers,
+        returns=screeners.Screened,
         args=(
-            Choice(name="kind", required=True, choices=screens.MOVERS),
+            Choice(name="kind", required=True, choices=screeners.MOVERS),
             _listed_elsewhere(ASSET_CLASS),
             Whole(name="limit", most=50),
         ),
@@ -504,8 +507,8 @@ TOOLS: tuple[Tool, ...] = (
         toolset=Toolset.TRADE,
         ability=Ability.ORDERS,
         about=(
-            "Confirm a prepared order: send it, once the user agreed to its summary. Single use, 120 s. Outcome "
-            "unknown: get_order_status."
+            "Confirm a prepared order: send it, once the user agreed to its summary. Single use, "
+            f"{settings.CONFIRMATION_SECONDS} s. Outcome unknown: get_order_status."
         ),
         run=orders.confirm_trade,
         returns=orders.Moved,
@@ -801,8 +804,8 @@ TOOLS: tuple[Tool, ...] = (
         toolset=Toolset.EARN,
         ability=Ability.EARN,
         about="Staking and savings: offers, and what the account has in them.",
-        run=funding.get_earn_offers,
-        returns=funding.Earnings,
+        run=earn.get_earn_offers,
+        returns=earn.Earnings,
         args=(ACCOUNT, Text(name="asset", longest=20)),
     ),
 )
@@ -818,14 +821,14 @@ def find(name: str) -> Tool | None:
 
 
 def arranged(answer: ToolAnswer, tool: Tool | None, given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-    """What a call of a tool answers, in the form in which it leaves, and its JSON; see ``mcpserver.tables``."""
-    columns = {} if tool is None or answer.is_error else shapes.columns(tool.returns)
-    made, written = tables.arrange(answer.content, columns)
-    if tool is None or len(written) <= tables.DEFAULT_BYTES:
+    """What a call of a tool answers, in the form in which it leaves, and its JSON; see ``mcpserver.result_tables``."""
+    columns = {} if tool is None or answer.is_error else result_schemas.columns(tool.returns)
+    made, written = result_tables.arrange(answer.content, columns)
+    if tool is None or len(written) <= result_tables.DEFAULT_BYTES:
         return made, written
     asked = {name for name, value in given.items() if value is not None} - lenient.HOST_ADDED - {"account_id"}
     is_default = asked <= {arg.name for arg in tool.args if arg.required}
-    return tables.shorten(made, written, columns, is_default=is_default)
+    return result_tables.shorten(made, written, columns, is_default=is_default)
 
 
 _WORDS = {tool.name: frozenset(re.findall(r"[a-z]{2,}", f"{tool.name} {tool.about}".lower())) for tool in TOOLS}

@@ -6,7 +6,7 @@ Only what the caller's own connection knows is ever offered.
 from collections.abc import Callable, Mapping
 
 from console.connections import broker_access
-from console.orders import events as order_events
+from console.orders import event_queries as order_events
 from console.toolsets import Toolset, switched_on
 from mcpserver.context import ToolCall
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from console.connections import broker_access
 from console.toolsets import ToolField, ToolInfo
-from mcpserver import catalog, server, shapes
+from mcpserver import catalog, result_schemas, server
 from mcpserver.catalog import Tool
 
 _CONTEXT = "context"
@@ -18,7 +18,7 @@ def tools() -> list[ToolInfo]:
 
 
 def _described(tool: Tool, brokers: frozenset[str]) -> ToolInfo:
-    gives, rows = shapes.schema(tool.returns), shapes.schema(tool.returns, spread=True)
+    gives, rows = result_schemas.schema(tool.returns), result_schemas.schema(tool.returns, spread=True)
     return ToolInfo(
         name=tool.name,
         toolset=tool.toolset,

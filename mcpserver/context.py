@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from console.principal import Principal
-from console.text import escape_hidden_in
+from console.untrusted_text import escape_hidden_in
 
 
 def readable(content: dict[str, Any]) -> dict[str, Any]:

@@ -33,10 +33,10 @@ from console.authority import bearer
 from console.authority.bearer import Unauthenticated, WrongAddress
 from console.config.instance_dir import OWN_NAME
 from console.errors import Code, Refusal
-from console.help import links
-from console.oauth import resource
+from console.help import error_links
+from console.oauth import resource_indicator
 from console.principal import Manager, Principal
-from console.text import escape_hidden
+from console.untrusted_text import escape_hidden
 from mcpserver import pipeline, server
 from mcpserver.arguments import base as arguments
 from mcpserver.catalog import Tool
@@ -438,14 +438,14 @@ def _may_stream(arrived: _Arrived, tool: Tool | None) -> bool:
 
 def _challenge(status: int, error: str | None, code: Code, message: str, request_id: str, host: str) -> Response:
     """401 and 403 with where to sign in and what for (RFC 9728 section 5.1, RFC 6750 section 3)."""
-    challenge = f'Bearer resource_metadata="{resource.metadata_url(host)}", scope="{_ALL_SCOPES}"'
+    challenge = f'Bearer resource_metadata="{resource_indicator.metadata_url(host)}", scope="{_ALL_SCOPES}"'
     if error is not None:
         challenge += f', error="{error}", error_description="{_UNQUOTABLE.sub("?", message)}"'
     return JSONResponse(
         {
             "error": error or code,
             "error_description": message,
-            "error_uri": links.error_page_url(code),
+            "error_uri": error_links.error_page_url(code),
             "code": code,
             "request_id": request_id,
         },
@@ -464,7 +464,7 @@ def _plain_text_response(
             "error": {
                 "code": rpc_code,
                 "message": escape_hidden(message),
-                "data": {"code": code, "help": links.error_page_url(code), "request_id": request_id},
+                "data": {"code": code, "help": error_links.error_page_url(code), "request_id": request_id},
             },
         },
         status_code=status,

@@ -244,7 +244,7 @@ def _unanswered(
 
 
 def _discard(state: _State, call: RunTool, note: str) -> ToolAnswer:
-    """It ends now, not when its two minutes are over."""
+    """It ends now, not when its time is over."""
     answer = call("discard_confirmation", {"confirmation_id": state.confirmation_id}, redeemer=Redeemer.USER)
     if answer.is_error:
         return answer

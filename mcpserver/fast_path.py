@@ -42,7 +42,7 @@ from console.authority.call_quota import CallKind
 from console.errors import Refusal
 from console.principal import Principal
 from console.scopes import Source
-from mcpserver import elicitation, order_card, pipeline, step_up, tables
+from mcpserver import elicitation, order_card, pipeline, result_tables, step_up
 from mcpserver.catalog import Tool, arranged
 from mcpserver.context import ToolAnswer, is_readable, readable
 from mcpserver.json_text import to_json
@@ -313,7 +313,7 @@ class FastPath:
         if not is_readable(written):
             answer = replace(answer, content=readable(answer.content))
             content, written = arranged(answer, plain.tool, plain.arguments)
-        text = tables.to_text(content, written)
+        text = result_tables.to_text(content, written)
         said = (
             f'{{"jsonrpc":"2.0","id":{plain.id},"result":{{"content":[{{"type":"text","text":{to_json(text)}}}],'
             f'"structuredContent":{written},"isError":{"true" if answer.is_error else "false"}'

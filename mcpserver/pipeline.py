@@ -17,10 +17,10 @@ from console.audit.models import CallOutcome
 from console.authority import admission, call_quota, last_used
 from console.authority.call_quota import CallKind
 from console.errors import Code, Refusal
-from console.help import links
+from console.help import error_links
 from console.principal import Manager, Principal
-from console.text import escape_hidden
 from console.toolsets import Toolset
+from console.untrusted_text import escape_hidden
 from mcpserver import catalog
 from mcpserver.arguments import base as arguments
 from mcpserver.catalog import Tool
@@ -251,7 +251,7 @@ def _error(refusal: Refusal) -> dict[str, Any]:
         code=refusal.code.value,
         message=str(refusal),
         retry=refusal.retry.value,
-        help=links.error_page_url(refusal.code),
+        help=error_links.error_page_url(refusal.code),
         field=refusal.field,
         retry_after_seconds=refusal.retry_after,
         order_id=refusal.order_id,

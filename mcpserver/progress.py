@@ -7,7 +7,7 @@ import anyio
 import anyio.from_thread
 from mcp.server.session import ServerSession
 
-from console.text import escape_hidden
+from console.untrusted_text import escape_hidden
 from mcpserver.context import Report
 
 _BACKLOG = 64

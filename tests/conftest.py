@@ -38,7 +38,7 @@ from console import scopes, toolsets  # noqa: E402
 from console.accounts.models import User  # noqa: E402
 from console.connections.models import Connection  # noqa: E402
 from console.keys import minting  # noqa: E402
-from console.onboarding import open_connection  # noqa: E402
+from console.onboarding import connection_lifecycle  # noqa: E402
 from mcpserver import console_catalog  # noqa: E402
 from tests import prepared, serving  # noqa: E402
 from tests.patience import at_most  # noqa: E402
@@ -140,7 +140,7 @@ def operator(db: None) -> User:
 
 @pytest.fixture
 def paper(owner: User) -> Connection:
-    connection, _ = open_connection.open_paper(owner, name="Practice", starting_cash=Decimal(100_000))
+    connection, _ = connection_lifecycle.open_paper(owner, name="Practice", starting_cash=Decimal(100_000))
     return connection
 
 

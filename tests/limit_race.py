@@ -54,7 +54,7 @@ def run() -> Counter[str]:
     from console import limits
     from console.accounts.models import User
     from console.authority import bearer
-    from console.connections import paper as paper_connections
+    from console.connections import paper_linking as paper_connections
     from console.connections import services as connections
     from console.keys import minting
     from console.orders import prepare as preparing

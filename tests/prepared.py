@@ -95,13 +95,13 @@ def migrate() -> None:
     from django.conf import settings
     from django.db import connection
 
-    from console.onboarding import migrate
+    from console.onboarding import migrate as onboarding_migrate
 
     file = Path(settings.HOME) / _DATABASE
     if shared() and connection.vendor == "sqlite" and not file.exists():
         shutil.copy(database(), file)
     else:
-        migrate.migrate()
+        onboarding_migrate.migrate()
 
 
 @contextlib.contextmanager

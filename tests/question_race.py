@@ -66,7 +66,7 @@ def one_round(app: "Principal", user: "Principal", number: int) -> list[tuple[st
 def run(rounds: int) -> Counter[str]:
     from console.accounts.models import User
     from console.authority import bearer
-    from console.connections import paper as paper_connections
+    from console.connections import paper_linking as paper_connections
     from console.keys import minting
     from console.principal import Redeemer
     from console.scopes import Scope

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import django
+from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django.setup()
@@ -184,7 +185,7 @@ def _tools() -> list[str]:
                 "| Tool | Who | What it does |",
                 "|---|---|---|",
             ]
-            rows += [f"| `{tool.name}` | {_READERS[tool.scope]} | {tool.about} |" for tool in inside]
+            rows += [f"| `{tool.name}` | {_READERS[tool.scope]} | {_with_markers(tool.about)} |" for tool in inside]
             rows.append("")
     return rows[:-1]
 
@@ -196,9 +197,17 @@ def _errors() -> list[str]:
         for code in Code
     ]
     for code in Code:
-        rows += ["", f"## {code}", "", f"**{EXPLANATIONS[code].title}.** {CAUSES[code]}", ""]
+        rows += ["", f"## {code}", "", f"**{EXPLANATIONS[code].title}.** {_with_markers(CAUSES[code])}", ""]
         rows += [f"What to do: {EXPLANATIONS[code].advice}"]
     return rows
+
+
+def _with_markers(text: str) -> str:
+    """Where a text says how long a confirmation lives, Help says it as this instance has it."""
+    seconds = settings.CONFIRMATION_SECONDS
+    return re.sub(
+        rf"\b{seconds}(?= s\b| seconds\b)", f"<!-- instance:confirmation_seconds -->{seconds}<!-- / -->", text
+    )
 
 
 def _statuses() -> list[str]:

@@ -90,7 +90,8 @@ def test_every_recipe_names_the_files_of_its_kind() -> None:
     recipes = dict(
         re.findall(r"^### Add an? (.+?)\n(.*?)(?=^###? |\Z)", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL | re.M)
     )
-    kinds = {"broker", "tool", "order term", "limit", "error code", "setting", "page", "host", "audit field"}
+    kinds = {"broker", "tool", "order term", "order class", "limit", "scope", "error code", "setting", "page", "host"}
+    kinds |= {"audit field", "e-mail", "notification channel", "kind of OAuth client", "periodic task", "CSV column"}
     assert set(recipes) == kinds
     assert [kind for kind, text in recipes.items() if not _PATH.search(text)] == []
 

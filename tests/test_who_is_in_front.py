@@ -8,7 +8,7 @@ import pytest
 from django.test import Client as Browser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from console import ip_addresses, proxies
+from console import ip_addresses, trusted_proxies
 from console.accounts.models import User
 from console.connections.models import Connection
 from console.keys import minting
@@ -47,7 +47,7 @@ def met(named: list[str], client: tuple[str, int] | None, **headers: str) -> tup
     async def send(message: Any) -> None:
         raise AssertionError("nothing is sent")
 
-    served: ASGIApp = proxies.with_proxies(named, proxies.with_proxies(named, app))
+    served: ASGIApp = trusted_proxies.with_proxies(named, trusted_proxies.with_proxies(named, app))
     anyio.run(served, scope, receive, send)
     [found] = seen
     return found["client"] and found["client"][0], found["scheme"]

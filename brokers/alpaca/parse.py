@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from brokers.errors import InvalidSymbol
 from brokers.http import Garbled
 from brokers.instrument_id import InstrumentId, InstrumentKind, venue_of
-from brokers.reading import quoted_text
+from brokers.json_values import quoted_text
 from brokers.symbol_lookup import occ_symbol, parse_occ
 from brokers.types import (
     AccountState,

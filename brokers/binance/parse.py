@@ -5,11 +5,11 @@ from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
-from brokers.crypto import parse, unknown
-from brokers.crypto.outcomes import Codes, Meaning, by_words, is_internal
+from brokers.crypto import parse, unknown_word_counts
+from brokers.crypto.error_outcomes import Codes, Meaning, by_words, is_internal
 from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable
-from brokers.reading import quoted_text
+from brokers.json_values import quoted_text
 from brokers.types import DepositAddress, EarnHolding, EarnOffer, OrderRequest, OrderType, TimeInForce
 
 VENUE = "Binance"
@@ -133,7 +133,7 @@ def terms(row: "Row") -> parse.VenueTerms:
     word = str(row.get("type") or "")
     kind = _TYPES.get(word)
     if kind is None and word not in _NO_WORD_HERE:
-        unknown.note(VENUE, "order type", word)
+        unknown_word_counts.note(VENUE, "order type", word)
     limit, stop = parse.positive(row.get("price")), parse.positive(row.get("stopPrice"))
     if (delta := parse.positive(row.get("trailingDelta"))) is not None:
         kind = OrderType.TRAIL if kind is OrderType.STOP else None

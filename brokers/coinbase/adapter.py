@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Self
 
 from brokers.coinbase import parse
-from brokers.crypto import checks, unknown
+from brokers.crypto import order_checks, unknown_word_counts
 from brokers.crypto import parse as crypto_parse
 from brokers.crypto.adapter import PAGE, PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
@@ -106,7 +106,7 @@ class CoinbaseBroker(CryptoBroker):
         )
 
     def _check_order(self, request: OrderRequest, found: Instrument, price: Decimal | None = None) -> None:
-        checks.check(request, found, self.CAPABILITIES, price)
+        order_checks.check(request, found, self.CAPABILITIES, price)
         if request.order_type is OrderType.MARKET and request.side is Side.BUY and request.notional is None:
             raise NotSupported("Coinbase accepts market buys by amount, not by quantity. Give notional.")
 
@@ -239,7 +239,7 @@ class CoinbaseBroker(CryptoBroker):
             try:
                 each = parse.transfer(row)
             except crypto_parse.UNREADABLE:
-                unknown.note(self.VENUE.title, "unreadable transfer")
+                unknown_word_counts.note(self.VENUE.title, "unreadable transfer")
                 continue
             if each is None or (end and each.at >= end):
                 continue

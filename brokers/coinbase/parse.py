@@ -11,11 +11,11 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from brokers.crypto import parse, unknown
-from brokers.crypto.outcomes import Codes, Meaning, by_words, is_internal
+from brokers.crypto import parse, unknown_word_counts
+from brokers.crypto.error_outcomes import Codes, Meaning, by_words, is_internal
 from brokers.decimals import plain
 from brokers.errors import BrokerError, BrokerUnavailable, NotCancellable, Rejected, UnknownOutcome
-from brokers.reading import quoted_text
+from brokers.json_values import quoted_text
 from brokers.types import (
     DepositAddress,
     OrderRequest,
@@ -162,9 +162,9 @@ def terms(row: "Row") -> parse.VenueTerms:
     word, _, end = name.rpartition("_")
     kind = _TYPES.get(word)
     if kind is None and word not in _NO_WORD_HERE:
-        unknown.note(VENUE, "order configuration", name)
+        unknown_word_counts.note(VENUE, "order configuration", name)
     if end not in _ENDS_ITS_NAME:
-        unknown.note(VENUE, "time in force", end)
+        unknown_word_counts.note(VENUE, "time in force", end)
     limit = parse.positive(within.get("limit_price"))
     stop = parse.positive(within.get("stop_price")) or parse.positive(within.get("stop_trigger_price"))
     if (str(row.get("side")), within.get("stop_direction")) in _TAKES_PROFIT:
@@ -210,7 +210,7 @@ def balances(accounts: Any, coded: Callable[[Any], Any]) -> dict[str, dict[str, 
         if word not in _WALLETS:
             free, used = Decimal(0), free + used
             if word != _VAULT:
-                unknown.note(VENUE, "type of account", word)
+                unknown_word_counts.note(VENUE, "type of account", word)
         one = found.setdefault(code, {"total": Decimal(0), "free": Decimal(0), "used": Decimal(0)})
         one["free"], one["used"] = one["free"] + free, one["used"] + used
         one["total"] = one["free"] + one["used"]
@@ -231,7 +231,7 @@ def trades(rows: Sequence["Row"], naming: Callable[[Any], tuple[str, Decimal]]) 
 def _trade(row: "Row", undone: set[Any], naming: Callable[[Any], tuple[str, Decimal]]) -> parse.Answer:
     word = str(row.get("trade_type") or _FILL)
     if word != _FILL and word not in _ADJUSTED:
-        unknown.note(VENUE, "type of fill", word)
+        unknown_word_counts.note(VENUE, "type of fill", word)
     symbol, lot = naming(row.get("product_id"))
     price, size = parse.positive(row.get("price")), parse.number_or_zero(row.get("size"))
     if row.get("size_in_quote") is True and price is not None:

@@ -37,8 +37,7 @@ from brokers.errors import (
     UnknownOutcome,
 )
 from brokers.http import Garbled, HttpAnswer, Timeouts
-from brokers.lacking import Lacking
-from brokers.reading import parsing, quoted_text, record, records, text
+from brokers.json_values import parsing, quoted_text, record, records, text
 from brokers.types import (
     Ability,
     Account,
@@ -62,6 +61,7 @@ from brokers.types import (
     Unreadable,
 )
 from brokers.unknown_words import UnknownWords
+from brokers.unsupported_calls import Lacking
 
 BROKER = "CrossTrade"
 URL = "https://app.crosstrade.io"

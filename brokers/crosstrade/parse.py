@@ -11,7 +11,7 @@ from typing import Any
 
 from brokers.http import Garbled
 from brokers.instrument_id import InstrumentId, InstrumentKind, venue_of
-from brokers.reading import epoch, number, optional_number, quoted_text, record, records, text
+from brokers.json_values import epoch, number, optional_number, quoted_text, record, records, text
 from brokers.types import (
     AccountState,
     AssetClass,

@@ -12,9 +12,9 @@ from typing import Any, Self
 
 from brokers import symbol_lookup
 from brokers.base import Extras
-from brokers.crypto import checks, parse, unknown
+from brokers.crypto import order_checks, parse, unknown_word_counts
+from brokers.crypto.call_queue import Priority
 from brokers.crypto.client import KeyClient, Venue, client_for
-from brokers.crypto.gate import Priority
 from brokers.errors import (
     BrokerError,
     BrokerUnavailable,
@@ -29,7 +29,7 @@ from brokers.errors import (
     Rejected,
     UnknownOutcome,
 )
-from brokers.reading import quoted_text
+from brokers.json_values import quoted_text
 from brokers.types import (
     Ability,
     Account,
@@ -101,7 +101,7 @@ class CryptoBroker(Extras, ABC):
     def __init__(self, client: KeyClient, settings: Mapping[str, Any]) -> None:
         self._client = client
         self._settings = settings
-        self._unknown = unknown.collected()
+        self._unknown = unknown_word_counts.collected()
 
     @property
     def unknown_words(self) -> tuple[Unreadable, ...]:
@@ -567,7 +567,7 @@ class CryptoBroker(Extras, ABC):
 
     def _check_order(self, request: OrderRequest, found: Instrument, price: Decimal | None = None) -> None:
         """What a venue refuses beyond the shared rules is added by it."""
-        checks.check(request, found, self.CAPABILITIES, price)
+        order_checks.check(request, found, self.CAPABILITIES, price)
 
     def _public(self, name: str, *args: Any) -> Any:
         self._client.public.load()
@@ -656,7 +656,7 @@ class CryptoBroker(Extras, ABC):
                 )
                 return None
         except parse.UNREADABLE:
-            unknown.note(self.VENUE.title, "unreadable order")
+            unknown_word_counts.note(self.VENUE.title, "unreadable order")
             if not open_only:
                 return None
             answer = {**answer, "terms": None}
@@ -718,7 +718,7 @@ class CryptoBroker(Extras, ABC):
             return {**self._client.exchange.parse_order(self._for_library(row)), "terms": self._terms(row)}
         except parse.UNREADABLE:
             theirs, ours, market = (row.get(name) for name in self.NAMES)
-            unknown.note(self.VENUE.title, "unreadable order")
+            unknown_word_counts.note(self.VENUE.title, "unreadable order")
             return {"id": theirs, "clientOrderId": ours, "symbol": market, "terms": None}
 
     def _for_library(self, row: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -12,9 +12,9 @@ from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
-from brokers.crypto import library, outcomes
-from brokers.crypto.gate import Gate, Nonces, Priority
-from brokers.crypto.outcomes import Codes
+from brokers.crypto import ccxt_loading, error_outcomes
+from brokers.crypto.call_queue import Gate, Nonces, Priority
+from brokers.crypto.error_outcomes import Codes
 from brokers.errors import AuthFailed, BrokerError, BrokerUnavailable
 
 _MARKETS_KEPT = 3600.0
@@ -58,7 +58,7 @@ class CcxtClient:
         seconds = float(settings.get("timeout", 10.0))
         self._most = 2 * seconds
         self.venue = venue
-        self.exchange = library.exchange(
+        self.exchange = ccxt_loading.exchange(
             venue.library_name, {"timeout": int(seconds * 1000), **venue.config(settings), **config}
         )
         self.exchange.has["fetchCurrencies"] = False  # keys with few permissions may not read them
@@ -75,16 +75,18 @@ class CcxtClient:
             self.exchange.nonce = lambda: nonces.next(now())
 
     def write(self, turn: Priority, name: str, *args: Any) -> Any:
-        """Once. Raises what ``outcomes.write_error`` makes of an error; the answer itself is the caller's to doubt."""
-        return self._call(turn, outcomes.write_error, name, args)
+        """Once. Raises what ``error_outcomes.write_error`` makes of an error; the answer itself is the caller's to
+        doubt.
+        """
+        return self._call(turn, error_outcomes.write_error, name, args)
 
     def read(self, name: str, *args: Any, **named: Any) -> Any:
-        return self._call(Priority.READ, outcomes.read_error, name, args, named)
+        return self._call(Priority.READ, error_outcomes.read_error, name, args, named)
 
     def _call(
         self,
         turn: Priority,
-        failed: Callable[[Exception, Codes, outcomes.Answered], BrokerError],
+        failed: Callable[[Exception, Codes, error_outcomes.Answered], BrokerError],
         name: str,
         args: tuple[Any, ...],
         named: Mapping[str, Any] | None = None,
@@ -93,10 +95,10 @@ class CcxtClient:
         with self._gate.turn(turn), other_processes:
             self.exchange.last_json_response = self.exchange.last_status = None
             try:
-                with library.within(self._most):
+                with ccxt_loading.within(self._most):
                     return getattr(self.exchange, name)(*args, **(named or {}))
             except Exception as error:
-                answer = outcomes.Answered(self.exchange.last_status, self.exchange.last_json_response)
+                answer = error_outcomes.Answered(self.exchange.last_status, self.exchange.last_json_response)
                 made = failed(error, self.venue.codes, answer)
         # Not chained: what ccxt says holds the address and the venue's whole answer.
         raise made

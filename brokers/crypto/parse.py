@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from brokers.crypto import unknown
+from brokers.crypto import unknown_word_counts
 from brokers.errors import BrokerUnavailable
 from brokers.instrument_id import InstrumentId, InstrumentKind
-from brokers.reading import quoted_text
+from brokers.json_values import quoted_text
 from brokers.types import (
     AssetClass,
     Bar,
@@ -303,7 +303,7 @@ def readable(rows: Iterable[Any], read: Callable[[Any], Any], venue: str, what: 
         try:
             found.append(read(row))
         except UNREADABLE:
-            unknown.note(venue, f"unreadable {what}")
+            unknown_word_counts.note(venue, f"unreadable {what}")
     return found
 
 
@@ -313,7 +313,7 @@ def status(answer: Answer, filled: Decimal, venue: str = "") -> BrokerStatus:
     if found is None:
         found = BrokerStatus.WORKING
         if answer.get("status") not in _STILL_OPEN:
-            unknown.note(venue, "order status", answer.get("status"))
+            unknown_word_counts.note(venue, "order status", answer.get("status"))
     return BrokerStatus.PARTIALLY_FILLED if found is BrokerStatus.WORKING and filled else found
 
 

@@ -39,8 +39,7 @@ from brokers.ibkr import session as sessions
 from brokers.ibkr.session import BROKER, Session, error_of
 from brokers.ibkr.signing import Credentials
 from brokers.instrument_id import InstrumentId, InstrumentKind, venue_of
-from brokers.lacking import Lacking, page_of_fills
-from brokers.reading import code, number, parsing, quoted_text, record, records, text
+from brokers.json_values import code, number, parsing, quoted_text, record, records, text
 from brokers.types import (
     Ability,
     Account,
@@ -70,6 +69,7 @@ from brokers.types import (
     Unreadable,
 )
 from brokers.unknown_words import UnknownWords
+from brokers.unsupported_calls import Lacking, page_of_fills
 
 _OURS = re.compile("[0-9a-f]{32}")
 """An order_ref that we gave: a client order id."""

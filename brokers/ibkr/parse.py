@@ -13,7 +13,7 @@ from typing import Any
 from brokers.decimals import plain
 from brokers.http import Garbled
 from brokers.instrument_id import ticker_of, venue_of
-from brokers.reading import code, epoch, number, optional_number, quoted_text, record, records, text
+from brokers.json_values import code, epoch, number, optional_number, quoted_text, record, records, text
 from brokers.symbol_lookup import parse_occ
 from brokers.types import (
     AccountState,

@@ -26,7 +26,7 @@ from brokers.errors import (
 from brokers.http import Garbled, HostAccess, HttpAnswer, Timeouts
 from brokers.ibkr import signing
 from brokers.ibkr.signing import Credentials, LiveToken
-from brokers.reading import code, quoted_text, record, records, text
+from brokers.json_values import code, quoted_text, record, records, text
 from brokers.types import Instrument
 
 BROKER = "Interactive Brokers"

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from brokers.errors import AuthFailed
 from brokers.http import Garbled
-from brokers.reading import record, text
+from brokers.json_values import record, text
 
 _GENERATOR = 2
 

@@ -6,11 +6,11 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from brokers.crypto import parse, unknown
-from brokers.crypto.outcomes import Codes, Meaning, by_words, is_internal
+from brokers.crypto import parse, unknown_word_counts
+from brokers.crypto.error_outcomes import Codes, Meaning, by_words, is_internal
 from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable
-from brokers.reading import quoted_text
+from brokers.json_values import quoted_text
 from brokers.types import (
     DepositAddress,
     EarnHolding,
@@ -152,7 +152,7 @@ def terms(row: "Row") -> parse.VenueTerms:
     word, flags = str(told.get("ordertype") or ""), str(row.get("oflags") or "").split(",")
     kind = _TYPES.get(word)
     if kind is None and word not in _NO_WORD_HERE:
-        unknown.note(VENUE, "order type", word)
+        unknown_word_counts.note(VENUE, "order type", word)
     triggers = word.endswith("-limit") or word in ("stop-loss", "take-profit", "trailing-stop")
     stop = (_price(told.get("price")) or _price(row.get("stopprice"))) if triggers else None
     limit = _price(told.get("price2" if triggers else "price")) or _price(row.get("limitprice"))
@@ -252,7 +252,7 @@ def balances(rows: Any, coded: Coded) -> dict[str, dict[str, Decimal]]:
         if form and form not in _SPENDABLE:
             used = total
             if form not in _LOCKED:
-                unknown.note(VENUE, "form of a balance", form)
+                unknown_word_counts.note(VENUE, "form of a balance", form)
         one = found.setdefault(code, {"total": Decimal(0), "used": Decimal(0), "free": Decimal(0)})
         one["total"], one["used"] = one["total"] + total, one["used"] + used
         one["free"] = one["total"] - one["used"]
@@ -289,7 +289,7 @@ def entry(row: Row, coded: Coded) -> Transaction:
         raise BrokerUnavailable("Kraken sent an entry without its time.")
     word = str(row.get("type") or "none")
     if word not in _ENTRIES:
-        unknown.note(VENUE, "kind of ledger entry", word)
+        unknown_word_counts.note(VENUE, "kind of ledger entry", word)
     kind = _ENTRIES.get(word, "other")
     if word == "earn" and str(row.get("subtype") or "").startswith(_OWN_EARNINGS):
         kind = "interest"

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from brokers.crypto import parse as crypto_parse
-from brokers.crypto import unknown
+from brokers.crypto import unknown_word_counts
 from brokers.crypto.adapter import PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
 from brokers.errors import BrokerError, BrokerUnavailable, NotSupported, Rejected
@@ -199,7 +199,7 @@ class KrakenFuturesBroker(CryptoBroker):
         try:
             return parse.open_order(row, self._symbol)
         except crypto_parse.UNREADABLE:
-            unknown.note(self.VENUE.title, "unreadable order")
+            unknown_word_counts.note(self.VENUE.title, "unreadable order")
             ours = parse.from_venue_id(row.get("cliOrdId"))
             return {"id": row.get("order_id"), "clientOrderId": ours, "symbol": row.get("symbol"), "terms": None}
 
@@ -217,7 +217,7 @@ class KrakenFuturesBroker(CryptoBroker):
                 except crypto_parse.UNREADABLE:
                     if strictly:
                         raise BrokerUnavailable("Kraken Futures sent an order that could not be read.") from None
-                    unknown.note(self.VENUE.title, "unreadable order event")
+                    unknown_word_counts.note(self.VENUE.title, "unreadable order event")
                     continue
                 if answer is not None and answer["id"] not in seen:
                     seen.add(answer["id"])

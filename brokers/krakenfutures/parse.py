@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from brokers.crypto import parse, unknown
-from brokers.crypto.outcomes import Codes, Meaning, by_words, is_internal
+from brokers.crypto import parse, unknown_word_counts
+from brokers.crypto.error_outcomes import Codes, Meaning, by_words, is_internal
 from brokers.decimals import plain
 from brokers.errors import BrokerError, BrokerUnavailable, NotCancellable
-from brokers.reading import quoted_text
+from brokers.json_values import quoted_text
 from brokers.types import Cash, FundingPayment, FundingRate, Instrument, OrderRequest, OrderType, TimeInForce
 
 VENUE = "Kraken Futures"
@@ -191,7 +191,7 @@ def _terms(
     elif word in ("mkt", "market"):
         kind = OrderType.MARKET
     if word not in _LIMITS | _STOPS | _NO_WORD_HERE | {EITHER, "fok", "mkt", "market"}:
-        unknown.note(VENUE, "order type", word)
+        unknown_word_counts.note(VENUE, "order type", word)
     tifs = {EITHER: TimeInForce.IOC, "fok": TimeInForce.FOK}
     return parse.VenueTerms(
         order_type=kind,
@@ -238,7 +238,7 @@ def event(row: Row, naming: Naming) -> parse.Answer | None:
     name, body = next(iter(told.items())) if isinstance(told, dict) and told else ("", {})
     if name not in _STATES or not isinstance(body, dict):
         if name not in _NO_STATES:
-            unknown.note(VENUE, "order event", name)
+            unknown_word_counts.note(VENUE, "order event", name)
         return None
     order = next((body[each] for each in _INSIDE if isinstance(body.get(each), dict)), None)
     if order is None:
@@ -382,7 +382,7 @@ def entry(row: Row, coded: Callable[[str], Any]) -> parse.Answer:
 
 def _kind_of(word: str) -> str:
     if word not in _ENTRIES:
-        unknown.note(VENUE, "kind of log entry", word)
+        unknown_word_counts.note(VENUE, "kind of log entry", word)
     return _ENTRIES.get(word, "other")
 
 

@@ -6,11 +6,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from brokers.crypto import parse, unknown
-from brokers.crypto.outcomes import Codes, Meaning, by_words, is_internal
+from brokers.crypto import parse, unknown_word_counts
+from brokers.crypto.error_outcomes import Codes, Meaning, by_words, is_internal
 from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable
-from brokers.reading import quoted_text
+from brokers.json_values import quoted_text
 from brokers.types import (
     DepositAddress,
     EarnHolding,
@@ -186,7 +186,7 @@ def terms(row: "Row") -> parse.VenueTerms:
     word, limit = str(row.get("ordType") or ""), parse.positive(row.get("px"))
     kind, tif = _TYPES.get(word, (None, None))
     if kind is None and word not in _NO_WORD_HERE:
-        unknown.note(VENUE, "order type", word)
+        unknown_word_counts.note(VENUE, "order type", word)
     by_worth = row.get("tgtCcy") == "quote_ccy" and word == "market" and row.get("instType", "SPOT") == "SPOT"
     return parse.VenueTerms(
         order_type=None if kind is OrderType.LIMIT and limit is None else kind,
@@ -256,7 +256,7 @@ def entry(told: parse.Answer) -> Transaction:
     """Of GET account/bills, as ccxt reads it but for its kind. The change of the balance has the fee in it."""
     word = str((told.get("info") or {}).get("type") or "")
     if word not in _BILLS:
-        unknown.note(VENUE, "kind of bill", word)
+        unknown_word_counts.note(VENUE, "kind of bill", word)
     return parse.transaction({**told, "type": _BILLS.get(word, "other")})
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from brokers import market_hours
 from brokers.compiled_queries import Statement
-from brokers.paper import account_rows, buying_power, costs, engine, feed, fill_rules, ledger, prices
+from brokers.paper import account_rows, buying_power, costs, engine, fill_rules, ledger, prices, public_price_feed
 from brokers.paper.listings import market_for, market_of
 from brokers.paper.models import OPEN_STATUSES, CashBalance, Holding, MatchedTape, PaperAccount, PaperOrder
 from brokers.types import BrokerStatus
@@ -58,7 +58,7 @@ def open_account(
 
     ``hours`` is "always" or "venue", ``kind`` "cash" or "margin", ``preset`` a name in ``costs.PRESETS``;
     ``settlement_days`` are business days, for stocks in a cash account (1 is what US brokers have had since 2024).
-    ``venue`` is a name in ``feed.VENUES``, whose coins it then trades at live prices and nothing else.
+    ``venue`` is a name in ``public_price_feed.VENUES``, whose coins it then trades at live prices and nothing else.
     """
     now = now or timezone.now()
     _check_opening(name, starting_cash, currency, hours)
@@ -324,9 +324,10 @@ def _check_opening(name: str, starting_cash: Decimal, currency: str, kind: str) 
 
 
 def _check_live(venue: str, currency: str, kind: str) -> None:
-    if venue not in feed.VENUES:
-        raise ValueError(f"There are live prices of {', '.join(feed.VENUES)} only.")
-    if currency not in feed.currencies(venue):
-        raise ValueError(f"At {feed.title(venue)} coins trade for {' or '.join(feed.currencies(venue))} here.")
+    if venue not in public_price_feed.VENUES:
+        raise ValueError(f"There are live prices of {', '.join(public_price_feed.VENUES)} only.")
+    if currency not in public_price_feed.currencies(venue):
+        known = " or ".join(public_price_feed.currencies(venue))
+        raise ValueError(f"At {public_price_feed.title(venue)} coins trade for {known} here.")
     if kind != buying_power.CASH:
         raise ValueError("Live prices are those of coins, which need a cash account.")

@@ -20,16 +20,16 @@ from brokers.paper import (
     account_rows,
     buying_power,
     costs,
-    fee_schedule,
-    feed,
+    exchange_rates,
+    fee_descriptions,
     fill_rules,
-    intake,
     ledger,
-    live,
-    rates,
-    sessions,
+    live_market,
+    order_intake,
+    public_price_feed,
+    trading_sessions,
 )
-from brokers.paper import depth as simulated_depth
+from brokers.paper import order_book as simulated_depth
 from brokers.paper.accounts import CurrentAccount, bring_current
 from brokers.paper.engine import Matcher
 from brokers.paper.listings import exchanges, market_of, market_shown, origin
@@ -104,7 +104,7 @@ class PaperBroker(Extras):
 
     @property
     def capabilities(self) -> Capabilities:
-        return intake.CAPABILITIES
+        return order_intake.CAPABILITIES
 
     def connect(self) -> ConnectionInfo:
         return ConnectionInfo(
@@ -116,7 +116,7 @@ class PaperBroker(Extras):
         if not venue:
             return Health(latency=0.0, clock_skew=None)
         began = time.monotonic()
-        ahead = live.feed_of(venue).ping(self._clock())
+        ahead = live_market.feed_of(venue).ping(self._clock())
         return Health(latency=time.monotonic() - began, clock_skew=-ahead.total_seconds())
 
     def accounts(self) -> list[Account]:
@@ -212,7 +212,7 @@ class PaperBroker(Extras):
 
     def fees(self, account_id: str) -> list[FeeRule]:
         account = self._of(account_id)
-        return fee_schedule.fee_rules(costs.model_of(account.preset, account.overrides))
+        return fee_descriptions.fee_rules(costs.model_of(account.preset, account.overrides))
 
     def find_instruments(
         self, query: str, *, asset_class: AssetClass | None = None, limit: int = 10, by_name: bool = False
@@ -224,7 +224,7 @@ class PaperBroker(Extras):
         return list(islice(fitting, max(limit, 0)))
 
     def instrument(self, symbol: str) -> Instrument:
-        return intake.described(self._market().tape(symbol))
+        return order_intake.described(self._market().tape(symbol))
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
         now = self._clock()
@@ -237,14 +237,14 @@ class PaperBroker(Extras):
     def order_book(self, symbol: str, depth: int) -> OrderBook:
         tape = self._market().tape(symbol)
         if venue := self._venue:
-            return live.feed_of(venue).book(tape.instrument, depth, self._clock())
+            return live_market.feed_of(venue).book(tape.instrument, depth, self._clock())
         return simulated_depth.book(tape, self._clock(), depth)
 
     def prints(self, symbol: str, limit: int) -> Prints:
         tape, now = self._market().tape(symbol), self._clock()
         size = BarSize.MINUTE if tape.step == 1 else BarSize.DAY
         if venue := self._venue:
-            found = live.bars(venue, tape.instrument.symbol, size, None, None, limit, now)
+            found = live_market.bars(venue, tape.instrument.symbol, size, None, None, limit, now)
         else:
             found = bars_of(tape, size, start=None, end=None, limit=limit, now=now)
         return Prints(
@@ -260,12 +260,12 @@ class PaperBroker(Extras):
 
     def market_hours(self, *, day: date | None = None, market: str = "") -> list[MarketDay]:
         venue = self._venue
-        return sessions.markets(
+        return trading_sessions.markets(
             self._account.hours,
             self._clock(),
             day=day,
             market=market,
-            live=feed.title(venue) if venue else "",
+            live=public_price_feed.title(venue) if venue else "",
             exchanges=exchanges(),
         )
 
@@ -273,8 +273,8 @@ class PaperBroker(Extras):
         market, now = self._market(), self._clock()
         if venue := self._venue:
             for pair in filter(market.lists, (f"{base}/{quote}", f"{quote}/{base}")):
-                live.update_quote(venue, pair, now)
-        return rates.rate(market, base, quote, now)
+                live_market.update_quote(venue, pair, now)
+        return exchange_rates.rate(market, base, quote, now)
 
     def bars(
         self,
@@ -287,16 +287,16 @@ class PaperBroker(Extras):
     ) -> list[Bar]:
         market, now = self._market(), self._clock()
         if venue := self._venue:
-            return live.bars(venue, market.tape(symbol).instrument.symbol, size, start, end, limit, now)
+            return live_market.bars(venue, market.tape(symbol).instrument.symbol, size, start, end, limit, now)
         return market.bars(symbol, size, start, end, limit, now)
 
     def preview(self, account_id: str, request: OrderRequest) -> Preview:
         self._bring(account_id, request.symbol)
-        return intake.preview(self._current(account_id, named=request.client_order_id), request)
+        return order_intake.preview(self._current(account_id, named=request.client_order_id), request)
 
     def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
         now = self._bring(account_id, request.symbol)
-        return _broker_order(*intake.submit(account_id, request, now))
+        return _broker_order(*order_intake.submit(account_id, request, now))
 
     def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
         account = self._current(account_id).account
@@ -321,13 +321,13 @@ class PaperBroker(Extras):
         if self._venue_of(account_id) and (found := self.order(account_id, client_order_id)) is not None:
             self._bring(account_id, found.symbol)
         with self._resting(account_id, client_order_id) as (account, order, now):
-            order = intake.change(account, order, changes, now)
+            order = order_intake.change(account, order, changes, now)
         return _broker_order(order)
 
     def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
         if venue := self._venue_of(account_id):
             # Where the venue cannot be reached the order is taken back all the same.
-            live.update_followed_bars(self._clock(), venue)
+            live_market.update_followed_bars(self._clock(), venue)
         with self._resting(account_id, client_order_id) as (account, order, now):
             Matcher(account, market_of(account), now).cancel(order)
         return _broker_order(order)
@@ -361,18 +361,18 @@ class PaperBroker(Extras):
         """As ``_current``, with prices of now for what it holds. Raises BrokerUnavailable."""
         if venue := self._venue_of(account_id):
             account, now = self._of(account_id), self._clock()
-            live.update_listings(venue, now)
-            live.check(venue, account.holdings.values_list("symbol", flat=True), now)
+            live_market.update_listings(venue, now)
+            live_market.check(venue, account.holdings.values_list("symbol", flat=True), now)
         return self._current(account_id)
 
     def _bring(self, account_id: str, symbol: str) -> datetime:
         """Now, with the newest prices for a new order in ``symbol``. Raises BrokerUnavailable."""
         venue, now = self._venue_of(account_id), self._clock()
         if venue:
-            live.update_listings(venue, now)
-            name = live.market(venue).tape(symbol).instrument.symbol
-            live.update_bars(venue, [name], now, behind=timedelta(minutes=1))
-            live.update_quote(venue, name, now)
+            live_market.update_listings(venue, now)
+            name = live_market.market(venue).tape(symbol).instrument.symbol
+            live_market.update_bars(venue, [name], now, behind=timedelta(minutes=1))
+            live_market.update_quote(venue, name, now)
         return now
 
     @property
@@ -431,7 +431,7 @@ def _cached_quote(market: Market, symbol: str, minute: int) -> Quote:
 
 def _live_quote(market: Market, symbol: str, now: datetime) -> Quote:
     tape = market.tape(symbol)
-    live.update_quote(market.venue, tape.instrument.symbol, now)
+    live_market.update_quote(market.venue, tape.instrument.symbol, now)
     return newest(tape, now)
 
 

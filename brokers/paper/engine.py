@@ -18,11 +18,11 @@ Cancelling one of a pair leaves the other. When the exit of a bracket fills, wha
 
 *Borrowing.* At 00:00 UTC a short position costs a day's borrow fee on its value, and negative cash a day's interest.
 
-*Corporate actions.* Those of the simulated stocks are ``simulated_actions``, others are imported. At 00:00 UTC of the
-ex-date a dividend is paid on every share held, and by whoever is short; no order's price is changed for it. A split
-multiplies the position, pays what is less than a lot in cash at the last price, and cancels every open order in the
-stock, GTC or not and legs too, because its price and quantity no longer mean what they did. Of two on one day the older
-import acts first, and what is announced before what is imported.
+*Corporate actions.* Those of the simulated stocks are ``simulated_corporate_actions``, others are imported. At 00:00
+UTC of the ex-date a dividend is paid on every share held, and by whoever is short; no order's price is changed for it.
+A split multiplies the position, pays what is less than a lot in cash at the last price, and cancels every open order in
+the stock, GTC or not and legs too, because its price and quantity no longer mean what they did. Of two on one day the
+older import acts first, and what is announced before what is imported.
 """
 
 import math
@@ -34,9 +34,9 @@ from heapq import heappop, heappush
 
 from brokers import market_hours
 from brokers.errors import InsufficientFunds, InsufficientPosition
-from brokers.paper import buying_power, costs, fill_rules, ledger, prices, simulated_actions
+from brokers.paper import buying_power, costs, fill_rules, ledger, prices, simulated_corporate_actions
 from brokers.paper.models import OPEN_STATUSES, MatchedTape, PaperAccount, PaperFill, PaperOrder
-from brokers.paper.simulated_actions import SimulatedAction
+from brokers.paper.simulated_corporate_actions import SimulatedAction
 from brokers.types import AssetClass, Bar, BrokerStatus, OrderClass, OrderType, Quote, Side, TimeInForce
 
 GRACE = timedelta(minutes=5)
@@ -564,7 +564,7 @@ def _actions(account: PaperAccount, market: prices.Market, now: datetime) -> lis
         return []
     after = account.acted_until or account.created
     imported = [each for each in market.actions if after < each.at <= now]
-    return [*simulated_actions.between(account.seed, after, now), *imported]
+    return [*simulated_corporate_actions.between(account.seed, after, now), *imported]
 
 
 def _seen(keys: Iterable[str]) -> dict[str, datetime]:

@@ -15,9 +15,9 @@ from brokers.compiled_queries import Statement
 from brokers.decimals import ExactDecimalField
 from brokers.errors import InvalidAccount
 from brokers.market_calendars import EXCHANGES
-from brokers.paper import live, prices, replay, simulated, simulated_actions
+from brokers.paper import live_market, prices, replay_market, simulated_corporate_actions, simulated_market
 from brokers.paper.models import CorporateAction, ImportedSeries, PaperAccount
-from brokers.paper.simulated_actions import SimulatedAction
+from brokers.paper.simulated_corporate_actions import SimulatedAction
 from brokers.shared_reads import shared
 from brokers.types import AssetClass, BarSize, Instrument
 
@@ -46,7 +46,7 @@ def market_for(
 ) -> prices.Market:
     """``imported``: what is, where it was read. Raises BrokerUnavailable for a venue whose listing was never read."""
     if venue:
-        return live.market(venue)
+        return live_market.market(venue)
     rows = _IMPORTED.rows() if imported is None else imported
     return _market(seed, market_hours, tuple(sorted(rows, key=_in_order)))
 
@@ -64,8 +64,8 @@ def market_shown(key: str, now: datetime) -> prices.Market:
 def _market_shown(key: str, now: datetime) -> prices.Market:
     seed, market_hours, venue = origin(key)
     if venue:
-        live.update_listings(venue, now)
-        return live.market(venue)
+        live_market.update_listings(venue, now)
+        return live_market.market(venue)
     return _market(seed, market_hours, tuple(sorted(_IMPORTED.shared(), key=_in_order)))
 
 
@@ -94,7 +94,7 @@ def _market(seed: int, market_hours: str, imported: tuple[tuple[Any, ...], ...])
         for pk, at, symbol, _, kind, _, value in imported
         if value is not None
     ]
-    for each in sorted((*actions, *simulated_actions.schedule(seed)), key=attrgetter("at")):
+    for each in sorted((*actions, *simulated_corporate_actions.schedule(seed)), key=attrgetter("at")):
         if each.kind == "split":
             ratios.setdefault(each.symbol, []).append((hours.minute_of(each.at), each.value))
     listed = [*built_in(seed, market_hours), *_listed(series, market_hours)]
@@ -109,8 +109,8 @@ def _with_splits(entry: prices.Listing, splits: list[tuple[int, Decimal]] | None
 
 @lru_cache(maxsize=64)
 def built_in(seed: int, market_hours: str) -> tuple[prices.Listing, ...]:
-    bitcoin = prices.Listing(replay.BTC_USD, replay.BTC_NAME, AssetClass.CRYPTO, replay.btc_usd)
-    return (bitcoin, *simulated.listing(seed, market_hours))
+    bitcoin = prices.Listing(replay_market.BTC_USD, replay_market.BTC_NAME, AssetClass.CRYPTO, replay_market.btc_usd)
+    return (bitcoin, *simulated_market.listing(seed, market_hours))
 
 
 def is_taken(symbol: str) -> bool:
@@ -136,7 +136,7 @@ def _listed(series: Iterable[tuple[Any, ...]], market_hours: str) -> list[prices
 
 
 @lru_cache(maxsize=64)
-def _series_tape(pk: int, imported: datetime, kind: str) -> replay.ReplayTape:
+def _series_tape(pk: int, imported: datetime, kind: str) -> replay_market.ReplayTape:
     """Kept for good, because a series never changes; ``imported`` tells two series of one number apart."""
     series = ImportedSeries.objects.get(pk=pk)
     rows = list(series.bars.order_by("start"))
@@ -153,7 +153,7 @@ def _series_tape(pk: int, imported: datetime, kind: str) -> replay.ReplayTape:
         price_source=f"replay of imported {series.symbol} bars ({span})",
         venue=series.exchange if series.exchange.startswith("X") else "",  # FX and CME are no market identifier codes
     )
-    return replay.ReplayTape(
+    return replay_market.ReplayTape(
         instrument,
         [row.start for row in rows],
         [prices.Ohlcv(row.open, row.high, row.low, row.close, row.volume) for row in rows],

@@ -28,7 +28,9 @@ class PaperAccount(models.Model):
     settlement_days = models.PositiveSmallIntegerField(default=0)
     """Business days until the proceeds of a stock can be spent. 0: at once."""
     venue = models.CharField(max_length=16, blank=True, default="")
-    """Whose live prices it trades at, a name in ``feed.VENUES``; empty: the recorded and simulated market."""
+    """Whose live prices it trades at, a name in ``public_price_feed.VENUES``; empty: the recorded and simulated
+    market.
+    """
     acted_until = models.DateTimeField(null=True)
     """Corporate actions up to this time are in the books."""
     accrues_at = models.DateTimeField(null=True)

@@ -20,7 +20,7 @@ from brokers.instrument_id import InstrumentId
 from brokers.types import AssetClass, Bar, BarSize, Instrument, Quote
 
 if TYPE_CHECKING:
-    from brokers.paper.simulated_actions import SimulatedAction
+    from brokers.paper.simulated_corporate_actions import SimulatedAction
 
 Number = TypeVar("Number", int, Decimal)
 

@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from brokers.paper import accounts, live
+from brokers.paper import accounts, live_market
 
 
 @shared_task
@@ -13,4 +13,4 @@ def match_resting() -> None:
 @shared_task
 def follow_live_prices() -> None:
     """Store the new bars of what live accounts have orders and positions in. Slow venues keep nothing else waiting."""
-    live.update_followed_bars(timezone.now())
+    live_market.update_followed_bars(timezone.now())

@@ -38,11 +38,10 @@ from brokers.http import Garbled
 from brokers.ibkr import parse, refusals
 from brokers.ibkr import rules as ibkr_rules
 from brokers.instrument_id import InstrumentId, InstrumentKind, ticker_of, venue_of
-from brokers.lacking import Lacking, page_of_fills
-from brokers.reading import parsing, quoted_text
-from brokers.tws import line as lines
+from brokers.json_values import parsing, quoted_text
+from brokers.tws import api_connection as lines
 from brokers.tws import rules
-from brokers.tws.line import BROKER, TwsConnection
+from brokers.tws.api_connection import BROKER, TwsConnection
 from brokers.types import (
     Ability,
     Account,
@@ -67,6 +66,7 @@ from brokers.types import (
     Unreadable,
 )
 from brokers.unknown_words import UnknownWords
+from brokers.unsupported_calls import Lacking, page_of_fills
 
 _TYPES = {
     OrderType.MARKET: "MKT",

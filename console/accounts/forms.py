@@ -7,7 +7,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from console.accounts import factors, known_browsers
+from console.accounts import known_browsers, second_factors
 from console.accounts.models import User
 from console.accounts.throttle import TOO_MANY, SignInAttempt
 
@@ -64,7 +64,7 @@ class CodeForm(forms.Form):
         if not attempt.begin():
             raise ValidationError(TOO_MANY, code="throttled")
         code: str = self.cleaned_data["code"]
-        if not factors.check_code(self._user, code):
+        if not second_factors.check_code(self._user, code):
             raise ValidationError("Wrong code, or it was already used.", code="wrong")
         attempt.succeeded()
         return code

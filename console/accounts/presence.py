@@ -21,9 +21,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers
 
-from console.accounts import factors
-from console.accounts.factors import Factor
+from console.accounts import second_factors
 from console.accounts.models import User
+from console.accounts.second_factors import Factor
 from console.accounts.throttle import TOO_MANY, SignInAttempt
 from console.errors import Code, Refusal
 
@@ -188,12 +188,12 @@ class _Presented:
 
 def proof_methods(user: User, act: PresenceAct, *, live: bool) -> ProofMethods:
     """``live``: it lets others do more with real money."""
-    password, code = user.has_usable_password(), factors.has(user, factors.APP)
-    if factors.has(user, factors.PASSKEY):
+    password, code = user.has_usable_password(), second_factors.has(user, second_factors.APP)
+    if second_factors.has(user, second_factors.PASSKEY):
         repairs = ACTS[act].repairs
         return ProofMethods(passkey=True, password=repairs and password, code=repairs)
     if live:
-        why = factors.passkeys_unavailable()
+        why = second_factors.passkeys_unavailable()
         return ProofMethods(missing=f"{NONE_WORKS_HERE} {why}" if why else ADD_ONE_FIRST)
     if not password and not code:
         return ProofMethods(missing=NOTHING_TO_PROVE)
@@ -209,7 +209,7 @@ def _prove(request: HttpRequest, user: User, act: PresenceAct, open_: ProofMetho
         attempt = SignInAttempt(ip=ip, email=user.email, kind="second-step")
         if not attempt.begin():
             raise NotProved(TOO_MANY)
-        factor = factors.check_passkey(shown.credential, user, subject=_subject(request, user, act, shown))
+        factor = second_factors.check_passkey(shown.credential, user, subject=_subject(request, user, act, shown))
         if factor is None:
             raise NotProved(WRONG_PASSKEY)
         attempt.succeeded()
@@ -239,7 +239,7 @@ def _check_code(user: User, code: str, ip: str) -> None:
     attempt = SignInAttempt(ip=ip, email=user.email, kind="second-step")
     if not attempt.begin():
         raise NotProved(TOO_MANY)
-    if not code or not factors.check_code(user, code):
+    if not code or not second_factors.check_code(user, code):
         raise NotProved(WRONG_CODE)
     attempt.succeeded()
 
@@ -277,7 +277,7 @@ def require_proof(
     assert isinstance(user, User)
     open_, shown = proof_methods(user, act, live=live), _from_form(request)
     if _CHALLENGE in request.GET and open_.passkey:
-        return JsonResponse(factors.request_options_about(user, _subject(request, user, act, shown)))
+        return JsonResponse(second_factors.request_options_about(user, _subject(request, user, act, shown)))
     try:
         return _prove(request, user, act, open_, shown)
     except NotProved as refused:
@@ -367,7 +367,7 @@ def _proof_needed(
         return ProofNeeded(f"{open_.missing} Nothing was done.", {})
     offers: dict[str, Any] = {}
     if open_.passkey:
-        offers["passkey"] = dict(factors.request_options_about(user, _subject(request, user, act, shown)))
+        offers["passkey"] = dict(second_factors.request_options_about(user, _subject(request, user, act, shown)))
     if open_.typed:
         offers["typed"] = [name for name in ("password", "code") if getattr(open_, name)]
     asked = (

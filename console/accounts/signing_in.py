@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from console.accounts import factors, known_browsers, sessions
+from console.accounts import known_browsers, second_factors, sessions
 from console.accounts.models import User
 
 HALF_WAY_SECONDS = 600
@@ -30,7 +30,7 @@ def safe_next_url(request: HttpRequest, wanted: str) -> str:
 
 def proceed(request: HttpRequest, user: User, next_: str) -> HttpResponse:
     """The person proved one thing. Whoever has a second factor must show it before they are signed in."""
-    if not factors.has_any(user):
+    if not second_factors.has_any(user):
         return finish(request, user, next_)
     request.session.cycle_key()
     request.session[_KEY] = {"user": user.pk, "hash": user.get_session_auth_hash(), "at": time.time(), "next": next_}

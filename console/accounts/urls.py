@@ -2,7 +2,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from console.accounts import views
-from console.accounts.required import before_second_factor
+from console.accounts.second_factor_required import before_second_factor
 
 urlpatterns = [
     path("sign-in/", views.SignIn.as_view(), name="sign-in"),

@@ -12,10 +12,10 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from console.accounts import factors, known_browsers, links, oidc, proof, signing_in
+from console.accounts import known_browsers, oidc, passkey_second_step, password_links, second_factors, signing_in
 from console.accounts.forms import CodeForm, NewPasswordForm, RecoverForm, SignInForm
 from console.accounts.models import Link, User
-from console.accounts.required import before_second_factor
+from console.accounts.second_factor_required import before_second_factor
 from console.accounts.throttle import TOO_MANY, SignInAttempt
 from console.config.oidc import Provider
 from console.outbox import mailer
@@ -50,16 +50,16 @@ def passkey(request: HttpRequest) -> HttpResponse:
         if not _attempt(request, "passkey-question").begin():
             return JsonResponse({"error": TOO_MANY}, status=429)
         signing_in.shorten_session(request)
-        return JsonResponse(factors.request_options())
+        return JsonResponse(second_factors.request_options())
     attempt = _attempt(request, "passkey")
     next_ = signing_in.safe_next_url(request, request.POST.get("next", ""))
     if not attempt.begin():
         messages.error(request, TOO_MANY)
-    elif factor := factors.check_passkey(request.POST.get("credential", "")):
+    elif factor := second_factors.check_passkey(request.POST.get("credential", "")):
         attempt.succeeded()
         return signing_in.finish(request, factor.user, next_)
     else:
-        messages.error(request, proof.WRONG_PASSKEY)
+        messages.error(request, passkey_second_step.WRONG_PASSKEY)
     return redirect(f"{reverse('sign-in')}?{urlencode({'next': next_})}")
 
 
@@ -71,9 +71,9 @@ def second_step(request: HttpRequest) -> HttpResponse:
     if waiting is None:
         return redirect("sign-in")
     if "options" in request.GET:
-        return JsonResponse(factors.request_options(waiting.user))
+        return JsonResponse(second_factors.request_options(waiting.user))
     form = CodeForm(request, waiting.user, request.POST if "code" in request.POST else None)
-    if request.method == "POST" and (proof.by_passkey(request, waiting.user) or form.is_valid()):
+    if request.method == "POST" and (passkey_second_step.by_passkey(request, waiting.user) or form.is_valid()):
         return signing_in.finish(request, waiting.user, waiting.next)
     return render(
         request,
@@ -81,8 +81,8 @@ def second_step(request: HttpRequest) -> HttpResponse:
         {
             "form": form,
             "email": waiting.user.email,
-            "has_passkey": factors.has(waiting.user, factors.PASSKEY),
-            "has_app": factors.has(waiting.user, factors.APP),
+            "has_passkey": second_factors.has(waiting.user, second_factors.PASSKEY),
+            "has_app": second_factors.has(waiting.user, second_factors.APP),
         },
     )
 
@@ -95,7 +95,7 @@ def recover(request: HttpRequest) -> HttpResponse:
     form = RecoverForm(request, request.POST or None)
     if request.method == "POST" and form.is_valid():
         user = User.objects.filter(email__iexact=form.cleaned_data["email"]).first()
-        mailer.enqueue(user, OutgoingMail.Kind.RECOVERY, good_for=links.LIFETIMES[Link.Purpose.RECOVERY])
+        mailer.enqueue(user, OutgoingMail.Kind.RECOVERY, good_for=password_links.LIFETIMES[Link.Purpose.RECOVERY])
         return render(request, "accounts/recovery_sent.html", {"email": form.cleaned_data["email"]})
     return render(request, "accounts/recover.html", {"form": form})
 
@@ -109,7 +109,7 @@ def set_password(request: HttpRequest, token: str) -> HttpResponse:
     attempt = _attempt(request, "link")
     if not attempt.begin():
         return render(request, "accounts/link_over.html", {"throttled": True}, status=429)
-    link = links.find(token)
+    link = password_links.find(token)
     if link is None:
         return render(request, "accounts/link_over.html", status=404)
     attempt.succeeded()

@@ -21,9 +21,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from console import ids, text
+from console import ids, untrusted_text
 from console.accounts import presence
-from console.accounts.required import before_second_factor
+from console.accounts.second_factor_required import before_second_factor
 from console.api import parsing, problems
 from console.api.openapi import Described
 from console.api.parsing import Nothing, Strict, StrictJSON
@@ -31,8 +31,8 @@ from console.audit import log as audit_log
 from console.audit import paging
 from console.audit.models import CallOutcome
 from console.authority import call_quota, drf, last_used
+from console.authority.credential_refusals import Unauthenticated, WrongAddress
 from console.authority.drf import Caller, Credential, CredentialKind, Need
-from console.authority.refusals import Unauthenticated, WrongAddress
 from console.errors import Code, Refusal
 from console.principal import Manager, Principal
 from console.toolsets import Toolset
@@ -107,7 +107,7 @@ class VisibleJSONRenderer(JSONRenderer):
     """What others wrote leaves with its hidden characters written out."""
 
     def render(self, data: Any, *args: Any, **kwargs: Any) -> bytes:
-        rendered: bytes = super().render(text.escape_hidden_in(data), *args, **kwargs)
+        rendered: bytes = super().render(untrusted_text.escape_hidden_in(data), *args, **kwargs)
         return rendered
 
 

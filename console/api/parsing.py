@@ -16,7 +16,7 @@ from rest_framework.exceptions import ErrorDetail
 from rest_framework.parsers import BaseParser
 
 from brokers.decimals import plain
-from console import text
+from console import untrusted_text
 from console.errors import Code, Refusal
 
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
@@ -33,8 +33,8 @@ class Text(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
-        if places := text.find_hidden(data):
-            self.fail("hidden", char=text.escape_character(data[places[0]]))
+        if places := untrusted_text.find_hidden(data):
+            self.fail("hidden", char=untrusted_text.escape_character(data[places[0]]))
         return super().to_internal_value(data)
 
 

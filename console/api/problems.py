@@ -13,7 +13,7 @@ from brokers.errors import BrokerError
 from console.accounts.presence import ProofNeeded
 from console.api.parsing import Invalid
 from console.errors import EXPLANATIONS, Code, Refusal, refusal_of
-from console.help import links
+from console.help import error_links
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ def refusal_from(error: Exception, request_id: str) -> Refusal:
 def answer(refusal: Refusal, request_id: str) -> Response:
     status = STATUS.get(refusal.code, 422)
     body: dict[str, Any] = {
-        "type": links.error_page_url(refusal.code),
+        "type": error_links.error_page_url(refusal.code),
         "title": EXPLANATIONS[refusal.code].title,
         "status": status,
         "detail": str(refusal),

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from console.api import parsing
 from console.api.base import ApiView, Operation, PageQuery
 from console.api.parsing import Strict
-from console.audit import errors
+from console.audit import failed_calls
 from console.audit import queries as call_queries
 from console.audit.models import Call, CallOutcome
 from console.authority.drf import Need
@@ -61,7 +61,7 @@ class ActivityQuery(PageQuery, Everyone):
 
 
 class ErrorsQuery(Everyone):
-    span = parsing.Choice(choices=list(errors.SPANS), default="12h")
+    span = parsing.Choice(choices=list(failed_calls.SPANS), default="12h")
 
 
 class GroupOut(serializers.Serializer[Any]):
@@ -77,11 +77,11 @@ class GroupOut(serializers.Serializer[Any]):
     calls = serializers.IntegerField()
     last_seen = serializers.DateTimeField()
 
-    def get_advice(self, group: errors.ErrorGroup) -> str:
-        return errors.explain(group.code).advice
+    def get_advice(self, group: failed_calls.ErrorGroup) -> str:
+        return failed_calls.explain(group.code).advice
 
-    def get_blame(self, group: errors.ErrorGroup) -> str:
-        return errors.explain(group.code).blame.value
+    def get_blame(self, group: failed_calls.ErrorGroup) -> str:
+        return failed_calls.explain(group.code).blame.value
 
 
 class GroupsOut(serializers.Serializer[Any]):
@@ -151,5 +151,5 @@ class Errors(_AuditView):
     }
 
     def get(self, request: Request) -> Response:
-        span, now = errors.SPANS[self.given["span"]][0], timezone.now()
-        return self.answer({"since": now - span, "items": errors.groups(self.visible(), span=span, now=now)})
+        span, now = failed_calls.SPANS[self.given["span"]][0], timezone.now()
+        return self.answer({"since": now - span, "items": failed_calls.groups(self.visible(), span=span, now=now)})

@@ -14,7 +14,7 @@ from console.audit.models import CallOutcome, Change
 from console.errors import Code
 from console.principal import Manager, Principal
 from console.scopes import Scope
-from console.text import escape_hidden, truncate
+from console.untrusted_text import escape_hidden, truncate
 
 # A bearer, a key or a token that a caller put where it does not belong.
 _SECRET = re.compile(

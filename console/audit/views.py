@@ -5,8 +5,8 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from console.accounts.current import user_of
-from console.audit import errors, paging
+from console.accounts.request_user import user_of
+from console.audit import failed_calls, paging
 from console.audit import queries as call_queries
 from console.audit.forms import ActivityFilter
 from console.audit.models import Call
@@ -39,28 +39,28 @@ def recent_errors(request: HttpRequest) -> HttpResponse:
     calls = call_queries.visible_calls(user, everyone=everyone)
     now = timezone.now()
     chosen = request.GET.get("span", "")
-    span, span_words = errors.SPANS.get(chosen, errors.SPANS["12h"])
-    found = errors.groups(calls, span=span, now=now)
+    span, span_words = failed_calls.SPANS.get(chosen, failed_calls.SPANS["12h"])
+    found = failed_calls.groups(calls, span=span, now=now)
     selected = next((group for group in found if group.key == request.GET.get("group")), None)
     context = {
         "groups": found,
         "failed": sum(group.calls for group in found),
         "total": calls.filter(at__gte=now - span).count(),
-        "span": chosen if chosen in errors.SPANS else "12h",
-        "spans": [(key, words) for key, (_, words) in errors.SPANS.items()],
+        "span": chosen if chosen in failed_calls.SPANS else "12h",
+        "spans": [(key, words) for key, (_, words) in failed_calls.SPANS.items()],
         "span_words": span_words,
         "everyone": everyone,
-        "capped": len(found) == errors.SHOWN,
+        "capped": len(found) == failed_calls.SHOWN,
         "undelivered": list(mailer.failed(user, now - span, everyone=everyone)[:_LETTERS_SHOWN]),
     }
     if shown := selected or (found[0] if found else None):
-        newest, *earlier = errors.of_group(calls, shown)[:6]
+        newest, *earlier = failed_calls.of_group(calls, shown)[:6]
         context |= {"selected": shown, "call": newest, "earlier": earlier, **_call_context(newest)}
     return render(request, "audit/errors.html", context)
 
 
 def _call_context(call: Call) -> dict[str, object]:
     return {
-        "explanation": errors.explain(call.code) if call.code else None,
+        "explanation": failed_calls.explain(call.code) if call.code else None,
         "arguments": json.dumps(call.arguments, indent=2, ensure_ascii=False),
     }

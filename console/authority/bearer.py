@@ -16,10 +16,10 @@ from brokers.compiled_queries import Statement
 from brokers.shared_reads import shared
 from brokers.types import Environment
 from console import scopes
-from console.authority import last_used, management
-from console.authority.refusals import Unauthenticated, WrongAddress
+from console.authority import last_used, management_callers
+from console.authority.credential_refusals import Unauthenticated, WrongAddress
 from console.connected_apps.models import end_message
-from console.keys import minting, networks
+from console.keys import ip_allow_list, minting
 from console.keys.models import ApiKey
 from console.oauth.models import AccessToken
 from console.platforms import tokens
@@ -43,8 +43,8 @@ def authenticate(raw: str, *, ip: str = "", user_agent: str = "") -> Principal:
 def _authenticate(raw: str, ip: str, user_agent: str) -> Principal:
     if not raw or len(raw) > _MAX_BEARER:
         raise Unauthenticated("This server did not issue this bearer token.")
-    if management.is_management_key(raw):
-        manager = management.authenticate(raw, ip=ip, user_agent=user_agent)
+    if management_callers.is_management_key(raw):
+        manager = management_callers.authenticate(raw, ip=ip, user_agent=user_agent)
         raise Unauthenticated(
             "This is a management key: it only works for management under /api/v1. Use a connection's API key here.",
             manager,
@@ -130,7 +130,7 @@ def _by_key(raw: str, ip: str, user_agent: str) -> Principal:
         raise Unauthenticated(f"This API key was revoked.{why}", principal)
     _check(app, principal, expires_at, "This API key has expired.")
     _check_maker(principal, *maker)
-    if allowed and not networks.contain(allowed, ip):
+    if allowed and not ip_allow_list.contain(allowed, ip):
         raise WrongAddress(principal)
     return principal
 

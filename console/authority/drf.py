@@ -15,9 +15,9 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
 
-from console.accounts import required
+from console.accounts import second_factor_required
 from console.accounts.models import User
-from console.authority import admission, bearer, call_quota, management
+from console.authority import admission, bearer, call_quota, management_callers
 from console.authority.bearer import Unauthenticated
 from console.errors import Code, Refusal
 from console.principal import Manager, Principal
@@ -140,7 +140,7 @@ class Credential(BaseAuthentication):
         if not isinstance(user, User) or not user.is_active:
             return None
         _check_csrf(request)
-        if required.missing(user):
+        if second_factor_required.missing(user):
             raise Refusal(
                 Code.NOT_PERMITTED,
                 "Everyone here needs a second factor, and this account has none. Set one up at /security/.",
@@ -154,8 +154,8 @@ def _by_bearer(request: Request, header: str) -> Caller:
         raise Unauthenticated("Send the API key as Authorization: Bearer, with nothing else in the header.")
     raw, ip = raw.strip(), request.META.get("REMOTE_ADDR", "")
     user_agent = request.META.get("HTTP_USER_AGENT", "")
-    if management.is_management_key(raw):
-        manager = management.authenticate(raw, ip=ip, user_agent=user_agent)
+    if management_callers.is_management_key(raw):
+        manager = management_callers.authenticate(raw, ip=ip, user_agent=user_agent)
         owner = User.objects.get(pk=manager.user_id)
         return Caller(kind=CredentialKind.MANAGEMENT, user_id=owner.pk, person=owner, manager=manager)
     principal = bearer.authenticate(raw, ip=ip, user_agent=user_agent)

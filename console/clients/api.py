@@ -13,7 +13,7 @@ from console.api.parsing import Choice, Flag, Strict, Text
 from console.authority.drf import Need
 from console.clients import registration
 from console.clients.models import Client, ClientKind
-from console.clients.rules import MAX_NAME_LENGTH, MAX_REDIRECT_URIS, MAX_URI_LENGTH
+from console.clients.redirect_uri_rules import MAX_NAME_LENGTH, MAX_REDIRECT_URIS, MAX_URI_LENGTH
 from console.connected_apps import grants
 from console.scopes import Scope
 

@@ -1,8 +1,10 @@
 from django import forms
 
 from console.accounts.forms import LabeledChoice
-from console.accounts.validators import validate_program_name
-from console.scopes import ALL, LABELS, Scope, label
+from console.accounts.text_validators import validate_program_name
+from console.scopes import ALL, Scope, describe, label
+
+_TRADE_WORDS = describe(Scope.TRADE)
 
 
 class ClientForm(forms.Form):
@@ -23,12 +25,10 @@ class ClientForm(forms.Form):
         initial="read",
         widget=forms.RadioSelect,
         choices=[
-            ("read", LabeledChoice(label(frozenset({Scope.READ})), LABELS[Scope.READ])),
+            ("read", LabeledChoice(label(frozenset({Scope.READ})), describe(Scope.READ))),
             (
                 "trade",
-                LabeledChoice(
-                    label(frozenset(ALL)), f"Also: {LABELS[Scope.TRADE][0].lower()}{LABELS[Scope.TRADE][1:]}"
-                ),
+                LabeledChoice(label(frozenset(ALL)), f"Also: {_TRADE_WORDS[0].lower()}{_TRADE_WORDS[1:]}"),
             ),
         ],
     )

@@ -6,7 +6,7 @@ from django.db import models
 from oauth2_provider.models import AbstractApplication
 
 from console import scopes
-from console.clients import rules
+from console.clients import redirect_uri_rules
 from console.scopes import Scope
 
 
@@ -77,7 +77,7 @@ class Client(AbstractApplication):
         return self.review == ReviewState.WAITING
 
     def redirect_uri_allowed(self, uri: str) -> bool:
-        return rules.redirect_allowed(uri, self.redirect_uris.split())
+        return redirect_uri_rules.redirect_allowed(uri, self.redirect_uris.split())
 
     def is_usable(self, request: Any) -> bool:
         return self.deleted_at is None and self.review != ReviewState.REFUSED

@@ -14,7 +14,7 @@ from console import scopes
 from console.accounts.models import User
 from console.audit import log as audit_log
 from console.clients.models import Client, ClientKind, ReviewState
-from console.clients.rules import check_redirect_uris, clean_name
+from console.clients.redirect_uri_rules import check_redirect_uris, clean_name
 from console.errors import Code, Refusal
 from console.scopes import Scope
 

@@ -7,9 +7,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console.accounts import presence, single_submit
-from console.accounts.current import user_of
 from console.accounts.models import User
 from console.accounts.presence import PresenceAct
+from console.accounts.request_user import user_of
 from console.clients import registration
 from console.clients.forms import ClientForm
 from console.clients.models import Client, ClientKind, ReviewState

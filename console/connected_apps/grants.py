@@ -14,7 +14,7 @@ from console.accounts.models import User
 from console.audit import log as audit_log
 from console.clients.models import Client, ReviewState
 from console.connected_apps.models import ConnectedApp
-from console.connections import limit_names
+from console.connections import limit_name_checks
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.limits import Limits
@@ -246,7 +246,7 @@ def set_limits(app: ConnectedApp, limits: Limits, *, by: User, may_widen: bool =
     Raises Refusal when it would allow anything more without that, and for a symbol that names nothing at the broker.
     They come on top of the connection's own.
     """
-    limit_names.check_names(app.connection, limits, app.limited)
+    limit_name_checks.check_names(app.connection, limits, app.limited)
     with transaction.atomic():
         mine = ConnectedApp.objects.select_for_update().get(pk=app.pk)
         before = mine.limited

@@ -10,8 +10,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console.accounts import presence
-from console.accounts.current import user_of
 from console.accounts.presence import PresenceAct
+from console.accounts.request_user import user_of
 from console.audit import queries as call_queries
 from console.connected_apps import grants
 from console.connected_apps import queries as app_queries

@@ -16,13 +16,13 @@ from console.api import parsing, trading_limits
 from console.api.base import ApiView, Operation, PageQuery
 from console.api.parsing import Amount, Choice, Flag, Strict, Text
 from console.authority.drf import Need
-from console.connections import paper as paper_connections
+from console.connections import paper_linking as paper_connections
 from console.connections import queries as connection_queries
 from console.connections import services as connections
 from console.connections.models import LONGEST_CONFIRMATION_DELAY, Connection, Policy
 from console.errors import Code, Refusal
 from console.keys import minting
-from console.onboarding import open_connection
+from console.onboarding import connection_lifecycle
 from console.orders.checks import daily_usage, limit_usage
 
 
@@ -105,7 +105,7 @@ class Connections(_Connections):
                 "can switch it on under Connections. Nothing was made.",
                 field="trading_enabled",
             )
-        connection, raw = open_connection.open_paper(self.caller.owner, **self.given, by_key=by_key)
+        connection, raw = connection_lifecycle.open_paper(self.caller.owner, **self.given, by_key=by_key)
         self.done = f"Made the connection {connection.pk} and the key {minting.public_id_of(raw)}."
         return self.answer({"connection": connection, "key": raw}, secret=True)
 

@@ -11,8 +11,8 @@ from brokers.market_calendars import EXCHANGES
 from brokers.types import AssetClass, Environment, OrderType
 from console import limits
 from console.accounts.forms import LabeledChoice
-from console.accounts.validators import validate_line
-from console.connections import paper as paper_connections
+from console.accounts.text_validators import validate_line
+from console.connections import paper_linking as paper_connections
 from console.connections.gateways import UnknownCertificate
 from console.connections.link_specs import LinkField, LinkSpec
 from console.errors import Refusal

@@ -18,11 +18,11 @@ from brokers.errors import (
     Rejected,
 )
 from brokers.types import ConnectionInfo, Environment
-from console import text
+from console import untrusted_text
 from console.accounts.models import User
 from console.audit import log as audit_log
 from console.connections import account_guard, broker_access, gateways, link_specs, vault
-from console.connections import paper as paper_connections
+from console.connections import paper_linking as paper_connections
 from console.connections import services as connections
 from console.connections.link_specs import LinkSpec
 from console.connections.models import Connection, default_policy
@@ -46,7 +46,7 @@ def link(
     ``own`` are settings that are no secret. A key that may withdraw, or not trade, makes a read-only connection.
     Raises Refusal, naming the field where there is one. Asks the broker: not for use inside a transaction.
     """
-    name = text.check_text(name, field="name")
+    name = untrusted_text.check_text(name, field="name")
     connections.check_required_limits(environment, limits)
     if Connection.objects.filter(owner=owner, name=name, closed_at=None).exists():
         raise paper_connections.name_taken(name)

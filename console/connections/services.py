@@ -10,7 +10,7 @@ from brokers.types import ConnectionInfo, Environment
 from console import limits as bounds
 from console.accounts.models import User
 from console.audit import log as audit_log
-from console.connections import limit_names
+from console.connections import limit_name_checks
 from console.connections.models import LONGEST_CONFIRMATION_DELAY, Connection, Policy
 from console.errors import Code, Refusal
 from console.limits import LIVE_NEEDS, TITLES, Limits
@@ -89,7 +89,7 @@ def set_limits(connection: Connection, limits: Limits, *, by: User, may_widen: b
     Raises Refusal when it would allow anything more without that, when it would leave a live connection without what
     it needs, and for a symbol that names nothing at the broker.
     """
-    limit_names.check_names(connection, limits, connection.limited)
+    limit_name_checks.check_names(connection, limits, connection.limited)
     with transaction.atomic():
         mine = Connection.objects.select_for_update().get(pk=connection.pk)
         before = mine.limited

@@ -15,9 +15,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from brokers.types import Environment
 from console import limits as bounds
-from console.accounts import factors, presence, single_submit
-from console.accounts.current import user_of
+from console.accounts import presence, second_factors, single_submit
 from console.accounts.presence import PresenceAct
+from console.accounts.request_user import user_of
 from console.audit import queries as call_queries
 from console.connected_apps import queries as app_queries
 from console.connections import gateways, health, link_specs, linking
@@ -29,7 +29,7 @@ from console.connections.models import LONGEST_CONFIRMATION_DELAY, Connection, P
 from console.errors import Code, Refusal
 from console.halts import services as halts
 from console.limits import Limits
-from console.onboarding import open_connection
+from console.onboarding import connection_lifecycle
 from console.orders.checks import daily_usage, limit_usage
 from console.orders.models import Order
 from console.orders.states import OPEN
@@ -66,7 +66,7 @@ def add(request: HttpRequest) -> HttpResponse:
         return redirect("connections:list")
     if request.method == "POST" and form.is_valid():
         try:
-            connection, raw = open_connection.open_paper(user_of(request), **form.cleaned_data)
+            connection, raw = connection_lifecycle.open_paper(user_of(request), **form.cleaned_data)
         except Refusal as refusal:
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         else:
@@ -102,7 +102,7 @@ def link(request: HttpRequest, slug: str) -> HttpResponse:
     def page(proof: presence.ProofFields) -> HttpResponse:
         context = {"form": form, "next": back_to, "once": token, "proof": proof, **_guide(request, kind)}
         context["takes_passkey"] = Environment.LIVE in kind.environments
-        context["no_passkeys"] = factors.passkeys_unavailable()
+        context["no_passkeys"] = second_factors.passkeys_unavailable()
         return render(request, "connections/link.html", context)
 
     live = Environment.PAPER not in kind.environments
@@ -112,7 +112,7 @@ def link(request: HttpRequest, slug: str) -> HttpResponse:
         if isinstance(proved, HttpResponse):
             return proved
         try:
-            connection, raw = open_connection.link(
+            connection, raw = connection_lifecycle.link(
                 user_of(request),
                 kind,
                 name=form.cleaned_data["name"],
@@ -166,7 +166,7 @@ def unlink(request: HttpRequest, pk: int) -> HttpResponse:
     gateway = kind is not None and kind.is_gateway
     if request.method == "POST":
         try:
-            open_connection.unlink(connection, by=user_of(request))
+            connection_lifecycle.unlink(connection, by=user_of(request))
         except Refusal as refusal:
             messages.error(request, str(refusal))
             return redirect("connections:detail", pk)

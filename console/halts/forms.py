@@ -3,7 +3,7 @@ from typing import Any
 from django import forms
 
 from console.accounts.models import User
-from console.accounts.validators import validate_line
+from console.accounts.text_validators import validate_line
 
 
 class HaltForm(forms.Form):

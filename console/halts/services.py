@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from brokers.compiled_queries import Statement
 from brokers.types import Environment
-from console import text
+from console import untrusted_text
 from console.accounts.models import User
 from console.audit import log as audit_log
 from console.connected_apps import grants
@@ -102,7 +102,7 @@ def _create(
     account_id: str = "",
     by_operator: bool = False,
 ) -> Halt:
-    reason = text.check_text(reason, field="reason", what="reason")
+    reason = untrusted_text.check_text(reason, field="reason", what="reason")
     asked_by = by if isinstance(by, ConnectedApp) else None
     label = by.name if isinstance(by, ConnectedApp) else by.email
     same = Halt.objects.filter(

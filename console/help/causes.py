@@ -1,5 +1,7 @@
 """Why each code is given, for its page: what must have happened. What it means and what to do is in console.errors."""
 
+from django.conf import settings
+
 CAUSES: dict[str, str] = {
     "invalid_request": "The body was not well-formed JSON, or not a request that the protocol knows.",
     "unknown_tool": "The host remembers a tool of another server or of an older version, or the model made it up.",
@@ -68,7 +70,8 @@ CAUSES: dict[str, str] = {
     "confirmation_unknown": "The confirmation_id is wrong, or another app prepared the order.",
     "confirmed_too_soon": "The app confirmed the order right after preparing it, and the connection has a minimum time "
     "between the two: 3 seconds with real money, unless its owner set another.",
-    "confirmation_expired": "Nobody confirmed before the order's `expires_at`, usually 120 seconds after it was shown.",
+    "confirmation_expired": "Nobody confirmed before the order's `expires_at`, usually "
+    f"{settings.CONFIRMATION_SECONDS} seconds after it was shown.",
     "confirmation_used": "A confirmation works once, and this one has already released its order.",
     "confirmation_changed": "The stored order does not match what was shown when it was prepared.",
     "rejected_by_owner": "The owner reviewed the order in the console and rejected it.",

@@ -6,10 +6,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from console.accounts.required import before_second_factor
+from console.accounts.second_factor_required import before_second_factor
 from console.api.problems import STATUS
 from console.errors import EXPLANATIONS, Blame, Code, Retry, retry_of
-from console.help import library
+from console.help import documentation
 from console.help.causes import CAUSES
 
 _LONGEST_QUERY = 100
@@ -34,13 +34,13 @@ _REGISTRATION = {
 @login_not_required
 @before_second_factor
 def page(request: HttpRequest, slug: str = "") -> HttpResponse:
-    found = library.page(slug)
+    found = documentation.page(slug)
     if found is None:
         raise Http404
     query = request.GET.get("q", "").strip()[:_LONGEST_QUERY]
-    context = {"page": found, "contents": library.contents(), "query": query, "current": slug}
+    context = {"page": found, "contents": documentation.contents(), "query": query, "current": slug}
     if query:
-        context["hits"] = library.search(query)
+        context["hits"] = documentation.search(query)
     elif not slug:
         context["facts"] = _facts()
     return render(request, "help/page.html", context)
@@ -61,7 +61,7 @@ def error(request: HttpRequest, code: str) -> HttpResponse:
         "retry_word": retry_of(known).value,
         "who": _BLAME[EXPLANATIONS[known].blame],
         "status": STATUS.get(known, 422),
-        "contents": library.contents(),
+        "contents": documentation.contents(),
         "current": "reference/errors",
     }
     return render(request, "help/error.html", context)
@@ -71,7 +71,7 @@ def error(request: HttpRequest, code: str) -> HttpResponse:
 @login_not_required
 @before_second_factor
 def picture(request: HttpRequest, path: str) -> HttpResponse:
-    found = library.pictures().get(path)
+    found = documentation.pictures().get(path)
     if found is None:
         raise Http404
     return HttpResponse(found.read_bytes(), content_type="image/svg+xml")

@@ -4,7 +4,7 @@ from django import forms
 from django.db.models import QuerySet
 
 from console.accounts.models import User
-from console.accounts.validators import validate_line, validate_lines
+from console.accounts.text_validators import validate_line, validate_lines
 from console.connections.models import Connection
 from console.journal import notes
 from console.journal.models import RoundTrip

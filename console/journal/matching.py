@@ -13,9 +13,9 @@ from brokers.base import Broker
 from brokers.errors import Rejected
 from brokers.types import Side
 from console.connections.models import Connection
-from console.journal import trips
+from console.journal import round_trips
 from console.journal.models import FILLS, Execution, LedgerLine, Note, Progress, RoundTrip
-from console.journal.trips import SHIFTS, PositionStep, Trip
+from console.journal.round_trips import SHIFTS, PositionStep, Trip
 
 _ZERO, _ONE = Decimal(0), Decimal(1)
 
@@ -69,7 +69,7 @@ def _match_symbol(connection: Connection, account_id: str, symbol: str, multipli
         RoundTrip.objects.filter(**mine, fresh_start=True, opened_at__lte=min(firsts)).order_by("-opened_at").first()
     )
     since = anchor.opened_at if anchor else None
-    made, realized = trips.match(steps(connection.pk, account_id, symbol, since=since), multiplier)
+    made, realized = round_trips.match(steps(connection.pk, account_id, symbol, since=since), multiplier)
     _write_trips(mine, made, since)
     fills = Execution.objects.filter(**mine) if since is None else Execution.objects.filter(**mine, at__gte=since)
     changed = []
@@ -128,19 +128,19 @@ def _write_trips(mine: dict[str, object], made: Sequence[Trip], since: datetime 
     for trip in made:
         public_id = trip_id(connection.pk, account_id, symbol, trip.first)
         now[public_id] = trip
-        realized = trips.rounded(trip.realized)
+        realized = round_trips.rounded(trip.realized)
         values: dict[str, object] = {
             "currency": currency or "",
             "side": "long" if trip.is_long else "short",
             "opened_at": trip.opened_at,
             "closed_at": trip.closed_at,
             "fresh_start": trip.fresh_start,
-            "quantity": trips.rounded(trip.entered),
-            "held": trips.rounded(abs(trip.held)),
+            "quantity": round_trips.rounded(trip.entered),
+            "held": round_trips.rounded(abs(trip.held)),
             "entry_price": trip.entry_price,
             "exit_price": trip.exit_price,
             "realized": realized,
-            "fees": trips.rounded(trip.fees),
+            "fees": round_trips.rounded(trip.fees),
             "fills": trip.fills,
             "won": None if trip.closed_at is None else realized > trip.fees,
             "ended_by": trip.ended_by,

@@ -9,7 +9,7 @@ from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.journal import queries as journal_queries
 from console.journal.models import Note
-from console.text import check_text
+from console.untrusted_text import check_text
 
 MOST = 50
 """Notes on one thing: a model in a loop must not fill the disk."""

@@ -21,9 +21,9 @@ from console.accounts.models import User
 from console.audit import log as audit_log
 from console.connections import broker_access
 from console.connections.models import Connection
-from console.journal import matching, measuring
+from console.journal import excursions, matching
 from console.journal.models import FILLS, LEDGER, Execution, LedgerLine, Progress, RoundTrip
-from console.journal.trips import SHIFTS
+from console.journal.round_trips import SHIFTS
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def sync_connection(connection: Connection, bounds: SyncBudget = PER_CALL, *, on
             done &= _copy(broker, connection, account.account_id, what, bounds.pages)
         done &= matching.match_account(broker, connection, account.account_id, len(lists), bounds.symbols)
         if Ability.BARS in known.abilities:
-            done &= measuring.measure_account(broker, connection, account.account_id, bounds.measured)
+            done &= excursions.measure_account(broker, connection, account.account_id, bounds.measured)
     return done
 
 

@@ -15,7 +15,7 @@ from console.api.parsing import Choice, Strict, Text, Whole
 from console.authority.drf import Need
 from console.connections import queries as connection_queries
 from console.errors import Code, Refusal
-from console.keys import child_keys, minting, networks
+from console.keys import child_keys, ip_allow_list, minting
 from console.keys.models import ApiKey
 from console.scopes import Scope
 
@@ -75,14 +75,14 @@ class KeyIn(Strict):
     networks = serializers.ListField(
         child=Text(max_length=50),
         required=False,
-        max_length=networks.MOST,
+        max_length=ip_allow_list.MOST,
         help_text="Addresses it works from, such as 203.0.113.0/24. Left out: anywhere; with a management key, "
         "wherever that key and the address-restricted keys on the connection work.",
     )
 
     def validate_networks(self, value: list[str]) -> list[str]:
         try:
-            return networks.parse(" ".join(value))
+            return ip_allow_list.parse(" ".join(value))
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from error
 

@@ -15,7 +15,7 @@ from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.keys import minting, networks
+from console.keys import ip_allow_list, minting
 from console.keys.models import ApiKey, ManagementKey
 from console.scopes import Scope
 
@@ -95,7 +95,7 @@ def _addresses(maker: ManagementKey, apps: Sequence[ConnectedApp], wanted: Seque
         return list(wanted)
     if wanted:
         around = [each for each in (maker.networks, [one for some in bound for one in some]) if each]
-        if all(networks.within(one, each) for one in wanted for each in around):
+        if all(ip_allow_list.within(one, each) for one in wanted for each in around):
             return list(wanted)
         raise Refusal(
             Code.NOT_PERMITTED,
@@ -106,8 +106,8 @@ def _addresses(maker: ManagementKey, apps: Sequence[ConnectedApp], wanted: Seque
         )
     common = every[0]
     for each in every[1:]:
-        common = networks.intersection(common, each)
-    if not common or len(common) > networks.MOST:
+        common = ip_allow_list.intersection(common, each)
+    if not common or len(common) > ip_allow_list.MOST:
         raise Refusal(
             Code.NOT_PERMITTED,
             "Keys on this connection are restricted to certain addresses. Give networks within those. Nothing was "

@@ -8,15 +8,16 @@ from django.utils import timezone
 
 from console.accounts.forms import LabeledChoice
 from console.accounts.models import User
-from console.accounts.validators import validate_line, validate_program_name
+from console.accounts.text_validators import validate_line, validate_program_name
 from console.connections import queries as connection_queries
 from console.connections.models import Connection
-from console.keys import networks
+from console.keys import ip_allow_list
 from console.keys.models import ApiKey
-from console.scopes import LABELS, Scope, label
+from console.scopes import Scope, describe, label
 
 _DAYS = {"30": 30, "90": 90, "365": 365}
 _READ, _TRADE = frozenset({Scope.READ}), frozenset({Scope.READ, Scope.TRADE})
+_TRADE_WORDS = describe(Scope.TRADE)
 
 
 class SecretForm(forms.Form):
@@ -44,7 +45,7 @@ class SecretForm(forms.Form):
 
     def clean_networks(self) -> list[str]:
         try:
-            return networks.parse(self.cleaned_data["networks"])
+            return ip_allow_list.parse(self.cleaned_data["networks"])
         except ValueError as error:
             raise ValidationError(str(error), code="invalid") from error
 
@@ -69,8 +70,8 @@ class KeyForm(SecretForm):
         initial="read",
         widget=forms.RadioSelect,
         choices=[
-            ("read", LabeledChoice(label(_READ), f"{LABELS[Scope.READ]} It cannot trade.")),
-            ("trade", LabeledChoice(label(_TRADE), f"Also: {LABELS[Scope.TRADE][0].lower()}{LABELS[Scope.TRADE][1:]}")),
+            ("read", LabeledChoice(label(_READ), f"{describe(Scope.READ)} It cannot trade.")),
+            ("trade", LabeledChoice(label(_TRADE), f"Also: {_TRADE_WORDS[0].lower()}{_TRADE_WORDS[1:]}")),
         ],
     )
 

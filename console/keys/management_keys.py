@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from console import display_names, text
+from console import display_name_rules, untrusted_text
 from console.accounts.models import User
 from console.audit import log as audit_log
 from console.keys import minting
@@ -30,7 +30,7 @@ def mint(
 
     Raises Refusal for a name or a note that cannot be seen, or a name that speaks for us.
     """
-    name, note = display_names.clean_display_name(name), text.check_text(note, field="note", what="note")
+    name, note = display_name_rules.clean_display_name(name), untrusted_text.check_text(note, field="note", what="note")
     made = minting.generate(Scope.MANAGE)
     key = ManagementKey.objects.create(
         owner=owner,

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from console import display_names, text
+from console import display_name_rules, untrusted_text
 from console.accounts.models import User
 from console.audit import log as audit_log
 from console.connected_apps import grants
@@ -99,7 +99,7 @@ def mint(
     ours, made with that of the connection.
     """
     if not is_default:
-        name = display_names.clean_display_name(name)
+        name = display_name_rules.clean_display_name(name)
     by_key = made_by.public_id if made_by else ""
     app = grants.grant(owner, connection, granted, source=Source.API_KEY, name=name, start=start, by_key=by_key)
     grants.activate(app)
@@ -129,7 +129,7 @@ def add_secret(
 
     Raises Refusal for a note that cannot be seen.
     """
-    note = text.check_text(note, field="note", what="note")
+    note = untrusted_text.check_text(note, field="note", what="note")
     if made_by is not None and made_by.expires_at is not None:
         expires_at = min(expires_at or made_by.expires_at, made_by.expires_at)
     made = generate(app.connection.environment)

@@ -9,9 +9,9 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_http_methods, require_safe
 
 from console.accounts import presence, single_submit
-from console.accounts.current import user_of
 from console.accounts.models import User
 from console.accounts.presence import PresenceAct
+from console.accounts.request_user import user_of
 from console.audit import paging
 from console.audit import queries as call_queries
 from console.clients.models import Client

@@ -14,7 +14,7 @@ from console.accounts.models import User
 from console.clients.models import Client
 from console.connected_apps import grants
 from console.connections.models import Connection
-from console.oauth import emails, resource, toolkit
+from console.oauth import emails, resource_indicator, toolkit
 from console.oauth.models import Grant
 from console.oauth.toolkit import errors
 from console.oauth.validator import digest
@@ -48,7 +48,7 @@ def read(query: QueryDict) -> AuthorizationRequest:
             description="PKCE is required: code_challenge_method=S256 with a code_challenge of 43 characters.",
             request=request,
         )
-    resource.check(query.getlist("resource"), request)
+    resource_indicator.check(query.getlist("resource"), request)
     client: Client = request.__dict__["client"]
     asked = scopes.parse(query.get("scope", "")) or frozenset(scopes.ALL)
     return AuthorizationRequest(

@@ -9,7 +9,7 @@ from console.connected_apps.models import ConnectedApp
 from console.outbox import mailer
 from console.outbox.mailer import Email
 from console.outbox.models import OutgoingMail
-from console.text import escape_hidden
+from console.untrusted_text import escape_hidden
 
 _SUBJECT = "An app may now use one of your connections"
 _REUSED = "An old sign-in of an app was used again"

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from console import scopes
-from console.oauth import resource
+from console.oauth import resource_indicator
 
 SCOPES = [scope.value for scope in scopes.ALL]
 AUTH_METHODS = ["none", "client_secret_post", "client_secret_basic"]
@@ -17,7 +17,7 @@ RESPONSE_TYPES = ["code"]
 def protected_resource(host: str) -> dict[str, Any]:
     """RFC 9728 section 2. ``resource`` is the exact URL that a person types into a host: by the name it asked for."""
     return {
-        "resource": f"{resource.origin_for(host)}/mcp",
+        "resource": f"{resource_indicator.origin_for(host)}/mcp",
         "authorization_servers": [settings.ISSUER],
         "scopes_supported": SCOPES,
         "bearer_methods_supported": ["header"],

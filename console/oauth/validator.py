@@ -28,12 +28,12 @@ from console.clients.models import Client
 from console.clients.registration import secret_digest
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
-from console.oauth import emails, resource
+from console.oauth import emails, resource_indicator
 from console.oauth.models import AccessToken, Grant, RefreshToken
 from console.oauth.toolkit import OAuth2Validator, errors, set_token_value
 from console.scopes import Scope
 
-REFRESH_LIFETIME = timedelta(days=30)
+REFRESH_LIFETIME = timedelta(seconds=settings.OAUTH2_PROVIDER["REFRESH_TOKEN_EXPIRE_SECONDS"])
 # Hosts refresh from several processes at once and retry when an answer is lost: a refresh token that was just
 # used works again this long, with a new pair, and the access token it replaced lives as long.
 SIBLING_WINDOW = timedelta(seconds=60)
@@ -191,7 +191,7 @@ class Validator(OAuth2Validator):
 
 
 def _check_resource(request: Any) -> None:
-    resource.check((value for key, value in request.decoded_body or [] if key == "resource"), request)
+    resource_indicator.check((value for key, value in request.decoded_body or [] if key == "resource"), request)
 
 
 def _lock(app_id: int) -> ConnectedApp:

@@ -19,13 +19,13 @@ from django.views.decorators.http import require_http_methods
 
 from console import scopes
 from console.accounts import presence
-from console.accounts.current import user_of
 from console.accounts.presence import PresenceAct
-from console.clients import documents, registration, rules
+from console.accounts.request_user import user_of
+from console.clients import metadata_documents, redirect_uri_rules, registration
 from console.clients.models import Client
 from console.clients.registration import ClosedDoor
 from console.connected_apps import grants
-from console.oauth import authorization, consent_digest, metadata, pending, register, toolkit
+from console.oauth import authorization, consent_digest, dynamic_registration, metadata, pending_authorizations, toolkit
 from console.oauth.authorization import AuthorizationRequest
 from console.oauth.decorators import error, public_endpoint
 from console.oauth.forms import ConsentForm
@@ -58,12 +58,12 @@ def register_client(request: HttpRequest) -> HttpResponse:
         if settings.SELF_REGISTRATION == "off":
             raise ClosedDoor
         asked = _registration(request)
-        if not register.within_limit(ip):
+        if not dynamic_registration.within_limit(ip):
             return _too_many()
-        answer = register.register(asked, ip=ip)
+        answer = dynamic_registration.register(asked, ip=ip)
     except ClosedDoor as closed:
         return error("access_denied", str(closed), status=403)
-    except register.BadRegistration as refused:
+    except dynamic_registration.BadRegistration as refused:
         return error(refused.error, str(refused))
     return _json_response(answer, status=201)
 
@@ -84,22 +84,24 @@ def manage_client(request: HttpRequest, client_id: str) -> HttpResponse:
         try:
             if settings.SELF_REGISTRATION == "off":
                 raise ClosedDoor
-            if not register.within_limit(request.META.get("REMOTE_ADDR", "")):
+            if not dynamic_registration.within_limit(request.META.get("REMOTE_ADDR", "")):
                 return _too_many()
-            register.replace(client, _registration(request), ip=request.META.get("REMOTE_ADDR", ""))
+            dynamic_registration.replace(client, _registration(request), ip=request.META.get("REMOTE_ADDR", ""))
         except ClosedDoor as closed:
             return error("access_denied", str(closed), status=403)
-        except register.BadRegistration as refused:
+        except dynamic_registration.BadRegistration as refused:
             return error(refused.error, str(refused))
-    return _json_response(register.describe(client), status=200)
+    return _json_response(dynamic_registration.describe(client), status=200)
 
 
-def _registration(request: HttpRequest) -> register.Registration:
-    too_large = register.BadRegistration("invalid_client_metadata", "The body is too large for a registration.")
-    if int(request.META.get("CONTENT_LENGTH") or 0) > register.MAX_BODY_BYTES:
+def _registration(request: HttpRequest) -> dynamic_registration.Registration:
+    too_large = dynamic_registration.BadRegistration(
+        "invalid_client_metadata", "The body is too large for a registration."
+    )
+    if int(request.META.get("CONTENT_LENGTH") or 0) > dynamic_registration.MAX_BODY_BYTES:
         raise too_large
     try:
-        return register.parse(request.body)
+        return dynamic_registration.parse(request.body)
     except SuspiciousOperation as error:
         raise too_large from error
 
@@ -143,20 +145,20 @@ def authorize(request: HttpRequest) -> HttpResponse:
     try:
         _know_document(request)
         authorization.read(request.GET)
-    except documents.DocumentRefused as refused:
+    except metadata_documents.DocumentRefused as refused:
         context = {"address": request.GET["client_id"], "reason": str(refused)}
         return render(request, "oauth/document_refused.html", context, status=400)
     except errors.FatalClientError as fatal:
         return _refused(request, request.GET, fatal)
     except errors.OAuth2Error as failed:
         return _failed(failed)
-    return redirect("oauth2_provider:consent", pending.store(request, request.GET))
+    return redirect("oauth2_provider:consent", pending_authorizations.store(request, request.GET))
 
 
 def _know_document(request: HttpRequest) -> None:
     sent = request.GET.getlist("client_id")
-    if len(sent) == 1 and documents.is_address(sent[0]):
-        documents.resolve(sent[0], ip=request.META.get("REMOTE_ADDR", ""))
+    if len(sent) == 1 and metadata_documents.is_address(sent[0]):
+        metadata_documents.resolve(sent[0], ip=request.META.get("REMOTE_ADDR", ""))
 
 
 # No form-action: Chromium applies it to every redirect that follows the form, and a host's callback may go on
@@ -167,8 +169,8 @@ def _know_document(request: HttpRequest) -> None:
 def consent(request: HttpRequest, handle: str) -> HttpResponse:
     """The request behind a handle, until it is answered. The form holds the person's choice and no more."""
     try:
-        waiting = pending.find(request, handle)
-    except pending.OtherSession as elsewhere:
+        waiting = pending_authorizations.find(request, handle)
+    except pending_authorizations.OtherSession as elsewhere:
         return _again(elsewhere.query)
     if waiting is None:
         return render(request, "oauth/ended.html", status=410)
@@ -181,11 +183,11 @@ def consent(request: HttpRequest, handle: str) -> HttpResponse:
         return _failed(failed)
     choice = request.POST.get("choice")
     if choice == "switch":
-        pending.consume(waiting)
+        pending_authorizations.consume(waiting)
         logout(request)
         return _again(waiting.query)
     if choice == "cancel":
-        pending.consume(waiting)
+        pending_authorizations.consume(waiting)
         return _to_client(asked.answer(error="access_denied", error_description="The user declined."))
     if asked.client.awaits_review:
         return render(request, "oauth/awaits_review.html", {"client": asked.client}, status=403)
@@ -224,7 +226,7 @@ def _decide(
             sent, consent_digest.digests(held, form.connections)
         ):
             return redirect(request.path)
-        if not pending.consume(waiting):
+        if not pending_authorizations.consume(waiting):
             return render(request, "oauth/ended.html", status=410)
         code = authorization.allow(asked, owner, connection, granted, ask_in_assistant=asks)
     return _to_client(asked.answer(code=code))
@@ -233,14 +235,14 @@ def _decide(
 def _consent_page(
     request: HttpRequest, asked: AuthorizationRequest, form: ConsentForm, changed: list[str] | None = None
 ) -> HttpResponse:
-    trade_words = scopes.LABELS[Scope.TRADE]
+    trade_words = scopes.describe(Scope.TRADE)
     context = {
         "client": asked.client,
         "destination": Destination.of(asked.redirect_uri),
         "form": form,
         "shown": consent_digest.to_field(consent_digest.digests(asked, form.connections)),
         "changed": changed,
-        "read_words": scopes.LABELS[Scope.READ],
+        "read_words": scopes.describe(Scope.READ),
         "trade_words": f"Also {trade_words[0].lower()}{trade_words[1:]}",
         "add_connection": f"/connections/add/?{urlencode({'next': request.path})}",
     }
@@ -294,7 +296,7 @@ def _refused(request: HttpRequest, query: QueryDict, fatal: errors.FatalClientEr
 
 
 def _to_client(url: str) -> HttpResponse:
-    return toolkit.redirect(url, rules.SCHEMES)
+    return toolkit.redirect(url, redirect_uri_rules.SCHEMES)
 
 
 def _not_a_form(request: HttpRequest) -> HttpResponse | None:

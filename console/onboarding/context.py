@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from console.accounts.models import User
+from console.elapsed import span_text
 from console.halts import services as halts
 from console.orders.owner.pending_badge import PendingBadge
 
@@ -27,7 +28,11 @@ class NavSection:
 
 def instance(request: HttpRequest) -> dict[str, Any]:
     """What every page may say of this instance, and the way to the other pages."""
-    known: dict[str, Any] = {"mcp_url": settings.MCP_URL, "public_url": settings.PUBLIC_URL}
+    known: dict[str, Any] = {
+        "mcp_url": settings.MCP_URL,
+        "public_url": settings.PUBLIC_URL,
+        "confirmation_time": span_text(settings.CONFIRMATION_SECONDS),
+    }
     user = getattr(request, "user", None)
     if isinstance(user, User):
         known["navigation"] = _navigation(request, user)

@@ -18,7 +18,7 @@ from console.audit import log as audit_log
 from console.connected_apps.models import ConnectedApp
 from console.errors import Code, Refusal
 from console.keys import minting
-from console.onboarding import open_connection
+from console.onboarding import connection_lifecycle
 from console.scopes import Scope, Source
 
 TRADE_KEY = "quickstart trade"
@@ -96,7 +96,7 @@ def _owner() -> tuple[User, str | None]:
 
 
 def _practice(owner: User) -> dict[str, str]:
-    connection, read = open_connection.open_paper(
+    connection, read = connection_lifecycle.open_paper(
         owner, name="Practice", starting_cash=Decimal(100_000), key_name=READ_KEY
     )
     _, trade = minting.mint(owner, connection, _SCOPES[TRADE_KEY], name=TRADE_KEY)

@@ -67,7 +67,7 @@ def web_command(host: str, port: int) -> list[str]:
     return [
         *(sys.executable, "-m", "uvicorn", "console.asgi:application", "--host", host, "--port", str(port)),
         *("--loop", "uvloop", "--http", "httptools", "--ws", "none", "--lifespan", "on"),
-        # Who is in front is told by the settings alone: see console.proxies.
+        # Who is in front is told by the settings alone: see console.trusted_proxies.
         *("--no-proxy-headers", "--no-server-header"),
         *("--log-level", "warning", "--no-access-log", "--timeout-graceful-shutdown", "5"),
     ]

@@ -13,16 +13,16 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from console.accounts import presence
-from console.accounts.current import user_of
 from console.accounts.models import User
 from console.accounts.presence import PresenceAct
+from console.accounts.request_user import user_of
 from console.connected_apps import queries as app_queries
 from console.connected_apps.models import ConnectedApp
 from console.connections import queries as connection_queries
 from console.errors import Code, Refusal
 from console.oauth import metadata
 from console.onboarding import desktop_bundle as bundles
-from console.onboarding import first_call, guides, hosts, playground, registry_entry
+from console.onboarding import first_call, guides, hosts, mcp_registry_entry, playground
 from console.onboarding import home as onboarding_home
 from console.onboarding.forms import PlaygroundForm
 from console.onboarding.guide import Runs
@@ -74,7 +74,7 @@ def connect(request: HttpRequest) -> HttpResponse:
         "sections": sections,
         "place": place,
         "documents": _documents(),
-        "is_listable": registry_entry.server_json(place, settings.VERSION) is not None,
+        "is_listable": mcp_registry_entry.server_json(place, settings.VERSION) is not None,
     }
     return render(request, "onboarding/connect.html", context)
 
@@ -120,7 +120,7 @@ def desktop_bundle(request: HttpRequest) -> HttpResponse:
 @require_safe
 def server_json(request: HttpRequest) -> HttpResponse:
     """The entry for the MCP registry, where this instance can be listed there."""
-    entry = registry_entry.server_json(guides.place_of(), settings.VERSION)
+    entry = mcp_registry_entry.server_json(guides.place_of(), settings.VERSION)
     if entry is None:
         raise Http404
     return JsonResponse(entry, json_dumps_params={"indent": 2, "ensure_ascii": False})

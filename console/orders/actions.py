@@ -9,7 +9,7 @@ from console.errors import Code, Refusal, refusal_of_read
 from console.orders import prepare as preparing
 from console.orders import queries as order_queries
 from console.orders import summary
-from console.orders.checks import order_access, permission, rows
+from console.orders.checks import check_rows, order_access, permission
 from console.orders.execution import cancel as cancelling
 from console.orders.execution import protective_cancels, release
 from console.orders.models import Confirmation, Order
@@ -37,7 +37,7 @@ def confirm_all(principal: Principal, confirmation_id: str, *, request_id: str =
 
     Raises Refusal; ``order_id`` tells which order a used confirmation had released.
     """
-    plan = rows.plan_of(confirmation_id, principal.app_id)
+    plan = check_rows.plan_of(confirmation_id, principal.app_id)
     confirmation = order_queries.confirmation_of(principal, confirmation_id) if plan is None else plan.confirmation
     may = permission.redeemable_by(principal.redeemer, confirmation)
     orders = release.release(confirmation, plan, authorize=may, by=principal.app_label, request_id=request_id)

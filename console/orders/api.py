@@ -1,6 +1,7 @@
 import logging
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema_field
@@ -317,8 +318,8 @@ class Confirm(_Orders):
             name="confirm_order",
             needs=Need.TRADE,
             toolset=Toolset.TRADE,
-            about="Send a prepared order, once, within 120 s. 202: the outcome is being looked up; do not place it "
-            "again.",
+            about=f"Send a prepared order, once, within {settings.CONFIRMATION_SECONDS} s. 202: the outcome is being "
+            "looked up; do not place it again.",
             answers=OrderOut,
             also=(202,),
             takes=ConfirmIn,

@@ -4,7 +4,7 @@ from django import forms
 from django.db.models import QuerySet
 
 from console.accounts.models import User
-from console.accounts.validators import validate_line
+from console.accounts.text_validators import validate_line
 from console.connections.models import Connection
 from console.orders.models import Order, OutsideOrder
 from console.orders.owner.approvals import MAX_REASON_LENGTH, REASONS

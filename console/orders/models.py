@@ -29,7 +29,7 @@ class Action(models.TextChoices):
 
 
 class Confirmation(models.Model):
-    """A promise to do exactly what was shown, once, within 120 s, for the app it was shown to.
+    """A promise to do exactly what was shown, once, within ``CONFIRMATION_SECONDS``, for the app it was shown to.
 
     It may cover a bounded plan: every order that hangs on it was shown with it.
     """

@@ -28,16 +28,16 @@ from console.errors import Code, Refusal, refusal_of_read
 from console.halts import services as halts
 from console.orders import queries as order_queries
 from console.orders import summary
+from console.orders.checks import check_rows, order_access, pipeline, repeated_orders
 from console.orders.checks import facts as check_facts
-from console.orders.checks import order_access, pipeline, repeats, rows
+from console.orders.checks.check_subject import Facts, PriceSource, Subject
 from console.orders.checks.pipeline import About, Stage
-from console.orders.checks.subject import Facts, PriceSource, Subject
 from console.orders.execution import amendments
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import Status
 from console.orders.summary import Draft, Plan, Unclosable
 from console.orders.terms import Terms, check_client_order_id, shown_terms
-from console.orders.transitions import confirmation_state, order_state
+from console.orders.transitions import confirmations, order_state
 from console.principal import Principal, Redeemer
 
 _ORDERS = Insertion(Order)
@@ -101,7 +101,7 @@ def prepare_plan(
     A plan is known again by its client order ids: all of them with the same terms, or none.
     """
     _for_each(items, lambda item: item.terms.check())
-    asking = rows.app_rows(principal.app_id)
+    asking = check_rows.app_rows(principal.app_id)
     asker = Subject(asking=asking, action=halts.GatedAction.PREPARE)
     pipeline.require(asker, Stage.SHOWN, about={About.ASKER})
     broker = broker_access.broker_of(asking.connection)
@@ -134,8 +134,8 @@ def prepare_plan(
 
 
 def with_repeats(app: ConnectedApp, account_id: str, drafts: Sequence[Draft]) -> list[Draft]:
-    """Each with how long ago the same order was confirmed; see ``repeats.ago``."""
-    agos = repeats.ago(app, account_id, [each.request for each in drafts])
+    """Each with how long ago the same order was confirmed; see ``repeated_orders.ago``."""
+    agos = repeated_orders.ago(app, account_id, [each.request for each in drafts])
     return [replace(each, repeats=ago) for each, ago in zip(drafts, agos, strict=True)]
 
 
@@ -219,7 +219,7 @@ def _create(
     principal: Principal, plan: Plan, drafts: Sequence[Draft], shown: dict[str, Any], request_id: str
 ) -> tuple[Confirmation, list[Order]]:
     by = principal.app_label
-    confirmation = confirmation_state.create(
+    confirmation = confirmations.create(
         plan.app, plan.action, shown, asked=principal.redeemer, all_or_none=plan.all_or_none
     )
     orders = []
@@ -306,7 +306,7 @@ def _find_existing(
     )
     if not same:
         raise _id_conflict(before[0].client_order_id)
-    confirmation_state.narrow(confirmation, principal.redeemer)
+    confirmations.narrow(confirmation, principal.redeemer)
     return Prepared(order=plan[0], orders=tuple(plan), confirmation=confirmation, preview=None)
 
 
@@ -388,7 +388,7 @@ def prepare_flatten(
     Nothing is cancelled before the release; each close must then still be the whole position. With it come the
     positions that cannot be closed now: their orders stay, because what guards a position goes only with it.
     """
-    asking = rows.app_rows(principal.app_id)
+    asking = check_rows.app_rows(principal.app_id)
     app = asking.app
     asker = Subject(
         asking=asking,
@@ -401,7 +401,7 @@ def prepare_flatten(
     drafts, left_out = [], []
     try:
         account = broker_access.choose_account(broker, account_id, principal.account_id)
-        is_owners = confirmation_state.redeemer_of(app, principal.redeemer) is Redeemer.OWNER
+        is_owners = confirmations.redeemer_of(app, principal.redeemer) is Redeemer.OWNER
         whose = None if is_owners else app
         asker = replace(asker, account_id=account.account_id)
         pipeline.require(asker, Stage.SHOWN, about={About.ASKER})
@@ -454,7 +454,7 @@ def prepare_change(
     principal: Principal, order_id: str, asked: OrderChanges, *, account_id: str | None = None, request_id: str = ""
 ) -> Modification:
     """Hold a change of an order of the principal's connection for confirmation; see ``amendments``. Raises Refusal."""
-    asking, order = rows.app_rows(principal.app_id), order_queries.find_order(principal, order_id, account_id)
+    asking, order = check_rows.app_rows(principal.app_id), order_queries.find_order(principal, order_id, account_id)
     order_access.check_may_change(asking.app, order)
     return amendments.prepare(
         asking, order, asked, redeemer=principal.redeemer, by=principal.app_label, request_id=request_id

@@ -11,10 +11,10 @@ from console.errors import Refusal
 from console.halts import services as halts
 from console.orders import prepare as preparing
 from console.orders import summary
-from console.orders.checks import permission, pipeline, rows
+from console.orders.checks import check_rows, permission, pipeline
+from console.orders.checks.check_subject import Facts, Subject
 from console.orders.checks.limit_rules import MAX_DRIFT
 from console.orders.checks.pipeline import About, Stage
-from console.orders.checks.subject import Facts, Subject
 from console.orders.models import Order
 from console.orders.prepare import PlanItem
 from console.orders.terms import Terms, check_client_order_id
@@ -54,7 +54,7 @@ def preview(
     Raises Refusal for an order that no permission could save: bad terms, unknown symbol, broken rule, no funds.
     """
     terms.check()
-    asking = rows.app_rows(principal.app_id)
+    asking = check_rows.app_rows(principal.app_id)
     connection = asking.connection
     warnings: list[str] = []
     if client_order_id is not None:
@@ -95,7 +95,7 @@ def _buying_power_after(estimate: Preview) -> Decimal | None:
 
 def refusal_to_trade(principal: Principal) -> Refusal | None:
     """Why this app could prepare no order now, whatever the order; None: it could."""
-    asker = Subject(asking=rows.app_rows(principal.app_id), action=halts.GatedAction.PREPARE)
+    asker = Subject(asking=check_rows.app_rows(principal.app_id), action=halts.GatedAction.PREPARE)
     try:
         pipeline.require(asker, Stage.SHOWN, about={About.ASKER})
     except Refusal as refusal:

@@ -12,7 +12,7 @@ class Status(StrEnum):
     AWAITING = "awaiting_confirmation"
     """Prepared and shown; nothing was sent."""
     LAPSED = "lapsed"
-    """Nobody confirmed within 120 s; nothing was sent."""
+    """Nobody confirmed in time; nothing was sent."""
     DENIED = "denied"
     """Refused by us at release; nothing was sent."""
     INTENT = "intent"

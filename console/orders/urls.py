@@ -1,6 +1,6 @@
 from django.urls import path
 
-from console.orders.views import approvals, close_all, orders, questions
+from console.orders.views import approvals, broker_questions, close_all, orders
 
 app_name = "orders"
 urlpatterns = [
@@ -17,9 +17,9 @@ urlpatterns = [
     path("approvals/<str:public_id>/now/", approvals.now, name="now"),
     path("approvals/<str:public_id>/release/", approvals.release, name="release"),
     path("approvals/<str:public_id>/reject/", approvals.reject, name="reject"),
-    path("approvals/questions/<str:public_id>/", questions.question, name="question"),
-    path("approvals/questions/<str:public_id>/yes/", questions.accept, name="say-yes"),
-    path("approvals/questions/<str:public_id>/no/", questions.decline, name="say-no"),
+    path("approvals/questions/<str:public_id>/", broker_questions.question, name="question"),
+    path("approvals/questions/<str:public_id>/yes/", broker_questions.accept, name="say-yes"),
+    path("approvals/questions/<str:public_id>/no/", broker_questions.decline, name="say-no"),
     path("<str:public_id>/", orders.detail, name="detail"),
     path("<str:public_id>/cancel/", orders.cancel, name="cancel"),
     path("<str:public_id>/settle/", orders.settle, name="settle"),

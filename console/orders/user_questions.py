@@ -5,7 +5,7 @@ A yes and a no are confirm and discard, as everywhere; see ``actions``.
 
 from console.orders import queries as order_queries
 from console.orders.models import Confirmation
-from console.orders.transitions import confirmation_state
+from console.orders.transitions import confirmations
 from console.principal import Principal
 
 
@@ -15,7 +15,7 @@ def put(principal: Principal, confirmation_id: str, *, instead_of: str = "") -> 
     ``instead_of``: the id of the question it replaces.
     """
     confirmation = order_queries.confirmation_of(principal, confirmation_id)
-    return confirmation_state.open_question(confirmation, instead_of=instead_of)
+    return confirmations.open_question(confirmation, instead_of=instead_of)
 
 
 def answered_by_program(principal: Principal, confirmation_id: str, question: str) -> Confirmation:
@@ -25,13 +25,13 @@ def answered_by_program(principal: Principal, confirmation_id: str, question: st
     Raises Refusal.
     """
     confirmation = order_queries.confirmation_of(principal, confirmation_id)
-    if not confirmation_state.withdraw_question(confirmation, question) and confirmation.question == question:
-        confirmation_state.hold_for_owner(confirmation)
+    if not confirmations.withdraw_question(confirmation, question) and confirmation.question == question:
+        confirmations.hold_for_owner(confirmation)
     return confirmation
 
 
 def closed(principal: Principal, confirmation_id: str) -> Confirmation:
     """Its user saw it and said neither yes nor no, so it waits for its owner in the console. Raises Refusal."""
     confirmation = order_queries.confirmation_of(principal, confirmation_id)
-    confirmation_state.hold_for_owner(confirmation)
+    confirmations.hold_for_owner(confirmation)
     return confirmation

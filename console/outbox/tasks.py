@@ -2,9 +2,9 @@ from celery import shared_task
 
 from console.outbox import mailer
 from console.outbox.models import OutgoingMail
-from console.security import emails
+from console.security import recovery_email
 
-WRITERS: dict[OutgoingMail.Kind, mailer.EmailWriter] = {OutgoingMail.Kind.RECOVERY: emails.recovery_email}
+WRITERS: dict[OutgoingMail.Kind, mailer.EmailWriter] = {OutgoingMail.Kind.RECOVERY: recovery_email.recovery_email}
 
 
 @shared_task

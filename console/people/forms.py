@@ -1,6 +1,6 @@
 from django import forms
 
-from console.accounts.validators import validate_line
+from console.accounts.text_validators import validate_line
 
 
 class InviteForm(forms.Form):

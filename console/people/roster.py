@@ -4,7 +4,7 @@ from allauth.mfa.models import Authenticator
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from console.accounts import links, sessions
+from console.accounts import password_links, sessions
 from console.accounts.models import Link, User
 from console.audit import log as audit_log
 
@@ -29,14 +29,14 @@ def invite(email: str, *, operator: bool, by: User) -> tuple[User, str]:
         raise AlreadyHere
     user = User.objects.create_user(email, is_operator=operator)
     audit_log.record_change(by, "invited", "user", user.pk, user.email, operator=operator)
-    return user, links.make(user, Link.Purpose.INVITE)
+    return user, password_links.make(user, Link.Purpose.INVITE)
 
 
 @transaction.atomic
 def invite_again(user: User, *, by: User) -> str:
     """A new link for somebody who has not set a password yet; the old one stops working."""
     audit_log.record_change(by, "invited again", "user", user.pk, user.email)
-    return links.make(user, Link.Purpose.INVITE)
+    return password_links.make(user, Link.Purpose.INVITE)
 
 
 @transaction.atomic
@@ -46,7 +46,7 @@ def disable(user: User, *, by: User) -> None:
     user.is_active = False
     user.save(update_fields=["is_active"])
     sessions.end_sessions(user)
-    links.revoke(user)
+    password_links.revoke(user)
     audit_log.record_change(by, "disabled", "user", user.pk, user.email)
 
 

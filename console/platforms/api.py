@@ -10,24 +10,24 @@ from console.audit import paging
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.oauth.decorators import public_endpoint
-from console.platforms import bodies, credentials, provisioning, signing, tokens
+from console.platforms import credentials, request_bodies, services, token_signing, tokens
 from console.platforms.decorators import attempt, header, platform_endpoint
 from console.platforms.models import Platform, PlatformUser
-from console.text import VisibleJSONEncoder
+from console.untrusted_text import VisibleJSONEncoder
 
 
 def _make_user(request: HttpRequest, platform: Platform) -> HttpResponse:
-    body = bodies.read(request, optional=True)
-    bodies.known(body, "reference", "connection")
+    body = request_bodies.read(request, optional=True)
+    request_bodies.known(body, "reference", "connection")
     paper = body.get("connection")
     if paper is not None and not isinstance(paper, dict):
         raise Refusal(
             Code.INVALID_ARGUMENT, "connection must be an object with name and starting_cash.", field="connection"
         )
-    user, secret = provisioning.provision_user(
+    user, secret = services.provision_user(
         platform,
-        reference=bodies.text(body, "reference", most=100),
-        paper=None if paper is None else bodies.paper(paper),
+        reference=request_bodies.text(body, "reference", most=100),
+        paper=None if paper is None else request_bodies.paper(paper),
     )
     return JsonResponse({**_user_data(user), "user_secret": secret}, encoder=VisibleJSONEncoder, status=201)
 
@@ -43,27 +43,27 @@ def _get_user(request: HttpRequest, platform: Platform, user_id: str) -> HttpRes
 
 
 def _disable_user(request: HttpRequest, platform: Platform, user_id: str) -> HttpResponse:
-    provisioning.disable_user(_user(platform, user_id))
+    services.disable_user(_user(platform, user_id))
     return HttpResponse(status=204)
 
 
 def _new_user_secret(request: HttpRequest, platform: Platform, user_id: str) -> HttpResponse:
     user = _enabled(platform, user_id)
-    return JsonResponse({"user_id": user.public_id, "user_secret": provisioning.rotate_user_secret(user)})
+    return JsonResponse({"user_id": user.public_id, "user_secret": services.rotate_user_secret(user)})
 
 
 def _add_connection(request: HttpRequest, platform: Platform, user_id: str) -> HttpResponse:
     user = _enabled(platform, user_id)
-    connection = provisioning.add_paper(user, bodies.paper(bodies.read(request)))
+    connection = services.add_paper(user, request_bodies.paper(request_bodies.read(request)))
     return JsonResponse(_connection(connection), encoder=VisibleJSONEncoder, status=201)
 
 
 def _mint(request: HttpRequest, platform: Platform) -> HttpResponse:
     user_id, secret = header(request, "user-id"), header(request, "user-secret")
     user = attempt(request, platform.client_id, lambda: credentials.user(platform, user_id, secret))
-    body = bodies.read(request)
-    bodies.known(body, "scopes", "connection_id")
-    token = tokens.mint(user, bodies.scopes(body), connection_id=bodies.connection_id(body))
+    body = request_bodies.read(request)
+    request_bodies.known(body, "scopes", "connection_id")
+    token = tokens.mint(user, request_bodies.scopes(body), connection_id=request_bodies.connection_id(body))
     return JsonResponse(
         {
             "access_token": token.raw,
@@ -86,7 +86,7 @@ token = platform_endpoint(POST=_mint)
 @cache_control(public=True, max_age=300)
 def key_set(request: HttpRequest) -> HttpResponse:
     """RFC 7517 section 5."""
-    return JsonResponse(signing.key_set(), content_type="application/jwk-set+json")
+    return JsonResponse(token_signing.key_set(), content_type="application/jwk-set+json")
 
 
 def _user(platform: Platform, user_id: str) -> PlatformUser:

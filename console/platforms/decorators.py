@@ -11,11 +11,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from console.errors import EXPLANATIONS, Code, Refusal
-from console.help import links
+from console.help import error_links
 from console.platforms import credentials, throttle
 from console.platforms.models import Platform
 from console.platforms.tokens import ChooseConnection
-from console.text import VisibleJSONEncoder
+from console.untrusted_text import VisibleJSONEncoder
 
 _STATUS = {
     Code.UNAUTHENTICATED: 401,
@@ -85,7 +85,7 @@ def _platform(request: HttpRequest) -> Platform:
 def problem(refusal: Refusal, *, status: int = 0) -> JsonResponse:
     status = status or _STATUS.get(refusal.code, 400)
     body: dict[str, Any] = {
-        "type": links.error_page_url(refusal.code),
+        "type": error_links.error_page_url(refusal.code),
         "title": EXPLANATIONS[refusal.code].title if status != 405 else HTTPStatus(status).phrase,
         "status": status,
         "detail": str(refusal),

@@ -1,6 +1,6 @@
 from django import forms
 
-from console.accounts.validators import validate_program_name
+from console.accounts.text_validators import validate_program_name
 
 
 class PlatformForm(forms.Form):

@@ -18,7 +18,7 @@ from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.platforms import signing
+from console.platforms import token_signing
 from console.platforms.models import Access, PlatformUser
 from console.scopes import Scope, Source
 
@@ -67,7 +67,7 @@ def mint(user: PlatformUser, wanted: frozenset[Scope], *, connection_id: int | N
         "cv": version(user),
         "app": app.pk,
     }
-    return Token(signing.sign(claims), int(LIFETIME.total_seconds()), scopes.render(granted), connection)
+    return Token(token_signing.sign(claims), int(LIFETIME.total_seconds()), scopes.render(granted), connection)
 
 
 def version(user: PlatformUser) -> str:
@@ -151,7 +151,7 @@ class TokenState(NamedTuple):
 
 def claims_of(raw: str) -> Claims | None:
     """None for what is no token of ours. No query."""
-    claims = signing.read(raw)
+    claims = token_signing.read(raw)
     if claims is None or not _well_formed(claims):
         return None
     return Claims(

@@ -11,10 +11,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console.accounts import presence, single_submit
-from console.accounts.current import user_of
 from console.accounts.presence import PresenceAct
+from console.accounts.request_user import user_of
 from console.audit import paging
-from console.platforms import provisioning
+from console.platforms import services
 from console.platforms.forms import PlatformForm
 from console.platforms.models import Platform
 
@@ -58,7 +58,7 @@ def new(request: HttpRequest) -> HttpResponse:
         proved = presence.require_proof(request, PresenceAct.ADD_PLATFORM, about=about, back=reverse("platforms:list"))
         if isinstance(proved, HttpResponse):
             return proved
-        platform, raw = provisioning.create_platform(user_of(request), name=form.cleaned_data["name"])
+        platform, raw = services.create_platform(user_of(request), name=form.cleaned_data["name"])
         single_submit.use_token(request)
         return _show_secret(request, platform, raw)
     token = request.POST.get("once") or single_submit.issue_token(request)
@@ -87,7 +87,7 @@ def secret(request: HttpRequest, client_id: str) -> HttpResponse:
         proved = presence.require_proof(request, PresenceAct.CHANGE_PLATFORM_SECRET, about=about, back=back)
         if isinstance(proved, HttpResponse):
             return proved
-        raw = provisioning.rotate_platform_secret(platform, by=user_of(request))
+        raw = services.rotate_platform_secret(platform, by=user_of(request))
         single_submit.use_token(request)
         return _show_secret(request, platform, raw)
     return render(request, "platforms/secret.html", {"platform": platform, "once": single_submit.issue_token(request)})
@@ -98,7 +98,7 @@ def secret(request: HttpRequest, client_id: str) -> HttpResponse:
 def disable(request: HttpRequest, client_id: str) -> HttpResponse:
     platform = get_object_or_404(_all(), client_id=client_id)
     if request.method == "POST":
-        if provisioning.disable_platform(platform, by=user_of(request)):
+        if services.disable_platform(platform, by=user_of(request)):
             messages.success(request, f"{platform.name} is disabled. Its tokens no longer work.")
         return redirect("platforms:detail", client_id)
     return render(request, "platforms/disable.html", {"platform": platform})
@@ -114,7 +114,7 @@ def enable(request: HttpRequest, client_id: str) -> HttpResponse:
     proved = presence.require_proof(request, PresenceAct.ENABLE_PLATFORM, about=about, back=back)
     if isinstance(proved, HttpResponse):
         return proved
-    if provisioning.enable_platform(platform, by=user_of(request)):
+    if services.enable_platform(platform, by=user_of(request)):
         messages.success(request, f"{platform.name} can mint tokens again. Earlier tokens stay invalid.")
     return redirect("platforms:detail", client_id)
 

@@ -5,7 +5,7 @@ from django import forms
 
 from brokers.paper import costs
 from console.accounts.models import User
-from console.accounts.validators import validate_line
+from console.accounts.text_validators import validate_line
 from console.connections.models import Connection
 from console.practice.services import KNOBS, PRESETS, ModelSettings
 

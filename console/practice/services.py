@@ -13,10 +13,10 @@ from django.utils import timezone
 from brokers.base import Broker
 from brokers.errors import BrokerError, InvalidAccount
 from brokers.paper import accounts as paper_accounts
-from brokers.paper import actions, costs, ledger, model_settings
+from brokers.paper import corporate_actions, costs, ledger, model_settings
 from brokers.paper.model_settings import ModelSettings as ModelSettings  # what the services give back
 from brokers.types import AccountState, Position
-from console import text
+from console import untrusted_text
 from console.accounts.models import User
 from console.audit import log as audit_log
 from console.connected_apps.models import ConnectedApp
@@ -82,7 +82,7 @@ def accounts(connection: Connection) -> list[ModelSettings]:
 def upcoming_actions(connection: Connection) -> list[UpcomingAction]:
     """The next dividends and splits of the simulated market; nothing where prices are live."""
     now = timezone.now()
-    found = actions.upcoming(_keys(connection)[0], now, now + _AHEAD)[:_MOST_COMING]
+    found = corporate_actions.upcoming(_keys(connection)[0], now, now + _AHEAD)[:_MOST_COMING]
     return [UpcomingAction(on=each.at.date(), symbol=each.symbol, kind=each.kind, value=each.value) for each in found]
 
 
@@ -113,7 +113,7 @@ def open_account(
 
     All accounts of a connection are in its currency, because its limits are. Raises Refusal.
     """
-    name = text.check_text(name, field="name")
+    name = untrusted_text.check_text(name, field="name")
     _check(connection, by, "")
     if currency is not None and currency != connection.currency:
         raise Refusal(

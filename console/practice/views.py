@@ -4,7 +4,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from brokers.decimals import plain
-from console.accounts.current import user_of
+from console.accounts.request_user import user_of
 from console.connections import queries as connection_queries
 from console.connections.models import Connection
 from console.errors import Refusal

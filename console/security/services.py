@@ -6,9 +6,9 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from console.accounts import factors, links, sessions
-from console.accounts.factors import Factor
+from console.accounts import password_links, second_factors, sessions
 from console.accounts.models import Link, User
+from console.accounts.second_factors import Factor
 from console.audit import log as audit_log
 
 FREEZE = timedelta(hours=24)
@@ -32,7 +32,7 @@ def set_password(link: Link, password: str, *, ip: str) -> bool:
 
     False when somebody else was faster.
     """
-    if not links.use(link):
+    if not password_links.use(link):
         return False
     user = User.objects.select_for_update().get(pk=link.user_id)
     _set(user, password)
@@ -51,7 +51,7 @@ def set_password(link: Link, password: str, *, ip: str) -> bool:
 def _set(user: User, password: str) -> None:
     user.set_password(password)
     user.save(update_fields=["password"])
-    links.revoke(user)
+    password_links.revoke(user)
 
 
 def recovery_link(user: User) -> str | None:
@@ -59,7 +59,7 @@ def recovery_link(user: User) -> str | None:
     if not user.is_active or not user.has_usable_password():
         return None
     with transaction.atomic():
-        address = links.make(user, Link.Purpose.RECOVERY)
+        address = password_links.make(user, Link.Purpose.RECOVERY)
         audit_log.record_change(user, "recovery asked for", "user", user.pk, user.email)
     return address
 
@@ -68,25 +68,25 @@ def recovery_link(user: User) -> str | None:
 def factor_added(user: User, factor: Factor, *, ip: str) -> list[str]:
     """Journal it. The recovery codes, when this is the first factor; otherwise none."""
     audit_log.record_change(user, "second factor added", "user", user.pk, user.email, ip=ip, factor=describe(factor))
-    if factors.has(user, factors.CODES):
+    if second_factors.has(user, second_factors.CODES):
         return []
-    return factors.new_codes(user)
+    return second_factors.new_codes(user)
 
 
 @transaction.atomic
 def remove_factor(user: User, factor: Factor, *, ip: str) -> None:
     """Raises LastFactor."""
     User.objects.select_for_update().get(pk=user.pk)
-    if settings.REQUIRE_SECOND_FACTOR and len(factors.list_factors(user)) == 1:
+    if settings.REQUIRE_SECOND_FACTOR and len(second_factors.list_factors(user)) == 1:
         raise LastFactor
     audit_log.record_change(user, "second factor removed", "user", user.pk, user.email, ip=ip, factor=describe(factor))
-    factors.remove(factor)
+    second_factors.remove(factor)
 
 
 @transaction.atomic
 def new_codes(user: User, *, ip: str) -> list[str]:
     audit_log.record_change(user, "recovery codes replaced", "user", user.pk, user.email, ip=ip)
-    return factors.new_codes(user)
+    return second_factors.new_codes(user)
 
 
 @transaction.atomic
@@ -97,4 +97,4 @@ def end_other_sessions(user: User, *, session: str | None, ip: str) -> int:
 
 
 def describe(factor: Factor) -> str:
-    return f"passkey {factor}" if factor.type == factors.PASSKEY else "authenticator app"
+    return f"passkey {factor}" if factor.type == second_factors.PASSKEY else "authenticator app"

@@ -8,12 +8,12 @@ from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.accounts import factors, presence, required, sessions, single_submit
-from console.accounts.current import user_of
-from console.accounts.factors import Factor
+from console.accounts import presence, second_factor_required, second_factors, sessions, single_submit
 from console.accounts.forms import NewPasswordForm
 from console.accounts.presence import PresenceAct
-from console.accounts.required import before_second_factor
+from console.accounts.request_user import user_of
+from console.accounts.second_factor_required import before_second_factor
+from console.accounts.second_factors import Factor
 from console.security import services
 from console.security.forms import AppForm, PasskeyForm
 
@@ -29,13 +29,13 @@ def overview(request: HttpRequest) -> HttpResponse:
         request,
         "security/overview.html",
         {
-            "factors": [(factor, services.describe(factor)) for factor in factors.list_factors(user)],
-            "has_app": factors.has(user, factors.APP),
-            "codes_left": factors.codes_left(user),
+            "factors": [(factor, services.describe(factor)) for factor in second_factors.list_factors(user)],
+            "has_app": second_factors.has(user, second_factors.APP),
+            "codes_left": second_factors.codes_left(user),
             "browsers": sessions.browsers(user, request),
             "required": settings.REQUIRE_SECOND_FACTOR,
-            "missing": required.missing(user),
-            "no_passkeys": factors.passkeys_unavailable(),
+            "missing": second_factor_required.missing(user),
+            "no_passkeys": second_factors.passkeys_unavailable(),
         },
     )
 
@@ -71,20 +71,20 @@ def password(request: HttpRequest) -> HttpResponse:
 def add_app(request: HttpRequest) -> HttpResponse:
     """The secret is shown in the answer to a proof, and comes back sealed with the code."""
     user = user_of(request)
-    if factors.has(user, factors.APP):
+    if second_factors.has(user, second_factors.APP):
         messages.info(request, "You already have an authenticator app. Remove it first to set up another.")
         return redirect("security:overview")
     if request.method != "POST":
         return render(request, "security/app.html")
     form, secret, sealed = AppForm(), None, request.POST.get("sealed", "")
     if sealed:
-        secret = factors.secret_of(user, sealed)
+        secret = second_factors.secret_of(user, sealed)
         if secret is None:
             messages.error(request, "That took too long. Start again.")
             return redirect("security:add-app")
         form = AppForm(request.POST)
         if form.is_valid():
-            factor = factors.add_app(user, secret, form.cleaned_data["code"])
+            factor = second_factors.add_app(user, secret, form.cleaned_data["code"])
             if factor is not None:
                 return _added(request, factor)
             form.add_error("code", "That code does not match. Check that your phone's clock is right.")
@@ -94,12 +94,12 @@ def add_app(request: HttpRequest) -> HttpResponse:
         )
         if isinstance(proved, HttpResponse):
             return proved
-        secret, sealed = factors.new_authenticator(user)
+        secret, sealed = second_factors.new_authenticator(user)
     context = {
         "form": form,
         "sealed": sealed,
         "secret": " ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
-        "picture": SafeString(factors.qr_code(user, secret)),  # drawn here, of nothing anybody sent
+        "picture": SafeString(second_factors.qr_code(user, secret)),  # drawn here, of nothing anybody sent
     }
     return render(request, "security/app.html", context)
 
@@ -110,7 +110,7 @@ def add_app(request: HttpRequest) -> HttpResponse:
 def add_passkey(request: HttpRequest) -> HttpResponse:
     """What the new passkey must sign stands in the answer to a proof alone, so nobody else can answer it."""
     user = user_of(request)
-    if why := factors.passkeys_unavailable():
+    if why := second_factors.passkeys_unavailable():
         messages.error(request, why)
         return redirect("security:overview")
     form = PasskeyForm(request.POST or None)
@@ -118,7 +118,7 @@ def add_passkey(request: HttpRequest) -> HttpResponse:
         return render(request, "security/passkey.html", {"form": form})
     name, credential = form.cleaned_data["name"], form.cleaned_data["credential"]
     if credential:
-        factor = factors.add_passkey(user, name, credential)
+        factor = second_factors.add_passkey(user, name, credential)
         if factor is not None:
             return _added(request, factor)
         messages.error(request, STALE)
@@ -128,7 +128,7 @@ def add_passkey(request: HttpRequest) -> HttpResponse:
     )
     if isinstance(proved, HttpResponse):
         return proved
-    options = JsonResponse(factors.creation_options(user)).content.decode()
+    options = JsonResponse(second_factors.creation_options(user)).content.decode()
     return render(request, "security/passkey.html", {"form": form, "options": options})
 
 
@@ -137,7 +137,7 @@ def add_passkey(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def remove_factor(request: HttpRequest, pk: int) -> HttpResponse:
     user = user_of(request)
-    factor = get_object_or_404(Factor, pk=pk, user=user, type__in=(factors.APP, factors.PASSKEY))
+    factor = get_object_or_404(Factor, pk=pk, user=user, type__in=(second_factors.APP, second_factors.PASSKEY))
     what = services.describe(factor)
     if request.method == "POST":
         proved = _require_proof(request, PresenceAct.REMOVE_FACTOR, f"Your {what} will no longer work here.")
@@ -150,7 +150,7 @@ def remove_factor(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             messages.success(request, f"Your {what} is removed.")
         return redirect("security:overview")
-    last = len(factors.list_factors(user)) == 1
+    last = len(second_factors.list_factors(user)) == 1
     return render(request, "security/remove.html", {"what": what, "last": last})
 
 
@@ -158,7 +158,7 @@ def remove_factor(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_codes(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
-    if not factors.has_any(user):
+    if not second_factors.has_any(user):
         messages.info(request, "Recovery codes replace a lost second factor. Add a second factor first.")
         return redirect("security:overview")
     if request.method == "POST" and not single_submit.is_unused(request):
@@ -173,7 +173,7 @@ def new_codes(request: HttpRequest) -> HttpResponse:
         codes = services.new_codes(user, ip=_ip(request))
         single_submit.use_token(request)
         return render(request, "security/codes.html", {"codes": codes, "onward": reverse("security:overview")})
-    context = {"once": single_submit.issue_token(request), "left": factors.codes_left(user)}
+    context = {"once": single_submit.issue_token(request), "left": second_factors.codes_left(user)}
     return render(request, "security/new_codes.html", context)
 
 
@@ -187,7 +187,7 @@ def end_sessions(request: HttpRequest) -> HttpResponse:
 def _added(request: HttpRequest, factor: Factor) -> HttpResponse:
     """On to where the person was going; past their recovery codes, when these were made just now."""
     codes = services.factor_added(user_of(request), factor, ip=_ip(request))
-    onward = required.intended_url(request) or reverse("security:overview")
+    onward = second_factor_required.intended_url(request) or reverse("security:overview")
     if codes:
         return render(request, "security/codes.html", {"codes": codes, "onward": onward, "first": True})
     messages.success(request, f"Your {services.describe(factor)} is added.")

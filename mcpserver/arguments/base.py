@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar
 
 from brokers.types import LONGEST_SYMBOL
-from console import text
+from console import untrusted_text
 from console.errors import Code, Refusal
 from mcpserver.arguments import lenient
 
@@ -84,8 +84,8 @@ class Text(Arg):
             raise self._wrong("must be non-empty text.")
         if len(value) > self.longest:
             raise self._wrong(f"can have at most {self.longest} characters.")
-        if places := text.find_hidden(value):
-            raise self._wrong(f"has an invisible character: {text.escape_character(value[places[0]])}.")
+        if places := untrusted_text.find_hidden(value):
+            raise self._wrong(f"has an invisible character: {untrusted_text.escape_character(value[places[0]])}.")
         return value.strip()
 
 

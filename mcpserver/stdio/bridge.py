@@ -15,10 +15,10 @@ from typing import Any
 
 import httpx2
 
-from mcpserver.stdio import target, wire
-from mcpserver.stdio.pipes import Lines, Output, TooLong
-from mcpserver.stdio.target import Target
-from mcpserver.stdio.wire import Unanswered
+from mcpserver.stdio import http_client, target_instance
+from mcpserver.stdio.http_client import Unanswered
+from mcpserver.stdio.standard_streams import Lines, Output, TooLong
+from mcpserver.stdio.target_instance import Target
 
 _AT_ONCE = 16
 _STREAMS = 16
@@ -41,7 +41,7 @@ async def _run(to: Target, out: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with target.client(to) as http:
+    async with target_instance.client(to) as http:
         bridge = Bridge(to.url, http, Output(out))
         _log(f"Passing messages on to {to.url}.")
         await bridge.run(Lines(0), stop)
@@ -83,7 +83,9 @@ class Bridge:
     async def _read(self, lines: Lines) -> None:
         async for line in lines:
             if isinstance(line, TooLong):
-                await self._error(None, wire.INVALID_REQUEST, "A message was longer than 1 MiB and was discarded.")
+                await self._error(
+                    None, http_client.INVALID_REQUEST, "A message was longer than 1 MiB and was discarded."
+                )
             elif line.strip():
                 await self._take(line)
 
@@ -91,20 +93,20 @@ class Bridge:
         try:
             message = json.loads(line)
         except (ValueError, RecursionError):
-            await self._error(None, wire.PARSE_ERROR, "A line was not well-formed JSON.")
+            await self._error(None, http_client.PARSE_ERROR, "A line was not well-formed JSON.")
             return
         if not isinstance(message, dict):
-            await self._error(None, wire.INVALID_REQUEST, "Each line must be one JSON-RPC message, an object.")
+            await self._error(None, http_client.INVALID_REQUEST, "Each line must be one JSON-RPC message, an object.")
             return
         method, request_id = message.get("method"), message.get("id")
         if method is None and ("result" in message or "error" in message):
             _log("The host answered a request that was never sent; ignored.")
         elif not isinstance(method, str):
-            await self._error(None, wire.INVALID_REQUEST, "A message needs a method.")
+            await self._error(None, http_client.INVALID_REQUEST, "A message needs a method.")
         elif "id" not in message:
             self._notification(line, message)
         elif isinstance(request_id, bool) or not isinstance(request_id, str | int):
-            await self._error(None, wire.INVALID_REQUEST, "The id of a request must be text or a whole number.")
+            await self._error(None, http_client.INVALID_REQUEST, "The id of a request must be text or a whole number.")
         else:
             await self._request(line, message, request_id)
 
@@ -113,7 +115,7 @@ class Bridge:
         if len(self._streams) >= _STREAMS if listening else len(self._tasks) >= _WAITING:
             await self._error(
                 request_id,
-                wire.INTERNAL_ERROR,
+                http_client.INTERNAL_ERROR,
                 "Too many requests are in progress: wait for answers, then try again. Nothing was sent.",
                 {"code": "too_many_in_flight"},
             )
@@ -137,7 +139,9 @@ class Bridge:
             if isinstance(request_id, str | int) and (task := self._in_flight.get(request_id)):
                 task.cancel()
         # Over HTTP a modern host tells a server nothing but this; a stateless legacy one may be told the rest.
-        elif self._negotiated is not None and wire.modern_version(message) is None and len(self._tasks) < _WAITING:
+        elif (
+            self._negotiated is not None and http_client.modern_version(message) is None and len(self._tasks) < _WAITING
+        ):
             self._spawn(self._tell(line, message))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -149,7 +153,7 @@ class Bridge:
     async def _pass_on(self, line: bytes, message: dict[str, Any], request_id: str | int) -> None:
         try:
             async with contextlib.nullcontext() if message["method"] == _LISTEN else self._slots:
-                answers = wire.exchange(self._http, self._url, line, message, self._negotiated)
+                answers = http_client.exchange(self._http, self._url, line, message, self._negotiated)
                 async with contextlib.aclosing(answers):
                     async for received in answers:
                         if received.is_answer and message["method"] == "initialize":
@@ -160,12 +164,12 @@ class Bridge:
             await self._error(request_id, error.rpc_code, str(error), error.data)
         except Exception as error:
             _log(f"{message['method'][:100]} could not be passed on: {type(error).__name__}")
-            await self._error(request_id, wire.INTERNAL_ERROR, "The bridge failed; see its log.")
+            await self._error(request_id, http_client.INTERNAL_ERROR, "The bridge failed; see its log.")
 
     async def _tell(self, line: bytes, message: dict[str, Any]) -> None:
         try:
             async with self._slots:
-                await wire.tell(self._http, self._url, line, message, self._negotiated)
+                await http_client.tell(self._http, self._url, line, message, self._negotiated)
         except Unanswered as error:
             _log(str(error))
 

@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 
 import httpx2
 
-from mcpserver.stdio import target, wire
-from mcpserver.stdio.target import Misused, Target
-from mcpserver.stdio.wire import Unanswered
-from mcpserver.tables import spread
+from mcpserver.result_tables import spread
+from mcpserver.stdio import http_client, target_instance
+from mcpserver.stdio.http_client import Unanswered
+from mcpserver.stdio.target_instance import Misused, Target
 
 OK, REFUSED, NO_ANSWER = 0, 1, 3
 _LONGEST_ARGUMENTS = 256 * 1024
@@ -57,7 +57,7 @@ def call(to: Target, tool: str, given: Mapping[str, Any], *, whole: bool, follow
     async def pages() -> AsyncGenerator[dict[str, Any], None]:
         cursors: set[str] = set()
         page = dict(given)
-        async with target.client(to) as http:
+        async with target_instance.client(to) as http:
             while True:
                 result = await _ask(http, to.url, "tools/call", {"name": tool, "arguments": page})
                 content = result.get("structuredContent")
@@ -83,7 +83,7 @@ def tools(to: Target, *, whole: bool) -> int:
     """List the tools this key may call. The exit code."""
 
     async def show() -> None:
-        async with target.client(to) as http:
+        async with target_instance.client(to) as http:
             params: dict[str, Any] = {}
             for _ in range(_MOST_PAGES):
                 result = await _ask(http, to.url, "tools/list", params)
@@ -99,12 +99,14 @@ def tools(to: Target, *, whole: bool) -> int:
 async def _ask(http: httpx2.AsyncClient, url: str, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """The result of one modern request. Raises _Refused and Unanswered."""
     meta = {
-        wire.VERSION_META: wire.MODERN,
-        wire.CAPABILITIES_META: {},
+        http_client.VERSION_META: http_client.MODERN,
+        http_client.CAPABILITIES_META: {},
         "io.modelcontextprotocol/clientInfo": {"name": "tradelatch", "version": version()},
     }
     message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
-    async with contextlib.aclosing(wire.exchange(http, url, json.dumps(message).encode(), message, None)) as answers:
+    async with contextlib.aclosing(
+        http_client.exchange(http, url, json.dumps(message).encode(), message, None)
+    ) as answers:
         async for received in answers:
             if not received.is_answer:
                 continue

@@ -5,8 +5,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from mcpserver.stdio import bridge, call, target
-from mcpserver.stdio.target import Misused
+from mcpserver.stdio import bridge, call, target_instance
+from mcpserver.stdio.target_instance import Misused
 
 _KEY_HELP = "The API key comes from TRADELATCH_API_KEY or from a file that only you can read; it is never an argument."
 _EXIT_HELP = (
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return _manage("run")
             case "quickstart":
                 return _manage("quickstart", *(f"--{name}" for name in ("json", "rotate") if getattr(options, name)))
-        to = target.find(options.url, options.key_file, allow_http=options.allow_http)
+        to = target_instance.find(options.url, options.key_file, allow_http=options.allow_http)
         match options.command:
             case "mcp":
                 return bridge.run(to)

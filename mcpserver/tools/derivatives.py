@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 from brokers.types import OptionContract, OptionRight
 from console.connections import broker_access
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Instant, Number, Rows
+from mcpserver.result_schemas import Instant, Number, Rows
 from mcpserver.tools import render
 from mcpserver.tools.render import compact
 

@@ -8,10 +8,10 @@ from brokers.types import Fill
 from console.connections import broker_access
 from console.orders import queries as order_queries
 from console.orders.models import Order
-from mcpserver import tables
+from mcpserver import result_tables
 from mcpserver.arguments.types import cursor
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Instant, Number, Rows
+from mcpserver.result_schemas import Instant, Number, Rows
 from mcpserver.tools import render
 from mcpserver.tools.render import check_span, compact
 
@@ -83,7 +83,7 @@ def get_transactions(call: ToolCall) -> dict[str, Any]:
             after=args.get("cursor", ""),
         )
     shown = [render.transaction(each) for each in rows[:limit]]
-    shown = shown[: tables.how_many_fit(shown, is_default="limit" not in args)]
+    shown = shown[: result_tables.how_many_fit(shown, is_default="limit" not in args)]
     going_on = cursor(TRANSACTIONS, rows[len(shown) - 1].transaction_id) if len(rows) > len(shown) else None
     return {"transactions": shown, **compact(next_cursor=going_on)}
 
@@ -107,7 +107,7 @@ def get_executions(call: ToolCall) -> dict[str, Any]:
         )
     named = _order_ids(call, rows[:limit])
     shown = [_execution(each, named.get(each.client_order_id)) for each in rows[:limit]]
-    shown = shown[: tables.how_many_fit(shown, is_default="limit" not in args)]
+    shown = shown[: result_tables.how_many_fit(shown, is_default="limit" not in args)]
     going_on = cursor(EXECUTIONS, rows[len(shown) - 1].fill_id) if len(rows) > len(shown) else None
     return {"executions": shown, **compact(next_cursor=going_on)}
 

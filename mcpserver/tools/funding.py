@@ -1,4 +1,4 @@
-"""What went in and out of an account, where coins reach it, and what they earn there. Nothing here moves any."""
+"""What went in and out of an account, and where coins reach it. Nothing here moves any."""
 
 from typing import Any, NotRequired
 
@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 from brokers.types import Transfer
 from console.connections import broker_access
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Instant, Number, Rows
+from mcpserver.result_schemas import Instant, Number, Rows
 from mcpserver.tools.render import check_span, compact
 
 _USUAL = 50
@@ -45,31 +45,6 @@ class Addresses(TypedDict):
     note: str
 
 
-class OfferOut(TypedDict):
-    offer_id: str
-    asset: str
-    kind: str
-    yearly_percent: NotRequired[Number]
-    term_days: NotRequired[int]
-    minimum: NotRequired[Number]
-
-
-class HoldingOut(TypedDict):
-    offer_id: str
-    asset: str
-    kind: str
-    amount: Number
-    earned: NotRequired[Number]
-    yearly_percent: NotRequired[Number]
-    ends: NotRequired[Instant]
-
-
-class Earnings(TypedDict):
-    offers: Rows[OfferOut]
-    holdings: Rows[HoldingOut]
-    note: NotRequired[str]
-
-
 def get_transfers(call: ToolCall) -> dict[str, Any]:
     args = call.args
     check_span(args)
@@ -92,38 +67,6 @@ def get_deposit_address(call: ToolCall) -> dict[str, Any]:
         else "The account has no address for this asset yet. The owner can create one at the broker."
     )
     return {"addresses": addresses, "note": note}
-
-
-def get_earn_offers(call: ToolCall) -> dict[str, Any]:
-    with broker_access.account_for(call.principal, call.args.get("account_id")) as (broker, account):
-        call.account_id = account.account_id
-        found = broker.earn(account.account_id, call.args.get("asset", ""))
-    return compact(
-        offers=[
-            compact(
-                offer_id=each.offer_id,
-                asset=each.asset,
-                kind=each.kind,
-                yearly_percent=None if each.yearly_rate is None else each.yearly_rate * 100,
-                term_days=each.term_days,
-                minimum=each.minimum,
-            )
-            for each in found.offers
-        ],
-        holdings=[
-            compact(
-                offer_id=each.offer_id,
-                asset=each.asset,
-                kind=each.kind,
-                amount=each.amount,
-                earned=each.earned,
-                yearly_percent=None if each.yearly_rate is None else each.yearly_rate * 100,
-                ends=each.ends,
-            )
-            for each in found.holdings
-        ],
-        note=found.note,
-    )
 
 
 def _transfer(value: Transfer) -> dict[str, Any]:

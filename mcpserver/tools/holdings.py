@@ -10,10 +10,10 @@ from typing_extensions import TypedDict
 
 from brokers.types import AccountState, AssetClass
 from console.connections import broker_access, equity
-from mcpserver import tables
+from mcpserver import result_tables
 from mcpserver.arguments.types import cursor
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Instant, Number, Rows
+from mcpserver.result_schemas import Instant, Number, Rows
 from mcpserver.tools import render
 from mcpserver.tools.render import compact, percent_of
 
@@ -148,7 +148,7 @@ def get_positions(call: ToolCall) -> dict[str, Any]:
         for each in sorted(held, key=lambda each: each.symbol)
         if symbol in (None, each.symbol) and kind in (None, each.asset_class) and each.symbol > after
     ]
-    shown = rows[: tables.how_many_fit(rows, is_default=True)]
+    shown = rows[: result_tables.how_many_fit(rows, is_default=True)]
     going_on = cursor(POSITIONS, shown[-1]["symbol"]) if len(rows) > len(shown) else None
     return {"positions": shown, **compact(next_cursor=going_on), **render.not_known(unknown)}
 

@@ -14,11 +14,11 @@ from console.errors import Code, Refusal
 from console.journal import notes, sync
 from console.journal import queries as journal_queries
 from console.journal.models import Note, RoundTrip
-from mcpserver import tables
+from mcpserver import result_tables
 from mcpserver.arguments.types import cursor
 from mcpserver.context import ToolCall
 from mcpserver.json_text import to_json
-from mcpserver.shapes import Instant, Number, Rows
+from mcpserver.result_schemas import Instant, Number, Rows
 from mcpserver.tools.render import check_span, compact, money
 
 TRADES, ACTIVITY = "journal", "activity"
@@ -121,7 +121,7 @@ def get_journal_trades(call: ToolCall) -> dict[str, Any]:
     rows, after = journal_queries.newest_first(found, args.get("limit", _USUAL), args.get("cursor", ""))
     remarks = journal_queries.notes_on([principal.connection_id], [row.public_id for row in rows])
     shown = [_trade(row, remarks.get(row.public_id, [])) for row in rows]
-    fit = tables.how_many_fit(shown, is_default="limit" not in args)
+    fit = result_tables.how_many_fit(shown, is_default="limit" not in args)
     if fit < len(shown):
         shown, after = shown[:fit], rows[fit - 1].public_id
     return {
@@ -161,7 +161,7 @@ def get_activity_log(call: ToolCall) -> dict[str, Any]:
         found = found.filter(pk__lt=_place(args["cursor"]))
     rows = list(found.order_by("-pk")[: limit + 1])
     shown = [_call(row) for row in rows[:limit]]
-    shown = shown[: tables.how_many_fit(shown, is_default="limit" not in args)]
+    shown = shown[: result_tables.how_many_fit(shown, is_default="limit" not in args)]
     going_on = cursor(ACTIVITY, str(rows[len(shown) - 1].pk)) if len(rows) > len(shown) else None
     return {"calls": shown, **compact(next_cursor=going_on)}
 

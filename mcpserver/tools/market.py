@@ -13,11 +13,11 @@ from brokers.types import Adjustment, AssetClass, Bar, Capabilities, MarketDay
 from console.connections import bar_series, broker_access
 from console.connections.bar_series import BarSpan
 from console.errors import Code, Refusal
-from console.help import links
-from mcpserver import tables
+from console.help import error_links
+from mcpserver import result_tables
 from mcpserver.arguments.types import cursor
 from mcpserver.context import ToolCall
-from mcpserver.shapes import CandidateOut, Instant, Number, Rows
+from mcpserver.result_schemas import CandidateOut, Instant, Number, Rows
 from mcpserver.tools import render
 from mcpserver.tools.render import compact, moment
 
@@ -292,7 +292,7 @@ def _not_found(missing: Sequence[tuple[str, Refusal]]) -> list[dict[str, Any]]:
             symbol=symbol,
             code=refusal.code.value,
             message=str(refusal),
-            help=links.error_page_url(refusal.code),
+            help=error_links.error_page_url(refusal.code),
             candidates=[dict(each) for each in refusal.candidates] or None,
         )
         for symbol, refusal in missing
@@ -317,7 +317,7 @@ def get_history(call: ToolCall) -> dict[str, Any]:
         found = bar_series.read(broker, instrument.symbol, span, start=start, end=end, limit=limit + 1)
     shown = [render.bar(each) for each in found[-limit:]]
     # The newest are worth most, so what has no room is left out at the other end.
-    fit = tables.how_many_fit(shown[::-1], is_default=start is None and "limit" not in args)
+    fit = result_tables.how_many_fit(shown[::-1], is_default=start is None and "limit" not in args)
     shown, bars = shown[len(shown) - fit :], found[len(found) - fit :]
     more = len(found) > len(bars)
     return compact(

@@ -22,10 +22,10 @@ from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.terms import Terms
 from console.orders.transitions import amendment_state
 from console.principal import Redeemer
-from mcpserver import tables
+from mcpserver import result_tables
 from mcpserver.arguments.types import cursor
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Instant, Number, Rows
+from mcpserver.result_schemas import Instant, Number, Rows
 from mcpserver.tools import render
 from mcpserver.tools.render import compact, moment
 
@@ -594,7 +594,7 @@ def get_orders(call: ToolCall) -> dict[str, Any]:
         call.principal, at_broker, wanted, limit=args.get("limit", 50), after=args.get("cursor")
     )
     shown = [render.order(each) for each in found]
-    fit = tables.how_many_fit(shown, is_default="limit" not in args)
+    fit = result_tables.how_many_fit(shown, is_default="limit" not in args)
     if fit < len(shown):
         shown, following = shown[:fit], found[fit - 1].public_id
     return compact(

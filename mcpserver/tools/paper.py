@@ -9,7 +9,7 @@ from console.connected_apps.models import ConnectedApp
 from console.practice import services as practice
 from console.practice.services import KNOBS, PRESETS, ModelSettings
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Number
+from mcpserver.result_schemas import Number
 from mcpserver.tools.render import compact
 
 __all__ = ["KNOBS", "PRESETS", "create_paper_account", "reset_paper_account", "set_paper_model"]

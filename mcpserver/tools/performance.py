@@ -12,7 +12,7 @@ from brokers.types import AccountState, Fill, Position
 from console.connections import broker_access, equity, pnl
 from console.connections.equity import Point
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Instant, Number, Rows
+from mcpserver.result_schemas import Instant, Number, Rows
 from mcpserver.tools.render import check_span, compact, day_of, money, percent_of
 
 PERIODS: dict[str, timedelta | None] = {

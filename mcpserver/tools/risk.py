@@ -18,7 +18,7 @@ from console.limits import Limits
 from console.orders.checks import daily_usage, facts, limit_usage
 from console.orders.checks.limit_rules import LimitUsage
 from mcpserver.context import ToolCall
-from mcpserver.shapes import Instant, Number
+from mcpserver.result_schemas import Instant, Number
 from mcpserver.tools.render import compact, moment
 
 

@@ -4,7 +4,7 @@ import httpx2
 import pytest
 
 from console import host_names
-from console.help import links
+from console.help import error_links
 from tests.patience import at_most
 from tests.serving import Server, until
 
@@ -34,10 +34,10 @@ def test_a_foreign_host_name_is_named_beside_the_setting_and_our_address(server:
         kind = answer.headers["content-type"].partition(";")[0]
         if path.startswith("/api/"):
             assert (kind, answer.json()["code"]) == ("application/problem+json", "invalid_request")
-            assert answer.json()["type"] == f"{server.url}{links.PATH}invalid_request/"
+            assert answer.json()["type"] == f"{server.url}{error_links.PATH}invalid_request/"
         elif path.startswith(("/oauth/", "/.well-known/")):
             assert (kind, answer.json()["error"]) == ("application/json", "invalid_request")
-            assert answer.json()["error_uri"] == f"{server.url}{links.PATH}invalid_request/"
+            assert answer.json()["error_uri"] == f"{server.url}{error_links.PATH}invalid_request/"
 
 
 def test_the_page_has_its_looks_and_its_policy(server: Server) -> None:

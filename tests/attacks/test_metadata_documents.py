@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 
-from console.clients import documents
-from console.clients.fetching import CIMDError, Fetcher, is_public
+from console.clients import metadata_documents
+from console.clients.metadata_fetching import CIMDError, Fetcher, is_public
 from console.clients.models import Client
 from console.connections.models import Connection
 from tests.console.clients import vendor as vendors
@@ -277,11 +277,11 @@ def test_the_page_of_a_bad_address_says_why_and_sends_nobody_anywhere(host: Host
 
 
 def test_http_addresses_are_no_documents() -> None:
-    assert not documents.is_address("http://vendor.example/client.json")
-    assert documents.is_address("HTTPS://vendor.example/client.json")
+    assert not metadata_documents.is_address("http://vendor.example/client.json")
+    assert metadata_documents.is_address("HTTPS://vendor.example/client.json")
 
 
 def test_no_setting_of_the_environment_reaches_the_rules(tmp_path: Path) -> None:
     for module in ("fetching", "documents"):
-        source = (Path(documents.__file__).parent / f"{module}.py").read_text()
+        source = (Path(metadata_documents.__file__).parent / f"{module}.py").read_text()
         assert "environ" not in source

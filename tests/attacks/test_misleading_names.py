@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
-from console import display_names
+from console import display_name_rules
 from console.accounts.models import User
-from console.clients.documents import DocumentRefused, normalise
+from console.clients.metadata_documents import DocumentRefused, normalise
 from console.clients.models import Client
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Refusal
 from console.keys import management_keys, minting
 from console.keys.models import ApiKey, ManagementKey
-from console.platforms import provisioning
+from console.platforms import services
 from console.platforms.models import Platform
 from console.scopes import Scope
 from tests.attacks.steps import body
@@ -89,7 +89,7 @@ def owned(browser: Browser, owner: User) -> Browser:
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_programs_own_name_is_taken(name: str) -> None:
-    assert display_names.clean_display_name(name) == name
+    assert display_name_rules.clean_display_name(name) == name
     assert register(body(client_name=name)).json()["client_name"] == name
 
 
@@ -128,7 +128,7 @@ def test_no_verb_takes_it_for_a_key_or_a_platform(name: str, owner: User, operat
     for refused in (
         lambda: minting.mint(owner, paper, READ, name=name),
         lambda: management_keys.mint(owner, name=name, expires_at=None),
-        lambda: provisioning.create_platform(operator, name=name),
+        lambda: services.create_platform(operator, name=name),
     ):
         with pytest.raises(Refusal, match="name"):
             refused()

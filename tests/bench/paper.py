@@ -49,7 +49,7 @@ def measure(resting: int, near: int, minutes: int) -> tuple[int, int, float, flo
     """(ticks, orders that ended, seconds, seconds of CPU) of matching ``minutes`` new bars of every instrument."""
     # Imported here, because Django must have been set up.
     from brokers.paper import accounts as paper_accounts
-    from brokers.paper import prices, simulated
+    from brokers.paper import prices, simulated_market
     from brokers.paper.listings import market_for
     from brokers.paper.models import MatchedTape, PaperAccount, PaperOrder
 
@@ -62,7 +62,7 @@ def measure(resting: int, near: int, minutes: int) -> tuple[int, int, float, flo
         ]
         for seed in range(1, SEEDS + 1)
     }
-    symbols = [entry.symbol for entry in simulated.listing(1, "always")]
+    symbols = [entry.symbol for entry in simulated_market.listing(1, "always")]
     tapes = [(seed, market_for(seed, "always").tape(symbol)) for seed in accounts for symbol in symbols]
     for seed, tape in tapes:
         paper_accounts.watch(accounts[seed][0], tape, START)

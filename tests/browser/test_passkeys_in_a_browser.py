@@ -4,7 +4,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from console.accounts import factors
+from console.accounts import second_factors
 from tests.browser import proving
 from tests.browser.steps import add_passkey, sign_in, sign_out
 from tests.conftest import PASSWORD
@@ -48,7 +48,7 @@ def test_without_the_passkey_the_password_and_a_recovery_code_mend_the_way_in(
 ) -> None:
     sign_in(page, console, owner.email)
     add_passkey(page, console)
-    [spare, *_] = factors.new_codes(owner)
+    [spare, *_] = second_factors.new_codes(owner)
     page.get_by_role("link", name="Remove passkey Laptop").click()
     page.get_by_role("button", name="Remove").click()
     page.get_by_text("I do not have my passkey").click()

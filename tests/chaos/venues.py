@@ -25,7 +25,7 @@ from brokers.errors import BrokerError, BrokerUnavailable, DuplicateClientId, Re
 from brokers.paper.adapter import PaperBroker
 from brokers.types import BrokerOrder, OrderChanges, OrderRequest, OrderType, Side, TimeInForce
 from console.accounts.models import User
-from console.connections import paper as paper_connections
+from console.connections import paper_linking as paper_connections
 from console.connections import vault
 from console.connections.models import Connection
 from console.orders.states import FROM_BROKER, Status

@@ -58,7 +58,7 @@ from brokers.types import (  # noqa: E402
 )
 from console.accounts.models import User  # noqa: E402
 from console.authority import bearer  # noqa: E402
-from console.connections import paper as paper_connections  # noqa: E402
+from console.connections import paper_linking as paper_connections  # noqa: E402
 from console.errors import Code, Refusal  # noqa: E402
 from console.keys import minting  # noqa: E402
 from console.orders import actions as order_actions  # noqa: E402

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp.shared import inbound
 
-from mcpserver.stdio import wire
+from mcpserver.stdio import http_client
 from tests.cli.command import REPOSITORY, run
 from tests.cli.upstream import Asked, upstream
 
@@ -99,8 +99,8 @@ def test_the_console_script_names_what_there_is() -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"])) | st.text("=?base64 \t~äZ", max_size=20))
 def test_header_values_are_written_as_the_sdk_reads_them(value: str) -> None:
-    assert wire.encoded(value) == inbound.encode_header_value(value)
+    assert http_client.encoded(value) == inbound.encode_header_value(value)
 
 
 def test_the_methods_with_a_name_are_those_of_the_sdk() -> None:
-    assert dict(inbound.NAME_BEARING_METHODS) == wire.NAMED_BY
+    assert dict(inbound.NAME_BEARING_METHODS) == http_client.NAMED_BY

@@ -13,7 +13,7 @@ import pytest
 from django.db import models
 from django.test import Client as Browser
 
-from console import text
+from console import untrusted_text
 from console.accounts.models import User
 from console.audit import log as audit_log
 from console.audit.models import Call, CallOutcome
@@ -28,11 +28,11 @@ from console.keys import management_keys, minting
 from console.keys.models import ApiKey
 from console.oauth import emails
 from console.orders.models import Order
-from console.platforms import provisioning
+from console.platforms import services
 from console.platforms.models import Platform, PlatformUser
 from console.practice import services as practice
 from console.scopes import Scope
-from console.text import escape_hidden, find_hidden
+from console.untrusted_text import escape_hidden, find_hidden
 from tests.console.api.rest import Rest
 from tests.console.pages import log, submit, text_of, words_of
 from tests.console.present import at_the_browser
@@ -105,7 +105,7 @@ def test_a_hidden_character_is_written_out(what: str) -> None:
 def test_scripts_and_emoji_stay_as_they_are(what: str) -> None:
     written = SEEN[what]
     assert escape_hidden(written) == written
-    assert text.check_text(f" {written} ", field="name") == written
+    assert untrusted_text.check_text(f" {written} ", field="name") == written
 
 
 def test_lines_stay_lines_where_there_may_be_several() -> None:
@@ -169,9 +169,9 @@ def test_no_cell_of_an_export_holds_one(spoilt: str, browser: Browser) -> None:
 
 
 def test_a_line_of_the_log_is_one_line_and_holds_none() -> None:
-    (handler,) = [each for each in logging.getLogger().handlers if isinstance(each.formatter, text.OneLineFormatter)][
-        :1
-    ]
+    (handler,) = [
+        each for each in logging.getLogger().handlers if isinstance(each.formatter, untrusted_text.OneLineFormatter)
+    ][:1]
     record = logging.LogRecord("t", logging.WARNING, "", 0, "Turned away %s", ("x\u202e\nforged line\x1b[2J",), None)
     told = handler.format(record)
     assert told.endswith("Turned away x\\u202e\\u000aforged line\\u001b[2J")
@@ -250,7 +250,7 @@ def test_every_verb_refuses_it_whatever_the_endpoint(
     what: str, owner: User, operator: User, paper: Connection, trade: RoundTrip, app: ConnectedApp
 ) -> None:
     bad = HIDDEN[what]
-    platform, _ = provisioning.create_platform(operator, name="Desk")
+    platform, _ = services.create_platform(operator, name="Desk")
     verbs: tuple[Callable[[], object], ...] = (
         lambda: minting.mint(owner, paper, READ, name=bad),
         lambda: minting.mint(owner, paper, READ, name="Fine", note=bad),
@@ -260,8 +260,8 @@ def test_every_verb_refuses_it_whatever_the_endpoint(
         lambda: notes.add(paper.pk, trade.public_id, bad, by="Claude"),
         lambda: notes.add(paper.pk, trade.public_id, "Fine", [bad], by="Claude"),
         lambda: practice.open_account(paper, name=bad, by=owner),
-        lambda: provisioning.create_platform(operator, name=bad),
-        lambda: provisioning.provision_user(platform, reference=bad),
+        lambda: services.create_platform(operator, name=bad),
+        lambda: services.provision_user(platform, reference=bad),
     )
     for verb in verbs:
         with pytest.raises(Refusal, match="invisible character"):

@@ -12,7 +12,7 @@ from django.test import Client as Browser
 from console.accounts.models import User
 from console.config import instance_dir
 from console.config.instance_dir import OWN_NAME
-from console.oauth import resource
+from console.oauth import resource_indicator
 from tests.conftest import PASSWORD
 from tests.console.oauth.hosts import Host, register
 
@@ -66,9 +66,9 @@ def named(settings: LazySettings) -> Iterator[None]:
     settings.MCP_URL = f"{URL}/mcp"
     settings.LOCAL_NAMES = frozenset({OWN_NAME, "localhost", "127.0.0.1", "::1"})
     settings.ALLOWED_HOSTS = ["testserver", OWN_NAME, "localhost", "127.0.0.1", "[::1]"]
-    resource.origin_for.cache_clear()
+    resource_indicator.origin_for.cache_clear()
     yield
-    resource.origin_for.cache_clear()
+    resource_indicator.origin_for.cache_clear()
 
 
 @pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST:8000"])
@@ -113,7 +113,7 @@ def test_a_host_is_told_of_the_resource_by_the_name_it_used(db: None, named: Non
     document = Browser(headers={"host": host}).get("/.well-known/oauth-protected-resource/mcp").json()
     assert document["resource"] == f"{told}/mcp"
     assert document["authorization_servers"] == [URL]
-    assert resource.metadata_url(host) == f"{told}/.well-known/oauth-protected-resource/mcp"
+    assert resource_indicator.metadata_url(host) == f"{told}/.well-known/oauth-protected-resource/mcp"
 
 
 @pytest.mark.parametrize("sent", [URL, f"{URL}/mcp", "http://localhost:8000/mcp", "http://127.0.0.1:8000/mcp/"])
@@ -131,4 +131,4 @@ def test_a_token_is_given_for_each_of_its_names(owner: User, paper: Any, named: 
 )
 def test_and_for_no_other(owner: User, paper: Any, named: None, sent: str) -> None:
     with pytest.raises(Exception, match="Tokens are issued for"):
-        resource.check([sent])
+        resource_indicator.check([sent])

@@ -44,7 +44,7 @@ from console.halts.services import Proof  # noqa: E402
 from console.journal import sync  # noqa: E402
 from console.keys import minting  # noqa: E402
 from console.limits import NONE, Limits  # noqa: E402
-from console.onboarding import open_connection, quickstart  # noqa: E402
+from console.onboarding import connection_lifecycle, quickstart  # noqa: E402
 from console.orders.execution import reconcile  # noqa: E402
 from console.orders.models import Confirmation, Order  # noqa: E402
 from console.orders.owner import approvals, notifications  # noqa: E402
@@ -179,7 +179,7 @@ def _paper_statuses(owner: User, claude: App, practice: Connection) -> None:
     claude.confirm(too_large)
     connections_services.set_limits(practice, NONE, by=owner, may_widen=True)
 
-    thin, _ = open_connection.open_paper(owner, name="Thin market", starting_cash=Decimal(10) ** 10, preset="thin")
+    thin, _ = connection_lifecycle.open_paper(owner, name="Thin market", starting_cash=Decimal(10) ** 10, preset="thin")
     App(_mint(owner, thin, "Claude")).trade("BTC/USD", "BUY", "50000", order_type="LMT", limit_price="90000", tif="GTC")
 
 
@@ -258,7 +258,7 @@ def _while_away(address: str, act: Callable[[], object]) -> None:
 
 def _approvals(owner: User) -> App:
     """A connection whose owner approves each order: one approved, one rejected; what waits is the demo's business."""
-    mine, _ = open_connection.open_paper(owner, name="I approve each order", starting_cash=Decimal(50_000))
+    mine, _ = connection_lifecycle.open_paper(owner, name="I approve each order", starting_cash=Decimal(50_000))
     connections_services.set_policy(mine, Policy.OWNER_APPROVAL, by=owner)
     connections_services.set_limits(
         mine, Limits(order_notional=Decimal(5_000), daily_notional=Decimal(20_000)), by=owner

@@ -27,7 +27,7 @@ from brokers.paper.models import Holding, PaperOrder  # noqa: E402
 from brokers.types import OrderType, Side, TimeInForce  # noqa: E402
 from console.accounts.models import User  # noqa: E402
 from console.authority import bearer  # noqa: E402
-from console.connections import paper as paper_connections  # noqa: E402
+from console.connections import paper_linking as paper_connections  # noqa: E402
 from console.keys import minting  # noqa: E402
 from console.orders import actions as order_actions  # noqa: E402
 from console.orders import prepare as preparing  # noqa: E402

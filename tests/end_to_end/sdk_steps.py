@@ -15,7 +15,7 @@ from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull,
 from mcp_types import CallToolResult
 from pydantic import AnyUrl
 
-from mcpserver import tables
+from mcpserver import result_tables
 from tests.patience import at_most
 from tests.person import Person
 from tests.serving import Server
@@ -54,7 +54,7 @@ async def told(client: Client, tool: str, **arguments: object) -> dict[str, Any]
     assert not result.is_error, result.content
     assert result.structured_content is not None
     assert result.structured_content["context"]["environment"] == "paper"
-    content: dict[str, Any] = tables.spread(result.structured_content)
+    content: dict[str, Any] = result_tables.spread(result.structured_content)
     return content
 
 

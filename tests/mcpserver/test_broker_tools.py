@@ -19,7 +19,7 @@ from console.keys import minting
 from console.limits import Limits
 from console.scopes import Scope
 from console.toolsets import Toolset
-from mcpserver import catalog, pipeline, shapes
+from mcpserver import catalog, pipeline, result_schemas
 from tests.brokers.alpaca import fake as alpaca
 from tests.brokers.okx import fake as okx
 from tests.console.connections.fakes import ALPACA, OKX, Linkable
@@ -49,8 +49,8 @@ def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:
     content = pipeline.call(bearer.authenticate(key), tool, arguments, request_id=uuid.uuid4().hex).content
     declared = catalog.find(tool)
     assert declared is not None
-    returns = shapes.Failure if "error" in content else declared.returns
-    jsonschema.validate(content, shapes.schema(returns, spread=True), jsonschema.Draft202012Validator)
+    returns = result_schemas.Failure if "error" in content else declared.returns
+    jsonschema.validate(content, result_schemas.schema(returns, spread=True), jsonschema.Draft202012Validator)
     return content
 
 

@@ -8,7 +8,7 @@ import pytest
 from console import toolsets
 from console.scopes import Scope
 from console.toolsets import Toolset
-from mcpserver import catalog, shapes
+from mcpserver import catalog, result_schemas
 from tests.mcpserver.wire import Wire, check_shape
 from tests.serving import Server
 
@@ -88,7 +88,7 @@ def test_a_tool_answers_what_it_declares(trade: Wire, tool: catalog.Tool) -> Non
 def test_a_result_that_says_more_or_less_than_declared_is_seen(trade: Wire) -> None:
     answer = trade.call("get_current_account", {})
     check_shape("get_current_account", answer)
-    schema = shapes.schema(catalog.TOOLS[0].returns)
+    schema = result_schemas.schema(catalog.TOOLS[0].returns)
     content = trade.result(catalog.TOOLS[0].name, {})
     for wrong in (content | {"more": 1}, {"context": content["context"]}, {**content, "context": {}}):
         with pytest.raises(jsonschema.ValidationError):
@@ -108,7 +108,7 @@ def test_output_schemas_are_closed_and_never_null(tool: catalog.Tool) -> None:
             for inner in node:
                 walk(inner)
 
-    schema = shapes.schema(tool.returns)
+    schema = result_schemas.schema(tool.returns)
     jsonschema.Draft202012Validator.check_schema(schema)
     assert "context" in schema["required"]
     walk(schema)

@@ -11,9 +11,9 @@ from brokers.types import Account
 from console.accounts.models import User
 from console.authority import bearer
 from console.connections.models import Connection
-from console.onboarding import open_connection
+from console.onboarding import connection_lifecycle
 from mcpserver.context import ToolCall
-from mcpserver.tools import core
+from mcpserver.tools import server_info
 from tests.mcpserver.wire import Wire
 from tests.serving import Server
 
@@ -75,7 +75,7 @@ def test_a_broker_that_does_not_answer_is_told_with_the_next_step(
         raise BrokerUnavailable("The broker does not answer.")
 
     monkeypatch.setattr(PaperBroker, "accounts", silent)
-    told = core.self_test(call(trade_key))
+    told = server_info.self_test(call(trade_key))
     assert told["ok"] is False
     check = told["connections"][0]["checks"][0]
     assert (check["check"], check["ok"], check["detail"]) == ("broker", False, "The broker does not answer.")
@@ -84,7 +84,7 @@ def test_a_broker_that_does_not_answer_is_told_with_the_next_step(
 
 def test_a_default_account_that_is_gone_is_told(trade_key: str, paper: Connection) -> None:
     Connection.objects.filter(pk=paper.pk).update(default_account="GONE")
-    told = core.self_test(call(trade_key))
+    told = server_info.self_test(call(trade_key))
     check = told["connections"][0]["checks"][1]
     assert (check["check"], check["ok"]) == ("accounts", False)
     assert "GONE" in check["detail"]
@@ -94,9 +94,9 @@ def test_trading_that_is_switched_off_fails_the_test_of_an_app_that_may_trade(
     trade_key: str, read_key: str, paper: Connection
 ) -> None:
     Connection.objects.filter(pk=paper.pk).update(trading_enabled=False)
-    told = core.self_test(call(trade_key))
+    told = server_info.self_test(call(trade_key))
     assert told["connections"][0]["checks"][-1]["detail"].startswith("trading_disabled: ")
-    assert core.self_test(call(read_key))["ok"] is True
+    assert server_info.self_test(call(read_key))["ok"] is True
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_connections_are_told_with_their_state(
     read_key: str, paper: Connection, fields: dict[str, object], state: str
 ) -> None:
     Connection.objects.filter(pk=paper.pk).update(**fields)
-    [told] = core.get_connections(call(read_key))["connections"]
+    [told] = server_info.get_connections(call(read_key))["connections"]
     assert told["state"] == state
     assert (told["environment"], told["broker"]) == ("paper", "paper")
     assert told.get("last_error") == (fields.get("last_error") or None)
@@ -121,6 +121,6 @@ def test_connections_are_told_with_their_state(
 
 def test_an_app_is_told_of_its_own_connection_alone(read_key: str, owner: User, other: User, paper: Connection) -> None:
     for person, name in ((owner, "Second"), (other, "Oscar's")):
-        open_connection.open_paper(person, name=name, starting_cash=Decimal(1000))
-    for tool in (core.get_connections, core.self_test):
+        connection_lifecycle.open_paper(person, name=name, starting_cash=Decimal(1000))
+    for tool in (server_info.get_connections, server_info.self_test):
         assert [each["name"] for each in tool(call(read_key))["connections"]] == ["Practice"]

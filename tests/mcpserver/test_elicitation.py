@@ -13,7 +13,7 @@ from mcp.shared.exceptions import MCPError
 from brokers.types import Environment
 from console.principal import Principal
 from console.scopes import Scope, Source
-from mcpserver import elicitation, tables
+from mcpserver import elicitation, result_tables
 from tests.mcpserver.wire import Wire
 from tests.serving import ANSWERED_BY_A_PERSON, Server
 
@@ -79,7 +79,7 @@ def asked_by(wire: Wire, tool: str, arguments: dict[str, Any], said: dict[str, A
     assert first["resultType"] == "input_required", first
     more = {"requestState": first["requestState"], "inputResponses": {"order": said}}
     again = wire.rpc("tools/call", {"name": tool, "arguments": arguments} | more, name=tool, capabilities=FORM)
-    content: dict[str, Any] = tables.spread(again.json()["result"]["structuredContent"])
+    content: dict[str, Any] = result_tables.spread(again.json()["result"]["structuredContent"])
     return content
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from console.text import find_hidden
+from console.untrusted_text import find_hidden
 from tests.mcpserver.wire import MODERN, Wire
 from tests.person import Person
 from tests.serving import Server

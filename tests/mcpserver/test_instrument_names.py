@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from brokers.paper.imports import import_bars
+from brokers.paper.bar_imports import import_bars
 from brokers.types import AssetClass
 from console import limits
 from console.accounts.models import User
@@ -16,7 +16,7 @@ from console.connections.models import Connection
 from console.errors import Code
 from console.orders.models import Order
 from console.principal import Principal
-from mcpserver import pipeline, shapes
+from mcpserver import pipeline, result_schemas
 
 pytestmark = pytest.mark.django_db
 
@@ -122,8 +122,8 @@ def test_a_name_that_means_several_instruments_is_answered_with_them_at_both_end
 
 
 def check_shape(error: dict[str, Any]) -> None:
-    assert set(error) <= set(shapes.Error.__annotations__)
-    assert all(set(each) <= set(shapes.CandidateOut.__annotations__) for each in error["candidates"])
+    assert set(error) <= set(result_schemas.Error.__annotations__)
+    assert all(set(each) <= set(result_schemas.CandidateOut.__annotations__) for each in error["candidates"])
 
 
 def test_an_instrument_id_that_is_none_says_what_one_looks_like(trader: Principal) -> None:

@@ -12,7 +12,7 @@ from console.authority import bearer
 from console.connections.models import Connection
 from console.journal.models import Note
 from console.keys import minting
-from console.onboarding import open_connection
+from console.onboarding import connection_lifecycle
 from console.scopes import Scope
 from mcpserver import pipeline
 from tests.brokers.paper.support import order
@@ -86,7 +86,7 @@ def test_there_is_an_end_to_notes(traded: Connection, trade_key: str, monkeypatc
 
 
 def test_somebody_else_finds_no_trade_and_notes_none(traded: Connection, read_key: str, other: User) -> None:
-    theirs, _ = open_connection.open_paper(other, name="Theirs", starting_cash=Decimal(5))
+    theirs, _ = connection_lifecycle.open_paper(other, name="Theirs", starting_cash=Decimal(5))
     _, key = minting.mint(other, theirs, frozenset({Scope.READ, Scope.TRADE}), name="Theirs")
     mine = call(read_key, "get_journal_trades", limit=1)
     assert call(key, "get_journal_trades")["trades"] == []

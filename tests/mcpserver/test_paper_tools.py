@@ -11,7 +11,7 @@ from console.accounts.models import User
 from console.audit.models import Change
 from console.authority import bearer, call_quota
 from console.connections import health
-from console.connections import paper as paper_connections
+from console.connections import paper_linking as paper_connections
 from console.connections import services as connections
 from console.connections.models import Connection
 from console.halts import services as halts

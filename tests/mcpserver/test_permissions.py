@@ -15,7 +15,7 @@ from console.audit.models import Call
 from console.authority import bearer, call_quota
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
-from console.connections import paper as paper_connections
+from console.connections import paper_linking as paper_connections
 from console.connections.models import Connection
 from console.keys import minting
 from console.scopes import Scope

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mcpserver import tables
+from mcpserver import result_tables
 from mcpserver.prompts import PROMPTS
 from mcpserver.resources import RESOURCES
 from tests.mcpserver.wire import Wire
@@ -42,7 +42,7 @@ _STRANGER = """
 from decimal import Decimal
 from console import scopes
 from console.keys import minting
-from console.onboarding import open_connection
+from console.onboarding import connection_lifecycle
 owner, made = User.objects.get_or_create(email="oscar@example.com")
 connection = owner.connections.first() or open_connection.open_paper(owner, name="His", starting_cash=Decimal(1000))[0]
 print(minting.mint(owner, connection, scopes.parse("mcp:trade"), name="his key")[1])
@@ -57,7 +57,7 @@ def read_uri(wire: Wire, uri: str) -> dict[str, Any]:
 def content(wire: Wire, uri: str) -> dict[str, Any]:
     part = read_uri(wire, uri)["result"]["contents"][0]
     assert (part["uri"], part["mimeType"]) == (uri, "application/json")
-    found: dict[str, Any] = tables.spread(json.loads(part["text"]))
+    found: dict[str, Any] = result_tables.spread(json.loads(part["text"]))
     assert found["context"]["environment"] == "paper"
     return found
 

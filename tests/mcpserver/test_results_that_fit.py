@@ -22,7 +22,7 @@ from console.authority import call_quota
 from console.connections.models import Connection, EquitySnapshot
 from console.journal.models import Note, RoundTrip
 from console.orders.models import Order, OrderEvent
-from mcpserver import catalog, pipeline, tables
+from mcpserver import catalog, pipeline, result_tables
 from tests.mcpserver.steps import call, sent
 
 DEFAULT, MOST = 11_000, 40_000
@@ -223,7 +223,7 @@ def test_a_list_that_was_cut_goes_on_without_a_gap_or_a_repeat(past: Past) -> No
         pages = 0
         while pages < 100:
             _, content = sent(past.key, tool, **given)
-            page = tables.spread(content)
+            page = result_tables.spread(content)
             seen, pages = seen + [row[name] for row in page[rows]], pages + 1
             if "next_cursor" not in page:
                 break
@@ -242,7 +242,7 @@ def test_rows_have_what_the_objects_had(trade_key: str) -> None:
     ):
         answer = call(trade_key, tool, **given)
         _, content = sent(trade_key, tool, **given)
-        assert tables.spread(content)[rows] == json.loads(json.dumps(answer[rows]))
+        assert result_tables.spread(content)[rows] == json.loads(json.dumps(answer[rows]))
         assert answer[rows]
     assert len(json.dumps(content["bars"])) < 0.65 * len(json.dumps(answer["bars"]))
 
@@ -257,7 +257,7 @@ def test_an_order_with_many_fills_says_how_many_are_left_out(past: Past) -> None
 def test_tables_without_a_cursor_say_what_was_cut() -> None:
     content = {"context": {}, "currency": "USD", "points": [{"at": "x" * 60, "n": str(n)} for n in range(1000)]}
     columns = {"points": ("at", "n")}
-    made, _ = tables.shorten(*tables.arrange(content, columns), columns, is_default=True)
+    made, _ = result_tables.shorten(*result_tables.arrange(content, columns), columns, is_default=True)
     assert len(json.dumps(made, separators=(",", ":"))) < DEFAULT
     kept = made["points"]["count"]
     assert made["shortened"] == f"{1000 - kept} of 1000 points are left out: the answer would be too long"

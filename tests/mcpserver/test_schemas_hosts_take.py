@@ -17,7 +17,7 @@ from console import toolsets
 from console.authority import bearer, call_quota
 from console.errors import Code, Refusal
 from console.toolsets import Toolset
-from mcpserver import catalog, pipeline, server, shapes
+from mcpserver import catalog, pipeline, result_schemas, server
 from mcpserver.arguments import base as arguments
 from mcpserver.context import ToolCall
 from tests.mcpserver.wire import Wire
@@ -106,7 +106,7 @@ def test_the_text_of_every_refusal_is_its_structure_and_has_its_page(
         assert json.loads(block["text"]) == content
         assert list(content) == ["context", "error"]
         assert content["error"]["help"].endswith(f"/help/errors/{code}/")
-        jsonschema.validate(content, shapes.schema(shapes.Failure), jsonschema.Draft202012Validator)
+        jsonschema.validate(content, result_schemas.schema(result_schemas.Failure), jsonschema.Draft202012Validator)
 
 
 def test_the_items_of_a_batch_name_what_each_order_has() -> None:

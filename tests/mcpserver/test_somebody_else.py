@@ -12,7 +12,7 @@ from console.accounts.models import User
 from console.authority import bearer, call_quota
 from console.connections.models import Connection
 from console.keys import minting
-from console.onboarding import open_connection
+from console.onboarding import connection_lifecycle
 from console.scopes import Scope
 from mcpserver import catalog, pipeline
 from mcpserver.arguments.types import cursor
@@ -47,7 +47,7 @@ def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def theirs(other: User) -> str:
     """A key of the other user that may trade, and so read whatever there is to be read."""
-    connection, _ = open_connection.open_paper(other, name="Theirs", starting_cash=Decimal(5))
+    connection, _ = connection_lifecycle.open_paper(other, name="Theirs", starting_cash=Decimal(5))
     return minting.mint(other, connection, frozenset({Scope.READ, Scope.TRADE}), name="Theirs")[1]
 
 

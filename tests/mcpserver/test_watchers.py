@@ -11,11 +11,11 @@ import pytest
 
 from console.authority import bearer
 from console.errors import Code, Refusal
-from console.orders import events as order_events
-from console.orders.events import News
+from console.orders import event_queries as order_events
+from console.orders.event_queries import News
 from console.principal import Principal
-from mcpserver import listening
-from mcpserver.listening import Listeners, Stream
+from mcpserver import subscriptions
+from mcpserver.subscriptions import Listeners, Stream
 from mcpserver.surface import OURS
 from tests.mcpserver.steps import PRINCIPAL
 from tests.patience import at_most
@@ -42,8 +42,8 @@ class Client:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(listening, "QUOTE_SECONDS", 0.01)
+    monkeypatch.setattr(subscriptions, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(subscriptions, "QUOTE_SECONDS", 0.01)
     monkeypatch.setattr(bearer, "authenticate", lambda raw, **where: PRINCIPAL)
     monkeypatch.setattr(order_events, "newest_event_id", lambda: 100)
     monkeypatch.setattr(order_events, "events_after", lambda after, connections: [])
@@ -94,7 +94,7 @@ def test_a_quote_is_told_when_it_changed_and_not_before(monkeypatch: pytest.Monk
             raise ZeroDivisionError
         return {symbol: (now[symbol], None, None) for symbol in symbols}
 
-    monkeypatch.setattr(listening, "_prices", prices)
+    monkeypatch.setattr(subscriptions, "_prices", prices)
 
     async def then(client: Client, listeners: Listeners) -> None:
         await when(lambda: len(looks) > 6)
@@ -155,7 +155,7 @@ def test_a_look_that_failed_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_client_that_stops_reading_loses_its_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(subscriptions, "PATIENCE_SECONDS", 0.05)
 
     class Deaf(Client):
         async def send_notification(self, notification: Any, related_request_id: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import jsonschema  # type: ignore[import-untyped]
 
-from mcpserver import catalog, shapes, tables
+from mcpserver import catalog, result_schemas, result_tables
 from tests.patience import at_most
 from tests.serving import until
 
@@ -33,10 +33,10 @@ def check_shape(tool: str, answer: httpx2.Response) -> None:
 
 def check_content(tool: catalog.Tool, content: dict[str, Any], *, is_error: bool = False) -> None:
     """As it came over the wire, with tables, and with the rows of the tables as objects."""
-    returns = shapes.Failure if is_error else tool.returns
-    jsonschema.validate(content, shapes.schema(returns), jsonschema.Draft202012Validator)
-    rows = tables.spread(content)
-    jsonschema.validate(rows, shapes.schema(returns, spread=True), jsonschema.Draft202012Validator)
+    returns = result_schemas.Failure if is_error else tool.returns
+    jsonschema.validate(content, result_schemas.schema(returns), jsonschema.Draft202012Validator)
+    rows = result_tables.spread(content)
+    jsonschema.validate(rows, result_schemas.schema(returns, spread=True), jsonschema.Draft202012Validator)
 
 
 class Wire:
@@ -106,7 +106,7 @@ class Wire:
         """The structured content of a call that reached the tool, with its tables as lists of objects."""
         answer = self.call(tool, arguments)
         assert answer.status_code == 200, answer.text
-        content: dict[str, Any] = tables.spread(answer.json()["result"]["structuredContent"])
+        content: dict[str, Any] = result_tables.spread(answer.json()["result"]["structuredContent"])
         return content
 
     def refusal(self, tool: str, arguments: object) -> dict[str, Any]:

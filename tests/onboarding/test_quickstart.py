@@ -18,7 +18,7 @@ from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.keys import minting
 from console.keys.models import ApiKey
-from console.onboarding import open_connection, quickstart
+from console.onboarding import connection_lifecycle, quickstart
 from console.scopes import Scope
 from tests import serving
 
@@ -200,7 +200,9 @@ def test_without_json_it_speaks_in_lines() -> None:
 
 
 def test_a_connections_default_key_can_read_and_not_trade(owner: User) -> None:
-    connection, secret = open_connection.open_paper(owner, name="Second", starting_cash=Decimal(5_000), currency="EUR")
+    connection, secret = connection_lifecycle.open_paper(
+        owner, name="Second", starting_cash=Decimal(5_000), currency="EUR"
+    )
 
     assert bearer.authenticate(secret).connection_id == connection.pk
     assert _scopes(secret) == {Scope.READ}

@@ -21,12 +21,12 @@ from django.db.backends.signals import connection_created
 from django.test import Client
 from django.urls import Resolver404, resolve
 
-from console.accounts import links, seal
+from console.accounts import password_links, seal
 from console.audit import group_commit
 from console.clients import registration
 from console.connections import vault
 from console.keys import minting
-from console.oauth import tokens, toolkit
+from console.oauth import token_format, toolkit
 from console.platforms import credentials
 from console.platforms import tokens as platform_tokens
 from mcpserver import pipeline
@@ -142,11 +142,11 @@ class Plugin:
         for kept in (settings.SECRET_KEY, *settings.SEED_KEYS, *settings.CREDENTIAL_KEYS):
             note(watching.INSTANCE, kept, for_the_run=True)
         _after(minting, "generate", lambda made: note(watching.API_KEY, made.raw))
-        _after(tokens, "_random", lambda made: note(watching.TOKEN, made))
+        _after(token_format, "_random", lambda made: note(watching.TOKEN, made))
         _after(toolkit, "generate_token", lambda made: note(watching.TOKEN, str(made)))
         _after(credentials, "new_secret", lambda made: note(watching.PLATFORM, made[0]))
         _after(platform_tokens, "mint", lambda made: note(watching.PLATFORM, made.raw))
-        _after(links, "make", lambda made: note(watching.LINK, made.rstrip("/").rpartition("/")[2]))
+        _after(password_links, "make", lambda made: note(watching.LINK, made.rstrip("/").rpartition("/")[2]))
         _after(SessionBase, "_get_new_session_key", lambda made: note(watching.SESSION, made))
         _after(
             import_module("allauth.mfa.totp.internal.auth"),

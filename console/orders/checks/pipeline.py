@@ -11,7 +11,7 @@ from enum import StrEnum
 from brokers.errors import BrokerError, WriteOutcome
 from console.errors import Code, Refusal, refusal_of_read
 from console.orders.checks import change_checks, limit_rules, limits, permission, position_checks
-from console.orders.checks.subject import Facts, PositionRule, PriceSource, Subject
+from console.orders.checks.check_subject import Facts, PositionRule, PriceSource, Subject
 from console.orders.terms import digest, shown_terms
 
 

@@ -15,15 +15,15 @@ from brokers.types import OrderChanges
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
 from console.halts import services as halts
-from console.orders.checks import change_checks, daily_usage, pipeline, rows, subject
+from console.orders.checks import change_checks, check_rows, check_subject, daily_usage, pipeline
+from console.orders.checks.check_rows import AppRows
+from console.orders.checks.check_subject import Authorize, Facts, Subject
 from console.orders.checks.pipeline import About, Stage
-from console.orders.checks.rows import AppRows
-from console.orders.checks.subject import Authorize, Facts, Subject
 from console.orders.execution import submit, sync
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import AmendmentStatus
 from console.orders.terms import describe, shown_terms
-from console.orders.transitions import amendment_state, confirmation_state, order_state
+from console.orders.transitions import amendment_state, confirmations, order_state
 from console.orders.transitions.order_state import ConcurrentUpdate
 from console.principal import Redeemer
 
@@ -46,7 +46,7 @@ def prepare(
     request_id: str = "",
 ) -> Modification:
     """Check a change and hold it for confirmation. Sends nothing. Raises Refusal."""
-    change = partial(subject.of_change, asked=asked, asking=asking, action=halts.GatedAction.PREPARE)
+    change = partial(check_subject.of_change, asked=asked, asking=asking, action=halts.GatedAction.PREPARE)
     pipeline.require(change(order), Stage.SHOWN, about={About.ASKER})
     try:
         facts = validate(order, change, Stage.SHOWN)
@@ -54,7 +54,7 @@ def prepare(
     except BrokerError as error:
         raise refusal_of_read(error) from error
     with transaction.atomic():
-        confirmation = confirmation_state.create(asking.app, Action.MODIFY, terms, asked=redeemer)
+        confirmation = confirmations.create(asking.app, Action.MODIFY, terms, asked=redeemer)
         what = f"Change prepared and shown: {describe(facts.subject.request, order.currency)}. Nothing was sent."
         return amendment_state.create(
             order,
@@ -71,7 +71,7 @@ def subject_of(
     change: Modification, asking: AppRows, *, authorize: Authorize | None = None
 ) -> Callable[[Order], Subject]:
     """What is checked of a change that was shown, of its order as it is."""
-    return partial(subject.of_change, asked=change.asked, asking=asking, change=change, authorize=authorize)
+    return partial(check_subject.of_change, asked=change.asked, asking=asking, change=change, authorize=authorize)
 
 
 def validate(order: Order, change: Callable[[Order], Subject], stage: Stage) -> Facts:
@@ -124,7 +124,7 @@ def release(
     )
     order, change.confirmation = change.order, confirmation  # the very row that ``authorize`` looks at
     check_redeemable(confirmation, change)
-    of = subject_of(change, rows.app_rows(confirmation.app_id), authorize=authorize)
+    of = subject_of(change, check_rows.app_rows(confirmation.app_id), authorize=authorize)
     try:  # whoever may not say yes does not end what waits for somebody else's
         pipeline.require(of(order), Stage.CONFIRMED, about={About.CONFIRMATION})
     except Refusal:
@@ -160,10 +160,10 @@ class _Used(Exception):
 @transaction.atomic
 def _redeem(change: Modification, facts: Facts, by: str, request_id: str, on_released: OnReleased | None) -> None:
     now, confirmation = timezone.now(), change.confirmation
-    asking = rows.locked(confirmation.app_id)
-    if not confirmation_state.use(confirmation, now):
+    asking = check_rows.locked(confirmation.app_id)
+    if not confirmations.use(confirmation, now):
         confirmation.refresh_from_db()
-        if not confirmation_state.use(confirmation, now):
+        if not confirmations.use(confirmation, now):
             raise _Used
     order = Order.objects.select_for_update().get(pk=change.order_id)
     worst = check_locked(change, order, facts, asking)

@@ -7,9 +7,9 @@ from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
 from console.orders import states
-from console.orders.checks import order_access, pipeline, rows, subject
+from console.orders.checks import check_rows, check_subject, order_access, pipeline
+from console.orders.checks.check_subject import Subject
 from console.orders.checks.pipeline import About, Stage
-from console.orders.checks.subject import Subject
 from console.orders.execution import cancel as cancelling
 from console.orders.models import Action, Confirmation, Order
 from console.orders.states import Status
@@ -123,8 +123,8 @@ def _check_still_valid(confirmation: Confirmation, order: Order) -> None:
 
 def _close(confirmation: Confirmation, order: Order, *, before_cancels: bool = False) -> Subject:
     """Of a plan that was released already: the yes is on record, and what was shown was compared with it."""
-    asking = rows.app_rows(order.app_id)
-    return subject.of_order(order, asking, confirmation, {}, before_cancels=before_cancels)
+    asking = check_rows.app_rows(order.app_id)
+    return check_subject.of_order(order, asking, confirmation, {}, before_cancels=before_cancels)
 
 
 def _is_stuck(result: cancelling.CancelResult) -> bool:

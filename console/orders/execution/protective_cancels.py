@@ -13,14 +13,14 @@ from django.utils import timezone
 from console.connected_apps.models import ConnectedApp
 from console.errors import Code, Refusal
 from console.orders.checks import facts
-from console.orders.checks.subject import Authorize
+from console.orders.checks.check_subject import Authorize
 from console.orders.execution import amendments
 from console.orders.execution import cancel as cancelling
 from console.orders.execution.amendments import OnReleased
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import AmendmentStatus
 from console.orders.terms import describe, shown_terms
-from console.orders.transitions import amendment_state, confirmation_state, order_state
+from console.orders.transitions import amendment_state, confirmations, order_state
 from console.orders.transitions.order_state import ConcurrentUpdate
 
 
@@ -33,7 +33,7 @@ def prepare(app: ConnectedApp, order: Order, *, by: str, request_id: str = "") -
         Order.objects.select_for_update().get(pk=order.pk)
         if (before := waiting.select_related("confirmation").first()) is not None:
             return before
-        confirmation = confirmation_state.create(app, Action.CANCEL, _cancel_terms(order))
+        confirmation = confirmations.create(app, Action.CANCEL, _cancel_terms(order))
         what = (
             "A cancel was requested and waits for the owner, because the order protects a position. Nothing was "
             "cancelled."
@@ -109,7 +109,7 @@ def _redeem(
         )
     said = "Its owner approved the cancel."
     try:
-        if not confirmation_state.use(confirmation, now):
+        if not confirmations.use(confirmation, now):
             raise ConcurrentUpdate(confirmation.public_id)
         amendment_state.move(change, AmendmentStatus.DONE, said, by, request_id)
     except ConcurrentUpdate as error:

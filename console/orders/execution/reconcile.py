@@ -12,7 +12,7 @@ from django.utils import timezone
 from brokers.errors import BrokerError, Rejected
 from console.errors import Code, Refusal, refusal_of
 from console.orders import states
-from console.orders.checks import pipeline, rows, subject
+from console.orders.checks import check_rows, check_subject, pipeline
 from console.orders.checks.pipeline import About, Stage
 from console.orders.execution import cancel as cancelling
 from console.orders.execution import release, submit, sync
@@ -144,8 +144,8 @@ def _resume(order: Order) -> None:
                 release.resume_flatten(order.confirmation)
             return
         try:
-            asking = rows.app_rows(order.app_id)
-            resumed = subject.of_order(order, asking, order.confirmation, {})
+            asking = check_rows.app_rows(order.app_id)
+            resumed = check_subject.of_order(order, asking, order.confirmation, {})
             pipeline.require(resumed, Stage.CONFIRMED, about=pipeline.EVERYTHING - {About.CONFIRMATION})
         except Rejected as error:
             raise refusal_of(error) from error

@@ -12,15 +12,15 @@ from django.utils import timezone
 
 from brokers.errors import BrokerError, WriteOutcome
 from console.errors import Code, Refusal, refusal_of
-from console.orders.checks import facts, pipeline, rows, subject
+from console.orders.checks import check_rows, check_subject, facts, pipeline
+from console.orders.checks.check_subject import Authorize, Facts
 from console.orders.checks.pipeline import About, Stage
-from console.orders.checks.subject import Authorize, Facts
 from console.orders.execution import amendments, flatten, protective_cancels, submit
 from console.orders.execution.amendments import OnReleased
 from console.orders.models import Action, Confirmation, Order
 from console.orders.states import Status
 from console.orders.terms import shown_of_each
-from console.orders.transitions import confirmation_state, order_state
+from console.orders.transitions import confirmations, order_state
 from console.orders.transitions.order_state import ConcurrentUpdate
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ _OF_THE_ORDER = pipeline.EVERYTHING - {About.CONFIRMATION}
 
 def release(
     confirmation: Confirmation,
-    read: rows.PlanRows | None = None,
+    read: check_rows.PlanRows | None = None,
     *,
     authorize: Authorize,
     by: str,
@@ -61,7 +61,7 @@ def release(
     _check_redeemable(confirmation, lead)
     flattens = confirmation.action == Action.FLATTEN
     subjects = [
-        subject.of_order(order, asking, confirmation, shown, authorize=authorize, before_cancels=flattens)
+        check_subject.of_order(order, asking, confirmation, shown, authorize=authorize, before_cancels=flattens)
         for order, shown in zip(plan, shown_of_each(confirmation.terms, len(plan)), strict=True)
     ]
     for each in subjects:  # whoever may not say yes does not end what waits for somebody else's
@@ -69,7 +69,7 @@ def release(
     going: list[tuple[Order, Facts]] = []
     refused: list[tuple[Order, Refusal]] = []
     together = facts.FundsCheck(asking.connection)
-    open_broker = subject.opener(asking.connection)
+    open_broker = check_subject.opener(asking.connection)
     for order, each in zip(plan, subjects, strict=True):
         if order.state is not Status.AWAITING:
             continue  # taken back before it was confirmed
@@ -145,9 +145,11 @@ def discard(
     return plan
 
 
-def _plan(confirmation: Confirmation, read: rows.PlanRows | None = None) -> tuple[rows.AppRows, list[Order]]:
+def _plan(
+    confirmation: Confirmation, read: check_rows.PlanRows | None = None
+) -> tuple[check_rows.AppRows, list[Order]]:
     """Who asks, and the orders it covers, without their legs; their ``confirmation`` is the given one."""
-    plan = read or rows.plan_of(confirmation.public_id, confirmation.app_id, confirmation)
+    plan = read or check_rows.plan_of(confirmation.public_id, confirmation.app_id, confirmation)
     assert plan is not None, f"{confirmation} covers no order"
     return plan.asking, plan.orders
 
@@ -234,15 +236,15 @@ def _redeem(
     """
     now = timezone.now()
     lead = going[0][0]
-    asking = rows.locked(confirmation.app_id)
+    asking = check_rows.locked(confirmation.app_id)
     if confirmation.action == Action.FLATTEN:
         flatten.check_alone(confirmation, asking.connection, lead)
-    if not confirmation_state.use(confirmation, now):
+    if not confirmations.use(confirmation, now):
         confirmation.refresh_from_db()
         lead.refresh_from_db()
         _check_redeemable(confirmation, lead)
         authorize(asking.connection)
-        if not confirmation_state.use(confirmation, now):
+        if not confirmations.use(confirmation, now):
             raise Refusal(Code.CONFIRMATION_EXPIRED, "This confirmation expired. Nothing was sent.")
     gone: list[Order] = []
     held: list[tuple[Order, Refusal]] = []

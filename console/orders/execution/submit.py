@@ -22,9 +22,9 @@ from console.connections import broker_access
 from console.errors import Code, Refusal, code_of
 from console.halts.services import GatedAction
 from console.orders import states
-from console.orders.checks import pipeline, rows
+from console.orders.checks import check_rows, pipeline
+from console.orders.checks.check_subject import Subject
 from console.orders.checks.pipeline import About, Stage
-from console.orders.checks.subject import Subject
 from console.orders.execution import sync
 from console.orders.execution.sync import IN_PROGRESS
 from console.orders.models import Modification, Order, Question
@@ -154,7 +154,9 @@ def _create_question(order: Order, change: Modification | None, asked: NeedsAnsw
 @transaction.atomic
 def _claim(order: Order, by: str, request_id: str) -> None:
     """Whoever moves it to SENDING is the one who sends, with permission looked at under the same locks."""
-    asking = Subject(asking=rows.locked(order.app_id), action=order.confirmation.at_halts, account_id=order.account_id)
+    asking = Subject(
+        asking=check_rows.locked(order.app_id), action=order.confirmation.at_halts, account_id=order.account_id
+    )
     pipeline.require(asking, Stage.LOCKED, about={About.ASKER})
     order_state.move(order, Status.SENDING, "Sent to the broker.", by, request_id, sent_at=timezone.now())
 
@@ -216,7 +218,7 @@ def _deliver_amendment(change: Modification, act: Callable[[Broker], BrokerOrder
 @transaction.atomic
 def _claim_amendment(change: Modification, by: str, request_id: str) -> None:
     asking = Subject(
-        asking=rows.locked(change.confirmation.app_id),
+        asking=check_rows.locked(change.confirmation.app_id),
         action=GatedAction.RELEASE,
         account_id=change.order.account_id,
     )

@@ -20,10 +20,10 @@ from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.halts.services import Proof
 from console.orders import states
-from console.orders.checks import pipeline, rows, subject
+from console.orders.checks import check_rows, check_subject, pipeline
+from console.orders.checks.check_rows import AppRows
+from console.orders.checks.check_subject import Facts, Subject
 from console.orders.checks.pipeline import About, Stage
-from console.orders.checks.rows import AppRows
-from console.orders.checks.subject import Facts, Subject
 from console.orders.execution import amendments, submit
 from console.orders.models import Modification, Order, Question
 from console.orders.owner.approvals import Evidence
@@ -82,7 +82,7 @@ def accept(question: Question, *, by: User, evidence: Evidence, seen: str, reque
             Code.CONFIRMATION_CHANGED,
             "The question has changed since the page was shown. Nothing was answered; check it again.",
         )
-    asking = rows.app_rows(question.asker.pk)
+    asking = check_rows.app_rows(question.asker.pk)
     pipeline.require(_subject(question, asking), Stage.CONFIRMED, about={About.ASKER})
     try:
         checked = _check_again(question, asking)
@@ -110,7 +110,7 @@ def _subject(question: Question, asking: AppRows) -> Subject:
     order, change = question.order, question.modification
     if change is not None:
         return amendments.subject_of(change, asking)(change.order)
-    return subject.of_order(order, asking, order.confirmation, {}, by_quote=True)
+    return check_subject.of_order(order, asking, order.confirmation, {}, by_quote=True)
 
 
 def _check_again(question: Question, asking: AppRows) -> Facts:
@@ -136,7 +136,7 @@ def _commit_yes(
 ) -> None:
     """Under the locks of the app's and the connection's row, as at release. Raises Refusal, _RecheckFailed."""
     order, change = question.order, question.modification
-    asking = rows.locked(question.asker.pk)
+    asking = check_rows.locked(question.asker.pk)
     locked = checked.subject.under_locks(asking)
     pipeline.require(locked, Stage.LOCKED, checked, about={About.ASKER})
     _consume(question, "yes")

@@ -14,12 +14,13 @@ from django.utils import timezone
 
 from console.accounts.models import User
 from console.connections.models import Connection
+from console.elapsed import span_text
 from console.orders.models import Confirmation, Letter, NoLetters, Question
 from console.orders.owner import approvals, broker_questions
 from console.outbox import mailer
 from console.outbox.models import OutgoingMail
 from console.scopes import Source
-from console.text import escape_hidden
+from console.untrusted_text import escape_hidden
 
 MOST = 3
 """Letters in ``WITHIN``, before the one that says no more follow."""
@@ -97,7 +98,7 @@ def _compose(confirmations: list[Confirmation], asked: list[Question], silent_un
     text = f"""Waiting for your {wanted}:
 
 {asks}
-Each order expires unsent after {settings.CONFIRMATION_SECONDS // 60} minutes. Review and decide here:
+Each order expires unsent after {span_text(settings.CONFIRMATION_SECONDS)}. Review and decide here:
 {settings.PUBLIC_URL}/orders/approvals/
 
 This e-mail does nothing by itself. If you did not expect an order, reject it there and pause the app under

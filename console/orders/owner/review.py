@@ -20,18 +20,18 @@ from console.limits import AMOUNTS, NUMBERS, TITLES
 from console.orders import terms
 from console.orders.checks import (
     change_checks,
+    check_rows,
+    check_subject,
     daily_usage,
     limit_rules,
     limit_usage,
     open_orders,
     pipeline,
-    rows,
-    subject,
 )
+from console.orders.checks.check_rows import AppRows
+from console.orders.checks.check_subject import Facts, Subject
 from console.orders.checks.limit_rules import RiskInputs, ScopedLimits
 from console.orders.checks.pipeline import About, CheckResult, Stage
-from console.orders.checks.rows import AppRows
-from console.orders.checks.subject import Facts, Subject
 from console.orders.execution import amendments, sync
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.states import Status
@@ -214,10 +214,10 @@ def load(confirmation: Confirmation) -> Review:
     if review.is_cancel:  # no permission, halt or limit holds a cancel back
         _read_prices(review, connection)
         return review
-    asking = rows.app_rows(confirmation.app_id)
+    asking = check_rows.app_rows(confirmation.app_id)
     asker = Subject(asking=asking, action=confirmation.at_halts, account_id=lead.account_id)
     review.refusals = _refusals(pipeline.collect(asker, Facts(asker), _AHEAD, about={About.ASKER}))
-    open_broker = subject.opener(connection)
+    open_broker = check_subject.opener(connection)
     try:
         state = open_broker().account_state(lead.account_id)
         held = {position.symbol: position.quantity for position in open_broker().positions(lead.account_id)}
@@ -289,7 +289,7 @@ def _subject(
         sync.refresh(order)
         return amendments.subject_of(change, asking)(order)
     flattens = confirmation.action == Action.FLATTEN
-    return subject.of_order(order, asking, confirmation, shown, before_cancels=flattens)
+    return check_subject.of_order(order, asking, confirmation, shown, before_cancels=flattens)
 
 
 def _check(item: ReviewItem, of: Subject, facts: Facts, change: Modification | None) -> None:

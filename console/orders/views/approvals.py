@@ -12,10 +12,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
 from console.accounts import presence
-from console.accounts.current import user_of
 from console.accounts.models import User
 from console.accounts.presence import PresenceAct
-from console.accounts.required import before_second_factor
+from console.accounts.request_user import user_of
+from console.accounts.second_factor_required import before_second_factor
 from console.audit.models import Call, Change
 from console.connections import broker_access
 from console.connections import queries as connection_queries

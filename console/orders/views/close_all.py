@@ -6,7 +6,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from console.accounts.current import user_of
+from console.accounts.request_user import user_of
 from console.connections import queries as connection_queries
 from console.errors import Code, Refusal
 from console.orders.execution import external_orders

@@ -12,10 +12,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from console.accounts import presence
-from console.accounts.current import user_of
 from console.accounts.models import User
 from console.accounts.presence import PresenceAct
-from console.audit import errors, paging
+from console.accounts.request_user import user_of
+from console.audit import failed_calls, paging
 from console.connections import broker_access
 from console.errors import Refusal
 from console.orders import queries as order_queries
@@ -113,7 +113,7 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
         "may_cancel": order.state in states.OPEN,
         "terms": terms,
         "shown": [(words, Decimal(terms[name])) for name, words in SHOWN_TERMS if terms.get(name)],
-        "explanation": errors.explain(order.code) if order.code else None,
+        "explanation": failed_calls.explain(order.code) if order.code else None,
     }
     return render(request, "orders/detail.html", context)
 

@@ -348,7 +348,7 @@ function offer({ confirmation_id: confirmation, summary = "" }) {
   const confirm = tools.find((each) => each.name === "confirm_trade");
   part("next").hidden = !confirmation || !confirm;
   if (part("next").hidden) return;
-  part("next-words").textContent = `${summary} Nothing was sent. If you agree, confirm within 120 seconds.`;
+  part("next-words").textContent = `${summary} Nothing was sent. If you agree, confirm within ${root.dataset.confirmationTime}.`;
   part("next-go").textContent = "Fill in confirm_trade";
   part("next-go").onclick = () => {
     choose(confirm, { confirmation_id: confirmation });

@@ -30,7 +30,7 @@ from brokers.krakenfutures.adapter import KrakenFuturesBroker
 from brokers.okx.adapter import OkxBroker
 from brokers.paper import accounts
 from brokers.paper.adapter import PaperBroker
-from brokers.tws import line as tws_line
+from brokers.tws import api_connection as tws_line
 from brokers.tws.adapter import TwsBroker
 from brokers.types import (
     BrokerOrder,

@@ -11,8 +11,8 @@ import pytest
 from brokers import registry
 from brokers.base import Broker
 from brokers.errors import InvalidAccount, InvalidRequest, InvalidSymbol, NotSupported, Rejected
-from brokers.lacking import Lacking
 from brokers.types import USUAL, Ability, AssetClass, BarSize
+from brokers.unsupported_calls import Lacking
 from tests.brokers.contract.cases import CASES, TEMPLATE, Case, Rig
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from brokers.crypto import unknown
+from brokers.crypto import unknown_word_counts
 from brokers.types import AccountState
 from tests.brokers.contract.cases import BINANCE, COINBASE, KRAKEN, OKX, CryptoCase
 from tests.brokers.crypto.recorded import Row, answers, steady
@@ -85,7 +85,7 @@ def test_a_form_of_balance_of_kraken_that_nobody_knows_is_held_and_counted() -> 
     state, held = _state(KRAKEN, _kraken(XXBT="1", XBT_Q="2", XBT28_S="1", TINY7_S="3"))
     assert held["BTC/USD"] == (Decimal(4), Decimal(3))
     assert held["TINY/USD"] == (Decimal(3), Decimal(3))
-    assert unknown.seen("Kraken")["form of a balance", "Q"] >= 1
+    assert unknown_word_counts.seen("Kraken")["form of a balance", "Q"] >= 1
     assert state.equity >= 120000
 
 
@@ -122,7 +122,7 @@ def test_an_account_of_coinbase_of_a_type_that_nobody_knows_is_told_and_not_spen
     state, _ = _state(COINBASE, _coinbase(("ACCOUNT_TYPE_NEW", "USD", "40", "0"), ("FIAT", "USD", "1", "0")))
     assert _cash(state) == {"USD": (Decimal(41), Decimal(40))}
     assert (state.equity, state.buying_power) == (Decimal(41), Decimal(1))
-    assert unknown.seen("Coinbase")["type of account", "NEW"] >= 1
+    assert unknown_word_counts.seen("Coinbase")["type of account", "NEW"] >= 1
 
 
 def test_what_earns_at_binance_is_the_coin_and_cannot_be_sold_from_there() -> None:

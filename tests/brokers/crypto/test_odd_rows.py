@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from brokers.crypto import unknown
+from brokers.crypto import unknown_word_counts
 from brokers.errors import BrokerUnavailable
 from brokers.types import BrokerStatus, OrderType, Side
 from tests.brokers.contract.cases import BINANCE, COINBASE, CRYPTO, KRAKEN, KRAKEN_FUTURES, OKX, CryptoCase, Rig
@@ -43,7 +43,7 @@ def test_an_open_order_that_cannot_be_read_is_named_and_the_others_are_told(case
         with pytest.raises(BrokerUnavailable):
             rig.broker.order(rig.account_id, bad.client_order_id, symbol=rig.symbol)
         title = case.venue.adapter.VENUE.title
-        assert any(field == "unreadable order" for field, _ in unknown.seen(title))
+        assert any(field == "unreadable order" for field, _ in unknown_word_counts.seen(title))
 
 
 @pytest.mark.parametrize("case", _STATUS, ids=lambda case: case.name)
@@ -54,7 +54,7 @@ def test_a_status_that_nobody_knows_is_an_order_that_is_still_watched(case: Cryp
         told = {each.client_order_id: each.status for each in rig.broker.orders(rig.account_id, open_only=True)}
         assert told == dict.fromkeys((good.client_order_id, odd.client_order_id), BrokerStatus.WORKING)
         title = case.venue.adapter.VENUE.title
-        assert unknown.seen(title)["order status", f"a_new_word_of_{case.name}"] >= 1
+        assert unknown_word_counts.seen(title)["order status", f"a_new_word_of_{case.name}"] >= 1
         assert f"order status a_new_word_of_{case.name}" in {each.word for each in rig.broker.unknown_words}
 
 

@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from brokers.paper import replay
+from brokers.paper import replay_market
 
 FILE = Path(__file__).parent / "backtesting_fills.json"
 STEP = 15
@@ -27,7 +27,7 @@ COUNT = 600
 
 def bars() -> list[tuple[Decimal, ...]]:
     """The whole recording."""
-    tape = replay.btc_usd()
+    tape = replay_market.btc_usd()
     found = [tape.aggregate(place * STEP, (place + 1) * STEP) for place in range(1447 // STEP)]
     return [tuple(bar) for bar in found if bar is not None]
 

@@ -6,7 +6,7 @@ from itertools import count
 
 from brokers.paper import accounts
 from brokers.paper.adapter import PaperBroker
-from brokers.paper.imports import import_bars
+from brokers.paper.bar_imports import import_bars
 from brokers.paper.models import PaperAccount
 from brokers.types import AssetClass, OrderRequest, OrderType, Side, TimeInForce
 

@@ -10,9 +10,9 @@ from django.core.management import CommandError, call_command
 
 from brokers.errors import InsufficientFunds, InsufficientPosition, InvalidAccount
 from brokers.paper import accounts, ledger, model_settings
-from brokers.paper.actions import import_actions
 from brokers.paper.adapter import PaperBroker
-from brokers.paper.imports import ImportRefused
+from brokers.paper.bar_imports import ImportRefused
+from brokers.paper.corporate_actions import import_actions
 from brokers.paper.models import OPEN_STATUSES, CorporateAction, PaperAccount
 from brokers.types import AssetClass, BrokerStatus
 

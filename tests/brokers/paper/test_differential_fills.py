@@ -19,7 +19,7 @@ from decimal import Decimal
 import pytest
 
 from brokers import market_hours
-from brokers.paper import accounts, costs, replay
+from brokers.paper import accounts, costs, replay_market
 from brokers.paper.adapter import PaperBroker
 from brokers.types import OrderRequest, OrderType, Side, TimeInForce
 
@@ -32,7 +32,7 @@ WATCHED = 180
 
 
 def _bars(first: int, count: int) -> list[oracle.Bar]:
-    tape = replay.btc_usd()
+    tape = replay_market.btc_usd()
     found = []
     for minute in range(first, first + count):
         bar = tape.aggregate(minute, minute + 1)

@@ -16,9 +16,9 @@ from django.core.management import CommandError, call_command
 
 from brokers import market_hours
 from brokers.errors import InvalidOrder, MarketClosed
-from brokers.paper import accounts, sessions
+from brokers.paper import accounts, trading_sessions
 from brokers.paper.adapter import PaperBroker
-from brokers.paper.imports import ImportRefused, import_bars
+from brokers.paper.bar_imports import ImportRefused, import_bars
 from brokers.paper.models import PaperAccount
 from brokers.types import AssetClass, BarSize, BrokerStatus, SessionState
 
@@ -275,7 +275,7 @@ def test_proceeds_settle_on_the_business_days_of_the_exchange() -> None:
 )
 def test_a_quarter_before_its_holidays_end_a_market_says_so(today: str, is_warned: bool) -> None:
     day = at(today)
-    (market,) = sessions.markets("CME", day, day=None, market="stocks")
+    (market,) = trading_sessions.markets("CME", day, day=None, market="stocks")
     assert market.known_until == date(2027, 12, 31)
     assert ("Update Tradelatch" in market.note) is is_warned
 

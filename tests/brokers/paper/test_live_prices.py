@@ -9,7 +9,7 @@ import pytest
 from django.db import transaction
 
 from brokers.errors import BrokerUnavailable, InvalidOrder, InvalidSymbol, StaleQuote
-from brokers.paper import accounts, feed, ledger, live
+from brokers.paper import accounts, ledger, live_market, public_price_feed
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.models import LiveBar, LivePair, PaperAccount, PaperFill
 from brokers.types import BarSize, BrokerStatus
@@ -31,7 +31,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def kraken(clock: Clock, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[PublicKraken]:
-    monkeypatch.setattr(feed, "_SETTINGS", {"timeout": lasting(0.4), "per_second": 1000})
+    monkeypatch.setattr(public_price_feed, "_SETTINGS", {"timeout": lasting(0.4), "per_second": 1000})
     with PublicKraken(clock) as running:
         settings.PAPER_PRICE_HOSTS = {"kraken": running.url}
         yield running
@@ -45,7 +45,7 @@ def open_live(clock: Clock, cash: str = "100000", **more: Any) -> tuple[PaperBro
 def pass_minutes(clock: Clock, minutes: int) -> None:
     """As the background tasks do it, once after the given time."""
     clock.advance(minutes=minutes)
-    live.update_followed_bars(clock.now)
+    live_market.update_followed_bars(clock.now)
     accounts.match_resting(clock.now)
 
 
@@ -268,7 +268,7 @@ def test_a_stale_quote_fills_nothing(clock: Clock, kraken: PublicKraken, monkeyp
         LivePair.objects.filter(symbol="BTC/USD").update(quoted_at=told)
 
     # Kraken's ticker has no time; at venues whose ticker has one, this is what an old one looks like.
-    monkeypatch.setattr(live, "update_quote", frozen)
+    monkeypatch.setattr(live_market, "update_quote", frozen)
     with pytest.raises(StaleQuote, match="15:31:00 UTC, too old to trade on"):
         broker.submit(account.key, order("BUY", "0.1", "BTC/USD"))
     with pytest.raises(StaleQuote):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from brokers.errors import BrokerUnavailable, InvalidSymbol, StaleQuote
-from brokers.paper import accounts, feed, ledger, live
+from brokers.paper import accounts, ledger, live_market, public_price_feed
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.models import LiveBar, LivePair, PaperAccount, PaperFill
 from brokers.types import BarSize, BrokerOrder, BrokerStatus
@@ -39,7 +39,7 @@ class Venue:
 
     def pass_minutes(self, minutes: int) -> None:
         self.clock.advance(minutes=minutes)
-        live.update_followed_bars(self.clock.now)
+        live_market.update_followed_bars(self.clock.now)
         accounts.match_resting(self.clock.now)
 
     def send(self, side: str, quantity: str, **terms: str) -> BrokerOrder:
@@ -54,12 +54,12 @@ class Venue:
 @pytest.fixture(params=sorted(FAKES))
 def venue(request: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Venue]:
     name, clock = request.param, Clock()
-    monkeypatch.setattr(feed, "_SETTINGS", {"timeout": lasting(0.4), "per_second": 1000})
+    monkeypatch.setattr(public_price_feed, "_SETTINGS", {"timeout": lasting(0.4), "per_second": 1000})
     with FAKES[name](clock) as fake:
         settings.PAPER_PRICE_HOSTS = {name: fake.url}
         account = accounts.open_account("Live", Decimal(100_000), fake.quote_currency, venue=name, now=clock.now)
         broker = PaperBroker.open({"account": account.key}, clock=clock)
-        yield Venue(name, feed.title(name), fake, clock, account, broker)
+        yield Venue(name, public_price_feed.title(name), fake, clock, account, broker)
 
 
 def test_a_quote_and_a_book_are_what_the_venue_says_to_the_digit(venue: Venue) -> None:

@@ -9,7 +9,7 @@ import pytest
 from brokers.errors import InsufficientPosition, InvalidOrder, NotCancellable, NotSupported, OrderNotFound
 from brokers.paper import accounts
 from brokers.paper.adapter import PaperBroker
-from brokers.paper.imports import import_bars
+from brokers.paper.bar_imports import import_bars
 from brokers.paper.models import PaperAccount
 from brokers.types import (
     AssetClass,

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from brokers.errors import InvalidSymbol
-from brokers.paper import prices, replay, simulated
+from brokers.paper import prices, replay_market, simulated_market
 from brokers.paper.listings import built_in
 from brokers.types import Bar, BarSize
 
 from .support import NOON
 
-DATA = Path(replay.__file__).parent / "data" / "btcusd_minute.csv"
+DATA = Path(replay_market.__file__).parent / "data" / "btcusd_minute.csv"
 MINUTE = timedelta(minutes=1)
 
 
@@ -85,7 +85,7 @@ def test_the_replay_shows_the_recorded_rows_and_says_when_they_were_recorded() -
 
 
 def test_the_replay_wraps_from_its_last_bar_to_its_first() -> None:
-    tape = replay.btc_usd()
+    tape = replay_market.btc_usd()
     length = 2880
     first = length * 1000
     assert tape.recorded_at(first - 1) == datetime(2018, 4, 6, 23, 59, tzinfo=UTC)
@@ -118,7 +118,7 @@ def test_a_quote_knows_the_last_24_hours() -> None:
 
 
 def test_simulated_prices_depend_on_seed_symbol_and_time_only() -> None:
-    afresh = simulated.SimulatedTape(simulated._SECURITIES[0], 1, "always")
+    afresh = simulated_market.SimulatedTape(simulated_market._SECURITIES[0], 1, "always")
     again = prices.bars(afresh, BarSize.HOUR, start=None, end=None, limit=30, now=NOON)
     assert again == market().bars("AAPL", BarSize.HOUR, None, None, 30, NOON)
     assert again != market(seed=2).bars("AAPL", BarSize.HOUR, None, None, 30, NOON)
@@ -137,7 +137,7 @@ def test_simulated_prices_say_that_they_are_not_real_and_spread_a_cent_or_two() 
 
 
 def test_250_daily_bars_come_fast_from_cold_and_quotes_faster() -> None:
-    tape = simulated.SimulatedTape(simulated._SECURITIES[1], 77, "always")
+    tape = simulated_market.SimulatedTape(simulated_market._SECURITIES[1], 77, "always")
     begun = time.perf_counter()
     assert len(prices.bars(tape, BarSize.DAY, start=None, end=None, limit=250, now=NOON)) == 250
     assert time.perf_counter() - begun < 0.6

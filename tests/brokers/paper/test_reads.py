@@ -7,7 +7,7 @@ import pytest
 
 from brokers.errors import InvalidAccount, InvalidRequest, NoRate
 from brokers.paper.adapter import PaperBroker
-from brokers.paper.imports import import_bars
+from brokers.paper.bar_imports import import_bars
 from brokers.types import AssetClass, BarSize, MarketDay, SessionState
 
 from .support import Clock, open_broker, order

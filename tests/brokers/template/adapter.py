@@ -21,8 +21,7 @@ from brokers.errors import (
     RateLimited,
 )
 from brokers.http import Timeouts
-from brokers.lacking import Lacking
-from brokers.reading import number, optional_number, parsing, record, records, text
+from brokers.json_values import number, optional_number, parsing, record, records, text
 from brokers.types import (
     Ability,
     Account,
@@ -42,6 +41,7 @@ from brokers.types import (
     Quote,
     Side,
 )
+from brokers.unsupported_calls import Lacking
 
 BROKER = "Imaginary"
 _ONLY_READS = f"Orders are not sent to {BROKER} yet."

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from brokers.tws import line
+from brokers.tws import api_connection
 from brokers.tws.adapter import TwsBroker
 from tests.brokers.tws.fake import FakeTws
 
@@ -11,7 +11,7 @@ from tests.brokers.tws.fake import FakeTws
 def fake() -> Iterator[FakeTws]:
     with FakeTws() as started:
         yield started
-        line.close_shared()
+        api_connection.close_shared()
 
 
 def opened(fake: FakeTws) -> TwsBroker:

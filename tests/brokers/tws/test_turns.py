@@ -9,9 +9,9 @@ import pytest
 
 from brokers import allowed_hosts
 from brokers.errors import BrokerUnavailable
-from brokers.tws import line
+from brokers.tws import api_connection
 from brokers.tws.adapter import TwsBroker
-from brokers.tws.line import TwsConnection
+from brokers.tws.api_connection import TwsConnection
 from tests.brokers.paper.support import order
 from tests.brokers.tws.fake import ACCOUNT, FakeTws
 from tests.brokers.tws.steps import SYMBOL
@@ -51,7 +51,7 @@ def fake() -> Iterator[OneProgram]:
 @pytest.fixture
 def processes(fake: OneProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[TwsBroker]]:
     """Two of one instance: each has a line of its own, and the folder is shared."""
-    monkeypatch.setattr(line, "LINGER", 0.05)
+    monkeypatch.setattr(api_connection, "LINGER", 0.05)
     lines = [
         TwsConnection("127.0.0.1", fake.port, 7, 2.0, allowed_hosts.parse(allowed_hosts.LOOPBACK), tmp_path / "turns")
         for _ in range(2)
@@ -91,7 +91,7 @@ def test_what_one_process_sent_the_other_can_cancel(
     web, worker = processes
     sent = order("BUY", "2", SYMBOL, limit="100")
     web.submit(ACCOUNT, sent)
-    monkeypatch.setattr(line, "_LONGEST", longest)
+    monkeypatch.setattr(api_connection, "_LONGEST", longest)
     assert not worker.cancel(ACCOUNT, sent.client_order_id).status.is_open
     assert len(fake.sent) == 1
 
@@ -100,7 +100,7 @@ def test_who_waits_too_long_is_told_that_nothing_was_sent(
     fake: OneProgram, processes: list[TwsBroker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     web, worker = processes
-    monkeypatch.setattr(line, "LINGER", 30.0)
+    monkeypatch.setattr(api_connection, "LINGER", 30.0)
     web.accounts()
     worker._line.timeout = lasting(0.2)
     with pytest.raises(BrokerUnavailable, match=r"Another process of this instance is connected to .* Nothing was"):
@@ -112,8 +112,8 @@ def test_a_turn_ends_even_where_calls_go_on(
     fake: OneProgram, processes: list[TwsBroker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     web, worker = processes
-    monkeypatch.setattr(line, "LINGER", 30.0)
-    monkeypatch.setattr(line, "_LONGEST", 0.0)
+    monkeypatch.setattr(api_connection, "LINGER", 30.0)
+    monkeypatch.setattr(api_connection, "_LONGEST", 0.0)
     with ThreadPoolExecutor(1) as callers:
         asked = callers.submit(worker.accounts)
         for _ in range(100):

@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.test import Client as Browser
 
-from console.accounts import factors
+from console.accounts import second_factors
 from console.accounts.models import User
 from tests.conftest import PASSWORD
 from tests.console.pages import text_of
@@ -98,7 +98,7 @@ def test_the_code_that_set_the_app_up_is_used(owner: User) -> None:
     shown = code(shown_secret(page))
     sent = {"sealed": sealed_in(page), "code": f"{shown[:3]}-{shown[3:]}"}
     assert browser.post("/security/app/", sent).status_code == 200
-    assert factors.has(owner, factors.APP)
+    assert second_factors.has(owner, second_factors.APP)
     assert at_the_step(owner).post(STEP, {"code": shown}).status_code == 200
 
 
@@ -106,34 +106,34 @@ def test_the_code_that_set_the_app_up_is_used(owner: User) -> None:
 def test_an_older_code_that_was_never_used_ends_with_a_newer_one(owner: User) -> None:
     give_app(owner)
     older = code(ago=1)
-    assert factors.check_code(owner, code())
-    assert not factors.check_code(owner, older)
+    assert second_factors.check_code(owner, code())
+    assert not second_factors.check_code(owner, older)
 
 
 @pytest.mark.django_db
 def test_no_full_cache_and_no_restart_forgets_a_used_code(owner: User) -> None:
     give_app(owner)
     seen = code()
-    assert factors.check_code(owner, seen)
+    assert second_factors.check_code(owner, seen)
     cache.clear()
-    assert not factors.check_code(owner, seen)
+    assert not second_factors.check_code(owner, seen)
 
 
 @pytest.mark.django_db
 @written
 def test_a_recovery_code_is_good_for_one_time_in_any_writing(way: str, owner: User) -> None:
     give_app(owner)
-    spare = factors.new_codes(owner)[0]
-    assert factors.check_code(owner, spare)
-    assert not factors.check_code(owner, WRITTEN[way](spare))
+    spare = second_factors.new_codes(owner)[0]
+    assert second_factors.check_code(owner, spare)
+    assert not second_factors.check_code(owner, WRITTEN[way](spare))
 
 
 @pytest.mark.django_db
 def test_a_code_one_person_used_is_still_anothers(owner: User, other: User) -> None:
     give_app(owner)
     give_app(other)
-    assert factors.check_code(owner, code())
-    assert factors.check_code(other, code())
+    assert second_factors.check_code(owner, code())
+    assert second_factors.check_code(other, code())
 
 
 @pytest.mark.django_db(transaction=True)
@@ -143,7 +143,7 @@ def test_of_five_that_come_at_once_with_one_code_one_is_taken(owner: User) -> No
 
     def use(_: int) -> bool:
         try:
-            return factors.check_code(owner, shown)
+            return second_factors.check_code(owner, shown)
         finally:
             connection.close()
 

@@ -4,7 +4,7 @@ import pytest
 from django.conf import LazySettings
 from django.test import Client as Browser
 
-from console.accounts import factors
+from console.accounts import second_factors
 from console.accounts.models import User
 from console.connections.models import Connection
 from console.keys import minting
@@ -59,7 +59,7 @@ def test_the_last_one_cannot_be_removed(owner: User) -> None:
     browser = at_the_browser(owner)
     browser.post(f"/security/factors/{factor.pk}/remove/")
     assert "Add another before you remove this one" in words_of(browser.get("/security/"))
-    assert factors.has_any(owner)
+    assert second_factors.has_any(owner)
 
 
 def test_by_default_nobody_is_asked(owner: User, settings: LazySettings) -> None:

@@ -10,7 +10,7 @@ from django.contrib.sessions.models import Session
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
-from console.accounts import factors, seal
+from console.accounts import seal, second_factors
 from console.accounts.models import User
 from console.config import instance_dir
 from tests.console.present import at_the_browser
@@ -19,8 +19,8 @@ from tests.console.second_factors import SECRET, code, give_app, shown_secret
 
 def test_the_database_holds_no_seed_in_the_clear(owner: User) -> None:
     factor = give_app(owner)
-    factors.new_codes(owner)
-    for kept in factors.Factor.objects.filter(user=owner):
+    second_factors.new_codes(owner)
+    for kept in second_factors.Factor.objects.filter(user=owner):
         assert SECRET not in str(kept.data)
         assert "gAAAA" in str(kept.data)
     assert seal.unseal(factor.data["secret"]) == SECRET
@@ -44,7 +44,7 @@ def test_another_key_opens_nothing(owner: User) -> None:
 def test_a_new_key_in_front_seals_while_the_old_one_still_opens(owner: User) -> None:
     give_app(owner)
     with override_settings(SEED_KEYS=["new", *settings.SEED_KEYS]):
-        assert factors.check_code(owner, code())
+        assert second_factors.check_code(owner, code())
         sealed = seal.seal("seed")
     with override_settings(SEED_KEYS=["new"]):
         assert seal.unseal(sealed) == "seed"

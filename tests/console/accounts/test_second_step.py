@@ -7,7 +7,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client as Browser
 
-from console.accounts import factors
+from console.accounts import second_factors
 from console.accounts.models import User
 from tests.conftest import PASSWORD
 from tests.console.pages import words_of
@@ -53,9 +53,9 @@ def test_a_code_works_once(owner: User) -> None:
 
 def test_a_recovery_code_works_once_in_place_of_the_app(owner: User) -> None:
     browser = half_way(owner)
-    spare = factors.new_codes(owner)[3]
+    spare = second_factors.new_codes(owner)[3]
     assert browser.post(STEP, {"code": spare})["Location"] == "/keys/"
-    assert factors.codes_left(owner) == 9
+    assert second_factors.codes_left(owner) == 9
     cache.clear()
     again, _ = sign_in(owner, PASSWORD)
     assert again.post(STEP, {"code": spare}).status_code == 200
@@ -98,7 +98,7 @@ def test_disabling_sends_back_whoever_waits_at_the_step(owner: User) -> None:
 
 def test_somebody_elses_code_does_not_do(owner: User, other: User) -> None:
     browser = half_way(owner)
-    theirs = factors.new_codes(other)[0]
+    theirs = second_factors.new_codes(other)[0]
     assert browser.post(STEP, {"code": theirs}).status_code == 200
 
 

@@ -4,8 +4,8 @@ import pytest
 from django.test import Client as Browser
 
 from console.accounts import known_browsers, throttle
-from console.accounts.links import make
 from console.accounts.models import Link, User
+from console.accounts.password_links import make
 from tests.conftest import PASSWORD
 from tests.console.accounts.steps import TOO_MANY, WRONG, attempt
 

@@ -9,7 +9,7 @@ from console.accounts.models import User
 from console.authority import call_quota
 from console.connections.models import Connection
 from console.journal.models import RoundTrip
-from console.onboarding import open_connection
+from console.onboarding import connection_lifecycle
 from console.practice import services as practice
 from tests import clock as clocks
 from tests import watched_broker
@@ -96,5 +96,5 @@ def reader(read_key: str) -> Rest:
 
 @pytest.fixture
 def others_paper(other: User) -> Connection:
-    connection, _ = open_connection.open_paper(other, name="Oscar's", starting_cash=Decimal(1000))
+    connection, _ = connection_lifecycle.open_paper(other, name="Oscar's", starting_cash=Decimal(1000))
     return connection

@@ -25,7 +25,7 @@ from console.halts import services as halts
 from console.keys import management_keys, minting
 from console.keys.models import ManagementKey
 from console.oauth.models import AccessToken
-from console.onboarding import open_connection
+from console.onboarding import connection_lifecycle
 from console.orders.models import Confirmation, Modification, Order
 from console.orders.states import Status
 from console.scopes import Scope, Source
@@ -97,7 +97,7 @@ def endpoints(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, t
     # Of another app, so that it holds none of the endpoints shut.
     halt = halts.halt_app(app, by=owner)
     # Another connection, so that it holds none of the endpoints shut either.
-    asks, _ = open_connection.open_paper(owner, name="Asks", starting_cash=Decimal(1000))
+    asks, _ = connection_lifecycle.open_paper(owner, name="Asks", starting_cash=Decimal(1000))
     connections.set_policy(asks, Policy.OWNER_APPROVAL, by=owner)
     connections.set_confirmation_delay(asks, 2, by=owner)
     connections.pause(asks, by=owner)

@@ -6,7 +6,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from console.accounts.models import User
-from console.audit import errors
+from console.audit import failed_calls
 from console.audit import queries as call_queries
 from console.connected_apps.models import ConnectedApp
 from console.errors import EXPLANATIONS, Code
@@ -63,7 +63,7 @@ def test_choosing_a_cause_shows_that_one(browser: Browser, failures: None, app: 
 
 
 def test_the_bars_stand_where_the_calls_were(failures: None, owner: User) -> None:
-    newest, _ = errors.groups(call_queries.own_calls(owner), span=timedelta(hours=12), now=timezone.now())
+    newest, _ = failed_calls.groups(call_queries.own_calls(owner), span=timedelta(hours=12), now=timezone.now())
     assert [bar.count for bar in newest.bars] == [0] * 10 + [2, 1]
     assert (newest.calls, newest.app_label, newest.connection_label) == (3, "Claude", "Practice")
 

@@ -8,7 +8,7 @@ import pytest
 from console.audit import log as audit_log
 from console.audit.models import Call, CallOutcome
 from console.authority import bearer
-from console.oauth import tokens
+from console.oauth import token_format
 
 pytestmark = pytest.mark.django_db
 
@@ -40,7 +40,7 @@ def test_a_bearer_header_or_a_jwt_in_an_argument_is_masked() -> None:
 
 def test_an_oauth_token_in_an_argument_is_masked() -> None:
     request = object()
-    for made in (tokens.access_token(request), tokens.refresh_token(request)):
+    for made in (token_format.access_token(request), token_format.refresh_token(request)):
         assert audit_log.mask(f"use {made}!") == "use [masked]!"
     assert audit_log.mask("BEARER abc") == "[masked]"
 

@@ -14,8 +14,8 @@ from pytest_django import Settings
 
 from console.accounts.models import User
 from console.audit.models import Change
-from console.clients import documents, fallback_documents, registration
-from console.clients.documents import DocumentRefused
+from console.clients import fallback_metadata_documents, metadata_documents, registration
+from console.clients.metadata_documents import DocumentRefused
 from console.clients.models import Client
 from console.connected_apps import grants
 from console.connections.models import Connection
@@ -125,10 +125,10 @@ def test_every_vendors_document_leads_from_consent_to_a_refreshed_token(
 def test_it_is_kept_as_long_as_its_server_says_within_bounds(
     header: str, seconds: int, vendor: Vendor, db: None
 ) -> None:
-    client = documents.resolve(vendor.publish(headers={"Cache-Control": header}))
+    client = metadata_documents.resolve(vendor.publish(headers={"Cache-Control": header}))
     assert client.cimd_expires_at is not None
     assert abs((client.cimd_expires_at - timezone.now()).total_seconds() - seconds) < 10
-    documents.resolve(client.client_id)
+    metadata_documents.resolve(client.client_id)
     assert len(vendor.asked) == 1
 
 
@@ -138,10 +138,10 @@ def _out_of_date(**fields: Any) -> None:
 
 def test_a_document_that_changed_is_read_anew(vendor: Vendor, db: None) -> None:
     address = vendor.publish()
-    documents.resolve(address)
+    metadata_documents.resolve(address)
     vendor.publish(client_name="Renamed", redirect_uris=["https://vendor.example/new"])
     _out_of_date()
-    client = documents.resolve(address)
+    client = metadata_documents.resolve(address)
     assert (client.name, client.redirect_uris) == ("Renamed", "https://vendor.example/new")
     assert [change.action for change in Change.objects.filter(target="client").order_by("pk")] == [
         "registered",
@@ -151,28 +151,28 @@ def test_a_document_that_changed_is_read_anew(vendor: Vendor, db: None) -> None:
 
 def test_a_document_that_went_away_holds_for_a_week(vendor: Vendor, db: None) -> None:
     address = vendor.publish()
-    documents.resolve(address)
+    metadata_documents.resolve(address)
     vendor.replies.clear()
     _out_of_date(document_fetched_at=timezone.now() - timedelta(days=6))
-    assert documents.resolve(address).name == "Vendor"
+    assert metadata_documents.resolve(address).name == "Vendor"
     _out_of_date(document_fetched_at=timezone.now() - timedelta(days=8))
     cache.clear()
     with pytest.raises(DocumentRefused):
-        documents.resolve(address)
+        metadata_documents.resolve(address)
 
 
 def test_a_failure_is_remembered_for_a_minute_and_not_asked_for_again(vendor: Vendor, db: None) -> None:
     for _ in range(3):
         with pytest.raises(DocumentRefused, match="HTTP 404"):
-            documents.resolve(vendor.address())
+            metadata_documents.resolve(vendor.address())
     assert len(vendor.asked) == 1
 
 
-@pytest.mark.parametrize("address", fallback_documents.COPIES)
+@pytest.mark.parametrize("address", fallback_metadata_documents.COPIES)
 def test_a_known_copy_is_used_when_the_vendor_does_not_answer_and_the_page_says_so(
     address: str, browser: Browser, paper: Connection
 ) -> None:
-    copy = fallback_documents.COPIES[address]
+    copy = fallback_metadata_documents.COPIES[address]
     host = host_of(browser, address, copy["redirect_uris"][0])
     page = text_of(host.open())
     assert f"Let {copy['client_name']} use" in page
@@ -182,21 +182,21 @@ def test_a_known_copy_is_used_when_the_vendor_does_not_answer_and_the_page_says_
 
 
 def test_the_copies_are_the_documents_that_were_reported(pytestconfig: pytest.Config) -> None:
-    for address, copy in fallback_documents.COPIES.items():
+    for address, copy in fallback_metadata_documents.COPIES.items():
         assert copy["client_id"] == address
-        documents.normalise(address, copy)
+        metadata_documents.normalise(address, copy)
 
 
 def test_a_known_copy_gives_way_to_the_document_when_it_can_be_read(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch, db: None
 ) -> None:
     address = vendor.address()
-    monkeypatch.setitem(fallback_documents.COPIES, address, vendor.document(client_name="As we knew it"))
-    assert documents.resolve(address).stands_on_a_copy
+    monkeypatch.setitem(fallback_metadata_documents.COPIES, address, vendor.document(client_name="As we knew it"))
+    assert metadata_documents.resolve(address).stands_on_a_copy
     vendor.publish(client_name="As it is")
     _out_of_date()
     cache.clear()
-    client = documents.resolve(address)
+    client = metadata_documents.resolve(address)
     assert (client.name, client.stands_on_a_copy) == ("As it is", False)
 
 
@@ -238,7 +238,7 @@ def test_a_document_that_says_the_wrong_things_is_refused_with_the_reason(
 def test_addresses_it_may_not_return_to_are_left_out_and_the_others_stay(vendor: Vendor, db: None) -> None:
     good = "https://vendor.example/callback"
     address = vendor.publish(redirect_uris=["vendor-app://cb", "http://vendor.example/cb", good, good])
-    assert documents.resolve(address).redirect_uris == good
+    assert metadata_documents.resolve(address).redirect_uris == good
 
 
 def test_an_address_it_did_not_name_is_refused(vendor: Vendor, browser: Browser, paper: Connection) -> None:
@@ -250,7 +250,7 @@ def test_an_address_it_did_not_name_is_refused(vendor: Vendor, browser: Browser,
 def test_an_id_that_is_taken_otherwise_is_not_taken_over(vendor: Vendor, db: None) -> None:
     address = vendor.publish()
     Client.objects.create(client_id=address, name="Static", redirect_uris="https://mine.example/cb", kind="static")
-    assert documents.resolve(address).name == "Static"
+    assert metadata_documents.resolve(address).name == "Static"
     assert vendor.asked == []
 
 
@@ -282,10 +282,10 @@ def test_an_accepted_document_client_waits_for_review_again_when_its_document_ch
 ) -> None:
     settings.SELF_REGISTRATION = "review"
     address = vendor.publish()
-    client = documents.resolve(address)
+    client = metadata_documents.resolve(address)
     assert registration.accept(client, by=operator, seen=client.looks)
     _out_of_date()
-    assert not documents.resolve(address).awaits_review, "the same document, read again"
+    assert not metadata_documents.resolve(address).awaits_review, "the same document, read again"
     vendor.publish(redirect_uris=["https://vendor.example/elsewhere"])
     _out_of_date()
-    assert documents.resolve(address).awaits_review
+    assert metadata_documents.resolve(address).awaits_review

@@ -9,7 +9,7 @@ from django.core.cache import cache
 
 from console.accounts.models import User
 from console.audit.models import Change
-from console.clients import registration, rules
+from console.clients import redirect_uri_rules, registration
 from console.clients.models import Client
 from console.errors import Code, Refusal
 from console.oauth.models import AccessToken
@@ -76,7 +76,7 @@ def body(**fields: Any) -> dict[str, Any]:
 @pytest.mark.django_db
 @pytest.mark.parametrize("uri", GOOD)
 def test_a_good_address_is_taken_by_both_endpoints(uri: str, owner: User) -> None:
-    rules.check_redirect_uri(uri)
+    redirect_uri_rules.check_redirect_uri(uri)
     registration.register_static(owner, name="Mine", redirect_uris=[uri], scopes=frozenset({Scope.READ}))
     assert register(body(redirect_uris=[uri])).json()["redirect_uris"] == [uri]
 

@@ -108,7 +108,7 @@ def serving(folder: Path) -> Iterator[Vendor]:
 
 def fetcher_for(vendor: Vendor) -> Any:
     """The class of production, but its names live here, its certificates are ours and loopback counts as public."""
-    from console.clients.fetching import Fetcher  # late: this file may be read before Django is set up
+    from console.clients.metadata_fetching import Fetcher  # late: this file may be read before Django is set up
 
     class Nearby(Fetcher):
         def look_up(self, host: str, port: int) -> list[str]:

@@ -11,7 +11,7 @@ from django.test import override_settings
 
 from brokers import http
 from brokers.ibkr import session
-from brokers.tws import line
+from brokers.tws import api_connection
 from console.connections import bulkhead
 from tests.brokers.alpaca import fake as alpaca
 from tests.brokers.binance import fake as binance
@@ -73,7 +73,7 @@ class Linkable:
             bulkhead._compartments.clear()  # another test's connection of the same number has spent its calls
             yield fake
             session.close_shared()
-            line.close_shared()
+            api_connection.close_shared()
             http.close_shared()
 
     def overrides(self, fake: Any) -> dict[str, dict[str, Any]]:

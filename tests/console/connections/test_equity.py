@@ -9,7 +9,7 @@ from django.utils import timezone
 from console.accounts.models import User
 from console.connections import equity, health
 from console.connections.models import Connection, EquitySnapshot
-from console.onboarding import open_connection
+from console.onboarding import connection_lifecycle
 
 pytestmark = pytest.mark.django_db
 
@@ -91,7 +91,7 @@ def test_thinning_puts_old_rows_together_and_keeps_their_highs_and_lows(blank: C
 
 
 def test_thinning_leaves_the_last_two_days_and_other_accounts_alone(blank: Connection, other: User) -> None:
-    theirs, _ = open_connection.open_paper(other, name="Theirs", starting_cash=Decimal(5))
+    theirs, _ = connection_lifecycle.open_paper(other, name="Theirs", starting_cash=Decimal(5))
     EquitySnapshot.objects.all().delete()
     keep(blank, "1", "2", "3")
     keep(theirs, "7", start=START + timedelta(days=2))

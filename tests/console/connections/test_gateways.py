@@ -22,7 +22,7 @@ from django.test import override_settings
 from brokers import http
 from brokers.errors import BrokerError
 from brokers.ibkr import session
-from brokers.tws import line
+from brokers.tws import api_connection
 from brokers.types import Side
 from console.accounts.models import User
 from console.authority import bearer
@@ -209,7 +209,7 @@ def test_whoever_signs_in_there_later_the_connection_is_of_the_account_that_was_
         trader = bearer.authenticate(key)
         fake.account = account
         session.close_shared()
-        line.close_shared()
+        api_connection.close_shared()
         terms = Terms(symbol=linkable.symbol, side=Side.BUY, quantity=Decimal(1))
         for account_id in (None, account, PAPER):
             with pytest.raises(Refusal, match=what):

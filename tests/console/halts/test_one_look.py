@@ -14,8 +14,8 @@ from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.halts import services as halts
 from console.halts.models import Halt
-from console.onboarding import open_connection
-from console.orders.checks import rows
+from console.onboarding import connection_lifecycle
+from console.orders.checks import check_rows
 from console.scopes import Scope, Source
 
 pytestmark = pytest.mark.django_db
@@ -44,7 +44,7 @@ def app(paper: Connection, client: Client) -> ConnectedApp:
 
 @pytest.fixture
 def theirs(other: User) -> ConnectedApp:
-    connection, _ = open_connection.open_paper(other, name="Theirs", starting_cash=Decimal(1000))
+    connection, _ = connection_lifecycle.open_paper(other, name="Theirs", starting_cash=Decimal(1000))
     return app_of(connection)
 
 
@@ -62,9 +62,9 @@ HALTS: dict[str, Callable[[ConnectedApp, User], object]] = {
 
 @pytest.mark.parametrize("name", HALTS)
 def test_a_halt_is_seen_until_it_is_lifted(name: str, app: ConnectedApp, theirs: ConnectedApp, operator: User) -> None:
-    assert not rows.app_rows(app.pk).is_halted
+    assert not check_rows.app_rows(app.pk).is_halted
     halt = HALTS[name](app, operator)
-    asking = rows.app_rows(app.pk)
+    asking = check_rows.app_rows(app.pk)
     assert asking.is_halted
     with pytest.raises(Refusal) as refused:
         asking.check_halts(halts.GatedAction.PREPARE, "A1")
@@ -72,20 +72,20 @@ def test_a_halt_is_seen_until_it_is_lifted(name: str, app: ConnectedApp, theirs:
     if name == "one account":
         asking.check_halts(halts.GatedAction.PREPARE, "A2")
     asking.check_halts(halts.GatedAction.CANCEL, "A1")
-    assert rows.app_rows(theirs.pk).is_halted == (name == "everybody")
+    assert check_rows.app_rows(theirs.pk).is_halted == (name == "everybody")
     assert isinstance(halt, Halt)
     halts.lift(halt, by=operator if name == "everybody" else app.owner, proof=halts.Proof.PASSKEY)
-    assert not rows.app_rows(app.pk).is_halted
+    assert not check_rows.app_rows(app.pk).is_halted
 
 
 def test_a_halt_of_another_app_there_is_not_its_own(app: ConnectedApp, paper: Connection) -> None:
     for beside in (app_of(paper), app_of(paper)):  # apps without a client are not one app
         halts.halt_app(beside, by=beside.owner)
-    assert not rows.app_rows(app.pk).is_halted
-    assert not rows.app_rows(app_of(paper).pk).is_halted
+    assert not check_rows.app_rows(app.pk).is_halted
+    assert not check_rows.app_rows(app_of(paper).pk).is_halted
 
 
 def test_a_halt_of_its_client_elsewhere_is_not_its_own(app: ConnectedApp, owner: User, client: Client) -> None:
-    second, _ = open_connection.open_paper(owner, name="Second", starting_cash=Decimal(1000))
+    second, _ = connection_lifecycle.open_paper(owner, name="Second", starting_cash=Decimal(1000))
     halts.halt_app(app_of(second, client), by=owner)
-    assert not rows.app_rows(app.pk).is_halted
+    assert not check_rows.app_rows(app.pk).is_halted

@@ -11,15 +11,15 @@ from django.test import override_settings
 
 from console.accounts.models import User
 from console.errors import EXPLANATIONS, Code
-from console.help import library
+from console.help import documentation
 from tests.console.pages import text_of, words_of
 
-PAGES = [page.slug for page in library.every_page()]
+PAGES = [page.slug for page in documentation.every_page()]
 
 
 @pytest.mark.parametrize("slug", PAGES)
 def test_a_stranger_reads_every_page(slug: str, db: None) -> None:
-    response = Browser().get(library.url_of(slug))
+    response = Browser().get(documentation.url_of(slug))
     assert response.status_code == 200
     assert "sign-out" not in text_of(response)
 
@@ -27,7 +27,7 @@ def test_a_stranger_reads_every_page(slug: str, db: None) -> None:
 def test_every_link_and_picture_leads_somewhere(db: None) -> None:
     wanted = {
         address: page.slug
-        for page in library.every_page()
+        for page in documentation.every_page()
         for address in re.findall(r'(?:href|src)="(/help/[^"?]*)', page.body)
     }
     seen: dict[str, str] = {}
@@ -52,11 +52,11 @@ def test_who_still_has_to_set_up_a_second_factor_may_read_it(browser: Browser) -
 
 
 def test_it_says_the_address_and_the_limits_of_this_instance(db: None) -> None:
-    library._rendered.cache_clear()
+    documentation._rendered.cache_clear()
     with override_settings(PUBLIC_URL="https://desk.example.com", CALLS_PER_MINUTE=77):
         connect, mcp = text_of(Browser().get("/help/use/connect/")), words_of(Browser().get("/help/build/mcp/"))
         start = words_of(Browser().get("/help/"))
-    library._rendered.cache_clear()
+    documentation._rendered.cache_clear()
     assert "https://desk.example.com/mcp" in connect
     assert "http://localhost:8000" not in connect
     assert "make 77 calls a minute" in mcp
@@ -64,14 +64,14 @@ def test_it_says_the_address_and_the_limits_of_this_instance(db: None) -> None:
 
 
 def test_what_a_text_leaves_to_the_instance_is_known_and_its_example_is_the_default() -> None:
-    known = library.values()
+    known = documentation.values()
     for path in settings.DOCS_DIR.rglob("*.md"):
         for name, example in re.findall(r"<!-- instance:(\w+) -->(.*?)<!-- / -->", path.read_text()):
             assert known[name] == example, (path, name)
 
 
 def test_a_text_holds_no_markup_of_its_own() -> None:
-    for page in library.every_page():
+    for page in documentation.every_page():
         assert not re.search(r"<(?:script|style|iframe|img(?! src=\"/help/))|\son\w+=|javascript:", page.body), (
             page.slug
         )
@@ -81,7 +81,7 @@ def test_a_text_holds_no_markup_of_its_own() -> None:
 def test_html_in_a_text_is_shown_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "README.md").write_text("# Start\n\n<b>bold</b> [here](javascript:alert)\n")
     monkeypatch.setattr(settings, "DOCS_DIR", tmp_path)
-    body = library._rendered("", tmp_path / "README.md", 0).body
+    body = documentation._rendered("", tmp_path / "README.md", 0).body
     assert "&lt;b&gt;bold&lt;/b&gt;" in body
     assert "href" not in body
 
@@ -93,7 +93,7 @@ def test_search_finds_sections_by_all_their_words(db: None) -> None:
 
 
 def test_search_puts_an_error_code_first() -> None:
-    first = library.search("price_outside_collar")[0]
+    first = documentation.search("price_outside_collar")[0]
     assert first.url == "/help/reference/errors/#price_outside_collar"
 
 
@@ -117,7 +117,7 @@ def test_what_is_not_there_is_not_found(address: str, browser: Browser) -> None:
 
 
 def test_it_tells_nothing_of_anybody(owner: User, paper: object) -> None:
-    for page in library.every_page():
+    for page in documentation.every_page():
         words = words_of(Browser().get(page.url))
         assert "olivia" not in words
         assert str(settings.HOME) not in words

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from brokers.types import Bar, Fill, Side
 from console.connections import pnl
-from console.journal import trips
-from console.journal.trips import PositionStep, Trip
+from console.journal import round_trips
+from console.journal.round_trips import PositionStep, Trip
 
 START = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 
@@ -39,7 +39,7 @@ def numbers(*values: object) -> list[object]:
 
 
 def match(*lines: str) -> list[Trip]:
-    return trips.match(steps(*lines))[0]
+    return round_trips.match(steps(*lines))[0]
 
 
 def test_a_trip_runs_from_flat_to_flat() -> None:
@@ -84,7 +84,7 @@ def test_what_was_brought_in_begins_a_trip_at_what_it_had_cost() -> None:
 
 
 def test_a_contract_for_a_hundred_units_earns_a_hundred_times_as_much() -> None:
-    made, _ = trips.match(steps("fill 2 1.50 0", "fill -2 2.10 0"), Decimal(100))
+    made, _ = round_trips.match(steps("fill 2 1.50 0", "fill -2 2.10 0"), Decimal(100))
     assert made[0].realized == 120
 
 
@@ -98,18 +98,18 @@ def bar(minute: int, high: str, low: str) -> tuple[datetime, Bar]:
 def test_how_far_a_trip_went_is_told_by_the_bars_between_its_fills() -> None:
     (trip,) = match("fill 2 100 0", "fill 2 110 0", "fill -4 105 0")
     bars = [bar(1, "104", "97"), bar(12, "120", "101"), bar(19, "106", "104")]
-    assert numbers(*trips.extremes(trip, bars)) == numbers(60, -16)  # 4 x (120 - 105), 4 x (101 - 105)
+    assert numbers(*round_trips.extremes(trip, bars)) == numbers(60, -16)  # 4 x (120 - 105), 4 x (101 - 105)
 
 
 def test_a_bar_from_before_a_trip_or_with_a_fill_inside_does_not_count() -> None:
     (trip,) = match("fill 1 100 0", "fill -1 103 0")
     before, across, after = bar(-1, "150", "50"), bar(10, "150", "50"), bar(30, "150", "50")
-    assert numbers(*trips.extremes(trip, [before, across, after])) == numbers(3, 0)
+    assert numbers(*round_trips.extremes(trip, [before, across, after])) == numbers(3, 0)
 
 
 def test_a_short_trip_is_hurt_by_the_highs() -> None:
     (trip,) = match("fill -2 50 0", "fill 2 49 0")
-    assert numbers(*trips.extremes(trip, [bar(3, "57", "44")])) == numbers(12, -14)
+    assert numbers(*round_trips.extremes(trip, [bar(3, "57", "44")])) == numbers(12, -14)
 
 
 @given(
@@ -153,8 +153,8 @@ def test_all_trips_together_earned_what_average_cost_says_and_lose_no_fee(
         )
         for step in made
     ]
-    found, realized = trips.match(made)
-    assert {each.fill.fill_id: trips.rounded(each.profit) for each in pnl.realize(fills)} == realized
+    found, realized = round_trips.match(made)
+    assert {each.fill.fill_id: round_trips.rounded(each.profit) for each in pnl.realize(fills)} == realized
     assert sum((trip.fees for trip in found), Decimal(0)) == sum((fill.fee for fill in fills), Decimal(0))
     assert all(trip.closed_at is not None for trip in found[:-1])
     assert [trip.first for trip in found] == list(dict.fromkeys(trip.first for trip in found))

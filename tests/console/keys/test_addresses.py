@@ -4,11 +4,11 @@ import pytest
 from django.test import Client as Browser
 
 from console.accounts.models import User
-from console.authority import bearer, management
+from console.authority import bearer, management_callers
 from console.authority.bearer import WrongAddress
 from console.connections.models import Connection
 from console.errors import Code
-from console.keys import management_keys, minting, networks
+from console.keys import ip_allow_list, management_keys, minting
 from console.keys.models import ApiKey
 from console.scopes import Scope
 from tests.console.pages import submit, words_of
@@ -25,23 +25,23 @@ READ = frozenset({Scope.READ})
     ],
 )
 def test_addresses_are_kept_in_one_form(typed: str, kept: list[str]) -> None:
-    assert networks.parse(typed) == kept
+    assert ip_allow_list.parse(typed) == kept
 
 
 @pytest.mark.parametrize("typed", ["office", "203.0.113", "203.0.113.0/33", "1.2.3.4:80", "http://1.2.3.4", "<b>"])
 def test_what_is_no_address_is_refused(typed: str) -> None:
     with pytest.raises(ValueError, match="is no address"):
-        networks.parse(typed)
+        ip_allow_list.parse(typed)
 
 
 def test_an_address_in_the_middle_of_a_network_is_asked_back_about() -> None:
     with pytest.raises(ValueError, match=r"Did you mean 203\.0\.113\.0/24"):
-        networks.parse("203.0.113.7/24")
+        ip_allow_list.parse("203.0.113.7/24")
 
 
 def test_more_addresses_than_anyone_reads_are_refused() -> None:
     with pytest.raises(ValueError, match="at most 50"):
-        networks.parse(" ".join(f"10.0.0.{number}" for number in range(51)))
+        ip_allow_list.parse(" ".join(f"10.0.0.{number}" for number in range(51)))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_more_addresses_than_anyone_reads_are_refused() -> None:
     ],
 )
 def test_only_an_address_inside_is_inside(ip: str, inside: bool) -> None:
-    assert networks.contain(["203.0.113.0/24", "2001:db8::/32"], ip) is inside
+    assert ip_allow_list.contain(["203.0.113.0/24", "2001:db8::/32"], ip) is inside
 
 
 def test_the_bearer_of_a_bound_key_is_let_in_from_there_only(owner: User, paper: Connection) -> None:
@@ -73,9 +73,9 @@ def test_the_bearer_of_a_bound_key_is_let_in_from_there_only(owner: User, paper:
 
 def test_a_management_key_can_be_bound_too(owner: User) -> None:
     _, raw = management_keys.mint(owner, name="terraform", expires_at=None, networks=["203.0.113.0/24"])
-    assert management.authenticate(raw, ip="203.0.113.9").user_id == owner.pk
+    assert management_callers.authenticate(raw, ip="203.0.113.9").user_id == owner.pk
     with pytest.raises(WrongAddress):
-        management.authenticate(raw, ip="198.51.100.1")
+        management_callers.authenticate(raw, ip="198.51.100.1")
 
 
 def test_the_form_binds_the_key_and_the_list_says_so(browser: Browser, paper: Connection) -> None:

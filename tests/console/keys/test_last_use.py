@@ -7,7 +7,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from console.accounts.models import User
-from console.authority import bearer, last_used, management
+from console.authority import bearer, last_used, management_callers
 from console.connections.models import Connection
 from console.keys import management_keys, minting
 from console.keys.badges import badges
@@ -47,7 +47,7 @@ def test_it_is_written_once_a_minute_or_when_the_address_changes(
 
 def test_a_management_key_is_seen_too(owner: User) -> None:
     key, raw = management_keys.mint(owner, name="terraform", expires_at=None)
-    last_used.record(management.authenticate(raw, ip="203.0.113.9"))
+    last_used.record(management_callers.authenticate(raw, ip="203.0.113.9"))
     key.refresh_from_db()
     assert key.last_used_ip == "203.0.113.9"
 

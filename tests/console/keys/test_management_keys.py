@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from console import scopes
 from console.accounts.models import User
-from console.authority import bearer, management
+from console.authority import bearer, management_callers
 from console.authority.bearer import Unauthenticated
 from console.connected_apps import grants
 from console.connections.models import Connection
@@ -27,7 +27,7 @@ FORM = {"name": "terraform", "expiry": "90"}
 
 def why_not(raw: str) -> str:
     with pytest.raises(Unauthenticated) as caught:
-        management.authenticate(raw)
+        management_callers.authenticate(raw)
     return str(caught.value)
 
 
@@ -42,7 +42,7 @@ def test_it_is_shown_once_and_manages_its_owners_account(browser: Browser, owner
     found = re.search(r"tl_manage_[0-9A-Za-z]{8}_[0-9A-Za-z]{36}", text_of(made))
     assert found is not None
     assert "no-store" in made["Cache-Control"]
-    who = management.authenticate(found[0], ip="203.0.113.9")
+    who = management_callers.authenticate(found[0], ip="203.0.113.9")
     assert (who.user_id, who.user_label, who.label, who.ip) == (owner.pk, owner.email, "terraform", "203.0.113.9")
     assert who.scopes == {Scope.MANAGE}
     assert found[0] not in text_of(browser.get("/keys/"))
@@ -55,7 +55,7 @@ def test_it_is_shown_once_and_manages_its_owners_account(browser: Browser, owner
 def test_it_costs_one_query(owner: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     _, raw = management_keys.mint(owner, name="terraform", expires_at=None)
     with django_assert_num_queries(1):
-        management.authenticate(raw)
+        management_callers.authenticate(raw)
 
 
 def test_it_is_no_bearer_of_an_app_and_the_refusal_knows_whose_it_is(owner: User) -> None:

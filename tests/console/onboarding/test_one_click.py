@@ -15,7 +15,7 @@ import pytest
 from django.conf import LazySettings, settings
 from django.test import Client as Browser
 
-from console.onboarding import desktop_bundle, guides, hosts, registry_entry
+from console.onboarding import desktop_bundle, guides, hosts, mcp_registry_entry
 from console.onboarding.guide import Place, SnippetUse
 from tests.console.pages import text_of
 
@@ -111,13 +111,13 @@ def test_an_instance_that_the_registry_would_refuse_has_none(
     browser: Browser, settings: LazySettings, url: str
 ) -> None:
     at(settings, url)
-    assert registry_entry.server_json(Place(public_url=url), settings.VERSION) is None
+    assert mcp_registry_entry.server_json(Place(public_url=url), settings.VERSION) is None
     assert browser.get("/connect/server.json").status_code == 404
     assert "server.json" not in text_of(browser.get("/connect/"))
 
 
 def test_the_entry_is_of_this_version() -> None:
-    entry = registry_entry.server_json(HOSTED, settings.VERSION)
+    entry = mcp_registry_entry.server_json(HOSTED, settings.VERSION)
     assert entry is not None and entry["version"] == settings.VERSION
 
 

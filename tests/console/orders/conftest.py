@@ -8,7 +8,7 @@ from console.authority import bearer
 from console.connections import services as connections
 from console.connections.models import Policy
 from console.keys import minting
-from console.onboarding import open_connection
+from console.onboarding import connection_lifecycle
 from console.orders.terms import Terms
 from console.principal import Principal
 from console.scopes import Scope
@@ -46,7 +46,7 @@ def bitcoin(quantity: str = "0.1", side: Side = Side.BUY, limit: str | None = No
 @pytest.fixture
 def others_trader(other: User) -> Principal:
     """An app of somebody else, on a connection where its owner approves each order."""
-    connection, _ = open_connection.open_paper(other, name="Theirs", starting_cash=Decimal(100_000))
+    connection, _ = connection_lifecycle.open_paper(other, name="Theirs", starting_cash=Decimal(100_000))
     connections.set_policy(connection, Policy.OWNER_APPROVAL, by=other)
     _, raw = minting.mint(other, connection, frozenset({Scope.TRADE}), name="theirs")
     return bearer.authenticate(raw)

@@ -12,12 +12,12 @@ from brokers.paper.adapter import PaperBroker
 from brokers.types import Instrument, OrderChanges, OrderType, Quote, Side
 from console.accounts.models import User
 from console.authority import bearer
-from console.connections import paper as paper_connections
+from console.connections import paper_linking as paper_connections
 from console.errors import Code, Refusal
 from console.keys import minting
 from console.orders import actions as order_actions
 from console.orders import prepare as preparing
-from console.orders.checks.subject import Facts
+from console.orders.checks.check_subject import Facts
 from console.orders.execution import amendments, reconcile
 from console.orders.execution import cancel as cancelling
 from console.orders.models import Modification, Order

@@ -21,11 +21,11 @@ from console.halts import services as halts
 from console.halts.services import Proof
 from console.keys import management_keys, minting
 from console.limits import Limits
-from console.onboarding import open_connection
+from console.onboarding import connection_lifecycle
 from console.orders import actions as order_actions
 from console.orders import prepare as preparing
-from console.orders.checks import daily_usage, rows
-from console.orders.checks.subject import Facts
+from console.orders.checks import check_rows, daily_usage
+from console.orders.checks.check_subject import Facts
 from console.orders.execution import amendments, reconcile, submit
 from console.orders.models import Modification, Order, Question
 from console.orders.owner import approvals, broker_questions, notifications
@@ -322,7 +322,7 @@ def test_an_unlinked_connections_question_ends_too(
     connection: Connection, owner: User, fake: FakeIbkr, clock: Clock
 ) -> None:
     found = asked(connection)
-    open_connection.unlink(connection, by=owner)
+    connection_lifecycle.unlink(connection, by=owner)
     reconcile.sweep(clock.advance(seconds=121))
     assert (order_of(found).state, fake.replies) == (Status.REJECTED, [])
 
@@ -474,14 +474,14 @@ def test_a_late_yes_is_held_to_a_limit_that_was_tightened_while_the_broker_was_a
     connection: Connection, owner: User, browser: Browser, fake: AsksAboutChanges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = asked(connection)
-    lock = rows.locked
+    lock = check_rows.locked
 
-    def overtaken(app_id: int) -> rows.AppRows:
+    def overtaken(app_id: int) -> check_rows.AppRows:
         # A tighter limit gets in between what the broker said and the locks.
         connections.set_limits(connection, Limits(daily_notional=Decimal(300)), by=owner)
         return lock(app_id)
 
-    monkeypatch.setattr(rows, "locked", overtaken)
+    monkeypatch.setattr(check_rows, "locked", overtaken)
     yes(browser, found)
     assert (order_of(found).state, order_of(found).code) == (Status.CANCELLED, Code.LIMIT_EXCEEDED)
     assert fake.replies == [(found.token, False)]

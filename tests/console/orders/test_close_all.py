@@ -13,7 +13,7 @@ from django.utils import timezone
 from brokers.paper.adapter import PaperBroker
 from console.accounts.models import User
 from console.authority import bearer
-from console.authority.refusals import Unauthenticated
+from console.authority.credential_refusals import Unauthenticated
 from console.connected_apps import grants
 from console.connected_apps import queries as app_queries
 from console.connected_apps.models import ConnectedApp

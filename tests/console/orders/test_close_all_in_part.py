@@ -22,7 +22,7 @@ from console.errors import Code, Refusal
 from console.halts import services as halts
 from console.orders import actions as order_actions
 from console.orders import prepare as preparing
-from console.orders.checks import rows
+from console.orders.checks import check_rows
 from console.orders.execution import cancel as cancelling
 from console.orders.execution import flatten, reconcile, release
 from console.orders.models import Confirmation, Order
@@ -173,13 +173,13 @@ def test_a_close_that_is_refused_at_release_leaves_the_orders_of_its_position(
     elif what == "position":
         go(trader, shares(Side.BUY, "1"))
     else:
-        lock = rows.locked
+        lock = check_rows.locked
 
-        def overtaken(app_id: int) -> rows.AppRows:
+        def overtaken(app_id: int) -> check_rows.AppRows:
             connections.set_limits(paper, limits.parse({"denied_symbols": ["AAPL"]}), by=owner)
             return lock(app_id)
 
-        monkeypatch.setattr(rows, "locked", overtaken)
+        monkeypatch.setattr(check_rows, "locked", overtaken)
     if what != "under the locks":
         assert cancelled_first(browser, prepared.confirmation) == {"BTC/USD", "MSFT"}
     order_actions.confirm(trader, prepared.confirmation.public_id)

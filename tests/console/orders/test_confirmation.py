@@ -8,7 +8,7 @@ from console.accounts.models import User
 from console.authority import bearer
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
-from console.connections import paper as paper_connections
+from console.connections import paper_linking as paper_connections
 from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal

@@ -14,9 +14,9 @@ from console.errors import Code, Refusal
 from console.orders import actions as order_actions
 from console.orders import prepare as preparing
 from console.orders import preview as previewing
-from console.orders.checks import pipeline, rows
+from console.orders.checks import check_rows, pipeline
+from console.orders.checks.check_subject import Facts, Subject
 from console.orders.checks.pipeline import About, Check, Stage
-from console.orders.checks.subject import Facts, Subject
 from console.orders.execution import reconcile, submit
 from console.orders.models import Confirmation, Order
 from console.orders.owner import close_all, review
@@ -204,7 +204,7 @@ def test_between_the_locks_of_a_release_and_its_commit_no_broker_is_opened(
     resting(trader)
     place(trader)
     confirmation = RELEASED[order](trader)
-    lock, open_broker, outer = rows.locked, broker_access.broker_of, transaction.get_connection().savepoint_ids[:]
+    lock, open_broker, outer = check_rows.locked, broker_access.broker_of, transaction.get_connection().savepoint_ids[:]
     opened: list[bool] = []
 
     def watched(connection: Connection) -> object:
@@ -213,11 +213,11 @@ def test_between_the_locks_of_a_release_and_its_commit_no_broker_is_opened(
 
     locked: list[bool] = []
 
-    def locks(app_id: int) -> rows.AppRows:
+    def locks(app_id: int) -> check_rows.AppRows:
         locked.append(transaction.get_connection().savepoint_ids != outer)
         return lock(app_id)
 
-    monkeypatch.setattr(rows, "locked", locks)
+    monkeypatch.setattr(check_rows, "locked", locks)
     monkeypatch.setattr(broker_access, "broker_of", watched)
     order_actions.confirm(trader, confirmation)
     assert opened and all(opened)

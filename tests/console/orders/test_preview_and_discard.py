@@ -12,7 +12,7 @@ from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.keys import minting
-from console.onboarding import open_connection
+from console.onboarding import connection_lifecycle
 from console.orders import actions as order_actions
 from console.orders import prepare as preparing
 from console.orders import preview as previewing
@@ -33,7 +33,7 @@ TRADE = frozenset({Scope.TRADE})
 @pytest.fixture
 def strangers(owner: User, other: User, paper: Connection) -> list[Principal]:
     """Another app of the same owner on the same connection, and an app of somebody else."""
-    theirs, _ = open_connection.open_paper(other, name="Theirs", starting_cash=Decimal(1000))
+    theirs, _ = connection_lifecycle.open_paper(other, name="Theirs", starting_cash=Decimal(1000))
     keys = [minting.mint(owner, paper, TRADE, name="Second")[1], minting.mint(other, theirs, TRADE, name="Theirs")[1]]
     return [bearer.authenticate(key) for key in keys]
 

@@ -11,7 +11,7 @@ import pytest
 
 from brokers import registry
 from brokers.errors import BrokerUnavailable
-from brokers.paper import intake
+from brokers.paper import order_intake
 from brokers.paper.adapter import PaperBroker
 from brokers.types import Ability, AssetClass, Instrument, OrderType, SessionState, Side
 from console import limits
@@ -21,7 +21,7 @@ from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.keys import minting
-from console.onboarding import open_connection
+from console.onboarding import connection_lifecycle
 from console.orders import actions as order_actions
 from console.orders import prepare as preparing
 from console.orders.states import Status
@@ -43,7 +43,7 @@ def trading(owner: User) -> Callable[[str], Principal]:
     """An app on a paper market with these hours, which may trade only in them."""
 
     def on(hours: str) -> Principal:
-        connection, _ = open_connection.open_paper(
+        connection, _ = connection_lifecycle.open_paper(
             owner, name=f"Market {hours}", starting_cash=Decimal(100_000), hours=hours
         )
         connections.set_limits(connection, limits.parse({"trading_hours_only": True}), by=owner)
@@ -65,7 +65,7 @@ def code(act: Callable[[], object]) -> Code:
 
 
 def tells_no_hours(monkeypatch: pytest.MonkeyPatch) -> None:
-    quiet = replace(intake.CAPABILITIES, abilities=frozenset(Ability) - {Ability.MARKET_HOURS})
+    quiet = replace(order_intake.CAPABILITIES, abilities=frozenset(Ability) - {Ability.MARKET_HOURS})
     monkeypatch.setattr(PaperBroker, "capabilities", property(lambda self: quiet))
 
     def unasked(*args: object, **kwargs: object) -> None:

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
-from console.accounts import factors
+from console.accounts import second_factors
 from console.accounts.models import Link, User
 from console.audit.models import Change
 from console.authority import bearer
@@ -146,7 +146,7 @@ def test_the_last_operator_stays(running: Browser, operator: User, owner: User, 
 
 def test_somebody_who_lost_everything_gets_in_by_password_again(running: Browser, owner: User) -> None:
     give_app(owner)
-    factors.new_codes(owner)
+    second_factors.new_codes(owner)
     running.post(f"/people/{owner.pk}/forget-factors/")
     assert sign_in(owner, PASSWORD)[1]["Location"] == "/"
     assert changes()[-1][1] == "second factors removed"

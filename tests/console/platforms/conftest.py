@@ -7,9 +7,9 @@ import pytest
 from django.test import Client
 
 from console.accounts.models import User
-from console.platforms import provisioning
+from console.platforms import services
 from console.platforms.models import Platform, PlatformUser
-from console.platforms.provisioning import PaperTerms
+from console.platforms.services import PaperTerms
 
 
 @dataclass
@@ -40,17 +40,17 @@ class Product:
 
 @pytest.fixture
 def product(operator: User) -> Product:
-    platform, secret = provisioning.create_platform(operator, name="Widget")
+    platform, secret = services.create_platform(operator, name="Widget")
     return Product(platform, secret, Client())
 
 
 @pytest.fixture
 def second_product(operator: User) -> Product:
-    platform, secret = provisioning.create_platform(operator, name="Gadget")
+    platform, secret = services.create_platform(operator, name="Gadget")
     return Product(platform, secret, Client())
 
 
 @pytest.fixture
 def trader(product: Product) -> tuple[PlatformUser, str]:
     """A user of the product with one paper connection, and its secret."""
-    return provisioning.provision_user(product.platform, paper=PaperTerms("Practice", Decimal(100_000)))
+    return services.provision_user(product.platform, paper=PaperTerms("Practice", Decimal(100_000)))

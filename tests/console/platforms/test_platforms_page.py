@@ -9,9 +9,9 @@ from django.test import Client as Browser
 
 from console.accounts.models import User
 from console.audit.models import Change
-from console.platforms import credentials, provisioning
+from console.platforms import credentials, services
 from console.platforms.models import Platform
-from console.platforms.provisioning import PaperTerms
+from console.platforms.services import PaperTerms
 from tests.console.pages import submit, text_of, words_of
 from tests.console.platforms.conftest import Product
 from tests.console.present import present
@@ -43,7 +43,7 @@ def test_the_secret_is_shown_once_and_kept_nowhere(operators_browser: Browser) -
 
 
 def test_the_list_and_the_page_of_one(operators_browser: Browser, product: Product) -> None:
-    user, _ = provisioning.provision_user(
+    user, _ = services.provision_user(
         product.platform, reference="customer-7", paper=PaperTerms("Practice", Decimal(1))
     )
     assert "Widget" in words_of(operators_browser.get("/platforms/"))
@@ -97,4 +97,4 @@ def test_only_an_operator_finds_it_in_the_menu(browser: Browser, operators_brows
 
 def test_only_an_operator_can_own_one(owner: User) -> None:
     with pytest.raises(ValueError, match="operator"):
-        provisioning.create_platform(owner, name="Widget")
+        services.create_platform(owner, name="Widget")

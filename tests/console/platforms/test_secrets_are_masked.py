@@ -1,12 +1,12 @@
 """A secret or a token that a caller puts where it does not belong never reaches the journal."""
 
 from console.audit import log as audit_log
-from console.platforms import credentials, signing
+from console.platforms import credentials, token_signing
 from tests.console.platforms.conftest import Product
 
 
 def test_neither_secret_nor_token_is_kept(product: Product) -> None:
-    token = signing.sign({"sub": "tlu_x"})
+    token = token_signing.sign({"sub": "tlu_x"})
     for prefix in ("tlc", "tlu"):
         raw, _ = credentials.new_secret(prefix)
         assert audit_log.mask(f"my secret is {raw}, thanks") == "my secret is [masked], thanks"

@@ -10,11 +10,11 @@ import pytest
 from joserfc.jwk import ECKey
 
 from console.config import instance_dir
-from console.platforms import signing
+from console.platforms import token_signing
 
 
 def make(folder: Path) -> str:
-    return instance_dir.secret(folder, "platform_signing_key", database_exists=False, make=signing._generate)
+    return instance_dir.secret(folder, "platform_signing_key", database_exists=False, make=token_signing._generate)
 
 
 def test_it_is_a_private_key_in_a_private_file(tmp_path: Path) -> None:
@@ -35,6 +35,6 @@ def test_processes_that_start_together_agree_on_one_and_leave_nothing_behind(tmp
 
 
 def test_it_can_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRADELATCH_PLATFORM_SIGNING_KEY", signing._generate())
+    monkeypatch.setenv("TRADELATCH_PLATFORM_SIGNING_KEY", token_signing._generate())
     assert ECKey.import_key(json.loads(make(tmp_path))).is_private
     assert not (tmp_path / "secrets").exists()

@@ -17,7 +17,7 @@ from console.authority.bearer import Unauthenticated
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
-from console.platforms import provisioning, signing
+from console.platforms import services, token_signing
 from console.platforms.models import PlatformUser
 from console.principal import Principal
 from tests import clock
@@ -39,8 +39,8 @@ def why_not(raw: str) -> str:
 
 def altered(raw: str, **changes: Any) -> str:
     """The same token with other claims, signed by our own key."""
-    claims = {**(signing.read(raw) or {}), **changes}
-    return signing.sign({name: value for name, value in claims.items() if value is not None})
+    claims = {**(token_signing.read(raw) or {}), **changes}
+    return token_signing.sign({name: value for name, value in claims.items() if value is not None})
 
 
 def test_it_costs_one_query(raw: str, django_assert_num_queries: DjangoAssertNumQueries) -> None:
@@ -66,10 +66,10 @@ def test_a_token_that_expired_earlier_is_refused_and_the_refusal_knows_whose_it_
 def _everything(product: Product, user: PlatformUser, operator: User) -> dict[str, Callable[[], object]]:
     app = ConnectedApp.objects.get()
     return {
-        "platform secret": lambda: provisioning.rotate_platform_secret(product.platform, by=operator),
-        "platform disabled": lambda: provisioning.disable_platform(product.platform, by=operator),
-        "user secret": lambda: provisioning.rotate_user_secret(user),
-        "user disabled": lambda: provisioning.disable_user(user),
+        "platform secret": lambda: services.rotate_platform_secret(product.platform, by=operator),
+        "platform disabled": lambda: services.disable_platform(product.platform, by=operator),
+        "user secret": lambda: services.rotate_user_secret(user),
+        "user disabled": lambda: services.disable_user(user),
         "app revoked": lambda: grants.revoke(app, by=operator, reason="test"),
         "account closed": lambda: User.objects.filter(pk=user.user_id).update(is_active=False),
         "connection closed": lambda: Connection.objects.update(closed_at=timezone.now()),
@@ -102,9 +102,9 @@ def test_a_paused_app_is_known_to_be_paused(trader: Trader, raw: str) -> None:
 def test_a_platform_that_is_enabled_again_mints_but_its_old_tokens_stay_ended(
     product: Product, trader: Trader, operator: User, raw: str
 ) -> None:
-    provisioning.disable_platform(product.platform, by=operator)
+    services.disable_platform(product.platform, by=operator)
     assert product.mint(trader).status_code == 401
-    provisioning.enable_platform(product.platform, by=operator)
+    services.enable_platform(product.platform, by=operator)
     why_not(raw)
     bearer.authenticate(product.mint(trader).json()["access_token"])
 
@@ -117,8 +117,8 @@ def test_a_changed_user_secret_ends_the_old_one(product: Product, trader: Trader
 
 
 def test_another_user_of_the_platform_keeps_its_tokens(product: Product, trader: Trader, raw: str) -> None:
-    other, _ = provisioning.provision_user(product.platform)
-    provisioning.disable_user(other)
+    other, _ = services.provision_user(product.platform)
+    services.disable_user(other)
     bearer.authenticate(raw)
 
 
@@ -150,9 +150,9 @@ def test_a_scope_it_was_not_granted_is_not_gained_by_claiming_it(raw: str) -> No
 
 
 def test_signatures_that_are_not_ours_open_nothing(raw: str) -> None:
-    claims = dict(signing.read(raw) or {})
+    claims = dict(token_signing.read(raw) or {})
     header, body, signature = raw.split(".")
-    public = signing.key_set()["keys"][0]
+    public = token_signing.key_set()["keys"][0]
     forged = {
         "another key": jwt.encode(
             {"alg": "ES256", "typ": "at+jwt"}, claims, ECKey.generate_key("P-256"), algorithms=["ES256"]
@@ -171,8 +171,8 @@ def test_signatures_that_are_not_ours_open_nothing(raw: str) -> None:
 
 
 def test_another_type_of_our_own_signature_opens_nothing(raw: str) -> None:
-    claims = dict(signing.read(raw) or {})
-    other = jwt.encode({"alg": "ES256", "typ": "JWT"}, claims, signing._key(), algorithms=["ES256"])
+    claims = dict(token_signing.read(raw) or {})
+    other = jwt.encode({"alg": "ES256", "typ": "JWT"}, claims, token_signing._key(), algorithms=["ES256"])
     why_not(other)
 
 

@@ -13,9 +13,9 @@ from console.authority import bearer
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
-from console.platforms import provisioning
+from console.platforms import services
 from console.platforms.models import PlatformUser
-from console.platforms.provisioning import PaperTerms
+from console.platforms.services import PaperTerms
 from console.scopes import Scope, Source
 from tests.console.platforms.conftest import Product
 
@@ -108,7 +108,7 @@ def test_a_bad_body_is_a_400(product: Product, trader: Trader, body: Any, field:
 
 def test_a_user_with_several_connections_names_one(product: Product, trader: Trader) -> None:
     user, _ = trader
-    second = provisioning.add_paper(user, PaperTerms("Second", Decimal(500)))
+    second = services.add_paper(user, PaperTerms("Second", Decimal(500)))
     refused = product.mint(trader)
     assert (refused.status_code, refused.json()["code"]) == (409, "connection_required")
     assert [each["name"] for each in refused.json()["connections"]] == ["Practice", "Second"]
@@ -119,7 +119,7 @@ def test_a_user_with_several_connections_names_one(product: Product, trader: Tra
 
 
 def test_a_user_without_a_connection_is_told_so(product: Product) -> None:
-    user = provisioning.provision_user(product.platform)
+    user = services.provision_user(product.platform)
     refused = product.mint(user)
     assert (refused.status_code, refused.json()["connections"]) == (409, [])
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
-from brokers.paper.actions import import_actions
+from brokers.paper.corporate_actions import import_actions
 from brokers.paper.models import PaperAccount
 from console.connections.models import Connection
 from console.practice import services as practice

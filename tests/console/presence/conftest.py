@@ -19,7 +19,7 @@ from console.halts import services as halts
 from console.keys import minting
 from console.orders import prepare as preparing
 from console.orders.models import Order
-from console.platforms import provisioning
+from console.platforms import services
 from console.scopes import Scope
 from console.toolsets import Toolset
 from tests.console.connections.fakes import ALL, Linkable
@@ -151,10 +151,10 @@ def endpoint_of(
             case PresenceAct.ADD_PLATFORM:
                 return endpoint("/platforms/new/", name="Widget")
             case PresenceAct.CHANGE_PLATFORM_SECRET | PresenceAct.ENABLE_PLATFORM:
-                platform, _ = provisioning.create_platform(owner, name="Widget")
+                platform, _ = services.create_platform(owner, name="Widget")
                 if act is PresenceAct.CHANGE_PLATFORM_SECRET:
                     return endpoint(f"/platforms/{platform.client_id}/secret/")
-                provisioning.disable_platform(platform, by=owner)
+                services.disable_platform(platform, by=owner)
                 return endpoint(f"/platforms/{platform.client_id}/enable/")
             case PresenceAct.ADD_APP:
                 return endpoint(f"{security}/app/", shows='class="qr"')

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
-from console.accounts import factors
+from console.accounts import second_factors
 from console.accounts.models import User
 from tests.console.pages import text_of
 from tests.console.passkeys import Passkey
@@ -41,14 +41,14 @@ def test_a_copied_cookie_adds_no_passkey_with_a_question_that_anybody_may_ask(
     credential = fresh.made(QUESTIONS[asked](thief))
     told = thief.post(PAGE, {"name": "Mine", "credential": credential}, follow=True)
     assert "was not accepted" in text_of(told)
-    assert [each.pk for each in factors.list_factors(owner)] == [own.pk]
+    assert [each.pk for each in second_factors.list_factors(owner)] == [own.pk]
 
 
 def test_somebody_without_a_passkey_gets_none_by_it_either(person: Person, owner: User, fresh: Passkey) -> None:
     thief = Thief(person)
     credential = fresh.made(QUESTIONS["of signing in"](thief))
     thief.post(PAGE, {"name": "Mine", "credential": credential})
-    assert not factors.has_any(owner)
+    assert not second_factors.has_any(owner)
 
 
 def question_of(answer: Any) -> dict[str, Any]:
@@ -63,16 +63,16 @@ def test_after_a_proof_the_browser_adds_it_once_and_in_five_minutes(
 ) -> None:
     now = time.time()
     late = fresh.made(question_of(person.post(PAGE, {"name": "Mine"})))
-    monkeypatch.setattr("console.accounts.factors.time.time", lambda: now + 310)
+    monkeypatch.setattr("console.accounts.second_factors.time.time", lambda: now + 310)
     Browser.post(person, PAGE, {"name": "Mine", "credential": late})
-    assert not factors.has_any(owner)
+    assert not second_factors.has_any(owner)
     monkeypatch.undo()
     made = fresh.made(question_of(person.post(PAGE, {"name": "Mine"})))
     question = person.session[STATE]
     Browser.post(person, PAGE, {"name": "Mine", "credential": made})
-    assert len(factors.list_factors(owner)) == 1
+    assert len(second_factors.list_factors(owner)) == 1
     session = person.session
     session[STATE] = question
     session.save()
     Browser.post(person, PAGE, {"name": "Mine", "credential": made})
-    assert len(factors.list_factors(owner)) == 1
+    assert len(second_factors.list_factors(owner)) == 1

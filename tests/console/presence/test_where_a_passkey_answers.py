@@ -59,7 +59,7 @@ def test_a_question_is_good_for_five_minutes(
 ) -> None:
     passkey, now = Passkey(owner), time.time()
     signed = passkey.answer(challenge(browser, URL, fields))
-    monkeypatch.setattr("console.accounts.factors.time.time", lambda: now + 301)
+    monkeypatch.setattr("console.accounts.second_factors.time.time", lambda: now + 301)
     assert not send(browser, fields, signed)
 
 

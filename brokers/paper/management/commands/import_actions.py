@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from brokers.paper.actions import import_actions
-from brokers.paper.imports import ImportRefused
+from brokers.paper.bar_imports import ImportRefused
+from brokers.paper.corporate_actions import import_actions
 
 
 class Command(BaseCommand):

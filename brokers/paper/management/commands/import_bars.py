@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from brokers.market_calendars import EXCHANGES
-from brokers.paper.imports import ImportRefused, import_bars
+from brokers.paper.bar_imports import ImportRefused, import_bars
 from brokers.types import AssetClass
 
 
