@@ -42,7 +42,7 @@ KNOWN = [
         r"^  claude mcp add --transport http tradelatch \S+$",
         r"^Stopping\.$",
         r"^worker \| worker: Warm shutdown \(MainProcess\)$",
-        _CHILD + r"A letter to \S+ is in \S+: no mail server is set\.$",
+        _CHILD + r"The e-mail to \S+ is in \S+: no mail server is set\.$",
         _CHILD + r"A message in the queue cannot be read \(\w+\); it was moved to \S+$",
     )
 ]

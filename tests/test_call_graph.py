@@ -12,6 +12,7 @@ import pytest
 from tests import serving
 from tests.call_graph.walking_server import PATH
 from tests.mcpserver.wire import Wire
+from tests.patience import at_most
 from tests.serving import Server
 
 HERE = Path(__file__).resolve().parent
@@ -35,7 +36,7 @@ def walks(walked: Server) -> dict[str, list[Walk]]:
 
     def of(tool: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], list[Walk]]:
         answer = wire.result(tool, arguments)
-        with urllib.request.urlopen(f"{walked.url}{PATH}", timeout=60) as told:
+        with urllib.request.urlopen(f"{walked.url}{PATH}", timeout=at_most(60)) as told:
             return answer, [tuple(walk) for walk in json.loads(told.read())]
 
     of("get_quote", {"symbols": ["AAPL"]})  # whatever is imported or looked up once has been

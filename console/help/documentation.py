@@ -24,6 +24,7 @@ _MOST_HITS = 25
 _AROUND = 90
 _VALUE = re.compile(r"<!-- instance:(\w+) -->.*?<!-- / -->")
 _COMMENT = re.compile(r"<!--.*?-->\n?")
+_SCROLLS_BY_KEYBOARD = '<pre tabindex="0">'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +170,7 @@ def _rendered(slug: str, path: Path, changed_ns: int) -> HelpPage:
     for token in tokens:
         for child in token.children or ():
             _rewrite_links(child, folder)
-    body = markdown.renderer.render(tokens, markdown.options, {})
+    body = markdown.renderer.render(tokens, markdown.options, {}).replace("<pre>", _SCROLLS_BY_KEYBOARD)
     return HelpPage(slug=slug, title=title, body=mark_safe(body), sections=tuple(_sections(tokens)))  # noqa: S308  HTML is off
 
 

@@ -92,6 +92,10 @@ def test_from_linking_to_unlinking(
         page.get_by_role("button", name="Let the assistant confirm").click()
         proving.with_passkey(page)
         expect(page.get_by_text("Assistants confirm orders on")).to_be_visible()
+        page.get_by_label("Least time before it confirms, in seconds").fill("0")
+        page.get_by_role("button", name="Save the time").click()
+        proving.with_passkey(page)
+        expect(page.get_by_text(f"The least time on My {linkable.broker} is now 0 s.")).to_be_visible()
 
     make_trade_key(page, server, linkable)
     page.goto(f"{server.url}/playground/")

@@ -14,7 +14,9 @@ STATIC = CONSOLE / "static" / "console"
 TEMPLATES = CONSOLE.parent / "templates"
 FILES = sorted([*STATIC.glob("*.css"), *STATIC.glob("*.js"), *TEMPLATES.rglob("*.html")])
 SCHEME = re.compile(r"prefers-color-scheme|color-scheme:(?! light dark;)")
-WIDTH = re.compile(r"matchMedia|innerWidth|outerWidth|offsetWidth|screen\.|ResizeObserver|onresize|'resize'|\"resize\"")
+WIDTH = re.compile(
+    r"matchMedia|innerWidth|outerWidth|offsetWidth|screen\.\w|ResizeObserver|onresize|'resize'|\"resize\""
+)
 
 
 def test_a_scheme_is_asked_for_by_light_dark_alone_which_takes_colours() -> None:
@@ -36,6 +38,7 @@ def test_both_schemes_are_there() -> None:
         (SCHEME, ":root { color-scheme: dark; }"),
         (WIDTH, "if (matchMedia('(max-width: 760px)').matches) open();"),
         (WIDTH, "addEventListener('resize', open);"),
+        (WIDTH, "if (screen.width < 760) open();"),
     ],
 )
 def test_an_offence_is_seen(pattern: re.Pattern[str], offence: str) -> None:

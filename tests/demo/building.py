@@ -203,7 +203,8 @@ def _a_crash(claude: App, *, at: str) -> None:
 
 
 def _end_before_sending(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-    if sql.startswith("UPDATE") and "orders_order" in sql and "sending" in (params or ()):
+    values = params.values() if isinstance(params, Mapping) else params or ()
+    if sql.startswith("UPDATE") and "orders_order" in sql and "sending" in values:
         os._exit(0)
     return execute(sql, params, many, context)
 

@@ -23,4 +23,4 @@ def test_a_forgotten_password_is_replaced_by_the_letters_link(instance: serving.
         assert [stat.S_IMODE(each.stat().st_mode) for each in (letters, file)] == [0o700, 0o600]
         answer = person.post(path, person.get(path), password=NEW, again=NEW)
         assert answer.headers["location"] == "/sign-in/"
-        assert "Live trading rests until" in person.get("/").text
+        assert "Live trading is frozen until" in person.get("/").text

@@ -19,6 +19,7 @@ from console.orders.models import Confirmation, Order
 from console.orders.owner import approvals
 from console.orders.owner.approvals import Evidence
 from console.scopes import Scope
+from mcpserver import result_tables
 from tests import clock as clocks
 from tests.mcpserver.ways import META, Way, request, sdk, short  # noqa: F401  fixtures
 from tests.mcpserver.wire import MODERN
@@ -50,7 +51,7 @@ class Host:
         return reply.body["result"]
 
     def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        content: dict[str, Any] = self.send(tool, arguments, {})["structuredContent"]
+        content: dict[str, Any] = result_tables.spread(self.send(tool, arguments, {})["structuredContent"])
         return content
 
     def asked(self, tool: str, arguments: dict[str, Any], capabilities: dict[str, Any] = FORM) -> str:
@@ -63,7 +64,7 @@ class Host:
         self, tool: str, arguments: dict[str, Any], state: str, said: Any, capabilities: dict[str, Any] = FORM
     ) -> dict[str, Any]:
         result = self.send(tool, arguments, capabilities, requestState=state, inputResponses={"order": said})
-        content: dict[str, Any] = result["structuredContent"]
+        content: dict[str, Any] = result_tables.spread(result["structuredContent"])
         return content
 
 
@@ -310,7 +311,7 @@ def test_a_question_that_is_closed_later_leaves_the_order_to_its_owner(
     state = host.asked("place_order", BUY)
     answer = host.answer("place_order", BUY, state, CANCEL)
     assert answer["status"] == "needs_approval"
-    assert answer["note"] == "The user closed the question without an answer. Nothing was sent."
+    assert answer["note"] == "The user closed the question without answering. Nothing was sent."
     no_tool_confirms(host, "approval_required")
     assert host.answer("place_order", BUY, state, YES)["error"]["code"] == "approval_required"
     if money == "paper":
@@ -323,7 +324,7 @@ def test_a_question_that_is_closed_later_leaves_the_order_to_its_owner(
 def test_a_later_no_is_a_no(host: Host, person: Callable[[], None], said: Any) -> None:
     person()
     answer = host.answer("place_order", BUY, host.asked("place_order", BUY), said)
-    assert (answer["status"], answer["note"]) == ("cancelled", "The user said no. Nothing was sent.")
+    assert (answer["status"], answer["note"]) == ("cancelled", "The user declined. Nothing was sent.")
 
 
 def test_closing_everything_still_means_the_apps_own_orders_when_its_owner_releases_it(

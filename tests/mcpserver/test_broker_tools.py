@@ -1,28 +1,22 @@
 """Tools that only some brokers have: listed where the connection's broker can, refused elsewhere, and read only."""
 
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from brokers import registry
-from brokers.types import USUAL, Environment
+from brokers.types import USUAL
 from console.accounts.models import User
 from console.authority import bearer, call_quota
-from console.connections import linking
-from console.connections.link_specs import KINDS
-from console.connections.models import Connection
-from console.keys import minting
-from console.limits import Limits
 from console.scopes import Scope
 from console.toolsets import Toolset
-from mcpserver import catalog, pipeline, result_schemas
+from mcpserver import catalog, pipeline
 from tests.brokers.alpaca import fake as alpaca
 from tests.brokers.okx import fake as okx
-from tests.console.connections.fakes import ALPACA, OKX, Linkable
+from tests.console.connections.fakes import ALPACA, OKX
+from tests.mcpserver.linked_brokers import call, link
 
 SETS = (Toolset.DERIVATIVES, Toolset.FUNDING, Toolset.EARN)
 TOOLS = [tool for tool in catalog.TOOLS if tool.toolset in SETS]
@@ -42,35 +36,6 @@ class Linked:
 
     def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         return call(self.key, tool, **arguments)
-
-
-def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:
-    """What a tool answers, held against the schema it declares."""
-    content = pipeline.call(bearer.authenticate(key), tool, arguments, request_id=uuid.uuid4().hex).content
-    declared = catalog.find(tool)
-    assert declared is not None
-    returns = result_schemas.Failure if "error" in content else declared.returns
-    jsonschema.validate(content, result_schemas.schema(returns, spread=True), jsonschema.Draft202012Validator)
-    return content
-
-
-def link(owner: User, linkable: Linkable, fake: Any) -> str:
-    """A connection to the fake, and a key that may only read."""
-    kind = KINDS[linkable.broker]
-    secrets = {field.name for field in kind.fields if field.is_secret}
-    typed = linkable.credentials(fake)
-    made: Connection = linking.link(
-        owner,
-        kind,
-        name="Mine",
-        environment=Environment(linkable.environment),
-        own={name: value for name, value in typed.items() if name not in secrets},
-        secrets={name: value for name, value in typed.items() if name in secrets},
-        limits=Limits(),
-        trading_enabled=False,
-    )
-    _, key = minting.mint(owner, made, frozenset({Scope.READ}), name="Reader")
-    return key
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import httpx2
 import pytest
 
 from tests.catalogued import ALL
+from tests.patience import at_most
 from tests.serving import Server
 
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json"))
@@ -44,7 +45,7 @@ class Replay:
 
     def _send(self, headers: dict[str, str], text: str, method: str) -> tuple[int, dict[str, Any]]:
         headers = headers | {"Authorization": f"Bearer {self.key}"}
-        with httpx2.stream("POST", self.server.mcp_url, content=text, headers=headers, timeout=30) as answer:
+        with httpx2.stream("POST", self.server.mcp_url, content=text, headers=headers, timeout=at_most(30)) as answer:
             if answer.headers.get("content-type", "").startswith("text/event-stream"):
                 for line in answer.iter_lines():
                     # A stream that listens goes on: its first message says that it does.

@@ -42,9 +42,9 @@ _STRANGER = """
 from decimal import Decimal
 from console import scopes
 from console.keys import minting
-from console.onboarding import connection_lifecycle
+from console.onboarding.connection_lifecycle import open_paper
 owner, made = User.objects.get_or_create(email="oscar@example.com")
-connection = owner.connections.first() or open_connection.open_paper(owner, name="His", starting_cash=Decimal(1000))[0]
+connection = owner.connections.first() or open_paper(owner, name="His", starting_cash=Decimal(1000))[0]
 print(minting.mint(owner, connection, scopes.parse("mcp:trade"), name="his key")[1])
 """
 

@@ -315,7 +315,8 @@ def test_open_orders_made_elsewhere_are_shown_as_external(trade: Wire, own: Serv
 def test_every_code_says_whether_to_retry_and_only_what_did_nothing_is_safe() -> None:
     by_kind = {kind: {code for code in Code if retry_of(code) is kind} for kind in Retry}
     assert by_kind[Retry.SAFE] == {
-        *(Code.REQUEST_TIMEOUT, Code.RATE_LIMITED, Code.BROKER_UNAVAILABLE, Code.LIMIT_UNPROVABLE)
+        *(Code.REQUEST_TIMEOUT, Code.RATE_LIMITED, Code.CONFIRMED_TOO_SOON),
+        *(Code.BROKER_UNAVAILABLE, Code.LIMIT_UNPROVABLE),
     }
     assert by_kind[Retry.CHECK_STATUS] == {
         *(Code.OUTCOME_UNKNOWN, Code.CONFIRMATION_USED, Code.AUDIT_UNAVAILABLE, Code.INTERNAL_ERROR)

@@ -3,15 +3,22 @@
 import pytest
 
 from console.accounts.models import User
+from console.authority import call_quota
+from mcpserver import pipeline
 from tests.brokers.alpaca.fake import FakeAlpaca
 from tests.brokers.paper.support import new_id
 from tests.brokers.recorded import answer_with
 from tests.console.connections.fakes import ALPACA
-from tests.mcpserver.test_broker_tools import _one_transaction, call, link
-
-__all__ = ["_one_transaction"]
+from tests.mcpserver.linked_brokers import call, link
 
 LEFT_OUT = "position BOND1: asset class us_bond, left out"
+
+
+@pytest.fixture(autouse=True)
+def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The pipeline is made for worker threads and lets connections go; the test's own must stay.
+    monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
+    monkeypatch.setattr(call_quota, "check", lambda *about: None)
 
 
 def odd_lists(patch: pytest.MonkeyPatch, fake: FakeAlpaca) -> None:

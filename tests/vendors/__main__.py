@@ -15,6 +15,8 @@ from typing import Any
 
 import django
 
+from tests.patience import at_most
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django.setup()
 
@@ -75,7 +77,7 @@ def _probe(client: Client) -> list[tuple[str, str, str]]:
             capture_output=True,
             text=True,
             cwd=ROOT,
-            timeout=120,
+            timeout=at_most(120),
         )
         lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         if not lines:

@@ -40,8 +40,8 @@ def check_permission(app: ConnectedApp, connection: Connection) -> None:
     if connection.is_live and connection.owner.live_is_frozen:
         raise Refusal(
             Code.LIVE_FROZEN,
-            f"Live trading rests until {connection.owner.live_frozen_until:%Y-%m-%d %H:%M} UTC, because the owner's "
-            "account was recovered. Nothing was sent.",
+            f"Live trading is frozen until {connection.owner.live_frozen_until:%Y-%m-%d %H:%M} UTC, because the "
+            "owner's account was recovered. Nothing was sent.",
         )
 
 

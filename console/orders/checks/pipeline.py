@@ -75,6 +75,18 @@ def require(
     return facts
 
 
+def require_yes(subject: Subject) -> Refusal | None:
+    """The checks of the yes itself. Raises Refusal; one that only came too soon is returned, so that nobody is told to
+    wait for what its asker may not do at all."""
+    try:
+        require(subject, Stage.CONFIRMED, about={About.CONFIRMATION})
+    except Refusal as refusal:
+        if refusal.code is not Code.CONFIRMED_TOO_SOON:
+            raise
+        return refusal
+    return None
+
+
 def collect(
     subject: Subject, facts: Facts, stages: Collection[Stage], *, about: Collection[About] = EVERYTHING
 ) -> list[CheckResult]:
@@ -233,7 +245,7 @@ CHECKS: tuple[Check, ...] = (
         applies=lambda subject: subject.position is not None,
     ),
     Check(
-        name="rules and funds of the broker",
+        name="broker rules and funds",
         about=About.ORDER,
         stages=_BEFORE,
         run=_rules_and_funds,

@@ -126,12 +126,14 @@ def release(
     check_redeemable(confirmation, change)
     of = subject_of(change, check_rows.app_rows(confirmation.app_id), authorize=authorize)
     try:  # whoever may not say yes does not end what waits for somebody else's
-        pipeline.require(of(order), Stage.CONFIRMED, about={About.CONFIRMATION})
+        too_soon = pipeline.require_yes(of(order))
     except Refusal:
         _check_first(confirmation, change)
         raise
     try:
         pipeline.require(of(order), Stage.CONFIRMED, about={About.ASKER})
+        if too_soon is not None:
+            raise too_soon
         _redeem(change, validate(order, of, Stage.CONFIRMED), by, request_id, on_released)
     except BrokerError as error:
         if error.outcome is not WriteOutcome.REJECTED:
@@ -147,6 +149,8 @@ def release(
         raise change_checks.is_busy(order) from None
     except Refusal as refusal:
         _check_first(confirmation, change)
+        if refusal is too_soon:
+            raise
         amendment_state.deny(change, refusal, by, request_id)
         raise
     submit.send_amendment(change, by=by, request_id=request_id)

@@ -64,16 +64,19 @@ def release(
         check_subject.of_order(order, asking, confirmation, shown, authorize=authorize, before_cancels=flattens)
         for order, shown in zip(plan, shown_of_each(confirmation.terms, len(plan)), strict=True)
     ]
-    for each in subjects:  # whoever may not say yes does not end what waits for somebody else's
-        pipeline.require(each, Stage.CONFIRMED, about={About.CONFIRMATION})
+    # Whoever may not say yes does not end what waits for somebody else's.
+    too_soon = [pipeline.require_yes(each) for each in subjects]
     going: list[tuple[Order, Facts]] = []
     refused: list[tuple[Order, Refusal]] = []
     together = facts.FundsCheck(asking.connection)
     open_broker = check_subject.opener(asking.connection)
-    for order, each in zip(plan, subjects, strict=True):
+    for order, each, early in zip(plan, subjects, too_soon, strict=True):
         if order.state is not Status.AWAITING:
             continue  # taken back before it was confirmed
         try:
+            if early is not None:
+                pipeline.require(each, Stage.CONFIRMED, about={About.ASKER})
+                raise early
             known = pipeline.require(each, Stage.CONFIRMED, Facts(each, open_broker), about=_OF_THE_ORDER)
             if known.preview is not None and not flattens:  # a short that is bought back frees what it held
                 together.add(known.preview)
@@ -83,6 +86,8 @@ def release(
                 raise Refusal(Code.BROKER_UNAVAILABLE, str(error), order_id=order.public_id) from error
             refused.append((order, refusal_of(error)))
         except Refusal as error:
+            if error is early:
+                raise  # nothing was decided about the order either
             refused.append((order, error))
         else:
             going.append((order, known))

@@ -38,7 +38,7 @@ def create(
 
 
 def move(change: Modification, after: AmendmentStatus, what: str, by: str, request_id: str, **fields: Any) -> None:
-    """Raises Moved when the modification stood elsewhere."""
+    """Raises ConcurrentUpdate when the change was in another state."""
     before = change.state
     if after not in AMENDMENT_MOVES.get(before, frozenset()):
         raise ConcurrentUpdate(f"{change.public_id}: {before} → {after}")

@@ -45,12 +45,12 @@ def move(
     data: Mapping[str, Any] | None = None,
     **fields: Any,
 ) -> None:
-    """One allowed move and its event, in one transaction. Raises Moved when the order stood elsewhere."""
+    """One allowed move and its event, in one transaction. Raises ConcurrentUpdate when it was in another state."""
     before = order.state
     if not states.allowed(before, after):
         raise ConcurrentUpdate(f"{order.public_id}: {before} → {after}")
     now = timezone.now()
-    # The conditional update comes first, so within a caller's transaction a Moved leaves nothing behind; a leg's might.
+    # The conditional update comes first: in a caller's transaction a refused one leaves nothing behind. A leg's might.
     is_within = connection.in_atomic_block and not order.has_legs
     with nullcontext() if is_within else transaction.atomic():
         if not _MOVED.make(order.pk, before, status=after, moved_at=now, **fields):

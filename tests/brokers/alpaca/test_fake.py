@@ -4,6 +4,7 @@ import httpx2
 import pytest
 
 from tests.brokers.alpaca.fake import EXPIRATIONS, KEY_ID, SECRET, FakeAlpaca
+from tests.patience import at_most
 
 HEADERS = {"APCA-API-KEY-ID": KEY_ID, "APCA-API-SECRET-KEY": SECRET}
 
@@ -11,14 +12,14 @@ HEADERS = {"APCA-API-KEY-ID": KEY_ID, "APCA-API-SECRET-KEY": SECRET}
 @pytest.mark.parametrize("quantity", ["2", 2, 2.0])
 def test_an_amount_is_taken_as_text_and_as_a_number(fake: FakeAlpaca, quantity: object) -> None:
     body = {"symbol": "AAPL", "side": "buy", "type": "limit", "time_in_force": "day", "limit_price": 100.5}
-    answer = httpx2.post(f"{fake.url}/v2/orders", headers=HEADERS, json=body | {"qty": quantity})
+    answer = httpx2.post(f"{fake.url}/v2/orders", headers=HEADERS, json=body | {"qty": quantity}, timeout=at_most(5))
     assert answer.status_code == 200
     assert (float(answer.json()["qty"]), answer.json()["limit_price"]) == (2.0, "100.5")
 
 
 def test_assets_and_contracts_have_every_field_that_is_always_there(fake: FakeAlpaca) -> None:
     def read(path: str) -> dict[str, object]:
-        found: dict[str, object] = httpx2.get(f"{fake.url}{path}", headers=HEADERS).json()
+        found: dict[str, object] = httpx2.get(f"{fake.url}{path}", headers=HEADERS, timeout=at_most(5)).json()
         return found
 
     assert "easy_to_borrow" in read("/v2/assets/AAPL")

@@ -15,6 +15,7 @@ from tests.brokers.exchange import CryptoFake
 from tests.brokers.kraken import fake as kraken
 from tests.brokers.krakenfutures import fake as krakenfutures
 from tests.brokers.okx import fake as okx
+from tests.patience import at_most
 
 Row = dict[str, Any]
 
@@ -26,7 +27,7 @@ def _okx(fake: CryptoFake, path: str, body: Row | None = None) -> Row:
     signed = base64.b64encode(hmac.new(okx.SECRET.encode(), text, hashlib.sha256).digest()).decode()
     headers = {"OK-ACCESS-KEY": okx.KEY, "OK-ACCESS-PASSPHRASE": okx.PASSPHRASE, "OK-ACCESS-TIMESTAMP": stamp,
                "OK-ACCESS-SIGN": signed, "x-simulated-trading": "1", "Content-Type": "application/json"}  # fmt: skip
-    told: Row = httpx2.request(method, fake.url + path, content=raw, headers=headers).json()
+    told: Row = httpx2.request(method, fake.url + path, content=raw, headers=headers, timeout=at_most(5)).json()
     return told
 
 
@@ -72,7 +73,7 @@ def _binance(fake: CryptoFake, method: str, path: str, in_body: bool = False, /,
     text += "&signature=" + hmac.new(binance.SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
     headers = {"X-MBX-APIKEY": binance.KEY, "Content-Type": "application/x-www-form-urlencoded"}
     url = fake.url + path + ("" if in_body else "?" + text)
-    return httpx2.request(method, url, content=text if in_body else None, headers=headers)
+    return httpx2.request(method, url, content=text if in_body else None, headers=headers, timeout=at_most(5))
 
 
 _LIMIT = {
@@ -131,7 +132,7 @@ def _kraken(fake: CryptoFake, name: str, **body: str) -> Row:
     signed = hmac.new(base64.b64decode(kraken.SECRET), path.encode() + digest, hashlib.sha512).digest()
     headers = {"API-Key": kraken.KEY, "API-Sign": base64.b64encode(signed).decode(),
                "Content-Type": "application/x-www-form-urlencoded"}  # fmt: skip
-    told: Row = httpx2.post(fake.url + path, content=raw, headers=headers).json()
+    told: Row = httpx2.post(fake.url + path, content=raw, headers=headers, timeout=at_most(5)).json()
     return told
 
 
@@ -148,7 +149,7 @@ def test_kraken_knows_a_pair_by_each_of_its_names_and_an_order_by_either_id() ->
         assert _kraken(fake, "AddOrder", **{**_BUY, "pair": "NOPE"})["error"] == ["EQuery:Unknown asset pair"]
         assert _kraken(fake, "AddOrder", pair="XBTUSD")["error"] == ["EGeneral:Invalid arguments"]
         assert _kraken(fake, "DepositAddresses", asset="XBT", method="Bitcoin", new="False")["result"] != []
-        ticker = httpx2.get(fake.url + "/0/public/Ticker?pair=XBTUSD").json()
+        ticker = httpx2.get(fake.url + "/0/public/Ticker?pair=XBTUSD", timeout=at_most(5)).json()
         assert list(ticker["result"]) == ["XXBTZUSD"]
 
 
@@ -168,7 +169,7 @@ def _futures(fake: CryptoFake, name: str, **body: str) -> Row:
     signed = hmac.new(base64.b64decode(krakenfutures.SECRET), digest, hashlib.sha512).digest()
     headers = {"APIKey": krakenfutures.KEY, "Authent": base64.b64encode(signed).decode(),
                "Content-Type": "application/x-www-form-urlencoded"}  # fmt: skip
-    told: Row = httpx2.post(fake.url + path, content=text, headers=headers).json()
+    told: Row = httpx2.post(fake.url + path, content=text, headers=headers, timeout=at_most(5)).json()
     return told
 
 
@@ -188,4 +189,6 @@ def test_kraken_futures_takes_an_order_as_a_form_with_any_id_or_none() -> None:
             told = _futures(fake, "cancelorder", order_id=named["order_id"])
             assert told["cancelStatus"]["status"] == status
         for public in ("tickers", "history?symbol=PF_XBTUSD"):
-            assert httpx2.get(f"{fake.url}/derivatives/api/v3/{public}").json()["result"] == "success"
+            assert (
+                httpx2.get(f"{fake.url}/derivatives/api/v3/{public}", timeout=at_most(5)).json()["result"] == "success"
+            )

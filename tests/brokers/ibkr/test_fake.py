@@ -6,12 +6,13 @@ import httpx2
 import pytest
 
 from tests.brokers.ibkr.fake import APPLE, BASE, PAPER, FakeIbkr
+from tests.patience import at_most
 
 
 def asked(fake: FakeIbkr, path: str, **params: str) -> httpx2.Response:
     for first in ("/iserver/accounts", "/portfolio/accounts"):
-        httpx2.get(fake.url + BASE + first)
-    return httpx2.get(fake.url + BASE + path, params=params)
+        httpx2.get(fake.url + BASE + first, timeout=at_most(5))
+    return httpx2.get(fake.url + BASE + path, params=params, timeout=at_most(5))
 
 
 @pytest.mark.parametrize(
@@ -44,5 +45,5 @@ def test_an_order_may_name_its_account_and_its_hours_in_either_way(fake: FakeIbk
     forms: list[dict[str, Any]] = [{"acctId": PAPER}, {"outsideRth": False}, {"outsideRTH": False}]
     for order, more in enumerate(forms):
         body = {"orders": [ticket | {"cOID": f"{order:032x}"} | more]}
-        answer = httpx2.post(f"{fake.url}{BASE}/iserver/account/{PAPER}/orders", json=body)
+        answer = httpx2.post(f"{fake.url}{BASE}/iserver/account/{PAPER}/orders", json=body, timeout=at_most(5))
         assert answer.json()[0]["order_status"] == "Submitted"

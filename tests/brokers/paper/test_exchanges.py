@@ -248,7 +248,7 @@ def test_the_markets_of_imported_series_are_told_with_their_hours() -> None:
 
 @pytest.mark.django_db
 def test_an_exchange_that_is_not_known_is_refused() -> None:
-    with pytest.raises(ImportRefused, match="no exchange 'XPAR'"):
+    with pytest.raises(ImportRefused, match="Unknown exchange 'XPAR'"):
         recorded(Clock(), "XPAR", *RISING)
     with pytest.raises(CommandError, match="invalid choice"):
         call_command("import_bars", "x.csv", "--symbol=A", "--name=A", "--asset-class=stock", "--exchange=XPAR")

@@ -166,7 +166,7 @@ def test_a_post_only_order_that_would_trade_when_it_arrives_is_rejected() -> Non
     clock.advance(seconds=5)
     done = found(broker, account, sent)
     assert (done.status, done.filled_quantity) == (BrokerStatus.REJECTED, Decimal(0))
-    assert "post-only" in done.reason
+    assert done.reason.startswith("Post only: ")
 
 
 def test_a_market_order_that_arrives_after_the_bell_is_rejected_and_one_that_waits_is_for_the_next_day() -> None:

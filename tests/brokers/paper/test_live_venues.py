@@ -148,7 +148,7 @@ def test_what_cannot_be_read_is_said_so_and_no_price_is_invented(venue: Venue, k
     resting = venue.send("BUY", "0.1", limit="59000.00")
     venue.clock.advance(seconds=3)
     venue.fake.faults.set(*[Fault(kind=kind, effect=True, method="GET", seconds=lasting(0.8))] * 12)
-    with pytest.raises(BrokerUnavailable, match=f"Live prices of {venue.title} cannot be reached"):
+    with pytest.raises(BrokerUnavailable, match=f"Live prices from {venue.title} are not available"):
         venue.send("BUY", "0.1")
     assert not PaperFill.objects.exists()
     venue.fake.faults.set()

@@ -68,7 +68,7 @@ def test_today_is_the_day_it_is_in_new_york() -> None:
 
 
 def test_a_year_whose_holidays_are_not_known_says_so() -> None:
-    assert "not known" in stocks("2026-11-20 15:00:00", date(2031, 12, 25)).note
+    assert "Holidays of this year are unknown" in stocks("2026-11-20 15:00:00", date(2031, 12, 25)).note
     assert stocks("2026-11-20 15:00:00", date(2026, 12, 25)).note == ""
 
 

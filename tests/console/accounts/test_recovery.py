@@ -132,7 +132,7 @@ def test_recovery_signs_out_everywhere_and_rests_live_trading_for_a_day(owner: U
     assert owner.live_frozen_until is not None
     assert timedelta(hours=23, minutes=59) < owner.live_frozen_until - timezone.now() <= timedelta(hours=24)
     after, _ = sign_in(owner, NEW)
-    assert "Live trading rests until" in words_of(after.get("/"))
+    assert "Live trading is frozen until" in words_of(after.get("/"))
     recovered = Change.objects.get(action="account recovered")
     assert recovered.user_id == owner.pk
 

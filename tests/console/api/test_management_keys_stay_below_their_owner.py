@@ -294,7 +294,7 @@ def test_it_is_listed_beneath_its_maker_on_the_page_in_rest_and_on_the_trace(
     assert key["made_by"] == maker.public_id
     listed = session.get(f"/keys?made_by={maker.public_id}")["items"]
     assert [each["id"] for each in listed] == [key["id"]]
-    assert "Made by the management key terraform" in words_of(browser.get("/keys/"))
+    assert "Created by the management key terraform" in words_of(browser.get("/keys/"))
     trace = f"/keys/{maker.public_id}/activity/"
     assert f"/keys/{key['id']}/activity/" in text_of(browser.get(trace))
     assert others_browser.get(trace).status_code == 404

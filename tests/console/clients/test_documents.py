@@ -219,7 +219,7 @@ def test_a_known_copy_gives_way_to_the_document_when_it_can_be_read(
         ({"redirect_uris": ["http://evil.example/cb"]}, "redirect_uri"),
         ({"redirect_uris": ["cursor://evil/cb", "javascript:alert(1)"]}, "redirect_uri"),
         ({"client_name": 7}, "client_name"),
-        ({"client_name": "\u202eedualC"}, "cannot be seen"),
+        ({"client_name": "\u202eedualC"}, "invisible character"),
     ],
 )
 def test_a_document_that_says_the_wrong_things_is_refused_with_the_reason(

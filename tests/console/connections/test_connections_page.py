@@ -71,7 +71,7 @@ def test_a_value_that_does_not_fit_is_named_at_its_field(
 
 def test_a_name_in_use_is_refused_at_the_field(browser: Browser, paper: Connection) -> None:
     response = submit(browser, ADD, {**FIELDS, "name": paper.name})
-    assert "You have a connection called Practice already." in words_of(response)
+    assert "You already have a connection called Practice." in words_of(response)
     assert 'id="id_name_error"' in text_of(response)
 
 

@@ -10,6 +10,12 @@ from tests.brokers.recorded import answer_with
 from tests.console.connections.fakes import ALPACA
 from tests.console.connections.steps import linked
 from tests.console.pages import words_of
+from tests.console.present import at_the_browser
+
+
+@pytest.fixture
+def browser(owner: User) -> Browser:
+    return at_the_browser(owner)
 
 
 def odd_positions(patch: pytest.MonkeyPatch, fake: FakeAlpaca) -> None:

@@ -98,7 +98,7 @@ def test_a_key_is_replaced_once(browser: Browser, owner: User, paper: Connection
     again = browser.post(f"/keys/{key.public_id}/rotate/", answer.wsgi_request.POST.dict(), follow=True)
     assert "A key is shown only once" in words_of(again)
     assert browser.get(f"/keys/{key.public_id}/rotate/").status_code == 404
-    with pytest.raises(Refusal, match="replaced before"):
+    with pytest.raises(Refusal, match="already replaced"):
         minting.rotate(key, by=owner, overlap=timedelta())
     assert key.app.api_keys.count() == 2
 

@@ -18,6 +18,7 @@ from django.test import Client as Browser
 from console.onboarding import desktop_bundle, guides, hosts, mcp_registry_entry
 from console.onboarding.guide import Place, SnippetUse
 from tests.console.pages import text_of
+from tests.patience import at_most
 
 LOCAL = Place(public_url="http://localhost:8000")
 HOSTED = Place(public_url="https://desk.example.com")
@@ -147,7 +148,7 @@ def test_the_hook_passes_on_what_a_person_pressed_and_nothing_else(
         env={"PATH": f"{tmp_path}:/bin"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=at_most(30),
         check=True,
     )
     assert shown.read_text() == "Buy 1 AAPL [2J <b>now</b>"

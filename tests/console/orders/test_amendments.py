@@ -55,8 +55,9 @@ def test_nothing_changes_before_the_confirmation_and_the_order_is_what_was_shown
 ) -> None:
     change = cheaper(trader, resting)
     assert watch.replaced == []
-    assert "at 1000 limit" in change.confirmation.terms["summary"]
-    assert "at 900 limit" in change.confirmation.terms["summary"]
+    before, after = change.confirmation.terms["summary"].split("Changed to:")
+    assert "Now: Buy 0.1 BTC/USD, limit 1,000.00 USD" in before
+    assert "Buy 0.1 BTC/USD, limit 900.00 USD" in after
     assert confirm(trader, change).state is AmendmentStatus.DONE
     resting.refresh_from_db()
     assert (resting.limit_price, resting.quantity, resting.state) == (Decimal(900), Decimal("0.1"), Status.WORKING)
@@ -323,7 +324,7 @@ def test_what_a_changed_contract_is_worth_counts_its_multiplier(
     monkeypatch.setattr(PaperBroker, "instrument", contract)
     terms = cheaper(trader, resting).confirmation.terms
     assert terms["value"] == "4500"
-    assert "worth about 4,500.00 USD" in terms["summary"]
+    assert "Value of the whole order: about 4,500.00 USD." in terms["summary"]
 
 
 @pytest.mark.parametrize("multiplier", ["0", "-1", "NaN", "1E+20"])

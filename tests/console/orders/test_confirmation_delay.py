@@ -18,6 +18,7 @@ from console.orders import actions
 from console.orders import prepare as preparing
 from console.orders.models import Order
 from console.principal import Principal, Redeemer
+from mcpserver import result_tables
 from tests.clock import Clock
 from tests.console.api.rest import Rest
 from tests.console.orders.conftest import bitcoin
@@ -98,6 +99,23 @@ def test_somebody_who_may_not_confirm_is_not_told_to_wait(trader: Principal, pap
     assert caught.value.code is Code.USER_IS_ASKED
 
 
+@pytest.mark.parametrize("what", ["order", "change"])
+def test_an_app_that_may_not_trade_is_told_so_and_not_to_wait(
+    trader: Principal, paper: Connection, owner: User, what: str
+) -> None:
+    prepared = preparing.prepare(trader, bitcoin(limit="100")).confirmation
+    if what == "change":
+        order = actions.confirm(trader, prepared.public_id)
+        change = preparing.prepare_change(trader, order.public_id, OrderChanges(limit_price=Decimal(101)))
+        prepared = change.confirmation
+    connections.set_confirmation_delay(paper, 60, by=owner)
+    connections.disable_trading(paper, by=owner)
+    with pytest.raises(Refusal) as caught:
+        actions.confirm(trader, prepared.public_id)
+    assert caught.value.code is Code.TRADING_DISABLED
+    assert caught.value.retry is not Retry.SAFE
+
+
 def test_over_rest_the_refusal_says_when_to_come_back(paper: Connection, owner: User, trade_key: str) -> None:
     connections.set_confirmation_delay(paper, 60, by=owner)
     rest = Rest(Browser(), trade_key)
@@ -116,7 +134,7 @@ def test_the_time_between_is_in_the_answer_the_order_the_audit_log_and_on_the_pa
 ) -> None:
     def send(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         [reply] = short.send(request(trade_key, MODERN, "tools/call", call(tool, arguments)))
-        content: dict[str, Any] = reply.body["result"]["structuredContent"]
+        content: dict[str, Any] = result_tables.spread(reply.body["result"]["structuredContent"])
         return content
 
     prepared = send("place_order", {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.1"})
@@ -127,7 +145,7 @@ def test_the_time_between_is_in_the_answer_the_order_the_audit_log_and_on_the_pa
     calls = send("get_activity_log", {})["calls"]
     assert [each.get("confirmed_after_ms") for each in calls if each["tool"] == "confirm_trade"] == [4200]
     [event] = Order.objects.get().events.filter(after="intent")
-    assert event.what.startswith("Confirmed 4.2 s after it was shown.")
+    assert event.what == "Confirmed 4.2 s after it was shown, and recorded; it will be sent once."
     assert event.data["confirmed_after_ms"] == 4200
     browser = Browser()
     browser.force_login(owner)

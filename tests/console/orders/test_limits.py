@@ -289,7 +289,7 @@ REQUIRED = {"order_notional": "100000", "daily_notional": "100000"}
 def test_a_live_connection_without_its_two_limits_releases_nothing(
     trader: Principal, paper: Connection, watch: Watch
 ) -> None:
-    Connection.objects.filter(pk=paper.pk).update(environment="live", limits=REQUIRED)
+    Connection.objects.filter(pk=paper.pk).update(environment="live", limits=REQUIRED, confirmation_delay=0)
     prepared = preparing.prepare(trader, resting())
     for held in ({}, {"order_notional": "1000"}, {"daily_notional": "1000"}):
         Connection.objects.filter(pk=paper.pk).update(limits=held)

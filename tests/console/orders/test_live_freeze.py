@@ -31,7 +31,7 @@ def live(owner: User) -> Connection:
 
 
 def test_a_live_connection_is_refused(recovered: User, app: ConnectedApp) -> None:
-    with pytest.raises(Refusal, match="rests until") as caught:
+    with pytest.raises(Refusal, match="is frozen until") as caught:
         permission.check_permission(app, live(recovered))
     assert caught.value.code is Code.LIVE_FROZEN
 

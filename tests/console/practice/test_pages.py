@@ -26,8 +26,8 @@ def test_the_page_announces_dividends_and_splits_of_the_simulated_market_and_of_
     import_actions(["symbol,kind,ex_date,value", "TSLA,dividend,2027-01-15,1.25"], now=NOW)
     monkeypatch.setattr(practice, "timezone", SimpleNamespace(now=lambda: NOW))
     words = words_of(browser.get(address(paper)))
-    assert "14 January 2027 AAPL Dividend of 0.26 USD a share" in words
-    assert "15 January 2027 TSLA Dividend of 1.25 USD a share" in words
+    assert "14 January 2027 AAPL Dividend of 0.26 USD per share" in words
+    assert "15 January 2027 TSLA Dividend of 1.25 USD per share" in words
     assert "20 January 2027 BRK.B Split, 4 for 1" in words
 
 

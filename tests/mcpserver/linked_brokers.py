@@ -1,0 +1,47 @@
+"""A connection to the fake of any broker, and a tool called on it by whoever may only read."""
+
+import uuid
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+
+from brokers.types import Environment
+from console.accounts.models import User
+from console.authority import bearer
+from console.connections import linking
+from console.connections.link_specs import KINDS
+from console.connections.models import Connection
+from console.keys import minting
+from console.limits import Limits
+from console.scopes import Scope
+from mcpserver import catalog, pipeline, result_schemas
+from tests.console.connections.fakes import Linkable
+
+
+def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:
+    """What a tool answers, held against the schema it declares."""
+    content = pipeline.call(bearer.authenticate(key), tool, arguments, request_id=uuid.uuid4().hex).content
+    declared = catalog.find(tool)
+    assert declared is not None
+    returns = result_schemas.Failure if "error" in content else declared.returns
+    jsonschema.validate(content, result_schemas.schema(returns, spread=True), jsonschema.Draft202012Validator)
+    return content
+
+
+def link(owner: User, linkable: Linkable, fake: Any) -> str:
+    """A connection to the fake, and a key that may only read."""
+    kind = KINDS[linkable.broker]
+    secrets = {field.name for field in kind.fields if field.is_secret}
+    typed = linkable.credentials(fake)
+    made: Connection = linking.link(
+        owner,
+        kind,
+        name="Mine",
+        environment=Environment(linkable.environment),
+        own={name: value for name, value in typed.items() if name not in secrets},
+        secrets={name: value for name, value in typed.items() if name in secrets},
+        limits=Limits(),
+        trading_enabled=False,
+    )
+    _, key = minting.mint(owner, made, frozenset({Scope.READ}), name="Reader")
+    return key
