@@ -16,5 +16,5 @@ def test_a_broker_whose_library_is_not_installed_says_so(monkeypatch: pytest.Mon
     for name in [name for name in sys.modules if name.startswith("brokers.tws.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "ib_async", None)
-    with pytest.raises(BrokerUnavailable, match="lacks ib_async"):
+    with pytest.raises(BrokerUnavailable, match="missing ib_async"):
         registry.open_broker("tws", {"host": "localhost", "port": 4002, "client_id": 7})

@@ -80,4 +80,4 @@ def test_a_side_that_nobody_quotes_is_no_price(
     answer_with(monkeypatch, fake, "GET", "/v2/stocks/snapshots", {"AAPL": row})
     (quote,) = alpaca.quotes(["AAPL"])
     assert (quote.bid, quote.last, quote.ask) == (Decimal("181.5"),) * 3
-    assert "for want of a quote" in quote.source
+    assert "no quote" in quote.source

@@ -55,7 +55,7 @@ def test_a_position_that_cannot_be_read_is_named_and_the_others_stay(
     [
         ({"current_price": None}, "181.5", "Alpaca"),
         ({"current_price": None, "market_value": None, "lastday_price": "180"}, "180", "last close"),
-        ({"current_price": None, "market_value": None, "lastday_price": None}, "181.5", "what it cost"),
+        ({"current_price": None, "market_value": None, "lastday_price": None}, "181.5", "at cost"),
         ({"current_price": "gone", "market_value": "gone", "unrealized_pl": None}, "181.5", "last close"),
         ({"avg_entry_price": None, "unrealized_pl": None}, "181.5", "Alpaca"),
     ],

@@ -93,7 +93,7 @@ def test_a_position_without_a_price_is_shown_at_what_it_cost(
     answer_with(monkeypatch, fake, "GET", f"{BASE}/accounts/{ACCOUNT}/positions", {"positions": [row], "success": True})
     (found,) = crosstrade.positions(ACCOUNT)
     assert (found.last, found.quantity) == (Decimal("6600.25"), Decimal(-2))
-    assert "what it cost" in found.source
+    assert "at cost" in found.source
 
 
 def test_a_side_that_nobody_quotes_is_shown_at_the_last_trade(
@@ -103,4 +103,4 @@ def test_a_side_that_nobody_quotes_is_shown_at_the_last_trade(
     answer_with(monkeypatch, fake, "GET", f"{BASE}/market/quote", told)
     (quote,) = crosstrade.quotes([SYMBOL])
     assert (quote.bid, quote.last, quote.ask) == (Decimal("6614.25"),) * 3
-    assert "for want of a quote" in quote.source
+    assert "no quote" in quote.source

@@ -110,7 +110,7 @@ def test_a_venue_that_does_not_serve_this_country_is_named_as_that_for_reads_too
     with steady(BINANCE) as rig:
         account = rig.account_id
         answers(rig, "/api/v3/account", (451, {"code": 0, "msg": "Service unavailable from a restricted location"}))
-        with pytest.raises(PermissionDenied, match="the place that this server is in"):
+        with pytest.raises(PermissionDenied, match="the location of this server"):
             rig.broker.account_state(account)
 
 

@@ -330,7 +330,7 @@ def test_a_list_that_ibkr_has_not_read_yet_is_not_an_empty_one(ibkr: IbkrBroker,
     ibkr.submit(PAPER, asked)
     assert ibkr.order(PAPER, asked.client_order_id) is not None, "the first answer was empty"
     fake._first_look = lambda what: True  # type: ignore[method-assign]
-    with pytest.raises(BrokerUnavailable, match="not read"):
+    with pytest.raises(BrokerUnavailable, match="not loaded"):
         ibkr.order(PAPER, asked.client_order_id)
 
 

@@ -50,7 +50,7 @@ def test_a_chain_has_the_contracts_of_its_day_alone_and_names_that_can_be_traded
 def test_one_right_and_no_more_than_ten_strikes(ibkr: IbkrBroker, fake: FakeIbkr) -> None:
     found = ibkr.option_chain("AAPL", date(2030, 1, 18), strikes=50, right=OptionRight.PUT)
     assert {each.right for each in found.contracts} == {OptionRight.PUT}
-    assert found.note.startswith("The 10 strikes nearest to the price")
+    assert found.note.startswith("The 10 strikes closest to the price")
     assert len([path for _, path in fake.received if path.endswith("/secdef/info")]) == 10
 
 

@@ -58,7 +58,7 @@ def test_a_side_that_nobody_quotes_is_shown_at_the_last_trade(
 ) -> None:
     quote = quoted(monkeypatch, ibkr, fake, {"84": nothing, "86": nothing})
     assert (quote.bid, quote.ask) == (Decimal("190.25"), Decimal("190.25"))
-    assert "for want of a quote" in quote.source
+    assert "no quote" in quote.source
 
 
 def test_a_halt_is_told_beside_the_price(ibkr: IbkrBroker, fake: FakeIbkr, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,7 +176,7 @@ def test_a_holding_of_a_class_that_is_not_known_is_named_with_its_worth(
     ("odd", "last", "source"),
     [
         ({"mktPrice": None}, "190.25", "Interactive Brokers"),
-        ({"mktPrice": None, "mktValue": None}, "150.125", "what it cost"),
+        ({"mktPrice": None, "mktValue": None}, "150.125", "at cost"),
         ({"avgPrice": None, "unrealizedPnl": None}, "190.25", "Interactive Brokers"),
     ],
 )

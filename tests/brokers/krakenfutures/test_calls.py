@@ -156,7 +156,7 @@ def test_a_funding_rate_is_a_share_of_the_position_each_hour(futures: KrakenFutu
     assert [each.rate for each in found.history] == [Decimal("-0.000018715"), Decimal("-0.000018714")]
     assert found.next_at is not None
     assert timedelta(0) < found.next_at - datetime.now(UTC) <= timedelta(hours=1)
-    with pytest.raises(InvalidRequest, match="no perpetual"):
+    with pytest.raises(InvalidRequest, match="not a perpetual"):
         futures.funding_rate("BTC/USD:USD-291228", 2)
 
 

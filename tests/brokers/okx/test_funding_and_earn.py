@@ -48,7 +48,7 @@ def test_a_funding_rate_is_told_to_the_digit_with_its_time_and_past(okx: OkxBrok
 
 def test_what_is_no_perpetual_has_no_funding_rate(okx: OkxBroker) -> None:
     for symbol in ("BTC/USDT", "BTC/USDT:USDT-300329"):
-        with pytest.raises(InvalidRequest, match="no perpetual"):
+        with pytest.raises(InvalidRequest, match="not a perpetual"):
             okx.funding_rate(symbol, 3)
 
 

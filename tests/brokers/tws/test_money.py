@@ -73,7 +73,7 @@ def test_a_side_that_nobody_quotes_is_no_price_and_an_order_can_be_previewed(
     fake.bid_ask_last = (nothing, nothing, "190.25")
     (quote,) = tws.quotes([SYMBOL])
     assert (quote.bid, quote.last, quote.ask) == (Decimal("190.25"),) * 3
-    assert "for want of a quote" in quote.source
+    assert "no quote" in quote.source
     assert tws.preview(ACCOUNT, order("BUY", "2", SYMBOL)).price == Decimal("190.25")
 
 

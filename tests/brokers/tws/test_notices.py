@@ -126,7 +126,7 @@ def test_a_cancel_that_is_under_way_already_is_waited_for(tws: TwsBroker, fake: 
     asked = order("BUY", "2", SYMBOL, limit="100")
     tws.submit(ACCOUNT, asked)
     fake.not_cancelled = (10148, "OrderId 7 that needs to be cancelled cannot be cancelled, state: PendingCancel.")
-    with pytest.raises(UnknownOutcome, match="may still work"):
+    with pytest.raises(UnknownOutcome, match="may still be open"):
         tws.cancel(ACCOUNT, asked.client_order_id)
 
 

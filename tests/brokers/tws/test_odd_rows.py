@@ -77,7 +77,7 @@ def test_a_holding_of_a_kind_that_is_not_known_is_named_with_its_worth(
     ("numbers", "last", "source"),
     [
         (("2", UNSET, "10", "4", "2"), "5", "Gateway"),
-        (("2", UNSET, UNSET, "4", UNSET), "4", "what it cost"),
+        (("2", UNSET, UNSET, "4", UNSET), "4", "at cost"),
     ],
 )
 def test_a_position_without_a_price_is_shown_at_what_is_known_of_it(
