@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -29,6 +30,9 @@ _UNREADABLE_KEPT_SECONDS = 7 * 86400.0
 _END = ".msg"
 _DRAFT = ".part"
 _NO_MESSAGE = (ValueError, TypeError, KeyError, AttributeError, LookupError, RecursionError)
+
+
+_BINDING = threading.RLock()
 
 
 class Channel(filesystem.Channel):
@@ -99,6 +103,11 @@ class Channel(filesystem.Channel):
             return [filesystem.exchange_queue_t(*row) for row in rows]
         except (FileNotFoundError, *_NO_MESSAGE):
             return []
+
+    def queue_bind(self, *args: Any, **kwargs: Any) -> None:
+        # One thread at a time: else a second one sees the binding before it is in the table, and its messages go nowhere.
+        with _BINDING:
+            super().queue_bind(*args, **kwargs)
 
     def _queue_bind(self, exchange: str, routing_key: str | None, pattern: str | None, queue: str) -> None:
         row = filesystem.exchange_queue_t(routing_key or "", pattern or "", queue or "")
