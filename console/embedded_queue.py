@@ -105,7 +105,7 @@ class Channel(filesystem.Channel):
             return []
 
     def queue_bind(self, *args: Any, **kwargs: Any) -> None:
-        # One thread at a time: else a second one sees the binding before it is in the table, and its messages go nowhere.
+        # One thread at a time: a second one would see the binding before it is in the table, and send to nobody.
         with _BINDING:
             super().queue_bind(*args, **kwargs)
 
