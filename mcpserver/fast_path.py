@@ -10,8 +10,8 @@ import functools
 import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from django.db import DatabaseError
 from mcp.server.streamable_http import check_accept_headers
@@ -77,9 +77,8 @@ def is_to_step_up(principal: Principal, tool: Tool, client: str) -> bool:
     return step_up.steps_up(registered=principal.app_label, client=client, agent=principal.user_agent)
 
 
-@dataclass(frozen=True, slots=True)
-class FastRequest:
-    """A request that needs no stream and no question back."""
+class FastRequest(NamedTuple):
+    """A request that needs no stream and no question back. A tuple, for one is made with each call."""
 
     id: str
     """As JSON."""
@@ -88,7 +87,7 @@ class FastRequest:
     """The protocol's, as the header gave it; None: it did not."""
     tool: Tool | None
     arguments: Mapping[str, Any]
-    meta: Mapping[str, Any] = field(default_factory=dict)
+    meta: Mapping[str, Any]
 
     @property
     def client(self) -> str:
@@ -161,7 +160,7 @@ def read(
     if method in _LISTING and params.keys() <= {"_meta"}:
         if method == "server/discover" and version not in MODERN_PROTOCOL_VERSIONS:
             return None
-        return FastRequest(to_json(request_id), method, version, None, {})
+        return FastRequest(to_json(request_id), method, version, None, {}, {})
     return None
 
 

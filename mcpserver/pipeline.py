@@ -6,8 +6,8 @@ The answer is returned only after its row in the audit log is committed.
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
@@ -50,8 +50,7 @@ class TooManyRequests(Exception):
         self.principal, self.refusal = principal, refusal
 
 
-@dataclass(frozen=True, slots=True)
-class CallAttempt:
+class CallAttempt(NamedTuple):
     """A call that was made. Its answer may leave once ``entry``, where there is one, is committed."""
 
     call: ToolCall

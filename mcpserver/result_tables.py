@@ -19,6 +19,7 @@ _BESIDE_ROWS = 1_800
 _ONE_LINE = 2_000
 """A text up to here is one line."""
 
+_LONG = (dict, list)
 _HEADS = {"count", "columns", "rows"}
 
 
@@ -66,7 +67,7 @@ def arrange(content: Mapping[str, Any], columns: Mapping[str, Sequence[str]]) ->
     made: dict[str, Any] = {"context": content["context"]} if "context" in content else {}
     listed, others = dict[str, Any](), dict[str, Any]()
     for name, value in content.items():
-        if not isinstance(value, dict | list):
+        if not isinstance(value, _LONG):
             made[name] = value
         elif name in columns and isinstance(value, list):
             listed[name] = table(value, columns[name])

@@ -144,11 +144,11 @@ def _bounded(value: Any, depth: int = 0) -> Any:
     """A JSON value small enough to keep: whatever a caller sends, a row stays under a few kilobytes."""
     if type(value) is str:
         return truncate(mask(value[:400]), 200)
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):
         if depth > 3:
             return "[nested too deep]"
         return {_masked(str(key)[:400], 60): _bounded(item, depth + 1) for key, item in list(value.items())[:30]}
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         if depth > 3:
             return "[nested too deep]"
         return [_bounded(item, depth + 1) for item in value[:30]]

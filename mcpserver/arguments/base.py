@@ -3,6 +3,7 @@
 The check is ours, so that every refusal has a stable code, names the argument and says what would fit.
 """
 
+import functools
 import math
 import re
 from collections.abc import Mapping
@@ -108,8 +109,13 @@ class Symbols(Arg):
             raise self._wrong('must be a list of symbols, such as ["AAPL", "BTC/USD"].')
         if len(items) > self.most:
             raise self._wrong(f"can have at most {self.most} symbols.")
-        one = Text(name=self.name, longest=LONGEST_SYMBOL)
+        one = _symbol(self.name)
         return [one.parse(item) for item in items]
+
+
+@functools.cache
+def _symbol(name: str) -> Text:
+    return Text(name=name, longest=LONGEST_SYMBOL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,8 +35,10 @@ _USUAL = {
 }
 
 
-def by_our_names(given: Mapping[str, Any], declared: Collection[str]) -> dict[str, Any]:
+def by_our_names(given: Mapping[str, Any], declared: Mapping[str, Any]) -> Mapping[str, Any]:
     """The arguments without what hosts add, and ``symbol`` or ``symbols`` under the name the tool has for it."""
+    if "symbol" not in given and given.keys() <= declared.keys():
+        return given
     found = {name: value for name, value in given.items() if name in declared or name not in HOST_ADDED}
     if "symbol" not in found and "symbols" not in found:
         return found

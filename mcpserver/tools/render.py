@@ -23,6 +23,10 @@ def compact(**fields: Any) -> dict[str, Any]:
     """The fields that say something, decimals and times as text."""
     made: dict[str, Any] = {}
     for name, value in fields.items():
+        if type(value) is str:
+            if value:
+                made[name] = value
+            continue
         if value is None or value == "":
             continue
         if isinstance(value, Decimal):
