@@ -52,8 +52,10 @@ class ToolAccess(StrEnum):
     DESTRUCTIVE = "destructive"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tool:
+    """One of ``TOOLS``: equal to itself alone, so that a list of them is quickly compared with another."""
+
     name: str
     toolset: Toolset
     about: str

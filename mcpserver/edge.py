@@ -189,7 +189,7 @@ async def _respond(
     async def greet() -> Response | None:
         """Count what is no call, and so never comes to the pipeline."""
         try:
-            await anyio.to_thread.run_sync(pipeline.count_listing, principal, limiter=_DOORKEEPERS)
+            await anyio.to_thread.run_sync(_count_listing, principal, limiter=_DOORKEEPERS)
         except TooManyRequests as error:
             return await _rate_limited(error, request_id, ip, agent)
         return None
@@ -288,6 +288,13 @@ async def _rate_limited(error: TooManyRequests, request_id: str, ip: str, agent:
 def _authenticate(raw: str, ip: str, agent: str) -> Principal:
     try:
         return bearer.authenticate(raw, ip=ip, user_agent=agent)
+    finally:
+        close_old_connections()
+
+
+def _count_listing(principal: Principal) -> None:
+    try:
+        pipeline.count_listing(principal)
     finally:
         close_old_connections()
 

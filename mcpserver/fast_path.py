@@ -99,12 +99,16 @@ class FastRequest(NamedTuple):
         return self.version in MODERN_PROTOCOL_VERSIONS
 
 
+_ListKey = tuple[str, str, tuple[Tool, ...]]
+"""Method, version of the protocol, and the tools there are for who asks."""
+
+
 @dataclass(frozen=True, slots=True)
 class CacheMiss:
     """Who may see an answer that is not remembered yet, and the name to remember it by."""
 
     principal: Principal
-    key: tuple[str, ...]
+    key: _ListKey
 
 
 _Answer = bytes | CacheMiss
@@ -253,7 +257,7 @@ class FastPath:
         # Of their own: with brokers that hang, reads may hold every other thread.
         self._cancels = WorkerPool()
         self._out: ReplyQueue | None = None
-        self._lists: dict[tuple[str, ...], str] = {}
+        self._lists: dict[_ListKey, str] = {}
 
     def read(self, lines: Sequence[tuple[str, str]], headers: Mapping[str, str], message: Any) -> FastRequest | None:
         return read(self._surface, lines, headers, message)
@@ -322,7 +326,7 @@ class FastPath:
         return said.encode("utf-8", "replace")
 
     def _list(self, plain: FastRequest, principal: Principal) -> bytes | CacheMiss:
-        key = (plain.method, plain.version or "", *(tool.name for tool in self._surface.visible(principal)))
+        key = (plain.method, plain.version or "", self._surface.visible(principal))
         result = self._lists.get(key)
         if result is None:
             return CacheMiss(principal, key)
@@ -344,7 +348,7 @@ class FastPath:
 
         return passing
 
-    def _remember(self, key: tuple[str, ...], answer: Mapping[str, Any]) -> None:
+    def _remember(self, key: _ListKey, answer: Mapping[str, Any]) -> None:
         if "result" in answer:
             if len(self._lists) >= _LISTS:
                 self._lists.clear()

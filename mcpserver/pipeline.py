@@ -188,8 +188,6 @@ def count_listing(principal: Principal) -> None:
         _record_use(principal)
     except Refusal as refusal:
         raise TooManyRequests(principal, refusal) from refusal
-    finally:
-        close_old_connections()
 
 
 def _record_use(principal: Principal) -> None:

@@ -1,6 +1,6 @@
 """Everything one MCP server shows: tools, prompts, resources. Whoever makes the app may show something else."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from console.principal import Principal
@@ -14,7 +14,7 @@ from mcpserver.resources import Resource
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surface:
     find: Callable[[str], Tool | None] = catalog.find
-    visible: Callable[[Principal], Sequence[Tool]] = catalog.visible
+    visible: Callable[[Principal], tuple[Tool, ...]] = catalog.visible
     prompts: tuple[Prompt, ...] = prompts.PROMPTS
     resources: tuple[Resource, ...] = (*resources.RESOURCES, order_card.RESOURCE)
     ask: Ask = elicitation.ask
