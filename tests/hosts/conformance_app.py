@@ -313,7 +313,7 @@ async def _accept(context: Context, params: Any) -> types.EmptyResult:
 application = McpApp(
     Surface(
         find=lambda name: _BY_NAME.get(name) or next((each for each in _CHANGED if each.name == name), None),
-        visible=lambda principal: [*TOOLS, *_CHANGED],
+        visible=lambda principal: (*TOOLS, *_CHANGED),
         prompts=PROMPTS,
         resources=RESOURCES,
         ask=_ask,
