@@ -118,6 +118,17 @@ def test_every_setting_read_from_the_environment_is_documented_and_the_other_way
     assert documented - BY_HOME == read
 
 
+def test_the_default_of_a_number_or_a_switch_is_the_one_that_the_settings_read() -> None:
+    read = {}
+    for node in ast.walk(ast.parse((ROOT / "console/settings.py").read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("_number", "_flag"):
+            name, default = [ast.literal_eval(each) for each in (*node.args, ast.Constant("0"))[:2]]
+            read[name] = f"`{default}`"
+    documented = {name: each.default for each in VARIABLES for name in each.names}
+    assert {name: documented[name] for name in read} == read
+    assert "TRADELATCH_CALLS_PER_MINUTE" in read
+
+
 def test_every_setting_that_a_text_names_exists() -> None:
     known = {name for each in VARIABLES for name in each.names}
     for path in READERS:
