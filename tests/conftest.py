@@ -33,6 +33,7 @@ django.setup()
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 from django.conf import settings  # noqa: E402
+from whitenoise.middleware import WhiteNoiseMiddleware  # noqa: E402
 
 from console import scopes, toolsets  # noqa: E402
 from console.accounts.models import User  # noqa: E402
@@ -58,6 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # What the web server does when it starts to serve /mcp.
     toolsets.provide(console_catalog.tools())
     _close_the_network()
+    _list_static_files_once()
     watch = secrets_plugin.Plugin(Path(_HOME))
     watch.install()
     config.pluginmanager.register(watch, "watch-for-secrets")
@@ -107,6 +109,20 @@ def _close_the_network() -> None:
     socket.socket.connect = guarded(connect)  # type: ignore[method-assign]
     socket.socket.connect_ex = guarded(connect_ex)  # type: ignore[method-assign]
     socket.getaddrinfo = looked_up
+
+
+def _list_static_files_once() -> None:
+    """Each browser of Django's test client has middleware of its own, whose WhiteNoise would read every file anew."""
+    read = WhiteNoiseMiddleware.add_files_from_finders
+    found: dict[str, Any] = {}
+
+    def add_files_from_finders(self: Any) -> None:
+        if not found:
+            read(self)
+            found.update(self.files)
+        self.files.update(found)
+
+    WhiteNoiseMiddleware.add_files_from_finders = add_files_from_finders
 
 
 @pytest.fixture(scope="session")
