@@ -33,7 +33,7 @@ django.setup()
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 from django.conf import settings  # noqa: E402
-from whitenoise.middleware import WhiteNoiseMiddleware  # noqa: E402
+from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-untyped]  # noqa: E402
 
 from console import scopes, toolsets  # noqa: E402
 from console.accounts.models import User  # noqa: E402
