@@ -4,6 +4,7 @@ The environment is set while this file is imported, before anything can load the
 """
 
 import atexit
+import gc
 import ipaddress
 import os
 import shutil
@@ -15,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
+gc.disable()  # until the tests begin: what is imported and collected stays, and is gone through again and again
 _HOME = tempfile.mkdtemp(prefix="tradelatch-tests-")
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 for _name in [name for name in os.environ if name.startswith("TRADELATCH_") or name == "PORT"]:
@@ -75,6 +77,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             starts = {"server", "instance", "live_server", "chromium"} & set(item.fixturenames)
             if starts or any(hasattr(item.module, name) for name in ("serving", "serve")):
                 item.add_marker("server")
+
+
+def pytest_runtestloop() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def _close_the_network() -> None:
