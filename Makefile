@@ -117,7 +117,7 @@ chaos: .venv/.tests ## faults and kills; after touching sending, looking up or a
 	$(PYTHON) -m tests.chaos.at_once --on sqlite --rounds 3
 	$(PYTHON) -m tests.chaos.at_once --on postgresql --rounds 3
 
-# The default instance for 30 minutes with every core busy and bursts of messages; test runs 20 seconds of it.
+# The default instance for 30 minutes with every core busy and bursts of messages; test runs ten seconds of it.
 soak: .venv/.tests ## the default instance under noise for 30 minutes; before a release
 	$(PYTHON) -m tests.soak --minutes 30
 

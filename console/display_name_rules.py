@@ -6,6 +6,7 @@ a program is trusted, or a sign that stands for such a word.
 
 import re
 import unicodedata
+from functools import cache
 
 from console.errors import Code, Refusal
 from console.untrusted_text import check_text, escape_character
@@ -143,7 +144,9 @@ def _latin_letter(char: str) -> str:
     return "".join(_LOOK_ALIKE.get(each, each) for each in base.casefold())
 
 
+@cache
 def _latin(word: str) -> str:
+    """Of a word that is always the same: a name is compared with each of them."""
     return "".join(_latin_letter(char) for char in word)
 
 

@@ -6,6 +6,8 @@ asks for below Python 3.12.
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
 from typing import Annotated, Any, Literal, NotRequired, TypeVar, get_args, get_type_hints
 
 from pydantic import Field, GetJsonSchemaHandler, TypeAdapter
@@ -102,8 +104,7 @@ def schema(returns: Any, *, spread: bool = False) -> dict[str, Any]:
 
     ``spread``: with each table as the list of objects it stands for.
     """
-    made: dict[str, Any] = _closed(TypeAdapter(returns).json_schema())
-    context = _closed(TypeAdapter(Context).json_schema())
+    made, context = deepcopy(_declared(returns)), deepcopy(_declared(Context))
     made["properties"] = {"context": context, **made.get("properties", {})}
     made["required"] = ["context", *made.get("required", [])]
     for node in made["properties"].values():
@@ -114,6 +115,13 @@ def schema(returns: Any, *, spread: bool = False) -> dict[str, Any]:
             node |= _table_schema(names)
     if columns(returns):
         made["properties"].setdefault(result_tables.SHORTENED, {"type": "string"})
+    return made
+
+
+@cache
+def _declared(returns: Any) -> dict[str, Any]:
+    """Made once for each kind of result: it is a good part of a web server's start. Who changes it copies it first."""
+    made: dict[str, Any] = _closed(TypeAdapter(returns).json_schema())
     return made
 
 

@@ -4,6 +4,7 @@ The environment is set while this file is imported, before anything can load the
 """
 
 import atexit
+import gc
 import ipaddress
 import os
 import shutil
@@ -15,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
+gc.disable()  # until the tests begin: what is imported and collected stays, and is gone through again and again
 _HOME = tempfile.mkdtemp(prefix="tradelatch-tests-")
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 for _name in [name for name in os.environ if name.startswith("TRADELATCH_") or name == "PORT"]:
@@ -33,6 +35,7 @@ django.setup()
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 from django.conf import settings  # noqa: E402
+from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-untyped]  # noqa: E402
 
 from console import scopes, toolsets  # noqa: E402
 from console.accounts.models import User  # noqa: E402
@@ -58,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # What the web server does when it starts to serve /mcp.
     toolsets.provide(console_catalog.tools())
     _close_the_network()
+    _list_static_files_once()
     watch = secrets_plugin.Plugin(Path(_HOME))
     watch.install()
     config.pluginmanager.register(watch, "watch-for-secrets")
@@ -73,6 +77,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             starts = {"server", "instance", "live_server", "chromium"} & set(item.fixturenames)
             if starts or any(hasattr(item.module, name) for name in ("serving", "serve")):
                 item.add_marker("server")
+
+
+def pytest_runtestloop() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def _close_the_network() -> None:
@@ -107,6 +116,20 @@ def _close_the_network() -> None:
     socket.socket.connect = guarded(connect)  # type: ignore[method-assign]
     socket.socket.connect_ex = guarded(connect_ex)  # type: ignore[method-assign]
     socket.getaddrinfo = looked_up
+
+
+def _list_static_files_once() -> None:
+    """Each browser of Django's test client has middleware of its own, whose WhiteNoise would read every file anew."""
+    read = WhiteNoiseMiddleware.add_files_from_finders
+    found: dict[str, Any] = {}
+
+    def add_files_from_finders(self: Any) -> None:
+        if not found:
+            read(self)
+            found.update(self.files)
+        self.files.update(found)
+
+    WhiteNoiseMiddleware.add_files_from_finders = add_files_from_finders
 
 
 @pytest.fixture(scope="session")

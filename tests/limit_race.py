@@ -5,28 +5,25 @@
 """
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from threading import Barrier
+from typing import Any
 
 from tests.patience import at_most
-from tests.races import instance
+from tests.races import instance, processes
 
 ORDERS, PROCESSES = 50, 4
+LEAD = 0.2
+"""Seconds until the moment, once every process is there: enough for its threads to begin."""
 LIMIT, FIT = Decimal(20_500), 20
 
 
-def confirm_share(app_key: str, share: list[str], start_at: float) -> list[str]:
+def confirm_share(app_key: str, share: list[str], together: Any, told: Any) -> None:
     """In one of the processes: what became of each confirmation, all sent at one moment."""
-    import django
-
-    django.setup()
     from django.db import connection
 
     from console.authority import bearer
@@ -35,11 +32,13 @@ def confirm_share(app_key: str, share: list[str], start_at: float) -> list[str]:
 
     trader = bearer.authenticate(app_key)
     barrier = Barrier(len(share))
+    together.wait(timeout=at_most(60))
+    moment = time.time() + LEAD
 
     def confirm(confirmation_id: str) -> str:
         try:
             barrier.wait(timeout=at_most(30))
-            time.sleep(max(0.0, start_at - time.time()))
+            time.sleep(max(0.0, moment - time.time()))
             return str(order_actions.confirm(trader, confirmation_id).status)
         except Refusal as refusal:
             return refusal.code.value
@@ -47,7 +46,9 @@ def confirm_share(app_key: str, share: list[str], start_at: float) -> list[str]:
             connection.close()
 
     with ThreadPoolExecutor(len(share)) as pool:
-        return list(pool.map(confirm, share))
+        told.put(list(pool.map(confirm, share)))
+    if connection.vendor == "postgresql":
+        connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's has one
 
 
 def run() -> Counter[str]:
@@ -70,21 +71,15 @@ def run() -> Counter[str]:
     trader = bearer.authenticate(key)
     waiting = [preparing.prepare(trader, bitcoin("1", limit="1000")).confirmation.public_id for _ in range(ORDERS)]
 
-    start_at = str(time.time() + 8)
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.limit_race", "--work", key, "--at", start_at, *waiting[number::PROCESSES]],
-            stdout=subprocess.PIPE,
-            env=os.environ,
-            text=True,
-        )
-        for number in range(PROCESSES)
-    ]
-    became: Counter[str] = Counter()
+    apart = processes()
+    told, together = apart.Queue(), apart.Barrier(PROCESSES)
+    shares = [waiting[number::PROCESSES] for number in range(PROCESSES)]
+    workers = [apart.Process(target=confirm_share, args=(key, share, together, told)) for share in shares]
     for worker in workers:
-        told, _ = worker.communicate(timeout=at_most(90))
-        assert worker.returncode == 0, told
-        became.update(json.loads(told))
+        worker.start()
+    became = Counter(each for _ in workers for each in told.get(timeout=at_most(90)))
+    for worker in workers:
+        worker.join(timeout=at_most(30))
     used = sum((daily_usage.day_use(order, "USD") or 0 for order in Order.objects.filter(status="working")), Decimal(0))
     assert became == {"working": FIT, "limit_exceeded": ORDERS - FIT}, became
     assert used == FIT * 1000 <= LIMIT
@@ -94,14 +89,8 @@ def run() -> Counter[str]:
 
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--on", choices=["sqlite", "postgresql"])
-    asked.add_argument("--work")
-    asked.add_argument("--at", type=float)
-    asked.add_argument("confirmations", nargs="*")
+    asked.add_argument("--on", choices=["sqlite", "postgresql"], required=True)
     chosen = asked.parse_args()
-    if chosen.work:
-        sys.stdout.write(json.dumps(confirm_share(chosen.work, chosen.confirmations, chosen.at)))
-        return
     with instance(chosen.on):
         began = time.monotonic()
         became = run()

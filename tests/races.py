@@ -6,6 +6,7 @@ AssertionError at the first answer that is a 500, a second family or an orphan.
 
 import argparse
 import contextlib
+import multiprocessing
 import os
 import sys
 import tempfile
@@ -50,6 +51,16 @@ def instance(database: str) -> Iterator[None]:
             connections.close_all()
             if connection.vendor == "postgresql":
                 connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's has one
+
+
+def processes() -> Any:
+    """Where processes of a race come from: inside ``instance``, each with connections of its own, started at once.
+
+    A fresh interpreter for each would import the project again, two seconds of a core before it does anything.
+    """
+    apart = multiprocessing.get_context("forkserver")
+    apart.set_forkserver_preload(["tests.preloaded"])
+    return apart
 
 
 def at_once(times: int, act: Callable[[], Any]) -> list[Any]:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests import serving
-from tests.call_graph.walking_server import PATH
+from tests.call_graph import walking_server
 from tests.mcpserver.wire import Wire
 from tests.patience import at_most
 from tests.serving import Server
@@ -36,7 +38,7 @@ def walks(walked: Server) -> dict[str, list[Walk]]:
 
     def of(tool: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], list[Walk]]:
         answer = wire.result(tool, arguments)
-        with urllib.request.urlopen(f"{walked.url}{PATH}", timeout=at_most(60)) as told:
+        with urllib.request.urlopen(f"{walked.url}{walking_server.PATH}", timeout=at_most(60)) as told:
             return answer, [tuple(walk) for walk in json.loads(told.read())]
 
     of("get_quote", {"symbols": ["AAPL"]})  # whatever is imported or looked up once has been
@@ -76,3 +78,8 @@ def test_nothing_below_the_pipeline_is_reached_but_through_it(part: str, walks: 
 
 def _first_of_orders(walk: Walk) -> int:
     return next(place for place, room in enumerate(walk) if room.startswith("console.orders."))
+
+
+def test_calls_are_noted_in_that_server_and_in_no_test() -> None:
+    hooks = sys.getprofile(), threading.getprofile()
+    assert not any(getattr(hook, "__module__", "") == walking_server.__name__ for hook in hooks), "each call pays"

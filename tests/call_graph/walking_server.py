@@ -55,11 +55,11 @@ def _note(frame: FrameType, event: str, _: Any) -> None:
     _walks.setdefault(tuple(reversed(walk)))
 
 
-threading.setprofile(_note)
-sys.setprofile(_note)
-
-
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        # When it starts, not when it is imported: every later call of the process that imports it would be noted.
+        threading.setprofile(_note)
+        sys.setprofile(_note)
     if scope["type"] != "http" or scope["path"] != PATH:
         await walked(scope, receive, send)
         return

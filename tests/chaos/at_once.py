@@ -9,7 +9,6 @@ at the first that went twice, or was told to have gone when it had not.
 """
 
 import argparse
-import multiprocessing
 import os
 import sys
 import time
@@ -22,7 +21,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tests.patience import at_most
-from tests.races import instance
+from tests.races import instance, processes
 
 if TYPE_CHECKING:
     from console.orders.models import Confirmation, Modification, Order
@@ -84,9 +83,6 @@ def act(who: "Principal", ask: Ask, number: int) -> Answer:
 
 def working(key: str, jobs: Any, told: Any) -> None:
     """One of the processes: each of its threads waits for the moment, then asks. None ends it."""
-    import django
-
-    django.setup()
     from django.db import connection
     from django.utils import timezone
 
@@ -121,7 +117,7 @@ class Crew:
     """The four processes."""
 
     def __init__(self, key: str) -> None:
-        apart = multiprocessing.get_context("spawn")
+        apart = processes()
         self.told = apart.Queue()
         self.jobs = [apart.Queue() for _ in range(PROCESSES)]
         self.children = [apart.Process(target=working, args=(key, jobs, self.told)) for jobs in self.jobs]

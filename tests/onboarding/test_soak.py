@@ -1,4 +1,4 @@
-"""Twenty seconds of ``make soak``: busy cores, bursts of messages, and files in the queue that are not whole."""
+"""Ten seconds of ``make soak``: busy cores, bursts of messages, and files in the queue that are not whole."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from tests import serving, soak
 
 def test_under_noise_no_process_dies_no_effect_is_missing_and_the_terminal_can_be_read(tmp_path: Path) -> None:
     with serving.serve(tmp_path / "home", supervised=True) as server:
-        found = soak.soak(server, seconds=20, every=5)
+        found = soak.soak(server, seconds=10, every=2.5)
     assert found["letters"] >= soak.WRITERS * soak.LETTERS
 
 
