@@ -30,6 +30,7 @@ BrokerError
     └── CannotTell          the broker cannot say whether it is open: a person has to check
 """
 
+from decimal import Decimal
 from enum import StrEnum
 
 from brokers.types import Candidate
@@ -98,11 +99,20 @@ class InvalidOrder(Rejected):
 
 
 class InsufficientFunds(Rejected):
-    pass
+    """``needed`` and ``available`` are the two sums it compares, in one currency, where they are known."""
+
+    def __init__(self, message: str, *, needed: Decimal | None = None, available: Decimal | None = None) -> None:
+        super().__init__(message)
+        self.needed = needed
+        self.available = available
 
 
 class InsufficientPosition(Rejected):
-    pass
+    """``available`` is how many units can be sold, where that is known."""
+
+    def __init__(self, message: str, *, available: Decimal | None = None) -> None:
+        super().__init__(message)
+        self.available = available
 
 
 class MarketClosed(Rejected):

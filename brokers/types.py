@@ -498,6 +498,20 @@ class BrokerOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MarginEffect:
+    """What an order would do to the margin of its account, by the broker's own arithmetic, in ``currency``."""
+
+    currency: str
+    available: Decimal
+    """What is free for initial margin before the order."""
+    initial_change: Decimal
+    """Signed change of the initial margin: negative for an order that makes a position smaller."""
+    initial_after: Decimal
+    maintenance_change: Decimal
+    maintenance_after: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
     """What an order would do, by the broker's own arithmetic. Sends nothing."""
 
@@ -515,6 +529,8 @@ class Preview:
     quote: Quote
     instrument: Instrument | None = None
     """What it trades, as ``Broker.instrument`` has it; None where the estimate does not come with it."""
+    margin: MarginEffect | None = None
+    """None for a cash account, and where the broker does not report it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -578,6 +594,14 @@ USUAL = frozenset(Ability) - {
     Ability.EARN,
 }
 """What a broker has unless it says otherwise; each of the rest it names, and has the method of ``base.Extras``."""
+
+
+class InstrumentEvent(StrEnum):
+    """What a broker may report of an instrument besides its prices."""
+
+    DIVIDEND = "next_dividend"
+    EARNINGS = "earnings_date"
+    HALT = "trading_halt"
 
 
 class Adjustment(StrEnum):
@@ -873,6 +897,10 @@ class Capabilities:
     """Its accounts hold simulated money: they can be opened, reset and tuned from here."""
     bars_outside_hours: bool = False
     """``bars`` has those outside regular hours too."""
+    margin_in_preview: bool = False
+    """``preview`` reports the effect on margin, where the account has margin."""
+    events: frozenset[InstrumentEvent] = frozenset()
+    """What ``instrument_events`` reports."""
     adjustments: frozenset[Adjustment] = frozenset({Adjustment.NONE})
 
     def times_in_force(self, order_type: OrderType) -> frozenset[TimeInForce]:

@@ -134,6 +134,9 @@ ORDER: tuple[Arg, ...] = (
     OptionLegs(name="legs", in_schema=False),
 )
 
+_SIZING = frozenset({"symbol", "side", "order_type", "limit_price", "stop_price"})
+"""Which of them say how large an order may be."""
+
 
 def _listed_elsewhere(arg: Arg) -> Arg:
     """As short as it can be listed, where another tool's list says what it takes."""
@@ -142,7 +145,7 @@ def _listed_elsewhere(arg: Arg) -> Arg:
 
 # What can be changed of an order that rests.
 MODIFY: tuple[Arg, ...] = (
-    Amount(name="quantity", about="New whole quantity, filled part included."),
+    Amount(name="quantity", about="New total, filled part included."),
     Amount(name="limit_price"),
     Amount(name="stop_price"),
     Amount(name="trail_amount"),
@@ -199,7 +202,7 @@ TOOLS: tuple[Tool, ...] = (
         name="get_account_summary",
         toolset=Toolset.ACCOUNT,
         ability=Ability.TRANSACTIONS,
-        about="Account balance and value (net worth): equity, cash, buying power, profit and loss today and in total.",
+        about="Account balance and value (net worth): equity, cash, buying power, profit and loss.",
         run=holdings.get_account_summary,
         returns=holdings.Summary,
         args=(ACCOUNT,),
@@ -228,7 +231,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_cash",
         toolset=Toolset.ACCOUNT,
-        about="How much money you have: cash balance by currency, settled, reserved for orders, available.",
+        about="How much money you have: cash balance by currency, settled, reserved, available.",
         run=holdings.get_cash,
         returns=holdings.CashState,
         args=(ACCOUNT,),
@@ -237,14 +240,14 @@ TOOLS: tuple[Tool, ...] = (
         name="get_transactions",
         toolset=Toolset.ACCOUNT,
         ability=Ability.TRANSACTIONS,
-        about="Transactions on the account, newest first: deposits, withdrawals, trades, fees, dividends.",
+        about="Transactions, newest first: deposits, withdrawals, transfers, trades, fees, dividends, interest.",
         run=executions.get_transactions,
         returns=executions.Transactions,
         args=(
             ACCOUNT,
             Moment(name="start"),
             Moment(name="end"),
-            Texts(name="types", choices=executions.TRANSACTION_TYPES),
+            Texts(name="types", choices=executions.TRANSACTION_TYPES, is_listed=False),
             LIMIT,
             Cursor(of=executions.TRANSACTIONS),
         ),
@@ -288,8 +291,8 @@ TOOLS: tuple[Tool, ...] = (
         returns=performance.History,
         args=(
             ACCOUNT,
-            Choice(name="period", choices=tuple(performance.PERIODS)),
-            Choice(name="bar", choices=tuple(performance.BARS)),
+            Choice(name="period", choices=tuple(performance.PERIODS), is_listed=False),
+            Choice(name="bar", choices=tuple(performance.BARS), is_listed=False),
         ),
     ),
     Tool(
@@ -318,14 +321,14 @@ TOOLS: tuple[Tool, ...] = (
         args=(
             Text(name="query", required=True),
             ASSET_CLASS,
-            Flag(name="by_name", about="Names only."),
+            Flag(name="by_name"),
             Whole(name="limit", most=50),
         ),
     ),
     Tool(
         name="get_security",
         toolset=Toolset.MARKET,
-        about="Contract details: tick, lot, minimum, multiplier, currency, hours, shortable.",
+        about="Contract details: tick, lot, hours, shortable; next dividend, earnings date, halt.",
         run=market.get_security,
         returns=market.OneInstrument,
         args=(SYMBOL,),
@@ -333,7 +336,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get_quote",
         toolset=Toolset.MARKET,
-        about="Quote: current, latest market price of stock, share, crypto (bitcoin); bid, ask, spread, 24 h volume.",
+        about="Quote: current, latest market price of stock, share, crypto (bitcoin); bid, ask, spread, volume.",
         run=market.get_quote,
         returns=market.Quotes,
         args=(SYMBOLS,),
@@ -342,7 +345,7 @@ TOOLS: tuple[Tool, ...] = (
         name="get_order_book",
         toolset=Toolset.MARKET,
         ability=Ability.ORDER_BOOK,
-        about="Market depth (level 2): bids and asks in the book; says whether they are simulated.",
+        about="Market depth (level 2): bids and asks in the book.",
         run=market.get_order_book,
         returns=market.BookOut,
         args=(SYMBOL, Whole(name="depth", most=market.MOST_LEVELS)),
@@ -351,7 +354,7 @@ TOOLS: tuple[Tool, ...] = (
         name="get_history",
         toolset=Toolset.MARKET,
         ability=Ability.BARS,
-        about="Price history (historical prices) for a chart: OHLCV bars, OHLC candles, candlesticks, oldest first.",
+        about="Price history (historical prices) for a chart: OHLCV bars, OHLC candles, oldest first.",
         run=market.get_history,
         returns=market.Bars,
         args=(
@@ -373,13 +376,13 @@ TOOLS: tuple[Tool, ...] = (
         about="Price change in percent over a period.",
         run=market.get_change,
         returns=market.PriceChanges,
-        args=(SYMBOLS, replace(PERIOD, about="Default 1d.")),
+        args=(SYMBOLS, replace(PERIOD, is_listed=False, about="Default 1d.")),
     ),
     Tool(
         name="get_trades",
         toolset=Toolset.MARKET,
         ability=Ability.PRINTS,
-        about="Recent market prints, newest first; a note says what one stands for.",
+        about="Recent market prints, newest first.",
         run=market.get_trades,
         returns=market.PrintsOut,
         args=(SYMBOL, Whole(name="limit", most=market.MOST_PRINTS)),
@@ -393,7 +396,7 @@ TOOLS: tuple[Tool, ...] = (
         returns=screeners.Indicators,
         args=(
             SYMBOL,
-            Texts(name="indicators", required=True, about='e.g. ["RSI(14)", "MACD(12,26,9)", "SMA(50)"].'),
+            Texts(name="indicators", required=True, about='e.g. ["RSI(14)", "MACD(12,26,9)"].'),
             _listed_elsewhere(BAR),
             _listed_elsewhere(PERIOD),
             Whole(name="last", most=screeners.MOST_VALUES),
@@ -403,7 +406,7 @@ TOOLS: tuple[Tool, ...] = (
         name="screen_securities",
         toolset=Toolset.MARKET,
         ability=Ability.SCREENING,
-        about="Stock screener: what passes all filters; 24 h volumes and changes, daily indicators.",
+        about="Stock screener: what passes all filters; daily indicators.",
         run=screeners.screen_securities,
         returns=screeners.Screened,
         reports=True,
@@ -486,6 +489,18 @@ TOOLS: tuple[Tool, ...] = (
         args=(*map(_listed_elsewhere, ORDER), CLIENT_ORDER_ID, ACCOUNT),
     ),
     Tool(
+        name="get_max_order",
+        toolset=Toolset.TRADE_READ,
+        ability=Ability.ORDERS,
+        about="Max size: how much can I buy or sell, and what binds.",
+        run=orders.get_max_order,
+        returns=orders.LargestOrder,
+        args=(
+            *(_listed_elsewhere(each) for each in ORDER if each.name in _SIZING),
+            ACCOUNT,
+        ),
+    ),
+    Tool(
         name="place_order",
         toolset=Toolset.TRADE,
         ability=Ability.ORDERS,
@@ -498,7 +513,7 @@ TOOLS: tuple[Tool, ...] = (
         asks=True,
         args=(
             *ORDER,
-            replace(CLIENT_ORDER_ID, about="Your id; repeating it returns the same order."),
+            replace(CLIENT_ORDER_ID, about="Your id; repeated, the same order."),
             ACCOUNT,
         ),
         access=ToolAccess.DESTRUCTIVE,
@@ -588,7 +603,7 @@ TOOLS: tuple[Tool, ...] = (
                 about="Each with place_order's arguments, without account_id.",
             ),
             ACCOUNT,
-            Flag(name="all_or_none", about="Default true: one refused at release stops all."),
+            Flag(name="all_or_none", about="Default true: one refused stops all."),
         ),
         access=ToolAccess.DESTRUCTIVE,
         throttle=CallKind.TRADE,
@@ -606,7 +621,7 @@ TOOLS: tuple[Tool, ...] = (
             ACCOUNT,
             Amount(name="quantity"),
             Amount(name="percent"),
-            Choice(name="order_type", choices=("MKT", "LMT")),
+            Choice(name="order_type", choices=("MKT", "LMT"), is_listed=False),
             Amount(name="limit_price"),
         ),
         access=ToolAccess.DESTRUCTIVE,
@@ -650,7 +665,7 @@ TOOLS: tuple[Tool, ...] = (
         about="Halt, emergency stop (kill switch): stop all trading of every app now. Only a person can lift it.",
         run=risk.halt_trading,
         returns=risk.Stopped,
-        args=(ACCOUNT, Text(name="reason", longest=300, about="Shown to the owner as your words.")),
+        args=(ACCOUNT, Text(name="reason", longest=300, about="Shown to the owner.")),
         access=ToolAccess.DESTRUCTIVE,
         throttle=CallKind.CANCEL,
     ),
@@ -692,7 +707,7 @@ TOOLS: tuple[Tool, ...] = (
         args=(
             Moment(name="start"),
             Moment(name="end"),
-            Choice(name="status", choices=journal.OUTCOMES),
+            Choice(name="status", choices=journal.OUTCOMES, is_listed=False),
             LIMIT,
             Cursor(of=journal.ACTIVITY),
         ),

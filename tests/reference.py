@@ -1,8 +1,10 @@
 """What docs/ says of the code, made from the code. ``python -m tests.reference`` (``make docs``) writes it anew."""
 
+import dataclasses
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 from pathlib import Path
 
 import django
@@ -12,7 +14,16 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django.setup()
 
 from brokers import registry  # noqa: E402 - after django.setup()
-from brokers.types import USUAL, Ability, AssetClass, OrderClass, OrderType  # noqa: E402
+from brokers.types import (  # noqa: E402
+    USUAL,
+    Ability,
+    AssetClass,
+    Capabilities,
+    InstrumentEvent,
+    OrderClass,
+    OrderType,
+    TimeInForce,
+)
 from console import limits, toolsets  # noqa: E402
 from console.accounts.presence import ACTS, PresenceAct  # noqa: E402
 from console.api.problems import STATUS  # noqa: E402
@@ -97,6 +108,28 @@ _ACT_NOTES = {
     PresenceAct.NEW_CODES: "Security",
     PresenceAct.CHANGE_PASSWORD: "Security",
 }
+# What a capability that is on or off is called; one that has no line here goes by its own name.
+_FLAG_NOTES = {
+    "replace": "changes of an open order",
+    "notional": "orders by value",
+    "fractional": "fractional shares",
+    "short": "short sales",
+    "crosses_zero": "through zero in one order",
+    "extended_hours": "outside regular hours",
+    "reduce_only": "reduce-only",
+    "post_only": "post-only",
+    "bars_outside_hours": "bars outside regular hours",
+    "margin_in_preview": "margin effect in a preview",
+}
+# Not in the table: all take orders, and whether a broker's money is simulated is in its name.
+_NO_ROW = frozenset({"practice", Ability.ORDERS})
+_SHORT_NAMES = {
+    "paper": "Paper",
+    "crosstrade": "CrossTrade",
+    "ibkr": "IBKR",
+    "tws": "TWS",
+    "krakenfutures": "Kraken Futures",
+}
 _WITHOUT_PASSKEY = {True: "yes", False: "no"}
 _NEEDS = {Runs.HERE: "", Runs.INTERNET: "; needs a public https address", Runs.SCRIPT: ""}
 
@@ -117,6 +150,7 @@ def tables() -> dict[str, list[str]]:
             "|---|---|---|",
             *(f"| {rule.words} | {_ACT_NOTES[act]} | {_WITHOUT_PASSKEY[rule.repairs]} |" for act, rule in ACTS.items()),
         ],
+        "brokers": _broker_table(with_data=False),
     }
 
 
@@ -151,7 +185,8 @@ _STATUSES_INTRO = """
 Every status of an order. The transitions are drawn under [life of an order](../develop/order-lifecycle.md).
 """
 _BROKERS_INTRO = """
-What each broker accepts and reports. Notes on each are under [link a broker account](../use/linking.md).
+What each broker accepts and reports through Tradelatch. Below the table, each broker has the time in force of its
+order types. No broker here reports tax lots. Notes on each are under [link a broker account](../use/linking.md).
 """
 _LIMITS_INTRO = """
 Limits of a connection and of an app. Both apply; the tighter one counts. If a limit cannot be checked, the order is
@@ -227,6 +262,53 @@ def _settings() -> list[str]:
     ]
 
 
+def _broker_names() -> list[str]:
+    """Paper first, then by the name that is shown."""
+    return sorted(registry.NAMES, key=lambda name: (name != "paper", registry.NAMES[name]))
+
+
+def _capabilities(name: str) -> Capabilities:
+    found = registry.capabilities(name)
+    assert found is not None
+    return found
+
+
+def flags() -> dict[str, str]:
+    """What is on or off among the capabilities, each in words."""
+    names = [each.name for each in dataclasses.fields(Capabilities) if isinstance(each.default, bool)]
+    return {name: _FLAG_NOTES.get(name, _spaced(name)) for name in names if name not in _NO_ROW}
+
+
+def _broker_table(*, with_data: bool = True) -> list[str]:
+    """What each broker takes: a row for each thing that any of them does, in the order of the types.
+
+    ``with_data``: with what it reports beside orders.
+    """
+    names = _broker_names()
+    can = [_capabilities(name) for name in names]
+    kinds: list[tuple[str, Callable[[Capabilities], bool]]] = [
+        *((each.value, lambda can, it=each: it in can.asset_classes) for each in AssetClass),
+        *((f"`{each}`", lambda can, it=each: it in can.order_types) for each in OrderType),
+        *((f"`{each}`", lambda can, it=each: it in can.order_classes) for each in list(OrderClass)[1:]),
+        *((f"`{each}`", lambda can, it=each: it in can.time_in_force) for each in TimeInForce),
+        *((words, attrgetter(name)) for name, words in flags().items()),
+    ]
+    if with_data:
+        kinds += [
+            *((_spaced(each), lambda can, it=each: it in can.events) for each in InstrumentEvent),
+            *((_spaced(each), lambda can, it=each: it in can.abilities) for each in Ability if each not in _NO_ROW),
+        ]
+    heads = [_SHORT_NAMES.get(name, registry.NAMES[name]) for name in names]
+    rows = [f"| | {' | '.join(heads)} |", f"|---{'|:-:' * len(names)}|"]
+    found = [(what, [has(each) for each in can]) for what, has in kinds]
+    rows += [f"| {what} | {' | '.join('✓' if has else ' ' for has in who)} |" for what, who in found if any(who)]
+    return rows
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
+
+
 def _brokers() -> list[str]:
     heads = (
         "Trades",
@@ -236,8 +318,8 @@ def _brokers() -> list[str]:
         "Also available",
         "Tested against the real broker",
     )
-    rows = []
-    for name in sorted(registry.NAMES, key=lambda name: (name != "paper", registry.NAMES[name])):
+    rows = [*_broker_table(), ""]
+    for name in _broker_names():
         rows += [f"## {registry.NAMES[name]}", ""]
         rows += [f"- **{head}:** {cell}" for head, cell in zip(heads, _broker(name), strict=True)]
         rows.append("")
@@ -245,19 +327,9 @@ def _brokers() -> list[str]:
 
 
 def _broker(name: str) -> tuple[str, ...]:
-    can = registry.capabilities(name)
-    assert can is not None
+    can = _capabilities(name)
     kinds = [f"{kind} ({', '.join(sorted(can.times_in_force(kind)))})" for kind in OrderType if kind in can.order_types]
-    offered = {
-        "changes in place or by replacement": can.replace,
-        "by value": can.notional,
-        "fractional shares": can.fractional,
-        "short": can.short,
-        "outside regular hours": can.extended_hours,
-        "reduce-only": can.reduce_only,
-        "post-only": can.post_only,
-    }
-    more = [words for words, has in offered.items() if has]
+    more = [words for flag, words in flags().items() if getattr(can, flag)]
     more += [each.value for each in OrderClass if each in can.order_classes and each is not OrderClass.SIMPLE]
     return (
         ", ".join(each.value for each in AssetClass if each in can.asset_classes),
@@ -278,10 +350,10 @@ def filled(text: str) -> str:
 
 
 def written() -> Mapping[Path, str]:
-    """Every file of docs/ that holds something generated, as it should be."""
+    """README.md and every file of docs/ that holds something generated, as it should be."""
     made = {DOCS / name: text for name, text in pages().items()}
     marks = [f"<!-- {name} -->" for name in tables()]
-    for path in DOCS.rglob("*.md"):
+    for path in (ROOT / "README.md", *DOCS.rglob("*.md")):
         text = path.read_text()
         if path not in made and any(mark in text for mark in marks):
             made[path] = filled(text)

@@ -606,7 +606,9 @@ class AlpacaBroker(Extras):
                 power = account.cash[0].available
         if buys and notional > power and quote.currency == account.currency:
             raise InsufficientFunds(
-                f"It costs about {plain(round(notional, 2))} USD, but only {plain(power)} USD is available."
+                f"It costs about {plain(round(notional, 2))} USD, but only {plain(power)} USD is available.",
+                needed=notional,
+                available=power,
             )
         if not buys and not instrument.shortable:
             self._check_holding(account_id, instrument, units)
@@ -624,7 +626,9 @@ class AlpacaBroker(Extras):
         held = next((each for each in self.positions(account_id) if each.symbol == instrument.symbol), None)
         free = Decimal(0) if held is None else held.quantity - held.reserved
         if units > free and instrument.asset_class is not AssetClass.OPTION:
-            raise InsufficientPosition(f"You can sell {plain(free)} {instrument.symbol} now, not {plain(units)}.")
+            raise InsufficientPosition(
+                f"You can sell {plain(free)} {instrument.symbol} now, not {plain(units)}.", available=free
+            )
 
     def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
         self._check(account_id)

@@ -25,7 +25,7 @@ from brokers.errors import InsufficientFunds, InsufficientPosition
 from brokers.paper import costs, fill_rules, ledger
 from brokers.paper.models import PaperAccount, PaperOrder
 from brokers.paper.prices import Market
-from brokers.types import AssetClass, Instrument, Quote, Side
+from brokers.types import AssetClass, Instrument, MarginEffect, Quote, Side
 
 CASH, MARGIN = "cash", "margin"
 
@@ -56,11 +56,34 @@ def margin_state(state: ledger.AccountSnapshot, market: Market) -> MarginState:
         value = costs.notional_of(market.quote(symbol, state.at).last, quantity)
         equity += value
         initial += abs(value) * _initial(instrument)
-        if instrument.asset_class is AssetClass.CRYPTO:
-            maintenance += value
-        else:
-            maintenance += abs(value) * (costs.MAINTENANCE_LONG if value > 0 else costs.MAINTENANCE_SHORT)
+        maintenance += _share_kept(instrument, value) * abs(value)
     return MarginState(equity, initial, maintenance)
+
+
+def margin_effect(
+    state: ledger.AccountSnapshot, market: Market, side: Side, instrument: Instrument, quantity: Decimal, price: Decimal
+) -> MarginEffect | None:
+    """What filling an order at ``price`` does to the margin; None for a cash account. The fee is not in it."""
+    if state.account.kind == CASH:
+        return None
+    now = margin_state(state, market)
+    held = state.held(instrument.symbol).total
+    after = held + (quantity if side is Side.BUY else -quantity)
+    last = market.quote(instrument.symbol, state.at).last
+    closed = min(quantity, max(Decimal(0), -held if side is Side.BUY else held))
+    opened = quantity - closed
+    initial = ((opened * price - closed * last) * _initial(instrument)).quantize(fill_rules.CENT)
+    maintenance = (_maintenance(instrument, after, last) - _maintenance(instrument, held, last)).quantize(
+        fill_rules.CENT
+    )
+    return MarginEffect(
+        currency=state.account.currency,
+        available=available_funds(state, market),
+        initial_change=initial,
+        initial_after=now.initial + initial,
+        maintenance_change=maintenance,
+        maintenance_after=now.maintenance + maintenance,
+    )
 
 
 def available_funds(state: ledger.AccountSnapshot, market: Market, *, but: PaperOrder | None = None) -> Decimal:
@@ -164,12 +187,14 @@ def check(
     lends = account.kind == MARGIN and instrument.asset_class is not AssetClass.CRYPTO
     if terms.side is Side.SELL and terms.quantity > able and not lends:
         held = state.held(instrument.symbol, but=but)
-        raise InsufficientPosition(_short_of_units(instrument.symbol, terms.quantity, held))
+        raise InsufficientPosition(_short_of_units(instrument.symbol, terms.quantity, held), available=able)
     available = available_funds(state, market, but=but)
     if needed.cash > max(available, Decimal(0)):
         raise InsufficientFunds(
             f"This order needs {needed.cash:,.2f} {instrument.currency} "
-            f"but only {available:,.2f} {instrument.currency} is available."
+            f"but only {available:,.2f} {instrument.currency} is available.",
+            needed=needed.cash,
+            available=available,
         )
     if account.kind == MARGIN and terms.quantity > able:
         now = margin_state(state, market)
@@ -219,6 +244,17 @@ def largest_requirement(
 ) -> Requirement:
     """What an order holds while it rests."""
     return requirement(account, preset, terms, instrument, closable, costs.worst_price(terms, quote), filled=filled)
+
+
+def _share_kept(instrument: Instrument, signed: Decimal) -> Decimal:
+    """Share of a position's value that has to be owned while it is open, long or short by the sign."""
+    if instrument.asset_class is AssetClass.CRYPTO:
+        return Decimal(1)
+    return costs.MAINTENANCE_LONG if signed > 0 else costs.MAINTENANCE_SHORT
+
+
+def _maintenance(instrument: Instrument, quantity: Decimal, price: Decimal) -> Decimal:
+    return _share_kept(instrument, quantity) * abs(quantity) * price
 
 
 def _initial(instrument: Instrument) -> Decimal:

@@ -122,7 +122,8 @@ def assess(it: CurrentAccount, request: OrderRequest) -> Assessment:
         if quantity > able:
             raise InsufficientPosition(
                 f"A reduce-only order can close {plain(able)} {order.symbol} here, but this one is for "
-                f"{plain(quantity)}."
+                f"{plain(quantity)}.",
+                available=able,
             )
     reserve(it.state, market, order, tape, arrival)
     price = _expected_price(order, tape, arrival)
@@ -181,6 +182,7 @@ def preview(it: CurrentAccount, request: OrderRequest) -> Preview:
         buying_power_currency=account.currency,
         quote=found.arrival.quote,
         instrument=described(found.tape),
+        margin=buying_power.margin_effect(it.state, it.market, request.side, found.instrument, quantity, found.price),
     )
 
 

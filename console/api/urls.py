@@ -50,6 +50,7 @@ _V1 = [
     path("halts", halts.Halts.as_view()),
     path("halts/<int:halt_id>/lift", halts.Lift.as_view()),
     path("orders", orders.Orders.as_view()),
+    path("orders/max", orders.Largest.as_view()),
     path("orders/external", orders.Outside.as_view()),
     path("orders/confirm", orders.Confirm.as_view()),
     path("orders/<str:order_id>", orders.OneOrder.as_view()),

@@ -20,6 +20,7 @@ from console.authority.drf import Need
 from console.errors import Code, Refusal
 from console.halts.services import Proof
 from console.orders import actions as order_actions
+from console.orders import max_order as sizing
 from console.orders import prepare as preparing
 from console.orders import queries as order_queries
 from console.orders import summary
@@ -280,6 +281,86 @@ class Orders(_Orders):
                 "approve_at": summary.approval_url(order) if decided_by is Redeemer.OWNER else None,
             },
             status=201 if prepared.preview is not None else 200,
+        )
+
+
+class SizeBoundOut(serializers.Serializer[Any]):
+    bound = serializers.CharField(help_text="funds, margin, position, or the name of a limit.")
+    of = serializers.CharField(help_text="Whose it is: the account, the connection or the app.")
+    size = Amount(help_text="The largest order by this alone, in units; in money where by_value.")
+    has = Amount(allow_null=True, help_text="Funds available, units that can be sold, or the limit's value; in unit.")
+    unit = serializers.CharField()
+    reserved = Amount(allow_null=True, help_text="Of a position: what other open orders hold, not in has.")
+    is_checked = serializers.BooleanField(
+        help_text="Whether one step more is refused before it is sent; else the broker refuses it then."
+    )
+
+
+class OrderEstimateOut(serializers.Serializer[Any]):
+    price = Amount()
+    notional = Amount()
+    fee = Amount()
+    cash_effect = Amount(help_text="Signed change of cash, the fee in it.")
+    currency = serializers.CharField(source="quote.currency")
+
+
+class RefusedOut(serializers.Serializer[Any]):
+    check = serializers.CharField(source="check.name")
+    code = serializers.CharField(source="refusal.code")
+    message = serializers.CharField(source="refusal")
+
+
+class MaxOrderOut(serializers.Serializer[Any]):
+    summary = serializers.CharField()
+    account_id = serializers.CharField()
+    symbol = serializers.CharField(source="instrument.symbol")
+    size = Amount(allow_null=True, help_text="Units, 0 where no size passes; null where nothing known bounds it.")
+    by_value = serializers.BooleanField(help_text="size is money: the broker takes such an order by notional alone.")
+    step = Amount()
+    bound_by = SizeBoundOut(allow_null=True, source="bound")
+    estimate = OrderEstimateOut(allow_null=True, source="preview", help_text="Of an order of that size.")
+    bounds = SizeBoundOut(many=True)
+    is_exact = serializers.BooleanField(help_text="False: one step more may pass, too.")
+    refused = RefusedOut(many=True, help_text="Checks that refuse an order of any size now.")
+    not_reported = serializers.CharField(
+        source="unknown", help_text="What may bind and is not known; empty if nothing."
+    )
+
+
+class MaxOrderQuery(Strict):
+    symbol = Text(max_length=LONGEST_SYMBOL)
+    side = Choice(choices=[side.value for side in Side])
+    order_type = Choice(choices=[kind.value for kind in OrderType], default=OrderType.MARKET.value)
+    limit_price = Amount(required=False)
+    stop_price = Amount(required=False)
+    account_id = Text(required=False, max_length=64)
+
+
+class Largest(_Orders):
+    acts = {
+        "GET": Operation(
+            name="get_max_order",
+            needs=Need.TRADE,
+            toolset=Toolset.TRADE_READ,
+            about="The largest order that would pass now, and what binds it: funds, margin, position or a limit. Sends "
+            "nothing and keeps nothing.",
+            answers=MaxOrderOut,
+            asks=MaxOrderQuery,
+        )
+    }
+
+    def get(self, request: Request) -> Response:
+        given = self.given
+        return self.answer(
+            sizing.max_order(
+                self.trader,
+                given["symbol"],
+                Side(given["side"]),
+                order_type=OrderType(given["order_type"]),
+                limit_price=given.get("limit_price"),
+                stop_price=given.get("stop_price"),
+                account_id=given.get("account_id"),
+            )
         )
 
 

@@ -57,10 +57,12 @@ class Texts(Arg):
     is_structured = True
     most: int = 10
     choices: tuple[str, ...] = ()
+    is_listed: bool = True
+    """False where the tool's own text says what the choices are."""
 
     def schema(self) -> dict[str, Any]:
         items: dict[str, Any] = {"type": "string"}
-        if self.choices:
+        if self.choices and self.is_listed:
             items["enum"] = list(self.choices)
         return self._described({"type": "array", "items": items})
 
@@ -73,7 +75,12 @@ class Texts(Arg):
             raise self._wrong("must be a list of text.")
         if len(items) > self.most:
             raise self._wrong(f"can have at most {self.most} entries.")
-        one = Choice(name=self.name, choices=self.choices) if self.choices else Text(name=self.name, longest=40)
+        plural = {f"{each}S".upper(): each for each in self.choices}
+        one = (
+            Choice(name=self.name, choices=self.choices, also=plural)
+            if self.choices
+            else Text(name=self.name, longest=40)
+        )
         return list(dict.fromkeys(one.parse(item) for item in items))
 
 

@@ -12,6 +12,7 @@ from brokers.types import OrderChanges, OrderClass, OrderType, Side, TimeInForce
 from console.connections import broker_access
 from console.errors import Code, Refusal, Retry
 from console.orders import actions as order_actions
+from console.orders import max_order as sizing
 from console.orders import prepare as preparing
 from console.orders import preview as previewing
 from console.orders import queries as order_queries
@@ -212,16 +213,97 @@ def preview_order(call: ToolCall) -> dict[str, Any]:
         estimate=_estimate(seen.shown),
         execution="native",
         buying_power_after=seen.buying_power_after,
-        checks=[
-            compact(
-                check=each.name,
-                ok=each.refusal is None,
-                code=each.refusal and each.refusal.code.value,
-                message=each.refusal and str(each.refusal),
-            )
-            for each in seen.checks
-        ],
+        checks=[_verdict(each.name, each.refusal) for each in seen.checks],
         warnings=list(seen.warnings) or None,
+    )
+
+
+class LargestBy(TypedDict):
+    """The largest order by one thing alone."""
+
+    bound: str
+    """``funds``, ``margin``, ``position`` or the name of a limit."""
+    of: str
+    quantity: NotRequired[Number]
+    notional: NotRequired[Number]
+    """Instead of ``quantity``, where the broker takes such an order by value alone."""
+    has: NotRequired[Number]
+    """Funds or margin available, units that can be sold, or the limit's value; in ``unit``."""
+    unit: str
+    reserved: NotRequired[Number]
+    """Of a position: what other open orders hold, not in ``has``."""
+    refused_by: Literal["preview", "broker"]
+    """Where one step more is refused: already when it is previewed, or when it is sent."""
+
+
+class LargestOrder(TypedDict):
+    summary: str
+    quantity: NotRequired[Number]
+    """Units, "0" where no size passes; absent where nothing that is known bounds it."""
+    notional: NotRequired[Number]
+    """Instead, money: the broker takes such an order by value alone."""
+    step: Number
+    bound_by: NotRequired[LargestBy]
+    """What binds."""
+    estimate: NotRequired[Estimate]
+    """Of an order of that size."""
+    bounds: Rows[LargestBy]
+    approximate: NotRequired[bool]
+    refused: NotRequired[list[Verdict]]
+    """Checks that refuse an order of any size now."""
+    not_reported: NotRequired[str]
+
+
+def get_max_order(call: ToolCall) -> dict[str, Any]:
+    args = call.args
+    found = sizing.max_order(
+        call.principal,
+        args["symbol"],
+        Side(args["side"]),
+        order_type=OrderType(args.get("order_type", OrderType.MARKET.value)),
+        limit_price=args.get("limit_price"),
+        stop_price=args.get("stop_price"),
+        account_id=args.get("account_id"),
+    )
+    call.account_id = found.account_id
+    seen, size = found.preview, "notional" if found.by_value else "quantity"
+    return compact(
+        summary=found.summary,
+        **{size: found.size},
+        step=found.step,
+        bound_by=found.bound and _size_bound(found.bound, size),
+        estimate=seen
+        and compact(
+            price=seen.price,
+            notional=seen.notional,
+            fee=seen.fee,
+            cash_effect=seen.cash_effect,
+            buying_power=seen.buying_power,
+            currency=seen.quote.currency,
+            source=seen.quote.source,
+        ),
+        bounds=[_size_bound(each, size) for each in found.bounds],
+        approximate=None if found.is_exact else True,
+        refused=[_verdict(each.check.name, each.refusal) for each in found.refused] or None,
+        not_reported=found.unknown or None,
+    )
+
+
+def _size_bound(bound: sizing.SizeBound, size: str) -> dict[str, Any]:
+    return compact(
+        bound=bound.bound,
+        of=bound.of,
+        **{size: bound.size},
+        has=bound.has,
+        unit=bound.unit,
+        reserved=bound.reserved,
+        refused_by="preview" if bound.is_checked else "broker",
+    )
+
+
+def _verdict(name: str, refusal: Refusal | None) -> dict[str, Any]:
+    return compact(
+        check=name, ok=refusal is None, code=refusal and refusal.code.value, message=refusal and str(refusal)
     )
 
 

@@ -1,6 +1,7 @@
 """A connection to the fake of any broker, and a tool called on it by whoever may only read."""
 
 import uuid
+from decimal import Decimal
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
@@ -30,7 +31,8 @@ def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:
 
 def link(owner: User, linkable: Linkable, fake: Any) -> str:
     """A connection to the fake, and a key that may only read."""
-    kind = KINDS[linkable.broker]
+    kind = KINDS[linkable.slug or linkable.broker]
+    on_live = Limits(order_notional=Decimal(5000), daily_notional=Decimal(20_000))
     secrets = {field.name for field in kind.fields if field.is_secret}
     typed = linkable.credentials(fake)
     made: Connection = linking.link(
@@ -40,7 +42,7 @@ def link(owner: User, linkable: Linkable, fake: Any) -> str:
         environment=Environment(linkable.environment),
         own={name: value for name, value in typed.items() if name not in secrets},
         secrets={name: value for name, value in typed.items() if name in secrets},
-        limits=Limits(),
+        limits=on_live if linkable.environment == Environment.LIVE else Limits(),
         trading_enabled=False,
     )
     _, key = minting.mint(owner, made, frozenset({Scope.READ}), name="Reader")

@@ -39,6 +39,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "get_movers": {"kind": "gainers"},
     "get_exchange_rate": {"base": "USD", "quote": "USD"},
     "preview_order": RESTING,
+    "get_max_order": {"symbol": "BTC/USD", "side": "BUY"},
     "place_order": RESTING,
     "place_batch_orders": {"orders": [RESTING, RESTING | {"limit_price": "99"}]},
     "create_paper_account": {"name": "Second", "cash": "5000", "preset": "realistic"},

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -185,6 +186,39 @@ def test_a_client_order_id_that_is_taken_is_pointed_out(trade: Wire) -> None:
 )
 def test_what_no_permission_could_save_is_refused(trade: Wire, terms: dict[str, str], code: str) -> None:
     assert trade.refusal("preview_order", MARKET | terms)["code"] == code
+
+
+# -- get_max_order -------------------------------------------------------------------------------------------
+
+
+def test_the_largest_order_passes_its_preview_and_a_cent_more_does_not(trade: Wire, own: Server) -> None:
+    before = count(own)
+    asked = {"symbol": "BTC/USD", "side": "BUY", "order_type": "LMT", "limit_price": "100"}
+    found = trade.result("get_max_order", asked)
+    assert (found["bound_by"]["bound"], found["bound_by"]["refused_by"]) == ("funds", "preview")
+    assert found["summary"].startswith("Buy at most ")
+    assert Decimal(found["bound_by"]["has"]) >= -Decimal(found["estimate"]["cash_effect"]) > 0
+    assert trade.result("preview_order", asked | {"quantity": found["quantity"]})["would_pass"] is True
+    more = str(Decimal(found["quantity"]) + Decimal(found["step"]))
+    assert trade.refusal("preview_order", asked | {"quantity": more})["code"] == "insufficient_funds"
+    assert count(own) == before
+
+
+@pytest.mark.parametrize(
+    ("terms", "code", "field"),
+    [
+        ({"symbol": "DOGECOIN"}, "unknown_symbol", None),
+        ({"account_id": "ELSEWHERE"}, "unknown_account", "account_id"),
+        ({"order_type": "LMT"}, "missing_argument", "limit_price"),
+        ({"order_type": "TRAIL"}, "invalid_argument", "order_type"),
+        ({"quantity": "1"}, "unknown_argument", "quantity"),
+    ],
+)
+def test_terms_that_no_size_could_save_are_refused(
+    trade: Wire, terms: dict[str, str], code: str, field: str | None
+) -> None:
+    refused = trade.refusal("get_max_order", {"symbol": "BTC/USD", "side": "BUY"} | terms)
+    assert (refused["code"], refused.get("field")) == (code, field)
 
 
 # -- what waits ----------------------------------------------------------------------------------------------

@@ -143,6 +143,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "get_movers": {"kind": "most_active"},
     "get_exchange_rate": {"base": "USD", "quote": "USD"},
     "preview_order": {"symbol": "AAPL", "side": "BUY", "quantity": "1"},
+    "get_max_order": {"symbol": "AAPL", "side": "BUY"},
     "place_order": {"symbol": "AAPL", "side": "BUY", "quantity": "1"},
     "close_position": {"symbol": "SPY"},
 }

@@ -20,7 +20,10 @@ from mcpserver.tools.executions import EXECUTIONS, TRANSACTIONS
 from tests.brokers.paper.support import order
 
 # What a tool needs beside the id that is tried.
-NEEDED: dict[str, dict[str, str]] = {"preview_order": {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.1"}}
+NEEDED: dict[str, dict[str, str]] = {
+    "preview_order": {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.1"},
+    "get_max_order": {"symbol": "BTC/USD", "side": "BUY"},
+}
 READERS = [tool for tool in catalog.TOOLS if tool.access is catalog.ToolAccess.READ and catalog.can("paper", tool)]
 # An order is looked for before its account is; what waits is the app's own, whatever the account.
 ACCOUNT_TOOLS = [

@@ -174,6 +174,7 @@ def endpoints(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, t
         "list_orders": Endpoint("read", "GET", "/orders", own=False),
         "list_external_orders": Endpoint("read", "GET", "/orders/external", own=False),
         "place_order": Endpoint("trade", "POST", "/orders", ORDER, own=False),
+        "get_max_order": Endpoint("trade", "GET", "/orders/max?symbol=BTC%2FUSD&side=BUY", own=False),
         "confirm_order": Endpoint(
             "trade", "POST", "/orders/confirm", {"confirmation_id": prepared["confirmation"]["id"]}
         ),

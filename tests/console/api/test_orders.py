@@ -1,3 +1,4 @@
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,9 +9,11 @@ from brokers.types import OrderRequest
 from console.accounts.models import User
 from console.connections.models import Connection
 from console.keys import minting
+from console.onboarding import connection_lifecycle
 from console.orders.models import Order
 from console.scopes import Scope
 from tests.clock import Clock
+from tests.console.api.conftest import account_of
 from tests.console.api.rest import Rest, problem
 from tests.watched_broker import Watch
 
@@ -144,3 +147,19 @@ def test_orders_of_somebody_else_are_not_there(trader: Rest, others_session: Res
     assert others_session.refused("GET", f"/orders/{order['id']}")["code"] == "not_found"
     assert others_session.refused("POST", f"/orders/{order['id']}/cancel")["code"] == "not_found"
     assert trader.get(f"/orders/{order['id']}")["status"] == "awaiting_confirmation"
+
+
+def test_the_largest_order_is_told_with_what_binds_it(trader: Rest, clock: Clock) -> None:
+    found = trader.get("/orders/max?symbol=BTC/USD&side=BUY&order_type=LMT&limit_price=100")
+    assert (found["bound_by"]["bound"], found["bound_by"]["is_checked"], found["is_exact"]) == ("funds", True, True)
+    assert (found["refused"], found["not_reported"], found["by_value"]) == ([], "", False)
+    terms = {"symbol": "BTC/USD", "side": "BUY", "order_type": "LMT", "limit_price": "100"}
+    assert trader.post("/orders", terms | {"quantity": found["size"]}, status=201)["confirmation"]
+    more = str(Decimal(found["size"]) + Decimal(found["step"]))
+    assert trader.refused("POST", "/orders", terms | {"quantity": more})["code"] == "insufficient_funds"
+
+
+def test_another_ones_account_is_not_sized(trader: Rest, other: User) -> None:
+    theirs, _ = connection_lifecycle.open_paper(other, name="Theirs", starting_cash=Decimal(5))
+    told = trader.refused("GET", f"/orders/max?symbol=BTC/USD&side=BUY&account_id={account_of(theirs)}")
+    assert told["code"] == "unknown_account"
