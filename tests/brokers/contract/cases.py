@@ -744,7 +744,12 @@ BINANCE = CryptoCase(
         adapter=BinanceBroker,
         order_path="/api/v3/order",
         cancel=("DELETE", "/api/v3/order"),
-        sends={Way.REPLACE: ("POST", "/api/v3/order/cancelReplace")},
+        sends={
+            Way.REPLACE: ("POST", "/api/v3/order/cancelReplace"),
+            Way.OCO: ("POST", "/api/v3/orderList/oco"),
+            Way.OTO: ("POST", "/api/v3/orderList/opo"),
+            Way.BRACKET: ("POST", "/api/v3/orderList/opoco"),
+        },
         settings={"api_key": binance.KEY, "secret": binance.SECRET, "environment": "paper"},
     ),
 )
