@@ -20,7 +20,8 @@ Row = Mapping[str, Any]
 def check(request: OrderRequest, market: Row) -> None:
     """By what Binance says of the pair (``info`` of ccxt's market). Raises NotSupported."""
     symbol, kinds = request.symbol, market.get("orderTypes") or ()
-    for each in (request, *request.legs):
+    orders: tuple[OrderRequest | LegRequest, ...] = (request, *request.legs)
+    for each in orders:
         if each.order_type is OrderType.TRAIL:
             if market.get("allowTrailingStop") is not True:
                 raise NotSupported(f"Binance accepts no trailing stops in {symbol}.")
@@ -47,10 +48,10 @@ def call(request: OrderRequest, instrument_id: str, market: Row) -> tuple[str, d
         "newOrderRespType": "RESULT",
     }
     if request.order_class is OrderClass.OCO:
-        (stop,) = request.legs
-        above, below = (request, stop) if request.side is Side.SELL else (stop, request)
+        (other,) = request.legs
+        limit, trigger = ("above", "below") if request.side is Side.SELL else ("below", "above")
         body |= {"side": request.side.value, "quantity": plain(request.units)}
-        return "private_post_orderlist_oco", body | _half("above", above) | _half("below", below)
+        return "private_post_orderlist_oco", body | _half(limit, request) | _half(trigger, other)
     side = request.side.opposite
     body |= _entry(request) | {"pendingSide": side.value}
     pays = request.side is Side.BUY and market.get("opoAllowed") is True

@@ -23,8 +23,9 @@ def check(request: OrderRequest, found: Instrument, can: Capabilities, price: De
     Raises InvalidOrder, NotSupported.
     """
     _offered(request, found, can)
-    for each in (request, *request.legs):
-        _prices(each, found)
+    _prices(request, found)
+    for leg in request.legs:
+        _prices(leg, found)
     worth: Decimal | None
     if request.quantity is None:
         worth = _notional(request, found, can)

@@ -76,12 +76,16 @@ class WaitingOrders(CryptoFake):
         if order is not group.first:
             self.triggered(order)
         elif order.status == "filled":
-            for each in group.others:
-                if group.by_what_arrives:
-                    lot = Decimal(self.listings[order.wire].lot)
-                    arrived = Decimal(order.filled) - (Decimal(order.fee) if order.fee_in == "base" else 0)
-                    each.amount = format(arrived // lot * lot, "f")
-                each.status = "open"
+            self.first_filled(group, order)
+
+    def first_filled(self, group: Group, first: SimOrder) -> None:
+        """The others stand from now on."""
+        for each in group.others:
+            if group.by_what_arrives:
+                lot = Decimal(self.listings[first.wire].lot)
+                arrived = Decimal(first.filled) - (Decimal(first.fee) if first.fee_in == "base" else 0)
+                each.amount = format(arrived // lot * lot, "f")
+            each.status = "open"
 
     def wait(self, group: Group, terms: dict[str, Any]) -> SimOrder:
         """One more of the group, which waits for its first."""

@@ -5,6 +5,7 @@ Shapes are the examples of developers.binance.com/docs/binance-spot-api-docs/res
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -115,7 +116,7 @@ class BinanceFake(WaitingOrders):
         params: dict[str, str] = {**asked.query, **(asked.body or {})}
         if (refusal := self._distrusted(asked, params)) is not None:
             return refusal
-        private = {
+        private: dict[tuple[str, str], Callable[[dict[str, str]], Reply]] = {
             ("GET", "/api/v3/account"): self._account,
             ("GET", "/api/v3/account/commission"): self._commission,
             ("GET", "/api/v3/openOrders"): self._open_orders,
@@ -376,6 +377,11 @@ class BinanceFake(WaitingOrders):
         self.groups.append(made)
         return made
 
+    def _undo(self, group: Group) -> None:
+        for each in group.others:
+            del self.orders[each.order_id]
+        self.groups.remove(group)
+
     def _new_pair(self, params: dict[str, str]) -> Reply:
         above, below = Decimal(self._level(params, "above")), Decimal(self._level(params, "below"))
         group = self._group(params)
@@ -390,9 +396,7 @@ class BinanceFake(WaitingOrders):
                 group.others.append(made)
             group.others[0].status = "open"
         except VenueRefuses as refusal:
-            for each in group.others:
-                del self.orders[each.order_id]
-            self.groups.remove(group)
+            self._undo(group)
             return 400, _refusal(refusal.why)
         return 200, self._told_list(group, reports=True)
 
@@ -407,7 +411,7 @@ class BinanceFake(WaitingOrders):
         if pays == ("pendingQuantity" in params) or (pays and (params["workingSide"], side) != ("BUY", "SELL")):
             return self.BAD
         amount = "" if pays else params["pendingQuantity"]
-        names = ("pendingAbove", "pendingBelow") if pair else ("pending",)
+        names: tuple[str, ...] = ("pendingAbove", "pendingBelow") if pair else ("pending",)
         try:
             waiting = [self._terms(params[f"{name}Type"], side, amount, params, name) for name in names]
             for each in waiting:
@@ -432,14 +436,11 @@ class BinanceFake(WaitingOrders):
                     params["workingType"], params["workingSide"], params["workingQuantity"], params, "working"
                 )
             except VenueRefuses:
-                for each in group.others:
-                    del self.orders[each.order_id]
-                self.groups.remove(group)
+                self._undo(group)
                 raise
             group.first = first
             if first.status == "filled":
-                for each in group.others:
-                    each.status = "open"
+                self.first_filled(group, first)
         except VenueRefuses as refusal:
             return 400, _refusal(refusal.why)
         return 200, self._told_list(group, reports=True)

@@ -132,7 +132,7 @@ def test_the_exits_sell_what_arrived_and_one_ends_the_other(rig: Rig) -> None:
     assert (done.status, done.filled_quantity, [each.client_order_id for each in done.fills]) == (
         BrokerStatus.FILLED, Decimal("0.4995"), [stop],
     )  # fmt: skip
-    assert (other.status, other.filled_quantity) == (BrokerStatus.EXPIRED, 0)
+    assert (other.status, other.filled_quantity) == (BrokerStatus.EXPIRED, Decimal(0))
     assert other.reason == "Binance ended it with another order of its list."
 
 
@@ -211,7 +211,7 @@ def test_a_stop_fires_at_its_price_and_one_that_is_through_already_is_refused(ri
 def test_a_trailing_stop_follows_the_price_up_and_never_back(rig: Rig) -> None:
     order = rig.order(order_type=OrderType.TRAIL, side=Side.SELL, limit_price=None, trail_percent=Decimal(5))
     taken = rig.broker.submit(rig.account_id, order)
-    assert (taken.order_type, taken.trail_percent, taken.status) == (OrderType.TRAIL, 5, BrokerStatus.WORKING)
+    assert (taken.order_type, taken.trail_percent, taken.status) == (OrderType.TRAIL, Decimal(5), BrokerStatus.WORKING)
     for price in ("40000", "38500"):
         _fake(rig).move(rig.symbol, price)
         assert _seen(rig, order.client_order_id).status is BrokerStatus.WORKING
