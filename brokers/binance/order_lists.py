@@ -26,7 +26,7 @@ def check(request: OrderRequest, market: Row) -> None:
             if market.get("allowTrailingStop") is not True:
                 raise NotSupported(f"Binance accepts no trailing stops in {symbol}.")
             if each.trail_percent is None or each.trail_percent * 100 % 1:
-                raise NotSupported("Binance takes a trail in percent, in steps of 0.01, and no amount.")
+                raise NotSupported("Binance accepts trail_percent, in steps of 0.01, and no trail_amount.")
         if each.order_type in (OrderType.STOP, OrderType.TRAIL) and "STOP_LOSS" not in kinds:
             raise NotSupported(
                 f"Binance accepts no stops at the market price in {symbol}. Give the stop a limit price."

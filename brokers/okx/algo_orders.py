@@ -52,11 +52,11 @@ class Part:
 def check(request: OrderRequest) -> None:
     """Raises NotSupported, InvalidOrder."""
     if any(leg.order_type is OrderType.TRAIL for leg in request.legs):
-        raise NotSupported("At OKX an exit is a LMT, STP or STP_LIMIT order: it takes no trailing stop as one.")
+        raise NotSupported("At OKX an exit is a LMT, STP or STP_LIMIT order, not a trailing stop.")
     if request.post_only and request.order_class is OrderClass.OCO:
         raise NotSupported("At OKX a pair is not post-only.")
     if request.trail_percent is not None and request.trail_percent * 100 % 1:
-        raise NotSupported("OKX takes a trail in percent in steps of 0.01.")
+        raise NotSupported("OKX accepts trail_percent in steps of 0.01.")
     names = all_following(request.client_order_id)
     target_first = sorted(request.legs, key=lambda leg: leg.order_type is not OrderType.LIMIT)
     if any(leg.client_order_id != next(names) for leg in target_first):

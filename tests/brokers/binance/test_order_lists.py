@@ -240,7 +240,7 @@ def _without(name: str) -> Any:
         (
             lambda rig: _bracket(rig, _profit(), _leg(OrderType.TRAIL, trail_amount=Decimal(500))),
             NotSupported,
-            "a trail in percent",
+            "no trail_amount",
         ),
         (
             lambda rig: rig.order(order_type=OrderType.TRAIL, limit_price=None, trail_percent=Decimal("0.125")),

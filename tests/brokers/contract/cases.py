@@ -445,6 +445,9 @@ class CryptoCase(Case):
 
 def _of_venue(fake: CryptoFake, client_order_id: str) -> Standing | None:
     found = fake.by_client(client_order_id)
+    if found is None and isinstance(fake, okx.OkxFake):
+        amount = fake.amount_of_algo(client_order_id)
+        return None if amount is None else Standing(open=True, quantity=Decimal(amount), limit_price=None)
     if found is None:
         return None
     return Standing(open=found.status == "open", quantity=Decimal(found.amount or "0"), limit_price=_maybe(found.price))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from brokers.leg_ids import following
 from tests.brokers.exchange import Asked, CryptoFake, Listing, Reply, SimOrder, VenueRefuses
 
 WRONG_SIDE = {
@@ -140,6 +141,19 @@ class AlgoFake(CryptoFake):
         )  # fmt: skip
         self.algos[algo_id] = made
         return made
+
+    def amount_of_algo(self, client_id: str) -> str | None:
+        """Of a live algo order, or of exits that wait. A stop beside a target shares the target's name."""
+        names = [(each.client_id, each.terms, each.amount) for each in self.algos.values() if each.state == "live"]
+        for order_id, exits in self.attached.items():
+            order = self.orders[order_id]
+            if order.status == "open":
+                names.append((exits["attachAlgoClOrdId"], exits, order.amount))
+        for name, terms, amount in names:
+            pair = {"tpTriggerPx", "slTriggerPx"} <= set(terms)
+            if client_id in ((name, following(name)) if pair else (name,)):
+                return amount
+        return None
 
     # -- the wire -------------------------------------------------------------------------------------------------
 

@@ -328,7 +328,7 @@ def test_what_was_sent_elsewhere_is_listed_as_what_it_is(rig: Rig) -> None:
         (
             lambda rig: _bracket(rig, _profit(), _leg(OrderType.TRAIL, trail_percent=Decimal(2))),
             NotSupported,
-            "no trailing stop as one",
+            "not a trailing stop",
         ),
         (lambda rig: _pair(rig, post_only=True), NotSupported, "not post-only"),
         (lambda rig: _bracket(rig, _profit(), replace(_stop(), quantity=Decimal(1))), NotSupported, "quantity"),
